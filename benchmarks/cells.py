@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +19,8 @@ from surroundings import markdown_table, measured_apart, seconds_of_calls
 
 from echo_jax.cell_table import CELLS
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.registry import build
-from echo_jax.cells.scan import recurrences
 from echo_jax.config import GENERATOR
 
 UNITS, VALUES, ROWS = 50, 16, 16
@@ -87,7 +88,7 @@ def _milliseconds(
     key = jax.random.key(1, impl=GENERATOR)
     tokens = [jax.random.randint(key, (length, ROWS), 0, VALUES) for length in lengths]
     for form in ("sequential", "parallel"):
-        with recurrences(form):
+        with mock.patch.object(ProjectedCell, "in_parallel", form == "parallel"):
             gradient = jax.grad(total)  # another function: jit keeps what it has traced
             programs[form] = str(jax.make_jaxpr(gradient)(params, tokens[0]))
             if form == "sequential" or programs[form] != programs["sequential"]:

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.commands.command_line import refusals
 from echo_jax.exceptions import printable
 from echo_jax.host import process_start
@@ -32,7 +32,7 @@ def _run(command: str) -> None:
     """Import and run a command."""
     module = importlib.import_module(f"echo_jax.commands.{command}")
     if not {"-h", "--help"} & set(sys.argv):
-        machine.set_up_jax()
+        environment.set_up_jax()
     module.main()
 
 

@@ -25,7 +25,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-FORMAT = 2  # of run folders and states; 1 was that of echo_jax 0.1.0
+FORMAT = 2  # of run folders and states
 JSON_LIMIT = 64 * 2**20  # bytes, of a JSON or generated file
 LEDGER = ".generated"  # the digests of the generated files beside it, by their names
 BY_HAND = re.compile(rb"(?<=<!-- findings -->).*?(?=<!-- end of findings -->)", re.S)
@@ -58,13 +58,10 @@ def write_bytes(path: Path, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             staged.unlink(missing_ok=True)
+        rule = f"cannot be written ({error.strerror})"
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise StorageError(
-            None,
-            path,
-            f"cannot be written ({error.strerror})",
-            f"{'make room for it, or ' * full}use another place",
-        ) from error
+        fix = "make room for it, or use another place" if full else "use another place"
+        raise StorageError(None, path, rule, fix) from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -215,13 +212,9 @@ def digest_of(values: Any) -> str:
 
 def other_version(path: Path, version: object) -> StorageError:
     """The refusal of a file or folder that another version of echo_jax wrote."""
-    return StorageError(
-        None,
-        path,
-        f"was written by echo_jax {printable(str(version))[:20]}, in a format that "
-        f"{echo_jax.__version__} does not read",
-        "use that version, or make it again with this one",
-    )
+    by = f"echo_jax {printable(version)[:20]}" if isinstance(version, str) else "another echo_jax"
+    rule = f"was written by {by}, in a format that {echo_jax.__version__} does not read"
+    return StorageError(None, path, rule, "use that version, or make it again with this one")
 
 
 @contextlib.contextmanager
@@ -239,11 +232,11 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             stack.enter_context(_lock_of(folder) if fcntl else _lock_in(folder))
         except (BlockingIOError, TimeoutError) as error:
-            rule, fix = "is in use by another process", "wait until it has ended, or stop it"
-            raise FolderInUseError(None, folder, rule, fix) from error
+            fix = "wait until it has ended, or stop it"
+            raise FolderInUseError(None, folder, "is in use by another process", fix) from error
         except OSError as error:
-            rule, fix = f"cannot be locked ({error.strerror})", "use one on another file system"
-            raise StorageError(None, folder, rule, fix) from error
+            rule = f"cannot be locked ({error.strerror})"
+            raise StorageError(None, folder, rule, "use one on another file system") from error
         yield
 
 

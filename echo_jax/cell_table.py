@@ -41,10 +41,7 @@ CELLS = {
         "vector_state.flax_rnns:SimpleCell", "tanh RNN, of Flax", "Elman 1990", "H"
     ),
     "mlp": BuiltInCell(
-        "vector_state.delay_line_mlp:DelayLineMLP",
-        "MLP on a delay line",
-        "-",
-        "H delay_line - H",
+        "vector_state.delay_line_mlp:DelayLineMLP", "MLP on a delay line", "-", "H delay_line - H"
     ),
     "lstm-chrono": BuiltInCell(
         "vector_state.lstm:ChronoLSTMCell",

@@ -20,8 +20,8 @@ Part = Literal["current", "no-context", "context"]
 SHORT_NAMES = {"batch_size": "batch", "hidden_size": "hidden"}
 """Shorter names of fields, in flags and tables."""
 
-BLOCK = "block:"
-"""Before the name of a cell: a small network around it, see `cells.block`."""
+BLOCK_PREFIX = "block:"
+"""Before the name of a cell: a small network around it, `cells.block.Block`."""
 
 OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*)?"
 """The form of the name of a user's cell."""
@@ -29,7 +29,7 @@ OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*
 
 def is_built_in(cell: str) -> bool:
     """True for the name of a built-in cell, or of a block around one."""
-    return cell.removeprefix(BLOCK) in CELLS
+    return cell.removeprefix(BLOCK_PREFIX) in CELLS
 
 
 LARGEST = 2**31 - 1  # of every size: jax indexes with 32 bits
@@ -49,22 +49,8 @@ SETTINGS: Mapping[str, Any] = {
     "jax_disable_most_optimizations": False,
     "jax_scan3": False,
     "jax_disable_jit": False,
-    "jax_debug_nans": False,
-    "jax_debug_infs": False,
-    "jax_no_tracing": False,
-    "jax_no_execution": False,
-    "jax_raise_persistent_cache_errors": False,
-    "jax_compilation_cache_check_contents": False,
-    "jax_transfer_guard": None,
-    "jax_transfer_guard_host_to_device": None,
-    "jax_transfer_guard_device_to_host": None,
-    "jax_transfer_guard_device_to_device": None,
-    "jax_error_checking_behavior_nan": "ignore",
-    "jax_error_checking_behavior_divide": "ignore",
-    "jax_error_checking_behavior_oob": "ignore",
 }
-"""Settings of jax that determine numbers, or end a program for debugging, and the values that all
-results are computed with."""
+"""Settings of jax that determine numbers, and the values that all results are computed with."""
 
 CONTROL = "[\0-\x1f\x7f-\x9f]"  # control characters, which a terminal might obey
 
@@ -100,7 +86,8 @@ class TaskConfig:
     def __post_init__(self) -> None:
         """Raise ConfigError unless a sequence gives at least one batch."""
         check_values(self)
-        length, lag = self.length, self.lag
+        length = self.length
+        lag = self.lag
         if self.missing == "token" and self.layout != "prefixes":
             rule = f"has no effect with {{layout={self.layout}}}, where no value is missing"
             raise ConfigError("missing", self.missing, rule, "use {layout=prefixes}")
@@ -185,7 +172,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown cell, a size below 1, or an option without effect."""
         check_values(self)
-        pattern = f"({BLOCK})?({'|'.join(CELLS)}|(?!{BLOCK})({OWN_CELL}))"
+        pattern = f"({BLOCK_PREFIX})?({'|'.join(CELLS)}|(?!{BLOCK_PREFIX})({OWN_CELL}))"
         if not (isinstance(self.cell, str) and re.fullmatch(pattern, self.cell)):
             raise ConfigError("cell", self.cell, *_no_cell(self.cell))
         if self.encoding != "embedding":
@@ -219,9 +206,10 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         """Raise ConfigError for a count below 1 or a step size that is not finite and positive."""
         check_values(self)
-        rate, fix = self.learning_rate, "use one such as 0.001"
+        rate = self.learning_rate
         if not 2.0**-126 <= rate <= 2.0**128 - 2.0**104:  # the normal numbers of float32
-            raise ConfigError("learning_rate", rate, "is not finite and above 0 in 32 bits", fix)
+            rule = "is not finite and above 0 in 32 bits"
+            raise ConfigError("learning_rate", rate, rule, "use one such as 0.001")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -312,11 +300,13 @@ class RunConfig:
         Runs that agree in it share one compiled program. The lag is traced, but the number of rows
         depends on it: it becomes the smallest lag with as many batches.
         """
-        task, neutral = self.task, dataclasses.replace(self.task, lag=0)
+        task = self.task
+        neutral = dataclasses.replace(task, lag=0)
         if neutral.updates_per_sequence != task.updates_per_sequence:
             # with a lag n >= 0 a sequence has L - max(full_window_from, n) target times
             too_many = (task.updates_per_sequence + 1) * task.batch_size
             neutral = dataclasses.replace(task, lag=task.length - too_many + 1)
+        # seeds are an axis and values of a file an argument of the program: both are left out
         return RunConfig(
             neutral,
             dataclasses.replace(self.network, stateful=True),
@@ -382,8 +372,11 @@ def flat(config: RunConfig) -> dict[str, Any]:
 
 def chosen(config: RunConfig) -> dict[str, Any]:
     """The fields that make a configuration of the default, part 4, by their names."""
-    default, read = flat(PARTS["context"]), {"vocab_size"} if config.data.file else set()
-    return {k: v for k, v in flat(config).items() if v != default[k] and k not in read}
+    default = flat(PARTS["context"])
+    fields = {name: value for name, value in flat(config).items() if value != default[name]}
+    if config.data.file:
+        fields.pop("vocab_size", None)  # the number of values in the file
+    return fields
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
@@ -410,10 +403,11 @@ def _build(kind: Any, name: str, values: Any) -> Any:
         values = {**values, **sections}
     expected = {field.name for field in dataclasses.fields(kind)}
     for field in sorted((expected ^ set(values)) - (expected & LATER.keys()), key=str):
-        rule, fix = "is unknown", f"the fields are {', '.join(sorted(expected))}"
+        what = f"{name} field {shown(field)}"
         if field in expected:
-            rule, fix = "is missing", "restore it"
-        raise ConfigError(None, f"{name} field {shown(field)}", rule, fix)
+            raise ConfigError(None, what, "is missing", "restore it")
+        fix = f"the fields are {', '.join(sorted(expected))}"
+        raise ConfigError(None, what, "is unknown", fix)
     return kind(**values)
 
 
@@ -462,9 +456,8 @@ def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | 
 def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
     minimum = {"vocab_size": 2, "lag": -LARGEST, "seed": 0}.get(field, 1)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError(
-            field, value, "is not a whole number", f"use one such as {max(minimum, 1)}"
-        )
+        fix = f"use one such as {max(minimum, 1)}"
+        raise ConfigError(field, value, "is not a whole number", fix)
     if value < minimum:
         raise ConfigError(field, value, f"is below {minimum}", f"use {minimum} or more")
     if value > maximum:
@@ -474,8 +467,9 @@ def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
 def _no_cell(cell: object) -> tuple[str, str]:
     """The rule that a name which is none of a cell breaks, and the fix."""
     name = cell if isinstance(cell, str) else ""
-    bare = name.removeprefix(BLOCK)
-    block, file = name.removesuffix(bare), f"{bare}.py"
+    bare = name.removeprefix(BLOCK_PREFIX)
+    block = name.removesuffix(bare)
+    file = f"{bare}.py"
     if os.path.isdir(bare):
         return "is a folder", "name a file in it"
     if os.path.isfile(bare):
@@ -485,15 +479,16 @@ def _no_cell(cell: object) -> tuple[str, str]:
     own = "module:NAME or FILE.py for a cell of your own"
     if near := difflib.get_close_matches(bare.lower(), CELLS, n=1):
         return "is unknown", f"did you mean {block}{near[0]}, or {own}"
-    every = f"{', '.join(CELLS)}, or {own}, or {BLOCK}CELL for a block around any of them"
+    every = f"{', '.join(CELLS)}, or {own}, or {BLOCK_PREFIX}CELL for a block around any of them"
     return "is unknown", f"use one of {every}"
 
 
 def _too_few_rows(task: TaskConfig) -> ConfigError:
     """The error of fewer rows than a batch needs."""
-    rows = len(task.target_times)
+    count = len(task.target_times)
+    rows = "1 row" if count == 1 else f"{count} rows"
     rule = (
-        f"is more than the {rows} row{'s' * (rows != 1)} of a sequence (length {task.length}, "
+        f"is more than the {rows} of a sequence (length {task.length}, "
         f"window {task.window}, lag {task.lag})"
     )
     fix = "use a smaller {batch_size}, {window} or {lag}, or a longer {length}"

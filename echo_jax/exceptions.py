@@ -34,7 +34,10 @@ class ConfigError(ValueError):
     ) -> None:
         """Keep the parts, which pickle with the error."""
         super().__init__(field, value, rule, fix)
-        self.field, self.value, self.rule, self.fix = field, value, rule, fix
+        self.field = field
+        self.value = value
+        self.rule = rule
+        self.fix = fix
 
     def spelled(self, spelling: Spelling) -> str:
         """The sentence, with every field as a flag or as an argument; `printable`."""
@@ -55,7 +58,7 @@ class ConfigError(ValueError):
 
 
 class CellRefusedError(ConfigError):
-    """A cell breaks a rule of `cells.door`."""
+    """A cell breaks a rule of `cells.user_cell_check`."""
 
 
 class StorageError(ConfigError):
@@ -83,7 +86,7 @@ def spell(text: str, spelling: Spelling) -> str:
 
     def spelled(match: re.Match[str]) -> str:
         """One of them."""
-        field, value = match[1], match[2]
+        field, value = match.groups()
         if value is None:
             return field if spelling == "argument" else f"--{field.replace('_', '-')}"
         return _with_value(field, value if spelling == "flag" else _literal(value), spelling)
@@ -106,7 +109,7 @@ def _with_value(field: str, value: object, spelling: Spelling) -> str:
     if isinstance(value, bool) or value in ("True", "False"):
         return f"--{flag}" if str(value) == "True" else f"--no-{flag}"
     text = str(value)
-    return f"--{flag} {shlex.quote(text) if len(text) <= 60 else f'{text[:60]}...'}"
+    return f"--{flag} {shlex.quote(text)}" if len(text) <= 60 else f"--{flag} {text[:60]}..."
 
 
 def _literal(word: str) -> str:
@@ -138,4 +141,6 @@ def reason(error: BaseException) -> str:
         message = one_line(str(error))
     except BaseException:  # user code may raise anything
         return name
-    return f"{name}: {message[:200]}{'...' * (len(message) > 200)}" if message else name
+    if len(message) > 200:
+        message = f"{message[:200]}..."
+    return f"{name}: {message}" if message else name

@@ -68,7 +68,8 @@ def wilson_interval(successes: int, trials: int, z: float = 1.96) -> Interval:
     Not `scipy.stats.binomtest`: that uses z = 1.959964, and the bounds for z = 1.96 are hashed in
     the digests of results.
     """
-    share, widening = successes / trials, z**2 / trials
+    share = successes / trials
+    widening = z**2 / trials
     centre = (share + widening / 2) / (1 + widening)
     half = z / (1 + widening) * math.sqrt(share * (1 - share) / trials + widening / trials / 4)
     coverage = math.erf(z / math.sqrt(2))
@@ -160,7 +161,8 @@ def paired_comparison(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison
     Raises ValueError for fewer than two pairs, lengths that differ, or a value that is not finite:
     seeds that never learned have no difference.
     """
-    before, after = _finite(first, at_least=2), _finite(second, at_least=2)
+    before = _finite(first, at_least=2)
+    after = _finite(second, at_least=2)
     if len(before) != len(after):
         raise ValueError(f"Pairs need two values each, not {len(before)} and {len(after)}.")
     differences = after - before
@@ -178,14 +180,15 @@ def mean_interval(values: npt.ArrayLike, coverage: float = 0.95) -> Interval:
     mean -+ t sd / sqrt(S), with S - 1 degrees of freedom.
     """
     measured = _finite(values, at_least=2)
-    runs, mean = len(measured), float(np.mean(measured))
+    runs = len(measured)
+    mean = float(np.mean(measured))
     quantile = t_quantile((1 + coverage) / 2, runs - 1)
     half = quantile * float(np.std(measured, ddof=1)) / math.sqrt(runs)
     return Interval(mean - half, mean + half, coverage)
 
 
-MOST_SPLITS, DRAWN_SPLITS = 50_000, 20_000
-"""Splits of two groups that are all counted, and how many are drawn where there are more."""
+MOST_SPLITS = 50_000  # of two groups, that are all counted
+DRAWN_SPLITS = 20_000  # where there are more
 
 
 def permutation_test(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
@@ -215,8 +218,8 @@ def splits(first: int, second: int) -> np.ndarray:
 
     All of them, or 20,000 drawn with a fixed seed; row 0 is the groups as they are.
     """
-    whole, every = first + second, math.comb(first + second, first)
-    if every <= MOST_SPLITS:
+    whole = first + second
+    if math.comb(whole, first) <= MOST_SPLITS:
         chosen = np.array(list(itertools.combinations(range(whole), first)))
     else:
         drawn = np.random.default_rng(0).random((DRAWN_SPLITS, whole)).argsort(axis=1)

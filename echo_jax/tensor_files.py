@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import numpy as safetensors
 
 import echo_jax
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.exceptions import ConfigError, StorageError, shown
 
 DTYPES = frozenset(
@@ -28,8 +28,10 @@ DTYPES = frozenset(
 OVERHEAD = 2**20
 """Bytes of a file beyond those of its arrays, at most."""
 
-METADATA, ABOUT, DIGEST = "__metadata__", "echo_jax", "sha256"
-ZEROS = b"0" * 64
+METADATA = "__metadata__"  # of safetensors: texts by their names, of which there is one
+ABOUT = "echo_jax"
+DIGEST = "sha256"
+ZEROS = b"0" * 64  # in the place of the digest, as it is computed
 
 
 def named(tree: Any) -> dict[str, Any]:
@@ -45,9 +47,8 @@ def named(tree: Any) -> dict[str, Any]:
             rule = "has no name of its own"
             raise ConfigError(None, f"array {shown(name)}", rule, "use other keys, without dots")
         if str(leaf.dtype) not in DTYPES:
-            raise ConfigError(
-                None, f"array {name}", f"is {leaf.dtype}, which no file holds", "use float32"
-            )
+            rule = f"is {leaf.dtype}, which no file holds"
+            raise ConfigError(None, f"array {name}", rule, "use float32")
         leaves[name] = leaf
     return leaves
 
@@ -74,19 +75,16 @@ def read(path: Path, shapes: Any, fix: str) -> tuple[Any, dict[str, Any]]:
     refused before it is read.
     """
     size = size_of(shapes)
-    machine.check_memory(size)
+    environment.check_memory(size)
     data = atomic_files.read_bytes(path, size + OVERHEAD, fix=fix)
-    if data.startswith(b"echo_jax "):
-        raise atomic_files.other_version(path, "0.1.0")
     try:
-        about, arrays = _about(data), {}
-        if about["format"] == atomic_files.FORMAT:
-            arrays = _arrays(data, about.pop(DIGEST))
+        about = _about(data)
+        readable = about["format"] == atomic_files.FORMAT
+        arrays = _arrays(data, about.pop(DIGEST)) if readable else {}
     except Exception:  # anyone can write a file: its bytes may break their reader in any way
-        raise StorageError(
-            None, path, "is damaged, its digest is not that of its content", fix
-        ) from None
-    if about["format"] != atomic_files.FORMAT:
+        rule = "is damaged, its digest is not that of its content"
+        raise StorageError(None, path, rule, fix) from None
+    if not readable:
         raise atomic_files.other_version(path, about.get("version"))
     leaves = named(shapes)
     if any(map(_differs, leaves.values(), map(arrays.get, leaves))) or len(arrays) > len(leaves):

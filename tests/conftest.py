@@ -12,7 +12,7 @@ from typing import NamedTuple
 import hypothesis
 import pytest
 
-from echo_jax import machine
+from echo_jax import environment
 
 REFERENCE = Path(__file__).parent / "keras_reference"
 
@@ -98,7 +98,9 @@ def programs_of_earlier_tests(pytestconfig, tmp_path_factory):
 
     folder = tmp_path_factory.getbasetemp()
     if hasattr(pytestconfig, "cache"):
-        key = hashlib.sha256(f"{machine.processor()}, {machine.cores()}".encode()).hexdigest()[:16]
+        key = hashlib.sha256(
+            f"{environment.processor()}, {environment.cores()}".encode()
+        ).hexdigest()[:16]
         folder = pytestconfig.cache.mkdir(f"programs-{key}")
         remove_oldest(folder, PROGRAMS)
     jax.config.update("jax_compilation_cache_dir", str(folder))
@@ -127,7 +129,7 @@ def never_leave(status):
 @pytest.fixture
 def call(root, monkeypatch, capfd, tmp_path):
     """Runs a script in this process, where jax is there already and programs stay compiled."""
-    monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+    monkeypatch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
     monkeypatch.setattr("echo_jax.host.compilation_cache.use_compilation_cache", lambda *_: None)
     monkeypatch.setattr(os, "_exit", never_leave)
     interrupted = signal.getsignal(signal.SIGINT)

@@ -10,8 +10,9 @@ import pytest
 from card_runs import made, run_of
 
 from echo_jax.cell_table import CELLS
+from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.registry import build
-from echo_jax.cells.scan import recurrences, scan_over_time
+from echo_jax.cells.scan import scan_over_time
 from echo_jax.config import RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import many_seeds
 from echo_jax.memory.protocol import DEFAULT
@@ -44,7 +45,8 @@ def test_training_gives_the_same_losses():
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_cell_over_time_gives_what_its_steps_give(name):
+def test_a_cell_over_time_gives_what_its_steps_give(monkeypatch, name):
+    monkeypatch.setattr(ProjectedCell, "in_parallel", True)
     cell = build(name, {"features": 16})
     xs = jax.random.normal(jax.random.key(1), (STEPS, ROWS, VALUES))
 
@@ -53,8 +55,7 @@ def test_a_cell_over_time_gives_what_its_steps_give(name):
         prepared, state = cell.prepare(params), cell.initial_state(params, ROWS, VALUES)
         if not parallel:
             return scan_over_time(lambda s, x: cell.step(prepared, s, x), state, xs, None)[1]
-        with recurrences("parallel"):
-            return cell.scan(prepared, state, xs)[1]
+        return cell.scan(prepared, state, xs)[1]
 
     on_cpu, _ = on_both(jax.jit(lambda: outputs(parallel=False)))
     _, on_accelerator = on_both(jax.jit(lambda: outputs(parallel=True)))

@@ -1,4 +1,4 @@
-"""An error is data, spelled at the door."""
+"""An error is data, spelled where it is printed."""
 
 import pickle
 

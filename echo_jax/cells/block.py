@@ -14,9 +14,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.cell_options import at_least
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.norms import rms_norm
-from echo_jax.cells.option_rules import at_least
 from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time
 
 CONVOLVED = 4
@@ -24,26 +24,22 @@ CONVOLVED = 4
 
 
 class LayerParams(NamedTuple):
-    """The parameters of a layer of width D around a cell with H outputs."""
+    """The parameters of a layer of width D around a cell with H outputs, whose inputs are `[B, D]`.
+
+    norm and mlp_norm `[D]`, the scales of the RMSNorms before convolution and MLP; conv `[4, D]`,
+    one filter a channel, the newest input first; conv_bias and b `[D]`; W `[H, D]`, W1 `[D, 2D]`,
+    W2 `[2D, D]`.
+    """
 
     norm: chex.Array
-    """[D], the scale of the RMSNorm before the convolution."""
     conv: chex.Array
-    """[4, D], one filter a channel, the newest input first."""
     conv_bias: chex.Array
-    """[D]."""
     cell: Any
-    """The parameters of the cell, whose inputs are `[B, D]`."""
     W: chex.Array
-    """[H, D]."""
     b: chex.Array
-    """[D]."""
     mlp_norm: chex.Array
-    """[D], the scale of the RMSNorm before the MLP."""
     W1: chex.Array
-    """[D, 2D]."""
     W2: chex.Array
-    """[2D, D]."""
 
 
 class BlockParams(NamedTuple):
@@ -87,7 +83,6 @@ class Block(Cell):
     has_scan: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a block without width or layers."""
         at_least(1, self, "width", "layers")
 
     @property
@@ -100,7 +95,6 @@ class Block(Cell):
 
     @property
     def names(self) -> Any:  # type: ignore[override]
-        """The author's names for the functions of the cell."""
         return self.cell.names
 
     @property
@@ -108,14 +102,14 @@ class Block(Cell):
         return self.cell.key_value_sizes
 
     def init(self, key: chex.PRNGKey, input_size: int) -> BlockParams:
-        """The initial parameters, for inputs of F features."""
         key, *keys = jax.random.split(key, 1 + self.layers)
         w_in = jax.nn.initializers.lecun_normal()(key, (input_size, self.width))
         layers = tuple(self._init_layer(each) for each in keys)
         return BlockParams(w_in, layers, jnp.ones(self.width))
 
     def _init_layer(self, key: chex.PRNGKey) -> LayerParams:
-        d, lecun = self.width, jax.nn.initializers.lecun_normal()
+        d = self.width
+        lecun = jax.nn.initializers.lecun_normal()
         for_cell, for_conv, *keys = jax.random.split(key, 5)
         cell = self.cell.init(for_cell, d)
         bound = CONVOLVED**-0.5
@@ -136,14 +130,10 @@ class Block(Cell):
     ) -> tuple[LayerState, ...]:
         """Zeros before the first input of each convolution, and the initial state of each cell."""
         zeros = jnp.zeros((batch_size, CONVOLVED - 1, self.width))
-        cell, d = self.cell, self.width
-        return tuple(
-            LayerState(zeros, cell.initial_state(layer.cell, batch_size, d))
-            for layer in params.layers
-        )
+        states = (self.cell.initial_state(x.cell, batch_size, self.width) for x in params.layers)
+        return tuple(LayerState(zeros, state) for state in states)
 
     def prepare(self, params: BlockParams) -> BlockParams:
-        """The parameters with those of each cell prepared, once a sequence."""
         layers = (x._replace(cell=self.cell.prepare(x.cell)) for x in params.layers)
         return params._replace(layers=tuple(layers))
 
@@ -151,7 +141,8 @@ class Block(Cell):
         self, params: BlockParams, state: tuple[LayerState, ...], x: chex.Array
     ) -> tuple[tuple[LayerState, ...], chex.Array]:
         """One step through all layers: inputs `[B, F]` to outputs `[B, D]`."""
-        x, states = x @ params.W_in, []
+        x = x @ params.W_in
+        states = []
         for layer, before in zip(params.layers, state, strict=True):
             conv, convolved = convolve(layer, before.conv, normed(x, layer.norm))
             cell, y = self.cell.step(layer.cell, before.cell, jax.nn.silu(convolved))
@@ -167,7 +158,8 @@ class Block(Cell):
         mask: Mask = None,
     ) -> tuple[tuple[LayerState, ...], chex.Array]:
         """All steps of a layer, then of the next: inputs `[T, B, F]` to outputs `[T, B, D]`."""
-        x, states = params.W_in[xs] if is_tokens(xs) else xs @ params.W_in, []
+        x = params.W_in[xs] if is_tokens(xs) else xs @ params.W_in
+        states = []
         for layer, before in zip(params.layers, state, strict=True):
             conv, convolved = convolve_all(layer, before.conv, normed(x, layer.norm), mask)
             cell, y = self.cell.scan(layer.cell, before.cell, jax.nn.silu(convolved), mask)

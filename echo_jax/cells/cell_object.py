@@ -18,7 +18,7 @@ from echo_jax.cells import registry, user_cell
 from echo_jax.cells.adapters.adapt import BlockOf, adapt, is_cell, options_of, size_of
 from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
-from echo_jax.config import BLOCK, NetworkConfig
+from echo_jax.config import BLOCK_PREFIX, NetworkConfig
 from echo_jax.exceptions import ConfigError, shown
 
 
@@ -46,12 +46,8 @@ def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
     if isinstance(found, type | BlockOf | ModuleType):
         return _of_class(found, dict(args or {}))
     if args is not None:
-        raise ConfigError(
-            "args",
-            dict(args),
-            f"is for a class, and this {type(found).__name__} is built already",
-            "give its class, or leave {args} out",
-        )
+        rule = f"is for a class, and this {type(found).__name__} is built already"
+        raise ConfigError("args", dict(args), rule, "give its class, or leave {args} out")
     cell = adapt(found)
     size = size_of(BlockOf(cell.source) if isinstance(cell, Block) else cell.source)
     return CellObject(_name_of(cell), _given(cell), cell, size)
@@ -75,9 +71,8 @@ def in_config(
     named = of_object(found, args)
     units = getattr(named.cell.options, named.size, None) if named.size else None
     if hidden_size not in (None, units):
-        raise ConfigError(
-            "hidden_size", hidden_size, f"is not the size of cell {named.name!r}", "leave it out"
-        )
+        rule = f"is not the size of cell {named.name!r}"
+        raise ConfigError("hidden_size", hidden_size, rule, "leave it out")
     fields = {} if units is None else {"hidden_size": units}
     if named.name == "mlp" and ("delay_line" in (args or {}) or not isinstance(found, type)):
         fields["delay_line"] = named.cell.options.delay_line
@@ -101,7 +96,8 @@ def _kept(cell: Cell) -> str:
     for name, kept in registry.GIVEN.items():
         if kept == cell:
             return name
-    source, block = cell.source, BLOCK if isinstance(cell, Block) else ""
+    source = cell.source
+    block = BLOCK_PREFIX if isinstance(cell, Block) else ""
     module = getattr(source, "__module__", source.__name__)
     title = re.sub(r"\W", "_", source.__name__)
     name = f"{block}{module}:{title}__{1 + len(registry.GIVEN)}"
@@ -111,7 +107,7 @@ def _kept(cell: Cell) -> str:
 
 def _of_class(found: Any, args: dict[str, Any]) -> CellObject:
     """The cell of a class or a module; a built-in class has its short name."""
-    inner, block = (found.inner, BLOCK) if isinstance(found, BlockOf) else (found, "")
+    inner, block = (found.inner, BLOCK_PREFIX) if isinstance(found, BlockOf) else (found, "")
     if not is_cell(inner):
         raise ConfigError("cell", shown(inner), *user_cell.what_it_lacks(_name(inner), inner))
     name = block + _name(inner)
@@ -120,7 +116,7 @@ def _of_class(found: Any, args: dict[str, Any]) -> CellObject:
 
 def _name_of(cell: Cell) -> str:
     """The name of what an instance is of."""
-    return BLOCK + _name_of(cell.cell) if isinstance(cell, Block) else _name(cell.source)
+    return BLOCK_PREFIX + _name_of(cell.cell) if isinstance(cell, Block) else _name(cell.source)
 
 
 def _name(written: Any) -> str:

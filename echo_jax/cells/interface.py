@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from echo_jax.cells.scan import Carry, Mask, scan_over_time
 
 CellParams = Any
-"""The parameters of a cell: any tree of arrays that `flax.serialization` can store."""
+"""The parameters of a cell: any tree of arrays that `tensor_files` can store."""
 
 
 class CellError(Exception):
@@ -20,6 +20,8 @@ class CellError(Exception):
 
 class Cell:
     """A recurrent cell. Subclasses are frozen dataclasses, whose fields are its options.
+
+    `features`, which most have, is H: the units, and the numbers of an output.
 
         params = cell.init(key, input_size)
         state = cell.initial_state(params, batch_size, input_size)

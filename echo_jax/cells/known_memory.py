@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from echo_jax.cells.cell_options import at_least
 from echo_jax.cells.interface import Cell, CellParams
-from echo_jax.cells.option_rules import at_least
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.registry import build
 from echo_jax.cells.scan import Carry
@@ -42,7 +42,6 @@ class ShiftRegister(nn.RNNCellBase):
     slots: int
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a register without slots."""
         at_least(1, self, "slots")
         super().__post_init__()
 
@@ -66,9 +65,6 @@ class Memoryless(nn.RNNCellBase):
     output by any older input is zero. The carry is float32 `[B, 1]`.
 
     Parameters: `kernel` W `[F, H]`, glorot-uniform; `bias` b `[H]`, zeros.
-
-    Attributes:
-      features: H, the units.
     """
 
     features: int
@@ -135,12 +131,11 @@ class AttentionCache(ProjectedCell):
     sized_by: ClassVar[tuple[str, ...]] = ("slots",)
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a cache without slots or without numbers."""
         at_least(1, self, "slots", "size")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CacheParams:
-        """Glorot-uniform weights and no bias."""
-        glorot, (c, q, v) = jax.nn.initializers.glorot_uniform(), jax.random.split(key, 3)
+        glorot = jax.nn.initializers.glorot_uniform()
+        c, q, v = jax.random.split(key, 3)
         return CacheParams(
             W_c=glorot(c, (input_size, self.size)),
             W_q=glorot(q, (input_size, self.size)),
@@ -149,11 +144,9 @@ class AttentionCache(ProjectedCell):
         )
 
     def initial_state(self, params: CacheParams, batch_size: int, input_size: int) -> chex.Array:
-        """Empty places, `[B, slots, d]`."""
         return jnp.zeros((batch_size, self.slots, self.size))
 
     def project(self, params: CacheParams, x: chex.Array) -> CacheTerms:
-        """c, and the query over sqrt(d)."""
         return CacheTerms(x @ params.W_c, x @ params.W_q / math.sqrt(self.size))
 
     def recur(
@@ -181,7 +174,6 @@ class FirstWeights(Cell):
 
     @property
     def lstm(self) -> Cell:
-        """The LSTM."""
         return build("lstm", {"features": self.features})
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
@@ -192,5 +184,6 @@ class FirstWeights(Cell):
         return self.lstm.initial_state(params["first"], batch_size, input_size)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        # the gradient goes through the carry, and stops at the weights that make it
         carry, _ = self.lstm.step(jax.lax.stop_gradient(params["first"]), state, x)
         return carry, self.lstm.step(params["trained"], state, x)[1]

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.interface import Cell, CellParams
-from echo_jax.cells.scan import Carry, Mask, in_parallel, is_tokens, scan_over_time
+from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time
 
 Terms = Any
 """The terms that one input adds to a step: any tree of arrays, each `[..., n]`."""
@@ -32,8 +32,13 @@ class ProjectedCell(Cell):
 
     @property
     def parallel_on_cpu(self) -> bool:
-        """True where the parallel form is the faster one on a CPU too."""
+        """True where the parallel form is the faster one on a CPU too; docs/cells.md has times."""
         return False
+
+    @property
+    def in_parallel(self) -> bool:
+        """True where `scan` takes the parallel form."""
+        return self.parallel_on_cpu or jax.default_backend() != "cpu"
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
         """Zeros `[B, H]` unless overridden."""
@@ -64,7 +69,6 @@ class ProjectedCell(Cell):
         return scan_over_time(functools.partial(self.recur, params), state, terms, mask, unroll=1)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        """One step, from inputs `[B, F]`."""
         terms = self.project(params, x)
         state, read = self.recur(params, state, terms)
         return state, self.read_out(params, read, terms)
@@ -74,10 +78,11 @@ class ProjectedCell(Cell):
     ) -> tuple[Carry, chex.Array]:
         """All steps; for tokens the terms are rows of a table of V."""
         if is_tokens(xs):
-            table = self.project(params, jnp.eye(len(jax.tree.leaves(params)[0])))
+            values = len(jax.tree.leaves(params)[0])  # the rows of the kernel of the inputs
+            table = self.project(params, jnp.eye(values))
             terms = jax.tree.map(lambda rows: rows[xs], table)
         else:
             terms = self.project(params, xs)
-        run = self.parallel if in_parallel(self.parallel_on_cpu) else self.sequential
+        run = self.parallel if self.in_parallel else self.sequential
         state, read = run(params, state, terms, mask)
         return state, self.read_out(params, read, terms)

@@ -10,7 +10,7 @@ from typing import Any
 from echo_jax.cell_table import CELLS
 from echo_jax.cells.adapters.adapt import BlockOf, adapt, construct, options_of, size_of
 from echo_jax.cells.interface import Cell
-from echo_jax.config import BLOCK, PARTS, NetworkConfig, is_built_in
+from echo_jax.config import BLOCK_PREFIX, PARTS, NetworkConfig, is_built_in
 from echo_jax.exceptions import ConfigError, reason
 
 FEATURES = NetworkConfig.hidden_size
@@ -25,8 +25,8 @@ def cell_class(name: str) -> Any:
     NetworkConfig(cell=name)  # checks the form of the name
     if name in GIVEN:
         return GIVEN[name]
-    if name.startswith(BLOCK):
-        return BlockOf(cell_class(name.removeprefix(BLOCK)))
+    if name.startswith(BLOCK_PREFIX):
+        return BlockOf(cell_class(name.removeprefix(BLOCK_PREFIX)))
     if name in CELLS:
         return CELLS[name].load()
     from echo_jax.cells import user_cell
@@ -47,7 +47,7 @@ def source_digest(name: str) -> str | None:
         return None
     from echo_jax.cells import user_cell
 
-    found = cell_class(name if name in GIVEN else name.removeprefix(BLOCK))
+    found = cell_class(name if name in GIVEN else name.removeprefix(BLOCK_PREFIX))
     written = found if isinstance(found, type | ModuleType) else adapt(found).source
     return user_cell.source_digest(written)
 
@@ -55,12 +55,8 @@ def source_digest(name: str) -> str | None:
 def check_source(name: str, expected: str | None) -> None:
     """Raise ConfigError where a user's cell has another text in this process than expected."""
     if expected is not None and source_digest(name) != expected:
-        raise ConfigError(
-            "cell",
-            name,
-            "has another text on this worker than where the command was started",
-            "install the same there, or start the worker anew",
-        )
+        rule = "has another text on this worker than where the command was started"
+        raise ConfigError("cell", name, rule, "install the same there, or start the worker anew")
 
 
 def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
@@ -70,7 +66,8 @@ def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
     cannot be found or built; for a user's cell the message names the line.
     """
     found = cell_class(name) if found is None else found
-    options, size = options_of(found), size_of(found)
+    options = options_of(found)
+    size = size_of(found)
     if size and options[size]:
         args = {size: FEATURES, **args}
     _check_args(name, args, options, size)
@@ -93,12 +90,8 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
         return found
     args = {size_of(found) or "features": config.hidden_size} if options_of(found) else {}
     if not args and config.hidden_size not in {x.network.hidden_size for x in PARTS.values()}:
-        raise ConfigError(
-            "hidden_size",
-            config.hidden_size,
-            f"has no effect on cell {config.cell!r}, whose functions have a size of their own",
-            "leave it out",
-        )
+        rule = f"has no effect on cell {config.cell!r}, whose functions have a size of their own"
+        raise ConfigError("hidden_size", config.hidden_size, rule, "leave it out")
     if config.cell == "mlp":
         args["delay_line"] = config.delay_line or window
     return build(config.cell, args, found)

@@ -1,9 +1,7 @@
 """A scan of a step over time, with masked steps."""
 
-import contextlib
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import chex
 import jax
@@ -45,30 +43,6 @@ def scan_over_time(
 
     steps = len(inputs) if len(inputs) <= unroll else 1
     return jax.lax.scan(masked_step, carry, (inputs, mask), unroll=steps)
-
-
-Form = Literal["sequential", "parallel"]
-
-_FORM: ContextVar[Form | None] = ContextVar("form of recurrences", default=None)
-
-
-def in_parallel(on_cpu: bool = False) -> bool:
-    """True where recurrences are computed in parallel over time: by default not on a CPU.
-
-    `on_cpu` is True for a recurrence that is faster so on a CPU too; docs/cells.md has the times.
-    """
-    form = _FORM.get()
-    return form == "parallel" if form else on_cpu or jax.default_backend() != "cpu"
-
-
-@contextlib.contextmanager
-def recurrences(form: Form) -> Iterator[None]:
-    """Within it, what is traced has its recurrences in this form, if they have it."""
-    token = _FORM.set(form)
-    try:
-        yield
-    finally:
-        _FORM.reset(token)
 
 
 def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:

@@ -104,27 +104,22 @@ def sized(name: str, given: Mapping[str, Any], target: int, input_size: int) -> 
     def arguments(value: int) -> dict[str, Any]:
         return {**dict.fromkeys(equal, value), **given}
 
-    first_from = _measure(found, name, arguments, option, input_size)
+    def build(value: int) -> Cell:
+        return registry.build(name, arguments(value), found)
+
+    first_from = functools.cache(lambda n: _first_from(n, name, option, build, input_size))
     near = _nearest_two(first_from, target)
     if not near:
         others = [each for each in given if each not in BlockOf.own]
-        raise ConfigError(
-            "state_bytes",
-            target,
-            f"has no effect on cell {name!r}, whose state has {first_from(1).bytes} bytes with any "
-            f"{option}",
-            f"leave {' or '.join(['it', *others])} out",
-        )
+        same = f"{first_from(1).bytes} bytes with any {option}"
+        rule = f"has no effect on cell {name!r}, whose state has {same}"
+        raise ConfigError("state_bytes", target, rule, f"leave {' or '.join(['it', *others])} out")
     nearest = min(near, key=lambda each: abs(each.bytes - target))
     fits = abs(nearest.bytes - target) <= TOLERANCE * target
     best = nearest if fits else near[0]
     if not fits and best.bytes > target:
-        raise ConfigError(
-            "state_bytes",
-            target,
-            f"is too few for cell {name!r}, whose smallest state has {best.bytes}",
-            f"use {best.bytes} or more",
-        )
+        rule = f"is too few for cell {name!r}, whose smallest state has {best.bytes}"
+        raise ConfigError("state_bytes", target, rule, f"use {best.bytes} or more")
     return Sized(arguments(best.value), best.bytes, fits)
 
 
@@ -132,18 +127,13 @@ def _option_to_search(written: Any, name: str, given: Mapping[str, Any]) -> str:
     """The first option that sizes the state of a class of cells and is not given."""
     sizing = getattr(written, "sized_by", ()) or tuple(filter(None, [size_of(written)]))
     if not sizing:
-        raise ConfigError(
-            "cell",
-            name,
-            "has no option for its size, which {state_bytes} could find",
-            "make it a class with a field `features`, or leave {state_bytes} out",
-        )
+        rule = "has no option for its size, which {state_bytes} could find"
+        fix = "make it a class with a field `features`, or leave {state_bytes} out"
+        raise ConfigError("cell", name, rule, fix)
     if free := [option for option in sizing if option not in given]:
         return free[0]
-    options = " and ".join(sizing)
-    subject = f"the size of cell {name!r}"
-    rule, fix = f"is given twice, as {options} and {{state_bytes}}", "leave one of the two out"
-    raise ConfigError(None, subject, rule, fix)
+    rule = f"is given twice, as {' and '.join(sizing)} and {{state_bytes}}"
+    raise ConfigError(None, f"the size of cell {name!r}", rule, "leave one of the two out")
 
 
 class Measured(NamedTuple):
@@ -153,39 +143,26 @@ class Measured(NamedTuple):
     bytes: int
 
 
-def _measure(
-    found: Any,
-    name: str,
-    arguments: Callable[[int], dict[str, Any]],
-    option: str,
-    input_size: int,
-) -> Callable[[int], Measured]:
-    """The function from n to the first value, from n on, that the cell takes."""
-
-    @functools.cache
-    def first_from(n: int) -> Measured:
-        """The first value from n on that the cell takes; ConfigError if there is none near."""
-        refused: list[Exception] = []
-        for value in range(n, n + LARGEST_GAP):
-            try:
-                cell = registry.build(name, arguments(value), found)
-                return Measured(value, state_bytes(cell, input_size).cell)
-            except Exception as error:  # user code may raise anything
-                refused.append(error)
-        if isinstance(refused[0], ConfigError):
-            raise refused[0]
-        rule = f"has no state with {option} {n} ({reason(refused[0])})"
-        fix = "give it other options, or mend it"
-        raise ConfigError("cell", name, rule, fix) from refused[0]
-
-    return first_from
+def _first_from(
+    n: int, name: str, option: str, build: Callable[[int], Cell], input_size: int
+) -> Measured:
+    """The first value of an option, from n on, that a cell takes; ConfigError if none near is."""
+    refused: list[Exception] = []
+    for value in range(n, n + LARGEST_GAP):
+        try:
+            return Measured(value, state_bytes(build(value), input_size).cell)
+        except Exception as error:  # user code may raise anything
+            refused.append(error)
+    if isinstance(refused[0], ConfigError):
+        raise refused[0]
+    rule = f"has no state with {option} {n} ({reason(refused[0])})"
+    raise ConfigError("cell", name, rule, "give it other options, or mend it") from refused[0]
 
 
 def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Measured]:
     """The largest state from 1 byte to the target and the smallest above it, where there are such.
 
-    Of values with equal states the smallest is taken. Nothing for a state that does not grow; one
-    that goes on growing has a byte more, at least, for every two of the option.
+    Of values with equal states the smallest is taken; nothing for a state that does not grow.
     """
 
     def bytes_from(n: int) -> int:
@@ -196,11 +173,14 @@ def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Mea
         return bisect.bisect_left(range(last), least, lo=1, key=bytes_from)
 
     n = 1
+    # a state that goes on growing has a byte more, at least, for every two of the option
     while bytes_from(n) <= target and n <= 4 * target:
         n *= 2
-    if (most := bytes_from(n)) <= target:
+    if (most := bytes_from(n)) <= target:  # it stopped growing below the target, or never grew
         return [first_from(first_with(most, n))] if most > bytes_from(1) else []
     above = first_with(target + 1, n)
     most = bytes_from(above - 1) if above > 1 else 0
-    below = [first_from(first_with(most, above - 1))] if most else []
-    return [*below, first_from(above)]
+    if not most:  # no state is small enough, but for empty ones
+        return [first_from(above)]
+    # several values may have that state, as where a size is half the option, rounded
+    return [first_from(first_with(most, above - 1)), first_from(above)]

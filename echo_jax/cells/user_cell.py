@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from echo_jax.cells.adapters.adapt import KINDS, REQUIRED, is_cell
-from echo_jax.config import BLOCK, SETTINGS
+from echo_jax.config import BLOCK_PREFIX, SETTINGS
 from echo_jax.exceptions import ConfigError, reason
 
 LOADED: dict[str, tuple[ModuleSpec | None, str]] = {}
@@ -33,8 +33,9 @@ NOT_THE_USERS = (
 def import_cell(name: str) -> Any:
     """Import what `package.module:NAME`, `file.py:NAME` or `file.py` names.
 
-    The current folder is searched first. ConfigError if the import fails or `adapt` takes no such
-    thing; the message names the line of the user's own file, if there is one.
+    The folder of the file, or else the current one, is searched first. ConfigError if the import
+    fails or `adapt` takes no such thing; the message names the line of the user's own file, if
+    there is one.
     """
     place, _, attribute = name.partition(":")
     module_name, folder = module_of(name)
@@ -56,12 +57,8 @@ def import_cell(name: str) -> Any:
     digest = source_digest(module)  # of the text as it is now
     if file and file.is_file() and digest != hashlib.sha256(file.read_bytes()).hexdigest():
         # Python loads a module once: new text would not be seen.
-        raise ConfigError(
-            "cell",
-            name,
-            f"has the name or the old text of a module {module_name} that is loaded already",
-            "rename the file, or start Python anew",
-        )
+        rule = f"has the name or the old text of a module {module_name} that is loaded already"
+        raise ConfigError("cell", name, rule, "rename the file, or start Python anew")
     if not is_cell(found):
         raise ConfigError("cell", name, *what_it_lacks(name, found))
     return found
@@ -87,12 +84,8 @@ def keeping_settings(name: str) -> Iterator[None]:
         for option, setting in SETTINGS.items():
             if before.get(option) == setting != (value := jax.config.values.get(option)):
                 jax.config.update(option, setting)
-                raise ConfigError(
-                    "cell",
-                    name,
-                    f"sets {option} to {value}, and all results are computed with {setting}",
-                    "leave that out",
-                )
+                rule = f"sets {option} to {value}, and all results are computed with {setting}"
+                raise ConfigError("cell", name, rule, "leave that out")
 
 
 def source_digest(written: Any) -> str | None:
@@ -123,7 +116,7 @@ def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
 
 def module_of(name: str) -> tuple[str, Path]:
     """The module in the name of a user's cell, and the folder that is searched for it first."""
-    place = name.removeprefix(BLOCK).partition(":")[0]
+    place = name.removeprefix(BLOCK_PREFIX).partition(":")[0]
     if place.endswith(".py"):
         return Path(place).stem, Path(place).resolve().parent
     return place, Path.cwd()
@@ -161,11 +154,11 @@ def is_the_users(file: str) -> bool:
 
 def shown(file: str) -> str:
     """A path, relative to the current folder if it is below that; Cell In[3] of a notebook."""
-    here, shell = Path.cwd(), None
-    if ipython := sys.modules.get("IPython"):
-        shell = ipython.get_ipython()
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
     if shell and (of_notebook := shell.compile.format_code_name(file)):
         return " ".join(of_notebook)
+    here = Path.cwd()
     return str(Path(file).relative_to(here)) if Path(file).is_relative_to(here) else file
 
 

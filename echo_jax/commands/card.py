@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.cell_table import CELLS
 from echo_jax.commands import command_line
-from echo_jax.config import BLOCK
+from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, FolderInUseError, printable
 from echo_jax.grid.cluster import check_spec, executor_of
 from echo_jax.host.interrupts import Interrupts, StoppedError
@@ -151,7 +151,7 @@ def list_of_cells() -> str:
     """A line for each built-in cell, with its paper, and for the forms of a name of any cell."""
     known = [(name, cell.title, cell.paper) for name, cell in CELLS.items()]
     others = [
-        (f"{BLOCK}CELL", "a small network around any cell", "-"),
+        (f"{BLOCK_PREFIX}CELL", "a small network around any cell", "-"),
         ("module:NAME, FILE.py", "a cell of your own", "docs/your-own-cell.md"),
     ]
     return text_tables.table([("--cell", "cell", "paper"), *known, *others], left=(0, 1, 2))
@@ -195,7 +195,7 @@ def make_cards(command: CardCommand) -> None:
     from echo_jax.host import compilation_cache
     from echo_jax.memory.card_run import runs_at_once
 
-    machine.use_cpu_devices(1, THREADS)  # each thread trains a run, on the same device
+    environment.use_cpu_devices(1, THREADS)  # each thread trains a run, on the same device
     compilation_cache.use_compilation_cache(command.compilation_cache)
     requests = requested(command)
     lacking = [run for request in requests for run in request.missing]

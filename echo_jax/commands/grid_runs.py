@@ -5,7 +5,7 @@ import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.exceptions import printable
 from echo_jax.grid.cluster import check_spec, executor_of
 from echo_jax.grid.completion import TasksFailedError
@@ -109,7 +109,7 @@ def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None) -> str
     if not lines:
         return "All grid points have results already."
     where = f" of this machine; workers of {cluster} share it" if cluster else ""
-    lines.append(f"To run: about {minutes(total)} min in all, {machine.cores()} cores{where}.")
+    lines.append(f"To run: about {minutes(total)} min in all, {environment.cores()} cores{where}.")
     return "\n".join(lines)
 
 
@@ -119,7 +119,7 @@ def executor_for(
     """The executor of some grid points: the workers of `--cluster`, or this process."""
     points = list(itertools.chain(*waiting.values()))
     if points and spec is None:
-        machine.use_cpu_devices(None)
+        environment.use_cpu_devices(None)
         compilation_cache.use_compilation_cache()
     cells = {point.config.network.cell for point in points}
     return executor_of(spec, Here(), points, interrupts, cells)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.commands import command_line
 from echo_jax.config import check_values
 from echo_jax.exceptions import ConfigError
@@ -124,7 +124,7 @@ def load(command: PredictCommand) -> "Trained":
     """
     from echo_jax.runs import predictor
 
-    machine.use_cpu_devices(1)
+    environment.use_cpu_devices(1)
     compilation_cache.use_compilation_cache(command.compilation_cache)
     say = functools.partial(print, file=sys.stderr)
     network = predictor.load(command.folder, command.seed, command.cell, say)

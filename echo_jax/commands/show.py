@@ -11,7 +11,7 @@ import functools
 from pathlib import Path
 from typing import Annotated
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, check_values
 from echo_jax.exceptions import ConfigError, printable
@@ -54,7 +54,7 @@ def main() -> None:
     if command.curve:
         show_curve(command.curve, command.format)
     elif command.play:
-        machine.use_cpu_devices(1)
+        environment.use_cpu_devices(1)
         from echo_jax.runs import play_page
 
         print(f"Page: {printable(str(play_page.write_for_run(command.play)))}")
@@ -77,8 +77,8 @@ def show_data(command: ShowCommand) -> None:
     from echo_jax.runs.prepared_run import new_inputs
 
     inputs = new_inputs(command.run)
-    machine.check_memory(inputs.config.least_bytes)
-    machine.use_cpu_devices(1)
+    environment.check_memory(inputs.config.least_bytes)
+    environment.use_cpu_devices(1)
     compilation_cache.use_compilation_cache()
     if inputs.tokens is not None:
         print(data_views.column_view(inputs, inputs.tokens))

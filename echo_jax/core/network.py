@@ -74,7 +74,7 @@ def build_network(config: RunConfig, compute: Compute = "fast") -> Network:
     outputs = options.embedding_dim if options.tied else (1 if of_values else task.vocab_size)
     cell = build_cell(options, task.window)
     if not is_built_in(options.cell):
-        from echo_jax.cells.door import check_shapes  # the built-in ones fit, by test
+        from echo_jax.cells.user_cell_check import check_shapes  # the built-in ones fit, by test
 
         check_shapes(cell, options.cell, input_size)
     readout = nn.Dense(outputs, kernel_init=GLOROT)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError, SchedulerLostError, reason
 from echo_jax.grid.executors import Executor, run_task
@@ -140,12 +140,12 @@ def _leave(worker: Any, why: str) -> None:
 
 def _needed(cores: int) -> dict[str, str]:
     """The software that every worker needs: that of this process, and its threads."""
-    return {**machine.software(), "threads": "1", "threads of XLA": str(cores)}
+    return {**environment.software(), "threads": "1", "threads of XLA": str(cores)}
 
 
 def _software(dask_worker: Any) -> dict[str, str]:
     """The software of a worker, and its threads. Dask compares neither settings nor our source."""
-    return _needed(machine.threads()) | {"threads": str(dask_worker.state.nthreads)}
+    return _needed(environment.threads()) | {"threads": str(dask_worker.state.nthreads)}
 
 
 def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str, str]) -> None:
@@ -207,7 +207,7 @@ def executor_of(
                 "start dask scheduler there, or use local:N",
             ) from error  # fmt: skip
         _wait_for_worker(client, spec, interrupts, refused)
-        share = max(1, machine.cores() // int(spec[6:])) if spec.startswith("local:") else 1
+        share = max(1, environment.cores() // int(spec[6:])) if spec.startswith("local:") else 1
         workers = Workers(client, interrupts, cores or share)
         _send(client, files_of(cells))
         count = len(client.nthreads())
@@ -239,8 +239,8 @@ def _start(client: Any, cores: int) -> None:
 
         def setup(self, worker: Any) -> None:
             del worker
-            machine.set_up_jax()
-            machine.use_cpu_devices(cores, cores)
+            environment.set_up_jax()
+            environment.use_cpu_devices(cores, cores)
             compilation_cache.use_compilation_cache(cache)
 
     client.register_plugin(Start(), name="echo_jax")  # in the place of an earlier command's

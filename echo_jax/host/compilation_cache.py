@@ -12,7 +12,7 @@ import stat
 import sys
 from pathlib import Path
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.exceptions import printable
 
 SWITCH = "ECHO_JAX_COMPILATION_CACHE"
@@ -85,6 +85,12 @@ def _key() -> str:
     are shared. The number of threads decides how some of them are split.
     """
     flags = [os.environ.get(name) for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS")]
-    versions = [machine.versions()[name] for name in ("jax", "jaxlib")]
-    parts = machine.processor(), machine.threads(), machine.device_kind(), versions, flags
+    versions = [environment.versions()[name] for name in ("jax", "jaxlib")]
+    parts = (
+        environment.processor(),
+        environment.threads(),
+        environment.device_kind(),
+        versions,
+        flags,
+    )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.grid.executors import Here
 from echo_jax.host.progress import GridProgress
@@ -128,13 +128,13 @@ def card(  # noqa: PLR0913 - the flags of the command
       ConfigError: an argument breaks a rule, or the cell does, which the sentence names with the
         line of its file; a card of another cell is in the way.
     """
-    machine.check_program()
+    environment.check_settings()
     protocol.check_seeds(seeds)
     folder = None if out is None else atomic_files.path_of("out", out)
     plan = make_card.plan_of(full, seeds, only)
     named = _chosen(cell, args, state_bytes)
     title = named.card_name if name is None else name
-    machine.use_cpu_devices(None)
+    environment.use_cpu_devices(None)
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         request = make_card.requested(Path(place), title, named, plan)
         result = _made(request, progress)

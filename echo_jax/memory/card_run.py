@@ -14,11 +14,11 @@ from typing import Any, NamedTuple, get_args
 import jax
 import numpy as np
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.cells import registry
-from echo_jax.cells.door import Candidate, check_program, check_shapes, constant_bytes
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
+from echo_jax.cells.user_cell_check import Candidate, check_program, check_shapes, constant_bytes
 from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.task import Job, Report
@@ -101,7 +101,7 @@ def lowered(question: ByLag | ByKey, name: str) -> Programs:
     """The programs of a question about the cell of a name, before they are compiled.
 
     ConfigError, which names the user's line, where the score is no function of the state alone, see
-    `cells.door`, or the cell cannot be trained.
+    `cells.user_cell_check`, or the cell cannot be trained.
     """
     run = Run(np.int32(0), np.float32(0), np.bool_(True))
     init = partial(training.init, question)
@@ -209,7 +209,7 @@ JOB = Job(compile_run, make_row)
 
 def runs_at_once() -> int:
     """One a core of a CPU; no more than XLA has threads, in which all of a program is computed."""
-    return min(machine.cores(), machine.threads()) if jax.default_backend() == "cpu" else 1
+    return min(environment.cores(), environment.threads()) if jax.default_backend() == "cpu" else 1
 
 
 def weights_digest(params: Any) -> np.ndarray:
@@ -223,7 +223,7 @@ def weights_digest(params: Any) -> np.ndarray:
 def empty_row(run: CardRun, updates: int, question: ByLag | ByKey, level: int) -> Row:
     """The row of a run before its score."""
     of = run.configuration
-    device = machine.device()
+    device = environment.device()
     if isinstance(question, ByLag):
         return LagRow(run.seed, of.rate, updates, None, None, device=device)
     pairs = list(protocol.pairs_asked(question.most))

@@ -16,7 +16,7 @@ from typing import NamedTuple, get_args
 
 import jax
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.config import GENERATOR
 from echo_jax.core import network
@@ -87,7 +87,7 @@ def new_card(name: str, named: NamedCell, plan: Plan) -> Card:
         seeds=list(plan.seeds),
         configuration=list(plan.configurations),
         date=datetime.datetime.now(datetime.UTC).date(),
-        versions=machine.versions(),
+        versions=environment.versions(),
         remarks=list(named.remarks),
     )
 

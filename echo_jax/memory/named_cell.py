@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from echo_jax.cells import cell_arguments, registry, user_cell
+from echo_jax.cells import cell_options, registry, user_cell
 from echo_jax.cells.adapters.adapt import size_of
 from echo_jax.cells.cell_object import of_object
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import sized
-from echo_jax.config import BLOCK, is_built_in
+from echo_jax.config import BLOCK_PREFIX, is_built_in
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.memory.protocol import KEYS
 
@@ -37,7 +37,7 @@ class NamedCell(NamedTuple):
     @property
     def card_name(self) -> str:
         """A name for its card, such as MyCell-rate-0.9."""
-        block = "block-" if self.name.startswith(BLOCK) else ""
+        block = "block-" if self.name.startswith(BLOCK_PREFIX) else ""
         own = block + Path(self.name.rpartition(":")[2]).stem
         words = [own, *(f"{name}-{x}" for name, x in self.named_by.items())]
         return re.sub(r"[^\w.-]+", "-", "-".join(words))
@@ -45,7 +45,7 @@ class NamedCell(NamedTuple):
     @property
     def source(self) -> str | None:
         """The SHA-256 of the file of a user's cell; None for a cell of the package."""
-        own = is_built_in(self.name) or self.name.removeprefix(BLOCK).startswith("echo_jax.")
+        own = is_built_in(self.name) or self.name.removeprefix(BLOCK_PREFIX).startswith("echo_jax.")
         return None if own else user_cell.source_digest(self.cell.source)
 
 
@@ -57,7 +57,7 @@ def named_cell(
     With a target its options are found that give it a state of so many bytes, and a remark says
     where none is within 10%. ConfigError if it cannot be built.
     """
-    given = cell_arguments.parse(arguments) if isinstance(arguments, str) else dict(arguments)
+    given = cell_options.options_in(arguments) if isinstance(arguments, str) else dict(arguments)
     found = registry.cell_class(name)
     if target is None:
         return stated(name, given, registry.build(name, given, found), size_of(found))

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 import jax
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.cells.cell_object import in_config
 from echo_jax.cells.registry import GIVEN
 from echo_jax.commands import flags
@@ -134,11 +134,11 @@ def train(**options: Unpack[TrainOptions]) -> Run:
     Raises:
       ConfigError: an argument is unknown or breaks a rule; in one sentence, as the command says it.
     """
-    machine.check_program()
+    environment.check_settings()
     command = _command(options)
     inputs = new_inputs(command.run)
     inputs = inputs._replace(seed_map=command.seed_map, compute=command.compute)
-    machine.use_cpu_devices(None)  # a later call may have more seeds
+    environment.use_cpu_devices(None)  # a later call may have more seeds
     with new_run(inputs, command.out, command.devices) as prepared:
         run = prepared._replace(checkpoint_every=command.checkpoint_every)
         finished = train_run(run, Interrupts(), Stopwatch(), lambda _: None)

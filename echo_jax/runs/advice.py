@@ -60,16 +60,20 @@ def after_run(
     """
     if is_predictable(config, result) or result.ceiling_accuracy == 0:
         return []
-    starts, why = ["Try", "Or"], _why(config, result)
-    steps = _cures(config, bool(result.failed.seed))
     if made_it(config, result):
-        starts, steps, why = ["Next"], _questions(config), []
+        lines = []
+        starts = ["Next"]
+        steps = _questions(config)
+    else:
+        lines = _why(config, result)
+        starts = ["Try", "Or"]
+        steps = _cures(config, bool(result.failed.seed))
     chosen = list(itertools.islice(_valid(config, steps), len(starts))) or [_other_seeds(config)]
-    return why + [
-        f"{start}: {words}{f' (measured {MEASURED[measured]})' if measured else ''}"
-        f"{':' * (words[-1] != '?')} {command(changes)}"
-        for start, (words, changes, measured) in zip(starts, chosen, strict=False)
-    ]
+    for start, (words, changes, measured) in zip(starts, chosen, strict=False):
+        shown = f" (measured {MEASURED[measured]})" if measured else ""
+        colon = "" if words.endswith("?") else ":"
+        lines.append(f"{start}: {words}{shown}{colon} {command(changes)}")
+    return lines
 
 
 def independent_ceiling(config: RunConfig, result: "Result") -> float:
@@ -99,16 +103,18 @@ def is_predictable(config: RunConfig, result: "Result") -> bool:
 
 def _why(config: RunConfig, result: "Result") -> list[str]:
     """A line where rows that start from zero are right, and those with a carried state are not."""
-    task, rows = config.task, config.task.batch_size
+    task = config.task
     if task.layout != "windows" or target_place(config) != "window" or not config.network.stateful:
         return []
     right = [share or 0.0 for share in result.accuracy_by_position]
-    if len(right) <= rows or min(right[:rows]) - max(right[rows:]) < 0.1:
+    first = right[: task.batch_size]
+    later = right[task.batch_size :]
+    if not later or min(first) - max(later) < 0.1:
         return []
-    first, later = sum(right[:rows]) / rows, sum(right[rows:]) / len(right[rows:])
     return [
-        f"Why: {first:.0%} are right in rows 0 to {rows - 1}, which start from a zero state, and "
-        f"{later:.0%} in the others, which start from a carried state."
+        f"Why: {sum(first) / len(first):.0%} are right in rows 0 to {len(first) - 1}, which start "
+        f"from a zero state, and {sum(later) / len(later):.0%} in the others, which start from a "
+        "carried state."
     ]
 
 
@@ -162,7 +168,8 @@ def _cures(config: RunConfig, failed: bool) -> Iterator[Step]:
 
 def _easier(config: RunConfig) -> Iterator[Step]:
     """Steps that make learning easier where the gradient reaches the target."""
-    task, rate = config.task, config.training.learning_rate
+    task = config.task
+    rate = config.training.learning_rate
     if not 0.0005 <= rate <= 0.02:
         measured = "faster" if rate < 0.001 else "slower"
         yield Step("use the default learning rate", {"learning_rate": 0.001}, measured)
@@ -179,7 +186,7 @@ def _easier(config: RunConfig) -> Iterator[Step]:
     if task.window >= 10 and 0.0005 <= rate <= 0.001:
         yield Step("take larger steps", {"learning_rate": 0.003}, "larger step")
     now = config.training.sequences
-    words = "train longer" + ": part 4 needs about 1,500 sequences" * (now < 2000)
+    words = "train longer: part 4 needs about 1,500 sequences" if now < 2000 else "train longer"
     longer = {"sequences": max(now, 2000, min(3 * now, MOST_SEQUENCES))}
     yield Step(words, longer, "longer")
 
@@ -195,9 +202,12 @@ _ZERO = {"stateful": False, "bptt_batches": 1}
 
 def into_view(config: RunConfig) -> dict[str, Any]:
     """The changes that put the target into the window, and into the delay line of the cell mlp."""
-    task, line, wide = config.task, config.network.delay_line, config.task.lag + 1
-    changes = {"window": wide} if wide > task.window else {}
-    return changes | ({"delay_line": wide} if line is not None and line < wide else {})
+    line = config.network.delay_line
+    wide = config.task.lag + 1
+    changes = {"window": wide} if wide > config.task.window else {}
+    if line is not None and line < wide:
+        changes["delay_line"] = wide
+    return changes
 
 
 def _wider(config: RunConfig) -> Step:
@@ -219,7 +229,7 @@ def _reaching_further(config: RunConfig) -> Iterator[Step]:
             asked = task.window, task.lag, rows
             measured = {(1, 1, 1): "one row", (5, 5, 5): "longer gradient"}.get(asked)
             words = "let the gradient reach the batch that saw the target"
-            yield Step(words + (not measured) * ", not measured here", changes, measured)
+            yield Step(words if measured else f"{words}, not measured here", changes, measured)
 
 
 def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
@@ -234,7 +244,8 @@ def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
 
 def _questions(config: RunConfig) -> Iterator[Step]:
     """Questions that a run that made it leaves open."""
-    task, streams = config.task, config.task.layout == "streams"
+    task = config.task
+    streams = task.layout == "streams"
     if config.seeds == 1:
         yield Step("does it hold for other seeds?", {"seeds": 8})
     if config.network.stateful and task.lag < task.window and not streams:

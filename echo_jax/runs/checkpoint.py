@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from echo_jax import atomic_files, machine, tensor_files
+from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.config import LARGEST, is_built_in
 from echo_jax.exceptions import DivergedError, StorageError
 from echo_jax.runs import result
@@ -53,8 +53,9 @@ def load(folder: Path, inputs: RunSpec, shapes: Any) -> Saved | None:
     if not os.path.lexists(folder / CHECKPOINT):
         return None
     state, about = load_state(folder, inputs, shapes)
-    path, size = folder / METRICS, about["metrics_bytes"]
-    machine.check_memory(size)
+    path = folder / METRICS
+    size = about["metrics_bytes"]
+    environment.check_memory(size)
     fix = f"restore it, or train again with that in {CONFIG}; to predict, it is not needed"
     metrics = atomic_files.read_bytes(path, size, whole=False, fix=fix)
     with contextlib.suppress(ValueError):
@@ -68,10 +69,11 @@ def load(folder: Path, inputs: RunSpec, shapes: Any) -> Saved | None:
 
 def load_state(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Any, dict[str, Any]]:
     """The state of every seed in the last checkpoint, in these shapes, and what is about it."""
-    path, cell = folder / CHECKPOINT, inputs.config.network.cell
+    path = folder / CHECKPOINT
     if not os.path.lexists(path):
         fix = f"train on with --resume {folder}, or start a new run"
         raise StorageError(None, folder, "has no checkpoint yet", fix)
+    cell = inputs.config.network.cell
     own = "" if is_built_in(cell) else f", use the text of cell {cell} with which it was trained"
     fix = f"restore it{own}, or train again with the configuration in {CONFIG}"
     state, about = tensor_files.read(path, shapes, fix)
@@ -88,15 +90,19 @@ class CheckpointWriter:
 
     def __init__(self, run: "PreparedRun", log: History) -> None:
         """Start the clock."""
-        self._run, self._log = run, log
-        self._last, self._every = run.config.training.sequences, run.checkpoint_every
-        self._saved, self._clock = log.sequences, time.perf_counter()
+        self._run = run
+        self._log = log
+        self._saved = log.sequences
+        self._clock = time.perf_counter()
 
     def is_due(self) -> bool:
         """True if a checkpoint is due after the chunk that was logged last."""
-        done, seconds = self._log.sequences, time.perf_counter() - self._clock
-        due = done % self._every == 0 if self._every else seconds > SECONDS
-        return due or done == self._last
+        done = self._log.sequences
+        if done == self._run.config.training.sequences:
+            return True
+        if self._run.checkpoint_every:
+            return done % self._run.checkpoint_every == 0
+        return time.perf_counter() - self._clock > SECONDS
 
     def save(self, state: Any) -> None:
         """Write a checkpoint of the states `[S or more, ...]`, unless all are non-finite."""
@@ -107,26 +113,25 @@ class CheckpointWriter:
         bad = [~np.isfinite(x.reshape(len(x), -1)).all(axis=1) for x in jax.tree.leaves(state)]
         if not np.any(bad, axis=0).all():
             save(self._run.folder, self._run.inputs, Saved(state, self._log))
-            self._saved, self._clock = self._log.sequences, time.perf_counter()
+            self._saved = self._log.sequences
+            self._clock = time.perf_counter()
 
     def refuse_divergence(self, final: np.ndarray | None = None) -> None:
         """Raise DivergedError where every seed has had a non-finite loss, in its evaluation too."""
         bad = self._log.bad if final is None else self._log.bad | ~np.isfinite(final)
         if not bad.all():
             return
-        folder, config = self._run.folder, self._run.config
+        folder = self._run.folder
+        config = self._run.config
         failed = result.failures(config, self._log.curves()[0], final)
         pairs = zip(failed["sequence"], failed["seed"], strict=True)
         first, seed = min(pairs, key=lambda pair: pair[0] or LARGEST)
         place = f"sequence {first}" if first else "the evaluation"
-        keeps = ""
-        if folder:
-            atomic_files.write_bytes(folder / METRICS, self._log.text())
-            kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
-            keeps = f"; {as_shown(folder)} keeps {kept}"
         fix = f"use a {{learning_rate}} below {config.training.learning_rate:g}"
         if first == 1 and not is_built_in(config.network.cell):
             fix = "guard the division, root or logarithm of the cell that gives it untrained"
-        raise DivergedError(
-            None, f"the loss of {place}", f"is non-finite with seed {seed}", fix + keeps
-        )
+        if folder:
+            atomic_files.write_bytes(folder / METRICS, self._log.text())
+            kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
+            fix += f"; {as_shown(folder)} keeps {kept}"
+        raise DivergedError(None, f"the loss of {place}", f"is non-finite with seed {seed}", fix)

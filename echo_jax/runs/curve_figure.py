@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import UNSET
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.config import RunConfig, changed
 from echo_jax.exceptions import StorageError
 from echo_jax.report.styles import BLUE, GREY, ORANGE, Format, drawing, image
@@ -29,8 +29,9 @@ def read(folder: Path) -> Finished:
 
     So it is where the result is not of as many sequences as there are lines.
     """
-    config, path = run_folder.read_inputs(folder, to_train=False).config, folder / METRICS
-    text = atomic_files.read_bytes(path, machine.memory())
+    config = run_folder.read_inputs(folder, to_train=False).config
+    path = folder / METRICS
+    text = atomic_files.read_bytes(path, environment.memory())
     try:
         history = History.of_text(config, text)
         if not history.sequences:
@@ -59,7 +60,8 @@ def figure_of(finished: Finished) -> "NotebookFigure":
 
     config, _, scores, _ = finished
     loss, accuracy = finished.curves()
-    of_values, own = config.task.framing == "values", config.data.file is not None
+    of_values = config.task.framing == "values"
+    own = config.data.file is not None
     figure = NotebookFigure(figsize=(8, 3.6), dpi=100, layout="constrained")
     figure.suptitle(title_of(config), fontsize=11)
     left, right = figure.subplots(1, 2)
@@ -70,15 +72,16 @@ def figure_of(finished: Finished) -> "NotebookFigure":
     guess = "majority" if own else "chance, the variance" if of_values else "chance, ln V"
     _baseline(left, scores.baseline_loss, guess, "--")
     _baseline(right, 100 * scores.baseline_accuracy, "majority" if own else "chance, 1/V", "--")
-    lines: list[Any] = [(f"{scores.k_gram}-gram", "k_gram", "-.")]
-    lines += [("persistence", "persistence", (0, (1, 3)))]
+    lines: list[Any] = [(f"{scores.k_gram}-gram", scores.k_gram_loss, scores.k_gram_accuracy, "-.")]
+    lines.append(("persistence", UNSET, scores.persistence_accuracy, (0, (1, 3))))
     if scores.order_blind_accuracy not in (1.0, scores.baseline_accuracy):
-        lines += [("order-blind", "order_blind", ":")]
-    for name, kind, dashes in lines:
-        for axes, score, scale in ((left, "loss", 1), (right, "accuracy", 100)):
-            value = getattr(scores, f"{kind}_{score}", UNSET)
-            if value is not UNSET:
-                _baseline(axes, scale * value, name, dashes)
+        blind = scores.order_blind_accuracy
+        lines.append(("order-blind", scores.order_blind_loss, blind, ":"))
+    for name, of_loss, of_accuracy, dashes in lines:
+        if of_loss is not UNSET:
+            _baseline(left, of_loss, name, dashes)
+        if of_accuracy is not UNSET:
+            _baseline(right, 100 * of_accuracy, name, dashes)
     for axes in (left, right):
         axes.legend(loc="best", fontsize=9, frameon=False)
     return figure
@@ -87,12 +90,14 @@ def figure_of(finished: Finished) -> "NotebookFigure":
 def title_of(config: RunConfig) -> str:
     """The title of the figure of a run."""
     task = config.task
-    again, seeds = config.training.bptt_batches, config.seeds
-    more = f", gradient through {again} batches" * (again > 1) + f", {seeds} seeds" * (seeds > 1)
-    return (
+    kind = "stateful" if config.network.stateful else "stateless"
+    title = (
         f"Echo of lag {task.lag}, window {task.window}, batch size {task.batch_size}, "
-        f"{'stateful' if config.network.stateful else 'stateless'} {config.network.cell}{more}"
+        f"{kind} {config.network.cell}"
     )
+    if config.training.bptt_batches > 1:
+        title += f", gradient through {config.training.bptt_batches} batches"
+    return f"{title}, {config.seeds} seeds" if config.seeds > 1 else title
 
 
 def _panel(axes: "Axes", values: np.ndarray, colour: str, label: str) -> None:
@@ -102,9 +107,12 @@ def _panel(axes: "Axes", values: np.ndarray, colour: str, label: str) -> None:
     kernel = np.full(width, 1 / width)
     means = np.array([np.convolve(curve, kernel, mode="valid") for curve in values])
     at = np.arange(width, sequences + 1)
-    thin = (np.arange(1, sequences + 1), values) if len(values) == 1 else (at, means)
-    every = 1 if len(values) == 1 else -(-len(at) // POINTS)
-    axes.plot(thin[0][::every], thin[1].T[::every], color=colour, alpha=0.25, linewidth=0.7)
+    thin: dict[str, Any] = {"color": colour, "alpha": 0.25, "linewidth": 0.7}
+    if len(values) == 1:
+        axes.plot(np.arange(1, sequences + 1), values[0], **thin)
+    else:
+        every = -(-len(at) // POINTS)
+        axes.plot(at[::every], means.T[::every], **thin)
     axes.plot(at, np.median(means, axis=0), color=colour, linewidth=1.8)
     axes.set_xlabel("training sequence")
     axes.set_ylabel(label)

@@ -12,12 +12,14 @@ from echo_jax.report.text_tables import table
 from echo_jax.runs.run_folder import RunSpec
 
 COMMON = 10  # values of a column that are printed
-VECTORS, ENTRIES = 3, 30  # one-hot vectors, and entries of each, that are printed
+VECTORS = 3  # one-hot vectors that are printed
+ENTRIES = 30  # of each of them
 
 
 def first_sequence(inputs: RunSpec) -> np.ndarray:
     """The first training sequence, `[L]`; in streams the first B, `[B, L]`."""
-    config, corpus = inputs.config, inputs.corpus()
+    config = inputs.config
+    corpus = inputs.corpus()
     draw = jax.jit(
         lambda counters: draw_sequences(config.seed, Purpose.DATA, counters, config.task, corpus)
     )
@@ -29,13 +31,12 @@ def speller(inputs: RunSpec) -> Callable[[int], str]:
 
     A value with a space is in quotes.
     """
-    size, values = inputs.config.task.vocab_size, inputs.values
 
     def word(token: int) -> str:
         """One of them."""
-        if token == size:
+        if token == inputs.config.task.vocab_size:
             return "?"
-        value = str(token) if values is None else values[token]
+        value = str(token) if inputs.values is None else inputs.values[token]
         return printable(repr(value) if " " in value else value)
 
     return word
@@ -43,12 +44,15 @@ def speller(inputs: RunSpec) -> Callable[[int], str]:
 
 def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
     """The most common values of a column, with their tokens, and its majority baseline."""
-    data, vocab_size, length = inputs.config.data, len(inputs.vocabulary), len(tokens)
+    data = inputs.config.data
+    vocab_size = len(inputs.vocabulary)
+    length = len(tokens)
+    word = speller(inputs)
     counts = np.bincount(tokens, minlength=vocab_size)
     rows = [["value", "token", "times", "share"]]
     for token in np.argsort(-counts, kind="stable")[:COMMON].tolist():
-        value, times = speller(inputs)(token), counts[token]
-        rows.append([value, str(token), f"{times:,}", f"{times / length:.2%}"])
+        times = counts[token]
+        rows.append([word(token), str(token), f"{times:,}", f"{times / length:.2%}"])
     more = f"\n... and {vocab_size - COMMON:,} more values" if vocab_size > COMMON else ""
     baseline = majority_baseline(tokens)
     return (
@@ -62,15 +66,15 @@ def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
 
 def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
     """A sequence as values, as the input of a cell (of one-hot vectors some), and decoded."""
-    config, word = inputs.config, speller(inputs)
+    config = inputs.config
+    word = speller(inputs)
     tokens = tokens.reshape(-1, config.task.length)[0]
     highest = config.task.vocab_size - 1
-    size = highest + 1 + (config.task.missing == "token")
+    size = highest + 2 if config.task.missing == "token" else highest + 1
     source = f"integers, drawn from 0 .. {highest}"
     if config.data.file is not None:
         source = "values in a row, from the part that is trained on"
-    listed = f"  [{', '.join(map(word, tokens.tolist()))}]\n"
-    lines = [f"{len(tokens)} {source}:", listed]
+    lines = [f"{len(tokens)} {source}:", f"  [{', '.join(map(word, tokens.tolist()))}]\n"]
     if config.task.framing == "values":
         values = tokens / highest
         lines += [
@@ -83,17 +87,15 @@ def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
         table_size = f"{size} by {config.network.embedding_dim} numbers"
         lines.append(f"Embedded: token v is row v of a learned table of {table_size}\n")
     else:
-        encode = jax.jit(jax.nn.one_hot, static_argnums=1)
-        vectors = np.asarray(encode(tokens, size))
+        vectors = (tokens[:, None] == np.arange(size)).astype(int)
         decoded = "the value at the position" if inputs.values else "the position"
         cut = f" ... {size - ENTRIES} more" if size > ENTRIES else ""
+        lines.append(f"One-hot, {len(vectors)} vectors of {size}, a vector a line:")
+        for row in vectors[:VECTORS]:
+            lines.append(f"  [{' '.join(map(str, row[:ENTRIES]))}{cut}]")
+        if len(vectors) > VECTORS:
+            lines.append(f"  ... {len(vectors) - VECTORS} more")
         lines += [
-            f"One-hot, {len(vectors)} vectors of {size}, a vector a line:",
-            *(
-                f"  [{' '.join(str(int(x)) for x in row[:ENTRIES])}{cut}]"
-                for row in vectors[:VECTORS]
-            ),
-            *[f"  ... {len(vectors) - VECTORS} more"] * (len(vectors) > VECTORS),
             f"\nDecoded again ({decoded} of the 1 in each):",
             f"  [{', '.join(map(word, vectors.argmax(axis=-1).tolist()))}]\n",
         ]
@@ -106,9 +108,11 @@ def rows_view(tokens: np.ndarray, inputs: RunSpec, rows: int) -> str:
     Whole batches are shown until so many rows are out. Dashes stand where there is no value: where
     a step is masked or beyond the sequence, or there is no target.
     """
-    task, word = inputs.config.task, speller(inputs)
+    task = inputs.config.task
+    word = speller(inputs)
     batch = jax.jit(sequence_batches, static_argnums=1)(tokens, task, task.lag)
-    fed, targets = np.asarray(batch.inputs), np.asarray(batch.targets)
+    fed = np.asarray(batch.inputs)
+    targets = np.asarray(batch.targets)
     seen = np.ones(fed.shape, bool) if batch.mask is None else np.asarray(batch.mask)
     scored = np.ones(targets.shape, bool)
     if batch.scored is not None:

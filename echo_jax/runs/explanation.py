@@ -1,8 +1,7 @@
 """Why a configuration can, or cannot, learn its task. No jax here, so `show` starts at once."""
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
@@ -60,100 +59,82 @@ NOT_LEARNED = "The echo was not learned: {accuracy:.2%} are right, and a guess h
 FOLLOWS = " Among values in random order the answer follows a change of {value} in {follows:.1%}."
 
 
-class Claim(NamedTuple):
-    """Sentences about a run.
-
-    is_false  True for a configuration and a result that contradict them
-    """
-
-    words: str
-    is_false: Callable[[RunConfig, "Result"], bool]
-
-
 def explain(config: RunConfig, result: "Result | None" = None, spelling: Spelling = "flag") -> str:
     """Say where the target is, whether the gradient reaches it, and what the result shows.
 
     Of a run on own values also, a line each, what else they show.
     """
-    said = spell(" ".join(claim.words for claim in claims(config, result)), spelling)
-    if result is None or config.data.file is None:
-        return said
-    from echo_jax.runs import own_data_findings  # not loaded for random integers
-
-    return "\n".join([said, *own_data_findings.findings(result)])
-
-
-def claims(config: RunConfig, result: "Result | None" = None) -> list[Claim]:
-    """The sentences of `explain`.
-
-    A result that shows that the values are predictable is explained by that.
-    """
-    if result and is_predictable(config, result):
+    said = [spell(sentence, spelling) for sentence in sentences(config, result)]
+    lines = [" ".join(said)]
+    if result and config.data.file is not None:
         from echo_jax.runs import own_data_findings  # not loaded for random integers
 
-        who = own_data_findings.predictability(config, result)
-        return [Claim(who, lambda *run: not is_predictable(*run))]
+        lines += own_data_findings.findings(result)
+    return "\n".join(lines)
+
+
+def sentences(config: RunConfig, result: "Result | None") -> list[str]:
+    """Where the target is and, with a result, what was learned; of predictable values only that."""
+    if result and is_predictable(config, result):
+        from echo_jax.runs import own_data_findings
+
+        return [own_data_findings.predictability(config, result)]
     words = _words(config)
     place = str(target_place(config))
     if place in WHY_CHANCE:
-        chance = CHANCE.format(why=WHY_CHANCE[place].format(**words), **words)
-        return [Claim(chance, is_above_chance)]
-    if place == "window" and config.task.layout == "streams":
-        place = "chunk"
+        return [CHANCE.format(why=WHY_CHANCE[place].format(**words), **words)]
     if place == "future":
-        place += " value" if config.data.file is not None else ""
-        return [Claim(SENTENCES[place].format(**words), is_above_chance)]
-    place = "frozen" if config.training.frozen else place
-    where = Claim(SENTENCES[place].format(**words), is_above_ceiling)
+        own = " value" if config.data.file is not None else ""
+        return [SENTENCES[place + own].format(**words)]
+    if config.training.frozen:
+        place = "frozen"
+    elif place == "window" and config.task.layout == "streams":
+        place = "chunk"
+    where = SENTENCES[place].format(**words)
     return [where, outcome(config, result)] if result and ceiling(config, result) else [where]
 
 
-def outcome(config: RunConfig, result: "Result") -> Claim:
+def outcome(config: RunConfig, result: "Result") -> str:
     """The share of the ceiling that was learned; the network is fed its target."""
+    words = _words(config) | {"accuracy": result.accuracy, "ceiling": ceiling(config, result)}
+    also = ""
     if result.follows is not UNSET:
         from echo_jax.runs import own_data_findings
 
         if order := own_data_findings.order_learned(config, result):
-            return Claim(order, lambda *run: not own_data_findings.order_learned(*run))
-    words = _words(config) | {"accuracy": result.accuracy, "ceiling": ceiling(config, result)}
-    also = ""
-    if result.follows is not UNSET and result.follows < 0.9:
-        also = FOLLOWS.format(**words, follows=result.follows)
+            return order
+        if result.follows < 0.9:
+            also = FOLLOWS.format(**words, follows=result.follows)
     if made_it(config, result):
-        can_lose = target_place(config) == "state" and config.network.cell != "mlp"
-        also += KEPT if can_lose and not config.training.frozen else ""
-        return Claim(LEARNED.format(**words) + also, lambda *run: not made_it(*run))
-    if is_above_chance(config, result):
-        return Claim(IN_PART.format(**words) + also, lambda *run: not is_above_chance(*run))
-    return Claim(NOT_LEARNED.format(**words, guess=result.baseline_accuracy), is_above_chance)
+        trained = not config.training.frozen and config.network.cell != "mlp"
+        kept = KEPT if trained and target_place(config) == "state" else ""
+        return LEARNED.format(**words) + also + kept
+    if is_above(result.baseline_accuracy, config, result):
+        return IN_PART.format(**words) + also
+    return NOT_LEARNED.format(**words, guess=result.baseline_accuracy)
 
 
-def is_above_chance(config: RunConfig, result: "Result") -> bool:
-    """True where more is right than guesses would be."""
-    return result.accuracy > result.baseline_accuracy + _margin(config, result.baseline_accuracy)
+def is_above(share: float, config: RunConfig, result: "Result") -> bool:
+    """True where more than this share of the answers is right, beyond what chance explains.
 
-
-def is_above_ceiling(config: RunConfig, result: "Result") -> bool:
-    """True where more is right than was fed, with guesses of the rest."""
-    most = ceiling(config, result)
-    return result.accuracy > most + _margin(config, most)
-
-
-def _margin(config: RunConfig, share: float) -> float:
-    """Five standard errors of a share of independent answers; for own values, which are few, 5%."""
+    That is five standard errors of independent answers, or 5% of own values, which are few.
+    """
     if config.data.file is not None:
-        return MARGIN
+        return result.accuracy > share + MARGIN
     task = config.task
     streams = task.batch_size if task.layout == "streams" else 1
     answers = config.evaluation_sequences * len(task.scored_times) * streams
-    return 5 * math.sqrt(share * (1 - share) / answers)
+    return result.accuracy > share + 5 * math.sqrt(share * (1 - share) / answers)
 
 
 def _words(config: RunConfig) -> dict[str, object]:
     """The words of the sentences about a configuration, by name."""
-    task, back, again = config.task, batches_back(config), config.training.bptt_batches
-    line, lag = config.network.delay_line or task.window, abs(task.lag)
-    steps = f"{lag} step{'s' * (lag != 1)}"
+    task = config.task
+    back = batches_back(config)
+    again = config.training.bptt_batches
+    line = config.network.delay_line or task.window
+    lag = abs(task.lag)
+    steps = "1 step" if lag == 1 else f"{lag} steps"
     batch = "the batch before" if back == 1 else f"the batch {back} before"
     if task.lag % task.window and task.layout == "streams":
         batch += " (for the later steps of a chunk)"

@@ -20,8 +20,9 @@ class History:
         self.sequences = 0
         self.bad = np.zeros(config.seeds, bool)
         seeds = range(config.seed, config.seed + config.seeds)
-        self._labels = [f"{seed}," for seed in seeds] if config.seeds > 1 else [""]
-        self._lines = [f"{'seed,' * (config.seeds > 1)}sequence,loss,accuracy\n".encode()]
+        several = config.seeds > 1
+        self._labels = [f"{seed}," for seed in seeds] if several else [""]
+        self._lines = [b"seed,sequence,loss,accuracy\n" if several else b"sequence,loss,accuracy\n"]
         self._curves: list[np.ndarray] = []
 
     def append(self, loss: np.ndarray, accuracy: np.ndarray) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.config import DataConfig, RunConfig, TaskConfig, changed
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.runs.run_folder import RunSpec, column_inputs
@@ -48,7 +48,9 @@ def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
 
     ConfigError where they are too short for it, or it has another number of values.
     """
-    data, size, asked = own.config.data, len(own.values or ()), config.task.vocab_size
+    data = own.config.data
+    size = len(own.values or ())
+    asked = config.task.vocab_size
     with _naming(data):
         if asked not in (TaskConfig.vocab_size, size):
             rule = f"is not the number of different values, {size}"
@@ -121,7 +123,7 @@ def _content(path: Path) -> str:
         if not path.is_file():  # a pipe or a device may never end
             rule = "does not exist or is not a regular file"
             raise ConfigError(None, path, rule, "use the name of a file")
-        machine.check_memory(COPIES * path.stat().st_size)
+        environment.check_memory(COPIES * path.stat().st_size)
         data = path.read_bytes()
         text = data.decode("utf-8-sig")
     except OSError as error:

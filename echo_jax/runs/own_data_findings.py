@@ -26,15 +26,15 @@ def predictability(config: RunConfig, result: "Result") -> str:
 
     Only an interval over seeds that lies above them shows that it does.
     """
-    independent, interval = independent_ceiling(config, result), result.accuracy_interval
     others = simple_predictors(result)
     best = max([result.accuracy, *others.values()])
     start = (
         f"The values are predictable: {best:.2%} can be right, and of independent values "
-        f"{independent:.2%} would be the most."
+        f"{independent_ceiling(config, result):.2%} would be the most."
     )
     if not others:
         return f"{start} The network uses order in them."
+    interval = result.accuracy_interval
     low, high = (interval.low, interval.high) if interval else (result.accuracy, result.accuracy)
     named = {name: f"{name} ({share:.2%})" for name, share in others.items()}
     if better := [named[x] for x, share in others.items() if high is not None and share > high]:
@@ -52,7 +52,8 @@ def predictability(config: RunConfig, result: "Result") -> str:
 
 def order_learned(config: RunConfig, result: "Result") -> str:
     """Say that answers are right without following the value that is asked for, if that is so."""
-    right, lag = result.accuracy, config.task.lag
+    right = result.accuracy
+    lag = config.task.lag
     guess = right <= result.baseline_accuracy + MARGIN
     if result.follows is UNSET or guess or result.follows >= right / 4:
         return ""

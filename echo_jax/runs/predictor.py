@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import jax
 import numpy as np
 
-from echo_jax import atomic_files, machine, tensor_files
+from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells import registry
 from echo_jax.config import GENERATOR, RunConfig, to_dict
 from echo_jax.core import many_seeds, online
@@ -261,7 +261,7 @@ def load(
       ConfigError: there is no such run, seed or checkpoint, or a file of it is damaged.
     """
     path = atomic_files.path_of("folder", folder)
-    machine.check_program(("jax_enable_x64", "jax_numpy_rank_promotion"))
+    environment.check_settings(("jax_enable_x64", "jax_numpy_rank_promotion"))
     inputs = run_folder.read_inputs(path, to_train=False)
     run_folder.check_cell_named(path, inputs, cell)
     config = inputs.config
@@ -269,7 +269,7 @@ def load(
     first = jax.tree.map(lambda leaf: leaf[0], state.params)
     start = jax.eval_shape(lambda: online.start(config, build_network(config), first))
     piece = online.piece_size(config) * (config.task.window + config.task.vocab_size)
-    machine.check_memory(4 * (tensor_files.size_of(start) + piece))
+    environment.check_memory(4 * (tensor_files.size_of(start) + piece))
     source = registry.source_digest(config.network.cell)
     if changed := run_folder.changed_cell(path, inputs, source):
         answers = "so the answers may not be those of the network that was trained"

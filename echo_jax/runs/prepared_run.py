@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from echo_jax import atomic_files, machine, tensor_files
+from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells import registry
 from echo_jax.config import RunConfig, changed, to_dict
 from echo_jax.core import many_seeds, network
@@ -116,12 +116,12 @@ def _checked(inputs: RunSpec, limit: int | None) -> PreparedRun:
     jax is started, with as many devices of a CPU, up to a limit, as the seeds can use.
     """
     config = inputs.config
-    machine.use_cpu_devices(min(limit or machine.cores(), config.seeds))
+    environment.use_cpu_devices(min(limit or environment.cores(), config.seeds))
     inputs = inputs._replace(cell_source=registry.source_digest(config.network.cell))
     network.build_network(config)  # refuses a cell that cannot be used
     shapes = many_seeds.state_shapes(config)
     tensor_files.named(shapes)  # refuses what could not be saved
-    machine.check_memory(tensor_files.size_of(shapes) + config.least_bytes)
+    environment.check_memory(tensor_files.size_of(shapes) + config.least_bytes)
     seed_map = inputs.seed_map or many_seeds.default_seed_map()
     devices = many_seeds.devices_for(config.seeds, seed_map, limit)
     runs_a_device = -(-config.seeds // len(devices))  # that it does one after the other

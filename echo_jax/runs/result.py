@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType, field
 
-from echo_jax import atomic_files, machine, statistics
+from echo_jax import atomic_files, environment, statistics
 from echo_jax.config import RunConfig, changed, to_dict
 from echo_jax.core import chance
 from echo_jax.core.data import Corpus
@@ -21,7 +21,7 @@ from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.run_folder import RESULT, SEEDS
 
 
-class Interval(msgspec.Struct):
+class StoredInterval(msgspec.Struct):
     """An interval of a median or a share; None stands for a bound that is infinite, or never."""
 
     low: float | None
@@ -34,7 +34,7 @@ class Reached(msgspec.Struct):
 
     seeds: int
     of: int
-    interval: Interval | None
+    interval: StoredInterval | None
 
 
 class SeedScores(msgspec.Struct, kw_only=True):
@@ -50,7 +50,7 @@ class SeedScores(msgspec.Struct, kw_only=True):
     sequences_to_99: list[int | None]
 
 
-class Failed(msgspec.Struct):
+class FailedSeeds(msgspec.Struct):
     """The seeds whose loss became non-finite, and at which sequence; None: in the evaluation."""
 
     seed: list[int] = []
@@ -106,13 +106,13 @@ class Result(msgspec.Struct, kw_only=True):
     order_blind_loss: float = field(name="floor_order_blind_loss")
     baseline_distance: float | UnsetType = field(default=UNSET, name="floor_distance")
     accuracy: float
-    accuracy_interval: Interval | None
+    accuracy_interval: StoredInterval | None
     loss: float | None
-    loss_interval: Interval | None
+    loss_interval: StoredInterval | None
     distance: float | UnsetType | None = UNSET
-    distance_interval: Interval | UnsetType | None = UNSET
+    distance_interval: StoredInterval | UnsetType | None = UNSET
     sequences_to_99: float | None
-    sequences_to_99_interval: Interval | None
+    sequences_to_99_interval: StoredInterval | None
     reached_99: Reached
     accuracy_by_position: list[float | None]
     answers_of_seed: int = 0
@@ -120,13 +120,13 @@ class Result(msgspec.Struct, kw_only=True):
     predicted: list[int | str]
     updates: int
     by_seed: SeedScores
-    failed: Failed = field(default_factory=Failed)
+    failed: FailedSeeds = field(default_factory=FailedSeeds)
     versions: dict[str, str]
     config: dict[str, Any]
     recalled_bits: float | UnsetType = UNSET
     ceiling_accuracy: float | UnsetType = UNSET
     sequences_to_99_of_ceiling: float | UnsetType | None = UNSET
-    sequences_to_99_of_ceiling_interval: Interval | UnsetType | None = UNSET
+    sequences_to_99_of_ceiling_interval: StoredInterval | UnsetType | None = UNSET
     sequences_to_99_of_ceiling_by_seed: list[int | None] | UnsetType = UNSET
     persistence_accuracy: float | UnsetType = UNSET
     k_gram: int | UnsetType = UNSET
@@ -185,7 +185,8 @@ def summarise(
     of every training sequence, each `[S, N]`.
     """
     failed, good, by_seed = scores_of_seeds(config, scored, *curves)
-    learned, runs = sum(x is not None for x in by_seed["sequences_to_99"]), config.seeds
+    learned = sum(x is not None for x in by_seed["sequences_to_99"])
+    runs = config.seeds
     share = statistics.wilson_interval(learned, runs) if runs > 1 else None
     scores = baselines(config, own and own.corpus)
     fields: dict[str, Any] = {BASELINES.get(name, name): score for name, score in scores.items()}
@@ -203,7 +204,7 @@ def summarise(
         "updates": config.training.sequences * config.task.updates_per_sequence,
         "by_seed": by_seed,
         "failed": failed,
-        "versions": machine.versions(),
+        "versions": environment.versions(),
         "config": to_dict(config),
     }
     result = msgspec.convert(plain(fields, ".17g"), Result)
@@ -213,8 +214,10 @@ def summarise(
 
 def digest(result: Result) -> str:
     """The digest of what a run found, without times, devices, versions and later fields."""
-    fields, excluded = msgspec.to_builtins(result), NOT_OF_THE_RUN + ADDED_TO_RESULTS
-    return atomic_files.digest_of({k: v for k, v in fields.items() if k not in excluded})
+    fields = msgspec.to_builtins(result)
+    for name in NOT_OF_THE_RUN + ADDED_TO_RESULTS:
+        fields.pop(name, None)
+    return atomic_files.digest_of(fields)
 
 
 def write(folder: Path, result: Result) -> None:
@@ -229,7 +232,8 @@ def write(folder: Path, result: Result) -> None:
 
 def read(folder: Path) -> Result:
     """The inverse of `write`; StorageError for a file that is missing, damaged or no result."""
-    path, fix = folder / RESULT, "train again to make it again"
+    path = folder / RESULT
+    fix = "train again to make it again"
     try:
         return msgspec.convert(atomic_files.read_json(path, fix), Result)
     except msgspec.ValidationError as error:
@@ -250,7 +254,7 @@ def read_of(folder: Path, config: RunConfig, sequences: int) -> Result:
 
 
 def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = None) -> dict:
-    """The fields of `Failed`, from the losses of the training `[S, N]` and the evaluation `[S]`."""
+    """The fields of `FailedSeeds`, from losses: of training `[S, N]`, of the evaluation `[S]`."""
     bad = ~np.isfinite(loss)
     failed = bad.any(axis=1) | (False if final is None else ~np.isfinite(final))
     rows = np.flatnonzero(failed).tolist()
@@ -267,9 +271,11 @@ BASELINES = {
 
 def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
     """Scores without a network; those of a corpus are of its held-out part."""
-    task, more = config.task, {}
+    task = config.task
+    more = {}
     if corpus is None:
-        baseline, blind = chance.chance_baseline(task), chance.order_blind_baseline(task)
+        baseline = chance.chance_baseline(task)
+        blind = chance.order_blind_baseline(task)
         more = {"distance": chance.chance_distance(task.vocab_size)}
     else:
         baseline = chance.majority_baseline(corpus.held_out)
@@ -321,7 +327,7 @@ def _median(name: str, values: list) -> dict[str, Any]:
 def scores_of_seeds(
     config: RunConfig, scored: Evaluation, loss: np.ndarray, accuracy: np.ndarray
 ) -> tuple[dict, np.ndarray, dict[str, list]]:
-    """The fields of `Failed`, the good seeds, bool `[S]`, and the fields of `SeedScores`.
+    """The fields of `FailedSeeds`, the good seeds, bool `[S]`, and the fields of `SeedScores`.
 
     The loss and accuracy are those of the training, `[S, N]`. Scores are infinite for None.
     """
@@ -341,12 +347,10 @@ def scores_of_seeds(
 
 def _answers(scored: Evaluation, good: np.ndarray, values: list[str] | None) -> dict[str, Any]:
     """Accuracy by position, and the answers to one sequence, which are values or integers."""
+    fields = {"accuracy_by_position": np.mean(scored.accuracy_by_position[good], axis=0).tolist()}
     shown = (np.argmax(good), 0)
-    first, there = scored.first, scored.first.scored[shown]
-    answers = {
-        name: getattr(first, name)[shown][there].tolist() for name in ("expected", "predicted")
-    }
-    if values:
-        answers = {name: [values[token] for token in tokens] for name, tokens in answers.items()}
-    by_position = np.mean(scored.accuracy_by_position[good], axis=0).tolist()
-    return {"accuracy_by_position": by_position, **answers}
+    there = scored.first.scored[shown]
+    for name in ("expected", "predicted"):
+        tokens = getattr(scored.first, name)[shown][there].tolist()
+        fields[name] = [values[token] for token in tokens] if values else tokens
+    return fields

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.config import RunConfig, from_dict, is_built_in, to_dict
 from echo_jax.exceptions import ConfigError, StorageError, shown
 
@@ -30,9 +30,14 @@ if TYPE_CHECKING:  # jax and numpy are imported after the command line was found
 RUNS = Path("runs")
 """Parent of the run folders that are not named."""
 
-CONFIG, VOCABULARY, TOKENS = "config.json", "vocabulary.json", "tokens.safetensors"
-CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.csv"
-RESULT, SEEDS, FIGURE = "result.json", "seeds.csv", "curve.png"
+CONFIG = "config.json"
+VOCABULARY = "vocabulary.json"
+TOKENS = "tokens.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+METRICS = "metrics.csv"
+RESULT = "result.json"
+SEEDS = "seeds.csv"
+FIGURE = "curve.png"
 
 MADE_WITH = ("format", "versions", "device", "cores")
 """Fields of `config.json` that are no part of the run."""
@@ -47,7 +52,7 @@ class BesideConfig(msgspec.Struct):
     cell_source: str | None = None
 
 
-class Column(msgspec.Struct):
+class StoredVocabulary(msgspec.Struct):
     """The content of `vocabulary.json`: the values, and the length of the column."""
 
     values: list[str]
@@ -91,7 +96,7 @@ class RunSpec(NamedTuple):
             untrained = corpus.untrained.tolist() if corpus else []
             return Vocabulary(tuple(self.values), frozenset(untrained))
         size = self.config.task.vocab_size
-        machine.check_memory(100 * size)
+        environment.check_memory(100 * size)
         return Vocabulary.of_integers(size)
 
     def corpus(self) -> "Corpus | None":
@@ -103,14 +108,15 @@ class RunSpec(NamedTuple):
             return None
         from echo_jax.core.data import Corpus
 
-        total, length = len(self.tokens), self.config.task.length
+        total = len(self.tokens)
         share = self.config.data.held_out
         held = round(total * share)
-        shorter = min(held, total - held)
-        if shorter >= length:
-            return Corpus(self.tokens[: total - held], self.tokens[total - held :])
+        trained = total - held
+        length = self.config.task.length
+        if min(held, trained) >= length:
+            return Corpus(self.tokens[:trained], self.tokens[trained:])
         rule = (
-            f"gives {total - held} of {total} values to train on and {held} held out, which must "
+            f"gives {trained} of {total} values to train on and {held} held out, which must "
             f"both be at least {{length={length}}}"
         )
         fix = "use a shorter {length}, more values, or {held_out=0.5}"
@@ -126,8 +132,9 @@ def as_shown(path: Path) -> str:
 def named_after_time(kind: str = "") -> Path:
     """The folder of a run that is not named: the time, with a number behind it if it is taken."""
     stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}{kind}"
-    names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
-    return next(RUNS / name for name in names if not os.path.lexists(RUNS / name))
+    endings = itertools.chain([""], (f"-{i}" for i in itertools.count(2)))
+    folders = (RUNS / (stem + ending) for ending in endings)
+    return next(folder for folder in folders if not os.path.lexists(folder))
 
 
 def check_unused(out: Path) -> None:
@@ -135,11 +142,11 @@ def check_unused(out: Path) -> None:
 
     A process that is killed may leave staged files, and its lock. The current folder is refused.
     """
-    is_folder = os.path.isdir(out)
-    can_be_listed = is_folder and os.access(out, os.R_OK)
-    names = os.listdir(out) if can_be_listed else ["a file"] * os.path.lexists(out)
+    if out != Path() and not os.path.lexists(out):
+        return
+    kind = "folder" if os.path.isdir(out) else "file"
+    names = os.listdir(out) if kind == "folder" and os.access(out, os.R_OK) else ["unknown"]
     if out == Path() or not all(re.fullmatch(r"\..*\.part|\.lock", name) for name in names):
-        kind = "folder" if is_folder else "file"
         rule = f"is a {kind} that exists already, and nothing is overwritten"
         raise ConfigError("out", str(out), rule, "use the name of a new folder")
 
@@ -169,9 +176,9 @@ def write_config(folder: Path, inputs: RunSpec) -> None:
     path = folder / CONFIG
     made: dict[str, Any] = {
         "format": atomic_files.FORMAT,
-        "versions": machine.versions(),
-        "device": machine.device_kind(),
-        "cores": machine.threads(),
+        "versions": environment.versions(),
+        "device": environment.device_kind(),
+        "cores": environment.threads(),
     }
     if path.exists():
         made = atomic_files.read_json(path)
@@ -201,10 +208,10 @@ def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
     inputs = RunSpec(config, **msgspec.structs.asdict(beside))
     if inputs.config.data.file is None:
         return inputs._replace(digests={})
-    column = _read_vocabulary(folder, inputs)
-    inputs = inputs._replace(values=column.values)
+    vocabulary = _read_vocabulary(folder, inputs)
+    inputs = inputs._replace(values=vocabulary.values)
     try:
-        return inputs._replace(tokens=_read_tokens(folder, inputs, column.length))
+        return inputs._replace(tokens=_read_tokens(folder, inputs, vocabulary.length))
     except StorageError:
         if to_train:
             raise
@@ -214,23 +221,25 @@ def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
 def _read_config(folder: Path) -> dict[str, Any]:
     """The content of `config.json`; StorageError for that of another version of echo_jax."""
     written = atomic_files.read_json(folder / CONFIG)
-    if written.get("format") == atomic_files.FORMAT:
-        return written
     versions = written.get("versions")
-    named = versions.get("echo_jax") if isinstance(versions, dict) else None
-    raise atomic_files.other_version(folder, named or "0.1.0")
+    if not isinstance(versions, dict):
+        versions = written["versions"] = {}
+    if written.get("format") != atomic_files.FORMAT:
+        raise atomic_files.other_version(folder, versions.get("echo_jax"))
+    return written
 
 
 def other_bits(folder: Path) -> str | None:
     """Why a run that goes on here may have other bits than where it was begun; None if not."""
-    begun, here = _read_config(folder), machine.versions()
-    versions = begun.get("versions")
-    versions = versions if isinstance(versions, dict) else {}
-    pairs = [(begun.get("device"), machine.device_kind())]
-    if cores := begun.get("cores"):  # early versions did not state them
-        pairs.append((f"{cores} cores", f"{machine.threads()} cores"))
-    names = ("jax", "XLA_FLAGS")
-    pairs += [(f"{name} {versions.get(name)}", f"{name} {here.get(name)}") for name in names]
+    begun = _read_config(folder)
+    versions = begun["versions"]
+    here = environment.versions()
+    pairs = [
+        (begun.get("device"), environment.device_kind()),
+        (f"{begun.get('cores')} cores", f"{environment.threads()} cores"),
+        (f"jax {versions.get('jax')}", f"jax {here['jax']}"),
+        (f"XLA_FLAGS {versions.get('XLA_FLAGS')}", f"XLA_FLAGS {here.get('XLA_FLAGS')}"),
+    ]
     differ = [f"{now}, before {shown(before)}" for before, now in pairs if before != now]
     return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None
 
@@ -259,25 +268,26 @@ def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | Non
     return f"the text of cell {inputs.config.network.cell} has changed since {folder} was begun"
 
 
-def _read_vocabulary(folder: Path, inputs: RunSpec) -> Column:
+def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
     """The values of the column and its length; StorageError for anything else."""
     from echo_jax.runs.vocabulary import LONGEST, Vocabulary
 
-    path, size = folder / VOCABULARY, inputs.config.task.vocab_size
+    path = folder / VOCABULARY
+    size = inputs.config.task.vocab_size
     limit = 2**20 + 12 * LONGEST * size  # the bytes of a character, escaped as a pair, are 12
-    machine.check_memory(limit)
+    environment.check_memory(limit)
     contents = atomic_files.read_json(path, limit=limit)
-    signed = [contents.get(name) for name in Column.__struct_fields__]
+    signed = [contents.get(name) for name in StoredVocabulary.__struct_fields__]
     if atomic_files.digest_of(signed) != inputs.digests.get(VOCABULARY):
         raise StorageError(None, path, "is not that of the run", "restore it")
     try:
-        column = msgspec.convert(contents, Column)
-        if len(Vocabulary(tuple(column.values))) != size:
-            raise ConfigError(f"{len(column.values)} values for a network of {size}")
+        stored = msgspec.convert(contents, StoredVocabulary)
+        if len(Vocabulary(tuple(stored.values))) != size:
+            raise ConfigError(f"{len(stored.values)} values for a network of {size}")
     except (ConfigError, msgspec.ValidationError) as error:
         rule = f"is no vocabulary of the run ({error})"
         raise StorageError(None, path, rule, "restore it") from None
-    return column
+    return stored
 
 
 def _read_tokens(folder: Path, inputs: RunSpec, length: int) -> "np.ndarray":
@@ -286,7 +296,8 @@ def _read_tokens(folder: Path, inputs: RunSpec, length: int) -> "np.ndarray":
 
     from echo_jax import tensor_files
 
-    path, fix = folder / TOKENS, "restore it; to predict, it is not needed"
+    path = folder / TOKENS
+    fix = "restore it; to predict, it is not needed"
     shapes = {"tokens": jax.ShapeDtypeStruct((length,), "int32")}
     tokens = tensor_files.read(path, shapes, fix)[0]["tokens"]
     if atomic_files.digest(tokens.tobytes()) != inputs.digests.get(TOKENS):

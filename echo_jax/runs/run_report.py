@@ -17,7 +17,7 @@ from echo_jax.runs import advice, curve_figure, run_folder
 from echo_jax.runs.explanation import explain
 
 if TYPE_CHECKING:
-    from echo_jax.runs.result import Failed, Finished, Result
+    from echo_jax.runs.result import FailedSeeds, Finished, Result
 
 POSITIONS_SHOWN = 60
 """Positions whose accuracy is printed; `result.json` has them all."""
@@ -98,7 +98,7 @@ def answers(expected: Sequence[int | str], predicted: Sequence[int | str], seed:
     )
 
 
-def failures(failed: "Failed") -> str:
+def failures(failed: "FailedSeeds") -> str:
     """The seeds that failed, and where; nothing if none did."""
     if not failed.seed:
         return ""

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 import numpy as np
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.config import RunConfig
 from echo_jax.core import online
 from echo_jax.core.data import Corpus, Purpose, purpose_key
@@ -57,7 +57,7 @@ def train_run(
     scores = result.summarise(run.config, scored, log.curves(), own)
     scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
     scores.devices = [device.device_kind for device in programs.devices]
-    scores.cores = machine.threads()
+    scores.cores = environment.threads()
     if run.folder:
         result.write(run.folder, scores)
     say(run_report.full_report(run.config, scores))

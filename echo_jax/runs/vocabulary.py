@@ -104,7 +104,8 @@ class Vocabulary:
 
     def __str__(self) -> str:
         """A short description: the range of whole numbers without gaps, or a few examples."""
-        first, last = self.value(0), self.value(-1)
+        first = self.value(0)
+        last = self.value(-1)
         if isinstance(first, int) and isinstance(last, int) and last - first == len(self) - 1:
             return f"the whole numbers {first} to {last}"
         return f"{len(self)} values: {listed(self.values, 3)}"

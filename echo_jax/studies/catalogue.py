@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from echo_jax.config import BLOCK, PARTS, changed
+from echo_jax.config import BLOCK_PREFIX, PARTS, changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.studies.grid_point import Axes, GridPoint, Label, axis, grid
 
@@ -270,7 +270,7 @@ COMPARED_CELLS = (
 
 
 def _cells() -> Iterable[GridPoint]:
-    for prefix, used in (("", "alone"), (BLOCK, "in a block")):
+    for prefix, used in (("", "alone"), (BLOCK_PREFIX, "in a block")):
         for cell in COMPARED_CELLS:
             config = changed(CONTEXT, seeds=8, cell=f"{prefix}{cell}")
             yield GridPoint({"cell": cell, "used": used}, config)

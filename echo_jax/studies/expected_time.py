@@ -1,6 +1,6 @@
 """The expected time of a grid point, from the sizes of its network. No jax."""
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.config import RunConfig
 
 COMPILE_SECONDS = 3.5
@@ -15,7 +15,7 @@ OTHER_MEASURE_SECONDS = 0.1
 def expected_seconds(config: RunConfig, measures: tuple[str, ...]) -> float:
     """Seconds of all seeds on as many cores as there are here, without compiling."""
     updates = config.training.sequences * config.task.updates_per_sequence
-    rounds = -(-config.seeds // machine.cores())
+    rounds = -(-config.seeds // environment.cores())
     measure = sum(MEASURE_SECONDS.get(name, OTHER_MEASURE_SECONDS) for name in measures)
     return 1.0 + measure * config.seeds + rounds * updates * update_microseconds(config) / 1e6
 

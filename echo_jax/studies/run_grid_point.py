@@ -12,7 +12,7 @@ import jax
 import msgspec
 import numpy as np
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.cells import registry
 from echo_jax.config import DynamicParams, RunConfig, changed
 from echo_jax.core import many_seeds
@@ -84,8 +84,8 @@ def run_point(point: GridPoint, compiled: Timed, report: Report) -> ResultRow:
         "measures": point.measures,
         "until_learned": point.until_learned,
         "baselines": baselines,
-        "versions": machine.versions(),
-        "device": machine.device(),
+        "versions": environment.versions(),
+        "device": environment.device(),
         "date": datetime.date.today(),
     } | point.source
     return msgspec.convert(run | plain(results), ResultRow)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.config import DataConfig, Part, RunConfig, flat
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.grid.executors import Here
@@ -82,13 +82,13 @@ def sweep(
       ConfigError: a name is no field, a combination is invalid, or `out` is not of a sweep.
       TasksFailedError: some combinations failed; the others have rows in `out`.
     """
-    machine.check_program()
+    environment.check_settings()
     several, fixed, data = _divided(values)
     fixed |= {"seeds": seeds}
     made = checked(sweep_study(several, part, data, until_learned, **fixed))
     command = command_of_sweep(part, several, fixed | (vars(data) if data.file else {}))
     place = None if out is None else atomic_files.path_of("out", out)
-    machine.use_cpu_devices(None)
+    environment.use_cpu_devices(None)
     say = (lambda line: print(printable(line))) if progress else None
     with contextlib.nullcontext(place) if place else tempfile.TemporaryDirectory() as path:
         folder = StudyFolder(

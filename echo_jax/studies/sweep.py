@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.config import PARTS, SHORT_NAMES, DataConfig, Part, changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.styles import SERIES
@@ -116,8 +116,8 @@ def checked(study: Study) -> Study:
     from echo_jax.core.network import build_network
 
     for point in study.points:
-        machine.check_memory(split_seeds.at_once(point) * point.config.least_bytes)
-    machine.use_cpu_devices(None)  # before a user's file uses jax
+        environment.check_memory(split_seeds.at_once(point) * point.config.least_bytes)
+    environment.use_cpu_devices(None)  # before a user's file uses jax
     points = study.points
     if points[0].config.data.file is not None:
         from echo_jax.runs import own_data

@@ -9,7 +9,7 @@ import pytest
 from flax import linen as nn
 from flax import nnx
 
-from echo_jax.cells import door
+from echo_jax.cells import user_cell_check
 from echo_jax.cells.adapters.adapt import adapt, construct
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.core import network
@@ -141,7 +141,7 @@ def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path,
     net = network.build_network(RunConfig(network=NetworkConfig("plain_cell.py")))
     params = jax.eval_shape(lambda: network.init_params(net, jax.random.key(0)))
     chex.assert_shape(params["readout"]["kernel"], (6, 100))
-    door.check_shapes(net.cell, "plain_cell.py", F)
+    user_cell_check.check_shapes(net.cell, "plain_cell.py", F)
     wrong = FUNCTIONS.replace("return state, state", "return state")
     (tmp_path / "wrong_cell.py").write_text(wrong)
     with pytest.raises(ConfigError, match=r"^wrong_cell.py:\d+: .* returns .* two"):

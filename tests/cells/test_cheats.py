@@ -15,7 +15,7 @@ from jax.extend.mlir.dialects import stablehlo
 from jax.interpreters import mlir
 from measured import NAME, SIZE, cell_of, fed, honest, initial_state, lowered, measure
 
-from echo_jax.cells import door
+from echo_jax.cells import user_cell_check
 from echo_jax.exceptions import ConfigError
 
 BEYOND = "does more than compute its results"
@@ -160,7 +160,7 @@ MEASURED = {
 def test_a_step_that_reaches_out_passes_by_its_shapes_and_is_refused_where_it_is_measured(cheat):
     change, word = MEASURED[cheat]
     cell = cell_of(fed(change))
-    door.check_shapes(cell, NAME, SIZE)
+    user_cell_check.check_shapes(cell, NAME, SIZE)
     with pytest.raises(ConfigError) as refusal:
         lowered(cell)
     line, _, said = str(refusal.value).partition(": ")

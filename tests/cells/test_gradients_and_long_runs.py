@@ -3,8 +3,8 @@
 import cell_reference
 import pytest
 
-from echo_jax.cells import projected_cell
 from echo_jax.cells.matrix_state import delta_net, mamba2, xlstm
+from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.registry import build
 
 FORMS = (
@@ -27,7 +27,7 @@ def cell(request, monkeypatch):
     for module in (delta_net, xlstm):
         monkeypatch.setattr(module, "CHUNK", 3)
     monkeypatch.setattr(mamba2.Mamba2Cell, "chunk", 3)
-    monkeypatch.setattr(projected_cell, "in_parallel", lambda *_: bool(parallel))
+    monkeypatch.setattr(ProjectedCell, "in_parallel", bool(parallel))
     return build(name, {"features": 4} | SMALL.get(name, {}))
 
 

@@ -14,7 +14,7 @@ import pytest
 from run_folders import OWN, PLAIN, inputs_of, make_run, snapshot
 
 import echo_jax
-from echo_jax import atomic_files, config, machine
+from echo_jax import atomic_files, config, environment
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import run_folder
@@ -152,7 +152,7 @@ def assert_one_sentence(printed, subject):
 def test_a_bad_command_line_is_one_sentence_compiles_nothing_and_leaves_nothing(
     call, place, script, line, subject, monkeypatch
 ):
-    monkeypatch.setattr(machine, "memory", lambda: 2**34)  # whatever this machine has
+    monkeypatch.setattr(environment, "memory", lambda: 2**34)  # whatever this machine has
     before, compiled = snapshot(place), len(COMPILED)
     printed = call(script, *shlex.split(line.format(**STANDS_FOR)), cwd=place, status=2)
     assert_one_sentence(printed.stderr, subject)

@@ -11,7 +11,7 @@ from disk_faults import Faults
 from made_up_cards import lag_row
 from tiny_memory import make_tiny
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.host.progress import GridProgress
 from echo_jax.memory import card, other_frameworks
 from echo_jax.memory.pages import card_pages
@@ -77,7 +77,7 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     assert [row.seed for row in rows] == [0, 0]
     assert (made.cell.name, made.bits_by_lag.seeds) == ("mine:Last", [0])
     assert re.fullmatch("[0-9a-f]{64}", made.cell.source)
-    assert made.devices == [machine.device()]
+    assert made.devices == [environment.device()]
     assert made.us_per_step > 0
     assert "Last: mine:Last, 2 runs to make" in said
     assert "Last  0/2  2/8 updates\n" in said
@@ -102,7 +102,7 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
 def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
     carding, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(machine, "cores", lambda: 1)
+    monkeypatch.setattr(environment, "cores", lambda: 1)
     advances = []
 
     def advance(bar, run, share):

@@ -11,7 +11,7 @@ import pytest
 from golden import assert_golden
 from running import execute
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.config import PARTS, to_dict
 
 GOLDEN = Path(__file__).parent / "golden" / "show.txt"
@@ -56,8 +56,8 @@ def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(sh
     expected["training"]["sequences"] = 30
     written = atomic_files.read_json(run / "config.json")
     assert written.pop("versions")["generator"] == "threefry2x32, partitionable"
-    assert written.pop("device") == machine.device_kind()
-    assert written.pop("cores") == machine.threads()
+    assert written.pop("device") == environment.device_kind()
+    assert written.pop("cores") == environment.threads()
     assert written == expected | {"evaluation_sequences": 200}
     header = (run / "curve.png").read_bytes()[:24]
     assert (header[1:4], struct.unpack(">I", header[16:20])[0]) == (b"PNG", 800)

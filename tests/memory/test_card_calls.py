@@ -17,7 +17,7 @@ from echo_jax.memory import card
 
 @pytest.fixture(autouse=True)
 def as_in_a_program_of_ones_own(monkeypatch):
-    monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+    monkeypatch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ FLAGS = [
 
 @pytest.fixture(autouse=True)
 def one_device(monkeypatch):
-    monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+    monkeypatch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def run(tmp_path_factory):
     here, before, found = tmp_path_factory.mktemp("nothing"), Path.cwd(), []
     thread = threading.Thread(target=lambda: found.append(echo_jax.train(**SMALL)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+        patch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
         patch.chdir(here)
         thread.start()
         thread.join(300)

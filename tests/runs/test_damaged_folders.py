@@ -19,7 +19,7 @@ from run_folders import OWN, PLAIN, ZEROS, contents_of, make_run, sign, sign_arr
 from safetensors import numpy as safetensors
 
 import echo_jax
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.config import to_dict
 from echo_jax.core import many_seeds
 from echo_jax.exceptions import ConfigError
@@ -338,7 +338,7 @@ def test_a_run_of_huge_rows_is_read_or_refused_without_their_memory(
     tmp_path, sizes, fits, monkeypatch
 ):
     """A network keeps its window, and what B rows left; it does not keep a sequence."""
-    monkeypatch.setattr(machine, "memory", lambda: 2**34)  # whatever this machine has
+    monkeypatch.setattr(environment, "memory", lambda: 2**34)  # whatever this machine has
     make_run(tmp_path / "run", PLAIN)
     wholly(**sizes)(tmp_path / "run")
     with little_memory():

@@ -11,7 +11,7 @@ from echo_jax.config import changed
 from echo_jax.runs import advice, play_page
 from echo_jax.runs.explanation import explain
 from echo_jax.runs.own_data_findings import findings
-from echo_jax.runs.result import Interval, Untrained
+from echo_jax.runs.result import StoredInterval, Untrained
 
 AHEAD = changed(CONFIG, csv="my.csv", lag=-1, batch_size=1)
 SHORT = {
@@ -41,7 +41,7 @@ def test_only_an_interval_above_simple_predictors_shows_that_more_is_used(
     accuracy, low, simple, says
 ):
     result = of(
-        accuracy=accuracy, accuracy_interval=low and Interval(low, 0.5, 0.93), k_gram=2,
+        accuracy=accuracy, accuracy_interval=low and StoredInterval(low, 0.5, 0.93), k_gram=2,
         persistence_accuracy=simple[0], k_gram_accuracy=simple[1],
     )  # fmt: skip
     explained = explain(AHEAD, result)
@@ -63,7 +63,7 @@ def train(folder, values, **options):
     """A run on a column."""
     (folder / "my.csv").write_text("n\n" + "\n".join(map(str, values)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+        patch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
         return echo_jax.train(csv=folder / "my.csv", **SHORT | options)
 
 

@@ -11,7 +11,7 @@ from echo_jax.config import changed
 from echo_jax.core.data import Corpus
 from echo_jax.exceptions import StorageError
 from echo_jax.runs import result
-from echo_jax.runs.result import Failed, Interval, OwnScores, Reached
+from echo_jax.runs.result import FailedSeeds, OwnScores, Reached, StoredInterval
 
 
 def test_a_result_holds_medians_their_intervals_and_every_seed():
@@ -24,8 +24,8 @@ def test_a_result_holds_medians_their_intervals_and_every_seed():
         "sequences_to_99": [30, 25, None],
     }
     assert (made.accuracy, made.loss, made.sequences_to_99) == (0.9, 0.3, 30)
-    assert made.loss_interval == Interval(low=0.2, high=2.0, coverage=0.75)
-    assert made.sequences_to_99_interval == Interval(low=25, high=None, coverage=0.75)
+    assert made.loss_interval == StoredInterval(low=0.2, high=2.0, coverage=0.75)
+    assert made.sequences_to_99_interval == StoredInterval(low=25, high=None, coverage=0.75)
     assert (made.reached_99.seeds, made.reached_99.of) == (2, 3)
     assert made.accuracy_by_position == pytest.approx([0.7, 0.7, 0.65])
     assert (made.expected, made.predicted) == ([1, 5, 3], [1, 2, 3])
@@ -63,7 +63,7 @@ def test_a_seed_that_failed_counts_as_the_worst_and_is_named():
     broken = scored()._replace(loss=np.array([np.nan, 0.2, np.inf]))
     curves = (loss, np.array([LEARNED, LEARNED, np.zeros(40)]))
     made = result.summarise(CONFIG, broken, curves)
-    assert made.failed == Failed(seed=[7, 9], sequence=[12, None])
+    assert made.failed == FailedSeeds(seed=[7, 9], sequence=[12, None])
     assert made.by_seed.accuracy == [0.0, 0.95, 0.0]
     assert made.by_seed.loss == [None, 0.2, None]
     assert made.by_seed.distance == [None, 2.0, None]

@@ -7,7 +7,7 @@ from golden import assert_golden
 
 from echo_jax.config import RunConfig, TaskConfig, changed
 from echo_jax.runs import result, run_report
-from echo_jax.runs.result import Failed
+from echo_jax.runs.result import FailedSeeds
 
 GOLDEN = Path(__file__).parent / "golden"
 UNUSUAL = {
@@ -29,8 +29,8 @@ def test_the_report_of_a_run_and_its_variants():
         "one seed": run_report.full_report(one, fabricated_result(one)),
         "a ceiling below 99%": run_report.learning_time(low),
         "values": run_report.scores(values, fabricated_result(values)),
-        "no failure": run_report.failures(Failed()),
-        "failures": run_report.failures(Failed([7, 9], [12, None])),
+        "no failure": run_report.failures(FailedSeeds()),
+        "failures": run_report.failures(FailedSeeds([7, 9], [12, None])),
         "described": run_report.describe(RunConfig()),
         "of unusual options": run_report.describe(changed(RunConfig(), **UNUSUAL)),
         "no target": by_position(streams, [None, None, 0.5, 1.0, 1.0, 0.25, 0.5, 0.0]),

@@ -4,7 +4,7 @@ import runpy
 
 import pytest
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.cell_table import CELLS
 from echo_jax.commands import grid_runs
 from echo_jax.studies import catalogue
@@ -48,7 +48,7 @@ def test_all_studies_fit_into_two_hours(monkeypatch):
     points = [point for study in STUDIES.values() for point in study.points]
 
     def minutes(cores):
-        monkeypatch.setattr(machine, "cores", lambda: cores)
+        monkeypatch.setattr(environment, "cores", lambda: cores)
         return grid_runs.seconds_of(points) / 60
 
     assert 1 < minutes(2) < 120

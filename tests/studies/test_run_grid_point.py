@@ -81,7 +81,7 @@ def test_rows_have_the_numbers_of_runs_of_their_configurations(programs, direct)
 
 def test_a_row_on_own_values_is_that_of_a_run_and_of_no_other_values(tmp_path, monkeypatch):
     """But for six digits."""
-    monkeypatch.setattr("echo_jax.machine.use_cpu_devices", lambda *_: None)
+    monkeypatch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
     text, points = tmp_path / "my.txt", []
     config = changed(TINY, text=text, lag=-1, vocab_size=100)
     for seed in range(2):

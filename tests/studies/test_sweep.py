@@ -10,7 +10,7 @@ from fabricated import changed_row, row
 from running import begin, execute
 from tiny_points import POINTS, TINY, found
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.completion import Unseen
@@ -36,7 +36,7 @@ def nothing_is_trained(monkeypatch):
 
 
 def fabricated(point):
-    return changed_row(row(point, list(point.key.encode())), versions=machine.versions())
+    return changed_row(row(point, list(point.key.encode())), versions=environment.versions())
 
 
 WHOLE = [fabricated(point) for point in POINTS]

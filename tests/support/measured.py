@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.cells import door
+from echo_jax.cells import user_cell_check
 from echo_jax.cells.adapters.adapt import adapt
 from echo_jax.core.network import Network
 from echo_jax.memory import scoring
@@ -51,17 +51,17 @@ def cell_of(step=honest, **functions):
 
 def lowered(cell):
     """The checked program, and its arguments."""
-    door.check_shapes(cell, NAME, SIZE)
+    user_cell_check.check_shapes(cell, NAME, SIZE)
     params = cell.init(jax.random.key(0), SIZE)
     tokens = np.random.default_rng(0).integers(SIZE, size=(STREAMS, STEPS))
     arguments = {"cell": params}, jnp.asarray(tokens)
     network = Network(cell, None, SIZE, SIZE, SIZE)
     scored = lambda *of: scoring.by_steps(network, *of, lambda *found: found)  # noqa: E731
-    return door.check_program(NAME, cell, scored, *arguments), arguments
+    return user_cell_check.check_program(NAME, cell, scored, *arguments), arguments
 
 
 def measure(cell):
     """What is scored of a cell; ConfigError if it is refused."""
     of, arguments = lowered(cell)
     (states, outputs), carried = jax.device_get(of.compile()(*arguments))
-    return Measured(states, outputs[:, :, 0], carried, door.constant_bytes(of))
+    return Measured(states, outputs[:, :, 0], carried, user_cell_check.constant_bytes(of))

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from safetensors import numpy as safetensors
 
-from echo_jax import atomic_files, machine
+from echo_jax import atomic_files, environment
 from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import many_seeds
 from echo_jax.runs import checkpoint, prepared_run, run_folder
@@ -93,7 +93,7 @@ def prepared(folder, inputs=None, cell=None):
         opening = prepared_run.new_run(inputs, folder, 1)
     else:
         opening = prepared_run.resumed_run(folder, None, cell, 1)
-    with mock.patch.object(machine, "use_cpu_devices"), opening as run:
+    with mock.patch.object(environment, "use_cpu_devices"), opening as run:
         return run
 
 

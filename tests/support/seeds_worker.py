@@ -12,7 +12,7 @@ import sys
 import jax
 import numpy as np
 
-from echo_jax import machine
+from echo_jax import environment
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import many_seeds
 
@@ -25,7 +25,7 @@ SMALL = RunConfig(
 
 
 def main(devices, how, out, *seed_list):
-    machine.use_cpu_devices(int(devices))
+    environment.use_cpu_devices(int(devices))
     runs = [dataclasses.replace(SMALL, seed=int(seed)) for seed in seed_list]
     train = jax.jit(
         functools.partial(many_seeds.train_and_evaluate, SMALL.static_config, seed_map=how)

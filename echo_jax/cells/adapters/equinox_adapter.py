@@ -32,12 +32,10 @@ class EquinoxCell(BuiltCell):
         return eqx.filter(self._built(key, input_size), eqx.is_array)
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """The state of each row."""
         state = _first_state(self._with(params, input_size), input_size)
         return jax.tree.map(lambda leaf: jnp.tile(leaf, (batch_size, *[1] * leaf.ndim)), state)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        """The cell with these parameters, for each row."""
         cell = self._with(params, x.shape[-1])
         state = jax.vmap(cell)(x, state)
         return state, jax.tree.leaves(state)[0]

@@ -26,11 +26,9 @@ class LinenCell(Cell):
 
     @property
     def has_scan(self) -> bool:  # type: ignore[override]
-        """True if the module has a method `scan`."""
         return hasattr(self.module, "scan")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """The collection `params` of the module."""
         carry = self.initial_state(None, 1, input_size)
         variables: Any = self.module.init(key, carry, jnp.zeros((1, input_size)))
         if extra := sorted(set(variables) - {"params"}):
@@ -51,7 +49,6 @@ class LinenCell(Cell):
     def scan(
         self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
     ) -> tuple[Carry, chex.Array]:
-        """`scan` of the module, if it has one."""
         if not self.has_scan:
             return super().scan(params, state, xs, mask)
         return self.module.apply({"params": params}, state, xs, mask, method="scan")

@@ -40,7 +40,6 @@ class NNXCell(BuiltCell):
         return self.cell_class(input_size, **dict(self.given), rngs=nnx.Rngs(key))
 
     def _with(self, params: CellParams, input_size: int) -> Any:
-        """The cell with these parameters."""
         structure, shapes = self._shapes(input_size)
         values = jax.tree.map(lambda leaf: leaf, shapes)  # a copy, which takes the parameters
         nnx.replace_by_pure_dict(values, params)

@@ -30,13 +30,11 @@ class FunctionsCell(Cell):
 
     @property
     def has_scan(self) -> bool:  # type: ignore[override]
-        """True if there is a function `scan`."""
         return self._own("scan") is not None
 
     def scan(
         self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
     ) -> tuple[Carry, chex.Array]:
-        """`functions.scan`, if it is there."""
         if not self.has_scan:
             return super().scan(params, state, xs, mask)
         return self.functions.scan(params, state, xs, mask)

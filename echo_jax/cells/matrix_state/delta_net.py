@@ -27,8 +27,8 @@ CHUNK = 32
 """Steps that the chunkwise form computes at once. The authors' kernels for GPUs have 64, which take
 about twice as long as 32, or longer, on two CPU cores (B 16, K = V = 10, T 96 to 3,000)."""
 
-EPSILON_UNIT, EPSILON_NORM = 1e-6, 1e-5
-"""Numbers added to a sum of squares, and to a mean of squares, before its root, as in the code."""
+EPSILON_UNIT = 1e-6  # added to a sum of squares before its root, as in the authors' code
+EPSILON_NORM = 1e-5  # added to a mean of squares
 
 
 class DeltaTerms(NamedTuple):
@@ -164,7 +164,6 @@ class DeltaNetCell(KeyValueCell):
         return jnp.zeros((batch_size, self.values, self.keys))
 
     def project(self, params: CellParams, x: chex.Array) -> DeltaTerms:
-        """q, k, v and beta."""
         return DeltaTerms(
             q=unit(jax.nn.silu(x @ params.W_q), EPSILON_UNIT),
             k=unit(jax.nn.silu(x @ params.W_k), EPSILON_UNIT),
@@ -175,7 +174,6 @@ class DeltaNetCell(KeyValueCell):
     def recur(
         self, params: CellParams, state: chex.Array, terms: DeltaTerms
     ) -> tuple[chex.Array, chex.Array]:
-        """S' and S' q."""
         return delta_rule_step(state, terms)
 
     def parallel(
@@ -196,8 +194,10 @@ class DeltaNetCell(KeyValueCell):
         Not used on a CPU, where the solver of jax 0.10 can wait for ever for a thread of its pool
         while several devices run: seen with two devices on two cores.
         """
-        steps, log_alpha = len(terms.beta), terms.log_alpha
-        log_alpha = jnp.zeros_like(terms.beta) if log_alpha is None else log_alpha
+        steps = len(terms.beta)
+        log_alpha = terms.log_alpha
+        if log_alpha is None:
+            log_alpha = jnp.zeros_like(terms.beta)
         if mask is not None:
             terms = terms._replace(beta=jnp.where(mask[..., None], terms.beta, 0))
             log_alpha = jnp.where(mask[..., None], log_alpha, 0)
@@ -207,7 +207,6 @@ class DeltaNetCell(KeyValueCell):
         return memory, out_of_chunks(o, steps)
 
     def read_out(self, params: CellParams, read: chex.Array, terms: DeltaTerms) -> chex.Array:
-        """The normalised values, projected."""
         normalised = params.gain * rms_norm(read, EPSILON_NORM)
         return (normalised if terms.gate is None else terms.gate * normalised) @ params.W_o
 
@@ -278,7 +277,6 @@ class GatedDeltaNetCell(DeltaNetCell):
         )
 
     def project(self, params: CellParams, x: chex.Array) -> DeltaTerms:
-        """q, k, v, beta, ln alpha, and the gate of the output."""
         terms = super().project(params, x)
         dt = jax.nn.softplus(x @ params.W_alpha + params.dt_bias)
         gate = jax.nn.silu(x @ params.W_g)

@@ -6,9 +6,9 @@ from typing import ClassVar, NamedTuple
 import chex
 import jax
 
+from echo_jax.cells.cell_options import at_least
 from echo_jax.cells.initial_weights import linear_uniform
 from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
-from echo_jax.cells.option_rules import at_least
 
 
 class GLAParams(NamedTuple):
@@ -68,7 +68,6 @@ class GLACell(OuterProductCell):
     chunk: ClassVar[int] = 16  # as many as in the paper's smaller chunks
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a size out of range."""
         at_least(1, self, "key_size", "rank")
         at_least(2, self, "value_size")
 
@@ -78,8 +77,10 @@ class GLACell(OuterProductCell):
         return max(1, self.features // 2) if self.key_size is None else self.key_size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> GLAParams:
-        """Uniform weights and biases."""
-        f, k, v, rank = input_size, self.keys, self.values, self.rank
+        f = input_size
+        k = self.keys
+        v = self.values
+        rank = self.rank
         keys = iter(jax.random.split(key, 9))
         small = jax.nn.initializers.variance_scaling(2**-5, "fan_avg", "uniform")
         return GLAParams(
@@ -95,7 +96,6 @@ class GLACell(OuterProductCell):
         )
 
     def project(self, params: GLAParams, x: chex.Array) -> GLATerms:
-        """All that depends on the input alone."""
         gate = x @ params.W_alpha1 @ params.W_alpha2 + params.b_alpha
         outer = OuterProductTerms(
             log_a=jax.nn.log_sigmoid(gate) / self.tau,

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import ClassVar
 
+from echo_jax.cells.cell_options import at_least
 from echo_jax.cells.matrix_state.chunks import WIDE
-from echo_jax.cells.option_rules import at_least
 from echo_jax.cells.projected_cell import ProjectedCell
 
 
@@ -18,7 +18,6 @@ class KeyValueCell(ProjectedCell):
     sized_with: ClassVar[tuple[str, ...]] = ("key_size", "value_size")
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a key or a value without numbers."""
         at_least(1, self, "key_size", "value_size")
 
     @property

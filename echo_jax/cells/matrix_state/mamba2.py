@@ -79,12 +79,13 @@ class Mamba2Cell(OuterProductCell):
     sized_with: ClassVar[tuple[str, ...]] = ()
 
     def init(self, key: chex.PRNGKey, input_size: int) -> Mamba2Params:
-        """Uniform weights, and one decay and step size."""
-        f, p, n = input_size, self.values, self.keys
+        f = input_size
+        p = self.values
+        n = self.keys
         keys = iter(jax.random.split(key, 8))
-        dt = jnp.exp(
-            jax.random.uniform(next(keys), (1,), minval=math.log(0.001), maxval=math.log(0.1))
-        )
+        low = math.log(0.001)
+        high = math.log(0.1)
+        dt = jnp.exp(jax.random.uniform(next(keys), (1,), minval=low, maxval=high))
         return Mamba2Params(
             W_z=linear_uniform(next(keys), (f, p), f),
             W_x=linear_uniform(next(keys), (f, p), f),
@@ -100,7 +101,8 @@ class Mamba2Cell(OuterProductCell):
 
     def project(self, params: Mamba2Params, x: chex.Array) -> Mamba2Terms:
         """All that depends on the input alone; x is u of the equations."""
-        silu, u = jax.nn.silu, x
+        silu = jax.nn.silu
+        u = x
         x = silu(u @ params.W_x)
         dt = jax.nn.softplus(u @ params.W_dt + params.dt_bias)
         log_a = -jnp.exp(params.A_log) * dt

@@ -61,7 +61,6 @@ class OuterProductCell(KeyValueCell):
     def recur(
         self, params: CellParams, state: chex.Array, terms: Any
     ) -> tuple[chex.Array, chex.Array]:
-        """S', and S'^T q."""
         log_a, k, v, q = terms.outer
         state = jnp.exp(log_a)[..., None] * state + k[..., None] * v[..., None, :]
         return state, jnp.einsum("bkv,bk->bv", state, q)
@@ -87,7 +86,8 @@ class OuterProductCell(KeyValueCell):
             log_a, k = (jnp.where(mask[..., None], x, 0) for x in (terms.log_a, terms.k))
             terms = terms._replace(log_a=log_a, k=k)
         log_a, k, v, q = (in_chunks(x, self.chunk) for x in terms)
-        since_start, since = jnp.exp(jnp.cumsum(log_a, axis=-2)), _decay_since(log_a)
+        since_start = jnp.exp(jnp.cumsum(log_a, axis=-2))
+        since = _decay_since(log_a)
         kept = jnp.swapaxes(since_start[..., -1:, :], -1, -2)
         added = jnp.swapaxes(since[..., -1, :, :] * k, -1, -2) @ v
         ends = diagonal_parallel(state, kept, added, None)

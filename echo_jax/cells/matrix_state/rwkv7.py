@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import orthogonal
 
+from echo_jax.cells.cell_options import at_least, divides
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.norms import unit
-from echo_jax.cells.option_rules import at_least, divides
 from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
 
-EPSILON_NORM, EPSILON_UNIT = 64e-5, 1e-12
-"""Numbers added to the variance of a head's output, and to the squared length of a removal key."""
+EPSILON_NORM = 64e-5  # added to the variance of a head's output
+EPSILON_UNIT = 1e-12  # added to the squared length of a removal key
 
 
 class RWKV7Params(NamedTuple):
@@ -63,7 +63,7 @@ class RWKV7State(NamedTuple):
     S: chex.Array
 
 
-class Terms(NamedTuple):
+class RWKV7Terms(NamedTuple):
     """The terms that an input adds to a step, each `[..., heads, N]`; the gate is `[..., C]`."""
 
     r: chex.Array
@@ -127,7 +127,6 @@ class RWKV7Cell(Cell):
     has_scan: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for sizes below 1, and for heads that do not divide the features."""
         at_least(1, self, "heads", "head_size", "rank", "gate_rank")
         if self.head_size is None:
             divides(self, "heads", self.features, "features")
@@ -143,8 +142,8 @@ class RWKV7Cell(Cell):
         return size, size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> RWKV7Params:
-        """The initial values of the authors' code."""
-        size, keys = self.channels, iter(jax.random.split(key, 6))
+        size = self.channels
+        keys = iter(jax.random.split(key, 6))
         rank = self.rank or _suggested_rank(2.5, size)
         gate_rank = self.gate_rank or _suggested_rank(5, size)
         ramp = jnp.linspace(-0.5, 0.5, size)
@@ -178,7 +177,6 @@ class RWKV7Cell(Cell):
         )
 
     def initial_state(self, params: RWKV7Params, batch_size: int, input_size: int) -> RWKV7State:
-        """Zeros."""
         size = self.channels // self.heads
         x = jnp.zeros((batch_size, input_size))
         return RWKV7State(x, jnp.zeros((batch_size, self.heads, size, size)))
@@ -186,7 +184,6 @@ class RWKV7Cell(Cell):
     def step(
         self, params: RWKV7Params, state: RWKV7State, x: chex.Array
     ) -> tuple[RWKV7State, chex.Array]:
-        """One step, from inputs `[B, F]`."""
         now, before = _kernels(params)
         terms = self._terms(params, x @ now + state.x @ before)
         matrix, read = recur(state.S, terms)
@@ -207,14 +204,14 @@ class RWKV7Cell(Cell):
         last, _ = token_shift(state.x, vectors, mask)
         return RWKV7State(last, matrix), self._read_out(params, read, terms)
 
-    def _terms(self, params: RWKV7Params, products: chex.Array) -> Terms:
+    def _terms(self, params: RWKV7Params, products: chex.Array) -> RWKV7Terms:
         """The terms of inputs, from their products `[..., n]`, shifted and summed."""
         r, p, v, w, a, g = _split(params, products)
         decay = jax.nn.sigmoid(params.w0 + jnp.tanh(w) @ params.w2)
         a = jax.nn.sigmoid(params.a0 + a @ params.a2)
         k = p * (1 + (a - 1) * params.alpha)
         by_head = functools.partial(_by_head, self.heads)
-        return Terms(
+        return RWKV7Terms(
             r=by_head(r),
             w=by_head(jnp.exp(-math.exp(-0.5) * decay)),
             k=by_head(k),
@@ -224,7 +221,7 @@ class RWKV7Cell(Cell):
             gate=jax.nn.sigmoid(g) @ params.g2,
         )
 
-    def _read_out(self, params: RWKV7Params, read: chex.Array, terms: Terms) -> chex.Array:
+    def _read_out(self, params: RWKV7Params, read: chex.Array, terms: RWKV7Terms) -> chex.Array:
         """The outputs `[..., H]`, from S' r `[..., heads, N]`."""
         gain, bias, rho = (
             _by_head(self.heads, leaf) for leaf in (params.gain, params.bias, params.rho)
@@ -234,7 +231,7 @@ class RWKV7Cell(Cell):
         return (terms.gate * mixed.reshape(terms.gate.shape)) @ params.W_o
 
 
-def recur(matrix: chex.Array, terms: Terms) -> tuple[chex.Array, chex.Array]:
+def recur(matrix: chex.Array, terms: RWKV7Terms) -> tuple[chex.Array, chex.Array]:
     """S', and S' r `[B, heads, N]`, from the matrix S, `[B, heads, N, N]`.
 
     Rows and heads share an axis: with two, XLA computes the step again for each sum over v in the
@@ -270,8 +267,7 @@ def _kernels(params: RWKV7Params) -> tuple[chex.Array, chex.Array]:
 
     Each has the six products side by side, `[F, n]`.
     """
-    mus, weights = params[:6], _inner(params)
-    pairs = [(mu[:, None], weight) for mu, weight in zip(mus, weights, strict=True)]
+    pairs = [(mu[:, None], weight) for mu, weight in zip(params[:6], _inner(params), strict=True)]
     now = jnp.concatenate([(1 - mu) * weight for mu, weight in pairs], axis=1)
     return now, jnp.concatenate([mu * weight for mu, weight in pairs], axis=1)
 

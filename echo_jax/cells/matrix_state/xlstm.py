@@ -8,9 +8,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.cell_options import divides
 from echo_jax.cells.matrix_state.chunks import in_chunks, out_of_chunks
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
-from echo_jax.cells.option_rules import divides
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 
@@ -79,11 +79,9 @@ class SLSTMCell(ProjectedCell):
     heads: int = 1
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless the heads share the units evenly."""
         divides(self, "heads", self.features, "units")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> SLSTMParams:
-        """Small normal input weights, no recurrence, and forget gates from open to shut."""
         size = self.features // self.heads
         small = jax.nn.initializers.normal(math.sqrt(2 / (5 * input_size)))
         b_f = 5 - 12 * jnp.linspace(0, 1, size) ** 0.3
@@ -95,17 +93,16 @@ class SLSTMCell(ProjectedCell):
         return SLSTMState(*[jnp.zeros((batch_size, self.features))] * 4)
 
     def project(self, params: SLSTMParams, x: chex.Array) -> chex.Array:
-        """The sums x W + b, `[..., 4H]`."""
         return x @ params.W + params.b
 
     def recur(
         self, params: SLSTMParams, state: SLSTMState, terms: chex.Array
     ) -> tuple[SLSTMState, chex.Array]:
-        """The next state, and h'."""
         i, f, z, o = jnp.split(terms + self._mix(params, state.h), 4, axis=-1)
         past = jnp.where(state.n == 0, SHUT, jax.nn.log_sigmoid(f) + state.m)
         m = jnp.maximum(past, i)
-        i, f = jnp.exp(i - m), jnp.exp(past - m)
+        i = jnp.exp(i - m)
+        f = jnp.exp(past - m)
         c = f * state.c + i * jnp.tanh(z)
         n = f * state.n + i
         h = jax.nn.sigmoid(o) * c / n
@@ -113,10 +110,10 @@ class SLSTMCell(ProjectedCell):
 
     def _mix(self, params: SLSTMParams, h: chex.Array) -> chex.Array:
         """The product h R of each head, gates side by side, `[B, 4H]`."""
-        batch, size = len(h), self.features // self.heads
-        product = jnp.einsum("bnd,nde->bne", h.reshape(batch, self.heads, size), params.R)
-        gates = product.reshape(batch, self.heads, 4, size)
-        return jnp.moveaxis(gates, 2, 1).reshape(batch, -1)
+        size = self.features // self.heads
+        product = jnp.einsum("bnd,nde->bne", h.reshape(-1, self.heads, size), params.R)
+        gates = product.reshape(-1, self.heads, 4, size)
+        return jnp.moveaxis(gates, 2, 1).reshape(len(h), -1)
 
 
 class MLSTMParams(NamedTuple):
@@ -180,7 +177,8 @@ def _chunk_states(
 
     def advance(before: tuple, chunk: tuple) -> tuple[tuple, tuple]:
         """C over n and m after a chunk, scaled by their new maximum, and those before it."""
-        (memory, m), (added, highest, end) = before, chunk
+        memory, m = before
+        added, highest, end = chunk
         most = jnp.maximum(m, highest)
         memory = jnp.exp(m - most) * memory + jnp.exp(highest - most) * added
         return (memory, end + most), before
@@ -226,10 +224,11 @@ class MLSTMCell(KeyValueCell):
     """
 
     def init(self, key: chex.PRNGKey, input_size: int) -> MLSTMParams:
-        """Small normal weights, gates that do not depend on the input, and f = 0.95."""
         small = jax.nn.initializers.normal(math.sqrt(2 / (5 * input_size)))
         down = jax.nn.initializers.normal(2 / math.sqrt(self.features))
-        keys, values, (q, k, v, o, i, d) = self.keys, self.values, jax.random.split(key, 6)
+        keys = self.keys
+        values = self.values
+        q, k, v, o, i, d = jax.random.split(key, 6)
         return MLSTMParams(
             W_q=small(q, (input_size, keys)),
             W_k=small(k, (input_size, keys)),
@@ -251,7 +250,6 @@ class MLSTMCell(KeyValueCell):
         return MLSTMState(*[jnp.zeros((batch_size, *shape)) for shape in shapes])
 
     def project(self, params: MLSTMParams, x: chex.Array) -> MLSTMTerms:
-        """All that does not wait for the state."""
         scale = 1 / math.sqrt(self.keys)
         return MLSTMTerms(
             q=x @ params.W_q + params.b_q,
@@ -265,10 +263,10 @@ class MLSTMCell(KeyValueCell):
     def recur(
         self, params: MLSTMParams, state: MLSTMState, terms: MLSTMTerms
     ) -> tuple[MLSTMState, chex.Array]:
-        """The next state, and what its memory holds for the query, h~ `[B, V]`."""
         q, k, v, _, i, log_f = terms
         m = jnp.maximum(log_f + state.m, i)
-        i, f = jnp.exp(i - m), jnp.exp(log_f + state.m - m)
+        i = jnp.exp(i - m)
+        f = jnp.exp(log_f + state.m - m)
         memory = f[..., None] * state.C + i[..., None] * v[:, :, None] * k[:, None]
         n = f * state.n + i * k
         found = jnp.einsum("bvk,bk->bv", memory, q)
@@ -290,9 +288,11 @@ class MLSTMCell(KeyValueCell):
         last chunk, has log f = 0 and i~ = SHUT. It is the parallel form of the paper (appendix A.3)
         within a chunk, as `chunkwise_simple` in the authors' code.
         """
-        i, log_f = terms.i, terms.log_f
+        i = terms.i
+        log_f = terms.log_f
         if mask is not None:
-            i, log_f = jnp.where(mask[..., None], i, SHUT), jnp.where(mask[..., None], log_f, 0)
+            i = jnp.where(mask[..., None], i, SHUT)
+            log_f = jnp.where(mask[..., None], log_f, 0)
         values = jnp.concatenate([terms.v, jnp.ones_like(i)], axis=-1)
         q, k, v, log_f = (in_chunks(x, CHUNK) for x in (terms.q, terms.k, values, log_f))
         faded = jnp.cumsum(log_f, axis=2)  # F

@@ -59,7 +59,6 @@ class DelayLineMLP(nn.RNNCellBase):
     def scan(
         self, carry: chex.Array, inputs: chex.Array, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """All steps, by `scan_over_time`."""
         return scan_over_time(self.step, carry, self.project(inputs), mask)
 
     @nn.nowrap

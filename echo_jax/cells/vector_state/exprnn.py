@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.cells.option_rules import above_zero
+from echo_jax.cells.cell_options import above_zero
 from echo_jax.cells.projected_cell import ProjectedCell
 
 
@@ -32,8 +32,8 @@ class PreparedExpRNN(NamedTuple):
     b: chex.Array
 
 
-SQUARINGS, DEGREE = 8, 12
-"""The most squarings of `exponential`, and the degree of its series."""
+SQUARINGS = 8  # of `exponential`, at most
+DEGREE = 12  # of its series
 
 
 @jax.default_matmul_precision("highest")
@@ -46,7 +46,8 @@ def exponential(matrix: chex.Array) -> chex.Array:
     """
     norm = jax.lax.stop_gradient(jnp.abs(matrix).sum(axis=0).max())
     halvings = jnp.clip(jnp.ceil(jnp.log2(jnp.maximum(2 * norm, 1))), 0, SQUARINGS)
-    scaled, one = matrix / 2**halvings, jnp.eye(len(matrix), dtype=matrix.dtype)
+    scaled = matrix / 2**halvings
+    one = jnp.eye(len(matrix), dtype=matrix.dtype)
     result = one
     for n in range(DEGREE, 0, -1):
         result = one + scaled @ result / n
@@ -88,11 +89,9 @@ class ExpRNNCell(ProjectedCell):
     recurrent_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a rate that is not positive."""
         above_zero(self, "recurrent_rate")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> ExpRNNParams:
-        """Rotations of pairs of units, normal input weights, and biases near zero."""
         angles, weights, biases = jax.random.split(key, 3)
         normal = jax.nn.initializers.normal(math.sqrt(2 / input_size))
         return ExpRNNParams(
@@ -102,19 +101,17 @@ class ExpRNNCell(ProjectedCell):
         )
 
     def prepare(self, params: ExpRNNParams) -> PreparedExpRNN:
-        """B = exp(A), with T and b."""
         upper = jnp.zeros((self.features,) * 2, params.A.dtype)
         upper = upper.at[np.triu_indices(self.features, 1)].set(self.recurrent_rate * params.A)
         return PreparedExpRNN(params.T, exponential(upper - upper.T), params.b)
 
     def project(self, params: PreparedExpRNN, x: chex.Array) -> chex.Array:
-        """The sums x T, `[..., H]`."""
         return x @ params.T
 
     def recur(
         self, params: PreparedExpRNN, state: chex.Array, terms: chex.Array
     ) -> tuple[chex.Array, chex.Array]:
-        """h', twice. A GPU would round B to 10 bits by default, and the norm would drift."""
+        # a GPU would round B to 10 bits by default, and the norm would drift
         rotated = jnp.matmul(state, params.B, precision=jax.lax.Precision.HIGHEST)
         h = modrelu(rotated + terms, params.b)
         return h, h

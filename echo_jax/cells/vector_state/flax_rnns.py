@@ -20,11 +20,7 @@ from echo_jax.cells.scan import UNROLLED, Mask, hold, is_tokens
 
 @dataclasses.dataclass(frozen=True)
 class FlaxRNN(Cell):
-    """A cell of Flax of one state h, `[B, H]`, which is its output; over time its own `loop`.
-
-    Attributes:
-      features: H, the units.
-    """
+    """A cell of Flax of one state h, `[B, H]`, which is its output; over time its own `loop`."""
 
     features: int
     has_scan: ClassVar[bool] = True
@@ -102,8 +98,8 @@ class GRUCell(FlaxRNN):
         return gates("i", "kernel"), gates("h", "kernel"), gates("i", "bias")
 
     def loop(self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask) -> chex.Array:
-        projected, bias = self.project(params, xs), params["hn"]["bias"]
-        return gru_loop(self.kernels(params)[1], bias, state, projected, mask)
+        bias = params["hn"]["bias"]
+        return gru_loop(self.kernels(params)[1], bias, state, self.project(params, xs), mask)
 
 
 @jax.custom_vjp
@@ -211,7 +207,9 @@ def _gru_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
     product_by_h = jnp.concatenate(factors, axis=-1)
     if mask is not None:
         present = mask[..., None]
-        product_by_h, n_by_h, z = product_by_h * present, n_by_h * present, jnp.where(present, z, 1)
+        product_by_h *= present
+        n_by_h *= present
+        z = jnp.where(present, z, 1)
     transposed = recurrent_kernel.T
 
     def step_back(after: chex.Array, step: tuple) -> tuple[chex.Array, Any]:

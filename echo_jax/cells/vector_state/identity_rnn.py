@@ -28,29 +28,23 @@ class IdentityRNNCell(Cell):
     At the start a non-negative state stays constant, except for what the input adds. State and
     output are h, float32 `[B, H]`, zeros at the start. W is normal with standard deviation 0.001,
     U the identity, b zero.
-
-    Attributes:
-      features: H, the units.
     """
 
     features: int
 
     def init(self, key: chex.PRNGKey, input_size: int) -> IdentityRNNParams:
-        """Small input weights, and the identity."""
-        h, small = self.features, jax.nn.initializers.normal(1e-3)
-        return IdentityRNNParams(
-            W=small(linen_key(key, 1), (input_size, h)), U=jnp.eye(h), b=jnp.zeros(h)
-        )
+        h = self.features
+        small = jax.nn.initializers.normal(1e-3)
+        weights = small(linen_key(key, 1), (input_size, h))
+        return IdentityRNNParams(weights, jnp.eye(h), jnp.zeros(h))
 
     def initial_state(
         self, params: IdentityRNNParams, batch_size: int, input_size: int
     ) -> chex.Array:
-        """Zeros `[B, H]`."""
         return jnp.zeros((batch_size, self.features))
 
     def step(
         self, params: IdentityRNNParams, state: chex.Array, x: chex.Array
     ) -> tuple[chex.Array, chex.Array]:
-        """h', twice."""
         h = jax.nn.relu(x @ params.W + state @ params.U + params.b)
         return h, h

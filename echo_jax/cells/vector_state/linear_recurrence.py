@@ -18,10 +18,12 @@ def diagonal_parallel(h: chex.Array, a: chex.Array, b: chex.Array, mask: Mask) -
     `jax.lax.associative_scan` needs about 2 log2(T) rounds. A masked step has a = 1, b = 0.
     """
     if mask is not None:
-        a, b = jnp.where(mask[..., None], a, 1), jnp.where(mask[..., None], b, 0)
+        a = jnp.where(mask[..., None], a, 1)
+        b = jnp.where(mask[..., None], b, 0)
 
     def then(first: tuple, second: tuple) -> tuple:
-        (a1, b1), (a2, b2) = first, second
+        a1, b1 = first
+        a2, b2 = second
         return a2 * a1, a2 * b1 + b2
 
     decay, added = jax.lax.associative_scan(then, (a, b))
@@ -41,14 +43,12 @@ class DiagonalCell(ProjectedCell):
     def recur(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms
     ) -> tuple[chex.Array, chex.Array]:
-        """h', twice."""
         h = terms.a * state + terms.b
         return h, h
 
     def parallel(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """The last h, and all."""
         h = diagonal_parallel(state, *terms, mask)
         return h[-1], h
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.cells.option_rules import at_least
+from echo_jax.cells.cell_options import at_least
 from echo_jax.cells.projected_cell import ProjectedCell
 
 
@@ -95,7 +95,6 @@ class LMUCell(ProjectedCell):
     memories: int = 1
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a memory without numbers or steps, and for none."""
         at_least(1, self, "order", "memories", "theta")
 
     @property
@@ -104,9 +103,11 @@ class LMUCell(ProjectedCell):
         return self.features if self.order is None else self.order
 
     def init(self, key: chex.PRNGKey, input_size: int) -> LMUParams:
-        """LeCun-uniform and zero encoders, and Glorot-normal kernels."""
-        lecun, glorot = jax.nn.initializers.lecun_uniform(), jax.nn.initializers.glorot_normal()
-        h, d, dq = self.features, self.memories, self.memories * self.numbers
+        lecun = jax.nn.initializers.lecun_uniform()
+        glorot = jax.nn.initializers.glorot_normal()
+        h = self.features
+        d = self.memories
+        dq = d * self.numbers
         keys = jax.random.split(key, 5)
         return LMUParams(
             e_x=lecun(keys[0], (input_size, d)),
@@ -122,13 +123,11 @@ class LMUCell(ProjectedCell):
         return LMUState(jnp.zeros((batch_size, self.features)), memory)
 
     def project(self, params: LMUParams, x: chex.Array) -> LMUTerms:
-        """The products of x with e_x and W_x."""
         return LMUTerms(x @ params.e_x, x @ params.W_x)
 
     def recur(
         self, params: LMUParams, state: LMUState, terms: LMUTerms
     ) -> tuple[LMUState, chex.Array]:
-        """The next state, and h'."""
         u = terms.u + state.h @ params.e_h + _flat(state.m) @ params.e_m
         m = self.remember(state.m, u)
         h = jnp.tanh(terms.h + state.h @ params.W_h + _flat(m) @ params.W_m)

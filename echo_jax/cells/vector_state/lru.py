@@ -8,8 +8,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.cell_options import above_zero
 from echo_jax.cells.initial_weights import linen_key
-from echo_jax.cells.option_rules import above_zero
 from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import (
     ComplexCell,
@@ -78,7 +78,6 @@ class LRUCell(ComplexCell):
     recurrent_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for bounds outside the unit circle and for a phase or rate <= 0."""
         if not 0 <= self.r_min <= self.r_max <= 1 or self.r_min == 1 or self.r_max == 0:
             ring = f"the ring from r_min {self.r_min:g} to r_max {self.r_max:g}"
             fix = "use 0 <= r_min <= r_max <= 1, r_min below 1 and r_max above 0"
@@ -86,8 +85,8 @@ class LRUCell(ComplexCell):
         above_zero(self, "max_phase", "recurrent_rate")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> LRUParams:
-        """A ring of decays, and normal weights."""
-        n, normal = self.states, jax.nn.initializers.normal
+        n = self.states
+        normal = jax.nn.initializers.normal
         nu = self._initial_nu(linen_key(key, 1))
         loss = 2 * jnp.exp(self.recurrent_rate * nu)  # -ln |lambda|^2
         return LRUParams(
@@ -121,14 +120,14 @@ class LRUCell(ComplexCell):
         )
 
     def project(self, params: PreparedLRU, x: chex.Array) -> ComplexTerms:
-        """exp(gamma) B x and D x."""
         return ComplexTerms(*jnp.split(x @ params.kernel, [2 * self.states], axis=-1))
 
     def recur(
         self, params: PreparedLRU, state: ComplexState, terms: ComplexTerms
     ) -> tuple[ComplexState, ComplexState]:
         """s', twice, in real numbers."""
-        decay, (real, imaginary) = params.decay, jnp.split(terms.driven, 2, axis=-1)
+        decay = params.decay
+        real, imaginary = jnp.split(terms.driven, 2, axis=-1)
         state = ComplexState(
             decay.real * state.real - decay.imaginary * state.imaginary + real,
             decay.imaginary * state.real + decay.real * state.imaginary + imaginary,

@@ -173,9 +173,6 @@ class LSTMCell(nn.RNNCellBase):
 
     Parameters: `kernel` `[V, 4H]` glorot-uniform, `recurrent_kernel` `[H, 4H]` orthogonal, both
     over their fused shape, and `bias` `[4H]`, zeros with ones in the forget block.
-
-    Attributes:
-      features: H, the units.
     """
 
     features: int
@@ -234,7 +231,6 @@ class ChronoLSTMCell(LSTMCell):
     longest: int = 64
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for an empty range of times."""
         if self.longest < 3:
             raise ConfigError(None, f"longest {self.longest}", "is below 3", "use 3 or more")
         super().__post_init__()
@@ -243,5 +239,6 @@ class ChronoLSTMCell(LSTMCell):
     def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
         """`[4H]`: log u in the forget block, -log u in the input block."""
         u = jax.random.uniform(key, (shape[0] // 4,), minval=1.0, maxval=self.longest - 1.0)
-        forget, zeros = jnp.log(u), jnp.zeros_like(u)
+        forget = jnp.log(u)
+        zeros = jnp.zeros_like(u)
         return jnp.concatenate([-forget, forget, zeros, zeros])

@@ -32,19 +32,16 @@ class MinGRUCell(DiagonalCell):
     This is the paper's plain variant; its log-space variant applies a nonlinearity to h~ that keeps
     it positive. State and output are h, float32 `[B, H]`. W is glorot-uniform over its whole shape,
     b is zero.
-
-    Attributes:
-      features: H, the units.
     """
 
     features: int
 
     def init(self, key: chex.PRNGKey, input_size: int) -> MinGRUParams:
-        glorot, shape = jax.nn.initializers.glorot_uniform(), (input_size, 2 * self.features)
-        return MinGRUParams(W=glorot(linen_key(key, 1), shape), b=jnp.zeros(shape[1]))
+        glorot = jax.nn.initializers.glorot_uniform()
+        both = 2 * self.features
+        return MinGRUParams(glorot(linen_key(key, 1), (input_size, both)), jnp.zeros(both))
 
     def project(self, params: MinGRUParams, x: chex.Array) -> DiagonalTerms:
-        """The terms 1 - z and z h~."""
         z, candidate = jnp.split(x @ params.W + params.b, 2, axis=-1)
         return DiagonalTerms(jax.nn.sigmoid(-z), jax.nn.sigmoid(z) * candidate)
 
@@ -71,21 +68,17 @@ class MinLSTMCell(DiagonalCell):
 
     This is the paper's plain variant. State and output are h, float32 `[B, H]`. W is
     glorot-uniform, b is zero, as in minGRU.
-
-    Attributes:
-      features: H, the units.
     """
 
     features: int
 
     def init(self, key: chex.PRNGKey, input_size: int) -> MinLSTMParams:
-        """Glorot-uniform weights and zero biases."""
-        glorot, shape = jax.nn.initializers.glorot_uniform(), (input_size, self.features)
+        glorot = jax.nn.initializers.glorot_uniform()
+        shape = (input_size, self.features)
         weights = (glorot(each, shape) for each in jax.random.split(key, 3))
         return MinLSTMParams(*weights, *[jnp.zeros(self.features)] * 3)
 
     def project(self, params: MinLSTMParams, x: chex.Array) -> DiagonalTerms:
-        """The terms f / (f + i) and i h~ / (f + i)."""
         log_f = jax.nn.log_sigmoid(x @ params.W_f + params.b_f)
         log_i = jax.nn.log_sigmoid(x @ params.W_i + params.b_i)
         candidate = x @ params.W_h + params.b_h

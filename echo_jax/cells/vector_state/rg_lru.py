@@ -42,17 +42,14 @@ class RGLRUCell(DiagonalCell):
       - W_a and W_x are full matrices; there they have diagonal blocks, one for each head.
       - the initial decay follows the paper; in the code it is a without c whose square is uniform.
       - the first input is scaled like any other; in the code it is not scaled.
-
-    Attributes:
-      features: H, the units.
     """
 
     features: int
     c: ClassVar[float] = 8.0
 
     def init(self, key: chex.PRNGKey, input_size: int) -> RGLRUParams:
-        """LeCun-normal weights, zero biases, and Lambda from a uniform decay."""
-        lecun, h = jax.nn.initializers.lecun_normal(), self.features
+        lecun = jax.nn.initializers.lecun_normal()
+        h = self.features
         u_key, a_key, x_key, decay_key = jax.random.split(key, 4)
         decay = jax.random.uniform(decay_key, (h,), minval=0.9, maxval=0.999)
         rate = -jnp.log(decay) / self.c  # softplus(Lambda)
@@ -67,7 +64,6 @@ class RGLRUCell(DiagonalCell):
         )
 
     def project(self, params: RGLRUParams, x: chex.Array) -> DiagonalTerms:
-        """The decay a, and sqrt(1 - a^2) i u."""
         u = x @ params.W_u + params.b_u
         r = jax.nn.sigmoid(u @ params.W_a + params.b_a)
         i = jax.nn.sigmoid(u @ params.W_x + params.b_x)

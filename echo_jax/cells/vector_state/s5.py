@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.cells.option_rules import at_least, divides
+from echo_jax.cells.cell_options import at_least, divides
 from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import (
     ComplexCell,
@@ -84,18 +84,19 @@ class S5Cell(ComplexCell):
     blocks: int = 1
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for sizes out of range."""
         at_least(1, self, "state_size")
         divides(self, "blocks", self.states, "states")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> S5Params:
-        """The eigenvalues of HiPPO-N, and random matrices and steps."""
-        h, n = self.features, self.states
-        lecun, normal = jax.nn.initializers.lecun_normal(), jax.random.normal
+        h = self.features
+        n = self.states
+        lecun = jax.nn.initializers.lecun_normal()
+        normal = jax.random.normal
         e, b, c, d, step, w = jax.random.split(key, 6)
         b_re, b_im = normal(b, (2, h, n)) / math.sqrt(4 * n)
         c_re, c_im = normal(c, (2, n, h)) / math.sqrt(2 * n)
-        low, high = math.log(0.001), math.log(0.1)
+        low = math.log(0.001)
+        high = math.log(0.1)
         return S5Params(
             W_e=lecun(e, (input_size, h)),
             b_e=jnp.zeros(h),
@@ -112,7 +113,6 @@ class S5Cell(ComplexCell):
         )
 
     def prepare(self, params: S5Params) -> S5Discrete:
-        """The recurrence in discrete time."""
         p = params
         eigenvalues = jax.lax.complex(jnp.minimum(p.Lambda_re, -1e-4), p.Lambda_im)
         exponents = eigenvalues * jnp.exp(p.log_step)
@@ -120,7 +120,6 @@ class S5Cell(ComplexCell):
         return S5Discrete(p, jnp.exp(exponents), held * jax.lax.complex(p.B_re, p.B_im))
 
     def project(self, params: S5Discrete, x: chex.Array) -> ComplexTerms:
-        """The products u B_bar and D u."""
         u = x @ params.params.W_e + params.params.b_e
         return ComplexTerms(u @ params.B_bar, params.params.D * u)
 
@@ -134,13 +133,11 @@ class S5Cell(ComplexCell):
     def parallel(
         self, params: S5Discrete, state: ComplexState, terms: ComplexTerms, mask: Mask
     ) -> tuple[ComplexState, chex.Array]:
-        """The last s, and all."""
         a = jnp.broadcast_to(params.a, terms.driven.shape)
         s = diagonal_parallel(jax.lax.complex(*state), a, terms.driven, mask)
         return ComplexState(s[-1].real, s[-1].imag), s
 
     def read_out(self, params: S5Discrete, read: chex.Array, terms: ComplexTerms) -> chex.Array:
-        """The outputs y."""
         p = params.params
         g = jax.nn.gelu(2 * (read.real @ p.C_re - read.imag @ p.C_im) + terms.skipped)
         return g * jax.nn.sigmoid(g @ p.W + p.b)

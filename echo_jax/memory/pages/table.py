@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from echo_jax.config import BLOCK
+from echo_jax.config import BLOCK_PREFIX
 from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import KeyRow, Row
 from echo_jax.memory.pages.questions import BY_KEY, QUESTIONS, UNKNOWN
@@ -58,7 +58,7 @@ def section(cards: Sequence[Card], tables: Sequence[Table] = ()) -> Section:
 
 def cell_of(card: Card) -> str:
     """The name of the cell, without that of the block, a module or a file."""
-    return PurePath(card.cell.name.removeprefix(BLOCK).rpartition(":")[2]).stem
+    return PurePath(card.cell.name.removeprefix(BLOCK_PREFIX).rpartition(":")[2]).stem
 
 
 def labels_of(cards: Sequence[Card]) -> list[str]:

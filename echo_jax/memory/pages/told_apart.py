@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from echo_jax import statistics
-from echo_jax.config import BLOCK
+from echo_jax.config import BLOCK_PREFIX
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages.questions import QUESTIONS, Question
 from echo_jax.report.number_formats import three_digits
@@ -38,7 +38,7 @@ SIMULATED = 400
 
 def track(card: Card) -> str:
     """`block` for a cell in a block, else `bare`."""
-    return "block" if card.cell.name.startswith(BLOCK) else "bare"
+    return "block" if card.cell.name.startswith(BLOCK_PREFIX) else "bare"
 
 
 def recipe(card: Card) -> list[str]:

@@ -1,4 +1,4 @@
-"""The door: what a user's cell must be, by tracing alone. Nothing is compiled or run.
+"""The check of a user's cell, by tracing alone: nothing is compiled or run.
 
     check_shapes    before a run and a card: shapes and types of parameters, carry, output
     check_program   before a score: the program that is measured, and the module that is compiled
@@ -26,8 +26,8 @@ from echo_jax.cells.scan import Carry
 from echo_jax.config import GENERATOR
 from echo_jax.exceptions import CellRefusedError, ConfigError, reason
 
-BATCH, STEPS = 2, 3
-"""Rows of the batch, and steps of the `scan`, that shapes are traced for."""
+BATCH = 2  # rows that shapes are traced for
+STEPS = 3  # steps of a `scan` that shapes are traced for
 
 BEYOND = (
     "does more than compute its results ({}): leave out what calls Python or foreign code, draws, "
@@ -56,33 +56,15 @@ WIDE = ("float64", "complex128", "int64", "uint64")
 OUTSIDE = frozenset({"rng", "infeed", "outfeed", "send", "recv"})
 """Operations whose results are no function of their operands; those of `rng_bit_generator` are."""
 
-LAPACK = {
-    "sd": "gees geev gehrd geqp3 geqrf gesdd gesvd getrf gtsv orgqr ormqr potrf syevd sytrd trsm",
-    "cz": "gees geev gehrd geqp3 geqrf gesdd gesvd getrf gtsv ungqr unmqr potrf heevd hetrd trsm",
+KERNELS: Mapping[str, str] = {
+    "cpu": r"lapack_\w+_ffi|tridiagonal_solve\w+_ffi",
+    "gpu": r"(cu|hip)(solver|sparse|hybrid)?_\w+",
+    "tpu": r"Eigh|LuDecomposition|ProductOfElementaryHouseholderReflectors|Qr",
 }
-"""Functions of LAPACK that jaxlib calls, by the letters of their types."""
+"""Names, by backend, of the custom calls that jax makes for functions of their operands."""
 
-SOLVER = "geev geqrf gesdd gesvd gesvdj gesvdp getrf orgqr ormqr potrf syevd sytrd"
-"""Functions of cuSOLVER and hipSOLVER that jax calls."""
-
-OF_GPU = "hybrid_eig_real hybrid_eig_comp hybrid_geqp3 sparse_gtsv2_ffi _lu_pivots_to_permutation"
-"""Ends of the other names on both kinds of GPU."""
-
-EVERYWHERE = frozenset({"ApproxTopK", "Sharding", "shape_assertion"})
-"""On all platforms; the last is an assertion in exported programs for batches of any size."""
-
-KERNELS: Mapping[str, frozenset[str]] = {
-    "cpu": EVERYWHERE
-    | {"tridiagonal_solve_perturbed_ffi"}
-    | {f"lapack_{x}{name}_ffi" for kind in LAPACK for x in kind for name in LAPACK[kind].split()},
-    "gpu": EVERYWHERE
-    | {"cu_cholesky_update_ffi", "cu_threefry2x32_ffi", "hip_threefry2x32_ffi"}
-    | {f"{maker}solver_{name}_ffi" for maker in ("cu", "hip") for name in SOLVER.split()}
-    | {f"{maker}{name}" for maker in ("cu", "hip") for name in OF_GPU.split()},
-    "tpu": EVERYWHERE
-    | {"Eigh", "LuDecomposition", "ProductOfElementaryHouseholderReflectors", "Qr"},
-}
-"""Targets of the custom calls that jax itself uses for functions of their operands, by backend."""
+EVERYWHERE = r"ApproxTopK|Sharding|shape_assertion"
+"""Those of all backends; the last is an assertion in exported programs for batches of any size."""
 
 
 class Candidate(NamedTuple):
@@ -123,7 +105,8 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
     A scanned cell keeps its weights in its parameters and its memory in the carry, whose shapes and
     types never change; its output is `[B, features]`. The name stands in the sentence.
     """
-    candidate, x = Candidate(cell, name), jax.ShapeDtypeStruct((BATCH, input_size), jnp.float32)
+    candidate = Candidate(cell, name)
+    x = jax.ShapeDtypeStruct((BATCH, input_size), jnp.float32)
     with user_cell.keeping_settings(name):
         if not cell.starts_from_params:
             _start(candidate, None, input_size)  # before anything that fails because of it
@@ -163,7 +146,8 @@ def constant_bytes(lowered: jax.stages.Lowered) -> int:
 
 def _params(candidate: Candidate, input_size: int) -> Any:
     """The shapes of the parameters; ConfigError for those that Adam or `step` cannot take."""
-    cell, key = candidate.cell, jax.eval_shape(lambda: jax.random.key(0, impl=GENERATOR))
+    cell = candidate.cell
+    key = jax.eval_shape(lambda: jax.random.key(0, impl=GENERATOR))
     params = candidate.attempt(lambda: jax.eval_shape(lambda key: cell.init(key, input_size), key))
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         if not (jnp.issubdtype(leaf.dtype, jnp.floating) and jnp.finfo(leaf.dtype).bits >= 32):
@@ -258,13 +242,19 @@ def _check_effects(candidate: Candidate, program: Any, arguments: int) -> None:
 
 def _check_module(candidate: Candidate, lowered: jax.stages.Lowered) -> None:
     """Raise ConfigError for an operation of a module that may remember, or draw by chance."""
-    kernels = KERNELS.get(jax.default_backend(), EVERYWHERE)
     for operation in _operations(lowered):
-        name, called = operation.name.rpartition(".")[2], ""
+        name = operation.name.rpartition(".")[2]
+        outside = name in OUTSIDE
         if name == "custom_call":
-            called = ir.StringAttr(operation.attributes["call_target_name"]).value
-        if name in OUTSIDE or (called and called not in kernels):
-            candidate.refuse(BEYOND.format(called or name), line=_line(operation))
+            name = ir.StringAttr(operation.attributes["call_target_name"]).value
+            outside = not is_kernel(name, jax.default_backend())
+        if outside:
+            candidate.refuse(BEYOND.format(name), line=_line(operation))
+
+
+def is_kernel(name: str, backend: str) -> bool:
+    """True for the name of a custom call of jax's own, see `KERNELS`."""
+    return bool(re.fullmatch(f"{KERNELS.get(backend, '')}|{EVERYWHERE}", name))
 
 
 def _programs(program: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""This machine: its cores, their speed, its memory, and the versions installed."""
+"""The environment of a run: cores and memory of this machine, settings of jax, versions."""
 
 import contextlib
 import functools
@@ -45,8 +45,8 @@ def device_kind() -> str:
     """The kind of device that jax computes on: "cpu, Intel Xeon"."""
     import jax
 
-    backend, kind = jax.default_backend(), jax.devices()[0].device_kind
-    return f"{backend}, {model() if backend == 'cpu' else kind}"
+    backend = jax.default_backend()
+    return f"{backend}, {model() if backend == 'cpu' else jax.devices()[0].device_kind}"
 
 
 def device() -> str:
@@ -77,15 +77,14 @@ def set_up_jax() -> None:
             jax.config.update(name, setting)
 
 
-def check_program(names: Iterable[str] = SETTINGS) -> None:
+def check_settings(names: Iterable[str] = SETTINGS) -> None:
     """Raise ConfigError in a program that has given jax other settings than networks have."""
     import jax
 
     for name in names:  # not every version has all of them
         if (value := jax.config.values.get(name, SETTINGS[name])) != SETTINGS[name]:
-            raise ConfigError(
-                None, name, f"is {value}, and networks have {SETTINGS[name]}", "set it to that"
-            )
+            rule = f"is {value}, and networks have {SETTINGS[name]}"
+            raise ConfigError(None, name, rule, "set it to that")
 
 
 @functools.cache
@@ -106,9 +105,8 @@ def use_cpu_devices(count: int | None, pool: int | None = None) -> None:
     try:
         threads()
     except Exception as error:
-        raise ConfigError(
-            None, "jax", f"cannot start ({reason(error)})", "correct JAX_PLATFORMS, or unset it"
-        ) from error
+        rule = f"cannot start ({reason(error)})"
+        raise ConfigError(None, "jax", rule, "correct JAX_PLATFORMS, or unset it") from error
 
 
 def memory() -> int:
@@ -121,18 +119,18 @@ def memory() -> int:
 def check_memory(size: int) -> None:
     """Raise ConfigError for more bytes than the machine has, before they are taken."""
     if size > memory():
-        raise ConfigError(
-            None, f"{size / 2**30:,.1f} GiB", f"is more than the {memory() / 2**30:,.1f} GiB that "
-            "this machine has", "use smaller sizes or fewer seeds",
-        )  # fmt: skip
+        rule = f"is more than the {memory() / 2**30:,.1f} GiB that this machine has"
+        fix = "use smaller sizes or fewer seeds"
+        raise ConfigError(None, f"{size / 2**30:,.1f} GiB", rule, fix)
 
 
 def versions() -> dict[str, str]:
     """Versions, generator and flags of XLA, which beside its inputs determine a result's bits."""
-    python, flags = platform.python_version(), os.environ.get("XLA_FLAGS")
-    generator = {"generator": f"{GENERATOR}, partitionable"}
-    xla = {"XLA_FLAGS": flags[:1000]} if flags else {}
-    return {"python": python, **_installed(), **generator, **xla}
+    found = {"python": platform.python_version(), **_installed()}
+    found["generator"] = f"{GENERATOR}, partitionable"
+    if flags := os.environ.get("XLA_FLAGS"):
+        found["XLA_FLAGS"] = flags[:1000]
+    return found
 
 
 @functools.cache
