@@ -6,7 +6,7 @@
     studies   the tutorial's questions, answered by grids of runs
     memory    how many bits the state of a cell tells: the memory card
     commands  the command line
-    notebook  the same as Python calls: train, study, card, cards; load: a trained network
+    notebook  the Python calls study, card and cards; train and load are in runs
 
 Calls load on first use, so `import echo_jax` itself loads no jax.
 """
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from echo_jax.notebook.card_call import card as card
     from echo_jax.notebook.card_call import cards as cards
     from echo_jax.notebook.study_answer import study as study
-    from echo_jax.notebook.training_call import train as train
     from echo_jax.runs.predictor import load as load
+    from echo_jax.runs.train_call import train as train
 
 __version__ = "0.2.0.dev0"
 
@@ -28,7 +28,7 @@ _CALLS = {
     "cards": "notebook.card_call",
     "load": "runs.predictor",
     "study": "notebook.study_answer",
-    "train": "notebook.training_call",
+    "train": "runs.train_call",
 }
 
 

@@ -77,7 +77,7 @@ def set_up_jax() -> None:
             jax.config.update(name, setting)
 
 
-def check_program(names: Iterable[str] = SETTINGS) -> None:
+def check_settings(names: Iterable[str] = SETTINGS) -> None:
     """Raise ConfigError in a program that has given jax other settings than networks have."""
     import jax
 

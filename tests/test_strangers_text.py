@@ -18,9 +18,9 @@ from echo_jax.memory import card as cards
 from echo_jax.memory.pages import all_cards, card_figure, card_pages, table
 from echo_jax.notebook.card_call import CardResult
 from echo_jax.notebook.study_answer import StudyAnswer
-from echo_jax.notebook.training_call import Run
 from echo_jax.report import markdown_page, styles, text_tables
 from echo_jax.runs import own_data
+from echo_jax.runs.finished_run import Run
 from echo_jax.studies import study_pages, tidy_rows
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint

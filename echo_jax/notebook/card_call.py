@@ -126,7 +126,7 @@ def card(  # noqa: PLR0913 - the flags of the command
       ConfigError: an argument breaks a rule, or the cell does, which the sentence names with the
         line of its file; a card of another cell is in the way.
     """
-    machine.check_program()
+    machine.check_settings()
     protocol.check_seeds(seeds)
     folder = None if out is None else atomic_files.path_of("out", out)
     plan = making.plan_of(full, seeds, only)
