@@ -32,8 +32,8 @@ from echo_jax.core.network import Compute, Network, Params, apply, build_network
 
 ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
 
-GIVEN: dict[str, optax.GradientTransformation] = {}
-"""Transformations that a Python call hands over, by the names that their configurations have."""
+OPTAX: dict[str, optax.GradientTransformation] = {}
+"""Transformations of optax that a call handed over, by the names that their configurations have."""
 
 
 class TrainState(NamedTuple):
@@ -179,7 +179,7 @@ def train_batch(
 
     rule = optimizer(config, network.compute)
     # a transformation of optax has a rate of its own, and its updates are added
-    rate = -1.0 if config.training.optimizer in GIVEN else dynamic.learning_rate
+    rate = -1.0 if config.training.optimizer in OPTAX else dynamic.learning_rate
     state, loss, (next_carry, accuracy) = update(loss_fn, rule, rate, state)
     return state, next_carry, Metrics(loss, accuracy)
 
@@ -238,9 +238,9 @@ def run_earlier(
 
 
 def optimizer(config: RunConfig, compute: Compute = "fast") -> optax.GradientTransformation:
-    """Adam as a configuration asks for it, or what is `GIVEN`; `update` applies the rate."""
-    if config.training.optimizer in GIVEN:
-        return GIVEN[config.training.optimizer]
+    """Adam as a configuration asks for it, or one of `OPTAX`; `update` applies the rate."""
+    if config.training.optimizer in OPTAX:
+        return OPTAX[config.training.optimizer]
     keras_epsilon = config.training.optimizer == "keras-adam"
     if compute == "literal" and not keras_epsilon:
         return optax.scale_by_adam(**ADAM)

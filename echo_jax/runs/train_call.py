@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, get_type_hints
 
 import jax
@@ -23,7 +24,7 @@ from echo_jax.runs.finished_run import Run
 from echo_jax.runs.prepared_run import new_inputs, new_run
 from echo_jax.runs.train_run import OnChunk, train_run
 
-Path = str | os.PathLike[str]
+PathLike = str | os.PathLike[str]
 
 
 class Fields(TypedDict, total=False):
@@ -57,10 +58,10 @@ class Fields(TypedDict, total=False):
     it has a rate of its own, and goes with no {learning_rate}, {frozen} or {out}."""
     bptt_batches: int
     frozen: bool
-    csv: Path | None
+    csv: PathLike | None
     column: str | None
     held_out: float
-    text: Path | None
+    text: PathLike | None
     seed: int
     seeds: int
     evaluation_sequences: int
@@ -73,7 +74,7 @@ class Fields(TypedDict, total=False):
 def train(
     config: RunConfig | None = None,
     *,
-    out: Path | None = None,
+    out: PathLike | None = None,
     on_chunk: OnChunk | None = None,
     args: Mapping[str, Any] | None = None,
     **fields: Unpack[Fields],
@@ -84,9 +85,8 @@ def train(
         echo_jax.train(part="no-context")                        # the beginner's mistake
         echo_jax.train(lag=3, stateful=False, out="runs/lag3")   # a run folder, for `load`
 
-    The other arguments are the flags of the command `echo-jax train`; they have the same defaults,
-    and the run has the same bits. Without `out` nothing is written. No signal handler is installed:
-    an interrupt raises KeyboardInterrupt, and any thread may call.
+    The other arguments are the flags of `echo-jax train`; they have the same defaults, and the run
+    has the same bits. An interrupt raises KeyboardInterrupt, and any thread may call.
 
     Args:
       config: the configuration that the other arguments change; by default that of the part.
@@ -103,24 +103,27 @@ def train(
       ConfigError: an argument is unknown or breaks a rule; in one sentence, as the command says it.
     """
     machine.check_settings()
-    for name in fields.keys() - KINDS.keys():
-        raise options.unknown(name, name, [*KINDS, "out", "args"], "help(echo_jax.train)")
-    names = {field.name for field in dataclasses.fields(TrainOptions)}
-    how = TrainOptions(**{name: value for name, value in fields.items() if name in names})
-    of_run = {name: value for name, value in fields.items() if name not in names}
-    run = configured(config, args, **of_run)
-    folder = None if out is None else atomic_files.path_of("out", out)
-    if folder:
-        _refuse_unnamed(run, of_run.get("cell"))
+    how, given = _divided(fields)
+    run = configured(config, args, **given)
+    folder = None if out is None else _folder(out, run, given.get("cell"))
     inputs = new_inputs(run)
     machine.use_cpu_devices(None)  # a later call may have more seeds
     with new_run(inputs, folder, how) as prepared:
-        told = on_chunk or (lambda *_: None)
-        finished = train_run(prepared, Interrupts(), Stopwatch(), lambda _: None, told)
+        finished = train_run(prepared, Interrupts(), Stopwatch(), lambda _: None, on_chunk)
         if prepared.folder:
             curve_figure.draw(prepared.folder, finished)
     run, history, result, params = finished
     return Run(run, result, history, folder, inputs, jax.device_get(params))
+
+
+def _divided(fields: Mapping[str, Any]) -> tuple[TrainOptions, dict[str, Any]]:
+    """The options of a run and the fields of its configuration; ConfigError for any other."""
+    for name in fields.keys() - KINDS.keys():
+        raise options.unknown(name, name, [*KINDS, "out", "args"], "help(echo_jax.train)")
+    rest = {**fields}
+    names = [field.name for field in dataclasses.fields(TrainOptions)]
+    how = TrainOptions(**{name: rest.pop(name) for name in names if name in rest})
+    return how, rest
 
 
 def configured(
@@ -130,7 +133,7 @@ def configured(
     base = _base(config, fields)
     fields.pop("part", None)
     optimizer = _named(fields.pop("optimizer", base.training.optimizer))
-    of_optax = optimizer in list(training.GIVEN)
+    of_optax = optimizer in list(training.OPTAX)
     if of_optax and "learning_rate" in fields:
         raise ConfigError("learning_rate", fields["learning_rate"], *_HAS_ITS_OWN)
     cell = fields.get("cell", base.network.cell)
@@ -164,7 +167,7 @@ _HAS_ITS_OWN = (
 
 @dataclasses.dataclass(frozen=True)
 class _OptaxTraining(TrainingConfig):
-    """A training whose optimizer is the name of a transformation in `training.GIVEN`."""
+    """A training whose optimizer is the name of a transformation in `training.OPTAX`."""
 
     optimizer: Any = ""
 
@@ -182,21 +185,22 @@ def _named(optimizer: Any) -> Any:
     """The name of an optimizer; a transformation gets one, under which this process keeps it."""
     if not isinstance(optimizer, optax.GradientTransformation):
         return optimizer
-    names = [name for name, kept in training.GIVEN.items() if kept == optimizer]
-    name = names[0] if names else f"optax:{1 + len(training.GIVEN)}"
-    training.GIVEN[name] = optimizer
+    names = [name for name, kept in training.OPTAX.items() if kept == optimizer]
+    name = names[0] if names else f"optax:{1 + len(training.OPTAX)}"
+    training.OPTAX[name] = optimizer
     return name
 
 
-def _refuse_unnamed(config: RunConfig, cell: object) -> None:
-    """Raise ConfigError for a cell or an optimizer that no later process can import."""
+def _folder(out: PathLike, config: RunConfig, cell: object) -> Path:
+    """The folder of a run; ConfigError for a cell or an optimizer that no later process imports."""
     rule = "is nothing that a later process can import"
     if config.network.cell in GIVEN:
         fix = "write it in a file as a class or functions and name that, or give no {out}"
         raise ConfigError("cell", cell or config.network.cell, rule, fix)
-    if config.training.optimizer in training.GIVEN:
+    if config.training.optimizer in training.OPTAX:
         fix = "use {optimizer=adam} or {optimizer=keras-adam}, or give no {out}"
         raise ConfigError(None, "an optimizer of optax", rule, fix)
+    return atomic_files.path_of("out", out)
 
 
 KINDS = get_type_hints(Fields)

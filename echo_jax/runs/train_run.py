@@ -29,7 +29,7 @@ def train_run(
     interrupts: Interrupts,
     watch: Stopwatch,
     say: Callable[[str], None],
-    on_chunk: OnChunk = lambda *_: None,
+    on_chunk: OnChunk | None = None,
 ) -> Finished:
     """Compile, train and evaluate a run, and fill its folder, but for the figure.
 
@@ -75,7 +75,7 @@ def train(
     programs: Programs,
     interrupts: Interrupts,
     say: Callable[[str], None],
-    on_chunk: OnChunk,
+    on_chunk: OnChunk | None,
 ) -> tuple[TrainState, History]:
     """The training loop: the state of every seed after the last sequence, and the log of all."""
     last = run.config.training.sequences
@@ -99,6 +99,7 @@ def train(
                 programs.evaluate.result()  # raises what its compilation failed with
             if interrupts.signal or writer.is_due():
                 writer.save(state)
-            on_chunk(chunk.done, chunk.loss, chunk.accuracy)
+            if on_chunk:
+                on_chunk(chunk.done, chunk.loss, chunk.accuracy)
             interrupts.check(f"Stopped after {chunk.done:,} of {last:,} sequences")
     return state, log
