@@ -6,7 +6,7 @@
     studies   the tutorial's questions, answered by grids of runs
     memory    how many bits the state of a cell tells: the memory card
     commands  the command line
-    notebook  the same as Python calls: train, study, card, cards; load: a trained network
+    notebook  the Python calls study, card and cards; train and load are in runs
 
 Calls load on first use, so `import echo_jax` itself loads no jax.
 """
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from echo_jax.memory.card_calls import card as card
     from echo_jax.memory.card_calls import cards as cards
-    from echo_jax.notebook.training_call import train as train
     from echo_jax.runs.predictor import load as load
+    from echo_jax.runs.train_call import train as train
     from echo_jax.studies.study_calls import study as study
     from echo_jax.studies.study_calls import sweep as sweep
 
@@ -30,7 +30,7 @@ _CALLS = {
     "load": "runs.predictor",
     "study": "studies.study_calls",
     "sweep": "studies.study_calls",
-    "train": "notebook.training_call",
+    "train": "runs.train_call",
 }
 
 

@@ -45,9 +45,9 @@ def _named_command() -> str:
         print("\necho-jax COMMAND --help lists the options of a command.")
         sys.exit(0)
     if command not in COMMANDS:
-        known = ", ".join(COMMANDS) + ", as in echo-jax train --lag 1" * command.startswith("--")
-        refusal = f"error: {printable(command)} is not a command: use one of {known}"
-        print(refusal, file=sys.stderr)
+        example = ", as in echo-jax train --lag 1" if command.startswith("--") else ""
+        known = f"use one of {', '.join(COMMANDS)}{example}"
+        print(f"error: {printable(command)} is not a command: {known}", file=sys.stderr)
         sys.exit(2)
     del sys.argv[1]
     return command

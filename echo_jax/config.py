@@ -1,7 +1,8 @@
 """The configuration of a run: frozen dataclasses, checked on construction.
 
-It is the only home of a default: command-line flags and their help are generated from these
-fields. Nothing here imports jax, so a wrong value is refused before jax is loaded.
+Command-line flags, their help and their defaults are generated from these fields; `sweep` alone has
+another default, of its seeds. Nothing here imports jax, so a wrong value is refused before jax is
+loaded.
 """
 
 import dataclasses
@@ -303,7 +304,7 @@ class RunConfig:
         task = self.task
         neutral = dataclasses.replace(task, lag=0)
         if neutral.updates_per_sequence != task.updates_per_sequence:
-            # with a lag n >= 0 a sequence has L - max(full_window_from, n) target times
+            # with a lag n >= 0 a sequence has L - max(W-1, n) target times, in prefixes L - n
             too_many = (task.updates_per_sequence + 1) * task.batch_size
             neutral = dataclasses.replace(task, lag=task.length - too_many + 1)
         # seeds are an axis and values of a file an argument of the program: both are left out

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import errno
 import io
+import itertools
 import os
 import re
 import shlex
@@ -20,7 +21,7 @@ from echo_jax.exceptions import ConfigError, SchedulerLostError, printable, spel
 from echo_jax.host.interrupts import Interrupts, StoppedError
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
-INSTALLED = "echo-jax"  # the program, as pages and cards name it
+INSTALLED = "echo-jax"  # as pages and cards name the installed program
 
 _FAILURES = {
     "RESOURCE_EXHAUSTED|Out of memory":
@@ -50,7 +51,10 @@ def excluded(command: Any, flag: str, beside: Collection[str]) -> str | None:
 
 
 def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
-    """Parse a command line into a command dataclass; a bad one ends in one sentence and exit 2.
+    """Parse a command line into a command dataclass.
+
+    ConfigError for a flag that does not exist or a broken rule; what else tyro cannot parse ends
+    the process with its own message and status 2.
 
     Args:
       command: a frozen dataclass in a module of the command's name. If it has the fields `part` and
@@ -61,52 +65,32 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a character
             stream.reconfigure(errors="backslashreplace")
-    spellings, refused = getattr(command, "SPELLINGS", {}), io.StringIO()
     words = sys.argv[1:] if arguments is None else arguments
+    spellings = getattr(command, "SPELLINGS", {})
     given = [part for word in words for part in spellings.get(word, (word,))]
+    start = invocation(command.__module__.rpartition(".")[2])
+    flags.refuse_unknown(given, command, f"{start} --help")
     try:
-        with contextlib.redirect_stderr(refused):
-            return tyro.cli(
-                command,
-                prog=program(command.__module__.rpartition(".")[2]),
-                args=given,
-                **_defaults(command, given),
-                config=(tyro.conf.OmitArgPrefixes,),
-                registry=flags.REGISTRY,
-            )
+        return tyro.cli(
+            command,
+            prog=start,
+            args=given,
+            **_defaults(command, given),
+            config=(tyro.conf.OmitArgPrefixes,),
+            registry=flags.REGISTRY,
+        )
     except flags.BrokenRuleError as broken:
         raise broken.error from None
-    except SystemExit as stop:
-        if stop.code:
-            raise _refusal(_message(refused.getvalue())) from None
-        raise
 
 
-def _refusal(message: str) -> ConfigError:
-    """A refusal of tyro in its words, or what to use for a flag of Keras."""
-    if message.startswith("Unrecognized options"):
-        for flag in re.findall(r"--[\w-]+", message):
-            if fix := flags.OTHER_NAMES.get(flags.field_of(flag)):
-                return ConfigError(None, flag, "is not an option", fix)
-    return ConfigError(message)
-
-
-def _message(box: str) -> str:
-    """The message in a box of tyro, which ends at its first rule, and the flag that it hints at."""
-    plain = re.sub(r"\x1b\[[\d;]*m", "", box)  # without the colours of a terminal
-    text = "\n".join(line.strip(" │|") for line in plain.splitlines()[1:-1])
-    message = " ".join(re.split(r"\n[─-]+\n", text)[0].split())
-    hint = re.search(r"(?:Perhaps you meant|Arguments similar to \S+):\s+(--[\w-]+)", text)
-    return f"{message}; perhaps {hint[1]} is meant" if hint else message
-
-
-def program(command: str) -> str:
+def invocation(command: str) -> str:
     """The words that start a command as this process was started: script, module or program."""
-    started, python = Path(sys.argv[0]), sys.orig_argv[0]
-    if started.name == "__main__.py":
+    script = Path(sys.argv[0])
+    python = sys.orig_argv[0]
+    if script.name == "__main__.py":
         return shlex.join([python, "-m", "echo_jax", command])
-    if started.suffix == ".py":
-        return shlex.join([python, str(started.with_name(f"{command}.py"))])
+    if script.suffix == ".py":
+        return shlex.join([python, str(script.with_name(f"{command}.py"))])
     return f"{INSTALLED} {command}"
 
 
@@ -156,12 +140,12 @@ def refusals() -> Iterator[None]:
 def training(config: RunConfig, changes: dict[str, Any]) -> str:
     """The command line that trains a configuration with other values of some fields."""
     fields = chosen(changed(config, **changes)) | changes
-    return f"{program('train')} {quoted(*flags_of(fields))}"
+    return f"{invocation('train')} {quoted(*flags_of(fields))}"
 
 
 def this_command(name: str) -> str:
     """The command line of this process, to be pasted into a shell."""
-    return f"{program(name)} {quoted(*sys.argv[1:])}"
+    return f"{invocation(name)} {quoted(*sys.argv[1:])}"
 
 
 @contextlib.contextmanager
@@ -182,6 +166,11 @@ def _defaults(command: Any, given: Sequence[str]) -> dict[str, Any]:
     """The defaults of a command with a part: those of the part that its arguments name."""
     if not {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
         return {}
-    words = re.findall(r"(?:^|\n)--part[=\n](.*)", "\n".join(given))
-    part: Any = flags.PART.get(words[-1] if words else "", "context")  # tyro refuses other words
+    named = ""
+    for word, after in itertools.pairwise([*given, ""]):
+        if word == "--part":
+            named = after
+        elif word.startswith("--part="):
+            named = word.removeprefix("--part=")
+    part: Any = flags.PART.get(named, "context")  # tyro refuses other words
     return {"default": command(part=part, run=PARTS[part])}

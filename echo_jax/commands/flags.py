@@ -5,7 +5,7 @@ import functools
 import itertools
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import tyro
@@ -19,31 +19,11 @@ from tyro.constructors import (
 )
 
 from echo_jax.config import PARTS, SHORT_NAMES, Part
-from echo_jax.exceptions import ConfigError, Spelling, spell
+from echo_jax.exceptions import ConfigError
+from echo_jax.options import help_of, unknown
 
 PART = {name: name for name in PARTS} | {"2": "current", "3": "no-context", "4": "context"}
 """The parts by their names, and by their numbers in the tutorial."""
-
-_OTHER_NAMES = {
-    "epochs epoch n_epoch n_epochs nb_epoch num_epochs":
-        "use {sequences=N}, as there is no set of sequences to repeat",
-    "units neurons n_units n_neurons hidden_units num_units": "use {hidden_size}",
-    "timesteps time_steps n_timesteps lookback look_back window_size":
-        "use {window} for the time steps of a row, and {length} for those of a sequence",
-    "n_batch batchsize n_batch_size minibatch mini_batch": "use {batch_size}",
-    "lr learn_rate step_size": "use {learning_rate}",
-    "n_features features num_classes n_classes input_dim vocab vocabulary": "use {vocab_size}",
-    "out_index n_lag delay shift": "use {lag}",
-    "stateless": "use {stateful=False}",
-    "return_sequences": "use {layout=streams} for a target at every step",
-    "validation_split": "use {held_out} for the share that is kept for evaluation",
-    "model layer rnn": "use {cell}",
-    "verbose verbosity": "leave it out, as progress is shown where {sequences} are trained",
-    "cluster": "use it with sweep, study or card, which train many runs",
-    "shuffle": "leave it out, as the state goes on from one batch of {sequences} to the next",
-}  # fmt: skip
-OTHER_NAMES = {name: fix for names, fix in _OTHER_NAMES.items() for name in names.split()}
-"""The names of options in Keras and elsewhere, and what to use here."""
 
 REGISTRY = ConstructorRegistry()
 """The rules below, for `tyro.cli`."""
@@ -69,18 +49,26 @@ def aliases(field: str) -> list[str] | None:
     return [f"--{SHORT_NAMES[field]}"] if field in SHORT_NAMES else None
 
 
-@functools.cache
-def help_of(kind: type, spelling: Spelling = "flag") -> dict[str, str]:
-    """The docstrings below the fields of a dataclass, each on one line, with options spelled."""
-    import docstring_parser
+def fields_of(command: Any) -> Iterator[str]:
+    """The fields that a command has flags for, those of its sections too."""
+    for field in dataclasses.fields(command):
+        annotation: Any = field.type
+        base = get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
+        if dataclasses.is_dataclass(base):
+            yield from fields_of(base)
+        else:
+            yield field.name.rstrip("_")
 
-    bases = [base for base in reversed(kind.__mro__) if dataclasses.is_dataclass(base)]
-    parsed = [docstring_parser.parse_from_object(base).params for base in bases]
-    parameters = itertools.chain.from_iterable(parsed)
-    return {
-        field.arg_name: spell(" ".join((field.description or "").split()), spelling)
-        for field in parameters
-    }
+
+def refuse_unknown(words: Sequence[str], command: Any, where: str) -> None:
+    """Raise ConfigError for the first flag that a command does not have; `where` lists them."""
+    known = ["help", *fields_of(command)]
+    short = [alias for field, alias in SHORT_NAMES.items() if field in known]
+    for word in itertools.takewhile("--".__ne__, words):
+        flag = word.partition("=")[0]
+        field = field_of(word)
+        if flag.startswith("--") and field not in known and not flag.startswith("--tyro-"):
+            raise unknown(flag, field, known + short, where)
 
 
 @REGISTRY.struct_rule

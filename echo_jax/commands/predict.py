@@ -101,7 +101,8 @@ def run(command: PredictCommand) -> None:
     """Print what the network says; bad values are refused before it is loaded."""
     from echo_jax.runs import own_data, run_folder, vocabulary
 
-    words, lines = list(command.values), None
+    words = list(command.values)
+    lines = None
     if command.csv is not None:
         _, words, lines = own_data.read_column(command.csv, command.column)
     if command.text is not None:
@@ -128,7 +129,8 @@ def load(command: PredictCommand) -> "Trained":
     compilation_cache.use_compilation_cache(command.compilation_cache)
     say = functools.partial(print, file=sys.stderr)
     network = predictor.load(command.folder, command.seed, command.cell, say)
-    config, done = network.config, network.sequences
+    config = network.config
+    done = network.sequences
     wanted = config.training.sequences
     if done < wanted:
         say(f"trained on {done:,} of {wanted:,} sequences so far")
@@ -162,7 +164,8 @@ def answer(command: PredictCommand, network: "Trained", blocks: Iterable["np.nda
     """
     from echo_jax import tensor_files
 
-    path, interrupted = command.state, False
+    path = command.state
+    interrupted = False
     exists = path is not None and os.path.lexists(path)
     state = network.load_state(path) if path and exists else network.start()
     if path:
@@ -197,7 +200,8 @@ def spelled(value: int | str | None, separator: str) -> int | str:
 
 def why_no_answer(network: "Trained", state: "EchoState") -> str:
     """The reason of the first dashes, and how many values are still to come."""
-    task, more = network.config.task, network.lacking(state)
+    task = network.config.task
+    more = network.lacking(state)
     needed = task.target_times.start + 1
     rest = f": {more} more" if more else ""
     return f"-: with window {task.window} and lag {task.lag} an answer needs {needed} values{rest}"
@@ -214,7 +218,8 @@ def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray
 
     if sys.stdin is None:
         raise ConfigError(None, "the standard input", "is closed", "send numbers to it with a pipe")
-    read, count = functools.partial(os.read, sys.stdin.fileno(), 2**16), 0
+    read = functools.partial(os.read, sys.stdin.fileno(), 2**16)
+    count = 0
     for words in filter(None, words_of(iter(read, b""))):
         try:
             tokens = encode(words, place=lambda i, before=count: f"at position {before + i}")

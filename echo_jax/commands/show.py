@@ -66,7 +66,8 @@ def show_curve(folder: Path, kind: Format) -> None:
     """Print how a finished run ended, and make its figure."""
     from echo_jax.runs import curve_figure, run_report
 
-    say, finished = functools.partial(print, flush=True), curve_figure.read(folder)
+    finished = curve_figure.read(folder)
+    say = functools.partial(print, flush=True)
     again = functools.partial(command_line.training, finished.config)
     run_report.conclude(finished, folder, say, again, kind)
 

@@ -68,7 +68,7 @@ def listing() -> str:
         lines.append([name, str(len(study.points)), time, study.question])
     return (
         f"{text_tables.table(lines, left=(0, 3))}\n\n"
-        f"{command_line.program('study')} NAME runs one, --all all of them. "
+        f"{command_line.invocation('study')} NAME runs one, --all all of them. "
         "The published answer to one that is named is printed first; Ctrl-C stops the training."
     )
 

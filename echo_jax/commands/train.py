@@ -12,14 +12,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from echo_jax.commands import command_line, flags
 from echo_jax.config import PARTS, Part, RunConfig, check_values
-from echo_jax.exceptions import ConfigError, DivergedError, StorageError
+from echo_jax.exceptions import ConfigError, DivergedError, StorageError, printable
 from echo_jax.host import compilation_cache, process_start
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.host.stopwatch import Stopwatch
+from echo_jax.options import TrainOptions
 from echo_jax.report.styles import Format
 
 
@@ -38,23 +39,14 @@ class TrainCommand:
     resume: Path | None = None
     """Go on with the run in this folder from its last checkpoint; with a larger --sequences N, up
     to N. The result has the bits of a run that was never stopped."""
-    checkpoint_every: int | None = None
-    """Sequences between two checkpoints; by default as many as take about ten seconds. Ctrl-C
-    and the end of training write one too."""
-    devices: int | None = None
-    """Use at most so many devices; by default all, on a CPU one a core. Never more than seeds,
-    and on a CPU with {seed_map=vmap} one."""
-    seed_map: Literal["map", "vmap"] | None = None
-    """How a device runs its seeds: map, one after the other (the default on a CPU: each seed is
-    bit for bit what it is alone), or vmap, all at once (the default elsewhere)."""
-    compute: Literal["literal", "fast"] = "fast"
-    """The form of the network and of Adam: literal is the definition (one-hot vectors, a plain
-    scan, optax), fast is equal within rounding and faster."""
     compilation_cache: bool = True
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner."""
     format: Format = "png"
     """The format of the figure of the run: curve.png, curve.svg or curve.pdf."""
+    options: Annotated[TrainOptions, command_line.FLAT] = dataclasses.field(
+        default_factory=TrainOptions
+    )
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
@@ -79,12 +71,10 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
     from echo_jax.runs.train_run import train_run
 
     if command.resume:
-        opening = resumed_run(command.resume, *changes_of_resumed(command), command.devices)
+        opening = resumed_run(command.resume, command.options, *changes_of_resumed(command))
     else:
-        spec = new_inputs(command.run)
-        spec = spec._replace(seed_map=command.seed_map, compute=command.compute)
         out = command.out or run_folder.named_after_time()
-        opening = new_run(spec, out, command.devices)
+        opening = new_run(new_inputs(command.run), out, command.options)
     with opening as prepared:
         assert prepared.folder, "a run of the command has a folder"
         watch = Stopwatch()
@@ -92,16 +82,20 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         compilation_cache.use_compilation_cache(command.compilation_cache)
         if prepared.note:
             print(prepared.note, file=sys.stderr)
+        say = interrupts.say
+        say(run_report.describe(prepared.config))
         again = functools.partial(command_line.training, prepared.config)
         quoted = command_line.quoted(run_folder.as_shown(prepared.folder))
-        resume = f"{command_line.program('train')} --resume {quoted}"
+        resume = f"{command_line.invocation('train')} --resume {quoted}"
         with going_on(resume, lambda: again(smaller_step(prepared.config))):
-            planned = prepared._replace(checkpoint_every=command.checkpoint_every)
-            finished = train_run(planned, interrupts, watch, interrupts.say)
-        draw = f"{command_line.program('show')} --curve {quoted}"
-        draw += f" --format {command.format}" * (command.format != "png")
+            finished = train_run(prepared, interrupts, watch, say)
+        say(run_report.full_report(prepared.config, finished.result))
+        say(printable(f"Run folder: {run_folder.as_shown(prepared.folder)}"))
+        draw = f"{command_line.invocation('show')} --curve {quoted}"
+        if command.format != "png":
+            draw += f" --format {command.format}"
         with command_line.drawing_last(draw):
-            run_report.conclude(finished, prepared.folder, interrupts.say, again, command.format)
+            run_report.conclude(finished, prepared.folder, say, again, command.format)
 
 
 def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:

@@ -39,6 +39,9 @@ from echo_jax.core.network import (
 
 ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
 
+OPTAX: dict[str, optax.GradientTransformation] = {}
+"""Transformations of optax that a call handed over, by the names that their configurations have."""
+
 
 class TrainState(NamedTuple):
     """Everything that training carries from update to update.
@@ -182,7 +185,9 @@ def train_batch(
         return loss, (next_carry, mean_where(correct(logits, targets), scored))
 
     rule = optimizer(config, network.compute)
-    state, loss, (next_carry, accuracy) = update(loss_fn, rule, dynamic.learning_rate, state)
+    # a transformation of optax has a rate of its own, and its updates are added
+    rate = -1.0 if config.training.optimizer in OPTAX else dynamic.learning_rate
+    state, loss, (next_carry, accuracy) = update(loss_fn, rule, rate, state)
     return state, next_carry, Metrics(loss, accuracy)
 
 
@@ -199,7 +204,7 @@ def update(
     Returns the new state, the loss before the step, and what else `loss_fn` returned.
     """
     (loss, also), gradient = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-    direction, opt_state = rule.update(gradient, state.opt_state)
+    direction, opt_state = rule.update(gradient, state.opt_state, state.params)
     params = jax.tree.map(lambda p, d: p - learning_rate * d, state.params, direction)
     return TrainState(state.step + 1, params, opt_state), loss, also
 
@@ -240,7 +245,9 @@ def run_earlier(
 
 
 def optimizer(config: RunConfig, compute: Compute = "fast") -> optax.GradientTransformation:
-    """Adam as a configuration asks for it; `update` applies the learning rate."""
+    """Adam as a configuration asks for it, or one of `OPTAX`; `update` applies the rate."""
+    if config.training.optimizer in OPTAX:
+        return OPTAX[config.training.optimizer]
     keras_epsilon = config.training.optimizer == "keras-adam"
     if compute == "literal" and not keras_epsilon:
         return optax.scale_by_adam(**ADAM)

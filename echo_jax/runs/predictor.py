@@ -34,7 +34,7 @@ from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
 if TYPE_CHECKING:
     from echo_jax.report.charts import NotebookFigure
 
-BLOCK = 16
+GROUP = 16
 """Tokens that are fed at once where they are too few for a whole piece."""
 
 STATE = "state"
@@ -42,7 +42,7 @@ STATE = "state"
 
 
 @functools.cache
-def program(function: Callable[..., Any], config: RunConfig, source: str | None) -> Any:
+def compiled(function: Callable[..., Any], config: RunConfig, source: str | None) -> Any:
     """A function of `online`, compiled for all networks of a configuration and text of its cell."""
     del source
     return jax.jit(functools.partial(function, config, build_network(config)))
@@ -60,7 +60,8 @@ class Trained:
 
     def __repr__(self) -> str:
         """One line: the cell, the task, the values, and how long it was trained."""
-        task, network = self.config.task, self.config.network
+        task = self.config.task
+        network = self.config.network
         state = "stateful" if network.stateful else "stateless"
         return (
             f"{state} {network.cell} of {network.hidden_size} units, lag {task.lag}, "
@@ -75,7 +76,7 @@ class Trained:
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
         """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled."""
         self._check(token)
-        return program(online.step, self.config, self.source)(self.params, state, token)
+        return compiled(online.step, self.config, self.source)(self.params, state, token)
 
     def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
         """The state after the next tokens, int32 `[N]`, and the N values that answer them.
@@ -103,7 +104,8 @@ class Trained:
         if (lag := self.config.task.lag) != -1:
             rule = f"needs answers that are the next value, and these have lag {lag}"
             raise ConfigError("generate", count, rule, "train a network with {lag=-1}")
-        fed, values = tokens[tokens != UNSEEN], list[Any]()
+        fed = tokens[tokens != UNSEEN]
+        values = list[Any]()
         missing = max(self.lacking(state), 1) - len(fed)
         if missing > 0:
             fix = f"give {missing} more"
@@ -128,12 +130,14 @@ class Trained:
     ) -> Iterator[tuple[EchoState, list[int], Answer]]:
         """Pieces of the next tokens: the state after it, the places that are answered, the answers.
 
-        Whole pieces are fed at once, then blocks, the rest one by one.
+        Whole pieces are fed at once, then groups, the rest one by one.
         """
-        fed, piece, cuts = np.flatnonzero(tokens != UNSEEN), online.piece_size(self.config), [0]
+        fed = np.flatnonzero(tokens != UNSEEN)
+        piece = online.piece_size(self.config)
+        cuts = [0]
         self._check(tokens[fed])
-        feed = program(online.feed, self.config, self.source)
-        for size in (piece, min(piece, BLOCK), 1):
+        feed = compiled(online.feed, self.config, self.source)
+        for size in (piece, min(piece, GROUP), 1):
             cuts += range(cuts[-1] + size, len(fed) + 1, size)
         for first, end in itertools.pairwise(cuts):
             places = fed[first:end]
@@ -143,9 +147,9 @@ class Trained:
             yield state, places[exists].tolist(), there
 
     def _filled(self, tokens: np.ndarray) -> np.ndarray:
-        """Tokens and some more, up to whole blocks, which take a third of the time of steps."""
-        block = min(BLOCK, online.piece_size(self.config))
-        return np.pad(tokens, (0, int(-np.count_nonzero(tokens != UNSEEN) % block)))
+        """Tokens and some more, up to whole groups, which take a third of the time of steps."""
+        group = min(GROUP, online.piece_size(self.config))
+        return np.pad(tokens, (0, int(-np.count_nonzero(tokens != UNSEEN) % group)))
 
     def predict(
         self, inputs: Any, *, probabilities: bool = False, unknown: Unknown = "error"
@@ -202,7 +206,8 @@ class Trained:
 
     def load_state(self, path: str | Path) -> EchoState:
         """The state in a file; ConfigError where it is none, or that of another network."""
-        shapes, fix = jax.eval_shape(self.start), "name another file, or none to start from zero"
+        shapes = jax.eval_shape(self.start)
+        fix = "name another file, or none to start from zero"
         path = atomic_files.path_of("path", path)
         state, about = tensor_files.read(path, shapes, fix)
         if about.get("network") != self.digest:
@@ -211,7 +216,8 @@ class Trained:
 
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
-        key, places = jax.random.key(seed, impl=GENERATOR), np.asarray(positions)
+        key = jax.random.key(seed, impl=GENERATOR)
+        places = np.asarray(positions)
         follows = jax.jit(functools.partial(online.follows, self.config, windows=windows))
         return np.asarray(follows(self.params, key, places))
 
@@ -230,7 +236,8 @@ class Trained:
         """Raise ConfigError for what is no token; traced values cannot be checked."""
         if isinstance(tokens, jax.core.Tracer):
             return
-        array, size = np.asarray(tokens), len(self.vocabulary)
+        array = np.asarray(tokens)
+        size = len(self.vocabulary)
         if array.size and not (array.dtype.kind in "iu" and 0 <= array.min() <= array.max() < size):
             rule = f"is no token, a whole number of 0 to {size - 1}"
             raise ConfigError(None, shown(tokens), rule, "let predict turn values into tokens")
@@ -285,7 +292,8 @@ def network_of(
     ConfigError where the run, as it is called, has no such seed, or one of its weights is
     non-finite.
     """
-    first, last = inputs.config.seed, inputs.config.seed + inputs.config.seeds - 1
+    first = inputs.config.seed
+    last = first + inputs.config.seeds - 1
     number = first if seed is None else seed
     if number not in range(first, last + 1):
         raise ConfigError("seed", number, f"is not in {run}", f"use one from {first} to {last}")

@@ -13,6 +13,7 @@ from echo_jax.core import many_seeds, network
 from echo_jax.core.data import Corpus
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.compiled_programs import DevicePlan
+from echo_jax.options import TrainOptions
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.checkpoint import Saved
 from echo_jax.runs.run_folder import RunSpec
@@ -60,18 +61,19 @@ def new_inputs(config: RunConfig) -> RunSpec:
 
 
 @contextlib.contextmanager
-def new_run(inputs: RunSpec, out: Path | None, devices: int | None) -> Iterator[PreparedRun]:
+def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterator[PreparedRun]:
     """A run in a new folder, which is locked against every other process; None: it writes nothing.
 
     ConfigError where it cannot be trained, and then nothing is compiled and no folder made; or
     where the folder, which is made with its parents, cannot be.
     """
+    inputs = inputs._replace(seed_map=options.seed_map, compute=options.compute)
     if out is None:
-        yield _checked(inputs, devices)
+        yield _checked(inputs, options)
         return
     run_folder.check_unused(out)
     folder = out.absolute()
-    run = _checked(inputs, devices)
+    run = _checked(inputs, options)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         atomic_files.sync_folder(folder.parent)
@@ -86,19 +88,24 @@ def new_run(inputs: RunSpec, out: Path | None, devices: int | None) -> Iterator[
 
 @contextlib.contextmanager
 def resumed_run(
-    folder: Path, sequences: int | None, cell: str | None, devices: int | None
+    folder: Path,
+    options: TrainOptions,
+    sequences: int | None = None,
+    cell: str | None = None,
 ) -> Iterator[PreparedRun]:
     """The run in a folder, which is locked against every other process.
 
-    It has what is in its folder, and a larger number of sequences if one is given. A cell of the
-    user's own must be named again. ConfigError where it cannot go on; then nothing is compiled.
+    It has what is in its folder, its seed map and form too, and a larger number of sequences if one
+    is given. A cell of the user's own must be named again. ConfigError where it cannot go on; then
+    nothing is compiled.
     """
     with atomic_files.locked(folder):
-        inputs, stored_in = run_folder.read_inputs(folder), folder.absolute()
+        inputs = run_folder.read_inputs(folder)
+        stored_in = folder.absolute()
         run_folder.check_cell_named(folder, inputs, cell)
         if sequences:
             inputs = inputs._replace(config=changed(inputs.config, sequences=sequences))
-        run = _checked(inputs, devices)
+        run = _checked(inputs, options)
         if other_text := run_folder.changed_cell(folder, inputs, run.inputs.cell_source):
             raise ConfigError(
                 f"{other_text}, and a run that goes on has the bits of one that was never "
@@ -110,12 +117,13 @@ def resumed_run(
         yield run._replace(folder=stored_in, saved=saved, note=note)
 
 
-def _checked(inputs: RunSpec, limit: int | None) -> PreparedRun:
+def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
     """A run from its first sequence on, with the source of its cell; it can be trained and saved.
 
     jax is started, with as many devices of a CPU, up to a limit, as the seeds can use.
     """
     config = inputs.config
+    limit = options.devices
     environment.use_cpu_devices(min(limit or environment.cores(), config.seeds))
     inputs = inputs._replace(cell_source=registry.source_digest(config.network.cell))
     network.build_network(config)  # refuses a cell that cannot be used
@@ -131,13 +139,15 @@ def _checked(inputs: RunSpec, limit: int | None) -> PreparedRun:
         corpus=inputs.corpus(),
         chunk=max(1, min(config.training.sequences, updates // config.task.updates_per_sequence)),
         plan=DevicePlan(seed_map, limit, inputs.compute or "fast"),
+        checkpoint_every=options.checkpoint_every,
     )
 
 
 def _saved(folder: Path, inputs: RunSpec, shapes: object) -> Saved | None:
     """The last checkpoint of a run that is not finished yet; ConfigError where it is."""
     saved = checkpoint.load(folder, inputs, shapes)
-    done, wanted = saved.history.sequences if saved else 0, inputs.config.training.sequences
+    done = saved.history.sequences if saved else 0
+    wanted = inputs.config.training.sequences
     if done > wanted:
         rule = f"is below the {done} that {run_folder.as_shown(folder)} has done"
         raise ConfigError("sequences", wanted, rule, "use more, or start a new run")

@@ -11,6 +11,7 @@ from echo_jax import statistics
 from echo_jax.config import RunConfig, chosen
 from echo_jax.exceptions import Spelling, printable
 from echo_jax.report import sparkline
+from echo_jax.report.number_formats import counted
 from echo_jax.report.styles import Format
 from echo_jax.report.text_tables import table
 from echo_jax.runs import advice, curve_figure, run_folder
@@ -32,13 +33,16 @@ RARE = {
 
 def describe(config: RunConfig) -> str:
     """One line that says what is run."""
-    task, network, training = config.task, config.network, config.training
+    task = config.task
+    network = config.network
+    training = config.training
     state = "stateful" if network.stateful else "stateless"
     last = f" to {config.seed + config.seeds - 1}" if config.seeds > 1 else ""
     source = f"integers below {task.vocab_size}"
     if config.data.file is not None:
         source = f"values of {printable(config.data.file)}, {task.vocab_size} different"
     rare = [f"{k.replace('_', ' ')} {v}" for k, v in chosen(config).items() if k in RARE]
+    more = f"; {', '.join(rare)}" if rare else ""
     own_size = network.cell.endswith(".py")  # functions, which no flag makes larger
     units = "" if own_size else f" of {network.hidden_size} units"
     return (
@@ -46,14 +50,14 @@ def describe(config: RunConfig) -> str:
         f"batch size {task.batch_size}; {state} {network.cell}{units}; "
         f"{training.sequences:,} sequences, "
         f"{training.sequences * task.updates_per_sequence:,} updates, "
-        f"seed {config.seed}{last}{'; ' * bool(rare)}{', '.join(rare)}"
+        f"seed {config.seed}{last}{more}"
     )
 
 
 def describe_devices(devices: Sequence[Any]) -> str:
     """The devices used, as jax names them."""
     kinds = ", ".join(sorted({device.device_kind for device in devices}))
-    return f"on {len(devices)} device{'s' * (len(devices) > 1)}: {kinds}"
+    return f"on {counted(len(devices), 'device')}: {kinds}"
 
 
 def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag") -> str:
@@ -104,36 +108,42 @@ def failures(failed: "FailedSeeds") -> str:
         return ""
     pairs = zip(failed.seed, failed.sequence, strict=True)
     where = ", ".join(f"{s} ({f'sequence {n}' if n else 'evaluation'})" for s, n in pairs)
+    seeds = "seeds" if len(failed.seed) > 1 else "seed"
     return (
-        f"Failed with a non-finite loss: seed{'s' * (len(failed.seed) > 1)} {where}. "
+        f"Failed with a non-finite loss: {seeds} {where}. "
         "Each counts as accuracy 0 and an infinite loss."
     )
 
 
 def scores(config: RunConfig, result: "Result") -> str:
     """A table of the scores beside their baselines, with intervals where there are seeds."""
-    many, of_values = result.accuracy_interval, config.task.framing == "values"
+    many = result.accuracy_interval
+    of_values = config.task.framing == "values"
     beside = _beside(config.data.file is not None, result)
     headings = ["median", f"{many.coverage:.1%} interval"] if many else ["network"]
     rows = [["", *headings, *(heading for heading, _ in beside.values())]]
-    for name, label, pattern in (
+    measures = [
         ("accuracy", "accuracy", "{:.2%}"),
         ("loss", "loss (squared)" if of_values else "loss (nats)", "{:.4f}"),
-        *[("distance", "distance", "{:.2f}")] * of_values,
-    ):
+    ]
+    note = ""
+    if of_values:
+        measures.append(("distance", "distance", "{:.2f}"))
+        note = "\nDistance: mean absolute difference from the target integer."
+    for name, label, pattern in measures:
         row = [label, _number(getattr(result, name), pattern)]
         if interval := getattr(result, f"{name}_interval"):
             row.append(f"{_number(interval.low, pattern)} to {_number(interval.high, pattern)}")
         others = (getattr(result, f"{kind}_{name}", UNSET) for kind in beside)
         rows.append([*row, *("-" if x is UNSET else _number(x, pattern) for x in others)])
-    count, kind = config.evaluation_sequences, "fresh" if config.data.file is None else "held-out"
+    count = config.evaluation_sequences
+    kind = "fresh" if config.data.file is None else "held-out"
+    noun = "sequences" if count > 1 else "sequence"
     seeds = f"each of {config.seeds} seeds" if many else "1 seed, no interval"
     knows = "; ".join(sentence for _, sentence in reversed(beside.values()))
     return (
-        f"On {count:,} {kind} sequence{'s' * (count > 1)} ({seeds}):\n{table(rows)}\n"
-        f"{knows[0].upper()}{knows[1:]}."
-        + "\nDistance: mean absolute difference from the target integer."
-        * of_values
+        f"On {count:,} {kind} {noun} ({seeds}):\n{table(rows)}\n"
+        f"{knows[0].upper()}{knows[1:]}.{note}"
     )
 
 
@@ -158,7 +168,8 @@ def _beside(own: bool, result: "Result") -> dict[str, tuple[str, str]]:
 
 def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) -> str:
     """Accuracy in percent at each row of a sequence; in streams at each step."""
-    task, streams = config.task, config.task.layout == "streams"
+    task = config.task
+    streams = task.layout == "streams"
     unit, width = ("step", task.window) if streams else ("row", task.batch_size)
     width = width if 4 <= width <= 20 else 10
     mean = f", mean of {config.seeds} seeds" if config.seeds > 1 else ""
@@ -178,7 +189,8 @@ def learning_time(result: "Result") -> str:
     lines = []
     goal, sequences, median, interval = _goal(result)
     if len(sequences) > 1:
-        good, seeds = sum(reached is not None for reached in sequences), len(sequences)
+        good = sum(reached is not None for reached in sequences)
+        seeds = len(sequences)
         share = statistics.wilson_interval(good, seeds)
         lines.append(
             f"{good} of {seeds} seeds reached {goal} in training: a share of "
@@ -198,7 +210,8 @@ def learning_time(result: "Result") -> str:
 
 def _goal(result: "Result") -> tuple[str, Any, Any, Any]:
     """99%, or 99% of a ceiling below that; the sequences until it by seed, median and interval."""
-    ceiling, reached = result.ceiling_accuracy, result.sequences_to_99_of_ceiling_by_seed
+    ceiling = result.ceiling_accuracy
+    reached = result.sequences_to_99_of_ceiling_by_seed
     if ceiling is not UNSET and reached is not UNSET and ceiling < 0.99:
         of_ceiling = result.sequences_to_99_of_ceiling, result.sequences_to_99_of_ceiling_interval
         return f"99% of the ceiling of {ceiling:.2%}", reached, *of_ceiling

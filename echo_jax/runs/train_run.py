@@ -1,44 +1,42 @@
-"""One training run: restored or initialised, trained by chunks, evaluated, explained, written."""
+"""One training run: restored or initialised, trained by chunks, evaluated, written."""
 
-import functools
 import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import jax
 import numpy as np
 
 from echo_jax import environment
-from echo_jax.config import RunConfig
-from echo_jax.core import online
-from echo_jax.core.data import Corpus, Purpose, purpose_key
 from echo_jax.core.network import Params
-from echo_jax.core.target_place import knowable_share
 from echo_jax.core.training import TrainState
-from echo_jax.exceptions import printable
 from echo_jax.host.compiled_programs import Programs, compile_programs
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import TrainingProgress
 from echo_jax.host.stopwatch import Stopwatch
-from echo_jax.runs import result, run_folder, run_report
+from echo_jax.runs import result, run_report
 from echo_jax.runs.checkpoint import CheckpointWriter
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.prepared_run import PreparedRun
 from echo_jax.runs.result import Finished, OwnScores
 
-FOLLOWED = 200
-"""Random sequences in which the value asked for is changed."""
+OnChunk = Callable[[int, np.ndarray, np.ndarray], object]
+"""Told after each chunk: the sequences trained on so far, and the loss and the accuracy of each
+sequence of the chunk, both float32 `[S, count]`."""
 
 
 def train_run(
-    run: PreparedRun, interrupts: Interrupts, watch: Stopwatch, say: Callable[[str], None]
+    run: PreparedRun,
+    interrupts: Interrupts,
+    watch: Stopwatch,
+    say: Callable[[str], None],
+    on_chunk: OnChunk | None = None,
 ) -> Finished:
-    """Compile, train, evaluate and report a run, and fill its folder, but for the figure.
+    """Compile, train and evaluate a run, and fill its folder, but for the figure.
 
-    StoppedError where a signal ended it, and the checkpoint holds what was trained; DivergedError
-    where the loss of every seed became non-finite.
+    `say` gets the devices, and progress where there is no bar. StoppedError where a signal ended
+    it, and the checkpoint holds what was trained; DivergedError where the loss of every seed became
+    non-finite.
     """
-    say(run_report.describe(run.config))
     with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
         with watch.time("compile"):
             programs = compile_programs(
@@ -47,7 +45,7 @@ def train_run(
         background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
         say(run_report.describe_devices(programs.devices))
         with watch.time("train"):
-            state, log = train(run, programs, interrupts, say)
+            state, log = train(run, programs, interrupts, say, on_chunk)
         with watch.time("wait_for_it"):
             watch.seconds["compile_while_training"] = programs.evaluate.result().seconds
         with watch.time("evaluate"):
@@ -60,9 +58,6 @@ def train_run(
     scores.cores = environment.threads()
     if run.folder:
         result.write(run.folder, scores)
-    say(run_report.full_report(run.config, scores))
-    if run.folder:
-        say(printable(f"Run folder: {run_folder.as_shown(run.folder)}"))
     return Finished(run.config, log, scores, state.params)
 
 
@@ -70,43 +65,32 @@ def own_scores(run: PreparedRun, programs: Programs, params: Params) -> OwnScore
     """What is measured on the user's own values after training; None for random integers."""
     if run.corpus is None or run.inputs.values is None:
         return None
-    fitted, follows, training = None, None, run.corpus.training
-    if len(training) >= len(run.corpus.held_out):  # else the program that is compiled does not fit
-        end = Corpus(training, training[-len(run.corpus.held_out) :])
-        fitted = programs.score(programs.dynamic(run.config), params, end)
-    known = knowable_share(run.config)
-    if known == 1 or (known and run.config.task.layout != "streams"):  # the last target is fed
-        follows = follows_its_target(run.config, params, training)
-    return OwnScores(run.corpus, run.inputs.values, fitted, follows)
+    from echo_jax.runs import own_data_scores  # not loaded for random integers
 
-
-def follows_its_target(config: RunConfig, params: Params, training: np.ndarray) -> np.ndarray:
-    """The share of last answers that follow a change of the value asked for, by seed.
-
-    In FOLLOWED sequences of training tokens without an order, few at a time where they are long.
-    """
-    some = max(1, min(FOLLOWED, online.piece_size(config) // config.task.length))
-    keys = jax.random.split(purpose_key(config.seed, Purpose.EVALUATION), FOLLOWED // some)
-    lag, pool, host = np.array([config.task.lag]), np.asarray(training), jax.device_get(params)
-    follows = jax.jit(functools.partial(online.follows, config, positions=lag, windows=some))
-    seeds = (jax.tree.map(lambda leaf, s=s: leaf[s], host) for s in range(config.seeds))
-    return np.array([np.mean([follows(one, key, pool=pool) for key in keys]) for one in seeds])
+    return own_data_scores.measure(run.config, run.corpus, run.inputs.values, programs, params)
 
 
 def train(
-    run: PreparedRun, programs: Programs, interrupts: Interrupts, say: Callable[[str], None]
+    run: PreparedRun,
+    programs: Programs,
+    interrupts: Interrupts,
+    say: Callable[[str], None],
+    on_chunk: OnChunk | None,
 ) -> tuple[TrainState, History]:
     """The training loop: the state of every seed after the last sequence, and the log of all."""
-    dynamic, last = programs.dynamic(run.config), run.config.training.sequences
+    last = run.config.training.sequences
+    dynamic = programs.dynamic(run.config)
     if run.saved:
-        state, log = programs.placed(run.saved.state), run.saved.history
+        log = run.saved.history
+        state = programs.placed(run.saved.state)
     else:
-        state, log = programs.init(dynamic), History(run.config)
+        log = History(run.config)
+        state = programs.init(dynamic)
     writer = CheckpointWriter(run, log)
     with TrainingProgress(last, log.sequences, say) as bar:
         left = range(log.sequences, last)
-        task, every = run.config.task, run.checkpoint_every
-        for chunk in programs.train(dynamic, state, left, task, run.corpus, every):
+        task = run.config.task
+        for chunk in programs.train(dynamic, state, left, task, run.corpus, run.checkpoint_every):
             state = chunk.state
             log.append(chunk.loss, chunk.accuracy)
             writer.refuse_divergence()
@@ -115,5 +99,7 @@ def train(
                 programs.evaluate.result()  # raises what its compilation failed with
             if interrupts.signal or writer.is_due():
                 writer.save(state)
+            if on_chunk:
+                on_chunk(chunk.done, chunk.loss, chunk.accuracy)
             interrupts.check(f"Stopped after {chunk.done:,} of {last:,} sequences")
     return state, log

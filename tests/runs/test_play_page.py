@@ -17,8 +17,7 @@ from echo_jax.config import changed
 from echo_jax.core.network import build_network, init_params
 from echo_jax.core.target_place import target_place
 from echo_jax.exceptions import ConfigError
-from echo_jax.notebook import training_call
-from echo_jax.runs import play_page
+from echo_jax.runs import play_page, train_call
 from echo_jax.runs.predictor import Trained
 from echo_jax.runs.vocabulary import Vocabulary
 
@@ -86,7 +85,7 @@ def test_the_committed_page_is_the_one_of_its_parts_and_its_grid(generator):
     for (_, _, options), network in zip(
         generator.NETWORKS, generator.data_in(text)["networks"], strict=True
     ):
-        config = training_call._command(options).run
+        config = train_call.configured(**options)
         assert (network["window"], network["batch"]) == (config.task.window, config.task.batch_size)
         assert (network["stateful"], network["units"]) == (
             config.network.stateful, config.network.hidden_size,
@@ -306,7 +305,7 @@ def test_a_page_that_would_be_too_large_is_refused():
 
 def test_show_writes_the_page_of_a_run(tmp_path, call, generator):
     folder = tmp_path / "run"
-    training_call.train(**SIZES, sequences=4, evaluation_sequences=5, out=folder)
+    train_call.train(**SIZES, sequences=4, evaluation_sequences=5, out=folder)
     done = call("show.py", "--play", folder, cwd=tmp_path)
     assert done.stdout == f"Page: {folder / 'play.html'}\n"
     data = generator.data_in((folder / "play.html").read_text())

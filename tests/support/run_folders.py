@@ -16,6 +16,7 @@ from safetensors import numpy as safetensors
 from echo_jax import atomic_files, environment
 from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import many_seeds
+from echo_jax.options import TrainOptions
 from echo_jax.runs import checkpoint, prepared_run, run_folder
 from echo_jax.runs.checkpoint import Saved
 from echo_jax.runs.metrics_csv import History
@@ -90,9 +91,9 @@ def make_run(folder, config, draw=0, **saved):
 def prepared(folder, inputs=None, cell=None):
     """A new run of these inputs in a folder, or the one that is there, which goes on."""
     if inputs:
-        opening = prepared_run.new_run(inputs, folder, 1)
+        opening = prepared_run.new_run(inputs, folder, TrainOptions(devices=1))
     else:
-        opening = prepared_run.resumed_run(folder, None, cell, 1)
+        opening = prepared_run.resumed_run(folder, TrainOptions(devices=1), cell=cell)
     with mock.patch.object(environment, "use_cpu_devices"), opening as run:
         return run
 

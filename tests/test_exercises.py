@@ -10,7 +10,7 @@ import pytest
 from running import ROOT
 
 from echo_jax.config import RunConfig
-from echo_jax.notebook.training_call import _command
+from echo_jax.runs.train_call import configured
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_gaps_are_refused_and_solutions_fill_them_with_options_that_exist(exerci
         exec(check[0], tools)
         options = {"my_change", "my_reach", "my_keeper"}
         for name in options & {*re.findall(r"my_\w+", filled["source"])}:
-            assert isinstance(_command(tools[name]).run, RunConfig)
+            assert isinstance(configured(**tools[name]), RunConfig)
 
 
 @pytest.mark.parametrize("path", ["examples/echo.ipynb", "examples/exercises.ipynb"])

@@ -1,0 +1,89 @@
+"""The options of a training run beside its configuration; the help and the names of all options.
+
+The same for the flags of commands and the arguments of Python calls; no jax here.
+"""
+
+import dataclasses
+import difflib
+import functools
+import itertools
+import re
+from collections.abc import Collection
+from typing import Literal
+
+from echo_jax.config import check_values
+from echo_jax.exceptions import ConfigError, Spelling, spell
+
+_OTHER_NAMES = {
+    "epochs epoch n_epoch n_epochs nb_epoch num_epochs":
+        "use {sequences=N}, as there is no set of sequences to repeat",
+    "units neurons n_units n_neurons hidden_units num_units": "use {hidden_size}",
+    "timesteps time_steps n_timesteps lookback look_back window_size":
+        "use {window} for the time steps of a row, and {length} for those of a sequence",
+    "n_batch batchsize n_batch_size minibatch mini_batch": "use {batch_size}",
+    "lr learn_rate step_size": "use {learning_rate}",
+    "n_features features num_classes n_classes input_dim vocab vocabulary": "use {vocab_size}",
+    "out_index n_lag delay shift": "use {lag}",
+    "stateless": "use {stateful=False}",
+    "return_sequences": "use {layout=streams} for a target at every step",
+    "validation_split": "use {held_out} for the share that is kept for evaluation",
+    "model layer rnn": "use {cell}",
+    "verbose verbosity": "leave it out, as progress is shown where {sequences} are trained",
+    "cluster": "use it with sweep, study or card, which train many runs",
+    "shuffle": "leave it out, as the state goes on from one batch of {sequences} to the next",
+}  # fmt: skip
+OTHER_NAMES = {name: fix for names, fix in _OTHER_NAMES.items() for name in names.split()}
+"""The names of options in Keras and elsewhere, and what to use here."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+    """How a run is computed and kept; it changes no number beyond rounding."""
+
+    checkpoint_every: int | None = None
+    """Sequences between two checkpoints; by default as many as take about ten seconds. An
+    interrupt of the command and the end of training write one too."""
+    devices: int | None = None
+    """Use at most so many devices; by default all, on a CPU one a core. Never more than seeds,
+    and on a CPU with {seed_map=vmap} one."""
+    seed_map: Literal["map", "vmap"] | None = None
+    """How a device runs its seeds: map, one after the other (the default on a CPU: each seed is
+    bit for bit what it is alone), or vmap, all at once (the default elsewhere)."""
+    compute: Literal["literal", "fast"] = "fast"
+    """The form of the network and of Adam: literal is the definition (one-hot vectors, a plain
+    scan, optax), fast is equal within rounding and faster."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a value of another type or range than that of its field."""
+        check_values(self)
+
+
+def unknown(given: str, field: str, known: Collection[str], where: str) -> ConfigError:
+    """The error of a flag or an argument that does not exist, with the one to use instead.
+
+    `field` is what it would set, `known` what can be set, and `where` lists them all.
+    """
+    fix = OTHER_NAMES.get(field)
+    if fix is None or not {*re.findall(r"\{(\w+)", fix)} <= {*known}:
+        near = difflib.get_close_matches(field, known, 1, 0.7)
+        nearest = f"use {{{near[0]}}}, or " if near else ""
+        fix = f"{nearest}see {where} for all of them"
+    kind = "option" if given.startswith("-") else "argument"
+    return ConfigError(None, given, f"is not an {kind}", fix)
+
+
+@functools.cache
+def help_of(kind: type, spelling: Spelling = "flag") -> dict[str, str]:
+    """The docstrings below the fields of a class, each on one line, with options spelled.
+
+    Those of a dataclass have the fields of its bases too.
+    """
+    import docstring_parser
+
+    bases = [base for base in reversed(kind.__mro__) if dataclasses.is_dataclass(base)] or [kind]
+    parsed = [docstring_parser.parse_from_object(base).params for base in bases]
+    parameters = itertools.chain.from_iterable(parsed)
+    return {
+        field.arg_name: spell(" ".join((field.description or "").split()), spelling)
+        for field in parameters
+    }

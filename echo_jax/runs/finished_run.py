@@ -1,0 +1,91 @@
+"""A finished training run as a Python object, which shows itself in a notebook."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from echo_jax.config import RunConfig, changed, chosen
+from echo_jax.core.network import Params
+from echo_jax.report.charts import NotebookFigure
+from echo_jax.report.markdown_page import escaped, fenced
+from echo_jax.report.styles import drawing
+from echo_jax.runs import advice, curve_figure, explanation, run_report
+from echo_jax.runs.metrics_csv import History
+from echo_jax.runs.predictor import Trained, network_of
+from echo_jax.runs.result import Finished, Result
+from echo_jax.runs.run_folder import RunSpec
+from echo_jax.runs.states_figure import any_values
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class Run:
+    """A finished training run: its scores, its curve, why it ended so, and its networks.
+
+    config   what was run
+    result   the scores beside their baselines, as in `result.json`
+    history  loss and accuracy of every training sequence, `history.curves()`
+    folder   where the run is stored; None for one that wrote nothing
+    """
+
+    config: RunConfig
+    result: Result
+    history: History
+    folder: Path | None
+    _inputs: RunSpec
+    _params: Params
+
+    def curve(self) -> NotebookFigure:
+        """Loss and accuracy over training beside their baselines, as in `curve.png`."""
+        with drawing():
+            return curve_figure.figure_of(Finished(self.config, self.history, self.result))
+
+    def explain(self) -> str:
+        """Say where the target is, if it can be learned, and what helps, or what to ask next."""
+        why = explanation.explain(self.config, self.result, "argument")
+        return "\n".join([why, *self._next_runs()])
+
+    def report(self) -> str:
+        """The scores in full, as the command prints them; and what helps, or what to ask next."""
+        scores = run_report.full_report(self.config, self.result, "argument")
+        return "\n".join([scores.lstrip(), *self._next_runs()])
+
+    def _next_runs(self) -> list[str]:
+        """A line for each run that is advised, which ends with its call."""
+
+        def call(changes: dict[str, Any]) -> str:
+            """The call of this run with other values of some fields."""
+            fields = chosen(changed(self.config, **changes)).items()
+            return f"echo_jax.train({', '.join(f'{name}={value!r}' for name, value in fields)})"
+
+        return advice.after_run(self.config, self.result, call)
+
+    def network(self, seed: int | None = None) -> Trained:
+        """The network of a seed, None for the first; ConfigError if it failed or is not there."""
+        return network_of(self._inputs, self._params, self.history.sequences, seed, "this run")
+
+    def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
+        """The answers of the network of a seed, see `echo_jax.runs.predictor.Trained.predict`.
+
+        predict([1, 36, 0, 36, 21, 2])  ->  [None, None, None, None, 36, 21]
+        """
+        return self.network(seed).predict(values, **options)
+
+    def states(self, values: Any = None, *, seed: int | None = None) -> NotebookFigure:
+        """The states over a sequence, see `echo_jax.runs.predictor.Trained.states`.
+
+        By default the sequence is one at random, always the same.
+        """
+        network = self.network(seed)
+        return network.states(any_values(network) if values is None else values)
+
+    def __repr__(self) -> str:
+        """The run, and its scores beside the baselines."""
+        scores = run_report.scores(self.config, self.result)
+        return f"{run_report.describe(self.config)}\n{scores}"
+
+    def _repr_markdown_(self) -> str:
+        """The run, the scores beside their baselines, and why it ended so."""
+        what = escaped(run_report.describe(self.config))
+        scores = fenced(run_report.scores(self.config, self.result), "text")
+        why = map(escaped, self.explain().splitlines())
+        return "\n\n".join([f"**{what}**", scores, *why])

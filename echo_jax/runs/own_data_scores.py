@@ -1,0 +1,48 @@
+"""What is measured after training on the user's own values, and not on random integers."""
+
+import functools
+
+import jax
+import numpy as np
+
+from echo_jax.config import RunConfig
+from echo_jax.core import online
+from echo_jax.core.data import Corpus, Purpose, purpose_key
+from echo_jax.core.network import Params
+from echo_jax.core.target_place import knowable_share
+from echo_jax.host.compiled_programs import Programs
+from echo_jax.runs.result import OwnScores
+
+FOLLOWED = 200
+"""Random sequences in which the value asked for is changed."""
+
+
+def measure(
+    config: RunConfig, corpus: Corpus, values: list[str], programs: Programs, params: Params
+) -> OwnScores:
+    """The scores of the trained weights `[S or more, ...]` that `OwnScores` lists."""
+    training = corpus.training
+    fitted = None
+    if len(training) >= len(corpus.held_out):  # else the program that is compiled does not fit
+        end = Corpus(training, training[-len(corpus.held_out) :])
+        fitted = programs.score(programs.dynamic(config), params, end)
+    known = knowable_share(config)
+    follows = None
+    if known == 1 or (known and config.task.layout != "streams"):  # the last target is fed
+        follows = follows_its_target(config, params, training)
+    return OwnScores(corpus, values, fitted, follows)
+
+
+def follows_its_target(config: RunConfig, params: Params, training: np.ndarray) -> np.ndarray:
+    """The share of last answers that follow a change of the value asked for, by seed.
+
+    In FOLLOWED sequences of training tokens without an order, few at a time where they are long.
+    """
+    some = max(1, min(FOLLOWED, online.piece_size(config) // config.task.length))
+    keys = jax.random.split(purpose_key(config.seed, Purpose.EVALUATION), FOLLOWED // some)
+    lag = np.array([config.task.lag])
+    pool = np.asarray(training)
+    host = jax.device_get(params)
+    follows = jax.jit(functools.partial(online.follows, config, positions=lag, windows=some))
+    seeds = (jax.tree.map(lambda leaf, s=s: leaf[s], host) for s in range(config.seeds))
+    return np.array([np.mean([follows(one, key, pool=pool) for key in keys]) for one in seeds])

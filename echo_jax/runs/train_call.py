@@ -1,0 +1,233 @@
+"""`echo_jax.train`: a training run as a Python call."""
+
+import dataclasses
+import inspect
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Unpack, get_type_hints
+
+import jax
+import optax
+
+from echo_jax import atomic_files, environment, options
+from echo_jax.cells.cell_object import in_config
+from echo_jax.cells.registry import GIVEN
+from echo_jax.config import PARTS, Framing, Part, RunConfig, TrainingConfig, changed, flat
+from echo_jax.core import training
+from echo_jax.exceptions import ConfigError
+from echo_jax.host.interrupts import Interrupts
+from echo_jax.host.stopwatch import Stopwatch
+from echo_jax.options import TrainOptions
+from echo_jax.runs import curve_figure
+from echo_jax.runs.finished_run import Run
+from echo_jax.runs.prepared_run import new_inputs, new_run
+from echo_jax.runs.train_run import OnChunk, train_run
+
+PathLike = str | os.PathLike[str]
+
+
+class Fields(TypedDict, total=False):
+    """The fields of a `RunConfig` and of `TrainOptions` as arguments of a call."""
+
+    part: Part
+    """The part of the tutorial whose configuration the other arguments change: current (part 2),
+    no-context (part 3) or context (part 4)."""
+    length: int
+    vocab_size: int
+    window: int
+    lag: int
+    batch_size: int
+    layout: Literal["windows", "prefixes", "streams"]
+    missing: Literal["masked", "token"]
+    framing: Framing
+    cell: Any
+    """A built-in cell, module:NAME or FILE.py; or as in echo_jax.card a class, an instance, a
+    module or an object with the functions of a cell. With {out}, one that a name can import."""
+    hidden_size: int
+    stateful: bool
+    encoding: Literal["one-hot", "embedding"]
+    embedding_dim: int
+    tied: bool
+    delay_line: int | None
+    sequences: int
+    learning_rate: float
+    optimizer: Literal["adam", "keras-adam"] | optax.GradientTransformation
+    """adam: as in optax, epsilon 1e-7; keras-adam: epsilon added before the bias correction; or a
+    transformation of optax, as optax.sgd(0.1), whose updates are added to the weights as they are:
+    it has a rate of its own, and goes with no {learning_rate}, {frozen} or {out}."""
+    bptt_batches: int
+    frozen: bool
+    csv: PathLike | None
+    column: str | None
+    held_out: float
+    text: PathLike | None
+    seed: int
+    seeds: int
+    evaluation_sequences: int
+    checkpoint_every: int | None
+    devices: int | None
+    seed_map: Literal["map", "vmap"] | None
+    compute: Literal["literal", "fast"]
+
+
+def train(
+    config: RunConfig | None = None,
+    *,
+    out: PathLike | None = None,
+    on_chunk: OnChunk | None = None,
+    args: Mapping[str, Any] | None = None,
+    **fields: Unpack[Fields],
+) -> Run:
+    """Train a network on the echo task, evaluate it on fresh sequences, and explain the outcome.
+
+        echo_jax.train(lag=1, window=5, seeds=8)
+        echo_jax.train(part="no-context")                        # the beginner's mistake
+        echo_jax.train(lag=3, stateful=False, out="runs/lag3")   # a run folder, for `load`
+
+    The other arguments are the flags of `echo-jax train`; they have the same defaults, and the run
+    has the same bits. An interrupt raises KeyboardInterrupt, and any thread may call.
+
+    Args:
+      config: the configuration that the other arguments change; by default that of the part.
+      out: folder of the run, which must be new or empty; without one, nothing is written.
+      on_chunk: called after each chunk, about 400 updates, with the number of sequences trained on
+        so far, and the loss and the accuracy of each sequence of the chunk, float32 `[S, count]`:
+        on_chunk=lambda sequence, loss, accuracy: print(sequence, loss.mean())
+      args: options of the cell, which is then a class or its name: dict(features=64).
+
+    Returns:
+      The finished run, which shows itself in a notebook.
+
+    Raises:
+      ConfigError: an argument is unknown or breaks a rule; in one sentence, as the command says it.
+    """
+    environment.check_settings()
+    how, given = _divided(fields)
+    run = configured(config, args, **given)
+    folder = None if out is None else _folder(out, run, given.get("cell"))
+    inputs = new_inputs(run)
+    environment.use_cpu_devices(None)  # a later call may have more seeds
+    with new_run(inputs, folder, how) as prepared:
+        finished = train_run(prepared, Interrupts(), Stopwatch(), lambda _: None, on_chunk)
+        if prepared.folder:
+            curve_figure.draw(prepared.folder, finished)
+    run, history, result, params = finished
+    return Run(run, result, history, folder, inputs, jax.device_get(params))
+
+
+def _divided(fields: Mapping[str, Any]) -> tuple[TrainOptions, dict[str, Any]]:
+    """The options of a run and the fields of its configuration; ConfigError for any other."""
+    for name in fields.keys() - KINDS.keys():
+        raise options.unknown(name, name, [*KINDS, "out", "args"], "help(echo_jax.train)")
+    rest = {**fields}
+    names = [field.name for field in dataclasses.fields(TrainOptions)]
+    how = TrainOptions(**{name: rest.pop(name) for name in names if name in rest})
+    return how, rest
+
+
+def configured(
+    config: RunConfig | None = None, args: Mapping[str, Any] | None = None, **fields: Any
+) -> RunConfig:
+    """The configuration of a call of `train`; ConfigError for a value that breaks a rule."""
+    base = _base(config, fields)
+    fields.pop("part", None)
+    optimizer = _named(fields.pop("optimizer", base.training.optimizer))
+    of_optax = optimizer in list(training.OPTAX)
+    if of_optax and "learning_rate" in fields:
+        raise ConfigError("learning_rate", fields["learning_rate"], *_HAS_ITS_OWN)
+    cell = fields.get("cell", base.network.cell)
+    fields |= in_config(cell, args, fields.get("hidden_size"))
+    run = changed(base, **fields)
+    values = vars(run.training) | {"optimizer": optimizer}
+    kind = _OptaxTraining if of_optax else TrainingConfig
+    return dataclasses.replace(run, training=kind(**values))
+
+
+def _base(config: RunConfig | None, fields: Mapping[str, Any]) -> RunConfig:
+    """The configuration that the other fields of a call change."""
+    part = fields.get("part", "context")
+    if part not in list(PARTS):
+        raise ConfigError("part", part, "is unknown", f"use one of {', '.join(PARTS)}")
+    if config is None:
+        return PARTS[part]
+    if not isinstance(config, RunConfig):
+        fix = "use echo_jax.config.RunConfig, or arguments such as {lag=3}"
+        raise ConfigError("config", config, "is no RunConfig", fix)
+    if "part" in fields:
+        raise ConfigError("part", part, "is given beside {config}", "use one of them")
+    return config
+
+
+_HAS_ITS_OWN = (
+    "has no effect on a transformation of optax, which has a rate of its own",
+    "leave it out, or use {optimizer=adam}",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _OptaxTraining(TrainingConfig):
+    """A training whose optimizer is the name of a transformation in `training.OPTAX`."""
+
+    optimizer: Any = ""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for what a transformation that is applied as it is cannot keep."""
+        super().__post_init__()
+        if self.learning_rate != TrainingConfig.learning_rate:
+            raise ConfigError("learning_rate", self.learning_rate, *_HAS_ITS_OWN)
+        if self.frozen:
+            rule = "cannot be kept by a transformation of optax, which may move any weight"
+            raise ConfigError("frozen", True, rule, "use {optimizer=adam}")
+
+
+def _named(optimizer: Any) -> Any:
+    """The name of an optimizer; a transformation gets one, under which this process keeps it."""
+    if not isinstance(optimizer, optax.GradientTransformation):
+        return optimizer
+    names = [name for name, kept in training.OPTAX.items() if kept == optimizer]
+    name = names[0] if names else f"optax:{1 + len(training.OPTAX)}"
+    training.OPTAX[name] = optimizer
+    return name
+
+
+def _folder(out: PathLike, config: RunConfig, cell: object) -> Path:
+    """The folder of a run; ConfigError for a cell or an optimizer that no later process imports."""
+    rule = "is nothing that a later process can import"
+    if config.network.cell in GIVEN:
+        fix = "write it in a file as a class or functions and name that, or give no {out}"
+        raise ConfigError("cell", cell or config.network.cell, rule, fix)
+    if config.training.optimizer in training.OPTAX:
+        fix = "use {optimizer=adam} or {optimizer=keras-adam}, or give no {out}"
+        raise ConfigError(None, "an optimizer of optax", rule, fix)
+    return atomic_files.path_of("out", out)
+
+
+KINDS = get_type_hints(Fields)
+"""The type of each of the fields."""
+
+
+def _signature() -> inspect.Signature:
+    """The arguments with the defaults of part 4, for help and completion."""
+    defaults = {"part": "context", **flat(PARTS["context"]), **vars(TrainOptions())}
+    signature = inspect.signature(train)
+    *own, _ = signature.parameters.values()
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter(name, kind, default=defaults[name], annotation=annotation)
+        for name, annotation in KINDS.items()
+    ]
+    return signature.replace(parameters=[*own, *parameters])
+
+
+def _arguments() -> str:
+    """A line for each of the fields: the help of its flag, or what stands below it here."""
+    sections = [type(section) for section in vars(PARTS["context"]).values()]
+    helps: dict[str, str] = {}
+    for kind in (TrainOptions, RunConfig, *filter(dataclasses.is_dataclass, sections), Fields):
+        helps |= options.help_of(kind, "argument")
+    return "\n".join(f"  {name}: {helps[name]}" for name in KINDS)
+
+
+train.__dict__["__signature__"] = _signature()
+train.__doc__ = f"{inspect.getdoc(train)}\n\nKeyword arguments:\n{_arguments()}"
