@@ -59,7 +59,7 @@ class Question:
         return bits is not None and (bits.at_least or len(bits.seeds) < len(card.seeds))
 
     def line(self, card: Card) -> tuple[Sequence[float], Sequence[float]]:
-        """X and y of the mean curve of a card that has one."""
+        """The mean curve of a card that has one, as its x and its y."""
         bits = self.known(card)
         return bits.pairs if isinstance(bits, BitsByKey) else range(1, LAGS + 1), bits.curve
 
