@@ -5,10 +5,11 @@
     runs      one training run on disk
     studies   the tutorial's questions, answered by grids of runs
     memory    how many bits the state of a cell tells: the memory card
+    grid      a grid of runs: tasks, rows, executors, for studies and cards
     commands  the command line
-    notebook  the Python calls study, card and cards; train and load are in runs
 
-Calls load on first use, so `import echo_jax` itself loads no jax.
+The calls train, sweep, study, card, cards and load: each loads
+on first use, so `import echo_jax` itself loads no jax.
 """
 
 import importlib

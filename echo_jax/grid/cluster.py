@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ class Workers:
         job: Job,
         tasks: Sequence[Any],
         report: Callable[[Any, float], None] = lambda *_: None,
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome]:
         """The outcomes as tasks are done; what `report` raises ends all tasks."""
         from distributed import as_completed
 

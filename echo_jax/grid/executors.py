@@ -1,7 +1,7 @@
 """Executors make the rows of tasks; `Here` is that of this process."""
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from typing import Any, NamedTuple, Protocol
 
@@ -24,7 +24,7 @@ class Executor(Protocol):
 
     def map(
         self, job: Job, tasks: Sequence[Any], report: Callable[[Any, float], None]
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome]:
         """The outcome of each task. `report` is told a task and the share of it that is done."""
         ...
 
@@ -42,7 +42,7 @@ class Here(NamedTuple):
         job: Job,
         tasks: Sequence[Task],
         report: Callable[[Any, float], None] = lambda *_: None,
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome]:
         """The outcomes; what `report` or a task raises, but a ConfigError, ends all tasks."""
         stopped = threading.Event()
 

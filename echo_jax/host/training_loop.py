@@ -10,13 +10,13 @@ class Trained(NamedTuple):
     """The outcome of a chunk.
 
     done     units of training made so far, such as sequences
-    count    those of this chunk
+    size     those of this chunk
     state    valid until the next chunk starts, which reuses its memory
     metrics  numpy leaves
     """
 
     done: int
-    count: int
+    size: int
     state: Any
     metrics: Any
 

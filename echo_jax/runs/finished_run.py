@@ -7,7 +7,7 @@ from typing import Any
 from echo_jax.config import RunConfig, changed, chosen
 from echo_jax.core.network import Params
 from echo_jax.report.charts import NotebookFigure
-from echo_jax.report.markdown_page import escaped, fenced
+from echo_jax.report.markdown import escaped, fenced
 from echo_jax.report.styles import drawing
 from echo_jax.runs import advice, curve_figure, explanation, run_report
 from echo_jax.runs.metrics_csv import History
