@@ -133,8 +133,8 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
     first = task.length + lag * (lag < 0) - rows  # the last viable rows, for any lag
     times = (first + np.arange(rows)).reshape(-1, task.batch_size)
     seen = times[..., None] - np.arange(task.window)[::-1]
-    rows = rows_where(seen >= 0, tokens[jnp.maximum(seen, 0)], task)
-    return Batch(*rows, targets=tokens[times[..., None] - lag], scored=None)
+    steps = rows_where(seen >= 0, tokens[jnp.maximum(seen, 0)], task)
+    return Batch(*steps, targets=tokens[times[..., None] - lag], scored=None)
 
 
 def rows_where(there: chex.Array, inputs: chex.Array, task: TaskConfig) -> Rows:

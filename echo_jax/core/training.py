@@ -175,8 +175,11 @@ def train_batch(
         # The gradient is cut here: `update` differentiates by the parameters alone, and the carry
         # that came in is a constant of this function. The loss of this batch never trains what
         # batches before it put into the state.
-        before, after_first = run_earlier(network, dynamic.stateful, params, carry, batch)
-        after, fed = feed(network, dynamic.stateful, params, before, batch.batch.rows)
+        before, after_first = run_earlier(network, params, carry, batch)
+        # A run with earlier batches is stateful. As a constant that leaves nothing to select in
+        # their loop, where one more operation changes the last bits.
+        stateful = dynamic.stateful if batch.earlier is None else True
+        after, fed = feed(network, stateful, params, before, batch.batch.rows)
         targets = batch.batch.targets
         scored = batch.batch.scored
         logits = target_logits(network, params, fed.outputs, targets)
@@ -224,7 +227,7 @@ def bptt_batches(config: RunConfig, batches: Batch) -> BPTTBatch:
 
 
 def run_earlier(
-    network: Network, stateful: chex.Numeric, params: Params, carry: Carry, batch: BPTTBatch
+    network: Network, params: Params, carry: Carry, batch: BPTTBatch
 ) -> tuple[Carry, Carry | None]:
     """The carries after the last and after the first of the earlier batches, run again.
 
@@ -236,7 +239,7 @@ def run_earlier(
     def step(carry: Carry, x: tuple[Batch, chex.Array]) -> tuple[Carry, Carry]:
         """One earlier batch, skipped where it does not exist."""
         earlier, exists = x
-        after, _ = feed(network, stateful, params, carry, earlier.rows)
+        after, _ = feed(network, True, params, carry, earlier.rows)
         carry = jax.tree.map(lambda old, new: jnp.where(exists, new, old), carry, after)
         return carry, carry
 
