@@ -68,7 +68,7 @@ def _import_error(name: str, error: BaseException) -> ConfigError:
     """The sentence about an error that a user's module raised, with its line."""
     line = next(_users_lines(traceback.extract_tb(error.__traceback__)), "")
     if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
-        line = f"{shown(error.filename)}:{error.lineno}"
+        line = f"{shown_file(error.filename)}:{error.lineno}"
     where = f"{line}: " if line else ""
     fix = "mend it, or name a module that Python finds, and a class in it"
     return ConfigError("cell", name, f"cannot be imported ({where}{reason(error)})", fix)
@@ -137,11 +137,10 @@ def location(written: Any, function: str | None = None, error: BaseException | N
         if _file_of(defined) == home and not isinstance(defined, ModuleType):
             with contextlib.suppress(OSError, TypeError):  # without a source file
                 lines, first = inspect.getsourcelines(defined)
-                starts = (
-                    i for i, x in enumerate(lines) if x.lstrip().startswith(("def ", "class "))
-                )
-                return f"{shown(home)}:{max(first, 1) + next(starts, 0)}"  # below any decorators
-    return shown(home)
+                heads = (x.lstrip().startswith(("def ", "class ")) for x in lines)
+                below_decorators = next((i for i, head in enumerate(heads) if head), 0)
+                return f"{shown_file(home)}:{max(first, 1) + below_decorators}"
+    return shown_file(home)
 
 
 def is_the_users(file: str) -> bool:
@@ -152,7 +151,7 @@ def is_the_users(file: str) -> bool:
     return not any(Path(file).resolve().is_relative_to(folder) for folder in NOT_THE_USERS)
 
 
-def shown(file: str) -> str:
+def shown_file(file: str) -> str:
     """A path, relative to the current folder if it is below that; Cell In[3] of a notebook."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
@@ -166,7 +165,7 @@ def _users_lines(frames: traceback.StackSummary, home: str = "") -> Iterator[str
     """FILE:LINE of the user's frames, and of those in `home`, deepest first."""
     for frame in reversed(frames):
         if is_the_users(frame.filename) or frame.filename == home:
-            yield f"{shown(frame.filename)}:{frame.lineno}"
+            yield f"{shown_file(frame.filename)}:{frame.lineno}"
 
 
 def _file_of(code: object) -> str:

@@ -294,9 +294,10 @@ def _operations(lowered: jax.stages.Lowered) -> list[Any]:
 
 def _line(operation: Any) -> str:
     """`FILE:LINE: ` of the user's code that made an operation; "" where the module has none."""
-    frames = re.findall(r'"([^"]+)":(\d+)', str(operation.location))  # innermost first
-    lines = (f"{user_cell.shown(x)}:{line}: " for x, line in frames if user_cell.is_the_users(x))
-    return next(lines, "")
+    for file, line in re.findall(r'"([^"]+)":(\d+)', str(operation.location)):  # innermost first
+        if user_cell.is_the_users(file):
+            return f"{user_cell.shown_file(file)}:{line}: "
+    return ""
 
 
 def _bytes(number: Any) -> int:
