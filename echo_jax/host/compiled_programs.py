@@ -50,9 +50,7 @@ class Chunk(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """The compiled functions of runs that share their shapes, for the S seeds of one run.
-
-    Leading axes are padded to a multiple of the devices, see `many_seeds.pad`.
+    """The compiled functions of a run of S seeds; leading axes are padded, see `many_seeds.pad`.
 
     init       dynamic parameters to states; None where it was not asked for
     run_chunk  dynamic parameters, states, a count and a corpus to new states and `Metrics`
@@ -92,15 +90,13 @@ class Programs(NamedTuple):
 
         No chunk goes past a multiple of `every`, the sequences between two checkpoints.
         """
-        updates = task.updates_with_targets
 
         def run_chunk(state: TrainState, count: int) -> tuple[TrainState, Metrics]:
-            """Train on the next sequences."""
             return self.run_chunk(dynamic, state, count, corpus)
 
         chunks = train_chunks(run_chunk, state, sequences, self.chunk, every)
         for done, count, after, metrics in chunks:
-            kept = (m[: self.seeds, :count][..., updates] for m in metrics)
+            kept = (m[: self.seeds, :count][..., task.updates_with_targets] for m in metrics)
             yield Chunk(done, after, *(np.mean(each, -1) for each in kept))
 
     def score(
@@ -148,7 +144,8 @@ def compile_programs(
     evaluation = background.submit(
         timed, lambda: evaluate.lower(dynamic, state.params, corpus).compile()
     )
-    initial, training = lowered and lowered.compile(), longest.result()
+    initial = lowered and lowered.compile()
+    training = longest.result()
     size: Any = training.memory_analysis()
     taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
     return Programs(

@@ -69,10 +69,7 @@ class GridProgress(_Bar):
     def __init__(
         self, work: Mapping[str, float], say: Callable[[str], None], name: str = "", unit: str = ""
     ) -> None:
-        """Take the work of each task by its name, and the name of the grid, which lines begin with.
-
-        With a unit, the work itself is shown; without one, it only weighs the tasks.
-        """
+        """Take the work of each task, which is shown in its unit, and a name that begins lines."""
         super().__init__(sum(work.values()), 0, say)
         self._work, self._done = dict(work), dict.fromkeys(work, 0.0)
         self._name = f"{name}  " if name else ""
@@ -95,7 +92,10 @@ class GridProgress(_Bar):
             self._done[task] = share * self._work[task]
             done = sum(self._done.values())
             self._first = self._first or (time.perf_counter(), done)
-            self._show(done, f"{self._name}{self._text(task, done)}{self._left(done)}")
+            what = f"{task}, {self._done[task] / self._work[task]:.0%}"
+            if self._unit:
+                what = f"{done:,.0f}/{self._total:,.0f} {self._unit}"
+            self._show(done, f"{self._name}{self._count()}  {what}{self._left(done)}")
 
     def finished(self, task: str, result: str) -> None:
         """Print that a task is done, and its result."""
@@ -107,14 +107,7 @@ class GridProgress(_Bar):
     def _count(self) -> str:
         return f"{self._finished}/{len(self._work)}"
 
-    def _text(self, task: str, done: float) -> str:
-        """The work that is done, or the task at work."""
-        if self._unit:
-            return f"{self._count()}  {done:,.0f}/{self._total:,.0f} {self._unit}"
-        return f"{self._count()}  {task}, {self._done[task] / self._work[task]:.0%}"
-
     def _left(self, done: float) -> str:
-        """The time left, from the second report on."""
         since, before = self._first or (0.0, 0.0)
         if done in (before, self._total):
             return ""
@@ -140,7 +133,6 @@ class TrainingProgress(_Bar):
 
 
 def _duration(seconds: float) -> str:
-    """A time as it is read: 40 s, 12 min, 3.1 h."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
