@@ -168,10 +168,9 @@ def executor_of(
     cells: Collection[str] = (),
     cores: int | None = None,
 ) -> Iterator[Executor]:
-    """The workers of `--cluster`, with the files of the user's cells.
+    """The workers of `--cluster`; `here`, without a cluster or where there is no task.
 
-    `here`, without a cluster or where there is no task. Prints how many workers there are, and the
-    address of the dashboard.
+    Prints how many workers there are, and the address of the dashboard.
 
     Args:
       spec: local:N, tcp://HOST:PORT, tls://HOST:PORT, or a YAML file of dask-jobqueue.
@@ -235,8 +234,6 @@ def _start(client: Any, cores: int) -> None:
     cache = compilation_cache.switched_on()
 
     class Start(WorkerPlugin):
-        """Called as a worker gets it."""
-
         def setup(self, worker: Any) -> None:
             del worker
             environment.set_up_jax()
@@ -247,7 +244,6 @@ def _start(client: Any, cores: int) -> None:
 
 
 def _send(client: Any, files: Collection[Path]) -> None:
-    """Send the user's files to each worker, also to those that come later."""
     from distributed.diagnostics.plugin import UploadFile
 
     for path in files:
@@ -281,24 +277,16 @@ def _cluster(spec: str) -> Any:
     """The address of a scheduler, or the new Dask cluster that a spec describes."""
     if spec.startswith(("tcp://", "tls://")):
         return spec
-    if spec.startswith("local:"):
-        return _local(int(spec[6:]))
-    return _jobqueue(Path(spec))
-
-
-def _local(count: int) -> Any:
-    """Worker processes on this machine; they listen on 127.0.0.1 alone, and Ctrl-C is not theirs.
-
-    A process inherits the blocked signals of the thread that starts it; Windows blocks none.
-    """
+    if not spec.startswith("local:"):
+        return _jobqueue(Path(spec))
     from distributed import LocalCluster
 
-    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+    options = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
     with contextlib.ExitStack() as stack:
-        if hasattr(signal, "pthread_sigmask"):
+        if hasattr(signal, "pthread_sigmask"):  # Ctrl-C is not theirs: they inherit what is blocked
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGINT})
-        return LocalCluster(n_workers=count, threads_per_worker=1, **quiet)
+        return LocalCluster(n_workers=int(spec[6:]), threads_per_worker=1, **options)
 
 
 def _jobqueue(path: Path) -> Any:
@@ -342,7 +330,6 @@ def _errors_of_jobs() -> "queue.SimpleQueue[logging.LogRecord]":
 def _wait_for_worker(
     client: Any, spec: str, interrupts: Interrupts, refused: "queue.SimpleQueue[logging.LogRecord]"
 ) -> None:
-    """Wait for the first worker, and say so."""
     if not client.scheduler_info()["workers"]:
         print(f"Waiting for a worker of {spec}; Ctrl-C ends it.", file=sys.stderr, flush=True)
     while not client.scheduler_info()["workers"]:

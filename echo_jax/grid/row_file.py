@@ -19,7 +19,6 @@ class Row(Protocol):
     @property
     def key(self) -> str:
         """The key of its task."""
-        ...
 
 
 R = TypeVar("R", bound=Row)
@@ -65,7 +64,6 @@ class RowKind(NamedTuple, Generic[R]):
         return self._decoded(path, fix, signed=False)
 
     def _decoded(self, path: Path, fix: str, signed: bool) -> list[R]:
-        """The rows of all lines but empty ones."""
         rows = []
         data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix="use the file itself")
         for number, line in enumerate(data.splitlines(), 1):
