@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,20 +34,6 @@ _FAILURES = {
         "the current folder is not there any more: change to another one",
 }  # fmt: skip
 """Errors by their messages, and the sentences that they become."""
-
-
-def excluded(command: Any, flag: str, beside: Collection[str]) -> str | None:
-    """The first flag given beside this one that does not go with it; None if there is none.
-
-    Also None where this one is not given.
-    """
-    given = [
-        field.name.rstrip("_").replace("_", "-")
-        for field in dataclasses.fields(command)
-        if getattr(command, field.name) != field.default
-    ]
-    others = [name for name in given if name not in {flag, "compilation-cache", *beside}]
-    return others[0] if flag in given and others else None
 
 
 def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:

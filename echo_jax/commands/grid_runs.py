@@ -14,7 +14,6 @@ from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.report.page import write_for_paper
-from echo_jax.report.section import Section
 from echo_jax.report.styles import Format
 from echo_jax.studies import study_folder, study_pages
 from echo_jax.studies.expected_time import COMPILE_SECONDS
@@ -69,7 +68,10 @@ def run_studies(
                     print(f"\n{sections[name].report()}", flush=True)
         if sections:
             study_pages.write_folder(folder, rows, sections)
-            write_for_a_paper(folder, [sections[x] for x in names if x in sections], options)
+            shown = [sections[name] for name in names if name in sections]
+            for path in write_for_paper(folder.path, shown, options.format, options.tables):
+                print(f"For a paper: {printable(str(path))}")
+            print(f"Page: {printable(str(folder.path / study_folder.PAGE))}")
             interrupts.check(f"Stopped; {folder.path} has all rows and the page")
     if failures:
         raise TasksFailedError(failures)
@@ -86,15 +88,6 @@ def run_and_keep_failures(
     except TasksFailedError as error:
         return error.failures
     return ()
-
-
-def write_for_a_paper(
-    folder: StudyFolder, sections: Sequence[Section], options: GridOptions
-) -> None:
-    """Write the files that were asked for beside the page, and say where all are."""
-    for path in write_for_paper(folder.path, sections, options.format, options.tables):
-        print(f"For a paper: {printable(str(path))}")
-    print(f"Page: {printable(str(folder.path / study_folder.PAGE))}")
 
 
 def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None) -> str:

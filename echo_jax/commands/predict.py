@@ -93,12 +93,8 @@ class PredictCommand:
 
 
 def main() -> None:
-    """Run the command of the command line."""
-    run(command_line.parse(PredictCommand))
-
-
-def run(command: PredictCommand) -> None:
     """Print what the network says; bad values are refused before it is loaded."""
+    command = command_line.parse(PredictCommand)
     from echo_jax.runs import own_data, run_folder, vocabulary
 
     words = list(command.values)

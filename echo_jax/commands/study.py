@@ -6,7 +6,6 @@ echo-jax study --all --out studies/           # all, resumable, and a page that 
 
 import dataclasses
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,6 @@ import tyro
 from echo_jax.commands import command_line
 from echo_jax.commands.grid_runs import GridOptions, minutes, run_studies, seconds_of
 from echo_jax.exceptions import ConfigError
-from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.studies import published_answers
 from echo_jax.studies.catalogue import STUDIES, check_name
@@ -56,8 +54,14 @@ def main() -> None:
     if not (command.names or command.all):
         print(listing())
         return
+    out = command.out or Path("runs/studies")
+    again = ["--all", *(["--out", str(command.out)] if command.out else [])]
+    remake = command_of(shlex.join(again))
+    folder = StudyFolder(out, "all studies", TITLE, STUDIES, command_of, remake)
     with command_line.stoppable(command_line.this_command("study")) as interrupts:
-        run(command, interrupts)
+        for name in command.names:
+            print_published(name)
+        run_studies(folder, command.names or tuple(STUDIES), command, interrupts)
 
 
 def listing() -> str:
@@ -73,22 +77,10 @@ def listing() -> str:
     )
 
 
-def run(command: StudyCommand, interrupts: Interrupts) -> None:
-    """Print the published answers of the studies that are named, and run what is missing."""
-    out = command.out or Path("runs/studies")
-    again = ["--all", *(["--out", str(command.out)] if command.out else [])]
-    remake = command_of(shlex.join(again))
-    folder = StudyFolder(out, "all studies", TITLE, STUDIES, command_of, remake)
-    print(published(command.names), end="")
-    run_studies(folder, command.names or tuple(STUDIES), command, interrupts)
-
-
-def published(names: Sequence[str]) -> str:
-    """The published answers of studies, with their questions; empty without any."""
-    answers = {name: published_answers.answer(name) for name in names}
-    return "".join(
-        f"{STUDIES[name].question}\n{answer}\nThis is the published answer; in Python "
-        f'echo_jax.study("{name}") has its tables and figure.\n\n'
-        for name, answer in answers.items()
-        if answer
-    )
+def print_published(name: str) -> None:
+    """Print the published answer of a study, if there is one, with its question."""
+    if answer := published_answers.answer(name):
+        print(STUDIES[name].question)
+        print(answer)
+        print("This is the published answer; in Python ", end="")
+        print(f'echo_jax.study("{name}") has its tables and figure.\n')

@@ -124,7 +124,6 @@ def fed_back(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[
         state, answers = online.feed(config, network, params, first, tokens)
 
         def step(memory: tuple, _: None) -> tuple[tuple, jax.Array]:
-            """Feed the last answer back."""
             state, token = memory
             state, answer = online.step(config, network, params, state, token)
             return (state, answer.token), token

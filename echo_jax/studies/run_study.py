@@ -28,7 +28,6 @@ def run_points(
     """
 
     def store(row: ResultRow) -> str:
-        """Keep a row."""
         RESULT_ROWS.append(path, [row])
         return f"accuracy {shown(row, 'accuracy', percent)}"
 

@@ -92,7 +92,6 @@ def joined(point: GridPoint, rows: Sequence[ResultRow]) -> ResultRow:
 
 
 def _together(parts: Sequence[Any]) -> Any:
-    """Lists one after the other, in trees with the same names."""
     if isinstance(parts[0], dict):
         return {name: _together([part[name] for part in parts]) for name in parts[0]}
     return list(itertools.chain(*parts))

@@ -51,24 +51,19 @@ class StudyFolder(NamedTuple):
         made = ["figures", "tables"] if tables else ["figures"]
         pages = [path for name in made for path in (out / name).glob("[!.]*")]
         with folder.claimed(out, ["rows", *made], [out / PAGE, *pages]):
-            self._check_kind()
+            path = out / KIND
+            if not os.path.lexists(path):
+                atomic_files.write_json(path, {"kind": self.kind})
+            kind = atomic_files.read_json(path, fix=f"use another folder than {out}").get("kind")
+            if kind != self.kind:
+                rule = f"is of {kind}, and this is {self.kind}"
+                raise StorageError(None, out, rule, "use another folder for it")
             yield
-
-    def _check_kind(self) -> None:
-        """Raise StorageError where the folder is of another kind."""
-        path = self.path / KIND
-        if not os.path.lexists(path):
-            atomic_files.write_json(path, {"kind": self.kind})
-        other = atomic_files.read_json(path, fix=f"use another folder than {self.path}").get("kind")
-        if other != self.kind:
-            rule = f"is of {other}, and this is {self.kind}"
-            raise StorageError(None, self.path, rule, "use another folder for it")
 
     def missing(self, name: str) -> list[GridPoint]:
         """The grid points of a study, or parts of them, that have no row yet."""
-        return split_seeds.missing(
-            self.studies[name].points, RESULT_ROWS.read(rows_path(self.path, name))
-        )
+        rows = RESULT_ROWS.read(rows_path(self.path, name))
+        return split_seeds.missing(self.studies[name].points, rows)
 
     def rows(self, names: Iterable[str]) -> dict[str, list[ResultRow]]:
         """The rows of some studies, as far as they were run."""

@@ -66,7 +66,6 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
 
 
 def _notes(rows: Sequence[ResultRow], own: bool) -> list[str]:
-    """Paragraphs on seeds that failed, on values of the user's own, and on several devices."""
     notes = []
     if failed := [f"{row.point} (seed {seed})" for row in rows for seed in row.failed.seed]:
         notes.append(

@@ -68,7 +68,6 @@ def _of_point(row: ResultRow, rows: Sequence[ResultRow]) -> dict[str, Any]:
 
 
 def _summary(row: ResultRow, name: str) -> dict[str, Any]:
-    """The median of a score, its interval and its baseline."""
     median, interval, _ = summary(row, name)
     low, high = interval[:2] if interval else (None, None)
     most = limit(row, name)
