@@ -30,30 +30,21 @@ from echo_jax.grid.task import Job, Outcome
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 
-ANSWER_SECONDS = 10
-"""Seconds within which a scheduler must answer."""
-
-LOOK_SECONDS = 0.2
-"""Seconds between two looks at the interrupts while tasks run on workers."""
-
-TOPIC = "echo_jax"
-"""What tasks at work report, as an event of Dask."""
+ANSWER_SECONDS = 10  # within which a scheduler must answer
+LOOK_SECONDS = 0.2  # between two looks at the interrupts while tasks run on workers
+TOPIC = "echo_jax"  # of what tasks at work report, as an event of Dask
 
 SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,  # a worker holds one task
     "distributed.scheduler.allowed-failures": 3,  # deaths of its workers that a task survives
     "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
 }
-"""Settings of Dask."""
 
 
 class Workers:
-    """The executor that is the workers of a Dask client.
+    """The executor that is the workers of a Dask client; interrupts are asked while it waits.
 
-    Args:
-      client: connected to a scheduler.
-      interrupts: asked while waiting whether to stop.
-      cores: for which jax has a device and XLA a thread on each worker.
+    On each worker jax has a device and XLA a thread for each of the `cores`.
     """
 
     def __init__(self, client: Any, interrupts: Interrupts, cores: int = 1) -> None:
@@ -170,18 +161,10 @@ def executor_of(
 ) -> Iterator[Executor]:
     """The workers of `--cluster`; `here`, without a cluster or where there is no task.
 
-    Prints how many workers there are, and the address of the dashboard.
-
-    Args:
-      spec: local:N, tcp://HOST:PORT, tls://HOST:PORT, or a YAML file of dask-jobqueue.
-      here: the executor that is this process.
-      tasks: that are going to be run.
-      interrupts: asked while waiting whether to stop.
-      cells: names of cells; the module of each `module:Class` of the user's is sent to workers.
-      cores: that jax has on a worker; None: its share of this machine, and one elsewhere.
-
-    Raises:
-      ConfigError: no such scheduler, file or number; workers with other versions.
+    Prints how many workers there are, and the address of the dashboard. The files of those cells
+    that are the user's are sent to them. `cores` are what jax has on a worker; None: its share of
+    this machine, and one elsewhere. ConfigError: no such scheduler, file or number; workers with
+    other versions.
     """
     if spec is None or not tasks:
         yield here
@@ -212,7 +195,8 @@ def executor_of(
         count = len(client.nthreads())
         link = getattr(cluster, "dashboard_link", None)  # of one that is started here
         seen = f"; dashboard {link}" if link else ""
-        print(f"Cluster {spec}: {count} worker{'s' * (count != 1)}{seen}", flush=True)
+        workers_seen = f"{count} worker" if count == 1 else f"{count} workers"
+        print(f"Cluster {spec}: {workers_seen}{seen}", flush=True)
         yield workers
 
 

@@ -30,13 +30,8 @@ class Progress(Protocol):
         """Show that a task is done, and its result."""
 
 
-class Unseen:
+class Unseen(Progress):
     """A progress that shows nothing."""
-
-    def at_work(self, task: str, share: float) -> None:
-        """Show nothing."""
-
-    finished: Any = at_work
 
 
 UNSEEN = Unseen()
@@ -53,10 +48,8 @@ def complete(
     """The rows of tasks, each stored as it comes: what ends the loop loses only tasks at work.
 
     Tasks begin in their order. `store` keeps a row, and says its result in a few words. Interrupts
-    are asked whenever a task reports; StoppedError ends the loop.
-
-    Raises:
-      TasksFailedError: some failed; all others are stored.
+    are asked whenever a task reports; StoppedError ends the loop. TasksFailedError at the end where
+    some failed; all others are stored.
     """
     asked = interrupts or Interrupts()
     failures = []

@@ -8,11 +8,8 @@ from typing import Any, NamedTuple, Protocol
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.task import Job, Outcome, Report, Task
 
-COMPILERS = 2
-"""Threads that compile."""
-
-KEPT = 2
-"""Programs that are kept: those asked for last."""
+COMPILERS = 2  # threads that compile
+KEPT = 2  # programs that are kept: those asked for last
 
 _POOL = ThreadPoolExecutor(COMPILERS)
 _LOCK = threading.Lock()

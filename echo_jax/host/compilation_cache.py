@@ -15,13 +15,9 @@ from pathlib import Path
 from echo_jax import environment
 from echo_jax.exceptions import printable
 
-SWITCH = "ECHO_JAX_COMPILATION_CACHE"
-"""The variable of the environment that turns the cache off, with one of the words `OFF`."""
-
-OFF = ("0", "off", "no", "false")
-
-BYTES = 2**28
-"""Bound of the programs under one key; one shape of a run takes a third of a MB."""
+SWITCH = "ECHO_JAX_COMPILATION_CACHE"  # a variable of the environment
+OFF = ("0", "off", "no", "false")  # its values that turn the cache off
+BYTES = 2**28  # of all programs under one key, at most; a shape of a run takes a third of a MB
 
 
 def switched_on() -> bool:

@@ -11,15 +11,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from echo_jax.exceptions import printable
 
-PLAIN_LINES = 10
-"""Lines that a run prints where there is no terminal, about; at its start they come sooner."""
+PLAIN_LINES = 10  # of a run where there is no terminal, about; at its start they come sooner
 
 
 class _Bar:
     """A bar with a text, while it is open; without a terminal and a notebook some lines of text."""
 
     def __init__(self, total: float, done: int, say: Callable[[str], None]) -> None:
-        """Take the work there is, the part of it that is done, and what prints the plain lines."""
         self._total = total
         self._next_line = float(done)
         self._say = say
@@ -41,22 +39,19 @@ class _Bar:
     def _show(self, done: float, text: str) -> None:
         text = printable(text)
         if self._console.is_jupyter:
-            self._show_in_notebook(done, text)
+            from IPython.display import HTML, display
+
+            bar = f'<progress value="{done:.4f}" max="{self._total:.4f}"></progress>'
+            shown = HTML(f"{bar} {html.escape(text)}")
+            if self._in_notebook is None:
+                self._in_notebook = display(shown, display_id=True)
+            else:
+                self._in_notebook.update(shown)
         elif self._console.is_terminal:
             self._bar.update(self._task, completed=done, text=text)
         elif done >= self._next_line or done == self._total:
             self._say(text)
             self._next_line = done + min(done, self._total / PLAIN_LINES)
-
-    def _show_in_notebook(self, done: float, text: str) -> None:
-        from IPython.display import HTML, display
-
-        bar = f'<progress value="{done:.4f}" max="{self._total:.4f}"></progress>'
-        shown = HTML(f"{bar} {html.escape(text)}")
-        if self._in_notebook is None:
-            self._in_notebook = display(shown, display_id=True)
-        else:
-            self._in_notebook.update(shown)
 
 
 class GridProgress(_Bar):
