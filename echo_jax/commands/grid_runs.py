@@ -44,10 +44,7 @@ class GridOptions:
 def run_studies(
     folder: StudyFolder, names: Sequence[str], options: GridOptions, interrupts: Interrupts
 ) -> None:
-    """Run what is missing, study by study; write the page after each that ran and at the end.
-
-    TasksFailedError once all others are shown and written.
-    """
+    """Run what is missing, and write the page after each study; TasksFailedError at the end."""
     failures = list[str]()
     if not options.compilation_cache:
         compilation_cache.switch_off()
@@ -92,17 +89,16 @@ def run_and_keep_failures(
 
 def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None) -> str:
     """The tasks to run, and the estimated time in this process."""
-    lines = []
-    total = 0.0
-    for name, points in waiting.items():
-        seconds = seconds_of(points)
-        total += seconds
-        if points:
-            lines.append(f"{name}: {len(points)} tasks, about {minutes(seconds)} min")
+    lines = [
+        f"{name}: {len(points)} tasks, about {minutes(seconds_of(points))} min"
+        for name, points in waiting.items()
+        if points
+    ]
     if not lines:
         return "All grid points have results already."
+    total = minutes(sum(map(seconds_of, waiting.values())))
     where = f" of this machine; workers of {cluster} share it" if cluster else ""
-    lines.append(f"To run: about {minutes(total)} min in all, {environment.cores()} cores{where}.")
+    lines.append(f"To run: about {total} min in all, {environment.cores()} cores{where}.")
     return "\n".join(lines)
 
 

@@ -115,10 +115,7 @@ def main() -> None:
 
 
 def load(command: PredictCommand) -> "Trained":
-    """The network that is asked for.
-
-    Prints to standard error that the training goes on, or that there are other networks.
-    """
+    """The network that is asked for; prints where training goes on, or there are others."""
     from echo_jax.runs import predictor
 
     environment.use_cpu_devices(1)

@@ -60,7 +60,10 @@ def main() -> None:
     folder = StudyFolder(out, "all studies", TITLE, STUDIES, command_of, remake)
     with command_line.stoppable(command_line.this_command("study")) as interrupts:
         for name in command.names:
-            print_published(name)
+            if answer := published_answers.answer(name):
+                python = f'in Python echo_jax.study("{name}") has its tables and figure'
+                print(f"{STUDIES[name].question}\n{answer}")
+                print(f"This is the published answer; {python}.\n")
         run_studies(folder, command.names or tuple(STUDIES), command, interrupts)
 
 
@@ -75,12 +78,3 @@ def listing() -> str:
         f"{command_line.invocation('study')} NAME runs one, --all all of them. "
         "The published answer to one that is named is printed first; Ctrl-C stops the training."
     )
-
-
-def print_published(name: str) -> None:
-    """Print the published answer of a study, if there is one, with its question."""
-    if answer := published_answers.answer(name):
-        print(STUDIES[name].question)
-        print(answer)
-        print("This is the published answer; in Python ", end="")
-        print(f'echo_jax.study("{name}") has its tables and figure.\n')

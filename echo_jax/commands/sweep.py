@@ -32,7 +32,6 @@ from echo_jax.studies.study_folder import StudyFolder
 from echo_jax.studies.sweep import NAME, checked, sweep_study
 
 SWITCH = {"yes": True, "no": False}
-"""The words for the values of a switch."""
 
 NO = {
     flags_of({name: False})[0]: (flags_of({name: True})[0], "no")

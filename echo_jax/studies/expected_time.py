@@ -3,8 +3,7 @@
 from echo_jax import environment
 from echo_jax.config import RunConfig
 
-COMPILE_SECONDS = 3.5
-"""Of the programs of one shape."""
+COMPILE_SECONDS = 3.5  # of the programs of one shape
 
 
 def expected_seconds(config: RunConfig, measures: tuple[str, ...]) -> float:

@@ -22,8 +22,7 @@ from echo_jax.studies import result_rows
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import BySeed, Failed, ResultRow, Seconds
 
-MOST_SEEDS = 64
-"""Seeds of a part, at most."""
+MOST_SEEDS = 64  # of a part
 
 
 def at_once(point: GridPoint) -> int:

@@ -23,7 +23,6 @@ AXIS_NAMES = {
     "follows trained,follows untrained": "share of answers that follow an input",
     "fed_back distinct": "different values among 25 answers",
 }
-"""The names of scores in figures."""
 
 
 def drawn(chart: Chart, rows: Sequence[ResultRow]) -> list[ResultRow]:
@@ -86,13 +85,6 @@ def _dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultR
         labels = (f"{name} {value}" for name, value in row.labels.items() if name not in apart)
         at.setdefault(", ".join(labels), []).append(row)
     return at
-
-
-def alternative(chart: Chart) -> str:
-    """The text in place of a figure, for readers who do not see it."""
-    over = f" over {chart.x}" if chart.x else ""
-    name = AXIS_NAMES.get(chart.y, chart.y).capitalize()
-    return f"{name}{over}; the tables have the numbers."
 
 
 def series_name(chart: Chart, row: ResultRow) -> str:

@@ -18,30 +18,21 @@ PAGE, KIND = "README.md", "folder.json"
 
 
 class StudyFolder(NamedTuple):
-    """A folder of studies, and how its page shows them.
-
-    path     of the folder
-    kind     "all studies" or "a sweep"
-    title    of the page
-    studies  by name, in the order of the page
-    command  the command that makes the section of a study, by its name
-    remake   the command that makes the page
-    """
+    """A folder of studies, and how its page shows them."""
 
     path: Path
-    kind: str
-    title: str
-    studies: Mapping[str, Study]
-    command: Callable[[str], str]
-    remake: str
+    kind: str  # "all studies" or "a sweep"
+    title: str  # of the page
+    studies: Mapping[str, Study]  # by name, in the order of the page
+    command: Callable[[str], str]  # that makes the section of a study, by its name
+    remake: str  # the command that makes the page
 
     @contextlib.contextmanager
     def claimed(self, tables: bool = False) -> Iterator[None]:
         """The folder is made and locked, before anything is run.
 
         StorageError where it cannot be made, is of another kind or has files of another kind, or
-        has a page, a figure or, where `tables` are asked for, a table that was edited since it was
-        generated or is somebody else's.
+        a file that would be written over was edited since it was generated or is somebody else's.
         """
         out = self.path
         if os.path.abspath(out) == os.getcwd():

@@ -114,7 +114,6 @@ PAIR_SCORES = {
     "rows_apart missing": "accuracy where missing, points",
     "rows_apart full": "accuracy elsewhere, points",
 }
-"""The names of the scores in which pairs are compared."""
 
 PAIR_HEADINGS = ["with", "difference", "of", "median", "pairs above 0", "p", "p (Holm)"]
 
@@ -154,7 +153,7 @@ def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
 
 
 def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
-    """A list with the table of the comparisons of a study, or without any an empty one."""
+    """The table of the comparisons of a study, in a list, which without any is empty."""
     lines = []
     for first, second, score, test, p in compared(study, rows):
         before = first.labels
@@ -184,10 +183,7 @@ def _difference(value: float, score: str) -> str:
 
 
 def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
-    """The numbers of a figure of curves: a line for each place, a column for each curve.
-
-    A list with one table, or none for other figures.
-    """
+    """The numbers of a figure of curves, each a column: a list of a table, for others of none."""
     if chart.kind != "curves":
         return []
     columns = curves(chart, rows)

@@ -15,8 +15,7 @@ from echo_jax.studies import split_seeds
 from echo_jax.studies.catalogue import SCORES, Chart, Study
 from echo_jax.studies.grid_point import grid
 
-NAME = "sweep"
-"""The name of the study: of its rows and its figure."""
+NAME = "sweep"  # of the study, its rows and its figure
 
 OWN_SCORES = (
     "accuracy", "majority", "persistence", "k-gram", "recalled bits", "reached 99%",

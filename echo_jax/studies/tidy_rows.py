@@ -1,10 +1,5 @@
 """The numbers of a study as plain dictionaries, one number a column, for CSV and pandas. No jax.
 
-summaries    a row for each grid point and score: median, low, high
-seeds        a row for each grid point and seed: its scores
-comparisons  a row for each pair and score that are compared
-curves       a row for each curve of the figure and place
-
 Names are those of the rows of results. Fractions are fractions, and unknown is None.
 """
 
