@@ -115,7 +115,7 @@ def main() -> None:
 
 
 def load(command: PredictCommand) -> "Trained":
-    """The network that is asked for; prints where training goes on, or there are others."""
+    """The network that is asked for; a line says if it is still trained, or one of several."""
     from echo_jax.runs import predictor
 
     environment.use_cpu_devices(1)

@@ -65,7 +65,7 @@ class Programs(NamedTuple):
         corpus: Corpus | None = None,
         every: int | None = None,
     ) -> Iterator[Chunk]:
-        """Train on some sequences; no chunk goes past a multiple of `every`, of checkpoints."""
+        """Train on some sequences; no chunk crosses a multiple of `every`, a due checkpoint."""
 
         def run_chunk(state: TrainState, count: int) -> tuple[TrainState, Metrics]:
             return self.run_chunk(dynamic, state, count, corpus)

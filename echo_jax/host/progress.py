@@ -64,7 +64,7 @@ class GridProgress(_Bar):
     def __init__(
         self, work: Mapping[str, float], say: Callable[[str], None], name: str = "", unit: str = ""
     ) -> None:
-        """Take the work of each task, which is shown in its unit, and a name that begins lines."""
+        """Take the work of each task, shown where it has a unit, and a name that begins lines."""
         super().__init__(sum(work.values()), 0, say)
         self._work, self._done = dict(work), dict.fromkeys(work, 0.0)
         self._name = f"{name}  " if name else ""

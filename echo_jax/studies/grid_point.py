@@ -43,7 +43,7 @@ class GridPoint:
 
     @property
     def key(self) -> str:
-        """A digest of what is run, which finds its row of results: one key, the same bits.
+        """A digest of what is run, which finds its row; with the same key, scores agree to the bit.
 
         Labels and the study are not in it: a label may be reworded.
         """

@@ -23,7 +23,7 @@ STRETCH = 25  # answers in a row
 
 
 def other_state(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
-    """Accuracy with a zero state before every batch, or carried if it was trained from zeros."""
+    """Accuracy with a zero state before every batch; of a stateless network, with a carried one."""
     other = dynamic._replace(stateful=jnp.logical_not(dynamic.stateful))
     return {"accuracy": evaluate(config, other, params).accuracy}
 

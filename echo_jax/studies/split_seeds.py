@@ -33,11 +33,11 @@ def at_once(point: GridPoint) -> int:
 
 def parts_of(point: GridPoint) -> list[GridPoint]:
     """The parts in the order of their seeds, each a grid point; itself where it is one part."""
-    first, end = point.config.seed, point.config.seed + point.config.seeds
     if at_once(point) == point.config.seeds:
         return [point]
+    end = point.config.seed + point.config.seeds
     parts = []
-    for seed in range(first, end, MOST_SEEDS):
+    for seed in range(point.config.seed, end, MOST_SEEDS):
         seeds = min(MOST_SEEDS, end - seed)
         labels = {**point.labels, "seeds": f"{seed} to {seed + seeds - 1}"}
         config = changed(point.config, seed=seed, seeds=seeds)

@@ -183,7 +183,7 @@ def _difference(value: float, score: str) -> str:
 
 
 def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
-    """The numbers of a figure of curves, each a column: a list of a table, for others of none."""
+    """A figure of curves in numbers, one table in a list; of other figures an empty list."""
     if chart.kind != "curves":
         return []
     columns = curves(chart, rows)

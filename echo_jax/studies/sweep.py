@@ -31,7 +31,7 @@ def sweep_study(
     until_learned: bool,
     **fixed: Any,
 ) -> Study:
-    """The study of every combination of the values of some fields, `fixed` and `part` give others.
+    """The study of every combination of the values of some fields; `fixed` has others.
 
     Each value of the last field with several is compared with the first of them, the other fields
     being equal. ConfigError: a field has no value, or a combination is invalid.
