@@ -66,13 +66,14 @@ class Programs(NamedTuple):
         every: int | None = None,
     ) -> Iterator[Chunk]:
         """Train on some sequences; no chunk crosses a multiple of `every`, a due checkpoint."""
+        updates = task.updates_with_targets
 
         def run_chunk(state: TrainState, count: int) -> tuple[TrainState, Metrics]:
             return self.run_chunk(dynamic, state, count, corpus)
 
         chunks = train_chunks(run_chunk, state, sequences, self.chunk, every)
         for done, count, after, metrics in chunks:
-            kept = (m[: self.seeds, :count][..., task.updates_with_targets] for m in metrics)
+            kept = (m[: self.seeds, :count][..., updates] for m in metrics)
             yield Chunk(done, after, *(np.mean(each, -1) for each in kept))
 
     def score(
