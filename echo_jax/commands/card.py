@@ -112,17 +112,22 @@ class CardCommand:
                 )
 
     def _check_combinations(self) -> None:
-        of_report = {"beside", "tables"}
+        given = [
+            field.name.rstrip("_").replace("_", "-")
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        ]
         alone: dict[str, set[str]] = {
             "cells": set(),
-            "report": {*of_report, "format"},
+            "report": {"beside", "tables", "format"},
             "export-tasks": {"seeds", "state-bytes"},
             "import": {"name", "state-bytes", "out", "format"},
         }
         for flag, beside in alone.items():
-            if other := command_line.excluded(self, flag, beside):
-                raise ConfigError(f"--{flag} trains nothing: use it without --{other}")
-        for flag in sorted(of_report):
+            others = [name for name in given if name not in {flag, "compilation-cache", *beside}]
+            if flag in given and others:
+                raise ConfigError(f"--{flag} trains nothing: use it without --{others[0]}")
+        for flag in ("beside", "tables"):
             if getattr(self, flag) and not self.report:
                 raise ConfigError(f"--{flag} needs the folder of the cards: add --report FOLDER")
 

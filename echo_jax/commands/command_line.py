@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,31 +36,12 @@ _FAILURES = {
 """Errors by their messages, and the sentences that they become."""
 
 
-def excluded(command: Any, flag: str, beside: Collection[str]) -> str | None:
-    """The first flag given beside this one that does not go with it; None if there is none.
-
-    Also None where this one is not given.
-    """
-    given = [
-        field.name.rstrip("_").replace("_", "-")
-        for field in dataclasses.fields(command)
-        if getattr(command, field.name) != field.default
-    ]
-    others = [name for name in given if name not in {flag, "compilation-cache", *beside}]
-    return others[0] if flag in given and others else None
-
-
 def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
-    """Parse a command line into a command dataclass.
+    """Parse a command line, by default that of the process, into a command dataclass.
 
-    ConfigError for a flag that does not exist or a broken rule; what else tyro cannot parse ends
-    the process with its own message and status 2.
-
-    Args:
-      command: a frozen dataclass in a module of the command's name. If it has the fields `part` and
-        `run` (a `RunConfig`), the part that the command line names gives the defaults of the run.
-        Its `SPELLINGS`, if there are any, are the words that other words stand for.
-      arguments: the command line after the program's name; None for that of the process.
+    Its module has the name of the command, and its `SPELLINGS` are the words that others stand for.
+    ConfigError for an unknown flag or a broken rule; what else tyro cannot parse ends the process
+    with its own message and status 2.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a character
@@ -80,7 +61,8 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
             registry=flags.REGISTRY,
         )
     except flags.BrokenRuleError as broken:
-        raise broken.error from None
+        (error,) = broken.args
+        raise error from None
 
 
 def invocation(command: str) -> str:

@@ -32,11 +32,6 @@ REGISTRY = ConstructorRegistry()
 class BrokenRuleError(Exception):
     """Carries a ConfigError past tyro, which would put a ValueError into a box."""
 
-    def __init__(self, error: ConfigError) -> None:
-        """Keep the error."""
-        super().__init__(error)
-        self.error = error
-
 
 def field_of(flag: str) -> str:
     """The field that a flag sets: --no-stateful sets stateful, --batch=5 batch_size."""
@@ -90,7 +85,6 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
 
     @functools.wraps(kind, updated=())
     def instantiate(**values: Any) -> Any:
-        """The dataclass; its ConfigError in an exception that tyro does not put into a box."""
         try:
             return kind(**values)
         except ConfigError as error:

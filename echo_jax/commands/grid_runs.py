@@ -14,7 +14,6 @@ from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.report.page import write_for_paper
-from echo_jax.report.section import Section
 from echo_jax.report.styles import Format
 from echo_jax.studies import study_folder, study_pages
 from echo_jax.studies.expected_time import COMPILE_SECONDS
@@ -45,10 +44,7 @@ class GridOptions:
 def run_studies(
     folder: StudyFolder, names: Sequence[str], options: GridOptions, interrupts: Interrupts
 ) -> None:
-    """Run what is missing, study by study; write the page after each that ran and at the end.
-
-    TasksFailedError once all others are shown and written.
-    """
+    """Run what is missing, and write the page after each study; TasksFailedError at the end."""
     failures = list[str]()
     if not options.compilation_cache:
         compilation_cache.switch_off()
@@ -69,7 +65,10 @@ def run_studies(
                     print(f"\n{sections[name].report()}", flush=True)
         if sections:
             study_pages.write_folder(folder, rows, sections)
-            write_for_a_paper(folder, [sections[x] for x in names if x in sections], options)
+            shown = [sections[name] for name in names if name in sections]
+            for path in write_for_paper(folder.path, shown, options.format, options.tables):
+                print(f"For a paper: {printable(str(path))}")
+            print(f"Page: {printable(str(folder.path / study_folder.PAGE))}")
             interrupts.check(f"Stopped; {folder.path} has all rows and the page")
     if failures:
         raise TasksFailedError(failures)
@@ -88,28 +87,18 @@ def run_and_keep_failures(
     return ()
 
 
-def write_for_a_paper(
-    folder: StudyFolder, sections: Sequence[Section], options: GridOptions
-) -> None:
-    """Write the files that were asked for beside the page, and say where all are."""
-    for path in write_for_paper(folder.path, sections, options.format, options.tables):
-        print(f"For a paper: {printable(str(path))}")
-    print(f"Page: {printable(str(folder.path / study_folder.PAGE))}")
-
-
 def plan(waiting: Mapping[str, Sequence[GridPoint]], cluster: str | None) -> str:
     """The tasks to run, and the estimated time in this process."""
-    lines = []
-    total = 0.0
-    for name, points in waiting.items():
-        seconds = seconds_of(points)
-        total += seconds
-        if points:
-            lines.append(f"{name}: {len(points)} tasks, about {minutes(seconds)} min")
+    lines = [
+        f"{name}: {len(points)} tasks, about {minutes(seconds_of(points))} min"
+        for name, points in waiting.items()
+        if points
+    ]
     if not lines:
         return "All grid points have results already."
+    total = minutes(sum(map(seconds_of, waiting.values())))
     where = f" of this machine; workers of {cluster} share it" if cluster else ""
-    lines.append(f"To run: about {minutes(total)} min in all, {environment.cores()} cores{where}.")
+    lines.append(f"To run: about {total} min in all, {environment.cores()} cores{where}.")
     return "\n".join(lines)
 
 

@@ -93,12 +93,8 @@ class PredictCommand:
 
 
 def main() -> None:
-    """Run the command of the command line."""
-    run(command_line.parse(PredictCommand))
-
-
-def run(command: PredictCommand) -> None:
     """Print what the network says; bad values are refused before it is loaded."""
+    command = command_line.parse(PredictCommand)
     from echo_jax.runs import own_data, run_folder, vocabulary
 
     words = list(command.values)
@@ -119,10 +115,7 @@ def run(command: PredictCommand) -> None:
 
 
 def load(command: PredictCommand) -> "Trained":
-    """The network that is asked for.
-
-    Prints to standard error that the training goes on, or that there are other networks.
-    """
+    """The network that is asked for; a line says if it is still trained, or one of several."""
     from echo_jax.runs import predictor
 
     environment.use_cpu_devices(1)

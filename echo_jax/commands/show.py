@@ -52,7 +52,12 @@ def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(ShowCommand)
     if command.curve:
-        show_curve(command.curve, command.format)
+        from echo_jax.runs import curve_figure, run_report
+
+        finished = curve_figure.read(command.curve)
+        say = functools.partial(print, flush=True)
+        again = functools.partial(command_line.training, finished.config)
+        run_report.conclude(finished, command.curve, say, again, command.format)
     elif command.play:
         environment.use_cpu_devices(1)
         from echo_jax.runs import play_page
@@ -60,16 +65,6 @@ def main() -> None:
         print(f"Page: {printable(str(play_page.write_for_run(command.play)))}")
     else:
         show_data(command)
-
-
-def show_curve(folder: Path, kind: Format) -> None:
-    """Print how a finished run ended, and make its figure."""
-    from echo_jax.runs import curve_figure, run_report
-
-    finished = curve_figure.read(folder)
-    say = functools.partial(print, flush=True)
-    again = functools.partial(command_line.training, finished.config)
-    run_report.conclude(finished, folder, say, again, kind)
 
 
 def show_data(command: ShowCommand) -> None:

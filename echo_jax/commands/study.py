@@ -6,7 +6,6 @@ echo-jax study --all --out studies/           # all, resumable, and a page that 
 
 import dataclasses
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,6 @@ import tyro
 from echo_jax.commands import command_line
 from echo_jax.commands.grid_runs import GridOptions, minutes, run_studies, seconds_of
 from echo_jax.exceptions import ConfigError
-from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.studies import published_answers
 from echo_jax.studies.catalogue import STUDIES, check_name
@@ -56,8 +54,17 @@ def main() -> None:
     if not (command.names or command.all):
         print(listing())
         return
+    out = command.out or Path("runs/studies")
+    again = ["--all", *(["--out", str(command.out)] if command.out else [])]
+    remake = command_of(shlex.join(again))
+    folder = StudyFolder(out, "all studies", TITLE, STUDIES, command_of, remake)
     with command_line.stoppable(command_line.this_command("study")) as interrupts:
-        run(command, interrupts)
+        for name in command.names:
+            if answer := published_answers.answer(name):
+                python = f'in Python echo_jax.study("{name}") has its tables and figure'
+                print(f"{STUDIES[name].question}\n{answer}")
+                print(f"This is the published answer; {python}.\n")
+        run_studies(folder, command.names or tuple(STUDIES), command, interrupts)
 
 
 def listing() -> str:
@@ -70,25 +77,4 @@ def listing() -> str:
         f"{text_tables.table(lines, left=(0, 3))}\n\n"
         f"{command_line.invocation('study')} NAME runs one, --all all of them. "
         "The published answer to one that is named is printed first; Ctrl-C stops the training."
-    )
-
-
-def run(command: StudyCommand, interrupts: Interrupts) -> None:
-    """Print the published answers of the studies that are named, and run what is missing."""
-    out = command.out or Path("runs/studies")
-    again = ["--all", *(["--out", str(command.out)] if command.out else [])]
-    remake = command_of(shlex.join(again))
-    folder = StudyFolder(out, "all studies", TITLE, STUDIES, command_of, remake)
-    print(published(command.names), end="")
-    run_studies(folder, command.names or tuple(STUDIES), command, interrupts)
-
-
-def published(names: Sequence[str]) -> str:
-    """The published answers of studies, with their questions; empty without any."""
-    answers = {name: published_answers.answer(name) for name in names}
-    return "".join(
-        f"{STUDIES[name].question}\n{answer}\nThis is the published answer; in Python "
-        f'echo_jax.study("{name}") has its tables and figure.\n\n'
-        for name, answer in answers.items()
-        if answer
     )

@@ -26,14 +26,12 @@ from echo_jax.config import (
     flat,
 )
 from echo_jax.exceptions import ConfigError
-from echo_jax.host.interrupts import Interrupts
 from echo_jax.runs import run_folder
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.study_folder import StudyFolder
 from echo_jax.studies.sweep import NAME, checked, sweep_study
 
 SWITCH = {"yes": True, "no": False}
-"""The words for the values of a switch."""
 
 NO = {
     flags_of({name: False})[0]: (flags_of({name: True})[0], "no")
@@ -118,15 +116,11 @@ def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(SweepCommand)
     out = command.out or run_folder.named_after_time("-sweep")
-    again = command_line.this_command("sweep")
-    again += f" --out {out}" * (command.out is None)
-    with command_line.stoppable(again) as interrupts:
-        run(command, out, interrupts)
-
-
-def run(command: SweepCommand, out: Path, interrupts: Interrupts) -> None:
-    """Check every grid point, and run what is missing."""
-    study = checked(command.study)
+    go_on = command_line.this_command("sweep")
+    if not command.out:
+        go_on += f" --out {out}"
     again = f"{command_line.INSTALLED} sweep {command_line.quoted(*sys.argv[1:])}"
-    folder = StudyFolder(out, "a sweep", "A sweep", {NAME: study}, lambda _: again, again)
-    run_studies(folder, [NAME], command, interrupts)
+    with command_line.stoppable(go_on) as interrupts:
+        study = checked(command.study)
+        folder = StudyFolder(out, "a sweep", "A sweep", {NAME: study}, lambda _: again, again)
+        run_studies(folder, [NAME], command, interrupts)

@@ -30,30 +30,21 @@ from echo_jax.grid.task import Job, Outcome
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 
-ANSWER_SECONDS = 10
-"""Seconds within which a scheduler must answer."""
-
-LOOK_SECONDS = 0.2
-"""Seconds between two looks at the interrupts while tasks run on workers."""
-
-TOPIC = "echo_jax"
-"""What tasks at work report, as an event of Dask."""
+ANSWER_SECONDS = 10  # within which a scheduler must answer
+LOOK_SECONDS = 0.2  # between two looks at the interrupts while tasks run on workers
+TOPIC = "echo_jax"  # of what tasks at work report, as an event of Dask
 
 SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,  # a worker holds one task
     "distributed.scheduler.allowed-failures": 3,  # deaths of its workers that a task survives
     "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
 }
-"""Settings of Dask."""
 
 
 class Workers:
-    """The executor that is the workers of a Dask client.
+    """The executor that is the workers of a Dask client; interrupts are asked while it waits.
 
-    Args:
-      client: connected to a scheduler.
-      interrupts: asked while waiting whether to stop.
-      cores: for which jax has a device and XLA a thread on each worker.
+    On each worker jax has a device and XLA a thread for each of the `cores`.
     """
 
     def __init__(self, client: Any, interrupts: Interrupts, cores: int = 1) -> None:
@@ -168,21 +159,12 @@ def executor_of(
     cells: Collection[str] = (),
     cores: int | None = None,
 ) -> Iterator[Executor]:
-    """The workers of `--cluster`, with the files of the user's cells.
+    """The workers of `--cluster`; `here`, without a cluster or where there is no task.
 
-    `here`, without a cluster or where there is no task. Prints how many workers there are, and the
-    address of the dashboard.
-
-    Args:
-      spec: local:N, tcp://HOST:PORT, tls://HOST:PORT, or a YAML file of dask-jobqueue.
-      here: the executor that is this process.
-      tasks: that are going to be run.
-      interrupts: asked while waiting whether to stop.
-      cells: names of cells; the module of each `module:Class` of the user's is sent to workers.
-      cores: that jax has on a worker; None: its share of this machine, and one elsewhere.
-
-    Raises:
-      ConfigError: no such scheduler, file or number; workers with other versions.
+    Prints how many workers there are, and the address of the dashboard. The files of those cells
+    that are the user's are sent to them. `cores` are what jax has on a worker; None: its share of
+    this machine, and one elsewhere. ConfigError: no such scheduler, file or number; workers with
+    other versions.
     """
     if spec is None or not tasks:
         yield here
@@ -213,7 +195,8 @@ def executor_of(
         count = len(client.nthreads())
         link = getattr(cluster, "dashboard_link", None)  # of one that is started here
         seen = f"; dashboard {link}" if link else ""
-        print(f"Cluster {spec}: {count} worker{'s' * (count != 1)}{seen}", flush=True)
+        workers_seen = f"{count} worker" if count == 1 else f"{count} workers"
+        print(f"Cluster {spec}: {workers_seen}{seen}", flush=True)
         yield workers
 
 
@@ -235,8 +218,6 @@ def _start(client: Any, cores: int) -> None:
     cache = compilation_cache.switched_on()
 
     class Start(WorkerPlugin):
-        """Called as a worker gets it."""
-
         def setup(self, worker: Any) -> None:
             del worker
             environment.set_up_jax()
@@ -247,7 +228,6 @@ def _start(client: Any, cores: int) -> None:
 
 
 def _send(client: Any, files: Collection[Path]) -> None:
-    """Send the user's files to each worker, also to those that come later."""
     from distributed.diagnostics.plugin import UploadFile
 
     for path in files:
@@ -281,24 +261,16 @@ def _cluster(spec: str) -> Any:
     """The address of a scheduler, or the new Dask cluster that a spec describes."""
     if spec.startswith(("tcp://", "tls://")):
         return spec
-    if spec.startswith("local:"):
-        return _local(int(spec[6:]))
-    return _jobqueue(Path(spec))
-
-
-def _local(count: int) -> Any:
-    """Worker processes on this machine; they listen on 127.0.0.1 alone, and Ctrl-C is not theirs.
-
-    A process inherits the blocked signals of the thread that starts it; Windows blocks none.
-    """
+    if not spec.startswith("local:"):
+        return _jobqueue(Path(spec))
     from distributed import LocalCluster
 
-    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+    options = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
     with contextlib.ExitStack() as stack:
-        if hasattr(signal, "pthread_sigmask"):
+        if hasattr(signal, "pthread_sigmask"):  # Ctrl-C is not theirs: they inherit what is blocked
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGINT})
-        return LocalCluster(n_workers=count, threads_per_worker=1, **quiet)
+        return LocalCluster(n_workers=int(spec[6:]), threads_per_worker=1, **options)
 
 
 def _jobqueue(path: Path) -> Any:
@@ -342,7 +314,6 @@ def _errors_of_jobs() -> "queue.SimpleQueue[logging.LogRecord]":
 def _wait_for_worker(
     client: Any, spec: str, interrupts: Interrupts, refused: "queue.SimpleQueue[logging.LogRecord]"
 ) -> None:
-    """Wait for the first worker, and say so."""
     if not client.scheduler_info()["workers"]:
         print(f"Waiting for a worker of {spec}; Ctrl-C ends it.", file=sys.stderr, flush=True)
     while not client.scheduler_info()["workers"]:

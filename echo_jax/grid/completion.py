@@ -52,22 +52,14 @@ def complete(
 ) -> Iterator[Any]:
     """The rows of tasks, each stored as it comes: what ends the loop loses only tasks at work.
 
-    Args:
-      job: what is done with a task.
-      tasks: in the order in which they begin.
-      executor: makes the rows.
-      store: keeps a row, and says its result in a few words.
-      progress: is told shares and results.
-      interrupts: asked whenever a task reports; StoppedError ends the loop.
-
-    Raises:
-      TasksFailedError: some failed; all others are stored.
+    Tasks begin in their order. `store` keeps a row, and says its result in a few words. Interrupts
+    are asked whenever a task reports; StoppedError ends the loop. TasksFailedError at the end where
+    some failed; all others are stored.
     """
     asked = interrupts or Interrupts()
     failures = []
 
     def report(task: Task, share: float) -> None:
-        """Show the share of a task that is done, unless a signal has come."""
         asked.check()
         progress.at_work(task.name, share)
 
@@ -77,8 +69,7 @@ def complete(
                 failures.append(f"{task.name}: {failure}")
                 progress.finished(task.name, "failed")
             else:
-                result = store(row)
-                progress.finished(task.name, result)
+                progress.finished(task.name, store(row))
                 yield row
     if failures:
         raise TasksFailedError(failures)

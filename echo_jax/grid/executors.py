@@ -8,11 +8,8 @@ from typing import Any, NamedTuple, Protocol
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.task import Job, Outcome, Report, Task
 
-COMPILERS = 2
-"""Threads that compile."""
-
-KEPT = 2
-"""Programs that are kept: those asked for last."""
+COMPILERS = 2  # threads that compile
+KEPT = 2  # programs that are kept: those asked for last
 
 _POOL = ThreadPoolExecutor(COMPILERS)
 _LOCK = threading.Lock()
@@ -26,7 +23,6 @@ class Executor(Protocol):
         self, job: Job, tasks: Sequence[Any], report: Callable[[Any, float], None]
     ) -> Generator[Outcome]:
         """The outcome of each task. `report` is told a task and the share of it that is done."""
-        ...
 
 
 class Here(NamedTuple):
@@ -47,15 +43,16 @@ class Here(NamedTuple):
         stopped = threading.Event()
 
         def outcome(place: int) -> Outcome:
-            """Run one task."""
             task = tasks[place]
+            following = (each for each in tasks[place:] if each.program != task.program)
 
             def unless_stopped(share: float) -> None:
                 if stopped.is_set():
                     raise CancelledError
                 report(task, share)
 
-            compile_next(job, tasks[place:])
+            for each in (task, next(following, task), task):  # the one asked for last is kept
+                compiled(job, each)
             try:
                 return Outcome(task, run_task(job, task, unless_stopped), None)
             except ConfigError as error:
@@ -75,14 +72,6 @@ class Here(NamedTuple):
 def run_task(job: Job, task: Task, report: Report) -> Any:
     """The row of a task; its programs are compiled, or are there from a task before."""
     return job.run(task, compiled(job, task).result(), report)
-
-
-def compile_next(job: Job, tasks: Sequence[Task]) -> None:
-    """Compile the programs of the first task, and of the next one with others."""
-    first = tasks[0]
-    following = next((task for task in tasks if task.program != first.program), first)
-    for task in (first, following, first):  # of two the one that was asked for last is kept
-        compiled(job, task)
 
 
 def compiled(job: Job, task: Task) -> Future[Any]:

@@ -19,7 +19,6 @@ class Row(Protocol):
     @property
     def key(self) -> str:
         """The key of its task."""
-        ...
 
 
 R = TypeVar("R", bound=Row)
@@ -27,18 +26,12 @@ T = TypeVar("T", bound=Task)
 
 
 class RowKind(NamedTuple, Generic[R]):
-    """A kind of rows.
+    """A kind of rows."""
 
-    name    of it, in refusals: "a row of results"
-    decode  plain values to a row; ValueError where they are none
-    encode  a row to plain values
-    timing  fields that the digest leaves out: they differ whenever a row is made again
-    """
-
-    name: str
-    decode: Callable[[dict[str, Any]], R]
+    name: str  # of it, in refusals: "a row of results"
+    decode: Callable[[dict[str, Any]], R]  # plain values to a row; ValueError where they are none
     encode: Callable[[R], dict[str, Any]]
-    timing: Sequence[str] = ()
+    timing: Sequence[str] = ()  # left out by the digest: they differ when a row is made again
 
     def digest(self, values: Mapping[str, Any]) -> str:
         """The digest of all but the timing fields."""
@@ -65,7 +58,6 @@ class RowKind(NamedTuple, Generic[R]):
         return self._decoded(path, fix, signed=False)
 
     def _decoded(self, path: Path, fix: str, signed: bool) -> list[R]:
-        """The rows of all lines but empty ones."""
         rows = []
         data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix="use the file itself")
         for number, line in enumerate(data.splitlines(), 1):

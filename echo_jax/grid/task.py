@@ -27,14 +27,10 @@ class Task(Protocol):
 
 
 class Job(NamedTuple):
-    """The two functions of a kind of task; workers import them by name.
+    """The two functions of a kind of task; workers import them by name."""
 
-    compile  a task to its compiled programs; ConfigError where they cannot be made
-    run      a task, its programs and a `Report` to its row; a pure function but for times
-    """
-
-    compile: Callable[[Any], Any]
-    run: Callable[[Any, Any, Report], Any]
+    compile: Callable[[Any], Any]  # a task to its programs; ConfigError if they cannot be made
+    run: Callable[[Any, Any, Report], Any]  # a task, its programs and a report to its row; pure
 
 
 class Outcome(NamedTuple):

@@ -15,13 +15,9 @@ from pathlib import Path
 from echo_jax import environment
 from echo_jax.exceptions import printable
 
-SWITCH = "ECHO_JAX_COMPILATION_CACHE"
-"""The variable of the environment that turns the cache off, with one of the words `OFF`."""
-
-OFF = ("0", "off", "no", "false")
-
-BYTES = 2**28
-"""Bound of the programs under one key; one shape of a run takes a third of a MB."""
+SWITCH = "ECHO_JAX_COMPILATION_CACHE"  # a variable of the environment
+OFF = ("0", "off", "no", "false")  # its values that turn the cache off
+BYTES = 2**28  # of all programs under one key, at most; a shape of a run takes a third of a MB
 
 
 def switched_on() -> bool:
@@ -37,9 +33,8 @@ def switch_off() -> None:
 def use_compilation_cache(wanted: bool = True) -> None:
     """Keep compiled programs in a folder of this user, which no one else can read; jax has started.
 
-    Not wanted, or switched off: this process and those that it starts keep and read none. A folder
-    that the user gave to jax (JAX_COMPILATION_CACHE_DIR) is used as it is. A folder that cannot be
-    used is one warning, and all is compiled.
+    A folder that the user gave to jax (JAX_COMPILATION_CACHE_DIR) is used as it is. One that cannot
+    be used is one warning, and all is compiled.
     """
     import jax  # commands that are refused before they compile need no jax
 
@@ -84,13 +79,7 @@ def _key() -> str:
     A program that is compiled for one processor can end the process on another, and home folders
     are shared. The number of threads decides how some of them are split.
     """
-    flags = [os.environ.get(name) for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS")]
+    machine = environment.processor(), environment.threads(), environment.device_kind()
     versions = [environment.versions()[name] for name in ("jax", "jaxlib")]
-    parts = (
-        environment.processor(),
-        environment.threads(),
-        environment.device_kind(),
-        versions,
-        flags,
-    )
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    flags = [os.environ.get(name) for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS")]
+    return hashlib.sha256(repr((*machine, versions, flags)).encode()).hexdigest()[:16]

@@ -21,55 +21,32 @@ from echo_jax.host.training_loop import train_chunks
 
 
 class DevicePlan(NamedTuple):
-    """The way the seeds of a run are computed; it changes no result beyond rounding.
+    """The way the seeds of a run are computed; it changes no result beyond rounding."""
 
-    seed_map      how a device does its seeds
-    device_limit  use at most so many devices; None for all
-    compute       the literal or the fast form of the network and of Adam
-    """
-
-    seed_map: SeedMap
-    device_limit: int | None = None
-    compute: Compute = "fast"
+    seed_map: SeedMap  # how a device does its seeds
+    device_limit: int | None = None  # use at most so many devices; None for all
+    compute: Compute = "fast"  # or the literal form, of the network and of Adam
 
 
 class Chunk(NamedTuple):
-    """The outcome of a chunk of training.
+    """The outcome of a chunk of training; scores are means over the updates that have targets."""
 
-    done      sequences trained on so far
-    state     of every seed; valid until the next chunk starts, which reuses its memory
-    loss      of each sequence of the chunk, the mean over its updates that have targets, float32
-              `[S, count]`
-    accuracy  float32 `[S, count]`
-    """
-
-    done: int
-    state: TrainState
-    loss: np.ndarray
+    done: int  # sequences trained on so far
+    state: TrainState  # of every seed; valid until the next chunk starts, which reuses its memory
+    loss: np.ndarray  # of each sequence of the chunk, float32 `[S, count]`
     accuracy: np.ndarray
 
 
 class Programs(NamedTuple):
-    """The compiled functions of runs that share their shapes, for the S seeds of one run.
+    """The compiled functions of a run of S seeds; leading axes are padded, see `many_seeds.pad`."""
 
-    Leading axes are padded to a multiple of the devices, see `many_seeds.pad`.
-
-    init       dynamic parameters to states; None where it was not asked for
-    run_chunk  dynamic parameters, states, a count and a corpus to new states and `Metrics`
-    evaluate   compiled in the background: (dynamic parameters, params, corpus) to `Evaluation`
-    devices    that the seeds are spread over
-    seeds      S
-    chunk      sequences of a chunk, at most
-    bytes      memory of a chunk of training on all devices: arguments, results, scratch
-    """
-
-    init: Any
-    run_chunk: Callable[..., tuple[TrainState, Metrics]]
-    evaluate: "Future[Timed]"
-    devices: list[jax.Device]
-    seeds: int
-    chunk: int
-    bytes: int
+    init: Any  # dynamic parameters to states; None where it was not asked for
+    run_chunk: Callable[..., tuple[TrainState, Metrics]]  # (dynamic, states, a count, corpus)
+    evaluate: "Future[Timed]"  # (dynamic, params, corpus) to `Evaluation`, compiled meanwhile
+    devices: list[jax.Device]  # that the seeds are spread over
+    seeds: int  # S
+    chunk: int  # sequences of a chunk, at most
+    bytes: int  # memory of a chunk on all devices: arguments, results, scratch
 
     def dynamic(self, config: RunConfig) -> DynamicParams:
         """The dynamic parameters of every seed of a run with these shapes, padded."""
@@ -88,14 +65,10 @@ class Programs(NamedTuple):
         corpus: Corpus | None = None,
         every: int | None = None,
     ) -> Iterator[Chunk]:
-        """Train on these sequences of the run, and hand out every chunk.
-
-        No chunk goes past a multiple of `every`, the sequences between two checkpoints.
-        """
+        """Train on some sequences; no chunk crosses a multiple of `every`, a due checkpoint."""
         updates = task.updates_with_targets
 
         def run_chunk(state: TrainState, count: int) -> tuple[TrainState, Metrics]:
-            """Train on the next sequences."""
             return self.run_chunk(dynamic, state, count, corpus)
 
         chunks = train_chunks(run_chunk, state, sequences, self.chunk, every)
@@ -148,7 +121,8 @@ def compile_programs(
     evaluation = background.submit(
         timed, lambda: evaluate.lower(dynamic, state.params, corpus).compile()
     )
-    initial, training = lowered and lowered.compile(), longest.result()
+    initial = lowered and lowered.compile()
+    training = longest.result()
     size: Any = training.memory_analysis()
     taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
     return Programs(

@@ -16,11 +16,6 @@ class StoppedError(Exception):
 class Interrupts:
     """Notes the first signal, for the loop to ask about; a second signal ends the process at once.
 
-    with Interrupts() as interrupts:
-        for chunk in chunks:
-            save(chunk)
-            interrupts.check()
-
     The notice is printed to standard error when the first signal comes, whose number is then in
     `signal`.
     """

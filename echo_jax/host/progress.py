@@ -11,15 +11,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from echo_jax.exceptions import printable
 
-PLAIN_LINES = 10
-"""Lines that a run prints where there is no terminal, about; at its start they come sooner."""
+PLAIN_LINES = 10  # of a run where there is no terminal, about; at its start they come sooner
 
 
 class _Bar:
     """A bar with a text, while it is open; without a terminal and a notebook some lines of text."""
 
     def __init__(self, total: float, done: int, say: Callable[[str], None]) -> None:
-        """Take the work there is, the part of it that is done, and what prints the plain lines."""
         self._total = total
         self._next_line = float(done)
         self._say = say
@@ -41,22 +39,19 @@ class _Bar:
     def _show(self, done: float, text: str) -> None:
         text = printable(text)
         if self._console.is_jupyter:
-            self._show_in_notebook(done, text)
+            from IPython.display import HTML, display
+
+            bar = f'<progress value="{done:.4f}" max="{self._total:.4f}"></progress>'
+            shown = HTML(f"{bar} {html.escape(text)}")
+            if self._in_notebook is None:
+                self._in_notebook = display(shown, display_id=True)
+            else:
+                self._in_notebook.update(shown)
         elif self._console.is_terminal:
             self._bar.update(self._task, completed=done, text=text)
         elif done >= self._next_line or done == self._total:
             self._say(text)
             self._next_line = done + min(done, self._total / PLAIN_LINES)
-
-    def _show_in_notebook(self, done: float, text: str) -> None:
-        from IPython.display import HTML, display
-
-        bar = f'<progress value="{done:.4f}" max="{self._total:.4f}"></progress>'
-        shown = HTML(f"{bar} {html.escape(text)}")
-        if self._in_notebook is None:
-            self._in_notebook = display(shown, display_id=True)
-        else:
-            self._in_notebook.update(shown)
 
 
 class GridProgress(_Bar):
@@ -69,10 +64,7 @@ class GridProgress(_Bar):
     def __init__(
         self, work: Mapping[str, float], say: Callable[[str], None], name: str = "", unit: str = ""
     ) -> None:
-        """Take the work of each task by its name, and the name of the grid, which lines begin with.
-
-        With a unit, the work itself is shown; without one, it only weighs the tasks.
-        """
+        """Take the work of each task, shown where it has a unit, and a name that begins lines."""
         super().__init__(sum(work.values()), 0, say)
         self._work, self._done = dict(work), dict.fromkeys(work, 0.0)
         self._name = f"{name}  " if name else ""
@@ -95,7 +87,10 @@ class GridProgress(_Bar):
             self._done[task] = share * self._work[task]
             done = sum(self._done.values())
             self._first = self._first or (time.perf_counter(), done)
-            self._show(done, f"{self._name}{self._text(task, done)}{self._left(done)}")
+            what = f"{task}, {self._done[task] / self._work[task]:.0%}"
+            if self._unit:
+                what = f"{done:,.0f}/{self._total:,.0f} {self._unit}"
+            self._show(done, f"{self._name}{self._count()}  {what}{self._left(done)}")
 
     def finished(self, task: str, result: str) -> None:
         """Print that a task is done, and its result."""
@@ -107,14 +102,7 @@ class GridProgress(_Bar):
     def _count(self) -> str:
         return f"{self._finished}/{len(self._work)}"
 
-    def _text(self, task: str, done: float) -> str:
-        """The work that is done, or the task at work."""
-        if self._unit:
-            return f"{self._count()}  {done:,.0f}/{self._total:,.0f} {self._unit}"
-        return f"{self._count()}  {task}, {self._done[task] / self._work[task]:.0%}"
-
     def _left(self, done: float) -> str:
-        """The time left, from the second report on."""
         since, before = self._first or (0.0, 0.0)
         if done in (before, self._total):
             return ""
@@ -140,7 +128,6 @@ class TrainingProgress(_Bar):
 
 
 def _duration(seconds: float) -> str:
-    """A time as it is read: 40 s, 12 min, 3.1 h."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -7,18 +7,12 @@ import jax
 
 
 class Trained(NamedTuple):
-    """The outcome of a chunk.
+    """The outcome of a chunk."""
 
-    done     units of training made so far, such as sequences
-    size     those of this chunk
-    state    valid until the next chunk starts, which reuses its memory
-    metrics  numpy leaves
-    """
-
-    done: int
-    size: int
-    state: Any
-    metrics: Any
+    done: int  # units of training made so far, such as sequences
+    size: int  # those of this chunk
+    state: Any  # valid until the next chunk starts, which reuses its memory
+    metrics: Any  # numpy leaves
 
 
 def train_chunks(

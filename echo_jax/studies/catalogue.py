@@ -16,9 +16,7 @@ from echo_jax.studies.grid_point import Axes, GridPoint, Label, axis, grid
 SCORES = ("accuracy", "chance", "recalled bits", "reached 99%", "sequences to 99%")
 """Columns that suit nearly every study."""
 
-TUTORIAL_SEQUENCES = {2: 500, 4: 2000}
-"""Training sequences of the parts 2 and 4 of the tutorial."""
-
+TUTORIAL_SEQUENCES = {2: 500, 4: 2000}  # in training, of the parts 2 and 4 of the tutorial
 LONGER = 5  # times as many sequences as in the tutorial
 MAX_UPDATES = 8000  # of a grid point of `lags` and `length`: as many as part 4 of the tutorial has
 VOCABULARY_SEQUENCES = 4000  # of a grid point of `vocabulary`; each is one update of 20 rows
@@ -47,18 +45,14 @@ class Chart:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """A question, the grid points that answer it, and how the answer is presented.
-
-    pairs     names of grid points that are compared seed by seed, the second with the first
-    compared  the scores in which they are compared
-    """
+    """A question, the grid points that answer it, and how the answer is presented."""
 
     question: str
     points: tuple[GridPoint, ...]
     columns: tuple[str, ...] = SCORES  # after the labels, names of `study_tables.COLUMNS`
     chart: Chart = Chart()
-    pairs: tuple[tuple[str, str], ...] = ()
-    compared: tuple[str, ...] = ("accuracy",)
+    pairs: tuple[tuple[str, str], ...] = ()  # names of points compared seed by seed, 2nd with 1st
+    compared: tuple[str, ...] = ("accuracy",)  # the scores in which they are compared
 
 
 CURRENT, NO_CONTEXT, CONTEXT = (
@@ -92,8 +86,9 @@ def _line_of_mistake(at: Mapping[str, Any]) -> str:
         return f"{batches}, untrained"
     if isinstance(at["batches back"], str) and at["batches back"] != "all":
         return f"{batches}, 5 times as long"
-    through = f", gradient through {at['batches back']} batches"
-    return batches + through * (at["batches back"] != 1)
+    if at["batches back"] == 1:
+        return batches
+    return f"{batches}, gradient through {at['batches back']} batches"
 
 
 TANH_200 = {"cell": "simple", "hidden_size": 200, "learning_rate": 0.0003}

@@ -3,20 +3,14 @@
 from echo_jax import environment
 from echo_jax.config import RunConfig
 
-COMPILE_SECONDS = 3.5
-"""Of the programs of one shape."""
-
-MEASURE_SECONDS = {"probe": 0.5}
-"""Of a measure and seed, where that is not `OTHER_MEASURE_SECONDS`."""
-
-OTHER_MEASURE_SECONDS = 0.1
+COMPILE_SECONDS = 3.5  # of the programs of one shape
 
 
 def expected_seconds(config: RunConfig, measures: tuple[str, ...]) -> float:
     """Seconds of all seeds on as many cores as there are here, without compiling."""
     updates = config.training.sequences * config.task.updates_per_sequence
     rounds = -(-config.seeds // environment.cores())
-    measure = sum(MEASURE_SECONDS.get(name, OTHER_MEASURE_SECONDS) for name in measures)
+    measure = sum(0.5 if name == "probe" else 0.1 for name in measures)  # seconds, of a seed
     return 1.0 + measure * config.seeds + rounds * updates * update_microseconds(config) / 1e6
 
 

@@ -43,11 +43,9 @@ class GridPoint:
 
     @property
     def key(self) -> str:
-        """A digest of what is run, which finds its row of results.
+        """A digest of what is run, which finds its row; with the same key, scores agree to the bit.
 
-        It is that of the configuration, the measures, `until_learned`, the text of a user's cell
-        and own values: two grid points that agree in these have the same key and, bit for bit, the
-        same scores. Labels and the study are not in it: a label may be reworded.
+        Labels and the study are not in it: a label may be reworded.
         """
         run = {
             "config": to_dict(self.config),

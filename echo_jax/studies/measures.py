@@ -23,20 +23,13 @@ STRETCH = 25  # answers in a row
 
 
 def other_state(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
-    """Accuracy with a zero state before every batch, for a network trained to carry its state.
-
-    For a network trained from zero states: accuracy with the state carried.
-    """
+    """Accuracy with a zero state before every batch; of a stateless network, with a carried one."""
     other = dynamic._replace(stateful=jnp.logical_not(dynamic.stateful))
     return {"accuracy": evaluate(config, other, params).accuracy}
 
 
 def rows_apart(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
-    """Accuracy on rows with missing values, whose window begins before the sequence, and on others.
-
-    The rows are those of the layout prefixes. A network that was trained on full windows only is
-    tested on masked rows.
-    """
+    """Accuracy on rows of the layout prefixes that lack values, which are masked, and on others."""
     asked = changed(config, layout="prefixes")
     right = evaluate(asked, dynamic, params).accuracy_by_position
     full = np.asarray(asked.task.row_times) >= config.task.window - 1
@@ -73,7 +66,7 @@ def probe(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str
     late = np.flatnonzero(times >= PROBE_LAGS - 1)  # rows with all these values before them
 
     def at_lag(states: jax.Array, lag: jax.Array) -> jax.Array:
-        """Accuracy for one lag: fitted to the first half of the sequences, tested on the second."""
+        # fitted to the first half of the sequences, tested on the second
         (fit, trial), (fit_values, trial_values) = (
             x.reshape(2, PROBED * len(late), *x.shape[2:])
             for x in (states[:, late], tokens[:, times[late] - lag])
@@ -124,7 +117,6 @@ def fed_back(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[
         state, answers = online.feed(config, network, params, first, tokens)
 
         def step(memory: tuple, _: None) -> tuple[tuple, jax.Array]:
-            """Feed the last answer back."""
             state, token = memory
             state, answer = online.step(config, network, params, state, token)
             return (state, answer.token), token

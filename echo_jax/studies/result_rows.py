@@ -11,8 +11,7 @@ from echo_jax.config import RunConfig, from_dict, to_dict
 from echo_jax.grid.row_file import RowKind
 from echo_jax.studies.grid_point import GridPoint, Label
 
-TIMING = ("seconds", "versions", "date", "device", "bytes")
-"""Fields that the digest of a row leaves out."""
+TIMING = ("seconds", "versions", "date", "device", "bytes")  # left out by the digest of a row
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -146,7 +145,6 @@ def _encoded(row: ResultRow) -> dict[str, Any]:
 
 
 RESULT_ROWS = RowKind("a row of results", _decoded, _encoded, TIMING)
-"""Files of rows of results."""
 
 
 def of_point(row: ResultRow, point: GridPoint) -> ResultRow:

@@ -27,7 +27,6 @@ def scores(row: ResultRow, name: str) -> list:
 
 
 def _in_a_sequence(row: ResultRow, name: str) -> int:
-    """The sequences, updates or rows of one training sequence, for scores NAME_to_99."""
     task = row.config.task
     updates = task.updates_per_sequence
     return {"updates_to_99": updates, "rows_to_99": updates * task.batch_size}.get(name, 1)
@@ -54,7 +53,6 @@ def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
     most = limit(row, name)
 
     def write(value: float) -> str:
-        """A number or its lower bound."""
         return f">{pattern(most)}" if value > most else pattern(value)
 
     middle, interval, _ = summary(row, name)

@@ -43,10 +43,7 @@ class Learned(NamedTuple):
 
 
 def compile_point(point: GridPoint) -> Timed:
-    """The compiled programs of a grid point, `Programs`.
-
-    ConfigError where the user's cell has another text here than the grid point states.
-    """
+    """The `Programs` of a grid point; ConfigError where the user's cell has another text here."""
     shapes, seeds, cell_source, lengths = point.program
     registry.check_source(shapes.network.cell, cell_source)
     config = changed(shapes, seeds=seeds)
@@ -92,7 +89,6 @@ def run_point(point: GridPoint, compiled: Timed, report: Report) -> ResultRow:
 
 
 JOB = Job(compile_point, run_point)
-"""The way to make the row of a grid point."""
 
 
 def chunk_size(config: RunConfig) -> int:
@@ -101,11 +97,7 @@ def chunk_size(config: RunConfig) -> int:
 
 
 def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: Report) -> Learned:
-    """Train the seeds of a grid point side by side, chunk by chunk.
-
-    A grid point `until_learned` stops after the chunk in which the last of its seeds reached a
-    running mean of 99%.
-    """
+    """Train the seeds of a grid point chunk by chunk; if `until_learned`, until all have 99%."""
     config = point.config
     size = chunk_size(config)
     work = range(config.training.sequences)
@@ -141,8 +133,7 @@ def _results(
 ) -> dict[str, Any]:
     """The fields of a row that training and evaluation give; NaN, which becomes None, for unknown.
 
-    A seed with a non-finite loss has failed and counts as accuracy 0 and 0 bits. Bits are those
-    beyond the loss of a guess.
+    A seed that failed counts as accuracy 0 and 0 bits. Bits are those beyond the loss of a guess.
     """
     curves = learned.loss, learned.accuracy
     failed, good, by_seed = result.scores_of_seeds(config, scored, *curves)

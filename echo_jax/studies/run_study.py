@@ -22,13 +22,9 @@ def run_points(
     progress: Progress = UNSEEN,
     interrupts: Interrupts | None = None,
 ) -> None:
-    """Run grid points, and append the row of each to a file as it comes.
-
-    TasksFailedError where some failed; the others have rows.
-    """
+    """Run grid points, and append the row of each to a file as it comes; errors as `complete`."""
 
     def store(row: ResultRow) -> str:
-        """Keep a row."""
         RESULT_ROWS.append(path, [row])
         return f"accuracy {shown(row, 'accuracy', percent)}"
 
@@ -43,10 +39,7 @@ def run_missing(
     say: Callable[[str], None] | None,
     interrupts: Interrupts | None = None,
 ) -> None:
-    """Run the grid points of a study that have no row in its folder, with a progress bar.
-
-    `say` gets its plain lines; None shows nothing. TasksFailedError as of `run_points`.
-    """
+    """Run the points of a study that lack a row; `say` gets lines of progress, None shows none."""
     points = folder.missing(name)
     path = rows_path(folder.path, name)
     if say is None or not points:

@@ -22,8 +22,7 @@ from echo_jax.studies import result_rows
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import BySeed, Failed, ResultRow, Seconds
 
-MOST_SEEDS = 64
-"""Seeds of a part, at most."""
+MOST_SEEDS = 64  # of a part
 
 
 def at_once(point: GridPoint) -> int:
@@ -34,11 +33,11 @@ def at_once(point: GridPoint) -> int:
 
 def parts_of(point: GridPoint) -> list[GridPoint]:
     """The parts in the order of their seeds, each a grid point; itself where it is one part."""
-    first, end = point.config.seed, point.config.seed + point.config.seeds
     if at_once(point) == point.config.seeds:
         return [point]
+    end = point.config.seed + point.config.seeds
     parts = []
-    for seed in range(first, end, MOST_SEEDS):
+    for seed in range(point.config.seed, end, MOST_SEEDS):
         seeds = min(MOST_SEEDS, end - seed)
         labels = {**point.labels, "seeds": f"{seed} to {seed + seeds - 1}"}
         config = changed(point.config, seed=seed, seeds=seeds)
@@ -92,7 +91,6 @@ def joined(point: GridPoint, rows: Sequence[ResultRow]) -> ResultRow:
 
 
 def _together(parts: Sequence[Any]) -> Any:
-    """Lists one after the other, in trees with the same names."""
     if isinstance(parts[0], dict):
         return {name: _together([part[name] for part in parts]) for name in parts[0]}
     return list(itertools.chain(*parts))

@@ -23,7 +23,6 @@ AXIS_NAMES = {
     "follows trained,follows untrained": "share of answers that follow an input",
     "fed_back distinct": "different values among 25 answers",
 }
-"""The names of scores in figures."""
 
 
 def drawn(chart: Chart, rows: Sequence[ResultRow]) -> list[ResultRow]:
@@ -50,14 +49,14 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> "NotebookFigure":
     name = AXIS_NAMES.get(chart.y, chart.y)
     shares = chart.y == "accuracy"
     if chart.kind == "dots":
-        at = dot_rows(chart, rows)
+        at = _dot_rows(chart, rows)
         dots = [
             (place, {series_name(chart, row): summary(row, chart.y) for row in some})
             for place, some in at.items()
         ]
         chance = [some[0].baselines.accuracy if shares else None for some in at.values()]
         return charts.dots_figure(dots, chance, name, shares)
-    lines = _curves_of(chart, rows) if chart.kind == "curves" else _lines_of(chart, rows)
+    lines = _lines(chart, rows)
     if chart.kind == "curves":
         shares = all(mean.median <= 1 for line in lines.values() for _, mean in line)
     chances = {row.baselines.accuracy for row in rows}
@@ -65,27 +64,20 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> "NotebookFigure":
     return charts.lines_figure(lines, chart.x, name, baseline, shares, chart.log_x)
 
 
-Lines = dict[str, list[tuple[float, Summary]]]
-
-
-def _curves_of(chart: Chart, rows: Sequence[ResultRow]) -> Lines:
-    """The curves as points without intervals."""
-    return {
-        name: [(place, Summary(value, None)) for place, value in curve.items()]
-        for name, curve in curves(chart, rows).items()
-    }
-
-
-def _lines_of(chart: Chart, rows: Sequence[ResultRow]) -> Lines:
-    """The points of rows by the line they belong to."""
-    lines: Lines = {}
+def _lines(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[tuple[float, Summary]]]:
+    """The points of each line; those of curves have no intervals."""
+    lines: dict[str, list[tuple[float, Summary]]] = {}
+    if chart.kind == "curves":
+        for name, curve in curves(chart, rows).items():
+            lines[name] = [(place, Summary(value, None)) for place, value in curve.items()]
+        return lines
     for row in rows:
         point = (float(row.labels[chart.x]), summary(row, chart.y))
         lines.setdefault(series_name(chart, row), []).append(point)
     return lines
 
 
-def dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultRow]]:
+def _dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultRow]]:
     """The rows of results by the row of the figure in which they are dots."""
     apart = chart.series.split(",")
     at: dict[str, list[ResultRow]] = {}
@@ -93,13 +85,6 @@ def dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultRo
         labels = (f"{name} {value}" for name, value in row.labels.items() if name not in apart)
         at.setdefault(", ".join(labels), []).append(row)
     return at
-
-
-def alternative(chart: Chart) -> str:
-    """The text in place of a figure, for readers who do not see it."""
-    over = f" over {chart.x}" if chart.x else ""
-    name = AXIS_NAMES.get(chart.y, chart.y).capitalize()
-    return f"{name}{over}; the tables have the numbers."
 
 
 def series_name(chart: Chart, row: ResultRow) -> str:

@@ -18,30 +18,21 @@ PAGE, KIND = "README.md", "folder.json"
 
 
 class StudyFolder(NamedTuple):
-    """A folder of studies, and how its page shows them.
-
-    path     of the folder
-    kind     "all studies" or "a sweep"
-    title    of the page
-    studies  by name, in the order of the page
-    command  the command that makes the section of a study, by its name
-    remake   the command that makes the page
-    """
+    """A folder of studies, and how its page shows them."""
 
     path: Path
-    kind: str
-    title: str
-    studies: Mapping[str, Study]
-    command: Callable[[str], str]
-    remake: str
+    kind: str  # "all studies" or "a sweep"
+    title: str  # of the page
+    studies: Mapping[str, Study]  # by name, in the order of the page
+    command: Callable[[str], str]  # that makes the section of a study, by its name
+    remake: str  # the command that makes the page
 
     @contextlib.contextmanager
     def claimed(self, tables: bool = False) -> Iterator[None]:
         """The folder is made and locked, before anything is run.
 
         StorageError where it cannot be made, is of another kind or has files of another kind, or
-        has a page, a figure or, where `tables` are asked for, a table that was edited since it was
-        generated or is somebody else's.
+        a file that would be written over was edited since it was generated or is somebody else's.
         """
         out = self.path
         if os.path.abspath(out) == os.getcwd():
@@ -51,24 +42,19 @@ class StudyFolder(NamedTuple):
         made = ["figures", "tables"] if tables else ["figures"]
         pages = [path for name in made for path in (out / name).glob("[!.]*")]
         with folder.claimed(out, ["rows", *made], [out / PAGE, *pages]):
-            self._check_kind()
+            path = out / KIND
+            if not os.path.lexists(path):
+                atomic_files.write_json(path, {"kind": self.kind})
+            kind = atomic_files.read_json(path, fix=f"use another folder than {out}").get("kind")
+            if kind != self.kind:
+                rule = f"is of {kind}, and this is {self.kind}"
+                raise StorageError(None, out, rule, "use another folder for it")
             yield
-
-    def _check_kind(self) -> None:
-        """Raise StorageError where the folder is of another kind."""
-        path = self.path / KIND
-        if not os.path.lexists(path):
-            atomic_files.write_json(path, {"kind": self.kind})
-        other = atomic_files.read_json(path, fix=f"use another folder than {self.path}").get("kind")
-        if other != self.kind:
-            rule = f"is of {other}, and this is {self.kind}"
-            raise StorageError(None, self.path, rule, "use another folder for it")
 
     def missing(self, name: str) -> list[GridPoint]:
         """The grid points of a study, or parts of them, that have no row yet."""
-        return split_seeds.missing(
-            self.studies[name].points, RESULT_ROWS.read(rows_path(self.path, name))
-        )
+        rows = RESULT_ROWS.read(rows_path(self.path, name))
+        return split_seeds.missing(self.studies[name].points, rows)
 
     def rows(self, names: Iterable[str]) -> dict[str, list[ResultRow]]:
         """The rows of some studies, as far as they were run."""

@@ -5,14 +5,13 @@ import functools
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from echo_jax.report import page
 from echo_jax.report.section import Section, computed
 from echo_jax.studies import published_answers, study_folder, tidy_rows
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow
-from echo_jax.studies.study_figures import alternative, drawn, figure
+from echo_jax.studies.study_figures import AXIS_NAMES, drawn, figure
 from echo_jax.studies.study_folder import StudyFolder
 from echo_jax.studies.study_tables import curve_tables, main_table, pair_tables
 
@@ -48,15 +47,18 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
     `command` reproduces it. There is at least one row, and they have the order of the grid points.
     """
     own = rows[0].config.data.file is not None
-    shown = drawn(study.chart, rows)
+    chart = study.chart
+    shown = drawn(chart, rows)
+    over = f" over {chart.x}" if chart.x else ""
+    score = AXIS_NAMES.get(chart.y, chart.y).capitalize()
     main = main_table(study, rows)
     return Section(
         name=name,
         heading=study.question,
-        draw=functools.partial(figure, study.chart, rows) if shown else None,
-        alt=alternative(study.chart),
+        draw=functools.partial(figure, chart, rows) if shown else None,
+        alt=f"{score}{over}; the tables have the numbers.",
         caption=CUT_SHORT if any(row.cut_short for row in shown) else "",
-        tables=[main, *pair_tables(study, rows), *curve_tables(study.chart, rows)],
+        tables=[main, *pair_tables(study, rows), *curve_tables(chart, rows)],
         tidy=tidy_rows.tables(study, rows),
         notes=[*published_answers.paragraphs(name)[1:-1], *_notes(rows, own)],
         columns="" if own else SCORES,
@@ -66,7 +68,6 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
 
 
 def _notes(rows: Sequence[ResultRow], own: bool) -> list[str]:
-    """Paragraphs on seeds that failed, on values of the user's own, and on several devices."""
     notes = []
     if failed := [f"{row.point} (seed {seed})" for row in rows for seed in row.failed.seed]:
         notes.append(
@@ -100,11 +101,17 @@ def write_folder(
     rows: Mapping[str, Sequence[ResultRow]],
     sections: Mapping[str, Section],
 ) -> None:
-    """Write the page of all studies that have rows."""
+    """Write the page of all studies that have rows, over the one generated before."""
     ordered = [sections[name] for name in folder.studies if name in sections]
-    if ordered:
-        all_rows = list(itertools.chain(*rows.values()))
-        write(folder.path, folder.title, all_rows, ordered, folder.remake)
+    if not ordered:
+        return
+    every = list(itertools.chain(*rows.values()))
+    made = computed((row.date.isoformat(), row.versions) for row in every)
+    columns = ordered[0].columns
+    introduction = [*INTRODUCTION, columns] if columns else INTRODUCTION[1:]
+    shown = [_answered(section, every) for section in ordered]
+    text = page.markdown_page(folder.title, introduction, shown, made, folder.remake)
+    page.write_page(folder.path / study_folder.PAGE, text, ordered)
 
 
 def _answered(section: Section, rows: Sequence[ResultRow]) -> Section:
@@ -112,27 +119,9 @@ def _answered(section: Section, rows: Sequence[ResultRow]) -> Section:
     committed = RESULT_ROWS.read(study_folder.rows_path(published_answers.folder(), section.name))
     if not committed or any(row not in rows for row in committed):
         return section
-    answer = sentences(published_answers.answer(section.name))
-    return dataclasses.replace(section, answer=answer)
-
-
-def sentences(answer: str) -> list[str]:
-    """An answer in two: the sentence that says it, also after words such as "Yes."; the rest."""
+    answer = published_answers.answer(section.name)
+    # in two: the sentence that says it, also after words such as "Yes.", and the rest
     first = re.match(r".{60,}?\.(?= [A-Z]|$)", answer)
     end = first.end() if first else len(answer)
-    return list(filter(None, [answer[:end], answer[end:].strip()]))
-
-
-def write(
-    out: Path, title: str, rows: Sequence[ResultRow], sections: Sequence[Section], command: str
-) -> None:
-    """Write the page and its figures over those generated before.
-
-    `rows` are all that the sections were made from; `command` reproduces the page.
-    """
-    made = computed((row.date.isoformat(), row.versions) for row in rows)
-    columns = sections[0].columns
-    introduction = [*INTRODUCTION, columns] if columns else INTRODUCTION[1:]
-    shown = [_answered(section, rows) for section in sections]
-    text = page.markdown_page(title, introduction, shown, made, command)
-    page.write_page(out / study_folder.PAGE, text, sections)
+    parts = filter(None, [answer[:end], answer[end:].strip()])
+    return dataclasses.replace(section, answer=list(parts))

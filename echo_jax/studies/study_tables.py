@@ -23,12 +23,10 @@ Column = Callable[[ResultRow], str]
 
 
 def _estimate(name: str, write: Write) -> Column:
-    """A score: its median and interval over the seeds."""
     return lambda row: shown(row, name, write)
 
 
 def _bits(row: ResultRow) -> str:
-    """Recalled bits, of those of a value."""
     bits = shown(row, "recalled_bits", decimals)
     return bits if bits == "-" else f"{bits} of {row.baselines.loss / math.log(2):.2f}"
 
@@ -43,13 +41,11 @@ def _reached(row: ResultRow) -> str:
 
 
 def _update_microseconds(row: ResultRow) -> float:
-    """The time of one update of one seed, when all cores train."""
     seconds = row.seconds.update or row.seconds.train / row.trained.updates
     return 1e6 * seconds / row.config.seeds
 
 
 def _share(fraction: float | UnsetType) -> str:
-    """The accuracy of a baseline in percent, where there is one."""
     return "-" if fraction is UNSET else percent(fraction)
 
 
@@ -99,11 +95,6 @@ def main_table(study: Study, rows: Sequence[ResultRow]) -> Table:
         ]
         for row in rows
     ]
-    return Table(_caption(study, rows, lines), [*labels, *study.columns], lines)
-
-
-def _caption(study: Study, rows: Sequence[ResultRow], lines: Sequence[Sequence[str]]) -> str:
-    """The seeds and the interval of a main table, and what was cut short."""
     seeds = sorted({row.config.seeds for row in rows})
     coverage = {statistics.median_interval(np.zeros(n)).coverage for n in seeds if n > 1}
     interval = f", interval {' or '.join(f'{c:.0%}' for c in sorted(coverage))}" if coverage else ""
@@ -112,7 +103,7 @@ def _caption(study: Study, rows: Sequence[ResultRow], lines: Sequence[Sequence[s
         parts.append(f"Not finished: {missing} of {len(study.points)} grid points are missing")
     if any(re.search(r">\d", entry) for line in lines for entry in line[-len(study.columns) :]):
         parts.append("> before a number: training ended there, without reaching 99%")
-    return ". ".join(parts)
+    return Table(". ".join(parts), [*labels, *study.columns], lines)
 
 
 PAIR_SCORES = {
@@ -123,7 +114,6 @@ PAIR_SCORES = {
     "rows_apart missing": "accuracy where missing, points",
     "rows_apart full": "accuracy elsewhere, points",
 }
-"""The names of the scores in which pairs are compared."""
 
 PAIR_HEADINGS = ["with", "difference", "of", "median", "pairs above 0", "p", "p (Holm)"]
 
@@ -163,44 +153,37 @@ def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
 
 
 def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
-    """A list with the table of the comparisons of a study, or without any an empty one."""
-    lines = [_pair_line(pair) for pair in compared(study, rows)]
+    """The table of the comparisons of a study, in a list, which without any is empty."""
+    lines = []
+    for first, second, score, test, p in compared(study, rows):
+        before = first.labels
+        after = second.labels
+        same = [f"{name} {value}" for name, value in before.items() if after.get(name) == value]
+        differing = [name for name in before if after.get(name) != before[name]]
+        signs = (", ".join(str(side[name]) for name in differing) for side in (after, before))
+        bounds = (test.median, *test.interval[:2])
+        middle, low, high = (_difference(bound, score) for bound in bounds)
+        line = [
+            ", ".join(same) or "-",
+            " - ".join(signs),
+            PAIR_SCORES.get(score, score),
+            f"{middle} ({low} to {high})",
+            f"{test.superiority:.0%}",
+            f"{test.p_value:.2g}",
+            f"{p:.2g}",
+        ]
+        lines.append(line)
     return [Table(PAIR_CAPTION, PAIR_HEADINGS, lines)] if lines else []
 
 
-def _pair_line(pair: ComparedPair) -> list[str]:
-    """The labels that two rows share, those that differ, and the difference in a score."""
-    labels = pair.first.labels
-    others = pair.second.labels
-    same = [f"{name} {value}" for name, value in labels.items() if others.get(name) == value]
-    differing = [name for name in labels if others.get(name) != labels[name]]
-    signs = (", ".join(str(side[name]) for name in differing) for side in (others, labels))
-    test = pair.comparison
-    bounds = (test.median, *test.interval[:2])
-    middle, low, high = (_difference(bound, pair.score) for bound in bounds)
-    return [
-        ", ".join(same) or "-",
-        " - ".join(signs),
-        PAIR_SCORES.get(pair.score, pair.score),
-        f"{middle} ({low} to {high})",
-        f"{test.superiority:.0%}",
-        f"{test.p_value:.2g}",
-        f"{pair.p:.2g}",
-    ]
-
-
 def _difference(value: float, score: str) -> str:
-    """A difference in a score as text."""
     if "points" in PAIR_SCORES.get(score, score):
         return f"{100 * value:+.2f}"
     return format(value, "+,.0f" if score.endswith("_to_99") else "+.3g")
 
 
 def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
-    """The numbers of a figure of curves: a line for each place, a column for each curve.
-
-    A list with one table, or none for other figures.
-    """
+    """A figure of curves in numbers, one table in a list; of other figures an empty list."""
     if chart.kind != "curves":
         return []
     columns = curves(chart, rows)

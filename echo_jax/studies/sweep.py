@@ -15,8 +15,7 @@ from echo_jax.studies import split_seeds
 from echo_jax.studies.catalogue import SCORES, Chart, Study
 from echo_jax.studies.grid_point import grid
 
-NAME = "sweep"
-"""The name of the study: of its rows and its figure."""
+NAME = "sweep"  # of the study, its rows and its figure
 
 OWN_SCORES = (
     "accuracy", "majority", "persistence", "k-gram", "recalled bits", "reached 99%",
@@ -25,31 +24,17 @@ OWN_SCORES = (
 """Columns of a sweep on own values."""
 
 
-RANDOM = DataConfig()
-"""No values of the user's own: random integers."""
-
-
 def sweep_study(
     values: Mapping[str, Sequence[Any]],
-    part: Part = "context",
-    data: DataConfig = RANDOM,
-    until_learned: bool = False,
+    part: Part,
+    data: DataConfig,
+    until_learned: bool,
     **fixed: Any,
 ) -> Study:
-    """The study of every combination of the values of some fields of a configuration.
+    """The study of every combination of the values of some fields; `fixed` has others.
 
     Each value of the last field with several is compared with the first of them, the other fields
-    being equal.
-
-    Args:
-      values: the values of each field.
-      part: of the tutorial, whose configuration has the other values.
-      data: the user's own values, if any.
-      until_learned: stop training a combination when all its seeds have reached 99%.
-      **fixed: other fields of all combinations, such as seeds.
-
-    Raises:
-      ConfigError: a field has no value, or a combination is invalid.
+    being equal. ConfigError: a field has no value, or a combination is invalid.
     """
     for field, given in values.items():
         if not given:

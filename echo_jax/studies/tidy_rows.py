@@ -1,10 +1,5 @@
 """The numbers of a study as plain dictionaries, one number a column, for CSV and pandas. No jax.
 
-summaries    a row for each grid point and score: median, low, high
-seeds        a row for each grid point and seed: its scores
-comparisons  a row for each pair and score that are compared
-curves       a row for each curve of the figure and place
-
 Names are those of the rows of results. Fractions are fractions, and unknown is None.
 """
 
@@ -68,7 +63,6 @@ def _of_point(row: ResultRow, rows: Sequence[ResultRow]) -> dict[str, Any]:
 
 
 def _summary(row: ResultRow, name: str) -> dict[str, Any]:
-    """The median of a score, its interval and its baseline."""
     median, interval, _ = summary(row, name)
     low, high = interval[:2] if interval else (None, None)
     most = limit(row, name)
