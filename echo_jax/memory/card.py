@@ -317,7 +317,6 @@ def write_whole(card: Card, rows: Sequence[Row], folder: Path) -> Card:
 
 
 def _seeded(seeds: list[int], values: np.ndarray, most: float, curve: np.ndarray) -> dict[str, Any]:
-    """The fields of `Seeded`."""
     interval = mean_interval(values) if len(values) > 1 else None
     fields = {
         "mean": values.mean(),

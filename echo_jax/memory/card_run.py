@@ -1,7 +1,7 @@
 """The task that is a run of a card: a network is trained and scored, a row.
 
-check_state, check_programs  the rules of a cell that is measured
-compile_run, make_row        a run ─► its programs ─► its row
+check_state, lowered    the rules of a cell that is measured
+compile_run, make_row   a run ─► its programs ─► its row
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -105,7 +105,8 @@ def lowered(question: ByLag | ByKey, name: str) -> Programs:
     """
     run = Run(np.int32(0), np.float32(0), np.bool_(True))
     init = partial(training.init, question)
-    weights, draw, scores, scan_accuracy = np.zeros(8, np.uint32), *functions_of(question)
+    weights = np.zeros(8, np.uint32)
+    draw, scores, scan_accuracy = functions_of(question)
     progress = jax.eval_shape(init, run)
     sets = jax.eval_shape(draw, run.seed, weights)
     of_weights = progress.train.params, sets
@@ -123,13 +124,6 @@ def lowered(question: ByLag | ByKey, name: str) -> Programs:
     )
 
 
-def compiled(question: ByLag | ByKey, name: str) -> Programs:
-    """The programs of a question; the modules that were checked are those that run."""
-    modules = lowered(question, name)
-    whole = {part: of.compile() for part, of in modules._asdict().items() if hasattr(of, "compile")}
-    return modules._replace(**whole)
-
-
 def check_state(name: str, cell: Cell) -> None:
     """Raise ConfigError for a step that cannot be scanned, or a state that is too large.
 
@@ -143,15 +137,6 @@ def check_state(name: str, cell: Cell) -> None:
             None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
             f"at most {protocol.LARGEST_STATE:,}", "give it fewer units, or {state_bytes=4000}",
         )  # fmt: skip
-
-
-def check_programs(name: str, cell: Cell) -> None:
-    """Raise ConfigError for a cell that cannot be measured, as `lowered`; nothing is compiled.
-
-    The built-in cells can be, by test.
-    """
-    for question in () if is_built_in(name) else get_args(Name):
-        lowered(question_of(question, cell), name)
 
 
 def functions_of(question: ByLag | ByKey) -> tuple[Callable[..., Any], ...]:
@@ -173,7 +158,9 @@ def compile_run(run: CardRun) -> Programs:
     if cell is None:  # on a worker
         registry.check_source(run.cell, run.source)
         cell = registry.build(run.cell, json.loads(run.args))
-    return compiled(question_of(run.configuration.question, cell), run.cell)
+    modules = lowered(question_of(run.configuration.question, cell), run.cell)
+    whole = {part: of.compile() for part, of in modules._asdict().items() if hasattr(of, "compile")}
+    return modules._replace(**whole)  # the modules that were checked are those that run
 
 
 def make_row(run: CardRun, programs: Programs, report: Report) -> Row:
@@ -182,7 +169,6 @@ def make_row(run: CardRun, programs: Programs, report: Report) -> Row:
     inputs = Run(np.int32(run.seed), np.float32(of.rate), np.bool_(of.schedule != "adaptive"))
 
     def train_block(progress: Progress, _: int) -> tuple[Progress, Any]:
-        """The next updates."""
         return programs.block(inputs, progress)
 
     finite = True
@@ -203,8 +189,7 @@ def make_row(run: CardRun, programs: Programs, report: Report) -> Row:
     return row
 
 
-JOB = Job(compile_run, make_row)
-"""The way to make the row of a run."""
+JOB = Job(compile_run, make_row)  # the way to make the row of a run
 
 
 def runs_at_once() -> int:

@@ -81,10 +81,13 @@ class ByLag:
     def init_params(self, key: chex.PRNGKey) -> Params:
         """The cell's, and the kernel `[D, N V]` and bias of all heads."""
         cell_key, heads_key = jax.random.split(key)
-        return {
-            "cell": self.network.cell.init(cell_key, SYMBOLS),
-            "heads": linear(heads_key, self.numbers, LAGS * SYMBOLS),
+        # A state may have no numbers, for which LeCun's variance is not defined.
+        kernel = nn.initializers.lecun_normal() if self.numbers else nn.initializers.zeros
+        heads = {
+            "kernel": kernel(heads_key, (self.numbers, LAGS * SYMBOLS)),
+            "bias": jnp.zeros(LAGS * SYMBOLS),
         }
+        return {"cell": self.network.cell.init(cell_key, SYMBOLS), "heads": heads}
 
     def draw(self, key: chex.PRNGKey) -> chex.Array:
         """Streams `[B, T]`."""
@@ -107,7 +110,6 @@ class ByLag:
         state, _ = network.unroll(net, params, state, streams[:, :first], None)
 
         def go_on(state: Carry, tokens: chex.Array) -> tuple[Carry, chex.Array]:
-            """The steps up to the next asked one."""
             state, _ = network.unroll(net, params, state, tokens, None)
             return state, flat_state(net.cell, state, rows)
 
@@ -190,7 +192,6 @@ def train_block(
     batches = jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(counters)
 
     def step(progress: Progress, batch: Any) -> tuple[Progress, chex.Array]:
-        """One update."""
         state, level = progress
         done = state.step / UPDATES
         rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2
@@ -199,12 +200,6 @@ def train_block(
         return Progress(state, level), loss
 
     return jax.lax.scan(step, progress, batches)
-
-
-def linear(key: chex.PRNGKey, inputs: int, outputs: int) -> Params:
-    """The LeCun-normal kernel and zero bias of a linear layer; inputs may be 0."""
-    lecun = nn.initializers.lecun_normal() if inputs else nn.initializers.zeros
-    return {"kernel": lecun(key, (inputs, outputs)), "bias": jnp.zeros(outputs)}
 
 
 def own_state(cell: Cell, state: Carry) -> Carry:

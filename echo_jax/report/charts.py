@@ -36,7 +36,6 @@ class NotebookFigure(Figure):
     """
 
     def _repr_png_(self) -> bytes:
-        """The content of a PNG file."""
         with drawing():
             return image(self, "png")
 
@@ -182,7 +181,6 @@ def add_panel(
 
 
 def _panel(height: float) -> tuple[NotebookFigure, Axes]:
-    """A figure of one panel, so many inches high."""
     figure = NotebookFigure((WIDTH, height), layout="constrained")
     axes = figure.subplots()
     style_axes(axes)
@@ -215,5 +213,4 @@ def _end(values: np.ndarray, baselines: Sequence[float | None], percent: bool) -
 
 
 def _number_format(percent: bool) -> Formatter:
-    """Fractions in percent, other numbers in full."""
     return PercentFormatter(1) if percent else FuncFormatter(lambda x, _: f"{x:,.10g}")

@@ -34,6 +34,8 @@ def name_lines(
     """
     panel = Bbox(_points(axes, ([0, 1], [0, 1]), axes.transAxes))
     lines = {name: _dense(_points(axes, line)) for name, line in named.items()}
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
+    look: dict[str, Any] = {"fontsize": SIZE, "ha": "center", "va": "center", "bbox": paper}
     taken = [_dense(_points(axes, line)) for line in others]
     for name, line in lines.items():
         half = SIZE * np.array([LETTER * len(name) / 2, 0.7])
@@ -44,7 +46,9 @@ def name_lines(
         if room.max() > 0 or name == own:
             middle = places[np.argmax(room)]
             taken.append(middle + np.linspace(-half, half, 9) * [1, 0])
-            _write(axes, name, middle, {"color": BLUE, "fontweight": "bold"} if name == own else {})
+            x, y = axes.transData.inverted().transform(middle * axes.figure.dpi / 72)
+            style = {"color": BLUE, "fontweight": "bold"} if name == own else {"color": GREY}
+            axes.text(float(x), float(y), literal(name), zorder=5, **look, **style)
 
 
 def names_at_right(
@@ -74,14 +78,6 @@ def spread(wanted: Mapping[str, float], step: float) -> dict[str, float]:
         places[1:] += gaps
         places += max(-places[0], 0) - max(places[-1] - 1, 0)
     return dict(zip(order, places.tolist(), strict=True))
-
-
-def _write(axes: Axes, name: str, middle: np.ndarray, style: Mapping[str, Any]) -> None:
-    """Write a name around a place of the page."""
-    x, y = axes.transData.inverted().transform(middle * axes.figure.dpi / 72)
-    paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
-    look = {"fontsize": SIZE, "color": GREY, "ha": "center", "va": "center", **style}
-    axes.text(float(x), float(y), literal(name), bbox=paper, zorder=5, **look)
 
 
 def _points(axes: Axes, line: Line, transform: Any = None) -> np.ndarray:

@@ -68,6 +68,5 @@ def write_for_paper(
 
 
 def _write_figures(folder: Path, sections: Sequence[Section], kind: Format) -> list[Path]:
-    """Write figures/NAME.KIND of each section that has a figure; the files written."""
     drawn = {f"{each.name}.{kind}": each.figure_file(kind) for each in sections if each.draw}
     return atomic_files.write_generated_folder(folder / "figures", drawn) if drawn else []

@@ -16,13 +16,7 @@ from echo_jax.memory.card_rows import Row
 from echo_jax.memory.pages import built_in_cards
 from echo_jax.memory.pages.all_cards_figures import panels_figure, state_figure
 from echo_jax.memory.pages.questions import BY_KEY, QUESTIONS, Question
-from echo_jax.memory.pages.table import (
-    MEANINGS,
-    caption_of,
-    cards_table,
-    cell_of,
-    section,
-)
+from echo_jax.memory.pages.table import MEANINGS, caption_of, cards_table, cell_of, section
 from echo_jax.memory.pages.told_apart import TRACKS, groups, of_one_kind, power_sentence, track
 from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import counted
@@ -109,7 +103,6 @@ def figures_of(cards: Sequence[Card], blocks: Sequence[Card] = ()) -> list[Secti
 
 
 def _curves(shown: Sequence[Card], of_track: str, question: Question) -> Section:
-    """A panel for each of the cards of a track."""
     heading = f"{question.curves.capitalize()} curves, {WHERE[of_track]}"
     words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {question.reading}"
     words += cut_short_words("Hatched", shown, question)
@@ -143,7 +136,12 @@ def page(cards: Sequence[Card], own: Sequence[Card], figures: Sequence[Section])
     parts.append(FINDINGS)
     for figure in figures[1:]:
         parts += [figure.title(), *figure.pictured()]
-    parts += ["## Tables", *(table_of(group) for group in groups(cards))]
+    parts.append("## Tables")
+    for group in groups(cards):
+        said = [power_sentence(group, question) for question in QUESTIONS]
+        below = [escaped(sentence) for sentence in said if sentence]
+        summary = f"{caption_of(group)} {counted(len(group), 'cell')}"
+        parts.append(details(summary, "\n\n".join([markdown_table(cards_table(group)), *below])))
     parts.append("\n".join(f"- {escaped(f'{x}: {words}.')}" for x, words in MEANINGS.items()))
     folded = details(counted(len(own), "card"), provenance(cards, own))
     return "\n\n".join([*parts, "## Card by card", folded]) + "\n"
@@ -156,11 +154,3 @@ def provenance(cards: Sequence[Card], own: Sequence[Card]) -> str:
     devices = ", ".join(sorted({device for card in cards for device in card.devices}))
     where = f"Devices: {devices}." if devices else ""
     return f"{links}\n\n{escaped(made)} {escaped(where)}"
-
-
-def table_of(group: Sequence[Card]) -> str:
-    """The table of a group, folded, and below it what it can tell apart."""
-    sentences = [power_sentence(group, question) for question in QUESTIONS]
-    below = [escaped(sentence) for sentence in sentences if sentence]
-    summary = f"{caption_of(group)} {counted(len(group), 'cell')}"
-    return details(summary, "\n\n".join([markdown_table(cards_table(group)), *below]))

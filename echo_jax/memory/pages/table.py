@@ -111,7 +111,6 @@ def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def _answers(row: Row, score: Any) -> Iterator[dict[str, Any]]:
-    """The numbers of a run on one data set."""
     if isinstance(row, KeyRow):
         for pairs, right, asked in zip(row.pairs, score, row.asked, strict=True):
             of_pairs = {"pairs": pairs, "right": right, "asked": asked}
