@@ -112,12 +112,7 @@ def score_by_key(question: ByKey, params: Params, sets: Sets) -> Scores:
     """Right answers of each K, and the mean accuracy over all questions."""
     asked: Recall = jax.tree.map(lambda *of: jnp.stack(of), sets.validation, sets.final)
     streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
-    net = question.network
-
-    def answer(_: Carry, output: chex.Array) -> chex.Array:
-        return jnp.argmax(network.read_out(net, params, output[0])).astype(jnp.int32)
-
-    found, carried = by_steps(net, params, streams, answer)
+    found, carried = answers(question.network, params, streams)
     is_right = (found.reshape(asked.targets.shape) == asked.targets) & asked.scored
     validation, final = jnp.sum(is_right, axis=(2, 3))
     accuracy = jnp.sum(validation) / jnp.sum(sets.validation.scored)
@@ -142,6 +137,15 @@ def flat_states(net: Network, params: Params, streams: chex.Array) -> tuple[chex
 
     states, carried = by_steps(net, params, streams, numbers)
     return states[:, np.array(ASKED)], carried
+
+
+def answers(net: Network, params: Params, streams: chex.Array) -> tuple[chex.Array, chex.Array]:
+    """The most likely class after each step of streams, int32 `[B, T]`, and bytes of state."""
+
+    def answer(_: Carry, output: chex.Array) -> chex.Array:
+        return jnp.argmax(network.read_out(net, params, output[0])).astype(jnp.int32)
+
+    return by_steps(net, params, streams, answer)
 
 
 def by_steps(

@@ -5,7 +5,6 @@ init ─► train_block ─► ... ─► train_block         BLOCK updates each
 One network learns its whole question, so that every lag and every K is asked of the same weights.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
@@ -187,7 +186,8 @@ def train_block(
     question: ByLag | ByKey, run: Run, progress: Progress
 ) -> tuple[Progress, chex.Array]:
     """BLOCK updates, number i on data of its own, and their losses."""
-    key, optimizer = purpose_key(run.seed, Purpose.DATA), clipped_adam(LARGEST_NORM)
+    key = purpose_key(run.seed, Purpose.DATA)
+    optimizer = clipped_adam(LARGEST_NORM)
     counters = progress.train.step + jnp.arange(BLOCK)
     batches = jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(counters)
 
@@ -195,8 +195,9 @@ def train_block(
         state, level = progress
         done = state.step / UPDATES
         rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2
-        loss_of: Callable[[Params], Any] = lambda p: question.loss(p, batch, level, run, done)  # noqa: E731
-        state, loss, level = update(loss_of, optimizer, rate, state)
+        state, loss, level = update(
+            lambda params: question.loss(params, batch, level, run, done), optimizer, rate, state
+        )
         return Progress(state, level), loss
 
     return jax.lax.scan(step, progress, batches)

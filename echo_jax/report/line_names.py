@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.transforms import Bbox
 
 from echo_jax.exceptions import one_line
 from echo_jax.report.styles import BLUE, GREY, PALE, literal
@@ -25,21 +24,19 @@ def shortened(words: str, width: int) -> str:
     return literal(words if len(words) <= width else words[: width - 1].rstrip() + "\u2026")
 
 
-def name_lines(
-    axes: Axes, named: Mapping[str, Line], others: Sequence[Line] = (), own: str | None = None
-) -> None:
+def name_lines(axes: Axes, named: Mapping[str, Line], others: Sequence[Line], own: str) -> None:
     """Write each name on its line, where it is furthest from all others; limits are set before.
 
     A name that has no room is left out, but `own`, which is bold and blue.
     """
-    panel = Bbox(_points(axes, ([0, 1], [0, 1]), axes.transAxes))
+    low, high = axes.bbox.get_points() * 72 / axes.figure.dpi
     lines = {name: _dense(_points(axes, line)) for name, line in named.items()}
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
     look: dict[str, Any] = {"fontsize": SIZE, "ha": "center", "va": "center", "bbox": paper}
     taken = [_dense(_points(axes, line)) for line in others]
     for name, line in lines.items():
         half = SIZE * np.array([LETTER * len(name) / 2, 0.7])
-        places = np.clip(line, panel.min + half, panel.max - half)
+        places = np.clip(line, low + half, high - half)
         away = np.concatenate([FAR, *taken, *(x for other, x in lines.items() if other != name)])
         gaps = np.maximum(np.abs(places[:, None] - away) - half / 2, 0)
         room = np.hypot(*gaps.T).min(axis=0)
@@ -80,10 +77,9 @@ def spread(wanted: Mapping[str, float], step: float) -> dict[str, float]:
     return dict(zip(order, places.tolist(), strict=True))
 
 
-def _points(axes: Axes, line: Line, transform: Any = None) -> np.ndarray:
+def _points(axes: Axes, line: Line) -> np.ndarray:
     """The points of a line on the page, in points of 1/72 inch, `[P, 2]`."""
-    place = (transform or axes.transData).transform(np.array(line, float).T)
-    return place * 72 / axes.figure.dpi
+    return axes.transData.transform(np.array(line, float).T) * 72 / axes.figure.dpi
 
 
 def _dense(points: np.ndarray) -> np.ndarray:
