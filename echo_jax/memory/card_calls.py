@@ -137,7 +137,14 @@ def card(  # noqa: PLR0913 - the flags of the command
     environment.use_cpu_devices(None)
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         request = make_card.requested(Path(place), title, named, plan)
-        result = _made(request, progress)
+        here = Here(runs_at_once())
+        if progress and request.missing:
+            work = {run.name: run.work for run in request.missing}
+            with GridProgress(work, lambda line: print(printable(line)), title, "updates") as bar:
+                list(make_card.make(request, here, bar))
+        else:
+            list(make_card.make(request, here))
+        result = _result(*card_files.read(request.folder))
         if folder:
             _drawn(request.folder, result.card)
     return result
@@ -172,18 +179,6 @@ def cards(folder: str | os.PathLike[str], beside: Sequence[str] = ()) -> Cards:
     whole = Cards((card.name, _result(card, rows)) for card, rows in read)
     others = built_in_cards.beside(beside, [made.card for made in whole.values()])
     return Cards(whole | {other.name: _result(other, []) for other in others})
-
-
-def _made(request: make_card.Request, progress: bool) -> CardResult:
-    here = Here(runs_at_once())
-    if progress and request.missing:
-        work = {run.name: run.work for run in request.missing}
-        title = request.new.name
-        with GridProgress(work, lambda line: print(printable(line)), title, "updates") as bar:
-            list(make_card.make(request, here, bar))
-    else:
-        list(make_card.make(request, here))
-    return _result(*card_files.read(request.folder))
 
 
 def _drawn(folder: Path, made: Card) -> list[Path]:

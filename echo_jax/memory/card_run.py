@@ -106,7 +106,14 @@ def lowered(question: ByLag | ByKey, name: str) -> Programs:
     run = Run(np.int32(0), np.float32(0), np.bool_(True))
     init = partial(training.init, question)
     weights = np.zeros(8, np.uint32)
-    draw, scores, scan_accuracy = functions_of(question)
+    if isinstance(question, ByLag):
+        draw: Callable[..., Any] = scoring.draw_lag_sets
+        scores = partial(scoring.score_by_lag, question)
+        scan_accuracy = partial(scoring.scan_accuracy_by_lag, question)
+    else:
+        draw = partial(scoring.draw_key_sets, question.most)
+        scores = partial(scoring.score_by_key, question)
+        scan_accuracy = partial(scoring.scan_accuracy_by_key, question)
     progress = jax.eval_shape(init, run)
     sets = jax.eval_shape(draw, run.seed, weights)
     of_weights = progress.train.params, sets
@@ -125,28 +132,16 @@ def lowered(question: ByLag | ByKey, name: str) -> Programs:
 
 
 def check_state(name: str, cell: Cell) -> None:
-    """Raise ConfigError for a step that cannot be scanned, or a state that is too large.
-
-    The steps of the built-in cells can be, by test.
-    """
-    for inputs in () if is_built_in(name) else (SYMBOLS, 2 * KEYS):
-        check_shapes(cell, name, inputs)
+    """Raise ConfigError for a step that cannot be scanned, or a state that is too large."""
+    if not is_built_in(name):  # the steps of the built-in cells can be, by test
+        check_shapes(cell, name, SYMBOLS)
+        check_shapes(cell, name, 2 * KEYS)
     size = Candidate(cell, name).attempt(lambda: state_bytes(cell, SYMBOLS).cell, "initial_state")
     if size > protocol.LARGEST_STATE:
         raise ConfigError(
             None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
             f"at most {protocol.LARGEST_STATE:,}", "give it fewer units, or {state_bytes=4000}",
         )  # fmt: skip
-
-
-def functions_of(question: ByLag | ByKey) -> tuple[Callable[..., Any], ...]:
-    """The functions that draw the data sets of a question, score it, and ask its scan."""
-    if isinstance(question, ByLag):
-        of = scoring.score_by_lag, scoring.scan_accuracy_by_lag
-        return scoring.draw_lag_sets, *(partial(f, question) for f in of)
-    of_key = scoring.score_by_key, scoring.scan_accuracy_by_key
-    draw = partial(scoring.draw_key_sets, question.most)
-    return draw, *(partial(f, question) for f in of_key)
 
 
 def compile_run(run: CardRun) -> Programs:

@@ -34,6 +34,7 @@ from echo_jax.memory.card_run import JOB, CardRun, check_state, lowered, questio
 from echo_jax.memory.named_cell import NamedCell
 from echo_jax.memory.protocol import KEYS, Configuration, Part
 from echo_jax.memory.step_time import step_microseconds
+from echo_jax.report.number_formats import three_digits
 
 MIXED = "its rows were made with more than one version of the software"
 MIXED_DEVICES = "its rows were made on several devices or numbers of cores, and bits may differ"
@@ -175,7 +176,8 @@ def make(
             done.append(row)
             note(card, row)
             cards.write(card, done, folder)
-            return cards.row_text(row)
+            measured = cards.bits_by_lag([row]) or cards.bits_by_key([row])
+            return f"{three_digits(measured.mean)} bits" if measured and row.final else "not finite"
 
         for _ in complete(JOB, lacking, executor, store, progress, interrupts):
             yield cards.with_rows(card, done)

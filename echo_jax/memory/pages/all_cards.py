@@ -6,6 +6,7 @@ tables/NAME.csv      tidy rows, and NAME.tex each table
 """
 
 import functools
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -90,29 +91,24 @@ def blocks_by_key(cards: Iterable[Card]) -> list[Card]:
 def figures_of(cards: Sequence[Card], blocks: Sequence[Card] = ()) -> list[Section]:
     """The sections with figures, `blocks` in the last one; none with nothing to draw."""
     found = list[Section]()
-    for question in QUESTIONS:
-        for of_track in TRACKS:
-            asked = [x for x in cards if track(x) == of_track and question.of(x)]
-            asked = [x for x in asked if cell_of(x) not in CONTROLS]
-            # Those with both questions, or without any such with one.
-            shown = [x for x in asked if x.bits_by_lag and x.bits_by_key] or asked
-            if shown:
-                found.append(_curves(shown, of_track, question))
+    for question, of_track in itertools.product(QUESTIONS, TRACKS):
+        asked = [x for x in cards if track(x) == of_track and question.of(x)]
+        asked = [x for x in asked if cell_of(x) not in CONTROLS]
+        # Those with both questions, or without any such with one.
+        shown = [x for x in asked if x.bits_by_lag and x.bits_by_key] or asked
+        if shown:
+            heading = f"{question.curves.capitalize()} curves, {WHERE[of_track]}"
+            words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {question.reading}"
+            words += cut_short_words("Hatched", shown, question)
+            draw = functools.partial(panels_figure, shown, question)
+            name = f"{question.curves}-{of_track}"
+            found.append(Section(name, heading, draw=draw, alt=heading, caption=words))
     if blocks and not of_one_kind(blocks):
         heading = "Bits by key against bytes of state"
         words = READ_STATE + cut_short_words("Open", blocks, BY_KEY)
         draw = functools.partial(state_figure, blocks)
         found.append(Section("state", heading, draw=draw, alt=heading, caption=words))
     return found
-
-
-def _curves(shown: Sequence[Card], of_track: str, question: Question) -> Section:
-    heading = f"{question.curves.capitalize()} curves, {WHERE[of_track]}"
-    words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {question.reading}"
-    words += cut_short_words("Hatched", shown, question)
-    draw = functools.partial(panels_figure, shown, question)
-    name = f"{question.curves}-{of_track}"
-    return Section(name, heading, draw=draw, alt=heading, caption=words)
 
 
 def cut_short_words(mark: str, cards: Iterable[Card], question: Question) -> str:

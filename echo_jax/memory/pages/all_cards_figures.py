@@ -87,10 +87,7 @@ def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) ->
 
 
 def state_figure(cards: Sequence[Card]) -> NotebookFigure:
-    """Bits by key against the bytes of state, a line for each cell with several sizes.
-
-    The grey line is K = d_k: K values of a square matrix of float32 with K keys.
-    """
+    """Bits by key against the bytes of state, a line for each cell with several sizes."""
     height = 4.9
     figure = NotebookFigure((WIDTH, height))
     axes = figure.add_axes((0.62 / WIDTH, 0.55 / height, 1 - 2.5 / WIDTH, 1 - 0.75 / height))
@@ -131,7 +128,7 @@ def _end(cards: Sequence[Card]) -> tuple[float, float]:
 
 
 def _square_line(axes: Axes, smallest: float, largest: float) -> None:
-    """The bits of K = d_k values in a square matrix of so many bytes."""
+    """The bits of K = d_k values in a square matrix of float32 with K keys, of so many bytes."""
     sizes = np.array([smallest / 1.6, largest * 1.25])
     bits = BITS_OF_VALUE * np.sqrt(sizes / 4)
     axes.plot(sizes, bits, **LIST)

@@ -122,7 +122,9 @@ def _draw(
 ) -> None:
     """Draw lines, the cell's own last, and name it and a few others; a legend of the references."""
     axes.grid(axis="y", color=RULE, linewidth=0.8)
-    others = _lines(card, question)
+    known = [other for other in peers(card, question) if question.of(other)]
+    known.sort(key=lambda other: -question.mean(other))
+    others = {cell_of(other): thin(question.line(other)) for other in known}
     draw_lines(axes, others.values(), BACKGROUND)
     for name, line in references.items():
         axes.plot(*line, label=name, **REFERENCES[name])
@@ -138,12 +140,6 @@ def _draw(
     named = {own: question.line(card)} | {name: others[name] for name in shown}
     name_lines(axes, named, [*unnamed, *references.values()], own)
     hatch(axes, card, question)
-
-
-def _lines(card: Card, question: Question) -> dict[str, Line]:
-    known = [other for other in peers(card, question) if question.of(other)]
-    known.sort(key=lambda other: -question.mean(other))
-    return {cell_of(other): thin(question.line(other)) for other in known}
 
 
 def hatch(axes: Axes, card: Card, question: Question) -> None:
