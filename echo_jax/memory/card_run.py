@@ -26,7 +26,7 @@ from echo_jax.host.training_loop import train_chunks
 from echo_jax.memory import protocol, scoring, training
 from echo_jax.memory.card_rows import DECIMALS, KeyRow, LagRow, LagScore, Row, run_key
 from echo_jax.memory.protocol import KEYS, SYMBOLS, UPDATES, Configuration, Name
-from echo_jax.memory.training import ByKey, ByLag, Progress, Run
+from echo_jax.memory.training import ByKey, ByLag, Run
 from echo_jax.report.number_formats import plain
 
 
@@ -162,12 +162,12 @@ def make_row(run: CardRun, programs: Programs, report: Report) -> Row:
     """Train a network, and score it unless a loss was not finite."""
     of = run.configuration
     inputs = Run(np.int32(run.seed), np.float32(of.rate), np.bool_(of.schedule != "adaptive"))
-
-    def train_block(progress: Progress, _: int) -> tuple[Progress, Any]:
-        return programs.block(inputs, progress)
-
+    first = programs.init(inputs)
+    blocks = train_chunks(
+        lambda progress, _: programs.block(inputs, progress), first, range(UPDATES), protocol.BLOCK
+    )
     finite = True
-    for chunk in train_chunks(train_block, programs.init(inputs), range(UPDATES), protocol.BLOCK):
+    for chunk in blocks:
         finite = bool(np.isfinite(chunk.metrics).all())
         report(chunk.done / UPDATES if finite else 1.0)
         if not finite:

@@ -131,11 +131,9 @@ def scan_accuracy_by_key(question: ByKey, params: Params, sets: Sets) -> chex.Ar
 
 def flat_states(net: Network, params: Params, streams: chex.Array) -> tuple[chex.Array, chex.Array]:
     """The flat states after the asked steps of streams `[B, T]`, `[B, A, D]`, and their bytes."""
-
-    def numbers(state: Carry, _: chex.Array) -> chex.Array:
-        return flat_state(net.cell, state, 1)[0]
-
-    states, carried = by_steps(net, params, streams, numbers)
+    states, carried = by_steps(
+        net, params, streams, lambda state, _: flat_state(net.cell, state, 1)[0]
+    )
     return states[:, np.array(ASKED)], carried
 
 
