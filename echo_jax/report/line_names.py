@@ -32,7 +32,9 @@ def name_lines(axes: Axes, named: Mapping[str, Line], others: Sequence[Line], ow
     low, high = axes.bbox.get_points() * 72 / axes.figure.dpi
     lines = {name: _dense(_points(axes, line)) for name, line in named.items()}
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
-    look: dict[str, Any] = {"fontsize": SIZE, "ha": "center", "va": "center", "bbox": paper}
+    look: dict[str, Any] = {"fontsize": SIZE, "color": GREY, "ha": "center", "va": "center"}
+    look |= {"bbox": paper, "zorder": 5}
+    own_look = look | {"color": BLUE, "fontweight": "bold"}
     taken = [_dense(_points(axes, line)) for line in others]
     for name, line in lines.items():
         half = SIZE * np.array([LETTER * len(name) / 2, 0.7])
@@ -44,8 +46,7 @@ def name_lines(axes: Axes, named: Mapping[str, Line], others: Sequence[Line], ow
             middle = places[np.argmax(room)]
             taken.append(middle + np.linspace(-half, half, 9) * [1, 0])
             x, y = axes.transData.inverted().transform(middle * axes.figure.dpi / 72)
-            style = {"color": BLUE, "fontweight": "bold"} if name == own else {"color": GREY}
-            axes.text(float(x), float(y), literal(name), zorder=5, **look, **style)
+            axes.text(float(x), float(y), literal(name), **(own_look if name == own else look))
 
 
 def names_at_right(
