@@ -151,8 +151,7 @@ class ByKey:
     ) -> tuple[chex.Array, Level]:
         """The mean over all questions; the level rises by the schedule of the run."""
         half = ROWS // 2
-        ramp = 2 + jnp.floor((self.most - 2) * jnp.minimum(done / RAMP, 1.0)).astype(jnp.int32)
-        pairs = jnp.where(run.ramp, ramp, level.pairs)
+        pairs = jnp.where(run.ramp, self.ramp(done), level.pairs)
         fewer = 1 + jnp.floor(batch.place * (pairs - 1)).astype(jnp.int32)
         asked = recall(batch, jnp.where(jnp.arange(ROWS) < half, pairs, fewer))
         logits = self.logits(params, asked.tokens)
@@ -163,6 +162,10 @@ class ByKey:
         risen = jnp.minimum(pairs + rises, self.most)
         level = Level(jnp.where(run.ramp, pairs, risen), jnp.where(rises, 0.0, running))
         return mean_where(cross_entropy(logits, asked.targets), asked.scored), level
+
+    def ramp(self, done: chex.Numeric) -> chex.Array:
+        """K of the ramp after a share of the updates."""
+        return 2 + jnp.floor((self.most - 2) * jnp.minimum(done / RAMP, 1.0)).astype(jnp.int32)
 
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
         """The logits at each step: tokens `[B, T]` to `[B, T, M]`, by the cell's scan."""
