@@ -82,11 +82,13 @@ class ByLag:
         cell_key, heads_key = jax.random.split(key)
         # A state may have no numbers, for which LeCun's variance is not defined.
         kernel = nn.initializers.lecun_normal() if self.numbers else nn.initializers.zeros
-        heads = {
-            "kernel": kernel(heads_key, (self.numbers, LAGS * SYMBOLS)),
-            "bias": jnp.zeros(LAGS * SYMBOLS),
+        return {
+            "cell": self.network.cell.init(cell_key, SYMBOLS),
+            "heads": {
+                "kernel": kernel(heads_key, (self.numbers, LAGS * SYMBOLS)),
+                "bias": jnp.zeros(LAGS * SYMBOLS),
+            },
         }
-        return {"cell": self.network.cell.init(cell_key, SYMBOLS), "heads": heads}
 
     def draw(self, key: chex.PRNGKey) -> chex.Array:
         """Streams `[B, T]`."""
