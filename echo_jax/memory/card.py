@@ -33,7 +33,7 @@ from echo_jax.memory.protocol import (
     SYMBOLS,
     Configuration,
 )
-from echo_jax.report.number_formats import plain, three_digits
+from echo_jax.report.number_formats import plain
 from echo_jax.statistics import mean_interval
 
 CARD_FILE, ROWS_FILE = "card.json", "rows.jsonl"
@@ -240,13 +240,6 @@ def rectangle(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.configuration in kept and row.seed in shared[count - 1]]
 
 
-def row_text(row: Row) -> str:
-    """The bits of a row on final data: 12.3 bits."""
-    measured = bits_by_lag([row]) or bits_by_key([row])
-    assert measured, "a row is of one of the questions"
-    return f"{three_digits(measured.mean)} bits" if row.final else "not finite"
-
-
 def whole_seeds(rows: Sequence[Row], configuration: Sequence[Configuration]) -> list[Row]:
     """The rows of some configurations that count: the `rectangle` of each question.
 
@@ -317,7 +310,6 @@ def write_whole(card: Card, rows: Sequence[Row], folder: Path) -> Card:
 
 
 def _seeded(seeds: list[int], values: np.ndarray, most: float, curve: np.ndarray) -> dict[str, Any]:
-    """The fields of `Seeded`."""
     interval = mean_interval(values) if len(values) > 1 else None
     fields = {
         "mean": values.mean(),

@@ -4,13 +4,14 @@ import contextlib
 import dataclasses
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from echo_jax import atomic_files, environment
+from echo_jax.cells.cell_object import of_object
 from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.grid.executors import Here
 from echo_jax.host.progress import GridProgress
@@ -19,12 +20,12 @@ from echo_jax.memory import make_card, protocol
 from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card
 from echo_jax.memory.card_rows import Row
 from echo_jax.memory.card_run import runs_at_once
-from echo_jax.memory.named_cell import NamedCell, cell_object, named_cell
+from echo_jax.memory.named_cell import NamedCell, named_cell, stated
 from echo_jax.memory.pages import built_in_cards, table
 from echo_jax.report import styles
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.markdown import escaped, fenced
-from echo_jax.report.section import Section, TidyRow
+from echo_jax.report.section import TidyRow
 from echo_jax.report.text_tables import data_frame
 
 if TYPE_CHECKING:
@@ -55,7 +56,6 @@ class CardResult:
         return table.side_by_side([self.card])
 
     def _repr_markdown_(self) -> str:
-        """The same in a notebook, with the remarks."""
         remarks = [f"- {escaped(remark)}" for remark in self.card.remarks]
         return "\n".join([fenced(repr(self), "text"), "", *remarks])
 
@@ -137,7 +137,14 @@ def card(  # noqa: PLR0913 - the flags of the command
     environment.use_cpu_devices(None)
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         request = make_card.requested(Path(place), title, named, plan)
-        result = _made(request, progress)
+        here = Here(runs_at_once())
+        if progress and request.missing:
+            work = {run.name: run.work for run in request.missing}
+            with GridProgress(work, lambda line: print(printable(line)), title, "updates") as bar:
+                list(make_card.make(request, here, bar))
+        else:
+            list(make_card.make(request, here))
+        result = _result(*card_files.read(request.folder))
         if folder:
             _drawn(request.folder, result.card)
     return result
@@ -149,15 +156,11 @@ class Cards(dict[str, CardResult]):
     @property
     def rows(self) -> Sequence[TidyRow]:
         """A dictionary for each card and question, as in `cards.csv` of `card --report`."""
-        return self._section.rows
+        return table.tidy_rows(made.card for made in self.values())
 
     def to_pandas(self) -> "pandas.DataFrame":
         """The data frame of `rows`; ConfigError where pandas is not installed."""
-        return self._section.to_pandas()
-
-    @property
-    def _section(self) -> Section:
-        return table.section([made.card for made in self.values()])
+        return data_frame(self.rows)
 
 
 def cards(folder: str | os.PathLike[str], beside: Sequence[str] = ()) -> Cards:
@@ -178,21 +181,7 @@ def cards(folder: str | os.PathLike[str], beside: Sequence[str] = ()) -> Cards:
     return Cards(whole | {other.name: _result(other, []) for other in others})
 
 
-def _made(request: make_card.Request, progress: bool) -> CardResult:
-    """Make the runs that a folder lacks; the card with all its rows."""
-    here = Here(runs_at_once())
-    if progress and request.missing:
-        work = {run.name: run.work for run in request.missing}
-        say: Callable[[str], None] = lambda line: print(printable(line))  # noqa: E731
-        with GridProgress(work, say, request.new.name, "updates") as bar:
-            list(make_card.make(request, here, bar))
-    else:
-        list(make_card.make(request, here))
-    return _result(*card_files.read(request.folder))
-
-
 def _drawn(folder: Path, made: Card) -> list[Path]:
-    """Write the page and the figure of a card; their paths."""
     with styles.drawing():
         from echo_jax.memory.pages import card_pages
 
@@ -204,7 +193,6 @@ def _result(made: Card, rows: Sequence[Row]) -> CardResult:
 
 
 def _chosen(cell: Any, args: Mapping[str, Any] | None, state_bytes: int | None) -> NamedCell:
-    """The cell of a name or an object."""
     if not isinstance(args, Mapping | None) or not all(isinstance(x, str) for x in args or {}):
         raise ConfigError(f"args {shown(args)} is no mapping of names: use dict(features=64)")
     if isinstance(cell, str):
@@ -214,4 +202,4 @@ def _chosen(cell: Any, args: Mapping[str, Any] | None, state_bytes: int | None) 
             f"state_bytes {state_bytes} needs the name of a cell, and this is an object: give "
             "its options with args, or leave state_bytes out"
         )
-    return cell_object(cell, args)
+    return stated(*of_object(cell, args))

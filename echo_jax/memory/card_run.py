@@ -1,7 +1,7 @@
 """The task that is a run of a card: a network is trained and scored, a row.
 
-check_state, check_programs  the rules of a cell that is measured
-compile_run, make_row        a run ─► its programs ─► its row
+check_state, lowered    the rules of a cell that is measured
+compile_run, make_row   a run ─► its programs ─► its row
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -26,7 +26,7 @@ from echo_jax.host.training_loop import train_chunks
 from echo_jax.memory import protocol, scoring, training
 from echo_jax.memory.card_rows import DECIMALS, KeyRow, LagRow, LagScore, Row, run_key
 from echo_jax.memory.protocol import KEYS, SYMBOLS, UPDATES, Configuration, Name
-from echo_jax.memory.training import ByKey, ByLag, Progress, Run
+from echo_jax.memory.training import ByKey, ByLag, Run
 from echo_jax.report.number_formats import plain
 
 
@@ -105,7 +105,15 @@ def lowered(question: ByLag | ByKey, name: str) -> Programs:
     """
     run = Run(np.int32(0), np.float32(0), np.bool_(True))
     init = partial(training.init, question)
-    weights, draw, scores, scan_accuracy = np.zeros(8, np.uint32), *functions_of(question)
+    weights = np.zeros(8, np.uint32)
+    if isinstance(question, ByLag):
+        draw: Callable[..., Any] = scoring.draw_lag_sets
+        scores = partial(scoring.score_by_lag, question)
+        scan_accuracy = partial(scoring.scan_accuracy_by_lag, question)
+    else:
+        draw = partial(scoring.draw_key_sets, question.most)
+        scores = partial(scoring.score_by_key, question)
+        scan_accuracy = partial(scoring.scan_accuracy_by_key, question)
     progress = jax.eval_shape(init, run)
     sets = jax.eval_shape(draw, run.seed, weights)
     of_weights = progress.train.params, sets
@@ -123,45 +131,17 @@ def lowered(question: ByLag | ByKey, name: str) -> Programs:
     )
 
 
-def compiled(question: ByLag | ByKey, name: str) -> Programs:
-    """The programs of a question; the modules that were checked are those that run."""
-    modules = lowered(question, name)
-    whole = {part: of.compile() for part, of in modules._asdict().items() if hasattr(of, "compile")}
-    return modules._replace(**whole)
-
-
 def check_state(name: str, cell: Cell) -> None:
-    """Raise ConfigError for a step that cannot be scanned, or a state that is too large.
-
-    The steps of the built-in cells can be, by test.
-    """
-    for inputs in () if is_built_in(name) else (SYMBOLS, 2 * KEYS):
-        check_shapes(cell, name, inputs)
+    """Raise ConfigError for a step that cannot be scanned, or a state that is too large."""
+    if not is_built_in(name):  # the steps of the built-in cells can be, by test
+        check_shapes(cell, name, SYMBOLS)
+        check_shapes(cell, name, 2 * KEYS)
     size = Candidate(cell, name).attempt(lambda: state_bytes(cell, SYMBOLS).cell, "initial_state")
     if size > protocol.LARGEST_STATE:
         raise ConfigError(
             None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
             f"at most {protocol.LARGEST_STATE:,}", "give it fewer units, or {state_bytes=4000}",
         )  # fmt: skip
-
-
-def check_programs(name: str, cell: Cell) -> None:
-    """Raise ConfigError for a cell that cannot be measured, as `lowered`; nothing is compiled.
-
-    The built-in cells can be, by test.
-    """
-    for question in () if is_built_in(name) else get_args(Name):
-        lowered(question_of(question, cell), name)
-
-
-def functions_of(question: ByLag | ByKey) -> tuple[Callable[..., Any], ...]:
-    """The functions that draw the data sets of a question, score it, and ask its scan."""
-    if isinstance(question, ByLag):
-        of = scoring.score_by_lag, scoring.scan_accuracy_by_lag
-        return scoring.draw_lag_sets, *(partial(f, question) for f in of)
-    of_key = scoring.score_by_key, scoring.scan_accuracy_by_key
-    draw = partial(scoring.draw_key_sets, question.most)
-    return draw, *(partial(f, question) for f in of_key)
 
 
 def compile_run(run: CardRun) -> Programs:
@@ -173,20 +153,21 @@ def compile_run(run: CardRun) -> Programs:
     if cell is None:  # on a worker
         registry.check_source(run.cell, run.source)
         cell = registry.build(run.cell, json.loads(run.args))
-    return compiled(question_of(run.configuration.question, cell), run.cell)
+    modules = lowered(question_of(run.configuration.question, cell), run.cell)
+    whole = {part: of.compile() for part, of in modules._asdict().items() if hasattr(of, "compile")}
+    return modules._replace(**whole)  # the modules that were checked are those that run
 
 
 def make_row(run: CardRun, programs: Programs, report: Report) -> Row:
     """Train a network, and score it unless a loss was not finite."""
     of = run.configuration
     inputs = Run(np.int32(run.seed), np.float32(of.rate), np.bool_(of.schedule != "adaptive"))
-
-    def train_block(progress: Progress, _: int) -> tuple[Progress, Any]:
-        """The next updates."""
-        return programs.block(inputs, progress)
-
+    first = programs.init(inputs)
+    blocks = train_chunks(
+        lambda progress, _: programs.block(inputs, progress), first, range(UPDATES), protocol.BLOCK
+    )
     finite = True
-    for chunk in train_chunks(train_block, programs.init(inputs), range(UPDATES), protocol.BLOCK):
+    for chunk in blocks:
         finite = bool(np.isfinite(chunk.metrics).all())
         report(chunk.done / UPDATES if finite else 1.0)
         if not finite:
@@ -203,8 +184,7 @@ def make_row(run: CardRun, programs: Programs, report: Report) -> Row:
     return row
 
 
-JOB = Job(compile_run, make_row)
-"""The way to make the row of a run."""
+JOB = Job(compile_run, make_row)  # the way to make the row of a run
 
 
 def runs_at_once() -> int:

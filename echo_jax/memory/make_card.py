@@ -18,7 +18,7 @@ import jax
 
 from echo_jax import atomic_files, environment
 from echo_jax.cells.state_size import state_bytes
-from echo_jax.config import GENERATOR
+from echo_jax.config import GENERATOR, is_built_in
 from echo_jax.core import network
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.grid import folder as grid_folder
@@ -30,10 +30,11 @@ from echo_jax.memory import card as cards
 from echo_jax.memory import protocol
 from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import CARD_ROWS, Row
-from echo_jax.memory.card_run import JOB, CardRun, check_programs, check_state
+from echo_jax.memory.card_run import JOB, CardRun, check_state, lowered, question_of
 from echo_jax.memory.named_cell import NamedCell
 from echo_jax.memory.protocol import KEYS, Configuration, Part
 from echo_jax.memory.step_time import step_microseconds
+from echo_jax.report.number_formats import three_digits
 
 MIXED = "its rows were made with more than one version of the software"
 MIXED_DEVICES = "its rows were made on several devices or numbers of cores, and bits may differ"
@@ -147,8 +148,9 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     new = new_card(name, named, plan)
     _, done = there(out / name, new)
     lacking = missing(plan.runs(named), done)
-    if lacking:
-        check_programs(named.name, named.cell)
+    if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
+        for question in get_args(protocol.Name):
+            lowered(question_of(question, named.cell), named.name)
     return Request(out / name, named, new, plan, lacking)
 
 
@@ -170,12 +172,12 @@ def make(
             card.remarks.append(MIXED)
 
         def store(row: Row) -> str:
-            """Keep a row, and what the card says of it."""
             CARD_ROWS.append(folder / cards.ROWS_FILE, [row])
             done.append(row)
             note(card, row)
             cards.write(card, done, folder)
-            return cards.row_text(row)
+            measured = cards.bits_by_lag([row]) or cards.bits_by_key([row])
+            return f"{three_digits(measured.mean)} bits" if measured and row.final else "not finite"
 
         for _ in complete(JOB, lacking, executor, store, progress, interrupts):
             yield cards.with_rows(card, done)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from echo_jax.cells import cell_options, registry, user_cell
 from echo_jax.cells.adapters.adapt import size_of
-from echo_jax.cells.cell_object import of_object
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import sized
 from echo_jax.config import BLOCK_PREFIX, is_built_in
@@ -67,11 +66,6 @@ def named_cell(
     remark = f"no size gives {target:,} bytes within 10%, the largest below has {of_size.bytes:,}"
     by = {**given, "state-bytes": target}
     return named._replace(named_by=by, remarks=() if of_size.fits else (remark,))
-
-
-def cell_object(found: Any, args: Mapping[str, Any] | None) -> NamedCell:
-    """The cell of an object that a Python call hands over, see `cells.cell_object.of_object`."""
-    return stated(*of_object(found, args))
 
 
 def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> NamedCell:

@@ -26,7 +26,6 @@ from echo_jax.memory import make_card, scoring
 from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import CARD_ROWS
 from echo_jax.memory.protocol import PAIRS_OF_SMALL, UPDATES
-from echo_jax.memory.tasks import Recall
 from echo_jax.memory.training import ByKey, ByLag
 
 UNITS = 100
@@ -71,8 +70,11 @@ def tasks_of(gru: Cell, seed: int, most: int, updates: int) -> dict[str, Any]:
             "values": small(pairs.values),
             "order": small(jnp.argsort(jnp.argsort(pairs.order))),
             "place": np.asarray(pairs.place),
-            "validation": tokens_and_targets(key_sets.validation),
-            "final": tokens_and_targets(key_sets.final),
+            **{
+                name: {"tokens": small(asked.tokens), "targets": small(asked.targets)}
+                for name, asked in key_sets._asdict().items()
+                if asked  # there is no calibration set by key
+            },
             "gru": first_weights(key, seed),
         },
     }
@@ -110,11 +112,6 @@ def torch_gru(params: CellParams) -> dict[str, chex.Array]:
         "bias_ih_l0": jnp.concatenate([params["i" + gate]["bias"] for gate in "rzn"]),
         "bias_hh_l0": jnp.concatenate([jnp.zeros(2 * len(c)), c]),
     }
-
-
-def tokens_and_targets(asked: Recall) -> dict[str, np.ndarray]:
-    """The sequences of a data set by key."""
-    return {"tokens": small(asked.tokens), "targets": small(asked.targets)}
 
 
 def small(tokens: chex.Array) -> np.ndarray:

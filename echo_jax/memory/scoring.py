@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
@@ -41,7 +40,7 @@ class Scores(NamedTuple):
     by lag    mean nats of each lag, `[N]`: `nats`, as the heads answer, and `recalibrated`
     by key    right answers of each K, int32 `[K]`
     accuracy  the mean on the validation data
-    bytes     int32, of the state that was carried from step to step, see `carried_bytes`
+    bytes     int32, of the state that was carried from step to step, less convolutions
     """
 
     validation: Any
@@ -69,7 +68,6 @@ def draw_key_sets(most: int, seed: chex.Numeric, weights: chex.Array) -> Sets:
     count, keys = len(pairs_asked(most)), set_keys(seed, weights)
 
     def drawn(key: chex.PRNGKey) -> Recall:
-        """256 rows of each K."""
         pairs = draw_pairs(key, count * RECALLS, most)
         of_k = recall(pairs, jnp.repeat(jnp.array(pairs_asked(most)), RECALLS))
         return jax.tree.map(lambda x: x.reshape(count, RECALLS, *x.shape[1:]), of_k)
@@ -83,7 +81,6 @@ def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
     sets_of_states = Sets(*jnp.split(states, len(sets)))
 
     def examples(states_of_set: chex.Array) -> chex.Array:
-        """The logits of all heads after each asked step of each stream."""
         read = question.logits(params, standardised(states_of_set, sets_of_states.calibration))
         return read.reshape(-1, *read.shape[2:])
 
@@ -92,7 +89,6 @@ def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
     factors = fitted_factors(logits.calibration, targets.calibration)
 
     def score(z: chex.Array, wanted: chex.Array) -> dict[str, chex.Array]:
-        """The mean nats of the logits of a data set."""
         nats = jnp.minimum(jnp.mean(cross_entropy(z, wanted), axis=0), MOST_NATS)
         recalibrated = recalibrated_nats(factors, 1 / len(logits.calibration), z, wanted)
         return {"nats": nats, "recalibrated": recalibrated}
@@ -135,11 +131,9 @@ def scan_accuracy_by_key(question: ByKey, params: Params, sets: Sets) -> chex.Ar
 
 def flat_states(net: Network, params: Params, streams: chex.Array) -> tuple[chex.Array, chex.Array]:
     """The flat states after the asked steps of streams `[B, T]`, `[B, A, D]`, and their bytes."""
-
-    def numbers(state: Carry, _: chex.Array) -> chex.Array:
-        return flat_state(net.cell, state, 1)[0]
-
-    states, carried = by_steps(net, params, streams, numbers)
+    states, carried = by_steps(
+        net, params, streams, lambda state, _: flat_state(net.cell, state, 1)[0]
+    )
     return states[:, np.array(ASKED)], carried
 
 
@@ -159,28 +153,18 @@ def by_steps(
     prepared = net.cell.prepare(params["cell"])
 
     def of_stream(tokens: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """The steps of one stream, a batch of one row."""
-
         def step(state: Carry, token: chex.Array) -> tuple[Carry, chex.Array]:
-            """One step on a one-hot vector."""
             x = jax.nn.one_hot(token, net.input_size)[None]
             state, output = net.cell.step(prepared, state, x)
             return state, read(state, output)
 
         state, found = jax.lax.scan(step, net.initial_state(params, 1), tokens)
-        return found, carried_bytes(net.cell, state)
+        # Counted where it is carried: a cell cannot show another state to who counts it.
+        leaves = jax.tree.leaves(own_state(net.cell, state))
+        return found, jnp.int32(sum(x.size * x.dtype.itemsize for x in leaves))
 
     found, carried = jax.lax.map(of_stream, streams)
     return found, carried[0]
-
-
-def carried_bytes(cell: Cell, state: Carry) -> chex.Array:
-    """The bytes of a cell's state, int32; those of the convolutions of a block are left out.
-
-    Counted where it is carried, so that a cell cannot show another state to who counts it.
-    """
-    leaves = jax.tree.leaves(own_state(cell, state))
-    return jnp.int32(sum(x.size * x.dtype.itemsize for x in leaves))
 
 
 def fitted_factors(logits: chex.Array, targets: chex.Array) -> chex.Array:
@@ -198,7 +182,6 @@ def fitted_factors(logits: chex.Array, targets: chex.Array) -> chex.Array:
         return jnp.mean(jnp.sum(p * logits, axis=-1) - right, axis=0)
 
     def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
-        """A step of the bisection for the factor of slope zero."""
         low, high = ends
         middle = (low + high) / 2
         above = slope(middle) > 0

@@ -5,7 +5,6 @@ init ─► train_block ─► ... ─► train_block         BLOCK updates each
 One network learns its whole question, so that every lag and every K is asked of the same weights.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
@@ -81,9 +80,14 @@ class ByLag:
     def init_params(self, key: chex.PRNGKey) -> Params:
         """The cell's, and the kernel `[D, N V]` and bias of all heads."""
         cell_key, heads_key = jax.random.split(key)
+        # A state may have no numbers, for which LeCun's variance is not defined.
+        kernel = nn.initializers.lecun_normal() if self.numbers else nn.initializers.zeros
         return {
             "cell": self.network.cell.init(cell_key, SYMBOLS),
-            "heads": linear(heads_key, self.numbers, LAGS * SYMBOLS),
+            "heads": {
+                "kernel": kernel(heads_key, (self.numbers, LAGS * SYMBOLS)),
+                "bias": jnp.zeros(LAGS * SYMBOLS),
+            },
         }
 
     def draw(self, key: chex.PRNGKey) -> chex.Array:
@@ -107,7 +111,6 @@ class ByLag:
         state, _ = network.unroll(net, params, state, streams[:, :first], None)
 
         def go_on(state: Carry, tokens: chex.Array) -> tuple[Carry, chex.Array]:
-            """The steps up to the next asked one."""
             state, _ = network.unroll(net, params, state, tokens, None)
             return state, flat_state(net.cell, state, rows)
 
@@ -185,26 +188,21 @@ def train_block(
     question: ByLag | ByKey, run: Run, progress: Progress
 ) -> tuple[Progress, chex.Array]:
     """BLOCK updates, number i on data of its own, and their losses."""
-    key, optimizer = purpose_key(run.seed, Purpose.DATA), clipped_adam(LARGEST_NORM)
+    key = purpose_key(run.seed, Purpose.DATA)
+    optimizer = clipped_adam(LARGEST_NORM)
     counters = progress.train.step + jnp.arange(BLOCK)
     batches = jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(counters)
 
     def step(progress: Progress, batch: Any) -> tuple[Progress, chex.Array]:
-        """One update."""
         state, level = progress
         done = state.step / UPDATES
         rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2
-        loss_of: Callable[[Params], Any] = lambda p: question.loss(p, batch, level, run, done)  # noqa: E731
-        state, loss, level = update(loss_of, optimizer, rate, state)
+        state, loss, level = update(
+            lambda params: question.loss(params, batch, level, run, done), optimizer, rate, state
+        )
         return Progress(state, level), loss
 
     return jax.lax.scan(step, progress, batches)
-
-
-def linear(key: chex.PRNGKey, inputs: int, outputs: int) -> Params:
-    """The LeCun-normal kernel and zero bias of a linear layer; inputs may be 0."""
-    lecun = nn.initializers.lecun_normal() if inputs else nn.initializers.zeros
-    return {"kernel": lecun(key, (inputs, outputs)), "bias": jnp.zeros(outputs)}
 
 
 def own_state(cell: Cell, state: Carry) -> Carry:

@@ -36,7 +36,6 @@ class NotebookFigure(Figure):
     """
 
     def _repr_png_(self) -> bytes:
-        """The content of a PNG file."""
         with drawing():
             return image(self, "png")
 
@@ -182,16 +181,15 @@ def add_panel(
 
 
 def _panel(height: float) -> tuple[NotebookFigure, Axes]:
-    """A figure of one panel, so many inches high."""
     figure = NotebookFigure((WIDTH, height), layout="constrained")
     axes = figure.subplots()
     style_axes(axes)
     return figure, axes
 
 
-def legend(figure: Figure, marks: Mapping[str, Any], columns: int = 3) -> None:
+def legend(figure: Figure, marks: Mapping[str, Any]) -> None:
     """A legend of marks by their names, above the panel."""
-    style: dict[str, Any] = {"loc": "outside upper left", "ncols": columns}
+    style: dict[str, Any] = {"loc": "outside upper left", "ncols": 3}
     style |= {"fontsize": 10, "labelcolor": INK, "handlelength": 1.6, "frameon": False}
     names = [wrapped(name, 24) for name in marks]
     figure.legend(marks.values(), names, **style)
@@ -203,10 +201,7 @@ def _array(summaries: Iterable[Summary]) -> np.ndarray:
 
 
 def _end(values: np.ndarray, baselines: Sequence[float | None], percent: bool) -> float:
-    """The end of an axis from zero.
-
-    The axis of fractions ends at 1, unless all of them are so small that it would flatten them.
-    """
+    """The end of an axis from zero; of fractions 1, unless that would flatten small ones."""
     numbers = [*values.flat, *(baseline for baseline in baselines if baseline is not None)]
     largest = max(filter(math.isfinite, numbers), default=1.0) or 1.0
     if percent and largest > 0.2:
@@ -215,5 +210,4 @@ def _end(values: np.ndarray, baselines: Sequence[float | None], percent: bool) -
 
 
 def _number_format(percent: bool) -> Formatter:
-    """Fractions in percent, other numbers in full."""
     return PercentFormatter(1) if percent else FuncFormatter(lambda x, _: f"{x:,.10g}")

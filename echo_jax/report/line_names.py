@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.transforms import Bbox
 
 from echo_jax.exceptions import one_line
 from echo_jax.report.styles import BLUE, GREY, PALE, literal
@@ -25,26 +24,29 @@ def shortened(words: str, width: int) -> str:
     return literal(words if len(words) <= width else words[: width - 1].rstrip() + "\u2026")
 
 
-def name_lines(
-    axes: Axes, named: Mapping[str, Line], others: Sequence[Line] = (), own: str | None = None
-) -> None:
+def name_lines(axes: Axes, named: Mapping[str, Line], others: Sequence[Line], own: str) -> None:
     """Write each name on its line, where it is furthest from all others; limits are set before.
 
     A name that has no room is left out, but `own`, which is bold and blue.
     """
-    panel = Bbox(_points(axes, ([0, 1], [0, 1]), axes.transAxes))
+    low, high = axes.bbox.get_points() * 72 / axes.figure.dpi
     lines = {name: _dense(_points(axes, line)) for name, line in named.items()}
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
+    look: dict[str, Any] = {"fontsize": SIZE, "color": GREY, "ha": "center", "va": "center"}
+    look |= {"bbox": paper, "zorder": 5}
+    own_look = look | {"color": BLUE, "fontweight": "bold"}
     taken = [_dense(_points(axes, line)) for line in others]
     for name, line in lines.items():
         half = SIZE * np.array([LETTER * len(name) / 2, 0.7])
-        places = np.clip(line, panel.min + half, panel.max - half)
+        places = np.clip(line, low + half, high - half)
         away = np.concatenate([FAR, *taken, *(x for other, x in lines.items() if other != name)])
         gaps = np.maximum(np.abs(places[:, None] - away) - half / 2, 0)
         room = np.hypot(*gaps.T).min(axis=0)
         if room.max() > 0 or name == own:
             middle = places[np.argmax(room)]
             taken.append(middle + np.linspace(-half, half, 9) * [1, 0])
-            _write(axes, name, middle, {"color": BLUE, "fontweight": "bold"} if name == own else {})
+            x, y = axes.transData.inverted().transform(middle * axes.figure.dpi / 72)
+            axes.text(float(x), float(y), literal(name), **(own_look if name == own else look))
 
 
 def names_at_right(
@@ -76,18 +78,9 @@ def spread(wanted: Mapping[str, float], step: float) -> dict[str, float]:
     return dict(zip(order, places.tolist(), strict=True))
 
 
-def _write(axes: Axes, name: str, middle: np.ndarray, style: Mapping[str, Any]) -> None:
-    """Write a name around a place of the page."""
-    x, y = axes.transData.inverted().transform(middle * axes.figure.dpi / 72)
-    paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8}
-    look = {"fontsize": SIZE, "color": GREY, "ha": "center", "va": "center", **style}
-    axes.text(float(x), float(y), literal(name), bbox=paper, zorder=5, **look)
-
-
-def _points(axes: Axes, line: Line, transform: Any = None) -> np.ndarray:
+def _points(axes: Axes, line: Line) -> np.ndarray:
     """The points of a line on the page, in points of 1/72 inch, `[P, 2]`."""
-    place = (transform or axes.transData).transform(np.array(line, float).T)
-    return place * 72 / axes.figure.dpi
+    return axes.transData.transform(np.array(line, float).T) * 72 / axes.figure.dpi
 
 
 def _dense(points: np.ndarray) -> np.ndarray:

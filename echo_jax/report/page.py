@@ -15,11 +15,7 @@ def markdown_page(
 ) -> str:
     """A page on which each section begins with its figure and one sentence.
 
-    title         of the page
-    introduction  paragraphs
-    sections      in reading order
-    made          a sentence with the date and the versions of the results, as `computed` makes it
-    command       reproduces the page
+    `made` is the sentence of `section.computed` on the results; the command reproduces the page.
     """
     parts = [f"# {escaped(title)}"]
     if len(sections) > 1:
@@ -34,12 +30,9 @@ def markdown_page(
 
 
 def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]:
-    """Write a page, and before it the figures of its sections, over those generated before.
+    """Write a page, and before it the figures of its sections, over those generated before; files.
 
     StorageError for a file that was edited since, before anything is drawn if it is the page.
-
-    Returns:
-      The files that were written.
     """
     page = text.encode()
     atomic_files.check_generated(path, page)
@@ -51,12 +44,9 @@ def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]
 def write_for_paper(
     folder: Path, sections: Sequence[Section], kind: Format, tables: Sequence[Kind]
 ) -> list[Path]:
-    """Write the figures of sections in another format than a page has, and tables/NAME.
+    """Write the figures of sections in another format than a page has, and tables/NAME; files.
 
     StorageError for a file in their place that is not as it was written.
-
-    Returns:
-      The files that were written.
     """
     written = [] if kind == "svg" else _write_figures(folder, sections, kind)
     files = dict[str, str]()
@@ -68,6 +58,5 @@ def write_for_paper(
 
 
 def _write_figures(folder: Path, sections: Sequence[Section], kind: Format) -> list[Path]:
-    """Write figures/NAME.KIND of each section that has a figure; the files written."""
     drawn = {f"{each.name}.{kind}": each.figure_file(kind) for each in sections if each.draw}
     return atomic_files.write_generated_folder(folder / "figures", drawn) if drawn else []

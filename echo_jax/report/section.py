@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, Any
 from echo_jax.exceptions import one_line
 from echo_jax.report.markdown import details, escaped, fenced, markdown_table
 from echo_jax.report.styles import Format, drawing, image
-from echo_jax.report.text_tables import (
-    Kind,
-    Table,
-    captioned,
-    csv_text,
-    data_frame,
-    latex_text,
-)
+from echo_jax.report.text_tables import Kind, Table, captioned, csv_text, data_frame, latex_text
 
 if TYPE_CHECKING:
     import pandas
@@ -28,8 +21,7 @@ if TYPE_CHECKING:
 
 LONG = 24  # rows; in Markdown a longer table folds out
 
-TidyRow = Mapping[str, Any]
-"""A row with one number a column."""
+TidyRow = Mapping[str, Any]  # a row with one number a column
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -108,7 +100,6 @@ class Section:
         return "\n\n".join(filter(None, parts))
 
     def _repr_markdown_(self) -> str:
-        """All of it in Markdown, without the figure."""
         return "\n\n".join([self.title(), *quoted(self.answer), *self._numbers()]) + "\n"
 
     def folded(self) -> list[str]:
@@ -131,7 +122,14 @@ class Section:
 
     def _numbers(self) -> list[str]:
         """In Markdown the tables, how to read them, and the command that makes them."""
-        parts = [part for table in self.tables for part in _table(table)]
+        parts = list[str]()
+        for table in self.tables:
+            text = markdown_table(table)
+            if len(table.rows) > LONG:
+                words = f"{' '.join(table.caption.split()).rstrip('.')}: {len(table.rows)} rows"
+                parts.append(details(html.escape(words), text))
+            else:
+                parts += [escaped(table.caption), text]
         if self.notes and self.tables:
             parts.append("### How to read it")
         parts += map(escaped, self.notes)
@@ -153,15 +151,6 @@ class Section:
 def quoted(sentences: Sequence[str]) -> list[str]:
     """Sentences as a quotation in Markdown; nothing without any."""
     return [f"> {escaped(' '.join(sentences))}"] if sentences else []
-
-
-def _table(table: Table) -> list[str]:
-    """A table in Markdown below its caption, folded if it is long."""
-    text = markdown_table(table)
-    if len(table.rows) <= LONG:
-        return [escaped(table.caption), text]
-    words = f"{' '.join(table.caption.split()).rstrip('.')}: {len(table.rows)} rows"
-    return [details(html.escape(words), text)]
 
 
 def computed(results: Iterable[tuple[str, Mapping[str, str]]]) -> str:

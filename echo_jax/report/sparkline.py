@@ -7,14 +7,6 @@ WIDEST = 60  # characters
 NARROWEST = 10
 
 
-def sparkline(values: np.ndarray, width: int) -> str:
-    """Values in [0, 1], float `[N]`, as a character for each of at most `width` equal parts."""
-    parts = np.array_split(values, min(len(values), width))
-    means = np.array([part.mean() for part in parts])
-    levels = np.clip((means * len(BLOCKS)).astype(int), 0, len(BLOCKS) - 1)
-    return "".join(BLOCKS[level] for level in levels)
-
-
 def curve_line(accuracy: np.ndarray, columns: int) -> str:
     """The accuracy of N training sequences, `[S, N]`, the mean of S seeds, from 0 to 100%.
 
@@ -27,4 +19,8 @@ def curve_line(accuracy: np.ndarray, columns: int) -> str:
     after = f"{curve[-last:].mean():.0%}"
     room = columns - len(f"{before}  {after}")
     width = int(np.clip(room, NARROWEST, WIDEST))
-    return f"{before} {sparkline(curve, width)} {after}"
+    # A character for each of at most so many equal parts.
+    parts = np.array_split(curve, min(len(curve), width))
+    means = np.array([part.mean() for part in parts])
+    levels = np.clip((means * len(BLOCKS)).astype(int), 0, len(BLOCKS) - 1)
+    return f"{before} {''.join(BLOCKS[level] for level in levels)} {after}"

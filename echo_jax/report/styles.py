@@ -122,11 +122,9 @@ UNDATED: Mapping[Format, Sequence[str]] = {
 """The metadata that are left out."""
 
 
-PLACES = re.compile(rb' (?:d|x|y|transform)="[^"]*"')
-"""Attributes of an SVG with places in points."""
+PLACES = re.compile(rb' (?:d|x|y|transform)="[^"]*"')  # attributes of an SVG with places in points
 
-DIGITS = re.compile(rb"\d+\.\d\d+")
-"""The numbers in them that are rounded to 0.1."""
+DIGITS = re.compile(rb"\d+\.\d\d+")  # the numbers in them that are rounded to 0.1
 
 LINE = re.compile(rb"M ([-.\d]+ [-.\d]+)((?:\nL [-.\d]+ [-.\d]+)+)")
 """A line through two or more places, in points with one decimal."""
@@ -157,13 +155,11 @@ def image(figure: "Figure", kind: Format) -> bytes:
 
 def shortened(svg: bytes) -> bytes:
     """The same drawing in half the bytes, with places rounded to 0.1 points."""
-    rounded = PLACES.sub(lambda place: DIGITS.sub(_rounded, place[0]), NEEDLESS.sub(b"", svg))
-    return LINE.sub(_relative, rounded)
 
+    def rounded(place: re.Match[bytes]) -> bytes:
+        return DIGITS.sub(lambda number: b"%.1f" % float(number[0]), place[0])
 
-def _rounded(number: re.Match[bytes]) -> bytes:
-    """The text of a number with one decimal."""
-    return b"%.1f" % float(number[0])
+    return LINE.sub(_relative, PLACES.sub(rounded, NEEDLESS.sub(b"", svg)))
 
 
 def _relative(line: re.Match[bytes]) -> bytes:

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import pandas
 
 
-Kind = Literal["csv", "latex"]
-"""The files of tables for a paper."""
+Kind = Literal["csv", "latex"]  # the files of tables for a paper
 
 LATEX = str.maketrans({
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -51,14 +50,12 @@ class Table(NamedTuple):
     @property
     def numeric(self) -> list[bool]:
         """True for each column of numbers alone, which is right-aligned."""
-        return [_is_numeric(entries) for _, *entries in zip(*self.texts, strict=True)]
-
-
-def _is_numeric(entries: Sequence[str]) -> bool:
-    """True where all entries consist of numeric words, and one has a digit."""
-    return any(re.search(r"\d", entry) for entry in entries) and all(
-        NUMERIC_WORD.fullmatch(word.strip("()")) for entry in entries for word in entry.split()
-    )
+        columns = [" ".join(entries) for _, *entries in zip(*self.texts, strict=True)]
+        return [
+            bool(re.search(r"\d", column))
+            and all(NUMERIC_WORD.fullmatch(word.strip("()")) for word in column.split())
+            for column in columns
+        ]
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:

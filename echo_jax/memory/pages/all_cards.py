@@ -6,6 +6,7 @@ tables/NAME.csv      tidy rows, and NAME.tex each table
 """
 
 import functools
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,13 +17,7 @@ from echo_jax.memory.card_rows import Row
 from echo_jax.memory.pages import built_in_cards
 from echo_jax.memory.pages.all_cards_figures import panels_figure, state_figure
 from echo_jax.memory.pages.questions import BY_KEY, QUESTIONS, Question
-from echo_jax.memory.pages.table import (
-    MEANINGS,
-    caption_of,
-    cards_table,
-    cell_of,
-    section,
-)
+from echo_jax.memory.pages.table import MEANINGS, caption_of, cards_table, cell_of, section
 from echo_jax.memory.pages.told_apart import TRACKS, groups, of_one_kind, power_sentence, track
 from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import counted
@@ -89,33 +84,31 @@ def by_size(whole: Sequence[tuple[Card, list[Row]]], others: Sequence[Card]) -> 
 
 def blocks_by_key(cards: Iterable[Card]) -> list[Card]:
     """The cards by key of cells in the block whose memory is not known."""
-    return [x for x in cards if track(x) == "block" and x.bits_by_key and not is_control(x)]
+    measured = [x for x in cards if track(x) == "block" and x.bits_by_key]
+    return [x for x in measured if cell_of(x) not in CONTROLS]
 
 
 def figures_of(cards: Sequence[Card], blocks: Sequence[Card] = ()) -> list[Section]:
     """The sections with figures, `blocks` in the last one; none with nothing to draw."""
-    found = [
-        _curves(shown, of_track, question)
-        for question in QUESTIONS
-        for of_track in TRACKS
-        if (shown := in_panels(cards, of_track, question))
-    ]
+    found = list[Section]()
+    for question, of_track in itertools.product(QUESTIONS, TRACKS):
+        asked = [x for x in cards if track(x) == of_track and question.of(x)]
+        asked = [x for x in asked if cell_of(x) not in CONTROLS]
+        # Those with both questions, or without any such with one.
+        shown = [x for x in asked if x.bits_by_lag and x.bits_by_key] or asked
+        if shown:
+            heading = f"{question.curves.capitalize()} curves, {WHERE[of_track]}"
+            words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {question.reading}"
+            words += cut_short_words("Hatched", shown, question)
+            draw = functools.partial(panels_figure, shown, question)
+            name = f"{question.curves}-{of_track}"
+            found.append(Section(name, heading, draw=draw, alt=heading, caption=words))
     if blocks and not of_one_kind(blocks):
         heading = "Bits by key against bytes of state"
         words = READ_STATE + cut_short_words("Open", blocks, BY_KEY)
         draw = functools.partial(state_figure, blocks)
         found.append(Section("state", heading, draw=draw, alt=heading, caption=words))
     return found
-
-
-def _curves(shown: Sequence[Card], of_track: str, question: Question) -> Section:
-    """A panel for each of the cards of a track."""
-    heading = f"{question.curves.capitalize()} curves, {WHERE[of_track]}"
-    words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {question.reading}"
-    words += cut_short_words("Hatched", shown, question)
-    draw = functools.partial(panels_figure, shown, question)
-    name = f"{question.curves}-{of_track}"
-    return Section(name, heading, draw=draw, alt=heading, caption=words)
 
 
 def cut_short_words(mark: str, cards: Iterable[Card], question: Question) -> str:
@@ -125,42 +118,24 @@ def cut_short_words(mark: str, cards: Iterable[Card], question: Question) -> str
     return f" {mark}: a bound, near the most that can be measured, or seeds are not there yet."
 
 
-def is_control(card: Card) -> bool:
-    """True for a cell whose memory is known."""
-    return cell_of(card) in CONTROLS
-
-
-def in_panels(cards: Iterable[Card], of_track: str, question: Question) -> list[Card]:
-    """The cells of a track that have a panel: with both questions, or without any such with one."""
-    shown = [x for x in cards if track(x) == of_track and question.of(x) and not is_control(x)]
-    return [x for x in shown if x.bits_by_lag and x.bits_by_key] or shown
-
-
 def page(cards: Sequence[Card], own: Sequence[Card], figures: Sequence[Section]) -> str:
-    """The page in Markdown: a figure, the place of the findings, other figures, and tables."""
+    """The page in Markdown: a figure, the findings, other figures, tables, and links to cards."""
     parts = ["# The memory of recurrent cells, in bits"]
     parts += [part for figure in figures[:1] for part in figure.pictured()]
     parts.append(FINDINGS)
     for figure in figures[1:]:
         parts += [figure.title(), *figure.pictured()]
-    parts += ["## Tables", *(table_of(group) for group in groups(cards))]
+    parts.append("## Tables")
+    for group in groups(cards):
+        said = [power_sentence(group, question) for question in QUESTIONS]
+        below = [escaped(sentence) for sentence in said if sentence]
+        summary = f"{caption_of(group)} {counted(len(group), 'cell')}"
+        parts.append(details(summary, "\n\n".join([markdown_table(cards_table(group)), *below])))
     parts.append("\n".join(f"- {escaped(f'{x}: {words}.')}" for x, words in MEANINGS.items()))
-    folded = details(counted(len(own), "card"), provenance(cards, own))
-    return "\n\n".join([*parts, "## Card by card", folded]) + "\n"
-
-
-def provenance(cards: Sequence[Card], own: Sequence[Card]) -> str:
-    """Links to the cards of the folder, and when, with what and where all of them were made."""
     links = "\n".join(f"- [{escaped(card.name)}](<{card.name}/card.md>)" for card in own)
     made = computed((str(card.date), card.versions) for card in cards)
     devices = ", ".join(sorted({device for card in cards for device in card.devices}))
     where = f"Devices: {devices}." if devices else ""
-    return f"{links}\n\n{escaped(made)} {escaped(where)}"
-
-
-def table_of(group: Sequence[Card]) -> str:
-    """The table of a group, folded, and below it what it can tell apart."""
-    sentences = [power_sentence(group, question) for question in QUESTIONS]
-    below = [escaped(sentence) for sentence in sentences if sentence]
-    summary = f"{caption_of(group)} {counted(len(group), 'cell')}"
-    return details(summary, "\n\n".join([markdown_table(cards_table(group)), *below]))
+    provenance = f"{links}\n\n{escaped(made)} {escaped(where)}"
+    parts += ["## Card by card", details(counted(len(own), "card"), provenance)]
+    return "\n\n".join(parts) + "\n"

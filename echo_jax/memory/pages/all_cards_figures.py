@@ -34,11 +34,9 @@ LEFT = 0.5  # the margins
 BELOW = 0.42
 TITLE = 0.3  # of it what the title of a panel takes
 
-WIDEST = 4.2
-"""Inches of one panel alone, or of two side by side."""
+WIDEST = 4.2  # inches of one panel alone, or of two side by side
 
-LEAST = 0.5
-"""The fewest bits on a logarithmic axis; fewer stand there."""
+LEAST = 0.5  # the fewest bits on a logarithmic axis; fewer stand there
 
 
 def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
@@ -56,27 +54,26 @@ def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
         axes = add_panel(figure, x, row * ROOM + TITLE, size, labels=8.5)
         axes.tick_params(length=2.5)
         _panel(axes, card, question, shown)
-        _panel_title(axes, shortened(name, 19), question.mean_text(card))
+        title: dict[str, Any] = {"transform": axes.transAxes, "va": "bottom", "fontsize": 9}
+        axes.text(-0.02, 1.04, shortened(name, 19), color=INK, **title)
+        bold: dict[str, Any] = {"color": BLUE, "ha": "right", "fontweight": "bold"}
+        axes.text(1.02, 1.04, question.mean_text(card), **bold, **title)
         axes.tick_params(labelleft=column == 0, labelbottom=place + across >= len(shown))
     style: dict[str, Any] = {"fontsize": 9.5, "color": INK, "ha": "center", "va": "bottom"}
     figure.text(0.5, 0.05 / height, question.axis, **style)
     return figure
 
 
-def _panel_title(axes: Axes, name: str, value: str) -> None:
-    """The name of a cell at the left, its bits at the right."""
-    style: dict[str, Any] = {"transform": axes.transAxes, "va": "bottom", "fontsize": 9}
-    axes.text(-0.02, 1.04, name, color=INK, **style)
-    axes.text(1.02, 1.04, value, color=BLUE, ha="right", fontweight="bold", **style)
-
-
 def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) -> None:
     """The curve of a card above its area, hatched where it was cut short, and the others'."""
     bits = question.known(card)
     if isinstance(bits, BitsByKey):
-        _key_axes(axes, bits.pairs)
+        axes.set(ylim=(0, 1.04), yticks=[0, 1])
+        axes.set_yticklabels(["0", "100%"])
+        key_axis(axes, bits.pairs)
+        axes.plot(*list_line(bits.pairs), **LIST)
     else:
-        _lag_axes(axes)
+        axes.set(xlim=(0, LAGS + 1), ylim=(0, 4.15), xticks=[1, 32, 64], yticks=[0, 4])
     others = [thin(question.line(other)) for other in cards if other is not card]
     draw_lines(axes, others, BACKGROUND | {"linewidth": 0.5})
     x, y = question.line(card)
@@ -89,25 +86,8 @@ def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) ->
         axes.text(1, 0.96, words, transform=axes.transAxes, **style)
 
 
-def _lag_axes(axes: Axes) -> None:
-    """Bits at each lag."""
-    axes.set(xlim=(0, LAGS + 1), ylim=(0, 4.15), yticks=[0, 4])
-    axes.set_xticks([1, 32, 64])
-
-
-def _key_axes(axes: Axes, pairs: Sequence[int]) -> None:
-    """The accuracy at each number of pairs, with that of a list of the values."""
-    axes.set(ylim=(0, 1.04), yticks=[0, 1])
-    axes.set_yticklabels(["0", "100%"])
-    key_axis(axes, pairs)
-    axes.plot(*list_line(pairs), **LIST)
-
-
 def state_figure(cards: Sequence[Card]) -> NotebookFigure:
-    """Bits by key against the bytes of state, a line for each cell with several sizes.
-
-    The grey line is K = d_k: K values of a square matrix of float32 with K keys.
-    """
+    """Bits by key against the bytes of state, a line for each cell with several sizes."""
     height = 4.9
     figure = NotebookFigure((WIDTH, height))
     axes = figure.add_axes((0.62 / WIDTH, 0.55 / height, 1 - 2.5 / WIDTH, 1 - 0.75 / height))
@@ -144,12 +124,11 @@ def _by_cell(cards: Sequence[Card]) -> dict[str, list[Card]]:
 
 
 def _end(cards: Sequence[Card]) -> tuple[float, float]:
-    """The bytes and bits of the largest card of a cell."""
     return cards[-1].state_bytes, max(BY_KEY.mean(cards[-1]), LEAST)
 
 
 def _square_line(axes: Axes, smallest: float, largest: float) -> None:
-    """The bits of K = d_k values in a square matrix of so many bytes."""
+    """The bits of K = d_k values in a square matrix of float32 with K keys, of so many bytes."""
     sizes = np.array([smallest / 1.6, largest * 1.25])
     bits = BITS_OF_VALUE * np.sqrt(sizes / 4)
     axes.plot(sizes, bits, **LIST)

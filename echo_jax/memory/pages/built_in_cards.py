@@ -98,8 +98,3 @@ def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
         near = [x for x in default if any(of_one_kind([x, other]) for other in own)]
         found |= {id(x): x for x in alike or near or default}
     return [card for card in found.values() if card.name not in {x.name for x in own}]
-
-
-def memoryless() -> Card | None:
-    """The card of the block whose cell remembers nothing."""
-    return next((card for card in built_in_cards() if card.cell.name == MEMORYLESS), None)

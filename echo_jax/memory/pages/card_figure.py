@@ -16,7 +16,7 @@ from echo_jax.config import is_built_in
 from echo_jax.memory.bits_from_scores import accuracy_of_list
 from echo_jax.memory.card import Card, best_of_seeds, lag_bits, whole_seeds
 from echo_jax.memory.card_rows import LagRow, Row
-from echo_jax.memory.pages.built_in_cards import built_in_cards, is_default, memoryless
+from echo_jax.memory.pages.built_in_cards import MEMORYLESS, built_in_cards, is_default
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, Question
 from echo_jax.memory.pages.table import cell_of
 from echo_jax.memory.pages.told_apart import track
@@ -35,8 +35,7 @@ LIST: dict[str, Any] = {"color": GREY, "linewidth": 1.4, "linestyle": (0, (4, 2)
 ALONE: dict[str, Any] = {"color": GREY, "linewidth": 1.4, "linestyle": (0, (1, 1.5))}
 REFERENCES = {"a list of the values": LIST, "the convolution alone": ALONE}
 
-NAMED = 4
-"""Grey lines that have a name, from the one with most bits to that with fewest."""
+NAMED = 4  # grey lines that have a name, from the one with most bits to that with fewest
 
 
 def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
@@ -108,7 +107,7 @@ def draw_by_key(axes: Axes, card: Card) -> None:
     axes.set_xlabel("pairs of a key and a value", fontsize=9.5, color=INK)
     axes.set_ylabel("values recalled", fontsize=9.5, color=INK)
     references = {"a list of the values": list_line(bits.pairs)}
-    alone = memoryless()
+    alone = next((x for x in built_in_cards() if x.cell.name == MEMORYLESS), None)
     if track(card) == "block" and alone and alone.bits_by_key and alone.cell != card.cell:
         references["the convolution alone"] = BY_KEY.line(alone)
     _draw(axes, card, BY_KEY, [(bits.pairs, curve) for curve in bits.curves], references)
@@ -123,7 +122,9 @@ def _draw(
 ) -> None:
     """Draw lines, the cell's own last, and name it and a few others; a legend of the references."""
     axes.grid(axis="y", color=RULE, linewidth=0.8)
-    others = _lines(card, question)
+    known = [other for other in peers(card, question) if question.of(other)]
+    known.sort(key=lambda other: -question.mean(other))
+    others = {cell_of(other): thin(question.line(other)) for other in known}
     draw_lines(axes, others.values(), BACKGROUND)
     for name, line in references.items():
         axes.plot(*line, label=name, **REFERENCES[name])
@@ -139,13 +140,6 @@ def _draw(
     named = {own: question.line(card)} | {name: others[name] for name in shown}
     name_lines(axes, named, [*unnamed, *references.values()], own)
     hatch(axes, card, question)
-
-
-def _lines(card: Card, question: Question) -> dict[str, Line]:
-    """The curves of the peers by name, those with most bits first."""
-    known = [other for other in peers(card, question) if question.of(other)]
-    known.sort(key=lambda other: -question.mean(other))
-    return {cell_of(other): thin(question.line(other)) for other in known}
 
 
 def hatch(axes: Axes, card: Card, question: Question) -> None:

@@ -7,8 +7,7 @@ from echo_jax.memory.card import BitsByKey, BitsByLag, Card
 from echo_jax.memory.protocol import LAGS, Configuration
 from echo_jax.report.number_formats import three_digits
 
-AT_LEAST = "\u2265"
-"""Before a number that is a bound."""
+AT_LEAST = "\u2265"  # before a number that is a bound
 
 UNKNOWN = "-"
 

@@ -7,7 +7,8 @@ tidy_runs     the runs of a card, a row for each lag or number of pairs
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -16,6 +17,7 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import KeyRow, Row
 from echo_jax.memory.pages.questions import BY_KEY, QUESTIONS, UNKNOWN
 from echo_jax.memory.pages.told_apart import comparable, letters_of, track
+from echo_jax.memory.protocol import LAGS
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.section import Section
@@ -97,30 +99,23 @@ def tidy_rows(cards: Iterable[Card]) -> list[dict[str, Any]]:
 
 
 def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """A row for each run, data set, and lag or number of pairs; none for a run without a score.
-
-    By lag the numbers are `lag`, `nats` and `recalibrated`; by key `pairs`, `right`, `asked`.
-    """
-    return [
-        {"seed": row.seed, "rate": row.rate, "data_set": data_set, **answers}
-        for row in rows
-        for data_set in ("validation", "final")
-        if (score := getattr(row, data_set)) is not None
-        for answers in _answers(row, score)
-    ]
-
-
-def _answers(row: Row, score: Any) -> Iterator[dict[str, Any]]:
-    """The numbers of a run on one data set."""
-    if isinstance(row, KeyRow):
-        for pairs, right, asked in zip(row.pairs, score, row.asked, strict=True):
-            of_pairs = {"pairs": pairs, "right": right, "asked": asked}
-            yield {"question": "by key", "schedule": row.schedule, **of_pairs}
-    else:
-        for lag, numbers in enumerate(zip(score.nats, score.recalibrated, strict=True), 1):
-            nats, recalibrated = numbers
-            of_lag = {"lag": lag, "nats": nats, "recalibrated": recalibrated}
-            yield {"question": "by lag", **of_lag}
+    """A row for each run, data set, and lag or number of pairs; none for a run without a score."""
+    tidy = list[dict[str, Any]]()
+    for row, data_set in itertools.product(rows, ("validation", "final")):
+        score: Any = getattr(row, data_set)
+        if score is None:
+            continue
+        run: dict[str, Any] = {"seed": row.seed, "rate": row.rate, "data_set": data_set}
+        run["question"] = row.configuration.question
+        if isinstance(row, KeyRow):
+            run["schedule"] = row.schedule
+            names = ("pairs", "right", "asked")
+            numbers = zip(row.pairs, score, row.asked, strict=True)
+        else:
+            names = ("lag", "nats", "recalibrated")
+            numbers = zip(range(1, LAGS + 1), score.nats, score.recalibrated, strict=True)
+        tidy += [run | dict(zip(names, each, strict=True)) for each in numbers]
+    return tidy
 
 
 def cards_table(cards: Sequence[Card]) -> Table:

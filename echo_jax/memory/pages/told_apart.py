@@ -26,14 +26,11 @@ TRACKS = ("block", "bare")
 SAME_SIZE = 1.1 / 0.9
 """States are of one size if the largest has at most so many times the bytes of the smallest."""
 
-LEVEL = 0.05
-"""The share of false ones expected among the pairs that a table tells apart."""
+LEVEL = 0.05  # the share of false ones expected among the pairs that a table tells apart
 
-POWER = 0.8
-"""Power of `smallest_difference`."""
+POWER = 0.8  # power of `smallest_difference`
 
-SIMULATED = 400
-"""Pairs of groups that are simulated for it."""
+SIMULATED = 400  # pairs of groups that are simulated for it
 
 
 def track(card: Card) -> str:
