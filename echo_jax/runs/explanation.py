@@ -8,6 +8,7 @@ from msgspec import UNSET
 from echo_jax.config import RunConfig
 from echo_jax.core.target_place import batches_back, target_place
 from echo_jax.exceptions import Spelling, spell
+from echo_jax.runs import own_data_findings
 from echo_jax.runs.advice import MARGIN, ceiling, into_view, is_predictable, made_it
 
 if TYPE_CHECKING:
@@ -60,15 +61,9 @@ FOLLOWS = " Among values in random order the answer follows a change of {value} 
 
 
 def explain(config: RunConfig, result: "Result | None" = None, spelling: Spelling = "flag") -> str:
-    """Say where the target is, whether the gradient reaches it, and what the result shows.
-
-    Of a run on own values also, a line each, what else they show.
-    """
-    said = [spell(sentence, spelling) for sentence in sentences(config, result)]
-    lines = [" ".join(said)]
+    """Say where the target is, whether the gradient reaches it, and what the result shows."""
+    lines = [" ".join(spell(sentence, spelling) for sentence in sentences(config, result))]
     if result and config.data.file is not None:
-        from echo_jax.runs import own_data_findings  # not loaded for random integers
-
         lines += own_data_findings.findings(result)
     return "\n".join(lines)
 
@@ -76,8 +71,6 @@ def explain(config: RunConfig, result: "Result | None" = None, spelling: Spellin
 def sentences(config: RunConfig, result: "Result | None") -> list[str]:
     """Where the target is and, with a result, what was learned; of predictable values only that."""
     if result and is_predictable(config, result):
-        from echo_jax.runs import own_data_findings
-
         return [own_data_findings.predictability(config, result)]
     words = _words(config)
     place = str(target_place(config))
@@ -95,16 +88,13 @@ def sentences(config: RunConfig, result: "Result | None") -> list[str]:
 
 
 def outcome(config: RunConfig, result: "Result") -> str:
-    """The share of the ceiling that was learned; the network is fed its target."""
+    """Say how much of the ceiling was learned, of a network that is fed its target."""
     words = _words(config) | {"accuracy": result.accuracy, "ceiling": ceiling(config, result)}
     also = ""
-    if result.follows is not UNSET:
-        from echo_jax.runs import own_data_findings
-
-        if order := own_data_findings.order_learned(config, result):
-            return order
-        if result.follows < 0.9:
-            also = FOLLOWS.format(**words, follows=result.follows)
+    if order := own_data_findings.order_learned(config, result):
+        return order
+    if result.follows is not UNSET and result.follows < 0.9:
+        also = FOLLOWS.format(**words, follows=result.follows)
     if made_it(config, result):
         trained = not config.training.frozen and config.network.cell != "mlp"
         kept = KEPT if trained and target_place(config) == "state" else ""
@@ -128,7 +118,6 @@ def is_above(share: float, config: RunConfig, result: "Result") -> bool:
 
 
 def _words(config: RunConfig) -> dict[str, object]:
-    """The words of the sentences about a configuration, by name."""
     task = config.task
     back = batches_back(config)
     again = config.training.bptt_batches

@@ -1,16 +1,12 @@
-"""What a run on the user's own values has shown, in sentences: who predicts them, what was learned.
-
-No jax here.
-"""
+"""What a run on the user's own values has shown, in sentences. No jax here."""
 
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
 from echo_jax.config import RunConfig
-from echo_jax.exceptions import printable
+from echo_jax.exceptions import printable, shown
 from echo_jax.runs.advice import MARGIN, independent_ceiling, simple_predictors
-from echo_jax.runs.vocabulary import listed
 
 if TYPE_CHECKING:
     from echo_jax.runs.result import Result
@@ -82,9 +78,10 @@ def untrained(result: "Result") -> str:
     found = result.untrained
     if not found:
         return ""
+    examples = ", ".join(map(shown, found.examples))
     more = " and others" if found.values > len(found.examples) else ""
     return (
-        f"Values that only the held-out part has: {found.values} ({listed(found.examples)}"
-        f"{more}), {found.share:.2%} of its targets. No network was trained on them, and no "
-        "ceiling counts them."
+        f"Values that only the held-out part has: {found.values} ({examples}{more}), "
+        f"{found.share:.2%} of its targets. No network was trained on them, and no ceiling counts "
+        "them."
     )

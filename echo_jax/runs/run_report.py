@@ -11,7 +11,6 @@ from echo_jax import statistics
 from echo_jax.config import RunConfig, chosen
 from echo_jax.exceptions import Spelling, printable
 from echo_jax.report import sparkline
-from echo_jax.report.number_formats import counted
 from echo_jax.report.styles import Format
 from echo_jax.report.text_tables import table
 from echo_jax.runs import advice, curve_figure, run_folder
@@ -52,12 +51,6 @@ def describe(config: RunConfig) -> str:
         f"{training.sequences * task.updates_per_sequence:,} updates, "
         f"seed {config.seed}{last}{more}"
     )
-
-
-def describe_devices(devices: Sequence[Any]) -> str:
-    """The devices used, as jax names them."""
-    kinds = ", ".join(sorted({device.device_kind for device in devices}))
-    return f"on {counted(len(devices), 'device')}: {kinds}"
 
 
 def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag") -> str:
