@@ -20,8 +20,6 @@ from echo_jax.runs.run_folder import CHECKPOINT, CONFIG, METRICS, RunSpec, as_sh
 if TYPE_CHECKING:
     from echo_jax.runs.prepared_run import PreparedRun
 
-KIND = "checkpoint"
-
 SECONDS = 10.0
 """Seconds between two checkpoints, about, where no number of sequences was asked for."""
 
@@ -43,7 +41,7 @@ def save(folder: Path, inputs: RunSpec, saved: Saved) -> None:
         "metrics_bytes": len(metrics),
         "metrics_digest": atomic_files.digest(metrics),
     }
-    tensor_files.write(folder / CHECKPOINT, KIND, saved.state, about)
+    tensor_files.write(folder / CHECKPOINT, "checkpoint", saved.state, about)
 
 
 def load(folder: Path, inputs: RunSpec, shapes: Any) -> Saved | None:

@@ -25,10 +25,7 @@ POINTS = 500
 
 
 def read(folder: Path) -> Finished:
-    """The run in a folder, without weights; StorageError where a file is missing or damaged.
-
-    So it is where the result is not of as many sequences as there are lines.
-    """
+    """The run in a folder, without weights; StorageError where a file is missing or damaged."""
     config = run_folder.read_inputs(folder, to_train=False).config
     path = folder / METRICS
     text = atomic_files.read_bytes(path, environment.memory())

@@ -25,11 +25,6 @@ PAGE = "play.html"
 MOST_BYTES = 400_000
 """Size of the largest page."""
 
-PARTS_OF_PAGE = Path(__file__).with_name("play")
-
-TARGETS = {0: "the last value", 1: "the value before the last"}
-"""The value asked for, by lag."""
-
 DRAWN = {"window": 6, "batch_size": 8, "lag": 6}
 """Largest sizes of a task whose rows are drawn."""
 
@@ -52,7 +47,8 @@ def write_for_run(folder: Path) -> Path:
 def page_of_run(trained: Trained, name: str, scores: Result) -> str:
     """The page of the network of a run, with its scores: medians over seeds."""
     task = trained.config.task
-    target = TARGETS.get(task.lag, f"the value {task.lag} steps back")
+    words = {0: "the last value", 1: "the value before the last"}
+    target = words.get(task.lag, f"the value {task.lag} steps back")
     if task.lag < 0:
         target = "a value that is not drawn yet"
     network = data_of(trained, name, scores.accuracy) | {"chance": scores.baseline_accuracy}
@@ -71,20 +67,17 @@ def page_of_run(trained: Trained, name: str, scores: Result) -> str:
 
 def page(data: dict[str, Any]) -> str:
     """The page with some data; ConfigError where it is above MOST_BYTES."""
-    parts = {
-        end: (PARTS_OF_PAGE / f"play.{end}").read_text("utf-8") for end in ("html", "css", "js")
-    }
-    text = parts["html"]
+    parts = Path(__file__).with_name("play")
+    html, css, js = [(parts / f"play.{end}").read_text("utf-8") for end in ("html", "css", "js")]
     in_script = json.dumps(data, separators=(",", ":"), allow_nan=False)
     for letter in "<>&":  # which might close a script element, or start another
         in_script = in_script.replace(letter, f"\\u{ord(letter):04x}")
-    fields = {"style": parts["css"], "script": parts["js"], "data": in_script}
-    for field, content in fields.items():
-        text = text.replace(f"<!-- {field} -->", content.rstrip("\n"))
-    if len(text.encode()) > MOST_BYTES:
-        rule = f"has {len(text.encode()):,} bytes, more than {MOST_BYTES:,}"
+    for field, content in {"style": css, "script": js, "data": in_script}.items():
+        html = html.replace(f"<!-- {field} -->", content.rstrip("\n"))
+    if len(html.encode()) > MOST_BYTES:
+        rule = f"has {len(html.encode()):,} bytes, more than {MOST_BYTES:,}"
         raise ConfigError(None, "the page of this run", rule, "use fewer values or units")
-    return text
+    return html
 
 
 def check_cell(trained: Trained) -> None:
@@ -123,10 +116,8 @@ def data_of(trained: Trained, name: str, accuracy: float) -> dict[str, Any]:
         "through": config.training.bptt_batches,
         "units": config.network.hidden_size,
         "values": list(trained.vocabulary.values),
-        "weights": {name: _base64(weight) for name, weight in weights.items()},
+        "weights": {
+            name: base64.b64encode(np.asarray(weight, "<f4").tobytes()).decode()
+            for name, weight in weights.items()
+        },
     }
-
-
-def _base64(weight: Any) -> str:
-    """Little-endian float32 in base64."""
-    return base64.b64encode(np.asarray(weight, "<f4").tobytes()).decode()

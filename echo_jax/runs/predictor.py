@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 GROUP = 16
 """Tokens that are fed at once where they are too few for a whole piece."""
 
-STATE = "state"
-"""Kind of the file of a state."""
-
 
 @functools.cache
 def compiled(function: Callable[..., Any], config: RunConfig, source: str | None) -> Any:
@@ -146,11 +143,6 @@ class Trained:
             there = jax.tree.map(lambda leaf, rows=exists: np.asarray(leaf)[rows], answer)
             yield state, places[exists].tolist(), there
 
-    def _filled(self, tokens: np.ndarray) -> np.ndarray:
-        """Tokens and some more, up to whole groups, which take a third of the time of steps."""
-        group = min(GROUP, online.piece_size(self.config))
-        return np.pad(tokens, (0, int(-np.count_nonzero(tokens != UNSEEN) % group)))
-
     def predict(
         self, inputs: Any, *, probabilities: bool = False, unknown: Unknown = "error"
     ) -> Any:
@@ -174,10 +166,13 @@ class Trained:
             fix = "ask for answers, or train one with {framing=classes}"
             raise ConfigError("probabilities", probabilities, rule, fix)
         many, sequences = _sequences(inputs)
-        tokens = [self._tokens(sequence, unknown) for sequence in sequences]
         start = self.start()
         answer = self._probabilities if probabilities else lambda *fed: self.values(*fed)[1]
-        answers = [answer(start, self._filled(each))[: len(each)] for each in tokens]
+        group = min(GROUP, online.piece_size(self.config))
+        answers = []
+        for tokens in [self._tokens(sequence, unknown) for sequence in sequences]:
+            lacking = int(-np.count_nonzero(tokens != UNSEEN) % group)  # a group is faster
+            answers.append(answer(start, np.pad(tokens, (0, lacking)))[: len(tokens)])
         return answers if many else answers[0]
 
     def states(self, values: Sequence[Any], *, unknown: Unknown = "error") -> "NotebookFigure":
@@ -196,13 +191,12 @@ class Trained:
         return states_figure.figure_of(self, tokens[tokens != UNSEEN])
 
     def _tokens(self, sequence: Sequence[Any], unknown: Unknown) -> np.ndarray:
-        """The tokens of values, int32 `[T]`."""
         return vocabulary.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
 
     def save_state(self, state: EchoState, path: str | Path) -> None:
         """Write a state to a file, to go on from later; a file that is there is replaced."""
         place = atomic_files.path_of("path", path)
-        tensor_files.write(place, STATE, state, {"network": self.digest})
+        tensor_files.write(place, "state", state, {"network": self.digest})
 
     def load_state(self, path: str | Path) -> EchoState:
         """The state in a file; ConfigError where it is none, or that of another network."""
@@ -217,9 +211,8 @@ class Trained:
     def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
         key = jax.random.key(seed, impl=GENERATOR)
-        places = np.asarray(positions)
         follows = jax.jit(functools.partial(online.follows, self.config, windows=windows))
-        return np.asarray(follows(self.params, key, places))
+        return np.asarray(follows(self.params, key, np.asarray(positions)))
 
     @functools.cached_property
     def source(self) -> str | None:
@@ -233,8 +226,7 @@ class Trained:
         return atomic_files.digest_of([to_dict(self.config), *map(atomic_files.digest, weights)])
 
     def _check(self, tokens: Any) -> None:
-        """Raise ConfigError for what is no token; traced values cannot be checked."""
-        if isinstance(tokens, jax.core.Tracer):
+        if isinstance(tokens, jax.core.Tracer):  # which cannot be checked
             return
         array = np.asarray(tokens)
         size = len(self.vocabulary)
@@ -243,9 +235,7 @@ class Trained:
             raise ConfigError(None, shown(tokens), rule, "let predict turn values into tokens")
 
 
-def _warn(sentence: str) -> None:
-    """A warning about a run, at the line that loads it."""
-    warnings.warn(sentence, stacklevel=3)
+_warn = functools.partial(warnings.warn, stacklevel=2)  # at the line that calls `load`
 
 
 def load(
@@ -289,8 +279,7 @@ def network_of(
 ) -> Trained:
     """The network of a seed, None for the first, from weights `[S or more, ...]` of a run.
 
-    ConfigError where the run, as it is called, has no such seed, or one of its weights is
-    non-finite.
+    ConfigError where `run`, as a person calls it, has no such seed, or a weight is non-finite.
     """
     first = inputs.config.seed
     last = first + inputs.config.seeds - 1

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 POSITIONS_SHOWN = 60
 """Positions whose accuracy is printed; `result.json` has them all."""
 
-
 RARE = {
     "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
     "frozen",
@@ -55,8 +54,11 @@ def describe(config: RunConfig) -> str:
 
 def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag") -> str:
     """Everything that is printed after training."""
+    right = sum(a == b for a, b in zip(result.expected, result.predicted, strict=True))
     paragraphs = (
-        answers(result.expected, result.predicted, result.answers_of_seed),
+        f"Expected:  {result.expected}\nPredicted: {result.predicted}\n"
+        f"           {right} of {len(result.expected)} right, on one fresh sequence, "
+        f"seed {result.answers_of_seed}",
         failures(result.failed),
         scores(config, result),
         accuracy_by_position(config, result.accuracy_by_position),
@@ -71,9 +73,9 @@ def conclude(
     folder: Path,
     say: Callable[[str], None],
     write: Callable[[dict[str, Any]], str],
-    kind: Format = "png",
-) -> Path:
-    """Say the curve of a run and what to run next, and make the figure; returns its path.
+    kind: Format,
+) -> None:
+    """Say the curve of a run and what to run next, and make the figure.
 
     `write` writes the next commands, see `advice.after_run`.
     """
@@ -83,16 +85,6 @@ def conclude(
         say(printable(line))
     path = curve_figure.draw(folder, finished, kind)
     say(f"Figure: {printable(run_folder.as_shown(path))}")
-    return path
-
-
-def answers(expected: Sequence[int | str], predicted: Sequence[int | str], seed: int) -> str:
-    """The expected and the predicted values of one sequence, and how many of them agree."""
-    right = sum(a == b for a, b in zip(expected, predicted, strict=True))
-    return (
-        f"Expected:  {expected}\nPredicted: {predicted}\n"
-        f"           {right} of {len(expected)} right, on one fresh sequence, seed {seed}"
-    )
 
 
 def failures(failed: "FailedSeeds") -> str:
