@@ -53,7 +53,6 @@ class Run:
         """A line for each run that is advised, which ends with its call."""
 
         def call(changes: dict[str, Any]) -> str:
-            """The call of this run with other values of some fields."""
             fields = chosen(changed(self.config, **changes)).items()
             return f"echo_jax.train({', '.join(f'{name}={value!r}' for name, value in fields)})"
 

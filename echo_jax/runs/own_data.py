@@ -78,8 +78,7 @@ def read_text(path: Path) -> str:
 def read_column(path: Path, column: str | None = None) -> Column:
     """Read a column of a CSV file (UTF-8; separated by commas, semicolons or tabs).
 
-    Its first line names the columns; `column` is None where there is only one. ConfigError names
-    a record that spans several lines by its first.
+    Its first line names the columns; `column` is None where there is only one.
     """
     text = _content(path)
     separator = max(",;\t", key=text.partition("\n")[0].count)

@@ -1,7 +1,6 @@
 """A page in which a trained LSTM runs: one HTML file without a library, a request or a server.
 
-The template, the style and the script are files of the folder `play`; the weights, the task and
-the measured accuracies are JSON in the page.
+It is made of the files of the folder `play`; weights, task and accuracies are JSON in the page.
 """
 
 import base64
@@ -20,20 +19,14 @@ from echo_jax.runs.predictor import Trained
 from echo_jax.runs.result import Result
 
 PAGE = "play.html"
-"""Name of the page in a run folder."""
 
 MOST_BYTES = 400_000
-"""Size of the largest page."""
-
-DRAWN = {"window": 6, "batch_size": 8, "lag": 6}
-"""Largest sizes of a task whose rows are drawn."""
 
 
 def write_for_run(folder: Path) -> Path:
     """Write the page of a run into its folder; returns the path of the page.
 
-    ConfigError for a network that the page cannot run or whose result is not there, for a page
-    above MOST_BYTES, and in the place of a page that was edited.
+    ConfigError for a network that no page can run, and in the place of a page that was edited.
     """
     trained = predictor.load(folder)
     check_cell(trained)
@@ -54,12 +47,12 @@ def page_of_run(trained: Trained, name: str, scores: Result) -> str:
     network = data_of(trained, name, scores.accuracy) | {"chance": scores.baseline_accuracy}
     measured = {"accuracy": scores.accuracy, "seeds": len(scores.by_seed.seed)}
     order_learned = own_data_findings.order_learned(trained.config, scores)
-    small = all(getattr(task, name) <= most for name, most in DRAWN.items())
+    small = task.window <= 6 and task.batch_size <= 8 and 0 <= task.lag <= 6
     data = {
         "title": f"{name}: a network that is asked for {target}",
         "lede": f"{trained}. {order_learned}" if order_learned else str(trained),
         "networks": [network],
-        "rows": task.layout == "windows" and task.lag >= 0 and small,
+        "rows": task.layout == "windows" and small,
         "grid": [{"window": task.window, "batch": task.batch_size} | measured],
     }
     return page(data)

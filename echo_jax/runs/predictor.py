@@ -179,8 +179,7 @@ class Trained:
         """A figure of the states over a sequence of values: a column a step, a row a unit.
 
         Each block is the window of one answer, and of an LSTM the panels are c and h. ConfigError
-        for values without an answer, or of more than 400 steps, and for a value that is not in the
-        vocabulary, unless `unknown` is "skip".
+        for values without an answer, or of more than 400 steps.
         """
         from echo_jax.runs import states_figure
 
@@ -251,8 +250,7 @@ def load(
       seed: the seed of the network, where a run has many; None for the first.
       cell: the run's own cell, `package.module:Class`, where it has one; nothing is imported
         because a folder names it.
-      say: told in a sentence that the text of the run's own cell has changed since; a warning by
-        default.
+      say: told that the text of the run's own cell has changed since; a warning by default.
 
     Raises:
       ConfigError: there is no such run, seed or checkpoint, or a file of it is damaged.

@@ -143,10 +143,7 @@ class Result(msgspec.Struct, kw_only=True):
 
 
 class Finished(NamedTuple):
-    """A run that has ended, with its log; the weights of every seed, `[S or more, ...]`.
-
-    The weights are None where they were not read.
-    """
+    """A run that has ended; the weights, `[S or more, ...]`, are None where they were not read."""
 
     config: RunConfig
     history: History
@@ -168,8 +165,7 @@ ADDED_TO_RESULTS = (
     "sequences_to_99_of_ceiling_by_seed", "persistence_accuracy", "k_gram", "k_gram_accuracy",
     "k_gram_loss", "training_accuracy", "training_loss", "follows", "untrained",
 )  # fmt: skip
-"""Fields that follow from the run and its curves, excluded from the digest: it stays what it was
-before they were added."""
+"""Fields that were added later and are excluded from the digest, which stays what it was."""
 
 
 def summarise(
@@ -180,9 +176,8 @@ def summarise(
 ) -> Result:
     """The result of a run, without times and devices.
 
-    The accuracy by position is a mean over the seeds that did not fail, and the answers are those
-    of the first of them. The `Evaluation` has a leading axis S; the curves are loss and accuracy
-    of every training sequence, each `[S, N]`.
+    The accuracy by position is a mean over the seeds that did not fail, the answers are those of
+    the first. `scored` has a leading axis S; the curves are loss and accuracy, each `[S, N]`.
     """
     failed, good, by_seed = scores_of_seeds(config, scored, *curves)
     learned = sum(x is not None for x in by_seed["sequences_to_99"])
@@ -241,10 +236,7 @@ def read(folder: Path) -> Result:
 
 
 def read_of(folder: Path, config: RunConfig, sequences: int) -> Result:
-    """The result of a run that was trained on so many sequences.
-
-    StorageError for one of fewer, as while a run goes on, or of another run.
-    """
+    """The result of a run that was trained on so many sequences; StorageError for any other."""
     found = read(folder)
     if found.config != to_dict(changed(config, sequences=sequences)):
         rule = f"is not of the {sequences:,} sequences that the run has by now"
@@ -319,7 +311,6 @@ def _sequences_until(goal: float, accuracy: np.ndarray, good: np.ndarray) -> lis
 
 
 def _median(name: str, values: list) -> dict[str, Any]:
-    """The fields of a median and its interval."""
     median, interval, _ = statistics.summary_of(values)
     return {name: median, f"{name}_interval": interval and interval._asdict()}
 

@@ -247,8 +247,7 @@ def other_bits(folder: Path) -> str | None:
 def check_cell_named(folder: Path, inputs: RunSpec, cell: str | None) -> None:
     """Raise ConfigError unless the user names the cell of their own that a run has.
 
-    A folder may come from a stranger: the module that it names is imported only if the caller
-    names it too.
+    A folder may come from a stranger: nothing is imported because it is named there.
     """
     needed = inputs.config.network.cell
     if not is_built_in(needed) and cell != needed:

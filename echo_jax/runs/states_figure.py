@@ -24,9 +24,6 @@ from echo_jax.report.styles import INK, drawing, literal, wrapped
 MOST_STEPS = 400
 """Steps that are drawn."""
 
-ANSWERS = 8
-"""Answers to a sequence that is drawn at random."""
-
 
 class Row(NamedTuple):
     """The steps of the network for one answer: T steps, one in streams, else W or fewer.
@@ -42,10 +39,10 @@ class Row(NamedTuple):
 
 
 def any_values(trained: Any) -> list[Any]:
-    """A sequence of values at random, always the same, with ANSWERS answers or fewer."""
+    """A sequence of values at random, always the same, with 8 answers or fewer."""
     task = trained.config.task
     vocabulary = trained.vocabulary
-    count = task.target_times.start + max(1, min(ANSWERS, MOST_STEPS // task.window))
+    count = task.target_times.start + max(1, min(8, MOST_STEPS // task.window))
     known = np.setdiff1d(np.arange(len(vocabulary)), list(vocabulary.untrained))
     tokens = known[np.random.default_rng(0).integers(len(known), size=count)]
     return list(map(vocabulary.value, tokens.tolist()))
@@ -108,7 +105,6 @@ def _drawn(trained: Any, rows: Sequence[Row]) -> NotebookFigure:
 
 
 def _label(panels: Sequence[Any], rows: Sequence[Row], values: Sequence[str], gap: int) -> None:
-    """The inputs of the steps, above; the answers, below."""
     sizes = np.array([len(row.tokens) for row in rows])
     starts = np.cumsum(sizes + gap) - sizes - gap
     places = [start + np.arange(size) for start, size in zip(starts, sizes, strict=True)]
@@ -134,11 +130,10 @@ def _steps(config: RunConfig, source: str | None) -> Any:
 
     @jax.jit
     def steps(params: Params, state: EchoState, token: Any) -> tuple[Rows, Carry]:
-        """The row, fed step by step: after the first one each goes on from the carry."""
         rows, goes_on = online.next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
         inputs = rows.inputs[0]
         mask = jnp.ones(inputs.shape, bool) if rows.mask is None else rows.mask[0]
-        goes_on = goes_on | (jnp.arange(len(inputs)) > 0)
+        goes_on = goes_on | (jnp.arange(len(inputs)) > 0)  # as each step after the first one does
 
         def step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, Carry]:
             fed, goes_on = x

@@ -103,7 +103,11 @@ def train(
       ConfigError: an argument is unknown or breaks a rule; in one sentence, as the command says it.
     """
     environment.check_settings()
-    how, given = _divided(fields)
+    for name in fields.keys() - KINDS.keys():
+        raise options.unknown(name, name, [*KINDS, "out", "args"], "help(echo_jax.train)")
+    given: dict[str, Any] = {**fields}
+    names = [field.name for field in dataclasses.fields(TrainOptions)]
+    how = TrainOptions(**{name: given.pop(name) for name in names if name in given})
     run = configured(config, args, **given)
     folder = None if out is None else _folder(out, run, given.get("cell"))
     inputs = new_inputs(run)
@@ -114,16 +118,6 @@ def train(
             curve_figure.draw(prepared.folder, finished)
     run, history, result, params = finished
     return Run(run, result, history, folder, inputs, jax.device_get(params))
-
-
-def _divided(fields: Mapping[str, Any]) -> tuple[TrainOptions, dict[str, Any]]:
-    """The options of a run and the fields of its configuration; ConfigError for any other."""
-    for name in fields.keys() - KINDS.keys():
-        raise options.unknown(name, name, [*KINDS, "out", "args"], "help(echo_jax.train)")
-    rest = {**fields}
-    names = [field.name for field in dataclasses.fields(TrainOptions)]
-    how = TrainOptions(**{name: rest.pop(name) for name in names if name in rest})
-    return how, rest
 
 
 def configured(
@@ -145,7 +139,6 @@ def configured(
 
 
 def _base(config: RunConfig | None, fields: Mapping[str, Any]) -> RunConfig:
-    """The configuration that the other fields of a call change."""
     part = fields.get("part", "context")
     if part not in list(PARTS):
         raise ConfigError("part", part, "is unknown", f"use one of {', '.join(PARTS)}")

@@ -34,8 +34,7 @@ def train_run(
     """Compile, train and evaluate a run, and fill its folder, but for the figure.
 
     `say` gets the devices, and progress where there is no bar. StoppedError where a signal ended
-    it, and the checkpoint holds what was trained; DivergedError where the loss of every seed became
-    non-finite.
+    it; DivergedError where the loss of every seed became non-finite.
     """
     with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
         with watch.time("compile"):
