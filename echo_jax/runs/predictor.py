@@ -39,9 +39,8 @@ GROUP = 16
 
 
 @functools.cache
-def compiled(function: Callable[..., Any], config: RunConfig, source: str | None) -> Any:
-    """A function of `online`, compiled for all networks of a configuration and text of its cell."""
-    del source
+def _compiled(function: Callable[..., Any], config: RunConfig, source: str | None) -> Any:
+    del source  # of a user's cell, so that another text of it is another program
     return jax.jit(functools.partial(function, config, build_network(config)))
 
 
@@ -66,6 +65,10 @@ class Trained:
             f"{self.vocabulary}; trained on {self.sequences:,} sequences"
         )
 
+    def compiled(self, function: Callable[..., Any]) -> Any:
+        """A function of configuration, network and more, compiled for all such networks."""
+        return _compiled(function, self.config, self.source)
+
     def start(self) -> EchoState:
         """The state before the first token."""
         return online.start(self.config, build_network(self.config), self.params)
@@ -73,7 +76,7 @@ class Trained:
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
         """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled."""
         self._check(token)
-        return compiled(online.step, self.config, self.source)(self.params, state, token)
+        return self.compiled(online.step)(self.params, state, token)
 
     def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
         """The state after the next tokens, int32 `[N]`, and the N values that answer them.
@@ -133,7 +136,7 @@ class Trained:
         piece = online.piece_size(self.config)
         cuts = [0]
         self._check(tokens[fed])
-        feed = compiled(online.feed, self.config, self.source)
+        feed = self.compiled(online.feed)
         for size in (piece, min(piece, GROUP), 1):
             cuts += range(cuts[-1] + size, len(fed) + 1, size)
         for first, end in itertools.pairwise(cuts):

@@ -1,6 +1,5 @@
 """The states of a trained network over time, as a figure: a column a step, a row a unit."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from echo_jax.config import RunConfig
 from echo_jax.core import online
 from echo_jax.core.carry import feed
 from echo_jax.core.data import Rows
-from echo_jax.core.network import Params, build_network
+from echo_jax.core.network import Network, Params
 from echo_jax.core.online import EchoState
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.charts import NotebookFigure
@@ -51,7 +50,7 @@ def any_values(trained: Any) -> list[Any]:
 def rows_of(trained: Any, tokens: np.ndarray) -> list[Row]:
     """The rows of a network that is fed tokens, int32 `[N]`; none where a window is not full."""
     state = trained.start()
-    steps_of = _steps(trained.config, trained.source)
+    steps_of = trained.compiled(_steps)
     rows = []
     for token in tokens:
         after, answer = trained.step(state, token)
@@ -119,34 +118,28 @@ def _label(panels: Sequence[Any], rows: Sequence[Row], values: Sequence[str], ga
     panels[-1].set_xlabel("answer")
 
 
-@functools.cache
-def _steps(config: RunConfig, source: str | None) -> Any:
-    """The compiled steps of the row that a token ends: params, state, token to fed and states.
+def _steps(
+    config: RunConfig, network: Network, params: Params, state: EchoState, token: Any
+) -> tuple[Rows, Carry]:
+    """The steps of the row that a token ends: what is fed, `[T]`, the carry after each, `[T, ...]`.
 
-    What they were fed is `Rows` of `[T]`; the carry after each step is `[T, ...]`.
+    They are fed one by one: after the first one each goes on from the carry.
     """
-    del source  # of a user's cell, so that another text of it is another program
-    network = build_network(config)
+    rows, goes_on = online.next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
+    inputs = rows.inputs[0]
+    mask = jnp.ones(inputs.shape, bool) if rows.mask is None else rows.mask[0]
+    goes_on = goes_on | (jnp.arange(len(inputs)) > 0)
 
-    @jax.jit
-    def steps(params: Params, state: EchoState, token: Any) -> tuple[Rows, Carry]:
-        rows, goes_on = online.next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
-        inputs = rows.inputs[0]
-        mask = jnp.ones(inputs.shape, bool) if rows.mask is None else rows.mask[0]
-        goes_on = goes_on | (jnp.arange(len(inputs)) > 0)  # as each step after the first one does
+    def step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, Carry]:
+        fed, goes_on = x
+        fed = jax.tree.map(lambda leaf: leaf[None, None], fed)
+        carry, _ = feed(network, goes_on, params, carry, fed)
+        return carry, carry
 
-        def step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, Carry]:
-            fed, goes_on = x
-            fed = jax.tree.map(lambda leaf: leaf[None, None], fed)
-            carry, _ = feed(network, goes_on, params, carry, fed)
-            return carry, carry
-
-        fed = Rows(inputs, mask)
-        zero = network.initial_state(params, 1)  # stateless rows have no lane
-        lane = jax.tree.map(lambda x, zero: jnp.concatenate([x, zero])[:1], state.carry, zero)
-        return fed, jax.lax.scan(step, lane, (fed, goes_on))[1]
-
-    return steps
+    fed = Rows(inputs, mask)
+    zero = network.initial_state(params, 1)  # stateless rows have no lane
+    lane = jax.tree.map(lambda x, zero: jnp.concatenate([x, zero])[:1], state.carry, zero)
+    return fed, jax.lax.scan(step, lane, (fed, goes_on))[1]
 
 
 def _named(states: Carry) -> dict[str, np.ndarray]:
