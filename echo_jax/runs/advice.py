@@ -212,7 +212,6 @@ def _wider(config: RunConfig) -> Step:
 
 
 def _reaching_further(config: RunConfig) -> Iterator[Step]:
-    """A gradient that reaches the target in an earlier batch of windows."""
     for rows in dict.fromkeys((config.task.batch_size, 1)):
         carried = {"stateful": True, "batch_size": rows}
         again = batches_back(changed(config, **carried)) + 1
@@ -226,7 +225,6 @@ def _reaching_further(config: RunConfig) -> Iterator[Step]:
 
 
 def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
-    """A gradient through all chunks, or whole sequences as one chunk."""
     task = config.task
     if config.training.bptt_batches < task.updates_per_sequence <= MOST_BATCHES:
         changes = {"stateful": True, "bptt_batches": task.updates_per_sequence}

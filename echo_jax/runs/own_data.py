@@ -138,7 +138,6 @@ def _content(path: Path) -> str:
 
 
 def _place(path: Path, names: list[str], column: str | None) -> int:
-    """The index of the column asked for; ConfigError unless there is exactly one such."""
     if not any(names):
         raise ConfigError(None, f"{path} line 1", "is blank", "name the columns there")
     choice = f"use {{column}} with one of {listed(names)}"

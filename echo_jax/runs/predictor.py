@@ -119,7 +119,6 @@ class Trained:
         return state, values
 
     def _probabilities(self, state: EchoState, tokens: np.ndarray) -> np.ndarray:
-        """The probabilities of the values after each token, `[T, V]`, NaN where there are none."""
         shares = np.full((len(tokens), len(self.vocabulary)), np.nan, np.float32)
         for _, places, answers in self._fed(state, tokens):
             shares[places] = jax.nn.softmax(answers.logits)

@@ -183,8 +183,10 @@ def summarise(
     learned = sum(x is not None for x in by_seed["sequences_to_99"])
     runs = config.seeds
     share = statistics.wilson_interval(learned, runs) if runs > 1 else None
-    scores = baselines(config, own and own.corpus)
-    fields: dict[str, Any] = {BASELINES.get(name, name): score for name, score in scores.items()}
+    in_file = dict(zip(Result.__struct_fields__, Result.__struct_encode_fields__, strict=True))
+    fields: dict[str, Any] = {}
+    for name, score in baselines(config, own and own.corpus).items():
+        fields[in_file.get(f"baseline_{name}", in_file[name])] = score
     fields |= _answers(scored, good, own and own.values) | _of_own(config, own, curves, good)
     for name in by_seed.keys() - {"seed"}:
         fields |= _median(name, by_seed[name])
@@ -254,13 +256,6 @@ def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = Non
     return {"seed": [config.seed + row for row in rows], "sequence": at}
 
 
-BASELINES = {
-    "accuracy": "floor_accuracy", "loss": "floor_loss", "distance": "floor_distance",
-    "order_blind_accuracy": "floor_order_blind", "order_blind_loss": "floor_order_blind_loss",
-}  # fmt: skip
-"""The names of baselines in the file of a result, where these are others."""
-
-
 def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
     """Scores without a network; those of a corpus are of its held-out part."""
     task = config.task
@@ -279,7 +274,6 @@ def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
 
 
 def _of_own(config: RunConfig, own: OwnScores | None, curves: Any, good: Any) -> dict[str, Any]:
-    """The fields that only runs on own values have, without baselines."""
     fields: dict[str, Any] = {}
     if own and len(tokens := own.corpus.untrained):
         examples = [own.values[token] for token in tokens[:3]]
@@ -337,7 +331,6 @@ def scores_of_seeds(
 
 
 def _answers(scored: Evaluation, good: np.ndarray, values: list[str] | None) -> dict[str, Any]:
-    """Accuracy by position, and the answers to one sequence, which are values or integers."""
     fields = {"accuracy_by_position": np.mean(scored.accuracy_by_position[good], axis=0).tolist()}
     shown = (np.argmax(good), 0)
     there = scored.first.scored[shown]

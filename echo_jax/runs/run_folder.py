@@ -245,10 +245,7 @@ def other_bits(folder: Path) -> str | None:
 
 
 def check_cell_named(folder: Path, inputs: RunSpec, cell: str | None) -> None:
-    """Raise ConfigError unless the user names the cell of their own that a run has.
-
-    A folder may come from a stranger: nothing is imported because it is named there.
-    """
+    """Raise ConfigError unless the user names the run's own cell: a stranger may have named it."""
     needed = inputs.config.network.cell
     if not is_built_in(needed) and cell != needed:
         rule = f"needs the cell {needed}, which is imported only if you name it"
@@ -258,17 +255,13 @@ def check_cell_named(folder: Path, inputs: RunSpec, cell: str | None) -> None:
 
 
 def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | None:
-    """The sentence, without its consequence, about a user's cell whose text has changed.
-
-    None where the digest of its file, `source`, is that of the run.
-    """
+    """A sentence where the text of a user's cell, of digest `source`, is not that of the run."""
     if inputs.cell_source == source:
         return None
     return f"the text of cell {inputs.config.network.cell} has changed since {folder} was begun"
 
 
 def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
-    """The values of the column and its length; StorageError for anything else."""
     from echo_jax.runs.vocabulary import LONGEST, Vocabulary
 
     path = folder / VOCABULARY
@@ -290,7 +283,6 @@ def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
 
 
 def _read_tokens(folder: Path, inputs: RunSpec, length: int) -> "np.ndarray":
-    """The column as tokens; StorageError where one has no value."""
     import jax
 
     from echo_jax import tensor_files

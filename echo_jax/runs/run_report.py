@@ -75,10 +75,7 @@ def conclude(
     write: Callable[[dict[str, Any]], str],
     kind: Format,
 ) -> None:
-    """Say the curve of a run and what to run next, and make the figure.
-
-    `write` writes the next commands, see `advice.after_run`.
-    """
+    """Say the curve of a run and what to run next, as `advice.after_run`, and make the figure."""
     columns = shutil.get_terminal_size().columns
     say(sparkline.curve_line(finished.curves()[1], columns))
     for line in advice.after_run(finished.config, finished.result, write):

@@ -81,7 +81,6 @@ def figure_of(trained: Any, tokens: np.ndarray) -> NotebookFigure:
 
 
 def _drawn(trained: Any, rows: Sequence[Row]) -> NotebookFigure:
-    """A panel a kind of state; a block is a row, with its answer below."""
     gap = int(max(len(row.tokens) for row in rows) > 1)
     columns = sum(len(row.tokens) + gap for row in rows)
     width = min(24.0, max(6.0, 0.28 * columns))

@@ -147,7 +147,6 @@ def _shortest(word: str) -> str:
 
 
 def _check(value: str) -> None:
-    """Raise ConfigError for a word that cannot be a value."""
     if len(value) > LONGEST:
         rule = f"is longer than {LONGEST} characters"
         raise ConfigError(None, f"value {shown(value)}", rule, "use a shorter one")
