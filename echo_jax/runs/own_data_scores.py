@@ -11,16 +11,13 @@ from echo_jax.core.data import Corpus, Purpose, purpose_key
 from echo_jax.core.network import Params
 from echo_jax.core.target_place import knowable_share
 from echo_jax.host.compiled_programs import Programs
-from echo_jax.runs.prepared_run import PreparedRun
 from echo_jax.runs.result import OwnScores
 
 
-def measure(run: PreparedRun, programs: Programs, params: Params) -> OwnScores | None:
-    """The scores of the trained weights `[S or more, ...]`; None for random integers."""
-    config = run.config
-    corpus = run.corpus
-    if corpus is None or run.inputs.values is None:
-        return None
+def measure(
+    config: RunConfig, corpus: Corpus, values: list[str], programs: Programs, params: Params
+) -> OwnScores:
+    """The scores of the trained weights `[S or more, ...]` that `OwnScores` lists."""
     training = corpus.training
     fitted = None
     if len(training) >= len(corpus.held_out):  # else the program that is compiled does not fit
@@ -30,7 +27,7 @@ def measure(run: PreparedRun, programs: Programs, params: Params) -> OwnScores |
     follows = None
     if known == 1 or (known and config.task.layout != "streams"):  # the last target is fed
         follows = follows_its_target(config, params, training)
-    return OwnScores(corpus, run.inputs.values, fitted, follows)
+    return OwnScores(corpus, values, fitted, follows)
 
 
 def follows_its_target(config: RunConfig, params: Params, training: np.ndarray) -> np.ndarray:

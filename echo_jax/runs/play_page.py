@@ -14,7 +14,7 @@ from echo_jax import atomic_files
 from echo_jax.config import flat
 from echo_jax.core.target_place import accuracy_ceiling
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import own_data_findings, predictor, result
+from echo_jax.runs import explanation, predictor, result
 from echo_jax.runs.predictor import Trained
 from echo_jax.runs.result import Result
 
@@ -46,7 +46,7 @@ def page_of_run(trained: Trained, name: str, scores: Result) -> str:
         target = "a value that is not drawn yet"
     network = data_of(trained, name, scores.accuracy) | {"chance": scores.baseline_accuracy}
     measured = {"accuracy": scores.accuracy, "seeds": len(scores.by_seed.seed)}
-    order_learned = own_data_findings.order_learned(trained.config, scores)
+    order_learned = explanation.order_learned(trained.config, scores)
     small = task.window <= 6 and task.batch_size <= 8 and 0 <= task.lag <= 6
     data = {
         "title": f"{name}: a network that is asked for {target}",

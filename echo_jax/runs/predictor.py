@@ -209,9 +209,9 @@ class Trained:
             raise StorageError(None, path, "is the state of another network", fix)
         return jax.device_put(state)
 
-    def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
+    def follows(self, positions: Sequence[int], windows: int) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
-        key = jax.random.key(seed, impl=GENERATOR)
+        key = jax.random.key(0, impl=GENERATOR)
         follows = jax.jit(functools.partial(online.follows, self.config, windows=windows))
         return np.asarray(follows(self.params, key, np.asarray(positions)))
 

@@ -20,27 +20,16 @@ from echo_jax.runs.run_folder import RunSpec
 
 
 class PreparedRun(NamedTuple):
-    """Everything that the training loop needs to know.
-
-    inputs            the run is a function of them
-    corpus            the user's own numbers as tokens; None for random sequences
-    chunk             sequences of a chunk
-    plan              the seed map and form that the folder states, else the default ones
-    folder            of the run, absolute, as a cell may change the current folder; None for a run
-                      that writes nothing
-    saved             the last checkpoint; None for a new run
-    checkpoint_every  sequences between two checkpoints; None for about ten seconds
-    note              why a run that goes on may have other bits; None if there is no reason
-    """
+    """Everything that the training loop needs to know."""
 
     inputs: RunSpec
-    corpus: Corpus | None
-    chunk: int
-    plan: DevicePlan
-    folder: Path | None = None
-    saved: Saved | None = None
-    checkpoint_every: int | None = None
-    note: str | None = None
+    corpus: Corpus | None  # the user's own values; None for random sequences
+    chunk: int  # its sequences
+    plan: DevicePlan  # the seed map and form that the folder states, else the default ones
+    folder: Path | None = None  # absolute, as a cell may change the current one; None: no files
+    saved: Saved | None = None  # None for a new run
+    checkpoint_every: int | None = None  # sequences; None for about ten seconds
+    note: str | None = None  # why a run that goes on may have other bits
 
     @property
     def config(self) -> RunConfig:

@@ -66,17 +66,12 @@ class Untrained(msgspec.Struct):
 
 
 class OwnScores(NamedTuple):
-    """The user's own values, and what was measured on them.
-
-    corpus   the values as tokens, and `values` what the tokens stand for
-    fitted   the `Evaluation` on the end of the training part; None where that is too short
-    follows  the share of answers that follow the value asked for, `[S]`; None where none is fed
-    """
+    """The user's own values, and what was measured on them."""
 
     corpus: Corpus
-    values: list[str]
-    fitted: Evaluation | None = None
-    follows: np.ndarray | None = None
+    values: list[str]  # what the tokens of the corpus stand for
+    fitted: Evaluation | None = None  # on the end of the training part; None where that is short
+    follows: np.ndarray | None = None  # share of answers that follow the value asked for, [S]
 
 
 class Result(msgspec.Struct, kw_only=True):

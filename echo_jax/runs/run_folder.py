@@ -60,24 +60,15 @@ class StoredVocabulary(msgspec.Struct):
 
 
 class RunSpec(NamedTuple):
-    """The inputs of a run, which is a function of them.
-
-    config       its configuration
-    values       of the user's own data: the different ones, in the order of their tokens
-    tokens       all the data as tokens, int32 `[M]`; None where they were not read
-    digests      of the files that hold the two, by name
-    seed_map     how a device runs its seeds; None for the default of the device. It changes bits
-    compute      the literal or the fast form of the network and of Adam; None means fast
-    cell_source  SHA-256 of the file of a user's cell; None for a built-in one
-    """
+    """The inputs of a run, which is a function of them."""
 
     config: RunConfig
-    values: list[str] | None = None
-    tokens: "np.ndarray | None" = None
-    digests: Mapping[str, str] = types.MappingProxyType({})
-    seed_map: Literal["map", "vmap"] | None = None
-    compute: Literal["literal", "fast"] | None = None
-    cell_source: str | None = None
+    values: list[str] | None = None  # the different ones of own data, in the order of their tokens
+    tokens: "np.ndarray | None" = None  # all own data, int32 [M]; None where they were not read
+    digests: Mapping[str, str] = types.MappingProxyType({})  # of the files of the two, by name
+    seed_map: Literal["map", "vmap"] | None = None  # None: that of the device. It changes bits
+    compute: Literal["literal", "fast"] | None = None  # None means fast
+    cell_source: str | None = None  # SHA-256 of the file of a user's cell
 
     @property
     def identity(self) -> str:

@@ -25,16 +25,11 @@ MOST_STEPS = 400
 
 
 class Row(NamedTuple):
-    """The steps of the network for one answer: T steps, one in streams, else W or fewer.
+    """The steps of the network for one answer: T steps, one in streams, else W or fewer."""
 
-    tokens  int32 `[T]`, what the steps were fed
-    states  name to float32 `[T, units]`, the state after each step
-    answer  the value that answers, None where there is none yet
-    """
-
-    tokens: np.ndarray
-    states: dict[str, np.ndarray]
-    answer: Any
+    tokens: np.ndarray  # int32 [T], what the steps were fed
+    states: dict[str, np.ndarray]  # name to float32 [T, units], after each step
+    answer: Any  # None where there is none yet
 
 
 def any_values(trained: Any) -> list[Any]:

@@ -200,27 +200,21 @@ KINDS = get_type_hints(Fields)
 """The type of each of the fields."""
 
 
-def _signature() -> inspect.Signature:
-    """The arguments with the defaults of part 4, for help and completion."""
+def _show_fields() -> None:
+    """Put the fields into the signature and the docstring of `train`, for help and completion."""
     defaults = {"part": "context", **flat(PARTS["context"]), **vars(TrainOptions())}
     signature = inspect.signature(train)
     *own, _ = signature.parameters.values()
-    kind = inspect.Parameter.KEYWORD_ONLY
-    parameters = [
-        inspect.Parameter(name, kind, default=defaults[name], annotation=annotation)
-        for name, annotation in KINDS.items()
-    ]
-    return signature.replace(parameters=[*own, *parameters])
-
-
-def _arguments() -> str:
-    """A line for each of the fields: the help of its flag, or what stands below it here."""
+    for name, annotation in KINDS.items():
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        own += [inspect.Parameter(name, keyword, default=defaults[name], annotation=annotation)]
+    train.__dict__["__signature__"] = signature.replace(parameters=own)
     sections = [type(section) for section in vars(PARTS["context"]).values()]
-    helps: dict[str, str] = {}
+    helps: dict[str, str] = {}  # of flags, and of what stands below a field here
     for kind in (TrainOptions, RunConfig, *filter(dataclasses.is_dataclass, sections), Fields):
         helps |= options.help_of(kind, "argument")
-    return "\n".join(f"  {name}: {helps[name]}" for name in KINDS)
+    lines = "\n".join(f"  {name}: {helps[name]}" for name in KINDS)
+    train.__doc__ = f"{inspect.getdoc(train)}\n\nKeyword arguments:\n{lines}"
 
 
-train.__dict__["__signature__"] = _signature()
-train.__doc__ = f"{inspect.getdoc(train)}\n\nKeyword arguments:\n{_arguments()}"
+_show_fields()

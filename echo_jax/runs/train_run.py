@@ -13,7 +13,7 @@ from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import TrainingProgress
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.report.number_formats import counted
-from echo_jax.runs import own_data_scores, result
+from echo_jax.runs import result
 from echo_jax.runs.checkpoint import CheckpointWriter
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.prepared_run import PreparedRun
@@ -50,7 +50,11 @@ def train_run(
             watch.seconds["compile_while_training"] = programs.evaluate.result().seconds
         with watch.time("evaluate"):
             scored = programs.score(programs.dynamic(run.config), state.params, run.corpus)
-            own = own_data_scores.measure(run, programs, state.params)
+            own = None
+            if run.corpus and (values := run.inputs.values):
+                from echo_jax.runs.own_data_scores import measure  # not for random integers
+
+                own = measure(run.config, run.corpus, values, programs, state.params)
     CheckpointWriter(run, log).refuse_divergence(scored.loss)
     scores = result.summarise(run.config, scored, log.curves(), own)
     scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
