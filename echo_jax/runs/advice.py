@@ -68,7 +68,10 @@ def after_run(
         lines = _why(config, result)
         starts = ["Try", "Or"]
         steps = _cures(config, bool(result.failed.seed))
-    chosen = list(itertools.islice(_valid(config, steps), len(starts))) or [_other_seeds(config)]
+    chosen = list(itertools.islice(_valid(config, steps), len(starts)))
+    if not chosen:
+        others = {"seeds": 8} if config.seeds == 1 else {"seed": 0 if config.seed else config.seeds}
+        chosen = [Step("no change that was measured is left, do other seeds do better?", others)]
     for start, (words, changes, measured) in zip(starts, chosen, strict=False):
         shown = f" (measured {MEASURED[measured]})" if measured else ""
         colon = "" if words.endswith("?") else ":"
@@ -91,10 +94,7 @@ def simple_predictors(result: "Result") -> dict[str, float]:
 
 
 def is_predictable(config: RunConfig, result: "Result") -> bool:
-    """True where values have order: more is right than independent ones would let be known.
-
-    Of the answers of the network, or of a simple predictor.
-    """
+    """True where the network, or a simple predictor, does better than independent values allow."""
     if config.data.file is None:
         return False
     best = max(result.accuracy, *simple_predictors(result).values(), 0.0)
@@ -167,7 +167,7 @@ def _cures(config: RunConfig, failed: bool) -> Iterator[Step]:
 
 
 def _easier(config: RunConfig) -> Iterator[Step]:
-    """Steps that make learning easier where the gradient reaches the target."""
+    """Steps where the gradient reaches the target."""
     task = config.task
     rate = config.training.learning_rate
     if not 0.0005 <= rate <= 0.02:
@@ -191,12 +191,6 @@ def _easier(config: RunConfig) -> Iterator[Step]:
     yield Step(words, longer, "longer")
 
 
-def _other_seeds(config: RunConfig) -> Step:
-    """The advice where no change was measured to help."""
-    others = {"seeds": 8} if config.seeds == 1 else {"seed": 0 if config.seed else config.seeds}
-    return Step("no change that was measured is left, do other seeds do better?", others)
-
-
 _ZERO = {"stateful": False, "bptt_batches": 1}
 
 
@@ -211,7 +205,6 @@ def into_view(config: RunConfig) -> dict[str, Any]:
 
 
 def _wider(config: RunConfig) -> Step:
-    """The target in the window, and in the delay line of the cell mlp."""
     if config.network.cell != "mlp":
         words = "put the target into the window, from a zero state"
         return Step(words, into_view(config) | _ZERO, "wider")
@@ -219,7 +212,6 @@ def _wider(config: RunConfig) -> Step:
 
 
 def _reaching_further(config: RunConfig) -> Iterator[Step]:
-    """A gradient that reaches the target in an earlier batch of windows."""
     for rows in dict.fromkeys((config.task.batch_size, 1)):
         carried = {"stateful": True, "batch_size": rows}
         again = batches_back(changed(config, **carried)) + 1
@@ -233,7 +225,6 @@ def _reaching_further(config: RunConfig) -> Iterator[Step]:
 
 
 def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
-    """A gradient through all chunks, or whole sequences as one chunk."""
     task = config.task
     if config.training.bptt_batches < task.updates_per_sequence <= MOST_BATCHES:
         changes = {"stateful": True, "bptt_batches": task.updates_per_sequence}
@@ -243,7 +234,6 @@ def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
 
 
 def _questions(config: RunConfig) -> Iterator[Step]:
-    """Questions that a run that made it leaves open."""
     task = config.task
     streams = task.layout == "streams"
     if config.seeds == 1:

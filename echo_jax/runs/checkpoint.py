@@ -20,11 +20,6 @@ from echo_jax.runs.run_folder import CHECKPOINT, CONFIG, METRICS, RunSpec, as_sh
 if TYPE_CHECKING:
     from echo_jax.runs.prepared_run import PreparedRun
 
-KIND = "checkpoint"
-
-SECONDS = 10.0
-"""Seconds between two checkpoints, about, where no number of sequences was asked for."""
-
 
 class Saved(NamedTuple):
     """The state of every seed, numpy leaves `[S, ...]`, and the log of the training up to it."""
@@ -43,14 +38,11 @@ def save(folder: Path, inputs: RunSpec, saved: Saved) -> None:
         "metrics_bytes": len(metrics),
         "metrics_digest": atomic_files.digest(metrics),
     }
-    tensor_files.write(folder / CHECKPOINT, KIND, saved.state, about)
+    tensor_files.write(folder / CHECKPOINT, "checkpoint", saved.state, about)
 
 
 def load(folder: Path, inputs: RunSpec, shapes: Any) -> Saved | None:
-    """The last checkpoint of a run with its part of `metrics.csv`; None where there is none yet.
-
-    StorageError where a file is damaged, belongs to another run, or has not these shapes.
-    """
+    """The last checkpoint of a run with its part of `metrics.csv`; None where there is none yet."""
     if not os.path.lexists(folder / CHECKPOINT):
         return None
     state, about = load_state(folder, inputs, shapes)
@@ -69,7 +61,10 @@ def load(folder: Path, inputs: RunSpec, shapes: Any) -> Saved | None:
 
 
 def load_state(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Any, dict[str, Any]]:
-    """The state of every seed in the last checkpoint, in these shapes, and what is about it."""
+    """The state of every seed in the last checkpoint, and what is about it.
+
+    StorageError where the file is damaged, belongs to another run, or has not these shapes.
+    """
     path = folder / CHECKPOINT
     if not os.path.lexists(path):
         fix = f"train on with --resume {folder}, or start a new run"
@@ -103,7 +98,7 @@ class CheckpointWriter:
             return True
         if self._run.checkpoint_every:
             return done % self._run.checkpoint_every == 0
-        return time.perf_counter() - self._clock > SECONDS
+        return time.perf_counter() - self._clock > 10.0  # seconds
 
     def save(self, state: Any) -> None:
         """Write a checkpoint of the states `[S or more, ...]`, unless all are non-finite."""

@@ -20,15 +20,9 @@ if TYPE_CHECKING:
 
     from echo_jax.report.charts import NotebookFigure
 
-POINTS = 500
-"""Points drawn of a curve that has more."""
-
 
 def read(folder: Path) -> Finished:
-    """The run in a folder, without weights; StorageError where a file is missing or damaged.
-
-    So it is where the result is not of as many sequences as there are lines.
-    """
+    """The run in a folder, without weights; StorageError where a file is missing or damaged."""
     config = run_folder.read_inputs(folder, to_train=False).config
     path = folder / METRICS
     text = atomic_files.read_bytes(path, environment.memory())
@@ -43,10 +37,7 @@ def read(folder: Path) -> Finished:
 
 
 def draw(folder: Path, finished: Finished, kind: Format = "png") -> Path:
-    """Make the figure of a run folder; returns its path.
-
-    ConfigError where it cannot be drawn, or the figure that is there was edited.
-    """
+    """Make the figure of a run folder; returns its path. ConfigError where it was edited."""
     path = (folder / FIGURE).with_suffix(f".{kind}")
     with drawing():
         content = image(figure_of(finished), kind)
@@ -111,7 +102,7 @@ def _panel(axes: "Axes", values: np.ndarray, colour: str, label: str) -> None:
     if len(values) == 1:
         axes.plot(np.arange(1, sequences + 1), values[0], **thin)
     else:
-        every = -(-len(at) // POINTS)
+        every = -(-len(at) // 500)  # at most 500 points of a curve are drawn
         axes.plot(at[::every], means.T[::every], **thin)
     axes.plot(at, np.median(means, axis=0), color=colour, linewidth=1.8)
     axes.set_xlabel("training sequence")

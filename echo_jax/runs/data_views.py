@@ -27,13 +27,9 @@ def first_sequence(inputs: RunSpec) -> np.ndarray:
 
 
 def speller(inputs: RunSpec) -> Callable[[int], str]:
-    """The printed form of a token: an integer, the user's value, or ? for a missing one.
-
-    A value with a space is in quotes.
-    """
+    """The printed form of a token: an integer, the user's value, or ? for a missing one."""
 
     def word(token: int) -> str:
-        """One of them."""
         if token == inputs.config.task.vocab_size:
             return "?"
         value = str(token) if inputs.values is None else inputs.values[token]
@@ -105,8 +101,7 @@ def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
 def rows_view(tokens: np.ndarray, inputs: RunSpec, rows: int) -> str:
     """The rows of a sequence as `window => target`, batch by batch, and the row each continues.
 
-    Whole batches are shown until so many rows are out. Dashes stand where there is no value: where
-    a step is masked or beyond the sequence, or there is no target.
+    Whole batches are shown until so many rows are out. Dashes stand where there is no value.
     """
     task = inputs.config.task
     word = speller(inputs)
@@ -143,6 +138,5 @@ def rows_view(tokens: np.ndarray, inputs: RunSpec, rows: int) -> str:
 
 
 def _words(tokens: np.ndarray, present: np.ndarray, word: Callable[[int], str], width: int) -> str:
-    """Values in columns, dashes where there is none, a question mark where one is missing."""
     pairs = zip(map(word, tokens.tolist()), present, strict=True)
     return " ".join(mark.rjust(width) if here else "-" * width for mark, here in pairs)

@@ -50,10 +50,7 @@ class Run:
         return "\n".join([scores.lstrip(), *self._next_runs()])
 
     def _next_runs(self) -> list[str]:
-        """A line for each run that is advised, which ends with its call."""
-
         def call(changes: dict[str, Any]) -> str:
-            """The call of this run with other values of some fields."""
             fields = chosen(changed(self.config, **changes)).items()
             return f"echo_jax.train({', '.join(f'{name}={value!r}' for name, value in fields)})"
 
@@ -64,17 +61,11 @@ class Run:
         return network_of(self._inputs, self._params, self.history.sequences, seed, "this run")
 
     def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
-        """The answers of the network of a seed, see `echo_jax.runs.predictor.Trained.predict`.
-
-        predict([1, 36, 0, 36, 21, 2])  ->  [None, None, None, None, 36, 21]
-        """
+        """The answers of the network of a seed, see `echo_jax.runs.predictor.Trained.predict`."""
         return self.network(seed).predict(values, **options)
 
     def states(self, values: Any = None, *, seed: int | None = None) -> NotebookFigure:
-        """The states over a sequence, see `echo_jax.runs.predictor.Trained.states`.
-
-        By default the sequence is one at random, always the same.
-        """
+        """The states over a sequence, by default always the same one at random, as a figure."""
         network = self.network(seed)
         return network.states(any_values(network) if values is None else values)
 
@@ -84,7 +75,6 @@ class Run:
         return f"{run_report.describe(self.config)}\n{scores}"
 
     def _repr_markdown_(self) -> str:
-        """The run, the scores beside their baselines, and why it ended so."""
         what = escaped(run_report.describe(self.config))
         scores = fenced(run_report.scores(self.config, self.result), "text")
         why = map(escaped, self.explain().splitlines())

@@ -78,8 +78,7 @@ def read_text(path: Path) -> str:
 def read_column(path: Path, column: str | None = None) -> Column:
     """Read a column of a CSV file (UTF-8; separated by commas, semicolons or tabs).
 
-    Its first line names the columns; `column` is None where there is only one. ConfigError names
-    a record that spans several lines by its first.
+    Its first line names the columns; `column` is None where there is only one.
     """
     text = _content(path)
     separator = max(",;\t", key=text.partition("\n")[0].count)
@@ -139,7 +138,6 @@ def _content(path: Path) -> str:
 
 
 def _place(path: Path, names: list[str], column: str | None) -> int:
-    """The index of the column asked for; ConfigError unless there is exactly one such."""
     if not any(names):
         raise ConfigError(None, f"{path} line 1", "is blank", "name the columns there")
     choice = f"use {{column}} with one of {listed(names)}"

@@ -13,9 +13,6 @@ from echo_jax.core.target_place import knowable_share
 from echo_jax.host.compiled_programs import Programs
 from echo_jax.runs.result import OwnScores
 
-FOLLOWED = 200
-"""Random sequences in which the value asked for is changed."""
-
 
 def measure(
     config: RunConfig, corpus: Corpus, values: list[str], programs: Programs, params: Params
@@ -36,10 +33,10 @@ def measure(
 def follows_its_target(config: RunConfig, params: Params, training: np.ndarray) -> np.ndarray:
     """The share of last answers that follow a change of the value asked for, by seed.
 
-    In FOLLOWED sequences of training tokens without an order, few at a time where they are long.
+    In 200 sequences of training tokens without an order, few at a time where they are long.
     """
-    some = max(1, min(FOLLOWED, online.piece_size(config) // config.task.length))
-    keys = jax.random.split(purpose_key(config.seed, Purpose.EVALUATION), FOLLOWED // some)
+    some = max(1, min(200, online.piece_size(config) // config.task.length))
+    keys = jax.random.split(purpose_key(config.seed, Purpose.EVALUATION), 200 // some)
     lag = np.array([config.task.lag])
     pool = np.asarray(training)
     host = jax.device_get(params)

@@ -1,7 +1,6 @@
 """A page in which a trained LSTM runs: one HTML file without a library, a request or a server.
 
-The template, the style and the script are files of the folder `play`; the weights, the task and
-the measured accuracies are JSON in the page.
+It is made of the files of the folder `play`; weights, task and accuracies are JSON in the page.
 """
 
 import base64
@@ -15,30 +14,19 @@ from echo_jax import atomic_files
 from echo_jax.config import flat
 from echo_jax.core.target_place import accuracy_ceiling
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import own_data_findings, predictor, result
+from echo_jax.runs import explanation, predictor, result
 from echo_jax.runs.predictor import Trained
 from echo_jax.runs.result import Result
 
 PAGE = "play.html"
-"""Name of the page in a run folder."""
 
 MOST_BYTES = 400_000
-"""Size of the largest page."""
-
-PARTS_OF_PAGE = Path(__file__).with_name("play")
-
-TARGETS = {0: "the last value", 1: "the value before the last"}
-"""The value asked for, by lag."""
-
-DRAWN = {"window": 6, "batch_size": 8, "lag": 6}
-"""Largest sizes of a task whose rows are drawn."""
 
 
 def write_for_run(folder: Path) -> Path:
     """Write the page of a run into its folder; returns the path of the page.
 
-    ConfigError for a network that the page cannot run or whose result is not there, for a page
-    above MOST_BYTES, and in the place of a page that was edited.
+    ConfigError for a network that no page can run, and in the place of a page that was edited.
     """
     trained = predictor.load(folder)
     check_cell(trained)
@@ -52,18 +40,19 @@ def write_for_run(folder: Path) -> Path:
 def page_of_run(trained: Trained, name: str, scores: Result) -> str:
     """The page of the network of a run, with its scores: medians over seeds."""
     task = trained.config.task
-    target = TARGETS.get(task.lag, f"the value {task.lag} steps back")
+    words = {0: "the last value", 1: "the value before the last"}
+    target = words.get(task.lag, f"the value {task.lag} steps back")
     if task.lag < 0:
         target = "a value that is not drawn yet"
     network = data_of(trained, name, scores.accuracy) | {"chance": scores.baseline_accuracy}
     measured = {"accuracy": scores.accuracy, "seeds": len(scores.by_seed.seed)}
-    order_learned = own_data_findings.order_learned(trained.config, scores)
-    small = all(getattr(task, name) <= most for name, most in DRAWN.items())
+    order_learned = explanation.order_learned(trained.config, scores)
+    small = task.window <= 6 and task.batch_size <= 8 and 0 <= task.lag <= 6
     data = {
         "title": f"{name}: a network that is asked for {target}",
         "lede": f"{trained}. {order_learned}" if order_learned else str(trained),
         "networks": [network],
-        "rows": task.layout == "windows" and task.lag >= 0 and small,
+        "rows": task.layout == "windows" and small,
         "grid": [{"window": task.window, "batch": task.batch_size} | measured],
     }
     return page(data)
@@ -71,20 +60,17 @@ def page_of_run(trained: Trained, name: str, scores: Result) -> str:
 
 def page(data: dict[str, Any]) -> str:
     """The page with some data; ConfigError where it is above MOST_BYTES."""
-    parts = {
-        end: (PARTS_OF_PAGE / f"play.{end}").read_text("utf-8") for end in ("html", "css", "js")
-    }
-    text = parts["html"]
+    parts = Path(__file__).with_name("play")
+    html, css, js = [(parts / f"play.{end}").read_text("utf-8") for end in ("html", "css", "js")]
     in_script = json.dumps(data, separators=(",", ":"), allow_nan=False)
     for letter in "<>&":  # which might close a script element, or start another
         in_script = in_script.replace(letter, f"\\u{ord(letter):04x}")
-    fields = {"style": parts["css"], "script": parts["js"], "data": in_script}
-    for field, content in fields.items():
-        text = text.replace(f"<!-- {field} -->", content.rstrip("\n"))
-    if len(text.encode()) > MOST_BYTES:
-        rule = f"has {len(text.encode()):,} bytes, more than {MOST_BYTES:,}"
+    for field, content in {"style": css, "script": js, "data": in_script}.items():
+        html = html.replace(f"<!-- {field} -->", content.rstrip("\n"))
+    if len(html.encode()) > MOST_BYTES:
+        rule = f"has {len(html.encode()):,} bytes, more than {MOST_BYTES:,}"
         raise ConfigError(None, "the page of this run", rule, "use fewer values or units")
-    return text
+    return html
 
 
 def check_cell(trained: Trained) -> None:
@@ -123,10 +109,8 @@ def data_of(trained: Trained, name: str, accuracy: float) -> dict[str, Any]:
         "through": config.training.bptt_batches,
         "units": config.network.hidden_size,
         "values": list(trained.vocabulary.values),
-        "weights": {name: _base64(weight) for name, weight in weights.items()},
+        "weights": {
+            name: base64.b64encode(np.asarray(weight, "<f4").tobytes()).decode()
+            for name, weight in weights.items()
+        },
     }
-
-
-def _base64(weight: Any) -> str:
-    """Little-endian float32 in base64."""
-    return base64.b64encode(np.asarray(weight, "<f4").tobytes()).decode()

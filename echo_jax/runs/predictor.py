@@ -37,14 +37,10 @@ if TYPE_CHECKING:
 GROUP = 16
 """Tokens that are fed at once where they are too few for a whole piece."""
 
-STATE = "state"
-"""Kind of the file of a state."""
-
 
 @functools.cache
-def compiled(function: Callable[..., Any], config: RunConfig, source: str | None) -> Any:
-    """A function of `online`, compiled for all networks of a configuration and text of its cell."""
-    del source
+def _compiled(function: Callable[..., Any], config: RunConfig, source: str | None) -> Any:
+    del source  # of a user's cell, so that another text of it is another program
     return jax.jit(functools.partial(function, config, build_network(config)))
 
 
@@ -69,6 +65,10 @@ class Trained:
             f"{self.vocabulary}; trained on {self.sequences:,} sequences"
         )
 
+    def compiled(self, function: Callable[..., Any]) -> Any:
+        """A function of configuration, network and more, compiled for all such networks."""
+        return _compiled(function, self.config, self.source)
+
     def start(self) -> EchoState:
         """The state before the first token."""
         return online.start(self.config, build_network(self.config), self.params)
@@ -76,7 +76,7 @@ class Trained:
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
         """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled."""
         self._check(token)
-        return compiled(online.step, self.config, self.source)(self.params, state, token)
+        return self.compiled(online.step)(self.params, state, token)
 
     def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
         """The state after the next tokens, int32 `[N]`, and the N values that answer them.
@@ -119,7 +119,6 @@ class Trained:
         return state, values
 
     def _probabilities(self, state: EchoState, tokens: np.ndarray) -> np.ndarray:
-        """The probabilities of the values after each token, `[T, V]`, NaN where there are none."""
         shares = np.full((len(tokens), len(self.vocabulary)), np.nan, np.float32)
         for _, places, answers in self._fed(state, tokens):
             shares[places] = jax.nn.softmax(answers.logits)
@@ -136,7 +135,7 @@ class Trained:
         piece = online.piece_size(self.config)
         cuts = [0]
         self._check(tokens[fed])
-        feed = compiled(online.feed, self.config, self.source)
+        feed = self.compiled(online.feed)
         for size in (piece, min(piece, GROUP), 1):
             cuts += range(cuts[-1] + size, len(fed) + 1, size)
         for first, end in itertools.pairwise(cuts):
@@ -145,11 +144,6 @@ class Trained:
             exists = np.asarray(answer.exists)
             there = jax.tree.map(lambda leaf, rows=exists: np.asarray(leaf)[rows], answer)
             yield state, places[exists].tolist(), there
-
-    def _filled(self, tokens: np.ndarray) -> np.ndarray:
-        """Tokens and some more, up to whole groups, which take a third of the time of steps."""
-        group = min(GROUP, online.piece_size(self.config))
-        return np.pad(tokens, (0, int(-np.count_nonzero(tokens != UNSEEN) % group)))
 
     def predict(
         self, inputs: Any, *, probabilities: bool = False, unknown: Unknown = "error"
@@ -174,18 +168,20 @@ class Trained:
             fix = "ask for answers, or train one with {framing=classes}"
             raise ConfigError("probabilities", probabilities, rule, fix)
         many, sequences = _sequences(inputs)
-        tokens = [self._tokens(sequence, unknown) for sequence in sequences]
         start = self.start()
         answer = self._probabilities if probabilities else lambda *fed: self.values(*fed)[1]
-        answers = [answer(start, self._filled(each))[: len(each)] for each in tokens]
+        group = min(GROUP, online.piece_size(self.config))
+        answers = []
+        for tokens in [self._tokens(sequence, unknown) for sequence in sequences]:
+            lacking = int(-np.count_nonzero(tokens != UNSEEN) % group)  # a group is faster
+            answers.append(answer(start, np.pad(tokens, (0, lacking)))[: len(tokens)])
         return answers if many else answers[0]
 
     def states(self, values: Sequence[Any], *, unknown: Unknown = "error") -> "NotebookFigure":
         """A figure of the states over a sequence of values: a column a step, a row a unit.
 
         Each block is the window of one answer, and of an LSTM the panels are c and h. ConfigError
-        for values without an answer, or of more than 400 steps, and for a value that is not in the
-        vocabulary, unless `unknown` is "skip".
+        for values without an answer, or of more than 400 steps.
         """
         from echo_jax.runs import states_figure
 
@@ -196,13 +192,12 @@ class Trained:
         return states_figure.figure_of(self, tokens[tokens != UNSEEN])
 
     def _tokens(self, sequence: Sequence[Any], unknown: Unknown) -> np.ndarray:
-        """The tokens of values, int32 `[T]`."""
         return vocabulary.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
 
     def save_state(self, state: EchoState, path: str | Path) -> None:
         """Write a state to a file, to go on from later; a file that is there is replaced."""
         place = atomic_files.path_of("path", path)
-        tensor_files.write(place, STATE, state, {"network": self.digest})
+        tensor_files.write(place, "state", state, {"network": self.digest})
 
     def load_state(self, path: str | Path) -> EchoState:
         """The state in a file; ConfigError where it is none, or that of another network."""
@@ -214,12 +209,11 @@ class Trained:
             raise StorageError(None, path, "is the state of another network", fix)
         return jax.device_put(state)
 
-    def follows(self, positions: Sequence[int], windows: int, seed: int = 0) -> np.ndarray:
+    def follows(self, positions: Sequence[int], windows: int) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
-        key = jax.random.key(seed, impl=GENERATOR)
-        places = np.asarray(positions)
+        key = jax.random.key(0, impl=GENERATOR)
         follows = jax.jit(functools.partial(online.follows, self.config, windows=windows))
-        return np.asarray(follows(self.params, key, places))
+        return np.asarray(follows(self.params, key, np.asarray(positions)))
 
     @functools.cached_property
     def source(self) -> str | None:
@@ -233,8 +227,7 @@ class Trained:
         return atomic_files.digest_of([to_dict(self.config), *map(atomic_files.digest, weights)])
 
     def _check(self, tokens: Any) -> None:
-        """Raise ConfigError for what is no token; traced values cannot be checked."""
-        if isinstance(tokens, jax.core.Tracer):
+        if isinstance(tokens, jax.core.Tracer):  # which cannot be checked
             return
         array = np.asarray(tokens)
         size = len(self.vocabulary)
@@ -243,9 +236,7 @@ class Trained:
             raise ConfigError(None, shown(tokens), rule, "let predict turn values into tokens")
 
 
-def _warn(sentence: str) -> None:
-    """A warning about a run, at the line that loads it."""
-    warnings.warn(sentence, stacklevel=3)
+_warn = functools.partial(warnings.warn, stacklevel=2)  # at the line that calls `load`
 
 
 def load(
@@ -261,8 +252,7 @@ def load(
       seed: the seed of the network, where a run has many; None for the first.
       cell: the run's own cell, `package.module:Class`, where it has one; nothing is imported
         because a folder names it.
-      say: told in a sentence that the text of the run's own cell has changed since; a warning by
-        default.
+      say: told that the text of the run's own cell has changed since; a warning by default.
 
     Raises:
       ConfigError: there is no such run, seed or checkpoint, or a file of it is damaged.
@@ -289,8 +279,7 @@ def network_of(
 ) -> Trained:
     """The network of a seed, None for the first, from weights `[S or more, ...]` of a run.
 
-    ConfigError where the run, as it is called, has no such seed, or one of its weights is
-    non-finite.
+    ConfigError where `run`, as a person calls it, has no such seed, or a weight is non-finite.
     """
     first = inputs.config.seed
     last = first + inputs.config.seeds - 1

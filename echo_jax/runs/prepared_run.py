@@ -18,32 +18,18 @@ from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.checkpoint import Saved
 from echo_jax.runs.run_folder import RunSpec
 
-UPDATES = 400
-"""Updates between two looks at the progress, about; fewer where seeds are many."""
-
 
 class PreparedRun(NamedTuple):
-    """Everything that the training loop needs to know.
-
-    inputs            the run is a function of them
-    corpus            the user's own numbers as tokens; None for random sequences
-    chunk             sequences of a chunk
-    plan              the seed map and form that the folder states, else the default ones
-    folder            of the run, absolute, as a cell may change the current folder; None for a run
-                      that writes nothing
-    saved             the last checkpoint; None for a new run
-    checkpoint_every  sequences between two checkpoints; None for about ten seconds
-    note              why a run that goes on may have other bits; None if there is no reason
-    """
+    """Everything that the training loop needs to know."""
 
     inputs: RunSpec
-    corpus: Corpus | None
-    chunk: int
-    plan: DevicePlan
-    folder: Path | None = None
-    saved: Saved | None = None
-    checkpoint_every: int | None = None
-    note: str | None = None
+    corpus: Corpus | None  # the user's own values; None for random sequences
+    chunk: int  # its sequences
+    plan: DevicePlan  # the seed map and form that the folder states, else the default ones
+    folder: Path | None = None  # absolute, as a cell may change the current one; None: no files
+    saved: Saved | None = None  # None for a new run
+    checkpoint_every: int | None = None  # sequences; None for about ten seconds
+    note: str | None = None  # why a run that goes on may have other bits
 
     @property
     def config(self) -> RunConfig:
@@ -64,8 +50,7 @@ def new_inputs(config: RunConfig) -> RunSpec:
 def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterator[PreparedRun]:
     """A run in a new folder, which is locked against every other process; None: it writes nothing.
 
-    ConfigError where it cannot be trained, and then nothing is compiled and no folder made; or
-    where the folder, which is made with its parents, cannot be.
+    ConfigError, before anything is compiled or made, where it cannot be trained.
     """
     inputs = inputs._replace(seed_map=options.seed_map, compute=options.compute)
     if out is None:
@@ -95,13 +80,12 @@ def resumed_run(
 ) -> Iterator[PreparedRun]:
     """The run in a folder, which is locked against every other process.
 
-    It has what is in its folder, its seed map and form too, and a larger number of sequences if one
-    is given. A cell of the user's own must be named again. ConfigError where it cannot go on; then
-    nothing is compiled.
+    Its seed map and form are those of the folder, its number of sequences may be larger.
+    ConfigError, before anything is compiled, where it cannot go on, or its own cell is not named.
     """
     with atomic_files.locked(folder):
         inputs = run_folder.read_inputs(folder)
-        stored_in = folder.absolute()
+        stored_in = folder.absolute()  # before a cell is imported
         run_folder.check_cell_named(folder, inputs, cell)
         if sequences:
             inputs = inputs._replace(config=changed(inputs.config, sequences=sequences))
@@ -111,17 +95,14 @@ def resumed_run(
                 f"{other_text}, and a run that goes on has the bits of one that was never "
                 "stopped: bring that text back, or start a new run"
             )
-        saved = _saved(stored_in, inputs, many_seeds.state_shapes(inputs.config))
+        saved = _saved(stored_in, inputs)
         note = run_folder.other_bits(stored_in)
         run_folder.write_config(stored_in, inputs)
         yield run._replace(folder=stored_in, saved=saved, note=note)
 
 
 def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
-    """A run from its first sequence on, with the source of its cell; it can be trained and saved.
-
-    jax is started, with as many devices of a CPU, up to a limit, as the seeds can use.
-    """
+    """A run from its first sequence on, with the source of its cell; jax is started here."""
     config = inputs.config
     limit = options.devices
     environment.use_cpu_devices(min(limit or environment.cores(), config.seeds))
@@ -133,7 +114,7 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
     seed_map = inputs.seed_map or many_seeds.default_seed_map()
     devices = many_seeds.devices_for(config.seeds, seed_map, limit)
     runs_a_device = -(-config.seeds // len(devices))  # that it does one after the other
-    updates = max(100, min(UPDATES, 12800 // runs_a_device))
+    updates = max(100, min(400, 12800 // runs_a_device))  # about, between two looks at the progress
     return PreparedRun(
         inputs=inputs,
         corpus=inputs.corpus(),
@@ -143,9 +124,9 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
     )
 
 
-def _saved(folder: Path, inputs: RunSpec, shapes: object) -> Saved | None:
+def _saved(folder: Path, inputs: RunSpec) -> Saved | None:
     """The last checkpoint of a run that is not finished yet; ConfigError where it is."""
-    saved = checkpoint.load(folder, inputs, shapes)
+    saved = checkpoint.load(folder, inputs, many_seeds.state_shapes(inputs.config))
     done = saved.history.sequences if saved else 0
     wanted = inputs.config.training.sequences
     if done > wanted:
@@ -155,10 +136,7 @@ def _saved(folder: Path, inputs: RunSpec, shapes: object) -> Saved | None:
     if done == wanted and os.path.lexists(path):
         result = atomic_files.read_json(path, fix="remove it, and this command makes it again")
         if result.get("config") == to_dict(inputs.config):  # and not of a shorter run
-            raise ConfigError(
-                None,
-                run_folder.as_shown(folder),
-                f"is finished, all {done} sequences",
-                "use a larger {sequences} to go on, or predict with it",
-            )
+            rule = f"is finished, all {done} sequences"
+            fix = "use a larger {sequences} to go on, or predict with it"
+            raise ConfigError(None, run_folder.as_shown(folder), rule, fix)
     return saved

@@ -66,17 +66,12 @@ class Untrained(msgspec.Struct):
 
 
 class OwnScores(NamedTuple):
-    """The user's own values, and what was measured on them.
-
-    corpus   the values as tokens, and `values` what the tokens stand for
-    fitted   the `Evaluation` on the end of the training part; None where that is too short
-    follows  the share of answers that follow the value asked for, `[S]`; None where none is fed
-    """
+    """The user's own values, and what was measured on them."""
 
     corpus: Corpus
-    values: list[str]
-    fitted: Evaluation | None = None
-    follows: np.ndarray | None = None
+    values: list[str]  # what the tokens of the corpus stand for
+    fitted: Evaluation | None = None  # on the end of the training part; None where that is short
+    follows: np.ndarray | None = None  # share of answers that follow the value asked for, [S]
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -143,10 +138,7 @@ class Result(msgspec.Struct, kw_only=True):
 
 
 class Finished(NamedTuple):
-    """A run that has ended, with its log; the weights of every seed, `[S or more, ...]`.
-
-    The weights are None where they were not read.
-    """
+    """A run that has ended; the weights, `[S or more, ...]`, are None where they were not read."""
 
     config: RunConfig
     history: History
@@ -168,8 +160,7 @@ ADDED_TO_RESULTS = (
     "sequences_to_99_of_ceiling_by_seed", "persistence_accuracy", "k_gram", "k_gram_accuracy",
     "k_gram_loss", "training_accuracy", "training_loss", "follows", "untrained",
 )  # fmt: skip
-"""Fields that follow from the run and its curves, excluded from the digest: it stays what it was
-before they were added."""
+"""Fields that were added later and are excluded from the digest, which stays what it was."""
 
 
 def summarise(
@@ -180,16 +171,17 @@ def summarise(
 ) -> Result:
     """The result of a run, without times and devices.
 
-    The accuracy by position is a mean over the seeds that did not fail, and the answers are those
-    of the first of them. The `Evaluation` has a leading axis S; the curves are loss and accuracy
-    of every training sequence, each `[S, N]`.
+    The accuracy by position is a mean over the seeds that did not fail, the answers are those of
+    the first. `scored` has a leading axis S; the curves are loss and accuracy, each `[S, N]`.
     """
     failed, good, by_seed = scores_of_seeds(config, scored, *curves)
     learned = sum(x is not None for x in by_seed["sequences_to_99"])
     runs = config.seeds
     share = statistics.wilson_interval(learned, runs) if runs > 1 else None
-    scores = baselines(config, own and own.corpus)
-    fields: dict[str, Any] = {BASELINES.get(name, name): score for name, score in scores.items()}
+    in_file = dict(zip(Result.__struct_fields__, Result.__struct_encode_fields__, strict=True))
+    fields: dict[str, Any] = {}
+    for name, score in baselines(config, own and own.corpus).items():
+        fields[in_file.get(f"baseline_{name}", in_file[name])] = score
     fields |= _answers(scored, good, own and own.values) | _of_own(config, own, curves, good)
     for name in by_seed.keys() - {"seed"}:
         fields |= _median(name, by_seed[name])
@@ -241,10 +233,7 @@ def read(folder: Path) -> Result:
 
 
 def read_of(folder: Path, config: RunConfig, sequences: int) -> Result:
-    """The result of a run that was trained on so many sequences.
-
-    StorageError for one of fewer, as while a run goes on, or of another run.
-    """
+    """The result of a run that was trained on so many sequences; StorageError for any other."""
     found = read(folder)
     if found.config != to_dict(changed(config, sequences=sequences)):
         rule = f"is not of the {sequences:,} sequences that the run has by now"
@@ -260,13 +249,6 @@ def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = Non
     rows = np.flatnonzero(failed).tolist()
     at = [int(np.argmax(bad[row])) + 1 if bad[row].any() else None for row in rows]
     return {"seed": [config.seed + row for row in rows], "sequence": at}
-
-
-BASELINES = {
-    "accuracy": "floor_accuracy", "loss": "floor_loss", "distance": "floor_distance",
-    "order_blind_accuracy": "floor_order_blind", "order_blind_loss": "floor_order_blind_loss",
-}  # fmt: skip
-"""The names of baselines in the file of a result, where these are others."""
 
 
 def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
@@ -287,7 +269,6 @@ def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
 
 
 def _of_own(config: RunConfig, own: OwnScores | None, curves: Any, good: Any) -> dict[str, Any]:
-    """The fields that only runs on own values have, without baselines."""
     fields: dict[str, Any] = {}
     if own and len(tokens := own.corpus.untrained):
         examples = [own.values[token] for token in tokens[:3]]
@@ -319,7 +300,6 @@ def _sequences_until(goal: float, accuracy: np.ndarray, good: np.ndarray) -> lis
 
 
 def _median(name: str, values: list) -> dict[str, Any]:
-    """The fields of a median and its interval."""
     median, interval, _ = statistics.summary_of(values)
     return {name: median, f"{name}_interval": interval and interval._asdict()}
 
@@ -346,7 +326,6 @@ def scores_of_seeds(
 
 
 def _answers(scored: Evaluation, good: np.ndarray, values: list[str] | None) -> dict[str, Any]:
-    """Accuracy by position, and the answers to one sequence, which are values or integers."""
     fields = {"accuracy_by_position": np.mean(scored.accuracy_by_position[good], axis=0).tolist()}
     shown = (np.argmax(good), 0)
     there = scored.first.scored[shown]

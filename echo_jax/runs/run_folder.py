@@ -60,24 +60,15 @@ class StoredVocabulary(msgspec.Struct):
 
 
 class RunSpec(NamedTuple):
-    """The inputs of a run, which is a function of them.
-
-    config       its configuration
-    values       of the user's own data: the different ones, in the order of their tokens
-    tokens       all the data as tokens, int32 `[M]`; None where they were not read
-    digests      of the files that hold the two, by name
-    seed_map     how a device runs its seeds; None for the default of the device. It changes bits
-    compute      the literal or the fast form of the network and of Adam; None means fast
-    cell_source  SHA-256 of the file of a user's cell; None for a built-in one
-    """
+    """The inputs of a run, which is a function of them."""
 
     config: RunConfig
-    values: list[str] | None = None
-    tokens: "np.ndarray | None" = None
-    digests: Mapping[str, str] = types.MappingProxyType({})
-    seed_map: Literal["map", "vmap"] | None = None
-    compute: Literal["literal", "fast"] | None = None
-    cell_source: str | None = None
+    values: list[str] | None = None  # the different ones of own data, in the order of their tokens
+    tokens: "np.ndarray | None" = None  # all own data, int32 [M]; None where they were not read
+    digests: Mapping[str, str] = types.MappingProxyType({})  # of the files of the two, by name
+    seed_map: Literal["map", "vmap"] | None = None  # None: that of the device. It changes bits
+    compute: Literal["literal", "fast"] | None = None  # None means fast
+    cell_source: str | None = None  # SHA-256 of the file of a user's cell
 
     @property
     def identity(self) -> str:
@@ -245,11 +236,7 @@ def other_bits(folder: Path) -> str | None:
 
 
 def check_cell_named(folder: Path, inputs: RunSpec, cell: str | None) -> None:
-    """Raise ConfigError unless the user names the cell of their own that a run has.
-
-    A folder may come from a stranger: the module that it names is imported only if the caller
-    names it too.
-    """
+    """Raise ConfigError unless the user names the run's own cell: a stranger may have named it."""
     needed = inputs.config.network.cell
     if not is_built_in(needed) and cell != needed:
         rule = f"needs the cell {needed}, which is imported only if you name it"
@@ -259,17 +246,13 @@ def check_cell_named(folder: Path, inputs: RunSpec, cell: str | None) -> None:
 
 
 def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | None:
-    """The sentence, without its consequence, about a user's cell whose text has changed.
-
-    None where the digest of its file, `source`, is that of the run.
-    """
+    """A sentence where the text of a user's cell, of digest `source`, is not that of the run."""
     if inputs.cell_source == source:
         return None
     return f"the text of cell {inputs.config.network.cell} has changed since {folder} was begun"
 
 
 def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
-    """The values of the column and its length; StorageError for anything else."""
     from echo_jax.runs.vocabulary import LONGEST, Vocabulary
 
     path = folder / VOCABULARY
@@ -291,7 +274,6 @@ def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
 
 
 def _read_tokens(folder: Path, inputs: RunSpec, length: int) -> "np.ndarray":
-    """The column as tokens; StorageError where one has no value."""
     import jax
 
     from echo_jax import tensor_files

@@ -11,7 +11,6 @@ from echo_jax import statistics
 from echo_jax.config import RunConfig, chosen
 from echo_jax.exceptions import Spelling, printable
 from echo_jax.report import sparkline
-from echo_jax.report.number_formats import counted
 from echo_jax.report.styles import Format
 from echo_jax.report.text_tables import table
 from echo_jax.runs import advice, curve_figure, run_folder
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 POSITIONS_SHOWN = 60
 """Positions whose accuracy is printed; `result.json` has them all."""
-
 
 RARE = {
     "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
@@ -54,16 +52,13 @@ def describe(config: RunConfig) -> str:
     )
 
 
-def describe_devices(devices: Sequence[Any]) -> str:
-    """The devices used, as jax names them."""
-    kinds = ", ".join(sorted({device.device_kind for device in devices}))
-    return f"on {counted(len(devices), 'device')}: {kinds}"
-
-
 def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag") -> str:
     """Everything that is printed after training."""
+    right = sum(a == b for a, b in zip(result.expected, result.predicted, strict=True))
     paragraphs = (
-        answers(result.expected, result.predicted, result.answers_of_seed),
+        f"Expected:  {result.expected}\nPredicted: {result.predicted}\n"
+        f"           {right} of {len(result.expected)} right, on one fresh sequence, "
+        f"seed {result.answers_of_seed}",
         failures(result.failed),
         scores(config, result),
         accuracy_by_position(config, result.accuracy_by_position),
@@ -78,28 +73,15 @@ def conclude(
     folder: Path,
     say: Callable[[str], None],
     write: Callable[[dict[str, Any]], str],
-    kind: Format = "png",
-) -> Path:
-    """Say the curve of a run and what to run next, and make the figure; returns its path.
-
-    `write` writes the next commands, see `advice.after_run`.
-    """
+    kind: Format,
+) -> None:
+    """Say the curve of a run and what to run next, as `advice.after_run`, and make the figure."""
     columns = shutil.get_terminal_size().columns
     say(sparkline.curve_line(finished.curves()[1], columns))
     for line in advice.after_run(finished.config, finished.result, write):
         say(printable(line))
     path = curve_figure.draw(folder, finished, kind)
     say(f"Figure: {printable(run_folder.as_shown(path))}")
-    return path
-
-
-def answers(expected: Sequence[int | str], predicted: Sequence[int | str], seed: int) -> str:
-    """The expected and the predicted values of one sequence, and how many of them agree."""
-    right = sum(a == b for a, b in zip(expected, predicted, strict=True))
-    return (
-        f"Expected:  {expected}\nPredicted: {predicted}\n"
-        f"           {right} of {len(expected)} right, on one fresh sequence, seed {seed}"
-    )
 
 
 def failures(failed: "FailedSeeds") -> str:

@@ -1,6 +1,5 @@
 """The states of a trained network over time, as a figure: a column a step, a row a unit."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from echo_jax.config import RunConfig
 from echo_jax.core import online
 from echo_jax.core.carry import feed
 from echo_jax.core.data import Rows
-from echo_jax.core.network import Params, build_network
+from echo_jax.core.network import Network, Params
 from echo_jax.core.online import EchoState
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.charts import NotebookFigure
@@ -24,28 +23,20 @@ from echo_jax.report.styles import INK, drawing, literal, wrapped
 MOST_STEPS = 400
 """Steps that are drawn."""
 
-ANSWERS = 8
-"""Answers to a sequence that is drawn at random."""
-
 
 class Row(NamedTuple):
-    """The steps of the network for one answer: T steps, one in streams, else W or fewer.
+    """The steps of the network for one answer: T steps, one in streams, else W or fewer."""
 
-    tokens  int32 `[T]`, what the steps were fed
-    states  name to float32 `[T, units]`, the state after each step
-    answer  the value that answers, None where there is none yet
-    """
-
-    tokens: np.ndarray
-    states: dict[str, np.ndarray]
-    answer: Any
+    tokens: np.ndarray  # int32 [T], what the steps were fed
+    states: dict[str, np.ndarray]  # name to float32 [T, units], after each step
+    answer: Any  # None where there is none yet
 
 
 def any_values(trained: Any) -> list[Any]:
-    """A sequence of values at random, always the same, with ANSWERS answers or fewer."""
+    """A sequence of values at random, always the same, with 8 answers or fewer."""
     task = trained.config.task
     vocabulary = trained.vocabulary
-    count = task.target_times.start + max(1, min(ANSWERS, MOST_STEPS // task.window))
+    count = task.target_times.start + max(1, min(8, MOST_STEPS // task.window))
     known = np.setdiff1d(np.arange(len(vocabulary)), list(vocabulary.untrained))
     tokens = known[np.random.default_rng(0).integers(len(known), size=count)]
     return list(map(vocabulary.value, tokens.tolist()))
@@ -54,7 +45,7 @@ def any_values(trained: Any) -> list[Any]:
 def rows_of(trained: Any, tokens: np.ndarray) -> list[Row]:
     """The rows of a network that is fed tokens, int32 `[N]`; none where a window is not full."""
     state = trained.start()
-    steps_of = _steps(trained.config, trained.source)
+    steps_of = trained.compiled(_steps)
     rows = []
     for token in tokens:
         after, answer = trained.step(state, token)
@@ -85,7 +76,6 @@ def figure_of(trained: Any, tokens: np.ndarray) -> NotebookFigure:
 
 
 def _drawn(trained: Any, rows: Sequence[Row]) -> NotebookFigure:
-    """A panel a kind of state; a block is a row, with its answer below."""
     gap = int(max(len(row.tokens) for row in rows) > 1)
     columns = sum(len(row.tokens) + gap for row in rows)
     width = min(24.0, max(6.0, 0.28 * columns))
@@ -108,7 +98,6 @@ def _drawn(trained: Any, rows: Sequence[Row]) -> NotebookFigure:
 
 
 def _label(panels: Sequence[Any], rows: Sequence[Row], values: Sequence[str], gap: int) -> None:
-    """The inputs of the steps, above; the answers, below."""
     sizes = np.array([len(row.tokens) for row in rows])
     starts = np.cumsum(sizes + gap) - sizes - gap
     places = [start + np.arange(size) for start, size in zip(starts, sizes, strict=True)]
@@ -123,35 +112,28 @@ def _label(panels: Sequence[Any], rows: Sequence[Row], values: Sequence[str], ga
     panels[-1].set_xlabel("answer")
 
 
-@functools.cache
-def _steps(config: RunConfig, source: str | None) -> Any:
-    """The compiled steps of the row that a token ends: params, state, token to fed and states.
+def _steps(
+    config: RunConfig, network: Network, params: Params, state: EchoState, token: Any
+) -> tuple[Rows, Carry]:
+    """The steps of the row that a token ends: what is fed, `[T]`, the carry after each, `[T, ...]`.
 
-    What they were fed is `Rows` of `[T]`; the carry after each step is `[T, ...]`.
+    They are fed one by one: after the first one each goes on from the carry.
     """
-    del source  # of a user's cell, so that another text of it is another program
-    network = build_network(config)
+    rows, goes_on = online.next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
+    inputs = rows.inputs[0]
+    mask = jnp.ones(inputs.shape, bool) if rows.mask is None else rows.mask[0]
+    goes_on = goes_on | (jnp.arange(len(inputs)) > 0)
 
-    @jax.jit
-    def steps(params: Params, state: EchoState, token: Any) -> tuple[Rows, Carry]:
-        """The row, fed step by step: after the first one each goes on from the carry."""
-        rows, goes_on = online.next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
-        inputs = rows.inputs[0]
-        mask = jnp.ones(inputs.shape, bool) if rows.mask is None else rows.mask[0]
-        goes_on = goes_on | (jnp.arange(len(inputs)) > 0)
+    def step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, Carry]:
+        fed, goes_on = x
+        fed = jax.tree.map(lambda leaf: leaf[None, None], fed)
+        carry, _ = feed(network, goes_on, params, carry, fed)
+        return carry, carry
 
-        def step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, Carry]:
-            fed, goes_on = x
-            fed = jax.tree.map(lambda leaf: leaf[None, None], fed)
-            carry, _ = feed(network, goes_on, params, carry, fed)
-            return carry, carry
-
-        fed = Rows(inputs, mask)
-        zero = network.initial_state(params, 1)  # stateless rows have no lane
-        lane = jax.tree.map(lambda x, zero: jnp.concatenate([x, zero])[:1], state.carry, zero)
-        return fed, jax.lax.scan(step, lane, (fed, goes_on))[1]
-
-    return steps
+    fed = Rows(inputs, mask)
+    zero = network.initial_state(params, 1)  # stateless rows have no lane
+    lane = jax.tree.map(lambda x, zero: jnp.concatenate([x, zero])[:1], state.carry, zero)
+    return fed, jax.lax.scan(step, lane, (fed, goes_on))[1]
 
 
 def _named(states: Carry) -> dict[str, np.ndarray]:

@@ -103,7 +103,11 @@ def train(
       ConfigError: an argument is unknown or breaks a rule; in one sentence, as the command says it.
     """
     environment.check_settings()
-    how, given = _divided(fields)
+    for name in fields.keys() - KINDS.keys():
+        raise options.unknown(name, name, [*KINDS, "out", "args"], "help(echo_jax.train)")
+    given: dict[str, Any] = {**fields}
+    names = [field.name for field in dataclasses.fields(TrainOptions)]
+    how = TrainOptions(**{name: given.pop(name) for name in names if name in given})
     run = configured(config, args, **given)
     folder = None if out is None else _folder(out, run, given.get("cell"))
     inputs = new_inputs(run)
@@ -114,16 +118,6 @@ def train(
             curve_figure.draw(prepared.folder, finished)
     run, history, result, params = finished
     return Run(run, result, history, folder, inputs, jax.device_get(params))
-
-
-def _divided(fields: Mapping[str, Any]) -> tuple[TrainOptions, dict[str, Any]]:
-    """The options of a run and the fields of its configuration; ConfigError for any other."""
-    for name in fields.keys() - KINDS.keys():
-        raise options.unknown(name, name, [*KINDS, "out", "args"], "help(echo_jax.train)")
-    rest = {**fields}
-    names = [field.name for field in dataclasses.fields(TrainOptions)]
-    how = TrainOptions(**{name: rest.pop(name) for name in names if name in rest})
-    return how, rest
 
 
 def configured(
@@ -145,7 +139,6 @@ def configured(
 
 
 def _base(config: RunConfig | None, fields: Mapping[str, Any]) -> RunConfig:
-    """The configuration that the other fields of a call change."""
     part = fields.get("part", "context")
     if part not in list(PARTS):
         raise ConfigError("part", part, "is unknown", f"use one of {', '.join(PARTS)}")
@@ -207,27 +200,21 @@ KINDS = get_type_hints(Fields)
 """The type of each of the fields."""
 
 
-def _signature() -> inspect.Signature:
-    """The arguments with the defaults of part 4, for help and completion."""
+def _show_fields() -> None:
+    """Put the fields into the signature and the docstring of `train`, for help and completion."""
     defaults = {"part": "context", **flat(PARTS["context"]), **vars(TrainOptions())}
     signature = inspect.signature(train)
     *own, _ = signature.parameters.values()
-    kind = inspect.Parameter.KEYWORD_ONLY
-    parameters = [
-        inspect.Parameter(name, kind, default=defaults[name], annotation=annotation)
-        for name, annotation in KINDS.items()
-    ]
-    return signature.replace(parameters=[*own, *parameters])
-
-
-def _arguments() -> str:
-    """A line for each of the fields: the help of its flag, or what stands below it here."""
+    for name, annotation in KINDS.items():
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        own += [inspect.Parameter(name, keyword, default=defaults[name], annotation=annotation)]
+    train.__dict__["__signature__"] = signature.replace(parameters=own)
     sections = [type(section) for section in vars(PARTS["context"]).values()]
-    helps: dict[str, str] = {}
+    helps: dict[str, str] = {}  # of flags, and of what stands below a field here
     for kind in (TrainOptions, RunConfig, *filter(dataclasses.is_dataclass, sections), Fields):
         helps |= options.help_of(kind, "argument")
-    return "\n".join(f"  {name}: {helps[name]}" for name in KINDS)
+    lines = "\n".join(f"  {name}: {helps[name]}" for name in KINDS)
+    train.__doc__ = f"{inspect.getdoc(train)}\n\nKeyword arguments:\n{lines}"
 
 
-train.__dict__["__signature__"] = _signature()
-train.__doc__ = f"{inspect.getdoc(train)}\n\nKeyword arguments:\n{_arguments()}"
+_show_fields()

@@ -7,17 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from echo_jax import environment
-from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
 from echo_jax.host.compiled_programs import Programs, compile_programs
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import TrainingProgress
 from echo_jax.host.stopwatch import Stopwatch
-from echo_jax.runs import result, run_report
+from echo_jax.report.number_formats import counted
+from echo_jax.runs import result
 from echo_jax.runs.checkpoint import CheckpointWriter
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.prepared_run import PreparedRun
-from echo_jax.runs.result import Finished, OwnScores
+from echo_jax.runs.result import Finished
 
 OnChunk = Callable[[int, np.ndarray, np.ndarray], object]
 """Told after each chunk: the sequences trained on so far, and the loss and the accuracy of each
@@ -34,8 +34,7 @@ def train_run(
     """Compile, train and evaluate a run, and fill its folder, but for the figure.
 
     `say` gets the devices, and progress where there is no bar. StoppedError where a signal ended
-    it, and the checkpoint holds what was trained; DivergedError where the loss of every seed became
-    non-finite.
+    it; DivergedError where the loss of every seed became non-finite.
     """
     with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
         with watch.time("compile"):
@@ -43,31 +42,27 @@ def train_run(
                 run.config, run.chunk, run.plan, run.corpus, not run.saved, background
             )
         background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
-        say(run_report.describe_devices(programs.devices))
+        kinds = [device.device_kind for device in programs.devices]
+        say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")
         with watch.time("train"):
             state, log = train(run, programs, interrupts, say, on_chunk)
         with watch.time("wait_for_it"):
             watch.seconds["compile_while_training"] = programs.evaluate.result().seconds
         with watch.time("evaluate"):
             scored = programs.score(programs.dynamic(run.config), state.params, run.corpus)
-            own = own_scores(run, programs, state.params)
+            own = None
+            if run.corpus and (values := run.inputs.values):
+                from echo_jax.runs.own_data_scores import measure  # not for random integers
+
+                own = measure(run.config, run.corpus, values, programs, state.params)
     CheckpointWriter(run, log).refuse_divergence(scored.loss)
     scores = result.summarise(run.config, scored, log.curves(), own)
     scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
-    scores.devices = [device.device_kind for device in programs.devices]
+    scores.devices = kinds
     scores.cores = environment.threads()
     if run.folder:
         result.write(run.folder, scores)
     return Finished(run.config, log, scores, state.params)
-
-
-def own_scores(run: PreparedRun, programs: Programs, params: Params) -> OwnScores | None:
-    """What is measured on the user's own values after training; None for random integers."""
-    if run.corpus is None or run.inputs.values is None:
-        return None
-    from echo_jax.runs import own_data_scores  # not loaded for random integers
-
-    return own_data_scores.measure(run.config, run.corpus, run.inputs.values, programs, params)
 
 
 def train(

@@ -74,8 +74,8 @@ class Vocabulary:
 
     @functools.cached_property
     def _tokens(self) -> Mapping[str, int]:
-        tokens = {value: token for token, value in enumerate(self.values)}
-        return {value: token for value, token in tokens.items() if token not in self.untrained}
+        known = set(range(len(self))) - self.untrained
+        return {self.values[token]: token for token in sorted(known)}
 
     def token(self, word: str) -> int | None:
         """The token of a word, with or without spaces around it; None for an unknown value."""
@@ -84,19 +84,17 @@ class Vocabulary:
             return None
         return self._tokens.get(_shortest(word) if self.is_whole else word)
 
-    def why_unknown(self, word: str) -> str:
-        """The rule that a word without a token breaks."""
+    def unknown(self, word: str, place: str) -> ConfigError:
+        """The error of a word without a token, with the value that is spelled nearly so."""
+        rule = "occurs only in the held-out values, so no network was trained on it"
         if dataclasses.replace(self, untrained=frozenset()).token(word) is None:
-            return f"is not in the vocabulary ({self})"
-        return "occurs only in the held-out values, so no network was trained on it"
-
-    def near(self, word: str) -> str | None:
-        """The value that an unknown word may mean, whatever the case; None for numbers."""
-        if self.is_whole or len(word) > LONGEST:
-            return None
-        folded = {value.casefold(): value for value in self._tokens}
-        close = difflib.get_close_matches(word.strip().casefold(), folded, 1)
-        return folded[close[0]] if close else None
+            rule = f"is not in the vocabulary ({self})"
+        fix = "use {unknown=skip} to leave out such values"
+        if not self.is_whole and len(word) <= LONGEST:
+            folded = {value.casefold(): value for value in self._tokens}
+            for near in difflib.get_close_matches(word.strip().casefold(), folded, 1):
+                fix = f"use {shown(folded[near])}, or {fix.removeprefix('use ')}"
+        return ConfigError(None, f"value {shown(word)} {place}", rule, fix)
 
     def value(self, token: int) -> int | str:
         """The value of a token: an integer if all values are whole numbers, else text."""
@@ -117,20 +115,14 @@ def encode(
     unknown: Unknown = "error",
     place: Callable[[int], str] = "at position {}".format,
 ) -> np.ndarray:
-    """The tokens of N words, int32 `[N]`.
+    """The tokens of N words, int32 `[N]`; of a word without one UNSEEN, or ConfigError.
 
-    For a word without a token it raises ConfigError, which says its `place`, of its number from 1
-    on, and the value that is spelled nearly so; or it puts UNSEEN.
+    The error says the `place` of the word, of its number from 1 on.
     """
     tokens = {word: vocabulary.token(word) for word in set(words)}
     if unknown == "error" and None in tokens.values():
-        at = next(i for i, word in enumerate(words) if tokens[word] is None)
-        subject = f"value {shown(words[at])} {place(at + 1)}"
-        rule = vocabulary.why_unknown(words[at])
-        near = vocabulary.near(words[at])
-        nearest = f"use {shown(near)}, or " if near else "use "
-        fix = nearest + "{unknown=skip} to leave out such values"
-        raise ConfigError(None, subject, rule, fix)
+        number, word = next(x for x in enumerate(words, 1) if tokens[x[1]] is None)
+        raise vocabulary.unknown(word, place(number))
     numbers = {word: UNSEEN if token is None else token for word, token in tokens.items()}
     return np.fromiter(map(numbers.__getitem__, words), np.int32, len(words))
 
@@ -155,7 +147,6 @@ def _shortest(word: str) -> str:
 
 
 def _check(value: str) -> None:
-    """Raise ConfigError for a word that cannot be a value."""
     if len(value) > LONGEST:
         rule = f"is longer than {LONGEST} characters"
         raise ConfigError(None, f"value {shown(value)}", rule, "use a shorter one")

@@ -9,8 +9,7 @@ from msgspec import UNSET
 import echo_jax
 from echo_jax.config import changed
 from echo_jax.runs import advice, play_page
-from echo_jax.runs.explanation import explain
-from echo_jax.runs.own_data_findings import findings
+from echo_jax.runs.explanation import explain, findings
 from echo_jax.runs.result import StoredInterval, Untrained
 
 AHEAD = changed(CONFIG, csv="my.csv", lag=-1, batch_size=1)
