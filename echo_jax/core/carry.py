@@ -45,7 +45,14 @@ def feed(
     r of a sequence continues row r - B, *not* row r - 1. Otherwise every batch starts from zero, or
     from what else is the initial state of the cell.
     """
-    zero = network.initial_state(params, len(rows.inputs))
-    before = jax.tree.map(lambda old, new: jnp.where(stateful, old, new), carry, zero)
+    before = carried(network, stateful, params, carry, len(rows.inputs))
     after, outputs = unroll(network, params, before, *rows)
     return after, Fed(before, outputs)
+
+
+def carried(
+    network: Network, stateful: chex.Numeric, params: Params, carry: Carry, batch_size: int
+) -> Carry:
+    """The carry handed in where a run is stateful, else the initial one."""
+    zero = network.initial_state(params, batch_size)
+    return jax.tree.map(lambda old, new: jnp.where(stateful, old, new), carry, zero)

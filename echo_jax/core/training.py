@@ -18,7 +18,7 @@ import optax
 
 from echo_jax.cells.scan import Carry
 from echo_jax.config import DynamicParams, RunConfig
-from echo_jax.core.carry import feed, start
+from echo_jax.core.carry import carried, feed, start
 from echo_jax.core.data import (
     Batch,
     Corpus,
@@ -175,9 +175,7 @@ def train_batch(
         # The gradient is cut here: `update` differentiates by the parameters alone, and the carry
         # that came in is a constant of this function. The loss of this batch never trains what
         # batches before it put into the state.
-        before, after_first = run_earlier(network, params, carry, batch)
-        # A run with earlier batches is stateful. As a constant that leaves nothing to select in
-        # their loop, where one more operation changes the last bits.
+        before, after_first = run_earlier(network, dynamic.stateful, params, carry, batch)
         stateful = dynamic.stateful if batch.earlier is None else True
         after, fed = feed(network, stateful, params, before, batch.batch.rows)
         targets = batch.batch.targets
@@ -227,7 +225,7 @@ def bptt_batches(config: RunConfig, batches: Batch) -> BPTTBatch:
 
 
 def run_earlier(
-    network: Network, params: Params, carry: Carry, batch: BPTTBatch
+    network: Network, stateful: chex.Numeric, params: Params, carry: Carry, batch: BPTTBatch
 ) -> tuple[Carry, Carry | None]:
     """The carries after the last and after the first of the earlier batches, run again.
 
@@ -235,6 +233,9 @@ def run_earlier(
     """
     if batch.earlier is None:
         return carry, None
+    # A run with earlier batches is stateful. So it is selected once, before the loop: one more
+    # operation in it would change the last bits.
+    carry = carried(network, stateful, params, carry, len(batch.batch.inputs))
 
     def step(carry: Carry, x: tuple[Batch, chex.Array]) -> tuple[Carry, Carry]:
         """One earlier batch, skipped where it does not exist."""
