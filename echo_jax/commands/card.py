@@ -63,7 +63,7 @@ class CardCommand:
     seeds: int | None = None
     """Number of seeds, from 0. Default: 4, and 8 with --full. A card to which seeds or --full are
     added keeps what it has."""
-    only: protocol.Part | None = None
+    only: protocol.CardPart | None = None
     """Only one question, or by key only the ramp, which with --full --seeds 4 is what the published
     cards of 1,600 and 4,000 bytes have."""
     cluster: str | None = None

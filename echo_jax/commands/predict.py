@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # what is slow to import waits until the command line was fou
     import numpy as np
 
     from echo_jax.core.online import EchoState
-    from echo_jax.runs.predictor import Trained
+    from echo_jax.runs.predictor import TrainedNetwork
 
 WINDOWS = 1000  # random sequences in which an input is changed
 
@@ -114,7 +114,7 @@ def main() -> None:
         answer(command, network, tokens_of_input(encode) if command.stream else [tokens])
 
 
-def load(command: PredictCommand) -> "Trained":
+def load(command: PredictCommand) -> "TrainedNetwork":
     """The network that is asked for; a line says if it is still trained, or one of several."""
     from echo_jax.runs import predictor
 
@@ -132,7 +132,7 @@ def load(command: PredictCommand) -> "Trained":
     return network
 
 
-def follows_report(network: "Trained") -> str:
+def follows_report(network: "TrainedNetwork") -> str:
     """The share of answers that follow each input, by its steps back: a bar for each position."""
     task = network.config.task
     positions = range(min(task.length, max(task.window, task.lag + 1) + 3))
@@ -149,7 +149,9 @@ def follows_report(network: "Trained") -> str:
     return "\n".join(lines)
 
 
-def answer(command: PredictCommand, network: "Trained", blocks: Iterable["np.ndarray"]) -> None:
+def answer(
+    command: PredictCommand, network: "TrainedNetwork", blocks: Iterable["np.ndarray"]
+) -> None:
     """Print the answers to blocks of tokens, one a line; those to the command line on one line.
 
     The state goes on from that in the file, if it exists, and is saved there at the end. Ctrl-C
@@ -191,7 +193,7 @@ def spelled(value: int | str | None, separator: str) -> int | str:
     return repr(value) if value == " " or separator in str(value) else value
 
 
-def why_no_answer(network: "Trained", state: "EchoState") -> str:
+def why_no_answer(network: "TrainedNetwork", state: "EchoState") -> str:
     """The reason of the first dashes, and how many values are still to come."""
     task = network.config.task
     more = network.lacking(state)

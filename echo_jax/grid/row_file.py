@@ -4,13 +4,17 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import StorageError
 from echo_jax.grid.task import Task
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+"""A whole number that every reader of JSON has exactly."""
 
 
 class Row(Protocol):

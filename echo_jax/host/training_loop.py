@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 
 
-class Trained(NamedTuple):
+class TrainedChunk(NamedTuple):
     """The outcome of a chunk."""
 
     done: int  # units of training made so far, such as sequences
@@ -21,7 +21,7 @@ def train_chunks(
     units: range,
     size: int,
     every: int | None = None,
-) -> Iterator[Trained]:
+) -> Iterator[TrainedChunk]:
     """Train on some units, at most `size` a chunk, and hand out every chunk.
 
     `run_chunk` maps a state and a count to the next state and metrics. No chunk goes past a
@@ -33,4 +33,4 @@ def train_chunks(
         count = min(size, border - done, units.stop - done)
         state, metrics = run_chunk(state, count)
         done += count
-        yield Trained(done, count, state, jax.device_get(metrics))
+        yield TrainedChunk(done, count, state, jax.device_get(metrics))

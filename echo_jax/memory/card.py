@@ -50,7 +50,7 @@ Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
 R = TypeVar("R", LagRow, KeyRow)
 
 
-class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The cell that was measured.
 
     name    as after --cell
@@ -117,7 +117,7 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     protocol: Literal[3] = 3
     name: CardName
-    cell: Cell
+    cell: MeasuredCell
     state_bytes: Count
     conv_bytes: Count
     constant_bytes: Count = 0
@@ -169,14 +169,18 @@ def validation_bits(row: Row) -> float:
 def best_of_seeds(rows: Sequence[Row], kind: type[R]) -> list[R]:
     """The row of each seed with the most bits on validation data, by seed.
 
-    Of equal ones that of the largest rate, then of the ramp: rows are in the order of their ends.
+    Of equal ones that of the largest rate, then of the ramp.
     """
-    best: dict[int, R] = {}
-    asked = [row for row in rows if isinstance(row, kind)]
-    for row in sorted(asked, key=lambda row: (row.rate, row.configuration.schedule or "")):
-        if row.seed not in best or validation_bits(row) >= validation_bits(best[row.seed]):
-            best[row.seed] = row
-    return [best[seed] for seed in sorted(best)]
+
+    def order(row: R) -> tuple[float, float, bool]:
+        """The largest wins."""
+        return validation_bits(row), row.rate, row.configuration.schedule == "ramp"
+
+    of_seeds: dict[int, list[R]] = {}
+    for row in rows:
+        if isinstance(row, kind):
+            of_seeds.setdefault(row.seed, []).append(row)
+    return [max(of_seeds[seed], key=order) for seed in sorted(of_seeds)]
 
 
 def bits_by_lag(rows: Sequence[Row]) -> BitsByLag | None:

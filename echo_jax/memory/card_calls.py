@@ -95,7 +95,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     state_bytes: int | None = None,
     full: bool = False,
     seeds: int | None = None,
-    only: protocol.Part | None = None,
+    only: protocol.CardPart | None = None,
     name: str | None = None,
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,

@@ -5,13 +5,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from echo_jax.grid.row_file import RowKind
+from echo_jax.grid.row_file import Count, RowKind
 from echo_jax.memory.protocol import LAGS, PAIRS, RECALLS, Configuration, Rate, Schedule
 
 MOST_NATS = 1e6  # a larger mean is told as this one
 DECIMALS = ".4f"  # of the nats of a row and of the numbers of a card
 
-Count = Annotated[int, Meta(ge=0, le=2**53)]
 Nat = Annotated[float, Meta(ge=0, le=MOST_NATS)]
 Nats = Annotated[list[Nat], Meta(min_length=LAGS, max_length=LAGS)]
 Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]

@@ -25,8 +25,8 @@ from echo_jax.grid.task import Job, Report
 from echo_jax.host.training_loop import train_chunks
 from echo_jax.memory import protocol, scoring, training
 from echo_jax.memory.card_rows import DECIMALS, KeyRow, LagRow, LagScore, Row, run_key
-from echo_jax.memory.protocol import KEYS, SYMBOLS, UPDATES, Configuration, Name
-from echo_jax.memory.training import ByKey, ByLag, Run
+from echo_jax.memory.protocol import KEYS, SYMBOLS, UPDATES, Configuration, QuestionName
+from echo_jax.memory.training import ByKey, ByLag, RunInputs
 from echo_jax.report.number_formats import plain
 
 
@@ -69,12 +69,12 @@ class CardRun:
         return UPDATES
 
 
-class Programs(NamedTuple):
+class QuestionPrograms(NamedTuple):
     """The compiled functions of a question.
 
     question       the cell in its network
-    init           a `Run` to the first `Progress`
-    block          a `Run` and a `Progress` to the next one, and losses
+    init           a `RunInputs` to the first `TrainedSoFar`
+    block          a `RunInputs` and a `TrainedSoFar` to the next one, and losses
     draw           a seed and the digest of weights to data sets
     score          parameters and data sets to `Scores`
     scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
@@ -90,20 +90,20 @@ class Programs(NamedTuple):
     constants: int
 
 
-def question_of(name: Name, cell: Cell) -> ByLag | ByKey:
+def question_of(name: QuestionName, cell: Cell) -> ByLag | ByKey:
     """A cell in the network of a question; nothing is compiled."""
     if name == "by lag":
         return ByLag(cell)
     return ByKey(cell, protocol.most_pairs(state_bytes(cell, 2 * KEYS).cell))
 
 
-def lowered(question: ByLag | ByKey, name: str) -> Programs:
+def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
     """The programs of a question about the cell of a name, before they are compiled.
 
     ConfigError, which names the user's line, where the score is no function of the state alone, see
     `cells.user_cell_check`, or the cell cannot be trained.
     """
-    run = Run(np.int32(0), np.float32(0), np.bool_(True))
+    run = RunInputs(np.int32(0), np.float32(0), np.bool_(True))
     init = partial(training.init, question)
     weights = np.zeros(8, np.uint32)
     if isinstance(question, ByLag):
@@ -118,9 +118,9 @@ def lowered(question: ByLag | ByKey, name: str) -> Programs:
     sets = jax.eval_shape(draw, run.seed, weights)
     of_weights = progress.train.params, sets
     cell = question.network.cell
-    block = jax.jit(partial(training.train_block, question), donate_argnums=1)
+    block = jax.jit(partial(training.train_updates, question), donate_argnums=1)
     checked = check_program(name, cell, scores, *of_weights)
-    return Programs(
+    return QuestionPrograms(
         question=question,
         score=checked,
         init=jax.jit(init).lower(run),
@@ -144,7 +144,7 @@ def check_state(name: str, cell: Cell) -> None:
         )  # fmt: skip
 
 
-def compile_run(run: CardRun) -> Programs:
+def compile_run(run: CardRun) -> QuestionPrograms:
     """The programs of the question of a run.
 
     ConfigError where the user's cell has another text here than the run states, or breaks a rule.
@@ -158,13 +158,16 @@ def compile_run(run: CardRun) -> Programs:
     return modules._replace(**whole)  # the modules that were checked are those that run
 
 
-def make_row(run: CardRun, programs: Programs, report: Report) -> Row:
+def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
     """Train a network, and score it unless a loss was not finite."""
     of = run.configuration
-    inputs = Run(np.int32(run.seed), np.float32(of.rate), np.bool_(of.schedule != "adaptive"))
+    inputs = RunInputs(np.int32(run.seed), np.float32(of.rate), np.bool_(of.schedule != "adaptive"))
     first = programs.init(inputs)
     blocks = train_chunks(
-        lambda progress, _: programs.block(inputs, progress), first, range(UPDATES), protocol.BLOCK
+        lambda progress, _: programs.block(inputs, progress),
+        first,
+        range(UPDATES),
+        protocol.UPDATES_AT_ONCE,
     )
     finite = True
     for chunk in blocks:

@@ -32,7 +32,7 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import CARD_ROWS, Row
 from echo_jax.memory.card_run import JOB, CardRun, check_state, lowered, question_of
 from echo_jax.memory.named_cell import NamedCell
-from echo_jax.memory.protocol import KEYS, Configuration, Part
+from echo_jax.memory.protocol import KEYS, CardPart, Configuration
 from echo_jax.memory.step_time import step_microseconds
 from echo_jax.report.number_formats import three_digits
 
@@ -57,12 +57,12 @@ class Plan(NamedTuple):
         return sorted(runs, key=lambda run: run.configuration not in protocol.DEFAULT)
 
 
-def plan_of(full: bool, seeds: int | None, only: Part | None = None) -> Plan:
+def plan_of(full: bool, seeds: int | None, only: CardPart | None = None) -> Plan:
     """The plan of a card or a part of one, with the usual number of seeds where none is given."""
     if not isinstance(full, bool):
         raise ConfigError("full", full, "is neither True nor False", "use one of these")
-    if only not in (None, *get_args(Part)):
-        fix = f"use one of {', '.join(get_args(Part))}"
+    if only not in (None, *get_args(CardPart)):
+        fix = f"use one of {', '.join(get_args(CardPart))}"
         raise ConfigError("only", only, "is no part of a card", fix)
     part = only and only.replace("-", " ")
     every = protocol.FULL if full else protocol.DEFAULT
@@ -79,7 +79,7 @@ def new_card(name: str, named: NamedCell, plan: Plan) -> Card:
     shapes = jax.eval_shape(functools.partial(network.init_params, net), key)
     return Card(
         name=name,
-        cell=cards.Cell(named.name, named.args, named.source),
+        cell=cards.MeasuredCell(named.name, named.args, named.source),
         state_bytes=size.cell,
         conv_bytes=size.convolution,
         keys=keys,
@@ -149,7 +149,7 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     _, done = there(out / name, new)
     lacking = missing(plan.runs(named), done)
     if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
-        for question in get_args(protocol.Name):
+        for question in get_args(protocol.QuestionName):
             lowered(question_of(question, named.cell), named.name)
     return Request(out / name, named, new, plan, lacking)
 

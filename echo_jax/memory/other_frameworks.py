@@ -131,7 +131,8 @@ def import_rows(path: Path, name: str, folder: Path, state_bytes: int = 0) -> Ca
     cards.check_together(rows, path)
     card = Card(
         name=name,
-        cell=cards.Cell(f"imported {name}", {}),  # so that no page shows it as a built-in cell
+        # a name by which no page shows it as a built-in cell
+        cell=cards.MeasuredCell(f"imported {name}", {}),
         state_bytes=state_bytes,
         conv_bytes=0,
         parameters=0,

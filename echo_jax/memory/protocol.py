@@ -1,6 +1,6 @@
-"""Every number that the measure fixes, so that only the cell differs. docs/protocol.md explains it.
+"""The numbers that the measure fixes, so that only the cell differs; see docs/protocol.md.
 
-No jax: cards are read without it.
+Adam's are in `core.training.ADAM`. No jax: cards are read without it.
 """
 
 from typing import Annotated, Literal, get_args
@@ -9,9 +9,9 @@ import msgspec
 
 from echo_jax.exceptions import ConfigError
 
-Name = Literal["by lag", "by key"]
+QuestionName = Literal["by lag", "by key"]
 Schedule = Literal["ramp", "adaptive"]
-Part = Literal["by-lag", "by-key", "ramp"]
+CardPart = Literal["by-lag", "by-key", "ramp"]
 """A question, or by key the schedule, to which a card can be limited."""
 
 SYMBOLS = 16
@@ -41,7 +41,7 @@ PAIRS_OF_SMALL, PAIRS_OF_LARGE = 24, 64
 LARGEST_STATE = 2**16
 """Bytes of state up to which the heads by lag are trained."""
 
-UPDATES, BLOCK = 3000, 250
+UPDATES, UPDATES_AT_ONCE = 3000, 250
 """Updates of a run, and those that are compiled as one call."""
 
 ROWS = 16
@@ -49,6 +49,12 @@ ROWS = 16
 
 LARGEST_NORM = 1.0
 """The norm that gradients are clipped to."""
+
+SMALLEST_VARIANCE = 1e-12
+"""Added to the variance of a number of the state before it is standardised."""
+
+LARGEST_FACTOR, HALVINGS = 100.0, 30
+"""Recalibration: the factors of logits are between 0 and this one, and so often halved."""
 
 RAMP = 0.6
 """Share of the updates over which the ramp rises."""
@@ -78,7 +84,7 @@ Rate = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first rate of a run, and by key how the number of pairs rises."""
 
-    question: Name
+    question: QuestionName
     rate: Rate
     schedule: Schedule | None = None
 

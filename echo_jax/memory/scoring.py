@@ -17,7 +17,15 @@ from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Network, Params
 from echo_jax.memory.card_rows import MOST_NATS
-from echo_jax.memory.protocol import ASKED, LAGS, RECALLS, STREAMS, pairs_asked
+from echo_jax.memory.protocol import (
+    ASKED,
+    HALVINGS,
+    LAGS,
+    LARGEST_FACTOR,
+    RECALLS,
+    STREAMS,
+    pairs_asked,
+)
 from echo_jax.memory.tasks import Recall, draw_pairs, draw_streams, earlier_tokens, recall
 from echo_jax.memory.training import ByKey, ByLag, flat_state, own_state, standardised
 
@@ -170,9 +178,9 @@ def by_steps(
 def fitted_factors(logits: chex.Array, targets: chex.Array) -> chex.Array:
     """The factor b of each lag, `[N]`, fitted on calibration logits `[E, N, V]` and targets.
 
-    The factor, 0 to 100, minimises the mean cross-entropy of softmax(b z) (temperature scaling, Guo
-    et al. 2017). That is convex in b, so its slope, E[sum_v p_v z_v - z_target], is brought to zero
-    by bisection.
+    The factor minimises the mean cross-entropy of softmax(b z) (temperature scaling, Guo et al.
+    2017). That is convex in b, so its slope, E[sum_v p_v z_v - z_target], is brought to zero by
+    bisection.
     """
 
     def slope(factor: chex.Array) -> chex.Array:
@@ -188,7 +196,8 @@ def fitted_factors(logits: chex.Array, targets: chex.Array) -> chex.Array:
         return jnp.where(above, low, middle), jnp.where(above, middle, high)
 
     lags = logits.shape[1]
-    low, high = jax.lax.fori_loop(0, 30, halve, (jnp.zeros(lags), jnp.full(lags, 100.0)))
+    ends = jnp.zeros(lags), jnp.full(lags, LARGEST_FACTOR)
+    low, high = jax.lax.fori_loop(0, HALVINGS, halve, ends)
     return (low + high) / 2
 
 

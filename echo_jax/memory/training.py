@@ -1,6 +1,6 @@
 """Training of the network of one run: all lags at once, or all numbers of pairs. Pure.
 
-init ─► train_block ─► ... ─► train_block         BLOCK updates each, UPDATES in all
+init ─► train_updates ─► ... ─► train_updates         UPDATES_AT_ONCE updates each, UPDATES in all
 
 One network learns its whole question, so that every lag and every K is asked of the same weights.
 """
@@ -23,7 +23,6 @@ from echo_jax.core.network import Network, Params
 from echo_jax.core.training import TrainState, clipped_adam, update
 from echo_jax.memory.protocol import (
     ASKED,
-    BLOCK,
     KEYS,
     LAGS,
     LARGEST_NORM,
@@ -31,13 +30,15 @@ from echo_jax.memory.protocol import (
     PAST,
     RAMP,
     ROWS,
+    SMALLEST_VARIANCE,
     SYMBOLS,
     UPDATES,
+    UPDATES_AT_ONCE,
 )
 from echo_jax.memory.tasks import Pairs, draw_pairs, draw_streams, earlier_tokens, recall
 
 
-class Run(NamedTuple):
+class RunInputs(NamedTuple):
     """The arguments of one run; one compiled program serves all.
 
     seed  int32, of the weights and of all data but the final ones
@@ -57,8 +58,8 @@ class Level(NamedTuple):
     accuracy: chex.Array
 
 
-class Progress(NamedTuple):
-    """The state between two blocks; the level has no meaning by lag."""
+class TrainedSoFar(NamedTuple):
+    """The state between two calls of `train_updates`; the level has no meaning by lag."""
 
     train: TrainState
     level: Level
@@ -95,7 +96,7 @@ class ByLag:
         return draw_streams(key, ROWS)
 
     def loss(
-        self, params: Params, batch: chex.Array, level: Level, run: Run, done: chex.Numeric
+        self, params: Params, batch: chex.Array, level: Level, run: RunInputs, done: chex.Numeric
     ) -> tuple[chex.Array, Level]:
         """The mean over all lags; the states are standardised over the batch."""
         del run, done
@@ -149,7 +150,7 @@ class ByKey:
         return draw_pairs(key, ROWS, self.most)
 
     def loss(
-        self, params: Params, batch: Pairs, level: Level, run: Run, done: chex.Numeric
+        self, params: Params, batch: Pairs, level: Level, run: RunInputs, done: chex.Numeric
     ) -> tuple[chex.Array, Level]:
         """The mean over all questions; the level rises by the schedule of the run."""
         half = ROWS // 2
@@ -176,31 +177,31 @@ class ByKey:
         return network.read_out(self.network, params, outputs).swapaxes(0, 1)
 
 
-def init(question: ByLag | ByKey, run: Run) -> Progress:
+def init(question: ByLag | ByKey, run: RunInputs) -> TrainedSoFar:
     """The state before the first update; it depends on the seed alone."""
     params = question.init_params(purpose_key(run.seed, Purpose.WEIGHTS))
     moments = clipped_adam(LARGEST_NORM).init(params)
     state = TrainState(jnp.zeros((), jnp.int32), params, moments)
-    return Progress(state, Level(jnp.int32(2), jnp.float32(0)))
+    return TrainedSoFar(state, Level(jnp.int32(2), jnp.float32(0)))
 
 
-def train_block(
-    question: ByLag | ByKey, run: Run, progress: Progress
-) -> tuple[Progress, chex.Array]:
-    """BLOCK updates, number i on data of its own, and their losses."""
+def train_updates(
+    question: ByLag | ByKey, run: RunInputs, progress: TrainedSoFar
+) -> tuple[TrainedSoFar, chex.Array]:
+    """UPDATES_AT_ONCE updates, number i on data of its own, and their losses."""
     key = purpose_key(run.seed, Purpose.DATA)
     optimizer = clipped_adam(LARGEST_NORM)
-    counters = progress.train.step + jnp.arange(BLOCK)
+    counters = progress.train.step + jnp.arange(UPDATES_AT_ONCE)
     batches = jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(counters)
 
-    def step(progress: Progress, batch: Any) -> tuple[Progress, chex.Array]:
+    def step(progress: TrainedSoFar, batch: Any) -> tuple[TrainedSoFar, chex.Array]:
         state, level = progress
         done = state.step / UPDATES
         rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2
         state, loss, level = update(
             lambda params: question.loss(params, batch, level, run, done), optimizer, rate, state
         )
-        return Progress(state, level), loss
+        return TrainedSoFar(state, level), loss
 
     return jax.lax.scan(step, progress, batches)
 
@@ -225,4 +226,4 @@ def standardised(states: chex.Array, reference: chex.Array) -> chex.Array:
     """
     over = tuple(range(reference.ndim - 1))
     variance = jnp.var(reference, axis=over)
-    return (states - jnp.mean(reference, axis=over)) / jnp.sqrt(variance + 1e-12)
+    return (states - jnp.mean(reference, axis=over)) / jnp.sqrt(variance + SMALLEST_VARIANCE)

@@ -187,9 +187,9 @@ def _panel(height: float) -> tuple[NotebookFigure, Axes]:
     return figure, axes
 
 
-def legend(figure: Figure, marks: Mapping[str, Any]) -> None:
+def legend(figure: Figure, marks: Mapping[str, Any], columns: int = 3) -> None:
     """A legend of marks by their names, above the panel."""
-    style: dict[str, Any] = {"loc": "outside upper left", "ncols": 3}
+    style: dict[str, Any] = {"loc": "outside upper left", "ncols": columns}
     style |= {"fontsize": 10, "labelcolor": INK, "handlelength": 1.6, "frameon": False}
     names = [wrapped(name, 24) for name in marks]
     figure.legend(marks.values(), names, **style)

@@ -11,7 +11,7 @@ from echo_jax.report.markdown import escaped, fenced
 from echo_jax.report.styles import drawing
 from echo_jax.runs import advice, curve_figure, explanation, run_report
 from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.predictor import Trained, network_of
+from echo_jax.runs.predictor import TrainedNetwork, network_of
 from echo_jax.runs.result import Finished, Result
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.states_figure import any_values
@@ -56,12 +56,12 @@ class Run:
 
         return advice.after_run(self.config, self.result, call)
 
-    def network(self, seed: int | None = None) -> Trained:
+    def network(self, seed: int | None = None) -> TrainedNetwork:
         """The network of a seed, None for the first; ConfigError if it failed or is not there."""
         return network_of(self._inputs, self._params, self.history.sequences, seed, "this run")
 
     def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
-        """The answers of the network of a seed, see `echo_jax.runs.predictor.Trained.predict`."""
+        """The answers of the network of a seed, as `TrainedNetwork.predict` of `runs.predictor`."""
         return self.network(seed).predict(values, **options)
 
     def states(self, values: Any = None, *, seed: int | None = None) -> NotebookFigure:

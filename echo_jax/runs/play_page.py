@@ -15,7 +15,7 @@ from echo_jax.config import flat
 from echo_jax.core.target_place import accuracy_ceiling
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import explanation, predictor, result
-from echo_jax.runs.predictor import Trained
+from echo_jax.runs.predictor import TrainedNetwork
 from echo_jax.runs.result import Result
 
 PAGE = "play.html"
@@ -37,7 +37,7 @@ def write_for_run(folder: Path) -> Path:
     return path
 
 
-def page_of_run(trained: Trained, name: str, scores: Result) -> str:
+def page_of_run(trained: TrainedNetwork, name: str, scores: Result) -> str:
     """The page of the network of a run, with its scores: medians over seeds."""
     task = trained.config.task
     words = {0: "the last value", 1: "the value before the last"}
@@ -73,7 +73,7 @@ def page(data: dict[str, Any]) -> str:
     return html
 
 
-def check_cell(trained: Trained) -> None:
+def check_cell(trained: TrainedNetwork) -> None:
     """Raise ConfigError unless the network is an LSTM on one-hot values that predicts classes."""
     given = flat(trained.config)
     for field, right in {"cell": "lstm", "encoding": "one-hot", "framing": "classes"}.items():
@@ -82,7 +82,7 @@ def check_cell(trained: Trained) -> None:
             raise ConfigError(field, given[field], rule, f"train one with {{{field}={right}}}")
 
 
-def data_of(trained: Trained, name: str, accuracy: float) -> dict[str, Any]:
+def data_of(trained: TrainedNetwork, name: str, accuracy: float) -> dict[str, Any]:
     """The task of a network, its values, and its weights in base64, as the page reads them."""
     config = trained.config
     task = config.task

@@ -45,7 +45,7 @@ def _compiled(function: Callable[..., Any], config: RunConfig, source: str | Non
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Trained:
+class TrainedNetwork:
     """One network of a run: its configuration, its weights, and the values it knows."""
 
     config: RunConfig
@@ -168,11 +168,12 @@ class Trained:
             fix = "ask for answers, or train one with {framing=classes}"
             raise ConfigError("probabilities", probabilities, rule, fix)
         many, sequences = _sequences(inputs)
+        every = [self._tokens(sequence, unknown) for sequence in sequences]
         start = self.start()
         answer = self._probabilities if probabilities else lambda *fed: self.values(*fed)[1]
         group = min(GROUP, online.piece_size(self.config))
         answers = []
-        for tokens in [self._tokens(sequence, unknown) for sequence in sequences]:
+        for tokens in every:
             lacking = int(-np.count_nonzero(tokens != UNSEEN) % group)  # a group is faster
             answers.append(answer(start, np.pad(tokens, (0, lacking)))[: len(tokens)])
         return answers if many else answers[0]
@@ -244,7 +245,7 @@ def load(
     seed: int | None = None,
     cell: str | None = None,
     say: Callable[[str], None] = _warn,
-) -> Trained:
+) -> TrainedNetwork:
     """The network in the last checkpoint of a run folder.
 
     Args:
@@ -276,7 +277,7 @@ def load(
 
 def network_of(
     inputs: RunSpec, params: Params, sequences: int, seed: int | None, run: str
-) -> Trained:
+) -> TrainedNetwork:
     """The network of a seed, None for the first, from weights `[S or more, ...]` of a run.
 
     ConfigError where `run`, as a person calls it, has no such seed, or a weight is non-finite.
@@ -289,7 +290,7 @@ def network_of(
     weights = jax.tree.map(lambda leaf: np.array(leaf[int(number) - first]), params)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)):
         raise ConfigError("seed", number, f"of {run} failed in training", "use another {seed}")
-    return Trained(inputs.config, jax.device_put(weights), inputs.vocabulary, sequences)
+    return TrainedNetwork(inputs.config, jax.device_put(weights), inputs.vocabulary, sequences)
 
 
 def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:

@@ -8,13 +8,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from echo_jax.config import RunConfig, from_dict, to_dict
-from echo_jax.grid.row_file import RowKind
+from echo_jax.grid.row_file import Count, RowKind
 from echo_jax.studies.grid_point import GridPoint, Label
 
 TIMING = ("seconds", "versions", "date", "device", "bytes")  # left out by the digest of a row
 
 Share = Annotated[float, Meta(ge=0, le=1)]
-Count = Annotated[int, Meta(ge=0)]
 MeasuredOfSeed = int | float | None | Annotated[list[int | float | None], Meta(max_length=1000)]
 
 

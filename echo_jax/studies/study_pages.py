@@ -24,7 +24,7 @@ INTRODUCTION = [
     "median; the caption of a table gives its coverage. It is not the range of the seeds.",
 ]
 
-SCORES = (
+SCORE_MEANINGS = (
     "Accuracy is the share of right answers on fresh sequences. Chance, beside it, is that of a "
     "guess: 1/V for V values. Recalled bits are log2 V - loss/ln 2: of log2 V bits, 0 is a guess."
 )
@@ -36,7 +36,7 @@ OWN = (
     "most common one. Recalled bits are their entropy - loss/ln 2: 0 is that guess. Persistence "
     "repeats the value nearest to the target, and a k-gram predicts from the k nearest ones."
 )
-"""Explains the columns of a sweep on own values, in the place of `SCORES`."""
+"""Explains the columns of a sweep on own values, in the place of `SCORE_MEANINGS`."""
 
 CUT_SHORT = "Open marks: training ended at its limit before every seed had reached 99%."
 
@@ -61,7 +61,7 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
         tables=[main, *pair_tables(study, rows), *curve_tables(chart, rows)],
         tidy=tidy_rows.tables(study, rows),
         notes=[*published_answers.paragraphs(name)[1:-1], *_notes(rows, own)],
-        columns="" if own else SCORES,
+        columns="" if own else SCORE_MEANINGS,
         command=command,
         results=rows,
     )

@@ -19,10 +19,10 @@ from echo_jax.studies.row_scores import scores, shown
 from echo_jax.studies.study_figures import curves
 
 Write = Callable[[float], str]
-Column = Callable[[ResultRow], str]
+ColumnText = Callable[[ResultRow], str]
 
 
-def _estimate(name: str, write: Write) -> Column:
+def _estimate(name: str, write: Write) -> ColumnText:
     return lambda row: shown(row, name, write)
 
 
@@ -49,7 +49,7 @@ def _share(fraction: float | UnsetType) -> str:
     return "-" if fraction is UNSET else percent(fraction)
 
 
-COLUMNS: Mapping[str, Column] = {
+COLUMNS: Mapping[str, ColumnText] = {
     "accuracy": _estimate("accuracy", percent),
     "chance": lambda row: percent(row.baselines.accuracy),
     "majority": lambda row: percent(row.baselines.accuracy),

@@ -18,8 +18,7 @@ from echo_jax.cells.vector_state.flax_rnns import GRUCell
 from echo_jax.cells.vector_state.lru import LRUCell
 from echo_jax.config import NetworkConfig
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.named_cell import cell_object as named_object
-from echo_jax.memory.named_cell import named_cell
+from echo_jax.memory.named_cell import named_cell, stated
 
 
 def init(key, input_size):
@@ -59,7 +58,7 @@ REGISTER = "echo_jax.cells.known_memory:ShiftRegister"
     ],
 )
 def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):
-    ours, named = named_object(found, args), named_cell(name, arguments)
+    ours, named = stated(*cell_object.of_object(found, args)), named_cell(name, arguments)
     assert (ours.name, ours.args, ours.source) == (named.name, named.args, named.source)
     assert ours.card_name == named.card_name
     shapes = [

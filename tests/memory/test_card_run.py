@@ -17,7 +17,7 @@ from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.memory import card_run
 from echo_jax.memory.protocol import Configuration
 from echo_jax.memory.tasks import draw_pairs, draw_streams, earlier_tokens, recall
-from echo_jax.memory.training import ByKey, ByLag, Level, Run
+from echo_jax.memory.training import ByKey, ByLag, Level, RunInputs
 
 UPDATES, STREAMS, RECALLS, KMAX = 6, 5, 3, 4
 SMALL_NORM = 0.05  # every gradient is above it
@@ -27,7 +27,7 @@ OPTIONS = {"features": 6}
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny():
-    sizes = {"UPDATES": UPDATES, "BLOCK": 3, "STREAMS": STREAMS, "RECALLS": RECALLS}
+    sizes = {"UPDATES": UPDATES, "UPDATES_AT_ONCE": 3, "STREAMS": STREAMS, "RECALLS": RECALLS}
     with pytest.MonkeyPatch.context() as patch:
         make_tiny(patch.setattr, TINY | sizes | {"LARGEST_NORM": SMALL_NORM})
         yield
@@ -50,7 +50,7 @@ def in_plain_python(question, ramp):
     @jax.jit
     def update(params, moments, level, i):
         batch = question.draw(jax.random.fold_in(purpose_key(SEED, Purpose.DATA), i))
-        loss = lambda p: question.loss(p, batch, level, Run(SEED, RATE, ramp), i / UPDATES)  # noqa: E731
+        loss = lambda p: question.loss(p, batch, level, RunInputs(SEED, RATE, ramp), i / UPDATES)  # noqa: E731
         (_, level), gradient = jax.value_and_grad(loss, has_aux=True)(params)
         direction, moments = adam.update(gradient, moments)
         rate = RATE * (1 + jnp.cos(jnp.pi * i / UPDATES)) / 2

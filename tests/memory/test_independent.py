@@ -25,7 +25,7 @@ from echo_jax.memory.card_rows import CARD_ROWS, KeyRow, LagRow, Row
 from echo_jax.memory.card_run import JOB
 from echo_jax.memory.protocol import DEFAULT
 from echo_jax.memory.tasks import recall
-from echo_jax.memory.training import ByKey, ByLag, Run
+from echo_jax.memory.training import ByKey, ByLag, RunInputs
 
 UPDATES, UNITS = 10, 8
 
@@ -42,7 +42,11 @@ def independent(root):
 
 @pytest.fixture
 def few_updates(independent, monkeypatch):
-    for module, name in ((training, "UPDATES"), (training, "BLOCK"), (independent, "UPDATES")):
+    for module, name in (
+        (training, "UPDATES"),
+        (training, "UPDATES_AT_ONCE"),
+        (independent, "UPDATES"),
+    ):
         monkeypatch.setattr(module, name, UPDATES)
 
 
@@ -55,11 +59,11 @@ def same_names(params):
 
 def agree(question, loss, batches, train):
     """Ten updates from the same weights on the same data change all weights alike."""
-    run = Run(np.int32(0), np.float32(0.01))
+    run = RunInputs(np.int32(0), np.float32(0.01))
     progress = training.init(question, run)
     first = same_names(progress.train.params)
     theirs = jax.jit(train, static_argnums=0)(loss, first, batches)
-    block = jax.jit(functools.partial(training.train_block, question))
+    block = jax.jit(functools.partial(training.train_updates, question))
     ours = same_names(block(run, progress)[0].train.params)
     for name, x in ours.items():
         moved = np.abs(x - first[name]).max()

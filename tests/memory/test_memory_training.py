@@ -11,7 +11,7 @@ from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import build
 from echo_jax.memory import training
 from echo_jax.memory.protocol import ASKED, UPDATES
-from echo_jax.memory.training import ByKey, ByLag, Level, Run, flat_state, standardised
+from echo_jax.memory.training import ByKey, ByLag, Level, RunInputs, flat_state, standardised
 
 KMAX = 5
 
@@ -41,7 +41,7 @@ def loss_of(knows):
 
     @jax.jit
     def loss(params, level, ramp, done):
-        return knows.loss(params, batch, level, Run(0, 0.01, ramp), done)
+        return knows.loss(params, batch, level, RunInputs(0, 0.01, ramp), done)
 
     return loss
 
@@ -88,7 +88,7 @@ def test_half_of_the_rows_have_k_pairs_and_the_others_fewer(knows, monkeypatch):
 
     monkeypatch.setattr(training, "recall", kept)
     batch = knows.draw(jax.random.key(2))
-    knows.loss(1.0, batch, Level(jnp.int32(4), jnp.float32(0)), Run(0, 0.01, False), 0.0)
+    knows.loss(1.0, batch, Level(jnp.int32(4), jnp.float32(0)), RunInputs(0, 0.01, False), 0.0)
     fewer = [1 + math.floor(float(place) * 3) for place in batch.place[8:]]
     assert shown[0].tolist() == [4] * 8 + fewer
     assert set(fewer) == {1, 2, 3}
@@ -130,7 +130,7 @@ def few_rows():
 
 
 def loss_and_gradient(factor):
-    question, run = ByLag(Stored(factor)), Run(0, 0.01)
+    question, run = ByLag(Stored(factor)), RunInputs(0, 0.01)
     params = question.init_params(jax.random.key(1))
     batch = question.draw(jax.random.key(2))
 
@@ -181,7 +181,7 @@ def test_a_state_tells_nothing_of_later_tokens_or_other_rows(few_rows):
 
 
 def short(monkeypatch):
-    for name, value in {"UPDATES": 20, "BLOCK": 10, "ROWS": 4}.items():
+    for name, value in {"UPDATES": 20, "UPDATES_AT_ONCE": 10, "ROWS": 4}.items():
         monkeypatch.setattr(training, name, value)
 
 
@@ -193,16 +193,16 @@ def test_rates_fall_to_0_by_a_cosine(knows, monkeypatch):
         return state._replace(step=state.step + 1), rate, Level(jnp.int32(2), jnp.float32(0))
 
     monkeypatch.setattr(training, "update", kept)
-    run = Run(0, 0.01)
-    progress, first = training.train_block(knows, run, training.init(knows, run))
-    _, second = training.train_block(knows, run, progress)
+    run = RunInputs(0, 0.01)
+    progress, first = training.train_updates(knows, run, training.init(knows, run))
+    _, second = training.train_updates(knows, run, progress)
     by_hand = [0.01 * (1 + math.cos(math.pi * i / 20)) / 2 for i in range(20)]
     assert [*first.tolist(), *second.tolist()] == pytest.approx(by_hand, abs=1e-8)
 
 
 def two_blocks(question):
     """The progress after two blocks of 10 updates, and all losses."""
-    block, run = jax.jit(functools.partial(training.train_block, question)), Run(0, 0.05)
+    block, run = jax.jit(functools.partial(training.train_updates, question)), RunInputs(0, 0.05)
     progress, first = block(run, training.init(question, run))
     progress, second = block(run, progress)
     return progress, np.concatenate([first, second])

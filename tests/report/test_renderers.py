@@ -39,7 +39,7 @@ STATE = Section(
         )
     ],
     notes=["Each number is a median.", "- not a list"],
-    columns=study_pages.SCORES,
+    columns=study_pages.SCORE_MEANINGS,
     command="echo-jax study state",
 )  # fmt: skip
 NUMBERS = Section(
@@ -47,7 +47,7 @@ NUMBERS = Section(
     "All numbers",
     tables=[Table("Many.", ["n", "name"], [[str(i), f"row {i}"] for i in range(25)])],
     tidy={"": lambda: [{"n": 1}, {"n": None, "name": "b"}], "-none": list},
-    columns=study_pages.SCORES,
+    columns=study_pages.SCORE_MEANINGS,
 )
 PAGE = ("What is <kept>?", ["First & last."], [STATE, NUMBERS], "Computed today.", "make it")
 

@@ -18,7 +18,7 @@ from echo_jax.core.network import build_network, init_params
 from echo_jax.core.target_place import target_place
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import play_page, train_call
-from echo_jax.runs.predictor import Trained
+from echo_jax.runs.predictor import TrainedNetwork
 from echo_jax.runs.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.timeout(120)
@@ -59,7 +59,7 @@ def drawn(values=None, **fields):
     params = init_params(build_network(config), jax.random.key(len(fields)))
     params = jax.tree.map(lambda leaf: 2 * leaf, params)
     words = values or [str(value) for value in range(config.task.vocab_size)]
-    return Trained(config, params, Vocabulary(tuple(words)), 4)
+    return TrainedNetwork(config, params, Vocabulary(tuple(words)), 4)
 
 
 def answers_in_page(tab, place, tokens):

@@ -10,7 +10,7 @@ from echo_jax.config import changed
 from echo_jax.core.network import build_network, init_params, read_out
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import states_figure
-from echo_jax.runs.predictor import Trained
+from echo_jax.runs.predictor import TrainedNetwork
 from echo_jax.runs.vocabulary import Vocabulary
 
 TOKENS = np.array([3, 1, 4, 1, 0, 2, 4, 3], np.int32)
@@ -19,7 +19,7 @@ TOKENS = np.array([3, 1, 4, 1, 0, 2, 4, 3], np.int32)
 def drawn(**fields):
     config = changed(PLAIN, **fields)
     params = init_params(build_network(config), jax.random.key(1))
-    return Trained(config, params, Vocabulary.of_integers(config.task.vocab_size), 4)
+    return TrainedNetwork(config, params, Vocabulary.of_integers(config.task.vocab_size), 4)
 
 
 @pytest.mark.parametrize("stateful", [True, False])

@@ -57,7 +57,7 @@ def card(rows, cell="gru", seeds=4, state_bytes=400, **fields):
     every = list(dict.fromkeys([*DEFAULT, *(row.configuration for row in rows)]))
     made = cards.Card(
         name=fields.pop("name", f"{cell.rpartition(':')[2]}-{state_bytes}"),
-        cell=cards.Cell(cell, fields.pop("args", {})),
+        cell=cards.MeasuredCell(cell, fields.pop("args", {})),
         state_bytes=state_bytes,
         conv_bytes=0,
         parameters=9684,

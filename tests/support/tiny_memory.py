@@ -22,7 +22,7 @@ MODULES = (
     tasks, training,
 )  # fmt: skip
 
-TINY = {"UPDATES": 4, "BLOCK": 2, "ROWS": 4, "STREAMS": 2, "RECALLS": 2}
+TINY = {"UPDATES": 4, "UPDATES_AT_ONCE": 2, "ROWS": 4, "STREAMS": 2, "RECALLS": 2}
 TINY |= {"PAIRS_OF_SMALL": 4, "TIMED_STEPS": 4, "TIMES": 1}
 """The constants that are small, in every module that has them."""
 
