@@ -5,7 +5,6 @@ An adapter is imported with a cell of its kind, and no other.
 
 import dataclasses
 import inspect
-import types
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -34,27 +33,6 @@ class BlockOf:
     inner: Any
     own: ClassVar[tuple[str, ...]] = ("width", "layers")
     """Options of the block; all others are the cell's."""
-
-
-@dataclasses.dataclass(frozen=True)
-class BuiltCell(Cell):
-    """A cell of NNX or Equinox: its class, of which one is built anew for each seed.
-
-    The constructor takes the input size, and its other arguments by name.
-    """
-
-    cell_class: Any
-    given: tuple[tuple[str, Any], ...]
-    """The other arguments of the constructor, by name."""
-
-    @property
-    def source(self) -> Any:
-        return self.cell_class
-
-    @property
-    def options(self) -> Any:
-        """The arguments given, as attributes."""
-        return types.SimpleNamespace(**dict(self.given))
 
 
 def is_cell(found: Any) -> bool:

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.adapters.adapt import BuiltCell
+from echo_jax.cells.adapters.built_cell import BuiltCell
 from echo_jax.cells.interface import CellParams
 from echo_jax.cells.scan import Carry
 from echo_jax.config import GENERATOR

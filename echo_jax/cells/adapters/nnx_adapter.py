@@ -8,7 +8,7 @@ import chex
 import jax
 from flax import nnx
 
-from echo_jax.cells.adapters.adapt import BuiltCell
+from echo_jax.cells.adapters.built_cell import BuiltCell
 from echo_jax.cells.interface import CellParams
 from echo_jax.cells.scan import Carry
 from echo_jax.config import GENERATOR
