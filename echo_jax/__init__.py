@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from echo_jax.memory.card_calls import cards as cards
     from echo_jax.runs.predictor import load as load
     from echo_jax.runs.train_call import train as train
-    from echo_jax.studies.study_calls import study as study
-    from echo_jax.studies.study_calls import sweep as sweep
+    from echo_jax.studies.study_answer import study as study
+    from echo_jax.studies.sweep import sweep as sweep
 
 __version__ = "0.2.0.dev0"
 
@@ -29,8 +29,8 @@ _CALLS = {
     "card": "memory.card_calls",
     "cards": "memory.card_calls",
     "load": "runs.predictor",
-    "study": "studies.study_calls",
-    "sweep": "studies.study_calls",
+    "study": "studies.study_answer",
+    "sweep": "studies.sweep",
     "train": "runs.train_call",
 }
 

@@ -1,19 +1,13 @@
 """Executors make the rows of tasks; `Here` is that of this process."""
 
 import threading
-from collections.abc import Callable, Generator, Hashable, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from typing import Any, NamedTuple, Protocol
 
 from echo_jax.exceptions import ConfigError
+from echo_jax.grid.compile_ahead import compile_ahead, compiled
 from echo_jax.grid.task import Job, Outcome, Report, Task
-
-COMPILERS = 2  # threads that compile
-KEPT = 2  # programs that are kept: those asked for last
-
-_POOL = ThreadPoolExecutor(COMPILERS)
-_LOCK = threading.Lock()
-_programs: dict[Hashable, Future[Any]] = {}
 
 
 class Executor(Protocol):
@@ -44,15 +38,13 @@ class Here(NamedTuple):
 
         def outcome(place: int) -> Outcome:
             task = tasks[place]
-            following = (each for each in tasks[place:] if each.program != task.program)
 
             def unless_stopped(share: float) -> None:
                 if stopped.is_set():
                     raise CancelledError
                 report(task, share)
 
-            for each in (task, next(following, task), task):  # the one asked for last is kept
-                compiled(job, each)
+            compile_ahead(job, tasks[place:])
             try:
                 return Outcome(task, run_task(job, task, unless_stopped), None)
             except ConfigError as error:
@@ -72,14 +64,3 @@ class Here(NamedTuple):
 def run_task(job: Job, task: Task, report: Report) -> Any:
     """The row of a task; its programs are compiled, or are there from a task before."""
     return job.run(task, compiled(job, task).result(), report)
-
-
-def compiled(job: Job, task: Task) -> Future[Any]:
-    """The programs of a task, which a thread compiles."""
-    key = job.compile, task.program
-    with _LOCK:
-        future = _programs.pop(key, None) or _POOL.submit(job.compile, task)
-        _programs[key] = future  # now the newest
-        for oldest in list(_programs)[:-KEPT]:
-            del _programs[oldest]
-    return future

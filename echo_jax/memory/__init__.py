@@ -5,7 +5,7 @@ tasks              random streams, and pairs of a key and a value
 training           networks that learn all lags, or all numbers of pairs, at once
 scoring            the answers of trained weights, step by step on one stream, recalibrated
 card_run           a run: a cell, a configuration and a seed ─► a row
-card_rows          what a run answered; bits_from_scores is that as bits
+card_rows          what a run answered; answers_to_bits is that as bits
 card               rows ─► the card of a cell; a folder of files
 named_cell         a name, arguments and bytes of state ─► a cell
 make_card          the runs that a card lacks are made; step_time is the time of a step

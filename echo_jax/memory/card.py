@@ -22,7 +22,7 @@ from msgspec import Meta
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory import bits_from_scores as bits
+from echo_jax.memory import answers_to_bits as bits
 from echo_jax.memory.card_rows import CARD_ROWS, DECIMALS, Count, KeyRow, LagRow, LagScore, Row
 from echo_jax.memory.protocol import (
     CEILING,
@@ -30,6 +30,7 @@ from echo_jax.memory.protocol import (
     LAGS,
     PLATEAU_FROM,
     PLATEAU_WITHIN,
+    SCANS_AGREE,
     SYMBOLS,
     Configuration,
 )
@@ -37,6 +38,8 @@ from echo_jax.report.number_formats import plain
 from echo_jax.statistics import mean_interval
 
 CARD_FILE, ROWS_FILE = "card.json", "rows.jsonl"
+
+MIXED_DEVICES = "its rows were made on several devices or numbers of cores, and bits may differ"
 
 THREADS = 2
 """Threads of XLA in the processes of the command `card`, whatever cores there are: their number
@@ -269,6 +272,19 @@ def with_rows(card: Card, rows: Sequence[Row]) -> Card:
         constant_bytes=max((x.constant_bytes for x in rows if isinstance(x, KeyRow)), default=0),
         on_plateau=on_plateau(measured),
     )
+
+
+def note(card: Card, row: Row) -> None:
+    """Add the device of a row, and sentences on a mixture and where forms of the cell disagree."""
+    if row.device and row.device not in card.devices:
+        card.devices.append(row.device)
+        if len(card.devices) == 2:
+            card.remarks.append(MIXED_DEVICES)
+    if abs(row.difference) > SCANS_AGREE:
+        card.remarks.append(
+            f"seed {row.seed} {row.configuration.question}: the accuracy by the cell's "
+            f"scan differs from that by its steps by {row.difference:+.1%}; the steps count"
+        )
 
 
 def read(folder: Path) -> tuple[Card, list[Row]]:

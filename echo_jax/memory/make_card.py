@@ -37,7 +37,6 @@ from echo_jax.memory.step_time import step_microseconds
 from echo_jax.report.number_formats import three_digits
 
 MIXED = "its rows were made with more than one version of the software"
-MIXED_DEVICES = "its rows were made on several devices or numbers of cores, and bits may differ"
 
 
 class Plan(NamedTuple):
@@ -174,7 +173,7 @@ def make(
         def store(row: Row) -> str:
             CARD_ROWS.append(folder / cards.ROWS_FILE, [row])
             done.append(row)
-            note(card, row)
+            cards.note(card, row)
             cards.write(card, done, folder)
             measured = cards.bits_by_lag([row]) or cards.bits_by_key([row])
             return f"{three_digits(measured.mean)} bits" if measured and row.final else "not finite"
@@ -185,16 +184,3 @@ def make(
             card.us_per_step = step_microseconds(request.named.cell)
             cards.write(card, done, folder)
         yield cards.with_rows(card, done)
-
-
-def note(card: Card, row: Row) -> None:
-    """Add the device of a row, and sentences on a mixture and where forms of the cell disagree."""
-    if row.device and row.device not in card.devices:
-        card.devices.append(row.device)
-        if len(card.devices) == 2:
-            card.remarks.append(MIXED_DEVICES)
-    if abs(row.difference) > protocol.SCANS_AGREE:
-        card.remarks.append(
-            f"seed {row.seed} {row.configuration.question}: the accuracy by the cell's "
-            f"scan differs from that by its steps by {row.difference:+.1%}; the steps count"
-        )

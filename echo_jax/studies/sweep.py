@@ -1,19 +1,27 @@
-"""A sweep: a study of every combination of some values."""
+"""`echo_jax.sweep`, a study of every combination of some values."""
 
+import contextlib
 import dataclasses
+import difflib
 import functools
 import math
+import os
 import shlex
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from echo_jax import environment
-from echo_jax.config import PARTS, SHORT_NAMES, DataConfig, Part, changed
-from echo_jax.exceptions import ConfigError
+from echo_jax import atomic_files, environment
+from echo_jax.config import PARTS, SHORT_NAMES, DataConfig, Part, RunConfig, changed, flat
+from echo_jax.exceptions import ConfigError, printable
+from echo_jax.grid.executors import Here
+from echo_jax.report.section import Section
 from echo_jax.report.styles import SERIES
-from echo_jax.studies import split_seeds
+from echo_jax.studies import split_seeds, study_pages
 from echo_jax.studies.catalogue import SCORES, Chart, Study
 from echo_jax.studies.grid_point import grid
+from echo_jax.studies.study_folder import StudyFolder
 
 NAME = "sweep"  # of the study, its rows and its figure
 
@@ -22,6 +30,85 @@ OWN_SCORES = (
     "sequences to 99%",
 )  # fmt: skip
 """Columns of a sweep on own values."""
+
+
+def sweep(
+    *,
+    part: Part = "context",
+    seeds: int = 8,
+    until_learned: bool = False,
+    out: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    **values: Any,
+) -> Section:
+    """Train every combination of some values, evaluate, and show what was learned.
+
+        echo_jax.sweep(lag=[0, 1, 2, 5], hidden_size=[20, 50])
+        echo_jax.sweep(cell=["lstm", "gru"], stateful=False, seeds=4, out="cells")
+
+    It is the command `echo-jax sweep`: with the same values it has the same rows. A list, tuple or
+    range has several values of a field; each value of the last such field is compared with its
+    first, in pairs of seeds.
+
+    Args:
+      part: of the tutorial, whose configuration the values change.
+      seeds: of each combination.
+      until_learned: stop training a combination when all its seeds have reached 99%.
+      out: folder of the rows, the figure and the page, in which the same call goes on; without one,
+        nothing is kept.
+      progress: show what is done and the time left, in a terminal or a notebook.
+      **values: fields of a configuration, as in `echo_jax.train`.
+
+    Returns:
+      The section of the sweep, which shows itself: tables, figure, rows of each seed.
+
+    Raises:
+      ConfigError: a name is no field, a combination is invalid, or `out` is not of a sweep.
+      TasksFailedError: some combinations failed; the others have rows in `out`.
+    """
+    from echo_jax.studies.run_study import run_missing  # loads jax, which `--help` does not need
+
+    environment.check_settings()
+    several, fixed, data = _divided(values)
+    fixed |= {"seeds": seeds}
+    made = checked(sweep_study(several, part, data, until_learned, **fixed))
+    command = command_of_sweep(part, several, fixed | (vars(data) if data.file else {}))
+    place = None if out is None else atomic_files.path_of("out", out)
+    environment.use_cpu_devices(None)
+    say = (lambda line: print(printable(line))) if progress else None
+    with contextlib.nullcontext(place) if place else tempfile.TemporaryDirectory() as path:
+        folder = StudyFolder(
+            Path(path), "a sweep", "A sweep", {NAME: made}, lambda _: command, command
+        )
+        with folder.claimed():
+            run_missing(folder, NAME, Here(), say)
+            rows = folder.rows([NAME])
+            sections = study_pages.sections(folder, rows)
+            if place:
+                study_pages.write_folder(folder, rows, sections)
+    return sections[NAME]
+
+
+def _divided(
+    values: Mapping[str, Any],
+) -> tuple[dict[str, list[Any]], dict[str, Any], DataConfig]:
+    """The values of each field, fields that no sweep varies, and the user's own values."""
+    whole = flat(RunConfig())
+    for name in values:
+        if name not in whole:
+            near = difflib.get_close_matches(name, whole, 1, 0.7)
+            fix = f"use {near[0]}" if near else "see help(echo_jax.train) for all of them"
+            raise ConfigError(None, name, "is no field of a configuration", fix)
+    alone = {"seed", "evaluation_sequences"}
+    own = {field.name for field in dataclasses.fields(DataConfig)}
+    data = DataConfig(**{name: value for name, value in values.items() if name in own})
+    fixed = {name: value for name, value in values.items() if name in alone}
+    several = {
+        name: list(value) if isinstance(value, (list, tuple, range)) else [value]
+        for name, value in values.items()
+        if name not in alone | own
+    }
+    return several, fixed, data
 
 
 def sweep_study(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.grid import executors
+from echo_jax.grid import compile_ahead
 from echo_jax.grid.completion import TasksFailedError, complete
 from echo_jax.grid.executors import Here
 from echo_jax.grid.row_file import missing
@@ -114,4 +114,4 @@ def test_programs_are_compiled_once_and_those_of_the_next_task_while_one_runs():
     tasks = [Numbered(i, program) for i, program in enumerate("aabbc")]
     assert [o.row for o in Here().map(Job(compile_programs, run), tasks)] == tasks
     assert sorted(compiled) == ["a", "b", "c"]
-    assert len(executors._programs) <= executors.KEPT
+    assert len(compile_ahead._programs) <= compile_ahead.KEPT

@@ -11,7 +11,7 @@ from made_up_cards import card, card_with, key_row, lag_row
 
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
-from echo_jax.memory.bits_from_scores import accuracy_of_list
+from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.pages import all_cards, built_in_cards, card_figure, card_pages
 from echo_jax.memory.pages.questions import BY_LAG
 from echo_jax.memory.protocol import FULL, Configuration

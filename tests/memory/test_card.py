@@ -13,7 +13,7 @@ from echo_jax.grid.row_file import missing
 from echo_jax.grid.task import Job
 from echo_jax.memory import card as cards
 from echo_jax.memory import make_card
-from echo_jax.memory.bits_from_scores import accuracy_bits
+from echo_jax.memory.answers_to_bits import accuracy_bits
 from echo_jax.memory.card_run import CardRun, compile_run
 from echo_jax.memory.named_cell import named_cell
 from echo_jax.memory.pages import table
@@ -200,8 +200,8 @@ def test_a_card_whose_folder_was_renamed_goes_on_under_its_new_name(tmp_path):
 def test_rows_of_two_numbers_of_cores_are_a_remark():
     made = card([])
     for row, device, remarks in ((0, "2 cores", 0), (1, "2 cores", 0), (2, "4 cores", 1)):
-        make_card.note(made, msgspec.structs.replace(lag_row([3.0], row), device=device))
-        assert (made.remarks == [make_card.MIXED_DEVICES]) == remarks
+        cards.note(made, msgspec.structs.replace(lag_row([3.0], row), device=device))
+        assert (made.remarks == [cards.MIXED_DEVICES]) == remarks
 
 
 def test_a_worker_with_another_text_of_a_cell_makes_none_of_its_runs():

@@ -8,7 +8,7 @@ from echo_jax.cells.adapters.linen_adapter import LinenCell
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
 from echo_jax.memory import card_run, scoring
-from echo_jax.memory.bits_from_scores import bits_of_lags
+from echo_jax.memory.answers_to_bits import bits_of_lags
 from echo_jax.memory.protocol import ASKED, LAGS, SYMBOLS
 from echo_jax.memory.scoring import fitted_factors, recalibrated_nats
 from echo_jax.memory.training import ByKey, ByLag

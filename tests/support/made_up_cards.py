@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 
 from echo_jax.memory import card as cards
-from echo_jax.memory.bits_from_scores import accuracy_of_list
+from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.card_rows import KeyRow, LagRow, LagScore
 from echo_jax.memory.protocol import DEFAULT, KEYS, LAGS, RECALLS, SYMBOLS, most_pairs, pairs_asked
 

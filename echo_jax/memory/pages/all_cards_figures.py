@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from echo_jax.memory.bits_from_scores import BITS_OF_VALUE
+from echo_jax.memory.answers_to_bits import BITS_OF_VALUE
 from echo_jax.memory.card import BitsByKey, Card
 from echo_jax.memory.pages.card_figure import (
     BACKGROUND,

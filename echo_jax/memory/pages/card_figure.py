@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from echo_jax.config import is_built_in
-from echo_jax.memory.bits_from_scores import accuracy_of_list
+from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.card import Card, best_of_seeds, lag_bits, whole_seeds
 from echo_jax.memory.card_rows import LagRow, Row
 from echo_jax.memory.pages.built_in_cards import MEMORYLESS, built_in_cards, is_default

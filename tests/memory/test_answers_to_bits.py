@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from echo_jax.memory import bits_from_scores as bits
+from echo_jax.memory import answers_to_bits as bits
 from echo_jax.memory.card import lag_bits
 from echo_jax.memory.card_rows import LagScore
 
