@@ -280,11 +280,12 @@ def note(card: Card, row: Row) -> None:
         card.devices.append(row.device)
         if len(card.devices) == 2:
             card.remarks.append(MIXED_DEVICES)
-    if abs(row.difference) > SCANS_AGREE:
-        card.remarks.append(
-            f"seed {row.seed} {row.configuration.question}: the accuracy by the cell's "
-            f"scan differs from that by its steps by {row.difference:+.1%}; the steps count"
-        )
+    remark = (
+        f"seed {row.seed} {row.configuration.question}: the accuracy by the cell's "
+        f"scan differs from that by its steps by {row.difference:+.1%}; the steps count"
+    )
+    if abs(row.difference) > SCANS_AGREE and remark not in card.remarks:
+        card.remarks.append(remark)
 
 
 def read(folder: Path) -> tuple[Card, list[Row]]:

@@ -113,6 +113,8 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
             None, folder, f"is the card of another cell, {old.cell.name}{args}, or of "
             "another text of its file", "give this card another {name}, or move that one",
         )  # fmt: skip
+    for row in done:  # a process that was killed may have stored a row alone
+        cards.note(old, row)
     old.name = new.name  # also where the folder was copied or renamed
     old.seeds = sorted({*new.seeds, *(row.seed for row in done)})
     made = [row.configuration for row in done]

@@ -3,7 +3,7 @@
 Adam's are in `core.training.ADAM`. No jax: cards are read without it.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -101,9 +101,14 @@ FULL = (
 DEFAULT_SEEDS, FULL_SEEDS, MOST_SEEDS = 4, 8, 1000
 
 
+def is_count(value: Any) -> bool:
+    """True for a whole number from 1, also of numpy."""
+    return hasattr(value, "__index__") and not isinstance(value, bool) and value >= 1
+
+
 def check_seeds(count: int | None) -> None:
     """Raise ConfigError for a number of seeds that is out of range; None is that of the card."""
-    if count is not None and not (type(count) is int and 1 <= count <= MOST_SEEDS):
+    if count is not None and not (is_count(count) and count <= MOST_SEEDS):
         raise ConfigError("seeds", count, "is out of range", f"use 1 to {MOST_SEEDS:,}")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from echo_jax.config import RunConfig, changed, chosen
 from echo_jax.core.network import Params
+from echo_jax.core.training import OPTAX
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.markdown import escaped, fenced
 from echo_jax.report.styles import drawing
@@ -51,8 +52,11 @@ class Run:
 
     def _next_runs(self) -> list[str]:
         def call(changes: dict[str, Any]) -> str:
-            fields = chosen(changed(self.config, **changes)).items()
-            return f"echo_jax.train({', '.join(f'{name}={value!r}' for name, value in fields)})"
+            fields = chosen(changed(self.config, **changes))
+            words = {name: repr(value) for name, value in fields.items()}
+            if self.config.training.optimizer in OPTAX:
+                words["optimizer"] = "..."  # the one that was given
+            return f"echo_jax.train({', '.join(map('='.join, words.items()))})"
 
         return advice.after_run(self.config, self.result, call)
 

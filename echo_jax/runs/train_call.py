@@ -103,6 +103,8 @@ def train(
       ConfigError: an argument is unknown or breaks a rule; in one sentence, as the command says it.
     """
     environment.check_settings()
+    if not (on_chunk is None or callable(on_chunk)):
+        raise ConfigError("on_chunk", on_chunk, "is no function", "use one of three arguments")
     for name in fields.keys() - KINDS.keys():
         raise options.unknown(name, name, [*KINDS, "out", "args"], "help(echo_jax.train)")
     given: dict[str, Any] = {**fields}
@@ -130,12 +132,19 @@ def configured(
     of_optax = optimizer in list(training.OPTAX)
     if of_optax and "learning_rate" in fields:
         raise ConfigError("learning_rate", fields["learning_rate"], *_HAS_ITS_OWN)
+    if not of_optax:
+        base = _with_optimizer(base, optimizer)
     cell = fields.get("cell", base.network.cell)
     fields |= in_config(cell, args, fields.get("hidden_size"))
     run = changed(base, **fields)
-    values = vars(run.training) | {"optimizer": optimizer}
-    kind = _OptaxTraining if of_optax else TrainingConfig
-    return dataclasses.replace(run, training=kind(**values))
+    return _with_optimizer(run, optimizer)
+
+
+def _with_optimizer(config: RunConfig, optimizer: str) -> RunConfig:
+    """The configuration with another optimizer, of which those of optax have rules of their own."""
+    kind = _OptaxTraining if optimizer in list(training.OPTAX) else TrainingConfig
+    values = vars(config.training) | {"optimizer": optimizer}
+    return dataclasses.replace(config, training=kind(**values))
 
 
 def _base(config: RunConfig | None, fields: Mapping[str, Any]) -> RunConfig:

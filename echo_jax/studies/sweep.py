@@ -46,9 +46,9 @@ def sweep(
         echo_jax.sweep(lag=[0, 1, 2, 5], hidden_size=[20, 50])
         echo_jax.sweep(cell=["lstm", "gru"], stateful=False, seeds=4, out="cells")
 
-    It is the command `echo-jax sweep`: with the same values it has the same rows. A list, tuple or
-    range has several values of a field; each value of the last such field is compared with its
-    first, in pairs of seeds.
+    It is the command `echo-jax sweep`: with the same values it has the same rows. A list, tuple,
+    range or array has several values of a field: numbers, names, True and False. Each value of the
+    last such field is compared with its first, in pairs of seeds.
 
     Args:
       part: of the tutorial, whose configuration the values change.
@@ -69,10 +69,15 @@ def sweep(
     from echo_jax.studies.run_study import run_missing  # loads jax, which `--help` does not need
 
     environment.check_settings()
+    if part not in list(PARTS):
+        raise ConfigError("part", part, "is unknown", f"use one of {', '.join(PARTS)}")
+    if not isinstance(until_learned, bool):
+        raise ConfigError("until_learned", until_learned, "is neither True nor False", "use one")
     several, fixed, data = _divided(values)
     fixed |= {"seeds": seeds}
     made = checked(sweep_study(several, part, data, until_learned, **fixed))
-    command = command_of_sweep(part, several, fixed | (vars(data) if data.file else {}))
+    stated = fixed | (vars(data) if data.file else {})
+    command = command_of_sweep(part, several, stated, until_learned)
     place = None if out is None else atomic_files.path_of("out", out)
     environment.use_cpu_devices(None)
     say = (lambda line: print(printable(line))) if progress else None
@@ -103,12 +108,21 @@ def _divided(
     own = {field.name for field in dataclasses.fields(DataConfig)}
     data = DataConfig(**{name: value for name, value in values.items() if name in own})
     fixed = {name: value for name, value in values.items() if name in alone}
-    several = {
-        name: list(value) if isinstance(value, (list, tuple, range)) else [value]
-        for name, value in values.items()
-        if name not in alone | own
-    }
+    several = {name: _several(name, of) for name, of in values.items() if name not in alone | own}
     return several, fixed, data
+
+
+def _several(name: str, given: Any) -> list[Any]:
+    """The values of a field as Python has them; ConfigError for what is no number or word."""
+    if hasattr(given, "tolist"):  # of numpy
+        given = given.tolist()
+    several = given if isinstance(given, list | tuple | range) else [given]
+    found = [each.item() if hasattr(each, "item") else each for each in several]
+    for value in found:
+        if not (isinstance(value, bool | int | float | str) or found == [None]):
+            fix = "use numbers, names, True or False, alone or in a list"
+            raise ConfigError(name, value, "is no value of a sweep", fix)
+    return found
 
 
 def sweep_study(
@@ -147,10 +161,13 @@ def sweep_study(
 
 
 def command_of_sweep(
-    part: Part, values: Mapping[str, Sequence[Any]], fixed: Mapping[str, Any]
+    part: Part,
+    values: Mapping[str, Sequence[Any]],
+    fixed: Mapping[str, Any],
+    until_learned: bool,
 ) -> str:
     """The command line of a sweep, as its page has it."""
-    words = ["--part", part]
+    words = ["--part", part, *(["--until-learned"] if until_learned else [])]
     for field, given in [*values.items(), *((name, [value]) for name, value in fixed.items())]:
         if given != [None]:
             words += [f"--{field.replace('_', '-')}", *(str(label(value)) for value in given)]

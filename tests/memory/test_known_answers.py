@@ -1,5 +1,6 @@
 """Cells whose memory is known are measured as what they are, by the whole protocol."""
 
+import jax
 import pytest
 from card_runs import made, run_of
 
@@ -7,6 +8,12 @@ from echo_jax.memory import card
 from echo_jax.memory.protocol import DEFAULT
 
 KNOWN = "echo_jax.cells.known_memory:"
+
+
+@pytest.fixture(autouse=True)
+def nothing_traced_before():
+    """Not the programs of tests with fewer updates and streams, which jax keeps by function."""
+    jax.clear_caches()
 
 
 def row_of(name, options, question):

@@ -107,7 +107,16 @@ def test_a_transformation_of_optax_is_applied_as_it_is_and_on_chunk_is_told_what
     assert [sequence for sequence, _, _ in told] == [4, 6]
     np.testing.assert_array_equal(np.concatenate([each for _, each, _ in told], 1), loss)
     np.testing.assert_array_equal(np.concatenate([each for _, _, each in told], 1), accuracy)
-    assert "optimizer='optax:" in given.report()  # the advised call has it
+
+
+def test_after_a_transformation_another_optimizer_is_taken_and_advice_names_none_of_ours():
+    made = echo_jax.train(CONFIG, optimizer=optax.sgd(0.1), sequences=5, seeds=1)
+    assert "optax:" not in made.explain()
+    assert "optimizer=...," in made.explain() or "optimizer=...)" in made.explain()
+    again = echo_jax.train(made.config, optimizer="adam", learning_rate=0.1)
+    assert again.config.training.learning_rate == 0.1
+    with pytest.raises(ConfigError, match="on_chunk=3 is no function"):
+        echo_jax.train(CONFIG, on_chunk=3)
 
 
 def test_a_transformation_is_given_the_weights_and_its_updates_are_added():

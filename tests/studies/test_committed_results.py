@@ -11,6 +11,7 @@ from echo_jax.commands import study as command
 from echo_jax.core.target_place import accuracy_ceiling
 from echo_jax.grid import row_file
 from echo_jax.report.number_formats import percent
+from echo_jax.report.section import Section
 from echo_jax.studies import study_folder, study_pages
 from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.result_rows import RESULT_ROWS
@@ -35,8 +36,7 @@ def test_every_grid_point_has_a_row_and_every_row_is_found(rows, name):
 @pytest.mark.slow
 def test_the_page_says_what_the_rows_say(rows, tmp_path, monkeypatch):
     """Except for the figures, whose lines depend on the version of matplotlib: none is drawn."""
-    monkeypatch.setattr(study_pages, "image", lambda *_: b"<svg/>")
-    monkeypatch.setattr(study_pages, "figure", lambda *_: None)
+    monkeypatch.setattr(Section, "figure_file", lambda *_: b"<svg/>")
     again = f"{command_line.INSTALLED} study --all --out docs/results"
     (tmp_path / "figures").mkdir()
     folder = StudyFolder(tmp_path, "", command.TITLE, STUDIES, command.command_of, again)

@@ -4,6 +4,7 @@ import shutil
 import sys
 import types
 
+import numpy as np
 import pytest
 from tiny_points import found
 
@@ -12,6 +13,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.studies import study_folder
 from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.result_rows import RESULT_ROWS
+from echo_jax.studies.sweep import command_of_sweep
 
 
 def test_the_published_answer_shows_itself():
@@ -63,7 +65,7 @@ def test_a_sweep_from_python_has_the_rows_of_the_command_and_goes_on(call, tmp_p
     paths = [study_folder.rows_path(tmp_path / out, "sweep") for out in ("there", "here")]
     there, here = map(RESULT_ROWS.read, paths)
     assert [found(row) for row in here] == [found(row) for row in there]
-    both = echo_jax.sweep(window=2, lag=range(2), **SIZES, out=tmp_path / "here")
+    both = echo_jax.sweep(window=np.int64(2), lag=np.arange(2), **SIZES, out=tmp_path / "here")
     printed = capfd.readouterr().out
     assert "1/1  lag 1: accuracy" in printed
     assert "lag 0" not in printed  # it is there already
@@ -82,9 +84,19 @@ def test_a_sweep_from_python_has_the_rows_of_the_command_and_goes_on(call, tmp_p
         ({"lag": []}, r"lag=\(\) has no value"),
         ({"lag": [0, 30], "window": 2}, "lag"),
         ({"cell": ["lstm", "gruu"]}, "gruu"),
+        ({"cell": dict}, "is no value of a sweep: use numbers, names, True or False"),
+        ({"delay_line": [None, 2]}, "delay_line=None is no value of a sweep"),
+        ({"lag": [[0, 1]]}, r"lag=\[0, 1\] is no value of a sweep"),
+        ({"part": "x"}, "part='x' is unknown: use one of current"),
+        ({"until_learned": "no"}, "until_learned='no' is neither True nor False"),
     ],
 )
 def test_a_sweep_that_cannot_be_run_is_refused_before_anything_is_made(tmp_path, values, sentence):
     with pytest.raises(ConfigError, match=sentence):
         echo_jax.sweep(**values, out=tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_the_command_of_a_sweep_that_stops_when_it_has_learned_says_so():
+    command = command_of_sweep("current", {"lag": [0, 1], "stateful": [True]}, {}, True)
+    assert command == "echo-jax sweep --part current --until-learned --lag 0 1 --stateful yes"
