@@ -71,7 +71,7 @@ def run_studies(
             print(f"Page: {printable(str(folder.path / study_folder.PAGE))}")
             interrupts.check(f"Stopped; {folder.path} has all rows and the page")
     if failures:
-        raise TasksFailedError(failures)
+        raise TasksFailedError.of(failures)
 
 
 def run_and_keep_failures(

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.executors import Executor
@@ -13,11 +13,15 @@ from echo_jax.host.interrupts import Interrupts
 class TasksFailedError(ConfigError):
     """Some tasks failed; the others have rows. `failures` has a sentence for each."""
 
-    def __init__(self, failures: Sequence[str]) -> None:
-        """Join the sentences, each once."""
-        self.failures = failures
+    failures: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, failures: Sequence[str]) -> Self:
+        """The error of these failures; it says each sentence once."""
         why = "; ".join(dict.fromkeys(failures))
-        super().__init__(f"{len(failures)} tasks failed, all others have rows: {why}")
+        error = cls(f"{len(failures)} tasks failed, all others have rows: {why}")
+        error.failures = failures
+        return error
 
 
 class Progress(Protocol):
@@ -72,4 +76,4 @@ def complete(
                 progress.finished(task.name, store(row))
                 yield row
     if failures:
-        raise TasksFailedError(failures)
+        raise TasksFailedError.of(failures)
