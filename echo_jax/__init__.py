@@ -16,20 +16,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from echo_jax.memory.card_calls import card as card
-    from echo_jax.memory.card_calls import cards as cards
+    from echo_jax.memory.card_call import card as card
+    from echo_jax.memory.card_call import cards as cards
     from echo_jax.runs.predictor import load as load
     from echo_jax.runs.train_call import train as train
-    from echo_jax.studies.study_answer import study as study
+    from echo_jax.studies.study_call import study as study
     from echo_jax.studies.sweep import sweep as sweep
 
 __version__ = "0.2.0.dev0"
 
 _CALLS = {
-    "card": "memory.card_calls",
-    "cards": "memory.card_calls",
+    "card": "memory.card_call",
+    "cards": "memory.card_call",
     "load": "runs.predictor",
-    "study": "studies.study_answer",
+    "study": "studies.study_call",
     "sweep": "studies.sweep",
     "train": "runs.train_call",
 }

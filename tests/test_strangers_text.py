@@ -16,7 +16,7 @@ import echo_jax
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
-from echo_jax.memory.card_calls import CardResult
+from echo_jax.memory.card_call import CardResult
 from echo_jax.memory.pages import all_cards, card_figure, card_pages, table
 from echo_jax.report import page, styles, text_tables
 from echo_jax.runs import own_data

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from echo_jax import environment
 from echo_jax.exceptions import printable
 from echo_jax.grid.cluster import check_spec, executor_of
-from echo_jax.grid.completion import TasksFailedError
 from echo_jax.grid.executors import Executor, Here
+from echo_jax.grid.task_loop import TasksFailedError
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables

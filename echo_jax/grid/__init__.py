@@ -6,6 +6,6 @@ task           the names of the parts
 row_file       rows as JSON lines, each with its digest
 executors      this process, one task at a time or several; `cluster` has that of a Dask cluster
 compile_ahead  the programs of tasks, those of the next one while one trains
-completion     the one loop over tasks: progress, interrupts, failures
+task_loop      the one loop over tasks: progress, interrupts, failures
 folder         a folder that one process at a time fills
 """

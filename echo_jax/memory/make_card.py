@@ -22,9 +22,9 @@ from echo_jax.config import GENERATOR, is_built_in
 from echo_jax.core import network
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.grid import folder as grid_folder
-from echo_jax.grid.completion import UNSEEN, Progress, complete
 from echo_jax.grid.executors import Executor
 from echo_jax.grid.row_file import missing
+from echo_jax.grid.task_loop import UNSEEN, Progress, complete
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory import card as cards
 from echo_jax.memory import protocol

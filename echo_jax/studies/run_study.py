@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from echo_jax.grid.completion import UNSEEN, Progress, complete
 from echo_jax.grid.executors import Executor
+from echo_jax.grid.task_loop import UNSEEN, Progress, complete
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import GridProgress
 from echo_jax.report.number_formats import percent

@@ -13,9 +13,9 @@ from tiny_points import POINTS, TINY, found
 from echo_jax import environment
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
-from echo_jax.grid.completion import Unseen
 from echo_jax.grid.executors import Here
 from echo_jax.grid.task import Job
+from echo_jax.grid.task_loop import Unseen
 from echo_jax.studies import run_study, split_seeds
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import RESULT_ROWS
