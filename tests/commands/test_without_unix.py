@@ -7,7 +7,7 @@ import sys
 from running import ROOT
 
 WITHOUT_UNIX = """
-import os, shlex, signal, sys
+import asyncio, os, shlex, signal, sys  # asyncio, of this system, needs os.sysconf
 sys.modules |= dict.fromkeys(("fcntl", "resource"))  # their import fails
 for name in ("O_DIRECTORY", "O_NOFOLLOW", "getuid", "sysconf", "sched_getaffinity"):
     delattr(os, name)
