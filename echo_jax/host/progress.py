@@ -66,7 +66,8 @@ class GridProgress(_Bar):
     ) -> None:
         """Take the work of each task, shown where it has a unit, and a name that begins lines."""
         super().__init__(sum(work.values()), 0, say)
-        self._work, self._done = dict(work), dict.fromkeys(work, 0.0)
+        self._work = dict(work)
+        self._done = dict.fromkeys(work, 0.0)
         self._name = f"{name}  " if name else ""
         self._unit = unit
         self._finished = 0

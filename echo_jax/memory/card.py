@@ -193,7 +193,8 @@ def bits_by_lag(rows: Sequence[Row]) -> BitsByLag | None:
         return None
     curves = np.array([lag_bits(row.final) for row in chosen])
     unfloored = np.array([lag_bits(row.final, floored=False) for row in chosen])
-    most, seeds = LAGS * math.log2(SYMBOLS), [row.seed for row in chosen]
+    most = LAGS * math.log2(SYMBOLS)
+    seeds = [row.seed for row in chosen]
     return BitsByLag(
         **_seeded(seeds, curves.sum(axis=1), most, curves.mean(axis=0)),
         unfloored=plain(unfloored.sum(axis=1).mean(), DECIMALS),
@@ -208,7 +209,8 @@ def bits_by_key(rows: Sequence[Row]) -> BitsByKey | None:
     chosen = best_of_seeds(rows, KeyRow)
     if not chosen:
         return None
-    pairs, seeds = np.array(chosen[0].pairs), [row.seed for row in chosen]
+    pairs = np.array(chosen[0].pairs)
+    seeds = [row.seed for row in chosen]
     validation = np.array([accuracy(row.validation, row) for row in chosen])
     final = np.array([accuracy(row.final, row) for row in chosen])
     best = np.argmax(bits.accuracy_bits(pairs, validation), axis=1)

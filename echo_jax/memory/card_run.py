@@ -48,7 +48,7 @@ class CardRun:
     built: Cell | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is sent to a worker."""
+        """The state that is sent to a worker, which builds the cell itself."""
         return vars(self) | {"built": None}
 
     @property
@@ -228,7 +228,8 @@ def fill(row: Row, scores: scoring.Scores, constants: int) -> None:
     """Write scores into a row; those by lag that are not finite count as none."""
     row.state_bytes = int(scores.bytes)
     if isinstance(row, KeyRow):
-        row.validation, row.final = scores.validation.tolist(), scores.final.tolist()
+        row.validation = scores.validation.tolist()
+        row.final = scores.final.tolist()
         row.constant_bytes = constants
     elif all(np.isfinite(x).all() for x in jax.tree.leaves(scores)):
         row.validation = LagScore(**plain(scores.validation, DECIMALS))

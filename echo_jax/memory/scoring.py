@@ -73,7 +73,8 @@ def draw_lag_sets(seed: chex.Numeric, weights: chex.Array) -> Sets:
 
 def draw_key_sets(most: int, seed: chex.Numeric, weights: chex.Array) -> Sets:
     """`Recall`s of each data set, with a leading axis of the numbers of pairs."""
-    count, keys = len(pairs_asked(most)), set_keys(seed, weights)
+    count = len(pairs_asked(most))
+    keys = set_keys(seed, weights)
 
     def drawn(key: chex.PRNGKey) -> Recall:
         pairs = draw_pairs(key, count * RECALLS, most)

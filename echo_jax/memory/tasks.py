@@ -74,7 +74,8 @@ def recall(pairs: Pairs, shown: chex.Array) -> Recall:
 
     Gathers only: XLA:CPU miscompiles some shifts of an array onto itself.
     """
-    most, shown = pairs.keys.shape[1], shown[:, None]
+    most = pairs.keys.shape[1]
+    shown = shown[:, None]
     order = jnp.argsort(jnp.where(jnp.arange(most) < shown, pairs.order, 2.0))
     time = jnp.arange(3 * most)
     asked = jnp.take_along_axis(order, jnp.clip(time - 2 * shown, 0, most - 1), axis=1)

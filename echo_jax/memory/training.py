@@ -106,8 +106,10 @@ class ByLag:
 
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
         """The flat states after the asked steps of `[B, T]`, `[B, A, D]`, by the cell's scan."""
-        net, rows = self.network, len(streams)
-        first, between = ASKED[0] + 1, ASKED.step
+        net = self.network
+        rows = len(streams)
+        first = ASKED[0] + 1
+        between = ASKED.step
         state = net.initial_state(params, rows)
         state, _ = network.unroll(net, params, state, streams[:, :first], None)
 

@@ -16,7 +16,8 @@ def expected_seconds(config: RunConfig, measures: tuple[str, ...]) -> float:
 
 def update_microseconds(config: RunConfig) -> float:
     """An update of one seed on one core: Adam for each weight, the products of each step."""
-    task, network = config.task, config.network
+    task = config.task
+    network = config.network
     outputs = task.vocab_size if task.framing == "classes" else 1
     embedded = network.encoding == "embedding"
     features = network.embedding_dim if embedded else outputs

@@ -100,7 +100,8 @@ class ResultRow(_Fields):
 
     def __post_init__(self) -> None:
         """Raise ValueError unless the row agrees with its own configuration."""
-        seeds, task = self.config.seeds, self.config.task
+        seeds = self.config.seeds
+        task = self.config.task
         if self.by_seed.seed != list(range(self.config.seed, self.config.seed + seeds)):
             raise ValueError("the seeds are not those of the configuration, each once")
         lists = list(msgspec.structs.asdict(self.by_seed).items())

@@ -68,7 +68,7 @@ class Question:
         return f"{AT_LEAST if bits.at_least else ''}{three_digits(bits.mean)}"
 
     def brackets(self, card: Card) -> str:
-        """What else is known of the mean: its interval, and seeds that are missing."""
+        """The interval of the mean, and how many seeds are there if some are missing."""
         bits = self.known(card)
         more = []
         if bits.low is not None and bits.high is not None:
