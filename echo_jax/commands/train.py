@@ -17,7 +17,7 @@ from typing import Annotated
 from echo_jax.commands import command_line, flags
 from echo_jax.config import PARTS, Part, RunConfig, check_values
 from echo_jax.exceptions import ConfigError, DivergedError, StorageError, printable
-from echo_jax.host import compilation_cache, process_start
+from echo_jax.host import process_start
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.options import TrainOptions
@@ -65,6 +65,7 @@ def main() -> None:
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Open the run, train it, report it and draw it."""
+    from echo_jax.host import kept_programs
     from echo_jax.runs import run_folder, run_report
     from echo_jax.runs.advice import smaller_step
     from echo_jax.runs.prepared_run import new_inputs, new_run, resumed_run
@@ -79,7 +80,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         assert prepared.folder, "a run of the command has a folder"
         watch = Stopwatch()
         watch.seconds["import"] = time.perf_counter() - process_start.STARTED
-        compilation_cache.use_compilation_cache(command.compilation_cache)
+        kept = kept_programs.of_run(prepared.config, command.compilation_cache)
         if prepared.note:
             print(prepared.note, file=sys.stderr)
         say = interrupts.say
@@ -88,7 +89,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         quoted = command_line.quoted(run_folder.as_shown(prepared.folder))
         resume = f"{command_line.invocation('train')} --resume {quoted}"
         with going_on(resume, lambda: again(smaller_step(prepared.config))):
-            finished = train_run(prepared, interrupts, watch, say)
+            finished = train_run(prepared, interrupts, watch, say, kept=kept)
         say(run_report.full_report(prepared.config, finished.result))
         say(printable(f"Run folder: {run_folder.as_shown(prepared.folder)}"))
         draw = f"{command_line.invocation('show')} --curve {quoted}"
@@ -96,6 +97,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
             draw += f" --format {command.format}"
         with command_line.drawing_last(draw):
             run_report.conclude(finished, prepared.folder, say, again, command.format)
+        kept.write()
 
 
 def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:

@@ -30,11 +30,11 @@ def switch_off() -> None:
     os.environ[SWITCH] = "0"
 
 
-def use_compilation_cache(wanted: bool = True) -> None:
-    """Keep compiled programs in a folder of this user, which no one else can read; jax has started.
+def program_folder(wanted: bool = True) -> Path | None:
+    """The folder of this user's programs, which no one else can read; jax has started.
 
-    A folder that the user gave to jax (JAX_COMPILATION_CACHE_DIR) is used as it is. One that cannot
-    be used is one warning, and all is compiled.
+    None where none are kept: not wanted, turned off, in a folder that was given to jax, or in one
+    that cannot be used, which is one warning.
     """
     import jax  # commands that are refused before they compile need no jax
 
@@ -42,12 +42,24 @@ def use_compilation_cache(wanted: bool = True) -> None:
         switch_off()
     if not switched_on():
         jax.config.update("jax_enable_compilation_cache", False)
-    elif not jax.config.values["jax_compilation_cache_dir"]:
-        try:
-            folder = _folder()
-        except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
-            print(f"no compiled programs are kept: {printable(str(error))}", file=sys.stderr)
-            return
+    if not switched_on() or jax.config.values["jax_compilation_cache_dir"]:
+        return None
+    try:
+        return _folder()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
+        print(f"no compiled programs are kept: {printable(str(error))}", file=sys.stderr)
+        switch_off()
+        return None
+
+
+def use_compilation_cache(wanted: bool = True) -> None:
+    """Let jax keep its compiled programs in the `program_folder`; jax has started.
+
+    A folder that the user gave to jax (JAX_COMPILATION_CACHE_DIR) is used as it is.
+    """
+    import jax
+
+    if folder := program_folder(wanted):
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_compilation_cache_max_size", BYTES)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -17,7 +17,10 @@ from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.many_seeds import SeedMap
 from echo_jax.core.network import Compute, Params
 from echo_jax.core.training import Metrics, TrainState
+from echo_jax.host.kept_programs import KeptPrograms
 from echo_jax.host.training_loop import train_chunks
+
+NONE_KEPT = KeptPrograms()
 
 
 class DevicePlan(NamedTuple):
@@ -91,13 +94,15 @@ class Timed(NamedTuple):
     seconds: float
 
 
-def compile_programs(
+def compile_programs(  # noqa: PLR0913 - the last three say how, not what
     config: RunConfig,
     chunk: int,
     plan: DevicePlan,
     corpus: Corpus | None = None,
     with_init: bool = True,
+    *,
     background: Executor | None = None,
+    kept: KeptPrograms = NONE_KEPT,
 ) -> Programs:
     """Compile the programs of a run, each once; nothing is run yet.
 
@@ -107,7 +112,9 @@ def compile_programs(
     """
     if background is None:
         with ThreadPoolExecutor(1) as awaited:
-            return compile_programs(config, chunk, plan, corpus, with_init, awaited)
+            return compile_programs(
+                config, chunk, plan, corpus, with_init, background=awaited, kept=kept
+            )
     how, limit, compute = plan
     devices = many_seeds.devices_for(config.seeds, how, limit)
     dynamic = dynamic_of_seeds(config, len(devices))
@@ -115,13 +122,18 @@ def compile_programs(
     init, evaluate = jax.jit(many.init), jax.jit(many.evaluate)
     run_chunk = jax.jit(many.run_chunk, donate_argnums=1)  # else two copies of weights and moments
     state = jax.eval_shape(init, dynamic)
+
+    def program(name: str, jitted: Any, *arguments: Any) -> Any:
+        """A program of this run."""
+        made_from = name, config.static_config, chunk, plan
+        return kept.program(jitted, devices, made_from, *arguments)
+
     # The chunk takes longest, so it goes first; the evaluation is needed last, and not waited for.
-    longest = background.submit(run_chunk.lower(dynamic, state, chunk, corpus).compile)
-    lowered = init.lower(dynamic) if with_init else None
+    longest = background.submit(program, "chunk", run_chunk, dynamic, state, chunk, corpus)
     evaluation = background.submit(
-        timed, lambda: evaluate.lower(dynamic, state.params, corpus).compile()
+        timed, lambda: program("evaluate", evaluate, dynamic, state.params, corpus)
     )
-    initial = lowered and lowered.compile()
+    initial = program("init", init, dynamic) if with_init else None
     training = longest.result()
     size: Any = training.memory_analysis()
     taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes

@@ -8,8 +8,9 @@ import numpy as np
 
 from echo_jax import environment
 from echo_jax.core.training import TrainState
-from echo_jax.host.compiled_programs import Programs, compile_programs
+from echo_jax.host.compiled_programs import NONE_KEPT, Programs, compile_programs
 from echo_jax.host.interrupts import Interrupts
+from echo_jax.host.kept_programs import KeptPrograms
 from echo_jax.host.progress import TrainingProgress
 from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.report.number_formats import counted
@@ -30,6 +31,7 @@ def train_run(
     watch: Stopwatch,
     say: Callable[[str], None],
     on_chunk: OnChunk | None = None,
+    kept: KeptPrograms = NONE_KEPT,
 ) -> Finished:
     """Compile, train and evaluate a run, and fill its folder, but for the figure.
 
@@ -39,8 +41,9 @@ def train_run(
     with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
         with watch.time("compile"):
             programs = compile_programs(
-                run.config, run.chunk, run.plan, run.corpus, not run.saved, background
-            )
+                run.config, run.chunk, run.plan, run.corpus, not run.saved,
+                background=background, kept=kept,
+            )  # fmt: skip
         background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
         kinds = [device.device_kind for device in programs.devices]
         say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")

@@ -1,18 +1,24 @@
 """Programs that are kept on disk: where, for whom, and what happens if they cannot be."""
 
 import os
+import subprocess
+import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache as of_jax
 
+from echo_jax import environment
 from echo_jax.host import compilation_cache
 from echo_jax.host.compilation_cache import SWITCH, use_compilation_cache
+from echo_jax.host.kept_programs import KeptPrograms
 
 SETTINGS = (
     "jax_enable_compilation_cache", "jax_compilation_cache_dir", "jax_compilation_cache_max_size",
     "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes",
+    "jax_debug_nans",
 )  # fmt: skip
 
 
@@ -20,7 +26,7 @@ SETTINGS = (
 def as_in_a_new_process(tmp_path, monkeypatch):
     """A user with an empty cache folder, and jax as it starts."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv(SWITCH, raising=False)
+    monkeypatch.setenv(SWITCH, "1")  # which is undone, also where a test turns it off
     before = {name: jax.config.values[name] for name in SETTINGS}
     jax.config.update("jax_compilation_cache_dir", None)
     of_jax.reset_cache()
@@ -94,8 +100,81 @@ def test_a_link_to_elsewhere_is_not_followed(tmp_path, monkeypatch, capsys, link
     assert f"{link} is a link" in capsys.readouterr().err
 
 
-def test_programs_that_are_not_wanted_are_not_kept(kept, monkeypatch):
-    monkeypatch.setenv(SWITCH, "1")  # it is turned off below, and deleted at the end
+def test_programs_that_are_not_wanted_are_not_kept(kept):
     use_compilation_cache(wanted=False)
     compile_and_run()
     assert not kept.exists()
+
+
+class Traced:
+    """A jitted function that calls LAPACK, and the number of times that it was traced."""
+
+    def __init__(self):
+        self.times = 0
+        self.jitted = jax.jit(self.orthogonal)
+
+    def orthogonal(self, matrix, count):
+        self.times += 1
+        return {"q": jnp.linalg.qr(matrix)[0] * count, "r": None}
+
+    def run(self, folder, rows=3, made_from="x"):
+        """What a process that keeps its programs computes, and the times it traced."""
+        before = self.times
+        matrix = np.arange(2.0 * rows, dtype=np.float32).reshape(rows, 2)
+        kept = KeptPrograms(folder)
+        program = kept.program(self.jitted, jax.devices()[:1], made_from, matrix, 3)
+        kept.write()
+        jax.clear_caches()
+        return np.asarray(program(matrix, 3)["q"]).tobytes(), self.times - before
+
+
+def test_a_kept_program_is_loaded_without_a_trace_and_gives_the_same_bits(tmp_path):
+    function = Traced()
+    bits, times = function.run(tmp_path)
+    assert (times, function.run(tmp_path)) == (1, (bits, 0))
+    assert function.run(None) == (bits, 1)
+    assert [function.run(tmp_path, **other)[1] for other in ({"rows": 4}, {"made_from": "y"})] == [
+        1, 1
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", ["damaged", "cut", "another source", "another setting"])
+def test_what_was_kept_is_not_loaded_where_it_could_differ(tmp_path, monkeypatch, change):
+    function = Traced()
+    bits, _ = function.run(tmp_path)
+    (file,) = tmp_path.iterdir()
+    content = file.read_bytes()
+    if change == "damaged":
+        file.write_bytes(content[:999] + bytes([content[999] ^ 1]) + content[1000:])
+    elif change == "cut":
+        file.write_bytes(content[:20])
+    elif change == "another source":
+        monkeypatch.setattr(environment, "software", lambda: {"source digest": "0"})
+    else:
+        jax.config.update("jax_debug_nans", True)
+    assert function.run(tmp_path) == (bits, 1)
+
+
+def test_the_programs_that_were_used_last_longest_ago_make_room(tmp_path, monkeypatch):
+    function = Traced()
+    for rows in (3, 4):
+        function.run(tmp_path, rows)
+    first, second = sorted(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    function.run(tmp_path, 3)  # the first is used again
+    monkeypatch.setattr(compilation_cache, "BYTES", int(2.5 * first.stat().st_size))
+    function.run(tmp_path, 5)
+    assert first.exists()
+    assert not second.exists()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_lapack_is_loaded_and_scipy_is_imported_as_ever_later():
+    program = """
+import sys
+from echo_jax.host.kept_programs import load_lapack
+load_lapack()
+assert "scipy.linalg" not in sys.modules
+import scipy.linalg
+assert scipy.linalg.cython_blas.__name__ and scipy.linalg.qr([[3.0]])[1][0, 0] in (3, -3)
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)

@@ -1,0 +1,125 @@
+"""The compiled programs of a run, kept on disk: a later run loads them and traces nothing.
+
+The cache of jax spares the compiler alone: jax traces and lowers a program before it looks for it
+there, and that takes as long as the training of part 4. Here a program is found by a digest of all
+that it is made from, the source of echo_jax included.
+"""
+
+import contextlib
+import hashlib
+import pickle
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jax
+import numpy as np
+import scipy
+from jax.experimental import serialize_executable
+from jaxlib import lapack
+
+from echo_jax import atomic_files, environment
+from echo_jax.config import RunConfig, is_built_in
+from echo_jax.exceptions import StorageError
+from echo_jax.host import compilation_cache
+
+DIGEST = 32
+"""Bytes of the SHA-256 before a program."""
+
+
+class KeptPrograms:
+    """Programs in a folder; without a folder none is kept.
+
+    The folder must be the user's alone: who writes to it decides what this process executes.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """The programs in a folder, which is there."""
+        self._folder = folder
+        self._compiled: dict[Path, jax.stages.Compiled] = {}  # in this process
+
+    def program(
+        self, jitted: Any, devices: Sequence[jax.Device], made_from: object, *arguments: Any
+    ) -> jax.stages.Compiled:
+        """The program of a jitted function for arguments of these shapes: loaded, or compiled.
+
+        The `repr` of what the function is `made_from` states all that decides its code, but for the
+        source of echo_jax, versions and settings.
+        """
+        if not self._folder:
+            return jitted.lower(*arguments).compile()
+        around = environment.software(), sorted(jax.config.values.items()), len(devices)
+        key = repr((made_from, jax.tree.map(jax.typeof, arguments), around)).encode()
+        path = self._folder / f"{hashlib.sha256(key).hexdigest()[:DIGEST]}.program"
+        program = _loaded(path, devices)
+        if program is None:
+            program = self._compiled[path] = jitted.lower(*arguments).compile()
+        return program
+
+    def write(self) -> None:
+        """Keep what was compiled here; the programs that were used last longest ago make room."""
+        for path, program in self._compiled.items():
+            data = pickle.dumps(serialize_executable.serialize(program))
+            with contextlib.suppress(StorageError):  # a full disk: the next run compiles again
+                atomic_files.write_bytes(path, hashlib.sha256(data).digest() + data)
+        if self._folder and self._compiled:
+            _make_room(self._folder)
+
+
+def of_run(config: RunConfig, wanted: bool) -> KeptPrograms:
+    """The kept programs of a run; else, where they cannot be kept, jax gets its cache.
+
+    A user's cell has sources that no digest here covers; values of a file need further programs.
+    jax cannot write a program again that came from its cache, so it is the one or the other.
+    """
+    coverable = is_built_in(config.network.cell) and config.data.file is None
+    if not (coverable and jax.default_backend() == "cpu"):
+        compilation_cache.use_compilation_cache(wanted)
+        return KeptPrograms()
+    load_lapack()
+    return KeptPrograms(compilation_cache.program_folder(wanted))
+
+
+def load_lapack() -> None:
+    """Let jaxlib find LAPACK, as lowering does: else a loaded program that calls it ends jax.
+
+    Two modules of `scipy.linalg` suffice; its other 60 would take 0.1 s.
+    """
+    if "scipy.linalg" in sys.modules:
+        return
+    sys.modules["scipy.linalg"] = package = ModuleType("scipy.linalg")
+    package.__path__ = [str(Path(scipy.__file__).parent / "linalg")]
+    try:
+        lapack.prepare_lapack_call("geqrf", np.dtype(np.float32))
+    finally:
+        for name in [name for name in sys.modules if name.startswith("scipy.linalg")]:
+            del sys.modules[name]
+
+
+def _loaded(path: Path, devices: Sequence[jax.Device]) -> jax.stages.Compiled | None:
+    """The program in a file; None where there is none, or it is damaged."""
+    try:
+        content = path.read_bytes()
+        path.touch()  # it was used last now
+    except OSError:
+        return None
+    data = content[DIGEST:]
+    if hashlib.sha256(data).digest() != content[:DIGEST]:
+        return None
+    program, in_tree, out_tree = pickle.loads(data)
+    return serialize_executable.deserialize_and_load(
+        program, in_tree, out_tree, execution_devices=devices
+    )
+
+
+def _make_room(folder: Path) -> None:
+    """Remove the programs that were used last longest ago, until the others have `BYTES`."""
+    with contextlib.suppress(FileNotFoundError):  # another process makes room too
+        found = {path: path.stat() for path in folder.glob("*.program")}
+        left = compilation_cache.BYTES
+        for path in sorted(found, key=lambda path: found[path].st_mtime, reverse=True):
+            left -= found[path].st_size
+            if left < 0:
+                path.unlink()
