@@ -25,8 +25,14 @@ def token_loss(logits: chex.Array, targets: chex.Array, framing: Framing) -> che
 
 
 def correct(logits: chex.Array, targets: chex.Array) -> chex.Array:
-    """True where the target has the largest logit: `[..., V]` and `[...]` to bool `[...]`."""
-    return jnp.argmax(logits, axis=-1) == targets
+    """True where the target has the largest logit: `[..., V]` and `[...]` to bool `[...]`.
+
+    Of equal logits the one of the smallest index counts as the largest, as in `argmax`. False where
+    any logit is NaN. A comparison with the target's logit is faster than `argmax` on a CPU.
+    """
+    chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)
+    before = jnp.arange(logits.shape[-1]) < targets[..., None]
+    return jnp.all(jnp.where(before, logits < chosen, logits <= chosen), axis=-1)
 
 
 def mean_where(values: chex.Array, scored: chex.Array | None) -> chex.Array:

@@ -1,14 +1,17 @@
+import itertools
 import math
 
 import chex
 import jax
 import numpy as np
+import pytest
 
 from echo_jax.core import loss
 
 cross_entropy = jax.jit(loss.cross_entropy)
 mean_where = jax.jit(loss.mean_where)
 token_loss = jax.jit(loss.token_loss, static_argnums=2)
+correct = jax.jit(loss.correct)
 
 
 def test_cross_entropy_is_minus_the_log_of_the_softmax():
@@ -37,3 +40,13 @@ def test_the_loss_of_values_is_the_squared_error_of_what_was_read_and_of_classes
     np.testing.assert_array_equal(
         token_loss(logits, targets, "classes"), cross_entropy(logits, targets)
     )
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0], [-np.inf, -0.0, 0.0, np.inf], [0.0, 1.0, np.nan]])
+def test_an_answer_is_correct_where_argmax_names_it_and_no_logit_is_nan(values):
+    """All rows of 4 logits of few values, so with ties at every place, beside all 4 targets."""
+    logits = np.array(list(itertools.product(values, repeat=4)), np.float32)
+    targets = np.arange(4)[:, None].repeat(len(logits), axis=1)
+    plain = (logits.argmax(-1) == targets) & ~np.isnan(logits).any(-1)
+    found = correct(np.stack([logits] * 4), targets)
+    np.testing.assert_array_equal(found, plain)
