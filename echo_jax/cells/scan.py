@@ -54,14 +54,9 @@ def scan_in_place(
 ) -> tuple[Carry, chex.Array, Any]:
     """`lax.scan` of a step that replaces its own row of `rows` `[W, ...]` by another of its shape.
 
-    `lax.scan` would write the new rows into a second array. A long loop is bound by memory, and
-    takes less time the fewer arrays it has.
-
-    `step` is a function of the carry, its row and its part of `inputs`, a tree of arrays with time
-    first; it gives the next carry, the new row and an output.
-
-    Returns:
-      The last carry, the new rows, and the stacked outputs.
+    A second array of rows would cost a long loop time, as it is bound by memory. `step` takes the
+    carry, its row and its part of `inputs`, a tree of arrays `[W, ...]`; it gives the next carry,
+    the new row and an output. Returned are the last carry, the new rows and the stacked outputs.
     """
 
     def step_at(state: tuple, inputs: tuple) -> tuple[tuple, Any]:

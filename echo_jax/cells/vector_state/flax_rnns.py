@@ -6,6 +6,7 @@ after the forward pass, and dU is one product over steps and rows.
 """
 
 import dataclasses
+import functools
 from typing import Any, ClassVar
 
 import chex
@@ -157,11 +158,10 @@ def gru_loop_step(
     h: chex.Array,
     projected: chex.Array,
     present: Mask,
-) -> tuple[chex.Array, tuple[chex.Array, chex.Array, chex.Array]]:
-    """A step of `gru_loop`: h', and the factors of its gradient by dh'.
+) -> tuple[chex.Array, chex.Array, tuple[chex.Array, chex.Array, chex.Array]]:
+    """A step of `gru_loop`: h', the factors of all dp by dh'; h' again, those of dn and of dh.
 
-    The factors are those of all dp, `[B, 3H]`, of dn and of dh without its product. In a row that
-    is not `present` (bool `[B]`) h is held, with the factors 0, 0 and 1.
+    In a row that is not `present` (bool `[B]`) h is held, with the factors 0, 0 and 1.
     """
     size = h.shape[-1]
     product = h @ recurrent_kernel
@@ -179,7 +179,7 @@ def gru_loop_step(
         z = hold(present, jnp.ones_like(z), z)
         product_by_h *= present[:, None]
         n_by_h *= present[:, None]
-    return new_h, (product_by_h, n_by_h, z)
+    return new_h, product_by_h, (new_h, n_by_h, z)
 
 
 @jax.custom_vjp
@@ -203,7 +203,7 @@ def gru_loop(
     """
 
     def step(h: chex.Array, inputs: tuple) -> tuple[chex.Array, chex.Array]:
-        new_h, _ = gru_loop_step(recurrent_kernel, bias, h, *inputs)
+        new_h, *_ = gru_loop_step(recurrent_kernel, bias, h, *inputs)
         return new_h, new_h
 
     return jax.lax.scan(step, h, (projected, mask))[1]
@@ -216,12 +216,8 @@ def _gru_loop_forward(
     projected: chex.Array,
     mask: Mask,
 ) -> tuple[chex.Array, Any]:
-    def step(h: chex.Array, x: chex.Array, present: Mask) -> tuple[chex.Array, chex.Array, Any]:
-        new_h, factors = gru_loop_step(recurrent_kernel, bias, h, x, present)
-        product_by_h, *others = factors
-        return new_h, product_by_h, (new_h, others)
-
-    _, product_by_h, (hs, factors) = scan_in_place(step, h, projected, mask)
+    step = functools.partial(gru_loop_step, recurrent_kernel, bias)
+    _, product_by_h, (hs, *factors) = scan_in_place(step, h, projected, mask)
     return hs, (recurrent_kernel, h, hs, product_by_h, factors)
 
 

@@ -1,5 +1,6 @@
 """The LSTM in the Keras layout: its equations, the Flax cell, and the fast forms of its scan."""
 
+import functools
 from typing import Any, NamedTuple
 
 import chex
@@ -99,11 +100,10 @@ def lstm_gates(z: chex.Array) -> chex.Array:
 
 def lstm_loop_step(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, present: Mask
-) -> tuple[LSTMCarry, tuple[chex.Array, chex.Array, chex.Array]]:
-    """A step of `lstm_loop`: the next carry, and the factors of its gradient.
+) -> tuple[LSTMCarry, chex.Array, tuple[chex.Array, chex.Array, chex.Array]]:
+    """A step of `lstm_loop`: the next carry, the factors of dz; h', that of dc' by dh', and f.
 
-    The factors are those of dz, `[B, 4H]`, by dc' and dh'; that of dc' by dh'; and f. In a row that
-    is not `present` (bool `[B]`) the carry is held, and dz has the factor zero.
+    In a row that is not `present` (bool `[B]`) the carry is held, and dz has the factor zero.
     """
     gates = lstm_gates(projected + carry.hidden @ recurrent_kernel)
     i, f, g, o = jnp.split(gates, 4, axis=-1)
@@ -116,7 +116,7 @@ def lstm_loop_step(
     if present is not None:
         new_carry = hold(present, carry, new_carry)
         z_by_state *= present[:, None]
-    return new_carry, (z_by_state, o * (1 - tanh_c**2), f)
+    return new_carry, z_by_state, (new_carry.hidden, o * (1 - tanh_c**2), f)
 
 
 @jax.custom_vjp
@@ -142,7 +142,7 @@ def lstm_loop(
     """
 
     def step(carry: LSTMCarry, inputs: tuple) -> tuple[LSTMCarry, chex.Array]:
-        new_carry, _ = lstm_loop_step(recurrent_kernel, carry, *inputs)
+        new_carry, *_ = lstm_loop_step(recurrent_kernel, carry, *inputs)
         return new_carry, new_carry.hidden
 
     return jax.lax.scan(step, carry, (projected, mask))
@@ -151,12 +151,8 @@ def lstm_loop(
 def _lstm_loop_forward(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[Any, Any]:
-    def step(carry: LSTMCarry, x: chex.Array, present: Mask) -> tuple[LSTMCarry, chex.Array, Any]:
-        new_carry, factors = lstm_loop_step(recurrent_kernel, carry, x, present)
-        z_by_state, *others = factors
-        return new_carry, z_by_state, (new_carry.hidden, others)
-
-    last, z_by_state, (hs, factors) = scan_in_place(step, carry, projected, mask)
+    step = functools.partial(lstm_loop_step, recurrent_kernel)
+    last, z_by_state, (hs, *factors) = scan_in_place(step, carry, projected, mask)
     return (last, hs), (recurrent_kernel, carry.hidden, hs, z_by_state, factors, mask)
 
 
