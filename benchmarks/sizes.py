@@ -1,8 +1,11 @@
 """One recurrent layer at several sizes, beside Flax and PyTorch: python benchmarks/race.py --sizes.
 
 Measured is a forward pass from the state zero and the gradient of the sum of all squared outputs
-by all parameters. Every size has a process of its own on one core, in which the libraries alternate
-in every round.
+by all parameters: as one call, and as an update, one of four with steps of gradient descent between
+them. The four are one program in JAX, as updates are in training, and four calls in PyTorch. A
+program takes fresh memory from the system at every call, so a call of a long window takes longer
+than an update. Every size has a process of its own on one core, in which the libraries alternate in
+every round.
 """
 
 import importlib.util
@@ -32,6 +35,8 @@ class Size(NamedTuple):
     values: int
 
 
+UPDATES = 4  # in one program
+
 SIZES = (
     Size("lstm", 5, 5, 50, 100),
     Size("lstm", 10, 16, 50, 16),
@@ -48,6 +53,17 @@ SIZES = (
 )
 
 
+class Layer(NamedTuple):
+    """The calls of a library for a size: one forward and backward pass, and `UPDATES` updates."""
+
+    call: Callable[[], Any]
+    updates: Callable[[], Any]
+
+
+Times = dict[str, list[float]]
+"""By peer the milliseconds in each round."""
+
+
 def compare_sizes(rounds: int, fast: bool, out: Path | None) -> None:
     """Print the table of all sizes; see `main` of the race for the arguments."""
     with_torch = importlib.util.find_spec("torch") is not None
@@ -62,18 +78,34 @@ def compare_sizes(rounds: int, fast: bool, out: Path | None) -> None:
 
 
 def measure(size: Size, peers: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
-    """The median milliseconds of a call of each peer, in rounds of so many seconds; the ratios."""
+    """The median milliseconds of a call and of an update of each peer in each round; the ratios.
+
+    In a round calls and updates take so many seconds each.
+    """
     tokens = np.random.default_rng(1).integers(0, size.values, (size.steps, size.rows))
-    calls = {name: LAYERS[name](size, tokens) for name in peers}
-    for call in calls.values():  # compile it
-        call()
-    times: dict[str, list[float]] = {name: [] for name in peers}
+    layers = {name: LAYERS[name](size, tokens) for name in peers}
+    for layer in layers.values():  # compile them
+        layer.call()
+        layer.updates()
+    calls: Times = {name: [] for name in peers}
+    updates: Times = {name: [] for name in peers}
     for _ in range(rounds):
-        for name, call in calls.items():
-            times[name].append(1e3 * statistics.median(seconds_of_calls(call, seconds)))
-    ours, *others = peers
-    ratios = {name: ratio(times[ours], times[name]) for name in others}
-    return {"milliseconds": times, "ratios": ratios}
+        for name, layer in layers.items():
+            calls[name].append(milliseconds(layer.call, seconds))
+            updates[name].append(milliseconds(layer.updates, seconds) / UPDATES)
+    measured = {"milliseconds": calls, "ratios": ratios(calls)}
+    return measured | {"update_milliseconds": updates, "update_ratios": ratios(updates)}
+
+
+def milliseconds(call: Callable[[], Any], seconds: float) -> float:
+    """The median time of a call."""
+    return 1e3 * statistics.median(seconds_of_calls(call, seconds))
+
+
+def ratios(times: Times) -> dict[str, tuple[float, float, float]]:
+    """By peer the ratio of the times of the first peer to its own."""
+    ours, *others = times
+    return {name: ratio(times[ours], times[name]) for name in others}
 
 
 def ratio(times: Sequence[float], reference: Sequence[float]) -> tuple[float, float, float]:
@@ -82,8 +114,8 @@ def ratio(times: Sequence[float], reference: Sequence[float]) -> tuple[float, fl
     return statistics.median(times) / statistics.median(reference), min(within), max(within)
 
 
-def echo_jax_layer(size: Size, tokens: np.ndarray) -> Callable[[], Any]:
-    """The built-in cell on tokens; as all layers here, a call is a forward and backward pass."""
+def echo_jax_layer(size: Size, tokens: np.ndarray) -> Layer:
+    """The built-in cell on tokens."""
     cell = build(size.cell, {"features": size.units})
     params = jax.jit(lambda: cell.init(jax.random.key(0, impl=GENERATOR), size.values))()
 
@@ -91,10 +123,10 @@ def echo_jax_layer(size: Size, tokens: np.ndarray) -> Callable[[], Any]:
         start = cell.initial_state(params, size.rows, size.values)
         return cell.scan(cell.prepare(params), start, tokens)[1]
 
-    return gradient_call(outputs, params, jnp.asarray(tokens, jnp.int32))
+    return compiled(outputs, params, jnp.asarray(tokens, jnp.int32))
 
 
-def flax_layer(size: Size, tokens: np.ndarray) -> Callable[[], Any]:
+def flax_layer(size: Size, tokens: np.ndarray) -> Layer:
     """`nn.RNN` over the cell of Flax that is meant for speed, on one-hot vectors."""
     cells: dict[str, Any] = {
         "lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell, "simple": nn.SimpleCell
@@ -102,16 +134,28 @@ def flax_layer(size: Size, tokens: np.ndarray) -> Callable[[], Any]:
     layer = nn.RNN(cells[size.cell](size.units), time_major=True)
     inputs = jax.nn.one_hot(tokens, size.values)
     params = jax.jit(layer.init)(jax.random.key(0, impl=GENERATOR), inputs)
-    return gradient_call(layer.apply, params, inputs)
+    return compiled(layer.apply, params, inputs)
 
 
-def gradient_call(outputs: Callable[..., Any], params: Any, inputs: jax.Array) -> Callable[[], Any]:
-    """A call of the compiled gradient of the sum of squared outputs; it waits for the result."""
-    gradient = jax.jit(jax.grad(lambda *arguments: (outputs(*arguments) ** 2).sum()))
-    return lambda: jax.block_until_ready(gradient(params, inputs))
+def compiled(outputs: Callable[..., Any], params: Any, inputs: jax.Array) -> Layer:
+    """The compiled gradient of the sum of squared outputs, and updates; they wait for results."""
+    gradient = jax.grad(lambda *arguments: (outputs(*arguments) ** 2).sum())
+
+    def step(params: Any, inputs: jax.Array) -> Any:
+        changes = gradient(params, inputs)
+        return jax.tree.map(lambda weights, change: weights - 1e-6 * change, params, changes)
+
+    def updates(params: Any, inputs: jax.Array) -> Any:
+        return jax.lax.fori_loop(0, UPDATES, lambda _, params: step(params, inputs), params)
+
+    def waiting(function: Callable[..., Any]) -> Callable[[], Any]:
+        program = jax.jit(function)
+        return lambda: jax.block_until_ready(program(params, inputs))
+
+    return Layer(waiting(gradient), waiting(updates))
 
 
-def pytorch_layer(size: Size, tokens: np.ndarray) -> Callable[[], Any]:
+def pytorch_layer(size: Size, tokens: np.ndarray) -> Layer:
     """The layer of PyTorch on one-hot vectors, with one thread."""
     torch: Any = importlib.import_module("torch")
     torch.set_num_threads(1)
@@ -123,7 +167,11 @@ def pytorch_layer(size: Size, tokens: np.ndarray) -> Callable[[], Any]:
         layer.zero_grad()
         layer(inputs)[0].square().sum().backward()
 
-    return call
+    def updates() -> None:
+        for _ in range(UPDATES):
+            call()
+
+    return Layer(call, updates)
 
 
 LAYERS = {"echo_jax": echo_jax_layer, "Flax": flax_layer, "PyTorch": pytorch_layer}
@@ -133,15 +181,23 @@ LAYERS = {"echo_jax": echo_jax_layer, "Flax": flax_layer, "PyTorch": pytorch_lay
 def table(rows: Sequence[dict[str, Any]], peers: Sequence[str]) -> str:
     """All sizes in Markdown, a line each: median times, and ratios with their range."""
     ours, *others = peers
-    headings = ["cell", *Size._fields[1:], *(f"{name}, ms" for name in peers)]
-    headings += [f"{ours} / {name}" for name in others]
+    headings = ["cell", *Size._fields[1:], *(f"{name}, ms a call / an update" for name in peers)]
+    headings += [f"{ours} / {name}, {unit}" for name in others for unit in ("call", "update")]
 
     def line(row: dict[str, Any]) -> list[str]:
         labels = [f"`{row['cell']}`", *(f"{row[field]:,}" for field in Size._fields[1:])]
         if "failure" in row:
             return [*labels, row["failure"]]
-        times = [f"{statistics.median(each):.2f}" for each in row["milliseconds"].values()]
-        ratios = ["{:.2f} ({:.2f} .. {:.2f})".format(*each) for each in row["ratios"].values()]
+        times = [
+            f"{statistics.median(row['milliseconds'][name]):.2f} / "
+            f"{statistics.median(row['update_milliseconds'][name]):.2f}"
+            for name in peers
+        ]
+        ratios = [
+            "{:.2f} ({:.2f} .. {:.2f})".format(*row[kind][name])
+            for name in others
+            for kind in ("ratios", "update_ratios")
+        ]
         return labels + times + ratios
 
     return markdown_table(headings, map(line, rows))

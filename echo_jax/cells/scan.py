@@ -45,6 +45,32 @@ def scan_over_time(
     return jax.lax.scan(masked_step, carry, (inputs, mask), unroll=steps)
 
 
+def scan_in_place(
+    step: Callable[[Carry, chex.Array, Any], tuple[Carry, chex.Array, Any]],
+    carry: Carry,
+    rows: chex.Array,
+    inputs: Any,
+    reverse: bool = False,
+) -> tuple[Carry, chex.Array, Any]:
+    """`lax.scan` of a step that replaces its own row of `rows` `[W, ...]` by another of its shape.
+
+    A second array of rows would cost a long loop time, as it is bound by memory. `step` takes the
+    carry, its row and its part of `inputs`, a tree of arrays `[W, ...]`; it gives the next carry,
+    the new row and an output. Returned are the last carry, the new rows and the stacked outputs.
+    """
+
+    def step_at(state: tuple, inputs: tuple) -> tuple[tuple, Any]:
+        """The step at time t."""
+        carry, rows = state
+        t, step_inputs = inputs
+        carry, row, output = step(carry, rows[t], step_inputs)
+        return (carry, rows.at[t].set(row)), output
+
+    times = jnp.arange(len(rows))
+    (carry, rows), outputs = jax.lax.scan(step_at, (carry, rows), (times, inputs), reverse=reverse)
+    return carry, rows, outputs
+
+
 def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:
     """The new carry for the rows where `present` (bool `[B]`) is True, the old one elsewhere."""
 

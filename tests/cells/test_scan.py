@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import jax.test_util
@@ -46,22 +47,37 @@ def test_gradients_are_finite_differences(name, masked):
         )
 
 
+@pytest.mark.parametrize("steps", [9, 61])
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("name", ["lstm", "lstm-chrono", "gru", "simple"])
-def test_a_long_window_is_its_single_steps(name):
-    cell = build(name, {"features": 6})
-    tokens = np.random.default_rng(1).integers(0, 4, (21, 3))
-    present = np.random.default_rng(2).random((21, 3)) > 0.3
-
-    @jax.jit
-    def run(key):
-        params = cell.init(key, 4)
-        noise = jax.random.normal(key, (64,))
-        params = jax.tree.map(lambda leaf: leaf + 0.1 * noise[: leaf.shape[-1]], params)
+def test_a_long_window_is_its_single_steps_and_so_are_its_gradients(name, masked, steps):
+    rng = np.random.default_rng(1)
+    tokens = rng.integers(0, 4, (steps, 3))
+    present = rng.random((steps, 3)) > 0.3 if masked else np.ones((steps, 3), bool)
+    mask = present if masked else None
+    weights = rng.normal(size=(steps, 3, 6))
+    with jax.enable_x64(True):
+        cell = build(name, {"features": 6})
+        params = cell.init(jax.random.key(0), 4)
+        params = jax.tree.map(lambda leaf: leaf + 0.1 * rng.normal(size=leaf.shape), params)
         start = cell.initial_state(params, 3, 4)
-        step, inputs = functools.partial(cell.step, params), jax.nn.one_hot(tokens, 4)
-        by_step = scan_over_time(step, start, inputs, present)
-        return by_step, cell.scan(params, start, tokens, present)
+        start = jax.tree.map(lambda leaf: leaf + rng.normal(size=leaf.shape), start)
 
-    (state, by_step), (looped_state, looped) = run(jax.random.key(0))
-    np.testing.assert_allclose(looped[present], by_step[present], atol=1e-6)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), looped_state, state)
+        def by_step(params, start):
+            inputs = jax.nn.one_hot(tokens, 4)
+            return scan_over_time(functools.partial(cell.step, params), start, inputs, mask)
+
+        def looped(params, start):
+            return cell.scan(params, start, tokens, mask)
+
+        def with_gradients(run):
+            def loss(params, start):
+                state, outputs = run(params, start)
+                outputs = jnp.where(present[..., None], outputs, 0.0)
+                ends = sum((leaf**2).sum() for leaf in jax.tree.leaves(state))
+                return (weights * outputs).sum() + ends, (state, outputs)
+
+            return jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(params, start)
+
+        expected = with_gradients(by_step)
+        chex.assert_trees_all_close(with_gradients(looped), expected, rtol=1e-10, atol=1e-10)

@@ -6,6 +6,7 @@ after the forward pass, and dU is one product over steps and rows.
 """
 
 import dataclasses
+import functools
 from typing import Any, ClassVar
 
 import chex
@@ -15,7 +16,8 @@ from flax import linen as nn
 
 from echo_jax.cells.adapters.linen_adapter import LinenCell
 from echo_jax.cells.interface import Cell, CellParams
-from echo_jax.cells.scan import UNROLLED, Mask, hold, is_tokens
+from echo_jax.cells.scan import UNROLLED, Mask, hold, is_tokens, scan_in_place
+from echo_jax.cells.vector_state.recurrent_kernel import gradient_by_kernel, gradient_by_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,14 +115,13 @@ def tanh_loop(
         dz = dh' (1 - h'^2)         dh = dz U^T
     """
 
-    def step(h: chex.Array, inputs: tuple) -> tuple[chex.Array, chex.Array]:
+    def step(h: chex.Array, x: chex.Array, present: Mask) -> tuple[chex.Array, chex.Array, None]:
         """h', twice; an absent row keeps h."""
-        x, present = inputs
         new_h = jnp.tanh(x + h @ recurrent_kernel)
-        new_h = new_h if mask is None else hold(present, h, new_h)
-        return new_h, new_h
+        new_h = new_h if present is None else hold(present, h, new_h)
+        return new_h, new_h, None
 
-    return jax.lax.scan(step, h, (projected, mask))[1]
+    return scan_in_place(step, h, projected, mask)[1]
 
 
 def _tanh_loop_forward(
@@ -132,23 +133,53 @@ def _tanh_loop_forward(
 
 def _tanh_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
     recurrent_kernel, first, hs, mask = saved
-    transposed = recurrent_kernel.T
-    z_by_h = 1 - hs**2 if mask is None else jnp.where(mask[..., None], 1 - hs**2, 0.0)
 
-    def step_back(after: chex.Array, step: tuple) -> tuple[chex.Array, chex.Array]:
+    def step_back(after: chex.Array, output: chex.Array, inputs: tuple) -> tuple[Any, ...]:
         """From the gradient by h' of a step, its output apart, to dh and dz."""
-        output, z_by_h, present = step
+        h, present = inputs
         dh = after + output
-        dz = dh * z_by_h
-        before = dz @ transposed
-        return (before if mask is None else hold(present, dh, before)), dz
+        dz = dh * (1 - h**2)
+        before = gradient_by_state(recurrent_kernel, dz)
+        if present is not None:
+            before, dz = hold(present, (dh, jnp.zeros_like(dz)), (before, dz))
+        return before, dz, None
 
     zero = jnp.zeros_like(first)
-    h, projected = jax.lax.scan(step_back, zero, (outputs, z_by_h, mask), reverse=True)
-    return _by_kernel(first, hs, projected), h, projected, None
+    h, dz, _ = scan_in_place(step_back, zero, outputs, (hs, mask), reverse=True)
+    return gradient_by_kernel(first, hs, dz), h, dz, None
 
 
 tanh_loop.defvjp(_tanh_loop_forward, _tanh_loop_backward)
+
+
+def gru_loop_step(
+    recurrent_kernel: chex.Array,
+    bias: chex.Array,
+    h: chex.Array,
+    projected: chex.Array,
+    present: Mask,
+) -> tuple[chex.Array, chex.Array, tuple[chex.Array, chex.Array, chex.Array]]:
+    """A step of `gru_loop`: h', the factors of all dp by dh'; h' again, those of dn and of dh.
+
+    In a row that is not `present` (bool `[B]`) h is held, with the factors 0, 0 and 1.
+    """
+    size = h.shape[-1]
+    product = h @ recurrent_kernel
+    gates = nn.sigmoid(projected[:, : 2 * size] + product[:, : 2 * size])
+    r, z = jnp.split(gates, 2, axis=-1)
+    own = product[:, 2 * size :] + bias
+    n = jnp.tanh(projected[:, 2 * size :] + r * own)
+    new_h = (1 - z) * n + z * h
+    n_by_h = (1 - z) * (1 - n**2)
+    product_by_h = jnp.concatenate(
+        [n_by_h * own * r * (1 - r), (h - n) * z * (1 - z), n_by_h * r], axis=-1
+    )
+    if present is not None:
+        new_h = hold(present, h, new_h)
+        z = hold(present, jnp.ones_like(z), z)
+        product_by_h *= present[:, None]
+        n_by_h *= present[:, None]
+    return new_h, product_by_h, (new_h, n_by_h, z)
 
 
 @jax.custom_vjp
@@ -170,7 +201,12 @@ def gru_loop(
         dp_n = dn r
         dh   = dh' z + (dp_r, dp_z, dp_n) U^T
     """
-    return _gru_loop_forward(recurrent_kernel, bias, h, projected, mask)[0]
+
+    def step(h: chex.Array, inputs: tuple) -> tuple[chex.Array, chex.Array]:
+        new_h, *_ = gru_loop_step(recurrent_kernel, bias, h, *inputs)
+        return new_h, new_h
+
+    return jax.lax.scan(step, h, (projected, mask))[1]
 
 
 def _gru_loop_forward(
@@ -180,61 +216,27 @@ def _gru_loop_forward(
     projected: chex.Array,
     mask: Mask,
 ) -> tuple[chex.Array, Any]:
-    size = h.shape[-1]
-
-    def step(h: chex.Array, inputs: tuple) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
-        """h', then h' with r, z, n and h U_n + c; an absent row keeps h."""
-        x, present = inputs
-        product = h @ recurrent_kernel
-        gates = nn.sigmoid(x[:, : 2 * size] + product[:, : 2 * size])
-        r, z = jnp.split(gates, 2, axis=-1)
-        own = product[:, 2 * size :] + bias
-        n = jnp.tanh(x[:, 2 * size :] + r * own)
-        new_h = (1 - z) * n + z * h
-        new_h = new_h if mask is None else hold(present, h, new_h)
-        return new_h, (new_h, jnp.concatenate([gates, n, own], axis=-1))
-
-    hs, gates = jax.lax.scan(step, h, (projected, mask))[1]
-    return hs, (recurrent_kernel, h, hs, gates, mask)
+    step = functools.partial(gru_loop_step, recurrent_kernel, bias)
+    _, product_by_h, (hs, *factors) = scan_in_place(step, h, projected, mask)
+    return hs, (recurrent_kernel, h, hs, product_by_h, factors)
 
 
 def _gru_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
-    recurrent_kernel, first, hs, gates, mask = saved
-    r, z, n, own = jnp.split(gates, 4, axis=-1)
-    before = _before(first, hs)
-    n_by_h = (1 - z) * (1 - n**2)
-    factors = [n_by_h * own * r * (1 - r), (before - n) * z * (1 - z), n_by_h * r]
-    product_by_h = jnp.concatenate(factors, axis=-1)
-    if mask is not None:
-        present = mask[..., None]
-        product_by_h *= present
-        n_by_h *= present
-        z = jnp.where(present, z, 1)
-    transposed = recurrent_kernel.T
+    recurrent_kernel, first, hs, product_by_h, factors = saved
 
-    def step_back(after: chex.Array, step: tuple) -> tuple[chex.Array, Any]:
-        """From the gradient by h' of a step, its output apart, to dh; then dh' and all dp."""
-        output, product_by_h, z = step
+    def step_back(after: chex.Array, product_by_h: chex.Array, inputs: tuple) -> tuple[Any, ...]:
+        """From the gradient by h' of a step, its output apart, to dh, all dp, and dn."""
+        output, (n_by_h, z) = inputs
         dh = after + output
         product = jnp.concatenate([dh, dh, dh], axis=-1) * product_by_h
-        return dh * z + product @ transposed, (dh, product)
+        return dh * z + gradient_by_state(recurrent_kernel, product), product, dh * n_by_h
 
     zero = jnp.zeros_like(first)
-    h, (dh, product) = jax.lax.scan(step_back, zero, (outputs, product_by_h, z), reverse=True)
+    h, product, dn = scan_in_place(step_back, zero, product_by_h, (outputs, factors), reverse=True)
     size = first.shape[-1]
-    projected = jnp.concatenate([product[..., : 2 * size], dh * n_by_h], axis=-1)
+    projected = jnp.concatenate([product[..., : 2 * size], dn], axis=-1)
     bias = product[..., 2 * size :].sum((0, 1))
-    return _by_kernel(first, hs, product), bias, h, projected, None
+    return gradient_by_kernel(first, hs, product), bias, h, projected, None
 
 
 gru_loop.defvjp(_gru_loop_forward, _gru_loop_backward)
-
-
-def _before(first: chex.Array, hs: chex.Array) -> chex.Array:
-    """The states before all steps, `[W, B, H]`."""
-    return jnp.concatenate([first[None], hs[:-1]])
-
-
-def _by_kernel(first: chex.Array, hs: chex.Array, product: chex.Array) -> chex.Array:
-    """The gradient by U of the gradients by all products h U."""
-    return jnp.einsum("wbh,wbg->hg", _before(first, hs), product)

@@ -1,5 +1,6 @@
 """The LSTM in the Keras layout: its equations, the Flax cell, and the fast forms of its scan."""
 
+import functools
 from typing import Any, NamedTuple
 
 import chex
@@ -8,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from echo_jax.cells.scan import UNROLLED, Mask, hold, is_tokens, scan_over_time
+from echo_jax.cells.scan import UNROLLED, Mask, hold, is_tokens, scan_in_place, scan_over_time
+from echo_jax.cells.vector_state.recurrent_kernel import gradient_by_kernel, gradient_by_state
 from echo_jax.exceptions import ConfigError
 
 
@@ -96,6 +98,27 @@ def lstm_gates(z: chex.Array) -> chex.Array:
     return half * jnp.tanh(half * z) + (1.0 - half)
 
 
+def lstm_loop_step(
+    recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, present: Mask
+) -> tuple[LSTMCarry, chex.Array, tuple[chex.Array, chex.Array, chex.Array]]:
+    """A step of `lstm_loop`: the next carry, the factors of dz; h', that of dc' by dh', and f.
+
+    In a row that is not `present` (bool `[B]`) the carry is held, and dz has the factor zero.
+    """
+    gates = lstm_gates(projected + carry.hidden @ recurrent_kernel)
+    i, f, g, o = jnp.split(gates, 4, axis=-1)
+    c = f * carry.cell + i * g
+    tanh_c = jnp.tanh(c)
+    new_carry = LSTMCarry(c, o * tanh_c)
+    z_by_state = jnp.concatenate(
+        [g * i * (1 - i), carry.cell * f * (1 - f), i * (1 - g**2), tanh_c * o * (1 - o)], axis=-1
+    )
+    if present is not None:
+        new_carry = hold(present, carry, new_carry)
+        z_by_state *= present[:, None]
+    return new_carry, z_by_state, (new_carry.hidden, o * (1 - tanh_c**2), f)
+
+
 @jax.custom_vjp
 def lstm_loop(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
@@ -111,58 +134,46 @@ def lstm_loop(
         dc    = dc' f
         dh    = dz U^T
 
-    The factors of dc' and dh' are known after the forward pass, so they are computed for all
-    steps at once; what is left of a step back is two sums, products by the factors, and one by
-    U^T. As in `lstm_unroll`, dU is one product over steps and rows. An absent step has dz = 0 and
-    hands dc' and dh' on.
+    The step forward computes the factors of dc' and dh', and stores them instead of the gates.
+    Those of dz take the place of the projected inputs, and dz takes theirs: one array `[W, B, 4H]`
+    in all. What is left of a step back is two sums, products by the factors, and one by U^T. As in
+    `lstm_unroll`, dU is one product over steps and rows. An absent step has dz = 0 and hands dc'
+    and dh' on.
     """
-    return _lstm_loop_forward(recurrent_kernel, carry, projected, mask)[0]
+
+    def step(carry: LSTMCarry, inputs: tuple) -> tuple[LSTMCarry, chex.Array]:
+        new_carry, *_ = lstm_loop_step(recurrent_kernel, carry, *inputs)
+        return new_carry, new_carry.hidden
+
+    return jax.lax.scan(step, carry, (projected, mask))
 
 
 def _lstm_loop_forward(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[Any, Any]:
-    def step(carry: LSTMCarry, inputs: tuple) -> tuple[LSTMCarry, tuple[LSTMCarry, chex.Array]]:
-        """`lstm_step`, with its gates; an absent row keeps its carry."""
-        x, present = inputs
-        gates = lstm_gates(x + carry.hidden @ recurrent_kernel)
-        i, f, g, o = jnp.split(gates, 4, axis=-1)
-        c = f * carry.cell + i * g
-        new_carry = LSTMCarry(c, o * jnp.tanh(c))
-        new_carry = new_carry if mask is None else hold(present, carry, new_carry)
-        return new_carry, (new_carry, gates)
-
-    last, (carries, gates) = jax.lax.scan(step, carry, (projected, mask))
-    return (last, carries.hidden), (recurrent_kernel, carry, carries, gates, mask)
+    step = functools.partial(lstm_loop_step, recurrent_kernel)
+    last, z_by_state, (hs, *factors) = scan_in_place(step, carry, projected, mask)
+    return (last, hs), (recurrent_kernel, carry.hidden, hs, z_by_state, factors, mask)
 
 
 def _lstm_loop_backward(saved: Any, gradient: Any) -> tuple[Any, ...]:
-    recurrent_kernel, first, carries, gates, mask = saved
+    recurrent_kernel, first, hs, z_by_state, factors, mask = saved
     last, outputs = gradient
-    before = jax.tree.map(lambda x, xs: jnp.concatenate([x[None], xs[:-1]]), first, carries)
-    i, f, g, o = jnp.split(gates, 4, axis=-1)
-    tanh_c = jnp.tanh(carries.cell)
-    z_by_state = jnp.concatenate(
-        [g * i * (1 - i), before.cell * f * (1 - f), i * (1 - g**2), tanh_c * o * (1 - o)], axis=-1
-    )
-    if mask is not None:
-        z_by_state *= mask[..., None]
-    c_by_h = o * (1 - tanh_c**2)
-    transposed = recurrent_kernel.T
 
-    def step_back(after: LSTMCarry, step: tuple) -> tuple[LSTMCarry, chex.Array]:
+    def step_back(after: LSTMCarry, z_by_state: chex.Array, inputs: tuple) -> tuple[Any, ...]:
         """From the gradients by the state after a step to those by the state before it, and dz."""
-        output, z_by_state, c_by_h, f, present = step
+        output, (c_by_h, f), present = inputs
         dh = after.hidden + output
         dc = after.cell + dh * c_by_h
         dz = jnp.concatenate([dc, dc, dc, dh], axis=-1) * z_by_state
-        carry = LSTMCarry(dc * f, dz @ transposed)
-        return (carry if mask is None else hold(present, LSTMCarry(after.cell, dh), carry)), dz
+        carry = LSTMCarry(dc * f, gradient_by_state(recurrent_kernel, dz))
+        if present is not None:
+            carry = hold(present, LSTMCarry(after.cell, dh), carry)
+        return carry, dz, None
 
-    steps = (outputs, z_by_state, c_by_h, f, mask)
-    carry, projected = jax.lax.scan(step_back, last, steps, reverse=True)
-    kernel = jnp.einsum("wbh,wbg->hg", before.hidden, projected)
-    return kernel, carry, projected, None
+    inputs = (outputs, factors, mask)
+    carry, dz, _ = scan_in_place(step_back, last, z_by_state, inputs, reverse=True)
+    return gradient_by_kernel(first, hs, dz), carry, dz, None
 
 
 lstm_loop.defvjp(_lstm_loop_forward, _lstm_loop_backward)
