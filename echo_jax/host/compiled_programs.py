@@ -123,17 +123,18 @@ def compile_programs(  # noqa: PLR0913 - the last three say how, not what
     run_chunk = jax.jit(many.run_chunk, donate_argnums=1)  # else two copies of weights and moments
     state = jax.eval_shape(init, dynamic)
 
-    def program(name: str, jitted: Any, *arguments: Any) -> Any:
-        """A program of this run."""
+    def program(name: str, jitted: Any, *arguments: Any) -> Callable[[], Any]:
+        """A call that gives a program of this run, which is traced now."""
         made_from = name, config.static_config, chunk, plan
         return kept.program(jitted, devices, made_from, *arguments)
 
     # The chunk takes longest, so it goes first; the evaluation is needed last, and not waited for.
-    longest = background.submit(program, "chunk", run_chunk, dynamic, state, chunk, corpus)
+    longest = background.submit(program("chunk", run_chunk, dynamic, state, chunk, corpus))
+    make_initial = program("init", init, dynamic) if with_init else None
     evaluation = background.submit(
-        timed, lambda: program("evaluate", evaluate, dynamic, state.params, corpus)
+        timed, lambda: program("evaluate", evaluate, dynamic, state.params, corpus)()
     )
-    initial = program("init", init, dynamic) if with_init else None
+    initial = make_initial and make_initial()
     training = longest.result()
     size: Any = training.memory_analysis()
     taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes

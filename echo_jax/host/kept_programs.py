@@ -6,10 +6,11 @@ that it is made from, the source of echo_jax included.
 """
 
 import contextlib
+import functools
 import hashlib
 import pickle
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +26,8 @@ from echo_jax.config import RunConfig, is_built_in
 from echo_jax.exceptions import StorageError
 from echo_jax.host import compilation_cache
 
+Program = jax.stages.Compiled
+
 DIGEST = 32
 """Bytes of the SHA-256 before a program."""
 
@@ -38,25 +41,31 @@ class KeptPrograms:
     def __init__(self, folder: Path | None = None) -> None:
         """The programs in a folder, which is there."""
         self._folder = folder
-        self._compiled: dict[Path, jax.stages.Compiled] = {}  # in this process
+        self._compiled: dict[Path, Program] = {}  # in this process
 
     def program(
         self, jitted: Any, devices: Sequence[jax.Device], made_from: object, *arguments: Any
-    ) -> jax.stages.Compiled:
-        """The program of a jitted function for arguments of these shapes: loaded, or compiled.
+    ) -> Callable[[], Program]:
+        """A call that loads or compiles a jitted function for arguments of these shapes.
 
-        The `repr` of what the function is `made_from` states all that decides its code, but for the
-        source of echo_jax, versions and settings.
+        What is not kept is traced here. The `repr` of what the function is `made_from` states all
+        that decides its code, but for the source of echo_jax, versions and settings.
         """
         if not self._folder:
-            return jitted.lower(*arguments).compile()
+            return jitted.lower(*arguments).compile
         around = environment.software(), sorted(jax.config.values.items()), len(devices)
         key = repr((made_from, jax.tree.map(jax.typeof, arguments), around)).encode()
         path = self._folder / f"{hashlib.sha256(key).hexdigest()[:DIGEST]}.program"
-        program = _loaded(path, devices)
-        if program is None:
-            program = self._compiled[path] = jitted.lower(*arguments).compile()
-        return program
+        if data := _read(path):
+            return functools.partial(_load, data, devices)
+        lowered = jitted.lower(*arguments)
+
+        def compiled() -> Program:
+            """The program, noted to be kept."""
+            self._compiled[path] = lowered.compile()
+            return self._compiled[path]
+
+        return compiled
 
     def write(self) -> None:
         """Keep what was compiled here; the programs that were used last longest ago make room."""
@@ -98,16 +107,17 @@ def load_lapack() -> None:
             del sys.modules[name]
 
 
-def _loaded(path: Path, devices: Sequence[jax.Device]) -> jax.stages.Compiled | None:
-    """The program in a file; None where there is none, or it is damaged."""
-    try:
+def _read(path: Path) -> bytes:
+    """The content of a program's file; empty where there is none, or it is damaged."""
+    with contextlib.suppress(OSError):
         content = path.read_bytes()
         path.touch()  # it was used last now
-    except OSError:
-        return None
-    data = content[DIGEST:]
-    if hashlib.sha256(data).digest() != content[:DIGEST]:
-        return None
+        if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]:
+            return content[DIGEST:]
+    return b""
+
+
+def _load(data: bytes, devices: Sequence[jax.Device]) -> Program:
     program, in_tree, out_tree = pickle.loads(data)
     return serialize_executable.deserialize_and_load(
         program, in_tree, out_tree, execution_devices=devices

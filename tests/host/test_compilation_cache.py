@@ -122,7 +122,7 @@ class Traced:
         before = self.times
         matrix = np.arange(2.0 * rows, dtype=np.float32).reshape(rows, 2)
         kept = KeptPrograms(folder)
-        program = kept.program(self.jitted, jax.devices()[:1], made_from, matrix, 3)
+        program = kept.program(self.jitted, jax.devices()[:1], made_from, matrix, 3)()
         kept.write()
         jax.clear_caches()
         return np.asarray(program(matrix, 3)["q"]).tobytes(), self.times - before
