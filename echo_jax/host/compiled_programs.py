@@ -128,12 +128,14 @@ def compile_programs(  # noqa: PLR0913 - the last three say how, not what
         made_from = name, config.static_config, chunk, plan
         return kept.program(jitted, devices, made_from, *arguments)
 
+    def evaluation() -> Any:
+        """The program that is needed last."""
+        return program("evaluate", evaluate, dynamic, state.params, corpus)()
+
     # The chunk takes longest, so it goes first; the evaluation is needed last, and not waited for.
     longest = background.submit(program("chunk", run_chunk, dynamic, state, chunk, corpus))
     make_initial = program("init", init, dynamic) if with_init else None
-    evaluation = background.submit(
-        timed, lambda: program("evaluate", evaluate, dynamic, state.params, corpus)()
-    )
+    last = background.submit(timed, evaluation)
     initial = make_initial and make_initial()
     training = longest.result()
     size: Any = training.memory_analysis()
@@ -141,7 +143,7 @@ def compile_programs(  # noqa: PLR0913 - the last three say how, not what
     return Programs(
         init=initial,
         run_chunk=training,
-        evaluate=evaluation,
+        evaluate=last,
         devices=devices,
         seeds=config.seeds,
         chunk=chunk,
