@@ -8,8 +8,8 @@
     grid      a grid of runs: tasks, rows, executors, for studies and cards
     commands  the command line
 
-The calls train, sweep, study, card, cards and load: each loads
-on first use, so `import echo_jax` itself loads no jax.
+The calls train, sweep, study, card, cards and load, and Protocol, the numbers of a card: each
+loads on first use, so `import echo_jax` itself loads no jax.
 """
 
 import importlib
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from echo_jax.memory.card_call import card as card
     from echo_jax.memory.card_call import cards as cards
+    from echo_jax.memory.protocol import Protocol as Protocol
     from echo_jax.runs.predictor import load as load
     from echo_jax.runs.train_call import train as train
     from echo_jax.studies.study_call import study as study
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0.dev0"
 
 _CALLS = {
+    "Protocol": "memory.protocol",
     "card": "memory.card_call",
     "cards": "memory.card_call",
     "load": "runs.predictor",

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from card_runs import made, run_of
+from tiny_memory import TINY
 
 from echo_jax.cell_table import CELLS
 from echo_jax.cells.projected_cell import ProjectedCell
@@ -15,8 +16,6 @@ from echo_jax.cells.registry import build
 from echo_jax.cells.scan import scan_over_time
 from echo_jax.config import RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import many_seeds
-from echo_jax.memory.protocol import DEFAULT
-from tests.support import tiny_memory
 
 pytestmark = pytest.mark.accelerator
 
@@ -62,12 +61,10 @@ def test_a_cell_over_time_gives_what_its_steps_give(monkeypatch, name):
     np.testing.assert_allclose(on_accelerator, on_cpu, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("configuration", DEFAULT)
-def test_a_run_of_a_card_gives_the_same_row(monkeypatch, configuration):
-    tiny_memory.make_tiny(monkeypatch.setattr)
-
+@pytest.mark.parametrize("configuration", TINY.default)
+def test_a_run_of_a_card_gives_the_same_row(configuration):
     def row():
-        row = made(run_of("lstm", {"features": 8}, configuration))
+        row = made(run_of("lstm", {"features": 8}, configuration, protocol=TINY))
         by_lag = configuration.question == "by lag"
         return jnp.array(row.validation.nats if by_lag else row.validation)
 

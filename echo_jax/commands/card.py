@@ -23,9 +23,9 @@ from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, FolderInUseError, printable
 from echo_jax.grid.cluster import check_spec, executor_of
 from echo_jax.host.interrupts import Interrupts, StoppedError
-from echo_jax.memory import protocol
 from echo_jax.memory.card import CARD_FILE, ROWS_FILE, THREADS, Card, check_name
 from echo_jax.memory.pages import table
+from echo_jax.memory.protocol import CardPart, check_seeds, read_protocol
 from echo_jax.report import styles, text_tables
 from echo_jax.report.number_formats import counted
 
@@ -39,7 +39,8 @@ class CardCommand:
     """Make the memory card of one recurrent cell, or of several side by side.
 
     Everything but the cell is fixed, and described in docs/protocol.md, so that cards can be
-    compared. A card that was stopped goes on by the same command, to the same bits.
+    compared; --protocol changes it. A card that was stopped goes on by the same command, to the
+    same bits.
     """
 
     cell: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -63,9 +64,12 @@ class CardCommand:
     seeds: int | None = None
     """Number of seeds, from 0. Default: 4, and 8 with --full. A card to which seeds or --full are
     added keeps what it has."""
-    only: protocol.CardPart | None = None
+    only: CardPart | None = None
     """Only one question, or by key only the ramp, which with --full --seeds 4 is what the published
     cards of 1,600 and 4,000 bytes have."""
+    protocol: Path | None = None
+    """A TOML file of numbers of the measure that differ from the published ones, such as
+    updates = 1000; see docs/card.md. The card states them, and stands with no cards of others."""
     cluster: str | None = None
     """Train the runs on a Dask cluster: local:N (N workers here; alone the command uses two cores),
     tcp://HOST:PORT or tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and
@@ -98,7 +102,7 @@ class CardCommand:
         """Raise ConfigError for options that exclude each other or are out of range."""
         check_spec(self.cluster)
         self._check_combinations()
-        protocol.check_seeds(self.seeds)
+        check_seeds(self.seeds)
         if self.state_bytes is not None and self.state_bytes < 1:
             fix = "use 1 or more, such as 400"
             raise ConfigError("state_bytes", self.state_bytes, "is not a count", fix)
@@ -119,9 +123,9 @@ class CardCommand:
         ]
         alone: dict[str, set[str]] = {
             "cells": set(),
-            "report": {"beside", "tables", "format"},
-            "export-tasks": {"seeds", "state-bytes"},
-            "import": {"name", "state-bytes", "out", "format"},
+            "report": {"beside", "tables", "format", "protocol"},
+            "export-tasks": {"seeds", "state-bytes", "protocol"},
+            "import": {"name", "state-bytes", "out", "format", "protocol"},
         }
         for flag, beside in alone.items():
             others = [name for name in given if name not in {flag, "compilation-cache", *beside}]
@@ -168,7 +172,8 @@ def make_report(command: CardCommand, folder: Path) -> None:
         from echo_jax.memory.pages import all_cards
 
         beside = [name for name in map(str.strip, command.beside.split(",")) if name]
-        paths = all_cards.write_report(folder, beside, command.format, command.tables)
+        protocol = read_protocol(command.protocol) if command.protocol else None
+        paths = all_cards.write_report(folder, beside, command.format, command.tables, protocol)
     for path in paths:
         print(printable(f"Written: {path}"))
 
@@ -177,9 +182,10 @@ def export_tasks(command: CardCommand, folder: Path) -> None:
     """Write the tasks of some seeds."""
     from echo_jax.memory import other_frameworks
 
-    seeds = range(command.seeds or protocol.DEFAULT_SEEDS)
+    protocol = read_protocol(command.protocol)
+    seeds = range(command.seeds or protocol.default_seeds)
     most = protocol.most_pairs(command.state_bytes or 0)
-    path = other_frameworks.export_tasks(folder, seeds, most, protocol.UPDATES)
+    path = other_frameworks.export_tasks(protocol, folder, seeds, most)
     print(printable(f"Written: {path}"))
 
 
@@ -187,9 +193,11 @@ def import_card(command: CardCommand, path: Path) -> None:
     """Make the card of rows from elsewhere, print it and draw it."""
     from echo_jax.memory import other_frameworks
 
-    name = command.name[0] if command.name else path.stem
+    protocol = read_protocol(command.protocol)
+    name = command.name[0] if command.name else protocol.card_name(path.stem)
     check_name(name)
-    card = other_frameworks.import_rows(path, name, command.out, command.state_bytes or 0)
+    size = command.state_bytes or 0
+    card = other_frameworks.import_rows(protocol, path, name, command.out, size)
     with command_line.stoppable(command_line.this_command("card")) as stop:
         conclude(command, command.out / name, card, stop)
 
@@ -221,7 +229,8 @@ def requested(command: CardCommand) -> "list[Request]":
     from echo_jax.memory import make_card as making
     from echo_jax.memory.named_cell import named_cell
 
-    plan = making.plan_of(command.full, command.seeds, command.only)
+    protocol = read_protocol(command.protocol)
+    plan = making.plan_of(protocol, command.full, command.seeds, command.only)
     count = len(command.cell_names)
     requests = dict[str, making.Request]()
     given = zip(
@@ -231,8 +240,8 @@ def requested(command: CardCommand) -> "list[Request]":
         strict=True,
     )
     for cell, arguments, asked in given:
-        named = named_cell(cell, arguments, command.state_bytes)
-        name = asked or named.card_name
+        named = named_cell(cell, arguments, command.state_bytes, protocol)
+        name = asked or protocol.card_name(named.card_name)
         if name in requests:
             alike = f"{requests[name].named.name} and {cell}"
             raise ConfigError(f"{alike} would both be called {name}: give each a --name")

@@ -1,6 +1,6 @@
 """The memory of a recurrent cell in bits: one network a seed, trained once and asked everything.
 
-protocol           every number that is fixed
+protocol           all numbers of the measure, one value that is handed in
 tasks              random streams, and pairs of a key and a value
 training           networks that learn all lags, or all numbers of pairs, at once
 scoring            the answers of trained weights, step by step on one stream, recalibrated

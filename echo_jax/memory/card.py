@@ -12,27 +12,26 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import answers_to_bits as bits
-from echo_jax.memory.card_rows import CARD_ROWS, DECIMALS, Count, KeyRow, LagRow, LagScore, Row
+from echo_jax.memory.card_rows import DECIMALS, Count, KeyRow, LagRow, LagScore, Row, row_kind
 from echo_jax.memory.protocol import (
     CEILING,
-    DEFAULT_SEEDS,
-    LAGS,
     PLATEAU_FROM,
     PLATEAU_WITHIN,
     SCANS_AGREE,
-    SYMBOLS,
+    STANDARD,
     Configuration,
+    Protocol,
 )
 from echo_jax.report.number_formats import plain
 from echo_jax.statistics import mean_interval
@@ -104,7 +103,8 @@ class BitsByKey(Seeded):
 class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A memory card.
 
-    protocol       3
+    protocol       3, or all numbers of a protocol of one's own
+    protocol_digest of these numbers; absent for protocol 3
     state_bytes    of the cells' state, in the question in which it is larger
     conv_bytes     of the state of a block's convolutions
     constant_bytes of the arrays that the program by key holds beside its parameters
@@ -118,7 +118,8 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     remarks        sentences on what a reader should know
     """
 
-    protocol: Literal[3] = 3
+    protocol: Literal[3] | Protocol = 3
+    protocol_digest: str | UnsetType = UNSET
     name: CardName
     cell: MeasuredCell
     state_bytes: Count
@@ -138,6 +139,30 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     versions: dict[str, str] = {}
     remarks: list[str] = []
 
+    def __post_init__(self) -> None:
+        """Give a protocol its digest; ValueError where another one is stated."""
+        if self.protocol == STANDARD:
+            self.protocol = 3
+        own = UNSET if self.protocol == 3 else self.numbers.digest
+        if self.protocol_digest not in (UNSET, own):
+            raise ValueError("protocol_digest is not that of the numbers of the protocol")
+        self.protocol_digest = own
+
+    @property
+    def numbers(self) -> Protocol:
+        """The numbers of its protocol."""
+        return self.protocol if isinstance(self.protocol, Protocol) else STANDARD
+
+
+def protocol_of(cards: Iterable[Card]) -> Protocol:
+    """The protocol of cards; ConfigError where they have several."""
+    of = {card.numbers: card.name for card in cards} or {STANDARD: ""}
+    if len(of) > 1:
+        first, second, *_ = (f"{name} (protocol {key.name})" for key, name in of.items())
+        rule = "cannot stand together: take cards of one {protocol}"
+        raise ConfigError(f"{first} and {second} {rule}")
+    return next(iter(of))
+
 
 def check_name(name: str, folder: Path | None = None) -> None:
     """Raise ConfigError for a name that no card has, of a folder that is there or to be made."""
@@ -147,11 +172,11 @@ def check_name(name: str, folder: Path | None = None) -> None:
         raise ConfigError(field, folder or name, "is no name of a card", fix)
 
 
-def lag_bits(score: LagScore | None, floored: bool = True) -> np.ndarray:
-    """The bits of each lag, `[64]`; zeros for a run without a score."""
+def lag_bits(score: LagScore | None, protocol: Protocol, floored: bool = True) -> np.ndarray:
+    """The bits of each lag, `[N]`; zeros for a run without a score."""
     if score is None:
-        return np.zeros(LAGS)
-    each = bits.bits_of_lags(score.recalibrated)
+        return np.zeros(protocol.lags)
+    each = bits.bits_of_lags(score.recalibrated, protocol.symbols)
     return np.maximum(each, 0.0) if floored else each
 
 
@@ -160,16 +185,17 @@ def accuracy(right: Sequence[int] | None, row: KeyRow) -> np.ndarray:
     return np.array(right or [0] * len(row.asked)) / np.array(row.asked)
 
 
-def validation_bits(row: Row) -> float:
+def validation_bits(row: Row, protocol: Protocol) -> float:
     """The bits on validation data, by which a seed chooses; -1 for a run without a score."""
     if row.validation is None:
         return -1.0
     if isinstance(row, LagRow):
-        return float(lag_bits(row.validation).sum())
-    return float(bits.accuracy_bits(np.array(row.pairs), accuracy(row.validation, row)).max())
+        return float(lag_bits(row.validation, protocol).sum())
+    right = accuracy(row.validation, row)
+    return float(bits.accuracy_bits(np.array(row.pairs), right, protocol.values).max())
 
 
-def best_of_seeds(rows: Sequence[Row], kind: type[R]) -> list[R]:
+def best_of_seeds(rows: Sequence[Row], kind: type[R], protocol: Protocol) -> list[R]:
     """The row of each seed with the most bits on validation data, by seed.
 
     Of equal ones that of the largest rate, then of the ramp.
@@ -177,7 +203,7 @@ def best_of_seeds(rows: Sequence[Row], kind: type[R]) -> list[R]:
 
     def order(row: R) -> tuple[float, float, bool]:
         """The largest wins."""
-        return validation_bits(row), row.rate, row.configuration.schedule == "ramp"
+        return validation_bits(row, protocol), row.rate, row.configuration.schedule == "ramp"
 
     of_seeds: dict[int, list[R]] = {}
     for row in rows:
@@ -186,14 +212,14 @@ def best_of_seeds(rows: Sequence[Row], kind: type[R]) -> list[R]:
     return [max(of_seeds[seed], key=order) for seed in sorted(of_seeds)]
 
 
-def bits_by_lag(rows: Sequence[Row]) -> BitsByLag | None:
+def bits_by_lag(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | None:
     """The measure by lag; None without a row. A seed without a finite run has 0 bits."""
-    chosen = best_of_seeds(rows, LagRow)
+    chosen = best_of_seeds(rows, LagRow, protocol)
     if not chosen:
         return None
-    curves = np.array([lag_bits(row.final) for row in chosen])
-    unfloored = np.array([lag_bits(row.final, floored=False) for row in chosen])
-    most = LAGS * math.log2(SYMBOLS)
+    curves = np.array([lag_bits(row.final, protocol) for row in chosen])
+    unfloored = np.array([lag_bits(row.final, protocol, floored=False) for row in chosen])
+    most = protocol.lags * math.log2(protocol.symbols)
     seeds = [row.seed for row in chosen]
     return BitsByLag(
         **_seeded(seeds, curves.sum(axis=1), most, curves.mean(axis=0)),
@@ -201,38 +227,39 @@ def bits_by_lag(rows: Sequence[Row]) -> BitsByLag | None:
     )
 
 
-def bits_by_key(rows: Sequence[Row]) -> BitsByKey | None:
+def bits_by_key(rows: Sequence[Row], protocol: Protocol) -> BitsByKey | None:
     """The measure by key; None without a row. A seed without a finite run has 0 bits.
 
     The K of a seed is that with the most accuracy bits on validation data.
     """
-    chosen = best_of_seeds(rows, KeyRow)
+    chosen = best_of_seeds(rows, KeyRow, protocol)
     if not chosen:
         return None
     pairs = np.array(chosen[0].pairs)
     seeds = [row.seed for row in chosen]
     validation = np.array([accuracy(row.validation, row) for row in chosen])
     final = np.array([accuracy(row.final, row) for row in chosen])
-    best = np.argmax(bits.accuracy_bits(pairs, validation), axis=1)
-    by_seed = bits.accuracy_bits(pairs, final)[np.arange(len(chosen)), best]
+    best = np.argmax(bits.accuracy_bits(pairs, validation, protocol.values), axis=1)
+    by_seed = bits.accuracy_bits(pairs, final, protocol.values)[np.arange(len(chosen)), best]
+    most = pairs[-1] * math.log2(protocol.values)
     return BitsByKey(
-        **_seeded(seeds, by_seed, pairs[-1] * bits.BITS_OF_VALUE, final.mean(axis=0)),
+        **_seeded(seeds, by_seed, most, final.mean(axis=0)),
         pairs=pairs.tolist(),
         curves=plain(final, DECIMALS),
     )
 
 
-def on_plateau(measured: BitsByKey | None) -> int | None:
+def on_plateau(measured: BitsByKey | None, protocol: Protocol) -> int | None:
     """The seeds whose accuracy is that of a list of the values, at every K from 4."""
     if measured is None or measured.pairs[-1] < PLATEAU_FROM:
         return None
     asked = [i for i, pairs in enumerate(measured.pairs) if pairs >= PLATEAU_FROM]
-    of_list = np.array([bits.accuracy_of_list(measured.pairs[i]) for i in asked])
+    of_list = np.array([bits.accuracy_of_list(measured.pairs[i], protocol.values) for i in asked])
     away = np.abs(np.array(measured.curves)[:, asked] - of_list)
     return int(np.all(away <= PLATEAU_WITHIN, axis=1).sum())
 
 
-def rectangle(rows: Sequence[Row]) -> list[Row]:
+def rectangle(rows: Sequence[Row], protocol: Protocol) -> list[Row]:
     """The rows of one question that make a rectangle: each of its seeds has all configurations.
 
     So each seed chooses among as much. Configurations are added from that with most seeds on. As
@@ -243,36 +270,37 @@ def rectangle(rows: Sequence[Row]) -> list[Row]:
         seeds.setdefault(row.configuration, set()).add(row.seed)
     common = sorted(seeds, key=lambda of: -len(seeds[of]))
     shared = [*itertools.accumulate((seeds[of] for of in common), lambda a, b: a & b)]
-    sizes = [(min(len(x), DEFAULT_SEEDS), i * len(x), len(x), i) for i, x in enumerate(shared, 1)]
+    least = protocol.default_seeds
+    sizes = [(min(len(x), least), i * len(x), len(x), i) for i, x in enumerate(shared, 1)]
     *_, count = max(sizes)
     kept = set(common[:count])
     return [row for row in rows if row.configuration in kept and row.seed in shared[count - 1]]
 
 
-def whole_seeds(rows: Sequence[Row], configuration: Sequence[Configuration]) -> list[Row]:
-    """The rows of some configurations that count: the `rectangle` of each question.
+def whole_seeds(rows: Sequence[Row], card: Card) -> list[Row]:
+    """The rows of the configurations of a card that count: the `rectangle` of each question.
 
     Rows of other configurations may be there: those of a card that is being extended.
     """
-    rows = [row for row in rows if row.configuration in configuration]
+    rows = [row for row in rows if row.configuration in card.configuration]
     by_question = ([row for row in rows if isinstance(row, kind)] for kind in (LagRow, KeyRow))
-    return [row for asked in by_question if asked for row in rectangle(asked)]
+    return [row for asked in by_question if asked for row in rectangle(asked, card.numbers)]
 
 
 def with_rows(card: Card, rows: Sequence[Row]) -> Card:
     """The card that its rows show; of its configurations those that count, or have no row yet."""
-    whole = whole_seeds(rows, card.configuration)
+    whole = whole_seeds(rows, card)
     shown = {row.configuration for row in whole}
     without = {of.question for of in card.configuration} - {of.question for of in shown}
-    measured = bits_by_key(whole)
+    measured = bits_by_key(whole, card.numbers)
     return msgspec.structs.replace(
         card,
         configuration=[x for x in card.configuration if x in shown or x.question in without],
-        bits_by_lag=bits_by_lag(whole),
+        bits_by_lag=bits_by_lag(whole, card.numbers),
         bits_by_key=measured,
         state_bytes=max((row.state_bytes for row in rows), default=0) or card.state_bytes,
         constant_bytes=max((x.constant_bytes for x in rows if isinstance(x, KeyRow)), default=0),
-        on_plateau=on_plateau(measured),
+        on_plateau=on_plateau(measured, card.numbers),
     )
 
 
@@ -301,9 +329,9 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
     try:
         card = msgspec.json.decode(data, type=Card)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        fix = "use a card of protocol 3, as it was written"
+        fix = "use a card of protocol 3, or of one of your own, as it was written"
         raise StorageError(None, path, f"is not valid ({error})", fix) from error
-    rows = CARD_ROWS.read(folder / ROWS_FILE)
+    rows = row_kind(card.numbers).read(folder / ROWS_FILE)
     check_together(rows, folder / ROWS_FILE)
     return with_rows(card, rows), rows
 
@@ -328,7 +356,7 @@ def write(card: Card, rows: Sequence[Row], folder: Path) -> Card:
 
 def write_whole(card: Card, rows: Sequence[Row], folder: Path) -> Card:
     """Write a card and all its rows, in the place of those that are there."""
-    CARD_ROWS.write(folder / ROWS_FILE, rows)
+    row_kind(card.numbers).write(folder / ROWS_FILE, rows)
     return write(card, rows, folder)
 
 

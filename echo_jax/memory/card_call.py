@@ -16,12 +16,13 @@ from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.grid.executors import Here
 from echo_jax.host.progress import GridProgress
 from echo_jax.memory import card as card_files
-from echo_jax.memory import make_card, protocol
+from echo_jax.memory import make_card
 from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card
-from echo_jax.memory.card_rows import Row
+from echo_jax.memory.card_rows import Row, row_kind
 from echo_jax.memory.card_run import runs_at_once
 from echo_jax.memory.named_cell import NamedCell, named_cell, stated
 from echo_jax.memory.pages import built_in_cards, table
+from echo_jax.memory.protocol import STANDARD, CardPart, Protocol, check_seeds
 from echo_jax.report import styles
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.markdown import escaped, fenced
@@ -85,7 +86,7 @@ class CardResult:
         return [*names, *_drawn(place, self.card)]
 
     def _typed(self) -> list[Row]:
-        return msgspec.convert(self.rows, list[Row])
+        return [row_kind(self.card.numbers).decode(row) for row in self.rows]
 
 
 def card(  # noqa: PLR0913 - the flags of the command
@@ -95,7 +96,8 @@ def card(  # noqa: PLR0913 - the flags of the command
     state_bytes: int | None = None,
     full: bool = False,
     seeds: int | None = None,
-    only: protocol.CardPart | None = None,
+    only: CardPart | None = None,
+    protocol: Protocol = STANDARD,
     name: str | None = None,
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -120,20 +122,23 @@ def card(  # noqa: PLR0913 - the flags of the command
       full: 8 seeds with every learning rate and schedule; otherwise 4 with one of each.
       seeds: the number of seeds, from 0.
       only: "by-lag" or "by-key" for one question alone, or "ramp" for its runs by key.
-      name: of the card and of its folder; by default the cell and its arguments.
+      protocol: all numbers of the measure, such as `echo_jax.Protocol(updates=1000)`; the card
+        states them, and stands with no cards of others.
+      name: of the card and of its folder; by default the cell and its arguments, and the digest of
+        another protocol than 3.
       out: folder for the folder of the card; without one, nothing is kept.
       progress: show the updates done and the time left, in a terminal or a notebook.
 
     Raises:
       ConfigError: an argument breaks a rule, or the cell does, which the sentence names with the
-        line of its file; a card of another cell is in the way.
+        line of its file; a card of another cell or protocol is in the way.
     """
     environment.check_settings()
-    protocol.check_seeds(seeds)
+    check_seeds(seeds)
     folder = None if out is None else atomic_files.path_of("out", out)
-    plan = make_card.plan_of(full, seeds, only)
-    named = _chosen(cell, args, state_bytes)
-    title = named.card_name if name is None else name
+    plan = make_card.plan_of(protocol, full, seeds, only)
+    named = _chosen(cell, args, state_bytes, protocol)
+    title = protocol.card_name(named.card_name) if name is None else name
     environment.use_cpu_devices(None)
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         request = make_card.requested(Path(place), title, named, plan)
@@ -156,14 +161,18 @@ class Cards(dict[str, CardResult]):
     @property
     def rows(self) -> Sequence[TidyRow]:
         """A dictionary for each card and question, as in `cards.csv` of `card --report`."""
-        return table.tidy_rows(made.card for made in self.values())
+        return table.tidy_rows([made.card for made in self.values()])
 
     def to_pandas(self) -> "pandas.DataFrame":
         """The data frame of `rows`; ConfigError where pandas is not installed."""
         return data_frame(self.rows)
 
 
-def cards(folder: str | os.PathLike[str], beside: Sequence[str] = ()) -> Cards:
+def cards(
+    folder: str | os.PathLike[str],
+    beside: Sequence[str] = (),
+    protocol: Protocol | None = None,
+) -> Cards:
     """The cards in a folder by name, as `echo-jax card` and `card` wrote them.
 
         echo_jax.cards("cards", beside=["gru", "lru"]).to_pandas()
@@ -171,11 +180,13 @@ def cards(folder: str | os.PathLike[str], beside: Sequence[str] = ()) -> Cards:
     Args:
       folder: where the cards are.
       beside: names of built-in cells, whose cards come after those of the folder, without runs.
+      protocol: of the cards that are read; by default all in the folder, which must be of one.
 
     Raises:
-      ConfigError: a card is not valid; there is none; a name is that of no built-in card.
+      ConfigError: a card is not valid, or of another protocol than the one before; there is none; a
+        name is that of no built-in card.
     """
-    read = built_in_cards.read_folder(atomic_files.path_of("folder", folder))
+    read = built_in_cards.read_folder(atomic_files.path_of("folder", folder), protocol)
     whole = Cards((card.name, _result(card, rows)) for card, rows in read)
     others = built_in_cards.beside(beside, [made.card for made in whole.values()])
     return Cards(whole | {other.name: _result(other, []) for other in others})
@@ -192,11 +203,13 @@ def _result(made: Card, rows: Sequence[Row]) -> CardResult:
     return CardResult(made, msgspec.to_builtins(rows))
 
 
-def _chosen(cell: Any, args: Mapping[str, Any] | None, state_bytes: int | None) -> NamedCell:
+def _chosen(
+    cell: Any, args: Mapping[str, Any] | None, state_bytes: int | None, protocol: Protocol
+) -> NamedCell:
     if not isinstance(args, Mapping | None) or not all(isinstance(x, str) for x in args or {}):
         raise ConfigError(f"args {shown(args)} is no mapping of names: use dict(features=64)")
     if isinstance(cell, str):
-        return named_cell(cell, args or {}, state_bytes)
+        return named_cell(cell, args or {}, state_bytes, protocol)
     if state_bytes is not None:
         raise ConfigError(
             f"state_bytes {state_bytes} needs the name of a cell, and this is an object: give "

@@ -1,26 +1,25 @@
 """The rows of a card: what each run answered. No jax."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from echo_jax.grid.row_file import Count, RowKind
-from echo_jax.memory.protocol import LAGS, PAIRS, RECALLS, Configuration, Rate, Schedule
+from echo_jax.memory.protocol import Configuration, Protocol, Rate, Schedule
 
 MOST_NATS = 1e6  # a larger mean is told as this one
 DECIMALS = ".4f"  # of the nats of a row and of the numbers of a card
 
 Nat = Annotated[float, Meta(ge=0, le=MOST_NATS)]
-Nats = Annotated[list[Nat], Meta(min_length=LAGS, max_length=LAGS)]
 Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
 
 
 class LagScore(msgspec.Struct, forbid_unknown_fields=True):
     """Mean cross-entropy of each lag from 1, in nats: as the heads answer, and recalibrated."""
 
-    nats: Nats
-    recalibrated: Nats
+    nats: list[Nat]
+    recalibrated: list[Nat]
 
 
 class LagRow(msgspec.Struct, tag_field="question", tag="by lag", forbid_unknown_fields=True):
@@ -43,10 +42,6 @@ class LagRow(msgspec.Struct, tag_field="question", tag="by lag", forbid_unknown_
     state_bytes: Count = 0
     difference: float = 0.0
     device: str | None = None
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for a run that has a score on one data set alone."""
-        check_both_or_none(self)
 
     @property
     def configuration(self) -> Configuration:
@@ -85,19 +80,6 @@ class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_
     difference: float = 0.0
     device: str | None = None
 
-    def __post_init__(self) -> None:
-        """Raise ValueError for values that the protocol cannot give."""
-        check_both_or_none(self)
-        if tuple(self.pairs) != PAIRS[: len(self.pairs)]:
-            raise ValueError(f"pairs do not begin {', '.join(map(str, PAIRS))}")
-        if self.asked != [RECALLS * pairs for pairs in self.pairs]:
-            raise ValueError(f"asked are not {RECALLS} times the pairs")
-        for name in ("validation", "final"):
-            right = getattr(self, name)
-            whole = right is None or len(right) == len(self.asked)
-            if not whole or any(map(int.__gt__, right or (), self.asked)):
-                raise ValueError(f"{name} are not as many right answers as pairs, or above asked")
-
     @property
     def configuration(self) -> Configuration:
         """The configuration of the run."""
@@ -111,8 +93,16 @@ class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_
 
 Row = LagRow | KeyRow
 
-CARD_ROWS = RowKind[Row]("a row of a card", lambda x: msgspec.convert(x, Row), msgspec.to_builtins)
-"""Files of rows of a card."""
+
+def row_kind(protocol: Protocol) -> RowKind[Row]:
+    """The rows of cards of a protocol, which are refused if it cannot give them."""
+
+    def decode(values: dict[str, Any]) -> Row:
+        row = msgspec.convert(values, Row)
+        check_row(row, protocol)
+        return row
+
+    return RowKind("a row of a card", decode, msgspec.to_builtins)
 
 
 def run_key(configuration: Configuration, seed: int) -> str:
@@ -122,7 +112,29 @@ def run_key(configuration: Configuration, seed: int) -> str:
     return ", ".join(word for word in words if word)
 
 
-def check_both_or_none(row: Row) -> None:
-    """Raise ValueError for a run that has a score on one data set alone."""
+def check_row(row: Row, protocol: Protocol) -> None:
+    """Raise ValueError for a row that the protocol cannot give."""
     if (row.validation is None) != (row.final is None):
         raise ValueError("final is null on one data set alone")
+    if row.final is not None and row.updates != protocol.updates:
+        raise ValueError(f"updates are not {protocol.updates}")
+    if isinstance(row, KeyRow):
+        check_counts(row, protocol)
+        return
+    for score in filter(None, (row.validation, row.final)):
+        for name in ("nats", "recalibrated"):
+            if len(getattr(score, name)) != protocol.lags:
+                raise ValueError(f"{name} are not {protocol.lags}, one for each lag")
+
+
+def check_counts(row: KeyRow, protocol: Protocol) -> None:
+    """Raise ValueError for pairs, questions or right answers that the protocol cannot give."""
+    if tuple(row.pairs) != protocol.pairs[: len(row.pairs)]:
+        raise ValueError(f"pairs do not begin {', '.join(map(str, protocol.pairs))}")
+    if row.asked != [protocol.recalls * pairs for pairs in row.pairs]:
+        raise ValueError(f"asked are not {protocol.recalls} times the pairs")
+    for name in ("validation", "final"):
+        right = getattr(row, name)
+        whole = right is None or len(right) == len(row.asked)
+        if not whole or any(map(int.__gt__, right or (), row.asked)):
+            raise ValueError(f"{name} are not as many right answers as pairs, or above asked")

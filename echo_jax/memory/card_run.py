@@ -7,7 +7,7 @@ compile_run, make_row   a run ─► its programs ─► its row
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,16 +23,16 @@ from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.task import Job, Report
 from echo_jax.host.training_loop import train_chunks
-from echo_jax.memory import protocol, scoring, training
+from echo_jax.memory import scoring, training
 from echo_jax.memory.card_rows import DECIMALS, KeyRow, LagRow, LagScore, Row, run_key
-from echo_jax.memory.protocol import KEYS, SYMBOLS, UPDATES, Configuration, QuestionName
+from echo_jax.memory.protocol import Configuration, Protocol, QuestionName
 from echo_jax.memory.training import ByKey, ByLag, RunInputs
 from echo_jax.report.number_formats import plain
 
 
 @dataclasses.dataclass(frozen=True)
 class CardRun:
-    """A run of a card: its row is a function of the cell, the configuration and the seed.
+    """A run of a card: its row is a function of cell, protocol, configuration and seed.
 
     cell    the name of the cell
     args    its arguments, JSON
@@ -43,6 +43,7 @@ class CardRun:
     cell: str
     args: str
     source: str | None
+    protocol: Protocol
     configuration: Configuration
     seed: int
     built: Cell | None = dataclasses.field(default=None, compare=False, repr=False)
@@ -60,13 +61,14 @@ class CardRun:
 
     @property
     def program(self) -> Hashable:
-        """The cell and the question; its address, as cells of a notebook may share a name."""
-        return self.cell, self.args, self.source, self.configuration.question, id(self.built)
+        """The cell, protocol and question; its address, as cells of a notebook may share a name."""
+        question = self.configuration.question
+        return self.cell, self.args, self.source, self.protocol, question, id(self.built)
 
     @property
     def work(self) -> float:
         """Updates."""
-        return UPDATES
+        return self.protocol.updates
 
 
 class QuestionPrograms(NamedTuple):
@@ -90,11 +92,11 @@ class QuestionPrograms(NamedTuple):
     constants: int
 
 
-def question_of(name: QuestionName, cell: Cell) -> ByLag | ByKey:
+def question_of(name: QuestionName, cell: Cell, protocol: Protocol) -> ByLag | ByKey:
     """A cell in the network of a question; nothing is compiled."""
     if name == "by lag":
-        return ByLag(cell)
-    return ByKey(cell, protocol.most_pairs(state_bytes(cell, 2 * KEYS).cell))
+        return ByLag(cell, protocol)
+    return ByKey(cell, protocol, protocol.most_pairs(state_bytes(cell, protocol.tokens).cell))
 
 
 def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
@@ -107,11 +109,11 @@ def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
     init = partial(training.init, question)
     weights = np.zeros(8, np.uint32)
     if isinstance(question, ByLag):
-        draw: Callable[..., Any] = scoring.draw_lag_sets
+        draw = partial(scoring.draw_lag_sets, question)
         scores = partial(scoring.score_by_lag, question)
         scan_accuracy = partial(scoring.scan_accuracy_by_lag, question)
     else:
-        draw = partial(scoring.draw_key_sets, question.most)
+        draw = partial(scoring.draw_key_sets, question)
         scores = partial(scoring.score_by_key, question)
         scan_accuracy = partial(scoring.scan_accuracy_by_key, question)
     progress = jax.eval_shape(init, run)
@@ -131,16 +133,17 @@ def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
     )
 
 
-def check_state(name: str, cell: Cell) -> None:
+def check_state(name: str, cell: Cell, protocol: Protocol) -> None:
     """Raise ConfigError for a step that cannot be scanned, or a state that is too large."""
     if not is_built_in(name):  # the steps of the built-in cells can be, by test
-        check_shapes(cell, name, SYMBOLS)
-        check_shapes(cell, name, 2 * KEYS)
-    size = Candidate(cell, name).attempt(lambda: state_bytes(cell, SYMBOLS).cell, "initial_state")
-    if size > protocol.LARGEST_STATE:
+        check_shapes(cell, name, protocol.symbols)
+        check_shapes(cell, name, protocol.tokens)
+    symbols = protocol.symbols
+    size = Candidate(cell, name).attempt(lambda: state_bytes(cell, symbols).cell, "initial_state")
+    if size > protocol.largest_state:
         raise ConfigError(
             None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
-            f"at most {protocol.LARGEST_STATE:,}", "give it fewer units, or {state_bytes=4000}",
+            f"at most {protocol.largest_state:,}", "give it fewer units, or {state_bytes=4000}",
         )  # fmt: skip
 
 
@@ -153,7 +156,8 @@ def compile_run(run: CardRun) -> QuestionPrograms:
     if cell is None:  # on a worker
         registry.check_source(run.cell, run.source)
         cell = registry.build(run.cell, json.loads(run.args))
-    modules = lowered(question_of(run.configuration.question, cell), run.cell)
+    question = question_of(run.configuration.question, cell, run.protocol)
+    modules = lowered(question, run.cell)
     whole = {part: of.compile() for part, of in modules._asdict().items() if hasattr(of, "compile")}
     return modules._replace(**whole)  # the modules that were checked are those that run
 
@@ -166,13 +170,13 @@ def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
     blocks = train_chunks(
         lambda progress, _: programs.block(inputs, progress),
         first,
-        range(UPDATES),
-        protocol.UPDATES_AT_ONCE,
+        range(run.protocol.updates),
+        run.protocol.updates_at_once,
     )
     finite = True
     for chunk in blocks:
         finite = bool(np.isfinite(chunk.metrics).all())
-        report(chunk.done / UPDATES if finite else 1.0)
+        report(chunk.done / run.protocol.updates if finite else 1.0)
         if not finite:
             break
     row = empty_row(run, chunk.done, programs.question, int(chunk.state.level.pairs))
@@ -209,7 +213,7 @@ def empty_row(run: CardRun, updates: int, question: ByLag | ByKey, level: int) -
     device = environment.device()
     if isinstance(question, ByLag):
         return LagRow(run.seed, of.rate, updates, None, None, device=device)
-    pairs = list(protocol.pairs_asked(question.most))
+    pairs = list(run.protocol.pairs_asked(question.most))
     return KeyRow(
         run.seed,
         of.rate,
@@ -217,7 +221,7 @@ def empty_row(run: CardRun, updates: int, question: ByLag | ByKey, level: int) -
         updates,
         level,
         pairs,
-        asked=[protocol.RECALLS * k for k in pairs],
+        asked=[run.protocol.recalls * k for k in pairs],
         validation=None,
         final=None,
         device=device,

@@ -27,12 +27,11 @@ from echo_jax.grid.row_file import missing
 from echo_jax.grid.task_loop import UNSEEN, Progress, complete
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory import card as cards
-from echo_jax.memory import protocol
 from echo_jax.memory.card import Card
-from echo_jax.memory.card_rows import CARD_ROWS, Row
+from echo_jax.memory.card_rows import Row, row_kind
 from echo_jax.memory.card_run import JOB, CardRun, check_state, lowered, question_of
 from echo_jax.memory.named_cell import NamedCell
-from echo_jax.memory.protocol import KEYS, CardPart, Configuration
+from echo_jax.memory.protocol import CardPart, Configuration, Protocol, QuestionName
 from echo_jax.memory.step_time import step_microseconds
 from echo_jax.report.number_formats import three_digits
 
@@ -40,8 +39,9 @@ MIXED = "its rows were made with more than one version of the software"
 
 
 class Plan(NamedTuple):
-    """The configurations and seeds of a card."""
+    """The protocol of a card, and its configurations and seeds."""
 
+    protocol: Protocol
     configurations: Sequence[Configuration]
     seeds: Sequence[int]
 
@@ -49,34 +49,42 @@ class Plan(NamedTuple):
         """The runs of a cell: those of the default card, then the others by seed."""
         args = json.dumps(named.args)
         runs = [
-            CardRun(named.name, args, named.source, of, seed, named.cell)
+            CardRun(named.name, args, named.source, self.protocol, of, seed, named.cell)
             for seed in self.seeds
             for of in self.configurations
         ]
-        return sorted(runs, key=lambda run: run.configuration not in protocol.DEFAULT)
+        return sorted(runs, key=lambda run: run.configuration not in self.protocol.default)
 
 
-def plan_of(full: bool, seeds: int | None, only: CardPart | None = None) -> Plan:
+def plan_of(
+    protocol: Protocol, full: bool, seeds: int | None, only: CardPart | None = None
+) -> Plan:
     """The plan of a card or a part of one, with the usual number of seeds where none is given."""
+    if not isinstance(protocol, Protocol):
+        raise ConfigError("protocol", protocol, "is no Protocol", "use echo_jax.Protocol(...)")
     if not isinstance(full, bool):
         raise ConfigError("full", full, "is neither True nor False", "use one of these")
     if only not in (None, *get_args(CardPart)):
         fix = f"use one of {', '.join(get_args(CardPart))}"
         raise ConfigError("only", only, "is no part of a card", fix)
     part = only and only.replace("-", " ")
-    every = protocol.FULL if full else protocol.DEFAULT
+    every = protocol.full if full else protocol.default
     kept = [x for x in every if part in (None, x.question, x.schedule)]
-    return Plan(kept, range(seeds or (protocol.FULL_SEEDS if full else protocol.DEFAULT_SEEDS)))
+    usual = protocol.full_seeds if full else protocol.default_seeds
+    return Plan(protocol, kept, range(seeds or usual))
 
 
 def new_card(name: str, named: NamedCell, plan: Plan) -> Card:
     """The card of a cell before any row."""
     cell = named.cell
-    size = max(state_bytes(cell, protocol.SYMBOLS), state_bytes(cell, 2 * KEYS))
+    protocol = plan.protocol
+    size = max(state_bytes(cell, protocol.symbols), state_bytes(cell, protocol.tokens))
     keys, values = cell.key_value_sizes or (None, None)
-    net, key = network.around(cell, 2 * KEYS, KEYS), jax.random.key(0, impl=GENERATOR)
+    net = network.around(cell, protocol.tokens, protocol.values)
+    key = jax.random.key(0, impl=GENERATOR)
     shapes = jax.eval_shape(functools.partial(network.init_params, net), key)
     return Card(
+        protocol=protocol,
         name=name,
         cell=cards.MeasuredCell(named.name, named.args, named.source),
         state_bytes=size.cell,
@@ -95,8 +103,8 @@ def new_card(name: str, named: NamedCell, plan: Plan) -> Card:
 def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
     """The card of a folder with its rows; the new one, without any, where no card is.
 
-    StorageError where the card there is of another cell, there are rows without a card, or a page
-    was edited, which would be overwritten.
+    StorageError where the card there is of another cell or protocol, there are rows without a card,
+    or a page was edited, which would be overwritten.
     """
     atomic_files.check_no_link(folder)
     for page in ("card.md", "card.svg"):
@@ -107,6 +115,9 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
             raise StorageError(None, folder, rule, "restore it, or move rows.jsonl away")
         return new, []
     old, done = cards.read(folder)
+    if old.numbers != new.numbers:
+        rule = f"is a card of protocol {old.numbers.name}, and not of {new.numbers.name}"
+        raise StorageError(None, folder, rule, "give this card another {name}, or move that one")
     if (old.cell, old.parameters) != (new.cell, new.parameters):
         args = f" {old.cell.args}" if old.cell.args else ""
         raise StorageError(
@@ -145,13 +156,13 @@ class Request(NamedTuple):
 def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     """The card of a name in its folder; ConfigError for a cell or folder that cannot be used."""
     cards.check_name(name)
-    check_state(named.name, named.cell)
+    check_state(named.name, named.cell, plan.protocol)
     new = new_card(name, named, plan)
     _, done = there(out / name, new)
     lacking = missing(plan.runs(named), done)
     if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
-        for question in get_args(protocol.QuestionName):
-            lowered(question_of(question, named.cell), named.name)
+        for question in get_args(QuestionName):
+            lowered(question_of(question, named.cell, plan.protocol), named.name)
     return Request(out / name, named, new, plan, lacking)
 
 
@@ -166,6 +177,7 @@ def make(
     Each row is stored as it comes. TasksFailedError at the end where runs failed.
     """
     folder = request.folder
+    protocol = request.plan.protocol
     with claimed(folder, request.new) as (card, done):
         yield cards.with_rows(card, done)
         lacking = missing(request.plan.runs(request.named), done)
@@ -173,16 +185,16 @@ def make(
             card.remarks.append(MIXED)
 
         def store(row: Row) -> str:
-            CARD_ROWS.append(folder / cards.ROWS_FILE, [row])
+            row_kind(protocol).append(folder / cards.ROWS_FILE, [row])
             done.append(row)
             cards.note(card, row)
             cards.write(card, done, folder)
-            measured = cards.bits_by_lag([row]) or cards.bits_by_key([row])
+            measured = cards.bits_by_lag([row], protocol) or cards.bits_by_key([row], protocol)
             return f"{three_digits(measured.mean)} bits" if measured and row.final else "not finite"
 
         for _ in complete(JOB, lacking, executor, store, progress, interrupts):
             yield cards.with_rows(card, done)
         if card.us_per_step is None:
-            card.us_per_step = step_microseconds(request.named.cell)
+            card.us_per_step = step_microseconds(request.named.cell, protocol)
             cards.write(card, done, folder)
         yield cards.with_rows(card, done)

@@ -12,7 +12,7 @@ from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import sized
 from echo_jax.config import BLOCK_PREFIX, is_built_in
 from echo_jax.exceptions import ConfigError, shown
-from echo_jax.memory.protocol import KEYS
+from echo_jax.memory.protocol import STANDARD, Protocol
 
 
 class NamedCell(NamedTuple):
@@ -49,18 +49,21 @@ class NamedCell(NamedTuple):
 
 
 def named_cell(
-    name: str, arguments: str | Mapping[str, Any] = "", target: int | None = None
+    name: str,
+    arguments: str | Mapping[str, Any] = "",
+    target: int | None = None,
+    protocol: Protocol = STANDARD,
 ) -> NamedCell:
     """The cell of a name and its arguments, a mapping or a text `name=value,name=value`.
 
-    With a target its options are found that give it a state of so many bytes, and a remark says
-    where none is within 10%. ConfigError if it cannot be built.
+    With a target its options are found that give it a state of so many bytes, by key, and a remark
+    says where none is within 10%. ConfigError if it cannot be built.
     """
     given = cell_options.options_in(arguments) if isinstance(arguments, str) else dict(arguments)
     found = registry.cell_class(name)
     if target is None:
         return stated(name, given, registry.build(name, given, found), size_of(found))
-    of_size = sized(name, given, target, 2 * KEYS)
+    of_size = sized(name, given, target, protocol.tokens)
     cell = registry.build(name, of_size.args, found)
     named = stated(name, of_size.args, cell, size_of(found))
     remark = f"no size gives {target:,} bytes within 10%, the largest below has {of_size.bytes:,}"

@@ -24,8 +24,8 @@ from echo_jax.exceptions import StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory import make_card, scoring
 from echo_jax.memory.card import Card
-from echo_jax.memory.card_rows import CARD_ROWS
-from echo_jax.memory.protocol import PAIRS_OF_SMALL, UPDATES
+from echo_jax.memory.card_rows import row_kind
+from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.training import ByKey, ByLag
 
 UNITS = 100
@@ -35,9 +35,7 @@ KNOWN = "test streams known beforehand"
 """The remark of a card of imported rows."""
 
 
-def export_tasks(
-    folder: Path, seeds: range, most: int = PAIRS_OF_SMALL, updates: int = UPDATES
-) -> Path:
+def export_tasks(protocol: Protocol, folder: Path, seeds: range, most: int) -> Path:
     """Write `tasks.safetensors`: for each seed the arrays of `tasks_of`, under `seed_0.` and so on.
 
     The training data are those of the runs here, update by update. Of 3,000 updates a seed has
@@ -46,22 +44,24 @@ def export_tasks(
     atomic_files.check_no_link(folder)
     atomic_files.make_folder(folder)
     gru = build("gru", {"features": UNITS})
-    tree = {f"seed_{seed}": tasks_of(gru, seed, most, updates) for seed in seeds}
+    tree = {f"seed_{seed}": tasks_of(protocol, gru, seed, most) for seed in seeds}
     path = folder / "tasks.safetensors"
-    tensor_files.write(path, "memory tasks", tree, {"protocol": 3, "seeds": list(seeds)})
+    of = protocol.digest if protocol.own else 3
+    tensor_files.write(path, "memory tasks", tree, {"protocol": of, "seeds": list(seeds)})
     return path
 
 
-def tasks_of(gru: Cell, seed: int, most: int, updates: int) -> dict[str, Any]:
+def tasks_of(protocol: Protocol, gru: Cell, seed: int, most: int) -> dict[str, Any]:
     """The arrays of a seed for up to `most` = Kmax pairs; docs/your-own-cell.md describes each."""
-    lag, key = ByLag(gru), ByKey(gru, most)
+    lag = ByLag(gru, protocol)
+    key = ByKey(gru, protocol, most)
     no_weights = np.zeros(0, np.uint32)
-    lag_sets = scoring.draw_lag_sets(seed, no_weights)._asdict()
-    key_sets = scoring.draw_key_sets(most, seed, no_weights)
-    pairs = training_data(key, seed, updates)
+    lag_sets = scoring.draw_lag_sets(lag, seed, no_weights)._asdict()
+    key_sets = scoring.draw_key_sets(key, seed, no_weights)
+    pairs = training_data(key, seed)
     return {
         "by_lag": {
-            "training": small(training_data(lag, seed, updates)),
+            "training": small(training_data(lag, seed)),
             **{name: small(streams) for name, streams in lag_sets.items()},
             "gru": first_weights(lag, seed),
         },
@@ -80,10 +80,11 @@ def tasks_of(gru: Cell, seed: int, most: int, updates: int) -> dict[str, Any]:
     }
 
 
-def training_data(question: ByLag | ByKey, seed: int, updates: int) -> Any:
+def training_data(question: ByLag | ByKey, seed: int) -> Any:
     """The batches of all updates of a run, as `draw` gives them, stacked."""
     key = purpose_key(seed, Purpose.DATA)
-    return jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(jnp.arange(updates))
+    updates = jnp.arange(question.protocol.updates)
+    return jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(updates)
 
 
 def first_weights(question: ByLag | ByKey, seed: int) -> dict[str, Any]:
@@ -119,17 +120,20 @@ def small(tokens: chex.Array) -> np.ndarray:
     return np.asarray(tokens, np.uint8)
 
 
-def import_rows(path: Path, name: str, folder: Path, state_bytes: int = 0) -> Card:
+def import_rows(
+    protocol: Protocol, path: Path, name: str, folder: Path, state_bytes: int = 0
+) -> Card:
     """Write the card of a file of rows as `folder`/`name`; StorageError for a bad file or row.
 
     Sizes that nobody gave are 0. Rows of an earlier import under this name are replaced.
     """
     fix = "write rows as docs/your-own-cell.md says"
-    rows = CARD_ROWS.read_unsigned(path, fix)
+    rows = row_kind(protocol).read_unsigned(path, fix)
     if not rows:
         raise StorageError(None, path, "has no rows", fix)
     cards.check_together(rows, path)
     card = Card(
+        protocol=protocol,
         name=name,
         # a name by which no page shows it as a built-in cell
         cell=cards.MeasuredCell(f"imported {name}", {}),

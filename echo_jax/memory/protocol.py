@@ -1,12 +1,15 @@
-"""The numbers that the measure fixes, so that only the cell differs; see docs/protocol.md.
+"""The numbers of the measure, so that only the cell differs; see docs/protocol.md.
 
 Adam's are in `core.training.ADAM`. No jax: cards are read without it.
 """
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
+from msgspec import Meta
 
+from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 
 QuestionName = Literal["by lag", "by key"]
@@ -14,59 +17,7 @@ Schedule = Literal["ramp", "adaptive"]
 CardPart = Literal["by-lag", "by-key", "ramp"]
 """A question, or by key the schedule, to which a card can be limited."""
 
-SYMBOLS = 16
-"""V, the different tokens of a stream by lag."""
-
-LAGS = 64
-"""N: the lags asked for are 1 .. 64."""
-
-ASKED = range(LAGS, 96, 4)
-"""The steps, from 0, after which the state is asked; each has a token at every lag."""
-
-STEPS = ASKED[-1] + 1
-"""T, the steps of a stream by lag."""
-
-KEYS = 64
-"""M, the different keys, and the different values."""
-
-PAIRS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
-"""The numbers of pairs K that are asked, up to Kmax."""
-
-SMALL_STATE = 800
-"""Bytes of state up to which Kmax is `PAIRS_OF_SMALL`."""
-
-PAIRS_OF_SMALL, PAIRS_OF_LARGE = 24, 64
-"""Kmax of small states, and of larger ones."""
-
-LARGEST_STATE = 2**16
-"""Bytes of state up to which the heads by lag are trained."""
-
-UPDATES, UPDATES_AT_ONCE = 3000, 250
-"""Updates of a run, and those that are compiled as one call."""
-
-ROWS = 16
-"""B, the sequences of an update."""
-
-LARGEST_NORM = 1.0
-"""The norm that gradients are clipped to."""
-
-SMALLEST_VARIANCE = 1e-12
-"""Added to the variance of a number of the state before it is standardised."""
-
-LARGEST_FACTOR, HALVINGS = 100.0, 30
-"""Recalibration: the factors of logits are between 0 and this one, and so often halved."""
-
-RAMP = 0.6
-"""Share of the updates over which the ramp rises."""
-
-LEARNED, PAST = 0.8, 0.97
-"""Of the adaptive schedule: the running accuracy that adds a pair, and the weight of its past."""
-
-STREAMS = 512
-"""Streams by lag of each data set."""
-
-RECALLS = 256
-"""Rows by key of each K and data set."""
+MOST_SEEDS = 1000
 
 PLATEAU_FROM, PLATEAU_WITHIN = 4, 0.1
 """A seed is on the plateau if at every K from 4 its accuracy is so near to a list of the values."""
@@ -77,8 +28,13 @@ CEILING = 0.95
 SCANS_AGREE = 0.01
 """Largest difference of the accuracies by scan and by steps that a card does not mention."""
 
-
-Rate = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+Rate = Annotated[float, Meta(gt=0, le=1e6)]
+Whole = Annotated[int, Meta(ge=1, le=10**9)]
+Positive = Annotated[float, Meta(gt=0, le=1e6)]
+Share = Annotated[float, Meta(gt=0, le=1)]
+Values = Annotated[int, Meta(ge=2, le=128)]  # so a token of a key or a value is one byte
+Pairs = Annotated[tuple[Whole, ...], Meta(min_length=1, max_length=100)]
+Seeds = Annotated[int, Meta(ge=1, le=MOST_SEEDS)]
 
 
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,35 +44,155 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate: Rate
     schedule: Schedule | None = None
 
-
-DEFAULT = (Configuration("by lag", 0.01), Configuration("by key", 0.01, "ramp"))
-"""The configurations of the default card."""
-
-FULL = (
-    *(Configuration("by lag", rate) for rate in (0.01, 0.03, 0.1)),
-    *(Configuration("by key", rate, x) for x in get_args(Schedule) for rate in (0.01, 0.003)),
-)
-"""The configurations of a full card, of which a seed takes its best one for each question."""
-
-DEFAULT_SEEDS, FULL_SEEDS, MOST_SEEDS = 4, 8, 1000
+    def __post_init__(self) -> None:
+        """Raise ValueError for a schedule by lag, or none by key."""
+        if (self.question == "by key") != (self.schedule is not None):
+            raise ValueError("by key there is a schedule, ramp or adaptive; by lag there is none")
 
 
-def is_count(value: Any) -> bool:
-    """True for a whole number from 1, also of numpy."""
-    return hasattr(value, "__index__") and not isinstance(value, bool) and value >= 1
+Configurations = Annotated[tuple[Configuration, ...], Meta(min_length=1)]
+
+
+class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All numbers on which the rows of a card depend, checked as it is made.
+
+    symbols                   V, different tokens of a stream by lag
+    lags                      N: the lags asked for are 1 .. N, in steps
+    asked_steps, asked_every  steps after which a stream is asked, the first of which is step N, so
+                              each has a token at every lag; and the steps between two
+    keys, values              different ones by key; M is the number of values
+    pairs                     numbers of pairs K that are asked, up to Kmax
+    small_state               bytes up to which Kmax is `pairs_of_small`, else `pairs_of_large`
+    largest_state             bytes of the largest state that is measured
+    updates, updates_at_once  of a run, and of one compiled call
+    rows                      B, sequences of an update
+    largest_norm              that gradients are clipped to
+    smallest_variance         added to that of a number of the state, to standardise it
+    largest_factor, halvings  recalibration: of logits, and how often the range from 0 is halved
+    ramp                      share of the updates over which the ramp rises
+    learned, past             adaptive schedule: accuracy that adds a pair, weight of the past
+    streams, recalls          of each data set: streams by lag, and rows by key of each K
+    default, full             configurations; on a full card a seed takes its best by each question
+    default_seeds, full_seeds number of seeds
+    """
+
+    symbols: Annotated[int, Meta(ge=2, le=256)] = 16
+    lags: Annotated[int, Meta(ge=1, le=10_000)] = 64
+    asked_steps: Annotated[int, Meta(ge=1, le=10_000)] = 8
+    asked_every: Annotated[int, Meta(ge=1, le=10_000)] = 4
+    keys: Values = 64
+    values: Values = 64
+    pairs: Pairs = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
+    small_state: Whole = 800
+    pairs_of_small: Values = 24
+    pairs_of_large: Values = 64
+    largest_state: Whole = 2**16
+    updates: Whole = 3000
+    updates_at_once: Whole = 250
+    rows: Annotated[int, Meta(ge=2, le=10**6)] = 16
+    largest_norm: Positive = 1.0
+    smallest_variance: Positive = 1e-12
+    largest_factor: Positive = 100.0
+    halvings: Annotated[int, Meta(ge=1, le=100)] = 30
+    ramp: Share = 0.6
+    learned: Share = 0.8
+    past: Annotated[float, Meta(ge=0, lt=1)] = 0.97
+    streams: Whole = 512
+    recalls: Whole = 256
+    default: Configurations = (Configuration("by lag", 0.01), Configuration("by key", 0.01, "ramp"))
+    full: Configurations = (
+        *(Configuration("by lag", rate) for rate in (0.01, 0.03, 0.1)),
+        *(Configuration("by key", rate, x) for x in get_args(Schedule) for rate in (0.01, 0.003)),
+    )
+    default_seeds: Seeds = 4
+    full_seeds: Seeds = 8
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a wrong type, and for a number out of range or beside the others.
+
+        Lists and mappings, as a file has them, become tuples and configurations.
+        """
+        for field in msgspec.structs.fields(self):
+            value = getattr(self, field.name)
+            try:
+                plain = msgspec.convert(msgspec.to_builtins(value), field.type)
+            except (msgspec.ValidationError, TypeError) as error:
+                fix = "use one that docs/card.md allows"
+                raise ConfigError(field.name, value, f"is refused ({error})", fix) from error
+            msgspec.structs.force_setattr(self, field.name, plain)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.updates % self.updates_at_once:
+            rule = f"is no multiple of the {self.updates_at_once} that are compiled as one call"
+            raise ConfigError("updates", self.updates, rule, "change {updates_at_once} too")
+        if list(self.pairs) != sorted(set(self.pairs)):
+            raise ConfigError("pairs", list(self.pairs), "do not rise", "give each number once")
+        for name in ("pairs_of_small", "pairs_of_large"):
+            most = getattr(self, name)
+            if most > self.keys or most not in self.pairs:
+                rule = f"is more than the {self.keys} keys, or not among the pairs that are asked"
+                raise ConfigError(name, most, rule, "change {keys} or {pairs} too")
+
+    @property
+    def asked(self) -> range:
+        """The steps, from 0, after which the state is asked."""
+        return range(self.lags, self.lags + self.asked_steps * self.asked_every, self.asked_every)
+
+    @property
+    def tokens(self) -> int:
+        """The different tokens by key: the keys, then the values."""
+        return self.keys + self.values
+
+    @property
+    def digest(self) -> str:
+        """The first 12 digits of the SHA-256 of all numbers."""
+        return atomic_files.digest_of(msgspec.to_builtins(self))[:12]
+
+    @property
+    def name(self) -> str:
+        """3, or of one's own the digest."""
+        return self.digest if self.own else "3"
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The numbers that differ from those of protocol 3."""
+        standard = msgspec.to_builtins(STANDARD)
+        return {key: x for key, x in msgspec.to_builtins(self).items() if x != standard[key]}
+
+    def card_name(self, name: str) -> str:
+        """The name of a card by default: of a protocol of one's own it ends in the digest."""
+        return f"{name}-{self.digest}" if self.own else name
+
+    def pairs_asked(self, most: int) -> tuple[int, ...]:
+        """The numbers of pairs that are asked up to Kmax."""
+        return tuple(pairs for pairs in self.pairs if pairs <= most)
+
+    def most_pairs(self, state_bytes: int) -> int:
+        """Kmax of a cell, from the bytes of its state."""
+        return self.pairs_of_small if state_bytes <= self.small_state else self.pairs_of_large
+
+
+STANDARD = Protocol()
+"""Protocol 3, of the published cards."""
+
+
+def read_protocol(path: Path | None) -> Protocol:
+    """The protocol of a TOML file, which names the numbers that differ; STANDARD without a file."""
+    if path is None:
+        return STANDARD
+    fix = "name numbers of docs/card.md, such as updates = 1000"
+    data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix=fix)
+    try:
+        return Protocol(**msgspec.toml.decode(data))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except (msgspec.MsgspecError, TypeError) as error:
+        raise ConfigError(None, path, f"is no protocol ({error})", fix) from error
 
 
 def check_seeds(count: int | None) -> None:
     """Raise ConfigError for a number of seeds that is out of range; None is that of the card."""
-    if count is not None and not (is_count(count) and count <= MOST_SEEDS):
+    whole = hasattr(count, "__index__") and not isinstance(count, bool)  # also of numpy
+    if count is not None and not (whole and 1 <= count <= MOST_SEEDS):
         raise ConfigError("seeds", count, "is out of range", f"use 1 to {MOST_SEEDS:,}")
-
-
-def pairs_asked(most: int) -> tuple[int, ...]:
-    """The numbers of pairs that are asked up to Kmax."""
-    return tuple(pairs for pairs in PAIRS if pairs <= most)
-
-
-def most_pairs(state_bytes: int) -> int:
-    """Kmax of a cell, from the bytes of its state."""
-    return PAIRS_OF_SMALL if state_bytes <= SMALL_STATE else PAIRS_OF_LARGE

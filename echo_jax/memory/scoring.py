@@ -17,17 +17,9 @@ from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Network, Params
 from echo_jax.memory.card_rows import MOST_NATS
-from echo_jax.memory.protocol import (
-    ASKED,
-    HALVINGS,
-    LAGS,
-    LARGEST_FACTOR,
-    RECALLS,
-    STREAMS,
-    pairs_asked,
-)
+from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.tasks import Recall, draw_pairs, draw_streams, earlier_tokens, recall
-from echo_jax.memory.training import ByKey, ByLag, flat_state, own_state, standardised
+from echo_jax.memory.training import ByKey, ByLag, flat_state, own_state
 
 
 class Sets(NamedTuple):
@@ -66,36 +58,41 @@ def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:
     return Sets(jax.random.fold_in(key, 0), jax.random.fold_in(key, 1), final)
 
 
-def draw_lag_sets(seed: chex.Numeric, weights: chex.Array) -> Sets:
+def draw_lag_sets(question: ByLag, seed: chex.Numeric, weights: chex.Array) -> Sets:
     """Streams `[512, T]` of each data set."""
-    return Sets(*(draw_streams(key, STREAMS) for key in set_keys(seed, weights)))
+    protocol = question.protocol
+    return Sets(*(draw_streams(protocol, x, protocol.streams) for x in set_keys(seed, weights)))
 
 
-def draw_key_sets(most: int, seed: chex.Numeric, weights: chex.Array) -> Sets:
+def draw_key_sets(question: ByKey, seed: chex.Numeric, weights: chex.Array) -> Sets:
     """`Recall`s of each data set, with a leading axis of the numbers of pairs."""
-    count = len(pairs_asked(most))
+    protocol = question.protocol
+    asked = protocol.pairs_asked(question.most)
+    recalls = protocol.recalls
     keys = set_keys(seed, weights)
 
     def drawn(key: chex.PRNGKey) -> Recall:
-        pairs = draw_pairs(key, count * RECALLS, most)
-        of_k = recall(pairs, jnp.repeat(jnp.array(pairs_asked(most)), RECALLS))
-        return jax.tree.map(lambda x: x.reshape(count, RECALLS, *x.shape[1:]), of_k)
+        pairs = draw_pairs(protocol, key, len(asked) * recalls, question.most)
+        of_k = recall(protocol, pairs, jnp.repeat(jnp.array(asked), recalls))
+        return jax.tree.map(lambda x: x.reshape(len(asked), recalls, *x.shape[1:]), of_k)
 
     return Sets(None, drawn(keys.validation), drawn(keys.final))
 
 
 def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
     """Nats of each lag, and the mean accuracy over all lags."""
-    states, carried = flat_states(question.network, params, jnp.concatenate(sets))
+    protocol = question.protocol
+    states, carried = flat_states(question, params, jnp.concatenate(sets))
     sets_of_states = Sets(*jnp.split(states, len(sets)))
 
     def examples(states_of_set: chex.Array) -> chex.Array:
-        read = question.logits(params, standardised(states_of_set, sets_of_states.calibration))
+        known = question.standardised(states_of_set, sets_of_states.calibration)
+        read = question.logits(params, known)
         return read.reshape(-1, *read.shape[2:])
 
     logits = Sets(*map(examples, sets_of_states))
-    targets = Sets(*(earlier_tokens(x).reshape(-1, LAGS) for x in sets))
-    factors = fitted_factors(logits.calibration, targets.calibration)
+    targets = Sets(*(earlier_tokens(protocol, x).reshape(-1, protocol.lags) for x in sets))
+    factors = fitted_factors(protocol, logits.calibration, targets.calibration)
 
     def score(z: chex.Array, wanted: chex.Array) -> dict[str, chex.Array]:
         nats = jnp.minimum(jnp.mean(cross_entropy(z, wanted), axis=0), MOST_NATS)
@@ -113,8 +110,9 @@ def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
 def scan_accuracy_by_lag(question: ByLag, params: Params, sets: Sets) -> chex.Array:
     """The accuracy on the validation data by the cell's scan, in which it was trained."""
     states, reference = (question.states(params, x) for x in (sets.validation, sets.calibration))
-    logits = question.logits(params, standardised(states, reference))
-    return jnp.mean(correct(logits, earlier_tokens(sets.validation)))
+    logits = question.logits(params, question.standardised(states, reference))
+    targets = earlier_tokens(question.protocol, sets.validation)
+    return jnp.mean(correct(logits, targets))
 
 
 def score_by_key(question: ByKey, params: Params, sets: Sets) -> Scores:
@@ -138,12 +136,15 @@ def scan_accuracy_by_key(question: ByKey, params: Params, sets: Sets) -> chex.Ar
     return jnp.sum(jax.lax.map(right, sets.validation)) / jnp.sum(sets.validation.scored)
 
 
-def flat_states(net: Network, params: Params, streams: chex.Array) -> tuple[chex.Array, chex.Array]:
+def flat_states(
+    question: ByLag, params: Params, streams: chex.Array
+) -> tuple[chex.Array, chex.Array]:
     """The flat states after the asked steps of streams `[B, T]`, `[B, A, D]`, and their bytes."""
+    net = question.network
     states, carried = by_steps(
         net, params, streams, lambda state, _: flat_state(net.cell, state, 1)[0]
     )
-    return states[:, np.array(ASKED)], carried
+    return states[:, np.array(question.protocol.asked)], carried
 
 
 def answers(net: Network, params: Params, streams: chex.Array) -> tuple[chex.Array, chex.Array]:
@@ -176,7 +177,7 @@ def by_steps(
     return found, carried[0]
 
 
-def fitted_factors(logits: chex.Array, targets: chex.Array) -> chex.Array:
+def fitted_factors(protocol: Protocol, logits: chex.Array, targets: chex.Array) -> chex.Array:
     """The factor b of each lag, `[N]`, fitted on calibration logits `[E, N, V]` and targets.
 
     The factor minimises the mean cross-entropy of softmax(b z) (temperature scaling, Guo et al.
@@ -197,8 +198,8 @@ def fitted_factors(logits: chex.Array, targets: chex.Array) -> chex.Array:
         return jnp.where(above, low, middle), jnp.where(above, middle, high)
 
     lags = logits.shape[1]
-    ends = jnp.zeros(lags), jnp.full(lags, LARGEST_FACTOR)
-    low, high = jax.lax.fori_loop(0, HALVINGS, halve, ends)
+    ends = jnp.zeros(lags), jnp.full(lags, protocol.largest_factor)
+    low, high = jax.lax.fori_loop(0, protocol.halvings, halve, ends)
     return (low + high) / 2
 
 

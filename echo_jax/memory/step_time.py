@@ -10,17 +10,17 @@ from echo_jax.cells.interface import Cell
 from echo_jax.config import GENERATOR
 from echo_jax.core import network
 from echo_jax.memory import scoring
-from echo_jax.memory.protocol import KEYS
+from echo_jax.memory.protocol import Protocol
 
 TIMED_STEPS, TIMES = 240, 100
 """Steps of one stream that are timed together, and how often: the least time counts."""
 
 
-def step_microseconds(cell: Cell) -> float:
+def step_microseconds(cell: Cell, protocol: Protocol) -> float:
     """The least time of a step of one stream by key, microseconds; other work moves it little."""
-    net = network.around(cell, 2 * KEYS, KEYS)
+    net = network.around(cell, protocol.tokens, protocol.values)
     params = jax.jit(lambda: network.init_params(net, jax.random.key(0, impl=GENERATOR)))()
-    tokens = np.arange(TIMED_STEPS, dtype=np.int32)[None] % (2 * KEYS)
+    tokens = np.arange(TIMED_STEPS, dtype=np.int32)[None] % protocol.tokens
     by_steps = functools.partial(scoring.by_steps, net, read=lambda _, output: output)
     program = jax.jit(by_steps).lower(params, tokens).compile()
     run = functools.partial(program, params, tokens)

@@ -7,7 +7,7 @@ by lag   a stream of independent tokens; after a step the state is asked for eac
 
 by key   K pairs of a key and a value, then each key once, in random order; the target is its value
          (multi-query associative recall, Arora et al. 2023, without gaps). Values are drawn
-         independently, so one may occur twice; token M + v is the value v
+         independently, so one may occur twice; the tokens of values come after those of keys
 
     tokens   k3 v1 k0 v1 k0 k3      K = 2
     targets  .  .  .  .  1  1
@@ -21,17 +21,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.core.data import uniform_tokens
-from echo_jax.memory.protocol import ASKED, KEYS, LAGS, STEPS, SYMBOLS
+from echo_jax.memory.protocol import Protocol
 
 
-def draw_streams(key: chex.PRNGKey, rows: int) -> chex.Array:
+def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array:
     """Streams by lag, int32 `[B, T]`."""
-    return uniform_tokens(key, (rows, STEPS), SYMBOLS)
+    return uniform_tokens(key, (rows, protocol.asked[-1] + 1), protocol.symbols)
 
 
-def earlier_tokens(streams: chex.Array) -> chex.Array:
+def earlier_tokens(protocol: Protocol, streams: chex.Array) -> chex.Array:
     """The token n steps before each asked step, int32 `[B, A, N]`: entry n - 1 of lag n."""
-    return streams[:, np.array(ASKED)[:, None] - 1 - np.arange(LAGS)]
+    return streams[:, np.array(protocol.asked)[:, None] - 1 - np.arange(protocol.lags)]
 
 
 class Pairs(NamedTuple):
@@ -58,18 +58,19 @@ class Recall(NamedTuple):
     scored: chex.Array
 
 
-def draw_pairs(key: chex.PRNGKey, rows: int, most: int) -> Pairs:
+def draw_pairs(protocol: Protocol, key: chex.PRNGKey, rows: int, most: int) -> Pairs:
     """Pairs of B rows, up to `most` = Kmax of them."""
     keys, values, order, place = (jax.random.fold_in(key, i) for i in range(4))
+    shuffled = jnp.argsort(jax.random.uniform(keys, (rows, protocol.keys)))
     return Pairs(
-        keys=jnp.argsort(jax.random.uniform(keys, (rows, KEYS)))[:, :most].astype(jnp.int32),
-        values=uniform_tokens(values, (rows, most), KEYS),
+        keys=shuffled[:, :most].astype(jnp.int32),
+        values=uniform_tokens(values, (rows, most), protocol.values),
         order=jax.random.uniform(order, (rows, most)),
         place=jax.random.uniform(place, (rows,)),
     )
 
 
-def recall(pairs: Pairs, shown: chex.Array) -> Recall:
+def recall(protocol: Protocol, pairs: Pairs, shown: chex.Array) -> Recall:
     """The sequences of K pairs, int32 `[B]`: 2 K tokens, K questions, then keys that do not count.
 
     Gathers only: XLA:CPU miscompiles some shifts of an array onto itself.
@@ -84,4 +85,4 @@ def recall(pairs: Pairs, shown: chex.Array) -> Recall:
     key, value = (jnp.take_along_axis(x, pair, axis=1) for x in (pairs.keys, pairs.values))
     is_value = (time < 2 * shown) & (time % 2 == 1)
     scored = (time >= 2 * shown) & (time < 3 * shown)
-    return Recall(jnp.where(is_value, KEYS + value, key), value, scored)
+    return Recall(jnp.where(is_value, protocol.keys + value, key), value, scored)

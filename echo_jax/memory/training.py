@@ -1,6 +1,6 @@
 """Training of the network of one run: all lags at once, or all numbers of pairs. Pure.
 
-init ─► train_updates ─► ... ─► train_updates         UPDATES_AT_ONCE updates each, UPDATES in all
+init ─► train_updates ─► ... ─► train_updates         `updates_at_once` each, `updates` in all
 
 One network learns its whole question, so that every lag and every K is asked of the same weights.
 """
@@ -21,20 +21,7 @@ from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct, cross_entropy, mean_where
 from echo_jax.core.network import Network, Params
 from echo_jax.core.training import TrainState, clipped_adam, update
-from echo_jax.memory.protocol import (
-    ASKED,
-    KEYS,
-    LAGS,
-    LARGEST_NORM,
-    LEARNED,
-    PAST,
-    RAMP,
-    ROWS,
-    SMALLEST_VARIANCE,
-    SYMBOLS,
-    UPDATES,
-    UPDATES_AT_ONCE,
-)
+from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.tasks import Pairs, draw_pairs, draw_streams, earlier_tokens, recall
 
 
@@ -71,10 +58,12 @@ class ByLag:
     The loss is the mean cross-entropy over all lags, rows and asked steps.
     """
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, protocol: Protocol) -> None:
         """A network around a cell; nothing is compiled."""
-        self.network = network.around(cell, SYMBOLS, SYMBOLS)
-        shape = jax.eval_shape(lambda: flat_state(cell, first_state(cell, SYMBOLS), 1)).shape
+        symbols = protocol.symbols
+        self.protocol = protocol
+        self.network = network.around(cell, symbols, symbols)
+        shape = jax.eval_shape(lambda: flat_state(cell, first_state(cell, symbols), 1)).shape
         self.numbers = shape[-1]
         """D, the real numbers of the state."""
 
@@ -83,17 +72,18 @@ class ByLag:
         cell_key, heads_key = jax.random.split(key)
         # A state may have no numbers, for which LeCun's variance is not defined.
         kernel = nn.initializers.lecun_normal() if self.numbers else nn.initializers.zeros
+        answers = self.protocol.lags * self.protocol.symbols
         return {
-            "cell": self.network.cell.init(cell_key, SYMBOLS),
+            "cell": self.network.cell.init(cell_key, self.protocol.symbols),
             "heads": {
-                "kernel": kernel(heads_key, (self.numbers, LAGS * SYMBOLS)),
-                "bias": jnp.zeros(LAGS * SYMBOLS),
+                "kernel": kernel(heads_key, (self.numbers, answers)),
+                "bias": jnp.zeros(answers),
             },
         }
 
     def draw(self, key: chex.PRNGKey) -> chex.Array:
         """Streams `[B, T]`."""
-        return draw_streams(key, ROWS)
+        return draw_streams(self.protocol, key, self.protocol.rows)
 
     def loss(
         self, params: Params, batch: chex.Array, level: Level, run: RunInputs, done: chex.Numeric
@@ -101,15 +91,15 @@ class ByLag:
         """The mean over all lags; the states are standardised over the batch."""
         del run, done
         states = self.states(params, batch)
-        logits = self.logits(params, standardised(states, states))
-        return jnp.mean(cross_entropy(logits, earlier_tokens(batch))), level
+        logits = self.logits(params, self.standardised(states, states))
+        return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, batch))), level
 
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
         """The flat states after the asked steps of `[B, T]`, `[B, A, D]`, by the cell's scan."""
         net = self.network
         rows = len(streams)
-        first = ASKED[0] + 1
-        between = ASKED.step
+        first = self.protocol.asked[0] + 1
+        between = self.protocol.asked_every
         state = net.initial_state(params, rows)
         state, _ = network.unroll(net, params, state, streams[:, :first], None)
 
@@ -125,7 +115,11 @@ class ByLag:
         """The logits of all heads: `[..., D]` to `[..., N, V]`."""
         heads = params["heads"]
         read = standardised_states @ heads["kernel"] + heads["bias"]
-        return read.reshape(*read.shape[:-1], LAGS, SYMBOLS)
+        return read.reshape(*read.shape[:-1], self.protocol.lags, self.protocol.symbols)
+
+    def standardised(self, states: chex.Array, reference: chex.Array) -> chex.Array:
+        """The states standardised by a reference, see `standardised`."""
+        return standardised(states, reference, self.protocol.smallest_variance)
 
 
 class ByKey:
@@ -136,12 +130,14 @@ class ByKey:
     mean of the accuracy on the rows of that K is above 80%, and the mean then starts at 0.
     """
 
-    def __init__(self, cell: Cell, most: int) -> None:
+    def __init__(self, cell: Cell, protocol: Protocol, most: int) -> None:
         """A network around a cell, for up to `most` = Kmax pairs; nothing is compiled."""
+        tokens = protocol.tokens
+        self.protocol = protocol
         self.most = most
         lecun = nn.initializers.lecun_normal()
-        readout = nn.Dense(KEYS, kernel_init=lecun)
-        self.network = Network(cell, readout, 2 * KEYS, 2 * KEYS, KEYS)
+        readout = nn.Dense(protocol.values, kernel_init=lecun)
+        self.network = Network(cell, readout, tokens, tokens, protocol.values)
 
     def init_params(self, key: chex.PRNGKey) -> Params:
         """The cell's, and those of the readout."""
@@ -149,28 +145,31 @@ class ByKey:
 
     def draw(self, key: chex.PRNGKey) -> Pairs:
         """Pairs of B rows."""
-        return draw_pairs(key, ROWS, self.most)
+        return draw_pairs(self.protocol, key, self.protocol.rows, self.most)
 
     def loss(
         self, params: Params, batch: Pairs, level: Level, run: RunInputs, done: chex.Numeric
     ) -> tuple[chex.Array, Level]:
         """The mean over all questions; the level rises by the schedule of the run."""
-        half = ROWS // 2
+        rows = self.protocol.rows
+        half = rows // 2
         pairs = jnp.where(run.ramp, self.ramp(done), level.pairs)
         fewer = 1 + jnp.floor(batch.place * (pairs - 1)).astype(jnp.int32)
-        asked = recall(batch, jnp.where(jnp.arange(ROWS) < half, pairs, fewer))
+        asked = recall(self.protocol, batch, jnp.where(jnp.arange(rows) < half, pairs, fewer))
         logits = self.logits(params, asked.tokens)
         right = correct(logits, asked.targets)
         accuracy = mean_where(right[:half], asked.scored[:half])
-        running = PAST * level.accuracy + (1 - PAST) * accuracy
-        rises = running > LEARNED
+        past = self.protocol.past
+        running = past * level.accuracy + (1 - past) * accuracy
+        rises = running > self.protocol.learned
         risen = jnp.minimum(pairs + rises, self.most)
         level = Level(jnp.where(run.ramp, pairs, risen), jnp.where(rises, 0.0, running))
         return mean_where(cross_entropy(logits, asked.targets), asked.scored), level
 
     def ramp(self, done: chex.Numeric) -> chex.Array:
         """K of the ramp after a share of the updates."""
-        return 2 + jnp.floor((self.most - 2) * jnp.minimum(done / RAMP, 1.0)).astype(jnp.int32)
+        risen = jnp.minimum(done / self.protocol.ramp, 1.0)
+        return 2 + jnp.floor((self.most - 2) * risen).astype(jnp.int32)
 
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
         """The logits at each step: tokens `[B, T]` to `[B, T, M]`, by the cell's scan."""
@@ -182,7 +181,7 @@ class ByKey:
 def init(question: ByLag | ByKey, run: RunInputs) -> TrainedSoFar:
     """The state before the first update; it depends on the seed alone."""
     params = question.init_params(purpose_key(run.seed, Purpose.WEIGHTS))
-    moments = clipped_adam(LARGEST_NORM).init(params)
+    moments = clipped_adam(question.protocol.largest_norm).init(params)
     state = TrainState(jnp.zeros((), jnp.int32), params, moments)
     return TrainedSoFar(state, Level(jnp.int32(2), jnp.float32(0)))
 
@@ -190,15 +189,16 @@ def init(question: ByLag | ByKey, run: RunInputs) -> TrainedSoFar:
 def train_updates(
     question: ByLag | ByKey, run: RunInputs, progress: TrainedSoFar
 ) -> tuple[TrainedSoFar, chex.Array]:
-    """UPDATES_AT_ONCE updates, number i on data of its own, and their losses."""
+    """The next `updates_at_once`, number i on data of its own, and their losses."""
+    protocol = question.protocol
     key = purpose_key(run.seed, Purpose.DATA)
-    optimizer = clipped_adam(LARGEST_NORM)
-    counters = progress.train.step + jnp.arange(UPDATES_AT_ONCE)
+    optimizer = clipped_adam(protocol.largest_norm)
+    counters = progress.train.step + jnp.arange(protocol.updates_at_once)
     batches = jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(counters)
 
     def step(progress: TrainedSoFar, batch: Any) -> tuple[TrainedSoFar, chex.Array]:
         state, level = progress
-        done = state.step / UPDATES
+        done = state.step / protocol.updates
         rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2
         state, loss, level = update(
             lambda params: question.loss(params, batch, level, run, done), optimizer, rate, state
@@ -221,11 +221,12 @@ def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
     return jnp.concatenate([jnp.zeros((rows, 0)), *flat], axis=-1)
 
 
-def standardised(states: chex.Array, reference: chex.Array) -> chex.Array:
+def standardised(states: chex.Array, reference: chex.Array, least: float) -> chex.Array:
     """States `[..., D]` less the mean of the reference, over its deviation, number by number.
 
-    So it does not matter in which unit a cell stores a number. A number that is constant is 0.
+    So it does not matter in which unit a cell stores a number. A number that is constant is 0, as
+    `least` is added to its variance.
     """
     over = tuple(range(reference.ndim - 1))
     variance = jnp.var(reference, axis=over)
-    return (states - jnp.mean(reference, axis=over)) / jnp.sqrt(variance + SMALLEST_VARIANCE)
+    return (states - jnp.mean(reference, axis=over)) / jnp.sqrt(variance + least)

@@ -9,13 +9,14 @@ import msgspec
 import pytest
 from disk_faults import Faults
 from made_up_cards import lag_row
-from tiny_memory import make_tiny
+from tiny_memory import TINY, toml_of
 
 from echo_jax import atomic_files, environment
 from echo_jax.host.progress import GridProgress
 from echo_jax.memory import card, other_frameworks
 from echo_jax.memory.pages import card_pages
 
+LAST = TINY.card_name("Last")
 CELLS = '''
 import jax
 import jax.numpy as jnp
@@ -54,13 +55,13 @@ class Rounds(Last):
 
 @pytest.fixture
 def carding(call, tmp_path, monkeypatch):
-    """Runs card.py in this process, with a few updates."""
-    make_tiny(monkeypatch.setattr)
+    """Runs card.py in this process, by default with a few updates."""
     (tmp_path / "mine.py").write_text(CELLS)
+    (tmp_path / "tiny.toml").write_text(toml_of())
     monkeypatch.delitem(sys.modules, "mine", raising=False)  # that of another folder
 
-    def run(*arguments, status=0):
-        return call("card.py", *arguments, cwd=tmp_path, status=status)
+    def run(*arguments, status=0, protocol=("--protocol", "tiny.toml")):
+        return call("card.py", *protocol, *arguments, cwd=tmp_path, status=status)
 
     return run
 
@@ -72,28 +73,30 @@ def rows_of(folder):
 
 def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     said = carding("--cell", "mine:Last", "--seeds", "1").stdout
-    folder = tmp_path / "cards" / "Last"
+    folder = tmp_path / "cards" / LAST
     made, rows = card.read(folder)
     assert [row.seed for row in rows] == [0, 0]
     assert (made.cell.name, made.bits_by_lag.seeds) == ("mine:Last", [0])
     assert re.fullmatch("[0-9a-f]{64}", made.cell.source)
     assert made.devices == [environment.device()]
     assert made.us_per_step > 0
-    assert "Last: mine:Last, 2 runs to make" in said
-    assert "Last  0/2  2/8 updates\n" in said
-    assert re.search(r"^Last  \d/2  seed 0, by key, ramp, rate 0.01: \d\S* bits$", said, re.M)
+    assert f"{LAST}: mine:Last, 2 runs to make" in said
+    assert f"{LAST}  0/2  2/8 updates\n" in said
+    assert re.search(rf"^{LAST}  \d/2  seed 0, by key, ramp, rate 0.01: \d\S* bits$", said, re.M)
     assert re.search(r"^seeds +1\nbits by lag +\d\S*\nbits by key +\d\S*$", said, re.M)
-    assert said.splitlines()[-1].startswith("Card: cards/Last/card.json, cards/Last/rows.jsonl, ")
+    assert said.splitlines()[-1].startswith(
+        f"Card: cards/{LAST}/card.json, cards/{LAST}/rows.jsonl, "
+    )
     assert {"card.md", "card.svg"} < {path.name for path in folder.iterdir()}
     before = (folder / "card.json").read_bytes()
     again = carding("--cell", "mine:Last", "--seeds", "1").stdout
-    assert "cards/Last has all runs of this card, and stays\n" in again
+    assert f"cards/{LAST} has all runs of this card, and stays\n" in again
     assert (folder / "card.json").read_bytes() == before
     first = rows_of(folder)
-    more = carding("--cell", "mine:Last", "--cell", "mine:Last", "--name", "Last", "--name", "b")
-    assert "Last: mine:Last, 6 runs to make" in more.stdout
+    more = carding("--cell", "mine:Last", "--cell", "mine:Last", "--name", LAST, "--name", "b")
+    assert f"{LAST}: mine:Last, 6 runs to make" in more.stdout
     assert re.search(
-        r"\n +Last +b\nseeds +4 +4\nbits by lag +\S+ \(.* to .*\) +\S+ \(", more.stdout
+        rf"\n +{LAST} +b\nseeds +4 +4\nbits by lag +\S+ \(.* to .*\) +\S+ \(", more.stdout
     )
     assert rows_of(folder) == rows_of(tmp_path / "cards" / "b")
     assert set(first) < set(rows_of(folder))
@@ -116,8 +119,11 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
         patch.setattr(GridProgress, "at_work", advance)
         said = carding(*line, status=128 + signal.SIGINT)
     assert re.search(r"^seeds +1 of 2\nbits by lag +\S+ \(1 of 2\)\n", said.stdout, re.M)
-    assert re.search(r"\nStopped; to go on: .*card.py --cell mine:Last --seeds 2\n$", said.stderr)
-    stopped = rows_of(tmp_path / "cards" / "Last")
+    assert re.search(
+        r"\nStopped; to go on: .*card.py --protocol tiny.toml --cell mine:Last --seeds 2\n$",
+        said.stderr,
+    )
+    stopped = rows_of(tmp_path / "cards" / LAST)
     assert len(stopped) == 2
     with monkeypatch.context() as patch:
         advances.extend([0] * (4 - len(advances)))
@@ -125,13 +131,13 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
         patch.setattr(GridProgress, "at_work", advance)
         said = carding(*line, status=128 + signal.SIGINT)
     assert re.search(r"^seeds +1 of 2\n", said.stdout, re.M)
-    assert len(rows_of(tmp_path / "cards" / "Last")) == 2
-    assert "Last: mine:Last, 2 runs to make" in carding(*line).stdout
+    assert len(rows_of(tmp_path / "cards" / LAST)) == 2
+    assert f"{LAST}: mine:Last, 2 runs to make" in carding(*line).stdout
     carding(*line, "--out", "undisturbed")
-    rows = rows_of(tmp_path / "undisturbed" / "Last")
-    assert rows == rows_of(tmp_path / "cards" / "Last")
+    rows = rows_of(tmp_path / "undisturbed" / LAST)
+    assert rows == rows_of(tmp_path / "cards" / LAST)
     assert set(stopped) < set(rows)
-    cards = [card.read(tmp_path / out / "Last")[0] for out in ("cards", "undisturbed")]
+    cards = [card.read(tmp_path / out / LAST)[0] for out in ("cards", "undisturbed")]
     one, other = (msgspec.structs.replace(each, us_per_step=None) for each in cards)
     assert one == other
 
@@ -141,10 +147,10 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
     assert said == "Written: tasks/tasks.safetensors\n"
     assert (tmp_path / "tasks" / "tasks.safetensors").stat().st_size > 10_000
     carding("--cell", "mine:Last", "--seeds", "2")
-    rows = "cards/Last/rows.jsonl"
+    rows = f"cards/{LAST}/rows.jsonl"
     said = carding("--import", rows, "--name", "theirs", "--state-bytes", "64").stdout
     assert "\ntest streams known beforehand\n" in said
-    made, theirs = (card.read(tmp_path / "cards" / name)[0] for name in ("Last", "theirs"))
+    made, theirs = (card.read(tmp_path / "cards" / name)[0] for name in (LAST, "theirs"))
     assert (theirs.bits_by_lag, theirs.bits_by_key) == (made.bits_by_lag, made.bits_by_key)
     assert theirs.state_bytes == 512  # as its rows say; 64 where they do not
     assert (tmp_path / "cards" / "theirs" / "card.svg").exists()
@@ -163,10 +169,10 @@ def test_a_full_disk_as_an_imported_card_is_drawn_is_no_success(carding, tmp_pat
     (tmp_path / "rows.jsonl").write_bytes(msgspec.json.encode(lag_row([3.0])))
     with monkeypatch.context() as patch:
         faults = Faults(patch)
-        carding("--import", "rows.jsonl")
+        carding("--import", "rows.jsonl", protocol=())
     with monkeypatch.context() as patch:
         Faults(patch, fails=faults.log.index(("replace", ".card.svg.part")))
-        said = carding("--import", "rows.jsonl", "--name", "b", status=2)
+        said = carding("--import", "rows.jsonl", "--name", "b", status=2, protocol=())
     assert said.stderr.startswith("error: cards/b/card.svg cannot be written (No space left")
     assert re.search("; then .*card.py --import rows.jsonl --name b makes it\n$", said.stderr)
     assert said.stdout.endswith("Card: cards/b/card.json, cards/b/rows.jsonl\n")
@@ -183,8 +189,12 @@ def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
 
     monkeypatch.setattr(card_pages, "draw", terminated)
     said = carding("--cell", "mine:Last", "--seeds", "1", status=128 + signal.SIGTERM)
-    assert "Card: cards/Last/card.json, cards/Last/rows.jsonl, cards/Last/card.md" in said.stdout
-    assert re.search("\nStopped; to go on: .*card.py --cell mine:Last --seeds 1\n$", said.stderr)
+    place = f"cards/{LAST}"
+    assert f"Card: {place}/card.json, {place}/rows.jsonl, {place}/card.md" in said.stdout
+    assert re.search(
+        "\nStopped; to go on: .*card.py --protocol tiny.toml --cell mine:Last --seeds 1\n$",
+        said.stderr,
+    )
 
 
 @pytest.mark.parametrize(
@@ -197,7 +207,7 @@ def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
         (["--cell", "lstm", "--cell-args", "features=9000"], "72,000 bytes"),
         (["--cell-args", "units=3"], "has no field.*units"),
         (["--cell", "lstm", "--cell", "gru", "--cell-args", "features=4"], "for 2 cells"),
-        (["--cell", "lstm", "--cell", "lstm"], "would both be called lstm: give each a --name"),
+        (["--cell", "lstm", "--cell", "lstm"], "would both be called lstm-.*: give each a --name"),
         (["--name", "a/b"], "--name a/b is no name of a card"),
         (["--name", ""], "--name '' is no name of a card"),
         (["--import", "mine.py", "--name", ""], "--name '' is no name of a card"),
@@ -207,10 +217,12 @@ def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
         (["--import", "x"], "x cannot be read"),
         (["--export-tasks", "tasks", "--cell", "gru"], "use it without --cell"),
         (["--tables", "csv"], "--tables needs the folder of the cards: add --report"),
-        (["--out", "mine.py"], "mine.py/lstm cannot be a folder"),
+        (["--out", "mine.py"], "mine.py/lstm-.* cannot be a folder"),
         (["--seeds", "0"], "--seeds 0 is out of range: use 1 to 1,000"),
         (["--cluster", "local:0"], "is no cluster"),
         (["--report", "nowhere"], "nowhere"),
+        (["--protocol", "nowhere.toml"], "nowhere.toml cannot be read"),
+        (["--protocol", "mine.py"], "mine.py is no protocol"),
     ],
 )  # fmt: skip
 def test_bad_input_is_told_in_one_sentence(carding, tmp_path, arguments, sentence):
@@ -221,11 +233,14 @@ def test_bad_input_is_told_in_one_sentence(carding, tmp_path, arguments, sentenc
     assert not (tmp_path / "cards").exists()
 
 
-def test_the_card_of_another_cell_is_kept(carding, tmp_path):
+def test_the_card_of_another_cell_or_protocol_is_kept(carding, tmp_path):
     carding("--cell", "mine:Last", "--seeds", "1", "--name", "mine")
     before = rows_of(tmp_path / "cards" / "mine")
     said = carding("--cell", "simple", "--name", "mine", status=2).stderr
     assert "cards/mine is the card of another cell, mine:Last," in said
+    assert rows_of(tmp_path / "cards" / "mine") == before
+    said = carding("--cell", "mine:Last", "--name", "mine", status=2, protocol=()).stderr
+    assert f"cards/mine is a card of protocol {TINY.digest}, and not of 3: give" in said
     assert rows_of(tmp_path / "cards" / "mine") == before
     path = tmp_path / "cards" / "mine" / "card.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"protocol": 2}))
@@ -235,7 +250,7 @@ def test_the_card_of_another_cell_is_kept(carding, tmp_path):
 
 
 def test_nothing_is_drawn_where_another_process_makes_the_card(carding, tmp_path):
-    folder = tmp_path / "cards" / "Last"
+    folder = tmp_path / "cards" / LAST
     folder.mkdir(parents=True)
     with atomic_files.locked(folder):
         refused = carding("--cell", "mine:Last", "--seeds", "1", status=2).stderr

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from running import ROOT
+from tiny_memory import TINY, toml_of
 
 WITHOUT_UNIX = """
 import asyncio, os, shlex, signal, sys  # asyncio, of this system, needs os.sysconf
@@ -13,11 +13,8 @@ for name in ("O_DIRECTORY", "O_NOFOLLOW", "getuid", "sysconf", "sched_getaffinit
     delattr(os, name)
 for name in ("pthread_sigmask", "SIG_BLOCK", "SIG_UNBLOCK", "SIGPIPE", "SIGHUP"):
     delattr(signal, name)
-sys.path.append(sys.argv.pop(1))
-import tiny_memory
 from echo_jax import __main__
 from echo_jax.host import process_start
-tiny_memory.make_tiny()
 process_start.leave = lambda status=0: None  # there are more commands
 for line in sys.argv[1:]:
     sys.argv[1:] = shlex.split(line)
@@ -27,17 +24,18 @@ LINES = (
     "train --length 10 --vocab-size 8 --window 3 --batch 2 --hidden 6 --sequences 4 --out run",
     "train --resume run --sequences 8",
     "predict run 1 2 3",
-    "card --cell simple --cell-args features=4 --seeds 1",
+    "card --cell simple --cell-args features=4 --seeds 1 --protocol tiny.toml",
 )
 
 
 def test_without_what_windows_lacks_a_run_is_made_goes_on_and_predicts_and_a_card_is_made(tmp_path):
+    (tmp_path / "tiny.toml").write_text(toml_of())
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_UNIX, ROOT / "tests" / "support", *LINES],
+        [sys.executable, "-c", WITHOUT_UNIX, *LINES],
         env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")},  # whose locks are of one kind
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "\n8/8 sequences" in done.stdout
-    assert (tmp_path / "cards" / "simple-features-4" / "card.svg").exists()
+    assert (tmp_path / "cards" / TINY.card_name("simple-features-4") / "card.svg").exists()
     assert not list(tmp_path.glob("*/.lock"))

@@ -243,7 +243,9 @@ def test_a_card_of_real_size_is_the_same_alone_on_workers_and_on_one_core(tmp_pa
 
     Of this cell one, two and eight threads have other bits; NPROC stands for a larger machine.
     """
-    card = [sys.executable, ROOT / "tests" / "support" / "short_memory.py", "--cell", "block:gru"]
+    (tmp_path / "short.toml").write_text("updates = 40\nupdates_at_once = 20\nstreams = 4\n")
+    card = [sys.executable, ROOT / "scripts" / "card.py", "--protocol", "short.toml"]
+    card += ["--cell", "block:gru"]
     card += ["--state-bytes", "400", "--only", "by-lag", "--seeds", "2", "--out"]
     one_core = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))]
     made = []

@@ -14,7 +14,7 @@ from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.pages import all_cards, built_in_cards, card_figure, card_pages
 from echo_jax.memory.pages.questions import BY_LAG
-from echo_jax.memory.protocol import FULL, Configuration
+from echo_jax.memory.protocol import STANDARD, Configuration
 
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
@@ -64,8 +64,10 @@ def test_built_in_cells_stand_beside_in_the_order_of_their_names():
     found = [x.name for x in built_in_cards.beside(names, own)]
     sizes = (1600, 400, 4000)
     assert found == [f"block-{x}-state-bytes-{size}" for x in names for size in sizes]
-    (full,) = built_in_cards.beside(["gru"], [card([], "block:mine.py", configuration=FULL)])
-    assert full.configuration == [*FULL]
+    (full,) = built_in_cards.beside(
+        ["gru"], [card([], "block:mine.py", configuration=STANDARD.full)]
+    )
+    assert full.configuration == [*STANDARD.full]
 
 
 def test_the_page_starts_with_a_figure_and_keeps_what_was_written_by_hand(folder):
@@ -162,6 +164,7 @@ def test_the_legend_of_a_card_names_the_line_of_a_list_of_the_values():
     made, rows = card_with(2, lags=9)
     axes = card_figure.card_figure(made, rows).axes[-1]
     (line,) = (x for x in axes.lines if x.get_label() == "a list of the values")
-    np.testing.assert_allclose(line.get_ydata(), list(map(accuracy_of_list, line.get_xdata())))
+    expected = [accuracy_of_list(pairs, 64) for pairs in line.get_xdata()]
+    np.testing.assert_allclose(line.get_ydata(), expected)
     words = [text.get_text() for text in axes.get_legend().get_texts()]
     assert words[0] == "a list of the values"

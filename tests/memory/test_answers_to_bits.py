@@ -6,6 +6,7 @@ import pytest
 from echo_jax.memory import answers_to_bits as bits
 from echo_jax.memory.card import lag_bits
 from echo_jax.memory.card_rows import LagScore
+from echo_jax.memory.protocol import STANDARD
 
 
 def information(accuracy):
@@ -18,11 +19,13 @@ def information(accuracy):
 
 @pytest.mark.parametrize("accuracy", [1 / 64, 0.1, 0.5, 0.9, 1.0])
 def test_accuracy_bits_are_the_information_of_answers_with_uniform_errors(accuracy):
-    assert bits.accuracy_bits(8, accuracy) == pytest.approx(8 * information(accuracy), abs=1e-9)
+    assert bits.accuracy_bits(8, accuracy, 64) == pytest.approx(8 * information(accuracy), abs=1e-9)
 
 
 def test_answers_worse_than_chance_have_no_bits():
-    assert bits.accuracy_bits(np.array([2, 24]), np.array([0.0, 1 / 64])) == pytest.approx([0, 0])
+    assert bits.accuracy_bits(np.array([2, 24]), np.array([0.0, 1 / 64]), 64) == pytest.approx(
+        [0, 0]
+    )
 
 
 @pytest.mark.parametrize("pairs", [2, 4, 16, 64])
@@ -30,15 +33,15 @@ def test_the_accuracy_of_a_list_is_that_of_simulated_lists(pairs):
     values = np.random.default_rng(pairs).integers(64, size=(20_000, pairs))
     largest = (values[:, :, None] == np.arange(64)).sum(1).max(1)
     error = largest.std() / pairs / math.sqrt(len(values))
-    assert bits.accuracy_of_list(pairs) == pytest.approx(largest.mean() / pairs, abs=4 * error)
+    assert bits.accuracy_of_list(pairs, 64) == pytest.approx(largest.mean() / pairs, abs=4 * error)
 
 
 def test_the_list_of_one_value_is_the_value():
-    assert bits.accuracy_of_list(1) == pytest.approx(1)
-    assert bits.accuracy_of_list(2) == pytest.approx((1 + 1 / 64) / 2)
+    assert bits.accuracy_of_list(1, 64) == pytest.approx(1)
+    assert bits.accuracy_of_list(2, 64) == pytest.approx((1 + 1 / 64) / 2)
 
 
 def test_bits_of_a_lag_are_not_below_0_unless_asked():
     nats = [math.log(16), math.log(2), 0.0, math.log(32)]
-    assert lag_bits(LagScore(nats, nats)) == pytest.approx([0, 3, 4, 0])
-    assert lag_bits(LagScore(nats, nats), floored=False) == pytest.approx([0, 3, 4, -1])
+    assert lag_bits(LagScore(nats, nats), STANDARD) == pytest.approx([0, 3, 4, 0])
+    assert lag_bits(LagScore(nats, nats), STANDARD, floored=False) == pytest.approx([0, 3, 4, -1])

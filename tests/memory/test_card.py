@@ -17,7 +17,7 @@ from echo_jax.memory.answers_to_bits import accuracy_bits
 from echo_jax.memory.card_run import CardRun, compile_run
 from echo_jax.memory.named_cell import named_cell
 from echo_jax.memory.pages import table
-from echo_jax.memory.protocol import DEFAULT, Configuration
+from echo_jax.memory.protocol import STANDARD, Configuration
 
 
 def by_seed(rows, question="bits_by_lag"):
@@ -67,16 +67,16 @@ def test_the_rows_that_count_are_a_rectangle_of_seeds_and_configurations(
 
 def test_a_stopped_full_card_goes_on_as_a_default_one_that_shows_its_seeds(tmp_path, monkeypatch):
     """Eight of its runs are made: the default configurations of the first four seeds."""
-    monkeypatch.setattr(make_card, "step_microseconds", lambda _: 1.0)
+    monkeypatch.setattr(make_card, "step_microseconds", lambda *_: 1.0)
     monkeypatch.setattr(make_card, "JOB", Job(lambda _: None, made_up_row))
     for full, seeds, shown in ((True, None, "4 of 8"), (False, 2, "4"), (False, 6, "6")):
-        plan = make_card.plan_of(full, seeds)
+        plan = make_card.plan_of(STANDARD, full, seeds)
         request = make_card.requested(tmp_path, "lstm", named_cell("lstm"), plan)
         for made in make_card.make(request, Here()):
             if made.bits_by_key and len(made.bits_by_key.seeds) == 4 and full:
                 break
         assert table.seeds_there(made) == shown
-        assert made.configuration == list(DEFAULT)
+        assert made.configuration == list(STANDARD.default)
     assert missing(plan.runs(named_cell("lstm")), cards.read(tmp_path / "lstm")[1]) == []
 
 
@@ -90,7 +90,7 @@ def made_up_row(run, _, report):
 def test_the_number_of_pairs_is_chosen_by_validation_data_too():
     twelve = key_row(held(6), validation=held(12))
     at_twelve = accuracy_bits(
-        np.array([12]), np.array([round(256 * 12 * held(6)(12)) / (256 * 12)])
+        np.array([12]), np.array([round(256 * 12 * held(6)(12)) / (256 * 12)]), 64
     )
     assert by_seed([twelve], "bits_by_key") == pytest.approx(at_twelve.tolist(), abs=1e-4)
 
@@ -206,6 +206,6 @@ def test_rows_of_two_numbers_of_cores_are_a_remark():
 
 def test_a_worker_with_another_text_of_a_cell_makes_none_of_its_runs():
     cell = "broken_cells:GoodInHalfPrecision"
-    run = CardRun(cell, "{}", "0" * 64, Configuration("by lag", 0.01), 0)
+    run = CardRun(cell, "{}", "0" * 64, STANDARD, Configuration("by lag", 0.01), 0)
     with pytest.raises(ConfigError, match="another text on this worker"):
         compile_run(run)

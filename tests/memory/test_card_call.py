@@ -2,13 +2,14 @@
 
 import sys
 import types
+from pathlib import Path
 
 import equinox as eqx
 import pytest
 from flax import linen as nn
 from flax import nnx
 from made_up_cards import card_with
-from tiny_memory import make_tiny
+from tiny_memory import TINY, toml_of
 
 import echo_jax
 from echo_jax.exceptions import ConfigError
@@ -22,26 +23,28 @@ def as_in_a_program_of_ones_own(monkeypatch):
 
 @pytest.mark.slow
 def test_a_call_and_the_command_make_the_same_card(call, tmp_path, monkeypatch, capfd):
-    make_tiny(monkeypatch.setattr)
     monkeypatch.chdir(tmp_path)
+    Path("tiny.toml").write_text(toml_of())
     name, text = "flax.nnx:GRUCell", "hidden_features=3"
     line = ["--cell", name, "--cell-args", text, "--seeds", 1, "--name", "mine"]
+    line += ["--protocol", "tiny.toml"]
     call("card.py", *line, cwd=tmp_path)
-    made = echo_jax.card(nnx.GRUCell, args={"hidden_features": 3}, seeds=1, progress=False)
+    given = {"args": {"hidden_features": 3}, "seeds": 1, "protocol": TINY}
+    made = echo_jax.card(nnx.GRUCell, **given, progress=False)
     assert capfd.readouterr().out == ""
-    assert {path.name for path in tmp_path.iterdir()} == {"cards", "stdin"}
+    assert {path.name for path in tmp_path.iterdir()} == {"cards", "stdin", "tiny.toml"}
     command = echo_jax.cards("cards")["mine"]
     key = str
     assert sorted(made.rows, key=key) == sorted(command.rows, key=key)
     assert made.card.bits_by_lag == command.card.bits_by_lag
-    assert made.card.name == "GRUCell-hidden_features-3"
+    assert made.card.name == TINY.card_name("GRUCell-hidden_features-3")
 
     paths = made.write("there")
     assert card.read(paths[0].parent)[0] == made.card
-    kept = echo_jax.card(nnx.GRUCell, args={"hidden_features": 3}, seeds=1, out="there")
+    kept = echo_jax.card(nnx.GRUCell, **given, out="there")
     assert (kept.card, kept.rows) == (made.card, made.rows)
     with pytest.raises(ConfigError, match="is the card of another cell"):
-        echo_jax.card("gru", name=made.card.name, out="there")
+        echo_jax.card("gru", name=made.card.name, out="there", protocol=TINY)
     shows_itself(made, monkeypatch)
 
 
@@ -89,6 +92,7 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
         ("gru", {"only": ["ramp"]}, r"^only=\['ramp'\] is no part of a card: use one of by-lag"),
         ("gru", {"full": "no"}, "^full='no' is neither True nor False"),
         ("gru", {"out": 3}, "^out=3 is no path"),
+        ("gru", {"protocol": {"updates": 500}}, "^protocol={'updates': 500} is no Protocol"),
     ],
 )  # fmt: skip
 def test_what_breaks_a_rule_is_refused_before_anything_is_measured(cell, options, sentence):

@@ -10,12 +10,12 @@ import numpy as np
 import optax
 import pytest
 from card_runs import made, run_of
-from tiny_memory import TINY, make_tiny
+from tiny_memory import NUMBERS
 
 from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.memory import card_run
-from echo_jax.memory.protocol import Configuration
+from echo_jax.memory.protocol import Configuration, Protocol
 from echo_jax.memory.tasks import draw_pairs, draw_streams, earlier_tokens, recall
 from echo_jax.memory.training import ByKey, ByLag, Level, RunInputs
 
@@ -24,13 +24,8 @@ SMALL_NORM = 0.05  # every gradient is above it
 SEED, RATE = 3, 0.05
 OPTIONS = {"features": 6}
 
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny():
-    sizes = {"UPDATES": UPDATES, "UPDATES_AT_ONCE": 3, "STREAMS": STREAMS, "RECALLS": RECALLS}
-    with pytest.MonkeyPatch.context() as patch:
-        make_tiny(patch.setattr, TINY | sizes | {"LARGEST_NORM": SMALL_NORM})
-        yield
+SIZES = {"updates": UPDATES, "updates_at_once": 3, "streams": STREAMS, "recalls": RECALLS}
+PROTOCOL = Protocol(**NUMBERS | SIZES, largest_norm=SMALL_NORM)
 
 
 def row_and_weights(configuration):
@@ -38,7 +33,7 @@ def row_and_weights(configuration):
     kept, digest = [], card_run.weights_digest
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(card_run, "weights_digest", lambda p: kept.append(p) or digest(p))
-        return made(run_of("simple", OPTIONS, configuration, SEED)), kept[0]
+        return made(run_of("simple", OPTIONS, configuration, SEED, PROTOCOL)), kept[0]
 
 
 def in_plain_python(question, ramp):
@@ -76,15 +71,15 @@ def keys_of(params):
 def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by_calibration():
     cell = build("simple", OPTIONS)
     row, params = row_and_weights(Configuration("by lag", RATE))
-    question = ByLag(cell)
+    question = ByLag(cell, PROTOCOL)
     chex.assert_trees_all_close(params, in_plain_python(question, True)[0], atol=2e-5)
-    sets = [draw_streams(key, STREAMS) for key in keys_of(params)]
+    sets = [draw_streams(PROTOCOL, key, STREAMS) for key in keys_of(params)]
     calibration, validation, final = (np.asarray(question.states(params, x)) for x in sets)
 
     def nats(states, streams):
         states = (states - calibration.mean((0, 1))) / calibration.std((0, 1))
         logits = jax.nn.log_softmax(question.logits(params, states))
-        targets = earlier_tokens(streams)[..., None]
+        targets = earlier_tokens(PROTOCOL, streams)[..., None]
         return (-jnp.take_along_axis(logits, targets, -1).mean((0, 1))[:, 0]).tolist()
 
     assert row.final.nats == pytest.approx(nats(final, sets[2]), abs=1e-3)
@@ -95,12 +90,12 @@ def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by
 def test_a_run_by_key_is_that_of_a_plain_loop_with_its_own_schedule():
     cell = build("simple", OPTIONS)
     row, params = row_and_weights(Configuration("by key", RATE, "adaptive"))
-    question = ByKey(cell, KMAX)
+    question = ByKey(cell, PROTOCOL, KMAX)
     expected, level = in_plain_python(question, ramp=False)
     chex.assert_trees_all_close(params, expected, atol=2e-5)
     assert row.level == level.pairs == 2
     assert in_plain_python(question, ramp=True)[1].pairs == KMAX
-    pairs = draw_pairs(keys_of(params)[2], 3 * RECALLS, KMAX)
-    asked = recall(pairs, jnp.repeat(jnp.array([2, 3, 4]), RECALLS))
+    pairs = draw_pairs(PROTOCOL, keys_of(params)[2], 3 * RECALLS, KMAX)
+    asked = recall(PROTOCOL, pairs, jnp.repeat(jnp.array([2, 3, 4]), RECALLS))
     right = (question.logits(params, asked.tokens).argmax(-1) == asked.targets) & asked.scored
     assert row.final == right.reshape(3, -1).sum(1).tolist()

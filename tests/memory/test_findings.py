@@ -14,7 +14,7 @@ from echo_jax.memory.card_rows import KeyRow, LagRow
 from echo_jax.memory.make_card import Plan, plan_of
 from echo_jax.memory.pages import built_in_cards, table, told_apart
 from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS
-from echo_jax.memory.protocol import DEFAULT
+from echo_jax.memory.protocol import STANDARD
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 MATRICES = ("delta-net", "gated-delta-net", "gla", "mamba2", "mlstm", "rwkv7")
@@ -100,12 +100,15 @@ def test_the_numbers_of_the_findings_are_those_of_the_seeds(cards, text):
 
 
 def by_rate(rows, rate):
-    return bits_by_lag([row for row in rows if row.rate == rate]).by_seed
+    return bits_by_lag([row for row in rows if row.rate == rate], STANDARD).by_seed
 
 
 def test_rates_and_schedules_are_chosen_as_the_findings_say(whole):
     small = {table.cell_of(x): rows for x, rows in whole if x.state_bytes < 800}
-    lag = {name: {row.rate for row in best_of_seeds(rows, LagRow)} for name, rows in small.items()}
+    lag = {
+        name: {row.rate for row in best_of_seeds(rows, LagRow, STANDARD)}
+        for name, rows in small.items()
+    }
     assert {x for x, rates in lag.items() if rates == {0.1}} == {"exprnn", "lru", "AttentionCache"}
     identity = [row for row in small["identity-rnn"] if isinstance(row, LagRow)]
     assert (len(identity), sum(row.final is None for row in identity)) == (24, 20)
@@ -114,18 +117,20 @@ def test_rates_and_schedules_are_chosen_as_the_findings_say(whole):
     slow = {name: by_rate(small[name], 0.01) for name in ("lstm", "lru", "simple")}
     assert [round(f(slow[x])) for x in ("lstm", "lru") for f in (min, max)] == [67, 71, 121, 128]
     assert statistics.permutation_test(slow["lru"], slow["simple"]) < 0.001
-    key = {x: [row.rate for row in best_of_seeds(rows, KeyRow)] for x, rows in small.items()}
+    key = {
+        x: [row.rate for row in best_of_seeds(rows, KeyRow, STANDARD)] for x, rows in small.items()
+    }
     assert all(key[x].count(0.003) >= 6 for x in ("delta-net", "gla", "mlstm"))
     ramp = [x for name, rows in small.items() if name not in ("AttentionCache", *MATRICES)
             for x in rows if getattr(x, "schedule", "") == "ramp"]  # fmt: skip
-    assert max(bits_by_key([row]).mean for row in ramp) < 5
+    assert max(bits_by_key([row], STANDARD).mean for row in ramp) < 5
 
 
 def test_the_small_rate_is_chosen_at_larger_sizes_as_the_findings_say(whole):
     chosen = {}
     for made, rows in whole:
         if made.state_bytes > 800:
-            rates = [row.rate for row in best_of_seeds(rows, KeyRow)]
+            rates = [row.rate for row in best_of_seeds(rows, KeyRow, STANDARD)]
             chosen.setdefault(table.cell_of(made), []).extend(rates)
     slow = {name: rates.count(0.003) for name, rates in chosen.items()}
     assert [slow[x] for x in ("mlstm", "gla", "rwkv7")] == [8, 8, 7]
@@ -136,7 +141,8 @@ def test_the_ranges_at_larger_states_are_those_of_the_seeds(whole, text):
     larger = [card for card, _ in whole if card.state_bytes > 800]
     assert len(larger) == 17
     for card in larger:
-        assert Plan(card.configuration, range(len(card.seeds))) == plan_of(True, 4, "ramp")
+        plan = Plan(STANDARD, card.configuration, range(len(card.seeds)))
+        assert plan == plan_of(STANDARD, True, 4, "ramp")
         seeds = card.bits_by_key.by_seed
         whole = f"{min(seeds):.0f} to {max(seeds):.0f}"
         assert (len(seeds), whole in text or whole == "4 to 4") == (4, True), card.name
@@ -205,8 +211,8 @@ def test_all_pairs_but_one_have_the_same_order_in_the_seeds_8_to_15(whole, text,
     late = json.loads(Path(__file__).with_name("seeds_8_to_15.json").read_text())
     small = {table.cell_of(x): rows for x, rows in whole if x.state_bytes < 800}
     measure = bits_by_lag if question is BY_LAG else bits_by_key
-    default = [[x for x in small[name] if x.configuration in DEFAULT] for name in late]
-    first = np.array([measure(rows).by_seed for rows in default])
+    default = [[x for x in small[name] if x.configuration in STANDARD.default] for name in late]
+    first = np.array([measure(rows, STANDARD).by_seed for rows in default])
     second = np.array([of[question.field] for of in late.values()])
     by_lag, by_key = (189, [{"simple", "exprnn"}]), (148, [{"gla", "mlstm"}])
     assert opposite([*late], first, second) == (by_lag if question is BY_LAG else by_key)

@@ -21,13 +21,14 @@ from scipy import stats
 from echo_jax.cells.registry import build
 from echo_jax.grid.executors import Here
 from echo_jax.memory import card, training
-from echo_jax.memory.card_rows import CARD_ROWS, KeyRow, LagRow, Row
+from echo_jax.memory.card_rows import KeyRow, LagRow, Row, row_kind
 from echo_jax.memory.card_run import JOB
-from echo_jax.memory.protocol import DEFAULT
+from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.tasks import recall
 from echo_jax.memory.training import ByKey, ByLag, RunInputs
 
 UPDATES, UNITS = 10, 8
+SHORT = Protocol(updates=UPDATES, updates_at_once=UPDATES)
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +43,7 @@ def independent(root):
 
 @pytest.fixture
 def few_updates(independent, monkeypatch):
-    for module, name in (
-        (training, "UPDATES"),
-        (training, "UPDATES_AT_ONCE"),
-        (independent, "UPDATES"),
-    ):
-        monkeypatch.setattr(module, name, UPDATES)
+    monkeypatch.setattr(independent, "UPDATES", UPDATES)
 
 
 def same_names(params):
@@ -78,24 +74,24 @@ def drawn(question):
 
 def test_updates_by_lag_are_the_same(independent, few_updates, monkeypatch):
     monkeypatch.setattr(independent, "UNITS", UNITS)
-    question = ByLag(build("simple", {"features": UNITS}))
+    question = ByLag(build("simple", {"features": UNITS}), SHORT)
     agree(question, independent.lag_loss, (drawn(question),), independent.train)
 
 
 def test_updates_by_key_are_the_same(independent, few_updates):
-    question = ByKey(build("simple", {"features": UNITS}), 5)
+    question = ByKey(build("simple", {"features": UNITS}), SHORT, 5)
     pairs = drawn(question)
     ramp = [2 + math.floor(3 * min(i / (0.6 * UPDATES), 1)) for i in range(UPDATES)]
     counts = [[k] * 8 + [1 + math.floor(u * (k - 1)) for u in place[8:]]
               for k, place in zip(ramp, np.asarray(pairs.place), strict=True)]  # fmt: skip
-    batches = jax.vmap(recall)(pairs, jnp.array(counts))
+    batches = jax.vmap(functools.partial(recall, SHORT))(pairs, jnp.array(counts))
     agree(question, independent.key_loss, tuple(batches), independent.train)
 
 
 @pytest.fixture(scope="module")
 def rows_of(root):
     """The committed rows of a name."""
-    return lambda name: CARD_ROWS.read_unsigned(
+    return lambda name: row_kind(STANDARD).read_unsigned(
         root / "tests" / "memory" / f"{name}_rows.jsonl", ""
     )
 
@@ -104,7 +100,7 @@ def values(rows, kind):
     """Bits of each seed; by key the sum of the accuracies, as the bits of all seeds are about 0."""
     measured = [row for row in rows if isinstance(row, kind)]
     if kind is LagRow:
-        return [card.lag_bits(row.final).sum() for row in measured]
+        return [card.lag_bits(row.final, STANDARD).sum() for row in measured]
     return [card.accuracy(row.final, row).sum() for row in measured]
 
 
@@ -125,7 +121,7 @@ def test_four_seeds_of_the_other_implementation_agree_with_ours(rows_of, kind):
 def test_the_rows_are_those_of_a_cell_with_a_memory_by_lag_and_no_association(rows_of):
     rows = rows_of("simple")
     assert min(values(rows, LagRow)) > 90
-    assert card.bits_by_key(rows).mean < 1
+    assert card.bits_by_key(rows, STANDARD).mean < 1
 
 
 def of_kind(rows, kind, seed):
@@ -139,14 +135,15 @@ def test_a_gru_of_pytorch_on_the_same_tasks_answers_as_ours_by_lag(rows_of, seed
     assert theirs.validation.nats == pytest.approx(ours.validation.nats, abs=1e-3)
     assert theirs.validation.recalibrated == pytest.approx(ours.validation.recalibrated, abs=1e-3)
     assert theirs.final.recalibrated == pytest.approx(ours.final.recalibrated, abs=0.08)
-    assert card.lag_bits(ours.final).sum() > 70
+    assert card.lag_bits(ours.final, STANDARD).sum() > 70
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_gru_of_pytorch_on_the_same_tasks_answers_as_ours_by_key(rows_of, seed):
     theirs, ours = (of_kind(rows_of(name), KeyRow, seed) for name in ("pytorch", "gru"))
     assert theirs.validation == pytest.approx(ours.validation, abs=5)
-    assert [card.on_plateau(card.bits_by_key([row])) for row in (theirs, ours)] == [1, 1]
+    by_key = [card.bits_by_key([row], STANDARD) for row in (theirs, ours)]
+    assert [card.on_plateau(of, STANDARD) for of in by_key] == [1, 1]
 
 
 def test_an_interval_away_from_0_is_seen():
@@ -158,7 +155,9 @@ def test_an_interval_away_from_0_is_seen():
 def test_two_seeds_are_trained_again_and_agree(independent, rows_of):
     """The tolerance by lag is that of a seed that is not among the others."""
     theirs = [f(seed) for seed in (0, 1) for f in (independent.by_lag, independent.by_key)]
-    runs = [run_of("simple", {"features": 100}, of, seed) for of in DEFAULT for seed in (0, 1)]
+    runs = [
+        run_of("simple", {"features": 100}, of, seed) for of in STANDARD.default for seed in (0, 1)
+    ]
     ours = [outcome.row for outcome in Here(2).map(JOB, runs)]
     new = msgspec.convert(theirs, list[Row]), ours
     committed = rows_of("independent")

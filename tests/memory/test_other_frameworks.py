@@ -9,23 +9,21 @@ from echo_jax.cells.registry import build
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import StorageError
-from echo_jax.memory import card, other_frameworks, scoring, training
-from echo_jax.memory.card_rows import CARD_ROWS, LagRow
+from echo_jax.memory import card, other_frameworks, scoring
+from echo_jax.memory.card_rows import LagRow, row_kind
+from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.tasks import recall
 from echo_jax.memory.training import ByKey, ByLag
 
 UPDATES, KMAX, UNITS = 3, 4, 100
+FEW = Protocol(updates=UPDATES, updates_at_once=UPDATES, rows=4, streams=5, recalls=2)
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """The arrays of two seeds, with few rows, streams and updates."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "ROWS", 4)
-        patch.setattr(scoring, "STREAMS", 5)
-        patch.setattr(scoring, "RECALLS", 2)
-        folder = tmp_path_factory.mktemp("exported") / "tasks"
-        yield load_file(other_frameworks.export_tasks(folder, range(2), KMAX, UPDATES))
+    folder = tmp_path_factory.mktemp("exported") / "tasks"
+    return load_file(other_frameworks.export_tasks(FEW, folder, range(2), KMAX))
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +43,14 @@ def test_exported_streams_are_those_of_the_runs_here(exported, gru):
     streams = exported["seed_1.by_lag.training"]
     assert (streams.dtype, streams.shape) == (np.uint8, (UPDATES, 4, 93))
     for update in range(UPDATES):
-        assert (streams[update] == drawn(ByLag(gru), 1, update)).all()
+        assert (streams[update] == drawn(ByLag(gru, FEW), 1, update)).all()
     assert (exported["seed_0.by_lag.training"] != streams).any()
 
 
 @pytest.mark.parametrize("shown", range(1, KMAX + 1))
 def test_rows_of_any_k_are_cut_from_the_exported_pairs(exported, gru, shown):
-    pairs = drawn(ByKey(gru, KMAX), 0, 2)
-    here = recall(pairs, np.full(4, shown))
+    pairs = drawn(ByKey(gru, FEW, KMAX), 0, 2)
+    here = recall(FEW, pairs, np.full(4, shown))
     keys, values, order = (exported[f"seed_0.by_key.{name}"][2] for name in exchange_names())
     for row in range(4):
         asked = order[row, :shown].argsort()
@@ -68,12 +66,10 @@ def exchange_names():
     return "keys", "values", "order"
 
 
-def test_exported_data_sets_depend_on_the_seed_alone(exported):
+def test_exported_data_sets_depend_on_the_seed_alone(exported, gru):
     """Calibration and validation are those of the runs here; the final ones are others."""
     sets = part(exported, "seed_0.by_lag.")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "STREAMS", 5)
-        here = scoring.draw_lag_sets(0, np.zeros(8, np.uint32))
+    here = scoring.draw_lag_sets(ByLag(gru, FEW), 0, np.zeros(8, np.uint32))
     assert (sets["calibration"] == here.calibration).all()
     assert (sets["validation"] == here.validation).all()
     assert (sets["final"] != here.final).any()
@@ -100,7 +96,7 @@ def gru_of_pytorch(weights, tokens):
 
 
 def test_exported_weights_give_a_gru_of_pytorch_the_states_of_ours(exported, gru):
-    question = ByLag(gru)
+    question = ByLag(gru, FEW)
     params = question.init_params(purpose_key(0, Purpose.WEIGHTS))
     # initial biases are 0: others show where each of them goes
     noise = np.random.default_rng(0)
@@ -158,7 +154,7 @@ def test_a_bad_row_is_one_sentence_with_its_line_and_key(tmp_path, rows, line, k
     with pytest.raises(
         StorageError, match=rf"^line {line} of \S*rows\.jsonl .*\b{key}\b"
     ) as refused:
-        other_frameworks.import_rows(written(tmp_path, *rows), "theirs", tmp_path)
+        other_frameworks.import_rows(STANDARD, written(tmp_path, *rows), "theirs", tmp_path)
     assert "\n" not in str(refused.value)
 
 
@@ -172,34 +168,34 @@ def test_a_bad_row_is_one_sentence_with_its_line_and_key(tmp_path, rows, line, k
 )  # fmt: skip
 def test_rows_that_do_not_fit_each_other_are_refused(tmp_path, rows, fault):
     with pytest.raises(StorageError, match=rf"rows\.jsonl {fault}"):
-        other_frameworks.import_rows(written(tmp_path, *rows), "theirs", tmp_path)
+        other_frameworks.import_rows(STANDARD, written(tmp_path, *rows), "theirs", tmp_path)
 
 
 def test_the_line_of_a_bad_row_counts_empty_lines(tmp_path):
     path = written(tmp_path, lag_row(), lag_row(rate=0))
     path.write_text("\n" + path.read_text())
     with pytest.raises(StorageError, match=r"^line 3 of \S*rows\.jsonl "):
-        other_frameworks.import_rows(path, "theirs", tmp_path)
+        other_frameworks.import_rows(STANDARD, path, "theirs", tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"question":"\xff"}\n'])
 def test_a_file_that_is_no_rows_is_refused(tmp_path, text):
     (tmp_path / "rows.jsonl").write_text(text, "latin-1")
     with pytest.raises(StorageError, match=r"rows\.jsonl"):
-        other_frameworks.import_rows(tmp_path / "rows.jsonl", "theirs", tmp_path)
+        other_frameworks.import_rows(STANDARD, tmp_path / "rows.jsonl", "theirs", tmp_path)
 
 
 def test_imported_rows_are_scored_as_those_made_here_and_the_card_says_where_from(tmp_path):
     path = written(tmp_path, lag_row(), key_row(), key_row(seed=1, validation=None, final=None))
-    made = other_frameworks.import_rows(path, "theirs", tmp_path, state_bytes=400)
+    made = other_frameworks.import_rows(STANDARD, path, "theirs", tmp_path, state_bytes=400)
     read, rows = card.read(tmp_path / "theirs")
-    assert rows == CARD_ROWS.read_unsigned(path, "")
+    assert rows == row_kind(STANDARD).read_unsigned(path, "")
     assert read == made
     assert made.remarks == [other_frameworks.KNOWN]
     assert made.cell.name == "imported theirs"
     assert made.bits_by_lag.mean == pytest.approx(64 * (4 - 1 / np.log(2)), abs=1e-3)
     assert made.bits_by_key.by_seed[1] == 0
     assert (made.state_bytes, made.seeds) == (400, [0, 1])
-    again = other_frameworks.import_rows(written(tmp_path, lag_row()), "theirs", tmp_path)
+    again = other_frameworks.import_rows(STANDARD, written(tmp_path, lag_row()), "theirs", tmp_path)
     assert (card.read(tmp_path / "theirs")[0], again.bits_by_key) == (again, None)
     assert isinstance(card.read(tmp_path / "theirs")[1][0], LagRow)

@@ -9,6 +9,7 @@ from made_up_cards import card
 from echo_jax.core.training import ADAM
 from echo_jax.memory import answers_to_bits as bits
 from echo_jax.memory import protocol
+from echo_jax.memory.protocol import STANDARD
 
 
 @pytest.fixture(scope="module")
@@ -23,30 +24,31 @@ def spaced(numbers):
 
 SENTENCES = (
     f"version {card([]).protocol}",
-    f"for every n from 1 to {protocol.LAGS}?",
-    f"A stream has {protocol.STEPS} independent tokens, uniform over V = {protocol.SYMBOLS}",
-    f"After the steps {', '.join(map(str, protocol.ASKED[:3]))}, ..., {protocol.ASKED[-1]} "
-    f"({len(protocol.ASKED)} of them)",
-    f"E = {protocol.STREAMS} x {len(protocol.ASKED)} = {protocol.STREAMS * len(protocol.ASKED):,}",
-    f"There are M = {protocol.KEYS} keys",
-    f"**Kmax** is {protocol.PAIRS_OF_SMALL} for a state of up to {protocol.SMALL_STATE} bytes and "
-    f"{protocol.PAIRS_OF_LARGE} above",
-    f"uses {protocol.ROWS} rows an update",
-    f"min(i / ({protocol.RAMP} U), 1)",
-    f"{protocol.PAST} times itself plus {1 - protocol.PAST:.2f} times",
-    f"above {protocol.LEARNED}, K rises",
-    f"K = {spaced(protocol.pairs_asked(24))} and, up to a Kmax of 64, "
-    f"{spaced(protocol.PAIRS[10:])} are asked",
+    f"for every n from 1 to {STANDARD.lags}?",
+    f"A stream has {STANDARD.asked[-1] + 1} independent tokens, uniform over "
+    f"V = {STANDARD.symbols}",
+    f"After the steps {', '.join(map(str, STANDARD.asked[:3]))}, ..., {STANDARD.asked[-1]} "
+    f"({len(STANDARD.asked)} of them)",
+    f"E = {STANDARD.streams} x {len(STANDARD.asked)} = {STANDARD.streams * len(STANDARD.asked):,}",
+    f"There are M = {STANDARD.keys} keys",
+    f"**Kmax** is {STANDARD.pairs_of_small} for a state of up to {STANDARD.small_state} bytes and "
+    f"{STANDARD.pairs_of_large} above",
+    f"uses {STANDARD.rows} rows an update",
+    f"min(i / ({STANDARD.ramp} U), 1)",
+    f"{STANDARD.past} times itself plus {1 - STANDARD.past:.2f} times",
+    f"above {STANDARD.learned}, K rises",
+    f"K = {spaced(STANDARD.pairs_asked(24))} and, up to a Kmax of 64, "
+    f"{spaced(STANDARD.pairs[10:])} are asked",
     f"within {protocol.PLATEAU_WITHIN} of that at every K of {protocol.PLATEAU_FROM} and more",
     f"Adam ({ADAM['b1']}, {ADAM['b2']}, epsilon 1e-7,",
-    f"norm if that is above {protocol.LARGEST_NORM:.0f}",
-    f"U = {protocol.UPDATES:,} of {protocol.ROWS} fresh",
-    f"{protocol.RECALLS} rows of each K",
-    f"{protocol.STREAMS} streams",
+    f"norm if that is above {STANDARD.largest_norm:.0f}",
+    f"U = {STANDARD.updates:,} of {STANDARD.rows} fresh",
+    f"{STANDARD.recalls} rows of each K",
+    f"{STANDARD.streams} streams",
     f"by more than {protocol.SCANS_AGREE}",
     f"within {1 - protocol.CEILING:.0%} of the most",
-    f"| seeds | 0 to {protocol.DEFAULT_SEEDS - 1} | {protocol.DEFAULT_SEEDS} to "
-    f"{protocol.FULL_SEEDS - 1} |",
+    f"| seeds | 0 to {STANDARD.default_seeds - 1} | {STANDARD.default_seeds} to "
+    f"{STANDARD.full_seeds - 1} |",
 )
 
 
@@ -58,7 +60,7 @@ def test_the_page_has_the_number_of_the_code(page, sentence):
 def test_the_page_has_every_configuration(page):
     assert "| by lag | rate 0.01 | 0.03 and 0.1 |" in page
     assert "| by key | ramp 0.01 | ramp 0.003, adaptive 0.01 and 0.003 |" in page
-    assert [(of.question, of.rate, of.schedule) for of in protocol.FULL] == [
+    assert [(of.question, of.rate, of.schedule) for of in STANDARD.full] == [
         ("by lag", 0.01, None),
         ("by lag", 0.03, None),
         ("by lag", 0.1, None),
@@ -67,24 +69,24 @@ def test_the_page_has_every_configuration(page):
         ("by key", 0.01, "adaptive"),
         ("by key", 0.003, "adaptive"),
     ]
-    assert (protocol.FULL[0], protocol.FULL[3]) == protocol.DEFAULT
+    assert (STANDARD.full[0], STANDARD.full[3]) == STANDARD.default
     assert ADAM["eps"] == 1e-7
 
 
 def test_the_page_has_the_accuracies_of_a_list_of_the_values(page):
     table = re.search(r"K +(2 3 .*?64) accuracy ([\d. ]+)", page)
     for pairs, accuracy in zip(table[1].split(), table[2].split(), strict=True):
-        assert bits.accuracy_of_list(int(pairs)) == pytest.approx(float(accuracy), abs=5e-4)
+        assert bits.accuracy_of_list(int(pairs), 64) == pytest.approx(float(accuracy), abs=5e-4)
 
 
 def test_the_page_has_accuracy_bits(page):
     assert "48 at e = 0, 39.5 at e = 0.1, 16.1 at e = 0.5" in page
     for wrong, expected in ((0, 48), (0.1, 39.5), (0.5, 16.1)):
-        assert bits.accuracy_bits(8, 1 - wrong) == pytest.approx(expected, abs=0.05)
+        assert bits.accuracy_bits(8, 1 - wrong, 64) == pytest.approx(expected, abs=0.05)
 
 
 def test_a_list_of_the_values_has_many_bits_of_cross_entropy(page):
-    values = np.random.default_rng(0).integers(protocol.KEYS, size=(20_000, 16))
+    values = np.random.default_rng(0).integers(STANDARD.values, size=(20_000, 16))
     share = (values[:, :, None] == values[:, None]).mean(axis=2)
-    known = (np.log2(protocol.KEYS) + np.log2(share)).sum(axis=1).mean()
+    known = (np.log2(STANDARD.values) + np.log2(share)).sum(axis=1).mean()
     assert f"has {known:.1f} of them at K = 16" in page

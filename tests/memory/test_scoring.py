@@ -9,7 +9,7 @@ from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
 from echo_jax.memory import card_run, scoring
 from echo_jax.memory.answers_to_bits import bits_of_lags
-from echo_jax.memory.protocol import ASKED, LAGS, SYMBOLS
+from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.scoring import fitted_factors, recalibrated_nats
 from echo_jax.memory.training import ByKey, ByLag
 
@@ -17,23 +17,23 @@ STREAMS, RECALLS, KMAX = 16, 3, 4
 WEIGHTS = np.arange(8, dtype=np.uint32)
 SLOTS = 3
 
+SMALL = Protocol(streams=STREAMS, recalls=RECALLS)
+LAGS = SMALL.lags
+SYMBOLS = SMALL.symbols
 
-@pytest.fixture(scope="module", autouse=True)
-def small_sets():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "STREAMS", STREAMS)
-        patch.setattr(scoring, "RECALLS", RECALLS)
-        yield
+
+def draw_lag_sets(seed, weights):
+    return scoring.draw_lag_sets(ByLag(build("gru", {"features": 4}), SMALL), seed, weights)
 
 
 @pytest.fixture(scope="module")
 def sets():
-    return scoring.draw_lag_sets(0, WEIGHTS)
+    return draw_lag_sets(0, WEIGHTS)
 
 
 def register_with_exact_heads(sureness):
     """A register, and heads: that of lag n reads slot n, those of older tokens read nothing."""
-    question = ByLag(LinenCell(ShiftRegister(SLOTS)))
+    question = ByLag(LinenCell(ShiftRegister(SLOTS)), SMALL)
     kernel = np.zeros((SLOTS, SYMBOLS, LAGS, SYMBOLS), np.float32)
     for lag in range(1, SLOTS):
         kernel[lag, :, lag - 1] = sureness * np.eye(SYMBOLS)
@@ -45,10 +45,10 @@ def register_with_exact_heads(sureness):
 def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sureness):
     question, params = register_with_exact_heads(sureness)
     scores = jax.jit(lambda params: scoring.score_by_lag(question, params, sets))(params)
-    doubt = 1 / (STREAMS * len(ASKED))
+    doubt = 1 / (STREAMS * len(SMALL.asked))
     lost = -np.log2(1 - doubt + doubt / SYMBOLS)
     for of_set in (scores.validation, scores.final):
-        bits = bits_of_lags(of_set["recalibrated"])
+        bits = bits_of_lags(of_set["recalibrated"], SYMBOLS)
         assert bits[: SLOTS - 1] == pytest.approx(4 - lost, abs=1e-4)
         assert bits[SLOTS - 1 :] == pytest.approx(0, abs=1e-4)
 
@@ -65,19 +65,19 @@ def trained_for_nothing(question):
 
 
 def test_states_by_steps_are_those_of_the_scan(sets):
-    question = ByLag(build("gru", {"features": 4}))
+    question = ByLag(build("gru", {"features": 4}), SMALL)
     params = trained_for_nothing(question)
-    steps = jax.jit(lambda p: scoring.flat_states(question.network, p, sets.validation)[0])(params)
+    steps = jax.jit(lambda p: scoring.flat_states(question, p, sets.validation)[0])(params)
     scan = jax.jit(lambda p: question.states(p, sets.validation))(params)
-    assert steps.shape == (STREAMS, len(ASKED), 4)
+    assert steps.shape == (STREAMS, len(SMALL.asked), 4)
     np.testing.assert_allclose(steps, scan, atol=1e-5)
     assert np.abs(steps).max() > 0.1
 
 
 def test_right_answers_by_steps_are_counted_for_each_k_and_equal_those_of_the_scan():
-    question = ByKey(build("gru", {"features": 16}), KMAX)
+    question = ByKey(build("gru", {"features": 16}), SMALL, KMAX)
     params = trained_for_nothing(question)
-    drawn = scoring.draw_key_sets(KMAX, 0, WEIGHTS)
+    drawn = scoring.draw_key_sets(question, 0, WEIGHTS)
     assert drawn.final.tokens.shape == (3, RECALLS, 3 * KMAX)  # K = 2, 3, 4
     assert drawn.final.scored.sum((1, 2)).tolist() == [2 * RECALLS, 3 * RECALLS, 4 * RECALLS]
     scores = jax.jit(lambda p: scoring.score_by_key(question, p, drawn))(params)
@@ -91,8 +91,8 @@ def test_right_answers_by_steps_are_counted_for_each_k_and_equal_those_of_the_sc
 
 
 def test_a_network_that_knows_all_values_has_all_answers(monkeypatch):
-    question = ByKey(build("simple", {"features": 2}), KMAX)
-    drawn = scoring.draw_key_sets(KMAX, 0, WEIGHTS)
+    question = ByKey(build("simple", {"features": 2}), SMALL, KMAX)
+    drawn = scoring.draw_key_sets(question, 0, WEIGHTS)
     targets = jnp.stack([drawn.validation.targets, drawn.final.targets])
     wrong = targets.at[1, 2].add(1)  # K = 4 of the final data
     monkeypatch.setattr(scoring, "answers", lambda *_: (wrong.reshape(-1, 3 * KMAX), 8))
@@ -104,20 +104,21 @@ def test_a_network_that_knows_all_values_has_all_answers(monkeypatch):
 
 def test_the_bytes_of_a_score_are_those_that_were_carried(sets):
     cell = build("simple", {"features": 2})
-    by_lag, by_key = ByLag(cell), ByKey(cell, KMAX)
-    drawn = scoring.draw_key_sets(KMAX, 0, WEIGHTS)
+    by_lag = ByLag(cell, SMALL)
+    by_key = ByKey(cell, SMALL, KMAX)
+    drawn = scoring.draw_key_sets(by_key, 0, WEIGHTS)
     assert scoring.score_by_lag(by_lag, trained_for_nothing(by_lag), sets).bytes == 8
     assert scoring.score_by_key(by_key, trained_for_nothing(by_key), drawn).bytes == 8
 
 
 def test_final_data_depend_on_the_weights_and_the_others_on_the_seed_alone(sets):
-    others = scoring.draw_lag_sets(0, WEIGHTS + 1)
+    others = draw_lag_sets(0, WEIGHTS + 1)
     assert (sets.calibration == others.calibration).all()
     assert (sets.validation == others.validation).all()
     assert (sets.final != others.final).mean() > 0.8
-    same = scoring.draw_lag_sets(0, WEIGHTS)
+    same = draw_lag_sets(0, WEIGHTS)
     assert (sets.final == same.final).all()
-    of_seed = scoring.draw_lag_sets(1, WEIGHTS)
+    of_seed = draw_lag_sets(1, WEIGHTS)
     assert all((a != b).mean() > 0.8 for a, b in zip(sets, of_seed, strict=True))
     assert (sets.calibration != sets.validation).mean() > 0.8
 
@@ -161,7 +162,7 @@ def plain_nats(factor, logits, targets, doubt=0.0):
 
 def test_factors_are_those_of_a_minimisation_by_scipy(noisy):
     logits, targets = noisy
-    factors = np.asarray(fitted_factors(*map(jnp.asarray, noisy)))
+    factors = np.asarray(fitted_factors(SMALL, *map(jnp.asarray, noisy)))
     for head in range(2):
         of_head = logits[:, head], targets[:, head]
         by_scipy = optimize.minimize_scalar(plain_nats, bounds=(0, 100), args=of_head).x

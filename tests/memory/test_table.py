@@ -11,7 +11,7 @@ from made_up_cards import card, card_with, held, key_row, lag_row
 from echo_jax import statistics
 from echo_jax.memory.pages import table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
-from echo_jax.memory.protocol import DEFAULT
+from echo_jax.memory.protocol import STANDARD
 from echo_jax.report import text_tables
 
 
@@ -144,7 +144,7 @@ def test_what_is_not_there_yet_and_what_is_a_bound_is_said_in_the_table():
     made = card([lag_row([4.0] * 64, seed) for seed in range(3)] + [key_row(held(3))], seeds=4)
     assert BY_LAG.text(made) == "\u2265256 (256 to 256; 3 of 4)"
     assert BY_KEY.text(made) == "18 (1 of 4)"
-    assert table.seeds_there(card([lag_row([4.0])], configuration=DEFAULT[:1])) == "1 of 4"
+    assert table.seeds_there(card([lag_row([4.0])], configuration=STANDARD.default[:1])) == "1 of 4"
     assert table.cut_short([made]) == [table.BOUND, table.NOT_THERE]
     assert table.cards_table([made]).caption.endswith(f"{table.BOUND} {table.NOT_THERE}")
     assert table.cut_short([card_with(4, lags=9)[0]]) == []

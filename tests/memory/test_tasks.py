@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.memory import tasks
-from echo_jax.memory.protocol import ASKED, LAGS, STEPS
+from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.tasks import Pairs, draw_pairs, draw_streams, earlier_tokens, recall
 
 KMAX = 6
@@ -15,30 +14,37 @@ KMAX = 6
 @pytest.fixture(scope="module")
 def pairs():
     """400 rows of up to 6 pairs."""
-    return jax.jit(draw_pairs, static_argnums=(1, 2))(jax.random.key(3), 400, KMAX)
+    return jax.jit(draw_pairs, static_argnums=(0, 2, 3))(STANDARD, jax.random.key(3), 400, KMAX)
 
 
-def test_the_worked_example_by_lag(monkeypatch):
-    monkeypatch.setattr(tasks, "ASKED", range(4, 5))
-    monkeypatch.setattr(tasks, "LAGS", 4)
-    assert earlier_tokens(np.array([[7, 0, 12, 3, 3]])).tolist() == [[[3, 12, 0, 7]]]
+def test_the_worked_example_by_lag():
+    of_four = Protocol(lags=4, asked_steps=1)
+    assert earlier_tokens(of_four, np.array([[7, 0, 12, 3, 3]])).tolist() == [[[3, 12, 0, 7]]]
 
 
 def test_the_worked_example_by_key():
     """Of three pairs two are shown; the second of them is asked first, as 0.2 is below 0.7."""
     drawn = Pairs(*map(jnp.array, ([[3, 0, 9]], [[1, 1, 5]], [[0.7, 0.2, 0.1]], [0.0])))
-    asked = recall(drawn, jnp.array([2]))
+    asked = recall(STANDARD, drawn, jnp.array([2]))
     assert asked.tokens[0, :6].tolist() == [3, 65, 0, 65, 0, 3]
     assert asked.targets[0, 4:6].tolist() == [1, 1]
     assert asked.scored[0].tolist() == [False] * 4 + [True] * 2 + [False] * 3
 
 
+def test_there_may_be_other_numbers_of_values_than_of_keys():
+    few = Protocol(keys=6, values=3, pairs=(2, 4), pairs_of_small=4, pairs_of_large=4)
+    asked = recall(few, draw_pairs(few, jax.random.key(0), 200, 4), jnp.full(200, 4))
+    assert np.unique(asked.tokens[:, :8:2]).tolist() == [0, 1, 2, 3, 4, 5]
+    assert np.unique(asked.tokens[:, 1:8:2]).tolist() == [6, 7, 8]
+    assert np.unique(asked.targets[:, 8:]).tolist() == [0, 1, 2]
+
+
 def test_each_lag_asks_for_the_token_so_many_steps_back_and_for_no_later_one():
     """The tokens are their steps here."""
-    steps = earlier_tokens(np.arange(STEPS)[None])[0]
-    assert steps.shape == (8, LAGS)
-    for row, asked in zip(steps, ASKED, strict=True):
-        assert row.tolist() == [asked - n for n in range(1, LAGS + 1)]
+    steps = earlier_tokens(STANDARD, np.arange(93)[None])[0]
+    assert steps.shape == (8, 64)
+    for row, asked in zip(steps, range(64, 96, 4), strict=True):
+        assert row.tolist() == [asked - n for n in range(1, 65)]
     assert steps.min() == 0
 
 
@@ -52,7 +58,7 @@ def sequence_of(pairs, row, count):
 
 @pytest.mark.parametrize("count", range(1, KMAX + 1))
 def test_rows_of_k_pairs_are_those_of_plain_python(pairs, count):
-    cut = jax.jit(recall)(pairs, jnp.full(400, count))
+    cut = jax.jit(recall, static_argnums=0)(STANDARD, pairs, jnp.full(400, count))
     for row in range(20):
         tokens, targets = sequence_of(pairs, row, count)
         assert cut.tokens[row, : 3 * count].tolist() == tokens
@@ -62,7 +68,7 @@ def test_rows_of_k_pairs_are_those_of_plain_python(pairs, count):
 
 def test_rows_of_one_batch_may_have_different_numbers_of_pairs(pairs):
     counts = np.arange(400) % KMAX + 1
-    cut = jax.jit(recall)(pairs, jnp.array(counts))
+    cut = jax.jit(recall, static_argnums=0)(STANDARD, pairs, jnp.array(counts))
     for row in range(12):
         tokens, targets = sequence_of(pairs, row, counts[row])
         assert cut.tokens[row, : len(tokens)].tolist() == tokens
@@ -99,8 +105,8 @@ def test_places_are_uniform(pairs):
 
 
 def test_tokens_of_streams_are_uniform_and_independent_of_the_one_before():
-    streams = np.asarray(draw_streams(jax.random.key(1), 64))
-    assert streams.shape == (64, STEPS)
+    streams = np.asarray(draw_streams(STANDARD, jax.random.key(1), 64))
+    assert streams.shape == (64, 93)
     both = np.bincount((16 * streams[:, :-1] + streams[:, 1:]).ravel(), minlength=256)
     expected = both.sum() / 256
     assert len(both) == 256

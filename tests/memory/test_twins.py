@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from echo_jax.memory import card
-from echo_jax.memory.card_rows import CARD_ROWS
+from echo_jax.memory.card_rows import row_kind
+from echo_jax.memory.protocol import STANDARD
 from echo_jax.statistics import permutation_test, t_quantile
 
 TWINS = Path(__file__).parent / "twins"
@@ -20,8 +21,11 @@ TWINS = Path(__file__).parent / "twins"
 @pytest.fixture(scope="module")
 def bits():
     """Bits by lag of each seed, by the way in which the LSTM is written."""
-    rows = {path.stem: CARD_ROWS.read_unsigned(path, "") for path in sorted(TWINS.glob("*.jsonl"))}
-    return {name: np.array(card.bits_by_lag(each).by_seed) for name, each in rows.items()}
+    rows = {
+        path.stem: row_kind(STANDARD).read_unsigned(path, "")
+        for path in sorted(TWINS.glob("*.jsonl"))
+    }
+    return {name: np.array(card.bits_by_lag(each, STANDARD).by_seed) for name, each in rows.items()}
 
 
 def test_intervals_of_differences_are_within_a_tenth_of_the_mean(bits):

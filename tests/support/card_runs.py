@@ -4,12 +4,13 @@ import json
 
 from echo_jax.cells.registry import build
 from echo_jax.memory.card_run import CardRun, compile_run, make_row
+from echo_jax.memory.protocol import STANDARD
 
 
-def run_of(name, options, configuration, seed=0):
+def run_of(name, options, configuration, seed=0, protocol=STANDARD):
     """The task that is a run of a cell."""
     cell = build(name, options)
-    return CardRun(name, json.dumps(options), None, configuration, seed, cell)
+    return CardRun(name, json.dumps(options), None, protocol, configuration, seed, cell)
 
 
 def made(run):

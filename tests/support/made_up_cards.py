@@ -9,16 +9,16 @@ import numpy as np
 from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.card_rows import KeyRow, LagRow, LagScore
-from echo_jax.memory.protocol import DEFAULT, KEYS, LAGS, RECALLS, SYMBOLS, most_pairs, pairs_asked
+from echo_jax.memory.protocol import STANDARD
 
-WHOLE = math.log(SYMBOLS)
+WHOLE = math.log(STANDARD.symbols)
 
 
 def lag_row(bits, seed=0, rate=0.01, validation=None):
     """A run by lag with so many bits at each of the nearest lags, and none at others."""
 
     def score(known):
-        curve = np.zeros(LAGS)
+        curve = np.zeros(STANDARD.lags)
         curve[: len(known)] = known
         nats = (WHOLE - curve * math.log(2)).clip(0).tolist()
         return LagScore(nats, nats)
@@ -30,8 +30,8 @@ def lag_row(bits, seed=0, rate=0.01, validation=None):
 
 def key_row(accuracy, seed=0, rate=0.01, schedule="ramp", validation=None, most=24):
     """A run by key with an accuracy at each K: a function of K."""
-    pairs = list(pairs_asked(most))
-    asked = [RECALLS * k for k in pairs]
+    pairs = list(STANDARD.pairs_asked(most))
+    asked = [STANDARD.recalls * k for k in pairs]
 
     def right(of):
         return [round(n * of(k)) for k, n in zip(pairs, asked, strict=True)]
@@ -44,17 +44,17 @@ def key_row(accuracy, seed=0, rate=0.01, schedule="ramp", validation=None, most=
 
 def listing(pairs):
     """The accuracy of a list of the values."""
-    return accuracy_of_list(pairs)
+    return accuracy_of_list(pairs, STANDARD.values)
 
 
 def held(slots):
     """The accuracy of one that holds so many pairs, and guesses beyond."""
-    return lambda pairs: min(1.0, slots / pairs + (1 - min(1.0, slots / pairs)) / KEYS)
+    return lambda pairs: min(1.0, slots / pairs + (1 - min(1.0, slots / pairs)) / STANDARD.values)
 
 
 def card(rows, cell="gru", seeds=4, state_bytes=400, **fields):
     """The card of some rows: of the default configurations, and of those of its rows."""
-    every = list(dict.fromkeys([*DEFAULT, *(row.configuration for row in rows)]))
+    every = list(dict.fromkeys([*STANDARD.default, *(row.configuration for row in rows)]))
     made = cards.Card(
         name=fields.pop("name", f"{cell.rpartition(':')[2]}-{state_bytes}"),
         cell=cards.MeasuredCell(cell, fields.pop("args", {})),
@@ -72,11 +72,11 @@ def card(rows, cell="gru", seeds=4, state_bytes=400, **fields):
 def card_with(slots, spread=0.02, lags=None, seeds=4, cell="gru", state_bytes=400, **fields):
     """The card of a cell that holds about so many pairs and lags, and its rows."""
     random, rows = np.random.default_rng(zlib.crc32(f"{cell} {state_bytes}".encode())), []
-    most = most_pairs(state_bytes)
+    most = STANDARD.most_pairs(state_bytes)
     for seed in range(seeds):
         noise = 1 + spread * random.standard_normal(2)
         if lags:
-            lag = np.arange(1, LAGS + 1)
+            lag = np.arange(1, STANDARD.lags + 1)
             rows.append(lag_row(4 / (1 + np.exp((lag - lags * noise[0]) / (1 + lags / 6))), seed))
         accuracy = held(slots * noise[1]) if slots else listing
         rows.append(key_row(accuracy, seed, most=most))

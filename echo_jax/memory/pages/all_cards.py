@@ -7,6 +7,7 @@ tables/NAME.csv      tidy rows, and NAME.tex each table
 
 import functools
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from echo_jax.memory.pages.all_cards_figures import panels_figure, state_figure
 from echo_jax.memory.pages.questions import BY_KEY, QUESTIONS, Question
 from echo_jax.memory.pages.table import MEANINGS, caption_of, cards_table, cell_of, section
 from echo_jax.memory.pages.told_apart import TRACKS, groups, of_one_kind, power_sentence, track
+from echo_jax.memory.protocol import Protocol
 from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import counted
 from echo_jax.report.page import write_for_paper, write_page
@@ -48,16 +50,19 @@ def write_report(
     beside: Sequence[str] = (),
     kind: Format = "svg",
     tables: Sequence[Kind] = (),
+    protocol: Protocol | None = None,
 ) -> list[Path]:
     """Write the page of the cards NAME/card.json of a folder, its figures and tables.
 
-    Built-in cells are shown `beside` them. Returns the files written.
+    Built-in cells are shown `beside` them; with a protocol only its cards. Returns the files
+    written.
 
     Raises:
-      ConfigError: there are no cards, or a name is that of no built-in card.
+      ConfigError: there are no cards, or cards of several protocols and none was given, or a name
+        is that of no built-in card.
       StorageError: a card is not valid, or a file was edited since it was generated.
     """
-    whole = built_in_cards.read_folder(folder)
+    whole = built_in_cards.read_folder(folder, protocol)
     own = [card for card, _ in whole]
     others = built_in_cards.beside(beside, own)
     cards = own + others
@@ -98,7 +103,8 @@ def figures_of(cards: Sequence[Card], blocks: Sequence[Card] = ()) -> list[Secti
         shown = [x for x in asked if x.bits_by_lag and x.bits_by_key] or asked
         if shown:
             heading = f"{question.curves.capitalize()} curves, {WHERE[of_track]}"
-            words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {question.reading}"
+            reading = question.reading.format(most=math.log2(shown[0].numbers.symbols))
+            words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {reading}"
             words += cut_short_words("Hatched", shown, question)
             draw = functools.partial(panels_figure, shown, question)
             name = f"{question.curves}-{of_track}"

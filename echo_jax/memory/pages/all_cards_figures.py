@@ -8,8 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from echo_jax.memory.answers_to_bits import BITS_OF_VALUE
-from echo_jax.memory.card import BitsByKey, Card
+from echo_jax.memory.card import BitsByKey, Card, protocol_of
 from echo_jax.memory.pages.card_figure import (
     BACKGROUND,
     LIST,
@@ -22,7 +21,6 @@ from echo_jax.memory.pages.card_figure import (
 from echo_jax.memory.pages.questions import BY_KEY, Question
 from echo_jax.memory.pages.table import cell_of, labels_of
 from echo_jax.memory.pages.told_apart import of_one_kind
-from echo_jax.memory.protocol import LAGS
 from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
 from echo_jax.report.line_names import names_at_right, shortened
 from echo_jax.report.number_formats import number, three_digits
@@ -41,6 +39,7 @@ LEAST = 0.5  # the fewest bits on a logarithmic axis; fewer stand there
 
 def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
     """A panel for each card with a question, those with most bits first; the others in grey."""
+    protocol_of(cards)  # or they are refused
     shown = sorted(cards, key=lambda card: -question.mean(card))
     across = min(ACROSS, len(shown))
     height = -(-len(shown) // across) * ROOM + BELOW
@@ -71,9 +70,12 @@ def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) ->
         axes.set(ylim=(0, 1.04), yticks=[0, 1])
         axes.set_yticklabels(["0", "100%"])
         key_axis(axes, bits.pairs)
-        axes.plot(*list_line(bits.pairs), **LIST)
+        axes.plot(*list_line(bits.pairs, card.numbers), **LIST)
     else:
-        axes.set(xlim=(0, LAGS + 1), ylim=(0, 4.15), xticks=[1, 32, 64], yticks=[0, 4])
+        lags = card.numbers.lags
+        most = math.log2(card.numbers.symbols)
+        axes.set(xlim=(0, lags + 1), xticks=[1, lags // 2, lags])
+        axes.set(ylim=(0, most + 0.15), yticks=[0, most])
     others = [thin(question.line(other)) for other in cards if other is not card]
     draw_lines(axes, others, BACKGROUND | {"linewidth": 0.5})
     x, y = question.line(card)
@@ -99,7 +101,7 @@ def state_figure(cards: Sequence[Card]) -> NotebookFigure:
     axes.set(xscale="log", xlim=(min(sizes) / 1.6, max(sizes) * 1.25))
     bits = [max(BY_KEY.mean(card), LEAST) for card in cards]
     axes.set(yscale="log", ylim=(0.6 * min(bits), 2.2 * max(*bits, 20)))
-    _square_line(axes, min(sizes), max(sizes))
+    _square_line(axes, min(sizes), max(sizes), math.log2(protocol_of(cards).values))
     styles = iter(SERIES * len(lines))
     colours = {name: _cell_line(axes, of, styles) for name, of in lines.items()}
     named = {x: of for x, of in lines.items() if not of_one_kind([*of, cards[0]])} or lines
@@ -127,13 +129,13 @@ def _end(cards: Sequence[Card]) -> tuple[float, float]:
     return cards[-1].state_bytes, max(BY_KEY.mean(cards[-1]), LEAST)
 
 
-def _square_line(axes: Axes, smallest: float, largest: float) -> None:
+def _square_line(axes: Axes, smallest: float, largest: float, value_bits: float) -> None:
     """The bits of K = d_k values in a square matrix of float32 with K keys, of so many bytes."""
     sizes = np.array([smallest / 1.6, largest * 1.25])
-    bits = BITS_OF_VALUE * np.sqrt(sizes / 4)
+    bits = value_bits * np.sqrt(sizes / 4)
     axes.plot(sizes, bits, **LIST)
     middle = math.sqrt(sizes[0] * sizes[1])
-    at = middle, BITS_OF_VALUE * math.sqrt(middle / 4)
+    at = middle, value_bits * math.sqrt(middle / 4)
     annotate(axes, "K = d_k", at, (-4, 9), ha="right", fontsize=9, color=GREY)
 
 

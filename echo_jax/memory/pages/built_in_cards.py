@@ -15,11 +15,11 @@ import msgspec
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
-from echo_jax.memory.card import Card
+from echo_jax.memory.card import Card, protocol_of
 from echo_jax.memory.card_rows import Row
 from echo_jax.memory.pages.table import cell_of
 from echo_jax.memory.pages.told_apart import comparable, of_one_kind
-from echo_jax.memory.protocol import DEFAULT, DEFAULT_SEEDS
+from echo_jax.memory.protocol import STANDARD, Protocol
 
 FILE = "built_in_cards.json"
 
@@ -51,30 +51,33 @@ def encoded(whole: Sequence[tuple[Card, list[Row]]]) -> bytes:
 
 def is_default(card: Card) -> bool:
     """True for a card with no other configurations than the default card."""
-    return set(card.configuration) <= {*DEFAULT}
+    return set(card.configuration) <= {*STANDARD.default}
 
 
 def small_card(card: Card, rows: Sequence[Row]) -> Card | None:
     """A card with the runs of the default card alone; None where it has none of them."""
-    default = [x for x in rows if x.seed < DEFAULT_SEEDS and x.configuration in DEFAULT]
+    of_default = [x for x in rows if x.configuration in STANDARD.default]
+    default = [x for x in of_default if x.seed < STANDARD.default_seeds]
     if not default:
         return None
-    kept = [of for of in card.configuration if of in DEFAULT]
+    kept = [of for of in card.configuration if of in STANDARD.default]
     small = msgspec.structs.replace(
         card, seeds=sorted({x.seed for x in default}), configuration=kept, remarks=[]
     )
     return cards.with_rows(small, default)
 
 
-def read_folder(folder: Path) -> list[tuple[Card, list[Row]]]:
+def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Card, list[Row]]]:
     """The cards in the folders of a folder with their rows; those without a row left out.
 
-    Each has the name of its folder. ConfigError, one sentence, for a folder without any.
+    Each has the name of its folder. With a protocol only its cards; ConfigError, one sentence, for
+    a folder without any.
     """
     whole = [
         (path.parent.name, *cards.read(path.parent)) for path in sorted(folder.glob("*/card.json"))
     ]
     measured = [(msgspec.structs.replace(card, name=x), rows) for x, card, rows in whole if rows]
+    measured = [x for x in measured if protocol in (None, x[0].numbers)]
     if not measured:
         rule = "has no cards, which are NAME/card.json with a row beside it"
         raise ConfigError(None, folder, rule, "make one with card")
@@ -85,7 +88,8 @@ def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
     """The built-in cards of some names, of cards or cells, that are not among some cards.
 
     Of a name those that can be compared with one of these cards; else the default cards of the
-    track and size of one, else all default cards. ConfigError for a name that no card has.
+    track and size of one, else all default cards. ConfigError for a name that no card has, and
+    for cards of several protocols, also without a name.
     """
     found = dict[int, Card]()
     for name in names:
@@ -97,4 +101,5 @@ def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
         default = [x for x in named if is_default(x)]
         near = [x for x in default if any(of_one_kind([x, other]) for other in own)]
         found |= {id(x): x for x in alike or near or default}
+    protocol_of([*own, *found.values()])  # or they are refused
     return [card for card in found.values() if card.name not in {x.name for x in own}]

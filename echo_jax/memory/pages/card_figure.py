@@ -4,6 +4,7 @@ Behind the cell's curves stand, in grey, those of the built-in cells of its size
 the convolution of a block alone holds, and a list of the values.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,8 +20,8 @@ from echo_jax.memory.card_rows import LagRow, Row
 from echo_jax.memory.pages.built_in_cards import MEMORYLESS, built_in_cards, is_default
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, Question
 from echo_jax.memory.pages.table import cell_of
-from echo_jax.memory.pages.told_apart import track
-from echo_jax.memory.protocol import LAGS
+from echo_jax.memory.pages.told_apart import kind, track
+from echo_jax.memory.protocol import Protocol
 from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
 from echo_jax.report.line_names import SIZE, Line, name_lines, shortened
 from echo_jax.report.number_formats import counted, number
@@ -73,9 +74,9 @@ def peers(card: Card, question: Question) -> list[Card]:
     """The other built-in cells of the same track and size, within 10%; else all of the track.
 
     Of a cell with several sizes the nearest one; those with the configurations of the card for the
-    question if there are any, else those of the default card.
+    question if there are any, else those of the default card. None of another protocol.
     """
-    same = [x for x in built_in_cards() if track(x) == track(card) and is_built_in(x.cell.name)]
+    same = [x for x in built_in_cards() if kind(x) == kind(card) and is_built_in(x.cell.name)]
     alike = [x for x in same if question.configured(x) == question.configured(card)]
     same = alike or [x for x in same if is_default(x)]
     away = {x.name: abs(x.state_bytes - card.state_bytes) for x in same}
@@ -87,11 +88,14 @@ def peers(card: Card, question: Question) -> list[Card]:
 
 def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     """The bits of each lag."""
-    chosen = best_of_seeds(whole_seeds(rows, card.configuration), LagRow)
-    seeds = [(range(1, LAGS + 1), lag_bits(row.final).tolist()) for row in chosen]
-    axes.set(xlim=(0, LAGS + 1), ylim=(-0.05, 4.3), yticks=range(5))
-    axes.set_xticks([1, 16, 32, 48, 64])
-    axes.axhline(4, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
+    protocol = card.numbers
+    lags = protocol.lags
+    most = math.log2(protocol.symbols)
+    chosen = best_of_seeds(whole_seeds(rows, card), LagRow, protocol)
+    seeds = [(range(1, lags + 1), lag_bits(row.final, protocol).tolist()) for row in chosen]
+    axes.set(xlim=(0, lags + 1), ylim=(-0.05, most + 0.3), yticks=range(int(most) + 1))
+    axes.set_xticks(sorted({1, *(lags * i // 4 for i in range(1, 5))} - {0}))
+    axes.axhline(most, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
     axes.set_xlabel("steps back", fontsize=9.5, color=INK)
     axes.set_ylabel("bits about that token", fontsize=9.5, color=INK)
     _draw(axes, card, BY_LAG, seeds, {})
@@ -106,9 +110,9 @@ def draw_by_key(axes: Axes, card: Card) -> None:
     key_axis(axes, bits.pairs)
     axes.set_xlabel("pairs of a key and a value", fontsize=9.5, color=INK)
     axes.set_ylabel("values recalled", fontsize=9.5, color=INK)
-    references = {"a list of the values": list_line(bits.pairs)}
+    references = {"a list of the values": list_line(bits.pairs, card.numbers)}
     alone = next((x for x in built_in_cards() if x.cell.name == MEMORYLESS), None)
-    if track(card) == "block" and alone and alone.bits_by_key and alone.cell != card.cell:
+    if alone and kind(alone) == kind(card) and alone.bits_by_key and alone.cell != card.cell:
         references["the convolution alone"] = BY_KEY.line(alone)
     _draw(axes, card, BY_KEY, [(bits.pairs, curve) for curve in bits.curves], references)
 
@@ -150,15 +154,15 @@ def hatch(axes: Axes, card: Card, question: Question) -> None:
 
 
 def thin(line: Line) -> Line:
-    """Every third point of a line by lag, 1 to 64; a line by key as it is."""
+    """A line with more than 40 points as some twenty of them: by lag every third of 64."""
     x, y = line
-    every = 3 if len(x) == LAGS else 1
+    every = max(len(x) // 20, 1)
     return x[::every], y[::every]
 
 
-def list_line(pairs: Sequence[int]) -> Line:
+def list_line(pairs: Sequence[int], protocol: Protocol) -> Line:
     """The accuracy of a list of the values."""
-    return pairs, [accuracy_of_list(k) for k in pairs]
+    return pairs, [accuracy_of_list(k, protocol.values) for k in pairs]
 
 
 def key_axis(axes: Axes, pairs: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from echo_jax import atomic_files
 from echo_jax.memory.card import ROWS_FILE, Card
-from echo_jax.memory.card_rows import CARD_ROWS, Row
+from echo_jax.memory.card_rows import Row, row_kind
 from echo_jax.memory.pages import table
 from echo_jax.memory.pages.card_figure import card_figure
 from echo_jax.memory.pages.questions import QUESTIONS
@@ -24,7 +24,7 @@ def draw(folder: Path, card: Card, kind: styles.Format = "svg") -> list[Path]:
     Returns their paths. ConfigError if the figure cannot be drawn, StorageError if a file was
     edited since it was generated.
     """
-    rows = CARD_ROWS.read(folder / ROWS_FILE)
+    rows = row_kind(card.numbers).read(folder / ROWS_FILE)
     files: dict[str, str | bytes] = {"card.md": page(card, rows)}
     for each in dict.fromkeys(("svg", kind)):
         files[f"card.{each}"] = styles.image(card_figure(card, rows), each)
@@ -70,7 +70,8 @@ def provenance(card: Card, rows: list[Row]) -> Table:
             for question in QUESTIONS
             if (bits := question.of(card))
         ),
-        ["protocol", str(card.protocol)],
+        ["protocol", card.numbers.name],
+        *([f"not the standard: {name}", str(x)] for name, x in card.numbers.own.items()),
         ["date", str(card.date)],
         ["devices", ", ".join(card.devices)],
         ["versions", ", ".join(f"{name} {version}" for name, version in card.versions.items())],

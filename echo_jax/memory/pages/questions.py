@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from echo_jax.memory.card import BitsByKey, BitsByLag, Card
-from echo_jax.memory.protocol import LAGS, Configuration
+from echo_jax.memory.protocol import Configuration
 from echo_jax.report.number_formats import three_digits
 
 AT_LEAST = "\u2265"  # before a number that is a bound
@@ -23,7 +23,7 @@ class Question:
     words    for these bits
     curves   the name of its curves, and of the files of their figures
     axis     what is drawn over what
-    reading  how to read its figures
+    reading  how to read its figures, with a place for the `most` bits of a token
     """
 
     name: str
@@ -60,7 +60,9 @@ class Question:
     def line(self, card: Card) -> tuple[Sequence[float], Sequence[float]]:
         """The mean curve of a card that has one, as its x and its y."""
         bits = self.known(card)
-        return bits.pairs if isinstance(bits, BitsByKey) else range(1, LAGS + 1), bits.curve
+        return bits.pairs if isinstance(bits, BitsByKey) else range(
+            1, len(bits.curve) + 1
+        ), bits.curve
 
     def mean_text(self, card: Card) -> str:
         """The mean bits, as a bound where they are one: \u2265157."""
@@ -93,8 +95,8 @@ BY_LAG = Question(
     "bits by lag",
     "forgetting",
     "bits about the token, by steps back",
-    "Bits, of 4, that the state holds about a token, by how many steps ago it came. The area under "
-    "a curve is its bits by lag.",
+    "Bits, of {most:.3g}, that the state holds about a token, by how many steps ago it came. The "
+    "area under a curve is its bits by lag.",
 )
 BY_KEY = Question(
     "by key",

@@ -13,11 +13,10 @@ from pathlib import PurePath
 from typing import Any
 
 from echo_jax.config import BLOCK_PREFIX
-from echo_jax.memory.card import Card
+from echo_jax.memory.card import Card, protocol_of
 from echo_jax.memory.card_rows import KeyRow, Row
 from echo_jax.memory.pages.questions import BY_KEY, QUESTIONS, UNKNOWN
 from echo_jax.memory.pages.told_apart import comparable, letters_of, track
-from echo_jax.memory.protocol import LAGS
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.section import Section
@@ -75,11 +74,12 @@ def labels_of(cards: Sequence[Card]) -> list[str]:
     ]
 
 
-def tidy_rows(cards: Iterable[Card]) -> list[dict[str, Any]]:
+def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
     """A row for each card and each question that was measured, named as in card.json.
 
     n and asked are the seeds that are there and those asked for; unknown is None.
     """
+    protocol_of(cards)  # or they are refused
     return [
         {
             "name": card.name,
@@ -113,7 +113,9 @@ def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
             numbers = zip(row.pairs, score, row.asked, strict=True)
         else:
             names = ("lag", "nats", "recalibrated")
-            numbers = zip(range(1, LAGS + 1), score.nats, score.recalibrated, strict=True)
+            numbers = zip(
+                range(1, len(score.nats) + 1), score.nats, score.recalibrated, strict=True
+            )
         tidy += [run | dict(zip(names, each, strict=True)) for each in numbers]
     return tidy
 
@@ -159,11 +161,13 @@ def cut_short(cards: Sequence[Card]) -> list[str]:
 
 
 def caption_of(cards: Sequence[Card]) -> str:
-    """The track of a group, and its bytes of state."""
+    """The track of a group, its bytes of state, and a protocol of one's own."""
+    protocol = protocol_of(cards)
     size = " to ".join(dict.fromkeys(number(f(x.state_bytes for x in cards)) for f in (min, max)))
     where = "In the block" if track(cards[0]) == "block" else "Bare cells"
     apart = "" if comparable(cards) else ", several sizes or recipes, not to be compared"
-    return f"{where}, {size} bytes of state{apart}."
+    own = f" Protocol {protocol.name}, not the standard." if protocol.own else ""
+    return f"{where}, {size} bytes of state{apart}.{own}"
 
 
 def plateau_text(card: Card) -> str:

@@ -1,6 +1,6 @@
 """Which cards the seeds tell apart, and how small a difference they can. No jax.
 
-comparable  cards of one track, about the same bytes of state and the same configurations
+comparable  cards of one protocol, track, about the same bytes of state, and configurations
 groups      the cards that are compared with each other
 compared    the exact permutation test of every pair of a group, and Benjamini-Hochberg at 5%
 letters     cells that share one are not told apart
@@ -19,6 +19,7 @@ from echo_jax import statistics
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages.questions import QUESTIONS, Question
+from echo_jax.memory.protocol import Protocol
 from echo_jax.report.number_formats import three_digits
 
 TRACKS = ("block", "bare")
@@ -38,15 +39,20 @@ def track(card: Card) -> str:
     return "block" if card.cell.name.startswith(BLOCK_PREFIX) else "bare"
 
 
+def kind(card: Card) -> tuple[str, Protocol]:
+    """The track and the protocol, of which only cards of one are compared."""
+    return track(card), card.numbers
+
+
 def recipe(card: Card) -> list[str]:
     """The configurations of a card, to be sorted by."""
     return sorted(map(str, card.configuration))
 
 
 def of_one_kind(cards: Sequence[Card]) -> bool:
-    """True for cards of one track with about the same bytes of state."""
+    """True for cards of one protocol and track with about the same bytes of state."""
     sizes = {card.state_bytes for card in cards}
-    return len(set(map(track, cards))) == 1 and max(sizes) <= SAME_SIZE * min(sizes)
+    return len(set(map(kind, cards))) == 1 and max(sizes) <= SAME_SIZE * min(sizes)
 
 
 def comparable(cards: Sequence[Card]) -> bool:

@@ -1,0 +1,147 @@
+"""A protocol of one's own: what it can be, and that its cards stand with no others."""
+
+import math
+
+import msgspec
+import pytest
+from card_runs import made, run_of
+from made_up_cards import card_with
+from tiny_memory import NUMBERS
+
+import echo_jax
+from echo_jax import Protocol
+from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.memory import card as cards
+from echo_jax.memory.card_rows import row_kind
+from echo_jax.memory.pages import all_cards, all_cards_figures, card_figure, table, told_apart
+from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
+from echo_jax.memory.protocol import STANDARD, read_protocol
+
+OTHER = Protocol(largest_norm=2.0)  # whose rows look like those of the standard
+FEW = Protocol(
+    **NUMBERS | {"keys": 6, "values": 3, "pairs_of_large": 6, "pairs": [2, 3, 4, 6]},
+    symbols=5, lags=7, asked_steps=2, asked_every=3,
+)  # fmt: skip
+
+IMPOSSIBLE = (
+    ("updates = 100", "updates=100 is no multiple of the 250 that are compiled as one call"),
+    ("updates = '9'", "updates='9' is refused .*`int`, got `str`"),
+    ("updatess = 1000", "'updatess'"),
+    ("rows = true", "rows=True is refused"),
+    ("keys = 129", "keys=129 is refused .*<= 128"),
+    ("keys = 32", "pairs_of_large=64 is more than the 32 keys"),
+    ("pairs = [2, 4, 3]", "do not rise"),
+    ("pairs_of_small = 23", "pairs_of_small=23 .* not among the pairs"),
+    ("ramp = 1.5", "ramp=1.5 is refused .*<= 1"),
+    ("largest_norm = nan", "largest_norm=nan is refused .*> 0"),
+    ("default = []", "default=.* is refused .*length >= 1"),
+    ("default = [{question = 'by lag', rate = 0}]", "is refused .*> 0"),
+    ("default = [{question = 'by key', rate = 0.1}]", "by key there is a schedule"),
+    ("updates = ", "Invalid value"),
+    ("updates = \xff", "decode"),
+)
+
+
+@pytest.mark.parametrize(("text", "rule"), IMPOSSIBLE)
+def test_a_file_of_impossible_numbers_is_one_sentence(tmp_path, text, rule):
+    path = tmp_path / "my.toml"
+    path.write_text(text, "latin-1")
+    with pytest.raises(ConfigError, match=rf"^\S*my\.toml.* .*{rule}") as refused:
+        read_protocol(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_every_number_is_in_the_digest_and_a_file_names_those_that_differ(tmp_path):
+    path = tmp_path / "my.toml"
+    path.write_text("largest_norm = 2\n[[default]]\nquestion = 'by lag'\nrate = 0.02\n")
+    read = read_protocol(path)
+    by_hand = Protocol(largest_norm=2.0, default=[{"question": "by lag", "rate": 0.02}])
+    assert (read, read.digest) == (by_hand, by_hand.digest)
+    assert set(read.own) == {"largest_norm", "default"}
+    changed = {"updates": 500, "values": 63, "learned": 0.9, "full_seeds": 9, "recalls": 8}
+    digests = {Protocol(**{name: x}).digest for name, x in changed.items()}
+    assert len(digests | {STANDARD.digest, OTHER.digest}) == 7
+
+
+@pytest.mark.parametrize("configuration", FEW.default)
+def test_a_run_of_other_sizes_has_a_row_of_its_protocol_and_of_no_other(configuration):
+    row = made(run_of("simple", {"features": 4}, configuration, protocol=FEW))
+    values = msgspec.to_builtins(row)
+    assert row_kind(FEW).decode(dict(values)) == row
+    for other in (STANDARD, msgspec.structs.replace(FEW, recalls=3, lags=8)):
+        with pytest.raises(ValueError, match=r"are not (3000|8|3 times)"):
+            row_kind(other).decode(dict(values))
+    measured = (cards.bits_by_lag([row], FEW) or cards.bits_by_key([row], FEW)).curve
+    assert len(measured) == (7 if configuration.question == "by lag" else 3)
+
+
+def test_bits_and_the_list_are_those_of_the_number_of_values():
+    row = made_by_key([4, 6, 8])
+    assert cards.bits_by_key([row], FEW).mean == pytest.approx(4 * math.log2(3), abs=1e-4)
+    half = made_by_key([2, 3, 4])  # wrong in half of the answers, about 3 values
+    expected = 4 * (math.log2(3) - 1 - 0.5)
+    assert cards.bits_by_key([half], FEW).mean == pytest.approx(expected, abs=1e-4)
+    listed = card_figure.list_line([2], FEW)[1]
+    assert listed == pytest.approx([(1 + 1 / 3) / 2])
+
+
+def made_by_key(right):
+    row = {"question": "by key", "seed": 0, "rate": 0.01, "schedule": "ramp", "updates": 4}
+    counts = {"level": 4, "pairs": [2, 3, 4], "asked": [4, 6, 8]}
+    return row_kind(FEW).decode(row | counts | {"validation": right, "final": right})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two cards, that differ in nothing but their protocol."""
+    for name, protocol in (("a", STANDARD), ("b", OTHER)):
+        whole = card_with(4, lags=9, cell="block:gru", name=name, protocol=protocol)
+        (tmp_path / name).mkdir()
+        cards.write_whole(*whole, tmp_path / name)
+    return tmp_path
+
+
+def test_a_card_states_all_numbers_of_its_protocol_which_are_not_edited(folder):
+    standard, own = ((folder / name / "card.json").read_text() for name in "ab")
+    assert '"protocol": 3,' in standard
+    assert "protocol_digest" not in standard
+    stated = msgspec.json.decode(own)
+    assert Protocol(**stated["protocol"]) == OTHER
+    assert stated["protocol"].keys() == msgspec.to_builtins(OTHER).keys()
+    assert stated["protocol_digest"] == OTHER.digest
+    assert cards.read(folder / "b")[0].numbers == OTHER
+    path = folder / "b" / "card.json"
+    path.write_text(own.replace('"largest_norm": 2.0', '"largest_norm": 3.0'))
+    with pytest.raises(StorageError, match="protocol_digest is not that"):
+        cards.read(folder / "b")
+    path.write_text(own)
+    (folder / "b" / "rows.jsonl").write_bytes(
+        row_kind(STANDARD).line(msgspec.structs.replace(cards.read(folder / "a")[1][0], updates=9))
+    )
+    with pytest.raises(StorageError, match=r"line 1 of \S*rows.jsonl .*updates are not 3000"):
+        cards.read(folder / "b")
+
+
+def test_cards_of_two_protocols_stand_in_no_table_figure_comparison_or_folder(folder):
+    a, b = both = [cards.read(folder / name)[0] for name in "ab"]
+    for together in (
+        lambda: echo_jax.cards(folder),
+        lambda: echo_jax.cards(folder, ["gru"], OTHER),
+        lambda: all_cards.write_report(folder),
+        lambda: table.cards_table(both),
+        lambda: table.side_by_side(both),
+        lambda: table.tidy_rows(both),
+        lambda: all_cards_figures.panels_figure(both, BY_LAG),
+        lambda: all_cards_figures.state_figure(both),
+    ):
+        with pytest.raises(ConfigError, match=rf"\(protocol {OTHER.digest}\).* cannot stand"):
+            together()
+    assert told_apart.letters_of(both, BY_LAG) == ["", ""]
+    assert not told_apart.comparable(both)
+    assert card_figure.peers(b, BY_KEY) == []
+    assert card_figure.peers(a, BY_KEY) != []
+    assert list(echo_jax.cards(folder, protocol=OTHER)) == ["b"]
+    all_cards.write_report(folder, protocol=OTHER)
+    page = (folder / "README.md").read_text()
+    assert f"Protocol {OTHER.digest}, not the standard." in page
+    assert "(<a/card.md>)" not in page
