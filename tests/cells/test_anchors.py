@@ -39,33 +39,30 @@ def test_the_heads_alone_learn_with_an_untrained_cell(cell):
     assert not any(np.any(x) for x in jax.tree.leaves(found["cell"]))
 
 
-@pytest.fixture(scope="module")
-def asked():
-    """Rows by key of each K of `PAIRS`."""
-    pairs = jnp.repeat(jnp.array(PAIRS), ROWS)
-    drawn = jax.jit(lambda key: tasks.draw_pairs(key, len(pairs), PAIRS[-1]))(jax.random.key(0))
-    return jax.jit(tasks.recall)(drawn, pairs)
-
-
-def right(cell, asked):
-    """The right answers of a cell without weights, a share of each row: `[K, rows]`."""
+def right(cell):
+    """The right answers by key of a cell without weights, a share of each row: `[K, rows]`."""
 
     def step(state, token):
         state, y = cell.step({}, state, jax.nn.one_hot(token, 2 * KEYS))
         return state, jnp.argmax(y, axis=-1)
 
-    start = cell.initial_state({}, len(asked.tokens), 2 * KEYS)
-    answers = jax.jit(lambda tokens: jax.lax.scan(step, start, tokens)[1])(asked.tokens.T).T
-    found = np.asarray((answers == asked.targets) & asked.scored).sum(axis=1)
-    return found.reshape(-1, ROWS) / np.array(PAIRS)[:, None]
+    @jax.jit
+    def count(key):
+        pairs = jnp.repeat(jnp.array(PAIRS), ROWS)
+        asked = tasks.recall(tasks.draw_pairs(key, len(pairs), PAIRS[-1]), pairs)
+        start = cell.initial_state({}, len(pairs), 2 * KEYS)
+        answers = jax.lax.scan(step, start, asked.tokens.T)[1].T
+        return jnp.sum((answers == asked.targets) & asked.scored, axis=1)
+
+    return np.asarray(count(jax.random.key(0))).reshape(-1, ROWS) / np.array(PAIRS)[:, None]
 
 
-def test_a_table_of_65_bytes_answers_every_question_by_key(asked):
-    assert right(known.RecallTable(), asked).min() == 1.0
+def test_a_table_of_65_bytes_answers_every_question_by_key():
+    assert right(known.RecallTable()).min() == 1.0
     assert state_bytes(known.RecallTable(), 2 * KEYS).cell == 65
 
 
-def test_a_list_of_values_has_the_accuracy_that_is_computed_for_it(asked):
-    shares = right(known.ValueList(), asked)
+def test_a_list_of_values_has_the_accuracy_that_is_computed_for_it():
+    shares = right(known.ValueList())
     errors = shares.mean(axis=1) - [accuracy_of_list(pairs) for pairs in PAIRS]
     assert np.abs(errors / shares.std(axis=1)).max() < 3.5 / ROWS**0.5
