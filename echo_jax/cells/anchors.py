@@ -58,9 +58,9 @@ class ProjectedRegister(Cell):
     def __post_init__(self) -> None:
         at_least(1, self, "slots", "numbers")
         if self.dtype != "float32" and (self.dtype, self.numbers) not in (("int8", 1), ("int8", 2)):
-            rule = f"is no type of a register with {self.numbers} a token"
+            given = f"dtype {self.dtype} with numbers {self.numbers}"
             fix = "use float32, or int8 with 1 or 2 numbers"
-            raise ConfigError(None, f"dtype {self.dtype}", rule, fix)
+            raise ConfigError(None, given, "is no register", fix)
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         if self.dtype == "int8":
