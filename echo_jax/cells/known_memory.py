@@ -5,6 +5,8 @@ ShiftRegister           `[B, slots, F]`     recalls lags 0 .. slots-1 exactly, a
 Memoryless              `[B, 1]`, zero      recalls lag 0 alone; all else is at its baseline
 AttentionCache          `[B, slots, d]`     no recurrence; can learn lags up to slots, no older
 FirstWeights            of the LSTM         training changes how it is read, and never what it holds
+
+Those of `anchors` have their names here too.
 """
 
 import dataclasses
@@ -16,6 +18,13 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from echo_jax.cells.anchors import OrthogonalReservoir as OrthogonalReservoir
+from echo_jax.cells.anchors import PresentInput as PresentInput
+from echo_jax.cells.anchors import ProjectedRegister as ProjectedRegister
+from echo_jax.cells.anchors import RecallTable as RecallTable
+from echo_jax.cells.anchors import RingReservoir as RingReservoir
+from echo_jax.cells.anchors import ValueList as ValueList
+from echo_jax.cells.anchors import pushed
 from echo_jax.cells.cell_options import at_least
 from echo_jax.cells.interface import Cell, CellParams
 from echo_jax.cells.projected_cell import ProjectedCell
@@ -47,7 +56,7 @@ class ShiftRegister(nn.RNNCellBase):
 
     def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
         """One step from float32 inputs `[B, F]`; the oldest slot is dropped."""
-        register = jnp.concatenate([inputs[:, None], carry[:, :-1]], axis=1)
+        register = pushed(carry, inputs)
         return register, register.reshape(len(inputs), -1)
 
     @nn.nowrap

@@ -52,6 +52,11 @@ def shift_register_step(p, slots, x):
     return slots, slots.reshape(len(x), -1)
 
 
+def reservoir_step(p, state, x):
+    state = 0.8 * (state @ p["U"]) + x @ p["W"]
+    return state, state
+
+
 def memoryless_step(p, state, x):
     return np.zeros_like(state), np.tanh(x @ p["kernel"] + p["bias"])
 
@@ -64,6 +69,12 @@ CELLS = {
     "lru": (lru.LRUCell(4, 7, 0.5, 1.0, 1.0, recurrent_rate=0.3), lru_step(0.3)),
     "mlp": (delay_line_mlp.DelayLineMLP(4, 3), perceptron_step),
     "shift register": (known_memory.ShiftRegister(4), shift_register_step),
+    "projected register": (
+        known_memory.ProjectedRegister(4, 2),
+        lambda p, slots, x: shift_register_step(p, slots, x @ p["W"]),
+    ),
+    "reservoir": (known_memory.OrthogonalReservoir(6, scale=0.8), reservoir_step),
+    "present input": (known_memory.PresentInput(6), lambda p, s, x: (x @ p["W"], x @ p["W"])),
     "memoryless": (known_memory.Memoryless(4), memoryless_step),
 }
 

@@ -44,6 +44,7 @@ def test_every_cell_comes_within_a_tenth_of_400_bytes(name):
 
 
 CACHE = "echo_jax.cells.known_memory:AttentionCache"
+REGISTER = "echo_jax.cells.known_memory:ProjectedRegister"
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,11 @@ def test_blocks_of_three_sizes_have_as_many_keys_as_values_within_a_tenth(name, 
 def test_a_cache_of_a_size_in_bytes_has_more_slots_of_four_numbers():
     assert sized(f"block:{CACHE}", {}, 4000, 7) == ({"slots": 250}, 4000, True)
     assert sized(CACHE, {"size": 5}, 400, 7) == ({"size": 5, "slots": 20}, 400, True)
+
+
+def test_an_int8_register_has_a_byte_for_each_number():
+    given = {"numbers": 2, "dtype": "int8"}
+    assert sized(f"block:{REGISTER}", given, 128, 16) == (given | {"slots": 64}, 128, True)
 
 
 def test_defaults_of_a_matrix_state_are_those_of_its_authors():
@@ -146,6 +152,7 @@ def test_a_state_above_the_target_fits_only_within_a_tenth():
         ("mlstm", {}, 4, "state_bytes"),  # 12 are the least
         ("block:rwkv7", {"layers": 4}, 400, "state_bytes"),
         ("lstm", {}, 0, "state_bytes"),
+        (REGISTER, {"numbers": 3, "dtype": "int8"}, 400, None),
         ("broken_cells:CannotStart", {}, 400, "cell"),
     ],
 )

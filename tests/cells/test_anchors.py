@@ -1,0 +1,68 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from echo_jax.cells import known_memory as known
+from echo_jax.cells.state_size import state_bytes
+from echo_jax.memory import tasks, training
+from echo_jax.memory.answers_to_bits import accuracy_of_list
+from echo_jax.memory.protocol import KEYS, PAIRS
+
+ROWS = 300
+REGISTER, RING = known.ProjectedRegister(2, 2, "int8"), known.RingReservoir(2, scale=0.5)
+POINTS = [[64, 0, 0, 0], [0, 32, 64, 0], [127, 0, 0, 32], [0, -64, 127, 0]]
+
+
+@pytest.mark.parametrize(
+    ("cell", "inputs", "expected"),
+    [(RING, [1, 1, 1], [[-1, 0], [0, -0.5], [0.75, 0]]), (REGISTER, [1, 0.503, -9, 1], POINTS)],
+)
+def test_designed_projections_are_evenly_placed(cell, inputs, expected):
+    xs = jnp.diag(jnp.array(inputs))[:, None]
+    params = cell.init(jax.random.key(0), len(inputs))
+    _, ys = cell.scan(params, cell.initial_state(params, 1, len(inputs)), xs)
+    np.testing.assert_allclose(ys[:, 0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", [REGISTER, RING, known.OrthogonalReservoir(2)])
+def test_the_heads_alone_learn_with_an_untrained_cell(cell):
+    question = training.ByLag(cell)
+
+    @jax.jit
+    def gradient(key):
+        params, batch = question.init_params(key), question.draw(key)
+        return jax.grad(lambda p: question.loss(p, batch, None, None, 0)[0])(params)
+
+    found = gradient(jax.random.key(0))
+    assert np.any(found["heads"]["kernel"])
+    assert not any(np.any(x) for x in jax.tree.leaves(found["cell"]))
+
+
+def right(cell):
+    """The right answers by key of a cell without weights, a share of each row: `[K, rows]`."""
+
+    def step(state, token):
+        state, y = cell.step({}, state, jax.nn.one_hot(token, 2 * KEYS))
+        return state, jnp.argmax(y, axis=-1)
+
+    @jax.jit
+    def count(key):
+        pairs = jnp.repeat(jnp.array(PAIRS), ROWS)
+        asked = tasks.recall(tasks.draw_pairs(key, len(pairs), PAIRS[-1]), pairs)
+        start = cell.initial_state({}, len(pairs), 2 * KEYS)
+        answers = jax.lax.scan(step, start, asked.tokens.T)[1].T
+        return jnp.sum((answers == asked.targets) & asked.scored, axis=1)
+
+    return np.asarray(count(jax.random.key(0))).reshape(-1, ROWS) / np.array(PAIRS)[:, None]
+
+
+def test_a_table_of_65_bytes_answers_every_question_by_key():
+    assert right(known.RecallTable()).min() == 1.0
+    assert state_bytes(known.RecallTable(), 2 * KEYS).cell == 65
+
+
+def test_a_list_of_values_has_the_accuracy_that_is_computed_for_it():
+    shares = right(known.ValueList())
+    errors = shares.mean(axis=1) - [accuracy_of_list(pairs) for pairs in PAIRS]
+    assert np.abs(errors / shares.std(axis=1)).max() < 3.5 / ROWS**0.5
