@@ -9,15 +9,12 @@ import contextlib
 import functools
 import hashlib
 import pickle
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jax
 import numpy as np
-import scipy
 from jax.experimental import serialize_executable
 from jaxlib import lapack
 
@@ -87,24 +84,7 @@ def of_run(config: RunConfig, wanted: bool) -> KeptPrograms:
     if not (coverable and jax.default_backend() == "cpu"):
         compilation_cache.use_compilation_cache(wanted)
         return KeptPrograms()
-    load_lapack()
     return KeptPrograms(compilation_cache.program_folder(wanted))
-
-
-def load_lapack() -> None:
-    """Let jaxlib find LAPACK, as lowering does: else a loaded program that calls it ends jax.
-
-    Two modules of `scipy.linalg` suffice; its other 60 would take 0.1 s.
-    """
-    if "scipy.linalg" in sys.modules:
-        return
-    sys.modules["scipy.linalg"] = package = ModuleType("scipy.linalg")
-    package.__path__ = [str(Path(scipy.__file__).parent / "linalg")]
-    try:
-        lapack.prepare_lapack_call("geqrf", np.dtype(np.float32))
-    finally:
-        for name in [name for name in sys.modules if name.startswith("scipy.linalg")]:
-            del sys.modules[name]
 
 
 def _read(path: Path) -> bytes:
@@ -118,6 +98,7 @@ def _read(path: Path) -> bytes:
 
 
 def _load(data: bytes, devices: Sequence[jax.Device]) -> Program:
+    lapack.prepare_lapack_call("geqrf", np.dtype(np.float32))  # else one that calls it ends jax
     program, in_tree, out_tree = pickle.loads(data)
     return serialize_executable.deserialize_and_load(
         program, in_tree, out_tree, execution_devices=devices

@@ -1,8 +1,6 @@
 """Programs that are kept on disk: where, for whom, and what happens if they cannot be."""
 
 import os
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -166,15 +164,3 @@ def test_the_programs_that_were_used_last_longest_ago_make_room(tmp_path, monkey
     assert first.exists()
     assert not second.exists()
     assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_lapack_is_loaded_and_scipy_is_imported_as_ever_later():
-    program = """
-import sys
-from echo_jax.host.kept_programs import load_lapack
-load_lapack()
-assert "scipy.linalg" not in sys.modules
-import scipy.linalg
-assert scipy.linalg.cython_blas.__name__ and scipy.linalg.qr([[3.0]])[1][0, 0] in (3, -3)
-"""
-    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
