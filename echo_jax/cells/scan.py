@@ -1,4 +1,4 @@
-"""A scan of a step over time, with masked steps."""
+"""Scans of a step over time, and the products of a scan's gradient with its recurrent kernel."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -69,6 +69,28 @@ def scan_in_place(
     times = jnp.arange(len(rows))
     (carry, rows), outputs = jax.lax.scan(step_at, (carry, rows), (times, inputs), reverse=reverse)
     return carry, rows, outputs
+
+
+def gradient_by_state(recurrent_kernel: chex.Array, dz: chex.Array) -> chex.Array:
+    """The product dz U^T, `[B, H]`, for the gradients dz `[B, G]` of a step.
+
+    It is computed as (U dz^T)^T, which takes a quarter to a half less time on a CPU. The barrier
+    keeps XLA from turning it back.
+    """
+    return jax.lax.optimization_barrier(recurrent_kernel @ dz.T).T
+
+
+def gradient_by_kernel(first: chex.Array, hs: chex.Array, dz: chex.Array) -> chex.Array:
+    """The sum over steps and rows of h^T dz, `[H, G]`, for the state h before each step.
+
+    Args:
+      first: the state before the first step, `[B, H]`.
+      hs: the states after all steps, `[W, B, H]`.
+      dz: the gradients by the sums z of all steps, `[W, B, G]`.
+    """
+    before = jnp.concatenate([first[None], hs[:-1]])
+    # Flattened: an einsum over two axes copies both factors, transposed.
+    return before.reshape(-1, before.shape[-1]).T @ dz.reshape(-1, dz.shape[-1])
 
 
 def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:

@@ -19,7 +19,6 @@ from echo_jax.config import PARTS, Part, RunConfig, check_values
 from echo_jax.exceptions import ConfigError, DivergedError, StorageError, printable
 from echo_jax.host import process_start
 from echo_jax.host.interrupts import Interrupts, StoppedError
-from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.options import TrainOptions
 from echo_jax.report.styles import Format
 
@@ -66,6 +65,7 @@ def main() -> None:
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Open the run, train it, report it and draw it."""
     from echo_jax.host import kept_programs
+    from echo_jax.host.compiled_programs import Stopwatch
     from echo_jax.runs import run_folder, run_report
     from echo_jax.runs.advice import smaller_step
     from echo_jax.runs.prepared_run import new_inputs, new_run, resumed_run
@@ -76,11 +76,11 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
     else:
         out = command.out or run_folder.named_after_time()
         opening = new_run(new_inputs(command.run), out, command.options)
-    with opening as prepared:
+    keeping = functools.partial(kept_programs.of_run, wanted=command.compilation_cache)
+    with opening as prepared, keeping(prepared.config) as kept:
         assert prepared.folder, "a run of the command has a folder"
         watch = Stopwatch()
         watch.seconds["import"] = time.perf_counter() - process_start.STARTED
-        kept = kept_programs.of_run(prepared.config, command.compilation_cache)
         if prepared.note:
             print(prepared.note, file=sys.stderr)
         say = interrupts.say
@@ -97,7 +97,6 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
             draw += f" --format {command.format}"
         with command_line.drawing_last(draw):
             run_report.conclude(finished, prepared.folder, say, again, command.format)
-        kept.write()
 
 
 def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:

@@ -2,6 +2,6 @@
 
     compiled_programs, training_loop ─► progress, interrupts
 
-`process_start` keeps the start short, `stopwatch` times the parts. `compilation_cache` lets jax
-keep compiled programs on disk, `kept_programs` keeps those of a run so that they need no trace.
+`process_start` keeps the start short. `compilation_cache` lets jax keep compiled programs on disk,
+`kept_programs` keeps those of a run so that they need no trace.
 """

@@ -17,7 +17,7 @@ from echo_jax.exceptions import printable
 
 SWITCH = "ECHO_JAX_COMPILATION_CACHE"  # a variable of the environment
 OFF = ("0", "off", "no", "false")  # its values that turn the cache off
-BYTES = 2**28  # of all programs under one key, at most; a shape of a run takes a third of a MB
+BYTES = 2**28  # of jax's programs of a machine, at most, and of `kept_programs`
 
 
 def switched_on() -> bool:
@@ -42,7 +42,9 @@ def program_folder(wanted: bool = True) -> Path | None:
         switch_off()
     if not switched_on():
         jax.config.update("jax_enable_compilation_cache", False)
-    if not switched_on() or jax.config.values["jax_compilation_cache_dir"]:
+    if not jax.config.values["jax_enable_compilation_cache"]:
+        return None
+    if jax.config.values["jax_compilation_cache_dir"]:
         return None
     try:
         return _folder()

@@ -1,5 +1,6 @@
 """The three programs of a run, compiled ahead of time: training is timed without compiling."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.config import DynamicParams, RunConfig, TaskConfig
+from echo_jax.config import DynamicParams, RunConfig, TaskConfig, changed
 from echo_jax.core import many_seeds
 from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation
@@ -123,17 +124,19 @@ def compile_programs(  # noqa: PLR0913 - the last three say how, not what
     run_chunk = jax.jit(many.run_chunk, donate_argnums=1)  # else two copies of weights and moments
     state = jax.eval_shape(init, dynamic)
 
-    def program(name: str, jitted: Any, *arguments: Any) -> Callable[[], Any]:
+    code = changed(config.static_config, sequences=1, evaluation_sequences=1)  # others need none
+
+    def program(made_from: object, jitted: Any, *arguments: Any) -> Callable[[], Any]:
         """A call that gives a program of this run, which is traced now."""
-        made_from = name, config.static_config, chunk, plan
-        return kept.program(jitted, devices, made_from, *arguments)
+        return kept.program(jitted, devices, (made_from, code, how, compute), *arguments)
 
     def evaluation() -> Any:
         """The program that is needed last."""
-        return program("evaluate", evaluate, dynamic, state.params, corpus)()
+        count = config.evaluation_sequences
+        return program(("evaluate", count), evaluate, dynamic, state.params, corpus)()
 
     # The chunk takes longest, so it goes first; the evaluation is needed last, and not waited for.
-    longest = background.submit(program("chunk", run_chunk, dynamic, state, chunk, corpus))
+    longest = background.submit(program(("chunk", chunk), run_chunk, dynamic, state, chunk, corpus))
     make_initial = program("init", init, dynamic) if with_init else None
     last = background.submit(timed, evaluation)
     initial = make_initial and make_initial()
@@ -156,6 +159,21 @@ def dynamic_of_seeds(config: RunConfig, devices: int) -> DynamicParams:
     seeds = range(config.seed, config.seed + config.seeds)
     runs = [dataclasses.replace(config, seed=seed, seeds=1) for seed in seeds]
     return many_seeds.pad(many_seeds.stack_dynamic(runs), devices)
+
+
+class Stopwatch:
+    """Keeps wall-clock seconds under names, in the order in which they were timed."""
+
+    def __init__(self) -> None:
+        """Nothing was timed yet."""
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        """Time what is done within it."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
 
 
 def timed(function: Callable[[], Any]) -> Timed:

@@ -6,10 +6,9 @@ that it is made from, the source of echo_jax included.
 """
 
 import contextlib
-import functools
 import hashlib
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,7 @@ from jaxlib import lapack
 
 from echo_jax import atomic_files, environment
 from echo_jax.config import RunConfig, is_built_in
-from echo_jax.exceptions import StorageError
-from echo_jax.host import compilation_cache
+from echo_jax.host import compilation_cache, process_start
 
 Program = jax.stages.Compiled
 
@@ -53,29 +51,43 @@ class KeptPrograms:
         around = environment.software(), sorted(jax.config.values.items()), len(devices)
         key = repr((made_from, jax.tree.map(jax.typeof, arguments), around)).encode()
         path = self._folder / f"{hashlib.sha256(key).hexdigest()[:DIGEST]}.program"
-        if data := _read(path):
-            return functools.partial(_load, data, devices)
-        lowered = jitted.lower(*arguments)
 
-        def compiled() -> Program:
+        def compiled(lowered: Any) -> Program:
             """The program, noted to be kept."""
             self._compiled[path] = lowered.compile()
             return self._compiled[path]
 
-        return compiled
+        def loaded() -> Program:
+            """The program of the file; another build of a version of jaxlib may not load it."""
+            try:
+                return _load(data, devices)
+            except Exception:
+                return compiled(jitted.lower(*arguments))
+
+        if data := _read(path):
+            return loaded
+        lowered = jitted.lower(*arguments)
+        return lambda: compiled(lowered)
 
     def write(self) -> None:
-        """Keep what was compiled here; the programs that were used last longest ago make room."""
-        for path, program in self._compiled.items():
-            data = pickle.dumps(serialize_executable.serialize(program))
-            with contextlib.suppress(StorageError):  # a full disk: the next run compiles again
+        """Keep what was compiled here; the programs that were used last longest ago make room.
+
+        What cannot be written is compiled again by the next run. Nothing is kept where the source
+        of echo_jax has changed since the process began, as its digest may be of the later text.
+        """
+        changed = max(path.stat().st_mtime for path in environment.source_files())
+        if not (self._folder and self._compiled) or changed > process_start.BEGAN:
+            return
+        with contextlib.suppress(Exception):
+            for path, program in self._compiled.items():
+                data = pickle.dumps(serialize_executable.serialize(program))
                 atomic_files.write_bytes(path, hashlib.sha256(data).digest() + data)
-        if self._folder and self._compiled:
             _make_room(self._folder)
 
 
-def of_run(config: RunConfig, wanted: bool) -> KeptPrograms:
-    """The kept programs of a run; else, where they cannot be kept, jax gets its cache.
+@contextlib.contextmanager
+def of_run(config: RunConfig, wanted: bool) -> Iterator[KeptPrograms]:
+    """The kept programs of a run, written at its end; where there are none, jax gets its cache.
 
     A user's cell has sources that no digest here covers; values of a file need further programs.
     jax cannot write a program again that came from its cache, so it is the one or the other.
@@ -83,8 +95,13 @@ def of_run(config: RunConfig, wanted: bool) -> KeptPrograms:
     coverable = is_built_in(config.network.cell) and config.data.file is None
     if not (coverable and jax.default_backend() == "cpu"):
         compilation_cache.use_compilation_cache(wanted)
-        return KeptPrograms()
-    return KeptPrograms(compilation_cache.program_folder(wanted))
+        yield KeptPrograms()
+        return
+    kept = KeptPrograms(compilation_cache.program_folder(wanted))
+    try:
+        yield kept
+    finally:  # also of a run that was stopped: the next one goes on with the same programs
+        kept.write()
 
 
 def _read(path: Path) -> bytes:
@@ -107,10 +124,9 @@ def _load(data: bytes, devices: Sequence[jax.Device]) -> Program:
 
 def _make_room(folder: Path) -> None:
     """Remove the programs that were used last longest ago, until the others have `BYTES`."""
-    with contextlib.suppress(FileNotFoundError):  # another process makes room too
-        found = {path: path.stat() for path in folder.glob("*.program")}
-        left = compilation_cache.BYTES
-        for path in sorted(found, key=lambda path: found[path].st_mtime, reverse=True):
-            left -= found[path].st_size
-            if left < 0:
-                path.unlink()
+    found = {path: path.stat() for path in folder.glob("*.program")}
+    left = compilation_cache.BYTES
+    for path in sorted(found, key=lambda path: found[path].st_mtime, reverse=True):
+        left -= found[path].st_size
+        if left < 0:
+            path.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import time
 from typing import NoReturn
 
 STARTED = time.perf_counter()
+BEGAN = time.time()  # the same as the clock of files has it
 
 
 def put_in_order() -> None:
@@ -19,7 +20,7 @@ def put_in_order() -> None:
     """
     for name in ("MPLBACKEND", "MATPLOTLIBRC"):
         os.environ.pop(name, None)
-    gc.set_threshold(500_000)  # by default it looks for garbage 400 times while modules load: 0.3 s
+    gc.set_threshold(500_000)  # by default it looks for garbage 400 times while modules load: 0.2 s
     os.environ["PYTHONSAFEPATH"] = "1"  # the current folder may be a stranger's: no child runs it
     for name in ("stdout", "stderr"):  # closed: a file that is opened later would get its number
         if getattr(sys, name) is None:

@@ -16,8 +16,8 @@ from echo_jax.cells.registry import GIVEN
 from echo_jax.config import PARTS, Framing, Part, RunConfig, TrainingConfig, changed, flat
 from echo_jax.core import training
 from echo_jax.exceptions import ConfigError
+from echo_jax.host.compiled_programs import Stopwatch
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.options import TrainOptions
 from echo_jax.runs import curve_figure
 from echo_jax.runs.finished_run import Run

@@ -8,11 +8,10 @@ import numpy as np
 
 from echo_jax import environment
 from echo_jax.core.training import TrainState
-from echo_jax.host.compiled_programs import NONE_KEPT, Programs, compile_programs
+from echo_jax.host.compiled_programs import NONE_KEPT, Programs, Stopwatch, compile_programs
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.kept_programs import KeptPrograms
 from echo_jax.host.progress import TrainingProgress
-from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.report.number_formats import counted
 from echo_jax.runs import result
 from echo_jax.runs.checkpoint import CheckpointWriter

@@ -21,8 +21,14 @@ from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState
 from echo_jax.grid.task import Job, Report
-from echo_jax.host.compiled_programs import DevicePlan, Programs, Timed, compile_programs, timed
-from echo_jax.host.stopwatch import Stopwatch
+from echo_jax.host.compiled_programs import (
+    DevicePlan,
+    Programs,
+    Stopwatch,
+    Timed,
+    compile_programs,
+    timed,
+)
 from echo_jax.report.number_formats import plain
 from echo_jax.runs import result
 from echo_jax.statistics import recalled_bits, sequences_until

@@ -7,7 +7,9 @@ from echo_jax.cells import known_memory as known
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.memory import tasks, training
 from echo_jax.memory.answers_to_bits import accuracy_of_list
-from echo_jax.memory.protocol import KEYS, PAIRS
+from echo_jax.memory.protocol import STANDARD
+
+PAIRS = STANDARD.pairs
 
 ROWS = 300
 REGISTER, RING = known.ProjectedRegister(2, 2, "int8"), known.RingReservoir(2, scale=0.5)
@@ -27,7 +29,7 @@ def test_designed_projections_are_evenly_placed(cell, inputs, expected):
 
 @pytest.mark.parametrize("cell", [REGISTER, RING, known.OrthogonalReservoir(2)])
 def test_the_heads_alone_learn_with_an_untrained_cell(cell):
-    question = training.ByLag(cell)
+    question = training.ByLag(cell, STANDARD)
 
     @jax.jit
     def gradient(key):
@@ -43,14 +45,16 @@ def right(cell):
     """The right answers by key of a cell without weights, a share of each row: `[K, rows]`."""
 
     def step(state, token):
-        state, y = cell.step({}, state, jax.nn.one_hot(token, 2 * KEYS))
+        state, y = cell.step({}, state, jax.nn.one_hot(token, STANDARD.tokens))
         return state, jnp.argmax(y, axis=-1)
 
     @jax.jit
     def count(key):
         pairs = jnp.repeat(jnp.array(PAIRS), ROWS)
-        asked = tasks.recall(tasks.draw_pairs(key, len(pairs), PAIRS[-1]), pairs)
-        start = cell.initial_state({}, len(pairs), 2 * KEYS)
+        asked = tasks.recall(
+            STANDARD, tasks.draw_pairs(STANDARD, key, len(pairs), PAIRS[-1]), pairs
+        )
+        start = cell.initial_state({}, len(pairs), STANDARD.tokens)
         answers = jax.lax.scan(step, start, asked.tokens.T)[1].T
         return jnp.sum((answers == asked.targets) & asked.scored, axis=1)
 
@@ -59,10 +63,10 @@ def right(cell):
 
 def test_a_table_of_65_bytes_answers_every_question_by_key():
     assert right(known.RecallTable()).min() == 1.0
-    assert state_bytes(known.RecallTable(), 2 * KEYS).cell == 65
+    assert state_bytes(known.RecallTable(), STANDARD.tokens).cell == 65
 
 
 def test_a_list_of_values_has_the_accuracy_that_is_computed_for_it():
     shares = right(known.ValueList())
-    errors = shares.mean(axis=1) - [accuracy_of_list(pairs) for pairs in PAIRS]
+    errors = shares.mean(axis=1) - [accuracy_of_list(pairs, STANDARD.values) for pairs in PAIRS]
     assert np.abs(errors / shares.std(axis=1)).max() < 3.5 / ROWS**0.5

@@ -1,5 +1,6 @@
 """Programs that are kept on disk: where, for whom, and what happens if they cannot be."""
 
+import hashlib
 import os
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache as of_jax
 
 from echo_jax import environment
-from echo_jax.host import compilation_cache
+from echo_jax.host import compilation_cache, process_start
 from echo_jax.host.compilation_cache import SWITCH, use_compilation_cache
 from echo_jax.host.kept_programs import KeptPrograms
 
@@ -98,6 +99,12 @@ def test_a_link_to_elsewhere_is_not_followed(tmp_path, monkeypatch, capsys, link
     assert f"{link} is a link" in capsys.readouterr().err
 
 
+def test_a_switch_of_jax_turns_it_off_too(kept):
+    jax.config.update("jax_enable_compilation_cache", False)
+    assert compilation_cache.program_folder() is None
+    assert not kept.exists()
+
+
 def test_programs_that_are_not_wanted_are_not_kept(kept):
     use_compilation_cache(wanted=False)
     compile_and_run()
@@ -136,7 +143,9 @@ def test_a_kept_program_is_loaded_without_a_trace_and_gives_the_same_bits(tmp_pa
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("change", ["damaged", "cut", "another source", "another setting"])
+@pytest.mark.parametrize(
+    "change", ["damaged", "cut", "no program", "another source", "another setting"]
+)
 def test_what_was_kept_is_not_loaded_where_it_could_differ(tmp_path, monkeypatch, change):
     function = Traced()
     bits, _ = function.run(tmp_path)
@@ -146,11 +155,19 @@ def test_what_was_kept_is_not_loaded_where_it_could_differ(tmp_path, monkeypatch
         file.write_bytes(content[:999] + bytes([content[999] ^ 1]) + content[1000:])
     elif change == "cut":
         file.write_bytes(content[:20])
+    elif change == "no program":
+        file.write_bytes(hashlib.sha256(b"junk").digest() + b"junk")
     elif change == "another source":
         monkeypatch.setattr(environment, "software", lambda: {"source digest": "0"})
     else:
         jax.config.update("jax_debug_nans", True)
     assert function.run(tmp_path) == (bits, 1)
+
+
+def test_programs_of_a_source_that_changed_meanwhile_are_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(process_start, "BEGAN", 0.0)
+    assert Traced().run(tmp_path)[1] == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_programs_that_were_used_last_longest_ago_make_room(tmp_path, monkeypatch):

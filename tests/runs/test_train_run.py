@@ -7,8 +7,8 @@ import numpy as np
 from run_folders import OWN, PLAIN, prepared
 
 from echo_jax.config import changed
+from echo_jax.host.compiled_programs import Stopwatch
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.host.stopwatch import Stopwatch
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.train_run import train_run

@@ -16,8 +16,15 @@ from flax import linen as nn
 
 from echo_jax.cells.adapters.linen_adapter import LinenCell
 from echo_jax.cells.interface import Cell, CellParams
-from echo_jax.cells.scan import UNROLLED, Mask, hold, is_tokens, scan_in_place
-from echo_jax.cells.vector_state.recurrent_kernel import gradient_by_kernel, gradient_by_state
+from echo_jax.cells.scan import (
+    UNROLLED,
+    Mask,
+    gradient_by_kernel,
+    gradient_by_state,
+    hold,
+    is_tokens,
+    scan_in_place,
+)
 
 
 @dataclasses.dataclass(frozen=True)
