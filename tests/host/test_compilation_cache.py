@@ -172,9 +172,12 @@ def test_programs_of_a_source_that_changed_meanwhile_are_not_kept(tmp_path, monk
 
 def test_the_programs_that_were_used_last_longest_ago_make_room(tmp_path, monkeypatch):
     function = Traced()
-    for rows in (3, 4):
-        function.run(tmp_path, rows)
-    first, second = sorted(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    function.run(tmp_path, 3)
+    (first,) = tmp_path.iterdir()
+    function.run(tmp_path, 4)
+    (second,) = {*tmp_path.iterdir()} - {first}
+    for used, path in enumerate((first, second)):
+        os.utime(path, (used, used))
     function.run(tmp_path, 3)  # the first is used again
     monkeypatch.setattr(compilation_cache, "BYTES", int(2.5 * first.stat().st_size))
     function.run(tmp_path, 5)

@@ -123,7 +123,7 @@ def tanh_loop(
     """
 
     def step(h: chex.Array, x: chex.Array, present: Mask) -> tuple[chex.Array, chex.Array, None]:
-        """h', twice; an absent row keeps h."""
+        """The state h', which is the output too; an absent row keeps h."""
         new_h = jnp.tanh(x + h @ recurrent_kernel)
         new_h = new_h if present is None else hold(present, h, new_h)
         return new_h, new_h, None
@@ -166,9 +166,13 @@ def gru_loop_step(
     projected: chex.Array,
     present: Mask,
 ) -> tuple[chex.Array, chex.Array, tuple[chex.Array, chex.Array, chex.Array]]:
-    """A step of `gru_loop`: h', the factors of all dp by dh'; h' again, those of dn and of dh.
+    """A step of `gru_loop`, with what the step back needs.
 
     In a row that is not `present` (bool `[B]`) h is held, with the factors 0, 0 and 1.
+
+    Returns:
+      h'; the factors of dh' in dp_r, dp_z and dp_n `[B, 3H]`; h', and its factors in dn and in dh,
+      each `[B, H]`.
     """
     size = h.shape[-1]
     product = h @ recurrent_kernel

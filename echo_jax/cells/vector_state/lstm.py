@@ -109,9 +109,12 @@ def lstm_gates(z: chex.Array) -> chex.Array:
 def lstm_loop_step(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, present: Mask
 ) -> tuple[LSTMCarry, chex.Array, tuple[chex.Array, chex.Array, chex.Array]]:
-    """A step of `lstm_loop`: the next carry, the factors of dz; h', that of dc' by dh', and f.
+    """A step of `lstm_loop`, with what the step back needs.
 
     In a row that is not `present` (bool `[B]`) the carry is held, and dz has the factor zero.
+
+    Returns:
+      The next carry; the factors of dz `[B, 4H]`; h', the factor of dh' in dc', and f, `[B, H]`.
     """
     gates = lstm_gates(projected + carry.hidden @ recurrent_kernel)
     i, f, g, o = jnp.split(gates, 4, axis=-1)
