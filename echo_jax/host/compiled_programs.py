@@ -95,27 +95,31 @@ class Timed(NamedTuple):
     seconds: float
 
 
-def compile_programs(  # noqa: PLR0913 - the last three say how, not what
+def compile_programs(
+    config: RunConfig, chunk: int, plan: DevicePlan, corpus: Corpus | None = None
+) -> Programs:
+    """Compile the programs of a run, each once, and wait for them; nothing is run yet.
+
+    A chunk is a number of sequences.
+    """
+    with ThreadPoolExecutor(1) as background:
+        return start_compiling(config, chunk, plan, corpus, background)
+
+
+def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not what
     config: RunConfig,
     chunk: int,
     plan: DevicePlan,
-    corpus: Corpus | None = None,
+    corpus: Corpus | None,
+    background: Executor,
     with_init: bool = True,
-    *,
-    background: Executor | None = None,
     kept: KeptPrograms = NONE_KEPT,
 ) -> Programs:
-    """Compile the programs of a run, each once; nothing is run yet.
+    """The programs of `compile_programs`, without waiting for the evaluation.
 
-    A chunk is a number of sequences. A resumed run needs no initial state. The `background`
-    compiles what takes longest while this thread traces and compiles the initial state, and then
-    the last program, which is not waited for; without it all are waited for here.
+    A resumed run needs no initial state. The `background` compiles what takes longest, while this
+    thread traces and compiles the initial state, and then the evaluation. What is `kept` is loaded.
     """
-    if background is None:
-        with ThreadPoolExecutor(1) as awaited:
-            return compile_programs(
-                config, chunk, plan, corpus, with_init, background=awaited, kept=kept
-            )
     how, limit, compute = plan
     devices = many_seeds.devices_for(config.seeds, how, limit)
     dynamic = dynamic_of_seeds(config, len(devices))
@@ -123,7 +127,6 @@ def compile_programs(  # noqa: PLR0913 - the last three say how, not what
     init, evaluate = jax.jit(many.init), jax.jit(many.evaluate)
     run_chunk = jax.jit(many.run_chunk, donate_argnums=1)  # else two copies of weights and moments
     state = jax.eval_shape(init, dynamic)
-
     code = changed(config.static_config, sequences=1, evaluation_sequences=1)  # others need none
 
     def program(made_from: object, jitted: Any, *arguments: Any) -> Callable[[], Any]:
@@ -141,8 +144,6 @@ def compile_programs(  # noqa: PLR0913 - the last three say how, not what
     last = background.submit(timed, evaluation)
     initial = make_initial and make_initial()
     training = longest.result()
-    size: Any = training.memory_analysis()
-    taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
     return Programs(
         init=initial,
         run_chunk=training,
@@ -150,8 +151,15 @@ def compile_programs(  # noqa: PLR0913 - the last three say how, not what
         devices=devices,
         seeds=config.seeds,
         chunk=chunk,
-        bytes=(taken - size.alias_size_in_bytes) * len(devices),
+        bytes=memory_of(training) * len(devices),
     )
+
+
+def memory_of(program: Any) -> int:
+    """The bytes of a compiled program on one device: arguments, results, scratch."""
+    size = program.memory_analysis()
+    taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
+    return int(taken - size.alias_size_in_bytes)
 
 
 def dynamic_of_seeds(config: RunConfig, devices: int) -> DynamicParams:

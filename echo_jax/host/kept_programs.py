@@ -75,8 +75,9 @@ class KeptPrograms:
         What cannot be written is compiled again by the next run. Nothing is kept where the source
         of echo_jax has changed since the process began, as its digest may be of the later text.
         """
-        changed = max(path.stat().st_mtime for path in environment.source_files())
-        if not (self._folder and self._compiled) or changed > process_start.BEGAN:
+        if not (self._folder and self._compiled):
+            return
+        if max(path.stat().st_mtime for path in environment.source_files()) > process_start.BEGAN:
             return
         with contextlib.suppress(Exception):
             for path, program in self._compiled.items():

@@ -8,7 +8,7 @@ import numpy as np
 
 from echo_jax import environment
 from echo_jax.core.training import TrainState
-from echo_jax.host.compiled_programs import NONE_KEPT, Programs, Stopwatch, compile_programs
+from echo_jax.host.compiled_programs import NONE_KEPT, Programs, Stopwatch, start_compiling
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.kept_programs import KeptPrograms
 from echo_jax.host.progress import TrainingProgress
@@ -39,10 +39,9 @@ def train_run(
     """
     with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
         with watch.time("compile"):
-            programs = compile_programs(
-                run.config, run.chunk, run.plan, run.corpus, not run.saved,
-                background=background, kept=kept,
-            )  # fmt: skip
+            programs = start_compiling(
+                run.config, run.chunk, run.plan, run.corpus, background, not run.saved, kept
+            )
         background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
         kinds = [device.device_kind for device in programs.devices]
         say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")
