@@ -53,9 +53,8 @@ def figure_of(finished: Finished) -> "NotebookFigure":
     loss, accuracy = finished.curves()
     of_values = config.task.framing == "values"
     own = config.data.file is not None
-    figure = NotebookFigure(figsize=(8, 3.6), dpi=100)
+    figure = NotebookFigure(figsize=(8, 3.6), dpi=100, layout="constrained")
     figure.suptitle(title_of(config), fontsize=11)
-    figure.subplots_adjust(left=0.08, right=0.99, bottom=0.14, top=0.89, wspace=0.2)
     left, right = figure.subplots(1, 2)
     _panel(left, loss, BLUE, "loss (squared)" if of_values else "loss (nats)")
     _panel(right, 100 * accuracy, ORANGE, "accuracy (%)")
