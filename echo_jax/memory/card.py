@@ -23,22 +23,25 @@ from msgspec import UNSET, Meta, UnsetType
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import answers_to_bits as bits
-from echo_jax.memory.card_rows import DECIMALS, Count, KeyRow, LagRow, LagScore, Row, row_kind
+from echo_jax.memory.card_rows import DECIMALS, Count, KeyRow, LagRow, Row, row_kind
 from echo_jax.memory.protocol import (
+    ASSOCIATES,
     CEILING,
-    PLATEAU_FROM,
-    PLATEAU_WITHIN,
+    PILOT_SEED,
     SCANS_AGREE,
     STANDARD,
     Configuration,
     Protocol,
+    QuestionName,
 )
 from echo_jax.report.number_formats import plain
-from echo_jax.statistics import mean_interval
 
 CARD_FILE, ROWS_FILE = "card.json", "rows.jsonl"
 
 MIXED_DEVICES = "its rows were made on several devices or numbers of cores, and bits may differ"
+
+CONVOLVED = 4
+"""The first lag that the convolution of a block does not see."""
 
 THREADS = 2
 """Threads of XLA in the processes of the command `card`, whatever cores there are: their number
@@ -68,11 +71,14 @@ class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Seeded(msgspec.Struct, forbid_unknown_fields=True):
     """A measure over seeds.
 
-    mean, low, high  bits, and Student's interval of 95%; null for a single seed
-    seeds            in order
-    by_seed          bits of each, at its best configuration on validation data
-    at_least         the mean is within 5% of the most bits that can be measured
-    curve            by lag the mean bits of each lag; by key the mean accuracy at each K
+    mean       bits
+    low, high  the least and the most of a seed: of 8 seeds an interval of 99% for the median; null
+               for a single seed
+    seeds      in order
+    by_seed    bits of each, at its best configuration on validation data
+    at_least   the mean is within 5% of the most that can be measured; by key also where a seed is
+               best at Kmax
+    curve      by lag the mean bits of each lag; by key the mean accuracy at each K
     """
 
     mean: Number
@@ -85,26 +91,55 @@ class Seeded(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class BitsByLag(Seeded):
-    """Bits of the state about the tokens 1 .. 64 steps back; `unfloored` is the plain sum."""
+    """Bits of the state about the tokens 1 .. 64 steps back.
+
+    unfloored  the plain sum
+    from_lag_4 the bits of lags 4 .. 64: the convolution of a block sees lags 1 to 3
+    rounded    the mean bits with the state rounded to each precision; empty where unknown
+    """
 
     unfloored: Number
+    from_lag_4: Number
+    rounded: dict[str, Number]
 
 
 class BitsByKey(Seeded):
     """Bits about the values of K pairs, at the best K; `pairs` are those of the curve.
 
-    curves  the accuracy at each K of each seed
+    curves      the accuracy at each K of each seed
+    associated  the median over the seeds of the first update at which a network associates, see
+                `updates_until_associated`; null where half of the seeds never do, or it is unknown
+    never       seeds that never do
     """
 
     pairs: list[Count]
     curves: list[list[Number]]
+    associated: Number | None
+    never: Count
+
+
+class Budget(msgspec.Struct, forbid_unknown_fields=True):
+    """The bits after another number of updates; `by_seed` of the `seeds`, in order."""
+
+    question: QuestionName
+    updates: Count
+    mean: Number
+    seeds: list[Count]
+    by_seed: list[Number]
+
+
+class PilotRate(msgspec.Struct, forbid_unknown_fields=True):
+    """The mean validation bits of the pilot at a rate."""
+
+    rate: Number
+    mean: Number
 
 
 class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A memory card.
 
-    protocol       3, or all numbers of a protocol of one's own
-    protocol_digest of these numbers; absent for protocol 3
+    protocol       4, or all numbers of a protocol of one's own
+    protocol_digest of these numbers; absent for protocol 4
     state_bytes    of the cells' state, in the question in which it is larger
     conv_bytes     of the state of a block's convolutions
     constant_bytes of the arrays that the program by key holds beside its parameters
@@ -112,13 +147,14 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     parameters     trained numbers by key, with those of the block and the readout
     us_per_step    of one stream, step by step, on the machine that ran the command
     seeds          asked for last, or with a row; `bits_by_lag.seeds` are those that count
-    configuration  rates and schedules of the rows that count, of which each seed takes its best
-    on_plateau     seeds whose accuracy is that of a list of the values
+    configuration  those of the rows that count, of which each seed takes its best
+    pilot          what the pilot saw, by rate; the rate by lag is that of the most bits
+    budgets        bits after other numbers of updates
     devices        on which rows were made
     remarks        sentences on what a reader should know
     """
 
-    protocol: Literal[3] | Protocol = 3
+    protocol: Literal[4] | Protocol = 4
     protocol_digest: str | UnsetType = UNSET
     name: CardName
     cell: MeasuredCell
@@ -133,7 +169,8 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     configuration: list[Configuration]
     bits_by_lag: BitsByLag | None = None
     bits_by_key: BitsByKey | None = None
-    on_plateau: Count | None = None
+    pilot: list[PilotRate] = []
+    budgets: list[Budget] = []
     date: datetime.date
     devices: list[str] = []
     versions: dict[str, str] = {}
@@ -142,8 +179,8 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Give a protocol its digest; ValueError where another one is stated."""
         if self.protocol == STANDARD:
-            self.protocol = 3
-        own = UNSET if self.protocol == 3 else self.numbers.digest
+            self.protocol = 4
+        own = UNSET if self.protocol == 4 else self.numbers.digest
         if self.protocol_digest not in (UNSET, own):
             raise ValueError("protocol_digest is not that of the numbers of the protocol")
         self.protocol_digest = own
@@ -172,11 +209,11 @@ def check_name(name: str, folder: Path | None = None) -> None:
         raise ConfigError(field, folder or name, "is no name of a card", fix)
 
 
-def lag_bits(score: LagScore | None, protocol: Protocol, floored: bool = True) -> np.ndarray:
+def lag_bits(nats: Sequence[float] | None, protocol: Protocol, floored: bool = True) -> np.ndarray:
     """The bits of each lag, `[N]`; zeros for a run without a score."""
-    if score is None:
+    if nats is None:
         return np.zeros(protocol.lags)
-    each = bits.bits_of_lags(score.recalibrated, protocol.symbols)
+    each = bits.bits_of_lags(nats, protocol.symbols)
     return np.maximum(each, 0.0) if floored else each
 
 
@@ -220,10 +257,13 @@ def bits_by_lag(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | None:
     curves = np.array([lag_bits(row.final, protocol) for row in chosen])
     unfloored = np.array([lag_bits(row.final, protocol, floored=False) for row in chosen])
     most = protocol.lags * math.log2(protocol.symbols)
-    seeds = [row.seed for row in chosen]
+    rounded = np.array([[lag_bits(x, protocol) for x in row.rounded or []] for row in chosen])
+    means = rounded.sum(axis=2).mean(axis=0) if rounded.size else []
     return BitsByLag(
-        **_seeded(seeds, curves.sum(axis=1), most, curves.mean(axis=0)),
+        **_seeded([row.seed for row in chosen], curves.sum(axis=1), most, curves.mean(axis=0)),
         unfloored=plain(unfloored.sum(axis=1).mean(), DECIMALS),
+        from_lag_4=plain(curves[:, CONVOLVED - 1 :].sum(axis=1).mean(), DECIMALS),
+        rounded=plain(dict(zip(map(str, protocol.precisions), means, strict=False)), DECIMALS),
     )
 
 
@@ -236,31 +276,64 @@ def bits_by_key(rows: Sequence[Row], protocol: Protocol) -> BitsByKey | None:
     if not chosen:
         return None
     pairs = np.array(chosen[0].pairs)
-    seeds = [row.seed for row in chosen]
     validation = np.array([accuracy(row.validation, row) for row in chosen])
     final = np.array([accuracy(row.final, row) for row in chosen])
     best = np.argmax(bits.accuracy_bits(pairs, validation, protocol.values), axis=1)
     by_seed = bits.accuracy_bits(pairs, final, protocol.values)[np.arange(len(chosen)), best]
     most = pairs[-1] * math.log2(protocol.values)
+    measured = _seeded([row.seed for row in chosen], by_seed, most, final.mean(axis=0))
+    measured["at_least"] |= bool((best == len(pairs) - 1).any())
+    until = [updates_until_associated(row, protocol) for row in chosen if row.associated]
+    median = float(np.median(until)) if until else math.inf
     return BitsByKey(
-        **_seeded(seeds, by_seed, most, final.mean(axis=0)),
+        **measured,
         pairs=pairs.tolist(),
         curves=plain(final, DECIMALS),
+        associated=plain(median, DECIMALS),
+        never=until.count(math.inf),
     )
 
 
-def on_plateau(measured: BitsByKey | None, protocol: Protocol) -> int | None:
-    """The seeds whose accuracy is that of a list of the values, at every K from 4."""
-    if measured is None or measured.pairs[-1] < PLATEAU_FROM:
-        return None
-    asked = [i for i, pairs in enumerate(measured.pairs) if pairs >= PLATEAU_FROM]
-    of_list = np.array([bits.accuracy_of_list(measured.pairs[i], protocol.values) for i in asked])
-    away = np.abs(np.array(measured.curves)[:, asked] - of_list)
-    return int(np.all(away <= PLATEAU_WITHIN, axis=1).sum())
+def updates_until_associated(row: KeyRow, protocol: Protocol) -> float:
+    """The first update after which half of the answers about 4 pairs are right, twice running.
+
+    Twice running is at the next check too. Infinite where that never is. A list of the values has
+    27% of them.
+    """
+    half = protocol.recalls * protocol.associated * ASSOCIATES
+    checks = [right >= half for right in row.associated or []]
+    twice = [a and b for a, b in itertools.pairwise(checks)]
+    return (twice.index(True) + 1) * protocol.updates_at_once if True in twice else math.inf
+
+
+def budgets_of(rows: Sequence[Row], protocol: Protocol) -> list[Budget]:
+    """The bits after other numbers of updates than those of the card."""
+    found = list[Budget]()
+    others = sorted({row.updates for row in rows} - {protocol.updates})
+    for measure, updates in itertools.product((bits_by_lag, bits_by_key), others):
+        of = measure([row for row in rows if row.updates == updates], protocol)
+        if of:
+            name: QuestionName = "by lag" if isinstance(of, BitsByLag) else "by key"
+            found.append(Budget(name, updates, of.mean, of.seeds, of.by_seed))
+    return found
+
+
+def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotRate]:
+    """The mean bits of the pilot at each rate; a run that is not finite has none."""
+    by_rate: dict[float, list[float]] = {}
+    for row in rows:
+        if row.seed >= PILOT_SEED:
+            by_rate.setdefault(row.rate, []).append(max(validation_bits(row, protocol), 0.0))
+    return [PilotRate(x, plain(float(np.mean(by_rate[x])), DECIMALS)) for x in sorted(by_rate)]
+
+
+def rate_of(pilot: Sequence[PilotRate], protocol: Protocol) -> float:
+    """The rate by lag: that of the pilot with the most bits, the smaller of equal ones."""
+    return max(pilot, key=lambda x: (x.mean, -x.rate)).rate if pilot else protocol.rates[0]
 
 
 def rectangle(rows: Sequence[Row], protocol: Protocol) -> list[Row]:
-    """The rows of one question that make a rectangle: each of its seeds has all configurations.
+    """The rows of one question and budget that make a rectangle: a seed has all configurations.
 
     So each seed chooses among as much. Configurations are added from that with most seeds on. As
     many seeds count as a default card has; then the most rows; then the most seeds.
@@ -278,29 +351,34 @@ def rectangle(rows: Sequence[Row], protocol: Protocol) -> list[Row]:
 
 
 def whole_seeds(rows: Sequence[Row], card: Card) -> list[Row]:
-    """The rows of the configurations of a card that count: the `rectangle` of each question.
+    """The rows that count of the configurations of a card, without the pilot.
 
-    Rows of other configurations may be there: those of a card that is being extended.
+    They are the `rectangle` of each question and number of updates. Rows of other configurations
+    may be there: those of a card that is being extended.
     """
-    rows = [row for row in rows if row.configuration in card.configuration]
-    by_question = ([row for row in rows if isinstance(row, kind)] for kind in (LagRow, KeyRow))
-    return [row for asked in by_question if asked for row in rectangle(asked, card.numbers)]
+    kinds: dict[tuple[QuestionName, int], list[Row]] = {}
+    for row in rows:
+        if row.configuration in card.configuration and row.seed < PILOT_SEED:
+            kinds.setdefault((row.configuration.question, row.updates), []).append(row)
+    return [row for asked in kinds.values() for row in rectangle(asked, card.numbers)]
 
 
 def with_rows(card: Card, rows: Sequence[Row]) -> Card:
     """The card that its rows show; of its configurations those that count, or have no row yet."""
+    protocol = card.numbers
     whole = whole_seeds(rows, card)
+    usual = [row for row in whole if row.updates == protocol.updates]
     shown = {row.configuration for row in whole}
     without = {of.question for of in card.configuration} - {of.question for of in shown}
-    measured = bits_by_key(whole, card.numbers)
     return msgspec.structs.replace(
         card,
         configuration=[x for x in card.configuration if x in shown or x.question in without],
-        bits_by_lag=bits_by_lag(whole, card.numbers),
-        bits_by_key=measured,
+        bits_by_lag=bits_by_lag(usual, protocol),
+        bits_by_key=bits_by_key(usual, protocol),
+        pilot=pilot_of(rows, protocol),
+        budgets=budgets_of(whole, protocol),
         state_bytes=max((row.state_bytes for row in rows), default=0) or card.state_bytes,
         constant_bytes=max((x.constant_bytes for x in rows if isinstance(x, KeyRow)), default=0),
-        on_plateau=on_plateau(measured, card.numbers),
     )
 
 
@@ -329,7 +407,7 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
     try:
         card = msgspec.json.decode(data, type=Card)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        fix = "use a card of protocol 3, or of one of your own, as it was written"
+        fix = "use a card of protocol 4, or of one of your own, as it was written"
         raise StorageError(None, path, f"is not valid ({error})", fix) from error
     rows = row_kind(card.numbers).read(folder / ROWS_FILE)
     check_together(rows, folder / ROWS_FILE)
@@ -361,11 +439,11 @@ def write_whole(card: Card, rows: Sequence[Row], folder: Path) -> Card:
 
 
 def _seeded(seeds: list[int], values: np.ndarray, most: float, curve: np.ndarray) -> dict[str, Any]:
-    interval = mean_interval(values) if len(values) > 1 else None
+    several = len(values) > 1
     fields = {
         "mean": values.mean(),
-        "low": interval and interval.low,
-        "high": interval and interval.high,
+        "low": values.min() if several else None,
+        "high": values.max() if several else None,
         "seeds": seeds,
         "by_seed": values,
         "at_least": values.mean() >= CEILING * most,

@@ -6,29 +6,24 @@ import msgspec
 from msgspec import Meta
 
 from echo_jax.grid.row_file import Count, RowKind
-from echo_jax.memory.protocol import Configuration, Protocol, Rate, Schedule
+from echo_jax.memory.protocol import Configuration, Protocol, Rate, Schedule, Whole
 
-MOST_NATS = 1e6  # a larger mean is told as this one
 DECIMALS = ".4f"  # of the nats of a row and of the numbers of a card
 
-Nat = Annotated[float, Meta(ge=0, le=MOST_NATS)]
+Nat = Annotated[float, Meta(ge=0, le=1e6)]
+Nats = Annotated[list[Nat], Meta(min_length=1, max_length=10_000)]
 Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
-
-
-class LagScore(msgspec.Struct, forbid_unknown_fields=True):
-    """Mean cross-entropy of each lag from 1, in nats: as the heads answer, and recalibrated."""
-
-    nats: list[Nat]
-    recalibrated: list[Nat]
 
 
 class LagRow(msgspec.Struct, tag_field="question", tag="by lag", forbid_unknown_fields=True):
     """A run by lag. The scores are null where a loss was not finite.
 
-    seed, rate   of the run
-    updates      that it made
-    validation   on streams of the seed
-    final        on streams of the seed and the trained weights
+    seed, rate, updates  of the run
+    validation   mean cross-entropy of each lag from 1 after recalibration, in nats, on streams of
+                 the seed
+    final        the same on streams of the seed and the trained weights
+    rounded      that on the final streams with the state rounded to each precision of the protocol;
+                 null where it was not computed
     state_bytes  of the state as it was carried in the score; 0 where that is not known
     difference   of the accuracies by scan and by steps, on the validation streams
     device       that made it; null where that is unknown
@@ -36,9 +31,10 @@ class LagRow(msgspec.Struct, tag_field="question", tag="by lag", forbid_unknown_
 
     seed: Count
     rate: Rate
-    updates: Count
-    validation: LagScore | None
-    final: LagScore | None
+    updates: Whole
+    validation: Nats | None
+    final: Nats | None
+    rounded: list[Nats] | None = None
     state_bytes: Count = 0
     difference: float = 0.0
     device: str | None = None
@@ -46,7 +42,7 @@ class LagRow(msgspec.Struct, tag_field="question", tag="by lag", forbid_unknown_
     @property
     def configuration(self) -> Configuration:
         """The configuration of the run."""
-        return Configuration("by lag", self.rate)
+        return Configuration("by lag", self.updates, self.rate)
 
     @property
     def key(self) -> str:
@@ -58,10 +54,13 @@ class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_
     """A run by key. The right answers are null where a loss was not finite.
 
     schedule           of the number of pairs in training
+    updates            of the run
     level              the number of pairs at its end
     pairs              K of each entry of the lists
     asked              questions of each K and data set
     validation, final  right answers
+    associated         right answers about `Protocol.associated` pairs in as many rows, after each
+                       `updates_at_once`; null where that is not known
     state_bytes        of the state as it was carried in the score
     constant_bytes     of the arrays that stand as numbers in the program of the score
     """
@@ -69,12 +68,13 @@ class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_
     seed: Count
     rate: Rate
     schedule: Schedule
-    updates: Count
+    updates: Whole
     level: Count
     pairs: Counts
     asked: Counts
     validation: Counts | None
     final: Counts | None
+    associated: list[Count] | None = None
     state_bytes: Count = 0
     constant_bytes: Count = 0
     difference: float = 0.0
@@ -83,7 +83,7 @@ class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_
     @property
     def configuration(self) -> Configuration:
         """The configuration of the run."""
-        return Configuration("by key", self.rate, self.schedule)
+        return Configuration("by key", self.updates, self.rate, self.schedule)
 
     @property
     def key(self) -> str:
@@ -107,25 +107,29 @@ def row_kind(protocol: Protocol) -> RowKind[Row]:
 
 
 def run_key(configuration: Configuration, seed: int) -> str:
-    """The run of a configuration and a seed: seed 0, by key, ramp, rate 0.01."""
-    of = configuration
-    words = [f"seed {seed}", of.question, of.schedule, f"rate {of.rate}"]
-    return ", ".join(word for word in words if word)
+    """The run of a configuration and a seed: seed 0, by key, ramp, rate 0.01, 3000 updates."""
+    return f"seed {seed}, {configuration}"
 
 
 def check_row(row: Row, protocol: Protocol) -> None:
     """Raise ValueError for a row that the protocol cannot give."""
     if (row.validation is None) != (row.final is None):
         raise ValueError("final is null on one data set alone")
-    if row.final is not None and row.updates != protocol.updates:
-        raise ValueError(f"updates are not {protocol.updates}")
+    if row.updates % protocol.updates_at_once:
+        raise ValueError(f"updates are no multiple of {protocol.updates_at_once}")
     if isinstance(row, KeyRow):
         check_counts(row, protocol)
-        return
-    for score in filter(None, (row.validation, row.final)):
-        for name in ("nats", "recalibrated"):
-            if len(getattr(score, name)) != protocol.lags:
-                raise ValueError(f"{name} are not {protocol.lags}, one for each lag")
+    else:
+        check_nats(row, protocol)
+
+
+def check_nats(row: LagRow, protocol: Protocol) -> None:
+    """Raise ValueError for nats of other lags or precisions than those of the protocol."""
+    rounded = row.rounded or []
+    if rounded and len(rounded) != len(protocol.precisions):
+        raise ValueError(f"rounded are not {len(protocol.precisions)}, one for each precision")
+    if any(len(x) != protocol.lags for x in (row.validation, row.final, *rounded) if x):
+        raise ValueError(f"nats are not {protocol.lags}, one for each lag")
 
 
 def check_counts(row: KeyRow, protocol: Protocol) -> None:
@@ -139,3 +143,6 @@ def check_counts(row: KeyRow, protocol: Protocol) -> None:
         whole = right is None or len(right) == len(row.asked)
         if not whole or any(map(int.__gt__, right or (), row.asked)):
             raise ValueError(f"{name} are not as many right answers as pairs, or above asked")
+    checks = row.updates // protocol.updates_at_once
+    if row.associated is not None and len(row.associated) != checks:
+        raise ValueError(f"associated are not {checks}, one after each {protocol.updates_at_once}")

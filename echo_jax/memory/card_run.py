@@ -24,8 +24,8 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.grid.task import Job, Report
 from echo_jax.host.training_loop import train_chunks
 from echo_jax.memory import scoring, training
-from echo_jax.memory.card_rows import DECIMALS, KeyRow, LagRow, LagScore, Row, run_key
-from echo_jax.memory.protocol import Configuration, Protocol, QuestionName
+from echo_jax.memory.card_rows import DECIMALS, KeyRow, LagRow, Row, run_key
+from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, QuestionName
 from echo_jax.memory.training import ByKey, ByLag, RunInputs
 from echo_jax.report.number_formats import plain
 
@@ -57,7 +57,12 @@ class CardRun:
         """The run among those of its card."""
         return run_key(self.configuration, self.seed)
 
-    name = key
+    @property
+    def name(self) -> str:
+        """The run as progress tells it: by lag without its rate, which the pilot chooses."""
+        if self.configuration.question == "by key" or self.seed >= PILOT_SEED:
+            return self.key
+        return f"seed {self.seed}, by lag, {self.configuration.updates} updates"
 
     @property
     def program(self) -> Hashable:
@@ -68,7 +73,7 @@ class CardRun:
     @property
     def work(self) -> float:
         """Updates."""
-        return self.protocol.updates
+        return self.configuration.updates
 
 
 class QuestionPrograms(NamedTuple):
@@ -76,9 +81,9 @@ class QuestionPrograms(NamedTuple):
 
     question       the cell in its network
     init           a `RunInputs` to the first `TrainedSoFar`
-    block          a `RunInputs` and a `TrainedSoFar` to the next one, and losses
+    block          a `RunInputs` and a `TrainedSoFar` to the next one, and `Metrics`
     draw           a seed and the digest of weights to data sets
-    score          parameters and data sets to `Scores`
+    score          parameters, data sets and by lag a `Rounding` to `Scores`
     scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
     constants      bytes of the arrays that stand as numbers in `score`
     """
@@ -105,23 +110,25 @@ def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
     ConfigError, which names the user's line, where the score is no function of the state alone, see
     `cells.user_cell_check`, or the cell cannot be trained.
     """
-    run = RunInputs(np.int32(0), np.float32(0), np.bool_(True))
+    run = RunInputs(np.int32(0), np.float32(0), np.int32(0), np.bool_(True))
     init = partial(training.init, question)
     weights = np.zeros(8, np.uint32)
     if isinstance(question, ByLag):
         draw = partial(scoring.draw_lag_sets, question)
         scores = partial(scoring.score_by_lag, question)
         scan_accuracy = partial(scoring.scan_accuracy_by_lag, question)
+        rounding = [scoring.not_rounded(question)]
     else:
         draw = partial(scoring.draw_key_sets, question)
         scores = partial(scoring.score_by_key, question)
         scan_accuracy = partial(scoring.scan_accuracy_by_key, question)
+        rounding = []
     progress = jax.eval_shape(init, run)
     sets = jax.eval_shape(draw, run.seed, weights)
     of_weights = progress.train.params, sets
     cell = question.network.cell
     block = jax.jit(partial(training.train_updates, question), donate_argnums=1)
-    checked = check_program(name, cell, scores, *of_weights)
+    checked = check_program(name, cell, scores, *of_weights, *rounding)
     return QuestionPrograms(
         question=question,
         score=checked,
@@ -165,30 +172,58 @@ def compile_run(run: CardRun) -> QuestionPrograms:
 def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
     """Train a network, and score it unless a loss was not finite."""
     of = run.configuration
-    inputs = RunInputs(np.int32(run.seed), np.float32(of.rate), np.bool_(of.schedule != "adaptive"))
-    first = programs.init(inputs)
+    adaptive = of.schedule == "adaptive"
+    inputs = RunInputs(
+        np.int32(run.seed), np.float32(of.rate), np.int32(of.updates), np.bool_(not adaptive)
+    )
+    associated = list[int]()
     blocks = train_chunks(
         lambda progress, _: programs.block(inputs, progress),
-        first,
-        range(run.protocol.updates),
+        programs.init(inputs),
+        range(of.updates),
         run.protocol.updates_at_once,
     )
     finite = True
     for chunk in blocks:
-        finite = bool(np.isfinite(chunk.metrics).all())
-        report(chunk.done / run.protocol.updates if finite else 1.0)
+        finite = bool(np.isfinite(chunk.metrics.losses).all())
+        associated.append(int(chunk.metrics.associated))
+        report(chunk.done / of.updates if finite else 1.0)
         if not finite:
             break
-    row = empty_row(run, chunk.done, programs.question, int(chunk.state.level.pairs))
+    row = empty_row(run, programs.question, int(chunk.state.level.pairs))
     if finite:
         params = chunk.state.train.params
         sets = programs.draw(inputs.seed, weights_digest(params))
-        scores = jax.device_get(programs.score(params, sets))
-        fill(row, scores, programs.constants)
+        if isinstance(row, KeyRow):
+            scores = jax.device_get(programs.score(params, sets))
+            row.associated = associated
+            row.constant_bytes = programs.constants
+        else:
+            scores = score_by_lag(run, row, programs, params, sets)
+        fill(row, scores)
         if programs.scan_accuracy:
             accuracy = programs.scan_accuracy(params, sets)
             row.difference = plain(accuracy - scores.accuracy)
     return row
+
+
+def score_by_lag(
+    run: CardRun, row: LagRow, programs: QuestionPrograms, params: Any, sets: scoring.Sets
+) -> scoring.Scores:
+    """The scores of a run; those of a rounded state go into the row, of the usual updates."""
+    question = programs.question
+    assert isinstance(question, ByLag)
+    unchanged = scoring.not_rounded(question)
+    scores = jax.device_get(programs.score(params, sets, unchanged))
+    if run.seed < PILOT_SEED and row.updates == run.protocol.updates:
+        roundings = (
+            scoring.Rounding(scores.low, scores.high, np.float32(2**bits))
+            for bits in run.protocol.precisions
+        )
+        finals = [programs.score(params, sets, rounding).final for rounding in roundings]
+        if np.isfinite(finals).all():
+            row.rounded = plain(np.array(finals), DECIMALS)
+    return scores
 
 
 JOB = Job(compile_run, make_row)  # the way to make the row of a run
@@ -207,18 +242,18 @@ def weights_digest(params: Any) -> np.ndarray:
     return np.frombuffer(digest.digest(), np.uint32)
 
 
-def empty_row(run: CardRun, updates: int, question: ByLag | ByKey, level: int) -> Row:
+def empty_row(run: CardRun, question: ByLag | ByKey, level: int) -> Row:
     """The row of a run before its score."""
     of = run.configuration
     device = environment.device()
     if isinstance(question, ByLag):
-        return LagRow(run.seed, of.rate, updates, None, None, device=device)
+        return LagRow(run.seed, of.rate, of.updates, None, None, device=device)
     pairs = list(run.protocol.pairs_asked(question.most))
     return KeyRow(
         run.seed,
         of.rate,
         of.schedule or "ramp",
-        updates,
+        of.updates,
         level,
         pairs,
         asked=[run.protocol.recalls * k for k in pairs],
@@ -228,13 +263,9 @@ def empty_row(run: CardRun, updates: int, question: ByLag | ByKey, level: int) -
     )
 
 
-def fill(row: Row, scores: scoring.Scores, constants: int) -> None:
+def fill(row: Row, scores: scoring.Scores) -> None:
     """Write scores into a row; those by lag that are not finite count as none."""
     row.state_bytes = int(scores.bytes)
-    if isinstance(row, KeyRow):
-        row.validation = scores.validation.tolist()
-        row.final = scores.final.tolist()
-        row.constant_bytes = constants
-    elif all(np.isfinite(x).all() for x in jax.tree.leaves(scores)):
-        row.validation = LagScore(**plain(scores.validation, DECIMALS))
-        row.final = LagScore(**plain(scores.final, DECIMALS))
+    if np.isfinite([*scores.validation, *scores.final]).all():
+        row.validation = plain(scores.validation, DECIMALS)
+        row.final = plain(scores.final, DECIMALS)

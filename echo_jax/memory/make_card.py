@@ -1,6 +1,6 @@
 """Cards in the making: what is there already stays, and the runs that lack are made.
 
-    plan ─► runs that lack a row ─► rows as they come, each appended to rows.jsonl ─► card.json
+    plan ─► pilot ─► rate by lag ─► runs that lack a row ─► rows.jsonl, row by row ─► card.json
 
 The same command completes a card that was stopped.
 """
@@ -8,9 +8,10 @@ The same command completes a card that was stopped.
 import contextlib
 import datetime
 import functools
+import itertools
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -31,7 +32,13 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import Row, row_kind
 from echo_jax.memory.card_run import JOB, CardRun, check_state, lowered, question_of
 from echo_jax.memory.named_cell import NamedCell
-from echo_jax.memory.protocol import CardPart, Configuration, Protocol, QuestionName
+from echo_jax.memory.protocol import (
+    PILOT_SEED,
+    CardPart,
+    Configuration,
+    Protocol,
+    QuestionName,
+)
 from echo_jax.memory.step_time import step_microseconds
 from echo_jax.report.number_formats import three_digits
 
@@ -39,27 +46,65 @@ MIXED = "its rows were made with more than one version of the software"
 
 
 class Plan(NamedTuple):
-    """The protocol of a card, and its configurations and seeds."""
+    """The protocol of a card, and what is asked of its cell.
+
+    by_lag   numbers of updates
+    by_key   numbers of updates and recipes
+    seeds    of all runs but those of the pilot
+    """
 
     protocol: Protocol
-    configurations: Sequence[Configuration]
+    by_lag: Sequence[int]
+    by_key: Sequence[Configuration]
     seeds: Sequence[int]
 
-    def runs(self, named: NamedCell) -> list[CardRun]:
+    def configurations(self, rate: float) -> list[Configuration]:
+        """The configurations of a card whose rate by lag is known."""
+        return [*(self.protocol.by_lag(rate, x) for x in self.by_lag), *self.by_key]
+
+    def pilot(self, named: NamedCell) -> list[CardRun]:
+        """The short runs by lag that choose the rate; none where there is nothing to choose."""
+        protocol = self.protocol
+        if not self.by_lag or len(protocol.rates) == 1:
+            return []
+        each = [protocol.by_lag(rate, protocol.pilot_updates) for rate in protocol.rates]
+        seeds = range(PILOT_SEED, PILOT_SEED + protocol.pilot_seeds)
+        return runs_of(named, protocol, itertools.product(seeds, each))
+
+    def runs(self, named: NamedCell, rate: float) -> list[CardRun]:
         """The runs of a cell: those of the default card, then the others by seed."""
-        args = json.dumps(named.args)
-        runs = [
-            CardRun(named.name, args, named.source, self.protocol, of, seed, named.cell)
-            for seed in self.seeds
-            for of in self.configurations
-        ]
-        return sorted(runs, key=lambda run: run.configuration not in self.protocol.default)
+        protocol = self.protocol
+        default = [protocol.by_lag(rate), *map(protocol.by_key, protocol.default)]
+        each = itertools.product(self.seeds, self.configurations(rate))
+        return runs_of(named, protocol, sorted(each, key=lambda run: run[1] not in default))
+
+    def lacking(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
+        """The runs without a row; until the pilot is there, those by lag at any of its rates."""
+        rate = cards.rate_of(cards.pilot_of(rows, self.protocol), self.protocol)
+        return missing([*self.pilot(named), *self.runs(named, rate)], rows)
+
+
+def runs_of(
+    named: NamedCell, protocol: Protocol, runs: Iterable[tuple[int, Configuration]]
+) -> list[CardRun]:
+    """Runs of a cell, from seeds and configurations."""
+    args = json.dumps(named.args)
+    return [
+        CardRun(named.name, args, named.source, protocol, of, seed, named.cell) for seed, of in runs
+    ]
 
 
 def plan_of(
-    protocol: Protocol, full: bool, seeds: int | None, only: CardPart | None = None
+    protocol: Protocol,
+    full: bool,
+    seeds: int | None,
+    only: CardPart | None = None,
+    updates: int | None = None,
 ) -> Plan:
-    """The plan of a card or a part of one, with the usual number of seeds where none is given."""
+    """The plan of a card or a part of one, with the usual number of seeds where none is given.
+
+    With a number of updates the runs of that length alone: a further budget of the card.
+    """
     if not isinstance(protocol, Protocol):
         raise ConfigError("protocol", protocol, "is no Protocol", "use echo_jax.Protocol(...)")
     if not isinstance(full, bool):
@@ -67,11 +112,18 @@ def plan_of(
     if only not in (None, *get_args(CardPart)):
         fix = f"use one of {', '.join(get_args(CardPart))}"
         raise ConfigError("only", only, "is no part of a card", fix)
-    part = only and only.replace("-", " ")
+    if updates is not None:
+        protocol.check_updates(updates)
+    budgets = [protocol.updates, *(protocol.budgets if full else ())]
+    by_lag = [updates] if updates else sorted(budgets)
     every = protocol.full if full else protocol.default
-    kept = [x for x in every if part in (None, x.question, x.schedule)]
     usual = protocol.full_seeds if full else protocol.default_seeds
-    return Plan(protocol, kept, range(seeds or usual))
+    return Plan(
+        protocol,
+        by_lag if only in (None, "by-lag") else [],
+        [protocol.by_key(x, updates) for x in every if only in (None, "by-key", x.schedule)],
+        range(seeds or usual),
+    )
 
 
 def new_card(name: str, named: NamedCell, plan: Plan) -> Card:
@@ -93,7 +145,7 @@ def new_card(name: str, named: NamedCell, plan: Plan) -> Card:
         values=values,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(shapes)),
         seeds=list(plan.seeds),
-        configuration=list(plan.configurations),
+        configuration=plan.configurations(protocol.rates[0]),
         date=datetime.datetime.now(datetime.UTC).date(),
         versions=environment.versions(),
         remarks=list(named.remarks),
@@ -127,9 +179,8 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
     for row in done:  # a process that was killed may have stored a row alone
         cards.note(old, row)
     old.name = new.name  # also where the folder was copied or renamed
-    old.seeds = sorted({*new.seeds, *(row.seed for row in done)})
-    made = [row.configuration for row in done]
-    old.configuration = list(dict.fromkeys([*old.configuration, *made, *new.configuration]))
+    old.seeds = sorted({*new.seeds, *(row.seed for row in done if row.seed < PILOT_SEED)})
+    old.configuration = list(dict.fromkeys([*configurations_of(done), *new.configuration]))
     return old, done
 
 
@@ -159,7 +210,7 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     check_state(named.name, named.cell, plan.protocol)
     new = new_card(name, named, plan)
     _, done = there(out / name, new)
-    lacking = missing(plan.runs(named), done)
+    lacking = plan.lacking(named, done)
     if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
         for question in get_args(QuestionName):
             lowered(question_of(question, named.cell, plan.protocol), named.name)
@@ -177,10 +228,11 @@ def make(
     Each row is stored as it comes. TasksFailedError at the end where runs failed.
     """
     folder = request.folder
-    protocol = request.plan.protocol
+    plan = request.plan
+    protocol = plan.protocol
     with claimed(folder, request.new) as (card, done):
         yield cards.with_rows(card, done)
-        lacking = missing(request.plan.runs(request.named), done)
+        lacking = plan.lacking(request.named, done)
         if lacking and card.versions != request.new.versions and MIXED not in card.remarks:
             card.remarks.append(MIXED)
 
@@ -192,9 +244,22 @@ def make(
             measured = cards.bits_by_lag([row], protocol) or cards.bits_by_key([row], protocol)
             return f"{three_digits(measured.mean)} bits" if measured and row.final else "not finite"
 
-        for _ in complete(JOB, lacking, executor, store, progress, interrupts):
-            yield cards.with_rows(card, done)
+        def made(runs: Sequence[CardRun]) -> Iterator[Card]:
+            lacking = missing(runs, done)
+            for _ in complete(JOB, lacking, executor, store, progress, interrupts):
+                yield cards.with_rows(card, done)
+
+        yield from made(plan.pilot(request.named))
+        rate = cards.rate_of(cards.pilot_of(done, protocol), protocol)
+        planned = plan.configurations(rate)
+        card.configuration = list(dict.fromkeys([*configurations_of(done), *planned]))
+        yield from made(plan.runs(request.named, rate))
         if card.us_per_step is None:
             card.us_per_step = step_microseconds(request.named.cell, protocol)
             cards.write(card, done, folder)
         yield cards.with_rows(card, done)
+
+
+def configurations_of(rows: Iterable[Row]) -> list[Configuration]:
+    """The configurations of rows, without those of the pilot."""
+    return list(dict.fromkeys(row.configuration for row in rows if row.seed < PILOT_SEED))

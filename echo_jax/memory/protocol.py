@@ -19,11 +19,14 @@ CardPart = Literal["by-lag", "by-key", "ramp"]
 
 MOST_SEEDS = 1000
 
-PLATEAU_FROM, PLATEAU_WITHIN = 4, 0.1
-"""A seed is on the plateau if at every K from 4 its accuracy is so near to a list of the values."""
+PILOT_SEED = MOST_SEEDS
+"""The first seed of the pilot, whose seeds no card has."""
 
 CEILING = 0.95
 """Share of the most bits that can be measured from which a value reads "at least"."""
+
+ASSOCIATES = 0.5
+"""Share of right answers from which a network associates, see `card.updates_until_associated`."""
 
 SCANS_AGREE = 0.01
 """Largest difference of the accuracies by scan and by steps that a card does not mention."""
@@ -37,10 +40,18 @@ Pairs = Annotated[tuple[Whole, ...], Meta(min_length=1, max_length=100)]
 Seeds = Annotated[int, Meta(ge=1, le=MOST_SEEDS)]
 
 
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """By key, how the number of pairs rises, and the first rate."""
+
+    schedule: Schedule
+    rate: Rate
+
+
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first rate of a run, and by key how the number of pairs rises."""
+    """The updates and the first rate of a run, and by key how the number of pairs rises."""
 
     question: QuestionName
+    updates: Whole
     rate: Rate
     schedule: Schedule | None = None
 
@@ -49,8 +60,16 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if (self.question == "by key") != (self.schedule is not None):
             raise ValueError("by key there is a schedule, ramp or adaptive; by lag there is none")
 
+    def __str__(self) -> str:
+        """Words such as: by key, ramp, rate 0.01, 3000 updates."""
+        schedule = [self.schedule] if self.schedule else []
+        return ", ".join([self.question, *schedule, f"rate {self.rate}", f"{self.updates} updates"])
 
-Configurations = Annotated[tuple[Configuration, ...], Meta(min_length=1)]
+
+Recipes = Annotated[tuple[Recipe, ...], Meta(min_length=1)]
+Budgets = Annotated[tuple[Whole, ...], Meta(max_length=20)]
+Rates = Annotated[tuple[Rate, ...], Meta(min_length=1, max_length=20)]
+Precisions = Annotated[tuple[Annotated[int, Meta(ge=1, le=24)], ...], Meta(max_length=10)]
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,7 +83,10 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pairs                     numbers of pairs K that are asked, up to Kmax
     small_state               bytes up to which Kmax is `pairs_of_small`, else `pairs_of_large`
     largest_state             bytes of the largest state that is measured
-    updates, updates_at_once  of a run, and of one compiled call
+    updates, updates_at_once  of the run that a card's numbers are of, and of one compiled call
+    budgets                   other numbers of updates by lag, on a full card
+    rates                     by lag: the pilot chooses one of them
+    pilot_seeds, pilot_updates  of the runs of the pilot, at each rate
     rows                      B, sequences of an update
     largest_norm              that gradients are clipped to
     smallest_variance         added to that of a number of the state, to standardise it
@@ -72,7 +94,9 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ramp                      share of the updates over which the ramp rises
     learned, past             adaptive schedule: accuracy that adds a pair, weight of the past
     streams, recalls          of each data set: streams by lag, and rows by key of each K
-    default, full             configurations; on a full card a seed takes its best by each question
+    precisions                bits that a number of the state is rounded to, by lag
+    associated                pairs K of which half are right as soon as a network associates
+    default, full             recipes by key, of which a seed takes its best
     default_seeds, full_seeds number of seeds
     """
 
@@ -88,7 +112,11 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pairs_of_large: Values = 64
     largest_state: Whole = 2**16
     updates: Whole = 3000
-    updates_at_once: Whole = 250
+    updates_at_once: Whole = 100
+    budgets: Budgets = (1000, 10_000)
+    rates: Rates = (0.003, 0.01, 0.03, 0.1, 0.3)
+    pilot_seeds: Seeds = 3
+    pilot_updates: Whole = 300
     rows: Annotated[int, Meta(ge=2, le=10**6)] = 16
     largest_norm: Positive = 1.0
     smallest_variance: Positive = 1e-12
@@ -99,11 +127,10 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     past: Annotated[float, Meta(ge=0, lt=1)] = 0.97
     streams: Whole = 512
     recalls: Whole = 256
-    default: Configurations = (Configuration("by lag", 0.01), Configuration("by key", 0.01, "ramp"))
-    full: Configurations = (
-        *(Configuration("by lag", rate) for rate in (0.01, 0.03, 0.1)),
-        *(Configuration("by key", rate, x) for x in get_args(Schedule) for rate in (0.01, 0.003)),
-    )
+    precisions: Precisions = (16, 8, 6, 4)
+    associated: Whole = 4
+    default: Recipes = (Recipe("adaptive", 0.01), Recipe("ramp", 0.003))
+    full: Recipes = tuple(Recipe(of, x) for of in get_args(Schedule) for x in (0.01, 0.003))
     default_seeds: Seeds = 4
     full_seeds: Seeds = 8
 
@@ -123,16 +150,24 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         self._check_together()
 
     def _check_together(self) -> None:
-        if self.updates % self.updates_at_once:
-            rule = f"is no multiple of the {self.updates_at_once} that are compiled as one call"
-            raise ConfigError("updates", self.updates, rule, "change {updates_at_once} too")
+        for updates in (self.updates, self.pilot_updates, *self.budgets):
+            self.check_updates(updates)
         if list(self.pairs) != sorted(set(self.pairs)):
             raise ConfigError("pairs", list(self.pairs), "do not rise", "give each number once")
+        if self.associated > self.keys:
+            rule = f"is more than the {self.keys} keys"
+            raise ConfigError("associated", self.associated, rule, "change {keys} too")
         for name in ("pairs_of_small", "pairs_of_large"):
             most = getattr(self, name)
             if most > self.keys or most not in self.pairs:
                 rule = f"is more than the {self.keys} keys, or not among the pairs that are asked"
                 raise ConfigError(name, most, rule, "change {keys} or {pairs} too")
+
+    def check_updates(self, updates: int) -> None:
+        """Raise ConfigError for a number of updates that no run makes."""
+        if updates < 1 or updates % self.updates_at_once:
+            rule = f"is no multiple of the {self.updates_at_once} that are compiled as one call"
+            raise ConfigError("updates", updates, rule, "change {updates_at_once} too")
 
     @property
     def asked(self) -> range:
@@ -151,18 +186,26 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def name(self) -> str:
-        """3, or of one's own the digest."""
-        return self.digest if self.own else "3"
+        """4, or of one's own the digest."""
+        return self.digest if self.own else "4"
 
     @property
     def own(self) -> dict[str, Any]:
-        """The numbers that differ from those of protocol 3."""
+        """The numbers that differ from those of protocol 4."""
         standard = msgspec.to_builtins(STANDARD)
         return {key: x for key, x in msgspec.to_builtins(self).items() if x != standard[key]}
 
     def card_name(self, name: str) -> str:
         """The name of a card by default: of a protocol of one's own it ends in the digest."""
         return f"{name}-{self.digest}" if self.own else name
+
+    def by_lag(self, rate: float, updates: int | None = None) -> Configuration:
+        """The configuration by lag of a rate, of the usual updates unless others are given."""
+        return Configuration("by lag", updates or self.updates, rate)
+
+    def by_key(self, recipe: Recipe, updates: int | None = None) -> Configuration:
+        """The configuration by key of a recipe, of the usual updates unless others are given."""
+        return Configuration("by key", updates or self.updates, recipe.rate, recipe.schedule)
 
     def pairs_asked(self, most: int) -> tuple[int, ...]:
         """The numbers of pairs that are asked up to Kmax."""
@@ -174,7 +217,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 STANDARD = Protocol()
-"""Protocol 3, of the published cards."""
+"""Protocol 4, of the published cards."""
 
 
 def read_protocol(path: Path | None) -> Protocol:

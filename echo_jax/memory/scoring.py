@@ -4,6 +4,8 @@ A cell's step is traced once, scanned over the steps of one stream, and mapped o
 `lax.map`: it sees no later input, rows cannot mix, and no rule of the user's for batches is run.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
@@ -11,15 +13,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Network, Params
-from echo_jax.memory.card_rows import MOST_NATS
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.tasks import Recall, draw_pairs, draw_streams, earlier_tokens, recall
-from echo_jax.memory.training import ByKey, ByLag, flat_state, own_state
+from echo_jax.memory.training import ByKey, ByLag, flat_state, own_state, with_own_state
 
 
 class Sets(NamedTuple):
@@ -34,19 +36,38 @@ class Sets(NamedTuple):
     final: Any
 
 
+class Rounding(NamedTuple):
+    """How the numbers of a state, `flat_state`, are rounded after each step.
+
+    A number is clipped to low .. high and becomes the nearest of `levels` that divide this range
+    evenly. A number stays as it is where high is not above low, and where it is an integer.
+
+    low, high  float32 `[D]`
+    levels     float32
+    """
+
+    low: chex.Array
+    high: chex.Array
+    levels: chex.Numeric
+
+
 class Scores(NamedTuple):
     """The score of trained weights, by the steps of one stream.
 
-    by lag    mean nats of each lag, `[N]`: `nats`, as the heads answer, and `recalibrated`
-    by key    right answers of each K, int32 `[K]`
-    accuracy  the mean on the validation data
-    bytes     int32, of the state that was carried from step to step, less convolutions
+    validation, final  by lag mean nats of each lag, `[N]`; by key right answers of each K, int32
+                       `[K]`
+    accuracy           the mean on the validation data
+    bytes              int32, of the state that was carried from step to step, less convolutions
+    low, high          by lag the smallest and largest of each number of the state after the asked
+                       steps of the validation streams, `[D]`
     """
 
-    validation: Any
-    final: Any
+    validation: chex.Array
+    final: chex.Array
     accuracy: chex.Array
     bytes: chex.Array
+    low: chex.Array | None = None
+    high: chex.Array | None = None
 
 
 def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:
@@ -79,10 +100,16 @@ def draw_key_sets(question: ByKey, seed: chex.Numeric, weights: chex.Array) -> S
     return Sets(None, drawn(keys.validation), drawn(keys.final))
 
 
-def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
-    """Nats of each lag, and the mean accuracy over all lags."""
+def not_rounded(question: ByLag) -> Rounding:
+    """The rounding that changes nothing."""
+    none = np.zeros(question.numbers, np.float32)
+    return Rounding(none, none, np.float32(2))
+
+
+def score_by_lag(question: ByLag, params: Params, sets: Sets, rounding: Rounding) -> Scores:
+    """Nats of each lag after recalibration, and the mean accuracy over all lags."""
     protocol = question.protocol
-    states, carried = flat_states(question, params, jnp.concatenate(sets))
+    states, carried = flat_states(question, params, jnp.concatenate(sets), rounding)
     sets_of_states = Sets(*jnp.split(states, len(sets)))
 
     def examples(states_of_set: chex.Array) -> chex.Array:
@@ -93,17 +120,15 @@ def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
     logits = Sets(*map(examples, sets_of_states))
     targets = Sets(*(earlier_tokens(protocol, x).reshape(-1, protocol.lags) for x in sets))
     factors = fitted_factors(protocol, logits.calibration, targets.calibration)
-
-    def score(z: chex.Array, wanted: chex.Array) -> dict[str, chex.Array]:
-        nats = jnp.minimum(jnp.mean(cross_entropy(z, wanted), axis=0), MOST_NATS)
-        recalibrated = recalibrated_nats(factors, 1 / len(logits.calibration), z, wanted)
-        return {"nats": nats, "recalibrated": recalibrated}
-
+    nats = functools.partial(recalibrated_nats, factors, 1 / len(logits.calibration))
+    known = sets_of_states.validation
     return Scores(
-        score(logits.validation, targets.validation),
-        score(logits.final, targets.final),
+        nats(logits.validation, targets.validation),
+        nats(logits.final, targets.final),
         accuracy=jnp.mean(correct(logits.validation, targets.validation)),
         bytes=carried,
+        low=jnp.min(known, axis=(0, 1)),
+        high=jnp.max(known, axis=(0, 1)),
     )
 
 
@@ -137,14 +162,43 @@ def scan_accuracy_by_key(question: ByKey, params: Params, sets: Sets) -> chex.Ar
 
 
 def flat_states(
-    question: ByLag, params: Params, streams: chex.Array
+    question: ByLag, params: Params, streams: chex.Array, rounding: Rounding
 ) -> tuple[chex.Array, chex.Array]:
     """The flat states after the asked steps of streams `[B, T]`, `[B, A, D]`, and their bytes."""
     net = question.network
     states, carried = by_steps(
-        net, params, streams, lambda state, _: flat_state(net.cell, state, 1)[0]
+        net,
+        params,
+        streams,
+        lambda state, _: flat_state(net.cell, state, 1)[0],
+        lambda state: rounded(net.cell, state, rounding),
     )
     return states[:, np.array(question.protocol.asked)], carried
+
+
+def rounded(cell: Cell, state: Carry, rounding: Rounding) -> Carry:
+    """The state of a cell, of one stream, with its own numbers rounded."""
+    leaves, tree = jax.tree.flatten(own_state(cell, state))
+    place = 0
+
+    def part(x: chex.Array) -> chex.Array:
+        """The next real numbers of the state, in the order of `flat_state`."""
+        nonlocal place
+        here = slice(place, place := place + x.size)
+        low, high = (jnp.reshape(of[here], x.shape) for of in (rounding.low, rounding.high))
+        used = high > low
+        step = jnp.where(used, high - low, 1) / (rounding.levels - 1)
+        nearest = low + step * jnp.round((jnp.clip(x, low, high) - low) / step)
+        return jnp.where(used, nearest, x).astype(x.dtype)
+
+    def whole(x: chex.Array) -> chex.Array:
+        if jnp.iscomplexobj(x):
+            real = part(x.real)
+            return jax.lax.complex(real, part(x.imag))
+        changed = part(x)
+        return changed if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+    return with_own_state(cell, state, jax.tree.unflatten(tree, map(whole, leaves)))
 
 
 def answers(net: Network, params: Params, streams: chex.Array) -> tuple[chex.Array, chex.Array]:
@@ -157,15 +211,23 @@ def answers(net: Network, params: Params, streams: chex.Array) -> tuple[chex.Arr
 
 
 def by_steps(
-    net: Network, params: Params, streams: chex.Array, read: Any
+    net: Network,
+    params: Params,
+    streams: chex.Array,
+    read: Any,
+    carry_on: Callable[[Carry], Carry] = lambda state: state,
 ) -> tuple[chex.Array, chex.Array]:
-    """`read(state, output)` after each step of each stream, `[B, T, ...]`, and bytes of state."""
+    """`read(state, output)` after each step of each stream, `[B, T, ...]`, and bytes of state.
+
+    `carry_on` changes a state before it is read and handed to the next step.
+    """
     prepared = net.cell.prepare(params["cell"])
 
     def of_stream(tokens: chex.Array) -> tuple[chex.Array, chex.Array]:
         def step(state: Carry, token: chex.Array) -> tuple[Carry, chex.Array]:
             x = jax.nn.one_hot(token, net.input_size)[None]
             state, output = net.cell.step(prepared, state, x)
+            state = carry_on(state)
             return state, read(state, output)
 
         state, found = jax.lax.scan(step, net.initial_state(params, 1), tokens)

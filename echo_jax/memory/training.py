@@ -24,17 +24,22 @@ from echo_jax.core.training import TrainState, clipped_adam, update
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.tasks import Pairs, draw_pairs, draw_streams, earlier_tokens, recall
 
+ASSOCIATED = 3
+"""The number of the data set of `ByKey.associated`; 0 to 2 are those of `scoring.set_keys`."""
+
 
 class RunInputs(NamedTuple):
     """The arguments of one run; one compiled program serves all.
 
-    seed  int32, of the weights and of all data but the final ones
-    rate  float32, the first learning rate; it falls to 0 by a cosine
-    ramp  bool, by key the ramp; False for the adaptive schedule
+    seed     int32, of the weights and of all data but the final ones
+    rate     float32, the first learning rate; it falls to 0 by a cosine
+    updates  int32, in all
+    ramp     bool, by key the ramp; False for the adaptive schedule
     """
 
     seed: chex.Numeric
     rate: chex.Numeric
+    updates: chex.Numeric
     ramp: chex.Numeric = True
 
 
@@ -93,6 +98,11 @@ class ByLag:
         states = self.states(params, batch)
         logits = self.logits(params, self.standardised(states, states))
         return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, batch))), level
+
+    def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
+        """0: by lag there is nothing to associate."""
+        del params, seed
+        return jnp.zeros((), jnp.int32)
 
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
         """The flat states after the asked steps of `[B, T]`, `[B, A, D]`, by the cell's scan."""
@@ -171,6 +181,14 @@ class ByKey:
         risen = jnp.minimum(done / self.protocol.ramp, 1.0)
         return 2 + jnp.floor((self.most - 2) * risen).astype(jnp.int32)
 
+    def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
+        """The right answers about a few pairs, in rows of the seed that stay the same."""
+        protocol = self.protocol
+        key = jax.random.fold_in(purpose_key(seed, Purpose.EVALUATION), ASSOCIATED)
+        pairs = draw_pairs(protocol, key, protocol.recalls, protocol.associated)
+        asked = recall(protocol, pairs, jnp.full(protocol.recalls, protocol.associated))
+        return jnp.sum(correct(self.logits(params, asked.tokens), asked.targets) & asked.scored)
+
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
         """The logits at each step: tokens `[B, T]` to `[B, T, M]`, by the cell's scan."""
         state = self.network.initial_state(params, len(tokens))
@@ -186,10 +204,17 @@ def init(question: ByLag | ByKey, run: RunInputs) -> TrainedSoFar:
     return TrainedSoFar(state, Level(jnp.int32(2), jnp.float32(0)))
 
 
+class Metrics(NamedTuple):
+    """The losses of some updates, and what `associated` counts after the last one."""
+
+    losses: chex.Array
+    associated: chex.Array
+
+
 def train_updates(
     question: ByLag | ByKey, run: RunInputs, progress: TrainedSoFar
-) -> tuple[TrainedSoFar, chex.Array]:
-    """The next `updates_at_once`, number i on data of its own, and their losses."""
+) -> tuple[TrainedSoFar, Metrics]:
+    """The next `updates_at_once`, number i on data of its own."""
     protocol = question.protocol
     key = purpose_key(run.seed, Purpose.DATA)
     optimizer = clipped_adam(protocol.largest_norm)
@@ -198,19 +223,27 @@ def train_updates(
 
     def step(progress: TrainedSoFar, batch: Any) -> tuple[TrainedSoFar, chex.Array]:
         state, level = progress
-        done = state.step / protocol.updates
+        done = state.step / run.updates
         rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2
         state, loss, level = update(
             lambda params: question.loss(params, batch, level, run, done), optimizer, rate, state
         )
         return TrainedSoFar(state, level), loss
 
-    return jax.lax.scan(step, progress, batches)
+    progress, losses = jax.lax.scan(step, progress, batches)
+    return progress, Metrics(losses, question.associated(progress.train.params, run.seed))
 
 
 def own_state(cell: Cell, state: Carry) -> Carry:
     """The state of a cell; of a block that of the cells of its layers, without convolutions."""
     return [layer.cell for layer in state] if isinstance(cell, Block) else state
+
+
+def with_own_state(cell: Cell, state: Carry, own: Carry) -> Carry:
+    """The state of a cell with another `own_state`."""
+    if not isinstance(cell, Block):
+        return own
+    return type(state)(layer._replace(cell=of) for layer, of in zip(state, own, strict=True))
 
 
 def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
