@@ -43,6 +43,9 @@ MIXED_DEVICES = "its rows were made on several devices or numbers of cores, and 
 CONVOLVED = 4
 """The first lag that the convolution of a block does not see."""
 
+IMPORTED = "imported "
+"""How the name of a cell begins whose rows were made elsewhere."""
+
 THREADS = 2
 """Threads of XLA in the processes of the command `card`, whatever cores there are: their number
 decides last bits, and the published cards were made with two."""

@@ -97,6 +97,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     full: bool = False,
     seeds: int | None = None,
     only: CardPart | None = None,
+    updates: int | None = None,
     protocol: Protocol = STANDARD,
     name: str | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -119,13 +120,15 @@ def card(  # noqa: PLR0913 - the flags of the command
       args: options of the cell; a required number of units that is not among them is 50.
       state_bytes: find the options that give the cell, given by its name, a state of about so many
         bytes.
-      full: 8 seeds with every learning rate and schedule; otherwise 4 with one of each.
+      full: 8 seeds, by lag with 1,000, 3,000 and 10,000 updates and by key with every rate and
+        schedule; otherwise 4 with 3,000 updates and two rates by key.
       seeds: the number of seeds, from 0.
       only: "by-lag" or "by-key" for one question alone, or "ramp" for its runs by key.
+      updates: make runs of so many updates instead, which the card has beside the usual ones.
       protocol: all numbers of the measure, such as `echo_jax.Protocol(updates=1000)`; the card
         states them, and stands with no cards of others.
       name: of the card and of its folder; by default the cell and its arguments, and the digest of
-        another protocol than 3.
+        another protocol than 4.
       out: folder for the folder of the card; without one, nothing is kept.
       progress: show the updates done and the time left, in a terminal or a notebook.
 
@@ -136,7 +139,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     environment.check_settings()
     check_seeds(seeds)
     folder = None if out is None else atomic_files.path_of("out", out)
-    plan = make_card.plan_of(protocol, full, seeds, only)
+    plan = make_card.plan_of(protocol, full, seeds, only, updates)
     named = _chosen(cell, args, state_bytes, protocol)
     title = protocol.card_name(named.card_name) if name is None else name
     environment.use_cpu_devices(None)

@@ -46,7 +46,7 @@ def export_tasks(protocol: Protocol, folder: Path, seeds: range, most: int) -> P
     gru = build("gru", {"features": UNITS})
     tree = {f"seed_{seed}": tasks_of(protocol, gru, seed, most) for seed in seeds}
     path = folder / "tasks.safetensors"
-    of = protocol.digest if protocol.own else 3
+    of = protocol.name
     tensor_files.write(path, "memory tasks", tree, {"protocol": of, "seeds": list(seeds)})
     return path
 

@@ -11,15 +11,20 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import msgspec
-
-from echo_jax.memory.card import Card, with_rows
-from echo_jax.memory.card_rows import Row
+from echo_jax.memory.card import Card
 from echo_jax.memory.pages import built_in_cards
-from echo_jax.memory.pages.all_cards_figures import panels_figure, state_figure
-from echo_jax.memory.pages.questions import BY_KEY, QUESTIONS, Question
-from echo_jax.memory.pages.table import MEANINGS, caption_of, cards_table, cell_of, section
-from echo_jax.memory.pages.told_apart import TRACKS, groups, of_one_kind, power_sentence, track
+from echo_jax.memory.pages.all_cards_figures import budgets_figure, panels_figure
+from echo_jax.memory.pages.built_in_cards import anchors
+from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS, Question
+from echo_jax.memory.pages.table import (
+    CONTROLS,
+    MEANINGS,
+    caption_of,
+    cards_table,
+    cell_of,
+    sections_of,
+)
+from echo_jax.memory.pages.told_apart import groups, power_sentence, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import counted
@@ -33,15 +38,11 @@ FINDINGS = """<!-- findings -->
 <!-- end of findings -->"""
 """Where a reader writes what was found, see `atomic_files.BY_HAND`."""
 
-CONTROLS = ("ShiftRegister", "Memoryless")
-"""Cells whose memory is known; they are in tables and in no figure."""
-
 WHERE = {"block": "in a common small block", "bare": "without the block"}
 
-READ_STATE = (
-    "A point for each block, with Student's interval of 95%; a line joins the sizes of a cell. "
-    "Dashed: as many values as a square matrix of 32-bit numbers has keys, K = d_k. Of each card "
-    "the configurations count that all cards of the figure have."
+READ_BUDGETS = (
+    "The mean bits by lag after training with so many updates, each at the rate that short runs "
+    "chose. Dashed: cells that are not trained, or whose memory is known."
 )
 
 
@@ -66,37 +67,17 @@ def write_report(
     own = [card for card, _ in whole]
     others = built_in_cards.beside(beside, own)
     cards = own + others
-    sections = figures_of(cards, by_size(whole, others))
+    sections = figures_of(cards)
     written = write_page(folder / "README.md", page(cards, own, sections), sections)
     if tables:
-        sections.append(section(cards, [cards_table(group) for group in groups(cards)]))
+        sections += sections_of(groups(cards))
     return [*written, *write_for_paper(folder, sections, kind, tables)]
 
 
-def by_size(whole: Sequence[tuple[Card, list[Row]]], others: Sequence[Card]) -> list[Card]:
-    """The blocks by key, to be compared between sizes: with the configurations that all have."""
-    blocks = blocks_by_key([*(card for card, _ in whole), *others])
-    if not blocks:
-        return []
-    shared = set.intersection(*map(BY_KEY.configured, blocks))
-    cut = list[Card]()
-    for card, rows in whole:
-        kept = [of for of in card.configuration if of in shared]
-        cut.append(with_rows(msgspec.structs.replace(card, configuration=kept), rows))
-    same = [x for x in others if BY_KEY.configured(x) == shared]
-    return blocks_by_key([*cut, *same])
-
-
-def blocks_by_key(cards: Iterable[Card]) -> list[Card]:
-    """The cards by key of cells in the block whose memory is not known."""
-    measured = [x for x in cards if track(x) == "block" and x.bits_by_key]
-    return [x for x in measured if cell_of(x) not in CONTROLS]
-
-
-def figures_of(cards: Sequence[Card], blocks: Sequence[Card] = ()) -> list[Section]:
-    """The sections with figures, `blocks` in the last one; none with nothing to draw."""
+def figures_of(cards: Sequence[Card]) -> list[Section]:
+    """The sections with figures; none with nothing to draw."""
     found = list[Section]()
-    for question, of_track in itertools.product(QUESTIONS, TRACKS):
+    for question, of_track in itertools.product(QUESTIONS, WHERE):
         asked = [x for x in cards if track(x) == of_track and question.of(x)]
         asked = [x for x in asked if cell_of(x) not in CONTROLS]
         # Those with both questions, or without any such with one.
@@ -105,15 +86,17 @@ def figures_of(cards: Sequence[Card], blocks: Sequence[Card] = ()) -> list[Secti
             heading = f"{question.curves.capitalize()} curves, {WHERE[of_track]}"
             reading = question.reading.format(most=math.log2(shown[0].numbers.symbols))
             words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {reading}"
+            if question is BY_LAG and (lines := anchors(shown[0])):
+                words += f" Dashed: {', '.join(lines)}."
             words += cut_short_words("Hatched", shown, question)
             draw = functools.partial(panels_figure, shown, question)
             name = f"{question.curves}-{of_track}"
             found.append(Section(name, heading, draw=draw, alt=heading, caption=words))
-    if blocks and not of_one_kind(blocks):
-        heading = "Bits by key against bytes of state"
-        words = READ_STATE + cut_short_words("Open", blocks, BY_KEY)
-        draw = functools.partial(state_figure, blocks)
-        found.append(Section("state", heading, draw=draw, alt=heading, caption=words))
+    budgets = [x for x in cards if track(x) == "block" and BY_LAG.budgets(x)]
+    if budgets:
+        heading = "Bits by lag against updates, in the block"
+        draw = functools.partial(budgets_figure, budgets)
+        found.append(Section("budgets", heading, draw=draw, alt=heading, caption=READ_BUDGETS))
     return found
 
 

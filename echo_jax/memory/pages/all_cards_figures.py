@@ -1,30 +1,31 @@
-"""The figures of all cards: a small panel for each cell, and bits by key against state. No jax."""
+"""The figures of all cards: a panel for each cell, and bits by lag against updates. No jax."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from echo_jax.memory.card import BitsByKey, Card, protocol_of
+from echo_jax.memory.pages.built_in_cards import anchors
 from echo_jax.memory.pages.card_figure import (
     BACKGROUND,
-    LIST,
+    DASHES,
+    REFERENCE,
     WIDTH,
     hatch,
     key_axis,
     list_line,
     thin,
 )
-from echo_jax.memory.pages.questions import BY_KEY, Question
-from echo_jax.memory.pages.table import cell_of, labels_of
-from echo_jax.memory.pages.told_apart import of_one_kind
+from echo_jax.memory.pages.questions import BY_LAG, Question
+from echo_jax.memory.pages.table import CONTROLS, cell_of, labels_of
 from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
-from echo_jax.report.line_names import names_at_right, shortened
+from echo_jax.report.line_names import Line, names_at_right, shortened
 from echo_jax.report.number_formats import number, three_digits
-from echo_jax.report.styles import BLUE, GREY, INK, ORANGE, RULE, SERIES, annotate, style_axes
+from echo_jax.report.styles import BLUE, GREY, INK, RULE, SERIES, style_axes
 
 ACROSS = 5
 ROOM = 1.22  # inches: the height of a row of panels
@@ -32,9 +33,9 @@ LEFT = 0.5  # the margins
 BELOW = 0.42
 TITLE = 0.3  # of it what the title of a panel takes
 
-WIDEST = 4.2  # inches of one panel alone, or of two side by side
+LEAST = 1.0  # the fewest bits on a logarithmic axis; fewer stand there
 
-LEAST = 0.5  # the fewest bits on a logarithmic axis; fewer stand there
+WIDEST = 4.2  # inches of one panel alone, or of two side by side
 
 
 def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
@@ -70,89 +71,56 @@ def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) ->
         axes.set(ylim=(0, 1.04), yticks=[0, 1])
         axes.set_yticklabels(["0", "100%"])
         key_axis(axes, bits.pairs)
-        axes.plot(*list_line(bits.pairs, card.numbers), **LIST)
+        lines = [list_line(bits.pairs, card.numbers)]
     else:
         lags = card.numbers.lags
         most = math.log2(card.numbers.symbols)
         axes.set(xlim=(0, lags + 1), xticks=[1, lags // 2, lags])
         axes.set(ylim=(0, most + 0.15), yticks=[0, most])
+        lines = [question.line(anchor) for anchor in anchors(card).values()]
+    for line, dashes in zip(lines, DASHES, strict=False):
+        axes.plot(*line, linestyle=dashes, **REFERENCE | {"linewidth": 0.9})
     others = [thin(question.line(other)) for other in cards if other is not card]
     draw_lines(axes, others, BACKGROUND | {"linewidth": 0.5})
     x, y = question.line(card)
     axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)
     hatch(axes, card, question)
     axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
-    if question is BY_KEY and card.on_plateau:
-        words = f"plateau:\n{card.on_plateau} of {len(bits.seeds)}"
-        style: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 8.5, "color": ORANGE}
-        axes.text(1, 0.96, words, transform=axes.transAxes, **style)
 
 
-def state_figure(cards: Sequence[Card]) -> NotebookFigure:
-    """Bits by key against the bytes of state, a line for each cell with several sizes."""
-    height = 4.9
+def budgets_figure(cards: Sequence[Card]) -> NotebookFigure:
+    """The mean bits by lag against updates, a line for each card; controls in grey and dashed."""
+    height = 5.2
     figure = NotebookFigure((WIDTH, height))
-    axes = figure.add_axes((0.62 / WIDTH, 0.55 / height, 1 - 2.5 / WIDTH, 1 - 0.75 / height))
+    axes = figure.add_axes((0.62 / WIDTH, 0.55 / height, 1 - 2.8 / WIDTH, 1 - 0.75 / height))
     style_axes(axes)
-    axes.grid(color=RULE, linewidth=0.8)
-    cards = sorted(cards, key=lambda card: card.state_bytes)
-    lines = _by_cell(cards)
-    sizes = [card.state_bytes for card in cards]
-    axes.set(xscale="log", xlim=(min(sizes) / 1.6, max(sizes) * 1.25))
-    bits = [max(BY_KEY.mean(card), LEAST) for card in cards]
-    axes.set(yscale="log", ylim=(0.6 * min(bits), 2.2 * max(*bits, 20)))
-    _square_line(axes, min(sizes), max(sizes), math.log2(protocol_of(cards).values))
-    styles = iter(SERIES * len(lines))
-    colours = {name: _cell_line(axes, of, styles) for name, of in lines.items()}
-    named = {x: of for x, of in lines.items() if not of_one_kind([*of, cards[0]])} or lines
-    names_at_right(axes, {name: _end(of) for name, of in named.items()}, colours)
-    axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 4)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    usual = protocol_of(cards).updates
+    labels = labels_of(cards)
+    lines = dict[str, Line]()
+    for card, label in zip(cards, labels, strict=True):
+        points = {x.updates: x.mean for x in BY_LAG.budgets(card)} | {usual: BY_LAG.mean(card)}
+        lines[label] = sorted(points), [points[x] for x in sorted(points)]
+    order = sorted(lines, key=lambda name: -lines[name][1][-1])
+    controls = {x for x, card in zip(labels, cards, strict=True) if cell_of(card) in CONTROLS}
+    styles = itertools.cycle(SERIES)
+    colours = dict[str, str]()
+    for name in order:
+        colour, marker, dashes = (GREY, "", "--") if name in controls else next(styles)
+        look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": dashes}
+        axes.plot(*lines[name], markersize=4, linewidth=1.3, **look)
+        colours[name] = colour
+    bits = [max(x, LEAST) for _, y in lines.values() for x in y]
+    ticks = sorted({x for line in lines.values() for x in line[0]})
+    axes.set(xscale="log", xlim=(ticks[0] / 1.1, ticks[-1] * 1.05))
+    axes.set(yscale="log", ylim=(0.8 * min(bits), 1.2 * max(bits)))
+    axes.set_xticks(ticks, [number(x) for x in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: three_digits(y)))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_minor_locator(NullLocator())
-    axes.set_xlabel("bytes of state", fontsize=9.5, color=INK)
-    axes.set_ylabel("bits by key", fontsize=9.5, color=INK)
+    axes.yaxis.set_minor_locator(NullLocator())
+    ends = {name: (lines[name][0][-1], max(lines[name][1][-1], LEAST)) for name in order}
+    names_at_right(axes, ends, colours)
+    axes.set_xlabel("updates", fontsize=9.5, color=INK)
+    axes.set_ylabel("bits by lag", fontsize=9.5, color=INK)
     return figure
-
-
-def _by_cell(cards: Sequence[Card]) -> dict[str, list[Card]]:
-    """Cards, by size, of each cell; the cells with most bits at their largest size first."""
-    found: dict[str, list[Card]] = {}
-    for card in cards:
-        found.setdefault(cell_of(card), []).append(card)
-    order = sorted(found, key=lambda name: (-found[name][-1].state_bytes, -_end(found[name])[1]))
-    return {name: found[name] for name in order}
-
-
-def _end(cards: Sequence[Card]) -> tuple[float, float]:
-    return cards[-1].state_bytes, max(BY_KEY.mean(cards[-1]), LEAST)
-
-
-def _square_line(axes: Axes, smallest: float, largest: float, value_bits: float) -> None:
-    """The bits of K = d_k values in a square matrix of float32 with K keys, of so many bytes."""
-    sizes = np.array([smallest / 1.6, largest * 1.25])
-    bits = value_bits * np.sqrt(sizes / 4)
-    axes.plot(sizes, bits, **LIST)
-    middle = math.sqrt(sizes[0] * sizes[1])
-    at = middle, value_bits * math.sqrt(middle / 4)
-    annotate(axes, "K = d_k", at, (-4, 9), ha="right", fontsize=9, color=GREY)
-
-
-def _cell_line(axes: Axes, cards: Sequence[Card], styles: Any) -> str:
-    """The points of a cell, open where cut short, with intervals; a line where it has several."""
-    several = len(cards) > 1
-    colour, marker, _ = next(styles) if several else (GREY, "o", "-")
-    measured = [BY_KEY.known(card) for card in cards]
-    x = [card.state_bytes for card in cards]
-    y = [max(bits.mean, LEAST) for bits in measured]
-    for at, bits in zip(x, measured, strict=True):
-        if bits.low is not None and bits.high is not None:
-            ends = [max(bits.low, LEAST), max(bits.high, LEAST)]
-            axes.plot([at, at], ends, color=colour, linewidth=2.5, alpha=0.3)
-    look: dict[str, Any] = {"markersize": 5.5 if several else 4, "linewidth": 1.6}
-    axes.plot(x, y, color=colour, marker=marker, zorder=4 if several else 3, **look)
-    cut = [BY_KEY.is_cut_short(card) for card in cards]
-    look |= {"linewidth": 0, "markerfacecolor": "white", "zorder": 5}
-    axes.plot(np.array(x)[cut], np.array(y)[cut], color=colour, marker=marker, **look)
-    return colour

@@ -17,14 +17,22 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card, protocol_of
 from echo_jax.memory.card_rows import Row
+from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
 from echo_jax.memory.pages.table import cell_of
 from echo_jax.memory.pages.told_apart import comparable, of_one_kind
-from echo_jax.memory.protocol import STANDARD, Protocol
+from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Protocol
 
 FILE = "built_in_cards.json"
 
 MEMORYLESS = "block:echo_jax.cells.known_memory:Memoryless"
 """The block whose cell remembers nothing: what its convolution alone holds."""
+
+ANCHORS = {
+    "ProjectedRegister": "a register of 32-bit numbers",
+    "OrthogonalReservoir": "an untrained reservoir",
+    "PresentInput": "the present input",
+}
+"""Cells that a card is compared with by lag, and the words for them."""
 
 
 @functools.cache
@@ -50,21 +58,31 @@ def encoded(whole: Sequence[tuple[Card, list[Row]]]) -> bytes:
 
 
 def is_default(card: Card) -> bool:
-    """True for a card with no other configurations than the default card."""
-    return set(card.configuration) <= {*STANDARD.default}
+    """True for a card with no other configurations by key than the default card."""
+    return BY_KEY.configured(card) <= {*map(STANDARD.by_key, STANDARD.default)}
 
 
 def small_card(card: Card, rows: Sequence[Row]) -> Card | None:
     """A card with the runs of the default card alone; None where it has none of them."""
-    of_default = [x for x in rows if x.configuration in STANDARD.default]
-    default = [x for x in of_default if x.seed < STANDARD.default_seeds]
-    if not default:
+    kept = {*map(STANDARD.by_key, STANDARD.default), *BY_LAG.configured(card)}
+    pilot = [x for x in rows if x.seed >= PILOT_SEED]
+    of_default = [x for x in rows if x.configuration in kept and x.seed < STANDARD.default_seeds]
+    if not of_default:
         return None
-    kept = [of for of in card.configuration if of in STANDARD.default]
     small = msgspec.structs.replace(
-        card, seeds=sorted({x.seed for x in default}), configuration=kept, remarks=[]
+        card,
+        seeds=sorted({x.seed for x in of_default}),
+        configuration=[of for of in card.configuration if of in kept],
+        remarks=[],
     )
-    return cards.with_rows(small, default)
+    return cards.with_rows(small, [*pilot, *of_default])
+
+
+def anchors(card: Card) -> dict[str, Card]:
+    """What a card's bits by lag are compared with, by its words: of its track and size."""
+    near = [x for x in built_in_cards() if x.bits_by_lag and of_one_kind([x, card])]
+    found = {cell_of(x): x for x in sorted(near, key=lambda x: len(x.seeds))}
+    return {words: found[cell] for cell, words in ANCHORS.items() if cell in found}
 
 
 def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Card, list[Row]]]:

@@ -17,7 +17,7 @@ from echo_jax.config import is_built_in
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.card import Card, best_of_seeds, lag_bits, whole_seeds
 from echo_jax.memory.card_rows import LagRow, Row
-from echo_jax.memory.pages.built_in_cards import MEMORYLESS, built_in_cards, is_default
+from echo_jax.memory.pages.built_in_cards import MEMORYLESS, anchors, built_in_cards, is_default
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, Question
 from echo_jax.memory.pages.table import cell_of
 from echo_jax.memory.pages.told_apart import kind, track
@@ -32,9 +32,13 @@ HEIGHT = 3.9
 BACKGROUND: dict[str, Any] = {"color": PALE, "linewidth": 0.9}
 OWN: dict[str, Any] = {"color": BLUE, "linewidth": 2.2, "zorder": 4}
 SEED: dict[str, Any] = {"color": BLUE, "linewidth": 0.8, "alpha": 0.4, "zorder": 3}
-LIST: dict[str, Any] = {"color": GREY, "linewidth": 1.4, "linestyle": (0, (4, 2))}
-ALONE: dict[str, Any] = {"color": GREY, "linewidth": 1.4, "linestyle": (0, (1, 1.5))}
-REFERENCES = {"a list of the values": LIST, "the convolution alone": ALONE}
+REFERENCE: dict[str, Any] = {"color": GREY, "linewidth": 1.2}
+COARSE: dict[str, Any] = {"color": BLUE, "linewidth": 1.2, "linestyle": (0, (1, 1)), "zorder": 4}
+DASHES = [(0, pattern) for pattern in ((4, 2), (1, 1.5), (6, 2, 1, 2), (2, 3))]
+"""The dashes of lines that a card is compared with, in their order."""
+
+ROUNDED_TO = 6
+"""The precision whose curve is drawn."""
 
 NAMED = 4  # grey lines that have a name, from the one with most bits to that with fewest
 
@@ -91,14 +95,21 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     protocol = card.numbers
     lags = protocol.lags
     most = math.log2(protocol.symbols)
-    chosen = best_of_seeds(whole_seeds(rows, card), LagRow, protocol)
+    usual = [row for row in whole_seeds(rows, card) if row.updates == protocol.updates]
+    chosen = best_of_seeds(usual, LagRow, protocol)
     seeds = [(range(1, lags + 1), lag_bits(row.final, protocol).tolist()) for row in chosen]
     axes.set(xlim=(0, lags + 1), ylim=(-0.05, most + 0.3), yticks=range(int(most) + 1))
     axes.set_xticks(sorted({1, *(lags * i // 4 for i in range(1, 5))} - {0}))
     axes.axhline(most, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
     axes.set_xlabel("steps back", fontsize=9.5, color=INK)
     axes.set_ylabel("bits about that token", fontsize=9.5, color=INK)
-    _draw(axes, card, BY_LAG, seeds, {})
+    if ROUNDED_TO in protocol.precisions and all(row.rounded for row in chosen):
+        place = protocol.precisions.index(ROUNDED_TO)
+        coarse = [lag_bits(row.rounded[place], protocol) for row in chosen if row.rounded]
+        words = f"{ROUNDED_TO} bits a number"
+        axes.plot(range(1, lags + 1), np.mean(coarse, axis=0), label=words, **COARSE)
+    known = {words: BY_LAG.line(of) for words, of in anchors(card).items() if of.cell != card.cell}
+    _draw(axes, card, BY_LAG, seeds, known)
 
 
 def draw_by_key(axes: Axes, card: Card) -> None:
@@ -130,10 +141,16 @@ def _draw(
     known.sort(key=lambda other: -question.mean(other))
     others = {cell_of(other): thin(question.line(other)) for other in known}
     draw_lines(axes, others.values(), BACKGROUND)
-    for name, line in references.items():
-        axes.plot(*line, label=name, **REFERENCES[name])
-    if references:
-        axes.legend(loc="upper right", fontsize=SIZE, labelcolor=GREY, frameon=False)
+    for (name, line), dashes in zip(references.items(), DASHES, strict=False):
+        axes.plot(*line, label=name, linestyle=dashes, **REFERENCE)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(
+            loc="upper right",
+            bbox_to_anchor=(1, 0.94),
+            fontsize=SIZE,
+            labelcolor=GREY,
+            frameon=False,
+        )
     draw_lines(axes, seeds, SEED)
     axes.plot(*question.line(card), **OWN)
     own = cell_of(card)

@@ -14,7 +14,7 @@ from echo_jax.memory.pages.card_figure import card_figure
 from echo_jax.memory.pages.questions import QUESTIONS
 from echo_jax.report import styles
 from echo_jax.report.markdown import details, escaped, markdown_table
-from echo_jax.report.number_formats import three_digits
+from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.text_tables import Table
 
 
@@ -47,10 +47,8 @@ def page(card: Card, rows: list[Row]) -> str:
 
 
 def sentence(card: Card) -> str:
-    """The bits of a card with their intervals, and the seeds on the plateau."""
+    """The bits of a card with the least and the most of a seed."""
     known = [question.sentence(card) for question in QUESTIONS if question.of(card)]
-    if card.on_plateau is not None:
-        known.append(f"{table.plateau_text(card)} seeds on the plateau")
     return f"{card.name}: {'; '.join(known) or f'0 of {len(card.seeds)} seeds'}."
 
 
@@ -59,16 +57,25 @@ def provenance(card: Card, rows: list[Row]) -> Table:
     lines = [
         ["cell", card.cell.name],
         *([f"argument {name}", str(value)] for name, value in card.cell.args.items()),
-        *(
-            [of.question, ", ".join(filter(None, [of.schedule, f"rate {of.rate}"]))]
-            for of in card.configuration
-        ),
+        *(["pilot by lag", f"rate {x.rate}: {three_digits(x.mean)} bits"] for x in card.pilot),
+        *(["configuration", str(of)] for of in card.configuration),
         ["seeds", ", ".join(map(str, card.seeds))],
         ["runs that are not finite", str(sum(row.final is None for row in rows))],
         *(
             [f"{question.words} of each seed", ", ".join(map(three_digits, bits.by_seed))]
             for question in QUESTIONS
             if (bits := question.of(card))
+        ),
+        *(
+            [
+                f"bits {x.question} after {number(x.updates)}",
+                ", ".join(map(three_digits, x.by_seed)),
+            ]
+            for x in card.budgets
+        ),
+        *(
+            [f"bits by lag at {bits} bits a number", three_digits(mean)]
+            for bits, mean in (card.bits_by_lag.rounded if card.bits_by_lag else {}).items()
         ),
         ["protocol", card.numbers.name],
         *([f"not the standard: {name}", str(x)] for name, x in card.numbers.own.items()),

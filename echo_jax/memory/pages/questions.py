@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from echo_jax.memory.card import BitsByKey, BitsByLag, Card
+from echo_jax.memory.card import BitsByKey, BitsByLag, Budget, Card
 from echo_jax.memory.protocol import Configuration
 from echo_jax.report.number_formats import three_digits
 
@@ -49,8 +49,13 @@ class Question:
         return -1.0 if bits is None else bits.mean
 
     def configured(self, card: Card) -> set[Configuration]:
-        """The configurations of a card for the question, of which each seed takes the best."""
-        return {of for of in card.configuration if of.question == self.name}
+        """The configurations of a card's number for the question."""
+        usual = card.numbers.updates
+        return {x for x in card.configuration if (x.question, x.updates) == (self.name, usual)}
+
+    def budgets(self, card: Card) -> list[Budget]:
+        """The bits after other numbers of updates."""
+        return [x for x in card.budgets if x.question == self.name]
 
     def is_cut_short(self, card: Card) -> bool:
         """True for bits that reached a limit or lack seeds."""
@@ -70,7 +75,7 @@ class Question:
         return f"{AT_LEAST if bits.at_least else ''}{three_digits(bits.mean)}"
 
     def brackets(self, card: Card) -> str:
-        """The interval of the mean, and how many seeds are there if some are missing."""
+        """The least and the most of a seed, and how many seeds are there if some are missing."""
         bits = self.known(card)
         more = []
         if bits.low is not None and bits.high is not None:
@@ -106,7 +111,6 @@ BY_KEY = Question(
     "values recalled, by pairs of a key and a value",
     "How many values of so many pairs are recalled by their keys? The number is the bits at the "
     "number of pairs that is best on validation data. Dashed: a list of the values, which knows "
-    "the values that occurred but not their keys; seeds within 0.1 of it from 4 pairs on are on "
-    "the plateau.",
+    "the values that occurred but not their keys.",
 )
 QUESTIONS = (BY_LAG, BY_KEY)

@@ -1,13 +1,15 @@
 """The table of cards, and their numbers as tidy rows. No jax.
 
 cards_table   cards that are compared ─► the table that is shown
-section       all cards ─► tidy rows
+sections_of   groups ─► the files for a paper
 side_by_side  a few cards as text, a column for each
 tidy_runs     the runs of a card, a row for each lag or number of pairs
 """
 
 import functools
 import itertools
+import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -15,8 +17,8 @@ from typing import Any
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.memory.card import Card, protocol_of
 from echo_jax.memory.card_rows import KeyRow, Row
-from echo_jax.memory.pages.questions import BY_KEY, QUESTIONS, UNKNOWN
-from echo_jax.memory.pages.told_apart import comparable, letters_of, track
+from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, UNKNOWN, Question
+from echo_jax.memory.pages.told_apart import comparable, letters_of, pairs_of, track
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.section import Section
@@ -33,28 +35,72 @@ SIZES = {
 }
 """The fields of a card that say how large and fast a cell is, and the headings of their columns."""
 
-BOUND = "\u2265: within 5% of the most that can be measured."
+R10 = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
+
+ROUNDED = (8, 6)
+"""The precisions that a table shows."""
+
+BOUND = "\u2265: within 5% of the most that can be measured, or a seed is best at the most pairs."
 NOT_THERE = "3 of 4: seeds that are there, of those asked for."
+CONTROLS = (
+    "ShiftRegister",
+    "Memoryless",
+    "ProjectedRegister",
+    "RingReservoir",
+    "OrthogonalReservoir",
+    "PresentInput",
+    "ValueList",
+    "RecallTable",
+)
+"""Cells whose memory is known or not trained; they have no panel."""
+
+TUNED = {"lmu": "theta 64", "lstm-chrono": "longest 64"}
+"""Cells with an option whose default is the number of lags that are asked."""
 
 MEANINGS = {
-    "bits": "the mean over the seeds with Student's interval of 95%, which may reach below 0; "
-    "\u2265 within 5% of the most that can be measured; 3 of 4 where seeds are not there yet",
+    "bits": "the mean over the seeds, with the least and the most of a seed; of 8 seeds these are "
+    "an interval of 99% for the median; 3 of 4 where seeds are not there yet",
     "letters": "cells that share one are not told apart (exact permutation test of the difference "
     "of means, Benjamini-Hochberg at 5%); within this table and column only",
-    "on plateau": "seeds within 0.1 of the accuracy of a list of the values from 4 pairs on",
+    "lags 4 on": "the bits of lags 4 to 64: a block's convolution sees lags 1 to 3",
+    "8 bits a number": "bits by lag, each number of the state rounded to 8 bits after each step",
+    "after 10,000": "the mean after as many updates, at the rate that the pilot chose",
+    "2 of 4 pairs after": "the median of the updates after which half of the answers about 4 pairs "
+    "are right; never: so many seeds never get there",
     "d_k, d_v": "sizes of a key and of a value of a matrix state",
-    "convolutions, bytes": "the last inputs of a block's convolutions",
-    "constants, bytes": "fixed arrays of the cell, which are not state",
-    "\u00b5s a step": "the least of 100 times of a step of one stream, where the card was made; in "
-    "the published cards the median of 7, which other work moved by half and more",
+    "state, convolutions, constants": "bytes of the cell's state, of the last inputs of a block's "
+    "convolutions, and of fixed arrays of the cell; the first two are what a stream carries",
+    "\u00b5s a step": "the least of 100 times of a step of one stream, where the card was made",
+    "*": "an option of the cell is set to the 64 lags: theta of the LMU, longest of chrono",
 }
 """The meaning of the columns of `cards_table`."""
 
 
-def section(cards: Sequence[Card], tables: Sequence[Table] = ()) -> Section:
-    """A tidy row for each card and question, and tables of them."""
-    tidy = {"": functools.partial(tidy_rows, cards)}
-    return Section("cards", "Tables", tables=tables, tidy=tidy)
+def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
+    """For a paper: a LaTeX table of each group, and tidy rows of all cards, pairs and seeds."""
+    cards = [card for group in groups for card in group]
+    tidy = {
+        "": functools.partial(tidy_rows, cards),
+        "-pairs": functools.partial(tidy_pairs, groups),
+        "-seeds": functools.partial(tidy_seeds, cards),
+    }
+    of_groups = [
+        Section(f"cards-{file_name(group)}", "Table", tables=[cards_table(group)])
+        for group in groups
+    ]
+    return [Section("cards", "Tables", tidy=tidy), *of_groups]
+
+
+def file_name(group: Sequence[Card]) -> str:
+    """The track and the size of a group, whatever else is in the folder: block-400.
+
+    The size is the nearest of ten preferred numbers a decade (R10).
+    """
+    words = re.sub(r"\W+", "-", track(group[0]))
+    if not comparable(group):
+        return f"{words}-several"
+    decade, step = divmod(round(10 * math.log10(max(group[0].state_bytes, 1))), 10)
+    return f"{words}-{round(R10[step] * 10**decade)}"
 
 
 def cell_of(card: Card) -> str:
@@ -75,27 +121,68 @@ def labels_of(cards: Sequence[Card]) -> list[str]:
 
 
 def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
-    """A row for each card and each question that was measured, named as in card.json.
+    """A row for each card, question and number of updates, named as in card.json.
 
     n and asked are the seeds that are there and those asked for; unknown is None.
     """
     protocol_of(cards)  # or they are refused
+    rows = list[dict[str, Any]]()
+    for card, question in itertools.product(cards, QUESTIONS):
+        bits = question.of(card)
+        measured = [(card.numbers.updates, bits)] if bits else []
+        for updates, of in [*measured, *((x.updates, x) for x in question.budgets(card))]:
+            names = ("mean", "low", "high", "at_least", "from_lag_4", "associated", "never")
+            rows.append({
+                "name": card.name,
+                "cell": cell_of(card),
+                "track": track(card),
+                **{field: getattr(card, field) for field in SIZES},
+                "question": question.field,
+                "updates": updates,
+                **{name: getattr(of, name, None) for name in names},
+                **{f"rounded_{x}": rounded_bits(of, x) for x in card.numbers.precisions},
+                "n": len(of.seeds),
+                "asked": len(card.seeds),
+            })  # fmt: skip
+    return rows
+
+
+def rounded_bits(bits: Any, precision: int) -> float | None:
+    """The mean bits by lag with the state rounded to a precision; None where unknown."""
+    return getattr(bits, "rounded", {}).get(str(precision))
+
+
+def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
+    """A row for each card, question, number of updates and seed."""
     return [
         {
             "name": card.name,
-            "cell": cell_of(card),
-            "track": track(card),
-            **{field: getattr(card, field) for field in SIZES},
             "question": question.field,
-            **{name: getattr(bits, name) for name in ("mean", "low", "high", "at_least")},
-            "n": len(bits.seeds),
-            "asked": len(card.seeds),
-            "on_plateau": card.on_plateau if question is BY_KEY else None,
+            "updates": updates,
+            "seed": seed,
+            "bits": value,
         }
-        for card in cards
-        for question in QUESTIONS
-        if (bits := question.of(card))
+        for card, question in itertools.product(cards, QUESTIONS)
+        for updates, of in [
+            (card.numbers.updates, question.of(card)),
+            *((x.updates, x) for x in question.budgets(card)),
+        ]
+        if of
+        for seed, value in zip(of.seeds, of.by_seed, strict=True)
     ]
+
+
+def tidy_pairs(groups: Iterable[Sequence[Card]]) -> list[dict[str, Any]]:
+    """A row for each question and each pair of cards of a group that is compared."""
+    rows = list[dict[str, Any]]()
+    for group, question in itertools.product(groups, QUESTIONS):
+        known = [card for card in group if question.of(card)]
+        if len(known) < 2 or not comparable(group):
+            continue
+        for pair in pairs_of([question.known(card).by_seed for card in known]):
+            names = {"first": known[pair.first].name, "second": known[pair.second].name}
+            rows.append({"question": question.field} | pair._asdict() | names)
+    return rows
 
 
 def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -122,17 +209,65 @@ def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def cards_table(cards: Sequence[Card]) -> Table:
     """A row for each card of a group; columns of which nothing is known are left out."""
-    columns = {"cell": labels_of(cards)}
+    columns = {"cell": marked_labels(cards)}
     for question in QUESTIONS:
         columns[question.words] = [question.text(card) for card in cards]
         columns[f"letters {question.name}"] = letters_of(cards, question)
-    columns["on plateau"] = [plateau_text(card) for card in cards]
+        columns |= BESIDE[question.name](cards)
+        columns |= budget_columns(cards, question)
     for field, heading in SIZES.items():
         sizes = [getattr(card, field) for card in cards]
         columns[heading] = [three_digits(size) if size else UNKNOWN for size in sizes]
     known = {name: of for name, of in columns.items() if any(x not in (UNKNOWN, "") for x in of)}
     caption = " ".join([caption_of(cards), *cut_short(cards)])
     return Table(caption, list(known), list(zip(*known.values(), strict=True)))
+
+
+def marked_labels(cards: Sequence[Card]) -> list[str]:
+    """The `labels_of` cards, with * where an option of the cell fits the lags that are asked."""
+    marks = ["*" if cell_of(card) in TUNED else "" for card in cards]
+    return [label + mark for label, mark in zip(labels_of(cards), marks, strict=True)]
+
+
+def beside_lag(cards: Sequence[Card]) -> dict[str, list[str]]:
+    """The columns beside the bits by lag."""
+    measured = [card.bits_by_lag for card in cards]
+    columns = {"lags 4 on": [text_of(bits.from_lag_4 if bits else None) for bits in measured]}
+    for precision in ROUNDED:
+        rounded = [text_of(rounded_bits(bits, precision)) for bits in measured]
+        columns[f"{precision} bits a number"] = rounded
+    return columns
+
+
+def beside_key(cards: Sequence[Card]) -> dict[str, list[str]]:
+    """The column beside the bits by key."""
+    return {"2 of 4 pairs after": [associated_text(card) for card in cards]}
+
+
+BESIDE = {BY_LAG.name: beside_lag, BY_KEY.name: beside_key}
+
+
+def text_of(value: float | None) -> str:
+    """A number, or - where it is unknown."""
+    return UNKNOWN if value is None else three_digits(value)
+
+
+def associated_text(card: Card) -> str:
+    """The median of the updates until associated: 600, 600 (2 never), or never."""
+    bits = card.bits_by_key
+    if bits is None or (bits.associated is None and not bits.never):
+        return UNKNOWN
+    if bits.associated is None:
+        return "never"
+    return number(bits.associated) + (f" ({bits.never} never)" if bits.never else "")
+
+
+def budget_columns(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
+    """A column for each other number of updates of some cards: after 10,000."""
+    means = [{x.updates: x.mean for x in question.budgets(card)} for card in cards]
+    every = sorted({updates for of in means for updates in of})
+    name = "" if question is BY_LAG else f" {question.name}"
+    return {f"after {number(x)}{name}": [text_of(of.get(x)) for of in means] for x in every}
 
 
 def side_by_side(cards: Sequence[Card]) -> str:
@@ -164,14 +299,8 @@ def caption_of(cards: Sequence[Card]) -> str:
     """The track of a group, its bytes of state, and a protocol of one's own."""
     protocol = protocol_of(cards)
     size = " to ".join(dict.fromkeys(number(f(x.state_bytes for x in cards)) for f in (min, max)))
-    where = "In the block" if track(cards[0]) == "block" else "Bare cells"
+    of_track = track(cards[0])
+    where = {"bare": "Bare cells", "imported": "Imported"}.get(of_track, f"In the {of_track}")
     apart = "" if comparable(cards) else ", several sizes or recipes, not to be compared"
     own = f" Protocol {protocol.name}, not the standard." if protocol.own else ""
     return f"{where}, {size} bytes of state{apart}.{own}"
-
-
-def plateau_text(card: Card) -> str:
-    """The seeds by key that are on the plateau, of those that are there."""
-    if card.on_plateau is None or card.bits_by_key is None:
-        return UNKNOWN
-    return f"{card.on_plateau} of {len(card.bits_by_key.seeds)}"

@@ -2,7 +2,7 @@
 
 comparable  cards of one protocol, track, about the same bytes of state, and configurations
 groups      the cards that are compared with each other
-compared    the exact permutation test of every pair of a group, and Benjamini-Hochberg at 5%
+pairs_of    the exact permutation test of every pair of a group, and Benjamini-Hochberg at 5%
 letters     cells that share one are not told apart
 """
 
@@ -17,15 +17,19 @@ import numpy as np
 
 from echo_jax import statistics
 from echo_jax.config import BLOCK_PREFIX
-from echo_jax.memory.card import Card
+from echo_jax.memory.card import IMPORTED, Card
 from echo_jax.memory.pages.questions import QUESTIONS, Question
 from echo_jax.memory.protocol import Protocol
 from echo_jax.report.number_formats import three_digits
 
-TRACKS = ("block", "bare")
+TRACKS = ("block", "bare", "imported")
+"""The tracks; of a block with other layers or width they are followed by one of its own."""
 
 SAME_SIZE = 1.1 / 0.9
 """States are of one size if the largest has at most so many times the bytes of the smallest."""
+
+BLOCK_OPTIONS = ("width", "layers")
+"""Options of the block, by which it is no longer the common one."""
 
 LEVEL = 0.05  # the share of false ones expected among the pairs that a table tells apart
 
@@ -35,8 +39,22 @@ SIMULATED = 400  # pairs of groups that are simulated for it
 
 
 def track(card: Card) -> str:
-    """`block` for a cell in a block, else `bare`."""
-    return "block" if card.cell.name.startswith(BLOCK_PREFIX) else "bare"
+    """Of a cell in the common block, of a bare one, of imported rows; or another block, in words.
+
+    Cards of different tracks are not compared.
+    """
+    cell = card.cell
+    if cell.name.startswith(IMPORTED):
+        return "imported"
+    if not cell.name.startswith(BLOCK_PREFIX):
+        return "bare"
+    changed = [f"{name} {cell.args[name]}" for name in BLOCK_OPTIONS if name in cell.args]
+    return ", ".join(["block", *changed])
+
+
+def place(of_track: str) -> tuple[int, str]:
+    """The place of a track in an order."""
+    return (TRACKS.index(of_track) if of_track in TRACKS else len(TRACKS)), of_track
 
 
 def kind(card: Card) -> tuple[str, Protocol]:
@@ -45,8 +63,9 @@ def kind(card: Card) -> tuple[str, Protocol]:
 
 
 def recipe(card: Card) -> list[str]:
-    """The configurations of a card, to be sorted by."""
-    return sorted(map(str, card.configuration))
+    """The configurations by key of a card, to be sorted by; the rate by lag is its own."""
+    usual = [x for x in card.configuration if x.updates == card.numbers.updates]
+    return sorted(str(x) for x in usual if x.question == "by key")
 
 
 def of_one_kind(cards: Sequence[Card]) -> bool:
@@ -66,40 +85,61 @@ def groups(cards: Iterable[Card]) -> list[list[Card]]:
     Blocks come before bare cells. Cards alone in their size are one group of several sizes.
     """
     found: list[list[Card]] = []
-    for card in sorted(cards, key=lambda x: (TRACKS.index(track(x)), recipe(x), x.state_bytes)):
+    for card in sorted(cards, key=lambda x: (place(track(x)), recipe(x), x.state_bytes)):
         last = found[-1] if found else None
         if last and comparable([last[0], card]):
             last.append(card)
         else:
             found.append([card])
-    single = [[x for (x, *more) in found if not more and track(x) == name] for name in TRACKS]
+    tracks = dict.fromkeys(track(group[0]) for group in found)
+    single = [[x for (x, *more) in found if not more and track(x) == name] for name in tracks]
     found = [group for group in found if len(group) > 1] + [group for group in single if group]
     for group in found:
         group.sort(key=lambda x: [-question.mean(x) for question in QUESTIONS])
-    return sorted(found, key=lambda group: (TRACKS.index(track(group[0])), -len(group)))
+    return sorted(found, key=lambda group: (place(track(group[0])), -len(group)))
 
 
-class ToldApart(NamedTuple):
-    """Which pairs of C groups of seeds are told apart.
+class Pair(NamedTuple):
+    """Two of some groups of seeds, with the difference of their means.
 
-    apart  bool `[C, C]`
-    level  the largest p-value of such a pair, before adjusting; with none LEVEL over all pairs
+    p is that of the permutation test, adjusted that of Benjamini and Hochberg over all pairs.
     """
 
-    apart: np.ndarray
-    level: float
+    first: int
+    second: int
+    difference: float
+    p: float
+    adjusted: float
+
+    @property
+    def apart(self) -> bool:
+        """True for a pair that is told apart at a false discovery rate of 5%."""
+        return self.adjusted <= LEVEL
 
 
-def compared(seeds: Sequence[Sequence[float]]) -> ToldApart:
-    """Compare the means of all pairs of groups, at a false discovery rate of 5%."""
+def pairs_of(seeds: Sequence[Sequence[float]]) -> list[Pair]:
+    """All pairs of groups of seeds, compared."""
     pairs = list(itertools.combinations(range(len(seeds)), 2))
     p_values = [statistics.permutation_test(seeds[i], seeds[j]) for i, j in pairs]
     adjusted = statistics.false_discovery(p_values)
-    apart = np.zeros((len(seeds), len(seeds)), bool)
-    for (i, j), p in zip(pairs, adjusted, strict=True):
-        apart[i, j] = apart[j, i] = p <= LEVEL
-    told = [p for p, q in zip(p_values, adjusted, strict=True) if q <= LEVEL]
-    return ToldApart(apart, max(told, default=LEVEL / max(len(pairs), 1)))
+    means = [float(np.mean(x)) for x in seeds]
+    return [
+        Pair(i, j, means[i] - means[j], float(p), float(q))
+        for (i, j), p, q in zip(pairs, p_values, adjusted, strict=True)
+    ]
+
+
+def told(pairs: Sequence[Pair], count: int) -> np.ndarray:
+    """Which of so many groups are told apart, bool `[C, C]`."""
+    apart = np.zeros((count, count), bool)
+    for pair in pairs:
+        apart[pair.first, pair.second] = apart[pair.second, pair.first] = pair.apart
+    return apart
+
+
+def largest_p(pairs: Sequence[Pair]) -> float:
+    """The largest p-value of a pair told apart; with none the level over the number of pairs."""
+    return max((x.p for x in pairs if x.apart), default=LEVEL / max(len(pairs), 1))
 
 
 def letters(apart: np.ndarray) -> list[str]:
@@ -125,7 +165,7 @@ def letters_of(cards: Sequence[Card], question: Question) -> list[str]:
     seeds = [bits.by_seed for card in cards if (bits := question.of(card))]
     if len(seeds) < 2 or not comparable(cards):
         return [""] * len(cards)
-    each = iter(letters(compared(seeds).apart))
+    each = iter(letters(told(pairs_of(seeds), len(seeds))))
     return [next(each) if question.of(card) else "" for card in cards]
 
 
@@ -169,7 +209,7 @@ def power_sentence(cards: Sequence[Card], question: Question) -> str:
         return ""
     deviations = [float(np.std(x, ddof=1) / np.mean(x)) for x in seeds]
     n = int(np.median([len(x) for x in seeds]))
-    smallest = smallest_difference(deviations, n, compared(known).level)
+    smallest = smallest_difference(deviations, n, largest_p(pairs_of(known)))
     middle = three_digits(100 * float(np.median(deviations)))
     words = question.words.capitalize()
     if math.isinf(smallest):
