@@ -6,6 +6,7 @@ echo-jax card --cell mypackage.cells:MyCell --cell lstm    # side by side
 echo-jax card --export-tasks tasks                         # for another framework
 echo-jax card --import rows.jsonl --name theirs            # a card of rows made there
 echo-jax card --report cards/                              # one page over all cards there
+echo-jax card --compare cards/gru lru                      # two cards, as a sentence with p
 echo-jax card --cells                                      # the cells that are built in
 """
 
@@ -96,6 +97,9 @@ class CardCommand:
     beside: str = ""
     """With --report: built-in cells, such as gru,lru, that are shown beside the cards of the
     folder: in the block, and eight of them also bare."""
+    compare: tuple[str, str] | None = None
+    """Only compare two cards, folders such as cards/mine or names of built-in cells: for each
+    question the difference, its interval and p, as a sentence for a paper."""
     format: styles.Format = "svg"
     """A format of figures for a paper: pdf or png are written beside each SVG."""
     tables: tuple[text_tables.Kind, ...] = ()
@@ -126,6 +130,7 @@ class CardCommand:
         ]
         alone: dict[str, set[str]] = {
             "cells": set(),
+            "compare": set(),
             "report": {"beside", "tables", "format", "protocol"},
             "export-tasks": {"seeds", "state-bytes", "protocol"},
             "import": {"name", "state-bytes", "out", "format", "protocol"},
@@ -149,6 +154,10 @@ def main() -> None:
     command = command_line.parse(CardCommand)
     if command.cells:
         print(list_of_cells())
+    elif command.compare:
+        from echo_jax.memory.pages.comparison import compare
+
+        print(printable(compare(command.compare)))
     elif command.report:
         make_report(command, command.report)
     elif command.export_tasks:

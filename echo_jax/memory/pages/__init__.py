@@ -4,6 +4,7 @@ questions       by lag, by key: the bits of a card and their words
 told_apart      which cards are compared, and which of them the seeds tell apart
 table           cards ─► their table, as text too, and tidy rows
 built_in_cards  the cards that come with the package
+comparison      two cards as a sentence with p
 card_figure     a card's two curves
 card_pages      card.md, card.svg
 all_cards       a folder of cards ─► its page, figures (all_cards_figures) and tables

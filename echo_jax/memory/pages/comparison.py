@@ -1,0 +1,70 @@
+"""Two cards compared: the difference, its interval and p, and a sentence for a paper. No jax."""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from echo_jax import statistics
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory import card as cards
+from echo_jax.memory.card import CARD_FILE, Card
+from echo_jax.memory.pages import built_in_cards
+from echo_jax.memory.pages.questions import QUESTIONS, Question
+from echo_jax.memory.pages.table import caption_of, cell_of, labels_of
+from echo_jax.memory.pages.told_apart import comparable
+from echo_jax.report.number_formats import number, three_digits
+
+
+def compare(names: Sequence[str]) -> str:
+    """The comparison of two cards: folders with a card, or names of built-in cards or cells.
+
+    ConfigError where they cannot be compared, see `told_apart.comparable`.
+    """
+    found = {name: cards.read(Path(name))[0] for name in names if is_card(name)}
+    for name in names:
+        if name not in found:
+            found[name] = built_in(name, [*found.values()])
+    pair = [found[name] for name in names]
+    if not comparable(pair):
+        captions = " ".join(caption_of([card]) for card in pair)
+        fix = "make both with the same --state-bytes, block and --full"
+        raise ConfigError(f"{names[0]} and {names[1]} cannot be compared: {captions} {fix}")
+    asked = [question for question in QUESTIONS if all(map(question.of, pair))]
+    if not asked:
+        raise ConfigError(f"{names[0]} and {names[1]} share no question: make both with one")
+    return "\n\n".join(sentence(pair, question) for question in asked)
+
+
+def is_card(name: str) -> bool:
+    """True for the folder of a card."""
+    return os.path.lexists(Path(name) / CARD_FILE)
+
+
+def built_in(name: str, own: Sequence[Card]) -> Card:
+    """The built-in card of a name: one that can be compared with a card of `own`, of most seeds."""
+    built_in_cards.beside([name], own)  # or the name is refused
+    named = [x for x in built_in_cards.built_in_cards() if name in (x.name, cell_of(x))]
+    return max(named, key=lambda x: (any(comparable([x, y]) for y in own), len(x.seeds)))
+
+
+def sentence(pair: Sequence[Card], question: Question) -> str:
+    """The sentence for a paper on the difference of two cards."""
+    first, second = (question.known(card) for card in pair)
+    names = labels_of(pair)
+    difference = first.mean - second.mean
+    p = statistics.permutation_test(first.by_seed, second.by_seed)
+    interval = statistics.shift_interval(first.by_seed, second.by_seed)
+    ends = f"{three_digits(interval.low)} to {three_digits(interval.high)}"
+    between = (
+        "too few seeds for an interval" if math.isinf(interval.low) else f"95% interval {ends}"
+    )
+    protocol = pair[0].numbers
+    word = "more" if difference >= 0 else "fewer"
+    return (
+        f"{question.name.capitalize()} {names[0]} has {three_digits(abs(difference))} bits {word} "
+        f"than {names[1]} ({question.mean_text(pair[0])} and {question.mean_text(pair[1])} bits; "
+        f"difference {three_digits(difference)}, {between}; exact permutation test of "
+        f"{len(first.seeds)} and {len(second.seeds)} seeds, p = {p:.2g}). "
+        f"{caption_of(pair)} {number(protocol.updates)} updates, echo_jax protocol {protocol.name}."
+    )
