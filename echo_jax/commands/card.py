@@ -157,7 +157,7 @@ def main() -> None:
     elif command.compare:
         from echo_jax.memory.pages.comparison import compare
 
-        print(printable(compare(command.compare)))
+        print("\n\n".join(map(printable, compare(command.compare))))
     elif command.report:
         make_report(command, command.report)
     elif command.export_tasks:

@@ -102,6 +102,15 @@ def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Ca
     return measured
 
 
+def named_cards(name: str) -> list[Card]:
+    """The built-in cards that have a name, or whose cell has it; ConfigError without any."""
+    named = [x for x in built_in_cards() if name in (x.name, cell_of(x))]
+    if not named:
+        known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
+        raise ConfigError(None, f"card {name!r}", "is not built in", f"use some of {known}")
+    return named
+
+
 def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
     """The built-in cards of some names, of cards or cells, that are not among some cards.
 
@@ -111,10 +120,7 @@ def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
     """
     found = dict[int, Card]()
     for name in names:
-        named = [x for x in built_in_cards() if name in (x.name, cell_of(x))]
-        if not named:
-            known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
-            raise ConfigError("beside", name, "is no built-in card", f"use some of {known}")
+        named = named_cards(name)
         alike = [x for x in named if any(comparable([x, other]) for other in own)]
         default = [x for x in named if is_default(x)]
         near = [x for x in default if any(of_one_kind([x, other]) for other in own)]

@@ -11,13 +11,13 @@ from echo_jax.memory import card as cards
 from echo_jax.memory.card import CARD_FILE, Card
 from echo_jax.memory.pages import built_in_cards
 from echo_jax.memory.pages.questions import QUESTIONS, Question
-from echo_jax.memory.pages.table import caption_of, cell_of, labels_of
+from echo_jax.memory.pages.table import caption_of, labels_of
 from echo_jax.memory.pages.told_apart import comparable
 from echo_jax.report.number_formats import number, three_digits
 
 
-def compare(names: Sequence[str]) -> str:
-    """The comparison of two cards: folders with a card, or names of built-in cards or cells.
+def compare(names: Sequence[str]) -> list[str]:
+    """Sentences that compare two cards: folders with a card, or names of built-in cards or cells.
 
     ConfigError where they cannot be compared, see `told_apart.comparable`.
     """
@@ -33,7 +33,7 @@ def compare(names: Sequence[str]) -> str:
     asked = [question for question in QUESTIONS if all(map(question.of, pair))]
     if not asked:
         raise ConfigError(f"{names[0]} and {names[1]} share no question: make both with one")
-    return "\n\n".join(sentence(pair, question) for question in asked)
+    return [sentence(pair, question) for question in asked]
 
 
 def is_card(name: str) -> bool:
@@ -43,8 +43,7 @@ def is_card(name: str) -> bool:
 
 def built_in(name: str, own: Sequence[Card]) -> Card:
     """The built-in card of a name: one that can be compared with a card of `own`, of most seeds."""
-    built_in_cards.beside([name], own)  # or the name is refused
-    named = [x for x in built_in_cards.built_in_cards() if name in (x.name, cell_of(x))]
+    named = built_in_cards.named_cards(name)
     return max(named, key=lambda x: (any(comparable([x, y]) for y in own), len(x.seeds)))
 
 
