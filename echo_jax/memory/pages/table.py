@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any
 
 from echo_jax.config import BLOCK_PREFIX
-from echo_jax.memory.card import Card, protocol_of
+from echo_jax.memory.card import Card, protocol_of, rate_of
 from echo_jax.memory.card_rows import KeyRow, Row
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, UNKNOWN, Question
 from echo_jax.memory.pages.told_apart import comparable, letters_of, pairs_of, track
@@ -65,6 +65,7 @@ MEANINGS = {
     "lags 4 on": "the bits of lags 4 to 64: a block's convolution sees lags 1 to 3",
     "8 bits a number": "bits by lag, each number of the state rounded to 8 bits after each step",
     "after 10,000": "the mean after as many updates, at the rate that the pilot chose",
+    "rate": "the learning rate by lag, which short runs chose; edge: the least or largest of five",
     "2 of 4 pairs after": "the median of the updates after which half of the answers about 4 pairs "
     "are right; never: so many seeds never get there",
     "d_k, d_v": "sizes of a key and of a value of a matrix state",
@@ -236,7 +237,15 @@ def beside_lag(cards: Sequence[Card]) -> dict[str, list[str]]:
     for precision in ROUNDED:
         rounded = [text_of(rounded_bits(bits, precision)) for bits in measured]
         columns[f"{precision} bits a number"] = rounded
-    return columns
+    return columns | {"rate": [rate_text(card) for card in cards]}
+
+
+def rate_text(card: Card) -> str:
+    """The rate that the pilot chose, and whether it is at an end of the rates: 0.3 (edge)."""
+    if not card.pilot:
+        return UNKNOWN
+    rate = rate_of(card.pilot, card.numbers)
+    return f"{rate:g}{' (edge)' if rate in (card.pilot[0].rate, card.pilot[-1].rate) else ''}"
 
 
 def beside_key(cards: Sequence[Card]) -> dict[str, list[str]]:
