@@ -63,7 +63,8 @@ class CardResult:
     def to_pandas(self) -> "pandas.DataFrame":
         """A row for each run, data set, and lag or number of pairs, one number a column.
 
-        By lag the numbers are `lag`, `nats` and `recalibrated`; by key `pairs`, `right`, `asked`.
+        By lag the numbers are `lag` and `nats`; by key `pairs`, `right`, `asked`. Runs with seeds
+        from 1,000 on are those of the pilot.
         ConfigError where pandas is not installed.
         """
         return data_frame(table.tidy_runs(self._typed()))
@@ -163,7 +164,7 @@ class Cards(dict[str, CardResult]):
 
     @property
     def rows(self) -> Sequence[TidyRow]:
-        """A dictionary for each card and question, as in `cards.csv` of `card --report`."""
+        """A dictionary for each card, question and number of updates, as in `cards.csv`."""
         return table.tidy_rows([made.card for made in self.values()])
 
     def to_pandas(self) -> "pandas.DataFrame":

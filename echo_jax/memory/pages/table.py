@@ -193,18 +193,14 @@ def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
         score: Any = getattr(row, data_set)
         if score is None:
             continue
-        run: dict[str, Any] = {"seed": row.seed, "rate": row.rate, "data_set": data_set}
-        run["question"] = row.configuration.question
+        run: dict[str, Any] = {"seed": row.seed, "rate": row.rate, "updates": row.updates}
+        run |= {"data_set": data_set, "question": row.configuration.question}
         if isinstance(row, KeyRow):
             run["schedule"] = row.schedule
-            names = ("pairs", "right", "asked")
-            numbers = zip(row.pairs, score, row.asked, strict=True)
+            answers = zip(row.pairs, score, row.asked, strict=True)
+            tidy += [run | {"pairs": k, "right": right, "asked": n} for k, right, n in answers]
         else:
-            names = ("lag", "nats", "recalibrated")
-            numbers = zip(
-                range(1, len(score.nats) + 1), score.nats, score.recalibrated, strict=True
-            )
-        tidy += [run | dict(zip(names, each, strict=True)) for each in numbers]
+            tidy += [run | {"lag": lag, "nats": nats} for lag, nats in enumerate(score, 1)]
     return tidy
 
 
