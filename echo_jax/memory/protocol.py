@@ -150,8 +150,10 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         self._check_together()
 
     def _check_together(self) -> None:
-        for updates in (self.updates, self.pilot_updates, *self.budgets):
-            self.check_updates(updates)
+        for name in ("updates", "pilot_updates"):
+            self.check_updates(getattr(self, name), name)
+        for updates in self.budgets:
+            self.check_updates(updates, "budgets")
         if list(self.pairs) != sorted(set(self.pairs)):
             raise ConfigError("pairs", list(self.pairs), "do not rise", "give each number once")
         if self.associated > self.keys:
@@ -163,11 +165,16 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 rule = f"is more than the {self.keys} keys, or not among the pairs that are asked"
                 raise ConfigError(name, most, rule, "change {keys} or {pairs} too")
 
-    def check_updates(self, updates: int) -> None:
+    def check_updates(self, updates: int, name: str = "updates") -> None:
         """Raise ConfigError for a number of updates that no run makes."""
-        if updates < 1 or updates % self.updates_at_once:
+        try:
+            msgspec.convert(updates, Whole)
+        except msgspec.ValidationError as error:
+            fix = "use a whole number above 0"
+            raise ConfigError(name, updates, f"is refused ({error})", fix) from error
+        if updates % self.updates_at_once:
             rule = f"is no multiple of the {self.updates_at_once} that are compiled as one call"
-            raise ConfigError("updates", updates, rule, "change {updates_at_once} too")
+            raise ConfigError(name, updates, rule, "change {updates_at_once} too")
 
     @property
     def asked(self) -> range:
