@@ -75,15 +75,16 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     said = carding("--cell", "mine:Last", "--seeds", "1").stdout
     folder = tmp_path / "cards" / LAST
     made, rows = card.read(folder)
-    assert [row.seed for row in rows] == [0, 0]
+    assert sorted(row.seed for row in rows) == [0, 0, 0, 1000, 1000, 1001, 1001]
     assert (made.cell.name, made.bits_by_lag.seeds) == ("mine:Last", [0])
     assert re.fullmatch("[0-9a-f]{64}", made.cell.source)
     assert made.devices == [environment.device()]
     assert made.us_per_step > 0
-    assert f"{LAST}: mine:Last, 2 runs to make" in said
-    assert f"{LAST}  0/2  2/8 updates\n" in said
-    assert re.search(rf"^{LAST}  \d/2  seed 0, by key, ramp, rate 0.01: \d\S* bits$", said, re.M)
-    assert re.search(r"^seeds +1\nbits by lag +\d\S*\nbits by key +\d\S*$", said, re.M)
+    assert f"{LAST}: mine:Last, 7 runs to make" in said
+    assert f"{LAST}  0/7  2/20 updates\n" in said
+    assert re.search(rf"^{LAST}  \d/7  seed 0, by lag, 4 updates: \d\S* bits$", said, re.M)
+    assert re.search(r"^seeds +1\nbits by lag +\d\S*$", said, re.M)
+    assert re.search(r"^bits by key +\d\S*$", said, re.M)
     assert said.splitlines()[-1].startswith(
         f"Card: cards/{LAST}/card.json, cards/{LAST}/rows.jsonl, "
     )
@@ -94,7 +95,7 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     assert (folder / "card.json").read_bytes() == before
     first = rows_of(folder)
     more = carding("--cell", "mine:Last", "--cell", "mine:Last", "--name", LAST, "--name", "b")
-    assert f"{LAST}: mine:Last, 6 runs to make" in more.stdout
+    assert f"{LAST}: mine:Last, 9 runs to make" in more.stdout
     assert re.search(
         rf"\n +{LAST} +b\nseeds +4 +4\nbits by lag +\S+ \(.* to .*\) +\S+ \(", more.stdout
     )
@@ -106,33 +107,28 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
     carding, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(environment, "cores", lambda: 1)
-    advances = []
+    stops = ["seed 1001, by lag, rate 0.01, 2 updates", "seed 1, by lag, 4 updates"]
 
     def advance(bar, run, share):
-        advances.append(share)
-        if len(advances) == 5:  # in the first block of the third run
+        if run in stops:
+            stops.remove(run)
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.5)
 
     line = ["--cell", "mine:Last", "--seeds", "2"]
+    shown = [(r"seeds +0 of 2", 3), (r"seeds +1 of 2\nbits by lag +\S+ \(1 of 2\)", 7)]
     with monkeypatch.context() as patch:
         patch.setattr(GridProgress, "at_work", advance)
-        said = carding(*line, status=128 + signal.SIGINT)
-    assert re.search(r"^seeds +1 of 2\nbits by lag +\S+ \(1 of 2\)\n", said.stdout, re.M)
+        for words, count in shown:
+            said = carding(*line, status=128 + signal.SIGINT)
+            assert re.search(f"^{words}\n", said.stdout, re.M)
+            stopped = rows_of(tmp_path / "cards" / LAST)
+            assert len(stopped) == count
     assert re.search(
         r"\nStopped; to go on: .*card.py --protocol tiny.toml --cell mine:Last --seeds 2\n$",
         said.stderr,
     )
-    stopped = rows_of(tmp_path / "cards" / LAST)
-    assert len(stopped) == 2
-    with monkeypatch.context() as patch:
-        advances.extend([0] * (4 - len(advances)))
-        del advances[4:]  # in the first block, before a new row
-        patch.setattr(GridProgress, "at_work", advance)
-        said = carding(*line, status=128 + signal.SIGINT)
-    assert re.search(r"^seeds +1 of 2\n", said.stdout, re.M)
-    assert len(rows_of(tmp_path / "cards" / LAST)) == 2
-    assert f"{LAST}: mine:Last, 2 runs to make" in carding(*line).stdout
+    assert f"{LAST}: mine:Last, 3 runs to make" in carding(*line).stdout
     carding(*line, "--out", "undisturbed")
     rows = rows_of(tmp_path / "undisturbed" / LAST)
     assert rows == rows_of(tmp_path / "cards" / LAST)
@@ -156,7 +152,7 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
     assert (tmp_path / "cards" / "theirs" / "card.svg").exists()
     (tmp_path / "bad.jsonl").write_text((tmp_path / rows).read_text() + "{}\n")
     said = carding("--import", "bad.jsonl", status=2).stderr
-    assert re.fullmatch(r"error: line 5 of bad.jsonl is not a row .*question.*\n", said)
+    assert re.fullmatch(r"error: line 11 of bad.jsonl is not a row .*question.*\n", said)
 
 
 def test_a_folder_for_tasks_is_refused_before_they_are_computed(carding, monkeypatch):
@@ -240,10 +236,10 @@ def test_the_card_of_another_cell_or_protocol_is_kept(carding, tmp_path):
     assert "cards/mine is the card of another cell, mine:Last," in said
     assert rows_of(tmp_path / "cards" / "mine") == before
     said = carding("--cell", "mine:Last", "--name", "mine", status=2, protocol=()).stderr
-    assert f"cards/mine is a card of protocol {TINY.digest}, and not of 3: give" in said
+    assert f"cards/mine is a card of protocol {TINY.digest}, and not of 4: give" in said
     assert rows_of(tmp_path / "cards" / "mine") == before
     path = tmp_path / "cards" / "mine" / "card.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"protocol": 2}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"protocol": 3}))
     said = carding("--cell", "mine:Last", "--name", "mine", status=2).stderr
     assert said.startswith("error: cards/mine/card.json is not valid")
     assert said.count("\n") == 1

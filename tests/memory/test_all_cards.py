@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_cards import card, card_with, key_row, lag_row
+from made_up_cards import card, card_with, held, key_row, lag_row
 
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.pages import all_cards, built_in_cards, card_figure, card_pages
-from echo_jax.memory.pages.questions import BY_LAG
-from echo_jax.memory.protocol import STANDARD, Configuration
+from echo_jax.memory.pages.questions import BY_KEY
+from echo_jax.memory.protocol import STANDARD, Recipe
 
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
@@ -42,8 +42,7 @@ def test_a_card_is_drawn_beside_its_rows(folder):
 def test_the_sentence_says_what_is_a_bound_and_what_is_not_there_yet():
     rows = [lag_row([4.0] * 64), lag_row([4.0] * 64, 1), key_row(None)]
     assert card_pages.sentence(card(rows, name="x")) == (
-        "x: \u2265256 bits by lag (256 to 256; 2 of 4); 0 bits by key (1 of 4); "
-        "0 of 1 seeds on the plateau."
+        "x: \u2265256 bits by lag (256 to 256; 2 of 4); 0 bits by key (1 of 4)."
     )
     assert card_pages.sentence(card([], name="x")) == "x: 0 of 4 seeds."
     cut = [x.caption for x in all_cards.figures_of([card(rows, "block:gru")])]
@@ -58,16 +57,30 @@ def test_a_card_is_called_as_its_folder_is_now(folder):
     assert "(<mine/card.md>)" in (folder / "README.md").read_text()
 
 
-def test_built_in_cells_stand_beside_in_the_order_of_their_names():
-    own = [card([lag_row([1.0])], state_bytes=size) for size in (400, 1600, 4000)]
-    names = ["delta-net", "gla", "mamba2"]
-    found = [x.name for x in built_in_cards.beside(names, own)]
-    sizes = (1600, 400, 4000)
-    assert found == [f"block-{x}-state-bytes-{size}" for x in names for size in sizes]
-    (full,) = built_in_cards.beside(
-        ["gru"], [card([], "block:mine.py", configuration=STANDARD.full)]
-    )
-    assert full.configuration == [*STANDARD.full]
+def of_recipes(recipes, cell, size=400, rate=0.01):
+    """The card of a cell with some recipes by key, and a rate by lag."""
+    rows = [key_row(held(4), 0, x.rate, x.schedule) for x in recipes]
+    return card([lag_row([4.0], rate=rate), *rows], f"block:{cell}", state_bytes=size)
+
+
+@pytest.fixture
+def built_in(monkeypatch):
+    """Two built-in cells with the recipes of the default card, and at 400 bytes also with all."""
+    default = [
+        of_recipes(STANDARD.default, *of) for of in [("gla", 1600), ("gla",), ("lru", 400, 0.1)]
+    ]
+    whole = [*default, *(of_recipes(STANDARD.full, cell) for cell in ("gla", "lru"))]
+    for module in (built_in_cards, card_figure):
+        monkeypatch.setattr(module, "built_in_cards", lambda: whole)
+    return whole
+
+
+def test_built_in_cells_stand_beside_in_the_order_of_their_names(built_in):
+    sizes = [[card([], f"{cell}mine.py", state_bytes=400)] for cell in ("", "block:")]
+    found = [[x.name for x in built_in_cards.beside(["lru", "gla"], own)] for own in sizes]
+    assert found == [["lru-400", "gla-1600", "gla-400"], ["lru-400", "gla-400"]]
+    (full,) = built_in_cards.beside(["gla"], [of_recipes(STANDARD.full, "mine.py")])
+    assert full is built_in[3]
 
 
 def test_the_page_starts_with_a_figure_and_keeps_what_was_written_by_hand(folder):
@@ -96,7 +109,8 @@ def test_a_page_of_somebody_else_is_not_overwritten(folder):
 def test_tables_and_figures_are_written(folder):
     written = all_cards.write_report(folder, kind="png", tables=["csv", "latex"])
     names = {str(path.relative_to(folder)) for path in written}
-    assert {"tables/cards.csv", "tables/cards.tex", "figures/forgetting-block.png"} <= names
+    assert {"tables/cards.csv", "tables/cards-pairs.csv", "tables/cards-seeds.csv"} <= names
+    assert {"tables/cards-block-400.tex", "figures/forgetting-block.png"} <= names
     assert all(path.exists() for path in written)
 
 
@@ -120,30 +134,14 @@ def test_a_small_card_has_the_seeds_and_configurations_of_the_default_card():
     assert built_in_cards.small_card(card(rows), rows[:1]) is None
 
 
-def test_a_card_is_drawn_before_those_with_its_configurations_and_else_before_default_cards():
-    def rates(of):
-        return {each.rate for each in of.configuration if each.question == "by lag"}
-
-    full = [lag_row([4.0], rate=rate) for rate in (0.01, 0.03, 0.1)]
-    for rows in (full[:1], full):
-        near = card_figure.peers(card(rows, "block:mine.py"), BY_LAG)
-        assert len(near) > 10
-        assert all(rates(x) == {row.rate for row in rows} for x in near)
-    of_its_own = [Configuration("by lag", 0.003)]
-    alone = card([lag_row([4.0], rate=0.003)], "block:mine.py", configuration=of_its_own)
-    assert all(map(built_in_cards.is_default, card_figure.peers(alone, BY_LAG)))
-
-
-def test_sizes_are_compared_by_the_configurations_that_all_cards_have():
-    small, rows = card_with(5, cell="block:gla")
-    large = card_with(20, cell="block:gla", state_bytes=1600)
-    rows = rows + [key_row(lambda _: 1.0, seed, schedule="adaptive") for seed in range(4)]
-    wide = card(rows, "block:gla"), rows
-    (alone,) = all_cards.by_size([wide], [])
-    assert alone.bits_by_key.mean == 144
-    assert [x.name for x in all_cards.by_size([large], [wide[0], small])] == ["gla-1600", "gla-400"]
-    shown = all_cards.by_size([wide, large], [])
-    assert [x.bits_by_key for x in shown] == [small.bits_by_key, large[0].bits_by_key]
+def test_a_card_is_drawn_before_those_with_its_recipes_and_else_before_default_cards(built_in):
+    _, *default = built_in[:3]
+    for recipes, expected in (
+        (STANDARD.default, default),
+        (STANDARD.full, built_in[3:]),
+        ([Recipe("ramp", 0.05)], default),
+    ):
+        assert card_figure.peers(of_recipes(recipes, "mine.py"), BY_KEY) == expected
 
 
 def test_the_built_in_cards_follow_from_the_committed_ones():

@@ -5,7 +5,6 @@ import pytest
 
 from echo_jax.memory import answers_to_bits as bits
 from echo_jax.memory.card import lag_bits
-from echo_jax.memory.card_rows import LagScore
 from echo_jax.memory.protocol import STANDARD
 
 
@@ -43,5 +42,5 @@ def test_the_list_of_one_value_is_the_value():
 
 def test_bits_of_a_lag_are_not_below_0_unless_asked():
     nats = [math.log(16), math.log(2), 0.0, math.log(32)]
-    assert lag_bits(LagScore(nats, nats), STANDARD) == pytest.approx([0, 3, 4, 0])
-    assert lag_bits(LagScore(nats, nats), STANDARD, floored=False) == pytest.approx([0, 3, 4, -1])
+    assert lag_bits(nats, STANDARD) == pytest.approx([0, 3, 4, 0])
+    assert lag_bits(nats, STANDARD, floored=False) == pytest.approx([0, 3, 4, -1])

@@ -9,15 +9,15 @@ from made_up_cards import card, card_with, held, key_row, lag_row, listing
 
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.grid.executors import Here
-from echo_jax.grid.row_file import missing
 from echo_jax.grid.task import Job
 from echo_jax.memory import card as cards
 from echo_jax.memory import make_card
 from echo_jax.memory.answers_to_bits import accuracy_bits
+from echo_jax.memory.card_rows import LagRow
 from echo_jax.memory.card_run import CardRun, compile_run
 from echo_jax.memory.named_cell import named_cell
 from echo_jax.memory.pages import table
-from echo_jax.memory.protocol import STANDARD, Configuration
+from echo_jax.memory.protocol import STANDARD
 
 
 def by_seed(rows, question="bits_by_lag"):
@@ -65,26 +65,60 @@ def test_the_rows_that_count_are_a_rectangle_of_seeds_and_configurations(
     assert made.bits_by_lag.by_seed == [1.0 + RATES.index(counted[-1])] * seeds
 
 
-def test_a_stopped_full_card_goes_on_as_a_default_one_that_shows_its_seeds(tmp_path, monkeypatch):
-    """Eight of its runs are made: the default configurations of the first four seeds."""
+def test_the_pilot_takes_the_rate_with_the_most_bits_in_the_mean_of_its_seeds():
+    """One seed is not finite at 0.03; 0.1 and 0.3 are equal, and the smaller is taken."""
+    bits = {0.01: (2.0, 2.0, 2.0), 0.03: (3.5, None, 3.5), 0.1: (2.5, 3.0, 2.0), 0.3: (2.5,) * 3}
+    rows = [
+        lag_row(of and [of], cards.PILOT_SEED + i, rate, updates=300)
+        for rate, each in reversed(bits.items())
+        for i, of in enumerate(each)
+    ]
+    pilot = card([*rows, lag_row([4.0])]).pilot
+    assert [x.mean for x in pilot] == pytest.approx([2.0, 7 / 3, 2.5, 2.5], abs=1e-4)
+    assert [cards.rate_of(of, STANDARD) for of in (pilot, pilot[:2])] == [0.1, 0.03]
+
+
+def test_a_card_that_is_stopped_or_extended_keeps_its_rows_and_pilot(tmp_path, monkeypatch):
+    """Stopped in the pilot and after 9 more runs; then more seeds, the full card, fewer seeds."""
+    ran, before = [], []
+    job = Job(lambda _: None, lambda run, *_: ran.append(run.key) or made_up_row(run))
     monkeypatch.setattr(make_card, "step_microseconds", lambda *_: 1.0)
-    monkeypatch.setattr(make_card, "JOB", Job(lambda _: None, made_up_row))
-    for full, seeds, shown in ((True, None, "4 of 8"), (False, 2, "4"), (False, 6, "6")):
+    monkeypatch.setattr(make_card, "JOB", job)
+    stages = [(False, 4, 7, "0 of 4"), (False, 4, 24, "3 of 4"), (False, 5, 30, "5"),
+              (True, 8, 71, "8"), (False, 2, 71, "8")]  # fmt: skip
+    for full, seeds, count, shown in stages:
         plan = make_card.plan_of(STANDARD, full, seeds)
         request = make_card.requested(tmp_path, "lstm", named_cell("lstm"), plan)
         for made in make_card.make(request, Here()):
-            if made.bits_by_key and len(made.bits_by_key.seeds) == 4 and full:
+            rows, there = cards.read(tmp_path / "lstm")[1], table.seeds_there(made)
+            if len(rows) == count < 30:
                 break
-        assert table.seeds_there(made) == shown
-        assert made.configuration == list(STANDARD.default)
-    assert missing(plan.runs(named_cell("lstm")), cards.read(tmp_path / "lstm")[1]) == []
+        assert (len(rows), there) == (count, shown)
+        assert rows[: len(before)] == before
+        assert not {*ran} & {row.key for row in before}
+        before, ran[:] = rows, []
+    assert {row.updates for row in rows[:15]} == {300}
+    assert {row.rate for row in rows[15:] if isinstance(row, LagRow)} == {0.1}
+    assert [x.updates for x in made.budgets] == [1000, 10_000]
 
 
-def made_up_row(run, _, report):
+def made_up_row(run):
     of = run.configuration
     if of.schedule:
         return key_row(held(4), run.seed, of.rate, of.schedule)
-    return lag_row([3.0], run.seed, of.rate)
+    return lag_row([3.0 if of.rate == 0.1 else 2.0], run.seed, of.rate, updates=of.updates)
+
+
+def test_another_number_of_updates_is_a_budget_and_changes_no_number_of_the_card():
+    usual = [*(lag_row([3.0], seed) for seed in range(2)), key_row(held(4))]
+    others = [lag_row([4.0], updates=9000), key_row(held(8), updates=9000)]
+    alone, both = card(usual), card([*others, *usual])
+    assert (both.bits_by_lag, both.bits_by_key) == (alone.bits_by_lag, alone.bits_by_key)
+    assert [(x.question, x.updates, x.seeds, x.mean) for x in both.budgets] == [
+        ("by lag", 9000, [0], 4.0),
+        ("by key", 9000, [0], pytest.approx(48.0)),
+    ]
+    assert alone.budgets == []
 
 
 def test_the_number_of_pairs_is_chosen_by_validation_data_too():
@@ -113,29 +147,42 @@ def test_a_value_near_the_most_that_can_be_measured_reads_at_least():
     assert not card([key_row(held(20))]).bits_by_key.at_least
 
 
-def test_a_seed_is_on_the_plateau_if_it_is_near_a_list_of_the_values_at_each_k_from_4():
-    def better_at_2(pairs):
-        return 1.0 if pairs < 4 else listing(pairs)
-
-    def better_at_4(pairs):
-        return 1.0 if pairs == 4 else listing(pairs)
-
-    rows = [key_row(of, seed) for seed, of in enumerate([listing, better_at_2, better_at_4])]
-    assert card(rows).on_plateau == 2
-    assert card([key_row(lambda _: 0.5, most=3)]).on_plateau is None  # without a K from 4
+def test_one_seed_that_is_best_at_the_most_pairs_makes_the_mean_a_bound():
+    few = [key_row(held(6), seed) for seed in range(3)]
+    assert not card(few).bits_by_key.at_least
+    assert card([*few, key_row(lambda _: 0.5, 3)]).bits_by_key.at_least
 
 
-def test_the_interval_is_that_of_student():
-    rows = [lag_row([bits], seed) for seed, bits in enumerate([1.0, 2.0, 3.0, 4.0])]
+def test_a_network_associates_where_half_of_the_answers_are_right_twice_running():
+    """Half of 256 rows of 4 pairs are 512 answers."""
+    never, late, soon = [512, 511] * 15, [0] * 27 + [600, 512, 0], [511, 512, 512] + [0] * 27
+    each = enumerate([soon, late, late, never])
+    rows = [key_row(held(4), seed, associated=of) for seed, of in each]
+    until = [cards.updates_until_associated(row, STANDARD) for row in rows]
+    assert until == [200, 2800, 2800, math.inf]
+    assert (card(rows).bits_by_key.associated, card(rows).bits_by_key.never) == (2800, 1)
+    measured = card([rows[0], rows[3], key_row(held(4), 2)]).bits_by_key  # one is not known
+    assert (measured.associated, measured.never) == (None, 1)
+
+
+def test_the_range_is_from_the_least_to_the_most_of_a_seed():
+    rows = [lag_row([bits], seed) for seed, bits in enumerate([2.0, 4.0, 1.0, 3.0])]
     measured = card(rows).bits_by_lag
-    half = 3.182446 * math.sqrt(5 / 3) / 2  # t of 3 degrees of freedom; sd^2 = 5/3, 4 seeds
-    assert (measured.low, measured.high) == pytest.approx((2.5 - half, 2.5 + half), abs=1e-3)
+    assert (measured.low, measured.high) == pytest.approx((1.0, 4.0))
     assert card(rows[:1]).bits_by_lag.low is None
+
+
+def test_bits_from_lag_4_and_of_rounded_states_are_means_over_the_seeds():
+    rows = [lag_row([4.0] * 9, rounded=[[3.0], [2.0], [1.0], []])]
+    rows += [lag_row([2.0] * 9, 1, rounded=[[1.0], [1.0], [1.0], [1.0]])]
+    measured = card(rows).bits_by_lag
+    assert measured.from_lag_4 == pytest.approx(18.0)
+    assert measured.rounded == pytest.approx({"16": 2.0, "8": 1.5, "6": 1.0, "4": 0.5})
 
 
 def test_a_lag_below_chance_counts_as_0_and_stays_in_the_unfloored_sum():
     row = lag_row([2.0])
-    row.final.recalibrated[9] += math.log(2)
+    row.final[9] += math.log(2)
     measured = card([row]).bits_by_lag
     assert (measured.mean, measured.unfloored) == pytest.approx((2.0, 1.0), abs=1e-4)
 
@@ -156,7 +203,7 @@ def spoiled(values, field, value):
 
 @pytest.mark.parametrize(
     ("field", "value", "word"),
-    [("protocol", 2, "protocol"), ("state_bytes", -1, "state_bytes"), ("name", "../x", "name"),
+    [("protocol", 3, "protocol"), ("state_bytes", -1, "state_bytes"), ("name", "../x", "name"),
      ("extra", 1, "extra"), ("seeds", "all", "seeds")],
 )  # fmt: skip
 def test_a_bad_card_is_one_sentence_that_names_the_field(tmp_path, field, value, word):
@@ -206,6 +253,6 @@ def test_rows_of_two_numbers_of_cores_are_a_remark():
 
 def test_a_worker_with_another_text_of_a_cell_makes_none_of_its_runs():
     cell = "broken_cells:GoodInHalfPrecision"
-    run = CardRun(cell, "{}", "0" * 64, STANDARD, Configuration("by lag", 0.01), 0)
+    run = CardRun(cell, "{}", "0" * 64, STANDARD, STANDARD.by_lag(0.01), 0)
     with pytest.raises(ConfigError, match="another text on this worker"):
         compile_run(run)

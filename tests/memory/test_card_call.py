@@ -56,25 +56,25 @@ def shows_itself(made, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=list))
     lines = made.to_pandas()
     by_lag = [line for line in lines if line["question"] == "by lag"]
-    assert [line["lag"] for line in by_lag] == [*range(1, 65)] * 2
-    (row,) = (row for row in made.rows if row["question"] == "by lag")
-    assert [line["nats"] for line in by_lag[64:]] == row["final"]["nats"]
-    assert [line["asked"] for line in lines if line["question"] == "by key"] == [4, 6, 8] * 2
+    assert [line["lag"] for line in by_lag] == [*range(1, 65)] * 2 * 5  # four are of the pilot
+    *_, row = (row for row in made.rows if row["question"] == "by lag")
+    assert [line["nats"] for line in by_lag[-64:]] == row["final"]
+    assert [line["asked"] for line in lines if line["question"] == "by key"] == [4, 6, 8] * 4
 
 
 def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypatch):
     made, rows = card_with(4, lags=9, cell="block:gla", name="mine")
     (tmp_path / "mine").mkdir()
     card.write_whole(made, rows, tmp_path / "mine")
-    own, beside = (echo_jax.cards(tmp_path, beside=names) for names in ((), ["gru", "lru"]))
+    own, beside = (echo_jax.cards(tmp_path, beside=names) for names in ((), ["lstm"]))
     assert {row["cell"] for row in own.rows} == {"gla"}
-    assert [row["cell"] for row in beside.rows] == ["gla", "gla", "gru", "gru", "lru", "lru"]
+    assert [row["cell"] for row in beside.rows] == ["gla", "gla", "lstm", "lstm"]
     assert beside.rows[1]["mean"] == made.bits_by_key.mean
     monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=list))
     assert beside.to_pandas() == beside.rows
     with pytest.raises(ConfigError, match="has no rows"):
-        beside["block-gru-state-bytes-400"].write(tmp_path)
-    with pytest.raises(ConfigError, match="is no built-in card"):
+        beside["block-lstm-state-bytes-400"].write(tmp_path)
+    with pytest.raises(ConfigError, match="is not built in"):
         echo_jax.cards(tmp_path, beside=["gruu"])
 
 
@@ -87,6 +87,9 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
         (nn.GRUCell(4), {"state_bytes": 400}, "and this is an object"),
         ("gru", {"args": "features=5"}, "is no mapping"),
         ("gru", {"seeds": 1.5}, "^seeds=1.5 is out of range"),
+        ("gru", {"updates": 1050}, "^updates=1050 is no multiple of the 100"),
+        ("gru", {"updates": "900"}, "^updates='900' is refused .*got `str`"),
+        ("gru", {"updates": 3 * 10**9}, "^updates=3000000000 is refused .*<= 1000000000"),
         ("gru", {"name": ".."}, "is no name of a card"),
         ("gru", {"only": "lag"}, "no part of a card: use one of by-lag, by-key, ramp"),
         ("gru", {"only": ["ramp"]}, r"^only=\['ramp'\] is no part of a card: use one of by-lag"),

@@ -14,8 +14,8 @@ from tiny_memory import NUMBERS
 
 from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
-from echo_jax.memory import card_run
-from echo_jax.memory.protocol import Configuration, Protocol
+from echo_jax.memory import card_run, scoring
+from echo_jax.memory.protocol import Protocol, Recipe
 from echo_jax.memory.tasks import draw_pairs, draw_streams, earlier_tokens, recall
 from echo_jax.memory.training import ByKey, ByLag, Level, RunInputs
 
@@ -25,15 +25,16 @@ SEED, RATE = 3, 0.05
 OPTIONS = {"features": 6}
 
 SIZES = {"updates": UPDATES, "updates_at_once": 3, "streams": STREAMS, "recalls": RECALLS}
+SIZES |= {"pilot_updates": 3, "budgets": [3]}
 PROTOCOL = Protocol(**NUMBERS | SIZES, largest_norm=SMALL_NORM)
 
 
-def row_and_weights(configuration):
+def row_and_weights(configuration, protocol=PROTOCOL):
     """The row of a run, and the weights that it scored."""
     kept, digest = [], card_run.weights_digest
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(card_run, "weights_digest", lambda p: kept.append(p) or digest(p))
-        return made(run_of("simple", OPTIONS, configuration, SEED, PROTOCOL)), kept[0]
+        return made(run_of("simple", OPTIONS, configuration, SEED, protocol)), kept[0]
 
 
 def in_plain_python(question, ramp):
@@ -41,11 +42,12 @@ def in_plain_python(question, ramp):
     adam = optax.chain(optax.clip_by_global_norm(SMALL_NORM), optax.scale_by_adam(eps=1e-7))
     params = question.init_params(purpose_key(SEED, Purpose.WEIGHTS))
     moments, level = adam.init(params), Level(jnp.int32(2), jnp.float32(0))
+    run = RunInputs(SEED, RATE, UPDATES, ramp)
 
     @jax.jit
     def update(params, moments, level, i):
         batch = question.draw(jax.random.fold_in(purpose_key(SEED, Purpose.DATA), i))
-        loss = lambda p: question.loss(p, batch, level, RunInputs(SEED, RATE, ramp), i / UPDATES)  # noqa: E731
+        loss = lambda p: question.loss(p, batch, level, run, i / UPDATES)  # noqa: E731
         (_, level), gradient = jax.value_and_grad(loss, has_aux=True)(params)
         direction, moments = adam.update(gradient, moments)
         rate = RATE * (1 + jnp.cos(jnp.pi * i / UPDATES)) / 2
@@ -70,26 +72,29 @@ def keys_of(params):
 
 def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by_calibration():
     cell = build("simple", OPTIONS)
-    row, params = row_and_weights(Configuration("by lag", RATE))
+    row, params = row_and_weights(PROTOCOL.by_lag(RATE))
     question = ByLag(cell, PROTOCOL)
     chex.assert_trees_all_close(params, in_plain_python(question, True)[0], atol=2e-5)
     sets = [draw_streams(PROTOCOL, key, STREAMS) for key in keys_of(params)]
     calibration, validation, final = (np.asarray(question.states(params, x)) for x in sets)
 
-    def nats(states, streams):
+    def examples(states, streams):
         states = (states - calibration.mean((0, 1))) / calibration.std((0, 1))
-        logits = jax.nn.log_softmax(question.logits(params, states))
-        targets = earlier_tokens(PROTOCOL, streams)[..., None]
-        return (-jnp.take_along_axis(logits, targets, -1).mean((0, 1))[:, 0]).tolist()
+        targets = earlier_tokens(PROTOCOL, streams)
+        logits = question.logits(params, states).reshape(-1, PROTOCOL.lags, PROTOCOL.symbols)
+        return logits, targets.reshape(-1, PROTOCOL.lags)
 
-    assert row.final.nats == pytest.approx(nats(final, sets[2]), abs=1e-3)
-    assert row.validation.nats == pytest.approx(nats(validation, sets[1]), abs=1e-3)
+    known = examples(calibration, sets[0])
+    factors = scoring.fitted_factors(PROTOCOL, *known)
+    nats = functools.partial(scoring.recalibrated_nats, factors, 1 / len(known[0]))
+    assert row.final == pytest.approx(nats(*examples(final, sets[2])).tolist(), abs=1e-3)
+    assert row.validation == pytest.approx(nats(*examples(validation, sets[1])).tolist(), abs=1e-3)
     assert abs(row.difference) < 1e-6  # by scan and by steps, with the same standardisation
 
 
 def test_a_run_by_key_is_that_of_a_plain_loop_with_its_own_schedule():
     cell = build("simple", OPTIONS)
-    row, params = row_and_weights(Configuration("by key", RATE, "adaptive"))
+    row, params = row_and_weights(PROTOCOL.by_key(Recipe("adaptive", RATE)))
     question = ByKey(cell, PROTOCOL, KMAX)
     expected, level = in_plain_python(question, ramp=False)
     chex.assert_trees_all_close(params, expected, atol=2e-5)
@@ -99,3 +104,29 @@ def test_a_run_by_key_is_that_of_a_plain_loop_with_its_own_schedule():
     asked = recall(PROTOCOL, pairs, jnp.repeat(jnp.array([2, 3, 4]), RECALLS))
     right = (question.logits(params, asked.tokens).argmax(-1) == asked.targets) & asked.scored
     assert row.final == right.reshape(3, -1).sum(1).tolist()
+
+
+RECIPES = [PROTOCOL.by_lag, lambda rate, *of: PROTOCOL.by_key(Recipe("ramp", rate), *of)]
+
+
+@pytest.mark.parametrize("configured", RECIPES)
+def test_a_run_of_fewer_updates_is_that_of_a_protocol_with_as_many(configured):
+    """Its rate falls to 0 and its ramp rises within its own updates."""
+    few = Protocol(**NUMBERS | SIZES | {"updates": 3}, largest_norm=SMALL_NORM)
+    (row, weights), (whole, same) = (
+        row_and_weights(configured(RATE, 3), x) for x in (PROTOCOL, few)
+    )
+    assert (row.key, row.validation, row.final) == (whole.key, whole.validation, whole.final)
+    chex.assert_trees_all_equal(weights, same)
+
+
+@pytest.mark.parametrize("configured", RECIPES)
+def test_a_run_whose_loss_is_not_finite_has_no_answers(configured):
+    row = made(run_of("simple", OPTIONS, configured(3e38), SEED, PROTOCOL))
+    found = (
+        row.validation,
+        row.final,
+        getattr(row, "rounded", None),
+        getattr(row, "associated", None),
+    )
+    assert (row.updates, found) == (UPDATES, (None,) * 4)

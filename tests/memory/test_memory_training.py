@@ -43,7 +43,7 @@ def loss_of(knows):
 
     @jax.jit
     def loss(params, level, ramp, done):
-        return knows.loss(params, batch, level, RunInputs(0, 0.01, ramp), done)
+        return knows.loss(params, batch, level, RunInputs(0, 0.01, UPDATES, ramp), done)
 
     return loss
 
@@ -90,7 +90,9 @@ def test_half_of_the_rows_have_k_pairs_and_the_others_fewer(knows, monkeypatch):
 
     monkeypatch.setattr(training, "recall", kept)
     batch = knows.draw(jax.random.key(2))
-    knows.loss(1.0, batch, Level(jnp.int32(4), jnp.float32(0)), RunInputs(0, 0.01, False), 0.0)
+    knows.loss(
+        1.0, batch, Level(jnp.int32(4), jnp.float32(0)), RunInputs(0, 0.01, UPDATES, False), 0.0
+    )
     fewer = [1 + math.floor(float(place) * 3) for place in batch.place[8:]]
     assert shown[0].tolist() == [4] * 8 + fewer
     assert set(fewer) == {1, 2, 3}
@@ -100,6 +102,10 @@ def test_the_loss_by_key_is_the_mean_over_all_questions(loss_of):
     """Logits of 1 and 0: the target has probability e / (e + 63) at every question."""
     loss, _ = loss_of(1.0, Level(jnp.int32(3), jnp.float32(0)), False, 0.0)
     assert loss == pytest.approx(math.log(math.e + 63) - 1, rel=1e-5)
+
+
+def test_the_right_answers_about_4_pairs_are_counted(knows):
+    assert [int(knows.associated(params, 0)) for params in (1.0, -1.0)] == [256 * 4, 0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +131,7 @@ class Stored(Cell):
 
 
 def loss_and_gradient(factor):
-    question, run = ByLag(Stored(factor), SHORT), RunInputs(0, 0.01)
+    question, run = ByLag(Stored(factor), SHORT), RunInputs(0, 0.01, SHORT.updates)
     params = question.init_params(jax.random.key(1))
     batch = question.draw(jax.random.key(2))
 
@@ -182,20 +188,23 @@ def test_rates_fall_to_0_by_a_cosine(monkeypatch):
         return state._replace(step=state.step + 1), rate, Level(jnp.int32(2), jnp.float32(0))
 
     monkeypatch.setattr(training, "update", kept)
-    run = RunInputs(0, 0.01)
-    knows = KnowsValues(build("simple", {"features": 2}), SHORT, KMAX)
-    progress, first = training.train_updates(knows, run, training.init(knows, run))
-    _, second = training.train_updates(knows, run, progress)
+    run = RunInputs(0, 0.01, SHORT.updates)
+    question = ByKey(build("simple", {"features": 2}), SHORT, KMAX)
+    progress, first = training.train_updates(question, run, training.init(question, run))
+    _, second = training.train_updates(question, run, progress)
     by_hand = [0.01 * (1 + math.cos(math.pi * i / 20)) / 2 for i in range(20)]
-    assert [*first.tolist(), *second.tolist()] == pytest.approx(by_hand, abs=1e-8)
+    assert [*first.losses.tolist(), *second.losses.tolist()] == pytest.approx(by_hand, abs=1e-8)
 
 
 def two_blocks(question):
     """The progress after two blocks of 10 updates, and all losses."""
-    block, run = jax.jit(functools.partial(training.train_updates, question)), RunInputs(0, 0.05)
+    block, run = (
+        jax.jit(functools.partial(training.train_updates, question)),
+        RunInputs(0, 0.05, SHORT.updates),
+    )
     progress, first = block(run, training.init(question, run))
     progress, second = block(run, progress)
-    return progress, np.concatenate([first, second])
+    return progress, np.concatenate([first.losses, second.losses])
 
 
 def test_losses_by_lag_are_finite_and_fall():

@@ -16,7 +16,7 @@ from echo_jax.memory.tasks import recall
 from echo_jax.memory.training import ByKey, ByLag
 
 UPDATES, KMAX, UNITS = 3, 4, 100
-FEW = Protocol(updates=UPDATES, updates_at_once=UPDATES, rows=4, streams=5, recalls=2)
+FEW = Protocol(updates=UPDATES, updates_at_once=UPDATES, budgets=(), rows=4, streams=5, recalls=2)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,12 @@ FEW = Protocol(
 )  # fmt: skip
 
 IMPOSSIBLE = (
-    ("updates = 100", "updates=100 is no multiple of the 250 that are compiled as one call"),
+    ("updates = 50", "updates=50 is no multiple of the 100 that are compiled as one call"),
+    ("updates_at_once = 500", "pilot_updates=300 is no multiple of the 500"),
+    ("budgets = [0]", "budgets=.* is refused .*>= 1"),
+    ("rates = []", "rates=.* is refused .*length >= 1"),
+    ("precisions = [25]", "precisions=.* is refused .*<= 24"),
+    ("associated = 65", "associated=65 is more than the 64 keys"),
     ("updates = '9'", "updates='9' is refused .*`int`, got `str`"),
     ("updatess = 1000", "'updatess'"),
     ("rows = true", "rows=True is refused"),
@@ -35,8 +40,8 @@ IMPOSSIBLE = (
     ("ramp = 1.5", "ramp=1.5 is refused .*<= 1"),
     ("largest_norm = nan", "largest_norm=nan is refused .*> 0"),
     ("default = []", "default=.* is refused .*length >= 1"),
-    ("default = [{question = 'by lag', rate = 0}]", "is refused .*> 0"),
-    ("default = [{question = 'by key', rate = 0.1}]", "by key there is a schedule"),
+    ("default = [{schedule = 'ramp', rate = 0}]", "is refused .*> 0"),
+    ("default = [{rate = 0.1}]", "is refused .*schedule"),
     ("updates = ", "Invalid value"),
     ("updates = \xff", "decode"),
 )
@@ -53,9 +58,9 @@ def test_a_file_of_impossible_numbers_is_one_sentence(tmp_path, text, rule):
 
 def test_every_number_is_in_the_digest_and_a_file_names_those_that_differ(tmp_path):
     path = tmp_path / "my.toml"
-    path.write_text("largest_norm = 2\n[[default]]\nquestion = 'by lag'\nrate = 0.02\n")
+    path.write_text("largest_norm = 2\n[[default]]\nschedule = 'ramp'\nrate = 0.02\n")
     read = read_protocol(path)
-    by_hand = Protocol(largest_norm=2.0, default=[{"question": "by lag", "rate": 0.02}])
+    by_hand = Protocol(largest_norm=2.0, default=[{"schedule": "ramp", "rate": 0.02}])
     assert (read, read.digest) == (by_hand, by_hand.digest)
     assert set(read.own) == {"largest_norm", "default"}
     changed = {"updates": 500, "values": 63, "learned": 0.9, "full_seeds": 9, "recalls": 8}
@@ -63,13 +68,13 @@ def test_every_number_is_in_the_digest_and_a_file_names_those_that_differ(tmp_pa
     assert len(digests | {STANDARD.digest, OTHER.digest}) == 7
 
 
-@pytest.mark.parametrize("configuration", FEW.default)
+@pytest.mark.parametrize("configuration", [FEW.by_lag(0.03), FEW.by_key(FEW.default[0])])
 def test_a_run_of_other_sizes_has_a_row_of_its_protocol_and_of_no_other(configuration):
     row = made(run_of("simple", {"features": 4}, configuration, protocol=FEW))
     values = msgspec.to_builtins(row)
     assert row_kind(FEW).decode(dict(values)) == row
     for other in (STANDARD, msgspec.structs.replace(FEW, recalls=3, lags=8)):
-        with pytest.raises(ValueError, match=r"are not (3000|8|3 times)"):
+        with pytest.raises(ValueError, match=r"are no multiple of 100|are not (8|3 times)"):
             row_kind(other).decode(dict(values))
     measured = (cards.bits_by_lag([row], FEW) or cards.bits_by_key([row], FEW)).curve
     assert len(measured) == (7 if configuration.question == "by lag" else 3)
@@ -103,7 +108,7 @@ def folder(tmp_path):
 
 def test_a_card_states_all_numbers_of_its_protocol_which_are_not_edited(folder):
     standard, own = ((folder / name / "card.json").read_text() for name in "ab")
-    assert '"protocol": 3,' in standard
+    assert '"protocol": 4,' in standard
     assert "protocol_digest" not in standard
     stated = msgspec.json.decode(own)
     assert Protocol(**stated["protocol"]) == OTHER
@@ -118,7 +123,9 @@ def test_a_card_states_all_numbers_of_its_protocol_which_are_not_edited(folder):
     (folder / "b" / "rows.jsonl").write_bytes(
         row_kind(STANDARD).line(msgspec.structs.replace(cards.read(folder / "a")[1][0], updates=9))
     )
-    with pytest.raises(StorageError, match=r"line 1 of \S*rows.jsonl .*updates are not 3000"):
+    with pytest.raises(
+        StorageError, match=r"line 1 of \S*rows.jsonl .*updates are no multiple of 100"
+    ):
         cards.read(folder / "b")
 
 
@@ -126,13 +133,13 @@ def test_cards_of_two_protocols_stand_in_no_table_figure_comparison_or_folder(fo
     a, b = both = [cards.read(folder / name)[0] for name in "ab"]
     for together in (
         lambda: echo_jax.cards(folder),
-        lambda: echo_jax.cards(folder, ["gru"], OTHER),
+        lambda: echo_jax.cards(folder, ["lstm"], OTHER),
         lambda: all_cards.write_report(folder),
         lambda: table.cards_table(both),
         lambda: table.side_by_side(both),
         lambda: table.tidy_rows(both),
         lambda: all_cards_figures.panels_figure(both, BY_LAG),
-        lambda: all_cards_figures.state_figure(both),
+        lambda: all_cards_figures.budgets_figure(both),
     ):
         with pytest.raises(ConfigError, match=rf"\(protocol {OTHER.digest}\).* cannot stand"):
             together()

@@ -22,6 +22,11 @@ def spaced(numbers):
     return " ".join(map(str, numbers))
 
 
+def listed(numbers):
+    *most, last = map(str, numbers)
+    return f"{', '.join(most)} and {last}"
+
+
 SENTENCES = (
     f"version {card([]).protocol}",
     f"for every n from 1 to {STANDARD.lags}?",
@@ -39,10 +44,15 @@ SENTENCES = (
     f"above {STANDARD.learned}, K rises",
     f"K = {spaced(STANDARD.pairs_asked(24))} and, up to a Kmax of 64, "
     f"{spaced(STANDARD.pairs[10:])} are asked",
-    f"within {protocol.PLATEAU_WITHIN} of that at every K of {protocol.PLATEAU_FROM} and more",
+    f"after every {STANDARD.updates_at_once} updates in training, {STANDARD.recalls} rows with "
+    f"{STANDARD.associated} pairs",
+    f"runs of {STANDARD.pilot_updates} updates, with seeds "
+    f"{protocol.PILOT_SEED} to {protocol.PILOT_SEED + STANDARD.pilot_seeds - 1}",
+    f"at each of the rates {listed(STANDARD.rates)}",
+    f"to b bits, b = {listed(STANDARD.precisions)}",
     f"Adam ({ADAM['b1']}, {ADAM['b2']}, epsilon 1e-7,",
     f"norm if that is above {STANDARD.largest_norm:.0f}",
-    f"U = {STANDARD.updates:,} of {STANDARD.rows} fresh",
+    f"U of {STANDARD.rows} fresh sequences: {STANDARD.updates:,}",
     f"{STANDARD.recalls} rows of each K",
     f"{STANDARD.streams} streams",
     f"by more than {protocol.SCANS_AGREE}",
@@ -58,18 +68,14 @@ def test_the_page_has_the_number_of_the_code(page, sentence):
 
 
 def test_the_page_has_every_configuration(page):
-    assert "| by lag | rate 0.01 | 0.03 and 0.1 |" in page
-    assert "| by key | ramp 0.01 | ramp 0.003, adaptive 0.01 and 0.003 |" in page
-    assert [(of.question, of.rate, of.schedule) for of in STANDARD.full] == [
-        ("by lag", 0.01, None),
-        ("by lag", 0.03, None),
-        ("by lag", 0.1, None),
-        ("by key", 0.01, "ramp"),
-        ("by key", 0.003, "ramp"),
-        ("by key", 0.01, "adaptive"),
-        ("by key", 0.003, "adaptive"),
-    ]
-    assert (STANDARD.full[0], STANDARD.full[3]) == STANDARD.default
+    assert "| by lag | 3,000 updates at the rate of the pilot | 1,000 and 10,000 updates |" in page
+    assert (STANDARD.updates, STANDARD.budgets) == (3000, (1000, 10_000))
+    added = "ramp 0.01, adaptive 0.003"
+    assert f"| by key, 3,000 updates | adaptive 0.01, ramp 0.003 | {added} |" in page
+    default = {("adaptive", 0.01), ("ramp", 0.003)}
+    assert {(of.schedule, of.rate) for of in STANDARD.default} == default
+    full = {(of.schedule, of.rate) for of in STANDARD.full}
+    assert full == default | {("ramp", 0.01), ("adaptive", 0.003)}
     assert ADAM["eps"] == 1e-7
 
 

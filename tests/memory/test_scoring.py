@@ -10,12 +10,13 @@ from echo_jax.cells.registry import build
 from echo_jax.memory import card_run, scoring
 from echo_jax.memory.answers_to_bits import bits_of_lags
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.scoring import fitted_factors, recalibrated_nats
+from echo_jax.memory.scoring import Rounding, fitted_factors, not_rounded, recalibrated_nats
 from echo_jax.memory.training import ByKey, ByLag
 
 STREAMS, RECALLS, KMAX = 16, 3, 4
 WEIGHTS = np.arange(8, dtype=np.uint32)
 SLOTS = 3
+KEY = jax.random.key(4)
 
 SMALL = Protocol(streams=STREAMS, recalls=RECALLS)
 LAGS = SMALL.lags
@@ -31,6 +32,10 @@ def sets():
     return draw_lag_sets(0, WEIGHTS)
 
 
+def score_by_lag(question, params, sets):
+    return scoring.score_by_lag(question, params, sets, not_rounded(question))
+
+
 def register_with_exact_heads(sureness):
     """A register, and heads: that of lag n reads slot n, those of older tokens read nothing."""
     question = ByLag(LinenCell(ShiftRegister(SLOTS)), SMALL)
@@ -44,34 +49,54 @@ def register_with_exact_heads(sureness):
 @pytest.mark.parametrize("sureness", [0.1, 3.0])
 def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sureness):
     question, params = register_with_exact_heads(sureness)
-    scores = jax.jit(lambda params: scoring.score_by_lag(question, params, sets))(params)
+    scores = jax.jit(lambda params: score_by_lag(question, params, sets))(params)
     doubt = 1 / (STREAMS * len(SMALL.asked))
     lost = -np.log2(1 - doubt + doubt / SYMBOLS)
     for of_set in (scores.validation, scores.final):
-        bits = bits_of_lags(of_set["recalibrated"], SYMBOLS)
+        bits = bits_of_lags(of_set, SYMBOLS)
         assert bits[: SLOTS - 1] == pytest.approx(4 - lost, abs=1e-4)
         assert bits[SLOTS - 1 :] == pytest.approx(0, abs=1e-4)
 
 
-def test_heads_that_are_not_sure_have_more_nats_before_recalibration(sets):
-    question, params = register_with_exact_heads(0.1)
-    scores = scoring.score_by_lag(question, params, sets)
-    assert scores.final["nats"][0] > 1.5
-    assert scores.final["recalibrated"][0] < 0.1
-
-
 def trained_for_nothing(question):
-    return question.init_params(jax.random.key(4))
+    return question.init_params(KEY)
 
 
 def test_states_by_steps_are_those_of_the_scan(sets):
     question = ByLag(build("gru", {"features": 4}), SMALL)
     params = trained_for_nothing(question)
-    steps = jax.jit(lambda p: scoring.flat_states(question, p, sets.validation)[0])(params)
+    exact = not_rounded(question)
+    steps = jax.jit(lambda p: scoring.flat_states(question, p, sets.validation, exact)[0])(params)
     scan = jax.jit(lambda p: question.states(p, sets.validation))(params)
     assert steps.shape == (STREAMS, len(SMALL.asked), 4)
     np.testing.assert_allclose(steps, scan, atol=1e-5)
     assert np.abs(steps).max() > 0.1
+
+
+@pytest.mark.parametrize("bits", [16, 8, 6, 4])
+def test_a_number_of_a_state_is_rounded_to_the_nearest_level_of_its_range(bits):
+    """Each part of a complex number is one; an integer stays, and what has no range."""
+    real, whole = jnp.array([[0.31, -2.0, 0.7]]), jnp.array([[5]])
+    state = {"a": real, "b": jnp.array([[0.13 + 0.91j]]), "c": whole}
+    low, high = np.array([[0, -1, 0.8, 0, 0, 0], [1, 1, 0.8, 1, 2, 9]], np.float32)
+    of = scoring.rounded(build("gru", {}), state, Rounding(low, high, np.float32(2**bits)))
+    known = (0.31, 0, 1), (-2.0, -1, 1), (0.13, 0, 1), (0.91, 0, 2)
+    levels = [np.linspace(least, most, 2**bits) for _, least, most in known]
+    by_hand = [at[np.argmin(abs(at - x))] for at, (x, *_) in zip(levels, known, strict=True)]
+    assert by_hand[1] == -1
+    np.testing.assert_allclose(of["a"][0], [*by_hand[:2], 0.7], atol=1e-6)
+    np.testing.assert_allclose(of["b"][0, 0], complex(*by_hand[2:]), atol=1e-6)
+    assert of["c"] == whole
+    assert [of[name].dtype for name in state] == [x.dtype for x in state.values()]
+
+
+def test_of_a_block_the_states_of_the_cells_are_rounded_and_no_convolution():
+    block = build("block:simple", {"features": 3, "width": 5, "layers": 2})
+    state = jax.tree.map(lambda x: x + 0.3, block.initial_state(block.init(KEY, 16), 1, 16))
+    rounding = Rounding(np.zeros(6), np.array([1, 1, 1, 2, 2, 2.0]), np.float32(4))
+    of = scoring.rounded(block, state, rounding)
+    assert [np.unique(layer.conv).tolist() for layer in of] == [[np.float32(0.3)]] * 2
+    assert [np.unique(layer.cell).tolist() for layer in of] == [[np.float32(1 / 3)], [0]]
 
 
 def test_right_answers_by_steps_are_counted_for_each_k_and_equal_those_of_the_scan():
@@ -107,7 +132,7 @@ def test_the_bytes_of_a_score_are_those_that_were_carried(sets):
     by_lag = ByLag(cell, SMALL)
     by_key = ByKey(cell, SMALL, KMAX)
     drawn = scoring.draw_key_sets(by_key, 0, WEIGHTS)
-    assert scoring.score_by_lag(by_lag, trained_for_nothing(by_lag), sets).bytes == 8
+    assert score_by_lag(by_lag, trained_for_nothing(by_lag), sets).bytes == 8
     assert scoring.score_by_key(by_key, trained_for_nothing(by_key), drawn).bytes == 8
 
 

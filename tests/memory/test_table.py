@@ -53,15 +53,18 @@ def test_false_discoveries_are_adjusted_as_benjamini_and_hochberg_do():
 
 def test_pairs_are_told_apart_at_a_false_discovery_rate_of_5_percent():
     seeds = [[0.0, 1, 2, 3, 4, 5], [0.5, 1, 2, 3, 4, 5], [10.0, 11, 12, 13, 14, 15]]
-    of = told_apart.compared(seeds)
-    assert of.apart.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
-    assert of.level == pytest.approx(2 / 924)
+    pairs = told_apart.pairs_of(seeds)
+    apart = told_apart.told(pairs, 3)
+    assert apart.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
+    assert told_apart.largest_p(pairs) == pytest.approx(2 / 924)
+    assert [round(pair.difference, 4) for pair in pairs] == [-0.0833, -10, -9.9167]
 
 
 def test_without_a_difference_tables_seldom_tell_any_pair_apart():
     random = np.random.default_rng(0)
-    tables = [told_apart.compared(random.normal(size=(4, 5))) for _ in range(200)]
-    assert np.mean([of.apart.any() for of in tables]) < 0.09  # 5%, and 2.6 deviations
+    tables = [told_apart.pairs_of(random.normal(size=(4, 5))) for _ in range(200)]
+    told = [any(pair.apart for pair in pairs) for pairs in tables]
+    assert np.mean(told) < 0.09  # 5%, and 2.6 deviations
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ def test_tidy_rows_have_one_number_a_column_and_come_through_csv():
     assert rows[1]["mean"] == made.bits_by_key.mean
     read = list(csv.DictReader(io.StringIO(text_tables.csv_text(rows))))
     assert [float(row["mean"]) for row in read] == pytest.approx([row["mean"] for row in rows])
-    assert (read[0]["at_least"], read[0]["on_plateau"], read[1]["on_plateau"]) == ("False", "", "0")
+    assert (read[0]["at_least"], read[0]["never"], read[1]["never"]) == ("False", "", "0")
 
 
 def test_runs_have_a_row_for_each_lag_and_each_number_of_pairs():
@@ -132,9 +135,9 @@ def test_runs_have_a_row_for_each_lag_and_each_number_of_pairs():
     rows = table.tidy_runs([by_lag, by_key, key_row(None)])
     lags, pairs = rows[:128], rows[128:]
     assert [row["data_set"] for row in lags] == ["validation"] * 64 + ["final"] * 64
-    assert [row["nats"] for row in lags[64:]] == by_lag.final.nats
-    known = ["seed", "rate", "data_set", "question"]
-    assert list(lags[0]) == [*known, "lag", "nats", "recalibrated"]
+    assert [row["nats"] for row in lags[64:]] == by_lag.final
+    known = ["seed", "rate", "updates", "data_set", "question"]
+    assert list(lags[0]) == [*known, "lag", "nats"]
     assert list(pairs[0]) == [*known, "schedule", "pairs", "right", "asked"]
     answers = [(row["pairs"], row["right"], row["asked"]) for row in pairs[len(pairs) // 2 :]]
     assert answers == list(zip(by_key.pairs, by_key.final, by_key.asked, strict=True))
@@ -144,7 +147,9 @@ def test_what_is_not_there_yet_and_what_is_a_bound_is_said_in_the_table():
     made = card([lag_row([4.0] * 64, seed) for seed in range(3)] + [key_row(held(3))], seeds=4)
     assert BY_LAG.text(made) == "\u2265256 (256 to 256; 3 of 4)"
     assert BY_KEY.text(made) == "18 (1 of 4)"
-    assert table.seeds_there(card([lag_row([4.0])], configuration=STANDARD.default[:1])) == "1 of 4"
+    assert (
+        table.seeds_there(card([lag_row([4.0])], configuration=[STANDARD.by_lag(0.01)])) == "1 of 4"
+    )
     assert table.cut_short([made]) == [table.BOUND, table.NOT_THERE]
     assert table.cards_table([made]).caption.endswith(f"{table.BOUND} {table.NOT_THERE}")
     assert table.cut_short([card_with(4, lags=9)[0]]) == []

@@ -1,45 +1,48 @@
-"""Cards of protocol 3 with made-up rows, for tests of what follows from them."""
+"""Cards of protocol 4 with made-up rows, for tests of what follows from them."""
 
 import datetime
 import math
 import zlib
 
+import msgspec
 import numpy as np
 
 from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
-from echo_jax.memory.card_rows import KeyRow, LagRow, LagScore
+from echo_jax.memory.card_rows import KeyRow, LagRow
 from echo_jax.memory.protocol import STANDARD
 
 WHOLE = math.log(STANDARD.symbols)
+DEFAULT = [STANDARD.by_lag(0.01), *map(STANDARD.by_key, STANDARD.default)]
+"""The configurations of a default card whose pilot chose 0.01."""
 
 
-def lag_row(bits, seed=0, rate=0.01, validation=None):
+def nats_of(known):
+    """The nats of so many bits at each of the nearest lags, and of none at others."""
+    curve = np.zeros(STANDARD.lags)
+    curve[: len(known)] = known
+    return (WHOLE - curve * math.log(2)).clip(0).tolist()
+
+
+def lag_row(bits, seed=0, rate=0.01, validation=None, updates=3000, rounded=None):
     """A run by lag with so many bits at each of the nearest lags, and none at others."""
-
-    def score(known):
-        curve = np.zeros(STANDARD.lags)
-        curve[: len(known)] = known
-        nats = (WHOLE - curve * math.log(2)).clip(0).tolist()
-        return LagScore(nats, nats)
-
     if bits is None:
-        return LagRow(seed, rate, 250, None, None)
-    return LagRow(seed, rate, 3000, score(bits if validation is None else validation), score(bits))
+        return LagRow(seed, rate, updates, None, None)
+    known = nats_of(bits if validation is None else validation)
+    return LagRow(seed, rate, updates, known, nats_of(bits), rounded and [*map(nats_of, rounded)])
 
 
-def key_row(accuracy, seed=0, rate=0.01, schedule="ramp", validation=None, most=24):
-    """A run by key with an accuracy at each K: a function of K."""
-    pairs = list(STANDARD.pairs_asked(most))
+def key_row(accuracy, seed=0, rate=0.003, schedule="ramp", validation=None, **fields):
+    """A run by key with an accuracy at each K, a function of K, and other fields of a row."""
+    pairs = list(STANDARD.pairs_asked(fields.pop("most", 24)))
     asked = [STANDARD.recalls * k for k in pairs]
 
     def right(of):
         return [round(n * of(k)) for k, n in zip(pairs, asked, strict=True)]
 
-    if accuracy is None:
-        return KeyRow(seed, rate, schedule, 250, 2, pairs, asked, None, None)
-    chosen = right(validation or accuracy)
-    return KeyRow(seed, rate, schedule, 3000, most, pairs, asked, chosen, right(accuracy))
+    answers = (right(validation or accuracy), right(accuracy)) if accuracy else (None, None)
+    row = KeyRow(seed, rate, schedule, 3000, pairs[-1], pairs, asked, *answers)
+    return msgspec.structs.replace(row, **fields)
 
 
 def listing(pairs):
@@ -54,7 +57,7 @@ def held(slots):
 
 def card(rows, cell="gru", seeds=4, state_bytes=400, **fields):
     """The card of some rows: of the default configurations, and of those of its rows."""
-    every = list(dict.fromkeys([*STANDARD.default, *(row.configuration for row in rows)]))
+    every = list(dict.fromkeys([*DEFAULT, *(row.configuration for row in rows)]))
     made = cards.Card(
         name=fields.pop("name", f"{cell.rpartition(':')[2]}-{state_bytes}"),
         cell=cards.MeasuredCell(cell, fields.pop("args", {})),
