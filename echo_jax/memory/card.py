@@ -260,14 +260,22 @@ def bits_by_lag(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | None:
     curves = np.array([lag_bits(row.final, protocol) for row in chosen])
     unfloored = np.array([lag_bits(row.final, protocol, floored=False) for row in chosen])
     most = protocol.lags * math.log2(protocol.symbols)
-    rounded = np.array([[lag_bits(x, protocol) for x in row.rounded or []] for row in chosen])
-    means = rounded.sum(axis=2).mean(axis=0) if rounded.size else []
     return BitsByLag(
         **_seeded([row.seed for row in chosen], curves.sum(axis=1), most, curves.mean(axis=0)),
         unfloored=plain(unfloored.sum(axis=1).mean(), DECIMALS),
         from_lag_4=plain(curves[:, CONVOLVED - 1 :].sum(axis=1).mean(), DECIMALS),
-        rounded=plain(dict(zip(map(str, protocol.precisions), means, strict=False)), DECIMALS),
+        rounded=bits_of_rounded(chosen, protocol),
     )
+
+
+def bits_of_rounded(chosen: Sequence[LagRow], protocol: Protocol) -> dict[str, float]:
+    """The mean bits by lag at each precision; empty where those of a row are not known."""
+    nothing = [None] * len(protocol.precisions)
+    of_rows = [nothing if row.final is None else row.rounded for row in chosen]
+    if None in of_rows:
+        return {}
+    each = np.array([[lag_bits(x, protocol).sum() for x in of or []] for of in of_rows])
+    return plain(dict(zip(map(str, protocol.precisions), each.mean(axis=0), strict=True)), DECIMALS)
 
 
 def bits_by_key(rows: Sequence[Row], protocol: Protocol) -> BitsByKey | None:

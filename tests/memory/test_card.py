@@ -178,6 +178,9 @@ def test_bits_from_lag_4_and_of_rounded_states_are_means_over_the_seeds():
     measured = card(rows).bits_by_lag
     assert measured.from_lag_4 == pytest.approx(18.0)
     assert measured.rounded == pytest.approx({"16": 2.0, "8": 1.5, "6": 1.0, "4": 0.5})
+    failed = card([*rows, lag_row(None, 2), lag_row(None, 3)]).bits_by_lag.rounded
+    assert failed == pytest.approx({"16": 1.0, "8": 0.75, "6": 0.5, "4": 0.25})
+    assert card([*rows, lag_row([1.0], 2)]).bits_by_lag.rounded == {}  # one is not known
 
 
 def test_a_lag_below_chance_counts_as_0_and_stays_in_the_unfloored_sum():
