@@ -294,7 +294,9 @@ def bits_by_key(rows: Sequence[Row], protocol: Protocol) -> BitsByKey | None:
     most = pairs[-1] * math.log2(protocol.values)
     measured = _seeded([row.seed for row in chosen], by_seed, most, final.mean(axis=0))
     measured["at_least"] |= bool((best == len(pairs) - 1).any())
-    until = [updates_until_associated(row, protocol) for row in chosen if row.associated]
+    known = [row for row in chosen if row.associated]
+    failed = [row for row in chosen if row.final is None]
+    until = [updates_until_associated(row, protocol) for row in [*known, *failed] if known]
     median = float(np.median(until)) if until else math.inf
     return BitsByKey(
         **measured,

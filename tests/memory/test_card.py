@@ -161,8 +161,10 @@ def test_a_network_associates_where_half_of_the_answers_are_right_twice_running(
     until = [cards.updates_until_associated(row, STANDARD) for row in rows]
     assert until == [200, 2800, 2800, math.inf]
     assert (card(rows).bits_by_key.associated, card(rows).bits_by_key.never) == (2800, 1)
-    measured = card([rows[0], rows[3], key_row(held(4), 2)]).bits_by_key  # one is not known
+    others = rows[0], key_row(None, 1), key_row(held(4), 2)  # one fails, one is not known
+    measured = card(others).bits_by_key
     assert (measured.associated, measured.never) == (None, 1)
+    assert card(others[1:]).bits_by_key.never == 0
 
 
 def test_the_range_is_from_the_least_to_the_most_of_a_seed():
