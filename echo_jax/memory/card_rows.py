@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from echo_jax.grid.row_file import Count, RowKind
-from echo_jax.memory.protocol import Configuration, Protocol, Rate, Schedule, Whole
+from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, Rate, Schedule, Whole
 
 DECIMALS = ".4f"  # of the nats of a row and of the numbers of a card
 
@@ -115,6 +115,8 @@ def check_row(row: Row, protocol: Protocol) -> None:
     """Raise ValueError for a row that the protocol cannot give."""
     if (row.validation is None) != (row.final is None):
         raise ValueError("final is null on one data set alone")
+    if row.seed >= PILOT_SEED and row.configuration not in protocol.pilot:
+        raise ValueError(f"seed is not below {PILOT_SEED}, and the run is none of the pilot")
     if row.updates % protocol.updates_at_once:
         raise ValueError(f"updates are no multiple of {protocol.updates_at_once}")
     if isinstance(row, KeyRow):

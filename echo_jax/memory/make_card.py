@@ -67,9 +67,8 @@ class Plan(NamedTuple):
         protocol = self.protocol
         if not self.by_lag or len(protocol.rates) == 1:
             return []
-        each = [protocol.by_lag(rate, protocol.pilot_updates) for rate in protocol.rates]
         seeds = range(PILOT_SEED, PILOT_SEED + protocol.pilot_seeds)
-        return runs_of(named, protocol, itertools.product(seeds, each))
+        return runs_of(named, protocol, itertools.product(seeds, protocol.pilot))
 
     def runs(self, named: NamedCell, rate: float) -> list[CardRun]:
         """The runs of a cell: those of the default card, then the others by seed."""

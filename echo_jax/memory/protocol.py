@@ -214,6 +214,11 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The configuration by key of a recipe, of the usual updates unless others are given."""
         return Configuration("by key", updates or self.updates, recipe.rate, recipe.schedule)
 
+    @property
+    def pilot(self) -> list[Configuration]:
+        """The configurations of the pilot."""
+        return [self.by_lag(rate, self.pilot_updates) for rate in self.rates]
+
     def pairs_asked(self, most: int) -> tuple[int, ...]:
         """The numbers of pairs that are asked up to Kmax."""
         return tuple(pairs for pairs in self.pairs if pairs <= most)

@@ -13,7 +13,7 @@ from echo_jax.grid.task import Job
 from echo_jax.memory import card as cards
 from echo_jax.memory import make_card
 from echo_jax.memory.answers_to_bits import accuracy_bits
-from echo_jax.memory.card_rows import LagRow
+from echo_jax.memory.card_rows import LagRow, check_row
 from echo_jax.memory.card_run import CardRun, compile_run
 from echo_jax.memory.named_cell import named_cell
 from echo_jax.memory.pages import table
@@ -218,6 +218,15 @@ def test_a_bad_card_is_one_sentence_that_names_the_field(tmp_path, field, value,
     with pytest.raises(StorageError, match=word) as error:
         cards.read(tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "row", [key_row(held(4), 1000), lag_row([3.0], 1000), lag_row([3.0], 1001, 0.02, updates=300)]
+)
+def test_a_seed_of_the_pilot_has_no_other_run(row):
+    with pytest.raises(ValueError, match="seed is not below 1000"):
+        check_row(row, STANDARD)
+    check_row(lag_row([3.0], 1001, 0.03, updates=300), STANDARD)
 
 
 def test_a_bad_row_is_named_by_its_line_also_where_it_was_edited(tmp_path):
