@@ -13,7 +13,7 @@ from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.pages import all_cards, built_in_cards, card_figure, card_pages
-from echo_jax.memory.pages.questions import BY_KEY
+from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
 from echo_jax.memory.protocol import STANDARD, Recipe
 
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
@@ -142,6 +142,8 @@ def test_a_card_is_drawn_before_those_with_its_recipes_and_else_before_default_c
         ([Recipe("ramp", 0.05)], default),
     ):
         assert card_figure.peers(of_recipes(recipes, "mine.py"), BY_KEY) == expected
+    by_lag = card_figure.peers(of_recipes([Recipe("ramp", 0.05)], "mine.py", rate=0.3), BY_LAG)
+    assert by_lag == built_in[3:]  # whatever the rate of their pilots
 
 
 def test_the_built_in_cards_follow_from_the_committed_ones():

@@ -77,12 +77,13 @@ def subtitle(card: Card) -> str:
 def peers(card: Card, question: Question) -> list[Card]:
     """The other built-in cells of the same track and size, within 10%; else all of the track.
 
-    Of a cell with several sizes the nearest one; those with the configurations of the card for the
-    question if there are any, else those of the default card. None of another protocol.
+    Of a cell with several sizes the nearest one; by key those with the recipes of the card if there
+    are any, else those of the default card. None of another protocol.
     """
     same = [x for x in built_in_cards() if kind(x) == kind(card) and is_built_in(x.cell.name)]
-    alike = [x for x in same if question.configured(x) == question.configured(card)]
-    same = alike or [x for x in same if is_default(x)]
+    if question is BY_KEY:  # by lag each has the rate of its own pilot
+        alike = [x for x in same if question.configured(x) == question.configured(card)]
+        same = alike or [x for x in same if is_default(x)]
     away = {x.name: abs(x.state_bytes - card.state_bytes) for x in same}
     furthest_first = sorted(same, key=lambda x: -away[x.name])
     nearest = {x.cell.name: x for x in furthest_first if x.cell.name != card.cell.name}
