@@ -93,6 +93,8 @@ def peers(card: Card, question: Question) -> list[Card]:
 
 def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     """The bits of each lag."""
+    bits = card.bits_by_lag
+    assert bits is not None
     protocol = card.numbers
     lags = protocol.lags
     most = math.log2(protocol.symbols)
@@ -104,9 +106,9 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     axes.axhline(most, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
     axes.set_xlabel("steps back", fontsize=9.5, color=INK)
     axes.set_ylabel("bits about that token", fontsize=9.5, color=INK)
-    if ROUNDED_TO in protocol.precisions and all(row.rounded for row in chosen):
+    if chosen and str(ROUNDED_TO) in bits.rounded:
         place = protocol.precisions.index(ROUNDED_TO)
-        coarse = [lag_bits(row.rounded[place], protocol) for row in chosen if row.rounded]
+        coarse = [lag_bits(x.rounded[place] if x.rounded else None, protocol) for x in chosen]
         words = f"{ROUNDED_TO} bits a number"
         axes.plot(range(1, lags + 1), np.mean(coarse, axis=0), label=words, **COARSE)
     known = {words: BY_LAG.line(of) for words, of in anchors(card).items() if of.cell != card.cell}
