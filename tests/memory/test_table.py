@@ -9,7 +9,7 @@ import pytest
 from made_up_cards import card, card_with, held, key_row, lag_row
 
 from echo_jax import statistics
-from echo_jax.memory.pages import table, told_apart
+from echo_jax.memory.pages import card_figure, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.report import text_tables
@@ -118,6 +118,28 @@ def test_cards_are_compared_only_with_those_of_their_track_and_size():
     cards = [card_with(4, cell=cell, state_bytes=size)[0] for cell, size in sizes.items()]
     names = [{of.cell.name for of in group} for group in told_apart.groups(cards)]
     assert names == [{"block:gru", "block:lru"}, {"lru", "gru"}, {"lstm"}]
+
+
+@pytest.mark.parametrize(
+    ("cell", "args", "track"),
+    [
+        ("gru", {"features": 64}, "bare"),
+        ("block:gru", {"features": 64}, "block"),
+        ("block:gru", {"width": 64}, "block, width 64"),
+        ("block:gru", {"layers": 2, "width": 64}, "block, width 64, layers 2"),
+        ("imported gru", {}, "imported"),
+    ],
+)
+def test_a_card_is_compared_with_those_of_its_track_alone(cell, args, track):
+    """Two cards of a track are a group; one of any other track is not in it."""
+    tracks = [("gru", {}), ("block:gru", {}), ("block:gru", {"width": 48}), ("imported b", {})]
+    others = [card_with(4, cell=other, args=of)[0] for other, of in tracks]
+    one, alike = (card_with(4, cell=cell, args=args, name=name)[0] for name in "ab")
+    assert told_apart.track(one) == track
+    (group,) = [x for x in told_apart.groups([one, alike, *others]) if one in x]
+    assert alike in group
+    assert {told_apart.track(x) for x in group} == {track}
+    assert track in card_figure.subtitle(one)
 
 
 def test_tidy_rows_have_one_number_a_column_and_come_through_csv():

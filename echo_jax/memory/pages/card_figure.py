@@ -64,8 +64,9 @@ def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
 
 def subtitle(card: Card) -> str:
     """The size of the cell and its seeds."""
-    own = "in the block" if track(card) == "block" else "bare"
-    parts = [f"{cell_of(card)}, {own}", f"{number(card.state_bytes)} bytes of state"]
+    of_track = track(card)
+    where = of_track if of_track in ("bare", "imported") else f"in the {of_track}"
+    parts = [f"{cell_of(card)}, {where}", f"{number(card.state_bytes)} bytes of state"]
     if card.conv_bytes:
         parts.append(f"{number(card.conv_bytes)} of convolutions")
     parts.append(f"{number(card.parameters)} parameters")
