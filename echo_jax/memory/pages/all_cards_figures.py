@@ -95,12 +95,9 @@ def budgets_figure(cards: Sequence[Card]) -> NotebookFigure:
     axes = figure.add_axes((0.62 / WIDTH, 0.55 / height, 1 - 2.8 / WIDTH, 1 - 0.75 / height))
     style_axes(axes)
     axes.grid(axis="y", color=RULE, linewidth=0.8)
-    usual = protocol_of(cards).updates
+    protocol_of(cards)  # or they are refused
     labels = labels_of(cards)
-    lines = dict[str, Line]()
-    for card, label in zip(cards, labels, strict=True):
-        points = {x.updates: x.mean for x in BY_LAG.budgets(card)} | {usual: BY_LAG.mean(card)}
-        lines[label] = sorted(points), [points[x] for x in sorted(points)]
+    lines = dict(zip(labels, map(budgets_line, cards), strict=True))
     order = sorted(lines, key=lambda name: -lines[name][1][-1])
     controls = {x for x, card in zip(labels, cards, strict=True) if cell_of(card) in CONTROLS}
     styles = itertools.cycle(SERIES)
@@ -110,17 +107,26 @@ def budgets_figure(cards: Sequence[Card]) -> NotebookFigure:
         look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": dashes}
         axes.plot(*lines[name], markersize=4, linewidth=1.3, **look)
         colours[name] = colour
-    bits = [max(x, LEAST) for _, y in lines.values() for x in y]
+    every = [x for _, y in lines.values() for x in y]
     ticks = sorted({x for line in lines.values() for x in line[0]})
     axes.set(xscale="log", xlim=(ticks[0] / 1.1, ticks[-1] * 1.05))
-    axes.set(yscale="log", ylim=(0.8 * min(bits), 1.2 * max(bits)))
+    axes.set(yscale="log", ylim=(0.8 * min(every), 1.2 * max(every)))
     axes.set_xticks(ticks, [number(x) for x in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: three_digits(y)))
     axes.yaxis.set_minor_locator(NullLocator())
-    ends = {name: (lines[name][0][-1], max(lines[name][1][-1], LEAST)) for name in order}
+    ends = {name: (lines[name][0][-1], lines[name][1][-1]) for name in order}
     names_at_right(axes, ends, colours)
     axes.set_xlabel("updates", fontsize=9.5, color=INK)
     axes.set_ylabel("bits by lag", fontsize=9.5, color=INK)
     return figure
+
+
+def budgets_line(card: Card) -> Line:
+    """The mean bits by lag of a card at each of its numbers of updates."""
+    points = {x.updates: x.mean for x in BY_LAG.budgets(card)}
+    if bits := BY_LAG.of(card):
+        points[card.numbers.updates] = bits.mean
+    updates = sorted(points)
+    return updates, [max(points[x], LEAST) for x in updates]
