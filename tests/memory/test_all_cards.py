@@ -5,6 +5,7 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from made_up_cards import card, card_with, held, key_row, lag_row
@@ -12,6 +13,7 @@ from made_up_cards import card, card_with, held, key_row, lag_row
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
+from echo_jax.memory.card import Card
 from echo_jax.memory.pages import (
     all_cards,
     all_cards_figures,
@@ -134,10 +136,27 @@ def test_built_in_cells_are_shown_only_by_name(folder, monkeypatch):
 
 
 def test_a_small_card_has_the_seeds_and_configurations_of_the_default_card():
-    rows = [lag_row([4.0], rate=0.03), lag_row([1.0], 1), lag_row([4.0], 4)]
+    rows = [lag_row([2.0], 1000, updates=300), lag_row([1.0], 1), lag_row([4.0], 4)]
+    rows += [lag_row([3.0], 1, updates=1000), *(key_row(held(4), seed) for seed in (1, 4))]
     small = built_in_cards.small_card(card(rows, seeds=5), rows)
-    assert (small.bits_by_lag.by_seed, small.seeds) == ([1.0], [1])
-    assert built_in_cards.small_card(card(rows), rows[:1]) is None
+    assert (small.bits_by_lag.by_seed, small.bits_by_key.seeds, small.seeds) == ([1.0], [1], [1])
+    assert (len(small.pilot), small.budgets) == (1, [])
+    assert built_in_cards.small_card(card(rows[-1:]), rows[-1:]) is None
+
+
+def test_a_card_by_lag_alone_keeps_its_seeds_and_budgets():
+    rows = [lag_row([4.0], seed, updates=updates) for seed in (0, 4) for updates in (1000, 3000)]
+    whole = card(rows)
+    assert msgspec.json.decode(built_in_cards.encoded([(whole, rows)]), type=list[Card]) == [whole]
+
+
+def test_the_anchor_of_a_card_is_the_plainest_of_its_track_and_size(monkeypatch):
+    named, words = "echo_jax.cells.known_memory:ProjectedRegister", "a register of 32-bit numbers"
+    rows = [lag_row([4.0] * 9)]
+    plain, _ = registers = [card(rows, named, args=of) for of in ({}, {"numbers": 2})]
+    larger, block = card(rows, named, state_bytes=800), card(rows, f"block:{named}")
+    monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: [larger, *registers, block])
+    assert built_in_cards.anchors(card(rows, "gru", state_bytes=380)) == {words: plain}
 
 
 def test_a_card_is_drawn_before_those_with_its_recipes_and_else_before_default_cards(built_in):

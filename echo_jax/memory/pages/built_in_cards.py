@@ -1,8 +1,8 @@
 """The cards of the built-in cells that come with the package, small. No jax.
 
 `built_in_cards.json` has every committed card as it is with the seeds and configurations of the
-default card, and those with more configurations as they are too, so that a card stands beside cells
-that had the same.
+default card, and those with more recipes by key as they are too, so that a card stands beside cells
+that had the same. A card by lag alone is there as it is.
 """
 
 import functools
@@ -63,7 +63,12 @@ def is_default(card: Card) -> bool:
 
 
 def small_card(card: Card, rows: Sequence[Row]) -> Card | None:
-    """A card with the runs of the default card alone; None where it has none of them."""
+    """A card with the runs of the default card alone; None where it has none of them.
+
+    By lag there is one recipe, so a card by lag alone stays as it is.
+    """
+    if card.bits_by_lag and not card.bits_by_key:
+        return card
     kept = {*map(STANDARD.by_key, STANDARD.default), *BY_LAG.configured(card)}
     pilot = [x for x in rows if x.seed >= PILOT_SEED]
     of_default = [x for x in rows if x.configuration in kept and x.seed < STANDARD.default_seeds]
@@ -81,7 +86,8 @@ def small_card(card: Card, rows: Sequence[Row]) -> Card | None:
 def anchors(card: Card) -> dict[str, Card]:
     """What a card's bits by lag are compared with, by its words: of its track and size."""
     near = [x for x in built_in_cards() if x.bits_by_lag and of_one_kind([x, card])]
-    found = {cell_of(x): x for x in sorted(near, key=lambda x: len(x.seeds))}
+    plainest_last = sorted(near, key=lambda x: (-len(x.cell.args), len(x.seeds)))
+    found = {cell_of(x): x for x in plainest_last}
     return {words: found[cell] for cell, words in ANCHORS.items() if cell in found}
 
 
