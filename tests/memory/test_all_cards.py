@@ -118,7 +118,7 @@ def test_tables_and_figures_are_written(folder):
     written = all_cards.write_report(folder, kind="png", tables=["csv", "latex"])
     names = {str(path.relative_to(folder)) for path in written}
     assert {"tables/cards.csv", "tables/cards-pairs.csv", "tables/cards-seeds.csv"} <= names
-    assert {"tables/cards-block-400.tex", "figures/forgetting-block.png"} <= names
+    assert {"tables/cards-block-400-ramp-0.003.tex", "figures/forgetting-block.png"} <= names
     assert all(path.exists() for path in written)
 
 

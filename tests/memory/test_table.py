@@ -11,7 +11,7 @@ from made_up_cards import card, card_with, held, key_row, lag_row
 from echo_jax import statistics
 from echo_jax.memory.pages import card_figure, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
-from echo_jax.memory.protocol import STANDARD
+from echo_jax.memory.protocol import STANDARD, Recipe
 from echo_jax.report import text_tables
 
 
@@ -140,6 +140,30 @@ def test_a_card_is_compared_with_those_of_its_track_alone(cell, args, track):
     assert alike in group
     assert {told_apart.track(x) for x in group} == {track}
     assert track in card_figure.subtitle(one)
+
+
+def of_recipes(recipes, cell="block:gru", size=400, **fields):
+    rows = [key_row(held(4), 0, x.rate, x.schedule) for x in recipes]
+    return card([lag_row([4.0]), *rows], cell, state_bytes=size, **fields)
+
+
+def test_the_name_of_a_table_depends_on_its_own_cards_alone_and_each_has_its_own():
+    full, default, ramp = STANDARD.full, STANDARD.default, [Recipe("ramp", 0.003)]
+    groups = {
+        "cards-block-400": [of_recipes(full, "block:gla", 364), of_recipes(full, size=440)],
+        "cards-block-400-default": [of_recipes(default, "block:gla"), of_recipes(default)],
+        "cards-block-1600": [of_recipes(full, "block:gla", 1600), of_recipes(full, size=1600)],
+        "cards-block-1600-ramp-0.003": [of_recipes(ramp, size=x) for x in (1500, 1600)],
+        "cards-block-445": [of_recipes(full, size=x) for x in (445, 470)],
+        "cards-block-width-48-400": [of_recipes(full, args={"width": 48}, name=x) for x in "ab"],
+        "cards-bare-400-by-lag": [card([lag_row([1.0])], x, configuration=[]) for x in "ab"],
+        "cards-imported-several": [of_recipes(full, "imported b", x) for x in (400, 900)],
+    }
+    for name, group in groups.items():
+        _, section = table.sections_of(told_apart.groups(group))
+        assert section.name == name
+    every = table.sections_of(told_apart.groups(x for group in groups.values() for x in group))
+    assert sorted(section.name for section in every[1:]) == sorted(groups)
 
 
 def test_tidy_rows_have_one_number_a_column_and_come_through_csv():

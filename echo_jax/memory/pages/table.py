@@ -18,7 +18,7 @@ from echo_jax.config import BLOCK_PREFIX
 from echo_jax.memory.card import Card, protocol_of, rate_of
 from echo_jax.memory.card_rows import KeyRow, Row
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, UNKNOWN, Question
-from echo_jax.memory.pages.told_apart import comparable, letters_of, pairs_of, track
+from echo_jax.memory.pages.told_apart import comparable, letters_of, pairs_of, recipe, track
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.section import Section
@@ -93,15 +93,27 @@ def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
 
 
 def file_name(group: Sequence[Card]) -> str:
-    """The track and the size of a group, whatever else is in the folder: block-400.
+    """The track, size and recipes of a group, whatever else is in the folder: block-400-default.
 
-    The size is the nearest of ten preferred numbers a decade (R10).
+    The size is the nearest of ten preferred numbers a decade (R10); where a card is not within 10%
+    of it, the least one of the group. Nothing stands for all recipes of a full card.
     """
-    words = re.sub(r"\W+", "-", track(group[0]))
-    if not comparable(group):
-        return f"{words}-several"
-    decade, step = divmod(round(10 * math.log10(max(group[0].state_bytes, 1))), 10)
-    return f"{words}-{round(R10[step] * 10**decade)}"
+    sizes = [card.state_bytes for card in group]
+    decade, step = divmod(round(10 * math.log10(max(*sizes, 1))), 10)
+    size = round(R10[step] * 10**decade)
+    near = all(0.9 * size <= x <= 1.1 * size for x in sizes)
+    words = [track(group[0]), str(size if near else min(sizes)), *recipe_words(group[0])]
+    return re.sub(r"[^\w.]+", "-", "-".join(words if comparable(group) else [words[0], "several"]))
+
+
+def recipe_words(card: Card) -> list[str]:
+    """The recipes by key of a card, as words of a name."""
+    numbers = card.numbers
+    ramp = [x for x in numbers.full if x.schedule == "ramp"]
+    for name, recipes in {"": numbers.full, "default": numbers.default, "ramp": ramp}.items():
+        if BY_KEY.configured(card) == {*map(numbers.by_key, recipes)}:
+            return [name] if name else []
+    return recipe(card) or ["by-lag"]
 
 
 def cell_of(card: Card) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from echo_jax import statistics
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.memory.card import IMPORTED, Card
-from echo_jax.memory.pages.questions import QUESTIONS, Question
+from echo_jax.memory.pages.questions import BY_KEY, QUESTIONS, Question
 from echo_jax.memory.protocol import Protocol
 from echo_jax.report.number_formats import three_digits
 
@@ -63,9 +63,8 @@ def kind(card: Card) -> tuple[str, Protocol]:
 
 
 def recipe(card: Card) -> list[str]:
-    """The configurations by key of a card, to be sorted by; the rate by lag is its own."""
-    usual = [x for x in card.configuration if x.updates == card.numbers.updates]
-    return sorted(str(x) for x in usual if x.question == "by key")
+    """The recipes by key of a card, to be sorted by; the rate by lag is its own."""
+    return sorted(f"{x.schedule} {x.rate}" for x in BY_KEY.configured(card))
 
 
 def of_one_kind(cards: Sequence[Card]) -> bool:
