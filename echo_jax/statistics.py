@@ -175,19 +175,6 @@ def paired_comparison(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison
     )
 
 
-def mean_interval(values: npt.ArrayLike, coverage: float = 0.95) -> Interval:
-    """Student's interval for the mean of normal values, float `[S]`, two or more.
-
-    mean -+ t sd / sqrt(S), with S - 1 degrees of freedom.
-    """
-    measured = _finite(values, at_least=2)
-    runs = len(measured)
-    mean = float(np.mean(measured))
-    quantile = t_quantile((1 + coverage) / 2, runs - 1)
-    half = quantile * float(np.std(measured, ddof=1)) / math.sqrt(runs)
-    return Interval(mean - half, mean + half, coverage)
-
-
 MOST_SPLITS = 50_000  # of two groups, that are all counted
 SHIFTS = 4096  # steps of the search of `shift_interval`
 DRAWN_SPLITS = 20_000  # where there are more
@@ -263,13 +250,6 @@ def false_discovery(p_values: Sequence[float]) -> list[float]:
     from scipy.stats import false_discovery_control
 
     return false_discovery_control(p_values).tolist() if len(p_values) else []
-
-
-def t_quantile(probability: float, degrees: int) -> float:
-    """The quantile of Student's t distribution."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, probability))
 
 
 def _finite(values: npt.ArrayLike, at_least: int) -> np.ndarray:

@@ -88,7 +88,7 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
             words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {reading}"
             if question is BY_LAG and (lines := anchors(shown[0])):
                 words += f" Dashed: {', '.join(lines)}."
-            words += cut_short_words("Hatched", shown, question)
+            words += cut_short_words(shown, question)
             draw = functools.partial(panels_figure, shown, question)
             name = f"{question.curves}-{of_track}"
             found.append(Section(name, heading, draw=draw, alt=heading, caption=words))
@@ -100,11 +100,11 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
     return found
 
 
-def cut_short_words(mark: str, cards: Iterable[Card], question: Question) -> str:
-    """A sentence on the mark of measures that were cut short; empty without any."""
+def cut_short_words(cards: Iterable[Card], question: Question) -> str:
+    """A sentence on the hatched measures, which were cut short; empty without any."""
     if not any(map(question.is_cut_short, cards)):
         return ""
-    return f" {mark}: a bound, near the most that can be measured, or seeds are not there yet."
+    return " Hatched: a bound, near the most that can be measured, or seeds are not there yet."
 
 
 def page(cards: Sequence[Card], own: Sequence[Card], figures: Sequence[Section]) -> str:

@@ -125,8 +125,5 @@ def budgets_figure(cards: Sequence[Card]) -> NotebookFigure:
 
 def budgets_line(card: Card) -> Line:
     """The mean bits by lag of a card at each of its numbers of updates."""
-    points = {x.updates: x.mean for x in BY_LAG.budgets(card)}
-    if bits := BY_LAG.of(card):
-        points[card.numbers.updates] = bits.mean
-    updates = sorted(points)
-    return updates, [max(points[x], LEAST) for x in updates]
+    points = {updates: max(bits.mean, LEAST) for updates, bits in BY_LAG.measured(card)}
+    return sorted(points), [points[updates] for updates in sorted(points)]

@@ -57,6 +57,12 @@ class Question:
         """The bits after other numbers of updates."""
         return [x for x in card.budgets if x.question == self.name]
 
+    def measured(self, card: Card) -> list[tuple[int, Bits | Budget]]:
+        """The bits after each number of updates, those of the card first."""
+        bits = self.of(card)
+        usual = [(card.numbers.updates, bits)] if bits else []
+        return [*usual, *((x.updates, x) for x in self.budgets(card))]
+
     def is_cut_short(self, card: Card) -> bool:
         """True for bits that reached a limit or lack seeds."""
         bits = self.of(card)

@@ -141,9 +141,7 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
     protocol_of(cards)  # or they are refused
     rows = list[dict[str, Any]]()
     for card, question in itertools.product(cards, QUESTIONS):
-        bits = question.of(card)
-        measured = [(card.numbers.updates, bits)] if bits else []
-        for updates, of in [*measured, *((x.updates, x) for x in question.budgets(card))]:
+        for updates, of in question.measured(card):
             names = ("mean", "low", "high", "at_least", "from_lag_4", "associated", "never")
             rows.append({
                 "name": card.name,
@@ -176,11 +174,7 @@ def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
             "bits": value,
         }
         for card, question in itertools.product(cards, QUESTIONS)
-        for updates, of in [
-            (card.numbers.updates, question.of(card)),
-            *((x.updates, x) for x in question.budgets(card)),
-        ]
-        if of
+        for updates, of in question.measured(card)
         for seed, value in zip(of.seeds, of.by_seed, strict=True)
     ]
 
