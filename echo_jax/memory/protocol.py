@@ -172,9 +172,12 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         except msgspec.ValidationError as error:
             fix = "use a whole number above 0"
             raise ConfigError(name, updates, f"is refused ({error})", fix) from error
-        if updates % self.updates_at_once:
-            rule = f"is no multiple of the {self.updates_at_once} that are compiled as one call"
-            raise ConfigError(name, updates, rule, "change {updates_at_once} too")
+        at_once = self.updates_at_once
+        if updates % at_once:
+            rule = f"is no multiple of the {at_once} that are compiled as one call"
+            next_one = -(-updates // at_once) * at_once
+            fix = f"use {next_one}, or another updates_at_once of the protocol"
+            raise ConfigError(name, updates, rule, fix)
 
     @property
     def asked(self) -> range:

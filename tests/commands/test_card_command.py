@@ -215,6 +215,7 @@ def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
         (["--tables", "csv"], "--tables needs the folder of the cards: add --report"),
         (["--out", "mine.py"], "mine.py/lstm-.* cannot be a folder"),
         (["--seeds", "0"], "--seeds 0 is out of range: use 1 to 1,000"),
+        (["--updates", "3"], "--updates 3 is no multiple of the 2 .*: use 4, or another"),
         (["--cluster", "local:0"], "is no cluster"),
         (["--report", "nowhere"], "nowhere"),
         (["--protocol", "nowhere.toml"], "nowhere.toml cannot be read"),
