@@ -126,7 +126,7 @@ def plan_of(
 
 
 def new_card(name: str, named: NamedCell, plan: Plan) -> Card:
-    """The card of a cell before any row."""
+    """The card of a cell before any row, and before a rate by lag is known."""
     cell = named.cell
     protocol = plan.protocol
     size = max(state_bytes(cell, protocol.symbols), state_bytes(cell, protocol.tokens))
@@ -144,7 +144,7 @@ def new_card(name: str, named: NamedCell, plan: Plan) -> Card:
         values=values,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(shapes)),
         seeds=list(plan.seeds),
-        configuration=plan.configurations(protocol.rates[0]),
+        configuration=list(plan.by_key),
         date=datetime.datetime.now(datetime.UTC).date(),
         versions=environment.versions(),
         remarks=list(named.remarks),

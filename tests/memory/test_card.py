@@ -80,7 +80,8 @@ def test_the_pilot_takes_the_rate_with_the_most_bits_in_the_mean_of_its_seeds():
 
 def test_a_card_that_is_stopped_or_extended_keeps_its_rows_and_pilot(tmp_path, monkeypatch):
     """Stopped in the pilot and after 9 more runs; then more seeds, the full card, fewer seeds."""
-    ran, before = [], []
+    ran = []
+    before = []
     job = Job(lambda _: None, lambda run, *_: ran.append(run.key) or made_up_row(run))
     monkeypatch.setattr(make_card, "step_microseconds", lambda *_: 1.0)
     monkeypatch.setattr(make_card, "JOB", job)
@@ -96,7 +97,9 @@ def test_a_card_that_is_stopped_or_extended_keeps_its_rows_and_pilot(tmp_path, m
         assert (len(rows), there) == (count, shown)
         assert rows[: len(before)] == before
         assert not {*ran} & {row.key for row in before}
-        before, ran[:] = rows, []
+        assert {x.rate for x in made.configuration if x.question == "by lag"} <= {0.1}
+        before = rows
+        ran.clear()
     assert {row.updates for row in rows[:15]} == {300}
     assert {row.rate for row in rows[15:] if isinstance(row, LagRow)} == {0.1}
     assert [x.updates for x in made.budgets] == [1000, 10_000]
