@@ -148,6 +148,7 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
     assert "\ntest streams known beforehand\n" in said
     made, theirs = (card.read(tmp_path / "cards" / name)[0] for name in (LAST, "theirs"))
     assert (theirs.bits_by_lag, theirs.bits_by_key) == (made.bits_by_lag, made.bits_by_key)
+    assert theirs.seeds == [0, 1]  # and none of the pilot
     assert theirs.state_bytes == 512  # as its rows say; 64 where they do not
     assert (tmp_path / "cards" / "theirs" / "card.svg").exists()
     (tmp_path / "bad.jsonl").write_text((tmp_path / rows).read_text() + "{}\n")
