@@ -89,6 +89,13 @@ def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by
     nats = functools.partial(scoring.recalibrated_nats, factors, 1 / len(known[0]))
     assert row.final == pytest.approx(nats(*examples(final, sets[2])).tolist(), abs=1e-3)
     assert row.validation == pytest.approx(nats(*examples(validation, sets[1])).tolist(), abs=1e-3)
+    score = jax.jit(functools.partial(scoring.score_by_lag, question))
+    for bits, found in zip(PROTOCOL.precisions, row.rounded, strict=True):
+        ends = validation.min((0, 1)), validation.max((0, 1))
+        rounding = scoring.Rounding(*ends, np.float32(2**bits))
+        known = score(params, scoring.Sets(*sets), rounding).final
+        assert found == pytest.approx(known.tolist(), abs=1e-3)
+    assert max(np.abs(np.subtract(row.rounded[3], row.final))) > 0.01
     assert abs(row.difference) < 1e-6  # by scan and by steps, with the same standardisation
 
 
