@@ -179,7 +179,6 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
         cards.note(old, row)
     old.name = new.name  # also where the folder was copied or renamed
     old.seeds = sorted({*new.seeds, *(row.seed for row in done if row.seed < PILOT_SEED)})
-    old.configuration = list(dict.fromkeys([*configurations_of(done), *new.configuration]))
     return old, done
 
 
@@ -251,14 +250,10 @@ def make(
         yield from made(plan.pilot(request.named))
         rate = cards.rate_of(cards.pilot_of(done, protocol), protocol)
         planned = plan.configurations(rate)
-        card.configuration = list(dict.fromkeys([*configurations_of(done), *planned]))
+        there_already = [row.configuration for row in done if row.seed < PILOT_SEED]
+        card.configuration = list(dict.fromkeys([*there_already, *planned]))
         yield from made(plan.runs(request.named, rate))
         if card.us_per_step is None:
             card.us_per_step = step_microseconds(request.named.cell, protocol)
             cards.write(card, done, folder)
         yield cards.with_rows(card, done)
-
-
-def configurations_of(rows: Iterable[Row]) -> list[Configuration]:
-    """The configurations of rows, without those of the pilot."""
-    return list(dict.fromkeys(row.configuration for row in rows if row.seed < PILOT_SEED))
