@@ -42,7 +42,7 @@ WHERE = {"block": "in a common small block", "bare": "without the block"}
 
 READ_BUDGETS = (
     "The mean bits by lag after training with so many updates, each at the rate that short runs "
-    "chose. Dashed: cells that are not trained, or whose memory is known."
+    "chose. Grey, without marks: cells that are not trained, or whose memory is known."
 )
 
 
