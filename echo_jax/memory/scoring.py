@@ -188,8 +188,9 @@ def rounded(cell: Cell, state: Carry, rounding: Rounding) -> Carry:
         low, high = (jnp.reshape(of[here], x.shape) for of in (rounding.low, rounding.high))
         used = high > low
         step = jnp.where(used, high - low, 1) / (rounding.levels - 1)
-        nearest = low + step * jnp.round((jnp.clip(x, low, high) - low) / step)
-        return jnp.where(used, nearest, x).astype(x.dtype)
+        exact = x.astype(jnp.float32)  # some integers of a few bits have no product with it
+        nearest = low + step * jnp.round((jnp.clip(exact, low, high) - low) / step)
+        return jnp.where(used, nearest, exact).astype(x.dtype)
 
     def whole(x: chex.Array) -> chex.Array:
         if jnp.iscomplexobj(x):

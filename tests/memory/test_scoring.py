@@ -76,7 +76,7 @@ def test_states_by_steps_are_those_of_the_scan(sets):
 @pytest.mark.parametrize("bits", [16, 8, 6, 4])
 def test_a_number_of_a_state_is_rounded_to_the_nearest_level_of_its_range(bits):
     """Each part of a complex number is one; an integer stays, and what has no range."""
-    real, whole = jnp.array([[0.31, -2.0, 0.7]]), jnp.array([[5]])
+    real, whole = jnp.array([[0.31, -2.0, 0.7]]), jnp.array([[5]], jnp.uint4)
     state = {"a": real, "b": jnp.array([[0.13 + 0.91j]]), "c": whole}
     low, high = np.array([[0, -1, 0.8, 0, 0, 0], [1, 1, 0.8, 1, 2, 9]], np.float32)
     of = scoring.rounded(build("gru", {}), state, Rounding(low, high, np.float32(2**bits)))
