@@ -1,12 +1,15 @@
 import cell_reference
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from cell_reference import gelu, min_lstm_step, silu
 
 from echo_jax.cells import registry
 from echo_jax.cells.block import Block
+from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import build_cell
+from echo_jax.cells.state_size import state_bytes
 from echo_jax.cells.vector_state.minimal_rnns import MinLSTMCell
 from echo_jax.config import NetworkConfig
 
@@ -50,3 +53,23 @@ def test_a_block_is_named_before_any_cell_and_its_arguments_go_to_the_cell():
     assert [leaf.shape for leaf in jax.tree.leaves(shapes)] == [(2, 3, 8), (2, 5)] * 2
     trained = build_cell(NetworkConfig(cell="block:minlstm", hidden_size=7), 5)
     assert trained == Block(MinLSTMCell(7))
+
+
+def hiding(base):
+    """A class that keeps a table of 99 numbers in the place of the state of each convolution."""
+
+    class Hides(base):
+        def init(self, key, input_size):
+            return BLOCK.init(key, input_size)
+
+        def initial_state(self, params, batch_size, input_size):
+            state = BLOCK.initial_state(params, batch_size, input_size)
+            return tuple(x._replace(conv=jnp.zeros((batch_size, 99))) for x in state)
+
+    return Hides()
+
+
+def test_a_table_in_the_place_of_a_convolution_is_refused_or_counted():
+    with pytest.raises(TypeError, match="derive from Cell"):
+        hiding(Block)
+    assert state_bytes(hiding(Cell), 3) == (2 * 4 * (99 + 4), 0)
