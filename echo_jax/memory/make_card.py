@@ -170,7 +170,9 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
     if old.numbers != new.numbers:
         rule = f"is a card of protocol {old.numbers.name}, and not of {new.numbers.name}"
         raise StorageError(None, folder, rule, "give this card another {name}, or move that one")
-    if (old.cell, old.parameters) != (new.cell, new.parameters):
+    # an imported card is replaced as a whole, also by one that states other sizes
+    replaced = old.cell.name == new.cell.name and new.cell.name.startswith(cards.IMPORTED)
+    if not replaced and (old.cell, old.parameters) != (new.cell, new.parameters):
         args = f" {old.cell.args}" if old.cell.args else ""
         raise StorageError(
             None, folder, f"is the card of another cell, {old.cell.name}{args}, or of "

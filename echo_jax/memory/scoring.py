@@ -28,8 +28,7 @@ class Sets(NamedTuple):
     """The data sets of a run; calibration by lag alone.
 
     calibration, validation   of the seed
-    final                     of the seed and the trained weights, which nothing written before
-                              training can know but on purpose
+    final                     of the seed and the trained weights: not known before training
     """
 
     calibration: Any

@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any
 
 from echo_jax.config import BLOCK_PREFIX
-from echo_jax.memory.card import Card, protocol_of, rate_of
+from echo_jax.memory.card import IMPORTED, Card, protocol_of, rate_of
 from echo_jax.memory.card_rows import KeyRow, Row
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, UNKNOWN, Question
 from echo_jax.memory.pages.told_apart import comparable, letters_of, pairs_of, track
@@ -105,7 +105,9 @@ def file_name(group: Sequence[Card]) -> str:
 
 
 def cell_of(card: Card) -> str:
-    """The name of the cell, without that of the block, a module or a file."""
+    """The name of the cell, without that of the block, a module or a file; or of an import."""
+    if card.cell.name.startswith(IMPORTED):
+        return card.cell.name.removeprefix(IMPORTED)
     return PurePath(card.cell.name.removeprefix(BLOCK_PREFIX).rpartition(":")[2]).stem
 
 
@@ -138,6 +140,8 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
                 "cell": cell_of(card),
                 "track": track(card),
                 **{field: getattr(card, field) for field in SIZES},
+                "parameters": card.parameters or None,
+                "layers": card.cell.args.get("layers", 1),
                 "question": question.field,
                 "updates": updates,
                 **{name: getattr(of, name, None) for name in names},
@@ -219,6 +223,7 @@ def cards_table(cards: Sequence[Card]) -> Table:
     for field, heading in SIZES.items():
         sizes = [getattr(card, field) for card in cards]
         columns[heading] = [three_digits(size) if size else UNKNOWN for size in sizes]
+    columns["layers"] = [str(card.cell.args.get("layers", UNKNOWN)) for card in cards]
     known = {name: of for name, of in columns.items() if any(x not in (UNKNOWN, "") for x in of)}
     caption = " ".join([caption_of(cards), *cut_short(cards)])
     return Table(caption, list(known), list(zip(*known.values(), strict=True)))
