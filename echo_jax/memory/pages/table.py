@@ -93,15 +93,15 @@ def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
 
 
 def file_name(group: Sequence[Card]) -> str:
-    """The track and the size of a group, whatever else is in the folder: block-400.
-
-    The size is the nearest of ten preferred numbers a decade (R10).
-    """
+    """The track and the size of a group, whatever else is in the folder: block-400."""
     words = re.sub(r"\W+", "-", track(group[0]))
-    if not comparable(group):
-        return f"{words}-several"
-    decade, step = divmod(round(10 * math.log10(max(group[0].state_bytes, 1))), 10)
-    return f"{words}-{round(R10[step] * 10**decade)}"
+    return f"{words}-{nominal_bytes(group[0].state_bytes) if comparable(group) else 'several'}"
+
+
+def nominal_bytes(size: int) -> int:
+    """The nearest of ten preferred numbers a decade (R10): 400 for 364 to 400 bytes."""
+    decade, step = divmod(round(10 * math.log10(max(size, 1))), 10)
+    return round(R10[step] * 10**decade)
 
 
 def cell_of(card: Card) -> str:
