@@ -46,7 +46,7 @@ class Network(torch.nn.Module):
         self.state_bytes = sum(x.nbytes for x in flat(state))
         read = torch.cat(flat(state), 1) if question == "by lag" else output
         self.linear = torch.nn.Linear(read.shape[-1], answers)
-        torch.nn.init.kaiming_normal_(self.linear.weight, nonlinearity="linear")  # LeCun's
+        torch.nn.init.kaiming_normal_(self.linear.weight, nonlinearity="linear")  # LeCun's, not cut
         torch.nn.init.zeros_(self.linear.bias)
         if repr(layer) == f"GRU({self.tokens}, 100, batch_first=True)":
             self.load_state_dict(weights)

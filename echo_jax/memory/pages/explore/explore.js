@@ -189,7 +189,7 @@ function drawTable(cards, inFigure, colours) {
     first.append(label);
     const range = `${digits(Math.min(...card.bits))} to ${digits(Math.max(...card.bits))}`;
     const bits = `${card.bound ? "≥" : ""}${digits(card.mean)}`;
-    row.append(first, ...[bits, range, number(card.bytes), number(card.parameters)]
+    row.append(first, ...[bits, range, number(card.bytes), card.parameters ? number(card.parameters) : "-"]
       .map((text) => make("td", {}, text)));
     return row;
   }));
