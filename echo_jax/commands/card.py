@@ -91,7 +91,12 @@ class CardCommand:
     64 pairs."""
     import_: Annotated[Path | None, tyro.conf.arg(name="import")] = None
     """Only make the card of the rows in this file, JSON lines that such a program wrote. It is
-    called --name, by default as the file; --state-bytes count where its rows state none."""
+    called --name, by default as the file, and compared with other imported cards only; where its
+    rows do not state the bytes of the state, --state-bytes must."""
+    layers: int = 1
+    """With --import: the layers that carry a state."""
+    parameters: int | None = None
+    """With --import: the trained numbers by key, with those of the readout. Default: unknown."""
     report: Path | None = None
     """Only make one page over all cards in this folder."""
     beside: str = ""
@@ -110,9 +115,10 @@ class CardCommand:
         check_spec(self.cluster)
         self._check_combinations()
         check_seeds(self.seeds)
-        if self.state_bytes is not None and self.state_bytes < 1:
-            fix = "use 1 or more, such as 400"
-            raise ConfigError("state_bytes", self.state_bytes, "is not a count", fix)
+        for field in ("state_bytes", "layers", "parameters"):
+            count = getattr(self, field)
+            if count is not None and count < 1:
+                raise ConfigError(field, count, "is not a count", "use 1 or more")
         if self.name and not any(self.name):
             check_name("")
         for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
@@ -133,7 +139,7 @@ class CardCommand:
             "compare": set(),
             "report": {"beside", "tables", "format", "protocol"},
             "export-tasks": {"seeds", "state-bytes", "protocol"},
-            "import": {"name", "state-bytes", "out", "format", "protocol"},
+            "import": {"name", "state-bytes", "layers", "parameters", "out", "format", "protocol"},
         }
         for flag, beside in alone.items():
             others = [name for name in given if name not in {flag, "compilation-cache", *beside}]
@@ -142,6 +148,9 @@ class CardCommand:
         for flag in ("beside", "tables"):
             if getattr(self, flag) and not self.report:
                 raise ConfigError(f"--{flag} needs the folder of the cards: add --report FOLDER")
+        for flag in ("layers", "parameters"):
+            if flag in given and not self.import_:
+                raise ConfigError(f"--{flag} describes imported rows: add --import FILE")
 
     @property
     def cell_names(self) -> tuple[str, ...]:
@@ -208,10 +217,11 @@ def import_card(command: CardCommand, path: Path) -> None:
     protocol = read_protocol(command.protocol)
     name = command.name[0] if command.name else protocol.card_name(path.stem)
     check_name(name)
-    size = command.state_bytes or 0
-    card = other_frameworks.import_rows(protocol, path, name, command.out, size)
+    place = command.out / name
+    sizes = (command.state_bytes or 0, command.layers, command.parameters or 0)
+    card = other_frameworks.import_rows(protocol, path, place, *sizes)
     with command_line.stoppable(command_line.this_command("card")) as stop:
-        conclude(command, command.out / name, card, stop)
+        conclude(command, place, card, stop)
 
 
 def make_cards(command: CardCommand) -> None:

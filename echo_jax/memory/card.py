@@ -385,7 +385,6 @@ def with_rows(card: Card, rows: Sequence[Row]) -> Card:
     without = {of.question for of in card.configuration} - {of.question for of in shown}
     return msgspec.structs.replace(
         card,
-        seeds=[seed for seed in card.seeds if seed < PILOT_SEED],
         configuration=[x for x in card.configuration if x in shown or x.question in without],
         bits_by_lag=bits_by_lag(usual, protocol),
         bits_by_key=bits_by_key(usual, protocol),

@@ -169,7 +169,9 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
     if old.numbers != new.numbers:
         rule = f"is a card of protocol {old.numbers.name}, and not of {new.numbers.name}"
         raise StorageError(None, folder, rule, "give this card another {name}, or move that one")
-    if (old.cell, old.parameters) != (new.cell, new.parameters):
+    # an imported card is replaced as a whole, also by one that states other sizes
+    replaced = old.cell.name == new.cell.name and new.cell.name.startswith(cards.IMPORTED)
+    if not replaced and (old.cell, old.parameters) != (new.cell, new.parameters):
         args = f" {old.cell.args}" if old.cell.args else ""
         raise StorageError(
             None, folder, f"is the card of another cell, {old.cell.name}{args}, or of "
@@ -250,10 +252,14 @@ def make(
         yield from made(plan.pilot(request.named))
         rate = cards.rate_of(cards.pilot_of(done, protocol), protocol)
         planned = plan.configurations(rate)
-        there_already = [row.configuration for row in done if row.seed < PILOT_SEED]
-        card.configuration = list(dict.fromkeys([*there_already, *planned]))
+        card.configuration = list(dict.fromkeys([*configurations_of(done), *planned]))
         yield from made(plan.runs(request.named, rate))
         if card.us_per_step is None:
             card.us_per_step = step_microseconds(request.named.cell, protocol)
             cards.write(card, done, folder)
         yield cards.with_rows(card, done)
+
+
+def configurations_of(rows: Iterable[Row]) -> list[Configuration]:
+    """The configurations of rows, without those of the pilot."""
+    return list(dict.fromkeys(row.configuration for row in rows if row.seed < PILOT_SEED))

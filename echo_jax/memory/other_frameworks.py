@@ -17,15 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax import atomic_files, tensor_files
-from echo_jax.cells.interface import Cell, CellParams
+from echo_jax.cells.interface import CellParams
 from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
-from echo_jax.exceptions import StorageError
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory import make_card, scoring
 from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import row_kind
-from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.protocol import PILOT_SEED, Protocol
+from echo_jax.memory.tasks import Recall
 from echo_jax.memory.training import ByKey, ByLag
 
 UNITS = 100
@@ -36,55 +37,64 @@ KNOWN = "test streams known beforehand"
 
 
 def export_tasks(protocol: Protocol, folder: Path, seeds: range, most: int) -> Path:
-    """Write `tasks.safetensors`: for each seed the arrays of `tasks_of`, under `seed_0.` and so on.
+    """Write `tasks.safetensors`: for each seed the arrays of both questions, under `seed_0.`, ...
 
-    The training data are those of the runs here, update by update. Of 3,000 updates a seed has
-    about 10 MB. Returns the path of the file, which replaces one that is there.
+    The training data are those of the runs here, update by update; the seeds of the pilot have the
+    arrays by lag alone. Of 3,000 updates a seed has about 13 MB. Returns the path of the file,
+    which replaces one that is there.
     """
     atomic_files.check_no_link(folder)
     atomic_files.make_folder(folder)
     gru = build("gru", {"features": UNITS})
-    tree = {f"seed_{seed}": tasks_of(protocol, gru, seed, most) for seed in seeds}
+    lag = ByLag(gru, protocol)
+    key = ByKey(gru, protocol, most)
+    tree = dict[str, Any]()
+    for seed in seeds:
+        tree[f"seed_{seed}.by_lag"] = lag_tasks(lag, seed, protocol.updates)
+        tree[f"seed_{seed}.by_key"] = key_tasks(key, seed)
+    for seed in range(PILOT_SEED, PILOT_SEED + protocol.pilot_seeds):
+        tree[f"seed_{seed}.by_lag"] = lag_tasks(lag, seed, protocol.pilot_updates)
     path = folder / "tasks.safetensors"
     of = protocol.name
     tensor_files.write(path, "memory tasks", tree, {"protocol": of, "seeds": list(seeds)})
     return path
 
 
-def tasks_of(protocol: Protocol, gru: Cell, seed: int, most: int) -> dict[str, Any]:
-    """The arrays of a seed for up to `most` = Kmax pairs; docs/your-own-cell.md describes each."""
-    lag = ByLag(gru, protocol)
-    key = ByKey(gru, protocol, most)
-    no_weights = np.zeros(0, np.uint32)
-    lag_sets = scoring.draw_lag_sets(lag, seed, no_weights)._asdict()
-    key_sets = scoring.draw_key_sets(key, seed, no_weights)
-    pairs = training_data(key, seed)
+def lag_tasks(question: ByLag, seed: int, updates: int) -> dict[str, Any]:
+    """The arrays of a seed by lag; docs/your-own-cell.md describes each."""
+    sets = scoring.draw_lag_sets(question, seed, np.zeros(0, np.uint32))._asdict()
     return {
-        "by_lag": {
-            "training": small(training_data(lag, seed)),
-            **{name: small(streams) for name, streams in lag_sets.items()},
-            "gru": first_weights(lag, seed),
-        },
-        "by_key": {
-            "keys": small(pairs.keys),
-            "values": small(pairs.values),
-            "order": small(jnp.argsort(jnp.argsort(pairs.order))),
-            "place": np.asarray(pairs.place),
-            **{
-                name: {"tokens": small(asked.tokens), "targets": small(asked.targets)}
-                for name, asked in key_sets._asdict().items()
-                if asked  # there is no calibration set by key
-            },
-            "gru": first_weights(key, seed),
-        },
+        "training": small(training_data(question, seed, updates)),
+        **{name: small(streams) for name, streams in sets.items()},
+        "gru": first_weights(question, seed),
     }
 
 
-def training_data(question: ByLag | ByKey, seed: int) -> Any:
-    """The batches of all updates of a run, as `draw` gives them, stacked."""
+def key_tasks(question: ByKey, seed: int) -> dict[str, Any]:
+    """The arrays of a seed by key, where K rises by the ramp."""
+    updates = question.protocol.updates
+    levels = question.ramp(jnp.arange(updates) / updates)
+    training = jax.vmap(question.asked)(training_data(question, seed, updates), levels)
+    sets = scoring.draw_key_sets(question, seed, np.zeros(0, np.uint32))
+    return {
+        "training": sequences(training),
+        "validation": sequences(sets.validation),
+        "final": sequences(sets.final),
+        "gru": first_weights(question, seed),
+    }
+
+
+def sequences(asked: Recall) -> dict[str, Any]:
+    """The arrays of sequences by key; the target of a step that is asked nothing is 255."""
+    targets = jnp.where(asked.scored, asked.targets, 255)
+    return {"tokens": small(asked.tokens), "targets": small(targets)}
+
+
+def training_data(question: ByLag | ByKey, seed: int, updates: int) -> Any:
+    """The batches of the first updates of a run, as `draw` gives them, stacked."""
     key = purpose_key(seed, Purpose.DATA)
-    updates = jnp.arange(question.protocol.updates)
-    return jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(updates)
+    batch = jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))
+    return batch(jnp.arange(updates))
 
 
 def first_weights(question: ByLag | ByKey, seed: int) -> dict[str, Any]:
@@ -121,29 +131,39 @@ def small(tokens: chex.Array) -> np.ndarray:
 
 
 def import_rows(
-    protocol: Protocol, path: Path, name: str, folder: Path, state_bytes: int = 0
+    protocol: Protocol,
+    path: Path,
+    place: Path,
+    state_bytes: int = 0,
+    layers: int = 1,
+    parameters: int = 0,
 ) -> Card:
-    """Write the card of a file of rows as `folder`/`name`; StorageError for a bad file or row.
+    """Write the card of a file of rows as the folder `place`; StorageError for a bad file or row.
 
-    Sizes that nobody gave are 0. Rows of an earlier import under this name are replaced.
+    An earlier import in this folder is replaced. The bytes of the state, of all layers, are those
+    that the rows state, or else those given; ConfigError for none. Unknown parameters are 0.
     """
     fix = "write rows as docs/your-own-cell.md says"
     rows = row_kind(protocol).read_unsigned(path, fix)
     if not rows:
         raise StorageError(None, path, "has no rows", fix)
     cards.check_together(rows, path)
+    known_bytes = max(row.state_bytes for row in rows) or state_bytes
+    if not known_bytes:
+        rule = "states no bytes of state, by which cards are compared"
+        raise ConfigError(None, path, rule, "give {state_bytes}, for one stream and all layers")
     card = Card(
         protocol=protocol,
-        name=name,
+        name=place.name,
         # a name by which no page shows it as a built-in cell
-        cell=cards.MeasuredCell(f"imported {name}", {}),
-        state_bytes=state_bytes,
+        cell=cards.MeasuredCell(f"{cards.IMPORTED}{place.name}", {"layers": layers}),
+        state_bytes=known_bytes,
         conv_bytes=0,
-        parameters=0,
-        seeds=sorted({row.seed for row in rows}),
-        configuration=list(dict.fromkeys(row.configuration for row in rows)),
+        parameters=parameters,
+        seeds=sorted({row.seed for row in rows if row.seed < PILOT_SEED}),
+        configuration=make_card.configurations_of(rows),
         date=datetime.datetime.now(datetime.UTC).date(),
         remarks=[KNOWN],
     )
-    with make_card.claimed(folder / name, card):
-        return cards.write_whole(card, rows, folder / name)
+    with make_card.claimed(place, card):
+        return cards.write_whole(card, rows, place)

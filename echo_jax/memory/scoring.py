@@ -28,7 +28,7 @@ class Sets(NamedTuple):
     """The data sets of a run; calibration by lag alone.
 
     calibration, validation   of the seed
-    final                     of the seed and the trained weights: nothing can be known by heart
+    final                     of the seed and the trained weights: not known before training
     """
 
     calibration: Any

@@ -22,7 +22,7 @@ from echo_jax.core.loss import correct, cross_entropy, mean_where
 from echo_jax.core.network import Network, Params
 from echo_jax.core.training import TrainState, clipped_adam, update
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.tasks import Pairs, draw_pairs, draw_streams, earlier_tokens, recall
+from echo_jax.memory.tasks import Pairs, Recall, draw_pairs, draw_streams, earlier_tokens, recall
 
 ASSOCIATED = 3
 """The number of the data set of `ByKey.associated`; 0 to 2 are those of `scoring.set_keys`."""
@@ -161,11 +161,9 @@ class ByKey:
         self, params: Params, batch: Pairs, level: Level, run: RunInputs, done: chex.Numeric
     ) -> tuple[chex.Array, Level]:
         """The mean over all questions; the level rises by the schedule of the run."""
-        rows = self.protocol.rows
-        half = rows // 2
+        half = self.protocol.rows // 2
         pairs = jnp.where(run.ramp, self.ramp(done), level.pairs)
-        fewer = 1 + jnp.floor(batch.place * (pairs - 1)).astype(jnp.int32)
-        asked = recall(self.protocol, batch, jnp.where(jnp.arange(rows) < half, pairs, fewer))
+        asked = self.asked(batch, pairs)
         logits = self.logits(params, asked.tokens)
         right = correct(logits, asked.targets)
         accuracy = mean_where(right[:half], asked.scored[:half])
@@ -175,6 +173,13 @@ class ByKey:
         risen = jnp.minimum(pairs + rises, self.most)
         level = Level(jnp.where(run.ramp, pairs, risen), jnp.where(rises, 0.0, running))
         return mean_where(cross_entropy(logits, asked.targets), asked.scored), level
+
+    def asked(self, batch: Pairs, pairs: chex.Array) -> Recall:
+        """The sequences of a batch: half of its rows have so many pairs, the others fewer."""
+        rows = self.protocol.rows
+        fewer = 1 + jnp.floor(batch.place * (pairs - 1)).astype(jnp.int32)
+        shown = jnp.where(jnp.arange(rows) < rows // 2, pairs, fewer)
+        return recall(self.protocol, batch, shown)
 
     def ramp(self, done: chex.Numeric) -> chex.Array:
         """K of the ramp after a share of the updates."""

@@ -156,6 +156,6 @@ def quoted(sentences: Sequence[str]) -> list[str]:
 def computed(results: Iterable[tuple[str, Mapping[str, str]]]) -> str:
     """A sentence with the dates and the versions of programs, from those of each result."""
     dates, programs = zip(*results, strict=True)
-    versions = {", ".join(f"{name} {v}" for name, v in of.items()) for of in programs}
+    versions = {", ".join(f"{name} {v}" for name, v in of.items()) for of in programs if of}
     when = " to ".join(dict.fromkeys([min(dates), max(dates)]))
-    return f"Computed on {when} with {'; '.join(sorted(versions))}."
+    return f"Computed on {when}{' with ' if versions else ''}{'; '.join(sorted(versions))}."

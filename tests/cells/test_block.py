@@ -1,5 +1,6 @@
 import cell_reference
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from cell_reference import gelu, min_lstm_step, silu
@@ -50,3 +51,13 @@ def test_a_block_is_named_before_any_cell_and_its_arguments_go_to_the_cell():
     assert [leaf.shape for leaf in jax.tree.leaves(shapes)] == [(2, 3, 8), (2, 5)] * 2
     trained = build_cell(NetworkConfig(cell="block:minlstm", hidden_size=7), 5)
     assert trained == Block(MinLSTMCell(7))
+
+
+def test_no_class_passes_for_a_block_with_a_table_where_a_convolution_is():
+    """The state of a convolution is not counted."""
+    with pytest.raises(TypeError, match="derive from Cell"):
+
+        class Hides(Block):
+            def initial_state(self, params, batch_size, input_size):
+                state = super().initial_state(params, batch_size, input_size)
+                return tuple(x._replace(conv=jnp.zeros((batch_size, 99))) for x in state)

@@ -157,21 +157,22 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
 
 
 def test_a_folder_for_tasks_is_refused_before_they_are_computed(carding, monkeypatch):
-    monkeypatch.setattr(other_frameworks, "tasks_of", None)
+    monkeypatch.setattr(other_frameworks, "lag_tasks", None)
     said = carding("--export-tasks", "mine.py", "--seeds", "1", status=2).stderr
     assert "mine.py cannot be a folder" in said
 
 
 def test_a_full_disk_as_an_imported_card_is_drawn_is_no_success(carding, tmp_path, monkeypatch):
     (tmp_path / "rows.jsonl").write_bytes(msgspec.json.encode(lag_row([3.0])))
+    line = "--import", "rows.jsonl", "--state-bytes", "64", "--name"
     with monkeypatch.context() as patch:
         faults = Faults(patch)
-        carding("--import", "rows.jsonl", protocol=())
+        carding(*line, "a", protocol=())
     with monkeypatch.context() as patch:
         Faults(patch, fails=faults.log.index(("replace", ".card.svg.part")))
-        said = carding("--import", "rows.jsonl", "--name", "b", status=2, protocol=())
+        said = carding(*line, "b", status=2, protocol=())
     assert said.stderr.startswith("error: cards/b/card.svg cannot be written (No space left")
-    assert re.search("; then .*card.py --import rows.jsonl --name b makes it\n$", said.stderr)
+    assert re.search(rf"; then .*card.py {' '.join(line)} b makes it\n$", said.stderr)
     assert said.stdout.endswith("Card: cards/b/card.json, cards/b/rows.jsonl\n")
 
 
@@ -212,6 +213,8 @@ def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
         (["--cells", "--seeds", "3"], "--cells trains nothing: use it without --seeds"),
         (["--import", "x", "--full"], "--import trains nothing: use it without --full"),
         (["--import", "x"], "x cannot be read"),
+        (["--layers", "2"], "--layers describes imported rows: add --import FILE"),
+        (["--import", "x", "--parameters", "0"], "--parameters 0 is not a count"),
         (["--export-tasks", "tasks", "--cell", "gru"], "use it without --cell"),
         (["--tables", "csv"], "--tables needs the folder of the cards: add --report"),
         (["--out", "mine.py"], "mine.py/lstm-.* cannot be a folder"),

@@ -1,29 +1,41 @@
 import json
+import runpy
+from pathlib import Path
 
 import jax
+import jax.numpy as jnp
+import msgspec
 import numpy as np
 import pytest
+from card_runs import made, run_of
 from safetensors.numpy import load_file
 
 from echo_jax.cells.registry import build
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
-from echo_jax.exceptions import StorageError
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card, other_frameworks, scoring
 from echo_jax.memory.card_rows import LagRow, row_kind
-from echo_jax.memory.protocol import STANDARD, Protocol
+from echo_jax.memory.pages import card_pages, table, told_apart
+from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
 from echo_jax.memory.tasks import recall
 from echo_jax.memory.training import ByKey, ByLag
 
-UPDATES, KMAX, UNITS = 3, 4, 100
-FEW = Protocol(updates=UPDATES, updates_at_once=UPDATES, budgets=(), rows=4, streams=5, recalls=2)
+UPDATES, KMAX, UNITS, RECALLS = 3, 4, 100, 20
+SMALL = {"rows": 4, "streams": 5, "recalls": RECALLS, "pairs_of_small": KMAX, "associated": 2}
+SHORT = {"updates": UPDATES, "updates_at_once": 1, "pilot_updates": 2, "pilot_seeds": 1}
+FEW = Protocol(**SMALL, **SHORT, budgets=(), precisions=())
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """The arrays of two seeds, with few rows, streams and updates."""
-    folder = tmp_path_factory.mktemp("exported") / "tasks"
-    return load_file(other_frameworks.export_tasks(FEW, folder, range(2), KMAX))
+def tasks(tmp_path_factory):
+    """The file of two seeds, with few rows, streams and updates."""
+    return other_frameworks.export_tasks(FEW, tmp_path_factory.mktemp("tasks"), range(2), KMAX)
+
+
+@pytest.fixture(scope="module")
+def exported(tasks):
+    return load_file(tasks)
 
 
 @pytest.fixture(scope="module")
@@ -45,25 +57,17 @@ def test_exported_streams_are_those_of_the_runs_here(exported, gru):
     for update in range(UPDATES):
         assert (streams[update] == drawn(ByLag(gru, FEW), 1, update)).all()
     assert (exported["seed_0.by_lag.training"] != streams).any()
+    assert (exported["seed_1000.by_lag.training"][1] == drawn(ByLag(gru, FEW), 1000, 1)).all()
 
 
-@pytest.mark.parametrize("shown", range(1, KMAX + 1))
-def test_rows_of_any_k_are_cut_from_the_exported_pairs(exported, gru, shown):
-    pairs = drawn(ByKey(gru, FEW, KMAX), 0, 2)
-    here = recall(FEW, pairs, np.full(4, shown))
-    keys, values, order = (exported[f"seed_0.by_key.{name}"][2] for name in exchange_names())
-    for row in range(4):
-        asked = order[row, :shown].argsort()
-        shown_tokens = np.stack([keys[row], values[row] + np.uint8(64)], 1)[:shown].ravel()
-        cut = [*shown_tokens, *keys[row, asked]]
-        assert here.tokens[row, : 3 * shown].tolist() == cut
-        targets = values[row, asked]
-        assert here.targets[row, 2 * shown : 3 * shown].tolist() == targets.tolist()
-    assert (exported["seed_0.by_key.place"][2] == pairs.place).all()
-
-
-def exchange_names():
-    return "keys", "values", "order"
+@pytest.mark.parametrize(("update", "most"), [(0, 2), (1, 3), (2, 4)])
+def test_exported_rows_by_key_have_the_pairs_of_the_ramp(exported, gru, update, most):
+    pairs = drawn(ByKey(gru, FEW, KMAX), 0, update)
+    fewer = 1 + (pairs.place[2:] * (most - 1)).astype(int)
+    here = recall(FEW, pairs, jnp.array([most, most, *fewer]))
+    assert (exported["seed_0.by_key.training.tokens"][update] == here.tokens).all()
+    targets = np.where(here.scored, here.targets, 255)
+    assert (exported["seed_0.by_key.training.targets"][update] == targets).all()
 
 
 def test_exported_data_sets_depend_on_the_seed_alone(exported, gru):
@@ -73,7 +77,7 @@ def test_exported_data_sets_depend_on_the_seed_alone(exported, gru):
     assert (sets["calibration"] == here.calibration).all()
     assert (sets["validation"] == here.validation).all()
     assert (sets["final"] != here.final).any()
-    assert exported["seed_0.by_key.final.tokens"].shape == (3, 2, 3 * KMAX)
+    assert exported["seed_0.by_key.final.tokens"].shape == (3, RECALLS, 3 * KMAX)
     assert exported["seed_0.by_key.final.targets"].dtype == np.uint8
 
 
@@ -117,9 +121,8 @@ def test_exported_weights_give_a_gru_of_pytorch_the_states_of_ours(exported, gru
 
 
 def lag_row(**other):
-    nats = {"nats": [2.0] * 64, "recalibrated": [1.0] * 64}
     row = {"question": "by lag", "seed": 0, "rate": 0.01, "updates": 3000}
-    return {**row, "validation": nats, "final": nats, **other}
+    return {**row, "validation": [1.0] * 64, "final": [1.0] * 64, **other}
 
 
 def key_row(**other):
@@ -129,8 +132,9 @@ def key_row(**other):
 
 
 def written(folder, *rows):
+    """A file of rows after an empty line, which counts."""
     path = folder / "rows.jsonl"
-    path.write_text("\n".join(map(json.dumps, rows)))
+    path.write_text("\n".join(["", *map(json.dumps, rows)]))
     return path
 
 
@@ -141,8 +145,9 @@ def written(folder, *rows):
         ([lag_row(rate=0)], 1, "rate"),
         ([lag_row(extra=1)], 1, "extra"),
         ([lag_row(final=None)], 1, "final"),
-        ([lag_row(final={"nats": [1.0] * 64, "recalibrated": [1.0] * 63})], 1, "recalibrated"),
-        ([lag_row(final={"nats": [-1.0] * 64, "recalibrated": [1.0] * 64})], 1, "nats"),
+        ([lag_row(final=[1.0] * 63)], 1, "nats"),
+        ([lag_row(final=[-1.0] * 64)], 1, "final"),
+        ([lag_row(rounded=[[1.0] * 64])], 1, "rounded"),
         ([key_row(), key_row(seed=1, asked=[512, 768, 1])], 2, "asked"),
         ([key_row(pairs=[2, 4, 3])], 1, "pairs"),
         ([key_row(final=[1, 2])], 1, "final"),
@@ -152,50 +157,108 @@ def written(folder, *rows):
 )  # fmt: skip
 def test_a_bad_row_is_one_sentence_with_its_line_and_key(tmp_path, rows, line, key):
     with pytest.raises(
-        StorageError, match=rf"^line {line} of \S*rows\.jsonl .*\b{key}\b"
+        StorageError, match=rf"^line {line + 1} of \S*rows\.jsonl .*\b{key}\b"
     ) as refused:
-        other_frameworks.import_rows(STANDARD, written(tmp_path, *rows), "theirs", tmp_path)
+        other_frameworks.import_rows(STANDARD, written(tmp_path, *rows), tmp_path / "theirs")
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("rows", "fault"),
     [
-        ([lag_row(), lag_row()], "has seed 0, by lag, rate 0.01 twice"),
+        ([lag_row(), lag_row()], "has seed 0, by lag, rate 0.01, 3000 updates twice"),
         ([key_row(), key_row(seed=1, pairs=[2], asked=[512], validation=[1], final=[1])],
          "has rows by key of several numbers of pairs"),
     ],
 )  # fmt: skip
 def test_rows_that_do_not_fit_each_other_are_refused(tmp_path, rows, fault):
     with pytest.raises(StorageError, match=rf"rows\.jsonl {fault}"):
-        other_frameworks.import_rows(STANDARD, written(tmp_path, *rows), "theirs", tmp_path)
-
-
-def test_the_line_of_a_bad_row_counts_empty_lines(tmp_path):
-    path = written(tmp_path, lag_row(), lag_row(rate=0))
-    path.write_text("\n" + path.read_text())
-    with pytest.raises(StorageError, match=r"^line 3 of \S*rows\.jsonl "):
-        other_frameworks.import_rows(STANDARD, path, "theirs", tmp_path)
+        other_frameworks.import_rows(STANDARD, written(tmp_path, *rows), tmp_path / "theirs")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"question":"\xff"}\n'])
 def test_a_file_that_is_no_rows_is_refused(tmp_path, text):
     (tmp_path / "rows.jsonl").write_text(text, "latin-1")
     with pytest.raises(StorageError, match=r"rows\.jsonl"):
-        other_frameworks.import_rows(STANDARD, tmp_path / "rows.jsonl", "theirs", tmp_path)
+        other_frameworks.import_rows(STANDARD, tmp_path / "rows.jsonl", tmp_path / "theirs")
 
 
 def test_imported_rows_are_scored_as_those_made_here_and_the_card_says_where_from(tmp_path):
-    path = written(tmp_path, lag_row(), key_row(), key_row(seed=1, validation=None, final=None))
-    made = other_frameworks.import_rows(STANDARD, path, "theirs", tmp_path, state_bytes=400)
-    read, rows = card.read(tmp_path / "theirs")
+    pilot = [lag_row(seed=1000, updates=300, rate=rate) for rate in (0.01, 0.03)]
+    failed = key_row(seed=1, validation=None, final=None)
+    path = written(tmp_path, *pilot, lag_row(), key_row(), failed)
+    place = tmp_path / "theirs"
+    made = other_frameworks.import_rows(STANDARD, path, place, 400, layers=2, parameters=1234)
+    read, rows = card.read(place)
     assert rows == row_kind(STANDARD).read_unsigned(path, "")
     assert read == made
     assert made.remarks == [other_frameworks.KNOWN]
-    assert made.cell.name == "imported theirs"
+    assert made.cell == card.MeasuredCell("imported theirs", {"layers": 2})
     assert made.bits_by_lag.mean == pytest.approx(64 * (4 - 1 / np.log(2)), abs=1e-3)
     assert made.bits_by_key.by_seed[1] == 0
-    assert (made.state_bytes, made.seeds) == (400, [0, 1])
-    again = other_frameworks.import_rows(STANDARD, written(tmp_path, lag_row()), "theirs", tmp_path)
-    assert (card.read(tmp_path / "theirs")[0], again.bits_by_key) == (again, None)
-    assert isinstance(card.read(tmp_path / "theirs")[1][0], LagRow)
+    assert (made.state_bytes, made.parameters, made.seeds) == (400, 1234, [0, 1])
+    assert [x.rate for x in made.pilot] == [0.01, 0.03]
+    again = other_frameworks.import_rows(STANDARD, written(tmp_path, lag_row()), place, 400)
+    assert (card.read(place)[0], again.bits_by_key, again.parameters) == (again, None, 0)
+    assert isinstance(card.read(place)[1][0], LagRow)
+
+
+def test_bytes_of_an_imported_state_are_given_or_stated_by_rows_or_it_is_refused(tmp_path):
+    place = tmp_path / "theirs"
+    with pytest.raises(ConfigError, match=r"rows.jsonl states no bytes of .*: give state_bytes"):
+        other_frameworks.import_rows(STANDARD, written(tmp_path, lag_row()), place)
+    path = written(tmp_path, lag_row(), lag_row(seed=1, state_bytes=512))
+    assert other_frameworks.import_rows(STANDARD, path, place, 400).state_bytes == 512
+
+
+def test_an_imported_card_states_its_track_and_layers_and_stands_among_no_others(tmp_path):
+    path, place = written(tmp_path, lag_row()), tmp_path / "theirs-0.9"
+    theirs = other_frameworks.import_rows(STANDARD, path, place, 400, layers=2)
+    others = [
+        msgspec.structs.replace(theirs, cell=card.MeasuredCell(name, {}))
+        for name in ("lstm", "block:lstm")
+    ]
+    assert [len(group) for group in told_apart.groups([theirs, *others])] == [1, 1, 1]
+    shown = dict(zip(*table.cards_table([theirs]).texts, strict=True))
+    assert (shown["cell"], shown["layers"]) == ("theirs-0.9", "2")
+    assert "| track | imported |" in card_pages.page(theirs, [])
+
+
+def test_the_example_answers_as_ours_and_goes_on_with_what_lacks(
+    root, tasks, tmp_path, monkeypatch
+):
+    pytest.importorskip("torch")
+    whole, torn = (str(tmp_path / name) for name in ("whole", "torn"))
+
+    def example(rows):
+        path = str(root / "examples" / "card_in_pytorch.py")
+        monkeypatch.setattr("sys.argv", [path, str(tasks), rows])
+        runpy.run_path(path, run_name="__main__")
+        return Path(rows).read_text()
+
+    text = example(whole)
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [row["seed"] for row in rows] == [1000] * 5 + [0, 1, 0, 1]
+    by_lag, _, by_key, _ = rows[5:]
+    recipe = Recipe("ramp", by_key["rate"])
+    for row, of in ((by_lag, FEW.by_lag(by_lag["rate"])), (by_key, FEW.by_key(recipe))):
+        ours = made(run_of("gru", {"features": UNITS}, of, 0, FEW))
+        assert row["validation"] == pytest.approx(ours.validation, abs=1e-3)
+        assert row["state_bytes"] == ours.state_bytes
+    Path(torn).write_text(text[: text.index('"by key"')])
+    assert example(torn) == text
+
+
+def test_the_example_reads_h_and_c_of_an_lstm_after_each_asked_step(exported):
+    torch = pytest.importorskip("torch")
+    import card_in_pytorch
+
+    layer = torch.nn.LSTM(16, 8, num_layers=2, batch_first=True)
+    network = card_in_pytorch.Network("by lag", layer, {})
+    tokens = torch.from_numpy(exported["seed_0.by_lag.validation"])
+    state, found = None, []
+    for x in torch.nn.functional.one_hot(tokens.long(), 16).float().split(1, 1):
+        _, state = layer(x, state)
+        found.append(torch.cat([h for of in state for h in of], 1))
+    assert network.state_bytes == 4 * 2 * 2 * 8
+    torch.testing.assert_close(network.states(tokens), torch.stack(found, 1)[:, 64::4])

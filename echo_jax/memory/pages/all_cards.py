@@ -1,6 +1,7 @@
 """The page of all cards of a folder. No jax.
 
 README.md            the page; what is written by hand between its marks stays
+explore.html         the curves of the cards, to choose from
 figures/NAME.svg     its figures
 tables/NAME.csv      tidy rows, and NAME.tex each table
 """
@@ -11,8 +12,9 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from echo_jax import atomic_files
 from echo_jax.memory.card import Card
-from echo_jax.memory.pages import built_in_cards
+from echo_jax.memory.pages import built_in_cards, explore_page
 from echo_jax.memory.pages.all_cards_figures import budgets_figure, panels_figure
 from echo_jax.memory.pages.built_in_cards import anchors
 from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS, Question
@@ -69,6 +71,9 @@ def write_report(
     cards = own + others
     sections = figures_of(cards)
     written = write_page(folder / "README.md", page(cards, own, sections), sections)
+    explore = folder / explore_page.PAGE
+    atomic_files.write_generated(explore, explore_page.page(whole).encode())
+    written.append(explore)
     if tables:
         sections += sections_of(groups(cards))
     return [*written, *write_for_paper(folder, sections, kind, tables)]

@@ -65,11 +65,12 @@ def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
 def subtitle(card: Card) -> str:
     """The size of the cell and its seeds."""
     of_track = track(card)
-    where = of_track if of_track in ("bare", "imported") else f"in the {of_track}"
+    where = f"in the {of_track}" if of_track.startswith("block") else of_track
     parts = [f"{cell_of(card)}, {where}", f"{number(card.state_bytes)} bytes of state"]
     if card.conv_bytes:
         parts.append(f"{number(card.conv_bytes)} of convolutions")
-    parts.append(f"{number(card.parameters)} parameters")
+    if card.parameters:
+        parts.append(f"{number(card.parameters)} parameters")
     if drawn := max(len(bits.seeds) if (bits := q.of(card)) else 0 for q in QUESTIONS):
         parts.append(f"{counted(drawn, 'seed')} (thin lines)")
     return " \u00b7 ".join(parts)

@@ -12,6 +12,7 @@ from echo_jax.memory.card_rows import Row, row_kind
 from echo_jax.memory.pages import table
 from echo_jax.memory.pages.card_figure import card_figure
 from echo_jax.memory.pages.questions import QUESTIONS
+from echo_jax.memory.pages.told_apart import track
 from echo_jax.report import styles
 from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import number, three_digits
@@ -56,6 +57,7 @@ def provenance(card: Card, rows: list[Row]) -> Table:
     """The cell, the configurations and seeds, and where and with what they were run."""
     lines = [
         ["cell", card.cell.name],
+        ["track", track(card)],
         *([f"argument {name}", str(value)] for name, value in card.cell.args.items()),
         *(["pilot by lag", f"rate {x.rate}: {three_digits(x.mean)} bits"] for x in card.pilot),
         *(["configuration", str(of)] for of in card.configuration),

@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any
 
 from echo_jax.config import BLOCK_PREFIX
-from echo_jax.memory.card import Card, protocol_of, rate_of
+from echo_jax.memory.card import IMPORTED, Card, protocol_of, rate_of
 from echo_jax.memory.card_rows import KeyRow, Row
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, UNKNOWN, Question
 from echo_jax.memory.pages.told_apart import comparable, letters_of, pairs_of, recipe, track
@@ -99,8 +99,7 @@ def file_name(group: Sequence[Card]) -> str:
     of it, the least one of the group. Nothing stands for all recipes of a full card.
     """
     sizes = [card.state_bytes for card in group]
-    decade, step = divmod(round(10 * math.log10(max(*sizes, 1))), 10)
-    size = round(R10[step] * 10**decade)
+    size = nominal_bytes(max(sizes))
     near = all(0.9 * size <= x <= 1.1 * size for x in sizes)
     words = [track(group[0]), str(size if near else min(sizes)), *recipe_words(group[0])]
     return re.sub(r"[^\w.]+", "-", "-".join(words if comparable(group) else [words[0], "several"]))
@@ -116,8 +115,16 @@ def recipe_words(card: Card) -> list[str]:
     return recipe(card) or ["by-lag"]
 
 
+def nominal_bytes(size: int) -> int:
+    """The nearest of ten preferred numbers a decade (R10): 400 for 364 to 400 bytes."""
+    decade, step = divmod(round(10 * math.log10(max(size, 1))), 10)
+    return round(R10[step] * 10**decade)
+
+
 def cell_of(card: Card) -> str:
-    """The name of the cell, without that of the block, a module or a file."""
+    """The name of the cell, without that of the block, a module or a file; or of an import."""
+    if card.cell.name.startswith(IMPORTED):
+        return card.cell.name.removeprefix(IMPORTED)
     return PurePath(card.cell.name.removeprefix(BLOCK_PREFIX).rpartition(":")[2]).stem
 
 
@@ -148,6 +155,8 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
                 "cell": cell_of(card),
                 "track": track(card),
                 **{field: getattr(card, field) for field in SIZES},
+                "parameters": card.parameters or None,
+                "layers": card.cell.args.get("layers", 1),
                 "question": question.field,
                 "updates": updates,
                 **{name: getattr(of, name, None) for name in names},
@@ -221,6 +230,7 @@ def cards_table(cards: Sequence[Card]) -> Table:
     for field, heading in SIZES.items():
         sizes = [getattr(card, field) for card in cards]
         columns[heading] = [three_digits(size) if size else UNKNOWN for size in sizes]
+    columns["layers"] = [str(card.cell.args.get("layers", UNKNOWN)) for card in cards]
     known = {name: of for name, of in columns.items() if any(x not in (UNKNOWN, "") for x in of)}
     caption = " ".join([caption_of(cards), *cut_short(cards)])
     return Table(caption, list(known), list(zip(*known.values(), strict=True)))
