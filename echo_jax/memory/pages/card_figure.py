@@ -150,11 +150,11 @@ def _draw(
         axes.plot(*line, label=name, linestyle=dashes, **REFERENCE)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(
-            loc="upper right",
-            bbox_to_anchor=(1, 0.94),
+            loc="best",
+            framealpha=0.8,
+            edgecolor="none",
             fontsize=SIZE,
             labelcolor=GREY,
-            frameon=False,
         )
     draw_lines(axes, seeds, SEED)
     axes.plot(*question.line(card), **OWN)

@@ -65,8 +65,8 @@ MEANINGS = {
     "lags 4 on": "the bits of lags 4 to 64: a block's convolution sees lags 1 to 3",
     "8 bits a number": "bits by lag, each number of the state rounded to 8 bits after each step",
     "after 10,000": "the mean after as many updates, at the rate that the pilot chose",
-    "rate": "the learning rate by lag, which short runs chose; edge: the least or largest of five",
-    "2 of 4 pairs after": "the median of the updates after which half of the answers about 4 pairs "
+    "rate": "the learning rate by lag, which short runs chose; edge: the least or largest tried",
+    "half of 4 pairs after": "the median of the updates after which half of the answers about 4 pairs "
     "are right; never: so many seeds never get there",
     "d_k, d_v": "sizes of a key and of a value of a matrix state",
     "state, convolutions, constants": "bytes of the cell's state, of the last inputs of a block's "
@@ -262,7 +262,8 @@ def rate_text(card: Card) -> str:
 
 def beside_key(cards: Sequence[Card]) -> dict[str, list[str]]:
     """The column beside the bits by key."""
-    return {"2 of 4 pairs after": [associated_text(card) for card in cards]}
+    pairs = protocol_of(cards).associated
+    return {f"half of {pairs} pairs after": [associated_text(card) for card in cards]}
 
 
 BESIDE = {BY_LAG.name: beside_lag, BY_KEY.name: beside_key}
