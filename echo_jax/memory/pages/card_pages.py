@@ -4,19 +4,25 @@ NAME/card.md     the figure, one sentence of numbers, the table, and how it was 
 NAME/card.svg    the figure; and card.pdf or card.png where asked for
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from echo_jax import atomic_files
 from echo_jax.memory.card import ROWS_FILE, Card
 from echo_jax.memory.card_rows import Row, row_kind
 from echo_jax.memory.pages import table
+from echo_jax.memory.pages.built_in_cards import built_in_cards
 from echo_jax.memory.pages.card_figure import card_figure
-from echo_jax.memory.pages.questions import QUESTIONS
-from echo_jax.memory.pages.told_apart import track
+from echo_jax.memory.pages.questions import QUESTIONS, Question
+from echo_jax.memory.pages.table import CONTROLS, cell_of
+from echo_jax.memory.pages.told_apart import comparable, track
 from echo_jax.report import styles
 from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.text_tables import Table
+
+FEWEST = 3
+"""Cells among which a card has a place."""
 
 
 def draw(folder: Path, card: Card, kind: styles.Format = "svg") -> list[Path]:
@@ -38,11 +44,12 @@ def page(card: Card, rows: list[Row]) -> str:
     parts = [
         f"# {escaped(card.name)}",
         f"![{escaped(words)}](card.svg)",
-        escaped(words),
+        escaped(" ".join(filter(None, [words, standing(card)]))),
         *(f"- {escaped(remark)}" for remark in card.remarks),
         markdown_table(table.cards_table([card])),
         details("Configuration and provenance", markdown_table(provenance(card, rows))),
-        "Every number follows from [rows.jsonl](rows.jsonl), and is in [card.json](card.json).",
+        "Every number follows from [rows.jsonl](rows.jsonl), and is in [card.json](card.json). All "
+        "cards of the folder are [one page](../README.md) with `echo-jax card --report`.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -51,6 +58,25 @@ def sentence(card: Card) -> str:
     """The bits of a card with the least and the most of a seed."""
     known = [question.sentence(card) for question in QUESTIONS if question.of(card)]
     return f"{card.name}: {'; '.join(known) or f'0 of {len(card.seeds)} seeds'}."
+
+
+def standing(card: Card) -> str:
+    """The place of a card among the built-in cells that it is compared with; empty without any."""
+    known = [x for x in built_in_cards() if comparable([x, card]) and cell_of(x) not in CONTROLS]
+    others = [x for x in known if x.cell != card.cell]
+    places = [place_among(card, others, question) for question in QUESTIONS if question.of(card)]
+    if len(others) < FEWEST or not all(places):
+        return ""
+    return f"Of {len(others) + 1} cells of its size it ranks {'; '.join(places)}."
+
+
+def place_among(card: Card, others: Sequence[Card], question: Question) -> str:
+    """The place of a card by a question, and the cells before and after it."""
+    measured = sorted((x for x in others if question.of(x)), key=lambda x: -question.mean(x))
+    before = [x for x in measured if question.mean(x) > question.mean(card)]
+    beside = [*before[-1:], *measured[len(before) : len(before) + 1]]
+    names = " and ".join(f"{cell_of(x)} ({question.mean_text(x)})" for x in beside)
+    return f"{len(before) + 1} {question.name}, beside {names}" if beside else ""
 
 
 def provenance(card: Card, rows: list[Row]) -> Table:

@@ -66,8 +66,8 @@ MEANINGS = {
     "8 bits a number": "bits by lag, each number of the state rounded to 8 bits after each step",
     "after 10,000": "the mean after as many updates, at the rate that the pilot chose",
     "rate": "the learning rate by lag, which short runs chose; edge: the least or largest tried",
-    "half of 4 pairs after": "the median of the updates after which half of the answers about 4 pairs "
-    "are right; never: so many seeds never get there",
+    "half of 4 pairs after": "the median of the updates after which half of the answers about 4 "
+    "pairs are right; never: so many seeds never get there",
     "d_k, d_v": "sizes of a key and of a value of a matrix state",
     "state, convolutions, constants": "bytes of the cell's state, of the last inputs of a block's "
     "convolutions, and of fixed arrays of the cell; the first two are what a stream carries",
