@@ -192,7 +192,8 @@ def permutation_test(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """
     groups = _finite(first, at_least=1), _finite(second, at_least=1)
     values = np.concatenate(groups)
-    return float(as_far(splits(*map(len, groups)) @ (values - values.mean())))
+    distance = np.abs(splits(*map(len, groups)) @ (values - values.mean()))
+    return float(np.mean(distance >= distance[0] * (1 - 1e-9) - 1e-12))
 
 
 def shift_interval(
@@ -217,12 +218,6 @@ def shift_interval(
         return sign * math.inf if step == SHIFTS else middle + sign * widest * step / SHIFTS
 
     return Interval(end(-1), end(1), 1 - level)
-
-
-def as_far(sums: np.ndarray) -> np.ndarray:
-    """The share of sums `[P, ...]` about 0 that are as far from 0 as the first one, `[...]`."""
-    distance = np.abs(sums)
-    return np.mean(distance >= distance[0] * (1 - 1e-9) - 1e-12, axis=0)
 
 
 @functools.cache

@@ -26,7 +26,7 @@ from echo_jax.memory.pages.table import (
     cell_of,
     sections_of,
 )
-from echo_jax.memory.pages.told_apart import groups, power_sentence, track
+from echo_jax.memory.pages.told_apart import groups, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import counted
@@ -121,10 +121,8 @@ def page(cards: Sequence[Card], own: Sequence[Card], figures: Sequence[Section])
         parts += [figure.title(), *figure.pictured()]
     parts.append("## Tables")
     for group in groups(cards):
-        said = [power_sentence(group, question) for question in QUESTIONS]
-        below = [escaped(sentence) for sentence in said if sentence]
         summary = f"{caption_of(group)} {counted(len(group), 'cell')}"
-        parts.append(details(summary, "\n\n".join([markdown_table(cards_table(group)), *below])))
+        parts.append(details(summary, markdown_table(cards_table(group))))
     parts.append("\n".join(f"- {escaped(f'{x}: {words}.')}" for x, words in MEANINGS.items()))
     links = "\n".join(f"- [{escaped(card.name)}](<{card.name}/card.md>)" for card in own)
     made = computed((str(card.date), card.versions) for card in cards)

@@ -6,9 +6,7 @@ pairs_of    the exact permutation test of every pair of a group, and Benjamini-H
 letters     cells that share one are not told apart
 """
 
-import bisect
 import itertools
-import math
 import string
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -20,7 +18,6 @@ from echo_jax.config import BLOCK_PREFIX
 from echo_jax.memory.card import IMPORTED, Card
 from echo_jax.memory.pages.questions import BY_KEY, QUESTIONS, Question
 from echo_jax.memory.protocol import Protocol
-from echo_jax.report.number_formats import three_digits
 
 TRACKS = ("block", "bare", "imported")
 """The tracks; of a block with other layers or width they are followed by one of its own."""
@@ -32,10 +29,6 @@ BLOCK_OPTIONS = ("width", "layers")
 """Options of the block, by which it is no longer the common one."""
 
 LEVEL = 0.05  # the share of false ones expected among the pairs that a table tells apart
-
-POWER = 0.8  # power of `smallest_difference`
-
-SIMULATED = 400  # pairs of groups that are simulated for it
 
 
 def track(card: Card) -> str:
@@ -136,11 +129,6 @@ def told(pairs: Sequence[Pair], count: int) -> np.ndarray:
     return apart
 
 
-def largest_p(pairs: Sequence[Pair]) -> float:
-    """The largest p-value of a pair told apart; with none the level over the number of pairs."""
-    return max((x.p for x in pairs if x.apart), default=LEVEL / max(len(pairs), 1))
-
-
 def letters(apart: np.ndarray) -> list[str]:
     """A letter for each largest set of groups none of which are told apart, in each of its groups.
 
@@ -166,55 +154,3 @@ def letters_of(cards: Sequence[Card], question: Question) -> list[str]:
         return [""] * len(cards)
     each = iter(letters(told(pairs_of(seeds), len(seeds))))
     return [next(each) if question.of(card) else "" for card in cards]
-
-
-def smallest_difference(deviations: Sequence[float], n: int, level: float = LEVEL) -> float:
-    """The smallest difference of two means that is told apart with 80% power, in their unit.
-
-    Pairs of groups are drawn from normal distributions, n seeds each, with deviations of the list;
-    a pair is told apart if the p-value of the permutation test is at most `level`. Infinite where n
-    seeds cannot give such a p-value.
-    """
-    if 1 / math.comb(2 * n, n) > level / 2:
-        return math.inf
-    random = np.random.default_rng(0)
-    spread = np.repeat(random.choice(np.asarray(deviations, float), (2, SIMULATED)), n, axis=0)
-    values = random.standard_normal((2 * n, SIMULATED)) * spread
-    ways = statistics.splits(n, n)
-    # The second half of all ways is the first with the groups exchanged, which changes no distance.
-    # From n = 10 on ways are drawn, and half of them are just a smaller sample.
-    ways = ways[: len(ways) // 2]
-    noise = (ways @ (values - values.mean(axis=0))).astype(np.float32)
-    moved = (ways[:, n:].sum(axis=1) - n / 2).astype(np.float32)
-
-    def power(difference: float) -> float:
-        """The share of pairs told apart where the second mean is larger by a difference."""
-        sums = noise + np.float32(difference) * moved[:, None]
-        return float(np.mean(statistics.as_far(sums) <= level))
-
-    step = 20 * max(deviations) / 1024
-    return step * bisect.bisect_left(range(1024), POWER, key=lambda steps: power(steps * step))
-
-
-def power_sentence(cards: Sequence[Card], question: Question) -> str:
-    """The sentence on the smallest difference that the table of a group tells apart.
-
-    Empty where no deviation is known. Deviations are shares of the mean, of the cells with at
-    least one bit.
-    """
-    known = [bits.by_seed for card in cards if (bits := question.of(card))]
-    seeds = [x for x in known if len(x) > 1 and np.mean(x) >= 1]
-    if len(seeds) < 2 or not comparable(cards):
-        return ""
-    deviations = [float(np.std(x, ddof=1) / np.mean(x)) for x in seeds]
-    n = int(np.median([len(x) for x in seeds]))
-    smallest = smallest_difference(deviations, n, largest_p(pairs_of(known)))
-    middle = three_digits(100 * float(np.median(deviations)))
-    words = question.words.capitalize()
-    if math.isinf(smallest):
-        return f"{words}: with {n} seeds each no pair of this table would be told apart: add seeds."
-    return (
-        f"{words}: a difference of {100 * smallest:.0f}% of the mean is told apart in "
-        f"{POWER:.0%} of pairs of {n} seeds each, simulated from the deviations of these "
-        f"cells (median {middle}% of the mean)."
-    )
