@@ -1,8 +1,6 @@
 "use strict";
-// The training of echo_jax/core in plain JavaScript: an LSTM, its gradient, Adam, and the rows of a
-// sequence. It runs in a worker that the page makes of this text. Matrices are flat, row by row.
-
-// ---------------------------------------------------------------- random numbers
+// The training of echo_jax/core in plain JavaScript: the rows of a sequence, an LSTM, its gradient,
+// and Adam. The page makes workers of this text. Matrices are flat, row by row.
 
 // Numbers in [0, 1) of a seed (mulberry32).
 function randomOf(seed) {
@@ -15,81 +13,68 @@ function randomOf(seed) {
   };
 }
 
-const normal = (random) =>
-  Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-
 function glorot(random, inputs, outputs) {
   const limit = Math.sqrt(6 / (inputs + outputs));
   return Float64Array.from({ length: inputs * outputs }, () => limit * (2 * random() - 1));
 }
 
-// Rows that are orthogonal to each other, of length 1 (Gram-Schmidt).
+// Rows that are orthogonal to each other, of length 1: normal numbers, by Gram and Schmidt.
 function orthogonal(random, rows, columns) {
-  const made = new Float64Array(rows * columns);
-  for (let row = 0; row < rows; row++) {
-    const vector = made.subarray(row * columns, (row + 1) * columns);
-    vector.forEach((_, k) => { vector[k] = normal(random); });
-    for (let other = 0; other <= row; other++) {
-      const of = made.subarray(other * columns, (other + 1) * columns);
-      const along = of.reduce((sum, x, k) => sum + x * vector[k], 0);
-      if (other < row) of.forEach((x, k) => { vector[k] -= along * x; });
-      else vector.forEach((x, k) => { vector[k] = x / Math.sqrt(along); });
+  const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  const made = Array.from({ length: rows }, () => Float64Array.from({ length: columns }, normal));
+  const product = (a, b) => a.reduce((sum, x, k) => sum + x * b[k], 0);
+  made.forEach((row, place) => {
+    for (const other of made.slice(0, place)) {
+      const along = product(row, other);
+      other.forEach((x, k) => { row[k] -= along * x; });
     }
-  }
-  return made;
+    const length = Math.sqrt(product(row, row));
+    row.forEach((x, k) => { row[k] = x / length; });
+  });
+  return Float64Array.from(made.flatMap((row) => [...row]));
 }
 
-// ---------------------------------------------------------------- products of matrices
-
-// out [n, m] += a [n, k] b [k, m]. The element (row, j) of a is a[row * down + j * across]. Four rows
-// of b at a time, so that a row of out is read and written less often.
-function addProduct(out, a, b, n, k, m, down = k, across = 1) {
+// out [n, m] += a [n, k] b [k, m]. Four rows of b at a time, so that a row of out is read and
+// written less often.
+function addProduct(out, a, b, n, k, m) {
   for (let row = 0; row < n; row++) {
     const end = (row + 1) * m;
     let j = 0;
     for (; j + 4 <= k; j += 4) {
-      const at = row * down + j * across;
-      const a0 = a[at], a1 = a[at + across], a2 = a[at + 2 * across], a3 = a[at + 3 * across];
+      const at = row * k + j, a0 = a[at], a1 = a[at + 1], a2 = a[at + 2], a3 = a[at + 3];
       for (let o = row * m, b0 = j * m; o < end; o++, b0++) {
         out[o] += a0 * b[b0] + a1 * b[b0 + m] + a2 * b[b0 + 2 * m] + a3 * b[b0 + 3 * m];
       }
     }
     for (; j < k; j++) {
-      const x = a[row * down + j * across];
-      for (let o = row * m, b0 = j * m; o < end; o++, b0++) out[o] += x * b[b0];
+      for (let o = row * m, b0 = j * m; o < end; o++, b0++) out[o] += a[row * k + j] * b[b0];
     }
   }
 }
 
-// out [k, m] += a^T b, a [n, k] and b [n, m].
-const addOuter = (out, a, b, n, k, m) => addProduct(out, a, b, k, n, m, 1, k);
-
-// out [n, k] = a b^T, a [n, m] and b [k, m].
-function productWithTransposed(out, a, b, n, k, m) {
-  for (let row = 0; row < n; row++) {
-    for (let j = 0; j < k; j++) {
-      let even = 0, odd = 0, at = row * m, of = j * m;
-      for (const end = at + m - 1; at < end; at += 2, of += 2) { // m is even
-        even += a[at] * b[of];
-        odd += a[at + 1] * b[of + 1];
-      }
-      out[row * k + j] = even + odd;
-    }
+// The transpose [columns, rows] of a matrix.
+function transposed(matrix, columns) {
+  const rows = matrix.length / columns, made = new Float64Array(matrix.length);
+  for (let row = 0; row < rows; row++) {
+    for (let k = 0; k < columns; k++) made[k * rows + row] = matrix[row * columns + k];
   }
+  return made;
 }
 
-// ---------------------------------------------------------------- training
-
-const LENGTH = 25, RATE = 0.001, MEAN = 0.9, SQUARE = 0.999, EPSILON = 1e-7;
+const LENGTH = 25; // of a sequence
+const RATE = 0.001, MEAN = 0.9, SQUARE = 0.999, EPSILON = 1e-7; // of Adam
 const logistic = (x) => 1 / (1 + Math.exp(-x));
 
-// The network of one setting: lag, window, batch, stateful, through (batches that the gradient goes
+// Where the first row of a sequence ends, as `row_times` of echo_jax/config.py.
+const firstRow = ({ window, batch, lag }) =>
+  LENGTH - batch * Math.floor((LENGTH - Math.max(window - 1, lag)) / batch);
+
+// The network of a setting: lag, window, batch, stateful, through (batches that the gradient goes
 // back through), values, units, seed. The weights have the names and layout of the page's networks.
 class Trainer {
   constructor(setting) {
     Object.assign(this, setting);
-    const { values, units, batch, window, lag, seed } = this, gates = 4 * units;
-    const random = randomOf(seed);
+    const { values, units, batch, seed } = this, gates = 4 * units, random = randomOf(seed);
     this.weights = {
       kernel: glorot(random, values, gates),
       recurrent: orthogonal(random, units, gates),
@@ -102,82 +87,98 @@ class Trainer {
     [this.gradient, this.means, this.squares] = [zeros(), zeros(), zeros()];
     this.updates = 0;
     this.draw = randomOf(~seed);
-    const most = LENGTH - Math.max(window - 1, lag);
-    this.batches = Math.floor(most / batch);
-    this.first = LENGTH - this.batches * batch; // where the first row ends
-    this.traces = Array.from({ length: this.through }, () => this.newTrace());
-    this.shares = new Float64Array(batch * values);
-  }
-
-  // What the step back needs of the steps of a batch: c and h before the first step and after each
-  // one, the gates i f g o, and the gradient by their sums.
-  newTrace() {
-    const { window, batch, units } = this;
+    this.drawFresh = randomOf(seed + 2 ** 31);
+    this.first = firstRow(setting);
+    // What the step back needs of each step: c and h before and after it, and its gates i f g o.
     const arrays = (count, size) => Array.from({ length: count }, () => new Float64Array(batch * size));
-    return { rows: [], c: arrays(window + 1, units), h: arrays(window + 1, units),
-      gates: arrays(window, 4 * units), slopes: new Float64Array(4 * batch * units) };
+    const most = this.through * this.window;
+    Object.assign(this, { c: arrays(most + 1, units), h: arrays(most + 1, units), gates: arrays(most, gates) });
+    [this.slopes, this.shares] = [new Float64Array(batch * gates), new Float64Array(batch * values)];
   }
 
   // The updates on one sequence, one at a time: the loss, and how many answers are right.
-  * sequence(tokens = this.tokens()) {
-    let before = null; // the zero state
-    for (let k = 0; k < this.batches; k++) {
-      const earlier = this.through === 2 && k ? this.rows(tokens, k - 1) : null;
-      const made = this.update(this.rows(tokens, k), earlier, before);
-      before = this.stateful ? made.before : null;
+  * sequence(tokens = this.tokens(this.draw)) {
+    let state = null; // zero
+    for (const rows of this.rows(tokens)) {
+      const made = this.loss(rows, state);
+      // A batch that the next update runs again starts from where it started now.
+      if (this.stateful && rows.inputs[0].length === this.through * this.window) state = this.after(this.window);
+      this.differentiate(rows);
+      this.adam();
       yield made;
     }
   }
 
-  tokens() {
-    return Array.from({ length: LENGTH }, () => Math.floor(this.values * this.draw()));
+  // The share of right answers to a fresh sequence. No weight changes.
+  test() {
+    let state = null, right = 0;
+    for (const rows of this.rows(this.tokens(this.drawFresh), 1)) {
+      right += this.loss(rows, state).right;
+      if (this.stateful) state = this.after(this.window);
+    }
+    return right / (LENGTH - this.first);
   }
 
-  // The rows of batch k: the last tokens, and the one that is asked for.
-  rows(tokens, k) {
-    return Array.from({ length: this.batch }, (_, row) => {
-      const time = this.first + k * this.batch + row;
-      return { inputs: tokens.slice(time - this.window + 1, time + 1), target: tokens[time - this.lag] };
+  tokens(draw) {
+    return Array.from({ length: LENGTH }, () => Math.floor(this.values * draw()));
+  }
+
+  // The batches of rows: the tokens of each row, after those of the row that it continues where the
+  // gradient goes `through` both, and the tokens that are asked for.
+  * rows(tokens, through = this.through) {
+    const { batch, window, lag, first } = this;
+    const row = (end) => tokens.slice(end - window + 1, end + 1);
+    for (let end = first; end < LENGTH; end += batch) {
+      const ends = Array.from({ length: batch }, (_, place) => end + place);
+      const isFirst = end === first || through === 1;
+      yield { inputs: ends.map((time) => isFirst ? row(time) : [...row(time - batch), ...row(time)]),
+        targets: ends.map((time) => tokens[time - lag]) };
+    }
+  }
+
+  after(step) {
+    return { c: this.c[step].slice(), h: this.h[step].slice() };
+  }
+
+  // Run a batch of rows from a state: the mean loss in nats, and how many answers are right. `shares`
+  // becomes the gradient of the loss by the logits.
+  loss({ inputs, targets }, state) {
+    const { batch, values, units, shares } = this, { readout, readoutBias } = this.weights;
+    const steps = inputs[0].length;
+    this.forward(inputs, state);
+    for (let row = 0; row < batch; row++) shares.set(readoutBias, row * values);
+    addProduct(shares, this.h[steps], readout, batch, units, values);
+    let loss = 0, right = 0;
+    targets.forEach((target, row) => {
+      const p = shares.subarray(row * values, (row + 1) * values);
+      const largest = p.reduce((a, b) => Math.max(a, b));
+      right += Number(p.indexOf(largest) === target);
+      p.forEach((logit, v) => { p[v] = Math.exp(logit - largest); });
+      const sum = p.reduce((a, b) => a + b);
+      loss -= Math.log(p[target] / sum) / batch;
+      p.forEach((power, v) => { p[v] = (power / sum - Number(v === target)) / batch; });
     });
-  }
-
-  // One step of Adam. `before` is the state that the next update starts from; with `earlier` rows
-  // it is that after them, as they are run again.
-  update(rows, earlier, before) {
-    const [last, first] = this.traces.slice().reverse();
-    if (earlier) this.forward(first, earlier, before);
-    this.forward(last, rows, earlier ? this.end(first) : before);
-    const next = this.through === 1 ? this.end(last) : earlier ? this.end(first) : null;
-    const { loss, right } = this.answers(last);
-    this.differentiate(earlier ? [first, last] : [last]);
-    this.adam();
-    return { loss, right, before: next };
-  }
-
-  end(trace) {
-    return { c: trace.c.at(-1).slice(), h: trace.h.at(-1).slice() };
+    return { loss, right };
   }
 
   // The steps of a batch of rows: z = x W + b + h U, see `Network.step` of the page.
-  forward(trace, rows, before) {
-    const { batch, units, window } = this, { kernel, recurrent, bias } = this.weights;
-    const gates = 4 * units;
-    trace.rows = rows;
-    for (const name of ["c", "h"]) before ? trace[name][0].set(before[name]) : trace[name][0].fill(0);
-    for (let t = 0; t < window; t++) {
-      const z = trace.gates[t];
+  forward(inputs, state) {
+    const { batch, units } = this, { kernel, recurrent, bias } = this.weights, gates = 4 * units;
+    for (const name of ["c", "h"]) state ? this[name][0].set(state[name]) : this[name][0].fill(0);
+    for (let t = 0; t < inputs[0].length; t++) {
+      const z = this.gates[t];
       for (let row = 0; row < batch; row++) {
-        const from = rows[row].inputs[t] * gates;
+        const from = inputs[row][t] * gates;
         for (let k = 0; k < gates; k++) z[row * gates + k] = bias[k] + kernel[from + k];
       }
-      if (t || before) addProduct(z, trace.h[t], recurrent, batch, units, gates);
-      for (let row = 0; row < batch; row++) this.step(trace, t, row);
+      if (t || state) addProduct(z, this.h[t], recurrent, batch, units, gates);
+      for (let row = 0; row < batch; row++) this.step(t, row);
     }
   }
 
   // The gates of one row from their sums, and c and h after the step.
-  step({ c, h, gates }, t, row) {
-    const { units } = this, z = gates[t];
+  step(t, row) {
+    const { units, c, h } = this, z = this.gates[t];
     for (let u = 0; u < units; u++) {
       const at = 4 * row * units + u, state = row * units + u;
       const i = logistic(z[at]), f = logistic(z[at + units]);
@@ -191,41 +192,25 @@ class Trainer {
     }
   }
 
-  // The mean loss of a batch in nats, and how many answers are right; `shares` becomes the gradient
-  // of the loss by the logits.
-  answers({ rows, h }) {
-    const { batch, values, units, shares } = this, { readout, readoutBias } = this.weights;
-    for (let row = 0; row < batch; row++) shares.set(readoutBias, row * values);
-    addProduct(shares, h.at(-1), readout, batch, units, values);
-    let loss = 0, right = 0;
-    rows.forEach(({ target }, row) => {
-      const p = shares.subarray(row * values, (row + 1) * values);
-      const largest = p.reduce((a, b) => Math.max(a, b));
-      right += Number(p.indexOf(largest) === target);
-      p.forEach((logit, v) => { p[v] = Math.exp(logit - largest); });
-      const sum = p.reduce((a, b) => a + b);
-      loss -= Math.log(p[target] / sum) / batch;
-      p.forEach((power, v) => { p[v] = (power / sum - Number(v === target)) / batch; });
-    });
-    return { loss, right };
-  }
-
-  // The gradient of the loss by the weights: back through the last batch, then the one before.
-  differentiate(traces) {
-    const { batch, units, values, shares, gradient } = this;
+  // The gradient of the loss by the weights, back through all steps of the rows.
+  differentiate({ inputs }) {
+    const { batch, units, values, shares, gradient, weights } = this, steps = inputs[0].length;
     for (const sum of Object.values(gradient)) sum.fill(0);
     for (let at = 0; at < shares.length; at++) gradient.readoutBias[at % values] += shares[at];
-    addOuter(gradient.readout, traces.at(-1).h.at(-1), shares, batch, units, values);
+    addProduct(gradient.readout, transposed(this.h[steps], units), shares, units, batch, values);
     const dh = new Float64Array(batch * units), dc = new Float64Array(batch * units);
-    productWithTransposed(dh, shares, this.weights.readout, batch, units, values);
-    for (const trace of traces.reverse()) {
-      for (let t = this.window - 1; t >= 0; t--) this.stepBack(trace, t, dh, dc);
+    addProduct(dh, shares, transposed(weights.readout, values), batch, values, units);
+    const back = transposed(weights.recurrent, 4 * units);
+    for (let t = steps - 1; t >= 0; t--) {
+      this.stepBack(t, inputs, dh, dc);
+      dh.fill(0);
+      addProduct(dh, this.slopes, back, batch, 4 * units, units);
     }
   }
 
-  // One step back: dh and dc by the state after step t become those by the state before it.
-  stepBack({ rows, c, h, gates, slopes }, t, dh, dc) {
-    const { batch, units, gradient } = this, z = gates[t], size = 4 * units;
+  // One step back: `slopes` becomes the gradient by the sums of its gates, dc that by c before it.
+  stepBack(t, inputs, dh, dc) {
+    const { batch, units, gradient, slopes, c, h } = this, z = this.gates[t], size = 4 * units;
     for (let row = 0; row < batch; row++) {
       for (let u = 0; u < units; u++) {
         const at = row * size + u, state = row * units + u;
@@ -238,14 +223,13 @@ class Trainer {
         slopes[at + 3 * units] = dh[state] * squashed * o * (1 - o);
         dc[state] = slope * f;
       }
-      const to = rows[row].inputs[t] * size;
+      const to = inputs[row][t] * size;
       for (let k = 0; k < size; k++) {
         gradient.kernel[to + k] += slopes[row * size + k];
         gradient.bias[k] += slopes[row * size + k];
       }
     }
-    addOuter(gradient.recurrent, h[t], slopes, batch, units, size);
-    productWithTransposed(dh, slopes, this.weights.recurrent, batch, units, size);
+    addProduct(gradient.recurrent, transposed(h[t], units), slopes, units, batch, size);
   }
 
   // Adam (Kingma & Ba 2015), as `fused_adam` of echo_jax/core/training.py.
@@ -264,3 +248,52 @@ class Trainer {
     }
   }
 }
+
+const BLOCK = 20; // sequences of a point of the curve
+const FRESH = 1000; // sequences of the score at the end
+
+// In a worker: { make: setting } makes a network, { pace } trains it in slices of 30 ms or of one
+// update. What it came to is posted ten times a second at most, and at the end.
+function work() {
+  let trainer, updates, said, timer, posted;
+  const post = () => {
+    posted = performance.now();
+    postMessage({ ...said, updates: trainer.updates, weights: trainer.weights });
+  };
+  function* training({ sequences, batch }) {
+    for (let loss, right, answers; said.sequences < sequences; said.sequences++) {
+      if (said.sequences % BLOCK === 0) loss = right = answers = 0;
+      for (const made of trainer.sequence()) {
+        loss += made.loss * batch;
+        right += made.right;
+        answers += batch;
+        const point = { loss: loss / answers, accuracy: right / answers };
+        said.points[Math.floor(said.sequences / BLOCK)] = point;
+        yield;
+      }
+    }
+    post();
+    said.accuracy = 0;
+    for (let k = 0; k < FRESH; k++) said.accuracy += trainer.test() / FRESH;
+  }
+  const slice = (pace) => {
+    const start = performance.now(), until = start + (pace === "fast" ? 30 : 0);
+    let done = false;
+    do ({ done } = updates.next()); while (!done && performance.now() < until);
+    if (!done) said.seconds += (performance.now() - start) / 1000;
+    const ends = done || pace === "once";
+    if (ends || performance.now() > posted + 100) post();
+    if (!ends) timer = setTimeout(slice, pace === "fast" ? 0 : 60, pace);
+  };
+  onmessage = ({ data: { make, pace } }) => {
+    clearTimeout(timer);
+    if (make) {
+      trainer = new Trainer(make);
+      said = { points: [], sequences: 0, seconds: 0 };
+      updates = training(make);
+    }
+    pace === "pause" || make ? post() : slice(pace);
+  };
+}
+
+if (typeof document === "undefined") work();
