@@ -9,47 +9,18 @@ const floats = (text) => {
 // A trained LSTM that is fed one token at a time. Its weights are arrays, or in base64.
 class Network {
   constructor(data) {
-    Object.assign(this, data);
-    this.values = data.values.map((value) => (value === " " ? SPACE : value));
-    this.weights = {};
-    for (const [name, weight] of Object.entries(data.weights)) {
-      this.weights[name] = typeof weight === "string" ? floats(weight) : weight;
-    }
+    const values = data.values.map((value) => (value === " " ? SPACE : value));
+    const weights = Object.fromEntries(Object.entries(data.weights)
+      .map(([name, weight]) => [name, typeof weight === "string" ? floats(weight) : weight]));
+    Object.assign(this, data, { values });
+    this.lstm = new Lstm({ ...data, weights, values: values.length, batch: 1 }, data.window);
   }
 
-  zero() {
-    return { c: new Float64Array(this.units), h: new Float64Array(this.units) };
-  }
-
-  // One step, as in echo_jax/cells/vector_state/lstm.py, with the gates i f g o side by side:
-  //   z = x W + b + h U      c' = sigmoid(f) c + sigmoid(i) tanh(g)      h' = sigmoid(o) tanh(c')
-  step({ c, h }, token) {
-    const { units, weights: { kernel, recurrent, bias } } = this, gates = 4 * units;
-    const z = Float64Array.from(bias, (b, k) => b + kernel[token * gates + k]);
-    addProduct(z, h, recurrent, 1, units, gates);
-    const next = this.zero();
-    for (let u = 0; u < units; u++) {
-      const [i, f, g, o] = [z[u], z[units + u], z[2 * units + u], z[3 * units + u]];
-      next.c[u] = logistic(f) * c[u] + logistic(i) * Math.tanh(g);
-      next.h[u] = logistic(o) * Math.tanh(next.c[u]);
-    }
-    return next;
-  }
-
-  // The probabilities of all values: the softmax of a dense layer on h.
-  probabilities(h) {
-    const { readout, readoutBias } = this.weights, logits = Float64Array.from(readoutBias);
-    addProduct(logits, h, readout, 1, this.units, logits.length);
-    const largest = Math.max(...logits);
-    const powers = logits.map((logit) => Math.exp(logit - largest));
-    const sum = powers.reduce((a, b) => a + b);
-    return powers.map((power) => power / sum);
-  }
-
-  // Before the first token. A lane is the state of one of the last rows; the oldest comes first.
+  // Before the first token. A lane is the state of one of the last rows, or null for zero; the oldest
+  // comes first.
   start() {
     const lanes = this.layout === "streams" || !this.stateful ? 1 : this.batch;
-    return { seen: 0, window: [], lanes: Array.from({ length: lanes }, () => this.zero()) };
+    return { seen: 0, window: [], lanes: Array(lanes).fill(null) };
   }
 
   // The next token, as in echo_jax/core/online.py: the state after it, the steps, the answer.
@@ -62,16 +33,13 @@ class Network {
     if (this.missing === "token") {
       row = [...Array(this.window - row.length).fill(this.values.length), ...row];
     }
-    const goesOn = this.stateful || (streams && seen % this.window !== 0);
-    let state = goesOn ? lanes[0] : this.zero();
-    const steps = [];
-    for (const input of streams || exists ? row : []) {
-      state = this.step(state, input);
-      steps.push({ token: input, c: state.c, h: state.h });
-    }
-    const next = { seen: seen + 1, window, lanes: [...lanes.slice(1), state] };
+    const lane = this.stateful || (streams && seen % this.window !== 0) ? lanes[0] : null;
+    if (!streams && !exists) row = [];
+    if (row.length) this.lstm.loss({ inputs: [row], targets: [-1] }, lane);
+    const steps = row.map((input, place) => ({ token: input, ...this.lstm.after(place + 1) }));
+    const next = { seen: seen + 1, window, lanes: [...lanes.slice(1), steps.at(-1) ?? lane] };
     if (!exists) return { state: next, steps, answer: null };
-    const probabilities = this.probabilities(state.h);
+    const probabilities = this.lstm.shares.slice();
     const best = probabilities.indexOf(Math.max(...probabilities));
     return { state: next, steps, answer: { token: best, probabilities } };
   }
@@ -100,30 +68,16 @@ class Stream {
     this.right += Number(right);
   }
 
-  // How much each unit of each step moves if the value asked for is another one: a standard
-  // deviation over other values. Steps before the value cannot move.
-  waiting(others = 16) {
-    const { lag, values } = this.network, since = this.moments.length - 1 - lag;
-    const still = (moment) => moment.steps.map(({ token, c, h }) =>
-      ({ token, c: c.map(() => 0), h: h.map(() => 0) }));
-    if (lag < 0 || since < 0) return this.moments.map(still);
-    const stride = Math.max(1, Math.floor(values.length / others)), runs = [];
-    for (let other = 0; other < values.length && runs.length < others; other += stride) {
-      let { before: state } = this.moments[since];
-      runs.push(this.moments.slice(since).map(({ token }, place) => {
-        const fed = this.network.feed(state, place ? token : other);
-        state = fed.state;
-        return fed.steps;
-      }));
-    }
-    const spread = (row, column, kind) => runs[0][row][column][kind].map((_, unit) => {
-      const moved = runs.map((run) => run[row][column][kind][unit]);
-      const mean = moved.reduce((a, b) => a + b) / moved.length;
-      return Math.sqrt(moved.reduce((sum, x) => sum + (x - mean) ** 2, 0) / moved.length);
+  // What another value in the place of the one that is asked for changes in each step.
+  waiting() {
+    const { lag, values } = this.network, since = lag < 0 ? Infinity : this.moments.length - 1 - lag;
+    let state = this.moments[since]?.before;
+    return this.moments.map(({ token, steps }, place) => {
+      const changed = place === since ? (token + 1) % values.length : token;
+      const other = place < since ? { state, steps } : this.network.feed(state, changed);
+      state = other.state;
+      const change = (kind, k) => steps[k][kind].map((x, unit) => x - other.steps[k][kind][unit]);
+      return steps.map((step, k) => ({ token: step.token, c: change("c", k), h: change("h", k) }));
     });
-    return this.moments.map((moment, place) => place < since ? still(moment)
-      : moment.steps.map(({ token }, column) => ({
-        token, c: spread(place - since, column, "c"), h: spread(place - since, column, "h"),
-      })));
   }
 }

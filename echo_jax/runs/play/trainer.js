@@ -69,31 +69,94 @@ const logistic = (x) => 1 / (1 + Math.exp(-x));
 const firstRow = ({ window, batch, lag }) =>
   LENGTH - batch * Math.floor((LENGTH - Math.max(window - 1, lag)) / batch);
 
-// The network of a setting: lag, window, batch, stateful, through (batches that the gradient goes
-// back through), values, units, seed. The weights have the names and layout of the page's networks.
-class Trainer {
+// An LSTM on `batch` rows at once, as echo_jax/cells/vector_state/lstm.py and a dense layer. It keeps
+// what the step back needs of each step: c and h before and after it, and its gates i f g o.
+class Lstm {
+  constructor({ values, units, batch, weights }, steps) {
+    const arrays = (count, size) => Array.from({ length: count }, () => new Float64Array(batch * size));
+    Object.assign(this, { values, units, batch, weights });
+    Object.assign(this, { c: arrays(steps + 1, units), h: arrays(steps + 1, units) });
+    [this.gates, [this.shares]] = [arrays(steps, 4 * units), arrays(1, values)];
+  }
+
+  // Run rows from a state, null for zero: the mean loss in nats, and how many answers are right. Then
+  // `shares` is the gradient of the loss by the logits, or without a target the probabilities.
+  loss({ inputs, targets }, state) {
+    const { batch, values, units, shares } = this, { readout, readoutBias } = this.weights;
+    const steps = inputs[0].length;
+    this.forward(inputs, state);
+    for (let row = 0; row < batch; row++) shares.set(readoutBias, row * values);
+    addProduct(shares, this.h[steps], readout, batch, units, values);
+    let loss = 0, right = 0;
+    targets.forEach((target, row) => {
+      const p = shares.subarray(row * values, (row + 1) * values);
+      const largest = p.reduce((a, b) => Math.max(a, b));
+      right += Number(p.indexOf(largest) === target);
+      p.forEach((logit, v) => { p[v] = Math.exp(logit - largest); });
+      const sum = p.reduce((a, b) => a + b);
+      loss -= Math.log(p[target] / sum) / batch;
+      p.forEach((power, v) => { p[v] = (power / sum - Number(v === target)) / batch; });
+    });
+    return { loss, right };
+  }
+
+  // The steps of a batch of rows: z = x W + b + h U.
+  forward(inputs, state) {
+    const { batch, units } = this, { kernel, recurrent, bias } = this.weights, gates = 4 * units;
+    for (const name of ["c", "h"]) state ? this[name][0].set(state[name]) : this[name][0].fill(0);
+    for (let t = 0; t < inputs[0].length; t++) {
+      const z = this.gates[t];
+      for (let row = 0; row < batch; row++) {
+        const from = inputs[row][t] * gates;
+        for (let k = 0; k < gates; k++) z[row * gates + k] = bias[k] + kernel[from + k];
+      }
+      if (t || state) addProduct(z, this.h[t], recurrent, batch, units, gates);
+      for (let row = 0; row < batch; row++) this.step(t, row);
+    }
+  }
+
+  // The gates of one row from their sums; then c' = f c + i g and h' = o tanh(c').
+  step(t, row) {
+    const { units, c, h } = this, z = this.gates[t];
+    for (let u = 0; u < units; u++) {
+      const at = 4 * row * units + u, state = row * units + u;
+      const i = logistic(z[at]), f = logistic(z[at + units]);
+      const g = Math.tanh(z[at + 2 * units]), o = logistic(z[at + 3 * units]);
+      z[at] = i;
+      z[at + units] = f;
+      z[at + 2 * units] = g;
+      z[at + 3 * units] = o;
+      c[t + 1][state] = f * c[t][state] + i * g;
+      h[t + 1][state] = o * Math.tanh(c[t + 1][state]);
+    }
+  }
+
+  // The state after some steps.
+  after(steps) {
+    return { c: this.c[steps].slice(), h: this.h[steps].slice() };
+  }
+}
+
+// The training of a setting: lag, window, batch, stateful, through (batches that the gradient goes
+// back through), values, units, seed.
+class Trainer extends Lstm {
   constructor(setting) {
-    Object.assign(this, setting);
-    const { values, units, batch, seed } = this, gates = 4 * units, random = randomOf(seed);
-    this.weights = {
+    const { values, units, batch, window, through, seed } = setting, gates = 4 * units;
+    const random = randomOf(seed), weights = {
       kernel: glorot(random, values, gates),
       recurrent: orthogonal(random, units, gates),
       bias: new Float64Array(gates).fill(1, units, 2 * units), // of the forget gate
       readout: glorot(random, units, values),
       readoutBias: new Float64Array(values),
     };
-    const zeros = () => Object.fromEntries(Object.entries(this.weights)
+    super({ values, units, batch, weights }, through * window);
+    Object.assign(this, setting, { updates: 0, first: firstRow(setting) });
+    const zeros = () => Object.fromEntries(Object.entries(weights)
       .map(([name, weight]) => [name, new Float64Array(weight.length)]));
     [this.gradient, this.means, this.squares] = [zeros(), zeros(), zeros()];
-    this.updates = 0;
+    this.slopes = new Float64Array(batch * gates);
     this.draw = randomOf(~seed);
     this.drawFresh = randomOf(seed + 2 ** 31);
-    this.first = firstRow(setting);
-    // What the step back needs of each step: c and h before and after it, and its gates i f g o.
-    const arrays = (count, size) => Array.from({ length: count }, () => new Float64Array(batch * size));
-    const most = this.through * this.window;
-    Object.assign(this, { c: arrays(most + 1, units), h: arrays(most + 1, units), gates: arrays(most, gates) });
-    [this.slopes, this.shares] = [new Float64Array(batch * gates), new Float64Array(batch * values)];
   }
 
   // The updates on one sequence, one at a time: the loss, and how many answers are right.
@@ -133,62 +196,6 @@ class Trainer {
       const isFirst = end === first || through === 1;
       yield { inputs: ends.map((time) => isFirst ? row(time) : [...row(time - batch), ...row(time)]),
         targets: ends.map((time) => tokens[time - lag]) };
-    }
-  }
-
-  after(step) {
-    return { c: this.c[step].slice(), h: this.h[step].slice() };
-  }
-
-  // Run a batch of rows from a state: the mean loss in nats, and how many answers are right. `shares`
-  // becomes the gradient of the loss by the logits.
-  loss({ inputs, targets }, state) {
-    const { batch, values, units, shares } = this, { readout, readoutBias } = this.weights;
-    const steps = inputs[0].length;
-    this.forward(inputs, state);
-    for (let row = 0; row < batch; row++) shares.set(readoutBias, row * values);
-    addProduct(shares, this.h[steps], readout, batch, units, values);
-    let loss = 0, right = 0;
-    targets.forEach((target, row) => {
-      const p = shares.subarray(row * values, (row + 1) * values);
-      const largest = p.reduce((a, b) => Math.max(a, b));
-      right += Number(p.indexOf(largest) === target);
-      p.forEach((logit, v) => { p[v] = Math.exp(logit - largest); });
-      const sum = p.reduce((a, b) => a + b);
-      loss -= Math.log(p[target] / sum) / batch;
-      p.forEach((power, v) => { p[v] = (power / sum - Number(v === target)) / batch; });
-    });
-    return { loss, right };
-  }
-
-  // The steps of a batch of rows: z = x W + b + h U, see `Network.step` of the page.
-  forward(inputs, state) {
-    const { batch, units } = this, { kernel, recurrent, bias } = this.weights, gates = 4 * units;
-    for (const name of ["c", "h"]) state ? this[name][0].set(state[name]) : this[name][0].fill(0);
-    for (let t = 0; t < inputs[0].length; t++) {
-      const z = this.gates[t];
-      for (let row = 0; row < batch; row++) {
-        const from = inputs[row][t] * gates;
-        for (let k = 0; k < gates; k++) z[row * gates + k] = bias[k] + kernel[from + k];
-      }
-      if (t || state) addProduct(z, this.h[t], recurrent, batch, units, gates);
-      for (let row = 0; row < batch; row++) this.step(t, row);
-    }
-  }
-
-  // The gates of one row from their sums, and c and h after the step.
-  step(t, row) {
-    const { units, c, h } = this, z = this.gates[t];
-    for (let u = 0; u < units; u++) {
-      const at = 4 * row * units + u, state = row * units + u;
-      const i = logistic(z[at]), f = logistic(z[at + units]);
-      const g = Math.tanh(z[at + 2 * units]), o = logistic(z[at + 3 * units]);
-      z[at] = i;
-      z[at + units] = f;
-      z[at + 2 * units] = g;
-      z[at + 3 * units] = o;
-      c[t + 1][state] = f * c[t][state] + i * g;
-      h[t + 1][state] = o * Math.tanh(c[t + 1][state]);
     }
   }
 
