@@ -75,7 +75,10 @@ function listen() {
       const buttons = [...group.querySelectorAll("button")];
       const columns = buttons.filter(({ offsetTop }) => offsetTop === buttons[0].offsetTop).length;
       const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[key];
-      buttons[buttons.indexOf(target) + steps]?.focus();
+      const next = buttons[buttons.indexOf(target) + steps] ?? target;
+      target.tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
     } else if (key === "ArrowRight" || (key === " " && !target.closest("button, a"))) {
       const [nearest] = players.sort((a, b) => away(a) - away(b));
       key === " " ? nearest.toggle() : nearest.once();
@@ -150,6 +153,7 @@ function drawStrip(canvas, network, rows, moments, most) {
 function showPair(section, choices, right) {
   const tokens = Array.from({ length: 48 }, () => random(right)), shown = [choices[0], right];
   section.append(clone("pair"));
+  section.querySelector(".two").append(clone("side"), clone("side"));
   const panels = section.querySelectorAll(".panel");
   const drawPanel = (panel, network) => {
     const say = (place, text) => { panel.querySelector(place).textContent = text; };
@@ -167,15 +171,16 @@ function showPair(section, choices, right) {
       [[["new", "asked"][tokens.length - 1 - place] ?? ""], right.values[token]]));
     shown.forEach((network, side) => drawPanel(panels[side], network));
   };
-  for (const choice of choices.length > 1 ? choices : []) {
-    const button = make("button", { type: "button", "aria-pressed": String(choice === choices[0]) }, choice.button);
+  const cures = section.querySelector("[role=group]");
+  for (const choice of cures ? choices : []) {
+    const button = cures.appendChild(make("button", { type: "button" }, choice.button));
     button.addEventListener("click", () => {
       shown[0] = choice;
       press(button);
       draw();
     });
-    byId("cures").append(button);
   }
+  if (cures) press(cures.firstElementChild);
   draw();
   return player(section, () => {
     tokens.push(random(right));
@@ -192,7 +197,8 @@ function showGuess(section, part3, part4) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     section.classList.remove("guessing");
-    byId("yours").prepend(`You said ${slider.value}%. It has ${percent(part3.accuracy)}, no more than a guess. `);
+    byId("yours").prepend(`You said ${slider.value}%. It has ${percent(part3.accuracy)}, `
+      + "no more than a guess. ");
   });
   play(!still.matches);
 }
@@ -246,7 +252,8 @@ function showRows(task, grid) {
   const draw = ({ window, batch, accuracy, seeds }) => {
     const setting = { ...task, window, batch }, place = placeOf(setting);
     drawRows(byId("rows-figure"), setting);
-    byId("setting").textContent = `Window ${window}, batch size ${batch}. Where is the value that the framed row is asked for?`;
+    byId("setting").textContent = `Window ${window}, batch size ${batch}. `
+      + "Where is the value that the framed row is asked for?";
     byId("place").className = place;
     byId("place").textContent = PLACES[place];
     byId("measured").textContent = percent(accuracy);
@@ -255,18 +262,19 @@ function showRows(task, grid) {
   };
   map.style.setProperty("--columns", windows);
   for (const word of ["window", ...range(1, windows)]) map.append(make("span", {}, word));
-  for (const point of grid) {
-    const { window, batch, accuracy } = point;
+  for (const { window, batch, accuracy } of grid) {
     if (window === 1) map.append(make("span", {}, `batch ${batch}`));
-    const button = make("button", { type: "button", style: `--share: ${accuracy}`,
-      "aria-label": `window ${window}, batch size ${batch}: ${percent(accuracy)}` }, Math.round(100 * accuracy));
-    button.addEventListener("click", () => button.focus());
-    button.addEventListener("focus", () => { press(button); draw(point); });
-    map.append(button);
+    const label = `window ${window}, batch size ${batch}: ${percent(accuracy)}`;
+    map.append(make("button", { type: "button", style: `--share: ${accuracy}`, "aria-label": label },
+      Math.round(100 * accuracy)));
   }
-  const here = grid.findIndex(({ window, batch }) => window === task.window && batch === task.batch);
-  press(map.querySelectorAll("button")[here]);
-  draw(grid[here]);
+  const buttons = [...map.querySelectorAll("button")];
+  const choose = (button) => {
+    press(button);
+    draw(grid[buttons.indexOf(button)]);
+  };
+  map.addEventListener("focusin", ({ target }) => choose(target));
+  choose(buttons[grid.findIndex(({ window, batch }) => window === task.window && batch === task.batch)]);
   byId("map-box").hidden = grid.length < 2;
 }
 
@@ -283,8 +291,8 @@ const CHOICES = { // what can be set, by its name in an address
   sequences: ["Sequences", [100, 500, 1000, 2000, 4000, 8000]],
   seed: ["Seed", range(0, 99)],
 };
-const WORKER = URL.createObjectURL(new Blob([byId("trainer").textContent], { type: "text/javascript" }));
-const FED = range(0, 24).map((t) => (37 * t * t + 11 * t + 5) % 101 % 100); // twelve of them are shown
+const WORKER = URL.createObjectURL(new Blob([byId("trainer").textContent]));
+const FED = range(0, 24).map((t) => (37 * t * t + 11 * t + 5) % 101 % 100); // to see the states
 
 // The settings of an address, as "#lag=1&window=5/lag=3". What one lacks is as in part 4.
 function settingsOf(address) {
@@ -343,8 +351,8 @@ class Training {
     if (!setting.stateful) setting.through = 1; // nothing is carried from an earlier batch
     elements.through.disabled = !setting.stateful;
     for (const name of Object.keys(CHOICES)) elements[name].value = setting[name];
-    const is = (part) => Object.keys(part).every((name) => name === "seed" || part[name] === setting[name]);
-    this.part("h3").textContent = titles[parts.findIndex(is)] ?? "A setting of your own";
+    const command = commandOf({ ...setting, seed: 0 }), known = parts.map(commandOf).indexOf(command);
+    this.part("h3").textContent = titles[known] ?? "A setting of your own";
     this.part(".outcome").hidden = true;
     this.worker?.terminate();
     Object.assign(this, { past, worker: new Worker(WORKER), over: false });
@@ -363,14 +371,16 @@ class Training {
     const { chance, blind, ceiling } = baselines(setting);
     this.part(".counts").textContent = `${updates.toLocaleString("en")} updates on `
       + `${sequences.toLocaleString("en")} sequences in ${seconds.toFixed(1)} s`;
-    const draw = (kind, ...more) => drawCurves(this.part(`.${kind}`), kind, [points, ...this.past]
-      .map((each) => each.map((point) => point[kind])), setting.sequences / BLOCK, ...more);
+    const curves = (kind) => [points, ...this.past].map((each) => each.map((point) => point[kind]));
+    const draw = (kind, ...more) =>
+      drawCurves(this.part(`.${kind}`), kind, curves(kind), setting.sequences / BLOCK, ...more);
     draw("accuracy", { chance: chance[0], "order-blind": blind[0], ceiling }, 1, percent);
-    draw("loss", { chance: chance[1], "order-blind": blind[1] }, 1.2 * chance[1], (loss) => loss.toFixed(2));
+    draw("loss", { chance: chance[1], "order-blind": blind[1] }, 1.2 * chance[1], (x) => x.toFixed(2));
     const values = range(0, setting.values - 1).map(String), name = this.part("h3").textContent;
     this.network = new Network({ ...setting, weights, values, name, layout: "windows" });
     const { moments } = new Stream(this.network, FED.map((token) => token % setting.values));
-    drawStrip(this.part("canvas"), this.network, moments.map(({ steps }) => steps.slice(-1)), moments, 12);
+    const last = moments.map(({ steps }) => steps.slice(-1));
+    drawStrip(this.part("canvas"), this.network, last, moments, 12);
     if (accuracy !== undefined && !this.over) this.conclude(accuracy);
   }
 
@@ -399,10 +409,12 @@ function showTraining(section, use) {
     const settings = trainings.map(({ setting }) => new URLSearchParams(setting));
     history.replaceState(null, "", `#${settings.join("/")}`);
   };
-  const ended = () => { if (trainings.every(({ over }) => over)) set(false); };
-  const trainings = settingsOf(location.hash).map((setting) => new Training(setting, { changed, ended, use }));
+  const isOver = () => trainings.every(({ over }) => over);
+  const ended = () => isOver() && set(false);
+  const trainings = settingsOf(location.hash)
+    .map((setting) => new Training(setting, { changed, ended, use }));
   const toggle = () => {
-    if (trainings.every(({ over }) => over)) trainings.forEach((training) => training.start());
+    if (isOver()) trainings.forEach((training) => training.start());
     set(!runs);
   };
   const once = () => {
@@ -432,9 +444,8 @@ function showTraining(section, use) {
 
 // ---------------------------------------------------------------- a network at work
 
-// The network of a run, or of part 4, or one that was trained here: fed at random, by hand, typed.
-// Returns the function that shows another one.
-function showEcho(section) {
+// A network that is fed at random, by hand, typed: the first one, until another one is used.
+function showEcho(section, first) {
   const table = byId("values"), waits = byId("waits");
   let network, stream;
   const draw = () => {
@@ -456,7 +467,8 @@ function showEcho(section) {
     });
     drawStrip(byId("states"), network, only ? stream.waiting() : moments.map(({ steps }) => steps),
       moments, layout === "streams" ? 40 : Math.max(2, Math.floor(12 / window)));
-    byId("legend").textContent = only ? "how much each unit would differ had the marked value been another."
+    byId("legend").textContent = only
+      ? "what each unit would change by, had the marked value been another."
       : `all ${units} units, blue below zero; a column is a step`
         + (layout === "streams" ? "." : ", a block a window with its answer.");
   };
@@ -472,7 +484,8 @@ function showEcho(section) {
     table.style.setProperty("--longest", Math.max(...values.map((value) => [...value].length)));
     table.className = values.every((value) => value.length <= 2) ? "digits" : "";
     table.replaceChildren(...values.map((value, token) => {
-      const cell = make("button", { type: "button", class: "value", title: value, tabindex: token ? -1 : 0 }, value);
+      const cell = make("button", { type: "button", class: "value", title: value }, value);
+      cell.tabIndex = token ? -1 : 0;
       cell.addEventListener("click", () => { play(false); feed([token]); });
       return cell;
     }));
@@ -500,32 +513,28 @@ function showEcho(section) {
     draw();
   });
   addEventListener("resize", draw);
-  use(networks[0]);
+  use(first);
   return { use, play, get stream() { return stream; } };
 }
 
 // ---------------------------------------------------------------- start
 
-if (location.hash === "#embed") {
-  document.body.classList.add("embed");
-  Object.assign(byId("why"), { href: "play.html", target: "_top" });
-}
-document.body.classList.toggle("run", !data.training);
-byId("title").textContent = data.title;
-byId("lede").textContent = data.lede;
-byId("explanation").textContent = data.explanation ?? "";
+const [atWork, part3, cure1, cure2, part4] = networks, isRun = !data.training;
+const isEmbedded = location.hash === "#embed";
+document.body.className = isRun ? "run" : isEmbedded ? "embed" : "";
+for (const name of ["title", "lede", "explanation"]) byId(name).textContent = data[name] ?? "";
 listen();
-const echo = showEcho(byId("echo"));
+if (!isRun) showGuess(byId("guess"), part3, part4);
+if (isEmbedded) Object.assign(byId("why"), { href: "play.html", target: "_top" });
 byId("rows").hidden = !data.task;
 if (data.task) showRows(data.task, data.grid);
-if (!data.training) { // the page of a run
+const echo = isEmbedded ? null : showEcho(byId("echo"), atWork);
+if (isRun) {
   byId("title").parentElement.after(byId("echo"));
   echo.play(!still.matches);
 }
-const [, part3, cure1, cure2, part4] = networks;
-if (data.training) showGuess(byId("guess"), part3, part4);
-if (data.training) showPair(byId("cure"), [part3, cure1, cure2], part4);
-const trainings = data.training ? showTraining(byId("train"), (network) => {
+if (!isRun && !isEmbedded) showPair(byId("cure"), [part3, cure1, cure2], part4);
+const trainings = isRun || isEmbedded ? [] : showTraining(byId("train"), (network) => {
   echo.use(network);
   byId("echo").scrollIntoView();
-}) : [];
+});
