@@ -268,7 +268,7 @@ def test_networks_learn_in_the_page_which_asks_for_nothing_and_logs_nothing(tab)
     press(tab, "#run")
     zero, part3 = scores(tab)
     assert (zero > 99, part3 < 1.4) == (True, True)
-    assert text(tab, ".panel .why").endswith("of 100.00% possible.")
+    assert text(tab, "#panels .why").endswith("of 100.00% possible.")
     assert text(tab, "#run") == "Train"
     press(tab, ".use")
     assert tab.run("echo.stream.network.stateful") == 0

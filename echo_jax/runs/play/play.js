@@ -162,6 +162,7 @@ function showPair(section, choices, right) {
     say(".hits", `${recent.filter((moment) => moment.right).length} of the last ${recent.length} right`);
     say(".fresh", `${percent(network.accuracy)} on 1,000 fresh sequences; a guess has 10.0%, and `
       + `${percent(network.ceiling)} is all that can be known`);
+    say(".why", PLACES[placeOf(network)]);
     say("code", network.command);
     panel.querySelector(".answers").replaceChildren(...recent.map((moment) =>
       make("span", { class: moment.right ? "hit" : "miss" }, network.values[moment.answer.token])));
