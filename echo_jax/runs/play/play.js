@@ -206,34 +206,37 @@ function showGuess(section, part3, part4) {
 
 // ---------------------------------------------------------------- see: which row continues which
 
-function drawRows(svg, { window, batch, lag, stateful }) {
+function drawRows(svg, { window, batch, lag, stateful }, most) {
   const tokens = range(0, 40).map((t) => (7 * t + 2) % 10), first = Math.max(window - 1, lag);
-  const cell = 20, high = 30, wide = window * cell, column = 306 - wide, ends = wide + 44;
-  svg.setAttribute("viewBox", `0 0 362 ${46 + batch * high}`);
+  const cell = 20, high = 30, wide = window * cell, left = 38, right = 356 - wide, ends = left + wide + 36;
+  svg.setAttribute("viewBox", `0 0 406 ${46 + most * high}`);
   svg.replaceChildren();
   const add = (tag, attributes, text) => svg.append(make(tag, attributes, text));
-  const middle = (row) => 52 + (row % batch) * high, border = (ends + column + 8) / 2;
-  add("text", { x: 8, y: 20, class: "heading" }, "one batch");
-  add("text", { x: 8 + column, y: 20, class: "heading" }, "the next");
+  const middle = (row) => 52 + (row % batch) * high, border = (ends + right - 22) / 2;
+  add("text", { x: 0, y: 20, class: "target" }, "row");
+  add("text", { x: left, y: 20, class: "target" }, "one batch");
+  add("text", { x: right, y: 20, class: "target" }, "the next");
   add("line", { x1: border, x2: border, y1: 30, y2: 46 + batch * high, class: "border" });
   for (let row = 0; row < 2 * batch; row++) {
-    const x = row < batch ? 8 : 8 + column, y = middle(row), end = first + row, picked = row === batch;
+    const x = row < batch ? left : right, y = middle(row), end = first + row, picked = row === batch;
     if (picked) add("rect", { x: x - 6, y: y - 14, width: wide + 50, height: 28, class: "picked" });
+    add("text", { x: x - 12, y: y + 5, class: "number-of-row" }, row);
     for (let step = 0; step < window; step++) {
       const time = end - window + 1 + step, holds = time === first + batch - lag && row <= batch;
-      add("rect", { x: x + step * cell, y: y - 11, width: cell, height: 22, class: holds ? "holds" : "cell" });
+      const box = { x: x + step * cell, y: y - 11, width: cell, height: 22, class: holds ? "holds" : "cell" };
+      add("rect", box);
       add("text", { x: x + (step + 0.5) * cell, y: y + 5, class: "centre" }, tokens[time]);
     }
     add("text", { x: x + wide + 6, y: y + 5, class: "target" }, `→ ${tokens[end - lag]}${picked ? "?" : ""}`);
   }
   for (let row = 0; stateful && row < batch; row++) {
-    const to = column + (row ? 6 : 0), d = `M${ends} ${middle(row)}H${to}m-6 -4l6 4l-6 4`;
+    const d = `M${ends} ${middle(row)}H${right - 28}m-6 -4l6 4l-6 4`;
     add("path", { d, class: row ? "state" : "state bold" });
   }
   if (lag >= window && batch > lag) { // the row before has the value, in another lane
-    const from = middle(batch - lag), to = middle(batch) + 7;
-    const x = ends + 0.3 * (column - ends), y = from + 0.3 * (to - from);
-    add("path", { d: `M${ends} ${from}L${column} ${to}`, class: "expected" });
+    const from = middle(batch - lag), to = middle(batch) + 7, stop = right - 22;
+    const x = ends + 0.3 * (stop - ends), y = from + 0.3 * (to - from);
+    add("path", { d: `M${ends} ${from}L${stop} ${to}`, class: "expected" });
     add("path", { d: `M${x - 5} ${y - 5}l10 10m0 -10l-10 10`, class: "cross" });
   }
 }
@@ -249,10 +252,10 @@ const PLACES = {
 
 // The rows of a task at one of the measured windows and batch sizes, which a map shows.
 function showRows(task, grid) {
-  const map = byId("map"), windows = Math.max(...grid.map(({ window }) => window));
+  const map = byId("map"), most = (name) => Math.max(...grid.map((point) => point[name]));
   const draw = ({ window, batch, accuracy, seeds }) => {
     const setting = { ...task, window, batch }, place = placeOf(setting);
-    drawRows(byId("rows-figure"), setting);
+    drawRows(byId("rows-figure"), setting, most("batch"));
     byId("setting").textContent = `Window ${window}, batch size ${batch}. `
       + "Where is the value that the framed row is asked for?";
     byId("place").className = place;
@@ -261,20 +264,21 @@ function showRows(task, grid) {
     byId("measured-how").textContent =
       `right, ${seeds > 1 ? `median of ${seeds} seeds` : "one seed"}; chance ${percent(task.chance)}`;
   };
-  map.style.setProperty("--columns", windows);
-  for (const word of ["window", ...range(1, windows)]) map.append(make("span", {}, word));
+  map.style.setProperty("--columns", most("window"));
+  for (const word of ["window", ...range(1, most("window"))]) map.append(make("span", {}, word));
   for (const { window, batch, accuracy } of grid) {
     if (window === 1) map.append(make("span", {}, `batch ${batch}`));
-    const label = `window ${window}, batch size ${batch}: ${percent(accuracy)}`;
-    map.append(make("button", { type: "button", style: `--share: ${accuracy}`, "aria-label": label },
-      Math.round(100 * accuracy)));
+    const rounded = Math.round(100 * accuracy), label = `${rounded}% with window ${window}, batch size ${batch}`;
+    map.append(make("button", { type: "button", style: `--share: ${accuracy}`, "aria-label": label }, rounded));
   }
   const buttons = [...map.querySelectorAll("button")];
   const choose = (button) => {
     press(button);
     draw(grid[buttons.indexOf(button)]);
   };
-  map.addEventListener("focusin", ({ target }) => choose(target));
+  for (const kind of ["click", "focusin"]) {
+    map.addEventListener(kind, ({ target }) => buttons.includes(target) && choose(target));
+  }
   choose(buttons[grid.findIndex(({ window, batch }) => window === task.window && batch === task.batch)]);
   byId("map-box").hidden = grid.length < 2;
 }
