@@ -486,8 +486,6 @@ function showEcho(section, first) {
     network = other;
     const { values, lag, name } = network;
     byId("at-work").textContent = name;
-    table.style.setProperty("--longest", Math.max(...values.map((value) => [...value].length)));
-    table.className = values.every((value) => value.length <= 2) ? "digits" : "";
     table.replaceChildren(...values.map((value, token) => {
       const cell = make("button", { type: "button", class: "value", title: value }, value);
       cell.tabIndex = token ? -1 : 0;
