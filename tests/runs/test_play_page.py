@@ -175,6 +175,7 @@ def test_the_echo_is_fed_by_buttons_keys_values_and_typing(tab):
     press(tab, "#values button:nth-child(43)")
     tab.press("ArrowRight", "Enter", "ArrowDown", "Enter")
     assert fed(tab) == [42, 43, 53]
+    assert tab.run("document.querySelector('#values [tabindex=\"0\"]').textContent") == "53"
     press(tab, "#typed")
     tab.type("3, 14 15")
     tab.press("Enter")

@@ -76,8 +76,7 @@ function listen() {
       const columns = buttons.filter(({ offsetTop }) => offsetTop === buttons[0].offsetTop).length;
       const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[key];
       const next = buttons[buttons.indexOf(target) + steps] ?? target;
-      target.tabIndex = -1;
-      next.tabIndex = 0;
+      for (const each of buttons) each.tabIndex = each === next ? 0 : -1;
       next.focus();
     } else if (key === "ArrowRight" || (key === " " && !target.closest("button, a"))) {
       const [nearest] = players.sort((a, b) => away(a) - away(b));
