@@ -58,8 +58,9 @@ function explain(setting, accuracy = null) {
   const { chance: [guess], ceiling, answers } = baselines(setting);
   const above = accuracy > guess + 5 * Math.sqrt(guess * (1 - guess) / answers);
   const isLearned = accuracy >= 0.99 * ceiling;
-  const outcome = filled(isLearned ? learned : above ? in_part : not_learned, { accuracy, ceiling, guess });
-  return `${where} ${outcome}${isLearned && place === "state" ? kept : ""}`;
+  const outcome = isLearned ? learned : above ? in_part : not_learned;
+  const also = isLearned && place === "state" ? kept : "";
+  return `${where} ${filled(outcome, { accuracy, ceiling, guess })}${also}`;
 }
 
 // The command line that trains a setting: what differs from part 4.

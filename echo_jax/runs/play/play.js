@@ -158,7 +158,8 @@ function showPair(section, choices, right) {
     const say = (place, text) => { panel.querySelector(place).textContent = text; };
     const recent = new Stream(network, tokens).moments.filter(({ answer }) => answer).slice(-40);
     say("h3", network.name);
-    say(".hits", `${recent.filter((moment) => moment.right).length} of the last ${recent.length} right`);
+    const hits = recent.filter(({ right }) => right).length;
+    say(".hits", `${hits} of the last ${recent.length} right`);
     say(".fresh", `${percent(network.accuracy)} on 1,000 fresh sequences; a guess has 10.0%, and `
       + `${percent(network.ceiling)} is all that can be known`);
     say(".why", PLACES[placeOf(network)]);
@@ -207,11 +208,12 @@ function showGuess(section, part3, part4) {
 
 function drawRows(svg, { window, batch, lag, stateful }, most) {
   const tokens = range(0, 40).map((t) => (7 * t + 2) % 10), first = Math.max(window - 1, lag);
-  const cell = 20, high = 30, wide = window * cell, left = 38, right = 356 - wide, ends = left + wide + 36;
+  const cell = 20, high = 30, wide = window * cell;
+  const left = 38, ends = left + wide + 36, right = 356 - wide, stop = right - 22;
   svg.setAttribute("viewBox", `0 0 406 ${46 + most * high}`);
   svg.replaceChildren();
   const add = (tag, attributes, text) => svg.append(make(tag, attributes, text));
-  const middle = (row) => 52 + (row % batch) * high, border = (ends + right - 22) / 2;
+  const middle = (row) => 52 + (row % batch) * high, border = (ends + stop) / 2;
   add("text", { x: 0, y: 20, class: "target" }, "row");
   add("text", { x: left, y: 20, class: "target" }, "one batch");
   add("text", { x: right, y: 20, class: "target" }, "the next");
@@ -222,18 +224,19 @@ function drawRows(svg, { window, batch, lag, stateful }, most) {
     add("text", { x: x - 12, y: y + 5, class: "number-of-row" }, row);
     for (let step = 0; step < window; step++) {
       const time = end - window + 1 + step, holds = time === first + batch - lag && row <= batch;
-      const box = { x: x + step * cell, y: y - 11, width: cell, height: 22, class: holds ? "holds" : "cell" };
-      add("rect", box);
+      const box = { x: x + step * cell, y: y - 11, width: cell, height: 22 };
+      add("rect", { ...box, class: holds ? "holds" : "cell" });
       add("text", { x: x + (step + 0.5) * cell, y: y + 5, class: "centre" }, tokens[time]);
     }
-    add("text", { x: x + wide + 6, y: y + 5, class: "target" }, `→ ${tokens[end - lag]}${picked ? "?" : ""}`);
+    const target = `→ ${tokens[end - lag]}${picked ? "?" : ""}`;
+    add("text", { x: x + wide + 6, y: y + 5, class: "target" }, target);
   }
   for (let row = 0; stateful && row < batch; row++) {
-    const d = `M${ends} ${middle(row)}H${right - 28}m-6 -4l6 4l-6 4`;
+    const d = `M${ends} ${middle(row)}H${stop - 6}m-6 -4l6 4l-6 4`;
     add("path", { d, class: row ? "state" : "state bold" });
   }
   if (lag >= window && batch > lag) { // the row before has the value, in another lane
-    const from = middle(batch - lag), to = middle(batch) + 7, stop = right - 22;
+    const from = middle(batch - lag), to = middle(batch) + 7;
     const x = ends + 0.3 * (stop - ends), y = from + 0.3 * (to - from);
     add("path", { d: `M${ends} ${from}L${stop} ${to}`, class: "expected" });
     add("path", { d: `M${x - 5} ${y - 5}l10 10m0 -10l-10 10`, class: "cross" });
@@ -267,8 +270,9 @@ function showRows(task, grid) {
   for (const word of ["window", ...range(1, most("window"))]) map.append(make("span", {}, word));
   for (const { window, batch, accuracy } of grid) {
     if (window === 1) map.append(make("span", {}, `batch ${batch}`));
-    const rounded = Math.round(100 * accuracy), label = `${rounded}% with window ${window}, batch size ${batch}`;
-    map.append(make("button", { type: "button", style: `--share: ${accuracy}`, "aria-label": label }, rounded));
+    const rounded = Math.round(100 * accuracy);
+    map.append(make("button", { type: "button", style: `--share: ${accuracy}`,
+      "aria-label": `${rounded}% with window ${window}, batch size ${batch}` }, rounded));
   }
   const buttons = [...map.querySelectorAll("button")];
   const choose = (button) => {
@@ -278,7 +282,8 @@ function showRows(task, grid) {
   for (const kind of ["click", "focusin"]) {
     map.addEventListener(kind, ({ target }) => buttons.includes(target) && choose(target));
   }
-  choose(buttons[grid.findIndex(({ window, batch }) => window === task.window && batch === task.batch)]);
+  const isOfTask = ({ window, batch }) => window === task.window && batch === task.batch;
+  choose(buttons[grid.findIndex(isOfTask)]);
   byId("map-box").hidden = grid.length < 2;
 }
 
@@ -453,8 +458,9 @@ function showEcho(section, first) {
   const table = byId("values"), waits = byId("waits");
   let network, stream;
   const draw = () => {
-    const { lag, values, window, layout, units } = network, { moments } = stream, last = moments.length - 1;
-    const { answer, truth, right } = moments[last], only = waits.getAttribute("aria-pressed") === "true";
+    const { lag, values, window, layout, units } = network, { moments } = stream;
+    const last = moments.length - 1, { answer, truth, right } = moments[last];
+    const only = waits.getAttribute("aria-pressed") === "true";
     fill(section.querySelector(".tape"), moments.map(({ token }, place) => [[
       place > last - window && "inside", place === last - lag && "asked", place === last && "new",
     ].filter(Boolean), values[token]]));

@@ -75,8 +75,10 @@ class Lstm {
   constructor({ values, units, batch, weights }, steps) {
     const arrays = (count, size) => Array.from({ length: count }, () => new Float64Array(batch * size));
     Object.assign(this, { values, units, batch, weights });
-    Object.assign(this, { c: arrays(steps + 1, units), h: arrays(steps + 1, units) });
-    [this.gates, [this.shares]] = [arrays(steps, 4 * units), arrays(1, values)];
+    this.c = arrays(steps + 1, units);
+    this.h = arrays(steps + 1, units);
+    this.gates = arrays(steps, 4 * units);
+    this.shares = new Float64Array(batch * values);
   }
 
   // Run rows from a state, null for zero: the mean loss in nats, and how many answers are right. Then
@@ -142,7 +144,8 @@ class Lstm {
 class Trainer extends Lstm {
   constructor(setting) {
     const { values, units, batch, window, through, seed } = setting, gates = 4 * units;
-    const random = randomOf(seed), weights = {
+    const random = randomOf(seed);
+    const weights = {
       kernel: glorot(random, values, gates),
       recurrent: orthogonal(random, units, gates),
       bias: new Float64Array(gates).fill(1, units, 2 * units), // of the forget gate
@@ -153,7 +156,7 @@ class Trainer extends Lstm {
     Object.assign(this, setting, { updates: 0, first: firstRow(setting) });
     const zeros = () => Object.fromEntries(Object.entries(weights)
       .map(([name, weight]) => [name, new Float64Array(weight.length)]));
-    [this.gradient, this.means, this.squares] = [zeros(), zeros(), zeros()];
+    Object.assign(this, { gradient: zeros(), means: zeros(), squares: zeros() });
     this.slopes = new Float64Array(batch * gates);
     this.draw = randomOf(~seed);
     this.drawFresh = randomOf(seed + 2 ** 31);
@@ -164,8 +167,9 @@ class Trainer extends Lstm {
     let state = null; // zero
     for (const rows of this.rows(tokens)) {
       const made = this.loss(rows, state);
-      // A batch that the next update runs again starts from where it started now.
-      if (this.stateful && rows.inputs[0].length === this.through * this.window) state = this.after(this.window);
+      // Of two batches the next update runs the second one again, from the state after the first.
+      const isWhole = rows.inputs[0].length === this.through * this.window;
+      if (this.stateful && isWhole) state = this.after(this.window);
       this.differentiate(rows);
       this.adam();
       yield made;
