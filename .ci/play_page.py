@@ -40,22 +40,17 @@ FLAGS = {
 """The names of a setting in the page, and the fields of a configuration, in its order."""
 
 SMALL = {"vocab_size": 10, "hidden_size": 16}
-NETWORKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("Part 4", "", {}),
-    ("Part 3: one at a time", "Part 3", SMALL | {"part": "no-context"}),
+NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("Part 4", {}),
+    ("Part 3: one at a time", SMALL | {"part": "no-context"}),
+    ("Cure 1: a window of 2", SMALL | {"part": "no-context", "window": 2, "stateful": False}),
     (
-        "Cure 1: the window holds the value",
-        "Cure 1: a window of 2",
-        SMALL | {"part": "no-context", "window": 2, "stateful": False},
-    ),
-    (
-        "Cure 2: the state holds the value",
         "Cure 2: batches of 1, gradient through 2",
         SMALL | {"part": "no-context", "batch_size": 1, "bptt_batches": 2},
     ),
-    ("Part 4: five at a time", "", SMALL | {"part": "context"}),
+    ("Part 4: five at a time", SMALL | {"part": "context"}),
 )
-"""The networks of the page: the name, the button, and the arguments of `echo_jax.train`."""
+"""The networks of the page: the name, and the arguments of `echo_jax.train`."""
 
 
 def flag(name: str, value: object) -> str:
@@ -148,11 +143,11 @@ SHARED = """<meta property="og:title" content="echo_jax: guess, see, cure and tr
 def made(train: bool) -> str:
     """The page, with networks trained now or with those of the page that is there."""
     if train:
-        networks = [trained(options) for *_, options in NETWORKS]
+        networks = [trained(options) for _, options in NETWORKS]
     else:
         networks = data_in((DOCS / play_page.PAGE).read_text("utf-8"))["networks"]
-    for network, (name, button, options) in zip(networks, NETWORKS, strict=True):
-        network |= {"name": name, "button": button, "command": command(options)}
+    for network, (name, options) in zip(networks, NETWORKS, strict=True):
+        network |= {"name": name, "command": command(options)}
     page = play_page.page(words() | {"networks": networks})
     return page.replace("<style>", f"{SHARED}<style>", 1)
 

@@ -148,43 +148,32 @@ function drawStrip(canvas, network, rows, moments, most) {
 
 // ---------------------------------------------------------------- guess, and cure: two networks
 
-// Two networks on the same numbers; the left one is one of several choices.
-function showPair(section, choices, right) {
-  const tokens = Array.from({ length: 48 }, () => random(right)), shown = [choices[0], right];
+// Two networks on the same numbers. Returns the function that starts and stops them.
+function showPair(section, pair) {
+  const tokens = Array.from({ length: 48 }, () => random(pair[1]));
   section.append(clone("pair"));
-  section.querySelector(".two").append(clone("side"), clone("side"));
-  const panels = section.querySelectorAll(".panel");
+  const panels = pair.map(() => section.querySelector(".two").appendChild(clone("side")));
   const drawPanel = (panel, network) => {
     const say = (place, text) => { panel.querySelector(place).textContent = text; };
     const recent = new Stream(network, tokens).moments.filter(({ answer }) => answer).slice(-40);
-    say("h3", network.name);
     const hits = recent.filter(({ right }) => right).length;
+    say("h3", network.name);
     say(".hits", `${hits} of the last ${recent.length} right`);
     say(".fresh", `${percent(network.accuracy)} on 1,000 fresh sequences; a guess has 10.0%, and `
       + `${percent(network.ceiling)} is all that can be known`);
     say(".why", PLACES[placeOf(network)]);
     say("code", network.command);
-    panel.querySelector(".answers").replaceChildren(...recent.map((moment) =>
-      make("span", { class: moment.right ? "hit" : "miss" }, network.values[moment.answer.token])));
+    panel.querySelector(".answers").replaceChildren(...recent.map(({ right, answer }) =>
+      make("span", { class: right ? "hit" : "miss" }, network.values[answer.token])));
   };
   const draw = () => {
     fill(section.querySelector(".tape"), tokens.map((token, place) =>
-      [[["new", "asked"][tokens.length - 1 - place] ?? ""], right.values[token]]));
-    shown.forEach((network, side) => drawPanel(panels[side], network));
+      [[["new", "asked"][tokens.length - 1 - place] ?? ""], token]));
+    pair.forEach((network, side) => drawPanel(panels[side], network));
   };
-  const cures = section.querySelector("[role=group]");
-  for (const choice of cures ? choices : []) {
-    const button = cures.appendChild(make("button", { type: "button" }, choice.button));
-    button.addEventListener("click", () => {
-      shown[0] = choice;
-      press(button);
-      draw();
-    });
-  }
-  if (cures) press(cures.firstElementChild);
   draw();
   return player(section, () => {
-    tokens.push(random(right));
+    tokens.push(random(pair[1]));
     tokens.shift();
     draw();
   }, panels[0].querySelector(".hits"));
@@ -192,7 +181,7 @@ function showPair(section, choices, right) {
 
 // Before the hits of the left network are shown, the visitor says how many there are.
 function showGuess(section, part3, part4) {
-  const play = showPair(section, [part3], part4), form = byId("asks"), slider = byId("guessed");
+  const play = showPair(section, [part3, part4]), form = byId("asks"), slider = byId("guessed");
   section.querySelector(".panel h3").after(form, byId("yours"));
   slider.addEventListener("input", () => { byId("guessed-is").textContent = `${slider.value}%`; });
   form.addEventListener("submit", (event) => {
@@ -541,7 +530,7 @@ if (isRun) {
   byId("title").parentElement.after(byId("echo"));
   echo.play(!still.matches);
 }
-if (!isRun && !isEmbedded) showPair(byId("cure"), [part3, cure1, cure2], part4);
+if (!isRun && !isEmbedded) showPair(byId("cure"), [cure1, cure2]);
 const trainings = isRun || isEmbedded ? [] : showTraining(byId("train"), (network) => {
   echo.use(network);
   byId("echo").scrollIntoView();
