@@ -310,6 +310,10 @@ def test_a_link_opens_the_same_setting_start_and_rows(tab):
     press(tab, "#another")
     assert tab.run("trainings[0].setting") == setting | {"stateful": 0, "through": 1, "seed": 6}
     assert text(tab, "#run") == "Pause"
+    tab.run("globalThis.old = true")
+    press(tab, "#train a")
+    tab.wait("!globalThis.old && document.readyState === 'complete'")
+    assert tab.run("trainings.map(({ setting }) => setting.window)") == [1, 5]
 
 
 def test_every_control_is_reached_with_the_tab_key(tab):

@@ -433,7 +433,7 @@ function showTraining(section, use) {
     }
     set(true);
   });
-  addEventListener("hashchange", () => location.hash.includes("=") && location.reload());
+  addEventListener("hashchange", () => location.hash !== "#rows" && location.reload());
   addEventListener("resize", () => trainings.forEach((training) => training.draw()));
   players.push({ section, toggle, once });
   if (location.hash.includes("=")) section.scrollIntoView();
