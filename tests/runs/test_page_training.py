@@ -14,17 +14,14 @@ from running import ROOT
 from test_explanation import scored
 
 from echo_jax.commands import command_line
-from echo_jax.config import PARTS, changed
+from echo_jax.config import PARTS, changed, flat
 from echo_jax.core import training
 from echo_jax.core.carry import start
 from echo_jax.core.chance import chance_baseline, order_blind_baseline
 from echo_jax.core.data import sequence_batches
 from echo_jax.core.network import build_network
 from echo_jax.core.target_place import accuracy_ceiling
-from echo_jax.runs import play_page
 from echo_jax.runs.explanation import explain
-from echo_jax.runs.predictor import TrainedNetwork
-from echo_jax.runs.vocabulary import Vocabulary
 from echo_jax.studies import published_answers, study_folder
 from echo_jax.studies.catalogue import STUDIES
 
@@ -35,7 +32,6 @@ NAMES = {
     "through": "bptt_batches", "values": "vocab_size", "units": "hidden_size",
     "sequences": "sequences", "seed": "seed",
 }  # fmt: skip
-UPDATES = 100
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +43,11 @@ def tab(tmp_path_factory):
 
 def config_of(setting):
     fields = {NAMES[name]: value for name, value in setting.items()}
-    return changed(PARTS["context"], **fields | {"stateful": bool(setting["stateful"])})
+    return changed(PARTS["context"], **fields | {"stateful": bool(fields["stateful"])})
+
+
+def setting_of(config):
+    return {name: int(flat(config)[field]) for name, field in NAMES.items()}
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -57,20 +57,25 @@ def learned(config, state, tokens):
     _, metrics = training.train_on(config, network, config.dynamic, state, tokens)
     batches = sequence_batches(tokens[0], config.task, config.task.lag)
     batches = training.bptt_batches(config, batches)
-    carry = start(config, network, state.params)
 
     def update(params, carry, k):
         batch = jax.tree.map(lambda leaf: leaf[k], batches)
         given = state._replace(params=params)
-        _, carry, metrics = training.train_batch(
-            config, network, config.dynamic, given, carry, batch
-        )
-        return metrics.loss, carry
+        _, carry, made = training.train_batch(config, network, config.dynamic, given, carry, batch)
+        return made.loss, carry
 
+    carry = start(config, network, state.params)
     for k in range(2):
         _, carry = update(state.params, carry, k)
-    gradient, _ = jax.grad(update, has_aux=True)(state.params, carry, 2)
-    return metrics.loss.reshape(-1), gradient
+    return metrics.loss.reshape(-1), jax.grad(update, has_aux=True)(state.params, carry, 2)[0]
+
+
+def lists(params):
+    """Weights, or their gradients, under their names in the page."""
+    cell, readout = params["cell"], params["readout"]
+    names = {"kernel": cell["kernel"], "recurrent": cell["recurrent_kernel"], "bias": cell["bias"]}
+    names |= {"readout": readout["kernel"], "readoutBias": readout["bias"]}
+    return {name: np.asarray(array).reshape(-1).tolist() for name, array in names.items()}
 
 
 @pytest.mark.parametrize(
@@ -84,43 +89,30 @@ def learned(config, state, tokens):
     ids=str,
 )
 def test_gradients_and_losses_are_those_of_the_library(tab, options):
-    setting = {"lag": 1, "window": 5, "batch": 5, "stateful": 1, "through": 1}
-    setting |= {"values": 100, "units": 50, "sequences": 25, "seed": 3} | options
+    setting = setting_of(PARTS["context"]) | options
     config = config_of(setting)
     state = training.init(config, config.dynamic)
-    values = setting["values"]
-    tokens = np.random.default_rng(0).integers(values, size=(25, 25))
+    tokens = np.random.default_rng(0).integers(setting["values"], size=(25, 25))
     losses, gradient = learned(config, state, jnp.asarray(tokens, jnp.int32))
-
-    def weights_of(params):
-        vocabulary = Vocabulary(tuple(map(str, range(values))))
-        return play_page.data_of(TrainedNetwork(config, params, vocabulary, 0), "", 0)["weights"]
-
-    got = tab.run(f"""(() => {{
-      const given = {json.dumps(weights_of(state.params))}, tokens = {tokens.tolist()};
+    got_losses, got = tab.run(f"""(() => {{
+      const given = {json.dumps(lists(state.params))}, tokens = {tokens.tolist()};
       const made = () => {{
         const trainer = new Trainer({json.dumps(setting)});
-        for (const name in given) trainer.weights[name] = Float64Array.from(floats(given[name]));
+        for (const name in given) trainer.weights[name].set(given[name]);
         return trainer;
       }};
-      const still = made();
-      still.adam = () => {{}};
-      const third = still.sequence(tokens[0]);
-      for (let k = 0; k < 3; k++) third.next();
-      const trainer = made();
-      const losses = tokens.flatMap((each) => Array.from(trainer.sequence(each), (x) => x.loss));
-      const expected = {json.dumps(weights_of(gradient))}, errors = {{}};
-      for (const name in expected) {{
-        const right = floats(expected[name]), mine = still.gradient[name];
-        errors[name] = Math.max(...right.map((x, k) => Math.abs(x - mine[k])));
-      }}
-      const gradient = Object.values(expected).flatMap((each) => [...floats(each)]);
-      const largest = gradient.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-      return {{ losses, errors, largest }};
+      const trainer = made(), losses = tokens.flatMap((each) =>
+        Array.from(trainer.sequence(each), ({{ loss }}) => loss));
+      const still = Object.assign(made(), {{ adam() {{}} }}), updates = still.sequence(tokens[0]);
+      for (let k = 0; k < 3; k++) updates.next();
+      for (const name in given) given[name] = [...still.gradient[name]];
+      return [losses, given];
     }})()""")
-    assert max(got["errors"].values()) < 1e-5 * got["largest"]
-    assert len(got["losses"]) == len(losses) >= UPDATES
-    np.testing.assert_allclose(got["losses"][:UPDATES], losses[:UPDATES], atol=1e-4, rtol=0)
+    largest = max(np.abs(each).max() for each in got.values())
+    for name, expected in lists(gradient).items():
+        np.testing.assert_allclose(got[name], expected, atol=1e-5 * largest, rtol=0)
+    assert len(got_losses) >= 100
+    np.testing.assert_allclose(got_losses[:100], losses[:100], atol=1e-4, rtol=0)
 
 
 def settings():
@@ -171,13 +163,9 @@ PUBLISHED = (
 @pytest.mark.parametrize(("study", "labels"), PUBLISHED, ids=["part 4", "lag 5", "window 2"])
 def test_medians_of_eight_seeds_are_those_of_the_published_studies(tab, study, labels):
     rows = study_folder.rows_of(published_answers.folder(), {study: STUDIES[study]})[study]
-    (row,) = [row for row in rows if row.labels == labels]
-    task, network = row.config.task, row.config.network
-    setting = {"lag": task.lag, "window": task.window, "batch": task.batch_size}
-    setting |= {"stateful": int(network.stateful), "through": row.config.training.bptt_batches}
-    setting |= {"values": task.vocab_size, "units": network.hidden_size}
+    row = next(row for row in rows if row.labels == labels)
     tab.open(ROOT / "docs" / "play.html")
-    accuracies = []
+    setting, accuracies = setting_of(row.config), []
     for seed in range(8):
         tab.run(f"globalThis.trainer = new Trainer({json.dumps(setting | {'seed': seed})})")
         for _ in range(0, row.config.training.sequences, 200):  # an answer waits for 60 s at most

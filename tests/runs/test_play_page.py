@@ -10,13 +10,11 @@ import jax
 import numpy as np
 import pytest
 from msgspec import UNSET
-from random_runs import random_runs
 from run_folders import PLAIN
 from running import ROOT
 
 from echo_jax.config import changed
 from echo_jax.core.network import build_network, init_params
-from echo_jax.core.target_place import target_place
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import advice, play_page, train_call
 from echo_jax.runs.predictor import TrainedNetwork
@@ -108,32 +106,6 @@ def test_every_layout_answers_as_predict_does(tab, tmp_path):
         expected = trained.predict(tokens, probabilities=True)
         got = np.array([row or [np.nan] * size for row in shares])
         np.testing.assert_allclose(got, expected, atol=1e-5, rtol=0)
-
-
-def setting(config):
-    """What `placeOf` is told of a run."""
-    task = config.task
-    return {
-        "length": task.length,
-        "window": task.window,
-        "batch": task.batch_size,
-        "lag": task.lag,
-        "stateful": config.network.stateful,
-        "through": config.training.bptt_batches,
-    }
-
-
-def test_where_the_value_is_agrees_with_the_package(tab):
-    tab.open(COMMITTED)
-    runs = [
-        run
-        for run in random_runs()
-        if run.task.layout == "windows" and run.task.lag >= 0 and run.network.cell != "mlp"
-    ]
-    places = [target_place(run) for run in runs]
-    assert set(places) == {"window", "replayed", "state", "skipped", "early", "zeroed"}
-    settings = json.dumps([setting(run) for run in runs])
-    assert tab.run(f"{settings}.map(placeOf)") == places
 
 
 def text(tab, element):
