@@ -27,6 +27,7 @@ COLUMNS = re.compile(r"^ *\S.*\S {2,}\S", re.M)
 PHONE = 3.75  # inches of a figure on a phone
 PICTURE = "figures/which-row-continues-which.png"
 """What a shared link shows."""
+PLAY = "play.html"
 NIGHT = """<script>{
   const night = matchMedia("(prefers-color-scheme: dark)"), body = document.body;
   const follow = () => { body.dataset.mdColorScheme = night.matches ? "slate" : "default"; };
@@ -54,6 +55,8 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         page = File.generated(config, name, abs_src_path=str(ROOT / name))
         page.dest_uri = name.replace(".md", ".html")
         files.append(page)
+    files.remove(files.get_file_from_path(PLAY))
+    files.append(File.generated(config, PLAY, content=of_the_site(PLAY, config.site_url or "")))
     for name, study in STUDIES.items():
         rows = study_folder.rows_of(ROOT / "docs" / "results", {name: study})[name]
         with styles.drawing():
@@ -61,6 +64,13 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
             content = styles.image(figure, "svg")
         path = f"results/figures/{name}-narrow.svg"
         files.append(File.generated(config, path, content=content))
+
+
+def of_the_site(page: str, address: str) -> str:
+    """A page of HTML in docs: it links pages of the site, and its picture has the address."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    text = re.sub(r'(?<=href=")([\w-]+)\.md(?=")', r"\1.html", text)
+    return text.replace(PICTURE, posixpath.join(address, PICTURE))
 
 
 def narrowed(figure: Figure) -> Figure:
@@ -90,14 +100,14 @@ def on_page_markdown(
     here = page.file.src_uri
     folder = posixpath.dirname(here if here in BESIDE_DOCS else f"docs/{here}")
 
-    def of_the_site(link: re.Match) -> str:
+    def linked(link: re.Match) -> str:
         path = posixpath.normpath(posixpath.join(folder, link[2]))
         target = path.removeprefix("docs/")
         if not files.get_file_from_path(target) and (ROOT / path).is_file():
             files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
         return link[1] + posixpath.relpath(target, posixpath.dirname(here) or ".")
 
-    markdown = LINK.sub(of_the_site, markdown)
+    markdown = LINK.sub(linked, markdown)
     several = len(MODULE.findall(markdown)) > 1
     folded = r"<details markdown><summary><code>\1</code></summary>\n\n\g<0>\n\n</details>"
     return MODULE.sub(folded, markdown) if several else markdown

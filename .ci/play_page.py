@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import echo_jax
-from echo_jax.runs import play_page
+from echo_jax import config
+from echo_jax.config import TaskConfig
+from echo_jax.core import chance
+from echo_jax.runs import explanation, play_page
 
 DOCS = Path(__file__).parents[1] / "docs"
 GRID = DOCS / "play" / "sweep.jsonl"
@@ -23,23 +26,31 @@ GRID = DOCS / "play" / "sweep.jsonl"
 DATA = '<script type="application/json" id="data">'
 """What stands before the data in a page."""
 
+FLAGS = {
+    "values": "vocab_size",
+    "window": "window",
+    "lag": "lag",
+    "batch": "batch_size",
+    "units": "hidden_size",
+    "stateful": "stateful",
+    "sequences": "sequences",
+    "through": "bptt_batches",
+    "seed": "seed",
+}
+"""The names of a setting in the page, and the fields of a configuration, in its order."""
+
 SMALL = {"vocab_size": 10, "hidden_size": 16}
-NETWORKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("Part 4", "", {}),
-    ("Part 3: one number at a time", "Part 3", SMALL | {"part": "no-context"}),
+NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("Part 4", {}),
+    ("Part 3: one at a time", SMALL | {"part": "no-context"}),
+    ("Cure 1: a window of 2", SMALL | {"part": "no-context", "window": 2, "stateful": False}),
     (
-        "Cure 1: the window holds the value",
-        "Cure 1: a window of 2",
-        SMALL | {"part": "no-context", "window": 2, "stateful": False},
-    ),
-    (
-        "Cure 2: the state holds the value",
-        "Cure 2: batches of 1, longer gradient",
+        "Cure 2: batches of 1, gradient through 2",
         SMALL | {"part": "no-context", "batch_size": 1, "bptt_batches": 2},
     ),
-    ("Part 4: five numbers at a time", "", SMALL | {"part": "context"}),
+    ("Part 4: five at a time", SMALL | {"part": "context"}),
 )
-"""The networks of the page: the name, the button, and the arguments of `echo_jax.train`."""
+"""The networks of the page: the name, and the arguments of `echo_jax.train`."""
 
 
 def flag(name: str, value: object) -> str:
@@ -56,11 +67,10 @@ def command(options: dict[str, Any]) -> str:
     return " ".join(["echo-jax train", *(flag(name, options[name]) for name in order)])
 
 
-def trained(name: str, button: str, options: dict[str, Any]) -> dict[str, Any]:
+def trained(options: dict[str, Any]) -> dict[str, Any]:
     """The data of a network, trained now."""
     run = echo_jax.train(**options)
-    network = play_page.data_of(run.network(), name, run.result.accuracy)
-    return network | {"button": button, "command": command(options)}
+    return play_page.data_of(run.network(), "", run.result.accuracy)
 
 
 def data_in(text: str) -> dict[str, Any]:
@@ -71,8 +81,8 @@ def data_in(text: str) -> dict[str, Any]:
 
 
 def grid_of(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """The measured points of a page: window, batch size, median accuracy, seeds."""
-    return [
+    """The measured points of a page, by batch size and window: median accuracy, seeds."""
+    points = [
         {
             "window": row["config"]["task"]["window"],
             "batch": row["config"]["task"]["batch_size"],
@@ -81,31 +91,65 @@ def grid_of(rows: Sequence[Any]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+    return sorted(points, key=lambda point: (point["batch"], point["window"]))
+
+
+def training() -> dict[str, Any]:
+    """What the page needs to train networks: settings, baselines, and words that explain them."""
+    part3 = {"lag": 1, "window": 1, "batch": 6, "stateful": 1, "through": 1, "values": 100}
+    part3 |= {"units": 50, "sequences": 2000, "seed": 0}
+    usual = config.flat(config.PARTS["context"])
+    blind = {}
+    for values in (10, 100):
+        tasks = [TaskConfig(vocab_size=values, window=window, lag=0) for window in range(1, 9)]
+        blind[values] = [chance.order_blind_baseline(task) for task in tasks]
+    return {
+        "titles": [NETWORKS[1][0], NETWORKS[4][0]],
+        "parts": [part3, part3 | {"window": 5, "batch": 5}],
+        "flags": {name: [field, int(usual[field])] for name, field in FLAGS.items()},
+        "order_blind": blind,
+        "sentences": explanation.SENTENCES,
+        "why_chance": explanation.WHY_CHANCE,
+        "carried": explanation.CARRIED,
+        "chance": explanation.CHANCE,
+        "learned": explanation.LEARNED,
+        "kept": explanation.KEPT,
+        "in_part": explanation.IN_PART,
+        "not_learned": explanation.NOT_LEARNED,
+    }
 
 
 def words() -> dict[str, Any]:
     """Everything in the page but the networks."""
     rows = [json.loads(line) for line in GRID.read_text().splitlines()]
     task = {"length": 25, "window": 1, "batch": 6, "lag": 1}
-    task |= {"stateful": True, "through": 1, "chance": 0.1}
     return {
-        "title": "This network repeats the number before the last one",
-        "lede": "It was only ever shown random numbers. Feed it some, and watch where the one it "
-        "is asked for waits.",
-        "rows": True,
+        "title": "Two networks, one task: say the integer before the last",
+        "lede": "One of them cannot learn it, however long it is trained. Guess how well it does, "
+        "see why, cure it, and train one here.",
         "grid": grid_of(rows),
-        "grid_task": task,
-        "pair": {"left": [1, 2, 3], "right": 4},
+        "task": task | {"stateful": True, "through": 1, "chance": 0.1},
+        "training": training(),
     }
+
+
+SHARED = """<meta property="og:title" content="echo_jax: guess, see, cure and train a network">
+<meta property="og:description" content="Two networks read the same numbers. Why does one fail?">
+<meta property="og:image" content="figures/which-row-continues-which.png">
+"""
+"""What a shared link shows."""
 
 
 def made(train: bool) -> str:
     """The page, with networks trained now or with those of the page that is there."""
     if train:
-        networks = [trained(*network) for network in NETWORKS]
+        networks = [trained(options) for _, options in NETWORKS]
     else:
         networks = data_in((DOCS / play_page.PAGE).read_text("utf-8"))["networks"]
-    return play_page.page(words() | {"networks": networks})
+    for network, (name, options) in zip(networks, NETWORKS, strict=True):
+        network |= {"name": name, "command": command(options)}
+    page = play_page.page(words() | {"networks": networks})
+    return page.replace("<style>", f"{SHARED}<style>", 1)
 
 
 if __name__ == "__main__":

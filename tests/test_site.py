@@ -66,6 +66,9 @@ def test_the_site_is_whole_and_loads_nothing_from_elsewhere(site):
     code = "examples/echo_in_100_lines.py"
     assert f'href="{code}"' in (site / "README.html").read_text()
     assert (site / code).read_bytes() == (ROOT / code).read_bytes()
+    ways_on = re.findall(r'href="([^#"]+)"', (site / "play.html").read_text())
+    assert [way for way in ways_on if not (site / way).is_file()] == []
+    assert len(ways_on) == 4
     shared = '<meta property="og:description" content="Row 6 starts from the state of row 0, '
     assert shared in (site / "the-mistake.html").read_text()
     core = (site / "reference" / "core.html").read_text()

@@ -35,7 +35,7 @@ class ShowCommand:
     """The format of that figure: curve.png, curve.svg or curve.pdf; only with --curve."""
     play: Path | None = None
     """Only make play.html in this run folder: a page in which the trained LSTM runs, on one-hot
-    values with classes, below 400 kB (about 65,000 parameters)."""
+    values with classes, below 400 kB (about 60,000 parameters)."""
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:

@@ -66,8 +66,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Open the run, train it, report it and draw it."""
     from echo_jax.host import kept_programs
     from echo_jax.host.compiled_programs import Stopwatch
-    from echo_jax.runs import run_folder, run_report
-    from echo_jax.runs.advice import smaller_step
+    from echo_jax.runs import advice, run_folder, run_report
     from echo_jax.runs.prepared_run import new_inputs, new_run, resumed_run
     from echo_jax.runs.train_run import train_run
 
@@ -88,7 +87,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         again = functools.partial(command_line.training, prepared.config)
         quoted = command_line.quoted(run_folder.as_shown(prepared.folder))
         resume = f"{command_line.invocation('train')} --resume {quoted}"
-        with going_on(resume, lambda: again(smaller_step(prepared.config))):
+        with going_on(resume, lambda: again(advice.smaller_step(prepared.config))):
             finished = train_run(prepared, interrupts, watch, say, kept=kept)
         say(run_report.full_report(prepared.config, finished.result))
         say(printable(f"Run folder: {run_folder.as_shown(prepared.folder)}"))
@@ -97,6 +96,10 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
             draw += f" --format {command.format}"
         with command_line.drawing_last(draw):
             run_report.conclude(finished, prepared.folder, say, again, command.format)
+        values = prepared.inputs.values or list(map(str, range(prepared.config.task.vocab_size)))
+        if advice.has_page(prepared.config, values):
+            show = command_line.invocation("show")
+            say(f"To see it run, in a page: {show} --play {quoted}")
 
 
 def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
@@ -19,6 +19,12 @@ MOST_SEQUENCES = 6000  # of a run that is advised to train longer: no more were 
 
 MARGIN = 0.05
 """Two accuracies of own values within it may be equal, as few values are held out."""
+
+IN_A_PAGE = {"cell": "lstm", "encoding": "one-hot", "framing": "classes"}
+"""The fields of a network that `show --play` can show."""
+
+PAGE_BYTES = 400_000
+"""Of a page that `show --play` makes, at most; all in it but weights and values take 70,000."""
 
 MEASURED = {
     "zero state": "at lag 3: 30.05% to 100%, 10 seeds; study advice",
@@ -77,6 +83,16 @@ def after_run(
         colon = "" if words.endswith("?") else ":"
         lines.append(f"{start}: {words}{shown}{colon} {command(changes)}")
     return lines
+
+
+def has_page(config: RunConfig, values: Sequence[str]) -> bool:
+    """True where `show --play` makes a page of a run with these different values."""
+    given = flat(config)
+    units = config.network.hidden_size
+    weights = (len(values) + units + 1) * 4 * units + (units + 1) * len(values)
+    bytes_of_values = sum(len(ascii(value)) + 2 for value in values)
+    fits = 70_000 + weights * 16 / 3 + bytes_of_values < PAGE_BYTES
+    return fits and all(given[field] == right for field, right in IN_A_PAGE.items())
 
 
 def independent_ceiling(config: RunConfig, result: "Result") -> float:

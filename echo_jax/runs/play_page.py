@@ -4,23 +4,37 @@ It is made of the files of the folder `play`; weights, task and accuracies are J
 """
 
 import base64
+import html
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from echo_jax import atomic_files
-from echo_jax.config import flat
+from echo_jax.config import RunConfig, flat
 from echo_jax.core.target_place import accuracy_ceiling
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import explanation, predictor, result
-from echo_jax.runs.predictor import TrainedNetwork
-from echo_jax.runs.result import Result
+from echo_jax.runs import explanation, result
+from echo_jax.runs.advice import IN_A_PAGE, PAGE_BYTES
+
+if TYPE_CHECKING:
+    from echo_jax.runs.predictor import TrainedNetwork
+    from echo_jax.runs.result import Result
 
 PAGE = "play.html"
 
-MOST_BYTES = 400_000
+FOLDER = Path(__file__).with_name("play")
+
+PARTS = {
+    "style": ["play.css"],
+    "trainer": ["trainer.js"],
+    "script": ["network.js", "explanation.js", "play.js"],
+}
+"""The files of the parts of play.html."""
+
+TASK = ("length", "window", "batch", "lag", "stateful", "through")
+"""What says where a row finds its target."""
 
 
 def write_for_run(folder: Path) -> Path:
@@ -28,8 +42,10 @@ def write_for_run(folder: Path) -> Path:
 
     ConfigError for a network that no page can run, and in the place of a page that was edited.
     """
+    from echo_jax.runs import predictor  # not loaded where nothing is written
+
     trained = predictor.load(folder)
-    check_cell(trained)
+    check_cell(trained.config)
     scores = result.read_of(folder, trained.config, trained.sequences)
     text = page_of_run(trained, folder.resolve().name, scores)
     path = folder / PAGE
@@ -37,52 +53,57 @@ def write_for_run(folder: Path) -> Path:
     return path
 
 
-def page_of_run(trained: TrainedNetwork, name: str, scores: Result) -> str:
+def page_of_run(trained: "TrainedNetwork", name: str, scores: "Result") -> str:
     """The page of the network of a run, with its scores: medians over seeds."""
     task = trained.config.task
     words = {0: "the last value", 1: "the value before the last"}
     target = words.get(task.lag, f"the value {task.lag} steps back")
     if task.lag < 0:
         target = "a value that is not drawn yet"
-    network = data_of(trained, name, scores.accuracy) | {"chance": scores.baseline_accuracy}
-    measured = {"accuracy": scores.accuracy, "seeds": len(scores.by_seed.seed)}
-    order_learned = explanation.order_learned(trained.config, scores)
-    small = task.window <= 6 and task.batch_size <= 8 and 0 <= task.lag <= 6
-    data = {
-        "title": f"{name}: a network that is asked for {target}",
-        "lede": f"{trained}. {order_learned}" if order_learned else str(trained),
+    network = data_of(trained, name, scores.accuracy)
+    data: dict[str, Any] = {
+        "title": f"An LSTM that is asked for {target}: {scores.accuracy:.1%} right",
+        "lede": f"{trained}.",
+        "explanation": explanation.explain(trained.config, scores),
         "networks": [network],
-        "rows": task.layout == "windows" and small,
-        "grid": [{"window": task.window, "batch": task.batch_size} | measured],
     }
+    small = task.window <= 6 and task.batch_size <= 8 and 0 <= task.lag <= 6
+    if task.layout == "windows" and small:
+        data["task"] = {field: network[field] for field in TASK}
+        data["task"]["chance"] = scores.baseline_accuracy
+        point = {"accuracy": scores.accuracy, "seeds": len(scores.by_seed.seed)}
+        data["grid"] = [{"window": task.window, "batch": task.batch_size} | point]
     return page(data)
 
 
 def page(data: dict[str, Any]) -> str:
-    """The page with some data; ConfigError where it is above MOST_BYTES."""
-    parts = Path(__file__).with_name("play")
-    html, css, js = [(parts / f"play.{end}").read_text("utf-8") for end in ("html", "css", "js")]
+    """The page with some data; ConfigError where it is above PAGE_BYTES."""
     in_script = json.dumps(data, separators=(",", ":"), allow_nan=False)
     for letter in "<>&":  # which might close a script element, or start another
         in_script = in_script.replace(letter, f"\\u{ord(letter):04x}")
-    for field, content in {"style": css, "script": js, "data": in_script}.items():
-        html = html.replace(f"<!-- {field} -->", content.rstrip("\n"))
-    if len(html.encode()) > MOST_BYTES:
-        rule = f"has {len(html.encode()):,} bytes, more than {MOST_BYTES:,}"
+    parts = {"title": html.escape(data["title"]), "data": in_script}
+    for name, files in PARTS.items():
+        texts = [(FOLDER / file).read_text("utf-8") for file in files]
+        parts[name] = "\n".join(texts).rstrip("\n")
+    text = (FOLDER / "play.html").read_text("utf-8")
+    for name, content in parts.items():
+        text = text.replace(f"<!-- {name} -->", content)
+    if len(text.encode()) > PAGE_BYTES:
+        rule = f"has {len(text.encode()):,} bytes, more than {PAGE_BYTES:,}"
         raise ConfigError(None, "the page of this run", rule, "use fewer values or units")
-    return html
+    return text
 
 
-def check_cell(trained: TrainedNetwork) -> None:
+def check_cell(config: RunConfig) -> None:
     """Raise ConfigError unless the network is an LSTM on one-hot values that predicts classes."""
-    given = flat(trained.config)
-    for field, right in {"cell": "lstm", "encoding": "one-hot", "framing": "classes"}.items():
+    given = flat(config)
+    for field, right in IN_A_PAGE.items():
         if given[field] != right:
             rule = "does not run in a page"
             raise ConfigError(field, given[field], rule, f"train one with {{{field}={right}}}")
 
 
-def data_of(trained: TrainedNetwork, name: str, accuracy: float) -> dict[str, Any]:
+def data_of(trained: "TrainedNetwork", name: str, accuracy: float) -> dict[str, Any]:
     """The task of a network, its values, and its weights in base64, as the page reads them."""
     config = trained.config
     task = config.task

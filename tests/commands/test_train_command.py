@@ -57,12 +57,13 @@ def test_the_next_run_loads_its_programs_and_has_the_same_bits(tmp_path):
 
 def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(short_run):
     run, printed, _ = short_run
-    folder, curve, first, second, figure = printed.splitlines()[-5:]
+    folder, curve, first, second, figure, page = printed.splitlines()[-6:]
     for line, advice in ((first, r"Try: .* --no-stateful --sequences 30 .*"),
                          (second, r"Or: .* --sequences 2000")):  # fmt: skip
         assert re.fullmatch(advice, line)
     name = run.relative_to(run.parents[1])
     assert (folder, figure) == (f"Run folder: {name}", f"Figure: {name}/curve.png")
+    assert page.endswith(f"show.py --play {name}")
     assert re.fullmatch(r"Accuracy of 30 sequences: \d% ▁+ \d%", curve)
     assert {path.name for path in run.iterdir()} == {
         ".generated", "checkpoint.safetensors", "config.json", "curve.png", "metrics.csv",

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import browser
@@ -9,15 +10,13 @@ import jax
 import numpy as np
 import pytest
 from msgspec import UNSET
-from random_runs import random_runs
 from run_folders import PLAIN
 from running import ROOT
 
 from echo_jax.config import changed
 from echo_jax.core.network import build_network, init_params
-from echo_jax.core.target_place import target_place
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import play_page, train_call
+from echo_jax.runs import advice, play_page, train_call
 from echo_jax.runs.predictor import TrainedNetwork
 from echo_jax.runs.vocabulary import Vocabulary
 
@@ -34,7 +33,8 @@ LAYOUTS = {
     "stateless streams": {"layout": "streams", "stateful": False},
 }
 SCORES = SimpleNamespace(
-    accuracy=0.5, baseline_accuracy=0.2, follows=UNSET, by_seed=SimpleNamespace(seed=[0])
+    accuracy=0.5, baseline_accuracy=0.2, follows=UNSET, by_seed=SimpleNamespace(seed=[0]),
+    ceiling_accuracy=1.0, training_accuracy=UNSET, untrained=None,
 )  # fmt: skip
 SIZES = {"length": 12, "vocab_size": 7, "window": 3, "lag": 2, "batch_size": 2, "hidden_size": 5}
 
@@ -80,17 +80,15 @@ def answers_in_page(tab, place, tokens):
 def test_the_committed_page_is_the_one_of_its_parts_and_its_grid(generator):
     text = COMMITTED.read_text()
     assert generator.made(train=False) == text
-    assert len(text.encode()) < play_page.MOST_BYTES
+    assert len(text.encode()) < advice.PAGE_BYTES
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
-    for (_, _, options), network in zip(
-        generator.NETWORKS, generator.data_in(text)["networks"], strict=True
-    ):
+    networks = generator.data_in(text)["networks"]
+    for (_, options), network in zip(generator.NETWORKS, networks, strict=True):
         config = train_call.configured(**options)
         assert (network["window"], network["batch"]) == (config.task.window, config.task.batch_size)
         assert (network["stateful"], network["units"]) == (
             config.network.stateful, config.network.hidden_size,
         )  # fmt: skip
-        assert network["command"] == generator.command(options)
 
 
 @pytest.mark.slow
@@ -110,34 +108,8 @@ def test_every_layout_answers_as_predict_does(tab, tmp_path):
         np.testing.assert_allclose(got, expected, atol=1e-5, rtol=0)
 
 
-def setting(config):
-    """What `placeOf` is told of a run."""
-    task = config.task
-    return {
-        "length": task.length,
-        "window": task.window,
-        "batch": task.batch_size,
-        "lag": task.lag,
-        "stateful": config.network.stateful,
-        "through": config.training.bptt_batches,
-    }
-
-
-def test_where_the_value_is_agrees_with_the_package(tab):
-    tab.open(COMMITTED)
-    runs = [
-        run
-        for run in random_runs()
-        if run.task.layout == "windows" and run.task.lag >= 0 and run.network.cell != "mlp"
-    ]
-    places = [target_place(run) for run in runs]
-    assert set(places) == {"window", "replayed", "state", "skipped", "early", "zeroed"}
-    settings = json.dumps([setting(run) for run in runs])
-    assert tab.run(f"{settings}.map(placeOf)") == places
-
-
 def text(tab, element):
-    return tab.run(f"document.getElementById('{element}').textContent")
+    return tab.run(f"document.querySelector('{element}').textContent")
 
 
 def press(tab, element):
@@ -161,28 +133,30 @@ def asked(tab):
     return tab.run("echo.stream.asked")
 
 
-def test_the_echo_is_fed_by_buttons_keys_and_typing(tab):
+def test_the_echo_is_fed_by_buttons_keys_values_and_typing(tab):
     tab.open(COMMITTED, width=390)
     before = asked(tab)
-    press(tab, "#next")
+    press(tab, "#echo .next")
     assert asked(tab) == before + 1
-    tab.run("document.activeElement.blur()")
-    tab.press("ArrowRight", "ArrowRight")
+    tab.press("ArrowRight", "ArrowRight")  # the button gave the keys back
     assert asked(tab) == before + 3
     tab.press(" ")
-    assert text(tab, "play") == "Pause"
+    assert text(tab, "#echo .play") == "Pause"
     tab.press(" ")
-    assert text(tab, "play") == "Play"
+    assert text(tab, "#echo .play") == "Play"
+    press(tab, "#values button:nth-child(43)")
+    tab.press("ArrowRight", "Enter", "ArrowDown", "Enter")
+    assert fed(tab) == [42, 43, 53]
+    assert tab.run("document.querySelector('#values [tabindex=\"0\"]').textContent") == "53"
     press(tab, "#typed")
     tab.type("3, 14 15")
     tab.press("Enter")
     assert fed(tab) == [3, 14, 15]
-    assert text(tab, "truth") == "14"
-    assert tab.run("document.querySelector('.value.true').textContent") == "14"
+    assert text(tab, "#truth") == text(tab, ".value.true") == "14"
     press(tab, "#typed")
     tab.type("3 999")
     press(tab, "#typing button")
-    assert text(tab, "message") == "“999” is none of the 100 values."
+    assert text(tab, "#message") == "“999” is none of the 100 values."
     assert fed(tab) == [3, 14, 15]
 
 
@@ -198,72 +172,158 @@ def test_what_waits_is_only_in_the_steps_since_the_value(tab):
     assert tab.run(picture) != before
 
 
-def set_slider(tab, name, value):
-    tab.run(f"""(() => {{
-      const slider = document.getElementById('{name}');
-      slider.value = {value};
-      slider.dispatchEvent(new Event('input'));
-    }})()""")
-
-
-def test_the_sliders_show_measured_points_and_no_others(tab, generator):
-    grid = {(at["window"], at["batch"]): at for at in generator.words()["grid"]}
+def test_the_map_shows_all_measured_points_and_is_walked_with_arrow_keys(tab, generator):
     tab.open(COMMITTED)
-    for window in range(1, 6):
-        for batch in range(1, 7):
-            set_slider(tab, "window", window)
-            set_slider(tab, "batch", batch)
-            point = grid.get((window, batch))
-            expected = f"{100 * point['accuracy']:.1f}%" if point else "not measured"
-            assert text(tab, "measured") == expected
-            assert tab.run("document.querySelectorAll('#rows-figure .state').length") == batch
-    press(tab, "#map button")
-    assert (text(tab, "window-is"), text(tab, "batch-is")) == ("1", "1")
-    assert text(tab, "place").startswith("In the state")
+    tab.run("document.querySelector('#map [tabindex=\"0\"]').focus()")
+    tab.press(*["ArrowUp"] * 5)
+    grid = generator.words()["grid"]
+    assert len(grid) == 30
+    for point in grid:
+        assert text(tab, "#measured") == f"{100 * point['accuracy']:.1f}%"
+        where = f"Window {point['window']}, batch size {point['batch']}."
+        assert text(tab, "#setting").startswith(where)
+        assert tab.run("document.querySelectorAll('#rows-figure .state').length") == point["batch"]
+        assert tab.run("document.querySelectorAll('#map [tabindex=\"0\"]').length") == 1
+        tab.press("ArrowRight")
 
 
-def test_part_3_is_at_chance_and_each_cure_is_right(tab):
+def hits(tab, section, side):
+    panel = f"#{section} .panel:nth-child({side})"
+    return int(text(tab, f"{panel} .hits").split()[0])
+
+
+def test_the_hits_are_shown_after_the_guess(tab):
+    tab.open(COMMITTED, fragment="#embed")
+    told = "document.querySelector('#guess .told').checkVisibility()"
+    assert not tab.run(told)
+    tab.run("document.getElementById('guessed').focus()")
+    tab.press("ArrowRight", "ArrowRight", "Tab", "Enter")
+    assert tab.run(told)
+    assert "You said 52%. It has 10.1%" in text(tab, "#yours")
+    assert (hits(tab, "guess", 1) < 16, hits(tab, "guess", 2) > 38) == (True, True)
+
+
+def test_both_cures_are_right_on_numbers_that_arrive(tab):
     tab.open(COMMITTED)
-
-    def hits(side):
-        return int(tab.run(f"document.querySelector('#{side} .hits').textContent").split()[0])
-
-    assert (hits("left") < 16, hits("right") > 38) == (True, True)
-    for cure in (2, 3):
-        press(tab, f"#cures button:nth-child({cure})")
-        assert hits("left") > 38
-    press(tab, "#cures button:nth-child(1)")
-    assert hits("left") < 16
-    last = "document.querySelector('#right .answers').textContent"
-    before = tab.run(last)
-    press(tab, "#pair-next")
-    press(tab, "#pair-next")
-    assert tab.run(last)[:-2] == before[2:]
-    press(tab, "#pair-play")
-    assert text(tab, "pair-play") == "Pause"
+    assert (hits(tab, "cure", 1), hits(tab, "cure", 2)) == (40, 40)
+    last = "#cure .panel:nth-child(2) .answers"
+    before = text(tab, last)
+    press(tab, "#cure .next")
+    tab.press("ArrowRight")
+    assert text(tab, last)[:-2] == before[2:]
+    tab.press(" ")
+    assert text(tab, "#cure .play") == "Pause"
 
 
 def test_numbers_arrive_by_themselves_unless_motion_is_reduced(tab):
     for still, word in ((False, "Pause"), (True, "Play")):
         tab.open(COMMITTED, still=still)
-        assert text(tab, "play") == word
+        assert text(tab, "#guess .play") == word
+
+
+def scores(tab):
+    """The accuracies on fresh sequences, once all networks are trained."""
+    tab.wait("[...document.querySelectorAll('.outcome')].every((each) => !each.hidden)")
+    shown = tab.run("[...document.querySelectorAll('.score')].map((each) => each.textContent)")
+    return [float(each.split("%")[0]) for each in shown]
+
+
+def test_networks_learn_in_the_page_which_asks_for_nothing_and_logs_nothing(tab):
+    for domain in ("Network", "Log", "Runtime"):
+        tab.ask(f"{domain}.enable")
+    tab.events.clear()
+    tab.open(COMMITTED, width=390, fragment="#stateful=0&sequences=1000/window=1&batch=6")
+    press(tab, "#run")
+    zero, part3 = scores(tab)
+    assert (zero > 99, part3 < 1.4) == (True, True)
+    assert text(tab, "#panels .why").endswith("of 100.00% possible.")
+    assert text(tab, "#run") == "Train"
+    press(tab, ".use")
+    assert tab.run("echo.stream.network.stateful") == 0
+    assert tab.run("echo.stream.right === echo.stream.asked")
+    said = [each for each in tab.events if each["method"] == "Network.requestWillBeSent"]
+    urls = {each["params"]["request"]["url"].partition("#")[0] for each in said}
+    assert [url for url in urls if not url.startswith(("blob:", COMMITTED.as_uri()))] == []
+    loud = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
+    assert [each for each in tab.events if each["method"] in loud] == []
+    for domain in ("Network", "Log", "Runtime"):
+        tab.ask(f"{domain}.disable")
+
+
+def choose(tab, name, value):
+    tab.run(f"""(() => {{
+      const select = document.querySelector("#panels select[name={name}]");
+      select.value = {value};
+      select.dispatchEvent(new Event("change"));
+    }})()""")
+
+
+def first_updates(tab):
+    """The curve after two updates, and the weights."""
+    for updates in (1, 2):
+        press(tab, "#once")
+        tab.wait(f"trainings[0].report?.updates === {updates}")
+    return tab.run("[trainings[0].report.points, [...trainings[0].report.weights.kernel]]")
+
+
+def test_a_link_opens_the_same_setting_start_and_rows(tab):
+    tab.open(COMMITTED, fragment="#lag=2&units=999&seed=5&nonsense=1")
+    for name, value in {"window": 3, "values": 10, "units": 8, "through": 2, "batch": 2}.items():
+        choose(tab, name, value)
+    before = first_updates(tab)
+    link = tab.run("location.hash")
+    tab.open(COMMITTED, fragment=link)
+    assert first_updates(tab) == before
+    setting = {"lag": 2, "window": 3, "batch": 2, "stateful": 1, "through": 2, "values": 10}
+    setting |= {"units": 8, "sequences": 2000, "seed": 5}
+    assert tab.run("trainings.map(({ setting }) => setting)") == [setting]
+    choose(tab, "stateful", 0)
+    assert tab.run("document.querySelector('#panels [name=through]').disabled")
+    press(tab, "#another")
+    assert tab.run("trainings[0].setting") == setting | {"stateful": 0, "through": 1, "seed": 6}
+    assert text(tab, "#run") == "Pause"
+    tab.run("globalThis.old = true")
+    press(tab, "#train a")
+    tab.wait("!globalThis.old && document.readyState === 'complete'")
+    assert tab.run("trainings.map(({ setting }) => setting.window)") == [1, 5]
+
+
+def test_every_control_is_reached_with_the_tab_key(tab):
+    tab.open(COMMITTED)
+    tab.run("""globalThis.left = new Set([...document.querySelectorAll("a, button, input, select")]
+      .filter((each) => each.tabIndex >= 0 && !each.disabled && each.checkVisibility()))""")
+    assert tab.run("left.size") > 50
+    for _ in range(tab.run("left.size")):
+        tab.press("Tab")
+        tab.run("left.delete(document.activeElement)")
+    assert tab.run("[...left].map((each) => each.outerHTML)") == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing(tab, dark):
+    axe = pytest.importorskip("axe_core_python", reason="pip install axe-core-python")
+    for width, fragment in ((1280, ""), (390, ""), (390, "#embed")):
+        tab.open(COMMITTED, width, dark=dark, fragment=fragment)
+        tab.run(Path(axe.__file__).with_name("axe.min.js").read_text())
+        found = tab.run("axe.run().then(({ violations }) => violations)", promise=True)
+        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
 
 
 def test_words_of_a_column_are_shown_and_never_run(tab, tmp_path):
     words = ["</script><b>", "<!--<script>", "&amp;\"'", "a\u2028b", "a b", "${x}", "é", "日本"]
     trained = drawn(values=sorted(words), vocab_size=len(words))
     text_of_page = play_page.page_of_run(trained, "<i>mine</i>", SCORES)
-    assert text_of_page.lower().count("</script") == 2
+    assert text_of_page.lower().count("</script") == 3
     page = tmp_path / "page.html"
     page.write_text(text_of_page)
     tab.open(page, width=390)
     shown = tab.run("[...document.querySelectorAll('.value')].map((each) => each.textContent)")
     assert shown == sorted(words)
-    assert tab.run("document.querySelectorAll('b, i').length") == 0
+    assert tab.run("document.querySelectorAll('main :is(b, i)').length") == 0
     press(tab, "#typed")
     tab.type("</script><b> a")
     tab.press("Enter")
-    assert "is none of the 8 values" in text(tab, "message")
+    assert "is none of the 8 values" in text(tab, "#message")
     tab.run("document.getElementById('typed').value = ''")
     for word in ("a b", "</script><b>"):
         press(tab, "#typed")
@@ -292,7 +352,7 @@ def test_the_characters_of_a_text_are_typed_as_one_and_a_space_is_shown(tab, tmp
 )
 def test_a_network_that_the_page_cannot_run_is_refused(field, value, right):
     with pytest.raises(ConfigError) as refused:
-        play_page.check_cell(drawn(**{field: value}))
+        play_page.check_cell(drawn(**{field: value}).config)
     sentence = f"--{field} {value} does not run in a page: train one with --{field} {right}"
     assert refused.value.spelled("flag") == sentence
 
@@ -310,8 +370,8 @@ def test_show_writes_the_page_of_a_run(tmp_path, call, generator):
     assert done.stdout == f"Page: {folder / 'play.html'}\n"
     data = generator.data_in((folder / "play.html").read_text())
     assert data["networks"][0]["window"] == 3
-    assert data["rows"]
     assert len(data["grid"]) == 1
+    assert data["explanation"].startswith("The target, the value 2 steps back, is in the window")
     (folder / "play.html").write_text("mine")
     refused = call("show.py", "--play", folder, cwd=tmp_path, status=2).stderr
     assert "play.html is not as it was generated" in refused

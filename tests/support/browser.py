@@ -17,7 +17,10 @@ OPTIONS = (
     "--disable-background-networking --disable-component-update --disable-sync "
     "--disable-dev-shm-usage --remote-debugging-port=0"
 )
-KEYS = {"Enter": 13, " ": 32, "ArrowRight": 39}
+KEYS = {
+    "Tab": 9, "Enter": 13, " ": 32,
+    "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40,
+}  # fmt: skip
 
 
 class Tab:
@@ -25,6 +28,7 @@ class Tab:
 
     def __init__(self, connection, loop):
         self.connection, self.loop, self.numbers = connection, loop, itertools.count()
+        self.events = []  # of the domains that were enabled
 
     def ask(self, method, **params):
         return self.loop.run_until_complete(self._ask(method, params))
@@ -39,14 +43,21 @@ class Tab:
             if said.get("id") == number:
                 assert "error" not in said, said
                 return said["result"]
+            self.events.append(said)
 
-    def open(self, path, width=1280, still=True):
-        """Open a file in a window of some width, with or without motion."""
+    def open(self, path, width=1280, still=True, dark=False, fragment=""):
+        """Open a file in a window of some width, with or without motion, in light or dark."""
         self.resize(width)
         motion = {"name": "prefers-reduced-motion", "value": "reduce" if still else ""}
-        self.ask("Emulation.setEmulatedMedia", media="screen", features=[motion])
-        self.ask("Page.navigate", url=path.as_uri())
-        while self.run("document.readyState") != "complete":
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.ask("Emulation.setEmulatedMedia", media="screen", features=[motion, scheme])
+        self.ask("Page.navigate", url="about:blank")  # a fragment alone would load nothing
+        self.ask("Page.navigate", url=path.as_uri() + fragment)
+        self.wait("document.readyState === 'complete'")
+
+    def wait(self, script):
+        """Wait until a JavaScript expression is true; the time limit of the test ends it."""
+        while not self.run(script):
             time.sleep(0.02)
 
     def resize(self, width):
@@ -56,9 +67,11 @@ class Tab:
             width=width, height=900, deviceScaleFactor=1, mobile=False,
         )  # fmt: skip
 
-    def run(self, script):
-        """The value of a JavaScript expression."""
-        answer = self.ask("Runtime.evaluate", expression=script, returnByValue=True)
+    def run(self, script, promise=False):
+        """The value of a JavaScript expression, or of its promise."""
+        answer = self.ask(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=promise
+        )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 

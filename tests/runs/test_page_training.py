@@ -1,0 +1,176 @@
+"""The training of the interactive page against the library: gradients, losses, scores, words."""
+
+import functools
+import itertools
+import json
+import statistics
+
+import browser
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from running import ROOT
+from test_explanation import scored
+
+from echo_jax.commands import command_line
+from echo_jax.config import PARTS, changed, flat
+from echo_jax.core import training
+from echo_jax.core.carry import start
+from echo_jax.core.chance import chance_baseline, order_blind_baseline
+from echo_jax.core.data import sequence_batches
+from echo_jax.core.network import build_network
+from echo_jax.core.target_place import accuracy_ceiling
+from echo_jax.runs.explanation import explain
+from echo_jax.studies import published_answers, study_folder
+from echo_jax.studies.catalogue import STUDIES
+
+pytestmark = pytest.mark.timeout(120)
+
+NAMES = {
+    "lag": "lag", "window": "window", "batch": "batch_size", "stateful": "stateful",
+    "through": "bptt_batches", "values": "vocab_size", "units": "hidden_size",
+    "sequences": "sequences", "seed": "seed",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    with browser.tab(tmp_path_factory.mktemp("browser")) as tab:
+        tab.open(ROOT / "docs" / "play.html")
+        yield tab
+
+
+def config_of(setting):
+    fields = {NAMES[name]: value for name, value in setting.items()}
+    return changed(PARTS["context"], **fields | {"stateful": bool(fields["stateful"])})
+
+
+def setting_of(config):
+    return {name: int(flat(config)[field]) for name, field in NAMES.items()}
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def learned(config, state, tokens):
+    """The losses of all updates, and the gradient of the third one without the two before."""
+    network = build_network(config)
+    _, metrics = training.train_on(config, network, config.dynamic, state, tokens)
+    batches = sequence_batches(tokens[0], config.task, config.task.lag)
+    batches = training.bptt_batches(config, batches)
+
+    def update(params, carry, k):
+        batch = jax.tree.map(lambda leaf: leaf[k], batches)
+        given = state._replace(params=params)
+        _, carry, made = training.train_batch(config, network, config.dynamic, given, carry, batch)
+        return made.loss, carry
+
+    carry = start(config, network, state.params)
+    for k in range(2):
+        _, carry = update(state.params, carry, k)
+    return metrics.loss.reshape(-1), jax.grad(update, has_aux=True)(state.params, carry, 2)[0]
+
+
+def lists(params):
+    """Weights, or their gradients, under their names in the page."""
+    cell, readout = params["cell"], params["readout"]
+    names = {"kernel": cell["kernel"], "recurrent": cell["recurrent_kernel"], "bias": cell["bias"]}
+    names |= {"readout": readout["kernel"], "readoutBias": readout["bias"]}
+    return {name: np.asarray(array).reshape(-1).tolist() for name, array in names.items()}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"stateful": 0},
+        {"window": 1, "batch": 1, "through": 2},
+        {"lag": 3, "window": 2, "batch": 3, "through": 2, "values": 10, "units": 9},
+    ],
+    ids=str,
+)
+def test_gradients_and_losses_are_those_of_the_library(tab, options):
+    setting = setting_of(PARTS["context"]) | options
+    config = config_of(setting)
+    state = training.init(config, config.dynamic)
+    tokens = np.random.default_rng(0).integers(setting["values"], size=(25, 25))
+    losses, gradient = learned(config, state, jnp.asarray(tokens, jnp.int32))
+    got_losses, got = tab.run(f"""(() => {{
+      const given = {json.dumps(lists(state.params))}, tokens = {tokens.tolist()};
+      const made = () => {{
+        const trainer = new Trainer({json.dumps(setting)});
+        for (const name in given) trainer.weights[name].set(given[name]);
+        return trainer;
+      }};
+      const trainer = made(), losses = tokens.flatMap((each) =>
+        Array.from(trainer.sequence(each), ({{ loss }}) => loss));
+      const still = Object.assign(made(), {{ adam() {{}} }}), updates = still.sequence(tokens[0]);
+      for (let k = 0; k < 3; k++) updates.next();
+      for (const name in given) given[name] = [...still.gradient[name]];
+      return [losses, given];
+    }})()""")
+    largest = max(np.abs(each).max() for each in got.values())
+    for name, expected in lists(gradient).items():
+        np.testing.assert_allclose(got[name], expected, atol=1e-5 * largest, rtol=0)
+    assert len(got_losses) >= 100
+    np.testing.assert_allclose(got_losses[:100], losses[:100], atol=1e-4, rtol=0)
+
+
+def settings():
+    """All that can be chosen in the page, but the units."""
+    kinds = ((0, 1), (1, 1), (1, 2))  # a gradient through two batches needs a carried state
+    choices = itertools.product(range(7), range(1, 9), range(1, 7), kinds, (10, 100))
+    for lag, window, batch, (stateful, through), values in choices:
+        setting = {"lag": lag, "window": window, "batch": batch, "stateful": stateful}
+        yield setting | {"through": through, "values": values}
+
+
+def test_what_the_page_says_of_every_setting_is_what_the_package_says(tab):
+    asked, expected = [], []
+    for setting in settings():
+        setting |= {"units": 32, "sequences": 2000, "seed": 7}
+        config = config_of(setting)
+        chance = chance_baseline(config.task)
+        ceiling = accuracy_ceiling(config, chance.accuracy)
+        shares = [ceiling - 1e-3, 0.97 * ceiling, chance.accuracy]
+        asked.append([setting, shares])
+        words = command_line.training(config, {}).split()
+        sentences = [explain(config, scored(config, share)) for share in shares]
+        expected.append([
+            [*chance, *order_blind_baseline(config.task), ceiling],
+            [" ".join(words[words.index("train") :]), explain(config), *sentences],
+        ])  # fmt: skip
+    got = tab.run(f"""{json.dumps(asked)}.map(([setting, shares]) => {{
+      const {{ chance, blind, ceiling }} = baselines(setting);
+      const sentences = shares.map((share) => explain(setting, share));
+      return [[...chance, ...blind, ceiling],
+        [commandOf(setting).replace("echo-jax ", ""), explain(setting), ...sentences]];
+    }})""")
+    assert len(got) == 7 * 8 * 6 * 3 * 2
+    for (lines, words), (right_lines, right_words) in zip(got, expected, strict=True):
+        np.testing.assert_allclose(lines, right_lines, rtol=1e-12)
+        assert words == right_words
+
+
+PUBLISHED = (
+    ("parts", {"part": "4, lag 1, windows of 5"}),
+    ("state", {"window": 5, "lag": 5, "batch": 5, "state": "carried"}),
+    ("state", {"window": 2, "lag": 1, "batch": 5, "state": "carried"}),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(("study", "labels"), PUBLISHED, ids=["part 4", "lag 5", "window 2"])
+def test_medians_of_eight_seeds_are_those_of_the_published_studies(tab, study, labels):
+    rows = study_folder.rows_of(published_answers.folder(), {study: STUDIES[study]})[study]
+    row = next(row for row in rows if row.labels == labels)
+    tab.open(ROOT / "docs" / "play.html")
+    setting, accuracies = setting_of(row.config), []
+    for seed in range(8):
+        tab.run(f"globalThis.trainer = new Trainer({json.dumps(setting | {'seed': seed})})")
+        for _ in range(0, row.config.training.sequences, 200):  # an answer waits for 60 s at most
+            tab.run("for (let n = 0; n < 200; n++) for (const _ of trainer.sequence());")
+        tests = "Array.from({ length: 1000 }, () => trainer.test())"
+        accuracies.append(statistics.mean(tab.run(tests)))
+    published = statistics.median(row.by_seed.accuracy)
+    assert statistics.median(accuracies) == pytest.approx(published, abs=0.01)
