@@ -1,20 +1,28 @@
 """An interactive page: one HTML file without a library, a request or a server."""
 
+import html
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 
-def assembled(parts: Path, data: dict[str, Any]) -> str:
-    """The page of a folder's NAME.html, NAME.css and NAME.js, NAME that of the folder, with data.
+def assembled(page: Path, parts: Mapping[str, Sequence[str]], data: Mapping[str, Any]) -> str:
+    """A page in which `<!-- NAME -->` is the text of the files of the part NAME beside it.
 
-    They and the data, JSON, take the places of `<!-- style -->` and so on.
+    `<!-- style -->` begins with what all pages share, `<!-- data -->` is the data as JSON, and
+    `<!-- title -->` their title.
     """
-    files = {end: (parts / f"{parts.name}.{end}").read_text("utf-8") for end in ("css", "js")}
-    html = (parts / f"{parts.name}.html").read_text("utf-8")
     in_script = json.dumps(data, separators=(",", ":"), allow_nan=False)
     for letter in "<>&":  # which might close a script element, or start another
         in_script = in_script.replace(letter, f"\\u{ord(letter):04x}")
-    for field, text in {"style": files["css"], "script": files["js"], "data": in_script}.items():
-        html = html.replace(f"<!-- {field} -->", text.rstrip("\n"))
-    return html
+    texts = {"title": html.escape(data["title"]), "data": in_script}
+    for name, files in parts.items():
+        paths = [page.with_name(file) for file in files]
+        if name == "style":
+            paths.insert(0, Path(__file__).with_suffix(".css"))
+        texts[name] = "\n".join(path.read_text("utf-8") for path in paths).rstrip("\n")
+    text = page.read_text("utf-8")
+    for name, content in texts.items():
+        text = text.replace(f"<!-- {name} -->", content)
+    return text

@@ -4,8 +4,6 @@ It is made of the files of the folder `play`; weights, task and accuracies are J
 """
 
 import base64
-import html
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from echo_jax import atomic_files
 from echo_jax.config import RunConfig, flat
 from echo_jax.core.target_place import accuracy_ceiling
 from echo_jax.exceptions import ConfigError
+from echo_jax.report.html_page import assembled
 from echo_jax.runs import explanation, result
 from echo_jax.runs.advice import IN_A_PAGE, PAGE_BYTES
 
@@ -78,16 +77,7 @@ def page_of_run(trained: "TrainedNetwork", name: str, scores: "Result") -> str:
 
 def page(data: dict[str, Any]) -> str:
     """The page with some data; ConfigError where it is above PAGE_BYTES."""
-    in_script = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    for letter in "<>&":  # which might close a script element, or start another
-        in_script = in_script.replace(letter, f"\\u{ord(letter):04x}")
-    parts = {"title": html.escape(data["title"]), "data": in_script}
-    for name, files in PARTS.items():
-        texts = [(FOLDER / file).read_text("utf-8") for file in files]
-        parts[name] = "\n".join(texts).rstrip("\n")
-    text = (FOLDER / "play.html").read_text("utf-8")
-    for name, content in parts.items():
-        text = text.replace(f"<!-- {name} -->", content)
+    text = assembled(FOLDER / PAGE, PARTS, data)
     if len(text.encode()) > PAGE_BYTES:
         rule = f"has {len(text.encode()):,} bytes, more than {PAGE_BYTES:,}"
         raise ConfigError(None, "the page of this run", rule, "use fewer values or units")

@@ -35,7 +35,8 @@ LEDE = (
 
 def page(whole: Sequence[tuple[Card, list[Row]]]) -> str:
     """The page of some cards and their rows."""
-    return assembled(Path(__file__).with_name("explore"), data_of(whole))
+    parts = {"style": ["explore.css"], "script": ["explore.js"]}
+    return assembled(Path(__file__).with_name("explore") / PAGE, parts, data_of(whole))
 
 
 def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
@@ -53,6 +54,7 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
     pairs = list(protocol.pairs)
     of_list = [accuracy_of_list(k, protocol.values) for k in pairs]
     return {
+        "title": "The memory of recurrent cells, to explore",
         "lede": LEDE,
         "updates": protocol.updates,
         "pairs": pairs,
