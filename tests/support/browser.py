@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from tornado.websocket import websocket_connect
@@ -74,6 +75,13 @@ class Tab:
         )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def violations(self):
+        """What axe-core finds on the page: rules, and the elements that break them."""
+        axe = pytest.importorskip("axe_core_python", reason="pip install axe-core-python")
+        self.run(Path(axe.__file__).with_name("axe.min.js").read_text())
+        found = self.run("axe.run().then(({ violations }) => violations)", promise=True)
+        return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
 
     def press(self, *keys):
         for key in keys:

@@ -1,0 +1,88 @@
+"""The page on which cards are explored: its numbers, controls and address in a browser."""
+
+import browser
+import pytest
+from made_up_cards import card_with
+
+from echo_jax.memory import card as cards
+from echo_jax.memory.pages import all_cards
+
+pytestmark = pytest.mark.timeout(120)
+
+CELLS = {"block:gla": (5, 3), "block:gru": (0, 18), "block:lru": (0, 39), "lstm": (2, 25)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("cards")
+    for cell, (pairs, lags) in CELLS.items():
+        made, rows = card_with(pairs, lags=lags, cell=cell, name=cell.replace(":", "-"))
+        (place / made.name).mkdir()
+        cards.write_whole(made, rows, place / made.name)
+    all_cards.write_report(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    with browser.tab(tmp_path_factory.mktemp("browser")) as tab:
+        yield tab
+
+
+def texts(tab, selector):
+    return tab.run(f"[...document.querySelectorAll('{selector}')].map((x) => x.textContent)")
+
+
+def rows(tab):
+    """The first two columns of the table: cells, and their bits."""
+    names = texts(tab, "#cells td:first-child")
+    return dict(zip(names, texts(tab, "#cells td:nth-child(2)"), strict=True))
+
+
+def shown_bits(folder, name, question):
+    made, _ = cards.read(folder / name)
+    return getattr(made, f"bits_by_{question}").mean
+
+
+@pytest.mark.parametrize("question", ["lag", "key"])
+def test_the_table_has_the_bits_of_the_cards_of_one_track(tab, folder, question):
+    tab.open(folder / "explore.html", fragment=f"#question={question}")
+    shown = rows(tab)
+    assert list(shown) == sorted(shown, key=lambda cell: -float(shown[cell]))
+    for cell in ("gla", "gru", "lru"):
+        bits = shown_bits(folder, f"block-{cell}", question)
+        assert float(shown[cell]) == pytest.approx(bits, abs=0.006 * max(bits, 1))
+    assert "lstm" not in shown
+
+
+def test_a_link_opens_the_same_choice_and_the_keyboard_makes_it(tab, folder):
+    tab.open(folder / "explore.html", width=390)
+    assert len(texts(tab, "#chart .name")) == 3
+    tab.run("document.querySelector('#cells input[value=gru]').focus()")
+    tab.press(" ")
+    assert [name.split()[0] for name in texts(tab, "#chart .name")] == ["lru", "gla"]
+    tab.run("document.querySelector('#question input:checked').focus()")
+    tab.press("ArrowRight")
+    address = tab.run("location.hash")
+    assert "question=key" in address
+    before = texts(tab, "#chart .name")
+    tab.open(folder / "explore.html", fragment=address)
+    assert texts(tab, "#chart .name") == before
+    tab.open(folder / "explore.html", fragment="#network=none&updates=7&cells=lru")
+    assert len(texts(tab, "#chart .name")) == 1
+
+
+def test_a_curve_that_is_pointed_at_shows_its_seeds(tab, folder):
+    tab.open(folder / "explore.html")
+    group = "document.querySelector('#chart g[data-cell=lru]')"
+    tab.run(f"{group}.dispatchEvent(new Event('pointerenter'))")
+    assert tab.run(f"{group}.querySelectorAll('.seed').length") == 4
+    made, _ = cards.read(folder / "block-lru")
+    said = tab.run("document.getElementById('hovered').textContent")
+    assert all(f"{bits:.0f}" in said for bits in made.bits_by_lag.by_seed)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing(tab, folder, dark):
+    tab.open(folder / "explore.html", dark=dark)
+    assert tab.violations() == []
