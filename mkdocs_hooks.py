@@ -28,6 +28,8 @@ PHONE = 3.75  # inches of a figure on a phone
 PICTURE = "figures/which-row-continues-which.png"
 """What a shared link shows."""
 PLAY = "play.html"
+BOOSTED = {"glossary.md": 2.0, "index.md": 1.5}
+"""What the search finds first; it finds the pages of single cards last."""
 NIGHT = """<script>{
   const night = matchMedia("(prefers-color-scheme: dark)"), body = document.body;
   const follow = () => { body.dataset.mdColorScheme = night.matches ? "slate" : "default"; };
@@ -98,6 +100,8 @@ def on_page_markdown(
     The modules of a page of the reference fold out, where there are several.
     """
     here = page.file.src_uri
+    if here in BOOSTED or here.endswith("/card.md"):
+        page.meta["search"] = {"boost": BOOSTED.get(here, 0.1)}
     folder = posixpath.dirname(here if here in BESIDE_DOCS else f"docs/{here}")
 
     def linked(link: re.Match) -> str:
