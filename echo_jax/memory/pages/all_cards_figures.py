@@ -29,7 +29,7 @@ from echo_jax.report.styles import BLUE, GREY, INK, RULE, SERIES, style_axes
 
 ACROSS = 5
 ROOM = 1.22  # inches: the height of a row of panels
-LEFT = 0.5  # the margins
+LEFT = 0.66  # the margins
 BELOW = 0.42
 TITLE = 0.3  # of it what the title of a panel takes
 
@@ -61,6 +61,8 @@ def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
         axes.tick_params(labelleft=column == 0, labelbottom=place + across >= len(shown))
     style: dict[str, Any] = {"fontsize": 9.5, "color": INK, "ha": "center", "va": "bottom"}
     figure.text(0.5, 0.05 / height, question.axis, **style)
+    sideways: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "left"}
+    figure.text(0.04 / width, 0.5, question.unit, **style | sideways)
     return figure
 
 

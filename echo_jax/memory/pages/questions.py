@@ -23,6 +23,7 @@ class Question:
     words    for these bits
     curves   the name of its curves, and of the files of their figures
     axis     what is drawn over what
+    unit     of what is drawn
     reading  how to read its figures, with a place for the `most` bits of a token
     """
 
@@ -31,6 +32,7 @@ class Question:
     words: str
     curves: str
     axis: str
+    unit: str
     reading: str
 
     def of(self, card: Card) -> Bits | None:
@@ -106,6 +108,7 @@ BY_LAG = Question(
     "bits by lag",
     "forgetting",
     "bits about the token, by steps back",
+    "bits",
     "Bits, of {most:.3g}, that the state holds about a token, by how many steps ago it came. The "
     "area under a curve is its bits by lag.",
 )
@@ -115,6 +118,7 @@ BY_KEY = Question(
     "bits by key",
     "recall",
     "values recalled, by pairs of a key and a value",
+    "values recalled",
     "How many values of so many pairs are recalled by their keys? The number is the bits at the "
     "number of pairs that is best on validation data. Dashed: a list of the values, which knows "
     "the values that occurred but not their keys.",
