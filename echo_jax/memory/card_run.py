@@ -24,7 +24,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.grid.task import Job, Report
 from echo_jax.host.training_loop import train_chunks
 from echo_jax.memory import scoring, training
-from echo_jax.memory.card_rows import DECIMALS, KeyRow, LagRow, Row, run_key
+from echo_jax.memory.card_rows import NATS, KeyRow, LagRow, Row, run_key
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, QuestionName
 from echo_jax.memory.training import ByKey, ByLag, RunInputs
 from echo_jax.report.number_formats import plain
@@ -222,7 +222,7 @@ def score_by_lag(
         )
         finals = [programs.score(params, sets, rounding).final for rounding in roundings]
         if np.isfinite(finals).all():
-            row.rounded = plain(np.array(finals), DECIMALS)
+            row.rounded = plain(np.array(finals), NATS)
     return scores
 
 
@@ -267,5 +267,5 @@ def fill(row: Row, scores: scoring.Scores) -> None:
     """Write scores into a row; those by lag that are not finite count as none."""
     row.state_bytes = int(scores.bytes)
     if np.isfinite([*scores.validation, *scores.final]).all():
-        row.validation = plain(scores.validation, DECIMALS)
-        row.final = plain(scores.final, DECIMALS)
+        row.validation = plain(scores.validation, NATS)
+        row.final = plain(scores.final, NATS)
