@@ -95,7 +95,7 @@ def grid_of(rows: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def training() -> dict[str, Any]:
-    """What the page needs to train networks: settings, baselines, and words that explain them."""
+    """The settings, baselines and sentences with which the page trains networks."""
     part3 = {"lag": 1, "window": 1, "batch": 6, "stateful": 1, "through": 1, "values": 100}
     part3 |= {"units": 50, "sequences": 2000, "seed": 0}
     usual = config.flat(config.PARTS["context"])

@@ -85,6 +85,7 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
 
     @functools.wraps(kind, updated=())
     def instantiate(**values: Any) -> Any:
+        """An instance; a broken rule in the way that tyro reports it."""
         try:
             return kind(**values)
         except ConfigError as error:

@@ -219,6 +219,7 @@ def _start(client: Any, cores: int) -> None:
 
     class Start(WorkerPlugin):
         def setup(self, worker: Any) -> None:
+            """Set jax, its cores and its cache up in a worker that starts."""
             del worker
             environment.set_up_jax()
             environment.use_cpu_devices(cores, cores)

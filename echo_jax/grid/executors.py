@@ -37,9 +37,11 @@ class Here(NamedTuple):
         stopped = threading.Event()
 
         def outcome(place: int) -> Outcome:
+            """The row of a task, or why it failed."""
             task = tasks[place]
 
             def unless_stopped(share: float) -> None:
+                """Report a share, or end the task with CancelledError."""
                 if stopped.is_set():
                     raise CancelledError
                 report(task, share)

@@ -66,6 +66,7 @@ def probe(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str
     late = np.flatnonzero(times >= PROBE_LAGS - 1)  # rows with all these values before them
 
     def at_lag(states: jax.Array, lag: jax.Array) -> jax.Array:
+        """The accuracy of a probe of the states for the value `lag` steps back."""
         # fitted to the first half of the sequences, tested on the second
         (fit, trial), (fit_values, trial_values) = (
             x.reshape(2, PROBED * len(late), *x.shape[2:])
@@ -117,6 +118,7 @@ def fed_back(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[
         state, answers = online.feed(config, network, params, first, tokens)
 
         def step(memory: tuple, _: None) -> tuple[tuple, jax.Array]:
+            """The next answer, and the token that was fed."""
             state, token = memory
             state, answer = online.step(config, network, params, state, token)
             return (state, answer.token), token

@@ -1,5 +1,6 @@
 """The page in which a trained LSTM runs: its data, its arithmetic and its controls in a browser."""
 
+import contextlib
 import importlib.util
 import json
 from types import SimpleNamespace
@@ -356,6 +357,17 @@ def test_a_network_that_the_page_cannot_run_is_refused(field, value, right):
 def test_a_page_that_would_be_too_large_is_refused():
     trained = drawn(vocab_size=300, hidden_size=60)
     with pytest.raises(ConfigError, match=r"has [\d,]+ bytes, more than 400,000: use fewer"):
+        play_page.page_of_run(trained, "", SCORES)
+
+
+@pytest.mark.parametrize(
+    ("values", "units", "made"),
+    [(100, 76, True), (100, 78, False), (300, 36, True), (300, 38, False)],
+)
+def test_a_page_is_offered_just_where_it_can_be_made(values, units, made):
+    trained = drawn(vocab_size=values, hidden_size=units)
+    assert advice.has_page(trained.config, trained.vocabulary.values) == made
+    with contextlib.nullcontext() if made else pytest.raises(ConfigError):
         play_page.page_of_run(trained, "", SCORES)
 
 
