@@ -96,12 +96,10 @@ class Seeded(msgspec.Struct, forbid_unknown_fields=True):
 class BitsByLag(Seeded):
     """Bits of the state about the tokens 1 .. 64 steps back.
 
-    unfloored  the plain sum
     from_lag_4 the bits of lags 4 .. 64: the convolution of a block sees lags 1 to 3
     rounded    the mean bits with the state rounded to each precision; empty where unknown
     """
 
-    unfloored: Number
     from_lag_4: Number
     rounded: dict[str, Number]
 
@@ -148,7 +146,6 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     constant_bytes of the arrays that the program by key holds beside its parameters
     keys, values   of a matrix state: d_k and d_v
     parameters     trained numbers by key, with those of the block and the readout
-    us_per_step    of one stream, step by step, on the machine that ran the command
     seeds          asked for last, or with a row; `bits_by_lag.seeds` are those that count
     configuration  those of the rows that count, of which each seed takes its best
     pilot          what the pilot saw, by rate; the rate by lag is that of the most bits
@@ -167,7 +164,6 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     keys: Count | None = None
     values: Count | None = None
     parameters: Count
-    us_per_step: Number | None = None
     seeds: list[Count]
     configuration: list[Configuration]
     bits_by_lag: BitsByLag | None = None
@@ -212,12 +208,11 @@ def check_name(name: str, folder: Path | None = None) -> None:
         raise ConfigError(field, folder or name, "is no name of a card", fix)
 
 
-def lag_bits(nats: Sequence[float] | None, protocol: Protocol, floored: bool = True) -> np.ndarray:
-    """The bits of each lag, `[N]`; zeros for a run without a score."""
+def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
+    """The bits of each lag, at least 0, `[N]`; zeros for a run without a score."""
     if nats is None:
         return np.zeros(protocol.lags)
-    each = bits.bits_of_lags(nats, protocol.symbols)
-    return np.maximum(each, 0.0) if floored else each
+    return np.maximum(bits.bits_of_lags(nats, protocol.symbols), 0.0)
 
 
 def accuracy(right: Sequence[int] | None, row: KeyRow) -> np.ndarray:
@@ -258,11 +253,9 @@ def bits_by_lag(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | None:
     if not chosen:
         return None
     curves = np.array([lag_bits(row.final, protocol) for row in chosen])
-    unfloored = np.array([lag_bits(row.final, protocol, floored=False) for row in chosen])
     most = protocol.lags * math.log2(protocol.symbols)
     return BitsByLag(
         **_seeded([row.seed for row in chosen], curves.sum(axis=1), most, curves.mean(axis=0)),
-        unfloored=plain(unfloored.sum(axis=1).mean(), DECIMALS),
         from_lag_4=plain(curves[:, CONVOLVED - 1 :].sum(axis=1).mean(), DECIMALS),
         rounded=bits_of_rounded(chosen, protocol),
     )

@@ -39,7 +39,6 @@ from echo_jax.memory.protocol import (
     Protocol,
     QuestionName,
 )
-from echo_jax.memory.step_time import step_microseconds
 from echo_jax.report.number_formats import three_digits
 
 MIXED = "its rows were made with more than one version of the software"
@@ -237,6 +236,7 @@ def make(
             card.remarks.append(MIXED)
 
         def store(row: Row) -> str:
+            """Keep a row and the card that follows; its bits in words."""
             row_kind(protocol).append(folder / cards.ROWS_FILE, [row])
             done.append(row)
             cards.note(card, row)
@@ -245,8 +245,8 @@ def make(
             return f"{three_digits(measured.mean)} bits" if measured and row.final else "not finite"
 
         def made(runs: Sequence[CardRun]) -> Iterator[Card]:
-            lacking = missing(runs, done)
-            for _ in complete(JOB, lacking, executor, store, progress, interrupts):
+            """The card after each of the runs that lack a row."""
+            for _ in complete(JOB, missing(runs, done), executor, store, progress, interrupts):
                 yield cards.with_rows(card, done)
 
         yield from made(plan.pilot(request.named))
@@ -254,9 +254,6 @@ def make(
         planned = plan.configurations(rate)
         card.configuration = list(dict.fromkeys([*configurations_of(done), *planned]))
         yield from made(plan.runs(request.named, rate))
-        if card.us_per_step is None:
-            card.us_per_step = step_microseconds(request.named.cell, protocol)
-            cards.write(card, done, folder)
         yield cards.with_rows(card, done)
 
 

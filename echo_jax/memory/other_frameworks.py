@@ -106,15 +106,10 @@ def first_weights(question: ByLag | ByKey, seed: int) -> dict[str, Any]:
 
 
 def torch_gru(params: CellParams) -> dict[str, chex.Array]:
-    """The weights of the GRU of Flax as `torch.nn.GRU` names and stores them.
+    """The weights of the GRU of Flax as `torch.nn.GRU` names and stores them, gates r, z, n.
 
-        weight_ih_l0   `[3H, F]`, the transposed input kernels of r, z and n
-        weight_hh_l0   `[3H, H]`, the transposed recurrent kernels
-        bias_ih_l0     `[3H]`, b_r, b_z and b_n
-        bias_hh_l0     `[3H]`, 0, 0 and c
-
-    Both apply the reset gate after the product by U_n. In PyTorch r and z have two biases each,
-    which are added: the second, of 0 here, must stay 0 in training to keep the same steps.
+    In PyTorch r and z have two biases each, which are added: the second, of 0 here, must stay 0 in
+    training to keep the same steps.
     """
     kernels = ((part, [params[part + gate]["kernel"].T for gate in "rzn"]) for part in "ih")
     c = params["hn"]["bias"]

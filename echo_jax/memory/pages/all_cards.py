@@ -9,7 +9,7 @@ tables/NAME.csv      tidy rows, and NAME.tex each table
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from echo_jax import atomic_files
@@ -17,7 +17,7 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.pages import built_in_cards, explore_page
 from echo_jax.memory.pages.all_cards_figures import budgets_figure, panels_figure
 from echo_jax.memory.pages.built_in_cards import anchors
-from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS, Question
+from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS
 from echo_jax.memory.pages.table import (
     CONTROLS,
     MEANINGS,
@@ -93,7 +93,6 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
             words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {reading}"
             if question is BY_LAG and (lines := anchors(shown[0])):
                 words += f" Dashed: {', '.join(lines)}."
-            words += cut_short_words(shown, question)
             draw = functools.partial(panels_figure, shown, question)
             name = f"{question.curves}-{of_track}"
             found.append(Section(name, heading, draw=draw, alt=heading, caption=words))
@@ -103,13 +102,6 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
         draw = functools.partial(budgets_figure, budgets)
         found.append(Section("budgets", heading, draw=draw, alt=heading, caption=READ_BUDGETS))
     return found
-
-
-def cut_short_words(cards: Iterable[Card], question: Question) -> str:
-    """A sentence on the hatched measures, which were cut short; empty without any."""
-    if not any(map(question.is_cut_short, cards)):
-        return ""
-    return " Hatched: a bound, near the most that can be measured, or seeds are not there yet."
 
 
 def page(cards: Sequence[Card], own: Sequence[Card], figures: Sequence[Section]) -> str:

@@ -15,7 +15,6 @@ from echo_jax.memory.pages.card_figure import (
     DASHES,
     REFERENCE,
     WIDTH,
-    hatch,
     key_axis,
     list_line,
     thin,
@@ -67,7 +66,7 @@ def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
 
 
 def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) -> None:
-    """The curve of a card above its area, hatched where it was cut short, and the others'."""
+    """The curve of a card above its area, and the others'."""
     bits = question.known(card)
     if isinstance(bits, BitsByKey):
         axes.set(ylim=(0, 1.04), yticks=[0, 1])
@@ -86,7 +85,6 @@ def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) ->
     draw_lines(axes, others, BACKGROUND | {"linewidth": 0.5})
     x, y = question.line(card)
     axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)
-    hatch(axes, card, question)
     axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
 
 

@@ -165,14 +165,6 @@ def _draw(
     unnamed = [line for name, line in others.items() if name not in shown]
     named = {own: question.line(card)} | {name: others[name] for name in shown}
     name_lines(axes, named, [*unnamed, *references.values()], own)
-    hatch(axes, card, question)
-
-
-def hatch(axes: Axes, card: Card, question: Question) -> None:
-    """Hatch the area under the curve of a card where it was cut short."""
-    if question.is_cut_short(card):
-        look: dict[str, Any] = {"facecolor": "none", "edgecolor": BLUE, "linewidth": 0}
-        axes.fill_between(*question.line(card), hatch="///", alpha=0.3, zorder=2, **look)
 
 
 def thin(line: Line) -> Line:

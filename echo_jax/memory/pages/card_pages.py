@@ -111,8 +111,6 @@ def provenance(card: Card, rows: list[Row]) -> Table:
         ["devices", ", ".join(card.devices)],
         ["versions", ", ".join(f"{name} {version}" for name, version in card.versions.items())],
     ]
-    if card.bits_by_lag:
-        lines.append(["bits by lag, unfloored", three_digits(card.bits_by_lag.unfloored)])
     if card.cell.source:
         lines.append(["SHA-256 of the cell's file", card.cell.source])
     return Table("", ["", "value"], lines)

@@ -65,17 +65,11 @@ class Question:
         usual = [(card.numbers.updates, bits)] if bits else []
         return [*usual, *((x.updates, x) for x in self.budgets(card))]
 
-    def is_cut_short(self, card: Card) -> bool:
-        """True for bits that reached a limit or lack seeds."""
-        bits = self.of(card)
-        return bits is not None and (bits.at_least or len(bits.seeds) < len(card.seeds))
-
     def line(self, card: Card) -> tuple[Sequence[float], Sequence[float]]:
         """The mean curve of a card that has one, as its x and its y."""
         bits = self.known(card)
-        return bits.pairs if isinstance(bits, BitsByKey) else range(
-            1, len(bits.curve) + 1
-        ), bits.curve
+        lags = range(1, len(bits.curve) + 1)
+        return (bits.pairs if isinstance(bits, BitsByKey) else lags), bits.curve
 
     def mean_text(self, card: Card) -> str:
         """The mean bits, as a bound where they are one: \u2265157."""

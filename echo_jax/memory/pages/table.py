@@ -31,7 +31,6 @@ SIZES = {
     "conv_bytes": "convolutions, bytes",
     "constant_bytes": "constants, bytes",
     "parameters": "parameters",
-    "us_per_step": "\u00b5s a step",
 }
 """The fields of a card that say how large and fast a cell is, and the headings of their columns."""
 
@@ -71,7 +70,6 @@ MEANINGS = {
     "d_k, d_v": "sizes of a key and of a value of a matrix state",
     "state, convolutions, constants": "bytes of the cell's state, of the last inputs of a block's "
     "convolutions, and of fixed arrays of the cell; the first two are what a stream carries",
-    "\u00b5s a step": "the least of 100 times of a step of one stream, where the card was made",
     "*": "an option of the cell is set to the 64 lags: theta of the LMU, longest of chrono",
 }
 """The meaning of the columns of `cards_table`."""

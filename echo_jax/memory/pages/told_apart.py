@@ -1,4 +1,4 @@
-"""Which cards the seeds tell apart, and how small a difference they can. No jax.
+"""The cards that are compared, and which of them the seeds tell apart. No jax.
 
 comparable  cards of one protocol, track, about the same bytes of state, and configurations
 groups      the cards that are compared with each other
