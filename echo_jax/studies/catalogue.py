@@ -1,7 +1,7 @@
 """The studies: each a question about the echo task, and the grid that answers it. No jax here.
 
 To add a study, add an entry to `STUDIES`: a name, a question, its grid points. Its published answer
-is a paragraph of docs/studies.md.
+is a paragraph of docs/results/answers.md.
 """
 
 import dataclasses

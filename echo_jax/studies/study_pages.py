@@ -60,7 +60,7 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
         caption=CUT_SHORT if any(row.cut_short for row in shown) else "",
         tables=[main, *pair_tables(study, rows), *curve_tables(chart, rows)],
         tidy=tidy_rows.tables(study, rows),
-        notes=[*published_answers.paragraphs(name)[1:-1], *_notes(rows, own)],
+        notes=[*published_answers.paragraphs(name)[1:], *_notes(rows, own)],
         columns="" if own else SCORE_MEANINGS,
         command=command,
         results=rows,

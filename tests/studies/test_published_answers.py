@@ -365,6 +365,17 @@ def test_every_number_of_an_answer_is_that_of_the_rows(name):
     expected = globals()[name]  # the function above
     assert NUMBER.findall(SETTING.sub("", answer)) == expected(Rows(rows))
     settings = re.findall(r"\d+", " ".join(SETTING.findall(answer)))
-    notes = published_answers.paragraphs(name)[1:-1]
+    notes = published_answers.paragraphs(name)[1:]
     known = " ".join([*(point.name for point in study.points), *notes, PARTS])
     assert set(settings) <= set(re.findall(r"\d+", known))
+
+
+def test_the_page_of_studies_links_every_answer_and_has_no_other_number(root):
+    page = (root / "docs" / "studies.md").read_text().replace("\\", "")
+    line = re.compile(r"^- \[(.*)\]\(results/README\.md#(\w+)\)(.*(?:\n  .*)*)", re.M)
+    lines = line.findall(page)
+    questions = [(study.question, name) for name, study in STUDIES.items()]
+    assert [(question, name) for question, name, _ in lines] == questions
+    for _, name, said in lines:
+        known = re.findall(r"\d+", published_answers.answer(name))
+        assert set(re.findall(r"\d+", said)) <= set(known)
