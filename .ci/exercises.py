@@ -23,7 +23,7 @@ CODE = re.compile(
 )
 OF_THE_PAGE = re.compile(r"^<!-- not in the notebook -->\n.*?\n\n", re.M | re.S)
 SOLUTION = re.compile(r"^<!-- not run: solution -->\n", re.M)
-LINK = re.compile(r"\[([^\]]*)\]\([^)]*\.(?:md|ipynb)\)")
+LINK = re.compile(r"\[([^\]]*)\]\([^)]*\.(?:md|ipynb)(?:#[^)]*)?\)")
 
 
 def notebook(page: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from echo_jax.config import GENERATOR
 UNITS, VALUES, ROWS = 50, 16, 16
 """H, the features of every cell; V, the values of a one-hot input; B, the rows of an update."""
 
-LENGTHS: tuple[int, ...] = (96, 600, 3000)
+LENGTHS: tuple[int, ...] = (96, 3000)
 STEPS = 960
 """Steps of one row that are timed together."""
 
@@ -107,14 +107,14 @@ def _seconds(run: Callable[..., Any], arguments: tuple, seconds: float) -> float
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """All cells in Markdown, a line each."""
     lengths = [f"T {length:,}" for length in LENGTHS]
-    headings = ["cell", "name", "paper", "floats of state", "bytes", "parameters", "\u00b5s a step"]
+    headings = ["cell", "floats of state", "bytes", "parameters", "\u00b5s a step"]
     headings += [f"ms, {length}" for length in lengths]
-    return markdown_table(headings, map(_line, rows), left=range(4))
+    return markdown_table(headings, map(_line, rows), left=range(2))
 
 
 def _line(row: dict[str, Any]) -> list[str]:
     facts = CELLS[row["cell"]]
-    labels = [facts.title, f"`{row['cell']}`", facts.paper, facts.state]
+    labels = [f"`{row['cell']}`", facts.state]
     if "failure" in row:
         return [*labels, row["failure"]]
     by_length = zip(*row["milliseconds"].values(), strict=True)
