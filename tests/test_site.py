@@ -22,6 +22,10 @@ LOADED = re.compile(
     r"|data-md-component=\"?source\b"  # the theme asks the code host for stars
 )
 
+OUT_OF_REACH = """[...document.querySelectorAll(".md-content *")].some((each) =>
+    each.scrollWidth > each.clientWidth && each.clientWidth && each.tabIndex < 0
+    && /auto|scroll/.test(getComputedStyle(each).overflowX))"""
+
 
 class Shown(HTMLParser):
     """The words of a page outside of code, with those in place of its images."""
@@ -101,6 +105,7 @@ def test_pages_are_short_and_the_home_page_fits_a_window(site, tmp_path):
             assert [name for name in loaded if not name.startswith("file:")] == []
             tab.resize(390)
             assert tab.run("document.documentElement.scrollWidth") <= 390, path
+            tab.wait(f"!({OUT_OF_REACH})")  # the keys reach what scrolls
         tab.open(site / "the-mistake.html", 390)
         assert tab.run("document.images[0].currentSrc").endswith("-narrow.svg")
         for width, height in ((1280, 800), (390, 844)):

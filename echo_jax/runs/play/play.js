@@ -467,7 +467,7 @@ function showEcho(section, first) {
     drawStrip(byId("states"), network, only ? stream.waiting() : moments.map(({ steps }) => steps),
       moments, layout === "streams" ? 40 : Math.max(2, Math.floor(12 / window)));
     byId("legend").textContent = only
-      ? "what each unit would change by, had the marked value been another."
+      ? "how much each unit would change if the marked value were another one."
       : `all ${units} units, blue below zero; a column is a step`
         + (layout === "streams" ? "." : ", a block a window with its answer.");
   };

@@ -1,0 +1,8 @@
+// What is wider than the screen is a stop of the Tab key, so that arrow keys scroll it.
+new ResizeObserver(() => {
+  const boxes = "pre > code, .md-typeset__scrollwrap, .md-typeset :is(p, td):has(img[src$='.svg'])";
+  for (const box of document.querySelectorAll(boxes)) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+}).observe(document.body);
