@@ -53,10 +53,6 @@ def test_the_sentence_says_what_is_a_bound_and_what_is_not_there_yet():
         "x: \u2265256 bits by lag (256 to 256; 2 of 4); 0 bits by key (1 of 4)."
     )
     assert card_pages.sentence(card([], name="x")) == "x: 0 of 4 seeds."
-    cut = [x.caption for x in all_cards.figures_of([card(rows, "block:gru")])]
-    assert ["Hatched" in words for words in cut] == [True, True]
-    whole, _ = card_with(4, lags=9, cell="block:gru")
-    assert not any("Hatched" in x.caption for x in all_cards.figures_of([whole]))
 
 
 def test_a_card_is_called_as_its_folder_is_now(folder):
@@ -78,8 +74,7 @@ def built_in(monkeypatch):
         of_recipes(STANDARD.default, *of) for of in [("gla", 1600), ("gla",), ("lru", 400, 0.1)]
     ]
     whole = [*default, *(of_recipes(STANDARD.full, cell) for cell in ("gla", "lru"))]
-    for module in (built_in_cards, card_figure):
-        monkeypatch.setattr(module, "built_in_cards", lambda: whole)
+    monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: whole)
     return whole
 
 
@@ -150,13 +145,15 @@ def test_a_card_by_lag_alone_keeps_its_seeds_and_budgets():
     assert msgspec.json.decode(built_in_cards.encoded([(whole, rows)]), type=list[Card]) == [whole]
 
 
-def test_the_anchor_of_a_card_is_the_plainest_of_its_track_and_size(monkeypatch):
+def test_the_anchor_of_a_card_is_the_plainest_of_its_track_and_the_nearest_size(monkeypatch):
     named, words = "echo_jax.cells.known_memory:ProjectedRegister", "a register of 32-bit numbers"
     rows = [lag_row([4.0] * 9)]
     plain, _ = registers = [card(rows, named, args=of) for of in ({}, {"numbers": 2})]
     larger, block = card(rows, named, state_bytes=800), card(rows, f"block:{named}")
     monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: [larger, *registers, block])
     assert built_in_cards.anchors(card(rows, "gru", state_bytes=380)) == {words: plain}
+    of_larger = {f"{words}, 800 bytes": larger}
+    assert built_in_cards.anchors(card(rows, "gru", state_bytes=1000)) == of_larger
 
 
 def test_a_card_is_drawn_before_those_with_its_recipes_and_else_before_default_cards(built_in):

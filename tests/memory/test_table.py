@@ -167,13 +167,10 @@ def test_runs_have_a_row_for_each_lag_and_each_number_of_pairs():
     assert answers == list(zip(by_key.pairs, by_key.final, by_key.asked, strict=True))
 
 
-def test_what_is_not_there_yet_and_what_is_a_bound_is_said_in_the_table():
+def test_bits_say_what_is_not_there_yet_and_what_is_a_bound():
     made = card([lag_row([4.0] * 64, seed) for seed in range(3)] + [key_row(held(3))], seeds=4)
     assert BY_LAG.text(made) == "\u2265256 (256 to 256; 3 of 4)"
     assert BY_KEY.text(made) == "18 (1 of 4)"
     assert (
         table.seeds_there(card([lag_row([4.0])], configuration=[STANDARD.by_lag(0.01)])) == "1 of 4"
     )
-    assert table.cut_short([made]) == [table.BOUND, table.NOT_THERE]
-    assert table.cards_table([made]).caption.endswith(f"{table.BOUND} {table.NOT_THERE}")
-    assert table.cut_short([card_with(4, lags=9)[0]]) == []

@@ -19,11 +19,10 @@ from echo_jax.memory.pages.all_cards_figures import budgets_figure, panels_figur
 from echo_jax.memory.pages.built_in_cards import anchors
 from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS
 from echo_jax.memory.pages.table import (
-    CONTROLS,
     MEANINGS,
     caption_of,
     cards_table,
-    cell_of,
+    is_control,
     sections_of,
 )
 from echo_jax.memory.pages.told_apart import groups, track
@@ -84,7 +83,7 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
     found = list[Section]()
     for question, of_track in itertools.product(QUESTIONS, WHERE):
         asked = [x for x in cards if track(x) == of_track and question.of(x)]
-        asked = [x for x in asked if cell_of(x) not in CONTROLS]
+        asked = [x for x in asked if not is_control(x)]
         # Those with both questions, or without any such with one.
         shown = [x for x in asked if x.bits_by_lag and x.bits_by_key] or asked
         if shown:

@@ -20,7 +20,7 @@ from echo_jax.memory.pages.card_figure import (
     thin,
 )
 from echo_jax.memory.pages.questions import BY_LAG, Question
-from echo_jax.memory.pages.table import CONTROLS, cell_of, labels_of
+from echo_jax.memory.pages.table import is_control, labels_of
 from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
 from echo_jax.report.line_names import Line, names_at_right, shortened
 from echo_jax.report.number_formats import number, three_digits
@@ -99,7 +99,7 @@ def budgets_figure(cards: Sequence[Card]) -> NotebookFigure:
     labels = labels_of(cards)
     lines = dict(zip(labels, map(budgets_line, cards), strict=True))
     order = sorted(lines, key=lambda name: -lines[name][1][-1])
-    controls = {x for x, card in zip(labels, cards, strict=True) if cell_of(card) in CONTROLS}
+    controls = {x for x, card in zip(labels, cards, strict=True) if is_control(card)}
     styles = itertools.cycle(SERIES)
     colours = dict[str, str]()
     for name in order:

@@ -17,15 +17,13 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card, protocol_of
 from echo_jax.memory.card_rows import Row
-from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
+from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, Question
 from echo_jax.memory.pages.table import cell_of
-from echo_jax.memory.pages.told_apart import comparable, of_one_kind
+from echo_jax.memory.pages.told_apart import comparable, kind, of_one_kind
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Protocol
+from echo_jax.report.number_formats import number
 
 FILE = "built_in_cards.json"
-
-MEMORYLESS = "block:echo_jax.cells.known_memory:Memoryless"
-"""The block whose cell remembers nothing: what its convolution alone holds."""
 
 ANCHORS = {
     "ProjectedRegister": "a register of 32-bit numbers",
@@ -83,12 +81,30 @@ def small_card(card: Card, rows: Sequence[Row]) -> Card | None:
     return cards.with_rows(small, [*pilot, *of_default])
 
 
+def nearest(card: Card, question: Question) -> dict[str, Card]:
+    """The other built-in cards of a card's track, of each cell that of the nearest size.
+
+    By key those with the recipes of the card if there are any, else those of the default card. None
+    of another protocol.
+    """
+    same = [x for x in built_in_cards() if kind(x) == kind(card) and x.cell != card.cell]
+    same = [x for x in same if question.of(x)]
+    if question is BY_KEY:  # by lag each has the rate of its own pilot
+        alike = [x for x in same if question.configured(x) == question.configured(card)]
+        same = alike or [x for x in same if is_default(x)]
+    away = {id(x): abs(x.state_bytes - card.state_bytes) for x in same}
+    best_last = sorted(same, key=lambda x: (-away[id(x)], -len(x.cell.args), len(x.seeds)))
+    return {cell_of(x): x for x in best_last}
+
+
 def anchors(card: Card) -> dict[str, Card]:
-    """What a card's bits by lag are compared with, by its words: of its track and size."""
-    near = [x for x in built_in_cards() if x.bits_by_lag and of_one_kind([x, card])]
-    plainest_last = sorted(near, key=lambda x: (-len(x.cell.args), len(x.seeds)))
-    found = {cell_of(x): x for x in plainest_last}
-    return {words: found[cell] for cell, words in ANCHORS.items() if cell in found}
+    """The cells that a card's bits by lag are compared with, by their words."""
+    found = nearest(card, BY_LAG)
+    known = {words: found[cell] for cell, words in ANCHORS.items() if cell in found}
+    return {
+        words if of_one_kind([x, card]) else f"{words}, {number(x.state_bytes)} bytes": x
+        for words, x in known.items()
+    }
 
 
 def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Card, list[Row]]]:

@@ -17,10 +17,10 @@ from echo_jax.config import is_built_in
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.card import Card, best_of_seeds, lag_bits, whole_seeds
 from echo_jax.memory.card_rows import LagRow, Row
-from echo_jax.memory.pages.built_in_cards import MEMORYLESS, anchors, built_in_cards, is_default
+from echo_jax.memory.pages.built_in_cards import anchors, nearest
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, Question
 from echo_jax.memory.pages.table import cell_of
-from echo_jax.memory.pages.told_apart import kind, track
+from echo_jax.memory.pages.told_apart import track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
 from echo_jax.report.line_names import SIZE, Line, name_lines, shortened
@@ -77,20 +77,10 @@ def subtitle(card: Card) -> str:
 
 
 def peers(card: Card, question: Question) -> list[Card]:
-    """The other built-in cells of the same track and size, within 10%; else all of the track.
-
-    Of a cell with several sizes the nearest one; by key those with the recipes of the card if there
-    are any, else those of the default card. None of another protocol.
-    """
-    same = [x for x in built_in_cards() if kind(x) == kind(card) and is_built_in(x.cell.name)]
-    if question is BY_KEY:  # by lag each has the rate of its own pilot
-        alike = [x for x in same if question.configured(x) == question.configured(card)]
-        same = alike or [x for x in same if is_default(x)]
-    away = {x.name: abs(x.state_bytes - card.state_bytes) for x in same}
-    furthest_first = sorted(same, key=lambda x: -away[x.name])
-    nearest = {x.cell.name: x for x in furthest_first if x.cell.name != card.cell.name}
-    near = [x for x in nearest.values() if away[x.name] <= 0.1 * card.state_bytes]
-    return near or [*nearest.values()]
+    """The built-in cells that a card is drawn before: those within 10% of its size, else all."""
+    known = [x for x in nearest(card, question).values() if is_built_in(x.cell.name)]
+    near = [x for x in known if abs(x.state_bytes - card.state_bytes) <= 0.1 * card.state_bytes]
+    return near or known
 
 
 def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
@@ -113,7 +103,7 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
         coarse = [lag_bits(x.rounded[place] if x.rounded else None, protocol) for x in chosen]
         words = f"{ROUNDED_TO} bits a number"
         axes.plot(range(1, lags + 1), np.mean(coarse, axis=0), label=words, **COARSE)
-    known = {words: BY_LAG.line(of) for words, of in anchors(card).items() if of.cell != card.cell}
+    known = {words: BY_LAG.line(of) for words, of in anchors(card).items()}
     _draw(axes, card, BY_LAG, seeds, known)
 
 
@@ -127,8 +117,7 @@ def draw_by_key(axes: Axes, card: Card) -> None:
     axes.set_xlabel("pairs of a key and a value", fontsize=9.5, color=INK)
     axes.set_ylabel("values recalled", fontsize=9.5, color=INK)
     references = {"a list of the values": list_line(bits.pairs, card.numbers)}
-    alone = next((x for x in built_in_cards() if x.cell.name == MEMORYLESS), None)
-    if alone and kind(alone) == kind(card) and alone.bits_by_key and alone.cell != card.cell:
+    if alone := nearest(card, BY_KEY).get("Memoryless"):
         references["the convolution alone"] = BY_KEY.line(alone)
     _draw(axes, card, BY_KEY, [(bits.pairs, curve) for curve in bits.curves], references)
 
@@ -142,8 +131,7 @@ def _draw(
 ) -> None:
     """Draw lines, the cell's own last, and name it and a few others; a legend of the references."""
     axes.grid(axis="y", color=RULE, linewidth=0.8)
-    known = [other for other in peers(card, question) if question.of(other)]
-    known.sort(key=lambda other: -question.mean(other))
+    known = sorted(peers(card, question), key=lambda other: -question.mean(other))
     others = {cell_of(other): thin(question.line(other)) for other in known}
     draw_lines(axes, others.values(), BACKGROUND)
     for (name, line), dashes in zip(references.items(), DASHES, strict=False):

@@ -11,11 +11,11 @@ from echo_jax import atomic_files
 from echo_jax.memory.card import ROWS_FILE, Card
 from echo_jax.memory.card_rows import Row, row_kind
 from echo_jax.memory.pages import table
-from echo_jax.memory.pages.built_in_cards import built_in_cards
+from echo_jax.memory.pages.built_in_cards import anchors, built_in_cards
 from echo_jax.memory.pages.card_figure import card_figure
-from echo_jax.memory.pages.questions import QUESTIONS, Question
-from echo_jax.memory.pages.table import CONTROLS, cell_of
-from echo_jax.memory.pages.told_apart import comparable, track
+from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS, Question
+from echo_jax.memory.pages.table import cell_of, is_control
+from echo_jax.memory.pages.told_apart import comparable, of_one_kind, track
 from echo_jax.report import styles
 from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import number, three_digits
@@ -44,7 +44,7 @@ def page(card: Card, rows: list[Row]) -> str:
     parts = [
         f"# {escaped(card.name)}",
         f"![{escaped(words)}](card.svg)",
-        escaped(" ".join(filter(None, [words, standing(card)]))),
+        escaped(" ".join(filter(None, [words, standing(card), beside_anchors(card)]))),
         *(f"- {escaped(remark)}" for remark in card.remarks),
         markdown_table(table.cards_table([card])),
         details("Configuration and provenance", markdown_table(provenance(card, rows))),
@@ -62,12 +62,25 @@ def sentence(card: Card) -> str:
 
 def standing(card: Card) -> str:
     """The place of a card among the built-in cells that it is compared with; empty without any."""
-    known = [x for x in built_in_cards() if comparable([x, card]) and cell_of(x) not in CONTROLS]
+    known = [x for x in built_in_cards() if comparable([x, card]) and not is_control(x)]
     others = [x for x in known if x.cell != card.cell]
     places = [place_among(card, others, question) for question in QUESTIONS if question.of(card)]
     if len(others) < FEWEST or not all(places):
         return ""
     return f"Of {len(others) + 1} cells of its size it ranks {'; '.join(places)}."
+
+
+def beside_anchors(card: Card) -> str:
+    """The bits by lag above those of no recurrence, as a share of a register's, and by byte."""
+    found = {cell_of(x): BY_LAG.mean(x) for x in anchors(card).values() if of_one_kind([x, card])}
+    mean = BY_LAG.mean(card)
+    if mean < 0 or "ProjectedRegister" not in found:
+        return ""
+    above = f"{three_digits(mean - found.get('PresentInput', 0.0))} bits above the present input"
+    share = f"{mean / found['ProjectedRegister']:.0%} of a register of its bytes"
+    return (
+        f"By lag that is {above}, {share}, and {three_digits(mean / card.state_bytes)} bits a byte."
+    )
 
 
 def place_among(card: Card, others: Sequence[Card], question: Question) -> str:

@@ -18,7 +18,7 @@ from echo_jax.memory.card import (
     whole_seeds,
 )
 from echo_jax.memory.card_rows import KeyRow, LagRow, Row
-from echo_jax.memory.pages.table import CONTROLS, cell_of, labels_of, nominal_bytes
+from echo_jax.memory.pages.table import is_control, labels_of, nominal_bytes
 from echo_jax.memory.pages.told_apart import place, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.report.html_page import assembled
@@ -68,7 +68,7 @@ def merged(kinds: Mapping[tuple[str, int], list[Any]]) -> list[tuple[tuple[str, 
     most = sorted(kinds, key=lambda kind: (-len(kinds[kind]), place(kind[0]), kind[1]))
     found: dict[tuple[str, int], list[Any]] = {}
     for kind in most:
-        alone = all(cell_of(card) in CONTROLS for card, _ in kinds[kind])
+        alone = all(is_control(card) for card, _ in kinds[kind])
         same = [x for x in found if x[0] == kind[0]]
         found.setdefault(same[0] if alone and same else kind, []).extend(kinds[kind])
     return [*found.items()]
@@ -79,7 +79,7 @@ def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
     counted = whole_seeds(rows, card)
     return {
         "page": f"{card.name}/card.md",
-        "anchor": cell_of(card) in CONTROLS,
+        "anchor": is_control(card),
         "bytes": card.state_bytes,
         "parameters": card.parameters,
         "lag": measured(counted, LagRow, card.numbers),

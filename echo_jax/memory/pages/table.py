@@ -39,26 +39,13 @@ R10 = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
 ROUNDED = (8, 6)
 """The precisions that a table shows."""
 
-BOUND = "\u2265: within 5% of the most that can be measured, or a seed is best at the most pairs."
-NOT_THERE = "3 of 4: seeds that are there, of those asked for."
-CONTROLS = (
-    "ShiftRegister",
-    "Memoryless",
-    "ProjectedRegister",
-    "RingReservoir",
-    "OrthogonalReservoir",
-    "PresentInput",
-    "ValueList",
-    "RecallTable",
-)
-"""Cells whose memory is known or not trained; they have no panel."""
-
-TUNED = {"lmu": "theta 64", "lstm-chrono": "longest 64"}
+TUNED = ("lmu", "lstm-chrono")
 """Cells with an option whose default is the number of lags that are asked."""
 
 MEANINGS = {
     "bits": "the mean over the seeds, with the least and the most of a seed; of 8 seeds these are "
-    "an interval of 99% for the median; 3 of 4 where seeds are not there yet",
+    "an interval of 99% for the median; 3 of 4 where seeds are not there yet; \u2265 where the "
+    "mean is within 5% of the most that can be measured, or a seed is best at the most pairs",
     "letters": "cells that share one are not told apart (exact permutation test of the difference "
     "of means, Benjamini-Hochberg at 5%); within this table and column only",
     "lags 4 on": "the bits of lags 4 to 64: a block's convolution sees lags 1 to 3",
@@ -124,6 +111,11 @@ def cell_of(card: Card) -> str:
     if card.cell.name.startswith(IMPORTED):
         return card.cell.name.removeprefix(IMPORTED)
     return PurePath(card.cell.name.removeprefix(BLOCK_PREFIX).rpartition(":")[2]).stem
+
+
+def is_control(card: Card) -> bool:
+    """True for a cell whose memory is known or not trained: it has no panel and no rank."""
+    return "known_memory:" in card.cell.name
 
 
 def labels_of(cards: Sequence[Card]) -> list[str]:
@@ -230,8 +222,7 @@ def cards_table(cards: Sequence[Card]) -> Table:
         columns[heading] = [three_digits(size) if size else UNKNOWN for size in sizes]
     columns["layers"] = [str(card.cell.args.get("layers", UNKNOWN)) for card in cards]
     known = {name: of for name, of in columns.items() if any(x not in (UNKNOWN, "") for x in of)}
-    caption = " ".join([caption_of(cards), *cut_short(cards)])
-    return Table(caption, list(known), list(zip(*known.values(), strict=True)))
+    return Table(caption_of(cards), list(known), list(zip(*known.values(), strict=True)))
 
 
 def marked_labels(cards: Sequence[Card]) -> list[str]:
@@ -303,16 +294,6 @@ def seeds_there(card: Card) -> str:
     fewest = min([len(bits.seeds) if bits else 0 for bits in known], default=0)
     asked = len(card.seeds)
     return str(asked) if fewest == asked else f"{fewest} of {asked}"
-
-
-def cut_short(cards: Sequence[Card]) -> list[str]:
-    """Sentences on the measures of cards that reached a limit or lack seeds."""
-    known = [(card, bits) for card in cards for q in QUESTIONS if (bits := q.of(card))]
-    said = {
-        BOUND: any(bits.at_least for _, bits in known),
-        NOT_THERE: any(len(bits.seeds) < len(card.seeds) for card, bits in known),
-    }
-    return [sentence for sentence, applies in said.items() if applies]
 
 
 def caption_of(cards: Sequence[Card]) -> str:
