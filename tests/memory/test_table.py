@@ -9,7 +9,9 @@ import pytest
 from made_up_cards import card, card_with, held, key_row, lag_row
 
 from echo_jax import statistics
-from echo_jax.memory.pages import card_figure, table, told_apart
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory import card as cards
+from echo_jax.memory.pages import card_figure, comparison, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
 from echo_jax.memory.protocol import STANDARD, Recipe
 from echo_jax.report import text_tables
@@ -96,6 +98,28 @@ def test_cards_are_compared_only_with_those_of_their_track_and_size():
     cards = [card_with(4, cell=cell, state_bytes=size)[0] for cell, size in sizes.items()]
     names = [{of.cell.name for of in group} for group in told_apart.groups(cards)]
     assert names == [{"block:gru", "block:lru"}, {"lru", "gru"}, {"lstm"}]
+
+
+def test_two_cards_are_compared_by_lag_whatever_their_recipes_and_by_key_with_the_same(tmp_path):
+    for name, size, schedules in (
+        ("a", 400, ["ramp"]), ("b", 400, ["ramp"]), ("c", 400, ["ramp", "adaptive"]), ("d", 800, [])
+    ):  # fmt: skip
+        bits = 3.0 if name == "a" else 1.0
+        rows = [lag_row([bits + 0.1 * seed], seed) for seed in range(4)]
+        rows += [key_row(held(4), seed, schedule=x) for x in schedules for seed in range(4)]
+        (tmp_path / name).mkdir()
+        cards.write_whole(card(rows, "gru", name=name, state_bytes=size), rows, tmp_path / name)
+    a, *others = (str(tmp_path / name) for name in "abcd")
+    by_lag, by_key = comparison.compare([a, others[0]])
+    assert "By lag a has 2 bits more than b" in by_lag
+    assert "difference 2, 95% interval 1.7 to 2.3; exact permutation test" in by_lag
+    assert "p = 0.029" in by_lag
+    assert "p = 1" in by_key
+    again, without = comparison.compare([a, others[1]])
+    assert again == by_lag.replace("than b", "than c")
+    assert "other recipes" in without
+    with pytest.raises(ConfigError, match=r"cannot be compared: .* 800 bytes"):
+        comparison.compare([a, others[2]])
 
 
 @pytest.mark.parametrize(

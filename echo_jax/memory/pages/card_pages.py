@@ -21,9 +21,6 @@ from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.text_tables import Table
 
-FEWEST = 3
-"""Cells among which a card has a place."""
-
 
 def draw(folder: Path, card: Card, kind: styles.Format = "svg") -> list[Path]:
     """Write card.md, card.svg and with another kind card.KIND into the folder of a card.
@@ -65,7 +62,7 @@ def standing(card: Card) -> str:
     known = [x for x in built_in_cards() if comparable([x, card]) and not is_control(x)]
     others = [x for x in known if x.cell != card.cell]
     places = [place_among(card, others, question) for question in QUESTIONS if question.of(card)]
-    if len(others) < FEWEST or not all(places):
+    if not all(places):
         return ""
     return f"Of {len(others) + 1} cells of its size it ranks {'; '.join(places)}."
 

@@ -10,41 +10,46 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import CARD_FILE, Card
 from echo_jax.memory.pages import built_in_cards
-from echo_jax.memory.pages.questions import QUESTIONS, Question
+from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS, Question
 from echo_jax.memory.pages.table import caption_of, labels_of
-from echo_jax.memory.pages.told_apart import comparable
+from echo_jax.memory.pages.told_apart import comparable, of_one_kind
 from echo_jax.report.number_formats import number, three_digits
 
 
 def compare(names: Sequence[str]) -> list[str]:
     """Sentences that compare two cards: folders with a card, or names of built-in cards or cells.
 
-    ConfigError where they cannot be compared, see `told_apart.comparable`.
+    By key only cards whose seeds chose among the same recipes are compared. ConfigError where
+    nothing can be.
     """
-    found = {name: cards.read(Path(name))[0] for name in names if is_card(name)}
+    folders = [name for name in names if os.path.lexists(Path(name) / CARD_FILE)]
+    found = {name: cards.read(Path(name))[0] for name in folders}
     for name in names:
         if name not in found:
             found[name] = built_in(name, [*found.values()])
     pair = [found[name] for name in names]
-    if not comparable(pair):
+    if not of_one_kind(pair):
         captions = " ".join(caption_of([card]) for card in pair)
-        fix = "make both with the same --state-bytes, block and --full"
+        fix = "make both with the same --state-bytes and block"
         raise ConfigError(f"{names[0]} and {names[1]} cannot be compared: {captions} {fix}")
-    asked = [question for question in QUESTIONS if all(map(question.of, pair))]
+    shared = [question for question in QUESTIONS if all(map(question.of, pair))]
+    asked = [question for question in shared if question is BY_LAG or comparable(pair)]
     if not asked:
-        raise ConfigError(f"{names[0]} and {names[1]} share no question: make both with one")
-    return [sentence(pair, question) for question in asked]
-
-
-def is_card(name: str) -> bool:
-    """True for the folder of a card."""
-    return os.path.lexists(Path(name) / CARD_FILE)
+        fix = "make both with one, and the same --full"
+        raise ConfigError(f"{names[0]} and {names[1]} share no question: {fix}")
+    other = "By key they chose among other recipes: make both with the same --full to compare that."
+    return [sentence(pair, x) for x in asked] + ([other] if len(shared) > len(asked) else [])
 
 
 def built_in(name: str, own: Sequence[Card]) -> Card:
-    """The built-in card of a name: one that can be compared with a card of `own`, of most seeds."""
-    named = built_in_cards.named_cards(name)
-    return max(named, key=lambda x: (any(comparable([x, y]) for y in own), len(x.seeds)))
+    """The built-in card of a name that is most like a card of `own`; of such, of most seeds."""
+
+    def likeness(known: Card) -> tuple[bool, bool, int]:
+        """The largest wins."""
+        pairs = [[known, x] for x in own]
+        return any(map(comparable, pairs)), any(map(of_one_kind, pairs)), len(known.seeds)
+
+    return max(built_in_cards.named_cards(name), key=likeness)
 
 
 def sentence(pair: Sequence[Card], question: Question) -> str:
