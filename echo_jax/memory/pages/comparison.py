@@ -19,8 +19,7 @@ from echo_jax.report.number_formats import number, three_digits
 def compare(names: Sequence[str]) -> list[str]:
     """Sentences that compare two cards: folders with a card, or names of built-in cards or cells.
 
-    By key only cards whose seeds chose among the same recipes are compared. ConfigError where
-    nothing can be.
+    By key their seeds must have chosen among the same recipes. ConfigError for nothing to compare.
     """
     folders = [name for name in names if os.path.lexists(Path(name) / CARD_FILE)]
     found = {name: cards.read(Path(name))[0] for name in folders}
@@ -70,5 +69,5 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
         f"than {names[1]} ({question.mean_text(pair[0])} and {question.mean_text(pair[1])} bits; "
         f"difference {three_digits(difference)}, {between}; exact permutation test of "
         f"{len(first.seeds)} and {len(second.seeds)} seeds, p = {p:.2g}). "
-        f"{caption_of(pair)} {number(protocol.updates)} updates, echo_jax protocol {protocol.name}."
+        f"{caption_of(pair[:1])} {number(protocol.updates)} updates, echo_jax protocol {protocol.name}."
     )
