@@ -59,15 +59,15 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
     p = statistics.permutation_test(first.by_seed, second.by_seed)
     interval = statistics.shift_interval(first.by_seed, second.by_seed)
     ends = f"{three_digits(interval.low)} to {three_digits(interval.high)}"
-    between = (
-        "too few seeds for an interval" if math.isinf(interval.low) else f"95% interval {ends}"
-    )
+    known = not math.isinf(interval.low)
+    between = f"95% interval {ends}" if known else "too few seeds for an interval"
     protocol = pair[0].numbers
+    updates = number(protocol.updates)
     word = "more" if difference >= 0 else "fewer"
     return (
         f"{question.name.capitalize()} {names[0]} has {three_digits(abs(difference))} bits {word} "
         f"than {names[1]} ({question.mean_text(pair[0])} and {question.mean_text(pair[1])} bits; "
         f"difference {three_digits(difference)}, {between}; exact permutation test of "
         f"{len(first.seeds)} and {len(second.seeds)} seeds, p = {p:.2g}). "
-        f"{caption_of(pair[:1])} {number(protocol.updates)} updates, echo_jax protocol {protocol.name}."
+        f"{caption_of(pair[:1])} {updates} updates, echo_jax protocol {protocol.name}."
     )
