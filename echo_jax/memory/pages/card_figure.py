@@ -28,7 +28,7 @@ from echo_jax.report.number_formats import counted, number
 from echo_jax.report.styles import BLUE, GREY, INK, PALE, RULE
 
 WIDTH = 8.4  # inches
-HEIGHT = 3.9
+HEIGHT = 4.3
 BACKGROUND: dict[str, Any] = {"color": PALE, "linewidth": 0.9}
 OWN: dict[str, Any] = {"color": BLUE, "linewidth": 2.2, "zorder": 4}
 SEED: dict[str, Any] = {"color": BLUE, "linewidth": 0.8, "alpha": 0.4, "zorder": 3}
@@ -53,7 +53,7 @@ def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
     room = width / max(len(panels), 1)
     for place, question in enumerate(panels):
         x = place * room + 0.68
-        axes = add_panel(figure, x, 1.2, (room - 0.78, HEIGHT - 1.2 - 0.5), labels=9)
+        axes = add_panel(figure, x, 1.2, (room - 0.78, HEIGHT - 1.2 - 0.9), labels=9)
         if question is BY_LAG:
             draw_by_lag(axes, card, rows)
         else:
@@ -137,13 +137,8 @@ def _draw(
     for (name, line), dashes in zip(references.items(), DASHES, strict=False):
         axes.plot(*line, label=name, linestyle=dashes, **REFERENCE)
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(
-            loc="best",
-            framealpha=0.8,
-            edgecolor="none",
-            fontsize=SIZE,
-            labelcolor=GREY,
-        )
+        below: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.1, -0.18), "ncols": 2}
+        axes.legend(**below, frameon=False, fontsize=SIZE, labelcolor=GREY, columnspacing=1.0)
     draw_lines(axes, seeds, SEED)
     axes.plot(*question.line(card), **OWN)
     own = cell_of(card)
