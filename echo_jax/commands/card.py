@@ -282,7 +282,7 @@ def make_card(
     card = request.new
     runs = request.missing
     where = f"{at_once} at once" if (at_once := getattr(executor, "at_once", 0)) else "on workers"
-    to_make = f"{card.name}: {request.named.title}, {counted(len(runs), 'run')} to make, {where}"
+    to_make = f"{card.name}: {request.named.name}, {counted(len(runs), 'run')} to make, {where}"
     stop.say(printable(to_make if runs else f"{folder} has all runs of this card, and stays"))
     bar = GridProgress({run.name: run.work for run in runs}, stop.say, card.name, "updates")
     try:

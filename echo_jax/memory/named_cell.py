@@ -29,11 +29,6 @@ class NamedCell(NamedTuple):
     remarks: Sequence[str] = ()
 
     @property
-    def title(self) -> str:
-        """The name with all arguments."""
-        return ", ".join([self.name, *(f"{name} {value}" for name, value in self.args.items())])
-
-    @property
     def card_name(self) -> str:
         """A name for its card, such as MyCell-rate-0.9."""
         block = "block-" if self.name.startswith(BLOCK_PREFIX) else ""

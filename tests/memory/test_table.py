@@ -198,3 +198,11 @@ def test_bits_say_what_is_not_there_yet_and_what_is_a_bound():
     assert (
         table.seeds_there(card([lag_row([4.0])], configuration=[STANDARD.by_lag(0.01)])) == "1 of 4"
     )
+
+
+def test_a_cell_is_level_where_more_updates_gain_no_seed_5_percent():
+    for most, text in ((2.05, "3.98 (level)"), (2.3, "4.1")):
+        rows = [lag_row([2.0, bits], seed, updates=x) for x, seed, bits in
+                ((3000, 0, 2.0), (3000, 1, 2.0), (10_000, 0, 1.9), (10_000, 1, most))]  # fmt: skip
+        columns = table.budget_columns([card(rows)], BY_LAG)
+        assert columns == {"after 10,000": [text]}

@@ -100,16 +100,9 @@ def provenance(card: Card, rows: list[Row]) -> Table:
         ["seeds", ", ".join(map(str, card.seeds))],
         ["runs that are not finite", str(sum(row.final is None for row in rows))],
         *(
-            [f"{question.words} of each seed", ", ".join(map(three_digits, bits.by_seed))]
-            for question in QUESTIONS
-            if (bits := question.of(card))
-        ),
-        *(
-            [
-                f"bits {x.question} after {number(x.updates)}",
-                ", ".join(map(three_digits, x.by_seed)),
-            ]
-            for x in card.budgets
+            [f"{x.words} after {number(updates)}", ", ".join(map(three_digits, of.by_seed))]
+            for x in QUESTIONS
+            for updates, of in x.measured(card)
         ),
         *(
             [f"bits by lag at {bits} bits a number", three_digits(mean)]

@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any
 
 from echo_jax.config import BLOCK_PREFIX
-from echo_jax.memory.card import IMPORTED, Card, protocol_of, rate_of
+from echo_jax.memory.card import IMPORTED, Budget, Card, protocol_of, rate_of
 from echo_jax.memory.card_rows import KeyRow, Row
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, UNKNOWN, Question
 from echo_jax.memory.pages.told_apart import comparable, letters_of, pairs_of, recipe, track
@@ -36,6 +36,9 @@ SIZES = {
 
 R10 = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
 
+GAIN = 1.05
+"""The ratio of bits from which more updates help."""
+
 ROUNDED = (8, 6)
 """The precisions that a table shows."""
 
@@ -50,7 +53,8 @@ MEANINGS = {
     "of means, Benjamini-Hochberg at 5%); within this table and column only",
     "lags 4 on": "the bits of lags 4 to 64: a block's convolution sees lags 1 to 3",
     "8 bits a number": "bits by lag, each number of the state rounded to 8 bits after each step",
-    "after 10,000": "the mean after as many updates, at the rate that the pilot chose",
+    "after 10,000": "the mean after as many updates, at the rate that the pilot chose; level: no "
+    "seed gains 5% from 3,000 updates on, else the cell is still learning",
     "rate": "the learning rate by lag, which short runs chose; edge: the least or largest tried",
     "half of 4 pairs after": "the median of the updates after which half of the answers about 4 "
     "pairs are right; never: so many seeds never get there",
@@ -275,10 +279,20 @@ def associated_text(card: Card) -> str:
 
 def budget_columns(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
     """A column for each other number of updates of some cards: after 10,000."""
-    means = [{x.updates: x.mean for x in question.budgets(card)} for card in cards]
-    every = sorted({updates for of in means for updates in of})
+    texts = [{x.updates: budget_text(c, question, x) for x in question.budgets(c)} for c in cards]
+    every = sorted({updates for of in texts for updates in of})
     name = "" if question is BY_LAG else f" {question.name}"
-    return {f"after {number(x)}{name}": [text_of(of.get(x)) for of in means] for x in every}
+    return {f"after {number(x)}{name}": [of.get(x, UNKNOWN) for of in texts] for x in every}
+
+
+def budget_text(card: Card, question: Question, budget: Budget) -> str:
+    """The mean after another number of updates; level where more of them gain no seed 5%."""
+    mean = three_digits(budget.mean)
+    bits = question.of(card)
+    if not bits or bits.seeds != budget.seeds or budget.updates < card.numbers.updates:
+        return mean
+    gains = zip(bits.by_seed, budget.by_seed, strict=True)
+    return mean + (" (level)" if all(more < GAIN * usual for usual, more in gains) else "")
 
 
 def side_by_side(cards: Sequence[Card]) -> str:
