@@ -96,7 +96,7 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     more = carding("--cell", "mine:Last", "--cell", "mine:Last", "--name", LAST, "--name", "b")
     assert f"{LAST}: mine:Last, 9 runs to make" in more.stdout
     assert re.search(
-        rf"\n +{LAST} +b\nseeds +4 +4\nbits by lag +\S+ \(.* to .*\) +\S+ \(", more.stdout
+        rf"\n +{LAST} +b\nseeds +4 +4\nbits by lag +\S+ \(.* to .*\) [a-z]+ +\S+ \(", more.stdout
     )
     assert rows_of(folder) == rows_of(tmp_path / "cards" / "b")
     assert set(first) < set(rows_of(folder))

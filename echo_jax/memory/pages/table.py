@@ -25,8 +25,6 @@ from echo_jax.report.section import Section
 from echo_jax.report.text_tables import Table
 
 SIZES = {
-    "keys": "d_k",
-    "values": "d_v",
     "state_bytes": "state, bytes",
     "conv_bytes": "convolutions, bytes",
     "constant_bytes": "constants, bytes",
@@ -39,8 +37,8 @@ R10 = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
 GAIN = 1.05
 """The ratio of bits from which more updates help."""
 
-ROUNDED = (8, 6)
-"""The precisions that a table shows."""
+ROUNDED = 6
+"""The precision that a table shows."""
 
 TUNED = ("lmu", "lstm-chrono")
 """Cells with an option whose default is the number of lags that are asked."""
@@ -52,13 +50,12 @@ MEANINGS = {
     "letters": "cells that share one are not told apart (exact permutation test of the difference "
     "of means, Benjamini-Hochberg at 5%); within this table and column only",
     "lags 4 on": "the bits of lags 4 to 64: a block's convolution sees lags 1 to 3",
-    "8 bits a number": "bits by lag, each number of the state rounded to 8 bits after each step",
+    "6 bits a number": "bits by lag, each number of the state rounded to 6 bits after each step",
     "after 10,000": "the mean after as many updates, at the rate that the pilot chose; level: no "
     "seed gains 5% from 3,000 updates on, else the cell is still learning",
     "rate": "the learning rate by lag, which short runs chose; edge: the least or largest tried",
     "half of 4 pairs after": "the median of the updates after which half of the answers about 4 "
     "pairs are right; never: so many seeds never get there",
-    "d_k, d_v": "sizes of a key and of a value of a matrix state",
     "state, convolutions, constants": "bytes of the cell's state, of the last inputs of a block's "
     "convolutions, and of fixed arrays of the cell; the first two are what a stream carries",
     "*": "an option of the cell is set to the 64 lags: theta of the LMU, longest of chrono",
@@ -148,7 +145,7 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
                 "name": card.name,
                 "cell": cell_of(card),
                 "track": track(card),
-                **{field: getattr(card, field) for field in SIZES},
+                **{field: getattr(card, field) for field in ("keys", "values", *SIZES)},
                 "parameters": card.parameters or None,
                 "layers": card.cell.args.get("layers", 1),
                 "question": question.field,
@@ -217,8 +214,11 @@ def cards_table(cards: Sequence[Card]) -> Table:
     """A row for each card of a group; columns of which nothing is known are left out."""
     columns = {"cell": marked_labels(cards)}
     for question in QUESTIONS:
-        columns[question.words] = [question.text(card) for card in cards]
-        columns[f"letters {question.name}"] = letters_of(cards, question)
+        letters = letters_of(cards, question)
+        columns[question.words] = [
+            f"{question.text(card)} {letter}".strip()
+            for card, letter in zip(cards, letters, strict=True)
+        ]
         columns |= BESIDE[question.name](cards)
         columns |= budget_columns(cards, question)
     for field, heading in SIZES.items():
@@ -238,11 +238,11 @@ def marked_labels(cards: Sequence[Card]) -> list[str]:
 def beside_lag(cards: Sequence[Card]) -> dict[str, list[str]]:
     """The columns beside the bits by lag."""
     measured = [card.bits_by_lag for card in cards]
-    columns = {"lags 4 on": [text_of(bits.from_lag_4 if bits else None) for bits in measured]}
-    for precision in ROUNDED:
-        rounded = [text_of(rounded_bits(bits, precision)) for bits in measured]
-        columns[f"{precision} bits a number"] = rounded
-    return columns | {"rate": [rate_text(card) for card in cards]}
+    return {
+        "lags 4 on": [text_of(bits.from_lag_4 if bits else None) for bits in measured],
+        f"{ROUNDED} bits a number": [text_of(rounded_bits(bits, ROUNDED)) for bits in measured],
+        "rate": [rate_text(card) for card in cards],
+    }
 
 
 def rate_text(card: Card) -> str:
