@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import griffe
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from echo_jax.report import charts, styles
+from echo_jax.report import styles
 from echo_jax.studies import study_figures, study_folder
 from echo_jax.studies.catalogue import STUDIES
 
@@ -62,7 +60,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for name, study in STUDIES.items():
         rows = study_folder.rows_of(ROOT / "docs" / "results", {name: study})[name]
         with styles.drawing():
-            figure = narrowed(study_figures.figure(study.chart, rows))
+            figure = study_figures.figure(study.chart, rows, PHONE)
             content = styles.image(figure, "svg")
         path = f"results/figures/{name}-narrow.svg"
         files.append(File.generated(config, path, content=content))
@@ -73,23 +71,6 @@ def of_the_site(page: str, address: str) -> str:
     text = (ROOT / "docs" / page).read_text("utf-8")
     text = re.sub(r'(?<=href=")([\w-]+)\.md(?=")', r"\1.html", text)
     return text.replace(PICTURE, posixpath.join(address, PICTURE))
-
-
-def narrowed(figure: Figure) -> Figure:
-    """A figure of `charts`, not drawn yet, made for a phone: its words keep their size."""
-    (axes,) = figure.axes
-    figure.set_size_inches(PHONE, figure.get_figheight() + 0.9)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set_text(styles.wrapped(" ".join(axis.label.get_text().split()), 30))
-    if axes.yaxis_inverted():  # dots: its ticks are the names of rows
-        names = [" ".join(label.get_text().split()) for label in axes.get_yticklabels()]
-        axes.set_yticks(range(len(names)), [styles.wrapped(name, 17) for name in names])
-        axes.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 5, 10]))
-    for legend in figure.legends:
-        marks, names = legend.legend_handles, [each.get_text() for each in legend.get_texts()]
-        legend.remove()
-        charts.legend(figure, dict(zip(names, marks, strict=True)), columns=1)
-    return figure
 
 
 def on_page_markdown(

@@ -213,10 +213,12 @@ def draw(times: Mapping[str, Sequence[float]]) -> str:
             axes.plot([min(each), max(each)], [row, row], color=colour, linewidth=6, alpha=0.35)
             middle = statistics.median(each)
             axes.plot(middle, row, "o", color=colour)
-            styles.annotate(axes, f"{middle:,.0f}", (middle, row), (8, 0), va="center")
+            look: dict[str, Any] = {"textcoords": "offset points", "color": styles.INK}
+            axes.annotate(f"{middle:,.0f}", (middle, row), (8, 0), va="center", **look)
         axes.set(xscale="log", yticks=range(len(times)), ylim=(len(times) - 0.5, -0.5))
         axes.set_yticklabels(list(times))
         axes.set_xlabel("microseconds per update of part 4, one core", color=styles.INK)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.margins(x=0.12)
         return styles.image(figure, "svg").decode()
 

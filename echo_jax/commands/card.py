@@ -107,12 +107,14 @@ class CardCommand:
     question the difference, its interval and p, as a sentence for a paper."""
     format: styles.Format = "svg"
     """A format of figures for a paper: pdf or png are written beside each SVG."""
+    figure_width: command_line.FigureWidth = None
     tables: tuple[text_tables.Kind, ...] = ()
     """With --report: write tables for a paper into its folder tables: csv, latex or both."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for options that exclude each other or are out of range."""
         check_spec(self.cluster)
+        styles.check_width(self.figure_width, self.format)
         self._check_combinations()
         check_seeds(self.seeds)
         for field in ("state_bytes", "layers", "parameters"):
@@ -137,7 +139,7 @@ class CardCommand:
         alone: dict[str, set[str]] = {
             "cells": set(),
             "compare": set(),
-            "report": {"beside", "tables", "format", "protocol"},
+            "report": {"beside", "tables", "format", "figure-width", "protocol"},
             "export-tasks": {"seeds", "state-bytes", "protocol"},
             "import": {"name", "state-bytes", "layers", "parameters", "out", "format", "protocol"},
         }
@@ -145,8 +147,8 @@ class CardCommand:
             others = [name for name in given if name not in {flag, "compilation-cache", *beside}]
             if flag in given and others:
                 raise ConfigError(f"--{flag} trains nothing: use it without --{others[0]}")
-        for flag in ("beside", "tables"):
-            if getattr(self, flag) and not self.report:
+        for flag in ("beside", "tables", "figure-width"):
+            if flag in given and not self.report:
                 raise ConfigError(f"--{flag} needs the folder of the cards: add --report FOLDER")
         for flag in ("layers", "parameters"):
             if flag in given and not self.import_:
@@ -194,7 +196,8 @@ def make_report(command: CardCommand, folder: Path) -> None:
 
         beside = [name for name in map(str.strip, command.beside.split(",")) if name]
         protocol = read_protocol(command.protocol) if command.protocol else None
-        paths = all_cards.write_report(folder, beside, command.format, command.tables, protocol)
+        paper = (command.format, command.tables, command.figure_width)
+        paths = all_cards.write_report(folder, beside, *paper, protocol)
     for path in paths:
         print(printable(f"Written: {path}"))
 

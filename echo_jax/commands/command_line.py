@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import tyro
 
@@ -21,6 +21,7 @@ from echo_jax.exceptions import ConfigError, SchedulerLostError, printable, spel
 from echo_jax.host.interrupts import Interrupts, StoppedError
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
+FigureWidth = Annotated[float | None, tyro.conf.arg(help="Width of a PDF in inches, 3 to 20.")]
 INSTALLED = "echo-jax"  # as pages and cards name the installed program
 
 _FAILURES = {

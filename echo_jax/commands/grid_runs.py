@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from echo_jax import environment
+from echo_jax.commands.command_line import FigureWidth
 from echo_jax.exceptions import printable
 from echo_jax.grid.cluster import check_spec, executor_of
 from echo_jax.grid.executors import Executor, Here
@@ -14,7 +15,7 @@ from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report import text_tables
 from echo_jax.report.page import write_for_paper
-from echo_jax.report.styles import Format
+from echo_jax.report.styles import Format, check_width
 from echo_jax.studies import study_folder, study_pages
 from echo_jax.studies.expected_time import COMPILE_SECONDS
 from echo_jax.studies.grid_point import GridPoint
@@ -33,12 +34,14 @@ class GridOptions:
     sooner."""
     format: Format = "svg"
     """A format of figures for a paper: pdf or png are written beside figures/NAME.svg."""
+    figure_width: FigureWidth = None
     tables: tuple[text_tables.Kind, ...] = ()
     """Write tables for a paper into OUT/tables: csv, latex or both."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a cluster that is none."""
+        """Raise ConfigError for a cluster that is none, or a width that no figure has."""
         check_spec(self.cluster)
+        check_width(self.figure_width, self.format)
 
 
 def run_studies(
@@ -65,7 +68,8 @@ def run_studies(
                     print(f"\n{sections[name].report()}", flush=True)
         if sections:
             study_pages.write_folder(folder, rows, sections)
-            shown = [sections[name] for name in names if name in sections]
+            asked = (sections[name] for name in names if name in sections)
+            shown = [dataclasses.replace(each, width=options.figure_width) for each in asked]
             for path in write_for_paper(folder.path, shown, options.format, options.tables):
                 print(f"For a paper: {printable(str(path))}")
             print(f"Page: {printable(str(folder.path / study_folder.PAGE))}")

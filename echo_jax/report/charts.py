@@ -4,10 +4,9 @@ A mark is open where training was cut short. NaN is unknown and not drawn. With 
 are fractions and are written in percent. A `baseline` is the value by chance, or None.
 """
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,6 +27,9 @@ from echo_jax.report.styles import (
 )
 from echo_jax.statistics import Summary
 
+LETTERS = 12.7  # of 10 points that an inch has room for
+APART = 0.13  # inches between the dots of a row
+
 
 class NotebookFigure(Figure):
     """A figure of matplotlib; in a notebook it shows itself, whatever backend there is.
@@ -39,124 +41,127 @@ class NotebookFigure(Figure):
         with drawing():
             return image(self, "png")
 
+    def scaled(self, factor: float) -> Self:
+        """The same figure, not drawn yet, with its text, lines and marks in another size."""
+        self.set_size_inches(*(factor * self.get_size_inches()).tolist())
+        for artist in self.findobj():
+            for size in ("fontsize", "linewidth", "markersize"):
+                if hasattr(artist, f"set_{size}"):
+                    getattr(artist, f"set_{size}")(factor * getattr(artist, f"get_{size}")())
+        return self
+
 
 def dots_figure(
     rows: Sequence[tuple[str, Mapping[str, Summary]]],
     baselines: Sequence[float | None],
     label: str,
     percent: bool,
+    width: float = WIDTH,
 ) -> NotebookFigure:
     """A row for each name, the first on top: a dot for each of its summaries, with its interval.
 
-    Several summaries of a row are the ends of a line. They have the same names in each row, and one
-    alone may be called "". A baseline is that of the row.
+    The summaries of a row lie below each other, one alone may be called "". A baseline has its row.
     """
-    names = [wrapped(name, 30) for name, _ in rows]
-    figure, axes = _panel(1.3 + sum(0.42 + 0.18 * name.count("\n") for name in names))
+    names = [wrapped(name, int(0.43 * LETTERS * width)) for name, _ in rows]
+    series = list(dict.fromkeys(name for _, marks in rows for name in marks))
+    room = 0.18 + APART * max(len(series), 2)
+    height = 1.3 + sum(room + 0.18 * name.count("\n") for name in names)
+    figure, axes = _panel((width, height), label)
     every = [mark for _, marks in rows for mark in marks.values()]
     end = _end(_array(every), baselines, percent)
     keys: dict[str, Any] = {}
     for row, ((_, marks), baseline) in enumerate(zip(rows, baselines, strict=True)):
         if baseline is not None:
             axes.plot([baseline, baseline], [row - 0.3, row + 0.3], color=GREY, linewidth=1.8)
-        medians = np.array([mark.median for mark in marks.values() if math.isfinite(mark.median)])
-        if len(medians) > 1:
-            axes.plot([medians.min(), medians.max()], [row, row], color=GREY, linewidth=1.5)
-        styles = zip(marks.items(), SERIES, itertools.count(8.5, -1.5), strict=False)
-        for (series, mark), style, size in styles:
-            keys[series or "median"] = _dot(axes, row, mark, style, size)
+        for name, mark in marks.items():
+            place = series.index(name)
+            at = row + APART / room * (place - (len(series) - 1) / 2)
+            keys[name or "median"] = _dot(axes, at, mark, SERIES[place])
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(-0.02 * end, end), ylim=(len(rows) - 0.4, -0.7))
     axes.xaxis.set_major_formatter(_number_format(percent))
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel(wrapped(label, 70), fontsize=11, color=INK)
-    axes.grid(axis="x", color=RULE, linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(max(int(0.7 * width), 3), steps=[1, 2.5, 5, 10]))
+    axes.grid(color=RULE, linewidth=0.8)
     if any(baseline is not None for baseline in baselines):
-        bar: dict[str, Any] = {"markersize": 13, "markeredgewidth": 1.8}
-        keys["chance"] = Line2D([], [], color=GREY, marker="|", linewidth=0, **bar)
-    legend(figure, keys | _open_key(every))
+        keys["chance"] = Line2D([], [], color=GREY, marker="|", linewidth=0, markersize=12, mew=1.8)
+    _legend(figure, keys | _open_key(every))
     return figure
 
 
-def _dot(axes: Axes, row: float, mark: Summary, style: Any, size: float) -> Line2D:
+def _dot(axes: Axes, row: float, mark: Summary, style: Any) -> Line2D:
     """A median and its interval; the mark for the key."""
     colour, marker, _ = style
     ((value, low, high),) = _array([mark])
-    axes.plot([low, high], [row, row], color=colour, linewidth=6, alpha=0.35, zorder=3)
+    axes.plot([low, high], [row, row], color=colour, linewidth=5.5, alpha=0.35, zorder=3)
     face = "white" if mark.cut_short else colour
-    axes.plot(value, row, marker, color=colour, markerfacecolor=face, markersize=size, zorder=4)
-    return Line2D([], [], color=colour, marker=marker, markersize=size, linewidth=0)
+    axes.plot(value, row, marker, color=colour, markerfacecolor=face, markersize=7, zorder=4)
+    return Line2D([], [], color=colour, marker=marker, markersize=7, linewidth=0)
 
 
 def lines_figure(
     series: Mapping[str, Sequence[tuple[float, Summary]]],
-    x_label: str,
-    y_label: str,
+    labels: Sequence[str],
     baseline: float | None,
     percent: bool,
     log_x: bool = False,
+    width: float = WIDTH,
 ) -> NotebookFigure:
     """A line with intervals for each of up to 6 series of points (x, summary), x ascending.
 
-    With `log_x` every x is above 0.
+    The labels are of x and y. With `log_x` every x is above 0.
     """
-    figure, axes = _panel(3.9)
+    figure, axes = _panel((width, 3 + 6.5 / width), labels[0])  # a narrow legend has more rows
     every = [summary for points in series.values() for _, summary in points]
     end = _end(_array(every), [baseline], percent)
     axes.set_xscale("log" if log_x else "linear")
-    lines = zip(series.items(), SERIES[: len(series)], strict=True)
-    keys = {name: _line(axes, points, style) for (name, points), style in lines}
-    _set_ticks(axes, sorted({x for points in series.values() for x, _ in points}), log_x)
+    keys: dict[str, Any] = {}
+    for place, (name, points) in enumerate(series.items()):
+        keys[name or "median"] = _line(axes, points, place)
+    _set_ticks(axes, sorted({x for points in series.values() for x, _ in points}), log_x, width)
     axes.set_ylim(-0.02 * end, end)
-    axes.set_xlabel(wrapped(x_label, 60), fontsize=11, color=INK)
-    axes.set_ylabel(wrapped(y_label, 34), fontsize=11, color=INK)
+    axes.set_ylabel(wrapped(labels[1], 32), fontsize=11, color=INK)
     axes.yaxis.set_major_formatter(_number_format(percent))
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     if baseline is not None:
-        dashes: dict[str, Any] = {"linestyle": "--", "linewidth": 1.4, "zorder": 1.5}
-        keys["chance"] = axes.axhline(baseline, color=GREY, **dashes)
-    keys |= _open_key(every)
-    if len(keys) > 1:
-        legend(figure, keys)
+        keys["chance"] = axes.axhline(baseline, color=GREY, linestyle="--", lw=1.4, zorder=1.5)
+    _legend(figure, keys | _open_key(every))
     return figure
 
 
 def _open_key(summaries: Iterable[Summary]) -> dict[str, Line2D]:
     """The key of open marks, where there is one."""
-    look: dict[str, Any] = {"color": GREY, "marker": "o", "linewidth": 0, "markersize": 7}
-    mark = Line2D([], [], markerfacecolor="white", **look)
+    mark = Line2D([], [], color=GREY, marker="o", linewidth=0, markersize=7, mfc="white")
     return {"open: training cut short": mark} if any(x.cut_short for x in summaries) else {}
 
 
-def _line(axes: Axes, points: Sequence[tuple[float, Summary]], style: Any) -> Line2D:
-    """The line of a series, with gaps at unknown values; a band for many points."""
-    colour, marker, dashes = style
+def _line(axes: Axes, points: Sequence[tuple[float, Summary]], place: int) -> Line2D:
+    """The line of a series, with gaps at unknown values, thinner than the one before it."""
+    colour, marker, dashes = SERIES[place]
+    size = 8 - 0.7 * place
     at = np.array([x for x, _ in points])
     middle, low, high = _array(summary for _, summary in points).T
     if len(points) > 12:
         axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
     else:
         axes.vlines(at, low, high, color=colour, linewidth=4, alpha=0.3)
-    look: dict[str, Any] = {"color": colour, "marker": marker}
+    look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": size}
     cut = [summary.cut_short for _, summary in points]
-    if any(cut):
-        axes.plot(at[cut], middle[cut], linewidth=0, markerfacecolor="white", zorder=3, **look)
-    return axes.plot(at, middle, linewidth=2, linestyle=dashes, **look)[0]
+    axes.plot(at[cut], middle[cut], linewidth=0, markerfacecolor="white", zorder=3, **look)
+    return axes.plot(at, middle, linewidth=size / 4, linestyle=dashes, **look)[0]
 
 
-def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool) -> None:
-    """Ticks at every x if they have room, else at round numbers; integers if every x is one."""
-    axes.xaxis.set_major_formatter(_number_format(percent=False))
+def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool, width: float) -> None:
+    """Ticks at each x that has room for its number after the one before."""
+    numbers = list(map(_number_format(percent=False), at))
     places = np.log(at) if log_x else np.asarray(at, float)
-    if len(at) == 1:
-        axes.set_xlim((at[0] / 2, 2 * at[0]) if log_x else (at[0] - 1, at[0] + 1))
-    if len(at) < 2 or np.min(np.diff(places)) >= np.ptp(places) / 14:
-        axes.set_xticks(at)
-        axes.xaxis.set_minor_locator(NullLocator())
-    elif not log_x:
-        integers = all(float(x).is_integer() for x in at)
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=integers))
+    letters = 0.8 * LETTERS * width * places / (np.ptp(places) or 1)
+    shown = [0]
+    for i, place in enumerate(letters):
+        if place - letters[shown[-1]] > 1 + max(map(len, numbers)):
+            shown.append(i)
+    axes.set_xticks([at[i] for i in shown], [numbers[i] for i in shown])
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def draw_lines(
@@ -180,19 +185,22 @@ def add_panel(
     return axes
 
 
-def _panel(height: float) -> tuple[NotebookFigure, Axes]:
-    figure = NotebookFigure((WIDTH, height), layout="constrained")
+def _panel(size: tuple[float, float], x_label: str) -> tuple[NotebookFigure, Axes]:
+    figure = NotebookFigure(size, layout="constrained")
     axes = figure.subplots()
     style_axes(axes)
+    axes.set_xlabel(wrapped(x_label, int(0.7 * LETTERS * size[0])), fontsize=11, color=INK)
     return figure, axes
 
 
-def legend(figure: Figure, marks: Mapping[str, Any], columns: int = 3) -> None:
+def _legend(figure: Figure, marks: Mapping[str, Any]) -> None:
     """A legend of marks by their names, above the panel."""
-    style: dict[str, Any] = {"loc": "outside upper left", "ncols": columns}
-    style |= {"fontsize": 10, "labelcolor": INK, "handlelength": 1.6, "frameon": False}
-    names = [wrapped(name, 24) for name in marks]
-    figure.legend(marks.values(), names, **style)
+    letters = int(LETTERS * figure.get_figwidth())
+    columns = min(max(letters // 28, 1), 3)
+    names = [wrapped(name, letters // columns - 6) for name in marks]
+    style: dict[str, Any] = {"loc": "outside upper left", "fontsize": 10, "labelcolor": INK}
+    style |= {"handlelength": 1.6, "handletextpad": 0.5, "columnspacing": 1.2, "frameon": False}
+    figure.legend(marks.values(), names, ncols=columns, **style)
 
 
 def _array(summaries: Iterable[Summary]) -> np.ndarray:

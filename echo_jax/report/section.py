@@ -3,7 +3,6 @@
 All texts are plain, without markup; each form makes them safe in its own way.
 """
 
-import functools
 import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,12 +38,13 @@ class Section:
     columns  explains the columns, in a terminal; a page has it in its introduction
     command  reproduces the section
     results  that all this was made from
+    width    of the figure in inches; by default its own. Below 5 all in it is a quarter smaller
     """
 
     name: str
     heading: str
     answer: Sequence[str] = ()
-    draw: Callable[[], "NotebookFigure"] | None = None
+    draw: Callable[..., "NotebookFigure"] | None = None
     alt: str = ""
     caption: str = ""
     tables: Sequence[Table] = ()
@@ -53,6 +53,8 @@ class Section:
     columns: str = ""
     command: str = ""
     results: Sequence[Any] = ()
+    width: float | None = None
+    _files: dict[Format, bytes] = field(default_factory=dict, init=False)
 
     @property
     def rows(self) -> Sequence[TidyRow]:
@@ -72,19 +74,17 @@ class Section:
     def figure(self) -> "NotebookFigure | None":
         """The figure of matplotlib, which a notebook shows."""
         with drawing():
+            if self.draw and self.width:
+                factor = 0.75 if self.width < 5 else 1
+                return self.draw(self.width / factor).scaled(factor)
             return self.draw() if self.draw else None
 
     def figure_file(self, kind: Format) -> bytes:
         """The content of the file of the figure, empty without one; a page is written often."""
-        return self._svg if kind == "svg" else self._drawn(kind)
-
-    @functools.cached_property
-    def _svg(self) -> bytes:
-        return self._drawn("svg")
-
-    def _drawn(self, kind: Format) -> bytes:
-        with drawing():
-            return image(self.draw(), kind) if self.draw else b""
+        if kind not in self._files:
+            with drawing():
+                self._files[kind] = image(figure, kind) if (figure := self.figure) else b""
+        return self._files[kind]
 
     def __repr__(self) -> str:
         """The heading and the answer; without an answer the whole report."""

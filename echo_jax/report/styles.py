@@ -75,20 +75,19 @@ def drawing() -> Iterator[None]:
         ) from error
 
 
+def check_width(inches: float | None, kind: "Format") -> None:
+    """Raise ConfigError for a width that is out of range, or not of a PDF."""
+    if inches is not None and not (3 <= inches <= 20 and kind == "pdf"):
+        fix = "add {format=pdf}, and use 3 to 20, such as 3.35 for a column of a paper"
+        raise ConfigError("figure_width", inches, "is not of a PDF of 3 to 20 inches", fix)
+
+
 def style_axes(axes: "Axes") -> None:
     """Draw the left and the bottom edge of a panel only, and all lines behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
     axes.tick_params(labelsize=10, color=GREY, labelcolor=INK)
     axes.set_axisbelow(True)
-
-
-def annotate(
-    axes: "Axes", words: str, at: tuple[float, float], points: tuple[float, float], **style: Any
-) -> None:
-    """Write words at a place, moved by `points` to the right and upwards."""
-    style = {"fontsize": 10, "color": INK, **style}
-    axes.annotate(words, at, points, textcoords="offset points", **style)
 
 
 def literal(words: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from echo_jax.report.styles import WIDTH
 from echo_jax.statistics import Summary
 from echo_jax.studies.catalogue import Chart
 from echo_jax.studies.result_rows import ResultRow
@@ -20,8 +21,12 @@ AXIS_NAMES = {
     "accuracy_by_position": "accuracy",
     "probe before": "share of values the probe finds",
     "probe before 1": "states that hold the value",
-    "follows trained,follows untrained": "share of answers that follow an input",
-    "fed_back distinct": "different values among 25 answers",
+    "follows trained,follows untrained": "answers that follow an input",
+    "fed_back distinct": "different values in 25 answers",
+    "lag": "lag, in steps back",
+    "sequences": "training sequences",
+    "length": "integers in a sequence",
+    "hidden": "units in the layer",
 }
 
 
@@ -41,13 +46,13 @@ def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float
     return by_name
 
 
-def figure(chart: Chart, rows: Sequence[ResultRow]) -> "NotebookFigure":
+def figure(chart: Chart, rows: Sequence[ResultRow], width: float = WIDTH) -> "NotebookFigure":
     """The matplotlib figure of a chart."""
     from echo_jax.report import charts  # imports matplotlib, which few commands need
 
     rows = drawn(chart, rows)
-    name = AXIS_NAMES.get(chart.y, chart.y)
-    shares = chart.y == "accuracy"
+    labels = [AXIS_NAMES.get(name, name) for name in (chart.x, chart.y)]
+    shares = chart.y in ("accuracy", "probe before 1")
     if chart.kind == "dots":
         at = _dot_rows(chart, rows)
         dots = [
@@ -55,13 +60,13 @@ def figure(chart: Chart, rows: Sequence[ResultRow]) -> "NotebookFigure":
             for place, some in at.items()
         ]
         chance = [some[0].baselines.accuracy if shares else None for some in at.values()]
-        return charts.dots_figure(dots, chance, name, shares)
+        return charts.dots_figure(dots, chance, labels[1], shares, width)
     lines = _lines(chart, rows)
     if chart.kind == "curves":
         shares = all(mean.median <= 1 for line in lines.values() for _, mean in line)
     chances = {row.baselines.accuracy for row in rows}
     baseline = min(chances) if shares and len(chances) == 1 else None
-    return charts.lines_figure(lines, chart.x, name, baseline, shares, chart.log_x)
+    return charts.lines_figure(lines, labels, baseline, shares, chart.log_x, width)
 
 
 def _lines(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[tuple[float, Summary]]]:

@@ -49,7 +49,7 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
     own = rows[0].config.data.file is not None
     chart = study.chart
     shown = drawn(chart, rows)
-    over = f" over {chart.x}" if chart.x else ""
+    over = f" over {AXIS_NAMES.get(chart.x, chart.x)}" if chart.x else ""
     score = AXIS_NAMES.get(chart.y, chart.y).capitalize()
     main = main_table(study, rows)
     return Section(

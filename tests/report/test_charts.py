@@ -39,7 +39,7 @@ def lines(name="low"):
         "high": [(1, estimate(0.2, None, None)), (2, estimate(0.9, 0.8, 1.0))],
         "lost": [(1, UNKNOWN), (2, UNKNOWN)],
     }
-    return charts.lines_figure(series, "lag", "accuracy", 0.01, percent=True)
+    return charts.lines_figure(series, ("lag", "accuracy"), 0.01, percent=True)
 
 
 @pytest.mark.parametrize("draw", [dots, pairs, lines])

@@ -10,6 +10,7 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from echo_jax import atomic_files
@@ -52,6 +53,7 @@ def write_report(
     beside: Sequence[str] = (),
     kind: Format = "svg",
     tables: Sequence[Kind] = (),
+    width: float | None = None,
     protocol: Protocol | None = None,
 ) -> list[Path]:
     """Write the page of the cards NAME/card.json of a folder, its figures and tables.
@@ -75,7 +77,8 @@ def write_report(
     written.append(explore)
     if tables:
         sections += sections_of(groups(cards))
-    return [*written, *write_for_paper(folder, sections, kind, tables)]
+    wide = [replace(section, width=width) for section in sections]
+    return [*written, *write_for_paper(folder, wide, kind, tables)]
 
 
 def figures_of(cards: Sequence[Card]) -> list[Section]:

@@ -26,7 +26,7 @@ from echo_jax.report.line_names import Line, names_at_right, shortened
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.styles import BLUE, GREY, INK, RULE, SERIES, style_axes
 
-ACROSS = 5
+NARROWEST = 1.6  # inches of a figure for each panel beside others
 ROOM = 1.22  # inches: the height of a row of panels
 LEFT = 0.66  # the margins
 BELOW = 0.42
@@ -37,13 +37,15 @@ LEAST = 1.0  # the fewest bits on a logarithmic axis; fewer stand there
 WIDEST = 4.2  # inches of one panel alone, or of two side by side
 
 
-def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
+def panels_figure(
+    cards: Sequence[Card], question: Question, width: float = WIDTH
+) -> NotebookFigure:
     """A panel for each card with a question, those with most bits first; the others in grey."""
     protocol_of(cards)  # or they are refused
     shown = sorted(cards, key=lambda card: -question.mean(card))
-    across = min(ACROSS, len(shown))
+    across = min(len(shown), int(width / NARROWEST))
     height = -(-len(shown) // across) * ROOM + BELOW
-    room = min((WIDTH - LEFT - 0.1) / across, WIDEST / min(across, 2))
+    room = min((width - LEFT - 0.1) / across, WIDEST / min(across, 2))
     width = LEFT + 0.1 + across * room
     figure = NotebookFigure((width, height))
     for place, (card, name) in enumerate(zip(shown, labels_of(shown), strict=True)):
@@ -88,11 +90,11 @@ def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) ->
     axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
 
 
-def budgets_figure(cards: Sequence[Card]) -> NotebookFigure:
+def budgets_figure(cards: Sequence[Card], width: float = WIDTH) -> NotebookFigure:
     """The mean bits by lag against updates, a line for each card; controls in grey and dashed."""
     height = 5.2
-    figure = NotebookFigure((WIDTH, height))
-    axes = figure.add_axes((0.62 / WIDTH, 0.55 / height, 1 - 2.8 / WIDTH, 1 - 0.75 / height))
+    figure = NotebookFigure((width, height))
+    axes = figure.add_axes((0.62 / width, 0.55 / height, 1 - 2.8 / width, 1 - 0.75 / height))
     style_axes(axes)
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     protocol_of(cards)  # or they are refused
