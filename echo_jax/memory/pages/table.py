@@ -212,14 +212,15 @@ def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def cards_table(cards: Sequence[Card]) -> Table:
     """A row for each card of a group; columns of which nothing is known are left out."""
-    columns = {"cell": marked_labels(cards)}
+    marks = ["*" if cell_of(card) in TUNED else "" for card in cards]
+    columns = {"cell": [f"{a}{b}" for a, b in zip(labels_of(cards), marks, strict=True)]}
     for question in QUESTIONS:
         letters = letters_of(cards, question)
         columns[question.words] = [
             f"{question.text(card)} {letter}".strip()
             for card, letter in zip(cards, letters, strict=True)
         ]
-        columns |= BESIDE[question.name](cards)
+        columns |= beside_lag(cards) if question is BY_LAG else beside_key(cards)
         columns |= budget_columns(cards, question)
     for field, heading in SIZES.items():
         sizes = [getattr(card, field) for card in cards]
@@ -227,12 +228,6 @@ def cards_table(cards: Sequence[Card]) -> Table:
     columns["layers"] = [str(card.cell.args.get("layers", UNKNOWN)) for card in cards]
     known = {name: of for name, of in columns.items() if any(x not in (UNKNOWN, "") for x in of)}
     return Table(caption_of(cards), list(known), list(zip(*known.values(), strict=True)))
-
-
-def marked_labels(cards: Sequence[Card]) -> list[str]:
-    """The `labels_of` cards, with * where an option of the cell fits the lags that are asked."""
-    marks = ["*" if cell_of(card) in TUNED else "" for card in cards]
-    return [label + mark for label, mark in zip(labels_of(cards), marks, strict=True)]
 
 
 def beside_lag(cards: Sequence[Card]) -> dict[str, list[str]]:
@@ -257,9 +252,6 @@ def beside_key(cards: Sequence[Card]) -> dict[str, list[str]]:
     """The column beside the bits by key."""
     pairs = protocol_of(cards).associated
     return {f"half of {pairs} pairs after": [associated_text(card) for card in cards]}
-
-
-BESIDE = {BY_LAG.name: beside_lag, BY_KEY.name: beside_key}
 
 
 def text_of(value: float | None) -> str:
