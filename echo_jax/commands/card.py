@@ -66,8 +66,7 @@ class CardCommand:
     """Number of seeds, from 0. Default: 4, and 8 with --full. A card to which seeds or --full are
     added keeps what it has."""
     only: CardPart | None = None
-    """Only one question, or by key only the ramp, which with --full --seeds 4 is what the published
-    cards of 1,600 bytes have."""
+    """Only one question, or by key only the ramp."""
     updates: int | None = None
     """Make runs of so many updates instead, which the card has beside those of 3,000: with --only
     by-key, whether more training helps."""
@@ -101,7 +100,7 @@ class CardCommand:
     """Only make one page over all cards in this folder."""
     beside: str = ""
     """With --report: built-in cells, such as gru,lru, that are shown beside the cards of the
-    folder: in the block, and eight of them also bare."""
+    folder: in the block, and some of them also bare."""
     compare: tuple[str, str] | None = None
     """Only compare two cards, folders such as cards/mine or names of built-in cells: for each
     question the difference, its interval and p, as a sentence for a paper."""
