@@ -59,7 +59,7 @@ function scales(cards) {
   const x = (value) => left + share(value) * (right - left);
   const y = (value) => bottom - value / yTicks.at(-1) * (bottom - top);
   const path = (curve) => lineThrough(curve.map((value, n) => [x(at(n)), y(value)]));
-  return { x, y, last, path };
+  return { x, y, first, last, path };
 }
 
 // Heights of names beside the ends of their curves, each at least a line above the one below it.
@@ -71,14 +71,14 @@ function spread(ends) {
   return heights;
 }
 
-function drawAxes({ x, y, last }) {
+function drawAxes({ x, y, first, last }) {
   const { left, right, bottom } = area, { xTicks, yTicks, say, label } = QUESTIONS[choice.question];
   const add = (tag, attributes, text) => byId("chart").append(make(tag, attributes, text));
   for (const tick of yTicks) {
     add("line", { x1: left, x2: right, y1: y(tick), y2: y(tick) });
     add("text", { x: left - 8, y: y(tick) + 4, "text-anchor": "end" }, say(tick));
   }
-  for (const tick of xTicks.filter((each) => each <= last)) {
+  for (const tick of xTicks.filter((each) => first <= each && each <= last)) {
     add("text", { x: x(tick), y: bottom + 18, "text-anchor": "middle" }, tick);
   }
   add("text", { x: (left + right) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, label);
