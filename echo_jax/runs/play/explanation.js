@@ -26,7 +26,8 @@ function explain(setting, accuracy = null) {
   const isLearned = accuracy >= 0.99 * ceiling;
   const outcome = outcomes[isLearned ? "learned" : isAbove ? "in_part" : "not_learned"];
   const shares = { accuracy, ceiling, guess };
-  const filled = outcome.replace(/\{(\w+):\.2%\}/g, (_, name) => `${(100 * shares[name]).toFixed(2)}%`);
+  const filled = outcome.replace(/\{(\w+):\.2%\}/g,
+    (_, name) => `${(100 * shares[name]).toFixed(2)}%`);
   return `${where} ${filled}${isLearned && place === "state" ? outcomes.kept : ""}`;
 }
 
@@ -36,5 +37,6 @@ function commandOf(setting) {
     : `--${field.replace("_", "-")} ${value}`);
   const changed = Object.entries(data.training.flags)
     .filter(([name, [, usual]]) => setting[name] !== usual);
-  return ["echo-jax train", ...changed.map(([name, [field]]) => flag(field, setting[name]))].join(" ");
+  const flags = changed.map(([name, [field]]) => flag(field, setting[name]));
+  return ["echo-jax train", ...flags].join(" ");
 }

@@ -439,8 +439,9 @@ function showEcho(section, first) {
       cell.classList.toggle("true", token === truth);
       cell.style.setProperty("--share", answer ? answer.probabilities[token] : 0);
     });
-    drawStrip(byId("states"), network, waits.checked ? stream.waiting() : moments.map(({ steps }) => steps),
-      moments, layout === "streams" ? 40 : Math.max(2, Math.floor(12 / window)));
+    const rows = waits.checked ? stream.waiting() : moments.map(({ steps }) => steps);
+    const most = layout === "streams" ? 40 : Math.max(2, Math.floor(12 / window));
+    drawStrip(byId("states"), network, rows, moments, most);
     byId("legend").textContent = waits.checked
       ? "how much each unit would change if the marked value were another one."
       : `all ${units} units, blue below zero; a column is a step.`;
