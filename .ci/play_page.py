@@ -7,7 +7,9 @@ is docs/play/sweep.jsonl, the rows of
         --batch-size 1 2 3 4 5 6 --seeds 8
 """
 
+import itertools
 import json
+import re
 import statistics
 import sys
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ import echo_jax
 from echo_jax import config
 from echo_jax.config import TaskConfig
 from echo_jax.core import chance
+from echo_jax.core.target_place import knowable_share, target_place
 from echo_jax.runs import explanation, play_page
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -82,16 +85,41 @@ def data_in(text: str) -> dict[str, Any]:
 
 def grid_of(rows: Sequence[Any]) -> list[dict[str, Any]]:
     """The measured points of a page, by batch size and window: median accuracy, seeds."""
-    points = [
-        {
-            "window": row["config"]["task"]["window"],
-            "batch": row["config"]["task"]["batch_size"],
-            "accuracy": round(statistics.median(row["by_seed"]["accuracy"]), 4),
-            "seeds": len(row["by_seed"]["accuracy"]),
-        }
-        for row in rows
-    ]
+    points = []
+    for row in rows:
+        task = row["config"]["task"]
+        size = {name: task[name] for name in ("window", "batch_size")}
+        accuracies = row["by_seed"]["accuracy"]
+        points.append(
+            {
+                "window": size["window"],
+                "batch": size["batch_size"],
+                "accuracy": round(statistics.median(accuracies), 4),
+                "seeds": len(accuracies),
+                "place": target_place(config.changed(config.PARTS["no-context"], **size)),
+            }
+        )
     return sorted(points, key=lambda point: (point["batch"], point["window"]))
+
+
+def told() -> dict[str, Any]:
+    """What the package says of each setting of lag, window, batch, state and gradient.
+
+    `told` has, by the setting, the place of its target, the share that can be known, and its
+    sentences as numbers in the list `sentences`, cut where many settings share a part.
+    """
+    kinds = ((0, 1), (1, 1), (1, 2))  # a gradient through two batches needs a carried state
+    numbers: dict[str, int] = {}
+    found = {}
+    for lag, window, batch, kind in itertools.product(range(7), range(1, 9), range(1, 7), kinds):
+        task = {"lag": lag, "window": window, "batch_size": batch}
+        training = {"stateful": bool(kind[0]), "bptt_batches": kind[1]}
+        given = config.changed(config.PARTS["context"], **task, **training)
+        said = re.split(r"(?<=[.:;,]) ", explanation.explain(given))
+        of_setting = [numbers.setdefault(part, len(numbers)) for part in said]
+        name = ",".join(map(str, (lag, window, batch, *kind)))
+        found[name] = [target_place(given), knowable_share(given), of_setting]
+    return {"told": found, "sentences": [*numbers]}
 
 
 def training() -> dict[str, Any]:
@@ -108,27 +136,25 @@ def training() -> dict[str, Any]:
         "parts": [part3, part3 | {"window": 5, "batch": 5}],
         "flags": {name: [field, int(usual[field])] for name, field in FLAGS.items()},
         "order_blind": blind,
-        "sentences": explanation.SENTENCES,
-        "why_chance": explanation.WHY_CHANCE,
-        "carried": explanation.CARRIED,
-        "chance": explanation.CHANCE,
-        "learned": explanation.LEARNED,
-        "kept": explanation.KEPT,
-        "in_part": explanation.IN_PART,
-        "not_learned": explanation.NOT_LEARNED,
-    }
+        "outcomes": {
+            "learned": explanation.LEARNED,
+            "kept": explanation.KEPT,
+            "in_part": explanation.IN_PART,
+            "not_learned": explanation.NOT_LEARNED,
+        },
+    } | told()
 
 
 def words() -> dict[str, Any]:
     """Everything in the page but the networks."""
     rows = [json.loads(line) for line in GRID.read_text().splitlines()]
-    task = {"length": 25, "window": 1, "batch": 6, "lag": 1}
+    task = {"window": 1, "batch": 6, "lag": 1, "stateful": True, "chance": 0.1}
     return {
         "title": "Two networks, one task: say the integer before the last",
         "lede": "One of them cannot learn it, however long it is trained. Guess how well it does, "
         "see why, cure it, and train one here.",
         "grid": grid_of(rows),
-        "task": task | {"stateful": True, "through": 1, "chance": 0.1},
+        "task": task,
         "training": training(),
     }
 

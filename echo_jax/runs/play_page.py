@@ -11,7 +11,7 @@ import numpy as np
 
 from echo_jax import atomic_files
 from echo_jax.config import RunConfig, flat
-from echo_jax.core.target_place import accuracy_ceiling
+from echo_jax.core.target_place import accuracy_ceiling, target_place
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.html_page import assembled
 from echo_jax.runs import explanation, result
@@ -22,18 +22,6 @@ if TYPE_CHECKING:
     from echo_jax.runs.result import Result
 
 PAGE = "play.html"
-
-FOLDER = Path(__file__).with_name("play")
-
-PARTS = {
-    "style": ["play.css"],
-    "trainer": ["trainer.js"],
-    "script": ["network.js", "explanation.js", "play.js"],
-}
-"""The files of the parts of play.html."""
-
-TASK = ("length", "window", "batch", "lag", "stateful", "through")
-"""What says where a row finds its target."""
 
 
 def write_for_run(folder: Path) -> Path:
@@ -55,29 +43,25 @@ def write_for_run(folder: Path) -> Path:
 def page_of_run(trained: "TrainedNetwork", name: str, scores: "Result") -> str:
     """The page of the network of a run, with its scores: medians over seeds."""
     task = trained.config.task
-    words = {0: "the last value", 1: "the value before the last"}
-    target = words.get(task.lag, f"the value {task.lag} steps back")
-    if task.lag < 0:
-        target = "a value that is not drawn yet"
     network = data_of(trained, name, scores.accuracy)
     data: dict[str, Any] = {
-        "title": f"An LSTM that is asked for {target}: {scores.accuracy:.1%} right",
+        "title": f"An LSTM and an echo of lag {task.lag}: {scores.accuracy:.1%} right",
         "lede": f"{trained}.",
         "explanation": explanation.explain(trained.config, scores),
         "networks": [network],
     }
     small = task.window <= 6 and task.batch_size <= 8 and 0 <= task.lag <= 6
     if task.layout == "windows" and small:
-        data["task"] = {field: network[field] for field in TASK}
-        data["task"]["chance"] = scores.baseline_accuracy
-        point = {"accuracy": scores.accuracy, "seeds": len(scores.by_seed.seed)}
-        data["grid"] = [{"window": task.window, "batch": task.batch_size} | point]
+        task_of = {field: network[field] for field in ("window", "batch", "lag", "stateful")}
+        data["task"] = task_of | {"chance": scores.baseline_accuracy}
+        scored = {field: network[field] for field in ("window", "batch", "accuracy", "place")}
+        data["grid"] = [scored | {"seeds": len(scores.by_seed.seed)}]
     return page(data)
 
 
 def page(data: dict[str, Any]) -> str:
     """The page with some data; ConfigError where it is above PAGE_BYTES."""
-    text = assembled(FOLDER / PAGE, PARTS, data)
+    text = assembled(Path(__file__).with_name("play") / PAGE, data)
     if len(text.encode()) > PAGE_BYTES:
         rule = f"has {len(text.encode()):,} bytes, more than {PAGE_BYTES:,}"
         raise ConfigError(None, "the page of this run", rule, "use fewer values or units")
@@ -110,14 +94,13 @@ def data_of(trained: "TrainedNetwork", name: str, accuracy: float) -> dict[str, 
         "name": name,
         "accuracy": accuracy,
         "ceiling": accuracy_ceiling(config, 1 / task.vocab_size),
-        "length": task.length,
+        "place": target_place(config),
         "window": task.window,
         "lag": task.lag,
         "batch": task.batch_size,
         "layout": task.layout,
         "missing": task.missing,
         "stateful": config.network.stateful,
-        "through": config.training.bptt_batches,
         "units": config.network.hidden_size,
         "values": list(trained.vocabulary.values),
         "weights": {

@@ -241,6 +241,8 @@ def test_networks_learn_in_the_page_which_asks_for_nothing_and_logs_nothing(tab)
     press(tab, ".use")
     assert tab.run("echo.stream.network.stateful") == 0
     assert tab.run("echo.stream.right === echo.stream.asked")
+    press(tab, "#once")  # begins anew
+    tab.wait("trainings.every(({ report }) => report.updates === 1)")
     said = [each for each in tab.events if each["method"] == "Network.requestWillBeSent"]
     urls = {each["params"]["request"]["url"].partition("#")[0] for each in said}
     assert [url for url in urls if not url.startswith(("blob:", COMMITTED.as_uri()))] == []

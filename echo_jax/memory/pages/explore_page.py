@@ -7,16 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
-from echo_jax.memory.card import (
-    Card,
-    accuracy,
-    best_of_seeds,
-    bits_by_key,
-    bits_by_lag,
-    lag_bits,
-    whole_seeds,
-)
+from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import KeyRow, LagRow, Row
 from echo_jax.memory.pages.table import is_control, labels_of, nominal_bytes
 from echo_jax.memory.pages.told_apart import place, track
@@ -26,17 +21,10 @@ from echo_jax.report.number_formats import number, plain
 
 PAGE = "explore.html"
 
-LEDE = (
-    "Each curve is the mean of the seeds of a cell. By lag: the bits, of 4, that its state holds "
-    "about a token. By key: the share of values that it says for their keys. Grey and dashed: "
-    "cells that are not trained, or whose memory is known."
-)
-
 
 def page(whole: Sequence[tuple[Card, list[Row]]]) -> str:
     """The page of some cards and their rows."""
-    parts = {"style": ["explore.css"], "script": ["explore.js"]}
-    return assembled(Path(__file__).with_name("explore") / PAGE, parts, data_of(whole))
+    return assembled(Path(__file__).with_name("explore") / PAGE, data_of(whole))
 
 
 def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
@@ -51,14 +39,11 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
         for (card, rows), name in zip(alike, names, strict=True):
             found.append({"kind": kind, "cell": name} | card_data(card, rows))
     protocol = whole[0][0].numbers
-    pairs = list(protocol.pairs)
-    of_list = [accuracy_of_list(k, protocol.values) for k in pairs]
     return {
         "title": "The memory of recurrent cells, to explore",
-        "lede": LEDE,
         "updates": protocol.updates,
-        "pairs": pairs,
-        "list": plain(of_list, ".3f"),
+        "pairs": list(protocol.pairs),
+        "list": plain([accuracy_of_list(k, protocol.values) for k in protocol.pairs], ".3f"),
         "cards": found,
     }
 
@@ -76,37 +61,36 @@ def merged(kinds: Mapping[tuple[str, int], list[Any]]) -> list[tuple[tuple[str, 
 
 def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
     """A card: its size, and for each question and number of updates the bits of its seeds."""
-    counted = whole_seeds(rows, card)
+    counted = cards.whole_seeds(rows, card)
     return {
         "page": f"{card.name}/card.md",
         "anchor": is_control(card),
         "bytes": card.state_bytes,
         "parameters": card.parameters,
-        "lag": measured(counted, LagRow, card.numbers),
-        "key": measured(counted, KeyRow, card.numbers),
+        "lag": measured([row for row in counted if isinstance(row, LagRow)], card.numbers),
+        "key": measured([row for row in counted if isinstance(row, KeyRow)], card.numbers),
     }
 
 
-def measured(
-    rows: Sequence[Row], kind: type[LagRow] | type[KeyRow], protocol: Protocol
-) -> dict[str, Any] | None:
+def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any] | None:
     """By number of updates the bits and the curve of each seed; None where nothing was measured."""
-    rows = [row for row in rows if isinstance(row, kind)]
     found = dict[str, Any]()
     for updates in sorted({row.updates for row in rows}):
         usual = [row for row in rows if row.updates == updates]
-        bits = bits_by_lag(usual, protocol) or bits_by_key(usual, protocol)
+        bits = cards.bits_by_lag(usual, protocol) or cards.bits_by_key(usual, protocol)
         assert bits
-        by_lag: Sequence[Row] = best_of_seeds(usual, LagRow, protocol)
-        chosen: Sequence[Row] = by_lag or best_of_seeds(usual, KeyRow, protocol)
-        curves = [
-            lag_bits(row.final, protocol) if isinstance(row, LagRow) else accuracy(row.final, row)
-            for row in chosen
-        ]
-        decimals = ".2f" if kind is LagRow else ".3f"
+        by_lag: Sequence[Row] = cards.best_of_seeds(usual, LagRow, protocol)
+        chosen: Sequence[Row] = by_lag or cards.best_of_seeds(usual, KeyRow, protocol)
         found[str(updates)] = {
             "bits": plain(bits.by_seed, ".2f"),
-            "curves": plain(curves, decimals),
+            "curves": plain([curve(row, protocol) for row in chosen], ".3f"),
             "bound": bits.at_least,
         }
     return found or None
+
+
+def curve(row: Row, protocol: Protocol) -> np.ndarray:
+    """The bits of each lag, or the share of right answers at each K."""
+    if isinstance(row, LagRow):
+        return cards.lag_bits(row.final, protocol)
+    return cards.accuracy(row.final, row)

@@ -1,36 +1,23 @@
 // ---------------------------------------------------------------- the page
 
-const data = JSON.parse(document.getElementById("data").textContent);
 const networks = data.networks.map((network) => new Network(network));
-const byId = (id) => document.getElementById(id);
 const clone = (id) => byId(id).content.firstElementChild.cloneNode(true);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-const percent = (share) => `${(100 * share).toFixed(1)}%`;
 const random = (network) => Math.floor(Math.random() * network.values.length);
 const range = (first, last, step = 1) =>
   Array.from({ length: 1 + (last - first) / step }, (_, k) => first + k * step);
-const SVG = ["svg", "rect", "text", "line", "path"];
-
-function make(tag, attributes = {}, text = null) {
-  const element = SVG.includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag)
-    : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== null) element.textContent = text;
-  return element;
-}
 
 // Show the last numbers on a tape, as many as there is room for; each is [kinds, text].
 function fill(tape, numbers) {
   tape.replaceChildren(...numbers.slice(-25).map(([kinds, text]) =>
-    make("li", { class: ["number", ...kinds].join(" ") }, text)));
+    make("li", { class: ["number", ...kinds].filter(Boolean).join(" ") }, text)));
   while (tape.scrollWidth > tape.clientWidth && tape.children.length > 1) tape.firstChild.remove();
 }
 
-// A button of a group is pressed, and is the one stop of the Tab key there.
-function press(pressed) {
-  for (const button of pressed.parentElement.querySelectorAll("button")) {
-    button.setAttribute("aria-pressed", String(button === pressed));
-    button.tabIndex = button === pressed ? 0 : -1;
+// The Tab key stops at one button of a group.
+function stopAt(stop) {
+  for (const button of stop.parentElement.querySelectorAll("button")) {
+    button.tabIndex = button === stop ? 0 : -1;
   }
 }
 
@@ -51,7 +38,7 @@ function player(section, next, spoken) {
   let timer = null;
   const set = (on) => {
     clearInterval(timer);
-    const tick = () => document.hidden || away({ section }) > innerHeight / 2 || next();
+    const tick = () => away({ section }) > innerHeight / 2 || next();
     timer = on ? setInterval(tick, 1300) : null;
     button.textContent = on ? "Pause" : "Play";
     spoken.setAttribute("aria-live", on ? "off" : "polite");
@@ -76,7 +63,7 @@ function listen() {
       const columns = buttons.filter(({ offsetTop }) => offsetTop === buttons[0].offsetTop).length;
       const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[key];
       const next = buttons[buttons.indexOf(target) + steps] ?? target;
-      for (const each of buttons) each.tabIndex = each === next ? 0 : -1;
+      stopAt(next);
       next.focus();
     } else if (key === "ArrowRight" || (key === " " && !target.closest("button, a"))) {
       const [nearest] = players.sort((a, b) => away(a) - away(b));
@@ -85,7 +72,7 @@ function listen() {
     event.preventDefault();
   });
   document.addEventListener("click", ({ detail, target }) => {
-    if (detail && !target.closest("[role=group]")) target.closest("button")?.blur();
+    if (detail && !target.closest("[role=group]")) target.closest("button, #waits")?.blur();
   });
 }
 
@@ -94,36 +81,33 @@ function listen() {
 // The states of some rows, a column a step, above the answers to them; the last of `moments`.
 function drawStrip(canvas, network, rows, moments, most) {
   const style = getComputedStyle(canvas), pen = canvas.getContext("2d");
-  const colour = (name) => style.getPropertyValue(name);
-  const steps = Math.max(1, ...rows.map((row) => row.length)), width = canvas.clientWidth, left = 20;
-  const gap = network.layout === "streams" ? 0 : steps === 1 ? 4 : 8;
+  const { clientWidth: width, clientHeight: height } = canvas;
+  canvas.width = width * devicePixelRatio;
+  canvas.height = height * devicePixelRatio;
+  pen.scale(devicePixelRatio, devicePixelRatio);
+  pen.textBaseline = "middle";
+  pen.textAlign = "center";
   pen.font = `13px ${style.fontFamily}`;
+  const steps = Math.max(1, ...rows.map((row) => row.length)), left = 20;
+  const gap = network.layout === "streams" ? 0 : steps === 1 ? 4 : 8;
   const longest = Math.max(...network.values.map((value) => pen.measureText(value).width));
   const least = Math.max(18, Math.min(64, longest + 2));
   const count = Math.max(1, Math.min(most, Math.floor((width - left) / (steps * least + gap))));
   const cell = ((width - left) / count - gap) / steps;
-  const tall = Math.min(10, Math.max(1, 132 / network.units)), map = tall * network.units;
-  const height = 22 + map + 10 + map + 40, sharp = devicePixelRatio || 1;
-  canvas.width = width * sharp;
-  canvas.height = height * sharp;
-  canvas.style.height = `${height}px`;
-  pen.scale(sharp, sharp);
-  pen.textBaseline = "middle";
-  pen.textAlign = "center";
-  pen.font = `13px ${style.fontFamily}`;
+  const tops = { c: 22, h: 164 }, map = 132, tall = map / network.units;
   const box = (x, y, wide, high, ink, strength = 1) => {
     pen.globalAlpha = strength;
-    pen.fillStyle = colour(ink);
+    pen.fillStyle = style.getPropertyValue(ink);
     pen.fillRect(x, y, wide, high);
   };
   const write = (text, x, y, room, ink) => {
     let shown = text;
     while (pen.measureText(shown).width > room && shown.length > 2) shown = `${shown.slice(0, -2)}…`;
     pen.globalAlpha = 1;
-    pen.fillStyle = colour(ink);
+    pen.fillStyle = style.getPropertyValue(ink);
     pen.fillText(shown, x, y);
   };
-  const shown = rows.slice(-count), tops = { c: 22, h: 22 + map + 10 };
+  const shown = rows.slice(-count);
   const largest = Math.max(1e-9, ...shown.flat().flatMap(({ c, h }) => [...c, ...h].map(Math.abs)));
   for (const kind of ["c", "h"]) write(kind, 8, tops[kind] + map / 2, left, "--quiet");
   shown.forEach((row, group) => {
@@ -161,14 +145,14 @@ function showPair(section, pair) {
     say(".hits", `${hits} of the last ${recent.length} right`);
     say(".fresh", `${percent(network.accuracy)} on 1,000 fresh sequences; a guess has 10.0%, and `
       + `${percent(network.ceiling)} is all that can be known`);
-    say(".why", PLACES[placeOf(network)]);
+    say(".why", PLACES[network.place]);
     say("code", network.command);
     panel.querySelector(".answers").replaceChildren(...recent.map(({ right, answer }) =>
       make("span", { class: right ? "hit" : "miss" }, network.values[answer.token])));
   };
   const draw = () => {
     fill(section.querySelector(".tape"), tokens.map((token, place) =>
-      [[["new", "asked"][tokens.length - 1 - place] ?? ""], token]));
+      [[place === tokens.length - 2 && "asked"], token]));
     pair.forEach((network, side) => drawPanel(panels[side], network));
   };
   draw();
@@ -203,9 +187,9 @@ function drawRows(svg, { window, batch, lag, stateful }, most) {
   svg.replaceChildren();
   const add = (tag, attributes, text) => svg.append(make(tag, attributes, text));
   const middle = (row) => 52 + (row % batch) * high, border = (ends + stop) / 2;
-  add("text", { x: 0, y: 20, class: "target" }, "row");
-  add("text", { x: left, y: 20, class: "target" }, "one batch");
-  add("text", { x: right, y: 20, class: "target" }, "the next");
+  add("text", { x: 0, y: 20 }, "row");
+  add("text", { x: left, y: 20 }, "one batch");
+  add("text", { x: right, y: 20 }, "the next");
   add("line", { x1: border, x2: border, y1: 30, y2: 46 + batch * high, class: "border" });
   for (let row = 0; row < 2 * batch; row++) {
     const x = row < batch ? left : right, y = middle(row), end = first + row, picked = row === batch;
@@ -215,10 +199,9 @@ function drawRows(svg, { window, batch, lag, stateful }, most) {
       const time = end - window + 1 + step, holds = time === first + batch - lag && row <= batch;
       const box = { x: x + step * cell, y: y - 11, width: cell, height: 22 };
       add("rect", { ...box, class: holds ? "holds" : "cell" });
-      add("text", { x: x + (step + 0.5) * cell, y: y + 5, class: "centre" }, tokens[time]);
+      add("text", { x: x + (step + 0.5) * cell, y: y + 5, class: "token" }, tokens[time]);
     }
-    const target = `→ ${tokens[end - lag]}${picked ? "?" : ""}`;
-    add("text", { x: x + wide + 6, y: y + 5, class: "target" }, target);
+    add("text", { x: x + wide + 6, y: y + 5 }, `→ ${tokens[end - lag]}${picked ? "?" : ""}`);
   }
   for (let row = 0; stateful && row < batch; row++) {
     const d = `M${ends} ${middle(row)}H${stop - 6}m-6 -4l6 4l-6 4`;
@@ -244,9 +227,8 @@ const PLACES = {
 // The rows of a task at one of the measured windows and batch sizes, which a map shows.
 function showRows(task, grid) {
   const map = byId("map"), most = (name) => Math.max(...grid.map((point) => point[name]));
-  const draw = ({ window, batch, accuracy, seeds }) => {
-    const setting = { ...task, window, batch }, place = placeOf(setting);
-    drawRows(byId("rows-figure"), setting, most("batch"));
+  const draw = ({ window, batch, accuracy, seeds, place }) => {
+    drawRows(byId("rows-figure"), { ...task, window, batch }, most("batch"));
     byId("setting").textContent = `Window ${window}, batch size ${batch}. `
       + "Where is the value that the framed row is asked for?";
     byId("place").className = place;
@@ -255,7 +237,6 @@ function showRows(task, grid) {
     byId("measured-how").textContent =
       `right, ${seeds > 1 ? `median of ${seeds} seeds` : "one seed"}; chance ${percent(task.chance)}`;
   };
-  map.style.setProperty("--columns", most("window"));
   for (const word of ["window", ...range(1, most("window"))]) map.append(make("span", {}, word));
   for (const { window, batch, accuracy } of grid) {
     if (window === 1) map.append(make("span", {}, `batch ${batch}`));
@@ -264,9 +245,10 @@ function showRows(task, grid) {
       "aria-label": `${rounded}% with window ${window}, batch size ${batch}` }, rounded));
   }
   const buttons = [...map.querySelectorAll("button")];
-  const choose = (button) => {
-    press(button);
-    draw(grid[buttons.indexOf(button)]);
+  const choose = (chosen) => {
+    stopAt(chosen);
+    for (const each of buttons) each.setAttribute("aria-pressed", String(each === chosen));
+    draw(grid[buttons.indexOf(chosen)]);
   };
   for (const kind of ["click", "focusin"]) {
     map.addEventListener(kind, ({ target }) => buttons.includes(target) && choose(target));
@@ -297,17 +279,15 @@ function settingsOf(address) {
   const { parts } = data.training;
   if (!address.includes("=")) return parts.map((part) => ({ ...part }));
   return address.slice(1).split("/").map((text) => {
-    const setting = { ...parts[1] };
-    for (const [name, value] of new URLSearchParams(text)) {
-      if (CHOICES[name]?.[1].includes(Number(value))) setting[name] = Number(value);
-    }
-    return { ...setting, through: setting.stateful ? setting.through : 1 };
+    const given = [...new URLSearchParams(text)].map(([name, value]) => [name, Number(value)])
+      .filter(([name, value]) => CHOICES[name]?.[1].includes(value));
+    return { ...parts[1], ...Object.fromEntries(given) };
   });
 }
 
-// Curves of values up to `most`, the newest first, over lines { name: value }; `say` writes a value.
-function drawCurves(svg, kind, curves, length, lines, most, say) {
-  const width = svg.clientWidth, height = 130, y = (value) => height - 4 - (height - 24) * value / most;
+// A curve of values up to `most`, over lines { name: value }; `say` writes a value.
+function drawCurve(svg, kind, values, length, lines, most, say) {
+  const width = svg.clientWidth, y = (value) => 126 - 106 * value / most; // of 130 pixels
   const add = (tag, attributes, text) => svg.append(make(tag, attributes, text));
   const names = {}; // by the height of their line
   svg.replaceChildren();
@@ -315,12 +295,12 @@ function drawCurves(svg, kind, curves, length, lines, most, say) {
     (names[y(value).toFixed()] ??= []).push(name);
     add("line", { x2: width, y1: y(value), y2: y(value) });
   }
-  curves.forEach((values, age) => add("path", { class: age ? "past" : "", d: values.map((value, k) =>
-    `${k ? "L" : "M"}${(k + 0.5) / length * width} ${y(value)}`).join("") }));
+  const points = values.map((value, k) => [(k + 0.5) / length * width, y(value)]);
+  add("path", { d: lineThrough(points) });
   for (const [at, equal] of Object.entries(names)) {
     add("text", { x: width, y: at - 4 }, `${equal.join(", ")} ${say(lines[equal[0]])}`);
   }
-  const now = curves[0].length ? `${kind} ${say(curves[0].at(-1))}` : kind;
+  const now = values.length ? `${kind} ${say(values.at(-1))}` : kind;
   add("text", { x: 0, y: 12, class: "now" }, now);
   svg.setAttribute("aria-label", `Curve: ${now}`);
 }
@@ -343,8 +323,8 @@ class Training {
     this.start();
   }
 
-  // Begin anew, with a network that has learned nothing; `past` curves stay in sight.
-  start(past = []) {
+  // Begin anew, with a network that has learned nothing.
+  start() {
     const { elements } = this.part(".fields"), { setting } = this, { parts, titles } = data.training;
     if (!setting.stateful) setting.through = 1; // nothing is carried from an earlier batch
     elements.through.disabled = !setting.stateful;
@@ -353,13 +333,9 @@ class Training {
     this.part("h3").textContent = titles[known] ?? "A setting of your own";
     this.part(".outcome").hidden = true;
     this.worker?.terminate();
-    Object.assign(this, { past, worker: new Worker(WORKER), over: false });
+    Object.assign(this, { worker: new Worker(WORKER), over: false });
     this.worker.onmessage = ({ data: report }) => this.draw(report);
     this.worker.postMessage({ make: setting });
-  }
-
-  tell(pace) {
-    if (!this.over) this.worker.postMessage({ pace });
   }
 
   draw(report = this.report) {
@@ -369,9 +345,8 @@ class Training {
     const { chance, blind, ceiling } = baselines(setting);
     this.part(".counts").textContent = `${updates.toLocaleString("en")} updates on `
       + `${sequences.toLocaleString("en")} sequences in ${seconds.toFixed(1)} s`;
-    const curves = (kind) => [points, ...this.past].map((each) => each.map((point) => point[kind]));
-    const draw = (kind, ...more) =>
-      drawCurves(this.part(`.${kind}`), kind, curves(kind), setting.sequences / BLOCK, ...more);
+    const draw = (kind, ...more) => drawCurve(this.part(`.${kind}`), kind,
+      points.map((point) => point[kind]), setting.sequences / BLOCK, ...more);
     draw("accuracy", { chance: chance[0], "order-blind": blind[0], ceiling }, 1, percent);
     draw("loss", { chance: chance[1], "order-blind": blind[1] }, 1.2 * chance[1], (x) => x.toFixed(2));
     const values = range(0, setting.values - 1).map(String), name = this.part("h3").textContent;
@@ -395,27 +370,30 @@ class Training {
 // The networks that are trained, and the buttons for all of them.
 function showTraining(section, use) {
   let pace = "fast", runs = false;
-  const tell = (what) => trainings.forEach((training) => training.tell(what));
+  const tell = (what) => trainings.filter(({ over }) => !over)
+    .forEach(({ worker }) => worker.postMessage({ pace: what }));
   const set = (on) => {
     runs = on;
     byId("run").textContent = on ? "Pause" : "Train";
     tell(on ? pace : "pause");
   };
-  const changed = (training, past) => {
-    training.start(past);
+  const changed = (training) => {
+    training.start();
     set(false);
     const settings = trainings.map(({ setting }) => new URLSearchParams(setting));
     history.replaceState(null, "", `#${settings.join("/")}`);
   };
   const isOver = () => trainings.every(({ over }) => over);
+  const begin = () => isOver() && trainings.forEach((training) => training.start());
   const ended = () => isOver() && set(false);
   const trainings = settingsOf(location.hash)
     .map((setting) => new Training(setting, { changed, ended, use }));
   const toggle = () => {
-    if (isOver()) trainings.forEach((training) => training.start());
+    begin();
     set(!runs);
   };
   const once = () => {
+    begin();
     set(false);
     tell("once");
   };
@@ -429,7 +407,7 @@ function showTraining(section, use) {
   byId("another").addEventListener("click", () => {
     for (const training of trainings) {
       training.setting.seed = (training.setting.seed + 1) % 100;
-      changed(training, [training.report.points, ...training.past]);
+      changed(training);
     }
     set(true);
   });
@@ -449,27 +427,24 @@ function showEcho(section, first) {
   const draw = () => {
     const { lag, values, window, layout, units } = network, { moments } = stream;
     const last = moments.length - 1, { answer, truth, right } = moments[last];
-    const only = waits.getAttribute("aria-pressed") === "true";
-    fill(section.querySelector(".tape"), moments.map(({ token }, place) => [[
-      place > last - window && "inside", place === last - lag && "asked", place === last && "new",
-    ].filter(Boolean), values[token]]));
+    fill(section.querySelector(".tape"), moments.map(({ token }, place) =>
+      [[place > last - window && "inside", place === last - lag && "asked"], values[token]]));
     byId("said").textContent = answer ? values[answer.token] : "…";
     byId("said").className = `big ${right === null ? "" : right ? "hit" : "miss"}`;
     byId("truth").textContent = truth === null ? "?" : values[truth];
     byId("mark").textContent = right === null ? "" : right ? "✓ right" : "✗ wrong";
-    byId("sure").textContent = answer ? `${percent(answer.probabilities[answer.token])} sure` : "";
     byId("score").textContent = `${stream.right} of ${stream.asked} right`;
     [...table.children].forEach((cell, token) => {
       cell.classList.toggle("lit", token === answer?.token);
       cell.classList.toggle("true", token === truth);
       cell.style.setProperty("--share", answer ? answer.probabilities[token] : 0);
     });
-    drawStrip(byId("states"), network, only ? stream.waiting() : moments.map(({ steps }) => steps),
-      moments, layout === "streams" ? 40 : Math.max(2, Math.floor(12 / window)));
-    byId("legend").textContent = only
+    const rows = waits.checked ? stream.waiting() : moments.map(({ steps }) => steps);
+    const most = layout === "streams" ? 40 : Math.max(2, Math.floor(12 / window));
+    drawStrip(byId("states"), network, rows, moments, most);
+    byId("legend").textContent = waits.checked
       ? "how much each unit would change if the marked value were another one."
-      : `all ${units} units, blue below zero; a column is a step`
-        + (layout === "streams" ? "." : ", a block a window with its answer.");
+      : `all ${units} units, blue below zero; a column is a step.`;
   };
   const feed = (tokens) => {
     tokens.forEach((token) => stream.feed(token));
@@ -482,12 +457,12 @@ function showEcho(section, first) {
     byId("at-work").textContent = name;
     table.replaceChildren(...values.map((value, token) => {
       const cell = make("button", { type: "button", class: "value", title: value }, value);
-      cell.tabIndex = token ? -1 : 0;
       cell.addEventListener("click", () => { play(false); feed([token]); });
       return cell;
     }));
-    waits.hidden = lag < 0;
-    waits.setAttribute("aria-pressed", String(lag >= 0));
+    stopAt(table.firstChild);
+    waits.checked = lag >= 0;
+    waits.disabled = lag < 0;
     stream = new Stream(network, Array.from({ length: 24 }, () => random(network)));
     draw();
   };
@@ -505,10 +480,7 @@ function showEcho(section, first) {
     byId("typed").value = "";
     feed(words.map((each) => values.indexOf(each)));
   });
-  waits.addEventListener("click", () => {
-    waits.setAttribute("aria-pressed", String(waits.getAttribute("aria-pressed") !== "true"));
-    draw();
-  });
+  waits.addEventListener("change", draw);
   addEventListener("resize", draw);
   use(first);
   return { use, play, get stream() { return stream; } };
