@@ -46,7 +46,7 @@ SMALL = {"vocab_size": 10, "hidden_size": 16}
 NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Part 4", {}),
     ("Part 3: one at a time", SMALL | {"part": "no-context"}),
-    ("Cure 1: a window of 2", SMALL | {"part": "no-context", "window": 2, "stateful": False}),
+    ("Cure 1: a window of 2, state from zero", SMALL | {"part": "no-context", "window": 2, "stateful": False}),
     (
         "Cure 2: batches of 1, gradient through 2",
         SMALL | {"part": "no-context", "batch_size": 1, "bptt_batches": 2},
@@ -151,8 +151,7 @@ def words() -> dict[str, Any]:
     task = {"window": 1, "batch": 6, "lag": 1, "stateful": True, "chance": 0.1}
     return {
         "title": "Two networks, one task: say the integer before the last",
-        "lede": "One of them cannot learn it, however long it is trained. Guess how well it does, "
-        "see why, cure it, and train one here.",
+        "lede": "Guess how well one of them does, see why, cure it, and train one here.",
         "grid": grid_of(rows),
         "task": task,
         "training": training(),

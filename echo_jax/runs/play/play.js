@@ -143,8 +143,9 @@ function showPair(section, pair) {
     const hits = recent.filter(({ right }) => right).length;
     say("h3", network.name);
     say(".hits", `${hits} of the last ${recent.length} right`);
-    say(".fresh", `${percent(network.accuracy)} on 1,000 fresh sequences; a guess has 10.0%, and `
-      + `${percent(network.ceiling)} is all that can be known`);
+    say(".fresh", `${percent(network.accuracy)} on 1,000 fresh sequences; a guess has 10.0%`
+      + (network.ceiling < 1 ? `, and no network that is given the same can have more than `
+      + `${percent(network.ceiling)}` : ""));
     say(".why", PLACES[network.place]);
     say("code", network.command);
     panel.querySelector(".answers").replaceChildren(...recent.map(({ right, answer }) =>
@@ -173,6 +174,7 @@ function showGuess(section, part3, part4) {
     section.classList.remove("guessing");
     byId("yours").prepend(`You said ${slider.value}%. It has ${percent(part3.accuracy)}, `
       + "no more than a guess. ");
+    byId("why").focus();
   });
   play(!still.matches);
 }
@@ -188,8 +190,8 @@ function drawRows(svg, { window, batch, lag, stateful }, most) {
   const add = (tag, attributes, text) => svg.append(make(tag, attributes, text));
   const middle = (row) => 52 + (row % batch) * high, border = (ends + stop) / 2;
   add("text", { x: 0, y: 20 }, "row");
-  add("text", { x: left, y: 20 }, "one batch");
-  add("text", { x: right, y: 20 }, "the next");
+  add("text", { x: left, y: 20 }, "batch 0");
+  add("text", { x: right, y: 20 }, "batch 1");
   add("line", { x1: border, x2: border, y1: 30, y2: 46 + batch * high, class: "border" });
   for (let row = 0; row < 2 * batch; row++) {
     const x = row < batch ? left : right, y = middle(row), end = first + row, picked = row === batch;
@@ -218,7 +220,7 @@ function drawRows(svg, { window, batch, lag, stateful }, most) {
 const PLACES = {
   window: "In the window. The row reads the value itself, so it can learn to repeat it.",
   replayed: "In the state, and the gradient reaches it there.",
-  state: "In the state, but no gradient rewards a row for keeping what the next one is asked for.",
+  state: "In the state, but training never goes back to the row that should have kept it.",
   skipped: "Nowhere. The row starts from the state of a row that never saw the value.",
   early: "Nowhere. The value came before the first row of the sequence.",
   zeroed: "Nowhere. Every batch starts from a zero state.",
@@ -232,7 +234,8 @@ function showRows(task, grid) {
     byId("setting").textContent = `Window ${window}, batch size ${batch}. `
       + "Where is the value that the framed row is asked for?";
     byId("place").className = place;
-    byId("place").textContent = PLACES[place];
+    byId("place").textContent = place !== "skipped" ? PLACES[place] : `Nowhere. Row ${batch} starts `
+      + `from row 0, a batch before, and not from row ${batch - task.lag}, which read the value.`;
     byId("measured").textContent = percent(accuracy);
     byId("measured-how").textContent =
       `right, ${seeds > 1 ? `median of ${seeds} seeds` : "one seed"}; chance ${percent(task.chance)}`;
@@ -300,7 +303,7 @@ function drawCurve(svg, kind, values, length, lines, most, say) {
   for (const [at, equal] of Object.entries(names)) {
     add("text", { x: width, y: at - 4 }, `${equal.join(", ")} ${say(lines[equal[0]])}`);
   }
-  const now = values.length ? `${kind} ${say(values.at(-1))}` : kind;
+  const now = `${kind} in training${values.length ? ` ${say(values.at(-1))}` : ""}`;
   add("text", { x: 0, y: 12, class: "now" }, now);
   svg.setAttribute("aria-label", `Curve: ${now}`);
 }
@@ -310,6 +313,7 @@ class Training {
   constructor(setting, { changed, ended, use }) {
     Object.assign(this, { setting, ended, panel: byId("panels").appendChild(clone("training")) });
     this.part = (place) => this.panel.querySelector(place);
+    this.letter = " AB"[byId("panels").children.length];
     for (const [name, [label, choices, words = choices]] of Object.entries(CHOICES)) {
       const select = make("select", { name });
       choices.forEach((value, place) => select.append(make("option", { value }, words[place])));
@@ -330,7 +334,7 @@ class Training {
     elements.through.disabled = !setting.stateful;
     for (const name of Object.keys(CHOICES)) elements[name].value = setting[name];
     const command = commandOf({ ...setting, seed: 0 }), known = parts.map(commandOf).indexOf(command);
-    this.part("h3").textContent = titles[known] ?? "A setting of your own";
+    this.part("h3").textContent = titles[known] ?? `Setting ${this.letter}`;
     this.part(".outcome").hidden = true;
     this.worker?.terminate();
     Object.assign(this, { worker: new Worker(WORKER), over: false });
