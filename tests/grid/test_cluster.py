@@ -243,7 +243,8 @@ def test_a_card_of_real_size_is_the_same_alone_on_workers_and_on_one_core(tmp_pa
 
     Of this cell one, two and eight threads have other bits; NPROC stands for a larger machine.
     """
-    (tmp_path / "short.toml").write_text("updates = 40\nupdates_at_once = 20\nstreams = 4\n")
+    numbers = "updates = 40\nupdates_at_once = 20\nstreams = 4\nrates = [0.03]\n"
+    (tmp_path / "short.toml").write_text(numbers)
     card = [sys.executable, ROOT / "scripts" / "card.py", "--protocol", "short.toml"]
     card += ["--cell", "block:gru"]
     card += ["--state-bytes", "400", "--only", "by-lag", "--seeds", "2", "--out"]
