@@ -127,7 +127,7 @@ def test_a_figure_for_a_phone_is_narrow_and_has_the_same_words(name):
     rows = study_folder.rows_of(ROOT / "docs" / "results", {name: study})[name]
     with styles.drawing():
         wide = words(study_figures.figure(study.chart, rows))
-        narrow = words(hooks.narrowed(study_figures.figure(study.chart, rows)))
+        narrow = words(study_figures.figure(study.chart, rows, hooks.PHONE))
     assert narrow == (wide[0], f"{72 * hooks.PHONE:g}pt")
 
 

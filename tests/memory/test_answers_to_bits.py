@@ -40,7 +40,6 @@ def test_the_list_of_one_value_is_the_value():
     assert bits.accuracy_of_list(2, 64) == pytest.approx((1 + 1 / 64) / 2)
 
 
-def test_bits_of_a_lag_are_not_below_0_unless_asked():
+def test_bits_of_a_lag_are_not_below_0():
     nats = [math.log(16), math.log(2), 0.0, math.log(32)]
     assert lag_bits(nats, STANDARD) == pytest.approx([0, 3, 4, 0])
-    assert lag_bits(nats, STANDARD, floored=False) == pytest.approx([0, 3, 4, -1])
