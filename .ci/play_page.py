@@ -46,7 +46,10 @@ SMALL = {"vocab_size": 10, "hidden_size": 16}
 NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Part 4", {}),
     ("Part 3: one at a time", SMALL | {"part": "no-context"}),
-    ("Cure 1: a window of 2, state from zero", SMALL | {"part": "no-context", "window": 2, "stateful": False}),
+    (
+        "Cure 1: a window of 2, state from zero",
+        SMALL | {"part": "no-context", "window": 2, "stateful": False},
+    ),
     (
         "Cure 2: batches of 1, gradient through 2",
         SMALL | {"part": "no-context", "batch_size": 1, "bptt_batches": 2},

@@ -1,5 +1,6 @@
 """Two cards compared: the difference, its interval and p, and a sentence for a paper. No jax."""
 
+import itertools
 import math
 import os
 from collections.abc import Sequence
@@ -21,17 +22,12 @@ def compare(names: Sequence[str]) -> list[str]:
 
     By key their seeds must have chosen among the same recipes. ConfigError for nothing to compare.
     """
-    folders = [name for name in names if os.path.lexists(Path(name) / CARD_FILE)]
-    found = {name: cards.read(Path(name))[0] for name in folders}
-    for name in names:
-        if name not in found:
-            found[name] = built_in(name, [*found.values()])
-    pair = [found[name] for name in names]
+    pair = max(itertools.product(*map(cards_of, names)), key=likeness)
     if not of_one_kind(pair):
         captions = " ".join(caption_of([card]) for card in pair)
         fix = "make both with the same --state-bytes and block"
         raise ConfigError(f"{names[0]} and {names[1]} cannot be compared: {captions} {fix}")
-    shared = [question for question in QUESTIONS if all(map(question.of, pair))]
+    shared = shared_questions(pair)
     asked = [question for question in shared if question is BY_LAG or comparable(pair)]
     if not asked:
         fix = "make both with one, and the same --full"
@@ -40,15 +36,23 @@ def compare(names: Sequence[str]) -> list[str]:
     return [sentence(pair, x) for x in asked] + ([other] if len(shared) > len(asked) else [])
 
 
-def built_in(name: str, own: Sequence[Card]) -> Card:
-    """The built-in card of a name that is most like a card of `own`; of such, of most seeds."""
+def cards_of(name: str) -> list[Card]:
+    """The card in a folder, or the built-in ones of a name."""
+    folder = Path(name)
+    if os.path.lexists(folder / CARD_FILE):
+        return [cards.read(folder)[0]]
+    return built_in_cards.named_cards(name)
 
-    def likeness(known: Card) -> tuple[bool, bool, int]:
-        """The largest wins."""
-        pairs = [[known, x] for x in own]
-        return any(map(comparable, pairs)), any(map(of_one_kind, pairs)), len(known.seeds)
 
-    return max(built_in_cards.named_cards(name), key=likeness)
+def likeness(pair: Sequence[Card]) -> tuple[bool, bool, int, int]:
+    """The largest is the pair that is meant: of one kind, with most in common, of most seeds."""
+    seeds = sum(len(card.seeds) for card in pair)
+    return of_one_kind(pair), comparable(pair), len(shared_questions(pair)), seeds
+
+
+def shared_questions(pair: Sequence[Card]) -> list[Question]:
+    """The questions that both cards have."""
+    return [question for question in QUESTIONS if all(map(question.of, pair))]
 
 
 def sentence(pair: Sequence[Card], question: Question) -> str:
