@@ -73,11 +73,10 @@ def beside_anchors(card: Card) -> str:
     mean = BY_LAG.mean(card)
     if mean < 0 or "ProjectedRegister" not in found:
         return ""
-    above = f"{three_digits(mean - found.get('PresentInput', 0.0))} bits above the present input"
-    share = f"{mean / found['ProjectedRegister']:.0%} of a register of its bytes"
-    return (
-        f"By lag that is {above}, {share}, and {three_digits(mean / card.state_bytes)} bits a byte."
-    )
+    above = three_digits(mean - found.get("PresentInput", 0.0))
+    share = f"{mean / found['ProjectedRegister']:.0%} of those of a register of as many bytes"
+    each = three_digits(mean / card.state_bytes)
+    return f"By lag it has {above} bits above the present input, {share}, and {each} a byte."
 
 
 def place_among(card: Card, others: Sequence[Card], question: Question) -> str:
