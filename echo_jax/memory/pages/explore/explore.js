@@ -87,7 +87,8 @@ function drawAxes({ x, y, first, last }) {
 // The mean curve of each card, with its name; a card that is pointed at shows those of its seeds.
 function drawChart(cards) {
   const chart = byId("chart"), { name, title } = QUESTIONS[choice.question];
-  area.right = Math.max(chart.clientWidth, 300) - 170;
+  const width = Math.max(chart.clientWidth, 300);
+  area.right = width - Math.min(200, 0.45 * width); // beside it are the names
   chart.replaceChildren();
   byId("chart-title").textContent = title;
   byId("hovered").textContent = "";
