@@ -1,6 +1,6 @@
 """The memory card of a recurrent cell: how many bits it holds, by lag and by key.
 
-echo-jax card                                              # the LSTM, about 90 seconds
+echo-jax card                                              # the LSTM, about two minutes
 echo-jax card --cell block:mamba2 --state-bytes 400        # in the block, with so much state
 echo-jax card --cell mypackage.cells:MyCell --cell lstm    # side by side
 echo-jax card --export-tasks tasks                         # for another framework
@@ -68,11 +68,11 @@ class CardCommand:
     only: CardPart | None = None
     """Only one question, or by key only the ramp."""
     updates: int | None = None
-    """Make runs of so many updates instead, which the card has beside those of 3,000: with --only
-    by-key, whether more training helps."""
+    """Train for so many updates instead of 3,000; the card has the results beside those of 3,000.
+    With --only by-key it shows whether more training helps."""
     protocol: Path | None = None
     """A TOML file of numbers of the measure that differ from the published ones, such as
-    updates = 1000; see docs/card.md. The card states them, and stands with no cards of others."""
+    updates = 1000; see docs/card.md. The card states them, and is compared with no others."""
     cluster: str | None = None
     """Train the runs on a Dask cluster: local:N (N workers here; alone the command uses two cores),
     tcp://HOST:PORT or tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and

@@ -75,8 +75,8 @@ class Seeded(msgspec.Struct, forbid_unknown_fields=True):
     """A measure over seeds.
 
     mean       bits
-    low, high  the least and the most of a seed: of 8 seeds an interval of 99% for the median; null
-               for a single seed
+    low, high  of the lowest and the highest seed, of 8 an interval of 99% for the median; null for
+               a single seed
     seeds      in order
     by_seed    bits of each, at its best configuration on validation data
     at_least   the mean is within 5% of the most that can be measured; by key also where a seed is
@@ -287,7 +287,7 @@ def bits_by_key(rows: Sequence[Row], protocol: Protocol) -> BitsByKey | None:
     most = pairs[-1] * math.log2(protocol.values)
     measured = _seeded([row.seed for row in chosen], by_seed, most, final.mean(axis=0))
     measured["at_least"] |= bool((best == len(pairs) - 1).any())
-    known = [row for row in chosen if row.associated]
+    known = [row for row in chosen if row.associated and row.final is not None]
     failed = [row for row in chosen if row.final is None]
     until = [updates_until_associated(row, protocol) for row in [*known, *failed] if known]
     median = float(np.median(until)) if until else math.inf

@@ -127,7 +127,7 @@ def card(  # noqa: PLR0913 - the flags of the command
       only: "by-lag" or "by-key" for one question alone, or "ramp" for its runs by key.
       updates: make runs of so many updates instead, which the card has beside the usual ones.
       protocol: all numbers of the measure, such as `echo_jax.Protocol(updates=1000)`; the card
-        states them, and stands with no cards of others.
+        states them, and is compared with no cards of others.
       name: of the card and of its folder; by default the cell and its arguments, and the digest of
         another protocol than 4.
       out: folder for the folder of the card; without one, nothing is kept.

@@ -7,7 +7,7 @@ columns where output goes to a file, and a result must come through whole.
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from echo_jax.exceptions import ConfigError, one_line, printable
@@ -46,6 +46,12 @@ class Table(NamedTuple):
     def texts(self) -> list[Sequence[str]]:
         """The headings and the rows."""
         return [self.headings, *self.rows]
+
+    def without(self, headings: Collection[str]) -> "Table":
+        """The table without some columns."""
+        kept = [i for i, heading in enumerate(self.headings) if heading not in headings]
+        rows = [[row[i] for i in kept] for row in self.rows]
+        return self._replace(headings=[self.headings[i] for i in kept], rows=rows)
 
     @property
     def numeric(self) -> list[bool]:

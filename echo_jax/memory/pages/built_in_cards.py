@@ -32,6 +32,8 @@ ANCHORS = {
 }
 """Cells that a card is compared with by lag, and the words for them."""
 
+VARIANTS = {"numbers", "dtype"}  # options of a register that is not the one of `ANCHORS`
+
 
 @functools.cache
 def built_in_cards() -> Sequence[Card]:
@@ -87,8 +89,8 @@ def nearest(card: Card, question: Question) -> dict[str, Card]:
     By key those with the recipes of the card if there are any, else those of the default card. None
     of another protocol.
     """
-    same = [x for x in built_in_cards() if kind(x) == kind(card) and x.cell != card.cell]
-    same = [x for x in same if question.of(x)]
+    plain = [x for x in built_in_cards() if not VARIANTS & x.cell.args.keys() and question.of(x)]
+    same = [x for x in plain if kind(x) == kind(card) and x.cell != card.cell]
     if question is BY_KEY:  # by lag each has the rate of its own pilot
         alike = [x for x in same if question.configured(x) == question.configured(card)]
         same = alike or [x for x in same if is_default(x)]

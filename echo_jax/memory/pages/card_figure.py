@@ -117,7 +117,7 @@ def draw_by_key(axes: Axes, card: Card) -> None:
     axes.set_xlabel("pairs of a key and a value", fontsize=9.5, color=INK)
     axes.set_ylabel("values recalled", fontsize=9.5, color=INK)
     references = {"a list of the values": list_line(bits.pairs, card.numbers)}
-    if alone := nearest(card, BY_KEY).get("Memoryless"):
+    if alone := nearest(card, BY_KEY).get("PresentInput"):
         references["the convolution alone"] = BY_KEY.line(alone)
     _draw(axes, card, BY_KEY, [(bits.pairs, curve) for curve in bits.curves], references)
 

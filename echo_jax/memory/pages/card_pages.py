@@ -52,31 +52,31 @@ def page(card: Card, rows: list[Row]) -> str:
 
 
 def sentence(card: Card) -> str:
-    """The bits of a card with the least and the most of a seed."""
+    """The bits of a card with those of the lowest and the highest seed."""
     known = [question.sentence(card) for question in QUESTIONS if question.of(card)]
     return f"{card.name}: {'; '.join(known) or f'0 of {len(card.seeds)} seeds'}."
 
 
 def standing(card: Card) -> str:
-    """The place of a card among the built-in cells that it is compared with; empty without any."""
+    """The place of a trained cell among the built-in ones that it is compared with, or empty."""
     known = [x for x in built_in_cards() if comparable([x, card]) and not is_control(x)]
     others = [x for x in known if x.cell != card.cell]
     places = [place_among(card, others, question) for question in QUESTIONS if question.of(card)]
-    if not all(places):
+    if is_control(card) or not places or not all(places):
         return ""
-    return f"Of {len(others) + 1} cells of its size it ranks {'; '.join(places)}."
+    return f"Of {len(others) + 1} trained cells of its size it is {'; '.join(places)}."
 
 
 def beside_anchors(card: Card) -> str:
     """The bits by lag above those of no recurrence, as a share of a register's, and by byte."""
     found = {cell_of(x): BY_LAG.mean(x) for x in anchors(card).values() if of_one_kind([x, card])}
     mean = BY_LAG.mean(card)
-    if mean < 0 or "ProjectedRegister" not in found:
+    if mean < 0 or is_control(card) or "ProjectedRegister" not in found:
         return ""
     above = three_digits(mean - found.get("PresentInput", 0.0))
-    share = f"{mean / found['ProjectedRegister']:.0%} of those of a register of as many bytes"
+    share = f"{mean / found['ProjectedRegister']:.0%} of those of a register of the same size"
     each = three_digits(mean / card.state_bytes)
-    return f"By lag it has {above} bits above the present input, {share}, and {each} a byte."
+    return f"By lag these are {above} more than the present input has, {share}, {each} a byte."
 
 
 def place_among(card: Card, others: Sequence[Card], question: Question) -> str:
@@ -85,7 +85,7 @@ def place_among(card: Card, others: Sequence[Card], question: Question) -> str:
     before = [x for x in measured if question.mean(x) > question.mean(card)]
     beside = [*before[-1:], *measured[len(before) : len(before) + 1]]
     names = " and ".join(f"{cell_of(x)} ({question.mean_text(x)})" for x in beside)
-    return f"{len(before) + 1} {question.name}, beside {names}" if beside else ""
+    return f"number {len(before) + 1} {question.name}, beside {names}" if beside else ""
 
 
 def provenance(card: Card, rows: list[Row]) -> Table:

@@ -13,7 +13,7 @@ from echo_jax.memory.card import CARD_FILE, Card
 from echo_jax.memory.pages import built_in_cards
 from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS, Question
 from echo_jax.memory.pages.table import caption_of, labels_of
-from echo_jax.memory.pages.told_apart import comparable, of_one_kind
+from echo_jax.memory.pages.told_apart import comparable, of_one_kind, track
 from echo_jax.report.number_formats import number, three_digits
 
 
@@ -30,8 +30,8 @@ def compare(names: Sequence[str]) -> list[str]:
     shared = shared_questions(pair)
     asked = [question for question in shared if question is BY_LAG or comparable(pair)]
     if not asked:
-        fix = "make both with one, and the same --full"
-        raise ConfigError(f"{names[0]} and {names[1]} share no question: {fix}")
+        fix = "measure both by lag, or by key with the same --full"
+        raise ConfigError(f"{names[0]} and {names[1]} share no question to compare: {fix}")
     other = "By key they chose among other recipes: make both with the same --full to compare that."
     return [sentence(pair, x) for x in asked] + ([other] if len(shared) > len(asked) else [])
 
@@ -67,11 +67,13 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
     between = f"95% interval {ends}" if known else "too few seeds for an interval"
     protocol = pair[0].numbers
     updates = number(protocol.updates)
+    sizes = " and ".join(number(card.state_bytes) for card in pair)
     word = "more" if difference >= 0 else "fewer"
     return (
         f"{question.name.capitalize()} {names[0]} has {three_digits(abs(difference))} bits {word} "
         f"than {names[1]} ({question.mean_text(pair[0])} and {question.mean_text(pair[1])} bits; "
-        f"difference {three_digits(difference)}, {between}; exact permutation test of "
+        f"difference {three_digits(difference)}, {between}; permutation test of "
         f"{len(first.seeds)} and {len(second.seeds)} seeds, p = {p:.2g}). "
-        f"{caption_of(pair[:1])} {updates} updates, echo_jax protocol {protocol.name}."
+        f"Track {track(pair[0])}, {sizes} bytes of state, {updates} updates, echo_jax protocol "
+        f"{protocol.name}."
     )

@@ -77,7 +77,7 @@ class Question:
         return f"{AT_LEAST if bits.at_least else ''}{three_digits(bits.mean)}"
 
     def brackets(self, card: Card) -> str:
-        """The least and the most of a seed, and how many seeds are there if some are missing."""
+        """The lowest and the highest seed, and how many seeds are there if some are missing."""
         bits = self.known(card)
         more = []
         if bits.low is not None and bits.high is not None:

@@ -30,21 +30,21 @@ SIZES = {
     "constant_bytes": "constants, bytes",
     "parameters": "parameters",
 }
-"""The fields of a card that say how large and fast a cell is, and the headings of their columns."""
+"""The fields of a card that say how large a cell is, and the headings of their columns."""
 
 R10 = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
 
-GAIN = 1.05
-"""The ratio of bits from which more updates help."""
+GAIN = 1.05  # the ratio of bits from which more updates help
 
-ROUNDED = 6
-"""The precision that a table shows."""
+WIDE = {"lags 4 on", "rate", "layers", *SIZES.values()}  # columns without room in a paper
+
+ROUNDED = 6  # bits: the precision that a table shows
 
 TUNED = ("lmu", "lstm-chrono")
 """Cells with an option whose default is the number of lags that are asked."""
 
 MEANINGS = {
-    "bits": "the mean over the seeds, with the least and the most of a seed; of 8 seeds these are "
+    "bits": "the mean over the seeds, with the lowest and the highest seed; of 8 seeds these are "
     "an interval of 99% for the median; 3 of 4 where seeds are not there yet; \u2265 where the "
     "mean is within 5% of the most that can be measured, or a seed is best at the most pairs",
     "letters": "cells that share one are not told apart (exact permutation test of the difference "
@@ -55,7 +55,7 @@ MEANINGS = {
     "seed gains 5% from 3,000 updates on, else the cell is still learning",
     "rate": "the learning rate by lag, which short runs chose; edge: the least or largest tried",
     "half of 4 pairs after": "the median of the updates after which half of the answers about 4 "
-    "pairs are right; never: so many seeds never get there",
+    "pairs are right; never: half of the seeds or more do not get there",
     "state, convolutions, constants": "bytes of the cell's state, of the last inputs of a block's "
     "convolutions, and of fixed arrays of the cell; the first two are what a stream carries",
     "*": "an option of the cell is set to the 64 lags: theta of the LMU, longest of chrono",
@@ -72,7 +72,7 @@ def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
         "-seeds": functools.partial(tidy_seeds, cards),
     }
     of_groups = [
-        Section(f"cards-{file_name(group)}", "Table", tables=[cards_table(group)])
+        Section(f"cards-{file_name(group)}", "Table", tables=[cards_table(group).without(WIDE)])
         for group in groups
     ]
     return [Section("cards", "Tables", tidy=tidy), *of_groups]
@@ -102,7 +102,7 @@ def recipe_words(card: Card) -> list[str]:
 
 
 def nominal_bytes(size: int) -> int:
-    """The nearest of ten preferred numbers a decade (R10): 400 for 364 to 400 bytes."""
+    """The nearest of ten preferred numbers a decade (R10): 400 for 355 to 446 bytes."""
     decade, step = divmod(round(10 * math.log10(max(size, 1))), 10)
     return round(R10[step] * 10**decade)
 
@@ -166,17 +166,12 @@ def rounded_bits(bits: Any, precision: int) -> float | None:
 def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
     """A row for each card, question, number of updates and seed."""
     return [
-        {
-            "name": card.name,
-            "question": question.field,
-            "updates": updates,
-            "seed": seed,
-            "bits": value,
-        }
+        {"name": card.name, "question": question.field, "updates": updates,
+         "seed": seed, "bits": value}
         for card, question in itertools.product(cards, QUESTIONS)
         for updates, of in question.measured(card)
         for seed, value in zip(of.seeds, of.by_seed, strict=True)
-    ]
+    ]  # fmt: skip
 
 
 def tidy_pairs(groups: Iterable[Sequence[Card]]) -> list[dict[str, Any]]:
@@ -265,7 +260,8 @@ def associated_text(card: Card) -> str:
     if bits is None or (bits.associated is None and not bits.never):
         return UNKNOWN
     if bits.associated is None:
-        return "never"
+        few = bits.never < len(bits.seeds)
+        return f"never ({bits.never} of {len(bits.seeds)})" if few else "never"
     return number(bits.associated) + (f" ({bits.never} never)" if bits.never else "")
 
 
@@ -284,7 +280,7 @@ def budget_text(card: Card, question: Question, budget: Budget) -> str:
     if not bits or bits.seeds != budget.seeds or budget.updates < card.numbers.updates:
         return mean
     gains = zip(bits.by_seed, budget.by_seed, strict=True)
-    return mean + (" (level)" if all(more < GAIN * usual for usual, more in gains) else "")
+    return mean + (" (level)" if all(more <= GAIN * usual for usual, more in gains) else "")
 
 
 def side_by_side(cards: Sequence[Card]) -> str:

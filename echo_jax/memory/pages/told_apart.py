@@ -25,8 +25,8 @@ TRACKS = ("block", "bare", "imported")
 SAME_SIZE = 1.1 / 0.9
 """States are of one size if the largest has at most so many times the bytes of the smallest."""
 
-BLOCK_OPTIONS = ("width", "layers")
-"""Options of the block, by which it is no longer the common one."""
+BLOCK_OPTIONS = {"width": 32, "layers": 1}
+"""Options of the block, with which it is the common one."""
 
 LEVEL = 0.05  # the share of false ones expected among the pairs that a table tells apart
 
@@ -41,7 +41,8 @@ def track(card: Card) -> str:
         return "imported"
     if not cell.name.startswith(BLOCK_PREFIX):
         return "bare"
-    changed = [f"{name} {cell.args[name]}" for name in BLOCK_OPTIONS if name in cell.args]
+    given = {name: cell.args.get(name, usual) for name, usual in BLOCK_OPTIONS.items()}
+    changed = [f"{name} {x}" for name, x in given.items() if x != BLOCK_OPTIONS[name]]
     return ", ".join(["block", *changed])
 
 
