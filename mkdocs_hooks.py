@@ -25,7 +25,8 @@ COLUMNS = re.compile(r"^ *\S.*\S {2,}\S", re.M)
 PHONE = 3.75  # inches of a figure on a phone
 PICTURE = "figures/which-row-continues-which.png"
 """What a shared link shows."""
-PLAY = "play.html"
+INTERACTIVE = ("play.html", "cards/explore.html")
+"""Pages of HTML, which link pages of Markdown."""
 BOOSTED = {"glossary.md": 2.0, "index.md": 1.5}
 """What the search finds first; it finds the pages of single cards last."""
 NIGHT = """<script>{
@@ -55,8 +56,10 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         page = File.generated(config, name, abs_src_path=str(ROOT / name))
         page.dest_uri = name.replace(".md", ".html")
         files.append(page)
-    files.remove(files.get_file_from_path(PLAY))
-    files.append(File.generated(config, PLAY, content=of_the_site(PLAY, config.site_url or "")))
+    for path in INTERACTIVE:
+        files.remove(files.get_file_from_path(path))
+        content = of_the_site(path, config.site_url or "")
+        files.append(File.generated(config, path, content=content))
     for name, study in STUDIES.items():
         rows = study_folder.rows_of(ROOT / "docs" / "results", {name: study})[name]
         with styles.drawing():
@@ -69,7 +72,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 def of_the_site(page: str, address: str) -> str:
     """A page of HTML in docs: it links pages of the site, and its picture has the address."""
     text = (ROOT / "docs" / page).read_text("utf-8")
-    text = re.sub(r'(?<=href=")([\w-]+)\.md(?=")', r"\1.html", text)
+    text = re.sub(r'(?<=href=")([\w-]+)\.md(?=")', r"\1.html", text).replace("card.md", "card.html")
     return text.replace(PICTURE, posixpath.join(address, PICTURE))
 
 

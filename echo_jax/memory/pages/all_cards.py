@@ -110,7 +110,7 @@ def page(cards: Sequence[Card], own: Sequence[Card], figures: Sequence[Section])
     """The page in Markdown: a figure, the findings, other figures, tables, and links to cards."""
     parts = ["# The memory of recurrent cells, in bits"]
     parts += [part for figure in figures[:1] for part in figure.pictured()]
-    parts.append(FINDINGS)
+    parts += ["[Choose cells, and compare their curves](explore.html).", FINDINGS]
     for figure in figures[1:]:
         parts += [figure.title(), *figure.pictured()]
     parts.append("## Tables")
