@@ -106,7 +106,7 @@ def grid_of(rows: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def told() -> dict[str, Any]:
-    """What the package says of each setting of lag, window, batch, state and gradient.
+    """The words and numbers of the package on each setting of lag, window, batch, state, gradient.
 
     `told` has, by the setting, the place of its target, the share that can be known, and its
     sentences as numbers in the list `sentences`, cut where many settings share a part.

@@ -133,6 +133,7 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
     init, run_chunk, evaluate = jitted_functions(many)
     state = jax.eval_shape(init, dynamic)
     code = changed(config.static_config, sequences=1, evaluation_sequences=1)  # others need none
+    count = config.evaluation_sequences
 
     def program(made_from: object, jitted: Any, *arguments: Any) -> Callable[[], Any]:
         """A call that gives a program of this run, which is traced now."""
@@ -140,14 +141,12 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
 
     def evaluation() -> Any:
         """The program that is needed last."""
-        count = config.evaluation_sequences
         return program(("evaluate", count), evaluate, dynamic, state.params, corpus)()
 
-    # The chunk takes longest, so it goes first; the evaluation is needed last, and not waited for.
     longest = background.submit(program(("chunk", chunk), run_chunk, dynamic, state, chunk, corpus))
     make_initial = program("init", init, dynamic) if with_init else None
     last = background.submit(timed, evaluation)
-    initial = make_initial and make_initial()
+    initial = make_initial and make_initial()  # before the chunk is waited for
     training = longest.result()
     return Programs(
         init=initial,

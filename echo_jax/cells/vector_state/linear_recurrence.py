@@ -22,6 +22,7 @@ def diagonal_parallel(h: chex.Array, a: chex.Array, b: chex.Array, mask: Mask) -
         b = jnp.where(mask[..., None], b, 0)
 
     def then(first: tuple, second: tuple) -> tuple:
+        """The two maps h -> a h + b, one after the other, as one."""
         a1, b1 = first
         a2, b2 = second
         return a2 * a1, a2 * b1 + b2

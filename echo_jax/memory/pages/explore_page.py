@@ -28,7 +28,7 @@ def page(whole: Sequence[tuple[Card, list[Row]]]) -> str:
 
 
 def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
-    """What the page is told of cards."""
+    """The data of the page: cards by track and size, their curves and bits by seed."""
     kinds: dict[tuple[str, int], list[tuple[Card, list[Row]]]] = {}
     for card, rows in whole:
         kinds.setdefault((track(card), nominal_bytes(card.state_bytes)), []).append((card, rows))
