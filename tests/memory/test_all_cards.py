@@ -1,5 +1,6 @@
 """The pages of a card and of a folder of cards, and the cards that come with the package."""
 
+import re
 import subprocess
 import sys
 from importlib import resources
@@ -154,6 +155,16 @@ def test_the_anchor_of_a_card_is_the_plainest_of_its_track_and_the_nearest_size(
     assert built_in_cards.anchors(card(rows, "gru", state_bytes=380)) == {words: plain}
     of_larger = {f"{words}, 800 bytes": larger}
     assert built_in_cards.anchors(card(rows, "gru", state_bytes=1000)) == of_larger
+
+
+def test_a_trained_cell_says_its_bits_beside_the_present_input_and_a_register(monkeypatch):
+    known = "block:echo_jax.cells.known_memory:"
+    present = card([lag_row([4.0] * 3)], f"{known}PresentInput")
+    register = card([lag_row([4.0] * 50)], f"{known}ProjectedRegister")
+    monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: [present, register])
+    said = card_pages.beside_anchors(card([lag_row([4.0] * 25)], "block:gru"))
+    assert re.findall(r"[\d.]+\d%?", said) == ["88", "50%", "0.25"]
+    assert card_pages.beside_anchors(present) == ""
 
 
 def test_a_card_is_drawn_before_those_with_its_recipes_and_else_before_default_cards(built_in):
