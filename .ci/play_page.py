@@ -42,6 +42,13 @@ FLAGS = {
 }
 """The names of a setting in the page, and the fields of a configuration, in its order."""
 
+IN_THE_PAGE = {
+    r"--window (\d)": r"a window of \1",
+    "--no-stateful": "a state from zero",
+    r"--bptt-batches (\d)": r"a gradient through \1 batches",
+}
+"""The flags that the sentences name, and the words of the page for them."""
+
 SMALL = {"vocab_size": 10, "hidden_size": 16}
 NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Part 4", {}),
@@ -118,7 +125,10 @@ def told() -> dict[str, Any]:
         task = {"lag": lag, "window": window, "batch_size": batch}
         training = {"stateful": bool(kind[0]), "bptt_batches": kind[1]}
         given = config.changed(config.PARTS["context"], **task, **training)
-        said = re.split(r"(?<=[.:;,]) ", explanation.explain(given))
+        sentences = explanation.explain(given)
+        for flags, words_for_them in IN_THE_PAGE.items():
+            sentences = re.sub(flags, words_for_them, sentences)
+        said = re.split(r"(?<=[.:;,]) ", sentences)
         of_setting = [numbers.setdefault(part, len(numbers)) for part in said]
         name = ",".join(map(str, (lag, window, batch, *kind)))
         found[name] = [target_place(given), knowable_share(given), of_setting]

@@ -33,9 +33,11 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
     for card, rows in whole:
         kinds.setdefault((track(card), nominal_bytes(card.state_bytes)), []).append((card, rows))
     found = list[dict[str, Any]]()
-    for (of_track, size), alike in merged(kinds):
+    for (of_track, most), alike in merged(kinds):
         names = labels_of([card for card, _ in alike])
-        kind = f"{of_track}, about {number(size)} bytes"
+        least = min(nominal_bytes(card.state_bytes) for card, _ in alike)
+        sizes = f"about {number(most)}" if least == most else f"{number(least)} to {number(most)}"
+        kind = f"{of_track}, {sizes} bytes"
         for (card, rows), name in zip(alike, names, strict=True):
             found.append({"kind": kind, "cell": name} | card_data(card, rows))
     protocol = whole[0][0].numbers

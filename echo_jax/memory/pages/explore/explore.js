@@ -63,9 +63,11 @@ function scales(cards) {
 }
 
 // Heights of names beside the ends of their curves, each at least a line above the one below it.
+// Names of curves that end together are in the order of their bits.
 function spread(ends) {
-  const lowestFirst = ends.map((_, n) => n).reverse().sort((a, b) => ends[b] - ends[a]);
   const line = Math.min(17, (area.bottom - area.top) / ends.length), heights = [];
+  const place = ends.map((end) => Math.round(end / 40));
+  const lowestFirst = ends.map((_, n) => n).reverse().sort((a, b) => place[b] - place[a]);
   let below = area.bottom + line;
   for (const n of lowestFirst) below = heights[n] = Math.min(ends[n], below - line);
   return heights;
@@ -88,7 +90,7 @@ function drawAxes({ x, y, first, last }) {
 function drawChart(cards) {
   const chart = byId("chart"), { name, title } = QUESTIONS[choice.question];
   const width = Math.max(chart.clientWidth, 300);
-  area.right = width - Math.min(200, 0.45 * width); // beside it are the names
+  area.right = width - Math.min(200, 0.48 * width); // beside it are the names
   chart.replaceChildren();
   byId("chart-title").textContent = title;
   byId("hovered").textContent = "";
