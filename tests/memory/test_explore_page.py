@@ -34,9 +34,10 @@ def texts(tab, selector):
 
 
 def rows(tab):
-    """The first two columns of the table: cells, and their bits."""
+    """The first two columns of the table: cells, and their bits without the range."""
     names = texts(tab, "#cells td:first-child")
-    return dict(zip(names, texts(tab, "#cells td:nth-child(2)"), strict=True))
+    bits = [text.split()[0] for text in texts(tab, "#cells td:nth-child(2)")]
+    return dict(zip(names, bits, strict=True))
 
 
 def shown_bits(folder, name, question):

@@ -64,7 +64,7 @@ def standing(card: Card) -> str:
     places = [place_among(card, others, question) for question in QUESTIONS if question.of(card)]
     if is_control(card) or not places or not all(places):
         return ""
-    return f"Of {len(others) + 1} trained cells of its size it is {'; '.join(places)}."
+    return f"Of {len(others) + 1} trained cells of its size its mean is {'; '.join(places)}."
 
 
 def beside_anchors(card: Card) -> str:

@@ -35,9 +35,9 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
     found = list[dict[str, Any]]()
     for (of_track, most), alike in merged(kinds):
         names = labels_of([card for card, _ in alike])
-        least = min(nominal_bytes(card.state_bytes) for card, _ in alike)
-        sizes = f"about {number(most)}" if least == most else f"{number(least)} to {number(most)}"
-        kind = f"{of_track}, {sizes} bytes"
+        least = min(card.state_bytes for card, _ in alike)
+        first = f"{number(least)} to" if least < 0.9 * most else "about"
+        kind = f"{of_track}, {first} {number(most)} bytes"
         for (card, rows), name in zip(alike, names, strict=True):
             found.append({"kind": kind, "cell": name} | card_data(card, rows))
     protocol = whole[0][0].numbers
@@ -84,7 +84,7 @@ def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any] | None:
         by_lag: Sequence[Row] = cards.best_of_seeds(usual, LagRow, protocol)
         chosen: Sequence[Row] = by_lag or cards.best_of_seeds(usual, KeyRow, protocol)
         found[str(updates)] = {
-            "bits": plain(bits.by_seed, ".2f"),
+            "bits": plain(bits.by_seed, ".4f"),
             "curves": plain([curve(row, protocol) for row in chosen], ".3f"),
             "bound": bits.at_least,
         }

@@ -38,6 +38,7 @@ function measured() {
   return ofNetwork().filter((card) => card[choice.question][choice.updates])
     .map((card) => ({ ...card, ...card[choice.question][choice.updates] }))
     .map((card) => ({ ...card, mean: mean(card.bits), curve: meanCurve(card.curves) }))
+    .map((card) => ({ ...card, said: `${card.bound ? "≥" : ""}${digits(card.mean)}` }))
     .sort((a, b) => b.mean - a.mean);
 }
 
@@ -90,22 +91,24 @@ function drawAxes({ x, y, first, last }) {
 function drawChart(cards) {
   const chart = byId("chart"), { name, title } = QUESTIONS[choice.question];
   const width = Math.max(chart.clientWidth, 300);
-  area.right = width - Math.min(200, 0.48 * width); // beside it are the names
   chart.replaceChildren();
   byId("chart-title").textContent = title;
-  byId("hovered").textContent = "";
+  byId("hovered").textContent = cards.length ? "" : "Choose a cell below.";
   if (!cards.length) return;
+  const longest = Math.max(...cards.map(({ cell, said }) => `${cell} ${said}`.length));
+  area.right = width - 16 - longest * (width < 550 ? 6 : 8); // beside it are the names
   const { path, ...axes } = scales(cards);
   drawAxes(axes);
   const heights = spread(cards.map(({ curve }) => axes.y(curve.at(-1))));
-  cards.forEach(({ cell, bits, mean, curve, curves, anchor, colour }, n) => {
+  cards.forEach(({ cell, bits, said, curve, curves, anchor, colour }, n) => {
     const group = make("g", { "data-cell": cell, style: `--colour: ${colour}` });
     group.append(...curves.map((seed) => make("path", { d: path(seed), class: "seed" })));
+    group.append(make("path", { d: path(curve), class: "wide" })); // easy to point at
     group.append(make("path", { d: path(curve), class: anchor ? "anchor" : "" }));
     group.append(make("text", { x: area.right + 12, y: heights[n] + 4, class: "name" },
-      `${cell} ${digits(mean)}`));
+      `${cell} ${said}`));
     group.addEventListener("pointerenter", () => {
-      byId("hovered").textContent = `${cell}: ${digits(mean)} bits ${name}, `
+      byId("hovered").textContent = `${cell}: ${said} bits ${name}, `
         + `the seeds ${bits.map(digits).join(", ")}.`;
     });
     chart.append(group);
@@ -132,14 +135,13 @@ function drawRadios(name, options, usual, say) {
 
 function drawTable(cards, inFigure) {
   byId("cells").replaceChildren(...cards.map((card) => {
-    const { cell, page, bits, bound, bytes, parameters, colour = "" } = card;
+    const { cell, page, bits, said, bytes, parameters, colour = "" } = card;
     const row = make("tr"), label = make("label");
-    const range = `${digits(Math.min(...bits))} to ${digits(Math.max(...bits))}`;
-    const mean = `${bound ? "≥" : ""}${digits(card.mean)}`;
+    const range = `(${digits(Math.min(...bits))} to ${digits(Math.max(...bits))})`;
     const swatch = make("span", { class: "swatch", style: `background: ${colour}` });
     const box = input("checkbox", "cells", cell, inFigure.includes(card));
     label.append(box, swatch, make("a", { href: page }, cell));
-    row.append(make("td"), ...[mean, range, number(bytes), number(parameters)]
+    row.append(make("td"), ...[`${said} ${range}`, number(bytes), number(parameters)]
       .map((text) => make("td", {}, text)));
     row.firstChild.append(label);
     return row;
@@ -150,7 +152,8 @@ function draw() {
   const { name, value } = document.activeElement; // the button that was pressed, which is made anew
   const asked = Object.keys(QUESTIONS).filter((each) => data.cards.some((card) => card[each]));
   drawRadios("question", asked, "lag", (question) => QUESTIONS[question].name);
-  drawRadios("network", distinct(data.cards.map(({ kind }) => kind)), "", String);
+  const ofQuestion = data.cards.filter((card) => card[choice.question]);
+  drawRadios("network", distinct(ofQuestion.map(({ kind }) => kind)), "", String);
   drawRadios("updates", budgets(), String(data.updates), number);
   const cards = measured(), inFigure = shown(cards);
   let coloured = 0;
@@ -159,7 +162,8 @@ function draw() {
   }
   drawChart(inFigure);
   drawTable(cards, inFigure);
-  history.replaceState(null, "", `#${new URLSearchParams(choice)}`);
+  const cells = inFigure.map(({ cell }) => cell);
+  history.replaceState(null, "", `#${new URLSearchParams({ ...choice, cells })}`);
   const named = [...document.querySelectorAll(`input[name="${name}"]`)];
   named.find((each) => each.value === value)?.focus();
 }
@@ -167,6 +171,7 @@ function draw() {
 document.addEventListener("change", ({ target: { name, value } }) => {
   const checked = [...byId("cells").querySelectorAll(":checked")];
   choice[name] = name === "cells" ? checked.map((box) => box.value) : value;
+  if (name === "network") delete choice.cells; // it has other cells
   draw();
 });
 addEventListener("hashchange", open);
