@@ -44,7 +44,8 @@ WHERE = {"block": "in a common small block", "bare": "without the block"}
 
 READ_BUDGETS = (
     "The mean bits by lag after training with so many updates, each at the rate that short runs "
-    "chose. Grey, without marks: cells that are not trained, or whose memory is known."
+    "chose. Grey, without marks: cells that are not trained, or whose memory is known. Cells with "
+    "less than 1 bit are left out."
 )
 
 
@@ -98,8 +99,8 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
             draw = functools.partial(panels_figure, shown, question)
             name = f"{question.curves}-{of_track}"
             found.append(Section(name, heading, draw=draw, alt=heading, caption=words))
-    budgets = [x for x in cards if track(x) == "block" and BY_LAG.budgets(x)]
-    if budgets:
+    blocks = [x for x in cards if track(x) == "block" and BY_LAG.budgets(x)]
+    if budgets := [x for x in blocks if min(bits.mean for _, bits in BY_LAG.measured(x)) >= 1]:
         heading = "Bits by lag against updates, in the block"
         draw = functools.partial(budgets_figure, budgets)
         found.append(Section("budgets", heading, draw=draw, alt=heading, caption=READ_BUDGETS))

@@ -32,7 +32,6 @@ LEFT = 0.66  # the margins
 BELOW = 0.42
 TITLE = 0.3  # of it what the title of a panel takes
 
-LEAST = 1.0  # the fewest bits on a logarithmic axis; fewer stand there
 
 WIDEST = 4.2  # inches of one panel alone, or of two side by side
 
@@ -127,5 +126,5 @@ def budgets_figure(cards: Sequence[Card], width: float = WIDTH) -> NotebookFigur
 
 def budgets_line(card: Card) -> Line:
     """The mean bits by lag of a card at each of its numbers of updates."""
-    points = {updates: max(bits.mean, LEAST) for updates, bits in BY_LAG.measured(card)}
+    points = {updates: bits.mean for updates, bits in BY_LAG.measured(card)}
     return sorted(points), [points[updates] for updates in sorted(points)]
