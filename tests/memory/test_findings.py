@@ -108,7 +108,7 @@ def test_about_lags_4_on_matrix_states_hold_few_bits_and_two_fewer_than_10(cards
 
 def test_by_lag_the_exprnn_alone_is_told_apart_above_an_untrained_reservoir(cards, trained):
     pairs = more(cards, BY_LAG)
-    assert len(trained) == 17
+    assert len(trained) == 18
     assert {name for name in trained if (name, RESERVOIR) in pairs} == {"exprnn"}
     assert {name for name in trained if (RESERVOIR, name) not in pairs} == {"exprnn", "lru"}
     assert {name for name in trained if (REGISTER, name) in pairs} == {*trained}
