@@ -207,6 +207,11 @@ def test_bits_after_each_number_of_updates_are_drawn():
     lines = all_cards_figures.budgets_figure([few, other]).axes[0].lines
     drawn = [[*zip(line.get_xdata(), line.get_ydata(), strict=True)] for line in lines]
     assert drawn == [[(10_000, 8.0)], [(1000, 4.0), (3000, 2.0)]]
+    none = card(
+        [lag_row([0.1]), lag_row([4.0], updates=1000)], "block:gru"
+    )  # the axis is logarithmic
+    assert "budgets" not in {figure.name for figure in all_cards.figures_of([none])}
+    assert "budgets" in {figure.name for figure in all_cards.figures_of([few])}
 
 
 def test_the_legend_of_a_card_names_the_line_of_a_list_of_the_values():

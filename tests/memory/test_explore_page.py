@@ -19,6 +19,9 @@ def folder(tmp_path_factory):
         made, rows = card_with(pairs, lags=lags, cell=cell, name=cell.replace(":", "-"))
         (place / made.name).mkdir()
         cards.write_whole(made, rows, place / made.name)
+    made, rows = card_with(9, cell="block:mlstm", state_bytes=1600, name="large")  # by key alone
+    (place / made.name).mkdir()
+    cards.write_whole(made, rows, place / made.name)
     all_cards.write_report(place)
     return place
 
@@ -71,6 +74,16 @@ def test_a_link_opens_the_same_choice_and_the_keyboard_makes_it(tab, folder):
     assert texts(tab, "#chart .name") == before
     tab.open(folder / "explore.html", fragment="#network=none&updates=7&cells=lru")
     assert len(texts(tab, "#chart .name")) == 1
+    tab.run("document.querySelectorAll('#network input')[1].click()")  # it has other cells
+    assert [name.split()[0] for name in texts(tab, "#chart .name")] == ["lstm"]
+
+
+def test_only_networks_that_have_an_answer_can_be_chosen(tab, folder):
+    sizes = {}
+    for question in ("lag", "key"):
+        tab.open(folder / "explore.html", fragment=f"#question={question}")
+        sizes[question] = [text.strip() for text in texts(tab, "#network label")]
+    assert {*sizes["key"]} - {*sizes["lag"]} == {"block, about 1,600 bytes"}
 
 
 def test_a_curve_that_is_pointed_at_shows_its_seeds(tab, folder):

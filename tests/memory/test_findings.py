@@ -169,6 +169,8 @@ def test_9000_updates_help_mamba2_and_gru_and_more_bytes_help_five_matrix_states
     large = {table.cell_of(x): x for x, _ in every if x.state_bytes > 1000}
     times = [x.bits_by_key.mean / cards[name].bits_by_key.mean for name, x in large.items()]
     assert large.keys() == MATRIX_STATES - {"rwkv7"}
+    for name, x in large.items():
+        assert min(x.bits_by_key.by_seed) > max(cards[name].bits_by_key.by_seed)
     assert (min(times), max(times)) == pytest.approx((2.2, 4.4), abs=0.05)
     assert not [x for x in told_apart.pairs_of([x.bits_by_key.by_seed for x in large.values()])
                 if x.apart]  # fmt: skip

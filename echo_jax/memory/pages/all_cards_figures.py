@@ -32,7 +32,6 @@ LEFT = 0.66  # the margins
 BELOW = 0.42
 TITLE = 0.3  # of it what the title of a panel takes
 
-
 WIDEST = 4.2  # inches of one panel alone, or of two side by side
 
 
