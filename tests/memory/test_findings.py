@@ -15,6 +15,7 @@ from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 REGISTER, RESERVOIR, PRESENT = "ProjectedRegister", "OrthogonalReservoir", "PresentInput"
+CACHE = "AttentionCache"
 MATRIX_STATES = {"delta-net", "gated-delta-net", "gla", "mlstm", "mamba2", "rwkv7"}
 
 
@@ -85,6 +86,7 @@ def test_the_table_of_the_findings_has_the_means(cards):
              "GRU": "gru", "RWKV-7": "rwkv7", "GLA": "gla", "gated DeltaNet": "gated-delta-net",
              "DeltaNet": "delta-net", "mLSTM": "mlstm", "Mamba-2": "mamba2",
              "a register of 32-bit numbers": REGISTER,
+             "a cache of the last 25 inputs, read by attention": CACHE,
              "a random orthogonal reservoir, not trained": RESERVOIR,
              "no recurrence: the present input": PRESENT}  # fmt: skip
     rows = [row.split(" | ") for row in text.splitlines() if row.startswith("| ")]
@@ -101,6 +103,7 @@ def test_about_lags_4_on_matrix_states_hold_few_bits_and_two_fewer_than_10(cards
     assert {name for name, bits in known.items() if bits < 10} == few | {"identity-rnn"}
     assert cards["identity-rnn"].bits_by_lag.mean < 0.01
     assert all(rate.mean < 0.01 for rate in cards["identity-rnn"].pilot)
+    assert [bits < 1 for bits in cards["lmu"].bits_by_lag.by_seed].count(True) == 1
     assert {name for name, bits in known.items() if 12 < bits < 23} == MATRIX_STATES - few - most
     assert known["rwkv7"] == pytest.approx(31, abs=0.5)
     assert cards[PRESENT].bits_by_lag.from_lag_4 < 0.05
@@ -108,7 +111,7 @@ def test_about_lags_4_on_matrix_states_hold_few_bits_and_two_fewer_than_10(cards
 
 def test_by_lag_the_exprnn_alone_is_told_apart_above_an_untrained_reservoir(cards, trained):
     pairs = more(cards, BY_LAG)
-    assert len(trained) == 18
+    assert len(trained) == 19
     assert {name for name in trained if (name, RESERVOIR) in pairs} == {"exprnn"}
     assert {name for name in trained if (RESERVOIR, name) not in pairs} == {"exprnn", "lru"}
     assert {name for name in trained if (REGISTER, name) in pairs} == {*trained}
@@ -139,6 +142,7 @@ def test_with_6_bits_a_number_a_cell_that_learned_keeps_89_percent_of_its_bits(l
 def test_by_key_delta_net_recalls_most_and_lstm_and_gru_at_most_two_pairs(cards, trained):
     pairs = more(cards, BY_KEY)
     assert {name for name in trained if ("delta-net", name) in pairs} == {*trained} - {"delta-net"}
+    assert (CACHE, "delta-net") in pairs
     for name in ("lstm", "gru"):
         assert max([*cards[name].bits_by_key.by_seed, *after_9000(cards[name])]) <= 12
 
