@@ -55,7 +55,10 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 CardName = Annotated[str, Meta(pattern=NAME)]
 Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
-R = TypeVar("R", LagRow, KeyRow)
+R = TypeVar("R", bound=Row)
+
+Kind = tuple[QuestionName, int]
+"""A question and a number of updates."""
 
 
 class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -230,28 +233,32 @@ def validation_bits(row: Row, protocol: Protocol) -> float:
     return float(bits.accuracy_bits(np.array(row.pairs), right, protocol.values).max())
 
 
-def best_of_seeds(rows: Sequence[Row], kind: type[R], protocol: Protocol) -> list[R]:
-    """The row of each seed with the most bits on validation data, by seed.
+def best_of_seeds(rows: Sequence[R], protocol: Protocol) -> list[R]:
+    """The row of each seed with the most bits on validation data, by seed, of one question.
 
     Of equal ones that of the largest rate, then of the ramp.
     """
 
-    def order(row: R) -> tuple[float, float, bool]:
+    def order(row: Row) -> tuple[float, float, bool]:
         """The largest wins."""
         return validation_bits(row, protocol), row.rate, row.configuration.schedule == "ramp"
 
     of_seeds: dict[int, list[R]] = {}
     for row in rows:
-        if isinstance(row, kind):
-            of_seeds.setdefault(row.seed, []).append(row)
+        of_seeds.setdefault(row.seed, []).append(row)
     return [max(of_seeds[seed], key=order) for seed in sorted(of_seeds)]
 
 
-def bits_by_lag(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | None:
-    """The measure by lag; None without a row. A seed without a finite run has 0 bits."""
-    chosen = best_of_seeds(rows, LagRow, protocol)
-    if not chosen:
-        return None
+def bits_of(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | BitsByKey:
+    """The measure of some rows of one question. A seed without a finite run has 0 bits."""
+    chosen = best_of_seeds(rows, protocol)
+    by_lag = [row for row in chosen if isinstance(row, LagRow)]
+    by_key = [row for row in chosen if isinstance(row, KeyRow)]
+    return bits_by_lag(by_lag, protocol) if by_lag else bits_by_key(by_key, protocol)
+
+
+def bits_by_lag(chosen: Sequence[LagRow], protocol: Protocol) -> BitsByLag:
+    """The measure by lag, of a row for each seed."""
     curves = np.array([lag_bits(row.final, protocol) for row in chosen])
     most = protocol.lags * math.log2(protocol.symbols)
     return BitsByLag(
@@ -271,14 +278,11 @@ def bits_of_rounded(chosen: Sequence[LagRow], protocol: Protocol) -> dict[str, f
     return plain(dict(zip(map(str, protocol.precisions), each.mean(axis=0), strict=True)), DECIMALS)
 
 
-def bits_by_key(rows: Sequence[Row], protocol: Protocol) -> BitsByKey | None:
-    """The measure by key; None without a row. A seed without a finite run has 0 bits.
+def bits_by_key(chosen: Sequence[KeyRow], protocol: Protocol) -> BitsByKey:
+    """The measure by key, of a row for each seed.
 
     The K of a seed is that with the most accuracy bits on validation data.
     """
-    chosen = best_of_seeds(rows, KeyRow, protocol)
-    if not chosen:
-        return None
     pairs = np.array(chosen[0].pairs)
     validation = np.array([accuracy(row.validation, row) for row in chosen])
     final = np.array([accuracy(row.final, row) for row in chosen])
@@ -310,18 +314,6 @@ def updates_until_associated(row: KeyRow, protocol: Protocol) -> float:
     checks = [right >= half for right in row.associated or []]
     twice = [a and b for a, b in itertools.pairwise(checks)]
     return (twice.index(True) + 1) * protocol.updates_at_once if True in twice else math.inf
-
-
-def budgets_of(rows: Sequence[Row], protocol: Protocol) -> list[Budget]:
-    """The bits after other numbers of updates than those of the card."""
-    found = list[Budget]()
-    others = sorted({row.updates for row in rows} - {protocol.updates})
-    for measure, updates in itertools.product((bits_by_lag, bits_by_key), others):
-        of = measure([row for row in rows if row.updates == updates], protocol)
-        if of:
-            name: QuestionName = "by lag" if isinstance(of, BitsByLag) else "by key"
-            found.append(Budget(name, updates, of.mean, of.seeds, of.by_seed))
-    return found
 
 
 def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotRate]:
@@ -356,33 +348,36 @@ def rectangle(rows: Sequence[Row], protocol: Protocol) -> list[Row]:
     return [row for row in rows if row.configuration in kept and row.seed in shared[count - 1]]
 
 
-def whole_seeds(rows: Sequence[Row], card: Card) -> list[Row]:
+def whole_seeds(rows: Sequence[Row], card: Card) -> dict[Kind, list[Row]]:
     """The rows that count of the configurations of a card, without the pilot.
 
-    They are the `rectangle` of each question and number of updates. Rows of other configurations
-    may be there: those of a card that is being extended.
+    They are the `rectangle` of each question and number of updates: by lag first, few updates
+    first. Rows of other configurations may be there: those of a card that is being extended.
     """
-    kinds: dict[tuple[QuestionName, int], list[Row]] = {}
+    kinds: dict[Kind, list[Row]] = {}
     for row in rows:
         if row.configuration in card.configuration and row.seed < PILOT_SEED:
             kinds.setdefault((row.configuration.question, row.updates), []).append(row)
-    return [row for asked in kinds.values() for row in rectangle(asked, card.numbers)]
+    order = sorted(kinds, key=lambda kind: (kind[0] == "by key", kind[1]))
+    return {kind: rectangle(kinds[kind], card.numbers) for kind in order}
 
 
 def with_rows(card: Card, rows: Sequence[Row]) -> Card:
     """The card that its rows show; of its configurations those that count, or have no row yet."""
     protocol = card.numbers
     whole = whole_seeds(rows, card)
-    usual = [row for row in whole if row.updates == protocol.updates]
-    shown = {row.configuration for row in whole}
+    measured = {kind: bits_of(of, protocol) for kind, of in whole.items()}
+    shown = {row.configuration for of in whole.values() for row in of}
     without = {of.question for of in card.configuration} - {of.question for of in shown}
+    usual = protocol.updates
+    others = [(kind, of) for kind, of in measured.items() if kind[1] != usual]
     return msgspec.structs.replace(
         card,
         configuration=[x for x in card.configuration if x in shown or x.question in without],
-        bits_by_lag=bits_by_lag(usual, protocol),
-        bits_by_key=bits_by_key(usual, protocol),
+        bits_by_lag=measured.get(("by lag", usual)),
+        bits_by_key=measured.get(("by key", usual)),
         pilot=pilot_of(rows, protocol),
-        budgets=budgets_of(whole, protocol),
+        budgets=[Budget(*kind, of.mean, of.seeds, of.by_seed) for kind, of in others],
         state_bytes=max((row.state_bytes for row in rows), default=0) or card.state_bytes,
         constant_bytes=max((x.constant_bytes for x in rows if isinstance(x, KeyRow)), default=0),
     )

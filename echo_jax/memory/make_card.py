@@ -241,8 +241,8 @@ def make(
             done.append(row)
             cards.note(card, row)
             cards.write(card, done, folder)
-            measured = cards.bits_by_lag([row], protocol) or cards.bits_by_key([row], protocol)
-            return f"{three_digits(measured.mean)} bits" if measured and row.final else "not finite"
+            bits = cards.bits_of([row], protocol).mean
+            return f"{three_digits(bits)} bits" if row.final else "not finite"
 
         def made(runs: Sequence[CardRun]) -> Iterator[Card]:
             """The card after each of the runs that lack a row."""

@@ -17,7 +17,7 @@ def row_by_lag(name, options):
 @pytest.mark.slow
 def test_a_register_of_nine_slots_holds_eight_tokens_of_four_bits():
     """Its slot n holds the token n steps back, and slot 0 the present one."""
-    measured = card.bits_by_lag([row_by_lag(f"{KNOWN}ShiftRegister", {"slots": 9})], STANDARD)
+    measured = card.bits_of([row_by_lag(f"{KNOWN}ShiftRegister", {"slots": 9})], STANDARD)
     assert measured.mean == pytest.approx(32.0, abs=0.1)
     assert measured.curve[:8] == pytest.approx([4.0] * 8, abs=0.02)
     assert max(measured.curve[8:]) < 0.01
@@ -28,5 +28,5 @@ def test_a_register_of_nine_slots_holds_eight_tokens_of_four_bits():
 def test_a_cell_without_memory_has_no_bits_by_lag(block):
     """Its state is zero after every step."""
     row = row_by_lag(f"{block}{KNOWN}Memoryless", {"features": 50})
-    measured = card.bits_by_lag([row], STANDARD)
+    measured = card.bits_of([row], STANDARD)
     assert measured.mean == pytest.approx(0.0, abs=0.01)

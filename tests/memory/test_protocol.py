@@ -76,16 +76,16 @@ def test_a_run_of_other_sizes_has_a_row_of_its_protocol_and_of_no_other(configur
     for other in (STANDARD, msgspec.structs.replace(FEW, recalls=3, lags=8)):
         with pytest.raises(ValueError, match=r"are no multiple of 100|are not (8|3 times)"):
             row_kind(other).decode(dict(values))
-    measured = (cards.bits_by_lag([row], FEW) or cards.bits_by_key([row], FEW)).curve
+    measured = cards.bits_of([row], FEW).curve
     assert len(measured) == (7 if configuration.question == "by lag" else 3)
 
 
 def test_bits_and_the_list_are_those_of_the_number_of_values():
     row = made_by_key([4, 6, 8])
-    assert cards.bits_by_key([row], FEW).mean == pytest.approx(4 * math.log2(3), abs=1e-4)
+    assert cards.bits_of([row], FEW).mean == pytest.approx(4 * math.log2(3), abs=1e-4)
     half = made_by_key([2, 3, 4])  # wrong in half of the answers, about 3 values
     expected = 4 * (math.log2(3) - 1 - 0.5)
-    assert cards.bits_by_key([half], FEW).mean == pytest.approx(expected, abs=1e-4)
+    assert cards.bits_of([half], FEW).mean == pytest.approx(expected, abs=1e-4)
     listed = card_figure.list_line([2], FEW)[1]
     assert listed == pytest.approx([(1 + 1 / 3) / 2])
 

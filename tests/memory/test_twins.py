@@ -26,7 +26,7 @@ def bits():
         path.stem: row_kind(STANDARD).read_unsigned(path, "")
         for path in sorted(TWINS.glob("*.jsonl"))
     }
-    return {name: np.array(card.bits_by_lag(each, STANDARD).by_seed) for name, each in rows.items()}
+    return {name: np.array(card.bits_of(each, STANDARD).by_seed) for name, each in rows.items()}
 
 
 def test_intervals_of_differences_are_within_a_tenth_of_the_mean(bits):

@@ -90,8 +90,8 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     protocol = card.numbers
     lags = protocol.lags
     most = math.log2(protocol.symbols)
-    usual = [row for row in whole_seeds(rows, card) if row.updates == protocol.updates]
-    chosen = best_of_seeds(usual, LagRow, protocol)
+    usual = whole_seeds(rows, card).get(("by lag", protocol.updates), [])
+    chosen = [row for row in best_of_seeds(usual, protocol) if isinstance(row, LagRow)]
     seeds = [(range(1, lags + 1), lag_bits(row.final, protocol).tolist()) for row in chosen]
     axes.set(xlim=(0, lags + 1), ylim=(-0.05, most + 0.3), yticks=range(int(most) + 1))
     axes.set_xticks(sorted({1, *(lags * i // 4 for i in range(1, 5))} - {0}))

@@ -12,7 +12,7 @@ import numpy as np
 from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.card import Card
-from echo_jax.memory.card_rows import KeyRow, LagRow, Row
+from echo_jax.memory.card_rows import LagRow, Row
 from echo_jax.memory.pages.table import is_control, labels_of, nominal_bytes
 from echo_jax.memory.pages.told_apart import place, track
 from echo_jax.memory.protocol import Protocol
@@ -63,32 +63,28 @@ def merged(kinds: Mapping[tuple[str, int], list[Any]]) -> list[tuple[tuple[str, 
 
 def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
     """A card: its size, and for each question and number of updates the bits of its seeds."""
-    counted = cards.whole_seeds(rows, card)
+    found: dict[str, dict[str, Any]] = {"by lag": {}, "by key": {}}
+    for (question, updates), of in cards.whole_seeds(rows, card).items():
+        found[question][str(updates)] = measured(of, card.numbers)
     return {
         "page": f"{card.name}/card.md",
         "anchor": is_control(card),
         "bytes": card.state_bytes,
         "parameters": card.parameters,
-        "lag": measured([row for row in counted if isinstance(row, LagRow)], card.numbers),
-        "key": measured([row for row in counted if isinstance(row, KeyRow)], card.numbers),
+        "lag": found["by lag"] or None,
+        "key": found["by key"] or None,
     }
 
 
-def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any] | None:
-    """By number of updates the bits and the curve of each seed; None where nothing was measured."""
-    found = dict[str, Any]()
-    for updates in sorted({row.updates for row in rows}):
-        usual = [row for row in rows if row.updates == updates]
-        bits = cards.bits_by_lag(usual, protocol) or cards.bits_by_key(usual, protocol)
-        assert bits
-        by_lag: Sequence[Row] = cards.best_of_seeds(usual, LagRow, protocol)
-        chosen: Sequence[Row] = by_lag or cards.best_of_seeds(usual, KeyRow, protocol)
-        found[str(updates)] = {
-            "bits": plain(bits.by_seed, ".4f"),
-            "curves": plain([curve(row, protocol) for row in chosen], ".3f"),
-            "bound": bits.at_least,
-        }
-    return found or None
+def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
+    """The bits and the curve of each seed, from the rows of a question and number of updates."""
+    bits = cards.bits_of(rows, protocol)
+    chosen = cards.best_of_seeds(rows, protocol)
+    return {
+        "bits": plain(bits.by_seed, ".4f"),
+        "curves": plain([curve(row, protocol) for row in chosen], ".3f"),
+        "bound": bits.at_least,
+    }
 
 
 def curve(row: Row, protocol: Protocol) -> np.ndarray:
