@@ -380,21 +380,21 @@ def with_rows(card: Card, rows: Sequence[Row]) -> Card:
         budgets=[Budget(*kind, of.mean, of.seeds, of.by_seed) for kind, of in others],
         state_bytes=max((row.state_bytes for row in rows), default=0) or card.state_bytes,
         constant_bytes=max((x.constant_bytes for x in rows if isinstance(x, KeyRow)), default=0),
+        devices=list(dict.fromkeys(row.device for row in rows if row.device)),
+        remarks=list(dict.fromkeys([*card.remarks, *remarks_of(rows)])),
     )
 
 
-def note(card: Card, row: Row) -> None:
-    """Add the device of a row, and sentences on a mixture and where forms of the cell disagree."""
-    if row.device and row.device not in card.devices:
-        card.devices.append(row.device)
-        if len(card.devices) == 2:
-            card.remarks.append(MIXED_DEVICES)
-    remark = (
+def remarks_of(rows: Sequence[Row]) -> list[str]:
+    """Sentences on a mixture of devices, and where forms of the cell disagree."""
+    mixed = len({row.device for row in rows if row.device}) > 1
+    differ = [
         f"seed {row.seed} {row.configuration.question}: the accuracy by the cell's "
         f"scan differs from that by its steps by {row.difference:+.1%}; the steps count"
-    )
-    if abs(row.difference) > SCANS_AGREE and remark not in card.remarks:
-        card.remarks.append(remark)
+        for row in rows
+        if abs(row.difference) > SCANS_AGREE
+    ]
+    return [MIXED_DEVICES, *differ] if mixed else differ
 
 
 def read(folder: Path) -> tuple[Card, list[Row]]:

@@ -176,8 +176,6 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
             None, folder, f"is the card of another cell, {old.cell.name}{args}, or of "
             "another text of its file", "give this card another {name}, or move that one",
         )  # fmt: skip
-    for row in done:  # a process that was killed may have stored a row alone
-        cards.note(old, row)
     old.name = new.name  # also where the folder was copied or renamed
     old.seeds = sorted({*new.seeds, *(row.seed for row in done if row.seed < PILOT_SEED)})
     return old, done
@@ -239,7 +237,6 @@ def make(
             """Keep a row and the card that follows; its bits in words."""
             row_kind(protocol).append(folder / cards.ROWS_FILE, [row])
             done.append(row)
-            cards.note(card, row)
             cards.write(card, done, folder)
             bits = cards.bits_of([row], protocol).mean
             return f"{three_digits(bits)} bits" if row.final else "not finite"

@@ -260,10 +260,22 @@ def test_a_card_whose_folder_was_renamed_goes_on_under_its_new_name(tmp_path):
 
 
 def test_rows_of_two_numbers_of_cores_are_a_remark():
-    made = card([])
-    for row, device, remarks in ((0, "2 cores", 0), (1, "2 cores", 0), (2, "4 cores", 1)):
-        cards.note(made, msgspec.structs.replace(lag_row([3.0], row), device=device))
-        assert (made.remarks == [cards.MIXED_DEVICES]) == remarks
+    devices = ["2 cores", "2 cores", "4 cores"]
+    rows = [
+        msgspec.structs.replace(lag_row([3.0], seed), device=of) for seed, of in enumerate(devices)
+    ]
+    assert card(rows[:2]).remarks == []
+    made = card(rows)
+    assert (made.devices, made.remarks) == (devices[1:], [cards.MIXED_DEVICES])
+    assert cards.with_rows(made, rows) == made
+
+
+def test_a_scan_that_disagrees_with_the_steps_by_more_than_a_hundredth_is_a_remark():
+    rows = [msgspec.structs.replace(lag_row([3.0]), difference=of) for of in (0.009, -0.02)]
+    assert card(rows[:1]).remarks == []
+    (remark,) = card(rows).remarks
+    assert remark.startswith("seed 0 by lag: the accuracy by the cell's scan differs")
+    assert "-2.0%" in remark
 
 
 def test_a_worker_with_another_text_of_a_cell_makes_none_of_its_runs():
