@@ -6,12 +6,12 @@ compile_run, make_row   a run ─► its programs ─► its row
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Hashable
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import msgspec
 import numpy as np
 
 from echo_jax import environment
@@ -24,6 +24,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.grid.task import Job, Report
 from echo_jax.host.training_loop import train_chunks
 from echo_jax.memory import scoring, training
+from echo_jax.memory.card import MeasuredCell
 from echo_jax.memory.card_rows import NATS, KeyRow, LagRow, Row, run_key
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, QuestionName
 from echo_jax.memory.training import ByKey, ByLag, RunInputs
@@ -34,15 +35,10 @@ from echo_jax.report.number_formats import plain
 class CardRun:
     """A run of a card: its row is a function of cell, protocol, configuration and seed.
 
-    cell    the name of the cell
-    args    its arguments, JSON
-    source  SHA-256 of the file of a user's cell
-    built   the cell itself; None on a worker, which builds it
+    built  the cell itself; None on a worker, which builds it
     """
 
-    cell: str
-    args: str
-    source: str | None
+    cell: MeasuredCell
     protocol: Protocol
     configuration: Configuration
     seed: int
@@ -68,7 +64,7 @@ class CardRun:
     def program(self) -> Hashable:
         """The cell, protocol and question; its address, as cells of a notebook may share a name."""
         question = self.configuration.question
-        return self.cell, self.args, self.source, self.protocol, question, id(self.built)
+        return msgspec.json.encode(self.cell), self.protocol, question, id(self.built)
 
     @property
     def work(self) -> float:
@@ -161,10 +157,10 @@ def compile_run(run: CardRun) -> QuestionPrograms:
     """
     cell = run.built
     if cell is None:  # on a worker
-        registry.check_source(run.cell, run.source)
-        cell = registry.build(run.cell, json.loads(run.args))
+        registry.check_source(run.cell.name, run.cell.source)
+        cell = registry.build(run.cell.name, run.cell.args)
     question = question_of(run.configuration.question, cell, run.protocol)
-    modules = lowered(question, run.cell)
+    modules = lowered(question, run.cell.name)
     whole = {part: of.compile() for part, of in modules._asdict().items() if hasattr(of, "compile")}
     return modules._replace(**whole)  # the modules that were checked are those that run
 

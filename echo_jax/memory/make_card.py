@@ -9,7 +9,6 @@ import contextlib
 import datetime
 import functools
 import itertools
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -86,10 +85,8 @@ def runs_of(
     named: NamedCell, protocol: Protocol, runs: Iterable[tuple[int, Configuration]]
 ) -> list[CardRun]:
     """Runs of a cell, from seeds and configurations."""
-    args = json.dumps(named.args)
-    return [
-        CardRun(named.name, args, named.source, protocol, of, seed, named.cell) for seed, of in runs
-    ]
+    cell = named.measured
+    return [CardRun(cell, protocol, of, seed, named.cell) for seed, of in runs]
 
 
 def plan_of(
@@ -136,7 +133,7 @@ def new_card(name: str, named: NamedCell, plan: Plan) -> Card:
     return Card(
         protocol=protocol,
         name=name,
-        cell=cards.MeasuredCell(named.name, named.args, named.source),
+        cell=named.measured,
         state_bytes=size.cell,
         conv_bytes=size.convolution,
         keys=keys,

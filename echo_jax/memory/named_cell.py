@@ -12,6 +12,7 @@ from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import sized
 from echo_jax.config import BLOCK_PREFIX, is_built_in
 from echo_jax.exceptions import ConfigError, shown
+from echo_jax.memory.card import MeasuredCell
 from echo_jax.memory.protocol import STANDARD, Protocol
 
 
@@ -37,10 +38,12 @@ class NamedCell(NamedTuple):
         return re.sub(r"[^\w.-]+", "-", "-".join(words))
 
     @property
-    def source(self) -> str | None:
-        """The SHA-256 of the file of a user's cell; None for a cell of the package."""
-        own = is_built_in(self.name) or self.name.removeprefix(BLOCK_PREFIX).startswith("echo_jax.")
-        return None if own else user_cell.source_digest(self.cell.source)
+    def measured(self) -> MeasuredCell:
+        """The cell as its card and its runs state it."""
+        ours = self.name.removeprefix(BLOCK_PREFIX).startswith("echo_jax.")
+        packaged = ours or is_built_in(self.name)
+        source = None if packaged else user_cell.source_digest(self.cell.source)
+        return MeasuredCell(self.name, self.args, source)
 
 
 def named_cell(

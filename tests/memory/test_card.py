@@ -279,7 +279,7 @@ def test_a_scan_that_disagrees_with_the_steps_by_more_than_a_hundredth_is_a_rema
 
 
 def test_a_worker_with_another_text_of_a_cell_makes_none_of_its_runs():
-    cell = "broken_cells:GoodInHalfPrecision"
-    run = CardRun(cell, "{}", "0" * 64, STANDARD, STANDARD.by_lag(0.01), 0)
+    cell = cards.MeasuredCell("broken_cells:GoodInHalfPrecision", {}, "0" * 64)
+    run = CardRun(cell, STANDARD, STANDARD.by_lag(0.01), 0)
     with pytest.raises(ConfigError, match="another text on this worker"):
         compile_run(run)

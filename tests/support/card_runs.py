@@ -1,8 +1,7 @@
 """A run of a card, made in this thread."""
 
-import json
-
 from echo_jax.cells.registry import build
+from echo_jax.memory.card import MeasuredCell
 from echo_jax.memory.card_run import CardRun, compile_run, make_row
 from echo_jax.memory.protocol import STANDARD
 
@@ -10,7 +9,7 @@ from echo_jax.memory.protocol import STANDARD
 def run_of(name, options, configuration, seed=0, protocol=STANDARD):
     """The task that is a run of a cell."""
     cell = build(name, options)
-    return CardRun(name, json.dumps(options), None, protocol, configuration, seed, cell)
+    return CardRun(MeasuredCell(name, options), protocol, configuration, seed, cell)
 
 
 def made(run):
