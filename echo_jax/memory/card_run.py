@@ -168,10 +168,8 @@ def compile_run(run: CardRun) -> QuestionPrograms:
 def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
     """Train a network, and score it unless a loss was not finite."""
     of = run.configuration
-    adaptive = of.schedule == "adaptive"
-    inputs = RunInputs(
-        np.int32(run.seed), np.float32(of.rate), np.int32(of.updates), np.bool_(not adaptive)
-    )
+    ramp = np.bool_(of.schedule != "adaptive")
+    inputs = RunInputs(np.int32(run.seed), np.float32(of.rate), np.int32(of.updates), ramp)
     associated = list[int]()
     blocks = train_chunks(
         lambda progress, _: programs.block(inputs, progress),
@@ -179,7 +177,6 @@ def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
         range(of.updates),
         run.protocol.updates_at_once,
     )
-    finite = True
     for chunk in blocks:
         finite = bool(np.isfinite(chunk.metrics.losses).all())
         associated.append(int(chunk.metrics.associated))
@@ -188,30 +185,28 @@ def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
             break
     row = empty_row(run, programs.question, int(chunk.state.level.pairs))
     if finite:
-        params = chunk.state.train.params
-        sets = programs.draw(inputs.seed, weights_digest(params))
+        score(run, row, programs, chunk.state.train.params)
         if isinstance(row, KeyRow):
-            scores = jax.device_get(programs.score(params, sets))
             row.associated = associated
-            row.constant_bytes = programs.constants
-        else:
-            scores = score_by_lag(run, row, programs, params, sets)
-        fill(row, scores)
-        if programs.scan_accuracy:
-            accuracy = programs.scan_accuracy(params, sets)
-            row.difference = plain(accuracy - scores.accuracy)
     return row
 
 
-def score_by_lag(
-    run: CardRun, row: LagRow, programs: QuestionPrograms, params: Any, sets: scoring.Sets
-) -> scoring.Scores:
-    """The scores of a run; those of a rounded state go into the row, of the usual updates."""
+def score(run: CardRun, row: Row, programs: QuestionPrograms, params: Any) -> None:
+    """Write the scores of trained weights into a row; those that are not finite count as none.
+
+    Those of a rounded state are of runs with the usual number of updates.
+    """
     question = programs.question
-    assert isinstance(question, ByLag)
-    unchanged = scoring.not_rounded(question)
-    scores = jax.device_get(programs.score(params, sets, unchanged))
-    if run.seed < PILOT_SEED and row.updates == run.protocol.updates:
+    sets = programs.draw(np.int32(run.seed), weights_digest(params))
+    rounding = [scoring.not_rounded(question)] if isinstance(question, ByLag) else []
+    scores = jax.device_get(programs.score(params, sets, *rounding))
+    row.state_bytes = int(scores.bytes)
+    if np.isfinite([*scores.validation, *scores.final]).all():
+        row.validation = plain(scores.validation, NATS)
+        row.final = plain(scores.final, NATS)
+    if isinstance(row, KeyRow):
+        row.constant_bytes = programs.constants
+    elif run.seed < PILOT_SEED and row.updates == run.protocol.updates:
         roundings = (
             scoring.Rounding(scores.low, scores.high, np.float32(2**bits))
             for bits in run.protocol.precisions
@@ -219,7 +214,8 @@ def score_by_lag(
         finals = [programs.score(params, sets, rounding).final for rounding in roundings]
         if np.isfinite(finals).all():
             row.rounded = plain(np.array(finals), NATS)
-    return scores
+    if programs.scan_accuracy:
+        row.difference = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
 
 
 JOB = Job(compile_run, make_row)  # the way to make the row of a run
@@ -257,11 +253,3 @@ def empty_row(run: CardRun, question: ByLag | ByKey, level: int) -> Row:
         final=None,
         device=device,
     )
-
-
-def fill(row: Row, scores: scoring.Scores) -> None:
-    """Write scores into a row; those by lag that are not finite count as none."""
-    row.state_bytes = int(scores.bytes)
-    if np.isfinite([*scores.validation, *scores.final]).all():
-        row.validation = plain(scores.validation, NATS)
-        row.final = plain(scores.final, NATS)
