@@ -18,7 +18,7 @@ from echo_jax.host.progress import GridProgress
 from echo_jax.memory import card as card_files
 from echo_jax.memory import make_card
 from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card
-from echo_jax.memory.card_rows import Row, row_kind
+from echo_jax.memory.card_rows import Row
 from echo_jax.memory.card_run import runs_at_once
 from echo_jax.memory.named_cell import NamedCell, named_cell, stated
 from echo_jax.memory.pages import built_in_cards, table
@@ -38,11 +38,15 @@ class CardResult:
     """The memory card of a cell.
 
     card  the content of `card.json`, with attributes such as `bits_by_lag.mean`
-    rows  the lines of `rows.jsonl`, a dictionary for each run
     """
 
     card: Card
-    rows: list[dict[str, Any]]
+    _rows: Sequence[Row]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The lines of `rows.jsonl`, a dictionary for each run."""
+        return list(map(msgspec.to_builtins, self._rows))
 
     @property
     def figure(self) -> NotebookFigure:
@@ -50,7 +54,7 @@ class CardResult:
         with styles.drawing():
             from echo_jax.memory.pages.card_figure import card_figure
 
-            return card_figure(self.card, self._typed())
+            return card_figure(self.card, self._rows)
 
     def __repr__(self) -> str:
         """A line for each measure."""
@@ -67,27 +71,24 @@ class CardResult:
         from 1,000 on are those of the pilot.
         ConfigError where pandas is not installed.
         """
-        return data_frame(table.tidy_runs(self._typed()))
+        return data_frame(table.tidy_runs(self._rows))
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write the files of `echo-jax card` into FOLDER/NAME, which is made; their paths.
 
         ConfigError if there is a card of another cell, or this one has no rows, as of `beside`.
         """
-        if not self.rows:
+        if not self._rows:
             raise ConfigError(None, self.card.name, "has no rows", "write a card of a {folder}")
         place = atomic_files.path_of("folder", folder) / self.card.name
         with make_card.claimed(place, self.card) as (_, there):
-            if any(row not in self._typed() for row in there):
+            if any(row not in self._rows for row in there):
                 raise ConfigError(
                     None, place, "has rows that this card lacks", "use another {folder}"
                 )
-            card_files.write_whole(self.card, self._typed(), place)
+            card_files.write_whole(self.card, self._rows, place)
         names = [place / CARD_FILE, place / ROWS_FILE]
         return [*names, *_drawn(place, self.card)]
-
-    def _typed(self) -> list[Row]:
-        return [row_kind(self.card.numbers).decode(row) for row in self.rows]
 
 
 def card(  # noqa: PLR0913 - the flags of the command
@@ -153,7 +154,7 @@ def card(  # noqa: PLR0913 - the flags of the command
                 list(make_card.make(request, here, bar))
         else:
             list(make_card.make(request, here))
-        result = _result(*card_files.read(request.folder))
+        result = CardResult(*card_files.read(request.folder))
         if folder:
             _drawn(request.folder, result.card)
     return result
@@ -191,9 +192,9 @@ def cards(
         name is that of no built-in card.
     """
     read = built_in_cards.read_folder(atomic_files.path_of("folder", folder), protocol)
-    whole = Cards((card.name, _result(card, rows)) for card, rows in read)
+    whole = Cards((card.name, CardResult(card, rows)) for card, rows in read)
     others = built_in_cards.beside(beside, [made.card for made in whole.values()])
-    return Cards(whole | {other.name: _result(other, []) for other in others})
+    return Cards(whole | {other.name: CardResult(other, []) for other in others})
 
 
 def _drawn(folder: Path, made: Card) -> list[Path]:
@@ -201,10 +202,6 @@ def _drawn(folder: Path, made: Card) -> list[Path]:
         from echo_jax.memory.pages import card_pages
 
         return card_pages.draw(folder, made)
-
-
-def _result(made: Card, rows: Sequence[Row]) -> CardResult:
-    return CardResult(made, msgspec.to_builtins(rows))
 
 
 def _chosen(
