@@ -14,6 +14,7 @@ from echo_jax import atomic_files, environment
 from echo_jax.cells.cell_object import of_object
 from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.grid.executors import Here
+from echo_jax.grid.task_loop import UNSEEN
 from echo_jax.host.progress import GridProgress
 from echo_jax.memory import card as card_files
 from echo_jax.memory import make_card
@@ -147,13 +148,10 @@ def card(  # noqa: PLR0913 - the flags of the command
     environment.use_cpu_devices(None)
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         request = make_card.requested(Path(place), title, named, plan)
-        here = Here(runs_at_once())
-        if progress and request.missing:
-            work = {run.name: run.work for run in request.missing}
-            with GridProgress(work, lambda line: print(printable(line)), title, "updates") as bar:
-                list(make_card.make(request, here, bar))
-        else:
-            list(make_card.make(request, here))
+        work = {run.name: run.work for run in request.missing}
+        bar = GridProgress(work, lambda line: print(printable(line)), title, "updates")
+        with bar if progress and work else contextlib.nullcontext(UNSEEN) as seen:
+            list(make_card.make(request, Here(runs_at_once()), seen))
         result = CardResult(*card_files.read(request.folder))
         if folder:
             _drawn(request.folder, result.card)
