@@ -137,7 +137,6 @@ def test_a_small_card_has_the_seeds_and_configurations_of_the_default_card():
     small = built_in_cards.small_card(card(rows, seeds=5), rows)
     assert (small.bits_by_lag.by_seed, small.bits_by_key.seeds, small.seeds) == ([1.0], [1], [1])
     assert (len(small.pilot), small.budgets) == (1, [])
-    assert built_in_cards.small_card(card(rows[-1:]), rows[-1:]) is None
 
 
 def test_a_card_by_lag_alone_keeps_its_seeds_and_budgets():

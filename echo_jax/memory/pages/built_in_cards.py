@@ -53,7 +53,7 @@ def encoded(whole: Sequence[tuple[Card, list[Row]]]) -> bytes:
     """The content of the file, from cards and rows; a line for each card."""
     small = [small_card(card, rows) for card, rows in whole]
     larger = [card for card, _ in whole if not is_default(card)]
-    lines = (msgspec.json.encode(card) for card in [*small, *larger] if card)
+    lines = map(msgspec.json.encode, [*small, *larger])
     return b"[\n" + b",\n".join(lines) + b"\n]\n"
 
 
@@ -62,8 +62,8 @@ def is_default(card: Card) -> bool:
     return BY_KEY.configured(card) <= {*map(STANDARD.by_key, STANDARD.default)}
 
 
-def small_card(card: Card, rows: Sequence[Row]) -> Card | None:
-    """A card with the runs of the default card alone; None where it has none of them.
+def small_card(card: Card, rows: Sequence[Row]) -> Card:
+    """A card with the runs of the default card alone.
 
     By lag there is one recipe, so a card by lag alone stays as it is.
     """
@@ -72,8 +72,6 @@ def small_card(card: Card, rows: Sequence[Row]) -> Card | None:
     kept = {*map(STANDARD.by_key, STANDARD.default), *BY_LAG.configured(card)}
     pilot = [x for x in rows if x.seed >= PILOT_SEED]
     of_default = [x for x in rows if x.configuration in kept and x.seed < STANDARD.default_seeds]
-    if not of_default:
-        return None
     small = msgspec.structs.replace(
         card,
         seeds=sorted({x.seed for x in of_default}),
