@@ -148,11 +148,11 @@ def image(figure: "Figure", kind: Format) -> bytes:
         figure.savefig(content, format=kind, metadata=dict.fromkeys(UNDATED[kind]))
     if kind == "svg":
         rules = f"\n{_rules()}</style>".encode()
-        return shortened(content.getvalue()).replace(b"</style>", rules, 1)
+        return compact(content.getvalue()).replace(b"</style>", rules, 1)
     return content.getvalue()
 
 
-def shortened(svg: bytes) -> bytes:
+def compact(svg: bytes) -> bytes:
     """The same drawing in half the bytes, with places rounded to 0.1 points."""
 
     def rounded(place: re.Match[bytes]) -> bytes:
