@@ -24,7 +24,7 @@ from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, FolderInUseError, printable
 from echo_jax.grid.cluster import check_spec, executor_of
 from echo_jax.host.interrupts import Interrupts, StoppedError
-from echo_jax.memory.card import CARD_FILE, ROWS_FILE, THREADS, Card, check_name
+from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card, check_name
 from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import CardPart, check_seeds, read_protocol
 from echo_jax.report import styles, text_tables
@@ -33,6 +33,10 @@ from echo_jax.report.number_formats import counted
 if TYPE_CHECKING:
     from echo_jax.grid.executors import Executor
     from echo_jax.memory.make_card import Request
+
+THREADS = 2
+"""Threads of XLA in this process and in each worker, whatever cores there are: their number decides
+last bits, and the published cards were made with two."""
 
 
 @dataclasses.dataclass(frozen=True)

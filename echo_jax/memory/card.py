@@ -40,15 +40,11 @@ CARD_FILE, ROWS_FILE = "card.json", "rows.jsonl"
 
 MIXED_DEVICES = "its rows were made on several devices or numbers of cores, and bits may differ"
 
-CONVOLVED = 4
+UNCONVOLVED = 4
 """The first lag that the convolution of a block does not see."""
 
 IMPORTED = "imported "
 """How the name of a cell begins whose rows were made elsewhere."""
-
-THREADS = 2
-"""Threads of XLA in the processes of the command `card`, whatever cores there are: their number
-decides last bits, and the published cards were made with two."""
 
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -263,7 +259,7 @@ def bits_by_lag(chosen: Sequence[LagRow], protocol: Protocol) -> BitsByLag:
     most = protocol.lags * math.log2(protocol.symbols)
     return BitsByLag(
         **_seeded([row.seed for row in chosen], curves.sum(axis=1), most, curves.mean(axis=0)),
-        from_lag_4=plain(curves[:, CONVOLVED - 1 :].sum(axis=1).mean(), DECIMALS),
+        from_lag_4=plain(curves[:, UNCONVOLVED - 1 :].sum(axis=1).mean(), DECIMALS),
         rounded=bits_of_rounded(chosen, protocol),
     )
 
