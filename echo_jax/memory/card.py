@@ -53,9 +53,6 @@ Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
 R = TypeVar("R", bound=Row)
 
-Kind = tuple[QuestionName, int]
-"""A question and a number of updates."""
-
 
 class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The cell that was measured.
@@ -344,13 +341,13 @@ def rectangle(rows: Sequence[Row], protocol: Protocol) -> list[Row]:
     return [row for row in rows if row.configuration in kept and row.seed in shared[count - 1]]
 
 
-def whole_seeds(rows: Sequence[Row], card: Card) -> dict[Kind, list[Row]]:
+def whole_seeds(rows: Sequence[Row], card: Card) -> dict[tuple[QuestionName, int], list[Row]]:
     """The rows that count of the configurations of a card, without the pilot.
 
     They are the `rectangle` of each question and number of updates: by lag first, few updates
     first. Rows of other configurations may be there: those of a card that is being extended.
     """
-    kinds: dict[Kind, list[Row]] = {}
+    kinds: dict[tuple[QuestionName, int], list[Row]] = {}
     for row in rows:
         if row.configuration in card.configuration and row.seed < PILOT_SEED:
             kinds.setdefault((row.configuration.question, row.updates), []).append(row)
