@@ -12,6 +12,7 @@ echo-jax card --cells                                      # the cells that are 
 
 import contextlib
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -259,15 +260,9 @@ def requested(command: CardCommand) -> "list[Request]":
 
     protocol = read_protocol(command.protocol)
     plan = making.plan_of(protocol, command.full, command.seeds, command.only, command.updates)
-    count = len(command.cell_names)
     requests = dict[str, making.Request]()
-    given = zip(
-        command.cell_names,
-        command.cell_args or ("",) * count,
-        command.name or ("",) * count,
-        strict=True,
-    )
-    for cell, arguments, asked in given:
+    given = command.cell_names, command.cell_args, command.name  # as many of each, or none
+    for cell, arguments, asked in itertools.zip_longest(*given, fillvalue=""):
         named = named_cell(cell, arguments, command.state_bytes, protocol)
         name = asked or protocol.card_name(named.card_name)
         if name in requests:
