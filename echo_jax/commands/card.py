@@ -24,6 +24,8 @@ from echo_jax.commands import command_line
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, FolderInUseError, printable
 from echo_jax.grid.cluster import check_spec, executor_of
+from echo_jax.grid.executors import Executor, Here
+from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card, check_name
 from echo_jax.memory.pages import table
@@ -32,7 +34,6 @@ from echo_jax.report import styles, text_tables
 from echo_jax.report.number_formats import counted
 
 if TYPE_CHECKING:
-    from echo_jax.grid.executors import Executor
     from echo_jax.memory.make_card import Request
 
 THREADS = 2
@@ -233,8 +234,6 @@ def import_card(command: CardCommand, path: Path) -> None:
 
 def make_cards(command: CardCommand) -> None:
     """Build and check every cell, then make one card after the other."""
-    from echo_jax.grid.executors import Here
-    from echo_jax.host import compilation_cache
     from echo_jax.memory.card_run import runs_at_once
 
     environment.use_cpu_devices(1, THREADS)  # each thread trains a run, on the same device
@@ -273,7 +272,7 @@ def requested(command: CardCommand) -> "list[Request]":
 
 
 def make_card(
-    command: CardCommand, request: "Request", executor: "Executor", stop: Interrupts
+    command: CardCommand, request: "Request", executor: Executor, stop: Interrupts
 ) -> Card:
     """Make the runs that a card lacks, and `conclude` it; also where it is stopped."""
     from echo_jax.host.progress import GridProgress
