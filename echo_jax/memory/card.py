@@ -393,7 +393,8 @@ def remarks_of(rows: Sequence[Row]) -> list[str]:
 def read(folder: Path) -> tuple[Card, list[Row]]:
     """The card in a folder and its rows; ConfigError where they, or its name, are not valid.
 
-    What follows from the rows is computed anew, so a card cannot claim other bits.
+    What follows from the rows is computed anew, so a card cannot claim other bits. Its name is that
+    of the folder, which may have been copied or renamed.
     """
     check_name(folder.name, folder)
     path = folder / CARD_FILE
@@ -403,6 +404,7 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         fix = "use a card of protocol 4, or of one of your own, as it was written"
         raise StorageError(None, path, f"is not valid ({error})", fix) from error
+    card.name = folder.name
     rows = row_kind(card.numbers).read(folder / ROWS_FILE)
     check_together(rows, folder / ROWS_FILE)
     return with_rows(card, rows), rows

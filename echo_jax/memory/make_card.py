@@ -173,7 +173,6 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
             None, folder, f"is the card of another cell, {old.cell.name}{args}, or of "
             "another text of its file", "give this card another {name}, or move that one",
         )  # fmt: skip
-    old.name = new.name  # also where the folder was copied or renamed
     old.seeds = sorted({*new.seeds, *(row.seed for row in done if row.seed < PILOT_SEED)})
     return old, done
 

@@ -195,7 +195,7 @@ def test_a_lag_below_chance_counts_as_0():
 
 def test_a_card_is_read_as_it_was_written_and_cannot_claim_other_bits(tmp_path):
     rows = [lag_row([3.0]), key_row(held(4))]
-    cards.write_whole(made := card(rows), rows, tmp_path)
+    cards.write_whole(made := card(rows, name=tmp_path.name), rows, tmp_path)
     path = tmp_path / "card.json"
     claim = path.read_text().replace('"mean": 3.0', '"mean": 300.0')
     assert claim != path.read_text()
@@ -242,7 +242,7 @@ def test_a_bad_row_is_named_by_its_line_also_where_it_was_edited(tmp_path):
 
 
 def test_a_card_is_written_before_its_rows_and_rows_without_one_are_refused(tmp_path):
-    new = card([])
+    new = card([], name="new")
     with make_card.claimed(tmp_path / "new", new):
         assert cards.read(tmp_path / "new") == (new, [])
     cards.write_whole(new, [lag_row([3.0])], tmp_path / "new")

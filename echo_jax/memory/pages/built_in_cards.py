@@ -110,14 +110,10 @@ def anchors(card: Card) -> dict[str, Card]:
 def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Card, list[Row]]]:
     """The cards in the folders of a folder with their rows; those without a row left out.
 
-    Each has the name of its folder. With a protocol only its cards; ConfigError, one sentence, for
-    a folder without any.
+    With a protocol only its cards; ConfigError, one sentence, for a folder without any.
     """
-    whole = [
-        (path.parent.name, *cards.read(path.parent)) for path in sorted(folder.glob("*/card.json"))
-    ]
-    measured = [(msgspec.structs.replace(card, name=x), rows) for x, card, rows in whole if rows]
-    measured = [x for x in measured if protocol in (None, x[0].numbers)]
+    whole = [cards.read(path.parent) for path in sorted(folder.glob("*/card.json"))]
+    measured = [x for x in whole if x[1] and protocol in (None, x[0].numbers)]
     if not measured:
         rule = "has no cards, which are NAME/card.json with a row beside it"
         raise ConfigError(None, folder, rule, "make one with card")
