@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from echo_jax.config import BLOCK_PREFIX
 from echo_jax.memory.card import IMPORTED, Budget, Card, protocol_of, rate_of
 from echo_jax.memory.card_rows import KeyRow, Row
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, UNKNOWN, Question
@@ -111,7 +110,7 @@ def cell_of(card: Card) -> str:
     """The name of the cell, without that of the block, a module or a file; or of an import."""
     if card.cell.name.startswith(IMPORTED):
         return card.cell.name.removeprefix(IMPORTED)
-    return PurePath(card.cell.name.removeprefix(BLOCK_PREFIX).rpartition(":")[2]).stem
+    return PurePath(card.cell.name.rpartition(":")[2]).stem
 
 
 def is_control(card: Card) -> bool:
