@@ -238,7 +238,7 @@ def make_cards(command: CardCommand) -> None:
 
     environment.use_cpu_devices(1, THREADS)  # each thread trains a run, on the same device
     compilation_cache.use_compilation_cache(command.compilation_cache)
-    requests = requested(command)
+    requests = requests_of(command)
     lacking = [run for request in requests for run in request.missing]
     own = {request.named.name for request in requests}
     with (
@@ -247,19 +247,19 @@ def make_cards(command: CardCommand) -> None:
     ):
         if len(requests) > 1:
             stop.say(f"{len(requests)} cards: {len(lacking)} runs to make")
-        made = [make_card(command, request, executor, stop) for request in requests]
+        made = [complete_card(command, request, executor, stop) for request in requests]
     if len(made) > 1:
         print(f"\n{table.side_by_side(made)}")
 
 
-def requested(command: CardCommand) -> "list[Request]":
+def requests_of(command: CardCommand) -> "list[Request]":
     """The cards to be made. ConfigError before anything is."""
-    from echo_jax.memory import make_card as making
+    from echo_jax.memory import make_card
     from echo_jax.memory.named_cell import named_cell
 
     protocol = read_protocol(command.protocol)
-    plan = making.plan_of(protocol, command.full, command.seeds, command.only, command.updates)
-    requests = dict[str, making.Request]()
+    plan = make_card.plan_of(protocol, command.full, command.seeds, command.only, command.updates)
+    requests = dict[str, make_card.Request]()
     given = command.cell_names, command.cell_args, command.name  # as many of each, or none
     for cell, arguments, asked in itertools.zip_longest(*given, fillvalue=""):
         named = named_cell(cell, arguments, command.state_bytes, protocol)
@@ -267,16 +267,16 @@ def requested(command: CardCommand) -> "list[Request]":
         if name in requests:
             alike = f"{requests[name].named.name} and {cell}"
             raise ConfigError(f"{alike} would both be called {name}: give each a --name")
-        requests[name] = making.requested(command.out, name, named, plan)
+        requests[name] = make_card.requested(command.out, name, named, plan)
     return list(requests.values())
 
 
-def make_card(
+def complete_card(
     command: CardCommand, request: "Request", executor: Executor, stop: Interrupts
 ) -> Card:
     """Make the runs that a card lacks, and `conclude` it; also where it is stopped."""
     from echo_jax.host.progress import GridProgress
-    from echo_jax.memory import make_card as making
+    from echo_jax.memory import make_card
 
     folder = request.folder
     card = request.new
@@ -287,7 +287,7 @@ def make_card(
     bar = GridProgress({run.name: run.work for run in runs}, stop.say, card.name, "updates")
     try:
         with bar if runs else contextlib.nullcontext():
-            for by_now in making.make(request, executor, bar, stop):
+            for by_now in make_card.make(request, executor, bar, stop):
                 card = by_now
     except (StoppedError, ConfigError) as error:  # a signal, or runs that failed
         if not isinstance(error, FolderInUseError):  # the other process may be drawing
