@@ -144,9 +144,15 @@ def scan_accuracy_by_lag(question: ByLag, params: Params, sets: Sets) -> chex.Ar
 
 def score_by_key(question: ByKey, params: Params, sets: Sets) -> Scores:
     """Right answers of each K, and the mean accuracy over all questions."""
+    net = question.network
     asked: Recall = jax.tree.map(lambda *of: jnp.stack(of), sets.validation, sets.final)
     streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
-    found, carried = answers(question.network, params, streams)
+
+    def answer(_: Carry, output: chex.Array) -> chex.Array:
+        """The most likely class."""
+        return jnp.argmax(network.read_out(net, params, output[0])).astype(jnp.int32)
+
+    found, carried = by_steps(net, params, streams, answer)
     is_right = (found.reshape(asked.targets.shape) == asked.targets) & asked.scored
     validation, final = jnp.sum(is_right, axis=(2, 3))
     accuracy = jnp.sum(validation) / jnp.sum(sets.validation.scored)
@@ -204,16 +210,6 @@ def rounded(cell: Cell, state: Carry, rounding: Rounding) -> Carry:
         return changed if jnp.issubdtype(x.dtype, jnp.floating) else x
 
     return with_own_state(cell, state, jax.tree.unflatten(tree, map(whole, leaves)))
-
-
-def answers(net: Network, params: Params, streams: chex.Array) -> tuple[chex.Array, chex.Array]:
-    """The most likely class after each step of streams, int32 `[B, T]`, and bytes of state."""
-
-    def answer(_: Carry, output: chex.Array) -> chex.Array:
-        """The most likely class."""
-        return jnp.argmax(network.read_out(net, params, output[0])).astype(jnp.int32)
-
-    return by_steps(net, params, streams, answer)
 
 
 def by_steps(

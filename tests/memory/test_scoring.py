@@ -120,7 +120,7 @@ def test_a_network_that_knows_all_values_has_all_answers(monkeypatch):
     drawn = scoring.draw_key_sets(question, 0, WEIGHTS)
     targets = jnp.stack([drawn.validation.targets, drawn.final.targets])
     wrong = targets.at[1, 2].add(1)  # K = 4 of the final data
-    monkeypatch.setattr(scoring, "answers", lambda *_: (wrong.reshape(-1, 3 * KMAX), 8))
+    monkeypatch.setattr(scoring, "by_steps", lambda *_: (wrong.reshape(-1, 3 * KMAX), 8))
     scores = scoring.score_by_key(question, {}, drawn)
     assert scores.validation.tolist() == [2 * RECALLS, 3 * RECALLS, 4 * RECALLS]
     assert scores.final.tolist() == [2 * RECALLS, 3 * RECALLS, 0]
