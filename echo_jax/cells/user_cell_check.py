@@ -118,7 +118,7 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
 
 
 def check_program(
-    name: str, cell: Cell, function: Callable[..., Any], *arguments: Any
+    cell: Cell, name: str, function: Callable[..., Any], *arguments: Any
 ) -> jax.stages.Lowered:
     """Trace and lower the program that measures a cell, once; ConfigError if it may remember.
 

@@ -124,7 +124,7 @@ def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
     of_weights = progress.train.params, sets
     cell = question.network.cell
     block = jax.jit(partial(training.train_updates, question), donate_argnums=1)
-    checked = check_program(name, cell, scores, *of_weights, *rounding)
+    checked = check_program(cell, name, scores, *of_weights, *rounding)
     return QuestionPrograms(
         question=question,
         score=checked,

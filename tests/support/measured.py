@@ -57,7 +57,7 @@ def lowered(cell):
     arguments = {"cell": params}, jnp.asarray(tokens)
     network = Network(cell, None, SIZE, SIZE, SIZE)
     scored = lambda *of: scoring.by_steps(network, *of, lambda *found: found)  # noqa: E731
-    return user_cell_check.check_program(NAME, cell, scored, *arguments), arguments
+    return user_cell_check.check_program(cell, NAME, scored, *arguments), arguments
 
 
 def measure(cell):
