@@ -111,7 +111,7 @@ def draw_by_key(axes: Axes, card: Card) -> None:
     """The accuracy at each number of pairs."""
     bits = card.bits_by_key
     assert bits is not None
-    axes.set(xscale="log", ylim=(-0.02, 1.05), yticks=[0, 0.25, 0.5, 0.75, 1])
+    axes.set(ylim=(-0.02, 1.05), yticks=[0, 0.25, 0.5, 0.75, 1])
     axes.set_yticklabels(["0", "25%", "50%", "75%", "100%"])
     key_axis(axes, bits.pairs)
     axes.set_xlabel("pairs of a key and a value", fontsize=9.5, color=INK)
