@@ -80,9 +80,10 @@ def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
     """The bits and the curve of each seed, from the rows of a question and number of updates."""
     bits = cards.bits_of(rows, protocol)
     chosen = cards.best_of_seeds(rows, protocol)
+    digits = ".2f" if isinstance(bits, cards.BitsByLag) else ".3f"  # as far as a pixel shows
     return {
         "bits": plain(bits.by_seed, ".4f"),
-        "curves": plain([curve(row, protocol) for row in chosen], ".3f"),
+        "curves": plain([curve(row, protocol) for row in chosen], digits),
         "bound": bits.at_least,
     }
 
