@@ -113,13 +113,6 @@ def test_the_jitted_rows_of_the_shapes_are_those_of_every_lag_that_has_as_many(l
     assert len({key[:3] for key in programs}) == len(programs) < tasks / 2
 
 
-def test_the_worked_example_of_the_module_is_right():
-    tokens = np.array([4, 0, 7, 1, 9, 3, 5])
-    batches = jitted_batches(tokens, TaskConfig(7, 10, 3, 1, 2), 1)
-    assert batches.inputs.tolist() == [[[0, 7, 1], [7, 1, 9]], [[1, 9, 3], [9, 3, 5]]]
-    assert batches.targets.tolist() == [[[7], [1]], [[9], [3]]]
-
-
 def test_sequences_are_uniform_and_independent_of_each_other():
     tokens = draw_sequences(0, t.Purpose.DATA, np.arange(4000), TaskConfig(vocab_size=10))
     chex.assert_shape(tokens, (4000, 25))

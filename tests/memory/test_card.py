@@ -131,10 +131,6 @@ def test_the_number_of_pairs_is_chosen_by_validation_data_too():
     assert by_seed([twelve], "bits_by_key") == pytest.approx(at_twelve.tolist(), abs=1e-4)
 
 
-def test_bits_by_key_of_pairs_that_are_all_recalled_are_six_each():
-    assert by_seed([key_row(held(10))], "bits_by_key")[0] == pytest.approx(60.0)
-
-
 @pytest.mark.parametrize(("row", "question"), [(lag_row, "bits_by_lag"), (key_row, "bits_by_key")])
 def test_a_run_that_is_not_finite_is_never_chosen_and_alone_has_0_bits(row, question):
     finite = lag_row([0.5], rate=0.03) if row is lag_row else key_row(listing, rate=0.003)
@@ -185,12 +181,6 @@ def test_bits_from_lag_4_and_of_rounded_states_are_means_over_the_seeds():
     failed = card([*rows, lag_row(None, 2), lag_row(None, 3)]).bits_by_lag.rounded
     assert failed == pytest.approx({"16": 1.0, "8": 0.75, "6": 0.5, "4": 0.25})
     assert card([*rows, lag_row([1.0], 2)]).bits_by_lag.rounded == {}  # one is not known
-
-
-def test_a_lag_below_chance_counts_as_0():
-    row = lag_row([2.0])
-    row.final[9] += math.log(2)
-    assert card([row]).bits_by_lag.mean == pytest.approx(2.0, abs=1e-4)
 
 
 def test_a_card_is_read_as_it_was_written_and_cannot_claim_other_bits(tmp_path):

@@ -86,16 +86,6 @@ def test_only_networks_that_have_an_answer_can_be_chosen(tab, folder):
     assert {*sizes["key"]} - {*sizes["lag"]} == {"block, about 1,600 bytes"}
 
 
-def test_a_curve_that_is_pointed_at_shows_its_seeds(tab, folder):
-    tab.open(folder / "explore.html")
-    group = "document.querySelector('#chart g[data-cell=lru]')"
-    tab.run(f"{group}.dispatchEvent(new Event('pointerenter'))")
-    assert tab.run(f"{group}.querySelectorAll('.seed').length") == 4
-    made, _ = cards.read(folder / "block-lru")
-    said = tab.run("document.getElementById('hovered').textContent")
-    assert all(f"{bits:.0f}" in said for bits in made.bits_by_lag.by_seed)
-
-
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing(tab, folder, dark):
     tab.open(folder / "explore.html", dark=dark)

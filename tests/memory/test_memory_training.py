@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 import math
 
 import jax
@@ -79,23 +78,6 @@ def test_the_adaptive_schedule_is_that_of_plain_python(loss_of):
     assert rises[0] == math.ceil(math.log(0.2) / math.log(0.97)) - 1  # 1 - 0.97^n > 0.8
     assert pairs == KMAX
     assert len(rises) > KMAX - 2  # Kmax is the most
-
-
-def test_half_of_the_rows_have_k_pairs_and_the_others_fewer(knows, monkeypatch):
-    shown, recall = [], training.recall
-
-    def kept(protocol, batch, numbers):
-        shown.append(numbers)
-        return recall(protocol, batch, numbers)
-
-    monkeypatch.setattr(training, "recall", kept)
-    batch = knows.draw(jax.random.key(2))
-    knows.loss(
-        1.0, batch, Level(jnp.int32(4), jnp.float32(0)), RunInputs(0, 0.01, UPDATES, False), 0.0
-    )
-    fewer = [1 + math.floor(float(place) * 3) for place in batch.place[8:]]
-    assert shown[0].tolist() == [4] * 8 + fewer
-    assert set(fewer) == {1, 2, 3}
 
 
 def test_the_loss_by_key_is_the_mean_over_all_questions(loss_of):
@@ -194,28 +176,3 @@ def test_rates_fall_to_0_by_a_cosine(monkeypatch):
     _, second = training.train_updates(question, run, progress)
     by_hand = [0.01 * (1 + math.cos(math.pi * i / 20)) / 2 for i in range(20)]
     assert [*first.losses.tolist(), *second.losses.tolist()] == pytest.approx(by_hand, abs=1e-8)
-
-
-def two_blocks(question):
-    """The progress after two blocks of 10 updates, and all losses."""
-    block, run = (
-        jax.jit(functools.partial(training.train_updates, question)),
-        RunInputs(0, 0.05, SHORT.updates),
-    )
-    progress, first = block(run, training.init(question, run))
-    progress, second = block(run, progress)
-    return progress, np.concatenate([first.losses, second.losses])
-
-
-def test_losses_by_lag_are_finite_and_fall():
-    progress, losses = two_blocks(ByLag(build("simple", {"features": 8}), SHORT))
-    assert np.isfinite(losses).all()
-    assert losses[-5:].mean() < losses[:5].mean() - 0.1
-    assert progress.train.step == 20
-
-
-def test_losses_by_key_are_finite_and_the_level_rises_to_kmax():
-    progress, losses = two_blocks(ByKey(build("simple", {"features": 8}), SHORT, KMAX))
-    assert losses == pytest.approx(np.full(20, math.log(64)), abs=0.5)
-    assert np.unique(losses).size == 20
-    assert progress.level.pairs == KMAX

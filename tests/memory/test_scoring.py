@@ -7,7 +7,7 @@ from scipy import optimize, special
 from echo_jax.cells.adapters.linen_adapter import LinenCell
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
-from echo_jax.memory import card_run, scoring
+from echo_jax.memory import scoring
 from echo_jax.memory.answers_to_bits import bits_of_lags
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.scoring import Rounding, fitted_factors, not_rounded, recalibrated_nats
@@ -60,17 +60,6 @@ def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sur
 
 def trained_for_nothing(question):
     return question.init_params(KEY)
-
-
-def test_states_by_steps_are_those_of_the_scan(sets):
-    question = ByLag(build("gru", {"features": 4}), SMALL)
-    params = trained_for_nothing(question)
-    exact = not_rounded(question)
-    steps = jax.jit(lambda p: scoring.flat_states(question, p, sets.validation, exact)[0])(params)
-    scan = jax.jit(lambda p: question.states(p, sets.validation))(params)
-    assert steps.shape == (STREAMS, len(SMALL.asked), 4)
-    np.testing.assert_allclose(steps, scan, atol=1e-5)
-    assert np.abs(steps).max() > 0.1
 
 
 @pytest.mark.parametrize("bits", [16, 8, 6, 4])
@@ -146,22 +135,6 @@ def test_final_data_depend_on_the_weights_and_the_others_on_the_seed_alone(sets)
     of_seed = draw_lag_sets(1, WEIGHTS)
     assert all((a != b).mean() > 0.8 for a, b in zip(sets, of_seed, strict=True))
     assert (sets.calibration != sets.validation).mean() > 0.8
-
-
-@pytest.mark.parametrize("word", range(8))
-def test_every_word_of_the_digest_counts(word):
-    changed = WEIGHTS.copy()
-    changed[word] += 1
-    keys = [jax.random.key_data(scoring.set_keys(0, of).final) for of in (WEIGHTS, changed)]
-    assert (keys[0] != keys[1]).any()
-
-
-def test_the_digest_is_that_of_every_bit_of_the_weights():
-    weights = {"cell": {"U": np.ones((2, 2), np.float32)}, "heads": np.zeros(3, np.float32)}
-    digest = card_run.weights_digest(weights)
-    assert (digest.dtype, digest.shape) == (np.uint32, (8,))
-    weights["heads"][2] = np.nextafter(np.float32(0), np.float32(1))
-    assert (card_run.weights_digest(weights) != digest).any()
 
 
 @pytest.fixture(scope="module")

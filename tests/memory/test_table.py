@@ -68,22 +68,6 @@ def test_without_a_difference_tables_seldom_tell_any_pair_apart():
     assert np.mean(told) < 0.09  # 5%, and 2.6 deviations
 
 
-@pytest.mark.parametrize(
-    ("apart", "letters"),
-    [
-        ([], ["a", "a", "a"]),
-        ([(0, 2)], ["a", "ab", "b"]),
-        ([(0, 1), (0, 2), (1, 2)], ["a", "b", "c"]),
-        ([(0, 1), (0, 2)], ["a", "b", "b"]),
-    ],
-)
-def test_cells_share_a_letter_just_where_they_are_not_told_apart(apart, letters):
-    matrix = np.zeros((3, 3), bool)
-    for i, j in apart:
-        matrix[i, j] = matrix[j, i] = True
-    assert told_apart.letters(matrix) == letters
-
-
 def test_letters_agree_with_any_matrix():
     random = np.random.default_rng(0)
     for _ in range(20):
