@@ -7,10 +7,6 @@ import pytest
 import echo_jax
 
 
-def test_the_readme_has_at_most_250_lines(root):
-    assert len((root / "README.md").read_text().splitlines()) <= 250
-
-
 def test_the_version_to_cite_is_the_one_that_is_there(root):
     cited = re.findall(r"^version: (.*)$", (root / "CITATION.cff").read_text(), re.M)
     assert cited == [echo_jax.__version__]

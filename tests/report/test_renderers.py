@@ -95,17 +95,3 @@ def test_a_folder_has_the_page_and_its_figures_and_tables_for_a_paper(tmp_path):
     with pytest.raises(StorageError, match=r"README\.md is not as it was generated"):
         write_page(tmp_path / "README.md", markdown_page(*PAGE), PAGE[2])
     assert not (tmp_path / "figures" / "state.svg").exists()
-
-
-def test_the_figure_of_a_page_that_is_written_again_is_drawn_once(tmp_path):
-    made = []
-
-    def draw():
-        made.append(NotebookFigure())
-        return made[-1]
-
-    sections = [dataclasses.replace(STATE, draw=draw)]
-    for text in ("first", "second"):
-        write_page(tmp_path / "README.md", text, sections)
-    assert len(made) == 1
-    assert sections[0].figure is made[1]

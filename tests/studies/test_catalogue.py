@@ -4,9 +4,7 @@ import runpy
 
 import pytest
 
-from echo_jax import environment
 from echo_jax.cell_table import CELLS
-from echo_jax.commands import grid_runs
 from echo_jax.studies import catalogue
 from echo_jax.studies.catalogue import STUDIES
 
@@ -42,14 +40,3 @@ def test_a_new_cell_asks_for_no_row_of_the_published_study(monkeypatch):
     monkeypatch.setitem(CELLS, "new", CELLS["gru"])
     now = runpy.run_path(catalogue.__file__, run_name="catalogue_now")["STUDIES"]["cells"]
     assert [point.key for point in now.points] == [point.key for point in STUDIES["cells"].points]
-
-
-def test_all_studies_fit_into_two_hours(monkeypatch):
-    points = [point for study in STUDIES.values() for point in study.points]
-
-    def minutes(cores):
-        monkeypatch.setattr(environment, "cores", lambda: cores)
-        return grid_runs.seconds_of(points) / 60
-
-    assert 1 < minutes(2) < 120
-    assert minutes(1) > 1.3 * minutes(2)

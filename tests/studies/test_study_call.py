@@ -11,22 +11,8 @@ from tiny_points import found
 import echo_jax
 from echo_jax.exceptions import ConfigError
 from echo_jax.studies import study_folder
-from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.result_rows import RESULT_ROWS
 from echo_jax.studies.sweep import command_of_sweep
-
-
-def test_the_published_answer_shows_itself():
-    answer = echo_jax.study("future")
-    question, said = repr(answer).splitlines()
-    assert question == STUDIES["future"].question
-    assert said.startswith("No. The mean accuracy is 0.96%")
-    assert answer.report().startswith(f"{question}\n\n{said}")
-    assert {row["lag"] for row in answer.rows} == {-1, 1}
-    markdown = answer._repr_markdown_()
-    assert markdown.startswith(f"## {question}\n\n> No. The mean accuracy")
-    assert markdown.count("| --- |") + markdown.count("| ---: |") >= len(answer.tables)
-    assert answer.figure._repr_png_().startswith(b"\x89PNG")
 
 
 def test_a_folder_of_the_users_own_is_read(root, tmp_path):
