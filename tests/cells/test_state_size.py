@@ -70,16 +70,6 @@ def test_blocks_of_three_sizes_have_as_many_keys_as_values_within_a_tenth(name, 
         assert cell.key_value_sizes == cell.cell.key_value_sizes == (keys and (keys[at],) * 2)
 
 
-def test_a_cache_of_a_size_in_bytes_has_more_slots_of_four_numbers():
-    assert sized(f"block:{CACHE}", {}, 4000, 7) == ({"slots": 250}, 4000, True)
-    assert sized(CACHE, {"size": 5}, 400, 7) == ({"size": 5, "slots": 20}, 400, True)
-
-
-def test_an_int8_register_has_a_byte_for_each_number():
-    given = {"numbers": 2, "dtype": "int8"}
-    assert sized(f"block:{REGISTER}", given, 128, 16) == (given | {"slots": 64}, 128, True)
-
-
 def test_defaults_of_a_matrix_state_are_those_of_its_authors():
     assert registry.build("gated-delta-net", {"features": 12}).key_value_sizes == (9, 18)
     assert registry.build("block:gla", {"features": 12}).key_value_sizes == (6, 12)
@@ -103,37 +93,32 @@ def test_layers_share_the_bytes_and_no_neighbour_is_nearer(name):
     assert abs(state_bytes(other, 2).cell - 400) >= abs(found.bytes - 400)
 
 
-@pytest.mark.parametrize(
-    ("name", "given", "size", "reached"),
-    [
-        ("broken_cells:Good", {"gain": 2.0}, 100, 400),
-        ("block:broken_cells:Good", {"layers": 3}, 33, 396),
-        ("broken_cells:GoodInHalfPrecision", {}, 200, 400),
-        ("block:test_state_size:OnlyEven", {"layers": 3}, 34, 408),
-    ],
-)
-def test_the_features_of_a_users_cell_are_found(name, given, size, reached):
-    assert sized(name, given, 400, 2) == ({**given, "features": size}, reached, True)
+INT8 = {"numbers": 2, "dtype": "int8"}
+SIZED = [
+    ("broken_cells:Good", {"gain": 2.0}, 400, {"features": 100}, 400),
+    ("block:broken_cells:Good", {"layers": 3}, 400, {"features": 33}, 396),
+    ("broken_cells:GoodInHalfPrecision", {}, 400, {"features": 200}, 400),
+    ("block:test_state_size:OnlyEven", {"layers": 3}, 400, {"features": 34}, 408),
+    ("slstm", {"heads": 3}, 400, {"features": 24}, 384),  # 3 divides 24 and 27: 384 and 432 bytes
+    ("rwkv7", {"heads": 4}, 400, {"features": 20}, 408),  # 2 + 4 5 5
+    ("mlstm", {"key_size": 4}, 400, {"features": 24, "value_size": 24}, 404),  # 4 24 + 4 + 1
+    ("s5", {"blocks": 4}, 400, {"features": 48}, 384),
+    ("mlp", {"delay_line": 6}, 400, {"features": 20}, 400),
+    ("mamba2", {}, 250, {"features": 8}, 256),
+    ("mamba2", {}, 17, {"features": 2}, 16),
+    (CACHE, {"size": 5}, 400, {"slots": 20}, 400),  # slots of four numbers of four bytes
+    (f"block:{REGISTER}", INT8, 128, {"slots": 64}, 128),  # a byte for each number
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "given", "size", "reached"),
-    [
-        ("slstm", {"heads": 3}, 24, 384),  # 3 divides 24 and 27, with 384 and 432 bytes
-        ("rwkv7", {"heads": 4}, 20, 408),  # 2 + 4 5 5
-        ("mlstm", {"key_size": 4}, 24, 404),  # 4 24 + 4 + 1
-        ("s5", {"blocks": 4}, 48, 384),
-        ("mlp", {"delay_line": 6}, 20, 400),
-    ],
-)
-def test_options_given_are_kept(name, given, size, reached):
-    others = arguments(name, size) if name == "mlstm" else {"features": size}
-    assert sized(name, given, 400, 2) == (others | given, reached, True)
+@pytest.mark.parametrize(("name", "given", "target", "found", "reached"), SIZED)
+def test_the_size_nearest_to_a_number_of_bytes_is_found_beside_what_is_given(
+    name, given, target, found, reached
+):
+    assert sized(name, given, target, 2) == (given | found, reached, True)
 
 
 def test_a_state_above_the_target_fits_only_within_a_tenth():
-    assert sized("mamba2", {}, 250, 2) == ({"features": 8}, 256, True)
-    assert sized("mamba2", {}, 17, 2) == ({"features": 2}, 16, True)
     assert sized("mamba2", {}, 30, 2) == ({"features": 2}, 16, False)  # 36 is nearer, above
     assert sized("mamba2", {}, 3920, 2).bytes == 3844  # 31 31, 32 32 being 4096
 
