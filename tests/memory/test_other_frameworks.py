@@ -4,7 +4,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import msgspec
 import numpy as np
 import pytest
 from card_runs import made, run_of
@@ -16,7 +15,7 @@ from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card, other_frameworks, scoring
 from echo_jax.memory.card_rows import LagRow, row_kind
-from echo_jax.memory.pages import card_pages, table, told_apart
+from echo_jax.memory.pages import told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
 from echo_jax.memory.tasks import recall
 from echo_jax.memory.training import ByKey, ByLag
@@ -194,6 +193,7 @@ def test_imported_rows_are_scored_as_those_made_here_and_the_card_says_where_fro
     assert read == made
     assert made.remarks == [other_frameworks.KNOWN]
     assert made.cell == card.MeasuredCell("imported theirs", {"layers": 2})
+    assert told_apart.track(made) == "imported"
     assert made.bits_by_lag.mean == pytest.approx(64 * (4 - 1 / np.log(2)), abs=1e-3)
     assert made.bits_by_key.by_seed[1] == 0
     assert (made.state_bytes, made.parameters, made.seeds) == (400, 1234, [0, 1])
@@ -209,19 +209,6 @@ def test_bytes_of_an_imported_state_are_given_or_stated_by_rows_or_it_is_refused
         other_frameworks.import_rows(STANDARD, written(tmp_path, lag_row()), place)
     path = written(tmp_path, lag_row(), lag_row(seed=1, state_bytes=512))
     assert other_frameworks.import_rows(STANDARD, path, place, 400).state_bytes == 512
-
-
-def test_an_imported_card_states_its_track_and_layers_and_stands_among_no_others(tmp_path):
-    path, place = written(tmp_path, lag_row()), tmp_path / "theirs-0.9"
-    theirs = other_frameworks.import_rows(STANDARD, path, place, 400, layers=2)
-    others = [
-        msgspec.structs.replace(theirs, cell=card.MeasuredCell(name, {}))
-        for name in ("lstm", "block:lstm")
-    ]
-    assert [len(group) for group in told_apart.groups([theirs, *others])] == [1, 1, 1]
-    shown = dict(zip(*table.cards_table([theirs]).texts, strict=True))
-    assert (shown["cell"], shown["layers"]) == ("theirs-0.9", "2")
-    assert "| track | imported |" in card_pages.page(theirs, [])
 
 
 def test_the_example_answers_as_ours_and_goes_on_with_what_lacks(
