@@ -55,16 +55,10 @@ def test_the_next_run_loads_its_programs_and_has_the_same_bits(tmp_path):
     assert "Compiling jit(mapped)" not in resumed.stderr
 
 
-def test_the_last_lines_name_the_run_folder_and_the_figure_and_it_is_complete(short_run):
+def test_the_folder_of_a_run_is_complete_and_its_last_lines_name_it(short_run):
     run, printed, _ = short_run
-    folder, curve, first, second, figure, page = printed.splitlines()[-6:]
-    for line, advice in ((first, r"Try: .* --no-stateful --sequences 30 .*"),
-                         (second, r"Or: .* --sequences 2000")):  # fmt: skip
-        assert re.fullmatch(advice, line)
     name = run.relative_to(run.parents[1])
-    assert (folder, figure) == (f"Run folder: {name}", f"Figure: {name}/curve.png")
-    assert page.endswith(f"show.py --play {name}")
-    assert re.fullmatch(r"Accuracy of 30 sequences: \d% ▁+ \d%", curve)
+    assert {f"Run folder: {name}", f"Figure: {name}/curve.png"} < {*printed.splitlines()[-6:]}
     assert {path.name for path in run.iterdir()} == {
         ".generated", "checkpoint.safetensors", "config.json", "curve.png", "metrics.csv",
         "result.json",

@@ -140,14 +140,9 @@ def test_the_echo_is_fed_by_buttons_keys_values_and_typing(tab):
     assert asked(tab) == before + 1
     tab.press("ArrowRight", "ArrowRight")  # the button gave the keys back
     assert asked(tab) == before + 3
-    tab.press(" ")
-    assert text(tab, "#echo .play") == "Pause"
-    tab.press(" ")
-    assert text(tab, "#echo .play") == "Play"
     press(tab, "#values button:nth-child(43)")
     tab.press("ArrowRight", "Enter", "ArrowDown", "Enter")
     assert fed(tab) == [42, 43, 53]
-    assert tab.run("document.querySelector('#values [tabindex=\"0\"]').textContent") == "53"
     press(tab, "#typed")
     tab.type("3, 14 15")
     tab.press("Enter")
@@ -166,10 +161,6 @@ def test_what_waits_is_only_in_the_steps_since_the_value(tab):
     moves = "({ c }) => Math.max(...c) > 1e-6"
     moved = tab.run(f"echo.stream.waiting().slice(-3).map((steps) => steps.map({moves}))")
     assert moved == [[False] * 5, [False] * 4 + [True], [False] * 3 + [True] * 2]
-    picture = "document.getElementById('states').toDataURL()"
-    before = tab.run(picture)
-    press(tab, "#waits")
-    assert tab.run(picture) != before
 
 
 def hits(tab, section, side):

@@ -52,14 +52,9 @@ def test_a_sweep_from_python_has_the_rows_of_the_command_and_goes_on(call, tmp_p
     there, here = map(RESULT_ROWS.read, paths)
     assert [found(row) for row in here] == [found(row) for row in there]
     both = echo_jax.sweep(window=np.int64(2), lag=np.arange(2), **SIZES, out=tmp_path / "here")
-    printed = capfd.readouterr().out
-    assert "1/1  lag 1: accuracy" in printed
-    assert "lag 0" not in printed  # it is there already
+    assert "lag 0" not in capfd.readouterr().out  # it is there already
     assert [row.point for row in both.results] == ["lag 0", "lag 1"]
     assert both.results[0].by_seed == alone.results[0].by_seed
-    assert both.command.startswith(
-        "echo-jax sweep --part context --window 2 --lag 0 1 --vocab-size 6"
-    )
     assert (tmp_path / "here" / "README.md").exists()
 
 
