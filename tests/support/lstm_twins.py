@@ -5,9 +5,7 @@ it stores c times 30 or c / 30, so that a measure that depends on how a cell is 
 """
 
 import dataclasses
-from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -17,9 +15,7 @@ from echo_jax.cells.interface import Cell
 HIDDEN = 50
 
 
-def lstm_step(
-    params: dict[str, chex.Array], state: chex.Array, x: chex.Array, order: str, scale: float
-) -> tuple[chex.Array, chex.Array]:
+def lstm_step(params, state, x, order, scale):
     """One step from a state `[B, 2, H]` of scale c and h."""
     c, h = state[:, 0] / scale, state[:, 1]
     gates = jnp.split(x @ params["W"] + h @ params["U"] + params["b"], 4, axis=-1)
@@ -29,7 +25,7 @@ def lstm_step(
     return jnp.stack([scale * c, h], axis=1), h
 
 
-def lstm_init(key: chex.PRNGKey, inputs: int, hidden: int, order: str) -> dict[str, chex.Array]:
+def lstm_init(key, inputs, hidden, order):
     """Glorot-uniform W, orthogonal U, a bias of 1 for the forget gate."""
     for_w, for_u = jax.random.split(key)
     return {
@@ -45,16 +41,13 @@ class OtherOrder(Cell):
 
     features: int = HIDDEN
 
-    def init(self, key: chex.PRNGKey, input_size: int) -> Any:
-        """W, U, b."""
+    def init(self, key, input_size):
         return lstm_init(key, input_size, self.features, "ogfi")
 
-    def initial_state(self, params: Any, batch_size: int, input_size: int) -> chex.Array:
-        """Zeros."""
+    def initial_state(self, params, batch_size, input_size):
         return jnp.zeros((batch_size, 2, self.features))
 
-    def step(self, params: Any, state: chex.Array, x: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """One step."""
+    def step(self, params, state, x):
         return lstm_step(params, state, x, "ogfi", 1.0)
 
 
@@ -65,14 +58,12 @@ class LargeLinen(nn.RNNCellBase):
     num_feature_axes = 1
 
     @nn.compact
-    def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """One step."""
+    def __call__(self, carry, inputs):
         params = self.param("lstm", lstm_init, inputs.shape[-1], self.features, "ifgo")
         return lstm_step(params, carry, inputs, "ifgo", 30.0)
 
     @nn.nowrap
-    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
-        """Zeros."""
+    def initialize_carry(self, rng, input_shape):
         return jnp.zeros((*input_shape[:-1], 2, self.features))
 
 
@@ -80,16 +71,13 @@ class SmallFunctions:
     """Plain functions that store c / 30."""
 
     @staticmethod
-    def init(key: chex.PRNGKey, input_size: int) -> Any:
-        """W, U, b."""
+    def init(key, input_size):
         return lstm_init(key, input_size, HIDDEN, "ifgo")
 
     @staticmethod
-    def initial_state(params: Any, batch_size: int, input_size: int) -> chex.Array:
-        """Zeros."""
+    def initial_state(params, batch_size, input_size):
         return jnp.zeros((batch_size, 2, HIDDEN))
 
     @staticmethod
-    def step(params: Any, state: chex.Array, x: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """One step."""
+    def step(params, state, x):
         return lstm_step(params, state, x, "ifgo", 1 / 30)
