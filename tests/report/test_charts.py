@@ -27,12 +27,6 @@ def dots(name="one seed"):
     return charts.dots_figure(rows, [10.0, None, None, 20.0], "sequences", percent=False)
 
 
-def pairs(name="one"):
-    found = {name: estimate(0.5, 0.4, 0.6), "other": estimate(0.9, 0.8, 1.0)}
-    rows = [("first", found), ("second", {name: UNKNOWN, "other": found["other"]})]
-    return charts.dots_figure(rows, [0.1, None], "accuracy", percent=True)
-
-
 def lines(name="low"):
     series = {
         name: [(1, estimate(0.5, 0.4, 0.6)), (2, estimate(0.1, 0.0, 0.2))],
@@ -42,7 +36,7 @@ def lines(name="low"):
     return charts.lines_figure(series, ("lag", "accuracy"), 0.01, percent=True)
 
 
-@pytest.mark.parametrize("draw", [dots, pairs, lines])
+@pytest.mark.parametrize("draw", [dots, lines])
 def test_an_svg_has_its_words_as_text_each_time_the_same_whatever_the_user_has_set(draw):
     with matplotlib.rc_context({"svg.fonttype": "path", "text.usetex": True}), styles.drawing():
         drawing = styles.image(draw(ODD), "svg").decode()
