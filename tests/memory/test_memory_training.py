@@ -8,7 +8,6 @@ import pytest
 
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import build
-from echo_jax.memory import training
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.training import ByKey, ByLag, Level, RunInputs, flat_state, standardised
 
@@ -161,18 +160,3 @@ def test_a_state_tells_nothing_of_later_tokens_or_other_rows():
     assert away.shape == (4, len(STANDARD.asked))
     assert (away[1:] == 0).all()
     assert (away[0] > 0).tolist() == [step >= 70 for step in STANDARD.asked]
-
-
-def test_rates_fall_to_0_by_a_cosine(monkeypatch):
-    """The update is replaced by one that hands its rate back as the loss."""
-
-    def kept(loss_of, optimizer, rate, state):
-        return state._replace(step=state.step + 1), rate, Level(jnp.int32(2), jnp.float32(0))
-
-    monkeypatch.setattr(training, "update", kept)
-    run = RunInputs(0, 0.01, SHORT.updates)
-    question = ByKey(build("simple", {"features": 2}), SHORT, KMAX)
-    progress, first = training.train_updates(question, run, training.init(question, run))
-    _, second = training.train_updates(question, run, progress)
-    by_hand = [0.01 * (1 + math.cos(math.pi * i / 20)) / 2 for i in range(20)]
-    assert [*first.losses.tolist(), *second.losses.tolist()] == pytest.approx(by_hand, abs=1e-8)
