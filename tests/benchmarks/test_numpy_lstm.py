@@ -1,4 +1,6 @@
-"""The NumPy peer: its gradient is checked by differences, and Flax trains as it does."""
+"""The NumPy peer is an oracle: its gradient is checked by differences, and echo_jax against it."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -6,17 +8,53 @@ import numpy as np
 import numpy_lstm
 import peers
 import pytest
-from learner import SMALL_JOB, cut
+from learner import JOB, SMALL_JOB, cut
 from numpy_lstm import NumpyLSTM, State, Weights
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.core import network, training
 
 LEARNING = RunConfig(
     TaskConfig(length=14, vocab_size=6, window=3, lag=1, batch_size=3),
     NetworkConfig(hidden_size=8),
     TrainingConfig(learning_rate=0.02),
 )
-"""Small enough that much is learned in eighty updates."""
+"""Small enough that much is learned in forty updates."""
+
+
+def weights_of(params):
+    cell, readout = params["cell"], params["readout"]
+    leaves = (cell["kernel"], cell["recurrent_kernel"], cell["bias"])
+    return Weights(*(np.array(x) for x in (*leaves, readout["kernel"], readout["bias"])))
+
+
+def forty_updates(config):
+    """Losses and final weights of echo_jax and of NumPy, from the same weights and tokens."""
+    tokens = np.random.default_rng(7).integers(
+        0, config.task.vocab_size, (10, config.task.length), dtype=np.int32
+    )
+    state = jax.jit(functools.partial(training.init, config))(config.dynamic)
+    oracle = NumpyLSTM(config)
+    oracle.start()
+    oracle.weights = start = weights_of(state.params)
+    start = Weights(*map(np.copy, start))
+    train = jax.jit(functools.partial(training.train_on, config, network.build_network(config)))
+    state, metrics = train(config.dynamic, state, jnp.asarray(tokens))
+    losses, _ = oracle.run(cut(tokens, config.task), learn=True)
+    ours = (np.asarray(metrics.loss), weights_of(state.params))
+    return ours, (losses, oracle.weights), start
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("config", "learned"), [(JOB, -1), (LEARNING, 0.1)])
+def test_forty_updates_are_those_of_the_numpy_oracle(config, learned):
+    (losses, weights), (expected, expected_weights), start = forty_updates(config)
+    assert expected[-1].mean() < expected[0].mean() - learned
+    np.testing.assert_allclose(losses, expected, rtol=1e-3)
+    for ours, numpys, before in zip(weights, expected_weights, start, strict=True):
+        change = np.linalg.norm(numpys - before)
+        assert change > 0
+        assert np.linalg.norm(ours - numpys) <= 1e-2 * change
 
 
 def test_the_gradient_of_the_oracle_is_the_slope_of_its_loss():

@@ -35,6 +35,11 @@ def test_the_accuracy_of_a_list_is_that_of_simulated_lists(pairs):
     assert bits.accuracy_of_list(pairs, 64) == pytest.approx(largest.mean() / pairs, abs=4 * error)
 
 
+def test_the_list_of_one_value_is_the_value():
+    assert bits.accuracy_of_list(1, 64) == pytest.approx(1)
+    assert bits.accuracy_of_list(2, 64) == pytest.approx((1 + 1 / 64) / 2)
+
+
 def test_bits_of_a_lag_are_not_below_0():
     nats = [math.log(16), math.log(2), 0.0, math.log(32)]
     assert lag_bits(nats, STANDARD) == pytest.approx([0, 3, 4, 0])

@@ -68,7 +68,9 @@ def test_without_a_difference_tables_seldom_tell_any_pair_apart():
     assert np.mean(told) < 0.09  # 5%, and 2.6 deviations
 
 
-def test_letters_agree_with_any_matrix():
+def test_letters_agree_with_any_matrix_and_are_as_few_as_can_be():
+    first_apart = np.array([[False, True, True], [True, False, False], [True, False, False]])
+    assert told_apart.letters(first_apart) == ["a", "b", "b"]
     random = np.random.default_rng(0)
     for _ in range(20):
         upper = np.triu(random.random((6, 6)) < 0.5, 1)
