@@ -5,15 +5,45 @@ import os
 import re
 import subprocess
 import sys
+from html.parser import HTMLParser
+from xml.etree import ElementTree
 
+import browser
 import pytest
 from running import ROOT
+
+from echo_jax.report import styles
+from echo_jax.studies import study_figures, study_folder
+from echo_jax.studies.catalogue import STUDIES
 
 LOADED = re.compile(
     r"<(?:script|img|iframe|source|link)\b(?![^>]*rel=\"?canonical)[^>]*(?:src|href)=\"?(?:https?:)?//"
     r"|@import|url\(\"?(?:https?:)?//"
     r"|data-md-component=\"?source\b"  # the theme asks the code host for stars
 )
+
+OUT_OF_REACH = """[...document.querySelectorAll(".md-content *")].some((each) =>
+    each.scrollWidth > each.clientWidth && each.clientWidth && each.tabIndex < 0
+    && /auto|scroll/.test(getComputedStyle(each).overflowX))"""
+
+
+class Shown(HTMLParser):
+    """The words of a page outside of code, with those in place of its images."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.code, self.words = 0, ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.code += tag in ("code", "script", "style")
+        self.words += dict(attrs).get("alt") or ""
+
+    def handle_endtag(self, tag):
+        self.code -= tag in ("code", "script", "style")
+
+    def handle_data(self, data):
+        self.words += "" if self.code else data
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +77,58 @@ def test_the_site_is_whole_and_loads_nothing_from_elsewhere(site):
     assert shared in (site / "the-mistake.html").read_text()
     core = (site / "reference" / "core.html").read_text()
     assert 'id="echo_jax.core.data.sequence_batches"' in core  # the docstrings are there
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_no_page_shows_a_backslash_of_its_source(site):
+    for path in site.rglob("*.html"):
+        words = Shown(path.read_text()).words
+        assert "\\" not in words, (path, words[max(0, words.index("\\") - 40) :][:80])
+
+
+def one_card(paths):
+    """Some paths, with that of one card in the place of all cards."""
+    paths = {*paths}
+    cards = {path for path in paths if path.stem == "card" and path.parent.parent.stem == "cards"}
+    return paths - cards | {min(cards)}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_pages_are_short_and_the_home_page_fits_a_window(site, tmp_path):
+    with browser.tab(tmp_path) as tab:
+        for path in one_card(site.rglob("*.html")) - {site / "404.html"}:  # made for a server
+            tab.open(path)
+            assert tab.run("document.documentElement.scrollHeight") <= 12_000, path
+            loaded = tab.run("performance.getEntriesByType('resource').map((each) => each.name)")
+            assert [name for name in loaded if not name.startswith("file:")] == []
+            tab.resize(390)
+            assert tab.run("document.documentElement.scrollWidth") <= 390, path
+            tab.wait(f"!({OUT_OF_REACH})")  # the keys reach what scrolls
+        tab.open(site / "the-mistake.html", 390)
+        assert tab.run("document.images[0].currentSrc").endswith("-narrow.svg")
+        for width, height in ((1280, 800), (390, 844)):
+            tab.open(site / "index.html", width)
+            last = "[...document.querySelectorAll('.doors a')].at(-1).getBoundingClientRect()"
+            assert tab.run(f"{last}.bottom") <= height
+
+
+def words(figure):
+    root = ElementTree.fromstring(styles.image(figure, "svg"))
+    texts = " ".join(root.itertext()).split()
+    return {word for word in texts if word[0].isalpha()}, root.get("width")
+
+
+@pytest.mark.parametrize("name", ["state", "lags"])
+def test_a_figure_for_a_phone_is_narrow_and_has_the_same_words(name):
+    pytest.importorskip("mkdocs", reason="pip install -e '.[docs]'")
+    hooks, study = loaded(ROOT / "mkdocs_hooks.py"), STUDIES[name]
+    rows = study_folder.rows_of(ROOT / "docs" / "results", {name: study})[name]
+    with styles.drawing():
+        wide = words(study_figures.figure(study.chart, rows))
+        narrow = words(study_figures.figure(study.chart, rows, hooks.PHONE))
+    assert narrow == (wide[0], f"{72 * hooks.PHONE:g}pt")
 
 
 def test_the_numbers_of_the_home_page_are_of_the_results():

@@ -140,9 +140,14 @@ def test_the_echo_is_fed_by_buttons_keys_values_and_typing(tab):
     assert asked(tab) == before + 1
     tab.press("ArrowRight", "ArrowRight")  # the button gave the keys back
     assert asked(tab) == before + 3
+    tab.press(" ")
+    assert text(tab, "#echo .play") == "Pause"
+    tab.press(" ")
+    assert text(tab, "#echo .play") == "Play"
     press(tab, "#values button:nth-child(43)")
     tab.press("ArrowRight", "Enter", "ArrowDown", "Enter")
     assert fed(tab) == [42, 43, 53]
+    assert tab.run("document.querySelector('#values [tabindex=\"0\"]').textContent") == "53"
     press(tab, "#typed")
     tab.type("3, 14 15")
     tab.press("Enter")
@@ -161,6 +166,25 @@ def test_what_waits_is_only_in_the_steps_since_the_value(tab):
     moves = "({ c }) => Math.max(...c) > 1e-6"
     moved = tab.run(f"echo.stream.waiting().slice(-3).map((steps) => steps.map({moves}))")
     assert moved == [[False] * 5, [False] * 4 + [True], [False] * 3 + [True] * 2]
+    picture = "document.getElementById('states').toDataURL()"
+    before = tab.run(picture)
+    press(tab, "#waits")
+    assert tab.run(picture) != before
+
+
+def test_the_map_shows_all_measured_points_and_is_walked_with_arrow_keys(tab, generator):
+    tab.open(COMMITTED)
+    tab.run("document.querySelector('#map [tabindex=\"0\"]').focus()")
+    tab.press(*["ArrowUp"] * 5)
+    grid = generator.words()["grid"]
+    assert len(grid) == 30
+    for point in grid:
+        assert text(tab, "#measured") == f"{100 * point['accuracy']:.1f}%"
+        where = f"Window {point['window']}, batch size {point['batch']}."
+        assert text(tab, "#setting").startswith(where)
+        assert tab.run("document.querySelectorAll('#rows-figure .state').length") == point["batch"]
+        assert tab.run("document.querySelectorAll('#map [tabindex=\"0\"]').length") == 1
+        tab.press("ArrowRight")
 
 
 def hits(tab, section, side):
@@ -168,17 +192,33 @@ def hits(tab, section, side):
     return int(text(tab, f"{panel} .hits").split()[0])
 
 
-def test_the_hits_are_those_of_the_guess_and_of_both_cures_also_on_numbers_that_arrive(tab):
+def test_the_hits_are_shown_after_the_guess(tab):
     tab.open(COMMITTED, fragment="#embed")
     told = "document.querySelector('#guess .told').checkVisibility()"
     assert not tab.run(told)
     tab.run("document.getElementById('guessed').focus()")
-    tab.press("Tab", "Enter")
+    tab.press("ArrowRight", "ArrowRight", "Tab", "Enter")
     assert tab.run(told)
+    assert "You said 52%. It has 10.1%" in text(tab, "#yours")
     assert (hits(tab, "guess", 1) < 16, hits(tab, "guess", 2) > 38) == (True, True)
+
+
+def test_both_cures_are_right_on_numbers_that_arrive(tab):
     tab.open(COMMITTED)
-    press(tab, "#cure .next")
     assert (hits(tab, "cure", 1), hits(tab, "cure", 2)) == (40, 40)
+    last = "#cure .panel:nth-child(2) .answers"
+    before = text(tab, last)
+    press(tab, "#cure .next")
+    tab.press("ArrowRight")
+    assert text(tab, last)[:-2] == before[2:]
+    tab.press(" ")
+    assert text(tab, "#cure .play") == "Pause"
+
+
+def test_numbers_arrive_by_themselves_unless_motion_is_reduced(tab):
+    for still, word in ((False, "Pause"), (True, "Play")):
+        tab.open(COMMITTED, still=still)
+        assert text(tab, "#guess .play") == word
 
 
 def scores(tab):
@@ -250,6 +290,17 @@ def test_a_link_opens_the_same_setting_start_and_rows(tab):
     assert tab.run("trainings.map(({ setting }) => setting.window)") == [1, 5]
 
 
+def test_every_control_is_reached_with_the_tab_key(tab):
+    tab.open(COMMITTED)
+    tab.run("""globalThis.left = new Set([...document.querySelectorAll("a, button, input, select")]
+      .filter((each) => each.tabIndex >= 0 && !each.disabled && each.checkVisibility()))""")
+    assert tab.run("left.size") > 50
+    for _ in range(tab.run("left.size")):
+        tab.press("Tab")
+        tab.run("left.delete(document.activeElement)")
+    assert tab.run("[...left].map((each) => each.outerHTML)") == []
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing(tab, dark):
     for width, fragment in ((1280, ""), (390, ""), (390, "#embed")):
@@ -280,6 +331,16 @@ def test_words_of_a_column_are_shown_and_never_run(tab, tmp_path):
     assert fed(tab)[1:] == [sorted(words).index("a b"), sorted(words).index("</script><b>")]
 
 
+def test_the_characters_of_a_text_are_typed_as_one_and_a_space_is_shown(tab, tmp_path):
+    (tmp_path / "page.html").write_text(play_page.page_of_run(drawn(list(" ,abcde")), "", SCORES))
+    tab.open(tmp_path / "page.html")
+    press(tab, "#typed")
+    tab.type("a,  b")
+    tab.press("Enter")
+    assert fed(tab) == [1, 0, 3]
+    assert tab.run("document.querySelector('.value').textContent") == "␣"
+
+
 @pytest.mark.parametrize(
     ("field", "value", "right"),
     [
@@ -293,6 +354,12 @@ def test_a_network_that_the_page_cannot_run_is_refused(field, value, right):
         play_page.check_cell(drawn(**{field: value}).config)
     sentence = f"--{field} {value} does not run in a page: train one with --{field} {right}"
     assert refused.value.spelled("flag") == sentence
+
+
+def test_a_page_that_would_be_too_large_is_refused():
+    trained = drawn(vocab_size=300, hidden_size=60)
+    with pytest.raises(ConfigError, match=r"has [\d,]+ bytes, more than 400,000: use fewer"):
+        play_page.page_of_run(trained, "", SCORES)
 
 
 @pytest.mark.parametrize(

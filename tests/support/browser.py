@@ -18,7 +18,10 @@ OPTIONS = (
     "--disable-background-networking --disable-component-update --disable-sync "
     "--disable-dev-shm-usage --remote-debugging-port=0"
 )
-KEYS = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowDown": 40}
+KEYS = {
+    "Tab": 9, "Enter": 13, " ": 32,
+    "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40,
+}  # fmt: skip
 
 
 class Tab:
@@ -43,13 +46,10 @@ class Tab:
                 return said["result"]
             self.events.append(said)
 
-    def open(self, path, width=1280, dark=False, fragment=""):
-        """Open a file in a window of so many pixels, without motion, in light or dark."""
-        self.ask(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=900, deviceScaleFactor=1, mobile=False,
-        )  # fmt: skip
-        motion = {"name": "prefers-reduced-motion", "value": "reduce"}
+    def open(self, path, width=1280, still=True, dark=False, fragment=""):
+        """Open a file in a window of some width, with or without motion, in light or dark."""
+        self.resize(width)
+        motion = {"name": "prefers-reduced-motion", "value": "reduce" if still else ""}
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", media="screen", features=[motion, scheme])
         self.ask("Page.navigate", url="about:blank")  # a fragment alone would load nothing
@@ -60,6 +60,13 @@ class Tab:
         """Wait until a JavaScript expression is true; the time limit of the test ends it."""
         while not self.run(script):
             time.sleep(0.02)
+
+    def resize(self, width):
+        """Make the window so many pixels wide."""
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=900, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
 
     def run(self, script, promise=False):
         """The value of a JavaScript expression, or of its promise."""
