@@ -63,7 +63,8 @@ class Block(Cell):
 
     The convolution is causal and depthwise, of four inputs, as in Mamba (Gu & Dao 2023) and gated
     DeltaNet (Yang et al. 2025); RMSNorm is that of Zhang & Sennrich 2019. Kernels start
-    LeCun-normal, filters uniform between -1/2 and 1/2 (as `torch.nn.Conv1d`), biases at zero.
+    LeCun-normal, filters uniform between -1/2 and 1/2 (as `torch.nn.Conv1d`), biases at zero, gains
+    at 1. RMSNorm has an epsilon of 1e-6, and gelu is its approximation by tanh.
     The state is that of every convolution and every cell: streaming equals training.
 
     It is the same for all cells and nobody's own: docs/cells.md says what authors do otherwise. The
