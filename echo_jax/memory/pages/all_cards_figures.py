@@ -59,9 +59,9 @@ def panels_figure(
         axes.text(1.02, 1.04, question.mean_text(card), **bold, **title)
         axes.tick_params(labelleft=column == 0, labelbottom=place + across >= len(shown))
     style: dict[str, Any] = {"fontsize": 9.5, "color": INK, "ha": "center", "va": "bottom"}
-    figure.text(0.5, 0.05 / height, question.axis, **style)
+    figure.text(0.5, 0.05 / height, question.x_label, **style)
     sideways: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "left"}
-    figure.text(0.04 / width, 0.5, question.unit, **style | sideways)
+    figure.text(0.04 / width, 0.5, question.y_label, **style | sideways)
     return figure
 
 

@@ -22,8 +22,8 @@ class Question:
     field    of a card that has its bits
     words    for these bits
     curves   the name of its curves, and of the files of their figures
-    axis     what is drawn over what
-    unit     of what is drawn
+    x_label  of its curves
+    y_label  of its curves
     reading  how to read its figures, with a place for the `most` bits of a token
     """
 
@@ -31,8 +31,8 @@ class Question:
     field: str
     words: str
     curves: str
-    axis: str
-    unit: str
+    x_label: str
+    y_label: str
     reading: str
 
     def of(self, card: Card) -> Bits | None:
@@ -101,8 +101,8 @@ BY_LAG = Question(
     "bits_by_lag",
     "bits by lag",
     "forgetting",
-    "bits about the token, by steps back",
-    "bits",
+    "steps back",
+    "bits about the token",
     "Bits, of {most:.3g}, that the state holds about a token, by how many steps ago it came. The "
     "area under a curve is its bits by lag.",
 )
@@ -111,7 +111,7 @@ BY_KEY = Question(
     "bits_by_key",
     "bits by key",
     "recall",
-    "values recalled, by pairs of a key and a value",
+    "pairs of a key and a value",
     "values recalled",
     "How many values of so many pairs are recalled by their keys? The number is the bits at the "
     "number of pairs that is best on validation data. Dashed: a list of the values, which knows "
