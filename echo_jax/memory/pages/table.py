@@ -51,7 +51,7 @@ MEANINGS = {
     "lags 4 on": "the bits of lags 4 to 64: a block's convolution sees lags 1 to 3",
     "6 bits a number": "bits by lag, each number of the state rounded to 6 bits after each step",
     "after 10,000": "the mean after as many updates, at the rate that the pilot chose; level: no "
-    "seed gains 5% from 3,000 updates on, else the cell is still learning",
+    "seed gains 5% from 3,000 updates on",
     "rate": "the learning rate by lag, which short runs chose; edge: the least or largest tried",
     "half of 4 pairs after": "the median of the updates after which half of the answers about 4 "
     "pairs are right; never: half of the seeds or more do not get there",
