@@ -44,7 +44,7 @@ SENTENCES = (
     f"above {STANDARD.learned}, K rises",
     f"K = {spaced(STANDARD.pairs_asked(24))} and, up to a Kmax of 64, "
     f"{spaced(STANDARD.pairs[10:])} are asked",
-    f"after every {STANDARD.updates_at_once} updates in training, {STANDARD.recalls} rows with "
+    f"after every {STANDARD.updates_at_once} updates, {STANDARD.recalls} rows with "
     f"{STANDARD.associated} pairs",
     f"runs of {STANDARD.pilot_updates} updates, with seeds "
     f"{protocol.PILOT_SEED} to {protocol.PILOT_SEED + STANDARD.pilot_seeds - 1}",
