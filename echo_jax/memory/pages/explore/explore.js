@@ -13,7 +13,7 @@ const QUESTIONS = { // `at` is the place of a point on the x axis, `scale` that 
 };
 
 const number = (value) => Number(value).toLocaleString("en", { maximumFractionDigits: 0 });
-const digits = (value) => String(Number(value.toPrecision(3)));
+const digits = (value) => String(Number(value < 1 ? value.toFixed(2) : value.toPrecision(3)));
 const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 const meanCurve = (curves) => curves[0].map((_, n) => mean(curves.map((curve) => curve[n])));
 const distinct = (values) => [...new Set(values)];
