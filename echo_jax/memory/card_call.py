@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -39,14 +40,15 @@ class CardResult:
     """The memory card of a cell.
 
     card  the content of `card.json`, with attributes such as `bits_by_lag.mean`
+    rows  the lines of `rows.jsonl`
     """
 
     card: Card
     _rows: Sequence[Row]
 
-    @property
+    @functools.cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """The lines of `rows.jsonl`, a dictionary for each run."""
+        """A dictionary for each run."""
         return list(map(msgspec.to_builtins, self._rows))
 
     @property

@@ -13,7 +13,7 @@ from tiny_memory import TINY, toml_of
 
 from echo_jax import atomic_files, environment
 from echo_jax.host.progress import GridProgress
-from echo_jax.memory import card
+from echo_jax.memory import card, other_frameworks
 from echo_jax.memory.pages import card_pages
 
 LAST = TINY.card_name("Last")
@@ -143,6 +143,12 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
     assert re.fullmatch(r"error: line 11 of bad.jsonl is not a row .*question.*\n", said)
 
 
+def test_a_folder_for_tasks_is_refused_before_they_are_computed(carding, monkeypatch):
+    monkeypatch.setattr(other_frameworks, "lag_tasks", None)
+    said = carding("--export-tasks", "mine.py", "--seeds", "1", status=2).stderr
+    assert "mine.py cannot be a folder" in said
+
+
 def test_a_full_disk_as_an_imported_card_is_drawn_is_no_success(carding, tmp_path, monkeypatch):
     (tmp_path / "rows.jsonl").write_bytes(msgspec.json.encode(lag_row([3.0])))
     line = "--import", "rows.jsonl", "--state-bytes", "64", "--name"
@@ -199,7 +205,6 @@ def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
         (["--export-tasks", "tasks", "--cell", "gru"], "use it without --cell"),
         (["--tables", "csv"], "--tables needs the folder of the cards: add --report"),
         (["--out", "mine.py"], "mine.py/lstm-.* cannot be a folder"),
-        (["--export-tasks", "mine.py"], "mine.py cannot be a folder"),
         (["--seeds", "0"], "--seeds 0 is out of range: use 1 to 1,000"),
         (["--updates", "3"], "--updates 3 is no multiple of the 2 .*: use 4, or another"),
         (["--cluster", "local:0"], "is no cluster"),

@@ -47,6 +47,6 @@ def test_an_svg_has_its_words_as_text_each_time_the_same_whatever_the_user_has_s
     assert {word.strip(';"/>') for word in light} <= {each.lower() for each in styles.DARK}
 
 
-def test_a_line_in_a_shortened_svg_keeps_its_places():
+def test_a_line_in_a_compact_svg_keeps_its_places():
     line = b' d="M 1.04 2\nL 3.5 1\nL 3.5 4.2\nM 7 8\nL -1 0.25\nC 1 2 3 4 5 6\n"'
     assert styles.compact(line) == b' d="M 1.0 2l2.5 -1 0 3.2\nM 7 8l-8 -7.8\nC 1 2 3 4 5 6\n"'

@@ -11,6 +11,7 @@ from echo_jax.exceptions import StorageError
 from echo_jax.memory.pages import built_in_cards, table
 from echo_jax.report import text_tables
 from echo_jax.report.charts import NotebookFigure
+from echo_jax.report.markdown import escaped
 from echo_jax.report.page import markdown_page, write_for_paper, write_page
 from echo_jax.report.section import Section
 from echo_jax.report.text_tables import Table
@@ -55,6 +56,13 @@ def test_a_page_is_as_before_in_markdown_and_in_a_terminal_and_its_tables_in_lat
     assert_golden(markdown_page(*PAGE), GOLDEN / "page.md")
     assert_golden("".join(f"\n{each.report()}" for each in PAGE[2]), GOLDEN / "page.txt")
     assert_golden(text_tables.latex_text(STATE.tables[0]), GOLDEN / "state.tex")
+
+
+def test_a_text_that_begins_as_a_list_or_heading_is_escaped():
+    for text, safe in {"- a": r"\- a", "1. a": r"1\. a", "# a": r"\# a", "a - b": "a - b"}.items():
+        assert escaped(text) == safe
+    fenced = dataclasses.replace(STATE, command="a\n```")
+    assert "\n````bash\n" in fenced._repr_markdown_()
 
 
 def every_table():
