@@ -24,6 +24,10 @@ KEYS = {
 }  # fmt: skip
 
 
+class PageLeftError(Exception):
+    """A page was left before it had answered."""
+
+
 class Tab:
     """The tab of a browser; every method waits until the browser has answered."""
 
@@ -42,6 +46,8 @@ class Tab:
         while True:
             said = json.loads(await asyncio.wait_for(self.connection.read_message(), 60))
             if said.get("id") == number:
+                if "navigated" in said.get("error", {}).get("message", ""):
+                    raise PageLeftError
                 assert "error" not in said, said
                 return said["result"]
             self.events.append(said)
@@ -57,8 +63,14 @@ class Tab:
         self.wait("document.readyState === 'complete'")
 
     def wait(self, script):
-        """Wait until a JavaScript expression is true; the time limit of the test ends it."""
-        while not self.run(script):
+        """Wait until a JavaScript expression is true; the time limit of the test ends it.
+
+        The page may be left meanwhile.
+        """
+        found = False
+        while not found:
+            with contextlib.suppress(PageLeftError):
+                found = self.run(script)
             time.sleep(0.02)
 
     def resize(self, width):
