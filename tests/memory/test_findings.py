@@ -80,8 +80,17 @@ def test_pairs_that_half_of_the_seeds_tell_apart_have_the_same_order_in_the_othe
     assert len(turned) <= 0.05 * len(apart)
 
 
-def test_the_table_of_the_findings_has_the_means(cards):
-    text = (DOCS / "README.md").read_text().partition("<!-- end of findings -->")[0]
+def table_after(path, heading):
+    """The rows of a Markdown table with some words in its heading: the first cell, and the rest."""
+    text = path.read_text().partition(heading)[2].partition("\n\n")[0]
+    rows = [row.strip("| ").split(" | ") for row in text.splitlines()[2:]]
+    return {name: rest for name, *rest in rows}
+
+
+@pytest.mark.parametrize(
+    "path", [DOCS / "README.md", DOCS.parents[1] / "README.md"], ids=["cards", "project"]
+)
+def test_the_tables_of_the_findings_have_the_means(cards, path):
     names = {"expRNN": "exprnn", "LRU": "lru", "tanh RNN": "simple", "LSTM": "lstm", "S5": "s5",
              "GRU": "gru", "RWKV-7": "rwkv7", "GLA": "gla", "gated DeltaNet": "gated-delta-net",
              "DeltaNet": "delta-net", "mLSTM": "mlstm", "Mamba-2": "mamba2",
@@ -89,12 +98,48 @@ def test_the_table_of_the_findings_has_the_means(cards):
              "a cache of the last 25 inputs, read by attention": CACHE,
              "a random orthogonal reservoir, not trained": RESERVOIR,
              "no recurrence: the present input": PRESENT}  # fmt: skip
-    rows = [row.split(" | ") for row in text.splitlines() if row.startswith("| ")]
-    shown = {row[0].removeprefix("| "): row[1:] for row in rows[1:]}
-    assert shown.keys() == names.keys()
-    for name, (by_lag, by_key) in shown.items():
+    shown = table_after(path, ", 8 seeds |")
+    assert len(shown) >= 7
+    for name, texts in shown.items():
         card = cards[names[name]]
-        assert (by_lag, by_key.removesuffix(" |")) == (BY_LAG.text(card), BY_KEY.text(card)), name
+        assert texts == [BY_LAG.text(card), BY_KEY.text(card)], name
+
+
+BARE = {
+    "a random orthogonal reservoir, not trained": "OrthogonalReservoir-state-bytes-400",
+    "a register, one float32 number a token, 100 tokens": "ProjectedRegister-state-bytes-400",
+    "a register, two float32 numbers a token, 50 tokens":
+        "ProjectedRegister-numbers-2-state-bytes-400",
+    "a ring, not trained": "RingReservoir-state-bytes-400",
+    "a register, two int8 numbers a token, 64 tokens, 128 bytes":
+        "ProjectedRegister-numbers-2-dtype-int8-slots-64",
+    "the list: which values occurred, not with which keys": "ValueList",
+    "a table written by hand, 65 bytes": "RecallTable",
+}  # fmt: skip
+IN_BLOCK = {
+    "*present input*: no recurrence": PRESENT,
+    "*present input*": PRESENT,
+    "a random orthogonal reservoir, not trained": RESERVOIR,
+    "a register, one float32 number a token, 100 tokens": REGISTER,
+    "a ring, not trained": RING,
+    "a cache of the last 25 inputs, read by attention": CACHE,
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_tables_of_what_a_bit_means_have_the_means_of_the_anchors(every, cards, question):
+    by_name = {card.name: card for card, _ in every}
+    shown = table_after(DOCS.parent / "what-a-bit-means.md", f"| {question.name}, ")
+    assert len(shown) >= 4
+    for name, texts in shown.items():
+        known = [by_name.get(BARE.get(name)), cards.get(IN_BLOCK.get(name))]
+        for text, card in zip(texts, known, strict=True):
+            if card is None:
+                assert text in ("-", "0"), name  # bare, the present input is not asked for
+                continue
+            bits = question.known(card)
+            assert text.startswith("\u2265") == bits.at_least, name
+            assert float(text.removeprefix("\u2265")) == pytest.approx(bits.mean, rel=0.005), name
 
 
 def test_about_lags_4_on_matrix_states_hold_few_bits_and_two_fewer_than_10(cards, trained):
