@@ -167,7 +167,7 @@ def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool, width: float) -> No
 def draw_lines(
     axes: Axes, lines: Iterable[tuple[Sequence[float], Sequence[float]]], style: Mapping[str, Any]
 ) -> None:
-    """Draw lines of one style as one path, which takes two thirds of the room in an SVG."""
+    """Draw lines of one style as one path, which is shorter in an SVG."""
     apart = [(*of, math.nan) for line in lines for of in line]
     axes.plot(np.concatenate([[], *apart[::2]]), np.concatenate([[], *apart[1::2]]), **style)
 

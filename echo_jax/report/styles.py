@@ -2,10 +2,8 @@
 
 import contextlib
 import io
-import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from echo_jax.exceptions import ConfigError, one_line, reason
@@ -102,16 +100,16 @@ def wrapped(words: str, width: int) -> str:
 
 Format = Literal["png", "svg", "pdf"]
 
-FONTS = ["DejaVu Sans", "Verdana", "Arial", "sans-serif"]
-"""Families of all text, the first of which comes with matplotlib."""
-
 WRITTEN: Any = {
-    "font.sans-serif": FONTS,
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
     "svg.fonttype": "none",
     "svg.hashsalt": "echo_jax",
     "pdf.fonttype": 42,
 }
-"""Settings of matplotlib: text is text, and the fonts of a PDF are TrueType, as publishers ask."""
+"""Settings of matplotlib: text is text, in the font that comes with matplotlib where there is one.
+
+The fonts of a PDF are TrueType, as publishers ask.
+"""
 
 UNDATED: Mapping[Format, Sequence[str]] = {
     "png": (),
@@ -119,21 +117,6 @@ UNDATED: Mapping[Format, Sequence[str]] = {
     "pdf": ("CreationDate", "Producer", "Creator"),
 }
 """The metadata that are left out."""
-
-
-PLACES = re.compile(rb' (?:d|x|y|transform)="[^"]*"')  # attributes of an SVG with places in points
-
-DIGITS = re.compile(rb"\d+\.\d\d+")  # the numbers in them that are rounded to 0.1
-
-LINE = re.compile(rb"M ([-.\d]+ [-.\d]+)((?:\nL [-.\d]+ [-.\d]+)+)")
-"""A line through two or more places, in points with one decimal."""
-
-NEEDLESS = re.compile(
-    rb"(?<=\n) +| +(?=\n)"  # spaces at the ends of lines
-    rb'| transform="rotate\(-0 [^"]*"'  # turns by 0
-    rb"| font-family: [^;]*;"  # a font for each word
-    rb'|(?<=<g) id="[^"]*"'  # a name for each group
-)
 
 
 def image(figure: "Figure", kind: Format) -> bytes:
@@ -147,32 +130,14 @@ def image(figure: "Figure", kind: Format) -> bytes:
     with matplotlib.rc_context(WRITTEN):
         figure.savefig(content, format=kind, metadata=dict.fromkeys(UNDATED[kind]))
     if kind == "svg":
-        rules = f"\n{_rules()}</style>".encode()
-        return compact(content.getvalue()).replace(b"</style>", rules, 1)
+        return content.getvalue().replace(b"</style>", f"\n{_rules()}</style>".encode(), 1)
     return content.getvalue()
 
 
-def compact(svg: bytes) -> bytes:
-    """The same drawing in half the bytes, with places rounded to 0.1 points."""
-
-    def rounded(place: re.Match[bytes]) -> bytes:
-        return DIGITS.sub(lambda number: b"%.1f" % float(number[0]), place[0])
-
-    return LINE.sub(_relative, PLACES.sub(rounded, NEEDLESS.sub(b"", svg)))
-
-
-def _relative(line: re.Match[bytes]) -> bytes:
-    """The same line, shorter: each place as the way from the last one."""
-    places = [place.split() for place in line[0][2:].split(b"\nL ")]
-    tenths = [[round(10 * float(number)) for number in place] for place in places]
-    ways = [(x - a, y - b) for (a, b), (x, y) in pairwise(tenths)]
-    return b"M %bl" % line[1] + b" ".join(b"%g %g" % (x / 10, y / 10) for x, y in ways)
-
-
 def _rules() -> str:
-    """Rules of CSS: the font, and the colours on a dark page, where black text has none of its own.
+    """Rules of CSS: the colours on a dark page, where black text has none of its own.
 
-    Matplotlib writes each colour into an attribute.
+    Matplotlib writes each other colour into an attribute.
     """
     rules = [
         f'[style*="{kind}: {day.lower()}"] {{{kind}: {night} !important}}'
@@ -180,5 +145,4 @@ def _rules() -> str:
         for kind in ("fill", "stroke")
     ]
     black_text = f"text {{fill: {DARK['#000000']}}}"
-    font = f"text {{font-family: {', '.join(map(repr, FONTS[:-1]))}, {FONTS[-1]}}}"
-    return "\n".join([font, "@media (prefers-color-scheme: dark) {", black_text, *rules, "}"])
+    return "\n".join(["@media (prefers-color-scheme: dark) {", black_text, *rules, "}"])
