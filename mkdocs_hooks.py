@@ -20,6 +20,7 @@ from echo_jax.studies.catalogue import STUDIES
 ROOT = Path(__file__).parent
 BESIDE_DOCS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 LINK = re.compile(r"(\]\(<?)(?!\w+:|#)([^)\s#<>]+)")
+IN_HTML = re.compile(r'"([^"\s]+\.md)"')  # a link, or the page of a card in the data
 MODULE = re.compile(r"^::: (\S+)$", re.M)
 COLUMNS = re.compile(r"^ *\S.*\S {2,}\S", re.M)
 PHONE = 3.75  # inches of a figure on a phone
@@ -58,7 +59,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         files.append(page)
     for path in INTERACTIVE:
         files.remove(files.get_file_from_path(path))
-        content = of_the_site(path, config.site_url or "")
+        content = of_the_site(path, files, config.site_url or "")
         files.append(File.generated(config, path, content=content))
     for name, study in STUDIES.items():
         rows = study_folder.rows_of(ROOT / "docs" / "results", {name: study})[name]
@@ -69,10 +70,15 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         files.append(File.generated(config, path, content=content))
 
 
-def of_the_site(page: str, address: str) -> str:
+def of_the_site(page: str, files: Files, address: str) -> str:
     """A page of HTML in docs: it links pages of the site, and its picture has the address."""
-    text = (ROOT / "docs" / page).read_text("utf-8")
-    text = re.sub(r'(?<=href=")([\w-]+)\.md(?=")', r"\1.html", text).replace("card.md", "card.html")
+    folder = posixpath.dirname(page)
+
+    def linked(link: re.Match) -> str:
+        target = files.get_file_from_path(posixpath.normpath(posixpath.join(folder, link[1])))
+        return f'"{posixpath.relpath(target.dest_uri, folder or ".")}"' if target else link[0]
+
+    text = IN_HTML.sub(linked, (ROOT / "docs" / page).read_text("utf-8"))
     return text.replace(PICTURE, posixpath.join(address, PICTURE))
 
 
