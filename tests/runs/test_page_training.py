@@ -4,7 +4,6 @@ import functools
 import itertools
 import json
 import re
-import statistics
 
 import browser
 import jax
@@ -23,8 +22,6 @@ from echo_jax.core.data import sequence_batches
 from echo_jax.core.network import build_network
 from echo_jax.core.target_place import accuracy_ceiling
 from echo_jax.runs.explanation import explain
-from echo_jax.studies import published_answers, study_folder
-from echo_jax.studies.catalogue import STUDIES
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -159,28 +156,3 @@ def test_what_the_page_says_of_every_setting_is_what_the_package_says(tab):
     for (lines, words), (right_lines, right_words) in zip(got, expected, strict=True):
         np.testing.assert_allclose(lines, right_lines, rtol=1e-12)
         assert words == right_words
-
-
-PUBLISHED = (
-    ("parts", {"part": "4, lag 1, windows of 5"}),
-    ("state", {"window": 5, "lag": 5, "batch": 5, "state": "carried"}),
-    ("state", {"window": 2, "lag": 1, "batch": 5, "state": "carried"}),
-)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize(("study", "labels"), PUBLISHED, ids=["part 4", "lag 5", "window 2"])
-def test_medians_of_eight_seeds_are_those_of_the_published_studies(tab, study, labels):
-    rows = study_folder.rows_of(published_answers.folder(), {study: STUDIES[study]})[study]
-    row = next(row for row in rows if row.labels == labels)
-    tab.open(ROOT / "docs" / "play.html")
-    setting, accuracies = setting_of(row.config), []
-    for seed in range(8):
-        tab.run(f"globalThis.trainer = new Trainer({json.dumps(setting | {'seed': seed})})")
-        for _ in range(0, row.config.training.sequences, 200):  # an answer waits for 60 s at most
-            tab.run("for (let n = 0; n < 200; n++) for (const _ of trainer.sequence());")
-        tests = "Array.from({ length: 1000 }, () => trainer.test())"
-        accuracies.append(statistics.mean(tab.run(tests)))
-    published = statistics.median(row.by_seed.accuracy)
-    assert statistics.median(accuracies) == pytest.approx(published, abs=0.01)

@@ -15,16 +15,24 @@ function baselines(setting) {
   return { chance, blind, ceiling: known + (1 - known) / values };
 }
 
+// True where an accuracy on fresh sequences is beyond what chance explains, as in explanation.py.
+function isAbove(guess, accuracy, setting) {
+  const answers = FRESH * (LENGTH - firstRow(setting));
+  return accuracy > guess + 5 * Math.sqrt(guess * (1 - guess) / answers);
+}
+
+// The right answers to fresh sequences, in words. Digits of a guess would be noise.
+const rightOf = (guess, accuracy, setting) => isAbove(guess, accuracy, setting)
+  ? `${percent(accuracy)} right` : `about ${100 * guess}% right, by chance`;
+
 // Where the target is and, with an accuracy on fresh sequences, what was learned: as `explain`.
 function explain(setting, accuracy = null) {
   const { place, known, numbers } = toldOf(setting), { sentences, outcomes } = data.training;
   const where = numbers.map((number) => sentences[number]).join(" ");
   if (accuracy === null || known === 0) return where;
   const { chance: [guess], ceiling } = baselines(setting);
-  const answers = FRESH * (LENGTH - firstRow(setting));
-  const isAbove = accuracy > guess + 5 * Math.sqrt(guess * (1 - guess) / answers);
-  const isLearned = accuracy >= 0.99 * ceiling;
-  const outcome = outcomes[isLearned ? "learned" : isAbove ? "in_part" : "not_learned"];
+  const isLearned = accuracy >= 0.99 * ceiling, isPart = isAbove(guess, accuracy, setting);
+  const outcome = outcomes[isLearned ? "learned" : isPart ? "in_part" : "not_learned"];
   const shares = { accuracy, ceiling, guess };
   const filled = outcome.replace(/\{(\w+):\.2%\}/g,
     (_, name) => `${(100 * shares[name]).toFixed(2)}%`);

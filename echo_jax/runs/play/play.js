@@ -21,14 +21,9 @@ function stopAt(stop) {
   }
 }
 
-// ---------------------------------------------------------------- keys
-
-const players = []; // of the sections: what Space and the right arrow key do there
-
-// Pixels from the middle of the window to a section; 0 for the one that is there.
-function away({ section }) {
-  const { top, bottom } = section.getBoundingClientRect(), middle = innerHeight / 2;
-  return Math.max(top - middle, middle - bottom, 0);
+function isOnScreen(section) {
+  const { top, bottom } = section.getBoundingClientRect();
+  return top < innerHeight && bottom > 0;
 }
 
 // A section that plays: one more in 1.3 s, while it is on the screen. A screen reader speaks what
@@ -38,43 +33,29 @@ function player(section, next, spoken) {
   let timer = null;
   const set = (on) => {
     clearInterval(timer);
-    const tick = () => away({ section }) > innerHeight / 2 || next();
+    const tick = () => isOnScreen(section) && next();
     timer = on ? setInterval(tick, 1300) : null;
     button.textContent = on ? "Pause" : "Play";
     spoken.setAttribute("aria-live", on ? "off" : "polite");
   };
-  const toggle = () => set(timer === null);
-  const once = () => { set(false); next(); };
-  button.addEventListener("click", toggle);
-  section.querySelector(".next").addEventListener("click", once);
-  players.push({ section, toggle, once });
+  button.addEventListener("click", () => set(timer === null));
+  section.querySelector(".next").addEventListener("click", () => { set(false); next(); });
   set(false);
   return set;
 }
 
-// Space and the right arrow key move the nearest player, arrow keys move inside a group of buttons.
-// A button that was clicked gives the keys back.
-function listen() {
-  document.addEventListener("keydown", (event) => {
-    const { key, target } = event, group = target.closest("[role=group]");
-    if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, select")) return;
-    if (group && key.startsWith("Arrow")) {
-      const buttons = [...group.querySelectorAll("button")];
-      const columns = buttons.filter(({ offsetTop }) => offsetTop === buttons[0].offsetTop).length;
-      const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[key];
-      const next = buttons[buttons.indexOf(target) + steps] ?? target;
-      stopAt(next);
-      next.focus();
-    } else if (key === "ArrowRight" || (key === " " && !target.closest("button, a"))) {
-      const [nearest] = players.sort((a, b) => away(a) - away(b));
-      key === " " ? nearest.toggle() : nearest.once();
-    } else return;
-    event.preventDefault();
-  });
-  document.addEventListener("click", ({ detail, target }) => {
-    if (detail && !target.closest("[role=group]")) target.closest("button, #waits")?.blur();
-  });
-}
+// Arrow keys move inside a group of buttons.
+document.addEventListener("keydown", (event) => {
+  const { key, target } = event, group = target.closest("[role=group]");
+  if (event.ctrlKey || event.metaKey || event.altKey || !group || !key.startsWith("Arrow")) return;
+  const buttons = [...group.querySelectorAll("button")];
+  const columns = buttons.filter(({ offsetTop }) => offsetTop === buttons[0].offsetTop).length;
+  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[key];
+  const next = buttons[buttons.indexOf(target) + steps] ?? target;
+  event.preventDefault();
+  stopAt(next);
+  next.focus();
+});
 
 // ---------------------------------------------------------------- the strip of states
 
@@ -143,9 +124,9 @@ function showPair(section, pair) {
     const hits = recent.filter(({ right }) => right).length;
     say("h3", network.name);
     say(".hits", `${hits} of the last ${recent.length} right`);
-    say(".fresh", `${percent(network.accuracy)} on 1,000 fresh sequences; a guess has 10.0%`
-      + (network.ceiling < 1 ? `, and no network that is given the same can have more than `
-      + `${percent(network.ceiling)}` : ""));
+    say(".fresh", `${rightOf(0.1, network.accuracy, network)}, on 1,000 fresh sequences; a guess `
+      + "has 10.0%" + (network.ceiling < 1 ? ", and no network that is given the same can have "
+      + `more than ${percent(network.ceiling)}` : ""));
     say(".why", PLACES[network.place]);
     say("code", network.command);
     panel.querySelector(".answers").replaceChildren(...recent.map(({ right, answer }) =>
@@ -172,8 +153,8 @@ function showGuess(section, part3, part4) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     section.classList.remove("guessing");
-    byId("yours").prepend(`You said ${slider.value}%. It has ${percent(part3.accuracy)}, `
-      + "no more than a guess. ");
+    byId("yours").prepend(`You said ${slider.value}%. It has `
+      + `${rightOf(0.1, part3.accuracy, part3)}. `);
     byId("why").focus();
   });
   play(!still.matches);
@@ -275,13 +256,14 @@ const CHOICES = { // what can be set, by its name in an address
   seed: ["Seed", range(0, 99)],
 };
 const WORKER = URL.createObjectURL(new Blob([byId("trainer").textContent]));
+const MOST_TYPED = 1000; // values at once, which take a part of a second
 const FED = range(0, 24).map((t) => (37 * t * t + 11 * t + 5) % 101 % 100); // to see the states
 
-// The settings of an address, as "#lag=1&window=5/lag=3". What one lacks is as in part 4.
+// The one or two settings of an address, as "#lag=1&window=5/lag=3". What one lacks is as in part 4.
 function settingsOf(address) {
   const { parts } = data.training;
   if (!address.includes("=")) return parts.map((part) => ({ ...part }));
-  return address.slice(1).split("/").map((text) => {
+  return address.slice(1).split("/").slice(0, 2).map((text) => {
     const given = [...new URLSearchParams(text)].map(([name, value]) => [name, Number(value)])
       .filter(([name, value]) => CHOICES[name]?.[1].includes(value));
     return { ...parts[1], ...Object.fromEntries(given) };
@@ -306,6 +288,16 @@ function drawCurve(svg, kind, values, length, lines, most, say) {
   const now = `${kind} in training${values.length ? ` ${say(values.at(-1))}` : ""}`;
   add("text", { x: 0, y: 12, class: "now" }, now);
   svg.setAttribute("aria-label", `Curve: ${now}`);
+}
+
+// A worker that trains; `refused` is called later where the browser allows none, or it fails.
+function workerOf(refused) {
+  try {
+    return Object.assign(new Worker(WORKER), { onerror: refused });
+  } catch {
+    setTimeout(refused);
+    return { postMessage() {}, terminate() {} };
+  }
 }
 
 // A network that learns in a worker: its setting, curves, states, and what came out.
@@ -337,7 +329,9 @@ class Training {
     this.part("h3").textContent = titles[known] ?? `Setting ${this.letter}`;
     this.part(".outcome").hidden = true;
     this.worker?.terminate();
-    Object.assign(this, { worker: new Worker(WORKER), over: false });
+    const refused = () => this.conclude("This browser refuses to train here.",
+      "Open the page in another browser, or train with echo_jax:");
+    Object.assign(this, { worker: workerOf(refused), over: false });
     this.worker.onmessage = ({ data: report }) => this.draw(report);
     this.worker.postMessage({ make: setting });
   }
@@ -358,55 +352,52 @@ class Training {
     const { moments } = new Stream(this.network, FED.map((token) => token % setting.values));
     const last = moments.map(({ steps }) => steps.slice(-1));
     drawStrip(this.part("canvas"), this.network, last, moments, 12);
-    if (accuracy !== undefined && !this.over) this.conclude(accuracy);
+    if (accuracy === undefined || this.over) return;
+    const right = rightOf(chance[0], accuracy, setting);
+    this.conclude(`${right}, on 1,000 fresh sequences`, explain(setting, accuracy));
   }
 
-  conclude(accuracy) {
+  conclude(score, why) {
     this.over = true;
     this.part(".outcome").hidden = false;
-    this.part(".score").textContent = `${percent(accuracy)} right on 1,000 fresh sequences`;
-    this.part(".why").textContent = explain(this.setting, accuracy);
+    this.part(".score").textContent = score;
+    this.part(".why").textContent = why;
     this.part("code").textContent = commandOf(this.setting);
+    this.part(".use").disabled = !this.network;
     this.ended();
   }
 }
 
 // The networks that are trained, and the buttons for all of them.
 function showTraining(section, use) {
-  let pace = "fast", runs = false;
+  let runs = false, address = location.hash; // of the settings
   const tell = (what) => trainings.filter(({ over }) => !over)
     .forEach(({ worker }) => worker.postMessage({ pace: what }));
   const set = (on) => {
     runs = on;
     byId("run").textContent = on ? "Pause" : "Train";
-    tell(on ? pace : "pause");
+    tell(on ? "fast" : "pause");
   };
   const changed = (training) => {
     training.start();
     set(false);
     const settings = trainings.map(({ setting }) => new URLSearchParams(setting));
     history.replaceState(null, "", `#${settings.join("/")}`);
+    address = location.hash;
   };
   const isOver = () => trainings.every(({ over }) => over);
   const begin = () => isOver() && trainings.forEach((training) => training.start());
   const ended = () => isOver() && set(false);
   const trainings = settingsOf(location.hash)
     .map((setting) => new Training(setting, { changed, ended, use }));
-  const toggle = () => {
+  byId("run").addEventListener("click", () => {
     begin();
     set(!runs);
-  };
-  const once = () => {
+  });
+  byId("once").addEventListener("click", () => {
     begin();
     set(false);
     tell("once");
-  };
-  byId("run").addEventListener("click", toggle);
-  byId("once").addEventListener("click", once);
-  byId("speed").addEventListener("click", ({ target }) => {
-    pace = pace === "fast" ? "slow" : "fast";
-    target.textContent = pace === "fast" ? "Slower" : "Faster";
-    set(runs);
   });
   byId("another").addEventListener("click", () => {
     for (const training of trainings) {
@@ -415,9 +406,10 @@ function showTraining(section, use) {
     }
     set(true);
   });
-  addEventListener("hashchange", () => location.hash !== "#rows" && location.reload());
+  addEventListener("hashchange", () => { // to other settings; what was trained is lost
+    if (location.hash.includes("=") && location.hash !== address) location.reload();
+  });
   addEventListener("resize", () => trainings.forEach((training) => training.draw()));
-  players.push({ section, toggle, once });
   if (location.hash.includes("=")) section.scrollIntoView();
   return trainings;
 }
@@ -476,11 +468,13 @@ function showEcho(section, first) {
       : values.includes(SPACE) ? [...text.replace(/\s+/g, SPACE)] // a text, of characters
         : text.split(/[\s,]+/).filter(Boolean);
     const unknown = words.find((each) => !values.includes(each));
+    const refusal = unknown !== undefined
+      ? `“${unknown.slice(0, 40)}” is none of the ${values.length} values.`
+      : words.length > MOST_TYPED ? `Type at most ${MOST_TYPED.toLocaleString("en")} at once.` : "";
     event.preventDefault();
     play(false);
-    byId("message").textContent = unknown === undefined ? ""
-      : `“${unknown.slice(0, 40)}” is none of the ${values.length} values.`;
-    if (unknown !== undefined) return;
+    byId("message").textContent = refusal;
+    if (refusal) return;
     byId("typed").value = "";
     feed(words.map((each) => values.indexOf(each)));
   });
@@ -496,7 +490,6 @@ const [atWork, part3, cure1, cure2, part4] = networks, isRun = !data.training;
 const isEmbedded = location.hash === "#embed";
 document.body.className = isRun ? "run" : isEmbedded ? "embed" : "";
 for (const name of ["title", "lede", "explanation"]) byId(name).textContent = data[name] ?? "";
-listen();
 if (!isRun) showGuess(byId("guess"), part3, part4);
 if (isEmbedded) Object.assign(byId("why"), { href: "play.html", target: "_top" });
 byId("rows").hidden = !data.task;

@@ -263,7 +263,7 @@ class Trainer extends Lstm {
 const BLOCK = 20; // sequences of a point of the curve
 const FRESH = 1000; // sequences of the score at the end
 
-// In a worker: { make: setting } makes a network, { pace } trains it in slices of 30 ms or of one
+// In a worker: { make: setting } makes a network, { pace } trains it in slices of 30 ms, or by one
 // update. What it came to is posted ten times a second at most, and at the end.
 function work() {
   let trainer, updates, said, timer, posted;
@@ -294,7 +294,7 @@ function work() {
     if (!done) said.seconds += (performance.now() - start) / 1000;
     const ends = done || pace === "once";
     if (ends || performance.now() > posted + 100) post();
-    if (!ends) timer = setTimeout(slice, pace === "fast" ? 0 : 60, pace);
+    if (!ends) timer = setTimeout(slice, 0, pace);
   };
   onmessage = ({ data: { make, pace } }) => {
     clearTimeout(timer);
