@@ -62,8 +62,10 @@ def right(cell):
 
 
 def test_a_table_of_65_bytes_answers_every_question_by_key():
+    """127 is the largest value of a byte, so the last of 129 values takes four."""
     assert right(known.RecallTable()).min() == 1.0
-    assert state_bytes(known.RecallTable(), STANDARD.tokens).cell == 65
+    sizes = [state_bytes(known.RecallTable(), of).cell for of in (STANDARD.tokens, 256, 257)]
+    assert sizes == [65, 129, 4 * 129]
 
 
 def test_a_list_of_values_has_the_accuracy_that_is_computed_for_it():

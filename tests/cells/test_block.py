@@ -53,6 +53,12 @@ def test_a_block_is_named_before_any_cell_and_its_arguments_go_to_the_cell():
     assert trained == Block(MinLSTMCell(7))
 
 
+def test_filters_start_uniform_within_a_half():
+    """As those of PyTorch: 1 / sqrt(inputs of a filter), of which there are 4."""
+    conv = Block(MinLSTMCell(4), width=99).init(jax.random.key(0), 3).layers[0].conv
+    assert np.abs(conv).max() == pytest.approx(0.5, abs=0.01)
+
+
 def test_no_class_passes_for_a_block_with_a_table_where_a_convolution_is():
     """The state of a convolution is not counted."""
     with pytest.raises(TypeError, match="derive from Cell"):

@@ -95,6 +95,14 @@ def test_it_makes_no_difference_how_the_tokens_are_cut(kind):
         np.testing.assert_array_equal(answers.token[shown & clear], expected.token[shown & clear])
 
 
+def test_a_count_of_tokens_that_cannot_grow_stays_and_answers_go_on():
+    config = KINDS["windows"]
+    late = start(config)._replace(seen=np.int32(online.LARGEST - 3))
+    state, answers = feed_in_pieces(config, TOKENS[:15], [PIECE, 1, PIECE], late)
+    assert state.seen == online.LARGEST
+    assert answers.exists.all()
+
+
 def answers_of_evaluation(config):
     network, params, _, _ = setup(config)
     task = config.task

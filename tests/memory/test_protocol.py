@@ -66,6 +66,7 @@ def test_every_number_is_in_the_digest_and_a_file_names_those_that_differ(tmp_pa
     changed = {"updates": 500, "values": 63, "learned": 0.9, "full_seeds": 9, "recalls": 8}
     digests = {Protocol(**{name: x}).digest for name, x in changed.items()}
     assert len(digests | {STANDARD.digest, OTHER.digest}) == 7
+    assert [STANDARD.most_pairs(size) for size in (800, 801)] == [24, 64]
 
 
 @pytest.mark.parametrize("configuration", [FEW.by_lag(0.03), FEW.by_key(FEW.default[0])])

@@ -116,8 +116,8 @@ def test_a_network_that_knows_all_values_has_all_answers(monkeypatch):
     assert scores.accuracy == 1
 
 
-def test_the_bytes_of_a_score_are_those_that_were_carried(sets):
-    cell = build("simple", {"features": 2})
+def test_the_bytes_of_a_score_are_those_that_were_carried_less_the_convolutions(sets):
+    cell = build("block:simple", {"features": 2, "width": 3})
     by_lag = ByLag(cell, SMALL)
     by_key = ByKey(cell, SMALL, KMAX)
     drawn = scoring.draw_key_sets(by_key, 0, WEIGHTS)

@@ -82,8 +82,9 @@ def test_every_pair_may_be_asked_first(pairs):
     assert max(first.values()) < 2 * min(first.values())
 
 
-def test_places_are_uniform(pairs):
+def test_places_are_uniform_and_say_nothing_of_the_order(pairs):
     place = np.asarray(pairs.place)
+    assert np.isin(place, pairs.order).mean() < 0.01  # one key for both draws the same numbers
     assert 0 <= place.min() < 0.05
     assert 0.95 < place.max() < 1
     assert place.mean() == pytest.approx(0.5, abs=4 * 0.29 / 20)

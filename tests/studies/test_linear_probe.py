@@ -84,3 +84,10 @@ def test_a_probe_of_two_gaussian_classes_reaches_the_rate_of_bayes(distance):
     found = accuracy(fit(x[0], label[0], 2), x[1], label[1])
     rate = (1 + math.erf(distance / 2 / math.sqrt(2))) / 2
     assert abs(found - rate) < 4 * math.sqrt(rate * (1 - rate) / states)
+
+
+def test_the_covariance_is_pooled_with_a_degree_of_freedom_less_for_each_class():
+    """Means 1 and 6, squares within 4, so S = 4 / (4 - 2): w = 5 / S, b = -(36 - 1) / (2 S)."""
+    probe = fit(np.float32([[0], [2], [5], [7]]), np.array([0, 0, 1, 1]), 2)
+    found = np.diff(probe.weights[0])[0], np.diff(probe.bias)[0]
+    assert found == pytest.approx((2.5, -8.75), rel=0.01)

@@ -112,15 +112,19 @@ def test_rows_with_and_without_missing_values_are_averaged_apart(layout):
     assert found["missing"] != found["full"]
 
 
-class OneStepBack:
-    """Stands in for `online`: it answers with the value one step back."""
+class StepsBack:
+    """Stands in for `online`: it answers with the value so many steps back."""
+
+    def __init__(self, steps):
+        self.steps = steps
 
     def start(self, config, network, params):
-        return jnp.zeros((), jnp.int32)
+        return jnp.zeros(self.steps, jnp.int32)
 
     def feed(self, config, network, params, state, tokens):
-        token = jnp.concatenate([state[None], tokens[:-1]])
-        return tokens[-1], online.Answer(token >= 0, token, token)
+        tokens = jnp.concatenate([state, tokens])
+        token = tokens[: -self.steps]
+        return tokens[-self.steps :], online.Answer(token >= 0, token, token)
 
     def step(self, config, network, params, state, token):
         state, answers = self.feed(config, network, params, state, token[None])
@@ -133,10 +137,13 @@ def fed_back(config, params=None):
 
 def test_fed_back_a_perfect_echo_of_lag_1_says_the_last_two_values_for_ever(monkeypatch):
     config = changed(TINY, vocab_size=50)
-    monkeypatch.setattr(measures, "online", OneStepBack())
+    monkeypatch.setattr(measures, "online", StepsBack(1))
     found = fed_back(config)
     assert found["repeats"] == 1
     answers = np.asarray(found["answers"])
     assert answers[0] != answers[1]
     assert (answers == np.tile(answers[:2], 25)).all()
     np.testing.assert_allclose(found["distinct"], 2)  # 50 values: three starts end in two of them
+    for steps, share in ((9, 1), (10, 0)):  # periods of 10, as long as a stretch, and of 11
+        monkeypatch.setattr(measures, "online", StepsBack(steps))
+        assert fed_back(config)["repeats"] == share
