@@ -11,7 +11,7 @@ from echo_jax.memory.protocol import STANDARD
 
 PAIRS = STANDARD.pairs
 
-ROWS = 300
+ROWS = 100
 REGISTER, RING = known.ProjectedRegister(2, 2, "int8"), known.RingReservoir(2, scale=0.5)
 POINTS = [[64, 0, 0, 0], [0, 32, 64, 0], [127, 0, 0, 32], [0, -64, 127, 0]]
 

@@ -8,7 +8,7 @@ import time
 import msgspec
 import pytest
 from disk_faults import Faults
-from made_up_cards import lag_row
+from made_up_cards import card_with, lag_row
 from tiny_memory import TINY, toml_of
 
 from echo_jax import atomic_files, environment
@@ -66,28 +66,32 @@ def carding(call, tmp_path, monkeypatch):
     return run
 
 
+BY_LAG = ("--only", "by-lag")
+
+
 def rows_of(folder):
     """The lines of the rows, in no order: runs end as they can."""
     return sorted((folder / "rows.jsonl").read_text().splitlines())
 
 
 def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
-    said = carding("--cell", "mine:Last", "--seeds", "1").stdout
+    line = ("--cell", "mine:Last", *BY_LAG)
+    said = carding(*line, "--seeds", "1").stdout
     folder = tmp_path / "cards" / LAST
     made, rows = card.read(folder)
-    assert sorted(row.seed for row in rows) == [0, 0, 0, 1000, 1000, 1001, 1001]
+    assert sorted(row.seed for row in rows) == [0, 1000, 1000, 1001, 1001]
     assert (made.cell.name, made.bits_by_lag.seeds) == ("mine:Last", [0])
     assert re.fullmatch("[0-9a-f]{64}", made.cell.source)
     assert made.devices == [environment.device()]
-    assert f"{LAST}  0/7  2/20 updates\n" in said
+    assert f"{LAST}  0/5  2/12 updates\n" in said
     assert re.search(r"^seeds +1\nbits by lag +\d\S*$", said, re.M)
     assert {"card.md", "card.svg"} < {path.name for path in folder.iterdir()}
     before = (folder / "card.json").read_bytes()
-    carding("--cell", "mine:Last", "--seeds", "1")
+    carding(*line, "--seeds", "1")
     assert (folder / "card.json").read_bytes() == before
     first = rows_of(folder)
-    more = carding("--cell", "mine:Last", "--cell", "mine:Last", "--name", LAST, "--name", "b")
-    assert f"{LAST}: mine:Last, 9 runs to make" in more.stdout
+    more = carding(*line, "--cell", "mine:Last", "--name", LAST, "--name", "b")
+    assert f"{LAST}: mine:Last, 3 runs to make" in more.stdout
     assert rows_of(folder) == rows_of(tmp_path / "cards" / "b")
     assert set(first) < set(rows_of(folder))
 
@@ -129,18 +133,20 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
 def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_path):
     carding("--export-tasks", "tasks", "--seeds", "1")
     assert (tmp_path / "tasks" / "tasks.safetensors").stat().st_size > 10_000
-    carding("--cell", "mine:Last", "--seeds", "2")
-    rows = f"cards/{LAST}/rows.jsonl"
-    said = carding("--import", rows, "--name", "theirs", "--state-bytes", "64").stdout
-    assert "\ntest streams known beforehand\n" in said
-    made, theirs = (card.read(tmp_path / "cards" / name)[0] for name in (LAST, "theirs"))
+    made, rows = card_with(4, lags=9, seeds=2)
+    rows += [lag_row([3.0], 1000, updates=300)]
+    rows = [msgspec.structs.replace(row, state_bytes=512) for row in rows]
+    card.write_whole(made, rows, tmp_path)
+    line = ("--import", "rows.jsonl", "--name", "theirs", "--state-bytes", "64")
+    assert "\ntest streams known beforehand\n" in carding(*line, protocol=()).stdout
+    theirs = card.read(tmp_path / "cards" / "theirs")[0]
     assert (theirs.bits_by_lag, theirs.bits_by_key) == (made.bits_by_lag, made.bits_by_key)
     assert theirs.seeds == [0, 1]  # and none of the pilot
     assert theirs.state_bytes == 512  # as its rows say; 64 where they do not
     assert (tmp_path / "cards" / "theirs" / "card.svg").exists()
-    (tmp_path / "bad.jsonl").write_text((tmp_path / rows).read_text() + "{}\n")
-    said = carding("--import", "bad.jsonl", status=2).stderr
-    assert re.fullmatch(r"error: line 11 of bad.jsonl is not a row .*question.*\n", said)
+    (tmp_path / "bad.jsonl").write_text((tmp_path / "rows.jsonl").read_text() + "{}\n")
+    said = carding("--import", "bad.jsonl", status=2, protocol=()).stderr
+    assert re.fullmatch(r"error: line 6 of bad.jsonl is not a row .*question.*\n", said)
 
 
 def test_a_folder_for_tasks_is_refused_before_they_are_computed(carding, monkeypatch):
@@ -173,13 +179,12 @@ def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
         return draw(*arguments)
 
     monkeypatch.setattr(card_pages, "draw", terminated)
-    said = carding("--cell", "mine:Last", "--seeds", "1", status=128 + signal.SIGTERM)
+    line = ("--cell", "mine:Last", "--seeds", "1", *BY_LAG)
+    said = carding(*line, status=128 + signal.SIGTERM)
     place = f"cards/{LAST}"
     assert f"Card: {place}/card.json, {place}/rows.jsonl, {place}/card.md" in said.stdout
-    assert re.search(
-        "\nStopped; to go on: .*card.py --protocol tiny.toml --cell mine:Last --seeds 1\n$",
-        said.stderr,
-    )
+    again = f"--protocol tiny.toml {' '.join(line)}"
+    assert re.search(f"\nStopped; to go on: .*card.py {again}\n$", said.stderr)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +227,7 @@ def test_bad_input_is_told_in_one_sentence(carding, tmp_path, arguments, sentenc
 
 
 def test_the_card_of_another_cell_or_protocol_is_kept(carding, tmp_path):
-    carding("--cell", "mine:Last", "--seeds", "1", "--name", "mine")
+    carding("--cell", "mine:Last", "--seeds", "1", "--name", "mine", *BY_LAG)
     before = rows_of(tmp_path / "cards" / "mine")
     said = carding("--cell", "simple", "--name", "mine", status=2).stderr
     assert "cards/mine is the card of another cell, mine:Last," in said

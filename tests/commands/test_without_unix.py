@@ -24,7 +24,7 @@ LINES = (
     "train --length 10 --vocab-size 8 --window 3 --batch 2 --hidden 6 --sequences 4 --out run",
     "train --resume run --sequences 8",
     "predict run 1 2 3",
-    "card --cell simple --cell-args features=4 --seeds 1 --protocol tiny.toml",
+    "card --cell simple --cell-args features=4 --seeds 1 --only by-lag --protocol tiny.toml",
 )
 
 

@@ -214,7 +214,7 @@ def test_bytes_of_an_imported_state_are_given_or_stated_by_rows_or_it_is_refused
 def test_the_example_answers_as_ours_and_goes_on_with_what_lacks(
     root, tasks, tmp_path, monkeypatch
 ):
-    pytest.importorskip("torch")
+    pytest.importorskip("torch").set_num_threads(1)  # more wait for each other, five times as long
     whole, torn = (str(tmp_path / name) for name in ("whole", "torn"))
 
     def example(rows):

@@ -13,9 +13,6 @@ from echo_jax.exceptions import StorageError
 from echo_jax.runs import result
 from echo_jax.runs.result import FailedSeeds, OwnScores, Reached, StoredInterval
 
-OWN = changed(CONFIG, csv="my.csv", column="n")
-CORPUS = Corpus(np.array([0, 1] * 4, np.int32), np.array([0, 2, 0, 1, 0, 1, 0, 0], np.int32))
-
 
 def test_a_result_holds_medians_their_intervals_and_every_seed():
     made = fabricated_result()
@@ -74,8 +71,10 @@ def test_a_seed_that_failed_counts_as_the_worst_and_is_named():
     assert (made.accuracy, made.loss) == (0.0, None)
     assert made.accuracy_by_position == pytest.approx([1.0, 0.9, 0.95])
     assert (made.answers_of_seed, made.predicted) == (8, [1, 5, 3])
-    own = OwnScores(CORPUS, list("stuvwxyz"), follows=np.array([0.9, 0.5, 0.9]))
-    assert result.summarise(OWN, broken, curves, own).follows == 0.5  # of the seed that did not
+    values = Corpus(np.arange(8), np.arange(8))
+    own = OwnScores(values, list("stuvwxyz"), follows=np.array([0.9, 0.5, 0.9]))
+    config = changed(CONFIG, csv="my.csv", column="n")
+    assert result.summarise(config, broken, curves, own).follows == 0.5  # of the seed 8
     json.dumps(msgspec.to_builtins(made), allow_nan=False)
 
 
@@ -92,7 +91,9 @@ PYTHON_NAMES = {field.encode_name: field.name for field in msgspec.structs.field
 
 
 def test_the_baselines_and_the_ceiling_of_a_users_own_numbers_are_those_of_the_held_out_part():
-    made = result.summarise(OWN, scored(), (LOSS, ACCURACY), OwnScores(CORPUS, list("stuvwxyz")))
+    corpus = Corpus(np.array([0, 1] * 4, np.int32), np.array([0, 2, 0, 1, 0, 1, 0, 0], np.int32))
+    own = changed(CONFIG, csv="my.csv", column="n")
+    made = result.summarise(own, scored(), (LOSS, ACCURACY), OwnScores(corpus, list("stuvwxyz")))
     entropy = -sum(p * math.log(p) for p in (5 / 8, 2 / 8, 1 / 8))
     written = msgspec.to_builtins(made)
     assert not [name for name in (*written, *written["by_seed"]) if "distance" in name]
