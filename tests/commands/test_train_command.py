@@ -41,7 +41,8 @@ def test_the_train_of_the_tutorial_imports_few_modules(short_run):
 
 def test_the_next_run_loads_its_programs_and_has_the_same_bits(tmp_path):
     environment = os.environ | {"JAX_LOG_COMPILES": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    arguments = ["--seeds", "3", "--sequences", "120", "--evaluation-sequences", "20"]
+    arguments = ["--part", "2", "--seeds", "3", "--sequences", "60"]
+    arguments += ["--evaluation-sequences", "20"]
     cached = ["--compilation-cache", "--out"]
     first, second = (
         execute("train.py", *arguments, *cached, name, cwd=tmp_path, env=environment).stderr
