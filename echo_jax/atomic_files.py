@@ -112,10 +112,10 @@ def make_folder(folder: Path) -> None:
         raise StorageError(None, folder, rule, "use another {out}, or move it") from error
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
+def write_json(path: Path, values: dict[str, Any], indent: int = 2) -> None:
     """Write a JSON file whose last field, `file_digest`, is the digest of the others."""
     signed = values | {"file_digest": digest_of(values)}
-    write_bytes(path, (json.dumps(signed, indent=2, allow_nan=False) + "\n").encode())
+    write_bytes(path, (json.dumps(signed, indent=indent, allow_nan=False) + "\n").encode())
 
 
 def read_json(

@@ -120,7 +120,10 @@ def _literal(word: str) -> str:
 
 def shown(value: object) -> str:
     """A value for a message: on one line, cut after 60 characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        text = f"{type(value).__name__} of too many digits"
     return text if len(text) <= 60 else text[:60] + "..."
 
 

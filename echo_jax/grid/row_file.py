@@ -50,18 +50,14 @@ class RowKind(NamedTuple, Generic[R]):
 
     def read(self, path: Path) -> list[R]:
         """The rows of a file, none if there is no file; StorageError for a damaged line."""
-        if not os.path.lexists(path):
-            return []
-        return self._decoded(path, "remove that line, and its run is made again", signed=True)
+        again = "remove that line, and its run is made again"
+        return self.read_any(path, again, signed=True) if os.path.lexists(path) else []
 
-    def read_unsigned(self, path: Path, fix: str) -> list[R]:
-        """The rows of a file that is there, which another program may have written.
+    def read_any(self, path: Path, fix: str, signed: bool = False) -> list[R]:
+        """The rows of a file that is there; StorageError, ending in `fix`, for a line that is none.
 
-        A line may lack its digest. StorageError, ending in `fix`, for one that is no row.
+        A line may lack its digest unless `signed`: another program may have written it.
         """
-        return self._decoded(path, fix, signed=False)
-
-    def _decoded(self, path: Path, fix: str, signed: bool) -> list[R]:
         rows = []
         data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix="use the file itself")
         for number, line in enumerate(data.splitlines(), 1):
@@ -76,10 +72,7 @@ class RowKind(NamedTuple, Generic[R]):
 
     def _values(self, line: bytes, signed: bool) -> dict[str, Any]:
         """The values of a line without its digest; ValueError where that is not theirs."""
-        try:
-            values = atomic_files.parse_json(line)
-        except (ValueError, RecursionError):
-            values = {}  # lacks every field
+        values = atomic_files.parse_json(line)
         if not isinstance(values, dict):
             raise ValueError("it is no JSON object")
         expected = values.pop("digest", None)

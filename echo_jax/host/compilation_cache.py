@@ -42,9 +42,8 @@ def program_folder(wanted: bool = True) -> Path | None:
         switch_off()
     if not switched_on():
         jax.config.update("jax_enable_compilation_cache", False)
-    if not jax.config.values["jax_enable_compilation_cache"]:
-        return None
-    if jax.config.values["jax_compilation_cache_dir"]:
+    given = jax.config.values["jax_compilation_cache_dir"]
+    if given or not jax.config.values["jax_enable_compilation_cache"]:
         return None
     try:
         return _folder()
@@ -77,14 +76,17 @@ def _folder() -> Path:
     folders = top, top / "compiled", top / "compiled" / _key()
     for folder in folders:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.lstat()
-        if not stat.S_ISDIR(status.st_mode):
-            raise OSError(f"{folder} is a link: remove it")
-        if hasattr(os, "getuid") and status.st_uid != os.getuid():
-            raise OSError(f"{folder} is another user's: set XDG_CACHE_HOME to a folder of yours")
+        if not (stat.S_ISDIR(folder.lstat().st_mode) and is_ours(folder)):
+            raise OSError(f"{folder} is a link, another user's or open to others: remove it")
         folder.chmod(0o700)
     os.utime(folders[-1])  # fails where nothing can be written
     return folders[-1]
+
+
+def is_ours(path: Path) -> bool:
+    """True where no other user can have written a file, or into a folder; links not followed."""
+    status = path.lstat()
+    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o22)
 
 
 def _key() -> str:

@@ -19,12 +19,12 @@ from jaxlib import lapack
 
 from echo_jax import atomic_files, environment
 from echo_jax.config import RunConfig, is_built_in
+from echo_jax.exceptions import StorageError
 from echo_jax.host import compilation_cache, process_start
 
 Program = jax.stages.Compiled
 
-DIGEST = 32
-"""Bytes of the SHA-256 before a program."""
+DIGEST = 32  # bytes of the SHA-256 before a program
 
 
 class KeptPrograms:
@@ -82,7 +82,7 @@ class KeptPrograms:
         with contextlib.suppress(Exception):
             for path, program in self._compiled.items():
                 data = pickle.dumps(serialize_executable.serialize(program))
-                atomic_files.write_bytes(path, hashlib.sha256(data).digest() + data)
+                atomic_files.write_bytes(path, _digest(path, data) + data)
             _make_room(self._folder)
 
 
@@ -106,13 +106,20 @@ def of_run(config: RunConfig, wanted: bool) -> Iterator[KeptPrograms]:
 
 
 def _read(path: Path) -> bytes:
-    """The content of a program's file; empty where there is none, or it is damaged."""
-    with contextlib.suppress(OSError):
-        content = path.read_bytes()
+    """The content of a program's file; empty where there is none of ours, whole, by this name."""
+    with contextlib.suppress(OSError, StorageError):
+        if not compilation_cache.is_ours(path):
+            return b""
+        content = atomic_files.read_bytes(path, compilation_cache.BYTES)
         path.touch()  # it was used last now
-        if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]:
+        if _digest(path, content[DIGEST:]) == content[:DIGEST]:
             return content[DIGEST:]
     return b""
+
+
+def _digest(path: Path, data: bytes) -> bytes:
+    """The digest of a program and of its name: another program under that name has another."""
+    return hashlib.sha256(path.name.encode() + hashlib.sha256(data).digest()).digest()
 
 
 def _load(data: bytes, devices: Sequence[jax.Device]) -> Program:
@@ -125,7 +132,7 @@ def _load(data: bytes, devices: Sequence[jax.Device]) -> Program:
 
 def _make_room(folder: Path) -> None:
     """Remove the programs that were used last longest ago, until the others have `BYTES`."""
-    found = {path: path.stat() for path in folder.glob("*.program")}
+    found = {path: path.lstat() for path in folder.glob("*.program")}
     left = compilation_cache.BYTES
     for path in sorted(found, key=lambda path: found[path].st_mtime, reverse=True):
         left -= found[path].st_size

@@ -48,6 +48,7 @@ IMPORTED = "imported "
 
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+DEVICE = r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?"  # of Windows, where no folder is called so
 CardName = Annotated[str, Meta(pattern=NAME)]
 Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
@@ -136,7 +137,6 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A memory card.
 
     protocol       4, or all numbers of a protocol of one's own
-    protocol_digest of these numbers; absent for protocol 4
     state_bytes    of the cells' state, in the question in which it is larger
     conv_bytes     of the state of a block's convolutions
     constant_bytes of the arrays that the program by key holds beside its parameters
@@ -148,10 +148,10 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     budgets        bits after other numbers of updates
     devices        on which rows were made
     remarks        sentences on what a reader should know
+    file_digest    of all other fields, in a file; absent elsewhere
     """
 
     protocol: Literal[4] | Protocol = 4
-    protocol_digest: str | UnsetType = UNSET
     name: CardName
     cell: MeasuredCell
     state_bytes: Count
@@ -170,15 +170,12 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     devices: list[str] = []
     versions: dict[str, str] = {}
     remarks: list[str] = []
+    file_digest: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        """Give a protocol its digest; ValueError where another one is stated."""
+        """Name the standard protocol, also where its numbers are given."""
         if self.protocol == STANDARD:
             self.protocol = 4
-        own = UNSET if self.protocol == 4 else self.numbers.digest
-        if self.protocol_digest not in (UNSET, own):
-            raise ValueError("protocol_digest is not that of the numbers of the protocol")
-        self.protocol_digest = own
 
     @property
     def numbers(self) -> Protocol:
@@ -198,9 +195,10 @@ def protocol_of(cards: Iterable[Card]) -> Protocol:
 
 def check_name(name: str, folder: Path | None = None) -> None:
     """Raise ConfigError for a name that no card has, of a folder that is there or to be made."""
-    if not (isinstance(name, str) and re.fullmatch(NAME, name)):
+    valid = isinstance(name, str) and re.fullmatch(NAME, name)
+    if not valid or re.fullmatch(DEVICE, name, re.I):
         field = None if folder else "name"
-        fix = "use up to 100 letters, digits, ., _ and -"
+        fix = "use up to 100 letters, digits, ., _ and -, but no device of Windows, such as CON"
         raise ConfigError(field, folder or name, "is no name of a card", fix)
 
 
@@ -398,11 +396,12 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
     """
     check_name(folder.name, folder)
     path = folder / CARD_FILE
-    data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT)
+    fix = "use a card of protocol 4, or of one of your own, as it was written"
+    values = atomic_files.read_json(path, fix)
     try:
-        card = msgspec.json.decode(data, type=Card)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        fix = "use a card of protocol 4, or of one of your own, as it was written"
+        msgspec.json.encode(values)  # ValueError for half a pair of surrogates: it is no text
+        card = msgspec.convert(values, Card)
+    except (ValueError, RecursionError) as error:
         raise StorageError(None, path, f"is not valid ({error})", fix) from error
     card.name = folder.name
     rows = row_kind(card.numbers).read(folder / ROWS_FILE)
@@ -423,8 +422,7 @@ def check_together(rows: Sequence[Row], path: Path) -> None:
 def write(card: Card, rows: Sequence[Row], folder: Path) -> Card:
     """Write the card that follows from its rows, which is returned."""
     shown = with_rows(card, rows)
-    encoded = msgspec.json.format(msgspec.json.encode(shown), indent=1)
-    atomic_files.write_bytes(folder / CARD_FILE, encoded + b"\n")
+    atomic_files.write_json(folder / CARD_FILE, msgspec.to_builtins(shown), indent=1)
     return shown
 
 

@@ -100,6 +100,7 @@ def row_kind(protocol: Protocol) -> RowKind[Row]:
 
     def decode(values: dict[str, Any]) -> Row:
         """A row of a line; ValueError for one that the protocol cannot give."""
+        msgspec.json.encode(values)  # ValueError for half a pair of surrogates: it is no text
         row = msgspec.convert(values, Row)
         check_row(row, protocol)
         return row
@@ -129,7 +130,7 @@ def check_row(row: Row, protocol: Protocol) -> None:
 def check_nats(row: LagRow, protocol: Protocol) -> None:
     """Raise ValueError for nats of other lags or precisions than those of the protocol."""
     rounded = row.rounded or []
-    if rounded and len(rounded) != len(protocol.precisions):
+    if row.rounded is not None and len(rounded) != len(protocol.precisions):
         raise ValueError(f"rounded are not {len(protocol.precisions)}, one for each precision")
     if any(len(x) != protocol.lags for x in (row.validation, row.final, *rounded) if x):
         raise ValueError(f"nats are not {protocol.lags}, one for each lag")

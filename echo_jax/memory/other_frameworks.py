@@ -139,7 +139,7 @@ def import_rows(
     that the rows state, or else those given; ConfigError for none. Unknown parameters are 0.
     """
     fix = "write rows as docs/your-own-cell.md says"
-    rows = row_kind(protocol).read_unsigned(path, fix)
+    rows = row_kind(protocol).read_any(path, fix)
     if not rows:
         raise StorageError(None, path, "has no rows", fix)
     cards.check_together(rows, path)
@@ -160,5 +160,6 @@ def import_rows(
         date=datetime.datetime.now(datetime.UTC).date(),
         remarks=[KNOWN],
     )
+    card = cards.with_rows(card, rows)  # before anything is written
     with make_card.claimed(place, card):
         return cards.write_whole(card, rows, place)

@@ -146,6 +146,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             except (msgspec.ValidationError, TypeError) as error:
                 fix = "use one that docs/card.md allows"
                 raise ConfigError(field.name, value, f"is refused ({error})", fix) from error
+            if isinstance(plain, tuple) and len(set(plain)) < len(plain):
+                raise ConfigError(field.name, value, "has one twice", "give each once")
             msgspec.structs.force_setattr(self, field.name, plain)
         self._check_together()
 
@@ -155,7 +157,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for updates in self.budgets:
             self.check_updates(updates, "budgets")
         if list(self.pairs) != sorted(set(self.pairs)):
-            raise ConfigError("pairs", list(self.pairs), "do not rise", "give each number once")
+            raise ConfigError("pairs", list(self.pairs), "do not rise", "use their order")
         if self.associated > self.keys:
             rule = f"is more than the {self.keys} keys"
             raise ConfigError("associated", self.associated, rule, "change {keys} too")
@@ -241,11 +243,12 @@ def read_protocol(path: Path | None) -> Protocol:
         return STANDARD
     fix = "name numbers of docs/card.md, such as updates = 1000"
     data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix=fix)
+    data = data.removeprefix("\ufeff".encode())  # as editors of Windows write it
     try:
         return Protocol(**msgspec.toml.decode(data))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-    except (msgspec.MsgspecError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ConfigError(None, path, f"is no protocol ({error})", fix) from error
 
 

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from typing import NamedTuple
 
 import pytest
@@ -95,6 +96,24 @@ def test_what_a_report_raises_ends_all_tasks_and_loses_no_row(stop):
         list(coming)
     assert stored == TASKS[: 2 if stop is StoppedError else 1]  # a signal is seen at a report
     assert {task for task, _ in bar.told} == {"0", "1"}
+
+
+def test_a_task_at_work_ends_at_its_next_report_once_no_outcome_is_wanted():
+    begun, ended = threading.Event(), []
+
+    def run(task, programs, report):
+        for _ in range(200 * task.number):
+            begun.set()
+            report(0.5)
+            time.sleep(0.01)
+        begun.wait(20)
+        ended.append(task)
+        return task
+
+    coming = Here(2).map(Job(lambda _: None, run), TASKS[:2])
+    assert next(coming).row == TASKS[0]
+    coming.close()
+    assert ended == TASKS[:1]
 
 
 def test_programs_are_compiled_once_and_those_of_the_next_task_while_one_runs():

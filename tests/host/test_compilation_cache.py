@@ -1,6 +1,5 @@
 """Programs that are kept on disk: where, for whom, and what happens if they cannot be."""
 
-import hashlib
 import os
 
 import jax
@@ -10,7 +9,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache as of_jax
 
 from echo_jax import environment
-from echo_jax.host import compilation_cache, process_start
+from echo_jax.host import compilation_cache, kept_programs, process_start
 from echo_jax.host.compilation_cache import SWITCH, use_compilation_cache
 from echo_jax.host.kept_programs import KeptPrograms
 
@@ -71,11 +70,14 @@ def test_programs_are_kept_for_this_user_alone_and_read_again(kept, capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("fault", ["a file", "/proc/none", "another user's"])
-def test_a_folder_that_cannot_be_used_is_one_warning(tmp_path, monkeypatch, capsys, fault):
+@pytest.mark.parametrize("fault", ["a file", "/proc/none", "another user's", "open to others"])
+def test_a_folder_that_cannot_be_used_is_one_warning(tmp_path, kept, monkeypatch, capsys, fault):
     if fault == "another user's":
         user = os.getuid()
         monkeypatch.setattr(os, "getuid", lambda: user + 1)
+    elif fault == "open to others":
+        kept.mkdir(parents=True)
+        kept.chmod(0o777)
     else:
         (tmp_path / "a file").write_text("mine")
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / fault))
@@ -99,14 +101,10 @@ def test_a_link_to_elsewhere_is_not_followed(tmp_path, monkeypatch, capsys, link
     assert f"{link} is a link" in capsys.readouterr().err
 
 
-def test_a_switch_of_jax_turns_it_off_too(kept):
-    jax.config.update("jax_enable_compilation_cache", False)
-    assert compilation_cache.program_folder() is None
-    assert not kept.exists()
-
-
-def test_programs_that_are_not_wanted_are_not_kept(kept):
-    use_compilation_cache(wanted=False)
+@pytest.mark.parametrize("wanted", [True, False])
+def test_programs_that_are_not_wanted_here_or_by_jax_are_not_kept(kept, wanted):
+    jax.config.update("jax_enable_compilation_cache", not wanted)
+    use_compilation_cache(wanted)
     compile_and_run()
     assert not kept.exists()
 
@@ -143,20 +141,35 @@ def test_a_kept_program_is_loaded_without_a_trace_and_gives_the_same_bits(tmp_pa
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "change", ["damaged", "cut", "no program", "another source", "another setting"]
-)
+def another_program(file):
+    """Put a valid program of other shapes under this name."""
+    Traced().run(file.parent, 4)
+    (other,) = {*file.parent.iterdir()} - {file}
+    other.replace(file)
+
+
+FAULTS = {
+    "damaged": lambda file: file.write_bytes(file.read_bytes()[:-1] + b"?"),
+    "cut": lambda file: file.write_bytes(file.read_bytes()[:20]),
+    "no program": lambda file: file.write_bytes(kept_programs._digest(file, b"junk") + b"junk"),
+    "another program": another_program,
+    "open to others": lambda file: file.chmod(0o666),
+    "a pipe": lambda file: file.unlink() or os.mkfifo(file),
+    "a link": lambda file: file.symlink_to(file.rename(file.with_suffix(".elsewhere"))),
+    "endless": lambda file: os.truncate(file, 2**40),
+}
+
+
+@pytest.mark.parametrize("change", [*FAULTS, "another user's", "another source", "another setting"])
 def test_what_was_kept_is_not_loaded_where_it_could_differ(tmp_path, monkeypatch, change):
     function = Traced()
     bits, _ = function.run(tmp_path)
     (file,) = tmp_path.iterdir()
-    content = file.read_bytes()
-    if change == "damaged":
-        file.write_bytes(content[:999] + bytes([content[999] ^ 1]) + content[1000:])
-    elif change == "cut":
-        file.write_bytes(content[:20])
-    elif change == "no program":
-        file.write_bytes(hashlib.sha256(b"junk").digest() + b"junk")
+    if change in FAULTS:
+        FAULTS[change](file)
+    elif change == "another user's":
+        user = os.getuid()
+        monkeypatch.setattr(os, "getuid", lambda: user + 1)
     elif change == "another source":
         monkeypatch.setattr(environment, "software", lambda: {"source digest": "0"})
     else:

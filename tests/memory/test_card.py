@@ -1,12 +1,14 @@
 """What follows from the rows of a card, by hand."""
 
+import contextlib
 import math
 
 import msgspec
 import numpy as np
 import pytest
-from made_up_cards import card, card_with, held, key_row, lag_row, listing
+from made_up_cards import card, held, key_row, lag_row, listing
 
+from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.grid.executors import Here
 from echo_jax.grid.task import Job
@@ -145,12 +147,6 @@ def test_a_value_near_the_most_that_can_be_measured_reads_at_least():
     assert not card([key_row(held(20))]).bits_by_key.at_least
 
 
-def test_one_seed_that_is_best_at_the_most_pairs_makes_the_mean_a_bound():
-    few = [key_row(held(6), seed) for seed in range(3)]
-    assert not card(few).bits_by_key.at_least
-    assert card([*few, key_row(lambda _: 0.5, 3)]).bits_by_key.at_least
-
-
 def test_a_network_associates_where_half_of_the_answers_are_right_twice_running():
     """Half of 256 rows of 4 pairs are 512 answers."""
     never, late, soon = [512, 511] * 15, [0] * 27 + [600, 512, 0], [511, 512, 512] + [0] * 27
@@ -165,13 +161,6 @@ def test_a_network_associates_where_half_of_the_answers_are_right_twice_running(
     assert card(others[1:]).bits_by_key.never == 0
 
 
-def test_the_range_is_from_the_least_to_the_most_of_a_seed():
-    rows = [lag_row([bits], seed) for seed, bits in enumerate([2.0, 4.0, 1.0, 3.0])]
-    measured = card(rows).bits_by_lag
-    assert (measured.low, measured.high) == pytest.approx((1.0, 4.0))
-    assert card(rows[:1]).bits_by_lag.low is None
-
-
 def test_bits_from_lag_4_and_of_rounded_states_are_means_over_the_seeds():
     rows = [lag_row([4.0] * 9, rounded=[[3.0], [2.0], [1.0], []])]
     rows += [lag_row([2.0] * 9, 1, rounded=[[1.0], [1.0], [1.0], [1.0]])]
@@ -183,29 +172,30 @@ def test_bits_from_lag_4_and_of_rounded_states_are_means_over_the_seeds():
     assert card([*rows, lag_row([1.0], 2)]).bits_by_lag.rounded == {}  # one is not known
 
 
-def test_a_card_is_read_as_it_was_written_and_cannot_claim_other_bits(tmp_path):
+def test_a_card_is_read_as_it_was_written_or_refused_with_any_bit_of_it_flipped(tmp_path):
     rows = [lag_row([3.0]), key_row(held(4))]
     cards.write_whole(made := card(rows, name=tmp_path.name), rows, tmp_path)
-    path = tmp_path / "card.json"
-    claim = path.read_text().replace('"mean": 3.0', '"mean": 300.0')
-    assert claim != path.read_text()
-    path.write_text(claim)
     assert cards.read(tmp_path) == (made, rows)
-
-
-def spoiled(values, field, value):
-    return msgspec.json.encode({**values, field: value})
+    for path in (tmp_path / "card.json", tmp_path / "rows.jsonl"):
+        whole = path.read_bytes()
+        for bit in range(0, 8 * len(whole), 13):
+            flipped = bytearray(whole)
+            flipped[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(flipped)
+            with contextlib.suppress(StorageError):
+                assert cards.read(tmp_path) == (made, rows)
+        path.write_bytes(whole)
 
 
 @pytest.mark.parametrize(
     ("field", "value", "word"),
     [("protocol", 3, "protocol"), ("state_bytes", -1, "state_bytes"), ("name", "../x", "name"),
-     ("extra", 1, "extra"), ("seeds", "all", "seeds")],
+     ("extra", 1, "extra"), ("seeds", "all", "seeds"), ("devices", ["\ud800"], "surrogates")],
 )  # fmt: skip
 def test_a_bad_card_is_one_sentence_that_names_the_field(tmp_path, field, value, word):
     cards.write(card([]), [], tmp_path)
     path = tmp_path / "card.json"
-    path.write_bytes(spoiled(msgspec.json.decode(path.read_bytes()), field, value))
+    atomic_files.write_json(path, atomic_files.read_json(path) | {field: value})
     with pytest.raises(StorageError, match=word) as error:
         cards.read(tmp_path)
     assert "\n" not in str(error.value)
@@ -220,17 +210,6 @@ def test_a_seed_of_the_pilot_has_no_other_run(row):
     check_row(lag_row([3.0], 1001, 0.03, updates=300), STANDARD)
 
 
-def test_a_bad_row_is_named_by_its_line_also_where_it_was_edited(tmp_path):
-    rows = [lag_row([3.0]), lag_row([2.0], 1)]
-    cards.write_whole(card(rows), rows, tmp_path)
-    path = tmp_path / "rows.jsonl"
-    whole = path.read_bytes()
-    for damaged in (whole[:-10], whole.replace(b'"seed":1', b'"seed":2')):
-        path.write_bytes(damaged)
-        with pytest.raises(StorageError, match=r"^line 2 of \S*rows\.jsonl .*its digest is not"):
-            cards.read(tmp_path)
-
-
 def test_a_card_is_written_before_its_rows_and_rows_without_one_are_refused(tmp_path):
     new = card([], name="new")
     with make_card.claimed(tmp_path / "new", new):
@@ -239,14 +218,6 @@ def test_a_card_is_written_before_its_rows_and_rows_without_one_are_refused(tmp_
     (tmp_path / "new" / "card.json").unlink()
     with pytest.raises(StorageError, match=r"new has rows\.jsonl and no card\.json"):
         make_card.there(tmp_path / "new", new)
-
-
-def test_a_card_whose_folder_was_renamed_goes_on_under_its_new_name(tmp_path):
-    old, rows = card_with(4, lags=9, name="old")
-    (tmp_path / "new").mkdir()
-    cards.write_whole(old, rows, tmp_path / "new")
-    now, done = make_card.there(tmp_path / "new", msgspec.structs.replace(old, name="new"))
-    assert (now.name, done) == ("new", rows)
 
 
 def test_rows_of_two_numbers_of_cores_are_a_remark():

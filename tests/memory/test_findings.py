@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from echo_jax import atomic_files
 from echo_jax.memory.card import CARD_FILE
 from echo_jax.memory.pages import built_in_cards, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS
@@ -64,8 +65,8 @@ def told(bits):
 
 def test_a_stored_card_is_that_of_its_rows(every):
     for card, _ in every:
-        stored = (DOCS / card.name / CARD_FILE).read_bytes()
-        assert msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n" == stored, card.name
+        stored = atomic_files.read_json(DOCS / card.name / CARD_FILE)
+        assert msgspec.to_builtins(card) == stored, card.name
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

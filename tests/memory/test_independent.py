@@ -103,7 +103,7 @@ def test_states_are_rounded_to_the_same_levels(independent):
 @pytest.fixture(scope="module")
 def rows_of(root):
     """The committed rows of a name."""
-    return lambda name: row_kind(STANDARD).read_unsigned(
+    return lambda name: row_kind(STANDARD).read_any(
         root / "tests" / "memory" / f"{name}_rows.jsonl", ""
     )
 

@@ -86,9 +86,9 @@ def with_scores(**scores):
 OTHER_DIGEST = "its digest is not that of its content"
 REFUSED = [
     (lambda line: line.replace(b'"sequences":2000', b'"sequences":2001', 1), OTHER_DIGEST),
-    (lambda line: line[: len(line) // 2], OTHER_DIGEST),
-    (lambda line: b"[" * 100_000, OTHER_DIGEST),
-    (lambda line: line.replace(b"{", b'{"point":"",', 1), OTHER_DIGEST),
+    (lambda line: line[: len(line) // 2], "line 1 column"),
+    (lambda line: b"[" * 100_000, "maximum recursion depth exceeded"),
+    (lambda line: line.replace(b"{", b'{"point":"",', 1), "a name stands twice in an object"),
     ({"date": 5}, "Expected `date`, got `int` - at `$.date`"),
     (with_scores(accuracy=[0.5] * 100_000), "accuracy has 100000 values for 3 seeds"),
     ({"accuracy_by_position": [0.5] * 21}, "accuracy_by_position is not of 20 positions"),
@@ -110,10 +110,9 @@ def test_a_line_that_was_edited_or_breaks_the_schema_is_refused_by_its_number(fi
     file.write_bytes(b"\n".join([lines[0], line, lines[2], b""]))
     with pytest.raises(StorageError) as said:
         RESULT_ROWS.read(file)
-    assert str(said.value) == (
-        f"line 2 of {file} is not a row of results ({why}): remove that line, and its run is made "
-        "again"
-    )
+    refused, rest = str(said.value).split(why)
+    assert refused.startswith(f"line 2 of {file} is not a row of results (")
+    assert rest.endswith("): remove that line, and its run is made again")
     file.write_bytes(lines[0] + b"\n" + lines[2] + b"\n")  # the remedy
     assert RESULT_ROWS.read(file) == [row(POINT, 0), row(POINT, 2)]
 

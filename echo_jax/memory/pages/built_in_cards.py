@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card, protocol_of
@@ -40,13 +39,6 @@ def built_in_cards() -> Sequence[Card]:
     """The cards that come with the package: those of the default card by name, then the others."""
     text = resources.files("echo_jax.memory.pages").joinpath(FILE).read_bytes()
     return msgspec.json.decode(text, type=list[Card])
-
-
-def write_built_in(folder: Path) -> Path:
-    """Write the package's file from the cards of a folder, NAME/card.json; return its path."""
-    path = Path(__file__).with_name(FILE)
-    atomic_files.write_bytes(path, encoded(read_folder(folder)))
-    return path
 
 
 def encoded(whole: Sequence[tuple[Card, list[Row]]]) -> bytes:
