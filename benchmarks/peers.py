@@ -16,6 +16,7 @@ from numpy_lstm import BETA1, BETA2, EPSILON, NumpyLSTM
 
 from echo_jax.config import GENERATOR, RunConfig
 from echo_jax.core.many_seeds import default_seed_map
+from echo_jax.core.training import build_learner
 from echo_jax.host.compiled_programs import DevicePlan, compile_programs
 
 
@@ -28,7 +29,7 @@ class EchoJax(Learner):
         """Compile the programs."""
         super().__init__(config)
         plan, self._task = DevicePlan(default_seed_map(), device_limit=1), config.task
-        self._programs = compile_programs(config, self.chunk, plan)
+        self._programs = compile_programs(config, build_learner(config), self.chunk, plan)
         self._dynamic = self._programs.dynamic(config)
 
     def start(self) -> None:

@@ -24,6 +24,7 @@ from surroundings import Point, markdown_table, measured_apart, seconds_of_calls
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.core import many_seeds
+from echo_jax.core.training import build_learner
 from echo_jax.host.compiled_programs import dynamic_of_seeds
 from echo_jax.report import styles
 from echo_jax.report.styles import BLUE, GREY
@@ -114,7 +115,8 @@ def measure(config: RunConfig, seconds: float) -> dict[str, float]:
     guess = updates * config.seeds * explained(config, Machine(peak=5e10, bandwidth=1e10))
     size = min(100, max(1, 40 // updates, int(0.25 / guess)))
     dynamic = dynamic_of_seeds(config, devices=1)
-    many = many_seeds.for_many_seeds(config.static_config, size, device, "map")
+    learner = build_learner(config)
+    many = many_seeds.for_many_seeds(config.static_config, learner, size, device, "map")
     state = jax.jit(many.init)(dynamic)
     begin = time.perf_counter()
     program = jax.jit(many.run_chunk, donate_argnums=1).lower(dynamic, state, size, None).compile()

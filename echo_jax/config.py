@@ -9,7 +9,7 @@ import dataclasses
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from echo_jax.cell_table import CELLS
@@ -24,6 +24,9 @@ SHORT_NAMES = {"batch_size": "batch", "hidden_size": "hidden"}
 BLOCK_PREFIX = "block:"
 """Before the name of a cell: a small network around it, `cells.block.Block`."""
 
+OBJECT_PREFIX = "object:"
+"""Before the name of the class of a cell that a call was given, and that no name can import."""
+
 OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*)?"
 """The form of the name of a user's cell."""
 
@@ -31,6 +34,11 @@ OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*
 def is_built_in(cell: str) -> bool:
     """True for the name of a built-in cell, or of a block around one."""
     return cell.removeprefix(BLOCK_PREFIX) in CELLS
+
+
+def is_handed_over(cell: str) -> bool:
+    """True for the name of a cell that a call was given, and that nothing is found by."""
+    return cell.removeprefix(BLOCK_PREFIX).startswith(OBJECT_PREFIX)
 
 
 LARGEST = 2**31 - 1  # of every size: jax indexes with 32 bits
@@ -186,6 +194,13 @@ class NetworkConfig:
             raise ConfigError("delay_line", self.delay_line, rule, "use {cell=mlp}")
 
 
+OPTAX = "optax"
+HAS_ITS_OWN_RATE = (
+    "has no effect on a transformation of optax, which has a rate of its own",
+    "leave it out, or use {optimizer=adam}",
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
     """The training: one optimizer step for every batch of every sequence."""
@@ -204,10 +219,20 @@ class TrainingConfig:
     frozen: bool = False
     """Train the readout alone: the cell keeps its initial weights, as in a reservoir."""
 
+    @property
+    def of_optax(self) -> bool:
+        """True for a transformation of optax that a call was given; no flag or row states it."""
+        return self.optimizer == OPTAX
+
     def __post_init__(self) -> None:
-        """Raise ConfigError for a count below 1 or a step size that is not finite and positive."""
-        check_values(self)
+        """Raise ConfigError for a count below 1, or a field that the optimizer cannot take."""
+        check_values(self, ["optimizer"] if self.of_optax else [])
         rate = self.learning_rate
+        if self.of_optax and rate != TrainingConfig.learning_rate:
+            raise ConfigError("learning_rate", rate, *HAS_ITS_OWN_RATE)
+        if self.of_optax and self.frozen:
+            rule = "cannot be kept by a transformation of optax, which may move any weight"
+            raise ConfigError("frozen", True, rule, "use {optimizer=adam}")
         if not 2.0**-126 <= rate <= 2.0**128 - 2.0**104:  # the normal numbers of float32
             rule = "is not finite and above 0 in 32 bits"
             raise ConfigError("learning_rate", rate, rule, "use one such as 0.001")
@@ -412,12 +437,14 @@ def _build(kind: Any, name: str, values: Any) -> Any:
     return kind(**values)
 
 
-def check_values(config: Any) -> None:
+def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
     """Raise ConfigError for a value that is not of the type of its field, or out of its range.
 
     A path becomes its text, and a number of NumPy or JAX that of Python.
     """
     for field in dataclasses.fields(config):
+        if field.name in unchecked:
+            continue
         optional = type(None) in get_args(field.type)
         kind: Any = get_args(field.type)[0] if optional else field.type
         value = _plain(kind, getattr(config, field.name))

@@ -45,7 +45,7 @@ def test_gaps_are_refused_and_solutions_fill_them_with_options_that_exist(exerci
         exec(check[0], tools)
         options = {"my_change", "my_reach", "my_keeper"}
         for name in options & {*re.findall(r"my_\w+", filled["source"])}:
-            assert isinstance(configured(**tools[name]), RunConfig)
+            assert isinstance(configured(**tools[name]).config, RunConfig)
 
 
 @pytest.mark.parametrize(

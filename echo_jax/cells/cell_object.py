@@ -18,7 +18,7 @@ from echo_jax.cells import registry, user_cell
 from echo_jax.cells.adapters.adapt import BlockOf, adapt, is_cell, options_of, size_of
 from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
-from echo_jax.config import BLOCK_PREFIX, NetworkConfig
+from echo_jax.config import BLOCK_PREFIX, OBJECT_PREFIX, NetworkConfig
 from echo_jax.exceptions import ConfigError, shown
 
 
@@ -55,16 +55,16 @@ def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
 
 def in_config(
     found: Any, args: Mapping[str, Any] | None = None, hidden_size: int | None = None
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Cell | None]:
     """The fields of a `NetworkConfig` for a cell that a call hands over, with its options.
 
     Where no later process can import the cell by its name, as one of a notebook or with options of
-    its own, this process keeps it in `registry.GIVEN`, under a name that no import finds.
+    its own, the cell itself stands beside them, and its name is one that nothing is found by.
     """
     _check_args(args)
     if isinstance(found, str):
-        if args is None and found not in registry.GIVEN:
-            return {"cell": found}
+        if args is None:
+            return {"cell": found}, None
         found = registry.cell_class(found)
     if hidden_size is not None and isinstance(found, type | BlockOf) and size_of(found):
         args = {str(size_of(found)): hidden_size, **(args or {})}
@@ -76,11 +76,13 @@ def in_config(
     fields = {} if units is None else {"hidden_size": units}
     if named.name == "mlp" and ("delay_line" in (args or {}) or not isinstance(found, type)):
         fields["delay_line"] = named.cell.options.delay_line
-    with contextlib.suppress(ConfigError):
+    with contextlib.suppress(ConfigError, ValueError):  # arrays among the options are not compared
         config = NetworkConfig(cell=named.name, **fields)
         if "__main__" not in named.name and registry.build_cell(config, 1) == named.cell:
-            return {"cell": named.name, **fields}
-    return {"cell": _kept(named.cell), **fields}
+            return {"cell": named.name, **fields}, None
+    block = BLOCK_PREFIX if isinstance(named.cell, Block) else ""
+    title = re.sub(r"\W", "_", named.cell.source.__name__)
+    return {"cell": f"{block}{OBJECT_PREFIX}{title}", **fields}, named.cell
 
 
 def _check_args(args: object) -> None:
@@ -89,20 +91,6 @@ def _check_args(args: object) -> None:
         isinstance(args, Mapping) and all(isinstance(x, str) for x in args)
     ):
         raise ConfigError("args", args, "is no mapping of names", "use dict(features=64)")
-
-
-def _kept(cell: Cell) -> str:
-    """The name of a cell in `registry.GIVEN`; that of an equal one, if it is there."""
-    for name, kept in registry.GIVEN.items():
-        if kept == cell:
-            return name
-    source = cell.source
-    block = BLOCK_PREFIX if isinstance(cell, Block) else ""
-    module = getattr(source, "__module__", source.__name__)
-    title = re.sub(r"\W", "_", source.__name__)
-    name = f"{block}{module}:{title}__{1 + len(registry.GIVEN)}"
-    registry.GIVEN[name] = cell
-    return name
 
 
 def _of_class(found: Any, args: dict[str, Any]) -> CellObject:

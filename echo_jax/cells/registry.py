@@ -1,30 +1,27 @@
-"""Cells by name: the built-in classes, a user's own, and objects that a Python call hands over.
+"""Cells by name: the built-in classes, and a user's own.
 
 `user_cell` is imported in functions: a built-in cell has no file to find and no line to name.
 """
 
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 from echo_jax.cell_table import CELLS
-from echo_jax.cells.adapters.adapt import BlockOf, adapt, construct, options_of, size_of
+from echo_jax.cells.adapters.adapt import BlockOf, construct, options_of, size_of
 from echo_jax.cells.interface import Cell
-from echo_jax.config import BLOCK_PREFIX, PARTS, NetworkConfig, is_built_in
+from echo_jax.config import BLOCK_PREFIX, PARTS, NetworkConfig, is_built_in, is_handed_over
 from echo_jax.exceptions import ConfigError, reason
 
 FEATURES = NetworkConfig.hidden_size
 """The units of a cell that requires their number, where no argument gives it."""
 
-GIVEN: dict[str, Cell] = {}
-"""Cells that no name can be imported as: objects of this process, see `cell_object`."""
-
 
 def cell_class(name: str) -> Any:
     """The class of a built-in name, or what a user's name stands for; ConfigError if nothing."""
     NetworkConfig(cell=name)  # checks the form of the name
-    if name in GIVEN:
-        return GIVEN[name]
+    if is_handed_over(name):
+        rule = "is the cell of a call, which its configuration does not have"
+        raise ConfigError("cell", name, rule, "hand it over again as {cell}")
     if name.startswith(BLOCK_PREFIX):
         return BlockOf(cell_class(name.removeprefix(BLOCK_PREFIX)))
     if name in CELLS:
@@ -41,20 +38,18 @@ def built_in_name(written: Any) -> str | None:
     return name if name and CELLS[name].load() is written else None
 
 
-def source_digest(name: str) -> str | None:
+def source_digest(name: str, cell: Cell) -> str | None:
     """The SHA-256 of the file of a user's cell, alone or in a block; None for a built-in cell."""
     if is_built_in(name):
         return None
     from echo_jax.cells import user_cell
 
-    found = cell_class(name if name in GIVEN else name.removeprefix(BLOCK_PREFIX))
-    written = found if isinstance(found, type | ModuleType) else adapt(found).source
-    return user_cell.source_digest(written)
+    return user_cell.source_digest(cell.source)
 
 
-def check_source(name: str, expected: str | None) -> None:
+def check_source(name: str, cell: Cell, expected: str | None) -> None:
     """Raise ConfigError where a user's cell has another text in this process than expected."""
-    if expected is not None and source_digest(name) != expected:
+    if expected is not None and source_digest(name, cell) != expected:
         rule = "has another text on this worker than where the command was started"
         raise ConfigError("cell", name, rule, "install the same there, or start the worker anew")
 

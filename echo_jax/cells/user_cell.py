@@ -9,7 +9,6 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,8 +19,8 @@ from echo_jax.cells.adapters.adapt import KINDS, REQUIRED, is_cell
 from echo_jax.config import BLOCK_PREFIX, SETTINGS
 from echo_jax.exceptions import ConfigError, reason
 
-LOADED: dict[str, tuple[ModuleSpec | None, str]] = {}
-"""Files that modules were loaded from: the spec of the module, and the digest of the text."""
+LOADED = "__echo_jax_digests__"
+"""The attribute in which a module keeps the digests of the files that it was loaded from."""
 
 NOT_THE_USERS = (
     *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")),
@@ -95,14 +94,17 @@ def source_digest(written: Any) -> str | None:
     is no text, as of what was typed at a prompt.
     """
     file = _file_of(written)
-    loaded = getattr(inspect.getmodule(written), "__spec__", None)  # a new one if loaded again
-    if file not in LOADED or LOADED[file][0] is not loaded:
+    module = inspect.getmodule(written)
+    spec = getattr(module, "__spec__", None)  # a new one if loaded again
+    digests = vars(module).setdefault(LOADED, {}) if module else {}
+    if file not in digests or digests[file][0] is not spec:
         there = Path(file).is_file()
         text = Path(file).read_bytes() if there else "".join(linecache.getlines(file)).encode()
         if not text and not there:
             return None
-        LOADED[file] = loaded, hashlib.sha256(text).hexdigest()
-    return LOADED[file][1]
+        digests[file] = spec, hashlib.sha256(text).hexdigest()
+    digest: str = digests[file][1]
+    return digest
 
 
 def what_it_lacks(name: str, found: Any) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.core.carry import feed, start
 from echo_jax.core.data import Batch, Corpus, Purpose, draw_sequences, in_order, sequence_batches
 from echo_jax.core.loss import token_loss
-from echo_jax.core.network import Compute, Network, Params, build_network, target_logits
+from echo_jax.core.network import Network, Params, target_logits
 
 SEQUENCES_AT_ONCE = 100
 """Sequences evaluated side by side: bounds the memory, changes no result."""
@@ -113,16 +113,15 @@ def _side_by_side(carry: Carry) -> chex.Array:
 
 def evaluate(
     config: RunConfig,
+    network: Network,
     dynamic: DynamicParams,
     params: Params,
     corpus: Corpus | None = None,
-    compute: Compute = "fast",
 ) -> Evaluation:
     """Score the parameters on `config.evaluation_sequences` sequences that training never sees.
 
     They are random, or cut from the held-out part of a corpus.
     """
-    network = build_network(config, compute)
     counters = jnp.arange(config.evaluation_sequences)
     tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, counters, config.task, corpus)
     answers = jax.lax.map(

@@ -21,8 +21,7 @@ from jax.sharding import AxisType, PartitionSpec
 from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation, evaluate
-from echo_jax.core.network import Compute, build_network
-from echo_jax.core.training import Metrics, TrainState, init, run_chunk
+from echo_jax.core.training import Learner, Metrics, TrainState, build_learner, init, run_chunk
 from echo_jax.exceptions import ConfigError
 
 SeedMap = Literal["map", "vmap"]
@@ -101,9 +100,9 @@ def over_runs(
     return mapped
 
 
-def state_shapes(config: RunConfig) -> TrainState:
+def state_shapes(config: RunConfig, learner: Learner) -> TrainState:
     """The states of all seeds of a run as shapes and types, `[S, ...]`; takes no memory."""
-    one = jax.eval_shape(lambda: init(config.static_config, config.dynamic))
+    one = jax.eval_shape(lambda: init(learner, config.dynamic))
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), one
     )
@@ -124,16 +123,16 @@ class ManySeeds(NamedTuple):
 
 def for_many_seeds(
     config: RunConfig,
+    learner: Learner,
     chunk: int,
     devices: Sequence[jax.Device],
     seed_map: SeedMap,
-    compute: Compute = "fast",
 ) -> ManySeeds:
     """The functions of the runs of a static configuration, with chunks of so many sequences."""
-    run_chunk_of_one = functools.partial(run_chunk, config, build_network(config, compute), chunk)
-    evaluate_one = functools.partial(evaluate, config, compute=compute)
+    run_chunk_of_one = functools.partial(run_chunk, config, learner, chunk)
+    evaluate_one = functools.partial(evaluate, config, learner.network)
     return ManySeeds(
-        init=over_runs(functools.partial(init, config), devices, seed_map),
+        init=over_runs(functools.partial(init, learner), devices, seed_map),
         run_chunk=over_runs(run_chunk_of_one, devices, seed_map, shared=2),
         evaluate=over_runs(evaluate_one, devices, seed_map, shared=1),
     )
@@ -154,7 +153,7 @@ def train_and_evaluate(
     how = seed_map or default_seed_map()
     devices = devices_for(runs, how)
     padded = pad(dynamic, len(devices))
-    many = for_many_seeds(config, sequences, devices, how)
+    many = for_many_seeds(config, build_learner(config), sequences, devices, how)
     state, metrics = many.run_chunk(padded, many.init(padded), sequences, corpus)
     scored = many.evaluate(padded, state.params, corpus)
     return jax.tree.map(lambda leaf: leaf[:runs], (state, metrics, scored))

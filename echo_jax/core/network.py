@@ -63,8 +63,13 @@ class Network(NamedTuple):
         return self.cell.initial_state(params["cell"], batch_size, self.input_size)
 
 
-def build_network(config: RunConfig, compute: Compute = "fast") -> Network:
-    """The network of a configuration; ConfigError where its cell cannot be used."""
+def build_network(
+    config: RunConfig, compute: Compute = "fast", cell: Cell | None = None
+) -> Network:
+    """The network of a configuration, around the cell that a call was given, or that it names.
+
+    ConfigError where the cell cannot be used.
+    """
     task = config.task
     options = config.network
     tokens = task.vocab_size + (task.missing == "token")
@@ -72,7 +77,7 @@ def build_network(config: RunConfig, compute: Compute = "fast") -> Network:
     embedded = options.encoding == "embedding"
     input_size = options.embedding_dim if embedded else (1 if of_values else tokens)
     outputs = options.embedding_dim if options.tied else (1 if of_values else task.vocab_size)
-    cell = build_cell(options, task.window)
+    cell = cell or build_cell(options, task.window)
     if not is_built_in(options.cell):
         from echo_jax.cells.user_cell_check import check_shapes  # the built-in ones fit, by test
 

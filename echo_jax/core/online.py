@@ -26,7 +26,7 @@ from echo_jax.cells.scan import Carry, hold
 from echo_jax.config import LARGEST, RunConfig
 from echo_jax.core.carry import feed as feed_rows
 from echo_jax.core.data import Rows, rows_where, uniform_tokens
-from echo_jax.core.network import Network, Params, build_network, read_out
+from echo_jax.core.network import Network, Params, read_out
 
 PIECE = 4096
 """Tokens of a piece: enough that the cost of starting one is negligible."""
@@ -94,7 +94,7 @@ def feed(
     stream continues from token to token; in a stateless network it starts from zero at every W-th
     token, as its chunks do in training.
 
-    The network is that of `build_network(config)`, and the tokens int32 `[N]`, each in 0 .. V-1.
+    The tokens are int32 `[N]`, each in 0 .. V-1.
     Returns the state after them, and N answers, whose logits are `[N, V]`: for many tokens let
     `piece_size` choose N.
     """
@@ -216,8 +216,9 @@ def piece_size(config: RunConfig) -> int:
     return max(fit // task.batch_size, 1) * task.batch_size
 
 
-def follows(
+def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count, then arrays
     config: RunConfig,
+    network: Network,
     params: Params,
     key: chex.PRNGKey,
     positions: chex.Array,
@@ -240,7 +241,7 @@ def follows(
     data_key, change_key = jax.random.split(key)
     values = jnp.arange(vocab_size, dtype=jnp.int32) if pool is None else pool
     tokens = values[uniform_tokens(data_key, (windows, length), len(values))]
-    last_answers = jax.vmap(functools.partial(_last_answer, config, build_network(config), params))
+    last_answers = jax.vmap(functools.partial(_last_answer, config, network, params))
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry
 from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.core.carry import carried, feed, start
@@ -36,11 +37,27 @@ from echo_jax.core.network import (
     init_params,
     target_logits,
 )
+from echo_jax.exceptions import ConfigError
 
 ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
 
-OPTAX: dict[str, optax.GradientTransformation] = {}
-"""Transformations of optax that a call handed over, by the names that their configurations have."""
+
+class Optimizer(NamedTuple):
+    """An update rule: p <- p - rate * direction.
+
+    rule      from the gradient to the direction
+    has_rate  True for a transformation of optax, which has a rate of its own: its updates are added
+    """
+
+    rule: optax.GradientTransformation
+    has_rate: bool = False
+
+
+class Learner(NamedTuple):
+    """The network and the optimizer of a run: built once, and static in every program."""
+
+    network: Network
+    optimizer: Optimizer
 
 
 class TrainState(NamedTuple):
@@ -82,15 +99,25 @@ class BPTTBatch(NamedTuple):
     batch: Batch
 
 
-def init(config: RunConfig, dynamic: DynamicParams) -> TrainState:
+def build_learner(
+    config: RunConfig,
+    compute: Compute = "fast",
+    cell: Cell | None = None,
+    given: optax.GradientTransformation | None = None,
+) -> Learner:
+    """The network and the optimizer of a configuration, and of what a call was given of them."""
+    return Learner(build_network(config, compute, cell), build_optimizer(config, compute, given))
+
+
+def init(learner: Learner, dynamic: DynamicParams) -> TrainState:
     """The state before the first update; it depends on the seed alone."""
-    params = init_params(build_network(config), purpose_key(dynamic.seed, Purpose.WEIGHTS))
-    return TrainState(jnp.zeros((), jnp.int32), params, optimizer(config).init(params))
+    params = init_params(learner.network, purpose_key(dynamic.seed, Purpose.WEIGHTS))
+    return TrainState(jnp.zeros((), jnp.int32), params, learner.optimizer.rule.init(params))
 
 
 def run_chunk(  # noqa: PLR0913, PLR0917 - three static ones, then arrays
     config: RunConfig,
-    network: Network,
+    learner: Learner,
     size: int,
     dynamic: DynamicParams,
     state: TrainState,
@@ -105,12 +132,12 @@ def run_chunk(  # noqa: PLR0913, PLR0917 - three static ones, then arrays
     """
     counters = state.step // config.task.updates_per_sequence + jnp.arange(size)
     tokens = draw_sequences(dynamic.seed, Purpose.DATA, counters, config.task, corpus)
-    return train_on(config, network, dynamic, state, tokens, jnp.arange(size) < count)
+    return train_on(config, learner, dynamic, state, tokens, jnp.arange(size) < count)
 
 
 def train_on(
     config: RunConfig,
-    network: Network,
+    learner: Learner,
     dynamic: DynamicParams,
     state: TrainState,
     tokens: chex.Array,
@@ -121,7 +148,7 @@ def train_on(
     Where `wanted` (bool `[N]`) is False the sequence is skipped and the state kept.
     """
     wanted = jnp.ones(len(tokens), bool) if wanted is None else wanted
-    train = functools.partial(train_sequence, config, network, dynamic)
+    train = functools.partial(train_sequence, config, learner, dynamic)
 
     def skip(state: TrainState, _: chex.Array) -> tuple[TrainState, Metrics]:
         nothing = jnp.zeros(config.task.updates_per_sequence)
@@ -134,18 +161,18 @@ def train_on(
 
 def train_sequence(
     config: RunConfig,
-    network: Network,
+    learner: Learner,
     dynamic: DynamicParams,
     state: TrainState,
     tokens: chex.Array,
 ) -> tuple[TrainState, Metrics]:
     """One update for each of the K batches of a sequence, from the initial state of the cell."""
-    carry = start(config, network, state.params)
+    carry = start(config, learner.network, state.params)
     batches = bptt_batches(config, sequence_batches(tokens, config.task, dynamic.lag))
 
     def step(memory: tuple[TrainState, Carry], batch: BPTTBatch) -> tuple[Any, Metrics]:
         """One update, on a carry that is handed on or zeroed."""
-        state, carry, metrics = train_batch(config, network, dynamic, *memory, batch)
+        state, carry, metrics = train_batch(config, learner, dynamic, *memory, batch)
         return (state, carry), metrics
 
     metrics: Metrics
@@ -155,7 +182,7 @@ def train_sequence(
 
 def train_batch(
     config: RunConfig,
-    network: Network,
+    learner: Learner,
     dynamic: DynamicParams,
     state: TrainState,
     carry: Carry,
@@ -167,6 +194,7 @@ def train_batch(
     one before the first of the next call's: without earlier batches, the carry after the batch.
     All batches are run with the weights before the step, and only the last one's loss counts.
     """
+    network, optimizer = learner
 
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
         """The loss of the last batch, with the carry to hand on and the accuracy."""
@@ -185,10 +213,8 @@ def train_batch(
         next_carry = after if after_first is None else after_first
         return loss, (next_carry, mean_where(correct(logits, targets), scored))
 
-    rule = optimizer(config, network.compute)
-    # a transformation of optax has a rate of its own, and its updates are added
-    rate = -1.0 if config.training.optimizer in OPTAX else dynamic.learning_rate
-    state, loss, (next_carry, accuracy) = update(loss_fn, rule, rate, state)
+    rate = -1.0 if optimizer.has_rate else dynamic.learning_rate
+    state, loss, (next_carry, accuracy) = update(loss_fn, optimizer.rule, rate, state)
     return state, next_carry, Metrics(loss, accuracy)
 
 
@@ -248,14 +274,22 @@ def run_earlier(
     return last, jax.tree.map(lambda x: x[0], all_after)
 
 
-def optimizer(config: RunConfig, compute: Compute = "fast") -> optax.GradientTransformation:
-    """Adam as a configuration asks for it, or one of `OPTAX`; `update` applies the rate."""
-    if config.training.optimizer in OPTAX:
-        return OPTAX[config.training.optimizer]
-    keras_epsilon = config.training.optimizer == "keras-adam"
+def build_optimizer(
+    config: RunConfig,
+    compute: Compute = "fast",
+    given: optax.GradientTransformation | None = None,
+) -> Optimizer:
+    """The transformation that a call was given, or Adam as the configuration asks for it."""
+    if given:
+        return Optimizer(given, has_rate=True)
+    name = config.training.optimizer
+    if config.training.of_optax:
+        rule = "is the transformation of a call, which its configuration does not have"
+        raise ConfigError("optimizer", name, rule, "hand it over again as {optimizer}")
+    keras_epsilon = name == "keras-adam"
     if compute == "literal" and not keras_epsilon:
-        return optax.scale_by_adam(**ADAM)
-    return fused_adam(keras_epsilon)
+        return Optimizer(optax.scale_by_adam(**ADAM))
+    return Optimizer(fused_adam(keras_epsilon))
 
 
 def clipped_adam(largest_norm: float) -> optax.GradientTransformation:

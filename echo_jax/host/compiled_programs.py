@@ -16,8 +16,8 @@ from echo_jax.core import many_seeds
 from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.many_seeds import SeedMap
-from echo_jax.core.network import Compute, Params
-from echo_jax.core.training import Metrics, TrainState
+from echo_jax.core.network import Network, Params
+from echo_jax.core.training import Learner, Metrics, TrainState
 from echo_jax.host.kept_programs import KeptPrograms
 from echo_jax.host.training_loop import train_chunks
 
@@ -29,7 +29,6 @@ class DevicePlan(NamedTuple):
 
     seed_map: SeedMap  # how a device does its seeds
     device_limit: int | None = None  # use at most so many devices; None for all
-    compute: Compute = "fast"  # or the literal form, of the network and of Adam
 
 
 class Chunk(NamedTuple):
@@ -47,6 +46,7 @@ class Programs(NamedTuple):
     init: Any  # dynamic parameters to states; None where it was not asked for
     run_chunk: Callable[..., tuple[TrainState, Metrics]]  # (dynamic, states, a count, corpus)
     evaluate: "Future[Timed]"  # (dynamic, params, corpus) to `Evaluation`, compiled meanwhile
+    network: Network  # of every seed
     devices: list[jax.Device]  # that the seeds are spread over
     seeds: int  # S
     chunk: int  # sequences of a chunk, at most
@@ -96,14 +96,14 @@ class Timed(NamedTuple):
 
 
 def compile_programs(
-    config: RunConfig, chunk: int, plan: DevicePlan, corpus: Corpus | None = None
+    config: RunConfig, learner: Learner, chunk: int, plan: DevicePlan, corpus: Corpus | None = None
 ) -> Programs:
     """Compile the programs of a run, each once, and wait for them; nothing is run yet.
 
     A chunk is a number of sequences.
     """
     with ThreadPoolExecutor(1) as background:
-        return start_compiling(config, chunk, plan, corpus, background)
+        return start_compiling(config, learner, chunk, plan, corpus, background)
 
 
 def jitted_functions(many: many_seeds.ManySeeds) -> tuple[Any, Any, Any]:
@@ -114,6 +114,7 @@ def jitted_functions(many: many_seeds.ManySeeds) -> tuple[Any, Any, Any]:
 
 def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not what
     config: RunConfig,
+    learner: Learner,
     chunk: int,
     plan: DevicePlan,
     corpus: Corpus | None,
@@ -126,14 +127,15 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
     A resumed run needs no initial state. The `background` compiles what takes longest, while this
     thread traces and compiles the initial state, and then the evaluation. What is `kept` is loaded.
     """
-    how, limit, compute = plan
+    how, limit = plan
     devices = many_seeds.devices_for(config.seeds, how, limit)
     dynamic = dynamic_of_seeds(config, len(devices))
-    many = many_seeds.for_many_seeds(config.static_config, chunk, devices, how, compute)
+    many = many_seeds.for_many_seeds(config.static_config, learner, chunk, devices, how)
     init, run_chunk, evaluate = jitted_functions(many)
     state = jax.eval_shape(init, dynamic)
     code = changed(config.static_config, sequences=1, evaluation_sequences=1)  # others need none
     count = config.evaluation_sequences
+    compute = learner.network.compute
 
     def program(made_from: object, jitted: Any, *arguments: Any) -> Callable[[], Any]:
         """A call that gives a program of this run, which is traced now."""
@@ -152,6 +154,7 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
         init=initial,
         run_chunk=training,
         evaluate=last,
+        network=learner.network,
         devices=devices,
         seeds=config.seeds,
         chunk=chunk,

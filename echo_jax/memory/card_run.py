@@ -157,8 +157,8 @@ def compile_run(run: CardRun) -> QuestionPrograms:
     """
     cell = run.built
     if cell is None:  # on a worker
-        registry.check_source(run.cell.name, run.cell.source)
         cell = registry.build(run.cell.name, run.cell.args)
+        registry.check_source(run.cell.name, cell, run.cell.source)
     question = question_of(run.configuration.question, cell, run.protocol)
     modules = lowered(question, run.cell.name)
     whole = {part: of.compile() for part, of in modules._asdict().items() if hasattr(of, "compile")}

@@ -11,7 +11,6 @@ import numpy as np
 
 from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.config import LARGEST, is_built_in
-from echo_jax.core.training import OPTAX
 from echo_jax.exceptions import DivergedError, StorageError
 from echo_jax.runs import result
 from echo_jax.runs.metrics_csv import History
@@ -124,7 +123,7 @@ class CheckpointWriter:
         first, seed = min(pairs, key=lambda pair: pair[0] or LARGEST)
         place = f"sequence {first}" if first else "the evaluation"
         fix = f"use a {{learning_rate}} below {config.training.learning_rate:g}"
-        if config.training.optimizer in OPTAX:
+        if config.training.of_optax:
             fix = "use an {optimizer} that takes smaller steps"
         if first == 1 and not is_built_in(config.network.cell):
             fix = "guard the division, root or logarithm of the cell that gives it untrained"

@@ -4,9 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from echo_jax.config import RunConfig, changed, chosen
-from echo_jax.core.network import Params
-from echo_jax.core.training import OPTAX
+from echo_jax.config import RunConfig, changed, chosen, is_handed_over
+from echo_jax.core.network import Network, Params
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.markdown import escaped, fenced
 from echo_jax.report.styles import drawing
@@ -33,6 +32,7 @@ class Run:
     history: History
     folder: Path | None
     _inputs: RunSpec
+    _network: Network
     _params: Params
 
     def curve(self) -> NotebookFigure:
@@ -55,15 +55,19 @@ class Run:
             """The call that makes this run with other values of some fields."""
             fields = chosen(changed(self.config, **changes))
             words = {name: repr(value) for name, value in fields.items()}
-            if self.config.training.optimizer in OPTAX:
+            if self.config.training.of_optax:
                 words["optimizer"] = "..."  # the one that was given
+            if is_handed_over(self.config.network.cell):
+                words["cell"] = "..."
             return f"echo_jax.train({', '.join(map('='.join, words.items()))})"
 
         return advice.after_run(self.config, self.result, call)
 
     def network(self, seed: int | None = None) -> TrainedNetwork:
         """The network of a seed, None for the first; ConfigError if it failed or is not there."""
-        return network_of(self._inputs, self._params, self.history.sequences, seed, "this run")
+        network = self._network._replace(compute="fast")
+        trained = self.history.sequences
+        return network_of(self._inputs, network, self._params, trained, seed, "this run")
 
     def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
         """The answers of the network of a seed, as `TrainedNetwork.predict` of `runs.predictor`."""

@@ -8,7 +8,7 @@ import numpy as np
 from echo_jax.config import RunConfig
 from echo_jax.core import online
 from echo_jax.core.data import Corpus, Purpose, purpose_key
-from echo_jax.core.network import Params
+from echo_jax.core.network import Network, Params
 from echo_jax.core.target_place import knowable_share
 from echo_jax.host.compiled_programs import Programs
 from echo_jax.runs.result import OwnScores
@@ -26,11 +26,13 @@ def measure(
     known = knowable_share(config)
     follows = None
     if known == 1 or (known and config.task.layout != "streams"):  # the last target is fed
-        follows = follows_its_target(config, params, training)
+        follows = follows_its_target(config, programs.network, params, training)
     return OwnScores(corpus, values, fitted, follows)
 
 
-def follows_its_target(config: RunConfig, params: Params, training: np.ndarray) -> np.ndarray:
+def follows_its_target(
+    config: RunConfig, network: Network, params: Params, training: np.ndarray
+) -> np.ndarray:
     """The share of last answers that follow a change of the value asked for, by seed.
 
     In 200 sequences of training tokens without an order, few at a time where they are long.
@@ -40,6 +42,7 @@ def follows_its_target(config: RunConfig, params: Params, training: np.ndarray) 
     lag = np.array([config.task.lag])
     pool = np.asarray(training)
     host = jax.device_get(params)
-    follows = jax.jit(functools.partial(online.follows, config, positions=lag, windows=some))
+    measure = functools.partial(online.follows, config, network, positions=lag, windows=some)
+    follows = jax.jit(measure)
     seeds = (jax.tree.map(lambda leaf, s=s: leaf[s], host) for s in range(config.seeds))
     return np.array([np.mean([follows(one, key, pool=pool) for key in keys]) for one in seeds])

@@ -22,9 +22,9 @@ import numpy as np
 
 from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells import registry
-from echo_jax.config import GENERATOR, RunConfig, to_dict
-from echo_jax.core import many_seeds, online
-from echo_jax.core.network import Params, build_network
+from echo_jax.config import GENERATOR, RunConfig, is_handed_over, to_dict
+from echo_jax.core import many_seeds, online, training
+from echo_jax.core.network import Network, Params
 from echo_jax.core.online import Answer, EchoState
 from echo_jax.exceptions import ConfigError, StorageError, printable, shown
 from echo_jax.runs import checkpoint, run_folder, vocabulary
@@ -38,10 +38,17 @@ GROUP = 16
 """Tokens that are fed at once where they are too few for a whole piece."""
 
 
-@functools.cache
-def _compiled(function: Callable[..., Any], config: RunConfig, source: str | None) -> Any:
-    del source  # of a user's cell, so that another text of it is another program
-    return jax.jit(functools.partial(function, config, build_network(config)))
+@dataclasses.dataclass(frozen=True)
+class _Keyed:
+    """A network that equals others with the same cell: text of its file, or object of a call."""
+
+    cell: str | int | None
+    network: Network = dataclasses.field(compare=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(function: Callable[..., Any], config: RunConfig, keyed: _Keyed) -> Any:
+    return jax.jit(functools.partial(function, config, keyed.network))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -49,6 +56,7 @@ class TrainedNetwork:
     """One network of a run: its configuration, its weights, and the values it knows."""
 
     config: RunConfig
+    network: Network
     params: Params
     vocabulary: Vocabulary
     sequences: int
@@ -67,11 +75,13 @@ class TrainedNetwork:
 
     def compiled(self, function: Callable[..., Any]) -> Any:
         """A function of configuration, network and more, compiled for all such networks."""
-        return _compiled(function, self.config, self.source)
+        given = is_handed_over(self.config.network.cell)
+        cell = id(self.network.cell) if given else self.source
+        return _compiled(function, self.config, _Keyed(cell, self.network))
 
     def start(self) -> EchoState:
         """The state before the first token."""
-        return online.start(self.config, build_network(self.config), self.params)
+        return online.start(self.config, self.network, self.params)
 
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
         """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled."""
@@ -213,13 +223,13 @@ class TrainedNetwork:
     def follows(self, positions: Sequence[int], windows: int) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
         key = jax.random.key(0, impl=GENERATOR)
-        follows = jax.jit(functools.partial(online.follows, self.config, windows=windows))
-        return np.asarray(follows(self.params, key, np.asarray(positions)))
+        follows = functools.partial(online.follows, self.config, self.network, windows=windows)
+        return np.asarray(jax.jit(follows)(self.params, key, np.asarray(positions)))
 
     @functools.cached_property
     def source(self) -> str | None:
         """The SHA-256 of the file of a user's cell; None for a built-in one."""
-        return registry.source_digest(self.config.network.cell)
+        return registry.source_digest(self.config.network.cell, self.network.cell)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -263,20 +273,22 @@ def load(
     inputs = run_folder.read_inputs(path, to_train=False)
     run_folder.check_cell_named(path, inputs, cell)
     config = inputs.config
-    state, about = checkpoint.load_state(path, inputs, many_seeds.state_shapes(config))
+    learner = training.build_learner(config)
+    network = learner.network
+    state, about = checkpoint.load_state(path, inputs, many_seeds.state_shapes(config, learner))
     first = jax.tree.map(lambda leaf: leaf[0], state.params)
-    start = jax.eval_shape(lambda: online.start(config, build_network(config), first))
+    start = jax.eval_shape(lambda: online.start(config, network, first))
     piece = online.piece_size(config) * (config.task.window + config.task.vocab_size)
     environment.check_memory(4 * (tensor_files.size_of(start) + piece))
-    source = registry.source_digest(config.network.cell)
+    source = registry.source_digest(config.network.cell, network.cell)
     if changed := run_folder.changed_cell(path, inputs, source):
         answers = "so the answers may not be those of the network that was trained"
         say(printable(f"{changed}, {answers}: bring that text back, or train again"))
-    return network_of(inputs, state.params, about["sequences"], seed, str(folder))
+    return network_of(inputs, network, state.params, about["sequences"], seed, str(folder))
 
 
 def network_of(
-    inputs: RunSpec, params: Params, sequences: int, seed: int | None, run: str
+    inputs: RunSpec, network: Network, params: Params, sequences: int, seed: int | None, run: str
 ) -> TrainedNetwork:
     """The network of a seed, None for the first, from weights `[S or more, ...]` of a run.
 
@@ -290,7 +302,8 @@ def network_of(
     weights = jax.tree.map(lambda leaf: np.array(leaf[int(number) - first]), params)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)):
         raise ConfigError("seed", number, f"of {run} failed in training", "use another {seed}")
-    return TrainedNetwork(inputs.config, jax.device_put(weights), inputs.vocabulary, sequences)
+    placed = jax.device_put(weights)
+    return TrainedNetwork(inputs.config, network, placed, inputs.vocabulary, sequences)
 
 
 def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells import registry
 from echo_jax.config import RunConfig, changed, to_dict
-from echo_jax.core import many_seeds, network
+from echo_jax.core import many_seeds, training
 from echo_jax.core.data import Corpus
+from echo_jax.core.training import Learner
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.compiled_programs import DevicePlan
 from echo_jax.options import TrainOptions
@@ -23,6 +24,7 @@ class PreparedRun(NamedTuple):
     """Everything that the training loop needs to know."""
 
     inputs: RunSpec
+    learner: Learner
     corpus: Corpus | None  # the user's own values; None for random sequences
     chunk: int  # its sequences
     plan: DevicePlan  # the seed map and form that the folder states, else the default ones
@@ -95,7 +97,7 @@ def resumed_run(
                 f"{other_text}, and a run that goes on has the bits of one that was never "
                 "stopped: bring that text back, or start a new run"
             )
-        saved = _saved(stored_in, inputs)
+        saved = _saved(stored_in, inputs, run.learner)
         note = run_folder.other_bits(stored_in)
         run_folder.write_config(stored_in, inputs)
         yield run._replace(folder=stored_in, saved=saved, note=note)
@@ -106,9 +108,11 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
     config = inputs.config
     limit = options.devices
     environment.use_cpu_devices(min(limit or environment.cores(), config.seeds))
-    inputs = inputs._replace(cell_source=registry.source_digest(config.network.cell))
-    network.build_network(config)  # refuses a cell that cannot be used
-    shapes = many_seeds.state_shapes(config)
+    compute = inputs.compute or "fast"
+    learner = training.build_learner(config, compute, inputs.cell, inputs.optimizer)
+    source = registry.source_digest(config.network.cell, learner.network.cell)
+    inputs = inputs._replace(cell_source=source)
+    shapes = many_seeds.state_shapes(config, learner)
     tensor_files.named(shapes)  # refuses what could not be saved
     environment.check_memory(tensor_files.size_of(shapes) + config.least_bytes)
     seed_map = inputs.seed_map or many_seeds.default_seed_map()
@@ -117,16 +121,17 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
     updates = max(100, min(400, 12800 // runs_a_device))  # about, between two looks at the progress
     return PreparedRun(
         inputs=inputs,
+        learner=learner,
         corpus=inputs.corpus(),
         chunk=max(1, min(config.training.sequences, updates // config.task.updates_per_sequence)),
-        plan=DevicePlan(seed_map, limit, inputs.compute or "fast"),
+        plan=DevicePlan(seed_map, limit),
         checkpoint_every=options.checkpoint_every,
     )
 
 
-def _saved(folder: Path, inputs: RunSpec) -> Saved | None:
+def _saved(folder: Path, inputs: RunSpec, learner: Learner) -> Saved | None:
     """The last checkpoint of a run that is not finished yet; ConfigError where it is."""
-    saved = checkpoint.load(folder, inputs, many_seeds.state_shapes(inputs.config))
+    saved = checkpoint.load(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
     done = saved.history.sequences if saved else 0
     wanted = inputs.config.training.sequences
     if done > wanted:

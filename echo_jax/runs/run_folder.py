@@ -23,7 +23,9 @@ from echo_jax.exceptions import ConfigError, StorageError, shown
 
 if TYPE_CHECKING:  # jax and numpy are imported after the command line was found valid
     import numpy as np
+    import optax
 
+    from echo_jax.cells.interface import Cell
     from echo_jax.core.data import Corpus
     from echo_jax.runs.vocabulary import Vocabulary
 
@@ -69,6 +71,8 @@ class RunSpec(NamedTuple):
     seed_map: Literal["map", "vmap"] | None = None  # None: that of the device. It changes bits
     compute: Literal["literal", "fast"] | None = None  # None means fast
     cell_source: str | None = None  # SHA-256 of the file of a user's cell
+    cell: "Cell | None" = None  # that a call was given, if the configuration only names it
+    optimizer: "optax.GradientTransformation | None" = None  # likewise
 
     @property
     def identity(self) -> str:

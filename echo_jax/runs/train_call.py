@@ -12,9 +12,17 @@ import optax
 
 from echo_jax import atomic_files, environment, options
 from echo_jax.cells.cell_object import in_config
-from echo_jax.cells.registry import GIVEN
-from echo_jax.config import PARTS, Framing, Part, RunConfig, TrainingConfig, changed, flat
-from echo_jax.core import training
+from echo_jax.config import (
+    HAS_ITS_OWN_RATE,
+    OPTAX,
+    PARTS,
+    Framing,
+    Part,
+    RunConfig,
+    changed,
+    flat,
+    is_handed_over,
+)
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.compiled_programs import Stopwatch
 from echo_jax.host.interrupts import Interrupts
@@ -22,6 +30,7 @@ from echo_jax.options import TrainOptions
 from echo_jax.runs import curve_figure
 from echo_jax.runs.finished_run import Run
 from echo_jax.runs.prepared_run import new_inputs, new_run
+from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.train_run import OnChunk, train_run
 
 PathLike = str | os.PathLike[str]
@@ -89,7 +98,8 @@ def train(
     has the same bits. An interrupt raises KeyboardInterrupt, and any thread may call.
 
     Args:
-      config: the configuration that the other arguments change; by default that of the part.
+      config: the configuration that the other arguments change; by default that of the part. A
+        cell or an optimizer that an earlier call was given is not in it: give it again.
       out: folder of the run, which must be new or empty; without one, nothing is written.
       on_chunk: called after each chunk, about 400 updates, with the number of sequences trained on
         so far, and the loss and the accuracy of each sequence of the chunk, float32 `[S, count]`:
@@ -110,41 +120,37 @@ def train(
     given: dict[str, Any] = {**fields}
     names = [field.name for field in dataclasses.fields(TrainOptions)]
     how = TrainOptions(**{name: given.pop(name) for name in names if name in given})
-    run = configured(config, args, **given)
-    folder = None if out is None else _folder(out, run, given.get("cell"))
-    inputs = new_inputs(run)
+    asked = configured(config, args, **given)
+    folder = None if out is None else _folder(out, asked.config, given.get("cell"))
+    inputs = new_inputs(asked.config)._replace(cell=asked.cell, optimizer=asked.optimizer)
     environment.use_cpu_devices(None)  # a later call may have more seeds
     with new_run(inputs, folder, how) as prepared:
         finished = train_run(prepared, Interrupts(), Stopwatch(), lambda _: None, on_chunk)
         if prepared.folder:
             curve_figure.draw(prepared.folder, finished)
     run, history, result, params = finished
-    return Run(run, result, history, folder, inputs, jax.device_get(params))
+    network = prepared.learner.network
+    return Run(run, result, history, folder, inputs, network, jax.device_get(params))
 
 
 def configured(
     config: RunConfig | None = None, args: Mapping[str, Any] | None = None, **fields: Any
-) -> RunConfig:
-    """The configuration of a call of `train`; ConfigError for a value that breaks a rule."""
+) -> RunSpec:
+    """The configuration of a call of `train`, and the objects that it only names.
+
+    ConfigError for a value that breaks a rule. The file that it names is not read yet.
+    """
     base = _base(config, fields)
     fields.pop("part", None)
-    optimizer = _named(fields.pop("optimizer", base.training.optimizer))
-    of_optax = optimizer in list(training.OPTAX)
-    if of_optax and "learning_rate" in fields:
-        raise ConfigError("learning_rate", fields["learning_rate"], *_HAS_ITS_OWN)
-    if not of_optax:
-        base = _with_optimizer(base, optimizer)
-    cell = fields.get("cell", base.network.cell)
-    fields |= in_config(cell, args, fields.get("hidden_size"))
-    run = changed(base, **fields)
-    return _with_optimizer(run, optimizer)
-
-
-def _with_optimizer(config: RunConfig, optimizer: str) -> RunConfig:
-    """The configuration with another optimizer, of which those of optax have rules of their own."""
-    kind = _OptaxTraining if optimizer in list(training.OPTAX) else TrainingConfig
-    values = vars(config.training) | {"optimizer": optimizer}
-    return dataclasses.replace(config, training=kind(**values))
+    optimizer = None
+    if isinstance(fields.get("optimizer"), optax.GradientTransformation):
+        optimizer = fields["optimizer"]
+        fields["optimizer"] = OPTAX
+        if "learning_rate" in fields:
+            raise ConfigError("learning_rate", fields["learning_rate"], *HAS_ITS_OWN_RATE)
+    wanted = fields.get("cell", base.network.cell)
+    named, cell = in_config(wanted, args, fields.get("hidden_size"))
+    return RunSpec(changed(base, **fields | named), cell=cell, optimizer=optimizer)
 
 
 def _base(config: RunConfig | None, fields: Mapping[str, Any]) -> RunConfig:
@@ -161,45 +167,13 @@ def _base(config: RunConfig | None, fields: Mapping[str, Any]) -> RunConfig:
     return config
 
 
-_HAS_ITS_OWN = (
-    "has no effect on a transformation of optax, which has a rate of its own",
-    "leave it out, or use {optimizer=adam}",
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class _OptaxTraining(TrainingConfig):
-    """A training whose optimizer is the name of a transformation in `training.OPTAX`."""
-
-    optimizer: Any = ""
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for what a transformation that is applied as it is cannot keep."""
-        super().__post_init__()
-        if self.learning_rate != TrainingConfig.learning_rate:
-            raise ConfigError("learning_rate", self.learning_rate, *_HAS_ITS_OWN)
-        if self.frozen:
-            rule = "cannot be kept by a transformation of optax, which may move any weight"
-            raise ConfigError("frozen", True, rule, "use {optimizer=adam}")
-
-
-def _named(optimizer: Any) -> Any:
-    """The name of an optimizer; a transformation gets one, under which this process keeps it."""
-    if not isinstance(optimizer, optax.GradientTransformation):
-        return optimizer
-    names = [name for name, kept in training.OPTAX.items() if kept == optimizer]
-    name = names[0] if names else f"optax:{1 + len(training.OPTAX)}"
-    training.OPTAX[name] = optimizer
-    return name
-
-
 def _folder(out: PathLike, config: RunConfig, cell: object) -> Path:
     """The folder of a run; ConfigError for a cell or an optimizer that no later process imports."""
     rule = "is nothing that a later process can import"
-    if config.network.cell in GIVEN:
+    if is_handed_over(config.network.cell):
         fix = "write it in a file as a class or functions and name that, or give no {out}"
         raise ConfigError("cell", cell or config.network.cell, rule, fix)
-    if config.training.optimizer in training.OPTAX:
+    if config.training.of_optax:
         fix = "use {optimizer=adam} or {optimizer=keras-adam}, or give no {out}"
         raise ConfigError(None, "an optimizer of optax", rule, fix)
     return atomic_files.path_of("out", out)

@@ -39,9 +39,8 @@ def train_run(
     """
     with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
         with watch.time("compile"):
-            programs = start_compiling(
-                run.config, run.chunk, run.plan, run.corpus, background, not run.saved, kept
-            )
+            what = run.config, run.learner, run.chunk, run.plan, run.corpus
+            programs = start_compiling(*what, background, not run.saved, kept)
         background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
         kinds = [device.device_kind for device in programs.devices]
         say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")

@@ -10,8 +10,7 @@ from echo_jax.config import DynamicParams, RunConfig, changed
 from echo_jax.core import online
 from echo_jax.core.data import Purpose, draw_sequences, purpose_key, uniform_tokens
 from echo_jax.core.evaluation import evaluate, states_around
-from echo_jax.core.network import Params, build_network
-from echo_jax.core.training import init
+from echo_jax.core.network import Network, Params, init_params
 from echo_jax.studies import linear_probe
 
 WINDOWS = 500  # sequences in which `follows` changes each input in turn
@@ -22,34 +21,44 @@ FED_BACK = 200  # answers after each
 STRETCH = 25  # answers in a row
 
 
-def other_state(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
+Measured = dict[str, jax.Array]
+
+
+def other_state(
+    config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
+) -> Measured:
     """Accuracy with a zero state before every batch; of a stateless network, with a carried one."""
     other = dynamic._replace(stateful=jnp.logical_not(dynamic.stateful))
-    return {"accuracy": evaluate(config, other, params).accuracy}
+    return {"accuracy": evaluate(config, network, other, params).accuracy}
 
 
-def rows_apart(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
+def rows_apart(
+    config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
+) -> Measured:
     """Accuracy on rows of the layout prefixes that lack values, which are masked, and on others."""
     asked = changed(config, layout="prefixes")
-    right = evaluate(asked, dynamic, params).accuracy_by_position
+    right = evaluate(asked, network, dynamic, params).accuracy_by_position
     full = np.asarray(asked.task.row_times) >= config.task.window - 1
     return {"missing": jnp.mean(right[~full]), "full": jnp.mean(right[full])}
 
 
-def follows(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
+def follows(
+    config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
+) -> Measured:
     """The share of answers that follow the input d steps back: `online.follows`, `[D]`.
 
     D is twice the window, at most L. `untrained` is measured with the initial weights.
     """
     key = purpose_key(dynamic.seed, Purpose.EVALUATION)
     positions = jnp.arange(min(config.task.length, 2 * config.task.window))
+    untrained = init_params(network, purpose_key(dynamic.seed, Purpose.WEIGHTS))
     return {
-        name: online.follows(config, weights, key, positions, WINDOWS)
-        for name, weights in {"trained": params, "untrained": init(config, dynamic).params}.items()
+        name: online.follows(config, network, weights, key, positions, WINDOWS)
+        for name, weights in {"trained": params, "untrained": untrained}.items()
     }
 
 
-def probe(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
+def probe(config: RunConfig, network: Network, dynamic: DynamicParams, params: Params) -> Measured:
     """Accuracy of a linear probe for x(t-d), d = 0 .. 8, on the states around a row that ends at t.
 
     before   `[9]`, on the state from which the row starts
@@ -60,7 +69,6 @@ def probe(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str
     """
     counters = jnp.arange(2 * PROBED)
     tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, counters, config.task)
-    network = build_network(config)
     states = jax.vmap(lambda x: states_around(config, network, dynamic, params, x))(tokens)
     times = np.asarray(config.task.row_times)
     late = np.flatnonzero(times >= PROBE_LAGS - 1)  # rows with all these values before them
@@ -76,7 +84,7 @@ def probe(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str
         return linear_probe.accuracy(fitted, trial, trial_values)
 
     lags = jnp.arange(PROBE_LAGS)
-    by_row = evaluate(config, dynamic, params).accuracy_by_position
+    by_row = evaluate(config, network, dynamic, params).accuracy_by_position
     return {
         "network": jnp.mean(by_row[late]),
         "before": jax.lax.map(lambda lag: at_lag(states.before, lag), lags),
@@ -84,13 +92,12 @@ def probe(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str
     }
 
 
-def newest(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
+def newest(config: RunConfig, network: Network, dynamic: DynamicParams, params: Params) -> Measured:
     """The variance of the states after rows, and the part that the value fed last explains.
 
     Both are sums over all numbers of the state; the part is the variance of the class means.
     """
     tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, jnp.arange(PROBED), config.task)
-    network = build_network(config)
     times = np.asarray(config.task.row_times)
     states = jax.vmap(lambda x: states_around(config, network, dynamic, params, x).after)(tokens)
     states = states.reshape(-1, states.shape[-1])
@@ -100,14 +107,15 @@ def newest(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[st
     return {"variance": whole, "explained": part}
 
 
-def fed_back(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[str, jax.Array]:
+def fed_back(
+    config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
+) -> Measured:
     """The answers after L random integers when each answer is fed back as the next input.
 
     answers   int32 `[50]`, the first ones after the first start
     distinct  `[8]`, different values among 25 answers in a row, the mean over 100 starts
     repeats   share of the starts whose last 50 answers have a period of 25 or less
     """
-    network = build_network(config)
     key = jax.random.fold_in(purpose_key(dynamic.seed, Purpose.EVALUATION), 2**31 - 1)
     vocab_size = config.task.vocab_size
     start = uniform_tokens(key, (STARTS, config.task.length), vocab_size)
@@ -137,7 +145,7 @@ def fed_back(config: RunConfig, dynamic: DynamicParams, params: Params) -> dict[
     }
 
 
-MEASURES: dict[str, Callable[[RunConfig, DynamicParams, Params], dict[str, jax.Array]]] = {
+MEASURES: dict[str, Callable[[RunConfig, Network, DynamicParams, Params], Measured]] = {
     measure.__name__: measure
     for measure in (other_state, rows_apart, follows, probe, newest, fed_back)
 }

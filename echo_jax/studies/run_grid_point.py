@@ -19,7 +19,7 @@ from echo_jax.core import many_seeds
 from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.network import Params
-from echo_jax.core.training import TrainState
+from echo_jax.core.training import TrainState, build_learner
 from echo_jax.grid.task import Job, Report
 from echo_jax.host.compiled_programs import (
     DevicePlan,
@@ -51,12 +51,13 @@ class Learned(NamedTuple):
 def compile_point(point: GridPoint) -> Timed:
     """The `Programs` of a grid point; ConfigError where the user's cell has another text here."""
     shapes, seeds, cell_source, lengths = point.program
-    registry.check_source(shapes.network.cell, cell_source)
     config = changed(shapes, seeds=seeds)
+    learner = build_learner(config)
+    registry.check_source(config.network.cell, learner.network.cell, cell_source)
     plan = DevicePlan(many_seeds.default_seed_map())
     parts = [jax.ShapeDtypeStruct((length,), "int32") for length in lengths]
     corpus = Corpus(*parts) if parts else None
-    return timed(lambda: compile_programs(config, chunk_size(config), plan, corpus))
+    return timed(lambda: compile_programs(config, learner, chunk_size(config), plan, corpus))
 
 
 def run_point(point: GridPoint, compiled: Timed, report: Report) -> ResultRow:
@@ -128,7 +129,7 @@ def _measure(
     name: str, config: RunConfig, programs: Programs, dynamic: DynamicParams, params: Params
 ) -> dict[str, np.ndarray]:
     """One of `measures.MEASURES` for every seed, leaves `[S, ...]`."""
-    measure = functools.partial(MEASURES[name], config)
+    measure = functools.partial(MEASURES[name], config, programs.network)
     mapped = many_seeds.over_runs(measure, programs.devices, many_seeds.default_seed_map())
     measured = jax.device_get(jax.jit(mapped)(dynamic, params))
     return jax.tree.map(lambda leaf: leaf[: config.seeds], measured)

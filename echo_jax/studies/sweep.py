@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import difflib
-import functools
 import math
 import os
 import shlex
@@ -213,11 +212,13 @@ def checked(study: Study) -> Study:
 
         own = own_data.read_inputs(points[0].config)
         points = tuple(point.on(own_data.on_values(own, point.config)) for point in points)
-    for config in {changed(point.config, seeds=1, seed=0, sequences=1) for point in points}:
-        build_network(config)
-    source = functools.cache(registry.source_digest)
+    shapes = [changed(point.config, seeds=1, seed=0, sequences=1) for point in points]
+    networks = {config: build_network(config) for config in dict.fromkeys(shapes)}
     with_source = (
-        dataclasses.replace(point, cell_source=source(point.config.network.cell))
-        for point in points
+        dataclasses.replace(
+            point,
+            cell_source=registry.source_digest(config.network.cell, networks[config].cell),
+        )
+        for point, config in zip(points, shapes, strict=True)
     )
     return dataclasses.replace(study, points=tuple(with_source))

@@ -12,7 +12,7 @@ from learner import JOB, SMALL_JOB, cut
 from numpy_lstm import NumpyLSTM, State, Weights
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
-from echo_jax.core import network, training
+from echo_jax.core import training
 
 LEARNING = RunConfig(
     TaskConfig(length=14, vocab_size=6, window=3, lag=1, batch_size=3),
@@ -33,12 +33,13 @@ def forty_updates(config):
     tokens = np.random.default_rng(7).integers(
         0, config.task.vocab_size, (10, config.task.length), dtype=np.int32
     )
-    state = jax.jit(functools.partial(training.init, config))(config.dynamic)
+    learner = training.build_learner(config)
+    state = jax.jit(functools.partial(training.init, learner))(config.dynamic)
     oracle = NumpyLSTM(config)
     oracle.start()
     oracle.weights = start = weights_of(state.params)
     start = Weights(*map(np.copy, start))
-    train = jax.jit(functools.partial(training.train_on, config, network.build_network(config)))
+    train = jax.jit(functools.partial(training.train_on, config, learner))
     state, metrics = train(config.dynamic, state, jnp.asarray(tokens))
     losses, _ = oracle.run(cut(tokens, config.task), learn=True)
     ours = (np.asarray(metrics.loss), weights_of(state.params))

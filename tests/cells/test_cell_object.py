@@ -7,6 +7,7 @@ import types
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import linen as nn
 from flax import nnx
@@ -79,7 +80,7 @@ def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):
     ],
 )
 def test_an_object_that_can_be_imported_is_its_name_in_a_configuration(given, fields):
-    assert cell_object.in_config(*given) == fields
+    assert cell_object.in_config(*given) == (fields, None)
 
 
 @pytest.mark.parametrize(
@@ -89,18 +90,17 @@ def test_an_object_that_can_be_imported_is_its_name_in_a_configuration(given, fi
         (("lru", {"state_size": 7}, 4), 4),
         ((Block(adapt(GRUCell(4)), layers=2),), 4),
         ((Functions(5),), None),
+        ((Functions(np.ones(2)),), None),
         ((types.SimpleNamespace(init=init, initial_state=initial_state, step=step),), None),
     ],
 )
-def test_any_other_object_is_built_from_the_name_that_this_process_keeps(given, units):
-    fields = cell_object.in_config(*given)
-    assert fields == cell_object.in_config(*given)  # kept once
+def test_any_other_object_stands_beside_a_name_that_nothing_is_found_by(given, units):
+    fields, cell = cell_object.in_config(*given)
     assert fields.get("hidden_size") == units
-    cell = registry.build_cell(NetworkConfig(**fields), window=5)
     whole = given[0] if len(given) == 1 else LRUCell(4, state_size=7)
     assert cell == cell_object.of_object(whole, None).cell
-    with pytest.raises(ConfigError, match="hidden_size"):  # it has a size already
-        cell_object.in_config(fields["cell"], None, 99)
+    with pytest.raises(ConfigError, match="is the cell of a call"):
+        registry.build_cell(NetworkConfig(**fields), window=5)
 
 
 @pytest.mark.parametrize(

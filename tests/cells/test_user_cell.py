@@ -6,6 +6,7 @@ import jax
 import pytest
 
 from echo_jax.cells import registry, user_cell
+from echo_jax.cells.adapters.adapt import BlockOf
 from echo_jax.exceptions import ConfigError
 
 CELL = "import flax.linen as nn\n\n\nclass Mine(nn.GRUCell):\n    pass\n"
@@ -83,12 +84,13 @@ def test_the_digest_of_a_file_is_that_of_the_text_that_was_loaded(written, tmp_p
     written("counted", CELL)
     found, before = user_cell.import_cell("counted:Mine"), of_text()
     written("counted", f"{CELL}    size = 3  # its text and its length differ\n")
-    assert user_cell.source_digest(found) == registry.source_digest("block:counted:Mine") == before
-    assert before != of_text()
+    block = registry.build("block:counted:Mine", {}, BlockOf(found))
+    assert user_cell.source_digest(found) == before != of_text()
+    assert registry.source_digest("block:counted:Mine", block) == before
     monkeypatch.syspath_prepend(tmp_path)
     again = importlib.reload(sys.modules["counted"])
     assert user_cell.source_digest(again) == user_cell.source_digest(again.Mine) == of_text()
-    assert registry.source_digest("block:lstm") is None
-    registry.check_source("counted:Mine", of_text())
+    assert registry.source_digest("block:lstm", block) is None
+    registry.check_source("counted:Mine", block, of_text())
     with pytest.raises(ConfigError, match="has another text on this worker"):
-        registry.check_source("counted:Mine", before)
+        registry.check_source("counted:Mine", block, before)

@@ -12,7 +12,6 @@ import pytest
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import training
-from echo_jax.core.network import build_network
 
 LAYOUTS = {"windows": "windows", "prefixes": "prefixes", "sequence": "streams"}
 PLACES = {
@@ -56,9 +55,10 @@ def replay(file, optimizer):
     if config.task.layout == "streams":
         tokens = tokens.reshape(-1, config.task.batch_size, config.task.length)
     params = params_of(case, "initial")
-    moments = jax.jit(training.optimizer(config).init)(params)
+    learner = training.build_learner(config)
+    moments = jax.jit(learner.optimizer.rule.init)(params)
     state = training.TrainState(np.int32(0), params, moments)
-    train = jax.jit(functools.partial(training.train_on, config, build_network(config)))
+    train = jax.jit(functools.partial(training.train_on, config, learner))
     state, metrics = train(config.dynamic, state, tokens)
     return case, np.asarray(metrics.loss).ravel(), jax.tree.map(np.asarray, state.params)
 

@@ -12,7 +12,6 @@ from seeds_worker import SMALL
 
 from echo_jax.config import changed
 from echo_jax.core import many_seeds, training
-from echo_jax.core.network import build_network
 from echo_jax.exceptions import ConfigError
 
 WORKER = Path(__file__).parents[1] / "support" / "seeds_worker.py"
@@ -67,8 +66,9 @@ def test_runs_of_one_shape_share_a_program_and_each_is_that_of_its_own_configura
     train(SMALL.static_config, many_seeds.stack_dynamic(runs[::-1]))
     state, metrics, _ = train(SMALL.static_config, many_seeds.stack_dynamic(runs))
     for i, run in enumerate(runs):
-        alone = jax.jit(functools.partial(training.run_chunk, run, build_network(run), 25))
-        init = jax.jit(functools.partial(training.init, run))
+        learner = training.build_learner(run)
+        alone = jax.jit(functools.partial(training.run_chunk, run, learner, 25))
+        init = jax.jit(functools.partial(training.init, learner))
         expected = alone(run.dynamic, init(run.dynamic), count=25)
         found = jax.tree.map(lambda leaf, i=i: leaf[i], (state, metrics))
         chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-6)

@@ -170,7 +170,8 @@ def delay_config(layout, window, batch_size, stateful, lag=1):
 
 @functools.cache
 def jitted_follows(config):
-    return jax.jit(functools.partial(online.follows, config, windows=1000))
+    network = build_network(config)
+    return jax.jit(functools.partial(online.follows, config, network, windows=1000))
 
 
 def follows(config, params, *positions):

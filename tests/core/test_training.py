@@ -25,10 +25,9 @@ draw_sequences = jax.jit(data.draw_sequences, static_argnums=(1, 3))
 
 @functools.cache
 def programs(config, size):
-    init = jax.jit(functools.partial(training.init, config))
-    return init, jax.jit(
-        functools.partial(training.run_chunk, config, network.build_network(config), size)
-    )
+    learner = training.build_learner(config)
+    init = jax.jit(functools.partial(training.init, learner))
+    return init, jax.jit(functools.partial(training.run_chunk, config, learner, size))
 
 
 def zero_state(net, params, batch_size=2):
@@ -167,13 +166,13 @@ def tripled(params):
 
 def train_sequence(config):
     """What `training` makes of the sequence, compiled, and its first state."""
-    net = network.build_network(config)
+    learner = training.build_learner(config)
     state = programs(reaching_back(config.task.layout, 1), 1)[0](config.dynamic)
     state = state._replace(params=tripled(state.params))
     tokens = REACHED_TOKENS[config.task.layout]
 
     def train(state, tokens):
-        return training.train_sequence(config, net, config.dynamic, state, tokens)
+        return training.train_sequence(config, learner, config.dynamic, state, tokens)
 
     return jax.jit(train), state, tokens
 
@@ -204,11 +203,12 @@ def test_no_gradient_crosses_the_border_of_a_batch():
     batches, loss_and_gradient = batches_and_gradient("windows")
     config = reaching_back("windows", 1)
     _, state, tokens = train_sequence(config)
-    net, still = network.build_network(config), config.dynamic._replace(learning_rate=0.0)
+    learner, still = training.build_learner(config), config.dynamic._replace(learning_rate=0.0)
+    net = learner.network
     stacked = data.sequence_batches(jnp.asarray(tokens), config.task, config.task.lag)
     bptt = training.bptt_batches(config, stacked)
     update, params = (
-        jax.jit(functools.partial(training.train_batch, config, net, still)),
+        jax.jit(functools.partial(training.train_batch, config, learner, still)),
         state.params,
     )
     after, carry = state, zero_state(net, params, 1)
@@ -268,9 +268,9 @@ def with_readout(bias):
 def test_a_constant_answer_scores_what_its_targets_say(layout):
     config = dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, layout=layout, lag=2))
     bias = np.log([0.1, 0.1, 0.1, 0.5, 0.1, 0.1])
-    found = jax.jit(functools.partial(evaluation.evaluate, config))(
-        config.dynamic, with_readout(bias)
-    )
+    net = network.build_network(config)
+    evaluate = jax.jit(functools.partial(evaluation.evaluate, config, net))
+    found = evaluate(config.dynamic, with_readout(bias))
     counters = np.arange(config.evaluation_sequences)
     sequences = draw_sequences(0, data.Purpose.EVALUATION, counters, config.task)
     times = config.task.target_times if layout == "streams" else config.task.row_times

@@ -6,10 +6,9 @@ import jax
 import numpy as np
 import pytest
 from disk_faults import Faults
-from run_folders import PLAIN, saved_of
+from run_folders import PLAIN, saved_of, shapes_of
 
 from echo_jax.config import changed
-from echo_jax.core.many_seeds import state_shapes
 from echo_jax.exceptions import StorageError
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.metrics_csv import History
@@ -28,7 +27,7 @@ def saved_after(sequences):
 @pytest.fixture(scope="module")
 def saved():
     """The shapes of a state, and what is saved after some sequences."""
-    return state_shapes(CONFIG), {n: saved_after(n) for n in (2, 5, 9)}
+    return shapes_of(CONFIG), {n: saved_after(n) for n in (2, 5, 9)}
 
 
 def same(a, b):

@@ -21,9 +21,9 @@ from safetensors import numpy as safetensors
 import echo_jax
 from echo_jax import atomic_files, environment
 from echo_jax.config import to_dict
-from echo_jax.core import many_seeds
+from echo_jax.core import many_seeds, training
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import checkpoint, predictor, run_folder
+from echo_jax.runs import checkpoint, run_folder
 
 resource = pytest.importorskip("resource", reason="bounds the memory of a process, on Unix")
 pytestmark = pytest.mark.timeout(600)
@@ -45,7 +45,7 @@ ROOM = 2**28
 def shapes_are_traced_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(many_seeds, "state_shapes", functools.cache(many_seeds.state_shapes))
-        patch.setattr(predictor, "build_network", functools.cache(predictor.build_network))
+        patch.setattr(training, "build_learner", functools.cache(training.build_learner))
         yield
 
 
@@ -82,7 +82,8 @@ def all_in(folder):
     """All that going on is a function of; for how long to train aside."""
     inputs = run_folder.read_inputs(folder)
     run_folder.check_cell_named(folder, inputs, None)
-    saved = checkpoint.load(folder, inputs, many_seeds.state_shapes(inputs.config))
+    learner = training.build_learner(inputs.config)
+    saved = checkpoint.load(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
     kept = saved and (plain(saved.state), saved.history.text(), plain(saved.history.curves()))
     return inputs.identity, inputs.values, plain(inputs.tokens), kept
 

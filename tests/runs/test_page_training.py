@@ -19,7 +19,6 @@ from echo_jax.core import training
 from echo_jax.core.carry import start
 from echo_jax.core.chance import chance_baseline, order_blind_baseline
 from echo_jax.core.data import sequence_batches
-from echo_jax.core.network import build_network
 from echo_jax.core.target_place import accuracy_ceiling
 from echo_jax.runs.explanation import explain
 
@@ -51,18 +50,18 @@ def setting_of(config):
 @functools.partial(jax.jit, static_argnums=0)
 def learned(config, state, tokens):
     """The losses of all updates, and the gradient of the third one without the two before."""
-    network = build_network(config)
-    _, metrics = training.train_on(config, network, config.dynamic, state, tokens)
+    learner = training.build_learner(config)
+    _, metrics = training.train_on(config, learner, config.dynamic, state, tokens)
     batches = sequence_batches(tokens[0], config.task, config.task.lag)
     batches = training.bptt_batches(config, batches)
 
     def update(params, carry, k):
         batch = jax.tree.map(lambda leaf: leaf[k], batches)
         given = state._replace(params=params)
-        _, carry, made = training.train_batch(config, network, config.dynamic, given, carry, batch)
+        _, carry, made = training.train_batch(config, learner, config.dynamic, given, carry, batch)
         return made.loss, carry
 
-    carry = start(config, network, state.params)
+    carry = start(config, learner.network, state.params)
     for k in range(2):
         _, carry = update(state.params, carry, k)
     return metrics.loss.reshape(-1), jax.grad(update, has_aux=True)(state.params, carry, 2)[0]
@@ -89,7 +88,7 @@ def lists(params):
 def test_gradients_and_losses_are_those_of_the_library(tab, options):
     setting = setting_of(PARTS["context"]) | options
     config = config_of(setting)
-    state = training.init(config, config.dynamic)
+    state = training.init(training.build_learner(config), config.dynamic)
     tokens = np.random.default_rng(0).integers(setting["values"], size=(25, 25))
     losses, gradient = learned(config, state, jnp.asarray(tokens, jnp.int32))
     got_losses, got = tab.run(f"""(() => {{

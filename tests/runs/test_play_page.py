@@ -56,10 +56,11 @@ def tab(tmp_path_factory):
 def drawn(values=None, **fields):
     """A network with weights drawn at random, large enough that its states matter."""
     config = changed(PLAIN, **SIZES | fields)
-    params = init_params(build_network(config), jax.random.key(len(fields)))
+    network = build_network(config)
+    params = init_params(network, jax.random.key(len(fields)))
     params = jax.tree.map(lambda leaf: 2 * leaf, params)
     words = values or [str(value) for value in range(config.task.vocab_size)]
-    return TrainedNetwork(config, params, Vocabulary(tuple(words)), 4)
+    return TrainedNetwork(config, network, params, Vocabulary(tuple(words)), 4)
 
 
 def answers_in_page(tab, place, tokens):
@@ -84,7 +85,7 @@ def test_the_committed_page_is_the_one_of_its_parts_and_its_grid(generator):
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
     networks = generator.data_in(text)["networks"]
     for (_, options), network in zip(generator.NETWORKS, networks, strict=True):
-        config = train_call.configured(**options)
+        config = train_call.configured(**options).config
         assert (network["window"], network["batch"]) == (config.task.window, config.task.batch_size)
         assert (network["stateful"], network["units"]) == (
             config.network.stateful, config.network.hidden_size,

@@ -9,10 +9,10 @@ import subprocess
 import answer_in_numpy
 import numpy as np
 import pytest
+from run_folders import shapes_of
 from running import command, execute
 
 import echo_jax
-from echo_jax.core.many_seeds import state_shapes
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import checkpoint, run_folder
 
@@ -232,7 +232,7 @@ def test_the_state_of_another_network_is_not_taken_or_overwritten(runs, tmp_path
 def test_of_a_run_one_of_whose_seeds_failed_the_others_answer(runs, predict, tmp_path):
     shutil.copytree(runs / "stateful", tmp_path / "run")
     inputs = run_folder.read_inputs(tmp_path / "run")
-    saved = checkpoint.load(tmp_path / "run", inputs, state_shapes(inputs.config))
+    saved = checkpoint.load(tmp_path / "run", inputs, shapes_of(inputs.config))
     saved.state.params["readout"]["bias"] = saved.state.params["readout"]["bias"].copy()
     saved.state.params["readout"]["bias"][0] = np.nan
     checkpoint.save(tmp_path / "run", inputs, saved)

@@ -18,8 +18,10 @@ TOKENS = np.array([3, 1, 4, 1, 0, 2, 4, 3], np.int32)
 
 def drawn(**fields):
     config = changed(PLAIN, **fields)
-    params = init_params(build_network(config), jax.random.key(1))
-    return TrainedNetwork(config, params, Vocabulary.of_integers(config.task.vocab_size), 4)
+    network = build_network(config)
+    params = init_params(network, jax.random.key(1))
+    values = Vocabulary.of_integers(config.task.vocab_size)
+    return TrainedNetwork(config, network, params, values, 4)
 
 
 @pytest.mark.parametrize("stateful", [True, False])
@@ -29,9 +31,8 @@ def test_the_last_state_of_each_row_gives_its_answer(layout, stateful):
     rows = states_figure.rows_of(trained, TOKENS)
     answers = trained.predict(TOKENS.tolist())
     assert [row.answer for row in rows] == answers[len(answers) - len(rows) :]
-    network = build_network(trained.config)
     for row in rows:
-        logits = read_out(network, trained.params, row.states["h"][-1])
+        logits = read_out(trained.network, trained.params, row.states["h"][-1])
         assert row.answer in (None, int(np.argmax(logits)))
         assert row.states["c"].shape == (len(row.tokens), 3)
     wanted = {"windows": [3] * 6, "prefixes": [2] + [3] * 6, "streams": [1] * 8}[layout]
@@ -40,8 +41,8 @@ def test_the_last_state_of_each_row_gives_its_answer(layout, stateful):
 
 def test_a_row_continues_the_row_a_batch_before():
     trained = drawn(stateful=True, batch_size=2)
-    rows, network = states_figure.rows_of(trained, TOKENS), build_network(trained.config)
-    cell, state = network.cell, rows[1].states
+    rows = states_figure.rows_of(trained, TOKENS)
+    cell, state = trained.network.cell, rows[1].states
     carry = LSTMCarry(state["c"][-1:], state["h"][-1:])
     first = jax.nn.one_hot(rows[3].tokens[:1], 5)
     after, _ = cell.step(cell.prepare(trained.params["cell"]), carry, first)

@@ -8,10 +8,10 @@ import time
 
 import numpy as np
 import pytest
+from run_folders import shapes_of
 from running import begin, execute
 
 from echo_jax import atomic_files
-from echo_jax.core.many_seeds import state_shapes
 from echo_jax.runs import checkpoint, run_folder
 from echo_jax.runs.metrics_csv import History
 
@@ -43,7 +43,7 @@ def assert_same_run(run, other):
 def assert_sound(run):
     """At any moment the checkpoint of a folder is whole, and its metrics have no torn line."""
     inputs = run_folder.read_inputs(run)
-    saved = checkpoint.load(run, inputs, state_shapes(inputs.config))
+    saved = checkpoint.load(run, inputs, shapes_of(inputs.config))
     if (run / "metrics.csv").exists():
         text = (run / "metrics.csv").read_bytes()
         assert History.of_text(inputs.config, text).sequences >= (saved is not None)

@@ -11,6 +11,7 @@ import pytest
 from echo_jax.config import PARTS, RunConfig, changed
 from echo_jax.core import online, training
 from echo_jax.core.evaluation import evaluate
+from echo_jax.core.network import build_network
 from echo_jax.studies import measures
 
 V, PROBED = 8, 60
@@ -33,7 +34,8 @@ def small():
 
 
 def params_of(config, scale=1.0):
-    params = jax.jit(functools.partial(training.init, config.static_config))(config.dynamic).params
+    init = functools.partial(training.init, training.build_learner(config))
+    params = jax.jit(init)(config.dynamic).params
     return jax.tree.map(lambda leaf: jax.device_put(np.float32(scale) * np.asarray(leaf)), params)
 
 
@@ -47,7 +49,8 @@ def probe(stateful):
 
 @functools.cache
 def compiled_probe():
-    return jax.jit(functools.partial(measures.probe, changed(STEP_BY_STEP, batch_size=6)))
+    config = changed(STEP_BY_STEP, batch_size=6)
+    return jax.jit(functools.partial(measures.probe, config, build_network(config)))
 
 
 def at_chance(shares, tried):
@@ -73,7 +76,7 @@ def test_a_state_that_is_zero_holds_nothing():
 
 def test_the_newest_value_explains_all_of_a_state_that_saw_no_other():
     config = changed(STEP_BY_STEP, batch_size=6)
-    newest = jax.jit(functools.partial(measures.newest, config))
+    newest = jax.jit(functools.partial(measures.newest, config, build_network(config)))
     params = params_of(config)
     zero, carried = (
         newest(changed(config, stateful=stateful).dynamic, params) for stateful in (False, True)
@@ -83,12 +86,12 @@ def test_the_newest_value_explains_all_of_a_state_that_saw_no_other():
 
 
 def test_the_other_state_is_the_score_of_a_network_trained_the_other_way():
-    params = params_of(TINY, scale=5.0)
+    network, params = build_network(TINY), params_of(TINY, scale=5.0)
 
     @jax.jit
     def both(settings):
-        swapped = measures.other_state(TINY, settings, params)["accuracy"]
-        return swapped, evaluate(TINY, settings, params).accuracy
+        swapped = measures.other_state(TINY, network, settings, params)["accuracy"]
+        return swapped, evaluate(TINY, network, settings, params).accuracy
 
     carried, zero = (both(changed(TINY, stateful=state).dynamic) for state in (True, False))
     assert carried == zero[::-1]
@@ -98,11 +101,12 @@ def test_the_other_state_is_the_score_of_a_network_trained_the_other_way():
 @pytest.mark.parametrize("layout", [pytest.param("windows", marks=pytest.mark.slow), "prefixes"])
 def test_rows_with_and_without_missing_values_are_averaged_apart(layout):
     config = changed(TINY, layout=layout, window=5, stateful=False)
+    network, asked = build_network(config), changed(config, layout="prefixes")
     params = params_of(config, scale=5.0)
     found, by_position = jax.jit(
         lambda settings: (
-            measures.rows_apart(config, settings, params),
-            evaluate(changed(config, layout="prefixes"), settings, params).accuracy_by_position,
+            measures.rows_apart(config, network, settings, params),
+            evaluate(asked, network, settings, params).accuracy_by_position,
         )
     )(config.dynamic)
     # lag 1 leaves 7 rows, the last 6 used: they end at t = 2 .. 7, and windows of 5 are full at 4
@@ -132,7 +136,8 @@ class StepsBack:
 
 
 def fed_back(config, params=None):
-    return jax.jit(functools.partial(measures.fed_back, config))(config.dynamic, params)
+    measure = functools.partial(measures.fed_back, config, build_network(config))
+    return jax.jit(measure)(config.dynamic, params)
 
 
 def test_fed_back_a_perfect_echo_of_lag_1_says_the_last_two_values_for_ever(monkeypatch):

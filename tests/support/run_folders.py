@@ -16,6 +16,7 @@ from safetensors import numpy as safetensors
 from echo_jax import atomic_files, environment
 from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.core import many_seeds
+from echo_jax.core.training import build_learner
 from echo_jax.options import TrainOptions
 from echo_jax.runs import checkpoint, prepared_run, run_folder
 from echo_jax.runs.checkpoint import Saved
@@ -64,6 +65,10 @@ def inputs_of(config, draw=0):
     return run_folder.column_inputs(config, list(map(str, values)), tokens)
 
 
+def shapes_of(config):
+    return many_seeds.state_shapes(config, build_learner(config))
+
+
 def saved_of(config, draw=0, sequences=4, last=None):
     """A state of drawn weights and a history of drawn curves; `last` replaces every weight."""
     rng = np.random.default_rng(draw)
@@ -73,7 +78,7 @@ def saved_of(config, draw=0, sequences=4, last=None):
             return np.full(leaf.shape, last, leaf.dtype)
         return (100 * rng.normal(size=leaf.shape)).astype(leaf.dtype)
 
-    state = jax.tree.map(drawn, many_seeds.state_shapes(config))
+    state = jax.tree.map(drawn, shapes_of(config))
     history = History(config)
     history.append(*rng.random((2, config.seeds, sequences)).astype(np.float32))
     return Saved(state, history)

@@ -1,7 +1,6 @@
 """An Equinox cell as a `Cell`: mapped over the rows of a batch, its arrays handed in and out."""
 
 import dataclasses
-import functools
 from typing import Any, ClassVar
 
 import chex
@@ -46,7 +45,6 @@ class EquinoxCell(BuiltCell):
     def _with(self, params: CellParams, input_size: int) -> Any:
         return eqx.combine(params, self._without_arrays(input_size))
 
-    @functools.lru_cache(maxsize=64)  # noqa: B019  # of frozen cells, which are few
     def _without_arrays(self, input_size: int) -> Any:
         """The cell with None in the place of its arrays."""
         key = jax.random.key(0, impl=GENERATOR)

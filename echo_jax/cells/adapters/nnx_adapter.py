@@ -1,7 +1,6 @@
 """A Flax NNX cell as a `Cell`: its parameters are taken out of it, and put back for each step."""
 
 import dataclasses
-import functools
 from typing import Any, ClassVar
 
 import chex
@@ -45,7 +44,6 @@ class NNXCell(BuiltCell):
         nnx.replace_by_pure_dict(values, params)
         return nnx.merge(structure, values)
 
-    @functools.lru_cache(maxsize=64)  # noqa: B019  # of frozen cells, which are few
     def _shapes(self, input_size: int) -> tuple[Any, Any]:
         """The structure of the cell, and the shapes of its parameters."""
         key = jax.random.key(0, impl=GENERATOR)
