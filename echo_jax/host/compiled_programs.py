@@ -106,12 +106,6 @@ def compile_programs(
         return start_compiling(config, learner, chunk, plan, corpus, background)
 
 
-def jitted_functions(many: many_seeds.ManySeeds) -> tuple[Any, Any, Any]:
-    """The functions `init`, `run_chunk` and `evaluate` of many seeds, to be compiled."""
-    run_chunk = jax.jit(many.run_chunk, donate_argnums=1)  # else two copies of weights and moments
-    return jax.jit(many.init), run_chunk, jax.jit(many.evaluate)
-
-
 def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not what
     config: RunConfig,
     learner: Learner,
@@ -131,7 +125,8 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
     devices = many_seeds.devices_for(config.seeds, how, limit)
     dynamic = dynamic_of_seeds(config, len(devices))
     many = many_seeds.for_many_seeds(config.static_config, learner, chunk, devices, how)
-    init, run_chunk, evaluate = jitted_functions(many)
+    init, evaluate = jax.jit(many.init), jax.jit(many.evaluate)
+    run_chunk = jax.jit(many.run_chunk, donate_argnums=1)  # else two copies of weights and moments
     state = jax.eval_shape(init, dynamic)
     code = changed(config.static_config, sequences=1, evaluation_sequences=1)  # others need none
     count = config.evaluation_sequences

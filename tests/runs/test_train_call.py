@@ -5,6 +5,7 @@ import inspect
 import threading
 import types
 from pathlib import Path
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -113,14 +114,6 @@ def test_a_transformation_of_optax_is_applied_as_it_is_and_on_chunk_is_told_what
     np.testing.assert_array_equal(np.concatenate([each for _, _, each in told], 1), accuracy)
 
 
-def test_after_a_transformation_another_optimizer_is_taken():
-    made = echo_jax.train(CONFIG, optimizer=optax.sgd(0.1), sequences=5, seeds=1)
-    again = echo_jax.train(made.config, optimizer="adam", learning_rate=0.1)
-    assert again.config.training.learning_rate == 0.1
-    with pytest.raises(ConfigError, match="on_chunk=3 is no function"):
-        echo_jax.train(CONFIG, on_chunk=3)
-
-
 def test_a_transformation_is_given_the_weights_and_its_updates_are_added():
     away = optax.chain(optax.set_to_zero(), optax.add_decayed_weights(-1.0))
     leaves = jax.tree.leaves(echo_jax.train(CONFIG, optimizer=away)._params)
@@ -146,15 +139,11 @@ def opposite(sign):
 
 def test_objects_of_one_name_share_no_program_and_are_kept_by_no_module(monkeypatch):
     given = [(1, 0.1), (-1, 0.1), (1, 0.9)]
-    built, build = [], training.build_network
-    monkeypatch.setattr(
-        training, "build_network", lambda *of: built.append(build(*of)) or built[-1]
-    )
+    build = mock.Mock(wraps=training.build_network)
+    monkeypatch.setattr(training, "build_network", build)
     with unchanged():
-        runs = [
-            echo_jax.train(CONFIG, cell=opposite(sign), optimizer=optax.sgd(rate))
-            for sign, rate in given
-        ]
+        objects = [{"cell": opposite(x), "optimizer": optax.sgd(rate)} for x, rate in given]
+        runs = [echo_jax.train(CONFIG, **each) for each in objects]
     assert runs[0].config == runs[1].config == runs[2].config
     assert len({run.history.text() for run in runs}) == 3
     for run, (sign, _) in zip(runs, given, strict=True):
@@ -162,13 +151,15 @@ def test_objects_of_one_name_share_no_program_and_are_kept_by_no_module(monkeypa
         answers = np.argmax(sign * readout["kernel"] + readout["bias"], axis=1)
         assert run.predict([*range(6)], seed=3)[2:] == answers[2:].tolist()
         assert run.states([1, 2, 3], seed=3)
-    assert len(built) == 3  # once a run
+    assert build.call_count == 3  # once a run
     again = runs[0].explain() + runs[0].report()
     assert "cell=..., " in again
     assert "optimizer=..." in again
     for missing, other in (("cell", {"optimizer": "adam"}), ("optimizer", {"cell": "lstm"})):
         with pytest.raises(ConfigError, match=f"hand it over again as {missing}$"):
             echo_jax.train(runs[0].config, **other)
+    other = echo_jax.train(runs[0].config, cell="lstm", optimizer="adam", learning_rate=0.1)
+    assert other.config == changed(CONFIG, learning_rate=0.1)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +170,7 @@ def test_objects_of_one_name_share_no_program_and_are_kept_by_no_module(monkeypa
         ({"frozen": True}, "^frozen=True cannot be kept by a transformation of optax"),
         ({"out": "new"}, "^an optimizer of optax is nothing that a later process can import"),
         ({"out": "new", "cell": opposite(1)}, "^cell=.* is nothing that a later process can"),
+        ({"on_chunk": 3}, "^on_chunk=3 is no function"),
     ],
 )
 def test_what_goes_with_no_transformation_is_refused(options, sentence, tmp_path, monkeypatch):
