@@ -68,28 +68,32 @@ def write(path: Path, kind: str, tree: Any, about: dict[str, Any]) -> None:
     atomic_files.write_bytes(path, data.replace(ZEROS, atomic_files.digest(data).encode(), 1))
 
 
-def read(path: Path, shapes: Any, fix: str) -> tuple[Any, dict[str, Any]]:
+def read_about(path: Path, fix: str) -> dict[str, Any]:
+    """The plain values of a file, of which nothing else is read; its digest is not checked."""
+    return _about(path, atomic_files.read_bytes(path, OVERHEAD, whole=False, fix=fix), fix)
+
+
+def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, dict[str, Any]]:
     """The inverse of `write` for a tree of these shapes: numpy arrays, and what is about them.
 
     StorageError, ending in `fix`, for any other file; one that is larger than the shapes allow is
-    refused before it is read.
+    refused before it is read. With `others` it may hold more arrays, and be as large as the memory.
     """
     size = size_of(shapes)
     environment.check_memory(size)
-    data = atomic_files.read_bytes(path, size + OVERHEAD, fix=fix)
+    limit = environment.memory() if others else size + OVERHEAD
+    data = atomic_files.read_bytes(path, limit, fix=fix)
+    stated = _about(path, data, fix)
     try:
-        about = _about(data)
-        readable = about["format"] == atomic_files.FORMAT
-        arrays = _arrays(data, about.pop(DIGEST)) if readable else {}
+        arrays = _arrays(data, stated.pop(DIGEST))
     except Exception:  # anyone can write a file: its bytes may break their reader in any way
-        rule = "is damaged, its digest is not that of its content"
-        raise StorageError(None, path, rule, fix) from None
-    if not readable:
-        raise atomic_files.other_version(path, about.get("version"))
+        raise _damaged(path, fix) from None
     leaves = named(shapes)
-    if any(map(_differs, leaves.values(), map(arrays.get, leaves))) or len(arrays) > len(leaves):
+    more = len(arrays) > len(leaves) and not others
+    if more or any(map(_differs, leaves.values(), map(arrays.get, leaves))):
         raise StorageError(None, path, "does not hold the arrays of the network", fix)
-    return jax.tree.unflatten(jax.tree.structure(shapes), [arrays[name] for name in leaves]), about
+    tree = jax.tree.unflatten(jax.tree.structure(shapes), [arrays[name] for name in leaves])
+    return tree, stated
 
 
 def _arrays(data: bytes, digest: str) -> dict[str, np.ndarray]:
@@ -99,12 +103,25 @@ def _arrays(data: bytes, digest: str) -> dict[str, np.ndarray]:
     return safetensors.load(data)
 
 
-def _about(data: bytes) -> dict[str, Any]:
-    """The plain values of a file, which its first bytes hold; any error where it is damaged."""
+def _about(path: Path, data: bytes, fix: str) -> dict[str, Any]:
+    """The plain values of a file of this format, which its first bytes hold."""
     end = 8 + int.from_bytes(data[:8], "little")
-    if end > OVERHEAD:
-        raise ValueError("a header longer than any")
-    return atomic_files.parse_json(atomic_files.parse_json(data[8:end])[METADATA][ABOUT])
+    try:
+        if end > OVERHEAD:
+            raise ValueError("a header longer than any")
+        stated = dict(
+            atomic_files.parse_json(atomic_files.parse_json(data[8:end])[METADATA][ABOUT])
+        )
+        readable = stated["format"] == atomic_files.FORMAT
+    except Exception:  # as in `read`
+        raise _damaged(path, fix) from None
+    if not readable:
+        raise atomic_files.other_version(path, stated.get("version"))
+    return stated
+
+
+def _damaged(path: Path, fix: str) -> StorageError:
+    return StorageError(None, path, "is damaged, its digest is not that of its content", fix)
 
 
 def _differs(leaf: Any, array: Any) -> bool:

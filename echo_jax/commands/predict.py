@@ -95,7 +95,7 @@ class PredictCommand:
 def main() -> None:
     """Print what the network says; bad values are refused before it is loaded."""
     command = command_line.parse(PredictCommand)
-    from echo_jax.runs import own_data, run_folder, vocabulary
+    from echo_jax.runs import own_data, run_file, run_folder, vocabulary
 
     words = list(command.values)
     lines = None
@@ -103,7 +103,7 @@ def main() -> None:
         _, words, lines = own_data.read_column(command.csv, command.column)
     if command.text is not None:
         words = list(own_data.read_text(command.text))
-    inputs = run_folder.read_inputs(command.folder, to_train=False)
+    inputs = run_file.read_inputs(command.folder, to_train=False)
     encode = functools.partial(vocabulary.encode, inputs.vocabulary, unknown=command.unknown)
     tokens = encode(words, place=lambda i: f"in line {lines[i - 1]}") if lines else encode(words)
     run_folder.check_cell_named(command.folder, inputs, command.cell)

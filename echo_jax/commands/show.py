@@ -30,7 +30,8 @@ class ShowCommand:
     rows: int = 60
     """Rows to print, rounded up to whole batches."""
     curve: Path | None = None
-    """Only make the figure curve.png of the run in this folder again."""
+    """Only make the figure and the tables of the run in this folder again: curve.png, metrics.csv,
+    result.json and, of several seeds, seeds.csv."""
     format: Format = "png"
     """The format of that figure: curve.png, curve.svg or curve.pdf; only with --curve."""
     play: Path | None = None
@@ -52,9 +53,10 @@ def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(ShowCommand)
     if command.curve:
-        from echo_jax.runs import curve_figure, run_report
+        from echo_jax.runs import run_file, run_report
 
-        finished = curve_figure.read(command.curve)
+        finished = run_file.read_finished(command.curve)
+        run_file.write_finished(command.curve, finished)
         say = functools.partial(print, flush=True)
         again = functools.partial(command_line.training, finished.config)
         run_report.conclude(finished, command.curve, say, again, command.format)

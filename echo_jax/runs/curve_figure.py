@@ -6,34 +6,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import UNSET
 
-from echo_jax import atomic_files, environment
-from echo_jax.config import RunConfig, changed
-from echo_jax.exceptions import StorageError
+from echo_jax import atomic_files
+from echo_jax.config import RunConfig
 from echo_jax.report.styles import BLUE, GREY, ORANGE, Format, drawing, image
-from echo_jax.runs import result, run_folder
-from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.result import Finished
-from echo_jax.runs.run_folder import FIGURE, METRICS
+from echo_jax.runs.run_folder import FIGURE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from echo_jax.report.charts import NotebookFigure
-
-
-def read(folder: Path) -> Finished:
-    """The run in a folder, without weights; StorageError where a file is missing or damaged."""
-    config = run_folder.read_inputs(folder, to_train=False).config
-    path = folder / METRICS
-    text = atomic_files.read_bytes(path, environment.memory())
-    try:
-        history = History.of_text(config, text)
-        if not history.sequences:
-            raise ValueError
-    except ValueError:
-        raise StorageError(None, path, "is damaged", "restore it, or train again") from None
-    scores = result.read_of(folder, config, history.sequences)
-    return Finished(changed(config, sequences=history.sequences), history, scores)
 
 
 def draw(folder: Path, finished: Finished, kind: Format = "png") -> Path:

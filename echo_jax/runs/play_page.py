@@ -14,7 +14,7 @@ from echo_jax.config import RunConfig, flat
 from echo_jax.core.target_place import accuracy_ceiling, target_place
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.html_page import assembled
-from echo_jax.runs import explanation, result
+from echo_jax.runs import explanation
 from echo_jax.runs.advice import IN_A_PAGE, PAGE_BYTES
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ def write_for_run(folder: Path) -> Path:
 
     ConfigError for a network that no page can run, and in the place of a page that was edited.
     """
-    from echo_jax.runs import predictor  # not loaded where nothing is written
+    from echo_jax.runs import predictor, run_file  # not loaded where nothing is written
 
     trained = predictor.load(folder)
     check_cell(trained.config)
-    scores = result.read_of(folder, trained.config, trained.sequences)
+    scores = run_file.read_finished(folder).result
     text = page_of_run(trained, folder.resolve().name, scores)
     path = folder / PAGE
     atomic_files.write_generated(path, text.encode())

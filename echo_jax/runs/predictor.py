@@ -27,7 +27,7 @@ from echo_jax.core import many_seeds, online, training
 from echo_jax.core.network import Network, Params
 from echo_jax.core.online import Answer, EchoState
 from echo_jax.exceptions import ConfigError, StorageError, printable, shown
-from echo_jax.runs import checkpoint, run_folder, vocabulary
+from echo_jax.runs import run_file, run_folder, vocabulary
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
 
@@ -270,13 +270,14 @@ def load(
     """
     path = atomic_files.path_of("folder", folder)
     environment.check_settings(("jax_enable_x64", "jax_numpy_rank_promotion"))
-    inputs = run_folder.read_inputs(path, to_train=False)
+    inputs = run_file.read_inputs(path, to_train=False)
     run_folder.check_cell_named(path, inputs, cell)
     config = inputs.config
     learner = training.build_learner(config)
     network = learner.network
-    state, about = checkpoint.load_state(path, inputs, many_seeds.state_shapes(config, learner))
-    first = jax.tree.map(lambda leaf: leaf[0], state.params)
+    saved = run_file.read_state(path, inputs, many_seeds.state_shapes(config, learner))
+    params = saved.state.params
+    first = jax.tree.map(lambda leaf: leaf[0], params)
     start = jax.eval_shape(lambda: online.start(config, network, first))
     piece = online.piece_size(config) * (config.task.window + config.task.vocab_size)
     environment.check_memory(4 * (tensor_files.size_of(start) + piece))
@@ -284,7 +285,7 @@ def load(
     if changed := run_folder.changed_cell(path, inputs, source):
         answers = "so the answers may not be those of the network that was trained"
         say(printable(f"{changed}, {answers}: bring that text back, or train again"))
-    return network_of(inputs, network, state.params, about["sequences"], seed, str(folder))
+    return network_of(inputs, network, params, saved.history.sequences, seed, str(folder))
 
 
 def network_of(

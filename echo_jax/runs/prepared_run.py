@@ -1,22 +1,21 @@
 """A run about to start or to go on, checked against its folder before anything is compiled."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells import registry
-from echo_jax.config import RunConfig, changed, to_dict
+from echo_jax.config import RunConfig, changed
 from echo_jax.core import many_seeds, training
 from echo_jax.core.data import Corpus
 from echo_jax.core.training import Learner
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.compiled_programs import DevicePlan
 from echo_jax.options import TrainOptions
-from echo_jax.runs import checkpoint, run_folder
-from echo_jax.runs.checkpoint import Saved
+from echo_jax.runs import run_file, run_folder
+from echo_jax.runs.run_file import Saved
 from echo_jax.runs.run_folder import RunSpec
 
 
@@ -69,7 +68,7 @@ def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterato
         raise ConfigError("out", str(out), rule, "use a folder you may write to") from error
     with atomic_files.locked(folder):
         run_folder.check_unused(folder)  # another process may have been there first
-        run_folder.write_inputs(folder, run.inputs)
+        run_file.begin(folder, run.inputs)
         yield run._replace(folder=folder)
 
 
@@ -86,20 +85,23 @@ def resumed_run(
     ConfigError, before anything is compiled, where it cannot go on, or its own cell is not named.
     """
     with atomic_files.locked(folder):
-        inputs = run_folder.read_inputs(folder)
+        inputs = run_file.read_inputs(folder)
         stored_in = folder.absolute()  # before a cell is imported
         run_folder.check_cell_named(folder, inputs, cell)
+        wanted = inputs.config
         if sequences:
-            inputs = inputs._replace(config=changed(inputs.config, sequences=sequences))
-        run = _checked(inputs, options)
+            wanted = changed(wanted, sequences=sequences)
+        run = _checked(inputs._replace(config=wanted), options)
         if other_text := run_folder.changed_cell(folder, inputs, run.inputs.cell_source):
             raise ConfigError(
                 f"{other_text}, and a run that goes on has the bits of one that was never "
                 "stopped: bring that text back, or start a new run"
             )
-        saved = _saved(stored_in, inputs, run.learner)
-        note = run_folder.other_bits(stored_in)
-        run_folder.write_config(stored_in, inputs)
+        saved = _saved(stored_in, inputs, wanted.training.sequences, run.learner)
+        if wanted != inputs.config:
+            run_file.write(stored_in, run.inputs, saved)
+        run_file.write_config(stored_in, run.inputs)
+        note = run_file.other_bits(inputs.begun) if inputs.begun else None
         yield run._replace(folder=stored_in, saved=saved, note=note)
 
 
@@ -129,19 +131,15 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
     )
 
 
-def _saved(folder: Path, inputs: RunSpec, learner: Learner) -> Saved | None:
-    """The last checkpoint of a run that is not finished yet; ConfigError where it is."""
-    saved = checkpoint.load(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
+def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Saved | None:
+    """The last checkpoint of a run that lacks some of the sequences wanted; else ConfigError."""
+    saved, result = run_file.read(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
     done = saved.history.sequences if saved else 0
-    wanted = inputs.config.training.sequences
+    shown = run_folder.as_shown(folder)
     if done > wanted:
-        rule = f"is below the {done} that {run_folder.as_shown(folder)} has done"
+        rule = f"is below the {done} that {shown} has done"
         raise ConfigError("sequences", wanted, rule, "use more, or start a new run")
-    path = folder / run_folder.RESULT
-    if done == wanted and os.path.lexists(path):
-        result = atomic_files.read_json(path, fix="remove it, and this command makes it again")
-        if result.get("config") == to_dict(inputs.config):  # and not of a shorter run
-            rule = f"is finished, all {done} sequences"
-            fix = "use a larger {sequences} to go on, or predict with it"
-            raise ConfigError(None, run_folder.as_shown(folder), rule, fix)
+    if done == wanted and result:
+        fix = "use a larger {sequences} to go on, or predict with it"
+        raise ConfigError(None, shown, f"is finished, all {done} sequences", fix)
     return saved

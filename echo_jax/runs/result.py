@@ -1,7 +1,5 @@
-"""The scores of a run: what `result.json` and `seeds.csv` hold."""
+"""The scores of a run, as `result.json` has them."""
 
-import shlex
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,16 +7,13 @@ import numpy as np
 from msgspec import UNSET, UnsetType, field
 
 from echo_jax import atomic_files, environment, statistics
-from echo_jax.config import RunConfig, changed, to_dict
+from echo_jax.config import RunConfig, to_dict
 from echo_jax.core import chance
 from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share
-from echo_jax.exceptions import StorageError
 from echo_jax.report.number_formats import plain
-from echo_jax.report.text_tables import csv_text
 from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.run_folder import RESULT, SEEDS
 
 
 class StoredInterval(msgspec.Struct):
@@ -210,36 +205,6 @@ def digest(result: Result) -> str:
     for name in NOT_OF_THE_RUN + ADDED_TO_RESULTS:
         fields.pop(name, None)
     return atomic_files.digest_of(fields)
-
-
-def write(folder: Path, result: Result) -> None:
-    """Write `result.json` and, of several seeds, `seeds.csv`."""
-    fields = msgspec.to_builtins(result)
-    if len(result.by_seed.seed) > 1:
-        columns = fields["by_seed"]
-        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        atomic_files.write_bytes(folder / SEEDS, csv_text(rows).encode())
-    atomic_files.write_json(folder / RESULT, fields)
-
-
-def read(folder: Path) -> Result:
-    """The inverse of `write`; StorageError for a file that is missing, damaged or no result."""
-    path = folder / RESULT
-    fix = "train again to make it again"
-    try:
-        return msgspec.convert(atomic_files.read_json(path, fix), Result)
-    except msgspec.ValidationError as error:
-        raise StorageError(None, path, f"is not the result of a run ({error})", fix) from None
-
-
-def read_of(folder: Path, config: RunConfig, sequences: int) -> Result:
-    """The result of a run that was trained on so many sequences; StorageError for any other."""
-    found = read(folder)
-    if found.config != to_dict(changed(config, sequences=sequences)):
-        rule = f"is not of the {sequences:,} sequences that the run has by now"
-        fix = f"train on with --resume {shlex.quote(str(folder))}, which makes it again"
-        raise StorageError(None, folder / RESULT, rule, fix)
-    return found
 
 
 def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = None) -> dict:

@@ -1,9 +1,8 @@
 """Run folders: what was run, how far it came, what it found. One folder a run, one writer.
 
-A run is a function of its configuration, so a folder without a checkpoint is a run of no sequences
-yet. The checkpoint alone says how far the run is: it holds the digest of the lines of `metrics.csv`
-up to it, which are written first; lines beyond them are written again. Nothing in a folder is
-executed, and no name in it is used as a path. docs/formats.md lists the files.
+`runs.run_file` has the file that is the run; here are the names of the files, the rules of a folder
+and the user's own values. Nothing in a folder is executed, and no name in it is used as a path.
+docs/formats.md lists the files.
 """
 
 import datetime
@@ -13,13 +12,13 @@ import re
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import msgspec
 
 from echo_jax import atomic_files, environment
-from echo_jax.config import RunConfig, from_dict, is_built_in, to_dict
-from echo_jax.exceptions import ConfigError, StorageError, shown
+from echo_jax.config import RunConfig, is_built_in
+from echo_jax.exceptions import ConfigError, StorageError
 
 if TYPE_CHECKING:  # jax and numpy are imported after the command line was found valid
     import numpy as np
@@ -41,17 +40,13 @@ RESULT = "result.json"
 SEEDS = "seeds.csv"
 FIGURE = "curve.png"
 
-MADE_WITH = ("format", "versions", "device", "cores")
-"""Fields of `config.json` that are no part of the run."""
 
+class Begun(msgspec.Struct, frozen=True):
+    """Where a run was begun, which can decide its last bits."""
 
-class BesideConfig(msgspec.Struct):
-    """The fields of `config.json` that are of the run, and not of its configuration."""
-
-    digests: dict[str, str] = msgspec.field(name="files", default_factory=dict)
-    seed_map: Literal["map", "vmap"] | None = None
-    compute: Literal["literal", "fast"] | None = None
-    cell_source: str | None = None
+    versions: dict[str, str]
+    device: str
+    cores: int
 
 
 class StoredVocabulary(msgspec.Struct):
@@ -73,13 +68,7 @@ class RunSpec(NamedTuple):
     cell_source: str | None = None  # SHA-256 of the file of a user's cell
     cell: "Cell | None" = None  # that a call was given, if the configuration only names it
     optimizer: "optax.GradientTransformation | None" = None  # likewise
-
-    @property
-    def identity(self) -> str:
-        """The digest of the configuration and the data, without the number of sequences."""
-        fixed = to_dict(self.config)
-        del fixed["training"]["sequences"]
-        return atomic_files.digest_of([fixed, dict(self.digests)])
+    begun: Begun | None = None  # None: here
 
     @property
     def vocabulary(self) -> "Vocabulary":
@@ -155,54 +144,24 @@ def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") ->
     return RunSpec(config, values, tokens, digests)
 
 
-def write_inputs(folder: Path, inputs: RunSpec) -> None:
-    """Write the inputs of a run; `config.json` comes last, and makes the folder a run."""
+def begun_here() -> Begun:
+    """The versions, the device and the cores of this process."""
+    here = environment.versions(), environment.device_kind(), environment.threads()
+    return Begun(*here)
+
+
+def write_values(folder: Path, inputs: RunSpec) -> None:
+    """Write the user's own values, if there are any."""
     if inputs.values is not None and inputs.tokens is not None:
         contents = {"values": inputs.values, "length": len(inputs.tokens)}
         atomic_files.write_json(folder / VOCABULARY, contents)
         from echo_jax import tensor_files
 
         tensor_files.write(folder / TOKENS, "tokens", {"tokens": inputs.tokens}, {})
-    write_config(folder, inputs)
 
 
-def write_config(folder: Path, inputs: RunSpec) -> None:
-    """Write `config.json`; of a run that is trained for longer it keeps where that was begun."""
-    path = folder / CONFIG
-    made: dict[str, Any] = {
-        "format": atomic_files.FORMAT,
-        "versions": environment.versions(),
-        "device": environment.device_kind(),
-        "cores": environment.threads(),
-    }
-    if path.exists():
-        made = atomic_files.read_json(path)
-    also: dict[str, Any] = {"seed_map": inputs.seed_map, "files": dict(inputs.digests)}
-    also |= {name: made.get(name) for name in MADE_WITH}
-    if inputs.compute == "literal":
-        also["compute"] = inputs.compute
-    if inputs.cell_source:
-        also["cell_source"] = inputs.cell_source
-    atomic_files.write_json(path, to_dict(inputs.config) | also)
-
-
-def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
-    """The inverse of `write_inputs`; StorageError where a file is missing or damaged.
-
-    To predict, the tokens are not needed; where they can be read, they tell the untrained values.
-    """
-    written = _read_config(folder)
-    try:
-        beside = msgspec.convert(written, BesideConfig)
-        for name in (*BesideConfig.__struct_encode_fields__, *MADE_WITH):
-            written.pop(name, None)
-        config = from_dict(written)
-    except (ConfigError, msgspec.ValidationError) as error:
-        rule = f"describes no run ({error})"
-        raise StorageError(None, folder / CONFIG, rule, "restore it") from None
-    inputs = RunSpec(config, **msgspec.structs.asdict(beside))
-    if inputs.config.data.file is None:
-        return inputs._replace(digests={})
+def with_values(folder: Path, inputs: RunSpec, to_train: bool) -> RunSpec:
+    """The inputs with the user's own values; StorageError where a file is missing or damaged."""
     vocabulary = _read_vocabulary(folder, inputs)
     inputs = inputs._replace(values=vocabulary.values)
     try:
@@ -211,32 +170,6 @@ def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
         if to_train:
             raise
     return inputs
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    """The content of `config.json`; StorageError for that of another version of echo_jax."""
-    written = atomic_files.read_json(folder / CONFIG)
-    versions = written.get("versions")
-    if not isinstance(versions, dict):
-        versions = written["versions"] = {}
-    if written.get("format") != atomic_files.FORMAT:
-        raise atomic_files.other_version(folder, versions.get("echo_jax"))
-    return written
-
-
-def other_bits(folder: Path) -> str | None:
-    """Why a run that goes on here may have other bits than where it was begun; None if not."""
-    begun = _read_config(folder)
-    versions = begun["versions"]
-    here = environment.versions()
-    pairs = [
-        (begun.get("device"), environment.device_kind()),
-        (f"{begun.get('cores')} cores", f"{environment.threads()} cores"),
-        (f"jax {versions.get('jax')}", f"jax {here['jax']}"),
-        (f"XLA_FLAGS {versions.get('XLA_FLAGS')}", f"XLA_FLAGS {here.get('XLA_FLAGS')}"),
-    ]
-    differ = [f"{now}, before {shown(before)}" for before, now in pairs if before != now]
-    return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None
 
 
 def check_cell_named(folder: Path, inputs: RunSpec, cell: str | None) -> None:

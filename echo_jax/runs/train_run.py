@@ -1,23 +1,29 @@
 """One training run: restored or initialised, trained by chunks, evaluated, written."""
 
 import importlib
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import jax
 import numpy as np
 
-from echo_jax import environment
+from echo_jax import atomic_files, environment
+from echo_jax.config import LARGEST, is_built_in
 from echo_jax.core.training import TrainState
+from echo_jax.exceptions import DivergedError
 from echo_jax.host.compiled_programs import NONE_KEPT, Programs, Stopwatch, start_compiling
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.kept_programs import KeptPrograms
 from echo_jax.host.progress import TrainingProgress
 from echo_jax.report.number_formats import counted
-from echo_jax.runs import result
-from echo_jax.runs.checkpoint import CheckpointWriter
+from echo_jax.runs import result, run_file
 from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.prepared_run import PreparedRun
-from echo_jax.runs.result import Finished
+from echo_jax.runs.result import Finished, Result
+from echo_jax.runs.run_file import Saved
+from echo_jax.runs.run_folder import METRICS, as_shown
 
 OnChunk = Callable[[int, np.ndarray, np.ndarray], object]
 """Told after each chunk: the sequences trained on so far, and the loss and the accuracy of each
@@ -37,6 +43,8 @@ def train_run(
     `say` gets the devices, and progress where there is no bar. StoppedError where a signal ended
     it; DivergedError where the loss of every seed became non-finite.
     """
+    log = run.saved.history if run.saved else History(run.config)
+    writer = CheckpointWriter(run, log)
     with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
         with watch.time("compile"):
             what = run.config, run.learner, run.chunk, run.plan, run.corpus
@@ -45,7 +53,7 @@ def train_run(
         kinds = [device.device_kind for device in programs.devices]
         say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")
         with watch.time("train"):
-            state, log = train(run, programs, interrupts, say, on_chunk)
+            state = train(run, programs, writer, interrupts, say, on_chunk)
         with watch.time("wait_for_it"):
             watch.seconds["compile_while_training"] = programs.evaluate.result().seconds
         with watch.time("evaluate"):
@@ -55,33 +63,31 @@ def train_run(
                 from echo_jax.runs.own_data_scores import measure  # not for random integers
 
                 own = measure(run.config, run.corpus, values, programs, state.params)
-    CheckpointWriter(run, log).refuse_divergence(scored.loss)
+    writer.refuse_divergence(scored.loss)
     scores = result.summarise(run.config, scored, log.curves(), own)
     scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
     scores.devices = kinds
     scores.cores = environment.threads()
+    finished = Finished(run.config, log, scores, state.params)
     if run.folder:
-        result.write(run.folder, scores)
-    return Finished(run.config, log, scores, state.params)
+        writer.save(state, scores)
+        run_file.write_finished(run.folder, finished)
+    return finished
 
 
 def train(
     run: PreparedRun,
     programs: Programs,
+    writer: "CheckpointWriter",
     interrupts: Interrupts,
     say: Callable[[str], None],
     on_chunk: OnChunk | None,
-) -> tuple[TrainState, History]:
-    """The training loop: the state of every seed after the last sequence, and the log of all."""
+) -> TrainState:
+    """The training loop: the state of every seed after the last sequence."""
     last = run.config.training.sequences
     dynamic = programs.dynamic(run.config)
-    if run.saved:
-        log = run.saved.history
-        state = programs.placed(run.saved.state)
-    else:
-        log = History(run.config)
-        state = programs.init(dynamic)
-    writer = CheckpointWriter(run, log)
+    log = writer.log
+    state = programs.placed(run.saved.state) if run.saved else programs.init(dynamic)
     with TrainingProgress(last, log.sequences, say) as bar:
         left = range(log.sequences, last)
         task = run.config.task
@@ -94,7 +100,64 @@ def train(
                 programs.evaluate.result()  # raises what its compilation failed with
             if interrupts.signal or writer.is_due():
                 writer.save(state)
+            if interrupts.signal:
+                writer.write_metrics()
             if on_chunk:
                 on_chunk(chunk.done, chunk.loss, chunk.accuracy)
             interrupts.check(f"Stopped after {chunk.done:,} of {last:,} sequences")
-    return state, log
+    return state
+
+
+class CheckpointWriter:
+    """Writes the file of a run that trains, whose loop appends to `log`."""
+
+    def __init__(self, run: PreparedRun, log: History) -> None:
+        """Start the clock."""
+        self._run = run
+        self.log = log
+        self._saved = log.sequences
+        self._clock = time.perf_counter()
+
+    def is_due(self) -> bool:
+        """True if a checkpoint is due after the chunk that was logged last."""
+        if self._run.checkpoint_every:
+            return self.log.sequences % self._run.checkpoint_every == 0
+        return time.perf_counter() - self._clock > 10.0  # seconds
+
+    def save(self, state: Any, finished: Result | None = None) -> None:
+        """Write the states `[S or more, ...]`, unless all are non-finite, and a result if any."""
+        if self._run.folder is None:
+            return
+        seeds = self._run.config.seeds
+        state = jax.tree.map(lambda leaf: np.asarray(leaf)[:seeds], state)
+        bad = [~np.isfinite(x.reshape(len(x), -1)).all(axis=1) for x in jax.tree.leaves(state)]
+        if finished or not np.any(bad, axis=0).all():
+            run_file.write(self._run.folder, self._run.inputs, Saved(state, self.log), finished)
+            self._saved = self.log.sequences
+            self._clock = time.perf_counter()
+
+    def write_metrics(self) -> None:
+        """Write `metrics.csv`."""
+        if self._run.folder:
+            atomic_files.write_bytes(self._run.folder / METRICS, self.log.text())
+
+    def refuse_divergence(self, final: np.ndarray | None = None) -> None:
+        """Raise DivergedError where every seed has had a non-finite loss, in its evaluation too."""
+        bad = self.log.bad if final is None else self.log.bad | ~np.isfinite(final)
+        if not bad.all():
+            return
+        config = self._run.config
+        failed = result.failures(config, self.log.curves()[0], final)
+        pairs = zip(failed["sequence"], failed["seed"], strict=True)
+        first, seed = min(pairs, key=lambda pair: pair[0] or LARGEST)
+        place = f"sequence {first}" if first else "the evaluation"
+        fix = f"use a {{learning_rate}} below {config.training.learning_rate:g}"
+        if config.training.of_optax:
+            fix = "use an {optimizer} that takes smaller steps"
+        if first == 1 and not is_built_in(config.network.cell):
+            fix = "guard the division, root or logarithm of the cell that gives it untrained"
+        if folder := self._run.folder:
+            self.write_metrics()
+            kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
+            fix += f"; {as_shown(folder)} keeps {kept}"
+        raise DivergedError(None, f"the loss of {place}", f"is non-finite with seed {seed}", fix)

@@ -11,13 +11,14 @@ import shlex
 import jax
 import numpy as np
 import pytest
+from fabricated_results import fabricated_result
 from run_folders import OWN, PLAIN, inputs_of, make_run, snapshot
 
 import echo_jax
-from echo_jax import atomic_files, config, environment
+from echo_jax import atomic_files, environment
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import run_folder
+from echo_jax.runs import run_file
 from echo_jax.runs.run_folder import RunSpec
 
 pytestmark = pytest.mark.timeout(300)
@@ -33,22 +34,21 @@ def place(tmp_path_factory):
         lambda event, *_, **__: COMPILED.append(event) if "backend_compile" in event else None
     )
     place = tmp_path_factory.mktemp("place")
-    make_run(place / "plain", PLAIN)
-    atomic_files.write_json(place / "plain" / "result.json", {"config": config.to_dict(PLAIN)})
+    make_run(place / "plain", PLAIN, result=fabricated_result(PLAIN))
     of_values = dataclasses.replace(PLAIN, task=dataclasses.replace(PLAIN.task, framing="values"))
     make_run(place / "values", of_values)
     make_run(place / "half", OWN)
     make_run(place / "busy", OWN)
     make_run(place / "failed", PLAIN, last=np.nan)
     (place / "begun").mkdir()
-    run_folder.write_inputs(place / "begun", inputs_of(OWN))
+    run_file.begin(place / "begun", inputs_of(OWN))
     (place / "cell").mkdir()
     own_cell = RunConfig(network=NetworkConfig(cell="mine:Cell"))
-    run_folder.write_inputs(place / "cell", RunSpec(own_cell))
+    run_file.begin(place / "cell", RunSpec(own_cell))
     (place / "link").symlink_to("plain")
     (place / "empty").mkdir()
     (place / "torn").mkdir()
-    (place / "torn" / "config.json").write_text("{")
+    (place / "torn" / run_file.CHECKPOINT).write_text("{")
     (place / "taken").write_text("a file")
     for name, content in COLUMNS.items():
         (place / f"{name}.csv").write_bytes(content)
@@ -89,7 +89,7 @@ TRAIN = """
 --csv good.csv                        | good.csv
 --column n                            | --csv
 --resume nosuch                       | nosuch
---resume torn                         | torn/config.json
+--resume torn                         | torn/checkpoint.safetensors
 --resume busy                         | busy
 --resume half --lag 1                 | --lag
 --resume half --sequences 3           | half

@@ -15,7 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from run_folders import OWN, PLAIN, ZEROS, contents_of, make_run, sign, sign_arrays, sign_json
+from run_folders import OWN, PLAIN, ZEROS, contents_of, make_run, sign, sign_arrays
 from safetensors import numpy as safetensors
 
 import echo_jax
@@ -23,20 +23,15 @@ from echo_jax import atomic_files, environment
 from echo_jax.config import to_dict
 from echo_jax.core import many_seeds, training
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import checkpoint, run_folder
+from echo_jax.runs import run_file, run_folder
 
 resource = pytest.importorskip("resource", reason="bounds the memory of a process, on Unix")
 pytestmark = pytest.mark.timeout(600)
 
 HUGE = 2**31 - 1
-FILES = (
-    "config.json",
-    "vocabulary.json",
-    "tokens.safetensors",
-    "checkpoint.safetensors",
-    "metrics.csv",
-)
-NOT_TO_PREDICT = ("tokens.safetensors", "metrics.csv")
+RUN = "checkpoint.safetensors"
+FILES = ("vocabulary.json", "tokens.safetensors", RUN)
+NOT_TO_PREDICT = ("tokens.safetensors",)
 ROOM = 2**28
 """Bytes that the refusal of a file may take, whatever size the file says it has."""
 
@@ -80,12 +75,12 @@ def network_in(folder):
 
 def all_in(folder):
     """All that going on is a function of; for how long to train aside."""
-    inputs = run_folder.read_inputs(folder)
+    inputs = run_file.read_inputs(folder)
     run_folder.check_cell_named(folder, inputs, None)
     learner = training.build_learner(inputs.config)
-    saved = checkpoint.load(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
-    kept = saved and (plain(saved.state), saved.history.text(), plain(saved.history.curves()))
-    return inputs.identity, inputs.values, plain(inputs.tokens), kept
+    saved, _ = run_file.read(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
+    kept = plain(saved.state), plain(saved.history.curves())
+    return to_dict(inputs.config), inputs.values, plain(inputs.tokens), kept
 
 
 def refusal(read, folder):
@@ -146,7 +141,7 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("name", FILES)
 def test_a_damaged_file_is_not_needed_or_refused_by_name(runs, run, name, damage):
-    network, everything = network_in(runs / "one"), all_in(runs / "one")
+    network = network_in(runs / "one")
     DAMAGE[damage](run / name)
     with little_memory():
         to_predict, to_go_on = refusal(network_in, run), refusal(all_in, run)
@@ -154,18 +149,11 @@ def test_a_damaged_file_is_not_needed_or_refused_by_name(runs, run, name, damage
         assert to_predict is None
         assert network_in(run) == network
     else:
-        assert str(run / name) in to_predict or (damage, name) == ("not there", FILES[3])
-    if (damage, name) == ("not there", "checkpoint.safetensors"):
-        assert "has no checkpoint yet" in to_predict
-        assert all_in(run)[:3] == everything[:3]  # a run of no sequences yet
-        assert all_in(run)[3] is None
-    elif name == "metrics.csv" and damage in ("longer by a byte", "a terabyte"):
-        assert all_in(run) == everything  # what is beyond the checkpoint is written again
-    else:
-        assert str(run / name) in to_go_on
+        assert str(run / name) in to_predict
+    assert str(run / name) in to_go_on
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", FILES[:2])
 def test_a_file_of_another_run_is_refused(runs, run, name):
     shutil.copy(runs / "two" / name, run / name)
     assert (refusal(network_in, run) is None) == (name in NOT_TO_PREDICT)
@@ -175,74 +163,46 @@ def test_a_file_of_another_run_is_refused(runs, run, name):
 # Malice: every digest is right
 
 
-def config_of(**changes):
-    return lambda run: sign_json(run / "config.json", **changes)
+def run_of(**changes):
+    return lambda run: sign_arrays(run / RUN, **changes)
 
 
-def wholly(**changes):
-    """A run whose checkpoint names the changed configuration as its own."""
-
-    def damage(run):
-        sign_json(run / "config.json", **changes)
-        fixed = atomic_files.read_json(run / "config.json")
-        digests = fixed.pop("files")
-        del fixed["training"]["sequences"]
-        for name in ("seed_map", "format", "versions", "device", "cores"):
-            del fixed[name]
-        identity = atomic_files.digest_of([fixed, digests])
-        sign_arrays(run / "checkpoint.safetensors", inputs=identity)
-
-    return damage
-
-
-def vocabulary_of(values, length=200, **changes):
-    """A vocabulary that the configuration and the checkpoint name as theirs."""
+def vocabulary_of(values, length=200):
+    """A vocabulary that the run names as its own."""
 
     def damage(run):
         contents = {"values": values, "length": length}
         atomic_files.write_json(run / "vocabulary.json", contents)
-        digests = atomic_files.read_json(run / "config.json")["files"]
-        digests["vocabulary.json"] = atomic_files.digest_of([values, length])
-        wholly(files=digests, **changes)(run)
+        named(run, "vocabulary.json", atomic_files.digest_of([values, length]))
 
     return damage
 
 
 def tokens_of(tokens):
-    """Tokens that the configuration and the checkpoint name as theirs."""
+    """Tokens that the run names as its own."""
 
     def damage(run):
         sign_arrays(run / "tokens.safetensors", {"tokens": tokens})
-        digests = atomic_files.read_json(run / "config.json")["files"]
-        wholly(files=digests | {"tokens.safetensors": atomic_files.digest(tokens.tobytes())})(run)
+        named(run, "tokens.safetensors", atomic_files.digest(tokens.tobytes()))
 
     return damage
 
 
-def metrics_of(data):
-    """Metrics that the checkpoint names as its own."""
-
-    def damage(run):
-        (run / "metrics.csv").write_bytes(data)
-        changes = {"metrics_bytes": len(data), "metrics_digest": atomic_files.digest(data)}
-        sign_arrays(run / "checkpoint.safetensors", **changes)
-
-    return damage
-
-
-def checkpoint_of(**changes):
-    return lambda run: sign_arrays(run / "checkpoint.safetensors", **changes)
+def named(run, name, digest):
+    """Let the run name the digest of a file of own values."""
+    files = contents_of(run / RUN)[1]["files"]
+    sign_arrays(run / RUN, files=files | {name: digest})
 
 
 def bytes_of(data):
-    return lambda run: sign(run / "checkpoint.safetensors", data)
+    return lambda run: sign(run / RUN, data)
 
 
 def header_of(**changes):
     """A checkpoint whose header says something else of the bytes of one array."""
 
     def damage(run):
-        path = run / "checkpoint.safetensors"
+        path = run / RUN
         data, (_, about) = path.read_bytes(), contents_of(path)
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + size])
@@ -258,30 +218,39 @@ def with_header(header):
     return len(text).to_bytes(8, "little") + text
 
 
-CONFIG_MALICE = {
-    "deep": lambda run: (run / "config.json").write_text("[" * 100_000),
-    "deep enough to be read": config_of(task=functools.reduce(lambda x, _: [x], range(400), 1)),
-    "long text": config_of(task__layout="x" * 10**6),
-    "a field more": config_of(task__more=1),
-    "lines in a name": config_of(seed_map="x\n\x1b[2Jerror"),
-    "files elsewhere": config_of(files={"../../etc/passwd": "0", "/etc/passwd": "0"}),
-    "a module that talks": config_of(network__cell="this:that"),
-}
-CHECKPOINT_MALICE = {
-    "other sizes": config_of(network__hidden_size=4),
+def curves_of(shape):
+    curves = {f"curves.{name}": np.zeros(shape, np.float32) for name in ("loss", "accuracy")}
+    return lambda run: sign_arrays(run / RUN, curves)
+
+
+RUN_MALICE = {
+    "deep enough to be read": run_of(
+        config__task=functools.reduce(lambda x, _: [x], range(400), 1)
+    ),
+    "long text": run_of(config__task__layout="x" * 10**5),
+    "a field more": run_of(config__task__more=1),
+    "lines in a name": run_of(seed_map="x\n\x1b[2Jerror"),
+    "files elsewhere": run_of(files={"../../etc/passwd": "0", "/etc/passwd": "0"}),
+    "a module that talks": run_of(config__network__cell="this:that"),
+    "other sizes": run_of(config__network__hidden_size=4),
+    "fewer sequences than it has": run_of(sequences=3),
+    "no count of sequences": run_of(sequences=-1),
+    "more sequences than any memory": run_of(sequences=2**50),
+    "curves of another run": curves_of((2, 5)),
+    "a result that is not there": run_of(result_bytes=9),
+    "a result that is none": lambda run: sign_arrays(
+        run / RUN, {"result": np.frombuffer(b"{}", np.uint8)}, result_bytes=2
+    ),
     "an endless header": bytes_of(bytes([255]) * 100),
     "deep": bytes_of(with_header(b"[" * 100_000)),
     "metadata that is deep": bytes_of(with_header({"__metadata__": {"echo_jax": "[" * 100_000}})),
-    "an array more": lambda run: sign_arrays(
-        run / "checkpoint.safetensors", {"params.more": np.zeros(2, np.float32)}
-    ),
+    "an array more": lambda run: sign_arrays(run / RUN, {"params.more": np.zeros(2, np.float32)}),
     "a huge shape": header_of(shape=[2**40]),
     "an array of nothing": header_of(shape=[0, 2**60], data_offsets=[0, 0]),
     "bytes of no array": header_of(data_offsets=[2**60, 2**60 + 40]),
-    "a digest that is none": lambda run: run.joinpath("checkpoint.safetensors").write_bytes(
+    "a digest that is none": lambda run: run.joinpath(RUN).write_bytes(
         safetensors.save({"a": np.zeros(2)}, {"echo_jax": json.dumps({"sha256": 3})})
     ),
-    "of no run": checkpoint_of(inputs="0"),
 }
 VOCABULARY_MALICE = {
     "numbers": vocabulary_of([1, 2, 3, 4, 5]),
@@ -293,18 +262,10 @@ TOKENS_MALICE = {
     "a token too high": tokens_of(np.full(200, 5, np.int32)),
     "wide tokens": tokens_of(np.zeros(200)),
 }
-HEADER = b"seed,sequence,loss,accuracy\n"
-METRICS_MALICE = {
-    "nothing but a header": metrics_of(HEADER),
-    "no text": metrics_of(b"\xff\xfe" * 40),
-    "of another size": checkpoint_of(metrics_bytes=2**40),
-}
 MALICE = {
-    "config.json": CONFIG_MALICE,
-    "checkpoint.safetensors": CHECKPOINT_MALICE,
+    RUN: RUN_MALICE,
     "vocabulary.json": VOCABULARY_MALICE,
     "tokens.safetensors": TOKENS_MALICE,
-    "metrics.csv": METRICS_MALICE,
 }
 CANNOT_BE_NAMED = "GiB that this machine has"
 """Said of a run too large for the machine: there is no file to mend."""
@@ -318,7 +279,6 @@ def test_a_file_of_malice_is_not_needed_or_refused_by_name(run, name, malice):
     with little_memory():
         to_predict, to_go_on = refusal(network_in, run), refusal(all_in, run)
     assert str(run) in to_go_on or CANNOT_BE_NAMED in to_go_on
-    assert name != "metrics.csv" or "is damaged before the line" in to_go_on or "GiB" in to_go_on
     if name in NOT_TO_PREDICT:
         assert to_predict is None
     else:
@@ -329,10 +289,10 @@ def test_a_file_of_malice_is_not_needed_or_refused_by_name(run, name, malice):
 @pytest.mark.parametrize(
     ("sizes", "fits"),
     [
-        ({"evaluation_sequences": HUGE}, True),
-        ({"task__length": HUGE}, True),
-        ({"task__length": HUGE, "task__window": 2**30}, False),
-        ({"task__length": HUGE, "task__batch_size": 2**30}, False),
+        ({"config__evaluation_sequences": HUGE}, True),
+        ({"config__task__length": HUGE}, True),
+        ({"config__task__length": HUGE, "config__task__window": 2**30}, False),
+        ({"config__task__length": HUGE, "config__task__batch_size": 2**30}, False),
     ],
 )
 def test_a_run_of_huge_rows_is_read_or_refused_without_their_memory(
@@ -341,7 +301,7 @@ def test_a_run_of_huge_rows_is_read_or_refused_without_their_memory(
     """A network keeps its window, and what B rows left; it does not keep a sequence."""
     monkeypatch.setattr(environment, "memory", lambda: 2**34)  # whatever this machine has
     make_run(tmp_path / "run", PLAIN)
-    wholly(**sizes)(tmp_path / "run")
+    run_of(**sizes)(tmp_path / "run")
     with little_memory():
         sentence = refusal(echo_jax.load, tmp_path / "run")
     assert sentence is None if fits else CANNOT_BE_NAMED in sentence

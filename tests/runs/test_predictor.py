@@ -14,7 +14,7 @@ from running import command, execute
 
 import echo_jax
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import checkpoint, run_folder
+from echo_jax.runs import run_file
 
 SETTINGS = {
     "length": 12, "window": 3, "hidden_size": 12, "lag": 1, "sequences": 120,
@@ -231,11 +231,11 @@ def test_the_state_of_another_network_is_not_taken_or_overwritten(runs, tmp_path
 
 def test_of_a_run_one_of_whose_seeds_failed_the_others_answer(runs, predict, tmp_path):
     shutil.copytree(runs / "stateful", tmp_path / "run")
-    inputs = run_folder.read_inputs(tmp_path / "run")
-    saved = checkpoint.load(tmp_path / "run", inputs, shapes_of(inputs.config))
+    inputs = run_file.read_inputs(tmp_path / "run")
+    saved = run_file.read_state(tmp_path / "run", inputs, shapes_of(inputs.config))
     saved.state.params["readout"]["bias"] = saved.state.params["readout"]["bias"].copy()
     saved.state.params["readout"]["bias"][0] = np.nan
-    checkpoint.save(tmp_path / "run", inputs, saved)
+    run_file.write(tmp_path / "run", inputs, saved)
     assert predict("run", 1, "--seed", 5, cwd=tmp_path).stdout
     assert "--seed 4 of run failed" in predict("run", 1, cwd=tmp_path, status=2).stderr
 

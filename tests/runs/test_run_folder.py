@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_folders import AVERAGE, OWN, PLAIN, prepared, saved_of, sign_json
+from run_folders import AVERAGE, OWN, PLAIN, prepared, saved_of, sign_arrays
 
 import echo_jax
 from echo_jax import atomic_files, environment
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.runs import checkpoint, run_folder
+from echo_jax.runs import run_file, run_folder
 from echo_jax.runs.run_folder import RunSpec
 
 CONFIG = changed(PLAIN, cell="average_of_all.py", hidden_size=50)
@@ -35,7 +35,7 @@ def make_run(text, write):
     """The folder of a run of a text, which is to be trained for longer."""
     write(text)
     prepared(Path("run"), RunSpec(changed(CONFIG, sequences=9)))
-    checkpoint.save(Path("run"), run_folder.read_inputs(Path("run")), saved_of(CONFIG))
+    run_file.write(Path("run"), run_file.read_inputs(Path("run")), saved_of(CONFIG))
     return Path("run")
 
 
@@ -65,23 +65,23 @@ def test_a_run_goes_on_with_the_text_that_it_was_begun_with_alone(run, write):
     assert (run / "config.json").read_bytes() == before
 
 
-@pytest.mark.parametrize(("number", "version"), [(None, "0.1.9"), (3, "9.0")])
+@pytest.mark.parametrize(("number", "version"), [(2, "0.1.9"), (4, "9.0")])
 def test_a_folder_of_another_version_is_refused_with_the_version_that_reads_it(
     tmp_path, number, version
 ):
-    run_folder.write_inputs(tmp_path, RunSpec(PLAIN))
-    sign_json(tmp_path / "config.json", format=number, versions={"echo_jax": version})
-    for read in (run_folder.read_inputs, run_folder.other_bits, echo_jax.load):
-        with pytest.raises(StorageError, match=rf"^{tmp_path} was written by echo_jax {version}"):
+    run_file.begin(tmp_path, RunSpec(PLAIN))
+    sign_arrays(tmp_path / run_file.CHECKPOINT, format=number, version=version)
+    for read in (run_file.read_inputs, run_file.read_finished, echo_jax.load):
+        with pytest.raises(StorageError, match=rf"was written by echo_jax {version}"):
             read(tmp_path)
 
 
 def test_bits_may_differ_on_another_number_of_cores(tmp_path):
-    run_folder.write_inputs(tmp_path, RunSpec(PLAIN))
-    assert run_folder.other_bits(tmp_path) is None
-    sign_json(tmp_path / "config.json", cores=77)
+    run_file.begin(tmp_path, RunSpec(PLAIN))
+    assert prepared(tmp_path).note is None
+    sign_arrays(tmp_path / run_file.CHECKPOINT, begun__cores=77)
     here = f"{environment.threads()} cores, before '77 cores'"
-    assert run_folder.other_bits(tmp_path) == f"bits may differ from those of one run: {here}"
+    assert prepared(tmp_path).note == f"bits may differ from those of one run: {here}"
 
 
 def test_what_could_not_be_saved_is_refused_before_anything_is_written(tmp_path, write):
@@ -95,9 +95,9 @@ def test_the_longest_values_are_read_back(tmp_path):
     values = sorted("😀" * 96 + f"{number:04}" for number in range(1999))
     config = changed(OWN, vocab_size=len(values))
     spec = run_folder.column_inputs(config, values, np.arange(1999, dtype=np.int32))
-    run_folder.write_inputs(tmp_path, spec)
+    run_file.begin(tmp_path, spec)
     assert (tmp_path / "vocabulary.json").stat().st_size > 2**20
-    assert run_folder.read_inputs(tmp_path).values == values
+    assert run_file.read_inputs(tmp_path).values == values
 
 
 def test_a_network_of_another_text_is_loaded_with_a_warning(run, write, call, monkeypatch):

@@ -22,7 +22,7 @@ from echo_jax.core import training
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.options import TrainOptions
-from echo_jax.runs import result, run_folder
+from echo_jax.runs import run_file, run_folder
 
 SMALL = {
     "length": 8, "vocab_size": 6, "window": 2, "batch_size": 2, "hidden_size": 4, "sequences": 6,
@@ -61,7 +61,7 @@ def test_a_call_and_the_command_have_the_same_bits(run, tmp_path, monkeypatch):
     command = command_line.parse(train.TrainCommand, [*FLAGS, "--out", "command"])
     train.run(command, Interrupts())
     folder = Path("command")
-    assert run.result.digest == result.read(folder).digest
+    assert run.result.digest == run_file.read_finished(folder).result.digest
     assert run.history.text() == (folder / run_folder.METRICS).read_bytes()
     assert run.folder is None
     for seed in (3, 4):

@@ -9,16 +9,15 @@ from run_folders import OWN, PLAIN, prepared
 from echo_jax.config import changed
 from echo_jax.host.compiled_programs import Stopwatch
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.runs import checkpoint, run_folder
+from echo_jax.runs import run_file, run_folder, train_run
 from echo_jax.runs.run_folder import RunSpec
-from echo_jax.runs.train_run import train_run
 
 
 def train(folder, inputs, chunk=None):
     """Train a new run, so many sequences a chunk."""
     run = prepared(folder, inputs)
     run = run._replace(chunk=chunk or run.chunk)
-    return train_run(run, Interrupts(), Stopwatch(), lambda _: None)
+    return train_run.train_run(run, Interrupts(), Stopwatch(), lambda _: None)
 
 
 def test_a_column_is_trained_on_its_first_part_and_evaluated_on_the_rest():
@@ -35,14 +34,13 @@ def test_a_column_is_trained_on_its_first_part_and_evaluated_on_the_rest():
 def test_a_checkpoint_is_written_about_every_ten_seconds(tmp_path, monkeypatch):
     """Two sequences a chunk; the clock goes on by four seconds whenever it is read."""
     clock = itertools.count(0.0, 4.0)
-    monkeypatch.setattr(checkpoint, "time", SimpleNamespace(perf_counter=clock.__next__))
-    written, save = [], checkpoint.save
+    monkeypatch.setattr(train_run, "time", SimpleNamespace(perf_counter=clock.__next__))
+    written, write = [], run_file.write
 
-    def noted(folder, inputs, saved):
-        written.append(saved.history.sequences)
-        save(folder, inputs, saved)
+    def noted(folder, inputs, saved=None, result=None):
+        written.append((saved.history.sequences if saved else 0, result is not None))
+        write(folder, inputs, saved, result)
 
-    monkeypatch.setattr(checkpoint, "save", noted)
+    monkeypatch.setattr(run_file, "write", noted)
     train(tmp_path, RunSpec(changed(PLAIN, sequences=14)), chunk=2)
-    assert written == [6, 12, 14]
-    assert (tmp_path / run_folder.CHECKPOINT).exists()
+    assert written == [(0, False), (6, False), (12, False), (14, True)]

@@ -18,9 +18,9 @@ from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, Tr
 from echo_jax.core import many_seeds
 from echo_jax.core.training import build_learner
 from echo_jax.options import TrainOptions
-from echo_jax.runs import checkpoint, prepared_run, run_folder
-from echo_jax.runs.checkpoint import Saved
+from echo_jax.runs import prepared_run, run_file, run_folder
 from echo_jax.runs.metrics_csv import History
+from echo_jax.runs.run_file import Saved
 from echo_jax.runs.run_folder import RunSpec
 
 ZEROS = b"0" * 64
@@ -84,21 +84,21 @@ def saved_of(config, draw=0, sequences=4, last=None):
     return Saved(state, history)
 
 
-def make_run(folder, config, draw=0, **saved):
+def make_run(folder, config, draw=0, result=None, **saved):
     """A folder with the files that loading and going on read."""
     folder.mkdir()
     inputs = inputs_of(config, draw)
-    run_folder.write_inputs(folder, inputs)
-    checkpoint.save(folder, inputs, saved_of(config, draw, **saved))
+    run_file.begin(folder, inputs)
+    run_file.write(folder, inputs, saved_of(config, draw, **saved), result)
     return inputs
 
 
-def prepared(folder, inputs=None, cell=None):
+def prepared(folder, inputs=None, cell=None, sequences=None):
     """A new run of these inputs in a folder, or the one that is there, which goes on."""
     if inputs:
         opening = prepared_run.new_run(inputs, folder, TrainOptions(devices=1))
     else:
-        opening = prepared_run.resumed_run(folder, TrainOptions(devices=1), cell=cell)
+        opening = prepared_run.resumed_run(folder, TrainOptions(devices=1), sequences, cell)
     with mock.patch.object(environment, "use_cpu_devices"), opening as run:
         return run
 
@@ -128,9 +128,9 @@ def sign(path, data):
 
 
 def sign_arrays(path, arrays=None, **changes):
-    """Change the arrays of a file, or the values about them, and sign it again."""
+    """Change the arrays of a file, or the values about them as `sign_json`, and sign it again."""
     old, about = contents_of(path)
-    text = json.dumps(about | changes | {"sha256": ZEROS.decode()})
+    text = json.dumps(with_changes(about, changes) | {"sha256": ZEROS.decode()})
     sign(path, safetensors.save({**old, **(arrays or {})}, {"echo_jax": text}))
 
 

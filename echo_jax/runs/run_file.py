@@ -1,0 +1,217 @@
+"""A run in its one file, `checkpoint.safetensors`, which is written whole.
+
+metadata                     configuration, digests of own values, versions, sequences so far
+step, params.*, opt_state.*  the state of every seed, `[S, ...]`
+curves.loss, .accuracy       of every training sequence so far, float32 `[S, N]`
+result                       JSON, uint8 `[bytes]`, once the run has ended
+
+A new run has the metadata alone. The other files of its folder are made from this one, but for the
+user's own values. docs/formats.md lists them.
+"""
+
+import contextlib
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import jax
+import msgspec
+import numpy as np
+
+from echo_jax import atomic_files, tensor_files
+from echo_jax.config import RunConfig, from_dict, is_built_in, to_dict
+from echo_jax.exceptions import ConfigError, StorageError, shown
+from echo_jax.report.text_tables import csv_text
+from echo_jax.runs import run_folder
+from echo_jax.runs.metrics_csv import History
+from echo_jax.runs.result import Finished, Result
+from echo_jax.runs.run_folder import CHECKPOINT, CONFIG, METRICS, RESULT, SEEDS, Begun, RunSpec
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class About(msgspec.Struct, kw_only=True):
+    """The metadata of the file: what a run is a function of, and how far it has come."""
+
+    config: dict[str, Any]
+    files: dict[str, str] = {}
+    seed_map: Literal["map", "vmap"] | None = None
+    compute: Literal["literal", "fast"] | None = None
+    cell_source: str | None = None
+    begun: Begun
+    sequences: Count = 0
+    result_bytes: Annotated[int, msgspec.Meta(ge=0, le=atomic_files.JSON_LIMIT)] = 0
+
+
+class Saved(NamedTuple):
+    """The state of every seed, numpy leaves `[S, ...]`, and the log of the training up to it."""
+
+    state: Any
+    history: History
+
+
+def write(
+    folder: Path, inputs: RunSpec, saved: Saved | None = None, result: Result | None = None
+) -> None:
+    """Write the file of a run, after its first sequence with the state, at its end the result."""
+    tree: dict[str, Any] = {}
+    content = b""
+    if saved:
+        loss, accuracy = saved.history.curves()
+        tree = {**saved.state._asdict(), "curves": {"loss": loss, "accuracy": accuracy}}
+    if result:
+        content = msgspec.json.encode(result)
+        tree["result"] = np.frombuffer(content, np.uint8)
+    how_far = {
+        "sequences": saved.history.sequences if saved else 0,
+        "result_bytes": len(content),
+    }
+    tensor_files.write(folder / CHECKPOINT, "run", tree, stated(inputs) | how_far)
+
+
+def stated(inputs: RunSpec) -> dict[str, Any]:
+    """The inputs of a run as plain values, its own data by their digests."""
+    return {
+        "config": to_dict(inputs.config),
+        "files": dict(inputs.digests),
+        "seed_map": inputs.seed_map,
+        "compute": inputs.compute,
+        "cell_source": inputs.cell_source,
+        "begun": msgspec.to_builtins(inputs.begun or run_folder.begun_here()),
+    }
+
+
+def begin(folder: Path, inputs: RunSpec) -> None:
+    """Write the files of a new run; the one that makes the folder a run comes after the values."""
+    run_folder.write_values(folder, inputs)
+    write(folder, inputs)
+    write_config(folder, inputs)
+
+
+def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
+    """The inputs of the run in a folder; StorageError where a file is missing or damaged.
+
+    To predict, the tokens are not needed; where they can be read, they tell the untrained values.
+    """
+    about = _about(folder)
+    with _of_a_run(folder):
+        config = from_dict(about.config)
+    names = ("seed_map", "compute", "cell_source", "begun")
+    inputs = RunSpec(config, digests=about.files, **{name: getattr(about, name) for name in names})
+    if config.data.file is None:
+        return inputs._replace(digests={})
+    return run_folder.with_values(folder, inputs, to_train)
+
+
+def read(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Saved | None, Result | None]:
+    """The state and the log of a run so far, None before its first checkpoint; and its result.
+
+    `shapes` are those of the state. StorageError where the file is damaged, or has not these.
+    """
+    about = _about(folder)
+    there = shapes._asdict() if about.sequences else {}
+    tree, history, result = _read(folder, about, inputs.config, there)
+    state = type(shapes)(**{name: tree[name] for name in there}) if there else None
+    return (Saved(state, history) if there else None), result
+
+
+def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
+    """The state and the log of a run; StorageError also where it has no checkpoint yet."""
+    saved, _ = read(folder, inputs, shapes)
+    if not saved:
+        fix = f"train on with --resume {folder}, or start a new run"
+        raise StorageError(None, folder, "has no checkpoint yet", fix)
+    return saved
+
+
+def read_finished(folder: Path) -> Finished:
+    """A finished run without its weights; StorageError where it is not finished."""
+    about = _about(folder)
+    with _of_a_run(folder):
+        config = from_dict(about.config)
+    _, history, result = _read(folder, about, config, {}, others=True)
+    if not result:
+        fix = f"train on with --resume {shlex.quote(str(folder))}"
+        raise StorageError(None, folder, "has no result yet", fix)
+    return Finished(config, history, result)
+
+
+def other_bits(begun: Begun) -> str | None:
+    """Why a run that goes on here may have other bits than where it was begun; None if not."""
+    here = run_folder.begun_here()
+    pairs = [
+        (begun.device, here.device),
+        (f"{begun.cores} cores", f"{here.cores} cores"),
+        *(
+            (f"{name} {begun.versions.get(name)}", f"{name} {here.versions.get(name)}")
+            for name in ("jax", "XLA_FLAGS")
+        ),
+    ]
+    differ = [f"{now}, before {shown(before)}" for before, now in pairs if before != now]
+    return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None
+
+
+def write_config(folder: Path, inputs: RunSpec) -> None:
+    """Write `config.json`."""
+    fields = stated(inputs)
+    atomic_files.write_json(folder / CONFIG, {**fields.pop("config"), **fields})
+
+
+def write_finished(folder: Path, finished: Finished) -> None:
+    """Write `metrics.csv`, `result.json` and, of several seeds, `seeds.csv`."""
+    atomic_files.write_bytes(folder / METRICS, finished.history.text())
+    fields = msgspec.to_builtins(finished.result)
+    if finished.config.seeds > 1:
+        columns = fields["by_seed"]
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        atomic_files.write_bytes(folder / SEEDS, csv_text(rows).encode())
+    atomic_files.write_json(folder / RESULT, fields)
+
+
+def _about(folder: Path) -> About:
+    """The metadata, which bounds the rest of the file."""
+    fix = "use the folder of a run, restore it, or start a new run"
+    stated = tensor_files.read_about(folder / CHECKPOINT, fix)
+    with _of_a_run(folder):
+        return msgspec.convert(stated, About)
+
+
+@contextlib.contextmanager
+def _of_a_run(folder: Path) -> Iterator[None]:
+    """Within it, what is wrong with the content of the file is a StorageError."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except (ConfigError, msgspec.MsgspecError) as error:
+        rule = f"describes no run ({error})"
+        raise StorageError(None, folder / CHECKPOINT, rule, "restore it") from None
+
+
+def _read(
+    folder: Path, about: About, config: RunConfig, state: dict[str, Any], others: bool = False
+) -> tuple[dict[str, Any], History, Result | None]:
+    """The arrays of a state of these shapes, the log and the result, checked by the digest."""
+    own = "" if is_built_in(config.network.cell) else (
+        f", use the text of cell {config.network.cell} with which it was trained"
+    )  # fmt: skip
+    shapes = dict(state)
+    if about.sequences:
+        curve = jax.ShapeDtypeStruct((config.seeds, about.sequences), "float32")
+        shapes["curves"] = {"loss": curve, "accuracy": curve}
+    if about.result_bytes:
+        shapes["result"] = jax.ShapeDtypeStruct((about.result_bytes,), "uint8")
+    path = folder / CHECKPOINT
+    fix = f"restore it{own}, or train again with the configuration in {CONFIG}"
+    tree, stated = tensor_files.read(path, shapes, fix, others)
+    with _of_a_run(folder):
+        if msgspec.convert(stated, About) != about:
+            rule = "was replaced while it was read"
+            raise StorageError(None, path, rule, "give the command again")
+        history = History(config)
+        if about.sequences:
+            history.append(**tree["curves"])
+        content = tree["result"].tobytes() if about.result_bytes else None
+        result = msgspec.json.decode(content, type=Result) if content else None
+    return tree, history, result
