@@ -18,7 +18,6 @@ from typing import Any
 
 import echo_jax
 from echo_jax import config
-from echo_jax.config import TaskConfig
 from echo_jax.core import chance
 from echo_jax.core.target_place import knowable_share, target_place
 from echo_jax.runs import explanation, play_page
@@ -142,8 +141,9 @@ def training() -> dict[str, Any]:
     usual = config.flat(config.PARTS["context"])
     blind = {}
     for values in (10, 100):
-        tasks = [TaskConfig(vocab_size=values, window=window, lag=0) for window in range(1, 9)]
-        blind[values] = [chance.order_blind_baseline(task) for task in tasks]
+        context = config.changed(config.PARTS["context"], vocab_size=values, lag=0)
+        runs = (config.changed(context, window=window) for window in range(1, 9))
+        blind[values] = [*map(chance.order_blind_baseline, runs)]
     return {
         "titles": [NETWORKS[1][0], NETWORKS[4][0]],
         "parts": [part3, part3 | {"window": 5, "batch": 5}],

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from echo_jax.config import TaskConfig
+from echo_jax.config import RunConfig, TaskConfig
 
 EXACT_STEPS = 32
 """Longest window whose order-blind baseline is computed exactly; it is simulated beyond."""
@@ -36,25 +36,28 @@ def chance_distance(vocab_size: int) -> float:
     return (vocab_size // 2) * (-(-vocab_size // 2)) / vocab_size
 
 
-def majority_baseline(tokens: np.ndarray) -> Baseline:
+def majority_baseline(tokens: np.ndarray, untrained: np.ndarray | None = None) -> Baseline:
     """The best score possible from the frequencies of tokens int32 `[M]`, ignoring their order.
 
     The most common token is right in its share of cases; the best loss is the entropy, in nats.
+    No answer is one of the `untrained` tokens.
     """
-    shares = np.unique(tokens, return_counts=True)[1] / len(tokens)
-    return Baseline(float(shares.max()), float(-np.sum(shares * np.log(shares))))
+    values, counts = np.unique(tokens, return_counts=True)
+    shares = counts / len(tokens)
+    possible = shares if untrained is None else shares[~np.isin(values, untrained)]
+    return Baseline(float(possible.max(initial=0.0)), float(-np.sum(shares * np.log(shares))))
 
 
-def order_blind_baseline(task: TaskConfig) -> Baseline:
-    """The best score possible from the values in the window, without their order.
+def order_blind_baseline(config: RunConfig) -> Baseline:
+    """The best score possible from the values that a window feeds, without their order.
 
-    Each value in a window of m steps is the target with its share of the window. So the best guess
-    is right with probability E[largest count] / m, and its loss is the entropy of the shares (in
-    framing `values` their variance, 1 - 1/m of that of one value). A target outside the window
-    leaves chance. At the start of prefixes and streams the window is as long as the sequence so
-    far. The baseline is the mean over all targets.
+    Each of m values is the target with its share of them. So the best guess is right with
+    probability E[largest count] / m, and its loss is the entropy of the shares (in framing `values`
+    their variance, 1 - 1/m of that of one value). A target that is not among them leaves chance.
+    The baseline is the mean over all targets.
     """
-    sizes, targets = _window_sizes(task)
+    task = config.task
+    sizes, targets = _values_fed(config)
     known = (task.lag >= 0) & (task.lag < sizes)
     largest = _expected_largest_counts(int(sizes.max()), task.vocab_size)[sizes] / sizes
     chance = chance_baseline(task)
@@ -67,28 +70,39 @@ def order_blind_baseline(task: TaskConfig) -> Baseline:
     return Baseline(float(accuracy), float(loss))
 
 
-def order_blind_baseline_of(tokens: np.ndarray, task: TaskConfig) -> Baseline:
+def order_blind_baseline_of(
+    tokens: np.ndarray, config: RunConfig, untrained: np.ndarray | None = None
+) -> Baseline:
     """`order_blind_baseline` for a user's own tokens, int32 `[M]`: the mean over windows of them.
 
     A target outside the window leaves the `majority_baseline`.
     """
-    sizes, targets = _window_sizes(task)
+    sizes, targets = _values_fed(config)
     baselines = []
     for size in sizes:
-        if not 0 <= task.lag < size:
-            baselines.append(majority_baseline(tokens))
+        if not 0 <= config.task.lag < size:
+            baselines.append(majority_baseline(tokens, untrained))
             continue
         starts = np.linspace(0, len(tokens) - size, max(20, WINDOWS_SEEN // len(sizes)), dtype=int)
-        each = [majority_baseline(tokens[start : start + size]) for start in np.unique(starts)]
+        windows = (tokens[start : start + size] for start in np.unique(starts))
+        each = [majority_baseline(window, untrained) for window in windows]
         baselines.append(Baseline(*np.mean(each, axis=0)))
     accuracy, loss = np.average(baselines, axis=0, weights=targets)
     return Baseline(float(accuracy), float(loss))
 
 
-def _window_sizes(task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
-    """The different numbers of values before a target in its window; the targets with each."""
-    sizes = np.minimum(np.asarray(task.scored_times) + 1, task.window)
-    return np.unique(sizes, return_counts=True)
+def _values_fed(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The different numbers of values that a window feeds before a target; the targets with each.
+
+    W, and as many as there are so far at the start of prefixes and streams. In streams without a
+    carried state only those of the chunk; the cell mlp sees no more than its delay line.
+    """
+    task = config.task
+    times = np.asarray(task.scored_times)
+    if task.layout == "streams" and not config.network.stateful:
+        times = times % task.window
+    most = min(task.window, config.network.delay_line or task.window)
+    return np.unique(np.minimum(times + 1, most), return_counts=True)
 
 
 def in_order(training: np.ndarray, held_out: np.ndarray, task: TaskConfig) -> dict[str, float]:

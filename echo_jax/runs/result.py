@@ -180,8 +180,7 @@ def summarise(
     fields |= _answers(scored, good, own and own.values) | _of_own(config, own, curves, good)
     for name in by_seed.keys() - {"seed"}:
         fields |= _median(name, by_seed[name])
-    untrained = own.corpus.untrained_share(config.task) if own else 0.0
-    ceiling = accuracy_ceiling(config, fields["floor_accuracy"], untrained)
+    ceiling = ceiling_of(config, fields["floor_accuracy"], own and own.corpus)
     fields |= _beside_the_ceiling(config, ceiling, curves[1], good)
     if np.isfinite(fields["loss"]) and config.task.framing == "classes":
         fields["recalled_bits"] = statistics.recalled_bits(fields["loss"], fields["floor_loss"])
@@ -222,15 +221,25 @@ def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
     more = {}
     if corpus is None:
         baseline = chance.chance_baseline(task)
-        blind = chance.order_blind_baseline(task)
+        blind = chance.order_blind_baseline(config)
         more = {"distance": chance.chance_distance(task.vocab_size)}
     else:
-        baseline = chance.majority_baseline(corpus.held_out)
-        blind = chance.order_blind_baseline_of(corpus.held_out, task)
+        baseline = chance.majority_baseline(corpus.held_out, corpus.untrained)
+        blind = chance.order_blind_baseline_of(corpus.held_out, config, corpus.untrained)
+        ceiling = ceiling_of(config, baseline.accuracy, corpus)
+        if ceiling is not None:  # the first and last values held out are asked for less often
+            both = (baseline, blind)
+            baseline, blind = (x._replace(accuracy=min(x.accuracy, ceiling)) for x in both)
         if not (knowable_share(config) or 0 <= task.lag < task.window):
             more = chance.in_order(*corpus, task)
     named = {f"order_blind_{name}": score for name, score in blind._asdict().items()}
     return {**baseline._asdict(), **named, **more}
+
+
+def ceiling_of(config: RunConfig, baseline: float, corpus: Corpus | None) -> float | None:
+    """The `accuracy_ceiling` of a run, on a corpus on values of the user's own."""
+    untrained = corpus.untrained_share(config.task) if corpus else 0.0
+    return accuracy_ceiling(config, baseline, untrained)
 
 
 def _of_own(config: RunConfig, own: OwnScores | None, curves: Any, good: Any) -> dict[str, Any]:

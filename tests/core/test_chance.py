@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from echo_jax.config import TaskConfig
+from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.core import chance
 
 
@@ -27,20 +27,29 @@ def brute_force_baseline(size, vocab_size, framing="classes"):
 def test_the_order_blind_baseline_is_that_of_all_windows(size, vocab_size, framing):
     task = TaskConfig(size, vocab_size, size, 0, 1, framing=framing)
     expected = brute_force_baseline(size, vocab_size, framing)
-    np.testing.assert_allclose(chance.order_blind_baseline(task), expected, atol=1e-12)
+    found = chance.order_blind_baseline(RunConfig(task))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("framing", ["classes", "values"])
 @pytest.mark.parametrize(
-    ("layout", "window", "sizes"),
-    [("prefixes", 4, [2, 3, 4, 4, 4]), ("streams", 3, [2, 3, 3, 3, 3])],
+    ("layout", "window", "network", "sizes"),
+    [
+        ("prefixes", 4, {}, [2, 3, 4, 4, 4]),
+        ("streams", 3, {}, [2, 3, 3, 3, 3]),
+        ("streams", 3, {"stateful": False}, [2, 3, None, 2, 3]),
+        ("windows", 4, {"cell": "mlp", "delay_line": 3}, [3]),
+        ("prefixes", 4, {"cell": "mlp", "delay_line": 1}, [None]),
+    ],
 )
-def test_the_baseline_of_prefixes_and_streams_is_the_mean_over_their_targets(
-    layout, window, sizes, framing
+def test_the_baseline_of_a_layout_is_the_mean_over_its_targets_and_the_values_fed(
+    layout, window, network, sizes, framing
 ):
+    """None stands for a target that the network is not fed."""
     task = TaskConfig(6, 3, window, 1, 1, layout, framing=framing)
-    each = [brute_force_baseline(size, 3, framing) for size in sizes]
-    found = chance.order_blind_baseline(task)
+    guess = chance.chance_baseline(task)
+    each = [brute_force_baseline(size, 3, framing) if size else guess for size in sizes]
+    found = chance.order_blind_baseline(RunConfig(task, NetworkConfig(**network)))
     np.testing.assert_allclose(found, np.mean(each, axis=0), atol=1e-12)
 
 
@@ -59,7 +68,9 @@ def test_no_guess_at_a_value_is_nearer_or_has_a_smaller_square_than_chance(vocab
 def test_a_target_outside_the_window_leaves_chance(lag):
     for framing in ("classes", "values"):
         task = TaskConfig(lag=lag, framing=framing)
-        assert chance.order_blind_baseline(task) == pytest.approx(chance.chance_baseline(task))
+        assert chance.order_blind_baseline(RunConfig(task)) == pytest.approx(
+            chance.chance_baseline(task)
+        )
 
 
 def foretold(training, held_out, order):

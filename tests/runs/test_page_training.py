@@ -142,7 +142,7 @@ def test_what_the_page_says_of_every_setting_is_what_the_package_says(tab):
         results = [None, *(scored(config, share) for share in shares)]
         sentences = [in_the_page(explain(config, result)) for result in results]
         expected.append([
-            [*chance, *order_blind_baseline(config.task), ceiling],
+            [*chance, *order_blind_baseline(config), ceiling],
             [" ".join(words[words.index("train") :]), *sentences],
         ])  # fmt: skip
     got = tab.run(f"""{json.dumps(asked)}.map(([setting, shares]) => {{

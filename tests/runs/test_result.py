@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 
@@ -5,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 from fabricated_results import ACCURACY, CONFIG, LEARNED, LOSS, fabricated_result, scored
+from random_runs import random_runs
 
 from echo_jax import atomic_files
 from echo_jax.config import changed
@@ -114,6 +116,30 @@ def test_the_baselines_and_the_ceiling_of_a_users_own_numbers_are_those_of_the_h
     # sequences of 4 ask for x(0), x(1) and x(2): 0 2 0, 2 0 1, 0 1 0, 1 0 1, 0 1 0
     assert made.untrained == result.Untrained(1, ["u"], pytest.approx(2 / 15))
     assert made.ceiling_accuracy == pytest.approx(13 / 15)
+    unknown = Corpus(np.array([1, 2], np.int32), corpus.held_out)  # no network says the 5 zeros
+    assert result.baselines(own, unknown)["accuracy"] == 2 / 8
+
+
+def runs_with_values():
+    """2,000 runs on integers, and streams from zero; and some on values, one never trained on."""
+    rng = np.random.default_rng(0)
+    streams = changed(CONFIG, length=25, layout="streams", stateful=False)
+    grid = itertools.product(range(7), range(1, 9))
+    yield from ((changed(streams, lag=lag, window=window), None) for lag, window in grid)
+    yield from ((changed(config, vocab_size=8), None) for config in random_runs())
+    for config in random_runs()[::8]:
+        held_out = np.sort(rng.choice(3, 20, p=rng.dirichlet([0.5] * 3)))
+        own = changed(config, vocab_size=3, csv="my.csv", column="n")
+        yield own, Corpus(np.arange(20) % 2, held_out)
+
+
+def test_no_baseline_is_above_the_ceiling():
+    for config, corpus in runs_with_values():
+        scores = result.baselines(config, corpus)
+        ceiling = result.ceiling_of(config, scores["accuracy"], corpus)
+        if ceiling is not None:
+            highest = max(scores["accuracy"], scores["order_blind_accuracy"])
+            assert highest <= ceiling + 1e-12, config
 
 
 def test_a_result_is_written_with_a_line_for_each_seed(tmp_path):
