@@ -110,9 +110,10 @@ def source_digest(written: Any) -> str | None:
 def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
     """The rule that something which is no cell breaks, and the fix."""
     if isinstance(found, ModuleType):
-        lacking = [each for each in REQUIRED if not hasattr(found, each)]
+        *lacking, last = [each for each in REQUIRED if not hasattr(found, each)]
+        rule = f"lacks the functions {', '.join(lacking)} and {last}"
         fix = f"define {', '.join(REQUIRED)} in it, or name a class in it, as {{cell={name}:NAME}}"
-        return f"lacks the function {' and '.join(lacking)}", fix
+        return rule if lacking else f"lacks the function {last}", fix
     return "is no cell", f"use {KINDS}"
 
 

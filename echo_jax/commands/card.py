@@ -60,8 +60,8 @@ class CardCommand:
     --cell-args for each one, in their order, "" for none. A cell whose field `features` has no
     default gets 50."""
     name: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Name of the card and of its folder. For several cells give --name for each one, "" for the
-    default: the cell and its arguments."""
+    """Name of the card, of its folder, and of the cell in figures and tables. For several cells
+    give --name for each one, "" for the default: the cell and its arguments."""
     state_bytes: int | None = None
     """Find the options that give the cell a state of about so many bytes, summed over the layers of
     a block; 400 in the published table."""

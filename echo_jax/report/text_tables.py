@@ -36,11 +36,15 @@ dash, plus-minus and comparisons), signs alone, or a word of `8 to 20` and `3 of
 
 
 class Table(NamedTuple):
-    """A table with as many entries a row as headings, the first of which names the row."""
+    """A table with as many entries a row as headings, the first of which names the row.
+
+    The note explains it in a paper, where nothing else does.
+    """
 
     caption: str
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
+    note: str = ""
 
     @property
     def texts(self) -> list[Sequence[str]]:
@@ -100,13 +104,15 @@ def _csv_cell(value: Any) -> Any:
 
 
 def latex_text(table: Table) -> str:
-    """A tabular with numbers to the right and the caption as a comment; needs booktabs."""
+    """A tabular above its note, the caption as a comment; needs booktabs."""
     rows = [[one_line(text).translate(LATEX) for text in row] for row in table.texts]
     head, *body = (f"{' & '.join(row)} \\\\" for row in rows)
     columns = "".join("r" if numeric else "l" for numeric in table.numeric)
     begin = f"% {one_line(table.caption)}\n\\begin{{tabular}}{{{columns}}}"
-    lines = [begin, "\\toprule", head, "\\midrule", *body, "\\bottomrule", "\\end{tabular}\n"]
-    return "\n".join(lines)
+    lines = [begin, "\\toprule", head, "\\midrule", *body, "\\bottomrule", "\\end{tabular}"]
+    if table.note:
+        lines.append(f"\\par{{\\footnotesize {one_line(table.note).translate(LATEX)}}}")
+    return "\n".join(lines) + "\n"
 
 
 def data_frame(rows: Sequence[Mapping[str, Any]]) -> "pandas.DataFrame":

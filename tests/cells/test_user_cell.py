@@ -60,6 +60,7 @@ def test_a_file_without_a_cell_is_refused_with_its_line(written, module, source,
     [
         ("holds.py", 'lacks .*name a class in it, as cell="holds.py:NAME"'),
         ("two.py", "lacks the function initial_state"),
+        ("none.py", "lacks the functions init, initial_state and step"),
         ("json.py", "is not there"),  # and not Python's
         ("folder", "is a folder"),
         ("my cell.py", "has a name that Python cannot import"),
@@ -69,7 +70,7 @@ def test_a_file_without_a_cell_is_refused_with_its_line(written, module, source,
 def test_a_name_that_names_no_cell_is_refused(written, tmp_path, name, rule):
     for file, source in {
         "holds": CELL, "two": "def init():\n    pass\n\n\ndef step():\n    pass\n",
-        "my cell": CELL,
+        "my cell": CELL, "none": "",
     }.items():  # fmt: skip
         written(file, source)
     (tmp_path / "folder").mkdir()

@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 
+import msgspec
 import numpy as np
 import pytest
 from made_up_cards import card, card_with, held, key_row, lag_row
@@ -13,7 +14,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.pages import card_figure, comparison, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
-from echo_jax.memory.protocol import STANDARD, Recipe
+from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
 from echo_jax.report import text_tables
 
 
@@ -100,12 +101,55 @@ def test_two_cards_are_compared_by_lag_whatever_their_recipes_and_by_key_with_th
     assert "By lag a has 2 bits more than b" in by_lag
     assert "difference 2, 95% interval 1.7 to 2.3; permutation test" in by_lag
     assert "p = 0.029" in by_lag
+    assert by_key.startswith("By key a has as many bits as b (2")
     assert "p = 1" in by_key
     again, without = comparison.compare([a, others[1]])
     assert again == by_lag.replace("than b", "than c")
     assert "other recipes" in without
-    with pytest.raises(ConfigError, match=r"cannot be compared: .* 800 bytes"):
+    differ = r"cannot be compared, as they differ in bytes of state \(400 and 800\): make"
+    with pytest.raises(ConfigError, match=differ):
         comparison.compare([a, others[2]])
+
+
+def test_what_keeps_two_cards_from_being_compared_is_said():
+    rows = [lag_row([4.0])]
+    bare, block = card(rows, "gru"), card(rows, "block:gru")
+    assert told_apart.differences([bare, card(rows, "lru", state_bytes=416)]) == ""
+    other = msgspec.structs.replace(bare, protocol=Protocol(updates=100))
+    said = f"track (block and bare), protocol (4 and {other.numbers.name})"
+    assert told_apart.differences([block, other]) == said
+
+
+@pytest.mark.parametrize(
+    ("cell", "args", "name", "label"),
+    [
+        ("block:gru", {"features": 64}, "block-gru-state-bytes-400", "gru"),
+        ("block:gru", {"features": 64, "width": 48}, "block-gru-width-48", "gru"),
+        ("spin.py:Spin", {"rates": [1, 2]}, "Spin-rates--1-2-", "Spin"),
+        ("spin.py:Spin", {}, "spin-v1", "spin-v1"),
+        ("gru", {"features": 64}, "gru-mine", "gru-mine"),
+        ("imported theirs", {"layers": 1}, "theirs", "theirs"),
+    ],
+)
+def test_a_card_is_called_by_the_name_that_it_was_given_and_else_by_its_cell(
+    cell, args, name, label
+):
+    one = card_with(4, lags=9, cell=cell, args=args, name=name)[0]
+    other = card_with(4, lags=9, cell="lru", name="lru")[0]
+    assert table.labels_of([one, other]) == [label, "lru"]
+    drawn = card_figure.card_figure(one, []).axes
+    assert all(label in {text.get_text() for text in axes.texts} for axes in drawn)
+
+
+def test_a_latex_table_says_seeds_where_they_differ_and_what_letters_mean():
+    few, many = (card_with(4, lags=9, seeds=x, cell="block:gru", name=f"x{x}")[0] for x in (2, 8))
+    for group, seeds in (([few, many], "x2 & 2 &"), ([many, many], "x8 & ")):
+        _, section = table.sections_of([group])
+        (text,) = section.table_files(["latex"]).values()
+        assert seeds in text
+        assert (" & seeds & " in text) == (group[0] is few)
+        below = text.partition("\\end{tabular}\n")[2]
+        assert "cells that share one are not told apart" in below
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from echo_jax.memory.card import Card, best_of_seeds, lag_bits, whole_seeds
 from echo_jax.memory.card_rows import LagRow, Row
 from echo_jax.memory.pages.built_in_cards import anchors, nearest
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, Question
-from echo_jax.memory.pages.table import cell_of
+from echo_jax.memory.pages.table import cell_of, label_of
 from echo_jax.memory.pages.told_apart import track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
@@ -141,7 +141,7 @@ def _draw(
         axes.legend(**below, frameon=False, fontsize=SIZE, labelcolor=GREY, columnspacing=1.0)
     draw_lines(axes, seeds, SEED)
     axes.plot(*question.line(card), **OWN)
-    own = cell_of(card)
+    own = label_of(card)
     names = list(others)
     places = np.linspace(0, len(names) - 1, min(NAMED, len(names))).round().astype(int)
     shown = [names[i] for i in places if names[i] != own]

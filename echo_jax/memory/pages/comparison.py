@@ -12,8 +12,8 @@ from echo_jax.memory import card as cards
 from echo_jax.memory.card import CARD_FILE, Card
 from echo_jax.memory.pages import built_in_cards
 from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS, Question
-from echo_jax.memory.pages.table import caption_of, labels_of
-from echo_jax.memory.pages.told_apart import comparable, of_one_kind, track
+from echo_jax.memory.pages.table import labels_of
+from echo_jax.memory.pages.told_apart import comparable, differences, of_one_kind, track
 from echo_jax.report.number_formats import number, three_digits
 
 
@@ -24,9 +24,8 @@ def compare(names: Sequence[str]) -> list[str]:
     """
     pair = max(itertools.product(*map(cards_of, names)), key=likeness)
     if not of_one_kind(pair):
-        captions = " ".join(caption_of([card]) for card in pair)
-        fix = "make both with the same --state-bytes and block"
-        raise ConfigError(f"{names[0]} and {names[1]} cannot be compared: {captions} {fix}")
+        rule = f"cannot be compared, as they differ in {differences(pair)}"
+        raise ConfigError(f"{names[0]} and {names[1]} {rule}: make both alike in that")
     shared = shared_questions(pair)
     asked = [question for question in shared if question is BY_LAG or comparable(pair)]
     if not asked:
@@ -68,10 +67,12 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
     protocol = pair[0].numbers
     updates = number(protocol.updates)
     sizes = " and ".join(number(card.state_bytes) for card in pair)
-    word = "more" if difference >= 0 else "fewer"
+    more = f"{three_digits(abs(difference))} bits {'more' if difference > 0 else 'fewer'} than"
+    if three_digits(difference) == "0":
+        more = "as many bits as"
     return (
-        f"{question.name.capitalize()} {names[0]} has {three_digits(abs(difference))} bits {word} "
-        f"than {names[1]} ({question.mean_text(pair[0])} and {question.mean_text(pair[1])} bits; "
+        f"{question.name.capitalize()} {names[0]} has {more} "
+        f"{names[1]} ({question.mean_text(pair[0])} and {question.mean_text(pair[1])} bits; "
         f"difference {three_digits(difference)}, {between}; permutation test of "
         f"{len(first.seeds)} and {len(second.seeds)} seeds, p = {p:.2g}). "
         f"Track {track(pair[0])}, {sizes} bytes of state, {updates} updates, echo_jax protocol "

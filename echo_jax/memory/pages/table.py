@@ -113,17 +113,27 @@ def cell_of(card: Card) -> str:
     return PurePath(card.cell.name.rpartition(":")[2]).stem
 
 
+def label_of(card: Card) -> str:
+    """The name that a card was given, by `--name` or its folder; by default that of its cell."""
+    block = "block-" if track(card).startswith("block") else ""
+    args = [f"-{name}-{x}" for name, x in card.cell.args.items()]
+    parts = [re.escape(re.sub(r"[^\w.-]+", "-", x)) for x in (f"{block}{cell_of(card)}", *args)]
+    more = "|".join([*parts[1:], r"-state-bytes-\d+", re.escape(f"-{card.numbers.digest}")])
+    by_default = re.fullmatch(f"{parts[0]}({more})*", card.name)
+    return cell_of(card) if by_default else card.name
+
+
 def is_control(card: Card) -> bool:
     """True for a cell whose memory is known or not trained: it has no panel and no rank."""
     return "known_memory:" in card.cell.name
 
 
 def labels_of(cards: Sequence[Card]) -> list[str]:
-    """A name for each card: its cell; where cells are equal with arguments, or that of the card."""
+    """A label for each card; where they are equal with arguments, or the name of the card."""
     given = [" ".join(f"{key} {x}" for key, x in card.cell.args.items()) for card in cards]
-    cells = [cell_of(card) for card in cards]
-    whole = [f"{a} {b}".strip() for a, b in zip(cells, given, strict=True)]
-    forms = cells, whole, [card.name for card in cards]
+    labels = [label_of(card) for card in cards]
+    whole = [f"{a} {b}".strip() for a, b in zip(labels, given, strict=True)]
+    forms = labels, whole, [card.name for card in cards]
     return [
         next((form[i] for form in forms if form.count(form[i]) == 1), card.name)
         for i, card in enumerate(cards)
@@ -208,8 +218,10 @@ def cards_table(cards: Sequence[Card]) -> Table:
     """A row for each card of a group; columns of which nothing is known are left out."""
     marks = ["*" if cell_of(card) in TUNED else "" for card in cards]
     columns = {"cell": [f"{a}{b}" for a, b in zip(labels_of(cards), marks, strict=True)]}
-    for question in QUESTIONS:
-        letters = letters_of(cards, question)
+    if len(set(seeds := [seeds_there(card) for card in cards])) > 1:
+        columns["seeds"] = seeds
+    told = [letters_of(cards, question) for question in QUESTIONS]
+    for question, letters in zip(QUESTIONS, told, strict=True):
         columns[question.words] = [
             f"{question.text(card)} {letter}".strip()
             for card, letter in zip(cards, letters, strict=True)
@@ -221,7 +233,8 @@ def cards_table(cards: Sequence[Card]) -> Table:
         columns[heading] = [three_digits(size) if size else UNKNOWN for size in sizes]
     columns["layers"] = [str(card.cell.args.get("layers", UNKNOWN)) for card in cards]
     known = {name: of for name, of in columns.items() if any(x not in (UNKNOWN, "") for x in of)}
-    return Table(caption_of(cards), list(known), list(zip(*known.values(), strict=True)))
+    note = f"Letters: {MEANINGS['letters']}." if any(map(any, told)) else ""
+    return Table(caption_of(cards), list(known), list(zip(*known.values(), strict=True)), note)
 
 
 def beside_lag(cards: Sequence[Card]) -> dict[str, list[str]]:
@@ -284,7 +297,7 @@ def budget_text(card: Card, question: Question, budget: Budget) -> str:
 
 def side_by_side(cards: Sequence[Card]) -> str:
     """A line for each column of the table of cards, and a column for each card."""
-    _, *measures = zip(*cards_table(cards).texts, strict=True)
+    _, *measures = zip(*cards_table(cards).without({"seeds"}).texts, strict=True)
     lines = [("", *(card.name for card in cards)), ("seeds", *map(seeds_there, cards)), *measures]
     return text_tables.table(lines, left=range(len(cards) + 1))
 

@@ -18,6 +18,7 @@ from echo_jax.config import BLOCK_PREFIX
 from echo_jax.memory.card import IMPORTED, Card
 from echo_jax.memory.pages.questions import BY_KEY, QUESTIONS, Question
 from echo_jax.memory.protocol import Protocol
+from echo_jax.report.number_formats import number
 
 TRACKS = ("block", "bare", "imported")
 """The tracks; of a block with other layers or width they are followed by one of its own."""
@@ -63,8 +64,24 @@ def recipe(card: Card) -> list[str]:
 
 def of_one_kind(cards: Sequence[Card]) -> bool:
     """True for cards of one protocol and track with about the same bytes of state."""
+    return len(set(map(kind, cards))) == 1 and of_one_size(cards)
+
+
+def of_one_size(cards: Sequence[Card]) -> bool:
+    """True for cards with about the same bytes of state."""
     sizes = {card.state_bytes for card in cards}
-    return len(set(map(kind, cards))) == 1 and max(sizes) <= SAME_SIZE * min(sizes)
+    return max(sizes) <= SAME_SIZE * min(sizes)
+
+
+def differences(pair: Sequence[Card]) -> str:
+    """What keeps two cards from being of one kind: track (bare and block); empty for nothing."""
+    sizes = [""] if of_one_size(pair) else [number(card.state_bytes) for card in pair]
+    of_each = {
+        "track": [track(card) for card in pair],
+        "protocol": [card.numbers.name for card in pair],
+        "bytes of state": sizes,
+    }
+    return ", ".join(f"{x} ({' and '.join(of)})" for x, of in of_each.items() if len(set(of)) > 1)
 
 
 def comparable(cards: Sequence[Card]) -> bool:
