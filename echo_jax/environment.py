@@ -125,7 +125,7 @@ def check_memory(size: int) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions, generator and flags of XLA, which beside its inputs determine a result's bits."""
+    """Versions, generator, flags of XLA: they, inputs and machine determine a result's bits."""
     found = {"python": platform.python_version(), **_installed()}
     found["generator"] = f"{GENERATOR}, partitionable"
     if flags := os.environ.get("XLA_FLAGS"):
@@ -147,7 +147,7 @@ def source_files() -> list[Path]:
 
 @functools.cache
 def software() -> dict[str, str]:
-    """Versions, and a digest of the source of echo_jax: equal where the same bits are computed."""
+    """Versions, and a digest of the source of echo_jax: what decides bits, beside the machine."""
     source = hashlib.sha256()
     for path in source_files():
         source.update(path.read_bytes())

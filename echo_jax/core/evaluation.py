@@ -14,7 +14,7 @@ from echo_jax.core.loss import token_loss
 from echo_jax.core.network import Network, Params, target_logits
 
 SEQUENCES_AT_ONCE = 100
-"""Sequences evaluated side by side: bounds the memory, changes no result."""
+"""Sequences evaluated side by side: bounds the memory, changes results by rounding alone."""
 
 
 class Answers(NamedTuple):
@@ -36,7 +36,7 @@ class Evaluation(NamedTuple):
     """The score on all fresh sequences, and the answers to the first of them.
 
     accuracy              float32, share of correct answers
-    loss                  float32, mean, nats
+    loss                  float32, mean, nats; in framing `values` a mean squared error
     distance              float32, mean of |expected - predicted|
     accuracy_by_position  float32 `[P]`, NaN where a position has no target
     first                 the `Answers` to the first sequence

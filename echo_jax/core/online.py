@@ -232,9 +232,9 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
     `[P]` in 0 .. L-1. Tokens are as frequent as in the pool, int32 `[M]`, or without one all
     equally. Logits of `[windows, V]` are held at a time.
 
-    Returns float32 `[P]`: the share of sequences whose last answer becomes the new token, and was
-    another one before. A network that has learned lag n has 1 at n and 0 elsewhere; an untrained
-    one at most about 1/V. 0 for a position outside the sequence.
+    Returns float32 `[P]`: of the sequences that were changed, the share whose last answer becomes
+    the new token, and was another one before. A network that has learned lag n has 1 at n and 0
+    elsewhere; an untrained one at most about 1/V. 0 for a position outside the sequence.
     """
     length = config.task.length
     vocab_size = config.task.vocab_size

@@ -2,8 +2,8 @@
 
 run_chunk       draws the sequences of a chunk and scans `train_sequence` over them
 train_sequence  scans `train_batch` over the batches of a sequence, the carry from batch to batch
-train_batch     the loss of one truncated-BPTT batch
-update          loss -> gradient -> Adam
+train_batch     one update on a truncated-BPTT batch
+update          loss -> gradient -> one step of the optimizer
 """
 
 import functools
@@ -110,7 +110,7 @@ def build_learner(
 
 
 def init(learner: Learner, dynamic: DynamicParams) -> TrainState:
-    """The state before the first update; it depends on the seed alone."""
+    """The state before the first update; its random numbers depend on the seed alone."""
     params = init_params(learner.network, purpose_key(dynamic.seed, Purpose.WEIGHTS))
     return TrainState(jnp.zeros((), jnp.int32), params, learner.optimizer.rule.init(params))
 
@@ -255,7 +255,7 @@ def run_earlier(
 ) -> tuple[Carry, Carry | None]:
     """The carries after the last and after the first of the earlier batches, run again.
 
-    A batch that does not exist leaves the carry as it is, which is zero then.
+    A batch that does not exist leaves the carry as it is, which is the initial one then.
     """
     if batch.earlier is None:
         return carry, None
@@ -313,7 +313,7 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
     def direction_of(
         grads: Params, state: optax.ScaleByAdamState, params: Params | None = None
     ) -> tuple[Params, optax.ScaleByAdamState]:
-        """The direction of Adam, without optax's two divisions per weight."""
+        """The direction of Adam, with one division a weight."""
         del params
         count = state.count + 1
         step = count.astype(jnp.result_type(float))

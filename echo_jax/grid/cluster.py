@@ -4,8 +4,8 @@
     tcp:// tls://  the workers of a Dask scheduler that stands somewhere
     FILE.yaml      workers that dask-jobqueue submits to SLURM, PBS, LSF, SGE ...
 
-A task is a pure function of its arguments, so its result has the same bits wherever it ran on as
-many threads of XLA. A worker holds one task; if it dies it is replaced, and its task tried again.
+A task is a pure function of its arguments, so its result has the same bits on processors of one
+kind with as many threads of XLA. A worker holds one task; if it dies, another tries the task again.
 """
 
 import contextlib

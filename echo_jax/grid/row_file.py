@@ -1,4 +1,4 @@
-"""Rows in a file that only grows: a line of JSON for each task, with a digest. No jax."""
+"""Rows in a file: a line of JSON for each task, with a digest. No jax."""
 
 import json
 import os

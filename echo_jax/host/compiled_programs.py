@@ -118,8 +118,8 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
 ) -> Programs:
     """The programs of `compile_programs`, without waiting for the evaluation.
 
-    A resumed run needs no initial state. The `background` compiles what takes longest, while this
-    thread traces and compiles the initial state, and then the evaluation. What is `kept` is loaded.
+    A resumed run needs no initial state. The `background` compiles what takes longest, and then the
+    evaluation, while this thread traces and compiles the initial state. What is `kept` is loaded.
     """
     how, limit = plan
     devices = many_seeds.devices_for(config.seeds, how, limit)

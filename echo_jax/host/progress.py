@@ -57,8 +57,8 @@ class _Bar:
 class GridProgress(_Bar):
     """Tasks of a grid that are done, the work done in all, and the time left at its rate so far.
 
-    The clock of the rate starts when the first work has come, so it counts no compilation. Shares
-    may come from several threads, and be told late or anew.
+    The clock of the rate starts when the first work has come, after the first program was compiled.
+    Shares may come from several threads, and be told late or anew.
     """
 
     def __init__(

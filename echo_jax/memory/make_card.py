@@ -179,7 +179,7 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
 
 @contextlib.contextmanager
 def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
-    """The card, which is written, and rows that are `there`, locked; or FolderInUseError."""
+    """The card and rows that are `there`, locked; a card without rows is written."""
     with grid_folder.claimed(folder):
         card, rows = there(folder, new)
         if not rows:

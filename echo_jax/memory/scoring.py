@@ -80,7 +80,7 @@ def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:
 
 
 def draw_lag_sets(question: ByLag, seed: chex.Numeric, weights: chex.Array) -> Sets:
-    """Streams `[512, T]` of each data set."""
+    """Streams `[streams, T]` of each data set."""
     protocol = question.protocol
     return Sets(*(draw_streams(protocol, x, protocol.streams) for x in set_keys(seed, weights)))
 

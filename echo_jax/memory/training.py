@@ -203,7 +203,7 @@ class ByKey:
 
 
 def init(question: ByLag | ByKey, run: RunInputs) -> TrainedSoFar:
-    """The state before the first update; it depends on the seed alone."""
+    """The state before the first update; its random numbers depend on the seed alone."""
     params = question.init_params(purpose_key(run.seed, Purpose.WEIGHTS))
     moments = clipped_adam(question.protocol.largest_norm).init(params)
     state = TrainState(jnp.zeros((), jnp.int32), params, moments)

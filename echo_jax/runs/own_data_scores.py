@@ -35,7 +35,7 @@ def follows_its_target(
 ) -> np.ndarray:
     """The share of last answers that follow a change of the value asked for, by seed.
 
-    In 200 sequences of training tokens without an order, few at a time where they are long.
+    In up to 200 sequences of training tokens without an order, few at a time where they are long.
     """
     some = max(1, min(200, online.piece_size(config) // config.task.length))
     keys = jax.random.split(purpose_key(config.seed, Purpose.EVALUATION), 200 // some)

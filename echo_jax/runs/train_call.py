@@ -101,8 +101,8 @@ def train(
       config: the configuration that the other arguments change; by default that of the part. A
         cell or an optimizer that an earlier call was given is not in it: give it again.
       out: folder of the run, which must be new or empty; without one, nothing is written.
-      on_chunk: called after each chunk, about 400 updates, with the number of sequences trained on
-        so far, and the loss and the accuracy of each sequence of the chunk, float32 `[S, count]`:
+      on_chunk: called after each chunk, at most about 400 updates, with the number of sequences
+        trained on so far, and the loss and accuracy of each of the chunk, float32 `[S, count]`:
         on_chunk=lambda sequence, loss, accuracy: print(sequence, loss.mean())
       args: options of the cell, which is then a class or its name: dict(features=64).
 

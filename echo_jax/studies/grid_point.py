@@ -43,7 +43,7 @@ class GridPoint:
 
     @property
     def key(self) -> str:
-        """A digest of what is run, which finds its row; with the same key, scores agree to the bit.
+        """A digest of what is run, which finds its row; on one kind of machine it decides the bits.
 
         Labels and the study are not in it: a label may be reworded.
         """

@@ -1,6 +1,6 @@
 """The task that is a grid point: its seeds trained side by side, evaluated and measured, a row.
 
-A row depends on nothing but its grid point, except for its timing fields.
+On one kind of machine a row depends on its grid point alone, but for its timing fields.
 """
 
 import datetime

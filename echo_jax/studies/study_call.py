@@ -11,7 +11,7 @@ from echo_jax.studies.catalogue import STUDIES, check_name
 
 
 def study(name: str, folder: str | os.PathLike[str] | None = None) -> Section:
-    """The section of a study, which shows itself, in about a second: nothing is trained.
+    """The section of a study, which shows itself; nothing is trained.
 
         echo_jax.study("state")           # the published answer, with its tables
         echo_jax.study("state").figure    # in a notebook an output of its own
