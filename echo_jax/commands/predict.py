@@ -41,7 +41,8 @@ class PredictCommand:
     folder: Positional[Path]
     """Folder of the run."""
     values: Positional[tuple[str, ...]] = ()
-    """The values, in order, after -- where one begins with -; the answers are on one line."""
+    """The values, in order, after -- where one begins with -; of a run on a text single characters,
+    or a text between quotes. The answers are on one line."""
     csv: Path | None = None
     """Read the values from this CSV file, whose first line names the columns; one answer a line."""
     column: str | None = None
@@ -104,6 +105,8 @@ def main() -> None:
     if command.text is not None:
         words = list(own_data.read_text(command.text))
     inputs = run_file.read_inputs(command.folder, to_train=False)
+    if command.values and inputs.config.data.text is not None:
+        words = own_data.characters_of(words)
     encode = functools.partial(vocabulary.encode, inputs.vocabulary, unknown=command.unknown)
     tokens = encode(words, place=lambda i: f"in line {lines[i - 1]}") if lines else encode(words)
     run_folder.check_cell_named(command.folder, inputs, command.cell)

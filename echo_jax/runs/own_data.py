@@ -72,7 +72,21 @@ def _naming(data: DataConfig) -> Iterator[None]:
 
 def read_text(path: Path) -> str:
     """The characters of a UTF-8 file, in which all white space is single spaces."""
-    return re.sub(r"\s+", " ", _content(path)).strip()
+    return single_spaced(_content(path)).strip()
+
+
+def single_spaced(text: str) -> str:
+    """A text in which all white space is single spaces."""
+    return re.sub(r"\s+", " ", text)
+
+
+def characters_of(words: Sequence[str]) -> list[str]:
+    """The characters that words of a command line are: as they are, or of the text they make.
+
+    t h e ' ' q  ->  the same      the dog  ->  t h e ' ' d o g
+    """
+    text = single_spaced(" ".join(words))
+    return list(text if any(len(word) > 1 for word in words) else words)
 
 
 def read_column(path: Path, column: str | None = None) -> Column:

@@ -179,8 +179,9 @@ def test_a_text_is_foretold_and_answers_are_fed_back(foretelling, predict):
     (foretelling / "begin.txt").write_text("ab c")
     done = predict("run", "--text", "begin.txt", cwd=foretelling)
     assert done.stdout.splitlines() == ["-", "-", "c", "' '"]
-    done = predict("run", "a", "b", " ", "--generate", 7, cwd=foretelling)
-    assert done.stdout == "c ' ' a b ' ' c ' '\n"
+    for given in (["a", "b", " "], ["ab "], ["ab", "c", "ab "]):
+        done = predict("run", *given, "--generate", 7, cwd=foretelling)
+        assert done.stdout == "c ' ' a b ' ' c ' '\n"
     done = predict("run", "--text", "begin.txt", "--generate", 3, cwd=foretelling)
     assert done.stdout == "' ' a b\n"
 
