@@ -29,7 +29,6 @@ def main(command: str | None = None) -> None:
 
 
 def _run(command: str) -> None:
-    """Import and run a command."""
     module = importlib.import_module(f"echo_jax.commands.{command}")
     if not {"-h", "--help"} & set(sys.argv):
         environment.set_up_jax()

@@ -512,7 +512,6 @@ def _no_cell(cell: object) -> tuple[str, str]:
 
 
 def _too_few_rows(task: TaskConfig) -> ConfigError:
-    """The error of fewer rows than a batch needs."""
     count = len(task.target_times)
     rows = "1 row" if count == 1 else f"{count} rows"
     rule = (

@@ -135,7 +135,6 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def _installed() -> dict[str, str]:
-    """The versions of the packages that determine a result's bits, found once a process."""
     packages = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
     return {name: importlib.metadata.version(name) for name in packages}
 

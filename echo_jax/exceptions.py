@@ -85,7 +85,6 @@ def spell(text: str, spelling: Spelling) -> str:
     """
 
     def spelled(match: re.Match[str]) -> str:
-        """One of them."""
         field, value = match.groups()
         if value is None:
             return field if spelling == "argument" else f"--{field.replace('_', '-')}"
@@ -95,7 +94,6 @@ def spell(text: str, spelling: Spelling) -> str:
 
 
 def _subject(field: str | None, value: object, spelling: Spelling) -> str:
-    """The field with its value, or the value alone."""
     if field is None:
         return str(value)
     return _with_value(field, value if spelling == "flag" else shown(value), spelling)

@@ -210,10 +210,8 @@ def shift_interval(
     widest = 4 * float(sum(np.ptp(group) for group in groups)) + 1e-9
 
     def end(sign: int) -> float:
-        """The lower (-1) or upper (1) end, found by bisection."""
 
         def told(step: int) -> bool:
-            """True for a shift that the test tells from none."""
             moved = groups[1] + middle + sign * widest * step / SHIFTS
             return permutation_test(groups[0], moved) <= level
 

@@ -86,7 +86,6 @@ def in_config(
 
 
 def _check_args(args: object) -> None:
-    """Raise ConfigError for options that are no mapping of names."""
     if args is not None and not (
         isinstance(args, Mapping) and all(isinstance(x, str) for x in args)
     ):
@@ -103,7 +102,6 @@ def _of_class(found: Any, args: dict[str, Any]) -> CellObject:
 
 
 def _name_of(cell: Cell) -> str:
-    """The name of what an instance is of."""
     return BLOCK_PREFIX + _name_of(cell.cell) if isinstance(cell, Block) else _name(cell.source)
 
 

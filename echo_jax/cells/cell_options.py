@@ -30,7 +30,6 @@ def options_in(text: str) -> dict[str, Any]:
 
 
 def _value(keyword: ast.keyword) -> Any:
-    """The value of a keyword argument."""
     try:
         value = keyword.value
         return value.id if isinstance(value, ast.Name) else ast.literal_eval(value)

@@ -104,7 +104,6 @@ def line_of(name: str, written: Any, function: str, error: BaseException | None)
 def _check_args(
     name: str, args: Mapping[str, Any], options: Mapping[str, bool], size: str | None
 ) -> None:
-    """Raise ConfigError for an unknown or missing field and for a size that is no count."""
     for unknown in (x for x in args if x not in options):
         fix = f"use one of {', '.join(options)}" if options else "leave it out, as it has none"
         more = "" if is_built_in(name) else ", or define it"

@@ -36,7 +36,6 @@ def scan_over_time(
     """
 
     def masked_step(carry: Carry, step_input: tuple) -> tuple[Carry, Any]:
-        """A step of the cell; where the mask is False the carry stays."""
         x, present = step_input
         new_carry, output = step(carry, x)
         return (new_carry if mask is None else hold(present, carry, new_carry)), output
@@ -60,7 +59,6 @@ def scan_in_place(
     """
 
     def step_at(state: tuple, inputs: tuple) -> tuple[tuple, Any]:
-        """The step at time t."""
         carry, rows = state
         t, step_inputs = inputs
         carry, row, output = step(carry, rows[t], step_inputs)

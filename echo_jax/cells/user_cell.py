@@ -64,7 +64,6 @@ def import_cell(name: str) -> Any:
 
 
 def _import_error(name: str, error: BaseException) -> ConfigError:
-    """The sentence about an error that a user's module raised, with its line."""
     line = next(_users_lines(traceback.extract_tb(error.__traceback__)), "")
     if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
         line = f"{shown_file(error.filename)}:{error.lineno}"

@@ -258,7 +258,6 @@ def is_kernel(name: str, backend: str) -> bool:
 
 
 def _programs(program: Any) -> Iterator[Any]:
-    """A traced program and all programs within it."""
     yield program
     for equation in program.eqns:
         for each in _nested(equation):
@@ -266,7 +265,6 @@ def _programs(program: Any) -> Iterator[Any]:
 
 
 def _nested(equation: Any) -> Iterator[Any]:
-    """The traced programs among the parameters of an equation."""
     for value in equation.params.values():
         for each in value if isinstance(value, tuple | list) else [value]:
             if hasattr(each, "eqns"):
@@ -280,7 +278,6 @@ def _raised_at(equation: Any) -> Exception:
 
 
 def _operations(lowered: jax.stages.Lowered) -> list[Any]:
-    """The operations of a module, those of all its functions and regions."""
     operations: list[Any] = []
 
     def keep(operation: Any) -> ir.WalkResult:
@@ -316,7 +313,6 @@ def step_error(error: BaseException) -> str:
 
 
 def _form(tree: Any) -> tuple[Any, list[Any]]:
-    """The structure of a tree, and the shapes and types of its arrays."""
     leaves, structure = jax.tree.flatten(tree)
     return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
 

@@ -85,7 +85,6 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
 
     @functools.wraps(kind, updated=())
     def instantiate(**values: Any) -> Any:
-        """An instance; a broken rule in the way that tyro reports it."""
         try:
             return kind(**values)
         except ConfigError as error:
@@ -95,7 +94,6 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
 
 
 def _default_of(field: Any, info: StructTypeInfo) -> Any:
-    """The default of a field: that of the given instance, or of its class."""
     if dataclasses.is_dataclass(info.default):
         return getattr(info.default, field.name)
     if field.default_factory is not dataclasses.MISSING:

@@ -105,8 +105,9 @@ def main() -> None:
     if command.text is not None:
         words = list(own_data.read_text(command.text))
     inputs = run_file.read_inputs(command.folder, to_train=False)
-    if command.values and inputs.config.data.text is not None:
-        words = own_data.characters_of(words)
+    of_text = command.values and inputs.config.data.text is not None
+    if of_text and any(len(word) > 1 for word in words):  # else they are its characters
+        words = list(own_data.single_spaced(" ".join(words)))
     encode = functools.partial(vocabulary.encode, inputs.vocabulary, unknown=command.unknown)
     tokens = encode(words, place=lambda i: f"in line {lines[i - 1]}") if lines else encode(words)
     run_folder.check_cell_named(command.folder, inputs, command.cell)

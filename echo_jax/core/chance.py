@@ -94,8 +94,8 @@ def order_blind_baseline_of(
 def _values_fed(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
     """The different numbers of values that a window feeds before a target; the targets with each.
 
-    W, and as many as there are so far at the start of prefixes and streams. In streams without a
-    carried state only those of the chunk; the cell mlp sees no more than its delay line.
+    At the start of prefixes and streams those so far, in streams without a carried state those of
+    the chunk; the cell mlp sees no more than its delay line.
     """
     task = config.task
     times = np.asarray(task.scored_times)

@@ -59,7 +59,6 @@ def answer_sequence(
     """The network's answers to one sequence, int32 `[L]`, its batches in order as in training."""
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, Answers]:
-        """Answer one batch."""
         carry, fed = feed(network, dynamic.stateful, params, carry, batch.rows)
         logits = target_logits(network, params, fed.outputs, batch.targets)
         every = jnp.ones(batch.targets.shape, bool)
@@ -96,7 +95,6 @@ def states_around(
     """The states before and after the rows of one sequence, int32 `[L]`."""
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
-        """The carry before and after one batch."""
         after, fed = feed(network, dynamic.stateful, params, carry, batch.rows)
         return after, States(_side_by_side(fed.before), _side_by_side(after))
 

@@ -82,11 +82,9 @@ def over_runs(
     everywhere = PartitionSpec()
 
     def mapped(*arguments: Any) -> Any:
-        """Give every device its share of the runs."""
         own = len(arguments) - shared
 
         def share(*arguments: Any) -> Any:
-            """The runs of one device."""
             if seed_map == "map":
                 return jax.lax.map(lambda run: function(*run, *arguments[own:]), arguments[:own])
             return jax.vmap(function, (0,) * own + (None,) * shared)(*arguments)

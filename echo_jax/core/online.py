@@ -148,7 +148,6 @@ def _outputs(
     if streams:
 
         def one_step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
-            """Feed one token, with a zero carry where a window begins."""
             row, goes_on = x
             carry, fed = feed_rows(network, goes_on, params, carry, Rows(row.inputs[None], None))
             return carry, fed.outputs[0, 0]
@@ -245,7 +244,6 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:
-        """The share of windows whose answer follows another token at a position."""
         place = length - 1 - position
         old = tokens[:, place]
         key = jax.random.fold_in(change_key, position)

@@ -171,7 +171,6 @@ def train_sequence(
     batches = bptt_batches(config, sequence_batches(tokens, config.task, dynamic.lag))
 
     def step(memory: tuple[TrainState, Carry], batch: BPTTBatch) -> tuple[Any, Metrics]:
-        """One update, on a carry that is handed on or zeroed."""
         state, carry, metrics = train_batch(config, learner, dynamic, *memory, batch)
         return (state, carry), metrics
 
@@ -197,7 +196,6 @@ def train_batch(
     network, optimizer = learner
 
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
-        """The loss of the last batch, with the carry to hand on and the accuracy."""
         if config.training.frozen:
             params = {**params, "cell": jax.lax.stop_gradient(params["cell"])}
         # The gradient is cut here: `update` differentiates by the parameters alone, and the carry
@@ -264,7 +262,6 @@ def run_earlier(
     carry = carried(network, stateful, params, carry, len(batch.batch.inputs))
 
     def step(carry: Carry, x: tuple[Batch, chex.Array]) -> tuple[Carry, Carry]:
-        """One earlier batch, skipped where it does not exist."""
         earlier, exists = x
         after, _ = feed(network, True, params, carry, earlier.rows)
         carry = jax.tree.map(lambda old, new: jnp.where(exists, new, old), carry, after)
@@ -313,7 +310,6 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
     def direction_of(
         grads: Params, state: optax.ScaleByAdamState, params: Params | None = None
     ) -> tuple[Params, optax.ScaleByAdamState]:
-        """The direction of Adam, with one division a weight."""
         del params
         count = state.count + 1
         step = count.astype(jnp.result_type(float))

@@ -37,7 +37,6 @@ class Here(NamedTuple):
         stopped = threading.Event()
 
         def outcome(place: int) -> Outcome:
-            """The row of a task, or why it failed."""
             task = tasks[place]
 
             def unless_stopped(share: float) -> None:

@@ -137,7 +137,6 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
         return kept.program(jitted, devices, (made_from, code, how, compute), *arguments)
 
     def evaluation() -> Any:
-        """The program that is needed last."""
         return program(("evaluate", count), evaluate, dynamic, state.params, corpus)()
 
     longest = background.submit(program(("chunk", chunk), run_chunk, dynamic, state, chunk, corpus))

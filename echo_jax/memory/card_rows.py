@@ -99,7 +99,6 @@ def row_kind(protocol: Protocol) -> RowKind[Row]:
     """The rows of cards of a protocol, which are refused if it cannot give them."""
 
     def decode(values: dict[str, Any]) -> Row:
-        """A row of a line; ValueError for one that the protocol cannot give."""
         msgspec.json.encode(values)  # ValueError for half a pair of surrogates: it is no text
         row = msgspec.convert(values, Row)
         check_row(row, protocol)

@@ -230,7 +230,6 @@ def make(
             card.remarks.append(MIXED)
 
         def store(row: Row) -> str:
-            """Keep a row and the card that follows; its bits in words."""
             row_kind(protocol).append(folder / cards.ROWS_FILE, [row])
             done.append(row)
             cards.write(card, done, folder)
@@ -238,7 +237,6 @@ def make(
             return f"{three_digits(bits)} bits" if row.final else "not finite"
 
         def made(runs: Sequence[CardRun]) -> Iterator[Card]:
-            """The card after each of the runs that lack a row."""
             for _ in complete(JOB, missing(runs, done), executor, store, progress, interrupts):
                 yield cards.with_rows(card, done)
 

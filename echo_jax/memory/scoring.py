@@ -93,7 +93,6 @@ def draw_key_sets(question: ByKey, seed: chex.Numeric, weights: chex.Array) -> S
     keys = set_keys(seed, weights)
 
     def drawn(key: chex.PRNGKey) -> Recall:
-        """The sequences of a data set."""
         pairs = draw_pairs(protocol, key, len(asked) * recalls, question.most)
         of_k = recall(protocol, pairs, jnp.repeat(jnp.array(asked), recalls))
         return jax.tree.map(lambda x: x.reshape(len(asked), recalls, *x.shape[1:]), of_k)
@@ -149,7 +148,6 @@ def score_by_key(question: ByKey, params: Params, sets: Sets) -> Scores:
     streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
 
     def answer(_: Carry, output: chex.Array) -> chex.Array:
-        """The most likely class."""
         return jnp.argmax(network.read_out(net, params, output[0])).astype(jnp.int32)
 
     found, carried = by_steps(net, params, streams, answer)
@@ -163,7 +161,6 @@ def scan_accuracy_by_key(question: ByKey, params: Params, sets: Sets) -> chex.Ar
     """The accuracy on the validation data by the cell's scan, in which it was trained."""
 
     def right(asked: Recall) -> chex.Array:
-        """The right answers of one K."""
         is_right = correct(question.logits(params, asked.tokens), asked.targets)
         return jnp.sum(is_right & asked.scored)
 
@@ -202,7 +199,6 @@ def rounded(cell: Cell, state: Carry, rounding: Rounding) -> Carry:
         return jnp.where(used, nearest, exact).astype(x.dtype)
 
     def whole(x: chex.Array) -> chex.Array:
-        """An array of the state, rounded."""
         if jnp.iscomplexobj(x):
             real = part(x.real)
             return jax.lax.complex(real, part(x.imag))
@@ -226,10 +222,8 @@ def by_steps(
     prepared = net.cell.prepare(params["cell"])
 
     def of_stream(tokens: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """The same of one stream."""
 
         def step(state: Carry, token: chex.Array) -> tuple[Carry, chex.Array]:
-            """A step in a batch of 1."""
             x = jax.nn.one_hot(token, net.input_size)[None]
             state, output = net.cell.step(prepared, state, x)
             state = carry_on(state)
@@ -253,13 +247,11 @@ def fitted_factors(protocol: Protocol, logits: chex.Array, targets: chex.Array) 
     """
 
     def slope(factor: chex.Array) -> chex.Array:
-        """The derivative of the mean loss by the factor of each lag's logits."""
         p = jax.nn.softmax(factor[:, None] * logits)
         right = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
         return jnp.mean(jnp.sum(p * logits, axis=-1) - right, axis=0)
 
     def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
-        """The half in which the slope is 0."""
         low, high = ends
         middle = (low + high) / 2
         above = slope(middle) > 0

@@ -114,7 +114,6 @@ class ByLag:
         state, _ = network.unroll(net, params, state, streams[:, :first], None)
 
         def go_on(state: Carry, tokens: chex.Array) -> tuple[Carry, chex.Array]:
-            """The state after the steps up to the next asked one."""
             state, _ = network.unroll(net, params, state, tokens, None)
             return state, flat_state(net.cell, state, rows)
 
@@ -228,7 +227,6 @@ def train_updates(
     batches = jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(counters)
 
     def step(progress: TrainedSoFar, batch: Any) -> tuple[TrainedSoFar, chex.Array]:
-        """One update, and its loss."""
         state, level = progress
         done = state.step / run.updates
         rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2

@@ -28,7 +28,6 @@ def with_files(text: str, page: Path) -> str:
     """A text with the files that it names, and those that they name."""
 
     def content(named: re.Match[str]) -> str:
-        """The text of the file of a match."""
         own = page.with_name(named[1])
         path = own if own.is_file() else SHARED.with_name(named[1])
         return with_files(path.read_text("utf-8").rstrip("\n"), page)

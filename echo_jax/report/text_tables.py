@@ -36,10 +36,7 @@ dash, plus-minus and comparisons), signs alone, or a word of `8 to 20` and `3 of
 
 
 class Table(NamedTuple):
-    """A table with as many entries a row as headings, the first of which names the row.
-
-    The note explains it in a paper, where nothing else does.
-    """
+    """A table with as many entries a row as headings; the note explains it in a paper."""
 
     caption: str
     headings: Sequence[str]

@@ -52,7 +52,6 @@ class Run:
 
     def _next_runs(self) -> list[str]:
         def call(changes: dict[str, Any]) -> str:
-            """The call that makes this run with other values of some fields."""
             fields = chosen(changed(self.config, **changes))
             words = {name: repr(value) for name, value in fields.items()}
             if self.config.training.of_optax:

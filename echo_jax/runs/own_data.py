@@ -80,15 +80,6 @@ def single_spaced(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-def characters_of(words: Sequence[str]) -> list[str]:
-    """The characters that words of a command line are: as they are, or of the text they make.
-
-    t h e ' ' q  ->  the same      the dog  ->  t h e ' ' d o g
-    """
-    text = single_spaced(" ".join(words))
-    return list(text if any(len(word) > 1 for word in words) else words)
-
-
 def read_column(path: Path, column: str | None = None) -> Column:
     """Read a column of a CSV file (UTF-8; separated by commas, semicolons or tabs).
 

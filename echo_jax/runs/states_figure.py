@@ -125,7 +125,6 @@ def _steps(
     goes_on = goes_on | (jnp.arange(len(inputs)) > 0)
 
     def step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, Carry]:
-        """One step of the row, from the carry or from zero."""
         fed, goes_on = x
         fed = jax.tree.map(lambda leaf: leaf[None, None], fed)
         carry, _ = feed(network, goes_on, params, carry, fed)

@@ -78,7 +78,6 @@ def _mistake() -> Iterable[GridPoint]:
 
 
 def _line_of_mistake(at: Mapping[str, Any]) -> str:
-    """A line of the figure: what differs from part 3, in words."""
     batches = f"batches of {at['batch']}"
     if (at["batch"], at["batches back"]) == (6, 1):
         return f"part 3 ({batches})"

@@ -126,7 +126,6 @@ def fed_back(
         state, answers = online.feed(config, network, params, first, tokens)
 
         def step(memory: tuple, _: None) -> tuple[tuple, jax.Array]:
-            """The next answer, and the token that was fed."""
             state, token = memory
             state, answer = online.step(config, network, params, state, token)
             return (state, answer.token), token

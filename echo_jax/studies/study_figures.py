@@ -83,7 +83,6 @@ def _lines(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[tuple[floa
 
 
 def _dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultRow]]:
-    """The rows of results by the row of the figure in which they are dots."""
     apart = chart.series.split(",")
     at: dict[str, list[ResultRow]] = {}
     for row in rows:

@@ -12,7 +12,7 @@ from tiny_memory import TINY, toml_of
 
 from echo_jax import atomic_files, environment
 from echo_jax.host.progress import GridProgress
-from echo_jax.memory import card, other_frameworks
+from echo_jax.memory import card
 from echo_jax.memory.pages import card_pages
 
 LAST = TINY.card_name("Last")
@@ -146,12 +146,6 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
     (tmp_path / "bad.jsonl").write_text((tmp_path / "rows.jsonl").read_text() + "{}\n")
     said = carding("--import", "bad.jsonl", status=2, protocol=()).stderr
     assert re.fullmatch(r"error: line 6 of bad.jsonl is not a row .*question.*\n", said)
-
-
-def test_a_folder_for_tasks_is_refused_before_they_are_computed(carding, monkeypatch):
-    monkeypatch.setattr(other_frameworks, "lag_tasks", None)
-    said = carding("--export-tasks", "mine.py", "--seeds", "1", status=2).stderr
-    assert "mine.py cannot be a folder" in said
 
 
 def test_a_full_disk_as_an_imported_card_is_drawn_is_no_success(carding, tmp_path, monkeypatch):

@@ -46,12 +46,6 @@ def test_a_card_is_drawn_beside_its_rows(folder):
     assert len(card_pages.draw(folder, card([]))) == 2
 
 
-def test_a_card_is_called_as_its_folder_is_now(folder):
-    (folder / "block-gla").rename(folder / "mine")
-    all_cards.write_report(folder)
-    assert "(<mine/card.md>)" in (folder / "README.md").read_text()
-
-
 def of_recipes(recipes, cell, size=400, rate=0.01):
     """The card of a cell with some recipes by key, and a rate by lag."""
     rows = [key_row(held(4), 0, x.rate, x.schedule) for x in recipes]
@@ -194,8 +188,3 @@ def test_bits_after_each_number_of_updates_are_drawn():
     )  # the axis is logarithmic
     assert "budgets" not in {figure.name for figure in all_cards.figures_of([none])}
     assert "budgets" in {figure.name for figure in all_cards.figures_of([few])}
-
-
-def test_a_list_of_the_values_stands_beside_the_answers_by_key():
-    axes = card_figure.card_figure(*card_with(2, lags=9)).axes[-1]
-    assert "a list of the values" in [line.get_label() for line in axes.lines]

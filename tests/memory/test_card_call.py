@@ -101,8 +101,3 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
 def test_what_breaks_a_rule_is_refused_before_anything_is_measured(cell, options, sentence):
     with pytest.raises(ConfigError, match=sentence):
         echo_jax.card(cell, **options)
-
-
-def test_a_folder_without_cards_is_told(tmp_path):
-    with pytest.raises(ConfigError, match="has no cards"):
-        echo_jax.cards(tmp_path)

@@ -30,14 +30,6 @@ def test_the_permutation_test_counts_all_ways_to_divide_the_values(first, second
     assert p == pytest.approx(np.mean(as_far))
 
 
-def test_complete_separation_of_8_and_8_has_two_ways_in_12870():
-    assert statistics.permutation_test(range(8), range(10, 18)) == pytest.approx(2 / 12870)
-
-
-def test_ties_count_as_far():
-    assert statistics.permutation_test([1.1, 1.1], [1.1, 1.1]) == 1
-
-
 def test_many_seeds_are_drawn_alike_each_time():
     random = np.random.default_rng(0)
     groups = random.normal(size=16), random.normal(size=16) + 0.7
@@ -124,7 +116,6 @@ def test_what_keeps_two_cards_from_being_compared_is_said():
     ("cell", "args", "name", "label"),
     [
         ("block:gru", {"features": 64}, "block-gru-state-bytes-400", "gru"),
-        ("block:gru", {"features": 64, "width": 48}, "block-gru-width-48", "gru"),
         ("spin.py:Spin", {"rates": [1, 2]}, "Spin-rates--1-2-", "Spin"),
         ("spin.py:Spin", {}, "spin-v1", "spin-v1"),
         ("gru", {"features": 64}, "gru-mine", "gru-mine"),

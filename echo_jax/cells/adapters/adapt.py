@@ -110,7 +110,6 @@ def size_of(found: Any) -> str | None:
 
 
 def _hashable(value: Any) -> Any:
-    """A value with tuples in the place of lists."""
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 

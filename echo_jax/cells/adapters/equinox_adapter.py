@@ -53,7 +53,6 @@ class EquinoxCell(BuiltCell):
 
 
 def _first_state(cell: Any, input_size: int) -> Any:
-    """The state of one row before the first step."""
     if hasattr(cell, "initial_state"):
         return cell.initial_state()
     zeros = jnp.zeros(cell.hidden_size)

@@ -66,7 +66,6 @@ def panels_figure(
 
 
 def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) -> None:
-    """The curve of a card above its area, and the others'."""
     bits = question.known(card)
     if isinstance(bits, BitsByKey):
         axes.set(ylim=(0, 1.04), yticks=[0, 1])

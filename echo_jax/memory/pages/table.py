@@ -1,10 +1,4 @@
-"""The table of cards, and their numbers as tidy rows. No jax.
-
-cards_table   cards that are compared ─► the table that is shown
-sections_of   groups ─► the files for a paper
-side_by_side  a few cards as text, a column for each
-tidy_runs     the runs of a card, a row for each lag or number of pairs
-"""
+"""The table of cards, and their numbers as tidy rows. No jax."""
 
 import functools
 import itertools

@@ -1,10 +1,4 @@
-"""The cards that are compared, and which of them the seeds tell apart. No jax.
-
-comparable  cards of one protocol, track, about the same bytes of state, and configurations
-groups      the cards that are compared with each other
-pairs_of    the exact permutation test of every pair of a group, and Benjamini-Hochberg at 5%
-letters     cells that share one are not told apart
-"""
+"""The cards that are compared, and which of them the seeds tell apart. No jax."""
 
 import itertools
 import string
