@@ -55,7 +55,7 @@ def pages(name):
     yield card_pages.page(made, ROWS)
     yield all_cards.page([made, card(ROWS, "gru")], [made], [])
     yield CardResult(made, [])._repr_markdown_()
-    yield Run(column, fabricated_result(column), None, None, None, None)._repr_markdown_()
+    yield Run(column, fabricated_result(column), None, None, None, None, None)._repr_markdown_()
     yield section._repr_markdown_()
     yield page.markdown_page(name, [name], [section, section], name, "make it")
 
