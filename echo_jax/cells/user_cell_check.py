@@ -1,7 +1,7 @@
 """The check of a user's cell, by tracing alone: nothing is compiled or run.
 
     check_shapes    before a run and a card: shapes and types of parameters, carry, output
-    check_program   before a score: the program that is measured, and the module that is compiled
+    check_program   before a score: the program that is measured
 
     broken.py:12: cell 'broken:Drifts' turns its carry float32[2, 4] into float16[2, 4]: return ...
 
@@ -10,15 +10,14 @@ does in other batches or in its `scan` need not be asked.
 """
 
 import functools
-import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, NoReturn
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import errors
-from jax.extend.mlir import ir
 
 from echo_jax.cells import registry, user_cell
 from echo_jax.cells.interface import Cell, CellError
@@ -53,18 +52,15 @@ STEP_ERRORS: dict[type[Exception] | tuple[type[Exception], ...], str] = {
 WIDE = ("float64", "complex128", "int64", "uint64")
 """Types of 64-bit numbers, which no result is computed with."""
 
-OUTSIDE = frozenset({"rng", "infeed", "outfeed", "send", "recv"})
-"""Operations whose results are no function of their operands; those of `rng_bit_generator` are."""
+OUTSIDE = frozenset({"ffi_call", "infeed", "outfeed", "pure_callback", "rng_uniform"})
+"""Operations without an effect that jax knows of, whose results are no function of operands."""
 
-KERNELS: Mapping[str, str] = {
-    "cpu": r"lapack_\w+_ffi|tridiagonal_solve\w+_ffi",
-    "gpu": r"(cu|hip)(solver|sparse|hybrid)?_\w+",
-    "tpu": r"Eigh|LuDecomposition|ProductOfElementaryHouseholderReflectors|Qr",
-}
-"""Names, by backend, of the custom calls that jax makes for functions of their operands."""
 
-EVERYWHERE = r"ApproxTopK|Sharding|shape_assertion"
-"""Those of all backends; the last is an assertion in exported programs for batches of any size."""
+class Checked(NamedTuple):
+    """A program that measures a cell, and the bytes of the arrays that stand in it as numbers."""
+
+    lowered: jax.stages.Lowered
+    constant_bytes: int
 
 
 class Candidate(NamedTuple):
@@ -78,10 +74,9 @@ class Candidate(NamedTuple):
         sentence: str,
         function: str = "step",
         error: BaseException | None = None,
-        line: str = "",
     ) -> NoReturn:
         """Raise CellRefusedError: a sentence about the cell, after the line of the user's file."""
-        where = line or registry.line_of(self.name, self.cell.source, self.called(function), error)
+        where = registry.line_of(self.name, self.cell.source, self.called(function), error)
         raise CellRefusedError(f"{where}cell {self.name!r} {sentence}") from error
 
     def attempt(self, compute: Callable[[], Any], function: str = "step", rule: str = "") -> Any:
@@ -117,31 +112,21 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
             _check_scan(candidate, params, carry, (x, output))
 
 
-def check_program(
-    cell: Cell, name: str, function: Callable[..., Any], *arguments: Any
-) -> jax.stages.Lowered:
+def check_program(cell: Cell, name: str, function: Callable[..., Any], *arguments: Any) -> Checked:
     """Trace and lower the program that measures a cell, once; ConfigError if it may remember.
 
-    That is an effect, a reference, an operation of `OUTSIDE`, or a custom call that is not in
-    `KERNELS`. What Python reads while it is traced (a key, a clock, a file) is a constant of it.
-    The function is `step` scanned over one stream, mapped over streams by `lax.map`; its arguments
-    are arrays or `jax.ShapeDtypeStruct`. The caller compiles what is returned, so that the module
-    that is checked is the one that runs.
+    That is an effect, a reference, or an operation of `OUTSIDE`. What Python reads while it is
+    traced (a key, a clock, a file) is a constant of it. The function is `step` scanned over one
+    stream, mapped over streams by `lax.map`; its arguments are arrays or `jax.ShapeDtypeStruct`.
     """
     candidate = Candidate(cell, name)
     with user_cell.keeping_settings(name):
         program = candidate.attempt(lambda: jax.jit(function).trace(*arguments))
         _check_effects(candidate, program.jaxpr, len(jax.tree.leaves(arguments)))
         lowered = candidate.attempt(program.lower)
-    _check_module(candidate, lowered)
-    return lowered
-
-
-def constant_bytes(lowered: jax.stages.Lowered) -> int:
-    """The bytes of the arrays that stand as numbers in a module; single numbers count nothing."""
-    constants = (x for x in _operations(lowered) if x.name == "stablehlo.constant")
-    arrays = (x.results[0].type for x in constants)
-    return sum(math.prod(x.shape) * _bytes(x.element_type) for x in arrays if x.shape)
+    constants = {id(x): x for one in _programs(program.jaxpr) for x in getattr(one, "consts", ())}
+    arrays = [np.asarray(x) for x in constants.values() if np.ndim(x)]
+    return Checked(lowered, sum(x.nbytes for x in arrays))
 
 
 def _params(candidate: Candidate, input_size: int) -> Any:
@@ -234,27 +219,10 @@ def _check_effects(candidate: Candidate, program: Any, arguments: int) -> None:
     for equation in (x for one in _programs(program) for x in one.eqns):
         name = equation.primitive.name
         effect = program.effects and equation.effects and not [*_nested(equation)]
-        if effect or name == "ffi_call":  # by hand a listed kernel too may leave memory as it was
+        if effect or name in OUTSIDE:
             candidate.refuse(BEYOND.format(name), error=_raised_at(equation))
     if program.effects or len(program.in_avals) > arguments:  # jax adds those from outside
         candidate.refuse(BEYOND.format("a reference, or an array of another program"))
-
-
-def _check_module(candidate: Candidate, lowered: jax.stages.Lowered) -> None:
-    """Raise ConfigError for an operation of a module that may remember, or draw by chance."""
-    for operation in _operations(lowered):
-        name = operation.name.rpartition(".")[2]
-        outside = name in OUTSIDE
-        if name == "custom_call":
-            name = ir.StringAttr(operation.attributes["call_target_name"]).value
-            outside = not is_kernel(name, jax.default_backend())
-        if outside:
-            candidate.refuse(BEYOND.format(name), line=_line(operation))
-
-
-def is_kernel(name: str, backend: str) -> bool:
-    """True for the name of a custom call of jax's own, see `KERNELS`."""
-    return bool(re.fullmatch(f"{KERNELS.get(backend, '')}|{EVERYWHERE}", name))
 
 
 def _programs(program: Any) -> Iterator[Any]:
@@ -275,33 +243,6 @@ def _raised_at(equation: Any) -> Exception:
     """An error with the traceback of the user's code that made an equation."""
     traceback = equation.source_info.traceback
     return Exception().with_traceback(traceback.as_python_traceback() if traceback else None)
-
-
-def _operations(lowered: jax.stages.Lowered) -> list[Any]:
-    operations: list[Any] = []
-
-    def keep(operation: Any) -> ir.WalkResult:
-        operations.append(operation)
-        return ir.WalkResult.ADVANCE
-
-    module: Any = lowered.compiler_ir("stablehlo")
-    module.operation.walk(keep)
-    return operations
-
-
-def _line(operation: Any) -> str:
-    """`FILE:LINE: ` of the user's code that made an operation; "" where the module has none."""
-    for file, line in re.findall(r'"([^"]+)":(\d+)', str(operation.location)):  # innermost first
-        if user_cell.is_the_users(file):
-            return f"{user_cell.shown_file(file)}:{line}: "
-    return ""
-
-
-def _bytes(number: Any) -> int:
-    """The bytes of a type of numbers; those below 8 bits take a byte."""
-    if isinstance(number, ir.ComplexType):
-        return 2 * _bytes(number.element_type)
-    return max(8, number.width) // 8
 
 
 def step_error(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from echo_jax import environment
 from echo_jax.cells import registry
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
-from echo_jax.cells.user_cell_check import Candidate, check_program, check_shapes, constant_bytes
+from echo_jax.cells.user_cell_check import Candidate, check_program, check_shapes
 from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.task import Job, Report
@@ -127,12 +127,12 @@ def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
     checked = check_program(cell, name, scores, *of_weights, *rounding)
     return QuestionPrograms(
         question=question,
-        score=checked,
+        score=checked.lowered,
         init=jax.jit(init).lower(run),
         block=Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
         draw=jax.jit(draw).lower(run.seed, weights),
         scan_accuracy=jax.jit(scan_accuracy).lower(*of_weights) if cell.has_scan else None,
-        constants=constant_bytes(checked),
+        constants=checked.constant_bytes,
     )
 
 

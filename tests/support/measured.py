@@ -63,5 +63,5 @@ def lowered(cell):
 def measure(cell):
     """What is scored of a cell; ConfigError if it is refused."""
     of, arguments = lowered(cell)
-    (states, outputs), carried = jax.device_get(of.compile()(*arguments))
-    return Measured(states, outputs[:, :, 0], carried, user_cell_check.constant_bytes(of))
+    (states, outputs), carried = jax.device_get(of.lowered.compile()(*arguments))
+    return Measured(states, outputs[:, :, 0], carried, of.constant_bytes)
