@@ -15,6 +15,8 @@ loads on first use, so `import echo_jax` itself loads no jax.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from echo_jax.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from echo_jax.memory.card_call import card as card
     from echo_jax.memory.card_call import cards as cards
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from echo_jax.runs.train_call import train as train
     from echo_jax.studies.study_call import study as study
     from echo_jax.studies.sweep import sweep as sweep
-
-__version__ = "0.2.0.dev0"
 
 _CALLS = {
     "Protocol": "memory.protocol",

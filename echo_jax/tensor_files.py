@@ -15,9 +15,9 @@ import jax
 import numpy as np
 from safetensors import numpy as safetensors
 
-import echo_jax
 from echo_jax import atomic_files, environment
 from echo_jax.exceptions import ConfigError, StorageError, shown
+from echo_jax.version import __version__
 
 DTYPES = frozenset(
     f"bool complex64 float16 float32 float64 {' '.join(f'int{n} uint{n}' for n in (8, 16, 32, 64))}"
@@ -62,7 +62,7 @@ def write(path: Path, kind: str, tree: Any, about: dict[str, Any]) -> None:
     """Write a tree of arrays and plain values about it, replacing the file that is there."""
     # contiguous, in the order of C: safetensors takes the bytes of a slice or transpose as they lie
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in named(tree).items()}
-    stated = {"kind": kind, "format": atomic_files.FORMAT, "version": echo_jax.__version__}
+    stated = {"kind": kind, "format": atomic_files.FORMAT, "version": __version__}
     text = json.dumps({**stated, **about, DIGEST: ZEROS.decode()})
     data = safetensors.save(arrays, {ABOUT: text})  # one text: of several their order varies
     atomic_files.write_bytes(path, data.replace(ZEROS, atomic_files.digest(data).encode(), 1))

@@ -1,0 +1,3 @@
+"""The version of echo_jax."""
+
+__version__ = "0.2.0.dev0"
