@@ -8,8 +8,8 @@ Spelling = Literal["flag", "argument"]
 """How fields are named: as flags of a command, or as arguments of a Python call."""
 
 
-class ConfigError(ValueError):
-    """A value breaks a rule. The error is data; `spelled` makes the one sentence of it.
+class EchoError(ValueError):
+    """What a user can correct. The error is data; `spelled` makes the one sentence of it.
 
         ConfigError("window", 30, "is longer than the sequence of 25",
                     "use {window=25}, or a {length} of at least 30")
@@ -57,11 +57,15 @@ class ConfigError(ValueError):
         return self.spelled("argument")
 
 
+class ConfigError(EchoError):
+    """A value breaks a rule."""
+
+
 class CellRefusedError(ConfigError):
     """A cell breaks a rule of `cells.user_cell_check`."""
 
 
-class StorageError(ConfigError):
+class StorageError(EchoError):
     """A file or folder is missing, damaged or in use, or cannot be written."""
 
 
@@ -69,11 +73,11 @@ class FolderInUseError(StorageError):
     """Another process is in the folder."""
 
 
-class SchedulerLostError(StorageError):
+class SchedulerLostError(EchoError):
     """The scheduler of a cluster is gone; what was finished is kept."""
 
 
-class DivergedError(ConfigError):
+class DivergedError(EchoError):
     """The loss of every seed of a run became non-finite."""
 
 

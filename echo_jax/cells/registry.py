@@ -10,7 +10,7 @@ from echo_jax.cell_table import CELLS
 from echo_jax.cells.adapters.adapt import BlockOf, construct, options_of, size_of
 from echo_jax.cells.interface import Cell
 from echo_jax.config import BLOCK_PREFIX, PARTS, NetworkConfig, is_built_in, is_handed_over
-from echo_jax.exceptions import ConfigError, reason
+from echo_jax.exceptions import ConfigError, EchoError, reason
 
 FEATURES = NetworkConfig.hidden_size
 """The units of a cell that requires their number, where no argument gives it."""
@@ -68,7 +68,7 @@ def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
     _check_args(name, args, options, size)
     try:
         return construct(found, args)
-    except ConfigError:
+    except EchoError:
         raise
     except BaseException as error:  # user code may raise anything
         rule = f"cannot be built ({line_of(name, found, '__init__', error)}{reason(error)})"

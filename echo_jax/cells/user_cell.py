@@ -17,7 +17,7 @@ import jax
 
 from echo_jax.cells.adapters.adapt import KINDS, REQUIRED, is_cell
 from echo_jax.config import BLOCK_PREFIX, SETTINGS
-from echo_jax.exceptions import ConfigError, reason
+from echo_jax.exceptions import ConfigError, EchoError, reason
 
 LOADED = "__echo_jax_digests__"
 """The attribute in which a module keeps the digests of the files that it was loaded from."""
@@ -47,7 +47,7 @@ def import_cell(name: str) -> Any:
         with keeping_settings(name):
             module = importlib.import_module(module_name)
         found = getattr(module, attribute) if attribute else module
-    except ConfigError:
+    except EchoError:
         raise
     except BaseException as error:  # user code may raise anything
         raise _import_error(name, error) from error

@@ -23,7 +23,7 @@ from echo_jax.cells import registry, user_cell
 from echo_jax.cells.interface import Cell, CellError
 from echo_jax.cells.scan import Carry
 from echo_jax.config import GENERATOR
-from echo_jax.exceptions import CellRefusedError, ConfigError, reason
+from echo_jax.exceptions import CellRefusedError, EchoError, reason
 
 BATCH = 2  # rows that shapes are traced for
 STEPS = 3  # steps of a `scan` that shapes are traced for
@@ -83,7 +83,7 @@ class Candidate(NamedTuple):
         """The result of user code; of an error, ConfigError: `{}` in the rule is its reason."""
         try:
             return compute()
-        except (ConfigError, KeyboardInterrupt):
+        except (EchoError, KeyboardInterrupt):
             raise
         except BaseException as error:  # user code may raise anything
             broken = rule.format(reason(error)) if rule else step_error(error)

@@ -22,7 +22,7 @@ from echo_jax import environment
 from echo_jax.cell_table import CELLS
 from echo_jax.commands import command_line
 from echo_jax.config import BLOCK_PREFIX
-from echo_jax.exceptions import ConfigError, FolderInUseError, printable
+from echo_jax.exceptions import ConfigError, EchoError, FolderInUseError, printable
 from echo_jax.grid.cluster import check_spec, executor_of
 from echo_jax.grid.executors import Executor, Here
 from echo_jax.host import compilation_cache
@@ -289,7 +289,7 @@ def complete_card(
         with bar if runs else contextlib.nullcontext():
             for by_now in make_card.make(request, executor, bar, stop):
                 card = by_now
-    except (StoppedError, ConfigError) as error:  # a signal, or runs that failed
+    except (StoppedError, EchoError) as error:  # a signal, or runs that failed
         if not isinstance(error, FolderInUseError):  # the other process may be drawing
             conclude(command, folder, card, stop)
         raise

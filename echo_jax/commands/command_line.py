@@ -17,7 +17,7 @@ import tyro
 
 from echo_jax.commands import flags
 from echo_jax.config import PARTS, RunConfig, changed, chosen, flags_of
-from echo_jax.exceptions import ConfigError, SchedulerLostError, printable, spell
+from echo_jax.exceptions import EchoError, SchedulerLostError, printable, spell
 from echo_jax.host.interrupts import Interrupts, StoppedError
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
@@ -98,7 +98,7 @@ def drawing_last(again: str) -> Iterator[None]:
     """Within it a figure is made of what is stored already; if that fails, `again` makes it."""
     try:
         yield
-    except ConfigError as error:
+    except EchoError as error:
         raise error.then(f"then {again} makes it") from error
 
 
@@ -107,7 +107,7 @@ def refusals() -> Iterator[None]:
     """Turn the errors that a user can correct into one sentence and exit status 2."""
     try:
         yield
-    except ConfigError as error:
+    except EchoError as error:
         fail(error.spelled("flag"))
     except Exception as error:
         if isinstance(error, OSError) and (error.errno in (errno.ENOSPC, errno.EPIPE)):

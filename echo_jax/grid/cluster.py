@@ -24,7 +24,7 @@ from typing import Any
 
 from echo_jax import environment
 from echo_jax.config import is_built_in
-from echo_jax.exceptions import ConfigError, SchedulerLostError, reason
+from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, reason
 from echo_jax.grid.executors import Executor, run_task
 from echo_jax.grid.task import Job, Outcome
 from echo_jax.host import compilation_cache
@@ -103,7 +103,7 @@ def _outcome(task: Any, future: Any) -> Outcome:
     if future.status == "finished":
         return Outcome(task, future.result(), None)
     error = future.exception()
-    return Outcome(task, None, str(error) if isinstance(error, ConfigError) else reason(error))
+    return Outcome(task, None, str(error) if isinstance(error, EchoError) else reason(error))
 
 
 def _work(job: Job, needed: Mapping[str, str], task: Any) -> Any:

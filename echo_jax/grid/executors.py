@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from typing import Any, NamedTuple, Protocol
 
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import EchoError
 from echo_jax.grid.compile_ahead import compile_ahead, compiled
 from echo_jax.grid.task import Job, Outcome, Report, Task
 
@@ -48,7 +48,7 @@ class Here(NamedTuple):
             compile_ahead(job, tasks[place:])
             try:
                 return Outcome(task, run_task(job, task, unless_stopped), None)
-            except ConfigError as error:
+            except EchoError as error:
                 return Outcome(task, None, str(error))
 
         with ThreadPoolExecutor(self.at_once) as pool:

@@ -4,13 +4,13 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, Self
 
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import EchoError
 from echo_jax.grid.executors import Executor
 from echo_jax.grid.task import Job, Task
 from echo_jax.host.interrupts import Interrupts
 
 
-class TasksFailedError(ConfigError):
+class TasksFailedError(EchoError):
     """Some tasks failed; the others have rows. `failures` has a sentence for each."""
 
     failures: Sequence[str] = ()

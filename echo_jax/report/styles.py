@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from echo_jax.exceptions import ConfigError, one_line, reason
+from echo_jax.exceptions import ConfigError, EchoError, one_line, reason
 
 if TYPE_CHECKING:  # matplotlib is imported where it draws: it may fail over the user's settings
     from matplotlib.axes import Axes
@@ -62,7 +62,7 @@ def drawing() -> Iterator[None]:
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
             yield
-    except ConfigError:
+    except EchoError:
         raise
     except Exception as error:
         raise ConfigError(

@@ -182,8 +182,6 @@ def _of_a_run(folder: Path) -> Iterator[None]:
     """Within it, what is wrong with the content of the file is a StorageError."""
     try:
         yield
-    except StorageError:
-        raise
     except (ConfigError, msgspec.MsgspecError) as error:
         rule = f"describes no run ({error})"
         raise StorageError(None, folder / CHECKPOINT, rule, "restore it") from None

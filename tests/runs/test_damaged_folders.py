@@ -22,7 +22,7 @@ import echo_jax
 from echo_jax import atomic_files, environment
 from echo_jax.config import to_dict
 from echo_jax.core import many_seeds, training
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import EchoError
 from echo_jax.runs import run_file, run_folder
 
 resource = pytest.importorskip("resource", reason="bounds the memory of a process, on Unix")
@@ -87,7 +87,7 @@ def refusal(read, folder):
     """The sentence with which a folder is refused; None where it is not."""
     try:
         read(folder)
-    except ConfigError as error:
+    except EchoError as error:
         sentence = str(error)
         assert len(sentence.splitlines()) == 1
         assert len(sentence) < 1000, sentence
@@ -319,5 +319,5 @@ def test_a_folder_that_holds_staged_files_and_a_lock_alone_is_unused(tmp_path):
 @pytest.mark.parametrize("name", ["mine.part", "vocabulary.json", ".mine"])
 def test_a_folder_with_a_file_of_the_user_is_no_folder_for_a_run(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(ConfigError, match="is a folder that exists already, and nothing is"):
+    with pytest.raises(EchoError, match="is a folder that exists already, and nothing is"):
         run_folder.check_unused(tmp_path)
