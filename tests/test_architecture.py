@@ -1,10 +1,12 @@
 """What import-linter cannot see of the architecture, read with `ast`; its contracts are run too."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 import echo_jax
@@ -35,6 +37,12 @@ def test_the_contracts_of_the_layers_are_kept(root):
         [linter, "--no-cache"], cwd=root, capture_output=True, text=True, check=False, timeout=100
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_no_circle_of_imports_types_included():
+    graph = grimp.build_graph("echo_jax", cache_dir=None)
+    imports = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    graphlib.TopologicalSorter(imports).prepare()  # CycleError names the circle
 
 
 @pytest.mark.parametrize("path", PURE, ids=lambda path: f"{path.parent.name}.{path.stem}")
