@@ -103,6 +103,10 @@ class Block(Cell):
         return self.cell.names
 
     @property
+    def prepared_once(self) -> bool:  # type: ignore[override]
+        return self.cell.prepared_once
+
+    @property
     def key_value_sizes(self) -> tuple[int, int] | None:
         return self.cell.key_value_sizes
 

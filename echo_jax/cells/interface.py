@@ -35,6 +35,9 @@ class Cell:
     """
 
     has_scan: ClassVar[bool] = False
+    prepared_once: ClassVar[bool] = False
+    """True where `prepare` is costly: a card prepares once an update, not for each part of its
+    streams. That changes last bits, so other cells keep the parts."""
     starts_from_params: ClassVar[bool] = True
     """False if `initial_state` takes any `params`, such as None."""
     sized_by: ClassVar[tuple[str, ...]] = ()

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.nn import one_hot
 
-from echo_jax.cells.interface import Cell
+from echo_jax.cells.interface import Cell, CellParams
 from echo_jax.cells.registry import build_cell
 from echo_jax.cells.scan import Carry, scan_over_time
 from echo_jax.config import Framing, RunConfig, is_built_in
@@ -119,16 +119,22 @@ def init_params(network: Network, key: chex.PRNGKey) -> Params:
 
 
 def unroll(
-    network: Network, params: Params, carry: Carry, tokens: chex.Array, mask: chex.Array | None
+    network: Network,
+    params: Params,
+    carry: Carry,
+    tokens: chex.Array,
+    mask: chex.Array | None,
+    prepared: CellParams | None = None,
 ) -> tuple[Carry, chex.Array]:
     """Scan the cell over time: tokens int32 `[B, W]` to outputs `[W, B, features]`.
 
     Where `mask` (bool `[B, W]`) is False the carry is held bit for bit, and the output of that
-    step is meaningless.
+    step is meaningless. `prepared` is what `cell.prepare` gave, if that was called before.
     """
     mask = None if mask is None else mask.T
     inputs = encode(network, params, tokens.T)
-    prepared = network.cell.prepare(params["cell"])
+    if prepared is None:
+        prepared = network.cell.prepare(params["cell"])
     if network.compute == "literal":
         step = functools.partial(network.cell.step, prepared)
         return scan_over_time(step, carry, inputs, mask, unroll=1)

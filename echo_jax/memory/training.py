@@ -111,10 +111,11 @@ class ByLag:
         first = self.protocol.asked[0] + 1
         between = self.protocol.asked_every
         state = net.initial_state(params, rows)
-        state, _ = network.unroll(net, params, state, streams[:, :first], None)
+        prepared = net.cell.prepare(params["cell"]) if net.cell.prepared_once else None
+        state, _ = network.unroll(net, params, state, streams[:, :first], None, prepared)
 
         def go_on(state: Carry, tokens: chex.Array) -> tuple[Carry, chex.Array]:
-            state, _ = network.unroll(net, params, state, tokens, None)
+            state, _ = network.unroll(net, params, state, tokens, None, prepared)
             return state, flat_state(net.cell, state, rows)
 
         later = streams[:, first:].reshape(rows, -1, between).swapaxes(0, 1)

@@ -6,8 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import build
+from echo_jax.cells.vector_state import exprnn
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.training import ByKey, ByLag, Level, RunInputs, flat_state, standardised
 
@@ -111,8 +113,8 @@ class Stored(Cell):
         return state * self.factor, y
 
 
-def loss_and_gradient(factor):
-    question, run = ByLag(Stored(factor), SHORT), RunInputs(0, 0.01, SHORT.updates)
+def loss_and_gradient(cell):
+    question, run = ByLag(cell, SHORT), RunInputs(0, 0.01, SHORT.updates)
     params = question.init_params(jax.random.key(1))
     batch = question.draw(jax.random.key(2))
 
@@ -123,13 +125,30 @@ def loss_and_gradient(factor):
 
 
 def test_it_does_not_matter_in_which_unit_a_state_is_stored():
-    loss, gradient = loss_and_gradient(1.0)
+    loss, gradient = loss_and_gradient(Stored(1.0))
     assert 2.5 < loss < 3.5
     for factor in (30.0, 1 / 30):
-        other, its_gradient = loss_and_gradient(factor)
+        other, its_gradient = loss_and_gradient(Stored(factor))
         assert other == pytest.approx(float(loss), rel=1e-5)
         for a, b in zip(*map(jax.tree.leaves, (gradient, its_gradient)), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-4)
+
+
+class PreparedForEachPart(exprnn.ExpRNNCell):
+    prepared_once = False
+
+
+@pytest.mark.parametrize("network", [lambda cell: cell, Block], ids=["bare", "block"])
+def test_an_exponential_is_taken_once_an_update_and_the_gradient_is_the_same(network, monkeypatch):
+    taken, exponential = [], exprnn.exponential
+    monkeypatch.setattr(exprnn, "exponential", lambda a: taken.append(a) or exponential(a))
+    with jax.enable_x64(True):
+        _, once = loss_and_gradient(network(exprnn.ExpRNNCell(4)))
+        calls = len(taken)
+        _, in_parts = loss_and_gradient(network(PreparedForEachPart(4)))
+    assert len(taken) - calls == calls + 1  # that of the first part, and that of the later ones
+    for a, b in zip(*map(jax.tree.leaves, (once, in_parts)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-14)
 
 
 def test_a_constant_number_is_standardised_to_0_and_others_by_hand():

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import chex
 import jax
@@ -87,6 +87,7 @@ class ExpRNNCell(ProjectedCell):
 
     features: int
     recurrent_rate: float = 0.1
+    prepared_once: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         above_zero(self, "recurrent_rate")
