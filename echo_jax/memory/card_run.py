@@ -79,7 +79,8 @@ class QuestionPrograms(NamedTuple):
     init           a `RunInputs` to the first `TrainedSoFar`
     block          a `RunInputs` and a `TrainedSoFar` to the next one, and `Metrics`
     draw           a seed and the digest of weights to data sets
-    score          parameters, data sets and by lag a `Rounding` to `Scores`
+    score          parameters and data sets to `Scores`
+    rounded_nats   by lag parameters, data sets and a `Rounding` to nats of each lag
     scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
     constants      bytes of the arrays that stand as numbers in `score`
     """
@@ -89,6 +90,7 @@ class QuestionPrograms(NamedTuple):
     block: Any
     draw: Any
     score: Any
+    rounded_nats: Any
     scan_accuracy: Any
     constants: int
 
@@ -113,27 +115,36 @@ def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
         draw = partial(scoring.draw_lag_sets, question)
         scores = partial(scoring.score_by_lag, question)
         scan_accuracy = partial(scoring.scan_accuracy_by_lag, question)
-        rounding = [scoring.not_rounded(question)]
     else:
         draw = partial(scoring.draw_key_sets, question)
         scores = partial(scoring.score_by_key, question)
         scan_accuracy = partial(scoring.scan_accuracy_by_key, question)
-        rounding = []
     progress = jax.eval_shape(init, run)
     sets = jax.eval_shape(draw, run.seed, weights)
     of_weights = progress.train.params, sets
     cell = question.network.cell
     block = jax.jit(partial(training.train_updates, question), donate_argnums=1)
-    checked = check_program(cell, name, scores, *of_weights, *rounding)
+    checked = check_program(cell, name, scores, *of_weights)
     return QuestionPrograms(
         question=question,
         score=checked.lowered,
+        rounded_nats=lowered_rounding(question, name, *of_weights),
         init=jax.jit(init).lower(run),
         block=Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
         draw=jax.jit(draw).lower(run.seed, weights),
         scan_accuracy=jax.jit(scan_accuracy).lower(*of_weights) if cell.has_scan else None,
         constants=checked.constant_bytes,
     )
+
+
+def lowered_rounding(question: ByLag | ByKey, name: str, params: Any, sets: Any) -> Any:
+    """The checked program of a rounded state; None by key."""
+    if isinstance(question, ByKey):
+        return None
+    ends = np.zeros(question.numbers, np.float32)
+    rounding = scoring.Rounding(ends, ends, np.float32(0))
+    nats = partial(scoring.rounded_nats, question)
+    return check_program(question.network.cell, name, nats, params, sets, rounding)
 
 
 def check_state(name: str, cell: Cell, protocol: Protocol) -> None:
@@ -196,10 +207,8 @@ def score(run: CardRun, row: Row, programs: QuestionPrograms, params: Any) -> No
 
     Those of a rounded state are of runs with the usual number of updates.
     """
-    question = programs.question
     sets = programs.draw(np.int32(run.seed), weights_digest(params))
-    rounding = [scoring.not_rounded(question)] if isinstance(question, ByLag) else []
-    scores = jax.device_get(programs.score(params, sets, *rounding))
+    scores = jax.device_get(programs.score(params, sets))
     row.state_bytes = int(scores.bytes)
     if np.isfinite([*scores.validation, *scores.final]).all():
         row.validation = plain(scores.validation, NATS)
@@ -211,7 +220,7 @@ def score(run: CardRun, row: Row, programs: QuestionPrograms, params: Any) -> No
             scoring.Rounding(scores.low, scores.high, np.float32(2**bits))
             for bits in run.protocol.precisions
         )
-        finals = [programs.score(params, sets, rounding).final for rounding in roundings]
+        finals = [programs.rounded_nats(params, sets, rounding) for rounding in roundings]
         if np.isfinite(finals).all():
             row.rounded = plain(np.array(finals), NATS)
     if programs.scan_accuracy:

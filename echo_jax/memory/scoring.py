@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry
@@ -27,7 +26,7 @@ from echo_jax.memory.training import ByKey, ByLag, flat_state, own_state, with_o
 class Sets(NamedTuple):
     """The data sets of a run; calibration by lag alone.
 
-    calibration, validation   of the seed
+    calibration, validation   of the seed; a rounded state is asked for no validation
     final                     of the seed and the trained weights: not known before training
     """
 
@@ -100,45 +99,49 @@ def draw_key_sets(question: ByKey, seed: chex.Numeric, weights: chex.Array) -> S
     return Sets(None, drawn(keys.validation), drawn(keys.final))
 
 
-def not_rounded(question: ByLag) -> Rounding:
-    """The rounding that changes nothing."""
-    none = np.zeros(question.numbers, np.float32)
-    return Rounding(none, none, np.float32(2))
-
-
-def score_by_lag(question: ByLag, params: Params, sets: Sets, rounding: Rounding) -> Scores:
+def score_by_lag(question: ByLag, params: Params, sets: Sets) -> Scores:
     """Nats of each lag after recalibration, and the mean accuracy over all lags."""
+    states, carried = flat_states(question, params, sets)
+    nats, accuracies = answers_by_lag(question, params, sets, states)
+    return Scores(
+        nats.validation,
+        nats.final,
+        accuracies.validation,
+        bytes=carried,
+        low=jnp.min(states.validation, axis=(0, 1)),
+        high=jnp.max(states.validation, axis=(0, 1)),
+    )
+
+
+def rounded_nats(question: ByLag, params: Params, sets: Sets, rounding: Rounding) -> chex.Array:
+    """Nats of each lag on the final streams with the state rounded, `[N]`."""
+    sets = sets._replace(validation=None)
+    states, _ = flat_states(question, params, sets, rounding)
+    return answers_by_lag(question, params, sets, states)[0].final
+
+
+def answers_by_lag(question: ByLag, params: Params, sets: Sets, states: Sets) -> tuple[Sets, Sets]:
+    """Of each set and its states the nats of each lag, recalibrated, and the mean accuracy."""
     protocol = question.protocol
-    states, carried = flat_states(question, params, jnp.concatenate(sets), rounding)
-    sets_of_states = Sets(*jnp.split(states, len(sets)))
 
     def examples(states_of_set: chex.Array) -> chex.Array:
         """The logits of a set, `[E, N, V]`."""
-        known = question.standardised(states_of_set, sets_of_states.calibration)
-        read = question.logits(params, known)
+        read = question.logits(params, states_of_set, states.calibration)
         return read.reshape(-1, *read.shape[2:])
 
-    logits = Sets(*map(examples, sets_of_states))
-    targets = Sets(*(earlier_tokens(protocol, x).reshape(-1, protocol.lags) for x in sets))
+    logits = jax.tree.map(examples, states)
+    targets = jax.tree.map(lambda x: earlier_tokens(protocol, x).reshape(-1, protocol.lags), sets)
     factors = fitted_factors(protocol, logits.calibration, targets.calibration)
     nats = functools.partial(recalibrated_nats, factors, 1 / len(logits.calibration))
-    known = sets_of_states.validation
-    return Scores(
-        nats(logits.validation, targets.validation),
-        nats(logits.final, targets.final),
-        accuracy=jnp.mean(correct(logits.validation, targets.validation)),
-        bytes=carried,
-        low=jnp.min(known, axis=(0, 1)),
-        high=jnp.max(known, axis=(0, 1)),
-    )
+    accuracies = jax.tree.map(lambda *of: jnp.mean(correct(*of)), logits, targets)
+    return jax.tree.map(nats, logits, targets), accuracies
 
 
 def scan_accuracy_by_lag(question: ByLag, params: Params, sets: Sets) -> chex.Array:
     """The accuracy on the validation data by the cell's scan, in which it was trained."""
     states, reference = (question.states(params, x) for x in (sets.validation, sets.calibration))
-    logits = question.logits(params, question.standardised(states, reference))
     targets = earlier_tokens(question.protocol, sets.validation)
-    return jnp.mean(correct(logits, targets))
+    return jnp.mean(correct(question.logits(params, states, reference), targets))
 
 
 def score_by_key(question: ByKey, params: Params, sets: Sets) -> Scores:
@@ -168,18 +171,21 @@ def scan_accuracy_by_key(question: ByKey, params: Params, sets: Sets) -> chex.Ar
 
 
 def flat_states(
-    question: ByLag, params: Params, streams: chex.Array, rounding: Rounding
-) -> tuple[chex.Array, chex.Array]:
-    """The flat states after the asked steps of streams `[B, T]`, `[B, A, D]`, and their bytes."""
+    question: ByLag, params: Params, sets: Sets, rounding: Rounding | None = None
+) -> tuple[Sets, chex.Array]:
+    """The flat states after the asked steps of each set, `[B, A, D]`, and the bytes of a state."""
     net = question.network
+    asked = question.protocol.asked
+    streams, tree = jax.tree.flatten(sets)
     states, carried = by_steps(
         net,
         params,
-        streams,
+        jnp.concatenate(streams),
         lambda state, _: flat_state(net.cell, state, 1)[0],
-        lambda state: rounded(net.cell, state, rounding),
+        lambda state: rounded(net.cell, state, rounding) if rounding else state,
+        asked=slice(asked.start, asked.stop, asked.step),
     )
-    return states[:, np.array(question.protocol.asked)], carried
+    return jax.tree.unflatten(tree, jnp.split(states, len(streams))), carried
 
 
 def rounded(cell: Cell, state: Carry, rounding: Rounding) -> Carry:
@@ -214,8 +220,9 @@ def by_steps(
     streams: chex.Array,
     read: Any,
     carry_on: Callable[[Carry], Carry] = lambda state: state,
+    asked: slice = slice(None),
 ) -> tuple[chex.Array, chex.Array]:
-    """`read(state, output)` after each step of each stream, `[B, T, ...]`, and bytes of state.
+    """`read(state, output)` after the asked steps of each stream, `[B, A, ...]`; bytes of state.
 
     `carry_on` changes a state before it is read and handed to the next step.
     """
@@ -232,7 +239,8 @@ def by_steps(
         state, found = jax.lax.scan(step, net.initial_state(params, 1), tokens)
         # Counted where it is carried: a cell cannot show another state to who counts it.
         leaves = jax.tree.leaves(own_state(net.cell, state))
-        return found, jnp.int32(sum(x.size * x.dtype.itemsize for x in leaves))
+        kept = jax.tree.map(lambda x: x[asked], found)  # here: of all streams they take gigabytes
+        return kept, jnp.int32(sum(x.size * x.dtype.itemsize for x in leaves))
 
     found, carried = jax.lax.map(of_stream, streams)
     return found, carried[0]
@@ -243,13 +251,15 @@ def fitted_factors(protocol: Protocol, logits: chex.Array, targets: chex.Array) 
 
     The factor minimises the mean cross-entropy of softmax(b z) (temperature scaling, Guo et al.
     2017). That is convex in b, so its slope, E[sum_v p_v z_v - z_target], is brought to zero by
-    bisection.
+    bisection. As b is not below 0, the largest b z is that of the largest z, which is taken once.
     """
+    below = logits - jnp.max(logits, axis=-1, keepdims=True)
+    right = jnp.take_along_axis(below, targets[..., None], axis=-1)[..., 0]
 
     def slope(factor: chex.Array) -> chex.Array:
-        p = jax.nn.softmax(factor[:, None] * logits)
-        right = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
-        return jnp.mean(jnp.sum(p * logits, axis=-1) - right, axis=0)
+        weights = jnp.exp(factor[:, None] * below)
+        expected = jnp.sum(weights * below, axis=-1) / jnp.sum(weights, axis=-1)
+        return jnp.mean(expected - right, axis=0)
 
     def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
         low, high = ends

@@ -96,7 +96,7 @@ class ByLag:
         """The mean over all lags; the states are standardised over the batch."""
         del run, done
         states = self.states(params, batch)
-        logits = self.logits(params, self.standardised(states, states))
+        logits = self.logits(params, states, states)
         return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, batch))), level
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
@@ -122,15 +122,12 @@ class ByLag:
         _, states = jax.lax.scan(go_on, state, later)
         return jnp.concatenate([flat_state(net.cell, state, rows)[None], states]).swapaxes(0, 1)
 
-    def logits(self, params: Params, standardised_states: chex.Array) -> chex.Array:
-        """The logits of all heads: `[..., D]` to `[..., N, V]`."""
+    def logits(self, params: Params, states: chex.Array, reference: chex.Array) -> chex.Array:
+        """The logits of the heads on states, `standardised`: `[..., D]` to `[..., N, V]`."""
         heads = params["heads"]
-        read = standardised_states @ heads["kernel"] + heads["bias"]
+        read = standardised(states, reference, self.protocol.smallest_variance) @ heads["kernel"]
+        read += heads["bias"]
         return read.reshape(*read.shape[:-1], self.protocol.lags, self.protocol.symbols)
-
-    def standardised(self, states: chex.Array, reference: chex.Array) -> chex.Array:
-        """The states standardised by a reference, see `standardised`."""
-        return standardised(states, reference, self.protocol.smallest_variance)
 
 
 class ByKey:

@@ -82,19 +82,20 @@ def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by
     def examples(states, streams):
         states = (states - calibration.mean((0, 1))) / calibration.std((0, 1))
         targets = earlier_tokens(PROTOCOL, streams)
-        logits = question.logits(params, states).reshape(-1, PROTOCOL.lags, PROTOCOL.symbols)
-        return logits, targets.reshape(-1, PROTOCOL.lags)
+        logits = states @ params["heads"]["kernel"] + params["heads"]["bias"]
+        shape = -1, PROTOCOL.lags, PROTOCOL.symbols
+        return logits.reshape(shape), targets.reshape(shape[:2])
 
     known = examples(calibration, sets[0])
     factors = scoring.fitted_factors(PROTOCOL, *known)
     nats = functools.partial(scoring.recalibrated_nats, factors, 1 / len(known[0]))
     assert row.final == pytest.approx(nats(*examples(final, sets[2])).tolist(), abs=1e-3)
     assert row.validation == pytest.approx(nats(*examples(validation, sets[1])).tolist(), abs=1e-3)
-    score = jax.jit(functools.partial(scoring.score_by_lag, question))
+    rounded_nats = jax.jit(functools.partial(scoring.rounded_nats, question))
     for bits, found in zip(PROTOCOL.precisions, row.rounded, strict=True):
         ends = validation.min((0, 1)), validation.max((0, 1))
         rounding = scoring.Rounding(*ends, np.float32(2**bits))
-        known = score(params, scoring.Sets(*sets), rounding).final
+        known = rounded_nats(params, scoring.Sets(*sets), rounding)
         assert found == pytest.approx(known.tolist(), abs=1e-3)
     assert max(np.abs(np.subtract(row.rounded[3], row.final))) > 0.01
     assert row.difference == pytest.approx(2, abs=1e-6)  # scan less steps, standardised alike

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from echo_jax.cells.registry import build
 from echo_jax.memory import scoring
 from echo_jax.memory.answers_to_bits import bits_of_lags
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.scoring import Rounding, fitted_factors, not_rounded, recalibrated_nats
+from echo_jax.memory.scoring import Rounding, fitted_factors, recalibrated_nats
 from echo_jax.memory.training import ByKey, ByLag
 
 STREAMS, RECALLS, KMAX = 16, 3, 4
@@ -32,10 +34,6 @@ def sets():
     return draw_lag_sets(0, WEIGHTS)
 
 
-def score_by_lag(question, params, sets):
-    return scoring.score_by_lag(question, params, sets, not_rounded(question))
-
-
 def register_with_exact_heads(sureness):
     """A register, and heads: that of lag n reads slot n, those of older tokens read nothing."""
     question = ByLag(LinenCell(ShiftRegister(SLOTS)), SMALL)
@@ -49,7 +47,7 @@ def register_with_exact_heads(sureness):
 @pytest.mark.parametrize("sureness", [0.1, 3.0])
 def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sureness):
     question, params = register_with_exact_heads(sureness)
-    scores = jax.jit(lambda params: score_by_lag(question, params, sets))(params)
+    scores = jax.jit(lambda params: scoring.score_by_lag(question, params, sets))(params)
     doubt = 1 / (STREAMS * len(SMALL.asked))
     lost = -np.log2(1 - doubt + doubt / SYMBOLS)
     for of_set in (scores.validation, scores.final):
@@ -121,8 +119,18 @@ def test_the_bytes_of_a_score_are_those_that_were_carried_less_the_convolutions(
     by_lag = ByLag(cell, SMALL)
     by_key = ByKey(cell, SMALL, KMAX)
     drawn = scoring.draw_key_sets(by_key, 0, WEIGHTS)
-    assert score_by_lag(by_lag, trained_for_nothing(by_lag), sets).bytes == 8
+    assert scoring.score_by_lag(by_lag, trained_for_nothing(by_lag), sets).bytes == 8
     assert scoring.score_by_key(by_key, trained_for_nothing(by_key), drawn).bytes == 8
+
+
+def test_a_score_keeps_the_states_that_are_asked_and_not_those_of_all_steps(sets):
+    """Of three sets; beside them there are their standardised copies, and the logits."""
+    question = ByLag(build("echo_jax.cells.known_memory:RingReservoir", {"features": 2000}), SMALL)
+    params = jax.eval_shape(lambda: trained_for_nothing(question))
+    score = jax.jit(functools.partial(scoring.score_by_lag, question)).lower(params, sets)
+    asked = 4 * question.numbers * 3 * STREAMS * len(SMALL.asked)
+    scratch = score.compile().memory_analysis().temp_size_in_bytes
+    assert asked < scratch < 4 * asked
 
 
 def test_final_data_depend_on_the_weights_and_the_others_on_the_seed_alone(sets):
