@@ -107,8 +107,18 @@ class TaskConfig:
         if abs(lag) >= length:
             fix = f"use a {{lag}} from {1 - length} to {length - 1} or a longer {{length}}"
             raise ConfigError("lag", lag, f"reaches outside a sequence of {length}", fix)
-        if self.layout != "streams" and not self.row_times:
+        if not (self.in_streams or self.row_times):
             raise _too_few_rows(self)
+
+    @property
+    def in_streams(self) -> bool:
+        """True where whole sequences run side by side, with a row for each."""
+        return self.layout == "streams"
+
+    @property
+    def targets_per_row(self) -> int:
+        """T: the last step of a window has a target, and in streams each of the W steps."""
+        return self.window if self.in_streams else 1
 
     @property
     def target_times(self) -> range:
@@ -132,24 +142,24 @@ class TaskConfig:
     @property
     def scored_times(self) -> range:
         """The times of the targets that are scored: of the rows, or in streams all of them."""
-        return self.target_times if self.layout == "streams" else self.row_times
+        return self.target_times if self.in_streams else self.row_times
 
     @property
     def batches_apart(self) -> int:
         """Time steps from a row to the row that continues it: B, or in streams W."""
-        return self.window if self.layout == "streams" else self.batch_size
+        return self.window if self.in_streams else self.batch_size
 
     @property
     def updates_per_sequence(self) -> int:
         """Batches per sequence (K): rows / B, or in streams the chunks of W steps."""
-        if self.layout == "streams":
+        if self.in_streams:
             return -(-self.length // self.window)
         return len(self.row_times) // self.batch_size
 
     @property
     def updates_with_targets(self) -> list[int]:
         """The updates of a sequence that have a target; a chunk of streams may have none."""
-        if self.layout == "streams":
+        if self.in_streams:
             return sorted({time // self.window for time in self.target_times})
         return list(range(self.updates_per_sequence))
 
@@ -348,11 +358,10 @@ class RunConfig:
         with the answers to them.
         """
         task = self.task
-        streams = task.layout == "streams"
         rows = task.updates_per_sequence * task.batch_size
-        logits = task.batch_size * (task.window if streams else 1) * task.vocab_size
-        sequence = task.length * (task.batch_size if streams else 1)
-        answers = rows * (task.window if streams else 1)
+        logits = task.batch_size * task.targets_per_row * task.vocab_size
+        sequence = task.length * (task.batch_size if task.in_streams else 1)
+        answers = rows * task.targets_per_row
         return 4 * (
             rows * task.window + logits + self.evaluation_sequences * (sequence + 3 * answers)
         )

@@ -110,7 +110,7 @@ def draw_sequences(
     """
     chex.assert_rank(counters, 1)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(purpose_key(seed, purpose), counters)
-    streams = () if task.layout != "streams" else (task.batch_size,)
+    streams = (task.batch_size,) if task.in_streams else ()
     if corpus is None:
         shape = (*streams, task.length)
         return jax.vmap(lambda key: uniform_tokens(key, shape, task.vocab_size))(keys)
@@ -125,7 +125,7 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
 
     The lag may be traced; the number of rows is static, see `RunConfig.static_config`.
     """
-    if task.layout == "streams":
+    if task.in_streams:
         return _stream_batches(tokens, task, lag)
     chex.assert_shape(tokens, (task.length,))
     # Gathers only: XLA:CPU miscompiles a shift that is written as `x.at[1:].set(x[:-1])`.
@@ -164,6 +164,6 @@ def in_order(values: chex.Array, task: TaskConfig) -> chex.Array:
 
     The P positions are the K*B rows (one stream), in streams the L time steps of B streams.
     """
-    if task.layout != "streams":
+    if not task.in_streams:
         return values.reshape(1, -1)
     return jnp.moveaxis(values, 0, 1).reshape(task.batch_size, -1)[:, : task.length]

@@ -68,7 +68,7 @@ def start(config: RunConfig, network: Network, params: Params) -> EchoState:
     """The state before the first token."""
     task = config.task
     zero = jnp.zeros((), jnp.int32)
-    if task.layout == "streams":
+    if task.in_streams:
         return EchoState(zero, zero, jnp.zeros(0, jnp.int32), network.initial_state(params, 1))
     rows = task.batch_size if config.network.stateful else 0
     carry = network.initial_state(params, task.batch_size)
@@ -120,7 +120,7 @@ def next_rows(config: RunConfig, state: EchoState, tokens: chex.Array) -> tuple[
     """
     task = config.task
     place = jnp.arange(len(tokens))
-    if task.layout == "streams":
+    if task.in_streams:
         inside = (state.phase + place) % task.window != 0
         return Rows(tokens[:, None], None), inside | config.network.stateful
     history = jnp.concatenate([state.window, tokens])
@@ -140,12 +140,11 @@ def _outputs(
 ) -> tuple[Carry, chex.Array]:
     """The carry after the next tokens, and the outputs `[N, features]` of the last step of each."""
     task = config.task
-    streams = task.layout == "streams"
-    if streams and config.network.stateful:  # one row of N steps
+    if task.in_streams and config.network.stateful:  # one row of N steps
         carry, fed = feed_rows(network, True, params, state.carry, Rows(tokens[None], None))
         return carry, fed.outputs[:, 0]
     rows, goes_on = next_rows(config, state, tokens)
-    if streams:
+    if task.in_streams:
 
         def one_step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
             row, goes_on = x
@@ -206,10 +205,9 @@ def piece_size(config: RunConfig) -> int:
     """
     task = config.task
     network = config.network
-    streams = task.layout == "streams"
     gates = (network.delay_line or task.window) if network.cell == "mlp" else 4
     fed = network.embedding_dim if network.encoding == "embedding" else task.vocab_size
-    at_once = int(network.stateful) if streams else task.window * (not network.stateful)
+    at_once = int(network.stateful) if task.in_streams else task.window * (not network.stateful)
     width = max(task.vocab_size, at_once * fed, at_once * gates * network.hidden_size)
     fit = min(PIECE, PIECE_BYTES // (4 * width))
     return max(fit // task.batch_size, 1) * task.batch_size

@@ -62,7 +62,7 @@ def knowable_share(config: RunConfig) -> float:
     stateful = config.network.stateful
     if target_place(config) in ("future", "delayed"):
         return 0.0
-    if task.layout == "streams":  # fed to the stream since the last zero state
+    if task.in_streams:  # fed to the stream since the last zero state
         fed = [stateful or t % task.window >= task.lag for t in task.target_times]
         return sum(fed) / len(fed)
     known = 0

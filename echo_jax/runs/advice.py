@@ -175,7 +175,7 @@ def _cures(config: RunConfig, failed: bool) -> Iterator[Step]:
         yield Step("train the cell as well", {"frozen": False})
     elif place in ("window", "replayed"):
         yield from _easier(config)
-    elif config.task.layout == "streams" and config.network.cell != "mlp":
+    elif config.task.in_streams and config.network.cell != "mlp":
         yield from _reaching_further_in_streams(config)
     else:
         yield _wider(config)
@@ -190,7 +190,7 @@ def _easier(config: RunConfig) -> Iterator[Step]:
         measured = "faster" if rate < 0.001 else "slower"
         yield Step("use the default learning rate", {"learning_rate": 0.001}, measured)
     yield Step("predict classes", {"framing": "classes"}, "classes")
-    if task.layout == "streams":
+    if task.in_streams:
         yield from _reaching_further_in_streams(config)
     elif task.lag >= task.window:
         yield _wider(config)
@@ -251,11 +251,10 @@ def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
 
 def _questions(config: RunConfig) -> Iterator[Step]:
     task = config.task
-    streams = task.layout == "streams"
     if config.seeds == 1:
         yield Step("does it hold for other seeds?", {"seeds": 8})
-    if config.network.stateful and task.lag < task.window and not streams:
+    if config.network.stateful and task.lag < task.window and not task.in_streams:
         yield Step("does it learn sooner without the carried state?", _ZERO)
-    wide = {} if streams else {"window": max(task.window, task.lag + 2)}
+    wide = {} if task.in_streams else {"window": max(task.window, task.lag + 2)}
     yield Step("can it echo a value one step further back?", {"lag": task.lag + 1, **wide})
     yield Step("does another seed agree?", {"seed": 1 - min(config.seed, 1)})

@@ -91,7 +91,7 @@ def sentences(config: RunConfig, result: "Result | None") -> list[str]:
         return [SENTENCES[place + own].format(**words)]
     if config.training.frozen:
         place = "frozen"
-    elif place == "window" and config.task.layout == "streams":
+    elif place == "window" and config.task.in_streams:
         place = "chunk"
     where = SENTENCES[place].format(**words)
     return [where, outcome(config, result)] if result and ceiling(config, result) else [where]
@@ -122,7 +122,7 @@ def is_above(share: float, config: RunConfig, result: "Result") -> bool:
     if config.data.file is not None:
         return result.accuracy > share + MARGIN
     task = config.task
-    streams = task.batch_size if task.layout == "streams" else 1
+    streams = task.batch_size if task.in_streams else 1
     answers = config.evaluation_sequences * len(task.scored_times) * streams
     return result.accuracy > share + 5 * math.sqrt(share * (1 - share) / answers)
 
@@ -135,7 +135,7 @@ def _words(config: RunConfig) -> dict[str, object]:
     lag = abs(task.lag)
     steps = "1 step" if lag == 1 else f"{lag} steps"
     batch = "the batch before" if back == 1 else f"the batch {back} before"
-    if task.lag % task.window and task.layout == "streams":
+    if task.lag % task.window and task.in_streams:
         batch += " (for the later steps of a chunk)"
     carries = config.network.stateful and config.network.cell != "mlp"  # noise, see study state
     changes = into_view(config) | ({"stateful": False} if carries else {})

@@ -25,7 +25,7 @@ def measure(
         fitted = programs.score(programs.dynamic(config), params, end)
     known = knowable_share(config)
     follows = None
-    if known == 1 or (known and config.task.layout != "streams"):  # the last target is fed
+    if known == 1 or (known and not config.task.in_streams):  # the last target is fed
         follows = follows_its_target(config, programs.network, params, training)
     return OwnScores(corpus, values, fitted, follows)
 

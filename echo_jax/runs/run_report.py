@@ -151,8 +151,7 @@ def _beside(own: bool, result: "Result") -> dict[str, tuple[str, str]]:
 def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) -> str:
     """Accuracy in percent at each row of a sequence; in streams at each step."""
     task = config.task
-    streams = task.layout == "streams"
-    unit, width = ("step", task.window) if streams else ("row", task.batch_size)
+    unit, width = ("step", task.window) if task.in_streams else ("row", task.batch_size)
     width = width if 4 <= width <= 20 else 10
     mean = f", mean of {config.seeds} seeds" if config.seeds > 1 else ""
     lines = [f"Accuracy in percent by {unit}{mean}:"]

@@ -49,7 +49,7 @@ def rows_of(trained: Any, tokens: np.ndarray) -> list[Row]:
     rows = []
     for token in tokens:
         after, answer = trained.step(state, token)
-        if answer.exists or trained.config.task.layout == "streams":
+        if answer.exists or trained.config.task.in_streams:
             fed, states = steps_of(trained.params, state, token)
             value = trained.vocabulary.value(int(answer.token)) if answer.exists else None
             there = np.asarray(fed.mask)
@@ -62,7 +62,7 @@ def rows_of(trained: Any, tokens: np.ndarray) -> list[Row]:
 def figure_of(trained: Any, tokens: np.ndarray) -> NotebookFigure:
     """The strip of all states; ConfigError for too many steps, or where there is no answer yet."""
     task = trained.config.task
-    each = 1 if task.layout == "streams" else task.window
+    each = 1 if task.in_streams else task.window
     steps = max(len(tokens) - task.target_times.start, 0) * each
     if steps > MOST_STEPS:
         rule = f"are {steps:,} steps, more than {MOST_STEPS}"

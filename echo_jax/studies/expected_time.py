@@ -30,6 +30,6 @@ def update_microseconds(config: RunConfig) -> float:
         cell, step = gates * (features + hidden) * hidden, gates * hidden * hidden
     weights = cell + hidden * outputs + embedded * outputs * features
     again = (1 + min(config.training.bptt_batches, task.updates_per_sequence)) / 2
-    read = task.batch_size * (task.window if task.layout == "streams" else 1) * hidden * outputs
+    read = task.batch_size * task.targets_per_row * hidden * outputs
     products = task.window * again * task.batch_size * step + read
     return 5 + 6e-4 * weights + task.window * again + 2e-4 * products

@@ -110,7 +110,7 @@ class ResultRow(_Fields):
         for name, values in lists:
             if values is not UNSET and len(values) != seeds:
                 raise ValueError(f"{name} has {len(values)} values for {seeds} seeds")
-        positions = task.length if task.layout == "streams" else len(task.row_times)
+        positions = task.length if task.in_streams else len(task.row_times)
         if self.accuracy_by_position and len(self.accuracy_by_position) != positions:
             raise ValueError(f"accuracy_by_position is not of {positions} positions")
         if set(self.measured) != set(self.measures):

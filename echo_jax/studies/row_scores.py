@@ -70,6 +70,6 @@ def places(row: ResultRow, name: str) -> tuple[int, list[float]]:
     """
     if name == "accuracy_by_position":
         task = row.config.task
-        first = 0 if task.layout == "streams" else task.row_times[0]
+        first = 0 if task.in_streams else task.row_times[0]
         return first, [math.nan if x is None else x for x in row.accuracy_by_position or []]
     return 0, np.array(scores(row, name), float).mean(axis=0).tolist()
