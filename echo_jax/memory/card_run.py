@@ -111,14 +111,10 @@ def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
     run = RunInputs(np.int32(0), np.float32(0), np.int32(0), np.bool_(True))
     init = partial(training.init, question)
     weights = np.zeros(8, np.uint32)
-    if isinstance(question, ByLag):
-        draw = partial(scoring.draw_lag_sets, question)
-        scores = partial(scoring.score_by_lag, question)
-        scan_accuracy = partial(scoring.scan_accuracy_by_lag, question)
-    else:
-        draw = partial(scoring.draw_key_sets, question)
-        scores = partial(scoring.score_by_key, question)
-        scan_accuracy = partial(scoring.scan_accuracy_by_key, question)
+    by_lag = scoring.draw_lag_sets, scoring.score_by_lag, scoring.scan_accuracy_by_lag
+    by_key = scoring.draw_key_sets, scoring.score_by_key, scoring.scan_accuracy_by_key
+    functions: Any = by_lag if isinstance(question, ByLag) else by_key
+    draw, scores, scan_accuracy = (partial(function, question) for function in functions)
     progress = jax.eval_shape(init, run)
     sets = jax.eval_shape(draw, run.seed, weights)
     of_weights = progress.train.params, sets

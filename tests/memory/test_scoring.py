@@ -102,18 +102,6 @@ def test_right_answers_by_steps_are_counted_for_each_k_and_equal_those_of_the_sc
     assert scoring.scan_accuracy_by_key(question, params, drawn) == pytest.approx(float(accuracy))
 
 
-def test_a_network_that_knows_all_values_has_all_answers(monkeypatch):
-    question = ByKey(build("simple", {"features": 2}), SMALL, KMAX)
-    drawn = scoring.draw_key_sets(question, 0, WEIGHTS)
-    targets = jnp.stack([drawn.validation.targets, drawn.final.targets])
-    wrong = targets.at[1, 2].add(1)  # K = 4 of the final data
-    monkeypatch.setattr(scoring, "by_steps", lambda *_: (wrong.reshape(-1, 3 * KMAX), 8))
-    scores = scoring.score_by_key(question, {}, drawn)
-    assert scores.validation.tolist() == [2 * RECALLS, 3 * RECALLS, 4 * RECALLS]
-    assert scores.final.tolist() == [2 * RECALLS, 3 * RECALLS, 0]
-    assert scores.accuracy == 1
-
-
 def test_the_bytes_of_a_score_are_those_that_were_carried_less_the_convolutions(sets):
     cell = build("block:simple", {"features": 2, "width": 3})
     by_lag = ByLag(cell, SMALL)
