@@ -59,11 +59,6 @@ def test_the_ramp_rises_from_2_to_kmax_over_three_fifths_of_the_updates(knows):
     assert expected[1799:1801] == [KMAX - 1, KMAX]
 
 
-def test_the_ramp_hands_its_pairs_to_the_level(loss_of):
-    _, level = loss_of(-1.0, Level(jnp.int32(2), jnp.float32(0)), True, 0.45)
-    assert level.pairs == plain_ramp(0.45 * UPDATES, KMAX) == 4
-
-
 def test_the_adaptive_schedule_is_that_of_plain_python(loss_of):
     """Right for 80 updates, wrong for 5, then right: K rises when the mean passes 0.8."""
     level, pairs, mean, rises = Level(jnp.int32(2), jnp.float32(0)), 2, 0.0, []
