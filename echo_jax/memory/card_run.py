@@ -140,7 +140,7 @@ def lowered_rounding(question: ByLag | ByKey, name: str, params: Any, sets: Any)
     ends = np.zeros(question.numbers, np.float32)
     rounding = scoring.Rounding(ends, ends, np.float32(0))
     nats = partial(scoring.rounded_nats, question)
-    return check_program(question.network.cell, name, nats, params, sets, rounding)
+    return check_program(question.network.cell, name, nats, params, sets, rounding).lowered
 
 
 def check_state(name: str, cell: Cell, protocol: Protocol) -> None:
