@@ -154,6 +154,7 @@ def training() -> dict[str, Any]:
             "kept": explanation.KEPT,
             "in_part": explanation.IN_PART,
             "not_learned": explanation.NOT_LEARNED,
+            "guesses": explanation.GUESSES,
         },
     } | told()
 

@@ -108,12 +108,15 @@ def _values_fed(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
 def in_order(training: np.ndarray, held_out: np.ndarray, task: TaskConfig) -> dict[str, float]:
     """The scores of persistence and of a k-gram, by name, for a target outside the window.
 
-    Persistence repeats the value in the window that is nearest to the target.
+    Persistence repeats the value in the window that is nearest to the target. Both are scored at
+    the targets of an evaluation, each as often as it has them on average.
     """
-    steps = steps_to_target(task)
+    times, weights = asked_times(len(held_out), task)
+    nearest = times - (task.window - 1 if task.lag > 0 else 0)
+    persistent = held_out[nearest] == held_out[times - task.lag]
     k, gram = k_gram_baseline(training, held_out, task)
     return {
-        "persistence_accuracy": float(np.mean(held_out[:-steps] == held_out[steps:])),
+        "persistence_accuracy": float(np.average(persistent, weights=weights)),
         "k_gram": k,
         **{f"k_gram_{name}": score for name, score in gram._asdict().items()},
     }
@@ -125,6 +128,22 @@ def steps_to_target(task: TaskConfig) -> int:
     lag -1:  x(t+1) from x(t), 1      W 5, lag 7:  x(t-7) from x(t-4), 3
     """
     return -task.lag if task.lag < 0 else task.lag - task.window + 1
+
+
+def asked_times(length: int, task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The times in a held-out part of some length at which a network is asked for a target.
+
+    Beside them how often an evaluation asks at each; of many, about 5,000. Left out are those that
+    are too early for a k-gram.
+    """
+    early = min(task.window, MOST_GRAM, length - steps_to_target(task)) - 1
+    counts = np.zeros(length, int)
+    for time in task.scored_times:
+        counts[time : length - task.length + time + 1] += 1
+    times = np.flatnonzero(counts[early:]) + early
+    if len(times) > WINDOWS_SEEN:
+        times = times[np.linspace(0, len(times) - 1, WINDOWS_SEEN, dtype=int)]
+    return times, counts[times]
 
 
 def k_gram_baseline(
@@ -154,7 +173,7 @@ def k_gram_baseline(
                 shares /= counts.sum() + len(values)
             by_k.append((shares.argmax() == target, -math.log(shares[target])))
         scores.append(by_k)
-    means = np.mean(scores, axis=0)
+    means = np.average(scores, axis=0, weights=asked_times(len(held_out), task)[1])
     best = int(means[:, 1].argmin())
     return best + 1, Baseline(*means[best].tolist())
 
@@ -170,8 +189,8 @@ def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskCo
     onwards = -1 if task.lag > 0 else 1  # a past target is foretold backwards
     tokens = np.concatenate([training[::onwards], held_out[::onwards]]).astype(np.int64)
     fitted = np.arange(most - 1, len(training) - steps)  # the ends of contexts
-    last = len(tokens) - steps - 1
-    asked = np.unique(np.linspace(len(training) + most - 1, last, WINDOWS_SEEN, dtype=int))
+    times = asked_times(len(held_out), task)[0]
+    asked = len(training) + (times if task.lag < 0 else len(held_out) + task.window - 2 - times)
     contexts = np.zeros_like(tokens)
     counted = []
     for k in range(most):

@@ -1,21 +1,22 @@
 """After a run: why it missed its goal and what helps, or what to ask next. No jax here."""
 
 import contextlib
-import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
 from echo_jax.config import RunConfig, changed, flat
-from echo_jax.core.target_place import batches_back, knowable_share, target_place
+from echo_jax.core.target_place import knowable_share, target_place
 from echo_jax.exceptions import ConfigError
 
 if TYPE_CHECKING:
-    from echo_jax.runs.result import Result
+    from echo_jax.runs.result import Finished, Result
 
-MOST_BATCHES = 8  # of a gradient that is advised: each makes an update longer
-MOST_SEQUENCES = 6000  # of a run that is advised to train longer: no more were measured
+MOST_SEQUENCES = 10_000  # of a run that is advised
+
+USUAL_RATES = (0.0005, 0.02)  # of learning: one between them is not what a run missed its goal by
 
 MARGIN = 0.05
 """Two accuracies of own values within it may be equal, as few values are held out."""
@@ -26,63 +27,31 @@ IN_A_PAGE = {"cell": "lstm", "encoding": "one-hot", "framing": "classes"}
 PAGE_BYTES = 400_000
 """Of a page that `show --play` makes, at most; all in it but weights and values take 70,000."""
 
-MEASURED = {
-    "zero state": "at lag 3: 30.05% to 100%, 10 seeds; study advice",
-    "longer": "at lag 3, 2,000 to 6,000 sequences: 30.05% to 44.85%, 10 seeds; study advice",
-    "wider": "at lag 5: 2.55% to 100%, 10 seeds; study advice",
-    "longer gradient": "at lag 5: 2.55% to 10.28%, 10 seeds; study advice",
-    "larger step": "at lag 9 in a window of 10: 62.36% to 97.23%, 10 seeds; study advice",
-    "faster": "at a learning rate of 0.0001: 16.93% to 99.74%, 10 seeds; study advice",
-    "slower": "at a learning rate of 0.03: 92.88% to 99.74%, 10 seeds; study advice",
-    "one row": "on part 3, batches of 6: 0.98% to 95.83%, 16 seeds; study mistake",
-    "through chunks": "at lag 5: 7.18% to 38.17%, 8 seeds; study streams",
-    "whole streams": "at lag 5: 7.18% to 30.62%, 8 seeds; study streams",
-    "extra token": "at lag 3: 94.92% to 100%, 16 seeds; study masking",
-    "larger layer": "with 20 units: 40.31% to 99.73%, 8 seeds; study size",
-    "classes": "on part 4: 56.36% to 99.73%, 16 seeds; study framing",
-}
-"""The median accuracy without and with a change, where, of how many seeds, in which study."""
-
 
 class Step(NamedTuple):
-    """A change of a run: what it does, the fields that it sets, and which of `MEASURED` shows it.
-
-    Without a measurement it is plain arithmetic that more can be known or reached with it.
-    """
+    """A change of a run: what it does, and the fields that it sets."""
 
     words: str
     changes: dict[str, Any]
-    measured: str | None = None
 
 
-def after_run(
-    config: RunConfig, result: "Result", command: Callable[[dict[str, Any]], str]
-) -> list[str]:
-    """The next runs, each a line that ends with its command: what helps, or one question.
+def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) -> list[str]:
+    """The next run as a line that ends with its command: what helps this one, or a question.
 
-    A run that missed 99% of its ceiling gets one or two changes; one on predictable values, or
-    whose held-out values were all never trained on, gets nothing. `explain` says why it missed.
+    A run that missed 99% of its ceiling gets all changes at once that its scores and its curve call
+    for: one of them alone need not help. Where nothing in them says what helps, and where the goal
+    is reached, it gets a question; where most held-out values were never trained on, nothing.
     `command` writes the command line, or the call, of the run with other values of some fields.
     """
-    if is_predictable(config, result) or result.ceiling_accuracy == 0:
+    config, _, result, _ = finished
+    if result.untrained and result.untrained.share > 0.5:
         return []
-    if made_it(config, result):
-        lines = []
-        starts = ["Next"]
-        steps = _questions(config)
-    else:
-        lines = _why(config, result)
-        starts = ["Try", "Or"]
-        steps = _cures(config, bool(result.failed.seed))
-    chosen = list(itertools.islice(_valid(config, steps), len(starts)))
-    if not chosen:
-        others = {"seeds": 8} if config.seeds == 1 else {"seed": 0 if config.seed else config.seeds}
-        chosen = [Step("no change that was measured is left, do other seeds do better?", others)]
-    for start, (words, changes, measured) in zip(starts, chosen, strict=False):
-        shown = f" (measured {MEASURED[measured]})" if measured else ""
-        colon = "" if words.endswith("?") else ":"
-        lines.append(f"{start}: {words}{shown}{colon} {command(changes)}")
-    return lines
+    made = made_it(config, result)
+    if not made and (steps := _cures(finished)):
+        words = ", ".join(step.words for step in steps)
+        return [f"Try: {words}: {command(_together(steps))}"]
+    words, changes = next(_valid(config, _questions(config, made)))
+    return [f"Next: {words} {command(changes)}"]
 
 
 def has_page(config: RunConfig, values: Sequence[str]) -> bool:
@@ -117,21 +86,23 @@ def is_predictable(config: RunConfig, result: "Result") -> bool:
     return best > independent_ceiling(config, result) + MARGIN
 
 
-def _why(config: RunConfig, result: "Result") -> list[str]:
-    """A line where rows that start from zero are right, and those with a carried state are not."""
+def answers(config: RunConfig, result: "Result") -> int:
+    """The answers that a score is the mean of; of own values at most those that are held out."""
     task = config.task
-    if task.layout != "windows" or target_place(config) != "window" or not config.network.stateful:
-        return []
-    right = [share or 0.0 for share in result.accuracy_by_position]
-    first = right[: task.batch_size]
-    later = right[task.batch_size :]
-    if not later or min(first) - max(later) < 0.1:
-        return []
-    return [
-        f"Why: {sum(first) / len(first):.0%} are right in rows 0 to {len(first) - 1}, which start "
-        f"from a zero state, and {sum(later) / len(later):.0%} in the others, which start from a "
-        "carried state."
-    ]
+    streams = task.batch_size if task.in_streams else 1
+    count = config.evaluation_sequences * len(task.scored_times) * streams
+    return count if result.held_out_targets is UNSET else min(count, result.held_out_targets)
+
+
+def standard_error(share: float, count: int) -> float:
+    """The standard error of a share of so many independent answers."""
+    return math.sqrt(share * (1 - share) / count)
+
+
+def fits_training_only(result: "Result") -> bool:
+    """True where the training part is answered better than trained values of the held-out part."""
+    known = result.accuracy + (result.untrained.share if result.untrained else 0)
+    return result.training_accuracy is not UNSET and result.training_accuracy > known + MARGIN
 
 
 def ceiling(config: RunConfig, result: "Result") -> float:
@@ -153,6 +124,64 @@ def smaller_step(config: RunConfig) -> dict[str, Any]:
     return {"learning_rate": 0.001 if rate > 0.001 else rate / 10}
 
 
+def into_view(config: RunConfig) -> dict[str, Any]:
+    """The changes that put the target into the window, and into the delay line of the cell mlp."""
+    line = config.network.delay_line
+    wide = config.task.lag + 1
+    changes = {"window": wide} if wide > config.task.window else {}
+    if line is not None and line < wide:
+        changes["delay_line"] = wide
+    return changes
+
+
+def enough_sequences(config: RunConfig) -> int:
+    """Sequences after which a run whose target is in the window has learned it, by and large.
+
+    Part 4 has after 700 from a zero state and after 1,600 with a carried one, at 4 updates each;
+    longer lags and more values need more, and an update of streams has a target at every step.
+    """
+    task = config.task
+    updates = (6000 + 2000 * abs(task.lag)) * max(task.vocab_size / 100, 1)
+    if task.in_streams:
+        updates /= 4
+    return min(math.ceil(updates / task.updates_per_sequence / 100) * 100, MOST_SEQUENCES)
+
+
+def loss_falls(finished: "Finished") -> bool:
+    """True where the last fifth of the loss is below the fifth before, by two standard errors."""
+    loss = finished.curves()[0].mean(axis=0)
+    fifth = len(loss) // 5
+    if fifth < 2:
+        return True
+    before, last = loss[-2 * fifth : -fifth], loss[-fifth:]
+    return bool(before.mean() - last.mean() > 2 * math.hypot(before.std(), last.std()) / fifth**0.5)
+
+
+def _cures(finished: "Finished") -> list[Step]:
+    """The changes that help together; none where this run does not say what helps."""
+    config, _, result, _ = finished
+    place = target_place(config)
+    steps = []
+    if result.failed.seed:
+        steps.append(Step("take smaller steps, as a loss became non-finite", smaller_step(config)))
+    if place == "future" and config.data.file is not None:
+        return steps
+    steps += _valid(config, _reaching(config))
+    if steps:
+        within = changed(config, **_together(steps))
+        enough = enough_sequences(within)
+        if config.training.sequences < enough:
+            steps.append(Step("train longer", _usual(within) | {"sequences": enough}))
+        return steps
+    if fits_training_only(result):
+        return []
+    return _longer(finished) or list(_valid(config, _at_the_end(config)))[:1]
+
+
+def _together(steps: list[Step]) -> dict[str, Any]:
+    return {name: value for step in steps for name, value in step.changes.items()}
+
+
 def _valid(config: RunConfig, steps: Iterator[Step]) -> Iterator[Step]:
     """The steps that change the configuration and break none of its rules."""
     now = flat(config)
@@ -164,97 +193,73 @@ def _valid(config: RunConfig, steps: Iterator[Step]) -> Iterator[Step]:
                 yield step._replace(changes=changes)
 
 
-def _cures(config: RunConfig, failed: bool) -> Iterator[Step]:
-    place = target_place(config)
-    if place == "future":
-        yield Step("only a value that was seen can be echoed", {"lag": 1, "window": 5})
-        return
-    if failed:
-        yield Step("take smaller steps, as a loss became non-finite", smaller_step(config))
-    if config.training.frozen:
-        yield Step("train the cell as well", {"frozen": False})
-    elif place in ("window", "replayed"):
-        yield from _easier(config)
-    elif config.task.in_streams and config.network.cell != "mlp":
-        yield from _reaching_further_in_streams(config)
-    else:
-        yield _wider(config)
-        yield from _reaching_further(config)
-
-
-def _easier(config: RunConfig) -> Iterator[Step]:
-    """Steps where the gradient reaches the target."""
-    task = config.task
-    rate = config.training.learning_rate
-    if not 0.0005 <= rate <= 0.02:
-        measured = "faster" if rate < 0.001 else "slower"
-        yield Step("use the default learning rate", {"learning_rate": 0.001}, measured)
-    yield Step("predict classes", {"framing": "classes"}, "classes")
-    if task.in_streams:
-        yield from _reaching_further_in_streams(config)
-    elif task.lag >= task.window:
-        yield _wider(config)
-    elif config.network.cell != "mlp":
-        yield Step("leave out the carried state, which is noise here", _ZERO, "zero state")
-    yield Step("show missing values as a token", {"missing": "token"}, "extra token")
-    larger = {"hidden_size": max(50, config.network.hidden_size)}
-    yield Step("use a larger layer", larger, "larger layer")
-    if task.window >= 10 and 0.0005 <= rate <= 0.001:
-        yield Step("take larger steps", {"learning_rate": 0.003}, "larger step")
-    now = config.training.sequences
-    words = "train longer: part 4 needs about 1,500 sequences" if now < 2000 else "train longer"
-    longer = {"sequences": max(now, 2000, min(3 * now, MOST_SEQUENCES))}
-    yield Step(words, longer, "longer")
-
-
 _ZERO = {"stateful": False, "bptt_batches": 1}
 
 
-def into_view(config: RunConfig) -> dict[str, Any]:
-    """The changes that put the target into the window, and into the delay line of the cell mlp."""
-    line = config.network.delay_line
-    wide = config.task.lag + 1
-    changes = {"window": wide} if wide > config.task.window else {}
-    if line is not None and line < wide:
-        changes["delay_line"] = wide
-    return changes
+def _reaching(config: RunConfig) -> Iterator[Step]:
+    """The changes without which no training, or not this one, can find the target."""
+    yield from _in_view(config)
+    if config.training.frozen:
+        yield Step("train the cell as well", {"frozen": False})
+    if config.task.framing == "values":
+        yield Step("predict classes", {"framing": "classes"})
+    if config.training.learning_rate < USUAL_RATES[0]:
+        yield Step("take larger steps", {"learning_rate": 0.001})
 
 
-def _wider(config: RunConfig) -> Step:
-    if config.network.cell != "mlp":
-        words = "put the target into the window, from a zero state"
-        return Step(words, into_view(config) | _ZERO, "wider")
-    return Step(f"show it {config.task.lag + 1} values, the target among them", into_view(config))
-
-
-def _reaching_further(config: RunConfig) -> Iterator[Step]:
-    for rows in dict.fromkeys((config.task.batch_size, 1)):
-        carried = {"stateful": True, "batch_size": rows}
-        again = batches_back(changed(config, **carried)) + 1
-        changes = carried | {"bptt_batches": again}
-        if again <= MOST_BATCHES and target_place(changed(config, **changes)) == "replayed":
-            task = config.task
-            asked = task.window, task.lag, rows
-            measured = {(1, 1, 1): "one row", (5, 5, 5): "longer gradient"}.get(asked)
-            words = "let the gradient reach the batch that saw the target"
-            yield Step(words if measured else f"{words}, not measured here", changes, measured)
-
-
-def _reaching_further_in_streams(config: RunConfig) -> Iterator[Step]:
+def _in_view(config: RunConfig) -> Iterator[Step]:
+    """The change that puts the target where the gradient reaches it, without a state that harms."""
     task = config.task
-    if config.training.bptt_batches < task.updates_per_sequence <= MOST_BATCHES:
-        changes = {"stateful": True, "bptt_batches": task.updates_per_sequence}
-        yield Step("let the gradient reach all chunks", changes, "through chunks")
-    whole = {"window": task.length, "bptt_batches": 1}
-    yield Step("take whole sequences as one chunk", whole, "whole streams")
+    place = target_place(config)
+    zero = _ZERO if config.network.cell != "mlp" else {}
+    from_zero = ", from a zero state" if zero else ""
+    if place == "future":
+        view = {"lag": 1, "window": max(task.window, 2)}
+        yield Step("ask for a value that was seen", view | zero)
+    elif task.in_streams and zero and 2 * task.lag > task.window:
+        whole = {"window": task.length, "bptt_batches": 1}
+        yield Step("take whole sequences as one chunk", whole)
+    elif place not in ("window", "replayed"):
+        yield Step(f"put the target into the window{from_zero}", into_view(config) | zero)
+    elif place == "window" and not task.in_streams and task.lag > 1:
+        yield Step("start each batch from a zero state", zero)
 
 
-def _questions(config: RunConfig) -> Iterator[Step]:
+def _longer(finished: "Finished") -> list[Step]:
+    """More sequences, where they were few or the loss still falls."""
+    config = finished.config
+    now = config.training.sequences
+    falls = loss_falls(finished)
+    enough = enough_sequences(config)
+    if now >= MOST_SEQUENCES or (now >= enough and not falls):
+        return []
+    why = "the loss still falls" if falls else f"{now:,} sequences are few"
+    longer = {"sequences": max(enough, min(3 * now, MOST_SEQUENCES))}
+    return [Step(f"train longer, as {why}", longer | (_usual(config) if now < enough else {}))]
+
+
+def _usual(config: RunConfig) -> dict[str, Any]:
+    """The learning rate that `enough_sequences` are counted with, in the place of a larger one."""
+    return {"learning_rate": 0.001} if config.training.learning_rate > USUAL_RATES[1] else {}
+
+
+def _at_the_end(config: RunConfig) -> Iterator[Step]:
+    """What may help where more training does not."""
+    if config.training.learning_rate > USUAL_RATES[1]:
+        yield Step("take smaller steps", {"learning_rate": 0.001})
+    elif config.network.hidden_size < 50:
+        yield Step("use a larger layer", {"hidden_size": 50})
+    elif target_place(config) == "window" and config.network.cell != "mlp":
+        yield Step("start each batch from a zero state", _ZERO)
+
+
+def _questions(config: RunConfig, made: bool) -> Iterator[Step]:
     task = config.task
     if config.seeds == 1:
         yield Step("does it hold for other seeds?", {"seeds": 8})
-    if config.network.stateful and task.lag < task.window and not task.in_streams:
-        yield Step("does it learn sooner without the carried state?", _ZERO)
-    wide = {} if task.in_streams else {"window": max(task.window, task.lag + 2)}
-    yield Step("can it echo a value one step further back?", {"lag": task.lag + 1, **wide})
-    yield Step("does another seed agree?", {"seed": 1 - min(config.seed, 1)})
+    if task.lag < 0:
+        yield Step("can it foretell a value one step further ahead?", {"lag": task.lag - 1})
+    elif made:
+        wide = {} if task.in_streams else {"window": max(task.window, task.lag + 2)}
+        yield Step("can it echo a value one step further back?", {"lag": task.lag + 1, **wide})
+    yield Step("does another seed agree?", {"seed": 0 if config.seed else config.seeds})

@@ -3,7 +3,7 @@
 No jax here, so `show` starts at once.
 """
 
-import math
+import contextlib
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
@@ -13,12 +13,15 @@ from echo_jax.core.target_place import batches_back, target_place
 from echo_jax.exceptions import Spelling, printable, shown, spell
 from echo_jax.runs.advice import (
     MARGIN,
+    answers,
     ceiling,
+    fits_training_only,
     independent_ceiling,
     into_view,
     is_predictable,
     made_it,
     simple_predictors,
+    standard_error,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +34,9 @@ CHANCE = "Chance is the best possible: {why}. No amount of training helps; use {
 CARRIED = (
     " The state, carried over from row r - {rows}, is not needed for it and can harm (see the "
     "study state)."
+)
+CARRIED_TOO = (
+    " The state, carried over from row r - {rows}, which had it too, is not needed for it."
 )
 SENTENCES = {
     "window": f"{THERE}: the gradient reaches it.{{carried}}",
@@ -66,7 +72,10 @@ KEPT = (
     "for longer (see the study keeping)."
 )
 IN_PART = "The echo was learned in part: {accuracy:.2%} are right, of {ceiling:.2%} possible."
-NOT_LEARNED = "The echo was not learned: {accuracy:.2%} are right, and a guess has {guess:.2%}."
+NOT_LEARNED = "The echo was not learned: {accuracy:.2%} are right, and {guessed} has {guess:.2%}."
+GUESSES = "a guess", "a guess from the values of the window without their order"
+"""What has the baseline, and what the order-blind baseline."""
+DRIFT = " Where numbers drift, the differences of consecutive ones may be learned instead."
 FOLLOWS = " Among values in random order the answer follows a change of {value} in {follows:.1%}."
 
 
@@ -109,9 +118,13 @@ def outcome(config: RunConfig, result: "Result") -> str:
         trained = not config.training.frozen and config.network.cell != "mlp"
         kept = KEPT if trained and target_place(config) == "state" else ""
         return LEARNED.format(**words) + also + kept
-    if is_above(result.baseline_accuracy, config, result):
+    guess, guessed = max(
+        zip((result.baseline_accuracy, result.order_blind_accuracy), GUESSES, strict=True),
+        key=lambda pair: pair[0],
+    )
+    if is_above(guess, config, result):
         return IN_PART.format(**words) + also
-    return NOT_LEARNED.format(**words, guess=result.baseline_accuracy)
+    return NOT_LEARNED.format(**words, guess=guess, guessed=guessed)
 
 
 def is_above(share: float, config: RunConfig, result: "Result") -> bool:
@@ -121,10 +134,7 @@ def is_above(share: float, config: RunConfig, result: "Result") -> bool:
     """
     if config.data.file is not None:
         return result.accuracy > share + MARGIN
-    task = config.task
-    streams = task.batch_size if task.in_streams else 1
-    answers = config.evaluation_sequences * len(task.scored_times) * streams
-    return result.accuracy > share + 5 * math.sqrt(share * (1 - share) / answers)
+    return result.accuracy > share + 5 * standard_error(share, answers(config, result))
 
 
 def _words(config: RunConfig) -> dict[str, object]:
@@ -137,7 +147,10 @@ def _words(config: RunConfig) -> dict[str, object]:
     batch = "the batch before" if back == 1 else f"the batch {back} before"
     if task.lag % task.window and task.in_streams:
         batch += " (for the later steps of a chunk)"
-    carries = config.network.stateful and config.network.cell != "mlp"  # noise, see study state
+    mlp = config.network.cell == "mlp"
+    carries = config.network.stateful and not mlp
+    reads_on = carries or (config.network.stateful and line > task.window)
+    carried = (CARRIED_TOO if task.lag >= task.batch_size else CARRIED) if reads_on else ""
     changes = into_view(config) | ({"stateful": False} if carries else {})
     options = (f"{{{name}={value}}}" for name, value in changes.items())
     order = " This holds for independent values: order in the column may help."
@@ -153,7 +166,7 @@ def _words(config: RunConfig) -> dict[str, object]:
         "again": again,
         "enough": back + 1,
         "cut": "at the border between batches" if again == 1 else f"after {again} batches",
-        "carried": CARRIED.format(rows=task.batch_size) if config.network.stateful else "",
+        "carried": carried.format(rows=task.batch_size),
         "fix": " with ".join(options),
         "also": order if config.data.file is not None else "",
     }
@@ -165,32 +178,18 @@ def findings(result: "Result") -> list[str]:
 
 
 def predictability(config: RunConfig, result: "Result") -> str:
-    """Say that the values have an order, and if the network uses more of it than simple baselines.
-
-    Only an interval over seeds that lies above them shows that it does.
-    """
-    others = simple_predictors(result)
-    best = max([result.accuracy, *others.values()])
-    start = (
-        f"The values are predictable: {best:.2%} can be right, and of independent values "
-        f"{independent_ceiling(config, result):.2%} would be the most."
+    """Say that the values have an order: who is right how often, and how sure that is."""
+    shares = {"the network": result.accuracy} | simple_predictors(result)
+    count = answers(config, result)
+    best = max(shares.values())
+    named = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
+    return (
+        f"The values are predictable: at the same {count:,} held-out values, {named}. The best "
+        f"seen is not the best possible; of independent values "
+        f"{independent_ceiling(config, result):.2%} would be the most. So few values tell a share "
+        f"to {100 * standard_error(best, count):.1f} points (one standard error), which no "
+        "interval over seeds contains."
     )
-    if not others:
-        return f"{start} The network uses order in them."
-    interval = result.accuracy_interval
-    low, high = (interval.low, interval.high) if interval else (result.accuracy, result.accuracy)
-    named = {name: f"{name} ({share:.2%})" for name, share in others.items()}
-    if better := [named[x] for x, share in others.items() if high is not None and share > high]:
-        more = " and ".join(better)
-        return f"{start} The network is right in {result.accuracy:.2%}, less than {more}."
-    as_good = " and ".join(named[x] for x, share in others.items() if low is None or share >= low)
-    if as_good:
-        who = as_good[0].upper() + as_good[1:]
-        return f"{start} {who} may do as well: the network is not shown to use more."
-    both = " and ".join(named.values())
-    if interval and interval.coverage > 0.9:
-        return f"{start} The network uses more than {both}: its interval lies above them."
-    return f"{start} It is above {both}; whether that holds for other seeds, {{seeds=8}} tells."
 
 
 def order_learned(config: RunConfig, result: "Result") -> str:
@@ -210,8 +209,7 @@ def order_learned(config: RunConfig, result: "Result") -> str:
 
 def gap(result: "Result") -> str:
     """Say that the training part is answered better than the held-out part, if it is."""
-    known = result.accuracy + (result.untrained.share if result.untrained else 0)
-    if result.training_accuracy is UNSET or result.training_accuracy <= known + MARGIN:
+    if not fits_training_only(result):
         return ""
     return (
         f"The end of the training part is answered better than the held-out part, "
@@ -230,5 +228,11 @@ def untrained(result: "Result") -> str:
     return (
         f"Values that only the held-out part has: {found.values} ({examples}{more}), "
         f"{found.share:.2%} of its targets. No network was trained on them, and no ceiling counts "
-        "them."
+        f"them.{DRIFT if _are_numbers(found.examples) else ''}"
     )
+
+
+def _are_numbers(words: list[str]) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool([float(word) for word in words])
+    return False

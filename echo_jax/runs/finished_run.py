@@ -38,7 +38,10 @@ class Run:
     def curve(self) -> NotebookFigure:
         """Loss and accuracy over training beside their baselines, as in `curve.png`."""
         with drawing():
-            return curve_figure.figure_of(Finished(self.config, self.history, self.result))
+            return curve_figure.figure_of(self._finished())
+
+    def _finished(self) -> Finished:
+        return Finished(self.config, self.history, self.result)
 
     def explain(self) -> str:
         """Say where the target is, if it can be learned, and what helps, or what to ask next."""
@@ -60,7 +63,7 @@ class Run:
                 words["cell"] = "..."
             return f"echo_jax.train({', '.join(map('='.join, words.items()))})"
 
-        return advice.after_run(self.config, self.result, call)
+        return advice.after_run(self._finished(), call)
 
     def network(self, seed: int | None = None) -> TrainedNetwork:
         """The network of a seed, None for the first; ConfigError if it failed or is not there."""

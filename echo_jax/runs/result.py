@@ -81,7 +81,8 @@ class Result(msgspec.Struct, kw_only=True):
     Of own values alone: persistence and a k-gram, see `core.chance`, where the network is not fed
     its target; the training scores, on the end of the training part, as long as the held-out part;
     `follows`, the share of answers that follow a change of the value asked for where values come in
-    random order; and the values that are `untrained`, if there are any.
+    random order; the number of `held_out_targets`, which all seeds share; and the values that are
+    `untrained`, if there are any.
 
     `cores` are those that XLA has a thread for, which decide last bits of large networks.
 
@@ -125,6 +126,7 @@ class Result(msgspec.Struct, kw_only=True):
     training_accuracy: float | UnsetType = UNSET
     training_loss: float | UnsetType | None = UNSET
     follows: float | UnsetType = UNSET
+    held_out_targets: int | UnsetType = UNSET
     untrained: Untrained | UnsetType = UNSET
     digest: str | UnsetType = UNSET
     seconds: dict[str, float] | UnsetType = UNSET
@@ -153,7 +155,7 @@ NOT_OF_THE_RUN = ("seconds", "devices", "cores", "versions", "digest")
 ADDED_TO_RESULTS = (
     "ceiling_accuracy", "sequences_to_99_of_ceiling", "sequences_to_99_of_ceiling_interval",
     "sequences_to_99_of_ceiling_by_seed", "persistence_accuracy", "k_gram", "k_gram_accuracy",
-    "k_gram_loss", "training_accuracy", "training_loss", "follows", "untrained",
+    "k_gram_loss", "training_accuracy", "training_loss", "follows", "untrained", "held_out_targets",
 )  # fmt: skip
 """Fields that were added later and are excluded from the digest, which stays what it was."""
 
@@ -244,6 +246,9 @@ def ceiling_of(config: RunConfig, baseline: float, corpus: Corpus | None) -> flo
 
 def _of_own(config: RunConfig, own: OwnScores | None, curves: Any, good: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {}
+    if own:
+        task = config.task
+        fields["held_out_targets"] = len(own.corpus.held_out) - task.length + len(task.scored_times)
     if own and len(tokens := own.corpus.untrained):
         examples = [own.values[token] for token in tokens[:3]]
         share = own.corpus.untrained_share(config.task)

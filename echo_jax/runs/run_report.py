@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from echo_jax import statistics
 from echo_jax.config import RunConfig, chosen
+from echo_jax.core.target_place import knowable_share
 from echo_jax.exceptions import Spelling, printable
 from echo_jax.report import sparkline
 from echo_jax.report.styles import Format
@@ -63,7 +64,7 @@ def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag"
         scores(config, result),
         accuracy_by_position(config, result.accuracy_by_position),
         explain(config, result, spelling),
-        learning_time(result),
+        learning_time(config, result),
     )
     return "\n" + "\n\n".join(filter(None, paragraphs))
 
@@ -78,7 +79,7 @@ def conclude(
     """Say the curve of a run and what to run next, as `advice.after_run`, and make the figure."""
     columns = shutil.get_terminal_size().columns
     say(sparkline.curve_line(finished.curves()[1], columns))
-    for line in advice.after_run(finished.config, finished.result, write):
+    for line in advice.after_run(finished, write):
         say(printable(line))
     path = curve_figure.draw(folder, finished, kind)
     say(f"Figure: {printable(run_folder.as_shown(path))}")
@@ -165,8 +166,16 @@ def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) ->
     return "\n".join(lines)
 
 
-def learning_time(result: "Result") -> str:
-    """The sequences until 99%, the seeds that reached it, and the seconds of each part."""
+def learning_time(config: RunConfig, result: "Result") -> str:
+    """The sequences until 99%, where any target is fed, and the seconds of each part."""
+    lines = _until_goal(result) if knowable_share(config) else []
+    if result.seconds:
+        seconds = ", ".join(f"{name} {value:.2f}" for name, value in result.seconds.items())
+        lines.append(f"Seconds: {seconds}")
+    return "\n".join(lines)
+
+
+def _until_goal(result: "Result") -> list[str]:
     lines = []
     goal, sequences, median, interval = _goal(result)
     if len(sequences) > 1:
@@ -182,11 +191,7 @@ def learning_time(result: "Result") -> str:
     if interval and interval.low is not None:
         high = f">{most:,}" if interval.high is None else f"{interval.high:,.0f}"
         when += f" (median; {interval.low:,.0f} to {high}, {interval.coverage:.1%} interval)"
-    lines.append(f"A running mean of 20 training sequences reached {goal}: {when}.")
-    if result.seconds:
-        seconds = ", ".join(f"{name} {value:.2f}" for name, value in result.seconds.items())
-        lines.append(f"Seconds: {seconds}")
-    return "\n".join(lines)
+    return [*lines, f"A running mean of 20 training sequences reached {goal}: {when}."]
 
 
 def _goal(result: "Result") -> tuple[str, Any, Any, Any]:

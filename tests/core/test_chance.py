@@ -67,9 +67,12 @@ def test_no_guess_at_a_value_is_nearer_or_has_a_smaller_square_than_chance(vocab
 
 
 def foretold(training, held_out, order):
-    """The score of a k-gram of x(t+1), 4 different values, a window of 3, by counting in loops."""
+    """The score of a k-gram of x(t+1), 4 different values, a window of 3, by counting in loops.
+
+    Every sequence of 20 that an evaluation may cut is asked at the ends of its 17 rows.
+    """
     scores = []
-    for t in range(2, len(held_out) - 1):
+    for t in [start + end for start in range(len(held_out) - 19) for end in range(2, 19)]:
         shares = (np.bincount(training, minlength=4) + 1) / (len(training) + 4)
         for k in range(order):
             context = held_out[t - k : t + 1].tolist()
@@ -88,12 +91,14 @@ def test_values_in_order_are_foretold_by_counts_and_past_ones_as_if_time_ran_bac
     noise = rng.integers(0, 4, 150)
     tokens = np.where(rng.random(150) < 0.7, (3 * np.arange(150) + 1) % 4, noise)
     training, held_out = tokens[:110], tokens[110:]
-    ahead = TaskConfig(length=20, vocab_size=4, window=3, lag=-1)
+    ahead = TaskConfig(length=20, vocab_size=4, window=3, lag=-1, batch_size=1)
     each = [foretold(training, held_out, order) for order in (1, 2, 3)]
     k, found = chance.k_gram_baseline(training, held_out, ahead)
     assert k == 1 + np.argmin(each, axis=0)[1]
     np.testing.assert_allclose(found, each[k - 1], rtol=1e-12)
     scores = chance.in_order(training, held_out, ahead)
-    assert scores["persistence_accuracy"] == np.mean(held_out[:-1] == held_out[1:])
-    past = TaskConfig(length=20, vocab_size=4, window=3, lag=3)
-    assert chance.in_order(training[::-1], held_out[::-1], past) == scores
+    asked = np.arange(21)[:, None] + np.arange(2, 19)
+    assert scores["persistence_accuracy"] == np.mean(held_out[asked] == held_out[asked + 1])
+    past = TaskConfig(length=20, vocab_size=4, window=3, lag=3, batch_size=1)
+    backwards = chance.in_order(training[::-1], held_out[::-1], past)
+    assert backwards == pytest.approx(scores, rel=1e-12)

@@ -1,10 +1,11 @@
 import re
 from types import SimpleNamespace
 
+import pytest
 from msgspec import UNSET
 
 from echo_jax.config import PARTS, RunConfig, changed
-from echo_jax.core.chance import chance_baseline
+from echo_jax.core.chance import chance_baseline, order_blind_baseline
 from echo_jax.core.target_place import accuracy_ceiling, target_place
 from echo_jax.runs.advice import ceiling
 from echo_jax.runs.explanation import WHY_CHANCE, explain, is_above
@@ -50,7 +51,9 @@ def scored(config, accuracy):
     chance = chance_baseline(config.task).accuracy
     ceiling = accuracy_ceiling(config, chance)
     known = {"baseline_accuracy": chance, "ceiling_accuracy": ceiling}
-    return SimpleNamespace(accuracy=accuracy, follows=UNSET, **known)
+    known["order_blind_accuracy"] = order_blind_baseline(config.task).accuracy
+    unset = dict.fromkeys(("follows", "held_out_targets"), UNSET)
+    return SimpleNamespace(accuracy=accuracy, **known, **unset)
 
 
 def is_contradicted(config, accuracy):
@@ -89,3 +92,27 @@ def test_the_sentences_follow_the_result():
     assert "is kept" not in explain(RunConfig(), scored(RunConfig(), 1.0))
     frozen = changed(cut, frozen=True)
     assert "reaches" not in explain(frozen)
+
+
+@pytest.mark.parametrize("accuracy", [0.1522, 0.3674])
+def test_what_a_guess_without_the_order_reaches_is_not_learned(accuracy):
+    config = changed(RunConfig(), vocab_size=10)
+    said = explain(config, scored(config, accuracy))
+    assert "not learned" in said
+    assert "values of the window without their order has 35.76%" in said
+    assert "in part" in explain(config, scored(config, 0.39))
+
+
+@pytest.mark.parametrize(
+    ("fields", "harms"),
+    [
+        ({}, True),
+        ({"cell": "mlp"}, False),
+        ({"cell": "mlp", "delay_line": 6}, True),
+        ({"batch_size": 1, "lag": 4}, False),  # row r - 1 has read the target
+        ({"batch_size": 5, "lag": 4}, True),
+        ({"stateful": False}, False),
+    ],
+)
+def test_a_carried_state_is_said_to_harm_only_where_it_has_not_read_the_target(fields, harms):
+    assert ("can harm" in explain(changed(RunConfig(), **fields))) == harms

@@ -27,7 +27,7 @@ def test_the_report_of_a_run_and_its_variants():
     parts = {
         "three seeds": run_report.full_report(CONFIG, fabricated_result()),
         "one seed": run_report.full_report(one, fabricated_result(one)),
-        "a ceiling below 99%": run_report.learning_time(low),
+        "a ceiling below 99%": run_report.learning_time(rows, low),
         "values": run_report.scores(values, fabricated_result(values)),
         "no failure": run_report.failures(FailedSeeds()),
         "failures": run_report.failures(FailedSeeds([7, 9], [12, None])),

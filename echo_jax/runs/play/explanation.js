@@ -30,11 +30,12 @@ function explain(setting, accuracy = null) {
   const { place, known, numbers } = toldOf(setting), { sentences, outcomes } = data.training;
   const where = numbers.map((number) => sentences[number]).join(" ");
   if (accuracy === null || known === 0) return where;
-  const { chance: [guess], ceiling } = baselines(setting);
+  const { chance, blind, ceiling } = baselines(setting), guess = Math.max(chance[0], blind[0]);
   const isLearned = accuracy >= 0.99 * ceiling, isPart = isAbove(guess, accuracy, setting);
   const outcome = outcomes[isLearned ? "learned" : isPart ? "in_part" : "not_learned"];
   const shares = { accuracy, ceiling, guess };
-  const filled = outcome.replace(/\{(\w+):\.2%\}/g,
+  const guessed = outcomes.guesses[blind[0] > chance[0] ? 1 : 0];
+  const filled = outcome.replace("{guessed}", guessed).replace(/\{(\w+):\.2%\}/g,
     (_, name) => `${(100 * shares[name]).toFixed(2)}%`);
   return `${where} ${filled}${isLearned && place === "state" ? outcomes.kept : ""}`;
 }
