@@ -118,10 +118,8 @@ def outcome(config: RunConfig, result: "Result") -> str:
         trained = not config.training.frozen and config.network.cell != "mlp"
         kept = KEPT if trained and target_place(config) == "state" else ""
         return LEARNED.format(**words) + also + kept
-    guess, guessed = max(
-        zip((result.baseline_accuracy, result.order_blind_accuracy), GUESSES, strict=True),
-        key=lambda pair: pair[0],
-    )
+    guess = max(result.baseline_accuracy, result.order_blind_accuracy)
+    guessed = GUESSES[guess > result.baseline_accuracy + 1e-9]  # else they differ by rounding
     if is_above(guess, config, result):
         return IN_PART.format(**words) + also
     return NOT_LEARNED.format(**words, guess=guess, guessed=guessed)

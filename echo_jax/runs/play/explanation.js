@@ -34,7 +34,7 @@ function explain(setting, accuracy = null) {
   const isLearned = accuracy >= 0.99 * ceiling, isPart = isAbove(guess, accuracy, setting);
   const outcome = outcomes[isLearned ? "learned" : isPart ? "in_part" : "not_learned"];
   const shares = { accuracy, ceiling, guess };
-  const guessed = outcomes.guesses[blind[0] > chance[0] ? 1 : 0];
+  const guessed = outcomes.guesses[guess > chance[0] + 1e-9 ? 1 : 0];
   const filled = outcome.replace("{guessed}", guessed).replace(/\{(\w+):\.2%\}/g,
     (_, name) => `${(100 * shares[name]).toFixed(2)}%`);
   return `${where} ${filled}${isLearned && place === "state" ? outcomes.kept : ""}`;
