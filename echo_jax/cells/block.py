@@ -205,3 +205,15 @@ def convolve_all(
     shifted = (seen[before - n :][: len(xs)] * layer.conv[n] for n in range(CONVOLVED))
     newest_first = jnp.flip(seen[-before:], 0).swapaxes(0, 1)
     return newest_first, sum(shifted) + layer.conv_bias
+
+
+def own_state(cell: Cell, state: Carry) -> Carry:
+    """The state of a cell; of a block that of the cells of its layers, without convolutions."""
+    return [layer.cell for layer in state] if isinstance(cell, Block) else state
+
+
+def with_own_state(cell: Cell, state: Carry, own: Carry) -> Carry:
+    """The state of a cell with another `own_state`."""
+    if not isinstance(cell, Block):
+        return own
+    return type(state)(layer._replace(cell=of) for layer, of in zip(state, own, strict=True))

@@ -23,11 +23,13 @@ from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.task import Job, Report
 from echo_jax.host.training_loop import train_chunks
-from echo_jax.memory import scoring, training
+from echo_jax.memory import learning, scoring
+from echo_jax.memory.by_key import ByKey
+from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.card import MeasuredCell
 from echo_jax.memory.card_rows import NATS, KeyRow, LagRow, Row, run_key
+from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, QuestionName
-from echo_jax.memory.training import ByKey, ByLag, RunInputs
 from echo_jax.report.number_formats import plain
 
 
@@ -109,7 +111,7 @@ def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
     `cells.user_cell_check`, or the cell cannot be trained.
     """
     run = RunInputs(np.int32(0), np.float32(0), np.int32(0), np.bool_(True))
-    init = partial(training.init, question)
+    init = partial(learning.init, question)
     weights = np.zeros(8, np.uint32)
     by_lag = scoring.draw_lag_sets, scoring.score_by_lag, scoring.scan_accuracy_by_lag
     by_key = scoring.draw_key_sets, scoring.score_by_key, scoring.scan_accuracy_by_key
@@ -119,7 +121,7 @@ def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
     sets = jax.eval_shape(draw, run.seed, weights)
     of_weights = progress.train.params, sets
     cell = question.network.cell
-    block = jax.jit(partial(training.train_updates, question), donate_argnums=1)
+    block = jax.jit(partial(learning.train_updates, question), donate_argnums=1)
     checked = check_program(cell, name, scores, *of_weights)
     return QuestionPrograms(
         question=question,

@@ -23,11 +23,11 @@ from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory import make_card, scoring
+from echo_jax.memory.by_key import ByKey, Recall
+from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import row_kind
 from echo_jax.memory.protocol import PILOT_SEED, Protocol
-from echo_jax.memory.tasks import Recall
-from echo_jax.memory.training import ByKey, ByLag
 
 UNITS = 100
 """Units of the GRU whose first weights are exported: 400 bytes of state."""

@@ -11,16 +11,18 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
+from echo_jax.cells.block import own_state, with_own_state
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Network, Params
+from echo_jax.memory.by_key import ByKey, Recall, draw_pairs, recall
+from echo_jax.memory.by_lag import ByLag, draw_streams, earlier_tokens, flat_state
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.tasks import Recall, draw_pairs, draw_streams, earlier_tokens, recall
-from echo_jax.memory.training import ByKey, ByLag, flat_state, own_state, with_own_state
 
 
 class Sets(NamedTuple):
@@ -190,28 +192,26 @@ def flat_states(
 
 def rounded(cell: Cell, state: Carry, rounding: Rounding) -> Carry:
     """The state of a cell, of one stream, with its own numbers rounded."""
-    leaves, tree = jax.tree.flatten(own_state(cell, state))
-    place = 0
 
-    def part(x: chex.Array) -> chex.Array:
-        """The next real numbers of the state, in the order of `flat_state`."""
-        nonlocal place
-        here = slice(place, place := place + x.size)
-        low, high = (jnp.reshape(of[here], x.shape) for of in (rounding.low, rounding.high))
-        used = high > low
-        step = jnp.where(used, high - low, 1) / (rounding.levels - 1)
-        exact = x.astype(jnp.float32)  # some integers of a few bits have no product with it
-        nearest = low + step * jnp.round((jnp.clip(exact, low, high) - low) / step)
-        return jnp.where(used, nearest, exact).astype(x.dtype)
+    def reals(x: chex.Array) -> Any:
+        """The real numbers of an array, in the order of `flat_state`."""
+        parts = (x.real, x.imag) if jnp.iscomplexobj(x) else (x,)
+        return [part.astype(jnp.float32) for part in parts]
 
-    def whole(x: chex.Array) -> chex.Array:
+    def of_type(x: chex.Array, parts: list[chex.Array]) -> chex.Array:
+        """The rounded numbers in the place of an array; an integer stays."""
         if jnp.iscomplexobj(x):
-            real = part(x.real)
-            return jax.lax.complex(real, part(x.imag))
-        changed = part(x)
-        return changed if jnp.issubdtype(x.dtype, jnp.floating) else x
+            return jax.lax.complex(*parts)
+        return parts[0].astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
 
-    return with_own_state(cell, state, jax.tree.unflatten(tree, map(whole, leaves)))
+    own = own_state(cell, state)
+    exact, unravelled = ravel_pytree(jax.tree.map(reals, own))
+    low, high, levels = rounding
+    used = high > low
+    step = jnp.where(used, high - low, 1) / (levels - 1)
+    nearest = low + step * jnp.round((jnp.clip(exact, low, high) - low) / step)
+    numbers = unravelled(jnp.where(used, nearest, exact))
+    return with_own_state(cell, state, jax.tree.map(of_type, own, numbers))
 
 
 def by_steps(

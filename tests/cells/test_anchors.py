@@ -5,7 +5,7 @@ import pytest
 
 from echo_jax.cells import known_memory as known
 from echo_jax.cells.state_size import state_bytes
-from echo_jax.memory import tasks, training
+from echo_jax.memory import by_key, by_lag
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.protocol import STANDARD
 
@@ -29,7 +29,7 @@ def test_designed_projections_are_evenly_placed(cell, inputs, expected):
 
 @pytest.mark.parametrize("cell", [REGISTER, RING, known.OrthogonalReservoir(2)])
 def test_the_heads_alone_learn_with_an_untrained_cell(cell):
-    question = training.ByLag(cell, STANDARD)
+    question = by_lag.ByLag(cell, STANDARD)
 
     @jax.jit
     def gradient(key):
@@ -51,8 +51,8 @@ def right(cell):
     @jax.jit
     def count(key):
         pairs = jnp.repeat(jnp.array(PAIRS), ROWS)
-        asked = tasks.recall(
-            STANDARD, tasks.draw_pairs(STANDARD, key, len(pairs), PAIRS[-1]), pairs
+        asked = by_key.recall(
+            STANDARD, by_key.draw_pairs(STANDARD, key, len(pairs), PAIRS[-1]), pairs
         )
         start = cell.initial_state({}, len(pairs), STANDARD.tokens)
         answers = jax.lax.scan(step, start, asked.tokens.T)[1].T

@@ -15,9 +15,10 @@ from tiny_memory import NUMBERS
 from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.memory import card_run, scoring
+from echo_jax.memory.by_key import ByKey, draw_pairs, recall
+from echo_jax.memory.by_lag import ByLag, draw_streams, earlier_tokens
+from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import Protocol, Recipe
-from echo_jax.memory.tasks import draw_pairs, draw_streams, earlier_tokens, recall
-from echo_jax.memory.training import ByKey, ByLag, Level, RunInputs
 
 UPDATES, STREAMS, RECALLS, KMAX = 6, 5, 3, 4
 SMALL_NORM = 0.05  # every gradient is above it

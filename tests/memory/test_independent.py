@@ -18,12 +18,13 @@ from scipy import stats
 
 from echo_jax.cells.registry import build
 from echo_jax.grid.executors import Here
-from echo_jax.memory import card, scoring, training
+from echo_jax.memory import card, learning, scoring
+from echo_jax.memory.by_key import ByKey, recall
+from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.card_rows import KeyRow, LagRow, Row, row_kind
 from echo_jax.memory.card_run import JOB
+from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
-from echo_jax.memory.tasks import recall
-from echo_jax.memory.training import ByKey, ByLag, RunInputs
 
 UPDATES, UNITS = 10, 8
 SHORT = Protocol(updates=UPDATES, updates_at_once=UPDATES)
@@ -54,10 +55,10 @@ def same_names(params):
 def agree(question, loss, batches, train):
     """Ten updates from the same weights on the same data change all weights alike."""
     run = RunInputs(np.int32(0), np.float32(0.01), np.int32(UPDATES))
-    progress = training.init(question, run)
+    progress = learning.init(question, run)
     first = same_names(progress.train.params)
     theirs, _ = jax.jit(train, static_argnums=0)(loss, first, batches)
-    block = jax.jit(functools.partial(training.train_updates, question))
+    block = jax.jit(functools.partial(learning.train_updates, question))
     ours = same_names(block(run, progress)[0].train.params)
     for name, x in ours.items():
         moved = np.abs(x - first[name]).max()
@@ -66,7 +67,7 @@ def agree(question, loss, batches, train):
 
 
 def drawn(question):
-    key = training.purpose_key(0, training.Purpose.DATA)
+    key = learning.purpose_key(0, learning.Purpose.DATA)
     return jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(jnp.arange(UPDATES))
 
 

@@ -11,9 +11,10 @@ from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
 from echo_jax.memory import scoring
 from echo_jax.memory.answers_to_bits import bits_of_lags
+from echo_jax.memory.by_key import ByKey
+from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.scoring import Rounding, fitted_factors, recalibrated_nats
-from echo_jax.memory.training import ByKey, ByLag
 
 STREAMS, RECALLS, KMAX = 16, 3, 4
 WEIGHTS = np.arange(8, dtype=np.uint32)

@@ -10,8 +10,10 @@ from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import build
 from echo_jax.cells.vector_state import exprnn
+from echo_jax.memory.by_key import ByKey
+from echo_jax.memory.by_lag import ByLag, flat_state, standardised
+from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import STANDARD, Protocol
-from echo_jax.memory.training import ByKey, ByLag, Level, RunInputs, flat_state, standardised
 
 KMAX = 5
 UPDATES = STANDARD.updates

@@ -1,0 +1,124 @@
+"""By lag: a stream of independent tokens; the state is asked for each earlier one. Pure.
+
+tokens   7 0 12 3 3 ...
+asked              lag 1: 3, lag 2: 12, lag 3: 0 ...
+"""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from echo_jax.cells.block import own_state
+from echo_jax.cells.interface import Cell
+from echo_jax.cells.scan import Carry
+from echo_jax.cells.state_size import first_state
+from echo_jax.core import network
+from echo_jax.core.data import uniform_tokens
+from echo_jax.core.loss import cross_entropy
+from echo_jax.core.network import Params
+from echo_jax.memory.learning import Level, RunInputs
+from echo_jax.memory.protocol import Protocol
+
+
+def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array:
+    """Streams by lag, int32 `[B, T]`."""
+    return uniform_tokens(key, (rows, protocol.asked[-1] + 1), protocol.symbols)
+
+
+def earlier_tokens(protocol: Protocol, streams: chex.Array) -> chex.Array:
+    """The token n steps before each asked step, int32 `[B, A, N]`: entry n - 1 of lag n."""
+    return streams[:, np.array(protocol.asked)[:, None] - 1 - np.arange(protocol.lags)]
+
+
+class ByLag:
+    """A linear head for each lag 1 .. N reads the standardised state of the cell.
+
+    The loss is the mean cross-entropy over all lags, rows and asked steps.
+    """
+
+    def __init__(self, cell: Cell, protocol: Protocol) -> None:
+        """A network around a cell; nothing is compiled."""
+        symbols = protocol.symbols
+        self.protocol = protocol
+        self.network = network.around(cell, symbols, symbols)
+        shape = jax.eval_shape(lambda: flat_state(cell, first_state(cell, symbols), 1)).shape
+        self.numbers = shape[-1]
+        """D, the real numbers of the state."""
+
+    def init_params(self, key: chex.PRNGKey) -> Params:
+        """The cell's, and the kernel `[D, N V]` and bias of all heads."""
+        cell_key, heads_key = jax.random.split(key)
+        # A state may have no numbers, for which LeCun's variance is not defined.
+        kernel = nn.initializers.lecun_normal() if self.numbers else nn.initializers.zeros
+        answers = self.protocol.lags * self.protocol.symbols
+        return {
+            "cell": self.network.cell.init(cell_key, self.protocol.symbols),
+            "heads": {
+                "kernel": kernel(heads_key, (self.numbers, answers)),
+                "bias": jnp.zeros(answers),
+            },
+        }
+
+    def draw(self, key: chex.PRNGKey) -> chex.Array:
+        """Streams `[B, T]`."""
+        return draw_streams(self.protocol, key, self.protocol.rows)
+
+    def loss(
+        self, params: Params, batch: chex.Array, level: Level, run: RunInputs, done: chex.Numeric
+    ) -> tuple[chex.Array, Level]:
+        """The mean over all lags; the states are standardised over the batch."""
+        del run, done
+        states = self.states(params, batch)
+        logits = self.logits(params, states, states)
+        return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, batch))), level
+
+    def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
+        """0: by lag there is nothing to associate."""
+        del params, seed
+        return jnp.zeros((), jnp.int32)
+
+    def states(self, params: Params, streams: chex.Array) -> chex.Array:
+        """The flat states after the asked steps of `[B, T]`, `[B, A, D]`, by the cell's scan."""
+        net = self.network
+        rows = len(streams)
+        first = self.protocol.asked[0] + 1
+        between = self.protocol.asked_every
+        state = net.initial_state(params, rows)
+        prepared = net.cell.prepare(params["cell"]) if net.cell.prepared_once else None
+        state, _ = network.unroll(net, params, state, streams[:, :first], None, prepared)
+
+        def go_on(state: Carry, tokens: chex.Array) -> tuple[Carry, chex.Array]:
+            state, _ = network.unroll(net, params, state, tokens, None, prepared)
+            return state, flat_state(net.cell, state, rows)
+
+        later = streams[:, first:].reshape(rows, -1, between).swapaxes(0, 1)
+        _, states = jax.lax.scan(go_on, state, later)
+        return jnp.concatenate([flat_state(net.cell, state, rows)[None], states]).swapaxes(0, 1)
+
+    def logits(self, params: Params, states: chex.Array, reference: chex.Array) -> chex.Array:
+        """The logits of the heads on states, `standardised`: `[..., D]` to `[..., N, V]`."""
+        heads = params["heads"]
+        read = standardised(states, reference, self.protocol.smallest_variance) @ heads["kernel"]
+        read += heads["bias"]
+        return read.reshape(*read.shape[:-1], self.protocol.lags, self.protocol.symbols)
+
+
+def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
+    """The numbers of `own_state` side by side, float32 `[B, D]`; a complex number is two."""
+    leaves = jax.tree.leaves(own_state(cell, state))
+    reals = [part for x in leaves for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
+    flat = [jnp.reshape(x, (rows, -1)).astype(jnp.float32) for x in reals]
+    return jnp.concatenate([jnp.zeros((rows, 0)), *flat], axis=-1)
+
+
+def standardised(states: chex.Array, reference: chex.Array, least: float) -> chex.Array:
+    """States `[..., D]` less the mean of the reference, over its deviation, number by number.
+
+    So it does not matter in which unit a cell stores a number. A number that is constant is 0, as
+    `least` is added to its variance.
+    """
+    over = tuple(range(reference.ndim - 1))
+    variance = jnp.var(reference, axis=over)
+    return (states - jnp.mean(reference, axis=over)) / jnp.sqrt(variance + least)

@@ -1,0 +1,106 @@
+"""Learning of the network of one run, whichever its question. Pure.
+
+init ─► train_updates ─► ... ─► train_updates         `updates_at_once` each, `updates` in all
+
+One network learns its whole question, so that every lag and every K is asked of the same weights.
+"""
+
+from typing import Any, NamedTuple
+from typing import Protocol as Interface
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.core.data import Purpose, purpose_key
+from echo_jax.core.network import Network, Params
+from echo_jax.core.training import TrainState, clipped_adam, update
+from echo_jax.memory.protocol import Protocol
+
+
+class RunInputs(NamedTuple):
+    """The arguments of one run; one compiled program serves all.
+
+    seed     int32, of the weights and of all data but the final ones
+    rate     float32, the first learning rate; it falls to 0 by a cosine
+    updates  int32, in all
+    ramp     bool, by key the ramp; False for the adaptive schedule
+    """
+
+    seed: chex.Numeric
+    rate: chex.Numeric
+    updates: chex.Numeric
+    ramp: chex.Numeric = True
+
+
+class Level(NamedTuple):
+    """The progress by key: K, the pairs of half of the rows, and their mean accuracy."""
+
+    pairs: chex.Array
+    accuracy: chex.Array
+
+
+class Question(Interface):
+    """A question about a cell, `by_lag.ByLag` or `by_key.ByKey`: its network, data and loss."""
+
+    protocol: Protocol
+    network: Network
+
+    def init_params(self, key: chex.PRNGKey) -> Params:
+        """The first parameters."""
+
+    def draw(self, key: chex.PRNGKey) -> Any:
+        """A batch of B rows."""
+
+    def loss(
+        self, params: Params, batch: Any, level: Level, run: RunInputs, done: chex.Numeric
+    ) -> tuple[chex.Array, Level]:
+        """The loss of a batch after a share of the updates, and the next level."""
+
+    def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
+        """The right answers about a few pairs; 0 where there are none."""
+
+
+class TrainedSoFar(NamedTuple):
+    """The state between two calls of `train_updates`; the level has no meaning by lag."""
+
+    train: TrainState
+    level: Level
+
+
+def init(question: Question, run: RunInputs) -> TrainedSoFar:
+    """The state before the first update; its random numbers depend on the seed alone."""
+    params = question.init_params(purpose_key(run.seed, Purpose.WEIGHTS))
+    moments = clipped_adam(question.protocol.largest_norm).init(params)
+    state = TrainState(jnp.zeros((), jnp.int32), params, moments)
+    return TrainedSoFar(state, Level(jnp.int32(2), jnp.float32(0)))
+
+
+class Metrics(NamedTuple):
+    """The losses of some updates, and what `associated` counts after the last one."""
+
+    losses: chex.Array
+    associated: chex.Array
+
+
+def train_updates(
+    question: Question, run: RunInputs, progress: TrainedSoFar
+) -> tuple[TrainedSoFar, Metrics]:
+    """The next `updates_at_once`, number i on data of its own."""
+    protocol = question.protocol
+    key = purpose_key(run.seed, Purpose.DATA)
+    optimizer = clipped_adam(protocol.largest_norm)
+    counters = progress.train.step + jnp.arange(protocol.updates_at_once)
+    batches = jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(counters)
+
+    def step(progress: TrainedSoFar, batch: Any) -> tuple[TrainedSoFar, chex.Array]:
+        state, level = progress
+        done = state.step / run.updates
+        rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2
+        state, loss, level = update(
+            lambda params: question.loss(params, batch, level, run, done), optimizer, rate, state
+        )
+        return TrainedSoFar(state, level), loss
+
+    progress, losses = jax.lax.scan(step, progress, batches)
+    return progress, Metrics(losses, question.associated(progress.train.params, run.seed))
