@@ -8,7 +8,6 @@ import pytest
 from echo_jax import config as c
 from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs.run_folder import RunSpec
 
 
 def test_the_tutorials_parts_have_its_rows():
@@ -92,8 +91,6 @@ def test_a_field_that_older_files_lack_is_written_only_where_it_says_something(s
     assert c.from_dict(older) == RunConfig()
     assert c.to_dict(other)[section] == older[section] | later
     assert c.from_dict(c.to_dict(other)) == other
-    assert RunSpec(RunConfig()).identity.startswith("ac3a3123b3d0")  # before there were any
-    assert RunSpec(other).identity != RunSpec(RunConfig()).identity
 
 
 def test_numbers_of_numpy_and_paths_are_taken_as_those_of_python_and_text():

@@ -67,7 +67,7 @@ def test_an_answer_to_another_question_is_refused_in_a_sentence(
     exercises, cells, exercise, answers, sentence
 ):
     def train(**options):
-        config = configured(**options)
+        config = configured(**options).config
         accuracy = float(config.task.window > config.task.lag)
         return SimpleNamespace(config=config, result=SimpleNamespace(accuracy=accuracy))
 

@@ -17,7 +17,7 @@ from run_folders import OWN, PLAIN, inputs_of, make_run, snapshot
 import echo_jax
 from echo_jax import atomic_files, environment
 from echo_jax.config import NetworkConfig, RunConfig
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, EchoError
 from echo_jax.runs import run_file
 from echo_jax.runs.run_folder import RunSpec
 
@@ -246,7 +246,7 @@ def test_a_bad_argument_is_one_sentence_compiles_nothing_and_leaves_nothing(
     call, subject = API[name]
     monkeypatch.chdir(place)
     before, compiled = snapshot(place), len(COMPILED)
-    with pytest.raises(ConfigError) as refusal:
+    with pytest.raises(EchoError) as refusal:
         call()
     assert_one_sentence(f"error: {refusal.value}\n", subject)
     assert not re.search(r"(?<!echo-jax train )--[a-z]", str(refusal.value))  # no flags in Python

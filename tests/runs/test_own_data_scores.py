@@ -10,7 +10,9 @@ from echo_jax.core.data import Corpus
 from echo_jax.runs import own_data_scores
 
 VALUES = np.arange(9)
-PROGRAMS = types.SimpleNamespace(dynamic=lambda _: None, score=lambda *of: of[-1].held_out)
+PROGRAMS = types.SimpleNamespace(
+    dynamic=lambda _: None, score=lambda *of: of[-1].held_out, network=None
+)
 
 
 @pytest.mark.parametrize(

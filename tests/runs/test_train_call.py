@@ -19,7 +19,7 @@ import echo_jax
 from echo_jax.commands import command_line, train
 from echo_jax.config import PARTS, RunConfig, changed, flat
 from echo_jax.core import training
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, DivergedError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.options import TrainOptions
 from echo_jax.runs import run_file, run_folder
@@ -121,7 +121,7 @@ def test_a_transformation_is_given_the_weights_and_its_updates_are_added():
     down = echo_jax.train(CONFIG, optimizer=optax.sgd(0.5), sequences=60, seeds=1)
     curve = down.history.curves()[0][0]
     assert curve[-10:].mean() < curve[:10].mean() - 0.1
-    with pytest.raises(ConfigError, match=r"use an optimizer that takes smaller steps$"):
+    with pytest.raises(DivergedError, match=r"use an optimizer that takes smaller steps$"):
         echo_jax.train(CONFIG, optimizer=optax.sgd(1e38), seeds=1)
 
 
