@@ -169,7 +169,7 @@ class NetworkConfig:
     """The recurrent network: a cell scanned over time, and a linear readout of its output."""
 
     cell: str = "lstm"
-    """A built-in cell (echo-jax card --cells lists them), block:CELL for a small network around
+    """A built-in cell (echo-jax cards list names them), block:CELL for a small network around
     one, or a cell of your own: module:NAME or FILE.py."""
     hidden_size: int = 50
     """Hidden units of the cell (H)."""

@@ -97,11 +97,11 @@ def use_cpu_devices(count: int | None, pool: int | None = None) -> None:
     """
     import jax
 
-    if pool:
-        os.environ["NPROC"] = str(pool)
-    with contextlib.suppress(RuntimeError):  # jax was used already
+    with contextlib.suppress(RuntimeError):  # jax was used already, and its threads stay too
         asked = count or max(0, jax.config.values["jax_num_cpu_devices"])
         jax.config.update("jax_num_cpu_devices", asked or cores())
+        if pool:
+            os.environ["NPROC"] = str(pool)
     try:
         threads()
     except Exception as error:

@@ -29,6 +29,8 @@ _OTHER_NAMES = {
     "validation_split": "use {held_out} for the share that is kept for evaluation",
     "model layer rnn": "use {cell}",
     "verbose verbosity": "leave it out, as progress is shown where {sequences} are trained",
+    "report compare export_tasks import cells":
+        "use echo-jax cards, whose --help lists what it does with cards",
     "cluster": "use it with sweep, study or card, which train many runs",
     "shuffle": "leave it out, as the state goes on from one batch of {sequences} to the next",
 }  # fmt: skip

@@ -1,8 +1,8 @@
 """The memory of a PyTorch layer in bits: train it on exported tasks, write rows for a memory card.
 
-    echo-jax card --export-tasks tasks
+    echo-jax cards export tasks
     python examples/card_in_pytorch.py tasks/tasks.safetensors rows.jsonl --device cpu
-    echo-jax card --import rows.jsonl --name torch-gru
+    echo-jax cards import rows.jsonl --name torch-gru
 
 A layer of your own goes into `make_layer`. Rows are kept as they come, and the same command makes
 those that lack: name another file for another layer. docs/protocol.md says what is measured.

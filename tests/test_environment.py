@@ -43,3 +43,10 @@ def test_a_run_in_a_hostile_environment_is_the_same_run(tmp_path):
         found.append(atomic_files.read_json(tmp_path / name / "result.json")["digest"])
     assert found[0] == found[1]
     assert {name.upper() for name in SETTINGS} - {"JAX_ENABLE_CUSTOM_PRNG"} == set(HOSTILE)
+
+
+def test_threads_are_not_changed_where_jax_was_used_already(monkeypatch):
+    monkeypatch.setenv("NPROC", "7")
+    jax.devices()
+    environment.use_cpu_devices.__wrapped__(1, 3)
+    assert os.environ["NPROC"] == "7"

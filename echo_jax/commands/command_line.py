@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 import tyro
 
@@ -21,7 +21,6 @@ from echo_jax.exceptions import EchoError, SchedulerLostError, printable, spell
 from echo_jax.host.interrupts import Interrupts, StoppedError
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
-FigureWidth = Annotated[float | None, tyro.conf.arg(help="Width of a PDF in inches, 3 to 20.")]
 INSTALLED = "echo-jax"  # as pages and cards name the installed program
 
 _FAILURES = {
@@ -51,14 +50,14 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     spellings = getattr(command, "SPELLINGS", {})
     given = [part for word in words for part in spellings.get(word, (word,))]
     start = invocation(command.__module__.rpartition(".")[2])
-    flags.refuse_unknown(given, command, f"{start} --help")
+    flags.refuse_unknown(given, command, start)
     try:
         return tyro.cli(
             command,
             prog=start,
             args=given,
             **_defaults(command, given),
-            config=(tyro.conf.OmitArgPrefixes,),
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
             registry=flags.REGISTRY,
         )
     except flags.BrokenRuleError as broken:

@@ -55,8 +55,18 @@ def fields_of(command: Any) -> Iterator[str]:
             yield field.name.rstrip("_")
 
 
-def refuse_unknown(words: Sequence[str], command: Any, where: str) -> None:
-    """Raise ConfigError for the first flag that a command does not have; `where` lists them."""
+def subcommands(command: Any) -> Sequence[Any]:
+    """The dataclasses of which a command takes one, each named as the word for it."""
+    kinds = get_args(dataclasses.fields(command)[0].type)
+    return kinds if all(map(dataclasses.is_dataclass, kinds)) else ()
+
+
+def refuse_unknown(words: Sequence[str], command: Any, start: str) -> None:
+    """Raise ConfigError for the first flag that a command, begun by `start`, does not have."""
+    where = f"{start} --help"
+    for kind in subcommands(command):
+        if words and words[0] == kind.__name__.lower():
+            command, where = kind, f"{start} {words[0]} --help"
     known = ["help", *fields_of(command)]
     short = [alias for field, alias in SHORT_NAMES.items() if field in known]
     for word in itertools.takewhile("--".__ne__, words):

@@ -5,22 +5,19 @@ echo-jax study --all --out studies/           # all, resumable, and a page that 
 """
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from echo_jax.commands import command_line
-from echo_jax.commands.grid_runs import GridOptions, minutes, run_studies, seconds_of
+from echo_jax.commands.grid_runs import GridOptions, run_and_print
 from echo_jax.exceptions import ConfigError
 from echo_jax.report import text_tables
 from echo_jax.studies import published_answers
 from echo_jax.studies.catalogue import STUDIES, check_name
-from echo_jax.studies.study_folder import StudyFolder
-from echo_jax.studies.study_pages import command_of
-
-TITLE = "Echoing random integers: the tutorial's questions, measured"
+from echo_jax.studies.expected_time import minutes, seconds_of
+from echo_jax.studies.study_call import DEFAULT_FOLDER, all_studies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,17 +51,14 @@ def main() -> None:
     if not (command.names or command.all):
         print(listing())
         return
-    out = command.out or Path("runs/studies")
-    again = ["--all", *(["--out", str(command.out)] if command.out else [])]
-    remake = command_of(shlex.join(again))
-    folder = StudyFolder(out, "all studies", TITLE, STUDIES, command_of, remake)
+    folder = all_studies(command.out or DEFAULT_FOLDER)
     with command_line.stoppable(command_line.this_command("study")) as interrupts:
         for name in command.names:
             if answer := published_answers.answer(name):
                 python = f'in Python echo_jax.study("{name}") has its tables and figure'
                 print(f"{STUDIES[name].question}\n{answer}")
                 print(f"This is the published answer; {python}.\n")
-        run_studies(folder, command.names or tuple(STUDIES), command, interrupts)
+        run_and_print(folder, command.names or tuple(STUDIES), command, interrupts)
 
 
 def listing() -> str:

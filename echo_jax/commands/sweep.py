@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import tyro
 
 from echo_jax.commands import command_line, flags
-from echo_jax.commands.grid_runs import GridOptions, run_studies
+from echo_jax.commands.grid_runs import GridOptions, run_and_print
 from echo_jax.config import (
     DataConfig,
     NetworkConfig,
@@ -28,8 +28,7 @@ from echo_jax.config import (
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import run_folder
 from echo_jax.studies.catalogue import Study
-from echo_jax.studies.study_folder import StudyFolder
-from echo_jax.studies.sweep import NAME, checked, sweep_study
+from echo_jax.studies.sweep import NAME, sweep_folder, sweep_study
 
 SWITCH = {"yes": True, "no": False}
 
@@ -121,6 +120,4 @@ def main() -> None:
         go_on += f" --out {out}"
     again = f"{command_line.INSTALLED} sweep {command_line.quoted(*sys.argv[1:])}"
     with command_line.stoppable(go_on) as interrupts:
-        study = checked(command.study)
-        folder = StudyFolder(out, "a sweep", "A sweep", {NAME: study}, lambda _: again, again)
-        run_studies(folder, [NAME], command, interrupts)
+        run_and_print(sweep_folder(out, command.study, again), [NAME], command, interrupts)

@@ -10,10 +10,8 @@ kind with as many threads of XLA. A worker holds one task; if it dies, another t
 
 import contextlib
 import functools
-import importlib.util
 import logging.handlers
 import queue
-import re
 import signal
 import sys
 import time
@@ -26,6 +24,7 @@ from echo_jax import environment
 from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, reason
 from echo_jax.grid.executors import Executor, run_task
+from echo_jax.grid.running import Running
 from echo_jax.grid.task import Job, Outcome
 from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
@@ -152,24 +151,24 @@ def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str,
 
 @contextlib.contextmanager
 def executor_of(
-    spec: str | None,
+    running: Running,
     here: Executor,
     tasks: Sequence[Any],
-    interrupts: Interrupts,
     cells: Collection[str] = (),
     cores: int | None = None,
 ) -> Iterator[Executor]:
     """The workers of `--cluster`; `here`, without a cluster or where there is no task.
 
-    Prints how many workers there are, and the address of the dashboard. The files of those cells
+    Tells how many workers there are, and the address of the dashboard. The files of those cells
     that are the user's are sent to them. `cores` are what jax has on a worker; None: its share of
     this machine, and one elsewhere. ConfigError: no such scheduler, file or number; workers with
-    other versions.
+    other versions; a cell that they cannot import.
     """
+    spec = running.cluster
     if spec is None or not tasks:
         yield here
         return
-    check_spec(spec)
+    files = files_of(cells)
     import dask
     import distributed
 
@@ -177,6 +176,7 @@ def executor_of(
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with dask.config.set(SETTINGS), contextlib.ExitStack() as stack:
         refused = _errors_of_jobs()
+        stack.enter_context(_script_not_run_again())
         cluster = _cluster(spec)
         if not isinstance(cluster, str):
             stack.callback(_close, cluster)
@@ -188,16 +188,33 @@ def executor_of(
                 "cluster", spec, f"does not answer ({reason(error)})",
                 "start dask scheduler there, or use local:N",
             ) from error  # fmt: skip
-        _wait_for_worker(client, spec, interrupts, refused)
+        _wait_for_worker(client, spec, running.interrupts, refused)
         share = max(1, environment.cores() // int(spec[6:])) if spec.startswith("local:") else 1
-        workers = Workers(client, interrupts, cores or share)
-        _send(client, files_of(cells))
+        workers = Workers(client, running.interrupts, cores or share)
+        _send(client, files)
         count = len(client.nthreads())
         link = getattr(cluster, "dashboard_link", None)  # of one that is started here
         seen = f"; dashboard {link}" if link else ""
         workers_seen = f"{count} worker" if count == 1 else f"{count} workers"
-        print(f"Cluster {spec}: {workers_seen}{seen}", flush=True)
+        running.tell(f"Cluster {spec}: {workers_seen}{seen}")
         yield workers
+
+
+@contextlib.contextmanager
+def _script_not_run_again() -> Iterator[None]:
+    """Within it, processes that are started do not run the user's script up to here once more.
+
+    Python does so for what a script defines, of which workers need nothing, and so asks it for a
+    main guard.
+    """
+    names: dict[str, Any] = vars(sys.modules["__main__"])
+    hidden: list[str] = [name for name in ("__file__", "__spec__") if name in names]
+    before = {name: names.pop(name) for name in hidden}
+    names["__spec__"] = None
+    try:
+        yield
+    finally:
+        names.update(before)
 
 
 def _close(cluster: Any) -> None:
@@ -239,23 +256,6 @@ def _send(client: Any, files: Collection[Path]) -> None:
                 None, path, f"cannot be imported on a worker ({reason(error)})",
                 "install what it needs there",
             ) from error  # fmt: skip
-
-
-def check_spec(spec: str | None) -> None:
-    """Raise ConfigError for a value of `--cluster` that cannot be used; nothing is imported."""
-    if spec is None:
-        return
-    address = re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", spec)
-    if not address and not (spec.endswith((".yaml", ".yml")) and Path(spec).is_file()):
-        raise ConfigError(
-            "cluster", spec, "is no cluster",
-            "use local:N with N workers, tcp://HOST:PORT or tls://HOST:PORT of a Dask scheduler, "
-            "or the YAML file of a job queue",
-        )  # fmt: skip
-    if importlib.util.find_spec("dask_jobqueue") is None:  # it brings Dask
-        raise ConfigError(
-            "cluster", spec, "needs dask-jobqueue", "pip install -e '.[cluster]' brings it"
-        )
 
 
 def _cluster(spec: str) -> Any:
@@ -330,11 +330,21 @@ def _wait_for_worker(
 
 
 def files_of(cells: Collection[str]) -> set[Path]:
-    """The files of the modules of the user's own cells; ConfigError for a package in a folder."""
+    """The files of the modules of the user's own cells.
+
+    ConfigError for a cell that no worker can import, or one of a package in a folder.
+    """
     from echo_jax.cells.user_cell import is_the_users, module_of
 
     paths = set()
-    for name in {module_of(cell)[0].partition(".")[0] for cell in cells if not is_built_in(cell)}:
+    for cell in (cell for cell in cells if not is_built_in(cell)):
+        if not _is_importable(cell):
+            raise ConfigError(
+                "cell", cell, "is nothing that a worker can import",
+                "write it into a file as a class or functions and name that, or leave {cluster} "
+                "out",
+            )  # fmt: skip
+        name = module_of(cell)[0].partition(".")[0]
         module = sys.modules.get(name)
         folders = getattr(module, "__path__", ())
         places = [*folders, getattr(module, "__file__", None)]
@@ -347,3 +357,12 @@ def files_of(cells: Collection[str]) -> set[Path]:
             )  # fmt: skip
         paths.add(Path(places[0]))
     return paths
+
+
+def _is_importable(cell: str) -> bool:
+    """False for a user's cell of a notebook, of the script that runs, or inside a function."""
+    from echo_jax.cells.registry import cell_class
+
+    with contextlib.suppress(ConfigError):
+        return "__main__" not in cell and bool(cell_class(cell))
+    return False

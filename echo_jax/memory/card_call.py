@@ -12,17 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from echo_jax import atomic_files, environment
-from echo_jax.cells.cell_object import of_object
-from echo_jax.exceptions import ConfigError, printable, shown
-from echo_jax.grid.executors import Here
-from echo_jax.grid.task_loop import UNSEEN
-from echo_jax.host.progress import GridProgress
+from echo_jax.exceptions import ConfigError
+from echo_jax.grid.running import of_call
 from echo_jax.memory import card as card_files
 from echo_jax.memory import make_card
 from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card
 from echo_jax.memory.card_rows import Row
-from echo_jax.memory.card_run import runs_at_once
-from echo_jax.memory.named_cell import NamedCell, named_cell, stated
 from echo_jax.memory.pages import built_in_cards, table
 from echo_jax.memory.protocol import STANDARD, CardPart, Protocol, check_seeds
 from echo_jax.report import styles
@@ -90,8 +85,15 @@ class CardResult:
                     None, place, "has rows that this card lacks", "use another {folder}"
                 )
             card_files.write_whole(self.card, self._rows, place)
-        names = [place / CARD_FILE, place / ROWS_FILE]
-        return [*names, *_drawn(place, self.card)]
+        return [place / CARD_FILE, place / ROWS_FILE, *draw(place, self.card, self._rows)]
+
+
+def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
+    """Write the page and the figure of a card that has rows into its folder; their paths."""
+    with styles.drawing():
+        from echo_jax.memory.pages import card_pages
+
+        return card_pages.draw(folder, card, rows, kind) if rows else []
 
 
 def card(  # noqa: PLR0913 - the flags of the command
@@ -106,6 +108,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     protocol: Protocol = STANDARD,
     name: str | None = None,
     out: str | os.PathLike[str] | None = None,
+    cluster: str | None = None,
     progress: bool = True,
 ) -> CardResult:
     """Measure how many bits a recurrent cell remembers, by lag and by key.
@@ -114,9 +117,9 @@ def card(  # noqa: PLR0913 - the flags of the command
         echo_jax.card(Mine, args={"features": 64})    # a class, also of this notebook
         echo_jax.card(plain, full=True, out="cards")
 
-    The cell is checked as by `echo-jax card`. The bits are the same for the same number of threads
-    of XLA: this program's, one a core or NPROC as jax started, and two in the command. An interrupt
-    raises KeyboardInterrupt; with a folder, the rows stay there and the same call goes on.
+    It is the command `echo-jax card`: the cell is checked alike, and the rows are the same to the
+    bit, but in a program that has used jax before on other than two threads. An interrupt raises
+    KeyboardInterrupt; with a folder, the rows stay there and the same call goes on.
 
     Args:
       cell: a name as after `--cell`; a class of Flax Linen, Flax NNX or Equinox or of `Cell` of
@@ -135,6 +138,7 @@ def card(  # noqa: PLR0913 - the flags of the command
       name: of the card and of its folder; by default the cell and its arguments, and the digest of
         another protocol than 4.
       out: folder for the folder of the card; without one, nothing is kept.
+      cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.
       progress: show the updates done and the time left, in a terminal or a notebook.
 
     Raises:
@@ -143,21 +147,14 @@ def card(  # noqa: PLR0913 - the flags of the command
     """
     environment.check_settings()
     check_seeds(seeds)
+    running = of_call(cluster, progress)
     folder = None if out is None else atomic_files.path_of("out", out)
     plan = make_card.plan_of(protocol, full, seeds, only, updates)
-    named = _chosen(cell, args, state_bytes, protocol)
-    title = protocol.card_name(named.card_name) if name is None else name
-    environment.use_cpu_devices(None)
+    asked = [make_card.Asked(cell, args, name, state_bytes)]
+    conclude = draw if folder else lambda *_: None
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
-        request = make_card.requested(Path(place), title, named, plan)
-        work = {run.name: run.work for run in request.missing}
-        bar = GridProgress(work, lambda line: print(printable(line)), title, "updates")
-        with bar if progress and work else contextlib.nullcontext(UNSEEN) as seen:
-            list(make_card.make(request, Here(runs_at_once()), seen))
-        result = CardResult(*card_files.read(request.folder))
-        if folder:
-            _drawn(request.folder, result.card)
-    return result
+        (made,) = make_card.make_cards(asked, plan, Path(place), running, conclude)
+    return CardResult(*made)
 
 
 class Cards(dict[str, CardResult]):
@@ -195,25 +192,3 @@ def cards(
     whole = Cards((card.name, CardResult(card, rows)) for card, rows in read)
     others = built_in_cards.beside(beside, [made.card for made in whole.values()])
     return Cards(whole | {other.name: CardResult(other, []) for other in others})
-
-
-def _drawn(folder: Path, made: Card) -> list[Path]:
-    with styles.drawing():
-        from echo_jax.memory.pages import card_pages
-
-        return card_pages.draw(folder, made)
-
-
-def _chosen(
-    cell: Any, args: Mapping[str, Any] | None, state_bytes: int | None, protocol: Protocol
-) -> NamedCell:
-    if not isinstance(args, Mapping | None) or not all(isinstance(x, str) for x in args or {}):
-        raise ConfigError(f"args {shown(args)} is no mapping of names: use dict(features=64)")
-    if isinstance(cell, str):
-        return named_cell(cell, args or {}, state_bytes, protocol)
-    if state_bytes is not None:
-        raise ConfigError(
-            f"state_bytes {state_bytes} needs the name of a cell, and this is an object: give "
-            "its options with args, or leave state_bytes out"
-        )
-    return stated(*of_object(cell, args))

@@ -1,6 +1,6 @@
 """The task that is a run of a card: a network is trained and scored, a row.
 
-check_state, lowered    the rules of a cell that is measured
+measurable, lowered     the rules of a cell that is measured
 compile_run, make_row   a run ─► its programs ─► its row
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from echo_jax import environment
 from echo_jax.cells import registry
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.state_size import state_bytes
+from echo_jax.cells.state_size import StateBytes, state_bytes
 from echo_jax.cells.user_cell_check import Candidate, check_program, check_shapes
 from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError
@@ -97,11 +97,14 @@ class QuestionPrograms(NamedTuple):
     constants: int
 
 
-def question_of(name: QuestionName, cell: Cell, protocol: Protocol) -> ByLag | ByKey:
-    """A cell in the network of a question; nothing is compiled."""
+def question_of(
+    name: QuestionName, cell: Cell, protocol: Protocol, size: StateBytes | None = None
+) -> ByLag | ByKey:
+    """A cell in the network of a question, by key of the `size` of its state; nothing compiled."""
     if name == "by lag":
         return ByLag(cell, protocol)
-    return ByKey(cell, protocol, protocol.most_pairs(state_bytes(cell, protocol.tokens).cell))
+    size = size or state_bytes(cell, protocol.tokens)
+    return ByKey(cell, protocol, protocol.most_pairs(size.cell))
 
 
 def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
@@ -145,18 +148,25 @@ def lowered_rounding(question: ByLag | ByKey, name: str, params: Any, sets: Any)
     return check_program(question.network.cell, name, nats, params, sets, rounding).lowered
 
 
-def check_state(name: str, cell: Cell, protocol: Protocol) -> None:
-    """Raise ConfigError for a step that cannot be scanned, or a state that is too large."""
+def measurable(name: str, cell: Cell, protocol: Protocol) -> dict[QuestionName, StateBytes]:
+    """The size of the state of a cell in each question.
+
+    ConfigError for a step that cannot be scanned, or a state that is too large.
+    """
+    inputs: dict[QuestionName, int] = {"by lag": protocol.symbols, "by key": protocol.tokens}
     if not is_built_in(name):  # the steps of the built-in cells can be, by test
-        check_shapes(cell, name, protocol.symbols)
-        check_shapes(cell, name, protocol.tokens)
-    symbols = protocol.symbols
-    size = Candidate(cell, name).attempt(lambda: state_bytes(cell, symbols).cell, "initial_state")
-    if size > protocol.largest_state:
+        for features in inputs.values():
+            check_shapes(cell, name, features)
+    sizes: dict[QuestionName, StateBytes] = Candidate(cell, name).attempt(
+        lambda: {question: state_bytes(cell, n) for question, n in inputs.items()},
+        "initial_state",
+    )
+    if (size := sizes["by lag"].cell) > protocol.largest_state:
         raise ConfigError(
             None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
             f"at most {protocol.largest_state:,}", "give it fewer units, or {state_bytes=4000}",
         )  # fmt: skip
+    return sizes
 
 
 def compile_run(run: CardRun) -> QuestionPrograms:

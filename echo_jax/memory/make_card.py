@@ -10,37 +10,45 @@ import datetime
 import functools
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import jax
 
 from echo_jax import atomic_files, environment
-from echo_jax.cells.state_size import state_bytes
+from echo_jax.cells.state_size import StateBytes
 from echo_jax.config import GENERATOR, is_built_in
 from echo_jax.core import network
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import ConfigError, EchoError, FolderInUseError, StorageError
 from echo_jax.grid import folder as grid_folder
-from echo_jax.grid.executors import Executor
+from echo_jax.grid.cluster import executor_of
+from echo_jax.grid.executors import Executor, Here
 from echo_jax.grid.row_file import missing
-from echo_jax.grid.task_loop import UNSEEN, Progress, complete
-from echo_jax.host.interrupts import Interrupts
+from echo_jax.grid.running import Running
+from echo_jax.grid.task_loop import complete
+from echo_jax.host.interrupts import StoppedError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import Row, row_kind
-from echo_jax.memory.card_run import JOB, CardRun, check_state, lowered, question_of
-from echo_jax.memory.named_cell import NamedCell
+from echo_jax.memory.card_run import JOB, CardRun, lowered, measurable, question_of, runs_at_once
+from echo_jax.memory.named_cell import NamedCell, chosen
 from echo_jax.memory.protocol import (
     PILOT_SEED,
     CardPart,
     Configuration,
     Protocol,
-    QuestionName,
 )
-from echo_jax.report.number_formats import three_digits
+from echo_jax.report.number_formats import counted, three_digits
 
 MIXED = "its rows were made with more than one version of the software"
+
+THREADS = 2
+"""Threads of XLA in this process and in each worker, whatever cores there are: their number decides
+last bits, and the published cards were made with two."""
+
+Made = tuple[Card, list[Row]]
+Conclude = Callable[[Path, Card, list[Row]], object]
 
 
 class Plan(NamedTuple):
@@ -121,11 +129,10 @@ def plan_of(
     )
 
 
-def new_card(name: str, named: NamedCell, plan: Plan) -> Card:
+def new_card(name: str, named: NamedCell, size: StateBytes, plan: Plan) -> Card:
     """The card of a cell before any row, and before a rate by lag is known."""
     cell = named.cell
     protocol = plan.protocol
-    size = max(state_bytes(cell, protocol.symbols), state_bytes(cell, protocol.tokens))
     keys, values = cell.key_value_sizes or (None, None)
     net = network.around(cell, protocol.tokens, protocol.values)
     key = jax.random.key(0, impl=GENERATOR)
@@ -200,31 +207,90 @@ class Request(NamedTuple):
 def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     """The card of a name in its folder; ConfigError for a cell or folder that cannot be used."""
     cards.check_name(name)
-    check_state(named.name, named.cell, plan.protocol)
-    new = new_card(name, named, plan)
+    sizes = measurable(named.name, named.cell, plan.protocol)
+    new = new_card(name, named, max(sizes.values()), plan)
     _, done = there(out / name, new)
     lacking = plan.lacking(named, done)
     if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
-        for question in get_args(QuestionName):
-            lowered(question_of(question, named.cell, plan.protocol), named.name)
+        for question, size in sizes.items():
+            lowered(question_of(question, named.cell, plan.protocol, size), named.name)
     return Request(out / name, named, new, plan, lacking)
 
 
-def make(
-    request: Request,
-    executor: Executor,
-    progress: Progress = UNSEEN,
-    interrupts: Interrupts | None = None,
-) -> Iterator[Card]:
-    """Make the runs that a card lacks; the card before, after each row, and at the end.
+class Asked(NamedTuple):
+    """A cell whose card is to be made: a name or an object; the rest as for `echo_jax.card`."""
+
+    cell: Any
+    args: Mapping[str, Any] | None
+    name: str | None
+    state_bytes: int | None
+
+
+def make_cards(
+    asked: Sequence[Asked], plan: Plan, out: Path, running: Running, conclude: Conclude
+) -> list[Made]:
+    """Build and check every cell, then make one card after the other on the same executor.
+
+    `conclude` gets the folder of each card and what is there, also where a signal or runs that
+    failed end it.
+    """
+    running.start_jax(1, THREADS)  # each thread trains a run, on the same device
+    requests = requests_of(asked, plan, out)
+    lacking = [run for request in requests for run in request.missing]
+    names = {request.named.name for request in requests}
+    running.interrupts.check()
+    with executor_of(running, Here(runs_at_once()), lacking, names, THREADS) as executor:
+        if len(requests) > 1:
+            running.tell(f"{len(requests)} cards: {len(lacking)} runs to make")
+        return [completed(request, executor, running, conclude) for request in requests]
+
+
+def requests_of(asked: Sequence[Asked], plan: Plan, out: Path) -> list[Request]:
+    """The cards to be made, by different names. ConfigError before anything is."""
+    requests = dict[str, Request]()
+    for each in asked:
+        named = chosen(each.cell, each.args, each.state_bytes, plan.protocol)
+        name = plan.protocol.card_name(named.card_name) if each.name is None else each.name
+        if name in requests:
+            alike = f"{requests[name].named.name} and {named.name}"
+            raise ConfigError(f"{alike} would both be called {name}: give each a {{name}}")
+        requests[name] = requested(out, name, named, plan)
+    return list(requests.values())
+
+
+def completed(request: Request, executor: Executor, running: Running, conclude: Conclude) -> Made:
+    """Make the runs that a card lacks, and conclude it; also where it is stopped."""
+    folder = request.folder
+    made: Made = request.new, []
+    if request.missing:
+        at_once = getattr(executor, "at_once", 0)
+        where = f"{at_once} at once" if at_once else "on workers"
+        of = f"{request.new.name}: {request.named.name}"
+        running.tell(f"{of}, {counted(len(request.missing), 'run')} to make, {where}")
+    else:
+        running.tell(f"{folder} has all runs of this card, and stays")
+    try:
+        for now in make(request, executor, running):
+            made = now
+    except (StoppedError, EchoError) as error:  # a signal, or runs that failed
+        if not isinstance(error, FolderInUseError):  # the other process may be drawing
+            conclude(folder, *made)
+        raise
+    conclude(folder, *made)
+    return made
+
+
+def make(request: Request, executor: Executor, running: Running) -> Iterator[Made]:
+    """Make the runs that a card lacks; the card and its rows before, after each, and at the end.
 
     Each row is stored as it comes. TasksFailedError at the end where runs failed.
     """
     folder = request.folder
     plan = request.plan
     protocol = plan.protocol
-    with claimed(folder, request.new) as (card, done):
-        yield cards.with_rows(card, done)
+    shown = running.progress(request.missing, request.new.name, "updates")
+    with claimed(folder, request.new) as (card, done), shown as bar:
+        yield cards.with_rows(card, done), done
         lacking = plan.lacking(request.named, done)
         if lacking and card.versions != request.new.versions and MIXED not in card.remarks:
             card.remarks.append(MIXED)
@@ -236,16 +302,17 @@ def make(
             bits = cards.bits_of([row], protocol).mean
             return f"{three_digits(bits)} bits" if row.final else "not finite"
 
-        def made(runs: Sequence[CardRun]) -> Iterator[Card]:
-            for _ in complete(JOB, missing(runs, done), executor, store, progress, interrupts):
-                yield cards.with_rows(card, done)
+        def made(runs: Sequence[CardRun]) -> Iterator[Made]:
+            left = missing(runs, done)
+            for _ in complete(JOB, left, executor, store, bar, running.interrupts):
+                yield cards.with_rows(card, done), done
 
         yield from made(plan.pilot(request.named))
         rate = cards.rate_of(cards.pilot_of(done, protocol), protocol)
         planned = plan.configurations(rate)
         card.configuration = list(dict.fromkeys([*configurations_of(done), *planned]))
         yield from made(plan.runs(request.named, rate))
-        yield cards.with_rows(card, done)
+        yield cards.with_rows(card, done), done
 
 
 def configurations_of(rows: Iterable[Row]) -> list[Configuration]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from echo_jax.cells import cell_options, registry, user_cell
 from echo_jax.cells.adapters.adapt import size_of
+from echo_jax.cells.cell_object import of_object
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import sized
 from echo_jax.config import BLOCK_PREFIX, is_built_in
@@ -84,3 +85,19 @@ def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> Na
             "words, True, False, None, and lists of them, or set them in a class of your own"
         ) from error
     return NamedCell(name, args, cell, given)
+
+
+def chosen(
+    cell: Any, args: Mapping[str, Any] | None, state_bytes: int | None, protocol: Protocol
+) -> NamedCell:
+    """The cell of a name or of an object that has it; ConfigError if it cannot be built."""
+    if not isinstance(args, Mapping | None) or not all(isinstance(x, str) for x in args or {}):
+        raise ConfigError(f"args {shown(args)} is no mapping of names: use dict(features=64)")
+    if isinstance(cell, str):
+        return named_cell(cell, args or {}, state_bytes, protocol)
+    if state_bytes is not None:
+        raise ConfigError(
+            f"state_bytes {state_bytes} needs the name of a cell, and this is an object: give "
+            "its options with args, or leave state_bytes out"
+        )
+    return stated(*of_object(cell, args))

@@ -26,7 +26,7 @@ from echo_jax.memory import make_card, scoring
 from echo_jax.memory.by_key import ByKey, Recall
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.card import Card
-from echo_jax.memory.card_rows import row_kind
+from echo_jax.memory.card_rows import Row, row_kind
 from echo_jax.memory.protocol import PILOT_SEED, Protocol
 
 UNITS = 100
@@ -132,7 +132,7 @@ def import_rows(
     state_bytes: int = 0,
     layers: int = 1,
     parameters: int = 0,
-) -> Card:
+) -> tuple[Card, list[Row]]:
     """Write the card of a file of rows as the folder `place`; StorageError for a bad file or row.
 
     An earlier import in this folder is replaced. The bytes of the state, of all layers, are those
@@ -162,4 +162,4 @@ def import_rows(
     )
     card = cards.with_rows(card, rows)  # before anything is written
     with make_card.claimed(place, card):
-        return cards.write_whole(card, rows, place)
+        return cards.write_whole(card, rows, place), rows

@@ -1,13 +1,34 @@
 """A page of sections as a folder: README.md, figures/NAME.svg, and tables for a paper."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from echo_jax import atomic_files
 from echo_jax.report.markdown import details, escaped, fenced
 from echo_jax.report.section import Section
-from echo_jax.report.styles import Format
+from echo_jax.report.styles import Format, check_width
 from echo_jax.report.text_tables import Kind
+
+
+@dataclasses.dataclass(frozen=True)
+class Paper:
+    """The files for a paper that are written beside a page."""
+
+    format: Format = "svg"
+    """A format of figures for a paper: pdf or png are written beside figures/NAME.svg."""
+    figure_width: float | None = None
+    """Width of a PDF in inches, 3 to 20."""
+    tables: tuple[Kind, ...] = ()
+    """Write tables for a paper into the folder tables: csv, latex or both."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a width that no figure has."""
+        check_width(self.figure_width, self.format)
+
+
+PLAIN = Paper()
+"""No more files than the page has."""
 
 
 def markdown_page(
@@ -41,17 +62,16 @@ def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]
     return [*written, path]
 
 
-def write_for_paper(
-    folder: Path, sections: Sequence[Section], kind: Format, tables: Sequence[Kind]
-) -> list[Path]:
-    """Write the figures of sections in another format than a page has, and tables/NAME; files.
+def write_for_paper(folder: Path, sections: Sequence[Section], paper: Paper) -> list[Path]:
+    """Write figures of sections in another format than a page has, and tables/NAME; files.
 
     StorageError for a file in their place that is not as it was written.
     """
-    written = [] if kind == "svg" else _write_figures(folder, sections, kind)
+    wide = [dataclasses.replace(section, width=paper.figure_width) for section in sections]
+    written = [] if paper.format == "svg" else _write_figures(folder, wide, paper.format)
     files = dict[str, str]()
     for section in sections:
-        files |= section.table_files(tables)
+        files |= section.table_files(paper.tables)
     if files:
         written += atomic_files.write_generated_folder(folder / "tables", files)
     return written

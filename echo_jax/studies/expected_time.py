@@ -1,7 +1,10 @@
 """The expected time of a grid point, from the sizes of its network. No jax."""
 
+from collections.abc import Iterator, Mapping, Sequence
+
 from echo_jax import environment
 from echo_jax.config import RunConfig
+from echo_jax.grid.task import Task
 
 COMPILE_SECONDS = 3.5  # of the programs of one shape
 
@@ -33,3 +36,27 @@ def update_microseconds(config: RunConfig) -> float:
     read = task.batch_size * task.targets_per_row * hidden * outputs
     products = task.window * again * task.batch_size * step + read
     return 5 + 6e-4 * weights + task.window * again + 2e-4 * products
+
+
+def plan(waiting: Mapping[str, Sequence[Task]], cluster: str | None) -> Iterator[str]:
+    """Lines on the grid points to run of each study, and the time in this process."""
+    left = {name: points for name, points in waiting.items() if points}
+    if not left:
+        yield "All grid points have results already."
+        return
+    for name, points in left.items():
+        yield f"{name}: {len(points)} tasks, about {minutes(seconds_of(points))} min"
+    total = minutes(sum(map(seconds_of, left.values())))
+    where = f" of this machine; workers of {cluster} share it" if cluster else ""
+    yield f"To run: about {total} min in all, {environment.cores()} cores{where}."
+
+
+def seconds_of(points: Sequence[Task]) -> float:
+    """Estimated seconds to run some grid points on as many cores as there are here."""
+    programs = {point.program for point in points}
+    return COMPILE_SECONDS * len(programs) + sum(point.work for point in points)
+
+
+def minutes(seconds: float) -> str:
+    """Seconds as minutes, at least a half."""
+    return f"{seconds / 60:.0f}" if seconds > 90 else f"{max(seconds / 60, 0.5):.1f}"

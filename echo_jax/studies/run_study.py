@@ -1,18 +1,99 @@
-"""The grid points of a study that lack a row are run, on any executor."""
+"""Studies, or a sweep, in a folder: what is missing is run, and the page is written. No jax yet.
 
-from collections.abc import Callable, Sequence
+    folder ─► grid points without a row ─► rows, one by one ─► section ─► page
+
+The commands `study` and `sweep` and the calls of the same names are this.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from echo_jax.grid.executors import Executor
-from echo_jax.grid.task_loop import UNSEEN, Progress, complete
+from echo_jax.grid.cluster import executor_of
+from echo_jax.grid.executors import Executor, Here
+from echo_jax.grid.running import Running
+from echo_jax.grid.task_loop import UNSEEN, Progress, TasksFailedError, complete
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.host.progress import GridProgress
 from echo_jax.report.number_formats import percent
+from echo_jax.report.page import Paper, write_for_paper
+from echo_jax.report.section import Section
+from echo_jax.studies import expected_time, split_seeds, study_folder, study_pages
 from echo_jax.studies.grid_point import GridPoint, Program
 from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow
 from echo_jax.studies.row_scores import shown
-from echo_jax.studies.run_grid_point import JOB
 from echo_jax.studies.study_folder import StudyFolder, rows_path
+
+
+def run_studies(
+    folder: StudyFolder,
+    names: Sequence[str],
+    running: Running,
+    paper: Paper | None,
+    show: Callable[[Section], None] = lambda _: None,
+) -> dict[str, Section]:
+    """Run what studies of these names lack; the sections of all studies that have rows.
+
+    Each is shown when its rows are there, and the page written, with the files of a paper at the
+    end; without a paper, no page. TasksFailedError at the end where grid points failed.
+    """
+    failures = list[str]()
+    points = {name: study.points for name, study in folder.studies.items()}
+    with folder.claimed(bool(paper and paper.tables)):
+        stored = {name: folder.stored(name) for name in points}
+        rows = {name: split_seeds.finished(points[name], of) for name, of in stored.items()}
+        sections = study_pages.sections(folder, rows)
+        waiting = {name: split_seeds.missing(points[name], stored[name]) for name in names}
+        running.tell(*expected_time.plan(waiting, running.cluster))
+        with _executor(waiting, running) as executor:
+            for name, left in waiting.items():
+                if left:
+                    failures += _run_missing(folder, name, left, executor, running)
+                    rows[name] = split_seeds.finished(points[name], folder.stored(name))
+                    sections |= study_pages.sections(folder, {name: rows[name]})
+                    if paper:
+                        study_pages.write_folder(folder, rows, sections)
+                if name in sections:
+                    show(sections[name])
+        if paper and sections:
+            study_pages.write_folder(folder, rows, sections)
+            _write_for_paper(folder, [sections[x] for x in names if x in sections], paper, running)
+    if failures:
+        raise TasksFailedError.of(failures)
+    return sections
+
+
+def _write_for_paper(
+    folder: StudyFolder, sections: Sequence[Section], paper: Paper, running: Running
+) -> None:
+    """Write the files for a paper, and say where all files are."""
+    for path in write_for_paper(folder.path, sections, paper):
+        running.tell(f"For a paper: {path}")
+    running.tell(f"Page: {folder.path / study_folder.PAGE}")
+    running.interrupts.check(f"Stopped; {folder.path} has all rows and the page")
+
+
+def _executor(
+    waiting: Mapping[str, Sequence[GridPoint]], running: Running
+) -> AbstractContextManager[Executor]:
+    """The workers of a cluster, or this process, where jax then starts."""
+    points = list(itertools.chain(*waiting.values()))
+    if points and running.cluster is None:
+        running.start_jax(None)
+    cells = {point.config.network.cell for point in points}
+    return executor_of(running, Here(), points, cells)
+
+
+def _run_missing(
+    folder: StudyFolder, name: str, left: list[GridPoint], executor: Executor, running: Running
+) -> Sequence[str]:
+    """Run grid points of a study; a sentence for each that failed, as other studies go on."""
+    try:
+        with running.progress(left) as bar:
+            run_points(rows_path(folder.path, name), left, executor, bar, running.interrupts)
+    except TasksFailedError as error:
+        return error.failures
+    return ()
 
 
 def run_points(
@@ -23,30 +104,15 @@ def run_points(
     interrupts: Interrupts | None = None,
 ) -> None:
     """Run grid points, and append the row of each to a file as it comes; errors as `complete`."""
+    from echo_jax.studies import run_grid_point  # loads jax, which a page does not need
 
     def store(row: ResultRow) -> str:
         RESULT_ROWS.append(path, [row])
         return f"accuracy {shown(row, 'accuracy', percent)}"
 
-    for _ in complete(JOB, by_program(points), executor, store, progress, interrupts):
+    job = run_grid_point.JOB
+    for _ in complete(job, by_program(points), executor, store, progress, interrupts):
         pass
-
-
-def run_missing(
-    folder: StudyFolder,
-    name: str,
-    executor: Executor,
-    say: Callable[[str], None] | None,
-    interrupts: Interrupts | None = None,
-) -> None:
-    """Run the points of a study that lack a row; `say` gets lines of progress, None shows none."""
-    points = folder.missing(name)
-    path = rows_path(folder.path, name)
-    if say is None or not points:
-        run_points(path, points, executor, interrupts=interrupts)
-        return
-    with GridProgress({point.name: point.work for point in points}, say) as bar:
-        run_points(path, points, executor, bar, interrupts)
 
 
 def by_program(points: Sequence[GridPoint]) -> list[GridPoint]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,6 @@ from echo_jax.exceptions import StorageError, shown
 from echo_jax.grid import folder
 from echo_jax.studies import split_seeds
 from echo_jax.studies.catalogue import Study
-from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow
 
 PAGE, KIND = "README.md", "folder.json"
@@ -51,14 +50,9 @@ class StudyFolder(NamedTuple):
                 raise StorageError(None, out, rule, "use another folder for it")
             yield
 
-    def missing(self, name: str) -> list[GridPoint]:
-        """The grid points of a study, or parts of them, that have no row yet."""
-        rows = RESULT_ROWS.read(rows_path(self.path, name))
-        return split_seeds.missing(self.studies[name].points, rows)
-
-    def rows(self, names: Iterable[str]) -> dict[str, list[ResultRow]]:
-        """The rows of some studies, as far as they were run."""
-        return rows_of(self.path, {name: self.studies[name] for name in names})
+    def stored(self, name: str) -> list[ResultRow]:
+        """The rows of a study as they were stored, of parts of grid points too."""
+        return RESULT_ROWS.read(rows_path(self.path, name))
 
 
 def _check_content(out: Path) -> None:

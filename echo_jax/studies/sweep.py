@@ -13,13 +13,15 @@ from typing import Any
 
 from echo_jax import atomic_files, environment
 from echo_jax.config import PARTS, SHORT_NAMES, DataConfig, Part, RunConfig, changed, flat
-from echo_jax.exceptions import ConfigError, printable
-from echo_jax.grid.executors import Here
+from echo_jax.exceptions import ConfigError
+from echo_jax.grid.running import of_call
+from echo_jax.report.page import PLAIN
 from echo_jax.report.section import Section
 from echo_jax.report.styles import SERIES
-from echo_jax.studies import split_seeds, study_pages
+from echo_jax.studies import split_seeds
 from echo_jax.studies.catalogue import SCORES, Chart, Study
 from echo_jax.studies.grid_point import grid
+from echo_jax.studies.run_study import run_studies
 from echo_jax.studies.study_folder import StudyFolder
 
 NAME = "sweep"  # of the study, its rows and its figure
@@ -37,6 +39,7 @@ def sweep(
     seeds: int = 8,
     until_learned: bool = False,
     out: str | os.PathLike[str] | None = None,
+    cluster: str | None = None,
     progress: bool = True,
     **values: Any,
 ) -> Section:
@@ -55,6 +58,7 @@ def sweep(
       until_learned: stop training a combination when all its seeds have reached 99%.
       out: folder of the rows, the figure and the page, in which the same call goes on; without one,
         nothing is kept.
+      cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.
       progress: show what is done and the time left, in a terminal or a notebook.
       **values: fields of a configuration, as in `echo_jax.train`.
 
@@ -65,32 +69,27 @@ def sweep(
       ConfigError: a name is no field, a combination is invalid, or `out` is not of a sweep.
       TasksFailedError: some combinations failed; the others have rows in `out`.
     """
-    from echo_jax.studies.run_study import run_missing  # loads jax, which `--help` does not need
-
     environment.check_settings()
+    running = of_call(cluster, progress)
     if part not in list(PARTS):
         raise ConfigError("part", part, "is unknown", f"use one of {', '.join(PARTS)}")
     if not isinstance(until_learned, bool):
         raise ConfigError("until_learned", until_learned, "is neither True nor False", "use one")
     several, fixed, data = _divided(values)
     fixed |= {"seeds": seeds}
-    made = checked(sweep_study(several, part, data, until_learned, **fixed))
+    study = sweep_study(several, part, data, until_learned, **fixed)
     stated = fixed | (vars(data) if data.file else {})
     command = command_of_sweep(part, several, stated, until_learned)
     place = None if out is None else atomic_files.path_of("out", out)
-    environment.use_cpu_devices(None)
-    say = (lambda line: print(printable(line))) if progress else None
     with contextlib.nullcontext(place) if place else tempfile.TemporaryDirectory() as path:
-        folder = StudyFolder(
-            Path(path), "a sweep", "A sweep", {NAME: made}, lambda _: command, command
-        )
-        with folder.claimed():
-            run_missing(folder, NAME, Here(), say)
-            rows = folder.rows([NAME])
-            sections = study_pages.sections(folder, rows)
-            if place:
-                study_pages.write_folder(folder, rows, sections)
-    return sections[NAME]
+        folder = sweep_folder(Path(path), study, command)
+        return run_studies(folder, [NAME], running, PLAIN if place else None)[NAME]
+
+
+def sweep_folder(path: Path, study: Study, command: str) -> StudyFolder:
+    """The folder of a sweep that a command makes; ConfigError for networks that none can train."""
+    studies = {NAME: checked(study)}
+    return StudyFolder(path, "a sweep", "A sweep", studies, lambda _: command, command)
 
 
 def _divided(

@@ -42,7 +42,7 @@ def test_a_reader_that_ends_stops_training_with_a_checkpoint(tmp_path):
 FULL = ["sh", "-c", 'unset PYTHONUNBUFFERED; "$@" > /dev/full', "sh"]
 
 
-@pytest.mark.parametrize("line", ["train.py --help", "study.py", "card.py --cells"])
+@pytest.mark.parametrize("line", ["train.py --help", "study.py", "cards.py list"])
 def test_a_full_device_is_one_sentence(tmp_path, line):
     printed = execute(*line.split(), cwd=tmp_path, prefix=FULL, status=2).stderr
     assert printed.startswith("error: the standard output cannot be written (No space left")

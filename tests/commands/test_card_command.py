@@ -54,13 +54,15 @@ class Rounds(Last):
 
 @pytest.fixture
 def carding(call, tmp_path, monkeypatch):
-    """Runs card.py in this process, by default with a few updates."""
+    """Runs card.py, or cards.py with one of its words, in this process; with a few updates."""
     (tmp_path / "mine.py").write_text(CELLS)
     (tmp_path / "tiny.toml").write_text(toml_of())
     monkeypatch.delitem(sys.modules, "mine", raising=False)  # that of another folder
 
     def run(*arguments, status=0, protocol=("--protocol", "tiny.toml")):
-        return call("card.py", *protocol, *arguments, cwd=tmp_path, status=status)
+        words = [] if arguments[0].startswith("--") else [arguments[0]]
+        line = [*words, *protocol, *arguments[len(words) :]]
+        return call("cards.py" if words else "card.py", *line, cwd=tmp_path, status=status)
 
     return run
 
@@ -130,13 +132,13 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
 
 
 def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_path):
-    carding("--export-tasks", "tasks", "--seeds", "1")
+    carding("export", "tasks", "--seeds", "1")
     assert (tmp_path / "tasks" / "tasks.safetensors").stat().st_size > 10_000
     made, rows = card_with(4, lags=9, seeds=2)
     rows += [lag_row([3.0], 1000, updates=300)]
     rows = [msgspec.structs.replace(row, state_bytes=512) for row in rows]
     card.write_whole(made, rows, tmp_path)
-    line = ("--import", "rows.jsonl", "--name", "theirs", "--state-bytes", "64")
+    line = ("import", "rows.jsonl", "--name", "theirs", "--state-bytes", "64")
     assert "\ntest streams known beforehand\n" in carding(*line, protocol=()).stdout
     theirs = card.read(tmp_path / "cards" / "theirs")[0]
     assert (theirs.bits_by_lag, theirs.bits_by_key) == (made.bits_by_lag, made.bits_by_key)
@@ -144,13 +146,13 @@ def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_
     assert theirs.state_bytes == 512  # as its rows say; 64 where they do not
     assert (tmp_path / "cards" / "theirs" / "card.svg").exists()
     (tmp_path / "bad.jsonl").write_text((tmp_path / "rows.jsonl").read_text() + "{}\n")
-    said = carding("--import", "bad.jsonl", status=2, protocol=()).stderr
+    said = carding("import", "bad.jsonl", status=2, protocol=()).stderr
     assert re.fullmatch(r"error: line 6 of bad.jsonl is not a row .*question.*\n", said)
 
 
 def test_a_full_disk_as_an_imported_card_is_drawn_is_no_success(carding, tmp_path, monkeypatch):
     (tmp_path / "rows.jsonl").write_bytes(msgspec.json.encode(lag_row([3.0])))
-    line = "--import", "rows.jsonl", "--state-bytes", "64", "--name"
+    line = "import", "rows.jsonl", "--state-bytes", "64", "--name"
     with monkeypatch.context() as patch:
         faults = Faults(patch)
         carding(*line, "a", protocol=())
@@ -158,7 +160,7 @@ def test_a_full_disk_as_an_imported_card_is_drawn_is_no_success(carding, tmp_pat
         Faults(patch, fails=faults.log.index(("replace", ".card.svg.part")))
         said = carding(*line, "b", status=2, protocol=())
     assert said.stderr.startswith("error: cards/b/card.svg cannot be written (No space left")
-    assert re.search(rf"; then .*card.py {' '.join(line)} b makes it\n$", said.stderr)
+    assert re.search(rf"; then .*cards.py {' '.join(line)} b makes it\n$", said.stderr)
     assert said.stdout.endswith("Card: cards/b/card.json, cards/b/rows.jsonl\n")
 
 
@@ -194,19 +196,18 @@ def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
         (["--name", "a/b"], "--name a/b is no name of a card"),
         (["--name", "Con.1"], "--name Con.1 is no name of a card"),
         (["--name", ""], "--name '' is no name of a card"),
-        (["--import", "mine.py", "--name", ""], "--name '' is no name of a card"),
+        (["import", "mine.py", "--name", ""], "--name '' is no name of a card"),
         (["--state-bytes", "0"], "--state-bytes 0 is not a count"),
-        (["--cells", "--seeds", "3"], "--cells trains nothing: use it without --seeds"),
-        (["--import", "x", "--full"], "--import trains nothing: use it without --full"),
-        (["--import", "x"], "x cannot be read"),
-        (["--layers", "2"], "--layers describes imported rows: add --import FILE"),
-        (["--export-tasks", "tasks", "--cell", "gru"], "use it without --cell"),
-        (["--tables", "csv"], "--tables needs the folder of the cards: add --report"),
+        (["import", "x"], "x cannot be read"),
+        (["import", "x", "--parameters", "0"], "--parameters 0 is not a count"),
+        (["export", "tasks", "--cell", "gru"], "--cell is not an option.*cards.py export --help"),
+        (["report", "cards", "--figure-width", "3"], "is not of a PDF of 3 to 20"),
+        (["--report", "cards"], "--report is not an option: use echo-jax cards"),
         (["--out", "mine.py"], "mine.py/lstm-.* cannot be a folder"),
         (["--seeds", "0"], "--seeds 0 is out of range: use 1 to 1,000"),
         (["--updates", "3"], "--updates 3 is no multiple of the 2 .*: use 4, or another"),
         (["--cluster", "local:0"], "is no cluster"),
-        (["--report", "nowhere"], "nowhere"),
+        (["report", "nowhere"], "nowhere"),
         (["--protocol", "nowhere.toml"], "nowhere.toml cannot be read"),
         (["--protocol", "mine.py"], "mine.py is no protocol"),
     ],

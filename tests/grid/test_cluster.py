@@ -12,9 +12,11 @@ import cluster_tasks
 import pytest
 from cluster_tasks import job, tasks
 from running import ROOT, begin, execute
+from tiny_memory import toml_of
 
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid import cluster
+from echo_jax.grid.running import Running, of_call
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.studies.result_rows import RESULT_ROWS
 
@@ -37,9 +39,7 @@ def on_workers(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{support}")
     monkeypatch.setenv("DASK_LOGGING__DISTRIBUTED", "critical")  # Dask sets it, and leaves it there
     with contextlib.ExitStack() as stack:
-        yield lambda spec: stack.enter_context(
-            cluster.executor_of(spec, None, ["a task"], Interrupts())
-        )
+        yield lambda spec: stack.enter_context(cluster.executor_of(Running(spec), None, ["a task"]))
 
 
 def results(outcomes):
@@ -80,7 +80,7 @@ def test_a_cluster_that_is_none_is_refused(tmp_path, monkeypatch, spec, message)
         Path(name).write_text(text)
     with (
         pytest.raises(ConfigError, match=message) as refused,
-        cluster.executor_of(spec, None, ["a task"], Interrupts()),
+        cluster.executor_of(of_call(spec, progress=False), None, ["a task"]),
     ):
         pass
     assert refused.value.field == "cluster"
@@ -236,31 +236,46 @@ def test_a_job_that_the_queue_refuses_is_told_in_one_sentence(tmp_path):
     assert said.count("\n") == 2  # the first says that it waits
 
 
+@pytest.mark.parametrize("cell", ["__main__:Mine", "block:json:Nothing"])
+def test_a_cell_that_no_worker_can_import_is_refused(cell):
+    with pytest.raises(ConfigError, match="is nothing that a worker can import: write it into"):
+        cluster.files_of([cell])
+
+
+ONE_CORE = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))]
+CALL = """
+import echo_jax
+echo_jax.card("block:gru", state_bytes=400, only="by-lag", seeds=2,
+              protocol=echo_jax.Protocol(**{}), out="{}", cluster={})
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_card_of_real_size_is_the_same_alone_on_workers_and_on_one_core(tmp_path):
-    """The final streams are drawn by the digest of the weights, so one bit of these shows.
+def test_a_card_of_real_size_is_the_same_alone_on_workers_on_one_core_and_called(tmp_path):
+    """The call on workers stands in a script without a main guard, as it is run once.
+
+    The final streams are drawn by the digest of the weights, so one bit of these shows.
 
     Of this cell one, two and eight threads have other bits; NPROC stands for a larger machine.
     """
-    numbers = "updates = 40\nupdates_at_once = 20\nstreams = 4\nrates = [0.03]\n"
-    (tmp_path / "short.toml").write_text(numbers)
+    numbers = {"updates": 40, "updates_at_once": 20, "streams": 4, "rates": [0.03]}
+    (tmp_path / "short.toml").write_text(toml_of(numbers))
     card = [sys.executable, ROOT / "scripts" / "card.py", "--protocol", "short.toml"]
-    card += ["--cell", "block:gru"]
-    card += ["--state-bytes", "400", "--only", "by-lag", "--seeds", "2", "--out"]
-    one_core = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))]
+    card += ["--cell", "block:gru", "--state-bytes", "400", "--only", "by-lag", "--seeds", "2"]
     made = []
-    for out, before, more, threads in (
-        ("alone", [], [], {"NPROC": "8"}),
-        ("workers", [], ["--cluster", "local:2"], {}),
-        ("one core", one_core, [], {}),
+    for out, line, threads in (
+        ("alone", [*card, "--out", "alone"], {"NPROC": "8"}),
+        ("one core", [*ONE_CORE, *card, "--out", "one core"], {}),
+        ("called", [sys.executable, "-c", CALL.format(numbers, "called", None)], {"NPROC": "8"}),
+        ("workers", [sys.executable, "called.py"], {}),
     ):
+        (tmp_path / "called.py").write_text(CALL.format(numbers, "workers", "'local:2'"))
         done = subprocess.run(
-            [*before, *card, out, *more],
-            cwd=tmp_path, check=True, timeout=200,
-            stdout=subprocess.PIPE, text=True, env=os.environ | threads,
+            line, cwd=tmp_path, check=True, timeout=200, stdout=subprocess.PIPE, text=True,
+            env=os.environ | threads,
         )  # fmt: skip
         assert "  0/2  20/80 updates\n" in done.stdout  # the first block
         (path,) = (tmp_path / out).glob("*/rows.jsonl")
         made.append(sorted(path.read_text().splitlines()))
-    assert made[0] == made[1] == made[2]
+    assert made[0] == made[1] == made[2] == made[3]

@@ -22,6 +22,7 @@ from echo_jax.memory.pages import (
 )
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
 from echo_jax.memory.protocol import STANDARD, Recipe
+from echo_jax.report.page import Paper
 
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
@@ -38,12 +39,10 @@ def folder(tmp_path):
 
 def test_a_card_is_drawn_beside_its_rows(folder):
     place = folder / "block-gla"
-    made, _ = cards.read(place)
-    paths = card_pages.draw(place, made, "pdf")
+    paths = card_pages.draw(place, *cards.read(place), "pdf")
     assert [path.name for path in paths] == ["card.md", "card.svg", "card.pdf"]
     assert paths[0].read_text().split("\n\n")[1].endswith("](card.svg)")
-    assert "4 of 4" not in card_pages.sentence(made)
-    assert len(card_pages.draw(folder, card([]))) == 2
+    assert len(card_pages.draw(folder, card([]), [])) == 2
 
 
 def of_recipes(recipes, cell, size=400, rate=0.01):
@@ -88,7 +87,7 @@ def test_the_page_starts_with_a_figure_and_keeps_what_was_written_by_hand(folder
 
 
 def test_tables_and_figures_are_written(folder):
-    written = all_cards.write_report(folder, kind="png", tables=["csv", "latex"])
+    written = all_cards.write_report(folder, (), Paper("png", tables=("csv", "latex")))
     names = {str(path.relative_to(folder)) for path in written}
     assert {"tables/cards.csv", "tables/cards-pairs.csv", "tables/cards-seeds.csv"} <= names
     assert {"tables/cards-block-400-ramp-0.003.tex", "figures/forgetting-block.png"} <= names

@@ -11,6 +11,7 @@ from made_up_cards import card, held, key_row, lag_row, listing
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.grid.executors import Here
+from echo_jax.grid.running import Running
 from echo_jax.grid.task import Job
 from echo_jax.memory import card as cards
 from echo_jax.memory import make_card
@@ -91,7 +92,7 @@ def test_a_card_that_is_stopped_or_extended_keeps_its_rows_and_pilot(tmp_path, m
     for full, seeds, count, shown in stages:
         plan = make_card.plan_of(STANDARD, full, seeds)
         request = make_card.requested(tmp_path, "lstm", named_cell("lstm"), plan)
-        for made in make_card.make(request, Here()):
+        for made, _ in make_card.make(request, Here(), Running()):
             rows, there = cards.read(tmp_path / "lstm")[1], table.seeds_there(made)
             if len(rows) == count < 30:
                 break

@@ -193,7 +193,7 @@ def test_imported_rows_are_scored_as_those_made_here_and_the_card_says_where_fro
     failed = key_row(seed=1, validation=None, final=None)
     path = written(tmp_path, *pilot, lag_row(), key_row(), failed)
     place = tmp_path / "theirs"
-    made = other_frameworks.import_rows(STANDARD, path, place, 400, layers=2, parameters=1234)
+    made, _ = other_frameworks.import_rows(STANDARD, path, place, 400, layers=2, parameters=1234)
     read, rows = card.read(place)
     assert rows == row_kind(STANDARD).read_any(path, "")
     assert read == made
@@ -204,7 +204,7 @@ def test_imported_rows_are_scored_as_those_made_here_and_the_card_says_where_fro
     assert made.bits_by_key.by_seed[1] == 0
     assert (made.state_bytes, made.parameters, made.seeds) == (400, 1234, [0, 1])
     assert [x.rate for x in made.pilot] == [0.01, 0.03]
-    again = other_frameworks.import_rows(STANDARD, written(tmp_path, lag_row()), place, 400)
+    again, _ = other_frameworks.import_rows(STANDARD, written(tmp_path, lag_row()), place, 400)
     assert (card.read(place)[0], again.bits_by_key, again.parameters) == (again, None, 0)
     monkeypatch.setattr(card, "bits_by_key", None)  # cannot be computed
     with pytest.raises(TypeError):
@@ -218,7 +218,7 @@ def test_bytes_of_an_imported_state_are_given_or_stated_by_rows_or_it_is_refused
     with pytest.raises(ConfigError, match=r"rows.jsonl states no bytes of .*: give state_bytes"):
         other_frameworks.import_rows(STANDARD, written(tmp_path, lag_row()), place)
     path = written(tmp_path, lag_row(), lag_row(seed=1, state_bytes=512))
-    assert other_frameworks.import_rows(STANDARD, path, place, 400).state_bytes == 512
+    assert other_frameworks.import_rows(STANDARD, path, place, 400)[0].state_bytes == 512
 
 
 def test_the_example_answers_as_ours_and_goes_on_with_what_lacks(

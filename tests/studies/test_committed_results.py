@@ -5,14 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from echo_jax.commands import command_line
-from echo_jax.commands import study as command
 from echo_jax.grid import row_file
 from echo_jax.report.section import Section
 from echo_jax.studies import study_folder, study_pages
 from echo_jax.studies.catalogue import STUDIES
 from echo_jax.studies.result_rows import RESULT_ROWS
-from echo_jax.studies.study_folder import StudyFolder
+from echo_jax.studies.study_call import all_studies
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 REMAKE = "run `echo-jax study --all --out docs/results`"
@@ -34,9 +32,9 @@ def test_every_grid_point_has_a_row_and_every_row_is_found(rows, name):
 def test_the_page_says_what_the_rows_say(rows, tmp_path, monkeypatch):
     """Except for the figures, whose lines depend on the version of matplotlib: none is drawn."""
     monkeypatch.setattr(Section, "figure_file", lambda *_: b"<svg/>")
-    again = f"{command_line.INSTALLED} study --all --out docs/results"
     (tmp_path / "figures").mkdir()
-    folder = StudyFolder(tmp_path, "", command.TITLE, STUDIES, command.command_of, again)
+    command = all_studies(Path("docs/results")).remake
+    folder = all_studies(tmp_path)._replace(remake=command)
     study_pages.write_folder(folder, rows, study_pages.sections(folder, rows))
     page = study_folder.PAGE
     assert (RESULTS / page).read_text() == (tmp_path / page).read_text(), REMAKE

@@ -16,7 +16,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.grid.executors import Here
 from echo_jax.grid.task import Job
 from echo_jax.grid.task_loop import Unseen
-from echo_jax.studies import run_study, split_seeds
+from echo_jax.studies import run_grid_point, run_study, split_seeds
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import RESULT_ROWS
 from echo_jax.studies.run_grid_point import compile_point
@@ -32,7 +32,7 @@ def nothing_is_trained(monkeypatch):
             report(share)
         return fabricated(point)
 
-    monkeypatch.setattr(run_study, "JOB", Job(lambda _: None, run_point))
+    monkeypatch.setattr(run_grid_point, "JOB", Job(lambda _: None, run_point))
 
 
 def fabricated(point):

@@ -10,7 +10,6 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from echo_jax import atomic_files
@@ -30,10 +29,8 @@ from echo_jax.memory.pages.told_apart import groups, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import counted
-from echo_jax.report.page import write_for_paper, write_page
+from echo_jax.report.page import PLAIN, Paper, write_for_paper, write_page
 from echo_jax.report.section import Section, computed
-from echo_jax.report.styles import Format
-from echo_jax.report.text_tables import Kind
 
 FINDINGS = """<!-- findings -->
 <!-- Written by hand and kept: only what the tables tell apart. -->
@@ -52,9 +49,7 @@ READ_BUDGETS = (
 def write_report(
     folder: Path,
     beside: Sequence[str] = (),
-    kind: Format = "svg",
-    tables: Sequence[Kind] = (),
-    width: float | None = None,
+    paper: Paper = PLAIN,
     protocol: Protocol | None = None,
 ) -> list[Path]:
     """Write the page of the cards NAME/card.json of a folder, its figures and tables.
@@ -76,10 +71,9 @@ def write_report(
     explore = folder / explore_page.PAGE
     atomic_files.write_generated(explore, explore_page.page(whole).encode())
     written.append(explore)
-    if tables:
+    if paper.tables:
         sections += sections_of(groups(cards))
-    wide = [replace(section, width=width) for section in sections]
-    return [*written, *write_for_paper(folder, wide, kind, tables)]
+    return [*written, *write_for_paper(folder, sections, paper)]
 
 
 def figures_of(cards: Sequence[Card]) -> list[Section]:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from echo_jax import atomic_files
-from echo_jax.memory.card import ROWS_FILE, Card
-from echo_jax.memory.card_rows import Row, row_kind
+from echo_jax.memory.card import Card
+from echo_jax.memory.card_rows import Row
 from echo_jax.memory.pages import table
 from echo_jax.memory.pages.built_in_cards import anchors, built_in_cards
 from echo_jax.memory.pages.card_figure import card_figure
@@ -22,20 +22,19 @@ from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.text_tables import Table
 
 
-def draw(folder: Path, card: Card, kind: styles.Format = "svg") -> list[Path]:
+def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
     """Write card.md, card.svg and with another kind card.KIND into the folder of a card.
 
     Returns their paths. ConfigError if the figure cannot be drawn, StorageError if a file was
     edited since it was generated.
     """
-    rows = row_kind(card.numbers).read(folder / ROWS_FILE)
     files: dict[str, str | bytes] = {"card.md": page(card, rows)}
     for each in dict.fromkeys(("svg", kind)):
         files[f"card.{each}"] = styles.image(card_figure(card, rows), each)
     return atomic_files.write_generated_folder(folder, files)
 
 
-def page(card: Card, rows: list[Row]) -> str:
+def page(card: Card, rows: Sequence[Row]) -> str:
     """The page in Markdown."""
     words = sentence(card)
     parts = [
@@ -46,7 +45,7 @@ def page(card: Card, rows: list[Row]) -> str:
         markdown_table(table.cards_table([card])),
         details("Configuration and provenance", markdown_table(provenance(card, rows))),
         "Every number follows from [rows.jsonl](rows.jsonl), and is in [card.json](card.json). All "
-        "cards of the folder are [one page](../README.md) with `echo-jax card --report`.",
+        "cards of the folder are [one page](../README.md) with `echo-jax cards report`.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -88,7 +87,7 @@ def place_among(card: Card, others: Sequence[Card], question: Question) -> str:
     return f"number {len(before) + 1} {question.name}, beside {names}" if beside else ""
 
 
-def provenance(card: Card, rows: list[Row]) -> Table:
+def provenance(card: Card, rows: Sequence[Row]) -> Table:
     """The cell, the configurations and seeds, and where and with what they were run."""
     lines = [
         ["cell", card.cell.name],

@@ -293,7 +293,15 @@ def side_by_side(cards: Sequence[Card]) -> str:
     """A line for each column of the table of cards, and a column for each card."""
     _, *measures = zip(*cards_table(cards).without({"seeds"}).texts, strict=True)
     lines = [("", *(card.name for card in cards)), ("seeds", *map(seeds_there, cards)), *measures]
+    if len(set(cores := [cores_of(card) for card in cards])) > 1:
+        lines.append(("cores", *cores))
     return text_tables.table(lines, left=range(len(cards) + 1))
+
+
+def cores_of(card: Card) -> str:
+    """The threads of XLA that rows were made with, which decide last bits: 2 cores."""
+    of_devices = {device.rpartition(", ")[2] for device in card.devices}
+    return ", ".join(sorted(of_devices)) or UNKNOWN
 
 
 def seeds_there(card: Card) -> str:
