@@ -28,7 +28,8 @@ _OTHER_NAMES = {
     "return_sequences": "use {layout=streams} for a target at every step",
     "validation_split": "use {held_out} for the share that is kept for evaluation",
     "model layer rnn": "use {cell}",
-    "verbose verbosity": "leave it out, as progress is shown where {sequences} are trained",
+    "verbose verbosity":
+        "leave it out, as progress of {sequences} is shown; a call takes progress=False",
     "report compare export_tasks import cells":
         "use echo-jax cards, whose --help lists what it does with cards",
     "cluster": "use it with sweep, study or card, which train many runs",

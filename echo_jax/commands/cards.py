@@ -96,7 +96,6 @@ class Export:
     def __post_init__(self) -> None:
         """Raise ConfigError for a number that is out of range."""
         check_seeds(self.seeds)
-        check_counts(state_bytes=self.state_bytes)
 
     def run(self) -> None:
         """Write the tasks of some seeds."""
@@ -132,8 +131,10 @@ class Import:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a number that is none."""
-        sizes = {"layers": self.layers, "parameters": self.parameters}
-        check_counts(state_bytes=self.state_bytes, **sizes)
+        for field in ("state_bytes", "layers", "parameters"):
+            count = getattr(self, field)
+            if count is not None and count < 1:
+                raise ConfigError(field, count, "is not a count", "use 1 or more")
 
     def run(self) -> None:
         """Make the card, print it and draw it."""
@@ -161,13 +162,6 @@ class CardsCommand:
 def main() -> None:
     """Run the command of the command line."""
     command_line.parse(CardsCommand).what.run()
-
-
-def check_counts(**counts: int | None) -> None:
-    """Raise ConfigError for a number below 1."""
-    for field, count in counts.items():
-        if count is not None and count < 1:
-            raise ConfigError(field, count, "is not a count", "use 1 or more")
 
 
 def conclude(

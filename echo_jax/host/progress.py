@@ -15,14 +15,18 @@ PLAIN_LINES = 10  # of a run where there is no terminal, about; at its start the
 
 
 class _Bar:
-    """A bar with a text, while it is open; without a terminal and a notebook some lines of text."""
+    """A bar with a text, while it is open; without a terminal and a notebook some lines of text.
 
-    def __init__(self, total: float, done: int, say: Callable[[str], None]) -> None:
+    With nothing to `say` them, nothing is shown.
+    """
+
+    def __init__(self, total: float, done: int, say: Callable[[str], None] | None) -> None:
         self._total = total
         self._next_line = float(done)
-        self._say = say
+        self._say = say or (lambda _: None)
+        self._shown = say is not None
         self._console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-        hidden = not self._console.is_terminal
+        hidden = not (self._shown and self._console.is_terminal)
         columns = BarColumn(24), TextColumn("{task.fields[text]}", markup=False)
         self._bar = Progress(*columns, console=self._console, disable=hidden)
         self._task = self._bar.add_task("", total=total, completed=done, text="")
@@ -38,6 +42,8 @@ class _Bar:
 
     def _show(self, done: float, text: str) -> None:
         text = printable(text)
+        if not self._shown:
+            return
         if self._console.is_jupyter:
             from IPython.display import HTML, display
 
@@ -115,7 +121,7 @@ class GridProgress(_Bar):
 class TrainingProgress(_Bar):
     """Sequences done, sequences a second, loss, accuracy and time left of a run."""
 
-    def __init__(self, sequences: int, done: int, say: Callable[[str], None]) -> None:
+    def __init__(self, sequences: int, done: int, say: Callable[[str], None] | None) -> None:
         """Take the sequences of the run, and those that an earlier process has trained on."""
         super().__init__(sequences, done, say)
         self._before = done

@@ -32,7 +32,7 @@ from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import Row, row_kind
 from echo_jax.memory.card_run import JOB, CardRun, lowered, measurable, question_of, runs_at_once
-from echo_jax.memory.named_cell import NamedCell, chosen
+from echo_jax.memory.named_cell import NamedCell, named_cell
 from echo_jax.memory.protocol import (
     PILOT_SEED,
     CardPart,
@@ -249,7 +249,7 @@ def requests_of(asked: Sequence[Asked], plan: Plan, out: Path) -> list[Request]:
     """The cards to be made, by different names. ConfigError before anything is."""
     requests = dict[str, Request]()
     for each in asked:
-        named = chosen(each.cell, each.args, each.state_bytes, plan.protocol)
+        named = named_cell(each.cell, each.args, each.state_bytes, plan.protocol)
         name = plan.protocol.card_name(named.card_name) if each.name is None else each.name
         if name in requests:
             alike = f"{requests[name].named.name} and {named.name}"

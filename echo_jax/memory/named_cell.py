@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from echo_jax.cells import cell_options, registry, user_cell
+from echo_jax.cells import registry, user_cell
 from echo_jax.cells.adapters.adapt import size_of
 from echo_jax.cells.cell_object import of_object
 from echo_jax.cells.interface import Cell
@@ -48,23 +48,31 @@ class NamedCell(NamedTuple):
 
 
 def named_cell(
-    name: str,
-    arguments: str | Mapping[str, Any] = "",
+    cell: Any,
+    args: Mapping[str, Any] | None = None,
     target: int | None = None,
     protocol: Protocol = STANDARD,
 ) -> NamedCell:
-    """The cell of a name and its arguments, a mapping or a text `name=value,name=value`.
+    """The cell of a name, or of an object that a call hands over, with its arguments.
 
-    With a target its options are found that give it a state of so many bytes, by key, and a remark
-    says where none is within 10%. ConfigError if it cannot be built.
+    With a target, for a name, its options are found that give it a state of so many bytes, by key,
+    and a remark says where none is within 10%. ConfigError if it cannot be built.
     """
-    given = cell_options.options_in(arguments) if isinstance(arguments, str) else dict(arguments)
-    found = registry.cell_class(name)
+    if not isinstance(args, Mapping | None) or not all(isinstance(x, str) for x in args or {}):
+        raise ConfigError(f"args {shown(args)} is no mapping of names: use dict(features=64)")
+    if not isinstance(cell, str):
+        if target is None:
+            return stated(*of_object(cell, args))
+        raise ConfigError(
+            f"state_bytes {target} needs the name of a cell, and this is an object: give "
+            "its options with args, or leave state_bytes out"
+        )
+    given = dict(args or {})
+    found = registry.cell_class(cell)
     if target is None:
-        return stated(name, given, registry.build(name, given, found), size_of(found))
-    of_size = sized(name, given, target, protocol.tokens)
-    cell = registry.build(name, of_size.args, found)
-    named = stated(name, of_size.args, cell, size_of(found))
+        return stated(cell, given, registry.build(cell, given, found), size_of(found))
+    of_size = sized(cell, given, target, protocol.tokens)
+    named = stated(cell, of_size.args, registry.build(cell, of_size.args, found), size_of(found))
     remark = f"no size gives {target:,} bytes within 10%, the largest below has {of_size.bytes:,}"
     by = {**given, "state-bytes": target}
     return named._replace(named_by=by, remarks=() if of_size.fits else (remark,))
@@ -85,19 +93,3 @@ def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> Na
             "words, True, False, None, and lists of them, or set them in a class of your own"
         ) from error
     return NamedCell(name, args, cell, given)
-
-
-def chosen(
-    cell: Any, args: Mapping[str, Any] | None, state_bytes: int | None, protocol: Protocol
-) -> NamedCell:
-    """The cell of a name or of an object that has it; ConfigError if it cannot be built."""
-    if not isinstance(args, Mapping | None) or not all(isinstance(x, str) for x in args or {}):
-        raise ConfigError(f"args {shown(args)} is no mapping of names: use dict(features=64)")
-    if isinstance(cell, str):
-        return named_cell(cell, args or {}, state_bytes, protocol)
-    if state_bytes is not None:
-        raise ConfigError(
-            f"state_bytes {state_bytes} needs the name of a cell, and this is an object: give "
-            "its options with args, or leave state_bytes out"
-        )
-    return stated(*of_object(cell, args))

@@ -86,6 +86,7 @@ def train(
     out: PathLike | None = None,
     on_chunk: OnChunk | None = None,
     args: Mapping[str, Any] | None = None,
+    progress: bool = True,
     **fields: Unpack[Fields],
 ) -> Run:
     """Train a network on the echo task, evaluate it on fresh sequences, and explain the outcome.
@@ -105,6 +106,7 @@ def train(
         trained on so far, and the loss and accuracy of each of the chunk, float32 `[S, count]`:
         on_chunk=lambda sequence, loss, accuracy: print(sequence, loss.mean())
       args: options of the cell, which is then a class or its name: dict(features=64).
+      progress: show a bar with the time left, in a terminal or a notebook.
 
     Returns:
       The finished run, which shows itself in a notebook.
@@ -116,7 +118,8 @@ def train(
     if not (on_chunk is None or callable(on_chunk)):
         raise ConfigError("on_chunk", on_chunk, "is no function", "use one of three arguments")
     for name in fields.keys() - KINDS.keys():
-        raise options.unknown(name, name, [*KINDS, "out", "args"], "help(echo_jax.train)")
+        known = [*KINDS, "out", "args", "progress"]
+        raise options.unknown(name, name, known, "help(echo_jax.train)")
     given: dict[str, Any] = {**fields}
     names = [field.name for field in dataclasses.fields(TrainOptions)]
     how = TrainOptions(**{name: given.pop(name) for name in names if name in given})
@@ -125,7 +128,8 @@ def train(
     inputs = new_inputs(asked.config)._replace(cell=asked.cell, optimizer=asked.optimizer)
     environment.use_cpu_devices(None)  # a later call may have more seeds
     with new_run(inputs, folder, how) as prepared:
-        finished = train_run(prepared, Interrupts(), Stopwatch(), lambda _: None, on_chunk)
+        say = (lambda _: None) if progress else None  # the bar, and no lines
+        finished = train_run(prepared, Interrupts(), Stopwatch(), say, on_chunk)
         if prepared.folder:
             curve_figure.draw(prepared.folder, finished)
     run, history, result, params = finished

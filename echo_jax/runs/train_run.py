@@ -34,14 +34,15 @@ def train_run(
     run: PreparedRun,
     interrupts: Interrupts,
     watch: Stopwatch,
-    say: Callable[[str], None],
+    say: Callable[[str], None] | None,
     on_chunk: OnChunk | None = None,
     kept: KeptPrograms = NONE_KEPT,
 ) -> Finished:
     """Compile, train and evaluate a run, and fill its folder, but for the figure.
 
-    `say` gets the devices, and progress where there is no bar. StoppedError where a signal ended
-    it; DivergedError where the loss of every seed became non-finite.
+    `say` gets the devices, and progress where there is no bar; without it there is none either.
+    StoppedError where a signal ended it; DivergedError where the loss of every seed became not
+    finite.
     """
     log = run.saved.history if run.saved else History(run.config)
     writer = CheckpointWriter(run, log)
@@ -51,7 +52,8 @@ def train_run(
             programs = start_compiling(*what, background, not run.saved, kept)
         background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
         kinds = [device.device_kind for device in programs.devices]
-        say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")
+        if say:
+            say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")
         with watch.time("train"):
             state = train(run, programs, writer, interrupts, say, on_chunk)
         with watch.time("wait_for_it"):
@@ -80,7 +82,7 @@ def train(
     programs: Programs,
     writer: "CheckpointWriter",
     interrupts: Interrupts,
-    say: Callable[[str], None],
+    say: Callable[[str], None] | None,
     on_chunk: OnChunk | None,
 ) -> TrainState:
     """The training loop: the state of every seed after the last sequence."""

@@ -15,11 +15,12 @@ from flax import nnx
 from echo_jax.cells import cell_object, known_memory, registry
 from echo_jax.cells.adapters.adapt import BlockOf, adapt
 from echo_jax.cells.block import Block
+from echo_jax.cells.cell_options import options_in
 from echo_jax.cells.vector_state.flax_rnns import GRUCell
 from echo_jax.cells.vector_state.lru import LRUCell
 from echo_jax.config import NetworkConfig
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.named_cell import named_cell, stated
+from echo_jax.memory.named_cell import named_cell
 
 
 def init(key, input_size):
@@ -59,7 +60,7 @@ REGISTER = "echo_jax.cells.known_memory:ShiftRegister"
     ],
 )
 def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):
-    ours, named = stated(*cell_object.of_object(found, args)), named_cell(name, arguments)
+    ours, named = named_cell(found, args), named_cell(name, options_in(arguments))
     assert ours.measured == named.measured
     assert ours.card_name == named.card_name
     shapes = [
@@ -122,4 +123,4 @@ def test_an_object_that_is_no_cell_or_has_another_size_is_refused(given, field):
 def test_a_new_text_of_the_package_makes_no_other_cell_of_its_own():
     name = "echo_jax.cells.known_memory:ShiftRegister"
     for form in ("", "block:"):
-        assert named_cell(form + name, "slots=9").measured.source is None
+        assert named_cell(form + name, {"slots": 9}).measured.source is None

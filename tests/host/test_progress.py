@@ -29,3 +29,11 @@ def test_a_grid_counts_from_its_first_updates_and_its_rate_leaves_compilation_ou
         "lstm  0/2  8,000/8,000 updates",
         "lstm  1/2  a: 4 bits",
     ]
+
+
+def test_progress_that_nobody_wants_is_not_shown_in_a_terminal_either(monkeypatch, capfd):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # to rich a terminal
+    for say in (None, lambda _: None):
+        with progress.TrainingProgress(4, 0, say) as bar:
+            bar.update(4, 1.0, 0.5)
+        assert bool(capfd.readouterr().out) == bool(say)

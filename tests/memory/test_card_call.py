@@ -1,8 +1,7 @@
-"""`echo_jax.card` is the command `card`: the same rows, files and sentences. What it shows."""
+"""`echo_jax.card` and `cards`: what they return, show and refuse."""
 
 import sys
 import types
-from pathlib import Path
 
 import equinox as eqx
 import pytest
@@ -10,7 +9,7 @@ from containers import unchanged
 from flax import linen as nn
 from flax import nnx
 from made_up_cards import card_with
-from tiny_memory import TINY, toml_of
+from tiny_memory import TINY
 
 import echo_jax
 from echo_jax.exceptions import ConfigError
@@ -23,24 +22,14 @@ def as_in_a_program_of_ones_own(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_call_and_the_command_make_the_same_card(call, tmp_path, monkeypatch, capfd):
+def test_a_card_is_kept_where_it_is_wanted_and_goes_on_there(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    Path("tiny.toml").write_text(toml_of())
-    name, text = "flax.nnx:GRUCell", "hidden_features=3"
-    line = ["--cell", name, "--cell-args", text, "--seeds", 1, "--name", "mine"]
-    line += ["--protocol", "tiny.toml"]
-    call("card.py", *line, cwd=tmp_path)
     given = {"args": {"hidden_features": 3}, "seeds": 1, "protocol": TINY}
     with unchanged():
         made = echo_jax.card(nnx.GRUCell, **given, progress=False)
     assert capfd.readouterr().out == ""
-    assert {path.name for path in tmp_path.iterdir()} == {"cards", "stdin", "tiny.toml"}
-    command = echo_jax.cards("cards")["mine"]
-    key = str
-    assert sorted(made.rows, key=key) == sorted(command.rows, key=key)
-    assert made.card.bits_by_lag == command.card.bits_by_lag
+    assert [*tmp_path.iterdir()] == []
     assert made.card.name == TINY.card_name("GRUCell-hidden_features-3")
-
     paths = made.write("there")
     assert card.read(paths[0].parent)[0] == made.card
     kept = echo_jax.card(nnx.GRUCell, **given, out="there")
@@ -87,10 +76,9 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
         (nn.GRUCell(4), {"state_bytes": 400}, "and this is an object"),
         ("gru", {"args": "features=5"}, "is no mapping"),
         ("gru", {"seeds": 1.5}, "^seeds=1.5 is out of range"),
-        ("gru", {"updates": 1050}, "^updates=1050 is no multiple of the 100"),
+        ("gru", {"cluster": "local"}, "^cluster='local' is no cluster"),
         ("gru", {"updates": "900"}, "^updates='900' is refused .*got `str`"),
         ("gru", {"updates": 3 * 10**9}, "^updates=3000000000 is refused .*<= 1000000000"),
-        ("gru", {"name": ".."}, "is no name of a card"),
         ("gru", {"only": "lag"}, "no part of a card: use one of by-lag, by-key, ramp"),
         ("gru", {"only": ["ramp"]}, r"^only=\['ramp'\] is no part of a card: use one of by-lag"),
         ("gru", {"full": "no"}, "^full='no' is neither True nor False"),
