@@ -14,11 +14,10 @@ import tyro
 
 from echo_jax.commands import command_line
 from echo_jax.exceptions import ConfigError
-from echo_jax.grid.running import check_spec, of_command
+from echo_jax.grid.running import Running
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.memory.card import check_name
 from echo_jax.memory.pages import table
-from echo_jax.memory.protocol import CardPart, check_seeds, read_protocol
+from echo_jax.memory.protocol import CardPart, read_protocol
 from echo_jax.report import styles
 
 
@@ -73,11 +72,7 @@ class CardCommand:
     """A format of figures for a paper: pdf or png are written beside each SVG."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for options that are out of range, or not one for each cell."""
-        check_spec(self.cluster)
-        check_seeds(self.seeds)
-        if self.name and not any(self.name):
-            check_name("")
+        """Raise ConfigError for options that are not one for each cell."""
         for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
             if len(given) not in (0, len(self.cell_names)):
                 raise ConfigError(
@@ -112,7 +107,8 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
         make_card.Asked(cell, options_in(args), name or None, command.state_bytes)
         for cell, args, name in given
     ]
-    running = of_command(command.cluster, command.compilation_cache, stop)
+    keep = command.compilation_cache
+    running = Running(command.cluster, interrupts=stop, keep_programs=keep)
     shown = functools.partial(conclude, kind=command.format, again=again, stop=stop)
     made = make_card.make_cards(asked, plan, command.out, running, shown)
     if len(made) > 1:

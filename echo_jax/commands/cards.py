@@ -93,14 +93,11 @@ class Export:
     protocol: Path | None = None
     """A TOML file of numbers of the measure; see docs/card.md."""
 
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a number that is out of range."""
-        check_seeds(self.seeds)
-
     def run(self) -> None:
         """Write the tasks of some seeds."""
         from echo_jax.memory import other_frameworks
 
+        check_seeds(self.seeds)
         protocol = read_protocol(self.protocol)
         seeds = range(self.seeds or protocol.default_seeds)
         most = protocol.most_pairs(self.state_bytes or 0)
@@ -129,17 +126,14 @@ class Import:
     format: styles.Format = "svg"
     """A format of the figure for a paper: pdf or png is written beside card.svg."""
 
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a number that is none."""
-        for field in ("state_bytes", "layers", "parameters"):
-            count = getattr(self, field)
-            if count is not None and count < 1:
-                raise ConfigError(field, count, "is not a count", "use 1 or more")
-
     def run(self) -> None:
         """Make the card, print it and draw it."""
         from echo_jax.memory import other_frameworks
 
+        for field in ("state_bytes", "layers", "parameters"):
+            count = getattr(self, field)
+            if count is not None and count < 1:
+                raise ConfigError(field, count, "is not a count", "use 1 or more")
         protocol = read_protocol(self.protocol)
         name = protocol.card_name(self.rows.stem) if self.name is None else self.name
         check_name(name)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from echo_jax.commands import command_line
-from echo_jax.grid.running import check_spec, of_command
+from echo_jax.grid.running import Running
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report.page import Paper
 from echo_jax.report.section import Section
@@ -25,16 +25,13 @@ class GridOptions:
     sooner."""
     paper: Annotated[Paper, command_line.FLAT] = dataclasses.field(default_factory=Paper)
 
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a cluster that is none."""
-        check_spec(self.cluster)
-
 
 def run_and_print(
     folder: StudyFolder, names: Sequence[str], options: GridOptions, interrupts: Interrupts
 ) -> None:
     """Run what studies of these names lack, and print each as soon as its rows are there."""
-    running = of_command(options.cluster, options.compilation_cache, interrupts)
+    keep = options.compilation_cache
+    running = Running(options.cluster, interrupts=interrupts, keep_programs=keep)
     run_studies(folder, names, running, options.paper, print_report)
 
 

@@ -38,7 +38,6 @@ class StudyCommand(GridOptions):
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a name that no study has, or one beside --all."""
-        super().__post_init__()
         if self.all and self.names:
             raise ConfigError("--all runs every study: use it without a name")
         for name in self.names:

@@ -164,11 +164,13 @@ def executor_of(
     this machine, and one elsewhere. ConfigError: no such scheduler, file or number; workers with
     other versions; a cell that they cannot import.
     """
-    spec = running.cluster
-    if spec is None or not tasks:
+    if running.cluster is None or not tasks:
         yield here
         return
+    spec = str(running.cluster)
     files = files_of(cells)
+    if running.keep_programs is False:
+        compilation_cache.switch_off()
     import dask
     import distributed
 

@@ -13,13 +13,13 @@ import msgspec
 
 from echo_jax import atomic_files, environment
 from echo_jax.exceptions import ConfigError
-from echo_jax.grid.running import of_call
+from echo_jax.grid.running import Running
 from echo_jax.memory import card as card_files
 from echo_jax.memory import make_card
 from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card
 from echo_jax.memory.card_rows import Row
 from echo_jax.memory.pages import built_in_cards, table
-from echo_jax.memory.protocol import STANDARD, CardPart, Protocol, check_seeds
+from echo_jax.memory.protocol import STANDARD, CardPart, Protocol
 from echo_jax.report import styles
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.markdown import escaped, fenced
@@ -146,8 +146,7 @@ def card(  # noqa: PLR0913 - the flags of the command
         line of its file; a card of another cell or protocol is in the way.
     """
     environment.check_settings()
-    check_seeds(seeds)
-    running = of_call(cluster, progress)
+    running = Running(cluster, progress)
     folder = None if out is None else atomic_files.path_of("out", out)
     plan = make_card.plan_of(protocol, full, seeds, only, updates)
     asked = [make_card.Asked(cell, args, name, state_bytes)]

@@ -33,12 +33,7 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import Row, row_kind
 from echo_jax.memory.card_run import JOB, CardRun, lowered, measurable, question_of, runs_at_once
 from echo_jax.memory.named_cell import NamedCell, named_cell
-from echo_jax.memory.protocol import (
-    PILOT_SEED,
-    CardPart,
-    Configuration,
-    Protocol,
-)
+from echo_jax.memory.protocol import PILOT_SEED, CardPart, Configuration, Protocol, check_seeds
 from echo_jax.report.number_formats import counted, three_digits
 
 MIXED = "its rows were made with more than one version of the software"
@@ -117,6 +112,7 @@ def plan_of(
         raise ConfigError("only", only, "is no part of a card", fix)
     if updates is not None:
         protocol.check_updates(updates)
+    check_seeds(seeds)
     budgets = [protocol.updates, *(protocol.budgets if full else ())]
     by_lag = [updates] if updates else sorted(budgets)
     every = protocol.full if full else protocol.default
@@ -262,13 +258,8 @@ def completed(request: Request, executor: Executor, running: Running, conclude: 
     """Make the runs that a card lacks, and conclude it; also where it is stopped."""
     folder = request.folder
     made: Made = request.new, []
-    if request.missing:
-        at_once = getattr(executor, "at_once", 0)
-        where = f"{at_once} at once" if at_once else "on workers"
-        of = f"{request.new.name}: {request.named.name}"
-        running.tell(f"{of}, {counted(len(request.missing), 'run')} to make, {where}")
-    else:
-        running.tell(f"{folder} has all runs of this card, and stays")
+    left = counted(len(request.missing), "run")
+    running.tell(f"{request.new.name}: {request.named.name}, {left} to make")
     try:
         for now in make(request, executor, running):
             made = now
@@ -288,7 +279,7 @@ def make(request: Request, executor: Executor, running: Running) -> Iterator[Mad
     folder = request.folder
     plan = request.plan
     protocol = plan.protocol
-    shown = running.progress(request.missing, request.new.name, "updates")
+    shown = running.bar(request.missing, request.new.name, "updates")
     with claimed(folder, request.new) as (card, done), shown as bar:
         yield cards.with_rows(card, done), done
         lacking = plan.lacking(request.named, done)

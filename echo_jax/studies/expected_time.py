@@ -1,6 +1,6 @@
 """The expected time of a grid point, from the sizes of its network. No jax."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 from echo_jax import environment
 from echo_jax.config import RunConfig
@@ -36,19 +36,6 @@ def update_microseconds(config: RunConfig) -> float:
     read = task.batch_size * task.targets_per_row * hidden * outputs
     products = task.window * again * task.batch_size * step + read
     return 5 + 6e-4 * weights + task.window * again + 2e-4 * products
-
-
-def plan(waiting: Mapping[str, Sequence[Task]], cluster: str | None) -> Iterator[str]:
-    """Lines on the grid points to run of each study, and the time in this process."""
-    left = {name: points for name, points in waiting.items() if points}
-    if not left:
-        yield "All grid points have results already."
-        return
-    for name, points in left.items():
-        yield f"{name}: {len(points)} tasks, about {minutes(seconds_of(points))} min"
-    total = minutes(sum(map(seconds_of, left.values())))
-    where = f" of this machine; workers of {cluster} share it" if cluster else ""
-    yield f"To run: about {total} min in all, {environment.cores()} cores{where}."
 
 
 def seconds_of(points: Sequence[Task]) -> float:

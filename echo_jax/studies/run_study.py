@@ -15,14 +15,16 @@ from echo_jax.grid.executors import Executor, Here
 from echo_jax.grid.running import Running
 from echo_jax.grid.task_loop import UNSEEN, Progress, TasksFailedError, complete
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.report.number_formats import percent
+from echo_jax.report.number_formats import counted, percent
 from echo_jax.report.page import Paper, write_for_paper
 from echo_jax.report.section import Section
-from echo_jax.studies import expected_time, split_seeds, study_folder, study_pages
+from echo_jax.studies import split_seeds, study_folder, study_pages
 from echo_jax.studies.grid_point import GridPoint, Program
 from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow
 from echo_jax.studies.row_scores import shown
 from echo_jax.studies.study_folder import StudyFolder, rows_path
+
+ALL_THERE = "All grid points have results already."
 
 
 def run_studies(
@@ -44,11 +46,12 @@ def run_studies(
         rows = {name: split_seeds.finished(points[name], of) for name, of in stored.items()}
         sections = study_pages.sections(folder, rows)
         waiting = {name: split_seeds.missing(points[name], stored[name]) for name in names}
-        running.tell(*expected_time.plan(waiting, running.cluster))
+        left = sum(map(len, waiting.values()))
+        running.tell(f"{counted(left, 'grid point')} to run" if left else ALL_THERE)
         with _executor(waiting, running) as executor:
-            for name, left in waiting.items():
-                if left:
-                    failures += _run_missing(folder, name, left, executor, running)
+            for name, lacking in waiting.items():
+                if lacking:
+                    failures += _run_missing(folder, name, lacking, executor, running)
                     rows[name] = split_seeds.finished(points[name], folder.stored(name))
                     sections |= study_pages.sections(folder, {name: rows[name]})
                     if paper:
@@ -89,7 +92,7 @@ def _run_missing(
 ) -> Sequence[str]:
     """Run grid points of a study; a sentence for each that failed, as other studies go on."""
     try:
-        with running.progress(left) as bar:
+        with running.bar(left) as bar:
             run_points(rows_path(folder.path, name), left, executor, bar, running.interrupts)
     except TasksFailedError as error:
         return error.failures

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from echo_jax import atomic_files, environment
 from echo_jax.exceptions import ConfigError
-from echo_jax.grid.running import of_call
+from echo_jax.grid.running import Running
 from echo_jax.report.page import PLAIN
 from echo_jax.report.section import Section
 from echo_jax.studies import published_answers, study_folder, study_pages
@@ -47,7 +47,7 @@ def study(
       TasksFailedError: some grid points failed; the others have rows.
     """
     check_name(name)
-    running = of_call(cluster, progress)
+    running = Running(cluster, progress)
     place = published_answers.folder() if folder is None else atomic_files.path_of("folder", folder)
     if run:
         if folder is None:

@@ -14,7 +14,7 @@ from typing import Any
 from echo_jax import atomic_files, environment
 from echo_jax.config import PARTS, SHORT_NAMES, DataConfig, Part, RunConfig, changed, flat
 from echo_jax.exceptions import ConfigError
-from echo_jax.grid.running import of_call
+from echo_jax.grid.running import Running
 from echo_jax.report.page import PLAIN
 from echo_jax.report.section import Section
 from echo_jax.report.styles import SERIES
@@ -70,7 +70,7 @@ def sweep(
       TasksFailedError: some combinations failed; the others have rows in `out`.
     """
     environment.check_settings()
-    running = of_call(cluster, progress)
+    running = Running(cluster, progress)
     if part not in list(PARTS):
         raise ConfigError("part", part, "is unknown", f"use one of {', '.join(PARTS)}")
     if not isinstance(until_learned, bool):

@@ -16,7 +16,7 @@ from tiny_memory import toml_of
 
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid import cluster
-from echo_jax.grid.running import Running, of_call
+from echo_jax.grid.running import Running
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.studies.result_rows import RESULT_ROWS
 
@@ -80,7 +80,7 @@ def test_a_cluster_that_is_none_is_refused(tmp_path, monkeypatch, spec, message)
         Path(name).write_text(text)
     with (
         pytest.raises(ConfigError, match=message) as refused,
-        cluster.executor_of(of_call(spec, progress=False), None, ["a task"]),
+        cluster.executor_of(Running(spec), None, ["a task"]),
     ):
         pass
     assert refused.value.field == "cluster"

@@ -10,7 +10,6 @@ import pytest
 import echo_jax
 from echo_jax.exceptions import ConfigError
 from echo_jax.studies import study_folder
-from echo_jax.studies.sweep import command_of_sweep
 
 
 def test_a_folder_of_the_users_own_is_read(root, tmp_path):
@@ -71,8 +70,3 @@ def test_a_sweep_that_cannot_be_run_is_refused_before_anything_is_made(tmp_path,
     with pytest.raises(ConfigError, match=sentence):
         echo_jax.sweep(**values, out=tmp_path / "new")
     assert not (tmp_path / "new").exists()
-
-
-def test_the_command_of_a_sweep_that_stops_when_it_has_learned_says_so():
-    command = command_of_sweep("current", {"lag": [0, 1], "stateful": [True]}, {}, True)
-    assert command == "echo-jax sweep --part current --until-learned --lag 0 1 --stateful yes"
