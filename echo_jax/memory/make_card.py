@@ -301,7 +301,8 @@ def make(request: Request, executor: Executor, running: Running) -> Iterator[Mad
         yield from made(plan.pilot(request.named))
         rate = cards.rate_of(cards.pilot_of(done, protocol), protocol)
         planned = plan.configurations(rate)
-        card.configuration = list(dict.fromkeys([*configurations_of(done), *planned]))
+        if not {*planned} <= {*card.configuration}:  # else their order stays
+            card.configuration = list(dict.fromkeys([*configurations_of(done), *planned]))
         yield from made(plan.runs(request.named, rate))
         yield cards.with_rows(card, done), done
 

@@ -12,7 +12,7 @@ from made_up_cards import card_with
 from tiny_memory import TINY
 
 import echo_jax
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card
 
 
@@ -34,7 +34,7 @@ def test_a_card_is_kept_where_it_is_wanted_and_goes_on_there(tmp_path, monkeypat
     assert card.read(paths[0].parent)[0] == made.card
     kept = echo_jax.card(nnx.GRUCell, **given, out="there")
     assert (kept.card, kept.rows) == (made.card, made.rows)
-    with pytest.raises(ConfigError, match="is the card of another cell"):
+    with pytest.raises(StorageError, match="is the card of another cell"):
         echo_jax.card("gru", name=made.card.name, out="there", protocol=TINY)
     shows_itself(made, monkeypatch)
 

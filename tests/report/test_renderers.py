@@ -12,7 +12,7 @@ from echo_jax.memory.pages import built_in_cards, table
 from echo_jax.report import text_tables
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.markdown import escaped
-from echo_jax.report.page import markdown_page, write_for_paper, write_page
+from echo_jax.report.page import Paper, markdown_page, write_for_paper, write_page
 from echo_jax.report.section import Section
 from echo_jax.report.text_tables import Table
 from echo_jax.studies import study_pages, study_tables
@@ -83,7 +83,7 @@ def test_latex_has_a_command_for_every_character_of_every_table():
 def test_a_folder_has_the_page_and_its_figures_and_tables_for_a_paper(tmp_path):
     """A row may lack a name that another has; tables without a row are no file."""
     written = write_page(tmp_path / "README.md", markdown_page(*PAGE), PAGE[2])
-    written += write_for_paper(tmp_path, PAGE[2], "png", ["csv", "latex"])
+    written += write_for_paper(tmp_path, PAGE[2], Paper("png", tables=("csv", "latex")))
     names = ["figures/state.svg", "README.md", "figures/state.png"]
     names += ["tables/state.tex", "tables/numbers.csv", "tables/numbers.tex"]
     assert [str(path.relative_to(tmp_path)) for path in written] == names
