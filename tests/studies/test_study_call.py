@@ -22,6 +22,11 @@ def test_a_folder_of_the_users_own_is_read(root, tmp_path):
     assert not mine.answer  # what was published is said of the published rows alone
     with pytest.raises(ConfigError, match="has no rows of study state"):
         echo_jax.study("state", tmp_path)
+    run = echo_jax.study("parts", tmp_path, run=True, progress=False)  # it lacks nothing
+    assert run.rows == mine.rows
+    assert (tmp_path / "README.md").exists()
+    with pytest.raises(ConfigError, match="^run=True needs a place"):
+        echo_jax.study("parts", run=True)
 
 
 def test_rows_are_a_data_frame_and_without_pandas_a_sentence(monkeypatch):
