@@ -65,7 +65,7 @@ def main() -> None:
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Open the run, train it, report it and draw it."""
     from echo_jax.host import kept_programs
-    from echo_jax.host.compiled_programs import Stopwatch
+    from echo_jax.host.run_programs import Stopwatch
     from echo_jax.runs import advice, run_folder, run_report
     from echo_jax.runs.prepared_run import new_inputs, new_run, resumed_run
     from echo_jax.runs.train_run import train_run

@@ -26,7 +26,7 @@ from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, reas
 from echo_jax.grid.executors import Executor, run_task
 from echo_jax.grid.running import Running
 from echo_jax.grid.task import Job, Outcome
-from echo_jax.host import compilation_cache
+from echo_jax.host import kept_programs
 from echo_jax.host.interrupts import Interrupts
 
 ANSWER_SECONDS = 10  # within which a scheduler must answer
@@ -170,7 +170,7 @@ def executor_of(
     spec = str(running.cluster)
     files = files_of(cells)
     if running.keep_programs is False:
-        compilation_cache.switch_off()
+        kept_programs.switch_off()
     import dask
     import distributed
 
@@ -234,7 +234,7 @@ def _start(client: Any, cores: int) -> None:
     """
     from distributed import WorkerPlugin
 
-    cache = compilation_cache.switched_on()
+    cache = kept_programs.switched_on()
 
     class Start(WorkerPlugin):
         def setup(self, worker: Any) -> None:
@@ -242,7 +242,7 @@ def _start(client: Any, cores: int) -> None:
             del worker
             environment.set_up_jax()
             environment.use_cpu_devices(cores, cores)
-            compilation_cache.use_compilation_cache(cache)
+            kept_programs.use_compilation_cache(cache)
 
     client.register_plugin(Start(), name="echo_jax")  # in the place of an earlier command's
 

@@ -11,8 +11,8 @@ from echo_jax import environment
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.grid.task import Task
 from echo_jax.grid.task_loop import UNSEEN, Progress
-from echo_jax.host.compilation_cache import use_compilation_cache
 from echo_jax.host.interrupts import Interrupts
+from echo_jax.host.kept_programs import use_compilation_cache
 from echo_jax.host.progress import GridProgress
 
 

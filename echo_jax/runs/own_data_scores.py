@@ -10,7 +10,7 @@ from echo_jax.core import online
 from echo_jax.core.data import Corpus, Purpose, purpose_key
 from echo_jax.core.network import Network, Params
 from echo_jax.core.target_place import knowable_share
-from echo_jax.host.compiled_programs import Programs
+from echo_jax.host.run_programs import Programs
 from echo_jax.runs.result import OwnScores
 
 

@@ -24,8 +24,8 @@ from echo_jax.config import (
     is_handed_over,
 )
 from echo_jax.exceptions import ConfigError
-from echo_jax.host.compiled_programs import Stopwatch
 from echo_jax.host.interrupts import Interrupts
+from echo_jax.host.run_programs import Stopwatch
 from echo_jax.options import TrainOptions
 from echo_jax.runs import curve_figure
 from echo_jax.runs.finished_run import Run

@@ -21,7 +21,7 @@ from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.network import Params
 from echo_jax.core.training import TrainState, build_learner
 from echo_jax.grid.task import Job, Report
-from echo_jax.host.compiled_programs import (
+from echo_jax.host.run_programs import (
     DevicePlan,
     Programs,
     Stopwatch,

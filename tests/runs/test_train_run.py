@@ -7,8 +7,8 @@ import numpy as np
 from run_folders import OWN, PLAIN, prepared
 
 from echo_jax.config import changed
-from echo_jax.host.compiled_programs import Stopwatch
 from echo_jax.host.interrupts import Interrupts
+from echo_jax.host.run_programs import Stopwatch
 from echo_jax.runs import run_file, run_folder, train_run
 from echo_jax.runs.run_folder import RunSpec
 

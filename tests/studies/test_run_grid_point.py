@@ -15,7 +15,7 @@ import echo_jax
 from echo_jax.config import changed, chosen
 from echo_jax.core import many_seeds
 from echo_jax.grid.executors import Here
-from echo_jax.host.compiled_programs import Programs
+from echo_jax.host.run_programs import Programs
 from echo_jax.report.number_formats import plain
 from echo_jax.studies import run_grid_point, split_seeds
 from echo_jax.studies.catalogue import Study
