@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 from fabricated import row
-from fabricated_results import CONFIG, fabricated_result
+from fabricated_results import ACCURACY, CONFIG, LOSS, fabricated_result
 from made_up_cards import card, lag_row
 
 import echo_jax
@@ -21,6 +21,7 @@ from echo_jax.memory.pages import all_cards, card_figure, card_pages, table
 from echo_jax.report import page, styles, text_tables
 from echo_jax.runs import own_data
 from echo_jax.runs.finished_run import Run
+from echo_jax.runs.metrics_csv import History
 from echo_jax.studies import study_pages
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
@@ -55,7 +56,9 @@ def pages(name):
     yield card_pages.page(made, ROWS)
     yield all_cards.page([made, card(ROWS, "gru")], [made], [])
     yield CardResult(made, [])._repr_markdown_()
-    yield Run(column, fabricated_result(column), None, None, None, None, None)._repr_markdown_()
+    history = History(column)
+    history.append(LOSS, ACCURACY)
+    yield Run(column, fabricated_result(column), history, None, None, None, None)._repr_markdown_()
     yield section._repr_markdown_()
     yield page.markdown_page(name, [name], [section, section], name, "make it")
 
