@@ -167,11 +167,11 @@ def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) ->
 
 
 def learning_time(config: RunConfig, result: "Result") -> str:
-    """The sequences until 99%, where any target is fed, and the seconds of each part."""
+    """The sequences until 99%, where any target is fed, and the seconds that a run took."""
     lines = _until_goal(result) if knowable_share(config) else []
     if result.seconds:
-        seconds = ", ".join(f"{name} {value:.2f}" for name, value in result.seconds.items())
-        lines.append(f"Seconds: {seconds}")
+        waited = (x for name, x in result.seconds.items() if name != "compile_while_training")
+        lines.append(f"It took {sum(waited):.1f} s.")
     return "\n".join(lines)
 
 
