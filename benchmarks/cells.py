@@ -21,7 +21,7 @@ from echo_jax.cell_table import CELLS
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.registry import build
-from echo_jax.config import GENERATOR
+from echo_jax.jax_settings import GENERATOR
 
 UNITS, VALUES, ROWS = 50, 16, 16
 """H, the features of every cell; V, the values of a one-hot input; B, the rows of an update."""

@@ -14,10 +14,11 @@ from flax.training.train_state import TrainState
 from learner import Learner, Rows
 from numpy_lstm import BETA1, BETA2, EPSILON, NumpyLSTM
 
-from echo_jax.config import GENERATOR, RunConfig
+from echo_jax.config import RunConfig
 from echo_jax.core.many_seeds import default_seed_map
 from echo_jax.core.training import build_learner
 from echo_jax.host.run_programs import DevicePlan, compile_programs
+from echo_jax.jax_settings import GENERATOR
 
 
 class EchoJax(Learner):

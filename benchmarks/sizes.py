@@ -22,7 +22,7 @@ from flax import linen as nn
 from surroundings import markdown_table, measured_apart, seconds_of_calls
 
 from echo_jax.cells.registry import build
-from echo_jax.config import GENERATOR
+from echo_jax.jax_settings import GENERATOR
 
 
 class Size(NamedTuple):

@@ -42,25 +42,6 @@ def is_handed_over(cell: str) -> bool:
 
 
 LARGEST = 2**31 - 1  # of every size: jax indexes with 32 bits
-GENERATOR = "threefry2x32"
-"""The generator of every random key, whatever the environment says."""
-
-SETTINGS: Mapping[str, Any] = {
-    "jax_default_prng_impl": GENERATOR,
-    "jax_threefry_partitionable": True,
-    "jax_random_seed_offset": 0,
-    "jax_enable_custom_prng": False,
-    "jax_enable_x64": False,
-    "jax_numpy_rank_promotion": "allow",
-    "jax_numpy_dtype_promotion": "standard",
-    "jax_default_matmul_precision": None,
-    "eager_constant_folding": False,
-    "jax_disable_most_optimizations": False,
-    "jax_scan3": False,
-    "jax_disable_jit": False,
-}
-"""Settings of jax that determine numbers, and the values that all results are computed with."""
-
 CONTROL = "[\0-\x1f\x7f-\x9f]"  # control characters, which a terminal might obey
 
 

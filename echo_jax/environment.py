@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from echo_jax.config import GENERATOR, SETTINGS
 from echo_jax.exceptions import ConfigError, reason
+from echo_jax.jax_settings import GENERATOR, SETTINGS
 
 
 def cores() -> int:

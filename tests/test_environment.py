@@ -7,7 +7,7 @@ import pytest
 from running import execute
 
 from echo_jax import atomic_files, environment
-from echo_jax.config import SETTINGS
+from echo_jax.jax_settings import SETTINGS
 
 SWITCHED_ON = "RANDOM_SEED_OFFSET ENABLE_X64 DISABLE_MOST_OPTIMIZATIONS SCAN3 DISABLE_JIT"
 HOSTILE = {

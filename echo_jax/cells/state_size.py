@@ -16,8 +16,8 @@ from echo_jax.cells.adapters.adapt import BlockOf, size_of
 from echo_jax.cells.block import CONVOLVED, Block
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry
-from echo_jax.config import GENERATOR
 from echo_jax.exceptions import ConfigError, reason
+from echo_jax.jax_settings import GENERATOR
 
 TOLERANCE = 0.1
 """The largest difference from the target that fits, as a fraction of it."""

@@ -16,8 +16,9 @@ from typing import Any
 import jax
 
 from echo_jax.cells.adapters.adapt import KINDS, REQUIRED, is_cell
-from echo_jax.config import BLOCK_PREFIX, SETTINGS
+from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, EchoError, reason
+from echo_jax.jax_settings import SETTINGS
 
 LOADED = "__echo_jax_digests__"
 """The attribute in which a module keeps the digests of the files that it was loaded from."""

@@ -22,8 +22,8 @@ from flax import errors
 from echo_jax.cells import registry, user_cell
 from echo_jax.cells.interface import Cell, CellError
 from echo_jax.cells.scan import Carry
-from echo_jax.config import GENERATOR
 from echo_jax.exceptions import CellRefusedError, EchoError, reason
+from echo_jax.jax_settings import GENERATOR
 
 BATCH = 2  # rows that shapes are traced for
 STEPS = 3  # steps of a `scan` that shapes are traced for

@@ -20,7 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.config import GENERATOR, TaskConfig
+from echo_jax.config import TaskConfig
+from echo_jax.jax_settings import GENERATOR
 
 
 class Purpose(enum.IntEnum):

@@ -18,7 +18,7 @@ import jax
 
 from echo_jax import atomic_files, environment
 from echo_jax.cells.state_size import StateBytes
-from echo_jax.config import GENERATOR, is_built_in
+from echo_jax.config import is_built_in
 from echo_jax.core import network
 from echo_jax.exceptions import ConfigError, EchoError, FolderInUseError, StorageError
 from echo_jax.grid import folder as grid_folder
@@ -28,6 +28,7 @@ from echo_jax.grid.row_file import missing
 from echo_jax.grid.running import Running
 from echo_jax.grid.task_loop import complete
 from echo_jax.host.interrupts import StoppedError
+from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
 from echo_jax.memory.card_rows import Row, row_kind

@@ -5,5 +5,5 @@ markdown       what a page is made of
 section        heading, answer, figure, tables and notes, in every form
 page           sections ─► a folder with README.md, figures/ and tables/
 styles         colours, sizes, files of figures; charts and line_names draw
-number_formats, sparkline
+number_formats
 """

@@ -22,11 +22,12 @@ import numpy as np
 
 from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells import registry
-from echo_jax.config import GENERATOR, RunConfig, is_handed_over, to_dict
+from echo_jax.config import RunConfig, is_handed_over, to_dict
 from echo_jax.core import many_seeds, online, training
 from echo_jax.core.network import Network, Params
 from echo_jax.core.online import Answer, EchoState
 from echo_jax.exceptions import ConfigError, StorageError, printable, shown
+from echo_jax.jax_settings import GENERATOR
 from echo_jax.runs import run_file, run_folder, vocabulary
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from echo_jax.cells.adapters.built_cell import BuiltCell
 from echo_jax.cells.interface import CellParams
 from echo_jax.cells.scan import Carry
-from echo_jax.config import GENERATOR
+from echo_jax.jax_settings import GENERATOR
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from echo_jax.cells.interface import Cell, CellError, CellParams
 from echo_jax.cells.scan import Carry, Mask
-from echo_jax.config import GENERATOR
+from echo_jax.jax_settings import GENERATOR
 
 
 @dataclasses.dataclass(frozen=True)
