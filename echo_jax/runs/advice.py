@@ -50,7 +50,7 @@ def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) ->
     if not made and (steps := _cures(finished)):
         words = ", ".join(step.words for step in steps)
         return [f"Try: {words}: {command(_together(steps))}"]
-    words, changes = next(_valid(config, _questions(config, made)))
+    words, changes = next(_valid(config, _questions(config, made or _foretells(result))))
     return [f"Next: {words} {command(changes)}"]
 
 
@@ -83,7 +83,8 @@ def is_predictable(config: RunConfig, result: "Result") -> bool:
     if config.data.file is None:
         return False
     best = max(result.accuracy, *simple_predictors(result).values(), 0.0)
-    return best > independent_ceiling(config, result) + MARGIN
+    most = independent_ceiling(config, result)
+    return best > most + noise(most, config, result)
 
 
 def answers(config: RunConfig, result: "Result") -> int:
@@ -99,10 +100,20 @@ def standard_error(share: float, count: int) -> float:
     return math.sqrt(share * (1 - share) / count)
 
 
-def fits_training_only(result: "Result") -> bool:
+def noise(share: float, config: RunConfig, result: "Result") -> float:
+    """How far from a share an accuracy may lie by chance: five standard errors.
+
+    Of own values, which are few, three, and 5% at least.
+    """
+    error = standard_error(min(share, 1.0), answers(config, result))
+    return 5 * error if config.data.file is None else max(3 * error, MARGIN)
+
+
+def fits_training_only(config: RunConfig, result: "Result") -> bool:
     """True where the training part is answered better than trained values of the held-out part."""
     known = result.accuracy + (result.untrained.share if result.untrained else 0)
-    return result.training_accuracy is not UNSET and result.training_accuracy > known + MARGIN
+    training = result.training_accuracy
+    return training is not UNSET and training > known + noise(known, config, result)
 
 
 def ceiling(config: RunConfig, result: "Result") -> float:
@@ -132,6 +143,11 @@ def into_view(config: RunConfig) -> dict[str, Any]:
     if line is not None and line < wide:
         changes["delay_line"] = wide
     return changes
+
+
+def hands_on(config: RunConfig) -> bool:
+    """True where a batch starts from the state that another left; the only one starts from zero."""
+    return config.network.stateful and config.task.updates_per_sequence > 1
 
 
 def enough_sequences(config: RunConfig) -> int:
@@ -173,7 +189,7 @@ def _cures(finished: "Finished") -> list[Step]:
         if config.training.sequences < enough:
             steps.append(Step("train longer", _usual(within) | {"sequences": enough}))
         return steps
-    if fits_training_only(result):
+    if fits_training_only(config, result):
         return []
     return _longer(finished) or list(_valid(config, _at_the_end(config)))[:1]
 
@@ -221,7 +237,7 @@ def _in_view(config: RunConfig) -> Iterator[Step]:
         yield Step("take whole sequences as one chunk", whole)
     elif place not in ("window", "replayed"):
         yield Step(f"put the target into the window{from_zero}", into_view(config) | zero)
-    elif place == "window" and not task.in_streams and task.lag > 1:
+    elif place == "window" and not task.in_streams and task.lag > 1 and hands_on(config):
         yield Step("start each batch from a zero state", zero)
 
 
@@ -249,15 +265,20 @@ def _at_the_end(config: RunConfig) -> Iterator[Step]:
         yield Step("take smaller steps", {"learning_rate": 0.001})
     elif config.network.hidden_size < 50:
         yield Step("use a larger layer", {"hidden_size": 50})
-    elif target_place(config) == "window" and config.network.cell != "mlp":
+    elif target_place(config) == "window" and config.network.cell != "mlp" and hands_on(config):
         yield Step("start each batch from a zero state", _ZERO)
+
+
+def _foretells(result: "Result") -> bool:
+    """True where values in order are predicted as well as a simple predictor does, or better."""
+    return result.accuracy >= max(simple_predictors(result).values(), default=math.inf)
 
 
 def _questions(config: RunConfig, made: bool) -> Iterator[Step]:
     task = config.task
     if config.seeds == 1:
         yield Step("does it hold for other seeds?", {"seeds": 8})
-    if task.lag < 0:
+    if task.lag < 0 and made:
         yield Step("can it foretell a value one step further ahead?", {"lag": task.lag - 1})
     elif made:
         wide = {} if task.in_streams else {"window": max(task.window, task.lag + 2)}

@@ -16,10 +16,12 @@ from echo_jax.runs.advice import (
     answers,
     ceiling,
     fits_training_only,
+    hands_on,
     independent_ceiling,
     into_view,
     is_predictable,
     made_it,
+    noise,
     simple_predictors,
     standard_error,
 )
@@ -66,13 +68,24 @@ WHY_CHANCE = {
 }
 """Why a target can be found nowhere."""
 
-LEARNED = "The echo was learned: {accuracy:.2%} are right, of {ceiling:.2%} possible."
+LEARNED = "The echo was learned: {accuracy:.2%} are right, of {ceiling:.2%} expected at best."
 KEPT = (
     " The value is kept, though no training rewards that: many cells lose it if they are trained "
     "for longer (see the study keeping)."
 )
-IN_PART = "The echo was learned in part: {accuracy:.2%} are right, of {ceiling:.2%} possible."
+IN_PART = (
+    "The echo was learned in part: {accuracy:.2%} are right, of {ceiling:.2%} expected at best."
+)
 NOT_LEARNED = "The echo was not learned: {accuracy:.2%} are right, and {guessed} has {guess:.2%}."
+UNTOLD = (
+    "Whether any of the echo was learned, these {count:,} answers do not tell: {accuracy:.2%} are "
+    "right, and {guessed} has {guess:.2%}."
+)
+ORDER_LEARNED = (
+    "The order of the values was learned, not the echo: {accuracy:.2%} of the held-out answers are "
+    "right, but where the values come in random order, the answer follows a change of {value} in "
+    "{follows:.1%}."
+)
 GUESSES = "a guess", "a guess from the values of the window without their order"
 """What has the baseline, and what the order-blind baseline."""
 DRIFT = " Where numbers drift, the differences of consecutive ones may be learned instead."
@@ -83,7 +96,7 @@ def explain(config: RunConfig, result: "Result | None" = None, spelling: Spellin
     """Say where the target is, whether the gradient reaches it, and what the result shows."""
     lines = [" ".join(spell(sentence, spelling) for sentence in sentences(config, result))]
     if result and config.data.file is not None:
-        lines += findings(result)
+        lines += findings(config, result)
     return "\n".join(lines)
 
 
@@ -108,31 +121,36 @@ def sentences(config: RunConfig, result: "Result | None") -> list[str]:
 
 def outcome(config: RunConfig, result: "Result") -> str:
     """Say how much of the ceiling was learned, of a network that is fed its target."""
-    words = _words(config) | {"accuracy": result.accuracy, "ceiling": ceiling(config, result)}
-    also = ""
-    if order := order_learned(config, result):
-        return order
-    if result.follows is not UNSET and result.follows < 0.9:
-        also = FOLLOWS.format(**words, follows=result.follows)
+    most = ceiling(config, result)
+    follows = 1.0 if result.follows is UNSET else result.follows
+    echoes = result.follows is not UNSET and follows >= 0.9
+    guess = max(result.baseline_accuracy, result.order_blind_accuracy)
+    if guess >= most - 1e-9:  # the order is not needed
+        guess = result.baseline_accuracy
+    words = _words(config) | {
+        "accuracy": result.accuracy,
+        "ceiling": most,
+        "count": answers(config, result),
+        "follows": follows,
+        "guess": guess,  # baselines that are equal may differ by rounding
+        "guessed": GUESSES[guess > result.baseline_accuracy + 1e-9],
+    }
+    also = FOLLOWS.format(**words) if follows < 0.9 else ""
+    above = is_above(guess, config, result) or echoes
+    if above and follows < result.accuracy / 4:
+        return ORDER_LEARNED.format(**words)
+    if not above and (result.accuracy > guess + MARGIN or guess >= 0.99 * most):
+        return UNTOLD.format(**words)
     if made_it(config, result):
         trained = not config.training.frozen and config.network.cell != "mlp"
         kept = KEPT if trained and target_place(config) == "state" else ""
         return LEARNED.format(**words) + also + kept
-    guess = max(result.baseline_accuracy, result.order_blind_accuracy)
-    guessed = GUESSES[guess > result.baseline_accuracy + 1e-9]  # else they differ by rounding
-    if is_above(guess, config, result):
-        return IN_PART.format(**words) + also
-    return NOT_LEARNED.format(**words, guess=guess, guessed=guessed)
+    return IN_PART.format(**words) + also if above else NOT_LEARNED.format(**words)
 
 
 def is_above(share: float, config: RunConfig, result: "Result") -> bool:
-    """True where more than this share of the answers is right, beyond what chance explains.
-
-    That is five standard errors of independent answers, or 5% of own values, which are few.
-    """
-    if config.data.file is not None:
-        return result.accuracy > share + MARGIN
-    return result.accuracy > share + 5 * standard_error(share, answers(config, result))
+    """True where more than this share of the answers is right, beyond what chance explains."""
+    return result.accuracy > share + noise(share, config, result)
 
 
 def _words(config: RunConfig) -> dict[str, object]:
@@ -147,7 +165,7 @@ def _words(config: RunConfig) -> dict[str, object]:
         batch += " (for the later steps of a chunk)"
     mlp = config.network.cell == "mlp"
     carries = config.network.stateful and not mlp
-    reads_on = carries or (config.network.stateful and line > task.window)
+    reads_on = hands_on(config) and (carries or line > task.window)
     carried = (CARRIED_TOO if task.lag >= task.batch_size else CARRIED) if reads_on else ""
     changes = into_view(config) | ({"stateful": False} if carries else {})
     options = (f"{{{name}={value}}}" for name, value in changes.items())
@@ -170,9 +188,9 @@ def _words(config: RunConfig) -> dict[str, object]:
     }
 
 
-def findings(result: "Result") -> list[str]:
+def findings(config: RunConfig, result: "Result") -> list[str]:
     """Sentences on the training part and on values that are not in it, those that hold."""
-    return [printable(sentence) for sentence in (gap(result), untrained(result)) if sentence]
+    return [printable(said) for said in (gap(config, result), untrained(result)) if said]
 
 
 def predictability(config: RunConfig, result: "Result") -> str:
@@ -180,34 +198,19 @@ def predictability(config: RunConfig, result: "Result") -> str:
     shares = {"the network": result.accuracy} | simple_predictors(result)
     count = answers(config, result)
     best = max(shares.values())
+    error = standard_error((count * best + 1) / (count + 2), count)  # of 100% it is not 0
     named = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
     return (
-        f"The values are predictable: at the same {count:,} held-out values, {named}. The best "
-        f"seen is not the best possible; of independent values "
-        f"{independent_ceiling(config, result):.2%} would be the most. So few values tell a share "
-        f"to {100 * standard_error(best, count):.1f} points (one standard error), which no "
-        "interval over seeds contains."
+        f"The values are predictable: in the same held-out part, {named}. The best seen is not the "
+        f"best possible; of independent values {independent_ceiling(config, result):.2%} would be "
+        f"the most. The {count:,} values asked for tell a share to {100 * error:.1f} points at "
+        "best (one standard error), which no interval over seeds contains."
     )
 
 
-def order_learned(config: RunConfig, result: "Result") -> str:
-    """Say that answers are right without following the value that is asked for, if that is so."""
-    right = result.accuracy
-    lag = config.task.lag
-    guess = right <= result.baseline_accuracy + MARGIN
-    if result.follows is UNSET or guess or result.follows >= right / 4:
-        return ""
-    back = f"the value {lag} step{'s' if lag > 1 else ''} back" if lag else "the current value"
-    return (
-        f"The order of the values was learned, not the echo: {right:.2%} of the held-out answers "
-        f"are right, but where the values come in random order, the answer follows a change of "
-        f"{back} in {result.follows:.1%}."
-    )
-
-
-def gap(result: "Result") -> str:
+def gap(config: RunConfig, result: "Result") -> str:
     """Say that the training part is answered better than the held-out part, if it is."""
-    if not fits_training_only(result):
+    if not fits_training_only(config, result):
         return ""
     return (
         f"The end of the training part is answered better than the held-out part, "

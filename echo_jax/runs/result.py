@@ -267,7 +267,9 @@ def _beside_the_ceiling(
     """The fields of the ceiling, from the curves `[S, N]`, of the seeds that did not fail."""
     if not ceiling or not knowable_share(config):
         return {} if ceiling is None else {"ceiling_accuracy": ceiling}
-    reached = _sequences_until(0.99 * ceiling, accuracy, good)
+    # a ceiling of own values is below 1 for those that no training sequence has
+    goal = 0.99 * (ceiling if config.data.file is None else 1)
+    reached = _sequences_until(goal, accuracy, good)
     name = "sequences_to_99_of_ceiling"
     return {"ceiling_accuracy": ceiling, f"{name}_by_seed": reached} | _median(name, reached)
 

@@ -221,7 +221,8 @@ def _goal(result: "Result") -> tuple[str, Any, Any, Any]:
     """99%, or 99% of a ceiling below that; the sequences until it by seed, median and interval."""
     ceiling = result.ceiling_accuracy
     reached = result.sequences_to_99_of_ceiling_by_seed
-    if ceiling is not UNSET and reached is not UNSET and ceiling < 0.99:
+    lowered = result.untrained is not UNSET  # by values that no training sequence has
+    if ceiling is not UNSET and reached is not UNSET and ceiling < 0.99 and not lowered:
         of_ceiling = result.sequences_to_99_of_ceiling, result.sequences_to_99_of_ceiling_interval
         return f"99% of the ceiling of {ceiling:.2%}", reached, *of_ceiling
     at_99 = result.sequences_to_99, result.sequences_to_99_interval

@@ -45,6 +45,9 @@ CASES = [
 ]
 
 
+NOT_MEASURED = "training_accuracy", "held_out_targets", "persistence_accuracy", "k_gram_accuracy"
+
+
 def outcome(config, share, **found):
     """What advice reads of a result: this share of the ceiling was reached."""
     ceiling, known = accuracy_ceiling(config, 0.01), knowable_share(config)
@@ -54,8 +57,8 @@ def outcome(config, share, **found):
         "ceiling_accuracy": UNSET if ceiling is None else ceiling,
         "failed": SimpleNamespace(seed=[]),
         "by_seed": SimpleNamespace(seed=list(range(config.seeds))),
-        "training_accuracy": UNSET,
         "untrained": UNSET,
+        **dict.fromkeys(NOT_MEASURED, UNSET),
     }
     return SimpleNamespace(**fields | found)
 
@@ -126,6 +129,12 @@ def test_advice_follows_what_this_run_has_shown(fields, found, changes):
     said, other = advised(config, **found)
     assert said.startswith("Next: " if changes is None else "Try: ")
     assert changes is None or other == changed(config, **changes)
+
+
+@pytest.mark.parametrize(("best", "asks"), [(0.2, "one step further ahead"), (0.9, "another seed")])
+def test_what_is_foretold_worse_than_a_simple_predictor_does_is_not_asked_further_ahead(best, asks):
+    simple = {"persistence_accuracy": best, "k_gram_accuracy": 0.1, "k_gram": 1}
+    assert asks in advised(changed(RunConfig(), seeds=2, **OWN), accuracy=0.5, **simple)[0]
 
 
 def test_where_hardly_a_held_out_value_was_trained_on_nothing_is_advised():

@@ -51,7 +51,7 @@ def scored(config, accuracy):
     chance = chance_baseline(config.task).accuracy
     ceiling = accuracy_ceiling(config, chance)
     known = {"baseline_accuracy": chance, "ceiling_accuracy": ceiling}
-    known["order_blind_accuracy"] = order_blind_baseline(config.task).accuracy
+    known["order_blind_accuracy"] = order_blind_baseline(config).accuracy
     unset = dict.fromkeys(("follows", "held_out_targets"), UNSET)
     return SimpleNamespace(accuracy=accuracy, **known, **unset)
 
@@ -94,13 +94,19 @@ def test_the_sentences_follow_the_result():
     assert "reaches" not in explain(frozen)
 
 
-@pytest.mark.parametrize("accuracy", [0.1522, 0.3674])
-def test_what_a_guess_without_the_order_reaches_is_not_learned(accuracy):
-    config = changed(RunConfig(), vocab_size=10)
-    said = explain(config, scored(config, accuracy))
-    assert "not learned" in said
-    assert "values of the window without their order has 35.76%" in said
-    assert "in part" in explain(config, scored(config, 0.39))
+@pytest.mark.parametrize(
+    ("fields", "accuracy", "words"),
+    [
+        ({"vocab_size": 10}, 0.1522, "not learned: 15.22% are right, and a guess from the values"),
+        ({"vocab_size": 10}, 0.3674, "of the window without their order has 35.76%"),
+        ({"vocab_size": 10}, 0.39, "in part"),
+        ({"vocab_size": 2, "evaluation_sequences": 1}, 0.85, "these 20 answers do not tell"),
+        ({"window": 1, "lag": 0}, 0.8, "learned in part: 80.00% are right, of 100.00% expected"),
+    ],
+)
+def test_an_accuracy_is_compared_with_what_a_guess_reaches(fields, accuracy, words):
+    config = changed(RunConfig(), **fields)
+    assert words in explain(config, scored(config, accuracy))
 
 
 @pytest.mark.parametrize(
@@ -112,6 +118,7 @@ def test_what_a_guess_without_the_order_reaches_is_not_learned(accuracy):
         ({"batch_size": 1, "lag": 4}, False),  # row r - 1 has read the target
         ({"batch_size": 5, "lag": 4}, True),
         ({"stateful": False}, False),
+        ({"length": 10}, False),  # one batch, which starts from zero
     ],
 )
 def test_a_carried_state_is_said_to_harm_only_where_it_has_not_read_the_target(fields, harms):

@@ -29,8 +29,9 @@ def of(config=AHEAD, **fields):
     [
         (0.4, (0.1, 0.3), "network 40.00%, persistence 10.00%, a 2-gram 30.00%. The best"),
         (0.13, (0.9, 0.45), "network 13.00%, persistence 90.00%, a 2-gram 45.00%. The best"),
-        (0.4, (UNSET, UNSET), "tell a share to 2.8 points"),
-        (0.17, (0.17, 0.17), None),  # independent values allow 12.5%
+        (0.4, (UNSET, UNSET), "300 values asked for tell a share to 2.8 points"),
+        (1.0, (0.1, 0.3), "tell a share to 0.3 points"),
+        (0.18, (0.18, 0.18), None),  # independent values allow 12.5%, and 300 of them 18.2%
     ],
 )
 def test_of_predictable_values_all_shares_stand_side_by_side_and_none_is_called_better(
@@ -48,13 +49,14 @@ def test_of_predictable_values_all_shares_stand_side_by_side_and_none_is_called_
 
 def test_a_gap_that_values_never_trained_on_do_not_explain_is_told():
     late = {"untrained": Untrained(9, list("abc"), 0.2)}
-    assert findings(of(accuracy=0.7, training_accuracy=0.74)) == []
-    assert "80.00% against 70.00%" in findings(of(accuracy=0.7, training_accuracy=0.8))[0]
-    (only,) = findings(of(accuracy=0.7, training_accuracy=0.94, **late))
+    assert findings(AHEAD, of(accuracy=0.7, training_accuracy=0.74)) == []
+    assert "80.00% against 70.00%" in findings(AHEAD, of(accuracy=0.7, training_accuracy=0.8))[0]
+    (only,) = findings(AHEAD, of(accuracy=0.7, training_accuracy=0.94, **late))
     assert "9 ('a', 'b', 'c' and others), 20.00%" in only
-    assert len(findings(of(accuracy=0.7, training_accuracy=0.96, **late))) == 2
+    assert len(findings(AHEAD, of(accuracy=0.7, training_accuracy=0.96, **late))) == 2
+    assert findings(AHEAD, of(accuracy=0.7, training_accuracy=0.8, held_out_targets=40)) == []
     assert "differences" not in only
-    (drifts,) = findings(of(accuracy=0.0, untrained=Untrained(2, ["7", "-1.5"], 0.996)))
+    (drifts,) = findings(AHEAD, of(accuracy=0.0, untrained=Untrained(2, ["7", "-1.5"], 0.996)))
     assert "differences of consecutive ones may be learned" in drifts
 
 

@@ -241,7 +241,7 @@ def test_networks_learn_in_the_page_which_asks_for_nothing_and_logs_nothing(tab)
     zero, part3 = scores(tab)
     assert float(zero.split("%")[0]) > 99
     assert part3 == "about 1% right, by chance, on 1,000 fresh sequences"
-    assert text(tab, "#panels .why").endswith("of 100.00% possible.")
+    assert text(tab, "#panels .why").endswith("of 100.00% expected at best.")
     assert text(tab, "#run") == "Train"
     press(tab, ".use")
     assert tab.run("echo.stream.network.stateful") == 0

@@ -116,6 +116,7 @@ def test_the_baselines_and_the_ceiling_of_a_users_own_numbers_are_those_of_the_h
     # sequences of 4 ask for x(0), x(1) and x(2): 0 2 0, 2 0 1, 0 1 0, 1 0 1, 0 1 0
     assert made.untrained == result.Untrained(1, ["u"], pytest.approx(2 / 15))
     assert made.ceiling_accuracy == pytest.approx(13 / 15)
+    assert made.sequences_to_99_of_ceiling_by_seed == made.by_seed.sequences_to_99
     unknown = Corpus(np.array([1, 2], np.int32), corpus.held_out)  # no network says the 5 zeros
     assert result.baselines(own, unknown)["accuracy"] == 2 / 8
 

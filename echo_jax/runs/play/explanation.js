@@ -30,7 +30,8 @@ function explain(setting, accuracy = null) {
   const { place, known, numbers } = toldOf(setting), { sentences, outcomes } = data.training;
   const where = numbers.map((number) => sentences[number]).join(" ");
   if (accuracy === null || known === 0) return where;
-  const { chance, blind, ceiling } = baselines(setting), guess = Math.max(chance[0], blind[0]);
+  const { chance, blind, ceiling } = baselines(setting);
+  const guess = blind[0] < ceiling - 1e-9 ? Math.max(chance[0], blind[0]) : chance[0];
   const isLearned = accuracy >= 0.99 * ceiling, isPart = isAbove(guess, accuracy, setting);
   const outcome = outcomes[isLearned ? "learned" : isPart ? "in_part" : "not_learned"];
   const shares = { accuracy, ceiling, guess };
