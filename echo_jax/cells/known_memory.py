@@ -1,12 +1,12 @@
-"""Cells whose memory is known exactly: positive and negative controls for every measure of memory.
+"""Cells that a measured one is compared with: their memory is known, or they are not trained.
 
-cell                    carry               known answer
+cell                    state               known answer
 ShiftRegister           `[B, slots, F]`     recalls lags 0 .. slots-1 exactly, and nothing older
-Memoryless              `[B, 1]`, zero      recalls lag 0 alone; all else is at its baseline
+PresentInput            `[B, H]`            recalls lag 0 alone; all else is at its baseline
 AttentionCache          `[B, slots, d]`     no recurrence; can learn lags up to slots, no older
 FirstWeights            of the LSTM         training changes how it is read, and never what it holds
 
-Those of `anchors` have their names here too.
+Others are simple, or written for the task. Heads, readout and block are trained with each.
 """
 
 import dataclasses
@@ -16,23 +16,22 @@ from typing import ClassVar, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
-from echo_jax.cells.anchors import OrthogonalReservoir as OrthogonalReservoir
-from echo_jax.cells.anchors import PresentInput as PresentInput
-from echo_jax.cells.anchors import ProjectedRegister as ProjectedRegister
-from echo_jax.cells.anchors import RecallTable as RecallTable
-from echo_jax.cells.anchors import RingReservoir as RingReservoir
-from echo_jax.cells.anchors import ValueList as ValueList
-from echo_jax.cells.anchors import pushed
 from echo_jax.cells.cell_options import at_least
 from echo_jax.cells.interface import Cell, CellParams
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.registry import build
 from echo_jax.cells.scan import Carry
+from echo_jax.exceptions import ConfigError
 
 
-class ShiftRegister(nn.RNNCellBase):
+def pushed(register: chex.Array, newest: chex.Array) -> chex.Array:
+    """A register `[B, slots, n]` with a new first slot `[B, n]`, less its oldest one."""
+    return jnp.concatenate([newest[:, None], register[:, :-1]], axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShiftRegister(Cell):
     """The last inputs, newest first; no parameters.
 
         x            a     b     c     d
@@ -41,7 +40,7 @@ class ShiftRegister(nn.RNNCellBase):
     Slot n holds the input of lag n, so a register of d + 1 slots tells the lags up to d and no
     others, and the gradient of its output by any older input is exactly zero.
 
-    The carry is the register, float32 `[B, slots, F]`. The output is the register after the step,
+    The state is the register, float32 `[B, slots, F]`. The output is the register after the step,
     flattened: `[B, slots F]`.
 
     Attributes:
@@ -52,44 +51,188 @@ class ShiftRegister(nn.RNNCellBase):
 
     def __post_init__(self) -> None:
         at_least(1, self, "slots")
-        super().__post_init__()
 
-    def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """One step from float32 inputs `[B, F]`; the oldest slot is dropped."""
-        register = pushed(carry, inputs)
-        return register, register.reshape(len(inputs), -1)
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        return {}
 
-    @nn.nowrap
-    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
-        """An empty register for inputs of shape `[B, F]`."""
-        return jnp.zeros((*input_shape[:-1], self.slots, input_shape[-1]))
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
+        return jnp.zeros((batch_size, self.slots, input_size))
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        state = pushed(state, x)
+        return state, state.reshape(len(x), -1)
 
 
-class Memoryless(nn.RNNCellBase):
-    """A layer on the present input; its state is always zero.
+def evenly_placed(count: int, numbers: int) -> chex.Array:
+    """Points `[count, numbers]` that linear heads can tell apart: on a line, or on a circle."""
+    if numbers == 1:
+        return jnp.linspace(-1.0, 1.0, count)[:, None]
+    angles = 2 * jnp.pi * jnp.arange(count) / count
+    return jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1)
 
-        y = tanh(x W + b)
 
-    Its accuracy is at chance for every lag but 0, it has 0 bits by lag, and the gradient of its
-    output by any older input is zero. The carry is float32 `[B, 1]`.
+@dataclasses.dataclass(frozen=True)
+class ProjectedRegister(Cell):
+    """A few numbers of each of the last inputs, newest first, and nothing older.
 
-    Parameters: `kernel` W `[F, H]`, glorot-uniform; `bias` b `[H]`, zeros.
+        float32   p_t = x_t W
+        int8      p_t = round(64 x_t W), within -128 .. 127
+
+    The state is p_t, p_(t-1) ... p_(t - slots + 1), `[B, slots, numbers]`. The output is the state
+    as float32, flattened.
+
+    Parameters: W `[F, numbers]`. For float32 it starts standard normal. For int8 it is
+    `evenly_placed` and never trained: in jax no gradient passes an array of integers, and a
+    straight-through one would need the numbers before rounding in the state.
+
+    Attributes:
+      slots: the number of inputs held, including the present one.
+      numbers: the numbers held of each; 1 or 2 of int8.
+      dtype: float32 or int8.
+    """
+
+    slots: int = 100
+    numbers: int = 1
+    dtype: str = "float32"
+    sized_by: ClassVar[tuple[str, ...]] = ("slots",)
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "slots", "numbers")
+        if self.dtype != "float32" and (self.dtype, self.numbers) not in (("int8", 1), ("int8", 2)):
+            given = f"dtype {self.dtype} with numbers {self.numbers}"
+            fix = "use float32, or int8 with 1 or 2 numbers"
+            raise ConfigError(None, given, "is no register", fix)
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        if self.dtype == "int8":
+            return {"W": evenly_placed(input_size, self.numbers)}
+        return {"W": jax.random.normal(key, (input_size, self.numbers))}
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
+        return jnp.zeros((batch_size, self.slots, self.numbers), self.dtype)
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        newest = x @ params["W"]
+        if self.dtype == "int8":
+            newest = jnp.round(64 * newest).astype(jnp.int8)  # XLA saturates
+        state = pushed(state, newest)
+        return state, state.reshape(len(x), -1).astype(jnp.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class OrthogonalReservoir(Cell):
+    """A linear reservoir with a random orthogonal matrix U (White, Lee & Sompolinsky 2004).
+
+        s_t = scale s_(t-1) U + x_t W
+
+    The output is the state. Parameters, without a gradient: U `[H, H]`, and W `[F, H]`, standard
+    normal.
+    """
+
+    features: int
+    scale: float = 0.95
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        recurrent, inputs = jax.random.split(key)
+        u = jax.nn.initializers.orthogonal()(recurrent, (self.features, self.features))
+        return {"U": u, "W": jax.random.normal(inputs, (input_size, self.features))}
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
+        return jnp.zeros((batch_size, self.features))
+
+    def prepare(self, params: CellParams) -> CellParams:
+        return jax.lax.stop_gradient(params)
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        state = self.scale * state @ params["U"] + x @ params["W"]
+        return state, state
+
+
+@dataclasses.dataclass(frozen=True)
+class RingReservoir(OrthogonalReservoir):
+    """A ring of linear units, each of which hands its number on; the first one has the input.
+
+    The simple cycle reservoir of Rodan & Tino 2011 without tanh, and with `evenly_placed` input
+    weights. For H steps it is a register of one number a token.
+    """
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        units = jnp.eye(self.features)
+        return {"U": jnp.roll(units, 1, axis=1), "W": evenly_placed(input_size, 1) * units[0]}
+
+
+@dataclasses.dataclass(frozen=True)
+class PresentInput(ProjectedCell):
+    """The present input, s_t = x_t W: what a network has without recurrence.
+
+    By lag it has 0 bits; in a block 12, the three earlier tokens of the convolution. The output is
+    the state. Parameters: W `[F, H]`, LeCun-normal.
     """
 
     features: int
 
-    @nn.compact
-    def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """One step from float32 inputs `[B, F]` to a zero carry and the output `[B, H]`."""
-        shape = (inputs.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return jnp.zeros_like(carry), jnp.tanh(inputs @ kernel + bias)
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        return {"W": jax.nn.initializers.lecun_normal()(key, (input_size, self.features))}
 
-    @nn.nowrap
-    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
-        """The zero state for inputs of shape `[B, F]`."""
-        return jnp.zeros((*input_shape[:-1], 1))
+    def project(self, params: CellParams, x: chex.Array) -> chex.Array:
+        return x @ params["W"]
+
+    def recur(self, params: CellParams, state: Carry, terms: chex.Array) -> tuple[Carry, Carry]:
+        return terms, terms
+
+
+@dataclasses.dataclass(frozen=True)
+class ValueList(Cell):
+    """How often each value was shown by key, and not with which key.
+
+    Inputs are the one-hot tokens by key, of which the first half are keys; in a block, whose cells
+    see no tokens, it is of no use. The output is one-hot, the most frequent value, of equal ones
+    the first. Its accuracy is `memory.answers_to_bits.accuracy_of_list`. No parameters.
+    """
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        return {}
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
+        return jnp.zeros((batch_size, input_size - input_size // 2), jnp.uint8)
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        values = state.shape[1]
+        value = jnp.argmax(x, axis=1) - (x.shape[1] - values)  # below 0 for a key
+        state = state + jax.nn.one_hot(value, values, dtype=jnp.uint8)
+        return state, jax.nn.one_hot(jnp.argmax(state, axis=1), values)
+
+
+@dataclasses.dataclass(frozen=True)
+class RecallTable(Cell):
+    """A table of the value of each key, written by hand for the questions by key.
+
+        token     k3  v1  k0  v7  k3  k0
+        output    -   1   -   7   1   7
+
+    All answers are right, in 65 bytes for 64 keys. Inputs are those of `ValueList`. The state has
+    the value of each key, -1 for none, and the last key. The output is one-hot. No parameters.
+    """
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        return {}
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
+        number = jnp.int8 if input_size <= 256 else jnp.int32
+        values = jnp.full((batch_size, input_size // 2), -1, number)
+        return {"values": values, "key": jnp.zeros(batch_size, number)}
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        values = state["values"]
+        keys = values.shape[1]
+        token = jnp.argmax(x, axis=1)
+        is_value = token >= keys
+        key = jnp.where(is_value, state["key"], token.astype(values.dtype))
+        here = jax.nn.one_hot(key, keys, dtype=bool)
+        new = (token - keys).astype(values.dtype)
+        values = jnp.where(here & is_value[:, None], new[:, None], values)
+        found = jnp.max(jnp.where(here, values, -1), axis=1)
+        return {"values": values, "key": key}, jax.nn.one_hot(found, x.shape[1] - keys)
 
 
 class CacheParams(NamedTuple):

@@ -43,6 +43,7 @@ class Functions:
 
 
 REGISTER = "echo_jax.cells.known_memory:ShiftRegister"
+PRESENT = "echo_jax.cells.known_memory:PresentInput"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):
         ((GRUCell(4),), {"cell": "gru", "hidden_size": 4}),
         (("mlp", {"delay_line": 2}), {"cell": "mlp", "hidden_size": 50, "delay_line": 2}),
         ((nnx.GRUCell, {"hidden_features": 4}), {"cell": "flax.nnx:GRUCell", "hidden_size": 4}),
-        ((known_memory.Memoryless(4),), {"cell": f"{REGISTER[:-13]}Memoryless", "hidden_size": 4}),
+        ((known_memory.PresentInput(4),), {"cell": PRESENT, "hidden_size": 4}),
     ],
 )
 def test_an_object_that_can_be_imported_is_its_name_in_a_configuration(given, fields):

@@ -57,10 +57,6 @@ def reservoir_step(p, state, x):
     return state, state
 
 
-def memoryless_step(p, state, x):
-    return np.zeros_like(state), np.tanh(x @ p["kernel"] + p["bias"])
-
-
 CELLS = {
     "lstm": (lstm.LSTMCell(4), lstm_step),
     "identity rnn": (identity_rnn.IdentityRNNCell(4), identity_rnn_step),
@@ -75,7 +71,6 @@ CELLS = {
     ),
     "reservoir": (known_memory.OrthogonalReservoir(6, scale=0.8), reservoir_step),
     "present input": (known_memory.PresentInput(6), lambda p, s, x: (x @ p["W"], x @ p["W"])),
-    "memoryless": (known_memory.Memoryless(4), memoryless_step),
 }
 
 

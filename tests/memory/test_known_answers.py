@@ -24,9 +24,8 @@ def test_a_register_of_nine_slots_holds_eight_tokens_of_four_bits():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", ["", "block:"])
-def test_a_cell_without_memory_has_no_bits_by_lag(block):
-    """Its state is zero after every step."""
-    row = row_by_lag(f"{block}{KNOWN}Memoryless", {"features": 50})
+@pytest.mark.parametrize(("block", "bits"), [("", 0.0), ("block:", 12.0)])
+def test_a_cell_without_memory_has_no_bits_by_lag_but_those_of_the_convolution(block, bits):
+    row = row_by_lag(f"{block}{KNOWN}PresentInput", {"features": 100})
     measured = card.bits_of([row], STANDARD)
-    assert measured.mean == pytest.approx(0.0, abs=0.01)
+    assert measured.mean == pytest.approx(bits, abs=0.01)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from echo_jax.cells.adapters.linen_adapter import LinenCell
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
 from echo_jax.memory import scoring
@@ -37,7 +36,7 @@ def sets():
 
 def register_with_exact_heads(sureness):
     """A register, and heads: that of lag n reads slot n, those of older tokens read nothing."""
-    question = ByLag(LinenCell(ShiftRegister(SLOTS)), SMALL)
+    question = ByLag(ShiftRegister(SLOTS), SMALL)
     kernel = np.zeros((SLOTS, SYMBOLS, LAGS, SYMBOLS), np.float32)
     for lag in range(1, SLOTS):
         kernel[lag, :, lag - 1] = sureness * np.eye(SYMBOLS)
