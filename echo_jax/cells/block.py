@@ -83,10 +83,6 @@ class Block(Cell):
     layers: int = 1
     has_scan: ClassVar[bool] = True
 
-    def __init_subclass__(cls) -> None:
-        """Raise TypeError: the state of a convolution is not counted, so nothing else may be."""
-        raise TypeError("Block has no subclasses: derive from Cell, with a Block in a field")
-
     def __post_init__(self) -> None:
         at_least(1, self, "width", "layers")
 

@@ -1,6 +1,5 @@
 import cell_reference
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from cell_reference import gelu, min_lstm_step, silu
@@ -57,13 +56,3 @@ def test_filters_start_uniform_within_a_half():
     """As those of PyTorch: 1 / sqrt(inputs of a filter), of which there are 4."""
     conv = Block(MinLSTMCell(4), width=99).init(jax.random.key(0), 3).layers[0].conv
     assert np.abs(conv).max() == pytest.approx(0.5, abs=0.01)
-
-
-def test_no_class_passes_for_a_block_with_a_table_where_a_convolution_is():
-    """The state of a convolution is not counted."""
-    with pytest.raises(TypeError, match="derive from Cell"):
-
-        class Hides(Block):
-            def initial_state(self, params, batch_size, input_size):
-                state = super().initial_state(params, batch_size, input_size)
-                return tuple(x._replace(conv=jnp.zeros((batch_size, 99))) for x in state)
