@@ -26,22 +26,11 @@ LARGEST_GAP = 128
 """Values of an option that are tried for the next one that a cell takes, as a multiple of heads."""
 
 
-class StateBytes(NamedTuple):
-    """Bytes of the state of one stream.
-
-    cell         those of the cell, or of the cells of all layers of a block
-    convolution  those of the last inputs of a block's convolutions; 0 for a cell alone
-    """
-
-    cell: int
-    convolution: int
-
-
 class Sized(NamedTuple):
     """A cell with a state of about as many bytes as were asked for.
 
     args   all arguments to build the cell with
-    bytes  `StateBytes.cell` of the cell built
+    bytes  `state_bytes` of the cell built
     fits   True if they are within `TOLERANCE` of the target
     """
 
@@ -50,17 +39,24 @@ class Sized(NamedTuple):
     fits: bool
 
 
-def state_bytes(cell: Cell, input_size: int) -> StateBytes:
+def state_bytes(cell: Cell, input_size: int) -> int:
     """The bytes of a state of batch size 1 for inputs of F features, from shapes alone.
 
-    A complex number has 8 bytes. A cell in a block has inputs of the width of the block.
+    A complex number has 8 bytes. Of a block they are those of the cells of all layers, whose inputs
+    have its width.
     """
     if isinstance(cell, Block):
-        inner = state_bytes(cell.cell, cell.width)
-        last_inputs = 4 * (CONVOLVED - 1) * cell.width  # float32
-        return StateBytes(cell.layers * inner.cell, cell.layers * (inner.convolution + last_inputs))
+        return cell.layers * state_bytes(cell.cell, cell.width)
     leaves = jax.tree.leaves(jax.eval_shape(lambda: first_state(cell, input_size)))
-    return StateBytes(sum(leaf.size * leaf.dtype.itemsize for leaf in leaves), 0)
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+
+
+def convolution_bytes(cell: Cell) -> int:
+    """The bytes of the last inputs of a block's convolutions, float32; 0 for a cell alone."""
+    if not isinstance(cell, Block):
+        return 0
+    last_inputs = 4 * (CONVOLVED - 1) * cell.width
+    return cell.layers * (last_inputs + convolution_bytes(cell.cell))
 
 
 def first_state(cell: Cell, input_size: int) -> Carry:
@@ -150,7 +146,7 @@ def _first_from(
     refused: list[Exception] = []
     for value in range(n, n + LARGEST_GAP):
         try:
-            return Measured(value, state_bytes(build(value), input_size).cell)
+            return Measured(value, state_bytes(build(value), input_size))
         except Exception as error:  # user code may raise anything
             refused.append(error)
     if isinstance(refused[0], ConfigError):

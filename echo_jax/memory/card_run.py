@@ -17,7 +17,7 @@ import numpy as np
 from echo_jax import environment
 from echo_jax.cells import registry
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.state_size import StateBytes, state_bytes
+from echo_jax.cells.state_size import state_bytes
 from echo_jax.cells.user_cell_check import Candidate, check_program, check_shapes
 from echo_jax.config import is_built_in
 from echo_jax.exceptions import ConfigError
@@ -98,13 +98,13 @@ class QuestionPrograms(NamedTuple):
 
 
 def question_of(
-    name: QuestionName, cell: Cell, protocol: Protocol, size: StateBytes | None = None
+    name: QuestionName, cell: Cell, protocol: Protocol, size: int | None = None
 ) -> ByLag | ByKey:
-    """A cell in the network of a question, by key of the `size` of its state; nothing compiled."""
+    """A cell in the network of a question, by key of the bytes of its state; nothing compiled."""
     if name == "by lag":
         return ByLag(cell, protocol)
-    size = size or state_bytes(cell, protocol.tokens)
-    return ByKey(cell, protocol, protocol.most_pairs(size.cell))
+    size = state_bytes(cell, protocol.tokens) if size is None else size
+    return ByKey(cell, protocol, protocol.most_pairs(size))
 
 
 def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
@@ -148,8 +148,8 @@ def lowered_rounding(question: ByLag | ByKey, name: str, params: Any, sets: Any)
     return check_program(question.network.cell, name, nats, params, sets, rounding).lowered
 
 
-def measurable(name: str, cell: Cell, protocol: Protocol) -> dict[QuestionName, StateBytes]:
-    """The size of the state of a cell in each question.
+def measurable(name: str, cell: Cell, protocol: Protocol) -> dict[QuestionName, int]:
+    """The bytes of the state of a cell in each question.
 
     ConfigError for a step that cannot be scanned, or a state that is too large.
     """
@@ -157,11 +157,11 @@ def measurable(name: str, cell: Cell, protocol: Protocol) -> dict[QuestionName, 
     if not is_built_in(name):  # the steps of the built-in cells can be, by test
         for features in inputs.values():
             check_shapes(cell, name, features)
-    sizes: dict[QuestionName, StateBytes] = Candidate(cell, name).attempt(
+    sizes: dict[QuestionName, int] = Candidate(cell, name).attempt(
         lambda: {question: state_bytes(cell, n) for question, n in inputs.items()},
         "initial_state",
     )
-    if (size := sizes["by lag"].cell) > protocol.largest_state:
+    if (size := sizes["by lag"]) > protocol.largest_state:
         raise ConfigError(
             None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
             f"at most {protocol.largest_state:,}", "give it fewer units, or {state_bytes=4000}",

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, get_args
 import jax
 
 from echo_jax import atomic_files, environment
-from echo_jax.cells.state_size import StateBytes
+from echo_jax.cells.state_size import convolution_bytes
 from echo_jax.config import is_built_in
 from echo_jax.core import network
 from echo_jax.exceptions import ConfigError, EchoError, FolderInUseError, StorageError
@@ -126,7 +126,7 @@ def plan_of(
     )
 
 
-def new_card(name: str, named: NamedCell, size: StateBytes, plan: Plan) -> Card:
+def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
     """The card of a cell before any row, and before a rate by lag is known."""
     cell = named.cell
     protocol = plan.protocol
@@ -138,8 +138,8 @@ def new_card(name: str, named: NamedCell, size: StateBytes, plan: Plan) -> Card:
         protocol=protocol,
         name=name,
         cell=named.measured,
-        state_bytes=size.cell,
-        conv_bytes=size.convolution,
+        state_bytes=state_bytes,
+        conv_bytes=convolution_bytes(cell),
         keys=keys,
         values=values,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(shapes)),

@@ -64,7 +64,7 @@ def right(cell):
 def test_a_table_of_65_bytes_answers_every_question_by_key():
     """127 is the largest value of a byte, so the last of 129 values takes four."""
     assert right(known.RecallTable()).min() == 1.0
-    sizes = [state_bytes(known.RecallTable(), of).cell for of in (STANDARD.tokens, 256, 257)]
+    sizes = [state_bytes(known.RecallTable(), of) for of in (STANDARD.tokens, 256, 257)]
     assert sizes == [65, 129, 4 * 129]
 
 

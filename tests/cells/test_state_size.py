@@ -5,7 +5,7 @@ from broken_cells import Good
 from echo_jax.cell_table import CELLS
 from echo_jax.cells import registry
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
-from echo_jax.cells.state_size import StateBytes, sized, state_bytes
+from echo_jax.cells.state_size import convolution_bytes, sized, state_bytes
 from echo_jax.exceptions import ConfigError
 
 
@@ -66,7 +66,7 @@ def test_blocks_of_three_sizes_have_as_many_keys_as_values_within_a_tenth(name, 
         assert found.fits
         assert abs(found.bytes - target) <= target / 10
         cell = registry.build(f"block:{name}", found.args)
-        assert state_bytes(cell, 7).cell == found.bytes
+        assert state_bytes(cell, 7) == found.bytes
         assert cell.key_value_sizes == cell.cell.key_value_sizes == (keys and (keys[at],) * 2)
 
 
@@ -85,12 +85,11 @@ def test_layers_share_the_bytes_and_no_neighbour_is_nearer(name):
     assert found.fits == (name != "mlstm")
     size = found.args[option(name)]
     cell = registry.build(block, found.args)
-    counted = state_bytes(cell, 2)
-    assert counted == StateBytes(found.bytes, convolution=2 * 3 * 24 * 4)
-    assert sum(counted) == real_bytes(cell, 2)
+    assert (state_bytes(cell, 2), convolution_bytes(cell)) == (found.bytes, 2 * 3 * 24 * 4)
+    assert found.bytes + convolution_bytes(cell) == real_bytes(cell, 2)
     nearer = size - 1 if found.bytes > 400 else size + 1
     other = registry.build(block, found.args | arguments(name, nearer))
-    assert abs(state_bytes(other, 2).cell - 400) >= abs(found.bytes - 400)
+    assert abs(state_bytes(other, 2) - 400) >= abs(found.bytes - 400)
 
 
 INT8 = {"numbers": 2, "dtype": "int8"}
