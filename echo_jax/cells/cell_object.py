@@ -42,7 +42,7 @@ def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
 
     ConfigError where it is no cell or cannot be built.
     """
-    _check_args(args)
+    check_args(args)
     if isinstance(found, type | BlockOf | ModuleType):
         return _of_class(found, dict(args or {}))
     if args is not None:
@@ -61,7 +61,7 @@ def in_config(
     Where no later process can import the cell by its name, as one of a notebook or with options of
     its own, the cell itself stands beside them, and its name is one that nothing is found by.
     """
-    _check_args(args)
+    check_args(args)
     if isinstance(found, str):
         if args is None:
             return {"cell": found}, None
@@ -85,7 +85,8 @@ def in_config(
     return {"cell": f"{block}{OBJECT_PREFIX}{title}", **fields}, named.cell
 
 
-def _check_args(args: object) -> None:
+def check_args(args: object) -> None:
+    """Raise ConfigError for what cannot be keyword arguments."""
     if args is not None and not (
         isinstance(args, Mapping) and all(isinstance(x, str) for x in args)
     ):

@@ -28,6 +28,7 @@ from echo_jax.grid.running import Running
 from echo_jax.grid.task import Job, Outcome
 from echo_jax.host import kept_programs
 from echo_jax.host.interrupts import Interrupts
+from echo_jax.report.number_formats import counted
 
 ANSWER_SECONDS = 10  # within which a scheduler must answer
 LOOK_SECONDS = 0.2  # between two looks at the interrupts while tasks run on workers
@@ -194,11 +195,10 @@ def executor_of(
         share = max(1, environment.cores() // int(spec[6:])) if spec.startswith("local:") else 1
         workers = Workers(client, running.interrupts, cores or share)
         _send(client, files)
-        count = len(client.nthreads())
+        count = counted(len(client.nthreads()), "worker")
         link = getattr(cluster, "dashboard_link", None)  # of one that is started here
         seen = f"; dashboard {link}" if link else ""
-        workers_seen = f"{count} worker" if count == 1 else f"{count} workers"
-        running.tell(f"Cluster {spec}: {workers_seen}{seen}")
+        running.tell(f"Cluster {spec}: {count}{seen}")
         yield workers
 
 

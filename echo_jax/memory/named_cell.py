@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from echo_jax.cells import registry, user_cell
 from echo_jax.cells.adapters.adapt import size_of
-from echo_jax.cells.cell_object import of_object
+from echo_jax.cells.cell_object import check_args, of_object
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import sized
 from echo_jax.config import BLOCK_PREFIX, is_built_in
@@ -58,8 +58,7 @@ def named_cell(
     With a target, for a name, its options are found that give it a state of so many bytes, by key,
     and a remark says where none is within 10%. ConfigError if it cannot be built.
     """
-    if not isinstance(args, Mapping | None) or not all(isinstance(x, str) for x in args or {}):
-        raise ConfigError(f"args {shown(args)} is no mapping of names: use dict(features=64)")
+    check_args(args)
     if not isinstance(cell, str):
         if target is None:
             return stated(*of_object(cell, args))

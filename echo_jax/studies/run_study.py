@@ -51,7 +51,9 @@ def run_studies(
         with _executor(waiting, running) as executor:
             for name, lacking in waiting.items():
                 if lacking:
-                    failures += _run_missing(folder, name, lacking, executor, running)
+                    path = rows_path(folder.path, name)
+                    with running.bar(lacking) as bar:
+                        failures += run_points(path, lacking, executor, bar, running.interrupts)
                     rows[name] = split_seeds.finished(points[name], folder.stored(name))
                     sections |= study_pages.sections(folder, {name: rows[name]})
                     if paper:
@@ -87,26 +89,17 @@ def _executor(
     return executor_of(running, Here(), points, cells)
 
 
-def _run_missing(
-    folder: StudyFolder, name: str, left: list[GridPoint], executor: Executor, running: Running
-) -> Sequence[str]:
-    """Run grid points of a study; a sentence for each that failed, as other studies go on."""
-    try:
-        with running.bar(left) as bar:
-            run_points(rows_path(folder.path, name), left, executor, bar, running.interrupts)
-    except TasksFailedError as error:
-        return error.failures
-    return ()
-
-
 def run_points(
     path: Path,
     points: Sequence[GridPoint],
     executor: Executor,
     progress: Progress = UNSEEN,
     interrupts: Interrupts | None = None,
-) -> None:
-    """Run grid points, and append the row of each to a file as it comes; errors as `complete`."""
+) -> Sequence[str]:
+    """Run grid points, and append the row of each to a file as it comes.
+
+    Returns a sentence for each that failed, as other studies go on.
+    """
     from echo_jax.studies import run_grid_point  # loads jax, which a page does not need
 
     def store(row: ResultRow) -> str:
@@ -114,8 +107,12 @@ def run_points(
         return f"accuracy {shown(row, 'accuracy', percent)}"
 
     job = run_grid_point.JOB
-    for _ in complete(job, by_program(points), executor, store, progress, interrupts):
-        pass
+    try:
+        for _ in complete(job, by_program(points), executor, store, progress, interrupts):
+            pass
+    except TasksFailedError as error:
+        return error.failures
+    return ()
 
 
 def by_program(points: Sequence[GridPoint]) -> list[GridPoint]:
