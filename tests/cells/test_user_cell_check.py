@@ -64,19 +64,6 @@ def rotates(params, state, x):
     return state, jnp.concatenate([state.real, state.imag], -1)
 
 
-def toggles(params, state, x):
-    return state ^ (x > 0), jnp.where(state, x, 0.0)
-
-
-def shifts(params, state, x):
-    return (state * 2 + jnp.uint4(1)).astype(jnp.uint4), state.astype(jnp.float32)
-
-
-def in_half_precision(params, state, x):
-    state = jnp.tanh(state + (x @ params["kernel"]).astype(jnp.bfloat16))
-    return state, state.astype(jnp.float32)
-
-
 def loops(params, state, x):
     ends = jax.lax.while_loop(lambda s: jnp.max(s) > 0.5, lambda s: s / 2, state)
     return honest(params, jax.lax.fori_loop(0, 2, lambda i, s: s + i, ends), x)
@@ -102,12 +89,6 @@ def orthogonal(params, state, x):
     return honest({"kernel": jnp.linalg.qr(params["kernel"])[0]}, state, x)
 
 
-def constrained(x):
-    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), "d")
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("d"))
-    return jax.lax.with_sharding_constraint(x, sharding)
-
-
 HONEST = {
     "weights of a class": with_weights(Weights),
     "state that is nested, counts and has gaps": with_state(
@@ -117,19 +98,11 @@ HONEST = {
     ),
     "state that is empty": with_state(lambda batch: (), lambda params, state, x: (state, x)),
     "complex state": with_state(lambda batch: jnp.zeros((batch, SIZE), jnp.complex64), rotates),
-    "flags as state": with_state(lambda batch: jnp.zeros((batch, SIZE), bool), toggles),
-    "small integers as state": with_state(lambda batch: jnp.zeros((batch, 3), jnp.uint4), shifts),
-    "16-bit state": with_state(
-        lambda batch: jnp.zeros((batch, SIZE), jnp.bfloat16), in_half_precision
-    ),
     "QR": with_prepare(lambda kernel: jnp.linalg.qr(kernel)[0]),
-    "eigenvalues": with_prepare(lambda kernel: jnp.linalg.eigvals(kernel).real + 0 * kernel),
-    "the largest": with_inputs(lambda x: x * jax.lax.top_k(x, 2)[0][:, :1]),
     "rounds by a derivative of its own": with_inputs(straight_through),
     "keys that it folds": with_inputs(
         lambda x: x + jax.random.normal(jax.random.fold_in(jax.random.key(0), 1), x.shape)
     ),
-    "a sharding": with_inputs(constrained),
     "loops": {"step": loops},
     "an exported step": {"step": exported},
 }  # fmt: skip
