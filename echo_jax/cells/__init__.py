@@ -1,6 +1,6 @@
 """Recurrent cells; `echo_jax.cell_table` has the built-in ones by name.
 
-vector_state, matrix_state    the cells, one file a family; `known_memory` has those of known memory
+vector_state, matrix_state    the cells, one file a family; `known_memory` the anchors
 interface ─► projected_cell   the base of a cell, and of one whose products do not wait for it
 scan, norms, initial_weights  the loop over time, and what several cells share
 block                         layers around a cell

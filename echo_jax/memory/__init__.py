@@ -1,8 +1,8 @@
 """The memory of a recurrent cell in bits: one network a seed, trained once and asked everything.
 
 protocol           all numbers of the measure, one value that is handed in
-tasks              random streams, and pairs of a key and a value
-training           networks that learn all lags, or all numbers of pairs, at once
+by_lag, by_key     the two questions: data, network and loss
+learning           networks that learn all lags, or all numbers of pairs, at once
 scoring            the answers of trained weights, step by step on one stream, recalibrated
 card_run           a run: a cell, a configuration and a seed ─► a row
 card_rows          what a run answered; answers_to_bits is that as bits
