@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.experimental import checkify, io_callback
+from jax.experimental import io_callback
 from measured import NAME, SIZE, cell_of, fed, honest, lowered, measure
 
 from echo_jax.cells import user_cell_check
@@ -34,11 +34,6 @@ def recalled(x):
 
 def printing(x):
     jax.debug.print("{}", x)
-    return x
-
-
-def checking(x):
-    checkify.check(jnp.all(x > 9), "never")
     return x
 
 
@@ -125,12 +120,7 @@ REFUSED = {
     "double precision": (
         {"initial_state": in_double_precision}, r"starts from a carry with float64\[2, 4\]"
     ),
-    "integer parameters": (
-        {"init": lambda key, size: {"kernel": jnp.ones((size, SIZE), int)}},
-        "has the parameter kernel of type int32",
-    ),
     "a setting": ({"step": changes_a_setting}, "sets jax_enable_x64"),
-    "a check": ({"step": fed(checking)}, "cannot be compiled|functionalized|does more"),
     "an odd error": ({"step": raises_what_cannot_be_printed}, "fails in a step .Unprintable"),
     "an exit": ({"step": exits}, "fails in a step .SystemExit"),
 }  # fmt: skip
