@@ -25,7 +25,7 @@ import numpy as np
 import echo_jax
 from echo_jax.config import RunConfig, changed, chosen
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import advice
+from echo_jax.runs import advice, explanation
 from echo_jax.runs.result import Finished
 
 SEED = 48  # of the draws that are published
@@ -98,16 +98,19 @@ def followed(kind: int | str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for draw, config in enumerate(drawn(kind)):
         run = echo_jax.train(config)
-        if advice.made_it(run.config, run.result):
+        if explanation.made_it(run.config, run.result):
             continue
         lines = advice.after_run(Finished(run.config, run.history, run.result), json.dumps)
         row: dict[str, Any] = {"kind": kind, "draw": draw, "config": chosen(run.config)}
-        row |= {"accuracy": run.result.accuracy, "answers": advice.answers(run.config, run.result)}
+        row |= {
+            "accuracy": run.result.accuracy,
+            "answers": explanation.answers(run.config, run.result),
+        }
         if lines and lines[-1].startswith("Try"):
             changes = json.loads(lines[-1].partition(": ")[2].partition(": ")[2])
             then = echo_jax.train(changed(run.config, **changes))
             row |= {"advice": changes, "then": then.result.accuracy}
-            row["then_answers"] = advice.answers(then.config, then.result)
+            row["then_answers"] = explanation.answers(then.config, then.result)
         rows.append(row)
         print(json.dumps(row), flush=True)
         if len(rows) == (1 if isinstance(kind, str) else RUNS):
@@ -119,7 +122,9 @@ def helped(row: dict[str, Any]) -> bool:
     """True where the accuracy rose by more than two standard errors of the difference."""
     before, after = row["accuracy"], row["then"]
     errors = [(before, row["answers"]), (after, row["then_answers"])]
-    return after - before > 2 * math.hypot(*(advice.standard_error(*error) for error in errors))
+    return after - before > 2 * math.hypot(
+        *(explanation.standard_error(*error) for error in errors)
+    )
 
 
 def main() -> None:

@@ -5,11 +5,16 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from msgspec import UNSET
-
 from echo_jax.config import RunConfig, changed, flat
-from echo_jax.core.target_place import knowable_share, target_place
+from echo_jax.core.target_place import target_place
 from echo_jax.exceptions import ConfigError
+from echo_jax.runs.explanation import (
+    fits_training_only,
+    hands_on,
+    into_view,
+    made_it,
+    simple_predictors,
+)
 
 if TYPE_CHECKING:
     from echo_jax.runs.result import Finished, Result
@@ -17,9 +22,6 @@ if TYPE_CHECKING:
 MOST_SEQUENCES = 10_000  # of a run that is advised
 
 USUAL_RATES = (0.0005, 0.02)  # of learning: one between them is not what a run missed its goal by
-
-MARGIN = 0.05
-"""Two accuracies of own values within it may be equal, as few values are held out."""
 
 IN_A_PAGE = {"cell": "lstm", "encoding": "one-hot", "framing": "classes"}
 """The fields of a network that `show --play` can show."""
@@ -64,90 +66,10 @@ def has_page(config: RunConfig, values: Sequence[str]) -> bool:
     return fits and all(given[field] == right for field, right in IN_A_PAGE.items())
 
 
-def independent_ceiling(config: RunConfig, result: "Result") -> float:
-    """The highest accuracy possible of independent values: those fed, and guesses of the others."""
-    fed = knowable_share(config)
-    return fed + (1 - fed) * result.baseline_accuracy
-
-
-def simple_predictors(result: "Result") -> dict[str, float]:
-    """The accuracy of predictors of values in order; none where the network is fed its target."""
-    if result.persistence_accuracy is UNSET or result.k_gram_accuracy is UNSET:
-        return {}
-    gram = f"a {result.k_gram}-gram"
-    return {"persistence": result.persistence_accuracy, gram: result.k_gram_accuracy}
-
-
-def is_predictable(config: RunConfig, result: "Result") -> bool:
-    """True where the network, or a simple predictor, does better than independent values allow."""
-    if config.data.file is None:
-        return False
-    best = max(result.accuracy, *simple_predictors(result).values(), 0.0)
-    most = independent_ceiling(config, result)
-    return best > most + noise(most, config, result)
-
-
-def answers(config: RunConfig, result: "Result") -> int:
-    """The answers that a score is the mean of; of own values at most those that are held out."""
-    task = config.task
-    streams = task.batch_size if task.in_streams else 1
-    count = config.evaluation_sequences * len(task.scored_times) * streams
-    return count if result.held_out_targets is UNSET else min(count, result.held_out_targets)
-
-
-def standard_error(share: float, count: int) -> float:
-    """The standard error of a share of so many independent answers."""
-    return math.sqrt(share * (1 - share) / count)
-
-
-def noise(share: float, config: RunConfig, result: "Result") -> float:
-    """How far from a share an accuracy may lie by chance: five standard errors.
-
-    Of own values, which are few, three, and 5% at least.
-    """
-    error = standard_error(min(share, 1.0), answers(config, result))
-    return 5 * error if config.data.file is None else max(3 * error, MARGIN)
-
-
-def fits_training_only(config: RunConfig, result: "Result") -> bool:
-    """True where the training part is answered better than trained values of the held-out part."""
-    known = result.accuracy + (result.untrained.share if result.untrained else 0)
-    training = result.training_accuracy
-    return training is not UNSET and training > known + noise(known, config, result)
-
-
-def ceiling(config: RunConfig, result: "Result") -> float:
-    """The ceiling of a result; where own values have none, that of independent ones."""
-    if result.ceiling_accuracy is UNSET:
-        return independent_ceiling(config, result)
-    return result.ceiling_accuracy
-
-
-def made_it(config: RunConfig, result: "Result") -> bool:
-    """True for an accuracy of at least 99% of the ceiling, where anything can be known."""
-    most = ceiling(config, result)
-    return bool(most and knowable_share(config)) and result.accuracy >= 0.99 * most
-
-
 def smaller_step(config: RunConfig) -> dict[str, Any]:
     """The change after a loss that became non-finite."""
     rate = config.training.learning_rate
     return {"learning_rate": 0.001 if rate > 0.001 else rate / 10}
-
-
-def into_view(config: RunConfig) -> dict[str, Any]:
-    """The changes that put the target into the window, and into the delay line of the cell mlp."""
-    line = config.network.delay_line
-    wide = config.task.lag + 1
-    changes = {"window": wide} if wide > config.task.window else {}
-    if line is not None and line < wide:
-        changes["delay_line"] = wide
-    return changes
-
-
-def hands_on(config: RunConfig) -> bool:
-    """True where a batch starts from the state that another left; the only one starts from zero."""
-    return config.network.stateful and config.task.updates_per_sequence > 1
 
 
 def enough_sequences(config: RunConfig) -> int:

@@ -1,34 +1,24 @@
-"""Why a configuration can, or cannot, learn its task, and what a run on own values has shown.
+"""Why a configuration can, or cannot, learn its task, and what a result shows beside its baselines.
 
 No jax here, so `show` starts at once.
 """
 
 import contextlib
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
 from echo_jax.config import RunConfig
-from echo_jax.core.target_place import batches_back, target_place
+from echo_jax.core.target_place import batches_back, knowable_share, target_place
 from echo_jax.exceptions import Spelling, printable, shown, spell
-from echo_jax.runs.advice import (
-    MARGIN,
-    answers,
-    ceiling,
-    fits_training_only,
-    hands_on,
-    independent_ceiling,
-    into_view,
-    is_predictable,
-    made_it,
-    noise,
-    simple_predictors,
-    standard_error,
-)
 
 if TYPE_CHECKING:
     from echo_jax.runs.result import Result
 
+
+MARGIN = 0.05
+"""Two accuracies of own values within it may be equal, as few values are held out."""
 
 THERE = "The target, {value}, is in the window of {window}"
 NOWHERE = "{value} is neither in the window of {window} nor in the state"
@@ -237,3 +227,83 @@ def _are_numbers(words: list[str]) -> bool:
     with contextlib.suppress(ValueError):
         return bool([float(word) for word in words])
     return False
+
+
+def independent_ceiling(config: RunConfig, result: "Result") -> float:
+    """The highest accuracy possible of independent values: those fed, and guesses of the others."""
+    fed = knowable_share(config)
+    return fed + (1 - fed) * result.baseline_accuracy
+
+
+def simple_predictors(result: "Result") -> dict[str, float]:
+    """The accuracy of predictors of values in order; none where the network is fed its target."""
+    if result.persistence_accuracy is UNSET or result.k_gram_accuracy is UNSET:
+        return {}
+    gram = f"a {result.k_gram}-gram"
+    return {"persistence": result.persistence_accuracy, gram: result.k_gram_accuracy}
+
+
+def is_predictable(config: RunConfig, result: "Result") -> bool:
+    """True where the network, or a simple predictor, does better than independent values allow."""
+    if config.data.file is None:
+        return False
+    best = max(result.accuracy, *simple_predictors(result).values(), 0.0)
+    most = independent_ceiling(config, result)
+    return best > most + noise(most, config, result)
+
+
+def answers(config: RunConfig, result: "Result") -> int:
+    """The answers that a score is the mean of; of own values at most those that are held out."""
+    task = config.task
+    streams = task.batch_size if task.in_streams else 1
+    count = config.evaluation_sequences * len(task.scored_times) * streams
+    return count if result.held_out_targets is UNSET else min(count, result.held_out_targets)
+
+
+def standard_error(share: float, count: int) -> float:
+    """The standard error of a share of so many independent answers."""
+    return math.sqrt(share * (1 - share) / count)
+
+
+def noise(share: float, config: RunConfig, result: "Result") -> float:
+    """How far from a share an accuracy may lie by chance: five standard errors.
+
+    Of own values, which are few, three, and 5% at least.
+    """
+    error = standard_error(min(share, 1.0), answers(config, result))
+    return 5 * error if config.data.file is None else max(3 * error, MARGIN)
+
+
+def fits_training_only(config: RunConfig, result: "Result") -> bool:
+    """True where the training part is answered better than trained values of the held-out part."""
+    known = result.accuracy + (result.untrained.share if result.untrained else 0)
+    training = result.training_accuracy
+    return training is not UNSET and training > known + noise(known, config, result)
+
+
+def ceiling(config: RunConfig, result: "Result") -> float:
+    """The ceiling of a result; where own values have none, that of independent ones."""
+    if result.ceiling_accuracy is UNSET:
+        return independent_ceiling(config, result)
+    return result.ceiling_accuracy
+
+
+def made_it(config: RunConfig, result: "Result") -> bool:
+    """True for an accuracy of at least 99% of the ceiling, where anything can be known."""
+    most = ceiling(config, result)
+    return bool(most and knowable_share(config)) and result.accuracy >= 0.99 * most
+
+
+def into_view(config: RunConfig) -> dict[str, Any]:
+    """The changes that put the target into the window, and into the delay line of the cell mlp."""
+    line = config.network.delay_line
+    wide = config.task.lag + 1
+    changes = {"window": wide} if wide > config.task.window else {}
+    if line is not None and line < wide:
+        changes["delay_line"] = wide
+    return changes
+
+
+def hands_on(config: RunConfig) -> bool:
+    """True where a batch starts from the state that another left; the only one starts from zero."""
+    return config.network.stateful and config.task.updates_per_sequence > 1

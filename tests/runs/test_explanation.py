@@ -7,8 +7,7 @@ from msgspec import UNSET
 from echo_jax.config import PARTS, RunConfig, changed
 from echo_jax.core.chance import chance_baseline, order_blind_baseline
 from echo_jax.core.target_place import accuracy_ceiling, target_place
-from echo_jax.runs.advice import ceiling
-from echo_jax.runs.explanation import WHY_CHANCE, explain, is_above
+from echo_jax.runs.explanation import WHY_CHANCE, ceiling, explain, is_above
 from echo_jax.studies import published_answers, study_folder
 from echo_jax.studies.catalogue import STUDIES
 
