@@ -160,9 +160,7 @@ def test_by_lag_an_untrained_ring_has_more_than_all_and_a_reservoir_than_most(ca
     assert len(trained) == 19
     for most in (REGISTER, RING):
         assert {name for name in trained if (most, name) in pairs} == {*trained}
-    assert {name for name in trained if (name, RESERVOIR) in pairs} == {"exprnn"}
-    bits = [cards[name].bits_by_lag.by_seed for name in ("exprnn", RESERVOIR)]
-    assert told_apart.pairs_of(bits)[0].p == pytest.approx(0.03, abs=0.005)
+    assert not [name for name in trained if (name, RESERVOIR) in pairs]
     late = told({name: card.budgets[1].by_seed for name, card in cards.items()})
     assert {name for name in trained if (name, RESERVOIR) in late} == {"exprnn", "lru"}
 
