@@ -173,7 +173,6 @@ def executor_of(
     if running.keep_programs is False:
         kept_programs.switch_off()
     import dask
-    import distributed
 
     for name in ("distributed", "distributed.client"):  # what goes wrong is said in one sentence
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -183,14 +182,7 @@ def executor_of(
         cluster = _cluster(spec)
         if not isinstance(cluster, str):
             stack.callback(_close, cluster)
-        try:
-            client = distributed.Client(cluster, timeout=ANSWER_SECONDS, set_as_default=False)
-            stack.enter_context(client)
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                "cluster", spec, f"does not answer ({reason(error)})",
-                "start dask scheduler there, or use local:N",
-            ) from error  # fmt: skip
+        client = stack.enter_context(_client(cluster, spec))
         _wait_for_worker(client, spec, running.interrupts, refused)
         share = max(1, environment.cores() // int(spec[6:])) if spec.startswith("local:") else 1
         workers = Workers(client, running.interrupts, cores or share)
@@ -200,6 +192,18 @@ def executor_of(
         seen = f"; dashboard {link}" if link else ""
         running.tell(f"Cluster {spec}: {count}{seen}")
         yield workers
+
+
+def _client(cluster: Any, spec: str) -> Any:
+    """A client of a cluster, or of a scheduler by its address."""
+    import distributed
+
+    try:
+        return distributed.Client(cluster, timeout=ANSWER_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        rule = f"does not answer ({reason(error)})"
+        fix = "start dask scheduler there, or use local:N"
+        raise ConfigError("cluster", spec, rule, fix) from error
 
 
 @contextlib.contextmanager

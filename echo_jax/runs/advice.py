@@ -182,7 +182,7 @@ def _usual(config: RunConfig) -> dict[str, Any]:
 
 
 def _at_the_end(config: RunConfig) -> Iterator[Step]:
-    """What may help where more training does not."""
+    """A change that may help where more training does not."""
     if config.training.learning_rate > USUAL_RATES[1]:
         yield Step("take smaller steps", {"learning_rate": 0.001})
     elif config.network.hidden_size < 50:

@@ -266,7 +266,7 @@ def standard_error(share: float, count: int) -> float:
 
 
 def noise(share: float, config: RunConfig, result: "Result") -> float:
-    """How far from a share an accuracy may lie by chance: five standard errors.
+    """The distance from a share at which an accuracy may lie by chance: five standard errors.
 
     Of own values, which are few, three, and 5% at least.
     """

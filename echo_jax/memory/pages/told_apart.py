@@ -68,7 +68,7 @@ def of_one_size(cards: Sequence[Card]) -> bool:
 
 
 def differences(pair: Sequence[Card]) -> str:
-    """What keeps two cards from being of one kind: track (bare and block); empty for nothing."""
+    """The properties in which two cards differ in kind: track (bare and block); or nothing."""
     sizes = [""] if of_one_size(pair) else [number(card.state_bytes) for card in pair]
     of_each = {
         "track": [track(card) for card in pair],
