@@ -1,6 +1,7 @@
 """Published rows were rewritten once, by a rule of docs/formats.md; mapped back they are as before.
 
-rows_before.json has for each file the SHA-256 of the digests that its rows had, in their order.
+rows_before.json has for each file the SHA-256 of the digests that its rows had, in their order; of
+mlp.jsonl with the order-blind baselines that four of its rows were given later.
 """
 
 import hashlib
