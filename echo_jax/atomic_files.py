@@ -89,7 +89,9 @@ def read_bytes(
         if whole and info.st_size > limit:
             raise StorageError(None, path, f"is larger than the {limit:,} bytes it may have", fix)
         with path.open("rb") as file:
-            return file.read(min(limit, info.st_size))
+            return file.read(
+                min(limit, os.fstat(file.fileno()).st_size)
+            )  # it may be another by now
     except OSError as error:
         raise StorageError(None, path, f"cannot be read ({error.strerror})", fix) from error
 

@@ -76,14 +76,17 @@ def read_about(path: Path, fix: str) -> dict[str, Any]:
 def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, dict[str, Any]]:
     """The inverse of `write` for a tree of these shapes: numpy arrays, and what is about them.
 
-    StorageError, ending in `fix`, for any other file; one that is larger than the shapes allow is
-    refused before it is read. With `others` it may hold more arrays, and be as large as the memory.
+    The shapes may be a function of what is about them. StorageError, ending in `fix`, for any other
+    file; one that is larger than the shapes allow is refused before it is read. With `others` it
+    may hold more arrays, and be as large as the memory.
     """
-    size = size_of(shapes)
+    size = size_of(shapes(read_about(path, fix)) if callable(shapes) else shapes)
     environment.check_memory(size)
     limit = environment.memory() if others else size + OVERHEAD
     data = atomic_files.read_bytes(path, limit, fix=fix)
     stated = _about(path, data, fix)
+    if callable(shapes):  # of what is there now: a run that trains writes its file again
+        shapes = shapes(stated)
     try:
         arrays = _arrays(data, stated.pop(DIGEST))
     except Exception:  # anyone can write a file: its bytes may break their reader in any way

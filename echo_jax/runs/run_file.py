@@ -109,11 +109,11 @@ def read(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Saved | None, Resu
 
     `shapes` are those of the state. StorageError where the file is damaged, or has not these.
     """
-    about = _about(folder)
-    there = shapes._asdict() if about.sequences else {}
-    tree, history, result = _read(folder, about, inputs.config, there)
-    state = type(shapes)(**{name: tree[name] for name in there}) if there else None
-    return (Saved(state, history) if there else None), result
+    tree, history, result = _read(folder, inputs.config, shapes._asdict())
+    if not history.sequences:
+        return None, result
+    state = type(shapes)(**{name: tree[name] for name in shapes._fields})
+    return Saved(state, history), result
 
 
 def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
@@ -130,7 +130,7 @@ def read_finished(folder: Path) -> Finished:
     about = _about(folder)
     with _of_a_run(folder):
         config = from_dict(about.config)
-    _, history, result = _read(folder, about, config, {}, others=True)
+    _, history, result = _read(folder, config, {}, others=True)
     if not result:
         fix = f"train on with --resume {shlex.quote(str(folder))}"
         raise StorageError(None, folder, "has no result yet", fix)
@@ -188,28 +188,31 @@ def _of_a_run(folder: Path) -> Iterator[None]:
 
 
 def _read(
-    folder: Path, about: About, config: RunConfig, state: dict[str, Any], others: bool = False
+    folder: Path, config: RunConfig, state: dict[str, Any], others: bool = False
 ) -> tuple[dict[str, Any], History, Result | None]:
     """The arrays of a state of these shapes, the log and the result, checked by the digest."""
     own = "" if is_built_in(config.network.cell) else (
         f", use the text of cell {config.network.cell} with which it was trained"
     )  # fmt: skip
-    shapes = dict(state)
-    if about.sequences:
-        curve = jax.ShapeDtypeStruct((config.seeds, about.sequences), "float32")
-        shapes["curves"] = {"loss": curve, "accuracy": curve}
-    if about.result_bytes:
-        shapes["result"] = jax.ShapeDtypeStruct((about.result_bytes,), "uint8")
-    path = folder / CHECKPOINT
-    fix = f"restore it{own}, or train again with the configuration in {CONFIG}"
-    tree, stated = tensor_files.read(path, shapes, fix, others)
-    with _of_a_run(folder):
-        if msgspec.convert(stated, About) != about:
-            rule = "was replaced while it was read"
-            raise StorageError(None, path, rule, "give the command again")
-        history = History(config)
+
+    def shapes(stated: dict[str, Any]) -> dict[str, Any]:
+        """The shapes of the arrays: after the first sequence a state and the curves."""
+        with _of_a_run(folder):
+            about = msgspec.convert(stated, About)
+        found = dict(state) if about.sequences else {}
         if about.sequences:
-            history.append(**tree["curves"])
-        content = tree["result"].tobytes() if about.result_bytes else None
+            curve = jax.ShapeDtypeStruct((config.seeds, about.sequences), "float32")
+            found["curves"] = {"loss": curve, "accuracy": curve}
+        if about.result_bytes:
+            found["result"] = jax.ShapeDtypeStruct((about.result_bytes,), "uint8")
+        return found
+
+    fix = f"restore it{own}, or train again with the configuration in {CONFIG}"
+    tree, _ = tensor_files.read(folder / CHECKPOINT, shapes, fix, others)
+    history = History(config)
+    if "curves" in tree:
+        history.append(**tree["curves"])
+    with _of_a_run(folder):
+        content = tree["result"].tobytes() if "result" in tree else None
         result = msgspec.json.decode(content, type=Result) if content else None
     return tree, history, result
