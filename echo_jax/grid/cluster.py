@@ -10,6 +10,7 @@ kind with as many threads of XLA. A worker holds one task; if it dies, another t
 
 import contextlib
 import functools
+import importlib
 import logging.handlers
 import queue
 import signal
@@ -312,6 +313,7 @@ def _jobqueue(path: Path) -> Any:
 
 def _errors_of_jobs() -> "queue.SimpleQueue[logging.LogRecord]":
     """A queue for the errors of jobs that a job queue refuses, which dask-jobqueue only logs."""
+    importlib.import_module("distributed")  # whose import sets handlers of its own
     errors = queue.SimpleQueue[logging.LogRecord]()
     handler = logging.handlers.QueueHandler(errors)
     logging.getLogger("tornado.application").handlers = [handler]
