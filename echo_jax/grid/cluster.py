@@ -10,7 +10,6 @@ kind with as many threads of XLA. A worker holds one task; if it dies, another t
 
 import contextlib
 import functools
-import importlib
 import logging.handlers
 import queue
 import signal
@@ -174,6 +173,7 @@ def executor_of(
     if running.keep_programs is False:
         kept_programs.switch_off()
     import dask
+    import distributed  # sets defaults and handlers of its own, before ours
 
     for name in ("distributed", "distributed.client"):  # what goes wrong is said in one sentence
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -183,7 +183,13 @@ def executor_of(
         cluster = _cluster(spec)
         if not isinstance(cluster, str):
             stack.callback(_close, cluster)
-        client = stack.enter_context(_client(cluster, spec))
+        try:
+            client = distributed.Client(cluster, timeout=ANSWER_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            rule = f"does not answer ({reason(error)})"
+            fix = "start dask scheduler there, or use local:N"
+            raise ConfigError("cluster", spec, rule, fix) from error
+        stack.enter_context(client)
         _wait_for_worker(client, spec, running.interrupts, refused)
         share = max(1, environment.cores() // int(spec[6:])) if spec.startswith("local:") else 1
         workers = Workers(client, running.interrupts, cores or share)
@@ -193,18 +199,6 @@ def executor_of(
         seen = f"; dashboard {link}" if link else ""
         running.tell(f"Cluster {spec}: {count}{seen}")
         yield workers
-
-
-def _client(cluster: Any, spec: str) -> Any:
-    """A client of a cluster, or of a scheduler by its address."""
-    import distributed
-
-    try:
-        return distributed.Client(cluster, timeout=ANSWER_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        rule = f"does not answer ({reason(error)})"
-        fix = "start dask scheduler there, or use local:N"
-        raise ConfigError("cluster", spec, rule, fix) from error
 
 
 @contextlib.contextmanager
@@ -313,7 +307,6 @@ def _jobqueue(path: Path) -> Any:
 
 def _errors_of_jobs() -> "queue.SimpleQueue[logging.LogRecord]":
     """A queue for the errors of jobs that a job queue refuses, which dask-jobqueue only logs."""
-    importlib.import_module("distributed")  # whose import sets handlers of its own
     errors = queue.SimpleQueue[logging.LogRecord]()
     handler = logging.handlers.QueueHandler(errors)
     logging.getLogger("tornado.application").handlers = [handler]
