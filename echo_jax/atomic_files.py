@@ -12,7 +12,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -217,6 +217,26 @@ def other_version(path: Path, version: object) -> StorageError:
     by = f"echo_jax {printable(version)[:20]}" if isinstance(version, str) else "another echo_jax"
     rule = f"was written by {by}, in a format that {__version__} does not read"
     return StorageError(None, path, rule, "use that version, or make it again with this one")
+
+
+@contextlib.contextmanager
+def claimed(
+    folder: Path, inside: Iterable[str] = (), generated: Iterable[Path] = ()
+) -> Iterator[None]:
+    """Make a folder, and folders inside it, and lock it against every other process.
+
+    FolderInUseError where another process has it. StorageError, before anything is made, where a
+    link is in the place of one, or a generated file was edited since, or is somebody else's.
+    """
+    folders = [folder, *(folder / name for name in inside)]
+    for each in folders:
+        check_no_link(each)
+    for path in generated:
+        check_generated(path)
+    for each in folders:
+        make_folder(each)
+    with locked(folder):
+        yield
 
 
 @contextlib.contextmanager

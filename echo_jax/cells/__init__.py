@@ -6,7 +6,7 @@ scan, norms, initial_weights  the loop over time, and what several cells share
 block                         layers around a cell
 registry ─► user_cell         a cell by its name and its options; a user's own, which has a file
 user_cell_check               what a user's cell must be, before it is trained and as it is scored
-cell_options                  options in a text, and the rules of options that several cells have
+cell_args                  options in a text, and the rules of options that several cells have
 cell_object, adapters         a cell that a call hands over; those of Linen, NNX, Equinox, functions
 state_size                    the bytes of a state, and the options for a state of so many
 """

@@ -14,7 +14,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.cell_options import at_least
+from echo_jax.cells.cell_args import at_least
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.norms import rms_norm
 from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time

@@ -17,7 +17,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.cell_options import at_least
+from echo_jax.cells.cell_args import at_least
 from echo_jax.cells.interface import Cell, CellParams
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.registry import build

@@ -96,7 +96,7 @@ def main() -> None:
 
 def make(command: CardCommand, again: str, stop: Interrupts) -> None:
     """Make a card of each cell, and print it with the places of its files."""
-    from echo_jax.cells.cell_options import options_in
+    from echo_jax.cells.cell_args import options_in
     from echo_jax.commands.cards import conclude
     from echo_jax.memory import make_card
 

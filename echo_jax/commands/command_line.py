@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import tyro
 
-from echo_jax.commands import flags
+from echo_jax.commands import tyro_rules
 from echo_jax.config import PARTS, RunConfig, changed, chosen, flags_of
 from echo_jax.exceptions import EchoError, SchedulerLostError, printable, spell
 from echo_jax.host.interrupts import Interrupts, StoppedError
@@ -50,7 +50,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     spellings = getattr(command, "SPELLINGS", {})
     given = [part for word in words for part in spellings.get(word, (word,))]
     start = invocation(command.__module__.rpartition(".")[2])
-    flags.refuse_unknown(given, command, start)
+    tyro_rules.refuse_unknown(given, command, start)
     try:
         return tyro.cli(
             command,
@@ -58,9 +58,9 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
             args=given,
             **_defaults(command, given),
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
-            registry=flags.REGISTRY,
+            registry=tyro_rules.REGISTRY,
         )
-    except flags.BrokenRuleError as broken:
+    except tyro_rules.BrokenRuleError as broken:
         (error,) = broken.args
         raise error from None
 
@@ -154,5 +154,5 @@ def _defaults(command: Any, given: Sequence[str]) -> dict[str, Any]:
             named = after
         elif word.startswith("--part="):
             named = word.removeprefix("--part=")
-    part: Any = flags.PART.get(named, "context")  # tyro refuses other words
+    part: Any = tyro_rules.PART.get(named, "context")  # tyro refuses other words
     return {"default": command(part=part, run=PARTS[part])}

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
-from echo_jax.commands import command_line, flags
+from echo_jax.commands import command_line, tyro_rules
 from echo_jax.config import PARTS, Part, RunConfig, check_values
 from echo_jax.exceptions import ConfigError, DivergedError, StorageError, printable
 from echo_jax.host import process_start
 from echo_jax.host.interrupts import Interrupts, StoppedError
-from echo_jax.options import TrainOptions
 from echo_jax.report.styles import Format
+from echo_jax.train_options import TrainOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +107,7 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
 
     ConfigError for another field of its configuration, which is that of the folder.
     """
-    given = [flags.field_of(word) for word in sys.argv[1:] if word.startswith("--")]
+    given = [tyro_rules.field_of(word) for word in sys.argv[1:] if word.startswith("--")]
     may_stand = "resume sequences cell checkpoint_every devices compilation_cache format"
     for field in given:
         if field not in may_stand.split():

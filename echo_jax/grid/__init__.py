@@ -2,11 +2,10 @@
 
 tasks ─► those whose key no row has ─► executor ─► a row each, stored as it comes
 
-task           the names of the parts
-row_file       rows as JSON lines, each with its digest
-executors      this process, one task at a time or several; `cluster` has that of a Dask cluster
-compile_ahead  the programs of tasks, those of the next one while one trains
-task_loop      the one loop over tasks: progress, interrupts, failures
-running        how a grid is run: workers, what is said, what stops it
-folder         a folder that one process at a time fills
+task       the names of the parts
+row_file   rows as JSON lines, each with its digest
+executors  this process, one task at a time or several, the programs of the next one compiled
+           while one trains; `cluster` has that of a Dask cluster
+task_loop  the one loop over tasks: progress, interrupts, failures
+running    how a grid is run: workers, what is said, what stops it
 """

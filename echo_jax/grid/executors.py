@@ -1,13 +1,21 @@
-"""Executors make the rows of tasks; `Here` is that of this process."""
+"""Executors make the rows of tasks; `Here` is that of this process.
+
+The programs of tasks are compiled in threads, those of the next task while one trains.
+"""
 
 import threading
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Hashable, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from typing import Any, NamedTuple, Protocol
 
 from echo_jax.exceptions import EchoError
-from echo_jax.grid.compile_ahead import compile_ahead, compiled
 from echo_jax.grid.task import Job, Outcome, Report, Task
+
+KEPT = 2  # programs that are kept: those asked for last
+
+_COMPILERS = ThreadPoolExecutor(2)
+_LOCK = threading.Lock()
+_programs: dict[Hashable, Future[Any]] = {}
 
 
 class Executor(Protocol):
@@ -65,3 +73,22 @@ class Here(NamedTuple):
 def run_task(job: Job, task: Task, report: Report) -> Any:
     """The row of a task; its programs are compiled, or are there from a task before."""
     return job.run(task, compiled(job, task).result(), report)
+
+
+def compile_ahead(job: Job, tasks: Sequence[Task]) -> None:
+    """Compile the programs of the first task, and of the next one with others."""
+    first = tasks[0]
+    following = (task for task in tasks if task.program != first.program)
+    for task in (first, next(following, first), first):  # the one asked for last is kept
+        compiled(job, task)
+
+
+def compiled(job: Job, task: Task) -> Future[Any]:
+    """The programs of a task, which a thread compiles."""
+    key = job.compile, task.program
+    with _LOCK:
+        future = _programs.pop(key, None) or _COMPILERS.submit(job.compile, task)
+        _programs[key] = future  # now the newest
+        for oldest in list(_programs)[:-KEPT]:
+            del _programs[oldest]
+    return future

@@ -21,7 +21,6 @@ from echo_jax.cells.state_size import convolution_bytes
 from echo_jax.config import is_built_in
 from echo_jax.core import network
 from echo_jax.exceptions import ConfigError, EchoError, FolderInUseError, StorageError
-from echo_jax.grid import folder as grid_folder
 from echo_jax.grid.cluster import executor_of
 from echo_jax.grid.executors import Executor, Here
 from echo_jax.grid.row_file import missing
@@ -184,7 +183,7 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
 @contextlib.contextmanager
 def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
     """The card and rows that are `there`, locked; a card without rows is written."""
-    with grid_folder.claimed(folder):
+    with atomic_files.claimed(folder):
         card, rows = there(folder, new)
         if not rows:
             cards.write(card, rows, folder)

@@ -13,10 +13,10 @@ from echo_jax.core.data import Corpus
 from echo_jax.core.training import Learner
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.run_programs import DevicePlan
-from echo_jax.options import TrainOptions
 from echo_jax.runs import run_file, run_folder
 from echo_jax.runs.run_file import Saved
 from echo_jax.runs.run_folder import RunSpec
+from echo_jax.train_options import TrainOptions
 
 
 class PreparedRun(NamedTuple):

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import StorageError, shown
-from echo_jax.grid import folder
 from echo_jax.studies import split_seeds
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow
@@ -40,7 +39,7 @@ class StudyFolder(NamedTuple):
         _check_content(out)
         made = ["figures", "tables"] if tables else ["figures"]
         pages = [path for name in made for path in (out / name).glob("[!.]*")]
-        with folder.claimed(out, ["rows", *made], [out / PAGE, *pages]):
+        with atomic_files.claimed(out, ["rows", *made], [out / PAGE, *pages]):
             path = out / KIND
             if not os.path.lexists(path):
                 atomic_files.write_json(path, {"kind": self.kind})

@@ -15,7 +15,7 @@ from flax import nnx
 from echo_jax.cells import cell_object, known_memory, registry
 from echo_jax.cells.adapters.adapt import BlockOf, adapt
 from echo_jax.cells.block import Block
-from echo_jax.cells.cell_options import options_in
+from echo_jax.cells.cell_args import options_in
 from echo_jax.cells.vector_state.flax_rnns import GRUCell
 from echo_jax.cells.vector_state.lru import LRUCell
 from echo_jax.config import NetworkConfig

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.grid import compile_ahead
+from echo_jax.grid import executors
 from echo_jax.grid.executors import Here
 from echo_jax.grid.row_file import missing
 from echo_jax.grid.task import Job
@@ -134,4 +134,4 @@ def test_programs_are_compiled_once_and_those_of_the_next_task_while_one_runs():
     rows = [outcome.row for outcome in Here().map(Job(compile_programs, run), tasks)]
     assert sorted(rows, key=lambda row: row.number) == tasks  # rows come as they are done
     assert sorted(compiled) == ["a", "b", "c"]
-    assert len(compile_ahead._programs) <= compile_ahead.KEPT
+    assert len(executors._programs) <= executors.KEPT

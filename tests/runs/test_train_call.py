@@ -21,8 +21,8 @@ from echo_jax.config import PARTS, RunConfig, changed, flat
 from echo_jax.core import training
 from echo_jax.exceptions import ConfigError, DivergedError
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.options import TrainOptions
 from echo_jax.runs import run_file, run_folder
+from echo_jax.train_options import TrainOptions
 
 SMALL = {
     "length": 8, "vocab_size": 6, "window": 2, "batch_size": 2, "hidden_size": 4, "sequences": 6,

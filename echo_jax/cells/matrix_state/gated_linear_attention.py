@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 import chex
 import jax
 
-from echo_jax.cells.cell_options import at_least
+from echo_jax.cells.cell_args import at_least
 from echo_jax.cells.initial_weights import linear_uniform
 from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import orthogonal
 
-from echo_jax.cells.cell_options import at_least, divides
+from echo_jax.cells.cell_args import at_least, divides
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.norms import unit
 from echo_jax.cells.scan import Mask, is_tokens, scan_over_time

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.cells.cell_options import above_zero
+from echo_jax.cells.cell_args import above_zero
 from echo_jax.cells.projected_cell import ProjectedCell
 
 

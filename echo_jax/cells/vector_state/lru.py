@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.cell_options import above_zero
+from echo_jax.cells.cell_args import above_zero
 from echo_jax.cells.initial_weights import linen_key
 from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import (

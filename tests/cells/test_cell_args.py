@@ -1,7 +1,7 @@
 import flax.linen as nn
 import pytest
 
-from echo_jax.cells import cell_options, known_memory, registry
+from echo_jax.cells import cell_args, known_memory, registry
 from echo_jax.cells.adapters.adapt import adapt
 from echo_jax.cells.vector_state import delay_line_mlp, lstm
 from echo_jax.exceptions import ConfigError
@@ -23,7 +23,7 @@ class OfEight(nn.RNNCellBase):
     ],
 )
 def test_arguments_are_python_literals_and_bare_words(text, args):
-    assert cell_options.options_in(text) == args
+    assert cell_args.options_in(text) == args
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_arguments_are_python_literals_and_bare_words(text, args):
 )  # fmt: skip
 def test_other_arguments_are_refused(text):
     with pytest.raises(ConfigError) as refusal:
-        cell_options.options_in(text)
+        cell_args.options_in(text)
     assert refusal.value.field == "cell_args"
 
 
@@ -45,7 +45,7 @@ def test_other_arguments_are_refused(text):
         ("mlp", {"delay_line": 3}, delay_line_mlp.DelayLineMLP(50, 3)),
         ("echo_jax.cells.known_memory:ShiftRegister", {"slots": 6}, known_memory.ShiftRegister(6)),
         ("flax.linen:GRUCell", {}, nn.GRUCell(50)),
-        ("test_cell_options:OfEight", {}, OfEight()),
+        ("test_cell_args:OfEight", {}, OfEight()),
     ],
 )
 def test_a_cell_is_built_of_its_name_and_its_arguments(name, args, cell):
