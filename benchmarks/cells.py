@@ -30,6 +30,20 @@ LENGTHS: tuple[int, ...] = (96, 3000)
 STEPS = 960
 """Steps of one row that are timed together."""
 
+FLOATS_OF_STATE = {
+    "2 H": "lstm optimized-lstm lstm-chrono",
+    "H": "gru simple identity-rnn mingru minlstm rg-lru exprnn",
+    "H delay_line - H": "mlp",
+    "2 states": "lru s5",
+    "4 H": "slstm",
+    "keys values": "delta-net gated-delta-net mamba2 gla",
+    "key_size value_size + key_size + 1": "mlstm",
+    "F + heads head_size head_size": "rwkv7",
+    "H + memories numbers": "lmu",
+}
+"""Cells by the floats of their state for one row: H is `features`, F the input's, other names are
+attributes of the cell, None for H."""
+
 
 def main(fast: bool = False, out: Path | None = None) -> None:
     """Measure what each built-in cell costs, on one core.
@@ -112,9 +126,13 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return markdown_table(headings, map(_line, rows), left=range(2))
 
 
+def floats_of_state(name: str) -> str:
+    """The formula of a cell."""
+    return next(formula for formula, cells in FLOATS_OF_STATE.items() if name in cells.split())
+
+
 def _line(row: dict[str, Any]) -> list[str]:
-    facts = CELLS[row["cell"]]
-    labels = [f"`{row['cell']}`", facts.state]
+    labels = [f"`{row['cell']}`", floats_of_state(row["cell"])]
     if "failure" in row:
         return [*labels, row["failure"]]
     by_length = zip(*row["milliseconds"].values(), strict=True)

@@ -1,4 +1,4 @@
-"""The built-in cells: where each is written, its title and paper, and the size of its state.
+"""The built-in cells: where each is written, its title and paper.
 
 Nothing here imports a cell or jax: `load` imports the one that is used.
 """
@@ -13,14 +13,11 @@ class BuiltInCell(NamedTuple):
     home      its class, as module:NAME; modules of `echo_jax.cells` without that prefix
     title     its name in the literature
     paper     where it was published
-    state     the floats of its state for one row: H is `features`, F the input's, other names are
-              attributes of the cell, None for H
     """
 
     home: str
     title: str
     paper: str
-    state: str
 
     def load(self) -> Any:
         """Its class."""
@@ -31,72 +28,41 @@ class BuiltInCell(NamedTuple):
 
 CELLS = {
     "lstm": BuiltInCell(
-        "vector_state.lstm:LSTMCell", "LSTM, as in Keras", "Hochreiter & Schmidhuber 1997", "2 H"
+        "vector_state.lstm:LSTMCell", "LSTM, as in Keras", "Hochreiter & Schmidhuber 1997"
     ),
-    "gru": BuiltInCell("vector_state.flax_rnns:GRUCell", "GRU, of Flax", "Cho et al. 2014", "H"),
+    "gru": BuiltInCell("vector_state.flax_rnns:GRUCell", "GRU, of Flax", "Cho et al. 2014"),
     "optimized-lstm": BuiltInCell(
-        "flax.linen:OptimizedLSTMCell", "LSTM, of Flax", "Hochreiter & Schmidhuber 1997", "2 H"
+        "flax.linen:OptimizedLSTMCell", "LSTM, of Flax", "Hochreiter & Schmidhuber 1997"
     ),
-    "simple": BuiltInCell(
-        "vector_state.flax_rnns:SimpleCell", "tanh RNN, of Flax", "Elman 1990", "H"
-    ),
-    "mlp": BuiltInCell(
-        "vector_state.delay_line_mlp:DelayLineMLP", "MLP on a delay line", "-", "H delay_line - H"
-    ),
+    "simple": BuiltInCell("vector_state.flax_rnns:SimpleCell", "tanh RNN, of Flax", "Elman 1990"),
+    "mlp": BuiltInCell("vector_state.delay_line_mlp:DelayLineMLP", "MLP on a delay line", "-"),
     "lstm-chrono": BuiltInCell(
-        "vector_state.lstm:ChronoLSTMCell",
-        "LSTM, chrono initialisation",
-        "Tallec & Ollivier 2018",
-        "2 H",
+        "vector_state.lstm:ChronoLSTMCell", "LSTM, chrono initialisation", "Tallec & Ollivier 2018"
     ),
     "identity-rnn": BuiltInCell(
-        "vector_state.identity_rnn:IdentityRNNCell", "identity RNN", "Le et al. 2015", "H"
+        "vector_state.identity_rnn:IdentityRNNCell", "identity RNN", "Le et al. 2015"
     ),
-    "mingru": BuiltInCell(
-        "vector_state.minimal_rnns:MinGRUCell", "minGRU", "Feng et al. 2024", "H"
-    ),
-    "lru": BuiltInCell("vector_state.lru:LRUCell", "LRU", "Orvieto et al. 2023", "2 states"),
-    "minlstm": BuiltInCell(
-        "vector_state.minimal_rnns:MinLSTMCell", "minLSTM", "Feng et al. 2024", "H"
-    ),
-    "rg-lru": BuiltInCell("vector_state.rg_lru:RGLRUCell", "RG-LRU", "De et al. 2024", "H"),
-    "slstm": BuiltInCell("matrix_state.xlstm:SLSTMCell", "sLSTM", "Beck et al. 2024", "4 H"),
+    "mingru": BuiltInCell("vector_state.minimal_rnns:MinGRUCell", "minGRU", "Feng et al. 2024"),
+    "lru": BuiltInCell("vector_state.lru:LRUCell", "LRU", "Orvieto et al. 2023"),
+    "minlstm": BuiltInCell("vector_state.minimal_rnns:MinLSTMCell", "minLSTM", "Feng et al. 2024"),
+    "rg-lru": BuiltInCell("vector_state.rg_lru:RGLRUCell", "RG-LRU", "De et al. 2024"),
+    "slstm": BuiltInCell("matrix_state.xlstm:SLSTMCell", "sLSTM", "Beck et al. 2024"),
     "delta-net": BuiltInCell(
-        "matrix_state.delta_net:DeltaNetCell", "DeltaNet", "Yang et al. 2024b", "keys values"
+        "matrix_state.delta_net:DeltaNetCell", "DeltaNet", "Yang et al. 2024b"
     ),
     "gated-delta-net": BuiltInCell(
-        "matrix_state.delta_net:GatedDeltaNetCell",
-        "gated DeltaNet",
-        "Yang et al. 2025",
-        "keys values",
+        "matrix_state.delta_net:GatedDeltaNetCell", "gated DeltaNet", "Yang et al. 2025"
     ),
-    "mlstm": BuiltInCell(
-        "matrix_state.xlstm:MLSTMCell",
-        "mLSTM",
-        "Beck et al. 2024",
-        "key_size value_size + key_size + 1",
-    ),
-    "mamba2": BuiltInCell(
-        "matrix_state.mamba2:Mamba2Cell", "Mamba-2", "Dao & Gu 2024", "keys values"
-    ),
+    "mlstm": BuiltInCell("matrix_state.xlstm:MLSTMCell", "mLSTM", "Beck et al. 2024"),
+    "mamba2": BuiltInCell("matrix_state.mamba2:Mamba2Cell", "Mamba-2", "Dao & Gu 2024"),
     "exprnn": BuiltInCell(
-        "vector_state.exprnn:ExpRNNCell", "expRNN", "Lezcano-Casado & Martinez-Rubio 2019", "H"
+        "vector_state.exprnn:ExpRNNCell", "expRNN", "Lezcano-Casado & Martinez-Rubio 2019"
     ),
-    "rwkv7": BuiltInCell(
-        "matrix_state.rwkv7:RWKV7Cell",
-        "RWKV-7",
-        "Peng et al. 2025",
-        "F + heads head_size head_size",
-    ),
-    "lmu": BuiltInCell(
-        "vector_state.lmu:LMUCell", "LMU", "Voelker et al. 2019", "H + memories numbers"
-    ),
+    "rwkv7": BuiltInCell("matrix_state.rwkv7:RWKV7Cell", "RWKV-7", "Peng et al. 2025"),
+    "lmu": BuiltInCell("vector_state.lmu:LMUCell", "LMU", "Voelker et al. 2019"),
     "gla": BuiltInCell(
-        "matrix_state.gated_linear_attention:GLACell",
-        "gated linear attention",
-        "Yang et al. 2024a",
-        "keys values",
+        "matrix_state.gated_linear_attention:GLACell", "gated linear attention", "Yang et al. 2024a"
     ),
-    "s5": BuiltInCell("vector_state.s5:S5Cell", "S5", "Smith et al. 2023", "2 states"),
+    "s5": BuiltInCell("vector_state.s5:S5Cell", "S5", "Smith et al. 2023"),
 }
 """The built-in cells by the names that --cell takes."""

@@ -61,10 +61,6 @@ class ConfigError(EchoError):
     """A value breaks a rule."""
 
 
-class CellRefusedError(ConfigError):
-    """A cell breaks a rule of `cells.user_cell_check`."""
-
-
 class StorageError(EchoError):
     """A file or folder is missing, damaged or in use, or cannot be written."""
 

@@ -34,6 +34,7 @@ class Cell:
     vectors. The gradient goes through `prepare`.
     """
 
+    features: int
     has_scan: ClassVar[bool] = False
     prepared_once: ClassVar[bool] = False
     """True where `prepare` is costly: a card prepares once an update, not for each part of its
@@ -53,8 +54,8 @@ class Cell:
         raise NotImplementedError
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """The state before the first step: any tree of arrays, each `[B, ...]`."""
-        raise NotImplementedError
+        """The state before the first step: any tree of arrays `[B, ...]`; here zeros `[B, H]`."""
+        return jnp.zeros((batch_size, self.features))
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
         """One step from `x`, float32 `[B, F]`: the next state, and the output `[B, features]`.

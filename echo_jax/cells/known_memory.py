@@ -137,9 +137,6 @@ class OrthogonalReservoir(Cell):
         u = jax.nn.initializers.orthogonal()(recurrent, (self.features, self.features))
         return {"U": u, "W": jax.random.normal(inputs, (input_size, self.features))}
 
-    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
-        return jnp.zeros((batch_size, self.features))
-
     def prepare(self, params: CellParams) -> CellParams:
         return jax.lax.stop_gradient(params)
 

@@ -27,7 +27,6 @@ class ProjectedCell(Cell):
     parameters is a kernel `[F, n]` of the inputs.
     """
 
-    features: int
     has_scan: ClassVar[bool] = True
 
     @property
@@ -39,10 +38,6 @@ class ProjectedCell(Cell):
     def in_parallel(self) -> bool:
         """True where `scan` takes the parallel form."""
         return self.parallel_on_cpu or jax.default_backend() != "cpu"
-
-    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """Zeros `[B, H]` unless overridden."""
-        return jnp.zeros((batch_size, self.features))
 
     def project(self, params: CellParams, x: chex.Array) -> Terms:
         """The terms of inputs `[..., F]`: a tree of arrays `[..., n]`."""

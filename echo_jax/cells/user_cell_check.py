@@ -22,7 +22,7 @@ from flax import errors
 from echo_jax.cells import registry, user_cell
 from echo_jax.cells.interface import Cell, CellError
 from echo_jax.cells.scan import Carry
-from echo_jax.exceptions import CellRefusedError, EchoError, reason
+from echo_jax.exceptions import ConfigError, EchoError, reason
 from echo_jax.jax_settings import GENERATOR
 
 BATCH = 2  # rows that shapes are traced for
@@ -75,9 +75,9 @@ class Candidate(NamedTuple):
         function: str = "step",
         error: BaseException | None = None,
     ) -> NoReturn:
-        """Raise CellRefusedError: a sentence about the cell, after the line of the user's file."""
+        """Raise ConfigError: a sentence about the cell, after the line of the user's file."""
         where = registry.line_of(self.name, self.cell.source, self.called(function), error)
-        raise CellRefusedError(f"{where}cell {self.name!r} {sentence}") from error
+        raise ConfigError(f"{where}cell {self.name!r} {sentence}") from error
 
     def attempt(self, compute: Callable[[], Any], function: str = "step", rule: str = "") -> Any:
         """The result of user code; of an error, ConfigError: `{}` in the rule is its reason."""

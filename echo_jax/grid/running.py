@@ -1,6 +1,5 @@
 """How a grid is run: on which machines, what is said of it, and what stops it."""
 
-import contextlib
 import dataclasses
 import importlib.util
 import re
@@ -10,7 +9,6 @@ from pathlib import Path
 from echo_jax import environment
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.grid.task import Task
-from echo_jax.grid.task_loop import UNSEEN, Progress
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.kept_programs import use_compilation_cache
 from echo_jax.host.progress import GridProgress
@@ -32,9 +30,21 @@ class Running:
     keep_programs: bool | None = None
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a cluster that is none."""
-        if self.cluster is not None:
-            check_spec(self.cluster)
+        """Raise ConfigError for a cluster that cannot be used; nothing is imported."""
+        spec = self.cluster
+        if spec is None:
+            return
+        text = str(spec)
+        address = re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", text)
+        if not address and not (text.endswith((".yaml", ".yml")) and Path(text).is_file()):
+            raise ConfigError(
+                "cluster", spec, "is no cluster",
+                "use local:N with N workers, tcp://HOST:PORT or tls://HOST:PORT of a Dask "
+                "scheduler, or the YAML file of a job queue",
+            )  # fmt: skip
+        if importlib.util.find_spec("dask_jobqueue") is None:  # it brings Dask
+            fix = "pip install -e '.[cluster]' brings it"
+            raise ConfigError("cluster", spec, "needs dask-jobqueue", fix)
 
     def tell(self, line: str) -> None:
         """Print a line of progress."""
@@ -47,27 +57,7 @@ class Running:
         if self.keep_programs is not None:
             use_compilation_cache(self.keep_programs)
 
-    def bar(
-        self, tasks: Sequence[Task], name: str = "", unit: str = ""
-    ) -> contextlib.AbstractContextManager[Progress]:
+    def bar(self, tasks: Sequence[Task], name: str = "", unit: str = "") -> GridProgress:
         """The progress of tasks while it is open, with the arguments of `GridProgress`."""
-        if not (self.progress and tasks):
-            return contextlib.nullcontext(UNSEEN)
-        work = {task.name: task.work for task in tasks}
-        return GridProgress(work, self.interrupts.say, name, unit)
-
-
-def check_spec(spec: str) -> None:
-    """Raise ConfigError for a value of `--cluster` that cannot be used; nothing is imported."""
-    text = str(spec)
-    address = re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", text)
-    if not address and not (text.endswith((".yaml", ".yml")) and Path(text).is_file()):
-        raise ConfigError(
-            "cluster", spec, "is no cluster",
-            "use local:N with N workers, tcp://HOST:PORT or tls://HOST:PORT of a Dask scheduler, "
-            "or the YAML file of a job queue",
-        )  # fmt: skip
-    if importlib.util.find_spec("dask_jobqueue") is None:  # it brings Dask
-        raise ConfigError(
-            "cluster", spec, "needs dask-jobqueue", "pip install -e '.[cluster]' brings it"
-        )
+        say = self.interrupts.say if self.progress and tasks else None
+        return GridProgress({task.name: task.work for task in tasks}, say, name, unit)

@@ -2,12 +2,13 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from echo_jax.exceptions import EchoError
 from echo_jax.grid.executors import Executor
 from echo_jax.grid.task import Job, Task
 from echo_jax.host.interrupts import Interrupts
+from echo_jax.host.progress import GridProgress
 
 
 class TasksFailedError(EchoError):
@@ -24,35 +25,13 @@ class TasksFailedError(EchoError):
         return error
 
 
-class Progress(Protocol):
-    """Shows how far tasks are, such as `host.progress.GridProgress`."""
-
-    def at_work(self, task: str, share: float) -> None:
-        """Show the share of a task that is done."""
-
-    def finished(self, task: str, result: str) -> None:
-        """Show that a task is done, and its result."""
-
-
-class Unseen:
-    """A progress that shows nothing."""
-
-    def at_work(self, task: str, share: float) -> None:
-        """Show nothing."""
-
-    finished: Any = at_work
-
-
-UNSEEN = Unseen()
-
-
 def complete(
     job: Job,
     tasks: Sequence[Task],
     executor: Executor,
     store: Callable[[Any], str],
-    progress: Progress = UNSEEN,
-    interrupts: Interrupts | None = None,
+    progress: GridProgress,
+    interrupts: Interrupts,
 ) -> Iterator[Any]:
     """The rows of tasks, each stored as it comes: what ends the loop loses only tasks at work.
 
@@ -60,11 +39,10 @@ def complete(
     are asked whenever a task reports; StoppedError ends the loop. TasksFailedError at the end where
     some failed; all others are stored.
     """
-    asked = interrupts or Interrupts()
     failures = []
 
     def report(task: Task, share: float) -> None:
-        asked.check()
+        interrupts.check()
         progress.at_work(task.name, share)
 
     with contextlib.closing(executor.map(job, tasks, report)) as outcomes:

@@ -68,7 +68,11 @@ class GridProgress(_Bar):
     """
 
     def __init__(
-        self, work: Mapping[str, float], say: Callable[[str], None], name: str = "", unit: str = ""
+        self,
+        work: Mapping[str, float],
+        say: Callable[[str], None] | None,
+        name: str = "",
+        unit: str = "",
     ) -> None:
         """Take the work of each task, shown where it has a unit, and a name that begins lines."""
         super().__init__(sum(work.values()), 0, say)
@@ -104,7 +108,8 @@ class GridProgress(_Bar):
         self.at_work(task, 1.0)
         self._finished += 1
         line = f"{self._name}{self._count()}  {task}: {result}"
-        (self._console.print if self._console.is_terminal else self._say)(printable(line))
+        on_terminal = self._shown and self._console.is_terminal
+        (self._console.print if on_terminal else self._say)(printable(line))
 
     def _count(self) -> str:
         return f"{self._finished}/{len(self._work)}"

@@ -13,8 +13,9 @@ from pathlib import Path
 from echo_jax.grid.cluster import executor_of
 from echo_jax.grid.executors import Executor, Here
 from echo_jax.grid.running import Running
-from echo_jax.grid.task_loop import UNSEEN, Progress, TasksFailedError, complete
+from echo_jax.grid.task_loop import TasksFailedError, complete
 from echo_jax.host.interrupts import Interrupts
+from echo_jax.host.progress import GridProgress
 from echo_jax.report.number_formats import counted, percent
 from echo_jax.report.page import Paper, write_for_paper
 from echo_jax.report.section import Section
@@ -93,8 +94,8 @@ def run_points(
     path: Path,
     points: Sequence[GridPoint],
     executor: Executor,
-    progress: Progress = UNSEEN,
-    interrupts: Interrupts | None = None,
+    progress: GridProgress,
+    interrupts: Interrupts,
 ) -> Sequence[str]:
     """Run grid points, and append the row of each to a file as it comes.
 

@@ -14,7 +14,7 @@ from measured import NAME, SIZE, cell_of, fed, honest, init, lowered, measure
 from echo_jax.cell_table import CELLS
 from echo_jax.cells import registry, user_cell_check
 from echo_jax.cells.adapters.adapt import construct
-from echo_jax.exceptions import CellRefusedError
+from echo_jax.exceptions import ConfigError
 
 # Awkward cells that are let in: functions in the place of the honest ones.
 
@@ -167,7 +167,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("sentence", REFUSED)
 def test_a_broken_rule_is_one_sentence_with_a_line_of_this_file(sentence):
-    with pytest.raises(CellRefusedError) as refusal:
+    with pytest.raises(ConfigError) as refusal:
         user_cell_check.check_shapes(cell_of(**REFUSED[sentence]), NAME, SIZE)
     assert re.match(rf"\S+[.]py:\d+: cell '{NAME}' {re.escape(sentence)}", str(refusal.value))
 

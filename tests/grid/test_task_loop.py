@@ -63,7 +63,7 @@ def test_rows_are_stored_as_they_come_and_a_task_that_fails_stops_no_other(at_on
         stored.append(row)
         return f"row {row.number}"
 
-    coming = complete(job, tasks, Here(at_once), store, bar)
+    coming = complete(job, tasks, Here(at_once), store, bar, Interrupts())
     for row in coming:
         assert row == stored[-1]
         if len(stored) == 4:

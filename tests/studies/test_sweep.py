@@ -14,8 +14,9 @@ from echo_jax import environment
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.executors import Here
+from echo_jax.grid.running import Running
 from echo_jax.grid.task import Job
-from echo_jax.grid.task_loop import Unseen
+from echo_jax.host.interrupts import Interrupts
 from echo_jax.studies import run_grid_point, run_study, split_seeds
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import RESULT_ROWS
@@ -53,7 +54,7 @@ def test_grid_points_with_a_row_are_not_run_again_and_rows_of_others_stay(tmp_pa
     for each in (WHOLE[1], other, WHOLE[2]):
         RESULT_ROWS.append(path, [each])
     left = split_seeds.missing(POINTS, RESULT_ROWS.read(path))
-    run_points(path, left, Here())
+    run_points(path, left, Here(), Running(progress=False).bar(left), Interrupts())
     assert RESULT_ROWS.read(path) == [WHOLE[1], other, WHOLE[2], WHOLE[0], WHOLE[3]]
     assert split_seeds.missing(POINTS, RESULT_ROWS.read(path)) == []
 
@@ -67,7 +68,7 @@ def in_twos(monkeypatch):
     monkeypatch.setattr(split_seeds, "MOST_SEEDS", 2)
 
 
-class Stopped(Unseen):
+class Stopped:
     """Progress that is interrupted at a report, and keeps the names of tasks that are done."""
 
     def __init__(self, moment):
@@ -88,7 +89,8 @@ def test_many_seeds_are_one_row_of_parts_none_of_which_is_run_twice(tmp_path, in
     bar = Stopped(moment)
 
     def run():
-        run_points(path, split_seeds.missing(points, RESULT_ROWS.read(path)), Here(), bar)
+        left = split_seeds.missing(points, RESULT_ROWS.read(path))
+        run_points(path, left, Here(), bar, Interrupts())
 
     with pytest.raises(KeyboardInterrupt):
         run()

@@ -43,9 +43,6 @@ class FlaxRNN(Cell):
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         return self.flax_cell.init(key, input_size)
 
-    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
-        return jnp.zeros((batch_size, self.features))
-
     def step(self, params: CellParams, state: chex.Array, x: chex.Array) -> Any:
         return self.flax_cell.step(params, state, x)
 

@@ -38,11 +38,6 @@ class IdentityRNNCell(Cell):
         weights = small(linen_key(key, 1), (input_size, h))
         return IdentityRNNParams(weights, jnp.eye(h), jnp.zeros(h))
 
-    def initial_state(
-        self, params: IdentityRNNParams, batch_size: int, input_size: int
-    ) -> chex.Array:
-        return jnp.zeros((batch_size, self.features))
-
     def step(
         self, params: IdentityRNNParams, state: chex.Array, x: chex.Array
     ) -> tuple[chex.Array, chex.Array]:
