@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from card_runs import made, run_of
 from tiny_memory import TINY
+from whole_runs import train_and_evaluate
 
 from echo_jax.cell_table import CELLS
 from echo_jax.cells.projected_cell import ProjectedCell
@@ -37,7 +38,7 @@ def on_both(function, *arguments):
 def test_training_gives_the_same_losses():
     def losses():
         dynamic = many_seeds.stack_dynamic([SMALL])
-        return many_seeds.train_and_evaluate(SMALL, dynamic, "map")[1].loss
+        return train_and_evaluate(SMALL, dynamic, "map")[1].loss
 
     on_cpu, on_accelerator = on_both(losses)
     np.testing.assert_allclose(on_accelerator, on_cpu, rtol=1e-3)

@@ -19,9 +19,8 @@ import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 
 from echo_jax.config import DynamicParams, RunConfig
-from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation, evaluate
-from echo_jax.core.training import Learner, Metrics, TrainState, build_learner, init, run_chunk
+from echo_jax.core.training import Learner, Metrics, TrainState, init, run_chunk
 from echo_jax.exceptions import ConfigError
 
 SeedMap = Literal["map", "vmap"]
@@ -134,24 +133,3 @@ def for_many_seeds(
         run_chunk=over_runs(run_chunk_of_one, devices, seed_map, shared=2),
         evaluate=over_runs(evaluate_one, devices, seed_map, shared=1),
     )
-
-
-def train_and_evaluate(
-    config: RunConfig,
-    dynamic: DynamicParams,
-    seed_map: SeedMap | None = None,
-    corpus: Corpus | None = None,
-) -> tuple[TrainState, Metrics, Evaluation]:
-    """Whole runs in one call: the final states, `Metrics` `[S, N, K]` and `Evaluation`s `[S]`.
-
-    The configuration, which is static, gives every shape and the number of sequences.
-    """
-    runs = len(dynamic.seed)
-    sequences = config.training.sequences
-    how = seed_map or default_seed_map()
-    devices = devices_for(runs, how)
-    padded = pad(dynamic, len(devices))
-    many = for_many_seeds(config, build_learner(config), sequences, devices, how)
-    state, metrics = many.run_chunk(padded, many.init(padded), sequences, corpus)
-    scored = many.evaluate(padded, state.params, corpus)
-    return jax.tree.map(lambda leaf: leaf[:runs], (state, metrics, scored))

@@ -6,6 +6,7 @@ import math
 import jax
 import numpy as np
 import pytest
+from whole_runs import train_and_evaluate
 
 from echo_jax.config import PARTS, changed
 from echo_jax.core import many_seeds
@@ -17,7 +18,7 @@ SEEDS = 8
 
 @functools.cache
 def program(shapes):
-    return jax.jit(functools.partial(many_seeds.train_and_evaluate, shapes))
+    return jax.jit(functools.partial(train_and_evaluate, shapes))
 
 
 @functools.cache

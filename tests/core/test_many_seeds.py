@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from seeds_worker import SMALL
+from whole_runs import train_and_evaluate
 
 from echo_jax.config import changed
 from echo_jax.core import many_seeds, training
@@ -57,7 +58,7 @@ def test_vmap_gives_the_same_within_its_tolerance(seven_seeds_on_two_devices, tm
 @pytest.mark.slow
 def test_runs_of_one_shape_share_a_program_and_each_is_that_of_its_own_configuration():
     chex.clear_trace_counter()
-    traced = chex.assert_max_traces(many_seeds.train_and_evaluate, n=1)
+    traced = chex.assert_max_traces(train_and_evaluate, n=1)
     train = jax.jit(traced, static_argnums=0)
     runs = [
         changed(SMALL, lag=0, learning_rate=1e-2, stateful=True, seed=4),

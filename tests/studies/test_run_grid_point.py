@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from msgspec import UNSET
 from tiny_points import POINTS, TINY, easy, found
+from whole_runs import train_and_evaluate
 
 import echo_jax
 from echo_jax.config import changed, chosen
@@ -42,7 +43,7 @@ def programs(chunks_of_four):
 def direct():
     """`train_and_evaluate` of both seeds, compiled once for all grid points."""
     chex.clear_trace_counter()
-    traced = chex.assert_max_traces(many_seeds.train_and_evaluate, n=1)
+    traced = chex.assert_max_traces(train_and_evaluate, n=1)
     run = jax.jit(traced, static_argnums=(0, 2))
 
     def of(config):

@@ -11,6 +11,7 @@ import sys
 
 import jax
 import numpy as np
+from whole_runs import train_and_evaluate
 
 from echo_jax import environment
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
@@ -27,9 +28,7 @@ SMALL = RunConfig(
 def main(devices, how, out, *seed_list):
     environment.use_cpu_devices(int(devices))
     runs = [dataclasses.replace(SMALL, seed=int(seed)) for seed in seed_list]
-    train = jax.jit(
-        functools.partial(many_seeds.train_and_evaluate, SMALL.static_config, seed_map=how)
-    )
+    train = jax.jit(functools.partial(train_and_evaluate, SMALL.static_config, seed_map=how))
     results = train(many_seeds.stack_dynamic(runs))
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(results)]
     np.savez(out, devices=len(jax.devices()), **{f"leaf{i}": x for i, x in enumerate(leaves)})
