@@ -52,9 +52,6 @@ class ShiftRegister(Cell):
     def __post_init__(self) -> None:
         at_least(1, self, "slots")
 
-    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        return {}
-
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
         return jnp.zeros((batch_size, self.slots, input_size))
 
@@ -187,9 +184,6 @@ class ValueList(Cell):
     the first. Its accuracy is `memory.answers_to_bits.accuracy_of_list`. No parameters.
     """
 
-    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        return {}
-
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
         return jnp.zeros((batch_size, input_size - input_size // 2), jnp.uint8)
 
@@ -210,9 +204,6 @@ class RecallTable(Cell):
     All answers are right, in 65 bytes for 64 keys. Inputs are those of `ValueList`. The state has
     the value of each key, -1 for none, and the last key. The output is one-hot. No parameters.
     """
-
-    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        return {}
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
         number = jnp.int8 if input_size <= 256 else jnp.int32
