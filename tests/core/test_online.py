@@ -118,7 +118,6 @@ OF_EVALUATION = {
     "prefixes, future": make("prefixes", 4, -1, 11, True),
     "streams": KINDS["streams"],
     "streams, stateful, lag beyond": KINDS["streams, stateful, lag beyond"],
-    "gru, windows": make("windows", 2, 1, 4, True, "gru"),
     "embedding and a missing token": make(
         *("prefixes", 3, 1, 2, True), missing="token", encoding="embedding", embedding_dim=5,
         tied=True,
