@@ -31,10 +31,17 @@ from echo_jax.host.interrupts import StoppedError
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
-from echo_jax.memory.card_rows import Row, row_kind
-from echo_jax.memory.card_run import JOB, CardRun, lowered, measurable, question_of, runs_at_once
 from echo_jax.memory.named_cell import NamedCell, named_cell
 from echo_jax.memory.protocol import PILOT_SEED, CardPart, Configuration, Protocol, check_seeds
+from echo_jax.memory.rows import Row, row_kind
+from echo_jax.memory.train_and_score import (
+    JOB,
+    CardRun,
+    lowered,
+    measurable,
+    question_of,
+    runs_at_once,
+)
 from echo_jax.report.number_formats import counted, three_digits
 
 MIXED = "its rows were made with more than one version of the software"

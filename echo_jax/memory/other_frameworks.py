@@ -26,8 +26,8 @@ from echo_jax.memory import make_card, scoring
 from echo_jax.memory.by_key import ByKey, Recall
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.card import Card
-from echo_jax.memory.card_rows import Row, row_kind
 from echo_jax.memory.protocol import PILOT_SEED, Protocol
+from echo_jax.memory.rows import Row, row_kind
 
 UNITS = 100
 """Units of the GRU whose first weights are exported: 400 bytes of state."""

@@ -16,9 +16,9 @@ from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card, other_frameworks, scoring
 from echo_jax.memory.by_key import ByKey, recall
 from echo_jax.memory.by_lag import ByLag
-from echo_jax.memory.card_rows import row_kind
 from echo_jax.memory.pages import told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
+from echo_jax.memory.rows import row_kind
 
 UPDATES, KMAX, UNITS, RECALLS = 3, 4, 100, 20
 SMALL = {"rows": 4, "streams": 5, "recalls": RECALLS, "pairs_of_small": KMAX, "associated": 2}

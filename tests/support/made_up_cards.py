@@ -9,8 +9,8 @@ import numpy as np
 
 from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
-from echo_jax.memory.card_rows import KeyRow, LagRow
 from echo_jax.memory.protocol import STANDARD
+from echo_jax.memory.rows import KeyRow, LagRow
 
 WHOLE = math.log(STANDARD.symbols)
 DEFAULT = [STANDARD.by_lag(0.01), *map(STANDARD.by_key, STANDARD.default)]

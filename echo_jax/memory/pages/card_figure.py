@@ -16,12 +16,12 @@ from matplotlib.ticker import NullLocator
 from echo_jax.config import is_built_in
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.card import Card, best_of_seeds, lag_bits, whole_seeds
-from echo_jax.memory.card_rows import LagRow, Row
 from echo_jax.memory.pages.built_in_cards import anchors, nearest
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, Question
 from echo_jax.memory.pages.table import cell_of, label_of
 from echo_jax.memory.pages.told_apart import track
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.rows import LagRow, Row
 from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
 from echo_jax.report.line_names import SIZE, Line, name_lines, shortened
 from echo_jax.report.number_formats import counted, number

@@ -9,9 +9,9 @@ from pathlib import PurePath
 from typing import Any
 
 from echo_jax.memory.card import IMPORTED, Budget, Card, protocol_of, rate_of
-from echo_jax.memory.card_rows import KeyRow, Row
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, UNKNOWN, Question
 from echo_jax.memory.pages.told_apart import comparable, letters_of, pairs_of, recipe, track
+from echo_jax.memory.rows import KeyRow, Row
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.section import Section

@@ -1,4 +1,4 @@
-"""The task that is a run of a card: a network is trained and scored, a row.
+"""A run of a card: a network is trained and scored, a row.
 
 measurable, lowered     the rules of a cell that is measured
 compile_run, make_row   a run ─► its programs ─► its row
@@ -27,9 +27,9 @@ from echo_jax.memory import learning, scoring
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.card import MeasuredCell
-from echo_jax.memory.card_rows import NATS, KeyRow, LagRow, Row, run_key
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, QuestionName
+from echo_jax.memory.rows import NATS, KeyRow, LagRow, Row, run_key
 from echo_jax.report.number_formats import plain
 
 

@@ -14,7 +14,7 @@ from tiny_memory import NUMBERS
 
 from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
-from echo_jax.memory import card_run, scoring
+from echo_jax.memory import scoring, train_and_score
 from echo_jax.memory.by_key import ByKey, draw_pairs, recall
 from echo_jax.memory.by_lag import ByLag, draw_streams, earlier_tokens
 from echo_jax.memory.learning import Level, RunInputs
@@ -32,9 +32,9 @@ PROTOCOL = Protocol(**NUMBERS | SIZES, largest_norm=SMALL_NORM)
 
 def row_and_weights(configuration, protocol=PROTOCOL):
     """The row of a run, and the weights that it scored; by lag its scan is right 2 more often."""
-    kept, digest, by_scan = [], card_run.weights_digest, scoring.scan_accuracy_by_lag
+    kept, digest, by_scan = [], train_and_score.weights_digest, scoring.scan_accuracy_by_lag
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(card_run, "weights_digest", lambda p: kept.append(p) or digest(p))
+        patch.setattr(train_and_score, "weights_digest", lambda p: kept.append(p) or digest(p))
         patch.setattr(scoring, "scan_accuracy_by_lag", lambda *of: 2 + by_scan(*of))
         return made(run_of("simple", OPTIONS, configuration, SEED, protocol)), kept[0]
 
