@@ -1,9 +1,9 @@
 """The memory of a recurrent cell in bits: one network a seed, trained once and asked everything.
 
 protocol           all numbers of the measure, one value that is handed in
-by_lag, by_key     the two questions: data, network and loss
+by_lag, by_key     the two questions: data, network, loss and score
 learning           networks that learn all lags, or all numbers of pairs, at once
-scoring            the answers of trained weights, step by step on one stream, recalibrated
+scoring            what both scores are made of: steps of one stream, rounding, recalibration
 train_and_score    a run of a card: a cell, a configuration and a seed ─► a row
 rows               what a run answered; answers_to_bits is that as bits
 card               rows ─► the card of a cell; a folder of files

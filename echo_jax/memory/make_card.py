@@ -216,8 +216,8 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     _, done = there(out / name, new)
     lacking = plan.lacking(named, done)
     if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
-        for question, size in sizes.items():
-            lowered(question_of(question, named.cell, plan.protocol, size), named.name)
+        for question in sizes:
+            lowered(question_of(question, named.cell, plan.protocol), named.name)
     return Request(out / name, named, new, plan, lacking)
 
 

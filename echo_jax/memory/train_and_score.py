@@ -8,11 +8,12 @@ import dataclasses
 import hashlib
 from collections.abc import Hashable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import msgspec
 import numpy as np
+from jax.stages import Lowered
 
 from echo_jax import environment
 from echo_jax.cells import registry
@@ -74,78 +75,65 @@ class CardRun:
         return self.configuration.updates
 
 
-class QuestionPrograms(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class QuestionPrograms:
     """The compiled functions of a question.
 
     question       the cell in its network
+    constants      bytes of the arrays that stand as numbers in `score`
     init           a `RunInputs` to the first `TrainedSoFar`
     block          a `RunInputs` and a `TrainedSoFar` to the next one, and `Metrics`
     draw           a seed and the digest of weights to data sets
     score          parameters and data sets to `Scores`
-    rounded_nats   by lag parameters, data sets and a `Rounding` to nats of each lag
+    rounded_nats   parameters, data sets and a `Rounding` to nats of each lag; None by key
     scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
-    constants      bytes of the arrays that stand as numbers in `score`
     """
 
     question: ByLag | ByKey
+    constants: int
     init: Any
     block: Any
     draw: Any
     score: Any
-    rounded_nats: Any
-    scan_accuracy: Any
-    constants: int
+    rounded_nats: Any = None
+    scan_accuracy: Any = None
 
 
-def question_of(
-    name: QuestionName, cell: Cell, protocol: Protocol, size: int | None = None
-) -> ByLag | ByKey:
+def question_of(name: QuestionName, cell: Cell, protocol: Protocol) -> ByLag | ByKey:
     """A cell in the network of a question, by key of the bytes of its state; nothing compiled."""
     if name == "by lag":
         return ByLag(cell, protocol)
-    size = state_bytes(cell, protocol.tokens) if size is None else size
-    return ByKey(cell, protocol, protocol.most_pairs(size))
+    return ByKey(cell, protocol, protocol.most_pairs(state_bytes(cell, protocol.tokens)))
 
 
-def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
-    """The programs of a question about the cell of a name, before they are compiled.
+def lowered(question: ByLag | ByKey, name: str) -> tuple[dict[str, Lowered], int]:
+    """The programs of `QuestionPrograms` about the cell of a name, and the bytes of constants.
 
     ConfigError, which names the user's line, where the score is no function of the state alone, see
     `cells.user_cell_check`, or the cell cannot be trained.
     """
     run = RunInputs(np.int32(0), np.float32(0), np.int32(0), np.bool_(True))
-    init = partial(learning.init, question)
     weights = np.zeros(8, np.uint32)
-    by_lag = scoring.draw_lag_sets, scoring.score_by_lag, scoring.scan_accuracy_by_lag
-    by_key = scoring.draw_key_sets, scoring.score_by_key, scoring.scan_accuracy_by_key
-    functions: Any = by_lag if isinstance(question, ByLag) else by_key
-    draw, scores, scan_accuracy = (partial(function, question) for function in functions)
-    progress = jax.eval_shape(init, run)
-    sets = jax.eval_shape(draw, run.seed, weights)
-    of_weights = progress.train.params, sets
     cell = question.network.cell
+    init = partial(learning.init, question)
+    progress = jax.eval_shape(init, run)
+    of_weights = progress.train.params, jax.eval_shape(question.draw_sets, run.seed, weights)
+    score = check_program(cell, name, question.score, *of_weights)
     block = jax.jit(partial(learning.train_updates, question), donate_argnums=1)
-    checked = check_program(cell, name, scores, *of_weights)
-    return QuestionPrograms(
-        question=question,
-        score=checked.lowered,
-        rounded_nats=lowered_rounding(question, name, *of_weights),
-        init=jax.jit(init).lower(run),
-        block=Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
-        draw=jax.jit(draw).lower(run.seed, weights),
-        scan_accuracy=jax.jit(scan_accuracy).lower(*of_weights) if cell.has_scan else None,
-        constants=checked.constant_bytes,
-    )
-
-
-def lowered_rounding(question: ByLag | ByKey, name: str, params: Any, sets: Any) -> Any:
-    """The checked program of a rounded state; None by key."""
-    if isinstance(question, ByKey):
-        return None
-    ends = np.zeros(question.numbers, np.float32)
-    rounding = scoring.Rounding(ends, ends, np.float32(0))
-    nats = partial(scoring.rounded_nats, question)
-    return check_program(question.network.cell, name, nats, params, sets, rounding).lowered
+    programs = {
+        "score": score.lowered,
+        "init": jax.jit(init).lower(run),
+        "block": Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
+        "draw": jax.jit(question.draw_sets).lower(run.seed, weights),
+    }
+    if isinstance(question, ByLag):
+        ends = np.zeros(question.numbers, np.float32)
+        rounding = scoring.Rounding(ends, ends, np.float32(0))
+        rounded = check_program(cell, name, question.rounded_nats, *of_weights, rounding)
+        programs["rounded_nats"] = rounded.lowered
+    if cell.has_scan:
+        programs["scan_accuracy"] = jax.jit(question.scan_accuracy).lower(*of_weights)
+    return programs, score.constant_bytes
 
 
 def measurable(name: str, cell: Cell, protocol: Protocol) -> dict[QuestionName, int]:
@@ -179,9 +167,9 @@ def compile_run(run: CardRun) -> QuestionPrograms:
         cell = registry.build(run.cell.name, run.cell.args)
         registry.check_source(run.cell.name, cell, run.cell.source)
     question = question_of(run.configuration.question, cell, run.protocol)
-    modules = lowered(question, run.cell.name)
-    whole = {part: of.compile() for part, of in modules._asdict().items() if hasattr(of, "compile")}
-    return modules._replace(**whole)  # the modules that were checked are those that run
+    programs, constants = lowered(question, run.cell.name)
+    compiled = {name: program.compile() for name, program in programs.items()}
+    return QuestionPrograms(question, constants, **compiled)  # those that were checked run
 
 
 def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:

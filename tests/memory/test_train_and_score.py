@@ -16,7 +16,7 @@ from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.memory import scoring, train_and_score
 from echo_jax.memory.by_key import ByKey, draw_pairs, recall
-from echo_jax.memory.by_lag import ByLag, draw_streams, earlier_tokens
+from echo_jax.memory.by_lag import ByLag, LagSets, draw_streams, earlier_tokens
 from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import Protocol, Recipe
 
@@ -32,10 +32,10 @@ PROTOCOL = Protocol(**NUMBERS | SIZES, largest_norm=SMALL_NORM)
 
 def row_and_weights(configuration, protocol=PROTOCOL):
     """The row of a run, and the weights that it scored; by lag its scan is right 2 more often."""
-    kept, digest, by_scan = [], train_and_score.weights_digest, scoring.scan_accuracy_by_lag
+    kept, digest, by_scan = [], train_and_score.weights_digest, ByLag.scan_accuracy
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train_and_score, "weights_digest", lambda p: kept.append(p) or digest(p))
-        patch.setattr(scoring, "scan_accuracy_by_lag", lambda *of: 2 + by_scan(*of))
+        patch.setattr(ByLag, "scan_accuracy", lambda *of: 2 + by_scan(*of))
         return made(run_of("simple", OPTIONS, configuration, SEED, protocol)), kept[0]
 
 
@@ -92,11 +92,11 @@ def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by
     nats = functools.partial(scoring.recalibrated_nats, factors, 1 / len(known[0]))
     assert row.final == pytest.approx(nats(*examples(final, sets[2])).tolist(), abs=1e-3)
     assert row.validation == pytest.approx(nats(*examples(validation, sets[1])).tolist(), abs=1e-3)
-    rounded_nats = jax.jit(functools.partial(scoring.rounded_nats, question))
+    rounded_nats = jax.jit(question.rounded_nats)
     for bits, found in zip(PROTOCOL.precisions, row.rounded, strict=True):
         ends = validation.min((0, 1)), validation.max((0, 1))
         rounding = scoring.Rounding(*ends, np.float32(2**bits))
-        known = rounded_nats(params, scoring.Sets(*sets), rounding)
+        known = rounded_nats(params, LagSets(*sets), rounding)
         assert found == pytest.approx(known.tolist(), abs=1e-3)
     assert max(np.abs(np.subtract(row.rounded[3], row.final))) > 0.01
     assert row.difference == pytest.approx(2, abs=1e-6)  # scan less steps, standardised alike
