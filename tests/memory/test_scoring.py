@@ -85,7 +85,7 @@ def test_of_a_block_the_states_of_the_cells_are_rounded_and_no_convolution():
 
 
 def test_right_answers_by_steps_are_counted_for_each_k_and_equal_those_of_the_scan():
-    question = ByKey(build("gru", {"features": 16}), SMALL, KMAX)
+    question = ByKey(build("block:gru", {"features": 16, "width": 8}), SMALL, KMAX)
     params = trained_for_nothing(question)
     drawn = question.draw_sets(0, WEIGHTS)
     assert drawn.final.tokens.shape == (3, RECALLS, 3 * KMAX)  # K = 2, 3, 4
@@ -95,18 +95,10 @@ def test_right_answers_by_steps_are_counted_for_each_k_and_equal_those_of_the_sc
     for of_set, counts in ((drawn.validation, scores.validation), (drawn.final, scores.final)):
         right = (by_scan(of_set.tokens).argmax(-1) == of_set.targets) & of_set.scored
         assert counts.tolist() == right.sum((1, 2)).tolist()
+    assert scores.bytes == 4 * 16  # as carried, less the convolution of the block
     accuracy = scores.validation.sum() / (9 * RECALLS)
     assert scores.accuracy == pytest.approx(float(accuracy))
     assert question.scan_accuracy(params, drawn) == pytest.approx(float(accuracy))
-
-
-def test_the_bytes_of_a_score_are_those_that_were_carried_less_the_convolutions(sets):
-    cell = build("block:simple", {"features": 2, "width": 3})
-    by_lag = ByLag(cell, SMALL)
-    by_key = ByKey(cell, SMALL, KMAX)
-    drawn = by_key.draw_sets(0, WEIGHTS)
-    assert by_lag.score(trained_for_nothing(by_lag), sets).bytes == 8
-    assert by_key.score(trained_for_nothing(by_key), drawn).bytes == 8
 
 
 def test_a_score_keeps_the_states_that_are_asked_and_not_those_of_all_steps(sets):

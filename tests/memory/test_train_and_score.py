@@ -28,6 +28,7 @@ OPTIONS = {"features": 6}
 SIZES = {"updates": UPDATES, "updates_at_once": 3, "streams": STREAMS, "recalls": RECALLS}
 SIZES |= {"pilot_updates": 3, "budgets": [3]}
 PROTOCOL = Protocol(**NUMBERS | SIZES, largest_norm=SMALL_NORM)
+HALF = Protocol(**NUMBERS | SIZES | {"updates": UPDATES // 2}, largest_norm=SMALL_NORM)
 
 
 def row_and_weights(configuration, protocol=PROTOCOL):
@@ -103,8 +104,10 @@ def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by
 
 
 def test_a_run_by_key_is_that_of_a_plain_loop_with_its_own_schedule():
+    """Also of other updates than the usual: the rate falls and the ramp rises within its own."""
     cell = build("simple", OPTIONS)
-    row, params = row_and_weights(PROTOCOL.by_key(Recipe("adaptive", RATE)))
+    recipe = Recipe("adaptive", RATE)
+    row, params = row_and_weights(HALF.by_key(recipe, UPDATES), HALF)
     question = ByKey(cell, PROTOCOL, KMAX)
     expected, level = in_plain_python(question, ramp=False)
     chex.assert_trees_all_close(params, expected, atol=2e-5)
@@ -116,22 +119,9 @@ def test_a_run_by_key_is_that_of_a_plain_loop_with_its_own_schedule():
     assert row.final == right.reshape(3, -1).sum(1).tolist()
 
 
-RECIPES = [PROTOCOL.by_lag, lambda rate, *of: PROTOCOL.by_key(Recipe("ramp", rate), *of)]
-
-
-@pytest.mark.parametrize("configured", RECIPES)
-def test_a_run_of_fewer_updates_is_that_of_a_protocol_with_as_many(configured):
-    """Its rate falls to 0 and its ramp rises within its own updates."""
-    few = Protocol(**NUMBERS | SIZES | {"updates": 3}, largest_norm=SMALL_NORM)
-    (row, weights), (whole, same) = (
-        row_and_weights(configured(RATE, 3), x) for x in (PROTOCOL, few)
-    )
-    assert (row.key, row.validation, row.final) == (whole.key, whole.validation, whole.final)
-    assert getattr(row, "rounded", None) is None  # that is measured after the usual updates
-    chex.assert_trees_all_equal(weights, same)
-
-
-@pytest.mark.parametrize("configured", RECIPES)
+@pytest.mark.parametrize(
+    "configured", [PROTOCOL.by_lag, lambda rate: PROTOCOL.by_key(Recipe("ramp", rate))]
+)
 def test_a_run_whose_loss_is_not_finite_has_no_answers(configured):
     row = made(run_of("simple", OPTIONS, configured(3e38), SEED, PROTOCOL))
     found = (
