@@ -50,7 +50,7 @@ class CardResult:
     def figure(self) -> NotebookFigure:
         """The forgetting curve and the recall curve, as in `card.svg`."""
         with styles.drawing():
-            from echo_jax.memory.pages.card_figure import card_figure
+            from echo_jax.memory.pages.figures import card_figure
 
             return card_figure(self.card, self._rows)
 

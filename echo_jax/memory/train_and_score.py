@@ -190,37 +190,48 @@ def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
         report(chunk.done / of.updates if finite else 1.0)
         if not finite:
             break
-    row = empty_row(run, programs.question, int(chunk.state.level.pairs))
-    if finite:
-        score(run, row, programs, chunk.state.train.params)
-        if isinstance(row, KeyRow):
-            row.associated = associated
-    return row
+    scores = score(run, programs, chunk.state.train.params) if finite else {}
+    fields = {"validation": None, "final": None, "device": environment.device()} | scores
+    if isinstance(programs.question, ByLag):
+        return LagRow(run.seed, of.rate, of.updates, **fields)
+    pairs = list(run.protocol.pairs_asked(programs.question.most))
+    return KeyRow(
+        run.seed,
+        of.rate,
+        of.schedule or "ramp",
+        of.updates,
+        int(chunk.state.level.pairs),
+        pairs,
+        asked=[run.protocol.recalls * k for k in pairs],
+        associated=associated if finite else None,
+        **fields,
+    )
 
 
-def score(run: CardRun, row: Row, programs: QuestionPrograms, params: Any) -> None:
-    """Write the scores of trained weights into a row; those that are not finite count as none.
+def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, Any]:
+    """The scores of trained weights as fields of a row; those that are not finite count as none.
 
     Those of a rounded state are of runs with the usual number of updates.
     """
     sets = programs.draw(np.int32(run.seed), weights_digest(params))
     scores = jax.device_get(programs.score(params, sets))
-    row.state_bytes = int(scores.bytes)
+    fields: dict[str, Any] = {"state_bytes": int(scores.bytes)}
     if np.isfinite([*scores.validation, *scores.final]).all():
-        row.validation = plain(scores.validation, NATS)
-        row.final = plain(scores.final, NATS)
-    if isinstance(row, KeyRow):
-        row.constant_bytes = programs.constants
-    elif run.seed < PILOT_SEED and row.updates == run.protocol.updates:
+        fields["validation"] = plain(scores.validation, NATS)
+        fields["final"] = plain(scores.final, NATS)
+    if isinstance(programs.question, ByKey):
+        fields["constant_bytes"] = programs.constants
+    elif run.seed < PILOT_SEED and run.configuration.updates == run.protocol.updates:
         roundings = (
             scoring.Rounding(scores.low, scores.high, np.float32(2**bits))
             for bits in run.protocol.precisions
         )
         finals = [programs.rounded_nats(params, sets, rounding) for rounding in roundings]
         if np.isfinite(finals).all():
-            row.rounded = plain(np.array(finals), NATS)
+            fields["rounded"] = plain(np.array(finals), NATS)
     if programs.scan_accuracy:
-        row.difference = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
+        fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
+    return fields
 
 
 JOB = Job(compile_run, make_row)  # the way to make the row of a run
@@ -237,24 +248,3 @@ def weights_digest(params: Any) -> np.ndarray:
     for leaf in jax.tree.leaves(jax.device_get(params)):
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return np.frombuffer(digest.digest(), np.uint32)
-
-
-def empty_row(run: CardRun, question: ByLag | ByKey, level: int) -> Row:
-    """The row of a run before its score."""
-    of = run.configuration
-    device = environment.device()
-    if isinstance(question, ByLag):
-        return LagRow(run.seed, of.rate, of.updates, None, None, device=device)
-    pairs = list(run.protocol.pairs_asked(question.most))
-    return KeyRow(
-        run.seed,
-        of.rate,
-        of.schedule or "ramp",
-        of.updates,
-        level,
-        pairs,
-        asked=[run.protocol.recalls * k for k in pairs],
-        validation=None,
-        final=None,
-        device=device,
-    )

@@ -12,7 +12,7 @@ from made_up_cards import card, card_with, held, key_row, lag_row
 from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
-from echo_jax.memory.pages import card_figure, comparison, table, told_apart
+from echo_jax.memory.pages import comparison, figures, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
 from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
 from echo_jax.report import text_tables
@@ -128,7 +128,7 @@ def test_a_card_is_called_by_the_name_that_it_was_given_and_else_by_its_cell(
     one = card_with(4, lags=9, cell=cell, args=args, name=name)[0]
     other = card_with(4, lags=9, cell="lru", name="lru")[0]
     assert table.labels_of([one, other]) == [label, "lru"]
-    drawn = card_figure.card_figure(one, []).axes
+    drawn = figures.card_figure(one, []).axes
     assert all(label in {text.get_text() for text in axes.texts} for axes in drawn)
 
 
@@ -156,7 +156,7 @@ def test_a_latex_table_says_seeds_where_they_differ_and_what_letters_mean():
 def test_a_track_is_that_of_the_cell_and_of_the_options_of_its_block(cell, args, track):
     one = card_with(4, cell=cell, args=args)[0]
     assert told_apart.track(one) == track
-    assert track in card_figure.subtitle(one)
+    assert track in figures.subtitle(one)
 
 
 def of_recipes(recipes, cell="block:gru", size=400, **fields):

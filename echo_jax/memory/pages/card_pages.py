@@ -11,7 +11,7 @@ from echo_jax import atomic_files
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages import table
 from echo_jax.memory.pages.built_in_cards import anchors, built_in_cards
-from echo_jax.memory.pages.card_figure import card_figure
+from echo_jax.memory.pages.figures import card_figure
 from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS, Question
 from echo_jax.memory.pages.table import cell_of, is_control
 from echo_jax.memory.pages.told_apart import comparable, of_one_kind, track
