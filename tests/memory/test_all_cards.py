@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from made_up_cards import card, card_with, held, key_row, lag_row
+from made_up_cards import card, card_with, held, key_row, lag_row, stored
 
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
@@ -30,9 +30,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "cards"
 @pytest.fixture
 def folder(tmp_path):
     for cell, pairs, lags in (("block:gla", 5, 3), ("block:gru", 0, 18), ("block:lru", 0, 39)):
-        made, rows = card_with(pairs, lags=lags, cell=cell, name=cell.replace(":", "-"))
-        (tmp_path / made.name).mkdir()
-        cards.write_whole(made, rows, tmp_path / made.name)
+        stored(*card_with(pairs, lags=lags, cell=cell, name=cell.replace(":", "-")), tmp_path)
     return tmp_path
 
 

@@ -5,7 +5,7 @@ import math
 import msgspec
 import pytest
 from card_runs import made, run_of
-from made_up_cards import card_with
+from made_up_cards import card_with, stored
 from tiny_memory import NUMBERS
 
 import echo_jax
@@ -105,8 +105,7 @@ def folder(tmp_path):
     """Two cards, that differ in nothing but their protocol."""
     for name, protocol in (("a", STANDARD), ("b", OTHER)):
         whole = card_with(4, lags=9, cell="block:gru", name=name, protocol=protocol)
-        (tmp_path / name).mkdir()
-        cards.write_whole(*whole, tmp_path / name)
+        stored(*whole, tmp_path)
     return tmp_path
 
 

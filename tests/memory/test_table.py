@@ -7,11 +7,10 @@ import itertools
 import msgspec
 import numpy as np
 import pytest
-from made_up_cards import card, card_with, held, key_row, lag_row
+from made_up_cards import card, card_with, held, key_row, lag_row, stored
 
 from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory import card as cards
 from echo_jax.memory.pages import comparison, figures, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
 from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
@@ -86,8 +85,7 @@ def test_two_cards_are_compared_by_lag_whatever_their_recipes_and_by_key_with_th
         bits = 3.0 if name == "a" else 1.0
         rows = [lag_row([bits + 0.1 * seed], seed) for seed in range(4)]
         rows += [key_row(held(4), seed, schedule=x) for x in schedules for seed in range(4)]
-        (tmp_path / name).mkdir()
-        cards.write_whole(card(rows, "gru", name=name, state_bytes=size), rows, tmp_path / name)
+        stored(card(rows, "gru", name=name, state_bytes=size), rows, tmp_path)
     a, *others = (str(tmp_path / name) for name in "abcd")
     by_lag, by_key = comparison.compare([a, others[0]])
     assert "By lag a has 2 bits more than b" in by_lag
