@@ -17,7 +17,7 @@ from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card_call import CardResult
-from echo_jax.memory.pages import all_cards, card_figure, card_pages, table
+from echo_jax.memory.pages import all_cards, card_pages, figures, table
 from echo_jax.report import page, styles, text_tables
 from echo_jax.runs import own_data
 from echo_jax.runs.finished_run import Run
@@ -90,7 +90,7 @@ def test_what_a_stranger_wrote_is_text_in_every_output(name, tmp_path):
         text = text_tables.latex_text(latex)
         assert lines(text) == 7 + len(latex.rows)
         assert not re.search(r"(?<!\\)[$#%_^~]|\\input", text.partition("\n")[2])
-    ElementTree.fromstring(styles.image(card_figure.card_figure(made, ROWS), "svg"))
+    ElementTree.fromstring(styles.image(figures.card_figure(made, ROWS), "svg"))
     column, quoted = tmp_path / "a.csv", name.replace('"', "")
     column.write_text(f'"{quoted}"\n1\n2\n', newline="")
     for read in (

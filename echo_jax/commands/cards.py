@@ -19,9 +19,9 @@ from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card, check_name
-from echo_jax.memory.card_rows import Row
 from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import check_seeds, read_protocol
+from echo_jax.memory.rows import Row
 from echo_jax.report import styles, text_tables
 from echo_jax.report.page import Paper
 

@@ -1,11 +1,11 @@
 """The memory of a recurrent cell in bits: one network a seed, trained once and asked everything.
 
 protocol           all numbers of the measure, one value that is handed in
-by_lag, by_key     the two questions: data, network and loss
+by_lag, by_key     the two questions: data, network, loss and score
 learning           networks that learn all lags, or all numbers of pairs, at once
-scoring            the answers of trained weights, step by step on one stream, recalibrated
-card_run           a run: a cell, a configuration and a seed ─► a row
-card_rows          what a run answered; answers_to_bits is that as bits
+scoring            what both scores are made of: steps of one stream, rounding, recalibration
+train_and_score    a run of a card: a cell, a configuration and a seed ─► a row
+rows               what a run answered; answers_to_bits is that as bits
 card               rows ─► the card of a cell; a folder of files
 named_cell         a name, arguments and bytes of state ─► a cell
 make_card          the runs that a card lacks are made

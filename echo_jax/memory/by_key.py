@@ -16,12 +16,14 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.scan import Carry
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key, uniform_tokens
 from echo_jax.core.loss import correct, cross_entropy, mean_where
 from echo_jax.core.network import Network, Params
 from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.scoring import Scores, by_steps, set_keys
 
 ASSOCIATED = 3
 """The number of the data set of `ByKey.associated`; 0 to 2 are those of `scoring.set_keys`."""
@@ -48,6 +50,16 @@ class Recall(NamedTuple):
     tokens: chex.Array
     targets: chex.Array
     scored: chex.Array
+
+
+class KeySets(NamedTuple):
+    """The `Recall`s of each data set of a run, with a leading axis of the numbers of pairs.
+
+    validation, final   see `scoring.SetKeys`
+    """
+
+    validation: Recall
+    final: Recall
 
 
 def draw_pairs(protocol: Protocol, key: chex.PRNGKey, rows: int, most: int) -> Pairs:
@@ -147,3 +159,40 @@ class ByKey:
         state = self.network.initial_state(params, len(tokens))
         _, outputs = network.unroll(self.network, params, state, tokens, None)
         return network.read_out(self.network, params, outputs).swapaxes(0, 1)
+
+    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> KeySets:
+        """The data sets of a seed and the digest of its trained weights."""
+        asked = self.protocol.pairs_asked(self.most)
+        recalls = self.protocol.recalls
+
+        def drawn(key: chex.PRNGKey) -> Recall:
+            pairs = draw_pairs(self.protocol, key, len(asked) * recalls, self.most)
+            of_k = recall(self.protocol, pairs, jnp.repeat(jnp.array(asked), recalls))
+            return jax.tree.map(lambda x: x.reshape(len(asked), recalls, *x.shape[1:]), of_k)
+
+        keys = set_keys(seed, weights)
+        return KeySets(drawn(keys.validation), drawn(keys.final))
+
+    def score(self, params: Params, sets: KeySets) -> Scores:
+        """Right answers of each K, and the mean accuracy over all questions."""
+        net = self.network
+        asked: Recall = jax.tree.map(lambda *of: jnp.stack(of), *sets)
+        streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
+
+        def answer(_: Carry, output: chex.Array) -> chex.Array:
+            return jnp.argmax(network.read_out(net, params, output[0])).astype(jnp.int32)
+
+        found, carried = by_steps(net, params, streams, answer)
+        is_right = (found.reshape(asked.targets.shape) == asked.targets) & asked.scored
+        validation, final = jnp.sum(is_right, axis=(2, 3))
+        accuracy = jnp.sum(validation) / jnp.sum(sets.validation.scored)
+        return Scores(validation, final, accuracy, carried)
+
+    def scan_accuracy(self, params: Params, sets: KeySets) -> chex.Array:
+        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+
+        def right(asked: Recall) -> chex.Array:
+            is_right = correct(self.logits(params, asked.tokens), asked.targets)
+            return jnp.sum(is_right & asked.scored)
+
+        return jnp.sum(jax.lax.map(right, sets.validation)) / jnp.sum(sets.validation.scored)

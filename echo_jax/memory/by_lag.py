@@ -4,6 +4,9 @@ tokens   7 0 12 3 3 ...
 asked              lag 1: 3, lag 2: 12, lag 3: 0 ...
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -16,10 +19,34 @@ from echo_jax.cells.scan import Carry
 from echo_jax.cells.state_size import first_state
 from echo_jax.core import network
 from echo_jax.core.data import uniform_tokens
-from echo_jax.core.loss import cross_entropy
+from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Params
 from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.scoring import (
+    Rounding,
+    Scores,
+    by_steps,
+    fitted_factors,
+    recalibrated_nats,
+    rounded,
+    set_keys,
+)
+
+
+class LagSets(NamedTuple):
+    """The streams of each data set of a run, int32 `[streams, T]`, see `scoring.SetKeys`."""
+
+    calibration: chex.Array
+    validation: chex.Array
+    final: chex.Array
+
+
+class Answers(NamedTuple):
+    """The logits of the heads on a data set, `[E, N, V]`, and their targets, int32 `[E, N]`."""
+
+    logits: chex.Array
+    targets: chex.Array
 
 
 def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array:
@@ -103,6 +130,73 @@ class ByLag:
         read = standardised(states, reference, self.protocol.smallest_variance) @ heads["kernel"]
         read += heads["bias"]
         return read.reshape(*read.shape[:-1], self.protocol.lags, self.protocol.symbols)
+
+    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> LagSets:
+        """The data sets of a seed and the digest of its trained weights."""
+        count = self.protocol.streams
+        return LagSets(*(draw_streams(self.protocol, x, count) for x in set_keys(seed, weights)))
+
+    def score(self, params: Params, sets: LagSets) -> Scores:
+        """Nats of each lag after recalibration, and the mean accuracy over all lags."""
+        states, carried = self.states_by_steps(params, sets)
+        answers = self.answers(params, states, sets)
+        validation, final = self.nats(answers)
+        return Scores(
+            validation,
+            final,
+            accuracy=jnp.mean(correct(*answers[1])),
+            bytes=carried,
+            low=jnp.min(states[1], axis=(0, 1)),
+            high=jnp.max(states[1], axis=(0, 1)),
+        )
+
+    def rounded_nats(self, params: Params, sets: LagSets, rounding: Rounding) -> chex.Array:
+        """Nats of each lag on the final streams with the state rounded, `[N]`."""
+        streams = sets.calibration, sets.final
+        states, _ = self.states_by_steps(params, streams, rounding)
+        (final,) = self.nats(self.answers(params, states, streams))
+        return final
+
+    def scan_accuracy(self, params: Params, sets: LagSets) -> chex.Array:
+        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+        states, reference = (self.states(params, x) for x in (sets.validation, sets.calibration))
+        targets = earlier_tokens(self.protocol, sets.validation)
+        return jnp.mean(correct(self.logits(params, states, reference), targets))
+
+    def states_by_steps(
+        self, params: Params, sets: Sequence[chex.Array], rounding: Rounding | None = None
+    ) -> tuple[list[chex.Array], chex.Array]:
+        """The flat states after the asked steps of each set, `[B, A, D]`, and a state's bytes."""
+        net = self.network
+        asked = self.protocol.asked
+        states, carried = by_steps(
+            net,
+            params,
+            jnp.concatenate(sets),
+            lambda state, _: flat_state(net.cell, state, 1)[0],
+            lambda state: rounded(net.cell, state, rounding) if rounding else state,
+            asked=slice(asked.start, asked.stop, asked.step),
+        )
+        return jnp.split(states, len(sets)), carried
+
+    def answers(
+        self, params: Params, states: Sequence[chex.Array], sets: Sequence[chex.Array]
+    ) -> list[Answers]:
+        """The answers on sets of streams with their states; the first set is for calibration."""
+        found = []
+        for states_of_set, streams in zip(states, sets, strict=True):
+            logits = self.logits(params, states_of_set, states[0])
+            targets = earlier_tokens(self.protocol, streams)
+            examples = logits.reshape(-1, *logits.shape[2:])
+            found.append(Answers(examples, targets.reshape(-1, self.protocol.lags)))
+        return found
+
+    def nats(self, answers: Sequence[Answers]) -> list[chex.Array]:
+        """Nats of each lag, `[N]`, of all answers after the first, which recalibrate them."""
+        calibration, *asked = answers
+        factors = fitted_factors(self.protocol, *calibration)
+        doubt = 1 / len(calibration.logits)
+        return [recalibrated_nats(factors, doubt, *of) for of in asked]
 
 
 def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:

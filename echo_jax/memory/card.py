@@ -23,7 +23,6 @@ from msgspec import UNSET, Meta, UnsetType
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import answers_to_bits as bits
-from echo_jax.memory.card_rows import DECIMALS, Count, KeyRow, LagRow, Row, row_kind
 from echo_jax.memory.protocol import (
     ASSOCIATES,
     CEILING,
@@ -34,6 +33,7 @@ from echo_jax.memory.protocol import (
     Protocol,
     QuestionName,
 )
+from echo_jax.memory.rows import DECIMALS, Count, KeyRow, LagRow, Row, row_kind
 from echo_jax.report.number_formats import plain
 
 CARD_FILE, ROWS_FILE = "card.json", "rows.jsonl"

@@ -17,9 +17,9 @@ from echo_jax.grid.running import Running
 from echo_jax.memory import card as card_files
 from echo_jax.memory import make_card
 from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card
-from echo_jax.memory.card_rows import Row
 from echo_jax.memory.pages import built_in_cards, table
 from echo_jax.memory.protocol import STANDARD, CardPart, Protocol
+from echo_jax.memory.rows import Row
 from echo_jax.report import styles
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.markdown import escaped, fenced
@@ -50,7 +50,7 @@ class CardResult:
     def figure(self) -> NotebookFigure:
         """The forgetting curve and the recall curve, as in `card.svg`."""
         with styles.drawing():
-            from echo_jax.memory.pages.card_figure import card_figure
+            from echo_jax.memory.pages.figures import card_figure
 
             return card_figure(self.card, self._rows)
 

@@ -20,7 +20,7 @@ from echo_jax import atomic_files, environment
 from echo_jax.cells.state_size import convolution_bytes
 from echo_jax.config import is_built_in
 from echo_jax.core import network
-from echo_jax.exceptions import ConfigError, EchoError, FolderInUseError, StorageError
+from echo_jax.exceptions import ConfigError, EchoError, StorageError
 from echo_jax.grid.cluster import executor_of
 from echo_jax.grid.executors import Executor, Here
 from echo_jax.grid.row_file import missing
@@ -30,10 +30,17 @@ from echo_jax.host.interrupts import StoppedError
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
-from echo_jax.memory.card_rows import Row, row_kind
-from echo_jax.memory.card_run import JOB, CardRun, lowered, measurable, question_of, runs_at_once
 from echo_jax.memory.named_cell import NamedCell, named_cell
 from echo_jax.memory.protocol import PILOT_SEED, CardPart, Configuration, Protocol, check_seeds
+from echo_jax.memory.rows import Row, row_kind
+from echo_jax.memory.train_and_score import (
+    JOB,
+    CardRun,
+    lowered,
+    measurable,
+    question_of,
+    runs_at_once,
+)
 from echo_jax.report.number_formats import counted, three_digits
 
 MIXED = "its rows were made with more than one version of the software"
@@ -208,8 +215,8 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     _, done = there(out / name, new)
     lacking = plan.lacking(named, done)
     if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
-        for question, size in sizes.items():
-            lowered(question_of(question, named.cell, plan.protocol, size), named.name)
+        for question in sizes:
+            lowered(question_of(question, named.cell, plan.protocol), named.name)
     return Request(out / name, named, new, plan, lacking)
 
 
@@ -257,54 +264,51 @@ def requests_of(asked: Sequence[Asked], plan: Plan, out: Path) -> list[Request]:
 def completed(request: Request, executor: Executor, running: Running, conclude: Conclude) -> Made:
     """Make the runs that a card lacks, and conclude it; also where it is stopped."""
     folder = request.folder
-    made: Made = request.new, []
     left = counted(len(request.missing), "run")
     running.tell(f"{request.new.name}: {request.named.name}, {left} to make")
-    try:
-        for now in make(request, executor, running):
-            made = now
-    except (StoppedError, EchoError) as error:  # a signal, or runs that failed
-        if not isinstance(error, FolderInUseError):  # the other process may be drawing
-            conclude(folder, *made)
-        raise
-    conclude(folder, *made)
-    return made
+    with claimed(folder, request.new) as (card, rows):
+        try:
+            make(request, card, rows, executor, running)
+        except (StoppedError, EchoError):  # a signal, or runs that failed
+            conclude(folder, cards.with_rows(card, rows), rows)
+            raise
+        made = cards.with_rows(card, rows)
+        conclude(folder, made, rows)
+    return made, rows
 
 
-def make(request: Request, executor: Executor, running: Running) -> Iterator[Made]:
-    """Make the runs that a card lacks; the card and its rows before, after each, and at the end.
+def make(
+    request: Request, card: Card, rows: list[Row], executor: Executor, running: Running
+) -> None:
+    """Make the runs that a card lacks; what is known of them is added to the card and its rows.
 
     Each row is stored as it comes. TasksFailedError at the end where runs failed.
     """
-    folder = request.folder
-    plan = request.plan
+    folder, named, new, plan, _ = request
     protocol = plan.protocol
-    shown = running.bar(request.missing, request.new.name, "updates")
-    with claimed(folder, request.new) as (card, done), shown as bar:
-        yield cards.with_rows(card, done), done
-        lacking = plan.lacking(request.named, done)
-        if lacking and card.versions != request.new.versions and MIXED not in card.remarks:
-            card.remarks.append(MIXED)
+    if plan.lacking(named, rows) and card.versions != new.versions and MIXED not in card.remarks:
+        card.remarks.append(MIXED)
 
-        def store(row: Row) -> str:
-            row_kind(protocol).append(folder / cards.ROWS_FILE, [row])
-            done.append(row)
-            cards.write(card, done, folder)
-            bits = cards.bits_of([row], protocol).mean
-            return f"{three_digits(bits)} bits" if row.final else "not finite"
+    def store(row: Row) -> str:
+        row_kind(protocol).append(folder / cards.ROWS_FILE, [row])
+        rows.append(row)
+        cards.write(card, rows, folder)
+        bits = cards.bits_of([row], protocol).mean
+        return f"{three_digits(bits)} bits" if row.final else "not finite"
 
-        def made(runs: Sequence[CardRun]) -> Iterator[Made]:
-            left = missing(runs, done)
+    with running.bar(request.missing, new.name, "updates") as bar:
+
+        def run(runs: Sequence[CardRun]) -> None:
+            left = missing(runs, rows)
             for _ in complete(JOB, left, executor, store, bar, running.interrupts):
-                yield cards.with_rows(card, done), done
+                pass
 
-        yield from made(plan.pilot(request.named))
-        rate = cards.rate_of(cards.pilot_of(done, protocol), protocol)
+        run(plan.pilot(named))
+        rate = cards.rate_of(cards.pilot_of(rows, protocol), protocol)
         planned = plan.configurations(rate)
         if not {*planned} <= {*card.configuration}:  # else their order stays
-            card.configuration = list(dict.fromkeys([*configurations_of(done), *planned]))
-        yield from made(plan.runs(request.named, rate))
-        yield cards.with_rows(card, done), done
+            card.configuration = list(dict.fromkeys([*configurations_of(rows), *planned]))
+        run(plan.runs(named, rate))
 
 
 def configurations_of(rows: Iterable[Row]) -> list[Configuration]:

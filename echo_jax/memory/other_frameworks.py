@@ -22,12 +22,12 @@ from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
-from echo_jax.memory import make_card, scoring
+from echo_jax.memory import make_card
 from echo_jax.memory.by_key import ByKey, Recall
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.card import Card
-from echo_jax.memory.card_rows import Row, row_kind
 from echo_jax.memory.protocol import PILOT_SEED, Protocol
+from echo_jax.memory.rows import Row, row_kind
 
 UNITS = 100
 """Units of the GRU whose first weights are exported: 400 bytes of state."""
@@ -62,7 +62,7 @@ def export_tasks(protocol: Protocol, folder: Path, seeds: range, most: int) -> P
 
 def lag_tasks(question: ByLag, seed: int, updates: int) -> dict[str, Any]:
     """The arrays of a seed by lag; docs/your-own-cell.md describes each."""
-    sets = scoring.draw_lag_sets(question, seed, np.zeros(0, np.uint32))._asdict()
+    sets = question.draw_sets(seed, np.zeros(0, np.uint32))._asdict()
     return {
         "training": small(training_data(question, seed, updates)),
         **{name: small(streams) for name, streams in sets.items()},
@@ -75,7 +75,7 @@ def key_tasks(question: ByKey, seed: int) -> dict[str, Any]:
     updates = question.protocol.updates
     levels = question.ramp(jnp.arange(updates) / updates)
     training = jax.vmap(question.asked)(training_data(question, seed, updates), levels)
-    sets = scoring.draw_key_sets(question, seed, np.zeros(0, np.uint32))
+    sets = question.draw_sets(seed, np.zeros(0, np.uint32))
     return {
         "training": sequences(training),
         "validation": sequences(sets.validation),

@@ -7,6 +7,7 @@ import time
 import msgspec
 import pytest
 from disk_faults import Faults
+from made_up_cards import card as made_up
 from made_up_cards import card_with, lag_row
 from tiny_memory import TINY, toml_of
 
@@ -84,6 +85,7 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     assert (made.cell.name, made.bits_by_lag.seeds) == ("mine:Last", [0])
     assert re.fullmatch("[0-9a-f]{64}", made.cell.source)
     assert made.devices == [environment.device()]
+    assert {row.seed for row in rows if row.rounded} == {0}  # and of no run of the pilot
     assert f"{LAST}  0/5  2/12 updates\n" in said
     assert re.search(r"^seeds +1\nbits by lag +\d\S*$", said, re.M)
     assert {"card.md", "card.svg"} < {path.name for path in folder.iterdir()}
@@ -219,14 +221,15 @@ def test_bad_input_is_told_in_one_sentence(carding, tmp_path, arguments, sentenc
 
 
 def test_the_card_of_another_cell_or_protocol_is_kept(carding, tmp_path):
-    carding("--cell", "mine:Last", "--seeds", "1", "--name", "mine", *BY_LAG)
-    before = rows_of(tmp_path / "cards" / "mine")
+    folder = tmp_path / "cards" / "mine"
+    folder.mkdir(parents=True)
+    card.write(made_up([], "gru", name="mine", protocol=TINY), [], folder)
+    before = (folder / "card.json").read_bytes()
     said = carding("--cell", "simple", "--name", "mine", status=2).stderr
-    assert "cards/mine is the card of another cell, mine:Last," in said
-    assert rows_of(tmp_path / "cards" / "mine") == before
-    said = carding("--cell", "mine:Last", "--name", "mine", status=2, protocol=()).stderr
+    assert "cards/mine is the card of another cell, gru," in said
+    said = carding("--cell", "gru", "--name", "mine", status=2, protocol=()).stderr
     assert f"cards/mine is a card of protocol {TINY.digest}, and not of 4: give" in said
-    assert rows_of(tmp_path / "cards" / "mine") == before
+    assert (folder / "card.json").read_bytes() == before
 
 
 def test_nothing_is_drawn_where_another_process_makes_the_card(carding, tmp_path):

@@ -8,17 +8,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from made_up_cards import card, card_with, held, key_row, lag_row
+from made_up_cards import card, card_with, held, key_row, lag_row, stored
 
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages import (
     all_cards,
-    all_cards_figures,
     built_in_cards,
-    card_figure,
     card_pages,
+    figures,
 )
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
 from echo_jax.memory.protocol import STANDARD, Recipe
@@ -31,9 +30,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "cards"
 @pytest.fixture
 def folder(tmp_path):
     for cell, pairs, lags in (("block:gla", 5, 3), ("block:gru", 0, 18), ("block:lru", 0, 39)):
-        made, rows = card_with(pairs, lags=lags, cell=cell, name=cell.replace(":", "-"))
-        (tmp_path / made.name).mkdir()
-        cards.write_whole(made, rows, tmp_path / made.name)
+        stored(*card_with(pairs, lags=lags, cell=cell, name=cell.replace(":", "-")), tmp_path)
     return tmp_path
 
 
@@ -149,8 +146,8 @@ def test_a_card_is_drawn_before_those_with_its_recipes_and_else_before_default_c
         (STANDARD.full, built_in[3:]),
         ([Recipe("ramp", 0.05)], default),
     ):
-        assert card_figure.peers(of_recipes(recipes, "mine.py"), BY_KEY) == expected
-    by_lag = card_figure.peers(of_recipes([Recipe("ramp", 0.05)], "mine.py", rate=0.3), BY_LAG)
+        assert figures.peers(of_recipes(recipes, "mine.py"), BY_KEY) == expected
+    by_lag = figures.peers(of_recipes([Recipe("ramp", 0.05)], "mine.py", rate=0.3), BY_LAG)
     assert by_lag == built_in[3:]  # whatever the rate of their pilots
 
 
@@ -171,7 +168,7 @@ def test_cards_are_read_and_compared_without_jax_and_matplotlib():
 def test_the_curve_of_a_rounded_state_is_the_mean_of_seeds_and_needs_their_rows():
     rows = [lag_row([4.0] * 9, rounded=[[3.0], [3.0], [2.0], []]), lag_row(None, 1)]
     for of in (rows, []):
-        lines = card_figure.card_figure(card(rows), of).axes[0].lines
+        lines = figures.card_figure(card(rows), of).axes[0].lines
         curves = [line.get_ydata()[:2].tolist() for line in lines if "bits" in line.get_label()]
         assert curves == ([[1.0, 0.0]] if of else [])
 
@@ -179,7 +176,7 @@ def test_the_curve_of_a_rounded_state_is_the_mean_of_seeds_and_needs_their_rows(
 def test_bits_after_each_number_of_updates_are_drawn():
     few = card([lag_row([2.0]), lag_row([4.0], updates=1000)], "block:gru")
     other = card([lag_row([4.0] * 2, updates=10_000)], "block:lru")  # not measured at 3,000
-    lines = all_cards_figures.budgets_figure([few, other]).axes[0].lines
+    lines = figures.budgets_figure([few, other]).axes[0].lines
     drawn = [[*zip(line.get_xdata(), line.get_ydata(), strict=True)] for line in lines]
     assert drawn == [[(10_000, 8.0)], [(1000, 4.0), (3000, 2.0)]]
     none = card(

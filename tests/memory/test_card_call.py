@@ -8,7 +8,7 @@ import pytest
 from containers import unchanged
 from flax import linen as nn
 from flax import nnx
-from made_up_cards import card_with
+from made_up_cards import card_with, stored
 from tiny_memory import TINY
 
 import echo_jax
@@ -53,8 +53,7 @@ def shows_itself(made, monkeypatch):
 
 def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypatch):
     made, rows = card_with(4, lags=9, cell="block:gla", name="mine")
-    (tmp_path / "mine").mkdir()
-    card.write_whole(made, rows, tmp_path / "mine")
+    stored(made, rows, tmp_path)
     own, beside = (echo_jax.cards(tmp_path, beside=names) for names in ((), ["lstm"]))
     assert {row["cell"] for row in own.rows} == {"gla"}
     assert [row["cell"] for row in beside.rows] == ["gla", "gla", "lstm", "lstm"]

@@ -2,7 +2,7 @@
 
 import browser
 import pytest
-from made_up_cards import card_with
+from made_up_cards import card_with, stored
 
 from echo_jax.memory import card as cards
 from echo_jax.memory.pages import all_cards
@@ -16,12 +16,9 @@ CELLS = {"block:gla": (5, 3), "block:gru": (0, 18), "block:lru": (0, 39), "lstm"
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("cards")
     for cell, (pairs, lags) in CELLS.items():
-        made, rows = card_with(pairs, lags=lags, cell=cell, name=cell.replace(":", "-"))
-        (place / made.name).mkdir()
-        cards.write_whole(made, rows, place / made.name)
-    made, rows = card_with(9, cell="block:mlstm", state_bytes=1600, name="large")  # by key alone
-    (place / made.name).mkdir()
-    cards.write_whole(made, rows, place / made.name)
+        stored(*card_with(pairs, lags=lags, cell=cell, name=cell.replace(":", "-")), place)
+    by_key_alone = card_with(9, cell="block:mlstm", state_bytes=1600, name="large")
+    stored(*by_key_alone, place)
     all_cards.write_report(place)
     return place
 

@@ -21,10 +21,10 @@ from echo_jax.grid.executors import Here
 from echo_jax.memory import card, learning
 from echo_jax.memory.by_key import ByKey, recall
 from echo_jax.memory.by_lag import ByLag
-from echo_jax.memory.card_rows import KeyRow, LagRow, Row, row_kind
-from echo_jax.memory.card_run import JOB
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
+from echo_jax.memory.rows import KeyRow, LagRow, Row, row_kind
+from echo_jax.memory.train_and_score import JOB
 
 UPDATES, UNITS = 10, 8
 SHORT = Protocol(updates=UPDATES, updates_at_once=UPDATES)

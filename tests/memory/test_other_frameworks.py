@@ -13,12 +13,12 @@ from echo_jax.cells.registry import build
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory import card, other_frameworks, scoring
+from echo_jax.memory import card, other_frameworks
 from echo_jax.memory.by_key import ByKey, recall
 from echo_jax.memory.by_lag import ByLag
-from echo_jax.memory.card_rows import row_kind
 from echo_jax.memory.pages import told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
+from echo_jax.memory.rows import row_kind
 
 UPDATES, KMAX, UNITS, RECALLS = 3, 4, 100, 20
 SMALL = {"rows": 4, "streams": 5, "recalls": RECALLS, "pairs_of_small": KMAX, "associated": 2}
@@ -72,7 +72,7 @@ def test_exported_rows_by_key_have_the_pairs_of_the_ramp(exported, gru, update, 
 def test_exported_data_sets_depend_on_the_seed_alone(exported, gru):
     """Calibration and validation are those of the runs here; the final ones are others."""
     sets = part(exported, "seed_0.by_lag.")
-    here = scoring.draw_lag_sets(ByLag(gru, FEW), 0, np.zeros(8, np.uint32))
+    here = ByLag(gru, FEW).draw_sets(0, np.zeros(8, np.uint32))
     assert (sets["calibration"] == here.calibration).all()
     assert (sets["validation"] == here.validation).all()
     assert (sets["final"] != here.final).any()

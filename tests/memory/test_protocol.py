@@ -5,17 +5,17 @@ import math
 import msgspec
 import pytest
 from card_runs import made, run_of
-from made_up_cards import card_with
+from made_up_cards import card_with, stored
 from tiny_memory import NUMBERS
 
 import echo_jax
 from echo_jax import Protocol
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
-from echo_jax.memory.card_rows import row_kind
-from echo_jax.memory.pages import all_cards, all_cards_figures, card_figure, table, told_apart
+from echo_jax.memory.pages import all_cards, figures, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
 from echo_jax.memory.protocol import STANDARD, read_protocol
+from echo_jax.memory.rows import row_kind
 
 OTHER = Protocol(largest_norm=2.0)  # whose rows look like those of the standard
 FEW = Protocol(
@@ -90,7 +90,7 @@ def test_bits_and_the_list_are_those_of_the_number_of_values():
     half = made_by_key([2, 3, 4])  # wrong in half of the answers, about 3 values
     expected = 4 * (math.log2(3) - 1 - 0.5)
     assert cards.bits_of([half], FEW).mean == pytest.approx(expected, abs=1e-4)
-    listed = card_figure.list_line([2], FEW)[1]
+    listed = figures.list_line([2], FEW)[1]
     assert listed == pytest.approx([(1 + 1 / 3) / 2])
 
 
@@ -105,8 +105,7 @@ def folder(tmp_path):
     """Two cards, that differ in nothing but their protocol."""
     for name, protocol in (("a", STANDARD), ("b", OTHER)):
         whole = card_with(4, lags=9, cell="block:gru", name=name, protocol=protocol)
-        (tmp_path / name).mkdir()
-        cards.write_whole(*whole, tmp_path / name)
+        stored(*whole, tmp_path)
     return tmp_path
 
 
@@ -135,15 +134,15 @@ def test_cards_of_two_protocols_stand_in_no_table_figure_comparison_or_folder(fo
         lambda: table.cards_table(both),
         lambda: table.side_by_side(both),
         lambda: table.tidy_rows(both),
-        lambda: all_cards_figures.panels_figure(both, BY_LAG),
-        lambda: all_cards_figures.budgets_figure(both),
+        lambda: figures.panels_figure(both, BY_LAG),
+        lambda: figures.budgets_figure(both),
     ):
         with pytest.raises(ConfigError, match=rf"\(protocol {OTHER.digest}\).* cannot stand"):
             together()
     assert told_apart.letters_of(both, BY_LAG) == ["", ""]
     assert not told_apart.comparable(both)
-    assert card_figure.peers(b, BY_KEY) == []
-    assert card_figure.peers(a, BY_KEY) != []
+    assert figures.peers(b, BY_KEY) == []
+    assert figures.peers(a, BY_KEY) != []
     assert list(echo_jax.cards(folder, protocol=OTHER)) == ["b"]
     all_cards.write_report(folder, protocol=OTHER)
     page = (folder / "README.md").read_text()

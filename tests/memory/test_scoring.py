@@ -1,5 +1,3 @@
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +24,7 @@ SYMBOLS = SMALL.symbols
 
 
 def draw_lag_sets(seed, weights):
-    return scoring.draw_lag_sets(ByLag(build("gru", {"features": 4}), SMALL), seed, weights)
+    return ByLag(build("gru", {"features": 4}), SMALL).draw_sets(seed, weights)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +45,7 @@ def register_with_exact_heads(sureness):
 @pytest.mark.parametrize("sureness", [0.1, 3.0])
 def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sureness):
     question, params = register_with_exact_heads(sureness)
-    scores = jax.jit(lambda params: scoring.score_by_lag(question, params, sets))(params)
+    scores = jax.jit(lambda params: question.score(params, sets))(params)
     doubt = 1 / (STREAMS * len(SMALL.asked))
     lost = -np.log2(1 - doubt + doubt / SYMBOLS)
     for of_set in (scores.validation, scores.final):
@@ -87,35 +85,27 @@ def test_of_a_block_the_states_of_the_cells_are_rounded_and_no_convolution():
 
 
 def test_right_answers_by_steps_are_counted_for_each_k_and_equal_those_of_the_scan():
-    question = ByKey(build("gru", {"features": 16}), SMALL, KMAX)
+    question = ByKey(build("block:gru", {"features": 16, "width": 8}), SMALL, KMAX)
     params = trained_for_nothing(question)
-    drawn = scoring.draw_key_sets(question, 0, WEIGHTS)
+    drawn = question.draw_sets(0, WEIGHTS)
     assert drawn.final.tokens.shape == (3, RECALLS, 3 * KMAX)  # K = 2, 3, 4
     assert drawn.final.scored.sum((1, 2)).tolist() == [2 * RECALLS, 3 * RECALLS, 4 * RECALLS]
-    scores = jax.jit(lambda p: scoring.score_by_key(question, p, drawn))(params)
+    scores = jax.jit(lambda p: question.score(p, drawn))(params)
     by_scan = jax.jit(lambda tokens: jax.lax.map(lambda x: question.logits(params, x), tokens))
     for of_set, counts in ((drawn.validation, scores.validation), (drawn.final, scores.final)):
         right = (by_scan(of_set.tokens).argmax(-1) == of_set.targets) & of_set.scored
         assert counts.tolist() == right.sum((1, 2)).tolist()
+    assert scores.bytes == 4 * 16  # as carried, less the convolution of the block
     accuracy = scores.validation.sum() / (9 * RECALLS)
     assert scores.accuracy == pytest.approx(float(accuracy))
-    assert scoring.scan_accuracy_by_key(question, params, drawn) == pytest.approx(float(accuracy))
-
-
-def test_the_bytes_of_a_score_are_those_that_were_carried_less_the_convolutions(sets):
-    cell = build("block:simple", {"features": 2, "width": 3})
-    by_lag = ByLag(cell, SMALL)
-    by_key = ByKey(cell, SMALL, KMAX)
-    drawn = scoring.draw_key_sets(by_key, 0, WEIGHTS)
-    assert scoring.score_by_lag(by_lag, trained_for_nothing(by_lag), sets).bytes == 8
-    assert scoring.score_by_key(by_key, trained_for_nothing(by_key), drawn).bytes == 8
+    assert question.scan_accuracy(params, drawn) == pytest.approx(float(accuracy))
 
 
 def test_a_score_keeps_the_states_that_are_asked_and_not_those_of_all_steps(sets):
     """Of three sets; beside them there are their standardised copies, and the logits."""
     question = ByLag(build("echo_jax.cells.known_memory:RingReservoir", {"features": 2000}), SMALL)
     params = jax.eval_shape(lambda: trained_for_nothing(question))
-    score = jax.jit(functools.partial(scoring.score_by_lag, question)).lower(params, sets)
+    score = jax.jit(question.score).lower(params, sets)
     asked = 4 * question.numbers * 3 * STREAMS * len(SMALL.asked)
     scratch = score.compile().memory_analysis().temp_size_in_bytes
     assert asked < scratch < 4 * asked

@@ -7,12 +7,11 @@ import itertools
 import msgspec
 import numpy as np
 import pytest
-from made_up_cards import card, card_with, held, key_row, lag_row
+from made_up_cards import card, card_with, held, key_row, lag_row, stored
 
 from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory import card as cards
-from echo_jax.memory.pages import card_figure, comparison, table, told_apart
+from echo_jax.memory.pages import comparison, figures, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
 from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
 from echo_jax.report import text_tables
@@ -86,10 +85,7 @@ def test_two_cards_are_compared_by_lag_whatever_their_recipes_and_by_key_with_th
         bits = 3.0 if name == "a" else 1.0
         rows = [lag_row([bits + 0.1 * seed], seed) for seed in range(4)]
         rows += [key_row(held(4), seed, schedule=x) for x in schedules for seed in range(4)]
-        device = f"cpu, any, {8 if name == 'c' else 2} cores"
-        rows = [msgspec.structs.replace(row, device=device) for row in rows]
-        (tmp_path / name).mkdir()
-        cards.write_whole(card(rows, "gru", name=name, state_bytes=size), rows, tmp_path / name)
+        stored(card(rows, "gru", name=name, state_bytes=size), rows, tmp_path)
     a, *others = (str(tmp_path / name) for name in "abcd")
     by_lag, by_key = comparison.compare([a, others[0]])
     assert "By lag a has 2 bits more than b" in by_lag
@@ -97,13 +93,9 @@ def test_two_cards_are_compared_by_lag_whatever_their_recipes_and_by_key_with_th
     assert "p = 0.029" in by_lag
     assert by_key.startswith("By key a has as many bits as b (2")
     assert "p = 1" in by_key
-    again, without, cores = comparison.compare([a, others[1]])
+    again, without = comparison.compare([a, others[1]])
     assert again == by_lag.replace("than b", "than c")
     assert "other recipes" in without
-    assert "on 2 cores and 8 cores" in cores
-    both = [cards.read(tmp_path / name)[0] for name in "ac"]
-    assert "cores" in table.side_by_side(both)
-    assert "cores" not in table.side_by_side(both[:1])
     differ = r"cannot be compared, as they differ in bytes of state \(400 and 800\): make"
     with pytest.raises(ConfigError, match=differ):
         comparison.compare([a, others[2]])
@@ -134,7 +126,7 @@ def test_a_card_is_called_by_the_name_that_it_was_given_and_else_by_its_cell(
     one = card_with(4, lags=9, cell=cell, args=args, name=name)[0]
     other = card_with(4, lags=9, cell="lru", name="lru")[0]
     assert table.labels_of([one, other]) == [label, "lru"]
-    drawn = card_figure.card_figure(one, []).axes
+    drawn = figures.card_figure(one, []).axes
     assert all(label in {text.get_text() for text in axes.texts} for axes in drawn)
 
 
@@ -162,7 +154,7 @@ def test_a_latex_table_says_seeds_where_they_differ_and_what_letters_mean():
 def test_a_track_is_that_of_the_cell_and_of_the_options_of_its_block(cell, args, track):
     one = card_with(4, cell=cell, args=args)[0]
     assert told_apart.track(one) == track
-    assert track in card_figure.subtitle(one)
+    assert track in figures.subtitle(one)
 
 
 def of_recipes(recipes, cell="block:gru", size=400, **fields):

@@ -2,8 +2,8 @@
 
 from echo_jax.cells.registry import build
 from echo_jax.memory.card import MeasuredCell
-from echo_jax.memory.card_run import CardRun, compile_run, make_row
 from echo_jax.memory.protocol import STANDARD
+from echo_jax.memory.train_and_score import CardRun, compile_run, make_row
 
 
 def run_of(name, options, configuration, seed=0, protocol=STANDARD):

@@ -9,8 +9,8 @@ import numpy as np
 
 from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
-from echo_jax.memory.card_rows import KeyRow, LagRow
 from echo_jax.memory.protocol import STANDARD
+from echo_jax.memory.rows import KeyRow, LagRow
 
 WHOLE = math.log(STANDARD.symbols)
 DEFAULT = [STANDARD.by_lag(0.01), *map(STANDARD.by_key, STANDARD.default)]
@@ -84,3 +84,11 @@ def card_with(slots, spread=0.02, lags=None, seeds=4, cell="gru", state_bytes=40
         accuracy = held(slots * noise[1]) if slots else listing
         rows.append(key_row(accuracy, seed, most=most))
     return card(rows, cell, seeds, state_bytes, **fields), rows
+
+
+def stored(made, rows, place):
+    """The folder of a card and its rows, which is made in a place."""
+    folder = place / made.name
+    folder.mkdir()
+    cards.write_whole(made, rows, folder)
+    return folder

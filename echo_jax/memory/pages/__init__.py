@@ -5,7 +5,7 @@ told_apart      which cards are compared, and which of them the seeds tell apart
 table           cards ─► their table, as text too, and tidy rows
 built_in_cards  the cards that come with the package
 comparison      two cards as a sentence with p
-card_figure     a card's two curves
+figures         a card's two curves, and those of several cards
 card_pages      card.md, card.svg
-all_cards       a folder of cards ─► its page, figures (all_cards_figures) and tables
+all_cards       a folder of cards ─► its page, figures and tables
 """

@@ -15,8 +15,8 @@ from pathlib import Path
 from echo_jax import atomic_files
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages import built_in_cards, explore_page
-from echo_jax.memory.pages.all_cards_figures import budgets_figure, panels_figure
 from echo_jax.memory.pages.built_in_cards import anchors
+from echo_jax.memory.pages.figures import budgets_figure, panels_figure
 from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS
 from echo_jax.memory.pages.table import (
     MEANINGS,

@@ -15,11 +15,11 @@ import msgspec
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card, protocol_of
-from echo_jax.memory.card_rows import Row
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, Question
 from echo_jax.memory.pages.table import cell_of
 from echo_jax.memory.pages.told_apart import comparable, kind, of_one_kind
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Protocol
+from echo_jax.memory.rows import Row
 from echo_jax.report.number_formats import number
 
 FILE = "built_in_cards.json"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from echo_jax import atomic_files
 from echo_jax.memory.card import Card
-from echo_jax.memory.card_rows import Row
 from echo_jax.memory.pages import table
 from echo_jax.memory.pages.built_in_cards import anchors, built_in_cards
-from echo_jax.memory.pages.card_figure import card_figure
+from echo_jax.memory.pages.figures import card_figure
 from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS, Question
 from echo_jax.memory.pages.table import cell_of, is_control
 from echo_jax.memory.pages.told_apart import comparable, of_one_kind, track
+from echo_jax.memory.rows import Row
 from echo_jax.report import styles
 from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import number, three_digits

@@ -12,7 +12,7 @@ from echo_jax.memory import card as cards
 from echo_jax.memory.card import CARD_FILE, Card
 from echo_jax.memory.pages import built_in_cards
 from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS, Question
-from echo_jax.memory.pages.table import cores_of, labels_of
+from echo_jax.memory.pages.table import labels_of
 from echo_jax.memory.pages.told_apart import comparable, differences, of_one_kind, track
 from echo_jax.report.number_formats import number, three_digits
 
@@ -32,10 +32,7 @@ def compare(names: Sequence[str]) -> list[str]:
         fix = "measure both by lag, or by key with the same --full"
         raise ConfigError(f"{names[0]} and {names[1]} share no question to compare: {fix}")
     other = "By key they chose among other recipes: make both with the same --full to compare that."
-    said = [sentence(pair, x) for x in asked] + ([other] if len(shared) > len(asked) else [])
-    if len(cores := {cores_of(card) for card in pair}) > 1:
-        said.append(f"They were made on {' and '.join(sorted(cores))}, so last bits may differ.")
-    return said
+    return [sentence(pair, x) for x in asked] + ([other] if len(shared) > len(asked) else [])
 
 
 def cards_of(name: str) -> list[Card]:

@@ -12,10 +12,10 @@ import numpy as np
 from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.card import Card
-from echo_jax.memory.card_rows import LagRow, Row
 from echo_jax.memory.pages.table import is_control, labels_of, nominal_bytes
 from echo_jax.memory.pages.told_apart import place, track
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.rows import LagRow, Row
 from echo_jax.report.html_page import assembled
 from echo_jax.report.number_formats import number, plain
 

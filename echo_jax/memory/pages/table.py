@@ -9,9 +9,9 @@ from pathlib import PurePath
 from typing import Any
 
 from echo_jax.memory.card import IMPORTED, Budget, Card, protocol_of, rate_of
-from echo_jax.memory.card_rows import KeyRow, Row
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, UNKNOWN, Question
 from echo_jax.memory.pages.told_apart import comparable, letters_of, pairs_of, recipe, track
+from echo_jax.memory.rows import KeyRow, Row
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.section import Section
@@ -220,8 +220,7 @@ def cards_table(cards: Sequence[Card]) -> Table:
             f"{question.text(card)} {letter}".strip()
             for card, letter in zip(cards, letters, strict=True)
         ]
-        columns |= beside_lag(cards) if question is BY_LAG else beside_key(cards)
-        columns |= budget_columns(cards, question)
+        columns |= columns_beside(cards, question) | budget_columns(cards, question)
     for field, heading in SIZES.items():
         sizes = [getattr(card, field) for card in cards]
         columns[heading] = [three_digits(size) if size else UNKNOWN for size in sizes]
@@ -229,16 +228,6 @@ def cards_table(cards: Sequence[Card]) -> Table:
     known = {name: of for name, of in columns.items() if any(x not in (UNKNOWN, "") for x in of)}
     note = f"Letters: {MEANINGS['letters']}." if any(map(any, told)) else ""
     return Table(caption_of(cards), list(known), list(zip(*known.values(), strict=True)), note)
-
-
-def beside_lag(cards: Sequence[Card]) -> dict[str, list[str]]:
-    """The columns beside the bits by lag."""
-    measured = [card.bits_by_lag for card in cards]
-    return {
-        "lags 4 on": [text_of(bits.from_lag_4 if bits else None) for bits in measured],
-        f"{ROUNDED} bits a number": [text_of(rounded_bits(bits, ROUNDED)) for bits in measured],
-        "rate": [rate_text(card) for card in cards],
-    }
 
 
 def rate_text(card: Card) -> str:
@@ -249,10 +238,17 @@ def rate_text(card: Card) -> str:
     return f"{rate:g}{' (edge)' if rate in (card.pilot[0].rate, card.pilot[-1].rate) else ''}"
 
 
-def beside_key(cards: Sequence[Card]) -> dict[str, list[str]]:
-    """The column beside the bits by key."""
-    pairs = protocol_of(cards).associated
-    return {f"half of {pairs} pairs after": [associated_text(card) for card in cards]}
+def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
+    """The columns beside the bits of a question."""
+    if question is BY_KEY:
+        pairs = protocol_of(cards).associated
+        return {f"half of {pairs} pairs after": [associated_text(card) for card in cards]}
+    measured = [card.bits_by_lag for card in cards]
+    return {
+        "lags 4 on": [text_of(bits.from_lag_4 if bits else None) for bits in measured],
+        f"{ROUNDED} bits a number": [text_of(rounded_bits(bits, ROUNDED)) for bits in measured],
+        "rate": [rate_text(card) for card in cards],
+    }
 
 
 def text_of(value: float | None) -> str:
@@ -293,15 +289,7 @@ def side_by_side(cards: Sequence[Card]) -> str:
     """A line for each column of the table of cards, and a column for each card."""
     _, *measures = zip(*cards_table(cards).without({"seeds"}).texts, strict=True)
     lines = [("", *(card.name for card in cards)), ("seeds", *map(seeds_there, cards)), *measures]
-    if len(set(cores := [cores_of(card) for card in cards])) > 1:
-        lines.append(("cores", *cores))
     return text_tables.table(lines, left=range(len(cards) + 1))
-
-
-def cores_of(card: Card) -> str:
-    """The threads of XLA that rows were made with, which decide last bits: 2 cores."""
-    of_devices = {device.rpartition(", ")[2] for device in card.devices}
-    return ", ".join(sorted(of_devices)) or UNKNOWN
 
 
 def seeds_there(card: Card) -> str:

@@ -1,4 +1,4 @@
-"""The task that is a run of a card: a network is trained and scored, a row.
+"""A run of a card: a network is trained and scored, a row.
 
 measurable, lowered     the rules of a cell that is measured
 compile_run, make_row   a run ─► its programs ─► its row
@@ -8,11 +8,12 @@ import dataclasses
 import hashlib
 from collections.abc import Hashable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import msgspec
 import numpy as np
+from jax.stages import Lowered
 
 from echo_jax import environment
 from echo_jax.cells import registry
@@ -27,9 +28,9 @@ from echo_jax.memory import learning, scoring
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.card import MeasuredCell
-from echo_jax.memory.card_rows import NATS, KeyRow, LagRow, Row, run_key
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, QuestionName
+from echo_jax.memory.rows import NATS, KeyRow, LagRow, Row, run_key
 from echo_jax.report.number_formats import plain
 
 
@@ -74,78 +75,65 @@ class CardRun:
         return self.configuration.updates
 
 
-class QuestionPrograms(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class QuestionPrograms:
     """The compiled functions of a question.
 
     question       the cell in its network
+    constants      bytes of the arrays that stand as numbers in `score`
     init           a `RunInputs` to the first `TrainedSoFar`
     block          a `RunInputs` and a `TrainedSoFar` to the next one, and `Metrics`
     draw           a seed and the digest of weights to data sets
     score          parameters and data sets to `Scores`
-    rounded_nats   by lag parameters, data sets and a `Rounding` to nats of each lag
+    rounded_nats   parameters, data sets and a `Rounding` to nats of each lag; None by key
     scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
-    constants      bytes of the arrays that stand as numbers in `score`
     """
 
     question: ByLag | ByKey
+    constants: int
     init: Any
     block: Any
     draw: Any
     score: Any
-    rounded_nats: Any
-    scan_accuracy: Any
-    constants: int
+    rounded_nats: Any = None
+    scan_accuracy: Any = None
 
 
-def question_of(
-    name: QuestionName, cell: Cell, protocol: Protocol, size: int | None = None
-) -> ByLag | ByKey:
+def question_of(name: QuestionName, cell: Cell, protocol: Protocol) -> ByLag | ByKey:
     """A cell in the network of a question, by key of the bytes of its state; nothing compiled."""
     if name == "by lag":
         return ByLag(cell, protocol)
-    size = state_bytes(cell, protocol.tokens) if size is None else size
-    return ByKey(cell, protocol, protocol.most_pairs(size))
+    return ByKey(cell, protocol, protocol.most_pairs(state_bytes(cell, protocol.tokens)))
 
 
-def lowered(question: ByLag | ByKey, name: str) -> QuestionPrograms:
-    """The programs of a question about the cell of a name, before they are compiled.
+def lowered(question: ByLag | ByKey, name: str) -> tuple[dict[str, Lowered], int]:
+    """The programs of `QuestionPrograms` about the cell of a name, and the bytes of constants.
 
     ConfigError, which names the user's line, where the score is no function of the state alone, see
     `cells.user_cell_check`, or the cell cannot be trained.
     """
     run = RunInputs(np.int32(0), np.float32(0), np.int32(0), np.bool_(True))
-    init = partial(learning.init, question)
     weights = np.zeros(8, np.uint32)
-    by_lag = scoring.draw_lag_sets, scoring.score_by_lag, scoring.scan_accuracy_by_lag
-    by_key = scoring.draw_key_sets, scoring.score_by_key, scoring.scan_accuracy_by_key
-    functions: Any = by_lag if isinstance(question, ByLag) else by_key
-    draw, scores, scan_accuracy = (partial(function, question) for function in functions)
-    progress = jax.eval_shape(init, run)
-    sets = jax.eval_shape(draw, run.seed, weights)
-    of_weights = progress.train.params, sets
     cell = question.network.cell
+    init = partial(learning.init, question)
+    progress = jax.eval_shape(init, run)
+    of_weights = progress.train.params, jax.eval_shape(question.draw_sets, run.seed, weights)
+    score = check_program(cell, name, question.score, *of_weights)
     block = jax.jit(partial(learning.train_updates, question), donate_argnums=1)
-    checked = check_program(cell, name, scores, *of_weights)
-    return QuestionPrograms(
-        question=question,
-        score=checked.lowered,
-        rounded_nats=lowered_rounding(question, name, *of_weights),
-        init=jax.jit(init).lower(run),
-        block=Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
-        draw=jax.jit(draw).lower(run.seed, weights),
-        scan_accuracy=jax.jit(scan_accuracy).lower(*of_weights) if cell.has_scan else None,
-        constants=checked.constant_bytes,
-    )
-
-
-def lowered_rounding(question: ByLag | ByKey, name: str, params: Any, sets: Any) -> Any:
-    """The checked program of a rounded state; None by key."""
-    if isinstance(question, ByKey):
-        return None
-    ends = np.zeros(question.numbers, np.float32)
-    rounding = scoring.Rounding(ends, ends, np.float32(0))
-    nats = partial(scoring.rounded_nats, question)
-    return check_program(question.network.cell, name, nats, params, sets, rounding).lowered
+    programs = {
+        "score": score.lowered,
+        "init": jax.jit(init).lower(run),
+        "block": Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
+        "draw": jax.jit(question.draw_sets).lower(run.seed, weights),
+    }
+    if isinstance(question, ByLag):
+        ends = np.zeros(question.numbers, np.float32)
+        rounding = scoring.Rounding(ends, ends, np.float32(0))
+        rounded = check_program(cell, name, question.rounded_nats, *of_weights, rounding)
+        programs["rounded_nats"] = rounded.lowered
+    if cell.has_scan:
+        programs["scan_accuracy"] = jax.jit(question.scan_accuracy).lower(*of_weights)
+    return programs, score.constant_bytes
 
 
 def measurable(name: str, cell: Cell, protocol: Protocol) -> dict[QuestionName, int]:
@@ -179,9 +167,9 @@ def compile_run(run: CardRun) -> QuestionPrograms:
         cell = registry.build(run.cell.name, run.cell.args)
         registry.check_source(run.cell.name, cell, run.cell.source)
     question = question_of(run.configuration.question, cell, run.protocol)
-    modules = lowered(question, run.cell.name)
-    whole = {part: of.compile() for part, of in modules._asdict().items() if hasattr(of, "compile")}
-    return modules._replace(**whole)  # the modules that were checked are those that run
+    programs, constants = lowered(question, run.cell.name)
+    compiled = {name: program.compile() for name, program in programs.items()}
+    return QuestionPrograms(question, constants, **compiled)  # those that were checked run
 
 
 def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
@@ -202,37 +190,48 @@ def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
         report(chunk.done / of.updates if finite else 1.0)
         if not finite:
             break
-    row = empty_row(run, programs.question, int(chunk.state.level.pairs))
-    if finite:
-        score(run, row, programs, chunk.state.train.params)
-        if isinstance(row, KeyRow):
-            row.associated = associated
-    return row
+    scores = score(run, programs, chunk.state.train.params) if finite else {}
+    fields = {"validation": None, "final": None, "device": environment.device()} | scores
+    if isinstance(programs.question, ByLag):
+        return LagRow(run.seed, of.rate, of.updates, **fields)
+    pairs = list(run.protocol.pairs_asked(programs.question.most))
+    return KeyRow(
+        run.seed,
+        of.rate,
+        of.schedule or "ramp",
+        of.updates,
+        int(chunk.state.level.pairs),
+        pairs,
+        asked=[run.protocol.recalls * k for k in pairs],
+        associated=associated if finite else None,
+        **fields,
+    )
 
 
-def score(run: CardRun, row: Row, programs: QuestionPrograms, params: Any) -> None:
-    """Write the scores of trained weights into a row; those that are not finite count as none.
+def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, Any]:
+    """The scores of trained weights as fields of a row; those that are not finite count as none.
 
     Those of a rounded state are of runs with the usual number of updates.
     """
     sets = programs.draw(np.int32(run.seed), weights_digest(params))
     scores = jax.device_get(programs.score(params, sets))
-    row.state_bytes = int(scores.bytes)
+    fields: dict[str, Any] = {"state_bytes": int(scores.bytes)}
     if np.isfinite([*scores.validation, *scores.final]).all():
-        row.validation = plain(scores.validation, NATS)
-        row.final = plain(scores.final, NATS)
-    if isinstance(row, KeyRow):
-        row.constant_bytes = programs.constants
-    elif run.seed < PILOT_SEED and row.updates == run.protocol.updates:
+        fields["validation"] = plain(scores.validation, NATS)
+        fields["final"] = plain(scores.final, NATS)
+    if isinstance(programs.question, ByKey):
+        fields["constant_bytes"] = programs.constants
+    elif run.seed < PILOT_SEED and run.configuration.updates == run.protocol.updates:
         roundings = (
             scoring.Rounding(scores.low, scores.high, np.float32(2**bits))
             for bits in run.protocol.precisions
         )
         finals = [programs.rounded_nats(params, sets, rounding) for rounding in roundings]
         if np.isfinite(finals).all():
-            row.rounded = plain(np.array(finals), NATS)
+            fields["rounded"] = plain(np.array(finals), NATS)
     if programs.scan_accuracy:
-        row.difference = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
+        fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
+    return fields
 
 
 JOB = Job(compile_run, make_row)  # the way to make the row of a run
@@ -249,24 +248,3 @@ def weights_digest(params: Any) -> np.ndarray:
     for leaf in jax.tree.leaves(jax.device_get(params)):
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return np.frombuffer(digest.digest(), np.uint32)
-
-
-def empty_row(run: CardRun, question: ByLag | ByKey, level: int) -> Row:
-    """The row of a run before its score."""
-    of = run.configuration
-    device = environment.device()
-    if isinstance(question, ByLag):
-        return LagRow(run.seed, of.rate, of.updates, None, None, device=device)
-    pairs = list(run.protocol.pairs_asked(question.most))
-    return KeyRow(
-        run.seed,
-        of.rate,
-        of.schedule or "ramp",
-        of.updates,
-        level,
-        pairs,
-        asked=[run.protocol.recalls * k for k in pairs],
-        validation=None,
-        final=None,
-        device=device,
-    )

@@ -14,9 +14,9 @@ from tiny_memory import NUMBERS
 
 from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
-from echo_jax.memory import card_run, scoring
+from echo_jax.memory import scoring, train_and_score
 from echo_jax.memory.by_key import ByKey, draw_pairs, recall
-from echo_jax.memory.by_lag import ByLag, draw_streams, earlier_tokens
+from echo_jax.memory.by_lag import ByLag, LagSets, draw_streams, earlier_tokens
 from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import Protocol, Recipe
 
@@ -28,14 +28,15 @@ OPTIONS = {"features": 6}
 SIZES = {"updates": UPDATES, "updates_at_once": 3, "streams": STREAMS, "recalls": RECALLS}
 SIZES |= {"pilot_updates": 3, "budgets": [3]}
 PROTOCOL = Protocol(**NUMBERS | SIZES, largest_norm=SMALL_NORM)
+HALF = Protocol(**NUMBERS | SIZES | {"updates": UPDATES // 2}, largest_norm=SMALL_NORM)
 
 
 def row_and_weights(configuration, protocol=PROTOCOL):
     """The row of a run, and the weights that it scored; by lag its scan is right 2 more often."""
-    kept, digest, by_scan = [], card_run.weights_digest, scoring.scan_accuracy_by_lag
+    kept, digest, by_scan = [], train_and_score.weights_digest, ByLag.scan_accuracy
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(card_run, "weights_digest", lambda p: kept.append(p) or digest(p))
-        patch.setattr(scoring, "scan_accuracy_by_lag", lambda *of: 2 + by_scan(*of))
+        patch.setattr(train_and_score, "weights_digest", lambda p: kept.append(p) or digest(p))
+        patch.setattr(ByLag, "scan_accuracy", lambda *of: 2 + by_scan(*of))
         return made(run_of("simple", OPTIONS, configuration, SEED, protocol)), kept[0]
 
 
@@ -92,19 +93,21 @@ def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by
     nats = functools.partial(scoring.recalibrated_nats, factors, 1 / len(known[0]))
     assert row.final == pytest.approx(nats(*examples(final, sets[2])).tolist(), abs=1e-3)
     assert row.validation == pytest.approx(nats(*examples(validation, sets[1])).tolist(), abs=1e-3)
-    rounded_nats = jax.jit(functools.partial(scoring.rounded_nats, question))
+    rounded_nats = jax.jit(question.rounded_nats)
     for bits, found in zip(PROTOCOL.precisions, row.rounded, strict=True):
         ends = validation.min((0, 1)), validation.max((0, 1))
         rounding = scoring.Rounding(*ends, np.float32(2**bits))
-        known = rounded_nats(params, scoring.Sets(*sets), rounding)
+        known = rounded_nats(params, LagSets(*sets), rounding)
         assert found == pytest.approx(known.tolist(), abs=1e-3)
     assert max(np.abs(np.subtract(row.rounded[3], row.final))) > 0.01
     assert row.difference == pytest.approx(2, abs=1e-6)  # scan less steps, standardised alike
 
 
 def test_a_run_by_key_is_that_of_a_plain_loop_with_its_own_schedule():
+    """Also of other updates than the usual: the rate falls and the ramp rises within its own."""
     cell = build("simple", OPTIONS)
-    row, params = row_and_weights(PROTOCOL.by_key(Recipe("adaptive", RATE)))
+    recipe = Recipe("adaptive", RATE)
+    row, params = row_and_weights(HALF.by_key(recipe, UPDATES), HALF)
     question = ByKey(cell, PROTOCOL, KMAX)
     expected, level = in_plain_python(question, ramp=False)
     chex.assert_trees_all_close(params, expected, atol=2e-5)
@@ -116,22 +119,9 @@ def test_a_run_by_key_is_that_of_a_plain_loop_with_its_own_schedule():
     assert row.final == right.reshape(3, -1).sum(1).tolist()
 
 
-RECIPES = [PROTOCOL.by_lag, lambda rate, *of: PROTOCOL.by_key(Recipe("ramp", rate), *of)]
-
-
-@pytest.mark.parametrize("configured", RECIPES)
-def test_a_run_of_fewer_updates_is_that_of_a_protocol_with_as_many(configured):
-    """Its rate falls to 0 and its ramp rises within its own updates."""
-    few = Protocol(**NUMBERS | SIZES | {"updates": 3}, largest_norm=SMALL_NORM)
-    (row, weights), (whole, same) = (
-        row_and_weights(configured(RATE, 3), x) for x in (PROTOCOL, few)
-    )
-    assert (row.key, row.validation, row.final) == (whole.key, whole.validation, whole.final)
-    assert getattr(row, "rounded", None) is None  # that is measured after the usual updates
-    chex.assert_trees_all_equal(weights, same)
-
-
-@pytest.mark.parametrize("configured", RECIPES)
+@pytest.mark.parametrize(
+    "configured", [PROTOCOL.by_lag, lambda rate: PROTOCOL.by_key(Recipe("ramp", rate))]
+)
 def test_a_run_whose_loss_is_not_finite_has_no_answers(configured):
     row = made(run_of("simple", OPTIONS, configured(3e38), SEED, PROTOCOL))
     found = (

@@ -1,9 +1,13 @@
-"""The figure of a card: the forgetting curve, and the recall curve. No jax.
+"""The figures of cards. No jax.
 
-Behind the cell's curves stand, in grey, those of the built-in cells of its size; by key also what
-the convolution of a block alone holds, and a list of the values.
+card_figure     of one: the forgetting curve, and the recall curve. Behind them stand, in grey,
+                those of the built-in cells of its size; by key also what the convolution of a
+                block alone holds, and a list of the values
+panels_figure   of several by a question: a panel for each cell
+budgets_figure  of several: bits by lag against updates
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,21 +15,21 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from echo_jax.config import is_built_in
 from echo_jax.memory.answers_to_bits import accuracy_of_list
-from echo_jax.memory.card import Card, best_of_seeds, lag_bits, whole_seeds
-from echo_jax.memory.card_rows import LagRow, Row
+from echo_jax.memory.card import BitsByKey, Card, best_of_seeds, lag_bits, protocol_of, whole_seeds
 from echo_jax.memory.pages.built_in_cards import anchors, nearest
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, Question
-from echo_jax.memory.pages.table import cell_of, label_of
+from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of
 from echo_jax.memory.pages.told_apart import track
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.rows import LagRow, Row
 from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
-from echo_jax.report.line_names import SIZE, Line, name_lines, shortened
-from echo_jax.report.number_formats import counted, number
-from echo_jax.report.styles import BLUE, GREY, INK, PALE, RULE
+from echo_jax.report.line_names import SIZE, Line, name_lines, names_at_right, shortened
+from echo_jax.report.number_formats import counted, number, three_digits
+from echo_jax.report.styles import BLUE, GREY, INK, PALE, RULE, SERIES, style_axes
 
 WIDTH = 8.4  # inches
 HEIGHT = 4.3
@@ -41,6 +45,14 @@ ROUNDED_TO = 6
 """The precision whose curve is drawn."""
 
 NAMED = 4  # grey lines that have a name, from the one with most bits to that with fewest
+
+NARROWEST = 1.6  # inches of a figure for each panel beside others
+ROOM = 1.22  # inches: the height of a row of panels
+LEFT = 0.66  # the margins
+BELOW = 0.42
+TITLE = 0.3  # of it what the title of a panel takes
+
+WIDEST = 4.2  # inches of one panel alone, or of two side by side
 
 
 def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
@@ -148,6 +160,94 @@ def _draw(
     unnamed = [line for name, line in others.items() if name not in shown]
     named = {own: question.line(card)} | {name: others[name] for name in shown}
     name_lines(axes, named, [*unnamed, *references.values()], own)
+
+
+def panels_figure(
+    cards: Sequence[Card], question: Question, width: float = WIDTH
+) -> NotebookFigure:
+    """A panel for each card with a question, those with most bits first; the others in grey."""
+    protocol_of(cards)  # or they are refused
+    shown = sorted(cards, key=lambda card: -question.mean(card))
+    across = min(len(shown), int(width / NARROWEST))
+    height = -(-len(shown) // across) * ROOM + BELOW
+    room = min((width - LEFT - 0.1) / across, WIDEST / min(across, 2))
+    width = LEFT + 0.1 + across * room
+    figure = NotebookFigure((width, height))
+    for place, (card, name) in enumerate(zip(shown, labels_of(shown), strict=True)):
+        row, column = divmod(place, across)
+        x = LEFT + column * room
+        size = (room - 0.22, ROOM - TITLE - 0.06)
+        axes = add_panel(figure, x, row * ROOM + TITLE, size, labels=8.5)
+        axes.tick_params(length=2.5)
+        _panel(axes, card, question, shown)
+        title: dict[str, Any] = {"transform": axes.transAxes, "va": "bottom", "fontsize": 9}
+        axes.text(-0.02, 1.04, shortened(name, 19), color=INK, **title)
+        bold: dict[str, Any] = {"color": BLUE, "ha": "right", "fontweight": "bold"}
+        axes.text(1.02, 1.04, question.mean_text(card), **bold, **title)
+        axes.tick_params(labelleft=column == 0, labelbottom=place + across >= len(shown))
+    style: dict[str, Any] = {"fontsize": 9.5, "color": INK, "ha": "center", "va": "bottom"}
+    figure.text(0.5, 0.05 / height, question.x_label, **style)
+    sideways: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "left"}
+    figure.text(0.04 / width, 0.5, question.y_label, **style | sideways)
+    return figure
+
+
+def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) -> None:
+    bits = question.known(card)
+    if isinstance(bits, BitsByKey):
+        axes.set(ylim=(0, 1.04), yticks=[0, 1])
+        axes.set_yticklabels(["0", "100%"])
+        key_axis(axes, bits.pairs)
+        lines = [list_line(bits.pairs, card.numbers)]
+    else:
+        lags = card.numbers.lags
+        most = math.log2(card.numbers.symbols)
+        axes.set(xlim=(0, lags + 1), xticks=[1, lags // 2, lags])
+        axes.set(ylim=(0, most + 0.15), yticks=[0, most])
+        lines = [question.line(anchor) for anchor in anchors(card).values()]
+    for line, dashes in zip(lines, DASHES, strict=False):
+        axes.plot(*line, linestyle=dashes, **REFERENCE | {"linewidth": 0.9})
+    others = [thin(question.line(other)) for other in cards if other is not card]
+    draw_lines(axes, others, BACKGROUND | {"linewidth": 0.5})
+    x, y = question.line(card)
+    axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)
+    axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
+
+
+def budgets_figure(cards: Sequence[Card], width: float = WIDTH) -> NotebookFigure:
+    """The mean bits by lag against updates, a line for each card; controls in grey and dashed."""
+    height = 5.2
+    figure = NotebookFigure((width, height))
+    axes = figure.add_axes((0.62 / width, 0.55 / height, 1 - 2.8 / width, 1 - 0.75 / height))
+    style_axes(axes)
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    protocol_of(cards)  # or they are refused
+    labels = labels_of(cards)
+    points = [sorted((updates, of.mean) for updates, of in BY_LAG.measured(x)) for x in cards]
+    lines = {name: [*zip(*of, strict=True)] for name, of in zip(labels, points, strict=True)}
+    order = sorted(lines, key=lambda name: -lines[name][1][-1])
+    controls = {x for x, card in zip(labels, cards, strict=True) if is_control(card)}
+    styles = itertools.cycle(SERIES)
+    colours = dict[str, str]()
+    for name in order:
+        colour, marker, dashes = (GREY, "", "--") if name in controls else next(styles)
+        look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": dashes}
+        axes.plot(*lines[name], markersize=4, linewidth=1.3, **look)
+        colours[name] = colour
+    every = [x for _, y in lines.values() for x in y]
+    ticks = sorted({x for line in lines.values() for x in line[0]})
+    axes.set(xscale="log", xlim=(ticks[0] / 1.1, ticks[-1] * 1.05))
+    axes.set(yscale="log", ylim=(0.8 * min(every), 1.2 * max(every)))
+    axes.set_xticks(ticks, [number(x) for x in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: three_digits(y)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    ends = {name: (lines[name][0][-1], lines[name][1][-1]) for name in order}
+    names_at_right(axes, ends, colours)
+    axes.set_xlabel("updates", fontsize=9.5, color=INK)
+    axes.set_ylabel("bits by lag", fontsize=9.5, color=INK)
+    return figure
 
 
 def thin(line: Line) -> Line:
