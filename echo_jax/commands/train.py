@@ -66,7 +66,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Open the run, train it, report it and draw it."""
     from echo_jax.host import kept_programs
     from echo_jax.host.run_programs import Stopwatch
-    from echo_jax.runs import advice, run_folder, run_report
+    from echo_jax.runs import advice, page_limits, run_folder, run_report
     from echo_jax.runs.prepared_run import new_inputs, new_run, resumed_run
     from echo_jax.runs.train_run import train_run
 
@@ -96,8 +96,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
             draw += f" --format {command.format}"
         with command_line.drawing_last(draw):
             run_report.conclude(finished, prepared.folder, say, again, command.format)
-        values = prepared.inputs.values or list(map(str, range(prepared.config.task.vocab_size)))
-        if advice.has_page(prepared.config, values):
+        if page_limits.has_page(prepared.config, prepared.inputs.values):
             show = command_line.invocation("show")
             say(f"To see it run, in a page: {show} --play {quoted}")
 

@@ -19,10 +19,9 @@ from echo_jax.host.progress import TrainingProgress
 from echo_jax.host.run_programs import NONE_KEPT, Programs, Stopwatch, start_compiling
 from echo_jax.report.number_formats import counted
 from echo_jax.runs import result, run_file
-from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.prepared_run import PreparedRun
-from echo_jax.runs.result import Finished, Result
-from echo_jax.runs.run_file import Saved
+from echo_jax.runs.result import Result
+from echo_jax.runs.run_file import Finished, History, Saved
 from echo_jax.runs.run_folder import METRICS, as_shown
 
 OnChunk = Callable[[int, np.ndarray, np.ndarray], object]

@@ -12,7 +12,6 @@ from echo_jax import atomic_files
 from echo_jax.config import changed
 from echo_jax.core.data import Corpus
 from echo_jax.runs import result, run_file
-from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.result import (
     FailedSeeds,
     Finished,
@@ -21,6 +20,7 @@ from echo_jax.runs.result import (
     Result,
     StoredInterval,
 )
+from echo_jax.runs.run_file import History
 
 
 def test_a_result_holds_medians_their_intervals_and_every_seed():
