@@ -1,5 +1,7 @@
 """One training run: restored or initialised, trained by chunks, evaluated, written."""
 
+import contextlib
+import dataclasses
 import importlib
 import time
 from collections.abc import Callable
@@ -10,9 +12,10 @@ import jax
 import numpy as np
 
 from echo_jax import atomic_files, environment
-from echo_jax.config import LARGEST, is_built_in
+from echo_jax.config import LARGEST, RunConfig, is_built_in
 from echo_jax.core.training import TrainState
 from echo_jax.exceptions import DivergedError
+from echo_jax.host import kept_programs
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.kept_programs import KeptPrograms
 from echo_jax.host.progress import TrainingProgress
@@ -29,32 +32,52 @@ OnChunk = Callable[[int, np.ndarray, np.ndarray], object]
 sequence of the chunk, both float32 `[S, count]`."""
 
 
-def train_run(
-    run: PreparedRun,
-    interrupts: Interrupts,
-    watch: Stopwatch,
-    say: Callable[[str], None] | None,
-    on_chunk: OnChunk | None = None,
-    kept: KeptPrograms = NONE_KEPT,
-) -> Finished:
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """How a run is shown and stopped, by a command or a Python call.
+
+    say            gets the devices, and progress where there is no bar; None: nothing is shown
+    on_chunk       called after each chunk
+    interrupts     stop the run after a chunk; by default nothing does
+    keep_programs  in the user's cache folder; None: as jax is set
+    watch          the seconds of `result.json`
+    """
+
+    say: Callable[[str], None] | None = None
+    on_chunk: OnChunk | None = None
+    interrupts: Interrupts = dataclasses.field(default_factory=Interrupts)
+    keep_programs: bool | None = None
+    watch: Stopwatch = dataclasses.field(default_factory=Stopwatch)
+
+    def programs(self, config: RunConfig) -> contextlib.AbstractContextManager[KeptPrograms]:
+        """The programs that are kept for a run, while it is open."""
+        if self.keep_programs is None:
+            return contextlib.nullcontext(NONE_KEPT)
+        return kept_programs.of_run(config, self.keep_programs)
+
+
+def train_run(run: PreparedRun, running: Running) -> Finished:
     """Compile, train and evaluate a run, and fill its folder, but for the figure.
 
-    `say` gets the devices, and progress where there is no bar; without it there is none either.
     StoppedError where a signal ended it; DivergedError where the loss of every seed became not
     finite.
     """
     log = run.saved.history if run.saved else History(run.config)
     writer = CheckpointWriter(run, log)
-    with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
+    watch = running.watch
+    with (
+        running.programs(run.config) as kept,
+        ThreadPoolExecutor(2) as background,  # prepares what is needed last while training goes on
+    ):
         with watch.time("compile"):
             what = run.config, run.learner, run.chunk, run.plan, run.corpus
             programs = start_compiling(*what, background, not run.saved, kept)
         background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
         kinds = [device.device_kind for device in programs.devices]
-        if say:
-            say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")
+        if running.say:
+            running.say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")
         with watch.time("train"):
-            state = train(run, programs, writer, interrupts, say, on_chunk)
+            state = train(run, programs, writer, running)
         with watch.time("wait_for_it"):
             watch.seconds["compile_while_training"] = programs.evaluate.result().seconds
         with watch.time("evaluate"):
@@ -77,19 +100,15 @@ def train_run(
 
 
 def train(
-    run: PreparedRun,
-    programs: Programs,
-    writer: "CheckpointWriter",
-    interrupts: Interrupts,
-    say: Callable[[str], None] | None,
-    on_chunk: OnChunk | None,
+    run: PreparedRun, programs: Programs, writer: "CheckpointWriter", running: Running
 ) -> TrainState:
     """The training loop: the state of every seed after the last sequence."""
     last = run.config.training.sequences
     dynamic = programs.dynamic(run.config)
     log = writer.log
+    interrupts = running.interrupts
     state = programs.placed(run.saved.state) if run.saved else programs.init(dynamic)
-    with TrainingProgress(last, log.sequences, say) as bar:
+    with TrainingProgress(last, log.sequences, running.say) as bar:
         left = range(log.sequences, last)
         task = run.config.task
         for chunk in programs.train(dynamic, state, left, task, run.corpus, run.checkpoint_every):
@@ -103,8 +122,8 @@ def train(
                 writer.save(state)
             if interrupts.signal:
                 writer.write_metrics()
-            if on_chunk:
-                on_chunk(chunk.done, chunk.loss, chunk.accuracy)
+            if running.on_chunk:
+                running.on_chunk(chunk.done, chunk.loss, chunk.accuracy)
             interrupts.check(f"Stopped after {chunk.done:,} of {last:,} sequences")
     return state
 
