@@ -152,9 +152,7 @@ def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
 
     To predict, the tokens are not needed; where they can be read, they tell the untrained values.
     """
-    about = _about(folder)
-    with _of_a_run(folder):
-        config = from_dict(about.config)
+    about, config = _about(folder)
     names = ("seed_map", "compute", "cell_source", "begun")
     inputs = RunSpec(config, digests=about.files, **{name: getattr(about, name) for name in names})
     if config.data.file is None:
@@ -185,9 +183,7 @@ def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
 
 def read_finished(folder: Path) -> Finished:
     """A finished run without its weights; StorageError where it is not finished."""
-    about = _about(folder)
-    with _of_a_run(folder):
-        config = from_dict(about.config)
+    _, config = _about(folder)
     _, history, result = _read(folder, config, {}, others=True)
     if not result:
         fix = f"train on with --resume {shlex.quote(str(folder))}"
@@ -227,12 +223,13 @@ def write_finished(folder: Path, finished: Finished) -> None:
     atomic_files.write_json(folder / RESULT, fields)
 
 
-def _about(folder: Path) -> About:
-    """The metadata, which bounds the rest of the file."""
+def _about(folder: Path) -> tuple[About, RunConfig]:
+    """The metadata, which bounds the rest of the file, and the configuration in it."""
     fix = "use the folder of a run, restore it, or start a new run"
     stated = tensor_files.read_about(folder / CHECKPOINT, fix)
     with _of_a_run(folder):
-        return msgspec.convert(stated, About)
+        about = msgspec.convert(stated, About)
+        return about, from_dict(about.config)
 
 
 @contextlib.contextmanager
