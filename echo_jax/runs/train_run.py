@@ -1,6 +1,5 @@
 """One training run: restored or initialised, trained by chunks, evaluated, written."""
 
-import contextlib
 import dataclasses
 import importlib
 import time
@@ -12,10 +11,9 @@ import jax
 import numpy as np
 
 from echo_jax import atomic_files, environment
-from echo_jax.config import LARGEST, RunConfig, is_built_in
+from echo_jax.config import LARGEST, is_built_in
 from echo_jax.core.training import TrainState
 from echo_jax.exceptions import DivergedError
-from echo_jax.host import kept_programs
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.kept_programs import KeptPrograms
 from echo_jax.host.progress import TrainingProgress
@@ -36,24 +34,18 @@ sequence of the chunk, both float32 `[S, count]`."""
 class Running:
     """How a run is shown and stopped, by a command or a Python call.
 
-    say            gets the devices, and progress where there is no bar; None: nothing is shown
-    on_chunk       called after each chunk
-    interrupts     stop the run after a chunk; by default nothing does
-    keep_programs  in the user's cache folder; None: as jax is set
-    watch          the seconds of `result.json`
+    say         gets the devices, and progress where there is no bar; None: nothing is shown
+    on_chunk    called after each chunk
+    interrupts  stop the run after a chunk; by default nothing does
+    kept        compiled programs; by default jax has what there is
+    watch       the seconds of `result.json`
     """
 
     say: Callable[[str], None] | None = None
     on_chunk: OnChunk | None = None
     interrupts: Interrupts = dataclasses.field(default_factory=Interrupts)
-    keep_programs: bool | None = None
+    kept: KeptPrograms = NONE_KEPT
     watch: Stopwatch = dataclasses.field(default_factory=Stopwatch)
-
-    def programs(self, config: RunConfig) -> contextlib.AbstractContextManager[KeptPrograms]:
-        """The programs that are kept for a run, while it is open."""
-        if self.keep_programs is None:
-            return contextlib.nullcontext(NONE_KEPT)
-        return kept_programs.of_run(config, self.keep_programs)
 
 
 def train_run(run: PreparedRun, running: Running) -> Finished:
@@ -65,13 +57,10 @@ def train_run(run: PreparedRun, running: Running) -> Finished:
     log = run.saved.history if run.saved else History(run.config)
     writer = CheckpointWriter(run, log)
     watch = running.watch
-    with (
-        running.programs(run.config) as kept,
-        ThreadPoolExecutor(2) as background,  # prepares what is needed last while training goes on
-    ):
+    with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
         with watch.time("compile"):
             what = run.config, run.learner, run.chunk, run.plan, run.corpus
-            programs = start_compiling(*what, background, not run.saved, kept)
+            programs = start_compiling(*what, background, not run.saved, running.kept)
         background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
         kinds = [device.device_kind for device in programs.devices]
         if running.say:

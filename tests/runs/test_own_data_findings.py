@@ -1,5 +1,7 @@
 """What is said of runs on values in order: who predicts them, and if the echo was learned."""
 
+import types
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,8 +9,9 @@ from fabricated_results import CONFIG, fabricated_result
 from msgspec import UNSET
 
 import echo_jax
-from echo_jax.config import changed
-from echo_jax.runs import play_page
+from echo_jax.config import RunConfig, changed
+from echo_jax.core.data import Corpus
+from echo_jax.runs import own_data_scores, play_page
 from echo_jax.runs.explanation import explain, findings
 from echo_jax.runs.result import StoredInterval, Untrained
 
@@ -90,3 +93,29 @@ def test_next_values_learned_by_heart_are_told_without_a_goal_of_99_percent(tmp_
     assert "is answered better than the held-out part" in run.report()
     assert "99%" not in run.report()
     assert run.report().splitlines()[-1].startswith("Next: does it hold for other seeds?")
+
+
+VALUES = np.arange(9)
+PROGRAMS = types.SimpleNamespace(
+    dynamic=lambda _: None, score=lambda *of: of[-1].held_out, network=None
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_fed"),
+    [
+        ({"layout": "streams", "stateful": True}, True),
+        ({"layout": "streams"}, False),  # the last target of a chunk alone
+        ({"stateful": True, "window": 1, "batch_size": 1}, True),  # the first row alone lacks it
+        ({"lag": -1}, False),
+    ],
+)
+def test_the_end_of_the_training_part_is_scored_and_follows_where_the_last_target_is_fed(
+    monkeypatch, fields, is_fed
+):
+    monkeypatch.setattr(own_data_scores, "follows_its_target", lambda *_: "measured")
+    small = {"length": 9, "window": 2, "lag": 1, "stateful": False}
+    config = changed(RunConfig(), **small | fields)
+    found = own_data_scores.measure(config, Corpus(VALUES, VALUES[:4]), [], PROGRAMS, None)
+    assert found.fitted.tolist() == [5, 6, 7, 8]
+    assert found.follows == ("measured" if is_fed else None)
