@@ -37,7 +37,7 @@ class Running:
     say         gets the devices, and progress where there is no bar; None: nothing is shown
     on_chunk    called after each chunk
     interrupts  stop the run after a chunk; by default nothing does
-    kept        compiled programs; by default jax has what there is
+    kept        the programs on disk that spare compiling; by default none
     watch       the seconds of `result.json`
     """
 
