@@ -26,7 +26,7 @@ import echo_jax
 from echo_jax.config import RunConfig, changed, chosen
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import advice, explanation
-from echo_jax.runs.result import Finished
+from echo_jax.runs.run_file import Finished
 
 SEED = 48  # of the draws that are published
 SHAPES = 15

@@ -96,7 +96,7 @@ class PredictCommand:
 def main() -> None:
     """Print what the network says; bad values are refused before it is loaded."""
     command = command_line.parse(PredictCommand)
-    from echo_jax.runs import own_data, run_file, run_folder, vocabulary
+    from echo_jax.runs import own_data, run_file, vocabulary
 
     words = list(command.values)
     lines = None
@@ -110,7 +110,6 @@ def main() -> None:
         words = list(own_data.single_spaced(" ".join(words)))
     encode = functools.partial(vocabulary.encode, inputs.vocabulary, unknown=command.unknown)
     tokens = encode(words, place=lambda i: f"in line {lines[i - 1]}") if lines else encode(words)
-    run_folder.check_cell_named(command.folder, inputs, command.cell)
     network = load(command)
     if command.explain:
         print(follows_report(network), flush=True)

@@ -63,42 +63,39 @@ def main() -> None:
 
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
-    """Open the run, train it, report it and draw it."""
+    """Train a new run, or one that goes on, and print and draw what came of it."""
     from echo_jax.host import kept_programs
-    from echo_jax.host.run_programs import Stopwatch
-    from echo_jax.runs import advice, run_folder, run_report
+    from echo_jax.runs import advice, page_limits, run_folder, run_report
     from echo_jax.runs.prepared_run import new_inputs, new_run, resumed_run
-    from echo_jax.runs.train_run import train_run
+    from echo_jax.runs.train_run import Running, train_run
 
+    say = interrupts.say
     if command.resume:
         opening = resumed_run(command.resume, command.options, *changes_of_resumed(command))
     else:
         out = command.out or run_folder.named_after_time()
         opening = new_run(new_inputs(command.run), out, command.options)
-    keeping = functools.partial(kept_programs.of_run, wanted=command.compilation_cache)
-    with opening as prepared, keeping(prepared.config) as kept:
+    keep = command.compilation_cache
+    with opening as prepared, kept_programs.of_run(prepared.config, keep) as kept:
         assert prepared.folder, "a run of the command has a folder"
-        watch = Stopwatch()
-        watch.seconds["import"] = time.perf_counter() - process_start.STARTED
+        config = prepared.config
+        running = Running(say, interrupts=interrupts, kept=kept)
+        running.watch.seconds["import"] = time.perf_counter() - process_start.STARTED
         if prepared.note:
             print(prepared.note, file=sys.stderr)
-        say = interrupts.say
-        say(run_report.describe(prepared.config))
-        again = functools.partial(command_line.training, prepared.config)
-        quoted = command_line.quoted(run_folder.as_shown(prepared.folder))
-        resume = f"{command_line.invocation('train')} --resume {quoted}"
-        with going_on(resume, lambda: again(advice.smaller_step(prepared.config))):
-            finished = train_run(prepared, interrupts, watch, say, kept=kept)
-        say(run_report.full_report(prepared.config, finished.result))
-        say(printable(f"Run folder: {run_folder.as_shown(prepared.folder)}"))
-        draw = f"{command_line.invocation('show')} --curve {quoted}"
-        if command.format != "png":
-            draw += f" --format {command.format}"
-        with command_line.drawing_last(draw):
+        say(run_report.describe(config))
+        again = functools.partial(command_line.training, config)
+        name = run_folder.as_shown(prepared.folder)
+        show = command_line.invocation("show")
+        quoted = command_line.quoted(name)
+        with going_on(name, lambda: again(advice.smaller_step(config))):
+            finished = train_run(prepared, running)
+        say(run_report.full_report(config, finished.result))
+        say(printable(f"Run folder: {name}"))
+        kind = "" if command.format == "png" else f" --format {command.format}"
+        with command_line.drawing_last(f"{show} --curve {quoted}{kind}"):
             run_report.conclude(finished, prepared.folder, say, again, command.format)
-        values = prepared.inputs.values or list(map(str, range(prepared.config.task.vocab_size)))
-        if advice.has_page(prepared.config, values):
-            show = command_line.invocation("show")
+        if page_limits.has_page(config, prepared.inputs.values):
             say(f"To see it run, in a page: {show} --play {quoted}")
 
 
@@ -120,8 +117,9 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
 
 
 @contextlib.contextmanager
-def going_on(resume: str, smaller: Callable[[], str]) -> Iterator[None]:
-    """Within it an end before the last sequence says how to go on: `resume`, or a smaller step."""
+def going_on(folder: str, smaller: Callable[[], str]) -> Iterator[None]:
+    """Within it an end before the last sequence says how to go on, or names a smaller step."""
+    resume = f"{command_line.invocation('train')} --resume {command_line.quoted(folder)}"
     try:
         yield
     except StoppedError as stopped:

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from echo_jax.config import RunConfig, changed, flat
@@ -17,17 +17,12 @@ from echo_jax.runs.explanation import (
 )
 
 if TYPE_CHECKING:
-    from echo_jax.runs.result import Finished, Result
+    from echo_jax.runs.result import Result
+    from echo_jax.runs.run_file import Finished
 
 MOST_SEQUENCES = 10_000  # of a run that is advised
 
 USUAL_RATES = (0.0005, 0.02)  # of learning: one between them is not what a run missed its goal by
-
-IN_A_PAGE = {"cell": "lstm", "encoding": "one-hot", "framing": "classes"}
-"""The fields of a network that `show --play` can show."""
-
-PAGE_BYTES = 400_000
-"""Of a page that `show --play` makes, at most; all in it but weights and values take 70,000."""
 
 
 class Step(NamedTuple):
@@ -54,16 +49,6 @@ def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) ->
         return [f"Try: {words}: {command(_together(steps))}"]
     words, changes = next(_valid(config, _questions(config, made or _foretells(result))))
     return [f"Next: {words} {command(changes)}"]
-
-
-def has_page(config: RunConfig, values: Sequence[str]) -> bool:
-    """True where `show --play` makes a page of a run with these different values."""
-    given = flat(config)
-    units = config.network.hidden_size
-    weights = (len(values) + units + 1) * 4 * units + (units + 1) * len(values)
-    bytes_of_values = sum(len(ascii(value)) + 2 for value in values)
-    fits = 70_000 + weights * 16 / 3 + bytes_of_values < PAGE_BYTES
-    return fits and all(given[field] == right for field, right in IN_A_PAGE.items())
 
 
 def smaller_step(config: RunConfig) -> dict[str, Any]:

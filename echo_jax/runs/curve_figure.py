@@ -9,7 +9,7 @@ from msgspec import UNSET
 from echo_jax import atomic_files
 from echo_jax.config import RunConfig
 from echo_jax.report.styles import BLUE, GREY, ORANGE, Format, drawing, image
-from echo_jax.runs.result import Finished
+from echo_jax.runs.run_file import Finished
 from echo_jax.runs.run_folder import FIGURE
 
 if TYPE_CHECKING:

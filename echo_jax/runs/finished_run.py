@@ -10,9 +10,9 @@ from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.markdown import escaped, fenced
 from echo_jax.report.styles import drawing
 from echo_jax.runs import advice, curve_figure, explanation, run_report
-from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.predictor import TrainedNetwork, network_of
-from echo_jax.runs.result import Finished, Result
+from echo_jax.runs.result import Result
+from echo_jax.runs.run_file import Finished, History
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.states_figure import any_values
 

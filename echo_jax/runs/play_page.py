@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from echo_jax import atomic_files
-from echo_jax.config import RunConfig, flat
 from echo_jax.core.target_place import accuracy_ceiling, target_place
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.html_page import assembled
 from echo_jax.runs import explanation
-from echo_jax.runs.advice import IN_A_PAGE, PAGE_BYTES
+from echo_jax.runs.page_limits import PAGE_BYTES, check_cell
 
 if TYPE_CHECKING:
     from echo_jax.runs.predictor import TrainedNetwork
@@ -66,15 +65,6 @@ def page(data: dict[str, Any]) -> str:
         rule = f"has {len(text.encode()):,} bytes, more than {PAGE_BYTES:,}"
         raise ConfigError(None, "the page of this run", rule, "use fewer values or units")
     return text
-
-
-def check_cell(config: RunConfig) -> None:
-    """Raise ConfigError unless the network is an LSTM on one-hot values that predicts classes."""
-    given = flat(config)
-    for field, right in IN_A_PAGE.items():
-        if given[field] != right:
-            rule = "does not run in a page"
-            raise ConfigError(field, given[field], rule, f"train one with {{{field}={right}}}")
 
 
 def data_of(trained: "TrainedNetwork", name: str, accuracy: float) -> dict[str, Any]:

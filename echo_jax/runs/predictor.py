@@ -22,7 +22,7 @@ import numpy as np
 
 from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells import registry
-from echo_jax.config import RunConfig, is_handed_over, to_dict
+from echo_jax.config import RunConfig, is_built_in, to_dict
 from echo_jax.core import many_seeds, online, training
 from echo_jax.core.network import Network, Params
 from echo_jax.core.online import Answer, EchoState
@@ -41,9 +41,9 @@ GROUP = 16
 
 @dataclasses.dataclass(frozen=True)
 class _Keyed:
-    """A network that equals others with the same cell: text of its file, or object of a call."""
+    """A network that equals others with the same cell: a built-in one, or one object of a user."""
 
-    cell: str | int | None
+    cell: int | None
     network: Network = dataclasses.field(compare=False)
 
 
@@ -76,8 +76,7 @@ class TrainedNetwork:
 
     def compiled(self, function: Callable[..., Any]) -> Any:
         """A function of configuration, network and more, compiled for all such networks."""
-        given = is_handed_over(self.config.network.cell)
-        cell = id(self.network.cell) if given else self.source
+        cell = None if is_built_in(self.config.network.cell) else id(self.network.cell)
         return _compiled(function, self.config, _Keyed(cell, self.network))
 
     def start(self) -> EchoState:
@@ -226,11 +225,6 @@ class TrainedNetwork:
         key = jax.random.key(0, impl=GENERATOR)
         follows = functools.partial(online.follows, self.config, self.network, windows=windows)
         return np.asarray(jax.jit(follows)(self.params, key, np.asarray(positions)))
-
-    @functools.cached_property
-    def source(self) -> str | None:
-        """The SHA-256 of the file of a user's cell; None for a built-in one."""
-        return registry.source_digest(self.config.network.cell, self.network.cell)
 
     @functools.cached_property
     def digest(self) -> str:

@@ -13,7 +13,6 @@ from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share
 from echo_jax.report.number_formats import plain
-from echo_jax.runs.metrics_csv import History
 
 
 class StoredInterval(msgspec.Struct):
@@ -132,21 +131,6 @@ class Result(msgspec.Struct, kw_only=True):
     seconds: dict[str, float] | UnsetType = UNSET
     devices: list[str] | UnsetType = UNSET
     cores: int | UnsetType = UNSET
-
-
-class Finished(NamedTuple):
-    """A run that has ended; the weights, `[S or more, ...]`, are None where they were not read."""
-
-    config: RunConfig
-    history: History
-    result: Result
-    params: Any = None
-
-    def curves(self) -> tuple[np.ndarray, np.ndarray]:
-        """Loss and accuracy of the seeds that did not fail, each float32 `[S, N]`."""
-        good = ~np.isin(self.result.by_seed.seed, self.result.failed.seed)
-        loss, accuracy = self.history.curves()
-        return loss[good], accuracy[good]
 
 
 NOT_OF_THE_RUN = ("seconds", "devices", "cores", "versions", "digest")

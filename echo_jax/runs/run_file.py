@@ -24,8 +24,7 @@ from echo_jax.config import RunConfig, from_dict, is_built_in, to_dict
 from echo_jax.exceptions import ConfigError, StorageError, shown
 from echo_jax.report.text_tables import csv_text
 from echo_jax.runs import run_folder
-from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.result import Finished, Result
+from echo_jax.runs.result import Result
 from echo_jax.runs.run_folder import CHECKPOINT, CONFIG, METRICS, RESULT, SEEDS, Begun, RunSpec
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -44,11 +43,70 @@ class About(msgspec.Struct, kw_only=True):
     result_bytes: Annotated[int, msgspec.Meta(ge=0, le=atomic_files.JSON_LIMIT)] = 0
 
 
+class History:
+    """The log of a training: loss and accuracy of every sequence so far.
+
+    The columns of `metrics.csv` are sequence, loss and accuracy, and before them the seed where
+    there are several; its lines are in the order of the sequences, and of the seeds within one.
+
+    sequences  how many there are so far
+    bad        bool `[S]`, the seeds that have had a non-finite loss
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        """Start with no sequence."""
+        self.sequences = 0
+        self.bad = np.zeros(config.seeds, bool)
+        self._seeds = range(config.seed, config.seed + config.seeds)
+        self._curves: list[np.ndarray] = []
+
+    def append(self, loss: np.ndarray, accuracy: np.ndarray) -> None:
+        """Add the mean loss (nats) and accuracy of the next N sequences, each float32 `[S, N]`."""
+        self._curves.append(np.stack([loss, accuracy], axis=-1).astype(np.float32))
+        self.sequences += loss.shape[1]
+        self.bad |= ~np.isfinite(loss).all(axis=1)
+
+    def curves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Loss and accuracy of all N sequences so far, each float32 `[S, N]`."""
+        together = np.concatenate(self._curves, axis=1)
+        return together[..., 0], together[..., 1]
+
+    def text(self) -> bytes:
+        """The content of `metrics.csv`."""
+        several = len(self._seeds) > 1
+        labels = [f"{seed}," for seed in self._seeds] if several else [""]
+        lines = ["seed,sequence,loss,accuracy\n" if several else "sequence,loss,accuracy\n"]
+        sequence = 0
+        for curves in self._curves:
+            with np.printoptions(legacy=False):  # which a program may have set to round
+                exact = np.swapaxes(curves, 0, 1).astype(str).tolist()  # the shortest to read back
+            for pairs in exact:
+                sequence += 1
+                for label, (loss, accuracy) in zip(labels, pairs, strict=True):
+                    lines.append(f"{label}{sequence},{loss},{accuracy}\n")
+        return "".join(lines).encode()
+
+
 class Saved(NamedTuple):
     """The state of every seed, numpy leaves `[S, ...]`, and the log of the training up to it."""
 
     state: Any
     history: History
+
+
+class Finished(NamedTuple):
+    """A run that has ended; the weights, `[S or more, ...]`, are None where they were not read."""
+
+    config: RunConfig
+    history: History
+    result: Result
+    params: Any = None
+
+    def curves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Loss and accuracy of the seeds that did not fail, each float32 `[S, N]`."""
+        good = ~np.isin(self.result.by_seed.seed, self.result.failed.seed)
+        loss, accuracy = self.history.curves()
+        return loss[good], accuracy[good]
 
 
 def write(
@@ -94,9 +152,7 @@ def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
 
     To predict, the tokens are not needed; where they can be read, they tell the untrained values.
     """
-    about = _about(folder)
-    with _of_a_run(folder):
-        config = from_dict(about.config)
+    about, config = _about(folder)
     names = ("seed_map", "compute", "cell_source", "begun")
     inputs = RunSpec(config, digests=about.files, **{name: getattr(about, name) for name in names})
     if config.data.file is None:
@@ -127,9 +183,7 @@ def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
 
 def read_finished(folder: Path) -> Finished:
     """A finished run without its weights; StorageError where it is not finished."""
-    about = _about(folder)
-    with _of_a_run(folder):
-        config = from_dict(about.config)
+    _, config = _about(folder)
     _, history, result = _read(folder, config, {}, others=True)
     if not result:
         fix = f"train on with --resume {shlex.quote(str(folder))}"
@@ -169,12 +223,13 @@ def write_finished(folder: Path, finished: Finished) -> None:
     atomic_files.write_json(folder / RESULT, fields)
 
 
-def _about(folder: Path) -> About:
-    """The metadata, which bounds the rest of the file."""
+def _about(folder: Path) -> tuple[About, RunConfig]:
+    """The metadata, which bounds the rest of the file, and the configuration in it."""
     fix = "use the folder of a run, restore it, or start a new run"
     stated = tensor_files.read_about(folder / CHECKPOINT, fix)
     with _of_a_run(folder):
-        return msgspec.convert(stated, About)
+        about = msgspec.convert(stated, About)
+        return about, from_dict(about.config)
 
 
 @contextlib.contextmanager

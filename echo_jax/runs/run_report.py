@@ -18,7 +18,8 @@ from echo_jax.runs import advice, curve_figure, run_folder
 from echo_jax.runs.explanation import explain
 
 if TYPE_CHECKING:
-    from echo_jax.runs.result import FailedSeeds, Finished, Result
+    from echo_jax.runs.result import FailedSeeds, Result
+    from echo_jax.runs.run_file import Finished
 
 POSITIONS_SHOWN = 60
 """Positions whose accuracy is printed; `result.json` has them all."""

@@ -24,13 +24,11 @@ from echo_jax.config import (
     is_handed_over,
 )
 from echo_jax.exceptions import ConfigError
-from echo_jax.host.interrupts import Interrupts
-from echo_jax.host.run_programs import Stopwatch
 from echo_jax.runs import curve_figure
 from echo_jax.runs.finished_run import Run
 from echo_jax.runs.prepared_run import new_inputs, new_run
 from echo_jax.runs.run_folder import RunSpec
-from echo_jax.runs.train_run import OnChunk, train_run
+from echo_jax.runs.train_run import OnChunk, Running, train_run
 from echo_jax.train_options import TrainOptions
 
 PathLike = str | os.PathLike[str]
@@ -129,7 +127,7 @@ def train(
     environment.use_cpu_devices(None)  # a later call may have more seeds
     with new_run(inputs, folder, how) as prepared:
         say = (lambda _: None) if progress else None  # the bar, and no lines
-        finished = train_run(prepared, Interrupts(), Stopwatch(), say, on_chunk)
+        finished = train_run(prepared, Running(say, on_chunk))
         if prepared.folder:
             curve_figure.draw(prepared.folder, finished)
     run, history, result, params = finished

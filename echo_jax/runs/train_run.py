@@ -1,5 +1,6 @@
 """One training run: restored or initialised, trained by chunks, evaluated, written."""
 
+import dataclasses
 import importlib
 import time
 from collections.abc import Callable
@@ -19,10 +20,9 @@ from echo_jax.host.progress import TrainingProgress
 from echo_jax.host.run_programs import NONE_KEPT, Programs, Stopwatch, start_compiling
 from echo_jax.report.number_formats import counted
 from echo_jax.runs import result, run_file
-from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.prepared_run import PreparedRun
-from echo_jax.runs.result import Finished, Result
-from echo_jax.runs.run_file import Saved
+from echo_jax.runs.result import Result
+from echo_jax.runs.run_file import Finished, History, Saved
 from echo_jax.runs.run_folder import METRICS, as_shown
 
 OnChunk = Callable[[int, np.ndarray, np.ndarray], object]
@@ -30,32 +30,43 @@ OnChunk = Callable[[int, np.ndarray, np.ndarray], object]
 sequence of the chunk, both float32 `[S, count]`."""
 
 
-def train_run(
-    run: PreparedRun,
-    interrupts: Interrupts,
-    watch: Stopwatch,
-    say: Callable[[str], None] | None,
-    on_chunk: OnChunk | None = None,
-    kept: KeptPrograms = NONE_KEPT,
-) -> Finished:
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """How a run is shown and stopped, by a command or a Python call.
+
+    say         gets the devices, and progress where there is no bar; None: nothing is shown
+    on_chunk    called after each chunk
+    interrupts  stop the run after a chunk; by default nothing does
+    kept        the programs on disk that spare compiling; by default none
+    watch       the seconds of `result.json`
+    """
+
+    say: Callable[[str], None] | None = None
+    on_chunk: OnChunk | None = None
+    interrupts: Interrupts = dataclasses.field(default_factory=Interrupts)
+    kept: KeptPrograms = NONE_KEPT
+    watch: Stopwatch = dataclasses.field(default_factory=Stopwatch)
+
+
+def train_run(run: PreparedRun, running: Running) -> Finished:
     """Compile, train and evaluate a run, and fill its folder, but for the figure.
 
-    `say` gets the devices, and progress where there is no bar; without it there is none either.
     StoppedError where a signal ended it; DivergedError where the loss of every seed became not
     finite.
     """
     log = run.saved.history if run.saved else History(run.config)
     writer = CheckpointWriter(run, log)
+    watch = running.watch
     with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
         with watch.time("compile"):
             what = run.config, run.learner, run.chunk, run.plan, run.corpus
-            programs = start_compiling(*what, background, not run.saved, kept)
+            programs = start_compiling(*what, background, not run.saved, running.kept)
         background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
         kinds = [device.device_kind for device in programs.devices]
-        if say:
-            say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")
+        if running.say:
+            running.say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")
         with watch.time("train"):
-            state = train(run, programs, writer, interrupts, say, on_chunk)
+            state = train(run, programs, writer, running)
         with watch.time("wait_for_it"):
             watch.seconds["compile_while_training"] = programs.evaluate.result().seconds
         with watch.time("evaluate"):
@@ -78,19 +89,15 @@ def train_run(
 
 
 def train(
-    run: PreparedRun,
-    programs: Programs,
-    writer: "CheckpointWriter",
-    interrupts: Interrupts,
-    say: Callable[[str], None] | None,
-    on_chunk: OnChunk | None,
+    run: PreparedRun, programs: Programs, writer: "CheckpointWriter", running: Running
 ) -> TrainState:
     """The training loop: the state of every seed after the last sequence."""
     last = run.config.training.sequences
     dynamic = programs.dynamic(run.config)
     log = writer.log
+    interrupts = running.interrupts
     state = programs.placed(run.saved.state) if run.saved else programs.init(dynamic)
-    with TrainingProgress(last, log.sequences, say) as bar:
+    with TrainingProgress(last, log.sequences, running.say) as bar:
         left = range(log.sequences, last)
         task = run.config.task
         for chunk in programs.train(dynamic, state, left, task, run.corpus, run.checkpoint_every):
@@ -104,8 +111,8 @@ def train(
                 writer.save(state)
             if interrupts.signal:
                 writer.write_metrics()
-            if on_chunk:
-                on_chunk(chunk.done, chunk.loss, chunk.accuracy)
+            if running.on_chunk:
+                running.on_chunk(chunk.done, chunk.loss, chunk.accuracy)
             interrupts.check(f"Stopped after {chunk.done:,} of {last:,} sequences")
     return state
 

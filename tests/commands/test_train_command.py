@@ -98,10 +98,6 @@ def test_many_seeds_leave_a_line_for_each_and_each_what_it_leaves_alone(tmp_path
     assert [row["seed"] for row in rows] == ["5", "6", "7"]
     assert [float(row["accuracy"]) for row in rows] == accuracy
     assert many["accuracy"] == sorted(accuracy)[1]
-    interval = {"low": min(accuracy), "high": max(accuracy), "coverage": 0.75}
-    assert many["accuracy_interval"] == interval
-    assert (many["reached_99"]["seeds"], many["sequences_to_99"]) == (0, None)
-    assert "0 of 3 seeds reached 99% in training: a share of 0% to 56% (Wilson, 95%)" in printed
     assert re.search(r"^on 2 devices: \w+", printed, re.MULTILINE)
     of_all, of_6 = (lines_of(run / "metrics.csv") for run in runs)
     assert [row for row in of_all if row["seed"] == "6"] == [{"seed": "6", **row} for row in of_6]

@@ -14,8 +14,7 @@ from echo_jax.config import RunConfig, changed, chosen
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share, target_place
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import advice
-from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.result import Finished
+from echo_jax.runs.run_file import Finished, History
 
 NETWORKS = (
     {}, {"stateful": False}, {"bptt_batches": 2}, {"cell": "mlp"}, {"cell": "mlp", "delay_line": 2},

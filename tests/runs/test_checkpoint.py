@@ -12,7 +12,7 @@ from run_folders import PLAIN, prepared, saved_of, shapes_of
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.runs import run_file
-from echo_jax.runs.metrics_csv import History
+from echo_jax.runs.run_file import History
 from echo_jax.runs.run_folder import RunSpec
 
 CONFIG = changed(PLAIN, seeds=2, sequences=9)

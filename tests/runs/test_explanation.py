@@ -1,3 +1,4 @@
+import functools
 import re
 from types import SimpleNamespace
 
@@ -45,14 +46,19 @@ def test_the_flags_that_an_explanation_offers_put_the_target_where_it_can_be_lea
     assert places == {"window", "replayed", "state", "skipped", "early", "zeroed", "delayed"}
 
 
+@functools.cache
+def baselines(config):
+    """What the sentences read of a result, but for its accuracy."""
+    chance = chance_baseline(config.task).accuracy
+    blind = order_blind_baseline(config).accuracy
+    known = {"baseline_accuracy": chance, "order_blind_accuracy": blind}
+    known["ceiling_accuracy"] = accuracy_ceiling(config, chance)
+    return known | dict.fromkeys(("follows", "held_out_targets"), UNSET)
+
+
 def scored(config, accuracy):
     """What the sentences read of a result."""
-    chance = chance_baseline(config.task).accuracy
-    ceiling = accuracy_ceiling(config, chance)
-    known = {"baseline_accuracy": chance, "ceiling_accuracy": ceiling}
-    known["order_blind_accuracy"] = order_blind_baseline(config).accuracy
-    unset = dict.fromkeys(("follows", "held_out_targets"), UNSET)
-    return SimpleNamespace(accuracy=accuracy, **known, **unset)
+    return SimpleNamespace(accuracy=accuracy, **baselines(config))
 
 
 def is_contradicted(config, accuracy):

@@ -1,5 +1,7 @@
 """What is said of runs on values in order: who predicts them, and if the echo was learned."""
 
+import types
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,8 +9,9 @@ from fabricated_results import CONFIG, fabricated_result
 from msgspec import UNSET
 
 import echo_jax
-from echo_jax.config import changed
-from echo_jax.runs import play_page
+from echo_jax.config import RunConfig, changed
+from echo_jax.core.data import Corpus
+from echo_jax.runs import own_data_scores, play_page
 from echo_jax.runs.explanation import explain, findings
 from echo_jax.runs.result import StoredInterval, Untrained
 
@@ -60,13 +63,6 @@ def test_a_gap_that_values_never_trained_on_do_not_explain_is_told():
     assert "differences of consecutive ones may be learned" in drifts
 
 
-def test_a_run_on_the_next_value_has_no_goal_of_99_percent_and_a_next_step(tmp_path):
-    run = train(tmp_path, np.random.default_rng(0).integers(0, 7, 200), lag=-1, sequences=20)
-    assert "99%" not in run.report()
-    assert run.report().splitlines()[-1].startswith("Next: does it hold for other seeds?")
-    assert run.result.held_out_targets == 40 - 3  # the last 8 rows of 28 starts and one step
-
-
 def train(folder, values, **options):
     """A run on a column."""
     (folder / "my.csv").write_text("n\n" + "\n".join(map(str, values)))
@@ -88,9 +84,38 @@ def test_a_learned_calendar_is_told_from_an_echo_also_by_its_page(tmp_path):
         assert [said in text for text in (run.report(), run.explain(), page)] == [is_said] * 3
 
 
-def test_values_learned_by_heart_are_told(tmp_path):
+def test_next_values_learned_by_heart_are_told_without_a_goal_of_99_percent(tmp_path):
     values = np.random.default_rng(0).integers(0, 7, 100)
     run = train(tmp_path, values, lag=-1, sequences=300, hidden_size=40)
     assert run.result.training_accuracy > run.result.accuracy + 0.3
     assert run.result.k_gram_accuracy < 0.3
+    assert run.result.held_out_targets == 20 - 3  # the last 8 rows of 8 starts and one step
     assert "is answered better than the held-out part" in run.report()
+    assert "99%" not in run.report()
+    assert run.report().splitlines()[-1].startswith("Next: does it hold for other seeds?")
+
+
+VALUES = np.arange(9)
+PROGRAMS = types.SimpleNamespace(
+    dynamic=lambda _: None, score=lambda *of: of[-1].held_out, network=None
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_fed"),
+    [
+        ({"layout": "streams", "stateful": True}, True),
+        ({"layout": "streams"}, False),  # the last target of a chunk alone
+        ({"stateful": True, "window": 1, "batch_size": 1}, True),  # the first row alone lacks it
+        ({"lag": -1}, False),
+    ],
+)
+def test_the_end_of_the_training_part_is_scored_and_follows_where_the_last_target_is_fed(
+    monkeypatch, fields, is_fed
+):
+    monkeypatch.setattr(own_data_scores, "follows_its_target", lambda *_: "measured")
+    small = {"length": 9, "window": 2, "lag": 1, "stateful": False}
+    config = changed(RunConfig(), **small | fields)
+    found = own_data_scores.measure(config, Corpus(VALUES, VALUES[:4]), [], PROGRAMS, None)
+    assert found.fitted.tolist() == [5, 6, 7, 8]
+    assert found.follows == ("measured" if is_fed else None)

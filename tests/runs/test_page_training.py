@@ -80,7 +80,6 @@ def lists(params):
     [
         {},
         {"stateful": 0},
-        {"window": 1, "batch": 1, "through": 2},
         {"lag": 3, "window": 2, "batch": 3, "through": 2, "values": 10, "units": 9},
     ],
     ids=str,

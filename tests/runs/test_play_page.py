@@ -16,7 +16,7 @@ from running import ROOT
 from echo_jax.config import changed
 from echo_jax.core.network import build_network, init_params
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import advice, play_page, train_call
+from echo_jax.runs import page_limits, play_page, train_call
 from echo_jax.runs.predictor import TrainedNetwork
 from echo_jax.runs.vocabulary import Vocabulary
 
@@ -82,7 +82,7 @@ def answers_in_page(tab, place, tokens):
 def test_the_committed_page_is_the_one_of_its_parts_and_its_grid(generator):
     text = COMMITTED.read_text()
     assert generator.made(train=False) == text
-    assert len(text.encode()) < advice.PAGE_BYTES
+    assert len(text.encode()) < page_limits.PAGE_BYTES
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
     networks = generator.data_in(text)["networks"]
     for (_, options), network in zip(generator.NETWORKS, networks, strict=True):
@@ -237,7 +237,8 @@ def test_networks_learn_in_the_page_which_asks_for_nothing_and_logs_nothing(tab)
     for domain in ("Network", "Log", "Runtime"):
         tab.ask(f"{domain}.enable")
     tab.events.clear()
-    tab.open(COMMITTED, width=390, fragment="#stateful=0&sequences=1000/window=1&batch=6")
+    settings = "#stateful=0&sequences=1000/window=1&batch=6&sequences=100"
+    tab.open(COMMITTED, width=390, fragment=settings)
     press(tab, "#run")
     zero, part3 = scores(tab)
     assert float(zero.split("%")[0]) > 99
@@ -353,15 +354,9 @@ def test_the_characters_of_a_text_are_typed_as_one_and_a_space_is_shown(tab, tmp
 )
 def test_a_network_that_the_page_cannot_run_is_refused(field, value, right):
     with pytest.raises(ConfigError) as refused:
-        play_page.check_cell(drawn(**{field: value}).config)
+        page_limits.check_cell(drawn(**{field: value}).config)
     sentence = f"--{field} {value} does not run in a page: train one with --{field} {right}"
     assert refused.value.spelled("flag") == sentence
-
-
-def test_a_page_that_would_be_too_large_is_refused():
-    trained = drawn(vocab_size=300, hidden_size=60)
-    with pytest.raises(ConfigError, match=r"has [\d,]+ bytes, more than 400,000: use fewer"):
-        play_page.page_of_run(trained, "", SCORES)
 
 
 @pytest.mark.parametrize(
@@ -370,8 +365,9 @@ def test_a_page_that_would_be_too_large_is_refused():
 )
 def test_a_page_is_offered_just_where_it_can_be_made(values, units, made):
     trained = drawn(vocab_size=values, hidden_size=units)
-    assert advice.has_page(trained.config, trained.vocabulary.values) == made
-    with contextlib.nullcontext() if made else pytest.raises(ConfigError):
+    assert page_limits.has_page(trained.config, trained.vocabulary.values) == made
+    large = pytest.raises(ConfigError, match=r"has [\d,]+ bytes, more than 400,000: use fewer")
+    with contextlib.nullcontext() if made else large:
         play_page.page_of_run(trained, "", SCORES)
 
 

@@ -148,24 +148,6 @@ def test_a_column_of_a_csv_file_is_answered_line_by_line(runs, tmp_path, predict
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory):
-    """A folder with a run on a column of words and numbers."""
-    folder = tmp_path_factory.mktemp("words")
-    rng = random.Random(1)
-    values = rng.choices(["red", "green", "10000", "-3"], [5, 3, 3, 3], k=900)
-    (folder / "my.csv").write_text("colour\n" + "\n".join(values) + "\n")
-    train_here(folder, csv="my.csv", batch_size=2, out="run")
-    return folder
-
-
-def test_words_are_learned_and_answered_as_words(words, predict):
-    asked = ["-3", "red", "10000", "green", "red"]
-    done = predict("run", "--", *asked, cwd=words)
-    assert done.stdout.split() == ["-", "-", *asked[1:-1]]
-    assert loaded(words / "run").predict(asked)[2:] == asked[1:-1]
-
-
-@pytest.fixture(scope="module")
 def foretelling(tmp_path_factory):
     """A folder with a text and a run that foretells its next character."""
     folder = tmp_path_factory.mktemp("text")
@@ -191,14 +173,6 @@ def test_answers_are_fed_back_only_where_they_are_the_next_value(foretelling, ru
     assert "--generate 5 needs answers that are the next value" in refused.stderr
     refused = predict("run", "a", "--generate", 5, cwd=foretelling, status=2)
     assert "--generate 5 has too few values for a first answer: give 2 more" in refused.stderr
-
-
-def test_a_stream_is_answered_as_the_whole_list_is_however_it_comes(runs, kind, predict):
-    lines = printed(loaded(runs / kind).predict(INPUT))
-    text = "\n".join(map(str, INPUT))
-    for stdin in (text, text.replace("\n", "  ") + "\n\n"):
-        done = predict(kind, "--stream", cwd=runs, stdin=stdin)
-        assert done.stdout.splitlines() == lines
 
 
 def test_a_stream_names_the_place_of_what_it_refuses_or_skips_it(runs, predict):

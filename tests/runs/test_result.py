@@ -12,15 +12,14 @@ from echo_jax import atomic_files
 from echo_jax.config import changed
 from echo_jax.core.data import Corpus
 from echo_jax.runs import result, run_file
-from echo_jax.runs.metrics_csv import History
 from echo_jax.runs.result import (
     FailedSeeds,
-    Finished,
     OwnScores,
     Reached,
     Result,
     StoredInterval,
 )
+from echo_jax.runs.run_file import Finished, History
 
 
 def test_a_result_holds_medians_their_intervals_and_every_seed():

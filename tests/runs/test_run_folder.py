@@ -10,7 +10,7 @@ from run_folders import AVERAGE, OWN, PLAIN, prepared, saved_of, sign_arrays
 import echo_jax
 from echo_jax import atomic_files, environment
 from echo_jax.config import changed
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import ConfigError
 from echo_jax.runs import run_file, run_folder
 from echo_jax.runs.run_folder import RunSpec
 
@@ -63,17 +63,6 @@ def test_a_run_goes_on_with_the_text_that_it_was_begun_with_alone(run, write):
     write(AVERAGE)
     assert prepared(run, cell=CONFIG.network.cell).saved
     assert (run / "config.json").read_bytes() == before
-
-
-@pytest.mark.parametrize(("number", "version"), [(2, "0.1.9"), (4, "9.0")])
-def test_a_folder_of_another_version_is_refused_with_the_version_that_reads_it(
-    tmp_path, number, version
-):
-    run_file.begin(tmp_path, RunSpec(PLAIN))
-    sign_arrays(tmp_path / run_file.CHECKPOINT, format=number, version=version)
-    for read in (run_file.read_inputs, run_file.read_finished, echo_jax.load):
-        with pytest.raises(StorageError, match=rf"was written by echo_jax {version}"):
-            read(tmp_path)
 
 
 def test_bits_may_differ_on_another_number_of_cores(tmp_path):

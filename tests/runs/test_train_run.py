@@ -7,8 +7,6 @@ import numpy as np
 from run_folders import OWN, PLAIN, prepared
 
 from echo_jax.config import changed
-from echo_jax.host.interrupts import Interrupts
-from echo_jax.host.run_programs import Stopwatch
 from echo_jax.runs import run_file, run_folder, train_run
 from echo_jax.runs.run_folder import RunSpec
 
@@ -17,7 +15,7 @@ def train(folder, inputs, chunk=None):
     """Train a new run, so many sequences a chunk."""
     run = prepared(folder, inputs)
     run = run._replace(chunk=chunk or run.chunk)
-    return train_run.train_run(run, Interrupts(), Stopwatch(), lambda _: None)
+    return train_run.train_run(run, train_run.Running())
 
 
 def test_a_column_is_trained_on_its_first_part_and_evaluated_on_the_rest():

@@ -18,8 +18,7 @@ from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, Tr
 from echo_jax.core import many_seeds
 from echo_jax.core.training import build_learner
 from echo_jax.runs import prepared_run, run_file, run_folder
-from echo_jax.runs.metrics_csv import History
-from echo_jax.runs.run_file import Saved
+from echo_jax.runs.run_file import History, Saved
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.train_options import TrainOptions
 
