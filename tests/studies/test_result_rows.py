@@ -83,6 +83,7 @@ def with_scores(**scores):
     return {"by_seed": msgspec.to_builtins(row(POINT, 1).by_seed) | scores}
 
 
+PROBE = {"network": [0.5] * 3, "before": [[0.5] * 9] * 3, "after": [[0.5] * 9] * 3}
 OTHER_DIGEST = "its digest is not that of its content"
 REFUSED = [
     (lambda line: line.replace(b'"sequences":2000', b'"sequences":2001', 1), OTHER_DIGEST),
@@ -96,6 +97,10 @@ REFUSED = [
     ({"measured": {}}, "what is measured is not what was to be measured"),
     ({"measured": {"other_state": {"accuracy": [0.5]}}},
      "other_state accuracy has 1 values for 3 seeds"),
+    ({"measures": ["probe"], "measured": {"probe": PROBE | {"before": [[0.5] * 9, [0.5], 0.5]}}},
+     "probe before is not of shape (9,) for each seed"),
+    ({"measures": ["probe"], "measured": {"probe": {"before": PROBE["before"]}}},
+     "probe is no measure that finds before"),
     (with_task(window=0), "window=0 is below 1: use 1 or more"),
     ({"\x1b[2J": 1}, r"Object contains unknown field `\x1b[2J`"),
 ]  # fmt: skip
