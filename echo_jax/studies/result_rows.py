@@ -174,11 +174,6 @@ def _encoded(row: ResultRow) -> dict[str, Any]:
 RESULT_ROWS = RowKind("a row of results", _decoded, _encoded, TIMING)
 
 
-def of_point(row: ResultRow, point: GridPoint) -> ResultRow:
-    """The row under the labels of a grid point."""
-    return msgspec.structs.replace(row, point=point.name, labels=dict(point.labels))
-
-
 def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
     """The rows of some grid points, in their order and under their labels.
 
@@ -186,9 +181,11 @@ def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[Res
     """
     by_key = {row.key: row for row in rows}
     by_name = {(row.key, row.point): row for row in rows}
-    pairs = ((point, point.key) for point in points)
-    return [
-        of_point(by_name.get((key, point.name), by_key[key]), point)
-        for point, key in pairs
-        if key in by_key
-    ]
+    there = []
+    for point in points:
+        key = point.key
+        if key in by_key:
+            row = by_name.get((key, point.name), by_key[key])
+            labels = dict(point.labels)
+            there.append(msgspec.structs.replace(row, point=point.name, labels=labels))
+    return there

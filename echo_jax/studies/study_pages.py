@@ -76,9 +76,6 @@ def _notes(rows: Sequence[ResultRow], own: bool) -> list[str]:
         )
     if own:
         notes.append(OWN)
-    if mixed := [row.point for row in rows if " and " in (row.device or "")]:
-        words = "Trained on several devices or numbers of cores, so bits may differ"
-        notes.append(f"{words}: {', '.join(mixed)}.")
     return notes
 
 
