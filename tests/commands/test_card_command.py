@@ -199,7 +199,6 @@ def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
         (["import", "x"], "x cannot be read"),
         (["import", "x", "--parameters", "0"], "--parameters 0 is not a count"),
         (["export", "tasks", "--cell", "gru"], "--cell is not an option.*cards.py export --help"),
-        (["report", "cards", "--figure-width", "3"], "is not of a PDF of 3 to 20"),
         (["--report", "cards"], "--report is not an option: use echo-jax cards"),
         (["--out", "mine.py"], "mine.py/lstm-.* cannot be a folder"),
         (["--seeds", "0"], "--seeds 0 is out of range: use 1 to 1,000"),
