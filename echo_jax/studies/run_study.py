@@ -57,7 +57,7 @@ def run_studies(
                         failures += run_points(path, lacking, executor, bar, running.interrupts)
                     rows |= study_folder.rows_of(folder.path, {name: folder.studies[name]})
                     sections |= study_pages.sections(folder, {name: rows[name]})
-                    if paper:
+                    if paper and sections:
                         study_pages.write_folder(folder, rows, sections)
                 if name in sections:
                     show(sections[name])

@@ -100,8 +100,6 @@ def write_folder(
 ) -> None:
     """Write the page of all studies that have rows, over the one generated before."""
     ordered = [sections[name] for name in folder.studies if name in sections]
-    if not ordered:
-        return
     every = list(itertools.chain(*rows.values()))
     made = computed((row.date.isoformat(), row.versions) for row in every)
     columns = ordered[0].columns
