@@ -49,16 +49,6 @@ def test_lags_and_states_that_share_a_program_are_run_after_each_other():
     assert run_study.by_program(points) == [others[0], *POINTS, others[1]]
 
 
-def test_grid_points_with_a_row_are_not_run_again_and_rows_of_others_stay(tmp_path):
-    path, other = tmp_path / "a.jsonl", fabricated(GridPoint({"lag": 0}, changed(TINY, seed=5)))
-    for each in (WHOLE[1], other, WHOLE[2]):
-        RESULT_ROWS.append(path, [each])
-    left = row_file.missing(POINTS, RESULT_ROWS.read(path))
-    run_points(path, left, Here())
-    assert RESULT_ROWS.read(path) == [WHOLE[1], other, WHOLE[2], WHOLE[0], WHOLE[3]]
-    assert row_file.missing(POINTS, RESULT_ROWS.read(path)) == []
-
-
 class Stopped(Unseen):
     """Progress that is interrupted at a report, and keeps the names of tasks that are done."""
 
@@ -76,16 +66,18 @@ class Stopped(Unseen):
 @pytest.mark.parametrize("moment", [0, 3, 7])
 def test_a_grid_that_is_stopped_goes_on_and_runs_no_grid_point_twice(tmp_path, moment):
     path, bar = tmp_path / "a.jsonl", Stopped(moment)
+    other = fabricated(GridPoint({"lag": 0}, changed(TINY, seed=5)))
+    RESULT_ROWS.append(path, [other])
 
     def run():
         run_points(path, row_file.missing(POINTS, RESULT_ROWS.read(path)), Here(), bar)
 
     with pytest.raises(KeyboardInterrupt):
         run()
-    assert RESULT_ROWS.read(path) == WHOLE[: moment // 2]
+    assert RESULT_ROWS.read(path) == [other, *WHOLE[: moment // 2]]
     run()
     assert bar.made == [point.name for point in POINTS]
-    assert RESULT_ROWS.read(path) == WHOLE
+    assert RESULT_ROWS.read(path) == [other, *WHOLE]
 
 
 def test_a_grid_point_of_another_text_than_that_of_this_process_is_not_run():
