@@ -237,7 +237,11 @@ def test_networks_learn_in_the_page_which_asks_for_nothing_and_logs_nothing(tab)
     for domain in ("Network", "Log", "Runtime"):
         tab.ask(f"{domain}.enable")
     tab.events.clear()
-    tab.open(COMMITTED, width=390, fragment="#stateful=0&sequences=1000/window=1&batch=6")
+    tab.open(
+        COMMITTED,
+        width=390,
+        fragment="#stateful=0&values=10&units=20&sequences=300/window=1&batch=6",
+    )
     press(tab, "#run")
     zero, part3 = scores(tab)
     assert float(zero.split("%")[0]) > 99

@@ -19,7 +19,8 @@ from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import RESULT_ROWS
 
 POINT = GridPoint({"lag": 1, "network": "a"}, changed(RunConfig(), seeds=3), ("other_state",))
-RESULTS = Path(__file__).parents[2] / "docs" / "results" / "rows"
+DOCS = Path(__file__).parents[2] / "docs"
+FILES = sorted([*DOCS.glob("results/rows/*.jsonl"), DOCS / "play" / "sweep.jsonl"])
 PUBLISHED = json.loads(Path(__file__).with_name("published_rows.json").read_text())
 """By file the SHA-256 of the digests of its rows, in their order."""
 
@@ -53,7 +54,7 @@ def test_an_append_that_fails_leaves_the_rows_that_were_there(file, monkeypatch,
     assert RESULT_ROWS.read(file) == [row(POINT, rng) for rng in range(4)]
 
 
-@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.jsonl")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_committed_rows_are_those_that_were_published_and_would_be_written_as_they_are(path):
     lines = path.read_bytes().splitlines(keepends=True)
     assert list(map(RESULT_ROWS.line, RESULT_ROWS.read(path))) == lines
