@@ -26,7 +26,7 @@ NUMBERS = '<text x="100" y="{y}" style="font: 23px DejaVu Sans; fill: #404040">{
 def accuracies() -> dict[str, tuple[float, float, float]]:
     """The median accuracy in percent with its interval, by the name of the grid point."""
     rows = map(json.loads, ROWS.read_text("utf-8").splitlines())
-    summaries = {row["cell"]: summary_of(row["by_seed"]["accuracy"]) for row in rows}
+    summaries = {row["point"]: summary_of(row["by_seed"]["accuracy"]) for row in rows}
     return {
         name: tuple(100 * x for x in (middle, interval.low, interval.high))
         for name, (middle, interval, *_) in summaries.items()

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from echo_jax.exceptions import ConfigError, FolderInUseError, StorageError, printable
+from echo_jax.exceptions import ConfigError, StorageError, printable
 from echo_jax.version import __version__
 
 try:
@@ -225,8 +225,8 @@ def claimed(
 ) -> Iterator[None]:
     """Make a folder, and folders inside it, and lock it against every other process.
 
-    FolderInUseError where another process has it. StorageError, before anything is made, where a
-    link is in the place of one, or a generated file was edited since, or is somebody else's.
+    StorageError where another process has it; before anything is made, where a link is in the place
+    of one, or a generated file was edited since, or is somebody else's.
     """
     folders = [folder, *(folder / name for name in inside)]
     for each in folders:
@@ -255,7 +255,7 @@ def locked(folder: Path) -> Iterator[None]:
             stack.enter_context(_lock_of(folder) if fcntl else _lock_in(folder))
         except (BlockingIOError, TimeoutError) as error:
             fix = "wait until it has ended, or stop it"
-            raise FolderInUseError(None, folder, "is in use by another process", fix) from error
+            raise StorageError(None, folder, "is in use by another process", fix) from error
         except OSError as error:
             rule = f"cannot be locked ({error.strerror})"
             raise StorageError(None, folder, rule, "use one on another file system") from error

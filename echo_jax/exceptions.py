@@ -65,10 +65,6 @@ class StorageError(EchoError):
     """A file or folder is missing, damaged or in use, or cannot be written."""
 
 
-class FolderInUseError(StorageError):
-    """Another process is in the folder."""
-
-
 class SchedulerLostError(EchoError):
     """The scheduler of a cluster is gone; what was finished is kept."""
 

@@ -32,9 +32,8 @@ def run_and_print(
     """Run what studies of these names lack, and print each as soon as its rows are there."""
     keep = options.compilation_cache
     running = Running(options.cluster, interrupts=interrupts, keep_programs=keep)
-    run_studies(folder, names, running, options.paper, print_report)
 
+    def show(section: Section) -> None:
+        print(f"\n{section.report()}", flush=True)
 
-def print_report(section: Section) -> None:
-    """Print a section as text."""
-    print(f"\n{section.report()}", flush=True)
+    run_studies(folder, names, running, options.paper, show)

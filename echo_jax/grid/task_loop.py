@@ -1,7 +1,7 @@
 """The one loop over the tasks of a grid."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from echo_jax.exceptions import EchoError
@@ -32,8 +32,8 @@ def complete(
     store: Callable[[Any], str],
     progress: GridProgress,
     interrupts: Interrupts,
-) -> Iterator[Any]:
-    """The rows of tasks, each stored as it comes: what ends the loop loses only tasks at work.
+) -> None:
+    """Store the row of each task as it comes: what ends the loop loses only tasks at work.
 
     Tasks begin in their order. `store` keeps a row, and says its result in a few words. Interrupts
     are asked whenever a task reports; StoppedError ends the loop. TasksFailedError at the end where
@@ -52,6 +52,5 @@ def complete(
                 progress.finished(task.name, "failed")
             else:
                 progress.finished(task.name, store(row))
-                yield row
     if failures:
         raise TasksFailedError.of(failures)

@@ -300,8 +300,7 @@ def make(
 
         def run(runs: Sequence[CardRun]) -> None:
             left = missing(runs, rows)
-            for _ in complete(JOB, left, executor, store, bar, running.interrupts):
-                pass
+            complete(JOB, left, executor, store, bar, running.interrupts)
 
         run(plan.pilot(named))
         rate = cards.rate_of(cards.pilot_of(rows, protocol), protocol)

@@ -6,7 +6,7 @@ are fractions and are written in percent. A `baseline` is the value by chance, o
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,15 +40,6 @@ class NotebookFigure(Figure):
     def _repr_png_(self) -> bytes:
         with drawing():
             return image(self, "png")
-
-    def scaled(self, factor: float) -> Self:
-        """The same figure, not drawn yet, with its text, lines and marks in another size."""
-        self.set_size_inches(*(factor * self.get_size_inches()).tolist())
-        for artist in self.findobj():
-            for size in ("fontsize", "linewidth", "markersize"):
-                if hasattr(artist, f"set_{size}"):
-                    getattr(artist, f"set_{size}")(factor * getattr(artist, f"get_{size}")())
-        return self
 
 
 def dots_figure(

@@ -7,7 +7,7 @@ from pathlib import Path
 from echo_jax import atomic_files
 from echo_jax.report.markdown import details, escaped, fenced
 from echo_jax.report.section import Section
-from echo_jax.report.styles import Format, check_width
+from echo_jax.report.styles import Format
 from echo_jax.report.text_tables import Kind
 
 
@@ -17,14 +17,8 @@ class Paper:
 
     format: Format = "svg"
     """A format of figures for a paper: pdf or png are written beside figures/NAME.svg."""
-    figure_width: float | None = None
-    """Width of a PDF in inches, 3 to 20."""
     tables: tuple[Kind, ...] = ()
     """Write tables for a paper into the folder tables: csv, latex or both."""
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a width that no figure has."""
-        check_width(self.figure_width, self.format)
 
 
 PLAIN = Paper()
@@ -67,8 +61,7 @@ def write_for_paper(folder: Path, sections: Sequence[Section], paper: Paper) -> 
 
     StorageError for a file in their place that is not as it was written.
     """
-    wide = [dataclasses.replace(section, width=paper.figure_width) for section in sections]
-    written = [] if paper.format == "svg" else _write_figures(folder, wide, paper.format)
+    written = [] if paper.format == "svg" else _write_figures(folder, sections, paper.format)
     files = dict[str, str]()
     for section in sections:
         files |= section.table_files(paper.tables)

@@ -38,13 +38,12 @@ class Section:
     columns  explains the columns, in a terminal; a page has it in its introduction
     command  reproduces the section
     results  that all this was made from
-    width    of the figure in inches; by default its own. Below 5 all in it is a quarter smaller
     """
 
     name: str
     heading: str
     answer: Sequence[str] = ()
-    draw: Callable[..., "NotebookFigure"] | None = None
+    draw: Callable[[], "NotebookFigure"] | None = None
     alt: str = ""
     caption: str = ""
     tables: Sequence[Table] = ()
@@ -53,7 +52,6 @@ class Section:
     columns: str = ""
     command: str = ""
     results: Sequence[Any] = ()
-    width: float | None = None
     _files: dict[Format, bytes] = field(default_factory=dict, init=False)
 
     @property
@@ -74,9 +72,6 @@ class Section:
     def figure(self) -> "NotebookFigure | None":
         """The figure of matplotlib, which a notebook shows."""
         with drawing():
-            if self.draw and self.width:
-                factor = 0.75 if self.width < 5 else 1
-                return self.draw(self.width / factor).scaled(factor)
             return self.draw() if self.draw else None
 
     def figure_file(self, kind: Format) -> bytes:

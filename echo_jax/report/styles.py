@@ -73,13 +73,6 @@ def drawing() -> Iterator[None]:
         ) from error
 
 
-def check_width(inches: float | None, kind: "Format") -> None:
-    """Raise ConfigError for a width that is out of range, or not of a PDF."""
-    if inches is not None and not (3 <= inches <= 20 and kind == "pdf"):
-        fix = "add {format=pdf}, and use 3 to 20, such as 3.35 for a column of a paper"
-        raise ConfigError("figure_width", inches, "is not of a PDF of 3 to 20 inches", fix)
-
-
 def style_axes(axes: "Axes") -> None:
     """Draw the left and the bottom edge of a panel only, and all lines behind the data."""
     axes.spines[["top", "right"]].set_visible(False)

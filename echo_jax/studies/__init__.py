@@ -3,6 +3,5 @@
 catalogue, sweep ─► grid_point ─► run_study: run_grid_point, measures ─► result_rows
 result_rows ─► row_scores ─► study_tables, study_figures ─► study_pages
 
-`split_seeds` makes tasks of many seeds, `study_folder` has the files, `published_answers` what
-comes with the package.
+`study_folder` has the files, `published_answers` what comes with the package.
 """

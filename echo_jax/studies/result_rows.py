@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
-from echo_jax.config import RunConfig, from_dict, to_dict
+from echo_jax.config import RunConfig, TaskConfig, from_dict, to_dict
 from echo_jax.grid.row_file import Count, RowKind
 from echo_jax.studies.grid_point import GridPoint, Label
 
@@ -70,6 +71,19 @@ class Seconds(_Fields):
     update: float | None  # None: not measured
 
 
+def shapes_of(task: TaskConfig) -> dict[str, dict[str, tuple[int, ...]]]:
+    """What each of `measures.MEASURES` finds, and its shape for one seed."""
+    steps = (min(task.length, 2 * task.window),)
+    return {
+        "other_state": {"accuracy": ()},
+        "rows_apart": {"missing": (), "full": ()},
+        "follows": {"trained": steps, "untrained": steps},
+        "probe": {"network": (), "before": (9,), "after": (9,)},
+        "newest": {"variance": (), "explained": ()},
+        "fed_back": {"answers": (50,), "distinct": (8,), "repeats": ()},
+    }
+
+
 class ResultRow(_Fields):
     """The configuration and the results of a grid point.
 
@@ -115,6 +129,19 @@ class ResultRow(_Fields):
             raise ValueError(f"accuracy_by_position is not of {positions} positions")
         if set(self.measured) != set(self.measures):
             raise ValueError("what is measured is not what was to be measured")
+        self._check_shapes()
+
+    def _check_shapes(self) -> None:
+        """Raise ValueError unless all that was measured has the shape of its measure."""
+        shapes = shapes_of(self.config.task)
+        for measure, found in self.measured.items():
+            expected = shapes.get(measure, {})
+            if found.keys() != expected.keys():
+                raise ValueError(f"{measure} is no measure that finds {', '.join(found)}")
+            for what, values in found.items():
+                if any(np.array(value).shape != expected[what] for value in values):
+                    rule = f"is not of shape {expected[what]} for each seed"
+                    raise ValueError(f"{measure} {what} {rule}")
 
     @property
     def key(self) -> str:
@@ -147,11 +174,6 @@ def _encoded(row: ResultRow) -> dict[str, Any]:
 RESULT_ROWS = RowKind("a row of results", _decoded, _encoded, TIMING)
 
 
-def of_point(row: ResultRow, point: GridPoint) -> ResultRow:
-    """The row under the labels of a grid point."""
-    return msgspec.structs.replace(row, point=point.name, labels=dict(point.labels))
-
-
 def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
     """The rows of some grid points, in their order and under their labels.
 
@@ -159,9 +181,11 @@ def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[Res
     """
     by_key = {row.key: row for row in rows}
     by_name = {(row.key, row.point): row for row in rows}
-    pairs = ((point, point.key) for point in points)
-    return [
-        of_point(by_name.get((key, point.name), by_key[key]), point)
-        for point, key in pairs
-        if key in by_key
-    ]
+    there = []
+    for point in points:
+        key = point.key
+        if key in by_key:
+            row = by_name.get((key, point.name), by_key[key])
+            labels = dict(point.labels)
+            there.append(msgspec.structs.replace(row, point=point.name, labels=labels))
+    return there

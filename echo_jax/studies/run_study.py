@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from echo_jax.grid import row_file
 from echo_jax.grid.cluster import executor_of
 from echo_jax.grid.executors import Executor, Here
 from echo_jax.grid.running import Running
@@ -19,7 +20,7 @@ from echo_jax.host.progress import GridProgress
 from echo_jax.report.number_formats import counted, percent
 from echo_jax.report.page import Paper, write_for_paper
 from echo_jax.report.section import Section
-from echo_jax.studies import split_seeds, study_folder, study_pages
+from echo_jax.studies import study_folder, study_pages
 from echo_jax.studies.grid_point import GridPoint, Program
 from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow
 from echo_jax.studies.row_scores import shown
@@ -41,12 +42,12 @@ def run_studies(
     end; without a paper, no page. TasksFailedError at the end where grid points failed.
     """
     failures = list[str]()
-    points = {name: study.points for name, study in folder.studies.items()}
     with folder.claimed(bool(paper and paper.tables)):
-        stored = {name: folder.stored(name) for name in points}
-        rows = {name: split_seeds.finished(points[name], of) for name, of in stored.items()}
+        rows = study_folder.rows_of(folder.path, folder.studies)
         sections = study_pages.sections(folder, rows)
-        waiting = {name: split_seeds.missing(points[name], stored[name]) for name in names}
+        waiting = {
+            name: row_file.missing(folder.studies[name].points, rows[name]) for name in names
+        }
         left = sum(map(len, waiting.values()))
         running.tell(f"{counted(left, 'grid point')} to run" if left else ALL_THERE)
         with _executor(waiting, running) as executor:
@@ -55,9 +56,9 @@ def run_studies(
                     path = rows_path(folder.path, name)
                     with running.bar(lacking) as bar:
                         failures += run_points(path, lacking, executor, bar, running.interrupts)
-                    rows[name] = split_seeds.finished(points[name], folder.stored(name))
+                    rows |= study_folder.rows_of(folder.path, {name: folder.studies[name]})
                     sections |= study_pages.sections(folder, {name: rows[name]})
-                    if paper:
+                    if paper and sections:
                         study_pages.write_folder(folder, rows, sections)
                 if name in sections:
                     show(sections[name])
@@ -109,8 +110,7 @@ def run_points(
 
     job = run_grid_point.JOB
     try:
-        for _ in complete(job, by_program(points), executor, store, progress, interrupts):
-            pass
+        complete(job, by_program(points), executor, store, progress, interrupts)
     except TasksFailedError as error:
         return error.failures
     return ()

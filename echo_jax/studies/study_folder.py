@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import StorageError, shown
-from echo_jax.studies import split_seeds
 from echo_jax.studies.catalogue import Study
-from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow
+from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow, finished
 
 PAGE, KIND = "README.md", "folder.json"
 
@@ -49,10 +48,6 @@ class StudyFolder(NamedTuple):
                 raise StorageError(None, out, rule, "use another folder for it")
             yield
 
-    def stored(self, name: str) -> list[ResultRow]:
-        """The rows of a study as they were stored, of parts of grid points too."""
-        return RESULT_ROWS.read(rows_path(self.path, name))
-
 
 def _check_content(out: Path) -> None:
     """Raise StorageError for a folder with files that are not of studies, and no `folder.json`."""
@@ -72,6 +67,6 @@ def rows_path(out: Path, name: str) -> Path:
 def rows_of(out: Path, studies: Mapping[str, Study]) -> dict[str, list[ResultRow]]:
     """The rows of each study, in the order of its grid points, as far as they were run."""
     return {
-        name: split_seeds.finished(study.points, RESULT_ROWS.read(rows_path(out, name)))
+        name: finished(study.points, RESULT_ROWS.read(rows_path(out, name)))
         for name, study in studies.items()
     }

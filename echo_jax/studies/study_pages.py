@@ -76,9 +76,6 @@ def _notes(rows: Sequence[ResultRow], own: bool) -> list[str]:
         )
     if own:
         notes.append(OWN)
-    if mixed := [row.point for row in rows if " and " in (row.device or "")]:
-        words = "Trained on several devices or numbers of cores, so bits may differ"
-        notes.append(f"{words}: {', '.join(mixed)}.")
     return notes
 
 
@@ -103,8 +100,6 @@ def write_folder(
 ) -> None:
     """Write the page of all studies that have rows, over the one generated before."""
     ordered = [sections[name] for name in folder.studies if name in sections]
-    if not ordered:
-        return
     every = list(itertools.chain(*rows.values()))
     made = computed((row.date.isoformat(), row.versions) for row in every)
     columns = ordered[0].columns

@@ -18,7 +18,6 @@ from echo_jax.grid.running import Running
 from echo_jax.report.page import PLAIN
 from echo_jax.report.section import Section
 from echo_jax.report.styles import SERIES
-from echo_jax.studies import split_seeds
 from echo_jax.studies.catalogue import SCORES, Chart, Study
 from echo_jax.studies.grid_point import grid
 from echo_jax.studies.run_study import run_studies
@@ -203,7 +202,7 @@ def checked(study: Study) -> Study:
     from echo_jax.core.network import build_network
 
     for point in study.points:
-        environment.check_memory(split_seeds.at_once(point) * point.config.least_bytes)
+        environment.check_memory(point.config.seeds * point.config.least_bytes)
     environment.use_cpu_devices(None)  # before a user's file uses jax
     points = study.points
     if points[0].config.data.file is not None:

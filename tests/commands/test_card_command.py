@@ -93,8 +93,8 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     carding(*line, "--seeds", "1")
     assert (folder / "card.json").read_bytes() == before
     first = rows_of(folder)
-    more = carding(*line, "--cell", "mine:Last", "--name", LAST, "--name", "b")
-    assert f"{LAST}: mine:Last, 3 runs to make" in more.stdout
+    more = carding(*line, "--seeds", "2", "--cell", "mine:Last", "--name", LAST, "--name", "b")
+    assert f"{LAST}: mine:Last, 1 run to make" in more.stdout
     assert rows_of(folder) == rows_of(tmp_path / "cards" / "b")
     assert set(first) < set(rows_of(folder))
 
@@ -111,8 +111,8 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.5)
 
-    line = ["--cell", "mine:Last", "--seeds", "2"]
-    shown = [(r"seeds +0 of 2", 3), (r"seeds +1 of 2\nbits by lag +\S+ \(1 of 2\)", 7)]
+    line = ["--cell", "mine:Last", "--seeds", "2", *BY_LAG]
+    shown = [(r"seeds +0 of 2", 3), (r"seeds +1 of 2\nbits by lag +\S+ \(1 of 2\)", 5)]
     with monkeypatch.context() as patch:
         patch.setattr(GridProgress, "at_work", advance)
         for words, count in shown:
@@ -120,11 +120,9 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
             assert re.search(f"^{words}\n", said.stdout, re.M)
             stopped = rows_of(tmp_path / "cards" / LAST)
             assert len(stopped) == count
-    assert re.search(
-        r"\nStopped; to go on: .*card.py --protocol tiny.toml --cell mine:Last --seeds 2\n$",
-        said.stderr,
-    )
-    assert f"{LAST}: mine:Last, 3 runs to make" in carding(*line).stdout
+    again = f"--protocol tiny.toml {' '.join(line)}"
+    assert re.search(f"\nStopped; to go on: .*card.py {again}\n$", said.stderr)
+    assert f"{LAST}: mine:Last, 1 run to make" in carding(*line).stdout
     carding(*line, "--out", "undisturbed")
     rows = rows_of(tmp_path / "undisturbed" / LAST)
     assert rows == rows_of(tmp_path / "cards" / LAST)
@@ -201,7 +199,6 @@ def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
         (["import", "x"], "x cannot be read"),
         (["import", "x", "--parameters", "0"], "--parameters 0 is not a count"),
         (["export", "tasks", "--cell", "gru"], "--cell is not an option.*cards.py export --help"),
-        (["report", "cards", "--figure-width", "3"], "is not of a PDF of 3 to 20"),
         (["--report", "cards"], "--report is not an option: use echo-jax cards"),
         (["--out", "mine.py"], "mine.py/lstm-.* cannot be a folder"),
         (["--seeds", "0"], "--seeds 0 is out of range: use 1 to 1,000"),

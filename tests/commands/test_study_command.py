@@ -175,13 +175,9 @@ def test_what_is_in_the_way_of_files_for_a_paper_is_found_before_anything_is_run
     assert path.read_text() == "mine"
 
 
-def test_a_pdf_has_the_width_that_was_asked_for_and_no_other_file_has_one(tmp_path, studied, call):
-    for options in ("pdf --figure-width 2.9", "pdf --figure-width nan", "svg --figure-width 3.35"):
-        assert "is not of a PDF of 3 to 20" in refused(
-            call, tmp_path, f"{STUDY} --format {options}"
-        )
-    call(*f"{STUDY} --format pdf --figure-width 3.35".split(), cwd=tmp_path)
-    assert b"/MediaBox [ 0 0 241.2 " in (studied / "figures" / "parts.pdf").read_bytes()  # points
+def test_a_study_is_drawn_as_pdf_too(tmp_path, studied, call):
+    call(*f"{STUDY} --format pdf".split(), cwd=tmp_path)
+    assert b"/MediaBox [ 0 0 518.4 " in (studied / "figures" / "parts.pdf").read_bytes()  # points
 
 
 def test_a_switch_of_a_sweep_has_words_and_the_last_option_is_compared_with_its_first_value():

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from tiny_memory import TINY, toml_of
 
 WITHOUT_UNIX = """
@@ -28,6 +29,7 @@ LINES = (
 )
 
 
+@pytest.mark.slow
 def test_without_what_windows_lacks_a_run_is_made_goes_on_and_predicts_and_a_card_is_made(tmp_path):
     (tmp_path / "tiny.toml").write_text(toml_of())
     done = subprocess.run(

@@ -237,7 +237,7 @@ def test_networks_learn_in_the_page_which_asks_for_nothing_and_logs_nothing(tab)
     for domain in ("Network", "Log", "Runtime"):
         tab.ask(f"{domain}.enable")
     tab.events.clear()
-    settings = "#stateful=0&sequences=1000/window=1&batch=6&sequences=100"
+    settings = "#stateful=0&values=10&units=20&sequences=300/window=1&batch=6&sequences=100"
     tab.open(COMMITTED, width=390, fragment=settings)
     press(tab, "#run")
     zero, part3 = scores(tab)

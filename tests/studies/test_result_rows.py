@@ -1,6 +1,7 @@
 """Files of rows: what is written comes back, what was changed is refused, and the keys of rows."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -18,7 +19,10 @@ from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import RESULT_ROWS
 
 POINT = GridPoint({"lag": 1, "network": "a"}, changed(RunConfig(), seeds=3), ("other_state",))
-RESULTS = Path(__file__).parents[2] / "docs" / "results" / "rows"
+DOCS = Path(__file__).parents[2] / "docs"
+FILES = sorted([*DOCS.glob("results/rows/*.jsonl"), DOCS / "play" / "sweep.jsonl"])
+PUBLISHED = json.loads(Path(__file__).with_name("published_rows.json").read_text())
+"""By file the SHA-256 of the digests of its rows, in their order."""
 
 
 @pytest.fixture
@@ -50,9 +54,12 @@ def test_an_append_that_fails_leaves_the_rows_that_were_there(file, monkeypatch,
     assert RESULT_ROWS.read(file) == [row(POINT, rng) for rng in range(4)]
 
 
-@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.jsonl")), ids=lambda path: path.stem)
-def test_committed_rows_would_be_written_as_they_are(path):
-    assert b"".join(map(RESULT_ROWS.line, RESULT_ROWS.read(path))) == path.read_bytes()
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_committed_rows_are_those_that_were_published_and_would_be_written_as_they_are(path):
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert list(map(RESULT_ROWS.line, RESULT_ROWS.read(path))) == lines
+    digests = "".join(json.loads(line)["digest"] for line in lines)
+    assert hashlib.sha256(digests.encode()).hexdigest() == PUBLISHED[path.stem]
 
 
 def test_a_row_of_a_users_cell_is_that_of_one_text_of_its_file(tmp_path):
@@ -83,6 +90,7 @@ def with_scores(**scores):
     return {"by_seed": msgspec.to_builtins(row(POINT, 1).by_seed) | scores}
 
 
+PROBE = {"network": [0.5] * 3, "before": [[0.5] * 9] * 3, "after": [[0.5] * 9] * 3}
 OTHER_DIGEST = "its digest is not that of its content"
 REFUSED = [
     (lambda line: line.replace(b'"sequences":2000', b'"sequences":2001', 1), OTHER_DIGEST),
@@ -96,6 +104,10 @@ REFUSED = [
     ({"measured": {}}, "what is measured is not what was to be measured"),
     ({"measured": {"other_state": {"accuracy": [0.5]}}},
      "other_state accuracy has 1 values for 3 seeds"),
+    ({"measures": ["probe"], "measured": {"probe": PROBE | {"before": [[0.5] * 9, [0.5], 0.5]}}},
+     "probe before is not of shape (9,) for each seed"),
+    ({"measures": ["probe"], "measured": {"probe": {"before": PROBE["before"]}}},
+     "probe is no measure that finds before"),
     (with_task(window=0), "window=0 is below 1: use 1 or more"),
     ({"\x1b[2J": 1}, r"Object contains unknown field `\x1b[2J`"),
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from echo_jax.core import many_seeds
 from echo_jax.grid.executors import Here
 from echo_jax.host.run_programs import Programs
 from echo_jax.report.number_formats import plain
-from echo_jax.studies import run_grid_point, split_seeds
+from echo_jax.studies import run_grid_point
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.run_grid_point import JOB
@@ -151,16 +151,3 @@ def test_a_seed_that_fails_counts_as_nothing_and_is_named(programs, monkeypatch)
     row = run(GridPoint({"rate": "huge"}, changed(TINY, learning_rate=3e38)), programs)
     assert (row.failed.seed, row.by_seed.accuracy) == ([0, 1], [0.0, 0.0])
     assert row.accuracy_by_position == [None] * 6
-
-
-@pytest.mark.slow
-def test_the_parts_of_a_grid_point_are_joined_to_its_row(monkeypatch):
-    """Bit for bit, but for its means, as rows hold six digits."""
-    point = GridPoint({}, changed(TINY, seeds=5), ("other_state",))
-    (whole,) = Here().map(JOB, [point])
-    monkeypatch.setattr(split_seeds, "MOST_SEEDS", 2)
-    parts = [o.row for o in Here().map(JOB, split_seeds.parts_of(point))]
-    one, other = found(whole.row), found(split_seeds.joined(point, parts))
-    means = [row.pop("accuracy_by_position") for row in (one, other)]
-    assert one == other
-    assert means[0] == pytest.approx(means[1], abs=2e-6)

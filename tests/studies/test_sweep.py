@@ -13,11 +13,11 @@ from tiny_points import POINTS, TINY, found
 from echo_jax import environment
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
+from echo_jax.grid import row_file
 from echo_jax.grid.executors import Here
-from echo_jax.grid.running import Running
 from echo_jax.grid.task import Job
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.studies import run_grid_point, run_study, split_seeds
+from echo_jax.studies import run_grid_point, run_study
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import RESULT_ROWS
 from echo_jax.studies.run_grid_point import compile_point
@@ -49,25 +49,6 @@ def test_lags_and_states_that_share_a_program_are_run_after_each_other():
     assert run_study.by_program(points) == [others[0], *POINTS, others[1]]
 
 
-def test_grid_points_with_a_row_are_not_run_again_and_rows_of_others_stay(tmp_path):
-    path, other = tmp_path / "a.jsonl", fabricated(GridPoint({"lag": 0}, changed(TINY, seed=5)))
-    for each in (WHOLE[1], other, WHOLE[2]):
-        RESULT_ROWS.append(path, [each])
-    left = split_seeds.missing(POINTS, RESULT_ROWS.read(path))
-    run_points(path, left, Here(), Running(progress=False).bar(left), Interrupts())
-    assert RESULT_ROWS.read(path) == [WHOLE[1], other, WHOLE[2], WHOLE[0], WHOLE[3]]
-    assert split_seeds.missing(POINTS, RESULT_ROWS.read(path)) == []
-
-
-MANY = GridPoint({"lag": 0}, changed(TINY, seeds=5, seed=3))
-PARTS = ("lag 0, seeds 3 to 4", "lag 0, seeds 5 to 6", "lag 1, carried no", "lag 0, seeds 7 to 7")
-
-
-@pytest.fixture
-def in_twos(monkeypatch):
-    monkeypatch.setattr(split_seeds, "MOST_SEEDS", 2)
-
-
 class Stopped:
     """Progress that is interrupted at a report, and keeps the names of tasks that are done."""
 
@@ -83,28 +64,22 @@ class Stopped:
 
 
 @pytest.mark.parametrize("moment", [0, 3, 7])
-def test_many_seeds_are_one_row_of_parts_none_of_which_is_run_twice(tmp_path, in_twos, moment):
-    path = tmp_path / "a.jsonl"
-    points = [MANY, POINTS[3]]
-    bar = Stopped(moment)
+def test_a_grid_that_is_stopped_goes_on_and_runs_no_grid_point_twice(tmp_path, moment):
+    path, bar = tmp_path / "a.jsonl", Stopped(moment)
+    other = fabricated(GridPoint({"lag": 0}, changed(TINY, seed=5)))
+    RESULT_ROWS.append(path, [other])
 
     def run():
-        left = split_seeds.missing(points, RESULT_ROWS.read(path))
-        run_points(path, left, Here(), bar, Interrupts())
+        run_points(
+            path, row_file.missing(POINTS, RESULT_ROWS.read(path)), Here(), bar, Interrupts()
+        )
 
     with pytest.raises(KeyboardInterrupt):
         run()
-    assert tuple(bar.made) == PARTS[: moment // 2]
-    assert split_seeds.finished([MANY], RESULT_ROWS.read(path)) == []
+    assert RESULT_ROWS.read(path) == [other, *WHOLE[: moment // 2]]
     run()
-    assert sorted(bar.made) == sorted(PARTS)
-    whole, _ = split_seeds.finished(points, RESULT_ROWS.read(path))
-    assert whole.by_seed.seed == [3, 4, 5, 6, 7]
-    assert (whole.key, whole.point) == (MANY.key, "lag 0")
-    path.unlink()
-    RESULT_ROWS.append(path, [whole])  # as a version that wrote one had it
-    assert split_seeds.missing(points, RESULT_ROWS.read(path)) == [POINTS[3]]
-    assert split_seeds.finished([MANY], RESULT_ROWS.read(path)) == [whole]
+    assert bar.made == [point.name for point in POINTS]
+    assert RESULT_ROWS.read(path) == [other, *WHOLE]
 
 
 def test_a_grid_point_of_another_text_than_that_of_this_process_is_not_run():

@@ -7,17 +7,7 @@ import numpy as np
 
 from echo_jax.report.number_formats import plain
 from echo_jax.studies.grid_point import GridPoint
-from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow
-
-MEASURED = {
-    "other_state": {"accuracy": ()},
-    "rows_apart": {"missing": (), "full": ()},
-    "follows": {"trained": (10,), "untrained": (10,)},
-    "probe": {"network": (), "before": (9,), "after": (9,)},
-    "newest": {"share": ()},
-    "fed_back": {"answers": (50,), "distinct": (8,), "repeats": ()},
-}
-"""Of each measure what it finds, and its shape for one seed."""
+from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow, shapes_of
 
 
 def row(point: GridPoint, rng, accuracy=None, reached=None) -> ResultRow:
@@ -100,7 +90,7 @@ def by_position(config, mean):
 def found(name, config, rng):
     """What a measure finds in every seed."""
     values = {}
-    for what, shape in MEASURED[name].items():
+    for what, shape in shapes_of(config.task)[name].items():
         drawn = rng.random((config.seeds, *shape)) * (25 if what == "distinct" else 1)
         if what == "answers":
             drawn = rng.integers(0, config.task.vocab_size, drawn.shape)

@@ -1,4 +1,4 @@
-"""2,000 small configurations drawn at random, of every layout."""
+"""1,000 small configurations drawn at random, of every layout."""
 
 import functools
 
@@ -7,7 +7,7 @@ import numpy as np
 from echo_jax.config import RunConfig, changed
 from echo_jax.exceptions import ConfigError
 
-COUNT = 2000
+COUNT = 1000
 LONGEST = 9
 MOST_ROWS = 5  # of a batch
 LAYOUTS = ["windows"] * 3 + ["prefixes"] * 2 + ["streams"]  # short windows have few rows

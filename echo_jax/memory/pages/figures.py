@@ -162,15 +162,13 @@ def _draw(
     name_lines(axes, named, [*unnamed, *references.values()], own)
 
 
-def panels_figure(
-    cards: Sequence[Card], question: Question, width: float = WIDTH
-) -> NotebookFigure:
+def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
     """A panel for each card with a question, those with most bits first; the others in grey."""
     protocol_of(cards)  # or they are refused
     shown = sorted(cards, key=lambda card: -question.mean(card))
-    across = min(len(shown), int(width / NARROWEST))
+    across = min(len(shown), int(WIDTH / NARROWEST))
     height = -(-len(shown) // across) * ROOM + BELOW
-    room = min((width - LEFT - 0.1) / across, WIDEST / min(across, 2))
+    room = min((WIDTH - LEFT - 0.1) / across, WIDEST / min(across, 2))
     width = LEFT + 0.1 + across * room
     figure = NotebookFigure((width, height))
     for place, (card, name) in enumerate(zip(shown, labels_of(shown), strict=True)):
@@ -214,11 +212,11 @@ def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) ->
     axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
 
 
-def budgets_figure(cards: Sequence[Card], width: float = WIDTH) -> NotebookFigure:
+def budgets_figure(cards: Sequence[Card]) -> NotebookFigure:
     """The mean bits by lag against updates, a line for each card; controls in grey and dashed."""
     height = 5.2
-    figure = NotebookFigure((width, height))
-    axes = figure.add_axes((0.62 / width, 0.55 / height, 1 - 2.8 / width, 1 - 0.75 / height))
+    figure = NotebookFigure((WIDTH, height))
+    axes = figure.add_axes((0.62 / WIDTH, 0.55 / height, 1 - 2.8 / WIDTH, 1 - 0.75 / height))
     style_axes(axes)
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     protocol_of(cards)  # or they are refused
