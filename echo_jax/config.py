@@ -348,6 +348,28 @@ class RunConfig:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+    """How a run is computed and kept; it changes no number beyond rounding."""
+
+    checkpoint_every: int | None = None
+    """Sequences between two checkpoints; by default as many as take about ten seconds. An
+    interrupt of the command and the end of training write one too."""
+    devices: int | None = None
+    """Use at most so many devices; by default all, on a CPU one a core. Never more than seeds,
+    and on a CPU with {seed_map=vmap} one."""
+    seed_map: Literal["map", "vmap"] | None = None
+    """How a device runs its seeds: map, one after the other (the default on a CPU: each seed is
+    bit for bit what it is alone), or vmap, all at once (the default elsewhere)."""
+    compute: Literal["literal", "fast"] = "fast"
+    """The form of the network and of Adam: literal is the definition (one-hot vectors, a plain
+    scan, optax), fast is equal within rounding and faster."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a value of another type or range than that of its field."""
+        check_values(self)
+
+
 def changed(config: RunConfig, **fields: Any) -> RunConfig:
     """The configuration with other values of some fields, in whichever section they are.
 

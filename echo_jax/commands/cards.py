@@ -95,13 +95,13 @@ class Export:
 
     def run(self) -> None:
         """Write the tasks of some seeds."""
-        from echo_jax.memory import other_frameworks
+        from echo_jax.memory import export_import
 
         check_seeds(self.seeds)
         protocol = read_protocol(self.protocol)
         seeds = range(self.seeds or protocol.default_seeds)
         most = protocol.most_pairs(self.state_bytes or 0)
-        path = other_frameworks.export_tasks(protocol, self.folder, seeds, most)
+        path = export_import.export_tasks(protocol, self.folder, seeds, most)
         print(printable(f"Written: {path}"))
 
 
@@ -128,7 +128,7 @@ class Import:
 
     def run(self) -> None:
         """Make the card, print it and draw it."""
-        from echo_jax.memory import other_frameworks
+        from echo_jax.memory import export_import
 
         for field in ("state_bytes", "layers", "parameters"):
             count = getattr(self, field)
@@ -139,7 +139,7 @@ class Import:
         check_name(name)
         place = self.out / name
         sizes = (self.state_bytes or 0, self.layers, self.parameters or 0)
-        made = other_frameworks.import_rows(protocol, self.rows, place, *sizes)
+        made = export_import.import_rows(protocol, self.rows, place, *sizes)
         again = command_line.this_command("cards")
         with command_line.stoppable(again) as stop:
             conclude(place, *made, kind=self.format, again=again, stop=stop)

@@ -25,7 +25,7 @@ from echo_jax.host import kept_programs, process_start
 if TYPE_CHECKING:  # what is slow to import waits until the command line was found valid
     import numpy as np
 
-    from echo_jax.core.online import EchoState
+    from echo_jax.core.token_by_token import EchoState
     from echo_jax.runs.predictor import TrainedNetwork
 
 WINDOWS = 1000  # random sequences in which an input is changed

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Annotated
 
 from echo_jax.commands import command_line, tyro_rules
-from echo_jax.config import PARTS, Part, RunConfig, check_values
+from echo_jax.config import PARTS, Part, RunConfig, TrainOptions, check_values
 from echo_jax.exceptions import ConfigError, DivergedError, StorageError, printable
 from echo_jax.host import process_start
 from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.report.styles import Format
-from echo_jax.train_options import TrainOptions
 
 
 @dataclasses.dataclass(frozen=True)

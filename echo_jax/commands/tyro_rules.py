@@ -20,7 +20,7 @@ from tyro.constructors import (
 
 from echo_jax.config import PARTS, SHORT_NAMES, Part
 from echo_jax.exceptions import ConfigError
-from echo_jax.train_options import help_of, unknown
+from echo_jax.option_help import help_of, unknown
 
 PART = {name: name for name in PARTS} | {"2": "current", "3": "no-context", "4": "context"}
 """The parts by their names, and by their numbers in the tutorial."""

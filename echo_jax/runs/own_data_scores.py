@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from echo_jax.config import RunConfig
-from echo_jax.core import online
+from echo_jax.core import token_by_token
 from echo_jax.core.data import Corpus, Purpose, purpose_key
 from echo_jax.core.network import Network, Params
 from echo_jax.core.target_place import knowable_share
@@ -37,12 +37,14 @@ def follows_its_target(
 
     In up to 200 sequences of training tokens without an order, few at a time where they are long.
     """
-    some = max(1, min(200, online.piece_size(config) // config.task.length))
+    some = max(1, min(200, token_by_token.piece_size(config) // config.task.length))
     keys = jax.random.split(purpose_key(config.seed, Purpose.EVALUATION), 200 // some)
     lag = np.array([config.task.lag])
     pool = np.asarray(training)
     host = jax.device_get(params)
-    measure = functools.partial(online.follows, config, network, positions=lag, windows=some)
+    measure = functools.partial(
+        token_by_token.follows, config, network, positions=lag, windows=some
+    )
     follows = jax.jit(measure)
     seeds = (jax.tree.map(lambda leaf, s=s: leaf[s], host) for s in range(config.seeds))
     return np.array([np.mean([follows(one, key, pool=pool) for key in keys]) for one in seeds])

@@ -23,9 +23,9 @@ import numpy as np
 from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells import registry
 from echo_jax.config import RunConfig, is_built_in, to_dict
-from echo_jax.core import many_seeds, online, training
+from echo_jax.core import many_seeds, token_by_token, training
 from echo_jax.core.network import Network, Params
-from echo_jax.core.online import Answer, EchoState
+from echo_jax.core.token_by_token import Answer, EchoState
 from echo_jax.exceptions import ConfigError, StorageError, printable, shown
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.runs import run_file, run_folder, vocabulary
@@ -81,12 +81,12 @@ class TrainedNetwork:
 
     def start(self) -> EchoState:
         """The state before the first token."""
-        return online.start(self.config, self.network, self.params)
+        return token_by_token.start(self.config, self.network, self.params)
 
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
         """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled."""
         self._check(token)
-        return self.compiled(online.step)(self.params, state, token)
+        return self.compiled(token_by_token.step)(self.params, state, token)
 
     def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
         """The state after the next tokens, int32 `[N]`, and the N values that answer them.
@@ -142,10 +142,10 @@ class TrainedNetwork:
         Whole pieces are fed at once, then groups, the rest one by one.
         """
         fed = np.flatnonzero(tokens != UNSEEN)
-        piece = online.piece_size(self.config)
+        piece = token_by_token.piece_size(self.config)
         cuts = [0]
         self._check(tokens[fed])
-        feed = self.compiled(online.feed)
+        feed = self.compiled(token_by_token.feed)
         for size in (piece, min(piece, GROUP), 1):
             cuts += range(cuts[-1] + size, len(fed) + 1, size)
         for first, end in itertools.pairwise(cuts):
@@ -181,7 +181,7 @@ class TrainedNetwork:
         every = [self._tokens(sequence, unknown) for sequence in sequences]
         start = self.start()
         answer = self._probabilities if probabilities else lambda *fed: self.values(*fed)[1]
-        group = min(GROUP, online.piece_size(self.config))
+        group = min(GROUP, token_by_token.piece_size(self.config))
         answers = []
         for tokens in every:
             lacking = int(-np.count_nonzero(tokens != UNSEEN) % group)  # a group is faster
@@ -223,7 +223,9 @@ class TrainedNetwork:
     def follows(self, positions: Sequence[int], windows: int) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
         key = jax.random.key(0, impl=GENERATOR)
-        follows = functools.partial(online.follows, self.config, self.network, windows=windows)
+        follows = functools.partial(
+            token_by_token.follows, self.config, self.network, windows=windows
+        )
         return np.asarray(jax.jit(follows)(self.params, key, np.asarray(positions)))
 
     @functools.cached_property
@@ -273,8 +275,8 @@ def load(
     saved = run_file.read_state(path, inputs, many_seeds.state_shapes(config, learner))
     params = saved.state.params
     first = jax.tree.map(lambda leaf: leaf[0], params)
-    start = jax.eval_shape(lambda: online.start(config, network, first))
-    piece = online.piece_size(config) * (config.task.window + config.task.vocab_size)
+    start = jax.eval_shape(lambda: token_by_token.start(config, network, first))
+    piece = token_by_token.piece_size(config) * (config.task.window + config.task.vocab_size)
     environment.check_memory(4 * (tensor_files.size_of(start) + piece))
     source = registry.source_digest(config.network.cell, network.cell)
     if changed := run_folder.changed_cell(path, inputs, source):

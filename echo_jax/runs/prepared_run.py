@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells import registry
-from echo_jax.config import RunConfig, changed
+from echo_jax.config import RunConfig, TrainOptions, changed
 from echo_jax.core import many_seeds, training
 from echo_jax.core.data import Corpus
 from echo_jax.core.training import Learner
@@ -16,7 +16,6 @@ from echo_jax.host.run_programs import DevicePlan
 from echo_jax.runs import run_file, run_folder
 from echo_jax.runs.run_file import Saved
 from echo_jax.runs.run_folder import RunSpec
-from echo_jax.train_options import TrainOptions
 
 
 class PreparedRun(NamedTuple):

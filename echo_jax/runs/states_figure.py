@@ -11,11 +11,11 @@ import numpy as np
 from echo_jax.cells.scan import Carry
 from echo_jax.cells.vector_state.lstm import LSTMCarry
 from echo_jax.config import RunConfig
-from echo_jax.core import online
+from echo_jax.core import token_by_token
 from echo_jax.core.carry import feed
 from echo_jax.core.data import Rows
 from echo_jax.core.network import Network, Params
-from echo_jax.core.online import EchoState
+from echo_jax.core.token_by_token import EchoState
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.styles import INK, drawing, literal, wrapped
@@ -119,7 +119,7 @@ def _steps(
 
     They are fed one by one: after the first one each goes on from the carry.
     """
-    rows, goes_on = online.next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
+    rows, goes_on = token_by_token.next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
     inputs = rows.inputs[0]
     mask = jnp.ones(inputs.shape, bool) if rows.mask is None else rows.mask[0]
     goes_on = goes_on | (jnp.arange(len(inputs)) > 0)

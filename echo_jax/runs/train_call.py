@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, Unpack, get_type_hints
 import jax
 import optax
 
-from echo_jax import atomic_files, environment, train_options
+from echo_jax import atomic_files, environment, option_help
 from echo_jax.cells.cell_object import in_config
 from echo_jax.config import (
     HAS_ITS_OWN_RATE,
@@ -19,6 +19,7 @@ from echo_jax.config import (
     Framing,
     Part,
     RunConfig,
+    TrainOptions,
     changed,
     flat,
     is_handed_over,
@@ -29,7 +30,6 @@ from echo_jax.runs.finished_run import Run
 from echo_jax.runs.prepared_run import new_inputs, new_run
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.train_run import OnChunk, Running, train_run
-from echo_jax.train_options import TrainOptions
 
 PathLike = str | os.PathLike[str]
 
@@ -117,7 +117,7 @@ def train(
         raise ConfigError("on_chunk", on_chunk, "is no function", "use one of three arguments")
     for name in fields.keys() - KINDS.keys():
         known = [*KINDS, "out", "args", "progress"]
-        raise train_options.unknown(name, name, known, "help(echo_jax.train)")
+        raise option_help.unknown(name, name, known, "help(echo_jax.train)")
     given: dict[str, Any] = {**fields}
     names = [field.name for field in dataclasses.fields(TrainOptions)]
     how = TrainOptions(**{name: given.pop(name) for name in names if name in given})
@@ -197,7 +197,7 @@ def _show_fields() -> None:
     sections = [type(section) for section in vars(PARTS["context"]).values()]
     helps: dict[str, str] = {}  # of flags, and of what stands below a field here
     for kind in (TrainOptions, RunConfig, *filter(dataclasses.is_dataclass, sections), Fields):
-        helps |= train_options.help_of(kind, "argument")
+        helps |= option_help.help_of(kind, "argument")
     lines = "\n".join(f"  {name}: {helps[name]}" for name in KINDS)
     train.__doc__ = f"{inspect.getdoc(train)}\n\nKeyword arguments:\n{lines}"
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.config import DynamicParams, RunConfig, changed
-from echo_jax.core import online
+from echo_jax.core import token_by_token
 from echo_jax.core.data import Purpose, draw_sequences, purpose_key, uniform_tokens
 from echo_jax.core.evaluation import evaluate, states_around
 from echo_jax.core.network import Network, Params, init_params
@@ -45,7 +45,7 @@ def rows_apart(
 def follows(
     config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
 ) -> Measured:
-    """The share of answers that follow the input d steps back: `online.follows`, `[D]`.
+    """The share of answers that follow the input d steps back: `token_by_token.follows`, `[D]`.
 
     D is twice the window, at most L. `untrained` is measured with the initial weights.
     """
@@ -53,7 +53,7 @@ def follows(
     positions = jnp.arange(min(config.task.length, 2 * config.task.window))
     untrained = init_params(network, purpose_key(dynamic.seed, Purpose.WEIGHTS))
     return {
-        name: online.follows(config, network, weights, key, positions, WINDOWS)
+        name: token_by_token.follows(config, network, weights, key, positions, WINDOWS)
         for name, weights in {"trained": params, "untrained": untrained}.items()
     }
 
@@ -122,12 +122,12 @@ def fed_back(
 
     def go_on(tokens: jax.Array) -> jax.Array:
         """The fed-back answers `[FED_BACK]` after one random sequence."""
-        first = online.start(config, network, params)
-        state, answers = online.feed(config, network, params, first, tokens)
+        first = token_by_token.start(config, network, params)
+        state, answers = token_by_token.feed(config, network, params, first, tokens)
 
         def step(memory: tuple, _: None) -> tuple[tuple, jax.Array]:
             state, token = memory
-            state, answer = online.step(config, network, params, state, token)
+            state, answer = token_by_token.step(config, network, params, state, token)
             return (state, answer.token), token
 
         return jax.lax.scan(step, (state, answers.token[-1]), None, FED_BACK)[1]

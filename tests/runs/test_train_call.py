@@ -17,12 +17,11 @@ from run_folders import snapshot
 
 import echo_jax
 from echo_jax.commands import command_line, train
-from echo_jax.config import PARTS, RunConfig, changed, flat
+from echo_jax.config import PARTS, RunConfig, TrainOptions, changed, flat
 from echo_jax.core import training
 from echo_jax.exceptions import ConfigError, DivergedError
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.runs import run_file, run_folder
-from echo_jax.train_options import TrainOptions
 
 SMALL = {
     "length": 8, "vocab_size": 6, "window": 2, "batch_size": 2, "hidden_size": 4, "sequences": 6,

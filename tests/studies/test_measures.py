@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from echo_jax.config import PARTS, RunConfig, changed
-from echo_jax.core import online, training
+from echo_jax.core import token_by_token, training
 from echo_jax.core.evaluation import evaluate
 from echo_jax.core.network import build_network
 from echo_jax.studies import measures
@@ -117,7 +117,7 @@ def test_rows_with_and_without_missing_values_are_averaged_apart(layout):
 
 
 class StepsBack:
-    """Stands in for `online`: it answers with the value so many steps back."""
+    """Stands in for `token_by_token`: it answers with the value so many steps back."""
 
     def __init__(self, steps):
         self.steps = steps
@@ -128,7 +128,7 @@ class StepsBack:
     def feed(self, config, network, params, state, tokens):
         tokens = jnp.concatenate([state, tokens])
         token = tokens[: -self.steps]
-        return tokens[-self.steps :], online.Answer(token >= 0, token, token)
+        return tokens[-self.steps :], token_by_token.Answer(token >= 0, token, token)
 
     def step(self, config, network, params, state, token):
         state, answers = self.feed(config, network, params, state, token[None])
@@ -142,7 +142,7 @@ def fed_back(config, params=None):
 
 def test_fed_back_a_perfect_echo_of_lag_1_says_the_last_two_values_for_ever(monkeypatch):
     config = changed(TINY, vocab_size=50)
-    monkeypatch.setattr(measures, "online", StepsBack(1))
+    monkeypatch.setattr(measures, "token_by_token", StepsBack(1))
     found = fed_back(config)
     assert found["repeats"] == 1
     answers = np.asarray(found["answers"])
@@ -150,5 +150,5 @@ def test_fed_back_a_perfect_echo_of_lag_1_says_the_last_two_values_for_ever(monk
     assert (answers == np.tile(answers[:2], 25)).all()
     np.testing.assert_allclose(found["distinct"], 2)  # 50 values: three starts end in two of them
     for steps, share in ((9, 1), (10, 0)):  # periods of 10, as long as a stretch, and of 11
-        monkeypatch.setattr(measures, "online", StepsBack(steps))
+        monkeypatch.setattr(measures, "token_by_token", StepsBack(steps))
         assert fed_back(config)["repeats"] == share

@@ -14,13 +14,19 @@ import numpy as np
 from safetensors import numpy as safetensors
 
 from echo_jax import atomic_files, environment
-from echo_jax.config import DataConfig, NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.config import (
+    DataConfig,
+    NetworkConfig,
+    RunConfig,
+    TaskConfig,
+    TrainingConfig,
+    TrainOptions,
+)
 from echo_jax.core import many_seeds
 from echo_jax.core.training import build_learner
 from echo_jax.runs import prepared_run, run_file, run_folder
 from echo_jax.runs.run_file import History, Saved
 from echo_jax.runs.run_folder import RunSpec
-from echo_jax.train_options import TrainOptions
 
 ZEROS = b"0" * 64
 TASK = TaskConfig(length=10, vocab_size=5, window=3, batch_size=2)

@@ -4,7 +4,7 @@ import dataclasses
 from typing import ClassVar
 
 from echo_jax.cells.cell_args import at_least
-from echo_jax.cells.matrix_state.chunks import WIDE
+from echo_jax.cells.matrix_state.chunk_shapes import WIDE
 from echo_jax.cells.projected_cell import ProjectedCell
 
 

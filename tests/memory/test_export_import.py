@@ -13,7 +13,7 @@ from echo_jax.cells.registry import build
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory import card, other_frameworks
+from echo_jax.memory import card, export_import
 from echo_jax.memory.by_key import ByKey, recall
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.pages import told_apart
@@ -29,7 +29,7 @@ FEW = Protocol(**SMALL, **SHORT, budgets=(), precisions=())
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory):
     """The file of two seeds, with few rows, streams and updates."""
-    return other_frameworks.export_tasks(FEW, tmp_path_factory.mktemp("tasks"), range(2), KMAX)
+    return export_import.export_tasks(FEW, tmp_path_factory.mktemp("tasks"), range(2), KMAX)
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +110,10 @@ def test_exported_weights_give_a_gru_of_pytorch_the_states_of_ours(exported, gru
     tokens = exported["seed_0.by_lag.validation"][:1]
     state = question.network.initial_state(params, 1)
     _, ours = network.unroll(question.network, {"cell": cell}, state, tokens.astype(int), None)
-    theirs = gru_of_pytorch(other_frameworks.torch_gru(cell), tokens[0])
+    theirs = gru_of_pytorch(export_import.torch_gru(cell), tokens[0])
     np.testing.assert_allclose(ours[:, 0], theirs, atol=1e-5)
     written = part(exported, "seed_0.by_lag.gru.rnn.")
-    for name, x in other_frameworks.torch_gru(params["cell"]).items():
+    for name, x in export_import.torch_gru(params["cell"]).items():
         np.testing.assert_array_equal(written[name], x)
     heads = exported["seed_0.by_lag.gru.linear.weight"]
     np.testing.assert_array_equal(heads, params["heads"]["kernel"].T)
@@ -161,7 +161,7 @@ def test_a_bad_row_is_one_sentence_with_its_line_and_key(tmp_path, rows, line, k
     with pytest.raises(
         StorageError, match=rf"^line {line + 1} of \S*rows\.jsonl .*\b{key}\b"
     ) as refused:
-        other_frameworks.import_rows(STANDARD, written(tmp_path, *rows), tmp_path / "theirs")
+        export_import.import_rows(STANDARD, written(tmp_path, *rows), tmp_path / "theirs")
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "theirs").exists()
 
@@ -176,14 +176,14 @@ def test_a_bad_row_is_one_sentence_with_its_line_and_key(tmp_path, rows, line, k
 )  # fmt: skip
 def test_rows_that_do_not_fit_each_other_are_refused(tmp_path, rows, fault):
     with pytest.raises(StorageError, match=rf"rows\.jsonl {fault}"):
-        other_frameworks.import_rows(STANDARD, written(tmp_path, *rows), tmp_path / "theirs")
+        export_import.import_rows(STANDARD, written(tmp_path, *rows), tmp_path / "theirs")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"question":"\xff"}\n'])
 def test_a_file_that_is_no_rows_is_refused(tmp_path, text):
     (tmp_path / "rows.jsonl").write_text(text, "latin-1")
     with pytest.raises(StorageError, match=r"rows\.jsonl"):
-        other_frameworks.import_rows(STANDARD, tmp_path / "rows.jsonl", tmp_path / "theirs")
+        export_import.import_rows(STANDARD, tmp_path / "rows.jsonl", tmp_path / "theirs")
 
 
 def test_imported_rows_are_scored_as_those_made_here_and_the_card_says_where_from(
@@ -193,22 +193,22 @@ def test_imported_rows_are_scored_as_those_made_here_and_the_card_says_where_fro
     failed = key_row(seed=1, validation=None, final=None)
     path = written(tmp_path, *pilot, lag_row(), key_row(), failed)
     place = tmp_path / "theirs"
-    made, _ = other_frameworks.import_rows(STANDARD, path, place, 400, layers=2, parameters=1234)
+    made, _ = export_import.import_rows(STANDARD, path, place, 400, layers=2, parameters=1234)
     read, rows = card.read(place)
     assert rows == row_kind(STANDARD).read_any(path, "")
     assert read == made
-    assert made.remarks == [other_frameworks.KNOWN]
+    assert made.remarks == [export_import.KNOWN]
     assert made.cell == card.MeasuredCell("imported theirs", {"layers": 2})
     assert told_apart.track(made) == "imported"
     assert made.bits_by_lag.mean == pytest.approx(64 * (4 - 1 / np.log(2)), abs=1e-3)
     assert made.bits_by_key.by_seed[1] == 0
     assert (made.state_bytes, made.parameters, made.seeds) == (400, 1234, [0, 1])
     assert [x.rate for x in made.pilot] == [0.01, 0.03]
-    again, _ = other_frameworks.import_rows(STANDARD, written(tmp_path, lag_row()), place, 400)
+    again, _ = export_import.import_rows(STANDARD, written(tmp_path, lag_row()), place, 400)
     assert (card.read(place)[0], again.bits_by_key, again.parameters) == (again, None, 0)
     monkeypatch.setattr(card, "bits_by_key", None)  # cannot be computed
     with pytest.raises(TypeError):
-        other_frameworks.import_rows(STANDARD, written(tmp_path, key_row()), place, 400)
+        export_import.import_rows(STANDARD, written(tmp_path, key_row()), place, 400)
     monkeypatch.undo()
     assert card.read(place)[0] == again
 
@@ -216,9 +216,9 @@ def test_imported_rows_are_scored_as_those_made_here_and_the_card_says_where_fro
 def test_bytes_of_an_imported_state_are_given_or_stated_by_rows_or_it_is_refused(tmp_path):
     place = tmp_path / "theirs"
     with pytest.raises(ConfigError, match=r"rows.jsonl states no bytes of .*: give state_bytes"):
-        other_frameworks.import_rows(STANDARD, written(tmp_path, lag_row()), place)
+        export_import.import_rows(STANDARD, written(tmp_path, lag_row()), place)
     path = written(tmp_path, lag_row(), lag_row(seed=1, state_bytes=512))
-    assert other_frameworks.import_rows(STANDARD, path, place, 400)[0].state_bytes == 512
+    assert export_import.import_rows(STANDARD, path, place, 400)[0].state_bytes == 512
 
 
 def test_the_example_answers_as_ours_and_goes_on_with_what_lacks(

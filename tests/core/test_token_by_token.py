@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, changed
-from echo_jax.core import online
+from echo_jax.core import token_by_token
 from echo_jax.core.evaluation import answer_sequence
 from echo_jax.core.loss import token_loss
 from echo_jax.core.network import build_network, init_params
@@ -44,8 +44,8 @@ def setup(config):
     leaves, tree = jax.tree.flatten(jax.eval_shape(lambda: init_params(network, jax.random.key(0))))
     rng = np.random.default_rng(1)
     params = tree.unflatten([rng.normal(0, 0.7, x.shape).astype(np.float32) for x in leaves])
-    feed = jax.jit(functools.partial(online.feed, config, network))
-    step = jax.jit(functools.partial(online.step, config, network))
+    feed = jax.jit(functools.partial(token_by_token.feed, config, network))
+    step = jax.jit(functools.partial(token_by_token.step, config, network))
     return network, params, feed, step
 
 
@@ -53,7 +53,7 @@ def setup(config):
 def start(config):
     """The state before the first token."""
     network, params, _, _ = setup(config)
-    return jax.jit(functools.partial(online.start, config, network))(params)
+    return jax.jit(functools.partial(token_by_token.start, config, network))(params)
 
 
 def feed_in_pieces(config, tokens, lengths, state=None):
@@ -68,7 +68,7 @@ def feed_in_pieces(config, tokens, lengths, state=None):
         else:
             state, answer = feed(params, state, piece)
             answers.append(jax.tree.map(np.asarray, answer))
-    return state, online.Answer(*map(np.concatenate, zip(*answers, strict=True)))
+    return state, token_by_token.Answer(*map(np.concatenate, zip(*answers, strict=True)))
 
 
 @functools.cache
@@ -97,9 +97,9 @@ def test_it_makes_no_difference_how_the_tokens_are_cut(kind):
 
 def test_a_count_of_tokens_that_cannot_grow_stays_and_answers_go_on():
     config = KINDS["windows"]
-    late = start(config)._replace(seen=np.int32(online.LARGEST - 3))
+    late = start(config)._replace(seen=np.int32(token_by_token.LARGEST - 3))
     state, answers = feed_in_pieces(config, TOKENS[:15], [PIECE, 1, PIECE], late)
-    assert state.seen == online.LARGEST
+    assert state.seen == token_by_token.LARGEST
     assert answers.exists.all()
 
 
@@ -170,7 +170,7 @@ def delay_config(layout, window, batch_size, stateful, lag=1):
 @functools.cache
 def jitted_follows(config):
     network = build_network(config)
-    return jax.jit(functools.partial(online.follows, config, network, windows=1000))
+    return jax.jit(functools.partial(token_by_token.follows, config, network, windows=1000))
 
 
 def follows(config, params, *positions):

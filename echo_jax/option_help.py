@@ -1,7 +1,4 @@
-"""The options of a training run beside its configuration; the help and the names of all options.
-
-The same for the flags of commands and the arguments of Python calls; no jax here.
-"""
+"""The help of options and what to use for unknown ones, of commands and of Python calls. No jax."""
 
 import dataclasses
 import difflib
@@ -9,9 +6,7 @@ import functools
 import itertools
 import re
 from collections.abc import Collection
-from typing import Literal
 
-from echo_jax.config import check_values
 from echo_jax.exceptions import ConfigError, Spelling, spell
 
 _OTHER_NAMES = {
@@ -37,28 +32,6 @@ _OTHER_NAMES = {
 }  # fmt: skip
 OTHER_NAMES = {name: fix for names, fix in _OTHER_NAMES.items() for name in names.split()}
 """The names of options in Keras and elsewhere, and what to use here."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainOptions:
-    """How a run is computed and kept; it changes no number beyond rounding."""
-
-    checkpoint_every: int | None = None
-    """Sequences between two checkpoints; by default as many as take about ten seconds. An
-    interrupt of the command and the end of training write one too."""
-    devices: int | None = None
-    """Use at most so many devices; by default all, on a CPU one a core. Never more than seeds,
-    and on a CPU with {seed_map=vmap} one."""
-    seed_map: Literal["map", "vmap"] | None = None
-    """How a device runs its seeds: map, one after the other (the default on a CPU: each seed is
-    bit for bit what it is alone), or vmap, all at once (the default elsewhere)."""
-    compute: Literal["literal", "fast"] = "fast"
-    """The form of the network and of Adam: literal is the definition (one-hot vectors, a plain
-    scan, optax), fast is equal within rounding and faster."""
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a value of another type or range than that of its field."""
-        check_values(self)
 
 
 def unknown(given: str, field: str, known: Collection[str], where: str) -> ConfigError:
