@@ -57,7 +57,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
             prog=start,
             args=given,
             **_defaults(command, given),
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+            config=tyro_rules.CONFIG,
             registry=tyro_rules.REGISTRY,
         )
     except tyro_rules.BrokenRuleError as broken:

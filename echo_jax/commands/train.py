@@ -63,7 +63,7 @@ def main() -> None:
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Train a new run, or one that goes on, and print and draw what came of it."""
-    from echo_jax.host import kept_programs
+    from echo_jax.host import programs_on_disk
     from echo_jax.runs import advice, page_limits, run_folder, run_report
     from echo_jax.runs.prepared_run import new_inputs, new_run, resumed_run
     from echo_jax.runs.train_run import Running, train_run
@@ -75,7 +75,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         out = command.out or run_folder.named_after_time()
         opening = new_run(new_inputs(command.run), out, command.options)
     keep = command.compilation_cache
-    with opening as prepared, kept_programs.of_run(prepared.config, keep) as kept:
+    with opening as prepared, programs_on_disk.of_run(prepared.config, keep) as kept:
         assert prepared.folder, "a run of the command has a folder"
         config = prepared.config
         running = Running(say, interrupts=interrupts, kept=kept)

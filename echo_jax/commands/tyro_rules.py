@@ -25,6 +25,7 @@ from echo_jax.option_help import help_of, unknown
 PART = {name: name for name in PARTS} | {"2": "current", "3": "no-context", "4": "context"}
 """The parts by their names, and by their numbers in the tutorial."""
 
+CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
 REGISTRY = ConstructorRegistry()
 """The rules below, for `tyro.cli`."""
 

@@ -10,7 +10,7 @@ from echo_jax import environment
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.grid.task import Task
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.host.kept_programs import use_compilation_cache
+from echo_jax.host.programs_on_disk import use_compilation_cache
 from echo_jax.host.progress import GridProgress
 
 

@@ -18,7 +18,7 @@ from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.many_seeds import SeedMap
 from echo_jax.core.network import Network, Params
 from echo_jax.core.training import Learner, Metrics, TrainState
-from echo_jax.host.kept_programs import KeptPrograms
+from echo_jax.host.programs_on_disk import KeptPrograms
 from echo_jax.host.training_loop import train_chunks
 
 NONE_KEPT = KeptPrograms()

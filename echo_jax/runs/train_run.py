@@ -15,7 +15,7 @@ from echo_jax.config import LARGEST, is_built_in
 from echo_jax.core.training import TrainState
 from echo_jax.exceptions import DivergedError
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.host.kept_programs import KeptPrograms
+from echo_jax.host.programs_on_disk import KeptPrograms
 from echo_jax.host.progress import TrainingProgress
 from echo_jax.host.run_programs import NONE_KEPT, Programs, Stopwatch, start_compiling
 from echo_jax.report.number_formats import counted

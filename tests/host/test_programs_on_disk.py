@@ -9,8 +9,8 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache as of_jax
 
 from echo_jax import environment
-from echo_jax.host import kept_programs, process_start
-from echo_jax.host.kept_programs import SWITCH, KeptPrograms, use_compilation_cache
+from echo_jax.host import process_start, programs_on_disk
+from echo_jax.host.programs_on_disk import SWITCH, KeptPrograms, use_compilation_cache
 
 SETTINGS = (
     "jax_enable_compilation_cache", "jax_compilation_cache_dir", "jax_compilation_cache_max_size",
@@ -65,7 +65,7 @@ def test_programs_are_kept_for_this_user_alone_and_read_again(kept, capsys):
     (folder,) = kept.iterdir()
     assert {path.stat().st_mode & 0o777 for path in (kept.parent, kept, folder)} == {0o700}
     assert folder_of_jax() == str(folder)
-    assert jax.config.values["jax_compilation_cache_max_size"] == kept_programs.BYTES
+    assert jax.config.values["jax_compilation_cache_max_size"] == programs_on_disk.BYTES
     assert capsys.readouterr().err == ""
 
 
@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_used_is_one_warning(tmp_path, kept, monkeypatch
 
 @pytest.mark.parametrize("linked", ["echo_jax", "echo_jax/compiled", "echo_jax/compiled/KEY"])
 def test_a_link_to_elsewhere_is_not_followed(tmp_path, monkeypatch, capsys, linked):
-    monkeypatch.setattr(kept_programs, "_key", lambda: "KEY")
+    monkeypatch.setattr(programs_on_disk, "_key", lambda: "KEY")
     elsewhere, link = tmp_path / "elsewhere", tmp_path / "cache" / linked
     elsewhere.mkdir()
     link.parent.mkdir(parents=True)
@@ -150,7 +150,7 @@ def another_program(file):
 FAULTS = {
     "damaged": lambda file: file.write_bytes(file.read_bytes()[:-1] + b"?"),
     "cut": lambda file: file.write_bytes(file.read_bytes()[:20]),
-    "no program": lambda file: file.write_bytes(kept_programs._digest(file, b"junk") + b"junk"),
+    "no program": lambda file: file.write_bytes(programs_on_disk._digest(file, b"junk") + b"junk"),
     "another program": another_program,
     "open to others": lambda file: file.chmod(0o666),
     "a pipe": lambda file: file.unlink() or os.mkfifo(file),
@@ -191,7 +191,7 @@ def test_the_programs_that_were_used_last_longest_ago_make_room(tmp_path, monkey
     for used, path in enumerate((first, second)):
         os.utime(path, (used, used))
     function.run(tmp_path, 3)  # the first is used again
-    monkeypatch.setattr(kept_programs, "BYTES", int(2.5 * first.stat().st_size))
+    monkeypatch.setattr(programs_on_disk, "BYTES", int(2.5 * first.stat().st_size))
     function.run(tmp_path, 5)
     assert first.exists()
     assert not second.exists()
