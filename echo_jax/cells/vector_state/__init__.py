@@ -1,6 +1,6 @@
 """Cells whose state is a vector, or a few of them.
 
-lstm, flax_rnns                 the LSTM of Keras, and with biases spread over its times; GRU, tanh RNN
+lstm, flax_rnns                 the LSTM of Keras; GRU and tanh RNN
 identity_rnn, exprnn            RNNs whose matrix starts or stays orthogonal
 minimal_rnns, lru, rg_lru, s5   minGRU, minLSTM and linear units, of which each has its decay
 lmu, delay_line_mlp             the last inputs as Legendre polynomials; as they are, for an MLP
