@@ -5,11 +5,12 @@
     runs      one training run on disk
     studies   the tutorial's questions, answered by grids of runs
     memory    how many bits the state of a cell tells: the memory card
+    probing   the same of any network that is already trained
     grid      a grid of runs: tasks, rows, executors, for studies and cards
     commands  the command line
 
-The calls train, sweep, study, card, cards and load, and Protocol, the numbers of a card: each
-loads on first use, so `import echo_jax` itself loads no jax.
+The calls train, sweep, study, card, cards, probe and load, and Protocol, the numbers of a card:
+each loads on first use, so `import echo_jax` itself loads no jax.
 """
 
 import importlib
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from echo_jax.memory.card_call import card as card
     from echo_jax.memory.card_call import cards as cards
     from echo_jax.memory.protocol import Protocol as Protocol
+    from echo_jax.probing.probe_call import probe as probe
     from echo_jax.runs.predictor import load as load
     from echo_jax.runs.train_call import train as train
     from echo_jax.studies.study_call import study as study
@@ -31,6 +33,7 @@ _CALLS = {
     "card": "memory.card_call",
     "cards": "memory.card_call",
     "load": "runs.predictor",
+    "probe": "probing.probe_call",
     "study": "studies.study_call",
     "sweep": "studies.sweep",
     "train": "runs.train_call",

@@ -213,3 +213,11 @@ def with_own_state(cell: Cell, state: Carry, own: Carry) -> Carry:
     if not isinstance(cell, Block):
         return own
     return type(state)(layer._replace(cell=of) for layer, of in zip(state, own, strict=True))
+
+
+def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
+    """The numbers of `own_state` side by side, float32 `[B, D]`; a complex number is two."""
+    leaves = jax.tree.leaves(own_state(cell, state))
+    reals = [part for x in leaves for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
+    flat = [jnp.reshape(x, (rows, -1)).astype(jnp.float32) for x in reals]
+    return jnp.concatenate([jnp.zeros((rows, 0)), *flat], axis=-1)

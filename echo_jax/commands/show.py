@@ -4,6 +4,7 @@ echo-jax show --part no-context             # the tutorial's mistake can be seen
 echo-jax show --csv my.csv --column n       # the same of your own numbers
 echo-jax show --curve runs/part4            # make curve.png of a run again
 echo-jax show --play runs/part4             # make a page in which its LSTM runs
+echo-jax show --memory runs/part4           # what its state tells about earlier values
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ import functools
 from pathlib import Path
 from typing import Annotated
 
-from echo_jax import environment
+from echo_jax import atomic_files, environment
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, check_values
 from echo_jax.exceptions import ConfigError, printable
@@ -37,13 +38,19 @@ class ShowCommand:
     play: Path | None = None
     """Only make play.html in this run folder: a page in which the trained LSTM runs, on one-hot
     values with classes, below 400 kB (about 60,000 parameters)."""
+    memory: Path | None = None
+    """Only say how many bits the state of the network in this run folder tells about earlier
+    values, and draw them, memory.png."""
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a number of rows that is out of range, or a figure of no run."""
         check_values(self)
-        if self.curve is not None and self.play is not None:
-            raise ConfigError("play", self.play, "is not made with {curve}", "make one at a time")
+        asked = [name for name in ("curve", "play", "memory") if getattr(self, name) is not None]
+        if len(asked) > 1:
+            first, second, *_ = asked
+            rule = f"is not made with {{{first}}}"
+            raise ConfigError(second, getattr(self, second), rule, "make one at a time")
         if self.curve is None and self.format != "png":
             rule = "is of the figure of a run"
             raise ConfigError("format", self.format, rule, "name it with {curve}")
@@ -65,8 +72,22 @@ def main() -> None:
         from echo_jax.runs import play_page
 
         print(f"Page: {printable(str(play_page.write_for_run(command.play)))}")
+    elif command.memory:
+        show_memory(command.memory)
     else:
         show_data(command)
+
+
+def show_memory(folder: Path) -> None:
+    """Print the bits by lag of the first network of a run, and draw them."""
+    environment.use_cpu_devices(1)
+    from echo_jax.runs import predictor
+
+    found = predictor.load(folder).memory()
+    print(found.report(), flush=True)
+    path = folder / "memory.png"
+    atomic_files.write_generated(path, found.figure_file("png"))
+    print(f"\nFigure: {printable(str(path))}")
 
 
 def show_data(command: ShowCommand) -> None:

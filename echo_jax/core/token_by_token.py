@@ -22,6 +22,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.block import flat_state
 from echo_jax.cells.scan import Carry, hold
 from echo_jax.config import LARGEST, RunConfig
 from echo_jax.core.carry import feed as feed_rows
@@ -128,6 +129,45 @@ def next_rows(config: RunConfig, state: EchoState, tokens: chex.Array) -> tuple[
     inputs = history[time_in_piece + task.window]
     rows = rows_where(time_in_piece >= -state.seen, inputs, task)
     return rows, jnp.full(len(tokens), config.network.stateful)
+
+
+def steps(
+    config: RunConfig, network: Network, params: Params, state: EchoState, token: chex.Array
+) -> tuple[Rows, Carry]:
+    """The steps of the row that a token ends: what is fed, `[T]`, the carry after each, `[T, ...]`.
+
+    They are fed one by one: after the first one each goes on from the carry.
+    """
+    rows, goes_on = next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
+    inputs = rows.inputs[0]
+    mask = jnp.ones(inputs.shape, bool) if rows.mask is None else rows.mask[0]
+    goes_on = goes_on | (jnp.arange(len(inputs)) > 0)
+
+    def step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, Carry]:
+        fed, goes_on = x
+        fed = jax.tree.map(lambda leaf: leaf[None, None], fed)
+        carry, _ = feed_rows(network, goes_on, params, carry, fed)
+        return carry, carry
+
+    fed = Rows(inputs, mask)
+    zero = network.initial_state(params, 1)  # stateless rows have no lane
+    lane = jax.tree.map(lambda x, zero: jnp.concatenate([x, zero])[:1], state.carry, zero)
+    return fed, jax.lax.scan(step, lane, (fed, goes_on))[1]
+
+
+def states(config: RunConfig, network: Network, params: Params, tokens: chex.Array) -> chex.Array:
+    """The state at the end of the row of each token, int32 `[N]`, as numbers, float32 `[N, D]`.
+
+    It starts from no token; D are the numbers of `cells.block.flat_state`.
+    """
+
+    def one(state: EchoState, token: chex.Array) -> tuple[EchoState, chex.Array]:
+        _, carries = steps(config, network, params, state, token)
+        last = jax.tree.map(lambda x: x[-1], carries)
+        after, _ = feed(config, network, params, state, token[None])
+        return after, flat_state(network.cell, last, 1)[0]
+
+    return jax.lax.scan(one, start(config, network, params), tokens)[1]
 
 
 def _outputs(

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from echo_jax.cells.block import own_state
+from echo_jax.cells.block import flat_state
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry
 from echo_jax.cells.state_size import first_state
@@ -21,14 +21,13 @@ from echo_jax.core import network
 from echo_jax.core.data import uniform_tokens
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Params
+from echo_jax.core.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.scoring import (
     Rounding,
     Scores,
     by_steps,
-    fitted_factors,
-    recalibrated_nats,
     rounded,
     set_keys,
 )
@@ -194,17 +193,10 @@ class ByLag:
     def nats(self, answers: Sequence[Answers]) -> list[chex.Array]:
         """Nats of each lag, `[N]`, of all answers after the first, which recalibrate them."""
         calibration, *asked = answers
-        factors = fitted_factors(self.protocol, *calibration)
+        protocol = self.protocol
+        factors = fitted_factors(*calibration, protocol.largest_factor, protocol.halvings)
         doubt = 1 / len(calibration.logits)
-        return [recalibrated_nats(factors, doubt, *of) for of in asked]
-
-
-def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
-    """The numbers of `own_state` side by side, float32 `[B, D]`; a complex number is two."""
-    leaves = jax.tree.leaves(own_state(cell, state))
-    reals = [part for x in leaves for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
-    flat = [jnp.reshape(x, (rows, -1)).astype(jnp.float32) for x in reals]
-    return jnp.concatenate([jnp.zeros((rows, 0)), *flat], axis=-1)
+        return [jnp.mean(recalibrated_nats(factors, doubt, *of), axis=0) for of in asked]
 
 
 def standardised(states: chex.Array, reference: chex.Array, least: float) -> chex.Array:

@@ -16,9 +16,7 @@ from echo_jax.cells.block import own_state, with_own_state
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry
 from echo_jax.core.data import Purpose, purpose_key
-from echo_jax.core.loss import cross_entropy
 from echo_jax.core.network import Network, Params
-from echo_jax.memory.protocol import Protocol
 
 
 class SetKeys(NamedTuple):
@@ -34,7 +32,7 @@ class SetKeys(NamedTuple):
 
 
 class Rounding(NamedTuple):
-    """How the numbers of a state, `by_lag.flat_state`, are rounded after each step.
+    """How the numbers of a state, `cells.block.flat_state`, are rounded after each step.
 
     A number is clipped to low .. high and becomes the nearest of `levels` that divide this range
     evenly. A number stays as it is where high is not above low, and where it is an integer.
@@ -130,42 +128,3 @@ def by_steps(
 
     found, carried = jax.lax.map(of_stream, streams)
     return found, carried[0]
-
-
-def fitted_factors(protocol: Protocol, logits: chex.Array, targets: chex.Array) -> chex.Array:
-    """The factor b of each lag, `[N]`, fitted on calibration logits `[E, N, V]` and targets.
-
-    The factor minimises the mean cross-entropy of softmax(b z) (temperature scaling, Guo et al.
-    2017). That is convex in b, so its slope, E[sum_v p_v z_v - z_target], is brought to zero by
-    bisection. As b is not below 0, the largest b z is that of the largest z, which is taken once.
-    """
-    below = logits - jnp.max(logits, axis=-1, keepdims=True)
-    right = jnp.take_along_axis(below, targets[..., None], axis=-1)[..., 0]
-
-    def slope(factor: chex.Array) -> chex.Array:
-        weights = jnp.exp(factor[:, None] * below)
-        expected = jnp.sum(weights * below, axis=-1) / jnp.sum(weights, axis=-1)
-        return jnp.mean(expected - right, axis=0)
-
-    def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
-        low, high = ends
-        middle = (low + high) / 2
-        above = slope(middle) > 0
-        return jnp.where(above, low, middle), jnp.where(above, middle, high)
-
-    lags = logits.shape[1]
-    ends = jnp.zeros(lags), jnp.full(lags, protocol.largest_factor)
-    low, high = jax.lax.fori_loop(0, protocol.halvings, halve, ends)
-    return (low + high) / 2
-
-
-def recalibrated_nats(
-    factors: chex.Array, doubt: float, logits: chex.Array, targets: chex.Array
-) -> chex.Array:
-    """The mean cross-entropy of each lag, `[N]`, of logits `[E, N, V]` after recalibration.
-
-    The scored probabilities are (1 - doubt) softmax(b z) + doubt / V. With 1 / E for the doubt: no
-    error in E calibration answers does not show that the next one is right.
-    """
-    right = jnp.exp(-cross_entropy(factors[:, None] * logits, targets))
-    return -jnp.mean(jnp.log((1 - doubt) * right + doubt / logits.shape[-1]), axis=0)

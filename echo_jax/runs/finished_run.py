@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from echo_jax.config import RunConfig, changed, chosen, is_handed_over
 from echo_jax.core.network import Network, Params
@@ -15,6 +15,9 @@ from echo_jax.runs.result import Result
 from echo_jax.runs.run_file import Finished, History
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.states_figure import any_values
+
+if TYPE_CHECKING:
+    from echo_jax.probing.probe_result import ProbeResult
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -79,6 +82,15 @@ class Run:
         """The states over a sequence, by default always the same one at random, as a figure."""
         network = self.network(seed)
         return network.states(any_values(network) if values is None else values)
+
+    def memory(self, lags: int | None = None, *, seed: int | None = None) -> "ProbeResult":
+        """How many bits the state of a network tells about earlier values, by `echo_jax.probe`.
+
+        It is fed values at random as in training, or the user's own, of which those held out are
+        scored; the network before training stands beside. Asks for `lags` steps back, by default
+        twice as far as the window and the target.
+        """
+        return self.network(seed).memory(lags)
 
     def __repr__(self) -> str:
         """The run, and its scores beside the baselines."""

@@ -33,6 +33,7 @@ from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
 
 if TYPE_CHECKING:
+    from echo_jax.probing.probe_result import ProbeResult
     from echo_jax.report.charts import NotebookFigure
 
 GROUP = 16
@@ -62,6 +63,9 @@ class TrainedNetwork:
     vocabulary: Vocabulary
     sequences: int
     """Sequences that it was trained on so far."""
+    seed: int
+    tokens: np.ndarray | None = None
+    """All own data, int32 `[M]`, where the run has some and they were read."""
 
     def __repr__(self) -> str:
         """One line: the cell, the task, the values, and how long it was trained."""
@@ -202,6 +206,12 @@ class TrainedNetwork:
         tokens = self._tokens(sequences[0], unknown)
         return states_figure.figure_of(self, tokens[tokens != UNSEEN])
 
+    def memory(self, lags: int | None = None) -> "ProbeResult":
+        """How many bits the state tells about earlier values, see `runs.run_memory`."""
+        from echo_jax.runs import run_memory
+
+        return run_memory.memory_of(self, lags)
+
     def _tokens(self, sequence: Sequence[Any], unknown: Unknown) -> np.ndarray:
         return vocabulary.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
 
@@ -301,7 +311,10 @@ def network_of(
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)):
         raise ConfigError("seed", number, f"of {run} failed in training", "use another {seed}")
     placed = jax.device_put(weights)
-    return TrainedNetwork(inputs.config, network, placed, inputs.vocabulary, sequences)
+    words = inputs.vocabulary
+    return TrainedNetwork(
+        inputs.config, network, placed, words, sequences, int(number), inputs.tokens
+    )
 
 
 def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:

@@ -3,19 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.cells.scan import Carry
 from echo_jax.cells.vector_state.lstm import LSTMCarry
-from echo_jax.config import RunConfig
 from echo_jax.core import token_by_token
-from echo_jax.core.carry import feed
-from echo_jax.core.data import Rows
-from echo_jax.core.network import Network, Params
-from echo_jax.core.token_by_token import EchoState
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.styles import INK, drawing, literal, wrapped
@@ -45,7 +38,7 @@ def any_values(trained: Any) -> list[Any]:
 def rows_of(trained: Any, tokens: np.ndarray) -> list[Row]:
     """The rows of a network that is fed tokens, int32 `[N]`; none where a window is not full."""
     state = trained.start()
-    steps_of = trained.compiled(_steps)
+    steps_of = trained.compiled(token_by_token.steps)
     rows = []
     for token in tokens:
         after, answer = trained.step(state, token)
@@ -110,30 +103,6 @@ def _label(panels: Sequence[Any], rows: Sequence[Row], values: Sequence[str], ga
     answers = ["" if row.answer is None else literal(str(row.answer)) for row in rows]
     panels[-1].set_xticks(starts + (sizes - 1) / 2, answers, fontsize=8)
     panels[-1].set_xlabel("answer")
-
-
-def _steps(
-    config: RunConfig, network: Network, params: Params, state: EchoState, token: Any
-) -> tuple[Rows, Carry]:
-    """The steps of the row that a token ends: what is fed, `[T]`, the carry after each, `[T, ...]`.
-
-    They are fed one by one: after the first one each goes on from the carry.
-    """
-    rows, goes_on = token_by_token.next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
-    inputs = rows.inputs[0]
-    mask = jnp.ones(inputs.shape, bool) if rows.mask is None else rows.mask[0]
-    goes_on = goes_on | (jnp.arange(len(inputs)) > 0)
-
-    def step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, Carry]:
-        fed, goes_on = x
-        fed = jax.tree.map(lambda leaf: leaf[None, None], fed)
-        carry, _ = feed(network, goes_on, params, carry, fed)
-        return carry, carry
-
-    fed = Rows(inputs, mask)
-    zero = network.initial_state(params, 1)  # stateless rows have no lane
-    lane = jax.tree.map(lambda x, zero: jnp.concatenate([x, zero])[:1], state.carry, zero)
-    return fed, jax.lax.scan(step, lane, (fed, goes_on))[1]
 
 
 def _named(states: Carry) -> dict[str, np.ndarray]:

@@ -6,11 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from echo_jax.cells.block import Block
+from echo_jax.cells.block import Block, flat_state
 from echo_jax.cells.registry import build
 from echo_jax.cells.vector_state import exprnn
 from echo_jax.memory.by_key import ByKey
-from echo_jax.memory.by_lag import ByLag, flat_state, standardised
+from echo_jax.memory.by_lag import ByLag, standardised
 from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import STANDARD, Protocol
 

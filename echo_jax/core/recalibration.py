@@ -1,0 +1,49 @@
+"""Recalibration of answers by one factor a lag, fitted on answers that are not scored. Pure."""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.core.loss import cross_entropy
+
+
+def fitted_factors(
+    logits: chex.Array, targets: chex.Array, largest: float, halvings: int
+) -> chex.Array:
+    """The factor b of each lag, `[N]`, fitted on calibration logits `[E, N, V]` and targets.
+
+    The factor, 0 to `largest`, minimises the mean cross-entropy of softmax(b z) (temperature
+    scaling, Guo et al. 2017). That is convex in b, so its slope, E[sum_v p_v z_v - z_target], is
+    brought to zero by bisection, with so many `halvings`. As b is not below 0, the largest b z is
+    that of the largest z, which is taken once.
+    """
+    below = logits - jnp.max(logits, axis=-1, keepdims=True)
+    right = jnp.take_along_axis(below, targets[..., None], axis=-1)[..., 0]
+
+    def slope(factor: chex.Array) -> chex.Array:
+        weights = jnp.exp(factor[:, None] * below)
+        expected = jnp.sum(weights * below, axis=-1) / jnp.sum(weights, axis=-1)
+        return jnp.mean(expected - right, axis=0)
+
+    def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
+        low, high = ends
+        middle = (low + high) / 2
+        above = slope(middle) > 0
+        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+
+    lags = logits.shape[1]
+    ends = jnp.zeros(lags), jnp.full(lags, largest)
+    low, high = jax.lax.fori_loop(0, halvings, halve, ends)
+    return (low + high) / 2
+
+
+def recalibrated_nats(
+    factors: chex.Array, doubt: float, logits: chex.Array, targets: chex.Array
+) -> chex.Array:
+    """The cross-entropy of each answer, `[E, N]`, of logits `[E, N, V]` after recalibration.
+
+    The scored probabilities are (1 - doubt) softmax(b z) + doubt / V. With 1 / E for the doubt: no
+    error in E calibration answers does not show that the next one is right.
+    """
+    right = jnp.exp(-cross_entropy(factors[:, None] * logits, targets))
+    return -jnp.log((1 - doubt) * right + doubt / logits.shape[-1])

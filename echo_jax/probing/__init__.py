@@ -1,0 +1,7 @@
+"""What the states of a trained network tell about earlier tokens, whatever trained it.
+
+probe_call     `echo_jax.probe`: states and tokens are checked and divided into three parts
+ngrams         what the last tokens tell by themselves
+heads          linear heads: whitened states, L2 by the second part, recalibrated
+probe_result   bits by lag with their interval: table, figure, text
+"""

@@ -1,0 +1,88 @@
+"""What a probe asks of states, and what the last tokens answer to it by themselves. No jax."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+NATURAL = 0.01
+"""Bits of the last token about an earlier one, from which tokens predict one another."""
+
+
+class Parts(NamedTuple):
+    """Streams that heads are fitted to, that choose their penalty, and that are scored."""
+
+    fitted: slice
+    chosen: slice
+    scored: slice
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The tokens 1 .. `lags` steps before the one at each of A steps, in S streams.
+
+    Its E examples are in the order of streams, then of steps.
+    """
+
+    tokens: np.ndarray  # int32 `[S, T]`, 0 .. V-1
+    classes: int  # V
+    steps: np.ndarray  # int `[A]`
+    lags: int  # N
+
+    def targets(self, streams: slice) -> np.ndarray:
+        """The tokens asked for, int32 `[E, N]`."""
+        times = self.steps[:, None] - 1 - np.arange(self.lags)
+        return self.tokens[streams][:, times].reshape(-1, self.lags)
+
+    def contexts(self, given: int, streams: slice) -> np.ndarray:
+        """The last tokens of each example as one number, int32 `[E]`: x(t) + V x(t-1) + ..."""
+        times = self.steps[:, None] - np.arange(given)
+        powers = self.classes ** np.arange(given)
+        return (self.tokens[streams][:, times] @ powers).ravel().astype(np.int32)
+
+    def log_shares(self, given: int, streams: slice) -> np.ndarray:
+        """The log-shares of an n-gram for each context, lag and answer, float32 `[G, N, V]`.
+
+        Of n = `given` tokens, so G is V^n. The shares after n tokens are interpolated with those
+        after fewer (Witten and Bell 1991), as in `core.chance.k_gram_baseline`:
+
+            p_n(v) = (c_n(v) + d_n p_{n-1}(v)) / (c_n + d_n)      p_0(v) = (c_0(v) + 1) / (c_0 + V)
+
+        c_n(v) counts the targets v after the context, c_n all of them, d_n the different ones.
+        """
+        targets = self.targets(streams)
+        shares = np.full((1, self.lags, self.classes), 1 / self.classes)
+        for n in range(given + 1):
+            shape = self.classes**n, self.lags, self.classes
+            place = self.contexts(n, streams)[:, None] * self.lags + np.arange(self.lags)
+            counts = np.bincount(
+                (place * self.classes + targets).ravel(), minlength=math.prod(shape)
+            )
+            counts = counts.reshape(shape)
+            different = np.count_nonzero(counts, axis=-1, keepdims=True) if n else self.classes
+            shorter = shares[np.arange(shape[0]) % len(shares)]
+            whole = counts.sum(axis=-1, keepdims=True) + different
+            mixed = (counts + different * shorter) / np.maximum(whole, 1)
+            shares = np.where(whole > 0, mixed, shorter)
+        return np.log(shares).astype(np.float32)
+
+    def bits(self, given: int, logs: np.ndarray, streams: slice) -> np.ndarray:
+        """The cross-entropy of log-shares by stream and lag, `[S, N]`, in bits."""
+        rows = logs[self.contexts(given, streams)]
+        nats = -np.take_along_axis(rows, self.targets(streams)[..., None], axis=-1)[..., 0]
+        return self.by_stream(nats)
+
+    def by_stream(self, nats: np.ndarray) -> np.ndarray:
+        """The mean over steps of nats `[E, N]`, by stream, `[S, N]`, in bits."""
+        by_step = nats.reshape(-1, len(self.steps), self.lags)
+        return by_step.mean(axis=1, dtype=np.float64) / math.log(2)
+
+    def predict_one_another(self, parts: Parts) -> bool:
+        """True where the last token tells something about an earlier one, by more than noise."""
+        alone, pairs = (
+            self.bits(given, self.log_shares(given, parts.fitted), parts.chosen) for given in (0, 1)
+        )
+        told = alone - pairs
+        error = told.std(axis=0, ddof=1) / math.sqrt(len(told))
+        return bool(np.any((told.mean(axis=0) >= NATURAL) & (told.mean(axis=0) > 3 * error)))

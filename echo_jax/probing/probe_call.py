@@ -1,0 +1,190 @@
+"""`echo_jax.probe`: what the states of any trained network tell about earlier tokens."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from echo_jax import environment
+from echo_jax.exceptions import ConfigError, reason
+from echo_jax.probing import heads
+from echo_jax.probing.asked import Asked, Parts
+from echo_jax.probing.heads import Examples
+from echo_jax.probing.probe_result import ProbeResult, result_of
+
+LEAST_SCORED = 6
+"""Streams of each of the two later parts."""
+
+PER_TOKEN = 50
+"""Examples that heads need for each different token, beside one for each weight of a head."""
+
+USUAL = 40_000
+"""Examples, about, where no steps are named: more cost time, and those of one stream are alike."""
+
+
+def probe(  # noqa: PLR0913 - all but two have a default
+    states: Any,
+    tokens: Any,
+    lags: int = 64,
+    *,
+    at: Sequence[int] | None = None,
+    given: int | None = None,
+    by_step: bool = False,
+    untrained: Any = None,
+    scored: int | None = None,
+) -> ProbeResult:
+    """Measure how many bits the states of a trained network tell about earlier tokens.
+
+        echo_jax.probe(states, tokens)                       # of any framework
+        echo_jax.probe(states, tokens, untrained=others)     # beside the network before training
+
+    A softmax regression for each lag n reads the state after token x(t) and answers x(t-n). It is
+    fitted to the first streams; the next ones choose its L2 penalty and recalibrate it; on the last
+    ones its cross-entropy is scored. The bits are what it takes off the entropy of the token:
+    V-information with linear heads (Xu et al. 2020), a lower bound of the mutual information. Where
+    tokens predict one another, as in a text, the bits are conditional (Hewitt et al. 2021): the
+    heads start from the answer of an n-gram of the last tokens, and the bits are what they add.
+
+    Args:
+      states: numbers `[S, T, D]` of S streams; entry t is the state after token t. An array of
+        NumPy, JAX or PyTorch.
+      tokens: integers `[S, T]`, the tokens that were fed. Streams must not overlap.
+      lags: N; asks for the tokens 1 .. N steps before the last one.
+      at: the steps t after which is asked, N or later; by default as many as make 40,000 examples,
+        evenly apart.
+      given: number of the last tokens whose share is taken off; by default 0 where the last one
+        tells nothing about those before, otherwise 1.
+      by_step: fit heads for each step anew, which see a code that depends on the step. They need
+        as many streams as there are examples otherwise.
+      untrained: states of the same network before training, to stand beside.
+      scored: streams of the last part, and of the one before; by default 15% each.
+
+    Raises:
+      ConfigError: other shapes, a state that is not finite, one token alone, or too few examples.
+    """
+    numbered, classes = _tokens(tokens)
+    asked = Asked(numbered, classes, _steps(at, lags, *numbered.shape), lags)
+    held = [_states("states", states, numbered.shape)]
+    if untrained is not None:
+        held.append(_states("untrained", untrained, numbered.shape))
+    parts = _parts(len(numbered), scored)
+    each = [dataclasses.replace(asked, steps=asked.steps[[i]]) for i in range(len(asked.steps))]
+    fits = each if by_step else [asked]
+    _check_sizes(held[0].shape[-1], fits[0], parts.fitted.stop, by_step)
+    dependent = asked.predict_one_another(parts)
+    known = int(dependent) if given is None else given
+    logs = asked.log_shares(known, parts.fitted)
+    left = asked.bits(known, logs, parts.scored)
+    frequencies = asked.log_shares(0, parts.fitted)
+    return result_of(
+        [left - _bits(of, fits, known, logs, parts) for of in held],
+        left.mean(axis=0),
+        asked.bits(0, frequencies, parts.scored).mean(axis=0),
+        known,
+        independent=not dependent,
+        per_weight=parts.fitted.stop * len(fits[0].steps) / (classes * held[0].shape[-1] or 1),
+    )
+
+
+def _bits(
+    states: np.ndarray, fits: Sequence[Asked], given: int, logs: np.ndarray, parts: Parts
+) -> np.ndarray:
+    """The cross-entropy of heads by stream and lag, `[S, N]`, in bits: the mean over all fits."""
+
+    def examples(asked: Asked, streams: slice) -> Examples:
+        read = states[streams][:, asked.steps].reshape(-1, states.shape[-1])
+        return Examples(read, asked.targets(streams), asked.contexts(given, streams))
+
+    found = []
+    for asked in fits:
+        fitted, chosen, scored = (examples(asked, streams) for streams in parts)
+        found.append(asked.by_stream(heads.nats_of(fitted, chosen, scored, logs)))
+    return np.mean(found, axis=0)
+
+
+def _array(name: str, given: Any) -> np.ndarray:
+    """An array of any framework as one of NumPy."""
+    try:
+        if hasattr(given, "detach"):  # PyTorch: off its graph and its device
+            given = given.detach().cpu()
+        return np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        rule = f"are no array of numbers: {reason(error)}"
+        fix = "give one of NumPy, JAX or PyTorch, of float32 or int32"
+        raise ConfigError(None, name, rule, fix) from error
+
+
+def _tokens(given: Any) -> tuple[np.ndarray, int]:
+    """Tokens as the index of each among the different ones, int32 `[S, T]`, and how many differ."""
+    tokens = _array("tokens", given)
+    if tokens.dtype.kind not in "iu" or tokens.ndim != 2 or not tokens.size:
+        rule = f"are an array of {tokens.dtype} {list(tokens.shape)}"
+        raise ConfigError(None, "tokens", rule, "give integers [streams, T]")
+    different, index = np.unique(tokens, return_inverse=True)
+    if len(different) == 1:
+        rule = "is the only token, so there is nothing to tell"
+        raise ConfigError("tokens", int(different[0]), rule, "use streams of two or more tokens")
+    return index.reshape(tokens.shape).astype(np.int32), len(different)
+
+
+def _states(name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """States `[S, T, D]` of streams with tokens `[S, T]`; complex ones as two numbers."""
+    states = _array(name, given)
+    if np.iscomplexobj(states):
+        states = np.concatenate([states.real, states.imag], axis=-1)
+    if states.dtype.kind not in "fiu" or states.shape[:-1] != shape:
+        rule = f"are an array of {states.dtype} {list(states.shape)}, for tokens {list(shape)}"
+        raise ConfigError(None, name, rule, "give numbers [streams, T, D]")
+    finite = np.isfinite(states).all(axis=-1)
+    if not finite.all():
+        stream, step = np.argwhere(~finite)[0].tolist()
+        rule = f"have a number that is not finite, first in stream {stream} after step {step}"
+        raise ConfigError(None, name, rule, "leave out such streams")
+    return states.astype(np.float32, copy=False)
+
+
+def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np.ndarray:
+    """The steps that are asked, each with a token at all lags."""
+    if not 0 < lags < length:
+        rule = f"is not 1 or more and below the {length} tokens of a stream"
+        raise ConfigError("lags", lags, rule, "use fewer lags or longer streams")
+    apart = max(1, (length - lags) * streams // USUAL)
+    steps = np.arange(length - 1, lags - 1, -apart) if at is None else np.asarray(at, np.int64)
+    steps = np.unique(steps)
+    if not len(steps) or steps[0] < lags or steps[-1] >= length:
+        rule = f"is not from {{lags={lags}}} to {length - 1}"
+        wrong = next((step for step in steps.tolist() if not lags <= step < length), "no step")
+        raise ConfigError("at", wrong, rule, "use steps that have a token at every lag")
+    return steps
+
+
+def _parts(streams: int, scored: int | None) -> Parts:
+    """The streams of each part, the scored ones last."""
+    later = round(0.15 * streams) if scored is None else scored
+    if later < LEAST_SCORED or streams - 2 * later < LEAST_SCORED:
+        rule = f"leave a part of fewer than {LEAST_SCORED}"
+        fix = "use more streams: cut long ones; 15% choose and 15% are {scored}"
+        raise ConfigError(None, f"{streams} streams", rule, fix)
+    first = streams - 2 * later
+    return Parts(slice(0, first), slice(first, first + later), slice(first + later, streams))
+
+
+def least_examples(numbers: int, classes: int) -> int:
+    """The examples that heads on so many numbers need for so many different tokens."""
+    return max(numbers, PER_TOKEN) * classes
+
+
+def _check_sizes(numbers: int, asked: Asked, streams: int, by_step: bool) -> None:
+    """Raise ConfigError for too few examples, or for more than the memory holds."""
+    examples = streams * len(asked.steps)
+    least = least_examples(numbers, asked.classes)
+    if examples < least:
+        rule = (
+            f"are fitted, too few for {numbers:,} numbers of a state and {asked.classes:,} tokens, "
+            f"which need {least:,}, one for each weight of a head"
+        )
+        fix = "use more streams, or {by_step=False}" if by_step else "use more streams"
+        raise ConfigError(None, f"{examples:,} examples", rule, fix)
+    answers = asked.lags * asked.classes
+    environment.check_memory(4 * (4 * examples * (numbers + asked.lags) + 30 * numbers * answers))

@@ -1,0 +1,166 @@
+"""What a probe found: bits by lag with their interval, as table, figure and text. No jax."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from echo_jax.report.charts import NotebookFigure, lines_figure
+from echo_jax.report.number_formats import decimals, number
+from echo_jax.report.section import Section
+from echo_jax.report.text_tables import Table
+from echo_jax.statistics import Interval, Summary
+
+TOLD = 0.05
+"""Bits from which a sentence says that the states tell something about a token."""
+
+ENOUGH = 4
+"""Examples for each weight of a head, from which twice as many find less than 3% more bits. Measured
+with 100 numbers of a state and 16 or 100 different tokens."""
+
+COLUMNS = {
+    "bits": "bits",
+    "low": "low",
+    "high": "high",
+    "left": "to be known",
+    "entropy": "entropy",
+    "untrained": "untrained",
+}
+
+
+@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
+class ProbeResult(Section):
+    """The bits that states tell about the token some steps before the last one, for lags 1 .. N.
+
+    by_lag  arrays float64 `[N]`:
+              bits       beyond what the `given` last tokens tell; never below 0
+              low, high  an interval of 95% for the mean over streams, which may be below 0
+              left       to be known: the entropy that the given tokens leave
+              entropy    of the token, from how frequent the tokens are
+              untrained  the bits of the network before training, where its states are there
+    given   how many last tokens are given
+    total   the sum of the bits over all lags; None where tokens predict one another
+    total_interval  for the mean of that sum over streams
+    """
+
+    by_lag: dict[str, np.ndarray]
+    given: int
+    total: float | None
+    total_interval: Interval | None
+
+
+def result_of(
+    found: Sequence[np.ndarray],
+    left: np.ndarray,
+    entropy: np.ndarray,
+    given: int,
+    *,
+    independent: bool,
+    per_weight: float,
+) -> ProbeResult:
+    """The result of bits `[S, N]` by stream, of the states and, perhaps, of untrained ones.
+
+    The heads were fitted to so many examples `per_weight` of a head.
+    """
+    bits, *others = (np.maximum(of.mean(axis=0), 0) for of in found)
+    low, high = interval_of(found[0])
+    by_lag = {"bits": bits, "low": low, "high": high, "left": left, "entropy": entropy}
+    by_lag |= dict(zip(["untrained"], others, strict=False))
+    summed = interval_of(found[0][:, bits > 0].sum(axis=1))
+    total = Interval(float(summed[0]), float(summed[1]), 0.95) if independent else None
+    answer = _whole(by_lag, total) if total else _by_lag(by_lag, given)
+    return ProbeResult(
+        "probe",
+        "What do the states tell about earlier tokens?",
+        answer,
+        lambda: _figure(by_lag),
+        alt="Bits about a token by the steps since it was read.",
+        tables=[_table(by_lag)],
+        tidy={"": lambda: _rows(by_lag)},
+        notes=_notes(len(found[0]), independent, per_weight),
+        by_lag=by_lag,
+        given=given,
+        total=float(bits.sum()) if independent else None,
+        total_interval=total,
+    )
+
+
+def interval_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The bounds of Student's interval of 95% for the mean over streams, the first axis."""
+    from scipy.stats import t
+
+    streams = len(values)
+    half = t.ppf(0.975, streams - 1) * values.std(axis=0, ddof=1) / math.sqrt(streams)
+    return values.mean(axis=0) - half, values.mean(axis=0) + half
+
+
+def _whole(by_lag: dict[str, np.ndarray], total: Interval) -> list[str]:
+    """The sum over all lags, in a sentence."""
+    bits = by_lag["bits"]
+    told = (
+        f"The states tell {bits.sum():.1f} bits ({total.low:.1f} to {total.high:.1f}) about the "
+        f"{len(bits)} tokens before the last one, of {by_lag['left'].sum():.1f}"
+    )
+    if "untrained" in by_lag:
+        return [f"{told}; before training they tell {by_lag['untrained'].sum():.1f}."]
+    return [f"{told}."]
+
+
+def _by_lag(by_lag: dict[str, np.ndarray], given: int) -> list[str]:
+    """The bits at some lags, in a sentence."""
+    bits = by_lag["bits"]
+    last = "token tells" if given == 1 else f"{given} tokens tell"
+    known = f"the last {last}" if given else "their frequencies tell"
+    told = np.flatnonzero(bits >= TOLD)
+    if not len(told):
+        return [f"Beyond what {known}, the states tell less than {TOLD} bits about any token."]
+    shown = [lag for lag in (1, 2, 4, 8, 16, 32) if lag <= told[-1] + 1] or [told[-1] + 1]
+    each = ", ".join(f"{decimals(bits[lag - 1])} at lag {lag}" for lag in shown)
+    sentences = [
+        f"Beyond what {known}, the states tell these bits about earlier tokens: {each}; and {TOLD} "
+        f"or more up to lag {told[-1] + 1}."
+    ]
+    if "untrained" in by_lag:
+        more = int(np.sum(by_lag["low"] > by_lag["untrained"]))
+        sentences.append(f"They tell more than before training at {more} of {len(bits)} lags.")
+    return sentences
+
+
+def _table(by_lag: dict[str, np.ndarray]) -> Table:
+    lags = range(1, len(by_lag["bits"]) + 1)
+    columns = [map(number, lags), *(map(decimals, values) for values in by_lag.values())]
+    headings = ["lag", *(COLUMNS[name] for name in by_lag)]
+    return Table("Bits about the token, by lag", headings, list(zip(*columns, strict=True)))
+
+
+def _rows(by_lag: dict[str, np.ndarray]) -> list[dict[str, float]]:
+    columns = [values.tolist() for values in by_lag.values()]
+    names = ["lag", *by_lag]
+    rows = enumerate(zip(*columns, strict=True), 1)
+    return [dict(zip(names, [lag, *values], strict=True)) for lag, values in rows]
+
+
+def _notes(streams: int, independent: bool, per_weight: float) -> list[str]:
+    notes = [
+        "A lower bound, as the heads are linear. The interval covers 95% for the mean over streams "
+        f"like the {number(streams)} that are scored; it leaves out the fit of the heads and the "
+        "training of the network."
+    ]
+    if per_weight < ENOUGH:
+        notes.append(
+            f"The heads were fitted to {per_weight:.1f} examples for each weight of a head; below "
+            f"{ENOUGH} they leave more than 3% of the bits in the state."
+        )
+    if not independent:
+        notes.append("These tokens predict one another: do not add the bits of different lags.")
+    return notes
+
+
+def _figure(by_lag: dict[str, np.ndarray]) -> NotebookFigure:
+    bounds = zip(by_lag["bits"], by_lag["low"].clip(0), by_lag["high"], strict=True)
+    lines = {"the states": [Summary(x, Interval(low, high, 0.95)) for x, low, high in bounds]}
+    named = {"untrained": "before training", "left": "to be known"}
+    lines |= {named[x]: [Summary(y, None) for y in by_lag[x]] for x in named if x in by_lag}
+    points = {name: list(enumerate(summaries, 1)) for name, summaries in lines.items()}
+    return lines_figure(points, ["steps back", "bits about that token"], None, percent=False)

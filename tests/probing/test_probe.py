@@ -1,0 +1,166 @@
+"""Bits that are known beforehand: channels in closed form, copies, codes, chains."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import echo_jax
+from echo_jax.exceptions import ConfigError
+from echo_jax.probing import heads
+
+
+def uniform(streams=80, length=24, classes=4, seed=0):
+    return np.random.default_rng(seed).integers(classes, size=(streams, length))
+
+
+def shifted(tokens, lag):
+    """The one-hot vector of the token some steps back, zeros before the first, `[S, T, V]`."""
+    back = np.pad(tokens, ((0, 0), (lag, 0)), constant_values=-1)[:, : tokens.shape[1]]
+    return (back[..., None] == np.arange(tokens.max() + 1)).astype(np.float32)
+
+
+def chain(streams=200, length=40, stays=0.7, seed=0):
+    """Streams of a Markov chain over two tokens that repeats the one before in a share of cases."""
+    changes = np.random.default_rng(seed).random((streams, length)) >= stays
+    return np.cumsum(changes, axis=1) % 2
+
+
+def entropy(share):
+    return -share * np.log2(share) - (1 - share) * np.log2(1 - share)
+
+
+def test_a_copy_of_an_earlier_token_has_all_its_bits_and_those_of_no_other():
+    tokens = uniform()
+    found = echo_jax.probe(np.concatenate([shifted(tokens, 2), shifted(tokens, 5)], -1), tokens, 6)
+    expected = [0, 2, 0, 0, 2, 0]
+    np.testing.assert_allclose(found.by_lag["bits"], expected, atol=0.02)
+    np.testing.assert_allclose(found.by_lag["entropy"], 2, atol=0.02)
+    assert found.total == pytest.approx(4, abs=0.05)
+    assert found.total_interval.low <= found.total <= found.total_interval.high
+
+
+def test_bits_of_a_noisy_channel_are_its_mutual_information():
+    tokens = uniform(400, 24, 2)
+    noise = np.random.default_rng(1).normal(size=(*tokens.shape, 1))
+    received = 2.0 * shifted(tokens, 1)[..., :1] - 1 + noise
+    received[:, 0] = 0
+    y = np.linspace(-12, 12, 100_001)
+    density = np.exp(-((y - 1) ** 2) / 2) / np.sqrt(2 * np.pi)
+    capacity = 1 - np.sum(density * np.log2(1 + np.exp(-2 * y))) * (y[1] - y[0])  # of BPSK
+    found = echo_jax.probe(received, tokens, 3)
+    assert found.by_lag["low"][0] < capacity < found.by_lag["high"][0] + 0.01
+    np.testing.assert_allclose(found.by_lag["bits"][1:], 0, atol=0.01)
+
+
+def test_states_that_know_nothing_have_no_bits_however_many_numbers_they_have():
+    tokens = uniform(80, 40, 4)
+    states = np.random.default_rng(1).normal(size=(*tokens.shape, 150))
+    assert echo_jax.probe(states, tokens, 4).total < 0.02
+
+
+def test_the_bits_do_not_depend_on_the_basis_and_the_units_of_the_states():
+    tokens = uniform(120)
+    random = np.random.default_rng(1)
+    noisy = shifted(tokens, 1) + random.normal(scale=0.7, size=(*tokens.shape, 4))
+    mixed = (noisy @ random.normal(size=(4, 4))) * 1e4 + 1e3
+    first, second = (echo_jax.probe(states, tokens, 2).total for states in (noisy, mixed))
+    assert second == pytest.approx(first, rel=0.01)
+
+
+def test_of_tokens_that_predict_one_another_the_bits_are_those_beyond_the_last():
+    tokens = chain()
+    last, before = shifted(tokens, 0), shifted(tokens, 1)
+    known = echo_jax.probe(last, tokens, 3)
+    assert (known.given, known.total) == (1, None)
+    assert known.by_lag["bits"].max() < 0.01  # all it knows is known from the last token
+    assert known.by_lag["left"][0] == pytest.approx(entropy(0.7), abs=0.03)
+    told = echo_jax.probe(np.concatenate([last, before], -1), tokens, 3, untrained=last)
+    assert told.by_lag["bits"][0] == pytest.approx(told.by_lag["left"][0], abs=0.02)
+    assert told.by_lag["untrained"].max() < 0.01
+    alone = echo_jax.probe(last, tokens, 3, given=0)
+    assert alone.by_lag["bits"][0] == pytest.approx(1 - entropy(0.7), abs=0.03)
+    assert alone.total is None
+    pair = echo_jax.probe(np.concatenate([last, before], -1), tokens, 3, given=2)
+    assert pair.by_lag["bits"].max() < 0.01
+
+
+def test_a_code_by_position_is_read_by_heads_for_each_step_alone():
+    tokens = uniform(400, 12, 4)
+    slots = np.zeros((*tokens.shape, 4, 4), np.float32)
+    for step in range(tokens.shape[1]):  # a register that is written at step mod 4
+        slots[:, step:, step % 4] = np.eye(4)[tokens[:, step, None]]
+    states = slots.reshape(*tokens.shape, 16)
+    shared = echo_jax.probe(states, tokens, 3).total
+    apart = echo_jax.probe(states, tokens, 3, at=[5, 8], by_step=True).total
+    assert shared < 4
+    assert apart == pytest.approx(6, abs=0.1)
+
+
+def test_arrays_of_jax_and_pytorch_are_those_of_numpy():
+    tokens = uniform(60, 12)
+    states = shifted(tokens, 1)
+    expected = echo_jax.probe(states, tokens, 2).by_lag["bits"]
+    found = echo_jax.probe(jnp.asarray(states), jnp.asarray(tokens), 2).by_lag["bits"]
+    np.testing.assert_array_equal(found, expected)
+    torch = pytest.importorskip("torch")
+    graph = torch.tensor(states, requires_grad=True) * 1
+    found = echo_jax.probe(graph, torch.tensor(tokens), 2).by_lag["bits"]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_whitened_states_are_uncorrelated_and_a_constant_number_is_left_out():
+    states = np.random.default_rng(0).normal(size=(500, 3)) @ np.diag([1, 1e-4, 1e4])
+    states = np.concatenate([states, states[:, :1] + states[:, 1:2], np.ones((500, 1))], axis=1)
+    centre, matrix = heads.whitening(states.astype(np.float32))
+    white = (states - centre) @ matrix
+    np.testing.assert_allclose(np.cov(white.T), np.eye(matrix.shape[1]), atol=0.02)
+    assert matrix.shape[1] in (3, 4)  # the sum of two in float32 may have a rest of its own
+
+
+def test_a_result_shows_itself():
+    tokens = uniform(60, 12)
+    found = echo_jax.probe(shifted(tokens, 1), tokens, 2, untrained=shifted(tokens, 0))
+    assert "2.0 bits" in repr(found)
+    assert "| 1 | 2.00 |" in found._repr_markdown_()
+    assert [row["lag"] for row in found.rows] == [1, 2]
+    assert found.figure.axes[0].get_ylabel() == "bits about that token"
+    assert all(row["untrained"] < 0.1 for row in found.rows)
+
+
+CASES = {
+    "states": (
+        lambda s, t: (s[:, :-1], t),
+        r"states are an array of float32 \[60, 11, 4\], for tokens \[60, 12\]",
+    ),
+    "not finite": (
+        lambda s, t: (np.where(np.arange(12)[:, None] == 3, np.nan, s), t),
+        "first in stream 0 after step 3",
+    ),
+    "words": (lambda s, t: (s, t.astype(str)), "tokens are an array of <U"),
+    "floats": (lambda s, t: (s, t * 0.5), "give integers"),
+    "one token": (lambda s, t: (s, t * 0), "tokens=0 is the only token"),
+    "few streams": (lambda s, t: (s[:15], t[:15]), "15 streams leave a part of fewer than 6"),
+    "few examples": (
+        lambda s, t: (np.repeat(s, 40, axis=-1), t),
+        "420 examples are fitted, too few for 160 numbers",
+    ),
+    "no array": (lambda s, t: ([[[1], [1, 2]]], t), "states are no array"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_arrays_are_one_sentence(name):
+    change, sentence = CASES[name]
+    tokens = uniform(60, 12)
+    with pytest.raises(ConfigError, match=sentence):
+        echo_jax.probe(*change(shifted(tokens, 1), tokens), 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [({"lags": 12}, "lags=12"), ({"at": [1]}, "at=1"), ({"scored": 30}, "60 streams")],
+)
+def test_bad_options_are_one_sentence(options, sentence):
+    tokens = uniform(60, 12)
+    with pytest.raises(ConfigError, match=sentence):
+        echo_jax.probe(shifted(tokens, 1), tokens, **{"lags": 2, **options})
