@@ -61,6 +61,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("echo_jax")
 
 
+def pytest_collection_finish():
+    """What the tests import stays, so that nothing looks there for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_generate_tests(metafunc):
     if "reference_file" in metafunc.fixturenames:
         files = sorted(metafunc.config.getoption("--keras-reference").glob("*.npz"))

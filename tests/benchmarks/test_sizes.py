@@ -9,7 +9,15 @@ import race
 import sizes
 
 
-def test_a_ratio_of_a_size_is_the_quotient_of_the_median_times(tmp_path):
+def measured_here(core, function, points):
+    return [labels | function(*arguments) for labels, arguments in points]
+
+
+@pytest.mark.parametrize("apart", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_ratio_of_a_size_is_the_quotient_of_the_median_times(tmp_path, monkeypatch, apart):
+    if not apart:
+        monkeypatch.setattr(sizes, "measured_apart", measured_here)
+        monkeypatch.delitem(sizes.LAYERS, "PyTorch")
     race.main(rounds=2, sizes=True, fast=True, out=tmp_path / "sizes.json")
     (row,) = json.loads((tmp_path / "sizes.json").read_text())["sizes"]
     for of in ("", "update_"):

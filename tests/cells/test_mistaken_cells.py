@@ -144,10 +144,6 @@ def peeking(params, state, xs, mask=None):
     return state, jnp.roll(xs, -1, axis=0)
 
 
-def of_the_batch(params, state, x):
-    return honest(params, state, x) if len(x) == 1 else (state, 100 + state)
-
-
 def notes_down(params, state, x):
     TABLE.setdefault("list", []).append(x)
     TABLE["state"] = state
@@ -166,7 +162,6 @@ def uses_kept_parameters(params, state, x):
 AS_HONEST = {
     "looks at later inputs in its scan": {"scan": peeking},
     "sees other streams": {"step": fed(lambda x: x + jnp.sum(x, 0, keepdims=True) - x[:1])},
-    "answers by the size of the batch": {"step": of_the_batch},
     "notes down the arrays of its trace": {"step": notes_down},
     "keeps its parameters in Python": {"prepare": keeps_parameters, "step": uses_kept_parameters},
 }

@@ -50,7 +50,6 @@ REGISTER = "echo_jax.cells.known_memory:ProjectedRegister"
 @pytest.mark.parametrize(
     ("name", "keys"),
     {
-        "lru": None,
         "mamba2": (10, 20, 32),
         "gla": (10, 20, 32),
         "delta-net": (10, 20, 32),

@@ -69,14 +69,6 @@ def loops(params, state, x):
     return honest(params, jax.lax.fori_loop(0, 2, lambda i, s: s + i, ends), x)
 
 
-@jax.custom_jvp
-def straight_through(x):
-    return jnp.round(x)
-
-
-straight_through.defjvp(lambda x, slope: (straight_through(x[0]), slope[0]))
-
-
 def exported(params, state, x):
     """A program exported for batches of any size."""
     (batch,) = jax.export.symbolic_shape("batch")
@@ -99,7 +91,6 @@ HONEST = {
     "state that is empty": with_state(lambda batch: (), lambda params, state, x: (state, x)),
     "complex state": with_state(lambda batch: jnp.zeros((batch, SIZE), jnp.complex64), rotates),
     "QR": with_prepare(lambda kernel: jnp.linalg.qr(kernel)[0]),
-    "rounds by a derivative of its own": with_inputs(straight_through),
     "keys that it folds": with_inputs(
         lambda x: x + jax.random.normal(jax.random.fold_in(jax.random.key(0), 1), x.shape)
     ),

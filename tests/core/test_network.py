@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from drawn import drawn, drawn_params
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.core import network as n
@@ -19,18 +20,10 @@ def small(layout="windows", cell="lstm", stateful=True, **task):
 KEY = jax.random.key(1)
 
 
-def drawn(shapes, seed, deviation=1.0):
-    """A tree of arrays of these shapes, every number different."""
-    leaves, tree = jax.tree.flatten(shapes)
-    rng = np.random.default_rng(seed)
-    arrays = [rng.normal(0, deviation, leaf.shape).astype(leaf.dtype) for leaf in leaves]
-    return tree.unflatten(map(jax.device_put, arrays))
-
-
 def network_and_params(config):
     """A network, and weights large enough that every input and state matters."""
     network = n.build_network(config)
-    return network, drawn(jax.eval_shape(lambda: n.init_params(network, KEY)), 1, 0.7)
+    return network, drawn_params(network)
 
 
 def random_carry(network, params, batch_size):

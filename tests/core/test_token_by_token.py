@@ -4,12 +4,13 @@ import chex
 import jax
 import numpy as np
 import pytest
+from drawn import drawn_params
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, changed
 from echo_jax.core import token_by_token
 from echo_jax.core.evaluation import answer_sequence
 from echo_jax.core.loss import token_loss
-from echo_jax.core.network import build_network, init_params
+from echo_jax.core.network import build_network
 
 LENGTH, VOCAB, HIDDEN = 23, 10, 6
 TOKENS = np.random.default_rng(0).integers(0, VOCAB, LENGTH).astype(np.int32)
@@ -41,9 +42,7 @@ FAST = ("windows", "windows, stateful, B 5, lag beyond", "prefixes, stateful, fu
 def setup(config):
     """The network, weights large enough that every input and state matters, `feed` and `step`."""
     network = build_network(config)
-    leaves, tree = jax.tree.flatten(jax.eval_shape(lambda: init_params(network, jax.random.key(0))))
-    rng = np.random.default_rng(1)
-    params = tree.unflatten([rng.normal(0, 0.7, x.shape).astype(np.float32) for x in leaves])
+    params = drawn_params(network)
     feed = jax.jit(functools.partial(token_by_token.feed, config, network))
     step = jax.jit(functools.partial(token_by_token.step, config, network))
     return network, params, feed, step

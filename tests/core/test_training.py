@@ -198,63 +198,6 @@ def test_truncated_backpropagation_is_that_of_a_loop_that_runs_the_last_batches_
         chex.assert_trees_all_close(after.params, other, atol=1e-3)
 
 
-def test_no_gradient_crosses_the_border_of_a_batch():
-    """Two updates of rate 0: the first moment of Adam is a known sum of their two gradients."""
-    batches, loss_and_gradient = batches_and_gradient("windows")
-    config = reaching_back("windows", 1)
-    _, state, tokens = train_sequence(config)
-    learner, still = training.build_learner(config), config.dynamic._replace(learning_rate=0.0)
-    net = learner.network
-    stacked = data.sequence_batches(jnp.asarray(tokens), config.task, config.task.lag)
-    bptt = training.bptt_batches(config, stacked)
-    update, params = (
-        jax.jit(functools.partial(training.train_batch, config, learner, still)),
-        state.params,
-    )
-    after, carry = state, zero_state(net, params, 1)
-    for u in range(2):
-        after, carry, _ = update(after, carry, jax.tree.map(operator.itemgetter(u), bptt))
-    (_, states), first = loss_and_gradient(params, zero_state(net, params, 1), (batches[0],))
-    _, cut = loss_and_gradient(params, states[0], (batches[1],))
-    _, crossing = loss_and_gradient(params, zero_state(net, params, 1), tuple(batches[:2]))
-
-    def moment(second):
-        return jax.tree.map(lambda one, two: 0.1 * (0.9 * one + two), first, second)
-
-    chex.assert_trees_all_close(after.opt_state.mu, moment(cut), atol=1e-6)
-    with pytest.raises(AssertionError):
-        chex.assert_trees_all_close(after.opt_state.mu, moment(crossing), atol=1e-4)
-
-
-GRADIENTS = [np.float32([1e-7, 1e-3, -2.0]), np.float32([3e-8, 0.0, 1.0])] * 20
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 3e-6), (jnp.float64, 1e-12)])
-def test_the_direction_of_adam_is_that_of_optax(dtype, tolerance):
-    with jax.enable_x64(dtype == jnp.float64):
-        ours, theirs = training.fused_adam(), optax.scale_by_adam(**training.ADAM)
-        gradients = [each.astype(dtype) for each in GRADIENTS]
-        states = [jax.jit(adam.init)(gradients[0]) for adam in (ours, theirs)]
-        our_update, their_update = jax.jit(ours.update), jax.jit(theirs.update)
-        for gradient in gradients:
-            direction, states[0] = our_update(gradient, states[0])
-            expected, states[1] = their_update(gradient, states[1])
-            np.testing.assert_allclose(direction, expected, rtol=tolerance)
-            chex.assert_trees_all_close(states[0], states[1], rtol=tolerance)
-
-
-def test_the_keras_placement_of_epsilon():
-    adam = training.fused_adam(keras_epsilon=True)
-    state, update = jax.jit(adam.init)(GRADIENTS[0]), jax.jit(adam.update)
-    m = v = np.zeros(3)
-    for t, grads in enumerate(GRADIENTS, start=1):
-        direction, state = update(grads, state)
-        g = np.asarray(grads, np.float64)
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
-        expected = np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-7)
-        np.testing.assert_allclose(direction, expected, rtol=1e-4)
-
-
 def with_readout(bias):
     """Parameters whose answer is the same whatever the input."""
     params = programs(SMALL, 12)[0](SMALL.dynamic).params

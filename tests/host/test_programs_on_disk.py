@@ -45,7 +45,6 @@ def folder_of_jax():
 
 def compile_and_run():
     """The result of a program that no process has compiled, but one that a cache may hold."""
-    jax.clear_caches()
     return np.asarray(jax.jit(lambda x: jax.lax.fori_loop(0, 9, lambda i, y: y * 3 + i, x))(0.1))
 
 
@@ -108,41 +107,31 @@ def test_programs_that_are_not_wanted_here_or_by_jax_are_not_kept(kept, wanted):
     assert not kept.exists()
 
 
-class Traced:
-    """A jitted function that calls LAPACK, and the number of times that it was traced."""
+def run(folder, rows=3, made_from="x"):
+    """What a process that keeps its programs computes by LAPACK, and the times that it traced."""
+    traced = []
 
-    def __init__(self):
-        self.times = 0
-        self.jitted = jax.jit(self.orthogonal)
-
-    def orthogonal(self, matrix, count):
-        self.times += 1
+    def orthogonal(matrix, count):
+        traced.append(matrix)
         return {"q": jnp.linalg.qr(matrix)[0] * count, "r": None}
 
-    def run(self, folder, rows=3, made_from="x"):
-        """What a process that keeps its programs computes, and the times it traced."""
-        before = self.times
-        matrix = np.arange(2.0 * rows, dtype=np.float32).reshape(rows, 2)
-        kept = KeptPrograms(folder)
-        program = kept.program(self.jitted, jax.devices()[:1], made_from, matrix, 3)()
-        kept.write()
-        jax.clear_caches()
-        return np.asarray(program(matrix, 3)["q"]).tobytes(), self.times - before
+    matrix = np.arange(2.0 * rows, dtype=np.float32).reshape(rows, 2)
+    kept = KeptPrograms(folder)
+    program = kept.program(jax.jit(orthogonal), jax.devices()[:1], made_from, matrix, 3)()
+    kept.write()
+    return np.asarray(program(matrix, 3)["q"]).tobytes(), len(traced)
 
 
 def test_a_kept_program_is_loaded_without_a_trace_and_gives_the_same_bits(tmp_path):
-    function = Traced()
-    bits, times = function.run(tmp_path)
-    assert (times, function.run(tmp_path)) == (1, (bits, 0))
-    assert function.run(None) == (bits, 1)
-    assert [function.run(tmp_path, **other)[1] for other in ({"rows": 4}, {"made_from": "y"})] == [
-        1, 1
-    ]  # fmt: skip
+    bits, times = run(tmp_path)
+    assert (times, run(tmp_path)) == (1, (bits, 0))
+    assert run(None) == (bits, 1)
+    assert [run(tmp_path, **other)[1] for other in ({"rows": 4}, {"made_from": "y"})] == [1, 1]
 
 
 def another_program(file):
     """Put a valid program of other shapes under this name."""
-    Traced().run(file.parent, 4)
+    run(file.parent, 4)
     (other,) = {*file.parent.iterdir()} - {file}
     other.replace(file)
 
@@ -161,8 +150,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("change", [*FAULTS, "another user's", "another source", "another setting"])
 def test_what_was_kept_is_not_loaded_where_it_could_differ(tmp_path, monkeypatch, change):
-    function = Traced()
-    bits, _ = function.run(tmp_path)
+    bits, _ = run(tmp_path)
     (file,) = tmp_path.iterdir()
     if change in FAULTS:
         FAULTS[change](file)
@@ -173,26 +161,25 @@ def test_what_was_kept_is_not_loaded_where_it_could_differ(tmp_path, monkeypatch
         monkeypatch.setattr(environment, "software", lambda: {"source digest": "0"})
     else:
         jax.config.update("jax_debug_nans", True)
-    assert function.run(tmp_path) == (bits, 1)
+    assert run(tmp_path) == (bits, 1)
 
 
 def test_programs_of_a_source_that_changed_meanwhile_are_not_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(process_start, "BEGAN", 0.0)
-    assert Traced().run(tmp_path)[1] == 1
+    assert run(tmp_path)[1] == 1
     assert not list(tmp_path.iterdir())
 
 
 def test_the_programs_that_were_used_last_longest_ago_make_room(tmp_path, monkeypatch):
-    function = Traced()
-    function.run(tmp_path, 3)
+    run(tmp_path, 3)
     (first,) = tmp_path.iterdir()
-    function.run(tmp_path, 4)
+    run(tmp_path, 4)
     (second,) = {*tmp_path.iterdir()} - {first}
     for used, path in enumerate((first, second)):
         os.utime(path, (used, used))
-    function.run(tmp_path, 3)  # the first is used again
+    run(tmp_path, 3)  # the first is used again
     monkeypatch.setattr(programs_on_disk, "BYTES", int(2.5 * first.stat().st_size))
-    function.run(tmp_path, 5)
+    run(tmp_path, 5)
     assert first.exists()
     assert not second.exists()
     assert len(list(tmp_path.iterdir())) == 2

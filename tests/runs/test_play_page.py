@@ -6,15 +6,16 @@ import json
 from types import SimpleNamespace
 
 import browser
-import jax
 import numpy as np
 import pytest
+from drawn import drawn_params
+from fabricated_results import fabricated_result
 from msgspec import UNSET
-from run_folders import PLAIN
+from run_folders import PLAIN, make_run
 from running import ROOT
 
 from echo_jax.config import changed
-from echo_jax.core.network import build_network, init_params
+from echo_jax.core.network import build_network
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import page_limits, play_page, train_call
 from echo_jax.runs.predictor import TrainedNetwork
@@ -58,8 +59,7 @@ def drawn(values=None, **fields):
     """A network with weights drawn at random, large enough that its states matter."""
     config = changed(PLAIN, **SIZES | fields)
     network = build_network(config)
-    params = init_params(network, jax.random.key(len(fields)))
-    params = jax.tree.map(lambda leaf: 2 * leaf, params)
+    params = drawn_params(network)
     words = values or [str(value) for value in range(config.task.vocab_size)]
     return TrainedNetwork(config, network, params, Vocabulary(tuple(words)), 4)
 
@@ -373,7 +373,8 @@ def test_a_page_is_offered_just_where_it_can_be_made(values, units, made):
 
 def test_show_writes_the_page_of_a_run(tmp_path, call, generator):
     folder = tmp_path / "run"
-    train_call.train(**SIZES, sequences=4, evaluation_sequences=5, out=folder)
+    config = changed(PLAIN, **SIZES)
+    make_run(folder, config, result=fabricated_result(config))
     done = call("show.py", "--play", folder, cwd=tmp_path)
     assert done.stdout == f"Page: {folder / 'play.html'}\n"
     data = generator.data_in((folder / "play.html").read_text())

@@ -1,13 +1,12 @@
 """The strip of states: its numbers, and the figure."""
 
-import jax
 import numpy as np
 import pytest
+from drawn import drawn_params
 from run_folders import PLAIN
 
-from echo_jax.cells.vector_state.lstm import LSTMCarry
 from echo_jax.config import changed
-from echo_jax.core.network import build_network, init_params, read_out
+from echo_jax.core.network import build_network, read_out
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import states_figure
 from echo_jax.runs.predictor import TrainedNetwork
@@ -19,7 +18,7 @@ TOKENS = np.array([3, 1, 4, 1, 0, 2, 4, 3], np.int32)
 def drawn(**fields):
     config = changed(PLAIN, **fields)
     network = build_network(config)
-    params = init_params(network, jax.random.key(1))
+    params = drawn_params(network)
     values = Vocabulary.of_integers(config.task.vocab_size)
     return TrainedNetwork(config, network, params, values, 4)
 
@@ -37,16 +36,6 @@ def test_the_last_state_of_each_row_gives_its_answer(layout, stateful):
         assert row.states["c"].shape == (len(row.tokens), 3)
     wanted = {"windows": [3] * 6, "prefixes": [2] + [3] * 6, "streams": [1] * 8}[layout]
     assert [len(row.tokens) for row in rows] == wanted
-
-
-def test_a_row_continues_the_row_a_batch_before():
-    trained = drawn(stateful=True, batch_size=2)
-    rows = states_figure.rows_of(trained, TOKENS)
-    cell, state = trained.network.cell, rows[1].states
-    carry = LSTMCarry(state["c"][-1:], state["h"][-1:])
-    first = jax.nn.one_hot(rows[3].tokens[:1], 5)
-    after, _ = cell.step(cell.prepare(trained.params["cell"]), carry, first)
-    np.testing.assert_allclose(rows[3].states["c"][0], after.cell[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("fields", [{}, {"layout": "streams", "cell": "gru"}])

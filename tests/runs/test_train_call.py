@@ -99,7 +99,7 @@ def test_a_configuration_is_taken_and_other_arguments_change_it(run):
         echo_jax.train("no-context")
 
 
-def test_a_transformation_of_optax_is_applied_as_it_is_and_on_chunk_is_told_what_the_log_has():
+def test_a_transformation_of_optax_is_applied_as_it_is_and_on_chunk_is_told_what_the_log_has(run):
     built_in, told = echo_jax.train(CONFIG, learning_rate=0.01), []
     given = echo_jax.train(
         CONFIG, optimizer=optax.adam(0.01, eps=1e-7), checkpoint_every=4,
@@ -107,7 +107,7 @@ def test_a_transformation_of_optax_is_applied_as_it_is_and_on_chunk_is_told_what
     )  # fmt: skip
     loss, accuracy = given.history.curves()
     np.testing.assert_allclose(loss, built_in.history.curves()[0], rtol=1e-5)
-    assert not np.array_equal(loss, echo_jax.train(CONFIG).history.curves()[0])
+    assert not np.array_equal(loss, run.history.curves()[0])
     assert [sequence for sequence, _, _ in told] == [4, 6]
     np.testing.assert_array_equal(np.concatenate([each for _, each, _ in told], 1), loss)
     np.testing.assert_array_equal(np.concatenate([each for _, _, each in told], 1), accuracy)

@@ -1,0 +1,19 @@
+"""Weights and states drawn by NumPy, which compiles nothing for a new shape."""
+
+import jax
+import numpy as np
+
+from echo_jax.core.network import init_params
+
+
+def drawn(shapes, seed, deviation=1.0):
+    """A tree of arrays of these shapes, every number different."""
+    leaves, tree = jax.tree.flatten(shapes)
+    rng = np.random.default_rng(seed)
+    arrays = [rng.normal(0, deviation, leaf.shape).astype(leaf.dtype) for leaf in leaves]
+    return tree.unflatten(map(jax.device_put, arrays))
+
+
+def drawn_params(network):
+    """Weights of a network, large enough that every input and state matters."""
+    return drawn(jax.eval_shape(lambda: init_params(network, jax.random.key(0))), 1, 0.7)
