@@ -5,7 +5,7 @@ asked              lag 1: 3, lag 2: 12, lag 3: 0 ...
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -22,7 +22,8 @@ from echo_jax.core.data import uniform_tokens
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Params
 from echo_jax.memory.learning import Level, RunInputs
-from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.protocol import Configuration, Protocol
+from echo_jax.memory.rows import LagRow
 from echo_jax.memory.scoring import (
     Rounding,
     Scores,
@@ -197,6 +198,11 @@ class ByLag:
         factors = fitted_factors(self.protocol, *calibration)
         doubt = 1 / len(calibration.logits)
         return [recalibrated_nats(factors, doubt, *of) for of in asked]
+
+    def row(self, of: Configuration, seed: int, level: int, scores: dict[str, Any]) -> LagRow:
+        """The row of a run; the scores are nats of each lag."""
+        del level, scores["associated"]
+        return LagRow(seed, of.rate, of.updates, **scores)
 
 
 def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:

@@ -52,7 +52,7 @@ class Scores(NamedTuple):
     """The score of trained weights, by the steps of one stream.
 
     validation, final  by lag mean nats of each lag, `[N]`; by key right answers of each K, int32
-                       `[K]`
+                       `[K]`; of a task accuracy, nats an answer and entropy of the answers, `[3]`
     accuracy           the mean on the validation data
     bytes              int32, of the state that was carried from step to step, less convolutions
     low, high          by lag the smallest and largest of each number of the state after the asked
@@ -162,10 +162,17 @@ def fitted_factors(protocol: Protocol, logits: chex.Array, targets: chex.Array) 
 def recalibrated_nats(
     factors: chex.Array, doubt: float, logits: chex.Array, targets: chex.Array
 ) -> chex.Array:
-    """The mean cross-entropy of each lag, `[N]`, of logits `[E, N, V]` after recalibration.
+    """The mean cross-entropy of each lag, `[N]`, of logits `[E, N, V]` after recalibration."""
+    return -jnp.mean(log_probabilities(factors, doubt, logits, targets), axis=0)
+
+
+def log_probabilities(
+    factors: chex.Array, doubt: chex.Numeric, logits: chex.Array, targets: chex.Array
+) -> chex.Array:
+    """The log-probabilities of targets int32 `[E, N]` after recalibration, `[E, N]`.
 
     The scored probabilities are (1 - doubt) softmax(b z) + doubt / V. With 1 / E for the doubt: no
     error in E calibration answers does not show that the next one is right.
     """
     right = jnp.exp(-cross_entropy(factors[:, None] * logits, targets))
-    return -jnp.mean(jnp.log((1 - doubt) * right + doubt / logits.shape[-1]), axis=0)
+    return jnp.log((1 - doubt) * right + doubt / logits.shape[-1])
