@@ -31,50 +31,55 @@ NOT_THE_USERS = (
 
 
 def import_cell(name: str) -> Any:
+    """Import the cell of a name; ConfigError if that fails or `adapt` takes no such thing."""
+    found = import_named(name)
+    if not is_cell(found):
+        raise ConfigError("cell", name, *what_it_lacks(name, found))
+    return found
+
+
+def import_named(name: str, field: str = "cell") -> Any:
     """Import what `package.module:NAME`, `file.py:NAME` or `file.py` names.
 
-    The folder of the file, or else the current one, is searched first. ConfigError if the import
-    fails or `adapt` takes no such thing; the message names the line of the user's own file, if
-    there is one.
+    The folder of the file, or else the current one, is searched first. ConfigError about the field
+    if the import fails; the message names the line of the user's own file, if there is one.
     """
     place, _, attribute = name.partition(":")
     module_name, folder = module_of(name)
     file = Path(place) if place.endswith(".py") else None
     sent = getattr(sys.modules.get(module_name), "__file__", None)  # to a worker, as a module
     if file and not file.is_file() and not (sent and is_the_users(sent)):
-        raise ConfigError("cell", name, "is not there", "name a file that is")
+        raise ConfigError(field, name, "is not there", "name a file that is")
     sys.path.insert(0, here := str(folder))
     try:
-        with keeping_settings(name):
+        with keeping_settings(name, field):
             module = importlib.import_module(module_name)
         found = getattr(module, attribute) if attribute else module
     except EchoError:
         raise
     except BaseException as error:  # user code may raise anything
-        raise _import_error(name, error) from error
+        raise _import_error(field, name, error) from error
     finally:
         sys.path.remove(here)
     digest = source_digest(module)  # of the text as it is now
     if file and file.is_file() and digest != hashlib.sha256(file.read_bytes()).hexdigest():
         # Python loads a module once: new text would not be seen.
         rule = f"has the name or the old text of a module {module_name} that is loaded already"
-        raise ConfigError("cell", name, rule, "rename the file, or start Python anew")
-    if not is_cell(found):
-        raise ConfigError("cell", name, *what_it_lacks(name, found))
+        raise ConfigError(field, name, rule, "rename the file, or start Python anew")
     return found
 
 
-def _import_error(name: str, error: BaseException) -> ConfigError:
+def _import_error(field: str, name: str, error: BaseException) -> ConfigError:
     line = next(_users_lines(traceback.extract_tb(error.__traceback__)), "")
     if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
         line = f"{shown_file(error.filename)}:{error.lineno}"
     where = f"{line}: " if line else ""
     fix = "mend it, or name a module that Python finds, and a class in it"
-    return ConfigError("cell", name, f"cannot be imported ({where}{reason(error)})", fix)
+    return ConfigError(field, name, f"cannot be imported ({where}{reason(error)})", fix)
 
 
 @contextlib.contextmanager
-def keeping_settings(name: str) -> Iterator[None]:
+def keeping_settings(name: str, field: str = "cell") -> Iterator[None]:
     """Within it, a user's code that changes a setting which results depend on is refused."""
     before = dict(jax.config.values)
     try:
@@ -84,7 +89,7 @@ def keeping_settings(name: str) -> Iterator[None]:
             if before.get(option) == setting != (value := jax.config.values.get(option)):
                 jax.config.update(option, setting)
                 rule = f"sets {option} to {value}, and all results are computed with {setting}"
-                raise ConfigError("cell", name, rule, "leave that out")
+                raise ConfigError(field, name, rule, "leave that out")
 
 
 def source_digest(written: Any) -> str | None:

@@ -51,6 +51,12 @@ class CardCommand:
     seeds: int | None = None
     """Number of seeds, from 0. Default: 4, and 8 with --full. A card to which seeds or --full are
     added keeps what it has."""
+    task: str | None = None
+    """Ask a task instead, at the best of three learning rates: a built-in one, such as parity, or
+    one of your own, FILE.py or module:NAME; see docs/your-own-task.md. The card is NAME-TASK."""
+    beside: bool = True
+    """On a task make the cards of the present input, an untrained reservoir and the LSTM too,
+    unless they are there."""
     only: CardPart | None = None
     """Only one question, or by key only the ramp."""
     updates: int | None = None
@@ -101,15 +107,19 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
     from echo_jax.memory import make_card
 
     protocol = read_protocol(command.protocol)
-    plan = make_card.plan_of(protocol, command.full, command.seeds, command.only, command.updates)
+    task = command.task
+    plan = make_card.plan_of(
+        protocol, command.full, command.seeds, command.only, command.updates, task is not None
+    )
     given = itertools.zip_longest(command.cell_names, command.cell_args, command.name, fillvalue="")
     asked = [
         make_card.Asked(cell, options_in(args), name or None, command.state_bytes)
         for cell, args, name in given
     ]
+    asked += make_card.beside(asked) if task is not None and command.beside else []
     keep = command.compilation_cache
     running = Running(command.cluster, interrupts=stop, keep_programs=keep)
     shown = functools.partial(conclude, kind=command.format, again=again, stop=stop)
-    made = make_card.make_cards(asked, plan, command.out, running, shown)
+    made = make_card.make_cards(asked, plan, command.out, running, shown, task)
     if len(made) > 1:
-        print(f"\n{table.side_by_side([card for card, _ in made])}")
+        print(f"\n{table.shown([card for card, _ in made])}")

@@ -162,7 +162,7 @@ def conclude(
     folder: Path, card: Card, rows: list[Row], kind: styles.Format, again: str, stop: Interrupts
 ) -> None:
     """Print a card and the places of its files, and draw it last. StoppedError after a signal."""
-    print(f"\n{table.side_by_side([card])}\n", flush=True)
+    print(f"\n{table.shown([card])}\n", flush=True)
     for remark in card.remarks:
         print(printable(remark))
     if not rows:

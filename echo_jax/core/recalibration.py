@@ -38,7 +38,7 @@ def fitted_factors(
 
 
 def recalibrated_nats(
-    factors: chex.Array, doubt: float, logits: chex.Array, targets: chex.Array
+    factors: chex.Array, doubt: chex.Numeric, logits: chex.Array, targets: chex.Array
 ) -> chex.Array:
     """The cross-entropy of each answer, `[E, N]`, of logits `[E, N, V]` after recalibration.
 

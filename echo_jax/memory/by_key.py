@@ -8,21 +8,21 @@ of keys.
     targets  .  .  .  .  1  1
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key, uniform_tokens
 from echo_jax.core.loss import correct, cross_entropy, mean_where
-from echo_jax.core.network import Network, Params
-from echo_jax.memory.learning import Level, RunInputs
-from echo_jax.memory.protocol import Protocol
+from echo_jax.core.network import Params
+from echo_jax.memory.learning import Level, ReadAtEachStep, RunInputs
+from echo_jax.memory.protocol import Configuration, Protocol
+from echo_jax.memory.rows import KeyRow
 from echo_jax.memory.scoring import Scores, by_steps, set_keys
 
 ASSOCIATED = 3
@@ -92,7 +92,7 @@ def recall(protocol: Protocol, pairs: Pairs, shown: chex.Array) -> Recall:
     return Recall(jnp.where(is_value, protocol.keys + value, key), value, scored)
 
 
-class ByKey:
+class ByKey(ReadAtEachStep):
     """The network reads its cell's output, and learns all K up to Kmax.
 
     Half of the rows have the K of the level, the others a smaller one, uniform from 1. K rises from
@@ -102,16 +102,8 @@ class ByKey:
 
     def __init__(self, cell: Cell, protocol: Protocol, most: int) -> None:
         """A network around a cell, for up to `most` = Kmax pairs; nothing is compiled."""
-        tokens = protocol.tokens
-        self.protocol = protocol
+        super().__init__(cell, protocol, protocol.tokens, protocol.values)
         self.most = most
-        lecun = nn.initializers.lecun_normal()
-        readout = nn.Dense(protocol.values, kernel_init=lecun)
-        self.network = Network(cell, readout, tokens, tokens, protocol.values)
-
-    def init_params(self, key: chex.PRNGKey) -> Params:
-        """The cell's, and those of the readout."""
-        return network.init_params(self.network, key)
 
     def draw(self, key: chex.PRNGKey) -> Pairs:
         """Pairs of B rows."""
@@ -154,12 +146,6 @@ class ByKey:
         asked = recall(protocol, pairs, jnp.full(protocol.recalls, protocol.associated))
         return jnp.sum(correct(self.logits(params, asked.tokens), asked.targets) & asked.scored)
 
-    def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
-        """The logits at each step: tokens `[B, T]` to `[B, T, M]`, by the cell's scan."""
-        state = self.network.initial_state(params, len(tokens))
-        _, outputs = network.unroll(self.network, params, state, tokens, None)
-        return network.read_out(self.network, params, outputs).swapaxes(0, 1)
-
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> KeySets:
         """The data sets of a seed and the digest of its trained weights."""
         asked = self.protocol.pairs_asked(self.most)
@@ -196,3 +182,17 @@ class ByKey:
             return jnp.sum(is_right & asked.scored)
 
         return jnp.sum(jax.lax.map(right, sets.validation)) / jnp.sum(sets.validation.scored)
+
+    def row(self, of: Configuration, seed: int, level: int, scores: dict[str, Any]) -> KeyRow:
+        """The row of a run; the scores are right answers at each K."""
+        pairs = list(self.protocol.pairs_asked(self.most))
+        return KeyRow(
+            seed,
+            of.rate,
+            of.schedule or "ramp",
+            of.updates,
+            level,
+            pairs,
+            asked=[self.protocol.recalls * k for k in pairs],
+            **scores,
+        )

@@ -5,7 +5,7 @@ asked              lag 1: 3, lag 2: 12, lag 3: 0 ...
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -23,7 +23,8 @@ from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Params
 from echo_jax.core.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory.learning import Level, RunInputs
-from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.protocol import Configuration, Protocol
+from echo_jax.memory.rows import LagRow
 from echo_jax.memory.scoring import (
     Rounding,
     Scores,
@@ -197,6 +198,11 @@ class ByLag:
         factors = fitted_factors(*calibration, protocol.largest_factor, protocol.halvings)
         doubt = 1 / len(calibration.logits)
         return [jnp.mean(recalibrated_nats(factors, doubt, *of), axis=0) for of in asked]
+
+    def row(self, of: Configuration, seed: int, level: int, scores: dict[str, Any]) -> LagRow:
+        """The row of a run; the scores are nats of each lag."""
+        del level, scores["associated"]
+        return LagRow(seed, of.rate, of.updates, **scores)
 
 
 def standardised(states: chex.Array, reference: chex.Array, least: float) -> chex.Array:

@@ -33,7 +33,17 @@ from echo_jax.memory.protocol import (
     Protocol,
     QuestionName,
 )
-from echo_jax.memory.rows import DECIMALS, Count, KeyRow, LagRow, Row, row_kind
+from echo_jax.memory.rows import (
+    DECIMALS,
+    Count,
+    KeyRow,
+    LagRow,
+    MeasuredTask,
+    Row,
+    TaskRow,
+    TaskScore,
+    row_kind,
+)
 from echo_jax.report.number_formats import plain
 
 CARD_FILE, ROWS_FILE = "card.json", "rows.jsonl"
@@ -116,6 +126,21 @@ class BitsByKey(Seeded):
     never: Count
 
 
+class BitsAnAnswer(Seeded):
+    """Bits an answer of a task: the entropy of the answers less the recalibrated cross-entropy.
+
+    There is no curve, and nothing is `at_least`.
+
+    accuracy  the mean over the seeds
+    entropy   of the answers, bits
+    rates     of each seed, that of the most bits on validation data
+    """
+
+    accuracy: Number
+    entropy: Number
+    rates: list[Number]
+
+
 class Budget(msgspec.Struct, forbid_unknown_fields=True):
     """The bits after another number of updates; `by_seed` of the `seeds`, in order."""
 
@@ -148,6 +173,7 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     budgets        bits after other numbers of updates
     devices        on which rows were made
     remarks        sentences on what a reader should know
+    task           that was asked alone, with its bits_an_answer; absent from a card of the memory
     file_digest    of all other fields, in a file; absent elsewhere
     """
 
@@ -170,6 +196,8 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     devices: list[str] = []
     versions: dict[str, str] = {}
     remarks: list[str] = []
+    task: MeasuredTask | UnsetType = UNSET
+    bits_an_answer: BitsAnAnswer | UnsetType = UNSET
     file_digest: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
@@ -215,9 +243,11 @@ def accuracy(right: Sequence[int] | None, row: KeyRow) -> np.ndarray:
 
 
 def validation_bits(row: Row, protocol: Protocol) -> float:
-    """The bits on validation data, by which a seed chooses; -1 for a run without a score."""
+    """The bits on validation data, by which a seed chooses; no run without a score is chosen."""
     if row.validation is None:
-        return -1.0
+        return -math.inf
+    if isinstance(row, TaskRow):
+        return row.validation.bits
     if isinstance(row, LagRow):
         return float(lag_bits(row.validation, protocol).sum())
     right = accuracy(row.validation, row)
@@ -240,11 +270,13 @@ def best_of_seeds(rows: Sequence[R], protocol: Protocol) -> list[R]:
     return [max(of_seeds[seed], key=order) for seed in sorted(of_seeds)]
 
 
-def bits_of(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | BitsByKey:
+def bits_of(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | BitsByKey | BitsAnAnswer:
     """The measure of some rows of one question. A seed without a finite run has 0 bits."""
     chosen = best_of_seeds(rows, protocol)
     by_lag = [row for row in chosen if isinstance(row, LagRow)]
     by_key = [row for row in chosen if isinstance(row, KeyRow)]
+    if of_task := [row for row in chosen if isinstance(row, TaskRow)]:
+        return bits_an_answer(of_task)
     return bits_by_lag(by_lag, protocol) if by_lag else bits_by_key(by_key, protocol)
 
 
@@ -292,6 +324,19 @@ def bits_by_key(chosen: Sequence[KeyRow], protocol: Protocol) -> BitsByKey:
         curves=plain(final, DECIMALS),
         associated=plain(median, DECIMALS),
         never=until.count(math.inf),
+    )
+
+
+def bits_an_answer(chosen: Sequence[TaskRow]) -> BitsAnAnswer:
+    """The measure of a task, of a row for each seed; one without a score has 0 bits."""
+    finals = [row.final or TaskScore(0, 0, 0) for row in chosen]
+    by_seed = np.array([max(final.bits, 0.0) for final in finals])
+    entropies = [final.entropy for final in finals if final.entropy]
+    return BitsAnAnswer(
+        **_seeded([row.seed for row in chosen], by_seed, math.inf, np.zeros(0)),
+        accuracy=plain(np.mean([final.accuracy for final in finals]), DECIMALS),
+        entropy=plain(np.mean(entropies or [0.0]) / math.log(2), DECIMALS),
+        rates=[row.rate for row in chosen],
     )
 
 
@@ -367,10 +412,11 @@ def with_rows(card: Card, rows: Sequence[Row]) -> Card:
         configuration=[x for x in card.configuration if x in shown or x.question in without],
         bits_by_lag=measured.get(("by lag", usual)),
         bits_by_key=measured.get(("by key", usual)),
+        bits_an_answer=measured.get(("task", usual), UNSET),
         pilot=pilot_of(rows, protocol),
         budgets=[Budget(*kind, of.mean, of.seeds, of.by_seed) for kind, of in others],
         state_bytes=max((row.state_bytes for row in rows), default=0) or card.state_bytes,
-        constant_bytes=max((x.constant_bytes for x in rows if isinstance(x, KeyRow)), default=0),
+        constant_bytes=max((getattr(x, "constant_bytes", 0) for x in rows), default=0),
         devices=list(dict.fromkeys(row.device for row in rows if row.device)),
         remarks=list(dict.fromkeys([*card.remarks, *remarks_of(rows)])),
     )
@@ -405,18 +451,20 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
         raise StorageError(None, path, f"is not valid ({error})", fix) from error
     card.name = folder.name
     rows = row_kind(card.numbers).read(folder / ROWS_FILE)
-    check_together(rows, folder / ROWS_FILE)
+    check_together(rows, folder / ROWS_FILE, card.task)
     return with_rows(card, rows), rows
 
 
-def check_together(rows: Sequence[Row], path: Path) -> None:
-    """Raise StorageError for rows that do not fit each other: a run twice, other pairs by key."""
+def check_together(rows: Sequence[Row], path: Path, task: MeasuredTask | UnsetType = UNSET) -> None:
+    """Raise StorageError for rows that do not fit: a run twice, other pairs by key or task."""
     fix = "keep those of one card, each once"
     twice = [key for key, count in Counter(row.key for row in rows).items() if count > 1]
     if twice:
         raise StorageError(None, path, f"has {twice[0]} twice", fix)
     if len({tuple(row.pairs) for row in rows if isinstance(row, KeyRow)}) > 1:
         raise StorageError(None, path, "has rows by key of several numbers of pairs", fix)
+    if any(getattr(row, "task", UNSET) != task for row in rows):
+        raise StorageError(None, path, "has rows of another task than its card, or of none", fix)
 
 
 def write(card: Card, rows: Sequence[Row], folder: Path) -> Card:

@@ -34,12 +34,14 @@ if TYPE_CHECKING:
 class CardResult:
     """The memory card of a cell.
 
-    card  the content of `card.json`, with attributes such as `bits_by_lag.mean`
-    rows  the lines of `rows.jsonl`
+    card    the content of `card.json`, with attributes such as `bits_by_lag.mean`
+    rows    the lines of `rows.jsonl`
+    beside  on a task the cards of other cells
     """
 
     card: Card
     _rows: Sequence[Row]
+    beside: Sequence[Card] = ()
 
     @functools.cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -48,15 +50,18 @@ class CardResult:
 
     @property
     def figure(self) -> NotebookFigure:
-        """The forgetting curve and the recall curve, as in `card.svg`."""
+        """The forgetting curve and the recall curve, as in `card.svg`; not of a task."""
+        if self.card.task:
+            rule = "is a card of a task, which has no curve"
+            raise ConfigError(None, self.card.name, rule, "print it, or use to_pandas()")
         with styles.drawing():
             from echo_jax.memory.pages.figures import card_figure
 
             return card_figure(self.card, self._rows)
 
     def __repr__(self) -> str:
-        """A line for each measure."""
-        return table.side_by_side([self.card])
+        """A line for each measure; on a task a line for each cell."""
+        return table.shown([self.card, *self.beside])
 
     def _repr_markdown_(self) -> str:
         remarks = [f"- {escaped(remark)}" for remark in self.card.remarks]
@@ -65,7 +70,8 @@ class CardResult:
     def to_pandas(self) -> "pandas.DataFrame":
         """A row for each run, data set, and lag or number of pairs, one number a column.
 
-        By lag the numbers are `lag` and `nats`; by key `pairs`, `right`, `asked`. Runs with seeds
+        By lag the numbers are `lag` and `nats`; by key `pairs`, `right`, `asked`; of a task
+        `accuracy`, `nats`, `entropy`. Runs with seeds
         from 1,000 on are those of the pilot.
         ConfigError where pandas is not installed.
         """
@@ -103,6 +109,8 @@ def card(  # noqa: PLR0913 - the flags of the command
     state_bytes: int | None = None,
     full: bool = False,
     seeds: int | None = None,
+    task: Any = None,
+    beside: bool = True,
     only: CardPart | None = None,
     updates: int | None = None,
     protocol: Protocol = STANDARD,
@@ -131,6 +139,11 @@ def card(  # noqa: PLR0913 - the flags of the command
       full: 8 seeds, by lag with 1,000, 3,000 and 10,000 updates and by key with every rate and
         schedule; otherwise 4 with 3,000 updates and two rates by key.
       seeds: the number of seeds, from 0.
+      task: ask this alone, by 3,000 updates at the best of three rates: the name of a built-in
+        task, a file "my_task.py", a module, or any object with `tokens`, `answers` and `draw`; see
+        docs/your-own-task.md. The card is called NAME-TASK.
+      beside: on a task, make the cards of the present input, an untrained reservoir and the LSTM
+        too, unless they are there.
       only: "by-lag" or "by-key" for one question alone, or "ramp" for its runs by key.
       updates: make runs of so many updates instead, which the card has beside the usual ones.
       protocol: all numbers of the measure, such as `echo_jax.Protocol(updates=1000)`; the card
@@ -148,12 +161,14 @@ def card(  # noqa: PLR0913 - the flags of the command
     environment.check_settings()
     running = Running(cluster, progress)
     folder = None if out is None else atomic_files.path_of("out", out)
-    plan = make_card.plan_of(protocol, full, seeds, only, updates)
+    of_task = task is not None
+    plan = make_card.plan_of(protocol, full, seeds, only, updates, of_task)
     asked = [make_card.Asked(cell, args, name, state_bytes)]
+    asked += make_card.beside(asked) if of_task and beside else []
     conclude = draw if folder else lambda *_: None
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
-        (made,) = make_card.make_cards(asked, plan, Path(place), running, conclude)
-    return CardResult(*made)
+        made, *others = make_card.make_cards(asked, plan, Path(place), running, conclude, task)
+    return CardResult(*made, [other for other, _ in others])
 
 
 class Cards(dict[str, CardResult]):

@@ -11,11 +11,16 @@ from typing import Protocol as Interface
 import chex
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
 
+from echo_jax.cells.interface import Cell
+from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.network import Network, Params
 from echo_jax.core.training import TrainState, clipped_adam, update
-from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.protocol import Configuration, Protocol
+from echo_jax.memory.rows import Row
+from echo_jax.memory.scoring import Scores
 
 
 class RunInputs(NamedTuple):
@@ -41,7 +46,10 @@ class Level(NamedTuple):
 
 
 class Question(Interface):
-    """A question about a cell, `by_lag.ByLag` or `by_key.ByKey`: its network, data and loss."""
+    """A question about a cell: its network, data, loss and score.
+
+    `by_lag.ByLag`, `by_key.ByKey` or `by_task.ByTask`.
+    """
 
     protocol: Protocol
     network: Network
@@ -59,6 +67,38 @@ class Question(Interface):
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
         """The right answers about a few pairs; 0 where there are none."""
+
+    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Any:
+        """The data sets of a seed and the digest of its trained weights."""
+
+    def score(self, params: Params, sets: Any) -> Scores:
+        """The answers by the steps of the cell."""
+
+    def scan_accuracy(self, params: Params, sets: Any) -> chex.Array:
+        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+
+    def row(self, of: Configuration, seed: int, level: int, scores: dict[str, Any]) -> Row:
+        """The row of a run that ended at a level, with its scores as fields."""
+
+
+class ReadAtEachStep:
+    """A network that reads its cell's output at each step by a linear readout."""
+
+    def __init__(self, cell: Cell, protocol: Protocol, tokens: int, answers: int) -> None:
+        """A network around a cell, fed one-hot tokens; nothing is compiled."""
+        self.protocol = protocol
+        readout = nn.Dense(answers, kernel_init=nn.initializers.lecun_normal())
+        self.network = Network(cell, readout, tokens, tokens, answers)
+
+    def init_params(self, key: chex.PRNGKey) -> Params:
+        """The cell's, and those of the readout."""
+        return network.init_params(self.network, key)
+
+    def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
+        """The logits at each step: tokens `[B, T]` to `[B, T, answers]`, by the cell's scan."""
+        state = self.network.initial_state(params, len(tokens))
+        _, outputs = network.unroll(self.network, params, state, tokens, None)
+        return network.read_out(self.network, params, outputs).swapaxes(0, 1)
 
 
 class TrainedSoFar(NamedTuple):

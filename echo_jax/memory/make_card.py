@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import jax
+from msgspec import UNSET
 
 from echo_jax import atomic_files, environment
+from echo_jax.cells.adapters.adapt import BlockOf
+from echo_jax.cells.block import Block
 from echo_jax.cells.state_size import convolution_bytes
-from echo_jax.config import is_built_in
+from echo_jax.config import BLOCK_PREFIX, is_built_in
 from echo_jax.core import network
 from echo_jax.exceptions import ConfigError, EchoError, StorageError
 from echo_jax.grid.cluster import executor_of
@@ -33,6 +36,7 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.named_cell import NamedCell, named_cell
 from echo_jax.memory.protocol import PILOT_SEED, CardPart, Configuration, Protocol, check_seeds
 from echo_jax.memory.rows import Row, row_kind
+from echo_jax.memory.task_object import TaskObject, task_of
 from echo_jax.memory.train_and_score import (
     JOB,
     CardRun,
@@ -42,6 +46,13 @@ from echo_jax.memory.train_and_score import (
     runs_at_once,
 )
 from echo_jax.report.number_formats import counted, three_digits
+
+BESIDE = (
+    "echo_jax.cells.known_memory:PresentInput",
+    "echo_jax.cells.known_memory:OrthogonalReservoir",
+    "lstm",
+)
+"""Cells that stand beside one on a task: no memory, none that is trained, and the usual one."""
 
 MIXED = "its rows were made with more than one version of the software"
 
@@ -57,18 +68,20 @@ class Plan(NamedTuple):
     """The protocol of a card, and what is asked of its cell.
 
     by_lag   numbers of updates
-    by_key   numbers of updates and recipes
+    fixed    configurations whose rate is given: by key, or of a task
     seeds    of all runs but those of the pilot
+    task     what is asked, and nothing beside it; None: the memory
     """
 
     protocol: Protocol
     by_lag: Sequence[int]
-    by_key: Sequence[Configuration]
+    fixed: Sequence[Configuration]
     seeds: Sequence[int]
+    task: TaskObject | None = None
 
     def configurations(self, rate: float) -> list[Configuration]:
         """The configurations of a card whose rate by lag is known."""
-        return [*(self.protocol.by_lag(rate, x) for x in self.by_lag), *self.by_key]
+        return [*(self.protocol.by_lag(rate, x) for x in self.by_lag), *self.fixed]
 
     def pilot(self, named: NamedCell) -> list[CardRun]:
         """The short runs by lag that choose the rate; none where there is nothing to choose."""
@@ -76,27 +89,24 @@ class Plan(NamedTuple):
         if not self.by_lag or len(protocol.rates) == 1:
             return []
         seeds = range(PILOT_SEED, PILOT_SEED + protocol.pilot_seeds)
-        return runs_of(named, protocol, itertools.product(seeds, protocol.pilot))
+        return self.runs_of(named, itertools.product(seeds, protocol.pilot))
 
     def runs(self, named: NamedCell, rate: float) -> list[CardRun]:
         """The runs of a cell: those of the default card, then the others by seed."""
         protocol = self.protocol
         default = [protocol.by_lag(rate), *map(protocol.by_key, protocol.default)]
         each = itertools.product(self.seeds, self.configurations(rate))
-        return runs_of(named, protocol, sorted(each, key=lambda run: run[1] not in default))
+        return self.runs_of(named, sorted(each, key=lambda run: run[1] not in default))
 
     def lacking(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
         """The runs without a row; until the pilot is there, those by lag at any of its rates."""
         rate = cards.rate_of(cards.pilot_of(rows, self.protocol), self.protocol)
         return missing([*self.pilot(named), *self.runs(named, rate)], rows)
 
-
-def runs_of(
-    named: NamedCell, protocol: Protocol, runs: Iterable[tuple[int, Configuration]]
-) -> list[CardRun]:
-    """Runs of a cell, from seeds and configurations."""
-    cell = named.measured
-    return [CardRun(cell, protocol, of, seed, named.cell) for seed, of in runs]
+    def runs_of(self, named: NamedCell, runs: Iterable[tuple[int, Configuration]]) -> list[CardRun]:
+        """Runs of a cell, from seeds and configurations."""
+        cell = named.measured
+        return [CardRun(cell, self.protocol, of, seed, named.cell, self.task) for seed, of in runs]
 
 
 def plan_of(
@@ -105,10 +115,12 @@ def plan_of(
     seeds: int | None,
     only: CardPart | None = None,
     updates: int | None = None,
+    of_task: bool = False,
 ) -> Plan:
     """The plan of a card or a part of one, with the usual number of seeds where none is given.
 
-    With a number of updates the runs of that length alone: a further budget of the card.
+    With a number of updates the runs of that length alone: a further budget of the card. The plan
+    of a task lacks the task itself.
     """
     if not isinstance(protocol, Protocol):
         raise ConfigError("protocol", protocol, "is no Protocol", "use echo_jax.Protocol(...)")
@@ -117,6 +129,8 @@ def plan_of(
     if only not in (None, *get_args(CardPart)):
         fix = f"use one of {', '.join(get_args(CardPart))}"
         raise ConfigError("only", only, "is no part of a card", fix)
+    if of_task and only is not None:
+        raise ConfigError("only", only, "is no part of a task", "leave it or {task} out")
     if updates is not None:
         protocol.check_updates(updates)
     check_seeds(seeds)
@@ -124,6 +138,8 @@ def plan_of(
     by_lag = [updates] if updates else sorted(budgets)
     every = protocol.full if full else protocol.default
     usual = protocol.full_seeds if full else protocol.default_seeds
+    if of_task:
+        return Plan(protocol, [], protocol.of_task(updates), range(seeds or usual))
     return Plan(
         protocol,
         by_lag if only in (None, "by-lag") else [],
@@ -137,7 +153,9 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
     cell = named.cell
     protocol = plan.protocol
     keys, values = cell.key_value_sizes or (None, None)
-    net = network.around(cell, protocol.tokens, protocol.values)
+    task = plan.task
+    sizes = task.sizes if task else (protocol.tokens, protocol.values)
+    net = network.around(cell, *sizes)
     key = jax.random.key(0, impl=GENERATOR)
     shapes = jax.eval_shape(functools.partial(network.init_params, net), key)
     return Card(
@@ -150,10 +168,11 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
         values=values,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(shapes)),
         seeds=list(plan.seeds),
-        configuration=list(plan.by_key),
+        configuration=list(plan.fixed),
         date=datetime.datetime.now(datetime.UTC).date(),
         versions=environment.versions(),
         remarks=list(named.remarks),
+        task=task.measured if task else UNSET,
     )
 
 
@@ -174,6 +193,9 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
     old, done = cards.read(folder)
     if old.numbers != new.numbers:
         rule = f"is a card of protocol {old.numbers.name}, and not of {new.numbers.name}"
+        raise StorageError(None, folder, rule, "give this card another {name}, or move that one")
+    if old.task != new.task:
+        rule = "is a card of another task, or of another text or other data of it"
         raise StorageError(None, folder, rule, "give this card another {name}, or move that one")
     # an imported card is replaced as a whole, also by one that states other sizes
     replaced = old.cell.name == new.cell.name and new.cell.name.startswith(cards.IMPORTED)
@@ -210,13 +232,13 @@ class Request(NamedTuple):
 def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     """The card of a name in its folder; ConfigError for a cell or folder that cannot be used."""
     cards.check_name(name)
-    sizes = measurable(named.name, named.cell, plan.protocol)
+    sizes = measurable(named.name, named.cell, plan.protocol, plan.task)
     new = new_card(name, named, max(sizes.values()), plan)
     _, done = there(out / name, new)
     lacking = plan.lacking(named, done)
     if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
         for question in sizes:
-            lowered(question_of(question, named.cell, plan.protocol), named.name)
+            lowered(question_of(question, named.cell, plan.protocol, plan.task), named.name)
     return Request(out / name, named, new, plan, lacking)
 
 
@@ -229,15 +251,41 @@ class Asked(NamedTuple):
     state_bytes: int | None
 
 
+def beside(asked: Sequence[Asked]) -> list[Asked]:
+    """The cells that stand beside others on a task: where any is in the block, in that block too.
+
+    They get the bytes of state that were asked for, and of a block its width and layers.
+    """
+    found = dict[str, Asked]()
+    for each in asked:
+        in_block = isinstance(each.cell, Block | BlockOf) or str(each.cell).startswith(BLOCK_PREFIX)
+        given = each.args or {}
+        args = {x: given[x] for x in BlockOf.own if x in given} if in_block else {}
+        for known in BESIDE:
+            cell = f"{BLOCK_PREFIX if in_block else ''}{known}"
+            found.setdefault(cell, Asked(cell, args, None, each.state_bytes))
+    return [x for cell, x in found.items() if cell not in [each.cell for each in asked]]
+
+
 def make_cards(
-    asked: Sequence[Asked], plan: Plan, out: Path, running: Running, conclude: Conclude
+    asked: Sequence[Asked],
+    plan: Plan,
+    out: Path,
+    running: Running,
+    conclude: Conclude,
+    task: Any = None,
 ) -> list[Made]:
     """Build and check every cell, then make one card after the other on the same executor.
 
-    `conclude` gets the folder of each card and what is there, also where a signal or runs that
-    failed end it.
+    A task, by its name or itself, is asked of a plan `of_task`. `conclude` gets the folder of each
+    card and what is there, also where a signal or runs that failed end it.
     """
     running.start_jax(1, THREADS)  # each thread trains a run, on the same device
+    if task is not None:
+        if running.cluster is not None:
+            rule = "trains on no task"
+            raise ConfigError("cluster", running.cluster, rule, "leave {cluster} or {task} out")
+        plan = plan._replace(task=task_of(task, plan.protocol))
     requests = requests_of(asked, plan, out)
     lacking = [run for request in requests for run in request.missing]
     names = {request.named.name for request in requests}
@@ -254,6 +302,8 @@ def requests_of(asked: Sequence[Asked], plan: Plan, out: Path) -> list[Request]:
     for each in asked:
         named = named_cell(each.cell, each.args, each.state_bytes, plan.protocol)
         name = plan.protocol.card_name(named.card_name) if each.name is None else each.name
+        if plan.task:
+            name = f"{name}-{plan.task.measured.name}"
         if name in requests:
             alike = f"{requests[name].named.name} and {named.name}"
             raise ConfigError(f"{alike} would both be called {name}: give each a {{name}}")

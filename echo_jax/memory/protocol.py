@@ -12,7 +12,7 @@ from msgspec import Meta
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 
-QuestionName = Literal["by lag", "by key"]
+QuestionName = Literal["by lag", "by key", "task"]
 Schedule = Literal["ramp", "adaptive"]
 CardPart = Literal["by-lag", "by-key", "ramp"]
 """A question, or by key the schedule, to which a card can be limited."""
@@ -27,6 +27,9 @@ CEILING = 0.95
 
 ASSOCIATES = 0.5
 """Share of right answers from which a network associates, see `card.updates_until_associated`."""
+
+TASK_RATES = 3
+"""The number of rates that are tried on a task, the first ones of the protocol."""
 
 SCANS_AGREE = 0.01
 """Largest difference of the accuracies by scan and by steps that a card does not mention."""
@@ -56,9 +59,11 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a schedule by lag, or none by key."""
+        """Raise ValueError for a schedule but by key, or none there."""
         if (self.question == "by key") != (self.schedule is not None):
-            raise ValueError("by key there is a schedule, ramp or adaptive; by lag there is none")
+            raise ValueError(
+                "by key there is a schedule, ramp or adaptive; elsewhere there is none"
+            )
 
     def __str__(self) -> str:
         """Words such as: by key, ramp, rate 0.01, 3000 updates."""
@@ -223,6 +228,11 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def pilot(self) -> list[Configuration]:
         """The configurations of the pilot."""
         return [self.by_lag(rate, self.pilot_updates) for rate in self.rates]
+
+    def of_task(self, updates: int | None = None) -> list[Configuration]:
+        """The configurations of a task, of which a seed takes its best: the first three rates."""
+        rates = self.rates[:TASK_RATES]
+        return [Configuration("task", updates or self.updates, rate) for rate in rates]
 
     def pairs_asked(self, most: int) -> tuple[int, ...]:
         """The numbers of pairs that are asked up to Kmax."""

@@ -1,5 +1,6 @@
 """The rows of a card: what each run answered. No jax."""
 
+import math
 from typing import Annotated, Any
 
 import msgspec
@@ -11,8 +12,12 @@ from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, Rate, 
 DECIMALS = ".4f"  # of the numbers of a card
 NATS = ".3f"  # of a row: the sum over 64 lags moves by 0.01 bits at most that was seen
 
+TaskName = Annotated[str, Meta(pattern=r"^[\w-]{1,90}$")]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
 Nat = Annotated[float, Meta(ge=0, le=1e6)]
 Nats = Annotated[list[Nat], Meta(min_length=1, max_length=10_000)]
+Accuracy = Annotated[float, Meta(ge=0, le=1)]
 Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
 
 
@@ -92,7 +97,63 @@ class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_
         return run_key(self.configuration, self.seed)
 
 
-Row = LagRow | KeyRow
+class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The task that was asked.
+
+    name    of its file or class
+    source  SHA-256 of its file
+    drawn   SHA-256 of a draw of each of its parts, so that other data are another task
+    """
+
+    name: TaskName
+    source: Digest | None
+    drawn: Digest
+
+
+class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
+    """The answers of a run on a data set.
+
+    accuracy  the share of right answers
+    nats      mean cross-entropy of an answer after recalibration
+    entropy   of the answers of the data set, in nats
+    """
+
+    accuracy: Accuracy
+    nats: Nat
+    entropy: Nat
+
+    @property
+    def bits(self) -> float:
+        """Bits an answer: the entropy less the cross-entropy; below 0 for less than nothing."""
+        return (self.entropy - self.nats) / math.log(2)
+
+
+class TaskRow(msgspec.Struct, tag_field="question", tag="task", forbid_unknown_fields=True):
+    """A run of a task; the scores are null where a loss was not finite."""
+
+    seed: Count
+    rate: Rate
+    updates: Whole
+    task: MeasuredTask
+    validation: TaskScore | None
+    final: TaskScore | None
+    state_bytes: Count = 0
+    constant_bytes: Count = 0
+    difference: float = 0.0
+    device: str | None = None
+
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration of the run."""
+        return Configuration("task", self.updates, self.rate)
+
+    @property
+    def key(self) -> str:
+        """The run, see `run_key`."""
+        return run_key(self.configuration, self.seed)
+
+
+Row = LagRow | KeyRow | TaskRow
 
 
 def row_kind(protocol: Protocol) -> RowKind[Row]:
@@ -122,7 +183,7 @@ def check_row(row: Row, protocol: Protocol) -> None:
         raise ValueError(f"updates are no multiple of {protocol.updates_at_once}")
     if isinstance(row, KeyRow):
         check_counts(row, protocol)
-    else:
+    elif isinstance(row, LagRow):
         check_nats(row, protocol)
 
 

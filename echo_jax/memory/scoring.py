@@ -50,7 +50,7 @@ class Scores(NamedTuple):
     """The score of trained weights, by the steps of one stream.
 
     validation, final  by lag mean nats of each lag, `[N]`; by key right answers of each K, int32
-                       `[K]`
+                       `[K]`; of a task accuracy, nats an answer and entropy of the answers, `[3]`
     accuracy           the mean on the validation data
     bytes              int32, of the state that was carried from step to step, less convolutions
     low, high          by lag the smallest and largest of each number of the state after the asked

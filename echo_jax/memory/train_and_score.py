@@ -27,10 +27,12 @@ from echo_jax.host.training_loop import train_chunks
 from echo_jax.memory import learning, scoring
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag
+from echo_jax.memory.by_task import ByTask
 from echo_jax.memory.card import MeasuredCell
-from echo_jax.memory.learning import RunInputs
+from echo_jax.memory.learning import Question, RunInputs
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, QuestionName
-from echo_jax.memory.rows import NATS, KeyRow, LagRow, Row, run_key
+from echo_jax.memory.rows import NATS, Row, run_key
+from echo_jax.memory.task_object import TaskObject
 from echo_jax.report.number_formats import plain
 
 
@@ -39,6 +41,7 @@ class CardRun:
     """A run of a card: its row is a function of cell, protocol, configuration and seed.
 
     built  the cell itself; None on a worker, which builds it
+    task   what is asked, where the question is a task
     """
 
     cell: MeasuredCell
@@ -46,6 +49,7 @@ class CardRun:
     configuration: Configuration
     seed: int
     built: Cell | None = dataclasses.field(default=None, compare=False, repr=False)
+    task: TaskObject | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """The state that is sent to a worker, which builds the cell itself."""
@@ -59,15 +63,16 @@ class CardRun:
     @property
     def name(self) -> str:
         """The run as progress tells it: by lag without its rate, which the pilot chooses."""
-        if self.configuration.question == "by key" or self.seed >= PILOT_SEED:
-            return self.key
-        return f"seed {self.seed}, by lag, {self.configuration.updates} updates"
+        if self.configuration.question == "by lag" and self.seed < PILOT_SEED:
+            return f"seed {self.seed}, by lag, {self.configuration.updates} updates"
+        return self.key
 
     @property
     def program(self) -> Hashable:
-        """The cell, protocol and question; its address, as cells of a notebook may share a name."""
+        """The cell, protocol, question and task; and the address, as cells may share a name."""
         question = self.configuration.question
-        return msgspec.json.encode(self.cell), self.protocol, question, id(self.built)
+        of_task = self.task and self.task.measured
+        return msgspec.json.encode(self.cell), self.protocol, question, of_task, id(self.built)
 
     @property
     def work(self) -> float:
@@ -85,11 +90,11 @@ class QuestionPrograms:
     block          a `RunInputs` and a `TrainedSoFar` to the next one, and `Metrics`
     draw           a seed and the digest of weights to data sets
     score          parameters and data sets to `Scores`
-    rounded_nats   parameters, data sets and a `Rounding` to nats of each lag; None by key
+    rounded_nats   parameters, data sets and a `Rounding` to nats of each lag; None but by lag
     scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
     """
 
-    question: ByLag | ByKey
+    question: Question
     constants: int
     init: Any
     block: Any
@@ -99,14 +104,18 @@ class QuestionPrograms:
     scan_accuracy: Any = None
 
 
-def question_of(name: QuestionName, cell: Cell, protocol: Protocol) -> ByLag | ByKey:
+def question_of(
+    name: QuestionName, cell: Cell, protocol: Protocol, task: TaskObject | None = None
+) -> Question:
     """A cell in the network of a question, by key of the bytes of its state; nothing compiled."""
+    if task:
+        return ByTask(cell, protocol, task)
     if name == "by lag":
         return ByLag(cell, protocol)
     return ByKey(cell, protocol, protocol.most_pairs(state_bytes(cell, protocol.tokens)))
 
 
-def lowered(question: ByLag | ByKey, name: str) -> tuple[dict[str, Lowered], int]:
+def lowered(question: Question, name: str) -> tuple[dict[str, Lowered], int]:
     """The programs of `QuestionPrograms` about the cell of a name, and the bytes of constants.
 
     ConfigError, which names the user's line, where the score is no function of the state alone, see
@@ -136,12 +145,16 @@ def lowered(question: ByLag | ByKey, name: str) -> tuple[dict[str, Lowered], int
     return programs, score.constant_bytes
 
 
-def measurable(name: str, cell: Cell, protocol: Protocol) -> dict[QuestionName, int]:
+def measurable(
+    name: str, cell: Cell, protocol: Protocol, task: TaskObject | None = None
+) -> dict[QuestionName, int]:
     """The bytes of the state of a cell in each question.
 
     ConfigError for a step that cannot be scanned, or a state that is too large.
     """
     inputs: dict[QuestionName, int] = {"by lag": protocol.symbols, "by key": protocol.tokens}
+    if task:
+        inputs = {"task": task.sizes[0]}
     if not is_built_in(name):  # the steps of the built-in cells can be, by test
         for features in inputs.values():
             check_shapes(cell, name, features)
@@ -149,7 +162,7 @@ def measurable(name: str, cell: Cell, protocol: Protocol) -> dict[QuestionName, 
         lambda: {question: state_bytes(cell, n) for question, n in inputs.items()},
         "initial_state",
     )
-    if (size := sizes["by lag"]) > protocol.largest_state:
+    if (size := sizes.get("by lag", 0)) > protocol.largest_state:
         raise ConfigError(
             None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
             f"at most {protocol.largest_state:,}", "give it fewer units, or {state_bytes=4000}",
@@ -166,7 +179,7 @@ def compile_run(run: CardRun) -> QuestionPrograms:
     if cell is None:  # on a worker
         cell = registry.build(run.cell.name, run.cell.args)
         registry.check_source(run.cell.name, cell, run.cell.source)
-    question = question_of(run.configuration.question, cell, run.protocol)
+    question = question_of(run.configuration.question, cell, run.protocol, run.task)
     programs, constants = lowered(question, run.cell.name)
     compiled = {name: program.compile() for name, program in programs.items()}
     return QuestionPrograms(question, constants, **compiled)  # those that were checked run
@@ -192,20 +205,8 @@ def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
             break
     scores = score(run, programs, chunk.state.train.params) if finite else {}
     fields = {"validation": None, "final": None, "device": environment.device()} | scores
-    if isinstance(programs.question, ByLag):
-        return LagRow(run.seed, of.rate, of.updates, **fields)
-    pairs = list(run.protocol.pairs_asked(programs.question.most))
-    return KeyRow(
-        run.seed,
-        of.rate,
-        of.schedule or "ramp",
-        of.updates,
-        int(chunk.state.level.pairs),
-        pairs,
-        asked=[run.protocol.recalls * k for k in pairs],
-        associated=associated if finite else None,
-        **fields,
-    )
+    fields["associated"] = associated if finite else None
+    return programs.question.row(of, run.seed, int(chunk.state.level.pairs), fields)
 
 
 def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, Any]:
@@ -219,7 +220,7 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
     if np.isfinite([*scores.validation, *scores.final]).all():
         fields["validation"] = plain(scores.validation, NATS)
         fields["final"] = plain(scores.final, NATS)
-    if isinstance(programs.question, ByKey):
+    if programs.rounded_nats is None:
         fields["constant_bytes"] = programs.constants
     elif run.seed < PILOT_SEED and run.configuration.updates == run.protocol.updates:
         roundings = (

@@ -68,9 +68,10 @@ def write_report(
     cards = own + others
     sections = figures_of(cards)
     written = write_page(folder / "README.md", page(cards, own, sections), sections)
-    explore = folder / explore_page.PAGE
-    atomic_files.write_generated(explore, explore_page.page(whole).encode())
-    written.append(explore)
+    if of_memory := [x for x in whole if not x[0].task]:
+        explore = folder / explore_page.PAGE
+        atomic_files.write_generated(explore, explore_page.page(of_memory).encode())
+        written.append(explore)
     if paper.tables:
         sections += sections_of(groups(cards))
     return [*written, *write_for_paper(folder, sections, paper)]
@@ -105,7 +106,8 @@ def page(cards: Sequence[Card], own: Sequence[Card], figures: Sequence[Section])
     """The page in Markdown: a figure, the findings, other figures, tables, and links to cards."""
     parts = ["# The memory of recurrent cells, in bits"]
     parts += [part for figure in figures[:1] for part in figure.pictured()]
-    parts += ["[Choose cells, and compare their curves](explore.html).", FINDINGS]
+    link = ["[Choose cells, and compare their curves](explore.html)."]
+    parts += [*([] if all(card.task for card in own) else link), FINDINGS]
     for figure in figures[1:]:
         parts += [figure.title(), *figure.pictured()]
     parts.append("## Tables")

@@ -12,7 +12,7 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.pages import table
 from echo_jax.memory.pages.built_in_cards import anchors, built_in_cards
 from echo_jax.memory.pages.figures import card_figure
-from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS, Question
+from echo_jax.memory.pages.questions import BY_LAG, EVERY, QUESTIONS, Question
 from echo_jax.memory.pages.table import cell_of, is_control
 from echo_jax.memory.pages.told_apart import comparable, of_one_kind, track
 from echo_jax.memory.rows import Row
@@ -25,11 +25,11 @@ from echo_jax.report.text_tables import Table
 def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
     """Write card.md, card.svg and with another kind card.KIND into the folder of a card.
 
-    Returns their paths. ConfigError if the figure cannot be drawn, StorageError if a file was
-    edited since it was generated.
+    The card of a task has no figure. Returns their paths. ConfigError if the figure cannot be
+    drawn, StorageError if a file was edited since it was generated.
     """
     files: dict[str, str | bytes] = {"card.md": page(card, rows)}
-    for each in dict.fromkeys(("svg", kind)):
+    for each in () if card.task else dict.fromkeys(("svg", kind)):
         files[f"card.{each}"] = styles.image(card_figure(card, rows), each)
     return atomic_files.write_generated_folder(folder, files)
 
@@ -39,7 +39,7 @@ def page(card: Card, rows: Sequence[Row]) -> str:
     words = sentence(card)
     parts = [
         f"# {escaped(card.name)}",
-        f"![{escaped(words)}](card.svg)",
+        *([] if card.task else [f"![{escaped(words)}](card.svg)"]),
         escaped(" ".join(filter(None, [words, standing(card), beside_anchors(card)]))),
         *(f"- {escaped(remark)}" for remark in card.remarks),
         markdown_table(table.cards_table([card])),
@@ -52,7 +52,7 @@ def page(card: Card, rows: Sequence[Row]) -> str:
 
 def sentence(card: Card) -> str:
     """The bits of a card with those of the lowest and the highest seed."""
-    known = [question.sentence(card) for question in QUESTIONS if question.of(card)]
+    known = [question.sentence(card) for question in EVERY if question.of(card)]
     return f"{card.name}: {'; '.join(known) or f'0 of {len(card.seeds)} seeds'}."
 
 
@@ -92,6 +92,7 @@ def provenance(card: Card, rows: Sequence[Row]) -> Table:
     lines = [
         ["cell", card.cell.name],
         ["track", track(card)],
+        *([["task", card.task.name]] if card.task else []),
         *([f"argument {name}", str(value)] for name, value in card.cell.args.items()),
         *(["pilot by lag", f"rate {x.rate}: {three_digits(x.mean)} bits"] for x in card.pilot),
         *(["configuration", str(of)] for of in card.configuration),
@@ -99,7 +100,7 @@ def provenance(card: Card, rows: Sequence[Row]) -> Table:
         ["runs that are not finite", str(sum(row.final is None for row in rows))],
         *(
             [f"{x.words} after {number(updates)}", ", ".join(map(three_digits, of.by_seed))]
-            for x in QUESTIONS
+            for x in EVERY
             for updates, of in x.measured(card)
         ),
         *(

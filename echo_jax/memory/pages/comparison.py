@@ -11,7 +11,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import CARD_FILE, Card
 from echo_jax.memory.pages import built_in_cards
-from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS, Question
+from echo_jax.memory.pages.questions import BY_KEY, EVERY, Question
 from echo_jax.memory.pages.table import labels_of
 from echo_jax.memory.pages.told_apart import comparable, differences, of_one_kind, track
 from echo_jax.report.number_formats import number, three_digits
@@ -27,7 +27,7 @@ def compare(names: Sequence[str]) -> list[str]:
         rule = f"cannot be compared, as they differ in {differences(pair)}"
         raise ConfigError(f"{names[0]} and {names[1]} {rule}: make both alike in that")
     shared = shared_questions(pair)
-    asked = [question for question in shared if question is BY_LAG or comparable(pair)]
+    asked = [question for question in shared if question is not BY_KEY or comparable(pair)]
     if not asked:
         fix = "measure both by lag, or by key with the same --full"
         raise ConfigError(f"{names[0]} and {names[1]} share no question to compare: {fix}")
@@ -51,7 +51,7 @@ def likeness(pair: Sequence[Card]) -> tuple[bool, bool, int, int]:
 
 def shared_questions(pair: Sequence[Card]) -> list[Question]:
     """The questions that both cards have."""
-    return [question for question in QUESTIONS if all(map(question.of, pair))]
+    return [question for question in EVERY if all(map(question.of, pair))]
 
 
 def sentence(pair: Sequence[Card], question: Question) -> str:
@@ -65,14 +65,17 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
     known = not math.isinf(interval.low)
     between = f"95% interval {ends}" if known else "too few seeds for an interval"
     protocol = pair[0].numbers
+    task = pair[0].task
+    asked = f"On the task {task.name}" if task else question.name.capitalize()
+    unit = "bits an answer" if task else "bits"
     updates = number(protocol.updates)
     sizes = " and ".join(number(card.state_bytes) for card in pair)
     more = f"{three_digits(abs(difference))} bits {'more' if difference > 0 else 'fewer'} than"
     if three_digits(difference) == "0":
         more = "as many bits as"
     return (
-        f"{question.name.capitalize()} {names[0]} has {more} "
-        f"{names[1]} ({question.mean_text(pair[0])} and {question.mean_text(pair[1])} bits; "
+        f"{asked} {names[0]} has {more} "
+        f"{names[1]} ({question.mean_text(pair[0])} and {question.mean_text(pair[1])} {unit}; "
         f"difference {three_digits(difference)}, {between}; permutation test of "
         f"{len(first.seeds)} and {len(second.seeds)} seeds, p = {p:.2g}). "
         f"Track {track(pair[0])}, {sizes} bytes of state, {updates} updates, echo_jax protocol "

@@ -15,7 +15,7 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.pages.table import is_control, labels_of, nominal_bytes
 from echo_jax.memory.pages.told_apart import place, track
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.rows import LagRow, Row
+from echo_jax.memory.rows import KeyRow, LagRow, Row
 from echo_jax.report.html_page import assembled
 from echo_jax.report.number_formats import number, plain
 
@@ -92,4 +92,5 @@ def curve(row: Row, protocol: Protocol) -> np.ndarray:
     """The bits of each lag, or the share of right answers at each K."""
     if isinstance(row, LagRow):
         return cards.lag_bits(row.final, protocol)
+    assert isinstance(row, KeyRow)  # no card of a task is on the page
     return cards.accuracy(row.final, row)

@@ -1,9 +1,9 @@
-"""The two questions of a card: where each one's bits are, and the words for them. No jax."""
+"""The questions of a card: where each one's bits are, and the words for them. No jax."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from echo_jax.memory.card import BitsByKey, BitsByLag, Budget, Card
+from echo_jax.memory.card import BitsAnAnswer, BitsByKey, BitsByLag, Budget, Card
 from echo_jax.memory.protocol import Configuration
 from echo_jax.report.number_formats import three_digits
 
@@ -11,7 +11,7 @@ AT_LEAST = "\u2265"  # before a number that is a bound
 
 UNKNOWN = "-"
 
-Bits = BitsByLag | BitsByKey
+Bits = BitsByLag | BitsByKey | BitsAnAnswer
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Question:
 
     def of(self, card: Card) -> Bits | None:
         """The bits of a card; None where they were not measured."""
-        return getattr(card, self.field)
+        return getattr(card, self.field) or None
 
     def known(self, card: Card) -> Bits:
         """The bits of a card that has them."""
@@ -118,3 +118,7 @@ BY_KEY = Question(
     "the values that occurred but not their keys.",
 )
 QUESTIONS = (BY_LAG, BY_KEY)
+"""The questions of the memory, which have curves."""
+
+BY_TASK = Question("task", "bits_an_answer", "bits an answer", "", "", "", "")
+EVERY = (*QUESTIONS, BY_TASK)

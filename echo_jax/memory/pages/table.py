@@ -8,10 +8,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from echo_jax.memory.card import IMPORTED, Budget, Card, protocol_of, rate_of
-from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, UNKNOWN, Question
+import msgspec
+
+from echo_jax.memory.card import IMPORTED, BitsAnAnswer, Budget, Card, protocol_of, rate_of
+from echo_jax.memory.pages.questions import (
+    BY_KEY,
+    BY_LAG,
+    BY_TASK,
+    EVERY,
+    UNKNOWN,
+    Question,
+)
 from echo_jax.memory.pages.told_apart import comparable, letters_of, pairs_of, recipe, track
-from echo_jax.memory.rows import KeyRow, Row
+from echo_jax.memory.rows import KeyRow, Row, TaskScore
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.section import Section
@@ -88,6 +97,8 @@ def recipe_words(card: Card) -> list[str]:
     """The recipes by key of a card, as words of a name."""
     numbers = card.numbers
     ramp = [x for x in numbers.full if x.schedule == "ramp"]
+    if card.task:
+        return [card.task.name]
     for name, recipes in {"": numbers.full, "default": numbers.default, "ramp": ramp}.items():
         if BY_KEY.configured(card) == {*map(numbers.by_key, recipes)}:
             return [name] if name else []
@@ -113,6 +124,7 @@ def label_of(card: Card) -> str:
     args = [f"-{name}-{x}" for name, x in card.cell.args.items()]
     parts = [re.escape(re.sub(r"[^\w.-]+", "-", x)) for x in (f"{block}{cell_of(card)}", *args)]
     more = "|".join([*parts[1:], r"-state-bytes-\d+", re.escape(f"-{card.numbers.digest}")])
+    more += f"|-{card.task.name}" if card.task else ""
     by_default = re.fullmatch(f"{parts[0]}({more})*", card.name)
     return cell_of(card) if by_default else card.name
 
@@ -141,7 +153,7 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
     """
     protocol_of(cards)  # or they are refused
     rows = list[dict[str, Any]]()
-    for card, question in itertools.product(cards, QUESTIONS):
+    for card, question in itertools.product(cards, EVERY):
         for updates, of in question.measured(card):
             names = ("mean", "low", "high", "at_least", "from_lag_4", "associated", "never")
             rows.append({
@@ -171,7 +183,7 @@ def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
     return [
         {"name": card.name, "question": question.field, "updates": updates,
          "seed": seed, "bits": value}
-        for card, question in itertools.product(cards, QUESTIONS)
+        for card, question in itertools.product(cards, EVERY)
         for updates, of in question.measured(card)
         for seed, value in zip(of.seeds, of.by_seed, strict=True)
     ]  # fmt: skip
@@ -180,7 +192,7 @@ def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
 def tidy_pairs(groups: Iterable[Sequence[Card]]) -> list[dict[str, Any]]:
     """A row for each question and each pair of cards of a group that is compared."""
     rows = list[dict[str, Any]]()
-    for group, question in itertools.product(groups, QUESTIONS):
+    for group, question in itertools.product(groups, EVERY):
         known = [card for card in group if question.of(card)]
         if len(known) < 2 or not comparable(group):
             continue
@@ -199,7 +211,9 @@ def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
             continue
         run: dict[str, Any] = {"seed": row.seed, "rate": row.rate, "updates": row.updates}
         run |= {"data_set": data_set, "question": row.configuration.question}
-        if isinstance(row, KeyRow):
+        if isinstance(score, TaskScore):
+            tidy.append(run | msgspec.structs.asdict(score))
+        elif isinstance(row, KeyRow):
             run["schedule"] = row.schedule
             answers = zip(row.pairs, score, row.asked, strict=True)
             tidy += [run | {"pairs": k, "right": right, "asked": n} for k, right, n in answers]
@@ -214,8 +228,8 @@ def cards_table(cards: Sequence[Card]) -> Table:
     columns = {"cell": [f"{a}{b}" for a, b in zip(labels_of(cards), marks, strict=True)]}
     if len(set(seeds := [seeds_there(card) for card in cards])) > 1:
         columns["seeds"] = seeds
-    told = [letters_of(cards, question) for question in QUESTIONS]
-    for question, letters in zip(QUESTIONS, told, strict=True):
+    told = [letters_of(cards, question) for question in EVERY]
+    for question, letters in zip(EVERY, told, strict=True):
         columns[question.words] = [
             f"{question.text(card)} {letter}".strip()
             for card, letter in zip(cards, letters, strict=True)
@@ -240,6 +254,8 @@ def rate_text(card: Card) -> str:
 
 def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
     """The columns beside the bits of a question."""
+    if question is BY_TASK:
+        return task_columns([card.bits_an_answer or None for card in cards])
     if question is BY_KEY:
         pairs = protocol_of(cards).associated
         return {f"half of {pairs} pairs after": [associated_text(card) for card in cards]}
@@ -248,6 +264,16 @@ def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[
         "lags 4 on": [text_of(bits.from_lag_4 if bits else None) for bits in measured],
         f"{ROUNDED} bits a number": [text_of(rounded_bits(bits, ROUNDED)) for bits in measured],
         "rate": [rate_text(card) for card in cards],
+    }
+
+
+def task_columns(measured: Sequence[BitsAnAnswer | None]) -> dict[str, list[str]]:
+    """The accuracy, the entropy of the answers, and the rates that the seeds chose."""
+    rates = [sorted({*bits.rates}) if bits else [] for bits in measured]
+    return {
+        "accuracy": [f"{bits.accuracy:.1%}" if bits else UNKNOWN for bits in measured],
+        "entropy, bits": [text_of(bits.entropy if bits else None) for bits in measured],
+        "rates": [", ".join(f"{x:g}" for x in of) or UNKNOWN for of in rates],
     }
 
 
@@ -292,9 +318,14 @@ def side_by_side(cards: Sequence[Card]) -> str:
     return text_tables.table(lines, left=range(len(cards) + 1))
 
 
+def shown(cards: Sequence[Card]) -> str:
+    """Cards in a terminal: of the memory side by side, of a task a line for each."""
+    return text_tables.captioned(cards_table(cards)) if cards[0].task else side_by_side(cards)
+
+
 def seeds_there(card: Card) -> str:
     """The seeds of the measure that has fewer, of those asked for: 8, or 3 of 8."""
-    known = [question.of(card) for question in QUESTIONS if question.configured(card)]
+    known = [question.of(card) for question in EVERY if question.configured(card)]
     fewest = min([len(bits.seeds) if bits else 0 for bits in known], default=0)
     asked = len(card.seeds)
     return str(asked) if fewest == asked else f"{fewest} of {asked}"
@@ -307,5 +338,7 @@ def caption_of(cards: Sequence[Card]) -> str:
     of_track = track(cards[0])
     where = {"bare": "Bare cells", "imported": "Imported"}.get(of_track, f"In the {of_track}")
     apart = "" if comparable(cards) else ", several sizes or recipes, not to be compared"
+    if task := cards[0].task:
+        where = f"Task {task.name}, {where[0].lower()}{where[1:]}"
     own = f" Protocol {protocol.name}, not the standard." if protocol.own else ""
     return f"{where}, {size} bytes of state{apart}.{own}"

@@ -3,15 +3,17 @@
 import itertools
 import string
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import UnsetType
 
 from echo_jax import statistics
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.memory.card import IMPORTED, Card
-from echo_jax.memory.pages.questions import BY_KEY, QUESTIONS, Question
+from echo_jax.memory.pages.questions import BY_KEY, EVERY, Question
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.rows import MeasuredTask
 from echo_jax.report.number_formats import number
 
 TRACKS = ("block", "bare", "imported")
@@ -46,9 +48,9 @@ def place(of_track: str) -> tuple[int, str]:
     return (TRACKS.index(of_track) if of_track in TRACKS else len(TRACKS)), of_track
 
 
-def kind(card: Card) -> tuple[str, Protocol]:
-    """The track and the protocol, of which only cards of one are compared."""
-    return track(card), card.numbers
+def kind(card: Card) -> tuple[str, Protocol, MeasuredTask | UnsetType]:
+    """The track, the protocol and any task, of which only cards of one are compared."""
+    return track(card), card.numbers, card.task
 
 
 def recipe(card: Card) -> list[str]:
@@ -57,8 +59,11 @@ def recipe(card: Card) -> list[str]:
 
 
 def of_one_kind(cards: Sequence[Card]) -> bool:
-    """True for cards of one protocol and track with about the same bytes of state."""
-    return len(set(map(kind, cards))) == 1 and of_one_size(cards)
+    """True for cards of one protocol and track with about the same bytes of state.
+
+    On a task cells are compared at any size, which the table states.
+    """
+    return len(set(map(kind, cards))) == 1 and (bool(cards[0].task) or of_one_size(cards))
 
 
 def of_one_size(cards: Sequence[Card]) -> bool:
@@ -73,9 +78,15 @@ def differences(pair: Sequence[Card]) -> str:
     of_each = {
         "track": [track(card) for card in pair],
         "protocol": [card.numbers.name for card in pair],
+        "task": [task_words(card) for card in pair],
         "bytes of state": sizes,
     }
     return ", ".join(f"{x} ({' and '.join(of)})" for x, of in of_each.items() if len(set(of)) > 1)
+
+
+def task_words(card: Card) -> str:
+    """The task of a card and the digest of what it draws; or that it is of the memory."""
+    return f"{card.task.name} {card.task.drawn[:6]}" if card.task else "none, but the memory"
 
 
 def comparable(cards: Sequence[Card]) -> bool:
@@ -88,18 +99,22 @@ def groups(cards: Iterable[Card]) -> list[list[Card]]:
 
     Blocks come before bare cells. Cards alone in their size are one group of several sizes.
     """
+
+    def order(card: Card) -> tuple[Any, ...]:
+        return task_words(card), place(track(card)), recipe(card), card.state_bytes
+
     found: list[list[Card]] = []
-    for card in sorted(cards, key=lambda x: (place(track(x)), recipe(x), x.state_bytes)):
+    for card in sorted(cards, key=order):
         last = found[-1] if found else None
         if last and comparable([last[0], card]):
             last.append(card)
         else:
             found.append([card])
-    tracks = dict.fromkeys(track(group[0]) for group in found)
-    single = [[x for (x, *more) in found if not more and track(x) == name] for name in tracks]
+    kinds = dict.fromkeys(kind(group[0]) for group in found)
+    single = [[x for (x, *more) in found if not more and kind(x) == each] for each in kinds]
     found = [group for group in found if len(group) > 1] + [group for group in single if group]
     for group in found:
-        group.sort(key=lambda x: [-question.mean(x) for question in QUESTIONS])
+        group.sort(key=lambda x: [-question.mean(x) for question in EVERY])
     return sorted(found, key=lambda group: (place(track(group[0])), -len(group)))
 
 

@@ -1,0 +1,33 @@
+"""Handwritten digits, 8 x 8 pixels one by one; which digit is asked after the last.
+
+The data are scikit-learn's, 1,797 of Alpaydin & Kaynak 1998, in pixels of 0 to 16; sequential
+images are of Le, Jaitly & Hinton 2015. In random order 1,400 are for training, 197 for validation,
+200 final.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory.tasks import Rows
+
+try:
+    from sklearn.datasets import load_digits
+except ImportError as error:
+    fix = "run pip install scikit-learn, or take another task"
+    raise ConfigError(None, "scikit-learn", "is not installed, and has the digits", fix) from error
+
+tokens, answers = 17, 10
+
+PIXELS, DIGITS = load_digits(return_X_y=True)
+ORDER = np.random.default_rng(0).permutation(len(DIGITS))
+PARTS = dict(zip(("training", "validation", "final"), np.split(ORDER, [1400, 1597]), strict=True))
+
+
+def draw(key: jax.Array, rows: int, part: str) -> Rows:
+    """Rows `[B, T]`."""
+    chosen = jax.random.choice(key, jnp.asarray(PARTS[part]), (rows,))
+    inputs = jnp.asarray(PIXELS, jnp.int32)[chosen]
+    targets = jnp.broadcast_to(jnp.asarray(DIGITS, jnp.int32)[chosen, None], inputs.shape)
+    return inputs, targets, jnp.broadcast_to(jnp.arange(64) == 63, inputs.shape)

@@ -1,0 +1,21 @@
+"""Whether the ones so far are odd, which no memory of a few inputs tells (Minsky & Papert 1969).
+
+inputs   1 0 1 1
+targets  . 1 0 1     from the second step on
+"""
+
+import jax
+import jax.numpy as jnp
+
+from echo_jax.memory.tasks import Rows
+
+STEPS = 40
+
+tokens, answers = 2, 2
+
+
+def draw(key: jax.Array, rows: int, part: str) -> Rows:
+    """Rows `[B, T]`."""
+    inputs = jax.random.randint(key, (rows, STEPS), 0, 2)
+    later = jnp.broadcast_to(jnp.arange(STEPS) > 0, inputs.shape)
+    return inputs, jnp.cumsum(inputs, axis=1) % 2, later

@@ -1,0 +1,50 @@
+"""The next character of a text, by default of Python's standard library (Elman 1990).
+
+Of the first million characters 80% are for training, then 10% for validation, and 10% final. A
+text of your own is a file of two lines, of which --task names the second name:
+
+    from echo_jax.memory.tasks.text import Characters
+    mine = Characters("my.txt")
+"""
+
+import sysconfig
+from collections import Counter
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory.tasks import Rows
+
+STEPS = 128
+
+
+class Characters:
+    """The task of a file, or of all files *.py of a folder; characters beyond 99 are one."""
+
+    def __init__(self, place: str) -> None:
+        """Read the text; ConfigError where it is too short."""
+        files = sorted(Path(place).glob("*.py")) if Path(place).is_dir() else [Path(place)]
+        text = "".join(x.read_text(encoding="utf-8", errors="replace") for x in files)[:1_000_000]
+        if len(text) < 20 * STEPS:
+            rule = f"has {len(text):,} characters, and sequences have {STEPS + 1}"
+            raise ConfigError(None, place, rule, f"use a text of {20 * STEPS:,} or more")
+        known = {letter: i for i, (letter, _) in enumerate(Counter(text).most_common(99))}
+        self.tokens = self.answers = len(known) + 1
+        codes = np.array([known.get(letter, len(known)) for letter in text], np.uint8)
+        ends = len(codes) * 8 // 10, len(codes) * 9 // 10
+        parts = "training", "validation", "final"
+        self.parts = dict(zip(parts, np.split(codes, ends), strict=True))
+
+    def draw(self, key: jax.Array, rows: int, part: str) -> Rows:
+        """Rows `[B, T]`."""
+        codes = jnp.asarray(self.parts[part])
+        starts = jax.random.randint(key, (rows, 1), 0, len(codes) - STEPS)
+        drawn = codes[starts + jnp.arange(STEPS + 1)].astype(jnp.int32)
+        return drawn[:, :-1], drawn[:, 1:], jnp.ones((rows, STEPS), bool)
+
+
+library = Characters(sysconfig.get_path("stdlib"))
+tokens, answers, draw = library.tokens, library.answers, library.draw

@@ -1,0 +1,230 @@
+"""Tasks: those built in, what a task may not do, and the run and the card of one."""
+
+import functools
+import sys
+import types
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+import pytest
+from made_up_cards import card as card_of
+from made_up_cards import stored
+from scipy.optimize import minimize_scalar
+from tiny_memory import NUMBERS
+
+import echo_jax
+from echo_jax.cells.known_memory import ShiftRegister
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory import card as cards
+from echo_jax.memory.by_task import ByTask
+from echo_jax.memory.make_card import Asked, beside
+from echo_jax.memory.pages import all_cards, comparison, table
+from echo_jax.memory.protocol import STANDARD, Protocol
+from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
+from echo_jax.memory.task_object import task_of
+from echo_jax.memory.tasks import adding, text
+
+SIZES = {"updates": 6, "updates_at_once": 3, "pilot_updates": 3, "budgets": [3], "streams": 300}
+SMALL = Protocol(**NUMBERS | SIZES)
+
+
+def last_seen(tokens=4, **changed):
+    """An own task: the input of two steps before, for all but the first two."""
+
+    def draw(key, rows, part):
+        inputs = jax.random.randint(key, (rows, 7), 0, tokens)
+        counts = jnp.broadcast_to(jnp.arange(7) > 1, inputs.shape)
+        return inputs, jnp.roll(inputs, 2, axis=1), counts
+
+    return types.SimpleNamespace(**{"tokens": tokens, "answers": tokens, "draw": draw} | changed)
+
+
+def recited(row):
+    shown = [x for x in row if x < 8]
+    return [shown[max(0, t - 24)] for t in range(len(row))]
+
+
+def recalled(row):
+    known, answers = {}, []
+    for t, x in enumerate(row):
+        answers.append(known.get(x, 0))
+        if 8 <= x < 16 and row[t - 1] < 8:
+            known[row[t - 1]] = x - 8
+    return answers
+
+
+def most_frequent(row):
+    followed = np.zeros((8, 8))
+    answers = []
+    for t, state in enumerate(row):
+        if t:
+            followed[row[t - 1], state] += 1
+        answers.append(followed[state].argmax())
+    return answers
+
+
+def added(row):
+    size = adding.NUMBERS
+    return [sum(x - size for x in row[: t + 1] if x >= size) % size for t in range(len(row))]
+
+
+SOLVED = {
+    "selective_copy": (recited, 1.0, 1.0),
+    "noisy_recall": (recalled, 1.0, 1.0),
+    "in_context": (most_frequent, 0.65, 0.8 + 0.2 / 8),  # who knows the automaton has the most
+    "adding": (added, 1.0, 1.0),
+    "parity": (lambda row: np.cumsum(row) % 2, 1.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", SOLVED)
+def test_a_hand_written_solution_is_right_and_the_present_input_tells_nothing(name):
+    task = task_of(name, STANDARD)
+    inputs, targets, counts = map(np.asarray, task.draw(jax.random.key(7), 10_000, "final"))
+    solve, least, most = SOLVED[name]
+    answers = np.array([solve(row) for row in inputs[:100]])
+    accuracy = (answers == targets[:100])[counts[:100]].mean()
+    assert least <= accuracy <= most
+    joint = np.zeros(task.sizes)
+    np.add.at(joint, (inputs[counts], targets[counts]), 1)
+    best = joint.max(axis=1).sum() / joint.sum()  # of all functions of the present input
+    assert best == pytest.approx(1 / task.sizes[1], abs=0.02)
+
+
+def drawn_by(change):
+    return last_seen(draw=lambda key, rows, part: change(*last_seen().draw(key, rows, part)))
+
+
+CHANCE = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        ("partiy", "^task='partiy' is not built in: use one of adding, digits"),
+        ("not_there.py", "^task='not_there.py' is not there"),
+        (types.SimpleNamespace(tokens=3), "lacks answers and draw: define tokens"),
+        (last_seen(answers=True), "has answers True, which is no whole number"),
+        (last_seen(draw=lambda key, rows: None), "test_by_task.py:.* fails in draw .TypeError"),
+        (drawn_by(lambda *of: of[:2]), "does not draw three arrays"),
+        (drawn_by(lambda x, y, c: (x, y[:, :5], c)), r"draws int32.4, 7. int32.4, 5. bool"),
+        (drawn_by(lambda x, y, c: (x, y, c * 1)), "and counts of bool"),
+        (drawn_by(lambda x, y, c: (x, y + 1, c)), "draws targets from 1 to 4 in training, and"),
+        (drawn_by(lambda x, y, c: (x - 1, y, c)), "draws inputs from -1 to 2 in training"),
+        (drawn_by(lambda x, y, c: (x, y, c & False)), "has no target that counts in 4 rows"),
+        (drawn_by(lambda x, y, c: (CHANCE.integers(0, 4, x.shape), y, c)), "the same key comes"),
+        (drawn_by(lambda x, y, c: (x * 0, y * 0, c)), "the same rows for every key"),
+        (drawn_by(lambda x, y, c: (x, np.asarray(y), c)), "fails in draw .TracerArray"),
+        (
+            last_seen(draw=lambda k, r, p: [x[:, : len(p) - 2] for x in last_seen().draw(k, r, p)]),
+            "two lengths",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_task_may_not_do_is_one_sentence_before_anything_is_written(
+    task, sentence, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
+    with pytest.raises(ConfigError, match=sentence):
+        echo_jax.card("lru", task=task, protocol=SMALL, out=tmp_path, beside=False, progress=False)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_digits_name_what_is_missing_and_a_text_is_long_enough(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(ConfigError, match=r"^scikit-learn is not installed.*: run pip"):
+        task_of("digits", SMALL)
+    (tmp_path / "short.txt").write_text("abc" * 100)
+    with pytest.raises(ConfigError, match="has 300 characters"):
+        text.Characters(str(tmp_path / "short.txt"))
+    (tmp_path / "long.txt").write_text("abc" * 1000)
+    own = text.Characters(str(tmp_path / "long.txt"))
+    inputs, targets, counts = task_of(own, SMALL).draw(jax.random.key(0), 2, "final")
+    assert own.tokens == 4
+    assert ((inputs + 1) % 3 == targets).all()
+    assert counts.all()
+
+
+def test_the_score_is_that_of_numpy():
+    """Of a register whose readout mostly finds the slot that is asked."""
+    question = ByTask(ShiftRegister(3), SMALL, task_of(last_seen(), SMALL))
+    kernel = 0.8 * jax.random.normal(jax.random.key(1), (12, 4)).at[8:].add(jnp.eye(4))
+    params = {"cell": {}, "readout": {"kernel": kernel, "bias": jnp.zeros(4)}}
+    sets = question.draw_sets(3, np.arange(8, dtype=np.uint32))
+
+    def answers(drawn):
+        counts = np.asarray(drawn.counts)
+        logits = np.asarray(question.logits(params, drawn.inputs))
+        return logits[counts], np.asarray(drawn.targets)[counts]
+
+    def right(factor, logits, targets):
+        shares = np.exp(factor * logits)
+        return shares[np.arange(len(targets)), targets] / shares.sum(axis=1)
+
+    known = answers(sets.calibration)
+    fitted = minimize_scalar(lambda b: -np.log(right(b, *known)).mean(), bounds=(0, 9)).x
+    scores = jax.jit(question.score)(params, sets)
+    for found, drawn in ((scores.validation, sets.validation), (scores.final, sets.final)):
+        logits, targets = answers(drawn)
+        doubt = 1 / len(known[1])
+        shares = np.bincount(targets) / len(targets)
+        expected = (
+            (logits.argmax(axis=1) == targets).mean(),
+            -np.log((1 - doubt) * right(fitted, logits, targets) + doubt / 4).mean(),
+            -(shares * np.log(shares)).sum(),
+        )
+        assert found.tolist() == pytest.approx(expected, abs=1e-4)
+    assert scores.accuracy == pytest.approx(question.scan_accuracy(params, sets))
+
+
+def test_beside_a_cell_stand_three_in_a_block_of_its_width_and_not_itself():
+    asked = [Asked("block:lstm", {"width": 16, "features": 3}, None, 400)]
+    found = beside(asked)
+    assert [x.cell.rpartition(":")[2] for x in found] == ["PresentInput", "OrthogonalReservoir"]
+    assert {(x.cell[:6], str(x.args), x.state_bytes) for x in found} == {
+        ("block:", "{'width': 16}", 400)
+    }
+
+
+def test_a_card_of_an_own_file_goes_on_to_the_same_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
+    file = tmp_path / "parity_of_two.py"
+    file.write_text("from echo_jax.memory.tasks.parity import answers, draw, tokens\n")
+    card = functools.partial(
+        echo_jax.card, "simple", args={"features": 3}, task=str(file), protocol=SMALL,
+        seeds=2, beside=False, name="mine", out=tmp_path / "cards", progress=False,
+    )  # fmt: skip
+    whole = card()
+    assert [row["question"] for row in whole.rows] == ["task"] * 4  # two seeds, two rates
+    assert [x.name for x in (tmp_path / "cards").iterdir()] == ["mine-parity_of_two"]
+    rows = tmp_path / "cards" / "mine-parity_of_two" / "rows.jsonl"
+    lines = rows.read_text().splitlines(keepends=True)
+    rows.write_text("".join(lines[:3]))
+    assert sorted(map(str, card().rows)) == sorted(map(str, whole.rows))
+
+
+def made_up(name, title, cell="gru", state_bytes=400):
+    task = MeasuredTask(title, "0" * 64, "1" * 64)
+    score = TaskScore(0.9, 0.2, 0.6931)
+    rows = [TaskRow(seed, 0.01, 3000, task, score, score) for seed in range(4)]
+    card = card_of([], cell, name=name, state_bytes=state_bytes)
+    fields = {"task": task, "configuration": STANDARD.of_task()}
+    return cards.with_rows(msgspec.structs.replace(card, **fields), rows), rows
+
+
+def test_cards_of_tasks_are_tables_and_those_of_two_are_not_compared(tmp_path):
+    for each in (("gru-a", "a"), ("mine", "a", "lstm", 200), ("gru-b", "b")):
+        stored(*made_up(*each), tmp_path)
+    found, _ = made_up("gru-a", "a")
+    assert found.bits_an_answer.mean == pytest.approx((0.6931 - 0.2) / np.log(2), abs=1e-4)
+    assert table.shown([found]).splitlines()[2].split()[:3] == ["gru", "0.71", "(0.71"]
+    (said,) = comparison.compare([str(tmp_path / "gru-a"), str(tmp_path / "mine")])
+    assert said.startswith("On the task a gru has as many bits as mine (0.71 and 0.71 bits an ans")
+    with pytest.raises(ConfigError, match=r"they differ in task \(a 111111 and b 111111\)"):
+        comparison.compare([str(tmp_path / "gru-a"), str(tmp_path / "gru-b")])
+    all_cards.write_report(tmp_path)
+    page = (tmp_path / "README.md").read_text()
+    assert page.count("<summary>Task") == 2
+    assert not (tmp_path / "explore.html").exists()
