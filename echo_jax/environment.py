@@ -124,9 +124,11 @@ def check_memory(size: int) -> None:
         raise ConfigError(None, f"{size / 2**30:,.1f} GiB", rule, fix)
 
 
-def versions() -> dict[str, str]:
+def versions(framework: str | None = None) -> dict[str, str]:
     """Versions, generator, flags of XLA: they, inputs and machine determine a result's bits."""
     found = {"python": platform.python_version(), **_installed()}
+    if framework:
+        found[framework] = importlib.metadata.version(framework)
     found["generator"] = f"{GENERATOR}, partitionable"
     if flags := os.environ.get("XLA_FLAGS"):
         found["XLA_FLAGS"] = flags[:1000]

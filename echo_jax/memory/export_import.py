@@ -3,8 +3,7 @@
 export_tasks ─► tasks.safetensors ─► training elsewhere ─► rows, JSON lines ─► imported
 
 Final streams that are exported are known before training, so they depend on the seed alone; a card
-of imported rows says so. docs/your-own-cell.md has the arrays, examples/card_in_pytorch.py uses
-them.
+of imported rows says so. docs/your-own-cell.md has the arrays. Layers of PyTorch need none of this.
 """
 
 import datetime
@@ -14,6 +13,7 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 
 from echo_jax import atomic_files, tensor_files
@@ -39,9 +39,9 @@ KNOWN = "test streams known beforehand"
 def export_tasks(protocol: Protocol, folder: Path, seeds: range, most: int) -> Path:
     """Write `tasks.safetensors`: for each seed the arrays of both questions, under `seed_0.`, ...
 
-    The training data are those of the runs here, update by update; the seeds of the pilot have the
-    arrays by lag alone. Of 3,000 updates a seed has about 13 MB. Returns the path of the file,
-    which replaces one that is there.
+    The training data are those of the runs here, update by update; the seeds of the pilot, if there
+    is one, have the arrays by lag alone. The metadata have the numbers of the protocol. Of 3,000
+    updates a seed has about 13 MB. Returns the path of the file, which replaces one that is there.
     """
     atomic_files.check_no_link(folder)
     atomic_files.make_folder(folder)
@@ -52,11 +52,13 @@ def export_tasks(protocol: Protocol, folder: Path, seeds: range, most: int) -> P
     for seed in seeds:
         tree[f"seed_{seed}.by_lag"] = lag_tasks(lag, seed, protocol.updates)
         tree[f"seed_{seed}.by_key"] = key_tasks(key, seed)
-    for seed in range(PILOT_SEED, PILOT_SEED + protocol.pilot_seeds):
+    pilot = protocol.pilot_seeds if len(protocol.rates) > 1 else 0
+    for seed in range(PILOT_SEED, PILOT_SEED + pilot):
         tree[f"seed_{seed}.by_lag"] = lag_tasks(lag, seed, protocol.pilot_updates)
     path = folder / "tasks.safetensors"
-    of = protocol.name
-    tensor_files.write(path, "memory tasks", tree, {"protocol": of, "seeds": list(seeds)})
+    numbers = msgspec.to_builtins(protocol)
+    about = {"protocol": protocol.name, "numbers": numbers, "seeds": list(seeds)}
+    tensor_files.write(path, "memory tasks", tree, about)
     return path
 
 

@@ -101,9 +101,14 @@ class QuestionPrograms:
 
 def question_of(name: QuestionName, cell: Cell, protocol: Protocol) -> ByLag | ByKey:
     """A cell in the network of a question, by key of the bytes of its state; nothing compiled."""
+    by_lag, by_key = ByLag, ByKey
+    if cell.framework:
+        from echo_jax.memory import torch_question
+
+        by_lag, by_key = torch_question.TorchByLag, torch_question.TorchByKey
     if name == "by lag":
-        return ByLag(cell, protocol)
-    return ByKey(cell, protocol, protocol.most_pairs(state_bytes(cell, protocol.tokens)))
+        return by_lag(cell, protocol)
+    return by_key(cell, protocol, protocol.most_pairs(state_bytes(cell, protocol.tokens)))
 
 
 def lowered(question: ByLag | ByKey, name: str) -> tuple[dict[str, Lowered], int]:
@@ -142,9 +147,12 @@ def measurable(name: str, cell: Cell, protocol: Protocol) -> dict[QuestionName, 
     ConfigError for a step that cannot be scanned, or a state that is too large.
     """
     inputs: dict[QuestionName, int] = {"by lag": protocol.symbols, "by key": protocol.tokens}
+    check = check_shapes
+    if cell.framework:
+        from echo_jax.cells.adapters.torch_check import check_layer as check
     if not is_built_in(name):  # the steps of the built-in cells can be, by test
         for features in inputs.values():
-            check_shapes(cell, name, features)
+            check(cell, name, features)
     sizes: dict[QuestionName, int] = Candidate(cell, name).attempt(
         lambda: {question: state_bytes(cell, n) for question, n in inputs.items()},
         "initial_state",
@@ -167,9 +175,25 @@ def compile_run(run: CardRun) -> QuestionPrograms:
         cell = registry.build(run.cell.name, run.cell.args)
         registry.check_source(run.cell.name, cell, run.cell.source)
     question = question_of(run.configuration.question, cell, run.protocol)
+    if cell.framework:
+        return not_compiled(question)
     programs, constants = lowered(question, run.cell.name)
     compiled = {name: program.compile() for name, program in programs.items()}
     return QuestionPrograms(question, constants, **compiled)  # those that were checked run
+
+
+def not_compiled(question: Any) -> QuestionPrograms:
+    """The functions of a question in another framework, which runs as it is written."""
+    return QuestionPrograms(
+        question,
+        constants=0,
+        init=question.init,
+        block=question.train_updates,
+        draw=jax.jit(question.draw_sets),
+        score=question.score,
+        rounded_nats=question.rounded_nats if isinstance(question, ByLag) else None,
+        scan_accuracy=question.scan_accuracy,
+    )
 
 
 def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:

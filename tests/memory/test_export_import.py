@@ -1,14 +1,13 @@
 import json
-import runpy
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 import pytest
-from card_runs import made, run_of
 from safetensors.numpy import load_file
 
+from echo_jax import tensor_files
 from echo_jax.cells.registry import build
 from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
@@ -17,7 +16,7 @@ from echo_jax.memory import card, export_import
 from echo_jax.memory.by_key import ByKey, recall
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.pages import told_apart
-from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
+from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import row_kind
 
 UPDATES, KMAX, UNITS, RECALLS = 3, 4, 100, 20
@@ -48,6 +47,15 @@ def drawn(question, seed, update):
 
 def part(arrays, start):
     return {name[len(start) :]: x for name, x in arrays.items() if name.startswith(start)}
+
+
+def test_a_file_states_the_numbers_of_its_protocol_and_has_a_pilot_only_where_there_is_one(
+    tasks, tmp_path
+):
+    assert Protocol(**tensor_files.read_about(tasks, "")["numbers"]) == FEW
+    one_rate = msgspec.structs.replace(FEW, rates=(0.01,))
+    arrays = load_file(export_import.export_tasks(one_rate, tmp_path, range(1), KMAX))
+    assert {name.partition(".")[0] for name in arrays} == {"seed_0"}
 
 
 def test_exported_streams_are_those_of_the_runs_here(exported, gru):
@@ -219,43 +227,3 @@ def test_bytes_of_an_imported_state_are_given_or_stated_by_rows_or_it_is_refused
         export_import.import_rows(STANDARD, written(tmp_path, lag_row()), place)
     path = written(tmp_path, lag_row(), lag_row(seed=1, state_bytes=512))
     assert export_import.import_rows(STANDARD, path, place, 400)[0].state_bytes == 512
-
-
-def test_the_example_answers_as_ours_and_goes_on_with_what_lacks(
-    root, tasks, tmp_path, monkeypatch
-):
-    pytest.importorskip("torch").set_num_threads(1)  # more wait for each other, five times as long
-    whole, torn = (str(tmp_path / name) for name in ("whole", "torn"))
-
-    def example(rows):
-        path = str(root / "examples" / "card_in_pytorch.py")
-        monkeypatch.setattr("sys.argv", [path, str(tasks), rows])
-        runpy.run_path(path, run_name="__main__")
-        return Path(rows).read_text()
-
-    text = example(whole)
-    rows = [json.loads(line) for line in text.splitlines()]
-    assert [row["seed"] for row in rows] == [1000] * 5 + [0, 1, 0, 1]
-    by_lag, _, by_key, _ = rows[5:]
-    recipe = Recipe("ramp", by_key["rate"])
-    for row, of in ((by_lag, FEW.by_lag(by_lag["rate"])), (by_key, FEW.by_key(recipe))):
-        ours = made(run_of("gru", {"features": UNITS}, of, 0, FEW))
-        assert row["validation"] == pytest.approx(ours.validation, abs=1e-3)
-        assert row["state_bytes"] == ours.state_bytes
-    Path(torn).write_text(text[: text.index('"by key"')])
-    assert example(torn) == text
-
-
-def test_the_example_reads_h_and_c_of_an_lstm_after_each_asked_step(exported):
-    torch = pytest.importorskip("torch")
-    import card_in_pytorch
-
-    layer = torch.nn.LSTM(16, 8, num_layers=2, batch_first=True)
-    network = card_in_pytorch.Network("by lag", layer, {})
-    tokens = torch.from_numpy(exported["seed_0.by_lag.validation"])
-    state, found = None, []
-    for x in torch.nn.functional.one_hot(tokens.long(), 16).float().split(1, 1):
-        _, state = layer(x, state)
-        found.append(torch.cat([h for of in state for h in of], 1))
-    assert network.state_bytes == 4 * 2 * 2 * 8
-    torch.testing.assert_close(network.states(tokens), torch.stack(found, 1)[:, 64::4])
