@@ -179,7 +179,8 @@ class TorchByLag(TorchQuestion, ByLag):
         super().__init__(cell, protocol)
         self.answers = jax.jit(super().answers)  # type: ignore[method-assign]
         self.nats = jax.jit(super().nats)  # type: ignore[method-assign]
-        self.rounded = jax.jit(jax.vmap(lambda *of: rounded(Cell(), *of), (0, None)))
+        # The tensors that count are a list, which is the whole state of a bare cell.
+        self.rounded = jax.jit(jax.vmap(functools.partial(rounded, Cell()), (0, None)))
 
     def torch_loss(
         self, network: Network, streams: np.ndarray, level: Level, run: RunInputs, done: float
@@ -264,9 +265,11 @@ class TorchByKey(TorchQuestion, ByKey):
     ) -> tuple[chex.Array, chex.Array]:
         """As `ByKey.answers_by_steps`."""
         network = self.trained(params)
-        each, states = zip(*at_steps(network, tensor(streams).long()), strict=True)
-        answers = network.read(torch.stack(each, 1)).argmax(-1)
-        return jnp.asarray(array(answers), jnp.int32), jnp.int32(bytes_of(network, states[-1]))
+        found, carried = [], 0
+        for outputs, state in at_steps(network, tensor(streams).long()):
+            found.append(network.read(outputs).argmax(-1))
+            carried = bytes_of(network, state)
+        return jnp.asarray(array(torch.stack(found, 1)), jnp.int32), jnp.int32(carried)
 
     def scan_accuracy(self, params: Params, sets: KeySets) -> chex.Array:
         """As `ByKey.scan_accuracy`."""

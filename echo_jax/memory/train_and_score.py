@@ -215,7 +215,8 @@ def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
         if not finite:
             break
     scores = score(run, programs, chunk.state.train.params) if finite else {}
-    fields = {"validation": None, "final": None, "device": environment.device()} | scores
+    device = environment.device("cpu" if run.cell.framework else None)
+    fields = {"validation": None, "final": None, "device": device} | scores
     if isinstance(programs.question, ByLag):
         return LagRow(run.seed, of.rate, of.updates, **fields)
     pairs = list(run.protocol.pairs_asked(programs.question.most))

@@ -3,6 +3,7 @@
 import functools
 from typing import Any
 
+import jax
 import torch
 
 from echo_jax.cells.adapters.torch_adapter import (
@@ -57,10 +58,11 @@ def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any
             f"outputs {[ROWS, STEPS, 'H']}, as of batch_first=True, and a state"
         )
     own = own_tensors(layer, answer[1])
-    if not all(isinstance(x, torch.Tensor) and type_of(x) not in WIDE for x in own):
+    memory = {place(x) for x in jax.tree.leaves(answer[1])}
+    if not all(place(x) in memory - {None} and type_of(x) not in WIDE for x in own):
         candidate.refuse(
-            "has a state of other things than tensors of at most 32 bits: give it the method "
-            "own_state(state) that returns those that count"
+            "has a state of other things than tensors of at most 32 bits: let its method "
+            "own_state(state) return those of the state that count, or parts of them"
         )
     candidate.attempt(
         lambda: TorchLayer(layer, input_size),
@@ -69,6 +71,11 @@ def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any
     first = own_tensors(layer, started(layer, ROWS, input_size).state)
     if [x.shape for x in first] != [x.shape for x in own]:
         candidate.refuse("has a state that grows with its steps: keep one of fixed shapes")
+
+
+def place(x: Any) -> int | None:
+    """The memory in which a tensor or a view of it is."""
+    return x.untyped_storage().data_ptr() if isinstance(x, torch.Tensor) else None
 
 
 def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None:
