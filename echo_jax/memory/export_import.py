@@ -1,4 +1,4 @@
-"""The measure in any framework: tasks and first weights to a file, rows from a file to a card.
+"""The measure in any framework: tasks to a file, rows from a file to a card.
 
 export_tasks ─► tasks.safetensors ─► training elsewhere ─► rows, JSON lines ─► imported
 
@@ -17,7 +17,6 @@ import msgspec
 import numpy as np
 
 from echo_jax import atomic_files, tensor_files
-from echo_jax.cells.interface import CellParams
 from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError, StorageError
@@ -28,9 +27,6 @@ from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.card import Card
 from echo_jax.memory.protocol import PILOT_SEED, Protocol
 from echo_jax.memory.rows import Row, row_kind
-
-UNITS = 100
-"""Units of the GRU whose first weights are exported: 400 bytes of state."""
 
 KNOWN = "test streams known beforehand"
 """The remark of a card of imported rows."""
@@ -45,9 +41,9 @@ def export_tasks(protocol: Protocol, folder: Path, seeds: range, most: int) -> P
     """
     atomic_files.check_no_link(folder)
     atomic_files.make_folder(folder)
-    gru = build("gru", {"features": UNITS})
-    lag = ByLag(gru, protocol)
-    key = ByKey(gru, protocol, most)
+    cell = build("simple", {"features": 1})  # the data are those of any cell
+    lag = ByLag(cell, protocol)
+    key = ByKey(cell, protocol, most)
     tree = dict[str, Any]()
     for seed in seeds:
         tree[f"seed_{seed}.by_lag"] = lag_tasks(lag, seed, protocol.updates)
@@ -68,7 +64,6 @@ def lag_tasks(question: ByLag, seed: int, updates: int) -> dict[str, Any]:
     return {
         "training": small(training_data(question, seed, updates)),
         **{name: small(streams) for name, streams in sets.items()},
-        "gru": first_weights(question, seed),
     }
 
 
@@ -82,7 +77,6 @@ def key_tasks(question: ByKey, seed: int) -> dict[str, Any]:
         "training": sequences(training),
         "validation": sequences(sets.validation),
         "final": sequences(sets.final),
-        "gru": first_weights(question, seed),
     }
 
 
@@ -97,29 +91,6 @@ def training_data(question: ByLag | ByKey, seed: int, updates: int) -> Any:
     key = purpose_key(seed, Purpose.DATA)
     batch = jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))
     return batch(jnp.arange(updates))
-
-
-def first_weights(question: ByLag | ByKey, seed: int) -> dict[str, Any]:
-    """The weights of a GRU and of the linear layer on its state before the first update."""
-    params = question.init_params(purpose_key(seed, Purpose.WEIGHTS))
-    linear = params["heads"] if isinstance(question, ByLag) else params["readout"]
-    layer = {"weight": linear["kernel"].T, "bias": linear["bias"]}
-    return {"rnn": torch_gru(params["cell"]), "linear": layer}
-
-
-def torch_gru(params: CellParams) -> dict[str, chex.Array]:
-    """The weights of the GRU of Flax as `torch.nn.GRU` names and stores them, gates r, z, n.
-
-    In PyTorch r and z have two biases each, which are added: the second, of 0 here, must stay 0 in
-    training to keep the same steps.
-    """
-    kernels = ((part, [params[part + gate]["kernel"].T for gate in "rzn"]) for part in "ih")
-    c = params["hn"]["bias"]
-    return {
-        **{f"weight_{part}h_l0": jnp.concatenate(of) for part, of in kernels},
-        "bias_ih_l0": jnp.concatenate([params["i" + gate]["bias"] for gate in "rzn"]),
-        "bias_hh_l0": jnp.concatenate([jnp.zeros(2 * len(c)), c]),
-    }
 
 
 def small(tokens: chex.Array) -> np.ndarray:

@@ -245,22 +245,14 @@ def make_cards(
     running.interrupts.check()
     with contextlib.ExitStack() as stack:
         if any(request.named.cell.framework for request in requests):
-            stack.enter_context(in_this_process(running))
+            from echo_jax.memory.torch_question import in_this_process
+
+            stack.enter_context(in_this_process(running.cluster))
         here = Here(runs_at_once())
         executor = stack.enter_context(executor_of(running, here, lacking, names, THREADS))
         if len(requests) > 1:
             running.tell(f"{len(requests)} cards: {len(lacking)} runs to make")
         return [completed(request, executor, running, conclude) for request in requests]
-
-
-def in_this_process(running: Running) -> contextlib.AbstractContextManager[None]:
-    """What PyTorch runs within; ConfigError for a cluster, to which no layer is sent."""
-    from echo_jax.memory.torch_question import one_thread
-
-    if running.cluster:
-        rule = "trains no layers of PyTorch"
-        raise ConfigError("cluster", running.cluster, rule, "leave it out")
-    return one_thread()
 
 
 def requests_of(asked: Sequence[Asked], plan: Plan, out: Path) -> list[Request]:

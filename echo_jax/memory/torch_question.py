@@ -5,14 +5,14 @@ ByLag                            TorchByLag      states from PyTorch; heads, rec
 ByKey                            TorchByKey      logits from PyTorch; schedules and counts by JAX
 
 Parameters are arrays between calls: the state dict of the layer, which JAX sorts by name, and the
-layer that reads it. On the CPU, with `one_thread` an operation.
+layer that reads it. On the CPU, `in_this_process`.
 """
 
 import contextlib
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import chex
 import jax
@@ -27,6 +27,7 @@ from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct
 from echo_jax.core.network import Params
 from echo_jax.core.training import ADAM, TrainState
+from echo_jax.exceptions import ConfigError
 from echo_jax.memory.by_key import ByKey, KeySets, Pairs
 from echo_jax.memory.by_lag import ByLag, earlier_tokens
 from echo_jax.memory.learning import Level, Metrics, RunInputs, TrainedSoFar, next_batches
@@ -35,21 +36,19 @@ from echo_jax.memory.scoring import Rounding, rounded
 
 
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Within it PyTorch has one thread an operation, so that the order of sums is fixed."""
+def in_this_process(cluster: str | None) -> Iterator[None]:
+    """Within it PyTorch has one thread an operation, which fixes the order of sums.
+
+    ConfigError for a cluster, to which no layer is sent.
+    """
+    if cluster:
+        raise ConfigError("cluster", cluster, "trains no layers of PyTorch", "leave it out")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-class Learner(NamedTuple):
-    """What PyTorch carries from update to update."""
-
-    network: "Network"
-    adam: torch.optim.Adam
 
 
 class Network(torch.nn.Module):
@@ -68,9 +67,7 @@ class Network(torch.nn.Module):
     def arrays(self) -> Params:
         """The parameters and buffers as arrays."""
         cell = {name: array(x) for name, x in self.cell.state_dict().items()}
-        linear = {"kernel": self.kernel, "bias": self.bias}
-        read = {name: array(x) for name, x in linear.items()}
-        return {"cell": cell, self.reader: read}
+        return {"cell": cell, self.reader: {"kernel": array(self.kernel), "bias": array(self.bias)}}
 
     def forward(self, tokens: torch.Tensor, state: Any = None) -> Any:
         """Tokens int64 `[B, T]` to outputs `[B, T, H]` and the next state."""
@@ -120,14 +117,13 @@ class TorchQuestion:
         adam = torch.optim.Adam(
             network.parameters(), betas=(ADAM["b1"], ADAM["b2"]), eps=ADAM["eps"], fused=True
         )
-        state = TrainState(0, network.arrays(), Learner(network, adam))
+        state = TrainState(0, network.arrays(), (network, adam))
         return TrainedSoFar(state, Level(jnp.int32(2), jnp.float32(0)))
 
     def train_updates(self, run: RunInputs, progress: TrainedSoFar) -> tuple[TrainedSoFar, Metrics]:
         """The next `updates_at_once`, as `learning.train_updates`."""
         question: Any = self
-        (step, _, learner), level = progress
-        network, adam = learner
+        (step, _, (network, adam)), level = progress
         network.train()
         batches = jax.device_get(self.batches(purpose_key(run.seed, Purpose.DATA), step))
         losses = []
@@ -142,7 +138,7 @@ class TorchQuestion:
             adam.step()
             losses.append(loss.item())
         step += self.protocol.updates_at_once
-        state = TrainState(step, network.arrays(), learner)
+        state = TrainState(step, network.arrays(), (network, adam))
         associated = question.associated(state.params, run.seed)
         return TrainedSoFar(state, level), Metrics(np.array(losses), associated)
 

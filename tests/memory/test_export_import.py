@@ -9,7 +9,6 @@ from safetensors.numpy import load_file
 
 from echo_jax import tensor_files
 from echo_jax.cells.registry import build
-from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card, export_import
@@ -19,7 +18,7 @@ from echo_jax.memory.pages import told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import row_kind
 
-UPDATES, KMAX, UNITS, RECALLS = 3, 4, 100, 20
+UPDATES, KMAX, RECALLS = 3, 4, 20
 SMALL = {"rows": 4, "streams": 5, "recalls": RECALLS, "pairs_of_small": KMAX, "associated": 2}
 SHORT = {"updates": UPDATES, "updates_at_once": 1, "pilot_updates": 2, "pilot_seeds": 1}
 FEW = Protocol(**SMALL, **SHORT, budgets=(), precisions=())
@@ -38,7 +37,7 @@ def exported(tasks):
 
 @pytest.fixture(scope="module")
 def gru():
-    return build("gru", {"features": UNITS})
+    return build("gru", {"features": 2})
 
 
 def drawn(question, seed, update):
@@ -86,45 +85,6 @@ def test_exported_data_sets_depend_on_the_seed_alone(exported, gru):
     assert (sets["final"] != here.final).any()
     assert exported["seed_0.by_key.final.tokens"].shape == (3, RECALLS, 3 * KMAX)
     assert exported["seed_0.by_key.final.targets"].dtype == np.uint8
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def gru_of_pytorch(weights, tokens):
-    """The states of one stream as the manual of torch.nn.GRU defines them, in float64."""
-    w = {name: np.asarray(x, np.float64) for name, x in weights.items()}
-    h, states = np.zeros(UNITS), []
-    for token in tokens:
-        x = w["weight_ih_l0"][:, token] + w["bias_ih_l0"]
-        own = w["weight_hh_l0"] @ h + w["bias_hh_l0"]
-        (xr, xz, xn), (hr, hz, hn) = np.split(x, 3), np.split(own, 3)
-        r, z = sigmoid(xr + hr), sigmoid(xz + hz)
-        h = (1 - z) * np.tanh(xn + r * hn) + z * h
-        states.append(h)
-    return np.array(states)
-
-
-def test_exported_weights_give_a_gru_of_pytorch_the_states_of_ours(exported, gru):
-    question = ByLag(gru, FEW)
-    params = question.init_params(purpose_key(0, Purpose.WEIGHTS))
-    # initial biases are 0: others show where each of them goes
-    noise = np.random.default_rng(0)
-    cell = {
-        gate: {name: x + (x.ndim == 1) * noise.normal(size=x.shape) for name, x in of.items()}
-        for gate, of in params["cell"].items()
-    }
-    tokens = exported["seed_0.by_lag.validation"][:1]
-    state = question.network.initial_state(params, 1)
-    _, ours = network.unroll(question.network, {"cell": cell}, state, tokens.astype(int), None)
-    theirs = gru_of_pytorch(export_import.torch_gru(cell), tokens[0])
-    np.testing.assert_allclose(ours[:, 0], theirs, atol=1e-5)
-    written = part(exported, "seed_0.by_lag.gru.rnn.")
-    for name, x in export_import.torch_gru(params["cell"]).items():
-        np.testing.assert_array_equal(written[name], x)
-    heads = exported["seed_0.by_lag.gru.linear.weight"]
-    np.testing.assert_array_equal(heads, params["heads"]["kernel"].T)
 
 
 def lag_row(**other):

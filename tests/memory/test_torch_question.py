@@ -14,7 +14,6 @@ from echo_jax.cells.registry import build
 from echo_jax.cells.state_size import convolution_bytes, state_bytes
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import learning
-from echo_jax.memory.export_import import torch_gru
 from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.named_cell import named_cell
 from echo_jax.memory.pages.told_apart import comparable
@@ -49,16 +48,18 @@ def make(input_size, kind="GRU"):
     return layer
 
 
-def of_torch(kind, params):
+def of_torch(kind, p):
     """The weights of a cell as PyTorch names and stores them."""
     if kind == "GRU":
-        return torch_gru(params)
-    w, u, b = (
-        map(params.get, ("kernel", "recurrent_kernel", "bias"))
-        if kind == "LSTM"
-        else (params["i"]["kernel"], params["h"]["kernel"], params["i"]["bias"])
-    )
-    return {"weight_ih_l0": w.T, "weight_hh_l0": u.T, "bias_ih_l0": b, "bias_hh_l0": 0 * b}
+        w, u = (jnp.concatenate([p[f"{x}{g}"]["kernel"] for g in "rzn"], 1) for x in "ih")
+        b = jnp.concatenate([p[f"i{g}"]["bias"] for g in "rzn"])
+        second = jnp.concatenate([jnp.zeros(2 * UNITS), p["hn"]["bias"]])
+    elif kind == "LSTM":
+        w, u, b = p["kernel"], p["recurrent_kernel"], p["bias"]
+    else:
+        w, u, b = p["i"]["kernel"], p["h"]["kernel"], p["i"]["bias"]
+    second = second if kind == "GRU" else 0 * b
+    return {"weight_ih_l0": w.T, "weight_hh_l0": u.T, "bias_ih_l0": b, "bias_hh_l0": second}
 
 
 def in_torch(kind, params):
@@ -90,7 +91,7 @@ def test_a_layer_with_the_weights_of_a_cell_learns_and_is_scored_as_it(kind, nam
     question = question_of(asked[:6], build(block + name, {"features": UNITS}), TEN)
     other = question_of(asked[:6], named_cell(theirs, {"kind": kind}).cell, TEN)
     ours, progress = jax.jit(functools.partial(learning.init, question))(RUN), other.init(RUN)
-    network = progress.train.opt_state.network
+    network, _ = progress.train.opt_state
     network.load_state_dict(in_torch(kind, ours.train.params))
 
     batch = jax.tree.map(lambda x: x[0], other.batches(jax.random.key(1), 0))

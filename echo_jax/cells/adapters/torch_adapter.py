@@ -8,7 +8,7 @@
 import dataclasses
 import threading
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import chex
 import jax
@@ -24,11 +24,8 @@ from echo_jax.cells.scan import Carry
 _DRAWING = threading.Lock()  # PyTorch draws weights from one generator of the process
 
 
-class Answer(NamedTuple):
-    """The outputs of a layer, `[B, T, H]`, and its next state, any tree of tensors."""
-
-    outputs: torch.Tensor
-    state: Any
+Answer = tuple[torch.Tensor, Any]
+"""The outputs of a layer, `[B, T, H]`, and its next state, any tree of tensors."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,28 +44,29 @@ class TorchCell(BuiltCell):
             torch.default_generator.manual_seed(seed)
             return [self.cell_class(input_size, **dict(self.given)) for _ in range(count)]
 
+    def layer(self, input_size: int) -> "TorchLayer":
+        """A layer for its shapes."""
+        return TorchLayer(self.made(input_size)[0], input_size)
+
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         """Zeros of the shapes of the parameters; `made` draws the weights."""
-        (layer,) = self.made(input_size)
-        trained = ((name, x) for name, x in layer.named_parameters() if x.requires_grad)
-        return {name: jnp.zeros(x.shape) for name, x in trained}
+        named = self.layer(input_size).layer.named_parameters()
+        return {name: jnp.zeros(x.shape) for name, x in named if x.requires_grad}
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
         """Zeros of the shapes of the state after a step, the batch axis first."""
-        (made,) = self.made(input_size)
-        layer = TorchLayer(made, input_size)
-        state = started(layer, batch_size, input_size).state
+        layer = self.layer(input_size)
+        _, state = started(layer, batch_size, input_size)
         return [jnp.zeros(x.shape, type_of(x)) for x in layer.own(state)]
 
     def output_size(self, params: CellParams, input_size: int) -> int:
-        (layer,) = self.made(input_size)
-        return started(layer, 1, input_size).outputs.shape[-1]
+        return started(self.layer(input_size), 1, input_size)[0].shape[-1]
 
     def bytes_apart(self, input_size: int) -> int:
-        (layer,) = self.made(input_size)
-        state = started(layer, 1, input_size).state
+        layer = self.layer(input_size)
+        _, state = started(layer, 1, input_size)
         every = sum(x.nbytes for x in jax.tree.leaves(state) if isinstance(x, torch.Tensor))
-        return every - sum(x.nbytes for x in own_tensors(layer, state))
+        return every - sum(x.nbytes for x in layer.own(state))
 
 
 def type_of(x: torch.Tensor) -> str:
@@ -79,7 +77,8 @@ def type_of(x: torch.Tensor) -> str:
 @torch.no_grad()
 def started(layer: Any, rows: int, input_size: int) -> Answer:
     """The answer of a layer to a first step of B rows of zeros."""
-    return Answer(*layer(torch.zeros(rows, 1, input_size), None))
+    answer: Answer = layer(torch.zeros(rows, 1, input_size), None)
+    return answer
 
 
 def own_tensors(layer: Any, state: Any) -> list[torch.Tensor]:
@@ -92,7 +91,7 @@ def own_tensors(layer: Any, state: Any) -> list[torch.Tensor]:
 
 def batch_axes(layer: Any, input_size: int) -> list[int]:
     """The axis of each tensor that counts that grows with the batch; ValueError where none does."""
-    two, three = (own_tensors(layer, started(layer, n, input_size).state) for n in (2, 3))
+    two, three = (own_tensors(layer, started(layer, n, input_size)[1]) for n in (2, 3))
     sizes = [[*zip(a.shape, b.shape, strict=True)] for a, b in zip(two, three, strict=True)]
     return [of.index((2, 3)) for of in sizes]
 
@@ -108,7 +107,8 @@ class TorchLayer(torch.nn.Module):
 
     def forward(self, x: torch.Tensor, state: Any) -> Answer:
         """Inputs `[B, T, F]` and a state, or None, to outputs and the next state."""
-        return Answer(*self.layer(x, state))
+        answer: Answer = self.layer(x, state)
+        return answer
 
     def own(self, state: Any) -> list[torch.Tensor]:
         """The tensors that count, `[B, ...]`: views of those of the state."""
@@ -141,7 +141,7 @@ class TorchBlock(torch.nn.Module):
             up = torch.nn.functional.gelu(normed(x, p["mlp_norm"]) @ p["W1"], approximate="tanh")
             x = x + up @ p["W2"]
             after.append((seen[:, 1 - CONVOLVED :], next_inner))
-        return Answer(normed(x, self.ends["norm"]), after)
+        return normed(x, self.ends["norm"]), after
 
     def own(self, state: Any) -> list[torch.Tensor]:
         """The tensors that count of the cells of all layers, `[B, ...]`."""

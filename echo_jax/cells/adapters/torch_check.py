@@ -68,7 +68,7 @@ def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any
         lambda: TorchLayer(layer, input_size),
         rule="has a tensor in its state without an axis of rows ({}): give each one",
     )
-    first = own_tensors(layer, started(layer, ROWS, input_size).state)
+    first = own_tensors(layer, started(layer, ROWS, input_size)[1])
     if [x.shape for x in first] != [x.shape for x in own]:
         candidate.refuse("has a state that grows with its steps: keep one of fixed shapes")
 
