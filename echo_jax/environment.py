@@ -41,17 +41,17 @@ def processor() -> str:
     return "\n".join([platform.machine(), *sorted(lines)])
 
 
-def device_kind() -> str:
-    """The kind of device that jax computes on: "cpu, Intel Xeon"."""
+def device_kind(backend: str | None = None) -> str:
+    """The kind of device that jax, or the backend, computes on: "cpu, Intel Xeon"."""
     import jax
 
-    backend = jax.default_backend()
+    backend = backend or jax.default_backend()
     return f"{backend}, {model() if backend == 'cpu' else jax.devices()[0].device_kind}"
 
 
-def device() -> str:
-    """The device that jax computes on, with the cores of its `threads`: "cpu, Xeon, 2 cores"."""
-    return f"{device_kind()}, {threads()} cores"
+def device(backend: str | None = None) -> str:
+    """The device of `device_kind`, with the cores of the `threads` of jax: "cpu, Xeon, 2 cores"."""
+    return f"{device_kind(backend)}, {threads()} cores"
 
 
 @functools.cache
@@ -124,9 +124,11 @@ def check_memory(size: int) -> None:
         raise ConfigError(None, f"{size / 2**30:,.1f} GiB", rule, fix)
 
 
-def versions() -> dict[str, str]:
+def versions(framework: str | None = None) -> dict[str, str]:
     """Versions, generator, flags of XLA: they, inputs and machine determine a result's bits."""
     found = {"python": platform.python_version(), **_installed()}
+    if framework:
+        found[framework] = importlib.metadata.version(framework)
     found["generator"] = f"{GENERATOR}, partitionable"
     if flags := os.environ.get("XLA_FLAGS"):
         found["XLA_FLAGS"] = flags[:1000]

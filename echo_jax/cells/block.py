@@ -99,6 +99,10 @@ class Block(Cell):
         return self.cell.names
 
     @property
+    def framework(self) -> str | None:  # type: ignore[override]
+        return self.cell.framework
+
+    @property
     def prepared_once(self) -> bool:  # type: ignore[override]
         return self.cell.prepared_once
 
@@ -137,6 +141,9 @@ class Block(Cell):
         zeros = jnp.zeros((batch_size, CONVOLVED - 1, self.width))
         states = (self.cell.initial_state(x.cell, batch_size, self.width) for x in params.layers)
         return tuple(LayerState(zeros, state) for state in states)
+
+    def output_size(self, params: BlockParams, input_size: int) -> int:
+        return self.width
 
     def prepare(self, params: BlockParams) -> BlockParams:
         layers = (x._replace(cell=self.cell.prepare(x.cell)) for x in params.layers)

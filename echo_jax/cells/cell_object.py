@@ -7,6 +7,7 @@ module plain of functions         plain.py
 
 import contextlib
 import dataclasses
+import inspect
 import re
 import sys
 from collections.abc import Container, Mapping
@@ -43,7 +44,7 @@ def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
     ConfigError where it is no cell or cannot be built.
     """
     check_args(args)
-    if isinstance(found, type | BlockOf | ModuleType):
+    if isinstance(found, type | BlockOf | ModuleType) or inspect.isfunction(found):
         return _of_class(found, dict(args or {}))
     if args is not None:
         rule = f"is for a class, and this {type(found).__name__} is built already"

@@ -46,6 +46,8 @@ class Cell:
     the number of units."""
     sized_with: ClassVar[tuple[str, ...]] = ()
     """Options that such a search sets to the same value, unless they are given."""
+    framework: ClassVar[str | None] = None
+    """The package that makes the steps of a cell, of which JAX sees shapes alone; None for JAX."""
     names: ClassVar[Mapping[str, str]] = {}
     """The names that the author of the cell gave these functions, where they differ."""
 
@@ -91,6 +93,10 @@ class Cell:
     def key_value_sizes(self) -> tuple[int, int] | None:
         """The numbers of a key and of a value of a matrix state; None for a state of vectors."""
         return None
+
+    def bytes_apart(self, input_size: int) -> int:
+        """The bytes of a state of one row that do not count as the cell's own."""
+        return 0
 
     @property
     def source(self) -> Any:

@@ -51,12 +51,12 @@ def state_bytes(cell: Cell, input_size: int) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
 
 
-def convolution_bytes(cell: Cell) -> int:
-    """The bytes of the last inputs of a block's convolutions, float32; 0 for a cell alone."""
+def convolution_bytes(cell: Cell, input_size: int) -> int:
+    """The bytes of the last inputs of convolutions: float32 of a block, and those of its cell."""
     if not isinstance(cell, Block):
-        return 0
+        return cell.bytes_apart(input_size)
     last_inputs = 4 * (CONVOLVED - 1) * cell.width
-    return cell.layers * (last_inputs + convolution_bytes(cell.cell))
+    return cell.layers * (last_inputs + convolution_bytes(cell.cell, cell.width))
 
 
 def first_state(cell: Cell, input_size: int) -> Carry:

@@ -101,6 +101,10 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
     types never change; its output is `[B, features]`. The name stands in the sentence.
     """
     candidate = Candidate(cell, name)
+    if cell.framework:
+        candidate.refuse(
+            f"is of {cell.framework}, of which there are cards alone: use echo-jax card"
+        )
     x = jax.ShapeDtypeStruct((BATCH, input_size), jnp.float32)
     with user_cell.keeping_settings(name):
         if not cell.starts_from_params:

@@ -32,9 +32,9 @@ class CardCommand:
 
     cell: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """The cell: a built-in one, which echo-jax cards list names, or a cell of your own,
-    module:NAME or FILE.py: a class of Flax Linen, NNX or Equinox, or plain functions; see
-    docs/your-own-cell.md. block:CELL is a small network around any of them. Repeat --cell to
-    compare several. Default: lstm."""
+    module:NAME or FILE.py: a class of Flax Linen, NNX or Equinox, plain functions, or a function
+    that makes a layer of PyTorch; see docs/your-own-cell.md. block:CELL is a small network around
+    any of them. Repeat --cell to compare several. Default: lstm."""
     cell_args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Keyword arguments of the cell, such as features=64,longest=100. For several cells give
     --cell-args for each one, in their order, "" for none. A cell whose field `features` has no

@@ -113,18 +113,28 @@ class ByKey(ReadAtEachStep):
         self, params: Params, batch: Pairs, level: Level, run: RunInputs, done: chex.Numeric
     ) -> tuple[chex.Array, Level]:
         """The mean over all questions; the level rises by the schedule of the run."""
-        half = self.protocol.rows // 2
-        pairs = jnp.where(run.ramp, self.ramp(done), level.pairs)
+        pairs = self.pairs_shown(level, run, done)
         asked = self.asked(batch, pairs)
         logits = self.logits(params, asked.tokens)
+        level = self.next_level(level, run, pairs, asked, logits)
+        return mean_where(cross_entropy(logits, asked.targets), asked.scored), level
+
+    def pairs_shown(self, level: Level, run: RunInputs, done: chex.Numeric) -> chex.Array:
+        """K of half of the rows after a share of the updates."""
+        return jnp.where(run.ramp, self.ramp(done), level.pairs)
+
+    def next_level(
+        self, level: Level, run: RunInputs, pairs: chex.Array, asked: Recall, logits: chex.Array
+    ) -> Level:
+        """The level after an update, from its K and its answers."""
+        half = self.protocol.rows // 2
         right = correct(logits, asked.targets)
         accuracy = mean_where(right[:half], asked.scored[:half])
         past = self.protocol.past
         running = past * level.accuracy + (1 - past) * accuracy
         rises = running > self.protocol.learned
         risen = jnp.minimum(pairs + rises, self.most)
-        level = Level(jnp.where(run.ramp, pairs, risen), jnp.where(rises, 0.0, running))
-        return mean_where(cross_entropy(logits, asked.targets), asked.scored), level
+        return Level(jnp.where(run.ramp, pairs, risen), jnp.where(rises, 0.0, running))
 
     def asked(self, batch: Pairs, pairs: chex.Array) -> Recall:
         """The sequences of a batch: half of its rows have so many pairs, the others fewer."""
@@ -161,18 +171,24 @@ class ByKey(ReadAtEachStep):
 
     def score(self, params: Params, sets: KeySets) -> Scores:
         """Right answers of each K, and the mean accuracy over all questions."""
-        net = self.network
         asked: Recall = jax.tree.map(lambda *of: jnp.stack(of), *sets)
         streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
-
-        def answer(_: Carry, output: chex.Array) -> chex.Array:
-            return jnp.argmax(network.read_out(net, params, output[0])).astype(jnp.int32)
-
-        found, carried = by_steps(net, params, streams, answer)
+        found, carried = self.answers_by_steps(params, streams)
         is_right = (found.reshape(asked.targets.shape) == asked.targets) & asked.scored
         validation, final = jnp.sum(is_right, axis=(2, 3))
         accuracy = jnp.sum(validation) / jnp.sum(sets.validation.scored)
         return Scores(validation, final, accuracy, carried)
+
+    def answers_by_steps(
+        self, params: Params, streams: chex.Array
+    ) -> tuple[chex.Array, chex.Array]:
+        """The answer at each step of streams, int32 `[B, T]`, and a state's bytes."""
+        net = self.network
+
+        def answer(_: Carry, output: chex.Array) -> chex.Array:
+            return jnp.argmax(network.read_out(net, params, output[0])).astype(jnp.int32)
+
+        return by_steps(net, params, streams, answer)
 
     def scan_accuracy(self, params: Params, sets: KeySets) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""

@@ -71,11 +71,13 @@ class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name    as after --cell
     args    its keyword arguments
     source  SHA-256 of the file of a user's cell; null for a cell of the package
+    framework  the package that trained and ran it, as among the versions; absent for JAX
     """
 
     name: Text
     args: dict[str, Any]
     source: Text | None = None
+    framework: Text | UnsetType = UNSET
 
 
 class Seeded(msgspec.Struct, forbid_unknown_fields=True):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from echo_jax import atomic_files, environment
+from echo_jax.cells.adapters.adapt import BlockOf
+from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.running import Running
 from echo_jax.memory import card as card_files
@@ -107,6 +109,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     *,
     args: Mapping[str, Any] | None = None,
     state_bytes: int | None = None,
+    block: bool = False,
     full: bool = False,
     seeds: int | None = None,
     task: Any = None,
@@ -131,11 +134,13 @@ def card(  # noqa: PLR0913 - the flags of the command
 
     Args:
       cell: a name as after `--cell`; a class of Flax Linen, Flax NNX or Equinox or of `Cell` of
-        `echo_jax.cells.interface`; an instance of Linen or `Cell`; or a module, a class or any
-        object with the functions `init`, `initial_state` and `step`.
+        `echo_jax.cells.interface`; an instance of Linen or `Cell`; a module, a class or any object
+        with the functions `init`, `initial_state` and `step`; or a function that gives a layer of
+        PyTorch for an input size.
       args: options of the cell; a required number of units that is not among them is 50.
       state_bytes: find the options that give the cell, given by its name, a state of about so many
         bytes.
+      block: put it into the common small block, as block:CELL does.
       full: 8 seeds, by lag with 1,000, 3,000 and 10,000 updates and by key with every rate and
         schedule; otherwise 4 with 3,000 updates and two rates by key.
       seeds: the number of seeds, from 0.
@@ -161,6 +166,8 @@ def card(  # noqa: PLR0913 - the flags of the command
     environment.check_settings()
     running = Running(cluster, progress)
     folder = None if out is None else atomic_files.path_of("out", out)
+    if block:
+        cell = f"{BLOCK_PREFIX}{cell}" if isinstance(cell, str) else BlockOf(cell)
     of_task = task is not None
     plan = make_card.plan_of(protocol, full, seeds, only, updates, of_task)
     asked = [make_card.Asked(cell, args, name, state_bytes)]

@@ -1,10 +1,9 @@
-"""The measure in any framework: tasks and first weights to a file, rows from a file to a card.
+"""The measure in any framework: tasks to a file, rows from a file to a card.
 
 export_tasks ─► tasks.safetensors ─► training elsewhere ─► rows, JSON lines ─► imported
 
 Final streams that are exported are known before training, so they depend on the seed alone; a card
-of imported rows says so. docs/your-own-cell.md has the arrays, examples/card_in_pytorch.py uses
-them.
+of imported rows says so. docs/your-own-cell.md has the arrays. Layers of PyTorch need none of this.
 """
 
 import datetime
@@ -14,10 +13,10 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 
 from echo_jax import atomic_files, tensor_files
-from echo_jax.cells.interface import CellParams
 from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError, StorageError
@@ -29,9 +28,6 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.protocol import PILOT_SEED, Protocol
 from echo_jax.memory.rows import Row, row_kind
 
-UNITS = 100
-"""Units of the GRU whose first weights are exported: 400 bytes of state."""
-
 KNOWN = "test streams known beforehand"
 """The remark of a card of imported rows."""
 
@@ -39,24 +35,26 @@ KNOWN = "test streams known beforehand"
 def export_tasks(protocol: Protocol, folder: Path, seeds: range, most: int) -> Path:
     """Write `tasks.safetensors`: for each seed the arrays of both questions, under `seed_0.`, ...
 
-    The training data are those of the runs here, update by update; the seeds of the pilot have the
-    arrays by lag alone. Of 3,000 updates a seed has about 13 MB. Returns the path of the file,
-    which replaces one that is there.
+    The training data are those of the runs here, update by update; the seeds of the pilot, if there
+    is one, have the arrays by lag alone. The metadata have the numbers of the protocol. Of 3,000
+    updates a seed has about 13 MB. Returns the path of the file, which replaces one that is there.
     """
     atomic_files.check_no_link(folder)
     atomic_files.make_folder(folder)
-    gru = build("gru", {"features": UNITS})
-    lag = ByLag(gru, protocol)
-    key = ByKey(gru, protocol, most)
+    cell = build("simple", {"features": 1})  # the data are those of any cell
+    lag = ByLag(cell, protocol)
+    key = ByKey(cell, protocol, most)
     tree = dict[str, Any]()
     for seed in seeds:
         tree[f"seed_{seed}.by_lag"] = lag_tasks(lag, seed, protocol.updates)
         tree[f"seed_{seed}.by_key"] = key_tasks(key, seed)
-    for seed in range(PILOT_SEED, PILOT_SEED + protocol.pilot_seeds):
+    pilot = protocol.pilot_seeds if len(protocol.rates) > 1 else 0
+    for seed in range(PILOT_SEED, PILOT_SEED + pilot):
         tree[f"seed_{seed}.by_lag"] = lag_tasks(lag, seed, protocol.pilot_updates)
     path = folder / "tasks.safetensors"
-    of = protocol.name
-    tensor_files.write(path, "memory tasks", tree, {"protocol": of, "seeds": list(seeds)})
+    numbers = msgspec.to_builtins(protocol)
+    about = {"protocol": protocol.name, "numbers": numbers, "seeds": list(seeds)}
+    tensor_files.write(path, "memory tasks", tree, about)
     return path
 
 
@@ -66,7 +64,6 @@ def lag_tasks(question: ByLag, seed: int, updates: int) -> dict[str, Any]:
     return {
         "training": small(training_data(question, seed, updates)),
         **{name: small(streams) for name, streams in sets.items()},
-        "gru": first_weights(question, seed),
     }
 
 
@@ -80,7 +77,6 @@ def key_tasks(question: ByKey, seed: int) -> dict[str, Any]:
         "training": sequences(training),
         "validation": sequences(sets.validation),
         "final": sequences(sets.final),
-        "gru": first_weights(question, seed),
     }
 
 
@@ -95,29 +91,6 @@ def training_data(question: ByLag | ByKey, seed: int, updates: int) -> Any:
     key = purpose_key(seed, Purpose.DATA)
     batch = jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))
     return batch(jnp.arange(updates))
-
-
-def first_weights(question: ByLag | ByKey, seed: int) -> dict[str, Any]:
-    """The weights of a GRU and of the linear layer on its state before the first update."""
-    params = question.init_params(purpose_key(seed, Purpose.WEIGHTS))
-    linear = params["heads"] if isinstance(question, ByLag) else params["readout"]
-    layer = {"weight": linear["kernel"].T, "bias": linear["bias"]}
-    return {"rnn": torch_gru(params["cell"]), "linear": layer}
-
-
-def torch_gru(params: CellParams) -> dict[str, chex.Array]:
-    """The weights of the GRU of Flax as `torch.nn.GRU` names and stores them, gates r, z, n.
-
-    In PyTorch r and z have two biases each, which are added: the second, of 0 here, must stay 0 in
-    training to keep the same steps.
-    """
-    kernels = ((part, [params[part + gate]["kernel"].T for gate in "rzn"]) for part in "ih")
-    c = params["hn"]["bias"]
-    return {
-        **{f"weight_{part}h_l0": jnp.concatenate(of) for part, of in kernels},
-        "bias_ih_l0": jnp.concatenate([params["i" + gate]["bias"] for gate in "rzn"]),
-        "bias_hh_l0": jnp.concatenate([jnp.zeros(2 * len(c)), c]),
-    }
 
 
 def small(tokens: chex.Array) -> np.ndarray:

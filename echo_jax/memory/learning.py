@@ -123,15 +123,19 @@ class Metrics(NamedTuple):
     associated: chex.Array
 
 
+def next_batches(question: Question, key: chex.PRNGKey, step: chex.Numeric) -> Any:
+    """The batches of the next `updates_at_once`, stacked."""
+    counters = step + jnp.arange(question.protocol.updates_at_once)
+    return jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(counters)
+
+
 def train_updates(
     question: Question, run: RunInputs, progress: TrainedSoFar
 ) -> tuple[TrainedSoFar, Metrics]:
     """The next `updates_at_once`, number i on data of its own."""
-    protocol = question.protocol
     key = purpose_key(run.seed, Purpose.DATA)
-    optimizer = clipped_adam(protocol.largest_norm)
-    counters = progress.train.step + jnp.arange(protocol.updates_at_once)
-    batches = jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(counters)
+    optimizer = clipped_adam(question.protocol.largest_norm)
+    batches = next_batches(question, key, progress.train.step)
 
     def step(progress: TrainedSoFar, batch: Any) -> tuple[TrainedSoFar, chex.Array]:
         state, level = progress

@@ -163,14 +163,14 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
         name=name,
         cell=named.measured,
         state_bytes=state_bytes,
-        conv_bytes=convolution_bytes(cell),
+        conv_bytes=convolution_bytes(cell, protocol.tokens),
         keys=keys,
         values=values,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(shapes)),
         seeds=list(plan.seeds),
         configuration=list(plan.fixed),
         date=datetime.datetime.now(datetime.UTC).date(),
-        versions=environment.versions(),
+        versions=environment.versions(cell.framework),
         remarks=list(named.remarks),
         task=task.measured if task else UNSET,
     )
@@ -236,7 +236,8 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     new = new_card(name, named, max(sizes.values()), plan)
     _, done = there(out / name, new)
     lacking = plan.lacking(named, done)
-    if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
+    traced = not (is_built_in(named.name) or named.cell.framework)
+    if lacking and traced:  # the built-in cells can be measured, by test
         for question in sizes:
             lowered(question_of(question, named.cell, plan.protocol, plan.task), named.name)
     return Request(out / name, named, new, plan, lacking)
@@ -290,7 +291,13 @@ def make_cards(
     lacking = [run for request in requests for run in request.missing]
     names = {request.named.name for request in requests}
     running.interrupts.check()
-    with executor_of(running, Here(runs_at_once()), lacking, names, THREADS) as executor:
+    with contextlib.ExitStack() as stack:
+        if any(request.named.cell.framework for request in requests):
+            from echo_jax.memory.torch_question import in_this_process
+
+            stack.enter_context(in_this_process(running.cluster))
+        here = Here(runs_at_once())
+        executor = stack.enter_context(executor_of(running, here, lacking, names, THREADS))
         if len(requests) > 1:
             running.tell(f"{len(requests)} cards: {len(lacking)} runs to make")
         return [completed(request, executor, running, conclude) for request in requests]

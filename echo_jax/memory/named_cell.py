@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msgspec import UNSET
+
 from echo_jax.cells import registry, user_cell
 from echo_jax.cells.adapters.adapt import size_of
 from echo_jax.cells.cell_object import check_args, of_object
@@ -44,7 +46,7 @@ class NamedCell(NamedTuple):
         ours = self.name.removeprefix(BLOCK_PREFIX).startswith("echo_jax.")
         packaged = ours or is_built_in(self.name)
         source = None if packaged else user_cell.source_digest(self.cell.source)
-        return MeasuredCell(self.name, self.args, source)
+        return MeasuredCell(self.name, self.args, source, self.cell.framework or UNSET)
 
 
 def named_cell(

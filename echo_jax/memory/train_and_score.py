@@ -108,11 +108,16 @@ def question_of(
     name: QuestionName, cell: Cell, protocol: Protocol, task: TaskObject | None = None
 ) -> Question:
     """A cell in the network of a question, by key of the bytes of its state; nothing compiled."""
+    by_lag, by_key = ByLag, ByKey
+    if cell.framework:
+        from echo_jax.memory import torch_question
+
+        by_lag, by_key = torch_question.TorchByLag, torch_question.TorchByKey
     if task:
         return ByTask(cell, protocol, task)
     if name == "by lag":
-        return ByLag(cell, protocol)
-    return ByKey(cell, protocol, protocol.most_pairs(state_bytes(cell, protocol.tokens)))
+        return by_lag(cell, protocol)
+    return by_key(cell, protocol, protocol.most_pairs(state_bytes(cell, protocol.tokens)))
 
 
 def lowered(question: Question, name: str) -> tuple[dict[str, Lowered], int]:
@@ -155,9 +160,15 @@ def measurable(
     inputs: dict[QuestionName, int] = {"by lag": protocol.symbols, "by key": protocol.tokens}
     if task:
         inputs = {"task": task.sizes[0]}
+    if task and cell.framework:
+        rule = f"is of {cell.framework}, which is asked by lag and by key"
+        raise ConfigError(None, f"cell {name!r}", rule, "leave out {task}")
+    check = check_shapes
+    if cell.framework:
+        from echo_jax.cells.adapters.torch_check import check_layer as check
     if not is_built_in(name):  # the steps of the built-in cells can be, by test
         for features in inputs.values():
-            check_shapes(cell, name, features)
+            check(cell, name, features)
     sizes: dict[QuestionName, int] = Candidate(cell, name).attempt(
         lambda: {question: state_bytes(cell, n) for question, n in inputs.items()},
         "initial_state",
@@ -180,9 +191,25 @@ def compile_run(run: CardRun) -> QuestionPrograms:
         cell = registry.build(run.cell.name, run.cell.args)
         registry.check_source(run.cell.name, cell, run.cell.source)
     question = question_of(run.configuration.question, cell, run.protocol, run.task)
+    if cell.framework:
+        return not_compiled(question)
     programs, constants = lowered(question, run.cell.name)
     compiled = {name: program.compile() for name, program in programs.items()}
     return QuestionPrograms(question, constants, **compiled)  # those that were checked run
+
+
+def not_compiled(question: Any) -> QuestionPrograms:
+    """The functions of a question in another framework, which runs as it is written."""
+    return QuestionPrograms(
+        question,
+        constants=0,
+        init=question.init,
+        block=question.train_updates,
+        draw=jax.jit(question.draw_sets),
+        score=question.score,
+        rounded_nats=question.rounded_nats if isinstance(question, ByLag) else None,
+        scan_accuracy=question.scan_accuracy,
+    )
 
 
 def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
@@ -204,7 +231,8 @@ def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
         if not finite:
             break
     scores = score(run, programs, chunk.state.train.params) if finite else {}
-    fields = {"validation": None, "final": None, "device": environment.device()} | scores
+    device = environment.device("cpu" if run.cell.framework else None)
+    fields = {"validation": None, "final": None, "device": device} | scores
     fields["associated"] = associated if finite else None
     return programs.question.row(of, run.seed, int(chunk.state.level.pairs), fields)
 

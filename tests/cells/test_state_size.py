@@ -84,8 +84,8 @@ def test_layers_share_the_bytes_and_no_neighbour_is_nearer(name):
     assert found.fits == (name != "mlstm")
     size = found.args[option(name)]
     cell = registry.build(block, found.args)
-    assert (state_bytes(cell, 2), convolution_bytes(cell)) == (found.bytes, 2 * 3 * 24 * 4)
-    assert found.bytes + convolution_bytes(cell) == real_bytes(cell, 2)
+    assert (state_bytes(cell, 2), convolution_bytes(cell, 2)) == (found.bytes, 2 * 3 * 24 * 4)
+    assert found.bytes + convolution_bytes(cell, 2) == real_bytes(cell, 2)
     nearer = size - 1 if found.bytes > 400 else size + 1
     other = registry.build(block, found.args | arguments(name, nearer))
     assert abs(state_bytes(other, 2) - 400) >= abs(found.bytes - 400)

@@ -133,7 +133,7 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
 
 def test_tasks_are_exported_and_rows_imported_and_the_card_says_so(carding, tmp_path):
     carding("export", "tasks", "--seeds", "1")
-    assert (tmp_path / "tasks" / "tasks.safetensors").stat().st_size > 10_000
+    assert (tmp_path / "tasks" / "tasks.safetensors").stat().st_size > 5_000
     made, rows = card_with(4, lags=9, seeds=2)
     rows += [lag_row([3.0], 1000, updates=300)]
     rows = [msgspec.structs.replace(row, state_bytes=512) for row in rows]

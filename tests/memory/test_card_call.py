@@ -1,5 +1,6 @@
 """`echo_jax.card` and `cards`: what they return, show and refuse."""
 
+import subprocess
 import sys
 import types
 
@@ -88,3 +89,18 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
 def test_what_breaks_a_rule_is_refused_before_anything_is_measured(cell, options, sentence):
     with pytest.raises(ConfigError, match=sentence):
         echo_jax.card(cell, **options)
+
+
+def test_a_cell_of_jax_needs_no_torch(tmp_path):
+    script = (
+        "import sys, pathlib; sys.modules['torch'] = None; import echo_jax\n"
+        "from echo_jax.memory import make_card; from echo_jax.memory.protocol import STANDARD\n"
+        "cell = 'echo_jax.cells.known_memory:ShiftRegister'\n"
+        "asked = [make_card.Asked(cell, {'slots': 2}, None, None)]\n"
+        "plan = make_card.plan_of(STANDARD, False, 1)\n"
+        "(request,) = make_card.requests_of(asked, plan, pathlib.Path('cards'))\n"
+        "print(len(request.missing))"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("18\n", 0), done.stderr

@@ -1,26 +1,24 @@
 import json
-import runpy
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 import pytest
-from card_runs import made, run_of
 from safetensors.numpy import load_file
 
+from echo_jax import tensor_files
 from echo_jax.cells.registry import build
-from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card, export_import
 from echo_jax.memory.by_key import ByKey, recall
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.pages import told_apart
-from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
+from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import row_kind
 
-UPDATES, KMAX, UNITS, RECALLS = 3, 4, 100, 20
+UPDATES, KMAX, RECALLS = 3, 4, 20
 SMALL = {"rows": 4, "streams": 5, "recalls": RECALLS, "pairs_of_small": KMAX, "associated": 2}
 SHORT = {"updates": UPDATES, "updates_at_once": 1, "pilot_updates": 2, "pilot_seeds": 1}
 FEW = Protocol(**SMALL, **SHORT, budgets=(), precisions=())
@@ -39,7 +37,7 @@ def exported(tasks):
 
 @pytest.fixture(scope="module")
 def gru():
-    return build("gru", {"features": UNITS})
+    return build("gru", {"features": 2})
 
 
 def drawn(question, seed, update):
@@ -48,6 +46,15 @@ def drawn(question, seed, update):
 
 def part(arrays, start):
     return {name[len(start) :]: x for name, x in arrays.items() if name.startswith(start)}
+
+
+def test_a_file_states_the_numbers_of_its_protocol_and_has_a_pilot_only_where_there_is_one(
+    tasks, tmp_path
+):
+    assert Protocol(**tensor_files.read_about(tasks, "")["numbers"]) == FEW
+    one_rate = msgspec.structs.replace(FEW, rates=(0.01,))
+    arrays = load_file(export_import.export_tasks(one_rate, tmp_path, range(1), KMAX))
+    assert {name.partition(".")[0] for name in arrays} == {"seed_0"}
 
 
 def test_exported_streams_are_those_of_the_runs_here(exported, gru):
@@ -78,45 +85,6 @@ def test_exported_data_sets_depend_on_the_seed_alone(exported, gru):
     assert (sets["final"] != here.final).any()
     assert exported["seed_0.by_key.final.tokens"].shape == (3, RECALLS, 3 * KMAX)
     assert exported["seed_0.by_key.final.targets"].dtype == np.uint8
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def gru_of_pytorch(weights, tokens):
-    """The states of one stream as the manual of torch.nn.GRU defines them, in float64."""
-    w = {name: np.asarray(x, np.float64) for name, x in weights.items()}
-    h, states = np.zeros(UNITS), []
-    for token in tokens:
-        x = w["weight_ih_l0"][:, token] + w["bias_ih_l0"]
-        own = w["weight_hh_l0"] @ h + w["bias_hh_l0"]
-        (xr, xz, xn), (hr, hz, hn) = np.split(x, 3), np.split(own, 3)
-        r, z = sigmoid(xr + hr), sigmoid(xz + hz)
-        h = (1 - z) * np.tanh(xn + r * hn) + z * h
-        states.append(h)
-    return np.array(states)
-
-
-def test_exported_weights_give_a_gru_of_pytorch_the_states_of_ours(exported, gru):
-    question = ByLag(gru, FEW)
-    params = question.init_params(purpose_key(0, Purpose.WEIGHTS))
-    # initial biases are 0: others show where each of them goes
-    noise = np.random.default_rng(0)
-    cell = {
-        gate: {name: x + (x.ndim == 1) * noise.normal(size=x.shape) for name, x in of.items()}
-        for gate, of in params["cell"].items()
-    }
-    tokens = exported["seed_0.by_lag.validation"][:1]
-    state = question.network.initial_state(params, 1)
-    _, ours = network.unroll(question.network, {"cell": cell}, state, tokens.astype(int), None)
-    theirs = gru_of_pytorch(export_import.torch_gru(cell), tokens[0])
-    np.testing.assert_allclose(ours[:, 0], theirs, atol=1e-5)
-    written = part(exported, "seed_0.by_lag.gru.rnn.")
-    for name, x in export_import.torch_gru(params["cell"]).items():
-        np.testing.assert_array_equal(written[name], x)
-    heads = exported["seed_0.by_lag.gru.linear.weight"]
-    np.testing.assert_array_equal(heads, params["heads"]["kernel"].T)
 
 
 def lag_row(**other):
@@ -219,43 +187,3 @@ def test_bytes_of_an_imported_state_are_given_or_stated_by_rows_or_it_is_refused
         export_import.import_rows(STANDARD, written(tmp_path, lag_row()), place)
     path = written(tmp_path, lag_row(), lag_row(seed=1, state_bytes=512))
     assert export_import.import_rows(STANDARD, path, place, 400)[0].state_bytes == 512
-
-
-def test_the_example_answers_as_ours_and_goes_on_with_what_lacks(
-    root, tasks, tmp_path, monkeypatch
-):
-    pytest.importorskip("torch").set_num_threads(1)  # more wait for each other, five times as long
-    whole, torn = (str(tmp_path / name) for name in ("whole", "torn"))
-
-    def example(rows):
-        path = str(root / "examples" / "card_in_pytorch.py")
-        monkeypatch.setattr("sys.argv", [path, str(tasks), rows])
-        runpy.run_path(path, run_name="__main__")
-        return Path(rows).read_text()
-
-    text = example(whole)
-    rows = [json.loads(line) for line in text.splitlines()]
-    assert [row["seed"] for row in rows] == [1000] * 5 + [0, 1, 0, 1]
-    by_lag, _, by_key, _ = rows[5:]
-    recipe = Recipe("ramp", by_key["rate"])
-    for row, of in ((by_lag, FEW.by_lag(by_lag["rate"])), (by_key, FEW.by_key(recipe))):
-        ours = made(run_of("gru", {"features": UNITS}, of, 0, FEW))
-        assert row["validation"] == pytest.approx(ours.validation, abs=1e-3)
-        assert row["state_bytes"] == ours.state_bytes
-    Path(torn).write_text(text[: text.index('"by key"')])
-    assert example(torn) == text
-
-
-def test_the_example_reads_h_and_c_of_an_lstm_after_each_asked_step(exported):
-    torch = pytest.importorskip("torch")
-    import card_in_pytorch
-
-    layer = torch.nn.LSTM(16, 8, num_layers=2, batch_first=True)
-    network = card_in_pytorch.Network("by lag", layer, {})
-    tokens = torch.from_numpy(exported["seed_0.by_lag.validation"])
-    state, found = None, []
-    for x in torch.nn.functional.one_hot(tokens.long(), 16).float().split(1, 1):
-        _, state = layer(x, state)
-        found.append(torch.cat([h for of in state for h in of], 1))
-    assert network.state_bytes == 4 * 2 * 2 * 8
-    torch.testing.assert_close(network.states(tokens), torch.stack(found, 1)[:, 64::4])

@@ -1,9 +1,10 @@
-"""Cells of any library as a `Cell`: Linen, NNX, Equinox, or plain functions.
+"""Cells of any library as a `Cell`: Linen, NNX, Equinox, PyTorch, or plain functions.
 
 An adapter is imported with a cell of its kind, and no other.
 """
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -18,7 +19,8 @@ REQUIRED = ("init", "initial_state", "step")
 
 KINDS = (
     "a class derived from flax.linen.RNNCellBase, flax.nnx.Module or equinox.Module, or a module "
-    "or class with the functions init, initial_state and step"
+    "or class with the functions init, initial_state and step, or a function that gives a "
+    "torch.nn.Module for an input size"
 )
 """The kinds of objects that a cell may be."""
 
@@ -55,6 +57,10 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
             from echo_jax.cells.adapters.nnx_adapter import NNXCell
 
             return NNXCell(found, given)
+        if library == "torch":
+            from echo_jax.cells.adapters.torch_adapter import TorchCell
+
+            return TorchCell(found, given)
         from echo_jax.cells.adapters.equinox_adapter import EquinoxCell
 
         return EquinoxCell(found, given)
@@ -66,7 +72,8 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
 def adapt(cell: Any) -> Cell:
     """An object as a `Cell`; ConfigError for one that is none.
 
-    NNX and Equinox cells are built anew for each seed: of those `construct` takes the class.
+    Cells of NNX, Equinox and PyTorch are built anew for each seed: of those `construct` takes what
+    builds them.
     """
     if isinstance(cell, Cell):
         return cell
@@ -81,7 +88,9 @@ def adapt(cell: Any) -> Cell:
     words = f"{' '.join(repr(cell).split()):.60}"
     if _library(type(cell)):
         name = type(cell).__name__
-        fix = f"use its class, {name}, of which one is built for each seed"
+        of_torch = _library(type(cell)) == "torch"
+        builder = "a function make(input_size)" if of_torch else f"its class, {name}"
+        fix = f"use {builder}, of which one is built for each seed"
         raise ConfigError(None, words, "is built already", fix)
     raise ConfigError(None, words, "is no cell", f"use {KINDS}")
 
@@ -89,13 +98,14 @@ def adapt(cell: Any) -> Cell:
 def options_of(found: Any) -> dict[str, bool]:
     """The names of the options of a cell, each with True if it has no default.
 
-    Of NNX and Equinox cells these are the arguments of the constructor after the input size.
+    Of NNX, Equinox and PyTorch cells these are the arguments after the input size.
     """
     if isinstance(found, BlockOf):
         return options_of(found.inner) | dict.fromkeys(BlockOf.own, False)
     missing = dataclasses.MISSING
     if _library(found):
-        _, _, *taken = inspect.signature(found.__init__).parameters.values()
+        made_by = found if inspect.isfunction(found) else functools.partial(found.__init__, found)
+        _, *taken = inspect.signature(made_by).parameters.values()
         named = [x for x in taken if x.kind is not x.VAR_KEYWORD and x.name not in ("rngs", "key")]
         return {x.name: x.default is x.empty for x in named}
     if not dataclasses.is_dataclass(found):
@@ -118,13 +128,27 @@ def _is_a(found: Any, classes: tuple[type, ...]) -> bool:
 
 
 def _library(found: Any) -> str | None:
-    """The library, nnx or equinox, of a class derived from its `Module`."""
+    """The library of a class derived from its `Module`: nnx, equinox or torch.
+
+    Of torch also that of a function that gives such an object for an input size.
+    """
+    if inspect.isfunction(found):
+        return "torch" if _makes_torch(found) else None
     classes = found.__mro__ if isinstance(found, type) else ()
     homes = [base.__module__ for base in classes if base.__name__ == "Module"]
-    for package, library in (("flax.nnx", "nnx"), ("equinox", "equinox")):
+    for package in ("flax.nnx", "equinox", "torch"):
         if any(f"{home}.".startswith(f"{package}.") for home in homes):
-            return library
+            return package.removeprefix("flax.")
     return None
+
+
+def _makes_torch(found: Any) -> bool:
+    """True for a function that gives a torch module; one that fails is judged by its file."""
+    try:
+        return _library(type(found(16))) == "torch"
+    except Exception:  # user code may raise anything; the check of the layer says what
+        names = (getattr(x, "__name__", None) for x in found.__globals__.values())
+        return any(str(name).partition(".")[0] == "torch" for name in names)
 
 
 def _has_functions(found: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What the adapters of NNX and Equinox share: a cell that is built anew for each seed."""
+"""What the adapters of NNX, Equinox and PyTorch share: a cell that is built anew for each seed."""
 
 import dataclasses
 import types
@@ -9,7 +9,7 @@ from echo_jax.cells.interface import Cell
 
 @dataclasses.dataclass(frozen=True)
 class BuiltCell(Cell):
-    """A cell of NNX or Equinox: its class, of which one is built anew for each seed.
+    """A cell of such a library: its class, or a function, of which one is built anew for each seed.
 
     The constructor takes the input size, and its other arguments by name.
     """

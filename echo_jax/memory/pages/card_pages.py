@@ -93,6 +93,7 @@ def provenance(card: Card, rows: Sequence[Row]) -> Table:
         ["cell", card.cell.name],
         ["track", track(card)],
         *([["task", card.task.name]] if card.task else []),
+        *([["framework", card.cell.framework]] if card.cell.framework else []),
         *([f"argument {name}", str(value)] for name, value in card.cell.args.items()),
         *(["pilot by lag", f"rate {x.rate}: {three_digits(x.mean)} bits"] for x in card.pilot),
         *(["configuration", str(of)] for of in card.configuration),

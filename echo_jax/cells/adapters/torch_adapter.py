@@ -1,0 +1,185 @@
+"""A PyTorch layer as a `Cell`: to JAX it has shapes; its weights and its steps are PyTorch's.
+
+    y, state = layer(x, state)    x float32 [B, T, F], state None at first, y [B, T, H]
+
+`torch_check` says what is refused.
+"""
+
+import dataclasses
+import threading
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+
+from echo_jax.cells.adapters.built_cell import BuiltCell
+from echo_jax.cells.block import CONVOLVED, Block
+from echo_jax.cells.interface import Cell, CellParams
+from echo_jax.cells.scan import Carry
+
+_DRAWING = threading.Lock()  # PyTorch draws weights from one generator of the process
+
+
+Answer = tuple[torch.Tensor, Any]
+"""The outputs of a layer, `[B, T, H]`, and its next state, any tree of tensors."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TorchCell(BuiltCell):
+    """A layer that a function or a class makes for an input size, called as batch-first `nn.GRU`.
+
+    All tensors of its state count, or those that its method `own_state(state)` returns, if it has
+    one; the bytes of the others, such as the last inputs of a convolution, are stated apart.
+    """
+
+    framework: ClassVar[str | None] = "torch"
+
+    def made(self, input_size: int, seed: int = 0, count: int = 1) -> list[Any]:
+        """New layers with PyTorch's first weights of a seed."""
+        with _DRAWING, torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            return [self.cell_class(input_size, **dict(self.given)) for _ in range(count)]
+
+    def layer(self, input_size: int) -> "TorchLayer":
+        """A layer for its shapes."""
+        return TorchLayer(self.made(input_size)[0], input_size)
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        """Zeros of the shapes of the parameters; `made` draws the weights."""
+        named = self.layer(input_size).layer.named_parameters()
+        return {name: jnp.zeros(x.shape) for name, x in named if x.requires_grad}
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
+        """Zeros of the shapes of the state after a step, the batch axis first."""
+        layer = self.layer(input_size)
+        _, state = started(layer, batch_size, input_size)
+        return [jnp.zeros(x.shape, type_of(x)) for x in layer.own(state)]
+
+    def output_size(self, params: CellParams, input_size: int) -> int:
+        return started(self.layer(input_size), 1, input_size)[0].shape[-1]
+
+    def bytes_apart(self, input_size: int) -> int:
+        layer = self.layer(input_size)
+        _, state = started(layer, 1, input_size)
+        every = sum(x.nbytes for x in jax.tree.leaves(state) if isinstance(x, torch.Tensor))
+        return every - sum(x.nbytes for x in layer.own(state))
+
+
+def type_of(x: torch.Tensor) -> str:
+    """The type of the numbers of a tensor as JAX calls it."""
+    return str(x.dtype).removeprefix("torch.")
+
+
+@torch.no_grad()
+def started(layer: Any, rows: int, input_size: int) -> Answer:
+    """The answer of a layer to a first step of B rows of zeros."""
+    answer: Answer = layer(torch.zeros(rows, 1, input_size), None)
+    return answer
+
+
+def own_tensors(layer: Any, state: Any) -> list[torch.Tensor]:
+    """The tensors of a state that count."""
+    leaves: list[torch.Tensor] = jax.tree.leaves(
+        layer.own_state(state) if hasattr(layer, "own_state") else state
+    )
+    return leaves
+
+
+def batch_axes(layer: Any, input_size: int) -> list[int]:
+    """The axis of each tensor that counts that grows with the batch; ValueError where none does."""
+    two, three = (own_tensors(layer, started(layer, n, input_size)[1]) for n in (2, 3))
+    sizes = [[*zip(a.shape, b.shape, strict=True)] for a, b in zip(two, three, strict=True)]
+    return [of.index((2, 3)) for of in sizes]
+
+
+class TorchLayer(torch.nn.Module):
+    """A layer that knows where the rows of its state are."""
+
+    def __init__(self, layer: Any, input_size: int) -> None:
+        """A layer for inputs of F features."""
+        super().__init__()
+        self.layer = layer
+        self.axes = batch_axes(layer, input_size)
+
+    def forward(self, x: torch.Tensor, state: Any) -> Answer:
+        """Inputs `[B, T, F]` and a state, or None, to outputs and the next state."""
+        answer: Answer = self.layer(x, state)
+        return answer
+
+    def own(self, state: Any) -> list[torch.Tensor]:
+        """The tensors that count, `[B, ...]`: views of those of the state."""
+        each = zip(own_tensors(self.layer, state), self.axes, strict=True)
+        return [x.movedim(axis, 0) for x, axis in each]
+
+
+class TorchBlock(torch.nn.Module):
+    """`cells.block.Block` in PyTorch: the same equations, and its first weights, those given."""
+
+    def __init__(self, block: Block, params: CellParams, seed: int) -> None:
+        """The block, with a layer of a `TorchCell` in each of its layers."""
+        super().__init__()
+        made = block.cell.made(block.width, seed, block.layers)  # type: ignore[attr-defined]
+        self.cells = torch.nn.ModuleList(TorchLayer(x, block.width) for x in made)
+        each = [{k: x for k, x in of._asdict().items() if k != "cell"} for of in params.layers]
+        self.layers = torch.nn.ModuleList(map(parameters, each))
+        self.ends = parameters({"W_in": params.W_in, "norm": params.norm})
+
+    def forward(self, x: torch.Tensor, state: Any) -> Answer:
+        """Inputs `[B, T, F]` and, for each layer, the last inputs `[B, 3, D]` and its state."""
+        x = x @ self.ends["W_in"]
+        nothing = x.new_zeros(len(x), CONVOLVED - 1, x.shape[-1])
+        before = state or [(nothing, None)] * len(self.cells)
+        after = []
+        for cell, p, (past, inner) in zip(self.cells, self.layers, before, strict=True):
+            seen = torch.cat([past, normed(x, p["norm"])], 1)
+            y, next_inner = cell(torch.nn.functional.silu(convolved(p, seen)), inner)
+            x = x + y @ p["W"] + p["b"]
+            up = torch.nn.functional.gelu(normed(x, p["mlp_norm"]) @ p["W1"], approximate="tanh")
+            x = x + up @ p["W2"]
+            after.append((seen[:, 1 - CONVOLVED :], next_inner))
+        return normed(x, self.ends["norm"]), after
+
+    def own(self, state: Any) -> list[torch.Tensor]:
+        """The tensors that count of the cells of all layers, `[B, ...]`."""
+        each = zip(self.cells, state, strict=True)
+        return [x for cell, (_, own) in each for x in cell.own(own)]
+
+
+def parameters(arrays: Mapping[str, Any]) -> torch.nn.ParameterDict:
+    """Arrays as parameters."""
+    return torch.nn.ParameterDict({name: tensor(x) for name, x in arrays.items()})
+
+
+def tensor(array: Any) -> torch.Tensor:
+    """A copy of an array."""
+    return torch.from_numpy(np.array(array))
+
+
+def array(x: torch.Tensor) -> np.ndarray:
+    """A copy of a tensor; numbers of 16 bits, of which NumPy has not all types, as float32."""
+    found: np.ndarray = (x.float() if x.dtype == torch.bfloat16 else x).detach().numpy().copy()
+    return found
+
+
+def normed(x: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
+    """RMSNorm of the vectors x, `[..., D]`, with gains `[D]`."""
+    return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6) * gains
+
+
+def convolved(p: torch.nn.ParameterDict, seen: torch.Tensor) -> torch.Tensor:
+    """The convolution of all but the first three inputs `[B, 3 + T, D]`, oldest first."""
+    steps = seen.shape[1] - (CONVOLVED - 1)
+    newest_last = zip(p["conv"].flip(0), range(CONVOLVED), strict=True)
+    return sum(seen[:, n : n + steps] * row for row, n in newest_last) + p["conv_bias"]
+
+
+def in_torch(cell: Cell, params: CellParams, input_size: int, seed: int) -> Any:
+    """A `TorchLayer`, or `TorchBlock` with the parameters given, with the weights of a seed."""
+    if isinstance(cell, Block):
+        return TorchBlock(cell, params, seed)
+    (layer,) = cell.made(input_size, seed)  # type: ignore[attr-defined]
+    return TorchLayer(layer, input_size)

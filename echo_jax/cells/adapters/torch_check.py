@@ -1,0 +1,99 @@
+"""The check of a PyTorch layer, by running a few steps; a sentence names the line of its file."""
+
+import functools
+from typing import Any
+
+import jax
+import torch
+
+from echo_jax.cells.adapters.torch_adapter import (
+    TorchCell,
+    TorchLayer,
+    own_tensors,
+    started,
+    type_of,
+)
+from echo_jax.cells.block import Block
+from echo_jax.cells.interface import Cell
+from echo_jax.cells.user_cell_check import WIDE, Candidate
+
+ROWS, STEPS = 3, 6  # of the sequences that are tried
+CLOSE = 1e-4  # largest difference of a sequence from its steps
+
+
+def check_layer(cell: Cell, name: str, input_size: int) -> None:
+    """Raise ConfigError for a layer, alone or in a block, that a card cannot measure."""
+    inner, size = (cell.cell, cell.width) if isinstance(cell, Block) else (cell, input_size)
+    assert isinstance(inner, TorchCell)
+    candidate = Candidate(inner, name)
+    layer = candidate.attempt(lambda: inner.made(size)[0], rule="is not made ({}): mend it")
+    _check_parts(candidate, layer)
+    inputs = torch.eye(size)[torch.arange(ROWS * STEPS).view(ROWS, STEPS) * 5 % size]
+    with torch.no_grad():
+        _check_answer(candidate, layer, size, candidate.attempt(lambda: layer(inputs, None)))
+        _check_steps(candidate, layer, inputs)
+
+
+def _check_parts(candidate: Candidate, layer: Any) -> None:
+    if not isinstance(layer, torch.nn.Module):
+        candidate.refuse(f"is a {type(layer).__name__}: return a torch.nn.Module")
+    for part in layer.modules():
+        if isinstance(part, torch.nn.modules.batchnorm._NormBase):
+            candidate.refuse(
+                f"has a {type(part).__name__}, in which the rows or the steps of a batch share "
+                "their mean: use LayerNorm or RMSNorm"
+            )
+    for name, x in layer.named_parameters():
+        if x.dtype != torch.float32:
+            candidate.refuse(f"has the parameter {name} of type {type_of(x)}: make it float32")
+
+
+def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any) -> None:
+    pair = isinstance(answer, tuple) and len(answer) == 2
+    outputs = answer[0] if pair else answer
+    shape = [*getattr(outputs, "shape", [])]
+    if not pair or shape[:-1] != [ROWS, STEPS] or not outputs.is_floating_point():
+        candidate.refuse(
+            f"returns {type(answer).__name__} for inputs {[ROWS, STEPS, input_size]}: return two, "
+            f"outputs {[ROWS, STEPS, 'H']}, as of batch_first=True, and a state"
+        )
+    own = own_tensors(layer, answer[1])
+    memory = {place(x) for x in jax.tree.leaves(answer[1])}
+    if not all(place(x) in memory - {None} and type_of(x) not in WIDE for x in own):
+        candidate.refuse(
+            "has a state of other things than tensors of at most 32 bits: let its method "
+            "own_state(state) return those of the state that count, or parts of them"
+        )
+    candidate.attempt(
+        lambda: TorchLayer(layer, input_size),
+        rule="has a tensor in its state without an axis of rows ({}): give each one",
+    )
+    first = own_tensors(layer, started(layer, ROWS, input_size)[1])
+    if [x.shape for x in first] != [x.shape for x in own]:
+        candidate.refuse("has a state that grows with its steps: keep one of fixed shapes")
+
+
+def place(x: Any) -> int | None:
+    """The memory in which a tensor or a view of it is."""
+    return x.untyped_storage().data_ptr() if isinstance(x, torch.Tensor) else None
+
+
+def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None:
+    """Refuse chance, and what a sequence has that its steps, row by row, have not."""
+    first, second = (layer.train()(inputs, None)[0] for _ in range(2))
+    if not torch.equal(first, second):
+        candidate.refuse("draws random numbers in training, as Dropout does: leave that out")
+    layer.eval()
+    whole, _ = layer(inputs, None)
+    stepped = torch.empty_like(whole)
+    states = [None] * ROWS
+    for t in range(STEPS):  # the rows take turns: memory outside the state would be another's
+        for i, x in enumerate(inputs[:, t, None, None]):
+            answer, states[i] = candidate.attempt(functools.partial(layer, x, states[i]))
+            stepped[i, t] = answer[0, 0]
+    away = float((stepped - whole).abs().max())
+    if not away <= CLOSE:
+        candidate.refuse(
+            f"answers a batch of sequences otherwise than their steps, by up to {away:.2g}: let it "
+            "see no later input and no other row, and return all that it remembers in its state"
+        )

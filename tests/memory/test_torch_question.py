@@ -1,0 +1,225 @@
+"""Layers of PyTorch: the numbers of the same cells in JAX, cards that resume, and refusals."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_memory import NUMBERS, TINY
+
+import echo_jax
+from echo_jax.cells.adapters.adapt import BlockOf
+from echo_jax.cells.registry import build
+from echo_jax.cells.state_size import convolution_bytes, state_bytes
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory import learning
+from echo_jax.memory.learning import Level, RunInputs
+from echo_jax.memory.named_cell import named_cell
+from echo_jax.memory.pages.told_apart import comparable
+from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.scoring import Rounding
+from echo_jax.memory.train_and_score import question_of, weights_digest
+
+torch = pytest.importorskip("torch")
+
+UNITS = 6
+TEN = Protocol(
+    **NUMBERS | {"updates": 10, "updates_at_once": 10, "pilot_updates": 10, "budgets": []}
+)
+RUN = RunInputs(np.int32(3), np.float32(0.01), np.int32(10), np.bool_(False))
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_program_of_ones_own(monkeypatch):
+    monkeypatch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
+
+
+def make(input_size, kind="GRU"):
+    """A layer with the one bias of each gate that its cell in JAX has, and c before h."""
+    layer = getattr(torch.nn, kind)(input_size, UNITS, batch_first=True)
+    second = layer.bias_hh_l0
+    if kind == "GRU":
+        second.register_hook(lambda g: torch.cat([0 * g[: 2 * UNITS], g[2 * UNITS :]]))
+    else:
+        second.requires_grad_(False)
+    if kind == "LSTM":
+        layer.own_state = lambda state: state[::-1]
+    return layer
+
+
+def of_torch(kind, p):
+    """The weights of a cell as PyTorch names and stores them."""
+    if kind == "GRU":
+        w, u = (jnp.concatenate([p[f"{x}{g}"]["kernel"] for g in "rzn"], 1) for x in "ih")
+        b = jnp.concatenate([p[f"i{g}"]["bias"] for g in "rzn"])
+        second = jnp.concatenate([jnp.zeros(2 * UNITS), p["hn"]["bias"]])
+    elif kind == "LSTM":
+        w, u, b = p["kernel"], p["recurrent_kernel"], p["bias"]
+    else:
+        w, u, b = p["i"]["kernel"], p["h"]["kernel"], p["i"]["bias"]
+    second = second if kind == "GRU" else 0 * b
+    return {"weight_ih_l0": w.T, "weight_hh_l0": u.T, "bias_ih_l0": b, "bias_hh_l0": second}
+
+
+def in_torch(kind, params):
+    """All parameters of a network as the one in PyTorch has them."""
+    cell, reader = params["cell"], params.get("heads") or params["readout"]
+    if not hasattr(cell, "layers"):
+        weights = {f"layer.{name}": x for name, x in of_torch(kind, cell).items()}
+    else:
+        (layer,) = cell.layers
+        weights = {f"cells.0.layer.{k}": x for k, x in of_torch(kind, layer.cell).items()}
+        weights |= {f"layers.0.{k}": x for k, x in layer._asdict().items() if k != "cell"}
+        weights |= {"ends.W_in": cell.W_in, "ends.norm": cell.norm}
+    whole = {f"cell.{name}": x for name, x in weights.items()} | reader
+    return {name: torch.tensor(np.array(x)) for name, x in whole.items()}
+
+
+def close(kind, network, params, of=lambda x: x, atol=1e-4):
+    for name, x in in_torch(kind, params).items():
+        found = of(network.get_parameter(name))
+        if found is not None:
+            torch.testing.assert_close(found.detach(), x, atol=atol, rtol=1e-3, msg=name)
+
+
+@pytest.mark.parametrize("asked", ["by lag", "by key in the block"])
+@pytest.mark.parametrize(("kind", "name"), [("GRU", "gru"), ("LSTM", "lstm"), ("RNN", "simple")])
+def test_a_layer_with_the_weights_of_a_cell_learns_and_is_scored_as_it(kind, name, asked):
+    block = "block:" if "block" in asked else ""
+    theirs = BlockOf(make) if block else make
+    question = question_of(asked[:6], build(block + name, {"features": UNITS}), TEN)
+    other = question_of(asked[:6], named_cell(theirs, {"kind": kind}).cell, TEN)
+    ours, progress = jax.jit(functools.partial(learning.init, question))(RUN), other.init(RUN)
+    network, _ = progress.train.opt_state
+    network.load_state_dict(in_torch(kind, ours.train.params))
+
+    batch = jax.tree.map(lambda x: x[0], other.batches(jax.random.key(1), 0))
+    level = Level(jnp.int32(2), jnp.float32(0))
+    grad = jax.jit(jax.value_and_grad(question.loss, has_aux=True))
+    (loss, _), gradient = grad(ours.train.params, batch, level, RUN, np.float32(0.5))
+    found, _ = other.torch_loss(network, batch, level, RUN, np.float32(0.5))
+    found.backward()
+    assert found.item() == pytest.approx(float(loss), abs=1e-4)
+    close(kind, network, gradient, lambda x: x.grad)
+
+    ours, metrics = jax.jit(functools.partial(learning.train_updates, question))(RUN, ours)
+    progress, of_torch = other.train_updates(RUN, progress)
+    assert of_torch.losses == pytest.approx(np.array(metrics.losses), abs=1e-4)
+    close(kind, network, ours.train.params)
+
+    network.load_state_dict(in_torch(kind, ours.train.params))
+    sets = question.draw_sets(RUN.seed, weights_digest(ours.train.params))
+    score, same = (
+        jax.jit(question.score)(ours.train.params, sets),
+        other.score(network.arrays(), sets),
+    )
+    assert np.array(same.final) == pytest.approx(np.array(score.final), abs=1e-3)
+    assert int(same.bytes) == int(score.bytes)
+    assert float(same.accuracy) == pytest.approx(float(score.accuracy))
+    assert float(other.scan_accuracy(network.arrays(), sets)) == float(same.accuracy)
+    if not block:
+        rounding = Rounding(score.low, score.high, np.float32(4))
+        nats = other.rounded_nats(network.arrays(), sets, rounding)
+        known = jax.jit(question.rounded_nats)(ours.train.params, sets, rounding)
+        assert np.array(nats) == pytest.approx(np.array(known), abs=1e-3)
+        assert max(abs(nats - same.final)) > 0.01
+
+
+def test_a_card_that_was_stopped_goes_on_to_the_same_rows_and_stands_beside_others(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "layers.py").write_text(
+        "from torch import nn\n\n\ndef make(input_size, features=7):\n"
+        "    return nn.GRU(input_size, features, batch_first=True)\n"
+    )
+    options = {"protocol": TINY, "seeds": 1, "only": "by-lag", "progress": False, "out": "cards"}
+    by_name = functools.partial(echo_jax.card, "layers.py:make", state_bytes=12, **options)
+    made = by_name(name="mine")
+    file = tmp_path / "cards" / "mine" / "rows.jsonl"
+    first, *_ = file.read_text().splitlines(keepends=True)
+    file.write_text(first)
+    again = by_name(name="mine")
+    assert sorted(map(str, again.rows)) == sorted(map(str, made.rows))
+    assert len(made.rows) == 5
+    card = made.card
+    assert (card.cell.args, card.cell.framework) == ({"features": 3}, "torch")
+    assert card.versions["torch"] == torch.__version__
+    assert (card.state_bytes, card.parameters) == (12, 3 * 3 * (128 + 3 + 2) + 4 * 64)
+    assert comparable([card, echo_jax.card("gru", state_bytes=12, **options).card])
+
+
+class Convolved(torch.nn.Module):
+    """A leaky average of the mean of the last two inputs; its past is counted apart."""
+
+    def __init__(self, input_size):
+        super().__init__()
+        self.decay = torch.nn.Parameter(torch.zeros(input_size))
+
+    def forward(self, x, state):
+        past, h = state or (0 * x[:, :1], 0 * x[:, 0])
+        seen = torch.cat([past, x], 1)
+        found = []
+        for t in range(x.shape[1]):
+            h = torch.lerp(h, (seen[:, t] + seen[:, t + 1]) / 2, self.decay.sigmoid())
+            found.append(h)
+        return torch.stack(found, 1), (x[:, -1:], h)
+
+    def own_state(self, state):
+        return state[1]
+
+
+def test_the_past_of_a_convolution_is_counted_apart():
+    cell = named_cell(Convolved).cell
+    assert (state_bytes(cell, 16), convolution_bytes(cell, 16)) == (64, 64)
+
+
+class Changed(torch.nn.Module):
+    """A GRU with a change of what it sees, or of what it returns."""
+
+    def __init__(self, size, see=lambda x: x, give=lambda y, state: (y, state), *parts):
+        super().__init__()
+        self.gru, self.see, self.give = torch.nn.GRU(size, 4, batch_first=True), see, give
+        self.parts = torch.nn.ModuleList(parts)
+
+    def forward(self, x, state):
+        return self.give(*self.gru(self.see(x), state and state[0]))
+
+
+def fails(size):
+    raise RuntimeError(f"torch has no {size}")
+
+
+def changed(see=lambda x: x, give=lambda y, h: (y, (h,)), parts=()):
+    return lambda size: Changed(size, see, give, *parts)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (torch.nn.GRU(16, 4), r"GRU\(16, 4\) is built already: use a function make\(input_size\)"),
+        (fails, r"test_torch_question.py:\d+: cell '.*:fails' is not made \(.*has no 16"),
+        (changed(parts=[torch.nn.BatchNorm1d(4)]), "has a BatchNorm1d, in which"),
+        (changed(torch.nn.Dropout(0.5)), "draws random numbers in training"),
+        (changed(lambda x: x.cumsum(1)), "answers a batch of sequences otherwise"),
+        (changed(lambda x: x - x.mean(0)), "answers a batch of sequences otherwise"),
+        (changed(give=lambda y, h: y), "returns Tensor for inputs"),
+        (changed(give=lambda y, h: (y.transpose(0, 1), h)), "returns tuple for inputs"),
+        (changed(give=lambda y, h: (y, (h, 1))), "other things than tensors of at most 32 bits"),
+        (changed(give=lambda y, h: (y, (h.double(),))), "other things than tensors"),
+        (changed(give=lambda y, h: (y, (h, h.sum()))), "without an axis of rows"),
+        (changed(give=lambda y, h: (y, (h, y))), "grows with its steps"),
+        (lambda size: changed()(size).double(), "of type float64: make it float32"),
+    ],
+)
+def test_what_no_card_can_measure_is_refused_in_a_sentence(given, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        echo_jax.card(given, name="refused", protocol=TINY, progress=False)
+
+
+def test_a_layer_of_pytorch_is_sent_to_no_cluster_and_trained_by_no_run():
+    with pytest.raises(ConfigError, match="cluster='local:2' trains no layers of PyTorch"):
+        echo_jax.card(make, name="mine", cluster="local:2")
+    with pytest.raises(ConfigError, match="is of torch, of which there are cards alone"):
+        echo_jax.train(cell=make)
