@@ -61,7 +61,7 @@ def drawn(values=None, **fields):
     network = build_network(config)
     params = drawn_params(network)
     words = values or [str(value) for value in range(config.task.vocab_size)]
-    return TrainedNetwork(config, network, params, Vocabulary(tuple(words)), 4)
+    return TrainedNetwork(config, network, params, Vocabulary(tuple(words)), 4, 0)
 
 
 def answers_in_page(tab, place, tokens):

@@ -20,7 +20,7 @@ def drawn(**fields):
     network = build_network(config)
     params = drawn_params(network)
     values = Vocabulary.of_integers(config.task.vocab_size)
-    return TrainedNetwork(config, network, params, values, 4)
+    return TrainedNetwork(config, network, params, values, 4, 0)
 
 
 @pytest.mark.parametrize("stateful", [True, False])
