@@ -2,6 +2,7 @@
 
 echo-jax cards report cards                       # one page over all cards there
 echo-jax cards compare cards/gru lru              # two cards, as a sentence with p
+echo-jax cards verify cards/gru                   # two of its runs, made again
 echo-jax cards list                               # the cells that are built in
 echo-jax cards export tasks                       # the tasks, for another framework
 echo-jax cards import rows.jsonl --name theirs    # a card of rows made there
@@ -17,6 +18,7 @@ from echo_jax.cell_table import CELLS
 from echo_jax.commands import command_line
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, printable
+from echo_jax.grid.running import Running
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card, check_name
 from echo_jax.memory.pages import table
@@ -63,6 +65,28 @@ class Compare:
         from echo_jax.memory.pages.comparison import compare
 
         print("\n\n".join(map(printable, compare(self.cards))))
+
+
+@dataclasses.dataclass(frozen=True)
+class Verify:
+    """Make two runs of a card again, drawn by its digest, and say if they have the same bits."""
+
+    folder: Positional[Path]
+    """Folder of the card, NAME/card.json; of an own cell beside its file, as the card names it."""
+
+    def run(self) -> None:
+        """Print what was found. Exit status 1 for other numbers on the same kind of device."""
+        from echo_jax.memory import verify_card
+
+        again = command_line.this_command("cards")
+        with command_line.stoppable(again) as stop:
+            card, found = verify_card.verify(self.folder, Running(None, True, stop, True))
+        for each in found:
+            print(printable(each.told(card)))
+        if not all(each.same for each in found):
+            print(printable(verify_card.BETWEEN_KINDS))
+        if not verify_card.is_true(card, found):
+            raise SystemExit(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +173,7 @@ class Import:
 class CardsCommand:
     """Show memory cards that are there, and pass the measure to other frameworks."""
 
-    what: Report | Compare | List | Export | Import
+    what: Report | Compare | Verify | List | Export | Import
     """What is done."""
 
 

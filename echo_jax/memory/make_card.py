@@ -291,16 +291,25 @@ def make_cards(
     lacking = [run for request in requests for run in request.missing]
     names = {request.named.name for request in requests}
     running.interrupts.check()
-    with contextlib.ExitStack() as stack:
-        if any(request.named.cell.framework for request in requests):
-            from echo_jax.memory.torch_question import in_this_process
-
-            stack.enter_context(in_this_process(running.cluster))
-        here = Here(runs_at_once())
-        executor = stack.enter_context(executor_of(running, here, lacking, names, THREADS))
+    here = Here(runs_at_once())
+    with (
+        for_frameworks([request.named for request in requests], running.cluster),
+        executor_of(running, here, lacking, names, THREADS) as executor,
+    ):
         if len(requests) > 1:
             running.tell(f"{len(requests)} cards: {len(lacking)} runs to make")
         return [completed(request, executor, running, conclude) for request in requests]
+
+
+def for_frameworks(
+    cells: Iterable[NamedCell], cluster: str | None
+) -> contextlib.AbstractContextManager[None]:
+    """The settings of the framework of cells that is not jax, while they are trained."""
+    if not any(named.cell.framework for named in cells):
+        return contextlib.nullcontext()
+    from echo_jax.memory.torch_question import in_this_process
+
+    return in_this_process(cluster)
 
 
 def requests_of(asked: Sequence[Asked], plan: Plan, out: Path) -> list[Request]:

@@ -97,6 +97,23 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     assert f"{LAST}: mine:Last, 1 run to make" in more.stdout
     assert rows_of(folder) == rows_of(tmp_path / "cards" / "b")
     assert set(first) < set(rows_of(folder))
+    two_runs_are_verified(carding, folder)
+
+
+def two_runs_are_verified(carding, folder):
+    """Of a card of two seeds: as it is, with other numbers, and with those from elsewhere."""
+
+    def told(status):
+        said = carding("verify", f"cards/{folder.name}", protocol=(), status=status).stdout
+        return [line for line in said.splitlines() if line.startswith("seed ")]
+
+    assert [line.partition(": ")[2] for line in told(0)] == ["the same bits"] * 2
+    made, rows = card.read(folder)
+    forged = [msgspec.structs.replace(row, final=[0.1] * len(row.final)) for row in rows]
+    card.write_whole(made, forged, folder)
+    assert all("other numbers" in line and "same kind" in line for line in told(1))
+    card.write_whole(made, [msgspec.structs.replace(x, device="cpu, A") for x in forged], folder)
+    assert all("on cpu, A before" in line for line in told(0))
 
 
 def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
