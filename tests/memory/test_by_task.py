@@ -121,6 +121,15 @@ CHANCE = np.random.default_rng(0)
             last_seen(draw=lambda k, r, p: [x[:, : len(p) - 2] for x in last_seen().draw(k, r, p)]),
             "two lengths",
         ),
+        (last_seen(draw=lambda k, r, p: last_seen().draw(k, 4, p)), "for 300 rows of training"),
+        (
+            last_seen(draw=lambda k, r, p: [x[:, : 6 + (r > 4)] for x in last_seen().draw(k, r, p)]),
+            "draws sequences of 6 steps for 4 rows of training and of 7 for 300",
+        ),
+        (
+            drawn_by(lambda x, y, c: (x, y.at[8:, 2].set(4), c)),
+            "draws targets from 0 to 4 in training, and answers is 4",
+        ),
     ],
 )  # fmt: skip
 def test_what_a_task_may_not_do_is_one_sentence_before_anything_is_written(
