@@ -19,7 +19,14 @@ from echo_jax.memory.pages.questions import (
     UNKNOWN,
     Question,
 )
-from echo_jax.memory.pages.told_apart import comparable, letters_of, pairs_of, recipe, track
+from echo_jax.memory.pages.told_apart import (
+    comparable,
+    letters_of,
+    pairs_of,
+    recipe,
+    task_words,
+    track,
+)
 from echo_jax.memory.rows import KeyRow, Row, TaskScore
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
@@ -98,7 +105,7 @@ def recipe_words(card: Card) -> list[str]:
     numbers = card.numbers
     ramp = [x for x in numbers.full if x.schedule == "ramp"]
     if card.task:
-        return [card.task.name]
+        return [task_words(card)]
     for name, recipes in {"": numbers.full, "default": numbers.default, "ramp": ramp}.items():
         if BY_KEY.configured(card) == {*map(numbers.by_key, recipes)}:
             return [name] if name else []
