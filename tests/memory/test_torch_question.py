@@ -205,6 +205,7 @@ def changed(see=lambda x: x, give=lambda y, h: (y, (h,)), parts=()):
     ("given", "sentence"),
     [
         (torch.nn.GRU(16, 4), r"GRU\(16, 4\) is built already: use a function make\(input_size\)"),
+        (torch.nn.GRU, r"GRU' takes options that .*: write a function make\(input_size\)"),
         (fails, r"test_torch_question.py:\d+: cell '.*:fails' is not made \(.*has no 16"),
         (changed(parts=[torch.nn.BatchNorm1d(4)]), "has a BatchNorm1d, in which"),
         (changed(torch.nn.Dropout(0.5)), "draws random numbers in training"),
