@@ -263,6 +263,7 @@ def test_cards_of_tasks_are_tables_and_those_of_two_are_not_compared(tmp_path):
     found, other = (made_up("gru", "a", source=x, state_bytes=400 * (1 + int(x)))[0] for x in "02")
     assert told_apart.differences([found, other]) == "task (a 111111 000000 and a 111111 222222)"
     assert table.file_name([found]) != table.file_name([other])
+    assert {row["task"] for row in table.tidy_rows([found])} == {"a 111111 000000"}
     all_cards.write_report(tmp_path)
     page = (tmp_path / "README.md").read_text()
     assert page.count("<summary>Task") == 2
