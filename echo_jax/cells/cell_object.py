@@ -129,7 +129,7 @@ def _given(cell: Cell) -> dict[str, Any]:
     """The options of an instance that differ from their defaults."""
     if isinstance(cell, Block):
         return _given(cell.cell) | _changed(cell, BlockOf.own)
-    if hasattr(cell, "given"):  # of NNX and Equinox
+    if hasattr(cell, "given"):  # of NNX, Equinox and PyTorch
         return dict(cell.given)
     options = cell.options
     return _changed(options, options_of(type(options))) if dataclasses.is_dataclass(options) else {}

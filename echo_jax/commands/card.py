@@ -1,4 +1,6 @@
-"""The memory card of a recurrent cell: how many bits it holds, by lag and by key.
+"""The memory card of a recurrent cell: how many bits it holds by lag and by key.
+
+--task asks a task instead.
 
 echo-jax card                                              # the LSTM, about two minutes
 echo-jax card --cell block:mamba2 --state-bytes 400        # in the block, with so much state

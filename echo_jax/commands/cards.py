@@ -106,7 +106,7 @@ class List:
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """Write tasks.safetensors: the sequences and first weights, for another framework."""
+    """Write tasks.safetensors: the sequences of training and scores, for another framework."""
 
     folder: Positional[Path]
     """Folder of the file; see docs/your-own-cell.md."""

@@ -3,16 +3,19 @@
 import contextlib
 import dataclasses
 import functools
+import inspect
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from echo_jax import atomic_files, environment
-from echo_jax.cells.adapters.adapt import BlockOf
+from echo_jax.cells.adapters.adapt import BlockOf, adapt
+from echo_jax.cells.block import Block
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.running import Running
@@ -122,7 +125,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     cluster: str | None = None,
     progress: bool = True,
 ) -> CardResult:
-    """Measure how many bits a recurrent cell remembers, by lag and by key.
+    """Measure how many bits a recurrent cell remembers by lag and by key, or has of a task.
 
         echo_jax.card("gru")
         echo_jax.card(Mine, args={"features": 64})    # a class, also of this notebook
@@ -166,8 +169,9 @@ def card(  # noqa: PLR0913 - the flags of the command
     environment.check_settings()
     running = Running(cluster, progress)
     folder = None if out is None else atomic_files.path_of("out", out)
-    if block:
-        cell = f"{BLOCK_PREFIX}{cell}" if isinstance(cell, str) else BlockOf(cell)
+    if folder and name is None:
+        check_findable(cell)
+    cell = in_block(cell) if block else cell
     of_task = task is not None
     plan = make_card.plan_of(protocol, full, seeds, only, updates, of_task)
     asked = [make_card.Asked(cell, args, name, state_bytes)]
@@ -176,6 +180,23 @@ def card(  # noqa: PLR0913 - the flags of the command
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         made, *others = make_card.make_cards(asked, plan, Path(place), running, conclude, task)
     return CardResult(*made, [other for other, _ in others])
+
+
+def in_block(cell: Any) -> Any:
+    """A cell, as it is handed over, in the common block."""
+    if isinstance(cell, Block) or (isinstance(cell, str) and cell.startswith(BLOCK_PREFIX)):
+        raise ConfigError("block", True, "is for a cell that is in no block", "leave {block} out")
+    if isinstance(cell, str):
+        return f"{BLOCK_PREFIX}{cell}"
+    by_class = isinstance(cell, type | ModuleType) or inspect.isfunction(cell)
+    return BlockOf(cell) if by_class else Block(adapt(cell))
+
+
+def check_findable(cell: Any) -> None:
+    """Raise ConfigError for a function that shares its name with others of its file."""
+    if inspect.isfunction(cell) and "<" in cell.__qualname__:
+        rule = "is made within a function or without a name, and others would have the same card"
+        raise ConfigError("cell", cell.__qualname__, rule, "give the card a {name}")
 
 
 class Cards(dict[str, CardResult]):

@@ -244,12 +244,25 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
 
 
 class Asked(NamedTuple):
-    """A cell whose card is to be made: a name or an object; the rest as for `echo_jax.card`."""
+    """A cell whose card is to be made: a name or an object; the rest as for `echo_jax.card`.
+
+    One that stands `beside` others is left out where it is among them.
+    """
 
     cell: Any
     args: Mapping[str, Any] | None
     name: str | None
     state_bytes: int | None
+    beside: bool = False
+
+    def built(self, protocol: Protocol) -> NamedCell:
+        """The cell; ConfigError if it cannot be built."""
+        try:
+            return named_cell(self.cell, self.args, self.state_bytes, protocol)
+        except ConfigError as error:
+            if not self.beside:
+                raise
+            raise error.then("or leave it out by {beside=False}") from error
 
 
 def beside(asked: Sequence[Asked]) -> list[Asked]:
@@ -264,8 +277,8 @@ def beside(asked: Sequence[Asked]) -> list[Asked]:
         args = {x: given[x] for x in BlockOf.own if x in given} if in_block else {}
         for known in BESIDE:
             cell = f"{BLOCK_PREFIX if in_block else ''}{known}"
-            found.setdefault(cell, Asked(cell, args, None, each.state_bytes))
-    return [x for cell, x in found.items() if cell not in [each.cell for each in asked]]
+            found.setdefault(cell, Asked(cell, args, None, each.state_bytes, beside=True))
+    return list(found.values())
 
 
 def make_cards(
@@ -316,7 +329,9 @@ def requests_of(asked: Sequence[Asked], plan: Plan, out: Path) -> list[Request]:
     """The cards to be made, by different names. ConfigError before anything is."""
     requests = dict[str, Request]()
     for each in asked:
-        named = named_cell(each.cell, each.args, each.state_bytes, plan.protocol)
+        named = each.built(plan.protocol)
+        if each.beside and named.name in [request.named.name for request in requests.values()]:
+            continue
         name = plan.protocol.card_name(named.card_name) if each.name is None else each.name
         if plan.task:
             name = f"{name}-{plan.task.measured.name}"

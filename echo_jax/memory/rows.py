@@ -101,7 +101,7 @@ class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The task that was asked.
 
     name    of its file or class
-    source  SHA-256 of its file
+    source  SHA-256 of its file; null for a task of this package
     drawn   SHA-256 of a draw of each of its parts, so that other data are another task
     """
 

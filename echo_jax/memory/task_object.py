@@ -8,6 +8,7 @@ The part is training, validation or final, for a task with data; one that draws 
 """
 
 import hashlib
+import inspect
 import pkgutil
 import re
 from types import ModuleType
@@ -49,7 +50,7 @@ class TaskObject(NamedTuple):
     @property
     def sizes(self) -> tuple[int, int]:
         """The numbers of tokens and of answers."""
-        return self.written.tokens, self.written.answers
+        return int(self.written.tokens), int(self.written.answers)
 
     def draw(self, key: chex.PRNGKey, rows: int, part: str) -> Drawn:
         """Rows of a part; a target that does not count is 0."""
@@ -70,12 +71,20 @@ def task_of(task: Any, protocol: Protocol) -> TaskObject:
         raise ConfigError("task", name, f"lacks {' and '.join(lacking)}", fix)
     for member in ("tokens", "answers"):
         count = getattr(written, member)
-        if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= 10_000:
+        if (
+            isinstance(count, bool)
+            or not isinstance(count, int | np.integer)
+            or not 2 <= count <= 10_000
+        ):
             rule = f"has {member} {count!r}, which is no whole number from 2 to 10,000"
             raise ConfigError("task", name, rule, "state how many different ones there are")
-    drawn = _Check(name, written).digest(protocol.rows)
+    check = _Check(name, written)
+    drawn = check.digest(protocol.rows)
+    check.streams(protocol)
     defined = written if isinstance(written, ModuleType) else written.draw
-    return TaskObject(MeasuredTask(name, user_cell.source_digest(defined), drawn), written)
+    packaged = getattr(inspect.getmodule(defined), "__name__", "").startswith("echo_jax.")
+    source = None if packaged else user_cell.source_digest(defined)
+    return TaskObject(MeasuredTask(name, source, drawn), written)
 
 
 def named(name: str) -> Any:
@@ -113,6 +122,19 @@ class _Check(NamedTuple):
         for array in (x for drawn in parts.values() for x in drawn):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+    def streams(self, protocol: Protocol) -> None:
+        """Raise ConfigError for a rule that is broken by as many rows as are scored."""
+        key = purpose_key(2, Purpose.DATA)
+        for part in PARTS:
+            few, many = (self.drawn(key, rows, part) for rows in (protocol.rows, protocol.streams))
+            self.check(many, protocol.streams, part)
+            lengths = [drawn.inputs.shape[-1] for drawn in (few, many)]
+            if len(set(lengths)) > 1:
+                self.refuse(
+                    f"draws sequences of {lengths[0]} steps for {protocol.rows} rows of {part} "
+                    f"and of {lengths[1]} for {protocol.streams}: draw one length"
+                )
 
     def drawn(self, key: chex.PRNGKey, rows: int, part: str) -> Drawn:
         """Rows as NumPy arrays, drawn as they are and traced as in training."""

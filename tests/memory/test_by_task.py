@@ -15,12 +15,13 @@ from scipy.optimize import minimize_scalar
 from tiny_memory import NUMBERS
 
 import echo_jax
+from echo_jax.cells import registry
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.by_task import ByTask
-from echo_jax.memory.make_card import Asked, beside
-from echo_jax.memory.pages import all_cards, comparison, table
+from echo_jax.memory.make_card import Asked, beside, plan_of, requests_of
+from echo_jax.memory.pages import all_cards, comparison, table, told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
 from echo_jax.memory.task_object import task_of
@@ -97,6 +98,10 @@ def drawn_by(change):
     return last_seen(draw=lambda key, rows, part: change(*last_seen().draw(key, rows, part)))
 
 
+def shorter_where_many(key, rows, part):
+    return [x[:, : 7 if rows < 10 else 6] for x in last_seen().draw(key, rows, part)]
+
+
 CHANCE = np.random.default_rng(0)
 
 
@@ -121,6 +126,15 @@ CHANCE = np.random.default_rng(0)
             last_seen(draw=lambda k, r, p: [x[:, : len(p) - 2] for x in last_seen().draw(k, r, p)]),
             "two lengths",
         ),
+        (last_seen(draw=lambda k, r, p: last_seen().draw(k, 4, p)), "for 300 rows of training"),
+        (
+            last_seen(draw=shorter_where_many),
+            "draws sequences of 7 steps for 4 rows of training and of 6 for 300",
+        ),
+        (
+            drawn_by(lambda x, y, c: (x, y.at[8:, 2].set(4), c)),
+            "draws targets from 0 to 4 in training, and answers is 4",
+        ),
     ],
 )  # fmt: skip
 def test_what_a_task_may_not_do_is_one_sentence_before_anything_is_written(
@@ -136,6 +150,8 @@ def test_digits_name_what_is_missing_and_a_text_is_long_enough(tmp_path, monkeyp
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(ConfigError, match=r"^scikit-learn is not installed.*: run pip"):
         task_of("digits", SMALL)
+    with pytest.raises(ConfigError, match=r"none.txt is not there: name a file"):
+        text.Characters(str(tmp_path / "none.txt"))
     (tmp_path / "short.txt").write_text("abc" * 100)
     with pytest.raises(ConfigError, match="has 300 characters"):
         text.Characters(str(tmp_path / "short.txt"))
@@ -179,13 +195,20 @@ def test_the_score_is_that_of_numpy():
     assert scores.accuracy == pytest.approx(question.scan_accuracy(params, sets))
 
 
-def test_beside_a_cell_stand_three_in_a_block_of_its_width_and_not_itself():
+def test_beside_a_cell_stand_three_in_a_block_of_its_width_and_not_itself(tmp_path):
     asked = [Asked("block:lstm", {"width": 16, "features": 3}, None, 400)]
     found = beside(asked)
-    assert [x.cell.rpartition(":")[2] for x in found] == ["PresentInput", "OrthogonalReservoir"]
     assert {(x.cell[:6], str(x.args), x.state_bytes) for x in found} == {
         ("block:", "{'width': 16}", 400)
     }
+    plan = plan_of(SMALL, False, 1, of_task=True)._replace(task=task_of(last_seen(), SMALL))
+    asked = [Asked(registry.cell_class("lstm"), {"features": 3}, None, None)]
+    made = requests_of([*asked, *beside(asked)], plan, tmp_path)
+    names = [request.named.name.rpartition(":")[2] for request in made]
+    assert names == ["lstm", "PresentInput", "OrthogonalReservoir"]
+    asked = [Asked("lru", None, None, 3)]
+    with pytest.raises(ConfigError, match="or leave it out by beside=False"):
+        requests_of(beside(asked), plan, tmp_path)
 
 
 def test_a_card_of_an_own_file_goes_on_to_the_same_rows(tmp_path, monkeypatch):
@@ -205,8 +228,19 @@ def test_a_card_of_an_own_file_goes_on_to_the_same_rows(tmp_path, monkeypatch):
     assert sorted(map(str, card().rows)) == sorted(map(str, whole.rows))
 
 
-def made_up(name, title, cell="gru", state_bytes=400):
-    task = MeasuredTask(title, "0" * 64, "1" * 64)
+def test_a_task_of_the_package_is_stated_without_its_text():
+    assert task_of("parity", SMALL).measured.source is None
+    assert task_of(text.library, SMALL).measured.source is None
+    assert task_of(last_seen(), SMALL).measured.source
+
+
+def test_counts_may_be_integers_of_numpy():
+    sizes = task_of(last_seen(answers=np.int64(4)), SMALL).sizes
+    assert [type(x) for x in sizes] == [int, int]
+
+
+def made_up(name, title, cell="gru", state_bytes=400, source="0"):
+    task = MeasuredTask(title, source * 64, "1" * 64)
     score = TaskScore(0.9, 0.2, 0.6931)
     rows = [TaskRow(seed, 0.01, 3000, task, score, score) for seed in range(4)]
     card = card_of([], cell, name=name, state_bytes=state_bytes)
@@ -222,8 +256,14 @@ def test_cards_of_tasks_are_tables_and_those_of_two_are_not_compared(tmp_path):
     assert table.shown([found]).splitlines()[2].split()[:3] == ["gru", "0.71", "(0.71"]
     (said,) = comparison.compare([str(tmp_path / "gru-a"), str(tmp_path / "mine")])
     assert said.startswith("On the task a gru has as many bits as mine (0.71 and 0.71 bits an ans")
-    with pytest.raises(ConfigError, match=r"they differ in task \(a 111111 and b 111111\)"):
+    with pytest.raises(
+        ConfigError, match=r"they differ in task \(a 111111 000000 and b 111111 000000\)"
+    ):
         comparison.compare([str(tmp_path / "gru-a"), str(tmp_path / "gru-b")])
+    found, other = (made_up("gru", "a", source=x, state_bytes=400 * (1 + int(x)))[0] for x in "02")
+    assert told_apart.differences([found, other]) == "task (a 111111 000000 and a 111111 222222)"
+    assert table.file_name([found]) != table.file_name([other])
+    assert {row["task"] for row in table.tidy_rows([found])} == {"a 111111 000000"}
     all_cards.write_report(tmp_path)
     page = (tmp_path / "README.md").read_text()
     assert page.count("<summary>Task") == 2

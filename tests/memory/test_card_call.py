@@ -13,8 +13,9 @@ from made_up_cards import card_with, stored
 from tiny_memory import TINY
 
 import echo_jax
+from echo_jax.cells.cell_object import of_object
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory import card
+from echo_jax.memory import card, card_call
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +105,17 @@ def test_a_cell_of_jax_needs_no_torch(tmp_path):
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("18\n", 0), done.stderr
+
+
+def test_an_instance_keeps_its_options_in_a_block():
+    found = of_object(card_call.in_block(nn.GRUCell(features=3)), None)
+    assert (found.name, found.args) == ("block:flax.linen:GRUCell", {"features": 3})
+    assert found.cell.cell.options.features == 3
+    for cell in ("block:gru", found.cell):
+        with pytest.raises(ConfigError, match=r"^block=True is for a cell that is in no block"):
+            echo_jax.card(cell, block=True)
+
+
+def test_a_function_that_shares_its_name_is_kept_under_a_name_that_is_given(tmp_path):
+    with pytest.raises(ConfigError, match=r"is made within a function .*: give the card a name"):
+        echo_jax.card(lambda size: None, out=tmp_path)

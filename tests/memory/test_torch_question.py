@@ -19,7 +19,7 @@ from echo_jax.memory.named_cell import named_cell
 from echo_jax.memory.pages.told_apart import comparable
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.scoring import Rounding
-from echo_jax.memory.train_and_score import question_of, weights_digest
+from echo_jax.memory.train_and_score import measurable, question_of, weights_digest
 
 torch = pytest.importorskip("torch")
 
@@ -191,6 +191,12 @@ def fails(size):
     raise RuntimeError(f"torch has no {size}")
 
 
+def drawn_by_numpy(size):
+    layer = torch.nn.GRU(size, 4, batch_first=True)
+    torch.nn.init.constant_(layer.bias_ih_l0, np.random.default_rng().random())
+    return layer
+
+
 def changed(see=lambda x: x, give=lambda y, h: (y, (h,)), parts=()):
     return lambda size: Changed(size, see, give, *parts)
 
@@ -199,6 +205,7 @@ def changed(see=lambda x: x, give=lambda y, h: (y, (h,)), parts=()):
     ("given", "sentence"),
     [
         (torch.nn.GRU(16, 4), r"GRU\(16, 4\) is built already: use a function make\(input_size\)"),
+        (torch.nn.GRU, r"GRU' takes options that .*: write a function make\(input_size\)"),
         (fails, r"test_torch_question.py:\d+: cell '.*:fails' is not made \(.*has no 16"),
         (changed(parts=[torch.nn.BatchNorm1d(4)]), "has a BatchNorm1d, in which"),
         (changed(torch.nn.Dropout(0.5)), "draws random numbers in training"),
@@ -210,12 +217,39 @@ def changed(see=lambda x: x, give=lambda y, h: (y, (h,)), parts=()):
         (changed(give=lambda y, h: (y, (h.double(),))), "other things than tensors"),
         (changed(give=lambda y, h: (y, (h, h.sum()))), "without an axis of rows"),
         (changed(give=lambda y, h: (y, (h, y))), "grows with its steps"),
+        (changed(give=lambda y, h: (y, None)), "returns no tensor that counts as its state"),
+        (lambda size: torch.nn.GRU(size, 4), r"axis of rows .*is it batch_first=True\?"),
+        (drawn_by_numpy, "has other first weights when the same seed comes twice"),
         (lambda size: changed()(size).double(), "of type float64: make it float32"),
     ],
 )
 def test_what_no_card_can_measure_is_refused_in_a_sentence(given, sentence):
     with pytest.raises(ConfigError, match=sentence):
         echo_jax.card(given, name="refused", protocol=TINY, progress=False)
+
+
+class Lazy(torch.nn.Module):
+    """A GRU of a linear layer, whose weights are drawn at the first call."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.first = torch.nn.LazyLinear(4)
+        self.gru = torch.nn.GRU(4, 4, batch_first=True)
+
+    def forward(self, x, state):
+        return self.gru(self.first(x), state)
+
+
+@pytest.mark.parametrize("cell", [Lazy, BlockOf(Lazy)])
+def test_weights_of_a_first_call_are_of_the_seed_and_the_programs_generator_stays(cell):
+    before = torch.get_rng_state()
+    measurable("mine", named_cell(cell).cell, TEN)
+    question = question_of("by lag", named_cell(cell).cell, TEN)
+    one, same, other = (question.fresh(seed).state_dict() for seed in (3, 3, 4))
+    assert torch.equal(torch.get_rng_state(), before)
+    (name,) = (x for x in one if x.endswith("first.weight"))
+    assert torch.equal(one[name], same[name])
+    assert not torch.equal(one[name], other[name])
 
 
 def test_a_layer_of_pytorch_is_sent_to_no_cluster_and_trained_by_no_run():

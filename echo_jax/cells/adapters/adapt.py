@@ -98,14 +98,18 @@ def adapt(cell: Any) -> Cell:
 def options_of(found: Any) -> dict[str, bool]:
     """The names of the options of a cell, each with True if it has no default.
 
-    Of NNX, Equinox and PyTorch cells these are the arguments after the input size.
+    Of NNX, Equinox and PyTorch cells these are the arguments after the input size. ConfigError for
+    a class of PyTorch that does not name them.
     """
     if isinstance(found, BlockOf):
         return options_of(found.inner) | dict.fromkeys(BlockOf.own, False)
     missing = dataclasses.MISSING
     if _library(found):
         made_by = found if inspect.isfunction(found) else functools.partial(found.__init__, found)
-        _, *taken = inspect.signature(made_by).parameters.values()
+        first, *taken = inspect.signature(made_by).parameters.values()
+        if first.kind is first.VAR_POSITIONAL and _library(found) == "torch":
+            rule = "takes options that its signature does not name"
+            raise ConfigError("cell", found.__name__, rule, "write a function make(input_size)")
         named = [x for x in taken if x.kind is not x.VAR_KEYWORD and x.name not in ("rngs", "key")]
         return {x.name: x.default is x.empty for x in named}
     if not dataclasses.is_dataclass(found):

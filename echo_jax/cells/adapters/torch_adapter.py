@@ -5,9 +5,10 @@
 `torch_check` says what is refused.
 """
 
+import contextlib
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import chex
@@ -21,7 +22,7 @@ from echo_jax.cells.block import CONVOLVED, Block
 from echo_jax.cells.interface import Cell, CellParams
 from echo_jax.cells.scan import Carry
 
-_DRAWING = threading.Lock()  # PyTorch draws weights from one generator of the process
+_DRAWING = threading.RLock()  # PyTorch draws weights from one generator of the process
 
 
 Answer = tuple[torch.Tensor, Any]
@@ -38,15 +39,20 @@ class TorchCell(BuiltCell):
 
     framework: ClassVar[str | None] = "torch"
 
-    def made(self, input_size: int, seed: int = 0, count: int = 1) -> list[Any]:
-        """New layers with PyTorch's first weights of a seed."""
-        with _DRAWING, torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            return [self.cell_class(input_size, **dict(self.given)) for _ in range(count)]
+    def built(self, input_size: int) -> Any:
+        """What the function or the class gives, by PyTorch's generator as it is."""
+        return self.cell_class(input_size, **dict(self.given))
 
-    def layer(self, input_size: int) -> "TorchLayer":
-        """A layer for its shapes."""
-        return TorchLayer(self.made(input_size)[0], input_size)
+    def made(self, input_size: int, seed: int, count: int) -> "list[TorchLayer]":
+        """New layers with PyTorch's first weights of a seed, also those drawn at a first call."""
+        with seeded(seed):
+            every = [self.built(input_size) for _ in range(count)]
+            return [TorchLayer(layer, input_size) for layer in every]
+
+    def layer(self, input_size: int, seed: int = 0) -> "TorchLayer":
+        """A new layer, as `made`."""
+        (layer,) = self.made(input_size, seed, 1)
+        return layer
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         """Zeros of the shapes of the parameters; `made` draws the weights."""
@@ -67,6 +73,14 @@ class TorchCell(BuiltCell):
         _, state = started(layer, 1, input_size)
         every = sum(x.nbytes for x in jax.tree.leaves(state) if isinstance(x, torch.Tensor))
         return every - sum(x.nbytes for x in layer.own(state))
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within it, by one thread at a time, PyTorch draws by a seed; the program's draws go on."""
+    with _DRAWING, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def type_of(x: torch.Tensor) -> str:
@@ -123,7 +137,7 @@ class TorchBlock(torch.nn.Module):
         """The block, with a layer of a `TorchCell` in each of its layers."""
         super().__init__()
         made = block.cell.made(block.width, seed, block.layers)  # type: ignore[attr-defined]
-        self.cells = torch.nn.ModuleList(TorchLayer(x, block.width) for x in made)
+        self.cells = torch.nn.ModuleList(made)
         each = [{k: x for k, x in of._asdict().items() if k != "cell"} for of in params.layers]
         self.layers = torch.nn.ModuleList(map(parameters, each))
         self.ends = parameters({"W_in": params.W_in, "norm": params.norm})
@@ -181,5 +195,4 @@ def in_torch(cell: Cell, params: CellParams, input_size: int, seed: int) -> Any:
     """A `TorchLayer`, or `TorchBlock` with the parameters given, with the weights of a seed."""
     if isinstance(cell, Block):
         return TorchBlock(cell, params, seed)
-    (layer,) = cell.made(input_size, seed)  # type: ignore[attr-defined]
-    return TorchLayer(layer, input_size)
+    return cell.layer(input_size, seed)  # type: ignore[attr-defined]

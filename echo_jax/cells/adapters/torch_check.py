@@ -10,6 +10,7 @@ from echo_jax.cells.adapters.torch_adapter import (
     TorchCell,
     TorchLayer,
     own_tensors,
+    seeded,
     started,
     type_of,
 )
@@ -26,11 +27,12 @@ def check_layer(cell: Cell, name: str, input_size: int) -> None:
     inner, size = (cell.cell, cell.width) if isinstance(cell, Block) else (cell, input_size)
     assert isinstance(inner, TorchCell)
     candidate = Candidate(inner, name)
-    layer = candidate.attempt(lambda: inner.made(size)[0], rule="is not made ({}): mend it")
-    _check_parts(candidate, layer)
     inputs = torch.eye(size)[torch.arange(ROWS * STEPS).view(ROWS, STEPS) * 5 % size]
-    with torch.no_grad():
+    with seeded(0), torch.no_grad():
+        layer = candidate.attempt(lambda: inner.built(size), rule="is not made ({}): mend it")
+        _check_parts(candidate, layer)
         _check_answer(candidate, layer, size, candidate.attempt(lambda: layer(inputs, None)))
+        _check_seed(candidate, inner, size)
         _check_steps(candidate, layer, inputs)
 
 
@@ -58,6 +60,11 @@ def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any
             f"outputs {[ROWS, STEPS, 'H']}, as of batch_first=True, and a state"
         )
     own = own_tensors(layer, answer[1])
+    if not own:
+        candidate.refuse(
+            "returns no tensor that counts as its state: return all that it remembers, and let "
+            "own_state, if there is one, return some of it"
+        )
     memory = {place(x) for x in jax.tree.leaves(answer[1])}
     if not all(place(x) in memory - {None} and type_of(x) not in WIDE for x in own):
         candidate.refuse(
@@ -66,11 +73,20 @@ def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any
         )
     candidate.attempt(
         lambda: TorchLayer(layer, input_size),
-        rule="has a tensor in its state without an axis of rows ({}): give each one",
+        rule="has a tensor in its state without an axis of rows ({}): give each one (is it "
+        "batch_first=True?)",
     )
     first = own_tensors(layer, started(layer, ROWS, input_size)[1])
     if [x.shape for x in first] != [x.shape for x in own]:
         candidate.refuse("has a state that grows with its steps: keep one of fixed shapes")
+
+
+def _check_seed(candidate: Candidate, cell: TorchCell, input_size: int) -> None:
+    one, other = (cell.layer(input_size).state_dict() for _ in range(2))
+    if one.keys() != other.keys() or not all(torch.equal(one[x], other[x]) for x in one):
+        candidate.refuse(
+            "has other first weights when the same seed comes twice: draw them by torch alone"
+        )
 
 
 def place(x: Any) -> int | None:

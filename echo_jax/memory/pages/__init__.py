@@ -1,6 +1,6 @@
 """What is shown of cards. No jax.
 
-questions       by lag, by key: the bits of a card and their words
+questions       by lag, by key, of a task: the bits of a card and their words
 told_apart      which cards are compared, and which of them the seeds tell apart
 table           cards ─► their table, as text too, and tidy rows
 built_in_cards  the cards that come with the package

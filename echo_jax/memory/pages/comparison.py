@@ -29,7 +29,8 @@ def compare(names: Sequence[str]) -> list[str]:
     shared = shared_questions(pair)
     asked = [question for question in shared if question is not BY_KEY or comparable(pair)]
     if not asked:
-        fix = "measure both by lag, or by key with the same --full"
+        of_memory = "measure both by lag, or by key with the same --full"
+        fix = "complete both by echo-jax card" if pair[0].task else of_memory
         raise ConfigError(f"{names[0]} and {names[1]} share no question to compare: {fix}")
     other = "By key they chose among other recipes: make both with the same --full to compare that."
     return [sentence(pair, x) for x in asked] + ([other] if len(shared) > len(asked) else [])

@@ -13,13 +13,19 @@ import msgspec
 from echo_jax.memory.card import IMPORTED, BitsAnAnswer, Budget, Card, protocol_of, rate_of
 from echo_jax.memory.pages.questions import (
     BY_KEY,
-    BY_LAG,
     BY_TASK,
     EVERY,
     UNKNOWN,
     Question,
 )
-from echo_jax.memory.pages.told_apart import comparable, letters_of, pairs_of, recipe, track
+from echo_jax.memory.pages.told_apart import (
+    comparable,
+    letters_of,
+    pairs_of,
+    recipe,
+    task_words,
+    track,
+)
 from echo_jax.memory.rows import KeyRow, Row, TaskScore
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
@@ -98,7 +104,7 @@ def recipe_words(card: Card) -> list[str]:
     numbers = card.numbers
     ramp = [x for x in numbers.full if x.schedule == "ramp"]
     if card.task:
-        return [card.task.name]
+        return [task_words(card)]
     for name, recipes in {"": numbers.full, "default": numbers.default, "ramp": ramp}.items():
         if BY_KEY.configured(card) == {*map(numbers.by_key, recipes)}:
             return [name] if name else []
@@ -149,9 +155,11 @@ def labels_of(cards: Sequence[Card]) -> list[str]:
 def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
     """A row for each card, question and number of updates, named as in card.json.
 
-    n and asked are the seeds that are there and those asked for; unknown is None.
+    n and asked are the seeds that are there and those asked for; unknown is None. There is a task
+    where any card is of one.
     """
     protocol_of(cards)  # or they are refused
+    tasks = any(card.task for card in cards)
     rows = list[dict[str, Any]]()
     for card, question in itertools.product(cards, EVERY):
         for updates, of in question.measured(card):
@@ -164,6 +172,7 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
                 "parameters": card.parameters or None,
                 "layers": card.cell.args.get("layers", 1),
                 "question": question.field,
+                **({"task": task_words(card) if card.task else None} if tasks else {}),
                 "updates": updates,
                 **{name: getattr(of, name, None) for name in names},
                 **{f"rounded_{x}": rounded_bits(of, x) for x in card.numbers.precisions},
@@ -297,7 +306,7 @@ def budget_columns(cards: Sequence[Card], question: Question) -> dict[str, list[
     """A column for each other number of updates of some cards: after 10,000."""
     texts = [{x.updates: budget_text(c, question, x) for x in question.budgets(c)} for c in cards]
     every = sorted({updates for of in texts for updates in of})
-    name = "" if question is BY_LAG else f" {question.name}"
+    name = f" {question.name}" if question is BY_KEY else ""
     return {f"after {number(x)}{name}": [of.get(x, UNKNOWN) for of in texts] for x in every}
 
 

@@ -74,7 +74,8 @@ def of_one_size(cards: Sequence[Card]) -> bool:
 
 def differences(pair: Sequence[Card]) -> str:
     """The properties in which two cards differ in kind: track (bare and block); or nothing."""
-    sizes = [""] if of_one_size(pair) else [number(card.state_bytes) for card in pair]
+    of_task = all(card.task for card in pair)  # is compared at any size
+    sizes = [""] if of_task or of_one_size(pair) else [number(card.state_bytes) for card in pair]
     of_each = {
         "track": [track(card) for card in pair],
         "protocol": [card.numbers.name for card in pair],
@@ -85,8 +86,14 @@ def differences(pair: Sequence[Card]) -> str:
 
 
 def task_words(card: Card) -> str:
-    """The task of a card and the digest of what it draws; or that it is of the memory."""
-    return f"{card.task.name} {card.task.drawn[:6]}" if card.task else "none, but the memory"
+    """The task of a card, with what tells it from others; or that it is of the memory.
+
+    These are digests of what it draws and, of a task of one's own, of its text.
+    """
+    if not card.task:
+        return "none, but the memory"
+    digests = card.task.drawn, card.task.source or ""
+    return " ".join([card.task.name, *(x[:6] for x in digests if x)])
 
 
 def comparable(cards: Sequence[Card]) -> bool:

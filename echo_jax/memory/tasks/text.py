@@ -25,7 +25,9 @@ class Characters:
     """The task of a file, or of all files *.py of a folder; characters beyond 99 are one."""
 
     def __init__(self, place: str) -> None:
-        """Read the text; ConfigError where it is too short."""
+        """Read the text; ConfigError where there is none or it is too short."""
+        if not Path(place).exists():
+            raise ConfigError(None, place, "is not there", "name a file or a folder that is")
         files = sorted(Path(place).glob("*.py")) if Path(place).is_dir() else [Path(place)]
         text = "".join(x.read_text(encoding="utf-8", errors="replace") for x in files)[:1_000_000]
         if len(text) < 20 * STEPS:
