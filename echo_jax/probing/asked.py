@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 NATURAL = 0.01
-"""Bits of the last token about an earlier one, from which tokens predict one another."""
+"""Bits of a token about an earlier one, from which tokens predict one another."""
 
 
 class Parts(NamedTuple):
@@ -36,10 +36,10 @@ class Asked:
         return self.tokens[streams][:, times].reshape(-1, self.lags)
 
     def contexts(self, given: int, streams: slice) -> np.ndarray:
-        """The last tokens of each example as one number, int32 `[E]`: x(t) + V x(t-1) + ..."""
+        """The last tokens of each example as one number, int64 `[E]`: x(t) + V x(t-1) + ..."""
         times = self.steps[:, None] - np.arange(given)
-        powers = self.classes ** np.arange(given)
-        return (self.tokens[streams][:, times] @ powers).ravel().astype(np.int32)
+        powers = self.classes ** np.arange(given, dtype=np.int64)
+        return (self.tokens[streams][:, times] @ powers).ravel()
 
     def log_shares(self, given: int, streams: slice) -> np.ndarray:
         """The log-shares of an n-gram for each context, lag and answer, float32 `[G, N, V]`.
@@ -78,11 +78,24 @@ class Asked:
         by_step = nats.reshape(-1, len(self.steps), self.lags)
         return by_step.mean(axis=1, dtype=np.float64) / math.log(2)
 
-    def predict_one_another(self, parts: Parts) -> bool:
-        """True where the last token tells something about an earlier one, by more than noise."""
-        alone, pairs = (
-            self.bits(given, self.log_shares(given, parts.fitted), parts.chosen) for given in (0, 1)
-        )
-        told = alone - pairs
-        error = told.std(axis=0, ddof=1) / math.sqrt(len(told))
-        return bool(np.any((told.mean(axis=0) >= NATURAL) & (told.mean(axis=0) > 3 * error)))
+
+def predict_one_another(tokens: np.ndarray, classes: int, lags: int, parts: Parts) -> bool:
+    """True where a token tells something about one up to N steps before, by more than noise.
+
+    Pairs of all steps are counted in the first part of streams `[S, T]`, and tell in the second.
+    """
+    alone = (np.bincount(tokens[parts.fitted].ravel(), minlength=classes) + 1.0) / (
+        tokens[parts.fitted].size + classes
+    )
+    for lag in range(1, lags + 1):
+        pairs = tokens[:, lag:].astype(np.int64) * classes + tokens[:, :-lag]
+        counts = np.bincount(pairs[parts.fitted].ravel(), minlength=classes**2)
+        counts = counts.reshape(classes, classes)
+        different = np.count_nonzero(counts, axis=1, keepdims=True)
+        whole = np.maximum(counts.sum(axis=1, keepdims=True) + different, 1)
+        shares = np.where(different > 0, (counts + different * alone) / whole, alone)
+        told = np.log2(shares / alone).ravel()[pairs[parts.chosen]].mean(axis=1)
+        error = told.std(ddof=1) / math.sqrt(len(told))
+        if told.mean() >= max(NATURAL, 3 * error):
+            return True
+    return False

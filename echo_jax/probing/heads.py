@@ -39,16 +39,16 @@ def nats_of(fitted: Examples, chosen: Examples, scored: Examples, logs: np.ndarr
     """The cross-entropy of the scored answers, `[E, N]`, of heads fitted to the first part.
 
     Penalty and recalibration are those of the second one. A head adds to the log-shares of an
-    n-gram, `logs` of `[G, N, V]`, so with weights of 0 it answers like that.
+    n-gram, `logs` of `[G, N, V]`. Of states without numbers this is the answer of the n-gram.
     """
     centre, matrix = whitening(fitted.states)
     fitted, chosen, scored = (
         Examples(jnp.asarray((x.states - centre) @ matrix), *map(jnp.asarray, x[1:]))
         for x in (fitted, chosen, scored)
     )
-    weights = _fit(fitted, chosen, jnp.asarray(logs))
-    calibration, answers = (_logits_of(weights, x, logs) for x in (chosen, scored))
-    return np.asarray(_recalibrated(calibration, chosen.targets, answers, scored.targets))
+    shares = jnp.asarray(logs)
+    weights = _fit(fitted, chosen, shares)
+    return np.asarray(_recalibrated(weights, shares, chosen, scored))
 
 
 def whitening(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,13 +113,6 @@ def _losses(weights: chex.Array, examples: Examples, logs: chex.Array) -> chex.A
     return jnp.mean(jax.lax.map(of_one, examples, batch_size=_at_once(examples, logs)), axis=0)
 
 
-@jax.jit
-def _logits_of(weights: chex.Array, examples: Examples, logs: chex.Array) -> chex.Array:
-    """The logits of all examples, `[E, N, V]`."""
-    size = _at_once(examples, logs)
-    return jax.lax.map(lambda one: _logits(weights, one, logs), examples, batch_size=size)
-
-
 def _logits(weights: chex.Array, example: Examples, logs: chex.Array) -> chex.Array:
     """The logits of one example, `[N, V]`."""
     flat = weights.reshape(len(weights), -1)
@@ -133,14 +126,17 @@ def _at_once(examples: Examples, logs: chex.Array) -> int:
 
 @jax.jit
 def _recalibrated(
-    calibration: chex.Array, known: chex.Array, answers: chex.Array, targets: chex.Array
+    weights: chex.Array, logs: chex.Array, chosen: Examples, scored: Examples
 ) -> chex.Array:
-    """The cross-entropy of answers, `[E, N]`, recalibrated on known ones; a lag at a time."""
+    """The cross-entropy of scored answers, `[E, N]`, recalibrated on chosen ones; lag by lag."""
 
     def of_lag(lag: tuple[chex.Array, ...]) -> chex.Array:
-        calibration, known, answers, targets = (x[:, None] for x in lag)
-        factors = fitted_factors(calibration, known, LARGEST_FACTOR, HALVINGS)
-        return recalibrated_nats(factors, 1 / len(known), answers, targets)[:, 0]
+        head, shares, known, targets = lag
+        calibration, answers = (
+            (x.states @ head[:-1] + head[-1] + shares[x.context])[:, None] for x in (chosen, scored)
+        )
+        factors = fitted_factors(calibration, known[:, None], LARGEST_FACTOR, HALVINGS)
+        return recalibrated_nats(factors, 1 / len(known), answers, targets[:, None])[:, 0]
 
-    by_lag = (jnp.moveaxis(x, 1, 0) for x in (calibration, known, answers, targets))
+    by_lag = (jnp.moveaxis(x, 1, 0) for x in (weights, logs, chosen.targets, scored.targets))
     return jax.lax.map(of_lag, tuple(by_lag)).T

@@ -1,6 +1,7 @@
 """`echo_jax.probe`: what the states of any trained network tell about earlier tokens."""
 
 import dataclasses
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +10,16 @@ import numpy as np
 from echo_jax import environment
 from echo_jax.exceptions import ConfigError, reason
 from echo_jax.probing import heads
-from echo_jax.probing.asked import Asked, Parts
+from echo_jax.probing.asked import Asked, Parts, predict_one_another
 from echo_jax.probing.heads import Examples
 from echo_jax.probing.probe_result import ProbeResult, result_of
 
 LEAST_SCORED = 6
 """Streams of each of the two later parts."""
+
+LEAST_STREAMS = 40
+FITTED = 0.7
+"""Of the streams, where `scored` is not said: the share that heads are fitted to."""
 
 PER_TOKEN = 50
 """Examples that heads need for each different token, beside one for each weight of a head."""
@@ -64,21 +69,25 @@ def probe(  # noqa: PLR0913 - all but two have a default
       ConfigError: other shapes, a state that is not finite, one token alone, or too few examples.
     """
     numbered, classes = _tokens(tokens)
+    lags = whole_number("lags", lags, 1)
     asked = Asked(numbered, classes, _steps(at, lags, *numbered.shape), lags)
     held = [_states("states", states, numbered.shape)]
     if untrained is not None:
-        held.append(_states("untrained", untrained, numbered.shape))
+        held.append(_states("untrained", untrained, numbered.shape, held[0].shape[-1]))
     parts = _parts(len(numbered), scored)
     each = [dataclasses.replace(asked, steps=asked.steps[[i]]) for i in range(len(asked.steps))]
     fits = each if by_step else [asked]
-    _check_sizes(held[0].shape[-1], fits[0], parts.fitted.stop, by_step)
-    dependent = asked.predict_one_another(parts)
-    known = int(dependent) if given is None else given
+    dependent = predict_one_another(numbered, classes, lags, parts)
+    known = int(dependent) if given is None else whole_number("given", given, 0)
+    if known > asked.steps[0] + 1:
+        rule = f"is more than the {asked.steps[0] + 1} tokens before the first asked step"
+        raise ConfigError("given", known, rule, "use fewer")
+    _check_sizes(held[0].shape[-1], fits[0], parts.fitted.stop, known, by_step)
     logs = asked.log_shares(known, parts.fitted)
-    left = asked.bits(known, logs, parts.scored)
+    left, *found = (_bits(of, fits, known, logs, parts) for of in (held[0][..., :0], *held))
     frequencies = asked.log_shares(0, parts.fitted)
     return result_of(
-        [left - _bits(of, fits, known, logs, parts) for of in held],
+        [left - of for of in found],
         left.mean(axis=0),
         asked.bits(0, frequencies, parts.scored).mean(axis=0),
         known,
@@ -93,8 +102,9 @@ def _bits(
     """The cross-entropy of heads by stream and lag, `[S, N]`, in bits: the mean over all fits."""
 
     def examples(asked: Asked, streams: slice) -> Examples:
-        read = states[streams][:, asked.steps].reshape(-1, states.shape[-1])
-        return Examples(read, asked.targets(streams), asked.contexts(given, streams))
+        targets = asked.targets(streams)
+        read = states[streams][:, asked.steps].reshape(len(targets), states.shape[-1])
+        return Examples(read, targets, asked.contexts(given, streams))
 
     found = []
     for asked in fits:
@@ -104,15 +114,28 @@ def _bits(
 
 
 def _array(name: str, given: Any) -> np.ndarray:
-    """An array of any framework as one of NumPy."""
+    """An array of any framework as one of NumPy; bfloat16 as float32."""
     try:
         if hasattr(given, "detach"):  # PyTorch: off its graph and its device
-            given = given.detach().cpu()
-        return np.asarray(given)
+            given = given.detach().cpu().resolve_conj()
+            given = given.float() if str(given.dtype) == "torch.bfloat16" else given
+        array = np.asarray(given)
+        return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
     except (TypeError, ValueError, RuntimeError) as error:
         rule = f"are no array of numbers: {reason(error)}"
-        fix = "give one of NumPy, JAX or PyTorch, of float32 or int32"
+        fix = "give one of NumPy, JAX or PyTorch"
         raise ConfigError(None, name, rule, fix) from error
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """A whole number from the least on."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise ConfigError(name, value, f"is no whole number from {least} on", "use one")
+    return number
 
 
 def _tokens(given: Any) -> tuple[np.ndarray, int]:
@@ -128,30 +151,40 @@ def _tokens(given: Any) -> tuple[np.ndarray, int]:
     return index.reshape(tokens.shape).astype(np.int32), len(different)
 
 
-def _states(name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """States `[S, T, D]` of streams with tokens `[S, T]`; complex ones as two numbers."""
+def _states(
+    name: str, given: Any, shape: tuple[int, ...], numbers: int | None = None
+) -> np.ndarray:
+    """States float32 `[S, T, D]` of streams with tokens `[S, T]`; complex ones as two numbers."""
     states = _array(name, given)
-    if np.iscomplexobj(states):
-        states = np.concatenate([states.real, states.imag], axis=-1)
-    if states.dtype.kind not in "fiu" or states.shape[:-1] != shape:
+    if states.dtype.kind not in "bcfiu" or states.shape[:-1] != shape:
         rule = f"are an array of {states.dtype} {list(states.shape)}, for tokens {list(shape)}"
         raise ConfigError(None, name, rule, "give numbers [streams, T, D]")
+    if np.iscomplexobj(states):
+        states = np.concatenate([states.real, states.imag], axis=-1)
+    if numbers not in (None, states.shape[-1]):
+        rule = f"have {states.shape[-1]} numbers each, and the trained ones {numbers}"
+        raise ConfigError(None, name, rule, "give those of the same network")
+    if states.dtype == np.float64:  # float32 may not resolve what lies around a large mean
+        states = states - np.nan_to_num(states.mean(axis=(0, 1)))
+    with np.errstate(over="ignore"):
+        states = states.astype(np.float32, copy=False)
     finite = np.isfinite(states).all(axis=-1)
     if not finite.all():
         stream, step = np.argwhere(~finite)[0].tolist()
         rule = f"have a number that is not finite, first in stream {stream} after step {step}"
         raise ConfigError(None, name, rule, "leave out such streams")
-    return states.astype(np.float32, copy=False)
+    return states
 
 
 def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np.ndarray:
     """The steps that are asked, each with a token at all lags."""
-    if not 0 < lags < length:
-        rule = f"is not 1 or more and below the {length} tokens of a stream"
+    if lags >= length:
+        rule = f"is not below the {length} tokens of a stream"
         raise ConfigError("lags", lags, rule, "use fewer lags or longer streams")
-    apart = max(1, (length - lags) * streams // USUAL)
-    steps = np.arange(length - 1, lags - 1, -apart) if at is None else np.asarray(at, np.int64)
-    steps = np.unique(steps)
+    if at is None:
+        apart = max(1, -(-(length - lags) * streams // USUAL))
+        return np.arange(length - 1, lags - 1, -apart)[::-1]
+    steps = np.unique([whole_number("at", step, 0) for step in at])
     if not len(steps) or steps[0] < lags or steps[-1] >= length:
         rule = f"is not from {{lags={lags}}} to {length - 1}"
         wrong = next((step for step in steps.tolist() if not lags <= step < length), "no step")
@@ -161,12 +194,16 @@ def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np
 
 def _parts(streams: int, scored: int | None) -> Parts:
     """The streams of each part, the scored ones last."""
-    later = round(0.15 * streams) if scored is None else scored
-    if later < LEAST_SCORED or streams - 2 * later < LEAST_SCORED:
-        rule = f"leave a part of fewer than {LEAST_SCORED}"
-        fix = "use more streams: cut long ones; 15% choose and 15% are {scored}"
-        raise ConfigError(None, f"{streams} streams", rule, fix)
+    later = (
+        round((1 - FITTED) / 2 * streams)
+        if scored is None
+        else whole_number("scored", scored, LEAST_SCORED)
+    )
     first = streams - 2 * later
+    if later < LEAST_SCORED or first < LEAST_SCORED:
+        rule = f"leave a part of fewer than {LEAST_SCORED}"
+        fix = "use more streams: cut long ones" if scored is None else "use a smaller {scored}"
+        raise ConfigError(None, f"{streams} streams", rule, fix)
     return Parts(slice(0, first), slice(first, first + later), slice(first + later, streams))
 
 
@@ -175,7 +212,7 @@ def least_examples(numbers: int, classes: int) -> int:
     return max(numbers, PER_TOKEN) * classes
 
 
-def _check_sizes(numbers: int, asked: Asked, streams: int, by_step: bool) -> None:
+def _check_sizes(numbers: int, asked: Asked, streams: int, given: int, by_step: bool) -> None:
     """Raise ConfigError for too few examples, or for more than the memory holds."""
     examples = streams * len(asked.steps)
     least = least_examples(numbers, asked.classes)
@@ -187,4 +224,6 @@ def _check_sizes(numbers: int, asked: Asked, streams: int, by_step: bool) -> Non
         fix = "use more streams, or {by_step=False}" if by_step else "use more streams"
         raise ConfigError(None, f"{examples:,} examples", rule, fix)
     answers = asked.lags * asked.classes
-    environment.check_memory(4 * (4 * examples * (numbers + asked.lags) + 30 * numbers * answers))
+    tables = 48 * asked.classes**given * answers  # while shares are counted
+    fit = 250 * numbers * answers  # L-BFGS, in float64
+    environment.check_memory(tables + fit + 16 * examples * (numbers + asked.lags))

@@ -67,7 +67,8 @@ def result_of(
     low, high = interval_of(found[0])
     by_lag = {"bits": bits, "low": low, "high": high, "left": left, "entropy": entropy}
     by_lag |= dict(zip(["untrained"], others, strict=False))
-    summed = interval_of(found[0][:, bits > 0].sum(axis=1))
+    told = bits > 0 if bits.any() else slice(None)
+    summed = interval_of(found[0][:, told].sum(axis=1))
     total = Interval(float(summed[0]), float(summed[1]), 0.95) if independent else None
     answer = _whole(by_lag, total) if total else _by_lag(by_lag, given)
     return ProbeResult(
@@ -97,10 +98,11 @@ def interval_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _whole(by_lag: dict[str, np.ndarray], total: Interval) -> list[str]:
     """The sum over all lags, in a sentence."""
-    bits = by_lag["bits"]
+    sums = (by_lag["bits"].sum(), total.low, total.high, by_lag["left"].sum())
+    bits, low, high, left = (f"{round(x, 1) + 0.0:.1f}" for x in sums)
     told = (
-        f"The states tell {bits.sum():.1f} bits ({total.low:.1f} to {total.high:.1f}) about the "
-        f"{len(bits)} tokens before the last one, of {by_lag['left'].sum():.1f}"
+        f"The states tell {bits} bits ({low} to {high}) about the {len(by_lag['bits'])} tokens "
+        f"before the last one, of {left}"
     )
     if "untrained" in by_lag:
         return [f"{told}; before training they tell {by_lag['untrained'].sum():.1f}."]

@@ -86,7 +86,7 @@ class Run:
     def memory(self, lags: int | None = None, *, seed: int | None = None) -> "ProbeResult":
         """How many bits the state of a network tells about earlier values, by `echo_jax.probe`.
 
-        It is fed values at random as in training, or the user's own, of which those held out are
+        It is fed values at random as in training, or the user's own, of which the last 15% are
         scored; the network before training stands beside. Asks for `lags` steps back, by default
         twice as far as the window and the target.
         """

@@ -6,17 +6,18 @@ from typing import Any
 import jax
 import numpy as np
 
+from echo_jax import environment
 from echo_jax.core import network, token_by_token
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError
-from echo_jax.probing.probe_call import probe
+from echo_jax.probing.probe_call import FITTED, LEAST_STREAMS, least_examples, probe, whole_number
 from echo_jax.probing.probe_result import ProbeResult
 
 ASKED = 32
 """Steps of a stream that are asked."""
 
 STREAMS = 512, 2048
-"""Fewest and most streams: as many as make three examples for each weight of a head."""
+"""Fewest and most streams. Between them three examples are fitted for each weight of a head."""
 
 
 def memory_of(trained: Any, lags: int | None) -> ProbeResult:
@@ -27,12 +28,12 @@ def memory_of(trained: Any, lags: int | None) -> ProbeResult:
     of the window and to the target.
     """
     task = trained.config.task
-    lags = lags or 2 * max(task.window, task.lag + 1)
+    lags = 2 * max(task.window, task.lag + 1) if lags is None else whole_number("lags", lags, 1)
     first = max(lags, task.target_times.start)
     of_stream = functools.partial(token_by_token.states, trained.config, trained.network)
     numbers = jax.eval_shape(of_stream, trained.params, np.zeros(1, np.int32)).shape[-1]
-    most = int(np.clip(3 * task.vocab_size * numbers // ASKED, *STREAMS))
-    tokens = streams_of(trained, first + ASKED, most)
+    tokens = streams_of(trained, first + ASKED, numbers)
+    environment.check_memory(2 * 4 * tokens.size * numbers)
     states = jax.jit(lambda params: jax.lax.map(functools.partial(of_stream, params), tokens))
     key = purpose_key(trained.seed, Purpose.WEIGHTS)
     untrained = network.init_params(trained.network, key)
@@ -40,13 +41,28 @@ def memory_of(trained: Any, lags: int | None) -> ProbeResult:
     return probe(states(trained.params), tokens, lags, at=asked, untrained=states(untrained))
 
 
-def streams_of(trained: Any, length: int, most: int) -> np.ndarray:
-    """Streams of some length, int32 `[S, length]`: of own data some evenly apart, in order."""
-    if trained.config.data.file is None:
-        classes = trained.config.task.vocab_size
-        return np.random.default_rng(0).integers(classes, size=(most, length), dtype=np.int32)
-    if trained.tokens is None:
+def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
+    """Streams of some length, int32 `[S, length]`: of own data some evenly apart, in order.
+
+    ConfigError where they are too few for heads on so many numbers.
+    """
+    classes = trained.config.task.vocab_size
+    fewest, most = STREAMS
+    wanted = int(np.clip(3 * classes * numbers / FITTED / ASKED, fewest, most))
+    own = trained.config.data.file is not None
+    if own and trained.tokens is None:
         raise ConfigError(None, "the values of this run", "were not read", "train it again")
-    count = len(trained.tokens) // length
-    streams = np.asarray(trained.tokens[: count * length]).reshape(count, length)
-    return streams[np.unique(np.linspace(0, max(count - 1, 0), min(most, count), dtype=int))]
+    count = min(wanted, len(trained.tokens) // length) if own else wanted
+    needed = max(least_examples(numbers, classes) / FITTED / ASKED, LEAST_STREAMS)
+    if count < needed:
+        rule = (
+            f"would be asked in {count:,} streams of {length}, and heads on {numbers:,} numbers of "
+            f"a state and {classes:,} values need {needed:,.0f}"
+        )
+        fix = "use fewer lags, more values, or a smaller {hidden_size} or {vocab_size}"
+        raise ConfigError(None, "the network", rule, fix)
+    if not own:
+        return np.random.default_rng(0).integers(classes, size=(count, length), dtype=np.int32)
+    whole = len(trained.tokens) // length
+    streams = np.asarray(trained.tokens[: whole * length]).reshape(whole, length)
+    return streams[np.unique(np.linspace(0, whole - 1, count, dtype=int))]

@@ -1,5 +1,7 @@
 """Bits that are known beforehand: channels in closed form, copies, codes, chains."""
 
+import re
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -74,13 +76,14 @@ def test_of_tokens_that_predict_one_another_the_bits_are_those_beyond_the_last()
     assert (known.given, known.total) == (1, None)
     assert known.by_lag["bits"].max() < 0.01  # all it knows is known from the last token
     assert known.by_lag["left"][0] == pytest.approx(entropy(0.7), abs=0.03)
-    told = echo_jax.probe(np.concatenate([last, before], -1), tokens, 3, untrained=last)
+    both = np.concatenate([last, before], -1)
+    told = echo_jax.probe(both, tokens, 3, untrained=np.concatenate([last, last], -1))
     assert told.by_lag["bits"][0] == pytest.approx(told.by_lag["left"][0], abs=0.02)
     assert told.by_lag["untrained"].max() < 0.01
     alone = echo_jax.probe(last, tokens, 3, given=0)
     assert alone.by_lag["bits"][0] == pytest.approx(1 - entropy(0.7), abs=0.03)
     assert alone.total is None
-    pair = echo_jax.probe(np.concatenate([last, before], -1), tokens, 3, given=2)
+    pair = echo_jax.probe(both, tokens, 3, given=2)
     assert pair.by_lag["bits"].max() < 0.01
 
 
@@ -121,10 +124,40 @@ def test_a_result_shows_itself():
     tokens = uniform(60, 12)
     found = echo_jax.probe(shifted(tokens, 1), tokens, 2, untrained=shifted(tokens, 0))
     assert "2.0 bits" in repr(found)
-    assert "| 1 | 2.00 |" in found._repr_markdown_()
+    assert re.search(r"\n\| 1 \| (1\.99|2\.00) \|", found._repr_markdown_())
     assert [row["lag"] for row in found.rows] == [1, 2]
     assert found.figure.axes[0].get_ylabel() == "bits about that token"
     assert all(row["untrained"] < 0.1 for row in found.rows)
+
+
+def test_what_the_step_or_an_n_gram_tells_is_no_knowledge_of_the_states():
+    step = np.arange(12) % 2  # 0 .. 3 at even steps, 4 .. 7 at odd ones
+    tokens = np.random.default_rng(0).integers(4, size=(700, 12)) + 4 * step
+    nothing = np.zeros((700, 12, 2))
+    found = echo_jax.probe(nothing, tokens, 3, at=[6, 9], by_step=True, given=0)
+    assert found.by_lag["bits"].max() < 0.01
+    text = np.random.default_rng(0).zipf(1.3, size=(120, 60)).clip(max=40)
+    text[:, 1:] = np.where(text[:, :-1] % 3 == 0, text[:, :-1] // 3, text[:, 1:])
+    for given in (1, 2):
+        found = echo_jax.probe(np.zeros((120, 60, 0)), text, 4, given=given)
+        assert found.by_lag["bits"].max() == 0
+
+
+def test_tokens_that_repeat_earlier_ones_have_no_total_though_the_last_tells_nothing():
+    first = uniform(400, 6, 4)
+    tokens = np.concatenate([first, first, np.full((400, 1), 4)], axis=1)
+    held = np.broadcast_to(np.eye(5)[first].reshape(400, 1, 30), (400, 13, 30))
+    found = echo_jax.probe(held, tokens, 12, at=[12], given=0)
+    assert found.total is None
+    assert found.by_lag["bits"].min() > 1.5
+
+
+def test_a_large_mean_and_bfloat16_lose_nothing():
+    tokens = uniform(60, 12)
+    found = echo_jax.probe(shifted(tokens, 1).astype(np.float64) + 1e9, tokens, 2)
+    assert found.by_lag["bits"][0] > 1.9
+    half = jnp.asarray(shifted(tokens, 1), jnp.bfloat16)
+    assert echo_jax.probe(half, tokens, 2).by_lag["bits"][0] > 1.9
 
 
 CASES = {
@@ -158,7 +191,15 @@ def test_bad_arrays_are_one_sentence(name):
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
-    [({"lags": 12}, "lags=12"), ({"at": [1]}, "at=1"), ({"scored": 30}, "60 streams")],
+    [
+        ({"lags": 12}, "lags=12"),
+        ({"lags": 2.5}, "lags=2.5 is no whole number"),
+        ({"at": [1]}, "at=1"),
+        ({"at": [5.7]}, "at=5.7 is no whole number"),
+        ({"scored": 30}, "use a smaller scored"),
+        ({"given": 9}, "given=9 is more than the 3 tokens"),
+        ({"given": "a"}, "given='a' is no whole number"),
+    ],
 )
 def test_bad_options_are_one_sentence(options, sentence):
     tokens = uniform(60, 12)
