@@ -17,7 +17,7 @@ ASKED = 32
 """Steps of a stream that are asked."""
 
 STREAMS = 512, 2048
-"""Fewest and most streams. Between them three examples are fitted for each weight of a head."""
+"""Fewest and most streams. Between them 1.5 examples are fitted for each weight of a head."""
 
 
 def memory_of(trained: Any, lags: int | None) -> ProbeResult:
@@ -48,7 +48,7 @@ def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
     """
     classes = trained.config.task.vocab_size
     fewest, most = STREAMS
-    wanted = int(np.clip(3 * classes * numbers / FITTED / ASKED, fewest, most))
+    wanted = int(np.clip(1.5 * classes * numbers / FITTED / ASKED, fewest, most))
     own = trained.config.data.file is not None
     if own and trained.tokens is None:
         raise ConfigError(None, "the values of this run", "were not read", "train it again")
