@@ -61,9 +61,14 @@ class Here(NamedTuple):
 
         with ThreadPoolExecutor(self.at_once) as pool:
             futures = [pool.submit(outcome, place) for place in range(len(tasks))]
+            told = set[Future[Outcome]]()
             try:
-                for future in as_completed(futures):
-                    yield future.result()
+                for ended in as_completed(futures):
+                    if ended.exception():  # others may be done that come later: none is lost
+                        done = (x for x in futures if x.done() and not x.exception())
+                        yield from (x.result() for x in done if x not in told)
+                    told.add(ended)
+                    yield ended.result()
             finally:
                 stopped.set()
                 for future in futures:

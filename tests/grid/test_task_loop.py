@@ -3,7 +3,9 @@
 import signal
 import threading
 import time
+from concurrent.futures import wait
 from typing import NamedTuple
+from unittest import mock
 
 import pytest
 
@@ -129,3 +131,20 @@ def test_programs_are_compiled_once_and_those_of_the_next_task_while_one_runs():
     assert sorted(rows, key=lambda row: row.number) == tasks  # rows come as they are done
     assert sorted(compiled) == ["a", "b", "c"]
     assert len(executors._programs) <= executors.KEPT
+
+
+def test_what_is_done_beside_a_task_that_raises_is_not_lost():
+    def run(task, programs, report):
+        if task.number:
+            raise KeyboardInterrupt
+        return task
+
+    def last_first(futures):
+        wait(futures)
+        return reversed(futures)
+
+    coming = Here().map(Job(lambda _: None, run), TASKS[:2])
+    with mock.patch.object(executors, "as_completed", last_first):
+        assert next(coming).row == TASKS[0]
+        with pytest.raises(KeyboardInterrupt):
+            next(coming)
