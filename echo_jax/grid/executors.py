@@ -58,21 +58,31 @@ class Here(NamedTuple):
                 return Outcome(task, run_task(job, task, unless_stopped), None)
             except EchoError as error:
                 return Outcome(task, None, str(error))
+            except BaseException:
+                stopped.set()
+                raise
 
         with ThreadPoolExecutor(self.at_once) as pool:
             futures = [pool.submit(outcome, place) for place in range(len(tasks))]
-            told = set[Future[Outcome]]()
             try:
-                for ended in as_completed(futures):
-                    if ended.exception():  # others may be done that come later: none is lost
-                        done = (x for x in futures if x.done() and not x.exception())
-                        yield from (x.result() for x in done if x not in told)
-                    told.add(ended)
-                    yield ended.result()
+                yield from outcomes_of(futures)
             finally:
                 stopped.set()
                 for future in futures:
                     future.cancel()
+
+
+def outcomes_of(futures: Sequence[Future[Outcome]]) -> Generator[Outcome]:
+    """The outcomes as they come; what a task raises comes after all that is done."""
+    told = set[Future[Outcome]]()
+    for ended in as_completed(futures):
+        if isinstance(ended.exception(), CancelledError):
+            continue  # what stopped it comes too
+        if ended.exception():
+            done = (future for future in futures if future.done() and not future.exception())
+            yield from (future.result() for future in done if future not in told)
+        told.add(ended)
+        yield ended.result()
 
 
 def run_task(job: Job, task: Task, report: Report) -> Any:
