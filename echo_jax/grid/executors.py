@@ -5,7 +5,13 @@ The programs of tasks are compiled in threads, those of the next task while one 
 
 import threading
 from collections.abc import Callable, Generator, Hashable, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from typing import Any, NamedTuple, Protocol
 
 from echo_jax.exceptions import EchoError
@@ -73,16 +79,16 @@ class Here(NamedTuple):
 
 
 def outcomes_of(futures: Sequence[Future[Outcome]]) -> Generator[Outcome]:
-    """The outcomes as they come; what a task raises comes after all that is done."""
-    told = set[Future[Outcome]]()
-    for ended in as_completed(futures):
-        if isinstance(ended.exception(), CancelledError):
-            continue  # what stopped it comes too
-        if ended.exception():
-            done = (future for future in futures if future.done() and not future.exception())
-            yield from (future.result() for future in done if future not in told)
-        told.add(ended)
-        yield ended.result()
+    """The outcomes as they come; what a task raises comes after those that are there with it."""
+    left = list(futures)
+    while left:
+        done = wait(left, return_when=FIRST_COMPLETED).done
+        ended = [future for future in left if future in done]
+        left = [future for future in left if future not in done]
+        yield from (future.result() for future in ended if not future.exception())
+        for future in ended:
+            if not isinstance(future.exception(), CancelledError):  # what stopped it comes too
+                future.result()
 
 
 def run_task(job: Job, task: Task, report: Report) -> Any:

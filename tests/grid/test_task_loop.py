@@ -139,12 +139,8 @@ def test_what_is_done_beside_a_task_that_raises_is_not_lost():
             raise KeyboardInterrupt
         return task
 
-    def last_first(futures):
-        wait(futures)
-        return reversed(futures)
-
     coming = Here().map(Job(lambda _: None, run), TASKS[:2])
-    with mock.patch.object(executors, "as_completed", last_first):
+    with mock.patch.object(executors, "wait", lambda futures, return_when: wait(futures)):
         assert next(coming).row == TASKS[0]
         with pytest.raises(KeyboardInterrupt):
             next(coming)
