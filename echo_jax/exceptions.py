@@ -81,6 +81,7 @@ def spell(text: str, spelling: Spelling) -> str:
     """
 
     def spelled(match: re.Match[str]) -> str:
+        """The field of a match, with its value where it has one."""
         field, value = match.groups()
         if value is None:
             return field if spelling == "argument" else f"--{field.replace('_', '-')}"

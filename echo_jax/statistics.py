@@ -201,6 +201,7 @@ def shift_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
     widest = 4 * float(sum(np.ptp(group) for group in groups)) + 1e-9
 
     def end(sign: int) -> float:
+        """The shift on one side at which the test first tells the groups apart."""
 
         def told(step: int) -> bool:
             moved = groups[1] + middle + sign * widest * step / SHIFTS

@@ -36,6 +36,7 @@ def scan_over_time(
     """
 
     def masked_step(carry: Carry, step_input: tuple) -> tuple[Carry, Any]:
+        """A step on inputs `[B, ...]` and the presence `[B]`; an absent row keeps its carry."""
         x, present = step_input
         new_carry, output = step(carry, x)
         return (new_carry if mask is None else hold(present, carry, new_carry)), output
@@ -59,6 +60,7 @@ def scan_in_place(
     """
 
     def step_at(state: tuple, inputs: tuple) -> tuple[tuple, Any]:
+        """The step of time t, whose row is replaced in the array that is carried."""
         carry, rows = state
         t, step_inputs = inputs
         carry, row, output = step(carry, rows[t], step_inputs)

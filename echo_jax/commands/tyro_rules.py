@@ -96,6 +96,7 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
 
     @functools.wraps(kind, updated=())
     def instantiate(**values: Any) -> Any:
+        """The dataclass of values; tyro passes a BrokenRuleError on, and not a ConfigError."""
         try:
             return kind(**values)
         except ConfigError as error:

@@ -81,9 +81,11 @@ def over_runs(
     everywhere = PartitionSpec()
 
     def mapped(*arguments: Any) -> Any:
+        """The results `[S, ...]` of all runs; each device gets its share of the rows."""
         own = len(arguments) - shared
 
         def share(*arguments: Any) -> Any:
+            """The results of the runs of one device."""
             if seed_map == "map":
                 return jax.lax.map(lambda run: function(*run, *arguments[own:]), arguments[:own])
             return jax.vmap(function, (0,) * own + (None,) * shared)(*arguments)

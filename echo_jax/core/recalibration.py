@@ -21,11 +21,13 @@ def fitted_factors(
     right = jnp.take_along_axis(below, targets[..., None], axis=-1)[..., 0]
 
     def slope(factor: chex.Array) -> chex.Array:
+        """The derivative of the mean cross-entropy of each lag by its factor, `[N]`."""
         weights = jnp.exp(factor[:, None] * below)
         expected = jnp.sum(weights * below, axis=-1) / jnp.sum(weights, axis=-1)
         return jnp.mean(expected - right, axis=0)
 
     def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
+        """The half of each range `[N]` in which the slope changes its sign."""
         low, high = ends
         middle = (low + high) / 2
         above = slope(middle) > 0

@@ -162,6 +162,7 @@ def states(config: RunConfig, network: Network, params: Params, tokens: chex.Arr
     """
 
     def one(state: EchoState, token: chex.Array) -> tuple[EchoState, chex.Array]:
+        """The state after a token, and the numbers `[D]` at the end of its row."""
         _, carries = steps(config, network, params, state, token)
         last = jax.tree.map(lambda x: x[-1], carries)
         after, _ = feed(config, network, params, state, token[None])
@@ -187,6 +188,7 @@ def _outputs(
     if task.in_streams:
 
         def one_step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
+            """The carry after one token, from zero where its chunk begins; the output."""
             row, goes_on = x
             carry, fed = feed_rows(network, goes_on, params, carry, Rows(row.inputs[None], None))
             return carry, fed.outputs[0, 0]
@@ -282,6 +284,7 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:
+        """The share of changed sequences whose last answer follows a change at one position."""
         place = length - 1 - position
         old = tokens[:, place]
         key = jax.random.fold_in(change_key, position)

@@ -196,6 +196,7 @@ def train_batch(
     network, optimizer = learner
 
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
+        """The loss of the last batch; beside it the carry to hand out, and the accuracy."""
         if config.training.frozen:
             params = {**params, "cell": jax.lax.stop_gradient(params["cell"])}
         # The gradient is cut here: `update` differentiates by the parameters alone, and the carry
@@ -310,6 +311,7 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
     def direction_of(
         grads: Params, state: optax.ScaleByAdamState, params: Params | None = None
     ) -> tuple[Params, optax.ScaleByAdamState]:
+        """The update function of the transformation: Adam's direction, and the next moments."""
         del params
         count = state.count + 1
         step = count.astype(jnp.result_type(float))

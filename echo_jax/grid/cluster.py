@@ -194,10 +194,9 @@ def executor_of(
         share = max(1, environment.cores() // int(spec[6:])) if spec.startswith("local:") else 1
         workers = Workers(client, running.interrupts, cores or share)
         _send(client, files)
-        count = counted(len(client.nthreads()), "worker")
         link = getattr(cluster, "dashboard_link", None)  # of one that is started here
         seen = f"; dashboard {link}" if link else ""
-        running.tell(f"Cluster {spec}: {count}{seen}")
+        running.tell(f"Cluster {spec}: {counted(len(client.nthreads()), 'worker')}{seen}")
         yield workers
 
 

@@ -51,6 +51,7 @@ class Here(NamedTuple):
         stopped = threading.Event()
 
         def outcome(place: int) -> Outcome:
+            """The outcome of one task; what else than an EchoError it raises stops the others."""
             task = tasks[place]
 
             def unless_stopped(share: float) -> None:

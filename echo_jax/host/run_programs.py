@@ -121,27 +121,23 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
     A resumed run needs no initial state. The `background` compiles what takes longest, and then the
     evaluation, while this thread traces and compiles the initial state. What is `kept` is loaded.
     """
-    how = plan.seed_map
     devices = many_seeds.devices_for(config.seeds, *plan)
     dynamic = dynamic_of_seeds(config, len(devices))
-    many = many_seeds.for_many_seeds(config.static_config, learner, chunk, devices, how)
+    many = many_seeds.for_many_seeds(config.static_config, learner, chunk, devices, plan.seed_map)
     init, evaluate = jax.jit(many.init), jax.jit(many.evaluate)
     run_chunk = jax.jit(many.run_chunk, donate_argnums=1)  # else two copies of weights and moments
     state = jax.eval_shape(init, dynamic)
     code = changed(config.static_config, sequences=1, evaluation_sequences=1)  # others need none
-    around = code, how, learner.network.compute
+    around = code, plan.seed_map, learner.network.compute
 
     def program(made_from: object, jitted: Any, *arguments: Any) -> Callable[[], Any]:
         """A call that gives a program of this run, which is traced now."""
         return kept.program(jitted, devices, (made_from, *around), *arguments)
 
-    def evaluation() -> Any:
-        of = "evaluate", config.evaluation_sequences
-        return program(of, evaluate, dynamic, state.params, corpus)()
-
+    scored = ("evaluate", config.evaluation_sequences), evaluate, dynamic, state.params, corpus
     longest = background.submit(program(("chunk", chunk), run_chunk, dynamic, state, chunk, corpus))
     make_initial = program("init", init, dynamic) if with_init else None
-    last = background.submit(timed, evaluation)
+    last = background.submit(timed, lambda: program(*scored)())  # noqa: PLW0108 - traced there
     initial = make_initial and make_initial()  # before the chunk is waited for
     training = longest.result()
     return Programs(

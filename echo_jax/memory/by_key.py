@@ -162,6 +162,7 @@ class ByKey(ReadAtEachStep):
         recalls = self.protocol.recalls
 
         def drawn(key: chex.PRNGKey) -> Recall:
+            """The sequences of each K that is asked, with leading axes `[K, recalls]`."""
             pairs = draw_pairs(self.protocol, key, len(asked) * recalls, self.most)
             of_k = recall(self.protocol, pairs, jnp.repeat(jnp.array(asked), recalls))
             return jax.tree.map(lambda x: x.reshape(len(asked), recalls, *x.shape[1:]), of_k)

@@ -371,6 +371,7 @@ def make(
         card.remarks.append(MIXED)
 
     def store(row: Row) -> str:
+        """Keep a row in the folder and in the card; its bits in words."""
         row_kind(protocol).append(folder / cards.ROWS_FILE, [row])
         rows.append(row)
         cards.write(card, rows, folder)

@@ -21,7 +21,16 @@ Accuracy = Annotated[float, Meta(ge=0, le=1)]
 Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
 
 
-class LagRow(msgspec.Struct, tag_field="question", tag="by lag", forbid_unknown_fields=True):
+class _OfRun(msgspec.Struct):
+    """The key that rows of all questions have; their fields stay in the order of their lines."""
+
+    @property
+    def key(self: Any) -> str:
+        """The run of a configuration and a seed: seed 0, by key, ramp, rate 0.01, 3000 updates."""
+        return run_key(self.configuration, self.seed)
+
+
+class LagRow(_OfRun, tag_field="question", tag="by lag", forbid_unknown_fields=True):
     """A run by lag. The scores are null where a loss was not finite.
 
     seed, rate, updates  of the run
@@ -50,13 +59,8 @@ class LagRow(msgspec.Struct, tag_field="question", tag="by lag", forbid_unknown_
         """The configuration of the run."""
         return Configuration("by lag", self.updates, self.rate)
 
-    @property
-    def key(self) -> str:
-        """The run, see `run_key`."""
-        return run_key(self.configuration, self.seed)
 
-
-class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_fields=True):
+class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=True):
     """A run by key. The right answers are null where a loss was not finite.
 
     schedule           of the number of pairs in training
@@ -91,11 +95,6 @@ class KeyRow(msgspec.Struct, tag_field="question", tag="by key", forbid_unknown_
         """The configuration of the run."""
         return Configuration("by key", self.updates, self.rate, self.schedule)
 
-    @property
-    def key(self) -> str:
-        """The run, see `run_key`."""
-        return run_key(self.configuration, self.seed)
-
 
 class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The task that was asked.
@@ -128,7 +127,7 @@ class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
         return (self.entropy - self.nats) / math.log(2)
 
 
-class TaskRow(msgspec.Struct, tag_field="question", tag="task", forbid_unknown_fields=True):
+class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=True):
     """A run of a task; the scores are null where a loss was not finite."""
 
     seed: Count
@@ -147,11 +146,6 @@ class TaskRow(msgspec.Struct, tag_field="question", tag="task", forbid_unknown_f
         """The configuration of the run."""
         return Configuration("task", self.updates, self.rate)
 
-    @property
-    def key(self) -> str:
-        """The run, see `run_key`."""
-        return run_key(self.configuration, self.seed)
-
 
 Row = LagRow | KeyRow | TaskRow
 
@@ -160,6 +154,7 @@ def row_kind(protocol: Protocol) -> RowKind[Row]:
     """The rows of cards of a protocol, which are refused if it cannot give them."""
 
     def decode(values: dict[str, Any]) -> Row:
+        """A row of the values of a line; ValueError for one that the protocol cannot give."""
         msgspec.json.encode(values)  # ValueError for half a pair of surrogates: it is no text
         row = msgspec.convert(values, Row)
         check_row(row, protocol)

@@ -88,7 +88,7 @@ def task_of(task: Any, protocol: Protocol) -> TaskObject:
 
 
 def named(name: str) -> Any:
-    """What a name stands for: a built-in task, `file.py` or `package.module:NAME`."""
+    """The object of a name: a built-in task, `file.py` or `package.module:NAME`."""
     if name in BUILT_IN:
         name = f"{tasks.__name__}.{name}"
     elif name.isidentifier():

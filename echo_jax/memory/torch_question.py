@@ -74,7 +74,7 @@ class Network(torch.nn.Module):
         return self.cell(torch.nn.functional.one_hot(tokens, self.tokens).float(), state)
 
     def read(self, x: torch.Tensor) -> torch.Tensor:
-        """What the linear layer makes of states or outputs `[..., D]`."""
+        """The answers of the linear layer on states or outputs `[..., D]`."""
         return x @ self.kernel + self.bias
 
     def flat_state(self, state: Any) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Whether a card is true: two of its runs are made again, and compared with their rows."""
+"""The check of a card: two of its runs are made again, and compared with their rows."""
 
 import hashlib
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Verified(NamedTuple):
         )
 
     def told(self, card: Card) -> str:
-        """What was found, in a sentence."""
+        """A sentence that compares the two rows."""
         if self.same:
             return f"{self.row.key}: the same bits"
         before, now = (
@@ -75,6 +75,9 @@ def verify(folder: Path, running: Running) -> tuple[Card, list[Verified]]:
     card, rows = cards.read(folder)
     if card.cell.name.startswith(cards.IMPORTED):
         raise ConfigError(None, folder, "was made in another program", "verify it there")
+    if card.task and card.task.source:
+        rule = "is of a task of one's own, whose file a card does not name"
+        raise ConfigError(None, folder, rule, "make the card again with {task}")
     chosen = drawn(rows)
     if not chosen:
         raise ConfigError(None, folder, "has no rows but those of a pilot", "make the card first")

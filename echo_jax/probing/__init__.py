@@ -1,4 +1,4 @@
-"""What the states of a trained network tell about earlier tokens, whatever trained it.
+"""A probe of trained networks: bits that their states tell about earlier tokens.
 
 probe_call     `echo_jax.probe`: states and tokens are checked and divided into three parts
 ngrams         what the last tokens tell by themselves

@@ -1,4 +1,4 @@
-"""What a probe asks of states, and what the last tokens answer to it by themselves. No jax."""
+"""The questions of a probe, and the answers of the last tokens by themselves. No jax."""
 
 import math
 from dataclasses import dataclass

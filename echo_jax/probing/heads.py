@@ -131,6 +131,7 @@ def _recalibrated(
     """The cross-entropy of scored answers, `[E, N]`, recalibrated on chosen ones; lag by lag."""
 
     def of_lag(lag: tuple[chex.Array, ...]) -> chex.Array:
+        """The nats `[E]` of one lag, of its head `[R + 1, V]`, log-shares `[G, V]` and targets."""
         head, shares, known, targets = lag
         calibration, answers = (
             (x.states @ head[:-1] + head[-1] + shares[x.context])[:, None] for x in (chosen, scored)

@@ -17,9 +17,10 @@ from echo_jax.probing.probe_result import ProbeResult, result_of
 LEAST_SCORED = 6
 """Streams of each of the two later parts."""
 
-LEAST_STREAMS = 40
 FITTED = 0.7
 """Of the streams, where `scored` is not said: the share that heads are fitted to."""
+
+LEAST_STREAMS = round(2 * LEAST_SCORED / (1 - FITTED))
 
 PER_TOKEN = 50
 """Examples that heads need for each different token, beside one for each weight of a head."""
@@ -58,8 +59,8 @@ def probe(  # noqa: PLR0913 - all but two have a default
       lags: N; asks for the tokens 1 .. N steps before the last one.
       at: the steps t after which is asked, N or later; by default as many as make 40,000 examples,
         evenly apart.
-      given: number of the last tokens whose share is taken off; by default 0 where the last one
-        tells nothing about those before, otherwise 1.
+      given: number of the last tokens whose share is taken off; by default 0 where no token tells
+        anything about another within reach, otherwise 1.
       by_step: fit heads for each step anew, which see a code that depends on the step. They need
         as many streams as there are examples otherwise.
       untrained: states of the same network before training, to stand beside.
@@ -75,8 +76,8 @@ def probe(  # noqa: PLR0913 - all but two have a default
     if untrained is not None:
         held.append(_states("untrained", untrained, numbered.shape, held[0].shape[-1]))
     parts = _parts(len(numbered), scored)
-    each = [dataclasses.replace(asked, steps=asked.steps[[i]]) for i in range(len(asked.steps))]
-    fits = each if by_step else [asked]
+    steps = np.split(asked.steps, len(asked.steps)) if by_step else [asked.steps]
+    fits = [dataclasses.replace(asked, steps=some) for some in steps]
     dependent = predict_one_another(numbered, classes, lags, parts)
     known = int(dependent) if given is None else whole_number("given", given, 0)
     if known > asked.steps[0] + 1:
@@ -102,6 +103,7 @@ def _bits(
     """The cross-entropy of heads by stream and lag, `[S, N]`, in bits: the mean over all fits."""
 
     def examples(asked: Asked, streams: slice) -> Examples:
+        """The examples of one part, in the order of streams, then of steps."""
         targets = asked.targets(streams)
         read = states[streams][:, asked.steps].reshape(len(targets), states.shape[-1])
         return Examples(read, targets, asked.contexts(given, streams))

@@ -1,4 +1,4 @@
-"""What a probe found: bits by lag with their interval, as table, figure and text. No jax."""
+"""The result of a probe: bits by lag with their interval, as table, figure and text. No jax."""
 
 import math
 from collections.abc import Sequence

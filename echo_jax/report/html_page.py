@@ -28,6 +28,7 @@ def with_files(text: str, page: Path) -> str:
     """A text with the files that it names, and those that they name."""
 
     def content(named: re.Match[str]) -> str:
+        """The text of the file that a mark names, beside the page or shared by all pages."""
         own = page.with_name(named[1])
         path = own if own.is_file() else SHARED.with_name(named[1])
         return with_files(path.read_text("utf-8").rstrip("\n"), page)

@@ -30,6 +30,7 @@ def speller(inputs: RunSpec) -> Callable[[int], str]:
     """The printed form of a token: an integer, the user's value, or ? for a missing one."""
 
     def word(token: int) -> str:
+        """One token as it is printed, in quotes where it has a space."""
         if token == inputs.config.task.vocab_size:
             return "?"
         value = str(token) if inputs.values is None else inputs.values[token]

@@ -58,6 +58,7 @@ class Run:
 
     def _next_runs(self) -> list[str]:
         def call(changes: dict[str, Any]) -> str:
+            """The Python call of this run with some fields changed."""
             fields = chosen(changed(self.config, **changes))
             words = {name: repr(value) for name, value in fields.items()}
             if self.config.training.of_optax:
@@ -84,7 +85,7 @@ class Run:
         return network.states(any_values(network) if values is None else values)
 
     def memory(self, lags: int | None = None, *, seed: int | None = None) -> "ProbeResult":
-        """How many bits the state of a network tells about earlier values, by `echo_jax.probe`.
+        """The bits that the state of a network tells about earlier values, by `echo_jax.probe`.
 
         It is fed values at random as in training, or the user's own, of which the last 15% are
         scored; the network before training stands beside. Asks for `lags` steps back, by default

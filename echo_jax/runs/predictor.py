@@ -207,7 +207,7 @@ class TrainedNetwork:
         return states_figure.figure_of(self, tokens[tokens != UNSEEN])
 
     def memory(self, lags: int | None = None) -> "ProbeResult":
-        """How many bits the state tells about earlier values, see `runs.run_memory`."""
+        """The bits that the state tells about earlier values, see `runs.run_memory.memory_of`."""
         from echo_jax.runs import run_memory
 
         return run_memory.memory_of(self, lags)

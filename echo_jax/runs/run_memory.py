@@ -1,4 +1,4 @@
-"""What the state of a trained network of a run tells about the values before, beside untrained."""
+"""The memory of a run's network: bits that its state tells about earlier values."""
 
 import functools
 from typing import Any

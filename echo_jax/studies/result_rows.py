@@ -72,7 +72,7 @@ class Seconds(_Fields):
 
 
 def shapes_of(task: TaskConfig) -> dict[str, dict[str, tuple[int, ...]]]:
-    """What each of `measures.MEASURES` finds, and its shape for one seed."""
+    """The names and shapes, for one seed, of the findings of each of `measures.MEASURES`."""
     steps = (min(task.length, 2 * task.window),)
     return {
         "other_state": {"accuracy": ()},

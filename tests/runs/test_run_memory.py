@@ -20,12 +20,17 @@ def trained(**options):
     return echo_jax.train(**sizes, **options, evaluation_sequences=4, progress=False)
 
 
-def test_a_window_without_a_carried_state_tells_what_its_line_holds_and_nothing_before(tmp_path):
+def test_a_window_without_a_carried_state_tells_what_its_line_holds_and_nothing_before(
+    tmp_path, call
+):
     run = trained(cell="mlp", stateful=False, vocab_size=4, lag=1, out=tmp_path / "run")
     found = run.memory()
     expected = [2, 0, 0, 0, 0, 0]  # the line holds two inputs, the last of which is given
     np.testing.assert_allclose(found.by_lag["bits"], expected, atol=0.05)
     np.testing.assert_allclose(found.by_lag["untrained"], expected, atol=0.05)
+    said = call("show.py", "--memory", "run", cwd=tmp_path).stdout
+    assert found.answer[0] in said
+    assert (tmp_path / "run" / "memory.png").stat().st_size > 10_000
     again = predictor.load(tmp_path / "run").memory()
     np.testing.assert_array_equal(again.by_lag["bits"], found.by_lag["bits"])
 

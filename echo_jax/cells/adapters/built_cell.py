@@ -1,4 +1,4 @@
-"""What the adapters of NNX, Equinox and PyTorch share: a cell that is built anew for each seed."""
+"""The base of the adapters of NNX, Equinox and PyTorch: a cell that is built anew for each seed."""
 
 import dataclasses
 import types

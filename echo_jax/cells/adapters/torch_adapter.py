@@ -40,7 +40,7 @@ class TorchCell(BuiltCell):
     framework: ClassVar[str | None] = "torch"
 
     def built(self, input_size: int) -> Any:
-        """What the function or the class gives, by PyTorch's generator as it is."""
+        """The module that the function or the class makes, by PyTorch's generator as it is."""
         return self.cell_class(input_size, **dict(self.given))
 
     def made(self, input_size: int, seed: int, count: int) -> "list[TorchLayer]":
@@ -69,6 +69,7 @@ class TorchCell(BuiltCell):
         return started(self.layer(input_size), 1, input_size)[0].shape[-1]
 
     def bytes_apart(self, input_size: int) -> int:
+        """Bytes of the state of one row that `own_state` leaves out, as a convolution's past."""
         layer = self.layer(input_size)
         _, state = started(layer, 1, input_size)
         every = sum(x.nbytes for x in jax.tree.leaves(state) if isinstance(x, torch.Tensor))

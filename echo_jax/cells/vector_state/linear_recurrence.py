@@ -50,6 +50,7 @@ class DiagonalCell(ProjectedCell):
     def parallel(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
+        """The last state `[B, H]` and all of them, `[T, B, H]`, by an associative scan."""
         h = diagonal_parallel(state, *terms, mask)
         return h[-1], h
 

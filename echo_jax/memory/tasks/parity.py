@@ -1,4 +1,4 @@
-"""Whether the ones so far are odd, which no memory of a few inputs tells (Minsky & Papert 1969).
+"""The parity of all inputs so far, which no memory of a few inputs tells (Minsky & Papert 1969).
 
 inputs   1 0 1 1
 targets  . 1 0 1     from the second step on
