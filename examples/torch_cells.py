@@ -1,0 +1,16 @@
+"""Layers of PyTorch whose cards are published, each with a state of 400 bytes.
+
+    echo-jax card --cell examples/torch_cells.py:gru --name torch-gru --full
+"""
+
+import torch
+
+
+def gru(input_size):
+    """The gated recurrent unit, of 100 units."""
+    return torch.nn.GRU(input_size, 100, batch_first=True)
+
+
+def projected_lstm(input_size):
+    """The LSTM with projected outputs (Sak et al. 2014): 75 numbers in its cell, 25 go on."""
+    return torch.nn.LSTM(input_size, 75, proj_size=25, batch_first=True)
