@@ -1,7 +1,4 @@
-"""Layers of PyTorch whose cards are published, each with a state of 400 bytes.
-
-    echo-jax card --cell examples/torch_cells.py:gru --name torch-gru --full
-"""
+"""Two layers of PyTorch with a state of 400 bytes; their cards are in docs/cards."""
 
 import torch
 
