@@ -217,7 +217,7 @@ def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
     of = run.configuration
     ramp = np.bool_(of.schedule != "adaptive")
     inputs = RunInputs(np.int32(run.seed), np.float32(of.rate), np.int32(of.updates), ramp)
-    associated = list[int]()
+    associated, losses = list[int](), list[float]()
     blocks = train_chunks(
         lambda progress, _: programs.block(inputs, progress),
         programs.init(inputs),
@@ -230,10 +230,11 @@ def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
         report(chunk.done / of.updates if finite else 1.0)
         if not finite:
             break
+        losses.append(float(np.mean(chunk.metrics.losses, dtype=np.float64)))
     scores = score(run, programs, chunk.state.train.params) if finite else {}
     device = environment.device("cpu" if run.cell.framework else None)
     fields = {"validation": None, "final": None, "device": device} | scores
-    fields["associated"] = associated if finite else None
+    fields |= {"associated": associated if finite else None, "losses": plain(losses, NATS)}
     return programs.question.row(of, run.seed, int(chunk.state.level.pairs), fields)
 
 
