@@ -30,6 +30,12 @@ class _OfRun(msgspec.Struct):
     """
 
     @property
+    def configuration(self: Any) -> Configuration:
+        """The configuration of the run, whose question is the tag of the row."""
+        schedule = getattr(self, "schedule", None)
+        return Configuration(self.__struct_config__.tag, self.updates, self.rate, schedule)
+
+    @property
     def key(self: Any) -> str:
         """The run of a configuration and a seed: seed 0, by key, ramp, rate 0.01, 3000 updates."""
         return run_key(self.configuration, self.seed)
@@ -59,11 +65,6 @@ class LagRow(_OfRun, tag_field="question", tag="by lag", forbid_unknown_fields=T
     difference: float = 0.0
     device: str | None = None
     losses: Losses = UNSET
-
-    @property
-    def configuration(self) -> Configuration:
-        """The configuration of the run."""
-        return Configuration("by lag", self.updates, self.rate)
 
 
 class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=True):
@@ -96,11 +97,6 @@ class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=T
     difference: float = 0.0
     device: str | None = None
     losses: Losses = UNSET
-
-    @property
-    def configuration(self) -> Configuration:
-        """The configuration of the run."""
-        return Configuration("by key", self.updates, self.rate, self.schedule)
 
 
 class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -148,11 +144,6 @@ class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=Tr
     difference: float = 0.0
     device: str | None = None
     losses: Losses = UNSET
-
-    @property
-    def configuration(self) -> Configuration:
-        """The configuration of the run."""
-        return Configuration("task", self.updates, self.rate)
 
 
 Row = LagRow | KeyRow | TaskRow
