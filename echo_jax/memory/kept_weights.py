@@ -116,18 +116,18 @@ class KeptCell:
         return np.asarray(states(self.params))
 
 
-def read(path: str | os.PathLike[str], cell: Any = None) -> KeptCell:
-    """The trained cell of a run; `cell` itself where a file cannot name it, as one of a notebook.
+def read(path: str | os.PathLike[str]) -> KeptCell:
+    """The trained cell of a run; StorageError for another file.
 
-    StorageError for another file; ConfigError where the cell has another text here.
+    ConfigError where the cell is not here, or has another text.
     """
     place = atomic_files.path_of("path", path)
     try:
         about = msgspec.convert(tensor_files.read_about(place, FIX), Stated)
     except msgspec.ValidationError as error:
         raise StorageError(None, place, "has no weights of a card", FIX) from error
-    named = named_cell(about.cell.name if cell is None else cell, about.cell.args)
-    if cell is None and named.measured != about.cell:
+    named = named_cell(about.cell.name, about.cell.args)
+    if named.measured != about.cell:
         rule = f"is of another text than {about.cell.name} here"
         raise ConfigError(None, place, rule, "bring the file back that it was made with")
     if named.cell.framework:
