@@ -354,8 +354,9 @@ def completed(request: Request, executor: Executor, running: Running, conclude: 
     running.tell(f"{request.new.name}: {request.named.name}, {left} to make")
     with claimed(folder, request.new) as (card, rows):
         if request.plan.keep and (lost := kept_weights.without_weights(folder, rows)):
-            rule = "with a row and without weights: remove its line of rows.jsonl to make it again"
-            running.tell(f"{request.new.name}: {counted(lost, 'run')} {rule}")
+            fix = "a run whose line of rows.jsonl is removed is made again"
+            without = f"{counted(lost, 'run')} with a row and without weights"
+            running.tell(f"{request.new.name}: {without}; {fix}")
         try:
             make(request, card, rows, executor, running)
         except (StoppedError, EchoError):  # a signal, or runs that failed

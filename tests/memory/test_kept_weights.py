@@ -91,7 +91,7 @@ def test_weights_are_there_before_a_row_and_a_row_without_them_is_not_made_again
     before = (folder / "rows.jsonl").read_bytes()
     by_lag(seeds=2)
     assert (len(files(folder)), (folder / "rows.jsonl").read_bytes()) == (5, before)
-    assert "mine: 1 run with a row and without weights: remove its line" in capsys.readouterr().out
+    assert "mine: 1 run with a row and without weights; a run whose" in capsys.readouterr().out
 
 
 def test_a_layer_of_pytorch_has_its_state_dict_in_the_file_and_is_read_back(
