@@ -76,6 +76,8 @@ class CardCommand:
     sooner."""
     out: Path = Path("cards")
     """Folder for NAME/card.json, rows.jsonl, card.md and card.svg of each card."""
+    keep: bool = False
+    """Write the weights of each run too, NAME/weights/RUN.safetensors; see docs/card.md."""
     format: styles.Format = "svg"
     """A format of figures for a paper: pdf or png are written beside each SVG."""
 
@@ -112,15 +114,15 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
     task = command.task
     plan = make_card.plan_of(
         protocol, command.full, command.seeds, command.only, command.updates, task is not None
-    )
+    )._replace(keep=command.keep)
     given = itertools.zip_longest(command.cell_names, command.cell_args, command.name, fillvalue="")
     asked = [
         make_card.Asked(cell, options_in(args), name or None, command.state_bytes)
         for cell, args, name in given
     ]
     asked += make_card.beside(asked) if task is not None and command.beside else []
-    keep = command.compilation_cache
-    running = Running(command.cluster, interrupts=stop, keep_programs=keep)
+    cached = command.compilation_cache
+    running = Running(command.cluster, interrupts=stop, keep_programs=cached)
     shown = functools.partial(conclude, kind=command.format, again=again, stop=stop)
     made = make_card.make_cards(asked, plan, command.out, running, shown, task)
     if len(made) > 1:

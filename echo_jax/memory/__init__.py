@@ -10,6 +10,7 @@ rows               what a run answered; answers_to_bits is that as bits
 card               rows ─► the card of a cell; a folder of files
 named_cell         a name, arguments and bytes of state ─► a cell
 make_card          the runs that a card lacks are made
-export_import   tasks to a file, and rows from a file
+kept_weights       the trained weights of a run as a file, and read back
+export_import      tasks to a file, and rows from a file
 pages              what is shown of cards: text, figures, pages, tables
 """

@@ -274,12 +274,11 @@ def best_of_seeds(rows: Sequence[R], protocol: Protocol) -> list[R]:
 
 def bits_of(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | BitsByKey | BitsAnAnswer:
     """The measure of some rows of one question. A seed without a finite run has 0 bits."""
-    chosen = best_of_seeds(rows, protocol)
-    by_lag = [row for row in chosen if isinstance(row, LagRow)]
-    by_key = [row for row in chosen if isinstance(row, KeyRow)]
-    if of_task := [row for row in chosen if isinstance(row, TaskRow)]:
-        return bits_an_answer(of_task)
-    return bits_by_lag(by_lag, protocol) if by_lag else bits_by_key(by_key, protocol)
+    chosen: list[Any] = best_of_seeds(rows, protocol)
+    if isinstance(chosen[0], TaskRow):
+        return bits_an_answer(chosen)
+    measure = bits_by_lag if isinstance(chosen[0], LagRow) else bits_by_key
+    return measure(chosen, protocol)
 
 
 def bits_by_lag(chosen: Sequence[LagRow], protocol: Protocol) -> BitsByLag:

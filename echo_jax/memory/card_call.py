@@ -122,6 +122,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     protocol: Protocol = STANDARD,
     name: str | None = None,
     out: str | os.PathLike[str] | None = None,
+    keep: bool = False,
     cluster: str | None = None,
     progress: bool = True,
 ) -> CardResult:
@@ -159,6 +160,7 @@ def card(  # noqa: PLR0913 - the flags of the command
       name: of the card and of its folder; by default the cell and its arguments, and the digest of
         another protocol than 4.
       out: folder for the folder of the card; without one, nothing is kept.
+      keep: write the weights of each run there too, as files of safetensors; see docs/card.md.
       cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.
       progress: show the updates done and the time left, in a terminal or a notebook.
 
@@ -169,11 +171,13 @@ def card(  # noqa: PLR0913 - the flags of the command
     environment.check_settings()
     running = Running(cluster, progress)
     folder = None if out is None else atomic_files.path_of("out", out)
+    if keep and not folder:
+        raise ConfigError("keep", keep, "has no folder for its files", "give {out} too")
     if folder and name is None:
         check_findable(cell)
     cell = in_block(cell) if block else cell
     of_task = task is not None
-    plan = make_card.plan_of(protocol, full, seeds, only, updates, of_task)
+    plan = make_card.plan_of(protocol, full, seeds, only, updates, of_task)._replace(keep=keep)
     asked = [make_card.Asked(cell, args, name, state_bytes)]
     asked += make_card.beside(asked) if of_task and beside else []
     conclude = draw if folder else lambda *_: None

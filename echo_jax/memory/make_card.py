@@ -32,6 +32,7 @@ from echo_jax.grid.task_loop import complete
 from echo_jax.host.interrupts import StoppedError
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory import card as cards
+from echo_jax.memory import kept_weights
 from echo_jax.memory.card import Card
 from echo_jax.memory.named_cell import NamedCell, named_cell
 from echo_jax.memory.protocol import PILOT_SEED, CardPart, Configuration, Protocol, check_seeds
@@ -39,7 +40,9 @@ from echo_jax.memory.rows import Row, row_kind
 from echo_jax.memory.task_object import TaskObject, task_of
 from echo_jax.memory.train_and_score import (
     JOB,
+    KEEPING,
     CardRun,
+    Trained,
     lowered,
     measurable,
     question_of,
@@ -71,6 +74,7 @@ class Plan(NamedTuple):
     fixed    configurations whose rate is given: by key, or of a task
     seeds    of all runs but those of the pilot
     task     what is asked, and nothing beside it; None: the memory
+    keep     write the weights of each run too
     """
 
     protocol: Protocol
@@ -78,6 +82,7 @@ class Plan(NamedTuple):
     fixed: Sequence[Configuration]
     seeds: Sequence[int]
     task: TaskObject | None = None
+    keep: bool = False
 
     def configurations(self, rate: float) -> list[Configuration]:
         """The configurations of a card whose rate by lag is known."""
@@ -348,6 +353,10 @@ def completed(request: Request, executor: Executor, running: Running, conclude: 
     left = counted(len(request.missing), "run")
     running.tell(f"{request.new.name}: {request.named.name}, {left} to make")
     with claimed(folder, request.new) as (card, rows):
+        if request.plan.keep and (lost := kept_weights.without_weights(folder, rows)):
+            fix = "a run whose line of rows.jsonl is removed is made again"
+            without = f"{counted(lost, 'run')} with a row and without weights"
+            running.tell(f"{request.new.name}: {without}; {fix}")
         try:
             make(request, card, rows, executor, running)
         except (StoppedError, EchoError):  # a signal, or runs that failed
@@ -378,11 +387,17 @@ def make(
         bits = cards.bits_of([row], protocol).mean
         return f"{three_digits(bits)} bits" if row.final else "not finite"
 
+    def keep(trained: Trained) -> str:
+        """Write the weights of a run, and then store its row."""
+        kept_weights.write(folder, card, trained)
+        return store(trained.row)
+
+    job, arrived = (KEEPING, keep) if plan.keep else (JOB, store)
     with running.bar(request.missing, new.name, "updates") as bar:
 
         def run(runs: Sequence[CardRun]) -> None:
             left = missing(runs, rows)
-            complete(JOB, left, executor, store, bar, running.interrupts)
+            complete(job, left, executor, arrived, bar, running.interrupts)
 
         run(plan.pilot(named))
         rate = cards.rate_of(cards.pilot_of(rows, protocol), protocol)

@@ -4,7 +4,7 @@ import math
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from echo_jax.grid.row_file import Count, RowKind
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, Rate, Schedule, Whole
@@ -19,10 +19,21 @@ Nat = Annotated[float, Meta(ge=0, le=1e6)]
 Nats = Annotated[list[Nat], Meta(min_length=1, max_length=10_000)]
 Accuracy = Annotated[float, Meta(ge=0, le=1)]
 Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
+Losses = list[Annotated[float, Meta(ge=0, le=1e39)]] | UnsetType
+"""Mean training loss in nats of each `updates_at_once` of a run, up to one that is not finite."""
 
 
 class _OfRun(msgspec.Struct):
-    """The key that rows of all questions have; their fields stay in the order of their lines."""
+    """The key that rows of all questions have; their fields stay in the order of their lines.
+
+    Their `losses` may be absent: of rows that other programs or older versions wrote.
+    """
+
+    @property
+    def configuration(self: Any) -> Configuration:
+        """The configuration of the run, whose question is the tag of the row."""
+        schedule = getattr(self, "schedule", None)
+        return Configuration(self.__struct_config__.tag, self.updates, self.rate, schedule)
 
     @property
     def key(self: Any) -> str:
@@ -53,11 +64,7 @@ class LagRow(_OfRun, tag_field="question", tag="by lag", forbid_unknown_fields=T
     state_bytes: Count = 0
     difference: float = 0.0
     device: str | None = None
-
-    @property
-    def configuration(self) -> Configuration:
-        """The configuration of the run."""
-        return Configuration("by lag", self.updates, self.rate)
+    losses: Losses = UNSET
 
 
 class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=True):
@@ -89,11 +96,7 @@ class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=T
     constant_bytes: Count = 0
     difference: float = 0.0
     device: str | None = None
-
-    @property
-    def configuration(self) -> Configuration:
-        """The configuration of the run."""
-        return Configuration("by key", self.updates, self.rate, self.schedule)
+    losses: Losses = UNSET
 
 
 class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,11 +143,7 @@ class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=Tr
     constant_bytes: Count = 0
     difference: float = 0.0
     device: str | None = None
-
-    @property
-    def configuration(self) -> Configuration:
-        """The configuration of the run."""
-        return Configuration("task", self.updates, self.rate)
+    losses: Losses = UNSET
 
 
 Row = LagRow | KeyRow | TaskRow
@@ -176,10 +175,20 @@ def check_row(row: Row, protocol: Protocol) -> None:
         raise ValueError(f"seed is not below {PILOT_SEED}, and the run is none of the pilot")
     if row.updates % protocol.updates_at_once:
         raise ValueError(f"updates are no multiple of {protocol.updates_at_once}")
+    check_losses(row, protocol)
     if isinstance(row, KeyRow):
         check_counts(row, protocol)
     elif isinstance(row, LagRow):
         check_nats(row, protocol)
+
+
+def check_losses(row: Row, protocol: Protocol) -> None:
+    """Raise ValueError for losses that are not one for each part of a run that was scored."""
+    parts = row.updates // protocol.updates_at_once
+    if row.losses is UNSET:
+        return
+    if len(row.losses) > parts or (row.final is not None and len(row.losses) < parts):
+        raise ValueError(f"losses are not {parts}, one after each {protocol.updates_at_once}")
 
 
 def check_nats(row: LagRow, protocol: Protocol) -> None:

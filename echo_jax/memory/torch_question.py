@@ -92,6 +92,14 @@ def at_steps(network: Network, tokens: torch.Tensor) -> Iterator[tuple[torch.Ten
         yield outputs[:, 0], state
 
 
+@torch.no_grad()
+def states_of(question: Any, params: Params, streams: np.ndarray) -> np.ndarray:
+    """The flat states of a trained layer after each token of streams, float32 `[B, T, D]`."""
+    network = question.trained(params)
+    each = at_steps(network, tensor(streams).long())
+    return np.stack([array(network.flat_state(state)) for _, state in each], axis=1)
+
+
 def bytes_of(network: Network, state: Any) -> int:
     """The bytes of the state of one row."""
     return sum(x[0].nbytes for x in network.cell.own(state))

@@ -8,19 +8,20 @@ import dataclasses
 import hashlib
 from collections.abc import Hashable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import msgspec
 import numpy as np
 from jax.stages import Lowered
 
-from echo_jax import environment
+from echo_jax import environment, tensor_files
 from echo_jax.cells import registry
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.cells.user_cell_check import Candidate, check_program, check_shapes
 from echo_jax.config import is_built_in
+from echo_jax.core.network import Params
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.task import Job, Report
 from echo_jax.host.training_loop import train_chunks
@@ -212,12 +213,32 @@ def not_compiled(question: Any) -> QuestionPrograms:
     )
 
 
+class Trained(NamedTuple):
+    """The row of a run, its trained weights by their names, and how many tokens it was fed."""
+
+    row: Row
+    weights: dict[str, Any]
+    tokens: int
+
+
 def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
     """Train a network, and score it unless a loss was not finite."""
+    return train(run, programs, report)[0]
+
+
+def make_row_and_keep(run: CardRun, programs: QuestionPrograms, report: Report) -> Trained:
+    """As `make_row`; the weights are those that were scored."""
+    row, params = train(run, programs, report)
+    weights = jax.device_get(tensor_files.named(params))
+    return Trained(row, weights, programs.question.network.input_size)
+
+
+def train(run: CardRun, programs: QuestionPrograms, report: Report) -> tuple[Row, Params]:
+    """The row of a run, and its trained parameters."""
     of = run.configuration
     ramp = np.bool_(of.schedule != "adaptive")
     inputs = RunInputs(np.int32(run.seed), np.float32(of.rate), np.int32(of.updates), ramp)
-    associated = list[int]()
+    associated, losses = list[int](), list[float]()
     blocks = train_chunks(
         lambda progress, _: programs.block(inputs, progress),
         programs.init(inputs),
@@ -230,11 +251,13 @@ def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
         report(chunk.done / of.updates if finite else 1.0)
         if not finite:
             break
-    scores = score(run, programs, chunk.state.train.params) if finite else {}
+        losses.append(float(np.mean(chunk.metrics.losses, dtype=np.float64)))
+    params = chunk.state.train.params
+    scores = score(run, programs, params) if finite else {}
     device = environment.device("cpu" if run.cell.framework else None)
     fields = {"validation": None, "final": None, "device": device} | scores
-    fields["associated"] = associated if finite else None
-    return programs.question.row(of, run.seed, int(chunk.state.level.pairs), fields)
+    fields |= {"associated": associated if finite else None, "losses": plain(losses, NATS)}
+    return programs.question.row(of, run.seed, int(chunk.state.level.pairs), fields), params
 
 
 def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, Any]:
@@ -264,6 +287,7 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
 
 
 JOB = Job(compile_run, make_row)  # the way to make the row of a run
+KEEPING = Job(compile_run, make_row_and_keep)  # and to keep its weights
 
 
 def runs_at_once() -> int:

@@ -38,10 +38,9 @@ class Verified(NamedTuple):
 
     @property
     def same(self) -> bool:
-        """True where they are equal, but for the device."""
-        return msgspec.structs.replace(self.row, device=None) == msgspec.structs.replace(
-            self.again, device=None
-        )
+        """True where they are equal, but for the device, and the losses, which no score is of."""
+        again = msgspec.structs.replace(self.again, device=self.row.device, losses=self.row.losses)
+        return self.row == again
 
     def told(self, card: Card) -> str:
         """A sentence that compares the two rows."""
@@ -103,5 +102,5 @@ def verify(folder: Path, running: Running) -> tuple[Card, list[Verified]]:
 
 def is_true(card: Card, found: Sequence[Verified]) -> bool:
     """False where a row is another on the same kind of device, with the same software."""
-    same_software = card.versions == environment.versions()
+    same_software = card.versions == environment.versions(card.cell.framework or None)
     return all(x.same or x.row.device != x.again.device or not same_software for x in found)

@@ -1,7 +1,7 @@
 """A probe of trained networks: bits that their states tell about earlier tokens.
 
 probe_call     `echo_jax.probe`: states and tokens are checked and divided into three parts
-ngrams         what the last tokens tell by themselves
+asked          the steps and lags asked for, and what the last tokens tell by themselves
 heads          linear heads: whitened states, L2 by the second part, recalibrated
 probe_result   bits by lag with their interval: table, figure, text
 """

@@ -105,23 +105,16 @@ def _objective(
 @jax.jit
 def _losses(weights: chex.Array, examples: Examples, logs: chex.Array) -> chex.Array:
     """The mean cross-entropy of each lag, `[N]`."""
+    flat = weights.reshape(len(weights), -1)
 
     @jax.checkpoint
     def of_one(example: Examples) -> chex.Array:
-        return cross_entropy(_logits(weights, example, logs), example.targets)
+        heads = example.states @ flat[:-1] + flat[-1]
+        logits = heads.reshape(weights.shape[1:]) + logs[example.context]
+        return cross_entropy(logits, example.targets)
 
-    return jnp.mean(jax.lax.map(of_one, examples, batch_size=_at_once(examples, logs)), axis=0)
-
-
-def _logits(weights: chex.Array, example: Examples, logs: chex.Array) -> chex.Array:
-    """The logits of one example, `[N, V]`."""
-    flat = weights.reshape(len(weights), -1)
-    heads = example.states @ flat[:-1] + flat[-1]
-    return heads.reshape(weights.shape[1:]) + logs[example.context]
-
-
-def _at_once(examples: Examples, logs: chex.Array) -> int:
-    return min(len(examples.context), max(16, AT_ONCE // logs[0].size))
+    at_once = min(len(examples.context), max(16, AT_ONCE // logs[0].size))
+    return jnp.mean(jax.lax.map(of_one, examples, batch_size=at_once), axis=0)
 
 
 @jax.jit

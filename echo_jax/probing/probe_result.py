@@ -78,7 +78,7 @@ def result_of(
         lambda: _figure(by_lag),
         alt="Bits about a token by the steps since it was read.",
         tables=[_table(by_lag)],
-        tidy={"": lambda: _rows(by_lag)},
+        tidy={"": lambda: [dict(zip(["lag", *by_lag], x, strict=True)) for x in _lines(by_lag)]},
         notes=_notes(len(found[0]), independent, per_weight),
         by_lag=by_lag,
         given=given,
@@ -130,17 +130,15 @@ def _by_lag(by_lag: dict[str, np.ndarray], given: int) -> list[str]:
 
 
 def _table(by_lag: dict[str, np.ndarray]) -> Table:
-    lags = range(1, len(by_lag["bits"]) + 1)
-    columns = [map(number, lags), *(map(decimals, values) for values in by_lag.values())]
     headings = ["lag", *(COLUMNS[name] for name in by_lag)]
-    return Table("Bits about the token, by lag", headings, list(zip(*columns, strict=True)))
+    rows = [[number(lag), *map(decimals, values)] for lag, *values in _lines(by_lag)]
+    return Table("Bits about the token, by lag", headings, rows)
 
 
-def _rows(by_lag: dict[str, np.ndarray]) -> list[dict[str, float]]:
+def _lines(by_lag: dict[str, np.ndarray]) -> list[tuple[float, ...]]:
+    """Each lag with its values."""
     columns = [values.tolist() for values in by_lag.values()]
-    names = ["lag", *by_lag]
-    rows = enumerate(zip(*columns, strict=True), 1)
-    return [dict(zip(names, [lag, *values], strict=True)) for lag, values in rows]
+    return [*zip(range(1, len(columns[0]) + 1), *columns, strict=True)]
 
 
 def _notes(streams: int, independent: bool, per_weight: float) -> list[str]:

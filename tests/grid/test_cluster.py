@@ -246,7 +246,7 @@ ONE_CORE = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))]
 CALL = """
 import echo_jax
 echo_jax.card("block:gru", state_bytes=400, only="by-lag", seeds=2,
-              protocol=echo_jax.Protocol(**{}), out="{}", cluster={})
+              protocol=echo_jax.Protocol(**{}), out="{}", cluster={}, keep=True)
 """
 
 
@@ -279,3 +279,9 @@ def test_a_card_of_real_size_is_the_same_alone_on_workers_on_one_core_and_called
         (path,) = (tmp_path / out).glob("*/rows.jsonl")
         made.append(sorted(path.read_text().splitlines()))
     assert made[0] == made[1] == made[2] == made[3]
+    here, there = (
+        {path.name: path.read_bytes() for path in (tmp_path / out).glob("*/weights/*")}
+        for out in ("called", "workers")
+    )
+    assert len(here) == 2
+    assert here == there

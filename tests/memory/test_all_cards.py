@@ -1,18 +1,17 @@
 """The pages of a card and of a folder of cards, and the cards that come with the package."""
 
 import re
+import runpy
 import subprocess
 import sys
 from importlib import resources
-from pathlib import Path
 
-import msgspec
 import pytest
 from made_up_cards import card, card_with, held, key_row, lag_row, stored
+from running import ROOT
 
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
-from echo_jax.memory.card import Card
 from echo_jax.memory.pages import (
     all_cards,
     built_in_cards,
@@ -24,7 +23,6 @@ from echo_jax.memory.protocol import STANDARD, Recipe
 from echo_jax.report.page import Paper
 
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
-DOCS = Path(__file__).parents[2] / "docs" / "cards"
 
 
 @pytest.fixture
@@ -104,20 +102,6 @@ def test_built_in_cells_are_shown_only_by_name(folder, monkeypatch):
         all_cards.write_report(folder, beside=["lsmt"])
 
 
-def test_a_small_card_has_the_seeds_and_configurations_of_the_default_card():
-    rows = [lag_row([2.0], 1000, updates=300), lag_row([1.0], 1), lag_row([4.0], 4)]
-    rows += [lag_row([3.0], 1, updates=1000), *(key_row(held(4), seed) for seed in (1, 4))]
-    small = built_in_cards.small_card(card(rows, seeds=5), rows)
-    assert (small.bits_by_lag.by_seed, small.bits_by_key.seeds, small.seeds) == ([1.0], [1], [1])
-    assert (len(small.pilot), small.budgets) == (1, [])
-
-
-def test_a_card_by_lag_alone_keeps_its_seeds_and_budgets():
-    rows = [lag_row([4.0], seed, updates=updates) for seed in (0, 4) for updates in (1000, 3000)]
-    whole = card(rows)
-    assert msgspec.json.decode(built_in_cards.encoded([(whole, rows)]), type=list[Card]) == [whole]
-
-
 def test_the_anchor_of_a_card_is_the_plainest_of_its_track_and_the_nearest_size(monkeypatch):
     named, words = "echo_jax.cells.known_memory:ProjectedRegister", "a register of 32-bit numbers"
     rows = [lag_row([4.0] * 9)]
@@ -152,9 +136,9 @@ def test_a_card_is_drawn_before_those_with_its_recipes_and_else_before_default_c
 
 
 def test_the_built_in_cards_follow_from_the_committed_ones():
-    whole = built_in_cards.read_folder(DOCS) if list(DOCS.glob("*/card.json")) else []
+    made = runpy.run_path(str(ROOT / ".ci" / "built_in_cards.py"))
     text = resources.files("echo_jax.memory.pages").joinpath(built_in_cards.FILE).read_bytes()
-    assert text == built_in_cards.encoded(whole)
+    assert text == made["encoded"](built_in_cards.read_folder(ROOT / "docs" / "cards"))
 
 
 def test_cards_are_read_and_compared_without_jax_and_matplotlib():

@@ -42,27 +42,29 @@ def row_and_weights(configuration, protocol=PROTOCOL):
 
 
 def in_plain_python(question, ramp):
-    """The weights and the level after all updates: a loop, and Adam of optax."""
+    """The weights and the level after all updates, and the losses: a loop, and Adam of optax."""
     adam = optax.chain(optax.clip_by_global_norm(SMALL_NORM), optax.scale_by_adam(eps=1e-7))
     params = question.init_params(purpose_key(SEED, Purpose.WEIGHTS))
     moments, level = adam.init(params), Level(jnp.int32(2), jnp.float32(0))
     run = RunInputs(SEED, RATE, UPDATES, ramp)
+    losses = []
 
     @jax.jit
     def update(params, moments, level, i):
         batch = question.draw(jax.random.fold_in(purpose_key(SEED, Purpose.DATA), i))
         loss = lambda p: question.loss(p, batch, level, run, i / UPDATES)  # noqa: E731
-        (_, level), gradient = jax.value_and_grad(loss, has_aux=True)(params)
+        (value, level), gradient = jax.value_and_grad(loss, has_aux=True)(params)
         direction, moments = adam.update(gradient, moments)
         rate = RATE * (1 + jnp.cos(jnp.pi * i / UPDATES)) / 2
         params = jax.tree.map(lambda p, d: p - rate * d, params, direction)
         squares = [jnp.sum(x**2) for x in jax.tree.leaves(gradient)]
-        return params, moments, level, jnp.sqrt(sum(squares))
+        return params, moments, level, jnp.sqrt(sum(squares)), value
 
     for i in range(UPDATES):
-        params, moments, level, norm = update(params, moments, level, i)
+        params, moments, level, norm, value = update(params, moments, level, i)
         assert norm > SMALL_NORM
-    return params, level
+        losses.append(float(value))
+    return params, level, losses
 
 
 def keys_of(params):
@@ -78,7 +80,9 @@ def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by
     cell = build("simple", OPTIONS)
     row, params = row_and_weights(PROTOCOL.by_lag(RATE))
     question = ByLag(cell, PROTOCOL)
-    chex.assert_trees_all_close(params, in_plain_python(question, True)[0], atol=2e-5)
+    expected, _, losses = in_plain_python(question, True)
+    chex.assert_trees_all_close(params, expected, atol=2e-5)
+    assert row.losses == pytest.approx([np.mean(losses[:3]), np.mean(losses[3:])], abs=1e-3)
     sets = [draw_streams(PROTOCOL, key, STREAMS) for key in keys_of(params)]
     calibration, validation, final = (np.asarray(question.states(params, x)) for x in sets)
 
@@ -110,9 +114,10 @@ def test_a_run_by_key_is_that_of_a_plain_loop_with_its_own_schedule():
     recipe = Recipe("adaptive", RATE)
     row, params = row_and_weights(HALF.by_key(recipe, UPDATES), HALF)
     question = ByKey(cell, PROTOCOL, KMAX)
-    expected, level = in_plain_python(question, ramp=False)
+    expected, level, losses = in_plain_python(question, ramp=False)
     chex.assert_trees_all_close(params, expected, atol=2e-5)
     assert row.level == level.pairs == 2
+    assert row.losses == pytest.approx([np.mean(losses[:3]), np.mean(losses[3:])], abs=1e-3)
     assert in_plain_python(question, ramp=True)[1].pairs == KMAX
     pairs = draw_pairs(PROTOCOL, keys_of(params)[2], 3 * RECALLS, KMAX)
     asked = recall(PROTOCOL, pairs, jnp.repeat(jnp.array([2, 3, 4]), RECALLS))
@@ -131,4 +136,5 @@ def test_a_run_whose_loss_is_not_finite_has_no_answers(configured):
         getattr(row, "rounded", None),
         getattr(row, "associated", None),
     )
+    assert row.losses == []
     assert (row.updates, found) == (UPDATES, (None,) * 4)

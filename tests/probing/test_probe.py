@@ -99,18 +99,6 @@ def test_a_code_by_position_is_read_by_heads_for_each_step_alone():
     assert apart == pytest.approx(6, abs=0.1)
 
 
-def test_arrays_of_jax_and_pytorch_are_those_of_numpy():
-    tokens = uniform(60, 12)
-    states = shifted(tokens, 1)
-    expected = echo_jax.probe(states, tokens, 2).by_lag["bits"]
-    found = echo_jax.probe(jnp.asarray(states), jnp.asarray(tokens), 2).by_lag["bits"]
-    np.testing.assert_array_equal(found, expected)
-    torch = pytest.importorskip("torch")
-    graph = torch.tensor(states, requires_grad=True) * 1
-    found = echo_jax.probe(graph, torch.tensor(tokens), 2).by_lag["bits"]
-    np.testing.assert_array_equal(found, expected)
-
-
 def test_whitened_states_are_uncorrelated_and_a_constant_number_is_left_out():
     states = np.random.default_rng(0).normal(size=(500, 3)) @ np.diag([1, 1e-4, 1e4])
     states = np.concatenate([states, states[:, :1] + states[:, 1:2], np.ones((500, 1))], axis=1)

@@ -2,7 +2,7 @@
 
 `built_in_cards.json` has every committed card as it is with the seeds and configurations of the
 default card, and those with more recipes by key as they are too, so that a card stands beside cells
-that had the same. A card by lag alone is there as it is.
+that had the same. A card by lag alone is there as it is. `.ci/built_in_cards.py` writes the file.
 """
 
 import functools
@@ -18,7 +18,7 @@ from echo_jax.memory.card import Card, protocol_of
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, Question
 from echo_jax.memory.pages.table import cell_of
 from echo_jax.memory.pages.told_apart import comparable, kind, of_one_kind
-from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Protocol
+from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import Row
 from echo_jax.report.number_formats import number
 
@@ -41,36 +41,9 @@ def built_in_cards() -> Sequence[Card]:
     return msgspec.json.decode(text, type=list[Card])
 
 
-def encoded(whole: Sequence[tuple[Card, list[Row]]]) -> bytes:
-    """The content of the file, from cards and rows; a line for each card."""
-    small = [small_card(card, rows) for card, rows in whole]
-    larger = [card for card, _ in whole if not is_default(card)]
-    lines = map(msgspec.json.encode, [*small, *larger])
-    return b"[\n" + b",\n".join(lines) + b"\n]\n"
-
-
 def is_default(card: Card) -> bool:
     """True for a card with no other configurations by key than the default card."""
     return BY_KEY.configured(card) <= {*map(STANDARD.by_key, STANDARD.default)}
-
-
-def small_card(card: Card, rows: Sequence[Row]) -> Card:
-    """A card with the runs of the default card alone.
-
-    By lag there is one recipe, so a card by lag alone stays as it is.
-    """
-    if card.bits_by_lag and not card.bits_by_key:
-        return card
-    kept = {*map(STANDARD.by_key, STANDARD.default), *BY_LAG.configured(card)}
-    pilot = [x for x in rows if x.seed >= PILOT_SEED]
-    of_default = [x for x in rows if x.configuration in kept and x.seed < STANDARD.default_seeds]
-    small = msgspec.structs.replace(
-        card,
-        seeds=sorted({x.seed for x in of_default}),
-        configuration=[of for of in card.configuration if of in kept],
-        remarks=[],
-    )
-    return cards.with_rows(small, [*pilot, *of_default])
 
 
 def nearest(card: Card, question: Question) -> dict[str, Card]:

@@ -12,14 +12,18 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.pages import table
 from echo_jax.memory.pages.built_in_cards import anchors, built_in_cards
 from echo_jax.memory.pages.figures import card_figure
-from echo_jax.memory.pages.questions import BY_LAG, EVERY, QUESTIONS, Question
+from echo_jax.memory.pages.questions import BY_LAG, EVERY, QUESTIONS, UNKNOWN, Question
 from echo_jax.memory.pages.table import cell_of, is_control
 from echo_jax.memory.pages.told_apart import comparable, of_one_kind, track
+from echo_jax.memory.protocol import PILOT_SEED, Configuration
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
 from echo_jax.report.markdown import details, escaped, markdown_table
-from echo_jax.report.number_formats import number, three_digits
+from echo_jax.report.number_formats import decimals, number, three_digits
 from echo_jax.report.text_tables import Table
+
+PARTS_SHOWN = (1, 3, 10, 30)
+"""Parts of training, of `updates_at_once`, whose losses are shown beside the last one."""
 
 
 def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
@@ -43,6 +47,7 @@ def page(card: Card, rows: Sequence[Row]) -> str:
         escaped(" ".join(filter(None, [words, standing(card), beside_anchors(card)]))),
         *(f"- {escaped(remark)}" for remark in card.remarks),
         markdown_table(table.cards_table([card])),
+        *losses(card, rows),
         details("Configuration and provenance", markdown_table(provenance(card, rows))),
         "Every number follows from [rows.jsonl](rows.jsonl), and is in [card.json](card.json). All "
         "cards of the folder are [one page](../README.md) with `echo-jax cards report`.",
@@ -85,6 +90,32 @@ def place_among(card: Card, others: Sequence[Card], question: Question) -> str:
     beside = [*before[-1:], *measured[len(before) : len(before) + 1]]
     names = " and ".join(f"{cell_of(x)} ({question.mean_text(x)})" for x in beside)
     return f"number {len(before) + 1} {question.name}, beside {names}" if beside else ""
+
+
+def losses(card: Card, rows: Sequence[Row]) -> list[str]:
+    """The training losses of the configurations, which fold out; nothing where no row has any."""
+    by_configuration: dict[Configuration, list[Sequence[float]]] = {}
+    for row in rows:
+        if row.losses and row.seed < PILOT_SEED:
+            by_configuration.setdefault(row.configuration, []).append(row.losses)
+    if not by_configuration:
+        return []
+    size = card.numbers.updates_at_once
+    last = {of.updates // size for of in by_configuration}
+    shown = sorted(last | {x for x in PARTS_SHOWN if x < max(last)})
+    lines = [
+        [str(of), *(mean_of_part(seeds, part) for part in shown)]
+        for of, seeds in by_configuration.items()
+    ]
+    headings = ["updates", *(number(part * size) for part in shown)]
+    words = f"Training loss in nats: the mean of each {size} updates, over the seeds"
+    return [details(words, markdown_table(Table("", headings, lines)))]
+
+
+def mean_of_part(seeds: Sequence[Sequence[float]], part: int) -> str:
+    """The mean loss of a part of training over the seeds that have it; - where none does."""
+    known = [of_seed[part - 1] for of_seed in seeds if len(of_seed) >= part]
+    return decimals(sum(known) / len(known)) if known else UNKNOWN
 
 
 def provenance(card: Card, rows: Sequence[Row]) -> Table:

@@ -1,0 +1,140 @@
+"""The weights that `card --keep` writes: those that were scored, read back by one call."""
+
+import functools
+import re
+import sys
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from tiny_memory import TINY
+
+import echo_jax
+from echo_jax import tensor_files
+from echo_jax.cells.registry import build
+from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.memory import card as cards
+from echo_jax.memory import kept_weights, make_card
+from echo_jax.memory.by_lag import ByLag
+from echo_jax.memory.train_and_score import weights_digest
+from echo_jax.report.number_formats import plain
+
+UNITS = {"features": 3}
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_program_of_ones_own(monkeypatch):
+    monkeypatch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
+
+
+@pytest.fixture
+def carding(tmp_path, monkeypatch):
+    """Makes a card of one seed, keeping weights, in the folder `cards`; its folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(cell, name="mine", **options):
+        given = {"seeds": 1, "protocol": TINY, "keep": True} | options
+        echo_jax.card(cell, name=name, out="cards", **given)
+        return tmp_path / "cards" / name
+
+    return make
+
+
+def files(folder):
+    return sorted(path.name for path in (folder / "weights").iterdir())
+
+
+def test_the_weights_of_each_run_are_those_that_were_scored(carding):
+    folder = carding("gru", args=UNITS)
+    card, rows = cards.read(folder)
+    assert files(folder) == sorted(kept_weights.path_of(folder, row.key).name for row in rows)
+    assert "seed-0-by-key-ramp-rate-0.003-4-updates.safetensors" in files(folder)
+    *_, row = (row for row in rows if row.configuration.question == "by lag")
+    path = kept_weights.path_of(folder, row.key)
+    question = ByLag(build("gru", UNITS), TINY)
+    shapes = jax.eval_shape(question.init_params, jax.random.key(0))
+    params, about = tensor_files.read(path, shapes, "")
+    assert (about["run"], about["seed"], about["cell"]["args"]) == (row.key, 0, UNITS)
+    sets = question.draw_sets(row.seed, weights_digest(params))
+    assert plain(jax.jit(question.score)(params, sets).final, ".3f") == row.final
+    kept = kept_weights.read(path)
+    assert (kept.about.cell, kept.about.protocol) == (card.cell, TINY)
+    asked = slice(TINY.asked.start, TINY.asked.stop, TINY.asked.step)
+    expected = question.states(params, sets.final)
+    np.testing.assert_allclose(kept.states(sets.final)[:, asked], expected, atol=1e-5)
+    with pytest.raises(ConfigError, match=r"tokens are no integers \[streams, T\] from 0 to 15"):
+        kept.states([[16]])
+    for path in (folder / "card.json", tensor_path(folder)):
+        with pytest.raises(StorageError, match=r"(is damaged|has no weights of a card)"):
+            kept_weights.read(path)
+
+
+def tensor_path(folder):
+    """A file of other arrays."""
+    tensor_files.write(folder / "a.safetensors", "state", {"a": np.ones(2)}, {})
+    return folder / "a.safetensors"
+
+
+def test_weights_are_there_before_a_row_and_a_row_without_them_is_not_made_again(
+    carding, tmp_path, monkeypatch, capsys
+):
+    by_lag = functools.partial(carding, "simple", args=UNITS, only="by-lag")
+    with monkeypatch.context() as patch:
+        patch.setattr(make_card, "row_kind", None)  # the first row cannot be stored
+        with pytest.raises(TypeError):
+            by_lag()
+    folder = tmp_path / "cards" / "mine"
+    assert (len(files(folder)), cards.read(folder)[1]) == (1, [])
+    by_lag()
+    by_lag(keep=False, seeds=2)
+    before = (folder / "rows.jsonl").read_bytes()
+    by_lag(seeds=2)
+    assert (len(files(folder)), (folder / "rows.jsonl").read_bytes()) == (5, before)
+    assert "mine: 1 run with a row and without weights; a run whose" in capsys.readouterr().out
+
+
+def test_a_layer_of_pytorch_has_its_state_dict_in_the_file_and_is_read_back(
+    carding, tmp_path, monkeypatch
+):
+    torch = pytest.importorskip("torch")
+    file = tmp_path / "kept_layers.py"
+    file.write_text(
+        "from torch import nn\n\n\ndef make(input_size, features=3):\n"
+        "    return nn.GRU(input_size, features, batch_first=True)\n"
+    )
+    folder = carding("kept_layers.py:make", only="by-lag")
+    path = folder / "weights" / files(folder)[0]
+    start = "cell.layer."
+    arrays = {
+        name.removeprefix(start): torch.from_numpy(x)
+        for name, x in load_file(path).items()
+        if name.startswith(start)
+    }
+    gru = torch.nn.GRU(16, 3, batch_first=True)
+    gru.load_state_dict(arrays)
+    tokens = np.random.default_rng(0).integers(16, size=(4, 9))
+    with torch.no_grad():
+        expected = gru(torch.nn.functional.one_hot(torch.from_numpy(tokens), 16).float())[0]
+    np.testing.assert_allclose(kept_weights.read(path).states(tokens), expected, atol=1e-6)
+    file.write_text(f"{file.read_text()}\n\nMORE = 1\n")
+    monkeypatch.delitem(sys.modules, "kept_layers")
+    with pytest.raises(ConfigError, match=r"is of another text than kept_layers\.py:make here"):
+        kept_weights.read(path)
+
+
+def test_weights_need_a_folder():
+    with pytest.raises(ConfigError, match="keep=True has no folder for its files: give out too"):
+        echo_jax.card("gru", keep=True)
+
+
+def test_the_lines_of_the_page_probe_a_run(carding, root, capsys):
+    (code,) = re.findall(
+        r"```python\n([^`]*kept_weights.*?)```", (root / "docs/card.md").read_text(), re.S
+    )
+    folder = carding("gru", name="gru", args=UNITS, only="by-lag")
+    (shown,) = re.findall(r"weights/.*safetensors", code)
+    *_, row = cards.read(folder)[1]
+    kept_weights.path_of(folder, row.key).rename(folder / shown)
+    exec(compile(code, "card.md", "exec"), {})
+    assert "bits" in capsys.readouterr().out
