@@ -28,9 +28,10 @@ from echo_jax.core.network import Network, Params
 from echo_jax.core.token_by_token import Answer, EchoState
 from echo_jax.exceptions import ConfigError, StorageError, printable, shown
 from echo_jax.jax_settings import GENERATOR
-from echo_jax.runs import run_file, run_folder, vocabulary
+from echo_jax.runs import run_file, run_folder
 from echo_jax.runs.run_folder import RunSpec
-from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
+from echo_jax.values import vocabulary
+from echo_jax.values.vocabulary import UNSEEN, Unknown, Vocabulary
 
 if TYPE_CHECKING:
     from echo_jax.probing.probe_result import ProbeResult
