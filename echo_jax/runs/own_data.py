@@ -33,12 +33,16 @@ def read_inputs(config: RunConfig) -> RunSpec:
     with _naming(config.data):
         vocabulary = Vocabulary.of_words(words)
         tokens = encode(vocabulary, words)
-    values = list(vocabulary.values)
+    return on_values(column_inputs(config, list(vocabulary.values), tokens), config)
+
+
+def column_inputs(config: RunConfig, values: list[str], tokens: np.ndarray) -> RunSpec:
+    """The inputs of a run on values and their tokens, int32 `[M]`."""
     digests = {
         VOCABULARY: atomic_files.digest_of([values, len(tokens)]),
         TOKENS: atomic_files.digest(tokens.tobytes()),
     }
-    return on_values(RunSpec(config, values, tokens, digests), config)
+    return RunSpec(config, values, tokens, digests)
 
 
 def on_values(own: RunSpec, config: RunConfig) -> RunSpec:

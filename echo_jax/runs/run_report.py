@@ -26,7 +26,7 @@ POSITIONS_SHOWN = 60
 
 RARE = {
     "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
-    "frozen",
+    "frozen", "cell_args",
 }  # fmt: skip
 """Fields that `describe` names where they are not their default."""
 

@@ -81,6 +81,14 @@ TRAIN = """
 --devices 0                           | --devices
 --checkpoint-every 0                  | --checkpoint-every
 --hidden 2147483647                   | GiB
+--cell-args features                  | --cell-args
+--cell-args layers=2                  | layers
+--cell block:gru --cell-args layers=0 | layers
+--cell block:gru --cell-args layers={many} | layers
+--cell-args features=9 --hidden 12    | features=9
+--state-bytes 400 --hidden 12         | --state-bytes
+--cell mamba2 --state-bytes 5         | 4
+--state-bytes 0                       | --state-bytes
 --out plain                           | plain
 --out taken/run                       | taken/run
 --out /proc/none/run                  | /proc/none/run
@@ -135,7 +143,7 @@ BY_TYRO = {
 }  # fmt: skip
 """Lines that tyro refuses in words of its own, in a box."""
 
-STANDS_FOR = {"digits": "9" * 5000, "name": "x" * 300, "nothing": ""}
+STANDS_FOR = {"many": "9" * 9, "digits": "9" * 5000, "name": "x" * 300, "nothing": ""}
 
 
 TABLES = {"train.py": TRAIN, "predict.py": PREDICT, "show.py": SHOW, "sweep.py": SWEEP}
