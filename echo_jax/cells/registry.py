@@ -1,6 +1,7 @@
 """Cells by name: the built-in classes, and a user's own.
 
-`user_cell` is imported in functions: a built-in cell has no file to find and no line to name.
+`user_cell` and `cell_args` are imported in functions: a built-in cell has no file to find and no
+line to name, and few have options.
 """
 
 from collections.abc import Mapping
@@ -8,7 +9,6 @@ from typing import Any
 
 from echo_jax.cell_table import CELLS
 from echo_jax.cells.adapters.adapt import BlockOf, construct, options_of, size_of
-from echo_jax.cells.cell_args import options_in
 from echo_jax.cells.interface import Cell
 from echo_jax.config import BLOCK_PREFIX, PARTS, NetworkConfig, is_built_in, is_handed_over
 from echo_jax.exceptions import ConfigError, EchoError, reason
@@ -95,7 +95,11 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
         raise ConfigError("hidden_size", config.hidden_size, rule, "leave it out")
     if config.cell == "mlp":
         args["delay_line"] = config.delay_line or window
-    return build(config.cell, args | options_in(config.cell_args or ""), found)
+    if config.cell_args:
+        from echo_jax.cells.cell_args import options_in
+
+        args |= options_in(config.cell_args)
+    return build(config.cell, args, found)
 
 
 def line_of(name: str, written: Any, function: str, error: BaseException | None) -> str:
