@@ -45,7 +45,6 @@ def place(tmp_path_factory):
     (place / "cell").mkdir()
     own_cell = RunConfig(network=NetworkConfig(cell="mine:Cell"))
     run_file.begin(place / "cell", RunSpec(own_cell))
-    (place / "link").symlink_to("plain")
     (place / "empty").mkdir()
     (place / "torn").mkdir()
     (place / "torn" / run_file.CHECKPOINT).write_text("{")
@@ -119,9 +118,6 @@ plain --csv unseen.csv                | 11
 begun 33                              | begun
 failed 1                              | failed
 cell 1                                | mine:Cell
-plain 1 --state taken                 | taken
-plain 1 --state link                  | link
-plain 1 --state nosuch/state          | nosuch
 """
 
 SHOW = """
