@@ -123,7 +123,7 @@ cell 1                                | mine:Cell
 SHOW = """
 plain                                 | plain
 --curve empty                         | empty
---play plain --curve plain            | --curve
+--memory plain --curve plain          | --memory
 """
 
 SWEEP = """
