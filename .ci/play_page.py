@@ -7,7 +7,6 @@ is docs/play/sweep.jsonl, the rows of
         --batch-size 1 2 3 4 5 6 --seeds 8
 """
 
-import base64
 import itertools
 import json
 import re
@@ -17,21 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import echo_jax
 from echo_jax import config
 from echo_jax.core import chance
-from echo_jax.core.target_place import accuracy_ceiling, knowable_share, target_place
-from echo_jax.report.html_page import assembled
-from echo_jax.runs import explanation
-from echo_jax.runs.predictor import TrainedNetwork
-
-PAGE = Path(__file__).parent / "play" / "play.html"
-"""The body of the page; its style and its code are beside it."""
+from echo_jax.core.target_place import knowable_share, target_place
+from echo_jax.runs import explanation, play_page
 
 DOCS = Path(__file__).parents[1] / "docs"
-MADE = DOCS / "play.html"
 GRID = DOCS / "play" / "sweep.jsonl"
 
 DATA = '<script type="application/json" id="data">'
@@ -91,49 +82,11 @@ def command(options: dict[str, Any]) -> str:
 def trained(options: dict[str, Any]) -> dict[str, Any]:
     """The data of a network, trained now."""
     run = echo_jax.train(**options)
-    return data_of(run.network(), "", run.result.accuracy)
-
-
-def data_of(trained: TrainedNetwork, name: str, accuracy: float) -> dict[str, Any]:
-    """The task of a network, its values, and its weights in base64, as the page reads them."""
-    config = trained.config
-    task = config.task
-    cell = trained.params["cell"]
-    readout = trained.params["readout"]
-    weights = {
-        "kernel": cell["kernel"],
-        "recurrent": cell["recurrent_kernel"],
-        "bias": cell["bias"],
-        "readout": readout["kernel"],
-        "readoutBias": readout["bias"],
-    }
-    return {
-        "name": name,
-        "accuracy": accuracy,
-        "ceiling": accuracy_ceiling(config, 1 / task.vocab_size),
-        "place": target_place(config),
-        "window": task.window,
-        "lag": task.lag,
-        "batch": task.batch_size,
-        "layout": task.layout,
-        "missing": task.missing,
-        "stateful": config.network.stateful,
-        "units": config.network.hidden_size,
-        "values": list(trained.vocabulary.values),
-        "weights": {
-            name: base64.b64encode(np.asarray(weight, "<f4").tobytes()).decode()
-            for name, weight in weights.items()
-        },
-    }
-
-
-def page(data: dict[str, Any]) -> str:
-    """The page with some data, which are JSON in it."""
-    return assembled(PAGE, data)
+    return play_page.data_of(run.network(), "", run.result.accuracy)
 
 
 def data_in(text: str) -> dict[str, Any]:
-    """The data of a page, the inverse of `page`."""
+    """The data of a page, the inverse of `play_page.page`."""
     start = text.index(DATA) + len(DATA)
     data: dict[str, Any] = json.loads(text[start : text.index("</script>", start)])
     return data
@@ -231,14 +184,14 @@ def made(train: bool) -> str:
     if train:
         networks = [trained(options) for _, options in NETWORKS]
     else:
-        networks = data_in(MADE.read_text("utf-8"))["networks"]
+        networks = data_in((DOCS / play_page.PAGE).read_text("utf-8"))["networks"]
     for network, (name, options) in zip(networks, NETWORKS, strict=True):
         network |= {"name": name, "command": command(options)}
-    text = page(words() | {"networks": networks})
-    return text.replace("<style>", f"{SHARED}<style>", 1)
+    page = play_page.page(words() | {"networks": networks})
+    return page.replace("<style>", f"{SHARED}<style>", 1)
 
 
 if __name__ == "__main__":
     text = made("--train" in sys.argv)
-    MADE.write_text(text, "utf-8")
-    print(f"{MADE}: {len(text.encode()):,} bytes")
+    (DOCS / play_page.PAGE).write_text(text, "utf-8")
+    print(f"{DOCS / play_page.PAGE}: {len(text.encode()):,} bytes")

@@ -3,6 +3,7 @@
 echo-jax show --part no-context             # the tutorial's mistake can be seen
 echo-jax show --csv my.csv --column n       # the same of your own numbers
 echo-jax show --curve runs/part4            # make curve.png of a run again
+echo-jax show --play runs/part4             # make a page in which its LSTM runs
 echo-jax show --memory runs/part4           # what its state tells about earlier values
 """
 
@@ -34,6 +35,9 @@ class ShowCommand:
     result.json and, of several seeds, seeds.csv."""
     format: Format = "png"
     """The format of that figure: curve.png, curve.svg or curve.pdf; only with --curve."""
+    play: Path | None = None
+    """Only make play.html in this run folder: a page in which the trained LSTM runs, on one-hot
+    values with classes, below 400 kB (about 60,000 parameters)."""
     memory: Path | None = None
     """Only say how many bits the state of the network in this run folder tells about earlier
     values, and draw them, memory.png."""
@@ -42,9 +46,11 @@ class ShowCommand:
     def __post_init__(self) -> None:
         """Raise ConfigError for a number of rows that is out of range, or a figure of no run."""
         check_values(self)
-        if self.curve is not None and self.memory is not None:
-            rule = "is not made with {curve}"
-            raise ConfigError("memory", self.memory, rule, "make one at a time")
+        asked = [name for name in ("curve", "play", "memory") if getattr(self, name) is not None]
+        if len(asked) > 1:
+            first, second, *_ = asked
+            rule = f"is not made with {{{first}}}"
+            raise ConfigError(second, getattr(self, second), rule, "make one at a time")
         if self.curve is None and self.format != "png":
             rule = "is of the figure of a run"
             raise ConfigError("format", self.format, rule, "name it with {curve}")
@@ -61,6 +67,11 @@ def main() -> None:
         say = functools.partial(print, flush=True)
         again = functools.partial(command_line.training, finished.config)
         run_report.conclude(finished, command.curve, say, again, command.format)
+    elif command.play:
+        environment.use_cpu_devices(1)
+        from echo_jax.runs import play_page
+
+        print(f"Page: {printable(str(play_page.write_for_run(command.play)))}")
     elif command.memory:
         show_memory(command.memory)
     else:

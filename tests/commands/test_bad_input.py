@@ -123,7 +123,7 @@ cell 1                                | mine:Cell
 SHOW = """
 plain                                 | plain
 --curve empty                         | empty
---memory plain --curve plain          | --memory
+--play plain --curve plain            | --curve
 """
 
 SWEEP = """

@@ -30,12 +30,13 @@ def test_a_figure_is_made_again_or_a_sentence_says_why_not(run, tmp_path, call, 
     assert (run / "curve.png").read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("shown", ["--curve", "--play"])
 def test_a_run_that_went_on_and_was_killed_is_not_shown_beside_its_earlier_result(
-    run, tmp_path, call
+    run, tmp_path, call, shown
 ):
-    call("show.py", "--curve", "a run", cwd=tmp_path)
+    call("show.py", shown, "a run", cwd=tmp_path)
     prepared(run, sequences=9)
     before = snapshot(run)
-    refused = call("show.py", "--curve", "a run", cwd=tmp_path, status=2)
+    refused = call("show.py", shown, "a run", cwd=tmp_path, status=2)
     assert refused.stderr == ("error: a run has no result yet: train on with --resume 'a run'\n")
     assert snapshot(run) == before

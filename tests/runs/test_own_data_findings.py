@@ -11,7 +11,7 @@ from msgspec import UNSET
 import echo_jax
 from echo_jax.config import RunConfig, changed
 from echo_jax.core.data import Corpus
-from echo_jax.runs import own_data
+from echo_jax.runs import own_data, play_page
 from echo_jax.runs.explanation import explain, findings
 from echo_jax.runs.result import StoredInterval, Untrained
 
@@ -71,7 +71,7 @@ def train(folder, values, **options):
         return echo_jax.train(csv=folder / "my.csv", **SHORT | options)
 
 
-def test_a_learned_calendar_is_told_from_an_echo(tmp_path):
+def test_a_learned_calendar_is_told_from_an_echo_also_by_its_page(tmp_path):
     calendar = train(tmp_path, np.arange(400) % 7, sequences=60, seeds=2)
     assert calendar.result.accuracy > 0.99
     assert calendar.result.training_accuracy > 0.99
@@ -80,7 +80,8 @@ def test_a_learned_calendar_is_told_from_an_echo(tmp_path):
     assert echo.result.follows > 0.9
     said = "The order of the values was learned, not the echo"
     for run, is_said in ((calendar, True), (echo, False)):
-        assert [said in text for text in (run.report(), run.explain())] == [is_said] * 2
+        page = play_page.page_of_run(run.network(), "mine", run.result)
+        assert [said in text for text in (run.report(), run.explain(), page)] == [is_said] * 3
 
 
 def test_next_values_learned_by_heart_are_told_without_a_goal_of_99_percent(tmp_path):

@@ -1,18 +1,23 @@
-"""The page in which trained LSTMs run: its data, its arithmetic and its controls in a browser."""
+"""The page in which a trained LSTM runs: its data, its arithmetic and its controls in a browser."""
 
+import contextlib
 import importlib.util
 import json
+from types import SimpleNamespace
 
 import browser
 import numpy as np
 import pytest
 from drawn import drawn_params
-from run_folders import PLAIN
+from fabricated_results import fabricated_result
+from msgspec import UNSET
+from run_folders import PLAIN, make_run
 from running import ROOT
 
 from echo_jax.config import changed
 from echo_jax.core.network import build_network
-from echo_jax.runs import train_call
+from echo_jax.exceptions import ConfigError
+from echo_jax.runs import page_limits, play_page, train_call
 from echo_jax.runs.predictor import TrainedNetwork
 from echo_jax.values.vocabulary import Vocabulary
 
@@ -28,6 +33,11 @@ LAYOUTS = {
     "stateful streams": {"layout": "streams"},
     "stateless streams": {"layout": "streams", "stateful": False},
 }
+SCORES = SimpleNamespace(
+    accuracy=0.5, baseline_accuracy=0.2, order_blind_accuracy=0.2, follows=UNSET,
+    by_seed=SimpleNamespace(seed=[0]), ceiling_accuracy=1.0, training_accuracy=UNSET,
+    untrained=None, held_out_targets=UNSET,
+)  # fmt: skip
 SIZES = {"length": 12, "vocab_size": 7, "window": 3, "lag": 2, "batch_size": 2, "hidden_size": 5}
 
 
@@ -45,12 +55,13 @@ def tab(tmp_path_factory):
         yield tab
 
 
-def drawn(**fields):
+def drawn(values=None, **fields):
     """A network with weights drawn at random, large enough that its states matter."""
     config = changed(PLAIN, **SIZES | fields)
     network = build_network(config)
     params = drawn_params(network)
-    return TrainedNetwork(config, network, params, Vocabulary.of_integers(7), 4, 0)
+    words = values or [str(value) for value in range(config.task.vocab_size)]
+    return TrainedNetwork(config, network, params, Vocabulary(tuple(words)), 4, 0)
 
 
 def answers_in_page(tab, place, tokens):
@@ -71,7 +82,7 @@ def answers_in_page(tab, place, tokens):
 def test_the_committed_page_is_the_one_of_its_parts_and_its_grid(generator):
     text = COMMITTED.read_text()
     assert generator.made(train=False) == text
-    assert len(text.encode()) < 400_000
+    assert len(text.encode()) < page_limits.PAGE_BYTES
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
     networks = generator.data_in(text)["networks"]
     for (_, options), network in zip(generator.NETWORKS, networks, strict=True):
@@ -83,11 +94,11 @@ def test_the_committed_page_is_the_one_of_its_parts_and_its_grid(generator):
 
 
 @pytest.mark.slow
-def test_every_layout_answers_as_predict_does(tab, tmp_path, generator):
+def test_every_layout_answers_as_predict_does(tab, tmp_path):
     networks = [drawn(**fields) for fields in LAYOUTS.values()]
-    data = [generator.data_of(network, "", 0.5) for network in networks]
+    data = [play_page.data_of(network, "", 0.5) for network in networks]
     page = tmp_path / "page.html"
-    page.write_text(generator.page({"title": "", "lede": "", "networks": data}))
+    page.write_text(play_page.page({"title": "", "lede": "", "networks": data}))
     tab.open(page)
     for place, trained in enumerate(networks):
         size = len(trained.vocabulary)
@@ -298,3 +309,79 @@ def test_axe_finds_nothing(tab, dark):
     for width, fragment in ((1280, ""), (390, ""), (390, "#embed")):
         tab.open(COMMITTED, width, dark=dark, fragment=fragment)
         assert tab.violations() == []
+
+
+def test_words_of_a_column_are_shown_and_never_run(tab, tmp_path):
+    words = ["</script><b>", "<!--<script>", "&amp;\"'", "a\u2028b", "a b", "${x}", "é", "日本"]
+    trained = drawn(values=sorted(words), vocab_size=len(words))
+    text_of_page = play_page.page_of_run(trained, "<i>mine</i>", SCORES)
+    assert text_of_page.lower().count("</script") == 3
+    page = tmp_path / "page.html"
+    page.write_text(text_of_page)
+    tab.open(page, width=390)
+    shown = tab.run("[...document.querySelectorAll('.value')].map((each) => each.textContent)")
+    assert shown == sorted(words)
+    assert tab.run("document.querySelectorAll('main :is(b, i)').length") == 0
+    press(tab, "#typed")
+    tab.type("</script><b> a")
+    tab.press("Enter")
+    assert "is none of the 8 values" in text(tab, "#message")
+    tab.run("document.getElementById('typed').value = ''")
+    for word in ("a b", "</script><b>"):
+        press(tab, "#typed")
+        tab.type(word)
+        tab.press("Enter")
+    assert fed(tab)[1:] == [sorted(words).index("a b"), sorted(words).index("</script><b>")]
+
+
+def test_the_characters_of_a_text_are_typed_as_one_and_a_space_is_shown(tab, tmp_path):
+    (tmp_path / "page.html").write_text(play_page.page_of_run(drawn(list(" ,abcde")), "", SCORES))
+    tab.open(tmp_path / "page.html")
+    press(tab, "#typed")
+    tab.type("a,  b")
+    tab.press("Enter")
+    assert fed(tab) == [1, 0, 3]
+    assert tab.run("document.querySelector('.value').textContent") == "␣"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "right"),
+    [
+        ("cell", "gru", "lstm"),
+        ("encoding", "embedding", "one-hot"),
+        ("framing", "values", "classes"),
+    ],
+)
+def test_a_network_that_the_page_cannot_run_is_refused(field, value, right):
+    with pytest.raises(ConfigError) as refused:
+        page_limits.check_cell(drawn(**{field: value}).config)
+    sentence = f"--{field} {value} does not run in a page: train one with --{field} {right}"
+    assert refused.value.spelled("flag") == sentence
+
+
+@pytest.mark.parametrize(
+    ("values", "units", "made"),
+    [(100, 76, True), (100, 78, False), (300, 36, True), (300, 38, False)],
+)
+def test_a_page_is_offered_just_where_it_can_be_made(values, units, made):
+    trained = drawn(vocab_size=values, hidden_size=units)
+    assert page_limits.has_page(trained.config, trained.vocabulary.values) == made
+    large = pytest.raises(ConfigError, match=r"has [\d,]+ bytes, more than 400,000: use fewer")
+    with contextlib.nullcontext() if made else large:
+        play_page.page_of_run(trained, "", SCORES)
+
+
+def test_show_writes_the_page_of_a_run(tmp_path, call, generator):
+    folder = tmp_path / "run"
+    config = changed(PLAIN, **SIZES)
+    make_run(folder, config, result=fabricated_result(config))
+    done = call("show.py", "--play", folder, cwd=tmp_path)
+    assert done.stdout == f"Page: {folder / 'play.html'}\n"
+    data = generator.data_in((folder / "play.html").read_text())
+    assert data["networks"][0]["window"] == 3
+    assert len(data["grid"]) == 1
+    assert data["explanation"].startswith("The target, the value 2 steps back, is in the window")
+    (folder / "play.html").write_text("mine")
+    refused = call("show.py", "--play", folder, cwd=tmp_path, status=2).stderr
+    assert "play.html is not as it was generated" in refused
+    assert (folder / "play.html").read_text() == "mine"

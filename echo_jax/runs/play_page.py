@@ -1,0 +1,100 @@
+"""A page in which a trained LSTM runs: one HTML file without a library, a request or a server.
+
+It is made of the files of the folder `play`; weights, task and accuracies are JSON in the page.
+"""
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from echo_jax import atomic_files
+from echo_jax.core.target_place import accuracy_ceiling, target_place
+from echo_jax.exceptions import ConfigError
+from echo_jax.report.html_page import assembled
+from echo_jax.runs import explanation
+from echo_jax.runs.page_limits import PAGE_BYTES, check_cell
+
+if TYPE_CHECKING:
+    from echo_jax.runs.predictor import TrainedNetwork
+    from echo_jax.runs.result import Result
+
+PAGE = "play.html"
+
+
+def write_for_run(folder: Path) -> Path:
+    """Write the page of a run into its folder; returns the path of the page.
+
+    ConfigError for a network that no page can run, and in the place of a page that was edited.
+    """
+    from echo_jax.runs import predictor, run_file  # not loaded where nothing is written
+
+    trained = predictor.load(folder)
+    check_cell(trained.config)
+    scores = run_file.read_finished(folder).result
+    text = page_of_run(trained, folder.resolve().name, scores)
+    path = folder / PAGE
+    atomic_files.write_generated(path, text.encode())
+    return path
+
+
+def page_of_run(trained: "TrainedNetwork", name: str, scores: "Result") -> str:
+    """The page of the network of a run, with its scores: medians over seeds."""
+    task = trained.config.task
+    network = data_of(trained, name, scores.accuracy)
+    data: dict[str, Any] = {
+        "title": f"An LSTM and an echo of lag {task.lag}: {scores.accuracy:.1%} right",
+        "lede": f"{trained}.",
+        "explanation": explanation.explain(trained.config, scores),
+        "networks": [network],
+    }
+    small = task.window <= 6 and task.batch_size <= 8 and 0 <= task.lag <= 6
+    if task.layout == "windows" and small:
+        task_of = {field: network[field] for field in ("window", "batch", "lag", "stateful")}
+        data["task"] = task_of | {"chance": scores.baseline_accuracy}
+        scored = {field: network[field] for field in ("window", "batch", "accuracy", "place")}
+        data["grid"] = [scored | {"seeds": len(scores.by_seed.seed)}]
+    return page(data)
+
+
+def page(data: dict[str, Any]) -> str:
+    """The page with some data; ConfigError where it is above PAGE_BYTES."""
+    text = assembled(Path(__file__).with_name("play") / PAGE, data)
+    if len(text.encode()) > PAGE_BYTES:
+        rule = f"has {len(text.encode()):,} bytes, more than {PAGE_BYTES:,}"
+        raise ConfigError(None, "the page of this run", rule, "use fewer values or units")
+    return text
+
+
+def data_of(trained: "TrainedNetwork", name: str, accuracy: float) -> dict[str, Any]:
+    """The task of a network, its values, and its weights in base64, as the page reads them."""
+    config = trained.config
+    task = config.task
+    cell = trained.params["cell"]
+    readout = trained.params["readout"]
+    weights = {
+        "kernel": cell["kernel"],
+        "recurrent": cell["recurrent_kernel"],
+        "bias": cell["bias"],
+        "readout": readout["kernel"],
+        "readoutBias": readout["bias"],
+    }
+    return {
+        "name": name,
+        "accuracy": accuracy,
+        "ceiling": accuracy_ceiling(config, 1 / task.vocab_size),
+        "place": target_place(config),
+        "window": task.window,
+        "lag": task.lag,
+        "batch": task.batch_size,
+        "layout": task.layout,
+        "missing": task.missing,
+        "stateful": config.network.stateful,
+        "units": config.network.hidden_size,
+        "values": list(trained.vocabulary.values),
+        "weights": {
+            name: base64.b64encode(np.asarray(weight, "<f4").tobytes()).decode()
+            for name, weight in weights.items()
+        },
+    }
