@@ -168,6 +168,11 @@ class NetworkConfig:
     delay_line: int | None = None
     """Values that the cell mlp sees at a time: the current one and those just before it. Default:
     the size of the window."""
+    cell_args: str | None = None
+    """Options of the cell, such as layers=2,width=64; the number of its units is {hidden_size}."""
+    state_bytes: int | None = None
+    """Find the options that give the cell a state of so many bytes, within 10%, as echo-jax card
+    does; the run states what was found, {hidden_size} and {cell_args}."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown cell, a size below 1, or an option without effect."""
@@ -547,7 +552,7 @@ SECTION: Mapping[str, str | None] = {
 }
 """The section of a configuration that a field is in; None for the fields of `RunConfig` itself."""
 
-LATER: Mapping[str, Any] = {"frozen": False, "text": None}
+LATER: Mapping[str, Any] = {"frozen": False, "text": None, "cell_args": None, "state_bytes": None}
 """Fields that older rows and run folders lack, with the value they had there. `to_dict` leaves them
 out at that value, so keys and digests stay what they were."""
 

@@ -84,7 +84,12 @@ def test_the_fields_their_order_and_their_defaults_are_what_digests_are_made_of(
 
 
 @pytest.mark.parametrize(
-    ("section", "later"), [("training", {"frozen": True}), ("data", {"text": "my.txt"})]
+    ("section", "later"),
+    [
+        ("training", {"frozen": True}),
+        ("data", {"text": "my.txt"}),
+        ("network", {"cell_args": "layers=2", "state_bytes": 400}),
+    ],
 )
 def test_a_field_that_older_files_lack_is_written_only_where_it_says_something(section, later):
     older, other = c.to_dict(RunConfig()), c.changed(RunConfig(), **later)

@@ -18,9 +18,12 @@ from echo_jax.cells.cell_args import at_least
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.norms import rms_norm
 from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time
+from echo_jax.exceptions import ConfigError
 
 CONVOLVED = 4
 """Inputs that the convolution of a layer sees."""
+
+MOST_LAYERS = 1000
 
 
 class LayerParams(NamedTuple):
@@ -85,6 +88,9 @@ class Block(Cell):
 
     def __post_init__(self) -> None:
         at_least(1, self, "width", "layers")
+        if self.layers > MOST_LAYERS:  # a stranger's run or card may state any number
+            rule = f"is above {MOST_LAYERS:,}"
+            raise ConfigError(None, f"layers {self.layers}", rule, "use fewer")
 
     @property
     def source(self) -> Any:

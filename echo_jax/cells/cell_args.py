@@ -1,6 +1,8 @@
 """The options of a cell: as a text after --cell-args, and the rules that those of several share."""
 
 import ast
+import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from echo_jax.exceptions import ConfigError
@@ -27,6 +29,15 @@ def options_in(text: str) -> dict[str, Any]:
                 return {str(name): _value(keyword) for name, keyword in args.items()}
     fix = "write it as in {cell_args=features=64,rate=0.9}"
     raise ConfigError("cell_args", text, "is not of the form name=value,name=value", fix)
+
+
+def text_of(args: Mapping[str, Any]) -> str | None:
+    """The text of which `options_in` gives these options; None for options that no text states."""
+    text = ",".join(f"{name}={value!r}" for name, value in args.items())
+    with contextlib.suppress(ConfigError, ValueError):  # arrays have no truth
+        if options_in(text) == args:
+            return text
+    return None
 
 
 def _value(keyword: ast.keyword) -> Any:

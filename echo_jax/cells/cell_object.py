@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 from echo_jax.cells import registry, user_cell
 from echo_jax.cells.adapters.adapt import BlockOf, adapt, is_cell, options_of, size_of
 from echo_jax.cells.block import Block
+from echo_jax.cells.cell_args import options_in, text_of
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.state_size import sized
 from echo_jax.config import BLOCK_PREFIX, OBJECT_PREFIX, NetworkConfig
 from echo_jax.exceptions import ConfigError, shown
 
@@ -66,6 +68,8 @@ def in_config(
     if isinstance(found, str):
         if args is None:
             return {"cell": found}, None
+        if text := text_of(args):
+            return {"cell": found, "cell_args": text}, None
         found = registry.cell_class(found)
     if hidden_size is not None and isinstance(found, type | BlockOf) and size_of(found):
         args = {str(size_of(found)): hidden_size, **(args or {})}
@@ -74,16 +78,56 @@ def in_config(
     if hidden_size not in (None, units):
         rule = f"is not the size of cell {named.name!r}"
         raise ConfigError("hidden_size", hidden_size, rule, "leave it out")
-    fields = {} if units is None else {"hidden_size": units}
-    if named.name == "mlp" and ("delay_line" in (args or {}) or not isinstance(found, type)):
-        fields["delay_line"] = named.cell.options.delay_line
+    if named.name == "mlp" and not isinstance(found, type):
+        named.args.setdefault("delay_line", named.cell.options.delay_line)
+    fields = _fields_of(named)
     with contextlib.suppress(ConfigError, ValueError):  # arrays among the options are not compared
-        config = NetworkConfig(cell=named.name, **fields)
+        config = NetworkConfig(**fields)
         if "__main__" not in named.name and registry.build_cell(config, 1) == named.cell:
-            return {"cell": named.name, **fields}, None
+            return fields, None
     block = BLOCK_PREFIX if isinstance(named.cell, Block) else ""
     title = re.sub(r"\W", "_", named.cell.source.__name__)
-    return {"cell": f"{block}{OBJECT_PREFIX}{title}", **fields}, named.cell
+    return fields | {"cell": f"{block}{OBJECT_PREFIX}{title}", "cell_args": None}, named.cell
+
+
+def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
+    """The configuration with the options of its cell in the place of `state_bytes`.
+
+    Its units are the hidden size, also where `cell_args` has them. ConfigError where both state
+    them, or no state is within 10% of the bytes.
+    """
+    found = registry.cell_class(config.cell)
+    args = options_in(config.cell_args or "")
+    size = size_of(found)
+    units = config.hidden_size
+    target = config.state_bytes
+    if size and units not in registry.USUAL_SIZES and args.get(size, units) != units:
+        rule = f"is given beside {size}={args[size]} of the cell"
+        raise ConfigError("hidden_size", units, rule, "leave one of the two out")
+    if size and (target is None or units not in registry.USUAL_SIZES):
+        args = {size: units} | args
+    if config.delay_line is not None:
+        args = {"delay_line": config.delay_line} | args
+    if target is not None:
+        args, found_bytes, fits = sized(config.cell, args, target, input_size)
+        if not fits:
+            rule = f"is the state of no {config.cell} within 10%"
+            raise ConfigError("state_bytes", target, rule, f"use {found_bytes}")
+    named = CellObject(config.cell, args, registry.build(config.cell, args, found), size)
+    return dataclasses.replace(config, state_bytes=None, **_fields_of(named))
+
+
+def _fields_of(named: CellObject) -> dict[str, Any]:
+    """The fields of a `NetworkConfig` that state a cell: its name, units and other options."""
+    args = dict(named.args)
+    fields: dict[str, Any] = {"cell": named.name}
+    units = getattr(named.cell.options, named.size or "", None)
+    if isinstance(units, int):
+        fields["hidden_size"] = units
+        args.pop(str(named.size), None)
+    if named.name == "mlp" and "delay_line" in args:
+        fields["delay_line"] = args.pop("delay_line")
+    return fields | {"cell_args": text_of(args) or None}
 
 
 def check_args(args: object) -> None:

@@ -1,6 +1,7 @@
 """Cells by name: the built-in classes, and a user's own.
 
-`user_cell` is imported in functions: a built-in cell has no file to find and no line to name.
+`user_cell` and `cell_args` are imported in functions: a built-in cell has no file to find and no
+line to name, and few have options.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,9 @@ from echo_jax.cells.adapters.adapt import BlockOf, construct, options_of, size_o
 from echo_jax.cells.interface import Cell
 from echo_jax.config import BLOCK_PREFIX, PARTS, NetworkConfig, is_built_in, is_handed_over
 from echo_jax.exceptions import ConfigError, EchoError, reason
+
+USUAL_SIZES = {part.network.hidden_size for part in PARTS.values()}
+"""Hidden units that need not have been asked for."""
 
 FEATURES = NetworkConfig.hidden_size
 """The units of a cell that requires their number, where no argument gives it."""
@@ -78,17 +82,23 @@ def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
 def build_cell(config: NetworkConfig, window: int) -> Cell:
     """The cell of a configuration, with H units; ConfigError if it cannot be built.
 
-    The delay line of the cell mlp is as long as the window, unless the configuration sets it.
+    The delay line of the cell mlp is as long as the window, unless the configuration sets it. Bytes
+    of state have become options before: `cell_object.stated`.
     """
     found = cell_class(config.cell)
     if isinstance(found, Cell):
         return found
-    args = {size_of(found) or "features": config.hidden_size} if options_of(found) else {}
-    if not args and config.hidden_size not in {x.network.hidden_size for x in PARTS.values()}:
-        rule = f"has no effect on cell {config.cell!r}, whose functions have a size of their own"
+    size = size_of(found)
+    args: dict[str, Any] = {size: config.hidden_size} if size else {}
+    if not args and config.hidden_size not in USUAL_SIZES:
+        rule = f"has no effect on cell {config.cell!r}, which has a size of its own"
         raise ConfigError("hidden_size", config.hidden_size, rule, "leave it out")
     if config.cell == "mlp":
         args["delay_line"] = config.delay_line or window
+    if config.cell_args:
+        from echo_jax.cells.cell_args import options_in
+
+        args |= options_in(config.cell_args)
     return build(config.cell, args, found)
 
 

@@ -69,8 +69,7 @@ class CardCommand:
     updates = 1000; see docs/card.md. The card states them, and is compared with no others."""
     cluster: str | None = None
     """Train the runs on a Dask cluster: local:N (N workers here; alone the command uses two cores),
-    tcp://HOST:PORT or tls://HOST:PORT (a scheduler), or a YAML file of dask-jobqueue (SLURM and
-    others); see docs/cluster.md."""
+    or tcp://HOST:PORT or tls://HOST:PORT (a scheduler); see docs/cluster.md."""
     compilation_cache: bool = True
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner."""

@@ -154,5 +154,5 @@ def _defaults(command: Any, given: Sequence[str]) -> dict[str, Any]:
             named = after
         elif word.startswith("--part="):
             named = word.removeprefix("--part=")
-    part: Any = tyro_rules.PART.get(named, "context")  # tyro refuses other words
+    part: Any = named if named in PARTS else "context"  # tyro refuses other words
     return {"default": command(part=part, run=PARTS[part])}

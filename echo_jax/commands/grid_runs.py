@@ -18,8 +18,8 @@ class GridOptions:
     """The options of a command that runs grid points."""
 
     cluster: str | None = None
-    """Run on a Dask cluster: local:N (N workers here), tcp://HOST:PORT or tls://HOST:PORT (a
-    scheduler), or a YAML file of dask-jobqueue (SLURM and others); see docs/cluster.md."""
+    """Run on a Dask cluster: local:N (N workers here), or tcp://HOST:PORT or tls://HOST:PORT (a
+    scheduler); see docs/cluster.md."""
     compilation_cache: bool = True
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner."""

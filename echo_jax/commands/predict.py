@@ -56,9 +56,6 @@ class PredictCommand:
     only for a network that foretells the next value (--lag -1)."""
     explain: bool = False
     """Show which input the answer follows: change each one in turn, in random sequences."""
-    state: Path | None = None
-    """Go on from the state in this file, if it exists, and save the last state to it, also when
-    Ctrl-C ends the input."""
     seed: int | None = None
     """The seed of the network, of a run of many seeds; by default the first."""
     unknown: Literal["error", "skip"] = "error"
@@ -85,29 +82,24 @@ class PredictCommand:
             raise ConfigError("generate", self.generate, "needs values that end", fix)
         if self.column is not None and self.csv is None:
             raise ConfigError("column", self.column, "has no file", "name it with {csv=FILE}")
-        if self.explain and self.state:
-            raise ConfigError("state", self.state, "has no effect with {explain}", "leave it out")
-        place = self.state and self.state.parent
-        if place and not (place.is_dir() and os.access(place, os.W_OK)):
-            rule = f"would be in {place}, which is no folder that can be written to"
-            raise ConfigError("state", self.state, rule, "create it, or use another place")
 
 
 def main() -> None:
     """Print what the network says; bad values are refused before it is loaded."""
     command = command_line.parse(PredictCommand)
-    from echo_jax.runs import own_data, run_file, vocabulary
+    from echo_jax.runs import run_file
+    from echo_jax.values import reading, vocabulary
 
     words = list(command.values)
     lines = None
     if command.csv is not None:
-        _, words, lines = own_data.read_column(command.csv, command.column)
+        _, words, lines = reading.read_column(command.csv, command.column)
     if command.text is not None:
-        words = list(own_data.read_text(command.text))
+        words = list(reading.read_text(command.text))
     inputs = run_file.read_inputs(command.folder, to_train=False)
     of_text = command.values and inputs.config.data.text is not None
     if of_text and any(len(word) > 1 for word in words):  # else they are its characters
-        words = list(own_data.single_spaced(" ".join(words)))
+        words = list(reading.single_spaced(" ".join(words)))
     encode = functools.partial(vocabulary.encode, inputs.vocabulary, unknown=command.unknown)
     tokens = encode(words, place=lambda i: f"in line {lines[i - 1]}") if lines else encode(words)
     network = load(command)
@@ -157,18 +149,10 @@ def answer(
 ) -> None:
     """Print the answers to blocks of tokens, one a line; those to the command line on one line.
 
-    The state goes on from that in the file, if it exists, and is saved there at the end. Ctrl-C
-    ends a stream and saves the state too; an error does not.
+    Ctrl-C ends a stream.
     """
-    from echo_jax import tensor_files
-
-    path = command.state
-    interrupted = False
-    exists = path is not None and os.path.lexists(path)
-    state = network.load_state(path) if path and exists else network.start()
-    if path:
-        tensor_files.named(state)  # refuses what could not be saved
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    state = network.start()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     separator = " " if command.values or command.generate else "\n"
     respond = network.values
     if command.generate:
@@ -181,11 +165,6 @@ def answer(
             if lacked and None in values:
                 print(why_no_answer(network, state), file=sys.stderr)
     except KeyboardInterrupt:
-        interrupted = True
-    signal.signal(signal.SIGINT, before)
-    if path is not None:
-        network.save_state(state, path)
-    if interrupted:
         process_start.leave(128 + signal.SIGINT)  # jax may be in the middle of a computation
 
 
@@ -212,7 +191,7 @@ def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray
     """
     import numpy as np
 
-    from echo_jax.runs.own_data import words_of
+    from echo_jax.values.reading import words_of
 
     if sys.stdin is None:
         raise ConfigError(None, "the standard input", "is closed", "send numbers to it with a pipe")

@@ -18,12 +18,9 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from echo_jax.config import PARTS, SHORT_NAMES, Part
+from echo_jax.config import SHORT_NAMES
 from echo_jax.exceptions import ConfigError
 from echo_jax.option_help import help_of, unknown
-
-PART = {name: name for name in PARTS} | {"2": "current", "3": "no-context", "4": "context"}
-"""The parts by their names, and by their numbers in the tutorial."""
 
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
 REGISTRY = ConstructorRegistry()
@@ -135,19 +132,4 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         spec,
         is_instance=lambda value: value is None or spec.is_instance(value),
         str_from_instance=lambda value: [] if value is None else spec.str_from_instance(value),
-    )
-
-
-@REGISTRY.primitive_rule
-def _part(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """A part of the tutorial, by its name or its number."""
-    if info.type != Part:
-        return None
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar=f"{{{','.join(PART)}}}",
-        instance_from_str=lambda words: PART[words[0]],
-        is_instance=lambda value: value in PARTS,
-        str_from_instance=lambda value: [value],
-        choices=tuple(PART),
     )

@@ -11,6 +11,7 @@ fast     a one-hot product is a row gather; the input projection of all steps is
          have their gradient by hand. docs/performance.md has times
 """
 
+import dataclasses
 import functools
 from typing import Any, Literal, NamedTuple
 
@@ -23,7 +24,7 @@ from jax.nn import one_hot
 from echo_jax.cells.interface import Cell, CellParams
 from echo_jax.cells.registry import build_cell
 from echo_jax.cells.scan import Carry, scan_over_time
-from echo_jax.config import Framing, RunConfig, is_built_in
+from echo_jax.config import Framing, RunConfig, TaskConfig, is_built_in
 
 Compute = Literal["literal", "fast"]
 
@@ -70,12 +71,12 @@ def build_network(
 
     ConfigError where the cell cannot be used.
     """
+    config = with_cell_stated(config)
     task = config.task
     options = config.network
-    tokens = task.vocab_size + (task.missing == "token")
+    tokens = input_tokens(task)
     of_values = task.framing == "values"
-    embedded = options.encoding == "embedding"
-    input_size = options.embedding_dim if embedded else (1 if of_values else tokens)
+    input_size = input_size_of(config)
     outputs = options.embedding_dim if options.tied else (1 if of_values else task.vocab_size)
     cell = cell or build_cell(options, task.window)
     if not is_built_in(options.cell):
@@ -94,6 +95,27 @@ def build_network(
         framing=task.framing,
         compute=compute,
     )
+
+
+def input_tokens(task: TaskConfig) -> int:
+    """The number of different tokens that are fed."""
+    return task.vocab_size + (task.missing == "token")
+
+
+def input_size_of(config: RunConfig) -> int:
+    """The features that the cell of a configuration is fed."""
+    if config.network.encoding == "embedding":
+        return config.network.embedding_dim
+    return 1 if config.task.framing == "values" else input_tokens(config.task)
+
+
+def with_cell_stated(config: RunConfig) -> RunConfig:
+    """The configuration with all options of its cell, none of them still to be found."""
+    if config.network.cell_args is None and config.network.state_bytes is None:
+        return config
+    from echo_jax.cells.cell_object import stated  # few runs give any
+
+    return dataclasses.replace(config, network=stated(config.network, input_size_of(config)))
 
 
 def around(cell: Cell, tokens: int, classes: int) -> Network:

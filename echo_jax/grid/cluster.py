@@ -2,7 +2,6 @@
 
     local:N        N worker processes on this machine
     tcp:// tls://  the workers of a Dask scheduler that stands somewhere
-    FILE.yaml      workers that dask-jobqueue submits to SLURM, PBS, LSF, SGE ...
 
 A task is a pure function of its arguments, so its result has the same bits on processors of one
 kind with as many threads of XLA. A worker holds one task; if it dies, another tries the task again.
@@ -10,12 +9,11 @@ kind with as many threads of XLA. A worker holds one task; if it dies, another t
 
 import contextlib
 import functools
-import logging.handlers
+import logging
 import queue
 import signal
 import sys
 import time
-import warnings
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -162,8 +160,8 @@ def executor_of(
 
     Tells how many workers there are, and the address of the dashboard. The files of those cells
     that are the user's are sent to them. `cores` are what jax has on a worker; None: its share of
-    this machine, and one elsewhere. ConfigError: no such scheduler, file or number; workers with
-    other versions; a cell that they cannot import.
+    this machine, and one elsewhere. ConfigError: no such scheduler; workers with other versions; a
+    cell that they cannot import.
     """
     if running.cluster is None or not tasks:
         yield here
@@ -178,11 +176,10 @@ def executor_of(
     for name in ("distributed", "distributed.client"):  # what goes wrong is said in one sentence
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with dask.config.set(SETTINGS), contextlib.ExitStack() as stack:
-        refused = _errors_of_jobs()
         stack.enter_context(_script_not_run_again())
         cluster = _cluster(spec)
         if not isinstance(cluster, str):
-            stack.callback(_close, cluster)
+            stack.enter_context(cluster)
         try:
             client = distributed.Client(cluster, timeout=ANSWER_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
@@ -190,7 +187,7 @@ def executor_of(
             fix = "start dask scheduler there, or use local:N"
             raise ConfigError("cluster", spec, rule, fix) from error
         stack.enter_context(client)
-        _wait_for_worker(client, spec, running.interrupts, refused)
+        _wait_for_worker(client, spec, running.interrupts)
         share = max(1, environment.cores() // int(spec[6:])) if spec.startswith("local:") else 1
         workers = Workers(client, running.interrupts, cores or share)
         _send(client, files)
@@ -215,14 +212,6 @@ def _script_not_run_again() -> Iterator[None]:
         yield
     finally:
         names.update(before)
-
-
-def _close(cluster: Any) -> None:
-    """Close a Dask cluster, also one whose jobs the queue refused."""
-    try:
-        cluster.close()
-    except AssertionError:  # it expects that each worker was started
-        warnings.filterwarnings("ignore", "unclosed cluster", ResourceWarning)
 
 
 def _start(client: Any, cores: int) -> None:
@@ -260,10 +249,8 @@ def _send(client: Any, files: Collection[Path]) -> None:
 
 def _cluster(spec: str) -> Any:
     """The address of a scheduler, or the new Dask cluster that a spec describes."""
-    if spec.startswith(("tcp://", "tls://")):
-        return spec
     if not spec.startswith("local:"):
-        return _jobqueue(Path(spec))
+        return spec
     from distributed import LocalCluster
 
     options = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
@@ -274,57 +261,11 @@ def _cluster(spec: str) -> Any:
         return LocalCluster(n_workers=int(spec[6:]), threads_per_worker=1, **options)
 
 
-def _jobqueue(path: Path) -> Any:
-    """The cluster of a YAML file: the number of workers, and arguments of a dask-jobqueue class.
-
-    workers: 20
-    jobqueue: {slurm: {cores: 1, memory: 4GB, queue: short, walltime: "01:00:00"}}
-    """
-    import dask_jobqueue
-    import yaml
-    from dask_jobqueue.local import LocalCluster
-
-    classes = {name.lower(): kind for name, kind in vars(dask_jobqueue).items()}
-    classes["localcluster"] = LocalCluster  # its jobs are run by the shell: to try a file out
-    try:
-        contents = yaml.safe_load(path.read_text(encoding="utf-8"))
-        count, ((system, settings),) = contents.pop("workers"), contents.pop("jobqueue").items()
-        if contents or count < 1:
-            raise ValueError(f"{contents or f'workers: {count}'}")
-        options = {"dashboard_address": ":0"}  # two commands on one machine have two dashboards
-        arguments = {name.replace("-", "_"): value for name, value in settings.items()}
-        cluster = classes[f"{system}cluster"](**{"scheduler_options": options, **arguments})
-    except Exception as error:  # whatever dask-jobqueue raises for an argument that it refuses
-        raise ConfigError(
-            "cluster", path, f"describes no cluster ({reason(error)})",
-            "it needs `workers`, a number above 0, and `jobqueue` with the name of a queue, such "
-            "as slurm, and its settings, and nothing else",
-        ) from error  # fmt: skip
-    cluster.adapt(minimum=count, maximum=count)  # submits again what ended or died
-    return cluster
-
-
-def _errors_of_jobs() -> "queue.SimpleQueue[logging.LogRecord]":
-    """A queue for the errors of jobs that a job queue refuses, which dask-jobqueue only logs."""
-    errors = queue.SimpleQueue[logging.LogRecord]()
-    handler = logging.handlers.QueueHandler(errors)
-    logging.getLogger("tornado.application").handlers = [handler]
-    return errors
-
-
-def _wait_for_worker(
-    client: Any, spec: str, interrupts: Interrupts, refused: "queue.SimpleQueue[logging.LogRecord]"
-) -> None:
+def _wait_for_worker(client: Any, spec: str, interrupts: Interrupts) -> None:
     if not client.scheduler_info()["workers"]:
         print(f"Waiting for a worker of {spec}; Ctrl-C ends it.", file=sys.stderr, flush=True)
     while not client.scheduler_info()["workers"]:
         interrupts.check()
-        if not refused.empty():
-            why = refused.get().getMessage().strip().splitlines()[-1]  # the last of its error
-            raise ConfigError(
-                "cluster", spec, f"starts no worker ({why})",
-                "correct the settings in the file, or use a machine that submits jobs",
-            )  # fmt: skip
         with contextlib.suppress(TimeoutError):
             client.wait_for_workers(1, timeout=LOOK_SECONDS)
 

@@ -4,7 +4,6 @@ import dataclasses
 import importlib.util
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from echo_jax import environment
 from echo_jax.exceptions import ConfigError, printable
@@ -34,17 +33,15 @@ class Running:
         spec = self.cluster
         if spec is None:
             return
-        text = str(spec)
-        address = re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", text)
-        if not address and not (text.endswith((".yaml", ".yml")) and Path(text).is_file()):
+        if not re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", str(spec)):
             raise ConfigError(
                 "cluster", spec, "is no cluster",
-                "use local:N with N workers, tcp://HOST:PORT or tls://HOST:PORT of a Dask "
-                "scheduler, or the YAML file of a job queue",
+                "use local:N with N workers, or tcp://HOST:PORT or tls://HOST:PORT of a Dask "
+                "scheduler",
             )  # fmt: skip
-        if importlib.util.find_spec("dask_jobqueue") is None:  # it brings Dask
+        if importlib.util.find_spec("distributed") is None:
             fix = "pip install -e '.[cluster]' brings it"
-            raise ConfigError("cluster", spec, "needs dask-jobqueue", fix)
+            raise ConfigError("cluster", spec, "needs Dask distributed", fix)
 
     def tell(self, line: str) -> None:
         """Print a line of progress."""

@@ -3,5 +3,5 @@
     prepared_run ─► train_run ─► result, run_file ─► run_report, curve_figure
     run folder ─► predictor
 
-`own_data` and `vocabulary` turn the user's own values into tokens.
+`own_data` is for runs on the user's own values.
 """

@@ -22,15 +22,16 @@ import numpy as np
 
 from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells import registry
-from echo_jax.config import RunConfig, is_built_in, to_dict
+from echo_jax.config import RunConfig, is_built_in
 from echo_jax.core import many_seeds, token_by_token, training
 from echo_jax.core.network import Network, Params
 from echo_jax.core.token_by_token import Answer, EchoState
-from echo_jax.exceptions import ConfigError, StorageError, printable, shown
+from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.jax_settings import GENERATOR
-from echo_jax.runs import run_file, run_folder, vocabulary
+from echo_jax.runs import run_file, run_folder
 from echo_jax.runs.run_folder import RunSpec
-from echo_jax.runs.vocabulary import UNSEEN, Unknown, Vocabulary
+from echo_jax.values import vocabulary
+from echo_jax.values.vocabulary import UNSEEN, Unknown, Vocabulary
 
 if TYPE_CHECKING:
     from echo_jax.probing.probe_result import ProbeResult
@@ -215,21 +216,6 @@ class TrainedNetwork:
     def _tokens(self, sequence: Sequence[Any], unknown: Unknown) -> np.ndarray:
         return vocabulary.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
 
-    def save_state(self, state: EchoState, path: str | Path) -> None:
-        """Write a state to a file, to go on from later; a file that is there is replaced."""
-        place = atomic_files.path_of("path", path)
-        tensor_files.write(place, "state", state, {"network": self.digest})
-
-    def load_state(self, path: str | Path) -> EchoState:
-        """The state in a file; ConfigError where it is none, or that of another network."""
-        shapes = jax.eval_shape(self.start)
-        fix = "name another file, or none to start from zero"
-        path = atomic_files.path_of("path", path)
-        state, about = tensor_files.read(path, shapes, fix)
-        if about.get("network") != self.digest:
-            raise StorageError(None, path, "is the state of another network", fix)
-        return jax.device_put(state)
-
     def follows(self, positions: Sequence[int], windows: int) -> np.ndarray:
         """Share of answers that follow a change at each of P positions, `[P]`."""
         key = jax.random.key(0, impl=GENERATOR)
@@ -237,12 +223,6 @@ class TrainedNetwork:
             token_by_token.follows, self.config, self.network, windows=windows
         )
         return np.asarray(jax.jit(follows)(self.params, key, np.asarray(positions)))
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """The digest of the configuration and the weights."""
-        weights = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(self.params)]
-        return atomic_files.digest_of([to_dict(self.config), *map(atomic_files.digest, weights)])
 
     def _check(self, tokens: Any) -> None:
         if isinstance(tokens, jax.core.Tracer):  # which cannot be checked

@@ -10,6 +10,7 @@ from echo_jax.cells import registry
 from echo_jax.config import RunConfig, TrainOptions, changed
 from echo_jax.core import many_seeds, training
 from echo_jax.core.data import Corpus
+from echo_jax.core.network import with_cell_stated
 from echo_jax.core.training import Learner
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.run_programs import DevicePlan
@@ -106,13 +107,13 @@ def resumed_run(
 
 def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
     """A run from its first sequence on, with the source of its cell; jax is started here."""
-    config = inputs.config
     limit = options.devices
-    environment.use_cpu_devices(min(limit or environment.cores(), config.seeds))
+    environment.use_cpu_devices(min(limit or environment.cores(), inputs.config.seeds))
+    config = with_cell_stated(inputs.config)
     compute = inputs.compute or "fast"
     learner = training.build_learner(config, compute, inputs.cell, inputs.optimizer)
     source = registry.source_digest(config.network.cell, learner.network.cell)
-    inputs = inputs._replace(cell_source=source)
+    inputs = inputs._replace(config=config, cell_source=source)
     shapes = many_seeds.state_shapes(config, learner)
     tensor_files.named(shapes)  # refuses what could not be saved
     environment.check_memory(tensor_files.size_of(shapes) + config.least_bytes)

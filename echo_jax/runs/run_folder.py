@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # jax and numpy are imported after the command line was found
 
     from echo_jax.cells.interface import Cell
     from echo_jax.core.data import Corpus
-    from echo_jax.runs.vocabulary import Vocabulary
+    from echo_jax.values.vocabulary import Vocabulary
 
 RUNS = Path("runs")
 """Parent of the run folders that are not named."""
@@ -73,7 +73,7 @@ class RunSpec(NamedTuple):
     @property
     def vocabulary(self) -> "Vocabulary":
         """The values that its tokens stand for, and which of them are not trained on."""
-        from echo_jax.runs.vocabulary import Vocabulary
+        from echo_jax.values.vocabulary import Vocabulary
 
         if self.values is not None:
             corpus = self.corpus()
@@ -135,15 +135,6 @@ def check_unused(out: Path) -> None:
         raise ConfigError("out", str(out), rule, "use the name of a new folder")
 
 
-def column_inputs(config: RunConfig, values: list[str], tokens: "np.ndarray") -> RunSpec:
-    """The inputs of a run on the user's own values."""
-    digests = {
-        VOCABULARY: atomic_files.digest_of([values, len(tokens)]),
-        TOKENS: atomic_files.digest(tokens.tobytes()),
-    }
-    return RunSpec(config, values, tokens, digests)
-
-
 def begun_here() -> Begun:
     """The versions, the device and the cores of this process."""
     here = environment.versions(), environment.device_kind(), environment.threads()
@@ -190,7 +181,7 @@ def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | Non
 
 
 def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
-    from echo_jax.runs.vocabulary import LONGEST, Vocabulary
+    from echo_jax.values.vocabulary import LONGEST, Vocabulary
 
     path = folder / VOCABULARY
     size = inputs.config.task.vocab_size

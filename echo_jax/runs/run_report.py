@@ -1,11 +1,9 @@
 """The report that a run prints: what is run, its scores, and how it ended."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from msgspec import UNSET
 
 from echo_jax import statistics
@@ -26,13 +24,9 @@ POSITIONS_SHOWN = 60
 
 RARE = {
     "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
-    "frozen",
+    "frozen", "cell_args",
 }  # fmt: skip
 """Fields that `describe` names where they are not their default."""
-
-BLOCKS = "▁▂▃▄▅▆▇█"  # of a curve in one line of text
-WIDEST = 60  # characters
-NARROWEST = 10
 
 
 def describe(config: RunConfig) -> str:
@@ -81,32 +75,11 @@ def conclude(
     write: Callable[[dict[str, Any]], str],
     kind: Format,
 ) -> None:
-    """Say the curve of a run and what to run next, as `advice.after_run`, and make the figure."""
-    columns = shutil.get_terminal_size().columns
-    say(curve_line(finished.curves()[1], columns))
+    """Say what to run next, as `advice.after_run`, and make the figure of a run."""
     for line in advice.after_run(finished, write):
         say(printable(line))
     path = curve_figure.draw(folder, finished, kind)
     say(f"Figure: {printable(run_folder.as_shown(path))}")
-
-
-def curve_line(accuracy: np.ndarray, columns: int) -> str:
-    """The accuracy of N training sequences, `[S, N]`, the mean of S seeds, from 0 to 100%.
-
-    One sequence has few answers, so that its median over the seeds may be 0% where 1% is right.
-    """
-    curve = np.mean(accuracy, axis=0)
-    last = min(20, accuracy.shape[1])
-    count = f"{len(curve):,} sequence{'s' if len(curve) > 1 else ''}"
-    before = f"Accuracy of {count}: {curve[:last].mean():.0%}"
-    after = f"{curve[-last:].mean():.0%}"
-    room = columns - len(f"{before}  {after}")
-    width = int(np.clip(room, NARROWEST, WIDEST))
-    # A character for each of at most so many equal parts.
-    parts = np.array_split(curve, min(len(curve), width))
-    means = np.array([part.mean() for part in parts])
-    levels = np.clip((means * len(BLOCKS)).astype(int), 0, len(BLOCKS) - 1)
-    return f"{before} {''.join(BLOCKS[level] for level in levels)} {after}"
 
 
 def failures(failed: "FailedSeeds") -> str:

@@ -57,6 +57,8 @@ class Fields(TypedDict, total=False):
     embedding_dim: int
     tied: bool
     delay_line: int | None
+    cell_args: str | None
+    state_bytes: int | None
     sequences: int
     learning_rate: float
     optimizer: Literal["adam", "keras-adam"] | optax.GradientTransformation
@@ -103,7 +105,8 @@ def train(
       on_chunk: called after each chunk, at most about 400 updates, with the number of sequences
         trained on so far, and the loss and accuracy of each of the chunk, float32 `[S, count]`:
         on_chunk=lambda sequence, loss, accuracy: print(sequence, loss.mean())
-      args: options of the cell, which is then a class or its name: dict(features=64).
+      args: options of the cell, which is then a class or its name: dict(features=64); of a name
+        also as `cell_args`, "features=64".
       progress: show a bar with the time left, in a terminal or a notebook.
 
     Returns:
@@ -132,7 +135,8 @@ def train(
             curve_figure.draw(prepared.folder, finished)
     run, history, result, params = finished
     network = prepared.learner.network
-    return Run(run, result, history, folder, inputs, network, jax.device_get(params))
+    weights = jax.device_get(params)
+    return Run(run, result, history, folder, prepared.inputs, network, weights)
 
 
 def configured(
@@ -151,6 +155,12 @@ def configured(
         if "learning_rate" in fields:
             raise ConfigError("learning_rate", fields["learning_rate"], *HAS_ITS_OWN_RATE)
     wanted = fields.get("cell", base.network.cell)
+    for field in ("cell_args", "state_bytes"):
+        if fields.get(field) is not None and not isinstance(wanted, str):
+            rule = "needs the name of a cell, and this is an object"
+            raise ConfigError(field, fields[field], rule, "give its options with {args}")
+    if args is not None and fields.get("cell_args") is not None:
+        raise ConfigError("cell_args", fields["cell_args"], "is given beside {args}", "use one")
     named, cell = in_config(wanted, args, fields.get("hidden_size"))
     return RunSpec(changed(base, **fields | named), cell=cell, optimizer=optimizer)
 

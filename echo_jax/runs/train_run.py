@@ -73,7 +73,7 @@ def train_run(run: PreparedRun, running: Running) -> Finished:
             scored = programs.score(programs.dynamic(run.config), state.params, run.corpus)
             own = None
             if run.corpus and (values := run.inputs.values):
-                from echo_jax.runs.own_data_scores import measure  # not for random integers
+                from echo_jax.runs.own_data import measure  # not for random integers
 
                 own = measure(run.config, run.corpus, values, programs, state.params)
     writer.refuse_divergence(scored.loss)

@@ -199,7 +199,7 @@ def checked(study: Study) -> Study:
     ConfigError for a file that cannot be read, or a network that is too large or cannot be built.
     """
     from echo_jax.cells import registry
-    from echo_jax.core.network import build_network
+    from echo_jax.core.network import build_network, with_cell_stated
 
     for point in study.points:
         environment.check_memory(point.config.seeds * point.config.least_bytes)
@@ -210,6 +210,7 @@ def checked(study: Study) -> Study:
 
         own = own_data.read_inputs(points[0].config)
         points = tuple(point.on(own_data.on_values(own, point.config)) for point in points)
+    points = tuple(dataclasses.replace(x, config=with_cell_stated(x.config)) for x in points)
     shapes = [changed(point.config, seeds=1, seed=0, sequences=1) for point in points]
     networks = {config: build_network(config) for config in dict.fromkeys(shapes)}
     with_source = (

@@ -16,8 +16,8 @@ from echo_jax.cells import cell_object, known_memory, registry
 from echo_jax.cells.adapters.adapt import BlockOf, adapt
 from echo_jax.cells.block import Block
 from echo_jax.cells.cell_args import options_in
+from echo_jax.cells.vector_state.delay_line_mlp import DelayLineMLP
 from echo_jax.cells.vector_state.flax_rnns import GRUCell
-from echo_jax.cells.vector_state.lru import LRUCell
 from echo_jax.config import NetworkConfig
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.named_cell import named_cell
@@ -76,21 +76,26 @@ def test_an_object_is_the_cell_of_its_name(found, args, name, arguments):
         (("plain.py",), {"cell": "plain.py"}),
         ((GRUCell,), {"cell": "gru", "hidden_size": 50}),
         ((GRUCell(4),), {"cell": "gru", "hidden_size": 4}),
-        (("mlp", {"delay_line": 2}), {"cell": "mlp", "hidden_size": 50, "delay_line": 2}),
+        (("mlp", {"delay_line": 2}), {"cell": "mlp", "cell_args": "delay_line=2"}),
+        ((DelayLineMLP(4, 2),), {"cell": "mlp", "hidden_size": 4, "delay_line": 2}),
+        ((known_memory.ShiftRegister(3),), {"cell": REGISTER, "cell_args": "slots=3"}),
+        (
+            (Block(adapt(GRUCell(4)), layers=2),),
+            {"cell": "block:gru", "hidden_size": 4, "cell_args": "layers=2"},
+        ),
         ((nnx.GRUCell, {"hidden_features": 4}), {"cell": "flax.nnx:GRUCell", "hidden_size": 4}),
         ((known_memory.PresentInput(4),), {"cell": PRESENT, "hidden_size": 4}),
     ],
 )
 def test_an_object_that_can_be_imported_is_its_name_in_a_configuration(given, fields):
-    assert cell_object.in_config(*given) == (fields, None)
+    stated, cell = cell_object.in_config(*given)
+    assert cell is None
+    assert NetworkConfig(**stated) == NetworkConfig(**fields)
 
 
 @pytest.mark.parametrize(
     ("given", "units"),
     [
-        ((known_memory.ShiftRegister(3),), None),
-        (("lru", {"state_size": 7}, 4), 4),
-        ((Block(adapt(GRUCell(4)), layers=2),), 4),
         ((Functions(5),), None),
         ((Functions(np.ones(2)),), None),
         ((types.SimpleNamespace(init=init, initial_state=initial_state, step=step),), None),
@@ -99,10 +104,16 @@ def test_an_object_that_can_be_imported_is_its_name_in_a_configuration(given, fi
 def test_any_other_object_stands_beside_a_name_that_nothing_is_found_by(given, units):
     fields, cell = cell_object.in_config(*given)
     assert fields.get("hidden_size") == units
-    whole = given[0] if len(given) == 1 else LRUCell(4, state_size=7)
-    assert cell == cell_object.of_object(whole, None).cell
+    assert cell == cell_object.of_object(given[0], None).cell
     with pytest.raises(ConfigError, match="is the cell of a call"):
         registry.build_cell(NetworkConfig(**fields), window=5)
+
+
+def test_options_that_no_text_states_make_an_object_of_a_name():
+    args = {"kernel_init": nn.initializers.zeros}
+    fields, cell = cell_object.in_config("flax.linen:GRUCell", args)
+    assert fields["cell"] == "object:GRUCell"
+    assert cell == adapt(nn.GRUCell(50, **args))
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,6 @@ def place(tmp_path_factory):
     (place / "cell").mkdir()
     own_cell = RunConfig(network=NetworkConfig(cell="mine:Cell"))
     run_file.begin(place / "cell", RunSpec(own_cell))
-    (place / "link").symlink_to("plain")
     (place / "empty").mkdir()
     (place / "torn").mkdir()
     (place / "torn" / run_file.CHECKPOINT).write_text("{")
@@ -81,6 +80,14 @@ TRAIN = """
 --devices 0                           | --devices
 --checkpoint-every 0                  | --checkpoint-every
 --hidden 2147483647                   | GiB
+--cell-args features                  | --cell-args
+--cell-args layers=2                  | layers
+--cell block:gru --cell-args layers=0 | layers
+--cell block:gru --cell-args layers={many} | layers
+--cell-args features=9 --hidden 12    | features=9
+--state-bytes 400 --hidden 12         | --state-bytes
+--cell mamba2 --state-bytes 5         | 4
+--state-bytes 0                       | --state-bytes
 --out plain                           | plain
 --out taken/run                       | taken/run
 --out /proc/none/run                  | /proc/none/run
@@ -111,9 +118,6 @@ plain --csv unseen.csv                | 11
 begun 33                              | begun
 failed 1                              | failed
 cell 1                                | mine:Cell
-plain 1 --state taken                 | taken
-plain 1 --state link                  | link
-plain 1 --state nosuch/state          | nosuch
 """
 
 SHOW = """
@@ -135,7 +139,7 @@ BY_TYRO = {
 }  # fmt: skip
 """Lines that tyro refuses in words of its own, in a box."""
 
-STANDS_FOR = {"digits": "9" * 5000, "name": "x" * 300, "nothing": ""}
+STANDS_FOR = {"many": "9" * 9, "digits": "9" * 5000, "name": "x" * 300, "nothing": ""}
 
 
 TABLES = {"train.py": TRAIN, "predict.py": PREDICT, "show.py": SHOW, "sweep.py": SWEEP}

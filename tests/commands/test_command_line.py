@@ -9,6 +9,7 @@ from running import ROOT
 
 from echo_jax.__main__ import COMMANDS
 from echo_jax.commands import command_line, train
+from echo_jax.config import PARTS, changed
 
 
 def run_python(*arguments, status=0):
@@ -30,12 +31,12 @@ def test_without_a_command_they_are_listed_and_an_unknown_one_is_refused():
 
 @pytest.mark.parametrize(
     ("given", "part"),
-    [(["--part", "3"], "no-context"), (["--part=2"], "current"), (["--part", "4"], "context")],
+    [(["--part", "no-context"], "no-context"), (["--part=current"], "current"), ([], "context")],
 )
-def test_a_part_may_be_named_by_its_number_in_the_tutorial(given, part):
+def test_the_other_options_change_the_part_that_is_named(given, part):
     command = command_line.parse(train.TrainCommand, [*given, "--lag", "3"])
-    assert command == command_line.parse(train.TrainCommand, ["--part", part, "--lag", "3"])
     assert command.part == part
+    assert command.run == changed(PARTS[part], lag=3)
 
 
 IMPORTED = """

@@ -150,7 +150,7 @@ def test_digits_name_what_is_missing_and_a_text_is_long_enough(tmp_path, monkeyp
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(ConfigError, match=r"^scikit-learn is not installed.*: run pip"):
         task_of("digits", SMALL)
-    with pytest.raises(ConfigError, match=r"none.txt is not there: name a file"):
+    with pytest.raises(ConfigError, match=r"none.txt does not exist or is not a regular file"):
         text.Characters(str(tmp_path / "none.txt"))
     (tmp_path / "short.txt").write_text("abc" * 100)
     with pytest.raises(ConfigError, match="has 300 characters"):

@@ -11,7 +11,7 @@ from msgspec import UNSET
 import echo_jax
 from echo_jax.config import RunConfig, changed
 from echo_jax.core.data import Corpus
-from echo_jax.runs import own_data_scores, play_page
+from echo_jax.runs import own_data, play_page
 from echo_jax.runs.explanation import explain, findings
 from echo_jax.runs.result import StoredInterval, Untrained
 
@@ -113,9 +113,9 @@ PROGRAMS = types.SimpleNamespace(
 def test_the_end_of_the_training_part_is_scored_and_follows_where_the_last_target_is_fed(
     monkeypatch, fields, is_fed
 ):
-    monkeypatch.setattr(own_data_scores, "follows_its_target", lambda *_: "measured")
+    monkeypatch.setattr(own_data, "follows_its_target", lambda *_: "measured")
     small = {"length": 9, "window": 2, "lag": 1, "stateful": False}
     config = changed(RunConfig(), **small | fields)
-    found = own_data_scores.measure(config, Corpus(VALUES, VALUES[:4]), [], PROGRAMS, None)
+    found = own_data.measure(config, Corpus(VALUES, VALUES[:4]), [], PROGRAMS, None)
     assert found.fitted.tolist() == [5, 6, 7, 8]
     assert found.follows == ("measured" if is_fed else None)

@@ -19,7 +19,7 @@ from echo_jax.core.network import build_network
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import page_limits, play_page, train_call
 from echo_jax.runs.predictor import TrainedNetwork
-from echo_jax.runs.vocabulary import Vocabulary
+from echo_jax.values.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.timeout(120)
 

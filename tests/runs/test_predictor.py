@@ -1,7 +1,6 @@
 """Trained networks in use: the Python calls, and predict.py in real processes."""
 
 import functools
-import random
 import shutil
 import signal
 import subprocess
@@ -10,7 +9,7 @@ import answer_in_numpy
 import numpy as np
 import pytest
 from run_folders import shapes_of
-from running import command, execute
+from running import command
 
 import echo_jax
 from echo_jax.exceptions import ConfigError
@@ -186,24 +185,6 @@ def test_a_stream_names_the_place_of_what_it_refuses_or_skips_it(runs, predict):
     assert len(skipped.stdout.splitlines()) == 6
 
 
-def test_a_state_can_be_saved_and_taken_up_again_at_random_places(runs, tmp_path, kind, predict):
-    first, second = sorted(random.Random(kind).sample(range(1, 40), 2))
-    answers, options = "", [runs / kind, "--state", "state"]
-    for part in (INPUT[:first], INPUT[first:second]):
-        stdin = " ".join(map(str, part))
-        answers += predict(*options, "--stream", cwd=tmp_path, stdin=stdin).stdout
-    answers += predict(*options, *INPUT[second:], cwd=tmp_path).stdout
-    assert answers.split() == printed(loaded(runs / kind).predict(INPUT))
-
-
-def test_the_state_of_another_network_is_not_taken_or_overwritten(runs, tmp_path, predict):
-    predict(runs / "stateful", 1, "--seed", 4, "--state", "state", cwd=tmp_path)
-    before = (tmp_path / "state").read_bytes()
-    refused = predict(runs / "stateful", 1, "--seed", 5, "--state", "state", cwd=tmp_path, status=2)
-    assert "state is the state of another network" in refused.stderr
-    assert (tmp_path / "state").read_bytes() == before
-
-
 def test_of_a_run_one_of_whose_seeds_failed_the_others_answer(runs, predict, tmp_path):
     shutil.copytree(runs / "stateful", tmp_path / "run")
     inputs = run_file.read_inputs(tmp_path / "run")
@@ -223,8 +204,8 @@ def test_what_is_no_token_is_refused(runs, token):
 
 
 @pytest.mark.slow
-def test_an_interrupt_leaves_the_state_of_the_stream_that_it_ends(runs, tmp_path):
-    arguments = [runs / "windows", "--stream", "--state", "state", "--compilation-cache"]
+def test_an_interrupt_ends_a_stream_after_its_answers(runs, tmp_path):
+    arguments = [runs / "windows", "--stream", "--compilation-cache"]
     with subprocess.Popen(
         command("predict.py", *arguments), cwd=tmp_path, text=True, bufsize=1,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -236,6 +217,4 @@ def test_an_interrupt_leaves_the_state_of_the_stream_that_it_ends(runs, tmp_path
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
         assert [line[:2] for line in process.stderr.read().splitlines()] == ["-:", "-:"]
-    rest = "\n".join(map(str, INPUT[5:]))
-    answers += execute("predict.py", *arguments, cwd=tmp_path, input=rest).stdout.split()
-    assert answers == printed(loaded(runs / "windows").predict(INPUT))
+    assert answers == printed(loaded(runs / "windows").predict(INPUT[:5]))

@@ -11,7 +11,7 @@ import echo_jax
 from echo_jax import atomic_files, environment
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import run_file, run_folder
+from echo_jax.runs import own_data, run_file
 from echo_jax.runs.run_folder import RunSpec
 
 CONFIG = changed(PLAIN, cell="average_of_all.py", hidden_size=50)
@@ -83,7 +83,7 @@ def test_what_could_not_be_saved_is_refused_before_anything_is_written(tmp_path,
 def test_the_longest_values_are_read_back(tmp_path):
     values = sorted("😀" * 96 + f"{number:04}" for number in range(1999))
     config = changed(OWN, vocab_size=len(values))
-    spec = run_folder.column_inputs(config, values, np.arange(1999, dtype=np.int32))
+    spec = own_data.column_inputs(config, values, np.arange(1999, dtype=np.int32))
     run_file.begin(tmp_path, spec)
     assert (tmp_path / "vocabulary.json").stat().st_size > 2**20
     assert run_file.read_inputs(tmp_path).values == values

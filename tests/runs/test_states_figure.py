@@ -10,7 +10,7 @@ from echo_jax.core.network import build_network, read_out
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import states_figure
 from echo_jax.runs.predictor import TrainedNetwork
-from echo_jax.runs.vocabulary import Vocabulary
+from echo_jax.values.vocabulary import Vocabulary
 
 TOKENS = np.array([3, 1, 4, 1, 0, 2, 4, 3], np.int32)
 

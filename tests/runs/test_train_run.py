@@ -7,7 +7,7 @@ import numpy as np
 from run_folders import OWN, PLAIN, prepared
 
 from echo_jax.config import changed
-from echo_jax.runs import run_file, run_folder, train_run
+from echo_jax.runs import own_data, run_file, train_run
 from echo_jax.runs.run_folder import RunSpec
 
 
@@ -23,7 +23,7 @@ def test_a_column_is_trained_on_its_first_part_and_evaluated_on_the_rest():
     config = changed(OWN, vocab_size=4, sequences=20, learning_rate=0.01)
     tokens = np.random.default_rng(0).integers(0, 2, 200).astype(np.int32)
     tokens[160:] += 2
-    finished = train(None, run_folder.column_inputs(config, ["a", "b", "c", "d"], tokens))
+    finished = train(None, own_data.column_inputs(config, ["a", "b", "c", "d"], tokens))
     assert set(finished.result.expected) <= {"c", "d"}
     bias = np.asarray(finished.params["readout"]["bias"])
     assert bias[:, :2].min() > 0 > bias[:, 2:].max()  # no target of training was held out

@@ -24,7 +24,7 @@ from echo_jax.config import (
 )
 from echo_jax.core import many_seeds
 from echo_jax.core.training import build_learner
-from echo_jax.runs import prepared_run, run_file, run_folder
+from echo_jax.runs import own_data, prepared_run, run_file
 from echo_jax.runs.run_file import History, Saved
 from echo_jax.runs.run_folder import RunSpec
 
@@ -67,7 +67,7 @@ def inputs_of(config, draw=0):
     rng = np.random.default_rng(draw)
     values = sorted(rng.choice(np.arange(10, 99), config.task.vocab_size, replace=False).tolist())
     tokens = rng.integers(0, config.task.vocab_size, 200).astype(np.int32)
-    return run_folder.column_inputs(config, list(map(str, values)), tokens)
+    return own_data.column_inputs(config, list(map(str, values)), tokens)
 
 
 def shapes_of(config):

@@ -17,6 +17,7 @@ import numpy as np
 
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.tasks import Rows
+from echo_jax.values.reading import content
 
 STEPS = 128
 
@@ -25,11 +26,9 @@ class Characters:
     """The task of a file, or of all files *.py of a folder; characters beyond 99 are one."""
 
     def __init__(self, place: str) -> None:
-        """Read the text; ConfigError where there is none or it is too short."""
-        if not Path(place).exists():
-            raise ConfigError(None, place, "is not there", "name a file or a folder that is")
+        """Read the text; ConfigError where it cannot be read or is too short."""
         files = sorted(Path(place).glob("*.py")) if Path(place).is_dir() else [Path(place)]
-        text = "".join(x.read_text(encoding="utf-8", errors="replace") for x in files)[:1_000_000]
+        text = "".join(map(content, files))[:1_000_000]
         if len(text) < 20 * STEPS:
             rule = f"has {len(text):,} characters, and sequences have {STEPS + 1}"
             raise ConfigError(None, place, rule, f"use a text of {20 * STEPS:,} or more")

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs.vocabulary import Vocabulary, encode
+from echo_jax.values.vocabulary import Vocabulary, encode
 
 TENS = Vocabulary(("-10", "0", "10", "200"))
 
