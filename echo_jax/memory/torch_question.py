@@ -11,8 +11,8 @@ layer that reads it. On the CPU, `in_this_process`.
 import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import chex
 import jax
@@ -62,11 +62,12 @@ def in_this_process(cluster: str | None) -> Iterator[None]:
 class Network(torch.nn.Module):
     """A layer, fed one-hot tokens, and the linear layer that reads its state or its outputs."""
 
-    def __init__(self, question: Any, params: Params, seed: int) -> None:
-        """A network with the linear layer of `params`, and a layer with the weights of a seed."""
+    def __init__(self, question: Any, seed: int) -> None:
+        """The network before training: the layer as PyTorch starts it, all around it as JAX."""
         super().__init__()
+        params = question.init_params(purpose_key(seed, Purpose.WEIGHTS))
         cell, self.tokens = question.network.cell, question.network.input_size
-        self.reader = question.reader
+        (self.reader,) = params.keys() - {"cell"}
         reads = params[self.reader]
         self.add_module(self.reader, parameters({x: reads[x] for x in ("kernel", "bias")}))
         if isinstance(cell, Block):
@@ -129,14 +130,11 @@ class TorchQuestion:
     """Training of the network of a question in PyTorch."""
 
     protocol: Protocol
-    reader: ClassVar[str]
-    """The name of the linear layer among the parameters."""
     batches = jax.jit(next_batches, static_argnums=0)
-    init_params: Callable[[chex.PRNGKey], Params]
 
     def init(self, run: RunInputs) -> TrainedSoFar:
         """The state before the first update."""
-        network = self.fresh(run.seed)
+        network = Network(self, int(run.seed))
         adam = torch.optim.Adam(
             network.parameters(), betas=(ADAM["b1"], ADAM["b2"]), eps=ADAM["eps"], fused=True
         )
@@ -165,14 +163,9 @@ class TorchQuestion:
         associated = question.associated(state.params, run.seed)
         return TrainedSoFar(state, level), Metrics(np.array(losses), associated)
 
-    def fresh(self, seed: chex.Numeric) -> Network:
-        """The network before training: the layer as PyTorch starts it, all around it as JAX."""
-        params = self.init_params(purpose_key(seed, Purpose.WEIGHTS))
-        return Network(self, params, int(seed))
-
     def trained(self, params: Params) -> Network:
         """The network of trained parameters, as it is scored."""
-        network = self.fresh(0)
+        network = Network(self, 0)
         each = [(f"{part}.{name}", x) for part in params for name, x in params[part].items()]
         network.load_state_dict({name: tensor(x) for name, x in each})
         return network.eval()
@@ -190,7 +183,6 @@ def clip(network: Network, largest_norm: float) -> None:
 class TorchByLag(TorchQuestion, ByLag):
     """By lag, of a layer in PyTorch."""
 
-    reader = "heads"
     init_params = jax.jit(ByLag.init_params, static_argnums=0)
     answers = jax.jit(ByLag.answers, static_argnums=0)
     nats = jax.jit(ByLag.nats, static_argnums=0)
@@ -236,7 +228,6 @@ class TorchByLag(TorchQuestion, ByLag):
 class TorchByKey(TorchQuestion, ByKey):
     """By key, of a layer in PyTorch."""
 
-    reader = "readout"
     init_params = jax.jit(ByKey.init_params, static_argnums=0)
     asked = jax.jit(ByKey.asked, static_argnums=0)
     pairs_shown = jax.jit(ByKey.pairs_shown, static_argnums=0)
