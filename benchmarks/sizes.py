@@ -1,5 +1,7 @@
 """One recurrent layer at several sizes, beside Flax and PyTorch: python benchmarks/race.py --sizes.
 
+Layers whose state is a matrix, which PyTorch has not, stand beside two forms of `matrix_states`.
+
 Measured is a forward pass from the state zero and the gradient of the sum of all squared outputs
 by all parameters: as one call, and as an update, one of four with steps of gradient descent between
 them. The four are one program in JAX, as updates are in training, and four calls in PyTorch. A
@@ -8,6 +10,7 @@ than an update. Every size has a process of its own on one core, in which the li
 every round.
 """
 
+import functools
 import importlib.util
 import statistics
 from collections.abc import Callable, Sequence
@@ -21,12 +24,16 @@ import surroundings
 from flax import linen as nn
 from surroundings import markdown_table, measured_apart, seconds_of_calls
 
-from echo_jax.cells.registry import build
+from echo_jax.cells.interface import Cell
+from echo_jax.cells.registry import build, cell_class
 from echo_jax.jax_settings import GENERATOR
 
 
 class Size(NamedTuple):
-    """A layer and its input: one-hot vectors of V values, in T steps of B rows; H units."""
+    """A layer and its input: one-hot vectors of V values, in T steps of B rows; H units.
+
+    A matrix is one of H keys and H values.
+    """
 
     cell: str
     steps: int
@@ -36,6 +43,10 @@ class Size(NamedTuple):
 
 
 UPDATES = 4  # in one program
+
+LIBRARIES = ("echo_jax", "Flax", "PyTorch")
+FORMS = ("echo_jax", "PyTorch by step", "PyTorch in chunks")
+"""The peers of a table; the first is compared with the others."""
 
 SIZES = (
     Size("lstm", 5, 5, 50, 100),
@@ -52,6 +63,13 @@ SIZES = (
     Size("simple", 600, 16, 50, 16),
 )
 
+MATRIX_SIZES = tuple(
+    Size(cell, steps, 16, units, 16)
+    for cell in ("delta-net", "gla", "mamba2")
+    for steps, units in ((93, 10), (512, 32))
+)
+"""The sizes of a card, of 400 bytes, and about the largest state that a card measures."""
+
 
 class Layer(NamedTuple):
     """The calls of a library for a size: one forward and backward pass, and `UPDATES` updates."""
@@ -67,14 +85,18 @@ Times = dict[str, list[float]]
 def compare_sizes(rounds: int, fast: bool, out: Path | None) -> None:
     """Print the table of all sizes; see `main` of the race for the arguments."""
     with_torch = importlib.util.find_spec("torch") is not None
-    peers = tuple(name for name in LAYERS if name != "PyTorch" or with_torch)
     with surroundings.measuring(out) as (measured, core):
-        sizes, seconds = ((Size("lstm", 10, 2, 4, 4),), 0.01) if fast else (SIZES, 0.4)
-        points = [(size._asdict(), (size, peers, rounds, seconds)) for size in sizes]
-        rows = measured["sizes"] = measured_apart(core, measure, points)
-        print(table(rows, peers))
+        measured["sizes"] = []
+        for sizes, names in (SIZES, LIBRARIES), (MATRIX_SIZES, FORMS):
+            peers = tuple(name for name in names if with_torch or "PyTorch" not in name)
+            small = sizes[0]._replace(steps=10, rows=2, units=4, values=4)
+            tried, seconds = ((small,), 0.01) if fast else (sizes, 0.4)
+            points = [(size._asdict(), (size, peers, rounds, seconds)) for size in tried]
+            rows = measured_apart(core, measure, points)
+            measured["sizes"] += rows
+            print(f"{table(rows, peers)}\n")
         if not with_torch:
-            print("\nPyTorch is not installed: pip install -e '.[benchmark]'.")
+            print("PyTorch is not installed: pip install -e '.[benchmark]'.")
 
 
 def measure(size: Size, peers: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
@@ -114,10 +136,16 @@ def ratio(times: Sequence[float], reference: Sequence[float]) -> tuple[float, fl
     return statistics.median(times) / statistics.median(reference), min(within), max(within)
 
 
+def first_weights(size: Size) -> tuple[Cell, Any]:
+    """The built-in cell of a size, and its parameters."""
+    units = ("features", *getattr(cell_class(size.cell), "sized_with", ()))
+    cell = build(size.cell, dict.fromkeys(units, size.units))
+    return cell, jax.jit(lambda: cell.init(jax.random.key(0, impl=GENERATOR), size.values))()
+
+
 def echo_jax_layer(size: Size, tokens: np.ndarray) -> Layer:
     """The built-in cell on tokens."""
-    cell = build(size.cell, {"features": size.units})
-    params = jax.jit(lambda: cell.init(jax.random.key(0, impl=GENERATOR), size.values))()
+    cell, params = first_weights(size)
 
     def outputs(params: Any, tokens: jax.Array) -> jax.Array:
         start = cell.initial_state(params, size.rows, size.values)
@@ -155,17 +183,29 @@ def compiled(outputs: Callable[..., Any], params: Any, inputs: jax.Array) -> Lay
     return Layer(waiting(gradient), waiting(updates))
 
 
-def pytorch_layer(size: Size, tokens: np.ndarray) -> Layer:
-    """The layer of PyTorch on one-hot vectors, with one thread."""
+def pytorch_layer(size: Size, tokens: np.ndarray, form: str | None = None) -> Layer:
+    """The layer of PyTorch on one-hot vectors, or one by a form of `matrix_states`; one thread."""
     torch: Any = importlib.import_module("torch")
     torch.set_num_threads(1)
-    layers = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "simple": torch.nn.RNN}
-    layer = layers[size.cell](size.values, size.units)
     inputs = torch.nn.functional.one_hot(torch.from_numpy(tokens), size.values).float()
+    if form is None:
+        layers = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "simple": torch.nn.RNN}
+        layer = layers[size.cell](size.values, size.units)
+        return called([*layer.parameters()], lambda: layer(inputs)[0])
+    states = importlib.import_module("matrix_states")
+    matrix, recurrence = (getattr(states, x.replace("-", "_")) for x in (size.cell, form))
+    _, params = first_weights(size)
+    weights = jax.tree.map(lambda x: torch.tensor(np.array(x), requires_grad=True), params)
+    return called(weights, lambda: matrix(weights, inputs.swapaxes(0, 1), recurrence))
+
+
+def called(weights: Sequence[Any], outputs: Callable[[], Any]) -> Layer:
+    """The gradient of the sum of squared outputs in PyTorch."""
 
     def call() -> None:
-        layer.zero_grad()
-        layer(inputs)[0].square().sum().backward()
+        for each in weights:
+            each.grad = None
+        outputs().square().sum().backward()
 
     def updates() -> None:
         for _ in range(UPDATES):
@@ -174,8 +214,14 @@ def pytorch_layer(size: Size, tokens: np.ndarray) -> Layer:
     return Layer(call, updates)
 
 
-LAYERS = {"echo_jax": echo_jax_layer, "Flax": flax_layer, "PyTorch": pytorch_layer}
-"""By the names of the table; the first is compared with the others."""
+LAYERS: dict[str, Callable[[Size, np.ndarray], Layer]] = {
+    "echo_jax": echo_jax_layer,
+    "Flax": flax_layer,
+    "PyTorch": pytorch_layer,
+    "PyTorch by step": functools.partial(pytorch_layer, form="in_steps"),
+    "PyTorch in chunks": functools.partial(pytorch_layer, form="in_chunks"),
+}
+"""By the names of the peers."""
 
 
 def table(rows: Sequence[dict[str, Any]], peers: Sequence[str]) -> str:

@@ -21,7 +21,15 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from echo_jax.cells.adapters.torch_adapter import array, in_torch, tensor
+from echo_jax.cells.adapters.torch_adapter import (
+    TorchBlock,
+    array,
+    batch_axes,
+    own_tensors,
+    parameters,
+    tensor,
+)
+from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct
@@ -54,20 +62,24 @@ def in_this_process(cluster: str | None) -> Iterator[None]:
 class Network(torch.nn.Module):
     """A layer, fed one-hot tokens, and the linear layer that reads its state or its outputs."""
 
-    def __init__(self, question: Any, params: Params, seed: int) -> None:
-        """A network with the linear layer of `params`, and a layer with the weights of a seed."""
+    def __init__(self, question: Any, seed: int) -> None:
+        """The network before training: the layer as PyTorch starts it, all around it as JAX."""
         super().__init__()
-        self.tokens = question.network.input_size
-        self.reader = question.reader
-        self.cell = in_torch(question.network.cell, params["cell"], self.tokens, seed)
-        self.kernel, self.bias = (
-            torch.nn.Parameter(tensor(params[self.reader][name])) for name in ("kernel", "bias")
-        )
+        params = question.init_params(purpose_key(seed, Purpose.WEIGHTS))
+        cell, self.tokens = question.network.cell, question.network.input_size
+        (self.reader,) = params.keys() - {"cell"}
+        reads = params[self.reader]
+        self.add_module(self.reader, parameters({x: reads[x] for x in ("kernel", "bias")}))
+        if isinstance(cell, Block):
+            self.cell = TorchBlock(cell, params["cell"], seed)
+        else:
+            (self.cell,) = cell.made(self.tokens, seed)
+        self.axes = batch_axes(self.cell, self.tokens)
 
     def arrays(self) -> Params:
-        """The parameters and buffers as arrays."""
-        cell = {name: array(x) for name, x in self.cell.state_dict().items()}
-        return {"cell": cell, self.reader: {"kernel": array(self.kernel), "bias": array(self.bias)}}
+        """The parameters and buffers as arrays, in plain dictionaries, which JAX sorts."""
+        parts = {part: dict(x.state_dict()) for part, x in self.named_children()}
+        return jax.tree.map(array, parts)
 
     def forward(self, tokens: torch.Tensor, state: Any = None) -> Any:
         """Tokens int64 `[B, T]` to outputs `[B, T, H]` and the next state."""
@@ -75,53 +87,61 @@ class Network(torch.nn.Module):
 
     def read(self, x: torch.Tensor) -> torch.Tensor:
         """The answers of the linear layer on states or outputs `[..., D]`."""
-        return x @ self.kernel + self.bias
+        of = self.get_submodule(self.reader)
+        return x @ of["kernel"] + of["bias"]
 
-    def flat_state(self, state: Any) -> torch.Tensor:
-        """As `by_lag.flat_state`: the numbers of a state, float32 `[B, D]`."""
-        own = self.cell.own(state)
-        reals = [x for z in own for x in ((z.real, z.imag) if z.is_complex() else (z,))]
-        return torch.cat([x.flatten(1).float() for x in reals], 1)
+    def own(self, state: Any) -> list[torch.Tensor]:
+        """The tensors that count, `[B, ...]`: views of those of the state."""
+        each = zip(own_tensors(self.cell, state), self.axes, strict=True)
+        return [x.movedim(axis, 0) for x, axis in each]
 
 
-def at_steps(network: Network, tokens: torch.Tensor) -> Iterator[tuple[torch.Tensor, Any]]:
-    """The outputs `[B, H]` and the state after each step, one step a call, of B streams."""
+def flat(own: list[torch.Tensor]) -> torch.Tensor:
+    """As `by_lag.flat_state`: the numbers of tensors `[B, ...]` side by side, float32 `[B, D]`."""
+    reals = [x for z in own for x in ((z.real, z.imag) if z.is_complex() else (z,))]
+    return torch.cat([x.flatten(1).float() for x in reals], 1)
+
+
+def bytes_of(own: list[torch.Tensor]) -> chex.Array:
+    """The bytes of one row."""
+    return jnp.int32(sum(x[0].nbytes for x in own))
+
+
+def calls(
+    network: Network, streams: Any, steps: int | list[int]
+) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
+    """The outputs of each call, `[B, n, H]`, and the tensors that count after it.
+
+    A call takes n of the steps of the streams `[B, T]`, and sees what is changed in the tensors.
+    """
     state = None
-    for now in tokens.split(1, 1):
-        outputs, state = network(now, state)
-        yield outputs[:, 0], state
+    for tokens in tensor(streams).long().split(steps, 1):
+        outputs, state = network(tokens, state)
+        yield outputs, network.own(state)
 
 
 @torch.no_grad()
 def states_of(question: Any, params: Params, streams: np.ndarray) -> np.ndarray:
     """The flat states of a trained layer after each token of streams, float32 `[B, T, D]`."""
-    network = question.trained(params)
-    each = at_steps(network, tensor(streams).long())
-    return np.stack([array(network.flat_state(state)) for _, state in each], axis=1)
+    each = calls(question.trained(params), streams, 1)
+    return np.stack([array(flat(own)) for _, own in each], axis=1)
 
 
-def bytes_of(network: Network, state: Any) -> int:
-    """The bytes of the state of one row."""
-    return sum(x[0].nbytes for x in network.cell.own(state))
+@jax.jit
+def rounded_rows(own: list[chex.Array], rounding: Rounding) -> list[chex.Array]:
+    """The state of a bare cell, `[B, ...]`, rounded row by row."""
+    return jax.vmap(functools.partial(rounded, Cell()), (0, None))(own, rounding)
 
 
 class TorchQuestion:
     """Training of the network of a question in PyTorch."""
 
     protocol: Protocol
-    reader: str
-    """The name of the linear layer among the parameters."""
-
-    def __init__(self, *of: Any) -> None:
-        """The question of these arguments, with its batches drawn by a compiled function."""
-        super().__init__(*of)
-        question: Any = self
-        self.init_params = jax.jit(super().init_params)  # type: ignore[misc]
-        self.batches = jax.jit(functools.partial(next_batches, question))
+    batches = jax.jit(next_batches, static_argnums=0)
 
     def init(self, run: RunInputs) -> TrainedSoFar:
         """The state before the first update."""
-        network = self.fresh(run.seed)
+        network = Network(self, int(run.seed))
         adam = torch.optim.Adam(
             network.parameters(), betas=(ADAM["b1"], ADAM["b2"]), eps=ADAM["eps"], fused=True
         )
@@ -150,17 +170,11 @@ class TorchQuestion:
         associated = question.associated(state.params, run.seed)
         return TrainedSoFar(state, level), Metrics(np.array(losses), associated)
 
-    def fresh(self, seed: chex.Numeric) -> Network:
-        """The network before training: the layer as PyTorch starts it, all around it as JAX."""
-        params = self.init_params(purpose_key(seed, Purpose.WEIGHTS))
-        return Network(self, params, int(seed))
-
     def trained(self, params: Params) -> Network:
         """The network of trained parameters, as it is scored."""
-        network = self.fresh(0)
-        cell = {f"cell.{name}": x for name, x in params["cell"].items()}
-        every = {name: tensor(x) for name, x in (cell | params[self.reader]).items()}
-        network.load_state_dict(every)
+        network = Network(self, 0)
+        each = [(f"{part}.{name}", x) for part in params for name, x in params[part].items()]
+        network.load_state_dict({name: tensor(x) for name, x in each})
         return network.eval()
 
 
@@ -176,15 +190,9 @@ def clip(network: Network, largest_norm: float) -> None:
 class TorchByLag(TorchQuestion, ByLag):
     """By lag, of a layer in PyTorch."""
 
-    reader = "heads"
-
-    def __init__(self, cell: Cell, protocol: Protocol) -> None:
-        """Compile what JAX makes of states."""
-        super().__init__(cell, protocol)
-        self.answers = jax.jit(super().answers)  # type: ignore[method-assign]
-        self.nats = jax.jit(super().nats)  # type: ignore[method-assign]
-        # The tensors that count are a list, which is the whole state of a bare cell.
-        self.rounded = jax.jit(jax.vmap(functools.partial(rounded, Cell()), (0, None)))
+    init_params = jax.jit(ByLag.init_params, static_argnums=0)
+    answers = jax.jit(ByLag.answers, static_argnums=0)
+    nats = jax.jit(ByLag.nats, static_argnums=0)
 
     def torch_loss(
         self, network: Network, streams: np.ndarray, level: Level, run: RunInputs, done: float
@@ -201,11 +209,7 @@ class TorchByLag(TorchQuestion, ByLag):
         """As `ByLag.states`, in which it is trained: the state is read after each call."""
         first, between = self.protocol.asked[0] + 1, self.protocol.asked_every
         chunks = [first, *[between] * (self.protocol.asked_steps - 1)]
-        state, found = None, []
-        for tokens in tensor(streams).long().split(chunks, 1):
-            _, state = network(tokens, state)
-            found.append(network.flat_state(state))
-        return torch.stack(found, 1)
+        return torch.stack([flat(own) for _, own in calls(network, streams, chunks)], 1)
 
     @torch.no_grad()
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
@@ -217,34 +221,24 @@ class TorchByLag(TorchQuestion, ByLag):
         self, params: Params, sets: Sequence[chex.Array], rounding: Rounding | None = None
     ) -> tuple[list[chex.Array], chex.Array]:
         """As `ByLag.states_by_steps`."""
-        network = self.trained(params)
         kept = []
-        tokens = torch.cat([tensor(x).long() for x in sets])
-        for step, (_, state) in enumerate(at_steps(network, tokens)):
+        for step, (_, own) in enumerate(calls(self.trained(params), jnp.concatenate(sets), 1)):
             if rounding:
-                self.round(network.cell.own(state), rounding)
+                after = rounded_rows(list(map(array, own)), rounding)
+                for x, found in zip(own, after, strict=True):
+                    x.copy_(tensor(found))
             if step in self.protocol.asked:
-                kept.append(array(network.flat_state(state)))
-        states = jnp.split(jnp.stack(kept, 1), len(sets))
-        return states, jnp.int32(bytes_of(network, state))
-
-    def round(self, own: list[torch.Tensor], rounding: Rounding) -> None:
-        """Round the tensors of a state, in place; as `scoring.rounded`."""
-        for x, found in zip(own, self.rounded(list(map(array, own)), rounding), strict=True):
-            x.copy_(tensor(found))
+                kept.append(array(flat(own)))
+        return jnp.split(jnp.stack(kept, 1), len(sets)), bytes_of(own)
 
 
 class TorchByKey(TorchQuestion, ByKey):
     """By key, of a layer in PyTorch."""
 
-    reader = "readout"
-
-    def __init__(self, cell: Cell, protocol: Protocol, most: int) -> None:
-        """Compile what JAX makes of batches and logits."""
-        super().__init__(cell, protocol, most)
-        self.asked = jax.jit(super().asked)  # type: ignore[method-assign]
-        self.pairs_shown = jax.jit(super().pairs_shown)  # type: ignore[method-assign]
-        self.next_level = jax.jit(super().next_level)  # type: ignore[method-assign]
+    init_params = jax.jit(ByKey.init_params, static_argnums=0)
+    asked = jax.jit(ByKey.asked, static_argnums=0)
+    pairs_shown = jax.jit(ByKey.pairs_shown, static_argnums=0)
+    next_level = jax.jit(ByKey.next_level, static_argnums=0)
 
     def torch_loss(
         self, network: Network, batch: Pairs, level: Level, run: RunInputs, done: float
@@ -269,11 +263,11 @@ class TorchByKey(TorchQuestion, ByKey):
     ) -> tuple[chex.Array, chex.Array]:
         """As `ByKey.answers_by_steps`."""
         network = self.trained(params)
-        found, carried = [], 0
-        for outputs, state in at_steps(network, tensor(streams).long()):
+        found, carried = [], jnp.int32(0)
+        for outputs, own in calls(network, streams, 1):
             found.append(network.read(outputs).argmax(-1))
-            carried = bytes_of(network, state)
-        return jnp.asarray(array(torch.stack(found, 1)), jnp.int32), jnp.int32(carried)
+            carried = bytes_of(own)
+        return jnp.asarray(array(torch.cat(found, 1)), jnp.int32), carried
 
     def scan_accuracy(self, params: Params, sets: KeySets) -> chex.Array:
         """As `ByKey.scan_accuracy`."""

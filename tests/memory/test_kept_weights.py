@@ -105,7 +105,7 @@ def test_a_layer_of_pytorch_has_its_state_dict_in_the_file_and_is_read_back(
     )
     folder = carding("kept_layers.py:make", only="by-lag")
     path = folder / "weights" / files(folder)[0]
-    start = "cell.layer."
+    start = "cell."
     arrays = {
         name.removeprefix(start): torch.from_numpy(x)
         for name, x in load_file(path).items()

@@ -3,9 +3,11 @@
 An adapter is imported with a cell of its kind, and no other.
 """
 
+import contextlib
 import dataclasses
 import functools
 import inspect
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -148,8 +150,10 @@ def _library(found: Any) -> str | None:
 
 def _makes_torch(found: Any) -> bool:
     """True for a function that gives a torch module; one that fails is judged by its file."""
+    torch = sys.modules.get("torch")
     try:
-        return _library(type(found(16))) == "torch"
+        with torch.random.fork_rng(devices=[]) if torch else contextlib.nullcontext():
+            return _library(type(found(16))) == "torch"
     except Exception:  # user code may raise anything; the check of the layer says what
         names = (getattr(x, "__name__", None) for x in found.__globals__.values())
         return any(str(name).partition(".")[0] == "torch" for name in names)

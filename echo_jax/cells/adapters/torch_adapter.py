@@ -19,14 +19,10 @@ import torch
 
 from echo_jax.cells.adapters.built_cell import BuiltCell
 from echo_jax.cells.block import CONVOLVED, Block
-from echo_jax.cells.interface import Cell, CellParams
+from echo_jax.cells.interface import CellParams
 from echo_jax.cells.scan import Carry
 
 _DRAWING = threading.RLock()  # PyTorch draws weights from one generator of the process
-
-
-Answer = tuple[torch.Tensor, Any]
-"""The outputs of a layer, `[B, T, H]`, and its next state, any tree of tensors."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,37 +39,35 @@ class TorchCell(BuiltCell):
         """The module that the function or the class makes, by PyTorch's generator as it is."""
         return self.cell_class(input_size, **dict(self.given))
 
-    def made(self, input_size: int, seed: int, count: int) -> "list[TorchLayer]":
+    def made(self, input_size: int, seed: int = 0, count: int = 1) -> list[Any]:
         """New layers with PyTorch's first weights of a seed, also those drawn at a first call."""
         with seeded(seed):
-            every = [self.built(input_size) for _ in range(count)]
-            return [TorchLayer(layer, input_size) for layer in every]
-
-    def layer(self, input_size: int, seed: int = 0) -> "TorchLayer":
-        """A new layer, as `made`."""
-        (layer,) = self.made(input_size, seed, 1)
-        return layer
+            layers = [self.built(input_size) for _ in range(count)]
+            for layer in layers:
+                started(layer, 1, input_size)
+            return layers
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         """Zeros of the shapes of the parameters; `made` draws the weights."""
-        named = self.layer(input_size).layer.named_parameters()
-        return {name: jnp.zeros(x.shape) for name, x in named if x.requires_grad}
+        (layer,) = self.made(input_size)
+        return {k: jnp.zeros(x.shape) for k, x in layer.named_parameters() if x.requires_grad}
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """Zeros of the shapes of the state after a step, the batch axis first."""
-        layer = self.layer(input_size)
-        _, state = started(layer, batch_size, input_size)
-        return [jnp.zeros(x.shape, type_of(x)) for x in layer.own(state)]
+        """Zeros in the place of the numbers of the state that count, `[B, n]` for each tensor."""
+        (layer,) = self.made(input_size)
+        own = own_tensors(layer, started(layer, 1, input_size)[1])
+        return [jnp.zeros((batch_size, x.numel()), type_of(x)) for x in own]
 
     def output_size(self, params: CellParams, input_size: int) -> int:
-        return started(self.layer(input_size), 1, input_size)[0].shape[-1]
+        (layer,) = self.made(input_size)
+        return started(layer, 1, input_size)[0].shape[-1]
 
     def bytes_apart(self, input_size: int) -> int:
         """Bytes of the state of one row that `own_state` leaves out, as a convolution's past."""
-        layer = self.layer(input_size)
+        (layer,) = self.made(input_size)
         _, state = started(layer, 1, input_size)
         every = sum(x.nbytes for x in jax.tree.leaves(state) if isinstance(x, torch.Tensor))
-        return every - sum(x.nbytes for x in layer.own(state))
+        return every - sum(x.nbytes for x in own_tensors(layer, state))
 
 
 @contextlib.contextmanager
@@ -90,18 +84,14 @@ def type_of(x: torch.Tensor) -> str:
 
 
 @torch.no_grad()
-def started(layer: Any, rows: int, input_size: int) -> Answer:
-    """The answer of a layer to a first step of B rows of zeros."""
-    answer: Answer = layer(torch.zeros(rows, 1, input_size), None)
-    return answer
+def started(layer: Any, rows: int, input_size: int) -> Any:
+    """The outputs `[B, 1, H]` and the state of a layer after a first step of B rows of zeros."""
+    return layer(torch.zeros(rows, 1, input_size), None)
 
 
 def own_tensors(layer: Any, state: Any) -> list[torch.Tensor]:
     """The tensors of a state that count."""
-    leaves: list[torch.Tensor] = jax.tree.leaves(
-        layer.own_state(state) if hasattr(layer, "own_state") else state
-    )
-    return leaves
+    return jax.tree.leaves(layer.own_state(state) if hasattr(layer, "own_state") else state)
 
 
 def batch_axes(layer: Any, input_size: int) -> list[int]:
@@ -109,26 +99,6 @@ def batch_axes(layer: Any, input_size: int) -> list[int]:
     two, three = (own_tensors(layer, started(layer, n, input_size)[1]) for n in (2, 3))
     sizes = [[*zip(a.shape, b.shape, strict=True)] for a, b in zip(two, three, strict=True)]
     return [of.index((2, 3)) for of in sizes]
-
-
-class TorchLayer(torch.nn.Module):
-    """A layer that knows where the rows of its state are."""
-
-    def __init__(self, layer: Any, input_size: int) -> None:
-        """A layer for inputs of F features."""
-        super().__init__()
-        self.layer = layer
-        self.axes = batch_axes(layer, input_size)
-
-    def forward(self, x: torch.Tensor, state: Any) -> Answer:
-        """Inputs `[B, T, F]` and a state, or None, to outputs and the next state."""
-        answer: Answer = self.layer(x, state)
-        return answer
-
-    def own(self, state: Any) -> list[torch.Tensor]:
-        """The tensors that count, `[B, ...]`: views of those of the state."""
-        each = zip(own_tensors(self.layer, state), self.axes, strict=True)
-        return [x.movedim(axis, 0) for x, axis in each]
 
 
 class TorchBlock(torch.nn.Module):
@@ -143,7 +113,7 @@ class TorchBlock(torch.nn.Module):
         self.layers = torch.nn.ModuleList(map(parameters, each))
         self.ends = parameters({"W_in": params.W_in, "norm": params.norm})
 
-    def forward(self, x: torch.Tensor, state: Any) -> Answer:
+    def forward(self, x: torch.Tensor, state: Any) -> Any:
         """Inputs `[B, T, F]` and, for each layer, the last inputs `[B, 3, D]` and its state."""
         x = x @ self.ends["W_in"]
         nothing = x.new_zeros(len(x), CONVOLVED - 1, x.shape[-1])
@@ -158,10 +128,9 @@ class TorchBlock(torch.nn.Module):
             after.append((seen[:, 1 - CONVOLVED :], next_inner))
         return normed(x, self.ends["norm"]), after
 
-    def own(self, state: Any) -> list[torch.Tensor]:
-        """The tensors that count of the cells of all layers, `[B, ...]`."""
-        each = zip(self.cells, state, strict=True)
-        return [x for cell, (_, own) in each for x in cell.own(own)]
+    def own_state(self, state: Any) -> list[list[torch.Tensor]]:
+        """The tensors that count of the cells of all layers."""
+        return [own_tensors(cell, own) for cell, (_, own) in zip(self.cells, state, strict=True)]
 
 
 def parameters(arrays: Mapping[str, Any]) -> torch.nn.ParameterDict:
@@ -190,10 +159,3 @@ def convolved(p: torch.nn.ParameterDict, seen: torch.Tensor) -> torch.Tensor:
     steps = seen.shape[1] - (CONVOLVED - 1)
     newest_last = zip(p["conv"].flip(0), range(CONVOLVED), strict=True)
     return sum(seen[:, n : n + steps] * row for row, n in newest_last) + p["conv_bias"]
-
-
-def in_torch(cell: Cell, params: CellParams, input_size: int, seed: int) -> Any:
-    """A `TorchLayer`, or `TorchBlock` with the parameters given, with the weights of a seed."""
-    if isinstance(cell, Block):
-        return TorchBlock(cell, params, seed)
-    return cell.layer(input_size, seed)  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ import torch
 
 from echo_jax.cells.adapters.torch_adapter import (
     TorchCell,
-    TorchLayer,
+    batch_axes,
     own_tensors,
     seeded,
     started,
@@ -37,8 +37,6 @@ def check_layer(cell: Cell, name: str, input_size: int) -> None:
 
 
 def _check_parts(candidate: Candidate, layer: Any) -> None:
-    if not isinstance(layer, torch.nn.Module):
-        candidate.refuse(f"is a {type(layer).__name__}: return a torch.nn.Module")
     for part in layer.modules():
         if isinstance(part, torch.nn.modules.batchnorm._NormBase):
             candidate.refuse(
@@ -72,7 +70,7 @@ def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any
             "own_state(state) return those of the state that count, or parts of them"
         )
     candidate.attempt(
-        lambda: TorchLayer(layer, input_size),
+        lambda: batch_axes(layer, input_size),
         rule="has a tensor in its state without an axis of rows ({}): give each one (is it "
         "batch_first=True?)",
     )
@@ -82,7 +80,7 @@ def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any
 
 
 def _check_seed(candidate: Candidate, cell: TorchCell, input_size: int) -> None:
-    one, other = (cell.layer(input_size).state_dict() for _ in range(2))
+    one, other = (cell.made(input_size)[0].state_dict() for _ in range(2))
     if one.keys() != other.keys() or not all(torch.equal(one[x], other[x]) for x in one):
         candidate.refuse(
             "has other first weights when the same seed comes twice: draw them by torch alone"
