@@ -22,7 +22,7 @@ from echo_jax.core.data import uniform_tokens
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Params
 from echo_jax.core.recalibration import fitted_factors, recalibrated_nats
-from echo_jax.memory.learning import Level, RunInputs
+from echo_jax.memory.learning import Level, Question, RunInputs
 from echo_jax.memory.protocol import Configuration, Protocol
 from echo_jax.memory.rows import LagRow
 from echo_jax.memory.scoring import (
@@ -59,7 +59,7 @@ def earlier_tokens(protocol: Protocol, streams: chex.Array) -> chex.Array:
     return streams[:, np.array(protocol.asked)[:, None] - 1 - np.arange(protocol.lags)]
 
 
-class ByLag:
+class ByLag(Question):
     """A linear head for each lag 1 .. N reads the standardised state of the cell.
 
     The loss is the mean cross-entropy over all lags, rows and asked steps.
@@ -93,18 +93,14 @@ class ByLag:
         return draw_streams(self.protocol, key, self.protocol.rows)
 
     def loss(
-        self, params: Params, batch: chex.Array, level: Level, run: RunInputs, done: chex.Numeric
+        self, params: Params, key: chex.PRNGKey, level: Level, run: RunInputs, done: chex.Numeric
     ) -> tuple[chex.Array, Level]:
         """The mean over all lags; the states are standardised over the batch."""
         del run, done
-        states = self.states(params, batch)
+        streams = self.draw(key)
+        states = self.states(params, streams)
         logits = self.logits(params, states, states)
-        return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, batch))), level
-
-    def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
-        """0: by lag there is nothing to associate."""
-        del params, seed
-        return jnp.zeros((), jnp.int32)
+        return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, streams))), level
 
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
         """The flat states after the asked steps of `[B, T]`, `[B, A, D]`, by the cell's scan."""

@@ -154,7 +154,7 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
     protocol = plan.protocol
     keys, values = cell.key_value_sizes or (None, None)
     task = plan.task
-    sizes = task.sizes if task else (protocol.tokens, protocol.values)
+    sizes = (task.tokens, task.answers) if task else (protocol.tokens, protocol.values)
     net = network.around(cell, *sizes)
     key = jax.random.key(0, impl=GENERATOR)
     shapes = jax.eval_shape(functools.partial(network.init_params, net), key)

@@ -128,7 +128,10 @@ class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=True):
-    """A run of a task; the scores are null where a loss was not finite."""
+    """A run of a task; the scores are null where a loss was not finite.
+
+    baseline  of the task, on the final rows of this run; null where the task has none
+    """
 
     seed: Count
     rate: Rate
@@ -140,6 +143,7 @@ class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=Tr
     constant_bytes: Count = 0
     difference: float = 0.0
     device: str | None = None
+    baseline: TaskScore | None = None
 
     @property
     def configuration(self) -> Configuration:

@@ -4,13 +4,16 @@ tokens, answers          the numbers of different inputs and of different answer
 draw(key, rows, part)    inputs int `[B, T]` below `tokens`, targets int `[B, T]` below `answers`,
                          and counts, bool `[B, T]`: where a target counts
 
-The part is training, validation or final, for a task with data; one that draws anew ignores it.
+The part is training, validation or final, for a task with data; one that draws anew ignores it. A
+task may have `levels` too, such as range(1, 9), that get harder: `draw` then takes a fourth
+argument, which rises in training; the last one is scored.
 """
 
 import hashlib
 import inspect
 import pkgutil
 import re
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
 
@@ -18,27 +21,21 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import entr
 
 from echo_jax.cells import user_cell
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError, EchoError, reason
 from echo_jax.memory import tasks
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.rows import MeasuredTask
+from echo_jax.memory.rows import MeasuredTask, TaskScore
+from echo_jax.memory.tasks import Rows
 
 PARTS = ("training", "validation", "final")
 
 BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(tasks.__path__))
 
 MEMBERS = ("tokens", "answers", "draw")
-
-
-class Drawn(NamedTuple):
-    """Rows of a task: inputs and targets int32 `[B, T]`, and where a target counts, bool."""
-
-    inputs: chex.Array
-    targets: chex.Array
-    counts: chex.Array
 
 
 class TaskObject(NamedTuple):
@@ -48,15 +45,55 @@ class TaskObject(NamedTuple):
     written: Any
 
     @property
-    def sizes(self) -> tuple[int, int]:
-        """The numbers of tokens and of answers."""
-        return int(self.written.tokens), int(self.written.answers)
+    def tokens(self) -> int:
+        """The number of different inputs."""
+        return int(self.written.tokens)
 
-    def draw(self, key: chex.PRNGKey, rows: int, part: str) -> Drawn:
-        """Rows of a part; a target that does not count is 0."""
-        inputs, targets, counts = map(jnp.asarray, self.written.draw(key, rows, part))
-        targets = jnp.where(counts, targets, 0)
-        return Drawn(inputs.astype(jnp.int32), targets.astype(jnp.int32), counts)
+    @property
+    def answers(self) -> int:
+        """The number of different answers."""
+        return int(self.written.answers)
+
+    @property
+    def levels(self) -> range:
+        """The levels; one where the task has none."""
+        return levels_of(self.written)
+
+    def draw(self, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> Rows:
+        """Rows of a part at a level; a target that does not count is 0."""
+        drawn = _draw(self.written, key, rows, part, level)
+        tokens, targets, scored = map(jnp.asarray, drawn)
+        targets = jnp.where(scored, targets, 0)
+        return Rows(tokens.astype(jnp.int32), targets.astype(jnp.int32), scored)
+
+    def baseline(self, rows: Rows) -> TaskScore | None:
+        """The score of the task's own baseline on rows; None where it has none.
+
+        The right answer has a share of a millionth at least.
+        """
+        if not hasattr(self.written, "baseline"):
+            return None
+        scored = np.asarray(rows.scored)
+        shares = np.asarray(self.written.baseline(np.asarray(rows.tokens)))[scored]
+        targets = np.asarray(rows.targets)[scored]
+        of_targets = np.maximum(shares[np.arange(len(targets)), targets], 1e-6)
+        of_answers = np.bincount(targets) / len(targets)
+        return TaskScore(
+            accuracy=float(np.mean(shares.argmax(axis=-1) == targets)),
+            nats=float(-np.mean(np.log(of_targets))),
+            entropy=float(np.sum(entr(of_answers))),
+        )
+
+
+def levels_of(written: Any) -> range:
+    """The levels of a task; one where it has none."""
+    levels: range = getattr(written, "levels", range(1, 2))
+    return levels
+
+
+def _draw(written: Any, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> Any:
+    more = [level] if hasattr(written, "levels") else []
+    return written.draw(key, rows, part, *more)
 
 
 def task_of(task: Any, protocol: Protocol) -> TaskObject:
@@ -78,9 +115,11 @@ def task_of(task: Any, protocol: Protocol) -> TaskObject:
         ):
             rule = f"has {member} {count!r}, which is no whole number from 2 to 10,000"
             raise ConfigError("task", name, rule, "state how many different ones there are")
-    check = _Check(name, written)
-    drawn = check.digest(protocol.rows)
-    check.streams(protocol)
+    levels = levels_of(written)
+    if not isinstance(levels, range) or not levels:
+        rule = f"has levels {levels!r}, which are no range"
+        raise ConfigError("task", name, rule, "state them as range(1, 9), for 1 to 8")
+    drawn = _Check(name, written).digest(protocol, levels)
     defined = written if isinstance(written, ModuleType) else written.draw
     packaged = getattr(inspect.getmodule(defined), "__name__", "").startswith("echo_jax.")
     source = None if packaged else user_cell.source_digest(defined)
@@ -103,44 +142,44 @@ class _Check(NamedTuple):
     name: str
     written: Any
 
-    def digest(self, rows: int) -> str:
+    def digest(self, protocol: Protocol, levels: range) -> str:
         """The SHA-256 of a draw of each part; ConfigError for a draw that breaks a rule."""
-        key, other = (purpose_key(seed, Purpose.DATA) for seed in (0, 1))
-        parts = {part: self.drawn(key, rows, part) for part in PARTS}
-        for part, drawn in parts.items():
-            self.check(drawn, rows, part)
-            if not _equal(drawn, self.drawn(key, rows, part)):
+        key, other, third = (purpose_key(seed, Purpose.DATA) for seed in range(3))
+        cases = [(part, levels[-1]) for part in PARTS]
+        cases += [("training", levels[0])] if len(levels) > 1 else []
+        digest, lengths = hashlib.sha256(), dict[str, int]()
+        for part, level in cases:
+            few, again = (self.drawn(key, protocol.rows, part, level) for _ in range(2))
+            many = self.drawn(third, protocol.streams, part, level)
+            self.check(few, protocol.rows, part)
+            if not _equal(few, again):
                 self.refuse(
                     f"draws other rows of {part} when the same key comes twice: draw from the key "
                     "alone, by jax.random"
                 )
-        if _equal(parts["training"], self.drawn(other, rows, "training")):
-            self.refuse("draws the same rows for every key: draw from the key, by jax.random")
-        if parts["validation"].inputs.shape != parts["final"].inputs.shape:
+            if part == "training" and _equal(few, self.drawn(other, protocol.rows, part, level)):
+                self.refuse("draws the same rows for every key: draw from the key, by jax.random")
+            self.check(many, protocol.streams, part)
+            lengths[part], of_many = (rows.tokens.shape[-1] for rows in (few, many))
+            if lengths[part] != of_many:
+                self.refuse(
+                    f"draws sequences of {lengths[part]} steps for {protocol.rows} rows of {part} "
+                    f"and of {of_many} for {protocol.streams}: draw one length"
+                )
+            for array in few:
+                digest.update(np.ascontiguousarray(array).tobytes())
+        if lengths["validation"] != lengths["final"]:
             self.refuse("draws sequences of two lengths for validation and final: draw one length")
-        digest = hashlib.sha256()
-        for array in (x for drawn in parts.values() for x in drawn):
-            digest.update(np.ascontiguousarray(array).tobytes())
+        if hasattr(self.written, "baseline"):
+            self.check_baseline(self.drawn(key, protocol.rows, "final", levels[-1]).tokens)
         return digest.hexdigest()
 
-    def streams(self, protocol: Protocol) -> None:
-        """Raise ConfigError for a rule that is broken by as many rows as are scored."""
-        key = purpose_key(2, Purpose.DATA)
-        for part in PARTS:
-            few, many = (self.drawn(key, rows, part) for rows in (protocol.rows, protocol.streams))
-            self.check(many, protocol.streams, part)
-            lengths = [drawn.inputs.shape[-1] for drawn in (few, many)]
-            if len(set(lengths)) > 1:
-                self.refuse(
-                    f"draws sequences of {lengths[0]} steps for {protocol.rows} rows of {part} "
-                    f"and of {lengths[1]} for {protocol.streams}: draw one length"
-                )
-
-    def drawn(self, key: chex.PRNGKey, rows: int, part: str) -> Drawn:
+    def drawn(self, key: chex.PRNGKey, rows: int, part: str, level: int) -> Rows:
         """Rows as NumPy arrays, drawn as they are and traced as in training."""
         try:
-            found = self.written.draw(key, rows, part)
-            jax.eval_shape(jax.vmap(lambda key: self.written.draw(key, rows, part)), key[None])
+            found = _draw(self.written, key, rows, part, level)
+            traced = partial(_draw, self.written, rows=rows, part=part)
+            jax.eval_shape(lambda key, level: traced(key, level=level), key, jnp.int32(level))
         except (EchoError, KeyboardInterrupt):
             raise
         except BaseException as error:  # user code may raise anything
@@ -150,23 +189,23 @@ class _Check(NamedTuple):
             )
         if not (isinstance(found, tuple | list) and len(found) == 3):
             self.refuse("does not draw three arrays: return inputs, targets, counts")
-        return Drawn(*map(np.asarray, found))
+        return Rows(*map(np.asarray, found))
 
-    def check(self, drawn: Drawn, rows: int, part: str) -> None:
+    def check(self, drawn: Rows, rows: int, part: str) -> None:
         """Raise ConfigError for arrays of another shape, type or range, or no target."""
         shapes = " ".join(f"{x.dtype}{list(x.shape)}" for x in drawn)
         whole = all(np.issubdtype(x.dtype, np.integer) for x in drawn[:2])
-        length = drawn.inputs.shape[1:]
+        length = drawn.tokens.shape[1:]
         alike = {x.shape for x in drawn} == {(rows, *length)} and len(length) == 1
-        if not (alike and whole and drawn.counts.dtype == bool):
+        if not (alike and whole and drawn.scored.dtype == bool):
             self.refuse(
                 f"draws {shapes} for {rows} rows of {part}: return inputs and targets of integers "
                 f"and counts of bool, each [{rows}, T]"
             )
-        if not drawn.counts.any():
+        if not drawn.scored.any():
             self.refuse(f"has no target that counts in {rows} rows of {part}: make counts True")
-        targets = drawn.targets[drawn.counts]
-        in_range = ("input", drawn.inputs, "tokens"), ("target", targets, "answers")
+        targets = drawn.targets[drawn.scored]
+        in_range = ("input", drawn.tokens, "tokens"), ("target", targets, "answers")
         for kind, values, member in in_range:
             least, most, limit = values.min(), values.max(), getattr(self.written, member)
             if least < 0 or most >= limit:
@@ -175,11 +214,20 @@ class _Check(NamedTuple):
                     f"draw 0 to {limit - 1}, or change {member}"
                 )
 
+    def check_baseline(self, inputs: np.ndarray) -> None:
+        """Raise ConfigError for a baseline that gives no shares."""
+        shares, shape = (
+            np.asarray(self.written.baseline(inputs)),
+            [*inputs.shape, self.written.answers],
+        )
+        if [*shares.shape] != shape or not np.allclose(shares.sum(axis=-1), 1, atol=1e-3):
+            self.refuse(f"has a baseline that gives no shares {shape}: give each answer its share")
+
     def refuse(self, sentence: str, error: BaseException | None = None) -> NoReturn:
         """Raise ConfigError: a sentence about the task, after the line of the user's file."""
         where = user_cell.location(self.written.draw, error=error)
         raise ConfigError(f"{where}: task {self.name!r} {sentence}") from error
 
 
-def _equal(one: Drawn, other: Drawn) -> bool:
+def _equal(one: Rows, other: Rows) -> bool:
     return all(map(np.array_equal, one, other))

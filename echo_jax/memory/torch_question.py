@@ -28,9 +28,9 @@ from echo_jax.core.loss import correct
 from echo_jax.core.network import Params
 from echo_jax.core.training import ADAM, TrainState
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.by_key import ByKey, KeySets, Pairs
+from echo_jax.memory.by_key import ByKey, KeySets
 from echo_jax.memory.by_lag import ByLag, earlier_tokens
-from echo_jax.memory.learning import Level, Metrics, RunInputs, TrainedSoFar, next_batches
+from echo_jax.memory.learning import Level, Metrics, RunInputs, TrainedSoFar
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.scoring import Rounding, rounded
 
@@ -107,9 +107,8 @@ class TorchQuestion:
     def __init__(self, *of: Any) -> None:
         """The question of these arguments, with its batches drawn by a compiled function."""
         super().__init__(*of)
-        question: Any = self
         self.init_params = jax.jit(super().init_params)  # type: ignore[misc]
-        self.batches = jax.jit(functools.partial(next_batches, question))
+        self.draw = jax.jit(super().draw)  # type: ignore[misc]
 
     def init(self, run: RunInputs) -> TrainedSoFar:
         """The state before the first update."""
@@ -125,12 +124,12 @@ class TorchQuestion:
         question: Any = self
         (step, _, (network, adam)), level = progress
         network.train()
-        batches = jax.device_get(self.batches(purpose_key(run.seed, Purpose.DATA), step))
+        key = purpose_key(run.seed, Purpose.DATA)
         losses = []
-        for i in range(self.protocol.updates_at_once):
-            batch = jax.tree.map(lambda x, i=i: x[i], batches)
-            done = np.float32(step + i) / np.float32(run.updates)
-            loss, level = question.torch_loss(network, batch, level, run, done)
+        for i in range(step, step + self.protocol.updates_at_once):
+            done = np.float32(i) / np.float32(run.updates)
+            of_update = jax.random.fold_in(key, i)
+            loss, level = question.torch_loss(network, of_update, level, run, done)
             adam.zero_grad()
             loss.backward()
             clip(network, self.protocol.largest_norm)
@@ -179,10 +178,11 @@ class TorchByLag(TorchQuestion, ByLag):
         self.rounded = jax.jit(jax.vmap(functools.partial(rounded, Cell()), (0, None)))
 
     def torch_loss(
-        self, network: Network, streams: np.ndarray, level: Level, run: RunInputs, done: float
+        self, network: Network, key: chex.PRNGKey, level: Level, run: RunInputs, done: float
     ) -> tuple[torch.Tensor, Level]:
         """As `ByLag.loss`."""
         del run, done
+        streams = np.asarray(self.draw(key))
         states = self.states_in_chunks(network, streams)
         variance, mean = torch.var_mean(states, (0, 1), correction=0)
         logits = network.read((states - mean) / (variance + self.protocol.smallest_variance).sqrt())
@@ -234,16 +234,15 @@ class TorchByKey(TorchQuestion, ByKey):
     def __init__(self, cell: Cell, protocol: Protocol, most: int) -> None:
         """Compile what JAX makes of batches and logits."""
         super().__init__(cell, protocol, most)
-        self.asked = jax.jit(super().asked)  # type: ignore[method-assign]
-        self.pairs_shown = jax.jit(super().pairs_shown)  # type: ignore[method-assign]
+        self.level_at = jax.jit(super().level_at)  # type: ignore[method-assign]
         self.next_level = jax.jit(super().next_level)  # type: ignore[method-assign]
 
     def torch_loss(
-        self, network: Network, batch: Pairs, level: Level, run: RunInputs, done: float
+        self, network: Network, key: chex.PRNGKey, level: Level, run: RunInputs, done: float
     ) -> tuple[torch.Tensor, Level]:
         """As `ByKey.loss`."""
-        pairs = self.pairs_shown(level, run, done)
-        asked = self.asked(batch, pairs)
+        pairs = self.level_at(level, run, done)
+        asked = self.draw(key, pairs)
         logits = network.read(network(tensor(asked.tokens).long())[0])
         level = self.next_level(level, run, pairs, asked, array(logits))
         scored = tensor(asked.scored)

@@ -41,11 +41,10 @@ def knows():
 @pytest.fixture(scope="module")
 def loss_of(knows):
     """The compiled loss, of a schedule and the level before."""
-    batch = knows.draw(jax.random.key(0))
 
     @jax.jit
     def loss(params, level, ramp, done):
-        return knows.loss(params, batch, level, RunInputs(0, 0.01, UPDATES, ramp), done)
+        return knows.loss(params, jax.random.key(0), level, RunInputs(0, 0.01, UPDATES, ramp), done)
 
     return loss
 
@@ -91,10 +90,9 @@ def test_the_right_answers_about_4_pairs_are_counted(knows):
 def loss_and_gradient(cell):
     question, run = ByLag(cell, FEW_LAGS), RunInputs(0, 0.01, SHORT.updates)
     params = question.init_params(jax.random.key(1))
-    batch = question.draw(jax.random.key(2))
 
     def loss(params):
-        return question.loss(params, batch, Level(2, 0.0), run, 0.0)[0]
+        return question.loss(params, jax.random.key(2), Level(2, 0.0), run, 0.0)[0]
 
     return jax.jit(jax.value_and_grad(loss))(params)
 

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.memory.by_key import Pairs, draw_pairs, recall
 from echo_jax.memory.by_lag import draw_streams, earlier_tokens
 from echo_jax.memory.protocol import STANDARD, Protocol
+from echo_jax.memory.tasks.by_key import Pairs, draw_pairs, recall
 
 KMAX = 6
 

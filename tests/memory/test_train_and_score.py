@@ -16,10 +16,11 @@ from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory import scoring, train_and_score
-from echo_jax.memory.by_key import ByKey, draw_pairs, recall
+from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag, LagSets, draw_streams, earlier_tokens
 from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import Protocol, Recipe
+from echo_jax.memory.tasks.by_key import draw_pairs, recall
 
 UPDATES, STREAMS, RECALLS, KMAX = 6, 5, 3, 4
 SMALL_NORM = 0.05  # every gradient is above it
@@ -50,8 +51,8 @@ def in_plain_python(question, ramp):
 
     @jax.jit
     def update(params, moments, level, i):
-        batch = question.draw(jax.random.fold_in(purpose_key(SEED, Purpose.DATA), i))
-        loss = lambda p: question.loss(p, batch, level, run, i / UPDATES)  # noqa: E731
+        key = jax.random.fold_in(purpose_key(SEED, Purpose.DATA), i)
+        loss = lambda p: question.loss(p, key, level, run, i / UPDATES)  # noqa: E731
         (_, level), gradient = jax.value_and_grad(loss, has_aux=True)(params)
         direction, moments = adam.update(gradient, moments)
         rate = RATE * (1 + jnp.cos(jnp.pi * i / UPDATES)) / 2

@@ -20,6 +20,12 @@ from echo_jax.memory.tasks import Rows
 
 STEPS = 128
 
+CONTEXT = 5
+"""Characters on which those of the n-gram model depend."""
+
+PRIOR = 2.0
+"""Occurrences of each context that the next shorter one adds."""
+
 
 class Characters:
     """The task of a file, or of all files *.py of a folder; characters beyond 99 are one."""
@@ -45,8 +51,32 @@ class Characters:
         codes = jnp.asarray(self.parts[part])
         starts = jax.random.randint(key, (rows, 1), 0, len(codes) - STEPS)
         drawn = codes[starts + jnp.arange(STEPS + 1)].astype(jnp.int32)
-        return drawn[:, :-1], drawn[:, 1:], jnp.ones((rows, STEPS), bool)
+        return Rows(drawn[:, :-1], drawn[:, 1:], jnp.ones((rows, STEPS), bool))
+
+    def baseline(self, inputs: np.ndarray) -> np.ndarray:
+        """The shares of an n-gram model of the part training, `[B, T, tokens]`.
+
+        Counts of a context are smoothed by the shares of the next shorter one (MacKay & Peto 1995).
+        """
+        shares = np.full((*inputs.shape, self.tokens), 1 / self.tokens)
+        for length in range(1, CONTEXT + 1):
+            known, counts = np.unique(
+                self.joined(self.parts["training"], length + 1), return_counts=True
+            )
+            contexts = self.joined(inputs, length)[..., None]
+            wanted = contexts * self.tokens + np.arange(self.tokens)
+            place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+            found = np.where(known[place] == wanted, counts[place], 0)
+            longer = shares[:, length - 1 :]
+            longer[:] = (found + PRIOR * longer) / (found.sum(-1, keepdims=True) + PRIOR)
+        return shares
+
+    def joined(self, codes: np.ndarray, length: int) -> np.ndarray:
+        """Each so many neighbors as one number, int64 `[..., T - length + 1]`."""
+        windows = np.lib.stride_tricks.sliding_window_view(codes, length, axis=-1)
+        return windows @ self.tokens ** np.arange(length)[::-1]
 
 
 library = Characters(sysconfig.get_path("stdlib"))
-tokens, answers, draw = library.tokens, library.answers, library.draw
+tokens, answers = library.tokens, library.answers
+draw, baseline = library.draw, library.baseline
