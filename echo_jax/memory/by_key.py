@@ -1,6 +1,6 @@
 """By key: K pairs of a key and a value, then each key once, see `tasks.by_key`; at each K. Pure."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import chex
 import jax
@@ -14,22 +14,12 @@ from echo_jax.memory.by_task import LearnsTask
 from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import Configuration, Protocol
 from echo_jax.memory.rows import KeyRow
-from echo_jax.memory.scoring import Scores, set_keys
+from echo_jax.memory.scoring import Scores, Sets, set_keys
 from echo_jax.memory.tasks import Rows
 from echo_jax.memory.tasks.by_key import Recall
 
 ASSOCIATED = 3
 """The number of the data set of `ByKey.associated`; 0 to 2 are those of `scoring.set_keys`."""
-
-
-class KeySets(NamedTuple):
-    """The rows of each data set of a run, with a leading axis of the numbers of pairs.
-
-    validation, final   see `scoring.SetKeys`
-    """
-
-    validation: Rows
-    final: Rows
 
 
 class ByKey(LearnsTask):
@@ -69,23 +59,22 @@ class ByKey(LearnsTask):
         few = Recall(self.protocol, pairs)
         return self.right(params, few.draw(key, self.protocol.recalls, "validation", pairs))
 
-    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> KeySets:
-        """The data sets of a seed and the digest of its trained weights."""
+    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
+        """The rows of a seed and the digest of its trained weights: `[K, recalls, 3 Kmax]`."""
         asked = self.protocol.pairs_asked(self.most)
         recalls = self.protocol.recalls
         pairs = jnp.repeat(jnp.array(asked), recalls)
 
         def drawn(key: chex.PRNGKey) -> Rows:
-            """The sequences of each K that is asked, with leading axes `[K, recalls]`."""
             rows = self.task.draw(key, len(pairs), "final", pairs)
             return jax.tree.map(lambda x: x.reshape(len(asked), recalls, *x.shape[1:]), rows)
 
         keys = set_keys(seed, weights)
-        return KeySets(drawn(keys.validation), drawn(keys.final))
+        return Sets(None, drawn(keys.validation), drawn(keys.final))
 
-    def score(self, params: Params, sets: KeySets) -> Scores:
+    def score(self, params: Params, sets: Sets) -> Scores:
         """Right answers of each K, and the mean accuracy over all questions."""
-        asked: Rows = jax.tree.map(lambda *of: jnp.stack(of), *sets)
+        asked: Rows = jax.tree.map(lambda *of: jnp.stack(of), *sets[1:])
         streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
         found, carried = self.answers_by_steps(params, streams)
         is_right = (found.reshape(asked.targets.shape) == asked.targets) & asked.scored
@@ -99,7 +88,7 @@ class ByKey(LearnsTask):
         """The answer at each step of streams, int32 `[B, T]`, and a state's bytes."""
         return self.by_steps(params, streams, lambda x: jnp.argmax(x).astype(jnp.int32))
 
-    def scan_accuracy(self, params: Params, sets: KeySets) -> chex.Array:
+    def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""
         right = jax.lax.map(lambda rows: self.right(params, rows), sets.validation)
         return jnp.sum(right) / jnp.sum(sets.validation.scored)

@@ -28,18 +28,11 @@ from echo_jax.memory.rows import LagRow
 from echo_jax.memory.scoring import (
     Rounding,
     Scores,
+    Sets,
     by_steps,
     rounded,
     set_keys,
 )
-
-
-class LagSets(NamedTuple):
-    """The streams of each data set of a run, int32 `[streams, T]`, see `scoring.SetKeys`."""
-
-    calibration: chex.Array
-    validation: chex.Array
-    final: chex.Array
 
 
 class Answers(NamedTuple):
@@ -127,12 +120,12 @@ class ByLag(Question):
         read += heads["bias"]
         return read.reshape(*read.shape[:-1], self.protocol.lags, self.protocol.symbols)
 
-    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> LagSets:
-        """The data sets of a seed and the digest of its trained weights."""
+    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
+        """The streams of a seed and the digest of its trained weights, int32 `[streams, T]`."""
         count = self.protocol.streams
-        return LagSets(*(draw_streams(self.protocol, x, count) for x in set_keys(seed, weights)))
+        return Sets(*(draw_streams(self.protocol, x, count) for x in set_keys(seed, weights)))
 
-    def score(self, params: Params, sets: LagSets) -> Scores:
+    def score(self, params: Params, sets: Sets) -> Scores:
         """Nats of each lag after recalibration, and the mean accuracy over all lags."""
         states, carried = self.states_by_steps(params, sets)
         answers = self.answers(params, states, sets)
@@ -146,14 +139,14 @@ class ByLag(Question):
             high=jnp.max(states[1], axis=(0, 1)),
         )
 
-    def rounded_nats(self, params: Params, sets: LagSets, rounding: Rounding) -> chex.Array:
+    def rounded_nats(self, params: Params, sets: Sets, rounding: Rounding) -> chex.Array:
         """Nats of each lag on the final streams with the state rounded, `[N]`."""
         streams = sets.calibration, sets.final
         states, _ = self.states_by_steps(params, streams, rounding)
         (final,) = self.nats(self.answers(params, states, streams))
         return final
 
-    def scan_accuracy(self, params: Params, sets: LagSets) -> chex.Array:
+    def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""
         states, reference = (self.states(params, x) for x in (sets.validation, sets.calibration))
         targets = earlier_tokens(self.protocol, sets.validation)

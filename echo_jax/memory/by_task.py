@@ -5,7 +5,7 @@ targets  . 1 0 1
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import chex
 import jax
@@ -21,7 +21,7 @@ from echo_jax.memory import scoring
 from echo_jax.memory.learning import Level, Question, RunInputs
 from echo_jax.memory.protocol import Configuration, Protocol
 from echo_jax.memory.rows import TaskRow, TaskScore
-from echo_jax.memory.scoring import Scores, set_keys
+from echo_jax.memory.scoring import Scores, Sets, set_keys
 from echo_jax.memory.task_object import TaskObject
 from echo_jax.memory.tasks import Rows, Task
 
@@ -98,27 +98,19 @@ class LearnsTask(Question):
         return scoring.by_steps(net, params, streams, answer)
 
 
-class TaskSets(NamedTuple):
-    """The rows of each data set of a run, see `scoring.SetKeys`; two are of the part validation."""
-
-    calibration: Rows
-    validation: Rows
-    final: Rows
-
-
 class ByTask(LearnsTask):
     """A task is asked alone, at its last level."""
 
     task: TaskObject
 
-    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> TaskSets:
-        """The data sets of a seed and the digest of its trained weights."""
+    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
+        """The rows of a seed and the digest of its trained weights; of validation there are two."""
         parts = "validation", "validation", "final"
         rows, level = self.protocol.streams, self.task.levels[-1]
         keys = zip(set_keys(seed, weights), parts, strict=True)
-        return TaskSets(*(self.task.draw(key, rows, part, level) for key, part in keys))
+        return Sets(*(self.task.draw(key, rows, part, level) for key, part in keys))
 
-    def score(self, params: Params, sets: TaskSets) -> Scores:
+    def score(self, params: Params, sets: Sets) -> Scores:
         """Accuracy, nats an answer after recalibration, and entropy of the answers, `[3]`."""
         streams = jnp.concatenate([drawn.tokens for drawn in sets])
         found, carried = self.by_steps(params, streams, lambda logits: logits)
@@ -139,7 +131,7 @@ class ByTask(LearnsTask):
         targets = drawn.targets.reshape(-1, 1)
         return fitted_factors(examples, targets, protocol.largest_factor, protocol.halvings)
 
-    def scan_accuracy(self, params: Params, sets: TaskSets) -> chex.Array:
+    def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""
         return self.right(params, sets.validation) / jnp.sum(sets.validation.scored)
 

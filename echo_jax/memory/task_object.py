@@ -9,6 +9,7 @@ task may have `levels` too, such as range(1, 9), that get harder: `draw` then ta
 argument, which rises in training; the last one is scored.
 """
 
+import dataclasses
 import hashlib
 import inspect
 import pkgutil
@@ -38,26 +39,18 @@ BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(tasks.__path__))
 MEMBERS = ("tokens", "answers", "draw")
 
 
-class TaskObject(NamedTuple):
-    """A task that was checked: as a card states it, and the object that draws."""
+@dataclasses.dataclass(eq=False)
+class TaskObject:
+    """A task that was checked: as a card states it, and the object that draws.
+
+    `levels` is one level where the task has none.
+    """
 
     measured: MeasuredTask
     written: Any
-
-    @property
-    def tokens(self) -> int:
-        """The number of different inputs."""
-        return int(self.written.tokens)
-
-    @property
-    def answers(self) -> int:
-        """The number of different answers."""
-        return int(self.written.answers)
-
-    @property
-    def levels(self) -> range:
-        """The levels; one where the task has none."""
-        return levels_of(self.written)
+    tokens: int
+    answers: int
+    levels: range
 
     def draw(self, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> Rows:
         """Rows of a part at a level; a target that does not count is 0."""
@@ -85,12 +78,6 @@ class TaskObject(NamedTuple):
         )
 
 
-def levels_of(written: Any) -> range:
-    """The levels of a task; one where it has none."""
-    levels: range = getattr(written, "levels", range(1, 2))
-    return levels
-
-
 def _draw(written: Any, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> Any:
     more = [level] if hasattr(written, "levels") else []
     return written.draw(key, rows, part, *more)
@@ -115,7 +102,7 @@ def task_of(task: Any, protocol: Protocol) -> TaskObject:
         ):
             rule = f"has {member} {count!r}, which is no whole number from 2 to 10,000"
             raise ConfigError("task", name, rule, "state how many different ones there are")
-    levels = levels_of(written)
+    levels = getattr(written, "levels", range(1, 2))
     if not isinstance(levels, range) or not levels:
         rule = f"has levels {levels!r}, which are no range"
         raise ConfigError("task", name, rule, "state them as range(1, 9), for 1 to 8")
@@ -123,7 +110,8 @@ def task_of(task: Any, protocol: Protocol) -> TaskObject:
     defined = written if isinstance(written, ModuleType) else written.draw
     packaged = getattr(inspect.getmodule(defined), "__name__", "").startswith("echo_jax.")
     source = None if packaged else user_cell.source_digest(defined)
-    return TaskObject(MeasuredTask(name, source, drawn), written)
+    measured = MeasuredTask(name, source, drawn)
+    return TaskObject(measured, written, int(written.tokens), int(written.answers), levels)
 
 
 def named(name: str) -> Any:

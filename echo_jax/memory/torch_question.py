@@ -28,11 +28,11 @@ from echo_jax.core.loss import correct
 from echo_jax.core.network import Params
 from echo_jax.core.training import ADAM, TrainState
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.by_key import ByKey, KeySets
+from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag, earlier_tokens
 from echo_jax.memory.learning import Level, Metrics, RunInputs, TrainedSoFar
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.scoring import Rounding, rounded
+from echo_jax.memory.scoring import Rounding, Sets, rounded
 
 
 @contextlib.contextmanager
@@ -266,7 +266,7 @@ class TorchByKey(TorchQuestion, ByKey):
             carried = bytes_of(network, state)
         return jnp.asarray(array(torch.stack(found, 1)), jnp.int32), jnp.int32(carried)
 
-    def scan_accuracy(self, params: Params, sets: KeySets) -> chex.Array:
+    def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """As `ByKey.scan_accuracy`."""
         asked = sets.validation
         each = [self.logits(params, x) for x in asked.tokens]

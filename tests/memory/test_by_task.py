@@ -27,7 +27,7 @@ from echo_jax.memory.make_card import Asked, beside, plan_of, requests_of
 from echo_jax.memory.pages import all_cards, comparison, table, told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
-from echo_jax.memory.task_object import TaskObject, task_of
+from echo_jax.memory.task_object import task_of
 from echo_jax.memory.tasks import adding, text
 
 SIZES = {"updates": 6, "updates_at_once": 3, "pilot_updates": 3, "budgets": [3], "streams": 300}
@@ -192,7 +192,7 @@ def test_an_n_gram_model_has_the_conditional_entropy_of_a_markov_source(tmp_path
     for x in np.random.default_rng(0).random(10**6):
         states.append(bisect.bisect(limits[states[-1]], x))
     (tmp_path / "chain.txt").write_text("".join("abcd"[x] for x in states))
-    chain = TaskObject(None, text.Characters(str(tmp_path / "chain.txt")))
+    chain = task_of(text.Characters(str(tmp_path / "chain.txt")), SMALL)
     found = chain.baseline(chain.draw(jax.random.key(0), 2000, "final", 1))
     of_states = scipy.special.entr(changes).sum(axis=1)
     assert found.nats == pytest.approx(of_states[states].mean(), rel=0.01)
@@ -200,8 +200,8 @@ def test_an_n_gram_model_has_the_conditional_entropy_of_a_markov_source(tmp_path
 
 def test_the_level_of_an_own_task_rises_over_three_fifths_and_the_last_is_scored(root, tmp_path):
     page = (root / "docs" / "your-own-task.md").read_text()
-    (tmp_path / "my_copy.py").write_text(page.partition("# my_copy.py")[2].partition("```")[0])
-    question = ByTask(ShiftRegister(3), SMALL, task_of(str(tmp_path / "my_copy.py"), SMALL))
+    (tmp_path / "my_task.py").write_text(page.partition("# my_task.py")[2].partition("```")[0])
+    question = ByTask(ShiftRegister(3), SMALL, task_of(str(tmp_path / "my_task.py"), SMALL))
     levels = [int(question.ramp(done)) for done in (0, 0.3, 0.59, 0.6, 1)]
     assert levels == [1, 6, 11, 12, 12]
     for level in levels:
@@ -255,7 +255,7 @@ def test_beside_a_cell_stand_three_in_a_block_of_its_width_and_not_itself(tmp_pa
     assert {(x.cell[:6], str(x.args), x.state_bytes) for x in found} == {
         ("block:", "{'width': 16}", 400)
     }
-    plan = plan_of(SMALL, False, 1, of_task=True)._replace(task=task_of(last_seen(), SMALL))
+    plan = plan_of(SMALL, False, 1, task=task_of(last_seen(), SMALL))
     asked = [Asked(registry.cell_class("lstm"), {"features": 3}, None, None)]
     made = requests_of([*asked, *beside(asked)], plan, tmp_path)
     names = [request.named.name.rpartition(":")[2] for request in made]

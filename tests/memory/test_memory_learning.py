@@ -20,10 +20,6 @@ SHORT = Protocol(updates=20, updates_at_once=10, rows=4)
 FEW_LAGS = msgspec.structs.replace(SHORT, lags=6, asked_steps=3)
 
 
-def plain_ramp(update, most):
-    return 2 + math.floor((most - 2) * min(update / (0.6 * UPDATES), 1))
-
-
 class KnowsValues(ByKey):
     """Answers each question rightly where its parameter is 1, wrongly where it is -1."""
 
@@ -47,17 +43,6 @@ def loss_of(knows):
         return knows.loss(params, jax.random.key(0), level, RunInputs(0, 0.01, UPDATES, ramp), done)
 
     return loss
-
-
-def test_the_ramp_rises_from_2_to_kmax_over_three_fifths_of_the_updates(knows):
-    ramp = jax.jit(jax.vmap(knows.ramp))
-    updates = np.arange(UPDATES)
-    expected = [plain_ramp(i, KMAX) for i in updates]
-    rises = [1800 * n // (KMAX - 2) for n in range(1, KMAX - 1)]
-    away = np.flatnonzero(np.asarray(ramp(updates / UPDATES)) != expected)
-    assert set(away) <= set(rises)  # rounding, at an update that rises
-    assert expected[0] == 2
-    assert expected[1799:1801] == [KMAX - 1, KMAX]
 
 
 def test_the_adaptive_schedule_is_that_of_plain_python(loss_of):

@@ -24,19 +24,11 @@ class Rows(NamedTuple):
 
 
 class Task(Interface):
-    """What a network learns; `levels` are the difficulties, which rise in training."""
+    """What a network learns: numbers of tokens and of answers, and levels that rise in training."""
 
-    @property
-    def tokens(self) -> int:
-        """The number of different tokens."""
-
-    @property
-    def answers(self) -> int:
-        """The number of different answers."""
-
-    @property
-    def levels(self) -> range:
-        """The levels, the last of which is the whole task."""
+    tokens: int
+    answers: int
+    levels: range
 
     def draw(self, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> Rows:
         """Rows of a part at a level."""

@@ -23,9 +23,6 @@ STEPS = 128
 CONTEXT = 5
 """Characters on which those of the n-gram model depend."""
 
-PRIOR = 2.0
-"""Occurrences of each context that the next shorter one adds."""
-
 
 class Characters:
     """The task of a file, or of all files *.py of a folder; characters beyond 99 are one."""
@@ -56,7 +53,7 @@ class Characters:
     def baseline(self, inputs: np.ndarray) -> np.ndarray:
         """The shares of an n-gram model of the part training, `[B, T, tokens]`.
 
-        Counts of a context are smoothed by the shares of the next shorter one (MacKay & Peto 1995).
+        Interpolated with shorter contexts as in `core.chance.k_gram_baseline`.
         """
         shares = np.full((*inputs.shape, self.tokens), 1 / self.tokens)
         for length in range(1, CONTEXT + 1):
@@ -68,11 +65,12 @@ class Characters:
             place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
             found = np.where(known[place] == wanted, counts[place], 0)
             longer = shares[:, length - 1 :]
-            longer[:] = (found + PRIOR * longer) / (found.sum(-1, keepdims=True) + PRIOR)
+            different = np.maximum(np.count_nonzero(found, axis=-1, keepdims=True), 1)
+            longer[:] = (found + different * longer) / (found.sum(-1, keepdims=True) + different)
         return shares
 
     def joined(self, codes: np.ndarray, length: int) -> np.ndarray:
-        """Each so many neighbors as one number, int64 `[..., T - length + 1]`."""
+        """Each run of so many codes as one number, int64 `[..., T - length + 1]`."""
         windows = np.lib.stride_tricks.sliding_window_view(codes, length, axis=-1)
         return windows @ self.tokens ** np.arange(length)[::-1]
 
