@@ -6,7 +6,8 @@ draw(key, rows, part)    inputs int `[B, T]` below `tokens`, targets int `[B, T]
 
 The part is training, validation or final, for a task with data; one that draws anew ignores it. A
 task may have `levels` too, such as range(1, 9), that get harder: `draw` then takes a fourth
-argument, which rises in training; the last one is scored.
+argument, which rises in training; the last one is scored. And it may have a `baseline(inputs)` of
+NumPy, the share of each answer, `[B, T, answers]`, which is scored on the final rows of each run.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ import hashlib
 import inspect
 import pkgutil
 import re
+from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
@@ -164,20 +166,25 @@ class _Check(NamedTuple):
 
     def drawn(self, key: chex.PRNGKey, rows: int, part: str, level: int) -> Rows:
         """Rows as NumPy arrays, drawn as they are and traced as in training."""
-        try:
-            found = _draw(self.written, key, rows, part, level)
-            traced = partial(_draw, self.written, rows=rows, part=part)
-            jax.eval_shape(lambda key, level: traced(key, level=level), key, jnp.int32(level))
-        except (EchoError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # user code may raise anything
-            self.refuse(
-                f"fails in draw ({reason(error)}): draw by functions of jax.numpy and jax.random",
-                error,
-            )
+        draw = partial(_draw, self.written, rows=rows, part=part)
+
+        def drawn_and_traced() -> Any:
+            jax.eval_shape(lambda key, level: draw(key, level=level), key, jnp.int32(level))
+            return draw(key, level=level)
+
+        found = self.attempt(drawn_and_traced, "draw", "by functions of jax.numpy and jax.random")
         if not (isinstance(found, tuple | list) and len(found) == 3):
             self.refuse("does not draw three arrays: return inputs, targets, counts")
         return Rows(*map(np.asarray, found))
+
+    def attempt(self, call: Callable[[], Any], member: str, how: str) -> Any:
+        """What the user's code returns; ConfigError where it raises anything."""
+        try:
+            return call()
+        except (EchoError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # user code may raise anything
+            self.refuse(f"fails in {member} ({reason(error)}): {member} {how}", error)
 
     def check(self, drawn: Rows, rows: int, part: str) -> None:
         """Raise ConfigError for arrays of another shape, type or range, or no target."""
@@ -204,10 +211,9 @@ class _Check(NamedTuple):
 
     def check_baseline(self, inputs: np.ndarray) -> None:
         """Raise ConfigError for a baseline that gives no shares."""
-        shares, shape = (
-            np.asarray(self.written.baseline(inputs)),
-            [*inputs.shape, self.written.answers],
-        )
+        shape = [*inputs.shape, int(self.written.answers)]
+        call = partial(self.written.baseline, inputs)
+        shares = np.asarray(self.attempt(call, "baseline", "must take inputs [rows, T] of NumPy"))
         if [*shares.shape] != shape or not np.allclose(shares.sum(axis=-1), 1, atol=1e-3):
             self.refuse(f"has a baseline that gives no shares {shape}: give each answer its share")
 

@@ -124,6 +124,7 @@ CHANCE = np.random.default_rng(0)
         (types.SimpleNamespace(tokens=3), "lacks answers and draw: define tokens"),
         (last_seen(levels=8), "has levels 8, which are no range"),
         (last_seen(baseline=lambda inputs: inputs), r"gives no shares .4, 7, 4.: give each"),
+        (last_seen(baseline=lambda: 3), "fails in baseline .TypeError"),
         (last_seen(answers=True), "has answers True, which is no whole number"),
         (last_seen(draw=lambda key, rows: None), "test_by_task.py:.* fails in draw .TypeError"),
         (drawn_by(lambda *of: of[:2]), "does not draw three arrays"),
