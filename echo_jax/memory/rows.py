@@ -4,7 +4,7 @@ import math
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from echo_jax.grid.row_file import Count, RowKind
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, Rate, Schedule, Whole
@@ -130,7 +130,7 @@ class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
 class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=True):
     """A run of a task; the scores are null where a loss was not finite.
 
-    baseline  of the task, on the final rows of this run; null where the task has none
+    baseline  of the task, on the final rows of this run; absent where the task has none
     """
 
     seed: Count
@@ -143,7 +143,7 @@ class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=Tr
     constant_bytes: Count = 0
     difference: float = 0.0
     device: str | None = None
-    baseline: TaskScore | None = None
+    baseline: TaskScore | UnsetType = UNSET
 
     @property
     def configuration(self) -> Configuration:

@@ -24,6 +24,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from msgspec import UNSET, UnsetType
 from scipy.special import entr
 
 from echo_jax.cells import user_cell
@@ -61,13 +62,13 @@ class TaskObject:
         targets = jnp.where(scored, targets, 0)
         return Rows(tokens.astype(jnp.int32), targets.astype(jnp.int32), scored)
 
-    def baseline(self, rows: Rows) -> TaskScore | None:
-        """The score of the task's own baseline on rows; None where it has none.
+    def baseline(self, rows: Rows) -> TaskScore | UnsetType:
+        """The score of the task's own baseline on rows; UNSET where it has none.
 
         The right answer has a share of a millionth at least.
         """
         if not hasattr(self.written, "baseline"):
-            return None
+            return UNSET
         scored = np.asarray(rows.scored)
         shares = np.asarray(self.written.baseline(np.asarray(rows.tokens)))[scored]
         targets = np.asarray(rows.targets)[scored]
