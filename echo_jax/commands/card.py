@@ -110,19 +110,17 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
     from echo_jax.memory import make_card
 
     protocol = read_protocol(command.protocol)
-    task = command.task
     plan = make_card.plan_of(
-        protocol, command.full, command.seeds, command.only, command.updates, task is not None
+        protocol, command.full, command.seeds, command.only, command.updates, command.task
     )._replace(keep=command.keep)
     given = itertools.zip_longest(command.cell_names, command.cell_args, command.name, fillvalue="")
     asked = [
         make_card.Asked(cell, options_in(args), name or None, command.state_bytes)
         for cell, args, name in given
     ]
-    asked += make_card.beside(asked) if task is not None and command.beside else []
     cached = command.compilation_cache
     running = Running(command.cluster, interrupts=stop, keep_programs=cached)
     shown = functools.partial(conclude, kind=command.format, again=again, stop=stop)
-    made = make_card.make_cards(asked, plan, command.out, running, shown, task)
+    made = make_card.make_cards(asked, plan, command.out, running, shown, command.beside)
     if len(made) > 1:
         print(f"\n{table.shown([card for card, _ in made])}")

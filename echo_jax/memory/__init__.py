@@ -1,8 +1,9 @@
 """The memory of a recurrent cell in bits: one network a seed, trained once and asked everything.
 
 protocol           all numbers of the measure, one value that is handed in
-by_lag, by_key     the two questions: data, network, loss and score
-by_task            a third question, asked alone; task_object, tasks: what it draws
+by_lag             a question of the state: data, network, loss and score
+by_task, by_key    questions of the outputs: a task alone; pairs at each number of them
+task_object, tasks what such a question draws
 learning           networks that learn all lags, or all numbers of pairs, at once
 scoring            what both scores are made of: steps of one stream, rounding, recalibration
 train_and_score    a run of a card: a cell, a configuration and a seed ─► a row

@@ -22,24 +22,17 @@ from echo_jax.core.data import uniform_tokens
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Params
 from echo_jax.core.recalibration import fitted_factors, recalibrated_nats
-from echo_jax.memory.learning import Level, RunInputs
+from echo_jax.memory.learning import Level, Question, RunInputs
 from echo_jax.memory.protocol import Configuration, Protocol
 from echo_jax.memory.rows import LagRow
 from echo_jax.memory.scoring import (
     Rounding,
     Scores,
+    Sets,
     by_steps,
     rounded,
     set_keys,
 )
-
-
-class LagSets(NamedTuple):
-    """The streams of each data set of a run, int32 `[streams, T]`, see `scoring.SetKeys`."""
-
-    calibration: chex.Array
-    validation: chex.Array
-    final: chex.Array
 
 
 class Answers(NamedTuple):
@@ -59,7 +52,7 @@ def earlier_tokens(protocol: Protocol, streams: chex.Array) -> chex.Array:
     return streams[:, np.array(protocol.asked)[:, None] - 1 - np.arange(protocol.lags)]
 
 
-class ByLag:
+class ByLag(Question):
     """A linear head for each lag 1 .. N reads the standardised state of the cell.
 
     The loss is the mean cross-entropy over all lags, rows and asked steps.
@@ -93,18 +86,14 @@ class ByLag:
         return draw_streams(self.protocol, key, self.protocol.rows)
 
     def loss(
-        self, params: Params, batch: chex.Array, level: Level, run: RunInputs, done: chex.Numeric
+        self, params: Params, key: chex.PRNGKey, level: Level, run: RunInputs, done: chex.Numeric
     ) -> tuple[chex.Array, Level]:
         """The mean over all lags; the states are standardised over the batch."""
         del run, done
-        states = self.states(params, batch)
+        streams = self.draw(key)
+        states = self.states(params, streams)
         logits = self.logits(params, states, states)
-        return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, batch))), level
-
-    def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
-        """0: by lag there is nothing to associate."""
-        del params, seed
-        return jnp.zeros((), jnp.int32)
+        return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, streams))), level
 
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
         """The flat states after the asked steps of `[B, T]`, `[B, A, D]`, by the cell's scan."""
@@ -131,12 +120,12 @@ class ByLag:
         read += heads["bias"]
         return read.reshape(*read.shape[:-1], self.protocol.lags, self.protocol.symbols)
 
-    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> LagSets:
-        """The data sets of a seed and the digest of its trained weights."""
+    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
+        """The streams of a seed and the digest of its trained weights, int32 `[streams, T]`."""
         count = self.protocol.streams
-        return LagSets(*(draw_streams(self.protocol, x, count) for x in set_keys(seed, weights)))
+        return Sets(*(draw_streams(self.protocol, x, count) for x in set_keys(seed, weights)))
 
-    def score(self, params: Params, sets: LagSets) -> Scores:
+    def score(self, params: Params, sets: Sets) -> Scores:
         """Nats of each lag after recalibration, and the mean accuracy over all lags."""
         states, carried = self.states_by_steps(params, sets)
         answers = self.answers(params, states, sets)
@@ -150,14 +139,14 @@ class ByLag:
             high=jnp.max(states[1], axis=(0, 1)),
         )
 
-    def rounded_nats(self, params: Params, sets: LagSets, rounding: Rounding) -> chex.Array:
+    def rounded_nats(self, params: Params, sets: Sets, rounding: Rounding) -> chex.Array:
         """Nats of each lag on the final streams with the state rounded, `[N]`."""
         streams = sets.calibration, sets.final
         states, _ = self.states_by_steps(params, streams, rounding)
         (final,) = self.nats(self.answers(params, states, streams))
         return final
 
-    def scan_accuracy(self, params: Params, sets: LagSets) -> chex.Array:
+    def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""
         states, reference = (self.states(params, x) for x in (sets.validation, sets.calibration))
         targets = earlier_tokens(self.protocol, sets.validation)

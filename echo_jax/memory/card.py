@@ -136,11 +136,13 @@ class BitsAnAnswer(Seeded):
     accuracy  the mean over the seeds
     entropy   of the answers, bits
     rates     of each seed, that of the most bits on validation data
+    baseline  of the task, on the same rows: bits an answer and accuracy; null without one
     """
 
     accuracy: Number
     entropy: Number
     rates: list[Number]
+    baseline: tuple[Number, Number] | None = None
 
 
 class Budget(msgspec.Struct, forbid_unknown_fields=True):
@@ -333,11 +335,13 @@ def bits_an_answer(chosen: Sequence[TaskRow]) -> BitsAnAnswer:
     finals = [row.final or TaskScore(0, 0, 0) for row in chosen]
     by_seed = np.array([max(final.bits, 0.0) for final in finals])
     entropies = [final.entropy for final in finals if final.entropy]
+    baselines = [(row.baseline.bits, row.baseline.accuracy) for row in chosen if row.baseline]
     return BitsAnAnswer(
         **_seeded([row.seed for row in chosen], by_seed, math.inf, np.zeros(0)),
         accuracy=plain(np.mean([final.accuracy for final in finals]), DECIMALS),
         entropy=plain(np.mean(entropies or [0.0]) / math.log(2), DECIMALS),
         rates=[row.rate for row in chosen],
+        baseline=plain(np.mean(baselines, axis=0), DECIMALS) if baselines else None,
     )
 
 

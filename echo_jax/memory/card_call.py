@@ -176,13 +176,11 @@ def card(  # noqa: PLR0913 - the flags of the command
     if folder and name is None:
         check_findable(cell)
     cell = in_block(cell) if block else cell
-    of_task = task is not None
-    plan = make_card.plan_of(protocol, full, seeds, only, updates, of_task)._replace(keep=keep)
+    plan = make_card.plan_of(protocol, full, seeds, only, updates, task)._replace(keep=keep)
     asked = [make_card.Asked(cell, args, name, state_bytes)]
-    asked += make_card.beside(asked) if of_task and beside else []
     conclude = draw if folder else lambda *_: None
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
-        made, *others = make_card.make_cards(asked, plan, Path(place), running, conclude, task)
+        made, *others = make_card.make_cards(asked, plan, Path(place), running, conclude, beside)
     return CardResult(*made, [other for other, _ in others])
 
 

@@ -22,11 +22,12 @@ from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory import make_card
-from echo_jax.memory.by_key import ByKey, Recall
+from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.card import Card
 from echo_jax.memory.protocol import PILOT_SEED, Protocol
 from echo_jax.memory.rows import Row, row_kind
+from echo_jax.memory.tasks import Rows
 
 KNOWN = "test streams known beforehand"
 """The remark of a card of imported rows."""
@@ -62,7 +63,7 @@ def lag_tasks(question: ByLag, seed: int, updates: int) -> dict[str, Any]:
     """The arrays of a seed by lag; docs/your-own-cell.md describes each."""
     sets = question.draw_sets(seed, np.zeros(0, np.uint32))._asdict()
     return {
-        "training": small(training_data(question, seed, updates)),
+        "training": small(jax.vmap(question.draw)(training_keys(seed, updates))),
         **{name: small(streams) for name, streams in sets.items()},
     }
 
@@ -71,7 +72,7 @@ def key_tasks(question: ByKey, seed: int) -> dict[str, Any]:
     """The arrays of a seed by key, where K rises by the ramp."""
     updates = question.protocol.updates
     levels = question.ramp(jnp.arange(updates) / updates)
-    training = jax.vmap(question.asked)(training_data(question, seed, updates), levels)
+    training = jax.vmap(question.draw)(training_keys(seed, updates), levels)
     sets = question.draw_sets(seed, np.zeros(0, np.uint32))
     return {
         "training": sequences(training),
@@ -80,17 +81,17 @@ def key_tasks(question: ByKey, seed: int) -> dict[str, Any]:
     }
 
 
-def sequences(asked: Recall) -> dict[str, Any]:
+def sequences(asked: Rows) -> dict[str, Any]:
     """The arrays of sequences by key; the target of a step that is asked nothing is 255."""
     targets = jnp.where(asked.scored, asked.targets, 255)
     return {"tokens": small(asked.tokens), "targets": small(targets)}
 
 
-def training_data(question: ByLag | ByKey, seed: int, updates: int) -> Any:
-    """The batches of the first updates of a run, as `draw` gives them, stacked."""
-    key = purpose_key(seed, Purpose.DATA)
-    batch = jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))
-    return batch(jnp.arange(updates))
+def training_keys(seed: int, updates: int) -> chex.PRNGKey:
+    """The keys of the batches of the first updates of a run, `[updates]`."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(
+        purpose_key(seed, Purpose.DATA), jnp.arange(updates)
+    )
 
 
 def small(tokens: chex.Array) -> np.ndarray:

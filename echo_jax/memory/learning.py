@@ -11,10 +11,7 @@ from typing import Protocol as Interface
 import chex
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
-from echo_jax.cells.interface import Cell
-from echo_jax.core import network
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.network import Network, Params
 from echo_jax.core.training import TrainState, clipped_adam, update
@@ -39,7 +36,7 @@ class RunInputs(NamedTuple):
 
 
 class Level(NamedTuple):
-    """The progress by key: K, the pairs of half of the rows, and their mean accuracy."""
+    """The progress by key alone: K, the pairs of half of the rows, and their mean accuracy."""
 
     pairs: chex.Array
     accuracy: chex.Array
@@ -57,16 +54,15 @@ class Question(Interface):
     def init_params(self, key: chex.PRNGKey) -> Params:
         """The first parameters."""
 
-    def draw(self, key: chex.PRNGKey) -> Any:
-        """A batch of B rows."""
-
     def loss(
-        self, params: Params, batch: Any, level: Level, run: RunInputs, done: chex.Numeric
+        self, params: Params, key: chex.PRNGKey, level: Level, run: RunInputs, done: chex.Numeric
     ) -> tuple[chex.Array, Level]:
-        """The loss of a batch after a share of the updates, and the next level."""
+        """The loss of the batch of a key after a share of the updates, and the next level."""
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
         """The right answers about a few pairs; 0 where there are none."""
+        del params, seed
+        return jnp.zeros((), jnp.int32)
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Any:
         """The data sets of a seed and the digest of its trained weights."""
@@ -79,26 +75,6 @@ class Question(Interface):
 
     def row(self, of: Configuration, seed: int, level: int, scores: dict[str, Any]) -> Row:
         """The row of a run that ended at a level, with its scores as fields."""
-
-
-class ReadAtEachStep:
-    """A network that reads its cell's output at each step by a linear readout."""
-
-    def __init__(self, cell: Cell, protocol: Protocol, tokens: int, answers: int) -> None:
-        """A network around a cell, fed one-hot tokens; nothing is compiled."""
-        self.protocol = protocol
-        readout = nn.Dense(answers, kernel_init=nn.initializers.lecun_normal())
-        self.network = Network(cell, readout, tokens, tokens, answers)
-
-    def init_params(self, key: chex.PRNGKey) -> Params:
-        """The cell's, and those of the readout."""
-        return network.init_params(self.network, key)
-
-    def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
-        """The logits at each step: tokens `[B, T]` to `[B, T, answers]`, by the cell's scan."""
-        state = self.network.initial_state(params, len(tokens))
-        _, outputs = network.unroll(self.network, params, state, tokens, None)
-        return network.read_out(self.network, params, outputs).swapaxes(0, 1)
 
 
 class TrainedSoFar(NamedTuple):
@@ -123,28 +99,25 @@ class Metrics(NamedTuple):
     associated: chex.Array
 
 
-def next_batches(question: Question, key: chex.PRNGKey, step: chex.Numeric) -> Any:
-    """The batches of the next `updates_at_once`, stacked."""
-    counters = step + jnp.arange(question.protocol.updates_at_once)
-    return jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(counters)
-
-
 def train_updates(
     question: Question, run: RunInputs, progress: TrainedSoFar
 ) -> tuple[TrainedSoFar, Metrics]:
     """The next `updates_at_once`, number i on data of its own."""
     key = purpose_key(run.seed, Purpose.DATA)
     optimizer = clipped_adam(question.protocol.largest_norm)
-    batches = next_batches(question, key, progress.train.step)
 
-    def step(progress: TrainedSoFar, batch: Any) -> tuple[TrainedSoFar, chex.Array]:
+    def step(progress: TrainedSoFar, _: None) -> tuple[TrainedSoFar, chex.Array]:
         state, level = progress
+        of_update = jax.random.fold_in(key, state.step)
         done = state.step / run.updates
         rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2
         state, loss, level = update(
-            lambda params: question.loss(params, batch, level, run, done), optimizer, rate, state
+            lambda params: question.loss(params, of_update, level, run, done),
+            optimizer,
+            rate,
+            state,
         )
         return TrainedSoFar(state, level), loss
 
-    progress, losses = jax.lax.scan(step, progress, batches)
+    progress, losses = jax.lax.scan(step, progress, length=question.protocol.updates_at_once)
     return progress, Metrics(losses, question.associated(progress.train.params, run.seed))

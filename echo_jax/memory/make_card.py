@@ -37,7 +37,7 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.named_cell import NamedCell, named_cell
 from echo_jax.memory.protocol import PILOT_SEED, CardPart, Configuration, Protocol, check_seeds
 from echo_jax.memory.rows import Row, row_kind
-from echo_jax.memory.task_object import TaskObject, task_of
+from echo_jax.memory.task_object import task_of
 from echo_jax.memory.train_and_score import (
     JOB,
     KEEPING,
@@ -73,7 +73,7 @@ class Plan(NamedTuple):
     by_lag   numbers of updates
     fixed    configurations whose rate is given: by key, or of a task
     seeds    of all runs but those of the pilot
-    task     what is asked, and nothing beside it; None: the memory
+    task     what is asked, and nothing beside it, checked by `make_cards`; None: the memory
     keep     write the weights of each run too
     """
 
@@ -81,7 +81,7 @@ class Plan(NamedTuple):
     by_lag: Sequence[int]
     fixed: Sequence[Configuration]
     seeds: Sequence[int]
-    task: TaskObject | None = None
+    task: Any = None
     keep: bool = False
 
     def configurations(self, rate: float) -> list[Configuration]:
@@ -120,12 +120,11 @@ def plan_of(
     seeds: int | None,
     only: CardPart | None = None,
     updates: int | None = None,
-    of_task: bool = False,
+    task: Any = None,
 ) -> Plan:
     """The plan of a card or a part of one, with the usual number of seeds where none is given.
 
-    With a number of updates the runs of that length alone: a further budget of the card. The plan
-    of a task lacks the task itself.
+    With a number of updates the runs of that length alone: a further budget of the card.
     """
     if not isinstance(protocol, Protocol):
         raise ConfigError("protocol", protocol, "is no Protocol", "use echo_jax.Protocol(...)")
@@ -134,7 +133,7 @@ def plan_of(
     if only not in (None, *get_args(CardPart)):
         fix = f"use one of {', '.join(get_args(CardPart))}"
         raise ConfigError("only", only, "is no part of a card", fix)
-    if of_task and only is not None:
+    if task is not None and only is not None:
         raise ConfigError("only", only, "is no part of a task", "leave it or {task} out")
     if updates is not None:
         protocol.check_updates(updates)
@@ -143,8 +142,8 @@ def plan_of(
     by_lag = [updates] if updates else sorted(budgets)
     every = protocol.full if full else protocol.default
     usual = protocol.full_seeds if full else protocol.default_seeds
-    if of_task:
-        return Plan(protocol, [], protocol.of_task(updates), range(seeds or usual))
+    if task is not None:
+        return Plan(protocol, [], protocol.of_task(updates), range(seeds or usual), task)
     return Plan(
         protocol,
         by_lag if only in (None, "by-lag") else [],
@@ -159,7 +158,7 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
     protocol = plan.protocol
     keys, values = cell.key_value_sizes or (None, None)
     task = plan.task
-    sizes = task.sizes if task else (protocol.tokens, protocol.values)
+    sizes = (task.tokens, task.answers) if task else (protocol.tokens, protocol.values)
     net = network.around(cell, *sizes)
     key = jax.random.key(0, impl=GENERATOR)
     shapes = jax.eval_shape(functools.partial(network.init_params, net), key)
@@ -292,19 +291,20 @@ def make_cards(
     out: Path,
     running: Running,
     conclude: Conclude,
-    task: Any = None,
+    others: bool = False,
 ) -> list[Made]:
     """Build and check every cell, then make one card after the other on the same executor.
 
-    A task, by its name or itself, is asked of a plan `of_task`. `conclude` gets the folder of each
-    card and what is there, also where a signal or runs that failed end it.
+    On a task `others` may stand beside. `conclude` gets the folder of each card and what is there,
+    also where a signal or runs that failed end it.
     """
     running.start_jax(1, THREADS)  # each thread trains a run, on the same device
-    if task is not None:
+    if plan.task is not None:
         if running.cluster is not None:
             rule = "trains on no task"
             raise ConfigError("cluster", running.cluster, rule, "leave {cluster} or {task} out")
-        plan = plan._replace(task=task_of(task, plan.protocol))
+        plan = plan._replace(task=task_of(plan.task, plan.protocol))
+        asked = [*asked, *(beside(asked) if others else ())]
     requests = requests_of(asked, plan, out)
     lacking = [run for request in requests for run in request.missing]
     names = {request.named.name for request in requests}

@@ -131,7 +131,10 @@ class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=True):
-    """A run of a task; the scores are null where a loss was not finite."""
+    """A run of a task; the scores are null where a loss was not finite.
+
+    baseline  of the task, on the final rows of this run; absent where the task has none
+    """
 
     seed: Count
     rate: Rate
@@ -144,6 +147,7 @@ class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=Tr
     difference: float = 0.0
     device: str | None = None
     losses: Losses = UNSET
+    baseline: TaskScore | UnsetType = UNSET
 
 
 Row = LagRow | KeyRow | TaskRow

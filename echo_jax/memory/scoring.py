@@ -19,16 +19,16 @@ from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.network import Network, Params
 
 
-class SetKeys(NamedTuple):
-    """The keys of the data sets of a run; calibration is used by lag alone.
+class Sets(NamedTuple):
+    """The data sets of a run, or their keys; by key there is no calibration.
 
     calibration, validation   of the seed
     final                     of the seed and the trained weights: not known before training
     """
 
-    calibration: chex.PRNGKey
-    validation: chex.PRNGKey
-    final: chex.PRNGKey
+    calibration: Any
+    validation: Any
+    final: Any
 
 
 class Rounding(NamedTuple):
@@ -65,13 +65,13 @@ class Scores(NamedTuple):
     high: chex.Array | None = None
 
 
-def set_keys(seed: chex.Numeric, weights: chex.Array) -> SetKeys:
+def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:
     """The keys of a seed; `weights` is the SHA-256 of the trained ones, uint32 `[8]`."""
     key = purpose_key(seed, Purpose.EVALUATION)
     final = jax.random.fold_in(key, 2)
     for i in range(len(weights)):
         final = jax.random.fold_in(final, weights[i])
-    return SetKeys(jax.random.fold_in(key, 0), jax.random.fold_in(key, 1), final)
+    return Sets(jax.random.fold_in(key, 0), jax.random.fold_in(key, 1), final)
 
 
 def rounded(cell: Cell, state: Carry, rounding: Rounding) -> Carry:

@@ -4,13 +4,19 @@ tokens, answers          the numbers of different inputs and of different answer
 draw(key, rows, part)    inputs int `[B, T]` below `tokens`, targets int `[B, T]` below `answers`,
                          and counts, bool `[B, T]`: where a target counts
 
-The part is training, validation or final, for a task with data; one that draws anew ignores it.
+The part is training, validation or final, for a task with data; one that draws anew ignores it. A
+task may have `levels` too, such as range(1, 9), that get harder: `draw` then takes a fourth
+argument, which rises in training; the last one is scored. And it may have a `baseline(inputs)` of
+NumPy, the share of each answer, `[B, T, answers]`, which is scored on the final rows of each run.
 """
 
+import dataclasses
 import hashlib
 import inspect
 import pkgutil
 import re
+from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
 
@@ -18,13 +24,16 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from msgspec import UNSET, UnsetType
+from scipy.special import entr
 
 from echo_jax.cells import user_cell
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError, EchoError, reason
 from echo_jax.memory import tasks
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.rows import MeasuredTask
+from echo_jax.memory.rows import MeasuredTask, TaskScore
+from echo_jax.memory.tasks import Rows
 
 PARTS = ("training", "validation", "final")
 
@@ -33,30 +42,48 @@ BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(tasks.__path__))
 MEMBERS = ("tokens", "answers", "draw")
 
 
-class Drawn(NamedTuple):
-    """Rows of a task: inputs and targets int32 `[B, T]`, and where a target counts, bool."""
+@dataclasses.dataclass(eq=False)
+class TaskObject:
+    """A task that was checked: as a card states it, and the object that draws.
 
-    inputs: chex.Array
-    targets: chex.Array
-    counts: chex.Array
-
-
-class TaskObject(NamedTuple):
-    """A task that was checked: as a card states it, and the object that draws."""
+    `levels` is one level where the task has none.
+    """
 
     measured: MeasuredTask
     written: Any
+    tokens: int
+    answers: int
+    levels: range
 
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """The numbers of tokens and of answers."""
-        return int(self.written.tokens), int(self.written.answers)
+    def draw(self, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> Rows:
+        """Rows of a part at a level; a target that does not count is 0."""
+        drawn = _draw(self.written, key, rows, part, level)
+        tokens, targets, scored = map(jnp.asarray, drawn)
+        targets = jnp.where(scored, targets, 0)
+        return Rows(tokens.astype(jnp.int32), targets.astype(jnp.int32), scored)
 
-    def draw(self, key: chex.PRNGKey, rows: int, part: str) -> Drawn:
-        """Rows of a part; a target that does not count is 0."""
-        inputs, targets, counts = map(jnp.asarray, self.written.draw(key, rows, part))
-        targets = jnp.where(counts, targets, 0)
-        return Drawn(inputs.astype(jnp.int32), targets.astype(jnp.int32), counts)
+    def baseline(self, rows: Rows) -> TaskScore | UnsetType:
+        """The score of the task's own baseline on rows; UNSET where it has none.
+
+        The right answer has a share of a millionth at least.
+        """
+        if not hasattr(self.written, "baseline"):
+            return UNSET
+        scored = np.asarray(rows.scored)
+        shares = np.asarray(self.written.baseline(np.asarray(rows.tokens)))[scored]
+        targets = np.asarray(rows.targets)[scored]
+        of_targets = np.maximum(shares[np.arange(len(targets)), targets], 1e-6)
+        of_answers = np.bincount(targets) / len(targets)
+        return TaskScore(
+            accuracy=float(np.mean(shares.argmax(axis=-1) == targets)),
+            nats=float(-np.mean(np.log(of_targets))),
+            entropy=float(np.sum(entr(of_answers))),
+        )
+
+
+def _draw(written: Any, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> Any:
+    more = [level] if hasattr(written, "levels") else []
+    return written.draw(key, rows, part, *more)
 
 
 def task_of(task: Any, protocol: Protocol) -> TaskObject:
@@ -78,13 +105,16 @@ def task_of(task: Any, protocol: Protocol) -> TaskObject:
         ):
             rule = f"has {member} {count!r}, which is no whole number from 2 to 10,000"
             raise ConfigError("task", name, rule, "state how many different ones there are")
-    check = _Check(name, written)
-    drawn = check.digest(protocol.rows)
-    check.streams(protocol)
+    levels = getattr(written, "levels", range(1, 2))
+    if not isinstance(levels, range) or not levels:
+        rule = f"has levels {levels!r}, which are no range"
+        raise ConfigError("task", name, rule, "state them as range(1, 9), for 1 to 8")
+    drawn = _Check(name, written).digest(protocol, levels)
     defined = written if isinstance(written, ModuleType) else written.draw
     packaged = getattr(inspect.getmodule(defined), "__name__", "").startswith("echo_jax.")
     source = None if packaged else user_cell.source_digest(defined)
-    return TaskObject(MeasuredTask(name, source, drawn), written)
+    measured = MeasuredTask(name, source, drawn)
+    return TaskObject(measured, written, int(written.tokens), int(written.answers), levels)
 
 
 def named(name: str) -> Any:
@@ -103,70 +133,75 @@ class _Check(NamedTuple):
     name: str
     written: Any
 
-    def digest(self, rows: int) -> str:
+    def digest(self, protocol: Protocol, levels: range) -> str:
         """The SHA-256 of a draw of each part; ConfigError for a draw that breaks a rule."""
-        key, other = (purpose_key(seed, Purpose.DATA) for seed in (0, 1))
-        parts = {part: self.drawn(key, rows, part) for part in PARTS}
-        for part, drawn in parts.items():
-            self.check(drawn, rows, part)
-            if not _equal(drawn, self.drawn(key, rows, part)):
+        key, other, third = (purpose_key(seed, Purpose.DATA) for seed in range(3))
+        cases = [(part, levels[-1]) for part in PARTS]
+        cases += [("training", levels[0])] if len(levels) > 1 else []
+        digest, lengths = hashlib.sha256(), dict[str, int]()
+        for part, level in cases:
+            few, again = (self.drawn(key, protocol.rows, part, level) for _ in range(2))
+            many = self.drawn(third, protocol.streams, part, level)
+            self.check(few, protocol.rows, part)
+            if not _equal(few, again):
                 self.refuse(
                     f"draws other rows of {part} when the same key comes twice: draw from the key "
                     "alone, by jax.random"
                 )
-        if _equal(parts["training"], self.drawn(other, rows, "training")):
-            self.refuse("draws the same rows for every key: draw from the key, by jax.random")
-        if parts["validation"].inputs.shape != parts["final"].inputs.shape:
+            if part == "training" and _equal(few, self.drawn(other, protocol.rows, part, level)):
+                self.refuse("draws the same rows for every key: draw from the key, by jax.random")
+            self.check(many, protocol.streams, part)
+            lengths[part], of_many = (rows.tokens.shape[-1] for rows in (few, many))
+            if lengths[part] != of_many:
+                self.refuse(
+                    f"draws sequences of {lengths[part]} steps for {protocol.rows} rows of {part} "
+                    f"and of {of_many} for {protocol.streams}: draw one length"
+                )
+            for array in few:
+                digest.update(np.ascontiguousarray(array).tobytes())
+        if lengths["validation"] != lengths["final"]:
             self.refuse("draws sequences of two lengths for validation and final: draw one length")
-        digest = hashlib.sha256()
-        for array in (x for drawn in parts.values() for x in drawn):
-            digest.update(np.ascontiguousarray(array).tobytes())
+        if hasattr(self.written, "baseline"):
+            self.check_baseline(self.drawn(key, protocol.rows, "final", levels[-1]).tokens)
         return digest.hexdigest()
 
-    def streams(self, protocol: Protocol) -> None:
-        """Raise ConfigError for a rule that is broken by as many rows as are scored."""
-        key = purpose_key(2, Purpose.DATA)
-        for part in PARTS:
-            few, many = (self.drawn(key, rows, part) for rows in (protocol.rows, protocol.streams))
-            self.check(many, protocol.streams, part)
-            lengths = [drawn.inputs.shape[-1] for drawn in (few, many)]
-            if len(set(lengths)) > 1:
-                self.refuse(
-                    f"draws sequences of {lengths[0]} steps for {protocol.rows} rows of {part} "
-                    f"and of {lengths[1]} for {protocol.streams}: draw one length"
-                )
-
-    def drawn(self, key: chex.PRNGKey, rows: int, part: str) -> Drawn:
+    def drawn(self, key: chex.PRNGKey, rows: int, part: str, level: int) -> Rows:
         """Rows as NumPy arrays, drawn as they are and traced as in training."""
+        draw = partial(_draw, self.written, rows=rows, part=part)
+
+        def drawn_and_traced() -> Any:
+            jax.eval_shape(lambda key, level: draw(key, level=level), key, jnp.int32(level))
+            return draw(key, level=level)
+
+        found = self.attempt(drawn_and_traced, "draw", "by functions of jax.numpy and jax.random")
+        if not (isinstance(found, tuple | list) and len(found) == 3):
+            self.refuse("does not draw three arrays: return inputs, targets, counts")
+        return Rows(*map(np.asarray, found))
+
+    def attempt(self, call: Callable[[], Any], member: str, how: str) -> Any:
+        """What the user's code returns; ConfigError where it raises anything."""
         try:
-            found = self.written.draw(key, rows, part)
-            jax.eval_shape(jax.vmap(lambda key: self.written.draw(key, rows, part)), key[None])
+            return call()
         except (EchoError, KeyboardInterrupt):
             raise
         except BaseException as error:  # user code may raise anything
-            self.refuse(
-                f"fails in draw ({reason(error)}): draw by functions of jax.numpy and jax.random",
-                error,
-            )
-        if not (isinstance(found, tuple | list) and len(found) == 3):
-            self.refuse("does not draw three arrays: return inputs, targets, counts")
-        return Drawn(*map(np.asarray, found))
+            self.refuse(f"fails in {member} ({reason(error)}): {member} {how}", error)
 
-    def check(self, drawn: Drawn, rows: int, part: str) -> None:
+    def check(self, drawn: Rows, rows: int, part: str) -> None:
         """Raise ConfigError for arrays of another shape, type or range, or no target."""
         shapes = " ".join(f"{x.dtype}{list(x.shape)}" for x in drawn)
         whole = all(np.issubdtype(x.dtype, np.integer) for x in drawn[:2])
-        length = drawn.inputs.shape[1:]
+        length = drawn.tokens.shape[1:]
         alike = {x.shape for x in drawn} == {(rows, *length)} and len(length) == 1
-        if not (alike and whole and drawn.counts.dtype == bool):
+        if not (alike and whole and drawn.scored.dtype == bool):
             self.refuse(
                 f"draws {shapes} for {rows} rows of {part}: return inputs and targets of integers "
                 f"and counts of bool, each [{rows}, T]"
             )
-        if not drawn.counts.any():
+        if not drawn.scored.any():
             self.refuse(f"has no target that counts in {rows} rows of {part}: make counts True")
-        targets = drawn.targets[drawn.counts]
-        in_range = ("input", drawn.inputs, "tokens"), ("target", targets, "answers")
+        targets = drawn.targets[drawn.scored]
+        in_range = ("input", drawn.tokens, "tokens"), ("target", targets, "answers")
         for kind, values, member in in_range:
             least, most, limit = values.min(), values.max(), getattr(self.written, member)
             if least < 0 or most >= limit:
@@ -175,11 +210,19 @@ class _Check(NamedTuple):
                     f"draw 0 to {limit - 1}, or change {member}"
                 )
 
+    def check_baseline(self, inputs: np.ndarray) -> None:
+        """Raise ConfigError for a baseline that gives no shares."""
+        shape = [*inputs.shape, int(self.written.answers)]
+        call = partial(self.written.baseline, inputs)
+        shares = np.asarray(self.attempt(call, "baseline", "must take inputs [rows, T] of NumPy"))
+        if [*shares.shape] != shape or not np.allclose(shares.sum(axis=-1), 1, atol=1e-3):
+            self.refuse(f"has a baseline that gives no shares {shape}: give each answer its share")
+
     def refuse(self, sentence: str, error: BaseException | None = None) -> NoReturn:
         """Raise ConfigError: a sentence about the task, after the line of the user's file."""
         where = user_cell.location(self.written.draw, error=error)
         raise ConfigError(f"{where}: task {self.name!r} {sentence}") from error
 
 
-def _equal(one: Drawn, other: Drawn) -> bool:
+def _equal(one: Rows, other: Rows) -> bool:
     return all(map(np.array_equal, one, other))

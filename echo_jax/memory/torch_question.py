@@ -36,11 +36,11 @@ from echo_jax.core.loss import correct
 from echo_jax.core.network import Params
 from echo_jax.core.training import ADAM, TrainState
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.by_key import ByKey, KeySets, Pairs
+from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag, earlier_tokens
-from echo_jax.memory.learning import Level, Metrics, RunInputs, TrainedSoFar, next_batches
+from echo_jax.memory.learning import Level, Metrics, RunInputs, TrainedSoFar
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.scoring import Rounding, rounded
+from echo_jax.memory.scoring import Rounding, Sets, rounded
 
 
 @contextlib.contextmanager
@@ -137,7 +137,6 @@ class TorchQuestion:
     """Training of the network of a question in PyTorch."""
 
     protocol: Protocol
-    batches = jax.jit(next_batches, static_argnums=0)
 
     def init(self, run: RunInputs) -> TrainedSoFar:
         """The state before the first update."""
@@ -153,12 +152,12 @@ class TorchQuestion:
         question: Any = self
         (step, _, (network, adam)), level = progress
         network.train()
-        batches = jax.device_get(self.batches(purpose_key(run.seed, Purpose.DATA), step))
+        key = purpose_key(run.seed, Purpose.DATA)
         losses = []
-        for i in range(self.protocol.updates_at_once):
-            batch = jax.tree.map(lambda x, i=i: x[i], batches)
-            done = np.float32(step + i) / np.float32(run.updates)
-            loss, level = question.torch_loss(network, batch, level, run, done)
+        for i in range(step, step + self.protocol.updates_at_once):
+            done = np.float32(i) / np.float32(run.updates)
+            of_update = jax.random.fold_in(key, i)
+            loss, level = question.torch_loss(network, of_update, level, run, done)
             adam.zero_grad()
             loss.backward()
             clip(network, self.protocol.largest_norm)
@@ -190,15 +189,17 @@ def clip(network: Network, largest_norm: float) -> None:
 class TorchByLag(TorchQuestion, ByLag):
     """By lag, of a layer in PyTorch."""
 
+    draw = jax.jit(ByLag.draw, static_argnums=0)
     init_params = jax.jit(ByLag.init_params, static_argnums=0)
     answers = jax.jit(ByLag.answers, static_argnums=0)
     nats = jax.jit(ByLag.nats, static_argnums=0)
 
     def torch_loss(
-        self, network: Network, streams: np.ndarray, level: Level, run: RunInputs, done: float
+        self, network: Network, key: chex.PRNGKey, level: Level, run: RunInputs, done: float
     ) -> tuple[torch.Tensor, Level]:
         """As `ByLag.loss`."""
         del run, done
+        streams = np.asarray(self.draw(key))
         states = self.states_in_chunks(network, streams)
         variance, mean = torch.var_mean(states, (0, 1), correction=0)
         logits = network.read((states - mean) / (variance + self.protocol.smallest_variance).sqrt())
@@ -236,16 +237,16 @@ class TorchByKey(TorchQuestion, ByKey):
     """By key, of a layer in PyTorch."""
 
     init_params = jax.jit(ByKey.init_params, static_argnums=0)
-    asked = jax.jit(ByKey.asked, static_argnums=0)
-    pairs_shown = jax.jit(ByKey.pairs_shown, static_argnums=0)
+    draw = jax.jit(ByKey.draw, static_argnums=0)
+    level_at = jax.jit(ByKey.level_at, static_argnums=0)
     next_level = jax.jit(ByKey.next_level, static_argnums=0)
 
     def torch_loss(
-        self, network: Network, batch: Pairs, level: Level, run: RunInputs, done: float
+        self, network: Network, key: chex.PRNGKey, level: Level, run: RunInputs, done: float
     ) -> tuple[torch.Tensor, Level]:
         """As `ByKey.loss`."""
-        pairs = self.pairs_shown(level, run, done)
-        asked = self.asked(batch, pairs)
+        pairs = self.level_at(level, run, done)
+        asked = self.draw(key, pairs)
         logits = network.read(network(tensor(asked.tokens).long())[0])
         level = self.next_level(level, run, pairs, asked, array(logits))
         scored = tensor(asked.scored)
@@ -269,7 +270,7 @@ class TorchByKey(TorchQuestion, ByKey):
             carried = bytes_of(own)
         return jnp.asarray(array(torch.cat(found, 1)), jnp.int32), carried
 
-    def scan_accuracy(self, params: Params, sets: KeySets) -> chex.Array:
+    def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """As `ByKey.scan_accuracy`."""
         asked = sets.validation
         each = [self.logits(params, x) for x in asked.tokens]

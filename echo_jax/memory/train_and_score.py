@@ -160,7 +160,7 @@ def measurable(
     """
     inputs: dict[QuestionName, int] = {"by lag": protocol.symbols, "by key": protocol.tokens}
     if task:
-        inputs = {"task": task.sizes[0]}
+        inputs = {"task": task.tokens}
     if task and cell.framework:
         rule = f"is of {cell.framework}, which is asked by lag and by key"
         raise ConfigError(None, f"cell {name!r}", rule, "leave out {task}")
@@ -281,6 +281,8 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
         finals = [programs.rounded_nats(params, sets, rounding) for rounding in roundings]
         if np.isfinite(finals).all():
             fields["rounded"] = plain(np.array(finals), NATS)
+    if run.task:
+        fields["baseline"] = run.task.baseline(sets.final)
     if programs.scan_accuracy:
         fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
     return fields

@@ -5,9 +5,10 @@ import pytest
 
 from echo_jax.cells import known_memory as known
 from echo_jax.cells.state_size import state_bytes
-from echo_jax.memory import by_key, by_lag
+from echo_jax.memory import by_lag
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.protocol import STANDARD
+from echo_jax.memory.tasks import by_key
 
 PAIRS = STANDARD.pairs
 
@@ -33,8 +34,8 @@ def test_the_heads_alone_learn_with_an_untrained_cell(cell):
 
     @jax.jit
     def gradient(key):
-        params, batch = question.init_params(key), question.draw(key)
-        return jax.grad(lambda p: question.loss(p, batch, None, None, 0)[0])(params)
+        params = question.init_params(key)
+        return jax.grad(lambda p: question.loss(p, key, None, None, 0)[0])(params)
 
     found = gradient(jax.random.key(0))
     assert np.any(found["heads"]["kernel"])

@@ -1,6 +1,8 @@
 """Tasks: those built in, what a task may not do, and the run and the card of one."""
 
+import bisect
 import functools
+import itertools
 import sys
 import types
 
@@ -9,6 +11,7 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 import pytest
+import scipy
 from made_up_cards import card as card_of
 from made_up_cards import stored
 from scipy.optimize import minimize_scalar
@@ -56,6 +59,11 @@ def recalled(row):
     return answers
 
 
+def of_pairs(row):
+    known = dict(itertools.pairwise(row[:48]))
+    return [known[x] - 64 if x < 64 else 0 for x in row]
+
+
 def most_frequent(row):
     followed = np.zeros((8, 8))
     answers = []
@@ -74,6 +82,7 @@ def added(row):
 SOLVED = {
     "selective_copy": (recited, 1.0, 1.0),
     "noisy_recall": (recalled, 1.0, 1.0),
+    "by_key": (of_pairs, 1.0, 1.0),
     "in_context": (most_frequent, 0.65, 0.8 + 0.2 / 8),  # who knows the automaton has the most
     "adding": (added, 1.0, 1.0),
     "parity": (lambda row: np.cumsum(row) % 2, 1.0, 1.0),
@@ -83,15 +92,17 @@ SOLVED = {
 @pytest.mark.parametrize("name", SOLVED)
 def test_a_hand_written_solution_is_right_and_the_present_input_tells_nothing(name):
     task = task_of(name, STANDARD)
-    inputs, targets, counts = map(np.asarray, task.draw(jax.random.key(7), 10_000, "final"))
+    inputs, targets, counts = map(
+        np.asarray, task.draw(jax.random.key(7), 10_000, "final", task.levels[-1])
+    )
     solve, least, most = SOLVED[name]
     answers = np.array([solve(row) for row in inputs[:100]])
     accuracy = (answers == targets[:100])[counts[:100]].mean()
     assert least <= accuracy <= most
-    joint = np.zeros(task.sizes)
+    joint = np.zeros((task.tokens, task.answers))
     np.add.at(joint, (inputs[counts], targets[counts]), 1)
     best = joint.max(axis=1).sum() / joint.sum()  # of all functions of the present input
-    assert best == pytest.approx(1 / task.sizes[1], abs=0.02)
+    assert best == pytest.approx(1 / task.answers, abs=0.02)
 
 
 def drawn_by(change):
@@ -108,9 +119,12 @@ CHANCE = np.random.default_rng(0)
 @pytest.mark.parametrize(
     ("task", "sentence"),
     [
-        ("partiy", "^task='partiy' is not built in: use one of adding, digits"),
+        ("partiy", "^task='partiy' is not built in: use one of adding, by_key, digits"),
         ("not_there.py", "^task='not_there.py' is not there"),
         (types.SimpleNamespace(tokens=3), "lacks answers and draw: define tokens"),
+        (last_seen(levels=8), "has levels 8, which are no range"),
+        (last_seen(baseline=lambda inputs: inputs), r"gives no shares .4, 7, 4.: give each"),
+        (last_seen(baseline=lambda: 3), "fails in baseline .TypeError"),
         (last_seen(answers=True), "has answers True, which is no whole number"),
         (last_seen(draw=lambda key, rows: None), "test_by_task.py:.* fails in draw .TypeError"),
         (drawn_by(lambda *of: of[:2]), "does not draw three arrays"),
@@ -157,10 +171,51 @@ def test_digits_name_what_is_missing_and_a_text_is_long_enough(tmp_path, monkeyp
         text.Characters(str(tmp_path / "short.txt"))
     (tmp_path / "long.txt").write_text("abc" * 1000)
     own = text.Characters(str(tmp_path / "long.txt"))
-    inputs, targets, counts = task_of(own, SMALL).draw(jax.random.key(0), 2, "final")
+    inputs, targets, counts = task_of(own, SMALL).draw(jax.random.key(0), 2, "final", 1)
     assert own.tokens == 4
     assert ((inputs + 1) % 3 == targets).all()
     assert counts.all()
+
+
+def test_a_linear_model_reads_digits_of_the_part_final():
+    digits = task_of("digits", SMALL)
+    drawn = digits.draw(jax.random.key(0), 500, "final", 1)
+    found = digits.baseline(drawn)
+    assert found.accuracy > 0.9
+    assert 0.8 * np.log2(10) < found.bits < np.log2(10)
+
+
+def test_an_n_gram_model_has_the_conditional_entropy_of_a_markov_source(tmp_path):
+    changes = np.array(
+        [[0.7, 0.1, 0.1, 0.1], [0.1, 0.4, 0.4, 0.1], [0, 0, 0.5, 0.5], [0.5, 0, 0, 0.5]]
+    )
+    limits, states = changes.cumsum(axis=1).tolist(), [0]
+    for x in np.random.default_rng(0).random(10**6):
+        states.append(bisect.bisect(limits[states[-1]], x))
+    (tmp_path / "chain.txt").write_text("".join("abcd"[x] for x in states))
+    chain = task_of(text.Characters(str(tmp_path / "chain.txt")), SMALL)
+    found = chain.baseline(chain.draw(jax.random.key(0), 2000, "final", 1))
+    of_states = scipy.special.entr(changes).sum(axis=1)
+    assert found.nats == pytest.approx(of_states[states].mean(), rel=0.01)
+
+
+def test_the_level_of_an_own_task_rises_over_three_fifths_and_the_last_is_scored(root, tmp_path):
+    page = (root / "docs" / "your-own-task.md").read_text()
+    (tmp_path / "my_task.py").write_text(page.partition("# my_task.py")[2].partition("```")[0])
+    question = ByTask(ShiftRegister(3), SMALL, task_of(str(tmp_path / "my_task.py"), SMALL))
+    levels = [int(question.ramp(done)) for done in (0, 0.3, 0.59, 0.6, 1)]
+    assert levels == [1, 6, 11, 12, 12]
+    for level in levels:
+        tokens, targets, scored = question.draw(jax.random.key(1), level)
+        assert (scored.sum(axis=1) == level).all()
+        assert (targets[scored] == tokens[:, :level].ravel()).all()
+        assert (tokens[scored] == 8).all()
+    sets = question.draw_sets(0, np.zeros(8, np.uint32))
+    assert (sets.final.scored.sum(axis=1) == 12).all()
+    counted = jax.jit(question.loss)(
+        question.init_params(jax.random.key(0)), jax.random.key(1), None, None, 0.0
+    )
+    assert np.isfinite(counted[0])
 
 
 def test_the_score_is_that_of_numpy():
@@ -171,8 +226,8 @@ def test_the_score_is_that_of_numpy():
     sets = question.draw_sets(3, np.arange(8, dtype=np.uint32))
 
     def answers(drawn):
-        counts = np.asarray(drawn.counts)
-        logits = np.asarray(question.logits(params, drawn.inputs))
+        counts = np.asarray(drawn.scored)
+        logits = np.asarray(question.logits(params, drawn.tokens))
         return logits[counts], np.asarray(drawn.targets)[counts]
 
     def right(factor, logits, targets):
@@ -201,7 +256,7 @@ def test_beside_a_cell_stand_three_in_a_block_of_its_width_and_not_itself(tmp_pa
     assert {(x.cell[:6], str(x.args), x.state_bytes) for x in found} == {
         ("block:", "{'width': 16}", 400)
     }
-    plan = plan_of(SMALL, False, 1, of_task=True)._replace(task=task_of(last_seen(), SMALL))
+    plan = plan_of(SMALL, False, 1, task=task_of(last_seen(), SMALL))
     asked = [Asked(registry.cell_class("lstm"), {"features": 3}, None, None)]
     made = requests_of([*asked, *beside(asked)], plan, tmp_path)
     names = [request.named.name.rpartition(":")[2] for request in made]
@@ -214,7 +269,10 @@ def test_beside_a_cell_stand_three_in_a_block_of_its_width_and_not_itself(tmp_pa
 def test_a_card_of_an_own_file_goes_on_to_the_same_rows(tmp_path, monkeypatch):
     monkeypatch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
     file = tmp_path / "parity_of_two.py"
-    file.write_text("from echo_jax.memory.tasks.parity import answers, draw, tokens\n")
+    file.write_text(
+        "import numpy as np\nfrom echo_jax.memory.tasks.parity import answers, draw, tokens\n"
+        "def baseline(inputs): return np.stack([1 - inputs, inputs], axis=-1)\n"
+    )
     card = functools.partial(
         echo_jax.card, "simple", args={"features": 3}, task=str(file), protocol=SMALL,
         seeds=2, beside=False, name="mine", out=tmp_path / "cards", progress=False,
@@ -222,6 +280,9 @@ def test_a_card_of_an_own_file_goes_on_to_the_same_rows(tmp_path, monkeypatch):
     whole = card()
     assert [row["question"] for row in whole.rows] == ["task"] * 4  # two seeds, two rates
     assert [x.name for x in (tmp_path / "cards").iterdir()] == ["mine-parity_of_two"]
+    bits, right = whole.card.bits_an_answer.baseline
+    assert bits == pytest.approx(1 + (1 - right) * np.log2(1e-6), abs=1e-3)
+    assert f"{bits:.3g} ({right:.1%})" in repr(whole)
     rows = tmp_path / "cards" / "mine-parity_of_two" / "rows.jsonl"
     lines = rows.read_text().splitlines(keepends=True)
     rows.write_text("".join(lines[:3]))
@@ -235,8 +296,7 @@ def test_a_task_of_the_package_is_stated_without_its_text():
 
 
 def test_counts_may_be_integers_of_numpy():
-    sizes = task_of(last_seen(answers=np.int64(4)), SMALL).sizes
-    assert [type(x) for x in sizes] == [int, int]
+    assert type(task_of(last_seen(answers=np.int64(4)), SMALL).answers) is int
 
 
 def made_up(name, title, cell="gru", state_bytes=400, source="0"):

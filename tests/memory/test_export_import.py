@@ -1,7 +1,6 @@
 import json
 
 import jax
-import jax.numpy as jnp
 import msgspec
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card, export_import
-from echo_jax.memory.by_key import ByKey, recall
+from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.pages import told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol
@@ -40,8 +39,8 @@ def gru():
     return build("gru", {"features": 2})
 
 
-def drawn(question, seed, update):
-    return question.draw(jax.random.fold_in(purpose_key(seed, Purpose.DATA), update))
+def drawn(question, seed, update, *level):
+    return question.draw(jax.random.fold_in(purpose_key(seed, Purpose.DATA), update), *level)
 
 
 def part(arrays, start):
@@ -68,9 +67,7 @@ def test_exported_streams_are_those_of_the_runs_here(exported, gru):
 
 @pytest.mark.parametrize(("update", "most"), [(0, 2), (1, 3), (2, 4)])
 def test_exported_rows_by_key_have_the_pairs_of_the_ramp(exported, gru, update, most):
-    pairs = drawn(ByKey(gru, FEW, KMAX), 0, update)
-    fewer = 1 + (pairs.place[2:] * (most - 1)).astype(int)
-    here = recall(FEW, pairs, jnp.array([most, most, *fewer]))
+    here = drawn(ByKey(gru, FEW, KMAX), 0, update, most)
     assert (exported["seed_0.by_key.training.tokens"][update] == here.tokens).all()
     targets = np.where(here.scored, here.targets, 255)
     assert (exported["seed_0.by_key.training.targets"][update] == targets).all()

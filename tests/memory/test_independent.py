@@ -19,11 +19,12 @@ from scipy import stats
 from echo_jax.cells.registry import build
 from echo_jax.grid.executors import Here
 from echo_jax.memory import card, learning
-from echo_jax.memory.by_key import ByKey, recall
+from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
 from echo_jax.memory.rows import KeyRow, LagRow, Row, row_kind
+from echo_jax.memory.tasks.by_key import draw_pairs, recall
 from echo_jax.memory.train_and_score import JOB
 
 UPDATES, UNITS = 10, 8
@@ -66,20 +67,20 @@ def agree(question, loss, batches, train):
         np.testing.assert_allclose(theirs[name], x, atol=0.02 * moved, err_msg=name)
 
 
-def drawn(question):
+def drawn(draw):
     key = learning.purpose_key(0, learning.Purpose.DATA)
-    return jax.vmap(lambda i: question.draw(jax.random.fold_in(key, i)))(jnp.arange(UPDATES))
+    return jax.vmap(lambda i: draw(jax.random.fold_in(key, i)))(jnp.arange(UPDATES))
 
 
 def test_updates_by_lag_are_the_same(independent, few_updates, monkeypatch):
     monkeypatch.setattr(independent, "UNITS", UNITS)
     question = ByLag(build("simple", {"features": UNITS}), SHORT)
-    agree(question, independent.lag_loss, (drawn(question),), independent.train)
+    agree(question, independent.lag_loss, (drawn(question.draw),), independent.train)
 
 
 def test_updates_by_key_are_the_same(independent, few_updates):
     question = ByKey(build("simple", {"features": UNITS}), SHORT, 5)
-    pairs = drawn(question)
+    pairs = drawn(lambda key: draw_pairs(SHORT, key, SHORT.rows, 5))
     ramp = [2 + math.floor(3 * min(i / (0.6 * UPDATES), 1)) for i in range(UPDATES)]
     counts = [[k] * 8 + [1 + math.floor(u * (k - 1)) for u in place[8:]]
               for k, place in zip(ramp, np.asarray(pairs.place), strict=True)]  # fmt: skip

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.memory.by_key import Pairs, draw_pairs, recall
 from echo_jax.memory.by_lag import draw_streams, earlier_tokens
-from echo_jax.memory.protocol import STANDARD, Protocol
+from echo_jax.memory.protocol import STANDARD
+from echo_jax.memory.tasks.by_key import Pairs, draw_pairs, recall
 
 KMAX = 6
 
@@ -25,14 +25,6 @@ def test_the_worked_example_by_key():
     assert asked.tokens[0, :6].tolist() == [3, 65, 0, 65, 0, 3]
     assert asked.targets[0, 4:6].tolist() == [1, 1]
     assert asked.scored[0].tolist() == [False] * 4 + [True] * 2 + [False] * 3
-
-
-def test_there_may_be_other_numbers_of_values_than_of_keys():
-    few = Protocol(keys=6, values=3, pairs=(2, 4), pairs_of_small=4, pairs_of_large=4)
-    asked = recall(few, draw_pairs(few, jax.random.key(0), 200, 4), jnp.full(200, 4))
-    assert np.unique(asked.tokens[:, :8:2]).tolist() == [0, 1, 2, 3, 4, 5]
-    assert np.unique(asked.tokens[:, 1:8:2]).tolist() == [6, 7, 8]
-    assert np.unique(asked.targets[:, 8:]).tolist() == [0, 1, 2]
 
 
 def test_each_lag_asks_for_the_token_so_many_steps_back_and_for_no_later_one():
@@ -59,14 +51,6 @@ def test_rows_of_one_batch_may_have_different_numbers_of_pairs(pairs):
         tokens, targets = sequence_of(pairs, row, counts[row])
         assert cut.tokens[row, : len(tokens)].tolist() == tokens
         assert np.asarray(cut.targets)[row][cut.scored[row]].tolist() == targets
-
-
-def test_keys_of_a_row_differ_and_its_values_may_not(pairs):
-    keys, values = np.asarray(pairs.keys), np.asarray(pairs.values)
-    assert all(len(set(row)) == KMAX for row in keys)
-    repeats = np.mean([len(set(row)) < KMAX for row in values])
-    expected = 1 - np.prod(1 - np.arange(KMAX) / 64)
-    assert repeats == pytest.approx(expected, abs=4 * np.sqrt(expected / 400))
 
 
 @pytest.mark.parametrize("name", ["keys", "values"])

@@ -16,10 +16,11 @@ from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory import scoring, train_and_score
-from echo_jax.memory.by_key import ByKey, draw_pairs, recall
-from echo_jax.memory.by_lag import ByLag, LagSets, draw_streams, earlier_tokens
+from echo_jax.memory.by_key import ByKey
+from echo_jax.memory.by_lag import ByLag, draw_streams, earlier_tokens
 from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import Protocol, Recipe
+from echo_jax.memory.tasks.by_key import draw_pairs, recall
 
 UPDATES, STREAMS, RECALLS, KMAX = 6, 5, 3, 4
 SMALL_NORM = 0.05  # every gradient is above it
@@ -51,8 +52,8 @@ def in_plain_python(question, ramp):
 
     @jax.jit
     def update(params, moments, level, i):
-        batch = question.draw(jax.random.fold_in(purpose_key(SEED, Purpose.DATA), i))
-        loss = lambda p: question.loss(p, batch, level, run, i / UPDATES)  # noqa: E731
+        key = jax.random.fold_in(purpose_key(SEED, Purpose.DATA), i)
+        loss = lambda p: question.loss(p, key, level, run, i / UPDATES)  # noqa: E731
         (value, level), gradient = jax.value_and_grad(loss, has_aux=True)(params)
         direction, moments = adam.update(gradient, moments)
         rate = RATE * (1 + jnp.cos(jnp.pi * i / UPDATES)) / 2
@@ -102,7 +103,7 @@ def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by
     for bits, found in zip(PROTOCOL.precisions, row.rounded, strict=True):
         ends = validation.min((0, 1)), validation.max((0, 1))
         rounding = scoring.Rounding(*ends, np.float32(2**bits))
-        known = rounded_nats(params, LagSets(*sets), rounding)
+        known = rounded_nats(params, scoring.Sets(*sets), rounding)
         assert found == pytest.approx(known.tolist(), abs=1e-3)
     assert max(np.abs(np.subtract(row.rounded[3], row.final))) > 0.01
     assert row.difference == pytest.approx(2, abs=1e-6)  # scan less steps, standardised alike

@@ -277,13 +277,22 @@ def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[
 
 
 def task_columns(measured: Sequence[BitsAnAnswer | None]) -> dict[str, list[str]]:
-    """The accuracy, the entropy of the answers, and the rates that the seeds chose."""
+    """The accuracy, the entropy, the baseline of the task, and the rates that the seeds chose."""
     rates = [sorted({*bits.rates}) if bits else [] for bits in measured]
     return {
         "accuracy": [f"{bits.accuracy:.1%}" if bits else UNKNOWN for bits in measured],
         "entropy, bits": [text_of(bits.entropy if bits else None) for bits in measured],
+        "baseline": [baseline_text(bits) for bits in measured],
         "rates": [", ".join(f"{x:g}" for x in of) or UNKNOWN for of in rates],
     }
+
+
+def baseline_text(bits: BitsAnAnswer | None) -> str:
+    """The bits an answer of the baseline of a task, and its accuracy: 3.02 (97.7%)."""
+    if bits is None or bits.baseline is None:
+        return UNKNOWN
+    of_baseline, accuracy = bits.baseline
+    return f"{three_digits(of_baseline)} ({accuracy:.1%})"
 
 
 def text_of(value: float | None) -> str:

@@ -59,23 +59,22 @@ def recipe(card: Card) -> list[str]:
 
 
 def of_one_kind(cards: Sequence[Card]) -> bool:
-    """True for cards of one protocol and track with about the same bytes of state.
-
-    On a task cells are compared at any size, which the table states.
-    """
-    return len(set(map(kind, cards))) == 1 and (bool(cards[0].task) or of_one_size(cards))
+    """True for cards of one protocol and track with about the same bytes of state."""
+    return len(set(map(kind, cards))) == 1 and of_one_size(cards)
 
 
 def of_one_size(cards: Sequence[Card]) -> bool:
-    """True for cards with about the same bytes of state."""
-    sizes = {card.state_bytes for card in cards}
+    """True for cards with about the same bytes of state.
+
+    On a task cells are compared at any size, which the table states.
+    """
+    sizes = {0 if card.task else card.state_bytes for card in cards}
     return max(sizes) <= SAME_SIZE * min(sizes)
 
 
 def differences(pair: Sequence[Card]) -> str:
     """The properties in which two cards differ in kind: track (bare and block); or nothing."""
-    of_task = all(card.task for card in pair)  # is compared at any size
-    sizes = [""] if of_task or of_one_size(pair) else [number(card.state_bytes) for card in pair]
+    sizes = [""] if of_one_size(pair) else [number(card.state_bytes) for card in pair]
     of_each = {
         "track": [track(card) for card in pair],
         "protocol": [card.numbers.name for card in pair],

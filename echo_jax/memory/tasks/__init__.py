@@ -1,6 +1,7 @@
 """Tasks that are built in, by the names of their files; `memory.task_object` says what a task is.
 
 selective_copy, noisy_recall    recite marked symbols; recall values by their keys
+by_key                          the same at a level, the number of pairs; a card asks it at each
 in_context                      predict a random automaton that each row has anew
 adding, parity                  compute with what was seen
 digits, text                    handwritten digits pixel by pixel; characters of program text
@@ -8,7 +9,26 @@ digits, text                    handwritten digits pixel by pixel; characters of
 Of those that draw anew, the present input alone tells nothing about an answer that counts.
 """
 
-import jax
+from typing import NamedTuple
+from typing import Protocol as Interface
 
-Rows = tuple[jax.Array, jax.Array, jax.Array]
-"""Inputs and targets, int `[B, T]`, and where a target counts, bool `[B, T]`."""
+import chex
+
+
+class Rows(NamedTuple):
+    """Rows of a task, each `[B, T]`: tokens and targets int, and where a target is scored, bool."""
+
+    tokens: chex.Array
+    targets: chex.Array
+    scored: chex.Array
+
+
+class Task(Interface):
+    """What a network learns: numbers of tokens and of answers, and levels that rise in training."""
+
+    tokens: int
+    answers: int
+    levels: range
+
+    def draw(self, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> Rows:
+        """Rows of a part at a level."""

@@ -23,4 +23,4 @@ def draw(key: jax.Array, rows: int, part: str) -> Rows:
     total = jnp.sum(numbers * marked, axis=1, keepdims=True) % NUMBERS
     inputs = numbers + NUMBERS * marked
     both = jnp.cumsum(marked, axis=1) == 2
-    return inputs, jnp.broadcast_to(total, inputs.shape), both
+    return Rows(inputs, jnp.broadcast_to(total, inputs.shape), both)

@@ -5,6 +5,8 @@ images are of Le, Jaitly & Hinton 2015. In random order 1,400 are for training, 
 200 final.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,8 +16,9 @@ from echo_jax.memory.tasks import Rows
 
 try:
     from sklearn.datasets import load_digits
+    from sklearn.linear_model import LogisticRegression
 except ImportError as error:
-    fix = "run pip install scikit-learn, or take another task"
+    fix = "run pip install 'echo_jax[tasks]', or take another task"
     raise ConfigError(None, "scikit-learn", "is not installed, and has the digits", fix) from error
 
 tokens, answers = 17, 10
@@ -30,4 +33,17 @@ def draw(key: jax.Array, rows: int, part: str) -> Rows:
     chosen = jax.random.choice(key, jnp.asarray(PARTS[part]), (rows,))
     inputs = jnp.asarray(PIXELS, jnp.int32)[chosen]
     targets = jnp.broadcast_to(jnp.asarray(DIGITS, jnp.int32)[chosen, None], inputs.shape)
-    return inputs, targets, jnp.broadcast_to(jnp.arange(64) == 63, inputs.shape)
+    return Rows(inputs, targets, jnp.broadcast_to(jnp.arange(64) == 63, inputs.shape))
+
+
+@functools.cache
+def linear_model() -> LogisticRegression:
+    """A softmax regression on all pixels, fitted to the part training."""
+    known = PARTS["training"]
+    return LogisticRegression(max_iter=1000).fit(PIXELS[known] / 16, DIGITS[known])
+
+
+def baseline(inputs: np.ndarray) -> np.ndarray:
+    """The shares of the linear model, `[B, T, answers]`, alike at all steps."""
+    shares = linear_model().predict_proba(inputs / 16)
+    return np.broadcast_to(shares[:, None], (*inputs.shape, answers))

@@ -30,4 +30,4 @@ def draw(key: jax.Array, rows: int, part: str) -> Rows:
         return state, state
 
     states = jax.lax.scan(step, others[0], (others, is_noise))[1].T
-    return states[:, :-1], states[:, 1:], jnp.ones((rows, STEPS), bool)
+    return Rows(states[:, :-1], states[:, 1:], jnp.ones((rows, STEPS), bool))

@@ -29,5 +29,4 @@ def draw(key: jax.Array, rows: int, part: str) -> Rows:
     before = jnp.any(jnp.tril(same, -1), axis=2) & ~is_noise
     counts = jnp.stack([before, jnp.zeros_like(before)], axis=-1)
     targets = jnp.stack([value, value], axis=-1)
-    inputs, targets, counts = (x.reshape(rows, 2 * PAIRS) for x in (inputs, targets, counts))
-    return inputs, targets, counts
+    return Rows(*(x.reshape(rows, 2 * PAIRS) for x in (inputs, targets, counts)))

@@ -18,4 +18,4 @@ def draw(key: jax.Array, rows: int, part: str) -> Rows:
     """Rows `[B, T]`."""
     inputs = jax.random.randint(key, (rows, STEPS), 0, 2)
     later = jnp.broadcast_to(jnp.arange(STEPS) > 0, inputs.shape)
-    return inputs, jnp.cumsum(inputs, axis=1) % 2, later
+    return Rows(inputs, jnp.cumsum(inputs, axis=1) % 2, later)

@@ -24,4 +24,5 @@ def draw(key: jax.Array, rows: int, part: str) -> Rows:
     shown = jnp.full((rows, STEPS), BLANK).at[row, jnp.sort(chosen)].set(copied)
     inputs = jnp.concatenate([shown, jnp.full((rows, COPIED), RECITE)], axis=1)
     targets = jnp.concatenate([jnp.zeros((rows, STEPS), int), copied], axis=1)
-    return inputs, targets, jnp.broadcast_to(jnp.arange(STEPS + COPIED) >= STEPS, inputs.shape)
+    recited = jnp.broadcast_to(jnp.arange(STEPS + COPIED) >= STEPS, inputs.shape)
+    return Rows(inputs, targets, recited)

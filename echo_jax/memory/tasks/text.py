@@ -21,6 +21,9 @@ from echo_jax.values.reading import content
 
 STEPS = 128
 
+CONTEXT = 5
+"""Characters on which those of the n-gram model depend."""
+
 
 class Characters:
     """The task of a file, or of all files *.py of a folder; characters beyond 99 are one."""
@@ -44,8 +47,33 @@ class Characters:
         codes = jnp.asarray(self.parts[part])
         starts = jax.random.randint(key, (rows, 1), 0, len(codes) - STEPS)
         drawn = codes[starts + jnp.arange(STEPS + 1)].astype(jnp.int32)
-        return drawn[:, :-1], drawn[:, 1:], jnp.ones((rows, STEPS), bool)
+        return Rows(drawn[:, :-1], drawn[:, 1:], jnp.ones((rows, STEPS), bool))
+
+    def baseline(self, inputs: np.ndarray) -> np.ndarray:
+        """The shares of an n-gram model of the part training, `[B, T, tokens]`.
+
+        Interpolated with shorter contexts as in `core.chance.k_gram_baseline`.
+        """
+        shares = np.full((*inputs.shape, self.tokens), 1 / self.tokens)
+        for length in range(1, CONTEXT + 1):
+            known, counts = np.unique(
+                self.joined(self.parts["training"], length + 1), return_counts=True
+            )
+            contexts = self.joined(inputs, length)[..., None]
+            wanted = contexts * self.tokens + np.arange(self.tokens)
+            place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+            found = np.where(known[place] == wanted, counts[place], 0)
+            longer = shares[:, length - 1 :]
+            different = np.maximum(np.count_nonzero(found, axis=-1, keepdims=True), 1)
+            longer[:] = (found + different * longer) / (found.sum(-1, keepdims=True) + different)
+        return shares
+
+    def joined(self, codes: np.ndarray, length: int) -> np.ndarray:
+        """Each run of so many codes as one number, int64 `[..., T - length + 1]`."""
+        windows = np.lib.stride_tricks.sliding_window_view(codes, length, axis=-1)
+        return windows @ self.tokens ** np.arange(length)[::-1]
 
 
 library = Characters(sysconfig.get_path("stdlib"))
-tokens, answers, draw = library.tokens, library.answers, library.draw
+tokens, answers = library.tokens, library.answers
+draw, baseline = library.draw, library.baseline

@@ -1,0 +1,90 @@
+"""K pairs of a key and a value, then each key once; the target is its value.
+
+Multi-query associative recall (MQAR, Arora et al. 2023) without gaps, that the question by key asks
+at each K. The questions come in random order. Values are drawn independently, so one may occur
+twice; the tokens of values come after those of keys.
+
+    tokens   k3 v1 k0 v1 k0 k3      K = 2, the level
+    targets  .  .  .  .  1  1
+"""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.core.data import uniform_tokens
+from echo_jax.memory.protocol import STANDARD, Protocol
+from echo_jax.memory.tasks import Rows
+
+
+class Pairs(NamedTuple):
+    """Random pairs of B rows, of which the first K are shown.
+
+    keys    int32 `[B, Kmax]`, different within a row
+    values  int32 `[B, Kmax]`
+    order   float32 `[B, Kmax]`: the pairs that are shown are asked by rising number
+    place   float32 `[B]`, in [0, 1): of a row that learns fewer pairs than the others
+    """
+
+    keys: jax.Array
+    values: jax.Array
+    order: jax.Array
+    place: jax.Array
+
+
+def draw_pairs(protocol: Protocol, key: jax.Array, rows: int, most: int) -> Pairs:
+    """Pairs of B rows, up to `most` = Kmax of them."""
+    keys, values, order, place = (jax.random.fold_in(key, i) for i in range(4))
+    shuffled = jnp.argsort(jax.random.uniform(keys, (rows, protocol.keys)))
+    return Pairs(
+        keys=shuffled[:, :most].astype(jnp.int32),
+        values=uniform_tokens(values, (rows, most), protocol.values),
+        order=jax.random.uniform(order, (rows, most)),
+        place=jax.random.uniform(place, (rows,)),
+    )
+
+
+def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array) -> Rows:
+    """The sequences of K pairs, int32 `[B]`: 2 K tokens, K questions, then keys that do not count.
+
+    Gathers only: XLA:CPU miscompiles some shifts of an array onto itself.
+    """
+    most = pairs.keys.shape[1]
+    shown = shown[:, None]
+    order = jnp.argsort(jnp.where(jnp.arange(most) < shown, pairs.order, 2.0))
+    time = jnp.arange(3 * most)
+    asked = jnp.take_along_axis(order, jnp.clip(time - 2 * shown, 0, most - 1), axis=1)
+    number = jnp.minimum(jnp.broadcast_to(time // 2, asked.shape), most - 1)
+    pair = jnp.where(time < 2 * shown, number, asked)
+    key, value = (jnp.take_along_axis(x, pair, axis=1) for x in (pairs.keys, pairs.values))
+    is_value = (time < 2 * shown) & (time % 2 == 1)
+    scored = (time >= 2 * shown) & (time < 3 * shown)
+    return Rows(jnp.where(is_value, protocol.keys + value, key), value, scored)
+
+
+class Recall:
+    """The task of a protocol with up to `most` = Kmax pairs."""
+
+    def __init__(self, protocol: Protocol, most: int) -> None:
+        """K rises from 2 to Kmax."""
+        self.protocol = protocol
+        self.most = most
+        self.tokens, self.answers = protocol.tokens, protocol.values
+        self.levels = range(2, most + 1)
+
+    def draw(self, key: jax.Array, rows: int, part: str, level: chex.Numeric) -> Rows:
+        """Rows `[B, 3 Kmax]` of K = `level` pairs, of all or of each row.
+
+        In training half of the rows have K pairs, the others fewer, uniform from 1.
+        """
+        pairs = draw_pairs(self.protocol, key, rows, self.most)
+        if part == "training":
+            fewer = 1 + jnp.floor(pairs.place * (level - 1)).astype(jnp.int32)
+            level = jnp.where(jnp.arange(rows) < rows // 2, level, fewer)
+        return recall(self.protocol, pairs, jnp.broadcast_to(level, (rows,)))
+
+
+standard = Recall(STANDARD, STANDARD.pairs_of_small)
+tokens, answers, levels, draw = standard.tokens, standard.answers, standard.levels, standard.draw
