@@ -131,7 +131,9 @@ def read(path: str | os.PathLike[str]) -> KeptCell:
         rule = f"is of another text than {about.cell.name} here"
         raise ConfigError(None, place, rule, "bring the file back that it was made with")
     if named.cell.framework:
-        shapes = torch_question(about, named.cell).fresh(0).arrays()
+        from echo_jax.memory.torch_question import Network
+
+        shapes = Network(torch_question(about, named.cell), 0).arrays()
     else:
         key = jax.random.key(0, impl=GENERATOR)
         shapes = {"cell": jax.eval_shape(lambda: named.cell.init(key, about.tokens))}
