@@ -59,11 +59,6 @@ def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array
     return uniform_tokens(key, (rows, protocol.asked[-1] + 1), protocol.symbols)
 
 
-def ends_of(sets: Sequence[chex.Array]) -> list[int]:
-    """Where each set but the last one ends, if they are joined."""
-    return np.cumsum([len(x) for x in sets])[:-1].tolist()
-
-
 def earlier_tokens(protocol: Protocol, streams: chex.Array) -> chex.Array:
     """The token n steps before each asked step, int32 `[B, A, N]`: entry n - 1 of lag n."""
     return streams[:, np.array(protocol.asked)[:, None] - 1 - np.arange(protocol.lags)]
@@ -200,7 +195,7 @@ class ByLag:
             lambda state: rounded(net.cell, state, rounding) if rounding else state,
             asked=slice(asked.start, asked.stop, asked.step),
         )
-        return jnp.split(states, ends_of(sets)), carried
+        return jnp.split(states, np.cumsum([*map(len, sets[:-1])])), carried
 
     def answers(
         self, params: Params, states: Sequence[chex.Array], sets: Sequence[chex.Array]

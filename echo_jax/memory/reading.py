@@ -66,12 +66,6 @@ class Readings(msgspec.Struct, forbid_unknown_fields=True):
     streams: list[list[int]]
     cells: list[ReadCard]
 
-    def encoded(self) -> bytes:
-        """The content of the file; a line for each card."""
-        streams, *cells = map(msgspec.json.encode, [self.streams, *self.cells])
-        lines = b",\n".join(cells)
-        return b'{"streams": ' + streams + b',\n"cells": [\n' + lines + b"\n]}\n"
-
 
 def has_picture(protocol: Protocol) -> bool:
     """True where 64 lags of 16 symbols are asked, which are a picture."""

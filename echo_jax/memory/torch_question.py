@@ -29,7 +29,7 @@ from echo_jax.core.network import Params
 from echo_jax.core.training import ADAM, TrainState
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.by_key import ByKey, KeySets, Pairs
-from echo_jax.memory.by_lag import ByLag, earlier_tokens, ends_of
+from echo_jax.memory.by_lag import ByLag, earlier_tokens
 from echo_jax.memory.learning import Level, Metrics, RunInputs, TrainedSoFar, next_batches
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.scoring import Rounding, rounded
@@ -217,7 +217,7 @@ class TorchByLag(TorchQuestion, ByLag):
                 self.round(network.cell.own(state), rounding)
             if step in self.protocol.asked:
                 kept.append(array(network.flat_state(state)))
-        states = jnp.split(jnp.stack(kept, 1), ends_of(sets))
+        states = jnp.split(jnp.stack(kept, 1), np.cumsum([*map(len, sets[:-1])]))
         return states, jnp.int32(bytes_of(network, state))
 
     def round(self, own: list[torch.Tensor], rounding: Rounding) -> None:

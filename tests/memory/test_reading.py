@@ -19,13 +19,14 @@ from echo_jax.core.recalibration import recalibrated_certainty
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory import card as cards
 from echo_jax.memory import reading, train_and_score
-from echo_jax.memory.by_lag import Answers, ByLag
+from echo_jax.memory.by_lag import Answers, AnswersAtOnce, ByLag
 from echo_jax.memory.card_call import CardResult
 from echo_jax.memory.make_card import there
 from echo_jax.memory.named_cell import named_cell
 from echo_jax.memory.pages import all_cards, card_pages, picture
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import row_kind
+from echo_jax.memory.scoring import Scores
 from echo_jax.memory.verify_card import Verified
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
@@ -104,7 +105,7 @@ def test_values_and_certainties_are_packed_as_the_page_reads_them():
 @pytest.mark.parametrize("known", [64, 20, 8])
 def test_a_register_gives_the_last_pixels_back_and_no_others(known):
     """Slot n of the register is lag n, and its tokens are the logits of head n."""
-    protocol = Protocol(streams=32)
+    protocol = Protocol(streams=256)
     question = ByLag(ShiftRegister(slots=65), protocol)
     kernel = jnp.eye(65 * 16)[:, 16:] * (jnp.arange(64 * 16) < 16 * known)
     params = {"cell": {}, "heads": {"kernel": kernel, "bias": jnp.zeros(64 * 16)}}
@@ -160,8 +161,19 @@ def test_ink_is_the_bits_of_the_run_at_that_step(monkeypatch):
 def test_seed_0_of_the_usual_updates_has_a_reading_where_there_is_a_picture(seed, updates, symbols):
     protocol = Protocol(**NUMBERS | {"symbols": symbols})
     run = run_of("simple", {"features": 4}, protocol.by_lag(0.01, updates), seed, protocol)
-    has_one = bool(made(run).reading)
-    assert has_one == ((seed, updates, symbols) == (0, 4, 16))
+    nats, known = np.ones(64), np.zeros((10, 64))
+    programs = train_and_score.QuestionPrograms(
+        None,
+        constants=0,
+        init=None,
+        block=None,
+        draw=lambda *_: None,
+        score=lambda *_: Scores(nats, nats, np.float32(0), np.int32(4), nats, nats),
+        rounded_nats=lambda *_: nats,
+        at_once=lambda *_: AnswersAtOnce(known, known, nats),
+    )
+    fields = train_and_score.score(run, programs, {"w": np.ones(3)})
+    assert ("reading" in fields) == ((seed, updates, symbols) == (0, 4, 16))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import numpy as np
 
 from echo_jax.memory.card import Card, lag_bits
 from echo_jax.memory.pages.table import label_of
-from echo_jax.memory.reading import PIXELS, ReadCard, Reading, Readings, left_of
+from echo_jax.memory.reading import PIXELS, Reading, Readings, left_of
 from echo_jax.memory.rows import LagRow, Row
 from echo_jax.report.number_formats import three_digits
 from echo_jax.report.styles import DARK, INK
@@ -83,11 +83,6 @@ class Tile(NamedTuple):
     lines: Sequence[str]
 
 
-def read_tile(lines: Sequence[str]) -> Tile:
-    """The face as it was read."""
-    return Tile(FACE, np.ones(PIXELS), lines)
-
-
 def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
     """The sentence below the picture of a card and its SVG; None where no run has a reading."""
     runs = [(row.final, row.reading) for row in rows if isinstance(row, LagRow) and row.reading]
@@ -95,8 +90,9 @@ def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
         return None
     final, reading = runs[0]
     words = sentence(label_of(card), float(lag_bits(final, card.numbers).sum()), reading)
+    read = Tile(FACE, np.ones(PIXELS), ["read"])
     left = Tile(*left_of(FACE, reading), ["what is left"])
-    return words, still([read_tile(["read"]), left], 24, words, words)
+    return words, still([read, left], 24, words, words)
 
 
 def sentence(name: str, bits: float, reading: Reading) -> str:
@@ -116,14 +112,14 @@ def of_folder(folder: Path) -> tuple[str, str] | None:
     if not (folder / READINGS).exists():
         return None
     cells = msgspec.json.decode((folder / READINGS).read_bytes(), type=Readings).cells
-    of = {cell.card: cell for cell in cells}
-    known: list[tuple[str, ReadCard]] = [(SHOWN[name], of[name]) for name in SHOWN if name in of]
-    tiles = [
-        Tile(*left_of(FACE, cell), [name, f"{three_digits(cell.bits)} bits"])
-        for name, cell in known
-    ]
-    words = "; ".join(sentence(name, cell.bits, cell) for name, cell in known)
-    return words, still([read_tile(["read", "256 bits"]), *tiles], 12, STILL, words, columns=4)
+    tiles, told = [Tile(FACE, np.ones(PIXELS), ["read", "256 bits"])], list[str]()
+    for cell in sorted(cells, key=lambda cell: [*SHOWN, cell.card].index(cell.card)):
+        if name := SHOWN.get(cell.card):
+            lines = [name, f"{three_digits(cell.bits)} bits"]
+            tiles.append(Tile(*left_of(FACE, cell), lines))
+            told.append(sentence(name, cell.bits, cell))
+    words = "; ".join(told)
+    return words, still(tiles, 12, STILL, words, columns=4)
 
 
 def still(tiles: Sequence[Tile], pixel: int, below: str, words: str, columns: int = 2) -> str:
