@@ -120,7 +120,7 @@ def of_folder(folder: Path) -> tuple[str, str] | None:
             lines = [name, f"{three_digits(cell.bits)} bits"]
             tiles.append(Tile(*left_of(FACE, cell), lines))
             told.append(sentence(name, cell.bits, cell))
-    words = "; ".join(told)
+    words = f"What is left of a face: {'; '.join(told)}."
     return words, still(tiles, 12, STILL, words, columns=4)
 
 
