@@ -74,7 +74,7 @@ class CardCommand:
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner."""
     out: Path = Path("cards")
-    """Folder for NAME/card.json, rows.jsonl, card.md and card.svg of each card."""
+    """Folder for the files of each card, NAME/card.md and others."""
     keep: bool = False
     """Write the weights of each run too, NAME/weights/RUN.safetensors; see docs/card.md."""
     format: styles.Format = "svg"

@@ -230,7 +230,8 @@ class TorchByLag(TorchQuestion, ByLag):
                     x.copy_(tensor(found))
             if step in self.protocol.asked:
                 kept.append(array(flat(own)))
-        return jnp.split(jnp.stack(kept, 1), len(sets)), bytes_of(own)
+        states = jnp.split(jnp.stack(kept, 1), np.cumsum([*map(len, sets[:-1])]))
+        return states, bytes_of(own)
 
 
 class TorchByKey(TorchQuestion, ByKey):
