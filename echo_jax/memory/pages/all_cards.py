@@ -70,7 +70,7 @@ def write_report(
     written = write_page(folder / "README.md", page(cards, own, sections), sections)
     if of_memory := [x for x in whole if not x[0].task]:
         explore = folder / explore_page.PAGE
-        atomic_files.write_generated(explore, explore_page.page(of_memory).encode())
+        atomic_files.write_generated(explore, explore_page.page(of_memory, folder).encode())
         written.append(explore)
     if paper.tables:
         sections += sections_of(groups(cards))
