@@ -75,7 +75,7 @@ class CardCommand:
     """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
     sooner."""
     out: Path = Path("cards")
-    """Folder for NAME/card.json, rows.jsonl, card.md and card.svg of each card."""
+    """Folder for the files of each card, NAME/card.md and others."""
     format: styles.Format = "svg"
     """A format of figures for a paper: pdf or png are written beside each SVG."""
 

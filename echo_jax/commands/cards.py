@@ -196,7 +196,7 @@ def conclude(
         with command_line.drawing_last(again):
             from echo_jax.memory.card_call import draw
 
-            paths += draw(folder, card, rows, kind)
+            paths = [*draw(folder, card, rows, kind), *paths]
     finally:
         print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
     stop.check()

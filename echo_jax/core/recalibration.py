@@ -49,3 +49,13 @@ def recalibrated_nats(
     """
     right = jnp.exp(-cross_entropy(factors[:, None] * logits, targets))
     return -jnp.log((1 - doubt) * right + doubt / logits.shape[-1])
+
+
+def recalibrated_certainty(
+    factors: chex.Array, doubt: chex.Numeric, logits: chex.Array
+) -> chex.Array:
+    """1 less the entropy of each answer `[E, N]` over log V, of logits `[E, N, V]`, alike."""
+    symbols = logits.shape[-1]
+    softmax = jax.nn.softmax(factors[:, None] * logits)
+    probabilities = (1 - doubt) * softmax + doubt / symbols
+    return 1 + jnp.sum(probabilities * jnp.log(probabilities), axis=-1) / jnp.log(symbols)

@@ -21,9 +21,14 @@ from echo_jax.core import network
 from echo_jax.core.data import uniform_tokens
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Params
-from echo_jax.core.recalibration import fitted_factors, recalibrated_nats
+from echo_jax.core.recalibration import (
+    fitted_factors,
+    recalibrated_certainty,
+    recalibrated_nats,
+)
 from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import Configuration, Protocol
+from echo_jax.memory.reading import fixed_streams
 from echo_jax.memory.rows import LagRow
 from echo_jax.memory.scoring import (
     Rounding,
@@ -57,6 +62,19 @@ def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array
 def earlier_tokens(protocol: Protocol, streams: chex.Array) -> chex.Array:
     """The token n steps before each asked step, int32 `[B, A, N]`: entry n - 1 of lag n."""
     return streams[:, np.array(protocol.asked)[:, None] - 1 - np.arange(protocol.lags)]
+
+
+class AnswersAtOnce(NamedTuple):
+    """The answers after the first asked step alone, where each lag is asked for the first time.
+
+    values     the most likely ones about `reading.STREAMS`, int32 `[10, N]`
+    certainty  of these, 0 .. 1, see `recalibrated_certainty`, `[10, N]`
+    nats       of each lag on the final streams, `[N]`
+    """
+
+    values: chex.Array
+    certainty: chex.Array
+    nats: chex.Array
 
 
 class ByLag:
@@ -177,7 +195,7 @@ class ByLag:
             lambda state: rounded(net.cell, state, rounding) if rounding else state,
             asked=slice(asked.start, asked.stop, asked.step),
         )
-        return jnp.split(states, len(sets)), carried
+        return jnp.split(states, np.cumsum([*map(len, sets[:-1])])), carried
 
     def answers(
         self, params: Params, states: Sequence[chex.Array], sets: Sequence[chex.Array]
@@ -194,10 +212,36 @@ class ByLag:
     def nats(self, answers: Sequence[Answers]) -> list[chex.Array]:
         """Nats of each lag, `[N]`, of all answers after the first, which recalibrate them."""
         calibration, *asked = answers
+        recalibration = self.recalibration(calibration)
+        return [jnp.mean(recalibrated_nats(*recalibration, *of), axis=0) for of in asked]
+
+    def recalibration(self, calibration: Answers) -> tuple[chex.Array, float]:
+        """The factor of each lag, `[N]`, and the doubt."""
         protocol = self.protocol
         factors = fitted_factors(*calibration, protocol.largest_factor, protocol.halvings)
-        doubt = 1 / len(calibration.logits)
-        return [jnp.mean(recalibrated_nats(factors, doubt, *of), axis=0) for of in asked]
+        return factors, 1 / len(calibration.logits)
+
+    def at_once(self, params: Params, sets: LagSets) -> AnswersAtOnce:
+        """The answers about `reading.STREAMS` after the first asked step, and the nats there.
+
+        They are recalibrated by the calibration streams asked there: the heads of a matrix state
+        are surer than they should be at one step and less sure at another.
+        """
+        fixed = fixed_streams()
+        later = sets.final.shape[1] - fixed.shape[1]
+        streams = sets.calibration, sets.final, jnp.pad(fixed, ((0, 0), (0, later)))
+        states, _ = self.states_by_steps(params, streams)
+        steps = self.protocol.asked_steps
+        calibration, final, about = (
+            Answers(x.logits[::steps], x.targets[::steps])
+            for x in self.answers(params, states, streams)
+        )
+        recalibration = self.recalibration(calibration)
+        return AnswersAtOnce(
+            jnp.argmax(about.logits, axis=-1),
+            recalibrated_certainty(*recalibration, about.logits),
+            jnp.mean(recalibrated_nats(*recalibration, *final), axis=0),
+        )
 
     def row(self, of: Configuration, seed: int, level: int, scores: dict[str, Any]) -> LagRow:
         """The row of a run; the scores are nats of each lag."""

@@ -2,7 +2,7 @@
 
     NAME/card.json     one number a field; written anew with every row
     NAME/rows.jsonl    a line for each run, added as it came
-    NAME/card.md, .svg pages of these
+    NAME/card.md, .svg pages of these, and picture.svg
 
 A card is a function of its cell and rows, so a measurement that was stopped goes on.
 """

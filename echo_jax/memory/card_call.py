@@ -22,7 +22,7 @@ from echo_jax.grid.running import Running
 from echo_jax.memory import card as card_files
 from echo_jax.memory import make_card
 from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card
-from echo_jax.memory.pages import built_in_cards, table
+from echo_jax.memory.pages import built_in_cards, picture, table
 from echo_jax.memory.protocol import STANDARD, CardPart, Protocol
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
@@ -69,8 +69,10 @@ class CardResult:
         return table.shown([self.card, *self.beside])
 
     def _repr_markdown_(self) -> str:
+        left = picture.of_card(self._rows, self.card)
+        shown = [picture.in_markdown(*left), ""] if left else []
         remarks = [f"- {escaped(remark)}" for remark in self.card.remarks]
-        return "\n".join([fenced(repr(self), "text"), "", *remarks])
+        return "\n".join([*shown, fenced(repr(self), "text"), "", *remarks])
 
     def to_pandas(self) -> "pandas.DataFrame":
         """A row for each run, data set, and lag or number of pairs, one number a column.
@@ -96,7 +98,7 @@ class CardResult:
                     None, place, "has rows that this card lacks", "use another {folder}"
                 )
             card_files.write_whole(self.card, self._rows, place)
-        return [place / CARD_FILE, place / ROWS_FILE, *draw(place, self.card, self._rows)]
+        return [*draw(place, self.card, self._rows), place / CARD_FILE, place / ROWS_FILE]
 
 
 def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:

@@ -183,7 +183,7 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
     or a page was edited, which would be overwritten.
     """
     atomic_files.check_no_link(folder)
-    for page in ("card.md", "card.svg"):
+    for page in ("picture.svg", "card.md", "card.svg"):
         atomic_files.check_generated(folder / page)
     if not os.path.exists(folder / "card.json"):  # no error for a name that is too long
         if os.path.lexists(folder / cards.ROWS_FILE):

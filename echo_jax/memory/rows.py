@@ -4,10 +4,11 @@ import math
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from echo_jax.grid.row_file import Count, RowKind
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, Rate, Schedule, Whole
+from echo_jax.memory.reading import Reading, has_picture
 
 DECIMALS = ".4f"  # of the numbers of a card
 NATS = ".3f"  # of a row: the sum over 64 lags moves by 0.01 bits at most that was seen
@@ -42,6 +43,7 @@ class LagRow(_OfRun, tag_field="question", tag="by lag", forbid_unknown_fields=T
     state_bytes  of the state as it was carried in the score; 0 where that is not known
     difference   of the accuracies by scan and by steps, on the validation streams
     device       that made it; null where that is unknown
+    reading      of seed 0 after the usual updates, what is left of a picture; absent from others
     """
 
     seed: Count
@@ -53,6 +55,7 @@ class LagRow(_OfRun, tag_field="question", tag="by lag", forbid_unknown_fields=T
     state_bytes: Count = 0
     difference: float = 0.0
     device: str | None = None
+    reading: Reading | UnsetType = UNSET
 
     @property
     def configuration(self) -> Configuration:
@@ -184,6 +187,8 @@ def check_row(row: Row, protocol: Protocol) -> None:
 
 def check_nats(row: LagRow, protocol: Protocol) -> None:
     """Raise ValueError for nats of other lags or precisions than those of the protocol."""
+    if row.reading and not has_picture(protocol):
+        raise ValueError("reading is of 64 lags of 16 symbols")
     rounded = row.rounded or []
     if row.rounded is not None and len(rounded) != len(protocol.precisions):
         raise ValueError(f"rounded are not {len(protocol.precisions)}, one for each precision")

@@ -217,7 +217,7 @@ class TorchByLag(TorchQuestion, ByLag):
                 self.round(network.cell.own(state), rounding)
             if step in self.protocol.asked:
                 kept.append(array(network.flat_state(state)))
-        states = jnp.split(jnp.stack(kept, 1), len(sets))
+        states = jnp.split(jnp.stack(kept, 1), np.cumsum([*map(len, sets[:-1])]))
         return states, jnp.int32(bytes_of(network, state))
 
     def round(self, own: list[torch.Tensor], rounding: Rounding) -> None:

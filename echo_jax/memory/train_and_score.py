@@ -26,12 +26,13 @@ from echo_jax.grid.task import Job, Report
 from echo_jax.host.training_loop import train_chunks
 from echo_jax.memory import learning, scoring
 from echo_jax.memory.by_key import ByKey
-from echo_jax.memory.by_lag import ByLag
+from echo_jax.memory.by_lag import AnswersAtOnce, ByLag
 from echo_jax.memory.by_task import ByTask
-from echo_jax.memory.card import MeasuredCell
+from echo_jax.memory.card import MeasuredCell, lag_bits
 from echo_jax.memory.learning import Question, RunInputs
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, QuestionName
-from echo_jax.memory.rows import NATS, Row, run_key
+from echo_jax.memory.reading import Reading, has_picture, packed
+from echo_jax.memory.rows import DECIMALS, NATS, Row, run_key
 from echo_jax.memory.task_object import TaskObject
 from echo_jax.report.number_formats import plain
 
@@ -92,6 +93,7 @@ class QuestionPrograms:
     score          parameters and data sets to `Scores`
     rounded_nats   parameters, data sets and a `Rounding` to nats of each lag; None but by lag
     scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
+    at_once        parameters and data sets to `AnswersAtOnce`; None but by lag
     """
 
     question: Question
@@ -102,6 +104,7 @@ class QuestionPrograms:
     score: Any
     rounded_nats: Any = None
     scan_accuracy: Any = None
+    at_once: Any = None
 
 
 def question_of(
@@ -194,7 +197,9 @@ def compile_run(run: CardRun) -> QuestionPrograms:
     if cell.framework:
         return not_compiled(question)
     programs, constants = lowered(question, run.cell.name)
-    compiled = {name: program.compile() for name, program in programs.items()}
+    compiled: dict[str, Any] = {name: program.compile() for name, program in programs.items()}
+    if isinstance(question, ByLag):
+        compiled["at_once"] = jax.jit(question.at_once)  # of one run of a card: compiled there
     return QuestionPrograms(question, constants, **compiled)  # those that were checked run
 
 
@@ -209,6 +214,7 @@ def not_compiled(question: Any) -> QuestionPrograms:
         score=question.score,
         rounded_nats=question.rounded_nats if isinstance(question, ByLag) else None,
         scan_accuracy=question.scan_accuracy,
+        at_once=question.at_once if isinstance(question, ByLag) else None,
     )
 
 
@@ -242,7 +248,8 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
 
     Those of a rounded state are of runs with the usual number of updates.
     """
-    sets = programs.draw(np.int32(run.seed), weights_digest(params))
+    digest = weights_digest(params)
+    sets = programs.draw(np.int32(run.seed), digest)
     scores = jax.device_get(programs.score(params, sets))
     fields: dict[str, Any] = {"state_bytes": int(scores.bytes)}
     if np.isfinite([*scores.validation, *scores.final]).all():
@@ -260,7 +267,16 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
             fields["rounded"] = plain(np.array(finals), NATS)
     if programs.scan_accuracy:
         fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
+    usual = run.seed == 0 and run.configuration.updates == run.protocol.updates
+    if programs.at_once and fields.get("final") and usual and has_picture(run.protocol):
+        fields["reading"] = reading_of(programs.at_once(params, sets), digest, run.protocol)
     return fields
+
+
+def reading_of(found: AnswersAtOnce, weights: np.ndarray, protocol: Protocol) -> Reading:
+    """The reading of a run, and of the digest of its weights."""
+    bits = plain(float(lag_bits(found.nats, protocol).sum()), DECIMALS)
+    return packed(weights.tobytes(), bits, found.values, found.certainty)
 
 
 JOB = Job(compile_run, make_row)  # the way to make the row of a run

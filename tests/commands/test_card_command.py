@@ -88,7 +88,7 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     assert {row.seed for row in rows if row.rounded} == {0}  # and of no run of the pilot
     assert f"{LAST}  0/5  2/12 updates\n" in said
     assert re.search(r"^seeds +1\nbits by lag +\d\S*$", said, re.M)
-    assert {"card.md", "card.svg"} < {path.name for path in folder.iterdir()}
+    assert {"picture.svg", "card.md", "card.svg"} < {path.name for path in folder.iterdir()}
     before = (folder / "card.json").read_bytes()
     carding(*line, "--seeds", "1")
     assert (folder / "card.json").read_bytes() == before
@@ -194,7 +194,7 @@ def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
     line = ("--cell", "mine:Last", "--seeds", "1", *BY_LAG)
     said = carding(*line, status=128 + signal.SIGTERM)
     place = f"cards/{LAST}"
-    assert f"Card: {place}/card.json, {place}/rows.jsonl, {place}/card.md" in said.stdout
+    assert f"Card: {place}/picture.svg, {place}/card.md, {place}/card.svg" in said.stdout
     again = f"--protocol tiny.toml {' '.join(line)}"
     assert re.search(f"\nStopped; to go on: .*card.py {again}\n$", said.stderr)
 

@@ -143,6 +143,7 @@ def test_a_card_that_was_stopped_goes_on_to_the_same_rows_and_stands_beside_othe
     again = by_name(name="mine")
     assert sorted(map(str, again.rows)) == sorted(map(str, made.rows))
     assert len(made.rows) == 5
+    assert (file.parent / "picture.svg").exists()
     card = made.card
     assert (card.cell.args, card.cell.framework) == ({"features": 3}, "torch")
     assert card.versions["torch"] == torch.__version__

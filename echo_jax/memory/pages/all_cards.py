@@ -2,7 +2,7 @@
 
 README.md            the page; what is written by hand between its marks stays
 explore.html         the curves of the cards, to choose from
-figures/NAME.svg     its figures
+figures/NAME.svg     its figures; picture.svg, where readings.json lies in the folder
 tables/NAME.csv      tidy rows, and NAME.tex each table
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from echo_jax import atomic_files
 from echo_jax.memory.card import Card
-from echo_jax.memory.pages import built_in_cards, explore_page
+from echo_jax.memory.pages import built_in_cards, explore_page, picture
 from echo_jax.memory.pages.built_in_cards import anchors
 from echo_jax.memory.pages.figures import budgets_figure, panels_figure
 from echo_jax.memory.pages.questions import BY_LAG, QUESTIONS
@@ -67,7 +67,12 @@ def write_report(
     others = built_in_cards.beside(beside, own)
     cards = own + others
     sections = figures_of(cards)
-    written = write_page(folder / "README.md", page(cards, own, sections), sections)
+    left = picture.of_folder(folder)
+    text = page(cards, own, sections, left[0] if left else "")
+    written = write_page(folder / "README.md", text, sections)
+    if left:
+        files = {picture.FILE: left[1]}
+        written += atomic_files.write_generated_folder(folder / "figures", files)
     if of_memory := [x for x in whole if not x[0].task]:
         explore = folder / explore_page.PAGE
         atomic_files.write_generated(explore, explore_page.page(of_memory, folder).encode())
@@ -102,13 +107,20 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
     return found
 
 
-def page(cards: Sequence[Card], own: Sequence[Card], figures: Sequence[Section]) -> str:
-    """The page in Markdown: a figure, the findings, other figures, tables, and links to cards."""
+def page(
+    cards: Sequence[Card], own: Sequence[Card], figures: Sequence[Section], left: str = ""
+) -> str:
+    """The page in Markdown: a figure, the findings, other figures, tables, and links to cards.
+
+    `left` are the words of the picture, which is then the first figure.
+    """
     parts = ["# The memory of recurrent cells, in bits"]
-    parts += [part for figure in figures[:1] for part in figure.pictured()]
+    first = 0 if left else 1
+    parts += [f"![{escaped(left)}](figures/{picture.FILE})"] if left else []
+    parts += [part for figure in figures[:first] for part in figure.pictured()]
     link = ["[Choose cells, and compare their curves](explore.html)."]
     parts += [*([] if all(card.task for card in own) else link), FINDINGS]
-    for figure in figures[1:]:
+    for figure in figures[first:]:
         parts += [figure.title(), *figure.pictured()]
     parts.append("## Tables")
     for group in groups(cards):

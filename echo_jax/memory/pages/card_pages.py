@@ -1,6 +1,7 @@
 """The page of a card and its figure as files, beside card.json. No jax.
 
-NAME/card.md     the figure, one sentence of numbers, the table, and how it was made
+NAME/picture.svg what is left of a picture, where a run by lag has a reading of it
+NAME/card.md     the pictures, one sentence of numbers, the table, and how it was made
 NAME/card.svg    the figure; and card.pdf or card.png where asked for
 """
 
@@ -9,12 +10,13 @@ from pathlib import Path
 
 from echo_jax import atomic_files
 from echo_jax.memory.card import Card
-from echo_jax.memory.pages import table
+from echo_jax.memory.pages import picture, table
 from echo_jax.memory.pages.built_in_cards import anchors, built_in_cards
 from echo_jax.memory.pages.figures import card_figure
 from echo_jax.memory.pages.questions import BY_LAG, EVERY, QUESTIONS, Question
 from echo_jax.memory.pages.table import cell_of, is_control
 from echo_jax.memory.pages.told_apart import comparable, of_one_kind, track
+from echo_jax.memory.reading import has_picture
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
 from echo_jax.report.markdown import details, escaped, markdown_table
@@ -25,10 +27,13 @@ from echo_jax.report.text_tables import Table
 def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
     """Write card.md, card.svg and with another kind card.KIND into the folder of a card.
 
-    The card of a task has no figure. Returns their paths. ConfigError if the figure cannot be
-    drawn, StorageError if a file was edited since it was generated.
+    Before them picture.svg, where there is a reading. The card of a task has no figure. Returns
+    their paths. ConfigError if the figure cannot be drawn, StorageError if a file was edited since
+    it was generated.
     """
-    files: dict[str, str | bytes] = {"card.md": page(card, rows)}
+    left = picture.of_card(rows, card)
+    files: dict[str, str | bytes] = {picture.FILE: left[1]} if left else {}
+    files["card.md"] = page(card, rows)
     for each in () if card.task else dict.fromkeys(("svg", kind)):
         files[f"card.{each}"] = styles.image(card_figure(card, rows), each)
     return atomic_files.write_generated_folder(folder, files)
@@ -37,10 +42,13 @@ def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "s
 def page(card: Card, rows: Sequence[Row]) -> str:
     """The page in Markdown."""
     words = sentence(card)
+    left = picture.of_card(rows, card)
     parts = [
         f"# {escaped(card.name)}",
+        *([f"![{escaped(left[0])}]({picture.FILE})"] if left else []),
         *([] if card.task else [f"![{escaped(words)}](card.svg)"]),
         escaped(" ".join(filter(None, [words, standing(card), beside_anchors(card)]))),
+        *([] if has_picture(card.numbers) or card.task else [picture.NONE]),
         *(f"- {escaped(remark)}" for remark in card.remarks),
         markdown_table(table.cards_table([card])),
         details("Configuration and provenance", markdown_table(provenance(card, rows))),

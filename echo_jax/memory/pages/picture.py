@@ -1,0 +1,172 @@
+"""What is left of a face: as it was read, and as it is answered. SVG by hand. No jax, matplotlib.
+
+A square's colour is the most likely value, its area the certainty: the ink that is left is bits.
+"""
+
+import base64
+import html
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from echo_jax.memory.card import Card, lag_bits
+from echo_jax.memory.pages.table import label_of
+from echo_jax.memory.reading import PIXELS, Reading, Readings, left_of
+from echo_jax.memory.rows import LagRow, Row
+from echo_jax.report.number_formats import three_digits
+from echo_jax.report.styles import DARK, INK
+
+FILE = "picture.svg"
+READINGS = "readings.json"
+
+NONE = "A picture of what is left needs a protocol of 16 symbols and 64 lags."
+
+PALETTE = (
+    "#d3cadc", "#283761", "#e60fb2", "#f2a80f", "#2dd090", "#98aacf", "#760aec", "#72249b",
+    "#de7c1e", "#b55e25", "#04ad76", "#1b7d76", "#7d2b23", "#91ee8e", "#1e5b66", "#9e66e8",
+)  # fmt: skip
+"""The colours of values 0 .. 15, found by annealing: any two of them, or one and a `GROUND`, are at
+least 0.098 apart in OKLab, as normal, protan, deutan and tritan eyes see them (Machado 2009)."""
+
+GROUND = "#f2f3f5", "#1b1f24"
+"""Behind the squares, on a light page and on a dark one."""
+
+FACE = np.array([int(value) for value in (
+    "00333300"
+    "03333330"
+    "33133133"
+    "33333333"
+    "31333313"
+    "33111133"
+    "03333330"
+    "00333300"
+)])  # fmt: skip
+"""The pixels of the picture, row by row."""
+
+SHOWN = {
+    "block-ProjectedRegister-state-bytes-400": "register",
+    "block-lru-state-bytes-400": "LRU",
+    "block-simple-state-bytes-400": "tanh RNN",
+    "block-lstm-state-bytes-400": "LSTM",
+    "block-gru-state-bytes-400": "GRU",
+    "block-delta-net-state-bytes-400": "DeltaNet",
+    "block-mamba2-state-bytes-400": "Mamba-2",
+}
+"""The published cards in the still, and the names of their cells."""
+
+STILL = (
+    "Ink is bits left: a network with 400 bytes of state reads a face pixel by pixel, and is "
+    "asked for each. Colour is its answer, area how sure it is."
+)
+
+STYLE = (
+    f"text{{font:16px system-ui,sans-serif;fill:{INK}}}"
+    f".page{{fill:#fff}}.ground{{fill:{GROUND[0]}}}"
+    f"@media (prefers-color-scheme:dark){{.page{{fill:{DARK['#ffffff']}}}"
+    f".ground{{fill:{GROUND[1]}}}text{{fill:{DARK[INK]}}}}}"
+)
+
+GAP = 12
+LINE = 20  # the height of a line of text
+LETTER = 8.5  # the width of one, on average
+
+
+class Tile(NamedTuple):
+    """A picture in a still: its values and the areas of squares, 0 .. 1, `[64]`; lines below."""
+
+    values: np.ndarray
+    areas: np.ndarray
+    lines: Sequence[str]
+
+
+def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
+    """The sentence below the picture of a card and its SVG; None where no run has a reading."""
+    runs = [(row.final, row.reading) for row in rows if isinstance(row, LagRow) and row.reading]
+    if not runs:
+        return None
+    final, reading = runs[0]
+    words = sentence(label_of(card), float(lag_bits(final, card.numbers).sum()), reading)
+    read = Tile(FACE, np.ones(PIXELS), ["read"])
+    left = Tile(*left_of(FACE, reading), ["what is left"])
+    return words, still([read, left], 24, words, words)
+
+
+def sentence(name: str, bits: float, reading: Reading) -> str:
+    """NAME: 110 of 256 bits; 31 of 64 right."""
+    right = np.sum(left_of(FACE, reading)[0] == FACE)
+    return f"{name}: {three_digits(bits)} of 256 bits; {right} of 64 right"
+
+
+def in_markdown(words: str, drawn: str) -> str:
+    """A picture within the Markdown of a notebook, whose readers allow it as HTML alone."""
+    data = base64.b64encode(drawn.encode()).decode()
+    return f'<img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{data}">'
+
+
+def of_folder(folder: Path) -> tuple[str, str] | None:
+    """The words of the still of published cards, and its SVG; None without their readings."""
+    if not (folder / READINGS).exists():
+        return None
+    cells = msgspec.json.decode((folder / READINGS).read_bytes(), type=Readings).cells
+    tiles, told = [Tile(FACE, np.ones(PIXELS), ["read", "256 bits"])], list[str]()
+    for cell in sorted(cells, key=lambda cell: [*SHOWN, cell.card].index(cell.card)):
+        if name := SHOWN.get(cell.card):
+            lines = [name, f"{three_digits(cell.bits)} bits"]
+            tiles.append(Tile(*left_of(FACE, cell), lines))
+            told.append(sentence(name, cell.bits, cell))
+    words = "; ".join(told)
+    return words, still(tiles, 12, STILL, words, columns=4)
+
+
+def still(tiles: Sequence[Tile], pixel: int, below: str, words: str, columns: int = 2) -> str:
+    """The SVG of tiles in rows, each pixel so wide, with a text below; `words` stand for it."""
+    side = 8 * pixel
+    across, down = side + GAP, side + LINE * len(tiles[0].lines) + GAP
+    drawn = list[str]()
+    for i, tile in enumerate(tiles):
+        x, y = GAP + i % columns * across, GAP + i // columns * down
+        squares = [
+            f'<path class="ground" d="M0 0h{side}v{side}h-{side}z"/>',
+            *squares_of(tile, pixel),
+        ]
+        drawn += [
+            f'<g transform="translate({x} {y})">',
+            *squares,
+            *texts(tile.lines, 0, side),
+            "</g>",
+        ]
+    width, top = columns * across + GAP, GAP + -(-len(tiles) // columns) * down
+    lines = textwrap.wrap(below, int((width - 2 * GAP) / LETTER))
+    height = top + LINE * len(lines) + GAP
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" role="img"><title>{html.escape(words)}</title><style>{STYLE}</style>'
+    )
+    page = f'<path class="page" d="M0 0h{width}v{height}H0z"/>'
+    return "\n".join([head, page, *drawn, *texts(lines, GAP, top), "</svg>\n"])
+
+
+def squares_of(tile: Tile, pixel: int) -> list[str]:
+    """A path for each colour of a tile, so that no seam is seen within one."""
+    found = list[str]()
+    for value in np.unique(tile.values):
+        path = ""
+        for place in np.flatnonzero((tile.values == value) & (tile.areas > 0)):
+            size = pixel * np.sqrt(tile.areas[place])
+            x, y = (pixel * at + (pixel - size) / 2 for at in (place % 8, place // 8))
+            path += f"M{x:.4g} {y:.4g}h{size:.4g}v{size:.4g}h-{size:.4g}z"
+        if path:
+            found.append(f'<path fill="{PALETTE[value]}" d="{path}"/>')
+    return found
+
+
+def texts(lines: Sequence[str], x: int, y: int) -> list[str]:
+    """Lines of text, the first one below y."""
+    return [
+        f'<text x="{x}" y="{y + LINE * i - 4}">{html.escape(line)}</text>'
+        for i, line in enumerate(lines, 1)
+    ]

@@ -1,0 +1,101 @@
+"""What a run by lag answers about ten fixed streams: a picture of 8 x 8 pixels is left. No jax.
+
+step     0   1   2 ...  63  64           the stream T
+pixel    0   1   2 ...  63               pixel 0 is at the top left
+lag     64  63  62 ...   1               asked after step 64 alone
+
+A picture is drawn as pixel XOR (answer XOR T): a right answer shows the pixel, whatever it is. So
+the tokens are independent, as in training.
+"""
+
+import base64
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from echo_jax.memory.protocol import Protocol
+
+SYMBOLS, PIXELS = 16, 64
+
+STREAMS = (
+    "3564801e15e6ef72b63c1e441ba39fe3a8ebd85d4ab871b57608760703d7f11fa",
+    "74106887bfa6c8db90fca6efe45ab7d360535c0ff74f755124934eaacbeda978a",
+    "e87cb62b925ea39914c05a9382637d2e267080f463ecd2d0675a21736fd058ff1",
+    "2328363fbea789d8025648c8cb7d7e448d1e86dc7d69fc35b079f592d51df450c",
+    "d12970dac5e5cbc48060835b51b247844bf15a9c15497bc0817e6a93e2125414e",
+    "92b3a44e4266caee9850d0863666fd7bfd2f7cbf6e658a0b486e3c6a18f1a7cef",
+    "214c2313cac4aba41aaa32c3f6d7e0ffa9b2ffcaa76279137cfb8915851a37407",
+    "2d56b55184e0acdaa1f6844108471011cd8b306636a02edf6d07142925b256fd8",
+    "22deddf553819071ef6d355b9de6eb2ad5803dc4ab101bde60e5e5a2c642e92f5",
+    "4fad39fc85559c91cd499fa88464b9aab553949f001d7f78e4e3fe03b91913d95",
+)
+"""The tokens as hexadecimal digits: the first draw of `uniform_tokens` from jax.random.key(52)."""
+
+
+class Reading(msgspec.Struct, forbid_unknown_fields=True):
+    """The answers of a run about `STREAMS`, in base64, by stream, then lag 1 .. 64.
+
+    weights    SHA-256 of the trained weights
+    at_once    bits by lag on the final streams where each is asked after step 64 alone
+    answers    the most likely values, 4 bits each, the first of two in the high half of a byte
+    certainty  a byte each, 255 for 4 bits: 4 less the entropy of the recalibrated answer
+    """
+
+    weights: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    at_once: Annotated[float, Meta(ge=0, le=4 * PIXELS)]
+    answers: Annotated[str, Meta(pattern="^[A-Za-z0-9+/]{427}=$")]
+    certainty: Annotated[str, Meta(pattern="^[A-Za-z0-9+/]{854}==$")]
+
+
+class ReadCard(Reading):
+    """The reading of seed 0 of a published card.
+
+    card  its name
+    bits  by lag of that very run
+    """
+
+    card: str
+    bits: float
+
+
+class Readings(msgspec.Struct, forbid_unknown_fields=True):
+    """The content of readings.json, from which pictures of published cards are drawn."""
+
+    streams: list[list[int]]
+    cells: list[ReadCard]
+
+
+def has_picture(protocol: Protocol) -> bool:
+    """True where 64 lags of 16 symbols are asked, which are a picture."""
+    return (protocol.symbols, protocol.lags) == (SYMBOLS, PIXELS)
+
+
+def fixed_streams() -> np.ndarray:
+    """`STREAMS`, int32 `[10, 65]`."""
+    return np.array([[int(digit, 16) for digit in stream] for stream in STREAMS], np.int32)
+
+
+def packed(weights: bytes, at_once: float, answers: np.ndarray, certainty: np.ndarray) -> Reading:
+    """The reading of the digest of weights, and of values and certainties (0 .. 1), `[10, 64]`."""
+    pairs = np.asarray(answers, np.uint8).reshape(-1, 2)
+    whole = pairs[:, 0] << 4 | pairs[:, 1], np.round(255 * np.asarray(certainty)).astype(np.uint8)
+    return Reading(weights.hex(), at_once, *(base64.b64encode(x.tobytes()).decode() for x in whole))
+
+
+def unpacked(reading: Reading) -> tuple[np.ndarray, np.ndarray]:
+    """The values `[10, 64]` and certainties, 0 .. 1, of a reading."""
+    values, certainty = (
+        np.frombuffer(base64.b64decode(x), np.uint8) for x in (reading.answers, reading.certainty)
+    )
+    halves = np.stack([values >> 4, values & 15], axis=1)
+    return halves.reshape(-1, PIXELS), certainty.reshape(-1, PIXELS) / 255
+
+
+def left_of(
+    picture: np.ndarray, reading: Reading, stream: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels that are drawn of a picture, int `[64]`, and the area of each, 0 .. 1."""
+    values, certainty = (each[stream, ::-1] for each in unpacked(reading))
+    return picture ^ values ^ fixed_streams()[stream, :PIXELS], certainty

@@ -1,0 +1,301 @@
+"""What is left of a picture: the answers of a run about fixed streams, and how they are drawn."""
+
+import math
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+import pytest
+from card_runs import made, run_of
+from made_up_cards import card, lag_row, stored
+from tiny_memory import NUMBERS, TINY
+
+from echo_jax.cells.known_memory import ShiftRegister
+from echo_jax.core.data import uniform_tokens
+from echo_jax.core.recalibration import recalibrated_certainty
+from echo_jax.jax_settings import GENERATOR
+from echo_jax.memory import card as cards
+from echo_jax.memory import reading, train_and_score
+from echo_jax.memory.by_lag import Answers, AnswersAtOnce, ByLag
+from echo_jax.memory.card_call import CardResult
+from echo_jax.memory.make_card import there
+from echo_jax.memory.named_cell import named_cell
+from echo_jax.memory.pages import all_cards, card_pages, picture
+from echo_jax.memory.protocol import STANDARD, Protocol
+from echo_jax.memory.rows import row_kind
+from echo_jax.memory.scoring import Scores
+from echo_jax.memory.verify_card import Verified
+
+DOCS = Path(__file__).parents[2] / "docs" / "cards"
+READINGS = msgspec.json.decode((DOCS / picture.READINGS).read_bytes(), type=reading.Readings)
+
+LONG_AGO = np.random.default_rng(0).integers(0, 16, 64)
+"""A picture in which no pixel is like its neighbours."""
+
+SEEN_BY = {  # Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB
+    "normal": np.eye(3),
+    "protan": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deutan": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritan": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+def oklab(colours, vision):
+    """OKLab `[N, 3]` (Ottosson 2020) of colours #rrggbb as eyes of a vision see them."""
+    srgb = np.array([[int(x[i : i + 2], 16) for i in (1, 3, 5)] for x in colours]) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    cones = np.clip(linear @ np.transpose(SEEN_BY[vision]), 0, 1) @ np.transpose(
+        [
+            [0.4122214708, 0.5363325363, 0.0514459929],
+            [0.2119034982, 0.6806995451, 0.1073969566],
+            [0.0883024619, 0.2817188376, 0.6299787005],
+        ]
+    )
+    return np.cbrt(cones) @ np.transpose(
+        [
+            [0.2104542553, 0.7936177850, -0.0040720468],
+            [1.9779984951, -2.4285922050, 0.4505937099],
+            [0.0259040371, 0.7827717662, -0.8086757660],
+        ]
+    )
+
+
+@pytest.mark.parametrize("vision", SEEN_BY)
+@pytest.mark.parametrize("ground", picture.GROUND)
+def test_any_two_colours_and_the_ground_are_apart_for_all_eyes(vision, ground):
+    points = oklab([*picture.PALETTE, ground], vision)
+    apart = np.linalg.norm(points[:, None] - points, axis=-1)
+    assert apart[np.triu_indices(17, 1)].min() >= 0.098
+
+
+def test_the_streams_are_the_first_draw_of_their_key():
+    key = jax.random.key(52, impl=GENERATOR)
+    assert reading.fixed_streams().tolist() == uniform_tokens(key, (10, 65), 16).tolist()
+
+
+def test_values_and_certainties_are_packed_as_the_page_reads_them():
+    values = np.arange(640).reshape(10, 64) % 16
+    certainty = np.linspace(0, 1, 640).reshape(10, 64)
+    packed = reading.packed(bytes(range(32)), 1.5, values, certainty)
+    assert packed.weights.startswith("000102")
+    assert packed.answers.startswith("ASNFZ4mrze8B")  # 01 23 45 67 89 ab cd ef 01
+    found = reading.unpacked(packed)
+    assert (found[0] == values).all()
+    assert np.abs(found[1] - certainty).max() <= 0.5 / 255 + 1e-9
+    for broken in ({"answers": packed.answers[4:]}, {"certainty": "?"}, {"weights": "0"}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(msgspec.structs.asdict(packed) | broken, reading.Reading)
+
+
+@pytest.mark.parametrize("known", [64, 20, 8])
+def test_a_register_gives_the_last_pixels_back_and_no_others(known):
+    """Slot n of the register is lag n, and its tokens are the logits of head n."""
+    protocol = Protocol(streams=256)
+    question = ByLag(ShiftRegister(slots=65), protocol)
+    kernel = jnp.eye(65 * 16)[:, 16:] * (jnp.arange(64 * 16) < 16 * known)
+    params = {"cell": {}, "heads": {"kernel": kernel, "bias": jnp.zeros(64 * 16)}}
+    sets = question.draw_sets(0, np.zeros(8, np.uint32))
+    found = jax.jit(question.at_once)(params, sets)
+    of_run = reading.packed(bytes(32), 0.0, found.values, found.certainty)
+    for stream, whole in ((0, picture.FACE), (7, LONG_AGO)):
+        pixels, areas = reading.left_of(whole, of_run, stream)
+        assert (pixels[-known:] == whole[-known:]).all()
+        assert (areas[-known:] > 0.95).all()
+        assert (areas[:-known] == 0).all()
+        assert (pixels[:-known] == whole[:-known]).sum() < 16
+    exact, gone = np.split(np.asarray(found.nats), [known])
+    assert exact.max(initial=0) < 0.01
+    assert gone == pytest.approx(math.log(16))
+
+
+def test_ink_is_the_bits_of_the_run_at_that_step(monkeypatch):
+    """In the mean over its final streams; the reading itself is of ten others."""
+    numbers = {"updates": 100, "updates_at_once": 50, "rows": 8, "streams": 512, "budgets": []}
+    numbers["pilot_updates"] = 50
+    protocol = Protocol(**NUMBERS | numbers)
+    kept, digest = [], train_and_score.weights_digest
+    monkeypatch.setattr(train_and_score, "weights_digest", lambda p: kept.append(p) or digest(p))
+    row = made(run_of("lru", {"features": 16}, protocol.by_lag(0.03), 0, protocol))
+    (params,) = kept
+    assert row.reading.weights == digest(params).tobytes().hex()
+    question = ByLag(run_of("lru", {"features": 16}, None).built, protocol)
+
+    @jax.jit
+    def areas(params, sets):
+        """The certainty of each answer about the final streams after step 64, `[512, N]`."""
+        streams = sets.calibration, sets.final
+        states, _ = question.states_by_steps(params, streams)
+        calibration, final = (
+            Answers(logits.reshape(512, 8, 64, 16)[:, 0], targets.reshape(512, 8, 64)[:, 0])
+            for logits, targets in question.answers(params, states, streams)
+        )
+        return recalibrated_certainty(*question.recalibration(calibration), final.logits)
+
+    ink = 4 * float(areas(params, question.draw_sets(0, digest(params))).mean(0).sum())
+    bits = row.reading.at_once
+    assert bits > 10
+    assert abs(ink - bits) <= max(0.02 * bits, 0.5)
+    assert bits == pytest.approx(cards.lag_bits(row.final, protocol).sum(), rel=0.05)
+    of_reading = 4 * reading.unpacked(row.reading)[1].mean(0).sum()
+    assert of_reading == pytest.approx(ink, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("seed", "updates", "symbols"), [(0, 4, 16), (1, 4, 16), (0, 2, 16), (0, 4, 8)]
+)
+def test_seed_0_of_the_usual_updates_has_a_reading_where_there_is_a_picture(seed, updates, symbols):
+    protocol = Protocol(**NUMBERS | {"symbols": symbols})
+    run = run_of("simple", {"features": 4}, protocol.by_lag(0.01, updates), seed, protocol)
+    nats, known = np.ones(64), np.zeros((10, 64))
+    programs = train_and_score.QuestionPrograms(
+        None,
+        constants=0,
+        init=None,
+        block=None,
+        draw=lambda *_: None,
+        score=lambda *_: Scores(nats, nats, np.float32(0), np.int32(4), nats, nats),
+        rounded_nats=lambda *_: nats,
+        at_once=lambda *_: AnswersAtOnce(known, known, nats),
+    )
+    fields = train_and_score.score(run, programs, {"w": np.ones(3)})
+    assert ("reading" in fields) == ((seed, updates, symbols) == (0, 4, 16))
+
+
+@pytest.fixture
+def read():
+    """A card whose seed 0 knows the last 30 tokens, with its rows."""
+    known = reading.fixed_streams()[:, 63::-1].copy()
+    known[:, 30:] ^= 1
+    areas = np.where(np.arange(64) < 30, 1.0, 0.0) * np.ones((10, 1))
+    rows = [lag_row([4.0] * 27), lag_row([4.0] * 40, 1)]
+    rows[0].reading = reading.packed(bytes(32), 120.0, known, areas)
+    return card(rows, "block:gru", name="mine <b>"), rows
+
+
+def test_a_card_with_a_reading_has_a_picture_with_the_bits_of_that_run(read, tmp_path):
+    """And not the mean of its seeds, 134."""
+    of_card, rows = read
+    of_card.name = "mine"
+    words = "mine: 108 of 256 bits; 30 of 64 right"
+    folder = stored(of_card, rows, tmp_path)
+    paths = card_pages.draw(folder, *cards.read(folder))
+    assert [path.name for path in paths] == ["picture.svg", "card.md", "card.svg"]
+    drawn = paths[0].read_text()
+    assert words in drawn
+    assert drawn.count("<path fill") == 3 + 3  # the lower half of the face has its three colours
+    assert len(drawn) < 5000
+    assert f"![{words}](picture.svg)" in paths[1].read_text().split("\n\n")[1]
+    assert 'alt="mine: 108 of' in CardResult(of_card, rows)._repr_markdown_()
+    paths[0].write_text(drawn + " ")
+    with pytest.raises(cards.StorageError, match=r"picture\.svg is not as it was generated"):
+        there(folder, of_card)
+
+
+def test_the_area_of_a_square_is_its_certainty_and_nothing_is_drawn_of_none():
+    areas = np.array([1.0, 0.25, 0.0, 1.0] + [0.0] * 60)
+    (first, second) = picture.squares_of(picture.Tile(np.array([5, 5, 5, 1] * 16), areas, []), 12)
+    assert first == f'<path fill="{picture.PALETTE[1]}" d="M36 0h12v12h-12z"/>'
+    assert second == f'<path fill="{picture.PALETTE[5]}" d="M0 0h12v12h-12zM15 3h6v6h-6z"/>'
+
+
+def test_the_name_of_a_card_is_text(read):
+    words, drawn = picture.of_card(read[1], read[0])
+    assert words.startswith("mine <b>: 108")
+    assert "mine &lt;b&gt;: 108" in drawn
+    assert "<b>" not in drawn + picture.in_markdown(words, drawn)
+
+
+def test_a_card_of_another_protocol_says_that_it_has_no_picture():
+    small = Protocol(lags=32)
+    rows = [msgspec.structs.replace(lag_row([4.0]), validation=[1.0] * 32, final=[1.0] * 32)]
+    assert picture.NONE in card_pages.page(card(rows, "block:gru", protocol=small), rows)
+    standard = [lag_row([4.0])]
+    assert picture.NONE not in card_pages.page(card(standard, "block:gru"), standard)
+
+
+def test_a_reading_in_a_row_of_another_protocol_is_refused(read):
+    row = msgspec.to_builtins(read[1][0])
+    assert row_kind(TINY).decode(row).reading == read[1][0].reading
+    short = row | {"validation": [1.0] * 32, "final": [1.0] * 32}
+    with pytest.raises(ValueError, match="reading is of 64 lags of 16 symbols"):
+        row_kind(Protocol(lags=32)).decode(short)
+
+
+def test_a_row_without_a_reading_is_the_same_as_it_is_made_again_with_one(read):
+    row = read[1][0]
+    before = msgspec.structs.replace(row, reading=msgspec.UNSET, device="cpu, A")
+    assert "reading" not in msgspec.to_builtins(before)
+    assert Verified(before, row).same
+    assert not Verified(row, before).same
+    other = msgspec.structs.replace(row.reading, at_once=1.0)
+    assert not Verified(row, msgspec.structs.replace(row, reading=other)).same
+    assert not Verified(msgspec.structs.replace(before, updates=2000), row).same
+
+
+def published(cell):
+    """The card of a reading, and its row of seed 0 after 3,000 updates by lag."""
+    of_card, rows = cards.read(DOCS / cell.card)
+    of_seed = [x for x in rows if x.seed == 0 and x.updates == STANDARD.updates]
+    return of_card, next(x for x in of_seed if x.configuration.question == "by lag")
+
+
+def test_published_readings_are_of_all_cards_by_lag_of_400_bytes():
+    whole = [cards.read(path.parent) for path in sorted(DOCS.glob("*/card.json"))]
+    usual = [card.name for card, _ in whole if card.bits_by_lag and card.state_bytes <= 400]
+    assert [cell.card for cell in READINGS.cells] == usual
+    assert READINGS.streams == reading.fixed_streams().tolist()
+
+
+@pytest.mark.parametrize("cell", READINGS.cells, ids=lambda cell: cell.card)
+def test_a_published_reading_is_of_a_run_with_about_the_published_bits(cell):
+    bits = cards.lag_bits(published(cell)[1].final, STANDARD).sum()
+    assert abs(cell.bits - bits) < 2
+    assert cell.at_once == pytest.approx(cell.bits, rel=0.2, abs=0.5)
+    of_ten = 4 * reading.unpacked(cell)[1].mean(0).sum()
+    assert of_ten == pytest.approx(cell.at_once, rel=0.1, abs=2)
+
+
+def test_the_still_of_published_cards_is_that_of_their_readings_with_their_bits():
+    words, drawn = picture.of_folder(DOCS)
+    assert (DOCS / "figures" / picture.FILE).read_text() == drawn
+    of = {cell.card: cell for cell in READINGS.cells}
+    told = re.findall(r"[:;] (\d+(?:\.\d+)?) of 256 bits", f"; {words}")
+    assert len(told) == len(picture.SHOWN) == 7
+    for bits, (name, label) in zip(told, picture.SHOWN.items(), strict=True):
+        assert float(bits) == pytest.approx(of[name].bits, abs=0.5)
+        assert f">{label}</text>" in drawn
+        assert f">{bits} bits</text>" in drawn
+
+
+def test_the_page_of_a_folder_without_readings_has_no_picture(read, tmp_path):
+    stored(msgspec.structs.replace(read[0], name="mine"), read[1], tmp_path)
+    assert "picture.svg" not in {path.name for path in all_cards.write_report(tmp_path)}
+
+
+@pytest.mark.slow
+def test_a_published_reading_is_made_again_from_its_seed():
+    """To the bit where the weights are the same, as on the same kind of processor."""
+    cell = next(x for x in READINGS.cells if x.card == "block-mamba2-state-bytes-400")
+    of_card, row = published(cell)
+    named = named_cell(of_card.cell.name, of_card.cell.args, None, STANDARD)
+    again = made(
+        train_and_score.CardRun(named.measured, STANDARD, row.configuration, 0, named.cell)
+    )
+    assert abs(cards.lag_bits(again.final, STANDARD).sum() - cell.bits) < 2
+    if again.reading.weights == cell.weights:
+        assert msgspec.structs.asdict(again.reading).items() <= msgspec.structs.asdict(cell).items()
