@@ -9,7 +9,8 @@ import pytest
 from made_up_cards import card_with, stored
 
 from echo_jax.memory.pages import all_cards
-from echo_jax.memory.pages.explore_page import PALETTE, PICTURES
+from echo_jax.memory.pages.explore_page import PICTURES
+from echo_jax.memory.pages.picture import PALETTE
 
 pytestmark = pytest.mark.timeout(120)
 

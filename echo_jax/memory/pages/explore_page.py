@@ -17,28 +17,19 @@ from echo_jax.config import is_built_in
 from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.card import Card
+from echo_jax.memory.pages.picture import FACE, GROUND, PALETTE, READINGS
 from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of, nominal_bytes
 from echo_jax.memory.pages.told_apart import place, track
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.reading import Readings
 from echo_jax.memory.rows import KeyRow, LagRow, Row
 from echo_jax.report.html_page import assembled
 from echo_jax.report.number_formats import number, plain
 
 PAGE = "explore.html"
 
-READINGS = "readings.json"
-
-PALETTE = (
-    "#d3cadc", "#283761", "#e60fb2", "#f2a80f", "#2dd090", "#98aacf", "#760aec", "#72249b",
-    "#de7c1e", "#b55e25", "#04ad76", "#1b7d76", "#7d2b23", "#91ee8e", "#1e5b66", "#9e66e8",
-)  # fmt: skip
-"""The colours of the sixteen values."""
-
-GROUND = "#f2f3f5", "#1b1f24"
-"""Behind the squares, on a light page and on a dark one."""
-
 PICTURES = {
-    "face": "0033330003333330331331333333333331333313331111330333333000333300",
+    "face": "".join(map(str, FACE)),
     "ghost": "0066660006666660601660166006600666666666666666666666666666066066",
     "digit": "00f170000f7f150000077000000170000000770000000ff000f551f000f77f00",
     "flag": 8 * "aaa00888",
@@ -51,13 +42,13 @@ def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
     """The page of some cards and their rows; the readings in their folder are its picture."""
     data = data_of(whole)
     if (file := folder / READINGS).exists():
-        readings = msgspec.json.decode(file.read_bytes())
-        by_card = {cell["card"]: cell for cell in readings["cells"]}
+        readings = msgspec.json.decode(file.read_bytes(), type=Readings)
+        by_card = {cell.card: msgspec.to_builtins(cell) for cell in readings.cells}
         for each in data["cards"]:
             each["reading"] = by_card.get(each["card"])
         data["title"] = "What is left of the picture?"
         data["picture"] = {
-            "streams": readings["streams"],
+            "streams": readings.streams,
             "palette": PALETTE,
             "ground": GROUND,
             "pictures": [*PICTURES.values()],
