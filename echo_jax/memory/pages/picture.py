@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from echo_jax.exceptions import one_line
 from echo_jax.memory.card import Card, lag_bits
 from echo_jax.memory.pages.table import label_of
 from echo_jax.memory.reading import PIXELS, Reading, Readings, left_of
@@ -59,8 +60,8 @@ SHOWN = {
 """The published cards in the still, and the names of their cells."""
 
 STILL = (
-    "Ink is bits left: a network with 400 bytes of state reads a face pixel by pixel, and is "
-    "asked for each. Colour is its answer, area how sure it is."
+    "Ink is bits left: a network with 400 bytes of state reads a face pixel by pixel, then is "
+    "asked for it. Colour is the answer, area its certainty."
 )
 
 STYLE = (
@@ -89,7 +90,8 @@ def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
     if not runs:
         return None
     final, reading = runs[0]
-    words = sentence(label_of(card), float(lag_bits(final, card.numbers).sum()), reading)
+    bits = float(lag_bits(final, card.numbers).sum())
+    words = sentence(one_line(label_of(card)), bits, reading)
     read = Tile(FACE, np.ones(PIXELS), ["read"])
     left = Tile(*left_of(FACE, reading), ["what is left"])
     return words, still([read, left], 24, words, words)
@@ -129,16 +131,9 @@ def still(tiles: Sequence[Tile], pixel: int, below: str, words: str, columns: in
     drawn = list[str]()
     for i, tile in enumerate(tiles):
         x, y = GAP + i % columns * across, GAP + i // columns * down
-        squares = [
-            f'<path class="ground" d="M0 0h{side}v{side}h-{side}z"/>',
-            *squares_of(tile, pixel),
-        ]
-        drawn += [
-            f'<g transform="translate({x} {y})">',
-            *squares,
-            *texts(tile.lines, 0, side),
-            "</g>",
-        ]
+        place = f'<g transform="translate({x} {y})">'
+        ground = f'<path class="ground" d="M0 0h{side}v{side}H0z"/>'
+        drawn += [place, ground, *squares_of(tile, pixel), *texts(tile.lines, 0, side), "</g>"]
     width, top = columns * across + GAP, GAP + -(-len(tiles) // columns) * down
     lines = textwrap.wrap(below, int((width - 2 * GAP) / LETTER))
     height = top + LINE * len(lines) + GAP
