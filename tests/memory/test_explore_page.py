@@ -50,18 +50,20 @@ def test_the_table_has_the_bits_of_the_cards_of_one_track(tab, folder, question)
     tab.open(folder / "explore.html", fragment=f"#question={question}")
     shown = rows(tab)
     assert list(shown) == sorted(shown, key=lambda cell: -float(shown[cell]))
-    for cell in ("gla", "gru", "lru"):
+    names = {"gla": "gated linear attention", "gru": "GRU", "lru": "LRU"}
+    for cell, name in names.items():
         bits = shown_bits(folder, f"block-{cell}", question)
-        assert float(shown[cell]) == pytest.approx(bits, abs=0.006 * max(bits, 1))
-    assert "lstm" not in shown
+        assert float(shown[name]) == pytest.approx(bits, abs=0.006 * max(bits, 1))
+    assert "LSTM" not in shown
 
 
 def test_a_link_opens_the_same_choice_and_the_keyboard_makes_it(tab, folder):
     tab.open(folder / "explore.html", width=390)
     assert len(texts(tab, "#chart .name")) == 3
-    tab.run("document.querySelector('#cells input[value=gru]').focus()")
+    tab.run("document.querySelector('#choices summary').focus()")
+    tab.press("Enter", "Tab", "Tab")  # opens the choice, where the second cell is the GRU
     tab.press(" ")
-    assert [name.split()[0] for name in texts(tab, "#chart .name")] == ["lru", "gla"]
+    assert [name.split()[0] for name in texts(tab, "#chart .name")] == ["LRU", "gated"]
     tab.run("document.querySelector('#question input:checked').focus()")
     tab.press("ArrowRight")
     address = tab.run("location.hash")
@@ -69,10 +71,14 @@ def test_a_link_opens_the_same_choice_and_the_keyboard_makes_it(tab, folder):
     before = texts(tab, "#chart .name")
     tab.open(folder / "explore.html", fragment=address)
     assert texts(tab, "#chart .name") == before
-    tab.open(folder / "explore.html", fragment="#network=none&updates=7&cells=lru")
+    tab.open(folder / "explore.html", fragment="#network=none&updates=7&cells=LRU")
     assert len(texts(tab, "#chart .name")) == 1
-    tab.run("document.querySelectorAll('#network input')[1].click()")  # it has other cells
-    assert [name.split()[0] for name in texts(tab, "#chart .name")] == ["lstm"]
+    tab.run("document.querySelectorAll('#network input')[1].click()")
+    assert texts(tab, "#chart .name") == []  # a cell that it has not
+    assert texts(tab, "#hovered") == ["Choose a cell above."]
+    tab.run("document.querySelector('#chosen input').click()")
+    assert [name.split()[0] for name in texts(tab, "#chart .name")] == ["LSTM"]
+    assert "cells=LRU%2CLSTM" in tab.run("location.hash")
 
 
 def test_only_networks_that_have_an_answer_can_be_chosen(tab, folder):

@@ -75,7 +75,7 @@ def write_report(
         written += atomic_files.write_generated_folder(folder / "figures", files)
     if of_memory := [x for x in whole if not x[0].task]:
         explore = folder / explore_page.PAGE
-        atomic_files.write_generated(explore, explore_page.page(of_memory).encode())
+        atomic_files.write_generated(explore, explore_page.page(of_memory, folder).encode())
         written.append(explore)
     if paper.tables:
         sections += sections_of(groups(cards))

@@ -1,30 +1,59 @@
 """The page on which cards are explored: one HTML file without a library, a request or a server.
 
-It is made of the files of the folder `explore`; the curves of all seeds are JSON in the page.
+It is made of the files of the folder `explore`; the curves of all seeds are JSON in the page. Where
+`readings.json` lies beside the cards, the page begins with what is left of a picture.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from echo_jax.cell_table import CELLS
+from echo_jax.config import is_built_in
 from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.card import Card
-from echo_jax.memory.pages.table import is_control, labels_of, nominal_bytes
+from echo_jax.memory.pages.picture import FACE, GROUND, PALETTE, READINGS
+from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of, nominal_bytes
 from echo_jax.memory.pages.told_apart import place, track
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.reading import Readings
 from echo_jax.memory.rows import KeyRow, LagRow, Row
 from echo_jax.report.html_page import assembled
 from echo_jax.report.number_formats import number, plain
 
 PAGE = "explore.html"
 
+PICTURES = {
+    "face": "".join(map(str, FACE)),
+    "ghost": "0066660006666660601660166006600666666666666666666666666666066066",
+    "digit": "00f170000f7f150000077000000170000000770000000ff000f551f000f77f00",
+    "flag": 8 * "aaa00888",
+    "heart": "022002202f222222222222222222222202222220002222000002200000000000",
+}
+"""The gallery: 64 values of each picture, row by row, as hexadecimal digits."""
 
-def page(whole: Sequence[tuple[Card, list[Row]]]) -> str:
-    """The page of some cards and their rows."""
-    return assembled(Path(__file__).with_name("explore") / PAGE, data_of(whole))
+
+def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
+    """The page of some cards and their rows; the readings in their folder are its picture."""
+    data = data_of(whole)
+    if (file := folder / READINGS).exists():
+        readings = msgspec.json.decode(file.read_bytes(), type=Readings)
+        by_card = {cell.card: msgspec.to_builtins(cell) for cell in readings.cells}
+        for each in data["cards"]:
+            each["reading"] = by_card.get(each["card"])
+        data["title"] = "What is left of the picture?"
+        data["picture"] = {
+            "streams": readings.streams,
+            "palette": PALETTE,
+            "ground": GROUND,
+            "pictures": [*PICTURES.values()],
+        }
+    return assembled(Path(__file__).with_name("explore") / PAGE, data)
 
 
 def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
@@ -34,7 +63,7 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
         kinds.setdefault((track(card), nominal_bytes(card.state_bytes)), []).append((card, rows))
     found = list[dict[str, Any]]()
     for (of_track, most), alike in merged(kinds):
-        names = labels_of([card for card, _ in alike])
+        names = names_of([card for card, _ in alike])
         least = min(card.state_bytes for card, _ in alike)
         first = f"{number(least)} to" if least < 0.9 * most else "about"
         kind = f"{of_track}, {first} {number(most)} bytes"
@@ -42,12 +71,34 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
             found.append({"kind": kind, "cell": name} | card_data(card, rows))
     protocol = whole[0][0].numbers
     return {
-        "title": "The memory of recurrent cells, to explore",
+        "title": "What recurrent cells remember, in bits",
         "updates": protocol.updates,
         "pairs": list(protocol.pairs),
         "list": plain([accuracy_of_list(k, protocol.values) for k in protocol.pairs], ".3f"),
         "cards": found,
     }
+
+
+def names_of(cards: Sequence[Card]) -> list[str]:
+    """A name for each card of a kind; of several with one name that with the fewest options has it.
+
+    So a cell has the same name in all kinds; the others are named by their options.
+    """
+    names, labels = [name_of(card) for card in cards], labels_of(cards)
+    most_first = sorted(range(len(cards)), key=lambda i: -len(cards[i].cell.args))
+    plainest = {names[i]: i for i in most_first}  # the last one stays
+    return [name if plainest[name] == i else labels[i] for i, name in enumerate(names)]
+
+
+def name_of(card: Card) -> str:
+    """The name that a card was given; of its cell in the literature, or its class as words."""
+    label = label_of(card)
+    if label != cell_of(card):
+        return label
+    if is_control(card):
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label).lower().removeprefix("projected ")
+    title = CELLS[label].title if is_built_in(card.cell.name) else label
+    return re.sub(r", (as in|of) \w+$", "", title)
 
 
 def merged(kinds: Mapping[tuple[str, int], list[Any]]) -> list[tuple[tuple[str, int], list[Any]]]:
@@ -67,7 +118,7 @@ def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
     for (question, updates), of in cards.whole_seeds(rows, card).items():
         found[question][str(updates)] = measured(of, card.numbers)
     return {
-        "page": f"{card.name}/card.md",
+        "card": card.name,
         "anchor": is_control(card),
         "bytes": card.state_bytes,
         "parameters": card.parameters,

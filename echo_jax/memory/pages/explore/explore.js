@@ -1,7 +1,9 @@
 // The curves of memory cards over each other. The data of the page has the cards: for each question
 // and number of updates the curve of every seed, and its bits.
 
-const COLOURS = 8, HEIGHT = 420;
+const HEIGHT = 420;
+const USUAL = ["LSTM", "LRU", "GRU", "tanh RNN", "Mamba-2", "DeltaNet",
+  "register", "present input"]; // shown until others are chosen
 const area = { left: 46, right: 0, top: 12, bottom: HEIGHT - 40 }; // of the figure, in pixels
 const QUESTIONS = { // `at` is the place of a point on the x axis, `scale` that of the axis
   lag: { name: "by lag", title: "Bits about the token, by how many steps ago it came",
@@ -18,36 +20,54 @@ const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 const meanCurve = (curves) => curves[0].map((_, n) => mean(curves.map((curve) => curve[n])));
 const distinct = (values) => [...new Set(values)];
 
+// Each cell has its colour, in all networks; the hues of neighbours in this list are far apart.
+const colourOf = (n) => `oklch(var(--light${n % 2}) 0.14 ${Math.round(n * 137.5) % 360})`;
+const everyCell = distinct([...USUAL, ...data.cards.map(({ cell }) => cell)]);
+for (const card of data.cards) {
+  card.colour = card.anchor ? "var(--quiet)" : colourOf(everyCell.indexOf(card.cell));
+}
+
 // ---------------------------------------------------------------- the choice, kept in the address
 
-let choice; // question, network and updates as in the address, and the list of cells, if any
+let choice; // network, question, updates, cells, picture and so on, as in the address
 
 function open() {
   choice = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
-  if ("cells" in choice) choice.cells = choice.cells.split(",");
+  choice.cells = choice.cells?.split(",");
   draw();
+  drawPicture(true);
+  keepAddress();
 }
 
-const ofNetwork = () =>
-  data.cards.filter((card) => card.kind === choice.network && card[choice.question]);
-const budgets = () => distinct(ofNetwork().flatMap((card) => Object.keys(card[choice.question])))
+function keepAddress() {
+  const kept = Object.entries(choice).filter(([, value]) => value !== undefined);
+  history.replaceState(null, "", `#${new URLSearchParams(kept)}`);
+}
+
+const ofNetwork = () => data.cards.filter((card) => card.kind === choice.network);
+const asked = () => ofNetwork().filter((card) => card[choice.question]);
+const budgets = () => distinct(asked().flatMap((card) => Object.keys(card[choice.question])))
   .sort((a, b) => a - b);
+
+// The chosen cards of the network. Cells that it does not have stay chosen for the others.
+function chosen() {
+  const all = ofNetwork(), usual = all.filter(({ cell }) => USUAL.includes(cell));
+  if (choice.cells) return all.filter(({ cell }) => choice.cells.includes(cell));
+  return all.length > USUAL.length && usual.length ? usual : all.slice(0, USUAL.length);
+}
+
+function toggle(cell) {
+  const cells = choice.cells ?? chosen().map((card) => card.cell);
+  choice.cells = cells.includes(cell) ? cells.filter((each) => each !== cell) : [...cells, cell];
+}
 
 // The cards that have what is asked, those with most bits first.
 function measured() {
-  return ofNetwork().filter((card) => card[choice.question][choice.updates])
+  return asked().filter((card) => card[choice.question][choice.updates])
     .map((card) => ({ ...card, ...card[choice.question][choice.updates] }))
     .map((card) => ({ ...card, mean: mean(card.bits), curve: meanCurve(card.curves) }))
     .map((card) => ({ ...card, said: `${card.bound ? "≥" : ""}${digits(card.mean)}` }))
     .sort((a, b) => b.mean - a.mean);
-}
-
-// Without a choice: every third cell from the top, and the lines that all are compared with.
-function shown(cards) {
-  if (choice.cells) return cards.filter((card) => choice.cells.includes(card.cell));
-  const cells = cards.filter((card) => !card.anchor);
-  const step = Math.max(1, Math.round(cells.length / 6));
-  return cards.filter((card) => card.anchor || cells.indexOf(card) % step === 0);
 }
 
 // ---------------------------------------------------------------- the figure
@@ -63,15 +83,35 @@ function scales(cards) {
   return { x, y, first, last, path };
 }
 
-// Heights of names beside the ends of their curves, each at least a line above the one below it.
-// Names of curves that end together are in the order of their bits.
-function spread(ends) {
-  const line = Math.min(17, (area.bottom - area.top) / ends.length), heights = [];
-  const place = ends.map((end) => Math.round(end / 40));
-  const lowestFirst = ends.map((_, n) => n).reverse().sort((a, b) => place[b] - place[a]);
-  let below = area.bottom + line;
-  for (const n of lowestFirst) below = heights[n] = Math.min(ends[n], below - line);
-  return heights;
+// Points of a curve where its name may stand: where it falls below half of the axis, then at other
+// heights, then from its end on, in pixels.
+function spots(curve, { x, y }) {
+  const { at, yTicks } = QUESTIONS[choice.question], most = yTicks.at(-1), end = curve.length - 1;
+  const falls = [0.5, 0.6, 0.4, 0.7, 0.3, 0.8, 0.2].flatMap((share) => {
+    const level = share * most;
+    const n = curve.findLastIndex((value) => value >= level);
+    if (n < 0 || n === end) return [];
+    const part = (curve[n] - level) / (curve[n] - curve[n + 1]);
+    return [[x(at(n) + part * (at(n + 1) - at(n))) + 6, y(level)]];
+  });
+  const ends = curve.map((_, n) => [x(at(end - n)), y(curve[end - n]) - 14]);
+  return [...falls, ...ends];
+}
+
+// Put each name at the first spot of its curve that has room within the figure and beside others.
+function placeNames(names) {
+  const taken = [];
+  for (const { text, at } of names) {
+    const width = text.getComputedTextLength();
+    const boxes = at.map(([x, y]) =>
+      ({ width, x: Math.min(x, area.right - width), y: Math.min(y, area.bottom - 8) }));
+    const isFree = (box) => taken.every((other) => Math.abs(other.y - box.y) > 15
+      || other.x > box.x + width + 4 || box.x > other.x + other.width + 4);
+    const box = boxes.find(isFree) ?? boxes[0];
+    taken.push(box);
+    text.setAttribute("x", box.x);
+    text.setAttribute("y", box.y + 4);
+  }
 }
 
 function drawAxes({ x, y, first, last }) {
@@ -93,26 +133,25 @@ function drawChart(cards) {
   const width = Math.max(chart.clientWidth, 300);
   chart.replaceChildren();
   byId("chart-title").textContent = title;
-  byId("hovered").textContent = cards.length ? "" : "Choose a cell below.";
+  byId("hovered").textContent = cards.length ? "" : "Choose a cell above.";
   if (!cards.length) return;
-  const longest = Math.max(...cards.map(({ cell, said }) => `${cell} ${said}`.length));
-  area.right = width - 16 - longest * (width < 550 ? 6 : 8); // beside it are the names
+  area.right = width - 8;
   const { path, ...axes } = scales(cards);
   drawAxes(axes);
-  const heights = spread(cards.map(({ curve }) => axes.y(curve.at(-1))));
-  cards.forEach(({ cell, bits, said, curve, curves, anchor, colour }, n) => {
+  const names = cards.map(({ cell, bits, said, curve, curves, anchor, colour }) => {
     const group = make("g", { "data-cell": cell, style: `--colour: ${colour}` });
+    const text = make("text", { class: "name" }, `${cell} ${said}`);
     group.append(...curves.map((seed) => make("path", { d: path(seed), class: "seed" })));
     group.append(make("path", { d: path(curve), class: "wide" })); // easy to point at
-    group.append(make("path", { d: path(curve), class: anchor ? "anchor" : "" }));
-    group.append(make("text", { x: area.right + 12, y: heights[n] + 4, class: "name" },
-      `${cell} ${said}`));
+    group.append(make("path", { d: path(curve), class: anchor ? "anchor" : "" }), text);
     group.addEventListener("pointerenter", () => {
       byId("hovered").textContent = `${cell}: ${said} bits ${name}, `
         + `the seeds ${bits.map(digits).join(", ")}.`;
     });
     chart.append(group);
+    return { text, at: spots(curve, axes) };
   });
+  placeNames(names);
   if (choice.question === "lag") return;
   const list = data.list.slice(0, Math.max(...cards.map(({ curve }) => curve.length)));
   chart.append(make("path", { d: path(list), class: "anchor" }));
@@ -120,8 +159,9 @@ function drawChart(cards) {
 
 // ---------------------------------------------------------------- the choices and the table
 
-const input = (type, name, value, isChecked) =>
-  make("input", { type, name, value, ...(isChecked && { checked: "" }) });
+function input(type, name, value, isChecked) {
+  return make("input", { type, name, value, ...(isChecked && { checked: "" }) });
+}
 
 // The buttons of a choice. One that is not among the options becomes the usual or the first one.
 function drawRadios(name, options, usual, say) {
@@ -133,47 +173,51 @@ function drawRadios(name, options, usual, say) {
   }));
 }
 
-function drawTable(cards, inFigure) {
-  byId("cells").replaceChildren(...cards.map((card) => {
-    const { cell, page, bits, said, bytes, parameters, colour = "" } = card;
-    const row = make("tr"), label = make("label");
+function drawBoxes() {
+  const cells = chosen(), all = ofNetwork().sort((a, b) => a.cell.localeCompare(b.cell));
+  byId("counted").textContent = `Cells: ${cells.length} of ${all.length}, choose others`;
+  byId("chosen").replaceChildren(...all.map((card) => {
+    const label = make("label");
+    label.append(input("checkbox", "cells", card.cell, cells.includes(card)), card.cell);
+    return label;
+  }));
+}
+
+function drawTable(cards) {
+  byId("cells").replaceChildren(...cards.map(({ cell, card, bits, said, bytes, parameters }) => {
+    const row = make("tr"), name = make("td");
     const range = `(${digits(Math.min(...bits))} to ${digits(Math.max(...bits))})`;
-    const swatch = make("span", { class: "swatch", style: `background: ${colour}` });
-    const box = input("checkbox", "cells", cell, inFigure.includes(card));
-    label.append(box, swatch, make("a", { href: page }, cell));
-    row.append(make("td"), ...[`${said} ${range}`, number(bytes), number(parameters)]
+    name.append(make("a", { href: `${card}/card.md` }, cell));
+    row.append(name, ...[`${said} ${range}`, number(bytes), number(parameters)]
       .map((text) => make("td", {}, text)));
-    row.firstChild.append(label);
     return row;
   }));
 }
 
 function draw() {
   const { name, value } = document.activeElement; // the button that was pressed, which is made anew
-  const asked = Object.keys(QUESTIONS).filter((each) => data.cards.some((card) => card[each]));
-  drawRadios("question", asked, "lag", (question) => QUESTIONS[question].name);
+  const questions = Object.keys(QUESTIONS).filter((each) => data.cards.some((card) => card[each]));
+  drawRadios("question", questions, "lag", (question) => QUESTIONS[question].name);
   const ofQuestion = data.cards.filter((card) => card[choice.question]);
   drawRadios("network", distinct(ofQuestion.map(({ kind }) => kind)), "", String);
   drawRadios("updates", budgets(), String(data.updates), number);
-  const cards = measured(), inFigure = shown(cards);
-  let coloured = 0;
-  for (const card of inFigure) {
-    card.colour = card.anchor ? "var(--quiet)" : `var(--c${coloured++ % COLOURS})`;
-  }
-  drawChart(inFigure);
-  drawTable(cards, inFigure);
-  const cells = inFigure.map(({ cell }) => cell);
-  history.replaceState(null, "", `#${new URLSearchParams({ ...choice, cells })}`);
+  const cards = measured(), cells = chosen().map(({ cell }) => cell);
+  drawBoxes();
+  drawChart(cards.filter(({ cell }) => cells.includes(cell)));
+  drawTable(cards);
   const named = [...document.querySelectorAll(`input[name="${name}"]`)];
   named.find((each) => each.value === value)?.focus();
 }
 
-document.addEventListener("change", ({ target: { name, value } }) => {
-  const checked = [...byId("cells").querySelectorAll(":checked")];
-  choice[name] = name === "cells" ? checked.map((box) => box.value) : value;
-  if (name === "network") delete choice.cells; // it has other cells
+byId("choices").addEventListener("change", ({ target: { name, value } }) => {
+  if (name === "cells") toggle(value);
+  else choice[name] = value;
   draw();
+  drawPicture();
+  keepAddress();
 });
 addEventListener("hashchange", open);
 addEventListener("resize", draw);
+byId("title").textContent = data.title;
+byId("table").open = innerWidth > 600;
 open();

@@ -1,0 +1,328 @@
+"""The picture above the curves: what is left of it, drawing, guessing, links, in a browser."""
+
+import base64
+import json
+
+import browser
+import numpy as np
+import pytest
+from made_up_cards import card_with, stored
+
+from echo_jax.memory.pages import all_cards
+from echo_jax.memory.pages.explore_page import PICTURES
+from echo_jax.memory.pages.picture import PALETTE
+
+pytestmark = pytest.mark.timeout(120)
+
+CELLS = {
+    "block-lstm": ("block:lstm", 25),
+    "block-gru": ("block:gru", 18),
+    "block-lru": ("block:lru", 39),
+    "block-mlstm": ("block:mlstm", 5),
+    "gru": ("gru", 15),
+    "lstm": ("lstm", 20),
+}
+SILENT = "block-mlstm"  # has no reading
+OWN = "0123456789abcdef" * 4  # a drawing
+STREAMS = np.random.default_rng(0).integers(16, size=(10, 65))
+NAMES = {"block-lru": "LRU", "block-lstm": "LSTM", "block-gru": "GRU"}  # by bits
+
+
+def reading(seed, name, lags):
+    """Readings that are right at the nearest lags, and random and unsure beyond."""
+    random = np.random.default_rng(seed)
+    right = STREAMS[:, 63::-1]
+    answers = np.where(np.arange(64) < lags, right, random.integers(16, size=right.shape))
+    certainty = np.where(np.arange(64) < lags, 255, random.integers(40, size=right.shape))
+    return {
+        "card": name,
+        "weights": 64 * "0",
+        "bits": 4.0 * lags + 0.3,
+        "at_once": 4.0 * lags,
+        "answers": packed(answers),
+        "certainty": base64.b64encode(certainty.astype(np.uint8).tobytes()).decode(),
+    }
+
+
+def packed(answers):
+    first, second = answers.reshape(-1, 2).T
+    return base64.b64encode((first << 4 | second).astype(np.uint8).tobytes()).decode()
+
+
+READINGS = {
+    name: reading(seed, name, lags)
+    for seed, (name, (_, lags)) in enumerate(CELLS.items())
+    if name != SILENT
+}
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cards")
+    for name, (cell, lags) in CELLS.items():
+        stored(*card_with(3, lags=lags, cell=cell, name=name), folder)
+    told = {"streams": STREAMS.tolist(), "cells": [*READINGS.values()]}
+    (folder / "readings.json").write_text(json.dumps(told))
+    all_cards.write_report(folder)
+    return folder / "explore.html"
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    with browser.tab(tmp_path_factory.mktemp("browser")) as tab:
+        yield tab
+
+
+def left(name, picture, stream):
+    """Colours and areas of the pixels that are left of a picture, recomputed from the file."""
+    packed_answers, certainty = (
+        np.frombuffer(base64.b64decode(READINGS[name][field]), np.uint8)
+        for field in ("answers", "certainty")
+    )
+    answers = np.stack([packed_answers >> 4, packed_answers & 15], axis=1).reshape(10, 64)
+    pixels = np.array([int(digit, 16) for digit in picture])
+    colours = pixels ^ answers[stream, ::-1] ^ STREAMS[stream, :64]
+    return colours, certainty.reshape(10, 64)[stream, ::-1] / 255
+
+
+def drawn(tab, cell):
+    """Colours and areas of the squares of a cell, in the order of the pixels of the canvas."""
+    squares = tab.run(f"""[...document.querySelectorAll('[data-cell="{cell}"] rect')].map((x) => {{
+      const [left, top, side] = [x.x, x.y, x.width].map((y) => y.baseVal.value);
+      return [x.getAttribute("fill"), side ** 2, left + side / 2, top + side / 2];
+    }})""")
+    middles = [(n % 8 + 0.5, n // 8 + 0.5) for n in range(64)]
+    np.testing.assert_allclose([square[2:] for square in squares], middles, atol=1e-6)
+    return [PALETTE.index(square[0]) for square in squares], [square[1] for square in squares]
+
+
+def drawn_squares(tab, cell):
+    return tab.run(f"document.querySelectorAll('[data-cell=\"{cell}\"] rect').length")
+
+
+def assert_left(tab, picture, stream=0):
+    for name, cell in NAMES.items():
+        colours, areas = left(name, picture, stream)
+        shown = drawn(tab, cell)
+        assert shown[0] == colours.tolist()
+        np.testing.assert_allclose(shown[1], areas, atol=1e-4)
+
+
+def texts(tab, selector):
+    return tab.run(f"[...document.querySelectorAll('{selector}')].map((x) => x.textContent)")
+
+
+def click(tab, selector):
+    tab.run(f"document.querySelector('{selector}').click()")
+
+
+def point(tab, pixel):
+    """The middle of a pixel of the canvas, in the window."""
+    tab.run("document.getElementById('canvas').scrollIntoView({ block: 'center' })")
+    box = tab.run("(({ x, y, width }) => [x, y, width / 8])(canvas.getBoundingClientRect())")
+    return {"x": box[0] + box[2] * (pixel % 8 + 0.5), "y": box[1] + box[2] * (pixel // 8 + 0.5)}
+
+
+def mouse(tab, kind, pixel, is_down=True):
+    button = "left" if is_down or kind == "mouseReleased" else "none"
+    at = point(tab, pixel) | {"button": button, "buttons": int(is_down)}
+    tab.ask("Input.dispatchMouseEvent", type=kind, clickCount=1, **at)
+
+
+def fields_of(tab):
+    return dict(x.split("=") for x in tab.run("location.hash.slice(1)").split("&"))
+
+
+@pytest.mark.parametrize("stream", [0, 9])
+def test_colours_areas_and_words_are_those_of_the_file(tab, page, stream):
+    tab.open(page, fragment=f"#stream={stream + 1}&pixels={OWN}&guess=skipped")
+    assert_left(tab, OWN, stream)
+    assert texts(tab, "#left b") == [*NAMES.values()]
+    own = [int(digit, 16) for digit in OWN]
+    for name, cell in NAMES.items():
+        right = sum(left(name, OWN, stream)[0] == own)
+        said = [f"{READINGS[name]['bits']:.3g} of 256 bits", f"{right} of 64 right"]
+        assert texts(tab, f'[data-cell="{cell}"] span') == said
+
+
+def test_what_is_drawn_by_mouse_touch_and_keyboard_is_left_by_the_mask(tab, page):
+    tab.open(page, width=390, fragment="#guess=skipped")
+    expected = [*PICTURES["face"]]
+    click(tab, "#palette input:nth-of-type(12)")
+    mouse(tab, "mousePressed", 3)
+    mouse(tab, "mouseMoved", 11)
+    mouse(tab, "mouseReleased", -9, is_down=False)  # above the canvas
+    mouse(tab, "mouseMoved", 50, is_down=False)
+    expected[3] = expected[11] = "b"
+    assert fields_of(tab)["pixels"] == "".join(expected)
+    tab.ask("Emulation.setTouchEmulationEnabled", enabled=True)
+    for kind, pixels in (("touchStart", [63]), ("touchMove", [62]), ("touchEnd", [])):
+        points = [point(tab, pixel) for pixel in pixels]
+        tab.ask("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+    tab.ask("Emulation.setTouchEmulationEnabled", enabled=False)
+    expected[62] = expected[63] = "b"
+    tab.run("document.querySelector('#palette :checked').focus()")
+    tab.press("ArrowRight")  # the next colour
+    tab.run("document.getElementById('canvas').focus()")
+    tab.press("ArrowDown", "ArrowRight", " ", "ArrowRight", "Enter", "ArrowLeft", "ArrowUp")
+    expected[9] = expected[10] = "c"
+    assert texts(tab, "#brush") == [f"Row 1, column 2: colour {int(expected[1], 16) + 1}"]
+    assert fields_of(tab)["pixels"] == "".join(expected)
+    assert_left(tab, "".join(expected))
+
+
+def test_next_picture_blank_and_another_stream_go_round(tab, page):
+    tab.open(page, fragment="#guess=skipped")
+    for picture in [*[*PICTURES.values()][1:], PICTURES["face"]]:
+        click(tab, "#next")
+        assert fields_of(tab)["pixels"] == picture
+        assert len({*picture}) <= 5
+    click(tab, "#blank")
+    assert_left(tab, 64 * "0")
+    for stream in (*range(2, 11), 1):
+        click(tab, "#stream")
+        assert fields_of(tab)["stream"] == str(stream)
+    assert_left(tab, 64 * "0")
+
+
+@pytest.mark.parametrize(("guess", "said"), [(5, "exactly"), (1, "4 off"), (8, "3 off")])
+def test_a_guess_uncovers_the_lstm_and_says_how_far_off_it_was(tab, page, guess, said):
+    tab.open(page)
+    assert drawn_squares(tab, "LSTM") == 0
+    assert texts(tab, '[data-cell="LSTM"] span') == ["guess first"]
+    click(tab, f"#rows button:nth-child({guess})")
+    wrong = left("block-lstm", 64 * "0", 0)[0][32:40] != 0  # of row 5: it knows 25 lags
+    found = f"The LSTM begins to forget in row 5: {8 - sum(wrong)} of 8 are right there."
+    assert texts(tab, "#guess") == [f"{found} You said row {guess}: {said}."]
+    assert drawn_squares(tab, "LSTM") == 64
+
+
+def test_pixels_are_asked_back_from_the_last_one_after_all_were_read(tab, page):
+    when = """(selector) => [...document.querySelectorAll(selector)]
+      .flatMap((x) => x.getAnimations().map((y) => y.effect.getTiming().delay))"""
+    tab.open(page, still=False, fragment="#guess=skipped")
+    read, *asked = (
+        tab.run(f"({when})('{selector}')")
+        for selector in ("#canvas rect", *(f'[data-cell="{cell}"] rect' for cell in NAMES.values()))
+    )
+    assert len(read) == 64
+    assert read == sorted(read)
+    for delays in asked:
+        assert len(delays) == 64
+        assert delays == sorted(delays, reverse=True)
+        assert min(delays) > max(read)
+    tab.open(page, fragment="#guess=skipped")
+    assert tab.run("document.getAnimations().length") == 0  # reduced motion
+
+
+def test_a_link_opens_the_same_view(tab, page):
+    tab.open(page)
+    click(tab, "#stream")
+    click(tab, "#rows button:nth-child(2)")
+    click(tab, '#chosen input[value="LRU"]')
+    mouse(tab, "mousePressed", 20)
+    mouse(tab, "mouseReleased", 20, is_down=False)
+    click(tab, "#network input:not(:checked)")
+    address, before = tab.run("location.hash"), tab.run("document.querySelector('main').innerHTML")
+    assert texts(tab, "#left b") == ["LSTM", "GRU"]
+    tab.open(page, fragment=address)
+    assert tab.run("document.querySelector('main').innerHTML") == before
+    assert tab.run("location.hash") == address
+
+
+def test_cells_stay_chosen_and_keep_their_colours(tab, page):
+    tab.open(page, fragment="#guess=skipped")
+    colour = "getComputedStyle(document.querySelector('[data-cell=GRU] b')).color"
+    before = tab.run(colour)
+    for cell in ("LRU", "mLSTM"):
+        click(tab, f'#chosen input[value="{cell}"]')
+    names = ["LSTM", "GRU"]
+    for _ in range(2):  # bare, and a block again
+        assert texts(tab, "#left b") == names
+        assert [name.split()[0] for name in texts(tab, "#chart .name")] == names
+        assert tab.run(colour) == before
+        click(tab, "#network input:not(:checked)")
+    assert "mLSTM" not in fields_of(tab)["cells"]
+
+
+def luminance(colour):
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_names_have_contrast_and_axe_finds_nothing(tab, page, dark):
+    in_srgb = """(colour) => {
+      const paint = document.createElement("canvas").getContext("2d");
+      paint.fillStyle = colour;
+      paint.fillRect(0, 0, 1, 1);
+      return [...paint.getImageData(0, 0, 1, 1).data].slice(0, 3).map((x) => x / 255);
+    }"""
+    for fragment in ("", "#guess=3"):
+        tab.open(page, dark=dark, fragment=fragment)
+        assert tab.violations() == []
+    colours = tab.run("""[...Array(40).keys()].map((n) => {
+      const name = document.querySelector("#left b");
+      name.style.color = colourOf(n);
+      return getComputedStyle(name).color;
+    })""")
+    colours.append(tab.run("getComputedStyle(picture).backgroundColor"))
+    *names, panel = (luminance(tab.run(f"({in_srgb})('{each}')")) for each in colours)
+    for name in names:
+        assert (max(name, panel) + 0.05) / (min(name, panel) + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_a_narrow_window_scrolls_down_alone_and_the_plot_has_its_width(tab, page, width):
+    tab.open(page, width=width)
+    assert tab.run("document.documentElement.scrollWidth") == width
+    chart = tab.run("chart.getBoundingClientRect().width")
+    line = tab.run("chart.querySelector('line').getBoundingClientRect().width")
+    assert line > chart - 60
+    assert not tab.run("table.open")
+    tab.resize(1280)
+
+
+def test_names_stand_where_curves_cross_two_bits(tab, page):
+    tab.open(page)
+    box = "(x) => (({ left, y, height }) => [left, y + height / 2])(x.getBoundingClientRect())"
+    two = tab.run(f"({box})(chart.querySelectorAll('line')[2])")[1]
+    for group in ("LRU", "LSTM", "GRU"):
+        x, y = tab.run(f"({box})(chart.querySelector('[data-cell={group}] .name'))")
+        assert abs(y - two) < 4
+        path = f"chart.querySelector('[data-cell={group}] .wide')"
+        crossing = tab.run(f"""(() => {{
+          const path = {path}, most = path.getTotalLength(), top = chart.getBoundingClientRect();
+          for (let at = 0; at < most; at++) {{
+            const point = path.getPointAtLength(at);
+            if (point.y + top.y > {two}) return point.x + top.x;
+          }}
+        }})()""")
+        assert 0 < x - crossing < 12
+
+
+def test_the_page_asks_for_nothing_and_logs_nothing(tab, page):
+    for domain in ("Network", "Log", "Runtime"):
+        tab.ask(f"{domain}.enable")
+    tab.events.clear()
+    tab.open(page, still=False, fragment="#pixels=0&stream=99&cells=&guess=3")
+    for button in ("#next", "#stream", "#again", "#blank", "#chosen input"):
+        click(tab, button)
+    tab.ask("Runtime.evaluate", expression="0")
+    said = [each for each in tab.events if each["method"] == "Network.requestWillBeSent"]
+    urls = {each["params"]["request"]["url"].partition("#")[0] for each in said}
+    assert urls <= {page.as_uri(), "about:blank"}
+    loud = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
+    assert [each for each in tab.events if each["method"] in loud] == []
+    for domain in ("Network", "Log", "Runtime"):
+        tab.ask(f"{domain}.disable")
+
+
+def test_cards_without_readings_have_no_picture(tab, page, tmp_path):
+    stored(*card_with(3, lags=20, cell="gru", name="gru"), tmp_path)
+    all_cards.write_report(tmp_path)
+    tab.open(tmp_path / "explore.html")
+    assert texts(tab, "h1") == ["What recurrent cells remember, in bits"]
+    assert not texts(tab, "#picture")
+    assert texts(tab, "#chart .name")
+    assert tab.violations() == []
