@@ -48,4 +48,6 @@ def small_card(card: Card, rows: Sequence[Row]) -> Card:
 
 if __name__ == "__main__":
     place = ROOT / "echo_jax" / "memory" / "pages" / FILE
-    atomic_files.write_bytes(place, encoded(read_folder(ROOT / "docs" / "cards")))
+    whole = read_folder(ROOT / "docs" / "cards")
+    ours = [(card, rows) for card, rows in whole if card.cell.source is None]
+    atomic_files.write_bytes(place, encoded(ours))
