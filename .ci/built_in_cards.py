@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def encoded(whole: Sequence[tuple[Card, list[Row]]]) -> bytes:
-    """The content of the file, from cards and rows; a line for each card."""
+    """The content of the file, from cards of the package's cells and rows; a line for each card."""
+    whole = [(card, rows) for card, rows in whole if card.cell.source is None]
     small = [small_card(card, rows) for card, rows in whole]
     larger = [card for card, _ in whole if not is_default(card)]
     lines = map(msgspec.json.encode, [*small, *larger])
@@ -48,6 +49,4 @@ def small_card(card: Card, rows: Sequence[Row]) -> Card:
 
 if __name__ == "__main__":
     place = ROOT / "echo_jax" / "memory" / "pages" / FILE
-    whole = read_folder(ROOT / "docs" / "cards")
-    ours = [(card, rows) for card, rows in whole if card.cell.source is None]
-    atomic_files.write_bytes(place, encoded(ours))
+    atomic_files.write_bytes(place, encoded(read_folder(ROOT / "docs" / "cards")))

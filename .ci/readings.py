@@ -40,7 +40,8 @@ def main() -> None:
         usual = STANDARD.by_lag(rate_of(card.pilot, STANDARD))
         published = [row for row in rows if row.seed == 0 and row.configuration == usual]
         there = card.name in {cell.card for cell in cells}
-        if published and card.state_bytes <= BYTES and not there:
+        ours = card.cell.source is None
+        if ours and published and card.state_bytes <= BYTES and not there:
             cells = sorted([*cells, read_again(card, published[0])], key=lambda cell: cell.card)
             whole = Readings(fixed_streams().tolist(), cells)
             atomic_files.write_bytes(FILE, msgspec.json.encode(whole) + b"\n")

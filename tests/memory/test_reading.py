@@ -258,8 +258,9 @@ def published(cell):
 
 
 def test_published_readings_are_of_all_cards_by_lag_of_400_bytes():
-    whole = [cards.read(path.parent) for path in sorted(DOCS.glob("*/card.json"))]
-    usual = [card.name for card, _ in whole if card.bits_by_lag and card.state_bytes <= 400]
+    whole = [cards.read(path.parent)[0] for path in sorted(DOCS.glob("*/card.json"))]
+    ours = [card for card in whole if card.cell.source is None]
+    usual = [card.name for card in ours if card.bits_by_lag and card.state_bytes <= 400]
     assert [cell.card for cell in READINGS.cells] == usual
     assert READINGS.streams == reading.fixed_streams().tolist()
 
