@@ -1,6 +1,7 @@
 """Hooks of the site: pages and files from beside docs, addresses, docstrings with columns."""
 
 import html
+import json
 import posixpath
 import re
 import textwrap
@@ -136,6 +137,21 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     tags = (f'<meta property="og:{name}" content="{html.escape(x)}">' for name, x in said.items())
     whole = output.replace("</head>", f"{''.join(tags)}</head>", 1)
     return re.sub(r"<body[^>]*>", lambda body: body[0] + NIGHT, whole, count=1)
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Pages of HTML are found by the search, by their titles and texts."""
+    index = Path(config.site_dir, "search", "search_index.json")
+    whole = json.loads(index.read_text("utf-8"))
+    for path in INTERACTIVE:
+        page = (ROOT / "docs" / path).read_text("utf-8")
+        body = re.sub(r"<(script|style).*?</\1>", "", page, flags=re.S)
+        title = html.unescape(re.search(r"<title>(.*?)</title>", page)[1])
+        text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+        whole["docs"].append(
+            {"location": path, "title": title, "text": html.escape(text, quote=False)}
+        )
+    index.write_text(json.dumps(whole), "utf-8")
 
 
 class ColumnsKeepTheirSpaces(griffe.Extension):

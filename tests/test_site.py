@@ -114,13 +114,6 @@ def test_a_figure_for_a_phone_is_narrow_and_has_the_same_words(name):
     assert narrow == (wide[0], f"{72 * hooks.PHONE:g}pt")
 
 
-def test_the_numbers_of_the_home_page_are_of_the_results():
-    numbers = re.findall(r"\d+\.\d\d%", (ROOT / "docs" / "index.md").read_text())
-    assert numbers
-    results = (ROOT / "docs" / "results" / "README.md").read_text()
-    assert [each for each in numbers if each not in results] == []
-
-
 @pytest.fixture(scope="module")
 def writer():
     return loaded(ROOT / ".ci" / "address.py")

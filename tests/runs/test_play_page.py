@@ -192,7 +192,7 @@ def hits(tab, section, side):
 
 
 def test_the_hits_are_shown_after_the_guess(tab):
-    tab.open(COMMITTED, fragment="#embed")
+    tab.open(COMMITTED)
     told = "document.querySelector('#guess .told').checkVisibility()"
     assert not tab.run(told)
     tab.run("document.getElementById('guessed').focus()")
@@ -306,8 +306,8 @@ def test_a_link_opens_the_same_setting_start_and_rows(tab):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing(tab, dark):
-    for width, fragment in ((1280, ""), (390, ""), (390, "#embed")):
-        tab.open(COMMITTED, width, dark=dark, fragment=fragment)
+    for width in (1280, 390):
+        tab.open(COMMITTED, width, dark=dark)
         assert tab.violations() == []
 
 

@@ -487,20 +487,18 @@ function showEcho(section, first) {
 // ---------------------------------------------------------------- start
 
 const [atWork, part3, cure1, cure2, part4] = networks, isRun = !data.training;
-const isEmbedded = location.hash === "#embed";
-document.body.className = isRun ? "run" : isEmbedded ? "embed" : "";
+document.body.className = isRun ? "run" : "";
 for (const name of ["title", "lede", "explanation"]) byId(name).textContent = data[name] ?? "";
 if (!isRun) showGuess(byId("guess"), part3, part4);
-if (isEmbedded) Object.assign(byId("why"), { href: "play.html", target: "_top" });
 byId("rows").hidden = !data.task;
 if (data.task) showRows(data.task, data.grid);
-const echo = isEmbedded ? null : showEcho(byId("echo"), atWork);
+const echo = showEcho(byId("echo"), atWork);
 if (isRun) {
   byId("title").parentElement.after(byId("echo"));
   echo.play(!still.matches);
 }
-if (!isRun && !isEmbedded) showPair(byId("cure"), [cure1, cure2]);
-const trainings = isRun || isEmbedded ? [] : showTraining(byId("train"), (network) => {
+if (!isRun) showPair(byId("cure"), [cure1, cure2]);
+const trainings = isRun ? [] : showTraining(byId("train"), (network) => {
   echo.use(network);
   byId("echo").scrollIntoView();
 });
