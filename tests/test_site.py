@@ -97,6 +97,19 @@ def test_pages_are_short_and_lead_to_files_and_the_home_page_fits_a_window(site,
             assert tab.run(f"{last}.bottom") <= height
 
 
+LOOKED_AT = "index README exercises lesson-plan the-mistake memory-card cards/index results/index"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_axe_finds_nothing_on_pages_of_every_kind(site, tmp_path):
+    with browser.tab(tmp_path) as tab:
+        for name in [*LOOKED_AT.split(), "your-own-cell", "glossary", "probe", "reference/calls"]:
+            tab.open(site / f"{name}.html")
+            tab.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+            assert tab.violations() == [], name
+
+
 def words(figure):
     root = ElementTree.fromstring(styles.image(figure, "svg"))
     texts = " ".join(root.itertext()).split()
