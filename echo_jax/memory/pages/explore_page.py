@@ -43,9 +43,9 @@ def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
     data = data_of(whole)
     if (file := folder / READINGS).exists():
         readings = msgspec.json.decode(file.read_bytes(), type=Readings)
-        by_card = {cell.card: msgspec.to_builtins(cell) for cell in readings.cells}
+        by_card = {f"{cell.card}/card.md": msgspec.to_builtins(cell) for cell in readings.cells}
         for each in data["cards"]:
-            each["reading"] = by_card.get(each["card"])
+            each["reading"] = by_card.get(each["page"])
         data["title"] = "What is left of the picture?"
         data["picture"] = {
             "streams": readings.streams,
@@ -118,7 +118,7 @@ def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
     for (question, updates), of in cards.whole_seeds(rows, card).items():
         found[question][str(updates)] = measured(of, card.numbers)
     return {
-        "card": card.name,
+        "page": f"{card.name}/card.md",
         "anchor": is_control(card),
         "bytes": card.state_bytes,
         "parameters": card.parameters,
