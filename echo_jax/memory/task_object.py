@@ -5,7 +5,7 @@ draw(key, rows, part)    inputs int `[B, T]` below `tokens`, targets int `[B, T]
                          and counts, bool `[B, T]`: where a target counts
 
 The part is training, validation or final, for a task with data; one that draws anew ignores it. A
-task may have `levels` too, such as range(1, 9), that get harder: `draw` then takes a fourth
+task may have `levels` too, a range such as range(1, 9), that get harder: `draw` then takes a fourth
 argument, which rises in training; the last one is scored. And it may have a `baseline(inputs)` of
 NumPy, the share of each answer, `[B, T, answers]`, which is scored on the final rows of each run.
 """
@@ -24,6 +24,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.errors import JAXIndexError, JAXTypeError
 from msgspec import UNSET, UnsetType
 from scipy.special import entr
 
@@ -57,8 +58,7 @@ class TaskObject:
 
     def draw(self, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> Rows:
         """Rows of a part at a level; a target that does not count is 0."""
-        drawn = _draw(self.written, key, rows, part, level)
-        tokens, targets, scored = map(jnp.asarray, drawn)
+        tokens, targets, scored = map(jnp.asarray, _draw(self.written, key, rows, part, level))
         targets = jnp.where(scored, targets, 0)
         return Rows(tokens.astype(jnp.int32), targets.astype(jnp.int32), scored)
 
@@ -98,11 +98,8 @@ def task_of(task: Any, protocol: Protocol) -> TaskObject:
         raise ConfigError("task", name, f"lacks {' and '.join(lacking)}", fix)
     for member in ("tokens", "answers"):
         count = getattr(written, member)
-        if (
-            isinstance(count, bool)
-            or not isinstance(count, int | np.integer)
-            or not 2 <= count <= 10_000
-        ):
+        whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+        if not whole or not 2 <= count <= 10_000:
             rule = f"has {member} {count!r}, which is no whole number from 2 to 10,000"
             raise ConfigError("task", name, rule, "state how many different ones there are")
     levels = getattr(written, "levels", range(1, 2))
@@ -135,6 +132,7 @@ class _Check(NamedTuple):
 
     def digest(self, protocol: Protocol, levels: range) -> str:
         """The SHA-256 of a draw of each part; ConfigError for a draw that breaks a rule."""
+        self.check_arguments()
         key, other, third = (purpose_key(seed, Purpose.DATA) for seed in range(3))
         cases = [(part, levels[-1]) for part in PARTS]
         cases += [("training", levels[0])] if len(levels) > 1 else []
@@ -165,6 +163,16 @@ class _Check(NamedTuple):
             self.check_baseline(self.drawn(key, protocol.rows, "final", levels[-1]).tokens)
         return digest.hexdigest()
 
+    def check_arguments(self) -> None:
+        """Raise ConfigError for a draw that cannot take what it is given."""
+        given, more = ["key", "rows", "part"], "; level only where levels is stated"
+        if hasattr(self.written, "levels"):
+            given, more = [*given, "level"], ", and level, as levels is stated"
+        try:
+            inspect.signature(self.written.draw).bind(*given)
+        except TypeError as error:
+            self.refuse(f"cannot be drawn ({error}): let draw take key, rows, part{more}")
+
     def drawn(self, key: chex.PRNGKey, rows: int, part: str, level: int) -> Rows:
         """Rows as NumPy arrays, drawn as they are and traced as in training."""
         draw = partial(_draw, self.written, rows=rows, part=part)
@@ -173,7 +181,8 @@ class _Check(NamedTuple):
             jax.eval_shape(lambda key, level: draw(key, level=level), key, jnp.int32(level))
             return draw(key, level=level)
 
-        found = self.attempt(drawn_and_traced, "draw", "by functions of jax.numpy and jax.random")
+        how = "is compiled: no Python if on drawn values, use jnp.where, jax.numpy and jax.random"
+        found = self.attempt(drawn_and_traced, "draw", how)
         if not (isinstance(found, tuple | list) and len(found) == 3):
             self.refuse("does not draw three arrays: return inputs, targets, counts")
         return Rows(*map(np.asarray, found))
@@ -185,7 +194,9 @@ class _Check(NamedTuple):
         except (EchoError, KeyboardInterrupt):
             raise
         except BaseException as error:  # user code may raise anything
-            self.refuse(f"fails in {member} ({reason(error)}): {member} {how}", error)
+            traced = isinstance(error, JAXTypeError | JAXIndexError)  # its message is a page
+            what = type(error).__name__ if traced else reason(error)
+            self.refuse(f"fails in {member} ({what}): {member} {how}", error)
 
     def check(self, drawn: Rows, rows: int, part: str) -> None:
         """Raise ConfigError for arrays of another shape, type or range, or no target."""
@@ -215,8 +226,12 @@ class _Check(NamedTuple):
         shape = [*inputs.shape, int(self.written.answers)]
         call = partial(self.written.baseline, inputs)
         shares = np.asarray(self.attempt(call, "baseline", "must take inputs [rows, T] of NumPy"))
-        if [*shares.shape] != shape or not np.allclose(shares.sum(axis=-1), 1, atol=1e-3):
-            self.refuse(f"has a baseline that gives no shares {shape}: give each answer its share")
+        if [*shares.shape] != shape:
+            self.refuse(f"has a baseline of shape {[*shares.shape]}: return shares of {shape}")
+        sums = shares.sum(axis=-1)
+        worst = sums.flat[np.abs(sums - 1).argmax()]
+        if not np.isclose(worst, 1, atol=1e-3):
+            self.refuse(f"has a baseline that sums to {worst:.4g}, not 1: give each answer a share")
 
     def refuse(self, sentence: str, error: BaseException | None = None) -> NoReturn:
         """Raise ConfigError: a sentence about the task, after the line of the user's file."""

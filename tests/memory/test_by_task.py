@@ -123,10 +123,23 @@ CHANCE = np.random.default_rng(0)
         ("not_there.py", "^task='not_there.py' is not there"),
         (types.SimpleNamespace(tokens=3), "lacks answers and draw: define tokens"),
         (last_seen(levels=8), "has levels 8, which are no range"),
-        (last_seen(baseline=lambda inputs: inputs), r"gives no shares .4, 7, 4.: give each"),
+        (last_seen(baseline=lambda inputs: inputs), r"of shape .4, 7.: return shares of .4, 7, 4."),
+        (last_seen(baseline=lambda x: 0.75 * np.ones((4, 7, 4))), "sums to 3, not 1: give each"),
         (last_seen(baseline=lambda: 3), "fails in baseline .TypeError"),
         (last_seen(answers=True), "has answers True, which is no whole number"),
-        (last_seen(draw=lambda key, rows: None), "test_by_task.py:.* fails in draw .TypeError"),
+        (
+            last_seen(draw=lambda key, rows: None),
+            "test_by_task.py:.* let draw take key, rows, part; level only where levels is stated$",
+        ),
+        (
+            last_seen(draw=lambda key, rows, part, level: None),
+            "argument: 'level'.: let draw take key, rows, part; level only where levels is stated$",
+        ),
+        (
+            last_seen(levels=range(1, 9)),
+            "too many .*: let draw take key, rows, part, and level, as levels is stated$",
+        ),
+        (last_seen(draw=lambda *_: 1 / 0), "test_by_task.py:.* fails in draw .ZeroDivisionError"),
         (drawn_by(lambda *of: of[:2]), "does not draw three arrays"),
         (drawn_by(lambda x, y, c: (x, y[:, :5], c)), r"draws int32.4, 7. int32.4, 5. bool"),
         (drawn_by(lambda x, y, c: (x, y, c * 1)), "and counts of bool"),
@@ -136,6 +149,11 @@ CHANCE = np.random.default_rng(0)
         (drawn_by(lambda x, y, c: (CHANCE.integers(0, 4, x.shape), y, c)), "the same key comes"),
         (drawn_by(lambda x, y, c: (x * 0, y * 0, c)), "the same rows for every key"),
         (drawn_by(lambda x, y, c: (x, np.asarray(y), c)), "fails in draw .TracerArray"),
+        (
+            drawn_by(lambda x, y, c: (x, y if x[0, 0] else x, c)),
+            "fails in draw .TracerBoolConversionError.: draw is compiled: no Python if on drawn "
+            "values, use jnp.where, jax.numpy and jax.random$",
+        ),
         (
             last_seen(draw=lambda k, r, p: [x[:, : len(p) - 2] for x in last_seen().draw(k, r, p)]),
             "two lengths",
@@ -212,6 +230,8 @@ def test_the_level_of_an_own_task_rises_over_three_fifths_and_the_last_is_scored
         assert (tokens[scored] == 8).all()
     sets = question.draw_sets(0, np.zeros(8, np.uint32))
     assert (sets.final.scored.sum(axis=1) == 12).all()
+    question.task.levels = range(1, 9, 3)
+    assert [int(question.ramp(done)) for done in (0, 0.3, 0.6, 1)] == [1, 4, 7, 7]
     counted = jax.jit(question.loss)(
         question.init_params(jax.random.key(0)), jax.random.key(1), None, None, 0.0
     )
@@ -299,13 +319,34 @@ def test_counts_may_be_integers_of_numpy():
     assert type(task_of(last_seen(answers=np.int64(4)), SMALL).answers) is int
 
 
-def made_up(name, title, cell="gru", state_bytes=400, source="0"):
+def made_up(name, title, cell="gru", state_bytes=400, source="0", seeds=4):
     task = MeasuredTask(title, source * 64, "1" * 64)
     score = TaskScore(0.9, 0.2, 0.6931)
-    rows = [TaskRow(seed, 0.01, 3000, task, score, score) for seed in range(4)]
-    card = card_of([], cell, name=name, state_bytes=state_bytes)
+    rows = [TaskRow(seed, 0.01, 3000, task, score, score) for seed in range(seeds)]
+    card = card_of([], cell, seeds=seeds, name=name, state_bytes=state_bytes)
     fields = {"task": task, "configuration": STANDARD.of_task()}
     return cards.with_rows(msgspec.structs.replace(card, **fields), rows), rows
+
+
+def test_a_table_of_a_task_names_what_it_mixes_and_says_where_seeds_are_too_few():
+    bare, block, few = (
+        made_up("x", "a", *more)[0] for more in (("gru",), ("block:lru", 200), ("lru", 400, "0", 3))
+    )
+    for cards_of_one, caption in (
+        ([bare, bare], "Task a, bare cells, 400 bytes of state."),
+        (
+            [bare, block],
+            "Task a, bare and in the block, 200 to 400 bytes of state, different networks, not to "
+            "be compared.",
+        ),
+        (
+            [few, few],
+            "Task a, bare cells, 400 bytes of state. So few seeds tell no two cells apart: p is at "
+            "least 0.1.",
+        ),
+        ([few, bare], "Task a, bare cells, 400 bytes of state."),
+    ):
+        assert table.shown(cards_of_one).splitlines()[0] == caption
 
 
 def test_cards_of_tasks_are_tables_and_those_of_two_are_not_compared(tmp_path):

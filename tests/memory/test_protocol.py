@@ -132,7 +132,7 @@ def test_cards_of_two_protocols_stand_in_no_table_figure_comparison_or_folder(fo
         lambda: echo_jax.cards(folder, ["lstm"], OTHER),
         lambda: all_cards.write_report(folder),
         lambda: table.cards_table(both),
-        lambda: table.side_by_side(both),
+        lambda: table.shown(both),
         lambda: table.tidy_rows(both),
         lambda: figures.panels_figure(both, BY_LAG),
         lambda: figures.budgets_figure(both),

@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import math
 
 import msgspec
 import numpy as np
@@ -108,6 +109,31 @@ def test_what_keeps_two_cards_from_being_compared_is_said():
     other = msgspec.structs.replace(bare, protocol=Protocol(updates=100))
     said = f"track (block and bare), protocol (4 and {other.numbers.name})"
     assert told_apart.differences([block, other]) == said
+
+
+def test_cards_side_by_side_are_below_what_keeps_them_from_being_compared():
+    few, other, block = (
+        card([lag_row([4.0], seed) for seed in range(2)], cell, seeds=2)
+        for cell in ("gru", "lru", "block:gru")
+    )
+    mixed = "Bare and in the block, 400 bytes of state, different networks, not to be compared."
+    assert table.shown([few, block]).splitlines()[0] == mixed
+    alike = (
+        "Bare cells, 400 bytes of state. So few seeds tell no two cells apart: p is at least 0.33."
+    )
+    assert table.shown([few, other]).splitlines()[0] == alike
+    assert alike.partition(". ")[2] in table.cards_table([few, other]).note
+    assert table.shown([few]).split()[:2] == ["gru-400", "seeds"]
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (2, 2), (3, 3), (4, 4), (1, 19), (2, 4)])
+def test_the_least_p_of_a_table_is_that_of_seeds_which_do_not_overlap(sizes):
+    cards = [card([], cell, seeds=n) for cell, n in zip(("gru", "lru"), sizes, strict=True)]
+    equal = sizes[0] == sizes[1]
+    least = (2 if equal else 1) / math.comb(sum(sizes), sizes[0])
+    said = told_apart.few_seeds(cards)
+    assert (f"p is at least {min(least, 1):.2g}" in said) == (least > 0.05)
+    assert bool(said) == (least > 0.05)
 
 
 @pytest.mark.parametrize(

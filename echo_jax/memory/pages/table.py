@@ -20,6 +20,7 @@ from echo_jax.memory.pages.questions import (
 )
 from echo_jax.memory.pages.told_apart import (
     comparable,
+    few_seeds,
     letters_of,
     pairs_of,
     recipe,
@@ -249,7 +250,7 @@ def cards_table(cards: Sequence[Card]) -> Table:
         columns[heading] = [three_digits(size) if size else UNKNOWN for size in sizes]
     columns["layers"] = [str(card.cell.args.get("layers", UNKNOWN)) for card in cards]
     known = {name: of for name, of in columns.items() if any(x not in (UNKNOWN, "") for x in of)}
-    note = f"Letters: {MEANINGS['letters']}." if any(map(any, told)) else ""
+    note = f"Letters: {MEANINGS['letters']}.{few_seeds(cards)}" if any(map(any, told)) else ""
     return Table(caption_of(cards), list(known), list(zip(*known.values(), strict=True)), note)
 
 
@@ -329,16 +330,14 @@ def budget_text(card: Card, question: Question, budget: Budget) -> str:
     return mean + (" (level)" if all(more <= GAIN * usual for usual, more in gains) else "")
 
 
-def side_by_side(cards: Sequence[Card]) -> str:
-    """A line for each column of the table of cards, and a column for each card."""
+def shown(cards: Sequence[Card]) -> str:
+    """Cards in a terminal: of a task a line for each, of the memory a column for each."""
+    if cards[0].task:
+        return text_tables.captioned(cards_table(cards))
     _, *measures = zip(*cards_table(cards).without({"seeds"}).texts, strict=True)
     lines = [("", *(card.name for card in cards)), ("seeds", *map(seeds_there, cards)), *measures]
-    return text_tables.table(lines, left=range(len(cards) + 1))
-
-
-def shown(cards: Sequence[Card]) -> str:
-    """Cards in a terminal: of the memory side by side, of a task a line for each."""
-    return text_tables.captioned(cards_table(cards)) if cards[0].task else side_by_side(cards)
+    caption = f"{caption_of(cards)}\n" if len(cards) > 1 else ""
+    return caption + text_tables.table(lines, left=range(len(cards) + 1))
 
 
 def seeds_there(card: Card) -> str:
@@ -350,13 +349,15 @@ def seeds_there(card: Card) -> str:
 
 
 def caption_of(cards: Sequence[Card]) -> str:
-    """The track of a group, its bytes of state, and a protocol of one's own."""
+    """The tracks of a group, its bytes of state, a protocol of one's own, and too few seeds."""
     protocol = protocol_of(cards)
     size = " to ".join(dict.fromkeys(number(f(x.state_bytes for x in cards)) for f in (min, max)))
-    of_track = track(cards[0])
-    where = {"bare": "Bare cells", "imported": "Imported"}.get(of_track, f"In the {of_track}")
-    apart = "" if comparable(cards) else ", several sizes or recipes, not to be compared"
-    if task := cards[0].task:
-        where = f"Task {task.name}, {where[0].lower()}{where[1:]}"
+    tracks = dict.fromkeys(map(track, cards))
+    each = [x if x in ("bare", "imported") else f"in the {x}" for x in tracks]
+    where = "bare cells" if each == ["bare"] else " and ".join(each)
+    why = "several sizes or recipes" if len(each) == 1 else "different networks"
+    apart = "" if comparable(cards) else f", {why}, not to be compared"
+    task = cards[0].task
+    where = f"Task {task.name}, {where}" if task else f"{where[0].upper()}{where[1:]}"
     own = f" Protocol {protocol.name}, not the standard." if protocol.own else ""
-    return f"{where}, {size} bytes of state{apart}.{own}"
+    return f"{where}, {size} bytes of state{apart}.{own}{few_seeds(cards)}"

@@ -180,6 +180,14 @@ def letters(apart: np.ndarray) -> list[str]:
     return ["".join(names[x] for x in names if i in x) for i in range(len(apart))]
 
 
+def few_seeds(cards: Sequence[Card]) -> str:
+    """A sentence where the numbers of seeds alone keep any two cards from being told apart."""
+    sizes = {*itertools.combinations([len(card.seeds) for card in cards], 2)}
+    least = min((statistics.permutation_test([0] * n, [1] * m) for n, m in sizes), default=0)
+    few = least > LEVEL and comparable(cards)
+    return f" So few seeds tell no two cells apart: p is at least {least:.2g}." if few else ""
+
+
 def letters_of(cards: Sequence[Card], question: Question) -> list[str]:
     """The letters of cards; none without the question, for one card, and for several sizes."""
     seeds = [bits.by_seed for card in cards if (bits := question.of(card))]
