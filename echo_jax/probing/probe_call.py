@@ -20,7 +20,9 @@ LEAST_SCORED = 6
 FITTED = 0.7
 """Of the streams, where `scored` is not said: the share that heads are fitted to."""
 
-LEAST_STREAMS = round(2 * LEAST_SCORED / (1 - FITTED))
+LEAST_STREAMS = int((LEAST_SCORED - 0.5) / ((1 - FITTED) / 2)) + 1  # as the share is rounded
+
+BY_CHANCE = 1e-6  # probability from which streams may be equal by chance
 
 PER_TOKEN = 50
 """Examples that heads need for each different token, beside one for each weight of a head."""
@@ -55,7 +57,7 @@ def probe(  # noqa: PLR0913 - all but two have a default
     Args:
       states: numbers `[S, T, D]` of S streams; entry t is the state after token t. An array of
         NumPy, JAX or PyTorch.
-      tokens: integers `[S, T]`, the tokens that were fed. Streams must not overlap.
+      tokens: integers `[S, T]` from 0 on that were fed. Streams must not overlap or repeat.
       lags: N; asks for the tokens 1 .. N steps before the last one.
       at: the steps t after which is asked, N or later; by default as many as make 40,000 examples,
         evenly apart.
@@ -67,7 +69,8 @@ def probe(  # noqa: PLR0913 - all but two have a default
       scored: streams of the last part, and of the one before; by default 15% each.
 
     Raises:
-      ConfigError: other shapes, a state that is not finite, one token alone, or too few examples.
+      ConfigError: other shapes, a state that is not finite, a negative token, one token alone,
+        streams that repeat, or too few examples.
     """
     numbered, classes = _tokens(tokens)
     lags = whole_number("lags", lags, 1)
@@ -75,7 +78,7 @@ def probe(  # noqa: PLR0913 - all but two have a default
     held = [_states("states", states, numbered.shape)]
     if untrained is not None:
         held.append(_states("untrained", untrained, numbered.shape, held[0].shape[-1]))
-    parts = _parts(len(numbered), scored)
+    parts = _parts(len(numbered), numbered.shape[1], scored)
     steps = np.split(asked.steps, len(asked.steps)) if by_step else [asked.steps]
     fits = [dataclasses.replace(asked, steps=some) for some in steps]
     dependent = predict_one_another(numbered, classes, lags, parts)
@@ -84,6 +87,7 @@ def probe(  # noqa: PLR0913 - all but two have a default
         rule = f"is more than the {asked.steps[0] + 1} tokens before the first asked step"
         raise ConfigError("given", known, rule, "use fewer")
     _check_sizes(held[0].shape[-1], fits[0], parts.fitted.stop, known, by_step)
+    _check_repeats(numbered, classes)
     logs = asked.log_shares(known, parts.fitted)
     left, *found = (_bits(of, fits, known, logs, parts) for of in (held[0][..., :0], *held))
     frequencies = asked.log_shares(0, parts.fitted)
@@ -146,6 +150,11 @@ def _tokens(given: Any) -> tuple[np.ndarray, int]:
     if tokens.dtype.kind not in "iu" or tokens.ndim != 2 or not tokens.size:
         rule = f"are an array of {tokens.dtype} {list(tokens.shape)}"
         raise ConfigError(None, "tokens", rule, "give integers [streams, T]")
+    if tokens.min() < 0:
+        stream, step = np.argwhere(tokens < 0)[0].tolist()
+        rule = f"is negative, in stream {stream} at step {step}"
+        fix = "leave padding out, all streams are of one length"
+        raise ConfigError("tokens", int(tokens[stream, step]), rule, fix)
     different, index = np.unique(tokens, return_inverse=True)
     if len(different) == 1:
         rule = "is the only token, so there is nothing to tell"
@@ -157,9 +166,13 @@ def _states(
     name: str, given: Any, shape: tuple[int, ...], numbers: int | None = None
 ) -> np.ndarray:
     """States float32 `[S, T, D]` of streams with tokens `[S, T]`; complex ones as two numbers."""
+    if isinstance(given, tuple):
+        raise ConfigError(None, name, "are a tuple", "give the array alone, such as lstm(x)[0]")
     states = _array(name, given)
     if states.dtype.kind not in "bcfiu" or states.shape[:-1] != shape:
         rule = f"are an array of {states.dtype} {list(states.shape)}, for tokens {list(shape)}"
+        if states.ndim == 3 and states.shape[0] == shape[0]:
+            rule = f"have {states.shape[1]} steps, tokens {shape[1]}"
         raise ConfigError(None, name, rule, "give numbers [streams, T, D]")
     if np.iscomplexobj(states):
         states = np.concatenate([states.real, states.imag], axis=-1)
@@ -194,24 +207,42 @@ def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np
     return steps
 
 
-def _parts(streams: int, scored: int | None) -> Parts:
+def _parts(streams: int, length: int, scored: int | None) -> Parts:
     """The streams of each part, the scored ones last."""
-    later = (
-        round((1 - FITTED) / 2 * streams)
-        if scored is None
-        else whole_number("scored", scored, LEAST_SCORED)
-    )
-    first = streams - 2 * later
-    if later < LEAST_SCORED or first < LEAST_SCORED:
-        rule = f"leave a part of fewer than {LEAST_SCORED}"
-        fix = "use more streams: cut long ones" if scored is None else "use a smaller {scored}"
+    later = round((1 - FITTED) / 2 * streams)
+    least, rule = LEAST_STREAMS, "are too few"
+    if scored is not None:
+        later = whole_number("scored", scored, LEAST_SCORED)
+        least, rule = 2 * later + LEAST_SCORED, f"are too few for {{scored={later}}}"
+    if streams < least:
+        fix = f"give {least} or more, cut long ones into shorter ones"
+        fix += " (are they [streams, T]?)" if length >= least else ""
         raise ConfigError(None, f"{streams} streams", rule, fix)
+    first = streams - 2 * later
     return Parts(slice(0, first), slice(first, first + later), slice(first + later, streams))
 
 
 def least_examples(numbers: int, classes: int) -> int:
     """The examples that heads on so many numbers need for so many different tokens."""
     return max(numbers, PER_TOKEN) * classes
+
+
+def _check_repeats(tokens: np.ndarray, classes: int) -> None:
+    """Raise ConfigError for two equal streams of `[S, T]` that are not equal by chance.
+
+    A stream of probability p, by its pairs of neighbours, is drawn twice with less than S^2 p.
+    """
+    seen = dict[bytes, int]()
+    first = [seen.setdefault(stream.tobytes(), i) for i, stream in enumerate(tokens)]
+    again = np.flatnonzero(first != np.arange(len(tokens)))
+    pairs = tokens[:, :-1].astype(np.int64) * classes + tokens[:, 1:]
+    counts = np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    chance = len(tokens) ** 2 * shares.ravel()[pairs[again]].prod(axis=1)
+    for stream in again[chance < BY_CHANCE]:
+        rule = f"have the same {tokens.shape[1]} tokens, which is no chance"
+        one = f"streams {first[stream]} and {stream}"
+        raise ConfigError(None, one, rule, "give each stream once")
 
 
 def _check_sizes(numbers: int, asked: Asked, streams: int, given: int, by_step: bool) -> None:

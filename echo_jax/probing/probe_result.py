@@ -19,15 +19,6 @@ ENOUGH = 4
 """Examples for each weight of a head, from which twice as many find less than 3% more bits: so
 measured on 100 numbers of a state, with 16 and with 100 different tokens."""
 
-COLUMNS = {
-    "bits": "bits",
-    "low": "low",
-    "high": "high",
-    "left": "to be known",
-    "entropy": "entropy",
-    "untrained": "untrained",
-}
-
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
 class ProbeResult(Section):
@@ -70,7 +61,9 @@ def result_of(
     told = bits > 0 if bits.any() else slice(None)
     summed = interval_of(found[0][:, told].sum(axis=1))
     total = Interval(float(summed[0]), float(summed[1]), 0.95) if independent else None
-    answer = _whole(by_lag, total) if total else _by_lag(by_lag, given)
+    answer = [_whole(by_lag, total) if total else _by_lag(by_lag, given)]
+    if others:
+        answer.append(_compared(by_lag))
     return ProbeResult(
         "probe",
         "What do the states tell about earlier tokens?",
@@ -96,7 +89,7 @@ def interval_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values.mean(axis=0) - half, values.mean(axis=0) + half
 
 
-def _whole(by_lag: dict[str, np.ndarray], total: Interval) -> list[str]:
+def _whole(by_lag: dict[str, np.ndarray], total: Interval) -> str:
     """The sum over all lags, in a sentence."""
     sums = (by_lag["bits"].sum(), total.low, total.high, by_lag["left"].sum())
     bits, low, high, left = (f"{round(x, 1) + 0.0:.1f}" for x in sums)
@@ -104,33 +97,39 @@ def _whole(by_lag: dict[str, np.ndarray], total: Interval) -> list[str]:
         f"The states tell {bits} bits ({low} to {high}) about the {len(by_lag['bits'])} tokens "
         f"before the last one, of {left}"
     )
-    if "untrained" in by_lag:
-        return [f"{told}; before training they tell {by_lag['untrained'].sum():.1f}."]
-    return [f"{told}."]
+    before = f"; before training {by_lag['untrained'].sum():.1f}" if "untrained" in by_lag else ""
+    return f"{told}{before}."
 
 
-def _by_lag(by_lag: dict[str, np.ndarray], given: int) -> list[str]:
+def _by_lag(by_lag: dict[str, np.ndarray], given: int) -> str:
     """The bits at some lags, in a sentence."""
     bits = by_lag["bits"]
     last = "token tells" if given == 1 else f"{given} tokens tell"
     known = f"the last {last}" if given else "their frequencies tell"
     told = np.flatnonzero(bits >= TOLD)
     if not len(told):
-        return [f"Beyond what {known}, the states tell less than {TOLD} bits about any token."]
+        return f"Beyond what {known}, the states tell less than {TOLD} bits about any token."
     shown = [lag for lag in (1, 2, 4, 8, 16, 32) if lag <= told[-1] + 1] or [told[-1] + 1]
     each = ", ".join(f"{decimals(bits[lag - 1])} at lag {lag}" for lag in shown)
-    sentences = [
+    return (
         f"Beyond what {known}, the states tell these bits about earlier tokens: {each}; and {TOLD} "
         f"or more up to lag {told[-1] + 1}."
-    ]
-    if "untrained" in by_lag:
-        more = int(np.sum(by_lag["low"] > by_lag["untrained"]))
-        sentences.append(f"They tell more than before training at {more} of {len(bits)} lags.")
-    return sentences
+    )
+
+
+def _compared(by_lag: dict[str, np.ndarray]) -> str:
+    """At how many lags the states tell more than before training, and less, in a sentence."""
+    untrained = by_lag["untrained"]
+    more = np.sum(by_lag["low"] > untrained)
+    less = np.sum(by_lag["high"].clip(0) < untrained)
+    return (
+        f"They tell more than before training at {more} of {len(untrained)} lags (low above "
+        f"untrained), less at {less} (high below it)."
+    )
 
 
 def _table(by_lag: dict[str, np.ndarray]) -> Table:
-    headings = ["lag", *(COLUMNS[name] for name in by_lag)]
+    headings = ["lag", *("to be known" if name == "left" else name for name in by_lag)]
     rows = [[number(lag), *map(decimals, values)] for lag, *values in _lines(by_lag)]
     return Table("Bits about the token, by lag", headings, rows)
 

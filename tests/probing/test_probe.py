@@ -151,7 +151,7 @@ def test_a_large_mean_and_bfloat16_lose_nothing():
 CASES = {
     "states": (
         lambda s, t: (s[:, :-1], t),
-        r"states are an array of float32 \[60, 11, 4\], for tokens \[60, 12\]",
+        r"states have 11 steps, tokens 12: give numbers",
     ),
     "not finite": (
         lambda s, t: (np.where(np.arange(12)[:, None] == 3, np.nan, s), t),
@@ -159,8 +159,20 @@ CASES = {
     ),
     "words": (lambda s, t: (s, t.astype(str)), "tokens are an array of <U"),
     "floats": (lambda s, t: (s, t * 0.5), "give integers"),
+    "time first": (
+        lambda s, t: (s.swapaxes(0, 1), t),
+        r"states are an array of float32 \[12, 60, 4\], for tokens \[60, 12\]",
+    ),
+    "tuple": (lambda s, t: ((s, s[:, -1]), t), r"states are a tuple: give the array alone"),
+    "padding": (
+        lambda s, t: (s, np.where(np.arange(12) >= 10, -100, t)),
+        "tokens=-100 is negative, in stream 0 at step 10: leave padding out",
+    ),
     "one token": (lambda s, t: (s, t * 0), "tokens=0 is the only token"),
-    "few streams": (lambda s, t: (s[:15], t[:15]), "15 streams leave a part of fewer than 6"),
+    "few streams": (
+        lambda s, t: (s[:15], t[:15]),
+        r"15 streams are too few: give 37 or more, [^(]+$",
+    ),
     "few examples": (
         lambda s, t: (np.repeat(s, 40, axis=-1), t),
         "420 examples are fitted, too few for 160 numbers",
@@ -184,7 +196,7 @@ def test_bad_arrays_are_one_sentence(name):
         ({"lags": 2.5}, "lags=2.5 is no whole number"),
         ({"at": [1]}, "at=1"),
         ({"at": [5.7]}, "at=5.7 is no whole number"),
-        ({"scored": 30}, "use a smaller scored"),
+        ({"scored": 30}, "60 streams are too few for scored=30: give 66"),
         ({"given": 9}, "given=9 is more than the 3 tokens"),
         ({"given": "a"}, "given='a' is no whole number"),
     ],
@@ -193,3 +205,30 @@ def test_bad_options_are_one_sentence(options, sentence):
     tokens = uniform(60, 12)
     with pytest.raises(ConfigError, match=sentence):
         echo_jax.probe(shifted(tokens, 1), tokens, **{"lags": 2, **options})
+
+
+def test_the_least_number_of_streams_is_that_of_the_sentence():
+    tokens = uniform(37, 24)
+    echo_jax.probe(shifted(tokens, 1), tokens, 2)
+    with pytest.raises(ConfigError, match=r"36 streams are too few: give 37 or more"):
+        echo_jax.probe(shifted(tokens, 1)[:36], tokens[:36], 2)
+    first = uniform(12, 60)
+    with pytest.raises(ConfigError, match=r"12 streams are too few.*\(are they \[streams, T\]\?\)"):
+        echo_jax.probe(shifted(first, 1), first, 2)
+
+
+def test_streams_that_repeat_are_refused_unless_by_chance():
+    tokens = np.concatenate([uniform(80, 24), uniform(80, 24)[:1]])
+    with pytest.raises(ConfigError, match="streams 0 and 80 have the same 24 tokens"):
+        echo_jax.probe(shifted(tokens, 1), tokens, 2)
+    for honest in (uniform(300, 4, 2), chain(stays=0.98), np.arange(24) % 4 + 0 * uniform()):
+        assert len(np.unique(honest, axis=0)) < len(honest)
+        echo_jax.probe(shifted(honest, 1), honest, 2)
+
+
+@pytest.mark.parametrize("tokens", [uniform(), chain()])
+def test_a_report_counts_the_lags_with_more_and_with_less_than_before_training(tokens):
+    one, two = shifted(tokens, 1), shifted(tokens, 2)
+    found = echo_jax.probe(one, tokens, 3, untrained=two)
+    assert "more than before training at 1 of 3 lags" in found.answer[-1]
+    assert "less at 1 (high below it)" in found.answer[-1]
