@@ -13,7 +13,7 @@ import echo_jax
 
 PACKAGE = Path(echo_jax.__file__).parent
 PURE = sorted([*PACKAGE.glob("core/*.py"), *PACKAGE.glob("cells/**/*.py")])
-FINDS_A_USERS_CELL = {"user_cell", "cell_object"}
+FINDS_A_USERS_CELL = {"adapt", "user_cell", "cell_object"}
 FORBIDDEN_CALLS = {"print", "open", "input", "exec", "eval", "jax.jit"}
 FORBIDDEN_MODULES = {"time", "datetime", "os", "sys", "pathlib", "random", "subprocess", "socket"}
 

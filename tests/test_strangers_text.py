@@ -25,7 +25,7 @@ from echo_jax.runs.run_file import History
 from echo_jax.studies import study_pages
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
-from echo_jax.values import reading
+from echo_jax.values import value_files
 
 HOSTILE = (
     "</p></pre></details><script>alert(1)</script>\"'&amp; *b* _i_ `c` | ~",
@@ -96,7 +96,7 @@ def test_what_a_stranger_wrote_is_text_in_every_output(name, tmp_path):
     column.write_text(f'"{quoted}"\n1\n2\n', newline="")
     for read in (
         lambda: own_data.read_inputs(changed(CONFIG, csv=str(column))),
-        lambda: reading.read_column(column, f"{name} x"),
+        lambda: value_files.read_column(column, f"{name} x"),
         lambda: cards.read(tmp_path / name),
     ):
         with pytest.raises(ConfigError) as refusal:

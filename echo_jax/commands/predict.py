@@ -88,18 +88,18 @@ def main() -> None:
     """Print what the network says; bad values are refused before it is loaded."""
     command = command_line.parse(PredictCommand)
     from echo_jax.runs import run_file
-    from echo_jax.values import reading, vocabulary
+    from echo_jax.values import value_files, vocabulary
 
     words = list(command.values)
     lines = None
     if command.csv is not None:
-        _, words, lines = reading.read_column(command.csv, command.column)
+        _, words, lines = value_files.read_column(command.csv, command.column)
     if command.text is not None:
-        words = list(reading.read_text(command.text))
+        words = list(value_files.read_text(command.text))
     inputs = run_file.read_inputs(command.folder, to_train=False)
     of_text = command.values and inputs.config.data.text is not None
     if of_text and any(len(word) > 1 for word in words):  # else they are its characters
-        words = list(reading.single_spaced(" ".join(words)))
+        words = list(value_files.single_spaced(" ".join(words)))
     encode = functools.partial(vocabulary.encode, inputs.vocabulary, unknown=command.unknown)
     tokens = encode(words, place=lambda i: f"in line {lines[i - 1]}") if lines else encode(words)
     network = load(command)
@@ -191,7 +191,7 @@ def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray
     """
     import numpy as np
 
-    from echo_jax.values.reading import words_of
+    from echo_jax.values.value_files import words_of
 
     if sys.stdin is None:
         raise ConfigError(None, "the standard input", "is closed", "send numbers to it with a pipe")

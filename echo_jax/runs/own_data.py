@@ -18,7 +18,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.host.run_programs import Programs
 from echo_jax.runs.result import OwnScores
 from echo_jax.runs.run_folder import TOKENS, VOCABULARY, RunSpec
-from echo_jax.values.reading import read_column, read_text
+from echo_jax.values.value_files import read_column, read_text
 from echo_jax.values.vocabulary import Vocabulary, encode
 
 

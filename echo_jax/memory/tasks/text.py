@@ -17,7 +17,7 @@ import numpy as np
 
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.tasks import Rows
-from echo_jax.values.reading import content
+from echo_jax.values.value_files import content
 
 STEPS = 128
 
