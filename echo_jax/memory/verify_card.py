@@ -25,8 +25,9 @@ from echo_jax.report.number_formats import three_digits
 MADE_AGAIN = 2
 
 BETWEEN_KINDS = (
-    "Last bits differ between kinds of processors and versions of the software: by lag 0.01 bits "
-    "were seen; by key 5 were, of a single run, and no bound is known."
+    "Last bits differ between kinds of processors and versions of the software, and training may "
+    "take another turn: by lag most cells were 1.3 bits apart at most and a GRU 63, by key a "
+    "single run 5; no bound is known."
 )
 
 
