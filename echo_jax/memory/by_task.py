@@ -72,7 +72,7 @@ class LearnsTask(Question):
     def next_level(
         self, level: Level, run: RunInputs, now: chex.Array, drawn: Rows, logits: chex.Array
     ) -> Level:
-        """What the next update is told: nothing, but by key."""
+        """The level that the next update starts from: unchanged, but by key."""
         del run, now, drawn, logits
         return level
 
@@ -89,7 +89,7 @@ class LearnsTask(Question):
     def by_steps(
         self, params: Params, streams: chex.Array, read: Callable[[chex.Array], chex.Array]
     ) -> tuple[chex.Array, chex.Array]:
-        """What is read of the logits at each step of streams, `[B, T, ...]`; bytes of state."""
+        """Readings of the logits at each step of streams, `[B, T, ...]`; bytes of state."""
         net = self.network
 
         def answer(_: Any, output: chex.Array) -> chex.Array:

@@ -1,4 +1,4 @@
-"""What a run by lag answers about ten fixed streams: a picture of 8 x 8 pixels is left. No jax.
+"""The answers of a run by lag about ten fixed streams, drawn as a picture of 8 x 8 pixels. No jax.
 
 step     0   1   2 ...  63  64           the stream T
 pixel    0   1   2 ...  63               pixel 0 is at the top left

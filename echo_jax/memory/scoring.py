@@ -113,7 +113,7 @@ def by_steps(
     prepared = net.cell.prepare(params["cell"])
 
     def of_stream(tokens: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """What is read of one stream `[T]` after its asked steps, and the bytes of its state."""
+        """Readings of one stream `[T]` after its asked steps, and the bytes of its state."""
 
         def step(state: Carry, token: chex.Array) -> tuple[Carry, chex.Array]:
             x = jax.nn.one_hot(token, net.input_size)[None]

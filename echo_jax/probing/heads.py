@@ -109,6 +109,7 @@ def _losses(weights: chex.Array, examples: Examples, logs: chex.Array) -> chex.A
 
     @jax.checkpoint
     def of_one(example: Examples) -> chex.Array:
+        """The cross-entropy of one example at each lag, `[N]`."""
         heads = example.states @ flat[:-1] + flat[-1]
         logits = heads.reshape(weights.shape[1:]) + logs[example.context]
         return cross_entropy(logits, example.targets)
