@@ -7,6 +7,7 @@ x    = x + gelu(RMSNorm(x) W1) W2
 y    = RMSNorm(x)                     after the last layer
 """
 
+import bisect
 import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,12 +19,16 @@ from echo_jax.cells.cell_args import at_least
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.norms import rms_norm
 from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time
+from echo_jax.cells.trained_numbers import trained_arrays, trained_numbers
 from echo_jax.exceptions import ConfigError
 
 CONVOLVED = 4
 """Inputs that the convolution of a layer sees."""
 
 MOST_LAYERS = 1000
+
+WIDTH = 32  # of the common block
+WIDEST = 4096  # that is tried
 
 
 class LayerParams(NamedTuple):
@@ -79,18 +84,40 @@ class Block(Cell):
       cell: the cell of every layer; each layer has weights of its own.
       width: D, the features of the residual stream and the outputs.
       layers: the number of layers.
+      parameters: trained numbers of cells and block, without W_in; the width that comes nearest is
+        taken, and must be within 1%.
     """
 
     cell: Cell
-    width: int = 32
+    width: int = WIDTH
     layers: int = 1
+    parameters: int | None = None
     has_scan: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         at_least(1, self, "width", "layers")
+        if self.parameters is not None:
+            object.__setattr__(self, "width", self._width_for(self.parameters))
         if self.layers > MOST_LAYERS:  # a stranger's run or card may state any number
             rule = f"is above {MOST_LAYERS:,}"
             raise ConfigError(None, f"layers {self.layers}", rule, "use fewer")
+
+    def _width_for(self, parameters: int) -> int:
+        """The width with the nearest number of trained numbers; ConfigError for none within 1%."""
+        trained = trained_arrays(Block(self.cell, layers=self.layers), 1)
+
+        def count(width: int) -> int:
+            return trained_numbers(Block(self.cell, width, self.layers), 1, trained) - width
+
+        above = bisect.bisect_left(range(1, WIDEST), parameters, key=count) + 1
+        width = min(range(max(1, above - 1), above + 1), key=lambda n: abs(count(n) - parameters))
+        if abs((found := count(width)) - parameters) > 0.01 * parameters:
+            rule = f"is not within 1% at any width: width {width} has {found:,}"
+            raise ConfigError("parameters", parameters, rule, f"use {found}")
+        if self.width not in (WIDTH, width):
+            rule = f"has width {width}, and {self.width} is given too"
+            raise ConfigError("parameters", parameters, rule, "leave {width} out")
+        return width
 
     @property
     def source(self) -> Any:

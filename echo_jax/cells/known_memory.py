@@ -4,6 +4,8 @@ cell                    state               known answer
 ShiftRegister           `[B, slots, F]`     recalls lags 0 .. slots-1 exactly, and nothing older
 PresentInput            `[B, H]`            recalls lag 0 alone; all else is at its baseline
 AttentionCache          `[B, slots, d]`     no recurrence; can learn lags up to slots, no older
+FrozenDeltaNet          `[B, V, K]`         an untrained matrix state, with a trained readout
+FrozenLinearAttention   `[B, K, V]`         another
 FirstWeights            of the LSTM         training changes how it is read, and never what it holds
 
 Others are simple, or written for the task. Heads, readout and block are trained with each.
@@ -19,6 +21,8 @@ import jax.numpy as jnp
 
 from echo_jax.cells.cell_args import at_least
 from echo_jax.cells.interface import Cell, CellParams
+from echo_jax.cells.matrix_state.delta_net import DeltaNetCell
+from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.registry import build
 from echo_jax.cells.scan import Carry
@@ -105,6 +109,9 @@ class ProjectedRegister(Cell):
             return {"W": evenly_placed(input_size, self.numbers)}
         return {"W": jax.random.normal(key, (input_size, self.numbers))}
 
+    def prepare(self, params: CellParams) -> CellParams:
+        return jax.lax.stop_gradient(params) if self.dtype == "int8" else params
+
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
         return jnp.zeros((batch_size, self.slots, self.numbers), self.dtype)
 
@@ -124,10 +131,21 @@ class OrthogonalReservoir(Cell):
 
     The output is the state. Parameters, without a gradient: U `[H, H]`, and W `[F, H]`, standard
     normal.
+
+    Attributes:
+      features: H.
+      scale: of U, all of whose singular values are 1.
+      dtype: of the state, float32 or bfloat16; a step is computed in float32.
     """
 
     features: int
     scale: float = 0.95
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.dtype not in ("float32", "bfloat16"):
+            fix = "use float32 or bfloat16"
+            raise ConfigError("dtype", self.dtype, "is no type of this state", fix)
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         recurrent, inputs = jax.random.split(key)
@@ -137,9 +155,12 @@ class OrthogonalReservoir(Cell):
     def prepare(self, params: CellParams) -> CellParams:
         return jax.lax.stop_gradient(params)
 
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
+        return jnp.zeros((batch_size, self.features), self.dtype)
+
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        state = self.scale * state @ params["U"] + x @ params["W"]
-        return state, state
+        state = self.scale * state.astype(jnp.float32) @ params["U"] + x @ params["W"]
+        return state.astype(self.dtype), state.astype(self.dtype).astype(jnp.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,17 +200,17 @@ class PresentInput(ProjectedCell):
 class ValueList(Cell):
     """How often each value was shown by key, and not with which key.
 
-    Inputs are the one-hot tokens by key, of which the first half are keys; in a block, whose cells
-    see no tokens, it is of no use. The output is one-hot, the most frequent value, of equal ones
-    the first. Its accuracy is `memory.answers_to_bits.accuracy_of_list`. No parameters.
+    Inputs are the one-hot tokens by key: keys, as many values, and the filler; in a block, whose
+    cells see no tokens, it is of no use. The output is one-hot: the most frequent value, of equal
+    ones the first. Its accuracy is `memory.answers_to_bits.accuracy_of_list`. No parameters.
     """
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
-        return jnp.zeros((batch_size, input_size - input_size // 2), jnp.uint8)
+        return jnp.zeros((batch_size, input_size // 2), jnp.uint8)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
         values = state.shape[1]
-        value = jnp.argmax(x, axis=1) - (x.shape[1] - values)  # below 0 for a key
+        value = jnp.argmax(x, axis=1) - values  # no index for a key or the filler
         state = state + jax.nn.one_hot(value, values, dtype=jnp.uint8)
         return state, jax.nn.one_hot(jnp.argmax(state, axis=1), values)
 
@@ -214,13 +235,13 @@ class RecallTable(Cell):
         values = state["values"]
         keys = values.shape[1]
         token = jnp.argmax(x, axis=1)
-        is_value = token >= keys
+        is_value = (token >= keys) & (token < 2 * keys)
         key = jnp.where(is_value, state["key"], token.astype(values.dtype))
         here = jax.nn.one_hot(key, keys, dtype=bool)
         new = (token - keys).astype(values.dtype)
         values = jnp.where(here & is_value[:, None], new[:, None], values)
         found = jnp.max(jnp.where(here, values, -1), axis=1)
-        return {"values": values, "key": key}, jax.nn.one_hot(found, x.shape[1] - keys)
+        return {"values": values, "key": key}, jax.nn.one_hot(found, keys)
 
 
 class CacheParams(NamedTuple):
@@ -304,6 +325,26 @@ class AttentionCache(ProjectedCell):
 
 
 @dataclasses.dataclass(frozen=True)
+class FrozenDeltaNet(DeltaNetCell):
+    """DeltaNet, of which only what comes after the memory is trained: the gain and W_o.
+
+    Keys, values, queries and beta stay random functions of the input: an untrained matrix state.
+    """
+
+    def prepare(self, params: CellParams) -> CellParams:
+        return jax.lax.stop_gradient(params)._replace(gain=params.gain, W_o=params.W_o)
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenLinearAttention(GLACell):
+    """GLA, of which only what comes after the memory is trained: W_r, b_r and W_O."""
+
+    def prepare(self, params: CellParams) -> CellParams:
+        fixed = jax.lax.stop_gradient(params)
+        return fixed._replace(W_r=params.W_r, b_r=params.b_r, W_O=params.W_O)
+
+
+@dataclasses.dataclass(frozen=True)
 class FirstWeights(Cell):
     """The LSTM with a carry that is always made with its first weights.
 
@@ -320,10 +361,13 @@ class FirstWeights(Cell):
         weights = self.lstm.init(key, input_size)
         return {"first": weights, "trained": weights}
 
+    def prepare(self, params: CellParams) -> CellParams:
+        # the gradient goes through the carry, and stops at the weights that make it
+        return {**params, "first": jax.lax.stop_gradient(params["first"])}
+
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
         return self.lstm.initial_state(params["first"], batch_size, input_size)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        # the gradient goes through the carry, and stops at the weights that make it
-        carry, _ = self.lstm.step(jax.lax.stop_gradient(params["first"]), state, x)
+        carry, _ = self.lstm.step(params["first"], state, x)
         return carry, self.lstm.step(params["trained"], state, x)[1]

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from echo_jax.cells import registry
 from echo_jax.cells.adapters.adapt import BlockOf, size_of
@@ -39,16 +41,27 @@ class Sized(NamedTuple):
     fits: bool
 
 
-def state_bytes(cell: Cell, input_size: int) -> int:
-    """The bytes of a state of batch size 1 for inputs of F features, from shapes alone.
+def state_numbers(cell: Cell, input_size: int) -> dict[str, int]:
+    """The numbers of a state of batch size 1 for inputs of F features by their type, from shapes.
 
-    A complex number has 8 bytes. Of a block they are those of the cells of all layers, whose inputs
-    have its width.
+    A complex number is two. Of a block they are those of the cells of all layers, whose inputs have
+    its width.
     """
     if isinstance(cell, Block):
-        return cell.layers * state_bytes(cell.cell, cell.width)
-    leaves = jax.tree.leaves(jax.eval_shape(lambda: first_state(cell, input_size)))
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+        of_layer = state_numbers(cell.cell, cell.width)
+        return {name: cell.layers * count for name, count in of_layer.items()}
+    found = dict[str, int]()
+    for leaf in jax.tree.leaves(jax.eval_shape(lambda: first_state(cell, input_size))):
+        of = jnp.finfo(leaf.dtype).dtype if jnp.issubdtype(leaf.dtype, np.inexact) else leaf.dtype
+        parts = 2 if jnp.issubdtype(leaf.dtype, np.complexfloating) else 1
+        found[of.name] = found.get(of.name, 0) + parts * leaf.size
+    return {name: count for name, count in found.items() if count}
+
+
+def state_bytes(cell: Cell, input_size: int) -> int:
+    """The bytes of a state of batch size 1 for inputs of F features, from shapes alone."""
+    numbers = state_numbers(cell, input_size)
+    return sum(jnp.dtype(name).itemsize * count for name, count in numbers.items())
 
 
 def convolution_bytes(cell: Cell, input_size: int) -> int:

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from echo_jax.cells import known_memory as known
+from echo_jax.cells.block import Block
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.memory import by_lag
 from echo_jax.memory.answers_to_bits import accuracy_of_list
-from echo_jax.memory.protocol import STANDARD
+from echo_jax.memory.by_key import ByKey
+from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.tasks import by_key
 
 PAIRS = STANDARD.pairs
@@ -35,11 +37,28 @@ def test_the_heads_alone_learn_with_an_untrained_cell(cell):
     @jax.jit
     def gradient(key):
         params = question.init_params(key)
-        return jax.grad(lambda p: question.loss(p, key, None, None, 0)[0])(params)
+        return jax.grad(question.loss)(params, key, 0)
 
     found = gradient(jax.random.key(0))
     assert np.any(found["heads"]["kernel"])
     assert not any(np.any(x) for x in jax.tree.leaves(found["cell"]))
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_after_the_gap_a_network_without_recurrence_knows_nothing_of_the_pairs(layers):
+    """Its convolutions see fillers alone before the first question, but where there are none."""
+    cell = Block(known.PresentInput(3), width=4, layers=layers)
+
+    def changes(protocol):
+        question = ByKey(cell, protocol, 4)
+        params = question.init_params(jax.random.key(0))
+        rows = question.task.draw(jax.random.key(1), 2, "final", 4)
+        others = jnp.where(jnp.arange(rows.tokens.shape[1]) < 8, 0, rows.tokens)
+        before, after = (question.logits(params, x)[:, -4:] for x in (rows.tokens, others))
+        return bool((before != after).any())
+
+    assert not changes(STANDARD)
+    assert changes(Protocol(fillers=2))
 
 
 def right(cell):
@@ -53,7 +72,7 @@ def right(cell):
     def count(key):
         pairs = jnp.repeat(jnp.array(PAIRS), ROWS)
         asked = by_key.recall(
-            STANDARD, by_key.draw_pairs(STANDARD, key, len(pairs), PAIRS[-1]), pairs
+            STANDARD, by_key.draw_pairs(STANDARD, key, len(pairs), PAIRS[-1]), pairs, 3
         )
         start = cell.initial_state({}, len(pairs), STANDARD.tokens)
         answers = jax.lax.scan(step, start, asked.tokens.T)[1].T

@@ -52,7 +52,7 @@ def test_what_first_weights_hold_is_what_the_untrained_lstm_holds():
 
     @jax.jit
     def run(params):
-        return cell.scan(params, cell.initial_state(params, 3, 4), xs)
+        return cell.scan(cell.prepare(params), cell.initial_state(params, 3, 4), xs)
 
     (carry, outputs), (same, others) = run(first), run(trained)
     lstm = jax.jit(cell.lstm.scan)(first["first"], cell.initial_state(first, 3, 4), xs)

@@ -35,7 +35,7 @@ class BlockOf:
     """The class of `block.Block` around the cells of a class: what `block:NAME` names."""
 
     inner: Any
-    own: ClassVar[tuple[str, ...]] = ("width", "layers")
+    own: ClassVar[tuple[str, ...]] = ("width", "layers", "parameters")
     """Options of the block; all others are the cell's."""
 
 
