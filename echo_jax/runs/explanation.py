@@ -23,13 +23,8 @@ MARGIN = 0.05
 THERE = "The target, {value}, is in the window of {window}"
 NOWHERE = "{value} is neither in the window of {window} nor in the state"
 CHANCE = "Chance is the best possible: {why}. No amount of training helps; use {fix}.{also}"
-CARRIED = (
-    " The state, carried over from row r - {rows}, is not needed for it and can harm (see the "
-    "study state)."
-)
-CARRIED_TOO = (
-    " The state, carried over from row r - {rows}, which had it too, is not needed for it."
-)
+CARRIED = " The state, carried over from {earlier}, is not needed for it and can harm."
+CARRIED_TOO = " The state, carried over from {earlier}, which had it too, is not needed for it."
 SENTENCES = {
     "window": f"{THERE}: the gradient reaches it.{{carried}}",
     "chunk": f"{THERE}, for the later steps of each chunk: the gradient reaches it there.",
@@ -37,10 +32,10 @@ SENTENCES = {
     "update goes back through {again} batches, so the gradient reaches it.",
     "state": "The target, {value}, is not in the window of {window}, only in the state that "
     "{batch} left, and the gradient is cut {cut}: training can read what the state holds, and "
-    "never rewards that batch for storing it (see the study keeping). Use {fix} to have the value "
+    "never rewards that batch for storing it. Use {fix} to have the value "
     "in the window, or {{bptt_batches={enough}}} to let the gradient reach that batch.",
     "frozen": "The target, {value}, is in {where}. Only the readout is trained: it can read what "
-    "the untrained cell keeps (see the study keeping).",
+    "the untrained cell keeps.",
     "future": "The target lies {ahead} ahead and has not been drawn yet, so no model can do better "
     "than chance.",
     "future value": "The target lies {ahead} ahead. If the values are independent of each other, "
@@ -49,8 +44,8 @@ SENTENCES = {
 """Where the target is, and what follows."""
 
 WHY_CHANCE = {
-    "skipped": f"{NOWHERE}. With batches of {{rows}}, row r continues row r - {{rows}}, not row "
-    "r - 1, so the state never saw it",
+    "skipped": f"{NOWHERE}. With batches of {{rows}} a row goes on from the state of {{earlier}}, "
+    "not of the one just before, so the state never saw it",
     "early": f"{NOWHERE}. The first row ends at time {{first}}, and the state never saw what came "
     "before its window",
     "zeroed": "{value} is not in the window of {window}, and every batch starts from a zero state",
@@ -61,7 +56,7 @@ WHY_CHANCE = {
 LEARNED = "The echo was learned: {accuracy:.2%} are right, of {ceiling:.2%} expected at best."
 KEPT = (
     " The value is kept, though no training rewards that: many cells lose it if they are trained "
-    "for longer (see the study keeping)."
+    "for longer."
 )
 IN_PART = (
     "The echo was learned in part: {accuracy:.2%} are right, of {ceiling:.2%} expected at best."
@@ -159,6 +154,7 @@ def _words(config: RunConfig) -> dict[str, object]:
     carried = (CARRIED_TOO if task.lag >= task.batch_size else CARRIED) if reads_on else ""
     changes = into_view(config) | ({"stateful": False} if carries else {})
     options = (f"{{{name}={value}}}" for name, value in changes.items())
+    earlier = "the row before" if task.batch_size == 1 else f"{task.batch_size} rows before"
     order = " This holds for independent values: order in the column may help."
     return {
         "value": f"the value {steps} back" if lag else "the current value",
@@ -172,7 +168,8 @@ def _words(config: RunConfig) -> dict[str, object]:
         "again": again,
         "enough": back + 1,
         "cut": "at the border between batches" if again == 1 else f"after {again} batches",
-        "carried": carried.format(rows=task.batch_size),
+        "carried": carried.format(earlier=earlier),
+        "earlier": earlier,
         "fix": " with ".join(options),
         "also": order if config.data.file is not None else "",
     }

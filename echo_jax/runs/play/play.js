@@ -345,8 +345,8 @@ class Training {
       + `${sequences.toLocaleString("en")} sequences in ${seconds.toFixed(1)} s`;
     const draw = (kind, ...more) => drawCurve(this.part(`.${kind}`), kind,
       points.map((point) => point[kind]), setting.sequences / BLOCK, ...more);
-    draw("accuracy", { chance: chance[0], "order-blind": blind[0], ceiling }, 1, percent);
-    draw("loss", { chance: chance[1], "order-blind": blind[1] }, 1.2 * chance[1], (x) => x.toFixed(2));
+    draw("accuracy", { chance: chance[0], "unordered window": blind[0], ceiling }, 1, percent);
+    draw("loss", { chance: chance[1], "unordered window": blind[1] }, 1.2 * chance[1], (x) => x.toFixed(2));
     const values = range(0, setting.values - 1).map(String), name = this.part("h3").textContent;
     this.network = new Network({ ...setting, weights, values, name, layout: "windows" });
     const { moments } = new Stream(this.network, FED.map((token) => token % setting.values));
