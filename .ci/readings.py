@@ -15,7 +15,7 @@ import msgspec
 
 from echo_jax import atomic_files
 from echo_jax.grid.running import Running
-from echo_jax.memory.card import Card, lag_bits, rate_of
+from echo_jax.memory.card import Card, lag_bits, rows_that_count
 from echo_jax.memory.make_card import THREADS
 from echo_jax.memory.named_cell import named_cell
 from echo_jax.memory.pages.built_in_cards import read_folder
@@ -37,8 +37,8 @@ def main() -> None:
     Running(None, progress=False).start_jax(1, THREADS)
     cells = msgspec.json.decode(FILE.read_bytes(), type=Readings).cells if FILE.exists() else []
     for card, rows in read_folder(FOLDER, STANDARD):
-        usual = STANDARD.by_lag(rate_of(card.pilot, STANDARD))
-        published = [row for row in rows if row.seed == 0 and row.configuration == usual]
+        usual = rows_that_count(rows, card).get(("by lag", STANDARD.updates), [])
+        published = [row for row in usual if row.seed == 0]
         there = card.name in {cell.card for cell in cells}
         ours = card.cell.source is None
         if ours and published and card.state_bytes <= BYTES and not there:

@@ -37,7 +37,7 @@ def own_and_probed(
     train = jax.jit(functools.partial(learning.train_updates, question))
     for _ in range(updates // protocol.updates_at_once):
         state, _ = train(run, state)
-    params = state.train.params
+    params = state.params
     keys = jax.random.split(jax.random.key(9), 3)
     sizes = streams, protocol.streams, protocol.streams
     drawn = [draw_streams(protocol, key, rows) for key, rows in zip(keys, sizes, strict=True)]

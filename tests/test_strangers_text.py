@@ -82,7 +82,7 @@ def test_what_a_stranger_wrote_is_text_in_every_output(name, tmp_path):
     harmless = outputs("harmless")[1]
     assert lines(section.report()) == lines(harmless.report())
     assert lines(repr(section)) == lines(repr(harmless))
-    assert lines(table.shown([msgspec.structs.replace(made, name=name)])) == 5
+    assert lines(table.shown([msgspec.structs.replace(made, name=name)])) == 6
     for tidy in (*section.tidy.values(), table.sections_of([[made]])[0].tidy[""]):
         text = text_tables.csv_text(tidy())
         for cell in [x for line in csv.reader(io.StringIO(text, newline="")) for x in line]:

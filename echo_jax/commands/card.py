@@ -48,8 +48,9 @@ class CardCommand:
     """Find the options that give the cell a state of about so many bytes, summed over the layers of
     a block; 400 in the published table."""
     full: bool = False
-    """Train 8 seeds, by lag with 1,000, 3,000 and 10,000 updates, and by key with every learning
-    rate and schedule; cite this one. Default: 4 seeds with 3,000 updates and two rates by key."""
+    """Train 8 seeds, by lag with 1,000, 3,000 and 10,000 updates, and by key after a pilot of all
+    learning rates; cite this one. Default: 4 seeds with 3,000 updates, by key at the rate that is
+    published for the cell, or else the middle one."""
     seeds: int | None = None
     """Number of seeds, from 0. Default: 4, and 8 with --full. A card to which seeds or --full are
     added keeps what it has."""
@@ -60,7 +61,7 @@ class CardCommand:
     """On a task make the cards of the present input, an untrained reservoir and the LSTM too,
     unless they are there."""
     only: CardPart | None = None
-    """Only one question, or by key only the ramp."""
+    """Only one question."""
     updates: int | None = None
     """Train for so many updates instead of 3,000; the card has the results beside those of 3,000.
     With --only by-key it shows whether more training helps."""

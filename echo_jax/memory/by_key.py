@@ -1,4 +1,4 @@
-"""By key: K pairs of a key and a value, then each key once, see `tasks.by_key`; at each K. Pure."""
+"""By key: pairs of a key and a value, fillers, each key once: `tasks.by_key`, at each K. Pure."""
 
 from typing import Any
 
@@ -6,12 +6,11 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
 from echo_jax.core.data import Purpose, purpose_key
-from echo_jax.core.loss import correct, mean_where
 from echo_jax.core.network import Params
 from echo_jax.memory.by_task import LearnsTask
-from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import Configuration, Protocol
 from echo_jax.memory.rows import KeyRow
 from echo_jax.memory.scoring import Scores, Sets, set_keys
@@ -23,44 +22,27 @@ ASSOCIATED = 3
 
 
 class ByKey(LearnsTask):
-    """The network learns all K up to Kmax.
-
-    K rises from 2 to Kmax: by the ramp over 60% of the updates; by the adaptive schedule by one
-    when the running mean of the accuracy on the rows of that K is above 80%, and the mean then
-    starts at 0.
-    """
+    """The network learns all K up to Kmax, to which K rises from 2 over 60% of the updates."""
 
     def __init__(self, cell: Cell, protocol: Protocol, most: int) -> None:
-        """A network around a cell, for up to `most` = Kmax pairs; nothing is compiled."""
-        super().__init__(cell, protocol, Recall(protocol, most))
+        """A network around a cell, for up to `most` = Kmax pairs; nothing is compiled.
+
+        The convolution of a block, of four inputs a layer, sees fillers alone before a question.
+        """
+        layers = cell.layers if isinstance(cell, Block) else 1
+        self.fillers = protocol.fillers * layers
+        super().__init__(cell, protocol, Recall(protocol, most, self.fillers))
         self.most = most
-
-    def level_at(self, level: Level, run: RunInputs, done: chex.Numeric) -> chex.Array:
-        """K of half of the rows after a share of the updates."""
-        return jnp.where(run.ramp, self.ramp(done), level.pairs)
-
-    def next_level(
-        self, level: Level, run: RunInputs, pairs: chex.Array, drawn: Rows, logits: chex.Array
-    ) -> Level:
-        """The level after an update, from its K and its answers."""
-        half = self.protocol.rows // 2
-        right = correct(logits, drawn.targets)
-        accuracy = mean_where(right[:half], drawn.scored[:half])
-        past = self.protocol.past
-        running = past * level.accuracy + (1 - past) * accuracy
-        rises = running > self.protocol.learned
-        risen = jnp.minimum(pairs + rises, self.most)
-        return Level(jnp.where(run.ramp, pairs, risen), jnp.where(rises, 0.0, running))
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
         """The right answers about a few pairs, in rows of the seed that stay the same."""
         key = jax.random.fold_in(purpose_key(seed, Purpose.EVALUATION), ASSOCIATED)
         pairs = self.protocol.associated
-        few = Recall(self.protocol, pairs)
+        few = Recall(self.protocol, pairs, self.fillers)
         return self.right(params, few.draw(key, self.protocol.recalls, "validation", pairs))
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
-        """The rows of a seed and the digest of its trained weights: `[K, recalls, 3 Kmax]`."""
+        """The rows of a seed and the digest of its trained weights: `[K, recalls, T]`."""
         asked = self.protocol.pairs_asked(self.most)
         recalls = self.protocol.recalls
         pairs = jnp.repeat(jnp.array(asked), recalls)
@@ -93,15 +75,13 @@ class ByKey(LearnsTask):
         right = jax.lax.map(lambda rows: self.right(params, rows), sets.validation)
         return jnp.sum(right) / jnp.sum(sets.validation.scored)
 
-    def row(self, of: Configuration, seed: int, level: int, scores: dict[str, Any]) -> KeyRow:
+    def row(self, of: Configuration, seed: int, scores: dict[str, Any]) -> KeyRow:
         """The row of a run; the scores are right answers at each K."""
         pairs = list(self.protocol.pairs_asked(self.most))
         return KeyRow(
             seed,
             of.rate,
-            of.schedule or "ramp",
             of.updates,
-            level,
             pairs,
             asked=[self.protocol.recalls * k for k in pairs],
             **scores,

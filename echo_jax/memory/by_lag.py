@@ -26,7 +26,7 @@ from echo_jax.core.recalibration import (
     recalibrated_certainty,
     recalibrated_nats,
 )
-from echo_jax.memory.learning import Level, Question, RunInputs
+from echo_jax.memory.learning import Question
 from echo_jax.memory.protocol import Configuration, Protocol
 from echo_jax.memory.reading import fixed_streams
 from echo_jax.memory.rows import LagRow
@@ -103,15 +103,13 @@ class ByLag(Question):
         """Streams `[B, T]`."""
         return draw_streams(self.protocol, key, self.protocol.rows)
 
-    def loss(
-        self, params: Params, key: chex.PRNGKey, level: Level, run: RunInputs, done: chex.Numeric
-    ) -> tuple[chex.Array, Level]:
+    def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
         """The mean over all lags; the states are standardised over the batch."""
-        del run, done
+        del done
         streams = self.draw(key)
         states = self.states(params, streams)
         logits = self.logits(params, states, states)
-        return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, streams))), level
+        return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, streams)))
 
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
         """The flat states after the asked steps of `[B, T]`, `[B, A, D]`, by the cell's scan."""
@@ -232,9 +230,9 @@ class ByLag(Question):
             jnp.mean(recalibrated_nats(*recalibration, *final), axis=0),
         )
 
-    def row(self, of: Configuration, seed: int, level: int, scores: dict[str, Any]) -> LagRow:
+    def row(self, of: Configuration, seed: int, scores: dict[str, Any]) -> LagRow:
         """The row of a run; the scores are nats of each lag."""
-        del level, scores["associated"]
+        del scores["associated"]
         return LagRow(seed, of.rate, of.updates, **scores)
 
 

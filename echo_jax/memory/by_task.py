@@ -18,7 +18,7 @@ from echo_jax.core.loss import correct, cross_entropy, mean_where
 from echo_jax.core.network import Network, Params
 from echo_jax.core.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory import scoring
-from echo_jax.memory.learning import Level, Question, RunInputs
+from echo_jax.memory.learning import Question
 from echo_jax.memory.protocol import Configuration, Protocol
 from echo_jax.memory.rows import TaskRow, TaskScore
 from echo_jax.memory.scoring import Scores, Sets, set_keys
@@ -48,33 +48,17 @@ class LearnsTask(Question):
         """A batch of B rows at a level."""
         return self.task.draw(key, self.protocol.rows, "training", level)
 
-    def loss(
-        self, params: Params, key: chex.PRNGKey, level: Level, run: RunInputs, done: chex.Numeric
-    ) -> tuple[chex.Array, Level]:
+    def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
         """The mean over all targets that are scored."""
-        now = self.level_at(level, run, done)
-        drawn = self.draw(key, now)
+        drawn = self.draw(key, self.ramp(done))
         logits = self.logits(params, drawn.tokens)
-        level = self.next_level(level, run, now, drawn, logits)
-        return mean_where(cross_entropy(logits, drawn.targets), drawn.scored), level
+        return mean_where(cross_entropy(logits, drawn.targets), drawn.scored)
 
     def ramp(self, done: chex.Numeric) -> chex.Array:
         """The level of the ramp after a share of the updates."""
         levels = self.task.levels
         risen = jnp.minimum(done / self.protocol.ramp, 1.0)
         return levels.start + levels.step * jnp.floor((len(levels) - 1) * risen).astype(jnp.int32)
-
-    def level_at(self, level: Level, run: RunInputs, done: chex.Numeric) -> chex.Array:
-        """The level of an update after a share of the updates."""
-        del level, run
-        return self.ramp(done)
-
-    def next_level(
-        self, level: Level, run: RunInputs, now: chex.Array, drawn: Rows, logits: chex.Array
-    ) -> Level:
-        """The level that the next update starts from: unchanged, but by key."""
-        del run, now, drawn, logits
-        return level
 
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
         """The logits at each step: tokens `[B, T]` to `[B, T, answers]`, by the cell's scan."""
@@ -135,9 +119,9 @@ class ByTask(LearnsTask):
         """The accuracy on the validation data by the cell's scan, in which it was trained."""
         return self.right(params, sets.validation) / jnp.sum(sets.validation.scored)
 
-    def row(self, of: Configuration, seed: int, level: int, scores: dict[str, Any]) -> TaskRow:
+    def row(self, of: Configuration, seed: int, scores: dict[str, Any]) -> TaskRow:
         """The row of a run."""
-        del level, scores["associated"]
+        del scores["associated"]
         for name in ("validation", "final"):
             if scores[name] is not None:
                 scores[name] = TaskScore(*scores[name])

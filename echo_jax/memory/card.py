@@ -12,9 +12,9 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -62,8 +62,6 @@ DEVICE = r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?"  # of Windows, where no folder 
 CardName = Annotated[str, Meta(pattern=NAME)]
 Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
-R = TypeVar("R", bound=Row)
-
 
 class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The cell that was measured.
@@ -87,7 +85,7 @@ class Seeded(msgspec.Struct, forbid_unknown_fields=True):
     low, high  of the lowest and the highest seed, of 8 an interval of 99% for the median; null for
                a single seed
     seeds      in order
-    by_seed    bits of each, at its best configuration on validation data
+    by_seed    bits of each
     at_least   the mean is within 5% of the most that can be measured; by key also where a seed is
                best at Kmax
     curve      by lag the mean bits of each lag; by key the mean accuracy at each K
@@ -135,13 +133,11 @@ class BitsAnAnswer(Seeded):
 
     accuracy  the mean over the seeds
     entropy   of the answers, bits
-    rates     of each seed, that of the most bits on validation data
     baseline  of the task, on the same rows: bits an answer and accuracy; null without one
     """
 
     accuracy: Number
     entropy: Number
-    rates: list[Number]
     baseline: tuple[Number, Number] | None = None
 
 
@@ -155,25 +151,26 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True):
     by_seed: list[Number]
 
 
-class PilotRate(msgspec.Struct, forbid_unknown_fields=True):
-    """The mean validation bits of the pilot at a rate."""
+class PilotChoice(msgspec.Struct, forbid_unknown_fields=True):
+    """The mean validation bits of the pilot with a configuration."""
 
-    rate: Number
+    configuration: Configuration
     mean: Number
 
 
 class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A memory card.
 
-    protocol       4, or all numbers of a protocol of one's own
+    protocol       5, or all numbers of a protocol of one's own
     state_bytes    of the cells' state, in the question in which it is larger
+    state_numbers  numbers of that state by their type; a complex one is two; empty of imported rows
     conv_bytes     of the state of a block's convolutions
     constant_bytes of the arrays that the program by key holds beside its parameters
     keys, values   of a matrix state: d_k and d_v
-    parameters     trained numbers by key, with those of the block and the readout
+    parameters     trained numbers by key, with those of the block and the readout; no frozen ones
     seeds          asked for last, or with a row; `bits_by_lag.seeds` are those that count
-    configuration  those of the rows that count, of which each seed takes its best
-    pilot          what the pilot saw, by rate; the rate by lag is that of the most bits
+    configuration  those of the rows that count, one of a question and a number of updates
+    pilot          what the pilot saw; of each question the configuration of the most bits counts
     budgets        bits after other numbers of updates
     devices        on which rows were made
     remarks        sentences on what a reader should know
@@ -181,10 +178,11 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     file_digest    of all other fields, in a file; absent elsewhere
     """
 
-    protocol: Literal[4] | Protocol = 4
+    protocol: Literal[5] | Protocol = 5
     name: CardName
     cell: MeasuredCell
     state_bytes: Count
+    state_numbers: dict[str, Count] = {}
     conv_bytes: Count
     constant_bytes: Count = 0
     keys: Count | None = None
@@ -194,7 +192,7 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     configuration: list[Configuration]
     bits_by_lag: BitsByLag | None = None
     bits_by_key: BitsByKey | None = None
-    pilot: list[PilotRate] = []
+    pilot: list[PilotChoice] = []
     budgets: list[Budget] = []
     date: datetime.date
     devices: list[str] = []
@@ -207,7 +205,7 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Name the standard protocol, also where its numbers are given."""
         if self.protocol == STANDARD:
-            self.protocol = 4
+            self.protocol = 5
 
     @property
     def numbers(self) -> Protocol:
@@ -258,25 +256,9 @@ def validation_bits(row: Row, protocol: Protocol) -> float:
     return float(bits.accuracy_bits(np.array(row.pairs), right, protocol.values).max())
 
 
-def best_of_seeds(rows: Sequence[R], protocol: Protocol) -> list[R]:
-    """The row of each seed with the most bits on validation data, by seed, of one question.
-
-    Of equal ones that of the largest rate, then of the ramp.
-    """
-
-    def order(row: Row) -> tuple[float, float, bool]:
-        """The largest wins."""
-        return validation_bits(row, protocol), row.rate, row.configuration.schedule == "ramp"
-
-    of_seeds: dict[int, list[R]] = {}
-    for row in rows:
-        of_seeds.setdefault(row.seed, []).append(row)
-    return [max(of_seeds[seed], key=order) for seed in sorted(of_seeds)]
-
-
 def bits_of(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | BitsByKey | BitsAnAnswer:
-    """The measure of some rows of one question. A seed without a finite run has 0 bits."""
-    chosen: list[Any] = best_of_seeds(rows, protocol)
+    """The measure of some rows of one configuration. A seed without a finite run has 0 bits."""
+    chosen: list[Any] = sorted(rows, key=lambda row: row.seed)
     if isinstance(chosen[0], TaskRow):
         return bits_an_answer(chosen)
     measure = bits_by_lag if isinstance(chosen[0], LagRow) else bits_by_key
@@ -340,7 +322,6 @@ def bits_an_answer(chosen: Sequence[TaskRow]) -> BitsAnAnswer:
         **_seeded([row.seed for row in chosen], by_seed, math.inf, np.zeros(0)),
         accuracy=plain(np.mean([final.accuracy for final in finals]), DECIMALS),
         entropy=plain(np.mean(entropies or [0.0]) / math.log(2), DECIMALS),
-        rates=[row.rate for row in chosen],
         baseline=plain(np.mean(baselines, axis=0), DECIMALS) if baselines else None,
     )
 
@@ -357,64 +338,53 @@ def updates_until_associated(row: KeyRow, protocol: Protocol) -> float:
     return (twice.index(True) + 1) * protocol.updates_at_once if True in twice else math.inf
 
 
-def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotRate]:
-    """The mean bits of the pilot at each rate; a run that is not finite has none."""
-    by_rate: dict[float, list[float]] = {}
+def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotChoice]:
+    """The mean bits of the pilot with each configuration; a run that is not finite has none."""
+    found: dict[Configuration, list[float]] = {}
     for row in rows:
         if row.seed >= PILOT_SEED:
-            by_rate.setdefault(row.rate, []).append(max(validation_bits(row, protocol), 0.0))
-    return [PilotRate(x, plain(float(np.mean(by_rate[x])), DECIMALS)) for x in sorted(by_rate)]
+            bits = max(validation_bits(row, protocol), 0.0)
+            found.setdefault(row.configuration, []).append(bits)
+
+    def order(of: Configuration) -> tuple[str, int, float]:
+        return of.question, of.updates, of.rate
+
+    means = {of: plain(float(np.mean(found[of])), DECIMALS) for of in sorted(found, key=order)}
+    return [PilotChoice(of, mean) for of, mean in means.items()]
 
 
-def rate_of(pilot: Sequence[PilotRate], protocol: Protocol) -> float:
-    """The rate by lag: that of the pilot with the most bits, the smaller of equal ones."""
-    return max(pilot, key=lambda x: (x.mean, -x.rate)).rate if pilot else protocol.rates[0]
+def chosen_by(
+    pilot: Iterable[PilotChoice], choices: Collection[Configuration]
+) -> Configuration | None:
+    """The one of some configurations with the most bits in the pilot, of equal ones the first.
 
-
-def rectangle(rows: Sequence[Row], protocol: Protocol) -> list[Row]:
-    """The rows of one question and budget that make a rectangle: a seed has all configurations.
-
-    So each seed chooses among as much. Configurations are added from that with most seeds on. As
-    many seeds count as a default card has; then the most rows; then the most seeds.
+    None where the pilot has none of them.
     """
-    seeds: dict[Configuration, set[int]] = {}
-    for row in rows:
-        seeds.setdefault(row.configuration, set()).add(row.seed)
-    common = sorted(seeds, key=lambda of: -len(seeds[of]))
-    shared = [*itertools.accumulate((seeds[of] for of in common), lambda a, b: a & b)]
-    least = protocol.default_seeds
-    sizes = [(min(len(x), least), i * len(x), len(x), i) for i, x in enumerate(shared, 1)]
-    *_, count = max(sizes)
-    kept = set(common[:count])
-    return [row for row in rows if row.configuration in kept and row.seed in shared[count - 1]]
+    asked = [x for x in pilot if x.configuration in choices]
+    return max(asked, key=lambda x: x.mean).configuration if asked else None
 
 
-def whole_seeds(rows: Sequence[Row], card: Card) -> dict[tuple[QuestionName, int], list[Row]]:
-    """The rows that count of the configurations of a card, without the pilot.
+def rows_that_count(rows: Sequence[Row], card: Card) -> dict[tuple[QuestionName, int], list[Row]]:
+    """The rows of the configurations of a card by question and updates, without the pilot, by seed.
 
-    They are the `rectangle` of each question and number of updates: by lag first, few updates
-    first. Rows of other configurations may be there: those of a card that is being extended.
+    Rows of other configurations may be there: those before a pilot was made.
     """
     kinds: dict[tuple[QuestionName, int], list[Row]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.seed):
         if row.configuration in card.configuration and row.seed < PILOT_SEED:
             kinds.setdefault((row.configuration.question, row.updates), []).append(row)
-    order = sorted(kinds, key=lambda kind: (kind[0] == "by key", kind[1]))
-    return {kind: rectangle(kinds[kind], card.numbers) for kind in order}
+    return dict(sorted(kinds.items(), key=lambda kind: (kind[0][0] == "by key", kind[0][1])))
 
 
 def with_rows(card: Card, rows: Sequence[Row]) -> Card:
-    """The card that its rows show; of its configurations those that count, or have no row yet."""
+    """The card that its rows show."""
     protocol = card.numbers
-    whole = whole_seeds(rows, card)
-    measured = {kind: bits_of(of, protocol) for kind, of in whole.items()}
-    shown = {row.configuration for of in whole.values() for row in of}
-    without = {of.question for of in card.configuration} - {of.question for of in shown}
+    counted = rows_that_count(rows, card)
+    measured = {kind: bits_of(of, protocol) for kind, of in counted.items()}
     usual = protocol.updates
     others = [(kind, of) for kind, of in measured.items() if kind[1] != usual]
     return msgspec.structs.replace(
         card,
-        configuration=[x for x in card.configuration if x in shown or x.question in without],
         bits_by_lag=measured.get(("by lag", usual)),
         bits_by_key=measured.get(("by key", usual)),
         bits_an_answer=measured.get(("task", usual), UNSET),
@@ -447,7 +417,7 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
     """
     check_name(folder.name, folder)
     path = folder / CARD_FILE
-    fix = "use a card of protocol 4, or of one of your own, as it was written"
+    fix = "use a card of protocol 5, or of one of your own, as it was written"
     values = atomic_files.read_json(path, fix)
     try:
         msgspec.json.encode(values)  # ValueError for half a pair of surrogates: it is no text

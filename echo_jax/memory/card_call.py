@@ -147,20 +147,21 @@ def card(  # noqa: PLR0913 - the flags of the command
       state_bytes: find the options that give the cell, given by its name, a state of about so many
         bytes.
       block: put it into the common small block, as block:CELL does.
-      full: 8 seeds, by lag with 1,000, 3,000 and 10,000 updates and by key with every rate and
-        schedule; otherwise 4 with 3,000 updates and two rates by key.
+      full: 8 seeds, by lag with 1,000, 3,000 and 10,000 updates, and by key after a pilot of all
+        rates; otherwise 4 with 3,000 updates, by key at the rate that is published for the cell, or
+        else the middle one.
       seeds: the number of seeds, from 0.
       task: ask this alone, by 3,000 updates at the best of three rates: the name of a built-in
         task, a file "my_task.py", a module, or any object with `tokens`, `answers` and `draw`; see
         docs/your-own-task.md. The card is called NAME-TASK.
       beside: on a task, make the cards of the present input, an untrained reservoir and the LSTM
         too, unless they are there.
-      only: "by-lag" or "by-key" for one question alone, or "ramp" for its runs by key.
+      only: "by-lag" or "by-key", for one question alone.
       updates: make runs of so many updates instead, which the card has beside the usual ones.
       protocol: all numbers of the measure, such as `echo_jax.Protocol(updates=1000)`; the card
         states them, and is compared with no cards of others.
       name: of the card and of its folder; by default the cell and its arguments, and the digest of
-        another protocol than 4.
+        another protocol than 5.
       out: folder for the folder of the card; without one, nothing is kept.
       keep: write the weights of each run there too, as files of safetensors; see docs/card.md.
       cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.

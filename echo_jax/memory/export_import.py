@@ -7,6 +7,7 @@ of imported rows says so. docs/your-own-cell.md has the arrays. Layers of PyTorc
 """
 
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from echo_jax.memory import make_card
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.card import Card
-from echo_jax.memory.protocol import PILOT_SEED, Protocol
+from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol
 from echo_jax.memory.rows import Row, row_kind
 from echo_jax.memory.tasks import Rows
 
@@ -130,10 +131,22 @@ def import_rows(
         conv_bytes=0,
         parameters=parameters,
         seeds=sorted({row.seed for row in rows if row.seed < PILOT_SEED}),
-        configuration=make_card.configurations_of(rows),
+        configuration=configurations_of(rows, path),
         date=datetime.datetime.now(datetime.UTC).date(),
         remarks=[KNOWN],
     )
     card = cards.with_rows(card, rows)  # before anything is written
     with make_card.claimed(place, card):
         return cards.write_whole(card, rows, place), rows
+
+
+def configurations_of(rows: Sequence[Row], path: Path) -> list[Configuration]:
+    """The configurations of rows; StorageError for several of a question and number of updates."""
+    found = dict.fromkeys(row.configuration for row in rows if row.seed < PILOT_SEED)
+    first = dict[tuple[str, int], Configuration]()
+    for of in found:
+        other = first.setdefault((of.question, of.updates), of)
+        if other != of:
+            rule = f"has rows of {other} and of {of}, and a card is of one configuration"
+            raise StorageError(None, path, rule, "keep the rows of one, chosen on other seeds")
+    return [*found]

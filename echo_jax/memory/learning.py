@@ -26,20 +26,11 @@ class RunInputs(NamedTuple):
     seed     int32, of the weights and of all data but the final ones
     rate     float32, the first learning rate; it falls to 0 by a cosine
     updates  int32, in all
-    ramp     bool, by key the ramp; False for the adaptive schedule
     """
 
     seed: chex.Numeric
     rate: chex.Numeric
     updates: chex.Numeric
-    ramp: chex.Numeric = True
-
-
-class Level(NamedTuple):
-    """The progress by key alone: K, the pairs of half of the rows, and their mean accuracy."""
-
-    pairs: chex.Array
-    accuracy: chex.Array
 
 
 class Question(Interface):
@@ -54,10 +45,8 @@ class Question(Interface):
     def init_params(self, key: chex.PRNGKey) -> Params:
         """The first parameters."""
 
-    def loss(
-        self, params: Params, key: chex.PRNGKey, level: Level, run: RunInputs, done: chex.Numeric
-    ) -> tuple[chex.Array, Level]:
-        """The loss of the batch of a key after a share of the updates, and the next level."""
+    def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
+        """The loss of the batch of a key after a share of the updates."""
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
         """The right answers about a few pairs; 0 where there are none."""
@@ -73,23 +62,15 @@ class Question(Interface):
     def scan_accuracy(self, params: Params, sets: Any) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""
 
-    def row(self, of: Configuration, seed: int, level: int, scores: dict[str, Any]) -> Row:
-        """The row of a run that ended at a level, with its scores as fields."""
+    def row(self, of: Configuration, seed: int, scores: dict[str, Any]) -> Row:
+        """The row of a run, with its scores as fields."""
 
 
-class TrainedSoFar(NamedTuple):
-    """The state between two calls of `train_updates`; the level has no meaning by lag."""
-
-    train: TrainState
-    level: Level
-
-
-def init(question: Question, run: RunInputs) -> TrainedSoFar:
+def init(question: Question, run: RunInputs) -> TrainState:
     """The state before the first update; its random numbers depend on the seed alone."""
     params = question.init_params(purpose_key(run.seed, Purpose.WEIGHTS))
     moments = clipped_adam(question.protocol.largest_norm).init(params)
-    state = TrainState(jnp.zeros((), jnp.int32), params, moments)
-    return TrainedSoFar(state, Level(jnp.int32(2), jnp.float32(0)))
+    return TrainState(jnp.zeros((), jnp.int32), params, moments)
 
 
 class Metrics(NamedTuple):
@@ -100,24 +81,20 @@ class Metrics(NamedTuple):
 
 
 def train_updates(
-    question: Question, run: RunInputs, progress: TrainedSoFar
-) -> tuple[TrainedSoFar, Metrics]:
+    question: Question, run: RunInputs, state: TrainState
+) -> tuple[TrainState, Metrics]:
     """The next `updates_at_once`, number i on data of its own."""
     key = purpose_key(run.seed, Purpose.DATA)
     optimizer = clipped_adam(question.protocol.largest_norm)
 
-    def step(progress: TrainedSoFar, _: None) -> tuple[TrainedSoFar, chex.Array]:
-        state, level = progress
+    def step(state: TrainState, _: None) -> tuple[TrainState, chex.Array]:
         of_update = jax.random.fold_in(key, state.step)
         done = state.step / run.updates
         rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2
-        state, loss, level = update(
-            lambda params: question.loss(params, of_update, level, run, done),
-            optimizer,
-            rate,
-            state,
+        state, loss, _ = update(
+            lambda params: (question.loss(params, of_update, done), None), optimizer, rate, state
         )
-        return TrainedSoFar(state, level), loss
+        return state, loss
 
-    progress, losses = jax.lax.scan(step, progress, length=question.protocol.updates_at_once)
-    return progress, Metrics(losses, question.associated(progress.train.params, run.seed))
+    state, losses = jax.lax.scan(step, state, length=question.protocol.updates_at_once)
+    return state, Metrics(losses, question.associated(state.params, run.seed))

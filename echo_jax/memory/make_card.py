@@ -1,26 +1,28 @@
 """Cards in the making: what is there already stays, and the runs that lack are made.
 
-    plan ─► pilot ─► rate by lag ─► runs that lack a row ─► rows.jsonl, row by row ─► card.json
+    plan ─► pilot ─► configurations ─► runs that lack a row ─► rows.jsonl, row by row ─► card.json
 
 The same command completes a card that was stopped.
 """
 
 import contextlib
 import datetime
-import functools
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import jax
+import msgspec
 from msgspec import UNSET
 
 from echo_jax import atomic_files, environment
 from echo_jax.cells.adapters.adapt import BlockOf
 from echo_jax.cells.block import Block
-from echo_jax.cells.state_size import convolution_bytes
+from echo_jax.cells.state_size import convolution_bytes, state_numbers
+from echo_jax.cells.trained_numbers import trained_numbers
 from echo_jax.config import BLOCK_PREFIX, is_built_in
 from echo_jax.core import network
 from echo_jax.exceptions import ConfigError, EchoError, StorageError
@@ -35,7 +37,15 @@ from echo_jax.memory import card as cards
 from echo_jax.memory import kept_weights
 from echo_jax.memory.card import Card
 from echo_jax.memory.named_cell import NamedCell, named_cell
-from echo_jax.memory.protocol import PILOT_SEED, CardPart, Configuration, Protocol, check_seeds
+from echo_jax.memory.pages.built_in_cards import published
+from echo_jax.memory.protocol import (
+    PILOT_SEED,
+    CardPart,
+    Configuration,
+    Protocol,
+    QuestionName,
+    check_seeds,
+)
 from echo_jax.memory.rows import Row, row_kind
 from echo_jax.memory.task_object import task_of
 from echo_jax.memory.train_and_score import (
@@ -59,6 +69,8 @@ BESIDE = (
 
 MIXED = "its rows were made with more than one version of the software"
 
+UNTRIED = "its rate by key was not chosen for this cell: --full tries all rates"
+
 THREADS = 2
 """Threads of XLA in this process and in each worker, whatever cores there are: their number decides
 last bits, and the published cards were made with two."""
@@ -70,43 +82,73 @@ Conclude = Callable[[Path, Card, list[Row]], object]
 class Plan(NamedTuple):
     """The protocol of a card, and what is asked of its cell.
 
-    by_lag   numbers of updates
-    fixed    configurations whose rate is given: by key, or of a task
+    asked    the questions and numbers of updates, those of the default card first
     seeds    of all runs but those of the pilot
+    full     by key the pilot tries all configurations, see `choices`
     task     what is asked, and nothing beside it, checked by `make_cards`; None: the memory
     keep     write the weights of each run too
     """
 
     protocol: Protocol
-    by_lag: Sequence[int]
-    fixed: Sequence[Configuration]
+    asked: Sequence[tuple[QuestionName, int]]
     seeds: Sequence[int]
+    full: bool = False
     task: Any = None
     keep: bool = False
 
-    def configurations(self, rate: float) -> list[Configuration]:
-        """The configurations of a card whose rate by lag is known."""
-        return [*(self.protocol.by_lag(rate, x) for x in self.by_lag), *self.fixed]
+    def choices(self, cell: str, question: QuestionName, updates: int) -> list[Configuration]:
+        """The configurations among which the pilot chooses.
+
+        By key, unless the card is full, it is one, without a pilot: that which is published for the
+        cell, or else that of the middle rate.
+        """
+        every = self.protocol.pilot(question, updates)
+        if question != "by key" or self.full:
+            return every
+        return [self.published(cell) or every[len(every) // 2]]
+
+    def published(self, cell: str) -> Configuration | None:
+        """The configuration by key that is published for a cell; none of another protocol."""
+        return None if self.protocol.own else published(cell)
 
     def pilot(self, named: NamedCell) -> list[CardRun]:
-        """The short runs by lag that choose the rate; none where there is nothing to choose."""
-        protocol = self.protocol
-        if not self.by_lag or len(protocol.rates) == 1:
-            return []
-        seeds = range(PILOT_SEED, PILOT_SEED + protocol.pilot_seeds)
-        return self.runs_of(named, itertools.product(seeds, protocol.pilot))
+        """The runs that choose; none of a question where there is nothing to choose."""
+        each = dict.fromkeys(tuple(self.choices(named.name, *asked)) for asked in self.asked)
+        configurations = [x for choices in each if len(choices) > 1 for x in choices]
+        seeds = range(PILOT_SEED, PILOT_SEED + self.protocol.pilot_seeds)
+        return self.runs_of(named, itertools.product(seeds, configurations))
 
-    def runs(self, named: NamedCell, rate: float) -> list[CardRun]:
-        """The runs of a cell: those of the default card, then the others by seed."""
-        protocol = self.protocol
-        default = [protocol.by_lag(rate), *map(protocol.by_key, protocol.default)]
-        each = itertools.product(self.seeds, self.configurations(rate))
-        return self.runs_of(named, sorted(each, key=lambda run: run[1] not in default))
+    def configurations(self, named: NamedCell, rows: Sequence[Row]) -> list[Configuration]:
+        """The configurations of a card with these rows; without a pilot the first choice."""
+        pilot = cards.pilot_of(rows, self.protocol)
+        found = []
+        for question, updates in self.asked:
+            every = self.protocol.pilot(question, updates)
+            first, *_ = self.choices(named.name, question, updates)
+            chosen = cards.chosen_by(pilot, every) or first
+            found.append(msgspec.structs.replace(chosen, updates=updates))
+        return found
+
+    def is_untried(self, named: NamedCell, rows: Sequence[Row]) -> bool:
+        """True for a rate by key that is neither published for the cell nor chosen by a pilot."""
+        several = len(self.protocol.rates_by_key) > 1
+        every = self.protocol.pilot("by key")
+        tried = cards.chosen_by(cards.pilot_of(rows, self.protocol), every)
+        return several and not (tried or self.published(named.name))
+
+    def runs(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
+        """The runs of a cell but for the pilot: those of the usual updates, then the others."""
+        each = itertools.product(self.seeds, self.configurations(named, rows))
+        usual = self.protocol.updates
+        return self.runs_of(named, sorted(each, key=lambda run: run[1].updates != usual))
 
     def lacking(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
-        """The runs without a row; until the pilot is there, those by lag at any of its rates."""
-        rate = cards.rate_of(cards.pilot_of(rows, self.protocol), self.protocol)
-        return missing([*self.pilot(named), *self.runs(named, rate)], rows)
+        """The runs without a row; until its pilot is there, all of a question."""
+        pilot = missing(self.pilot(named), rows)
+        undecided = {run.configuration.question for run in pilot}
+        runs = self.runs(named, rows)
+        later = [run for run in runs if run.configuration.question in undecided]
+        return [*pilot, *later, *missing([run for run in runs if run not in later], rows)]
 
     def runs_of(self, named: NamedCell, runs: Iterable[tuple[int, Configuration]]) -> list[CardRun]:
         """Runs of a cell, from seeds and configurations."""
@@ -138,18 +180,15 @@ def plan_of(
     if updates is not None:
         protocol.check_updates(updates)
     check_seeds(seeds)
-    budgets = [protocol.updates, *(protocol.budgets if full else ())]
-    by_lag = [updates] if updates else sorted(budgets)
-    every = protocol.full if full else protocol.default
     usual = protocol.full_seeds if full else protocol.default_seeds
+    once = updates or protocol.updates
+    more = protocol.budgets if full and not updates else ()
+    by_lag: list[tuple[QuestionName, int]] = [("by lag", x) for x in sorted([once, *more])]
+    by_key: list[tuple[QuestionName, int]] = [("by key", once)]
+    asked = by_lag * (only != "by-key") + by_key * (only != "by-lag")
     if task is not None:
-        return Plan(protocol, [], protocol.of_task(updates), range(seeds or usual), task)
-    return Plan(
-        protocol,
-        by_lag if only in (None, "by-lag") else [],
-        [protocol.by_key(x, updates) for x in every if only in (None, "by-key", x.schedule)],
-        range(seeds or usual),
-    )
+        asked = [("task", once)]
+    return Plan(protocol, asked, range(seeds or usual), full, task)
 
 
 def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
@@ -158,21 +197,24 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
     protocol = plan.protocol
     keys, values = cell.key_value_sizes or (None, None)
     task = plan.task
-    sizes = (task.tokens, task.answers) if task else (protocol.tokens, protocol.values)
-    net = network.around(cell, *sizes)
-    key = jax.random.key(0, impl=GENERATOR)
-    shapes = jax.eval_shape(functools.partial(network.init_params, net), key)
+    tokens, classes = (task.tokens, task.answers) if task else (protocol.tokens, protocol.values)
+    net = network.around(cell, tokens, classes)
+    shapes = jax.eval_shape(partial(network.init_params, net), jax.random.key(0, impl=GENERATOR))
+    readout = sum(leaf.size for leaf in jax.tree.leaves(shapes["readout"]))
+    inputs = [task.tokens] if task else [protocol.symbols, protocol.tokens]
+    sizes = [state_numbers(cell, features) for features in inputs]
     return Card(
         protocol=protocol,
         name=name,
         cell=named.measured,
         state_bytes=state_bytes,
+        state_numbers=max(sizes, key=lambda of: sum(of.values())),
         conv_bytes=convolution_bytes(cell, protocol.tokens),
         keys=keys,
         values=values,
-        parameters=sum(leaf.size for leaf in jax.tree.leaves(shapes)),
+        parameters=trained_numbers(cell, tokens) + readout,
         seeds=list(plan.seeds),
-        configuration=list(plan.fixed),
+        configuration=[],
         date=datetime.datetime.now(datetime.UTC).date(),
         versions=environment.versions(cell.framework),
         remarks=list(named.remarks),
@@ -393,6 +435,7 @@ def make(
         return store(trained.row)
 
     job, arrived = (KEEPING, keep) if plan.keep else (JOB, store)
+    card.remarks = [x for x in card.remarks if x != UNTRIED]
     with running.bar(request.missing, new.name, "updates") as bar:
 
         def run(runs: Sequence[CardRun]) -> None:
@@ -400,13 +443,12 @@ def make(
             complete(job, left, executor, arrived, bar, running.interrupts)
 
         run(plan.pilot(named))
-        rate = cards.rate_of(cards.pilot_of(rows, protocol), protocol)
-        planned = plan.configurations(rate)
-        if not {*planned} <= {*card.configuration}:  # else their order stays
-            card.configuration = list(dict.fromkeys([*configurations_of(rows), *planned]))
-        run(plan.runs(named, rate))
-
-
-def configurations_of(rows: Iterable[Row]) -> list[Configuration]:
-    """The configurations of rows, without those of the pilot."""
-    return list(dict.fromkeys(row.configuration for row in rows if row.seed < PILOT_SEED))
+        planned = plan.configurations(named, rows)
+        replaced = {(of.question, of.updates) for of in planned}
+        others = [x for x in card.configuration if (x.question, x.updates) not in replaced]
+        every = [*others, *planned]
+        card.configuration = sorted(every, key=lambda of: (of.question != "by lag", of.updates))
+        by_key = any(of.question == "by key" for of in every)
+        if by_key and plan.is_untried(named, rows):
+            card.remarks.append(UNTRIED)
+        run(plan.runs(named, rows))

@@ -4,7 +4,7 @@ Adam's are in `core.training.ADAM`. No jax: cards are read without it.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,9 +13,8 @@ from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError
 
 QuestionName = Literal["by lag", "by key", "task"]
-Schedule = Literal["ramp", "adaptive"]
-CardPart = Literal["by-lag", "by-key", "ramp"]
-"""A question, or by key the schedule, to which a card can be limited."""
+CardPart = Literal["by-lag", "by-key"]
+"""A question to which a card can be limited."""
 
 MOST_SEEDS = 1000
 
@@ -29,7 +28,7 @@ ASSOCIATES = 0.5
 """Share of right answers from which a network associates, see `card.updates_until_associated`."""
 
 TASK_RATES = 3
-"""The number of rates that are tried on a task, the first ones of the protocol."""
+"""Rates that the pilot tries on a task, the first ones by lag."""
 
 SCANS_AGREE = 0.01
 """Largest difference of the accuracies by scan and by steps that a card does not mention."""
@@ -38,40 +37,23 @@ Rate = Annotated[float, Meta(gt=0, le=1e6)]
 Whole = Annotated[int, Meta(ge=1, le=10**9)]
 Positive = Annotated[float, Meta(gt=0, le=1e6)]
 Share = Annotated[float, Meta(gt=0, le=1)]
-Values = Annotated[int, Meta(ge=2, le=128)]  # so a token of a key or a value is one byte
+Values = Annotated[int, Meta(ge=2, le=127)]  # so each token is one byte, and 255 is free
 Pairs = Annotated[tuple[Whole, ...], Meta(min_length=1, max_length=100)]
 Seeds = Annotated[int, Meta(ge=1, le=MOST_SEEDS)]
 
 
-class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """By key, how the number of pairs rises, and the first rate."""
-
-    schedule: Schedule
-    rate: Rate
-
-
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The updates and the first rate of a run, and by key how the number of pairs rises."""
+    """The question, the updates and the first rate of a run."""
 
     question: QuestionName
     updates: Whole
     rate: Rate
-    schedule: Schedule | None = None
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for a schedule but by key, or none there."""
-        if (self.question == "by key") != (self.schedule is not None):
-            raise ValueError(
-                "by key there is a schedule, ramp or adaptive; elsewhere there is none"
-            )
 
     def __str__(self) -> str:
-        """Words such as: by key, ramp, rate 0.01, 3000 updates."""
-        schedule = [self.schedule] if self.schedule else []
-        return ", ".join([self.question, *schedule, f"rate {self.rate}", f"{self.updates} updates"])
+        """Words such as: by key, rate 0.01, 3000 updates."""
+        return f"{self.question}, rate {self.rate}, {self.updates} updates"
 
 
-Recipes = Annotated[tuple[Recipe, ...], Meta(min_length=1)]
 Budgets = Annotated[tuple[Whole, ...], Meta(max_length=20)]
 Rates = Annotated[tuple[Rate, ...], Meta(min_length=1, max_length=20)]
 Precisions = Annotated[tuple[Annotated[int, Meta(ge=1, le=24)], ...], Meta(max_length=10)]
@@ -85,23 +67,23 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     asked_steps, asked_every  steps after which a stream is asked, the first of which is step N, so
                               each has a token at every lag; and the steps between two
     keys, values              different ones by key; M is the number of values
+    fillers                   by key, before the first question, for each layer of a block
     pairs                     numbers of pairs K that are asked, up to Kmax
     small_state               bytes up to which Kmax is `pairs_of_small`, else `pairs_of_large`
     largest_state             bytes of the largest state that is measured
     updates, updates_at_once  of the run that a card's numbers are of, and of one compiled call
     budgets                   other numbers of updates by lag, on a full card
-    rates                     by lag: the pilot chooses one of them
-    pilot_seeds, pilot_updates  of the runs of the pilot, at each rate
+    rates, rates_by_key       the pilot chooses one of them; of a task, of the first three by lag
+    pilot_seeds               of the pilot, for each rate
+    pilot_updates             of its runs by lag; those by key and of tasks have `updates`
     rows                      B, sequences of an update
     largest_norm              that gradients are clipped to
     smallest_variance         added to that of a number of the state, to standardise it
     largest_factor, halvings  recalibration: of logits, and how often the range from 0 is halved
     ramp                      share of the updates over which the ramp rises
-    learned, past             adaptive schedule: accuracy that adds a pair, weight of the past
     streams, recalls          of each data set: streams by lag, and rows by key of each K
     precisions                bits that a number of the state is rounded to, by lag
     associated                pairs K of which half are right as soon as a network associates
-    default, full             recipes by key, of which a seed takes its best
     default_seeds, full_seeds number of seeds
     """
 
@@ -111,6 +93,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     asked_every: Annotated[int, Meta(ge=1, le=10_000)] = 4
     keys: Values = 64
     values: Values = 64
+    fillers: Annotated[int, Meta(ge=0, le=1000)] = 3
     pairs: Pairs = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
     small_state: Whole = 800
     pairs_of_small: Values = 24
@@ -120,6 +103,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     updates_at_once: Whole = 100
     budgets: Budgets = (1000, 10_000)
     rates: Rates = (0.003, 0.01, 0.03, 0.1, 0.3)
+    rates_by_key: Rates = (0.001, 0.003, 0.01, 0.03, 0.1)
     pilot_seeds: Seeds = 3
     pilot_updates: Whole = 300
     rows: Annotated[int, Meta(ge=2, le=10**6)] = 16
@@ -128,14 +112,10 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     largest_factor: Positive = 100.0
     halvings: Annotated[int, Meta(ge=1, le=100)] = 30
     ramp: Share = 0.6
-    learned: Share = 0.8
-    past: Annotated[float, Meta(ge=0, lt=1)] = 0.97
     streams: Whole = 512
     recalls: Whole = 256
     precisions: Precisions = (16, 8, 6, 4)
     associated: Whole = 4
-    default: Recipes = (Recipe("adaptive", 0.01), Recipe("ramp", 0.003))
-    full: Recipes = tuple(Recipe(of, x) for of in get_args(Schedule) for x in (0.01, 0.003))
     default_seeds: Seeds = 4
     full_seeds: Seeds = 8
 
@@ -193,8 +173,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def tokens(self) -> int:
-        """The different tokens by key: the keys, then the values."""
-        return self.keys + self.values
+        """The different tokens by key: the keys, then the values, then the filler."""
+        return self.keys + self.values + 1
 
     @property
     def digest(self) -> str:
@@ -203,12 +183,12 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def name(self) -> str:
-        """4, or of one's own the digest."""
-        return self.digest if self.own else "4"
+        """5, or of one's own the digest."""
+        return self.digest if self.own else "5"
 
     @property
     def own(self) -> dict[str, Any]:
-        """The numbers that differ from those of protocol 4."""
+        """The numbers that differ from those of protocol 5."""
         standard = msgspec.to_builtins(STANDARD)
         return {key: x for key, x in msgspec.to_builtins(self).items() if x != standard[key]}
 
@@ -216,23 +196,17 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The name of a card by default: of a protocol of one's own it ends in the digest."""
         return f"{name}-{self.digest}" if self.own else name
 
-    def by_lag(self, rate: float, updates: int | None = None) -> Configuration:
-        """The configuration by lag of a rate, of the usual updates unless others are given."""
-        return Configuration("by lag", updates or self.updates, rate)
+    def pilot(self, question: QuestionName, updates: int | None = None) -> list[Configuration]:
+        """The configurations of a question among which its pilot chooses.
 
-    def by_key(self, recipe: Recipe, updates: int | None = None) -> Configuration:
-        """The configuration by key of a recipe, of the usual updates unless others are given."""
-        return Configuration("by key", updates or self.updates, recipe.rate, recipe.schedule)
-
-    @property
-    def pilot(self) -> list[Configuration]:
-        """The configurations of the pilot."""
-        return [self.by_lag(rate, self.pilot_updates) for rate in self.rates]
-
-    def of_task(self, updates: int | None = None) -> list[Configuration]:
-        """The configurations of a task, of which a seed takes its best: the first three rates."""
-        rates = self.rates[:TASK_RATES]
-        return [Configuration("task", updates or self.updates, rate) for rate in rates]
+        By lag they are short, by key of the usual updates, and on a task of those that are given.
+        """
+        if question == "by lag":
+            return [Configuration(question, self.pilot_updates, x) for x in self.rates]
+        if question == "task":
+            rates = self.rates[:TASK_RATES]
+            return [Configuration(question, updates or self.updates, x) for x in rates]
+        return [Configuration(question, self.updates, x) for x in self.rates_by_key]
 
     def pairs_asked(self, most: int) -> tuple[int, ...]:
         """The numbers of pairs that are asked up to Kmax."""
@@ -244,7 +218,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 STANDARD = Protocol()
-"""Protocol 4, of the published cards."""
+"""Protocol 5, of the published cards."""
 
 
 def read_protocol(path: Path | None) -> Protocol:

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from echo_jax.grid.row_file import Count, RowKind
-from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, Rate, Schedule, Whole
+from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, Rate, Whole
 from echo_jax.memory.reading import Reading, has_picture
 
 DECIMALS = ".4f"  # of the numbers of a card
@@ -33,12 +33,11 @@ class _OfRun(msgspec.Struct):
     @property
     def configuration(self: Any) -> Configuration:
         """The configuration of the run, whose question is the tag of the row."""
-        schedule = getattr(self, "schedule", None)
-        return Configuration(self.__struct_config__.tag, self.updates, self.rate, schedule)
+        return Configuration(self.__struct_config__.tag, self.updates, self.rate)
 
     @property
     def key(self: Any) -> str:
-        """The run of a configuration and a seed: seed 0, by key, ramp, rate 0.01, 3000 updates."""
+        """The run of a configuration and a seed: seed 0, by key, rate 0.01, 3000 updates."""
         return run_key(self.configuration, self.seed)
 
 
@@ -73,9 +72,7 @@ class LagRow(_OfRun, tag_field="question", tag="by lag", forbid_unknown_fields=T
 class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=True):
     """A run by key. The right answers are null where a loss was not finite.
 
-    schedule           of the number of pairs in training
-    updates            of the run
-    level              the number of pairs at its end
+    seed, rate, updates  of the run
     pairs              K of each entry of the lists
     asked              questions of each K and data set
     validation, final  right answers
@@ -87,9 +84,7 @@ class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=T
 
     seed: Count
     rate: Rate
-    schedule: Schedule
     updates: Whole
-    level: Count
     pairs: Counts
     asked: Counts
     validation: Counts | None
@@ -170,7 +165,7 @@ def row_kind(protocol: Protocol) -> RowKind[Row]:
 
 
 def run_key(configuration: Configuration, seed: int) -> str:
-    """The run of a configuration and a seed: seed 0, by key, ramp, rate 0.01, 3000 updates."""
+    """The run of a configuration and a seed: seed 0, by key, rate 0.01, 3000 updates."""
     return f"seed {seed}, {configuration}"
 
 
@@ -178,7 +173,8 @@ def check_row(row: Row, protocol: Protocol) -> None:
     """Raise ValueError for a row that the protocol cannot give."""
     if (row.validation is None) != (row.final is None):
         raise ValueError("final is null on one data set alone")
-    if row.seed >= PILOT_SEED and row.configuration not in protocol.pilot:
+    of = row.configuration
+    if row.seed >= PILOT_SEED and of not in protocol.pilot(of.question, of.updates):
         raise ValueError(f"seed is not below {PILOT_SEED}, and the run is none of the pilot")
     if row.updates % protocol.updates_at_once:
         raise ValueError(f"updates are no multiple of {protocol.updates_at_once}")

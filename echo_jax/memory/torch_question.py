@@ -2,7 +2,7 @@
 
 learning.init, train_updates     TorchQuestion.init, train_updates     the same data and numbers
 ByLag                            TorchByLag      states from PyTorch; heads, recalibration by JAX
-ByKey                            TorchByKey      logits from PyTorch; schedules and counts by JAX
+ByKey                            TorchByKey      logits from PyTorch; levels and counts by JAX
 
 Parameters are arrays between calls: the state dict of the layer, which JAX sorts by name, and the
 layer that reads it. On the CPU, `in_this_process`.
@@ -38,7 +38,7 @@ from echo_jax.core.training import ADAM, TrainState
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag, earlier_tokens
-from echo_jax.memory.learning import Level, Metrics, RunInputs, TrainedSoFar
+from echo_jax.memory.learning import Metrics, RunInputs
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.scoring import Rounding, Sets, rounded
 
@@ -138,26 +138,25 @@ class TorchQuestion:
 
     protocol: Protocol
 
-    def init(self, run: RunInputs) -> TrainedSoFar:
+    def init(self, run: RunInputs) -> TrainState:
         """The state before the first update."""
         network = Network(self, int(run.seed))
         adam = torch.optim.Adam(
             network.parameters(), betas=(ADAM["b1"], ADAM["b2"]), eps=ADAM["eps"], fused=True
         )
-        state = TrainState(0, network.arrays(), (network, adam))
-        return TrainedSoFar(state, Level(jnp.int32(2), jnp.float32(0)))
+        return TrainState(0, network.arrays(), (network, adam))
 
-    def train_updates(self, run: RunInputs, progress: TrainedSoFar) -> tuple[TrainedSoFar, Metrics]:
+    def train_updates(self, run: RunInputs, progress: TrainState) -> tuple[TrainState, Metrics]:
         """The next `updates_at_once`, as `learning.train_updates`."""
         question: Any = self
-        (step, _, (network, adam)), level = progress
+        step, _, (network, adam) = progress
         network.train()
         key = purpose_key(run.seed, Purpose.DATA)
         losses = []
         for i in range(step, step + self.protocol.updates_at_once):
             done = np.float32(i) / np.float32(run.updates)
             of_update = jax.random.fold_in(key, i)
-            loss, level = question.torch_loss(network, of_update, level, run, done)
+            loss = question.torch_loss(network, of_update, done)
             adam.zero_grad()
             loss.backward()
             clip(network, self.protocol.largest_norm)
@@ -167,7 +166,7 @@ class TorchQuestion:
         step += self.protocol.updates_at_once
         state = TrainState(step, network.arrays(), (network, adam))
         associated = question.associated(state.params, run.seed)
-        return TrainedSoFar(state, level), Metrics(np.array(losses), associated)
+        return state, Metrics(np.array(losses), associated)
 
     def trained(self, params: Params) -> Network:
         """The network of trained parameters, as it is scored."""
@@ -194,17 +193,15 @@ class TorchByLag(TorchQuestion, ByLag):
     answers = jax.jit(ByLag.answers, static_argnums=0)
     nats = jax.jit(ByLag.nats, static_argnums=0)
 
-    def torch_loss(
-        self, network: Network, key: chex.PRNGKey, level: Level, run: RunInputs, done: float
-    ) -> tuple[torch.Tensor, Level]:
+    def torch_loss(self, network: Network, key: chex.PRNGKey, done: float) -> torch.Tensor:
         """As `ByLag.loss`."""
-        del run, done
+        del done
         streams = np.asarray(self.draw(key))
         states = self.states_in_chunks(network, streams)
         variance, mean = torch.var_mean(states, (0, 1), correction=0)
         logits = network.read((states - mean) / (variance + self.protocol.smallest_variance).sqrt())
         targets = tensor(earlier_tokens(self.protocol, streams)).long()
-        return cross_entropy(logits.view(-1, self.protocol.symbols), targets.flatten()), level
+        return cross_entropy(logits.view(-1, self.protocol.symbols), targets.flatten())
 
     def states_in_chunks(self, network: Network, streams: np.ndarray) -> torch.Tensor:
         """As `ByLag.states`, in which it is trained: the state is read after each call."""
@@ -239,19 +236,14 @@ class TorchByKey(TorchQuestion, ByKey):
 
     init_params = jax.jit(ByKey.init_params, static_argnums=0)
     draw = jax.jit(ByKey.draw, static_argnums=0)
-    level_at = jax.jit(ByKey.level_at, static_argnums=0)
-    next_level = jax.jit(ByKey.next_level, static_argnums=0)
+    ramp = jax.jit(ByKey.ramp, static_argnums=0)
 
-    def torch_loss(
-        self, network: Network, key: chex.PRNGKey, level: Level, run: RunInputs, done: float
-    ) -> tuple[torch.Tensor, Level]:
+    def torch_loss(self, network: Network, key: chex.PRNGKey, done: float) -> torch.Tensor:
         """As `ByKey.loss`."""
-        pairs = self.level_at(level, run, done)
-        asked = self.draw(key, pairs)
+        asked = self.draw(key, self.ramp(done))
         logits = network.read(network(tensor(asked.tokens).long())[0])
-        level = self.next_level(level, run, pairs, asked, array(logits))
         scored = tensor(asked.scored)
-        return cross_entropy(logits[scored], tensor(asked.targets).long()[scored]), level
+        return cross_entropy(logits[scored], tensor(asked.targets).long()[scored])
 
     @torch.no_grad()
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:

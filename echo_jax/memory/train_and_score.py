@@ -64,10 +64,13 @@ class CardRun:
 
     @property
     def name(self) -> str:
-        """The run as progress tells it: by lag without its rate, which the pilot chooses."""
-        if self.configuration.question == "by lag" and self.seed < PILOT_SEED:
-            return f"seed {self.seed}, by lag, {self.configuration.updates} updates"
-        return self.key
+        """The run as progress tells it, without what the pilot chooses."""
+        of = self.configuration
+        return (
+            self.key
+            if self.seed >= PILOT_SEED
+            else f"seed {self.seed}, {of.question}, {of.updates} updates"
+        )
 
     @property
     def program(self) -> Hashable:
@@ -88,8 +91,8 @@ class QuestionPrograms:
 
     question       the cell in its network
     constants      bytes of the arrays that stand as numbers in `score`
-    init           a `RunInputs` to the first `TrainedSoFar`
-    block          a `RunInputs` and a `TrainedSoFar` to the next one, and `Metrics`
+    init           a `RunInputs` to the first `TrainState`
+    block          a `RunInputs` and a `TrainState` to the next one, and `Metrics`
     draw           a seed and the digest of weights to data sets
     score          parameters and data sets to `Scores`
     rounded_nats   parameters, data sets and a `Rounding` to nats of each lag; None but by lag
@@ -130,12 +133,12 @@ def lowered(question: Question, name: str) -> tuple[dict[str, Lowered], int]:
     ConfigError, which names the user's line, where the score is no function of the state alone, see
     `cells.user_cell_check`, or the cell cannot be trained.
     """
-    run = RunInputs(np.int32(0), np.float32(0), np.int32(0), np.bool_(True))
+    run = RunInputs(np.int32(0), np.float32(0), np.int32(0))
     weights = np.zeros(8, np.uint32)
     cell = question.network.cell
     init = partial(learning.init, question)
     progress = jax.eval_shape(init, run)
-    of_weights = progress.train.params, jax.eval_shape(question.draw_sets, run.seed, weights)
+    of_weights = progress.params, jax.eval_shape(question.draw_sets, run.seed, weights)
     score = check_program(cell, name, question.score, *of_weights)
     block = jax.jit(partial(learning.train_updates, question), donate_argnums=1)
     programs = {
@@ -242,8 +245,7 @@ def make_row_and_keep(run: CardRun, programs: QuestionPrograms, report: Report) 
 def train(run: CardRun, programs: QuestionPrograms, report: Report) -> tuple[Row, Params]:
     """The row of a run, and its trained parameters."""
     of = run.configuration
-    ramp = np.bool_(of.schedule != "adaptive")
-    inputs = RunInputs(np.int32(run.seed), np.float32(of.rate), np.int32(of.updates), ramp)
+    inputs = RunInputs(np.int32(run.seed), np.float32(of.rate), np.int32(of.updates))
     associated, losses = list[int](), list[float]()
     blocks = train_chunks(
         lambda progress, _: programs.block(inputs, progress),
@@ -258,12 +260,12 @@ def train(run: CardRun, programs: QuestionPrograms, report: Report) -> tuple[Row
         if not finite:
             break
         losses.append(float(np.mean(chunk.metrics.losses, dtype=np.float64)))
-    params = chunk.state.train.params
+    params = chunk.state.params
     scores = score(run, programs, params) if finite else {}
     device = environment.device("cpu" if run.cell.framework else None)
     fields = {"validation": None, "final": None, "device": device} | scores
     fields |= {"associated": associated if finite else None, "losses": plain(losses, NATS)}
-    return programs.question.row(of, run.seed, int(chunk.state.level.pairs), fields), params
+    return programs.question.row(of, run.seed, fields), params
 
 
 def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, Any]:

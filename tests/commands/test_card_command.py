@@ -242,7 +242,7 @@ def test_the_card_of_another_cell_or_protocol_is_kept(carding, tmp_path):
     said = carding("--cell", "simple", "--name", "mine", status=2).stderr
     assert "cards/mine is the card of another cell, gru," in said
     said = carding("--cell", "gru", "--name", "mine", status=2, protocol=()).stderr
-    assert f"cards/mine is a card of protocol {TINY.digest}, and not of 4: give" in said
+    assert f"cards/mine is a card of protocol {TINY.digest}, and not of 5: give" in said
     assert (folder / "card.json").read_bytes() == before
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 UNITS, ROWS, UPDATES, RATE = 100, 16, 3000, 0.01
 V, LAGS, ASKED, STREAMS = 16, 64, np.arange(64, 96, 4), 512
-M, PAIRS, RECALLS = 64, (2, 3, 4, 6, 8, 10, 12, 16, 20, 24), 256
+M, PAIRS, RECALLS, FILLERS = 64, (2, 3, 4, 6, 8, 10, 12, 16, 20, 24), 256, 3
 PRECISIONS, ASSOCIATED, EVERY = (16, 8, 6, 4), 4, 100
 
 
@@ -130,14 +130,16 @@ def by_lag(seed):
 
 
 def sequences(rng, numbers):
-    """Tokens, targets and where these are, `[n, 3 Kmax]`, for n numbers of pairs."""
-    tokens, targets = np.zeros((2, len(numbers), 3 * PAIRS[-1]), np.int32)
+    """Tokens, targets and where these are, `[n, 3 Kmax + 3]`, for n numbers of pairs."""
+    tokens, targets = np.zeros((2, len(numbers), 3 * PAIRS[-1] + FILLERS), np.int32)
+    scored = np.zeros(tokens.shape, bool)
     for row, k in enumerate(numbers):
         keys, values, order = rng.permutation(M)[:k], rng.integers(M, size=k), rng.permutation(k)
         tokens[row, : 2 * k : 2], tokens[row, 1 : 2 * k : 2] = keys, M + values
-        tokens[row, 2 * k : 3 * k], targets[row, 2 * k : 3 * k] = keys[order], values[order]
-    time, numbers = np.arange(3 * PAIRS[-1]), np.array(numbers)[:, None]
-    return tokens, targets, (time >= 2 * numbers) & (time < 3 * numbers)
+        tokens[row, 2 * k : 2 * k + FILLERS] = 2 * M
+        asked = slice(2 * k + FILLERS, 3 * k + FILLERS)
+        tokens[row, asked], targets[row, asked], scored[row, asked] = keys[order], values[order], 1
+    return tokens, targets, scored
 
 
 def key_loss(params, tokens, targets, scored):
@@ -154,7 +156,7 @@ def is_right(params, tokens, targets, scored):
 def by_key(seed):
     """The row of a seed by key, with the ramp."""
     rng, most, asked = np.random.default_rng([seed, 1]), PAIRS[-1], np.repeat(PAIRS, RECALLS)
-    params = initial(rng, 2 * M, M)
+    params = initial(rng, 2 * M + 1, M)
     ramp = 2 + np.floor((most - 2) * np.minimum(np.arange(UPDATES) / UPDATES / 0.6, 1)).astype(int)
     numbers = [k if row < ROWS // 2 else rng.integers(1, k) for k in ramp for row in range(ROWS)]
     batches = [x.reshape(UPDATES, ROWS, -1) for x in sequences(rng, numbers)]
@@ -162,7 +164,7 @@ def by_key(seed):
     check = lambda p: is_right(p, *few).sum()  # noqa: E731
     params, checks = jax.jit(train, static_argnums=(0, 3))(key_loss, params, batches, check)
     right = lambda *of: is_right(params, *of).reshape(len(PAIRS), -1).sum(1).tolist()  # noqa: E731
-    row = {"question": "by key", "seed": seed, "rate": RATE, "schedule": "ramp", "level": most}
+    row = {"question": "by key", "seed": seed, "rate": RATE}
     row |= {"updates": UPDATES, "pairs": PAIRS, "asked": [RECALLS * k for k in PAIRS]}
     row |= {"associated": checks.tolist()}
     final = sequences(final_rng(seed, params), asked)

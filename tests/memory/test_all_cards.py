@@ -7,6 +7,7 @@ import sys
 from importlib import resources
 
 import pytest
+from card_runs import by_key
 from made_up_cards import card, card_with, held, key_row, lag_row, stored
 from running import ROOT
 
@@ -18,8 +19,7 @@ from echo_jax.memory.pages import (
     card_pages,
     figures,
 )
-from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
-from echo_jax.memory.protocol import STANDARD, Recipe
+from echo_jax.memory.pages.questions import BY_KEY
 from echo_jax.report.page import Paper
 
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
@@ -40,29 +40,26 @@ def test_a_card_is_drawn_beside_its_rows(folder):
     assert len(card_pages.draw(folder, card([]), [])) == 2
 
 
-def of_recipes(recipes, cell, size=400, rate=0.01):
-    """The card of a cell with some recipes by key, and a rate by lag."""
-    rows = [key_row(held(4), 0, x.rate, x.schedule) for x in recipes]
-    return card([lag_row([4.0], rate=rate), *rows], f"block:{cell}", state_bytes=size)
-
-
-@pytest.fixture
-def built_in(monkeypatch):
-    """Two built-in cells with the recipes of the default card, and at 400 bytes also with all."""
-    default = [
-        of_recipes(STANDARD.default, *of) for of in [("gla", 1600), ("gla",), ("lru", 400, 0.1)]
-    ]
-    whole = [*default, *(of_recipes(STANDARD.full, cell) for cell in ("gla", "lru"))]
+def test_built_in_cells_stand_beside_in_the_order_of_their_names(monkeypatch):
+    rows = [lag_row([4.0]), key_row(held(4))]
+    whole = [card(rows, f"block:{x}", state_bytes=n) for x, n in
+             [("gla", 1600), ("gla", 400), ("lru", 400)]]  # fmt: skip
     monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: whole)
-    return whole
-
-
-def test_built_in_cells_stand_beside_in_the_order_of_their_names(built_in):
     sizes = [[card([], f"{cell}mine.py", state_bytes=400)] for cell in ("", "block:")]
     found = [[x.name for x in built_in_cards.beside(["lru", "gla"], own)] for own in sizes]
     assert found == [["lru-400", "gla-1600", "gla-400"], ["lru-400", "gla-400"]]
-    (full,) = built_in_cards.beside(["gla"], [of_recipes(STANDARD.full, "mine.py")])
-    assert full is built_in[3]
+    assert figures.peers(card(rows, "block:mine.py"), BY_KEY) == whole[1:]
+
+
+def test_the_published_configuration_by_key_is_that_of_the_pilot_of_the_cell_in_the_block(
+    monkeypatch,
+):
+    pilot = [key_row(held(k), 1000, rate) for k, rate in ((4, 0.003), (8, 0.03))]
+    whole = [card([key_row(held(4))], "gru"), card([*pilot, key_row(held(4))], "block:gru")]
+    monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: whole)
+    expected = by_key(0.03)
+    found = [built_in_cards.published(x) for x in ("gru", "block:gru", "block:lru")]
+    assert found == [expected, expected, None]
 
 
 def test_the_page_starts_with_a_figure_and_keeps_what_was_written_by_hand(folder):
@@ -85,7 +82,7 @@ def test_tables_and_figures_are_written(folder):
     written = all_cards.write_report(folder, (), Paper("png", tables=("csv", "latex")))
     names = {str(path.relative_to(folder)) for path in written}
     assert {"tables/cards.csv", "tables/cards-pairs.csv", "tables/cards-seeds.csv"} <= names
-    assert {"tables/cards-block-400-ramp-0.003.tex", "figures/forgetting-block.png"} <= names
+    assert {"tables/cards-block-100.tex", "figures/forgetting-block.png"} <= names
     assert all(path.exists() for path in written)
 
 
@@ -109,7 +106,7 @@ def test_the_anchor_of_a_card_is_the_plainest_of_its_track_and_the_nearest_size(
     larger, block = card(rows, named, state_bytes=800), card(rows, f"block:{named}")
     monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: [larger, *registers, block])
     assert built_in_cards.anchors(card(rows, "gru", state_bytes=380)) == {words: plain}
-    of_larger = {f"{words}, 800 bytes": larger}
+    of_larger = {f"{words}, 200 float32": larger}
     assert built_in_cards.anchors(card(rows, "gru", state_bytes=1000)) == of_larger
 
 
@@ -119,20 +116,9 @@ def test_a_trained_cell_says_its_bits_beside_the_present_input_and_a_register(mo
     register = card([lag_row([4.0] * 50)], f"{known}ProjectedRegister")
     monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: [present, register])
     said = card_pages.beside_anchors(card([lag_row([4.0] * 25)], "block:gru"))
-    assert re.findall(r"[\d.]+\d%?", said) == ["88", "50%", "0.25"]
+    assert re.findall(r"[\d.]+\d%?", said) == ["88", "50%"]
+    assert said.endswith(" 1 a number.")
     assert card_pages.beside_anchors(present) == ""
-
-
-def test_a_card_is_drawn_before_those_with_its_recipes_and_else_before_default_cards(built_in):
-    _, *default = built_in[:3]
-    for recipes, expected in (
-        (STANDARD.default, default),
-        (STANDARD.full, built_in[3:]),
-        ([Recipe("ramp", 0.05)], default),
-    ):
-        assert figures.peers(of_recipes(recipes, "mine.py"), BY_KEY) == expected
-    by_lag = figures.peers(of_recipes([Recipe("ramp", 0.05)], "mine.py", rate=0.3), BY_LAG)
-    assert by_lag == built_in[3:]  # whatever the rate of their pilots
 
 
 def test_the_built_in_cards_follow_from_the_committed_ones():

@@ -50,7 +50,7 @@ def shows_itself(made, monkeypatch):
     assert [line["lag"] for line in by_lag] == [*range(1, 65)] * 2 * 5  # four are of the pilot
     *_, row = (row for row in made.rows if row["question"] == "by lag")
     assert [line["nats"] for line in by_lag[-64:]] == row["final"]
-    assert [line["asked"] for line in lines if line["question"] == "by key"] == [4, 6, 8] * 4
+    assert [line["asked"] for line in lines if line["question"] == "by key"] == [4, 6, 8] * 2
 
 
 def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypatch):
@@ -58,7 +58,8 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
     stored(made, rows, tmp_path)
     own, beside = (echo_jax.cards(tmp_path, beside=names) for names in ((), ["lstm"]))
     assert {row["cell"] for row in own.rows} == {"gla"}
-    assert [row["cell"] for row in beside.rows] == ["gla", "gla", "lstm", "lstm"]
+    assert [row["cell"] for row in beside.rows[:2]] == ["gla", "gla"]
+    assert {row["cell"] for row in beside.rows[2:]} == {"lstm"}
     assert beside.rows[1]["mean"] == made.bits_by_key.mean
     monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=list))
     assert beside.to_pandas() == beside.rows
@@ -80,7 +81,7 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
         ("gru", {"cluster": "local"}, "^cluster='local' is no cluster"),
         ("gru", {"updates": "900"}, "^updates='900' is refused .*got `str`"),
         ("gru", {"updates": 3 * 10**9}, "^updates=3000000000 is refused .*<= 1000000000"),
-        ("gru", {"only": "lag"}, "no part of a card: use one of by-lag, by-key, ramp"),
+        ("gru", {"only": "lag"}, "no part of a card: use one of by-lag, by-key"),
         ("gru", {"only": ["ramp"]}, r"^only=\['ramp'\] is no part of a card: use one of by-lag"),
         ("gru", {"full": "no"}, "^full='no' is neither True nor False"),
         ("gru", {"out": 3}, "^out=3 is no path"),
@@ -104,7 +105,7 @@ def test_a_cell_of_jax_needs_no_torch(tmp_path):
     )
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.returncode) == ("18\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == ("17\n", 0), done.stderr
 
 
 def test_an_instance_keeps_its_options_in_a_block():

@@ -86,7 +86,7 @@ def test_only_networks_that_have_an_answer_can_be_chosen(tab, folder):
     for question in ("lag", "key"):
         tab.open(folder / "explore.html", fragment=f"#question={question}")
         sizes[question] = [text.strip() for text in texts(tab, "#network label")]
-    assert {*sizes["key"]} - {*sizes["lag"]} == {"block, about 1,600 bytes"}
+    assert {*sizes["key"]} - {*sizes["lag"]} == {"block, about 400 numbers"}
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -80,7 +80,7 @@ def test_exported_data_sets_depend_on_the_seed_alone(exported, gru):
     assert (sets["calibration"] == here.calibration).all()
     assert (sets["validation"] == here.validation).all()
     assert (sets["final"] != here.final).any()
-    assert exported["seed_0.by_key.final.tokens"].shape == (3, RECALLS, 3 * KMAX)
+    assert exported["seed_0.by_key.final.tokens"].shape == (3, RECALLS, 3 * KMAX + 3)
     assert exported["seed_0.by_key.final.targets"].dtype == np.uint8
 
 
@@ -90,8 +90,8 @@ def lag_row(**other):
 
 
 def key_row(**other):
-    row = {"question": "by key", "seed": 0, "rate": 0.01, "schedule": "ramp", "updates": 3000}
-    counts = {"level": 24, "pairs": [2, 3, 4], "asked": [512, 768, 1024]}
+    row = {"question": "by key", "seed": 0, "rate": 0.01, "updates": 3000}
+    counts = {"pairs": [2, 3, 4], "asked": [512, 768, 1024]}
     return {**row, **counts, "validation": [500, 9, 9], "final": [400, 9, 9], **other}
 
 
@@ -137,11 +137,13 @@ def test_a_bad_row_is_one_sentence_with_its_line_and_key(tmp_path, rows, line, k
         ([lag_row(), lag_row()], "has seed 0, by lag, rate 0.01, 3000 updates twice"),
         ([key_row(), key_row(seed=1, pairs=[2], asked=[512], validation=[1], final=[1])],
          "has rows by key of several numbers of pairs"),
+        ([lag_row(), lag_row(seed=1, rate=0.03)],
+         "has rows of by lag, rate 0.01, 3000 updates and of by lag, rate 0.03"),
     ],
 )  # fmt: skip
 def test_rows_that_do_not_fit_each_other_are_refused(tmp_path, rows, fault):
     with pytest.raises(StorageError, match=rf"rows\.jsonl {fault}"):
-        export_import.import_rows(STANDARD, written(tmp_path, *rows), tmp_path / "theirs")
+        export_import.import_rows(STANDARD, written(tmp_path, *rows), tmp_path / "theirs", 400)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"question":"\xff"}\n'])
@@ -168,7 +170,7 @@ def test_imported_rows_are_scored_as_those_made_here_and_the_card_says_where_fro
     assert made.bits_by_lag.mean == pytest.approx(64 * (4 - 1 / np.log(2)), abs=1e-3)
     assert made.bits_by_key.by_seed[1] == 0
     assert (made.state_bytes, made.parameters, made.seeds) == (400, 1234, [0, 1])
-    assert [x.rate for x in made.pilot] == [0.01, 0.03]
+    assert [x.configuration.rate for x in made.pilot] == [0.01, 0.03]
     again, _ = export_import.import_rows(STANDARD, written(tmp_path, lag_row()), place, 400)
     assert (card.read(place)[0], again.bits_by_key, again.parameters) == (again, None, 0)
     monkeypatch.setattr(card, "bits_by_key", None)  # cannot be computed

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 import pytest
-from card_runs import run_of
+from card_runs import by_key, by_lag, run_of
 from scipy import stats
 
 from echo_jax.cells.registry import build
@@ -22,7 +22,7 @@ from echo_jax.memory import card, learning
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.learning import RunInputs
-from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
+from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import KeyRow, LagRow, Row, row_kind
 from echo_jax.memory.tasks.by_key import draw_pairs, recall
 from echo_jax.memory.train_and_score import JOB
@@ -57,10 +57,10 @@ def agree(question, loss, batches, train):
     """Ten updates from the same weights on the same data change all weights alike."""
     run = RunInputs(np.int32(0), np.float32(0.01), np.int32(UPDATES))
     progress = learning.init(question, run)
-    first = same_names(progress.train.params)
+    first = same_names(progress.params)
     theirs, _ = jax.jit(train, static_argnums=0)(loss, first, batches)
     block = jax.jit(functools.partial(learning.train_updates, question))
-    ours = same_names(block(run, progress)[0].train.params)
+    ours = same_names(block(run, progress)[0].params)
     for name, x in ours.items():
         moved = np.abs(x - first[name]).max()
         assert moved > 0.01, name
@@ -84,7 +84,7 @@ def test_updates_by_key_are_the_same(independent, few_updates):
     ramp = [2 + math.floor(3 * min(i / (0.6 * UPDATES), 1)) for i in range(UPDATES)]
     counts = [[k] * 8 + [1 + math.floor(u * (k - 1)) for u in place[8:]]
               for k, place in zip(ramp, np.asarray(pairs.place), strict=True)]  # fmt: skip
-    batches = jax.vmap(functools.partial(recall, SHORT))(pairs, jnp.array(counts))
+    batches = jax.vmap(lambda *of: recall(SHORT, *of, 3))(pairs, jnp.array(counts))
     agree(question, independent.key_loss, tuple(batches), independent.train)
 
 
@@ -132,9 +132,9 @@ def test_four_seeds_of_the_other_implementation_agree_with_ours(rows_of, kind, m
 def test_the_rows_are_those_of_a_cell_with_a_memory_by_lag_and_no_association(rows_of):
     rows = rows_of("simple")
     assert min(values(rows, LagRow)) > 90
-    by_key = card.bits_of([row for row in rows if isinstance(row, KeyRow)], STANDARD)
-    assert by_key.mean < 1
-    assert by_key.never == 4
+    recalled = card.bits_of([row for row in rows if isinstance(row, KeyRow)], STANDARD)
+    assert recalled.mean < 1
+    assert recalled.never == 4
 
 
 def test_an_interval_away_from_0_is_seen():
@@ -146,7 +146,7 @@ def test_an_interval_away_from_0_is_seen():
 def test_two_seeds_are_trained_again_and_agree(independent, rows_of):
     """The tolerance by lag is that of a seed that is not among the others."""
     theirs = [f(seed) for seed in (0, 1) for f in (independent.by_lag, independent.by_key)]
-    configurations = STANDARD.by_lag(0.01), STANDARD.by_key(Recipe("ramp", 0.01))
+    configurations = by_lag(0.01), by_key(0.01)
     runs = [run_of("simple", {"features": 100}, x, i) for x in configurations for i in (0, 1)]
     ours = [outcome.row for outcome in Here(2).map(JOB, runs)]
     new = msgspec.convert(theirs, list[Row]), ours

@@ -49,7 +49,7 @@ def test_the_weights_of_each_run_are_those_that_were_scored(carding):
     folder = carding("gru", args=UNITS)
     card, rows = cards.read(folder)
     assert files(folder) == sorted(kept_weights.path_of(folder, row.key).name for row in rows)
-    assert "seed-0-by-key-ramp-rate-0.003-4-updates.safetensors" in files(folder)
+    assert "seed-0-by-key-rate-0.003-4-updates.safetensors" in files(folder)
     *_, row = (row for row in rows if row.configuration.question == "by lag")
     path = kept_weights.path_of(folder, row.key)
     question = ByLag(build("gru", UNITS), TINY)

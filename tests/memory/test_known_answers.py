@@ -1,7 +1,7 @@
 """Cells whose memory is known are measured as what they are, by the whole protocol."""
 
 import pytest
-from card_runs import made, run_of
+from card_runs import by_lag, made, run_of
 
 from echo_jax.memory import card
 from echo_jax.memory.protocol import STANDARD
@@ -11,7 +11,7 @@ KNOWN = "echo_jax.cells.known_memory:"
 
 def row_by_lag(name, options):
     """The row of seed 0 by lag."""
-    return made(run_of(name, options, STANDARD.by_lag(0.01)))
+    return made(run_of(name, options, by_lag(0.01)))
 
 
 @pytest.mark.slow

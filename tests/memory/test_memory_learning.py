@@ -11,11 +11,9 @@ from echo_jax.cells.registry import build
 from echo_jax.cells.vector_state import exprnn
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag, standardised
-from echo_jax.memory.learning import Level, RunInputs
 from echo_jax.memory.protocol import STANDARD, Protocol
 
 KMAX = 5
-UPDATES = STANDARD.updates
 SHORT = Protocol(updates=20, updates_at_once=10, rows=4)
 FEW_LAGS = msgspec.structs.replace(SHORT, lags=6, asked_steps=3)
 
@@ -34,37 +32,9 @@ def knows():
     return KnowsValues(build("simple", {"features": 2}), STANDARD, KMAX)
 
 
-@pytest.fixture(scope="module")
-def loss_of(knows):
-    """The compiled loss, of a schedule and the level before."""
-
-    @jax.jit
-    def loss(params, level, ramp, done):
-        return knows.loss(params, jax.random.key(0), level, RunInputs(0, 0.01, UPDATES, ramp), done)
-
-    return loss
-
-
-def test_the_adaptive_schedule_is_that_of_plain_python(loss_of):
-    """Right for 80 updates, wrong for 5, then right: K rises when the mean passes 0.8."""
-    level, pairs, mean, rises = Level(jnp.int32(2), jnp.float32(0)), 2, 0.0, []
-    for update in range(320):
-        is_right = not 80 <= update < 85
-        _, level = loss_of(1.0 if is_right else -1.0, level, False, update / 400)
-        mean = 0.97 * mean + 0.03 * is_right
-        if mean > 0.8:
-            pairs, mean = min(pairs + 1, KMAX), 0.0
-            rises.append(update)
-        assert level.pairs == pairs
-        assert level.accuracy == pytest.approx(mean, abs=1e-5)
-    assert rises[0] == math.ceil(math.log(0.2) / math.log(0.97)) - 1  # 1 - 0.97^n > 0.8
-    assert pairs == KMAX
-    assert len(rises) > KMAX - 2  # Kmax is the most
-
-
-def test_the_loss_by_key_is_the_mean_over_all_questions(loss_of):
+def test_the_loss_by_key_is_the_mean_over_all_questions(knows):
     """Logits of 1 and 0: the target has probability e / (e + 63) at every question."""
-    loss, _ = loss_of(1.0, Level(jnp.int32(3), jnp.float32(0)), False, 0.0)
+    loss = jax.jit(knows.loss)(1.0, jax.random.key(0), 0.3)
     assert loss == pytest.approx(math.log(math.e + 63) - 1, rel=1e-5)
 
 
@@ -73,13 +43,9 @@ def test_the_right_answers_about_4_pairs_are_counted(knows):
 
 
 def loss_and_gradient(cell):
-    question, run = ByLag(cell, FEW_LAGS), RunInputs(0, 0.01, SHORT.updates)
+    question = ByLag(cell, FEW_LAGS)
     params = question.init_params(jax.random.key(1))
-
-    def loss(params):
-        return question.loss(params, jax.random.key(2), Level(2, 0.0), run, 0.0)[0]
-
-    return jax.jit(jax.value_and_grad(loss))(params)
+    return jax.jit(jax.value_and_grad(question.loss))(params, jax.random.key(2), 0.0)
 
 
 class PreparedForEachPart(exprnn.ExpRNNCell):

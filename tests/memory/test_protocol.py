@@ -4,7 +4,7 @@ import math
 
 import msgspec
 import pytest
-from card_runs import made, run_of
+from card_runs import by_key, by_lag, made, run_of
 from made_up_cards import card_with, stored
 from tiny_memory import NUMBERS
 
@@ -32,15 +32,15 @@ IMPOSSIBLE = (
     ("updates = '9'", "updates='9' is refused .*`int`, got `str`"),
     ("updatess = 1000", "'updatess'"),
     ("rows = true", "rows=True is refused"),
-    ("keys = 129", "keys=129 is refused .*<= 128"),
+    ("keys = 128", "keys=128 is refused .*<= 127"),
     ("keys = 32", "pairs_of_large=64 is more than the 32 keys"),
     ("pairs = [2, 4, 3]", "do not rise"),
     ("pairs_of_small = 23", "pairs_of_small=23 .* not among the pairs"),
     ("ramp = 1.5", "ramp=1.5 is refused .*<= 1"),
     ("largest_norm = nan", "largest_norm=nan is refused .*> 0"),
-    ("default = []", "default=.* is refused .*length >= 1"),
-    ("default = [{schedule = 'ramp', rate = 0}]", "is refused .*> 0"),
-    ("default = [{rate = 0.1}]", "is refused .*schedule"),
+    ("rates_by_key = []", "rates_by_key=.* is refused .*length >= 1"),
+    ("rates_by_key = [0]", "is refused .*> 0"),
+    ("fillers = -1", "fillers=-1 is refused .*>= 0"),
     ("updates = ", "Invalid value"),
     ("updates = \xff", "decode"),
     ("rates = " + "[" * 5000, "recursion"),
@@ -61,18 +61,25 @@ def test_a_file_of_impossible_numbers_is_one_sentence(tmp_path, text, rule):
 
 def test_every_number_is_in_the_digest_and_a_file_names_those_that_differ(tmp_path):
     path = tmp_path / "my.toml"
-    path.write_text("\ufefflargest_norm = 2\n[[default]]\nschedule = 'ramp'\nrate = 0.02\n")
+    path.write_text("\ufefflargest_norm = 2\nrates_by_key = [0.02]\n")
     read = read_protocol(path)
-    by_hand = Protocol(largest_norm=2.0, default=[{"schedule": "ramp", "rate": 0.02}])
+    by_hand = Protocol(largest_norm=2.0, rates_by_key=[0.02])
     assert (read, read.digest) == (by_hand, by_hand.digest)
-    assert set(read.own) == {"largest_norm", "default"}
-    changed = {"updates": 500, "values": 63, "learned": 0.9, "full_seeds": 9, "recalls": 8}
+    assert set(read.own) == {"largest_norm", "rates_by_key"}
+    changed = {
+        "updates": 500,
+        "values": 63,
+        "ramp": 0.9,
+        "fillers": 2,
+        "full_seeds": 9,
+        "recalls": 8,
+    }
     digests = {Protocol(**{name: x}).digest for name, x in changed.items()}
-    assert len(digests | {STANDARD.digest, OTHER.digest}) == 7
+    assert len(digests | {STANDARD.digest, OTHER.digest}) == 8
     assert [STANDARD.most_pairs(size) for size in (800, 801)] == [24, 64]
 
 
-@pytest.mark.parametrize("configuration", [FEW.by_lag(0.03), FEW.by_key(FEW.default[0])])
+@pytest.mark.parametrize("configuration", [by_lag(0.03, 4), by_key(0.03, 4)])
 def test_a_run_of_other_sizes_has_a_row_of_its_protocol_and_of_no_other(configuration):
     row = made(run_of("simple", {"features": 4}, configuration, protocol=FEW))
     values = msgspec.to_builtins(row)
@@ -95,8 +102,8 @@ def test_bits_and_the_list_are_those_of_the_number_of_values():
 
 
 def made_by_key(right):
-    row = {"question": "by key", "seed": 0, "rate": 0.01, "schedule": "ramp", "updates": 4}
-    counts = {"level": 4, "pairs": [2, 3, 4], "asked": [4, 6, 8]}
+    row = {"question": "by key", "seed": 0, "rate": 0.01, "updates": 4}
+    counts = {"pairs": [2, 3, 4], "asked": [4, 6, 8]}
     return row_kind(FEW).decode(row | counts | {"validation": right, "final": right})
 
 
@@ -111,7 +118,7 @@ def folder(tmp_path):
 
 def test_a_card_states_all_numbers_of_its_protocol_and_has_rows_of_no_other(folder):
     standard, own = ((folder / name / "card.json").read_text() for name in "ab")
-    assert '"protocol": 4,' in standard
+    assert '"protocol": 5,' in standard
     stated = msgspec.json.decode(own)
     assert Protocol(**stated["protocol"]) == OTHER
     assert stated["protocol"].keys() == msgspec.to_builtins(OTHER).keys()

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 import pytest
-from card_runs import made, run_of
+from card_runs import by_lag, made, run_of
 from made_up_cards import card, lag_row, stored
 from tiny_memory import NUMBERS, TINY
 
@@ -133,7 +133,7 @@ def test_ink_is_the_bits_of_the_run_at_that_step(monkeypatch):
     protocol = Protocol(**NUMBERS | numbers)
     kept, digest = [], train_and_score.weights_digest
     monkeypatch.setattr(train_and_score, "weights_digest", lambda p: kept.append(p) or digest(p))
-    row = made(run_of("lru", {"features": 16}, protocol.by_lag(0.03), 0, protocol))
+    row = made(run_of("lru", {"features": 16}, by_lag(0.03, protocol.updates), 0, protocol))
     (params,) = kept
     assert row.reading.weights == digest(params).tobytes().hex()
     question = ByLag(run_of("lru", {"features": 16}, None).built, protocol)
@@ -163,7 +163,9 @@ def test_ink_is_the_bits_of_the_run_at_that_step(monkeypatch):
 )
 def test_seed_0_of_the_usual_updates_has_a_reading_where_there_is_a_picture(seed, updates, symbols):
     protocol = Protocol(**NUMBERS | {"symbols": symbols})
-    run = run_of("simple", {"features": 4}, protocol.by_lag(0.01, updates), seed, protocol)
+    run = run_of(
+        "simple", {"features": 4}, by_lag(0.01, updates or protocol.updates), seed, protocol
+    )
     nats, known = np.ones(64), np.zeros((10, 64))
     programs = train_and_score.QuestionPrograms(
         None,

@@ -87,7 +87,7 @@ def test_right_answers_by_steps_are_counted_for_each_k_and_equal_those_of_the_sc
     question = ByKey(build("block:gru", {"features": 16, "width": 8}), SMALL, KMAX)
     params = trained_for_nothing(question)
     drawn = question.draw_sets(0, WEIGHTS)
-    assert drawn.final.tokens.shape == (3, RECALLS, 3 * KMAX)  # K = 2, 3, 4
+    assert drawn.final.tokens.shape == (3, RECALLS, 3 * KMAX + 3)  # K = 2, 3, 4
     assert drawn.final.scored.sum((1, 2)).tolist() == [2 * RECALLS, 3 * RECALLS, 4 * RECALLS]
     scores = jax.jit(lambda p: question.score(p, drawn))(params)
     by_scan = jax.jit(lambda tokens: jax.lax.map(lambda x: question.logits(params, x), tokens))

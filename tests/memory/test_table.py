@@ -14,7 +14,7 @@ from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.pages import comparison, figures, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
-from echo_jax.memory.protocol import STANDARD, Protocol, Recipe
+from echo_jax.memory.protocol import Protocol
 from echo_jax.report import text_tables
 
 
@@ -79,13 +79,13 @@ def test_cards_are_compared_only_with_those_of_their_track_and_size():
     assert names == [{"block:gru", "block:lru"}, {"lru", "gru"}, {"lstm"}]
 
 
-def test_two_cards_are_compared_by_lag_whatever_their_recipes_and_by_key_with_the_same(tmp_path):
-    for name, size, schedules in (
-        ("a", 400, ["ramp"]), ("b", 400, ["ramp"]), ("c", 400, ["ramp", "adaptive"]), ("d", 800, [])
+def test_two_cards_of_one_size_are_compared_in_the_questions_that_both_have(tmp_path):
+    for name, size, by_key in (
+        ("a", 400, True), ("b", 400, True), ("c", 400, False), ("d", 800, False)
     ):  # fmt: skip
         bits = 3.0 if name == "a" else 1.0
         rows = [lag_row([bits + 0.1 * seed], seed) for seed in range(4)]
-        rows += [key_row(held(4), seed, schedule=x) for x in schedules for seed in range(4)]
+        rows += [key_row(held(4), seed) for seed in range(4) if by_key]
         stored(card(rows, "gru", name=name, state_bytes=size), rows, tmp_path)
     a, *others = (str(tmp_path / name) for name in "abcd")
     by_lag, by_key = comparison.compare([a, others[0]])
@@ -94,10 +94,8 @@ def test_two_cards_are_compared_by_lag_whatever_their_recipes_and_by_key_with_th
     assert "p = 0.029" in by_lag
     assert by_key.startswith("By key a has as many bits as b (2")
     assert "p = 1" in by_key
-    again, without = comparison.compare([a, others[1]])
-    assert again == by_lag.replace("than b", "than c")
-    assert "other recipes" in without
-    differ = r"cannot be compared, as they differ in bytes of state \(400 and 800\): make"
+    assert comparison.compare([a, others[1]]) == [by_lag.replace("than b", "than c")]
+    differ = r"cannot be compared, as they differ in state \(100 float32 and 200 float32\): make"
     with pytest.raises(ConfigError, match=differ):
         comparison.compare([a, others[2]])
 
@@ -107,7 +105,7 @@ def test_what_keeps_two_cards_from_being_compared_is_said():
     bare, block = card(rows, "gru"), card(rows, "block:gru")
     assert told_apart.differences([bare, card(rows, "lru", state_bytes=416)]) == ""
     other = msgspec.structs.replace(bare, protocol=Protocol(updates=100))
-    said = f"track (block and bare), protocol (4 and {other.numbers.name})"
+    said = f"track (block and bare), protocol (5 and {other.numbers.name})"
     assert told_apart.differences([block, other]) == said
 
 
@@ -116,11 +114,10 @@ def test_cards_side_by_side_are_below_what_keeps_them_from_being_compared():
         card([lag_row([4.0], seed) for seed in range(2)], cell, seeds=2)
         for cell in ("gru", "lru", "block:gru")
     )
-    mixed = "Bare and in the block, 400 bytes of state, different networks, not to be compared."
+    mixed = "Bare and in the block, state of 100 float32, different networks, not to be compared."
     assert table.shown([few, block]).splitlines()[0] == mixed
-    alike = (
-        "Bare cells, 400 bytes of state. So few seeds tell no two cells apart: p is at least 0.33."
-    )
+    few_seeds = "So few seeds tell no two cells apart: p is at least 0.33."
+    alike = f"Bare cells, state of 100 float32. {few_seeds}"
     assert table.shown([few, other]).splitlines()[0] == alike
     assert alike.partition(". ")[2] in table.cards_table([few, other]).note
     assert table.shown([few]).split()[:2] == ["gru-400", "seeds"]
@@ -183,22 +180,18 @@ def test_a_track_is_that_of_the_cell_and_of_the_options_of_its_block(cell, args,
     assert track in figures.subtitle(one)
 
 
-def of_recipes(recipes, cell="block:gru", size=400, **fields):
-    rows = [key_row(held(4), 0, x.rate, x.schedule) for x in recipes]
-    return card([lag_row([4.0]), *rows], cell, state_bytes=size, **fields)
+def of_size(size, cell="block:gru", **fields):
+    return card([lag_row([4.0]), key_row(held(4))], cell, state_bytes=size, **fields)
 
 
 def test_the_name_of_a_table_depends_on_its_own_cards_alone_and_each_has_its_own():
-    full, default, ramp = STANDARD.full, STANDARD.default, [Recipe("ramp", 0.003)]
     groups = {
-        "cards-block-400": [of_recipes(full, "block:gla", 364), of_recipes(full, size=440)],
-        "cards-block-400-default": [of_recipes(default, "block:gla"), of_recipes(default)],
-        "cards-block-1600": [of_recipes(full, "block:gla", 1600), of_recipes(full, size=1600)],
-        "cards-block-1600-ramp-0.003": [of_recipes(ramp, size=x) for x in (1500, 1600)],
-        "cards-block-445": [of_recipes(full, size=x) for x in (445, 470)],
-        "cards-block-width-48-400": [of_recipes(full, args={"width": 48}, name=x) for x in "ab"],
-        "cards-bare-400-by-lag": [card([lag_row([1.0])], x, configuration=[]) for x in "ab"],
-        "cards-imported-several": [of_recipes(full, "imported b", x) for x in (400, 900)],
+        "cards-block-100": [of_size(364, "block:gla"), of_size(440)],
+        "cards-block-400": [of_size(1600, "block:gla"), of_size(1600)],
+        "cards-block-125": [of_size(x) for x in (460, 500)],
+        "cards-block-width-48-100": [of_size(400, args={"width": 48}, name=x) for x in "ab"],
+        "cards-bare-100": [card([lag_row([1.0])], x) for x in "ab"],
+        "cards-imported-several": [of_size(x, "imported b") for x in (400, 900)],
     }
     for name, group in groups.items():
         _, section = table.sections_of(told_apart.groups(group))
@@ -225,7 +218,7 @@ def test_runs_have_a_row_for_each_lag_and_each_number_of_pairs():
     assert [row["nats"] for row in lags[64:]] == by_lag.final
     known = ["seed", "rate", "updates", "data_set", "question"]
     assert list(lags[0]) == [*known, "lag", "nats"]
-    assert list(pairs[0]) == [*known, "schedule", "pairs", "right", "asked"]
+    assert list(pairs[0]) == [*known, "pairs", "right", "asked"]
     answers = [(row["pairs"], row["right"], row["asked"]) for row in pairs[len(pairs) // 2 :]]
     assert answers == list(zip(by_key.pairs, by_key.final, by_key.asked, strict=True))
 
@@ -234,9 +227,7 @@ def test_bits_say_what_is_not_there_yet_and_what_is_a_bound():
     made = card([lag_row([4.0] * 64, seed) for seed in range(3)] + [key_row(held(3))], seeds=4)
     assert BY_LAG.text(made) == "\u2265256 (256 to 256; 3 of 4)"
     assert BY_KEY.text(made) == "18 (1 of 4)"
-    assert (
-        table.seeds_there(card([lag_row([4.0])], configuration=[STANDARD.by_lag(0.01)])) == "1 of 4"
-    )
+    assert table.seeds_there(card([lag_row([4.0])])) == "1 of 4"
 
 
 def test_a_cell_is_level_where_more_updates_gain_no_seed_5_percent():

@@ -21,10 +21,10 @@ def pairs():
 def test_the_worked_example_by_key():
     """Of three pairs two are shown; the second of them is asked first, as 0.2 is below 0.7."""
     drawn = Pairs(*map(jnp.array, ([[3, 0, 9]], [[1, 1, 5]], [[0.7, 0.2, 0.1]], [0.0])))
-    asked = recall(STANDARD, drawn, jnp.array([2]))
-    assert asked.tokens[0, :6].tolist() == [3, 65, 0, 65, 0, 3]
-    assert asked.targets[0, 4:6].tolist() == [1, 1]
-    assert asked.scored[0].tolist() == [False] * 4 + [True] * 2 + [False] * 3
+    asked = recall(STANDARD, drawn, jnp.array([2]), fillers=3)
+    assert asked.tokens[0, :9].tolist() == [3, 65, 0, 65, 128, 128, 128, 0, 3]
+    assert asked.targets[0, 7:9].tolist() == [1, 1]
+    assert asked.scored[0].tolist() == [False] * 7 + [True] * 2 + [False] * 3
 
 
 def test_each_lag_asks_for_the_token_so_many_steps_back_and_for_no_later_one():
@@ -41,12 +41,12 @@ def sequence_of(pairs, row, count):
     keys, values, order = (np.asarray(x)[row][:count] for x in pairs[:3])
     shown = [token for k, v in zip(keys, values, strict=True) for token in (k, 64 + v)]
     asked = sorted(range(count), key=lambda i: order[i])
-    return [*shown, *(keys[i] for i in asked)], [values[i] for i in asked]
+    return [*shown, 128, *(keys[i] for i in asked)], [values[i] for i in asked]
 
 
 def test_rows_of_one_batch_may_have_different_numbers_of_pairs(pairs):
     counts = np.arange(400) % KMAX + 1
-    cut = jax.jit(recall, static_argnums=0)(STANDARD, pairs, jnp.array(counts))
+    cut = jax.jit(recall, static_argnums=(0, 3))(STANDARD, pairs, jnp.array(counts), 1)
     for row in range(3 * KMAX):
         tokens, targets = sequence_of(pairs, row, counts[row])
         assert cut.tokens[row, : len(tokens)].tolist() == tokens

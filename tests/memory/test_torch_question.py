@@ -14,7 +14,7 @@ from echo_jax.cells.registry import build
 from echo_jax.cells.state_size import convolution_bytes, state_bytes
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import learning
-from echo_jax.memory.learning import Level, RunInputs
+from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.named_cell import named_cell
 from echo_jax.memory.pages.told_apart import comparable
 from echo_jax.memory.protocol import Protocol
@@ -27,7 +27,7 @@ UNITS = 6
 TEN = Protocol(
     **NUMBERS | {"updates": 10, "updates_at_once": 10, "pilot_updates": 10, "budgets": []}
 )
-RUN = RunInputs(np.int32(3), np.float32(0.01), np.int32(10), np.bool_(False))
+RUN = RunInputs(np.int32(3), np.float32(0.01), np.int32(10))
 
 
 @pytest.fixture(autouse=True)
@@ -93,14 +93,13 @@ def test_a_layer_with_the_weights_of_a_cell_learns_and_is_scored_as_it(kind, nam
     question = question_of(asked[:6], build(block + name, {"features": UNITS}), TEN)
     other = question_of(asked[:6], named_cell(theirs, {"kind": kind}).cell, TEN)
     ours, progress = jax.jit(functools.partial(learning.init, question))(RUN), other.init(RUN)
-    network, _ = progress.train.opt_state
-    network.load_state_dict(in_torch(kind, ours.train.params))
+    network, _ = progress.opt_state
+    network.load_state_dict(in_torch(kind, ours.params))
 
     key = jax.random.key(1)
-    level = Level(jnp.int32(2), jnp.float32(0))
-    grad = jax.jit(jax.value_and_grad(question.loss, has_aux=True))
-    (loss, _), gradient = grad(ours.train.params, key, level, RUN, np.float32(0.5))
-    found, _ = other.torch_loss(network, key, level, RUN, np.float32(0.5))
+    grad = jax.jit(jax.value_and_grad(question.loss))
+    loss, gradient = grad(ours.params, key, np.float32(0.5))
+    found = other.torch_loss(network, key, np.float32(0.5))
     found.backward()
     assert found.item() == pytest.approx(float(loss), abs=1e-4)
     close(kind, network, gradient, lambda x: x.grad)
@@ -108,11 +107,12 @@ def test_a_layer_with_the_weights_of_a_cell_learns_and_is_scored_as_it(kind, nam
     ours, metrics = jax.jit(functools.partial(learning.train_updates, question))(RUN, ours)
     progress, of_torch = other.train_updates(RUN, progress)
     assert of_torch.losses == pytest.approx(np.array(metrics.losses), abs=1e-4)
-    close(kind, network, ours.train.params)
+    # Adam divides by the size of a gradient: of one near 0 last bits count; ten updates move 0.1
+    close(kind, network, ours.params, atol=2e-3)
 
-    network.load_state_dict(in_torch(kind, ours.train.params))
-    sets = question.draw_sets(RUN.seed, weights_digest(ours.train.params))
-    score = jax.jit(question.score)(ours.train.params, sets)
+    network.load_state_dict(in_torch(kind, ours.params))
+    sets = question.draw_sets(RUN.seed, weights_digest(ours.params))
+    score = jax.jit(question.score)(ours.params, sets)
     same = other.score(network.arrays(), sets)
     assert np.array(same.final) == pytest.approx(np.array(score.final), abs=1e-3)
     assert int(same.bytes) == int(score.bytes)
@@ -121,7 +121,7 @@ def test_a_layer_with_the_weights_of_a_cell_learns_and_is_scored_as_it(kind, nam
     if not block:
         rounding = Rounding(score.low, score.high, np.float32(4))
         nats = other.rounded_nats(network.arrays(), sets, rounding)
-        known = jax.jit(question.rounded_nats)(ours.train.params, sets, rounding)
+        known = jax.jit(question.rounded_nats)(ours.params, sets, rounding)
         assert np.array(nats) == pytest.approx(np.array(known), abs=1e-3)
         assert max(abs(nats - same.final)) > 0.01
 
@@ -147,7 +147,7 @@ def test_a_card_that_was_stopped_goes_on_to_the_same_rows_and_stands_beside_othe
     card = made.card
     assert (card.cell.args, card.cell.framework) == ({"features": 3}, "torch")
     assert card.versions["torch"] == torch.__version__
-    assert (card.state_bytes, card.parameters) == (12, 3 * 3 * (128 + 3 + 2) + 4 * 64)
+    assert (card.state_bytes, card.parameters) == (12, 3 * 3 * (129 + 3 + 2) + 4 * 64)
     assert comparable([card, echo_jax.card("gru", state_bytes=12, **options).card])
 
 
@@ -230,7 +230,7 @@ def test_weights_of_a_first_call_are_of_the_seed_and_the_programs_generator_stay
     measurable("mine", named_cell(cell).cell, TEN)
     question = question_of("by lag", named_cell(cell).cell, TEN)
     runs = (RUN._replace(seed=np.int32(seed)) for seed in (3, 3, 4))
-    one, same, other = (question.init(run).train.params["cell"] for run in runs)
+    one, same, other = (question.init(run).params["cell"] for run in runs)
     assert torch.equal(torch.get_rng_state(), before)
     (name,) = (x for x in one if x.endswith("see.weight"))
     assert np.array_equal(one[name], same[name])

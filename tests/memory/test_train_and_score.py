@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from card_runs import made, run_of
+from card_runs import by_key, by_lag, made, run_of
 from tiny_memory import NUMBERS
 
 from echo_jax.cells.registry import build
@@ -18,8 +18,7 @@ from echo_jax.core.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory import scoring, train_and_score
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag, draw_streams, earlier_tokens
-from echo_jax.memory.learning import Level, RunInputs
-from echo_jax.memory.protocol import Protocol, Recipe
+from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.tasks.by_key import draw_pairs, recall
 
 UPDATES, STREAMS, RECALLS, KMAX = 6, 5, 3, 4
@@ -42,30 +41,27 @@ def row_and_weights(configuration, protocol=PROTOCOL):
         return made(run_of("simple", OPTIONS, configuration, SEED, protocol)), kept[0]
 
 
-def in_plain_python(question, ramp):
-    """The weights and the level after all updates, and the losses: a loop, and Adam of optax."""
+def in_plain_python(question):
+    """The weights after all updates, and the losses: a loop, and Adam of optax."""
     adam = optax.chain(optax.clip_by_global_norm(SMALL_NORM), optax.scale_by_adam(eps=1e-7))
     params = question.init_params(purpose_key(SEED, Purpose.WEIGHTS))
-    moments, level = adam.init(params), Level(jnp.int32(2), jnp.float32(0))
-    run = RunInputs(SEED, RATE, UPDATES, ramp)
-    losses = []
+    moments, losses = adam.init(params), []
 
     @jax.jit
-    def update(params, moments, level, i):
+    def update(params, moments, i):
         key = jax.random.fold_in(purpose_key(SEED, Purpose.DATA), i)
-        loss = lambda p: question.loss(p, key, level, run, i / UPDATES)  # noqa: E731
-        (value, level), gradient = jax.value_and_grad(loss, has_aux=True)(params)
+        value, gradient = jax.value_and_grad(question.loss)(params, key, i / UPDATES)
         direction, moments = adam.update(gradient, moments)
         rate = RATE * (1 + jnp.cos(jnp.pi * i / UPDATES)) / 2
         params = jax.tree.map(lambda p, d: p - rate * d, params, direction)
         squares = [jnp.sum(x**2) for x in jax.tree.leaves(gradient)]
-        return params, moments, level, jnp.sqrt(sum(squares)), value
+        return params, moments, jnp.sqrt(sum(squares)), value
 
     for i in range(UPDATES):
-        params, moments, level, norm, value = update(params, moments, level, i)
+        params, moments, norm, value = update(params, moments, i)
         assert norm > SMALL_NORM
         losses.append(float(value))
-    return params, level, losses
+    return params, losses
 
 
 def keys_of(params):
@@ -79,9 +75,9 @@ def keys_of(params):
 
 def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by_calibration():
     cell = build("simple", OPTIONS)
-    row, params = row_and_weights(PROTOCOL.by_lag(RATE))
+    row, params = row_and_weights(by_lag(RATE, UPDATES))
     question = ByLag(cell, PROTOCOL)
-    expected, _, losses = in_plain_python(question, True)
+    expected, losses = in_plain_python(question)
     chex.assert_trees_all_close(params, expected, atol=2e-5)
     assert row.losses == pytest.approx([np.mean(losses[:3]), np.mean(losses[3:])], abs=1e-3)
     sets = [draw_streams(PROTOCOL, key, STREAMS) for key in keys_of(params)]
@@ -109,28 +105,25 @@ def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by
     assert row.difference == pytest.approx(2, abs=1e-6)  # scan less steps, standardised alike
 
 
-def test_a_run_by_key_is_that_of_a_plain_loop_with_its_own_schedule():
+def test_a_run_by_key_is_that_of_a_plain_loop():
     """Also of other updates than the usual: the rate falls and the ramp rises within its own."""
     cell = build("simple", OPTIONS)
-    recipe = Recipe("adaptive", RATE)
-    row, params = row_and_weights(HALF.by_key(recipe, UPDATES), HALF)
+    row, params = row_and_weights(by_key(RATE, UPDATES), HALF)
     question = ByKey(cell, PROTOCOL, KMAX)
-    expected, level, losses = in_plain_python(question, ramp=False)
+    expected, losses = in_plain_python(question)
     chex.assert_trees_all_close(params, expected, atol=2e-5)
-    assert row.level == level.pairs == 2
     assert row.losses == pytest.approx([np.mean(losses[:3]), np.mean(losses[3:])], abs=1e-3)
-    assert in_plain_python(question, ramp=True)[1].pairs == KMAX
+    done = np.arange(UPDATES) / UPDATES
+    assert question.ramp(done).tolist() == [2, 2, 3, 3, 4, 4]
     pairs = draw_pairs(PROTOCOL, keys_of(params)[2], 3 * RECALLS, KMAX)
-    asked = recall(PROTOCOL, pairs, jnp.repeat(jnp.array([2, 3, 4]), RECALLS))
+    asked = recall(PROTOCOL, pairs, jnp.repeat(jnp.array([2, 3, 4]), RECALLS), fillers=3)
     right = (question.logits(params, asked.tokens).argmax(-1) == asked.targets) & asked.scored
     assert row.final == right.reshape(3, -1).sum(1).tolist()
 
 
-@pytest.mark.parametrize(
-    "configured", [PROTOCOL.by_lag, lambda rate: PROTOCOL.by_key(Recipe("ramp", rate))]
-)
-def test_a_run_whose_loss_is_not_finite_has_no_answers(configured):
-    row = made(run_of("simple", OPTIONS, configured(3e38), SEED, PROTOCOL))
+@pytest.mark.parametrize("configuration", [by_lag(3e38, UPDATES), by_key(3e38, UPDATES)])
+def test_a_run_whose_loss_is_not_finite_has_no_answers(configuration):
+    row = made(run_of("simple", OPTIONS, configuration, SEED, PROTOCOL))
     found = (
         row.validation,
         row.final,

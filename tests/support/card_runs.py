@@ -1,9 +1,19 @@
-"""A run of a card, made in this thread."""
+"""Configurations, and a run of a card, made in this thread."""
 
 from echo_jax.cells.registry import build
 from echo_jax.memory.card import MeasuredCell
-from echo_jax.memory.protocol import STANDARD
+from echo_jax.memory.protocol import STANDARD, Configuration
 from echo_jax.memory.train_and_score import CardRun, compile_run, make_row
+
+
+def by_lag(rate, updates=STANDARD.updates):
+    """A configuration by lag."""
+    return Configuration("by lag", updates, rate)
+
+
+def by_key(rate, updates=STANDARD.updates):
+    """A configuration by key."""
+    return Configuration("by key", updates, rate)
 
 
 def run_of(name, options, configuration, seed=0, protocol=STANDARD):

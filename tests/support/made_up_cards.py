@@ -1,4 +1,4 @@
-"""Cards of protocol 4 with made-up rows, for tests of what follows from them."""
+"""Cards of protocol 5 with made-up rows, for tests of what follows from them."""
 
 import datetime
 import math
@@ -6,6 +6,7 @@ import zlib
 
 import msgspec
 import numpy as np
+from card_runs import by_key, by_lag
 
 from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
@@ -13,8 +14,8 @@ from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.rows import KeyRow, LagRow
 
 WHOLE = math.log(STANDARD.symbols)
-DEFAULT = [STANDARD.by_lag(0.01), *map(STANDARD.by_key, STANDARD.default)]
-"""The configurations of a default card whose pilot chose 0.01."""
+DEFAULT = [by_lag(0.01), by_key(0.003)]
+"""The configurations of a default card."""
 
 
 def nats_of(known):
@@ -32,7 +33,7 @@ def lag_row(bits, seed=0, rate=0.01, validation=None, updates=3000, rounded=None
     return LagRow(seed, rate, updates, known, nats_of(bits), rounded and [*map(nats_of, rounded)])
 
 
-def key_row(accuracy, seed=0, rate=0.003, schedule="ramp", validation=None, **fields):
+def key_row(accuracy, seed=0, rate=0.003, validation=None, **fields):
     """A run by key with an accuracy at each K, a function of K, and other fields of a row."""
     pairs = list(STANDARD.pairs_asked(fields.pop("most", 24)))
     asked = [STANDARD.recalls * k for k in pairs]
@@ -41,7 +42,7 @@ def key_row(accuracy, seed=0, rate=0.003, schedule="ramp", validation=None, **fi
         return [round(n * of(k)) for k, n in zip(pairs, asked, strict=True)]
 
     answers = (right(validation or accuracy), right(accuracy)) if accuracy else (None, None)
-    row = KeyRow(seed, rate, schedule, 3000, pairs[-1], pairs, asked, *answers)
+    row = KeyRow(seed, rate, 3000, pairs, asked, *answers)
     return msgspec.structs.replace(row, **fields)
 
 
@@ -56,12 +57,13 @@ def held(slots):
 
 
 def card(rows, cell="gru", seeds=4, state_bytes=400, **fields):
-    """The card of some rows: of the default configurations, and of those of its rows."""
-    every = list(dict.fromkeys([*DEFAULT, *(row.configuration for row in rows)]))
+    """The card of some rows: of their configurations, or else of the default ones."""
+    every = list(dict.fromkeys(row.configuration for row in rows if row.seed < 1000)) or DEFAULT
     made = cards.Card(
         name=fields.pop("name", f"{cell.rpartition(':')[2]}-{state_bytes}"),
         cell=cards.MeasuredCell(cell, fields.pop("args", {})),
         state_bytes=state_bytes,
+        state_numbers={} if cell.startswith("imported") else {"float32": state_bytes // 4},
         conv_bytes=0,
         parameters=9684,
         seeds=list(range(seeds)),

@@ -87,9 +87,7 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
     found = list[Section]()
     for question, of_track in itertools.product(QUESTIONS, WHERE):
         asked = [x for x in cards if track(x) == of_track and question.of(x)]
-        asked = [x for x in asked if not is_control(x)]
-        # Those with both questions, or without any such with one.
-        shown = [x for x in asked if x.bits_by_lag and x.bits_by_key] or asked
+        shown = [x for x in asked if not is_control(x)]
         if shown:
             heading = f"{question.curves.capitalize()} curves, {WHERE[of_track]}"
             reading = question.reading.format(most=math.log2(shown[0].numbers.symbols))

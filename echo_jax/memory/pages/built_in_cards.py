@@ -1,8 +1,6 @@
 """The cards of the built-in cells that come with the package, small. No jax.
 
-`built_in_cards.json` has every committed card as it is with the seeds and configurations of the
-default card, and those with more recipes by key as they are too, so that a card stands beside cells
-that had the same. A card by lag alone is there as it is. `.ci/built_in_cards.py` writes the file.
+`built_in_cards.json` has every committed card; `.ci/built_in_cards.py` writes it.
 """
 
 import functools
@@ -12,15 +10,15 @@ from pathlib import Path
 
 import msgspec
 
+from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
-from echo_jax.memory.card import Card, protocol_of
-from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, Question
+from echo_jax.memory.card import Card, chosen_by, protocol_of
+from echo_jax.memory.pages.questions import BY_LAG, Question
 from echo_jax.memory.pages.table import cell_of
-from echo_jax.memory.pages.told_apart import comparable, kind, of_one_kind
-from echo_jax.memory.protocol import STANDARD, Protocol
+from echo_jax.memory.pages.told_apart import comparable, kind, size_of, size_text
+from echo_jax.memory.protocol import Configuration, Protocol
 from echo_jax.memory.rows import Row
-from echo_jax.report.number_formats import number
 
 FILE = "built_in_cards.json"
 
@@ -36,28 +34,30 @@ VARIANTS = {"numbers", "dtype"}  # options of a register that is not the one of 
 
 @functools.cache
 def built_in_cards() -> Sequence[Card]:
-    """The cards that come with the package: those of the default card by name, then the others."""
+    """The cards that come with the package, by name."""
     text = resources.files("echo_jax.memory.pages").joinpath(FILE).read_bytes()
     return msgspec.json.decode(text, type=list[Card])
 
 
-def is_default(card: Card) -> bool:
-    """True for a card with no other configurations by key than the default card."""
-    return BY_KEY.configured(card) <= {*map(STANDARD.by_key, STANDARD.default)}
+def published(cell: str) -> Configuration | None:
+    """The configuration by key that the pilot chose for a cell in the block, by its name."""
+    inner = cell.removeprefix(BLOCK_PREFIX)
+    for card in built_in_cards():
+        if card.cell.name == BLOCK_PREFIX + inner:
+            choices = card.numbers.pilot("by key")
+            if found := chosen_by(card.pilot, choices):
+                return found
+    return None
 
 
 def nearest(card: Card, question: Question) -> dict[str, Card]:
     """The other built-in cards of a card's track, of each cell that of the nearest size.
 
-    By key those with the recipes of the card if there are any, else those of the default card. None
-    of another protocol.
+    None of another protocol.
     """
     plain = [x for x in built_in_cards() if not VARIANTS & x.cell.args.keys() and question.of(x)]
     same = [x for x in plain if kind(x) == kind(card) and x.cell != card.cell]
-    if question is BY_KEY:  # by lag each has the rate of its own pilot
-        alike = [x for x in same if question.configured(x) == question.configured(card)]
-        same = alike or [x for x in same if is_default(x)]
-    away = {id(x): abs(x.state_bytes - card.state_bytes) for x in same}
+    away = {id(x): abs(size_of(x) - size_of(card)) for x in same}
     best_last = sorted(same, key=lambda x: (-away[id(x)], -len(x.cell.args), len(x.seeds)))
     return {cell_of(x): x for x in best_last}
 
@@ -67,7 +67,7 @@ def anchors(card: Card) -> dict[str, Card]:
     found = nearest(card, BY_LAG)
     known = {words: found[cell] for cell, words in ANCHORS.items() if cell in found}
     return {
-        words if of_one_kind([x, card]) else f"{words}, {number(x.state_bytes)} bytes": x
+        words if comparable([x, card]) else f"{words}, {size_text(x)}": x
         for words, x in known.items()
     }
 
@@ -97,16 +97,13 @@ def named_cards(name: str) -> list[Card]:
 def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
     """The built-in cards of some names, of cards or cells, that are not among some cards.
 
-    Of a name those that can be compared with one of these cards; else the default cards of the
-    track and size of one, else all default cards. ConfigError for a name that no card has, and
-    for cards of several protocols, also without a name.
+    Of a name those that can be compared with one of these cards, else all. ConfigError for a name
+    that no card has, and for cards of several protocols, also without a name.
     """
     found = dict[int, Card]()
     for name in names:
         named = named_cards(name)
         alike = [x for x in named if any(comparable([x, other]) for other in own)]
-        default = [x for x in named if is_default(x)]
-        near = [x for x in default if any(of_one_kind([x, other]) for other in own)]
-        found |= {id(x): x for x in alike or near or default}
+        found |= {id(x): x for x in alike or named}
     protocol_of([*own, *found.values()])  # or they are refused
     return [card for card in found.values() if card.name not in {x.name for x in own}]

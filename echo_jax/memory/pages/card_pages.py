@@ -15,7 +15,7 @@ from echo_jax.memory.pages.built_in_cards import anchors, built_in_cards
 from echo_jax.memory.pages.figures import card_figure
 from echo_jax.memory.pages.questions import BY_LAG, EVERY, QUESTIONS, UNKNOWN, Question
 from echo_jax.memory.pages.table import cell_of, is_control
-from echo_jax.memory.pages.told_apart import comparable, of_one_kind, track
+from echo_jax.memory.pages.told_apart import comparable, size_of, track
 from echo_jax.memory.protocol import PILOT_SEED, Configuration
 from echo_jax.memory.reading import has_picture
 from echo_jax.memory.rows import Row
@@ -81,14 +81,14 @@ def standing(card: Card) -> str:
 
 def beside_anchors(card: Card) -> str:
     """The bits by lag above those of no recurrence, as a share of a register's, and by byte."""
-    found = {cell_of(x): BY_LAG.mean(x) for x in anchors(card).values() if of_one_kind([x, card])}
+    found = {cell_of(x): BY_LAG.mean(x) for x in anchors(card).values() if comparable([x, card])}
     mean = BY_LAG.mean(card)
     if mean < 0 or is_control(card) or "ProjectedRegister" not in found:
         return ""
     above = three_digits(mean - found.get("PresentInput", 0.0))
     share = f"{mean / found['ProjectedRegister']:.0%} of those of a register of the same size"
-    each = three_digits(mean / card.state_bytes)
-    return f"By lag these are {above} more than the present input has, {share}, {each} a byte."
+    each = three_digits(mean / size_of(card))
+    return f"By lag these are {above} more than the present input has, {share}, {each} a number."
 
 
 def place_among(card: Card, others: Sequence[Card], question: Question) -> str:
@@ -134,7 +134,7 @@ def provenance(card: Card, rows: Sequence[Row]) -> Table:
         *([["task", card.task.name]] if card.task else []),
         *([["framework", card.cell.framework]] if card.cell.framework else []),
         *([f"argument {name}", str(value)] for name, value in card.cell.args.items()),
-        *(["pilot by lag", f"rate {x.rate}: {three_digits(x.mean)} bits"] for x in card.pilot),
+        *(["pilot", f"{x.configuration}: {three_digits(x.mean)} bits"] for x in card.pilot),
         *(["configuration", str(of)] for of in card.configuration),
         ["seeds", ", ".join(map(str, card.seeds))],
         ["runs that are not finite", str(sum(row.final is None for row in rows))],

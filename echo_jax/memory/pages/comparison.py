@@ -11,29 +11,26 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import CARD_FILE, Card
 from echo_jax.memory.pages import built_in_cards
-from echo_jax.memory.pages.questions import BY_KEY, EVERY, Question
+from echo_jax.memory.pages.questions import EVERY, Question
 from echo_jax.memory.pages.table import labels_of
-from echo_jax.memory.pages.told_apart import comparable, differences, of_one_kind, track
+from echo_jax.memory.pages.told_apart import comparable, differences, size_text, track
 from echo_jax.report.number_formats import number, three_digits
 
 
 def compare(names: Sequence[str]) -> list[str]:
     """Sentences that compare two cards: folders with a card, or names of built-in cards or cells.
 
-    By key their seeds must have chosen among the same recipes. ConfigError for nothing to compare.
+    ConfigError for nothing to compare.
     """
     pair = max(itertools.product(*map(cards_of, names)), key=likeness)
-    if not of_one_kind(pair):
+    if not comparable(pair):
         rule = f"cannot be compared, as they differ in {differences(pair)}"
         raise ConfigError(f"{names[0]} and {names[1]} {rule}: make both alike in that")
     shared = shared_questions(pair)
-    asked = [question for question in shared if question is not BY_KEY or comparable(pair)]
-    if not asked:
-        of_memory = "measure both by lag, or by key with the same --full"
-        fix = "complete both by echo-jax card" if pair[0].task else of_memory
+    if not shared:
+        fix = "complete both by echo-jax card"
         raise ConfigError(f"{names[0]} and {names[1]} share no question to compare: {fix}")
-    other = "By key they chose among other recipes: make both with the same --full to compare that."
-    return [sentence(pair, x) for x in asked] + ([other] if len(shared) > len(asked) else [])
+    return [sentence(pair, x) for x in shared]
 
 
 def cards_of(name: str) -> list[Card]:
@@ -44,10 +41,10 @@ def cards_of(name: str) -> list[Card]:
     return built_in_cards.named_cards(name)
 
 
-def likeness(pair: Sequence[Card]) -> tuple[bool, bool, int, int]:
+def likeness(pair: Sequence[Card]) -> tuple[bool, int, int]:
     """The largest is the pair that is meant: of one kind, with most in common, of most seeds."""
     seeds = sum(len(card.seeds) for card in pair)
-    return of_one_kind(pair), comparable(pair), len(shared_questions(pair)), seeds
+    return comparable(pair), len(shared_questions(pair)), seeds
 
 
 def shared_questions(pair: Sequence[Card]) -> list[Question]:
@@ -70,7 +67,7 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
     asked = f"On the task {task.name}" if task else question.name.capitalize()
     unit = "bits an answer" if task else "bits"
     updates = number(protocol.updates)
-    sizes = " and ".join(number(card.state_bytes) for card in pair)
+    sizes = " and ".join(map(size_text, pair))
     more = f"{three_digits(abs(difference))} bits {'more' if difference > 0 else 'fewer'} than"
     if three_digits(difference) == "0":
         more = "as many bits as"
@@ -79,6 +76,6 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
         f"{names[1]} ({question.mean_text(pair[0])} and {question.mean_text(pair[1])} {unit}; "
         f"difference {three_digits(difference)}, {between}; permutation test of "
         f"{len(first.seeds)} and {len(second.seeds)} seeds, p = {p:.2g}). "
-        f"Track {track(pair[0])}, {sizes} bytes of state, {updates} updates, echo_jax protocol "
+        f"Track {track(pair[0])}, state of {sizes}, {updates} updates, echo_jax protocol "
         f"{protocol.name}."
     )

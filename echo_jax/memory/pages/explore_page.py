@@ -18,8 +18,8 @@ from echo_jax.memory import card as cards
 from echo_jax.memory.answers_to_bits import accuracy_of_list
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages.picture import FACE, GROUND, PALETTE, READINGS
-from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of, nominal_bytes
-from echo_jax.memory.pages.told_apart import place, track
+from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of, nominal
+from echo_jax.memory.pages.told_apart import place, size_of, size_text, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.reading import Readings
 from echo_jax.memory.rows import KeyRow, LagRow, Row
@@ -60,13 +60,13 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
     """The data of the page: cards by track and size, their curves and bits by seed."""
     kinds: dict[tuple[str, int], list[tuple[Card, list[Row]]]] = {}
     for card, rows in whole:
-        kinds.setdefault((track(card), nominal_bytes(card.state_bytes)), []).append((card, rows))
+        kinds.setdefault((track(card), nominal(size_of(card))), []).append((card, rows))
     found = list[dict[str, Any]]()
     for (of_track, most), alike in merged(kinds):
         names = names_of([card for card, _ in alike])
-        least = min(card.state_bytes for card, _ in alike)
+        least = min(size_of(card) for card, _ in alike)
         first = f"{number(least)} to" if least < 0.9 * most else "about"
-        kind = f"{of_track}, {first} {number(most)} bytes"
+        kind = f"{of_track}, {first} {number(most)} numbers"
         for (card, rows), name in zip(alike, names, strict=True):
             found.append({"kind": kind, "cell": name} | card_data(card, rows))
     protocol = whole[0][0].numbers
@@ -115,12 +115,12 @@ def merged(kinds: Mapping[tuple[str, int], list[Any]]) -> list[tuple[tuple[str, 
 def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
     """A card: its size, and for each question and number of updates the bits of its seeds."""
     found: dict[str, dict[str, Any]] = {"by lag": {}, "by key": {}}
-    for (question, updates), of in cards.whole_seeds(rows, card).items():
+    for (question, updates), of in cards.rows_that_count(rows, card).items():
         found[question][str(updates)] = measured(of, card.numbers)
     return {
         "page": f"{card.name}/card.md",
         "anchor": is_control(card),
-        "bytes": card.state_bytes,
+        "state": size_text(card),
         "parameters": card.parameters,
         "lag": found["by lag"] or None,
         "key": found["by key"] or None,
@@ -130,11 +130,10 @@ def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
 def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
     """The bits and the curve of each seed, from the rows of a question and number of updates."""
     bits = cards.bits_of(rows, protocol)
-    chosen = cards.best_of_seeds(rows, protocol)
     digits = ".2f" if isinstance(bits, cards.BitsByLag) else ".3f"  # as far as a pixel shows
     return {
         "bits": plain(bits.by_seed, ".4f"),
-        "curves": plain([curve(row, protocol) for row in chosen], digits),
+        "curves": plain([curve(row, protocol) for row in rows], digits),
         "bound": bits.at_least,
     }
 

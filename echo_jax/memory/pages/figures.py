@@ -19,11 +19,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from echo_jax.config import is_built_in
 from echo_jax.memory.answers_to_bits import accuracy_of_list
-from echo_jax.memory.card import BitsByKey, Card, best_of_seeds, lag_bits, protocol_of, whole_seeds
+from echo_jax.memory.card import BitsByKey, Card, lag_bits, protocol_of, rows_that_count
 from echo_jax.memory.pages.built_in_cards import anchors, nearest
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, Question
 from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of
-from echo_jax.memory.pages.told_apart import track
+from echo_jax.memory.pages.told_apart import size_of, size_text, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.rows import LagRow, Row
 from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
@@ -78,9 +78,7 @@ def subtitle(card: Card) -> str:
     """The size of the cell and its seeds."""
     of_track = track(card)
     where = f"in the {of_track}" if of_track.startswith("block") else of_track
-    parts = [f"{cell_of(card)}, {where}", f"{number(card.state_bytes)} bytes of state"]
-    if card.conv_bytes:
-        parts.append(f"{number(card.conv_bytes)} of convolutions")
+    parts = [f"{cell_of(card)}, {where}", f"state of {size_text(card)}"]
     if card.parameters:
         parts.append(f"{number(card.parameters)} parameters")
     if drawn := max(len(bits.seeds) if (bits := q.of(card)) else 0 for q in QUESTIONS):
@@ -91,7 +89,7 @@ def subtitle(card: Card) -> str:
 def peers(card: Card, question: Question) -> list[Card]:
     """The built-in cells that a card is drawn before: those within 10% of its size, else all."""
     known = [x for x in nearest(card, question).values() if is_built_in(x.cell.name)]
-    near = [x for x in known if abs(x.state_bytes - card.state_bytes) <= 0.1 * card.state_bytes]
+    near = [x for x in known if abs(size_of(x) - size_of(card)) <= 0.1 * size_of(card)]
     return near or known
 
 
@@ -102,8 +100,8 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     protocol = card.numbers
     lags = protocol.lags
     most = math.log2(protocol.symbols)
-    usual = whole_seeds(rows, card).get(("by lag", protocol.updates), [])
-    chosen = [row for row in best_of_seeds(usual, protocol) if isinstance(row, LagRow)]
+    usual = rows_that_count(rows, card).get(("by lag", protocol.updates), [])
+    chosen = [row for row in usual if isinstance(row, LagRow)]
     seeds = [(range(1, lags + 1), lag_bits(row.final, protocol).tolist()) for row in chosen]
     axes.set(xlim=(0, lags + 1), ylim=(-0.05, most + 0.3), yticks=range(int(most) + 1))
     axes.set_xticks(sorted({1, *(lags * i // 4 for i in range(1, 5))} - {0}))
@@ -130,7 +128,7 @@ def draw_by_key(axes: Axes, card: Card) -> None:
     axes.set_ylabel("values recalled", fontsize=9.5, color=INK)
     references = {"a list of the values": list_line(bits.pairs, card.numbers)}
     if alone := nearest(card, BY_KEY).get("PresentInput"):
-        references["the convolution alone"] = BY_KEY.line(alone)
+        references["the present input"] = BY_KEY.line(alone)
     _draw(axes, card, BY_KEY, [(bits.pairs, curve) for curve in bits.curves], references)
 
 

@@ -60,7 +60,7 @@ SHOWN = {
 """The published cards in the still, and the names of their cells."""
 
 STILL = (
-    "Ink is bits left: a network with 400 bytes of state reads a face pixel by pixel, then is "
+    "Ink is bits left: a network with 100 numbers of state reads a face pixel by pixel, then is "
     "asked for it. Colour is the answer, area its certainty."
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from echo_jax.memory.card import IMPORTED, BitsAnAnswer, Budget, Card, protocol_of, rate_of
+from echo_jax.memory.card import IMPORTED, BitsAnAnswer, BitsByLag, Budget, Card, protocol_of
 from echo_jax.memory.pages.questions import (
     BY_KEY,
     BY_TASK,
@@ -23,7 +23,8 @@ from echo_jax.memory.pages.told_apart import (
     few_seeds,
     letters_of,
     pairs_of,
-    recipe,
+    size_of,
+    size_text,
     task_words,
     track,
 )
@@ -33,19 +34,15 @@ from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.section import Section
 from echo_jax.report.text_tables import Table
 
-SIZES = {
-    "state_bytes": "state, bytes",
-    "conv_bytes": "convolutions, bytes",
-    "constant_bytes": "constants, bytes",
-    "parameters": "parameters",
-}
-"""The fields of a card that say how large a cell is, and the headings of their columns."""
+SIZES = ("state_bytes", "conv_bytes", "constant_bytes", "parameters")
+"""The fields of a card that say how large a cell is."""
 
 R10 = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
 
 GAIN = 1.05  # the ratio of bits from which more updates help
 
-WIDE = {"lags 4 on", "rate", "layers", *SIZES.values()}  # columns without room in a paper
+# columns without room in a paper
+WIDE = {"lags 4 on", "rate", "rate by key", "layers", "state", "convolutions", "parameters"}
 
 ROUNDED = 6  # bits: the precision that a table shows
 
@@ -53,20 +50,24 @@ TUNED = ("lmu", "lstm-chrono")
 """Cells with an option whose default is the number of lags that are asked."""
 
 MEANINGS = {
-    "bits": "the mean over the seeds, with the lowest and the highest seed; of 8 seeds these are "
-    "an interval of 99% for the median; 3 of 4 where seeds are not there yet; \u2265 where the "
+    "bits": "the mean over the seeds, with the lowest and the highest seed, which are no interval "
+    "for the mean; 3 of 4 where seeds are not there yet; \u2265 where the "
     "mean is within 5% of the most that can be measured, or a seed is best at the most pairs",
     "letters": "cells that share one are not told apart (exact permutation test of the difference "
-    "of means, Benjamini-Hochberg at 5%); within this table and column only",
+    "of means, Benjamini-Hochberg at 5%: about one in twenty of the pairs told apart may not "
+    "differ); within this table and column only",
     "lags 4 on": "the bits of lags 4 to 64: a block's convolution sees lags 1 to 3",
-    "6 bits a number": "bits by lag, each number of the state rounded to 6 bits after each step",
+    "at 6 bits": "the share of the bits by lag that stays with each number of the state rounded to "
+    "6 bits after each step, of those at 16 bits",
     "after 10,000": "the mean after as many updates, at the rate that the pilot chose; level: no "
     "seed gains 5% from 3,000 updates on",
     "rate": "the learning rate by lag, which short runs chose; edge: the least or largest tried",
+    "rate by key": "chosen by runs of the usual length",
     "half of 4 pairs after": "the median of the updates after which half of the answers about 4 "
     "pairs are right; never: half of the seeds or more do not get there",
-    "state, convolutions, constants": "bytes of the cell's state, of the last inputs of a block's "
-    "convolutions, and of fixed arrays of the cell; the first two are what a stream carries",
+    "state, convolutions": "the numbers of the cell's state and their type, and of the last inputs "
+    "of a block's convolutions: what a stream carries",
+    "parameters": "trained numbers by key, with block and readout",
     "*": "an option of the cell is set to the 64 lags: theta of the LMU, longest of chrono",
 }
 """The meaning of the columns of `cards_table`."""
@@ -88,32 +89,21 @@ def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
 
 
 def file_name(group: Sequence[Card]) -> str:
-    """The track, size and recipes of a group, whatever else is in the folder: block-400-default.
+    """The track and size of a group, whatever else is in the folder: block-400.
 
     The size is the nearest of ten preferred numbers a decade (R10); where a card is not within 10%
-    of it, the least one of the group. Nothing stands for all recipes of a full card.
+    of it, the least one of the group.
     """
-    sizes = [card.state_bytes for card in group]
-    size = nominal_bytes(max(sizes))
+    sizes = [size_of(card) for card in group]
+    size = nominal(max(sizes))
     near = all(0.9 * size <= x <= 1.1 * size for x in sizes)
-    words = [track(group[0]), str(size if near else min(sizes)), *recipe_words(group[0])]
+    words = [track(group[0]), str(size if near else min(sizes))]
+    words += [task_words(group[0])] if group[0].task else []
     return re.sub(r"[^\w.]+", "-", "-".join(words if comparable(group) else [words[0], "several"]))
 
 
-def recipe_words(card: Card) -> list[str]:
-    """The recipes by key of a card, as words of a name."""
-    numbers = card.numbers
-    ramp = [x for x in numbers.full if x.schedule == "ramp"]
-    if card.task:
-        return [task_words(card)]
-    for name, recipes in {"": numbers.full, "default": numbers.default, "ramp": ramp}.items():
-        if BY_KEY.configured(card) == {*map(numbers.by_key, recipes)}:
-            return [name] if name else []
-    return recipe(card) or ["by-lag"]
-
-
-def nominal_bytes(size: int) -> int:
-    """The nearest of ten preferred numbers a decade (R10): 400 for 355 to 446 bytes."""
+def nominal(size: int) -> int:
+    """The nearest of ten preferred numbers a decade (R10): 100 for 90 to 112."""
     decade, step = divmod(round(10 * math.log10(max(size, 1))), 10)
     return round(R10[step] * 10**decade)
 
@@ -224,7 +214,6 @@ def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
         if isinstance(score, TaskScore):
             tidy.append(run | msgspec.structs.asdict(score))
         elif isinstance(row, KeyRow):
-            run["schedule"] = row.schedule
             answers = zip(row.pairs, score, row.asked, strict=True)
             tidy += [run | {"pairs": k, "right": right, "asked": n} for k, right, n in answers]
         else:
@@ -240,51 +229,57 @@ def cards_table(cards: Sequence[Card]) -> Table:
         columns["seeds"] = seeds
     told = [letters_of(cards, question) for question in EVERY]
     for question, letters in zip(EVERY, told, strict=True):
+        if not any(map(question.measured, cards)):
+            continue
         columns[question.words] = [
             f"{question.text(card)} {letter}".strip()
             for card, letter in zip(cards, letters, strict=True)
         ]
         columns |= columns_beside(cards, question) | budget_columns(cards, question)
-    for field, heading in SIZES.items():
-        sizes = [getattr(card, field) for card in cards]
-        columns[heading] = [three_digits(size) if size else UNKNOWN for size in sizes]
+    columns["state"] = [size_text(card) for card in cards]
+    columns["convolutions"] = [text_of(card.conv_bytes // 4 or None) for card in cards]
+    columns["parameters"] = [text_of(card.parameters or None) for card in cards]
     columns["layers"] = [str(card.cell.args.get("layers", UNKNOWN)) for card in cards]
     known = {name: of for name, of in columns.items() if any(x not in (UNKNOWN, "") for x in of)}
     note = f"Letters: {MEANINGS['letters']}.{few_seeds(cards)}" if any(map(any, told)) else ""
     return Table(caption_of(cards), list(known), list(zip(*known.values(), strict=True)), note)
 
 
-def rate_text(card: Card) -> str:
-    """The rate that the pilot chose, and whether it is at an end of the rates: 0.3 (edge)."""
-    if not card.pilot:
+def rate_text(card: Card, question: Question) -> str:
+    """The rate of a question, and whether the pilot tried none beyond: 0.3 (edge)."""
+    found = [x for x in card.configuration if x.question == question.name]
+    if not found:
         return UNKNOWN
-    rate = rate_of(card.pilot, card.numbers)
-    return f"{rate:g}{' (edge)' if rate in (card.pilot[0].rate, card.pilot[-1].rate) else ''}"
+    rate = found[0].rate
+    tried = [x.configuration.rate for x in card.pilot if x.configuration.question == question.name]
+    return f"{rate:g}{' (edge)' if tried and rate in (min(tried), max(tried)) else ''}"
 
 
 def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
     """The columns beside the bits of a question."""
     if question is BY_TASK:
-        return task_columns([card.bits_an_answer or None for card in cards])
+        rates = {"rate": [rate_text(card, question) for card in cards]}
+        return task_columns([card.bits_an_answer or None for card in cards]) | rates
     if question is BY_KEY:
         pairs = protocol_of(cards).associated
-        return {f"half of {pairs} pairs after": [associated_text(card) for card in cards]}
+        return {
+            f"half of {pairs} pairs after": [associated_text(card) for card in cards],
+            "rate by key": [rate_text(card, question) for card in cards],
+        }
     measured = [card.bits_by_lag for card in cards]
     return {
         "lags 4 on": [text_of(bits.from_lag_4 if bits else None) for bits in measured],
-        f"{ROUNDED} bits a number": [text_of(rounded_bits(bits, ROUNDED)) for bits in measured],
-        "rate": [rate_text(card) for card in cards],
+        f"at {ROUNDED} bits": [kept_text(bits) for bits in measured],
+        "rate": [rate_text(card, question) for card in cards],
     }
 
 
 def task_columns(measured: Sequence[BitsAnAnswer | None]) -> dict[str, list[str]]:
-    """The accuracy, the entropy, the baseline of the task, and the rates that the seeds chose."""
-    rates = [sorted({*bits.rates}) if bits else [] for bits in measured]
+    """The accuracy, the entropy, and the baseline of the task."""
     return {
         "accuracy": [f"{bits.accuracy:.1%}" if bits else UNKNOWN for bits in measured],
         "entropy, bits": [text_of(bits.entropy if bits else None) for bits in measured],
         "baseline": [baseline_text(bits) for bits in measured],
-        "rates": [", ".join(f"{x:g}" for x in of) or UNKNOWN for of in rates],
     }
 
 
@@ -294,6 +289,13 @@ def baseline_text(bits: BitsAnAnswer | None) -> str:
         return UNKNOWN
     of_baseline, accuracy = bits.baseline
     return f"{three_digits(of_baseline)} ({accuracy:.1%})"
+
+
+def kept_text(bits: BitsByLag | None) -> str:
+    """The share of the bits at the first precision that stays at `ROUNDED` bits; - below 1 bit."""
+    known = bits.rounded if bits else {}
+    usual = known.get(next(iter(known), ""), 0.0)
+    return f"{known[str(ROUNDED)] / usual:.0%}" if usual > 1 and str(ROUNDED) in known else UNKNOWN
 
 
 def text_of(value: float | None) -> str:
@@ -349,15 +351,18 @@ def seeds_there(card: Card) -> str:
 
 
 def caption_of(cards: Sequence[Card]) -> str:
-    """The tracks of a group, its bytes of state, a protocol of one's own, and too few seeds."""
+    """The tracks of a group, its sizes of state, a protocol of one's own, and too few seeds."""
     protocol = protocol_of(cards)
-    size = " to ".join(dict.fromkeys(number(f(x.state_bytes for x in cards)) for f in (min, max)))
+    least, most = (size_text(f(cards, key=size_of)) for f in (min, max))
+    if least.partition(" ")[2] == most.partition(" ")[2]:  # 91 to 100 float32
+        least = least.partition(" ")[0]
+    size = most if least == most.partition(" ")[0] else f"{least} to {most}"
     tracks = dict.fromkeys(map(track, cards))
     each = [x if x in ("bare", "imported") else f"in the {x}" for x in tracks]
     where = "bare cells" if each == ["bare"] else " and ".join(each)
-    why = "several sizes or recipes" if len(each) == 1 else "different networks"
+    why = "several sizes" if len(each) == 1 else "different networks"
     apart = "" if comparable(cards) else f", {why}, not to be compared"
     task = cards[0].task
     where = f"Task {task.name}, {where}" if task else f"{where[0].upper()}{where[1:]}"
     own = f" Protocol {protocol.name}, not the standard." if protocol.own else ""
-    return f"{where}, {size} bytes of state{apart}.{own}{few_seeds(cards)}"
+    return f"{where}, state of {size}{apart}.{own}{few_seeds(cards)}"

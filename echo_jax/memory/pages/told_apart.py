@@ -11,7 +11,7 @@ from msgspec import UnsetType
 from echo_jax import statistics
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.memory.card import IMPORTED, Card
-from echo_jax.memory.pages.questions import BY_KEY, EVERY, Question
+from echo_jax.memory.pages.questions import EVERY, Question
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.rows import MeasuredTask
 from echo_jax.report.number_formats import number
@@ -20,9 +20,9 @@ TRACKS = ("block", "bare", "imported")
 """The tracks; of a block with other layers or width they are followed by one of its own."""
 
 SAME_SIZE = 1.1 / 0.9
-"""States are of one size if the largest has at most so many times the bytes of the smallest."""
+"""States are of one size if the largest has at most so many times the numbers of the smallest."""
 
-BLOCK_OPTIONS = {"width": 32, "layers": 1}
+BLOCK_OPTIONS = {"width": 32, "layers": 1, "parameters": None}
 """Options of the block, with which it is the common one."""
 
 LEVEL = 0.05  # the share of false ones expected among the pairs that a table tells apart
@@ -53,33 +53,47 @@ def kind(card: Card) -> tuple[str, Protocol, MeasuredTask | UnsetType]:
     return track(card), card.numbers, card.task
 
 
-def recipe(card: Card) -> list[str]:
-    """The recipes by key of a card, to be sorted by; the rate by lag is its own."""
-    return sorted(f"{x.schedule} {x.rate}" for x in BY_KEY.configured(card))
-
-
-def of_one_kind(cards: Sequence[Card]) -> bool:
-    """True for cards of one protocol and track with about the same bytes of state."""
+def comparable(cards: Sequence[Card]) -> bool:
+    """True for cards of one protocol and track with states of one type and about one size."""
     return len(set(map(kind, cards))) == 1 and of_one_size(cards)
 
 
 def of_one_size(cards: Sequence[Card]) -> bool:
-    """True for cards with about the same bytes of state.
+    """True for cards with about as many numbers of state, of the same types.
 
     On a task cells are compared at any size, which the table states.
     """
-    sizes = {0 if card.task else card.state_bytes for card in cards}
-    return max(sizes) <= SAME_SIZE * min(sizes)
+    if all(card.task for card in cards):
+        return True
+    counts = [numbers_of(card) for card in cards]
+    same_types = len({frozenset(of) for of in counts}) == 1
+    totals = [sum(of.values()) for of in counts]
+    return same_types and max(totals) <= SAME_SIZE * min(totals)
+
+
+def numbers_of(card: Card) -> dict[str, int]:
+    """The numbers of the state by their type; of imported rows, which do not say, the bytes."""
+    return card.state_numbers or {"bytes": card.state_bytes}
+
+
+def size_of(card: Card) -> int:
+    """How many numbers the state has."""
+    return sum(numbers_of(card).values())
+
+
+def size_text(card: Card) -> str:
+    """The numbers of the state and their type: 100 float32."""
+    return " and ".join(f"{number(n)} {name}" for name, n in numbers_of(card).items())
 
 
 def differences(pair: Sequence[Card]) -> str:
     """The properties in which two cards differ in kind: track (bare and block); or nothing."""
-    sizes = [""] if of_one_size(pair) else [number(card.state_bytes) for card in pair]
+    sizes = [""] if of_one_size(pair) else [size_text(card) for card in pair]
     of_each = {
         "track": [track(card) for card in pair],
         "protocol": [card.numbers.name for card in pair],
         "task": [task_words(card) for card in pair],
-        "bytes of state": sizes,
+        "state": sizes,
     }
     return ", ".join(f"{x} ({' and '.join(of)})" for x, of in of_each.items() if len(set(of)) > 1)
 
@@ -95,11 +109,6 @@ def task_words(card: Card) -> str:
     return " ".join([card.task.name, *(x[:6] for x in digests if x)])
 
 
-def comparable(cards: Sequence[Card]) -> bool:
-    """True for cards of one kind whose seeds chose among as much."""
-    return of_one_kind(cards) and all(recipe(x) == recipe(cards[0]) for x in cards)
-
-
 def groups(cards: Iterable[Card]) -> list[list[Card]]:
     """Comparable cards, those with most bits first.
 
@@ -107,7 +116,7 @@ def groups(cards: Iterable[Card]) -> list[list[Card]]:
     """
 
     def order(card: Card) -> tuple[Any, ...]:
-        return task_words(card), place(track(card)), recipe(card), card.state_bytes
+        return task_words(card), place(track(card)), sorted(numbers_of(card)), size_of(card)
 
     found: list[list[Card]] = []
     for card in sorted(cards, key=order):

@@ -1,11 +1,11 @@
-"""K pairs of a key and a value, then each key once; the target is its value.
+"""K pairs of a key and a value, fillers, then each key once; the target is its value.
 
-Multi-query associative recall (MQAR, Arora et al. 2023) without gaps, that the question by key asks
+Multi-query associative recall (MQAR, Arora et al. 2023) with one gap, that the question by key asks
 at each K. The questions come in random order. Values are drawn independently, so one may occur
-twice; the tokens of values come after those of keys.
+twice; the tokens of values come after those of keys, and the filler, one token, is the last.
 
-    tokens   k3 v1 k0 v1 k0 k3      K = 2, the level
-    targets  .  .  .  .  1  1
+    tokens   k3 v1 k0 v1 f  f  f  k0 k3      K = 2, the level
+    targets  .  .  .  .  .  .  .  1  1
 """
 
 from typing import NamedTuple
@@ -46,36 +46,40 @@ def draw_pairs(protocol: Protocol, key: jax.Array, rows: int, most: int) -> Pair
     )
 
 
-def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array) -> Rows:
-    """The sequences of K pairs, int32 `[B]`: 2 K tokens, K questions, then keys that do not count.
+def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array, fillers: int) -> Rows:
+    """The sequences of K pairs, int32 `[B]`: 2 K tokens, fillers, K questions; then any keys.
 
     Gathers only: XLA:CPU miscompiles some shifts of an array onto itself.
     """
     most = pairs.keys.shape[1]
     shown = shown[:, None]
+    first = 2 * shown + fillers
     order = jnp.argsort(jnp.where(jnp.arange(most) < shown, pairs.order, 2.0))
-    time = jnp.arange(3 * most)
-    asked = jnp.take_along_axis(order, jnp.clip(time - 2 * shown, 0, most - 1), axis=1)
+    time = jnp.arange(3 * most + fillers)
+    asked = jnp.take_along_axis(order, jnp.clip(time - first, 0, most - 1), axis=1)
     number = jnp.minimum(jnp.broadcast_to(time // 2, asked.shape), most - 1)
-    pair = jnp.where(time < 2 * shown, number, asked)
+    learns = time < 2 * shown
+    pair = jnp.where(learns, number, asked)
     key, value = (jnp.take_along_axis(x, pair, axis=1) for x in (pairs.keys, pairs.values))
-    is_value = (time < 2 * shown) & (time % 2 == 1)
-    scored = (time >= 2 * shown) & (time < 3 * shown)
-    return Rows(jnp.where(is_value, protocol.keys + value, key), value, scored)
+    tokens = jnp.where(learns & (time % 2 == 1), protocol.keys + value, key)
+    gap = ~learns & (time < first)
+    scored = (time >= first) & (time < first + shown)
+    return Rows(jnp.where(gap, protocol.tokens - 1, tokens), value, scored)
 
 
 class Recall:
-    """The task of a protocol with up to `most` = Kmax pairs."""
+    """The task of a protocol with up to `most` = Kmax pairs, and fillers before the questions."""
 
-    def __init__(self, protocol: Protocol, most: int) -> None:
+    def __init__(self, protocol: Protocol, most: int, fillers: int) -> None:
         """K rises from 2 to Kmax."""
         self.protocol = protocol
         self.most = most
+        self.fillers = fillers
         self.tokens, self.answers = protocol.tokens, protocol.values
         self.levels = range(2, most + 1)
 
     def draw(self, key: jax.Array, rows: int, part: str, level: chex.Numeric) -> Rows:
-        """Rows `[B, 3 Kmax]` of K = `level` pairs, of all or of each row.
+        """Rows `[B, 3 Kmax + fillers]` of K = `level` pairs, of all or of each row.
 
         In training half of the rows have K pairs, the others fewer, uniform from 1.
         """
@@ -83,8 +87,9 @@ class Recall:
         if part == "training":
             fewer = 1 + jnp.floor(pairs.place * (level - 1)).astype(jnp.int32)
             level = jnp.where(jnp.arange(rows) < rows // 2, level, fewer)
-        return recall(self.protocol, pairs, jnp.broadcast_to(level, (rows,)))
+        shown = jnp.broadcast_to(level, (rows,))
+        return recall(self.protocol, pairs, shown, self.fillers)
 
 
-standard = Recall(STANDARD, STANDARD.pairs_of_small)
+standard = Recall(STANDARD, STANDARD.pairs_of_small, STANDARD.fillers)
 tokens, answers, levels, draw = standard.tokens, standard.answers, standard.levels, standard.draw

@@ -184,11 +184,11 @@ function drawBoxes() {
 }
 
 function drawTable(cards) {
-  byId("cells").replaceChildren(...cards.map(({ cell, page, bits, said, bytes, parameters }) => {
+  byId("cells").replaceChildren(...cards.map(({ cell, page, bits, said, state, parameters }) => {
     const row = make("tr"), name = make("td");
     const range = `(${digits(Math.min(...bits))} to ${digits(Math.max(...bits))})`;
     name.append(make("a", { href: page }, cell));
-    row.append(name, ...[`${said} ${range}`, number(bytes), number(parameters)]
+    row.append(name, ...[`${said} ${range}`, state, number(parameters)]
       .map((text) => make("td", {}, text)));
     return row;
   }));
