@@ -96,11 +96,12 @@ class Block(Cell):
 
     def __post_init__(self) -> None:
         at_least(1, self, "width", "layers")
-        if self.parameters is not None:
-            object.__setattr__(self, "width", self._width_for(self.parameters))
         if self.layers > MOST_LAYERS:  # a stranger's run or card may state any number
             rule = f"is above {MOST_LAYERS:,}"
             raise ConfigError(None, f"layers {self.layers}", rule, "use fewer")
+        if self.parameters is not None:
+            at_least(1, self, "parameters")
+            object.__setattr__(self, "width", self._width_for(self.parameters))
 
     def _width_for(self, parameters: int) -> int:
         """The width with the nearest number of trained numbers; ConfigError for none within 1%."""
@@ -113,10 +114,10 @@ class Block(Cell):
         width = min(range(max(1, above - 1), above + 1), key=lambda n: abs(count(n) - parameters))
         if abs((found := count(width)) - parameters) > 0.01 * parameters:
             rule = f"is not within 1% at any width: width {width} has {found:,}"
-            raise ConfigError("parameters", parameters, rule, f"use {found}")
+            raise ConfigError(None, f"parameters {parameters}", rule, f"use {found}")
         if self.width not in (WIDTH, width):
             rule = f"has width {width}, and {self.width} is given too"
-            raise ConfigError("parameters", parameters, rule, "leave {width} out")
+            raise ConfigError(None, f"parameters {parameters}", rule, "leave width out")
         return width
 
     @property

@@ -188,7 +188,7 @@ class _Check(NamedTuple):
         return Rows(*map(np.asarray, found))
 
     def attempt(self, call: Callable[[], Any], member: str, how: str) -> Any:
-        """What the user's code returns; ConfigError where it raises anything."""
+        """The return value of the user's code; ConfigError where it raises anything."""
         try:
             return call()
         except (EchoError, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""The cards of the built-in cells that come with the package, small. No jax.
+"""The cards of the built-in cells that come with the package. No jax.
 
 `built_in_cards.json` has every committed card; `.ci/built_in_cards.py` writes it.
 """

@@ -77,7 +77,7 @@ def numbers_of(card: Card) -> dict[str, int]:
 
 
 def size_of(card: Card) -> int:
-    """How many numbers the state has."""
+    """The numbers of the state, of all types."""
     return sum(numbers_of(card).values())
 
 
