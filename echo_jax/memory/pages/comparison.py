@@ -67,7 +67,7 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
     asked = f"On the task {task.name}" if task else question.name.capitalize()
     unit = "bits an answer" if task else "bits"
     updates = number(protocol.updates)
-    sizes = " and ".join(map(size_text, pair))
+    sizes = " and ".join(dict.fromkeys(map(size_text, pair)))
     more = f"{three_digits(abs(difference))} bits {'more' if difference > 0 else 'fewer'} than"
     if three_digits(difference) == "0":
         more = "as many bits as"
