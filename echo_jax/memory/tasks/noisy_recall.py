@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from echo_jax.memory.tasks import Rows
 
-KEYS, VALUES, NOISE, PAIRS = 8, 8, 8, 32
+KEYS, VALUES, NOISE, PAIRS = 16, 16, 8, 32
 NOISY = 0.2
 
 tokens, answers = KEYS + VALUES + NOISE, VALUES

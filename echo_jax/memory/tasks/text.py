@@ -28,10 +28,10 @@ CONTEXT = 5
 class Characters:
     """The task of a file, or of all files *.py of a folder; characters beyond 99 are one."""
 
-    def __init__(self, place: str) -> None:
-        """Read the text; ConfigError where it cannot be read or is too short."""
+    def __init__(self, place: str, most: int = 1_000_000) -> None:
+        """Read at most so many characters; ConfigError where it cannot, or there are too few."""
         files = sorted(Path(place).glob("*.py")) if Path(place).is_dir() else [Path(place)]
-        text = "".join(map(content, files))[:1_000_000]
+        text = "".join(map(content, files))[:most]
         if len(text) < 20 * STEPS:
             rule = f"has {len(text):,} characters, and sequences have {STEPS + 1}"
             raise ConfigError(None, place, rule, f"use a text of {20 * STEPS:,} or more")

@@ -1,0 +1,267 @@
+"""Is a bit of a card worth anything elsewhere? Train every cell on tasks that no card asks.
+
+    python benchmarks/worth.py                     # all that is missing, hours on two cores
+    python benchmarks/worth.py digits --arm parameters
+
+cards (docs/cards)  ─►  runs: seed 0 at three rates, seeds 1 and 2 at the best on validation data
+run                 ─►  row of docs/worth/rows.jsonl, appended as it comes
+"""
+
+import argparse
+import bz2
+import dataclasses
+import functools
+import tempfile
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+from msgspec import UNSET, UnsetType
+
+import echo_jax
+from echo_jax.cells.block import flat_state
+from echo_jax.grid.executors import Here
+from echo_jax.grid.running import Running
+from echo_jax.grid.task import Job, Report
+from echo_jax.grid.task_loop import complete
+from echo_jax.host.training_loop import train_chunks
+from echo_jax.memory import learning, scoring
+from echo_jax.memory.by_task import ByTask, scores_of
+from echo_jax.memory.card import CARD_FILE, Card
+from echo_jax.memory.learning import RunInputs
+from echo_jax.memory.named_cell import NamedCell, named_cell
+from echo_jax.memory.protocol import STANDARD
+from echo_jax.memory.rows import TaskScore
+from echo_jax.memory.task_object import TaskObject, task_of
+from echo_jax.memory.tasks.text import STEPS, Characters
+from echo_jax.report.number_formats import plain
+
+HERE = Path(__file__).resolve().parent
+TEXT = HERE / "war_and_peace.txt.bz2"
+CARDS = HERE.parent / "docs" / "cards"
+ROWS = HERE.parent / "docs" / "worth" / "rows.jsonl"
+
+ARMS = "numbers", "parameters"
+TASKS = "digits", "in_context", "noisy_recall", "text", "selective_copy"
+RATES = STANDARD.rates[:3]
+SEEDS = range(3)
+CHECKS = 10
+"""Scores of a run, evenly apart; those with the least validation loss are kept."""
+
+HELD_LAGS, HELD_STREAMS = 16, 400
+
+
+class WorthRow(msgspec.Struct, omit_defaults=True):
+    """A run, with the scores of the check at which its validation loss was least.
+
+    cell     the name of its card
+    stopped  updates made at that check
+    held     on the text, of seed 1: bits that a probe finds in the state about the character n
+             steps before, beyond what the last one tells
+    """
+
+    task: str
+    arm: str
+    cell: str
+    seed: int
+    rate: float
+    stopped: int
+    validation: TaskScore
+    final: TaskScore
+    held: list[float] | UnsetType = UNSET
+
+
+@functools.cache
+def text() -> Characters:
+    """War and Peace, as Louise and Aylmer Maude translated it, in one task."""
+    with tempfile.NamedTemporaryFile(suffix=".txt") as file:
+        file.write(bz2.decompress(TEXT.read_bytes()))
+        file.flush()
+        return Characters(file.name, 10**7)
+
+
+@functools.cache
+def task(name: str) -> TaskObject:
+    """A task by its name."""
+    return task_of(text() if name == "text" else name, STANDARD)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run of the study."""
+
+    task: str
+    arm: str
+    card: str
+    named: NamedCell = dataclasses.field(compare=False)
+    rate: float
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """As its row has it."""
+        return key_of(self)
+
+    name = key
+
+    @property
+    def program(self) -> Hashable:
+        """Task and cell."""
+        return self.task, self.arm, self.card
+
+    @property
+    def work(self) -> float:
+        """Updates."""
+        return STANDARD.updates
+
+
+def key_of(run: Any) -> str:
+    """The run of a task, a cell, a rate and a seed, as a key."""
+    cell = getattr(run, "card", None) or run.cell
+    return f"{run.task}, {run.arm}, {cell}, rate {run.rate}, seed {run.seed}"
+
+
+class Programs(NamedTuple):
+    """Compiled functions of a task and a cell."""
+
+    question: ByTask
+    init: Any
+    block: Any
+    check: Any
+    states: Any
+
+
+def compile_run(run: Run) -> Programs:
+    """The programs of a run."""
+    question = ByTask(run.named.cell, STANDARD, task(run.task))
+
+    def check(params: Any, sets: scoring.Sets) -> Any:
+        """Scores of validation and final rows."""
+        rows = [drawn.tokens for drawn in sets]
+        calibration, *found = jnp.split(question.logits(params, jnp.concatenate(rows)), len(rows))
+        factors = question.factors(calibration, sets.calibration)
+        doubt = 1 / jnp.sum(sets.calibration.scored)
+        return [scores_of(factors, doubt, *pair) for pair in zip(found, sets[1:], strict=True)]
+
+    def states(params: Any, tokens: Any) -> Any:
+        """The numbers of the state after each token."""
+        net = question.network
+        return scoring.by_steps(net, params, tokens, lambda x, _: flat_state(net.cell, x, 1)[0])[0]
+
+    inputs = RunInputs(np.int32(0), np.float32(0), np.int32(0))
+    init = functools.partial(learning.init, question)
+    progress = jax.eval_shape(init, inputs)
+    sets = jax.eval_shape(question.draw_sets, np.int32(0), np.zeros(8, np.uint32))
+    block = jax.jit(functools.partial(learning.train_updates, question), donate_argnums=1)
+    return Programs(
+        question,
+        jax.jit(init).lower(inputs).compile(),
+        block.lower(inputs, progress).compile(),
+        jax.jit(check).lower(progress.params, sets).compile(),
+        jax.jit(states),
+    )
+
+
+def make_row(run: Run, programs: Programs, report: Report) -> WorthRow:
+    """Train, and keep the scores of the check whose validation loss is least."""
+    question = programs.question
+    inputs = RunInputs(np.int32(run.seed), np.float32(run.rate), np.int32(STANDARD.updates))
+    sets = question.draw_sets(np.int32(run.seed), np.zeros(8, np.uint32))
+    best: Any = None
+    for chunk in train_chunks(
+        lambda progress, _: programs.block(inputs, progress),
+        programs.init(inputs),
+        range(STANDARD.updates),
+        STANDARD.updates_at_once,
+    ):
+        report(chunk.done / STANDARD.updates)
+        if chunk.done % (STANDARD.updates // CHECKS):
+            continue
+        scores = jax.device_get(programs.check(chunk.state.params, sets))
+        if best is None or scores[0][1] < best[1][0][1]:
+            best = chunk.done, scores, jax.device_get(chunk.state.params)
+    stopped, (validation, final), params = best
+    row = WorthRow(
+        run.task, run.arm, run.card, run.seed, run.rate, stopped,
+        validation=TaskScore(*plain(validation, ".4f")),
+        final=TaskScore(*plain(final, ".4f")),
+    )  # fmt: skip
+    if run.task == "text" and run.seed == 1:
+        row.held = held_of(programs, params)
+    return row
+
+
+def held_of(programs: Programs, params: Any) -> list[float]:
+    """The bits of a probe on windows of the validation part."""
+    codes = text().parts["validation"][: HELD_STREAMS * STEPS].reshape(HELD_STREAMS, STEPS)
+    found = echo_jax.probe(programs.states(params, codes), codes, HELD_LAGS)
+    return plain(np.asarray(found.by_lag["bits"]), ".3f")
+
+
+JOB = Job(compile_run, make_row)
+
+
+def cells_of(arm: str) -> dict[str, NamedCell]:
+    """The cells of the published cards in the block of 100 numbers, by the names of the cards."""
+    found = {}
+    for path in sorted(CARDS.glob("block-*-state-bytes-400")):
+        card = msgspec.json.decode((path / CARD_FILE).read_bytes(), type=Card)
+        args = card.cell.args | ({"parameters": 60_000} if arm == "parameters" else {})
+        found[path.name] = named_cell(card.cell.name, args)
+    return found
+
+
+def read() -> list[WorthRow]:
+    """The rows that there are."""
+    lines = ROWS.read_bytes().splitlines() if ROWS.exists() else []
+    return [msgspec.json.decode(line, type=WorthRow) for line in lines]
+
+
+def best_rates(rows: Sequence[WorthRow]) -> dict[tuple[str, str, str], float]:
+    """The rate with the least validation loss of seed 0, by task, arm and cell that have all."""
+    found = defaultdict(dict)
+    for row in rows:
+        if row.seed == 0:
+            found[row.task, row.arm, row.cell][row.validation.nats] = row.rate
+    return {key: of[min(of)] for key, of in found.items() if len(of) == len(RATES)}
+
+
+def missing(name: str, arm: str, rows: Sequence[WorthRow]) -> Iterator[Run]:
+    """Runs that have no row: of seed 0 while one of a cell is missing, else of the others."""
+    known, rates = set(map(key_of, rows)), best_rates(rows)
+    for card, named in cells_of(arm).items():
+        rate = rates.get((name, arm, card))
+        tried = [(0, x) for x in RATES] if rate is None else [(seed, rate) for seed in SEEDS]
+        runs = (Run(name, arm, card, named, rate, seed) for seed, rate in tried)
+        yield from (run for run in runs if run.key not in known)
+
+
+def main() -> None:
+    """Make what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tasks", nargs="*", default=TASKS, metavar="TASK", help=", ".join(TASKS))
+    parser.add_argument("--arm", choices=ARMS, default=ARMS[0])
+    args = parser.parse_args()
+    running = Running()
+    running.start_jax(1, 2)
+
+    def store(row: WorthRow) -> str:
+        """Append a row."""
+        with ROWS.open("ab") as file:
+            file.write(msgspec.json.encode(row) + b"\n")
+        return f"{row.final.bits:.3g} bits, {row.final.accuracy:.1%}"
+
+    for name in args.tasks:
+        for _ in range(2):
+            runs = list(missing(name, args.arm, read()))
+            with running.bar(runs, name, "updates") as bar:
+                complete(JOB, runs, Here(2), store, bar, running.interrupts)
+
+
+if __name__ == "__main__":
+    main()
