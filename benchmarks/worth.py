@@ -59,6 +59,8 @@ HELD_LAGS, HELD_STREAMS = 16, 400
 class WorthRow(msgspec.Struct, omit_defaults=True):
     """A run, with the scores of the check at which its validation loss was least.
 
+    The scores are absent where the first check was not finite.
+
     cell     the name of its card
     stopped  updates made at that check
     held     on the text, of seed 1: bits that a probe finds in the state about the character n
@@ -70,10 +72,15 @@ class WorthRow(msgspec.Struct, omit_defaults=True):
     cell: str
     seed: int
     rate: float
-    stopped: int
-    validation: TaskScore
-    final: TaskScore
+    stopped: int = 0
+    validation: TaskScore | UnsetType = UNSET
+    final: TaskScore | UnsetType = UNSET
     held: list[float] | UnsetType = UNSET
+
+    @property
+    def bits(self) -> float:
+        """Bits an answer on the final rows; 0 of a run that diverged."""
+        return self.final.bits if self.final else 0.0
 
 
 @functools.cache
@@ -183,14 +190,15 @@ def make_row(run: Run, programs: Programs, report: Report) -> WorthRow:
         if chunk.done % (STANDARD.updates // CHECKS):
             continue
         scores = jax.device_get(programs.check(chunk.state.params, sets))
+        if not np.isfinite(scores).all():
+            break
         if best is None or scores[0][1] < best[1][0][1]:
             best = chunk.done, scores, jax.device_get(chunk.state.params)
+    if best is None:
+        return WorthRow(run.task, run.arm, run.card, run.seed, run.rate)
     stopped, (validation, final), params = best
-    row = WorthRow(
-        run.task, run.arm, run.card, run.seed, run.rate, stopped,
-        validation=TaskScore(*plain(validation, ".4f")),
-        final=TaskScore(*plain(final, ".4f")),
-    )  # fmt: skip
+    row = WorthRow(run.task, run.arm, run.card, run.seed, run.rate, stopped)
+    row.validation, row.final = (TaskScore(*plain(x, ".4f")) for x in (validation, final))
     if run.task == "text" and run.seed == 1:
         row.held = held_of(programs, params)
     return row
@@ -224,11 +232,12 @@ def read() -> list[WorthRow]:
 
 def best_rates(rows: Sequence[WorthRow]) -> dict[tuple[str, str, str], float]:
     """The rate with the least validation loss of seed 0, by task, arm and cell that have all."""
-    found = defaultdict(dict)
+    found: dict[tuple[str, str, str], dict[float, float]] = defaultdict(dict)
     for row in rows:
         if row.seed == 0:
-            found[row.task, row.arm, row.cell][row.validation.nats] = row.rate
-    return {key: of[min(of)] for key, of in found.items() if len(of) == len(RATES)}
+            nats = row.validation.nats if row.validation else np.inf
+            found[row.task, row.arm, row.cell][row.rate] = nats
+    return {key: min(of, key=of.__getitem__) for key, of in found.items() if len(of) == len(RATES)}
 
 
 def missing(name: str, arm: str, rows: Sequence[WorthRow]) -> Iterator[Run]:
@@ -254,7 +263,7 @@ def main() -> None:
         """Append a row."""
         with ROWS.open("ab") as file:
             file.write(msgspec.json.encode(row) + b"\n")
-        return f"{row.final.bits:.3g} bits, {row.final.accuracy:.1%}"
+        return f"{row.bits:.3g} bits"
 
     for name in args.tasks:
         for _ in range(2):

@@ -1,0 +1,343 @@
+"""What the rows of docs/worth say: do the bits of a card order cells on other tasks?
+
+    python benchmarks/worth_tables.py    # the tables of docs/what-a-bit-is-worth.md, and its figure
+
+rows, cards  ─►  a `Point` for each cell  ─►  correlations over some of them
+"""
+
+import functools
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.stats import rankdata
+from worth import ARMS, CARDS, ROWS, TASKS, WorthRow, best_rates, read
+
+from echo_jax import statistics
+from echo_jax.memory.card import CARD_FILE, Card
+from echo_jax.report import styles
+
+FIGURE = ROWS.with_name("scatter.svg")
+
+FAMILIES = {
+    "delta rule": {"delta-net", "gated-delta-net", "FrozenDeltaNet", "rwkv7"},
+    "linear attention": {"gla", "mamba2", "mlstm", "FrozenLinearAttention"},
+    "LSTM": {"lstm", "lstm-chrono", "slstm"},
+    "minimal": {"mingru", "minlstm"},
+    "diagonal": {"lru", "s5", "rg-lru"},
+    "plain": {"simple", "identity-rnn", "exprnn"},
+    "GRU": {"gru"},
+    "LMU": {"lmu"},
+}
+"""Cells of one kind of update, which are left out together; the first two have matrix states."""
+
+MATRIX = FAMILIES["delta rule"] | FAMILIES["linear attention"]
+DRAWN = 100_000
+"""Permutations that are drawn where there are more than 8! of them."""
+
+
+class Point(NamedTuple):
+    """What is known of a cell: `tasks` are the mean bits over the seeds.
+
+    held    mean bits at lags 2 to 16 that a probe finds after training on the text
+    scores  the rows of each task
+    """
+
+    name: str
+    lag: float | None
+    key: float | None
+    parameters: int
+    held: float | None
+    tasks: dict[str, float]
+    scores: dict[str, list[WorthRow]]
+
+    @property
+    def trained(self) -> bool:
+        """The recurrence is trained; anchors have names of classes."""
+        return self.name.islower()
+
+    @property
+    def matrix(self) -> bool:
+        """The state is a matrix."""
+        return self.name in MATRIX
+
+    @property
+    def family(self) -> str:
+        """The family of a cell; an anchor is one of its own."""
+        return next((family for family, of in FAMILIES.items() if self.name in of), self.name)
+
+
+@functools.cache
+def points(arm: str = ARMS[0]) -> Sequence[Point]:
+    """The cells of an arm, by name; a task is known where all seeds have rows."""
+    of_cell = defaultdict[str, list[WorthRow]](list)
+    rates = best_rates(read())
+    for row in read():
+        if row.arm == arm and row.rate == rates.get((row.task, arm, row.cell)):
+            of_cell[row.cell].append(row)
+    found = []
+    for path in sorted(CARDS.glob("block-*-state-bytes-400")):
+        card = msgspec.json.decode((path / CARD_FILE).read_bytes(), type=Card)
+        rows = of_cell[path.name]
+        scores = {name: [row for row in rows if row.task == name] for name in TASKS}
+        scores = {name: some for name, some in scores.items() if len(some) == 3}
+        tasks = {name: float(np.mean([x.bits for x in of])) for name, of in scores.items()}
+        held = [float(np.mean(row.held[1:])) for row in rows if row.held]
+        found.append(
+            Point(
+                path.name.removeprefix("block-").removesuffix("-state-bytes-400"),
+                lag=card.bits_by_lag.mean if card.bits_by_lag else None,
+                key=card.bits_by_key.mean if card.bits_by_key else None,
+                parameters=card.parameters,
+                held=held[0] if held else None,
+                tasks=tasks,
+                scores=scores,
+            )
+        )
+    return found
+
+
+class Sample(NamedTuple):
+    """Two numbers of each cell of a sample, and one that is held fixed, or None."""
+
+    names: list[str]
+    families: list[str]
+    x: np.ndarray
+    y: np.ndarray
+    given: np.ndarray | None
+
+    def part(self, keep: np.ndarray) -> "Sample":
+        """Some of the cells."""
+        given = None if self.given is None else self.given[keep]
+        names, families = ([x for x, k in zip(of, keep, strict=True) if k] for of in self[:2])
+        return Sample(names, families, self.x[keep], self.y[keep], given)
+
+
+def sample(
+    cells: Sequence[Point],
+    predictor: Callable[[Point], float | None],
+    task: str,
+    given: Callable[[Point], float] | None = None,
+) -> Sample:
+    """The cells for which all is known."""
+    known = [x for x in cells if predictor(x) is not None and task in x.tasks]
+    return Sample(
+        [x.name for x in known],
+        [x.family for x in known],
+        np.array([predictor(x) for x in known]),
+        np.array([x.tasks[task] for x in known]),
+        None if given is None else np.array([given(x) for x in known]),
+    )
+
+
+def residuals(values: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+    """The ranks of some values less what the ranks of others tell of them linearly."""
+    ranks = rankdata(values)
+    ranks -= ranks.mean()
+    if given is None:
+        return ranks
+    others = rankdata(given)
+    others -= others.mean()
+    return ranks - others * (ranks @ others) / (others @ others)
+
+
+def correlation(of: Sample) -> float:
+    """Spearman's rank correlation; the partial one where something is given."""
+    x, y = residuals(of.x, of.given), residuals(of.y, of.given)
+    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
+
+
+def p_value(of: Sample) -> float:
+    """Two-sided: the share of the orders of one residual with as large a correlation.
+
+    All orders of up to 8 cells, else 100,000 drawn with a fixed seed and the one observed.
+    """
+    x, y = residuals(of.x, of.given), residuals(of.y, of.given)
+    if len(x) <= 8:
+        orders = np.array(list(itertools.permutations(range(len(x)))))
+    else:
+        drawn = np.random.default_rng(0).random((DRAWN, len(x))).argsort(axis=1)
+        orders = np.concatenate([np.arange(len(x))[None], drawn])
+    products = np.abs(y[orders] @ x)
+    return float(np.mean(products >= products[0] - 1e-9))
+
+
+def without_a_family(of: Sample) -> tuple[float, float]:
+    """The least and the largest correlation when the cells of one family are left out."""
+    families = np.array(of.families)
+    found = [correlation(of.part(families != name)) for name in np.unique(families)]
+    return min(found), max(found)
+
+
+def left_out_error(of: Sample, *columns: np.ndarray) -> float:
+    """The root mean square error for a cell that a linear fit on the others did not see."""
+    design = np.stack([np.ones(len(of.y)), *columns], axis=1)
+    keep = ~np.eye(len(of.y), dtype=bool)
+    errors = [
+        of.y[i] - design[i] @ np.linalg.lstsq(design[k], of.y[k], rcond=None)[0]
+        for i, k in enumerate(keep)
+    ]
+    return float(np.sqrt(np.mean(np.square(errors))))
+
+
+def vector(cell: Point) -> bool:
+    """A trained cell with a vector state."""
+    return cell.trained and not cell.matrix
+
+
+def parameters(cell: Point) -> float:
+    """Trained numbers of a cell and its block."""
+    return float(np.log(cell.parameters))
+
+
+def lag(cell: Point) -> float | None:
+    """Bits by lag."""
+    return cell.lag
+
+
+def key(cell: Point) -> float | None:
+    """Bits by key."""
+    return cell.key
+
+
+class Hypothesis(NamedTuple):
+    """A primary hypothesis: the cells, their number, and what is to order them on a task."""
+
+    name: str
+    cells: Callable[[Point], bool]
+    size: int
+    predictor: Callable[[Point], float | None]
+    task: str
+    given: Callable[[Point], float] | None = None
+
+    def sample(self) -> Sample:
+        """Its cells, as far as rows are there."""
+        return sample([x for x in points() if self.cells(x)], self.predictor, self.task, self.given)
+
+
+HYPOTHESES = (
+    Hypothesis("1. digits, by lag, given parameters", vector, 13, lag, "digits", parameters),
+    Hypothesis("2. in context, by key", lambda x: x.matrix, 8, key, "in_context"),
+    Hypothesis("3. noisy recall, by key", lambda x: x.matrix, 8, key, "noisy_recall"),
+    Hypothesis(
+        "4. text, held, given parameters",
+        lambda x: x.trained, 19, lambda x: x.held, "text", parameters,
+    ),
+)  # fmt: skip
+
+
+def verdict(estimate: float, adjusted: float) -> str:
+    """The word that was fixed before the first row."""
+    if estimate <= 0:
+        return "refuted"
+    return "supported" if adjusted < 0.05 else "undecided"
+
+
+def primary() -> list[str]:
+    """The lines of the table of the hypotheses; one whose rows are not all there has no verdict."""
+    samples = [hypothesis.sample() for hypothesis in HYPOTHESES]
+    whole = [len(x.y) == of.size for x, of in zip(samples, HYPOTHESES, strict=True)]
+    p_values = [p_value(x) if full else 1.0 for x, full in zip(samples, whole, strict=True)]
+    lines = ["| hypothesis | cells | correlation | without one family | p | adjusted | |",
+             "|---|---:|---:|---:|---:|---:|---|"]  # fmt: skip
+    for of, x, full, p, adjusted in zip(
+        HYPOTHESES, samples, whole, p_values, statistics.holm(p_values), strict=True
+    ):
+        if full:
+            estimate, (low, high) = correlation(x), without_a_family(x)
+            numbers = f"{estimate:.2f} | {low:.2f} to {high:.2f} | {p:.2g} | {adjusted:.2g}"
+            lines.append(f"| {of.name} | {of.size} | {numbers} | {verdict(estimate, adjusted)} |")
+        else:
+            lines.append(f"| {of.name} | {of.size} | - | - | - | - | rows are missing |")
+    return lines
+
+
+GROUPS: dict[str, Callable[[Point], bool]] = {
+    "trained": lambda x: x.trained,
+    "vector": vector,
+    "matrix": lambda x: x.matrix,
+}
+
+
+def exploratory() -> list[str]:
+    """The lines of a table: each task, and the correlations with each predictor in each group."""
+    columns = [(group, name, of) for group in GROUPS for name, of in (("lag", lag), ("key", key))]
+    columns += [("trained", "parameters", parameters)]
+    lines = ["| task | " + " | ".join(f"{group}, {name}" for group, name, _ in columns) + " |",
+             "|---|" + "---:|" * len(columns)]  # fmt: skip
+    for task in TASKS:
+        shown = []
+        for group, _, predictor in columns:
+            of = sample([x for x in points() if GROUPS[group](x)], predictor, task)
+            shown.append(f"{correlation(of):.2f} ({len(of.y)})" if len(of.y) > 5 else "-")
+        lines.append(f"| `{task}` | " + " | ".join(shown) + " |")
+    return lines
+
+
+def errors() -> list[str]:
+    """The lines of a table: the error for a trained cell that was left out, by what is known."""
+    lines = ["| task | mean alone | parameters | bits by lag and by key | all |",
+             "|---|---:|---:|---:|---:|"]  # fmt: skip
+    cells = [x for x in points() if x.trained and x.key is not None]
+    for task in TASKS:
+        of = sample(cells, lag, task)
+        known = [x for x in cells if x.name in of.names]
+        if len(known) < 8:
+            continue
+        of_lag, of_key, size = (np.array([f(x) for x in known]) for f in (lag, key, parameters))
+        columns = [(), (size,), (of_lag, of_key), (of_lag, of_key, size)]
+        shown = " | ".join(f"{left_out_error(of, *some):.3f}" for some in columns)
+        lines.append(f"| `{task}` | {shown} |")
+    return lines
+
+
+def cell_rows() -> list[str]:
+    """The lines of a table: the mean bits of each cell on each task, and the range of its seeds."""
+    lines = ["| cell | " + " | ".join(f"`{task}`" for task in TASKS) + " |",
+             "|---|" + "---:|" * len(TASKS)]  # fmt: skip
+    for cell in sorted(points(), key=lambda x: -x.tasks.get("digits", 0)):
+        shown = []
+        for task in TASKS:
+            bits = [x.bits for x in cell.scores.get(task, [])]
+            low, high = min(bits, default=0), max(bits, default=0)
+            shown.append(f"{np.mean(bits):.2f} ({low:.2f} to {high:.2f})" if bits else "-")
+        lines.append(f"| {cell.name} | " + " | ".join(shown) + " |")
+    return lines
+
+
+def draw(path: Path) -> None:
+    """A panel for each task: its bits against those of the card that its hypothesis names."""
+    with styles.drawing():
+        figure = Figure(figsize=(11, 7), layout="constrained")
+        panels = [("digits", lag), ("in_context", key), ("noisy_recall", key),
+                  ("text", lambda x: x.held), ("selective_copy", lag), ("text", lag)]  # fmt: skip
+        words: dict[Any, str] = {lag: "bits by lag", key: "bits by key"}
+        for axes, (task, predictor) in zip(figure.subplots(2, 3).flat, panels, strict=True):
+            for cell in points():
+                x = predictor(cell)
+                if x is None or task not in cell.tasks:
+                    continue
+                colour = styles.GREY if not cell.trained else styles.SERIES[cell.matrix]
+                axes.plot(x, cell.tasks[task], "o", color=colour, markersize=4)
+                axes.annotate(cell.name, (x, cell.tasks[task]), (3, 2), fontsize=6,
+                              textcoords="offset points", color=colour)  # fmt: skip
+            axes.set_xlabel(words.get(predictor, "bits held, lags 2 to 16"))
+            axes.set_title(f"{task}, bits", fontsize=9)
+            styles.style_axes(axes)
+        path.write_bytes(styles.image(figure, "svg"))
+
+
+def main() -> None:
+    """Print the tables, and draw the figure."""
+    for table in (primary(), exploratory(), errors(), cell_rows()):
+        print("\n".join(table), end="\n\n")
+    draw(FIGURE)
+
+
+if __name__ == "__main__":
+    main()
