@@ -55,6 +55,9 @@ CHECKS = 10
 
 HELD_LAGS, HELD_STREAMS = 16, 400
 
+PROBED = 1
+"""The seed whose network on the text is probed, and whose bits are not counted there."""
+
 
 class WorthRow(msgspec.Struct, omit_defaults=True):
     """A run, with the scores of the check at which its validation loss was least.
@@ -199,7 +202,7 @@ def make_row(run: Run, programs: Programs, report: Report) -> WorthRow:
     stopped, (validation, final), params = best
     row = WorthRow(run.task, run.arm, run.card, run.seed, run.rate, stopped)
     row.validation, row.final = (TaskScore(*plain(x, ".4f")) for x in (validation, final))
-    if run.task == "text" and run.seed == 1:
+    if run.task == "text" and run.seed == PROBED:
         row.held = held_of(programs, params)
     return row
 

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
-from worth import ARMS, CARDS, ROWS, TASKS, WorthRow, best_rates, read
+from worth import ARMS, CARDS, PROBED, ROWS, TASKS, WorthRow, best_rates, read
 
 from echo_jax import statistics
 from echo_jax.memory.card import CARD_FILE, Card
@@ -44,7 +44,7 @@ DRAWN = 100_000
 class Point(NamedTuple):
     """What is known of a cell: `tasks` are the mean bits over the seeds.
 
-    held    mean bits at lags 2 to 16 that a probe finds after training on the text
+    held    mean bits at lags 4 to 16 that a probe finds in the network of seed 1 on the text
     scores  the rows of each task
     """
 
@@ -86,8 +86,11 @@ def points(arm: str = ARMS[0]) -> Sequence[Point]:
         rows = of_cell[path.name]
         scores = {name: [row for row in rows if row.task == name] for name in TASKS}
         scores = {name: some for name, some in scores.items() if len(some) == 3}
-        tasks = {name: float(np.mean([x.bits for x in of])) for name, of in scores.items()}
-        held = [float(np.mean(row.held[1:])) for row in rows if row.held]
+        tasks = {
+            name: float(np.mean([x.bits for x in of if name != "text" or x.seed != PROBED]))
+            for name, of in scores.items()
+        }
+        held = [float(np.mean(row.held[3:])) for row in rows if row.held]
         found.append(
             Point(
                 path.name.removeprefix("block-").removesuffix("-state-bytes-400"),
@@ -326,7 +329,7 @@ def draw(path: Path) -> None:
                 axes.plot(x, cell.tasks[task], "o", color=colour, markersize=4)
                 axes.annotate(cell.name, (x, cell.tasks[task]), (3, 2), fontsize=6,
                               textcoords="offset points", color=colour)  # fmt: skip
-            axes.set_xlabel(words.get(predictor, "bits held, lags 2 to 16"))
+            axes.set_xlabel(words.get(predictor, "bits held, lags 4 to 16"))
             axes.set_title(f"{task}, bits", fontsize=9)
             styles.style_axes(axes)
         path.write_bytes(styles.image(figure, "svg"))
