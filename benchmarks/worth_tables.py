@@ -325,7 +325,7 @@ def draw(path: Path) -> None:
                 x = predictor(cell)
                 if x is None or task not in cell.tasks:
                     continue
-                colour = styles.GREY if not cell.trained else styles.SERIES[cell.matrix]
+                colour = styles.GREY if not cell.trained else (styles.BLUE, styles.ORANGE)[cell.matrix]
                 axes.plot(x, cell.tasks[task], "o", color=colour, markersize=4)
                 axes.annotate(cell.name, (x, cell.tasks[task]), (3, 2), fontsize=6,
                               textcoords="offset points", color=colour)  # fmt: skip
