@@ -15,11 +15,14 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.special import entr
 from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
 from worth import ARMS, CARDS, PROBED, ROWS, TASKS, WorthRow, best_rates, read
 
 from echo_jax import statistics
 from echo_jax.memory.card import CARD_FILE, Card
+from echo_jax.memory.tasks import digits
 from echo_jax.report import styles
 
 FIGURE = ROWS.with_name("scatter.svg")
@@ -44,6 +47,7 @@ DRAWN = 100_000
 class Point(NamedTuple):
     """What is known of a cell: `tasks` are the mean bits over the seeds.
 
+    early   bits by lag after the short runs of the pilot, at its best rate
     held    mean bits at lags 4 to 16 that a probe finds in the network of seed 1 on the text
     scores  the rows of each task
     """
@@ -52,6 +56,7 @@ class Point(NamedTuple):
     lag: float | None
     key: float | None
     parameters: int
+    early: float | None
     held: float | None
     tasks: dict[str, float]
     scores: dict[str, list[WorthRow]]
@@ -97,12 +102,18 @@ def points(arm: str = ARMS[0]) -> Sequence[Point]:
                 lag=card.bits_by_lag.mean if card.bits_by_lag else None,
                 key=card.bits_by_key.mean if card.bits_by_key else None,
                 parameters=card.parameters,
+                early=max(early) if (early := early_bits(card)) else None,
                 held=held[0] if held else None,
                 tasks=tasks,
                 scores=scores,
             )
         )
     return found
+
+
+def early_bits(card: Card) -> list[float]:
+    """The mean bits by lag of the pilot at each rate."""
+    return [x.mean for x in card.pilot if x.configuration.question == "by lag"]
 
 
 class Sample(NamedTuple):
@@ -263,23 +274,41 @@ def primary() -> list[str]:
 GROUPS: dict[str, Callable[[Point], bool]] = {
     "trained": lambda x: x.trained,
     "vector": vector,
-    "matrix": lambda x: x.matrix,
+    "matrix": lambda x: x.trained and x.matrix,
 }
+COLUMNS: Sequence[tuple[str, str, Callable[[Point], float | None]]] = (
+    ("trained", "lag", lag),
+    ("trained", "key", key),
+    ("trained", "parameters", parameters),
+    ("vector", "lag", lag),
+    ("vector", "lag, 300 updates", lambda x: x.early),
+    ("vector", "parameters", parameters),
+    ("matrix", "lag", lag),
+    ("matrix", "key", key),
+)
 
 
 def exploratory() -> list[str]:
-    """The lines of a table: each task, and the correlations with each predictor in each group."""
-    columns = [(group, name, of) for group in GROUPS for name, of in (("lag", lag), ("key", key))]
-    columns += [("trained", "parameters", parameters)]
-    lines = ["| task | " + " | ".join(f"{group}, {name}" for group, name, _ in columns) + " |",
-             "|---|" + "---:|" * len(columns)]  # fmt: skip
+    """The lines of a table: each task, and the correlations with a predictor in a group."""
+    names = [f"{group}: {name}" for group, name, _ in COLUMNS]
+    lines = ["| task | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
     for task in TASKS:
         shown = []
-        for group, _, predictor in columns:
+        for group, _, predictor in COLUMNS:
             of = sample([x for x in points() if GROUPS[group](x)], predictor, task)
-            shown.append(f"{correlation(of):.2f} ({len(of.y)})" if len(of.y) > 5 else "-")
+            shown.append(f"{correlation(of):.2f}" if len(of.y) > 5 else "-")
         lines.append(f"| `{task}` | " + " | ".join(shown) + " |")
     return lines
+
+
+def of_last_pixels(pixels: int) -> float:
+    """Bits of a softmax regression that sees the last pixels of a digit, on the final part."""
+    known, final = digits.PARTS["training"], digits.PARTS["final"]
+    seen = digits.PIXELS[:, -pixels:] / 16
+    model = LogisticRegression(max_iter=10_000).fit(seen[known], digits.DIGITS[known])
+    shares = model.predict_proba(seen[final])[np.arange(len(final)), digits.DIGITS[final]]
+    of_answers = np.bincount(digits.DIGITS[final]) / len(final)
+    return float(entr(of_answers).sum() + np.log(shares).mean()) / np.log(2)
 
 
 def errors() -> list[str]:
@@ -300,16 +329,13 @@ def errors() -> list[str]:
 
 
 def cell_rows() -> list[str]:
-    """The lines of a table: the mean bits of each cell on each task, and the range of its seeds."""
-    lines = ["| cell | " + " | ".join(f"`{task}`" for task in TASKS) + " |",
-             "|---|" + "---:|" * len(TASKS)]  # fmt: skip
+    """The lines of a table: the mean bits of each cell on each task that has rows."""
+    tasks = [name for name in TASKS if any(name in x.tasks for x in points())]
+    heading = ["cell", *(f"`{name}`" for name in tasks)]
+    lines = [f"| {' | '.join(heading)} |", "|---|" + "---:|" * len(tasks)]
     for cell in sorted(points(), key=lambda x: -x.tasks.get("digits", 0)):
-        shown = []
-        for task in TASKS:
-            bits = [x.bits for x in cell.scores.get(task, [])]
-            low, high = min(bits, default=0), max(bits, default=0)
-            shown.append(f"{np.mean(bits):.2f} ({low:.2f} to {high:.2f})" if bits else "-")
-        lines.append(f"| {cell.name} | " + " | ".join(shown) + " |")
+        shown = [f"{cell.tasks[name]:.2f}" if name in cell.tasks else "-" for name in tasks]
+        lines.append(f"| {cell.name} | {' | '.join(shown)} |")
     return lines
 
 
@@ -325,7 +351,9 @@ def draw(path: Path) -> None:
                 x = predictor(cell)
                 if x is None or task not in cell.tasks:
                     continue
-                colour = styles.GREY if not cell.trained else (styles.BLUE, styles.ORANGE)[cell.matrix]
+                colour = (
+                    styles.GREY if not cell.trained else (styles.BLUE, styles.ORANGE)[cell.matrix]
+                )
                 axes.plot(x, cell.tasks[task], "o", color=colour, markersize=4)
                 axes.annotate(cell.name, (x, cell.tasks[task]), (3, 2), fontsize=6,
                               textcoords="offset points", color=colour)  # fmt: skip
@@ -339,6 +367,10 @@ def main() -> None:
     """Print the tables, and draw the figure."""
     for table in (primary(), exploratory(), errors(), cell_rows()):
         print("\n".join(table), end="\n\n")
+    for pixels in (16, 24, 32, 40, 64):
+        print(
+            f"a softmax regression on the last {pixels} pixels: {of_last_pixels(pixels):.2f} bits"
+        )
     draw(FIGURE)
 
 

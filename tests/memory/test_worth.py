@@ -8,6 +8,8 @@ import pytest
 import worth
 from scipy import stats
 
+from echo_jax import statistics
+
 PAGE = Path(__file__).parents[2] / "docs" / "what-a-bit-is-worth.md"
 MATRIX = {"delta-net", "gated-delta-net", "gla", "mlstm", "mamba2", "rwkv7",
           "FrozenDeltaNet", "FrozenLinearAttention"}  # fmt: skip
@@ -49,6 +51,101 @@ def partial(x, y, given):
     """The partial correlation of ranks from the three plain ones."""
     xy, xz, yz = (stats.spearmanr(*pair)[0] for pair in ((x, y), (x, given), (y, given)))
     return (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))
+
+
+def table_of(first):
+    """The rows of the table of the page whose first column has this name: a cell, and the rest."""
+    text = PAGE.read_text().partition(f"| {first} | ")[2].partition("\n\n")[0]
+    rows = [row.strip("| ").split(" | ") for row in text.splitlines()[2:]]
+    return {name.strip("`"): rest for name, *rest in rows}
+
+
+def vector(name):
+    return name.islower() and name not in MATRIX
+
+
+def by_lag(name):
+    return known(name)["bits_by_lag"]["mean"]
+
+
+def by_key(name):
+    return known(name)["bits_by_key"]["mean"]
+
+
+def parameters(name):
+    return known(name)["parameters"]
+
+
+def early(name):
+    pilot = known(name)["pilot"]
+    return max(x["mean"] for x in pilot if x["configuration"]["question"] == "by lag")
+
+
+def drawn_p(x, y, given):
+    """The p-value by other draws: ranks of the given are taken off by a least-squares fit."""
+    ranks = [stats.rankdata(values) for values in (x, y)]
+    design = [np.ones(len(x))] + ([] if given is None else [stats.rankdata(given)])
+    design = np.stack(design, axis=1)
+    of_x, of_y = (r - design @ np.linalg.lstsq(design, r, rcond=None)[0] for r in ranks)
+    orders = np.random.default_rng(1).permuted(np.tile(of_y, (50_000, 1)), axis=1)
+    return np.mean(np.abs(orders @ of_x) >= abs(of_x @ of_y) - 1e-9)
+
+
+HYPOTHESES = {
+    "1. digits, by lag, given parameters": ("digits", vector, by_lag, parameters),
+    "2. in context, by key": ("in_context", MATRIX.__contains__, by_key, None),
+    "3. noisy recall, by key": ("noisy_recall", MATRIX.__contains__, by_key, None),
+}
+
+
+def test_the_hypotheses_have_the_numbers_of_the_rows(rows):
+    shown, p_values = table_of("hypothesis"), []
+    for hypothesis, (task, among, predictor, given) in HYPOTHESES.items():
+        bits = {name: of for name, of in means(rows, task).items() if among(name)}
+        size, estimate, _, p, *_ = shown[hypothesis]
+        assert len(bits) == int(size)
+        y = [*bits.values()]
+        x, *z = ([of(name) for name in bits] for of in (predictor, given) if of)
+        found = partial(x, y, *z) if z else stats.spearmanr(x, y)[0]
+        assert float(estimate) == pytest.approx(found, abs=0.006), hypothesis
+        assert float(p) == pytest.approx(drawn_p(x, y, *z or [None]), rel=0.1, abs=0.002)
+        p_values.append(float(p))
+    p_values += [1.0] * (4 - len(p_values))
+    for (*_, adjusted, verdict), of in zip(shown.values(), statistics.holm(p_values), strict=True):
+        if verdict != "rows are missing":
+            assert float(adjusted) == pytest.approx(of, rel=0.06)
+
+
+GROUPS = {"trained": str.islower, "vector": vector,
+          "matrix": lambda name: name.islower() and name in MATRIX}  # fmt: skip
+PREDICTORS = {"lag": by_lag, "key": by_key, "parameters": parameters, "lag, 300 updates": early}
+
+
+def test_the_other_correlations_are_those_of_the_rows(rows):
+    [head] = [line for line in PAGE.read_text().splitlines() if line.startswith("| task | trained")]
+    columns = [column.split(": ") for column in head.strip("| ").split(" | ")[1:]]
+    checked = 0
+    for task, numbers in table_of("task").items():
+        if not any(number.replace("-", "").replace(".", "").isdigit() for number in numbers):
+            continue  # the table of what a task asks for
+        bits = means(rows, task)
+        for (group, predictor), number in zip(columns, numbers, strict=True):
+            some = {name: of for name, of in bits.items() if GROUPS[group](name)}
+            x = [PREDICTORS[predictor](name) for name in some]
+            found = stats.spearmanr(x, [*some.values()])[0]
+            assert float(number) == pytest.approx(found, abs=0.006), (task, group, predictor)
+            checked += 1
+    assert checked >= 24
+
+
+def test_the_bits_of_each_cell_are_those_of_its_rows(rows):
+    shown = table_of("cell")
+    assert len(shown) == 26
+    [head] = [line for line in PAGE.read_text().splitlines() if line.startswith("| cell | ")]
+    for place, task in enumerate(head.replace("`", "").strip("| ").split(" | ")[1:]):
+        bits = means(rows, task)
+        for name, numbers in shown.items():
+            assert float(numbers[place]) == pytest.approx(bits[name], abs=0.006), (name, task)
 
 
 def row(seed, rate, nats):
