@@ -330,6 +330,29 @@ def scores(tab):
     return tab.run("[...document.querySelectorAll('.score')].map((each) => each.textContent)")
 
 
+def test_a_guess_stands_beside_what_came_out(tab):
+    tab.open(COMMITTED)
+    tab.run("document.getElementById('guessed').focus()")
+    tab.press("ArrowRight", "ArrowRight")
+    tab.wait("trainings.every(({ report }) => report)")
+    tab.run("trainings.forEach((each) => each.draw({ ...each.report, accuracy: 0.01 }))")
+    right = "about 1% right, by chance, on 1,000 fresh sequences"
+    assert scores(tab) == [f"You said 52%. It has {right}", right]
+
+
+def test_a_prediction_stands_under_the_number_that_came(tab, tmp_path):
+    page = play_page.page_of_run(drawn(lag=-1, layout="streams"), "", SCORES)
+    (tmp_path / "page.html").write_text(page)
+    tab.open(tmp_path / "page.html")
+    shown = columns(tab, "#echo .tape")
+    said = tab.run("echo.stream.moments.map(({ answer }) => String(answer.token))")
+    expected = said[-1 - len(shown) : -1]
+    assert [answer for _, answer, _ in shown] == expected
+    assert len({*expected}) > 1
+    assert all((mark == "hit") == (number == answer) for number, answer, mark in shown)
+    assert not tab.run("document.getElementById('states').checkVisibility()")
+
+
 def test_a_browser_that_refuses_to_train_is_told(tab, tmp_path):
     page = tmp_path / "page.html"
     throws = "<script>Worker = function () { throw new Error(); }</script><meta"
