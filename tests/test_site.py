@@ -1,6 +1,7 @@
 """The site that mkdocs builds: strict, whole, with nothing from elsewhere; the public address."""
 
 import importlib.util
+import itertools
 import os
 import re
 import subprocess
@@ -104,10 +105,11 @@ LOOKED_AT = "index README exercises lesson-plan the-mistake memory-card cards/in
 @pytest.mark.timeout(300)
 def test_axe_finds_nothing_on_pages_of_every_kind(site, tmp_path):
     with browser.tab(tmp_path) as tab:
-        for name in [*LOOKED_AT.split(), "your-own-cell", "glossary", "probe", "reference/calls"]:
-            tab.open(site / f"{name}.html")
+        names = [*LOOKED_AT.split(), "your-own-cell", "glossary", "probe", "reference/calls"]
+        for name, dark in itertools.product(names, (False, True)):
+            tab.open(site / f"{name}.html", dark=dark)
             tab.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-            assert tab.violations() == [], name
+            assert tab.violations() == [], (name, dark)
 
 
 def words(figure):
