@@ -51,7 +51,6 @@ IN_THE_PAGE = {
 SMALL = {"vocab_size": 10, "hidden_size": 16}
 NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Part 4", {}),
-    ("Part 3: one at a time", SMALL | {"part": "no-context"}),
     (
         "Cure 1: a window of 2, state from zero",
         SMALL | {"part": "no-context", "window": 2, "stateful": False},
@@ -60,9 +59,11 @@ NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
         "Cure 2: batches of 1, gradient through 2",
         SMALL | {"part": "no-context", "batch_size": 1, "bptt_batches": 2},
     ),
-    ("Part 4: five at a time", SMALL | {"part": "context"}),
 )
 """The networks of the page: the name, and the arguments of `echo_jax.train`."""
+
+TITLES = ("Part 3: one at a time", "Part 4: five at a time")
+"""Of the settings with which the page opens."""
 
 
 def flag(name: str, value: object) -> str:
@@ -145,7 +146,7 @@ def training() -> dict[str, Any]:
         runs = (config.changed(context, window=window) for window in range(1, 9))
         blind[values] = [*map(chance.order_blind_baseline, runs)]
     return {
-        "titles": [NETWORKS[1][0], NETWORKS[4][0]],
+        "titles": TITLES,
         "parts": [part3, part3 | {"window": 5, "batch": 5}],
         "flags": {name: [field, int(usual[field])] for name, field in FLAGS.items()},
         "order_blind": blind,
@@ -165,18 +166,21 @@ def words() -> dict[str, Any]:
     task = {"window": 1, "batch": 6, "lag": 1, "stateful": True, "chance": 0.1}
     return {
         "title": "Two networks, one task: say the integer before the last",
-        "lede": "Guess how well one of them does, see why, cure it, and train one here.",
+        "lede": "Guess, train, see why one fails, and cure it.",
         "grid": grid_of(rows),
         "task": task,
         "training": training(),
     }
 
 
-SHARED = """<meta property="og:title" content="echo_jax: guess, see, cure and train a network">
+SHARED = """<meta property="og:title" content="echo_jax: guess, train, see and cure a network">
 <meta property="og:description" content="Two networks read the same numbers. Why does one fail?">
 <meta property="og:image" content="figures/which-row-continues-which.png">
 """
 """What a shared link shows."""
+
+EXERCISES = Path(__file__).with_name("play_exercises.html")
+"""The section for students, which the page of a run does not have."""
 
 
 def made(train: bool) -> str:
@@ -188,6 +192,7 @@ def made(train: bool) -> str:
     for network, (name, options) in zip(networks, NETWORKS, strict=True):
         network |= {"name": name, "command": command(options)}
     page = play_page.page(words() | {"networks": networks})
+    page = page.replace("<footer", f"{EXERCISES.read_text('utf-8')}\n<footer", 1)
     return page.replace("<style>", f"{SHARED}<style>", 1)
 
 

@@ -99,7 +99,8 @@ class Tab:
         for key in keys:
             for kind in ("rawKeyDown", "keyUp"):
                 code = KEYS[key]
-                fields = {"text": "\r"} if key == "Enter" and kind == "rawKeyDown" else {}
+                text = {"Enter": "\r", " ": " "}.get(key) if kind == "rawKeyDown" else None
+                fields = {"text": text} if text else {}
                 self.ask(
                     "Input.dispatchKeyEvent",
                     type="keyDown" if fields else kind, key=key, code=key,

@@ -7,11 +7,17 @@ const random = (network) => Math.floor(Math.random() * network.values.length);
 const range = (first, last, step = 1) =>
   Array.from({ length: 1 + (last - first) / step }, (_, k) => first + k * step);
 
-// Show the last numbers on a tape, as many as there is room for; each is [kinds, text].
-function fill(tape, numbers) {
-  tape.replaceChildren(...numbers.slice(-25).map(([kinds, text]) =>
-    make("li", { class: ["number", ...kinds].filter(Boolean).join(" ") }, text)));
-  while (tape.scrollWidth > tape.clientWidth && tape.children.length > 1) tape.firstChild.remove();
+// The last numbers that a network was fed. Under each number is the answer that should be equal to it.
+function showAnswers(list, { network: { values, lag, window }, moments }) {
+  const last = moments.length - 1;
+  list.replaceChildren(...moments.map(({ token }, place) => {
+    const kinds = ["number", place > last - window && "inside", place === last - lag && "asked"];
+    const item = make("li", { class: kinds.filter(Boolean).join(" ") }, values[token]);
+    const answer = moments[place + lag]?.answer;
+    const kind = answer ? (answer.token === token ? "hit" : "miss") : "none";
+    item.append(make("span", { class: kind }, answer ? values[answer.token] : "?"));
+    return item;
+  }).slice(-40));
 }
 
 // The Tab key stops at one button of a group.
@@ -57,12 +63,13 @@ document.addEventListener("keydown", (event) => {
   next.focus();
 });
 
-// ---------------------------------------------------------------- the strip of states
+// ---------------------------------------------------------------- what the value changes
 
-// The states of some rows, a column a step, above the answers to them; the last of `moments`.
-function drawStrip(canvas, network, rows, moments, most) {
+// What another value in the place of the one that is asked for changes, a column a step of the last
+// rows: `rows` are those of `stream.waiting()`.
+function drawChanges(canvas, network, rows) {
   const style = getComputedStyle(canvas), pen = canvas.getContext("2d");
-  const { clientWidth: width, clientHeight: height } = canvas;
+  const { clientWidth: width, clientHeight: height } = canvas, { layout, window, values } = network;
   canvas.width = width * devicePixelRatio;
   canvas.height = height * devicePixelRatio;
   pen.scale(devicePixelRatio, devicePixelRatio);
@@ -70,8 +77,9 @@ function drawStrip(canvas, network, rows, moments, most) {
   pen.textAlign = "center";
   pen.font = `13px ${style.fontFamily}`;
   const steps = Math.max(1, ...rows.map((row) => row.length)), left = 20;
-  const gap = network.layout === "streams" ? 0 : steps === 1 ? 4 : 8;
-  const longest = Math.max(...network.values.map((value) => pen.measureText(value).width));
+  const most = layout === "streams" ? 40 : Math.max(2, Math.floor(12 / window));
+  const gap = layout === "streams" ? 0 : steps === 1 ? 4 : 8;
+  const longest = Math.max(...values.map((value) => pen.measureText(value).width));
   const least = Math.max(18, Math.min(64, longest + 2));
   const count = Math.max(1, Math.min(most, Math.floor((width - left) / (steps * least + gap))));
   const cell = ((width - left) / count - gap) / steps;
@@ -96,31 +104,26 @@ function drawStrip(canvas, network, rows, moments, most) {
     row.forEach((step, column) => {
       const x = x0 + column * cell, back = shown.length - 1 - group + row.length - 1 - column;
       if (back === network.lag) box(x, 0, cell, 20, "--asked");
-      write(network.values[step.token] ?? "–", x + cell / 2, 10, cell, "--ink");
+      write(values[step.token] ?? "–", x + cell / 2, 10, cell, "--ink");
       for (const kind of ["c", "h"]) {
         box(x, tops[kind], cell + 0.5, map, "--empty");
         step[kind].forEach((amount, unit) => box(x, tops[kind] + unit * tall, cell + 0.5, tall,
           amount < 0 ? "--minus" : "--plus", Math.min(1, Math.abs(amount) / largest) ** 0.8));
       }
     });
-    const { answer, right } = moments.at(group - shown.length);
-    if (!answer) return;
-    const middle = x0 + row.length * cell / 2, ink = right ? "--right" : "--wrong";
-    write(network.values[answer.token], middle, height - 28, steps * cell + gap, ink);
-    if (right !== null) write(right ? "✓" : "✗", middle, height - 11, cell, ink);
   });
 }
 
-// ---------------------------------------------------------------- guess, and cure: two networks
+// ---------------------------------------------------------------- cure: two networks
 
-// Two networks on the same numbers. Returns the function that starts and stops them.
+// Two networks on the same numbers.
 function showPair(section, pair) {
-  const tokens = Array.from({ length: 48 }, () => random(pair[1]));
-  section.append(clone("pair"));
+  const tokens = Array.from({ length: 48 }, () => random(pair[0]));
   const panels = pair.map(() => section.querySelector(".two").appendChild(clone("side")));
   const drawPanel = (panel, network) => {
     const say = (place, text) => { panel.querySelector(place).textContent = text; };
-    const recent = new Stream(network, tokens).moments.filter(({ answer }) => answer).slice(-40);
+    const stream = new Stream(network, tokens);
+    const recent = stream.moments.filter(({ answer }) => answer).slice(-40);
     const hits = recent.filter(({ right }) => right).length;
     say("h3", network.name);
     say(".hits", `${hits} of the last ${recent.length} right`);
@@ -129,35 +132,15 @@ function showPair(section, pair) {
       + `more than ${percent(network.ceiling)}` : ""));
     say(".why", PLACES[network.place]);
     say("code", network.command);
-    panel.querySelector(".answers").replaceChildren(...recent.map(({ right, answer }) =>
-      make("span", { class: right ? "hit" : "miss" }, network.values[answer.token])));
+    showAnswers(panel.querySelector(".answers"), stream);
   };
-  const draw = () => {
-    fill(section.querySelector(".tape"), tokens.map((token, place) =>
-      [[place === tokens.length - 2 && "asked"], token]));
-    pair.forEach((network, side) => drawPanel(panels[side], network));
-  };
+  const draw = () => pair.forEach((network, side) => drawPanel(panels[side], network));
   draw();
-  return player(section, () => {
-    tokens.push(random(pair[1]));
+  player(section, () => {
+    tokens.push(random(pair[0]));
     tokens.shift();
     draw();
   }, panels[0].querySelector(".hits"));
-}
-
-// Before the hits of the left network are shown, the visitor says how many there are.
-function showGuess(section, part3, part4) {
-  const play = showPair(section, [part3, part4]), form = byId("asks"), slider = byId("guessed");
-  section.querySelector(".panel h3").after(form, byId("yours"));
-  slider.addEventListener("input", () => { byId("guessed-is").textContent = `${slider.value}%`; });
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    section.classList.remove("guessing");
-    byId("yours").prepend(`You said ${slider.value}%. It has `
-      + `${rightOf(0.1, part3.accuracy, part3)}. `);
-    byId("why").focus();
-  });
-  play(!still.matches);
 }
 
 // ---------------------------------------------------------------- see: which row continues which
@@ -255,9 +238,12 @@ const CHOICES = { // what can be set, by its name in an address
   sequences: ["Sequences", [100, 500, 1000, 2000, 4000, 8000]],
   seed: ["Seed", range(0, 99)],
 };
+const FIRST = ["window", "stateful"]; // the others fold
+const WAITS = "When it is trained, its answers to fresh sequences stand here, and what it could learn.";
 const WORKER = URL.createObjectURL(new Blob([byId("trainer").textContent]));
 const MOST_TYPED = 1000; // values at once, which take a part of a second
-const FED = range(0, 24).map((t) => (37 * t * t + 11 * t + 5) % 101 % 100); // to see the states
+const FED = range(0, 24).map((t) => (37 * t * t + 11 * t + 5) % 101 % 100); // to see answers
+const SHOWN = 12; // of them
 
 // The one or two settings of an address, as "#lag=1&window=5/lag=3". What one lacks is as in part 4.
 function settingsOf(address) {
@@ -271,8 +257,9 @@ function settingsOf(address) {
 }
 
 // A curve of values up to `most`, over lines { name: value }; `say` writes a value.
-function drawCurve(svg, kind, values, length, lines, most, say) {
-  const width = svg.clientWidth, y = (value) => 126 - 106 * value / most; // of 130 pixels
+function drawCurve(figure, kind, values, length, lines, most, say) {
+  const svg = figure.querySelector("svg"), width = svg.clientWidth;
+  const y = (value) => 126 - 110 * value / most; // of 130 pixels
   const add = (tag, attributes, text) => svg.append(make(tag, attributes, text));
   const names = {}; // by the height of their line
   svg.replaceChildren();
@@ -285,9 +272,9 @@ function drawCurve(svg, kind, values, length, lines, most, say) {
   for (const [at, equal] of Object.entries(names)) {
     add("text", { x: width, y: at - 4 }, `${equal.join(", ")} ${say(lines[equal[0]])}`);
   }
-  const now = `${kind} in training${values.length ? ` ${say(values.at(-1))}` : ""}`;
-  add("text", { x: 0, y: 12, class: "now" }, now);
-  svg.setAttribute("aria-label", `Curve: ${now}`);
+  const now = values.length ? say(values.at(-1)) : "–";
+  figure.querySelector("b").textContent = now;
+  svg.setAttribute("aria-label", `Curve of the ${kind} in training, now ${now}`);
 }
 
 // A worker that trains; `refused` is called later where the browser allows none, or it fails.
@@ -300,16 +287,19 @@ function workerOf(refused) {
   }
 }
 
-// A network that learns in a worker: its setting, curves, states, and what came out.
+// A network that learns in a worker: its setting, curves, answers, and what came out.
 class Training {
-  constructor(setting, { changed, ended, use }) {
-    Object.assign(this, { setting, ended, panel: byId("panels").appendChild(clone("training")) });
-    this.part = (place) => this.panel.querySelector(place);
-    this.letter = " AB"[byId("panels").children.length];
+  constructor(setting, letter, { changed, ended, use }) {
+    Object.assign(this, { setting, letter, ended });
+    const [panel, outcome] = ["panel", "outcome"].map((part) => clone(`training-${part}`));
+    byId("panels").append(panel);
+    byId("outcomes").append(outcome);
+    this.part = (place) => panel.querySelector(place) ?? outcome.querySelector(place);
     for (const [name, [label, choices, words = choices]] of Object.entries(CHOICES)) {
       const select = make("select", { name });
       choices.forEach((value, place) => select.append(make("option", { value }, words[place])));
-      this.part(".fields").appendChild(make("label", {}, label)).append(select);
+      const fields = this.part(FIRST.includes(name) ? ".first" : ".others");
+      fields.appendChild(make("label", {}, label)).append(select);
       select.addEventListener("change", () => {
         setting[name] = Number(select.value);
         changed(this);
@@ -321,13 +311,19 @@ class Training {
 
   // Begin anew, with a network that has learned nothing.
   start() {
-    const { elements } = this.part(".fields"), { setting } = this, { parts, titles } = data.training;
+    const { elements } = this.part("form"), { setting } = this, { parts, titles } = data.training;
     if (!setting.stateful) setting.through = 1; // nothing is carried from an earlier batch
     elements.through.disabled = !setting.stateful;
     for (const name of Object.keys(CHOICES)) elements[name].value = setting[name];
     const command = commandOf({ ...setting, seed: 0 }), known = parts.map(commandOf).indexOf(command);
-    this.part("h3").textContent = titles[known] ?? `Setting ${this.letter}`;
-    this.part(".outcome").hidden = true;
+    this.title = titles[known] ?? `Setting ${this.letter}`;
+    for (const title of [this.part(".title"), this.part(".of")]) title.textContent = this.title;
+    const hidden = Object.keys(CHOICES)
+      .filter((name) => !FIRST.includes(name) && setting[name] !== parts[1][name])
+      .map((name) => `${CHOICES[name][0].toLowerCase()} ${elements[name].selectedOptions[0].text}`);
+    this.part("summary").textContent = ["More", hidden.join(", ")].filter(Boolean).join(": ");
+    this.say("", WAITS);
+    this.part(".use").disabled = true;
     this.worker?.terminate();
     const refused = () => this.conclude("This browser refuses to train here.",
       "Open the page in another browser, or train with echo_jax:");
@@ -339,38 +335,46 @@ class Training {
   draw(report = this.report) {
     if (!report) return;
     this.report = report;
-    const { points, updates, sequences, seconds, weights, accuracy } = report, { setting } = this;
-    const { chance, blind, ceiling } = baselines(setting);
+    const { points, updates, sequences, seconds, expected, weights, accuracy } = report;
+    const { setting } = this, { chance, blind, ceiling } = baselines(setting);
+    const all = sequences < BLOCK ? expected : seconds / sequences * setting.sequences;
     this.part(".counts").textContent = `${updates.toLocaleString("en")} updates on `
-      + `${sequences.toLocaleString("en")} sequences in ${seconds.toFixed(1)} s`;
+      + `${sequences.toLocaleString("en")} sequences in ${seconds.toFixed(1)} s; `
+      + `all take about ${Math.max(1, Math.round(all))} s on this device`;
     const draw = (kind, ...more) => drawCurve(this.part(`.${kind}`), kind,
       points.map((point) => point[kind]), setting.sequences / BLOCK, ...more);
-    draw("accuracy", { chance: chance[0], "unordered window": blind[0], ceiling }, 1, percent);
-    draw("loss", { chance: chance[1], "unordered window": blind[1] }, 1.2 * chance[1], (x) => x.toFixed(2));
-    const values = range(0, setting.values - 1).map(String), name = this.part("h3").textContent;
-    this.network = new Network({ ...setting, weights, values, name, layout: "windows" });
-    const { moments } = new Stream(this.network, FED.map((token) => token % setting.values));
-    const last = moments.map(({ steps }) => steps.slice(-1));
-    drawStrip(this.part("canvas"), this.network, last, moments, 12);
+    const unordered = (k) => (blind[k] === chance[k] ? {} : { "unordered window": blind[k] });
+    draw("accuracy", { chance: chance[0], ...unordered(0), ceiling }, 1, percent);
+    draw("loss", { chance: chance[1], ...unordered(1) }, 1.2 * chance[1], (x) => x.toFixed(2));
+    const values = range(0, setting.values - 1).map(String);
+    this.network = new Network({ ...setting, weights, values, name: this.title, layout: "windows" });
+    const stream = new Stream(this.network, FED.map((token) => token % setting.values));
+    showAnswers(this.part(".answers"), { ...stream, moments: stream.moments.slice(-SHOWN) });
     if (accuracy === undefined || this.over) return;
-    const right = rightOf(chance[0], accuracy, setting);
-    this.conclude(`${right}, on 1,000 fresh sequences`, explain(setting, accuracy));
+    const guess = this.title === data.training.titles[0] && byId("guessed-is").textContent;
+    const right = `${rightOf(chance[0], accuracy, setting)}, on 1,000 fresh sequences`;
+    this.conclude(guess ? `You said ${guess}. It has ${right}` : right, explain(setting, accuracy));
+  }
+
+  say(score, why) {
+    this.part(".score").textContent = score;
+    this.part(".why").textContent = why;
+    this.part("code").textContent = commandOf(this.setting);
   }
 
   conclude(score, why) {
     this.over = true;
-    this.part(".outcome").hidden = false;
-    this.part(".score").textContent = score;
-    this.part(".why").textContent = why;
-    this.part("code").textContent = commandOf(this.setting);
+    this.say(score, why);
     this.part(".use").disabled = !this.network;
     this.ended();
   }
 }
 
-// The networks that are trained, and the buttons for all of them.
+let trainings = []; // the networks that are trained
+
+// The networks of the address, and the buttons for all of them.
 function showTraining(section, use) {
-  let runs = false, address = location.hash; // of the settings
+  let runs = false, address; // of the settings
   const tell = (what) => trainings.filter(({ over }) => !over)
     .forEach(({ worker }) => worker.postMessage({ pace: what }));
   const set = (on) => {
@@ -388,8 +392,15 @@ function showTraining(section, use) {
   const isOver = () => trainings.every(({ over }) => over);
   const begin = () => isOver() && trainings.forEach((training) => training.start());
   const ended = () => isOver() && set(false);
-  const trainings = settingsOf(location.hash)
-    .map((setting) => new Training(setting, { changed, ended, use }));
+  const open = () => { // what was trained is lost
+    trainings.forEach(({ worker }) => worker.terminate());
+    for (const id of ["panels", "outcomes"]) byId(id).replaceChildren();
+    trainings = settingsOf(location.hash)
+      .map((setting, place) => new Training(setting, "AB"[place], { changed, ended, use }));
+    set(false);
+    address = location.hash;
+    if (address.includes("=")) section.scrollIntoView();
+  };
   byId("run").addEventListener("click", () => {
     begin();
     set(!runs);
@@ -399,32 +410,28 @@ function showTraining(section, use) {
     set(false);
     tell("once");
   });
-  byId("another").addEventListener("click", () => {
-    for (const training of trainings) {
-      training.setting.seed = (training.setting.seed + 1) % 100;
-      changed(training);
-    }
-    set(true);
+  byId("guessed").addEventListener("input", ({ target }) => {
+    byId("guessed-is").textContent = `${target.value}%`;
   });
-  addEventListener("hashchange", () => { // to other settings; what was trained is lost
-    if (location.hash.includes("=") && location.hash !== address) location.reload();
+  addEventListener("hashchange", () => {
+    if (!location.hash.includes("=") || location.hash === address) return;
+    open();
+    byId("run").focus({ preventScroll: true });
   });
   addEventListener("resize", () => trainings.forEach((training) => training.draw()));
-  if (location.hash.includes("=")) section.scrollIntoView();
-  return trainings;
+  open();
 }
 
 // ---------------------------------------------------------------- a network at work
 
 // A network that is fed at random, by hand, typed: the first one, until another one is used.
 function showEcho(section, first) {
-  const table = byId("values"), waits = byId("waits");
+  const table = byId("values"), tape = section.querySelector(".tape");
   let network, stream;
   const draw = () => {
-    const { lag, values, window, layout, units } = network, { moments } = stream;
-    const last = moments.length - 1, { answer, truth, right } = moments[last];
-    fill(section.querySelector(".tape"), moments.map(({ token }, place) =>
-      [[place > last - window && "inside", place === last - lag && "asked"], values[token]]));
+    const { lag, values } = network, { answer, truth, right } = stream.moments.at(-1);
+    showAnswers(tape, stream);
+    while (tape.scrollWidth > tape.clientWidth && tape.children.length > 1) tape.firstChild.remove();
     byId("said").textContent = answer ? values[answer.token] : "…";
     byId("said").className = `big ${right === null ? "" : right ? "hit" : "miss"}`;
     byId("truth").textContent = truth === null ? "?" : values[truth];
@@ -435,12 +442,8 @@ function showEcho(section, first) {
       cell.classList.toggle("true", token === truth);
       cell.style.setProperty("--share", answer ? answer.probabilities[token] : 0);
     });
-    const rows = waits.checked ? stream.waiting() : moments.map(({ steps }) => steps);
-    const most = layout === "streams" ? 40 : Math.max(2, Math.floor(12 / window));
-    drawStrip(byId("states"), network, rows, moments, most);
-    byId("legend").textContent = waits.checked
-      ? "how much each unit would change if the marked value were another one."
-      : `all ${units} units, blue below zero; a column is a step.`;
+    byId("changes").hidden = lag < 0;
+    if (lag >= 0) drawChanges(byId("states"), network, stream.waiting());
   };
   const feed = (tokens) => {
     tokens.forEach((token) => stream.feed(token));
@@ -449,7 +452,7 @@ function showEcho(section, first) {
   const play = player(section, () => feed([random(network)]), byId("answer"));
   const use = (other) => {
     network = other;
-    const { values, lag, name } = network;
+    const { values, name } = network;
     byId("at-work").textContent = name;
     table.replaceChildren(...values.map((value, token) => {
       const cell = make("button", { type: "button", class: "value", title: value }, value);
@@ -457,8 +460,6 @@ function showEcho(section, first) {
       return cell;
     }));
     stopAt(table.firstChild);
-    waits.checked = lag >= 0;
-    waits.disabled = lag < 0;
     stream = new Stream(network, Array.from({ length: 24 }, () => random(network)));
     draw();
   };
@@ -478,7 +479,6 @@ function showEcho(section, first) {
     byId("typed").value = "";
     feed(words.map((each) => values.indexOf(each)));
   });
-  waits.addEventListener("change", draw);
   addEventListener("resize", draw);
   use(first);
   return { use, play, get stream() { return stream; } };
@@ -486,19 +486,19 @@ function showEcho(section, first) {
 
 // ---------------------------------------------------------------- start
 
-const [atWork, part3, cure1, cure2, part4] = networks, isRun = !data.training;
+const [atWork, ...cures] = networks, isRun = !data.training;
 document.body.className = isRun ? "run" : "";
 for (const name of ["title", "lede", "explanation"]) byId(name).textContent = data[name] ?? "";
-if (!isRun) showGuess(byId("guess"), part3, part4);
 byId("rows").hidden = !data.task;
 if (data.task) showRows(data.task, data.grid);
 const echo = showEcho(byId("echo"), atWork);
 if (isRun) {
   byId("title").parentElement.after(byId("echo"));
   echo.play(!still.matches);
+} else {
+  showPair(byId("cure"), cures);
+  showTraining(byId("train"), (network) => {
+    echo.use(network);
+    byId("echo").scrollIntoView();
+  });
 }
-if (!isRun) showPair(byId("cure"), [cure1, cure2]);
-const trainings = isRun ? [] : showTraining(byId("train"), (network) => {
-  echo.use(network);
-  byId("echo").scrollIntoView();
-});

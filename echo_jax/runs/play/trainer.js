@@ -263,6 +263,19 @@ class Trainer extends Lstm {
 const BLOCK = 20; // sequences of a point of the curve
 const FRESH = 1000; // sequences of the score at the end
 
+// The seconds that a setting will take on this device: the fastest of some trials of 10 ms counts, as
+// what runs first is slow.
+function secondsOf(setting) {
+  const trainer = new Trainer(setting);
+  const trials = Array.from({ length: 8 }, () => {
+    const start = performance.now();
+    let sequences = 0;
+    for (; performance.now() < start + 10; sequences++) [...trainer.sequence()];
+    return (performance.now() - start) / 1000 / sequences;
+  });
+  return Math.min(...trials) * setting.sequences;
+}
+
 // In a worker: { make: setting } makes a network, { pace } trains it in slices of 30 ms, or by one
 // update. What it came to is posted ten times a second at most, and at the end.
 function work() {
@@ -300,7 +313,7 @@ function work() {
     clearTimeout(timer);
     if (make) {
       trainer = new Trainer(make);
-      said = { points: [], sequences: 0, seconds: 0 };
+      said = { points: [], sequences: 0, seconds: 0, expected: secondsOf(make) };
       updates = training(make);
     }
     pace === "pause" || make ? post() : slice(pace);
