@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import msgspec
 import numpy as np
 from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ from worth import ARMS, CARDS, PROBED, ROWS, TASKS, WorthRow, best_rates, read
 
 from echo_jax import statistics
 from echo_jax.memory.card import CARD_FILE, Card
-from echo_jax.memory.tasks import digits
+from echo_jax.memory.tasks import digits, in_context
 from echo_jax.report import styles
 
 FIGURE = ROWS.with_name("scatter.svg")
@@ -311,6 +312,24 @@ def of_last_pixels(pixels: int) -> float:
     return float(entr(of_answers).sum() + np.log(shares).mean()) / np.log(2)
 
 
+def of_ideal_observer(rows: int) -> float:
+    """Bits on `in_context` of one that knows the task, and weighs all 8! automata by Bayes."""
+    drawn = in_context.draw(jax.random.key(0), rows, "final")
+    inputs, targets, _ = map(np.asarray, drawn)
+    states, noisy = in_context.STATES, in_context.NOISY
+    automata = np.array([*itertools.permutations(range(states))], np.int8)
+    nats = []
+    for row, answers in zip(inputs, targets, strict=True):
+        logs = np.zeros(len(automata))
+        for state, answer in zip(row, answers, strict=True):
+            weights = np.exp(logs - logs.max())
+            right = automata[:, state] == answer
+            share = weights[right].sum() / weights.sum()
+            nats.append(-np.log(share * (1 - noisy) + noisy / states))
+            logs += np.log(np.where(right, 1 - noisy, 0) + noisy / states)
+    return float(np.log2(states) - np.mean(nats) / np.log(2))
+
+
 def errors() -> list[str]:
     """The lines of a table: the error for a trained cell that was left out, by what is known."""
     lines = ["| task | mean alone | parameters | bits by lag and by key | all |",
@@ -371,6 +390,7 @@ def main() -> None:
         print(
             f"a softmax regression on the last {pixels} pixels: {of_last_pixels(pixels):.2f} bits"
         )
+    print(f"an ideal observer of in_context: {of_ideal_observer(200):.2f} bits")
     draw(FIGURE)
 
 
