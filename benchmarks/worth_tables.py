@@ -10,7 +10,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import msgspec
@@ -358,25 +358,43 @@ def cell_rows() -> list[str]:
     return lines
 
 
+PANELS: Sequence[tuple[str, str, Callable[[Point], float | None]]] = (
+    ("digits", "bits by lag", lag),
+    ("in_context", "bits by key", key),
+    ("noisy_recall", "bits by key", key),
+    ("text", "bits held, lags 4 to 16", lambda x: x.held),
+    ("selective_copy", "bits by lag", lag),
+)
+
+WORDS = {
+    "ProjectedRegister": "register",
+    "RingReservoir": "ring",
+    "OrthogonalReservoir": "reservoir",
+    "PresentInput": "present input",
+    "AttentionCache": "cache",
+    "FrozenDeltaNet": "delta-net, not trained",
+    "FrozenLinearAttention": "gla, not trained",
+}
+"""The words for anchors in the figure."""
+
+
 def draw(path: Path) -> None:
-    """A panel for each task: its bits against those of the card that its hypothesis names."""
+    """A panel for each task with rows: its bits against those of the card."""
+    panels = [panel for panel in PANELS if any(panel[0] in x.tasks for x in points())]
     with styles.drawing():
-        figure = Figure(figsize=(11, 7), layout="constrained")
-        panels = [("digits", lag), ("in_context", key), ("noisy_recall", key),
-                  ("text", lambda x: x.held), ("selective_copy", lag), ("text", lag)]  # fmt: skip
-        words: dict[Any, str] = {lag: "bits by lag", key: "bits by key"}
-        for axes, (task, predictor) in zip(figure.subplots(2, 3).flat, panels, strict=True):
+        figure = Figure(figsize=(4 * len(panels), 4.4), layout="constrained")
+        all_axes = figure.subplots(1, len(panels))
+        for axes, (task, words, predictor) in zip(all_axes, panels, strict=True):
             for cell in points():
                 x = predictor(cell)
                 if x is None or task not in cell.tasks:
                     continue
-                colour = (
-                    styles.GREY if not cell.trained else (styles.BLUE, styles.ORANGE)[cell.matrix]
-                )
+                colour = (styles.BLUE, styles.ORANGE)[cell.matrix] if cell.trained else styles.GREY
                 axes.plot(x, cell.tasks[task], "o", color=colour, markersize=4)
-                axes.annotate(cell.name, (x, cell.tasks[task]), (3, 2), fontsize=6,
-                              textcoords="offset points", color=colour)  # fmt: skip
-            axes.set_xlabel(words.get(predictor, "bits held, lags 4 to 16"))
+                axes.annotate(WORDS.get(cell.name, cell.name), (x, cell.tasks[task]), (3, 2),
+                              fontsize=6, textcoords="offset points", color=colour)  # fmt: skip
+            axes.margins(x=0.2)
+            axes.set_xlabel(words)
             axes.set_title(f"{task}, bits", fontsize=9)
             styles.style_axes(axes)
         path.write_bytes(styles.image(figure, "svg"))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from echo_jax import atomic_files, statistics
-from echo_jax.memory.answers_to_bits import accuracy_bits
+from echo_jax.memory.answers_to_bits import accuracy_bits, accuracy_of_list
 from echo_jax.memory.card import CARD_FILE, bits_by_key, chosen_by, lag_bits, pilot_of
 from echo_jax.memory.pages import built_in_cards, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS
@@ -308,3 +308,23 @@ def bits_after(card, question, updates):
     """The bits of the seeds of a card after so many updates."""
     [of] = [x for x in QUESTIONS if x.name == question]
     return dict(of.measured(card))[updates].by_seed
+
+
+def test_the_second_lesson_says_how_many_of_8_pairs_are_right(cards, every):
+    text = (DOCS.parent / "by-name.md").read_text()
+    right = {"lstm": 1.3, "gru": 1.3, "delta-net": 5.3, CACHE: 6.2}
+    assert "LSTM and GRU 1.3 of 8, DeltaNet 5.3, the cache 6.2" in text
+    for name, of_8 in right.items():
+        assert right_of(every, cards[name], 8) == pytest.approx(of_8, abs=0.05), name
+    assert right_of(every, cards["delta-net"], 24) == pytest.approx(7, abs=0.5)
+    assert right_of(every, cards["mamba2"], 8) == pytest.approx(1, abs=0.5)
+    assert 8 * accuracy_of_list(8, STANDARD.values) == pytest.approx(1.4, abs=0.05)
+
+
+def right_of(every, card, pairs):
+    """The mean number of right answers about so many pairs."""
+    [of] = BY_KEY.configured(card)
+    [rows] = [rows for x, rows in every if x.name == card.name]
+    runs = [x for x in rows if x.configuration == of and x.seed < PILOT_SEED]
+    place = runs[0].pairs.index(pairs)
+    return np.mean([pairs * row.final[place] / row.asked[place] for row in runs])

@@ -26,19 +26,24 @@ def bits_of(row):
     return (final["entropy"] - final["nats"]) / np.log(2) if final else 0.0
 
 
-def means(rows, task):
-    """The mean bits of each cell at the rate that seed 0 chose."""
+def chosen(rows, task):
+    """The rows of each cell at the rate that seed 0 chose."""
     found = {}
     of_task = [row for row in rows if row["task"] == task and row["arm"] == "numbers"]
     for cell in {row["cell"] for row in of_task}:
         tried = [row for row in of_task if row["cell"] == cell and row["seed"] == 0]
         assert len(tried) == 3
         best = min(tried, key=lambda row: row["validation"]["nats"] if "validation" in row else 99)
-        chosen = [row for row in of_task if row["cell"] == cell and row["rate"] == best["rate"]]
-        assert sorted(row["seed"] for row in chosen) == [0, 1, 2]
         name = cell.removeprefix("block-").removesuffix("-state-bytes-400")
-        found[name] = np.mean([bits_of(row) for row in chosen])
+        at = cell, best["rate"]
+        found[name] = [row for row in of_task if (row["cell"], row["rate"]) == at]
+        assert sorted(row["seed"] for row in found[name]) == [0, 1, 2]
     return found
+
+
+def means(rows, task):
+    """The mean bits of each cell."""
+    return {name: np.mean([*map(bits_of, of)]) for name, of in chosen(rows, task).items()}
 
 
 def known(name):
@@ -69,7 +74,8 @@ def by_lag(name):
 
 
 def by_key(name):
-    return known(name)["bits_by_key"]["mean"]
+    bits = known(name)["bits_by_key"]
+    return bits and bits["mean"]
 
 
 def parameters(name):
@@ -128,9 +134,9 @@ def test_the_other_correlations_are_those_of_the_rows(rows):
     for task, numbers in table_of("task | trained: ").items():
         bits = means(rows, task)
         for (group, predictor), number in zip(columns, numbers, strict=True):
-            some = {name: of for name, of in bits.items() if GROUPS[group](name)}
-            x = [PREDICTORS[predictor](name) for name in some]
-            found = stats.spearmanr(x, [*some.values()])[0]
+            some = {name: PREDICTORS[predictor](name) for name in bits if GROUPS[group](name)}
+            some = {name: x for name, x in some.items() if x is not None}
+            found = stats.spearmanr([*some.values()], [bits[name] for name in some])[0]
             assert float(number) == pytest.approx(found, abs=0.006), (task, group, predictor)
             checked += 1
     assert checked >= 24
@@ -144,6 +150,38 @@ def test_the_bits_of_each_cell_are_those_of_its_rows(rows):
         bits = means(rows, task)
         for name, numbers in shown.items():
             assert float(numbers[place]) == pytest.approx(bits[name], abs=0.006), (name, task)
+
+
+def test_the_sentences_have_the_numbers_of_the_rows(rows):
+    text = " ".join(PAGE.read_text().split())
+    digits, context, noisy = (means(rows, x) for x in ("digits", "in_context", "noisy_recall"))
+    associate = MATRIX - {"mamba2", "FrozenDeltaNet", "FrozenLinearAttention"}
+    assert {round(context[name], 2) for name in associate} == {1.56, 1.57}
+    assert (round(context["mamba2"], 2), round(context["lstm-chrono"], 2)) == (1.53, 1.51)
+    six = [name for name in noisy if name in MATRIX and name.islower()]
+    found = stats.spearmanr([by_key(name) for name in six], [noisy[name] for name in six])[0]
+    assert found == pytest.approx(0.89, abs=0.005)
+    frozen = [noisy[name] for name in ("FrozenDeltaNet", "FrozenLinearAttention")]
+    assert frozen == pytest.approx([2.5, 2.9], abs=0.05)
+    assert max(of for name, of in noisy.items() if vector(name)) == pytest.approx(1.8, abs=0.05)
+    spread = max(np.ptp([bits_of(x) for x in of]) for of in chosen(rows, "noisy_recall").values())
+    assert spread == pytest.approx(2.7, abs=0.05)
+    for left_out, estimate, p in (({"identity-rnn"}, 0.58, 0.053),
+                                  ({"identity-rnn", "lmu"}, 0.81, 0.004)):  # fmt: skip
+        names = [name for name in digits if vector(name) and name not in left_out]
+        x, z = ([of(name) for name in names] for of in (by_lag, parameters))
+        y = [digits[name] for name in names]
+        assert partial(x, y, z) == pytest.approx(estimate, abs=0.006)
+        assert drawn_p(x, y, z) == pytest.approx(p, abs=0.003)
+        assert f"{estimate} (p = {p})" in text
+    of_digits = chosen(rows, "digits")
+    del of_digits["identity-rnn"]  # a run of it diverged
+    accuracy = {
+        name: np.mean([x["final"]["accuracy"] for x in of]) for name, of in of_digits.items()
+    }
+    most = [accuracy[name] for name in ("ProjectedRegister", "RingReservoir", "lmu")]
+    assert [round(100 * x) for x in most] == [98, 97, 97]
+    assert [round(100 * accuracy[name]) for name in ("lstm", "mamba2")] == [89, 47]
 
 
 def row(seed, rate, nats):
