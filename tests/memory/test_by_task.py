@@ -28,7 +28,7 @@ from echo_jax.memory.pages import all_cards, comparison, table, told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
 from echo_jax.memory.task_object import task_of
-from echo_jax.memory.tasks import adding, text
+from echo_jax.memory.tasks import adding, noisy_recall, text
 
 SIZES = {"updates": 6, "updates_at_once": 3, "pilot_updates": 3, "budgets": [3], "streams": 300}
 SMALL = Protocol(**NUMBERS | SIZES)
@@ -51,11 +51,11 @@ def recited(row):
 
 
 def recalled(row):
-    known, answers = {}, []
+    keys, known, answers = noisy_recall.KEYS, {}, []
     for t, x in enumerate(row):
         answers.append(known.get(x, 0))
-        if 8 <= x < 16 and row[t - 1] < 8:
-            known[row[t - 1]] = x - 8
+        if keys <= x < keys + noisy_recall.VALUES and row[t - 1] < keys:
+            known[row[t - 1]] = x - keys
     return answers
 
 
