@@ -216,7 +216,7 @@ def test_with_6_bits_a_number_a_cell_that_learned_keeps_90_percent_of_its_bits(l
 def test_by_key_five_matrix_states_alone_recall_more_than_one_value(cards, trained):
     """One remembered value answers half of the questions about two pairs."""
     asked = {name: card.bits_by_key for name, card in trained.items() if card.bits_by_key}
-    assert len(asked) == 15
+    assert len(asked) == 18
     associate = MATRIX_STATES - {"mamba2"}
     one = (1 + 1 / STANDARD.values) / 2
     assert accuracy_bits(2, one, STANDARD.values) == pytest.approx(4.1, abs=0.05)
