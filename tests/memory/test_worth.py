@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import worth
 from scipy import stats
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from echo_jax import statistics
 
@@ -199,6 +201,27 @@ def test_the_sentences_have_the_numbers_of_the_rows(rows):
     most = [accuracy[name] for name in ("ProjectedRegister", "RingReservoir", "lmu")]
     assert [round(100 * x) for x in most] == [98, 97, 97]
     assert [round(100 * accuracy[name]) for name in ("lstm", "mamba2")] == [89, 47]
+
+
+def test_the_errors_for_a_cell_left_out_are_those_of_linear_fits(rows):
+    """The kind of state alone is within 4% of both numbers of bits, as the page says."""
+    model, left_out = LinearRegression(), LeaveOneOut()
+    for task, errors in table_of("task | mean alone").items():
+        bits = {
+            name: of for name, of in means(rows, task).items() if name.islower() and by_key(name)
+        }
+        y = np.array([*bits.values()])
+        columns = {"kind": [name in MATRIX for name in bits],
+                   "size": np.log([parameters(name) for name in bits]),
+                   "lag": [*map(by_lag, bits)], "key": [*map(by_key, bits)]}  # fmt: skip
+        sets = ["kind"], ["size"], ["lag", "key"], ["lag", "key", "size"]
+        found = [np.sqrt(np.mean((y - (y.sum() - y) / (len(y) - 1)) ** 2))]
+        for some in sets:
+            x = np.array([columns[name] for name in some], float).T
+            predicted = cross_val_predict(model, x, y, cv=left_out)
+            found.append(np.sqrt(np.mean((y - predicted) ** 2)))
+        assert [*map(float, errors)] == pytest.approx(found, abs=0.0006), task
+        assert found[1] / found[3] == pytest.approx(1, abs=0.04)
 
 
 def row(seed, rate, nats):
