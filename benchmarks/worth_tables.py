@@ -42,7 +42,7 @@ class Point(NamedTuple):
 
     early   bits by lag after the short runs of the pilot, at its best rate
     held    mean bits at lags 4 to 16 that a probe finds in the network of seed 1 on the text
-    scores  the rows of each task
+    scores  the rows of each task that count
     seeds   the bits of each seed, by lag and by key
     """
 
@@ -81,10 +81,9 @@ def points(arm: str = ARMS[0]) -> Sequence[Point]:
         rows = of_cell[path.name]
         scores = {name: [row for row in rows if row.task == name] for name in TASKS}
         scores = {name: some for name, some in scores.items() if len(some) == 3}
-        tasks = {
-            name: float(np.mean([x.bits for x in of if name != "text" or x.seed != PROBED]))
-            for name, of in scores.items()
-        }
+        if "text" in scores:
+            scores["text"] = [row for row in scores["text"] if row.seed != PROBED]
+        tasks = {name: float(np.mean([x.bits for x in of])) for name, of in scores.items()}
         held = [float(np.mean(row.held[3:])) for row in rows if row.held]
         found.append(
             Point(
@@ -177,9 +176,10 @@ def over_seeds(of: Sample, predictor: Callable[[Point], float | None], task: str
     random, found = np.random.default_rng(0), []
     known = [x for x in points() if x.name in of.names]
     seeds = [x.seeds.get(predictor.__name__) or [predictor(x) or 0.0] for x in known]
+    runs = [[row.bits for row in cell.scores[task]] for cell in known]
     for _ in range(BOOTSTRAPS):
         x = [random.choice(some, len(some)).mean() for some in seeds]
-        y = [random.choice([row.bits for row in cell.scores[task]], 3).mean() for cell in known]
+        y = [random.choice(some, len(some)).mean() for some in runs]
         found.append(correlation(of._replace(x=np.array(x), y=np.array(y))))
     return np.quantile(found, (0.025, 0.975)).tolist()
 

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 import worth
+import worth_tables
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
@@ -170,8 +171,24 @@ def test_the_bits_of_each_cell_are_those_of_its_rows(rows):
             assert float(numbers[place]) == pytest.approx(bits[name], abs=0.006), (name, task)
 
 
+SAID = (
+    "have 1.56 or 1.57 bits", "by key, has 1.53", "vector state, 1.51", "have 5 and 6 bits by key",
+    "with 2.5 and 2.9 of 4 bits", "(at most 1.8)", "by up to 2.7 bits", "98% and 97% right",
+    "LMU (97%)", "LSTM has 89%, Mamba-2 47%", "has 3.15 bits", "not trained 3.12", "(LMU, 3.17)",
+    "(error 0.26 and 0.30)", "(0.47 and 0.51)", "(0.71 and 0.54)", "both have 0.48 and 0.47",
+    "has 3.07 bits, on the last 40 alone 2.93",
+)  # fmt: skip
+"""The numbers of the sentences, which the tests below have."""
+
+
+def test_a_linear_reader_of_the_pixels_has_the_bits_that_are_said():
+    found = [worth_tables.of_last_pixels(pixels) for pixels in (64, 40)]
+    assert found == pytest.approx([3.07, 2.93], abs=0.0051)
+
+
 def test_the_sentences_have_the_numbers_of_the_rows(rows):
     text = " ".join(PAGE.read_text().split())
+    assert [words for words in SAID if words not in text] == []
     digits, context, noisy = (means(rows, x) for x in ("digits", "in_context", "noisy_recall"))
     associate = MATRIX - {"mamba2", "FrozenDeltaNet", "FrozenLinearAttention"}
     assert {round(context[name], 2) for name in associate} == {1.56, 1.57}
@@ -198,6 +215,8 @@ def test_the_sentences_have_the_numbers_of_the_rows(rows):
     accuracy = {
         name: np.mean([x["final"]["accuracy"] for x in of]) for name, of in of_digits.items()
     }
+    bits = [digits[name] for name in ("ProjectedRegister", "RingReservoir", "lmu")]
+    assert bits == pytest.approx([3.15, 3.12, 3.17], abs=0.0051)
     most = [accuracy[name] for name in ("ProjectedRegister", "RingReservoir", "lmu")]
     assert [round(100 * x) for x in most] == [98, 97, 97]
     assert [round(100 * accuracy[name]) for name in ("lstm", "mamba2")] == [89, 47]
