@@ -180,6 +180,7 @@ def test_what_a_task_may_not_do_is_one_sentence_before_anything_is_written(
 
 def test_digits_name_what_is_missing_and_a_text_is_long_enough(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.delitem(sys.modules, "echo_jax.memory.tasks.digits", raising=False)
     with pytest.raises(ConfigError, match=r"^scikit-learn is not installed.*: run pip"):
         task_of("digits", SMALL)
     with pytest.raises(ConfigError, match=r"none.txt does not exist or is not a regular file"):
