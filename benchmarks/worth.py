@@ -5,6 +5,9 @@
 
 cards (docs/cards)  ─►  runs: seed 0 at three rates, seeds 1 and 2 at the best on validation data
 run                 ─►  row of docs/worth/rows.jsonl, appended as it comes
+
+In the arm `parameters` cell and block have 60,000 trained numbers, the rates are those of the first
+arm and of the cards, and the two questions of the cards are asked too.
 """
 
 import argparse
@@ -30,15 +33,16 @@ from echo_jax.grid.running import Running
 from echo_jax.grid.task import Job, Report
 from echo_jax.grid.task_loop import complete
 from echo_jax.host.training_loop import train_chunks
-from echo_jax.memory import learning, scoring
+from echo_jax.memory import learning, scoring, train_and_score
 from echo_jax.memory.by_task import ByTask, scores_of
-from echo_jax.memory.card import CARD_FILE, Card
+from echo_jax.memory.card import CARD_FILE, Card, bits_of
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.named_cell import NamedCell, named_cell
-from echo_jax.memory.protocol import STANDARD
-from echo_jax.memory.rows import TaskScore
+from echo_jax.memory.protocol import STANDARD, Configuration, QuestionName
+from echo_jax.memory.rows import KeyRow, LagRow, TaskScore
 from echo_jax.memory.task_object import TaskObject, task_of
 from echo_jax.memory.tasks.text import STEPS, Characters
+from echo_jax.memory.train_and_score import CardRun
 from echo_jax.report.number_formats import plain
 
 HERE = Path(__file__).resolve().parent
@@ -48,6 +52,9 @@ ROWS = HERE.parent / "docs" / "worth" / "rows.jsonl"
 
 ARMS = "numbers", "parameters"
 TASKS = "digits", "in_context", "noisy_recall", "text", "selective_copy"
+QUESTIONS: dict[str, QuestionName] = {"by_lag": "by lag", "by_key": "by key"}
+"""What the cards ask, as tasks of the second arm."""
+
 RATES = STANDARD.rates[:3]
 SEEDS = range(3)
 CHECKS = 10
@@ -79,10 +86,13 @@ class WorthRow(msgspec.Struct, omit_defaults=True):
     validation: TaskScore | UnsetType = UNSET
     final: TaskScore | UnsetType = UNSET
     held: list[float] | UnsetType = UNSET
+    asked: LagRow | KeyRow | UnsetType = UNSET
 
     @property
     def bits(self) -> float:
-        """Bits an answer on the final rows; 0 of a run that diverged."""
+        """Bits an answer on the final rows, or of the question; 0 of a run that diverged."""
+        if self.asked:
+            return bits_of([self.asked], STANDARD).mean
         return self.final.bits if self.final else 0.0
 
 
@@ -129,6 +139,12 @@ class Run:
         """Updates."""
         return STANDARD.updates
 
+    @property
+    def of_card(self) -> CardRun:
+        """The run of a card, where a question of the cards is asked."""
+        asked = Configuration(QUESTIONS[self.task], STANDARD.updates, self.rate)
+        return CardRun(self.named.measured, STANDARD, asked, self.seed, self.named.cell)
+
 
 def key_of(run: Any) -> str:
     """The run of a task, a cell, a rate and a seed, as a key."""
@@ -146,8 +162,10 @@ class Programs(NamedTuple):
     states: Any
 
 
-def compile_run(run: Run) -> Programs:
-    """The programs of a run."""
+def compile_run(run: Run) -> Any:
+    """The programs of a run, `Programs` or those of a card."""
+    if run.task in QUESTIONS:
+        return train_and_score.compile_run(run.of_card)
     question = ByTask(run.named.cell, STANDARD, task(run.task))
 
     def check(params: Any, sets: scoring.Sets) -> Any:
@@ -177,8 +195,12 @@ def compile_run(run: Run) -> Programs:
     )
 
 
-def make_row(run: Run, programs: Programs, report: Report) -> WorthRow:
-    """Train, and keep the scores of the check whose validation loss is least."""
+def make_row(run: Run, programs: Any, report: Report) -> WorthRow:
+    """Train, and keep the scores of the check whose validation loss is least, or of a card."""
+    row = WorthRow(run.task, run.arm, run.card, run.seed, run.rate)
+    if run.task in QUESTIONS:
+        row.stopped, row.asked = STANDARD.updates, answers_of(run, programs, report)
+        return row
     question = programs.question
     inputs = RunInputs(np.int32(run.seed), np.float32(run.rate), np.int32(STANDARD.updates))
     sets = question.draw_sets(np.int32(run.seed), np.zeros(8, np.uint32))
@@ -198,12 +220,20 @@ def make_row(run: Run, programs: Programs, report: Report) -> WorthRow:
         if best is None or scores[0][1] < best[1][0][1]:
             best = chunk.done, scores, jax.device_get(chunk.state.params)
     if best is None:
-        return WorthRow(run.task, run.arm, run.card, run.seed, run.rate)
-    stopped, (validation, final), params = best
-    row = WorthRow(run.task, run.arm, run.card, run.seed, run.rate, stopped)
+        return row
+    row.stopped, (validation, final), params = best
     row.validation, row.final = (TaskScore(*plain(x, ".4f")) for x in (validation, final))
     if run.task == "text" and run.seed == PROBED:
         row.held = held_of(programs, params)
+    return row
+
+
+def answers_of(run: Run, programs: Any, report: Report) -> LagRow | KeyRow:
+    """Train, and answer a question of the cards."""
+    row: Any = train_and_score.make_row(run.of_card, programs, report)
+    row.losses = UNSET
+    if isinstance(row, LagRow):
+        row.rounded, row.reading = None, UNSET
     return row
 
 
@@ -217,11 +247,22 @@ def held_of(programs: Programs, params: Any) -> list[float]:
 JOB = Job(compile_run, make_row)
 
 
+def card_of(name: str) -> Card:
+    """A published card."""
+    return msgspec.json.decode((CARDS / name / CARD_FILE).read_bytes(), type=Card)
+
+
+def rate_of(name: str, question: QuestionName) -> float | None:
+    """The rate of a published card at a question; None where it was not asked."""
+    rates = [of.rate for of in card_of(name).configuration if of.question == question]
+    return rates[0] if rates else None
+
+
 def cells_of(arm: str) -> dict[str, NamedCell]:
     """The cells of the published cards in the block of 100 numbers, by the names of the cards."""
     found = {}
     for path in sorted(CARDS.glob("block-*-state-bytes-400")):
-        card = msgspec.json.decode((path / CARD_FILE).read_bytes(), type=Card)
+        card = card_of(path.name)
         args = card.cell.args | ({"parameters": 60_000} if arm == "parameters" else {})
         found[path.name] = named_cell(card.cell.name, args)
     return found
@@ -233,22 +274,23 @@ def read() -> list[WorthRow]:
     return [msgspec.json.decode(line, type=WorthRow) for line in lines]
 
 
-def best_rates(rows: Sequence[WorthRow]) -> dict[tuple[str, str, str], float]:
-    """The rate with the least validation loss of seed 0, by task, arm and cell that have all."""
-    found: dict[tuple[str, str, str], dict[float, float]] = defaultdict(dict)
+def best_rates(rows: Sequence[WorthRow]) -> dict[tuple[str, str], float]:
+    """The rate with the least validation loss of seed 0, by task and cell that have all rates."""
+    found: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
     for row in rows:
-        if row.seed == 0:
-            nats = row.validation.nats if row.validation else np.inf
-            found[row.task, row.arm, row.cell][row.rate] = nats
+        if row.seed == 0 and row.arm == ARMS[0]:
+            found[row.task, row.cell][row.rate] = row.validation.nats if row.validation else np.inf
     return {key: min(of, key=of.__getitem__) for key, of in found.items() if len(of) == len(RATES)}
 
 
 def missing(name: str, arm: str, rows: Sequence[WorthRow]) -> Iterator[Run]:
-    """Runs that have no row: of seed 0 while one of a cell is missing, else of the others."""
+    """Runs that have no row: in the first arm those of seed 0 while one of a cell is missing."""
     known, rates = set(map(key_of, rows)), best_rates(rows)
     for card, named in cells_of(arm).items():
-        rate = rates.get((name, arm, card))
-        tried = [(0, x) for x in RATES] if rate is None else [(seed, rate) for seed in SEEDS]
+        rate = rate_of(card, QUESTIONS[name]) if name in QUESTIONS else rates.get((name, card))
+        tried = [(seed, rate) for seed in SEEDS if rate is not None]
+        if rate is None and arm == ARMS[0]:
+            tried = [(0, x) for x in RATES]
         runs = (Run(name, arm, card, named, rate, seed) for seed, rate in tried)
         yield from (run for run in runs if run.key not in known)
 
@@ -256,7 +298,8 @@ def missing(name: str, arm: str, rows: Sequence[WorthRow]) -> Iterator[Run]:
 def main() -> None:
     """Make what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tasks", nargs="*", default=TASKS, metavar="TASK", help=", ".join(TASKS))
+    names = [*TASKS, *QUESTIONS]
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help=", ".join(names))
     parser.add_argument("--arm", choices=ARMS, default=ARMS[0])
     args = parser.parse_args()
     running = Running()
@@ -268,7 +311,7 @@ def main() -> None:
             file.write(msgspec.json.encode(row) + b"\n")
         return f"{row.bits:.3g} bits"
 
-    for name in args.tasks:
+    for name in args.tasks or (TASKS if args.arm == ARMS[0] else names):
         for _ in range(2):
             runs = list(missing(name, args.arm, read()))
             with running.bar(runs, name, "updates") as bar:

@@ -73,7 +73,7 @@ def points(arm: str = ARMS[0]) -> Sequence[Point]:
     of_cell = defaultdict[str, list[WorthRow]](list)
     rates = best_rates(read())
     for row in read():
-        if row.arm == arm and row.rate == rates.get((row.task, arm, row.cell)):
+        if row.arm == arm and row.rate == rates.get((row.task, row.cell)):
             of_cell[row.cell].append(row)
     found = []
     for path in sorted(CARDS.glob("block-*-state-bytes-400")):
