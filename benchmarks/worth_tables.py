@@ -10,7 +10,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import msgspec
@@ -19,18 +19,43 @@ from matplotlib.figure import Figure
 from scipy.special import entr
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
-from worth import ARMS, CARDS, PROBED, ROWS, TASKS, WorthRow, best_rates, read
+from worth import (
+    ARMS,
+    CARDS,
+    PROBED,
+    QUESTIONS,
+    ROWS,
+    SEEDS,
+    TASKS,
+    WorthRow,
+    best_rates,
+    cells_of,
+    read,
+)
 
 from echo_jax import statistics
-from echo_jax.memory.card import CARD_FILE, Card
+from echo_jax.memory.card import CARD_FILE, Card, bits_of
+from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.tasks import digits, in_context
 from echo_jax.report import styles
+from echo_jax.report.number_formats import three_digits
 
 FIGURE = ROWS.with_name("scatter.svg")
 
 MATRIX = {"delta-net", "gated-delta-net", "FrozenDeltaNet", "rwkv7"}
 MATRIX |= {"gla", "mamba2", "mlstm", "FrozenLinearAttention"}
 """The cells with a matrix state."""
+
+FAMILIES = (
+    ("lstm", "lstm-chrono", "slstm", "gru"),
+    ("simple", "identity-rnn", "exprnn"),
+    ("lru", "s5", "rg-lru"),
+    ("mingru", "minlstm"),
+    ("lmu",),
+    ("delta-net", "gated-delta-net", "FrozenDeltaNet", "rwkv7"),
+    ("gla", "mlstm", "mamba2", "FrozenLinearAttention"),
+)
+"""Cells that share a kind of recurrence, and so are no independent cases."""
 
 BOOTSTRAPS = 4000
 DRAWN = 100_000
@@ -73,35 +98,43 @@ def points(arm: str = ARMS[0]) -> Sequence[Point]:
     of_cell = defaultdict[str, list[WorthRow]](list)
     rates = best_rates(read())
     for row in read():
-        if row.arm == arm and row.rate == rates.get((row.task, row.cell)):
+        if row.arm == arm and (row.asked or row.rate == rates.get((row.task, row.cell))):
             of_cell[row.cell].append(row)
     found = []
     for path in sorted(CARDS.glob("block-*-state-bytes-400")):
         card = msgspec.json.decode((path / CARD_FILE).read_bytes(), type=Card)
         rows = of_cell[path.name]
         scores = {name: [row for row in rows if row.task == name] for name in TASKS}
-        scores = {name: some for name, some in scores.items() if len(some) == 3}
+        scores = {name: some for name, some in scores.items() if len(some) == len(SEEDS)}
         if "text" in scores:
             scores["text"] = [row for row in scores["text"] if row.seed != PROBED]
         tasks = {name: float(np.mean([x.bits for x in of])) for name, of in scores.items()}
         held = [float(np.mean(row.held[3:])) for row in rows if row.held]
+        measured = card.bits_by_lag, card.bits_by_key
+        by_lag, by_key = measured if arm == ARMS[0] else (measure(rows, x) for x in QUESTIONS)
         found.append(
             Point(
                 path.name.removeprefix("block-").removesuffix("-state-bytes-400"),
-                lag=card.bits_by_lag.mean if card.bits_by_lag else None,
-                key=card.bits_by_key.mean if card.bits_by_key else None,
+                lag=by_lag.mean if by_lag else None,
+                key=by_key.mean if by_key else None,
                 parameters=card.parameters,
                 early=max(early) if (early := early_bits(card)) else None,
                 held=held[0] if held else None,
                 tasks=tasks,
                 scores=scores,
                 seeds={
-                    "lag": card.bits_by_lag.by_seed if card.bits_by_lag else [],
-                    "key": card.bits_by_key.by_seed if card.bits_by_key else [],
+                    "lag": by_lag.by_seed if by_lag else [],
+                    "key": by_key.by_seed if by_key else [],
                 },
             )
         )
     return found
+
+
+def measure(rows: Sequence[WorthRow], question: str) -> Any:
+    """The measure of a question of the cards in the second arm; None while a seed has no row."""
+    asked = [row.asked for row in rows if row.asked and row.task == question]
+    return bits_of(asked, STANDARD) if len(asked) == len(SEEDS) else None
 
 
 def early_bits(card: Card) -> list[float]:
@@ -184,6 +217,21 @@ def over_seeds(of: Sample, predictor: Callable[[Point], float | None], task: str
     return np.quantile(found, (0.025, 0.975)).tolist()
 
 
+def over_families(of: Sample) -> str:
+    """The bounds of 95% of the correlations, families drawn anew; - of two families."""
+    families = [np.flatnonzero(np.isin(of.names, family)) for family in FAMILIES]
+    families = [cells for cells in families if cells.size]
+    if len(families) < 3:
+        return "-"
+    random, found = np.random.default_rng(0), []
+    for drawn in random.integers(len(families), size=(BOOTSTRAPS, len(families))):
+        cells = np.concatenate([families[i] for i in drawn])
+        given = None if of.given is None else of.given[cells]
+        if len(set(drawn)) > 2:
+            found.append(correlation(Sample([], of.x[cells], of.y[cells], given)))
+    return "{:.2f} to {:.2f}".format(*np.nanquantile(found, (0.025, 0.975)))
+
+
 def left_out_error(of: Sample, *columns: np.ndarray) -> float:
     """The root mean square error for a cell that a linear fit on the others did not see."""
     design = np.stack([np.ones(len(of.y)), *columns], axis=1)
@@ -253,17 +301,20 @@ def primary() -> list[str]:
     samples = [hypothesis.sample() for hypothesis in HYPOTHESES]
     whole = [len(x.y) == of.size for x, of in zip(samples, HYPOTHESES, strict=True)]
     p_values = [p_value(x) if full else 1.0 for x, full in zip(samples, whole, strict=True)]
-    lines = ["| hypothesis | cells | correlation | over seeds, 95% | p | adjusted | |",
-             "|---|---:|---:|---:|---:|---:|---|"]  # fmt: skip
+    lines = [
+        "| hypothesis | cells | correlation | over seeds | over families | p | adjusted | |",
+        "|---|---:|---:|---:|---:|---:|---:|---|",
+    ]
     for of, x, full, p, adjusted in zip(
         HYPOTHESES, samples, whole, p_values, statistics.holm(p_values), strict=True
     ):
         if full:
             estimate, (low, high) = correlation(x), over_seeds(x, of.predictor, of.task)
-            numbers = f"{estimate:.2f} | {low:.2f} to {high:.2f} | {p:.2g} | {adjusted:.2g}"
+            bounds = f"{low:.2f} to {high:.2f} | {over_families(x)}"
+            numbers = f"{estimate:.2f} | {bounds} | {p:.2g} | {adjusted:.2g}"
             lines.append(f"| {of.name} | {of.size} | {numbers} | {verdict(estimate, adjusted)} |")
         else:
-            lines.append(f"| {of.name} | {of.size} | - | - | - | - | rows are missing |")
+            lines.append(f"| {of.name} | {of.size} | - | - | - | - | - | rows are missing |")
     return lines
 
 
@@ -355,6 +406,46 @@ def cell_rows() -> list[str]:
     return lines
 
 
+ALIEN = "rwkv7"
+"""Has more than 100 numbers of state in the second arm."""
+
+
+def second_arm() -> list[str]:
+    """The lines of a table: the hypotheses with the bits of the second arm, nothing given."""
+    lines = ["| at 60,000 parameters | cells | correlation | p |", "|---|---:|---:|---:|"]
+    for of in HYPOTHESES[:3]:
+        cells = [x for x in points(ARMS[1]) if of.cells(x) and x.name != ALIEN]
+        some = sample(cells, of.predictor, of.task)
+        if len(some.y) > 5:
+            numbers = f"{correlation(some):.2f} | {p_value(some):.2g}"
+            name = of.name.removesuffix(", given parameters")
+            lines.append(f"| {name} | {len(some.y)} | {numbers} |")
+    return lines
+
+
+def second_arm_cells() -> list[str]:
+    """The lines of a table: what each cell has in the second arm, by lag as in the first."""
+    names = TASKS[:3]
+    heading = ["cell", "width", "by lag", "by key", *(f"`{name}`" for name in names)]
+    lines = [f"| {' | '.join(heading)} |", "|---|" + "---:|" * (len(heading) - 1)]
+    of_cells = {x.name: x for x in points(ARMS[1])}
+    blocks: dict[str, Any] = {key: named.cell for key, named in cells_of(ARMS[1]).items()}
+    for x in sorted(of_cells.values(), key=lambda x: -(x.lag or 0)):
+        width = blocks[f"block-{x.name}-state-bytes-400"].width
+        measures = [of_seeds(x.seeds[question]) for question in ("lag", "key")]
+        shown = [f"{x.tasks[name]:.2f}" if name in x.tasks else "-" for name in names]
+        lines.append(f"| {x.name} | {width} | {' | '.join([*measures, *shown])} |")
+    return lines
+
+
+def of_seeds(found: Sequence[float]) -> str:
+    """The mean, and the lowest and the highest seed in brackets."""
+    if not found:
+        return "-"
+    low, mean, high = map(three_digits, (min(found), float(np.mean(found)), max(found)))
+    return f"{mean} ({low} to {high})"
+
+
 PANELS: Sequence[tuple[str, str, Callable[[Point], float | None]]] = (
     ("digits", "bits by lag", lag),
     ("in_context", "bits by key", key),
@@ -399,7 +490,8 @@ def draw(path: Path) -> None:
 
 def main() -> None:
     """Print the tables, and draw the figure."""
-    for table in (primary(), exploratory(), errors(), cell_rows()):
+    tables = primary(), exploratory(), errors(), cell_rows(), second_arm(), second_arm_cells()
+    for table in tables:
         print("\n".join(table), end="\n\n")
     for pixels in (16, 24, 32, 40, 64):
         print(
