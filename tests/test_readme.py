@@ -1,4 +1,4 @@
-"""The README and the pages under docs name what exists; test_pages_run runs them."""
+"""The file that says how to cite."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""One layer at several sizes: it runs, and its ratios are those of its times."""
+"""One layer at several sizes: what PyTorch is asked to compute is what our cell computes."""
 
 import importlib
 
