@@ -14,19 +14,6 @@ import pytest
 
 from echo_jax import environment
 
-REFERENCE = Path(__file__).parent / "keras_reference"
-
-
-def pytest_addoption(parser):
-    parser.addoption(
-        "--keras-reference",
-        type=Path,
-        default=REFERENCE,
-        metavar="DIR",
-        help="folder of .npz files with what Keras did on fixed tokens and weights",
-    )
-
-
 COMPILE_FAST = "--xla_backend_optimization_level=0"
 COMPILE_FASTER = (
     f"{COMPILE_FAST} --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
@@ -65,12 +52,6 @@ def pytest_collection_finish():
     """What the tests import stays, so that nothing looks there for garbage again and again."""
     gc.collect()
     gc.freeze()
-
-
-def pytest_generate_tests(metafunc):
-    if "reference_file" in metafunc.fixturenames:
-        files = sorted(metafunc.config.getoption("--keras-reference").glob("*.npz"))
-        metafunc.parametrize("reference_file", files, ids=[file.stem for file in files])
 
 
 @pytest.fixture(scope="session")
@@ -123,6 +104,14 @@ def remove_oldest(folder, size):
                 file.unlink()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def jax_keeps_its_devices():
+    """No call splits the CPU of this process into devices, whichever test uses jax first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(environment, "use_cpu_devices", lambda *_: None)
+        yield
+
+
 class Output(NamedTuple):
     stdout: str
     stderr: str
@@ -135,7 +124,6 @@ def never_leave(status):
 @pytest.fixture
 def call(root, monkeypatch, capfd, tmp_path):
     """Runs a script in this process, where jax is there already and programs stay compiled."""
-    monkeypatch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
     monkeypatch.setattr("echo_jax.host.programs_on_disk.program_folder", lambda *_: None)
     monkeypatch.setattr(os, "_exit", never_leave)
     interrupted = signal.getsignal(signal.SIGINT)

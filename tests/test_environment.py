@@ -7,6 +7,7 @@ import pytest
 from running import execute
 
 from echo_jax import atomic_files, environment
+from echo_jax.environment import use_cpu_devices
 from echo_jax.jax_settings import SETTINGS
 
 SWITCHED_ON = "RANDOM_SEED_OFFSET ENABLE_X64 DISABLE_MOST_OPTIMIZATIONS SCAN3 DISABLE_JIT"
@@ -48,5 +49,5 @@ def test_a_run_in_a_hostile_environment_is_the_same_run(tmp_path):
 def test_threads_are_not_changed_where_jax_was_used_already(monkeypatch):
     monkeypatch.setenv("NPROC", "7")
     jax.devices()
-    environment.use_cpu_devices.__wrapped__(1, 3)
+    use_cpu_devices.__wrapped__(1, 3)
     assert os.environ["NPROC"] == "7"

@@ -10,15 +10,6 @@ from echo_jax.cells.registry import build
 INPUTS = 3
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "forms"), [("gru", 1), ("mingru", 2)])
-def test_a_cell_is_measured_in_the_forms_that_it_has(name, forms):
-    costs = cells.measure(name, (8, 16, 24), 0.0)
-    assert (costs["state_bytes"], len(costs["milliseconds"])) == (200, forms)
-    times = cells.table([costs | {"cell": name}]).splitlines()[-1].split("|")[-4:-1]
-    assert [time.count("/") for time in times] == [forms - 1] * 3
-
-
 @pytest.mark.parametrize("name", CELLS)
 def test_the_state_has_as_many_floats_as_the_formula_says(name):
     for features in (6, 50):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from flax import nnx
+from run_folders import AVERAGE
 
 from echo_jax.cells import user_cell_check
 from echo_jax.cells.adapters.adapt import adapt, construct
@@ -112,49 +113,26 @@ def test_the_gru_of_each_library_has_the_numbers_and_gradients_of_the_functions(
     chex.assert_trees_all_close(gradient, expected_gradient, atol=2e-5)
 
 
-def test_a_list_is_an_argument():
-    assert hash(construct(nnx.GRUCell, {"hidden_features": [2, [3]]}))
-
-
-FUNCTIONS = """
-import jax
-import jax.numpy as jnp
-
-
-def init(key, input_size):
-    return {"w": jax.random.normal(key, (input_size, 6))}
-
-
-def initial_state(params, batch_size, input_size):
-    return jnp.zeros((batch_size, 6))
-
-
-def step(params, state, x):
-    state = jnp.tanh(x @ params["w"] + state)
-    return state, state
-"""
-
-
 def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "plain_cell.py").write_text(FUNCTIONS)
+    (tmp_path / "plain_cell.py").write_text(AVERAGE)
     net = network.build_network(RunConfig(network=NetworkConfig("plain_cell.py")))
     params = jax.eval_shape(lambda: network.init_params(net, jax.random.key(0)))
-    chex.assert_shape(params["readout"]["kernel"], (6, 100))
+    chex.assert_shape(params["readout"]["kernel"], (3, 100))
     user_cell_check.check_shapes(net.cell, "plain_cell.py", F)
-    wrong = FUNCTIONS.replace("return state, state", "return state")
+    wrong = AVERAGE.replace("return state, state", "return state")
     (tmp_path / "wrong_cell.py").write_text(wrong)
     with pytest.raises(ConfigError, match=r"^wrong_cell.py:\d+: .* returns .* two"):
         network.build_network(RunConfig(network=NetworkConfig("wrong_cell.py")))
-    imports = FUNCTIONS.replace("import jax\n", "import jax\nfrom jax.lax import scan\n")
+    imports = "from jax.lax import scan\n" + AVERAGE
     (tmp_path / "imports_scan.py").write_text(imports)
     assert not network.build_network(
         RunConfig(network=NetworkConfig("imports_scan.py"))
     ).cell.has_scan
     (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "plain_cell.py").write_text(FUNCTIONS)  # as one sent to a worker
+    (tmp_path / "folder" / "plain_cell.py").write_text(AVERAGE)  # as one sent to a worker
     same = network.build_network(RunConfig(network=NetworkConfig("folder/plain_cell.py"))).cell
     assert same == net.cell
-    (tmp_path / "folder" / "plain_cell.py").write_text(FUNCTIONS + "\n")
+    (tmp_path / "folder" / "plain_cell.py").write_text(AVERAGE + "\n")
     with pytest.raises(ConfigError, match="old text of a module plain_cell"):
         network.build_network(RunConfig(network=NetworkConfig("folder/plain_cell.py")))

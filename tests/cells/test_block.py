@@ -1,14 +1,10 @@
 import cell_reference
-import jax
 import numpy as np
 import pytest
 from cell_reference import gelu, min_lstm_step, silu
 
-from echo_jax.cells import registry
 from echo_jax.cells.block import Block
-from echo_jax.cells.registry import build_cell
 from echo_jax.cells.vector_state.minimal_rnns import MinLSTMCell
-from echo_jax.config import NetworkConfig
 
 BLOCK = Block(MinLSTMCell(4), width=6, layers=2)
 
@@ -41,18 +37,3 @@ def test_gradients_of_a_block_are_finite_differences():
 @pytest.mark.slow
 def test_a_block_stays_finite():
     cell_reference.check_long_run(BLOCK)
-
-
-def test_a_block_is_named_before_any_cell_and_its_arguments_go_to_the_cell():
-    cell = registry.build("block:gru", {"layers": 2, "width": 8, "features": 5})
-    assert (cell.layers, cell.width, cell.options.features) == (2, 8, 5)
-    shapes = jax.eval_shape(lambda: cell.initial_state(cell.init(jax.random.key(0), 3), 2, 3))
-    assert [leaf.shape for leaf in jax.tree.leaves(shapes)] == [(2, 3, 8), (2, 5)] * 2
-    trained = build_cell(NetworkConfig(cell="block:minlstm", hidden_size=7), 5)
-    assert trained == Block(MinLSTMCell(7))
-
-
-def test_filters_start_uniform_within_a_half():
-    """As those of PyTorch: 1 / sqrt(inputs of a filter), of which there are 4."""
-    conv = Block(MinLSTMCell(4), width=99).init(jax.random.key(0), 3).layers[0].conv
-    assert np.abs(conv).max() == pytest.approx(0.5, abs=0.01)

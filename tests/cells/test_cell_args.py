@@ -1,16 +1,7 @@
-import flax.linen as nn
 import pytest
 
-from echo_jax.cells import cell_args, known_memory, registry
-from echo_jax.cells.adapters.adapt import adapt
-from echo_jax.cells.vector_state import delay_line_mlp, lstm
+from echo_jax.cells import cell_args, registry
 from echo_jax.exceptions import ConfigError
-
-
-class OfEight(nn.RNNCellBase):
-    """A cell with a default size of its own."""
-
-    features: int = 8
 
 
 @pytest.mark.parametrize(
@@ -35,21 +26,6 @@ def test_other_arguments_are_refused(text):
     with pytest.raises(ConfigError) as refusal:
         cell_args.options_in(text)
     assert refusal.value.field == "cell_args"
-
-
-@pytest.mark.parametrize(
-    ("name", "args", "cell"),
-    [
-        ("lstm", {}, lstm.LSTMCell(50)),
-        ("lstm-chrono", {"features": 7, "longest": 100}, lstm.ChronoLSTMCell(7, 100)),
-        ("mlp", {"delay_line": 3}, delay_line_mlp.DelayLineMLP(50, 3)),
-        ("echo_jax.cells.known_memory:ShiftRegister", {"slots": 6}, known_memory.ShiftRegister(6)),
-        ("flax.linen:GRUCell", {}, nn.GRUCell(50)),
-        ("test_cell_args:OfEight", {}, OfEight()),
-    ],
-)
-def test_a_cell_is_built_of_its_name_and_its_arguments(name, args, cell):
-    assert registry.build(name, args) == adapt(cell)
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,11 @@ import types
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from flax import linen as nn
 from flax import nnx
 
-from echo_jax.cells import cell_object, known_memory, registry
+from echo_jax.cells import cell_object, known_memory
 from echo_jax.cells.adapters.adapt import BlockOf, adapt
 from echo_jax.cells.block import Block
 from echo_jax.cells.cell_args import options_in
@@ -91,22 +90,6 @@ def test_an_object_that_can_be_imported_is_its_name_in_a_configuration(given, fi
     stated, cell = cell_object.in_config(*given)
     assert cell is None
     assert NetworkConfig(**stated) == NetworkConfig(**fields)
-
-
-@pytest.mark.parametrize(
-    ("given", "units"),
-    [
-        ((Functions(5),), None),
-        ((Functions(np.ones(2)),), None),
-        ((types.SimpleNamespace(init=init, initial_state=initial_state, step=step),), None),
-    ],
-)
-def test_any_other_object_stands_beside_a_name_that_nothing_is_found_by(given, units):
-    fields, cell = cell_object.in_config(*given)
-    assert fields.get("hidden_size") == units
-    assert cell == cell_object.of_object(given[0], None).cell
-    with pytest.raises(ConfigError, match="is the cell of a call"):
-        registry.build_cell(NetworkConfig(**fields), window=5)
 
 
 def test_options_that_no_text_states_make_an_object_of_a_name():

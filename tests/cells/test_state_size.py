@@ -4,8 +4,7 @@ from broken_cells import Good
 
 from echo_jax.cell_table import CELLS
 from echo_jax.cells import registry
-from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
-from echo_jax.cells.state_size import convolution_bytes, sized, state_bytes
+from echo_jax.cells.state_size import sized, state_bytes
 from echo_jax.exceptions import ConfigError
 
 
@@ -16,17 +15,6 @@ class OnlyEven(Good):
         if self.features % 2:
             raise ValueError("odd")
         super().__post_init__()
-
-
-def option(name):
-    return "delay_line" if name.endswith("mlp") else "features"
-
-
-def arguments(name, n):
-    """Those of a search that chose n: a cell with options for keys and values has n of both."""
-    found = CELLS[name.removeprefix("block:")].load()
-    square = issubclass(found, KeyValueCell)
-    return dict.fromkeys(("features", "key_size", "value_size") if square else (option(name),), n)
 
 
 def real_bytes(cell, input_size):
@@ -74,21 +62,6 @@ def test_defaults_of_a_matrix_state_are_those_of_its_authors():
     assert registry.build("block:gla", {"features": 12}).key_value_sizes == (6, 12)
     assert registry.build("rwkv7", {"features": 12, "heads": 3}).key_value_sizes == (4, 4)
     assert registry.build("flax.linen:GRUCell", {"features": 12}).key_value_sizes is None
-
-
-@pytest.mark.parametrize("name", ["lstm", "slstm", "mlp", "gla", "mlstm"])
-def test_layers_share_the_bytes_and_no_neighbour_is_nearer(name):
-    """Cells of one, four, a line of and a matrix of numbers a unit; no size of mlstm fits."""
-    given, block = {"layers": 2, "width": 24}, f"block:{name}"
-    found = sized(block, given, 400, 2)
-    assert found.fits == (name != "mlstm")
-    size = found.args[option(name)]
-    cell = registry.build(block, found.args)
-    assert (state_bytes(cell, 2), convolution_bytes(cell, 2)) == (found.bytes, 2 * 3 * 24 * 4)
-    assert found.bytes + convolution_bytes(cell, 2) == real_bytes(cell, 2)
-    nearer = size - 1 if found.bytes > 400 else size + 1
-    other = registry.build(block, found.args | arguments(name, nearer))
-    assert abs(state_bytes(other, 2) - 400) >= abs(found.bytes - 400)
 
 
 INT8 = {"numbers": 2, "dtype": "int8"}

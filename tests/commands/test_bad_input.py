@@ -230,7 +230,6 @@ API = {
     "unknown": (predict([1], unknown="ignore"), "unknown"),
     "probabilities of values": (predict([1], "values", probabilities=True), "framing"),
 }
-API["a name of Keras"] = (lambda: echo_jax.train(lr=0.1), "learning_rate")
 API |= {
     f"train {field}={value!r}": (lambda o={field: value}: echo_jax.train(**o), field)
     for field, value in (

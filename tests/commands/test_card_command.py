@@ -14,7 +14,6 @@ from tiny_memory import TINY, toml_of
 from echo_jax import atomic_files, environment
 from echo_jax.host.progress import GridProgress
 from echo_jax.memory import card
-from echo_jax.memory.pages import card_pages
 
 LAST = TINY.card_name("Last")
 CELLS = '''
@@ -179,24 +178,6 @@ def test_a_full_disk_as_an_imported_card_is_drawn_is_no_success(carding, tmp_pat
     assert said.stderr.startswith("error: cards/b/card.svg cannot be written (No space left")
     assert re.search(rf"; then .*cards.py {' '.join(line)} b makes it\n$", said.stderr)
     assert said.stdout.endswith("Card: cards/b/card.json, cards/b/rows.jsonl\n")
-
-
-def test_a_signal_as_a_card_is_drawn_says_what_is_there_and_how_to_go_on(
-    carding, tmp_path, monkeypatch
-):
-    draw = card_pages.draw
-
-    def terminated(*arguments):
-        os.kill(os.getpid(), signal.SIGTERM)
-        return draw(*arguments)
-
-    monkeypatch.setattr(card_pages, "draw", terminated)
-    line = ("--cell", "mine:Last", "--seeds", "1", *BY_LAG)
-    said = carding(*line, status=128 + signal.SIGTERM)
-    place = f"cards/{LAST}"
-    assert f"Card: {place}/picture.svg, {place}/card.md, {place}/card.svg" in said.stdout
-    again = f"--protocol tiny.toml {' '.join(line)}"
-    assert re.search(f"\nStopped; to go on: .*card.py {again}\n$", said.stderr)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import signal
 
 import fabricated
 import pytest
+from run_folders import snapshot
 
 from echo_jax import atomic_files
 from echo_jax.commands import command_line, sweep
@@ -26,20 +27,6 @@ def studied(tmp_path):
     return tmp_path / "out"
 
 
-@pytest.fixture
-def nothing_is_run(monkeypatch):
-    """A sweep that is begun fails."""
-
-    def begun(*_):
-        raise AssertionError("begun")
-
-    monkeypatch.setattr("echo_jax.studies.run_study.complete", begun)
-
-
-def contents(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def refused(call, cwd, line):
     said = call(*line.split(), cwd=cwd, status=2)
     assert said.stderr.startswith("error: ")
@@ -48,9 +35,10 @@ def refused(call, cwd, line):
 
 
 def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
-    """Another one that is half done is on the page too."""
-    size = STUDIES["size"]
+    """Others are on the page too: one that is half done, and one whose figure has curves."""
+    size, curves = STUDIES["size"], STUDIES["explain"]
     fabricated.write(studied / "rows" / "size.jsonl", fabricated.study_rows(size)[:2])
+    fabricated.write(studied / "rows" / "explain.jsonl", fabricated.study_rows(curves))
     assert "All grid points have results already." in call(*STUDY.split(), cwd=tmp_path).stdout
     page = (studied / "README.md").read_text()
     assert STUDIES["parts"].question in page
@@ -58,9 +46,9 @@ def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
     assert "echo-jax study --all --out out" in page
     points = len(size.points)
     assert f"Not finished: {points - 2} of {points} grid points are missing" in page
-    before = contents(tmp_path)
+    before = snapshot(tmp_path)
     call(*STUDY.split(), cwd=tmp_path)
-    assert contents(tmp_path) == before
+    assert snapshot(tmp_path) == before
 
 
 def test_a_signal_as_the_page_is_written_says_what_is_there_and_how_to_go_on(
@@ -124,10 +112,6 @@ def unsigned(out):
     (out / "folder.json").write_text('{"kind": "all studies"}')
 
 
-def unchanged(out):
-    """Leaves a folder as it is."""
-
-
 OTHER_KIND = "is of all studies, and this is {}"
 NOT_GENERATED = "out/{} is not as it was generated"
 
@@ -135,7 +119,7 @@ NOT_GENERATED = "out/{} is not as it was generated"
 @pytest.mark.parametrize(
     ("change", "line", "sentence"),
     [
-        (unchanged, SWEEP, OTHER_KIND.format("a sweep")),
+        (lambda out: None, SWEEP, OTHER_KIND.format("a sweep")),
         (foreign, STUDY, NOT_GENERATED.format("figures/mine.svg")),
         *((replaced(name), STUDY, NOT_GENERATED.format(name))
           for name in ("README.md", "figures/parts.svg")),
@@ -151,28 +135,9 @@ def test_a_folder_that_cannot_be_written_to_is_left_alone(
 ):
     call(*STUDY.split(), cwd=tmp_path)
     with change(studied) or contextlib.nullcontext():
-        before = contents(studied)
+        before = snapshot(studied)
         assert sentence in refused(call, tmp_path, line)
-        assert contents(studied) == before
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "sentence"),
-    [
-        ("figures/sweep.pdf", "--format pdf", NOT_GENERATED.format("figures/sweep.pdf")),
-        ("tables/sweep.csv", "--tables csv", NOT_GENERATED.format("tables/sweep.csv")),
-        ("tables/sweep-2.tex", "--tables latex", NOT_GENERATED.format("tables/sweep-2.tex")),
-        ("tables", "--tables csv", "File exists"),
-    ],
-)
-def test_what_is_in_the_way_of_files_for_a_paper_is_found_before_anything_is_run(
-    tmp_path, call, nothing_is_run, name, options, sentence
-):
-    path = tmp_path / "out" / name
-    path.parent.mkdir(parents=True)
-    path.write_text("mine")
-    assert sentence in refused(call, tmp_path, f"{SWEEP} {options}")
-    assert path.read_text() == "mine"
+        assert snapshot(studied) == before
 
 
 def test_a_study_is_drawn_as_pdf_too(tmp_path, studied, call):

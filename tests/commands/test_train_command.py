@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from golden import assert_golden
-from run_folders import contents_of
 from running import execute
 
 from echo_jax import atomic_files, environment
@@ -40,25 +39,6 @@ def test_the_train_of_the_tutorial_imports_few_modules(short_run):
     assert len(modules) <= 55, modules
 
 
-@pytest.mark.slow
-def test_the_next_run_loads_its_programs_and_has_the_same_bits(tmp_path):
-    environment = os.environ | {"JAX_LOG_COMPILES": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    arguments = ["--part", "current", "--seeds", "3", "--sequences", "60"]
-    arguments += ["--evaluation-sequences", "20"]
-    cached = ["--compilation-cache", "--out"]
-    first, second = (
-        execute("train.py", *arguments, *cached, name, cwd=tmp_path, env=environment).stderr
-        for name in ("first", "second")
-    )
-    assert ("Compiling" in first, "Compiling" in second) == (True, False)
-    arrays = [contents_of(tmp_path / x / "checkpoint.safetensors")[0] for x in ("first", "second")]
-    for name in arrays[0].keys() - {"result"}:
-        assert arrays[0][name].tobytes() == arrays[1][name].tobytes(), name
-    more = ["--sequences", "140", "--compilation-cache"]
-    resumed = execute("train.py", "--resume", "second", *more, cwd=tmp_path, env=environment)
-    assert "Compiling jit(mapped)" not in resumed.stderr
-
-
 def test_the_folder_of_a_run_is_complete_and_its_last_lines_name_it(short_run):
     run, printed, _ = short_run
     name = run.relative_to(run.parents[1])
@@ -85,25 +65,6 @@ def test_the_folder_of_a_run_is_complete_and_its_last_lines_name_it(short_run):
     assert (result["updates"], result["floor_accuracy"]) == (120, 0.01)
     assert len(result["accuracy_by_position"]) == len(result["expected"]) == 20
     assert sum(result["accuracy_by_position"]) / 20 == pytest.approx(result["accuracy"], abs=1e-6)
-
-
-@pytest.mark.slow
-def test_many_seeds_leave_a_line_for_each_and_each_what_it_leaves_alone(tmp_path):
-    seeds = ["--seeds", 3, "--seed", 5, "--devices", 2]
-    printed = execute("train.py", *SHORT, *seeds, "--out", "run", cwd=tmp_path).stdout
-    execute("train.py", *SHORT, "--seed", 6, "--out", "alone", cwd=tmp_path)
-    runs = tmp_path / "run", tmp_path / "alone"
-    many, alone = (json.loads((run / "result.json").read_text()) for run in runs)
-    accuracy = many["by_seed"]["accuracy"]
-    rows = lines_of(runs[0] / "seeds.csv")
-    assert [row["seed"] for row in rows] == ["5", "6", "7"]
-    assert [float(row["accuracy"]) for row in rows] == accuracy
-    assert many["accuracy"] == sorted(accuracy)[1]
-    assert re.search(r"^on 2 devices: \w+", printed, re.MULTILINE)
-    of_all, of_6 = (lines_of(run / "metrics.csv") for run in runs)
-    assert [row for row in of_all if row["seed"] == "6"] == [{"seed": "6", **row} for row in of_6]
-    for name in ("accuracy", "loss"):
-        assert alone[name] == many["by_seed"][name][1]
 
 
 SHOWN = [

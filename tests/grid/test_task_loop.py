@@ -112,27 +112,6 @@ def test_a_task_at_work_ends_at_its_next_report_once_no_outcome_is_wanted():
     assert ended == TASKS[:1]
 
 
-def test_programs_are_compiled_once_and_those_of_the_next_task_while_one_runs():
-    compiled, ran = [], threading.Event()
-
-    def compile_programs(task):
-        compiled.append(task.program)
-        if task.program == "b":
-            assert ran.wait(20), "the first task does not run before the next is compiled"
-        return task.program
-
-    def run(task, programs, report):
-        assert programs == task.program
-        ran.set()
-        return task
-
-    tasks = [Numbered(i, program) for i, program in enumerate("aabbc")]
-    rows = [outcome.row for outcome in Here().map(Job(compile_programs, run), tasks)]
-    assert sorted(rows, key=lambda row: row.number) == tasks  # rows come as they are done
-    assert sorted(compiled) == ["a", "b", "c"]
-    assert len(executors._programs) <= executors.KEPT
-
-
 def test_what_is_done_beside_a_task_that_raises_is_not_lost():
     def run(task, programs, report):
         if task.number:

@@ -1,6 +1,5 @@
 """The pages of a card and of a folder of cards, and the cards that come with the package."""
 
-import re
 import runpy
 import subprocess
 import sys
@@ -19,7 +18,6 @@ from echo_jax.memory.pages import (
     card_pages,
     figures,
 )
-from echo_jax.memory.pages.questions import BY_KEY
 from echo_jax.report.page import Paper
 
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
@@ -38,17 +36,6 @@ def test_a_card_is_drawn_beside_its_rows(folder):
     assert [path.name for path in paths] == ["card.md", "card.svg", "card.pdf"]
     assert paths[0].read_text().split("\n\n")[1].endswith("](card.svg)")
     assert len(card_pages.draw(folder, card([]), [])) == 2
-
-
-def test_built_in_cells_stand_beside_in_the_order_of_their_names(monkeypatch):
-    rows = [lag_row([4.0]), key_row(held(4))]
-    whole = [card(rows, f"block:{x}", state_bytes=n) for x, n in
-             [("gla", 1600), ("gla", 400), ("lru", 400)]]  # fmt: skip
-    monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: whole)
-    sizes = [[card([], f"{cell}mine.py", state_bytes=400)] for cell in ("", "block:")]
-    found = [[x.name for x in built_in_cards.beside(["lru", "gla"], own)] for own in sizes]
-    assert found == [["lru-400", "gla-1600", "gla-400"], ["lru-400", "gla-400"]]
-    assert figures.peers(card(rows, "block:mine.py"), BY_KEY) == whole[1:]
 
 
 def test_the_published_configuration_by_key_is_that_of_the_pilot_of_the_cell_in_the_block(
@@ -108,17 +95,6 @@ def test_the_anchor_of_a_card_is_the_plainest_of_its_track_and_the_nearest_size(
     assert built_in_cards.anchors(card(rows, "gru", state_bytes=380)) == {words: plain}
     of_larger = {f"{words}, 200 float32": larger}
     assert built_in_cards.anchors(card(rows, "gru", state_bytes=1000)) == of_larger
-
-
-def test_a_trained_cell_says_its_bits_beside_the_present_input_and_a_register(monkeypatch):
-    known = "block:echo_jax.cells.known_memory:"
-    present = card([lag_row([4.0] * 3)], f"{known}PresentInput")
-    register = card([lag_row([4.0] * 50)], f"{known}ProjectedRegister")
-    monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: [present, register])
-    said = card_pages.beside_anchors(card([lag_row([4.0] * 25)], "block:gru"))
-    assert re.findall(r"[\d.]+\d%?", said) == ["88", "50%"]
-    assert said.endswith(" 1 a number.")
-    assert card_pages.beside_anchors(present) == ""
 
 
 def test_the_built_in_cards_follow_from_the_committed_ones():

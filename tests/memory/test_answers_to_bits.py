@@ -27,14 +27,6 @@ def test_answers_worse_than_chance_have_no_bits():
     )
 
 
-@pytest.mark.parametrize("pairs", [1, 2, 4, 16, 64])
-def test_the_accuracy_of_a_list_is_that_of_simulated_lists(pairs):
-    values = np.random.default_rng(pairs).integers(64, size=(20_000, pairs))
-    largest = (values[:, :, None] == np.arange(64)).sum(1).max(1)
-    error = largest.std() / pairs / math.sqrt(len(values))
-    assert bits.accuracy_of_list(pairs, 64) == pytest.approx(largest.mean() / pairs, abs=4 * error)
-
-
 def test_bits_of_a_lag_are_not_below_0():
     nats = [math.log(16), math.log(2), 0.0, math.log(32)]
     assert lag_bits(nats, STANDARD) == pytest.approx([0, 3, 4, 0])

@@ -20,11 +20,10 @@ from echo_jax.memory import card as cards
 from echo_jax.memory import make_card
 from echo_jax.memory.answers_to_bits import accuracy_bits
 from echo_jax.memory.named_cell import named_cell
-from echo_jax.memory.pages import card_pages, table
+from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.rows import LagRow, check_row, row_kind
 from echo_jax.memory.train_and_score import CardRun, compile_run
-from echo_jax.memory.verify_card import Verified
 
 
 def by_seed(rows, question="bits_by_lag"):
@@ -210,18 +209,6 @@ def test_the_losses_of_a_run_that_was_scored_are_finite_and_one_for_each_100_upd
         decode(scored | {"losses": losses})
     assert decode(failed | {"losses": [1.0] * 29}).losses == [1.0] * 29
     assert "losses" not in msgspec.to_builtins(decode(scored))
-
-
-def test_losses_decide_nothing_and_are_means_over_seeds_on_the_page():
-    plain = [lag_row([3.0]), lag_row([3.5], 1), lag_row(None, 2), lag_row([1.0], 1000, updates=300)]
-    lists = [[*range(30)], [*range(2, 32)], [9.0], [9.0] * 3]
-    rows = [msgspec.structs.replace(x, losses=y) for x, y in zip(plain, lists, strict=True)]
-    assert card(rows) == card(plain)
-    assert Verified(plain[0], rows[0]).same
-    table = "updates | 100 | 300 | 1,000 | 3,000 |\n| --- | ---: | ---: | ---: | ---: |\n| "
-    means = f"{card(rows).configuration[0]} | 3.67 | 3.00 | 10.00 | 30.00 |"
-    assert f"{table}{means}\n\n</details>" in card_pages.page(card(rows), rows)
-    assert "Training loss" not in card_pages.page(card(plain), plain)
 
 
 def test_a_card_is_written_before_its_rows_and_rows_without_one_are_refused(tmp_path):

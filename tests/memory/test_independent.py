@@ -5,7 +5,6 @@ simple_rows.jsonl       the same cell here, `simple` with 100 units
 """
 
 import functools
-import importlib.util
 import math
 
 import jax
@@ -14,6 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 from card_runs import by_key, by_lag, run_of
+from running import module_in
 from scipy import stats
 
 from echo_jax.cells.registry import build
@@ -33,12 +33,7 @@ SHORT = Protocol(updates=UPDATES, updates_at_once=UPDATES)
 
 @pytest.fixture(scope="module")
 def independent(root):
-    spec = importlib.util.spec_from_file_location(
-        "independent", root / "tests" / "memory" / "independent.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_in(root / "tests" / "memory" / "independent.py")
 
 
 @pytest.fixture

@@ -23,11 +23,6 @@ from echo_jax.report.number_formats import plain
 UNITS = {"features": 3}
 
 
-@pytest.fixture(autouse=True)
-def as_in_a_program_of_ones_own(monkeypatch):
-    monkeypatch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
-
-
 @pytest.fixture
 def carding(tmp_path, monkeypatch):
     """Makes a card of one seed, keeping weights, in the folder `cards`; its folder."""

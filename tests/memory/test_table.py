@@ -5,16 +5,14 @@ import io
 import itertools
 import math
 
-import msgspec
 import numpy as np
 import pytest
 from made_up_cards import card, card_with, held, key_row, lag_row, stored
 
 from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.pages import comparison, figures, table, told_apart
+from echo_jax.memory.pages import comparison, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
-from echo_jax.memory.protocol import Protocol
 from echo_jax.report import text_tables
 
 
@@ -100,15 +98,6 @@ def test_two_cards_of_one_size_are_compared_in_the_questions_that_both_have(tmp_
         comparison.compare([a, others[2]])
 
 
-def test_what_keeps_two_cards_from_being_compared_is_said():
-    rows = [lag_row([4.0])]
-    bare, block = card(rows, "gru"), card(rows, "block:gru")
-    assert told_apart.differences([bare, card(rows, "lru", state_bytes=416)]) == ""
-    other = msgspec.structs.replace(bare, protocol=Protocol(updates=100))
-    said = f"track (block and bare), protocol (5 and {other.numbers.name})"
-    assert told_apart.differences([block, other]) == said
-
-
 def test_cards_side_by_side_are_below_what_keeps_them_from_being_compared():
     few, other, block = (
         card([lag_row([4.0], seed) for seed in range(2)], cell, seeds=2)
@@ -131,73 +120,6 @@ def test_the_least_p_of_a_table_is_that_of_seeds_which_do_not_overlap(sizes):
     said = told_apart.few_seeds(cards)
     assert (f"p is at least {min(least, 1):.2g}" in said) == (least > 0.05)
     assert bool(said) == (least > 0.05)
-
-
-@pytest.mark.parametrize(
-    ("cell", "args", "name", "label"),
-    [
-        ("block:gru", {"features": 64}, "block-gru-state-bytes-400", "gru"),
-        ("spin.py:Spin", {"rates": [1, 2]}, "Spin-rates--1-2-", "Spin"),
-        ("spin.py:Spin", {}, "spin-v1", "spin-v1"),
-        ("gru", {"features": 64}, "gru-mine", "gru-mine"),
-        ("imported theirs", {"layers": 1}, "theirs", "theirs"),
-    ],
-)
-def test_a_card_is_called_by_the_name_that_it_was_given_and_else_by_its_cell(
-    cell, args, name, label
-):
-    one = card_with(4, lags=9, cell=cell, args=args, name=name)[0]
-    other = card_with(4, lags=9, cell="lru", name="lru")[0]
-    assert table.labels_of([one, other]) == [label, "lru"]
-    drawn = figures.card_figure(one, []).axes
-    assert all(label in {text.get_text() for text in axes.texts} for axes in drawn)
-
-
-def test_a_latex_table_says_seeds_where_they_differ_and_what_letters_mean():
-    few, many = (card_with(4, lags=9, seeds=x, cell="block:gru", name=f"x{x}")[0] for x in (2, 8))
-    for group, seeds in (([few, many], "x2 & 2 &"), ([many, many], "x8 & ")):
-        _, section = table.sections_of([group])
-        (text,) = section.table_files(["latex"]).values()
-        assert seeds in text
-        assert (" & seeds & " in text) == (group[0] is few)
-        below = text.partition("\\end{tabular}\n")[2]
-        assert "cells that share one are not told apart" in below
-
-
-@pytest.mark.parametrize(
-    ("cell", "args", "track"),
-    [
-        ("gru", {"features": 64}, "bare"),
-        ("block:gru", {"features": 64}, "block"),
-        ("block:gru", {"width": 64}, "block, width 64"),
-        ("block:gru", {"layers": 2, "width": 64}, "block, width 64, layers 2"),
-        ("imported gru", {}, "imported"),
-    ],
-)
-def test_a_track_is_that_of_the_cell_and_of_the_options_of_its_block(cell, args, track):
-    one = card_with(4, cell=cell, args=args)[0]
-    assert told_apart.track(one) == track
-    assert track in figures.subtitle(one)
-
-
-def of_size(size, cell="block:gru", **fields):
-    return card([lag_row([4.0]), key_row(held(4))], cell, state_bytes=size, **fields)
-
-
-def test_the_name_of_a_table_depends_on_its_own_cards_alone_and_each_has_its_own():
-    groups = {
-        "cards-block-100": [of_size(364, "block:gla"), of_size(440)],
-        "cards-block-400": [of_size(1600, "block:gla"), of_size(1600)],
-        "cards-block-125": [of_size(x) for x in (460, 500)],
-        "cards-block-width-48-100": [of_size(400, args={"width": 48}, name=x) for x in "ab"],
-        "cards-bare-100": [card([lag_row([1.0])], x) for x in "ab"],
-        "cards-imported-several": [of_size(x, "imported b") for x in (400, 900)],
-    }
-    for name, group in groups.items():
-        _, section = table.sections_of(told_apart.groups(group))
-        assert section.name == name
-    every = table.sections_of(told_apart.groups(x for group in groups.values() for x in group))
-    assert sorted(section.name for section in every[1:]) == sorted(groups)
 
 
 def test_tidy_rows_have_one_number_a_column_and_come_through_csv():

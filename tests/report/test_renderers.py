@@ -1,22 +1,17 @@
 """The same page by every renderer: golden files, alignment."""
 
-import dataclasses
 from pathlib import Path
 
-import fabricated
 import pytest
 from golden import assert_golden
 
 from echo_jax.exceptions import StorageError
-from echo_jax.memory.pages import built_in_cards, table
 from echo_jax.report import text_tables
 from echo_jax.report.charts import NotebookFigure
-from echo_jax.report.markdown import escaped
 from echo_jax.report.page import Paper, markdown_page, write_for_paper, write_page
 from echo_jax.report.section import Section
 from echo_jax.report.text_tables import Table
-from echo_jax.studies import study_pages, study_tables
-from echo_jax.studies.catalogue import STUDIES
+from echo_jax.studies import study_pages
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -56,28 +51,6 @@ def test_a_page_is_as_before_in_markdown_and_in_a_terminal_and_its_tables_in_lat
     assert_golden(markdown_page(*PAGE), GOLDEN / "page.md")
     assert_golden("".join(f"\n{each.report()}" for each in PAGE[2]), GOLDEN / "page.txt")
     assert_golden(text_tables.latex_text(STATE.tables[0]), GOLDEN / "state.tex")
-
-
-def test_a_text_that_begins_as_a_list_or_heading_is_escaped():
-    for text, safe in {"- a": r"\- a", "1. a": r"1\. a", "# a": r"\# a", "a - b": "a - b"}.items():
-        assert escaped(text) == safe
-    fenced = dataclasses.replace(STATE, command="a\n```")
-    assert "\n````bash\n" in fenced._repr_markdown_()
-
-
-def every_table():
-    """The tables of all studies and of the built-in cards."""
-    for study in STUDIES.values():
-        few = dataclasses.replace(study, points=study.points[::4])
-        yield study_tables.main_table(study, fabricated.study_rows(few))
-    for card in built_in_cards.built_in_cards():
-        yield table.cards_table([card])
-
-
-def test_latex_has_a_command_for_every_character_of_every_table():
-    for made in every_table():
-        _, *lines = text_tables.latex_text(made).splitlines()
-        assert "\n".join(lines).isascii()
 
 
 def test_a_folder_has_the_page_and_its_figures_and_tables_for_a_paper(tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from run_folders import OWN, PLAIN, ZEROS, contents_of, make_run, sign, sign_arrays
+from run_folders import OWN, PLAIN, contents_of, make_run, sign, sign_arrays
 from safetensors import numpy as safetensors
 
 import echo_jax
@@ -28,7 +28,6 @@ from echo_jax.runs import run_file, run_folder
 resource = pytest.importorskip("resource", reason="bounds the memory of a process, on Unix")
 pytestmark = pytest.mark.timeout(600)
 
-HUGE = 2**31 - 1
 RUN = "checkpoint.safetensors"
 FILES = ("vocabulary.json", "tokens.safetensors", RUN)
 NOT_TO_PREDICT = ("tokens.safetensors",)
@@ -198,29 +197,9 @@ def bytes_of(data):
     return lambda run: sign(run / RUN, data)
 
 
-def header_of(**changes):
-    """A checkpoint whose header says something else of the bytes of one array."""
-
-    def damage(run):
-        path = run / RUN
-        data, (_, about) = path.read_bytes(), contents_of(path)
-        size = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + size])
-        header["params.readout.bias"].update(changes)
-        text = json.dumps(about | {"sha256": ZEROS.decode()})
-        sign(path, with_header(header | {"__metadata__": {"echo_jax": text}}) + data[8 + size :])
-
-    return damage
-
-
 def with_header(header):
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text
-
-
-def curves_of(shape):
-    curves = {f"curves.{name}": np.zeros(shape, np.float32) for name in ("loss", "accuracy")}
-    return lambda run: sign_arrays(run / RUN, curves)
 
 
 RUN_MALICE = {
@@ -228,16 +207,10 @@ RUN_MALICE = {
         config__task=functools.reduce(lambda x, _: [x], range(400), 1)
     ),
     "long text": run_of(config__task__layout="x" * 10**5),
-    "a field more": run_of(config__task__more=1),
-    "lines in a name": run_of(seed_map="x\n\x1b[2Jerror"),
     "files elsewhere": run_of(files={"../../etc/passwd": "0", "/etc/passwd": "0"}),
     "a module that talks": run_of(config__network__cell="this:that"),
     "other sizes": run_of(config__network__hidden_size=4),
-    "fewer sequences than it has": run_of(sequences=3),
-    "no count of sequences": run_of(sequences=-1),
     "more sequences than any memory": run_of(sequences=2**50),
-    "curves of another run": curves_of((2, 5)),
-    "a result that is not there": run_of(result_bytes=9),
     "a result that is none": lambda run: sign_arrays(
         run / RUN, {"result": np.frombuffer(b"{}", np.uint8)}, result_bytes=2
     ),
@@ -245,15 +218,11 @@ RUN_MALICE = {
     "deep": bytes_of(with_header(b"[" * 100_000)),
     "metadata that is deep": bytes_of(with_header({"__metadata__": {"echo_jax": "[" * 100_000}})),
     "an array more": lambda run: sign_arrays(run / RUN, {"params.more": np.zeros(2, np.float32)}),
-    "a huge shape": header_of(shape=[2**40]),
-    "an array of nothing": header_of(shape=[0, 2**60], data_offsets=[0, 0]),
-    "bytes of no array": header_of(data_offsets=[2**60, 2**60 + 40]),
     "a digest that is none": lambda run: run.joinpath(RUN).write_bytes(
         safetensors.save({"a": np.zeros(2)}, {"echo_jax": json.dumps({"sha256": 3})})
     ),
 }
 VOCABULARY_MALICE = {
-    "numbers": vocabulary_of([1, 2, 3, 4, 5]),
     "too many": vocabulary_of(["1", "2", "3", "4", "5", "6"]),
     "a long value": vocabulary_of(["1" * 10**6, "2", "3", "4", "5"]),
     "no values": lambda run: atomic_files.write_json(run / "vocabulary.json", {}),
@@ -286,22 +255,14 @@ def test_a_file_of_malice_is_not_needed_or_refused_by_name(run, name, malice):
     assert "this" not in sys.modules
 
 
-@pytest.mark.parametrize(
-    ("sizes", "fits"),
-    [
-        ({"config__evaluation_sequences": HUGE}, True),
-        ({"config__task__length": HUGE}, True),
-        ({"config__task__length": HUGE, "config__task__window": 2**30}, False),
-        ({"config__task__length": HUGE, "config__task__batch_size": 2**30}, False),
-    ],
-)
+@pytest.mark.parametrize(("window", "fits"), [(3, True), (2**30, False)])
 def test_a_run_of_huge_rows_is_read_or_refused_without_their_memory(
-    tmp_path, sizes, fits, monkeypatch
+    tmp_path, window, fits, monkeypatch
 ):
-    """A network keeps its window, and what B rows left; it does not keep a sequence."""
+    """A network keeps its window; it does not keep a sequence."""
     monkeypatch.setattr(environment, "memory", lambda: 2**34)  # whatever this machine has
     make_run(tmp_path / "run", PLAIN)
-    run_of(**sizes)(tmp_path / "run")
+    run_of(config__task__length=2**31 - 1, config__task__window=window)(tmp_path / "run")
     with little_memory():
         sentence = refusal(echo_jax.load, tmp_path / "run")
     assert sentence is None if fits else CANNOT_BE_NAMED in sentence

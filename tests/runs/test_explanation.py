@@ -88,17 +88,6 @@ def test_a_result_that_contradicts_a_sentence_is_noticed():
         assert not is_contradicted(config, 0.011)
 
 
-def test_the_sentences_follow_the_result():
-    cut = changed(PARTS["no-context"], batch_size=1)
-    for share, words in ((0.0103, "not learned"), (0.076, "in part"), (0.952, "is kept")):
-        said = explain(cut, scored(cut, share))
-        assert [x in said for x in ("not learned", "in part", "is kept")].count(True) == 1, said
-        assert words in said
-    assert "is kept" not in explain(RunConfig(), scored(RunConfig(), 1.0))
-    frozen = changed(cut, frozen=True)
-    assert "reaches" not in explain(frozen)
-
-
 @pytest.mark.parametrize(
     ("fields", "accuracy", "words"),
     [
@@ -112,19 +101,3 @@ def test_the_sentences_follow_the_result():
 def test_an_accuracy_is_compared_with_what_a_guess_reaches(fields, accuracy, words):
     config = changed(RunConfig(), **fields)
     assert words in explain(config, scored(config, accuracy))
-
-
-@pytest.mark.parametrize(
-    ("fields", "harms"),
-    [
-        ({}, True),
-        ({"cell": "mlp"}, False),
-        ({"cell": "mlp", "delay_line": 6}, True),
-        ({"batch_size": 1, "lag": 4}, False),  # row r - 1 has read the target
-        ({"batch_size": 5, "lag": 4}, True),
-        ({"stateful": False}, False),
-        ({"length": 10}, False),  # one batch, which starts from zero
-    ],
-)
-def test_a_carried_state_is_said_to_harm_only_where_it_has_not_read_the_target(fields, harms):
-    assert ("can harm" in explain(changed(RunConfig(), **fields))) == harms

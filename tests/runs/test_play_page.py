@@ -1,25 +1,21 @@
 """The page in which a trained LSTM runs: its data, its arithmetic and its controls in a browser."""
 
 import contextlib
-import importlib.util
 import json
 from types import SimpleNamespace
 
 import browser
 import numpy as np
 import pytest
-from drawn import drawn_params
+from drawn import drawn_network
 from fabricated_results import fabricated_result
 from msgspec import UNSET
 from run_folders import PLAIN, make_run
-from running import ROOT
+from running import ROOT, module_in
 
 from echo_jax.config import changed
-from echo_jax.core.network import build_network
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import page_limits, play_page, train_call
-from echo_jax.runs.predictor import TrainedNetwork
-from echo_jax.values.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -43,10 +39,7 @@ SIZES = {"length": 12, "vocab_size": 7, "window": 3, "lag": 2, "batch_size": 2, 
 
 @pytest.fixture(scope="module")
 def generator():
-    spec = importlib.util.spec_from_file_location("play_generator", ROOT / ".ci" / "play_page.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_in(ROOT / ".ci" / "play_page.py")
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +50,7 @@ def tab(tmp_path_factory):
 
 def drawn(values=None, **fields):
     """A network with weights drawn at random, large enough that its states matter."""
-    config = changed(PLAIN, **SIZES | fields)
-    network = build_network(config)
-    params = drawn_params(network)
-    words = values or [str(value) for value in range(config.task.vocab_size)]
-    return TrainedNetwork(config, network, params, Vocabulary(tuple(words)), 4, 0)
+    return drawn_network(PLAIN, values, **SIZES | fields)
 
 
 def answers_in_page(tab, place, tokens):
@@ -159,18 +148,6 @@ def test_the_echo_is_fed_by_buttons_keys_values_and_typing(tab):
     assert fed(tab) == [3, 14, 15]
 
 
-def test_what_waits_is_only_in_the_steps_since_the_value(tab):
-    """Lag 1, windows of 5: the last step of the row before, and the last two of this row."""
-    tab.open(COMMITTED)
-    moves = "({ c }) => Math.max(...c) > 1e-6"
-    moved = tab.run(f"echo.stream.waiting().slice(-3).map((steps) => steps.map({moves}))")
-    assert moved == [[False] * 5, [False] * 4 + [True], [False] * 3 + [True] * 2]
-    picture = "document.getElementById('states').toDataURL()"
-    before = tab.run(picture)
-    press(tab, "#echo .next")
-    assert tab.run(picture) != before
-
-
 def test_the_map_shows_all_measured_points_and_is_walked_with_arrow_keys(tab, generator):
     tab.open(COMMITTED)
     tab.run("document.querySelector('#map [tabindex=\"0\"]').focus()")
@@ -186,181 +163,10 @@ def test_the_map_shows_all_measured_points_and_is_walked_with_arrow_keys(tab, ge
         tab.press("ArrowRight")
 
 
-def hits(tab, section, side):
-    panel = f"#{section} .panel:nth-child({side})"
-    return int(text(tab, f"{panel} .hits").split()[0])
-
-
-def test_both_cures_are_right_on_numbers_that_arrive(tab):
-    tab.open(COMMITTED)
-    assert (hits(tab, "cure", 1), hits(tab, "cure", 2)) == (40, 40)
-    last = "#cure .panel:nth-child(2) .answers"
-    before = columns(tab, last)
-    press(tab, "#cure .next")
-    assert columns(tab, last)[:-2] == before[1:-1]
-    assert all(number == answer for number, answer, _ in before[:-1])
-
-
-def columns(tab, place):
-    """The numbers in a list, the answer that stands under each, and how it is marked."""
-    return tab.run(f"""[...document.querySelectorAll("{place} li")].map((item) =>
-      [item.firstChild.data, item.lastChild.textContent, item.lastChild.className])""")
-
-
-def test_each_answer_stands_under_the_number_that_it_should_be(tab):
-    """Lag 2: the answer after number i + 2 stands under number i, in the same column."""
-    tab.open(COMMITTED, width=390, fragment="#lag=2")
-    moments = "new Stream(trainings[0].network, FED).moments.slice(-12)"
-    tab.wait("trainings[0].network")
-    fed = tab.run(f"{moments}.map(({{ token, answer }}) => [String(token), String(answer.token)])")
-    expected = [
-        [number, answer, "hit" if number == answer else "miss"]
-        for (number, _), (_, answer) in zip(fed[:-2], fed[2:], strict=True)
-    ]
-    shown = columns(tab, "#panels .answers")
-    assert shown == [*expected, *([number, "?", "none"] for number, _ in fed[-2:])]
-    assert "miss" in {mark for _, _, mark in shown}
-    tab.open(COMMITTED, width=390)
-    marks = columns(tab, "#echo .tape")
-    assert {mark for _, _, mark in marks[:-1]} <= {"hit", "miss"}
-    assert marks[-2][1] == text(tab, "#said")
-    assert marks[-1][1] == "?"
-
-
-def test_numbers_arrive_by_themselves_unless_motion_is_reduced(tab, tmp_path):
-    (tmp_path / "page.html").write_text(play_page.page_of_run(drawn(), "", SCORES))
-    for still, word in ((False, "Pause"), (True, "Play")):
-        tab.open(tmp_path / "page.html", still=still)
-        assert text(tab, "#echo .play") == word
-
-
-def test_on_a_phone_the_curves_of_both_networks_are_beside_train(tab):
-    tab.open(COMMITTED, width=390)
-    tab.wait("trainings.every(({ network }) => network)")
-    seen = """[...document.querySelectorAll("#run, #panels .accuracy svg")]
-      .map((each) => each.getBoundingClientRect())
-      .every(({ top, bottom }) => top > 0 && bottom < 844)"""
-    assert tab.run(seen)
-    assert tab.run("document.querySelector('section').id") == "train"
-    shown = (
-        "[...document.querySelectorAll('#panels select')].filter((each) => each.checkVisibility())"
-    )
-    assert tab.run(f"{shown}.map(({{ name }}) => name)") == ["window", "stateful"] * 2
-    assert text(tab, "#panels summary") == "More: batch size 6"
-    press(tab, "#panels summary")
-    assert tab.run(f"{shown}.length") == 11
-    tab.resize(320)
-    assert tab.run("document.documentElement.scrollWidth") == 320
-
-
-def test_what_came_out_moves_no_curve_and_no_word_lies_over_another(tab):
-    for width in (390, 1280):
-        setting = "#window=1&batch=6&sequences=100/stateful=0&values=10&units=20&sequences=1000"
-        tab.open(COMMITTED, width, fragment=setting)
-        tab.wait("trainings.every(({ network }) => network)")
-        tops = """[...document.querySelectorAll("figure, #panels .answers, #outcomes, #rows")]
-          .map((each) => each.getBoundingClientRect().top + scrollY)"""
-        before = tab.run(tops)
-        press(tab, "#run")
-        scores(tab)
-        assert tab.run(tops) == before
-        assert float(text(tab, ".panel:last-child .accuracy b")[:-1]) > 99
-        assert tab.run("""[...document.querySelectorAll("figure")].filter((figure) => {
-          const below = figure.querySelector("figcaption").getBoundingClientRect().bottom;
-          return [...figure.querySelectorAll("text")]
-            .some((each) => each.getBoundingClientRect().top < below - 2);
-        }).length""") == 0  # fmt: skip
-
-
-def test_a_definition_opens_at_its_word(tab):
-    for width in (320, 1280):
-        tab.open(COMMITTED, width)
-        for number in range(tab.run("document.querySelectorAll('.term').length")):
-            press_nth = f"const word = document.querySelectorAll('.term')[{number}]"
-            gap, inside = tab.run(f"""(() => {{
-              {press_nth};
-              word.scrollIntoView({{ block: ["start", "center", "end"][{number} % 3] }});
-              word.click();
-              const at = word.getBoundingClientRect();
-              const box = document.querySelector(":popover-open").getBoundingClientRect();
-              const gap = Math.max(box.top - at.bottom, at.top - box.bottom);
-              const inside = box.left >= 0 && box.right <= innerWidth && box.left <= at.right
-                && box.top >= 0 && box.bottom <= innerHeight;
-              return [gap, inside];
-            }})()""")
-            assert (3 <= gap <= 6, inside) == (True, True), (width, number)
-
-
-def test_space_scrolls_unless_a_player_has_the_focus(tab):
-    tab.open(COMMITTED, width=390)
-    press(tab, "#students h2")
-    before = tab.run("scrollY")
-    tab.press(" ")
-    tab.wait(f"scrollY > {before + 300}")
-    tab.run("document.querySelector('#cure .play').focus()")
-    tab.press(" ")
-    assert text(tab, "#cure .play") == "Pause"
-
-
-def test_the_exercises_check_words_and_set_the_networks(tab):
-    tab.open(COMMITTED, width=390)
-    groups = tab.run("""Object.values(Object.groupBy(
-      document.querySelectorAll("#students details[name]"), ({ name }) => name))
-      .map((group) => group.map((each) => each.lastChild.data.slice(0, 3)))""")
-    assert len(groups) == 10
-    assert {tuple(sorted(group)) for group in groups} == {("No.", "No.", "Yes")}
-    press(tab, "#students details summary")
-    links = tab.run("""[...document.querySelectorAll("#students [href*='=']")]
-      .map((link) => link.getAttribute("href"))""")
-    for link in links:
-        tab.run(f"document.querySelector('#students [href=\"{link}\"]').click()")
-        tab.wait(f"location.hash === {json.dumps(link)} && document.activeElement === byId('run')")
-        asked = [dict(pair.split("=") for pair in one.split("&")) for one in link[1:].split("/")]
-        got = tab.run("trainings.map(({ setting }) => setting)")
-        for setting, given in zip(got, asked, strict=True):
-            assert {name: str(setting[name]) for name in given} == given
-    assert any("sequences=500" in link for link in links)
-    assert tab.run("document.querySelector('#students details').open")
-    tab.wait("/about \\d+ s on this device/.test(document.querySelector('.counts').textContent)")
-
-
 def scores(tab):
     """What is said of the answers to fresh sequences, once all networks are trained."""
     tab.wait("trainings.every(({ over }) => over)")
     return tab.run("[...document.querySelectorAll('.score')].map((each) => each.textContent)")
-
-
-def test_a_guess_stands_beside_what_came_out(tab):
-    tab.open(COMMITTED)
-    tab.run("document.getElementById('guessed').focus()")
-    tab.press("ArrowRight", "ArrowRight")
-    tab.wait("trainings.every(({ report }) => report)")
-    tab.run("trainings.forEach((each) => each.draw({ ...each.report, accuracy: 0.01 }))")
-    right = "about 1% right, by chance, on 1,000 fresh sequences"
-    assert scores(tab) == [f"You said 52%. It has {right}", right]
-
-
-def test_a_prediction_stands_under_the_number_that_came(tab, tmp_path):
-    page = play_page.page_of_run(drawn(lag=-1, layout="streams"), "", SCORES)
-    (tmp_path / "page.html").write_text(page)
-    tab.open(tmp_path / "page.html")
-    shown = columns(tab, "#echo .tape")
-    said = tab.run("echo.stream.moments.map(({ answer }) => String(answer.token))")
-    expected = said[-1 - len(shown) : -1]
-    assert [answer for _, answer, _ in shown] == expected
-    assert len({*expected}) > 1
-    assert all((mark == "hit") == (number == answer) for number, answer, mark in shown)
-    assert not tab.run("document.getElementById('states').checkVisibility()")
-
-
-def test_a_browser_that_refuses_to_train_is_told(tab, tmp_path):
-    page = tmp_path / "page.html"
-    throws = "<script>Worker = function () { throw new Error(); }</script><meta"
-    for allowed, refused in (("worker-src blob:", "worker-src 'none'"), ("<meta", throws)):
-        page.write_text(COMMITTED.read_text().replace(allowed, refused, 1))
-        tab.open(page)
-        assert scores(tab) == ["This browser refuses to train here."] * 2
-        assert text(tab, "#outcomes code") == "echo-jax train --window 1 --batch-size 6"
 
 
 def test_networks_learn_in_the_page_which_asks_for_nothing_and_logs_nothing(tab):
@@ -461,16 +267,6 @@ def test_words_of_a_column_are_shown_and_never_run(tab, tmp_path):
         tab.type(word)
         tab.press("Enter")
     assert fed(tab)[1:] == [sorted(words).index("a b"), sorted(words).index("</script><b>")]
-
-
-def test_the_characters_of_a_text_are_typed_as_one_and_a_space_is_shown(tab, tmp_path):
-    (tmp_path / "page.html").write_text(play_page.page_of_run(drawn(list(" ,abcde")), "", SCORES))
-    tab.open(tmp_path / "page.html")
-    press(tab, "#typed")
-    tab.type("a,  b")
-    tab.press("Enter")
-    assert fed(tab) == [1, 0, 3]
-    assert tab.run("document.querySelector('.value').textContent") == "␣"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,6 @@ def predict(call):
 def train_here(folder, **options):
     """A run in this process, where jax is there already."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
         patch.chdir(folder)
         return echo_jax.train(**SETTINGS | options)
 

@@ -35,18 +35,12 @@ FLAGS = [
 CONFIG = changed(PARTS["context"], **SMALL)
 
 
-@pytest.fixture(autouse=True)
-def one_device(monkeypatch):
-    monkeypatch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run that writes nothing, trained in a thread, where no signal handler can be installed."""
     here, before, found = tmp_path_factory.mktemp("nothing"), Path.cwd(), []
     thread = threading.Thread(target=lambda: found.append(echo_jax.train(**SMALL)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
         patch.chdir(here)
         thread.start()
         thread.join(300)

@@ -12,18 +12,6 @@ CLAIMS = ("parts", "mistake", "state", "mlp", "future")
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_names_pairs_and_labels_of_a_study_exist(name):
-    study = STUDIES[name]
-    names = {point.name for point in study.points}
-    twins = 1 if name == "advice" else 0  # two runs that missed are helped by one and the same
-    assert len(names) == len({point.key for point in study.points}) + twins == len(study.points)
-    assert all(first != second for first, second in study.pairs)
-    chart, places = study.chart, study.chart.kind in ("curves", "dots")
-    for label in filter(None, (*chart.series.split(","), "" if places else chart.x)):
-        assert all(label in point.labels for point in study.points)
-
-
-@pytest.mark.parametrize("name", STUDIES)
 def test_grid_points_have_8_seeds_16_where_a_claim_is_made_and_pairs_the_same_ones(name):
     configs = {point.name: point.config for point in STUDIES[name].points}
     least = 16 if name in CLAIMS else 8

@@ -80,9 +80,8 @@ def test_rows_have_the_numbers_of_runs_of_their_configurations(programs, direct)
     np.testing.assert_array_equal(learned.accuracy, metrics.accuracy.mean(axis=-1))
 
 
-def test_a_row_on_own_values_is_that_of_a_run_and_of_no_other_values(tmp_path, monkeypatch):
+def test_a_row_on_own_values_is_that_of_a_run_and_of_no_other_values(tmp_path):
     """But for six digits."""
-    monkeypatch.setattr("echo_jax.environment.use_cpu_devices", lambda *_: None)
     text, points = tmp_path / "my.txt", []
     config = changed(TINY, text=text, lag=-1, vocab_size=100)
     for seed in range(2):

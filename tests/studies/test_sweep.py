@@ -1,85 +1,25 @@
 """Grids of tiny grid points, stopped and gone on with: no row is lost, none is made twice."""
 
 import dataclasses
-import itertools
 import random
 import time
 
 import pytest
-from fabricated import changed_row, row
 from running import begin, execute
 from tiny_points import POINTS, TINY, found
 
-from echo_jax import environment
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
-from echo_jax.grid import row_file
-from echo_jax.grid.executors import Here
-from echo_jax.grid.task import Job
-from echo_jax.host.interrupts import Interrupts
-from echo_jax.studies import run_grid_point, run_study
+from echo_jax.studies import run_study
 from echo_jax.studies.grid_point import GridPoint
 from echo_jax.studies.result_rows import RESULT_ROWS
 from echo_jax.studies.run_grid_point import compile_point
-from echo_jax.studies.run_study import run_points
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_trained(monkeypatch):
-    """Rows are fabricated, after two progress reports each."""
-
-    def run_point(point, programs, report):
-        for share in (4 / 6, 1.0):
-            report(share)
-        return fabricated(point)
-
-    monkeypatch.setattr(run_grid_point, "JOB", Job(lambda _: None, run_point))
-
-
-def fabricated(point):
-    return changed_row(row(point, list(point.key.encode())), versions=environment.versions())
-
-
-WHOLE = [fabricated(point) for point in POINTS]
 
 
 def test_lags_and_states_that_share_a_program_are_run_after_each_other():
     others = [GridPoint({"window": n}, changed(TINY, window=n)) for n in (3, 4)]
     points = [others[0], *POINTS[:2], others[1], *POINTS[2:]]
     assert run_study.by_program(points) == [others[0], *POINTS, others[1]]
-
-
-class Stopped:
-    """Progress that is interrupted at a report, and keeps the names of tasks that are done."""
-
-    def __init__(self, moment):
-        self.moments, self.made = itertools.count(-moment), []
-
-    def at_work(self, task, share):
-        if next(self.moments) == 0:
-            raise KeyboardInterrupt
-
-    def finished(self, task, result):
-        self.made.append(task)
-
-
-@pytest.mark.parametrize("moment", [0, 3, 7])
-def test_a_grid_that_is_stopped_goes_on_and_runs_no_grid_point_twice(tmp_path, moment):
-    path, bar = tmp_path / "a.jsonl", Stopped(moment)
-    other = fabricated(GridPoint({"lag": 0}, changed(TINY, seed=5)))
-    RESULT_ROWS.append(path, [other])
-
-    def run():
-        run_points(
-            path, row_file.missing(POINTS, RESULT_ROWS.read(path)), Here(), bar, Interrupts()
-        )
-
-    with pytest.raises(KeyboardInterrupt):
-        run()
-    assert RESULT_ROWS.read(path) == [other, *WHOLE[: moment // 2]]
-    run()
-    assert bar.made == [point.name for point in POINTS]
-    assert RESULT_ROWS.read(path) == [other, *WHOLE]
 
 
 def test_a_grid_point_of_another_text_than_that_of_this_process_is_not_run():

@@ -45,13 +45,6 @@ def test_a_score_is_a_median_with_its_interval_and_a_bound_where_training_ended(
     assert "follows trained" not in {each["score"] for each in rows}  # a curve
 
 
-def test_each_seed_has_its_scores():
-    rows = tidy_rows.seeds([FEW, ALL])
-    assert [each["sequences_to_99"] for each in rows[:4]] == [100, 100, 100, None]
-    assert [each["accuracy"] for each in rows[8:]] == ALL.by_seed.accuracy
-    assert [each["seed"] for each in rows] == [*range(8)] * 2
-
-
 def test_files_have_the_comparisons_and_the_curves_too():
     pair, chart = (FEW.point, ALL.point), Chart("curves", "follows trained", "steps back", "kind")
     study = Study("?", (FEW.grid_point, ALL.grid_point), chart=chart, pairs=(pair,))

@@ -3,7 +3,10 @@
 import jax
 import numpy as np
 
-from echo_jax.core.network import init_params
+from echo_jax.config import changed
+from echo_jax.core.network import build_network, init_params
+from echo_jax.runs.predictor import TrainedNetwork
+from echo_jax.values.vocabulary import Vocabulary
 
 
 def drawn(shapes, seed, deviation=1.0):
@@ -17,3 +20,11 @@ def drawn(shapes, seed, deviation=1.0):
 def drawn_params(network):
     """Weights of a network, large enough that every input and state matters."""
     return drawn(jax.eval_shape(lambda: init_params(network, jax.random.key(0))), 1, 0.7)
+
+
+def drawn_network(config, words=None, **fields):
+    """A network as if trained, with drawn weights, whose values are words, or else integers."""
+    config = changed(config, **fields)
+    network = build_network(config)
+    values = Vocabulary(tuple(words or map(str, range(config.task.vocab_size))))
+    return TrainedNetwork(config, network, drawn_params(network), values, 4, 0)

@@ -1,5 +1,6 @@
 """Scripts as a user runs them: real processes, in which a warning is an error."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,14 @@ def execute(script, *arguments, cwd, status=0, prefix=(), **options):
     )  # fmt: skip
     assert done.returncode == status, done.stderr
     return done
+
+
+def module_in(path):
+    """The module in a file that no package has."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def begin(script, *arguments, cwd):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from cell_reference import sigmoid
 
-from echo_jax.cells.matrix_state import rwkv7
 from echo_jax.cells.matrix_state.rwkv7 import RWKV7Cell
 
 CELL = RWKV7Cell(4, heads=2, head_size=3, rank=2, gate_rank=5)
@@ -35,15 +34,6 @@ def rwkv7_step(p, state, x):
 
 def test_rwkv7_is_its_equations_step_by_step_and_at_once():
     cell_reference.check_equations(CELL, rwkv7_step)
-
-
-def test_the_token_shift_passes_over_absent_steps_also_at_the_ends():
-    xs = np.arange(1.0, 5)[:, None, None] * np.ones((1, 3, 2))
-    mask = np.array([[1, 0, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]], bool).T
-    start = np.full((3, 2), -1.0)
-    last, shifted = map(np.asarray, jax.jit(rwkv7.token_shift)(start, xs, mask))
-    assert shifted[..., 0].T.tolist() == [[-1, 1, 1, 3], [-1, -1, 2, 2], [-1, -1, -1, -1]]
-    assert last[:, 1].tolist() == [4, 2, -1]
 
 
 def test_initial_values_are_those_of_the_authors_code():

@@ -6,9 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import linen as nn
 
-from echo_jax.cells.initial_weights import linen_key
 from echo_jax.cells.vector_state import identity_rnn, lru, lstm
 from echo_jax.cells.vector_state.lstm import ChronoLSTMCell
 from echo_jax.exceptions import ConfigError
@@ -81,14 +79,3 @@ def test_the_lru_starts_on_its_ring_and_keeps_the_variance_of_noise(r_min, r_max
         np.testing.assert_allclose(deciles, [0.1, 0.5, 0.9], atol=0.03)
     # The variance of sum_j lambda^j gamma w_j for white noise w: gamma^2 / (1 - |lambda|^2).
     np.testing.assert_allclose(np.exp(2 * gamma) / (1 - radius**2), 1, rtol=1e-2)
-
-
-def test_the_keys_of_parameters_are_those_that_linen_gives_them():
-    class Two(nn.Module):
-        @nn.compact
-        def __call__(self):
-            return [self.param(name, nn.initializers.normal(1), (3,)) for name in "ab"]
-
-    key = jax.random.key(7)
-    drawn = [nn.initializers.normal(1)(linen_key(key, n), (3,)) for n in (1, 2)]
-    chex.assert_trees_all_equal(Two().init_with_output(key)[0], drawn)
