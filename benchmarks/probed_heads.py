@@ -15,11 +15,11 @@ import numpy as np
 import echo_jax
 from echo_jax.cells.interface import Cell
 from echo_jax.memory import card, learning
-from echo_jax.memory.answers_to_bits import bits_of_lags
 from echo_jax.memory.by_lag import ByLag, draw_streams
-from echo_jax.memory.named_cell import named_cell
+from echo_jax.memory.card import bits_of_lags
+from echo_jax.memory.learning import Sets
 from echo_jax.memory.protocol import STANDARD, Protocol
-from echo_jax.memory.scoring import Sets
+from echo_jax.memory.train_and_score import named_cell
 
 CARDS = Path(__file__).parents[1] / "docs" / "cards"
 

@@ -30,15 +30,14 @@ from echo_jax.grid.running import Running
 from echo_jax.grid.task import Job, Report
 from echo_jax.grid.task_loop import complete
 from echo_jax.host.training_loop import train_chunks
-from echo_jax.memory import learning, scoring
-from echo_jax.memory.by_task import ByTask, scores_of
+from echo_jax.memory import learning
+from echo_jax.memory.by_task import ByTask, TaskObject, scores_of, task_of
 from echo_jax.memory.card import CARD_FILE, Card
 from echo_jax.memory.learning import RunInputs
-from echo_jax.memory.named_cell import NamedCell, named_cell
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.rows import TaskScore
-from echo_jax.memory.task_object import TaskObject, task_of
 from echo_jax.memory.tasks.text import STEPS, Characters
+from echo_jax.memory.train_and_score import NamedCell, named_cell
 from echo_jax.report.number_formats import plain
 
 HERE = Path(__file__).resolve().parent
@@ -150,7 +149,7 @@ def compile_run(run: Run) -> Programs:
     """The programs of a run."""
     question = ByTask(run.named.cell, STANDARD, task(run.task))
 
-    def check(params: Any, sets: scoring.Sets) -> Any:
+    def check(params: Any, sets: learning.Sets) -> Any:
         """Scores of validation and final rows."""
         rows = [drawn.tokens for drawn in sets]
         calibration, *found = jnp.split(question.logits(params, jnp.concatenate(rows)), len(rows))
@@ -161,7 +160,7 @@ def compile_run(run: Run) -> Programs:
     def states(params: Any, tokens: Any) -> Any:
         """The numbers of the state after each token."""
         net = question.network
-        return scoring.by_steps(net, params, tokens, lambda x, _: flat_state(net.cell, x, 1)[0])[0]
+        return learning.by_steps(net, params, tokens, lambda x, _: flat_state(net.cell, x, 1)[0])[0]
 
     inputs = RunInputs(np.int32(0), np.float32(0), np.int32(0))
     init = functools.partial(learning.init, question)

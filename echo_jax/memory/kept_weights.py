@@ -26,11 +26,10 @@ from echo_jax.core.network import Params
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory.card import Card, MeasuredCell
-from echo_jax.memory.named_cell import named_cell
+from echo_jax.memory.learning import by_steps
 from echo_jax.memory.protocol import Protocol, QuestionName
 from echo_jax.memory.rows import Row
-from echo_jax.memory.scoring import by_steps
-from echo_jax.memory.train_and_score import Trained, question_of
+from echo_jax.memory.train_and_score import Trained, named_cell, question_of
 
 FIX = "use a file that card wrote with {keep}"
 

@@ -21,13 +21,12 @@ from echo_jax.memory import card as cards
 from echo_jax.memory import reading, train_and_score
 from echo_jax.memory.by_lag import Answers, AnswersAtOnce, ByLag
 from echo_jax.memory.card_call import CardResult
-from echo_jax.memory.make_card import there
-from echo_jax.memory.named_cell import named_cell
+from echo_jax.memory.learning import Scores
+from echo_jax.memory.make_card import Verified, there
 from echo_jax.memory.pages import all_cards, card_pages, picture
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import row_kind
-from echo_jax.memory.scoring import Scores
-from echo_jax.memory.verify_card import Verified
+from echo_jax.memory.train_and_score import named_cell
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 READINGS = msgspec.json.decode((DOCS / picture.READINGS).read_bytes(), type=reading.Readings)
