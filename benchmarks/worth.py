@@ -31,7 +31,7 @@ from echo_jax.grid.task import Job, Report
 from echo_jax.grid.task_loop import complete
 from echo_jax.host.training_loop import train_chunks
 from echo_jax.memory import learning
-from echo_jax.memory.by_task import ByTask, TaskObject, scores_of, task_of
+from echo_jax.memory.by_task import ByTask, TaskObject, task_of
 from echo_jax.memory.card import CARD_FILE, Card
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import STANDARD
@@ -106,7 +106,7 @@ class Run:
 
     task: str
     arm: str
-    card: str
+    cell: str
     named: NamedCell = dataclasses.field(compare=False)
     rate: float
     seed: int
@@ -121,7 +121,7 @@ class Run:
     @property
     def program(self) -> Hashable:
         """Task and cell."""
-        return self.task, self.arm, self.card
+        return self.task, self.arm, self.cell
 
     @property
     def work(self) -> float:
@@ -131,8 +131,7 @@ class Run:
 
 def key_of(run: Any) -> str:
     """The run of a task, a cell, a rate and a seed, as a key."""
-    cell = getattr(run, "card", None) or run.cell
-    return f"{run.task}, {run.arm}, {cell}, rate {run.rate}, seed {run.seed}"
+    return f"{run.task}, {run.arm}, {run.cell}, rate {run.rate}, seed {run.seed}"
 
 
 class Programs(NamedTuple):
@@ -151,11 +150,8 @@ def compile_run(run: Run) -> Programs:
 
     def check(params: Any, sets: learning.Sets) -> Any:
         """Scores of validation and final rows."""
-        rows = [drawn.tokens for drawn in sets]
-        calibration, *found = jnp.split(question.logits(params, jnp.concatenate(rows)), len(rows))
-        factors = question.factors(calibration, sets.calibration)
-        doubt = 1 / jnp.sum(sets.calibration.scored)
-        return [scores_of(factors, doubt, *pair) for pair in zip(found, sets[1:], strict=True)]
+        rows = jnp.concatenate([drawn.tokens for drawn in sets])
+        return question.scores_of(question.logits(params, rows), sets)
 
     def states(params: Any, tokens: Any) -> Any:
         """The numbers of the state after each token."""
@@ -196,10 +192,10 @@ def make_row(run: Run, programs: Programs, report: Report) -> WorthRow:
             break
         if best is None or scores[0][1] < best[1][0][1]:
             best = chunk.done, scores, jax.device_get(chunk.state.params)
+    row = WorthRow(run.task, run.arm, run.cell, run.seed, run.rate)
     if best is None:
-        return WorthRow(run.task, run.arm, run.card, run.seed, run.rate)
-    stopped, (validation, final), params = best
-    row = WorthRow(run.task, run.arm, run.card, run.seed, run.rate, stopped)
+        return row
+    row.stopped, (validation, final), params = best
     row.validation, row.final = (TaskScore(*plain(x, ".4f")) for x in (validation, final))
     if run.task == "text" and run.seed == PROBED:
         row.held = held_of(programs, params)
@@ -216,14 +212,16 @@ def held_of(programs: Programs, params: Any) -> list[float]:
 JOB = Job(compile_run, make_row)
 
 
+def published() -> list[Card]:
+    """The published cards in the block of 100 numbers."""
+    paths = sorted(CARDS.glob(f"block-*-state-bytes-400/{CARD_FILE}"))
+    return [msgspec.json.decode(path.read_bytes(), type=Card) for path in paths]
+
+
 def cells_of(arm: str) -> dict[str, NamedCell]:
-    """The cells of the published cards in the block of 100 numbers, by the names of the cards."""
-    found = {}
-    for path in sorted(CARDS.glob("block-*-state-bytes-400")):
-        card = msgspec.json.decode((path / CARD_FILE).read_bytes(), type=Card)
-        args = card.cell.args | ({"parameters": 60_000} if arm == "parameters" else {})
-        found[path.name] = named_cell(card.cell.name, args)
-    return found
+    """The cells of the published cards, by the names of the cards."""
+    more = {"parameters": 60_000} if arm == "parameters" else {}
+    return {x.name: named_cell(x.cell.name, x.cell.args | more) for x in published()}
 
 
 def read() -> list[WorthRow]:

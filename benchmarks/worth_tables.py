@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import msgspec
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import entr
 from scipy.stats import rankdata
-from sklearn.linear_model import LogisticRegression
-from worth import ARMS, CARDS, PROBED, ROWS, TASKS, WorthRow, best_rates, read
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import root_mean_squared_error
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
+from worth import ARMS, PROBED, ROWS, TASKS, WorthRow, best_rates, published, read
 
 from echo_jax import statistics
-from echo_jax.memory.card import CARD_FILE, Card
 from echo_jax.memory.tasks import digits, in_context
 from echo_jax.report import styles
 
@@ -76,23 +76,23 @@ def points(arm: str = ARMS[0]) -> Sequence[Point]:
         if row.arm == arm and row.rate == rates.get((row.task, arm, row.cell)):
             of_cell[row.cell].append(row)
     found = []
-    for path in sorted(CARDS.glob("block-*-state-bytes-400")):
-        card = msgspec.json.decode((path / CARD_FILE).read_bytes(), type=Card)
-        rows = of_cell[path.name]
+    for card in published():
+        rows = of_cell[card.name]
         scores = {name: [row for row in rows if row.task == name] for name in TASKS}
         scores = {name: some for name, some in scores.items() if len(some) == 3}
         if "text" in scores:
             scores["text"] = [row for row in scores["text"] if row.seed != PROBED]
         tasks = {name: float(np.mean([x.bits for x in of])) for name, of in scores.items()}
         held = [float(np.mean(row.held[3:])) for row in rows if row.held]
+        early = [x.mean for x in card.pilot if x.configuration.question == "by lag"]
         found.append(
             Point(
-                path.name.removeprefix("block-").removesuffix("-state-bytes-400"),
+                card.name.removeprefix("block-").removesuffix("-state-bytes-400"),
                 lag=card.bits_by_lag.mean if card.bits_by_lag else None,
                 key=card.bits_by_key.mean if card.bits_by_key else None,
                 parameters=card.parameters,
-                early=max(early) if (early := early_bits(card)) else None,
-                held=held[0] if held else None,
+                early=max(early, default=None),
+                held=next(iter(held), None),
                 tasks=tasks,
                 scores=scores,
                 seeds={
@@ -102,11 +102,6 @@ def points(arm: str = ARMS[0]) -> Sequence[Point]:
             )
         )
     return found
-
-
-def early_bits(card: Card) -> list[float]:
-    """The mean bits by lag of the pilot at each rate."""
-    return [x.mean for x in card.pilot if x.configuration.question == "by lag"]
 
 
 class Sample(NamedTuple):
@@ -137,18 +132,15 @@ def sample(
 def residuals(values: np.ndarray, given: np.ndarray | None) -> np.ndarray:
     """The ranks of some values less what the ranks of others tell of them linearly."""
     ranks = rankdata(values)
-    ranks -= ranks.mean()
     if given is None:
-        return ranks
+        return ranks - ranks.mean()
     others = rankdata(given)
-    others -= others.mean()
-    return ranks - others * (ranks @ others) / (others @ others)
+    return ranks - np.polyval(np.polyfit(others, ranks, 1), others)
 
 
 def correlation(of: Sample) -> float:
     """Spearman's rank correlation; the partial one where something is given."""
-    x, y = residuals(of.x, of.given), residuals(of.y, of.given)
-    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
+    return float(np.corrcoef(residuals(of.x, of.given), residuals(of.y, of.given))[0, 1])
 
 
 def p_value(of: Sample) -> float:
@@ -187,12 +179,8 @@ def over_seeds(of: Sample, predictor: Callable[[Point], float | None], task: str
 def left_out_error(of: Sample, *columns: np.ndarray) -> float:
     """The root mean square error for a cell that a linear fit on the others did not see."""
     design = np.stack([np.ones(len(of.y)), *columns], axis=1)
-    keep = ~np.eye(len(of.y), dtype=bool)
-    errors = [
-        of.y[i] - design[i] @ np.linalg.lstsq(design[k], of.y[k], rcond=None)[0]
-        for i, k in enumerate(keep)
-    ]
-    return float(np.sqrt(np.mean(np.square(errors))))
+    fit = LinearRegression(fit_intercept=False)
+    return root_mean_squared_error(of.y, cross_val_predict(fit, design, of.y, cv=LeaveOneOut()))
 
 
 def vector(cell: Point) -> bool:
@@ -248,23 +236,31 @@ def verdict(estimate: float, adjusted: float) -> str:
     return "supported" if adjusted < 0.05 else "undecided"
 
 
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], ends: str = "") -> list[str]:
+    """The lines of a table, whose first column is of words; `ends` is the rule of a last one."""
+    numbers = len(headings) - 1 - bool(ends)
+    written = [f"| {' | '.join(row)} |" for row in (headings, *rows)]
+    return [written[0], "|---|" + "---:|" * numbers + ends, *written[1:]]
+
+
 def primary() -> list[str]:
     """The lines of the table of the hypotheses; one whose rows are not all there has no verdict."""
     samples = [hypothesis.sample() for hypothesis in HYPOTHESES]
     whole = [len(x.y) == of.size for x, of in zip(samples, HYPOTHESES, strict=True)]
     p_values = [p_value(x) if full else 1.0 for x, full in zip(samples, whole, strict=True)]
-    lines = ["| hypothesis | cells | correlation | over seeds, 95% | p | adjusted | |",
-             "|---|---:|---:|---:|---:|---:|---|"]  # fmt: skip
+    rows = []
     for of, x, full, p, adjusted in zip(
         HYPOTHESES, samples, whole, p_values, statistics.holm(p_values), strict=True
     ):
         if full:
             estimate, (low, high) = correlation(x), over_seeds(x, of.predictor, of.task)
-            numbers = f"{estimate:.2f} | {low:.2f} to {high:.2f} | {p:.2g} | {adjusted:.2g}"
-            lines.append(f"| {of.name} | {of.size} | {numbers} | {verdict(estimate, adjusted)} |")
+            numbers = [f"{estimate:.2f}", f"{low:.2f} to {high:.2f}", f"{p:.2g}", f"{adjusted:.2g}"]
+            shown = [*numbers, verdict(estimate, adjusted)]
         else:
-            lines.append(f"| {of.name} | {of.size} | - | - | - | - | rows are missing |")
-    return lines
+            shown = [*"----", "rows are missing"]
+        rows.append([of.name, str(of.size), *shown])
+    headings = ["hypothesis", "cells", "correlation", "over seeds, 95%", "p", "adjusted"]
+    return markdown([*headings, ""], rows, "---|")
 
 
 GROUPS: dict[str, Callable[[Point], bool]] = {
@@ -287,15 +283,14 @@ COLUMNS: Sequence[tuple[str, str, Callable[[Point], float | None]]] = (
 
 def exploratory() -> list[str]:
     """The lines of a table: each task, and the correlations with a predictor in a group."""
-    names = [f"{group}: {name}" for group, name, _ in COLUMNS]
-    lines = ["| task | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+    rows = []
     for task in TASKS:
         shown = []
         for group, _, predictor in COLUMNS:
             of = sample([x for x in points() if GROUPS[group](x)], predictor, task)
             shown.append(f"{correlation(of):.2f}" if len(of.y) > 5 else "-")
-        lines.append(f"| `{task}` | " + " | ".join(shown) + " |")
-    return lines
+        rows.append([f"`{task}`", *shown])
+    return markdown(["task", *(f"{group}: {name}" for group, name, _ in COLUMNS)], rows)
 
 
 def of_last_pixels(pixels: int) -> float:
@@ -328,8 +323,7 @@ def of_ideal_observer(rows: int) -> float:
 
 def errors() -> list[str]:
     """The lines of a table: the error for a trained cell that was left out, by what is known."""
-    lines = ["| task | mean alone | vector or matrix | parameters | bits by lag and by key | all |",
-             "|---|---:|---:|---:|---:|---:|"]  # fmt: skip
+    rows = []
     cells = [x for x in points() if x.trained and x.key is not None]
     for task in TASKS:
         of = sample(cells, lag, task)
@@ -339,20 +333,19 @@ def errors() -> list[str]:
         of_lag, of_key, size = (np.array([f(x) for x in known]) for f in (lag, key, parameters))
         kind = np.array([float(x.matrix) for x in known])
         columns = [(), (kind,), (size,), (of_lag, of_key), (of_lag, of_key, size)]
-        shown = " | ".join(f"{left_out_error(of, *some):.3f}" for some in columns)
-        lines.append(f"| `{task}` | {shown} |")
-    return lines
+        rows.append([f"`{task}`", *(f"{left_out_error(of, *some):.3f}" for some in columns)])
+    known_by = ["mean alone", "vector or matrix", "parameters", "bits by lag and by key", "all"]
+    return markdown(["task", *known_by], rows)
 
 
 def cell_rows() -> list[str]:
     """The lines of a table: the mean bits of each cell on each task that has rows."""
     tasks = [name for name in TASKS if any(name in x.tasks for x in points())]
-    heading = ["cell", *(f"`{name}`" for name in tasks)]
-    lines = [f"| {' | '.join(heading)} |", "|---|" + "---:|" * len(tasks)]
+    rows = []
     for cell in sorted(points(), key=lambda x: -x.tasks.get("digits", 0)):
         shown = [f"{cell.tasks[name]:.2f}" if name in cell.tasks else "-" for name in tasks]
-        lines.append(f"| {cell.name} | {' | '.join(shown)} |")
-    return lines
+        rows.append([cell.name, *shown])
+    return markdown(["cell", *(f"`{name}`" for name in tasks)], rows)
 
 
 PANELS: Sequence[tuple[str, str, Callable[[Point], float | None]]] = (

@@ -44,11 +44,11 @@ class Report:
     def run(self) -> None:
         """Write the page of all cards in a folder, and what was asked for beside it."""
         with styles.drawing():
-            from echo_jax.memory.pages import all_cards
+            from echo_jax.memory.pages import card_pages
 
             beside = [name for name in map(str.strip, self.beside.split(",")) if name]
             protocol = read_protocol(self.protocol) if self.protocol else None
-            paths = all_cards.write_report(self.folder, beside, self.paper, protocol)
+            paths = card_pages.write_report(self.folder, beside, self.paper, protocol)
         for path in paths:
             print(printable(f"Written: {path}"))
 

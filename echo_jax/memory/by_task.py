@@ -46,7 +46,8 @@ from echo_jax.memory import learning, tasks
 from echo_jax.memory.learning import Question, Scores, Sets, set_keys
 from echo_jax.memory.protocol import Configuration, Protocol
 from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
-from echo_jax.memory.tasks import Rows, Task
+from echo_jax.memory.tasks import Rows
+from echo_jax.memory.tasks.by_key import Recall
 
 PARTS = ("training", "validation", "final")
 
@@ -262,7 +263,7 @@ class LearnsTask(Question):
     task rises by the ramp, from its first to its last.
     """
 
-    def __init__(self, cell: Cell, protocol: Protocol, task: Task) -> None:
+    def __init__(self, cell: Cell, protocol: Protocol, task: TaskObject | Recall) -> None:
         """A network around a cell, fed one-hot tokens; nothing is compiled."""
         self.protocol = protocol
         self.task = task
@@ -327,14 +328,16 @@ class ByTask(LearnsTask):
         """Accuracy, nats an answer after recalibration, and entropy of the answers, `[3]`."""
         streams = jnp.concatenate([drawn.tokens for drawn in sets])
         found, carried = self.by_steps(params, streams, lambda logits: logits)
+        validation, final = self.scores_of(found, sets)
+        return Scores(validation, final, accuracy=validation[0], bytes=carried)
+
+    def scores_of(self, found: chex.Array, sets: Sets) -> list[chex.Array]:
+        """As `score`, of validation and final rows, by the logits on all rows `[B, T, answers]`."""
         calibration, *scored = jnp.split(found, len(sets))
         factors = self.factors(calibration, sets.calibration)
         doubt = 1 / jnp.sum(sets.calibration.scored)
-        validation, final = (
-            scores_of(factors, doubt, logits, drawn)
-            for logits, drawn in zip(scored, sets[1:], strict=True)
-        )
-        return Scores(validation, final, accuracy=validation[0], bytes=carried)
+        of_sets = zip(scored, sets[1:], strict=True)
+        return [scores_of(factors, doubt, logits, drawn) for logits, drawn in of_sets]
 
     def factors(self, logits: chex.Array, drawn: Rows) -> chex.Array:
         """The factor of recalibration, `[1]`; logits that are equal have no slope."""

@@ -397,7 +397,8 @@ def completed(request: Request, executor: Executor, running: Running, conclude: 
     left = counted(len(request.missing), "run")
     running.tell(f"{request.new.name}: {request.named.name}, {left} to make")
     with claimed(folder, request.new) as (card, rows):
-        if request.plan.keep and (lost := kept_weights.without_weights(folder, rows)):
+        lost = sum(not kept_weights.path_of(folder, row.key).exists() for row in rows)
+        if request.plan.keep and lost:
             fix = "a run whose line of rows.jsonl is removed is made again"
             without = f"{counted(lost, 'run')} with a row and without weights"
             running.tell(f"{request.new.name}: {without}; {fix}")

@@ -34,12 +34,12 @@ from echo_jax.grid.task import Job, Report
 from echo_jax.host.training_loop import train_chunks
 from echo_jax.memory import learning
 from echo_jax.memory.by_key import ByKey
-from echo_jax.memory.by_lag import AnswersAtOnce, ByLag
+from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.by_task import ByTask, TaskObject
 from echo_jax.memory.card import MeasuredCell, lag_bits
 from echo_jax.memory.learning import Question, RunInputs
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Configuration, Protocol, QuestionName
-from echo_jax.memory.reading import Reading, has_picture, packed
+from echo_jax.memory.reading import has_picture, packed
 from echo_jax.memory.rows import DECIMALS, NATS, Row, run_key
 from echo_jax.report.number_formats import plain
 
@@ -280,29 +280,18 @@ def compile_run(run: CardRun) -> QuestionPrograms:
     if cell is None:  # on a worker
         cell = registry.build(run.cell.name, run.cell.args)
         registry.check_source(run.cell.name, cell, run.cell.source)
-    question = question_of(run.configuration.question, cell, run.protocol, run.task)
-    if cell.framework:
-        return not_compiled(question)
-    programs, constants = lowered(question, run.cell.name)
-    compiled: dict[str, Any] = {name: program.compile() for name, program in programs.items()}
+    question: Any = question_of(run.configuration.question, cell, run.protocol, run.task)
+    programs: dict[str, Any]
+    if cell.framework:  # another than JAX, which runs as it is written
+        of_score = ("score", "rounded_nats", "scan_accuracy", "at_once")
+        programs = {name: getattr(question, name, None) for name in of_score}
+        programs |= {"init": question.init, "block": question.train_updates}
+        return QuestionPrograms(question, 0, draw=jax.jit(question.draw_sets), **programs)
+    checked, constants = lowered(question, run.cell.name)
+    programs = {name: program.compile() for name, program in checked.items()}
     if isinstance(question, ByLag):
-        compiled["at_once"] = jax.jit(question.at_once)  # of one run of a card: compiled there
-    return QuestionPrograms(question, constants, **compiled)  # those that were checked run
-
-
-def not_compiled(question: Any) -> QuestionPrograms:
-    """The functions of a question in another framework, which runs as it is written."""
-    return QuestionPrograms(
-        question,
-        constants=0,
-        init=question.init,
-        block=question.train_updates,
-        draw=jax.jit(question.draw_sets),
-        score=question.score,
-        rounded_nats=question.rounded_nats if isinstance(question, ByLag) else None,
-        scan_accuracy=question.scan_accuracy,
-        at_once=question.at_once if isinstance(question, ByLag) else None,
-    )
+        programs["at_once"] = jax.jit(question.at_once)  # of one run of a card: compiled there
+    return QuestionPrograms(question, constants, **programs)
 
 
 class Trained(NamedTuple):
@@ -379,14 +368,10 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
         fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
     usual = run.seed == 0 and run.configuration.updates == run.protocol.updates
     if programs.at_once and fields.get("final") and usual and has_picture(run.protocol):
-        fields["reading"] = reading_of(programs.at_once(params, sets), digest, run.protocol)
+        read = programs.at_once(params, sets)
+        bits = plain(float(lag_bits(read.nats, run.protocol).sum()), DECIMALS)
+        fields["reading"] = packed(digest.tobytes(), bits, read.values, read.certainty)
     return fields
-
-
-def reading_of(found: AnswersAtOnce, weights: np.ndarray, protocol: Protocol) -> Reading:
-    """The reading of a run, and of the digest of its weights."""
-    bits = plain(float(lag_bits(found.nats, protocol).sum()), DECIMALS)
-    return packed(weights.tobytes(), bits, found.values, found.certainty)
 
 
 JOB = Job(compile_run, make_row)  # the way to make the row of a run
