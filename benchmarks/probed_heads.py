@@ -16,7 +16,6 @@ import echo_jax
 from echo_jax.cells.interface import Cell
 from echo_jax.memory import card, learning
 from echo_jax.memory.by_lag import ByLag, draw_streams
-from echo_jax.memory.card import bits_of_lags
 from echo_jax.memory.learning import Sets
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.train_and_score import named_cell
@@ -42,7 +41,7 @@ def own_and_probed(
     sizes = streams, protocol.streams, protocol.streams
     drawn = [draw_streams(protocol, key, rows) for key, rows in zip(keys, sizes, strict=True)]
     nats = jax.jit(question.score)(params, Sets(drawn[1], *drawn[1:])).final
-    own = np.maximum(bits_of_lags(nats, protocol.symbols), 0).sum()
+    own = card.lag_bits(nats, protocol).sum()
     tokens = np.concatenate(drawn)
     states = np.zeros((*tokens.shape, question.numbers), np.float32)
     asked = jax.jit(question.states)

@@ -37,7 +37,7 @@ from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.rows import TaskScore
 from echo_jax.memory.tasks.text import STEPS, Characters
-from echo_jax.memory.train_and_score import NamedCell, named_cell
+from echo_jax.memory.train_and_score import NamedCell, lowered, named_cell
 from echo_jax.report.number_formats import plain
 
 HERE = Path(__file__).resolve().parent
@@ -158,18 +158,9 @@ def compile_run(run: Run) -> Programs:
         net = question.network
         return learning.by_steps(net, params, tokens, lambda x, _: flat_state(net.cell, x, 1)[0])[0]
 
-    inputs = RunInputs(np.int32(0), np.float32(0), np.int32(0))
-    init = functools.partial(learning.init, question)
-    progress = jax.eval_shape(init, inputs)
-    sets = jax.eval_shape(question.draw_sets, np.int32(0), np.zeros(8, np.uint32))
-    block = jax.jit(functools.partial(learning.train_updates, question), donate_argnums=1)
-    return Programs(
-        question,
-        jax.jit(init).lower(inputs).compile(),
-        block.lower(inputs, progress).compile(),
-        jax.jit(check).lower(progress.params, sets).compile(),
-        jax.jit(states),
-    )
+    of_card, _ = lowered(question, run.named.name)
+    init, block = (of_card[name].compile() for name in ("init", "block"))
+    return Programs(question, init, block, jax.jit(check), jax.jit(states))
 
 
 def make_row(run: Run, programs: Programs, report: Report) -> WorthRow:

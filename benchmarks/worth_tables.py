@@ -239,7 +239,7 @@ def verdict(estimate: float, adjusted: float) -> str:
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], ends: str = "") -> list[str]:
     """The lines of a table, whose first column is of words; `ends` is the rule of a last one."""
     numbers = len(headings) - 1 - bool(ends)
-    written = [f"| {' | '.join(row)} |" for row in (headings, *rows)]
+    written = [f"| {' | '.join(row).rstrip()} |" for row in (headings, *rows)]
     return [written[0], "|---|" + "---:|" * numbers + ends, *written[1:]]
 
 

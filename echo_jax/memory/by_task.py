@@ -337,7 +337,7 @@ class ByTask(LearnsTask):
         factors = self.factors(calibration, sets.calibration)
         doubt = 1 / jnp.sum(sets.calibration.scored)
         of_sets = zip(scored, sets[1:], strict=True)
-        return [scores_of(factors, doubt, logits, drawn) for logits, drawn in of_sets]
+        return [accuracy_nats_entropy(factors, doubt, *of) for of in of_sets]
 
     def factors(self, logits: chex.Array, drawn: Rows) -> chex.Array:
         """The factor of recalibration, `[1]`; logits that are equal have no slope."""
@@ -360,10 +360,10 @@ class ByTask(LearnsTask):
         return TaskRow(seed, of.rate, of.updates, self.task.measured, **scores)
 
 
-def scores_of(
+def accuracy_nats_entropy(
     factors: chex.Array, doubt: chex.Array, logits: chex.Array, drawn: Rows
 ) -> chex.Array:
-    """Accuracy, nats and entropy of logits `[B, T, answers]`, float32 `[3]`."""
+    """Those of logits `[B, T, answers]`, float32 `[3]`."""
     answers = logits.shape[-1]
     right = mean_where(correct(logits, drawn.targets), drawn.scored)
     examples = logits.reshape(-1, 1, answers), drawn.targets.reshape(-1, 1)

@@ -77,6 +77,14 @@ THREADS = 2
 """Threads of XLA in this process and in each worker, whatever cores there are: their number decides
 last bits, and the published cards were made with two."""
 
+MADE_AGAIN = 2
+
+BETWEEN_KINDS = (
+    "Last bits differ between kinds of processors and versions of the software, and training may "
+    "take another turn: by lag most cells were 1.3 bits apart at most and a GRU 63, by key a "
+    "single run 5; no bound is known."
+)
+
 Made = tuple[Card, list[Row]]
 Conclude = Callable[[Path, Card, list[Row]], object]
 
@@ -455,15 +463,6 @@ def make(
         if by_key and plan.is_untried(named, rows):
             card.remarks.append(UNTRIED)
         run(plan.runs(named, rows))
-
-
-MADE_AGAIN = 2
-
-BETWEEN_KINDS = (
-    "Last bits differ between kinds of processors and versions of the software, and training may "
-    "take another turn: by lag most cells were 1.3 bits apart at most and a GRU 63, by key a "
-    "single run 5; no bound is known."
-)
 
 
 class Verified(NamedTuple):

@@ -149,11 +149,9 @@ class CardRun:
     def name(self) -> str:
         """The run as progress tells it, without what the pilot chooses."""
         of = self.configuration
-        return (
-            self.key
-            if self.seed >= PILOT_SEED
-            else f"seed {self.seed}, {of.question}, {of.updates} updates"
-        )
+        if self.seed >= PILOT_SEED:
+            return self.key
+        return f"seed {self.seed}, {of.question}, {of.updates} updates"
 
     @property
     def program(self) -> Hashable:

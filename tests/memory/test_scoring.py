@@ -8,7 +8,6 @@ from echo_jax.cells.registry import build
 from echo_jax.memory import learning
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag
-from echo_jax.memory.card import bits_of_lags
 from echo_jax.memory.learning import Rounding
 from echo_jax.memory.protocol import Protocol
 
@@ -48,7 +47,7 @@ def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sur
     doubt = 1 / (STREAMS * len(SMALL.asked))
     lost = -np.log2(1 - doubt + doubt / SYMBOLS)
     for of_set in (scores.validation, scores.final):
-        bits = bits_of_lags(of_set, SYMBOLS)
+        bits = np.log2(SYMBOLS) - np.asarray(of_set) / np.log(2)
         assert bits[: SLOTS - 1] == pytest.approx(4 - lost, abs=1e-4)
         assert bits[SLOTS - 1 :] == pytest.approx(0, abs=1e-4)
 
