@@ -17,12 +17,11 @@ from echo_jax import atomic_files
 from echo_jax.grid.running import Running
 from echo_jax.memory.card import Card, lag_bits, rows_that_count
 from echo_jax.memory.make_card import THREADS
-from echo_jax.memory.named_cell import named_cell
 from echo_jax.memory.pages.built_in_cards import read_folder
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.reading import ReadCard, Readings, fixed_streams
 from echo_jax.memory.rows import LagRow
-from echo_jax.memory.train_and_score import CardRun, compile_run, make_row
+from echo_jax.memory.train_and_score import CardRun, compile_run, make_row, named_cell
 
 FOLDER = Path(__file__).parents[1] / "docs" / "cards"
 FILE = FOLDER / "readings.json"

@@ -15,11 +15,10 @@ import numpy as np
 import echo_jax
 from echo_jax.cells.interface import Cell
 from echo_jax.memory import card, learning
-from echo_jax.memory.answers_to_bits import bits_of_lags
 from echo_jax.memory.by_lag import ByLag, draw_streams
-from echo_jax.memory.named_cell import named_cell
+from echo_jax.memory.learning import Sets
 from echo_jax.memory.protocol import STANDARD, Protocol
-from echo_jax.memory.scoring import Sets
+from echo_jax.memory.train_and_score import named_cell
 
 CARDS = Path(__file__).parents[1] / "docs" / "cards"
 
@@ -42,7 +41,7 @@ def own_and_probed(
     sizes = streams, protocol.streams, protocol.streams
     drawn = [draw_streams(protocol, key, rows) for key, rows in zip(keys, sizes, strict=True)]
     nats = jax.jit(question.score)(params, Sets(drawn[1], *drawn[1:])).final
-    own = np.maximum(bits_of_lags(nats, protocol.symbols), 0).sum()
+    own = card.lag_bits(nats, protocol).sum()
     tokens = np.concatenate(drawn)
     states = np.zeros((*tokens.shape, question.numbers), np.float32)
     asked = jax.jit(question.states)

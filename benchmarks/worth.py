@@ -33,16 +33,14 @@ from echo_jax.grid.running import Running
 from echo_jax.grid.task import Job, Report
 from echo_jax.grid.task_loop import complete
 from echo_jax.host.training_loop import train_chunks
-from echo_jax.memory import learning, scoring, train_and_score
-from echo_jax.memory.by_task import ByTask, scores_of
+from echo_jax.memory import learning, train_and_score
+from echo_jax.memory.by_task import ByTask, TaskObject, task_of
 from echo_jax.memory.card import CARD_FILE, Card, bits_of
 from echo_jax.memory.learning import RunInputs
-from echo_jax.memory.named_cell import NamedCell, named_cell
 from echo_jax.memory.protocol import STANDARD, Configuration, QuestionName
 from echo_jax.memory.rows import KeyRow, LagRow, TaskScore
-from echo_jax.memory.task_object import TaskObject, task_of
 from echo_jax.memory.tasks.text import STEPS, Characters
-from echo_jax.memory.train_and_score import CardRun
+from echo_jax.memory.train_and_score import CardRun, NamedCell, lowered, named_cell
 from echo_jax.report.number_formats import plain
 
 HERE = Path(__file__).resolve().parent
@@ -117,7 +115,7 @@ class Run:
 
     task: str
     arm: str
-    card: str
+    cell: str
     named: NamedCell = dataclasses.field(compare=False)
     rate: float
     seed: int
@@ -132,7 +130,7 @@ class Run:
     @property
     def program(self) -> Hashable:
         """Task and cell."""
-        return self.task, self.arm, self.card
+        return self.task, self.arm, self.cell
 
     @property
     def work(self) -> float:
@@ -148,8 +146,7 @@ class Run:
 
 def key_of(run: Any) -> str:
     """The run of a task, a cell, a rate and a seed, as a key."""
-    cell = getattr(run, "card", None) or run.cell
-    return f"{run.task}, {run.arm}, {cell}, rate {run.rate}, seed {run.seed}"
+    return f"{run.task}, {run.arm}, {run.cell}, rate {run.rate}, seed {run.seed}"
 
 
 class Programs(NamedTuple):
@@ -168,36 +165,24 @@ def compile_run(run: Run) -> Any:
         return train_and_score.compile_run(run.of_card)
     question = ByTask(run.named.cell, STANDARD, task(run.task))
 
-    def check(params: Any, sets: scoring.Sets) -> Any:
+    def check(params: Any, sets: learning.Sets) -> Any:
         """Scores of validation and final rows."""
-        rows = [drawn.tokens for drawn in sets]
-        calibration, *found = jnp.split(question.logits(params, jnp.concatenate(rows)), len(rows))
-        factors = question.factors(calibration, sets.calibration)
-        doubt = 1 / jnp.sum(sets.calibration.scored)
-        return [scores_of(factors, doubt, *pair) for pair in zip(found, sets[1:], strict=True)]
+        rows = jnp.concatenate([drawn.tokens for drawn in sets])
+        return question.scores_of(question.logits(params, rows), sets)
 
     def states(params: Any, tokens: Any) -> Any:
         """The numbers of the state after each token."""
         net = question.network
-        return scoring.by_steps(net, params, tokens, lambda x, _: flat_state(net.cell, x, 1)[0])[0]
+        return learning.by_steps(net, params, tokens, lambda x, _: flat_state(net.cell, x, 1)[0])[0]
 
-    inputs = RunInputs(np.int32(0), np.float32(0), np.int32(0))
-    init = functools.partial(learning.init, question)
-    progress = jax.eval_shape(init, inputs)
-    sets = jax.eval_shape(question.draw_sets, np.int32(0), np.zeros(8, np.uint32))
-    block = jax.jit(functools.partial(learning.train_updates, question), donate_argnums=1)
-    return Programs(
-        question,
-        jax.jit(init).lower(inputs).compile(),
-        block.lower(inputs, progress).compile(),
-        jax.jit(check).lower(progress.params, sets).compile(),
-        jax.jit(states),
-    )
+    of_card, _ = lowered(question, run.named.name)
+    init, block = (of_card[name].compile() for name in ("init", "block"))
+    return Programs(question, init, block, jax.jit(check), jax.jit(states))
 
 
 def make_row(run: Run, programs: Any, report: Report) -> WorthRow:
     """Train, and keep the scores of the check whose validation loss is least, or of a card."""
-    row = WorthRow(run.task, run.arm, run.card, run.seed, run.rate)
+    row = WorthRow(run.task, run.arm, run.cell, run.seed, run.rate)
     if run.task in QUESTIONS:
         row.stopped, row.asked = STANDARD.updates, answers_of(run, programs, report)
         return row
@@ -219,6 +204,7 @@ def make_row(run: Run, programs: Any, report: Report) -> WorthRow:
             break
         if best is None or scores[0][1] < best[1][0][1]:
             best = chunk.done, scores, jax.device_get(chunk.state.params)
+    row = WorthRow(run.task, run.arm, run.cell, run.seed, run.rate)
     if best is None:
         return row
     row.stopped, (validation, final), params = best
@@ -247,25 +233,16 @@ def held_of(programs: Programs, params: Any) -> list[float]:
 JOB = Job(compile_run, make_row)
 
 
-def card_of(name: str) -> Card:
-    """A published card."""
-    return msgspec.json.decode((CARDS / name / CARD_FILE).read_bytes(), type=Card)
-
-
-def rate_of(name: str, question: QuestionName) -> float | None:
-    """The rate of a published card at a question; None where it was not asked."""
-    rates = [of.rate for of in card_of(name).configuration if of.question == question]
-    return rates[0] if rates else None
+def published() -> list[Card]:
+    """The published cards in the block of 100 numbers."""
+    paths = sorted(CARDS.glob(f"block-*-state-bytes-400/{CARD_FILE}"))
+    return [msgspec.json.decode(path.read_bytes(), type=Card) for path in paths]
 
 
 def cells_of(arm: str) -> dict[str, NamedCell]:
-    """The cells of the published cards in the block of 100 numbers, by the names of the cards."""
-    found = {}
-    for path in sorted(CARDS.glob("block-*-state-bytes-400")):
-        card = card_of(path.name)
-        args = card.cell.args | ({"parameters": 60_000} if arm == "parameters" else {})
-        found[path.name] = named_cell(card.cell.name, args)
-    return found
+    """The cells of the published cards, by the names of the cards."""
+    more = {"parameters": 60_000} if arm == "parameters" else {}
+    return {x.name: named_cell(x.cell.name, x.cell.args | more) for x in published()}
 
 
 def read() -> list[WorthRow]:
@@ -275,19 +252,26 @@ def read() -> list[WorthRow]:
 
 
 def best_rates(rows: Sequence[WorthRow]) -> dict[tuple[str, str], float]:
-    """The rate with the least validation loss of seed 0, by task and cell that have all rates."""
+    """The rate by task and cell: that of its card, or the one with the least validation loss.
+
+    The losses are of seed 0, and of cells that have them at all rates.
+    """
+    asked = {question: name for name, question in QUESTIONS.items()}
+    known = [(asked[of.question], x.name, of.rate) for x in published() for of in x.configuration]
     found: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
     for row in rows:
         if row.seed == 0 and row.arm == ARMS[0]:
             found[row.task, row.cell][row.rate] = row.validation.nats if row.validation else np.inf
-    return {key: min(of, key=of.__getitem__) for key, of in found.items() if len(of) == len(RATES)}
+    whole = {key: of for key, of in found.items() if len(of) == len(RATES)}
+    of_tasks = {key: min(of, key=of.__getitem__) for key, of in whole.items()}
+    return of_tasks | {(name, cell): rate for name, cell, rate in known}
 
 
 def missing(name: str, arm: str, rows: Sequence[WorthRow]) -> Iterator[Run]:
     """Runs that have no row: in the first arm those of seed 0 while one of a cell is missing."""
     known, rates = set(map(key_of, rows)), best_rates(rows)
     for card, named in cells_of(arm).items():
-        rate = rate_of(card, QUESTIONS[name]) if name in QUESTIONS else rates.get((name, card))
+        rate = rates.get((name, card))
         tried = [(seed, rate) for seed in SEEDS if rate is not None]
         if rate is None and arm == ARMS[0]:
             tried = [(0, x) for x in RATES]

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import msgspec
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import entr
 from scipy.stats import rankdata
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import root_mean_squared_error
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from worth import (
     ARMS,
-    CARDS,
     PROBED,
     QUESTIONS,
     ROWS,
@@ -30,11 +30,12 @@ from worth import (
     WorthRow,
     best_rates,
     cells_of,
+    published,
     read,
 )
 
 from echo_jax import statistics
-from echo_jax.memory.card import CARD_FILE, Card, bits_of
+from echo_jax.memory.card import bits_of
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.tasks import digits, in_context
 from echo_jax.report import styles
@@ -98,28 +99,28 @@ def points(arm: str = ARMS[0]) -> Sequence[Point]:
     of_cell = defaultdict[str, list[WorthRow]](list)
     rates = best_rates(read())
     for row in read():
-        if row.arm == arm and (row.asked or row.rate == rates.get((row.task, row.cell))):
+        if row.arm == arm and row.rate == rates.get((row.task, row.cell)):
             of_cell[row.cell].append(row)
     found = []
-    for path in sorted(CARDS.glob("block-*-state-bytes-400")):
-        card = msgspec.json.decode((path / CARD_FILE).read_bytes(), type=Card)
-        rows = of_cell[path.name]
+    for card in published():
+        rows = of_cell[card.name]
         scores = {name: [row for row in rows if row.task == name] for name in TASKS}
         scores = {name: some for name, some in scores.items() if len(some) == len(SEEDS)}
         if "text" in scores:
             scores["text"] = [row for row in scores["text"] if row.seed != PROBED]
         tasks = {name: float(np.mean([x.bits for x in of])) for name, of in scores.items()}
         held = [float(np.mean(row.held[3:])) for row in rows if row.held]
+        early = [x.mean for x in card.pilot if x.configuration.question == "by lag"]
         measured = card.bits_by_lag, card.bits_by_key
         by_lag, by_key = measured if arm == ARMS[0] else (measure(rows, x) for x in QUESTIONS)
         found.append(
             Point(
-                path.name.removeprefix("block-").removesuffix("-state-bytes-400"),
+                card.name.removeprefix("block-").removesuffix("-state-bytes-400"),
                 lag=by_lag.mean if by_lag else None,
                 key=by_key.mean if by_key else None,
                 parameters=card.parameters,
-                early=max(early) if (early := early_bits(card)) else None,
-                held=held[0] if held else None,
+                early=max(early, default=None),
+                held=next(iter(held), None),
                 tasks=tasks,
                 scores=scores,
                 seeds={
@@ -135,11 +136,6 @@ def measure(rows: Sequence[WorthRow], question: str) -> Any:
     """The measure of a question of the cards in the second arm; None while a seed has no row."""
     asked = [row.asked for row in rows if row.asked and row.task == question]
     return bits_of(asked, STANDARD) if len(asked) == len(SEEDS) else None
-
-
-def early_bits(card: Card) -> list[float]:
-    """The mean bits by lag of the pilot at each rate."""
-    return [x.mean for x in card.pilot if x.configuration.question == "by lag"]
 
 
 class Sample(NamedTuple):
@@ -170,18 +166,15 @@ def sample(
 def residuals(values: np.ndarray, given: np.ndarray | None) -> np.ndarray:
     """The ranks of some values less what the ranks of others tell of them linearly."""
     ranks = rankdata(values)
-    ranks -= ranks.mean()
     if given is None:
-        return ranks
+        return ranks - ranks.mean()
     others = rankdata(given)
-    others -= others.mean()
-    return ranks - others * (ranks @ others) / (others @ others)
+    return ranks - np.polyval(np.polyfit(others, ranks, 1), others)
 
 
 def correlation(of: Sample) -> float:
     """Spearman's rank correlation; the partial one where something is given."""
-    x, y = residuals(of.x, of.given), residuals(of.y, of.given)
-    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
+    return float(np.corrcoef(residuals(of.x, of.given), residuals(of.y, of.given))[0, 1])
 
 
 def p_value(of: Sample) -> float:
@@ -235,12 +228,8 @@ def over_families(of: Sample) -> str:
 def left_out_error(of: Sample, *columns: np.ndarray) -> float:
     """The root mean square error for a cell that a linear fit on the others did not see."""
     design = np.stack([np.ones(len(of.y)), *columns], axis=1)
-    keep = ~np.eye(len(of.y), dtype=bool)
-    errors = [
-        of.y[i] - design[i] @ np.linalg.lstsq(design[k], of.y[k], rcond=None)[0]
-        for i, k in enumerate(keep)
-    ]
-    return float(np.sqrt(np.mean(np.square(errors))))
+    fit = LinearRegression(fit_intercept=False)
+    return root_mean_squared_error(of.y, cross_val_predict(fit, design, of.y, cv=LeaveOneOut()))
 
 
 def vector(cell: Point) -> bool:
@@ -296,26 +285,32 @@ def verdict(estimate: float, adjusted: float) -> str:
     return "supported" if adjusted < 0.05 else "undecided"
 
 
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], ends: str = "") -> list[str]:
+    """The lines of a table, whose first column is of words; `ends` is the rule of a last one."""
+    numbers = len(headings) - 1 - bool(ends)
+    written = [f"| {' | '.join(row).rstrip()} |" for row in (headings, *rows)]
+    return [written[0], "|---|" + "---:|" * numbers + ends, *written[1:]]
+
+
 def primary() -> list[str]:
     """The lines of the table of the hypotheses; one whose rows are not all there has no verdict."""
     samples = [hypothesis.sample() for hypothesis in HYPOTHESES]
     whole = [len(x.y) == of.size for x, of in zip(samples, HYPOTHESES, strict=True)]
     p_values = [p_value(x) if full else 1.0 for x, full in zip(samples, whole, strict=True)]
-    lines = [
-        "| hypothesis | cells | correlation | over seeds | over families | p | adjusted | |",
-        "|---|---:|---:|---:|---:|---:|---:|---|",
-    ]
+    rows = []
     for of, x, full, p, adjusted in zip(
         HYPOTHESES, samples, whole, p_values, statistics.holm(p_values), strict=True
     ):
         if full:
             estimate, (low, high) = correlation(x), over_seeds(x, of.predictor, of.task)
-            bounds = f"{low:.2f} to {high:.2f} | {over_families(x)}"
-            numbers = f"{estimate:.2f} | {bounds} | {p:.2g} | {adjusted:.2g}"
-            lines.append(f"| {of.name} | {of.size} | {numbers} | {verdict(estimate, adjusted)} |")
+            bounds = [f"{low:.2f} to {high:.2f}", over_families(x)]
+            numbers = [f"{estimate:.2f}", *bounds, f"{p:.2g}", f"{adjusted:.2g}"]
+            shown = [*numbers, verdict(estimate, adjusted)]
         else:
-            lines.append(f"| {of.name} | {of.size} | - | - | - | - | - | rows are missing |")
-    return lines
+            shown = [*"-----", "rows are missing"]
+        rows.append([of.name, str(of.size), *shown])
+    headings = ["hypothesis", "cells", "correlation", "over seeds", "over families", "p"]
+    return markdown([*headings, "adjusted", ""], rows, "---|")
 
 
 GROUPS: dict[str, Callable[[Point], bool]] = {
@@ -338,15 +333,14 @@ COLUMNS: Sequence[tuple[str, str, Callable[[Point], float | None]]] = (
 
 def exploratory() -> list[str]:
     """The lines of a table: each task, and the correlations with a predictor in a group."""
-    names = [f"{group}: {name}" for group, name, _ in COLUMNS]
-    lines = ["| task | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+    rows = []
     for task in TASKS:
         shown = []
         for group, _, predictor in COLUMNS:
             of = sample([x for x in points() if GROUPS[group](x)], predictor, task)
             shown.append(f"{correlation(of):.2f}" if len(of.y) > 5 else "-")
-        lines.append(f"| `{task}` | " + " | ".join(shown) + " |")
-    return lines
+        rows.append([f"`{task}`", *shown])
+    return markdown(["task", *(f"{group}: {name}" for group, name, _ in COLUMNS)], rows)
 
 
 def of_last_pixels(pixels: int) -> float:
@@ -379,8 +373,7 @@ def of_ideal_observer(rows: int) -> float:
 
 def errors() -> list[str]:
     """The lines of a table: the error for a trained cell that was left out, by what is known."""
-    lines = ["| task | mean alone | vector or matrix | parameters | bits by lag and by key | all |",
-             "|---|---:|---:|---:|---:|---:|"]  # fmt: skip
+    rows = []
     cells = [x for x in points() if x.trained and x.key is not None]
     for task in TASKS:
         of = sample(cells, lag, task)
@@ -390,20 +383,19 @@ def errors() -> list[str]:
         of_lag, of_key, size = (np.array([f(x) for x in known]) for f in (lag, key, parameters))
         kind = np.array([float(x.matrix) for x in known])
         columns = [(), (kind,), (size,), (of_lag, of_key), (of_lag, of_key, size)]
-        shown = " | ".join(f"{left_out_error(of, *some):.3f}" for some in columns)
-        lines.append(f"| `{task}` | {shown} |")
-    return lines
+        rows.append([f"`{task}`", *(f"{left_out_error(of, *some):.3f}" for some in columns)])
+    known_by = ["mean alone", "vector or matrix", "parameters", "bits by lag and by key", "all"]
+    return markdown(["task", *known_by], rows)
 
 
 def cell_rows() -> list[str]:
     """The lines of a table: the mean bits of each cell on each task that has rows."""
     tasks = [name for name in TASKS if any(name in x.tasks for x in points())]
-    heading = ["cell", *(f"`{name}`" for name in tasks)]
-    lines = [f"| {' | '.join(heading)} |", "|---|" + "---:|" * len(tasks)]
+    rows = []
     for cell in sorted(points(), key=lambda x: -x.tasks.get("digits", 0)):
         shown = [f"{cell.tasks[name]:.2f}" if name in cell.tasks else "-" for name in tasks]
-        lines.append(f"| {cell.name} | {' | '.join(shown)} |")
-    return lines
+        rows.append([cell.name, *shown])
+    return markdown(["cell", *(f"`{name}`" for name in tasks)], rows)
 
 
 ALIEN = "rwkv7"
@@ -412,30 +404,26 @@ ALIEN = "rwkv7"
 
 def second_arm() -> list[str]:
     """The lines of a table: the hypotheses with the bits of the second arm, nothing given."""
-    lines = ["| at 60,000 parameters | cells | correlation | p |", "|---|---:|---:|---:|"]
+    rows = []
     for of in HYPOTHESES[:3]:
         cells = [x for x in points(ARMS[1]) if of.cells(x) and x.name != ALIEN]
         some = sample(cells, of.predictor, of.task)
         if len(some.y) > 5:
-            numbers = f"{correlation(some):.2f} | {p_value(some):.2g}"
-            name = of.name.removesuffix(", given parameters")
-            lines.append(f"| {name} | {len(some.y)} | {numbers} |")
-    return lines
+            numbers = [f"{correlation(some):.2f}", f"{p_value(some):.2g}"]
+            rows.append([of.name.removesuffix(", given parameters"), str(len(some.y)), *numbers])
+    return markdown(["at 60,000 parameters", "cells", "correlation", "p"], rows)
 
 
 def second_arm_cells() -> list[str]:
     """The lines of a table: what each cell has in the second arm, by lag as in the first."""
-    names = TASKS[:3]
-    heading = ["cell", "width", "by lag", "by key", *(f"`{name}`" for name in names)]
-    lines = [f"| {' | '.join(heading)} |", "|---|" + "---:|" * (len(heading) - 1)]
-    of_cells = {x.name: x for x in points(ARMS[1])}
+    names, rows = TASKS[:3], []
     blocks: dict[str, Any] = {key: named.cell for key, named in cells_of(ARMS[1]).items()}
-    for x in sorted(of_cells.values(), key=lambda x: -(x.lag or 0)):
+    for x in sorted(points(ARMS[1]), key=lambda x: -(x.lag or 0)):
         width = blocks[f"block-{x.name}-state-bytes-400"].width
         measures = [of_seeds(x.seeds[question]) for question in ("lag", "key")]
         shown = [f"{x.tasks[name]:.2f}" if name in x.tasks else "-" for name in names]
-        lines.append(f"| {x.name} | {width} | {' | '.join([*measures, *shown])} |")
-    return lines
+        rows.append([x.name, str(width), *measures, *shown])
+    return markdown(["cell", "width", "by lag", "by key", *(f"`{name}`" for name in names)], rows)
 
 
 def of_seeds(found: Sequence[float]) -> str:

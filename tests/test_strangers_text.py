@@ -17,7 +17,7 @@ from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
 from echo_jax.memory.card_call import CardResult
-from echo_jax.memory.pages import all_cards, card_pages, figures, table
+from echo_jax.memory.pages import card_pages, figures, table
 from echo_jax.report import page, styles, text_tables
 from echo_jax.runs import own_data
 from echo_jax.runs.finished_run import Run
@@ -55,7 +55,7 @@ def pages(name):
     made, section = outputs(name)
     column = changed(CONFIG, csv="my.csv", column=re.sub("[\0-\x1f\x7f-\x9f]", "", name))
     yield card_pages.page(made, ROWS)
-    yield all_cards.page([made, card(ROWS, "gru")], [made], [])
+    yield card_pages.page_of_all([made, card(ROWS, "gru")], [made], [])
     yield CardResult(made, [])._repr_markdown_()
     history = History(column)
     history.append(LOSS, ACCURACY)
@@ -108,7 +108,7 @@ def test_what_a_stranger_wrote_is_text_in_every_output(name, tmp_path):
 def test_a_folder_with_a_name_that_no_card_has_is_refused(name, tmp_path):
     (tmp_path / name).mkdir()
     cards.write_whole(card(ROWS), ROWS, tmp_path / name)
-    for read in (all_cards.write_report, echo_jax.cards):
+    for read in (card_pages.write_report, echo_jax.cards):
         with pytest.raises(ConfigError, match="is no name of a card: use up to 100"):
             read(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -44,11 +44,11 @@ class Report:
     def run(self) -> None:
         """Write the page of all cards in a folder, and what was asked for beside it."""
         with styles.drawing():
-            from echo_jax.memory.pages import all_cards
+            from echo_jax.memory.pages import card_pages
 
             beside = [name for name in map(str.strip, self.beside.split(",")) if name]
             protocol = read_protocol(self.protocol) if self.protocol else None
-            paths = all_cards.write_report(self.folder, beside, self.paper, protocol)
+            paths = card_pages.write_report(self.folder, beside, self.paper, protocol)
         for path in paths:
             print(printable(f"Written: {path}"))
 
@@ -76,16 +76,16 @@ class Verify:
 
     def run(self) -> None:
         """Print what was found. Exit status 1 for other numbers on the same kind of device."""
-        from echo_jax.memory import verify_card
+        from echo_jax.memory import make_card
 
         again = command_line.this_command("cards")
         with command_line.stoppable(again) as stop:
-            card, found = verify_card.verify(self.folder, Running(None, True, stop, True))
+            card, found = make_card.verify(self.folder, Running(None, True, stop, True))
         for each in found:
             print(printable(each.told(card)))
         if not all(each.same for each in found):
-            print(printable(verify_card.BETWEEN_KINDS))
-        if not verify_card.is_true(card, found):
+            print(printable(make_card.BETWEEN_KINDS))
+        if not make_card.is_true(card, found):
             raise SystemExit(1)
 
 

@@ -11,14 +11,14 @@ from echo_jax.cells.interface import Cell
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.network import Params
 from echo_jax.memory.by_task import LearnsTask
+from echo_jax.memory.learning import Scores, Sets, set_keys
 from echo_jax.memory.protocol import Configuration, Protocol
 from echo_jax.memory.rows import KeyRow
-from echo_jax.memory.scoring import Scores, Sets, set_keys
 from echo_jax.memory.tasks import Rows
 from echo_jax.memory.tasks.by_key import Recall
 
 ASSOCIATED = 3
-"""The number of the data set of `ByKey.associated`; 0 to 2 are those of `scoring.set_keys`."""
+"""The number of the data set of `ByKey.associated`; 0 to 2 are those of `learning.set_keys`."""
 
 
 class ByKey(LearnsTask):

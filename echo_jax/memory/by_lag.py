@@ -26,11 +26,8 @@ from echo_jax.core.recalibration import (
     recalibrated_certainty,
     recalibrated_nats,
 )
-from echo_jax.memory.learning import Question
-from echo_jax.memory.protocol import Configuration, Protocol
-from echo_jax.memory.reading import fixed_streams
-from echo_jax.memory.rows import LagRow
-from echo_jax.memory.scoring import (
+from echo_jax.memory.learning import (
+    Question,
     Rounding,
     Scores,
     Sets,
@@ -38,6 +35,9 @@ from echo_jax.memory.scoring import (
     rounded,
     set_keys,
 )
+from echo_jax.memory.protocol import Configuration, Protocol
+from echo_jax.memory.reading import fixed_streams
+from echo_jax.memory.rows import LagRow
 
 
 class Answers(NamedTuple):

@@ -8,6 +8,7 @@ A card is a function of its cell and rows, so a measurement that was stopped goe
 """
 
 import datetime
+import functools
 import itertools
 import math
 import re
@@ -22,7 +23,6 @@ from msgspec import UNSET, Meta, UnsetType
 
 from echo_jax import atomic_files
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory import answers_to_bits as bits
 from echo_jax.memory.protocol import (
     ASSOCIATES,
     CEILING,
@@ -236,12 +236,45 @@ def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
     """The bits of each lag, at least 0, `[N]`; zeros for a run without a score."""
     if nats is None:
         return np.zeros(protocol.lags)
-    return np.maximum(bits.bits_of_lags(nats, protocol.symbols), 0.0)
+    bits = math.log2(protocol.symbols) - np.asarray(nats, np.float64) / math.log(2)
+    return np.maximum(bits, 0.0)
 
 
 def accuracy(right: Sequence[int] | None, row: KeyRow) -> np.ndarray:
     """The share of right answers at each K; zeros for a run without a score."""
     return np.array(right or [0] * len(row.asked)) / np.array(row.asked)
+
+
+def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray, values: int) -> np.ndarray:
+    """The bits about the values of K pairs, each one of M, by answers of this accuracy, by Fano.
+
+        K (log2 M - h(e) - e log2(M - 1))       e = 1 - accuracy, at most 1 - 1/M
+
+    h is the binary entropy in bits (Cover & Thomas 2006, section 2.10).
+    """
+    wrong = np.clip(1 - np.asarray(accuracy, np.float64), 0.0, 1 - 1 / values)
+    entropy = -sum(x * np.log2(np.where(x > 0, x, 1.0)) for x in (wrong, 1 - wrong))
+    each = math.log2(values) - entropy - wrong * math.log2(values - 1)
+    return np.asarray(pairs) * np.maximum(each, 0.0)
+
+
+@functools.cache
+def accuracy_of_list(pairs: int, values: int) -> float:
+    """The accuracy of one that knows which values occurred, and not with which keys.
+
+    It answers each question with the most frequent value, so it is E[max count] / K for K
+    independent values of M. P(max <= m) = K! / M^K times the coefficient of x^K in
+    (sum_(j <= m) x^j / j!)^M.
+    """
+    at_most = []
+    for most in range(pairs):
+        term = np.array([1 / math.factorial(j) for j in range(most + 1)])
+        power = np.ones(1)
+        for _ in range(values):
+            power = np.convolve(power, term)[: pairs + 1]
+        share = power[pairs] if len(power) > pairs else 0.0
+        at_most.append(share * math.factorial(pairs) / float(values) ** pairs)
+    return (pairs - sum(at_most)) / pairs  # E[max] = sum over m of P(max > m), m = 0 .. K - 1
 
 
 def validation_bits(row: Row, protocol: Protocol) -> float:
@@ -253,7 +286,7 @@ def validation_bits(row: Row, protocol: Protocol) -> float:
     if isinstance(row, LagRow):
         return float(lag_bits(row.validation, protocol).sum())
     right = accuracy(row.validation, row)
-    return float(bits.accuracy_bits(np.array(row.pairs), right, protocol.values).max())
+    return float(accuracy_bits(np.array(row.pairs), right, protocol.values).max())
 
 
 def bits_of(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | BitsByKey | BitsAnAnswer:
@@ -294,8 +327,8 @@ def bits_by_key(chosen: Sequence[KeyRow], protocol: Protocol) -> BitsByKey:
     pairs = np.array(chosen[0].pairs)
     validation = np.array([accuracy(row.validation, row) for row in chosen])
     final = np.array([accuracy(row.final, row) for row in chosen])
-    best = np.argmax(bits.accuracy_bits(pairs, validation, protocol.values), axis=1)
-    by_seed = bits.accuracy_bits(pairs, final, protocol.values)[np.arange(len(chosen)), best]
+    best = np.argmax(accuracy_bits(pairs, validation, protocol.values), axis=1)
+    by_seed = accuracy_bits(pairs, final, protocol.values)[np.arange(len(chosen)), best]
     most = pairs[-1] * math.log2(protocol.values)
     measured = _seeded([row.seed for row in chosen], by_seed, most, final.mean(axis=0))
     measured["at_least"] |= bool((best == len(pairs) - 1).any())

@@ -8,6 +8,7 @@ of imported rows says so. docs/your-own-cell.md has the arrays. Layers of PyTorc
 
 import datetime
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.card import Card
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol
 from echo_jax.memory.rows import Row, row_kind
-from echo_jax.memory.tasks import Rows
 
 KNOWN = "test streams known beforehand"
 """The remark of a card of imported rows."""
@@ -62,30 +62,25 @@ def export_tasks(protocol: Protocol, folder: Path, seeds: range, most: int) -> P
 
 def lag_tasks(question: ByLag, seed: int, updates: int) -> dict[str, Any]:
     """The arrays of a seed by lag; docs/your-own-cell.md describes each."""
-    sets = question.draw_sets(seed, np.zeros(0, np.uint32))._asdict()
-    return {
-        "training": small(jax.vmap(question.draw)(training_keys(seed, updates))),
-        **{name: small(streams) for name, streams in sets.items()},
-    }
+    training = jax.vmap(question.draw)(training_keys(seed, updates))
+    sets = question.draw_sets(seed, np.zeros(0, np.uint32))
+    return as_bytes({"training": training} | sets._asdict())
 
 
 def key_tasks(question: ByKey, seed: int) -> dict[str, Any]:
-    """The arrays of a seed by key, where K rises by the ramp."""
+    """The arrays of a seed by key, where K rises by the ramp.
+
+    The target of a step that is asked nothing is 255.
+    """
     updates = question.protocol.updates
     levels = question.ramp(jnp.arange(updates) / updates)
     training = jax.vmap(question.draw)(training_keys(seed, updates), levels)
     sets = question.draw_sets(seed, np.zeros(0, np.uint32))
-    return {
-        "training": sequences(training),
-        "validation": sequences(sets.validation),
-        "final": sequences(sets.final),
-    }
-
-
-def sequences(asked: Rows) -> dict[str, Any]:
-    """The arrays of sequences by key; the target of a step that is asked nothing is 255."""
-    targets = jnp.where(asked.scored, asked.targets, 255)
-    return {"tokens": small(asked.tokens), "targets": small(targets)}
+    asked = {"training": training, "validation": sets.validation, "final": sets.final}
+    return as_bytes({
+        part: {"tokens": rows.tokens, "targets": jnp.where(rows.scored, rows.targets, 255)}
+        for part, rows in asked.items()
+    })  # fmt: skip
 
 
 def training_keys(seed: int, updates: int) -> chex.PRNGKey:
@@ -95,9 +90,9 @@ def training_keys(seed: int, updates: int) -> chex.PRNGKey:
     )
 
 
-def small(tokens: chex.Array) -> np.ndarray:
-    """Tokens as uint8."""
-    return np.asarray(tokens, np.uint8)
+def as_bytes(tokens: dict[str, Any]) -> dict[str, Any]:
+    """Arrays of tokens as uint8."""
+    return jax.tree.map(partial(np.asarray, dtype=np.uint8), tokens)
 
 
 def import_rows(

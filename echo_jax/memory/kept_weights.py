@@ -9,7 +9,6 @@ lag `heads.kernel`, else `readout.kernel`; of a layer of PyTorch as in its state
 import dataclasses
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,9 @@ from echo_jax.core.network import Params
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory.card import Card, MeasuredCell
-from echo_jax.memory.named_cell import named_cell
+from echo_jax.memory.learning import by_steps
 from echo_jax.memory.protocol import Protocol, QuestionName
-from echo_jax.memory.rows import Row
-from echo_jax.memory.scoring import by_steps
-from echo_jax.memory.train_and_score import Trained, question_of
+from echo_jax.memory.train_and_score import Trained, named_cell, question_of
 
 FIX = "use a file that card wrote with {keep}"
 
@@ -56,11 +53,6 @@ def write(folder: Path, card: Card, trained: Trained) -> None:
         tokens=trained.tokens,
     )
     tensor_files.write(path, "weights", trained.weights, msgspec.to_builtins(about))
-
-
-def without_weights(folder: Path, rows: Iterable[Row]) -> int:
-    """The number of rows whose runs have no file."""
-    return sum(not path_of(folder, row.key).exists() for row in rows)
 
 
 class Stated(msgspec.Struct, frozen=True):
@@ -105,7 +97,8 @@ class KeptCell:
         if self.cell.framework:
             from echo_jax.memory.torch_question import states_of
 
-            return states_of(torch_question(self.about, self.cell), self.params, streams)
+            question = question_of(self.about.question, self.cell, self.about.protocol)
+            return states_of(question, self.params, streams)
         net = network.around(self.cell, self.about.tokens, 1)
 
         @jax.jit
@@ -133,14 +126,10 @@ def read(path: str | os.PathLike[str]) -> KeptCell:
     if named.cell.framework:
         from echo_jax.memory.torch_question import Network
 
-        shapes = Network(torch_question(about, named.cell), 0).arrays()
+        question = question_of(about.question, named.cell, about.protocol)
+        shapes = Network(question, 0).arrays()
     else:
         key = jax.random.key(0, impl=GENERATOR)
         shapes = {"cell": jax.eval_shape(lambda: named.cell.init(key, about.tokens))}
     params, _ = tensor_files.read(place, shapes, FIX, others=True)
     return KeptCell(about, named.cell, params)
-
-
-def torch_question(about: Stated, cell: Cell) -> Any:
-    """The question whose network a layer of PyTorch was trained in."""
-    return question_of(about.question, cell, about.protocol)

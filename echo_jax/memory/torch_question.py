@@ -38,9 +38,8 @@ from echo_jax.core.training import ADAM, TrainState
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag, earlier_tokens
-from echo_jax.memory.learning import Metrics, RunInputs
+from echo_jax.memory.learning import Metrics, Rounding, RunInputs, Sets, rounded
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.scoring import Rounding, Sets, rounded
 
 
 @contextlib.contextmanager

@@ -1,41 +1,124 @@
-"""A run of a card: a network is trained and scored, a row.
+"""A run of a card: a network around the cell of a name is trained and scored, a row.
 
+named_cell              a name, arguments and bytes of state ─► a cell
 measurable, lowered     the rules of a cell that is measured
 compile_run, make_row   a run ─► its programs ─► its row
 """
 
 import dataclasses
 import hashlib
-from collections.abc import Hashable
+import json
+import re
+from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import msgspec
 import numpy as np
 from jax.stages import Lowered
+from msgspec import UNSET
 
 from echo_jax import environment, tensor_files
-from echo_jax.cells import registry
+from echo_jax.cells import registry, user_cell
+from echo_jax.cells.adapters.adapt import size_of
+from echo_jax.cells.cell_object import check_args, of_object
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.state_size import state_bytes
+from echo_jax.cells.state_size import sized, state_bytes
 from echo_jax.cells.user_cell_check import Candidate, check_program, check_shapes
-from echo_jax.config import is_built_in
+from echo_jax.config import BLOCK_PREFIX, is_built_in
 from echo_jax.core.network import Params
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, shown
 from echo_jax.grid.task import Job, Report
 from echo_jax.host.training_loop import train_chunks
-from echo_jax.memory import learning, scoring
+from echo_jax.memory import learning
 from echo_jax.memory.by_key import ByKey
-from echo_jax.memory.by_lag import AnswersAtOnce, ByLag
-from echo_jax.memory.by_task import ByTask
+from echo_jax.memory.by_lag import ByLag
+from echo_jax.memory.by_task import ByTask, TaskObject
 from echo_jax.memory.card import MeasuredCell, lag_bits
 from echo_jax.memory.learning import Question, RunInputs
-from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, QuestionName
-from echo_jax.memory.reading import Reading, has_picture, packed
+from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Configuration, Protocol, QuestionName
+from echo_jax.memory.reading import has_picture, packed
 from echo_jax.memory.rows import DECIMALS, NATS, Row, run_key
-from echo_jax.memory.task_object import TaskObject
 from echo_jax.report.number_formats import plain
+
+
+class NamedCell(NamedTuple):
+    """A cell, its name, and its arguments as JSON values.
+
+    `named_by` are the arguments that its card is named by: the bytes asked for, in place of the
+    option that was found for them. `remarks` are on the size of its state.
+    """
+
+    name: str
+    args: dict[str, Any]
+    cell: Cell
+    named_by: dict[str, Any]
+    remarks: Sequence[str] = ()
+
+    @property
+    def card_name(self) -> str:
+        """A name for its card, such as MyCell-rate-0.9."""
+        block = "block-" if self.name.startswith(BLOCK_PREFIX) else ""
+        own = block + Path(self.name.rpartition(":")[2]).stem
+        words = [own, *(f"{name}-{x}" for name, x in self.named_by.items())]
+        return re.sub(r"[^\w.-]+", "-", "-".join(words))
+
+    @property
+    def measured(self) -> MeasuredCell:
+        """The cell as its card and its runs state it."""
+        ours = self.name.removeprefix(BLOCK_PREFIX).startswith("echo_jax.")
+        packaged = ours or is_built_in(self.name)
+        source = None if packaged else user_cell.source_digest(self.cell.source)
+        return MeasuredCell(self.name, self.args, source, self.cell.framework or UNSET)
+
+
+def named_cell(
+    cell: Any,
+    args: Mapping[str, Any] | None = None,
+    target: int | None = None,
+    protocol: Protocol = STANDARD,
+) -> NamedCell:
+    """The cell of a name, or of an object that a call hands over, with its arguments.
+
+    With a target, for a name, its options are found that give it a state of so many bytes, by key,
+    and a remark says where none is within 10%. ConfigError if it cannot be built.
+    """
+    check_args(args)
+    if not isinstance(cell, str):
+        if target is None:
+            return stated(*of_object(cell, args))
+        raise ConfigError(
+            f"state_bytes {target} needs the name of a cell, and this is an object: give "
+            "its options with args, or leave state_bytes out"
+        )
+    given = dict(args or {})
+    found = registry.cell_class(cell)
+    if target is None:
+        return stated(cell, given, registry.build(cell, given, found), size_of(found))
+    of_size = sized(cell, given, target, protocol.tokens)
+    named = stated(cell, of_size.args, registry.build(cell, of_size.args, found), size_of(found))
+    remark = f"no size gives {target:,} bytes within 10%, the largest below has {of_size.bytes:,}"
+    by = {**given, "state-bytes": target}
+    return named._replace(named_by=by, remarks=() if of_size.fits else (remark,))
+
+
+def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> NamedCell:
+    """A cell with the arguments given and its `size`, the option that is the number of units.
+
+    ConfigError for arguments that a card cannot state.
+    """
+    units = getattr(cell.options, size, None) if size else None
+    args = given | ({} if units is None else {size: units})
+    try:
+        args = json.loads(json.dumps(args, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"cell args {shown(args)} cannot be kept in a card ({error}): use numbers, "
+            "words, True, False, None, and lists of them, or set them in a class of your own"
+        ) from error
+    return NamedCell(name, args, cell, given)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,11 +149,9 @@ class CardRun:
     def name(self) -> str:
         """The run as progress tells it, without what the pilot chooses."""
         of = self.configuration
-        return (
-            self.key
-            if self.seed >= PILOT_SEED
-            else f"seed {self.seed}, {of.question}, {of.updates} updates"
-        )
+        if self.seed >= PILOT_SEED:
+            return self.key
+        return f"seed {self.seed}, {of.question}, {of.updates} updates"
 
     @property
     def program(self) -> Hashable:
@@ -149,7 +230,7 @@ def lowered(question: Question, name: str) -> tuple[dict[str, Lowered], int]:
     }
     if isinstance(question, ByLag):
         ends = np.zeros(question.numbers, np.float32)
-        rounding = scoring.Rounding(ends, ends, np.float32(0))
+        rounding = learning.Rounding(ends, ends, np.float32(0))
         rounded = check_program(cell, name, question.rounded_nats, *of_weights, rounding)
         programs["rounded_nats"] = rounded.lowered
     if cell.has_scan:
@@ -197,29 +278,18 @@ def compile_run(run: CardRun) -> QuestionPrograms:
     if cell is None:  # on a worker
         cell = registry.build(run.cell.name, run.cell.args)
         registry.check_source(run.cell.name, cell, run.cell.source)
-    question = question_of(run.configuration.question, cell, run.protocol, run.task)
-    if cell.framework:
-        return not_compiled(question)
-    programs, constants = lowered(question, run.cell.name)
-    compiled: dict[str, Any] = {name: program.compile() for name, program in programs.items()}
+    question: Any = question_of(run.configuration.question, cell, run.protocol, run.task)
+    programs: dict[str, Any]
+    if cell.framework:  # another than JAX, which runs as it is written
+        of_score = ("score", "rounded_nats", "scan_accuracy", "at_once")
+        programs = {name: getattr(question, name, None) for name in of_score}
+        programs |= {"init": question.init, "block": question.train_updates}
+        return QuestionPrograms(question, 0, draw=jax.jit(question.draw_sets), **programs)
+    checked, constants = lowered(question, run.cell.name)
+    programs = {name: program.compile() for name, program in checked.items()}
     if isinstance(question, ByLag):
-        compiled["at_once"] = jax.jit(question.at_once)  # of one run of a card: compiled there
-    return QuestionPrograms(question, constants, **compiled)  # those that were checked run
-
-
-def not_compiled(question: Any) -> QuestionPrograms:
-    """The functions of a question in another framework, which runs as it is written."""
-    return QuestionPrograms(
-        question,
-        constants=0,
-        init=question.init,
-        block=question.train_updates,
-        draw=jax.jit(question.draw_sets),
-        score=question.score,
-        rounded_nats=question.rounded_nats if isinstance(question, ByLag) else None,
-        scan_accuracy=question.scan_accuracy,
-        at_once=question.at_once if isinstance(question, ByLag) else None,
-    )
+        programs["at_once"] = jax.jit(question.at_once)  # of one run of a card: compiled there
+    return QuestionPrograms(question, constants, **programs)
 
 
 class Trained(NamedTuple):
@@ -284,7 +354,7 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
         fields["constant_bytes"] = programs.constants
     elif run.seed < PILOT_SEED and run.configuration.updates == run.protocol.updates:
         roundings = (
-            scoring.Rounding(scores.low, scores.high, np.float32(2**bits))
+            learning.Rounding(scores.low, scores.high, np.float32(2**bits))
             for bits in run.protocol.precisions
         )
         finals = [programs.rounded_nats(params, sets, rounding) for rounding in roundings]
@@ -296,14 +366,10 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
         fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
     usual = run.seed == 0 and run.configuration.updates == run.protocol.updates
     if programs.at_once and fields.get("final") and usual and has_picture(run.protocol):
-        fields["reading"] = reading_of(programs.at_once(params, sets), digest, run.protocol)
+        read = programs.at_once(params, sets)
+        bits = plain(float(lag_bits(read.nats, run.protocol).sum()), DECIMALS)
+        fields["reading"] = packed(digest.tobytes(), bits, read.values, read.certainty)
     return fields
-
-
-def reading_of(found: AnswersAtOnce, weights: np.ndarray, protocol: Protocol) -> Reading:
-    """The reading of a run, and of the digest of its weights."""
-    bits = plain(float(lag_bits(found.nats, protocol).sum()), DECIMALS)
-    return packed(weights.tobytes(), bits, found.values, found.certainty)
 
 
 JOB = Job(compile_run, make_row)  # the way to make the row of a run

@@ -13,7 +13,6 @@ from running import ROOT
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory.pages import (
-    all_cards,
     built_in_cards,
     card_pages,
     figures,
@@ -50,23 +49,23 @@ def test_the_published_configuration_by_key_is_that_of_the_pilot_of_the_cell_in_
 
 
 def test_the_page_starts_with_a_figure_and_keeps_what_was_written_by_hand(folder):
-    all_cards.write_report(folder)
+    card_pages.write_report(folder)
     page = folder / "README.md"
     assert page.read_text().split("\n\n")[1].endswith("](<figures/forgetting-block.svg>)")
     page.write_text(page.read_text().replace(BY_HAND, "The LRU keeps more."))
     (folder / "block-gla" / "card.json").unlink()
-    all_cards.write_report(folder)
+    card_pages.write_report(folder)
     assert "The LRU keeps more." in page.read_text()
     assert "gla" not in page.read_text()
     page.write_text(page.read_text().replace("# The memory", "My remark. # The memory"))
     before = page.read_bytes()
     with pytest.raises(StorageError, match=r"README\.md is not as it was generated"):
-        all_cards.write_report(folder)
+        card_pages.write_report(folder)
     assert page.read_bytes() == before
 
 
 def test_tables_and_figures_are_written(folder):
-    written = all_cards.write_report(folder, (), Paper("png", tables=("csv", "latex")))
+    written = card_pages.write_report(folder, (), Paper("png", tables=("csv", "latex")))
     names = {str(path.relative_to(folder)) for path in written}
     assert {"tables/cards.csv", "tables/cards-pairs.csv", "tables/cards-seeds.csv"} <= names
     assert {"tables/cards-block-100.tex", "figures/forgetting-block.png"} <= names
@@ -76,14 +75,14 @@ def test_tables_and_figures_are_written(folder):
 def test_built_in_cells_are_shown_only_by_name(folder, monkeypatch):
     small = card_with(0, lags=9, cell="block:lstm", name="block-lstm")[0]
     monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: [small])
-    all_cards.write_report(folder)
+    card_pages.write_report(folder)
     assert "| lstm |" not in (folder / "README.md").read_text()
-    all_cards.write_report(folder, beside=["lstm"])
+    card_pages.write_report(folder, beside=["lstm"])
     assert "| lstm |" in (folder / "README.md").read_text()
     (bare,) = built_in_cards.beside(["lstm"], [card_with(0, lags=9, cell="mine.py")[0]])
     assert bare == small  # a bare cell stands beside the block, in a table of its own
     with pytest.raises(ConfigError, match="use some of lstm"):
-        all_cards.write_report(folder, beside=["lsmt"])
+        card_pages.write_report(folder, beside=["lsmt"])
 
 
 def test_the_anchor_of_a_card_is_the_plainest_of_its_track_and_the_nearest_size(monkeypatch):
@@ -128,5 +127,5 @@ def test_bits_after_each_number_of_updates_are_drawn():
     none = card(
         [lag_row([0.1]), lag_row([4.0], updates=1000)], "block:gru"
     )  # the axis is logarithmic
-    assert "budgets" not in {figure.name for figure in all_cards.figures_of([none])}
-    assert "budgets" in {figure.name for figure in all_cards.figures_of([few])}
+    assert "budgets" not in {figure.name for figure in card_pages.figures_of([none])}
+    assert "budgets" in {figure.name for figure in card_pages.figures_of([few])}

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from echo_jax.memory import answers_to_bits as bits
+from echo_jax.memory import card as bits
 from echo_jax.memory.card import lag_bits
 from echo_jax.memory.protocol import STANDARD
 

@@ -22,12 +22,11 @@ from echo_jax.cells import registry
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card as cards
-from echo_jax.memory.by_task import ByTask
+from echo_jax.memory.by_task import ByTask, task_of
 from echo_jax.memory.make_card import Asked, beside, plan_of, requests_of
-from echo_jax.memory.pages import all_cards, comparison, table, told_apart
+from echo_jax.memory.pages import card_pages, comparison, table, told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
-from echo_jax.memory.task_object import task_of
 from echo_jax.memory.tasks import adding, noisy_recall, text
 
 SIZES = {"updates": 6, "updates_at_once": 3, "pilot_updates": 3, "budgets": [3], "streams": 300}
@@ -323,7 +322,7 @@ def test_cards_of_tasks_are_tables_and_those_of_two_are_not_compared(tmp_path):
     assert told_apart.differences([found, other]) == "task (a 111111 000000 and a 111111 222222)"
     assert table.file_name([found]) != table.file_name([other])
     assert {row["task"] for row in table.tidy_rows([found])} == {"a 111111 000000"}
-    all_cards.write_report(tmp_path)
+    card_pages.write_report(tmp_path)
     page = (tmp_path / "README.md").read_text()
     assert page.count("<summary>Task") == 2
     assert not (tmp_path / "explore.html").exists()

@@ -18,12 +18,11 @@ from echo_jax.grid.task import Job
 from echo_jax.host.interrupts import StoppedError
 from echo_jax.memory import card as cards
 from echo_jax.memory import make_card
-from echo_jax.memory.answers_to_bits import accuracy_bits
-from echo_jax.memory.named_cell import named_cell
+from echo_jax.memory.card import accuracy_bits
 from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.rows import LagRow, check_row, row_kind
-from echo_jax.memory.train_and_score import CardRun, compile_run
+from echo_jax.memory.train_and_score import CardRun, compile_run, named_cell
 
 
 def by_seed(rows, question="bits_by_lag"):

@@ -5,7 +5,7 @@ import pytest
 from made_up_cards import card_with, stored
 
 from echo_jax.memory import card as cards
-from echo_jax.memory.pages import all_cards
+from echo_jax.memory.pages import card_pages
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
         stored(*card_with(pairs, lags=lags, cell=cell, name=cell.replace(":", "-")), place)
     by_key_alone = card_with(9, cell="block:mlstm", state_bytes=1600, name="large")
     stored(*by_key_alone, place)
-    all_cards.write_report(place)
+    card_pages.write_report(place)
     return place
 
 

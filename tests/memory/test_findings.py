@@ -11,8 +11,15 @@ import numpy as np
 import pytest
 
 from echo_jax import atomic_files, statistics
-from echo_jax.memory.answers_to_bits import accuracy_bits, accuracy_of_list
-from echo_jax.memory.card import CARD_FILE, bits_by_key, chosen_by, lag_bits, pilot_of
+from echo_jax.memory.card import (
+    CARD_FILE,
+    accuracy_bits,
+    accuracy_of_list,
+    bits_by_key,
+    chosen_by,
+    lag_bits,
+    pilot_of,
+)
 from echo_jax.memory.pages import built_in_cards, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up_cards import card_with, stored
 
-from echo_jax.memory.pages import all_cards
+from echo_jax.memory.pages import card_pages
 from echo_jax.memory.pages.explore_page import PICTURES
 from echo_jax.memory.pages.picture import PALETTE
 
@@ -63,7 +63,7 @@ def page(tmp_path_factory):
         stored(*card_with(3, lags=lags, cell=cell, name=name), folder)
     told = {"streams": STREAMS.tolist(), "cells": [*READINGS.values()]}
     (folder / "readings.json").write_text(json.dumps(told))
-    all_cards.write_report(folder)
+    card_pages.write_report(folder)
     return folder / "explore.html"
 
 
@@ -320,7 +320,7 @@ def test_the_page_asks_for_nothing_and_logs_nothing(tab, page):
 
 def test_cards_without_readings_have_no_picture(tab, page, tmp_path):
     stored(*card_with(3, lags=20, cell="gru", name="gru"), tmp_path)
-    all_cards.write_report(tmp_path)
+    card_pages.write_report(tmp_path)
     tab.open(tmp_path / "explore.html")
     assert texts(tab, "h1") == ["What recurrent cells remember, in bits"]
     assert not texts(tab, "#picture")

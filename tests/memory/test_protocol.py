@@ -12,7 +12,7 @@ import echo_jax
 from echo_jax import Protocol
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
-from echo_jax.memory.pages import all_cards, figures, table, told_apart
+from echo_jax.memory.pages import card_pages, figures, table, told_apart
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
 from echo_jax.memory.protocol import STANDARD, read_protocol
 from echo_jax.memory.rows import row_kind
@@ -137,7 +137,7 @@ def test_cards_of_two_protocols_stand_in_no_table_figure_comparison_or_folder(fo
     for together in (
         lambda: echo_jax.cards(folder),
         lambda: echo_jax.cards(folder, ["lstm"], OTHER),
-        lambda: all_cards.write_report(folder),
+        lambda: card_pages.write_report(folder),
         lambda: table.cards_table(both),
         lambda: table.shown(both),
         lambda: table.tidy_rows(both),
@@ -151,7 +151,7 @@ def test_cards_of_two_protocols_stand_in_no_table_figure_comparison_or_folder(fo
     assert figures.peers(b, BY_KEY) == []
     assert figures.peers(a, BY_KEY) != []
     assert list(echo_jax.cards(folder, protocol=OTHER)) == ["b"]
-    all_cards.write_report(folder, protocol=OTHER)
+    card_pages.write_report(folder, protocol=OTHER)
     page = (folder / "README.md").read_text()
     assert f"Protocol {OTHER.digest}, not the standard." in page
     assert "(<a/card.md>)" not in page

@@ -7,7 +7,7 @@ import pytest
 from made_up_cards import card
 
 from echo_jax.core.training import ADAM
-from echo_jax.memory import answers_to_bits as bits
+from echo_jax.memory import card as bits
 from echo_jax.memory import protocol
 from echo_jax.memory.protocol import STANDARD
 

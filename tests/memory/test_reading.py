@@ -21,13 +21,12 @@ from echo_jax.memory import card as cards
 from echo_jax.memory import reading, train_and_score
 from echo_jax.memory.by_lag import Answers, AnswersAtOnce, ByLag
 from echo_jax.memory.card_call import CardResult
-from echo_jax.memory.make_card import there
-from echo_jax.memory.named_cell import named_cell
-from echo_jax.memory.pages import all_cards, card_pages, picture
+from echo_jax.memory.learning import Scores
+from echo_jax.memory.make_card import Verified, there
+from echo_jax.memory.pages import card_pages, picture
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import row_kind
-from echo_jax.memory.scoring import Scores
-from echo_jax.memory.verify_card import Verified
+from echo_jax.memory.train_and_score import named_cell
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 READINGS = msgspec.json.decode((DOCS / picture.READINGS).read_bytes(), type=reading.Readings)
@@ -295,7 +294,7 @@ def test_the_still_of_published_cards_is_that_of_their_readings_with_their_bits(
 
 def test_the_page_of_a_folder_without_readings_has_no_picture(read, tmp_path):
     stored(msgspec.structs.replace(read[0], name="mine"), read[1], tmp_path)
-    assert "picture.svg" not in {path.name for path in all_cards.write_report(tmp_path)}
+    assert "picture.svg" not in {path.name for path in card_pages.write_report(tmp_path)}
 
 
 @pytest.mark.slow

@@ -5,12 +5,11 @@ import pytest
 
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
-from echo_jax.memory import scoring
-from echo_jax.memory.answers_to_bits import bits_of_lags
+from echo_jax.memory import learning
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag
+from echo_jax.memory.learning import Rounding
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.scoring import Rounding
 
 STREAMS, RECALLS, KMAX = 16, 3, 4
 WEIGHTS = np.arange(8, dtype=np.uint32)
@@ -48,7 +47,7 @@ def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sur
     doubt = 1 / (STREAMS * len(SMALL.asked))
     lost = -np.log2(1 - doubt + doubt / SYMBOLS)
     for of_set in (scores.validation, scores.final):
-        bits = bits_of_lags(of_set, SYMBOLS)
+        bits = np.log2(SYMBOLS) - np.asarray(of_set) / np.log(2)
         assert bits[: SLOTS - 1] == pytest.approx(4 - lost, abs=1e-4)
         assert bits[SLOTS - 1 :] == pytest.approx(0, abs=1e-4)
 
@@ -59,7 +58,7 @@ def test_a_number_of_a_state_is_rounded_to_the_nearest_level_of_its_range(bits):
     real, whole = jnp.array([[0.31, -2.0, 0.7]]), jnp.array([[5]], jnp.uint4)
     state = {"a": real, "b": jnp.array([[0.13 + 0.91j]]), "c": whole}
     low, high = np.array([[0, -1, 0.8, 0, 0, 0], [1, 1, 0.8, 1, 2, 9]], np.float32)
-    of = scoring.rounded(build("gru", {}), state, Rounding(low, high, np.float32(2**bits)))
+    of = learning.rounded(build("gru", {}), state, Rounding(low, high, np.float32(2**bits)))
     known = (0.31, 0, 1), (-2.0, -1, 1), (0.13, 0, 1), (0.91, 0, 2)
     levels = [np.linspace(least, most, 2**bits) for _, least, most in known]
     by_hand = [at[np.argmin(abs(at - x))] for at, (x, *_) in zip(levels, known, strict=True)]
@@ -74,7 +73,7 @@ def test_of_a_block_the_states_of_the_cells_are_rounded_and_no_convolution():
     block = build("block:simple", {"features": 3, "width": 5, "layers": 2})
     state = jax.tree.map(lambda x: x + 0.3, block.initial_state(block.init(KEY, 16), 1, 16))
     rounding = Rounding(np.zeros(6), np.array([1, 1, 1, 2, 2, 2.0]), np.float32(4))
-    of = scoring.rounded(block, state, rounding)
+    of = learning.rounded(block, state, rounding)
     assert [np.unique(layer.conv).tolist() for layer in of] == [[np.float32(0.3)]] * 2
     assert [np.unique(layer.cell).tolist() for layer in of] == [[np.float32(1 / 3)], [0]]
 

@@ -15,7 +15,7 @@ from tiny_memory import NUMBERS
 from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.recalibration import fitted_factors, recalibrated_nats
-from echo_jax.memory import scoring, train_and_score
+from echo_jax.memory import learning, train_and_score
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag, draw_streams, earlier_tokens
 from echo_jax.memory.protocol import Protocol
@@ -98,8 +98,8 @@ def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by
     rounded_nats = jax.jit(question.rounded_nats)
     for bits, found in zip(PROTOCOL.precisions, row.rounded, strict=True):
         ends = validation.min((0, 1)), validation.max((0, 1))
-        rounding = scoring.Rounding(*ends, np.float32(2**bits))
-        known = rounded_nats(params, scoring.Sets(*sets), rounding)
+        rounding = learning.Rounding(*ends, np.float32(2**bits))
+        known = rounded_nats(params, learning.Sets(*sets), rounding)
         assert found == pytest.approx(known.tolist(), abs=1e-3)
     assert max(np.abs(np.subtract(row.rounded[3], row.final))) > 0.01
     assert row.difference == pytest.approx(2, abs=1e-6)  # scan less steps, standardised alike

@@ -300,7 +300,7 @@ def row(seed, rate, nats):
 )  # fmt: skip
 def test_seed_0_chooses_the_rate_of_the_others(rows, runs):
     missing = worth.missing("digits", "numbers", rows)
-    assert {(x.seed, x.rate) for x in missing if "-lstm-state" in x.card} == runs
+    assert {(x.seed, x.rate) for x in missing if "-lstm-state" in x.cell} == runs
 
 
 @pytest.mark.slow

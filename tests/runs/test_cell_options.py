@@ -14,7 +14,7 @@ from echo_jax.config import RunConfig, changed
 from echo_jax.core.network import build_network, with_cell_stated
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.memory.named_cell import named_cell
+from echo_jax.memory.train_and_score import named_cell
 from echo_jax.runs import train_run
 
 SMALL = {

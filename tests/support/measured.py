@@ -1,4 +1,4 @@
-"""A small score of a cell of functions, made by `scoring.by_steps` as every score is."""
+"""A small score of a cell of functions, made by `learning.by_steps` as every score is."""
 
 import types
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import numpy as np
 from echo_jax.cells import user_cell_check
 from echo_jax.cells.adapters.adapt import adapt
 from echo_jax.core.network import Network
-from echo_jax.memory import scoring
+from echo_jax.memory import learning
 
 SIZE, STREAMS, STEPS = 4, 3, 6
 NAME = "cells_of_tests:cell"
@@ -56,7 +56,7 @@ def lowered(cell):
     tokens = np.random.default_rng(0).integers(SIZE, size=(STREAMS, STEPS))
     arguments = {"cell": params}, jnp.asarray(tokens)
     network = Network(cell, None, SIZE, SIZE, SIZE)
-    scored = lambda *of: scoring.by_steps(network, *of, lambda *found: found)  # noqa: E731
+    scored = lambda *of: learning.by_steps(network, *of, lambda *found: found)  # noqa: E731
     return user_cell_check.check_program(cell, NAME, scored, *arguments), arguments
 
 

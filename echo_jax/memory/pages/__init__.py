@@ -6,6 +6,5 @@ table           cards ─► their table, as text too, and tidy rows
 built_in_cards  the cards that come with the package
 comparison      two cards as a sentence with p
 figures         a card's two curves, and those of several cards
-card_pages      card.md, card.svg
-all_cards       a folder of cards ─► its page, figures and tables
+card_pages      the page and figure of a card; a folder of cards ─► its page, figures and tables
 """

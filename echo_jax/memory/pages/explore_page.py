@@ -15,8 +15,7 @@ import numpy as np
 from echo_jax.cell_table import CELLS
 from echo_jax.config import is_built_in
 from echo_jax.memory import card as cards
-from echo_jax.memory.answers_to_bits import accuracy_of_list
-from echo_jax.memory.card import Card
+from echo_jax.memory.card import Card, accuracy_of_list
 from echo_jax.memory.pages.picture import FACE, GROUND, PALETTE, READINGS
 from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of, nominal
 from echo_jax.memory.pages.told_apart import place, size_of, size_text, track

@@ -18,8 +18,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from echo_jax.config import is_built_in
-from echo_jax.memory.answers_to_bits import accuracy_of_list
-from echo_jax.memory.card import BitsByKey, Card, lag_bits, protocol_of, rows_that_count
+from echo_jax.memory.card import (
+    BitsByKey,
+    Card,
+    accuracy_of_list,
+    lag_bits,
+    protocol_of,
+    rows_that_count,
+)
 from echo_jax.memory.pages.built_in_cards import anchors, nearest
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, Question
 from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of

@@ -21,7 +21,7 @@ class Question:
     name     as in configurations and rows
     field    of a card that has its bits
     words    for these bits
-    curves   the name of its curves, and of the files of their figures
+    curves   the name of its curves, and of the files of their figures; empty where it has none
     x_label  of its curves
     y_label  of its curves
     reading  how to read its figures, with a place for the `most` bits of a token
@@ -30,10 +30,10 @@ class Question:
     name: str
     field: str
     words: str
-    curves: str
-    x_label: str
-    y_label: str
-    reading: str
+    curves: str = ""
+    x_label: str = ""
+    y_label: str = ""
+    reading: str = ""
 
     def of(self, card: Card) -> Bits | None:
         """The bits of a card; None where they were not measured."""
@@ -120,5 +120,5 @@ BY_KEY = Question(
 QUESTIONS = (BY_LAG, BY_KEY)
 """The questions of the memory, which have curves."""
 
-BY_TASK = Question("task", "bits_an_answer", "bits an answer", "", "", "", "")
+BY_TASK = Question("task", "bits_an_answer", "bits an answer")
 EVERY = (*QUESTIONS, BY_TASK)

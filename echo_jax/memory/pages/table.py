@@ -155,6 +155,7 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
     for card, question in itertools.product(cards, EVERY):
         for updates, of in question.measured(card):
             names = ("mean", "low", "high", "at_least", "from_lag_4", "associated", "never")
+            rounded = getattr(of, "rounded", {})
             rows.append({
                 "name": card.name,
                 "cell": cell_of(card),
@@ -166,16 +167,11 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
                 **({"task": task_words(card) if card.task else None} if tasks else {}),
                 "updates": updates,
                 **{name: getattr(of, name, None) for name in names},
-                **{f"rounded_{x}": rounded_bits(of, x) for x in card.numbers.precisions},
+                **{f"rounded_{x}": rounded.get(str(x)) for x in card.numbers.precisions},
                 "n": len(of.seeds),
                 "asked": len(card.seeds),
             })  # fmt: skip
     return rows
-
-
-def rounded_bits(bits: Any, precision: int) -> float | None:
-    """The mean bits by lag with the state rounded to a precision; None where unknown."""
-    return getattr(bits, "rounded", {}).get(str(precision))
 
 
 def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
@@ -257,29 +253,24 @@ def rate_text(card: Card, question: Question) -> str:
 
 def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
     """The columns beside the bits of a question."""
+    rates = [rate_text(card, question) for card in cards]
     if question is BY_TASK:
-        rates = {"rate": [rate_text(card, question) for card in cards]}
-        return task_columns([card.bits_an_answer or None for card in cards]) | rates
+        answers = [card.bits_an_answer or None for card in cards]
+        return {
+            "accuracy": [f"{bits.accuracy:.1%}" if bits else UNKNOWN for bits in answers],
+            "entropy, bits": [text_of(bits.entropy if bits else None) for bits in answers],
+            "baseline": [baseline_text(bits) for bits in answers],
+            "rate": rates,
+        }
     if question is BY_KEY:
         pairs = protocol_of(cards).associated
-        return {
-            f"half of {pairs} pairs after": [associated_text(card) for card in cards],
-            "rate by key": [rate_text(card, question) for card in cards],
-        }
+        associated = [associated_text(card) for card in cards]
+        return {f"half of {pairs} pairs after": associated, "rate by key": rates}
     measured = [card.bits_by_lag for card in cards]
     return {
         "lags 4 on": [text_of(bits.from_lag_4 if bits else None) for bits in measured],
         f"at {ROUNDED} bits": [kept_text(bits) for bits in measured],
-        "rate": [rate_text(card, question) for card in cards],
-    }
-
-
-def task_columns(measured: Sequence[BitsAnAnswer | None]) -> dict[str, list[str]]:
-    """The accuracy, the entropy, and the baseline of the task."""
-    return {
-        "accuracy": [f"{bits.accuracy:.1%}" if bits else UNKNOWN for bits in measured],
-        "entropy, bits": [text_of(bits.entropy if bits else None) for bits in measured],
-        "baseline": [baseline_text(bits) for bits in measured],
+        "rate": rates,
     }
 
 

@@ -120,9 +120,8 @@ def groups(cards: Iterable[Card]) -> list[list[Card]]:
 
     found: list[list[Card]] = []
     for card in sorted(cards, key=order):
-        last = found[-1] if found else None
-        if last and comparable([last[0], card]):
-            last.append(card)
+        if found and comparable([found[-1][0], card]):
+            found[-1].append(card)
         else:
             found.append([card])
     kinds = dict.fromkeys(kind(group[0]) for group in found)

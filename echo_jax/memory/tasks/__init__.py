@@ -1,4 +1,4 @@
-"""Tasks that are built in, by the names of their files; `memory.task_object` says what a task is.
+"""Tasks that are built in, by the names of their files; `memory.by_task` says what a task is.
 
 selective_copy, noisy_recall    recite marked symbols; recall values by their keys
 by_key                          the same at a level, the number of pairs; a card asks it at each
@@ -10,7 +10,6 @@ Of those that draw anew, the present input alone tells nothing about an answer t
 """
 
 from typing import NamedTuple
-from typing import Protocol as Interface
 
 import chex
 
@@ -21,14 +20,3 @@ class Rows(NamedTuple):
     tokens: chex.Array
     targets: chex.Array
     scored: chex.Array
-
-
-class Task(Interface):
-    """What a network learns: numbers of tokens and of answers, and levels that rise in training."""
-
-    tokens: int
-    answers: int
-    levels: range
-
-    def draw(self, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> Rows:
-        """Rows of a part at a level."""
