@@ -26,14 +26,16 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.grid.task import Job, Report
 from echo_jax.host.training_loop import train_chunks
 from echo_jax.memory import learning, scoring
+from echo_jax.memory.answers_to_bits import accuracy_bits
 from echo_jax.memory.by_key import ByKey
-from echo_jax.memory.by_lag import AnswersAtOnce, ByLag
+from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.by_task import ByTask
 from echo_jax.memory.card import MeasuredCell, lag_bits
 from echo_jax.memory.learning import Question, RunInputs
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, QuestionName
-from echo_jax.memory.reading import Reading, has_picture, packed
+from echo_jax.memory.reading import PAIRS, VALUES, has_picture, packed
 from echo_jax.memory.rows import DECIMALS, NATS, Row, run_key
+from echo_jax.memory.scoring import AnswersAtOnce
 from echo_jax.memory.task_object import TaskObject
 from echo_jax.report.number_formats import plain
 
@@ -97,7 +99,7 @@ class QuestionPrograms:
     score          parameters and data sets to `Scores`
     rounded_nats   parameters, data sets and a `Rounding` to nats of each lag; None but by lag
     scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
-    at_once        parameters and data sets to `AnswersAtOnce`; None but by lag
+    at_once        parameters and data sets to `AnswersAtOnce`; None of a task
     """
 
     question: Question
@@ -202,7 +204,7 @@ def compile_run(run: CardRun) -> QuestionPrograms:
         return not_compiled(question)
     programs, constants = lowered(question, run.cell.name)
     compiled: dict[str, Any] = {name: program.compile() for name, program in programs.items()}
-    if isinstance(question, ByLag):
+    if isinstance(question, ByLag | ByKey):
         compiled["at_once"] = jax.jit(question.at_once)  # of one run of a card: compiled there
     return QuestionPrograms(question, constants, **compiled)  # those that were checked run
 
@@ -218,7 +220,7 @@ def not_compiled(question: Any) -> QuestionPrograms:
         score=question.score,
         rounded_nats=question.rounded_nats if isinstance(question, ByLag) else None,
         scan_accuracy=question.scan_accuracy,
-        at_once=question.at_once if isinstance(question, ByLag) else None,
+        at_once=question.at_once,
     )
 
 
@@ -295,15 +297,26 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
     if programs.scan_accuracy:
         fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
     usual = run.seed == 0 and run.configuration.updates == run.protocol.updates
-    if programs.at_once and fields.get("final") and usual and has_picture(run.protocol):
-        fields["reading"] = reading_of(programs.at_once(params, sets), digest, run.protocol)
+    is_drawn = has_picture(run.protocol, run.configuration.question)
+    if programs.at_once and fields.get("final") and usual and is_drawn:
+        found = programs.at_once(params, sets)
+        fields["reading"] = packed(digest.tobytes(), **read(found, fields["final"], run.protocol))
     return fields
 
 
-def reading_of(found: AnswersAtOnce, weights: np.ndarray, protocol: Protocol) -> Reading:
-    """The reading of a run, and of the digest of its weights."""
-    bits = plain(float(lag_bits(found.nats, protocol).sum()), DECIMALS)
-    return packed(weights.tobytes(), bits, found.values, found.certainty)
+def read(found: AnswersAtOnce, final: list[Any], protocol: Protocol) -> dict[str, Any]:
+    """What a reading packs: by key from the right answers of each K on the final data."""
+    if found.nats is not None:
+        bits, certainty = lag_bits(found.nats, protocol).sum(), found.certainty
+    else:
+        right = final[protocol.pairs.index(PAIRS)] / (PAIRS * protocol.recalls)
+        bits = accuracy_bits(np.array(PAIRS), right, VALUES)
+        certainty = accuracy_bits(np.ones(1), found.certainty, VALUES) / np.log2(VALUES)
+    return {
+        "at_once": plain(float(bits), DECIMALS),
+        "answers": found.values,
+        "certainty": certainty,
+    }
 
 
 JOB = Job(compile_run, make_row)  # the way to make the row of a run

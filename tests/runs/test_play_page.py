@@ -355,12 +355,10 @@ def test_a_prediction_stands_under_the_number_that_came(tab, tmp_path):
 
 def test_a_browser_that_refuses_to_train_is_told(tab, tmp_path):
     page = tmp_path / "page.html"
-    throws = "<script>Worker = function () { throw new Error(); }</script><meta"
-    for allowed, refused in (("worker-src blob:", "worker-src 'none'"), ("<meta", throws)):
-        page.write_text(COMMITTED.read_text().replace(allowed, refused, 1))
-        tab.open(page)
-        assert scores(tab) == ["This browser refuses to train here."] * 2
-        assert text(tab, "#outcomes code") == "echo-jax train --window 1 --batch-size 6"
+    page.write_text(COMMITTED.read_text().replace("worker-src blob:", "worker-src 'none'", 1))
+    tab.open(page)
+    assert scores(tab) == ["This browser refuses to train here."] * 2
+    assert text(tab, "#outcomes code") == "echo-jax train --window 1 --batch-size 6"
 
 
 def test_networks_learn_in_the_page_which_asks_for_nothing_and_logs_nothing(tab):
