@@ -24,14 +24,13 @@ from echo_jax.memory.make_card import THREADS
 from echo_jax.memory.named_cell import named_cell
 from echo_jax.memory.pages.built_in_cards import read_folder
 from echo_jax.memory.protocol import STANDARD
-from echo_jax.memory.reading import PAIRS, ReadByKey, ReadCard, Readings, fixed_streams
+from echo_jax.memory.reading import PAIRS, ReadCard, Readings, fixed_streams
 from echo_jax.memory.rows import KeyRow, LagRow
 from echo_jax.memory.train_and_score import CardRun, compile_run, make_row
 
 FOLDER = Path(__file__).parents[1] / "docs" / "cards"
 FILE = FOLDER / "readings.json"
 BYTES = 400  # of the largest state
-KEPT = {"by lag": "cells", "by key": "by_key"}
 APART = 2
 """Bits of this run and the published one, at most; between kinds of processors it is no
 further from the seeds of its card than these are from each other."""
@@ -48,7 +47,7 @@ def main() -> None:
         if card.cell.source or card.state_bytes > BYTES:
             continue
         for (question, updates), usual in rows_that_count(rows, card).items():
-            cells: list[ReadCard | ReadByKey] = getattr(whole, KEPT[question])
+            cells = whole.cells if question == "by lag" else whole.by_key
             of_page = question == "by lag" or card.name.startswith("block-")
             is_new = card.name not in {cell.card for cell in cells}
             if updates == STANDARD.updates and usual[0].seed == 0 and of_page and is_new:
@@ -57,7 +56,7 @@ def main() -> None:
                 atomic_files.write_bytes(FILE, msgspec.json.encode(whole) + b"\n")
 
 
-def read_again(card: Card, usual: Sequence[LagRow | KeyRow]) -> ReadCard | ReadByKey:
+def read_again(card: Card, usual: Sequence[LagRow | KeyRow]) -> ReadCard:
     """The reading of the run of seed 0, made again; SystemExit where it has other bits."""
     named = named_cell(card.cell.name, card.cell.args, None, STANDARD)
     published = usual[0]
@@ -69,8 +68,7 @@ def read_again(card: Card, usual: Sequence[LagRow | KeyRow]) -> ReadCard | ReadB
     margin = max(APART, max(possible) - min(possible))
     if not min(possible) - margin <= now <= max(possible) + margin:
         sys.exit(f"{card.name} is another run here: use the software that its card names")
-    kind = ReadCard if isinstance(row, LagRow) else ReadByKey
-    return kind(card=card.name, bits=round(now, 4), **msgspec.structs.asdict(row.reading))
+    return ReadCard(card=card.name, bits=round(now, 4), **msgspec.structs.asdict(row.reading))
 
 
 if __name__ == "__main__":

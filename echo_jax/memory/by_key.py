@@ -11,6 +11,7 @@ from echo_jax.cells.interface import Cell
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct
 from echo_jax.core.network import Params
+from echo_jax.core.recalibration import crossing
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory.by_task import LearnsTask
 from echo_jax.memory.protocol import Configuration, Protocol
@@ -89,15 +90,12 @@ class ByKey(LearnsTask):
         def certainty(factor: chex.Array, logits: chex.Array) -> chex.Array:
             return jnp.max(jax.nn.softmax(factor * logits), axis=-1)
 
-        def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
-            low, high = ends
-            middle = (low + high) / 2
-            above = jnp.mean(certainty(middle, calibration)) > right
-            return jnp.where(above, low, middle), jnp.where(above, middle, high)
+        def excess(factor: chex.Array) -> chex.Array:
+            return jnp.mean(certainty(factor, calibration)) - right
 
         right = jnp.mean(correct(calibration, known.targets[:, -PAIRS:]))
         ends = jnp.float32(0), jnp.float32(self.protocol.largest_factor)
-        factor, _ = jax.lax.fori_loop(0, self.protocol.halvings, halve, ends)
+        factor = crossing(excess, *ends, self.protocol.halvings)
         return AnswersAtOnce(jnp.argmax(about, axis=-1), certainty(factor, about))
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:

@@ -65,21 +65,16 @@ class KeyReading(Reading):
 
 
 class ReadCard(Reading):
-    """The reading of seed 0 of a published card.
+    """The reading of seed 0 of a published card, by lag or by key.
 
     card  its name
-    bits  by lag of that very run
+    bits  of that very run
     """
 
     card: str
     bits: float
-
-
-class ReadByKey(KeyReading):
-    """The same by key."""
-
-    card: str
-    bits: float
+    answers: str
+    certainty: str
 
 
 class Readings(msgspec.Struct, forbid_unknown_fields=True):
@@ -92,7 +87,7 @@ class Readings(msgspec.Struct, forbid_unknown_fields=True):
     cells: list[ReadCard]
     places: list[list[int]] = []
     values: list[list[int]] = []
-    by_key: list[ReadByKey] = []
+    by_key: list[ReadCard] = []
 
 
 def has_picture(protocol: Protocol, question: QuestionName = "by lag") -> bool:
