@@ -1,4 +1,7 @@
-"""docs/cards/readings.json: what seed 0 of each published card by lag answers about fixed streams.
+"""docs/cards/readings.json: what a run of each published card answers about fixed streams.
+
+By lag it is seed 0 of all cards. By key, where some seeds associate and some do not, it is the one
+with the median bits, the lower of two, of those in the block.
 
     python .ci/readings.py
 
@@ -9,56 +12,66 @@ one.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from echo_jax import atomic_files
 from echo_jax.grid.running import Running
-from echo_jax.memory.card import Card, lag_bits, rows_that_count
+from echo_jax.memory.by_key import fixed_pairs
+from echo_jax.memory.card import Card, bits_of, rows_that_count
 from echo_jax.memory.make_card import THREADS
 from echo_jax.memory.pages.built_in_cards import read_folder
 from echo_jax.memory.protocol import STANDARD
-from echo_jax.memory.reading import ReadCard, Readings, fixed_streams
-from echo_jax.memory.rows import LagRow
+from echo_jax.memory.reading import PAIRS, ReadCard, Readings, fixed_streams
+from echo_jax.memory.rows import KeyRow, LagRow
 from echo_jax.memory.train_and_score import CardRun, compile_run, make_row, named_cell
 
 FOLDER = Path(__file__).parents[1] / "docs" / "cards"
 FILE = FOLDER / "readings.json"
 BYTES = 400  # of the largest state
 APART = 2
-"""Bits by lag of this run and the published one, at most; between kinds of processors it is no
+"""Bits of this run and the published one, at most; between kinds of processors it is no
 further from the seeds of its card than these are from each other."""
 
 
 def main() -> None:
     """Make the readings that are not there, and write the file after each."""
     Running(None, progress=False).start_jax(1, THREADS)
-    cells = msgspec.json.decode(FILE.read_bytes(), type=Readings).cells if FILE.exists() else []
+    there = FILE.exists() and msgspec.json.decode(FILE.read_bytes(), type=Readings)
+    whole = there or Readings(fixed_streams().tolist(), [])
+    fixed = fixed_pairs(STANDARD, 0)
+    whole.places, whole.values = (x[:, -PAIRS:].tolist() for x in (fixed.tokens, fixed.targets))
     for card, rows in read_folder(FOLDER, STANDARD):
-        usual = rows_that_count(rows, card).get(("by lag", STANDARD.updates), [])
-        published = [row for row in usual if row.seed == 0]
-        there = card.name in {cell.card for cell in cells}
-        ours = card.cell.source is None
-        if ours and published and card.state_bytes <= BYTES and not there:
-            cells = sorted([*cells, read_again(card, published[0])], key=lambda cell: cell.card)
-            whole = Readings(fixed_streams().tolist(), cells)
-            atomic_files.write_bytes(FILE, msgspec.json.encode(whole) + b"\n")
+        if card.cell.source or card.state_bytes > BYTES:
+            continue
+        for (question, updates), usual in rows_that_count(rows, card).items():
+            cells = whole.cells if question == "by lag" else whole.by_key
+            of_page = question == "by lag" or card.name.startswith("block-")
+            is_new = card.name not in {cell.card for cell in cells}
+            if updates == STANDARD.updates and of_page and is_new:
+                by_bits = sorted(usual, key=lambda row: bits_of([row], STANDARD).mean)
+                drawn = usual[0] if question == "by lag" else by_bits[(len(by_bits) - 1) // 2]
+                cells.append(read_again(card, usual, drawn))
+                cells.sort(key=lambda cell: cell.card)
+                atomic_files.write_bytes(FILE, msgspec.json.encode(whole) + b"\n")
 
 
-def read_again(card: Card, published: LagRow) -> ReadCard:
+def read_again(
+    card: Card, usual: Sequence[LagRow | KeyRow], published: LagRow | KeyRow
+) -> ReadCard:
     """The reading of a run that is made again; SystemExit where it has other bits."""
     named = named_cell(card.cell.name, card.cell.args, None, STANDARD)
-    run = CardRun(card.cell, STANDARD, published.configuration, 0, named.cell)
+    run = CardRun(card.cell, STANDARD, published.configuration, published.seed, named.cell)
     row = make_row(run, compile_run(run), lambda _: None)
-    before, now = (float(lag_bits(x.final, STANDARD).sum()) for x in (published, row))
-    print(f"{card.name}: {now:.2f} bits, {before:.2f} published", flush=True)
-    possible = [before] if row.device == published.device else card.bits_by_lag.by_seed
+    before, now = (bits_of([x], STANDARD).mean for x in (published, row))
+    print(f"{row.key} of {card.name}: {now:.2f} bits, {before:.2f} published", flush=True)
+    possible = [before] if row.device == published.device else bits_of(usual, STANDARD).by_seed
     margin = max(APART, max(possible) - min(possible))
     if not min(possible) - margin <= now <= max(possible) + margin:
         sys.exit(f"{card.name} is another run here: use the software that its card names")
-    fields = msgspec.structs.asdict(row.reading)
-    return ReadCard(card=card.name, bits=round(now, 4), **fields)
+    return ReadCard(card=card.name, bits=round(now, 4), **msgspec.structs.asdict(row.reading))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Recalibration of answers by one factor a lag, fitted on answers that are not scored. Pure."""
 
+from collections.abc import Callable
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -26,16 +28,23 @@ def fitted_factors(
         expected = jnp.sum(weights * below, axis=-1) / jnp.sum(weights, axis=-1)
         return jnp.mean(expected - right, axis=0)
 
+    lags = logits.shape[1]
+    return crossing(slope, jnp.zeros(lags), jnp.full(lags, largest), halvings)
+
+
+def crossing(
+    rising: Callable[[chex.Array], chex.Array], low: chex.Array, high: chex.Array, halvings: int
+) -> chex.Array:
+    """Where a rising function crosses zero between two ends, number by number, by bisection."""
+
     def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
-        """The half of each range `[N]` in which the slope changes its sign."""
+        """The half of each range in which the sign changes."""
         low, high = ends
         middle = (low + high) / 2
-        above = slope(middle) > 0
+        above = rising(middle) > 0
         return jnp.where(above, low, middle), jnp.where(above, middle, high)
 
-    lags = logits.shape[1]
-    ends = jnp.zeros(lags), jnp.full(lags, largest)
-    low, high = jax.lax.fori_loop(0, halvings, halve, ends)
+    low, high = jax.lax.fori_loop(0, halvings, halve, (low, high))
     return (low + high) / 2
 
 

@@ -9,16 +9,26 @@ import jax.numpy as jnp
 from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
 from echo_jax.core.data import Purpose, purpose_key
+from echo_jax.core.loss import correct
 from echo_jax.core.network import Params
+from echo_jax.core.recalibration import crossing
+from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory.by_task import LearnsTask
-from echo_jax.memory.learning import Scores, Sets, set_keys
+from echo_jax.memory.learning import AnswersAtOnce, Scores, Sets, set_keys
 from echo_jax.memory.protocol import Configuration, Protocol
+from echo_jax.memory.reading import PAIRS, STREAMS
 from echo_jax.memory.rows import KeyRow
 from echo_jax.memory.tasks import Rows
 from echo_jax.memory.tasks.by_key import Recall
 
 ASSOCIATED = 3
 """The number of the data set of `ByKey.associated`; 0 to 2 are those of `learning.set_keys`."""
+
+
+def fixed_pairs(protocol: Protocol, fillers: int) -> Rows:
+    """The rows of `reading.PAIRS` pairs that a picture is made of, the same for all cells."""
+    key = jax.random.key(53, impl=GENERATOR)
+    return Recall(protocol, PAIRS, fillers).draw(key, len(STREAMS), "final", PAIRS)
 
 
 class ByKey(LearnsTask):
@@ -58,17 +68,35 @@ class ByKey(LearnsTask):
         """Right answers of each K, and the mean accuracy over all questions."""
         asked: Rows = jax.tree.map(lambda *of: jnp.stack(of), *sets[1:])
         streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
-        found, carried = self.answers_by_steps(params, streams)
+        found, carried = self.by_steps(params, streams, lambda x: jnp.argmax(x).astype(jnp.int32))
         is_right = (found.reshape(asked.targets.shape) == asked.targets) & asked.scored
         validation, final = jnp.sum(is_right, axis=(2, 3))
         accuracy = jnp.sum(validation) / jnp.sum(sets.validation.scored)
         return Scores(validation, final, accuracy, carried)
 
-    def answers_by_steps(
-        self, params: Params, streams: chex.Array
-    ) -> tuple[chex.Array, chex.Array]:
-        """The answer at each step of streams, int32 `[B, T]`, and a state's bytes."""
-        return self.by_steps(params, streams, lambda x: jnp.argmax(x).astype(jnp.int32))
+    def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
+        """The answers about `fixed_pairs`; the validation rows of as many pairs recalibrate them.
+
+        One factor of all logits makes the mean probability of the most likely value there the share
+        that is right: for bits of accuracy it counts how often that value is right, and no other.
+        """
+        fixed = fixed_pairs(self.protocol, self.fillers)
+        place = self.protocol.pairs_asked(self.most).index(PAIRS)
+        known: Rows = jax.tree.map(lambda x: x[place, :, : fixed.tokens.shape[1]], sets.validation)
+        streams = jnp.concatenate([known.tokens, fixed.tokens])
+        logits, _ = self.by_steps(params, streams, lambda x: x)
+        calibration, about = jnp.split(logits[:, -PAIRS:], [len(known.tokens)])
+
+        def certainty(factor: chex.Array, logits: chex.Array) -> chex.Array:
+            return jnp.max(jax.nn.softmax(factor * logits), axis=-1)
+
+        def excess(factor: chex.Array) -> chex.Array:
+            return jnp.mean(certainty(factor, calibration)) - right
+
+        right = jnp.mean(correct(calibration, known.targets[:, -PAIRS:]))
+        ends = jnp.float32(0), jnp.float32(self.protocol.largest_factor)
+        factor = crossing(excess, *ends, self.protocol.halvings)
+        return AnswersAtOnce(jnp.argmax(about, axis=-1), certainty(factor, about))
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""

@@ -5,7 +5,7 @@ asked              lag 1: 3, lag 2: 12, lag 3: 0 ...
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import chex
 import jax
@@ -27,6 +27,8 @@ from echo_jax.core.recalibration import (
     recalibrated_nats,
 )
 from echo_jax.memory.learning import (
+    Answers,
+    AnswersAtOnce,
     Question,
     Rounding,
     Scores,
@@ -40,13 +42,6 @@ from echo_jax.memory.reading import fixed_streams
 from echo_jax.memory.rows import LagRow
 
 
-class Answers(NamedTuple):
-    """The logits of the heads on a data set, `[E, N, V]`, and their targets, int32 `[E, N]`."""
-
-    logits: chex.Array
-    targets: chex.Array
-
-
 def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array:
     """Streams by lag, int32 `[B, T]`."""
     return uniform_tokens(key, (rows, protocol.asked[-1] + 1), protocol.symbols)
@@ -55,19 +50,6 @@ def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array
 def earlier_tokens(protocol: Protocol, streams: chex.Array) -> chex.Array:
     """The token n steps before each asked step, int32 `[B, A, N]`: entry n - 1 of lag n."""
     return streams[:, np.array(protocol.asked)[:, None] - 1 - np.arange(protocol.lags)]
-
-
-class AnswersAtOnce(NamedTuple):
-    """The answers after the first asked step alone, where each lag is asked for the first time.
-
-    values     the most likely ones about `reading.STREAMS`, int32 `[10, N]`
-    certainty  of these, 0 .. 1, see `recalibrated_certainty`, `[10, N]`
-    nats       of each lag on the final streams, `[N]`
-    """
-
-    values: chex.Array
-    certainty: chex.Array
-    nats: chex.Array
 
 
 class ByLag(Question):

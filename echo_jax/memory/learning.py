@@ -74,6 +74,27 @@ class Scores(NamedTuple):
     high: chex.Array | None = None
 
 
+class Answers(NamedTuple):
+    """The logits of the heads on a data set, `[E, N, V]`, and their targets, int32 `[E, N]`."""
+
+    logits: chex.Array
+    targets: chex.Array
+
+
+class AnswersAtOnce(NamedTuple):
+    """The answers of a network about fixed streams, as `reading` packs them.
+
+    values     the most likely ones, by lag of N = 64, by key of 8 questions, int32 `[10, N]`
+    certainty  of these, 0 .. 1: by lag `recalibrated_certainty`, by key the recalibrated
+               probability of the value, `[10, N]`
+    nats       by lag, of each lag on the final streams after the first asked step, `[N]`
+    """
+
+    values: chex.Array
+    certainty: chex.Array
+    nats: chex.Array | None = None
+
+
 def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:
     """The keys of a seed; `weights` is the SHA-256 of the trained ones, uint32 `[8]`."""
     key = purpose_key(seed, Purpose.EVALUATION)

@@ -1,11 +1,13 @@
-"""The answers of a run by lag about ten fixed streams, drawn as a picture of 8 x 8 pixels. No jax.
+"""The answers of a run about ten fixed streams, drawn as a picture of 8 x 8 pixels. No jax.
 
 step     0   1   2 ...  63  64           the stream T
 pixel    0   1   2 ...  63               pixel 0 is at the top left
 lag     64  63  62 ...   1               asked after step 64 alone
 
 A picture is drawn as pixel XOR (answer XOR T): a right answer shows the pixel, whatever it is. So
-the tokens are independent, as in training.
+the tokens are independent, as in training. A run by key is told eight of the pixels, as pairs of a
+key, the place, and a value, of which the colour is the 4 high bits, and is asked for each by its
+place: colour XOR (answer XOR value) / 4.
 """
 
 import base64
@@ -15,9 +17,10 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.protocol import Protocol, QuestionName
 
 SYMBOLS, PIXELS = 16, 64
+PAIRS, VALUES = 8, 64  # by key; there is a key for each pixel
 
 STREAMS = (
     "3564801e15e6ef72b63c1e441ba39fe3a8ebd85d4ab871b57608760703d7f11fa",
@@ -49,27 +52,50 @@ class Reading(msgspec.Struct, forbid_unknown_fields=True):
     certainty: Annotated[str, Meta(pattern="^[A-Za-z0-9+/]{854}==$")]
 
 
+class KeyReading(Reading):
+    """The same about `by_key.fixed_pairs`, by stream, in the order of the questions.
+
+    at_once    bits by key with eight pairs, on the final data
+    answers    a byte each
+    certainty  255 for 6 bits: the accuracy bits of the recalibrated probability of the answer
+    """
+
+    answers: Annotated[str, Meta(pattern="^[A-Za-z0-9+/]{107}=$")]
+    certainty: Annotated[str, Meta(pattern="^[A-Za-z0-9+/]{107}=$")]
+
+
 class ReadCard(Reading):
-    """The reading of seed 0 of a published card.
+    """The reading of a published card: by lag of seed 0, by key of the seed with the median bits.
 
     card  its name
-    bits  by lag of that very run
+    bits  of that very run
     """
 
     card: str
     bits: float
+    answers: str
+    certainty: str
 
 
 class Readings(msgspec.Struct, forbid_unknown_fields=True):
-    """The content of readings.json, from which pictures of published cards are drawn."""
+    """The content of readings.json, from which pictures of published cards are drawn.
+
+    places, values  of the streams by key, `[10, 8]`, in the order of the questions
+    """
 
     streams: list[list[int]]
     cells: list[ReadCard]
+    places: list[list[int]] = []
+    values: list[list[int]] = []
+    by_key: list[ReadCard] = []
 
 
-def has_picture(protocol: Protocol) -> bool:
-    """True where 64 lags of 16 symbols are asked, which are a picture."""
-    return (protocol.symbols, protocol.lags) == (SYMBOLS, PIXELS)
+def has_picture(protocol: Protocol, question: QuestionName = "by lag") -> bool:
+    """True where 64 lags of 16 symbols are asked, or eight pairs of 64 keys and values."""
+    if question == "by lag":
+        return (protocol.symbols, protocol.lags) == (SYMBOLS, PIXELS)
+    fewest = protocol.pairs_asked(min(protocol.pairs_of_small, protocol.pairs_of_large))
+    return (protocol.keys, protocol.values) == (PIXELS, VALUES) and PAIRS in fewest
 
 
 def fixed_streams() -> np.ndarray:
@@ -78,10 +104,13 @@ def fixed_streams() -> np.ndarray:
 
 
 def packed(weights: bytes, at_once: float, answers: np.ndarray, certainty: np.ndarray) -> Reading:
-    """The reading of the digest of weights, and of values and certainties (0 .. 1), `[10, 64]`."""
-    pairs = np.asarray(answers, np.uint8).reshape(-1, 2)
-    whole = pairs[:, 0] << 4 | pairs[:, 1], np.round(255 * np.asarray(certainty)).astype(np.uint8)
-    return Reading(weights.hex(), at_once, *(base64.b64encode(x.tobytes()).decode() for x in whole))
+    """The reading of the digest of weights, and of values and certainties (0 .. 1), `[10, N]`."""
+    values = np.asarray(answers, np.uint8)
+    by_lag = values.shape[1] == PIXELS
+    kept = np.bitwise_or(values[:, ::2] << 4, values[:, 1::2]) if by_lag else values
+    whole = kept, np.round(255 * np.asarray(certainty)).astype(np.uint8)
+    kind = Reading if by_lag else KeyReading
+    return kind(weights.hex(), at_once, *(base64.b64encode(x.tobytes()).decode() for x in whole))
 
 
 def unpacked(reading: Reading) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from echo_jax.grid.row_file import Count, RowKind
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, Rate, Whole
-from echo_jax.memory.reading import Reading, has_picture
+from echo_jax.memory.reading import KeyReading, Reading, has_picture
 
 DECIMALS = ".4f"  # of the numbers of a card
 NATS = ".3f"  # of a row: the sum over 64 lags moves by 0.01 bits at most that was seen
@@ -80,6 +80,7 @@ class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=T
                        `updates_at_once`; null where that is not known
     state_bytes        of the state as it was carried in the score
     constant_bytes     of the arrays that stand as numbers in the program of the score
+    reading            after the usual updates, see `LagRow`
     """
 
     seed: Count
@@ -95,6 +96,7 @@ class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=T
     difference: float = 0.0
     device: str | None = None
     losses: Losses = UNSET
+    reading: KeyReading | UnsetType = UNSET
 
 
 class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -207,6 +209,8 @@ def check_nats(row: LagRow, protocol: Protocol) -> None:
 
 def check_counts(row: KeyRow, protocol: Protocol) -> None:
     """Raise ValueError for pairs, questions or right answers that the protocol cannot give."""
+    if row.reading and not has_picture(protocol, "by key"):
+        raise ValueError("reading is of 8 pairs of 64 keys and 64 values")
     if tuple(row.pairs) != protocol.pairs[: len(row.pairs)]:
         raise ValueError(f"pairs do not begin {', '.join(map(str, protocol.pairs))}")
     if row.asked != [protocol.recalls * pairs for pairs in row.pairs]:

@@ -11,7 +11,7 @@ layer that reads it. On the CPU, `in_this_process`.
 import contextlib
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import chex
@@ -251,16 +251,17 @@ class TorchByKey(TorchQuestion, ByKey):
         return jnp.asarray(array(network.read(network(tensor(tokens).long())[0])))
 
     @torch.no_grad()
-    def answers_by_steps(
-        self, params: Params, streams: chex.Array
+    def by_steps(
+        self, params: Params, streams: chex.Array, read: Callable[[chex.Array], chex.Array]
     ) -> tuple[chex.Array, chex.Array]:
-        """As `ByKey.answers_by_steps`."""
+        """As `ByKey.by_steps`."""
         network = self.trained(params)
         found, carried = [], jnp.int32(0)
         for outputs, own in calls(network, streams, 1):
-            found.append(network.read(outputs).argmax(-1))
+            logits = jnp.asarray(array(network.read(outputs[:, 0])))
+            found.append(jax.vmap(read)(logits))
             carried = bytes_of(own)
-        return jnp.asarray(array(torch.cat(found, 1)), jnp.int32), carried
+        return jnp.stack(found, axis=1), carried
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """As `ByKey.scan_accuracy`."""

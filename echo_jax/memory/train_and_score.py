@@ -36,10 +36,10 @@ from echo_jax.memory import learning
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag
 from echo_jax.memory.by_task import ByTask, TaskObject
-from echo_jax.memory.card import MeasuredCell, lag_bits
-from echo_jax.memory.learning import Question, RunInputs
+from echo_jax.memory.card import MeasuredCell, accuracy_bits, lag_bits
+from echo_jax.memory.learning import AnswersAtOnce, Question, RunInputs
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Configuration, Protocol, QuestionName
-from echo_jax.memory.reading import has_picture, packed
+from echo_jax.memory.reading import PAIRS, VALUES, has_picture, packed
 from echo_jax.memory.rows import DECIMALS, NATS, Row, run_key
 from echo_jax.report.number_formats import plain
 
@@ -178,7 +178,7 @@ class QuestionPrograms:
     score          parameters and data sets to `Scores`
     rounded_nats   parameters, data sets and a `Rounding` to nats of each lag; None but by lag
     scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
-    at_once        parameters and data sets to `AnswersAtOnce`; None but by lag
+    at_once        parameters and data sets to `AnswersAtOnce`; None of a task
     """
 
     question: Question
@@ -287,7 +287,7 @@ def compile_run(run: CardRun) -> QuestionPrograms:
         return QuestionPrograms(question, 0, draw=jax.jit(question.draw_sets), **programs)
     checked, constants = lowered(question, run.cell.name)
     programs = {name: program.compile() for name, program in checked.items()}
-    if isinstance(question, ByLag):
+    if isinstance(question, ByLag | ByKey):
         programs["at_once"] = jax.jit(question.at_once)  # of one run of a card: compiled there
     return QuestionPrograms(question, constants, **programs)
 
@@ -364,12 +364,32 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
         fields["baseline"] = run.task.baseline(sets.final)
     if programs.scan_accuracy:
         fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
-    usual = run.seed == 0 and run.configuration.updates == run.protocol.updates
-    if programs.at_once and fields.get("final") and usual and has_picture(run.protocol):
-        read = programs.at_once(params, sets)
-        bits = plain(float(lag_bits(read.nats, run.protocol).sum()), DECIMALS)
-        fields["reading"] = packed(digest.tobytes(), bits, read.values, read.certainty)
+    if programs.at_once and fields.get("final") and has_reading(run):
+        found = programs.at_once(params, sets)
+        fields["reading"] = packed(digest.tobytes(), **read(found, fields["final"], run.protocol))
     return fields
+
+
+def has_reading(run: CardRun) -> bool:
+    """True of seed 0 by lag, and by key of each, as some associate and some do not."""
+    of = run.configuration
+    is_drawn = run.seed == 0 if of.question == "by lag" else run.seed < PILOT_SEED
+    return is_drawn and of.updates == run.protocol.updates and has_picture(run.protocol, of.question)
+
+
+def read(found: AnswersAtOnce, final: list[Any], protocol: Protocol) -> dict[str, Any]:
+    """What a reading packs: by key from the right answers of each K on the final data."""
+    if found.nats is not None:
+        bits, certainty = lag_bits(found.nats, protocol).sum(), found.certainty
+    else:
+        right = final[protocol.pairs.index(PAIRS)] / (PAIRS * protocol.recalls)
+        bits = accuracy_bits(np.array(PAIRS), right, VALUES)
+        certainty = accuracy_bits(np.ones(1), found.certainty, VALUES) / np.log2(VALUES)
+    return {
+        "at_once": plain(float(bits), DECIMALS),
+        "answers": found.values,
+        "certainty": certainty,
+    }
 
 
 JOB = Job(compile_run, make_row)  # the way to make the row of a run

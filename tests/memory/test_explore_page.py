@@ -75,7 +75,6 @@ def test_a_link_opens_the_same_choice_and_the_keyboard_makes_it(tab, folder):
     assert len(texts(tab, "#chart .name")) == 1
     tab.run("document.querySelectorAll('#network input')[1].click()")
     assert texts(tab, "#chart .name") == []  # a cell that it has not
-    assert texts(tab, "#hovered") == ["Choose a cell above."]
     tab.run("document.querySelector('#chosen input').click()")
     assert [name.split()[0] for name in texts(tab, "#chart .name")] == ["LSTM"]
     assert "cells=LRU%2CLSTM" in tab.run("location.hash")

@@ -25,6 +25,8 @@ CELLS = {
 SILENT = "block-mlstm"  # has no reading
 OWN = "0123456789abcdef" * 4  # a drawing
 STREAMS = np.random.default_rng(0).integers(16, size=(10, 65))
+PLACES = np.array([np.random.default_rng(n).permutation(64)[:8] for n in range(10)])
+VALUES = np.random.default_rng(1).integers(64, size=(10, 8))
 NAMES = {"block-lru": "LRU", "block-lstm": "LSTM", "block-gru": "GRU"}  # by bits
 
 
@@ -44,6 +46,17 @@ def reading(seed, name, lags):
     }
 
 
+def reading_by_key(seed, name, pairs):
+    """Values by key that are right about the first pairs that are asked, and random beyond."""
+    random = np.random.default_rng(seed)
+    answers = np.where(np.arange(8) < pairs, VALUES, random.integers(64, size=VALUES.shape))
+    certainty = np.where(np.arange(8) < pairs, 255, random.integers(1, 80, size=VALUES.shape))
+    coded = (base64.b64encode(x.astype(np.uint8).tobytes()) for x in (answers, certainty))
+    fields = zip(("answers", "certainty"), (x.decode() for x in coded), strict=True)
+    bits = {"bits": 7.0 * pairs, "at_once": 6.0 * pairs + 0.2}
+    return {"card": name, "weights": 64 * "0", **bits, **dict(fields)}
+
+
 def packed(answers):
     first, second = answers.reshape(-1, 2).T
     return base64.b64encode((first << 4 | second).astype(np.uint8).tobytes()).decode()
@@ -55,6 +68,10 @@ READINGS = {
     if name != SILENT
 }
 
+BY_KEY = {
+    name: reading_by_key(5, name, pairs) for name, pairs in (("block-gru", 6), ("block-lstm", 1))
+}
+
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
@@ -62,6 +79,7 @@ def page(tmp_path_factory):
     for name, (cell, lags) in CELLS.items():
         stored(*card_with(3, lags=lags, cell=cell, name=name), folder)
     told = {"streams": STREAMS.tolist(), "cells": [*READINGS.values()]}
+    told |= {"places": PLACES.tolist(), "values": VALUES.tolist(), "by_key": [*BY_KEY.values()]}
     (folder / "readings.json").write_text(json.dumps(told))
     card_pages.write_report(folder)
     return folder / "explore.html"
@@ -85,13 +103,13 @@ def left(name, picture, stream):
     return colours, certainty.reshape(10, 64)[stream, ::-1] / 255
 
 
-def drawn(tab, cell):
-    """Colours and areas of the squares of a cell, in the order of the pixels of the canvas."""
+def drawn(tab, cell, pixels=range(64)):
+    """Colours and areas of the squares of a cell, in the order of pixels of the canvas."""
     squares = tab.run(f"""[...document.querySelectorAll('[data-cell="{cell}"] rect')].map((x) => {{
       const [left, top, side] = [x.x, x.y, x.width].map((y) => y.baseVal.value);
       return [x.getAttribute("fill"), side ** 2, left + side / 2, top + side / 2];
     }})""")
-    middles = [(n % 8 + 0.5, n // 8 + 0.5) for n in range(64)]
+    middles = [(n % 8 + 0.5, n // 8 + 0.5) for n in pixels]
     np.testing.assert_allclose([square[2:] for square in squares], middles, atol=1e-6)
     return [PALETTE.index(square[0]) for square in squares], [square[1] for square in squares]
 
@@ -135,7 +153,7 @@ def fields_of(tab):
 
 @pytest.mark.parametrize("stream", [0, 9])
 def test_colours_areas_and_words_are_those_of_the_file(tab, page, stream):
-    tab.open(page, fragment=f"#stream={stream + 1}&pixels={OWN}&guess=skipped")
+    tab.open(page, fragment=f"#stream={stream + 1}&pixels={OWN}&guess=8")
     assert_left(tab, OWN, stream)
     assert texts(tab, "#left b") == [*NAMES.values()]
     own = [int(digit, 16) for digit in OWN]
@@ -146,7 +164,7 @@ def test_colours_areas_and_words_are_those_of_the_file(tab, page, stream):
 
 
 def test_what_is_drawn_by_mouse_touch_and_keyboard_is_left_by_the_mask(tab, page):
-    tab.open(page, width=390, fragment="#guess=skipped")
+    tab.open(page, width=390, fragment="#guess=8")
     expected = [*PICTURES["face"]]
     click(tab, "#palette input:nth-of-type(12)")
     mouse(tab, "mousePressed", 3)
@@ -171,8 +189,51 @@ def test_what_is_drawn_by_mouse_touch_and_keyboard_is_left_by_the_mask(tab, page
     assert_left(tab, "".join(expected))
 
 
+@pytest.mark.parametrize("stream", [0, 9])
+def test_by_place_eight_pixels_are_marked_and_those_of_the_file_are_answered(tab, page, stream):
+    tab.open(page, width=390, fragment=f"#stream={stream + 1}&pixels={OWN}&asked=place")
+    places = PLACES[stream]
+    faint = "[...canvas.querySelectorAll('rect')].map((x) => x.classList.contains('faint'))"
+    assert [n for n, each in enumerate(tab.run(faint)[:64]) if not each] == sorted(places)
+    assert texts(tab, "#left b") == ["GRU", "LSTM"]  # by bits; the others were not asked
+    own = np.array([int(digit, 16) for digit in OWN])[places]
+    for name, cell in (("block-gru", "GRU"), ("block-lstm", "LSTM")):
+        answers, certainty = (
+            np.frombuffer(base64.b64decode(BY_KEY[name][field]), np.uint8).reshape(10, 8)[stream]
+            for field in ("answers", "certainty")
+        )
+        colours, areas = drawn(tab, cell, places)
+        assert colours == [*((4 * own ^ answers ^ VALUES[stream]) // 4)]
+        np.testing.assert_allclose(areas, certainty / 255, atol=1e-4)
+        said = f"{BY_KEY[name]['at_once']:.3g} of 48 bits", f"{sum(colours == own)} of 8 right"
+        assert texts(tab, f'[data-cell="{cell}"] span') == [*said]
+    assert tab.run("document.documentElement.scrollWidth") == 390
+    assert tab.violations() == []
+
+
+def test_what_is_drawn_is_left_by_place_and_the_way_to_ask_is_in_the_address(tab, page):
+    tab.open(page)
+    tab.run("byId('by').focus()")
+    tab.press("Enter")
+    assert fields_of(tab)["asked"] == "place"
+    assert texts(tab, "#by") == ["Ask in order"]
+    assert not tab.run("document.querySelector('#ask').checkVisibility()")
+    asked = PLACES[0][0]  # first, of which both are sure
+    click(tab, "#palette input:nth-of-type(12)")
+    mouse(tab, "mousePressed", asked)
+    mouse(tab, "mouseReleased", asked, is_down=False)
+    for cell in ("GRU", "LSTM"):
+        assert drawn(tab, cell, PLACES[0])[0][0] == 11
+    address = tab.run("location.hash")
+    tab.open(page, fragment=address)
+    assert drawn(tab, "GRU", PLACES[0])[0][0] == 11
+    click(tab, "#by")
+    assert fields_of(tab)["asked"] == "order"
+    assert texts(tab, '[data-cell="LSTM"] span') == ["guess first"]
+
+
 def test_next_picture_blank_and_another_stream_go_round(tab, page):
-    tab.open(page, fragment="#guess=skipped")
+    tab.open(page, fragment="#guess=8")
     for picture in [*[*PICTURES.values()][1:], PICTURES["face"]]:
         click(tab, "#next")
         assert fields_of(tab)["pixels"] == picture
@@ -185,22 +246,21 @@ def test_next_picture_blank_and_another_stream_go_round(tab, page):
     assert_left(tab, 64 * "0")
 
 
-@pytest.mark.parametrize(("guess", "said"), [(5, "exactly"), (1, "4 off"), (8, "3 off")])
-def test_a_guess_uncovers_the_lstm_and_says_how_far_off_it_was(tab, page, guess, said):
+def test_a_guess_uncovers_the_lstm_and_says_where_it_forgets(tab, page):
     tab.open(page)
     assert drawn_squares(tab, "LSTM") == 0
     assert texts(tab, '[data-cell="LSTM"] span') == ["guess first"]
-    click(tab, f"#rows button:nth-child({guess})")
+    click(tab, "#rows button:nth-child(3)")
     wrong = left("block-lstm", 64 * "0", 0)[0][32:40] != 0  # of row 5: it knows 25 lags
     found = f"The LSTM begins to forget in row 5: {8 - sum(wrong)} of 8 are right there."
-    assert texts(tab, "#guess") == [f"{found} You said row {guess}: {said}."]
+    assert texts(tab, "#guess") == [f"{found} You said row 3."]
     assert drawn_squares(tab, "LSTM") == 64
 
 
 def test_pixels_are_asked_back_from_the_last_one_after_all_were_read(tab, page):
     when = """(selector) => [...document.querySelectorAll(selector)]
       .flatMap((x) => x.getAnimations().map((y) => y.effect.getTiming().delay))"""
-    tab.open(page, still=False, fragment="#guess=skipped")
+    tab.open(page, still=False, fragment="#guess=8")
     read, *asked = (
         tab.run(f"({when})('{selector}')")
         for selector in ("#canvas rect", *(f'[data-cell="{cell}"] rect' for cell in NAMES.values()))
@@ -211,7 +271,7 @@ def test_pixels_are_asked_back_from_the_last_one_after_all_were_read(tab, page):
         assert len(delays) == 64
         assert delays == sorted(delays, reverse=True)
         assert min(delays) > max(read)
-    tab.open(page, fragment="#guess=skipped")
+    tab.open(page, fragment="#guess=8")
     assert tab.run("document.getAnimations().length") == 0  # reduced motion
 
 
@@ -231,7 +291,7 @@ def test_a_link_opens_the_same_view(tab, page):
 
 
 def test_cells_stay_chosen_and_keep_their_colours(tab, page):
-    tab.open(page, fragment="#guess=skipped")
+    tab.open(page, fragment="#guess=8")
     colour = "getComputedStyle(document.querySelector('[data-cell=GRU] b')).color"
     before = tab.run(colour)
     for cell in ("LRU", "mLSTM"):
@@ -306,7 +366,7 @@ def test_the_page_asks_for_nothing_and_logs_nothing(tab, page):
         tab.ask(f"{domain}.enable")
     tab.events.clear()
     tab.open(page, still=False, fragment="#pixels=0&stream=99&cells=&guess=3")
-    for button in ("#next", "#stream", "#again", "#blank", "#chosen input"):
+    for button in ("#next", "#stream", "#by", "#blank", "#chosen input"):
         click(tab, button)
     tab.ask("Runtime.evaluate", expression="0")
     said = [each for each in tab.events if each["method"] == "Network.requestWillBeSent"]

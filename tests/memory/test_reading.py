@@ -1,5 +1,6 @@
 """What is left of a picture: the answers of a run about fixed streams, and how they are drawn."""
 
+import base64
 import math
 import re
 from pathlib import Path
@@ -9,23 +10,26 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 import pytest
-from card_runs import by_lag, made, run_of
+from card_runs import by_key, by_lag, made, run_of
 from made_up_cards import card, lag_row, stored
 from tiny_memory import NUMBERS, TINY
 
-from echo_jax.cells.known_memory import ShiftRegister
+from echo_jax.cells.known_memory import RecallTable, ShiftRegister, ValueList
 from echo_jax.core.data import uniform_tokens
 from echo_jax.core.recalibration import recalibrated_certainty
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory import card as cards
 from echo_jax.memory import reading, train_and_score
-from echo_jax.memory.by_lag import Answers, AnswersAtOnce, ByLag
+from echo_jax.memory.by_key import ByKey
+from echo_jax.memory.by_lag import ByLag
+from echo_jax.memory.card import accuracy_bits, accuracy_of_list
 from echo_jax.memory.card_call import CardResult
-from echo_jax.memory.learning import Scores
+from echo_jax.memory.learning import Answers, AnswersAtOnce, Scores
 from echo_jax.memory.make_card import Verified, there
 from echo_jax.memory.pages import card_pages, picture
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import row_kind
+from echo_jax.memory.tasks.by_key import Recall
 from echo_jax.memory.train_and_score import named_cell
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
@@ -249,6 +253,85 @@ def test_a_row_without_a_reading_is_the_same_as_it_is_made_again_with_one(read):
     other = msgspec.structs.replace(row.reading, at_once=1.0)
     assert not Verified(row, msgspec.structs.replace(row, reading=other)).same
     assert not Verified(msgspec.structs.replace(before, updates=2000), row).same
+
+
+def decoded(of_run):
+    """Values and certainties `[10, 8]` of a reading by key."""
+    values, certainty = (
+        np.frombuffer(base64.b64decode(x), np.uint8).reshape(10, 8)
+        for x in (of_run.answers, of_run.certainty)
+    )
+    return values, certainty / 255
+
+
+def test_by_place_the_pairs_are_the_draw_of_the_task_whatever_the_fillers():
+    rows = Recall(STANDARD, 8, 6).draw(jax.random.key(53, impl=GENERATOR), 10, "final", 8)
+    assert rows.scored[:, -8:].all()
+    assert READINGS.places == rows.tokens[:, -8:].tolist()
+    assert READINGS.values == rows.targets[:, -8:].tolist()
+    assert all(len({*places}) == 8 for places in READINGS.places)
+
+
+def read_by_key(cell, sharpness):
+    """The reading of a cell whose output is read as it is, and what draws its final rows."""
+    question = ByKey(cell, STANDARD, 24)
+    readout = {"kernel": sharpness * jnp.eye(64), "bias": jnp.zeros(64)}
+    params = {"cell": {}, "readout": readout}
+    sets = question.draw_sets(0, np.zeros(8, np.uint32))
+    found = jax.jit(question.at_once)(params, sets)
+    right = jax.jit(question.score)(params, sets).final.tolist()
+    of_run = train_and_score.read(found, right, STANDARD)
+    return reading.packed(bytes(32), **of_run), found
+
+
+def test_a_table_gives_all_colours_of_the_places_back_and_a_blind_network_none():
+    of_run, _ = read_by_key(RecallTable(), 20.0)
+    values, certainty = decoded(of_run)
+    assert values.tolist() == READINGS.values
+    assert (certainty == 1).all()
+    assert of_run.at_once == 48
+    of_run, _ = read_by_key(RecallTable(), 0.0)
+    assert (decoded(of_run)[1] == 0).all()
+    assert of_run.at_once < 0.1
+
+
+def test_by_place_ink_is_bits_of_accuracy_and_not_those_about_which_values_came():
+    """A list of the values has 24 bits of cross-entropy at 8 pairs, and 3 of accuracy."""
+    of_run, found = read_by_key(ValueList(), 1.0)
+    expected = accuracy_bits(8, accuracy_of_list(8, 64), 64)
+    assert of_run.at_once == pytest.approx(expected, abs=0.3)
+    assert found.certainty.mean() == pytest.approx(accuracy_of_list(8, 64), abs=0.02)
+    ink = 6 * decoded(of_run)[1].sum(axis=1)
+    assert abs(ink.mean() - of_run.at_once) < 0.5
+
+
+def test_a_run_by_key_has_a_reading_in_its_row_which_other_protocols_refuse():
+    protocol = Protocol(**NUMBERS | {"pairs_of_small": 8, "recalls": 4})
+    row = made(run_of("simple", {"features": 4}, by_key(0.003, 4), 0, protocol))
+    plain = msgspec.to_builtins(row)
+    assert isinstance(row.reading, reading.KeyReading)
+    assert row_kind(protocol).decode(plain) == row
+    assert 0 <= row.reading.at_once <= 48
+    del plain["reading"]
+    assert row_kind(protocol).decode(plain).reading is msgspec.UNSET
+    fewer = Protocol(**NUMBERS | {"pairs_of_small": 4, "recalls": 4})
+    cut = {name: getattr(row, name)[:3] for name in ("pairs", "asked", "validation", "final")}
+    with pytest.raises(ValueError, match="reading is of 8 pairs of 64 keys and 64 values"):
+        row_kind(fewer).decode(msgspec.to_builtins(row) | cut)
+
+
+@pytest.mark.parametrize("cell", READINGS.by_key, ids=lambda cell: cell.card)
+def test_a_published_reading_by_key_is_of_a_run_with_about_the_published_bits(cell):
+    of_card, rows = cards.read(DOCS / cell.card)
+    usual = cards.rows_that_count(rows, of_card)["by key", STANDARD.updates]
+    seeds = cards.bits_of(usual, STANDARD).by_seed
+    margin = max(2, max(seeds) - min(seeds))
+    assert min(seeds) - margin <= cell.bits <= max(seeds) + margin
+    assert cell.at_once <= cell.bits + 3  # of eight pairs, and of the best number of pairs
+    values, certainty = decoded(cell)
+    assert 6 * certainty.sum(axis=1).mean() == pytest.approx(cell.at_once, rel=0.15, abs=1.5)
+    accuracy = (values == READINGS.values).mean()
+    assert accuracy_bits(8, accuracy, 64) == pytest.approx(cell.at_once, rel=0.4, abs=4)
 
 
 def published(cell):

@@ -31,7 +31,6 @@ PICTURES = {
     "face": "".join(map(str, FACE)),
     "ghost": "0066660006666660601660166006600666666666666666666666666666066066",
     "digit": "00f110000f151500050110000051f0000000110000000ff000f551f000f11f00",
-    "flag": 8 * "aaa00888",
     "heart": "022002202f222222222222222222222202222220002222000002200000000000",
 }
 """The gallery: 64 values of each picture, row by row, as hexadecimal digits.
@@ -45,12 +44,15 @@ def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
     data = data_of(whole)
     if (file := folder / READINGS).exists():
         readings = msgspec.json.decode(file.read_bytes(), type=Readings)
-        by_card = {f"{cell.card}/card.md": msgspec.to_builtins(cell) for cell in readings.cells}
-        for each in data["cards"]:
-            each["reading"] = by_card.get(each["page"])
+        for asked, cells in (("order", readings.cells), ("place", readings.by_key)):
+            by_card = {f"{cell.card}/card.md": msgspec.to_builtins(cell) for cell in cells}
+            for each in data["cards"]:
+                each[asked] = by_card.get(each["page"])
         data["title"] = "What is left of the picture?"
         data["picture"] = {
             "streams": readings.streams,
+            "places": readings.places,
+            "values": readings.values,
             "palette": PALETTE,
             "ground": GROUND,
             "pictures": [*PICTURES.values()],

@@ -27,20 +27,14 @@ function stopAt(stop) {
   }
 }
 
-function isOnScreen(section) {
-  const { top, bottom } = section.getBoundingClientRect();
-  return top < innerHeight && bottom > 0;
-}
-
-// A section that plays: one more in 1.3 s, while it is on the screen. A screen reader speaks what
-// changes while it stands still. Returns the function that starts and stops it.
+// A section that plays: one more in 1.3 s. A screen reader speaks what changes while it stands still.
+// Returns the function that starts and stops it.
 function player(section, next, spoken) {
   const button = section.querySelector(".play");
   let timer = null;
   const set = (on) => {
     clearInterval(timer);
-    const tick = () => isOnScreen(section) && next();
-    timer = on ? setInterval(tick, 1300) : null;
+    timer = on ? setInterval(next, 1300) : null;
     button.textContent = on ? "Pause" : "Play";
     spoken.setAttribute("aria-live", on ? "off" : "polite");
   };
@@ -152,11 +146,10 @@ function drawRows(svg, { window, batch, lag, stateful }, most) {
   svg.setAttribute("viewBox", `0 0 406 ${46 + most * high}`);
   svg.replaceChildren();
   const add = (tag, attributes, text) => svg.append(make(tag, attributes, text));
-  const middle = (row) => 52 + (row % batch) * high, border = (ends + stop) / 2;
+  const middle = (row) => 52 + (row % batch) * high;
   add("text", { x: 0, y: 20 }, "row");
   add("text", { x: left, y: 20 }, "batch 0");
   add("text", { x: right, y: 20 }, "batch 1");
-  add("line", { x1: border, x2: border, y1: 30, y2: 46 + batch * high, class: "border" });
   for (let row = 0; row < 2 * batch; row++) {
     const x = row < batch ? left : right, y = middle(row), end = first + row, picked = row === batch;
     if (picked) add("rect", { x: x - 6, y: y - 14, width: wide + 50, height: 28, class: "picked" });
@@ -277,16 +270,6 @@ function drawCurve(figure, kind, values, length, lines, most, say) {
   svg.setAttribute("aria-label", `Curve of the ${kind} in training, now ${now}`);
 }
 
-// A worker that trains; `refused` is called later where the browser allows none, or it fails.
-function workerOf(refused) {
-  try {
-    return Object.assign(new Worker(WORKER), { onerror: refused });
-  } catch {
-    setTimeout(refused);
-    return { postMessage() {}, terminate() {} };
-  }
-}
-
 // A network that learns in a worker: its setting, curves, answers, and what came out.
 class Training {
   constructor(setting, letter, { changed, ended, use }) {
@@ -325,9 +308,9 @@ class Training {
     this.say("", WAITS);
     this.part(".use").disabled = true;
     this.worker?.terminate();
-    const refused = () => this.conclude("This browser refuses to train here.",
+    Object.assign(this, { worker: new Worker(WORKER), over: false });
+    this.worker.onerror = () => this.conclude("This browser refuses to train here.",
       "Open the page in another browser, or train with echo_jax:");
-    Object.assign(this, { worker: workerOf(refused), over: false });
     this.worker.onmessage = ({ data: report }) => this.draw(report);
     this.worker.postMessage({ make: setting });
   }

@@ -129,25 +129,20 @@ function drawAxes({ x, y, first, last }) {
 
 // The mean curve of each card, with its name; a card that is pointed at shows those of its seeds.
 function drawChart(cards) {
-  const chart = byId("chart"), { name, title } = QUESTIONS[choice.question];
+  const chart = byId("chart"), { title } = QUESTIONS[choice.question];
   const width = Math.max(chart.clientWidth, 300);
   chart.replaceChildren();
   byId("chart-title").textContent = title;
-  byId("hovered").textContent = cards.length ? "" : "Choose a cell above.";
   if (!cards.length) return;
   area.right = width - 8;
   const { path, ...axes } = scales(cards);
   drawAxes(axes);
-  const names = cards.map(({ cell, bits, said, curve, curves, anchor, colour }) => {
+  const names = cards.map(({ cell, said, curve, curves, anchor, colour }) => {
     const group = make("g", { "data-cell": cell, style: `--colour: ${colour}` });
     const text = make("text", { class: "name" }, `${cell} ${said}`);
     group.append(...curves.map((seed) => make("path", { d: path(seed), class: "seed" })));
     group.append(make("path", { d: path(curve), class: "wide" })); // easy to point at
     group.append(make("path", { d: path(curve), class: anchor ? "anchor" : "" }), text);
-    group.addEventListener("pointerenter", () => {
-      byId("hovered").textContent = `${cell}: ${said} bits ${name}, `
-        + `the seeds ${bits.map(digits).join(", ")}.`;
-    });
     chart.append(group);
     return { text, at: spots(curve, axes) };
   });

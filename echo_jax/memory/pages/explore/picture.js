@@ -1,7 +1,15 @@
 // What is left of a picture. A network read a stream T of random tokens and was asked for each.
 // Drawn is pixel XOR answer XOR T: a right answer has the pixel's own colour, whatever the picture.
+// By place the tokens are eight pairs of a place and a value, whose four high bits are the colour.
 
-const SIDE = 8, PIXELS = SIDE * SIDE, BITS = 4 * PIXELS;
+const SIDE = 8, PIXELS = SIDE * SIDE, PAIRS = 8;
+const ASKED = { // how a network is asked
+  order: { bits: "bits", most: 4 * PIXELS, other: "place", button: "Ask by place",
+    how: "reads this picture pixel by pixel and is then asked for all of it, the last pixel first" },
+  place: { bits: "at_once", most: 6 * PAIRS, other: "order", button: "Ask in order",
+    how: "is told eight of these pixels, each as a place and its colour, and is then asked for the "
+      + "colour at each place" },
+};
 const GUESSED = "LSTM"; // its first row that is forgotten is to be guessed
 const READ = 12, ASK = 40; // milliseconds for each pixel
 
@@ -10,13 +18,21 @@ let cursor = 0; // the pixel that the keyboard paints
 const rowOf = (pixel) => Math.floor(pixel / SIDE);
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
-// By pixel of a stream: the answer XOR the token, which is 0 where it is right, and the certainty.
+// Of each pixel that is asked: the answer XOR the token, which is 0 where it is right, the
+// certainty, and the turn in which it is asked.
 function answersOf({ answers, certainty }, stream) {
-  const given = [...bytesOf(answers)].flatMap((byte) => [byte >> 4, byte & 15]);
-  const sure = bytesOf(certainty);
-  return data.picture.streams[stream].slice(0, PIXELS).map((token, pixel) => {
-    const place = stream * PIXELS + PIXELS - 1 - pixel; // lag 1, the last pixel, comes first
-    return { error: given[place] ^ token, sure: sure[place] / 255 };
+  const { streams, places, values } = data.picture;
+  const given = bytesOf(answers), sure = bytesOf(certainty);
+  if (choice.asked === "place") {
+    return places[stream].map((pixel, turn) => {
+      const at = stream * PAIRS + turn, error = (given[at] ^ values[stream][turn]) >> 2;
+      return { pixel, error, sure: sure[at] / 255, turn };
+    });
+  }
+  const halves = [...given].flatMap((byte) => [byte >> 4, byte & 15]);
+  return streams[stream].slice(0, PIXELS).map((token, pixel) => {
+    const turn = PIXELS - 1 - pixel, at = stream * PIXELS + turn; // lag 1, the last pixel, first
+    return { pixel, error: halves[at] ^ token, sure: sure[at] / 255, turn };
   });
 }
 
@@ -50,46 +66,51 @@ const pixels = () => [...choice.pixels].map((digit) => parseInt(digit, 16));
 const chosenStream = () => Number(choice.stream) - 1;
 
 function readings() {
-  return chosen().filter((card) => card.reading).sort((a, b) => b.reading.bits - a.reading.bits)
-    .map((card) => ({ ...card, answers: answersOf(card.reading, chosenStream()) }));
+  return chosen().filter((card) => card[choice.asked])
+    .map((card) => ({ ...card, bits: card[choice.asked][ASKED[choice.asked].bits],
+      answers: answersOf(card[choice.asked], chosenStream()) }))
+    .sort((a, b) => b.bits - a.bits);
 }
 
 function drawCanvas(isPlayed) {
   const squares = pixels().map((colour, pixel) => square(pixel, 1, colour));
+  const places = choice.asked === "place" ? data.picture.places[chosenStream()] : null;
+  squares.forEach((each, n) => each.classList.toggle("faint", places?.includes(n) === false));
   byId("canvas").replaceChildren(...squares, make("rect", { id: "cursor", width: 1, height: 1,
     x: cursor % SIDE, y: rowOf(cursor) }));
   if (isPlayed) squares.forEach((each, pixel) => appear(each, READ * pixel));
 }
 
-function figureOf({ cell, reading, answers, colour }, isPlayed) {
+function figureOf({ cell, bits, answers, colour }, isPlayed) {
   const svg = make("svg", { viewBox: `0 0 ${SIDE} ${SIDE}`, "aria-hidden": true });
   const figure = make("figure", { "data-cell": cell }), caption = make("figcaption");
   caption.append(make("b", { style: `color: ${colour}` }, cell));
   figure.append(svg, caption);
-  if (cell === GUESSED && !choice.guess) {
+  if (cell === GUESSED && !choice.guess && choice.asked === "order") {
     svg.append(make("text", { x: 4, y: 5.5, "text-anchor": "middle" }, "?"));
     caption.append(make("span", {}, "guess first"));
     return figure;
   }
-  svg.append(...pixels().map((own, n) => square(n, answers[n].sure, own ^ answers[n].error)));
-  if (isPlayed) {
-    [...svg.children].forEach((each, n) => appear(each, READ * PIXELS + ASK * (PIXELS - n)));
+  const own = pixels();
+  for (const { pixel, error, sure, turn } of answers) {
+    svg.append(square(pixel, sure, own[pixel] ^ error));
+    if (isPlayed) appear(svg.lastChild, READ * PIXELS + ASK * (turn + 1));
   }
-  caption.append(make("span", {}, `${digits(reading.bits)} of ${BITS} bits`),
-    make("span", {}, `${rightIn(answers)} of ${PIXELS} right`));
+  caption.append(make("span", {}, `${digits(bits)} of ${ASKED[choice.asked].most} bits`),
+    make("span", {}, `${rightIn(answers)} of ${answers.length} right`));
   return figure;
 }
 
 function verdict(guess, forgotten) {
   if (!forgotten) return "The LSTM forgets no row of this stream.";
-  const { row, right } = forgotten, off = Math.abs(row - guess);
-  const found = `The LSTM begins to forget in row ${row}: ${right} of ${SIDE} are right there.`;
-  if (guess === "skipped") return found;
-  return `${found} You said row ${guess}: ${off ? `${off} off` : "exactly"}.`;
+  const { row, right } = forgotten;
+  return `The LSTM begins to forget in row ${row}: ${right} of ${SIDE} are right there. `
+    + `You said row ${guess}.`;
 }
 
 function drawGuess(cards) {
-  const guessed = cards.find(({ cell }) => cell === GUESSED), { guess } = choice;
+  const inOrder = choice.asked === "order" ? cards : [], { guess } = choice;
+  const guessed = inOrder.find(({ cell }) => cell === GUESSED);
   byId("ask").hidden = !guessed || Boolean(guess);
   byId("guess").textContent = guessed && guess ? verdict(guess, forgottenRow(guessed.answers)) : "";
   for (const button of byId("rows").children) {
@@ -101,10 +122,13 @@ function drawGuess(cards) {
 // The picture and what is left of it; played means read and asked back before one's eyes.
 function drawPicture(isPlayed = false) {
   if (!data.picture) return;
-  const { pictures, streams } = data.picture;
+  const { pictures, streams, places } = data.picture;
+  if (!(choice.asked in ASKED) || !places.length) choice.asked = "order";
   if (!/^[0-9a-f]{64}$/.test(choice.pixels)) choice.pixels = pictures[0];
   if (!(chosenStream() in streams)) choice.stream = "1";
-  const cards = readings();
+  const cards = readings(), { how, button } = ASKED[choice.asked];
+  byId("how").textContent = how;
+  byId("by").textContent = button;
   drawCanvas(isPlayed);
   drawGuess(cards);
   const figures = cards.map((card) => figureOf(card, isPlayed));
@@ -171,8 +195,8 @@ function makePicture() {
   onClick("next", () => choose("pixels", following()));
   onClick("blank", () => choose("pixels", "0".repeat(PIXELS)));
   onClick("stream", () => choose("stream", String(Number(choice.stream) % streams.length + 1)));
-  onClick("again", () => drawPicture(true));
-  onClick("skip", () => choose("guess", "skipped"));
+  onClick("by", () => choose("asked", ASKED[choice.asked].other));
+  byId("by").hidden = !data.picture.places.length;
 }
 
 if (data.picture) makePicture();
