@@ -1,4 +1,4 @@
-"""Write the small cards that come with the package, from those of docs/cards.
+"""Write the small cards and the readings that come with the package, from those of docs/cards.
 
 Usage: python .ci/built_in_cards.py, after a card there was made or removed.
 """
@@ -11,9 +11,12 @@ import msgspec
 from echo_jax import atomic_files
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages.built_in_cards import FILE, read_folder
+from echo_jax.memory.pages.picture import BUILT_IN, READINGS
+from echo_jax.memory.reading import Readings
 from echo_jax.memory.rows import Row
 
 ROOT = Path(__file__).parents[1]
+LSTM = "lstm-state-bytes-400"
 
 
 def encoded(whole: Sequence[tuple[Card, list[Row]]]) -> bytes:
@@ -22,6 +25,13 @@ def encoded(whole: Sequence[tuple[Card, list[Row]]]) -> bytes:
     return b"[\n" + b",\n".join(lines) + b"\n]\n"
 
 
+def of_lstm(readings: bytes) -> bytes:
+    """The readings of the LSTM, in the block and without, from those of all cards."""
+    cells = msgspec.json.decode(readings, type=Readings).cells
+    return msgspec.json.encode([x for x in cells if x.card.removeprefix("block-") == LSTM]) + b"\n"
+
+
 if __name__ == "__main__":
-    place = ROOT / "echo_jax" / "memory" / "pages" / FILE
-    atomic_files.write_bytes(place, encoded(read_folder(ROOT / "docs" / "cards")))
+    published, place = ROOT / "docs" / "cards", ROOT / "echo_jax" / "memory" / "pages"
+    atomic_files.write_bytes(place / FILE, encoded(read_folder(published)))
+    atomic_files.write_bytes(place / BUILT_IN, of_lstm((published / READINGS).read_bytes()))

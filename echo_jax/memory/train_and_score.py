@@ -374,7 +374,9 @@ def has_reading(run: CardRun) -> bool:
     """True of seed 0 by lag, and by key of each, as some associate and some do not."""
     of = run.configuration
     is_drawn = run.seed == 0 if of.question == "by lag" else run.seed < PILOT_SEED
-    return is_drawn and of.updates == run.protocol.updates and has_picture(run.protocol, of.question)
+    return (
+        is_drawn and of.updates == run.protocol.updates and has_picture(run.protocol, of.question)
+    )
 
 
 def read(found: AnswersAtOnce, final: list[Any], protocol: Protocol) -> dict[str, Any]:

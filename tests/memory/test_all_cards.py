@@ -12,11 +12,7 @@ from running import ROOT
 
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
-from echo_jax.memory.pages import (
-    built_in_cards,
-    card_pages,
-    figures,
-)
+from echo_jax.memory.pages import built_in_cards, card_pages, figures, picture
 from echo_jax.report.page import Paper
 
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
@@ -96,10 +92,13 @@ def test_the_anchor_of_a_card_is_the_plainest_of_its_track_and_the_nearest_size(
     assert built_in_cards.anchors(card(rows, "gru", state_bytes=1000)) == of_larger
 
 
-def test_the_built_in_cards_follow_from_the_committed_ones():
+def test_the_built_in_cards_and_readings_follow_from_the_committed_ones():
     made = runpy.run_path(str(ROOT / ".ci" / "built_in_cards.py"))
-    text = resources.files("echo_jax.memory.pages").joinpath(built_in_cards.FILE).read_bytes()
-    assert text == made["encoded"](built_in_cards.read_folder(ROOT / "docs" / "cards"))
+    pages, published = resources.files("echo_jax.memory.pages"), ROOT / "docs" / "cards"
+    text = pages.joinpath(built_in_cards.FILE).read_bytes()
+    assert text == made["encoded"](built_in_cards.read_folder(published))
+    readings = (published / picture.READINGS).read_bytes()
+    assert pages.joinpath(picture.BUILT_IN).read_bytes() == made["of_lstm"](readings)
 
 
 def test_cards_are_read_and_compared_without_jax_and_matplotlib():

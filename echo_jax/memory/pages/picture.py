@@ -4,25 +4,30 @@ A square's colour is the most likely value, its area the certainty: the ink that
 """
 
 import base64
+import functools
 import html
 import textwrap
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
+from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import one_line
 from echo_jax.memory.card import Card, lag_bits
 from echo_jax.memory.pages.table import label_of
-from echo_jax.memory.reading import PIXELS, Reading, Readings, left_of
+from echo_jax.memory.reading import PIXELS, ReadCard, Reading, Readings, left_of
 from echo_jax.memory.rows import LagRow, Row
 from echo_jax.report.number_formats import three_digits
 from echo_jax.report.styles import DARK, INK
 
 FILE = "picture.svg"
 READINGS = "readings.json"
+BUILT_IN = "built_in_readings.json"
+"""Those that come with the package; `.ci/built_in_cards.py` writes it."""
 
 NONE = "A picture of what is left needs a protocol of 16 symbols and 64 lags."
 
@@ -60,8 +65,8 @@ SHOWN = {
 """The published cards in the still, and the names of their cells."""
 
 STILL = (
-    "Ink is bits left: a network with 100 numbers of state reads a face pixel by pixel, then is "
-    "asked for it. Colour is the answer, area its certainty."
+    "Networks with 100 numbers of state read a face from the top left and were asked for it. "
+    "Colour is the answer, area its certainty: ink is bits left, in the mean so many."
 )
 
 STYLE = (
@@ -92,9 +97,19 @@ def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
     final, reading = runs[0]
     bits = float(lag_bits(final, card.numbers).sum())
     words = sentence(one_line(label_of(card)), bits, reading)
-    read = Tile(FACE, np.ones(PIXELS), ["read"])
-    left = Tile(*left_of(FACE, reading), ["what is left"])
-    return words, still([read, left], 24, words, words)
+    tiles = [Tile(FACE, np.ones(PIXELS), ["the picture"])]
+    tiles.append(Tile(*left_of(FACE, reading), ["what is left"]))
+    if card.cell.name.removeprefix(BLOCK_PREFIX) != "lstm":
+        lstm = built_in_readings()[card.cell.name.startswith(BLOCK_PREFIX)]
+        tiles.append(Tile(*left_of(FACE, lstm), [f"LSTM: {three_digits(lstm.bits)} bits"]))
+    return words, still(tiles, 24, words, words, columns=3)
+
+
+@functools.cache
+def built_in_readings() -> dict[bool, ReadCard]:
+    """The readings of the LSTM of 100 numbers to stand beside, in the block (True) and without."""
+    text = resources.files("echo_jax.memory.pages").joinpath(BUILT_IN).read_bytes()
+    return {x.card.startswith("block-"): x for x in msgspec.json.decode(text, type=list[ReadCard])}
 
 
 def sentence(name: str, bits: float, reading: Reading) -> str:
@@ -114,7 +129,7 @@ def of_folder(folder: Path) -> tuple[str, str] | None:
     if not (folder / READINGS).exists():
         return None
     cells = msgspec.json.decode((folder / READINGS).read_bytes(), type=Readings).cells
-    tiles, told = [Tile(FACE, np.ones(PIXELS), ["read", "256 bits"])], list[str]()
+    tiles, told = [Tile(FACE, np.ones(PIXELS), ["the picture", "256 bits"])], list[str]()
     for cell in sorted(cells, key=lambda cell: [*SHOWN, cell.card].index(cell.card)):
         if name := SHOWN.get(cell.card):
             lines = [name, f"{three_digits(cell.bits)} bits"]
@@ -124,7 +139,7 @@ def of_folder(folder: Path) -> tuple[str, str] | None:
     return words, still(tiles, 12, STILL, words, columns=4)
 
 
-def still(tiles: Sequence[Tile], pixel: int, below: str, words: str, columns: int = 2) -> str:
+def still(tiles: Sequence[Tile], pixel: int, below: str, words: str, columns: int) -> str:
     """The SVG of tiles in rows, each pixel so wide, with a text below; `words` stand for it."""
     side = 8 * pixel
     across, down = side + GAP, side + LINE * len(tiles[0].lines) + GAP

@@ -65,11 +65,14 @@ function appear(element, delay) {
 const pixels = () => [...choice.pixels].map((digit) => parseInt(digit, 16));
 const chosenStream = () => Number(choice.stream) - 1;
 
+// True of the network that is to be guessed, which stands first until then.
+const isHidden = ({ cell }) => cell === GUESSED && !choice.guess && choice.asked === "order";
+
 function readings() {
   return chosen().filter((card) => card[choice.asked])
     .map((card) => ({ ...card, bits: card[choice.asked][ASKED[choice.asked].bits],
       answers: answersOf(card[choice.asked], chosenStream()) }))
-    .sort((a, b) => b.bits - a.bits);
+    .sort((a, b) => isHidden(b) - isHidden(a) || b.bits - a.bits);
 }
 
 function drawCanvas(isPlayed) {
@@ -81,12 +84,13 @@ function drawCanvas(isPlayed) {
   if (isPlayed) squares.forEach((each, pixel) => appear(each, READ * pixel));
 }
 
-function figureOf({ cell, bits, answers, colour }, isPlayed) {
+function figureOf(card, isPlayed) {
+  const { cell, bits, answers, colour } = card;
   const svg = make("svg", { viewBox: `0 0 ${SIDE} ${SIDE}`, "aria-hidden": true });
   const figure = make("figure", { "data-cell": cell }), caption = make("figcaption");
   caption.append(make("b", { style: `color: ${colour}` }, cell));
   figure.append(svg, caption);
-  if (cell === GUESSED && !choice.guess && choice.asked === "order") {
+  if (isHidden(card)) {
     svg.append(make("text", { x: 4, y: 5.5, "text-anchor": "middle" }, "?"));
     caption.append(make("span", {}, "guess first"));
     return figure;
@@ -131,6 +135,7 @@ function drawPicture(isPlayed = false) {
   byId("by").textContent = button;
   drawCanvas(isPlayed);
   drawGuess(cards);
+  if (isPlayed) appear(byId("guess"), (READ + ASK) * PIXELS);
   const figures = cards.map((card) => figureOf(card, isPlayed));
   byId("left").replaceChildren(...(cards.length ? figures : ["No reading of these cells."]));
 }
