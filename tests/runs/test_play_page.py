@@ -234,10 +234,10 @@ def test_numbers_arrive_by_themselves_unless_motion_is_reduced(tab, tmp_path):
         assert text(tab, "#echo .play") == word
 
 
-def test_on_a_phone_the_curves_of_both_networks_are_beside_train(tab):
+def test_on_a_phone_the_curves_and_scores_of_both_networks_are_beside_train(tab):
     tab.open(COMMITTED, width=390)
     tab.wait("trainings.every(({ network }) => network)")
-    seen = """[...document.querySelectorAll("#run, #panels .accuracy svg")]
+    seen = """[...document.querySelectorAll("#run, .score, #panels .accuracy svg")]
       .map((each) => each.getBoundingClientRect())
       .every(({ top, bottom }) => top > 0 && bottom < 844)"""
     assert tab.run(seen)
@@ -249,6 +249,10 @@ def test_on_a_phone_the_curves_of_both_networks_are_beside_train(tab):
     assert text(tab, "#panels summary") == "More: batch size 6"
     press(tab, "#panels summary")
     assert tab.run(f"{shown}.length") == 11
+    low = """[...document.querySelectorAll("a, button, input, select, summary")]
+      .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 36)"""
+    assert tab.run(f"{low}.map((each) => each.outerHTML)") == []
+    assert tab.run("document.getElementById('guessed').offsetWidth") == 390 - 2 * (16 + 1 + 16)
     tab.resize(320)
     assert tab.run("document.documentElement.scrollWidth") == 320
 
@@ -330,14 +334,33 @@ def scores(tab):
     return tab.run("[...document.querySelectorAll('.score')].map((each) => each.textContent)")
 
 
-def test_a_guess_stands_beside_what_came_out(tab):
+@pytest.mark.parametrize(
+    ("keys", "shown", "said"),
+    [
+        ([], "50%", ""),
+        (["ArrowRight"] * 2, "52%", "You said 52%. It has "),
+        (None, "50%", "You said 50%. It has "),
+    ],
+)
+def test_a_guess_that_was_made_stands_beside_what_came_out(tab, keys, shown, said):
     tab.open(COMMITTED)
+    if keys is None:
+        press(tab, "#guessed")  # in the middle, where it stands
     tab.run("document.getElementById('guessed').focus()")
-    tab.press("ArrowRight", "ArrowRight")
+    tab.press(*keys or [])
+    assert text(tab, "#guessed-is") == shown
     tab.wait("trainings.every(({ report }) => report)")
     tab.run("trainings.forEach((each) => each.draw({ ...each.report, accuracy: 0.01 }))")
-    right = "about 1% right, by chance, on 1,000 fresh sequences"
-    assert scores(tab) == [f"You said 52%. It has {right}", right]
+    right = "about 1% right, by chance"
+    assert scores(tab) == [f"{said}{right}", right]
+
+
+def test_a_file_alone_has_no_link_to_a_page_that_is_not_there(tab):
+    tab.open(COMMITTED)
+    links = "[...document.querySelectorAll('a')].filter((each) => each.checkVisibility())"
+    hrefs = tab.run(f"{links}.map((each) => each.getAttribute('href'))")
+    assert hrefs
+    assert all(href.startswith("#") for href in hrefs)
 
 
 def test_a_prediction_stands_under_the_number_that_came(tab, tmp_path):
@@ -372,7 +395,7 @@ def test_networks_learn_in_the_page_which_asks_for_nothing_and_logs_nothing(tab)
     press(tab, "#run")
     zero, part3 = scores(tab)
     assert float(zero.split("%")[0]) > 99
-    assert part3 == "about 1% right, by chance, on 1,000 fresh sequences"
+    assert part3 == "about 1% right, by chance"
     assert text(tab, "#outcomes .why").endswith("of 100.00% expected at best.")
     assert text(tab, "#run") == "Train"
     press(tab, ".use")
