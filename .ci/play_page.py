@@ -18,9 +18,10 @@ from typing import Any
 
 import echo_jax
 from echo_jax import config
+from echo_jax.commands import command_line
 from echo_jax.core import chance
 from echo_jax.core.target_place import knowable_share, target_place
-from echo_jax.runs import explanation, play_page
+from echo_jax.runs import explanation, play_page, train_call
 
 DOCS = Path(__file__).parents[1] / "docs"
 GRID = DOCS / "play" / "sweep.jsonl"
@@ -48,9 +49,12 @@ IN_THE_PAGE = {
 }
 """The flags that the sentences name, and the words of the page for them."""
 
+TITLES = ("One at a time", "Five at a time")
+"""Of the settings with which the page opens."""
+
 SMALL = {"vocab_size": 10, "hidden_size": 16}
 NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("Part 4", {}),
+    (TITLES[1], {}),
     (
         "Cure 1: a window of 2, state from zero",
         SMALL | {"part": "no-context", "window": 2, "stateful": False},
@@ -61,23 +65,6 @@ NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
 )
 """The networks of the page: the name, and the arguments of `echo_jax.train`."""
-
-TITLES = ("Part 3: one at a time", "Part 4: five at a time")
-"""Of the settings with which the page opens."""
-
-
-def flag(name: str, value: object) -> str:
-    """An argument as a flag of the command line."""
-    flags = "--" + name.replace("_", "-")
-    if isinstance(value, bool):
-        return flags if value else flags.replace("--", "--no-")
-    return f"{flags} {value}"
-
-
-def command(options: dict[str, Any]) -> str:
-    """The command line that trains a network."""
-    order = sorted(options, key=lambda name: name in SMALL)  # the sizes come last
-    return " ".join(["echo-jax train", *(flag(name, options[name]) for name in order)])
 
 
 def trained(options: dict[str, Any]) -> dict[str, Any]:
@@ -190,7 +177,9 @@ def made(train: bool) -> str:
     else:
         networks = data_in((DOCS / play_page.PAGE).read_text("utf-8"))["networks"]
     for network, (name, options) in zip(networks, NETWORKS, strict=True):
-        network |= {"name": name, "command": command(options)}
+        chosen = config.chosen(train_call.configured(**options).config)
+        command = " ".join([command_line.INSTALLED, "train", *config.flags_of(chosen)])
+        network |= {"name": name, "command": command}
     page = play_page.page(words() | {"networks": networks})
     page = page.replace("<footer", f"{EXERCISES.read_text('utf-8')}\n<footer", 1)
     return page.replace("<style>", f"{SHARED}<style>", 1)

@@ -232,7 +232,7 @@ const CHOICES = { // what can be set, by its name in an address
   seed: ["Seed", range(0, 99)],
 };
 const FIRST = ["window", "stateful"]; // the others fold
-const WAITS = "When it is trained, its answers to fresh sequences stand here, and what it could learn.";
+const WAITS = "When it is trained, what it could learn stands here.";
 const WORKER = URL.createObjectURL(new Blob([byId("trainer").textContent]));
 const MOST_TYPED = 1000; // values at once, which take a part of a second
 const FED = range(0, 24).map((t) => (37 * t * t + 11 * t + 5) % 101 % 100); // to see answers
@@ -334,9 +334,9 @@ class Training {
     const stream = new Stream(this.network, FED.map((token) => token % setting.values));
     showAnswers(this.part(".answers"), { ...stream, moments: stream.moments.slice(-SHOWN) });
     if (accuracy === undefined || this.over) return;
-    const guess = this.title === data.training.titles[0] && byId("guessed-is").textContent;
-    const right = `${rightOf(chance[0], accuracy, setting)}, on 1,000 fresh sequences`;
-    this.conclude(guess ? `You said ${guess}. It has ${right}` : right, explain(setting, accuracy));
+    const isAsked = this.title === data.training.titles[0];
+    const said = isAsked && guess ? `You said ${guess}. It has ` : "";
+    this.conclude(said + rightOf(chance[0], accuracy, setting), explain(setting, accuracy));
   }
 
   say(score, why) {
@@ -354,6 +354,7 @@ class Training {
 }
 
 let trainings = []; // the networks that are trained
+let guess = ""; // in percent, once it was made
 
 // The networks of the address, and the buttons for all of them.
 function showTraining(section, use) {
@@ -393,9 +394,12 @@ function showTraining(section, use) {
     set(false);
     tell("once");
   });
-  byId("guessed").addEventListener("input", ({ target }) => {
-    byId("guessed-is").textContent = `${target.value}%`;
-  });
+  for (const kind of ["input", "click"]) { // a click where it stands is a guess, too
+    byId("guessed").addEventListener(kind, ({ target }) => {
+      guess = `${target.value}%`;
+      byId("guessed-is").textContent = guess;
+    });
+  }
   addEventListener("hashchange", () => {
     if (!location.hash.includes("=") || location.hash === address) return;
     open();
