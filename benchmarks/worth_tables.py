@@ -418,7 +418,7 @@ def second_arm_cells() -> list[str]:
     """The lines of a table: what each cell has in the second arm, by lag as in the first."""
     names, rows = TASKS[:3], []
     blocks: dict[str, Any] = {key: named.cell for key, named in cells_of(ARMS[1]).items()}
-    for x in sorted(points(ARMS[1]), key=lambda x: -(x.lag or 0)):
+    for x in sorted((x for x in points(ARMS[1]) if x.lag), key=lambda x: -(x.lag or 0)):
         width = blocks[f"block-{x.name}-state-bytes-400"].width
         measures = [of_seeds(x.seeds[question]) for question in ("lag", "key")]
         shown = [f"{x.tasks[name]:.2f}" if name in x.tasks else "-" for name in names]

@@ -210,6 +210,12 @@ SAID = (
     "LMU (97%)", "LSTM has 89%, Mamba-2 47%", "has 3.15 bits", "not trained 3.12", "(LMU, 3.17)",
     "(error 0.26 and 0.30)", "(0.47 and 0.51)", "(0.71 and 0.54)", "both have 0.48 and 0.47",
     "has 3.07 bits, on the last 40 alone 2.93",
+    "(over families -0.83 to 0.21)", "(over families -0.01 to 0.96)",
+    "LRU and S5 hold 1.66 and 1.21", "and have 2.05 and 2.09",
+    "LSTM hold 0.07 and 0.05, and have 2.32 and 2.21",
+    "holds 2.72, a cache 3.17, and with 1.56 and 1.76", "before it (1.83)", "12,000 to 54,000",
+    "0.91, within vector states 0.73", "have 1.78 to 1.93",
+    "(0.065) than the kind (0.075) and the bits (0.106)",
 )  # fmt: skip
 """The numbers of the sentences, which the tests below have."""
 
@@ -255,6 +261,19 @@ def test_the_sentences_have_the_numbers_of_the_rows(rows):
     assert [round(100 * accuracy[name]) for name in ("lstm", "mamba2")] == [89, 47]
 
 
+def test_the_sentences_on_the_text_have_the_numbers_of_the_rows(rows):
+    bits = means(rows, "text")
+    cells = ("lru", "s5", "gru", "lstm", "OrthogonalReservoir", "AttentionCache")
+    of_probe = [held(name) for name in cells]
+    assert of_probe == pytest.approx([1.66, 1.21, 0.07, 0.05, 2.72, 3.17], abs=0.0051)
+    of_text = [bits[name] for name in (*cells, "PresentInput")]
+    assert of_text == pytest.approx([2.05, 2.09, 2.32, 2.21, 1.56, 1.76, 1.83], abs=0.0051)
+    matrix = [of for name, of in bits.items() if name.islower() and name in MATRIX]
+    assert (min(matrix), max(matrix)) == pytest.approx((1.78, 1.93), abs=0.0051)
+    sizes = [parameters(name) for name in bits if name.islower()]
+    assert [round(of, -3) for of in (min(sizes), max(sizes))] == [12_000, 54_000]
+
+
 def left_out_errors(bits):
     """Errors of linear fits on nothing, the kind, the size, both bits, and size and bits."""
     y = np.array([*bits.values()])
@@ -270,7 +289,8 @@ def left_out_errors(bits):
 
 
 def test_the_errors_for_a_cell_left_out_are_those_of_linear_fits(rows):
-    said = {"in_context": (0.26, 0.30), "noisy_recall": (0.47, 0.51), "digits": (0.71, 0.54)}
+    said = {"in_context": (0.26, 0.30), "noisy_recall": (0.47, 0.51), "digits": (0.71, 0.54),
+            "text": (0.075, 0.106)}  # fmt: skip
     for task, errors in table_of("task | mean alone").items():
         bits = {name: of for name, of in means(rows, task).items() if name.islower()}
         found = left_out_errors(bits)
