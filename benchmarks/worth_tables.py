@@ -221,7 +221,8 @@ def over_families(of: Sample) -> str:
         cells = np.concatenate([families[i] for i in drawn])
         given = None if of.given is None else of.given[cells]
         if len(set(drawn)) > 2:
-            found.append(correlation(Sample([], of.x[cells], of.y[cells], given)))
+            with np.errstate(invalid="ignore", divide="ignore"):  # cells alike in what is given
+                found.append(correlation(Sample([], of.x[cells], of.y[cells], given)))
     return "{:.2f} to {:.2f}".format(*np.nanquantile(found, (0.025, 0.975)))
 
 
