@@ -333,7 +333,8 @@ def test_a_published_reading_by_key_is_of_a_run_with_about_the_published_bits(ce
     assert min(seeds) - margin <= cell.bits <= max(seeds) + margin
     assert cell.at_once <= cell.bits + 3  # of eight pairs, and of the best number of pairs
     values, certainty = decoded(cell)
-    assert 6 * certainty.sum(axis=1).mean() == pytest.approx(cell.at_once, rel=0.15, abs=1.5)
+    ink = 6 * certainty.sum(axis=1).mean()  # of 80 answers
+    assert ink == pytest.approx(cell.at_once, rel=0.25, abs=1.5)
     accuracy = (values == READINGS.values).mean()
     assert accuracy_bits(8, accuracy, 64) == pytest.approx(cell.at_once, rel=0.4, abs=4)
 
