@@ -217,9 +217,9 @@ def make_row(run: Run, programs: Any, report: Report) -> WorthRow:
 def answers_of(run: Run, programs: Any, report: Report) -> LagRow | KeyRow:
     """Train, and answer a question of the cards."""
     row: Any = train_and_score.make_row(run.of_card, programs, report)
-    row.losses = UNSET
+    row.losses = row.reading = UNSET
     if isinstance(row, LagRow):
-        row.rounded, row.reading = None, UNSET
+        row.rounded = None
     return row
 
 

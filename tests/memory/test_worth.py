@@ -321,6 +321,21 @@ def test_the_errors_for_a_cell_left_out_are_those_of_linear_fits(rows):
     assert found[1:3] == pytest.approx((0.060, 0.069), abs=0.0006)
 
 
+def test_in_the_second_arm_matrices_that_are_not_trained_have_the_bits_that_are_said():
+    text = " ".join((worth.CARDS / "README.md").read_text().split())
+    said = "have 20 to 33 bits (DeltaNet) and 29 to 30 (GLA), and trained DeltaNets 43 to 49."
+    assert said in text
+    found = {}
+    for name in ("FrozenDeltaNet", "FrozenLinearAttention", "delta-net"):
+        cell = f"block-{name}-state-bytes-400"
+        of_cell = [x for x in worth.read() if (x.task, x.cell) == ("by_key", cell)]
+        assert {x.arm for x in of_cell} == {"parameters"}
+        found[name] = sorted(x.bits for x in of_cell)
+        assert len(found[name]) == 3
+    ends = [(round(of[0]), round(of[-1])) for of in found.values()]
+    assert ends == [(20, 33), (29, 30), (43, 49)]
+
+
 def row(seed, rate, nats):
     score = worth.TaskScore(accuracy=0.5, nats=nats, entropy=2.0) if nats else worth.UNSET
     cell = "block-lstm-state-bytes-400"
