@@ -204,7 +204,6 @@ def make_row(run: Run, programs: Any, report: Report) -> WorthRow:
             break
         if best is None or scores[0][1] < best[1][0][1]:
             best = chunk.done, scores, jax.device_get(chunk.state.params)
-    row = WorthRow(run.task, run.arm, run.cell, run.seed, run.rate)
     if best is None:
         return row
     row.stopped, (validation, final), params = best

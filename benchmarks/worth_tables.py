@@ -399,7 +399,7 @@ def cell_rows() -> list[str]:
     return markdown(["cell", *(f"`{name}`" for name in tasks)], rows)
 
 
-ALIEN = "rwkv7"
+LARGER = "rwkv7"
 """Has more than 100 numbers of state in the second arm."""
 
 
@@ -407,7 +407,7 @@ def second_arm() -> list[str]:
     """The lines of a table: the hypotheses with the bits of the second arm, nothing given."""
     rows = []
     for of in HYPOTHESES[:3]:
-        cells = [x for x in points(ARMS[1]) if of.cells(x) and x.name != ALIEN]
+        cells = [x for x in points(ARMS[1]) if of.cells(x) and x.name != LARGER]
         some = sample(cells, of.predictor, of.task)
         if len(some.y) > 5:
             numbers = [f"{correlation(some):.2f}", f"{p_value(some):.2g}"]

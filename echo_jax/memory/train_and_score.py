@@ -366,21 +366,22 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
         fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
     if programs.at_once and fields.get("final") and has_reading(run):
         found = programs.at_once(params, sets)
-        fields["reading"] = packed(digest.tobytes(), **read(found, fields["final"], run.protocol))
+        fields["reading"] = packed(
+            digest.tobytes(), **reading_fields(found, fields["final"], run.protocol)
+        )
     return fields
 
 
 def has_reading(run: CardRun) -> bool:
     """True of seed 0 by lag, and by key of each, as some associate and some do not."""
     of = run.configuration
-    is_drawn = run.seed == 0 if of.question == "by lag" else run.seed < PILOT_SEED
-    return (
-        is_drawn and of.updates == run.protocol.updates and has_picture(run.protocol, of.question)
-    )
+    usual = run.seed < PILOT_SEED and of.updates == run.protocol.updates
+    drawn = of.question == "by key" or run.seed == 0
+    return usual and drawn and has_picture(run.protocol, of.question)
 
 
-def read(found: AnswersAtOnce, final: list[Any], protocol: Protocol) -> dict[str, Any]:
-    """What a reading packs: by key from the right answers of each K on the final data."""
+def reading_fields(found: AnswersAtOnce, final: list[Any], protocol: Protocol) -> dict[str, Any]:
+    """The arguments of `packed`; by key `final` are the right answers of each K on final data."""
     if found.nats is not None:
         bits, certainty = lag_bits(found.nats, protocol).sum(), found.certainty
     else:

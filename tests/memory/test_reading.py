@@ -284,7 +284,7 @@ def read_by_key(cell, sharpness):
     sets = question.draw_sets(0, np.zeros(8, np.uint32))
     found = jax.jit(question.at_once)(params, sets)
     right = jax.jit(question.score)(params, sets).final.tolist()
-    of_run = train_and_score.read(found, right, STANDARD)
+    of_run = train_and_score.reading_fields(found, right, STANDARD)
     return reading.packed(bytes(32), **of_run), found
 
 
