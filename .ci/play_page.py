@@ -1,6 +1,6 @@
-"""Make docs/play.html again, around the networks that it has.
+"""Make docs/play.html again, around the network that it has.
 
-Usage: python .ci/play_page.py [--train], which trains them again, about a minute. The measured grid
+Usage: python .ci/play_page.py [--train], which trains it again, in seconds. The measured grid
 is docs/play/sweep.jsonl, the rows of
 
     echo-jax sweep --part no-context --vocab-size 10 --hidden-size 16 --window 1 2 3 4 5
@@ -18,10 +18,9 @@ from typing import Any
 
 import echo_jax
 from echo_jax import config
-from echo_jax.commands import command_line
 from echo_jax.core import chance
 from echo_jax.core.target_place import knowable_share, target_place
-from echo_jax.runs import explanation, play_page, train_call
+from echo_jax.runs import explanation, play_page
 
 DOCS = Path(__file__).parents[1] / "docs"
 GRID = DOCS / "play" / "sweep.jsonl"
@@ -52,25 +51,10 @@ IN_THE_PAGE = {
 TITLES = ("One at a time", "Five at a time")
 """Of the settings with which the page opens."""
 
-SMALL = {"vocab_size": 10, "hidden_size": 16}
-NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
-    (TITLES[1], {}),
-    (
-        "Cure 1: a window of 2, state from zero",
-        SMALL | {"part": "no-context", "window": 2, "stateful": False},
-    ),
-    (
-        "Cure 2: batches of 1, gradient through 2",
-        SMALL | {"part": "no-context", "batch_size": 1, "bptt_batches": 2},
-    ),
-)
-"""The networks of the page: the name, and the arguments of `echo_jax.train`."""
 
-
-def trained(options: dict[str, Any]) -> dict[str, Any]:
-    """The data of a network, trained now."""
-    run = echo_jax.train(**options)
-    return play_page.data_of(run.network(), "", run.result.accuracy)
+def trained() -> dict[str, Any]:
+    """The data of the network of part 4, trained now."""
+    return play_page.data_of(echo_jax.train().network(), TITLES[1])
 
 
 def data_in(text: str) -> dict[str, Any]:
@@ -148,7 +132,7 @@ def training() -> dict[str, Any]:
 
 
 def words() -> dict[str, Any]:
-    """Everything in the page but the networks."""
+    """Everything in the page but the network."""
     rows = [json.loads(line) for line in GRID.read_text().splitlines()]
     task = {"window": 1, "batch": 6, "lag": 1, "stateful": True, "chance": 0.1}
     return {
@@ -171,16 +155,9 @@ EXERCISES = Path(__file__).with_name("play_exercises.html")
 
 
 def made(train: bool) -> str:
-    """The page, with networks trained now or with those of the page that is there."""
-    if train:
-        networks = [trained(options) for _, options in NETWORKS]
-    else:
-        networks = data_in((DOCS / play_page.PAGE).read_text("utf-8"))["networks"]
-    for network, (name, options) in zip(networks, NETWORKS, strict=True):
-        chosen = config.chosen(train_call.configured(**options).config)
-        command = " ".join([command_line.INSTALLED, "train", *config.flags_of(chosen)])
-        network |= {"name": name, "command": command}
-    page = play_page.page(words() | {"networks": networks})
+    """The page, with a network trained now or with that of the page that is there."""
+    there = (DOCS / play_page.PAGE).read_text("utf-8")
+    page = play_page.page(words() | {"network": trained() if train else data_in(there)["network"]})
     page = page.replace("<footer", f"{EXERCISES.read_text('utf-8')}\n<footer", 1)
     return page.replace("<style>", f"{SHARED}<style>", 1)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from echo_jax import atomic_files
-from echo_jax.core.target_place import accuracy_ceiling, target_place
+from echo_jax.core.target_place import target_place
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.html_page import assembled
 from echo_jax.runs import explanation
@@ -42,19 +42,19 @@ def write_for_run(folder: Path) -> Path:
 def page_of_run(trained: "TrainedNetwork", name: str, scores: "Result") -> str:
     """The page of the network of a run, with its scores: medians over seeds."""
     task = trained.config.task
-    network = data_of(trained, name, scores.accuracy)
+    network = data_of(trained, name)
     data: dict[str, Any] = {
         "title": f"An LSTM and an echo of lag {task.lag}: {scores.accuracy:.1%} right",
         "lede": f"{trained}.",
         "explanation": explanation.explain(trained.config, scores),
-        "networks": [network],
+        "network": network,
     }
     small = task.window <= 6 and task.batch_size <= 8 and 0 <= task.lag <= 6
     if task.layout == "windows" and small:
         task_of = {field: network[field] for field in ("window", "batch", "lag", "stateful")}
         data["task"] = task_of | {"chance": scores.baseline_accuracy}
-        scored = {field: network[field] for field in ("window", "batch", "accuracy", "place")}
-        data["grid"] = [scored | {"seeds": len(scores.by_seed.seed)}]
+        scored = {"accuracy": scores.accuracy, "seeds": len(scores.by_seed.seed)}
+        data["grid"] = [data["task"] | scored | {"place": target_place(trained.config)}]
     return page(data)
 
 
@@ -67,7 +67,7 @@ def page(data: dict[str, Any]) -> str:
     return text
 
 
-def data_of(trained: "TrainedNetwork", name: str, accuracy: float) -> dict[str, Any]:
+def data_of(trained: "TrainedNetwork", name: str) -> dict[str, Any]:
     """The task of a network, its values, and its weights in base64, as the page reads them."""
     config = trained.config
     task = config.task
@@ -82,9 +82,6 @@ def data_of(trained: "TrainedNetwork", name: str, accuracy: float) -> dict[str, 
     }
     return {
         "name": name,
-        "accuracy": accuracy,
-        "ceiling": accuracy_ceiling(config, 1 / task.vocab_size),
-        "place": target_place(config),
         "window": task.window,
         "lag": task.lag,
         "batch": task.batch_size,

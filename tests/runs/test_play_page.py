@@ -15,7 +15,7 @@ from running import ROOT, module_in
 
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import page_limits, play_page, train_call
+from echo_jax.runs import page_limits, play_page
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -53,13 +53,12 @@ def drawn(values=None, **fields):
     return drawn_network(PLAIN, values, **SIZES | fields)
 
 
-def answers_in_page(tab, place, tokens):
+def answers_in_page(tab, tokens):
     """The answers `[N]`, None where there is none, and probabilities `[N, V]`, in the browser."""
     script = f"""(() => {{
-      const network = networks[{place}];
-      let state = network.start();
+      let state = given.start();
       return {json.dumps(tokens)}.map((token) => {{
-        const fed = network.feed(state, token);
+        const fed = given.feed(state, token);
         state = fed.state;
         return fed.answer && [fed.answer.token, [...fed.answer.probabilities]];
       }});
@@ -73,26 +72,21 @@ def test_the_committed_page_is_the_one_of_its_parts_and_its_grid(generator):
     assert generator.made(train=False) == text
     assert len(text.encode()) < page_limits.PAGE_BYTES
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
-    networks = generator.data_in(text)["networks"]
-    for (_, options), network in zip(generator.NETWORKS, networks, strict=True):
-        config = train_call.configured(**options).config
-        assert (network["window"], network["batch"]) == (config.task.window, config.task.batch_size)
-        assert (network["stateful"], network["units"]) == (
-            config.network.stateful, config.network.hidden_size,
-        )  # fmt: skip
+    network = generator.data_in(text)["network"]
+    assert (network["window"], network["batch"], network["units"]) == (5, 5, 50)  # part 4
 
 
 @pytest.mark.slow
 def test_every_layout_answers_as_predict_does(tab, tmp_path):
-    networks = [drawn(**fields) for fields in LAYOUTS.values()]
-    data = [play_page.data_of(network, "", 0.5) for network in networks]
     page = tmp_path / "page.html"
-    page.write_text(play_page.page({"title": "", "lede": "", "networks": data}))
-    tab.open(page)
-    for place, trained in enumerate(networks):
+    for seed, fields in enumerate(LAYOUTS.values()):
+        trained = drawn(**fields)
+        data = play_page.data_of(trained, "")
+        page.write_text(play_page.page({"title": "", "lede": "", "network": data}))
+        tab.open(page)
         size = len(trained.vocabulary)
-        tokens = np.random.default_rng(place).integers(size, size=STEPS)
-        answers, shares = answers_in_page(tab, place, tokens.tolist())
+        tokens = np.random.default_rng(seed).integers(size, size=STEPS)
+        answers, shares = answers_in_page(tab, tokens.tolist())
         assert answers == trained.predict(tokens)
         expected = trained.predict(tokens, probabilities=True)
         got = np.array([row or [np.nan] * size for row in shares])
@@ -374,7 +368,7 @@ def test_show_writes_the_page_of_a_run(tmp_path, call, generator):
     done = call("show.py", "--play", folder, cwd=tmp_path)
     assert done.stdout == f"Page: {folder / 'play.html'}\n"
     data = generator.data_in((folder / "play.html").read_text())
-    assert data["networks"][0]["window"] == 3
+    assert data["network"]["window"] == 3
     assert len(data["grid"]) == 1
     assert data["explanation"].startswith("The target, the value 2 steps back, is in the window")
     (folder / "play.html").write_text("mine")

@@ -1,6 +1,6 @@
 // ---------------------------------------------------------------- the page
 
-const networks = data.networks.map((network) => new Network(network));
+const given = new Network(data.network);
 const clone = (id) => byId(id).content.firstElementChild.cloneNode(true);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const random = (network) => Math.floor(Math.random() * network.values.length);
@@ -106,35 +106,6 @@ function drawChanges(canvas, network, rows) {
       }
     });
   });
-}
-
-// ---------------------------------------------------------------- cure: two networks
-
-// Two networks on the same numbers.
-function showPair(section, pair) {
-  const tokens = Array.from({ length: 48 }, () => random(pair[0]));
-  const panels = pair.map(() => section.querySelector(".two").appendChild(clone("side")));
-  const drawPanel = (panel, network) => {
-    const say = (place, text) => { panel.querySelector(place).textContent = text; };
-    const stream = new Stream(network, tokens);
-    const recent = stream.moments.filter(({ answer }) => answer).slice(-40);
-    const hits = recent.filter(({ right }) => right).length;
-    say("h3", network.name);
-    say(".hits", `${hits} of the last ${recent.length} right`);
-    say(".fresh", `${rightOf(0.1, network.accuracy, network)}, on 1,000 fresh sequences; a guess `
-      + "has 10.0%" + (network.ceiling < 1 ? ", and no network that is given the same can have "
-      + `more than ${percent(network.ceiling)}` : ""));
-    say(".why", PLACES[network.place]);
-    say("code", network.command);
-    showAnswers(panel.querySelector(".answers"), stream);
-  };
-  const draw = () => pair.forEach((network, side) => drawPanel(panels[side], network));
-  draw();
-  player(section, () => {
-    tokens.push(random(pair[0]));
-    tokens.shift();
-    draw();
-  }, panels[0].querySelector(".hits"));
 }
 
 // ---------------------------------------------------------------- see: which row continues which
@@ -473,17 +444,16 @@ function showEcho(section, first) {
 
 // ---------------------------------------------------------------- start
 
-const [atWork, ...cures] = networks, isRun = !data.training;
+const isRun = !data.training;
 document.body.className = isRun ? "run" : "";
 for (const name of ["title", "lede", "explanation"]) byId(name).textContent = data[name] ?? "";
 byId("rows").hidden = !data.task;
 if (data.task) showRows(data.task, data.grid);
-const echo = showEcho(byId("echo"), atWork);
+const echo = showEcho(byId("echo"), given);
 if (isRun) {
   byId("title").parentElement.after(byId("echo"));
   echo.play(!still.matches);
 } else {
-  showPair(byId("cure"), cures);
   showTraining(byId("train"), (network) => {
     echo.use(network);
     byId("echo").scrollIntoView();
