@@ -9,7 +9,7 @@ new ResizeObserver(() => {
 
 // A button to copy, and a part of the contents of a page, are no places of their own.
 addEventListener("load", () => {
-  const inner = ".md-code__nav, .md-sidebar--secondary li > nav";
+  const inner = ".md-code__nav, .md-nav--secondary li > nav";
   for (const place of document.querySelectorAll(inner)) {
     place.removeAttribute("aria-label");
     place.role = "none";
