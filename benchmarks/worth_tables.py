@@ -1,8 +1,8 @@
 """What the rows of docs/worth say: do the bits of a card order cells on other tasks?
 
-    python benchmarks/worth_tables.py    # the tables of docs/what-a-bit-is-worth.md, and its figure
+    python benchmarks/worth_tables.py    # a minute; writes docs/worth/README.md and its figure
 
-rows, cards  ─►  a `Point` for each cell  ─►  correlations over some of them
+rows, cards  ─►  a `Point` for each cell  ─►  correlations over some of them  ─►  tables
 """
 
 import functools
@@ -41,6 +41,7 @@ from echo_jax.memory.tasks import digits, in_context
 from echo_jax.report import styles
 from echo_jax.report.number_formats import three_digits
 
+TABLES = ROWS.with_name("README.md")
 FIGURE = ROWS.with_name("scatter.svg")
 
 MATRIX = {"delta-net", "gated-delta-net", "FrozenDeltaNet", "rwkv7"}
@@ -335,7 +336,7 @@ COLUMNS: Sequence[tuple[str, str, Callable[[Point], float | None]]] = (
 def exploratory() -> list[str]:
     """The lines of a table: each task, and the correlations with a predictor in a group."""
     rows = []
-    for task in TASKS:
+    for task in (task for task in TASKS if any(task in x.tasks for x in points())):
         shown = []
         for group, _, predictor in COLUMNS:
             of = sample([x for x in points() if GROUPS[group](x)], predictor, task)
@@ -419,7 +420,7 @@ def second_arm_cells() -> list[str]:
     """The lines of a table: what each cell has in the second arm, by lag as in the first."""
     names, rows = TASKS[:3], []
     blocks: dict[str, Any] = {key: named.cell for key, named in cells_of(ARMS[1]).items()}
-    for x in sorted((x for x in points(ARMS[1]) if x.lag), key=lambda x: -(x.lag or 0)):
+    for x in sorted(points(ARMS[1]), key=lambda x: -(x.lag or 0)):
         width = blocks[f"block-{x.name}-state-bytes-400"].width
         measures = [of_seeds(x.seeds[question]) for question in ("lag", "key")]
         shown = [f"{x.tasks[name]:.2f}" if name in x.tasks else "-" for name in names]
@@ -477,16 +478,63 @@ def draw(path: Path) -> None:
         path.write_bytes(styles.image(figure, "svg"))
 
 
+PAGE = """# What a bit is worth: all numbers
+
+Made by `python benchmarks/worth_tables.py` of the rows in `rows.jsonl`.
+[What a bit is worth](../what-a-bit-is-worth.md) says what was asked, and what came of it.
+
+{primary}
+
+## Bits of each cell
+
+Means of three seeds, on text of seeds 0 and 2.
+
+{cells}
+
+## What orders the cells
+
+Spearman's correlations of bits on a task, exploratory: trained cells, of these 13 with vector and
+6 with matrix states; by lag after 300 updates at the best rate of the pilot.
+
+{correlations}
+
+## What predicts a cell
+
+Root mean square error, in bits, for each trained cell left out of a linear fit; of parameters the
+logarithm.
+
+{errors}
+
+## At 60,000 parameters
+
+By lag and by key with the lowest and the highest seed. The convolution keeps 3 times the width in
+numbers.
+
+{second_cells}
+
+{second}
+
+## Readers of another kind
+
+On `digits` a softmax regression on the last 16, 24, 32, 40 and 64 pixels has {regressions} bits.
+On `in_context` an ideal observer that knows the task has {observer:.2f} bits.
+"""
+
+
 def main() -> None:
-    """Print the tables, and draw the figure."""
-    tables = primary(), exploratory(), errors(), cell_rows(), second_arm(), second_arm_cells()
-    for table in tables:
-        print("\n".join(table), end="\n\n")
-    for pixels in (16, 24, 32, 40, 64):
-        print(
-            f"a softmax regression on the last {pixels} pixels: {of_last_pixels(pixels):.2f} bits"
-        )
-    print(f"an ideal observer of in_context: {of_ideal_observer(200):.2f} bits")
+    """Write the tables, and draw the figure."""
+    regressions = (f"{of_last_pixels(pixels):.2f}" for pixels in (16, 24, 32, 40, 64))
+    tables = {
+        "primary": primary(),
+        "cells": cell_rows(),
+        "correlations": exploratory(),
+        "errors": errors(),
+        "second_cells": second_arm_cells(),
+        "second": second_arm(),
+    }
+    written = {name: "\n".join(lines) for name, lines in tables.items()}
+    of_readers = {"regressions": ", ".join(regressions), "observer": of_ideal_observer(200)}
+    TABLES.write_text(PAGE.format(**written, **of_readers), "utf-8")
     draw(FIGURE)
 
 

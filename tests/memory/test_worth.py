@@ -15,6 +15,7 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from echo_jax import statistics
 
 PAGE = Path(__file__).parents[2] / "docs" / "what-a-bit-is-worth.md"
+TABLES = worth.ROWS.with_name("README.md").read_text()
 MATRIX = {"delta-net", "gated-delta-net", "gla", "mlstm", "mamba2", "rwkv7",
           "FrozenDeltaNet", "FrozenLinearAttention"}  # fmt: skip
 
@@ -64,8 +65,8 @@ def known(name):
 
 
 def table_of(first):
-    """The rows of the table of the page whose heading begins so: the first cell, and the rest."""
-    text = PAGE.read_text().partition(f"| {first}")[2].partition("\n\n")[0]
+    """The rows of the table whose heading begins so: the first cell, and the rest."""
+    text = TABLES.partition(f"| {first}")[2].partition("\n\n")[0]
     rows = [row.strip("| ").split(" | ") for row in text.splitlines()[2:]]
     return {name.strip("`"): rest for name, *rest in rows}
 
@@ -156,6 +157,7 @@ HYPOTHESES = {
 
 def test_the_hypotheses_have_the_numbers_of_the_rows(rows):
     shown, p_values = table_of("hypothesis | "), []
+    assert TABLES.partition("| hypothesis")[2].partition("\n\n")[0] in PAGE.read_text()
     for hypothesis, (task, among, predictor, given) in HYPOTHESES.items():
         bits = {name: of for name, of in means(rows, task).items() if among(name)}
         size, estimate, interval, families, p, *_ = shown[hypothesis]
@@ -181,7 +183,7 @@ PREDICTORS = {"lag": by_lag, "key": by_key, "parameters": parameters, "lag, 300 
 
 
 def test_the_other_correlations_are_those_of_the_rows(rows):
-    [head] = [line for line in PAGE.read_text().splitlines() if line.startswith("| task | trained")]
+    [head] = [line for line in TABLES.splitlines() if line.startswith("| task | trained")]
     columns = [column.split(": ") for column in head.strip("| ").split(" | ")[1:]]
     checked = 0
     for task, numbers in table_of("task | trained: ").items():
@@ -196,9 +198,9 @@ def test_the_other_correlations_are_those_of_the_rows(rows):
 
 
 def test_the_bits_of_each_cell_are_those_of_its_rows(rows):
-    shown = table_of("cell | ")
+    shown = table_of("cell | `")
     assert len(shown) == 26
-    [head] = [line for line in PAGE.read_text().splitlines() if line.startswith("| cell | ")]
+    [head] = [line for line in TABLES.splitlines() if line.startswith("| cell | `")]
     for place, task in enumerate(head.replace("`", "").strip("| ").split(" | ")[1:]):
         bits = means(rows, task)
         for name, numbers in shown.items():
