@@ -7,7 +7,6 @@ rows, cards  ─►  a `Point` for each cell  ─►  correlations over some of 
 
 import functools
 import itertools
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,23 +19,9 @@ from scipy.stats import rankdata
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
-from worth import (
-    ARMS,
-    PROBED,
-    QUESTIONS,
-    ROWS,
-    SEEDS,
-    TASKS,
-    WorthRow,
-    best_rates,
-    cells_of,
-    published,
-    read,
-)
+from worth import ARMS, PROBED, QUESTIONS, ROWS, SEEDS, TASKS, best_rates, cells_of, published, read
 
 from echo_jax import statistics
-from echo_jax.memory.card import bits_of
-from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.tasks import digits, in_context
 from echo_jax.report import styles
 from echo_jax.report.number_formats import three_digits
@@ -47,6 +32,9 @@ FIGURE = ROWS.with_name("scatter.svg")
 MATRIX = {"delta-net", "gated-delta-net", "FrozenDeltaNet", "rwkv7"}
 MATRIX |= {"gla", "mamba2", "mlstm", "FrozenLinearAttention"}
 """The cells with a matrix state."""
+
+LARGER = "rwkv7"
+"""Has more than 100 numbers of state in the second arm."""
 
 FAMILIES = (
     ("lstm", "lstm-chrono", "slstm", "gru"),
@@ -59,109 +47,81 @@ FAMILIES = (
 )
 """Cells that share a kind of recurrence, and so are no independent cases."""
 
-BOOTSTRAPS = 4000
-DRAWN = 100_000
+DRAWN = 4000
+"""Draws of a bootstrap."""
+
+ORDERS = 100_000
 """Permutations that are drawn where there are more than 8! of them."""
 
 
 class Point(NamedTuple):
-    """What is known of a cell: `tasks` are the mean bits over the seeds.
+    """What is known of a cell: by tasks, by_lag and by_key the bits of its seeds, and others.
 
-    early   bits by lag after the short runs of the pilot, at its best rate
-    held    mean bits at lags 4 to 16 that a probe finds in the network of seed 1 on the text
-    scores  the rows of each task that count
-    seeds   the bits of each seed, by lag and by key
+    parameters  trained numbers of the cell and its block in the first arm
+    early       bits by lag after the short runs of the pilot, at its best rate
+    held        mean bits at lags 4 to 16 that a probe finds in the network of seed 1 on the text
     """
 
     name: str
-    lag: float | None
-    key: float | None
-    parameters: int
-    early: float | None
-    held: float | None
-    tasks: dict[str, float]
-    scores: dict[str, list[WorthRow]]
-    seeds: dict[str, list[float]]
+    seeds: dict[str, Sequence[float]]
 
-    @property
-    def trained(self) -> bool:
-        """The recurrence is trained; anchors have names of classes."""
-        return self.name.islower()
-
-    @property
-    def matrix(self) -> bool:
-        """The state is a matrix."""
-        return self.name in MATRIX
+    def mean(self, name: str) -> float:
+        """The mean over the seeds of what is known."""
+        return float(np.mean(self.seeds[name]))
 
 
 @functools.cache
 def points(arm: str = ARMS[0]) -> Sequence[Point]:
-    """The cells of an arm, by name; a task is known where all seeds have rows."""
-    of_cell = defaultdict[str, list[WorthRow]](list)
-    rates = best_rates(read())
-    for row in read():
-        if row.arm == arm and row.rate == rates.get((row.task, row.cell)):
-            of_cell[row.cell].append(row)
+    """The cells of an arm; a task is known where all seeds have rows."""
+    rates, whole = best_rates(read()), [row for row in read() if row.arm == arm]
     found = []
     for card in published():
-        rows = of_cell[card.name]
-        scores = {name: [row for row in rows if row.task == name] for name in TASKS}
-        scores = {name: some for name, some in scores.items() if len(some) == len(SEEDS)}
-        if "text" in scores:
-            scores["text"] = [row for row in scores["text"] if row.seed != PROBED]
-        tasks = {name: float(np.mean([x.bits for x in of])) for name, of in scores.items()}
-        held = [float(np.mean(row.held[3:])) for row in rows if row.held]
-        early = [x.mean for x in card.pilot if x.configuration.question == "by lag"]
-        measured = card.bits_by_lag, card.bits_by_key
-        by_lag, by_key = measured if arm == ARMS[0] else (measure(rows, x) for x in QUESTIONS)
-        found.append(
-            Point(
-                card.name.removeprefix("block-").removesuffix("-state-bytes-400"),
-                lag=by_lag.mean if by_lag else None,
-                key=by_key.mean if by_key else None,
-                parameters=card.parameters,
-                early=max(early, default=None),
-                held=next(iter(held), None),
-                tasks=tasks,
-                scores=scores,
-                seeds={
-                    "lag": by_lag.by_seed if by_lag else [],
-                    "key": by_key.by_seed if by_key else [],
-                },
-            )
-        )
+        rows = [x for x in whole if (x.cell, x.rate) == (card.name, rates.get((x.task, x.cell)))]
+        seeds = dict[str, Sequence[float]](parameters=[card.parameters])
+        for name in (*TASKS, *QUESTIONS):
+            of_task = [row for row in rows if row.task == name]
+            if len(of_task) == len(SEEDS):
+                apart = PROBED if name == "text" else None
+                seeds[name] = [row.bits for row in of_task if row.seed != apart]
+        if held := [float(np.mean(row.held[3:])) for row in rows if row.held]:
+            seeds["held"] = held
+        if early := [x.mean for x in card.pilot if x.configuration.question == "by lag"]:
+            seeds["early"] = [max(early)]
+        if arm == ARMS[0]:
+            measures = {"by_lag": card.bits_by_lag, "by_key": card.bits_by_key}
+            seeds |= {name: of.by_seed for name, of in measures.items() if of}
+        name = card.name.removeprefix("block-").removesuffix("-state-bytes-400")
+        found.append(Point(name, seeds))
     return found
 
 
-def measure(rows: Sequence[WorthRow], question: str) -> Any:
-    """The measure of a question of the cards in the second arm; None while a seed has no row."""
-    asked = [row.asked for row in rows if row.asked and row.task == question]
-    return bits_of(asked, STANDARD) if len(asked) == len(SEEDS) else None
+def is_trained(cell: Point) -> bool:
+    """The recurrence is trained; anchors have names of classes."""
+    return cell.name.islower()
 
 
-class Sample(NamedTuple):
-    """Two numbers of each cell of a sample, and one that is held fixed, or None."""
-
-    names: list[str]
-    x: np.ndarray
-    y: np.ndarray
-    given: np.ndarray | None
+def is_matrix(cell: Point) -> bool:
+    """The state is a matrix, trained or not."""
+    return cell.name in MATRIX
 
 
-def sample(
-    cells: Sequence[Point],
-    predictor: Callable[[Point], float | None],
-    task: str,
-    given: Callable[[Point], float] | None = None,
-) -> Sample:
-    """The cells for which all is known."""
-    known = [x for x in cells if predictor(x) is not None and task in x.tasks]
-    return Sample(
-        [x.name for x in known],
-        np.array([predictor(x) for x in known]),
-        np.array([x.tasks[task] for x in known]),
-        None if given is None else np.array([given(x) for x in known]),
-    )
+GROUPS: dict[str, Callable[[Point], bool]] = {
+    "trained": is_trained,
+    "vector": lambda x: is_trained(x) and not is_matrix(x),
+    "matrix": lambda x: is_trained(x) and is_matrix(x),
+    "matrix, not trained too": is_matrix,
+}
+
+
+def sample(group: str, names: Sequence[str], arm: str = ARMS[0]) -> list[Point]:
+    """The cells of a group of which all names are known; in the second arm those of one size."""
+    cells = [x for x in points(arm) if GROUPS[group](x) and {*names} <= x.seeds.keys()]
+    return [x for x in cells if arm == ARMS[0] or x.name != LARGER]
+
+
+def means(cells: Sequence[Point], names: Sequence[str]) -> np.ndarray:
+    """What is known of each cell, [names, cells]."""
+    return np.array([[x.mean(name) for x in cells] for name in names])
 
 
 def residuals(values: np.ndarray, given: np.ndarray | None) -> np.ndarray:
@@ -173,111 +133,80 @@ def residuals(values: np.ndarray, given: np.ndarray | None) -> np.ndarray:
     return ranks - np.polyval(np.polyfit(others, ranks, 1), others)
 
 
-def correlation(of: Sample) -> float:
+def correlation(x: np.ndarray, y: np.ndarray, given: np.ndarray | None = None) -> float:
     """Spearman's rank correlation; the partial one where something is given."""
-    return float(np.corrcoef(residuals(of.x, of.given), residuals(of.y, of.given))[0, 1])
+    return float(np.corrcoef(residuals(x, given), residuals(y, given))[0, 1])
 
 
-def p_value(of: Sample) -> float:
+def p_value(x: np.ndarray, y: np.ndarray, given: np.ndarray | None = None) -> float:
     """Two-sided: the share of the orders of y with as large a correlation.
 
     All orders of up to 8 cells, else 100,000 drawn with a fixed seed and the one observed. Of a
     partial correlation what is given is taken off anew after each: without that, p is too small.
     """
-    x, count = residuals(of.x, of.given), len(of.y)
+    left, count = residuals(x, given), len(y)
     if count <= 8:
         orders = np.array(list(itertools.permutations(range(count))))
     else:
-        drawn = np.random.default_rng(0).random((DRAWN, count)).argsort(axis=1)
+        drawn = np.random.default_rng(0).random((ORDERS, count)).argsort(axis=1)
         orders = np.concatenate([np.arange(count)[None], drawn])
-    ranks = rankdata(of.y)[orders] - (count + 1) / 2
-    if of.given is not None:
-        others = rankdata(of.given) - (count + 1) / 2
+    ranks = rankdata(y)[orders] - (count + 1) / 2
+    if given is not None:
+        others = rankdata(given) - (count + 1) / 2
         ranks = ranks - np.outer(ranks @ others / (others @ others), others)
-    found = np.abs(ranks @ x) / np.linalg.norm(ranks, axis=1)
+    found = np.abs(ranks @ left) / np.linalg.norm(ranks, axis=1)
     return float(np.mean(found >= found[0] - 1e-9))
 
 
-def over_seeds(of: Sample, predictor: Callable[[Point], float | None], task: str) -> list[float]:
+def over_seeds(cells: Sequence[Point], names: Sequence[str]) -> str:
     """The bounds of 95% of the correlations, seeds of cards and of the task drawn anew."""
     random, found = np.random.default_rng(0), []
-    known = [x for x in points() if x.name in of.names]
-    seeds = [x.seeds.get(predictor.__name__) or [predictor(x) or 0.0] for x in known]
-    runs = [[row.bits for row in cell.scores[task]] for cell in known]
-    for _ in range(BOOTSTRAPS):
-        x = [random.choice(some, len(some)).mean() for some in seeds]
-        y = [random.choice(some, len(some)).mean() for some in runs]
-        found.append(correlation(of._replace(x=np.array(x), y=np.array(y))))
-    return np.quantile(found, (0.025, 0.975)).tolist()
+    whole = [[x.seeds[name] for x in cells] for name in names]
+    for _ in range(DRAWN):
+        drawn = [[random.choice(x, len(x)).mean() for x in known] for known in whole]
+        found.append(correlation(*map(np.array, drawn)))
+    return bounds(found)
 
 
-def over_families(of: Sample) -> str:
+def over_families(cells: Sequence[Point], names: Sequence[str]) -> str:
     """The bounds of 95% of the correlations, families drawn anew; - of two families."""
-    families = [np.flatnonzero(np.isin(of.names, family)) for family in FAMILIES]
-    families = [cells for cells in families if cells.size]
+    known = means(cells, names)
+    families = [np.flatnonzero(np.isin([x.name for x in cells], some)) for some in FAMILIES]
+    families = [some for some in families if some.size]
     if len(families) < 3:
         return "-"
     random, found = np.random.default_rng(0), []
-    for drawn in random.integers(len(families), size=(BOOTSTRAPS, len(families))):
-        cells = np.concatenate([families[i] for i in drawn])
-        given = None if of.given is None else of.given[cells]
+    for drawn in random.integers(len(families), size=(DRAWN, len(families))):
         if len(set(drawn)) > 2:
+            some = np.concatenate([families[i] for i in drawn])
             with np.errstate(invalid="ignore", divide="ignore"):  # cells alike in what is given
-                found.append(correlation(Sample([], of.x[cells], of.y[cells], given)))
+                found.append(correlation(*known[:, some]))
+    return bounds(found)
+
+
+def bounds(found: Sequence[float]) -> str:
+    """The middle 95%."""
     return "{:.2f} to {:.2f}".format(*np.nanquantile(found, (0.025, 0.975)))
 
 
-def left_out_error(of: Sample, *columns: np.ndarray) -> float:
-    """The root mean square error for a cell that a linear fit on the others did not see."""
-    design = np.stack([np.ones(len(of.y)), *columns], axis=1)
-    fit = LinearRegression(fit_intercept=False)
-    return root_mean_squared_error(of.y, cross_val_predict(fit, design, of.y, cv=LeaveOneOut()))
-
-
-def vector(cell: Point) -> bool:
-    """A trained cell with a vector state."""
-    return cell.trained and not cell.matrix
-
-
-def parameters(cell: Point) -> float:
-    """Trained numbers of a cell and its block."""
-    return float(np.log(cell.parameters))
-
-
-def lag(cell: Point) -> float | None:
-    """Bits by lag."""
-    return cell.lag
-
-
-def key(cell: Point) -> float | None:
-    """Bits by key."""
-    return cell.key
-
-
 class Hypothesis(NamedTuple):
-    """A primary hypothesis: the cells, their number, and what is to order them on a task."""
+    """A primary hypothesis: a group of so many cells, and what orders them on a task.
 
-    name: str
-    cells: Callable[[Point], bool]
+    names  the predictor, the task and, where it is a partial correlation, what is given
+    """
+
+    title: str
+    group: str
     size: int
-    predictor: Callable[[Point], float | None]
-    task: str
-    given: Callable[[Point], float] | None = None
-
-    def sample(self) -> Sample:
-        """Its cells, as far as rows are there."""
-        return sample([x for x in points() if self.cells(x)], self.predictor, self.task, self.given)
+    names: Sequence[str]
 
 
 HYPOTHESES = (
-    Hypothesis("1. digits, by lag, given parameters", vector, 13, lag, "digits", parameters),
-    Hypothesis("2. in context, by key", lambda x: x.matrix, 8, key, "in_context"),
-    Hypothesis("3. noisy recall, by key", lambda x: x.matrix, 8, key, "noisy_recall"),
-    Hypothesis(
-        "4. text, held, given parameters",
-        lambda x: x.trained, 19, lambda x: x.held, "text", parameters,
-    ),
-)  # fmt: skip
+    Hypothesis("1. digits, by lag", "vector", 13, ("by_lag", "digits", "parameters")),
+    Hypothesis("2. in context, by key", "matrix, not trained too", 8, ("by_key", "in_context")),
+    Hypothesis("3. noisy recall, by key", "matrix, not trained too", 8, ("by_key", "noisy_recall")),
+    Hypothesis("4. text, held", "trained", 19, ("held", "text", "parameters")),
+)
 
 
 def verdict(estimate: float, adjusted: float) -> str:
@@ -287,62 +216,65 @@ def verdict(estimate: float, adjusted: float) -> str:
     return "supported" if adjusted < 0.05 else "undecided"
 
 
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], ends: str = "") -> list[str]:
-    """The lines of a table, whose first column is of words; `ends` is the rule of a last one."""
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], ends: str = "") -> str:
+    """A table, whose first column is of words; `ends` is the rule of a last one."""
     numbers = len(headings) - 1 - bool(ends)
     written = [f"| {' | '.join(row).rstrip()} |" for row in (headings, *rows)]
-    return [written[0], "|---|" + "---:|" * numbers + ends, *written[1:]]
+    return "\n".join([written[0], "|---|" + "---:|" * numbers + ends, *written[1:]])
 
 
-def primary() -> list[str]:
-    """The lines of the table of the hypotheses; one whose rows are not all there has no verdict."""
-    samples = [hypothesis.sample() for hypothesis in HYPOTHESES]
-    whole = [len(x.y) == of.size for x, of in zip(samples, HYPOTHESES, strict=True)]
-    p_values = [p_value(x) if full else 1.0 for x, full in zip(samples, whole, strict=True)]
+def primary() -> str:
+    """The table of the hypotheses, of which all rows are there."""
+    samples = [sample(of.group, of.names) for of in HYPOTHESES]
+    known = [means(cells, of.names) for cells, of in zip(samples, HYPOTHESES, strict=True)]
+    p_values = [p_value(*of) for of in known]
     rows = []
-    for of, x, full, p, adjusted in zip(
-        HYPOTHESES, samples, whole, p_values, statistics.holm(p_values), strict=True
+    for of, cells, x, p, adjusted in zip(
+        HYPOTHESES, samples, known, p_values, statistics.holm(p_values), strict=True
     ):
-        if full:
-            estimate, (low, high) = correlation(x), over_seeds(x, of.predictor, of.task)
-            bounds = [f"{low:.2f} to {high:.2f}", over_families(x)]
-            numbers = [f"{estimate:.2f}", *bounds, f"{p:.2g}", f"{adjusted:.2g}"]
-            shown = [*numbers, verdict(estimate, adjusted)]
-        else:
-            shown = [*"-----", "rows are missing"]
-        rows.append([of.name, str(of.size), *shown])
+        assert len(cells) == of.size
+        estimate = correlation(*x)
+        intervals = over_seeds(cells, of.names), over_families(cells, of.names)
+        numbers = [f"{estimate:.2f}", *intervals, f"{p:.2g}", f"{adjusted:.2g}"]
+        title = of.title + ", given parameters" * ("parameters" in of.names)
+        rows.append([title, str(of.size), *numbers, verdict(estimate, adjusted)])
     headings = ["hypothesis", "cells", "correlation", "over seeds", "over families", "p"]
     return markdown([*headings, "adjusted", ""], rows, "---|")
 
 
-GROUPS: dict[str, Callable[[Point], bool]] = {
-    "trained": lambda x: x.trained,
-    "vector": vector,
-    "matrix": lambda x: x.trained and x.matrix,
-}
-COLUMNS: Sequence[tuple[str, str, Callable[[Point], float | None]]] = (
-    ("trained", "lag", lag),
-    ("trained", "key", key),
-    ("trained", "parameters", parameters),
-    ("vector", "lag", lag),
-    ("vector", "key", key),
-    ("vector", "lag, 300 updates", lambda x: x.early),
-    ("vector", "parameters", parameters),
-    ("matrix", "lag", lag),
-    ("matrix", "key", key),
-)
-
-
-def exploratory() -> list[str]:
-    """The lines of a table: each task, and the correlations with a predictor in a group."""
+def second_arm() -> str:
+    """The table of the hypotheses with the bits of the second arm, nothing given."""
     rows = []
-    for task in (task for task in TASKS if any(task in x.tasks for x in points())):
-        shown = []
-        for group, _, predictor in COLUMNS:
-            of = sample([x for x in points() if GROUPS[group](x)], predictor, task)
-            shown.append(f"{correlation(of):.2f}" if len(of.y) > 5 else "-")
+    for of in HYPOTHESES[:3]:
+        cells = sample(of.group, of.names[:2], ARMS[1])
+        if len(cells) > 5:
+            x = means(cells, of.names[:2])
+            rows.append([of.title, str(len(cells)), f"{correlation(*x):.2f}", f"{p_value(*x):.2g}"])
+    return markdown(["at 60,000 parameters", "cells", "correlation", "p"], rows)
+
+
+def tasks_of(arm: str) -> list[str]:
+    """The tasks of which a cell has all rows."""
+    return [name for name in TASKS if any(name in x.seeds for x in points(arm))]
+
+
+COLUMNS = {
+    "trained": ("by_lag", "by_key", "parameters"),
+    "vector": ("by_lag", "by_key", "early", "parameters"),
+    "matrix": ("by_lag", "by_key"),
+}
+"""The groups and predictors of the table of correlations."""
+
+
+def correlations() -> str:
+    """The table of each task and the correlations with a predictor in a group."""
+    columns = [(group, name) for group, names in COLUMNS.items() for name in names]
+    rows = []
+    for task in tasks_of(ARMS[0]):
+        pairs = ((sample(group, (name, task)), (name, task)) for group, name in columns)
+        shown = (f"{correlation(*means(*pair)):.2f}" for pair in pairs)
         rows.append([f"`{task}`", *shown])
-    return markdown(["task", *(f"{group}: {name}" for group, name, _ in COLUMNS)], rows)
+    return markdown(["task", *(f"{group}: `{name}`" for group, name in columns)], rows)
 
 
 def of_last_pixels(pixels: int) -> float:
@@ -373,59 +305,38 @@ def of_ideal_observer(rows: int) -> float:
     return float(np.log2(states) - np.mean(nats) / np.log(2))
 
 
-def errors() -> list[str]:
-    """The lines of a table: the error for a trained cell that was left out, by what is known."""
+def errors() -> str:
+    """The table of the error for a trained cell that was left out, by what is known of it."""
     rows = []
-    cells = [x for x in points() if x.trained and x.key is not None]
-    for task in TASKS:
-        of = sample(cells, lag, task)
-        known = [x for x in cells if x.name in of.names]
-        if len(known) < 8:
-            continue
-        of_lag, of_key, size = (np.array([f(x) for x in known]) for f in (lag, key, parameters))
-        kind = np.array([float(x.matrix) for x in known])
-        columns = [(), (kind,), (size,), (of_lag, of_key), (of_lag, of_key, size)]
-        rows.append([f"`{task}`", *(f"{left_out_error(of, *some):.3f}" for some in columns)])
+    for task in tasks_of(ARMS[0]):
+        cells = sample("trained", ("by_key", task))
+        by_lag, by_key, size, y = means(cells, ("by_lag", "by_key", "parameters", task))
+        kind, size = np.array([float(is_matrix(x)) for x in cells]), np.log(size)
+        columns = [(), (kind,), (size,), (by_lag, by_key), (by_lag, by_key, size)]
+        rows.append([f"`{task}`", *(f"{left_out_error(y, *some):.3f}" for some in columns)])
     known_by = ["mean alone", "vector or matrix", "parameters", "bits by lag and by key", "all"]
     return markdown(["task", *known_by], rows)
 
 
-def cell_rows() -> list[str]:
-    """The lines of a table: the mean bits of each cell on each task that has rows."""
-    tasks = [name for name in TASKS if any(name in x.tasks for x in points())]
+def left_out_error(y: np.ndarray, *columns: np.ndarray) -> float:
+    """The root mean square error for a cell that a linear fit on the others did not see."""
+    design = np.stack([np.ones(len(y)), *columns], axis=1)
+    fit = LinearRegression(fit_intercept=False)
+    return root_mean_squared_error(y, cross_val_predict(fit, design, y, cv=LeaveOneOut()))
+
+
+def cells_table(arm: str) -> str:
+    """The table of the mean bits of each cell; in the second arm its width and both questions."""
+    blocks: dict[str, Any] = {key: named.cell for key, named in cells_of(arm).items()}
+    questions = [] if arm == ARMS[0] else [*QUESTIONS]
     rows = []
-    for cell in sorted(points(), key=lambda x: -x.tasks.get("digits", 0)):
-        shown = [f"{cell.tasks[name]:.2f}" if name in cell.tasks else "-" for name in tasks]
-        rows.append([cell.name, *shown])
-    return markdown(["cell", *(f"`{name}`" for name in tasks)], rows)
-
-
-LARGER = "rwkv7"
-"""Has more than 100 numbers of state in the second arm."""
-
-
-def second_arm() -> list[str]:
-    """The lines of a table: the hypotheses with the bits of the second arm, nothing given."""
-    rows = []
-    for of in HYPOTHESES[:3]:
-        cells = [x for x in points(ARMS[1]) if of.cells(x) and x.name != LARGER]
-        some = sample(cells, of.predictor, of.task)
-        if len(some.y) > 5:
-            numbers = [f"{correlation(some):.2f}", f"{p_value(some):.2g}"]
-            rows.append([of.name.removesuffix(", given parameters"), str(len(some.y)), *numbers])
-    return markdown(["at 60,000 parameters", "cells", "correlation", "p"], rows)
-
-
-def second_arm_cells() -> list[str]:
-    """The lines of a table: what each cell has in the second arm, by lag as in the first."""
-    names, rows = TASKS[:3], []
-    blocks: dict[str, Any] = {key: named.cell for key, named in cells_of(ARMS[1]).items()}
-    for x in sorted(points(ARMS[1]), key=lambda x: -(x.lag or 0)):
-        width = blocks[f"block-{x.name}-state-bytes-400"].width
-        measures = [of_seeds(x.seeds[question]) for question in ("lag", "key")]
-        shown = [f"{x.tasks[name]:.2f}" if name in x.tasks else "-" for name in names]
-        rows.append([x.name, str(width), *measures, *shown])
-    return markdown(["cell", "width", "by lag", "by key", *(f"`{name}`" for name in names)], rows)
+    for cell in sorted(points(arm), key=lambda x: -np.mean(x.seeds.get("by_lag", 0))):
+        width = [str(blocks[f"block-{cell.name}-state-bytes-400"].width)] if questions else []
+        ranges = [of_seeds(cell.seeds.get(name, ())) for name in questions]
+        of_tasks = [f"{cell.mean(x):.2f}" if x in cell.seeds else "-" for x in tasks_of(arm)]
+        rows.append([cell.name, *width, *ranges, *of_tasks])
+    more = ["width", *questions] if questions else []
+    return markdown(["cell", *more, *(f"`{name}`" for name in tasks_of(arm))], rows)
 
 
 def of_seeds(found: Sequence[float]) -> str:
@@ -436,13 +347,13 @@ def of_seeds(found: Sequence[float]) -> str:
     return f"{mean} ({low} to {high})"
 
 
-PANELS: Sequence[tuple[str, str, Callable[[Point], float | None]]] = (
-    ("digits", "bits by lag", lag),
-    ("in_context", "bits by key", key),
-    ("noisy_recall", "bits by key", key),
-    ("text", "bits held, lags 4 to 16", lambda x: x.held),
-    ("selective_copy", "bits by lag", lag),
-)
+PANELS = {
+    "digits": ("by_lag", "bits by lag"),
+    "in_context": ("by_key", "bits by key"),
+    "noisy_recall": ("by_key", "bits by key"),
+    "text": ("held", "bits held, lags 4 to 16"),
+    "selective_copy": ("by_lag", "bits by lag"),
+}
 
 WORDS = {
     "ProjectedRegister": "register",
@@ -458,18 +369,17 @@ WORDS = {
 
 def draw(path: Path) -> None:
     """A panel for each task with rows: its bits against those of the card."""
-    panels = [panel for panel in PANELS if any(panel[0] in x.tasks for x in points())]
+    tasks = tasks_of(ARMS[0])
     with styles.drawing():
-        figure = Figure(figsize=(4 * len(panels), 4.4), layout="constrained")
-        all_axes = figure.subplots(1, len(panels))
-        for axes, (task, words, predictor) in zip(all_axes, panels, strict=True):
-            for cell in points():
-                x = predictor(cell)
-                if x is None or task not in cell.tasks:
-                    continue
-                colour = (styles.BLUE, styles.ORANGE)[cell.matrix] if cell.trained else styles.GREY
-                axes.plot(x, cell.tasks[task], "o", color=colour, markersize=4)
-                axes.annotate(WORDS.get(cell.name, cell.name), (x, cell.tasks[task]), (3, 2),
+        figure = Figure(figsize=(4 * len(tasks), 4.4), layout="constrained")
+        for axes, task in zip(figure.subplots(1, len(tasks)), tasks, strict=True):
+            predictor, words = PANELS[task]
+            for cell in (x for x in points() if {predictor, task} <= x.seeds.keys()):
+                at = cell.mean(predictor), cell.mean(task)
+                kind = (styles.BLUE, styles.ORANGE)[is_matrix(cell)]
+                colour = kind if is_trained(cell) else styles.GREY
+                axes.plot(*at, "o", color=colour, markersize=4)
+                axes.annotate(WORDS.get(cell.name, cell.name), at, (3, 2),
                               fontsize=6, textcoords="offset points", color=colour)  # fmt: skip
             axes.margins(x=0.2)
             axes.set_xlabel(words)
@@ -494,7 +404,7 @@ Means of three seeds, on text of seeds 0 and 2.
 ## What orders the cells
 
 Spearman's correlations of bits on a task, exploratory: trained cells, of these 13 with vector and
-6 with matrix states; by lag after 300 updates at the best rate of the pilot.
+6 with matrix states. `early` is by lag after 300 updates, at the best rate of the pilot.
 
 {correlations}
 
@@ -512,7 +422,7 @@ numbers.
 
 {second_cells}
 
-{second}
+{second_arm}
 
 ## Readers of another kind
 
@@ -524,17 +434,17 @@ On `in_context` an ideal observer that knows the task has {observer:.2f} bits.
 def main() -> None:
     """Write the tables, and draw the figure."""
     regressions = (f"{of_last_pixels(pixels):.2f}" for pixels in (16, 24, 32, 40, 64))
-    tables = {
-        "primary": primary(),
-        "cells": cell_rows(),
-        "correlations": exploratory(),
-        "errors": errors(),
-        "second_cells": second_arm_cells(),
-        "second": second_arm(),
-    }
-    written = {name: "\n".join(lines) for name, lines in tables.items()}
-    of_readers = {"regressions": ", ".join(regressions), "observer": of_ideal_observer(200)}
-    TABLES.write_text(PAGE.format(**written, **of_readers), "utf-8")
+    text = PAGE.format(
+        primary=primary(),
+        cells=cells_table(ARMS[0]),
+        correlations=correlations(),
+        errors=errors(),
+        second_cells=cells_table(ARMS[1]),
+        second_arm=second_arm(),
+        regressions=", ".join(regressions),
+        observer=of_ideal_observer(200),
+    )
+    TABLES.write_text(text, "utf-8")
     draw(FIGURE)
 
 
