@@ -217,8 +217,8 @@ def verdict(estimate: float, adjusted: float) -> str:
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], ends: str = "") -> str:
-    """A table, whose first column is of words; `ends` is the rule of a last one."""
-    numbers = len(headings) - 1 - bool(ends)
+    """A table, whose first column is of words; `ends` are the rules of last ones."""
+    numbers = len(headings) - 1 - ends.count("|")
     written = [f"| {' | '.join(row).rstrip()} |" for row in (headings, *rows)]
     return "\n".join([written[0], "|---|" + "---:|" * numbers + ends, *written[1:]])
 
@@ -237,20 +237,19 @@ def primary() -> str:
         intervals = over_seeds(cells, of.names), over_families(cells, of.names)
         numbers = [f"{estimate:.2f}", *intervals, f"{p:.2g}", f"{adjusted:.2g}"]
         title = of.title + ", given parameters" * ("parameters" in of.names)
-        rows.append([title, str(of.size), *numbers, verdict(estimate, adjusted)])
+        words = verdict(estimate, adjusted), at_equal_parameters(of)
+        rows.append([title, str(of.size), *numbers, *words])
     headings = ["hypothesis", "cells", "correlation", "over seeds", "over families", "p"]
-    return markdown([*headings, "adjusted", ""], rows, "---|")
+    return markdown([*headings, "adjusted", "", "at 60,000 parameters"], rows, "---|---|")
 
 
-def second_arm() -> str:
-    """The table of the hypotheses with the bits of the second arm, nothing given."""
-    rows = []
-    for of in HYPOTHESES[:3]:
-        cells = sample(of.group, of.names[:2], ARMS[1])
-        if len(cells) > 5:
-            x = means(cells, of.names[:2])
-            rows.append([of.title, str(len(cells)), f"{correlation(*x):.2f}", f"{p_value(*x):.2g}"])
-    return markdown(["at 60,000 parameters", "cells", "correlation", "p"], rows)
+def at_equal_parameters(of: Hypothesis) -> str:
+    """The correlation in the second arm, nothing given, and its p; - on the text."""
+    cells = sample(of.group, of.names[:2], ARMS[1])
+    if not cells:
+        return "-"
+    x = means(cells, of.names[:2])
+    return f"{correlation(*x):.2f} (p {p_value(*x):.2g})"
 
 
 def tasks_of(arm: str) -> list[str]:
@@ -422,8 +421,6 @@ numbers.
 
 {second_cells}
 
-{second_arm}
-
 ## Readers of another kind
 
 On `digits` a softmax regression on the last 16, 24, 32, 40 and 64 pixels has {regressions} bits.
@@ -440,7 +437,6 @@ def main() -> None:
         correlations=correlations(),
         errors=errors(),
         second_cells=cells_table(ARMS[1]),
-        second_arm=second_arm(),
         regressions=", ".join(regressions),
         observer=of_ideal_observer(200),
     )
