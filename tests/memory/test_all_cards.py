@@ -128,3 +128,16 @@ def test_bits_after_each_number_of_updates_are_drawn():
     )  # the axis is logarithmic
     assert "budgets" not in {figure.name for figure in card_pages.figures_of([none])}
     assert "budgets" in {figure.name for figure in card_pages.figures_of([few])}
+
+
+def test_cells_that_were_asked_about_other_numbers_of_pairs_have_a_figure_of_their_own():
+    small, large = (
+        [
+            card_with(5, lags=lags, cell=cell, state_bytes=size)[0]
+            for cell, lags in (("block:gla", 9), ("block:gru", 20))
+        ]
+        for size in (400, 1600)
+    )
+    drawn = {x.name: len(x.draw().axes) for x in card_pages.figures_of([*small, *large])}
+    assert drawn == {"forgetting-block": 4, "recall-block-24": 2, "recall-block-64": 2}
+    assert "recall-block" in {x.name for x in card_pages.figures_of(large)}

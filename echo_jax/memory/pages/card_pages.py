@@ -21,7 +21,7 @@ from echo_jax.memory.card import Card
 from echo_jax.memory.pages import built_in_cards, explore_page, picture, table
 from echo_jax.memory.pages.built_in_cards import anchors
 from echo_jax.memory.pages.figures import budgets_figure, card_figure, panels_figure
-from echo_jax.memory.pages.questions import BY_LAG, EVERY, QUESTIONS, UNKNOWN, Question
+from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, EVERY, QUESTIONS, UNKNOWN, Question
 from echo_jax.memory.pages.table import (
     MEANINGS,
     caption_of,
@@ -227,20 +227,29 @@ def write_report(
     return [*written, *write_for_paper(folder, sections, paper)]
 
 
+def most_pairs(card: Card, question: Question) -> int:
+    """The most pairs that a card was asked about by key, up to which its curve goes; 0 by lag."""
+    return max(card.bits_by_key.pairs) if question is BY_KEY and card.bits_by_key else 0
+
+
 def figures_of(cards: Sequence[Card]) -> list[Section]:
-    """The sections with figures; none with nothing to draw."""
+    """The sections with figures, whose panels have the same axes; none with nothing to draw."""
     found = list[Section]()
     for question, of_track in itertools.product(QUESTIONS, WHERE):
         asked = [x for x in cards if track(x) == of_track and question.of(x)]
         shown = [x for x in asked if not is_control(x)]
-        if shown:
+        for pairs in sorted({most_pairs(x, question) for x in shown}):
+            alike = [x for x in shown if most_pairs(x, question) == pairs]
             heading = f"{question.curves.capitalize()} curves, {WHERE[of_track]}"
+            name = f"{question.curves}-{of_track}"
+            if pairs and len(alike) < len(shown):
+                heading += f", up to {pairs} pairs"
+                name += f"-{pairs}"
             reading = question.reading.format(most=math.log2(shown[0].numbers.symbols))
-            words = f"{counted(len(shown), 'cell')} {WHERE[of_track]}. {reading}"
+            words = f"{counted(len(alike), 'cell')} {WHERE[of_track]}. {reading}"
             if question is BY_LAG and (lines := anchors(shown[0])):
                 words += f" Dashed: {', '.join(lines)}."
-            draw = functools.partial(panels_figure, shown, question)
-            name = f"{question.curves}-{of_track}"
+            draw = functools.partial(panels_figure, alike, question)
             found.append(Section(name, heading, draw=draw, alt=heading, caption=words))
     blocks = [x for x in cards if track(x) == "block" and BY_LAG.budgets(x)]
     if budgets := [x for x in blocks if min(bits.mean for _, bits in BY_LAG.measured(x)) >= 1]:
