@@ -342,3 +342,25 @@ def right_of(every, card, pairs):
     runs = [x for x in rows if x.configuration == of and x.seed < PILOT_SEED]
     place = runs[0].pairs.index(pairs)
     return np.array([pairs * row.final[place] / row.asked[place] for row in runs])
+
+
+def test_by_key_four_times_the_numbers_are_more_bits_of_matrix_states_alone(every):
+    large = {table.cell_of(x): x for x, _ in every if x.state_numbers == {"float32": 400}}
+    bits = {name: sorted(card.bits_by_key.by_seed) for name, card in large.items()}
+    assert {len(of) for of in bits.values()} == {8}
+    rounded = {name: (round(np.mean(of)), round(of[0]), round(of[-1])) for name, of in bits.items()}
+    frozen, lstm = bits.pop(FROZEN[0]), bits.pop("lstm")
+    text = " ".join((DOCS / "README.md").read_text().split())
+    for name, words in (
+        ("delta-net", "DeltaNet has at least {} bits ({} to {})"),
+        ("gated-delta-net", "gated DeltaNet {} ({} to {})"),
+        ("gla", "GLA {} ({} to {})"),
+    ):
+        assert words.format(*rounded[name]) in text
+        assert large[name].bits_by_key.at_least == ("at least" in words)
+    assert {*bits} == {"delta-net", "gated-delta-net", "gla"}
+    assert [round(x) for x in frozen[-2:]] == [26, 42]
+    assert "has 26 and 42 in two of eight seeds, and 3 to 4 in the others" in text
+    assert {round(x) for x in frozen[:-2]} == {3, 4}
+    assert round(np.mean(lstm), 1) == 4.0
+    assert round(large["lstm"].parameters, -3) == 203_000

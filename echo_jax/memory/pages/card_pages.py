@@ -238,11 +238,12 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
     for question, of_track in itertools.product(QUESTIONS, WHERE):
         asked = [x for x in cards if track(x) == of_track and question.of(x)]
         shown = [x for x in asked if not is_control(x)]
+        fewest = min((most_pairs(x, question) for x in shown), default=0)
         for pairs in sorted({most_pairs(x, question) for x in shown}):
             alike = [x for x in shown if most_pairs(x, question) == pairs]
             heading = f"{question.curves.capitalize()} curves, {WHERE[of_track]}"
             name = f"{question.curves}-{of_track}"
-            if pairs and len(alike) < len(shown):
+            if pairs > fewest:
                 heading += f", up to {pairs} pairs"
                 name += f"-{pairs}"
             reading = question.reading.format(most=math.log2(shown[0].numbers.symbols))
