@@ -375,7 +375,8 @@ def test_the_errors_for_a_cell_left_out_are_those_of_linear_fits(rows):
         bits = {name: of for name, of in means(rows, task).items() if name.islower()}
         found = left_out_errors(bits)
         assert [*map(float, errors)] == pytest.approx(found, abs=0.0006), task
-        assert (found[1], found[3]) == pytest.approx(said[task], abs=0.0051)
+        if task in said:
+            assert (found[1], found[3]) == pytest.approx(said[task], abs=0.0051)
     digits = means(rows, "digits")
     del digits["identity-rnn"]
     found = left_out_errors({name: of for name, of in digits.items() if name.islower()})
