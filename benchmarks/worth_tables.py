@@ -120,7 +120,7 @@ def sample(group: str, names: Sequence[str], arm: str = ARMS[0]) -> list[Point]:
 
 
 def means(cells: Sequence[Point], names: Sequence[str]) -> np.ndarray:
-    """What is known of each cell, [names, cells]."""
+    """The means of the named measures of each cell, [names, cells]."""
     return np.array([[x.mean(name) for x in cells] for name in names])
 
 
