@@ -217,8 +217,6 @@ def answers_of(run: Run, programs: Any, report: Report) -> LagRow | KeyRow:
     """Train, and answer a question of the cards."""
     row: Any = train_and_score.make_row(run.of_card, programs, report)
     row.losses = row.reading = UNSET
-    if isinstance(row, LagRow):
-        row.rounded = None
     return row
 
 

@@ -249,13 +249,6 @@ def own_state(cell: Cell, state: Carry) -> Carry:
     return [layer.cell for layer in state] if isinstance(cell, Block) else state
 
 
-def with_own_state(cell: Cell, state: Carry, own: Carry) -> Carry:
-    """The state of a cell with another `own_state`."""
-    if not isinstance(cell, Block):
-        return own
-    return type(state)(layer._replace(cell=of) for layer, of in zip(state, own, strict=True))
-
-
 def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
     """The numbers of `own_state` side by side, float32 `[B, D]`; a complex number is two."""
     leaves = jax.tree.leaves(own_state(cell, state))

@@ -30,11 +30,9 @@ from echo_jax.memory.learning import (
     Answers,
     AnswersAtOnce,
     Question,
-    Rounding,
     Scores,
     Sets,
     by_steps,
-    rounded,
     set_keys,
 )
 from echo_jax.memory.protocol import Configuration, Protocol
@@ -133,16 +131,7 @@ class ByLag(Question):
             final,
             accuracy=jnp.mean(correct(*answers[1])),
             bytes=carried,
-            low=jnp.min(states[1], axis=(0, 1)),
-            high=jnp.max(states[1], axis=(0, 1)),
         )
-
-    def rounded_nats(self, params: Params, sets: Sets, rounding: Rounding) -> chex.Array:
-        """Nats of each lag on the final streams with the state rounded, `[N]`."""
-        streams = sets.calibration, sets.final
-        states, _ = self.states_by_steps(params, streams, rounding)
-        (final,) = self.nats(self.answers(params, states, streams))
-        return final
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""
@@ -151,7 +140,7 @@ class ByLag(Question):
         return jnp.mean(correct(self.logits(params, states, reference), targets))
 
     def states_by_steps(
-        self, params: Params, sets: Sequence[chex.Array], rounding: Rounding | None = None
+        self, params: Params, sets: Sequence[chex.Array]
     ) -> tuple[list[chex.Array], chex.Array]:
         """The flat states after the asked steps of each set, `[B, A, D]`, and a state's bytes."""
         net = self.network
@@ -161,7 +150,6 @@ class ByLag(Question):
             params,
             jnp.concatenate(sets),
             lambda state, _: flat_state(net.cell, state, 1)[0],
-            lambda state: rounded(net.cell, state, rounding) if rounding else state,
             asked=slice(asked.start, asked.stop, asked.step),
         )
         return jnp.split(states, np.cumsum([*map(len, sets[:-1])])), carried

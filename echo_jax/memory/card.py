@@ -104,11 +104,9 @@ class BitsByLag(Seeded):
     """Bits of the state about the tokens 1 .. 64 steps back.
 
     from_lag_4 the bits of lags 4 .. 64: the convolution of a block sees lags 1 to 3
-    rounded    the mean bits with the state rounded to each precision; empty where unknown
     """
 
     from_lag_4: Number
-    rounded: dict[str, Number]
 
 
 class BitsByKey(Seeded):
@@ -305,18 +303,7 @@ def bits_by_lag(chosen: Sequence[LagRow], protocol: Protocol) -> BitsByLag:
     return BitsByLag(
         **_seeded([row.seed for row in chosen], curves.sum(axis=1), most, curves.mean(axis=0)),
         from_lag_4=plain(curves[:, UNCONVOLVED - 1 :].sum(axis=1).mean(), DECIMALS),
-        rounded=bits_of_rounded(chosen, protocol),
     )
-
-
-def bits_of_rounded(chosen: Sequence[LagRow], protocol: Protocol) -> dict[str, float]:
-    """The mean bits by lag at each precision; empty where those of a row are not known."""
-    nothing = [None] * len(protocol.precisions)
-    of_rows = [nothing if row.final is None else row.rounded for row in chosen]
-    if None in of_rows:
-        return {}
-    each = np.array([[lag_bits(x, protocol).sum() for x in of or []] for of in of_rows])
-    return plain(dict(zip(map(str, protocol.precisions), each.mean(axis=0), strict=True)), DECIMALS)
 
 
 def bits_by_key(chosen: Sequence[KeyRow], protocol: Protocol) -> BitsByKey:

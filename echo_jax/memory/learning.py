@@ -9,17 +9,14 @@ steps of one stream, and mapped over streams by `lax.map`: it sees no later inpu
 and no rule of the user's for batches is run.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 from typing import Protocol as Interface
 
 import chex
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
-from echo_jax.cells.block import own_state, with_own_state
-from echo_jax.cells.interface import Cell
+from echo_jax.cells.block import own_state
 from echo_jax.cells.scan import Carry
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.network import Network, Params
@@ -40,21 +37,6 @@ class Sets(NamedTuple):
     final: Any
 
 
-class Rounding(NamedTuple):
-    """How the numbers of a state, `cells.block.flat_state`, are rounded after each step.
-
-    A number is clipped to low .. high and becomes the nearest of `levels` that divide this range
-    evenly. A number stays as it is where high is not above low, and where it is an integer.
-
-    low, high  float32 `[D]`
-    levels     float32
-    """
-
-    low: chex.Array
-    high: chex.Array
-    levels: chex.Numeric
-
-
 class Scores(NamedTuple):
     """The score of trained weights, by the steps of one stream.
 
@@ -62,16 +44,12 @@ class Scores(NamedTuple):
                        `[K]`; of a task accuracy, nats an answer and entropy of the answers, `[3]`
     accuracy           the mean on the validation data
     bytes              int32, of the state that was carried from step to step, less convolutions
-    low, high          by lag the smallest and largest of each number of the state after the asked
-                       steps of the validation streams, `[D]`
     """
 
     validation: chex.Array
     final: chex.Array
     accuracy: chex.Array
     bytes: chex.Array
-    low: chex.Array | None = None
-    high: chex.Array | None = None
 
 
 class Answers(NamedTuple):
@@ -104,42 +82,14 @@ def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:
     return Sets(jax.random.fold_in(key, 0), jax.random.fold_in(key, 1), final)
 
 
-def rounded(cell: Cell, state: Carry, rounding: Rounding) -> Carry:
-    """The state of a cell, of one stream, with its own numbers rounded."""
-
-    def reals(x: chex.Array) -> Any:
-        """The real numbers of an array, in the order of `flat_state`."""
-        parts = (x.real, x.imag) if jnp.iscomplexobj(x) else (x,)
-        return [part.astype(jnp.float32) for part in parts]
-
-    def of_type(x: chex.Array, parts: list[chex.Array]) -> chex.Array:
-        """The rounded numbers in the place of an array; an integer stays."""
-        if jnp.iscomplexobj(x):
-            return jax.lax.complex(*parts)
-        return parts[0].astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
-
-    own = own_state(cell, state)
-    exact, unravelled = ravel_pytree(jax.tree.map(reals, own))
-    low, high, levels = rounding
-    used = high > low
-    step = jnp.where(used, high - low, 1) / (levels - 1)
-    nearest = low + step * jnp.round((jnp.clip(exact, low, high) - low) / step)
-    numbers = unravelled(jnp.where(used, nearest, exact))
-    return with_own_state(cell, state, jax.tree.map(of_type, own, numbers))
-
-
 def by_steps(
     net: Network,
     params: Params,
     streams: chex.Array,
     read: Any,
-    carry_on: Callable[[Carry], Carry] = lambda state: state,
     asked: slice = slice(None),
 ) -> tuple[chex.Array, chex.Array]:
-    """`read(state, output)` after the asked steps of each stream, `[B, A, ...]`; bytes of state.
-
-    `carry_on` changes a state before it is read and handed to the next step.
-    """
+    """`read(state, output)` after the asked steps of each stream, `[B, A, ...]`; bytes of state."""
     prepared = net.cell.prepare(params["cell"])
 
     def of_stream(tokens: chex.Array) -> tuple[chex.Array, chex.Array]:
@@ -148,7 +98,6 @@ def by_steps(
         def step(state: Carry, token: chex.Array) -> tuple[Carry, chex.Array]:
             x = jax.nn.one_hot(token, net.input_size)[None]
             state, output = net.cell.step(prepared, state, x)
-            state = carry_on(state)
             return state, read(state, output)
 
         state, found = jax.lax.scan(step, net.initial_state(params, 1), tokens)

@@ -56,7 +56,6 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 Budgets = Annotated[tuple[Whole, ...], Meta(max_length=20)]
 Rates = Annotated[tuple[Rate, ...], Meta(min_length=1, max_length=20)]
-Precisions = Annotated[tuple[Annotated[int, Meta(ge=1, le=24)], ...], Meta(max_length=10)]
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,7 +81,6 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     largest_factor, halvings  recalibration: of logits, and how often the range from 0 is halved
     ramp                      share of the updates over which the ramp rises
     streams, recalls          of each data set: streams by lag, and rows by key of each K
-    precisions                bits that a number of the state is rounded to, by lag
     associated                pairs K of which half are right as soon as a network associates
     default_seeds, full_seeds number of seeds
     """
@@ -114,7 +112,6 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ramp: Share = 0.6
     streams: Whole = 512
     recalls: Whole = 256
-    precisions: Precisions = (16, 8, 6, 4)
     associated: Whole = 4
     default_seeds: Seeds = 4
     full_seeds: Seeds = 8

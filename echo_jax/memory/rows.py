@@ -48,8 +48,6 @@ class LagRow(_OfRun, tag_field="question", tag="by lag", forbid_unknown_fields=T
     validation   mean cross-entropy of each lag from 1 after recalibration, in nats, on streams of
                  the seed
     final        the same on streams of the seed and the trained weights
-    rounded      that on the final streams with the state rounded to each precision of the protocol;
-                 null where it was not computed
     state_bytes  of the state as it was carried in the score; 0 where that is not known
     difference   of the accuracies by scan and by steps, on the validation streams
     device       that made it; null where that is unknown
@@ -61,7 +59,6 @@ class LagRow(_OfRun, tag_field="question", tag="by lag", forbid_unknown_fields=T
     updates: Whole
     validation: Nats | None
     final: Nats | None
-    rounded: list[Nats] | None = None
     state_bytes: Count = 0
     difference: float = 0.0
     device: str | None = None
@@ -197,13 +194,10 @@ def check_losses(row: Row, protocol: Protocol) -> None:
 
 
 def check_nats(row: LagRow, protocol: Protocol) -> None:
-    """Raise ValueError for nats of other lags or precisions than those of the protocol."""
+    """Raise ValueError for nats of other lags than those of the protocol."""
     if row.reading and not has_picture(protocol):
         raise ValueError("reading is of 64 lags of 16 symbols")
-    rounded = row.rounded or []
-    if row.rounded is not None and len(rounded) != len(protocol.precisions):
-        raise ValueError(f"rounded are not {len(protocol.precisions)}, one for each precision")
-    if any(len(x) != protocol.lags for x in (row.validation, row.final, *rounded) if x):
+    if any(len(x) != protocol.lags for x in (row.validation, row.final) if x):
         raise ValueError(f"nats are not {protocol.lags}, one for each lag")
 
 

@@ -9,7 +9,6 @@ layer that reads it. On the CPU, `in_this_process`.
 """
 
 import contextlib
-import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -30,7 +29,6 @@ from echo_jax.cells.adapters.torch_adapter import (
     tensor,
 )
 from echo_jax.cells.block import Block
-from echo_jax.cells.interface import Cell
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.loss import correct
 from echo_jax.core.network import Params
@@ -38,7 +36,7 @@ from echo_jax.core.training import ADAM, TrainState
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag, earlier_tokens
-from echo_jax.memory.learning import Metrics, Rounding, RunInputs, Sets, rounded
+from echo_jax.memory.learning import Metrics, RunInputs, Sets
 from echo_jax.memory.protocol import Protocol
 
 
@@ -126,12 +124,6 @@ def states_of(question: Any, params: Params, streams: np.ndarray) -> np.ndarray:
     return np.stack([array(flat(own)) for _, own in each], axis=1)
 
 
-@jax.jit
-def rounded_rows(own: list[chex.Array], rounding: Rounding) -> list[chex.Array]:
-    """The state of a bare cell, `[B, ...]`, rounded row by row."""
-    return jax.vmap(functools.partial(rounded, Cell()), (0, None))(own, rounding)
-
-
 class TorchQuestion:
     """Training of the network of a question in PyTorch."""
 
@@ -215,15 +207,11 @@ class TorchByLag(TorchQuestion, ByLag):
 
     @torch.no_grad()
     def states_by_steps(
-        self, params: Params, sets: Sequence[chex.Array], rounding: Rounding | None = None
+        self, params: Params, sets: Sequence[chex.Array]
     ) -> tuple[list[chex.Array], chex.Array]:
         """As `ByLag.states_by_steps`."""
         kept = []
         for step, (_, own) in enumerate(calls(self.trained(params), jnp.concatenate(sets), 1)):
-            if rounding:
-                after = rounded_rows(list(map(array, own)), rounding)
-                for x, found in zip(own, after, strict=True):
-                    x.copy_(tensor(found))
             if step in self.protocol.asked:
                 kept.append(array(flat(own)))
         states = jnp.split(jnp.stack(kept, 1), np.cumsum([*map(len, sets[:-1])]))

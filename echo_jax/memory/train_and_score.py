@@ -176,7 +176,6 @@ class QuestionPrograms:
     block          a `RunInputs` and a `TrainState` to the next one, and `Metrics`
     draw           a seed and the digest of weights to data sets
     score          parameters and data sets to `Scores`
-    rounded_nats   parameters, data sets and a `Rounding` to nats of each lag; None but by lag
     scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
     at_once        parameters and data sets to `AnswersAtOnce`; None of a task
     """
@@ -187,7 +186,6 @@ class QuestionPrograms:
     block: Any
     draw: Any
     score: Any
-    rounded_nats: Any = None
     scan_accuracy: Any = None
     at_once: Any = None
 
@@ -228,11 +226,6 @@ def lowered(question: Question, name: str) -> tuple[dict[str, Lowered], int]:
         "block": Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
         "draw": jax.jit(question.draw_sets).lower(run.seed, weights),
     }
-    if isinstance(question, ByLag):
-        ends = np.zeros(question.numbers, np.float32)
-        rounding = learning.Rounding(ends, ends, np.float32(0))
-        rounded = check_program(cell, name, question.rounded_nats, *of_weights, rounding)
-        programs["rounded_nats"] = rounded.lowered
     if cell.has_scan:
         programs["scan_accuracy"] = jax.jit(question.scan_accuracy).lower(*of_weights)
     return programs, score.constant_bytes
@@ -281,7 +274,7 @@ def compile_run(run: CardRun) -> QuestionPrograms:
     question: Any = question_of(run.configuration.question, cell, run.protocol, run.task)
     programs: dict[str, Any]
     if cell.framework:  # another than JAX, which runs as it is written
-        of_score = ("score", "rounded_nats", "scan_accuracy", "at_once")
+        of_score = ("score", "scan_accuracy", "at_once")
         programs = {name: getattr(question, name, None) for name in of_score}
         programs |= {"init": question.init, "block": question.train_updates}
         return QuestionPrograms(question, 0, draw=jax.jit(question.draw_sets), **programs)
@@ -339,10 +332,7 @@ def train(run: CardRun, programs: QuestionPrograms, report: Report) -> tuple[Row
 
 
 def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, Any]:
-    """The scores of trained weights as fields of a row; those that are not finite count as none.
-
-    Those of a rounded state are of runs with the usual number of updates.
-    """
+    """The scores of trained weights as fields of a row; those that are not finite count as none."""
     digest = weights_digest(params)
     sets = programs.draw(np.int32(run.seed), digest)
     scores = jax.device_get(programs.score(params, sets))
@@ -350,16 +340,8 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
     if np.isfinite([*scores.validation, *scores.final]).all():
         fields["validation"] = plain(scores.validation, NATS)
         fields["final"] = plain(scores.final, NATS)
-    if programs.rounded_nats is None:
+    if run.configuration.question != "by lag":
         fields["constant_bytes"] = programs.constants
-    elif run.seed < PILOT_SEED and run.configuration.updates == run.protocol.updates:
-        roundings = (
-            learning.Rounding(scores.low, scores.high, np.float32(2**bits))
-            for bits in run.protocol.precisions
-        )
-        finals = [programs.rounded_nats(params, sets, rounding) for rounding in roundings]
-        if np.isfinite(finals).all():
-            fields["rounded"] = plain(np.array(finals), NATS)
     if run.task:
         fields["baseline"] = run.task.baseline(sets.final)
     if programs.scan_accuracy:

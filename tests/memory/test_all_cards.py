@@ -109,14 +109,6 @@ def test_cards_are_read_and_compared_without_jax_and_matplotlib():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_the_curve_of_a_rounded_state_is_the_mean_of_seeds_and_needs_their_rows():
-    rows = [lag_row([4.0] * 9, rounded=[[3.0], [3.0], [2.0], []]), lag_row(None, 1)]
-    for of in (rows, []):
-        lines = figures.card_figure(card(rows), of).axes[0].lines
-        curves = [line.get_ydata()[:2].tolist() for line in lines if "bits" in line.get_label()]
-        assert curves == ([[1.0, 0.0]] if of else [])
-
-
 def test_bits_after_each_number_of_updates_are_drawn():
     few = card([lag_row([2.0]), lag_row([4.0], updates=1000)], "block:gru")
     other = card([lag_row([4.0] * 2, updates=10_000)], "block:lru")  # not measured at 3,000

@@ -146,15 +146,9 @@ def test_a_network_associates_where_half_of_the_answers_are_right_twice_running(
     assert card(others[1:]).bits_by_key.never == 0
 
 
-def test_bits_from_lag_4_and_of_rounded_states_are_means_over_the_seeds():
-    rows = [lag_row([4.0] * 9, rounded=[[3.0], [2.0], [1.0], []])]
-    rows += [lag_row([2.0] * 9, 1, rounded=[[1.0], [1.0], [1.0], [1.0]])]
-    measured = card(rows).bits_by_lag
-    assert measured.from_lag_4 == pytest.approx(18.0)
-    assert measured.rounded == pytest.approx({"16": 2.0, "8": 1.5, "6": 1.0, "4": 0.5})
-    failed = card([*rows, lag_row(None, 2), lag_row(None, 3)]).bits_by_lag.rounded
-    assert failed == pytest.approx({"16": 1.0, "8": 0.75, "6": 0.5, "4": 0.25})
-    assert card([*rows, lag_row([1.0], 2)]).bits_by_lag.rounded == {}  # one is not known
+def test_bits_from_lag_4_are_a_mean_over_the_seeds():
+    rows = [lag_row([4.0] * 9), lag_row([2.0] * 9, 1)]
+    assert card(rows).bits_by_lag.from_lag_4 == pytest.approx(18.0)
 
 
 def test_a_card_is_read_as_it_was_written_or_refused_with_any_bit_of_it_flipped(tmp_path):

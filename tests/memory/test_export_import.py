@@ -20,7 +20,7 @@ from echo_jax.memory.rows import row_kind
 UPDATES, KMAX, RECALLS = 3, 4, 20
 SMALL = {"rows": 4, "streams": 5, "recalls": RECALLS, "pairs_of_small": KMAX, "associated": 2}
 SHORT = {"updates": UPDATES, "updates_at_once": 1, "pilot_updates": 2, "pilot_seeds": 1}
-FEW = Protocol(**SMALL, **SHORT, budgets=(), precisions=())
+FEW = Protocol(**SMALL, **SHORT, budgets=())
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +111,6 @@ def written(folder, *rows):
         ([lag_row(final=None)], 1, "final"),
         ([lag_row(final=[1.0] * 63)], 1, "nats"),
         ([lag_row(final=[-1.0] * 64)], 1, "final"),
-        ([lag_row(rounded=[[1.0] * 64])], 1, "rounded"),
-        ([lag_row(rounded=[])], 1, "rounded"),
         ([lag_row(device="\ud800")], 1, "surrogates"),
         ([lag_row(digest="0" * 64)], 1, "digest"),
         ([key_row(), key_row(seed=1, asked=[512, 768, 1])], 2, "asked"),

@@ -212,15 +212,6 @@ def test_updates_gain_most_in_five_cells_and_two_cells_lose_seeds(every, learned
     assert [before > 1 > after for before, after in before_and_after].count(True) == 1
 
 
-def test_with_6_bits_a_number_a_cell_that_learned_keeps_90_percent_of_its_bits(learned):
-    bits = {name: card.bits_by_lag for name, card in learned.items()}
-    shares = {name: of.rounded["6"] / of.mean for name, of in bits.items()}
-    assert min(shares.values()) == pytest.approx(0.90, abs=0.005)
-    few = {name for name, of in bits.items() if of.rounded["4"] / of.mean < 0.5}
-    assert few == {"exprnn", "lru"}
-    assert {*sorted(bits, key=lambda name: bits[name].rounded["4"])[-3:]} == {*few, "simple"}
-
-
 def test_by_key_five_matrix_states_alone_recall_more_than_one_value(cards, trained):
     """One remembered value answers half of the questions about two pairs."""
     asked = {name: card.bits_by_key for name, card in trained.items() if card.bits_by_key}

@@ -92,10 +92,7 @@ def rows_of(root):
 
 
 MEASURES = {
-    LagRow: [
-        lambda row: card.lag_bits(row.final, STANDARD).sum(),
-        *(lambda row, i=i: card.lag_bits(row.rounded[i], STANDARD).sum() for i in range(4)),
-    ],
+    LagRow: [lambda row: card.lag_bits(row.final, STANDARD).sum()],
     KeyRow: [
         lambda row: card.accuracy(row.final, row).sum(),  # the bits of all seeds are about 0
         lambda row: sum(row.associated[-10:]),
@@ -104,7 +101,7 @@ MEASURES = {
 
 
 def values(rows, kind, measure=0):
-    """A measure of each seed: of final answers, by lag of rounded states, by key while training."""
+    """A measure of each seed: of final answers, by key while training too."""
     return [MEASURES[kind][measure](row) for row in rows if isinstance(row, kind)]
 
 

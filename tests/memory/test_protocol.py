@@ -27,7 +27,6 @@ IMPOSSIBLE = (
     ("updates = 50", "updates=50 is no multiple of the 100 that are compiled as one call"),
     ("updates_at_once = 500", "pilot_updates=300 is no multiple of the 500"),
     ("budgets = [0]", "budgets=.* is refused .*>= 1"),
-    ("precisions = [25]", "precisions=.* is refused .*<= 24"),
     ("associated = 65", "associated=65 is more than the 64 keys"),
     ("updates = '9'", "updates='9' is refused .*`int`, got `str`"),
     ("updatess = 1000", "'updatess'"),
@@ -46,7 +45,6 @@ IMPOSSIBLE = (
     ("rates = " + "[" * 5000, "recursion"),
     (f"updates = 0x{'f' * 5000}", "updates=int of too many digits is refused"),
     ("rates = [1, 1]", "rates=.* has one twice"),
-    ("precisions = [1, 1]", "precisions=.* has one twice"),
 )
 
 

@@ -49,7 +49,6 @@ SENTENCES = (
     f"at each of the rates {listed(STANDARD.rates)}",
     f"each of the rates {listed(STANDARD.rates_by_key)}",
     f"{STANDARD.fillers} fillers for each layer",
-    f"to b bits, b = {listed(STANDARD.precisions)}",
     f"Adam ({ADAM['b1']}, {ADAM['b2']}, epsilon 1e-7,",
     f"norm if that is above {STANDARD.largest_norm:.0f}",
     f"U of {STANDARD.rows} fresh sequences: {STANDARD.updates:,}",

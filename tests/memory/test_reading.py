@@ -176,8 +176,7 @@ def test_seed_0_of_the_usual_updates_has_a_reading_where_there_is_a_picture(seed
         init=None,
         block=None,
         draw=lambda *_: None,
-        score=lambda *_: Scores(nats, nats, np.float32(0), np.int32(4), nats, nats),
-        rounded_nats=lambda *_: nats,
+        score=lambda *_: Scores(nats, nats, np.float32(0), np.int32(4)),
         at_once=lambda *_: AnswersAtOnce(known, known, nats),
     )
     fields = train_and_score.score(run, programs, {"w": np.ones(3)})

@@ -1,14 +1,11 @@
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
-from echo_jax.memory import learning
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag
-from echo_jax.memory.learning import Rounding
 from echo_jax.memory.protocol import Protocol
 
 STREAMS, RECALLS, KMAX = 16, 3, 4
@@ -50,32 +47,6 @@ def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sur
         bits = np.log2(SYMBOLS) - np.asarray(of_set) / np.log(2)
         assert bits[: SLOTS - 1] == pytest.approx(4 - lost, abs=1e-4)
         assert bits[SLOTS - 1 :] == pytest.approx(0, abs=1e-4)
-
-
-@pytest.mark.parametrize("bits", [16, 8, 6, 4])
-def test_a_number_of_a_state_is_rounded_to_the_nearest_level_of_its_range(bits):
-    """Each part of a complex number is one; an integer stays, and what has no range."""
-    real, whole = jnp.array([[0.31, -2.0, 0.7]]), jnp.array([[5]], jnp.uint4)
-    state = {"a": real, "b": jnp.array([[0.13 + 0.91j]]), "c": whole}
-    low, high = np.array([[0, -1, 0.8, 0, 0, 0], [1, 1, 0.8, 1, 2, 9]], np.float32)
-    of = learning.rounded(build("gru", {}), state, Rounding(low, high, np.float32(2**bits)))
-    known = (0.31, 0, 1), (-2.0, -1, 1), (0.13, 0, 1), (0.91, 0, 2)
-    levels = [np.linspace(least, most, 2**bits) for _, least, most in known]
-    by_hand = [at[np.argmin(abs(at - x))] for at, (x, *_) in zip(levels, known, strict=True)]
-    assert by_hand[1] == -1
-    np.testing.assert_allclose(of["a"][0], [*by_hand[:2], 0.7], atol=1e-6)
-    np.testing.assert_allclose(of["b"][0, 0], complex(*by_hand[2:]), atol=1e-6)
-    assert of["c"] == whole
-    assert [of[name].dtype for name in state] == [x.dtype for x in state.values()]
-
-
-def test_of_a_block_the_states_of_the_cells_are_rounded_and_no_convolution():
-    block = build("block:simple", {"features": 3, "width": 5, "layers": 2})
-    state = jax.tree.map(lambda x: x + 0.3, block.initial_state(block.init(KEY, 16), 1, 16))
-    rounding = Rounding(np.zeros(6), np.array([1, 1, 1, 2, 2, 2.0]), np.float32(4))
-    of = learning.rounded(block, state, rounding)
-    assert [np.unique(layer.conv).tolist() for layer in of] == [[np.float32(0.3)]] * 2
-    assert [np.unique(layer.cell).tolist() for layer in of] == [[np.float32(1 / 3)], [0]]
 
 
 def test_right_answers_by_steps_are_counted_for_each_k_and_equal_those_of_the_scan():

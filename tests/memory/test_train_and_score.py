@@ -15,7 +15,7 @@ from tiny_memory import NUMBERS
 from echo_jax.cells.registry import build
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.recalibration import fitted_factors, recalibrated_nats
-from echo_jax.memory import learning, train_and_score
+from echo_jax.memory import train_and_score
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag, draw_streams, earlier_tokens
 from echo_jax.memory.protocol import Protocol
@@ -95,13 +95,6 @@ def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by
     nats = functools.partial(recalibrated_nats, factors, 1 / len(known[0]))
     for found, of in ((row.final, (final, sets[2])), (row.validation, (validation, sets[1]))):
         assert found == pytest.approx(nats(*examples(*of)).mean(0).tolist(), abs=1e-3)
-    rounded_nats = jax.jit(question.rounded_nats)
-    for bits, found in zip(PROTOCOL.precisions, row.rounded, strict=True):
-        ends = validation.min((0, 1)), validation.max((0, 1))
-        rounding = learning.Rounding(*ends, np.float32(2**bits))
-        known = rounded_nats(params, learning.Sets(*sets), rounding)
-        assert found == pytest.approx(known.tolist(), abs=1e-3)
-    assert max(np.abs(np.subtract(row.rounded[3], row.final))) > 0.01
     assert row.difference == pytest.approx(2, abs=1e-6)  # scan less steps, standardised alike
 
 
@@ -124,11 +117,6 @@ def test_a_run_by_key_is_that_of_a_plain_loop():
 @pytest.mark.parametrize("configuration", [by_lag(3e38, UPDATES), by_key(3e38, UPDATES)])
 def test_a_run_whose_loss_is_not_finite_has_no_answers(configuration):
     row = made(run_of("simple", OPTIONS, configuration, SEED, PROTOCOL))
-    found = (
-        row.validation,
-        row.final,
-        getattr(row, "rounded", None),
-        getattr(row, "associated", None),
-    )
+    found = row.validation, row.final, getattr(row, "associated", None)
     assert row.losses == []
-    assert (row.updates, found) == (UPDATES, (None,) * 4)
+    assert (row.updates, found) == (UPDATES, (None,) * 3)

@@ -25,12 +25,12 @@ def nats_of(known):
     return (WHOLE - curve * math.log(2)).clip(0).tolist()
 
 
-def lag_row(bits, seed=0, rate=0.01, validation=None, updates=3000, rounded=None):
+def lag_row(bits, seed=0, rate=0.01, validation=None, updates=3000):
     """A run by lag with so many bits at each of the nearest lags, and none at others."""
     if bits is None:
         return LagRow(seed, rate, updates, None, None)
     known = nats_of(bits if validation is None else validation)
-    return LagRow(seed, rate, updates, known, nats_of(bits), rounded and [*map(nats_of, rounded)])
+    return LagRow(seed, rate, updates, known, nats_of(bits))
 
 
 def key_row(accuracy, seed=0, rate=0.003, validation=None, **fields):

@@ -162,10 +162,6 @@ def provenance(card: Card, rows: Sequence[Row]) -> Table:
             for x in EVERY
             for updates, of in x.measured(card)
         ),
-        *(
-            [f"bits by lag at {bits} bits a number", three_digits(mean)]
-            for bits, mean in (card.bits_by_lag.rounded if card.bits_by_lag else {}).items()
-        ),
         ["protocol", card.numbers.name],
         *([f"not the standard: {name}", str(x)] for name, x in card.numbers.own.items()),
         ["date", str(card.date)],

@@ -43,12 +43,8 @@ BACKGROUND: dict[str, Any] = {"color": PALE, "linewidth": 0.9}
 OWN: dict[str, Any] = {"color": BLUE, "linewidth": 2.2, "zorder": 4}
 SEED: dict[str, Any] = {"color": BLUE, "linewidth": 0.8, "alpha": 0.4, "zorder": 3}
 REFERENCE: dict[str, Any] = {"color": GREY, "linewidth": 1.2}
-COARSE: dict[str, Any] = {"color": BLUE, "linewidth": 1.2, "linestyle": (0, (1, 1)), "zorder": 4}
 DASHES = [(0, pattern) for pattern in ((4, 2), (1, 1.5), (6, 2, 1, 2), (2, 3))]
 """The dashes of lines that a card is compared with, in their order."""
-
-ROUNDED_TO = 6
-"""The precision whose curve is drawn."""
 
 NAMED = 4  # grey lines that have a name, from the one with most bits to that with fewest
 
@@ -114,11 +110,6 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     axes.axhline(most, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
     axes.set_xlabel("steps back", fontsize=9.5, color=INK)
     axes.set_ylabel("bits about that token", fontsize=9.5, color=INK)
-    if chosen and str(ROUNDED_TO) in bits.rounded:
-        place = protocol.precisions.index(ROUNDED_TO)
-        coarse = [lag_bits(x.rounded[place] if x.rounded else None, protocol) for x in chosen]
-        words = f"{ROUNDED_TO} bits a number"
-        axes.plot(range(1, lags + 1), np.mean(coarse, axis=0), label=words, **COARSE)
     known = {words: BY_LAG.line(of) for words, of in anchors(card).items()}
     _draw(axes, card, BY_LAG, seeds, known)
 

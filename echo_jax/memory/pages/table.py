@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from echo_jax.memory.card import IMPORTED, BitsAnAnswer, BitsByLag, Budget, Card, protocol_of
+from echo_jax.memory.card import IMPORTED, BitsAnAnswer, Budget, Card, protocol_of
 from echo_jax.memory.pages.questions import (
     BY_KEY,
     BY_TASK,
@@ -44,8 +44,6 @@ GAIN = 1.05  # the ratio of bits from which more updates help
 # columns without room in a paper
 WIDE = {"lags 4 on", "rate", "rate by key", "layers", "state", "convolutions", "parameters"}
 
-ROUNDED = 6  # bits: the precision that a table shows
-
 TUNED = ("lmu", "lstm-chrono")
 """Cells with an option whose default is the number of lags that are asked."""
 
@@ -57,8 +55,6 @@ MEANINGS = {
     "of means, Benjamini-Hochberg at 5%: about one in twenty of the pairs told apart may not "
     "differ); within this table and column only",
     "lags 4 on": "the bits of lags 4 to 64: a block's convolution sees lags 1 to 3",
-    "at 6 bits": "the share of the bits by lag that stays with each number of the state rounded to "
-    "6 bits after each step, of those at 16 bits",
     "after 10,000": "the mean after as many updates, at the rate that the pilot chose; level: no "
     "seed gains 5% from 3,000 updates on",
     "rate": "the learning rate by lag, which short runs chose; edge: the least or largest tried",
@@ -155,7 +151,6 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
     for card, question in itertools.product(cards, EVERY):
         for updates, of in question.measured(card):
             names = ("mean", "low", "high", "at_least", "from_lag_4", "associated", "never")
-            rounded = getattr(of, "rounded", {})
             rows.append({
                 "name": card.name,
                 "cell": cell_of(card),
@@ -167,7 +162,6 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
                 **({"task": task_words(card) if card.task else None} if tasks else {}),
                 "updates": updates,
                 **{name: getattr(of, name, None) for name in names},
-                **{f"rounded_{x}": rounded.get(str(x)) for x in card.numbers.precisions},
                 "n": len(of.seeds),
                 "asked": len(card.seeds),
             })  # fmt: skip
@@ -269,7 +263,6 @@ def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[
     measured = [card.bits_by_lag for card in cards]
     return {
         "lags 4 on": [text_of(bits.from_lag_4 if bits else None) for bits in measured],
-        f"at {ROUNDED} bits": [kept_text(bits) for bits in measured],
         "rate": rates,
     }
 
@@ -280,13 +273,6 @@ def baseline_text(bits: BitsAnAnswer | None) -> str:
         return UNKNOWN
     of_baseline, accuracy = bits.baseline
     return f"{three_digits(of_baseline)} ({accuracy:.1%})"
-
-
-def kept_text(bits: BitsByLag | None) -> str:
-    """The share of the bits at the first precision that stays at `ROUNDED` bits; - below 1 bit."""
-    known = bits.rounded if bits else {}
-    usual = known.get(next(iter(known), ""), 0.0)
-    return f"{known[str(ROUNDED)] / usual:.0%}" if usual > 1 and str(ROUNDED) in known else UNKNOWN
 
 
 def text_of(value: float | None) -> str:
