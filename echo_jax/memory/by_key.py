@@ -15,7 +15,7 @@ from echo_jax.core.recalibration import crossing
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory.by_task import LearnsTask
 from echo_jax.memory.learning import AnswersAtOnce, Scores, Sets, set_keys
-from echo_jax.memory.protocol import Configuration, Protocol
+from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.reading import PAIRS, STREAMS
 from echo_jax.memory.rows import KeyRow
 from echo_jax.memory.tasks import Rows
@@ -103,14 +103,7 @@ class ByKey(LearnsTask):
         right = jax.lax.map(lambda rows: self.right(params, rows), sets.validation)
         return jnp.sum(right) / jnp.sum(sets.validation.scored)
 
-    def row(self, of: Configuration, seed: int, scores: dict[str, Any]) -> KeyRow:
+    def row(self, fields: dict[str, Any]) -> KeyRow:
         """The row of a run; the scores are right answers at each K."""
         pairs = list(self.protocol.pairs_asked(self.most))
-        return KeyRow(
-            seed,
-            of.rate,
-            of.updates,
-            pairs,
-            asked=[self.protocol.recalls * k for k in pairs],
-            **scores,
-        )
+        return KeyRow(pairs=pairs, asked=[self.protocol.recalls * k for k in pairs], **fields)

@@ -35,7 +35,7 @@ from echo_jax.memory.learning import (
     by_steps,
     set_keys,
 )
-from echo_jax.memory.protocol import Configuration, Protocol
+from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.reading import fixed_streams
 from echo_jax.memory.rows import LagRow
 
@@ -200,10 +200,9 @@ class ByLag(Question):
             jnp.mean(recalibrated_nats(*recalibration, *final), axis=0),
         )
 
-    def row(self, of: Configuration, seed: int, scores: dict[str, Any]) -> LagRow:
+    def row(self, fields: dict[str, Any]) -> LagRow:
         """The row of a run; the scores are nats of each lag."""
-        del scores["associated"]
-        return LagRow(seed, of.rate, of.updates, **scores)
+        return LagRow(**fields)
 
 
 def standardised(states: chex.Array, reference: chex.Array, least: float) -> chex.Array:

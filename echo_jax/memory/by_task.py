@@ -44,7 +44,7 @@ from echo_jax.core.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.exceptions import ConfigError, EchoError, reason
 from echo_jax.memory import learning, tasks
 from echo_jax.memory.learning import Question, Scores, Sets, set_keys
-from echo_jax.memory.protocol import Configuration, Protocol
+from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
 from echo_jax.memory.tasks import Rows
 from echo_jax.memory.tasks.by_key import Recall
@@ -145,14 +145,12 @@ class _Check(NamedTuple):
 
     def digest(self, protocol: Protocol, levels: range) -> str:
         """The SHA-256 of a draw of each part; ConfigError for a draw that breaks a rule."""
-        self.check_arguments()
         key, other, third = (purpose_key(seed, Purpose.DATA) for seed in range(3))
         cases = [(part, levels[-1]) for part in PARTS]
         cases += [("training", levels[0])] if len(levels) > 1 else []
         digest, lengths = hashlib.sha256(), dict[str, int]()
         for part, level in cases:
             few, again = (self.drawn(key, protocol.rows, part, level) for _ in range(2))
-            many = self.drawn(third, protocol.streams, part, level)
             self.check(few, protocol.rows, part)
             if not _equal(few, again):
                 self.refuse(
@@ -161,13 +159,11 @@ class _Check(NamedTuple):
                 )
             if part == "training" and _equal(few, self.drawn(other, protocol.rows, part, level)):
                 self.refuse("draws the same rows for every key: draw from the key, by jax.random")
+            many = self.drawn(third, protocol.streams, part, level)
             self.check(many, protocol.streams, part)
-            lengths[part], of_many = (rows.tokens.shape[-1] for rows in (few, many))
-            if lengths[part] != of_many:
-                self.refuse(
-                    f"draws sequences of {lengths[part]} steps for {protocol.rows} rows of {part} "
-                    f"and of {of_many} for {protocol.streams}: draw one length"
-                )
+            lengths[part] = many.tokens.shape[-1]
+            if few.tokens.shape[-1] != lengths[part]:
+                self.refuse(f"draws sequences of two lengths for {part}: draw one length")
             for array in few:
                 digest.update(np.ascontiguousarray(array).tobytes())
         if lengths["validation"] != lengths["final"]:
@@ -175,16 +171,6 @@ class _Check(NamedTuple):
         if hasattr(self.written, "baseline"):
             self.check_baseline(self.drawn(key, protocol.rows, "final", levels[-1]).tokens)
         return digest.hexdigest()
-
-    def check_arguments(self) -> None:
-        """Raise ConfigError for a draw that cannot take what it is given."""
-        given, more = ["key", "rows", "part"], "; level only where levels is stated"
-        if hasattr(self.written, "levels"):
-            given, more = [*given, "level"], ", and level, as levels is stated"
-        try:
-            inspect.signature(self.written.draw).bind(*given)
-        except TypeError as error:
-            self.refuse(f"cannot be drawn ({error}): let draw take key, rows, part{more}")
 
     def drawn(self, key: chex.PRNGKey, rows: int, part: str, level: int) -> Rows:
         """Rows as NumPy arrays, drawn as they are and traced as in training."""
@@ -194,7 +180,11 @@ class _Check(NamedTuple):
             jax.eval_shape(lambda key, level: draw(key, level=level), key, jnp.int32(level))
             return draw(key, level=level)
 
-        how = "is compiled: no Python if on drawn values, use jnp.where, jax.numpy and jax.random"
+        level_too = ", level" if hasattr(self.written, "levels") else ""
+        how = (
+            f"takes key, rows, part{level_too} and is compiled: no Python if on drawn values, use "
+            "jnp.where, jax.numpy and jax.random"
+        )
         found = self.attempt(drawn_and_traced, "draw", how)
         if not (isinstance(found, tuple | list) and len(found) == 3):
             self.refuse("does not draw three arrays: return inputs, targets, counts")
@@ -351,13 +341,11 @@ class ByTask(LearnsTask):
         """The accuracy on the validation data by the cell's scan, in which it was trained."""
         return self.right(params, sets.validation) / jnp.sum(sets.validation.scored)
 
-    def row(self, of: Configuration, seed: int, scores: dict[str, Any]) -> TaskRow:
-        """The row of a run."""
-        del scores["associated"]
-        for name in ("validation", "final"):
-            if scores[name] is not None:
-                scores[name] = TaskScore(*scores[name])
-        return TaskRow(seed, of.rate, of.updates, self.task.measured, **scores)
+    def row(self, fields: dict[str, Any]) -> TaskRow:
+        """The row of a run; the scores are those of `score`."""
+        sets = [name for name in ("validation", "final") if fields[name] is not None]
+        scores = {name: TaskScore(*fields[name]) for name in sets}
+        return TaskRow(task=self.task.measured, **fields | scores)
 
 
 def accuracy_nats_entropy(

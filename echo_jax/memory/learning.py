@@ -21,7 +21,7 @@ from echo_jax.cells.scan import Carry
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.core.network import Network, Params
 from echo_jax.core.training import TrainState, clipped_adam, update
-from echo_jax.memory.protocol import Configuration, Protocol
+from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.rows import Row
 
 
@@ -152,8 +152,8 @@ class Question(Interface):
     def scan_accuracy(self, params: Params, sets: Any) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""
 
-    def row(self, of: Configuration, seed: int, scores: dict[str, Any]) -> Row:
-        """The row of a run, with its scores as fields."""
+    def row(self, fields: dict[str, Any]) -> Row:
+        """The row of a run, with its scores among the fields."""
 
 
 def init(question: Question, run: RunInputs) -> TrainState:

@@ -25,18 +25,23 @@ Losses = list[Annotated[float, Meta(ge=0, le=1e39)]] | UnsetType
 
 
 class _OfRun(msgspec.Struct):
-    """The key that rows of all questions have; their fields stay in the order of their lines.
+    """The run of a row; its scores follow, in the order of their line.
 
     Their `losses` may be absent: of rows that other programs or older versions wrote.
     """
 
-    @property
-    def configuration(self: Any) -> Configuration:
-        """The configuration of the run, whose question is the tag of the row."""
-        return Configuration(self.__struct_config__.tag, self.updates, self.rate)
+    seed: Count
+    rate: Rate
+    updates: Whole
 
     @property
-    def key(self: Any) -> str:
+    def configuration(self) -> Configuration:
+        """The configuration of the run, whose question is the tag of the row."""
+        question: Any = self.__struct_config__.tag
+        return Configuration(question, self.updates, self.rate)
+
+    @property
+    def key(self) -> str:
         """The run of a configuration and a seed: seed 0, by key, rate 0.01, 3000 updates."""
         return run_key(self.configuration, self.seed)
 
@@ -44,7 +49,6 @@ class _OfRun(msgspec.Struct):
 class LagRow(_OfRun, tag_field="question", tag="by lag", forbid_unknown_fields=True):
     """A run by lag. The scores are null where a loss was not finite.
 
-    seed, rate, updates  of the run
     validation   mean cross-entropy of each lag from 1 after recalibration, in nats, on streams of
                  the seed
     final        the same on streams of the seed and the trained weights
@@ -54,9 +58,6 @@ class LagRow(_OfRun, tag_field="question", tag="by lag", forbid_unknown_fields=T
     reading      of seed 0 after the usual updates, what is left of a picture; absent from others
     """
 
-    seed: Count
-    rate: Rate
-    updates: Whole
     validation: Nats | None
     final: Nats | None
     state_bytes: Count = 0
@@ -69,7 +70,6 @@ class LagRow(_OfRun, tag_field="question", tag="by lag", forbid_unknown_fields=T
 class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=True):
     """A run by key. The right answers are null where a loss was not finite.
 
-    seed, rate, updates  of the run
     pairs              K of each entry of the lists
     asked              questions of each K and data set
     validation, final  right answers
@@ -80,9 +80,6 @@ class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=T
     reading            after the usual updates, see `LagRow`
     """
 
-    seed: Count
-    rate: Rate
-    updates: Whole
     pairs: Counts
     asked: Counts
     validation: Counts | None
@@ -133,9 +130,6 @@ class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=Tr
     baseline  of the task, on the final rows of this run; absent where the task has none
     """
 
-    seed: Count
-    rate: Rate
-    updates: Whole
     task: MeasuredTask
     validation: TaskScore | None
     final: TaskScore | None
@@ -177,34 +171,22 @@ def check_row(row: Row, protocol: Protocol) -> None:
         raise ValueError(f"seed is not below {PILOT_SEED}, and the run is none of the pilot")
     if row.updates % protocol.updates_at_once:
         raise ValueError(f"updates are no multiple of {protocol.updates_at_once}")
-    check_losses(row, protocol)
+    if getattr(row, "reading", None) and not has_picture(protocol, of.question):
+        raise ValueError("reading is of 64 lags of 16 symbols, or of 8 pairs of 64 keys and values")
     if isinstance(row, KeyRow):
         check_counts(row, protocol)
     elif isinstance(row, LagRow):
         check_nats(row, protocol)
 
 
-def check_losses(row: Row, protocol: Protocol) -> None:
-    """Raise ValueError for losses that are not one for each part of a run that was scored."""
-    parts = row.updates // protocol.updates_at_once
-    if row.losses is UNSET:
-        return
-    if len(row.losses) > parts or (row.final is not None and len(row.losses) < parts):
-        raise ValueError(f"losses are not {parts}, one after each {protocol.updates_at_once}")
-
-
 def check_nats(row: LagRow, protocol: Protocol) -> None:
     """Raise ValueError for nats of other lags than those of the protocol."""
-    if row.reading and not has_picture(protocol):
-        raise ValueError("reading is of 64 lags of 16 symbols")
     if any(len(x) != protocol.lags for x in (row.validation, row.final) if x):
         raise ValueError(f"nats are not {protocol.lags}, one for each lag")
 
 
 def check_counts(row: KeyRow, protocol: Protocol) -> None:
     """Raise ValueError for pairs, questions or right answers that the protocol cannot give."""
-    if row.reading and not has_picture(protocol, "by key"):
-        raise ValueError("reading is of 8 pairs of 64 keys and 64 values")
     if tuple(row.pairs) != protocol.pairs[: len(row.pairs)]:
         raise ValueError(f"pairs do not begin {', '.join(map(str, protocol.pairs))}")
     if row.asked != [protocol.recalls * pairs for pairs in row.pairs]:

@@ -39,7 +39,7 @@ from echo_jax.memory.by_task import ByTask, TaskObject
 from echo_jax.memory.card import MeasuredCell, accuracy_bits, lag_bits
 from echo_jax.memory.learning import AnswersAtOnce, Question, RunInputs
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Configuration, Protocol, QuestionName
-from echo_jax.memory.reading import PAIRS, VALUES, has_picture, packed
+from echo_jax.memory.reading import PAIRS, VALUES, Reading, has_picture, packed
 from echo_jax.memory.rows import DECIMALS, NATS, Row, run_key
 from echo_jax.report.number_formats import plain
 
@@ -325,10 +325,19 @@ def train(run: CardRun, programs: QuestionPrograms, report: Report) -> tuple[Row
         losses.append(float(np.mean(chunk.metrics.losses, dtype=np.float64)))
     params = chunk.state.params
     scores = score(run, programs, params) if finite else {}
-    device = environment.device("cpu" if run.cell.framework else None)
-    fields = {"validation": None, "final": None, "device": device} | scores
-    fields |= {"associated": associated if finite else None, "losses": plain(losses, NATS)}
-    return programs.question.row(of, run.seed, fields), params
+    fields = {
+        "seed": run.seed,
+        "rate": of.rate,
+        "updates": of.updates,
+        "validation": None,
+        "final": None,
+        "device": environment.device("cpu" if run.cell.framework else None),
+        "losses": plain(losses, NATS),
+        **scores,
+    }
+    if of.question == "by key":
+        fields["associated"] = associated if finite else None
+    return programs.question.row(fields), params
 
 
 def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, Any]:
@@ -348,9 +357,7 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
         fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
     if programs.at_once and fields.get("final") and has_reading(run):
         found = programs.at_once(params, sets)
-        fields["reading"] = packed(
-            digest.tobytes(), **reading_fields(found, fields["final"], run.protocol)
-        )
+        fields["reading"] = reading_of(digest, found, fields["final"], run.protocol)
     return fields
 
 
@@ -362,19 +369,17 @@ def has_reading(run: CardRun) -> bool:
     return usual and drawn and has_picture(run.protocol, of.question)
 
 
-def reading_fields(found: AnswersAtOnce, final: list[Any], protocol: Protocol) -> dict[str, Any]:
-    """The arguments of `packed`; by key `final` are the right answers of each K on final data."""
+def reading_of(
+    digest: np.ndarray, found: AnswersAtOnce, final: list[Any], protocol: Protocol
+) -> Reading:
+    """The reading of a run; by key `final` are the right answers of each K on final data."""
     if found.nats is not None:
         bits, certainty = lag_bits(found.nats, protocol).sum(), found.certainty
     else:
         right = final[protocol.pairs.index(PAIRS)] / (PAIRS * protocol.recalls)
         bits = accuracy_bits(np.array(PAIRS), right, VALUES)
         certainty = accuracy_bits(np.ones(1), found.certainty, VALUES) / np.log2(VALUES)
-    return {
-        "at_once": plain(float(bits), DECIMALS),
-        "answers": found.values,
-        "certainty": certainty,
-    }
+    return packed(digest.tobytes(), plain(float(bits), DECIMALS), found.values, certainty)
 
 
 JOB = Job(compile_run, make_row)  # the way to make the row of a run

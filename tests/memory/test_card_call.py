@@ -75,7 +75,6 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
         ("gru", {"updates": 3 * 10**9}, "^updates=3000000000 is refused .*<= 1000000000"),
         ("gru", {"only": "lag"}, "no part of a card: use one of by-lag, by-key"),
         ("gru", {"only": ["ramp"]}, r"^only=\['ramp'\] is no part of a card: use one of by-lag"),
-        ("gru", {"full": "no"}, "^full='no' is neither True nor False"),
         ("gru", {"out": 3}, "^out=3 is no path"),
         ("gru", {"protocol": {"updates": 500}}, "^protocol={'updates': 500} is no Protocol"),
     ],

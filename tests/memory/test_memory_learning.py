@@ -1,3 +1,5 @@
+"""How the network of a question learns, and how it is scored."""
+
 import math
 
 import jax
@@ -6,14 +8,22 @@ import numpy as np
 import pytest
 
 from echo_jax.cells.block import Block
+from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
 from echo_jax.cells.vector_state.exprnn import ExpRNNCell
 from echo_jax.memory.by_key import ByKey
 from echo_jax.memory.by_lag import ByLag, standardised
 from echo_jax.memory.protocol import STANDARD, Protocol
 
-KMAX = 5
+STREAMS, RECALLS, KMAX = 16, 3, 4
+WEIGHTS = np.arange(8, dtype=np.uint32)
+SLOTS = 3
+KEY = jax.random.key(4)
+
+SMALL = Protocol(streams=STREAMS, recalls=RECALLS)
 SHORT = Protocol(updates=20, updates_at_once=10, rows=4)
+LAGS = SMALL.lags
+SYMBOLS = SMALL.symbols
 
 
 class KnowsValues(ByKey):
@@ -25,18 +35,8 @@ class KnowsValues(ByKey):
         return params * jax.nn.one_hot(jnp.take_along_axis(tokens, place + 1, 1) - 64, 64)
 
 
-@pytest.fixture(scope="module")
-def knows():
-    return KnowsValues(build("simple", {"features": 2}), STANDARD, KMAX)
-
-
-def test_the_loss_by_key_is_the_mean_over_all_questions(knows):
-    """Logits of 1 and 0: the target has probability e / (e + 63) at every question."""
-    loss = jax.jit(knows.loss)(1.0, jax.random.key(0), 0.3)
-    assert loss == pytest.approx(math.log(math.e + 63) - 1, rel=1e-5)
-
-
-def test_the_right_answers_about_4_pairs_are_counted(knows):
+def test_the_right_answers_about_4_pairs_are_counted():
+    knows = KnowsValues(build("simple", {"features": 2}), STANDARD, KMAX)
     assert [int(knows.associated(params, 0)) for params in (1.0, -1.0)] == [256 * 4, 0]
 
 
@@ -74,3 +74,57 @@ def test_a_state_tells_nothing_of_later_tokens_or_other_rows():
     assert away.shape == (4, len(STANDARD.asked))
     assert (away[1:] == 0).all()
     assert (away[0] > 0).tolist() == [step >= 70 for step in STANDARD.asked]
+
+
+@pytest.fixture(scope="module")
+def sets():
+    return ByLag(build("gru", {"features": 4}), SMALL).draw_sets(0, WEIGHTS)
+
+
+def register_with_exact_heads(sureness):
+    """A register, and heads: that of lag n reads slot n, those of older tokens read nothing."""
+    question = ByLag(ShiftRegister(SLOTS), SMALL)
+    kernel = np.zeros((SLOTS, SYMBOLS, LAGS, SYMBOLS), np.float32)
+    for lag in range(1, SLOTS):
+        kernel[lag, :, lag - 1] = sureness * np.eye(SYMBOLS)
+    heads = {"kernel": kernel.reshape(SLOTS * SYMBOLS, -1), "bias": np.zeros(LAGS * SYMBOLS)}
+    return question, {"cell": {}, "heads": heads}
+
+
+@pytest.mark.parametrize("sureness", [0.1, 3.0])
+def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sureness):
+    question, params = register_with_exact_heads(sureness)
+    scores = jax.jit(lambda params: question.score(params, sets))(params)
+    doubt = 1 / (STREAMS * len(SMALL.asked))
+    lost = -np.log2(1 - doubt + doubt / SYMBOLS)
+    for of_set in (scores.validation, scores.final):
+        bits = np.log2(SYMBOLS) - np.asarray(of_set) / np.log(2)
+        assert bits[: SLOTS - 1] == pytest.approx(4 - lost, abs=1e-4)
+        assert bits[SLOTS - 1 :] == pytest.approx(0, abs=1e-4)
+
+
+def test_right_answers_by_steps_are_counted_for_each_k_and_equal_those_of_the_scan():
+    question = ByKey(build("block:gru", {"features": 16, "width": 8}), SMALL, KMAX)
+    params = question.init_params(KEY)
+    drawn = question.draw_sets(0, WEIGHTS)
+    assert drawn.final.tokens.shape == (3, RECALLS, 3 * KMAX + 3)  # K = 2, 3, 4
+    assert drawn.final.scored.sum((1, 2)).tolist() == [2 * RECALLS, 3 * RECALLS, 4 * RECALLS]
+    scores = jax.jit(lambda p: question.score(p, drawn))(params)
+    by_scan = jax.jit(lambda tokens: jax.lax.map(lambda x: question.logits(params, x), tokens))
+    for of_set, counts in ((drawn.validation, scores.validation), (drawn.final, scores.final)):
+        right = (by_scan(of_set.tokens).argmax(-1) == of_set.targets) & of_set.scored
+        assert counts.tolist() == right.sum((1, 2)).tolist()
+    assert scores.bytes == 4 * 16  # as carried, less the convolution of the block
+    accuracy = scores.validation.sum() / (9 * RECALLS)
+    assert scores.accuracy == pytest.approx(float(accuracy))
+    assert question.scan_accuracy(params, drawn) == pytest.approx(float(accuracy))
+
+
+def test_a_score_keeps_the_states_that_are_asked_and_not_those_of_all_steps(sets):
+    """Of three sets; beside them there are their standardised copies, and the logits."""
+    question = ByLag(build("echo_jax.cells.known_memory:RingReservoir", {"features": 2000}), SMALL)
+    params = jax.eval_shape(lambda: question.init_params(KEY))
+    score = jax.jit(question.score).lower(params, sets)
+    asked = 4 * question.numbers * 3 * STREAMS * len(SMALL.asked)
+    scratch = score.compile().memory_analysis().temp_size_in_bytes
+    assert asked < scratch < 4 * asked

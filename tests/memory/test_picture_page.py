@@ -1,9 +1,9 @@
 """The picture above the curves: what is left of it, drawing, guessing, links, in a browser."""
 
-import base64
 import json
 
 import browser
+import msgspec
 import numpy as np
 import pytest
 from made_up_cards import card_with, stored
@@ -11,6 +11,7 @@ from made_up_cards import card_with, stored
 from echo_jax.memory.pages import card_pages
 from echo_jax.memory.pages.explore_page import PICTURES
 from echo_jax.memory.pages.picture import PALETTE
+from echo_jax.memory.reading import packed as packed_reading
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -30,46 +31,33 @@ VALUES = np.random.default_rng(1).integers(64, size=(10, 8))
 NAMES = {"block-lru": "LRU", "block-lstm": "LSTM", "block-gru": "GRU"}  # by bits
 
 
-def reading(seed, name, lags):
-    """Readings that are right at the nearest lags, and random and unsure beyond."""
+def answers(seed, right, known, values):
+    """Answers that are right about the first that are asked, random and unsure beyond."""
     random = np.random.default_rng(seed)
-    right = STREAMS[:, 63::-1]
-    answers = np.where(np.arange(64) < lags, right, random.integers(16, size=right.shape))
-    certainty = np.where(np.arange(64) < lags, 255, random.integers(40, size=right.shape))
-    return {
-        "card": name,
-        "weights": 64 * "0",
-        "bits": 4.0 * lags + 0.3,
-        "at_once": 4.0 * lags,
-        "answers": packed(answers),
-        "certainty": base64.b64encode(certainty.astype(np.uint8).tobytes()).decode(),
-    }
+    is_known = np.arange(right.shape[1]) < known
+    found = np.where(is_known, right, random.integers(values, size=right.shape))
+    return found, np.where(is_known, 255, random.integers(1, 80, size=right.shape)) / 255
 
 
-def reading_by_key(seed, name, pairs):
-    """Values by key that are right about the first pairs that are asked, and random beyond."""
-    random = np.random.default_rng(seed)
-    answers = np.where(np.arange(8) < pairs, VALUES, random.integers(64, size=VALUES.shape))
-    certainty = np.where(np.arange(8) < pairs, 255, random.integers(1, 80, size=VALUES.shape))
-    coded = (base64.b64encode(x.astype(np.uint8).tobytes()) for x in (answers, certainty))
-    fields = zip(("answers", "certainty"), (x.decode() for x in coded), strict=True)
-    bits = {"bits": 7.0 * pairs, "at_once": 6.0 * pairs + 0.2}
-    return {"card": name, "weights": 64 * "0", **bits, **dict(fields)}
+def reading(name, found, bits, at_once):
+    packed = msgspec.to_builtins(packed_reading(bytes(32), at_once, *found))
+    return {"card": name, **packed, "bits": bits}
 
 
-def packed(answers):
-    first, second = answers.reshape(-1, 2).T
-    return base64.b64encode((first << 4 | second).astype(np.uint8).tobytes()).decode()
-
-
-READINGS = {
-    name: reading(seed, name, lags)
+IN_ORDER = {
+    name: answers(seed, STREAMS[:, 63::-1], lags, 16)
     for seed, (name, (_, lags)) in enumerate(CELLS.items())
     if name != SILENT
 }
-
+READINGS = {
+    name: reading(name, found, 4.0 * CELLS[name][1] + 0.3, 4.0 * CELLS[name][1])
+    for name, found in IN_ORDER.items()
+}
+PAIRS = {"block-gru": 6, "block-lstm": 1}
+BY_PLACE = {name: answers(5, VALUES, pairs, 64) for name, pairs in PAIRS.items()}
 BY_KEY = {
-    name: reading_by_key(5, name, pairs) for name, pairs in (("block-gru", 6), ("block-lstm", 1))
+    name: reading(name, BY_PLACE[name], 7.0 * pairs, 6.0 * pairs + 0.2)
+    for name, pairs in PAIRS.items()
 }
 
 
@@ -92,15 +80,10 @@ def tab(tmp_path_factory):
 
 
 def left(name, picture, stream):
-    """Colours and areas of the pixels that are left of a picture, recomputed from the file."""
-    packed_answers, certainty = (
-        np.frombuffer(base64.b64decode(READINGS[name][field]), np.uint8)
-        for field in ("answers", "certainty")
-    )
-    answers = np.stack([packed_answers >> 4, packed_answers & 15], axis=1).reshape(10, 64)
+    """Colours and areas of the pixels that are left of a picture, from the answers."""
+    values, certainty = (each[stream, ::-1] for each in IN_ORDER[name])
     pixels = np.array([int(digit, 16) for digit in picture])
-    colours = pixels ^ answers[stream, ::-1] ^ STREAMS[stream, :64]
-    return colours, certainty.reshape(10, 64)[stream, ::-1] / 255
+    return pixels ^ values ^ STREAMS[stream, :64], certainty
 
 
 def drawn(tab, cell, pixels=range(64)):
@@ -198,13 +181,10 @@ def test_by_place_eight_pixels_are_marked_and_those_of_the_file_are_answered(tab
     assert texts(tab, "#left b") == ["GRU", "LSTM"]  # by bits; the others were not asked
     own = np.array([int(digit, 16) for digit in OWN])[places]
     for name, cell in (("block-gru", "GRU"), ("block-lstm", "LSTM")):
-        answers, certainty = (
-            np.frombuffer(base64.b64decode(BY_KEY[name][field]), np.uint8).reshape(10, 8)[stream]
-            for field in ("answers", "certainty")
-        )
+        found, certainty = (each[stream] for each in BY_PLACE[name])
         colours, areas = drawn(tab, cell, places)
-        assert colours == [*((4 * own ^ answers ^ VALUES[stream]) // 4)]
-        np.testing.assert_allclose(areas, certainty / 255, atol=1e-4)
+        assert colours == [*((4 * own ^ found ^ VALUES[stream]) // 4)]
+        np.testing.assert_allclose(areas, certainty, atol=1e-4)
         said = f"{BY_KEY[name]['at_once']:.3g} of 48 bits", f"{sum(colours == own)} of 8 right"
         assert texts(tab, f'[data-cell="{cell}"] span') == [*said]
     assert tab.run("document.documentElement.scrollWidth") == 390
@@ -330,35 +310,6 @@ def test_names_have_contrast_and_axe_finds_nothing(tab, page, dark):
     *names, panel = (luminance(tab.run(f"({in_srgb})('{each}')")) for each in colours)
     for name in names:
         assert (max(name, panel) + 0.05) / (min(name, panel) + 0.05) >= 4.5
-
-
-@pytest.mark.parametrize("width", [390, 320])
-def test_a_narrow_window_scrolls_down_alone_and_the_plot_has_its_width(tab, page, width):
-    tab.open(page, width=width)
-    assert tab.run("document.documentElement.scrollWidth") == width
-    chart = tab.run("chart.getBoundingClientRect().width")
-    line = tab.run("chart.querySelector('line').getBoundingClientRect().width")
-    assert line > chart - 60
-    assert not tab.run("table.open")
-    tab.resize(1280)
-
-
-def test_names_stand_where_curves_cross_two_bits(tab, page):
-    tab.open(page)
-    box = "(x) => (({ left, y, height }) => [left, y + height / 2])(x.getBoundingClientRect())"
-    two = tab.run(f"({box})(chart.querySelectorAll('line')[2])")[1]
-    for group in ("LRU", "LSTM", "GRU"):
-        x, y = tab.run(f"({box})(chart.querySelector('[data-cell={group}] .name'))")
-        assert abs(y - two) < 4
-        path = f"chart.querySelector('[data-cell={group}] .wide')"
-        crossing = tab.run(f"""(() => {{
-          const path = {path}, most = path.getTotalLength(), top = chart.getBoundingClientRect();
-          for (let at = 0; at < most; at++) {{
-            const point = path.getPointAtLength(at);
-            if (point.y + top.y > {two}) return point.x + top.x;
-          }}
-        }})()""")
-        assert 0 < x - crossing < 12
 
 
 def test_the_page_asks_for_nothing_and_logs_nothing(tab, page):
