@@ -117,19 +117,6 @@ def test_the_curve_of_a_rounded_state_is_the_mean_of_seeds_and_needs_their_rows(
         assert curves == ([[1.0, 0.0]] if of else [])
 
 
-def test_bits_after_each_number_of_updates_are_drawn():
-    few = card([lag_row([2.0]), lag_row([4.0], updates=1000)], "block:gru")
-    other = card([lag_row([4.0] * 2, updates=10_000)], "block:lru")  # not measured at 3,000
-    lines = figures.budgets_figure([few, other]).axes[0].lines
-    drawn = [[*zip(line.get_xdata(), line.get_ydata(), strict=True)] for line in lines]
-    assert drawn == [[(10_000, 8.0)], [(1000, 4.0), (3000, 2.0)]]
-    none = card(
-        [lag_row([0.1]), lag_row([4.0], updates=1000)], "block:gru"
-    )  # the axis is logarithmic
-    assert "budgets" not in {figure.name for figure in card_pages.figures_of([none])}
-    assert "budgets" in {figure.name for figure in card_pages.figures_of([few])}
-
-
 def test_cells_that_were_asked_about_other_numbers_of_pairs_have_a_figure_of_their_own():
     small, large = (
         [
