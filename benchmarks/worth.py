@@ -16,7 +16,7 @@ import dataclasses
 import functools
 import tempfile
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from msgspec import UNSET, UnsetType
 
 import echo_jax
 from echo_jax.cells.block import flat_state
+from echo_jax.grid import row_file
 from echo_jax.grid.executors import Here
 from echo_jax.grid.running import Running
 from echo_jax.grid.task import Job, Report
@@ -87,6 +88,11 @@ class WorthRow(msgspec.Struct, omit_defaults=True):
     asked: LagRow | KeyRow | UnsetType = UNSET
 
     @property
+    def key(self) -> str:
+        """The run of a task, an arm, a cell, a rate and a seed."""
+        return f"{self.task}, {self.arm}, {self.cell}, rate {self.rate}, seed {self.seed}"
+
+    @property
     def bits(self) -> float:
         """Bits an answer on the final rows, or of the question; 0 of a run that diverged."""
         if self.asked:
@@ -111,26 +117,22 @@ def task(name: str) -> TaskObject:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run of the study."""
+    """A run of the study, by its row without scores."""
 
-    task: str
-    arm: str
-    cell: str
-    named: NamedCell = dataclasses.field(compare=False)
-    rate: float
-    seed: int
+    row: WorthRow
+    named: NamedCell
 
     @property
     def key(self) -> str:
         """As its row has it."""
-        return key_of(self)
+        return self.row.key
 
     name = key
 
     @property
     def program(self) -> Hashable:
         """Task and cell."""
-        return self.task, self.arm, self.cell
+        return self.row.task, self.row.arm, self.row.cell
 
     @property
     def work(self) -> float:
@@ -140,13 +142,8 @@ class Run:
     @property
     def of_card(self) -> CardRun:
         """The run of a card, where a question of the cards is asked."""
-        asked = Configuration(QUESTIONS[self.task], STANDARD.updates, self.rate)
-        return CardRun(self.named.measured, STANDARD, asked, self.seed, self.named.cell)
-
-
-def key_of(run: Any) -> str:
-    """The run of a task, a cell, a rate and a seed, as a key."""
-    return f"{run.task}, {run.arm}, {run.cell}, rate {run.rate}, seed {run.seed}"
+        asked = Configuration(QUESTIONS[self.row.task], STANDARD.updates, self.row.rate)
+        return CardRun(self.named.measured, STANDARD, asked, self.row.seed, self.named.cell)
 
 
 class Programs(NamedTuple):
@@ -161,9 +158,9 @@ class Programs(NamedTuple):
 
 def compile_run(run: Run) -> Any:
     """The programs of a run, `Programs` or those of a card."""
-    if run.task in QUESTIONS:
+    if run.row.task in QUESTIONS:
         return train_and_score.compile_run(run.of_card)
-    question = ByTask(run.named.cell, STANDARD, task(run.task))
+    question = ByTask(run.named.cell, STANDARD, task(run.row.task))
 
     def check(params: Any, sets: learning.Sets) -> Any:
         """Scores of validation and final rows."""
@@ -182,13 +179,12 @@ def compile_run(run: Run) -> Any:
 
 def make_row(run: Run, programs: Any, report: Report) -> WorthRow:
     """Train, and keep the scores of the check whose validation loss is least, or of a card."""
-    row = WorthRow(run.task, run.arm, run.cell, run.seed, run.rate)
-    if run.task in QUESTIONS:
+    row = msgspec.structs.replace(run.row)
+    if row.task in QUESTIONS:
         row.stopped, row.asked = STANDARD.updates, answers_of(run, programs, report)
         return row
-    question = programs.question
-    inputs = RunInputs(np.int32(run.seed), np.float32(run.rate), np.int32(STANDARD.updates))
-    sets = question.draw_sets(np.int32(run.seed), np.zeros(8, np.uint32))
+    inputs = RunInputs(np.int32(row.seed), np.float32(row.rate), np.int32(STANDARD.updates))
+    sets = programs.question.draw_sets(np.int32(row.seed), np.zeros(8, np.uint32))
     best: Any = None
     for chunk in train_chunks(
         lambda progress, _: programs.block(inputs, progress),
@@ -208,7 +204,7 @@ def make_row(run: Run, programs: Any, report: Report) -> WorthRow:
         return row
     row.stopped, (validation, final), params = best
     row.validation, row.final = (TaskScore(*plain(x, ".4f")) for x in (validation, final))
-    if run.task == "text" and run.seed == PROBED:
+    if row.task == "text" and row.seed == PROBED:
         row.held = held_of(programs, params)
     return row
 
@@ -264,16 +260,16 @@ def best_rates(rows: Sequence[WorthRow]) -> dict[tuple[str, str], float]:
     return of_tasks | {(name, cell): rate for name, cell, rate in known}
 
 
-def missing(name: str, arm: str, rows: Sequence[WorthRow]) -> Iterator[Run]:
+def missing(name: str, arm: str, rows: Sequence[WorthRow]) -> list[Run]:
     """Runs that have no row: in the first arm those of seed 0 while one of a cell is missing."""
-    known, rates = set(map(key_of, rows)), best_rates(rows)
+    rates, runs = best_rates(rows), list[Run]()
     for card, named in cells_of(arm).items():
         rate = rates.get((name, card))
         tried = [(seed, rate) for seed in SEEDS if rate is not None]
         if rate is None and arm == ARMS[0]:
             tried = [(0, x) for x in RATES]
-        runs = (Run(name, arm, card, named, rate, seed) for seed, rate in tried)
-        yield from (run for run in runs if run.key not in known)
+        runs += [Run(WorthRow(name, arm, card, seed, x), named) for seed, x in tried]
+    return row_file.missing(runs, rows)
 
 
 def main() -> None:
@@ -294,7 +290,7 @@ def main() -> None:
 
     for name in args.tasks or (TASKS if args.arm == ARMS[0] else names):
         for _ in range(2):
-            runs = list(missing(name, args.arm, read()))
+            runs = missing(name, args.arm, read())
             with running.bar(runs, name, "updates") as bar:
                 complete(JOB, runs, Here(2), store, bar, running.interrupts)
 

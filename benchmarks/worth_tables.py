@@ -7,14 +7,14 @@ rows, cards  ─►  a `Point` for each cell  ─►  correlations over some of 
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.special import entr
+from scipy.special import entr, logsumexp
 from scipy.stats import rankdata
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import root_mean_squared_error
@@ -29,13 +29,6 @@ from echo_jax.report.number_formats import three_digits
 TABLES = ROWS.with_name("README.md")
 FIGURE = ROWS.with_name("scatter.svg")
 
-MATRIX = {"delta-net", "gated-delta-net", "FrozenDeltaNet", "rwkv7"}
-MATRIX |= {"gla", "mamba2", "mlstm", "FrozenLinearAttention"}
-"""The cells with a matrix state."""
-
-LARGER = "rwkv7"
-"""Has more than 100 numbers of state in the second arm."""
-
 FAMILIES = (
     ("lstm", "lstm-chrono", "slstm", "gru"),
     ("simple", "identity-rnn", "exprnn"),
@@ -47,131 +40,111 @@ FAMILIES = (
 )
 """Cells that share a kind of recurrence, and so are no independent cases."""
 
+MATRIX = {*FAMILIES[-2], *FAMILIES[-1]}
+"""The cells with a matrix state."""
+
+GROUPS: dict[str, Callable[[str], bool]] = {
+    "trained": str.islower,  # anchors have names of classes
+    "vector": lambda name: name.islower() and name not in MATRIX,
+    "matrix": lambda name: name.islower() and name in MATRIX,
+    "matrix, not trained too": MATRIX.__contains__,
+}
+
+LARGER = "rwkv7"
+"""Has more than 100 numbers of state in the second arm."""
+
 DRAWN = 4000
 """Draws of a bootstrap."""
 
-ORDERS = 100_000
-"""Permutations that are drawn where there are more than 8! of them."""
+Known = Mapping[str, Sequence[float]]
+"""Of a cell: by tasks, by_lag and by_key the bits of its seeds, and others, which have one number.
 
-
-class Point(NamedTuple):
-    """What is known of a cell: by tasks, by_lag and by_key the bits of its seeds, and others.
-
-    parameters  trained numbers of the cell and its block in the first arm
-    early       bits by lag after the short runs of the pilot, at its best rate
-    held        mean bits at lags 4 to 16 that a probe finds in the network of seed 1 on the text
-    """
-
-    name: str
-    seeds: dict[str, Sequence[float]]
-
-    def mean(self, name: str) -> float:
-        """The mean over the seeds of what is known."""
-        return float(np.mean(self.seeds[name]))
+parameters  trained numbers of the cell and its block in the first arm
+early       bits by lag after the short runs of the pilot, at its best rate
+held        mean bits at lags 4 to 16 that a probe finds in the network of seed 1 on the text
+"""
 
 
 @functools.cache
-def points(arm: str = ARMS[0]) -> Sequence[Point]:
-    """The cells of an arm; a task is known where all seeds have rows."""
-    rates, whole = best_rates(read()), [row for row in read() if row.arm == arm]
-    found = []
+def cells(arm: str = ARMS[0]) -> dict[str, Known]:
+    """What is known of the cells of an arm; a task is where all seeds have rows."""
+    rates, rows = best_rates(read()), [row for row in read() if row.arm == arm]
+    found = dict[str, Known]()
     for card in published():
-        rows = [x for x in whole if (x.cell, x.rate) == (card.name, rates.get((x.task, x.cell)))]
-        seeds = dict[str, Sequence[float]](parameters=[card.parameters])
+        own = [x for x in rows if (x.cell, x.rate) == (card.name, rates.get((x.task, x.cell)))]
+        known: dict[str, Sequence[float]] = {"parameters": [card.parameters]}
         for name in (*TASKS, *QUESTIONS):
-            of_task = [row for row in rows if row.task == name]
+            of_task = [row for row in own if row.task == name]
+            apart = PROBED if name == "text" else None
             if len(of_task) == len(SEEDS):
-                apart = PROBED if name == "text" else None
-                seeds[name] = [row.bits for row in of_task if row.seed != apart]
-        if held := [float(np.mean(row.held[3:])) for row in rows if row.held]:
-            seeds["held"] = held
-        if early := [x.mean for x in card.pilot if x.configuration.question == "by lag"]:
-            seeds["early"] = [max(early)]
+                known[name] = [row.bits for row in of_task if row.seed != apart]
+        known["held"] = [float(np.mean(row.held[3:])) for row in own if row.held]
+        pilot = [x.mean for x in card.pilot if x.configuration.question == "by lag"]
+        known["early"] = sorted(pilot)[-1:]
         if arm == ARMS[0]:
             measures = {"by_lag": card.bits_by_lag, "by_key": card.bits_by_key}
-            seeds |= {name: of.by_seed for name, of in measures.items() if of}
-        name = card.name.removeprefix("block-").removesuffix("-state-bytes-400")
-        found.append(Point(name, seeds))
+            known |= {name: of.by_seed for name, of in measures.items() if of}
+        found[card.name.removeprefix("block-").removesuffix("-state-bytes-400")] = known
     return found
 
 
-def is_trained(cell: Point) -> bool:
-    """The recurrence is trained; anchors have names of classes."""
-    return cell.name.islower()
-
-
-def is_matrix(cell: Point) -> bool:
-    """The state is a matrix, trained or not."""
-    return cell.name in MATRIX
-
-
-GROUPS: dict[str, Callable[[Point], bool]] = {
-    "trained": is_trained,
-    "vector": lambda x: is_trained(x) and not is_matrix(x),
-    "matrix": lambda x: is_trained(x) and is_matrix(x),
-    "matrix, not trained too": is_matrix,
-}
-
-
-def sample(group: str, names: Sequence[str], arm: str = ARMS[0]) -> list[Point]:
+def sample(group: str, names: Sequence[str], arm: str = ARMS[0]) -> dict[str, Known]:
     """The cells of a group of which all names are known; in the second arm those of one size."""
-    cells = [x for x in points(arm) if GROUPS[group](x) and {*names} <= x.seeds.keys()]
-    return [x for x in cells if arm == ARMS[0] or x.name != LARGER]
+    return {
+        cell: known
+        for cell, known in cells(arm).items()
+        if GROUPS[group](cell) and all(map(known.get, names)) and (arm, cell) != (ARMS[1], LARGER)
+    }
 
 
-def means(cells: Sequence[Point], names: Sequence[str]) -> np.ndarray:
-    """The means of the named measures of each cell, [names, cells]."""
-    return np.array([[x.mean(name) for x in cells] for name in names])
+def means(sampled: Mapping[str, Known], names: Sequence[str]) -> np.ndarray:
+    """The means of the named measures of each cell, `[names, cells]`."""
+    return np.array([[np.mean(known[name]) for known in sampled.values()] for name in names])
 
 
-def residuals(values: np.ndarray, given: np.ndarray | None) -> np.ndarray:
-    """The ranks of some values less what the ranks of others tell of them linearly."""
-    ranks = rankdata(values)
-    if given is None:
-        return ranks - ranks.mean()
-    others = rankdata(given)
-    return ranks - np.polyval(np.polyfit(others, ranks, 1), others)
+def residuals(values: np.ndarray, given: Sequence[np.ndarray]) -> np.ndarray:
+    """The ranks of values `[..., cells]` less what the ranks of others tell of them linearly."""
+    ranks = rankdata(values, axis=-1)
+    known = np.stack([np.ones(ranks.shape[-1]), *map(rankdata, given)], axis=1)
+    left = ranks - ranks @ known @ np.linalg.pinv(known)
+    return np.where(np.abs(left) < 1e-9, 0, left)  # no correlation of what rounding left
 
 
-def correlation(x: np.ndarray, y: np.ndarray, given: np.ndarray | None = None) -> float:
-    """Spearman's rank correlation; the partial one where something is given."""
-    return float(np.corrcoef(residuals(x, given), residuals(y, given))[0, 1])
+def correlation(x: np.ndarray, y: np.ndarray, *given: np.ndarray) -> Any:
+    """Spearman's rank correlation of x with each y `[..., cells]`; partial where more is given."""
+    left, right = residuals(x, given), residuals(y, given)
+    return right @ left / np.linalg.norm(left) / np.linalg.norm(right, axis=-1)
 
 
-def p_value(x: np.ndarray, y: np.ndarray, given: np.ndarray | None = None) -> float:
+def p_value(x: np.ndarray, y: np.ndarray, *given: np.ndarray) -> float:
     """Two-sided: the share of the orders of y with as large a correlation.
 
     All orders of up to 8 cells, else 100,000 drawn with a fixed seed and the one observed. Of a
     partial correlation what is given is taken off anew after each: without that, p is too small.
     """
-    left, count = residuals(x, given), len(y)
-    if count <= 8:
-        orders = np.array(list(itertools.permutations(range(count))))
+    if len(y) <= 8:
+        orders = np.array([*itertools.permutations(range(len(y)))])
     else:
-        drawn = np.random.default_rng(0).random((ORDERS, count)).argsort(axis=1)
-        orders = np.concatenate([np.arange(count)[None], drawn])
-    ranks = rankdata(y)[orders] - (count + 1) / 2
-    if given is not None:
-        others = rankdata(given) - (count + 1) / 2
-        ranks = ranks - np.outer(ranks @ others / (others @ others), others)
-    found = np.abs(ranks @ left) / np.linalg.norm(ranks, axis=1)
+        drawn = np.random.default_rng(0).random((100_000, len(y))).argsort(axis=1)
+        orders = np.concatenate([np.arange(len(y))[None], drawn])
+    found = np.abs(correlation(x, y[orders], *given))
     return float(np.mean(found >= found[0] - 1e-9))
 
 
-def over_seeds(cells: Sequence[Point], names: Sequence[str]) -> str:
+def over_seeds(sampled: Mapping[str, Known], names: Sequence[str]) -> str:
     """The bounds of 95% of the correlations, seeds of cards and of the task drawn anew."""
     random, found = np.random.default_rng(0), []
-    whole = [[x.seeds[name] for x in cells] for name in names]
+    whole = [[known[name] for known in sampled.values()] for name in names]
     for _ in range(DRAWN):
-        drawn = [[random.choice(x, len(x)).mean() for x in known] for known in whole]
+        drawn = [[random.choice(x, len(x)).mean() for x in seeds] for seeds in whole]
         found.append(correlation(*map(np.array, drawn)))
     return bounds(found)
 
 
-def over_families(cells: Sequence[Point], names: Sequence[str]) -> str:
+def over_families(sampled: Mapping[str, Known], names: Sequence[str]) -> str:
     """The bounds of 95% of the correlations, families drawn anew; - of two families."""
-    known = means(cells, names)
-    families = [np.flatnonzero(np.isin([x.name for x in cells], some)) for some in FAMILIES]
+    known = means(sampled, names)
+    families = [np.flatnonzero(np.isin([*sampled], some)) for some in FAMILIES]
     families = [some for some in families if some.size]
     if len(families) < 3:
         return "-"
@@ -190,22 +163,21 @@ def bounds(found: Sequence[float]) -> str:
 
 
 class Hypothesis(NamedTuple):
-    """A primary hypothesis: a group of so many cells, and what orders them on a task.
+    """A primary hypothesis: a group of cells, and what orders them on a task.
 
     names  the predictor, the task and, where it is a partial correlation, what is given
     """
 
     title: str
     group: str
-    size: int
     names: Sequence[str]
 
 
 HYPOTHESES = (
-    Hypothesis("1. digits, by lag", "vector", 13, ("by_lag", "digits", "parameters")),
-    Hypothesis("2. in context, by key", "matrix, not trained too", 8, ("by_key", "in_context")),
-    Hypothesis("3. noisy recall, by key", "matrix, not trained too", 8, ("by_key", "noisy_recall")),
-    Hypothesis("4. text, held", "trained", 19, ("held", "text", "parameters")),
+    Hypothesis("1. digits, by lag", "vector", ("by_lag", "digits", "parameters")),
+    Hypothesis("2. in context, by key", "matrix, not trained too", ("by_key", "in_context")),
+    Hypothesis("3. noisy recall, by key", "matrix, not trained too", ("by_key", "noisy_recall")),
+    Hypothesis("4. text, held", "trained", ("held", "text", "parameters")),
 )
 
 
@@ -226,35 +198,27 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], ends: str =
 def primary() -> str:
     """The table of the hypotheses, of which all rows are there."""
     samples = [sample(of.group, of.names) for of in HYPOTHESES]
-    known = [means(cells, of.names) for cells, of in zip(samples, HYPOTHESES, strict=True)]
-    p_values = [p_value(*of) for of in known]
-    rows = []
-    for of, cells, x, p, adjusted in zip(
-        HYPOTHESES, samples, known, p_values, statistics.holm(p_values), strict=True
-    ):
-        assert len(cells) == of.size
-        estimate = correlation(*x)
-        intervals = over_seeds(cells, of.names), over_families(cells, of.names)
-        numbers = [f"{estimate:.2f}", *intervals, f"{p:.2g}", f"{adjusted:.2g}"]
+    known = [means(sampled, of.names) for sampled, of in zip(samples, HYPOTHESES, strict=True)]
+    p_values = [p_value(*x) for x in known]
+    adjusted, rows = statistics.holm(p_values), []
+    for i, of in enumerate(HYPOTHESES):
+        estimate = correlation(*known[i])
+        intervals = over_seeds(samples[i], of.names), over_families(samples[i], of.names)
+        numbers = [f"{estimate:.2f}", *intervals, f"{p_values[i]:.2g}", f"{adjusted[i]:.2g}"]
         title = of.title + ", given parameters" * ("parameters" in of.names)
-        words = verdict(estimate, adjusted), at_equal_parameters(of)
-        rows.append([title, str(of.size), *numbers, *words])
+        words = verdict(estimate, adjusted[i]), at_equal_parameters(of)
+        rows.append([title, str(len(samples[i])), *numbers, *words])
     headings = ["hypothesis", "cells", "correlation", "over seeds", "over families", "p"]
     return markdown([*headings, "adjusted", "", "at 60,000 parameters"], rows, "---|---|")
 
 
 def at_equal_parameters(of: Hypothesis) -> str:
     """The correlation in the second arm, nothing given, and its p; - on the text."""
-    cells = sample(of.group, of.names[:2], ARMS[1])
-    if not cells:
+    sampled = sample(of.group, of.names[:2], ARMS[1])
+    if not sampled:
         return "-"
-    x = means(cells, of.names[:2])
+    x = means(sampled, of.names[:2])
     return f"{correlation(*x):.2f} (p {p_value(*x):.2g})"
-
-
-def tasks_of(arm: str) -> list[str]:
-    """The tasks of which a cell has all rows."""
-    return [name for name in TASKS if any(name in x.seeds for x in points(arm))]
 
 
 COLUMNS = {
@@ -269,7 +233,7 @@ def correlations() -> str:
     """The table of each task and the correlations with a predictor in a group."""
     columns = [(group, name) for group, names in COLUMNS.items() for name in names]
     rows = []
-    for task in tasks_of(ARMS[0]):
+    for task in TASKS:
         pairs = ((sample(group, (name, task)), (name, task)) for group, name in columns)
         shown = (f"{correlation(*means(*pair)):.2f}" for pair in pairs)
         rows.append([f"`{task}`", *shown])
@@ -287,30 +251,28 @@ def of_last_pixels(pixels: int) -> float:
 
 
 def of_ideal_observer(rows: int) -> float:
-    """Bits on `in_context` of one that knows the task, and weighs all 8! automata by Bayes."""
-    drawn = in_context.draw(jax.random.key(0), rows, "final")
-    inputs, targets, _ = map(np.asarray, drawn)
-    states, noisy = in_context.STATES, in_context.NOISY
+    """Bits on `in_context` of one that knows the task, and weighs all 8! automata by Bayes.
+
+    The product of what it gives each answer is the mean likelihood of all answers of a row.
+    """
+    inputs, targets, _ = map(np.asarray, in_context.draw(jax.random.key(0), rows, "final"))
+    states, steps = in_context.STATES, in_context.STEPS
     automata = np.array([*itertools.permutations(range(states))], np.int8)
-    nats = []
-    for row, answers in zip(inputs, targets, strict=True):
-        logs = np.zeros(len(automata))
-        for state, answer in zip(row, answers, strict=True):
-            weights = np.exp(logs - logs.max())
-            right = automata[:, state] == answer
-            share = weights[right].sum() / weights.sum()
-            nats.append(-np.log(share * (1 - noisy) + noisy / states))
-            logs += np.log(np.where(right, 1 - noisy, 0) + noisy / states)
-    return float(np.log2(states) - np.mean(nats) / np.log(2))
+    right = [(automata[:, x] == y).sum(axis=1) for x, y in zip(inputs, targets, strict=True)]
+    wrong = in_context.NOISY / states
+    logs = np.array(right) * np.log(1 - in_context.NOISY + wrong)
+    logs += (steps - np.array(right)) * np.log(wrong)
+    nats = (np.log(len(automata)) - logsumexp(logs, axis=1).mean()) / steps
+    return float((np.log(states) - nats) / np.log(2))
 
 
 def errors() -> str:
     """The table of the error for a trained cell that was left out, by what is known of it."""
     rows = []
-    for task in tasks_of(ARMS[0]):
-        cells = sample("trained", ("by_key", task))
-        by_lag, by_key, size, y = means(cells, ("by_lag", "by_key", "parameters", task))
-        kind, size = np.array([float(is_matrix(x)) for x in cells]), np.log(size)
+    for task in TASKS:
+        sampled = sample("trained", ("by_key", task))
+        by_lag, by_key, size, y = means(sampled, ("by_lag", "by_key", "parameters", task))
+        kind, size = np.array([float(cell in MATRIX) for cell in sampled]), np.log(size)
         columns = [(), (kind,), (size,), (by_lag, by_key), (by_lag, by_key, size)]
         rows.append([f"`{task}`", *(f"{left_out_error(y, *some):.3f}" for some in columns)])
     known_by = ["mean alone", "vector or matrix", "parameters", "bits by lag and by key", "all"]
@@ -327,11 +289,11 @@ def left_out_error(y: np.ndarray, *columns: np.ndarray) -> float:
 def cells_table(arm: str) -> str:
     """The table of the bits of each cell; in the second arm of both questions too."""
     blocks: dict[str, Any] = {key: named.cell for key, named in cells_of(arm).items()}
-    tasks, rows = tasks_of(arm), []
-    names = tasks if arm == ARMS[0] else [*QUESTIONS, *tasks]
-    for cell in sorted(points(arm), key=lambda x: -np.mean(x.seeds.get("by_lag", 0))):
-        width = str(blocks[f"block-{cell.name}-state-bytes-400"].width)
-        rows.append([cell.name, width, *(of_seeds(cell.seeds.get(x, ())) for x in names)])
+    names = TASKS if arm == ARMS[0] else (*QUESTIONS, *TASKS[:3])
+    rows = []
+    for cell, known in sorted(cells(arm).items(), key=lambda x: -np.mean(x[1].get("by_lag", 0))):
+        width = str(blocks[f"block-{cell}-state-bytes-400"].width)
+        rows.append([cell, width, *(of_seeds(known.get(name, ())) for name in names)])
     return markdown(["cell", "width", *(f"`{name}`" for name in names)], rows)
 
 
@@ -364,18 +326,19 @@ WORDS = {
 
 
 def draw(path: Path) -> None:
-    """A panel for each task with rows: its bits against those of the card."""
-    tasks = tasks_of(ARMS[0])
+    """A panel for each task: its bits against those of the card."""
     with styles.drawing():
-        figure = Figure(figsize=(4 * len(tasks), 4.4), layout="constrained")
-        for axes, task in zip(figure.subplots(1, len(tasks)), tasks, strict=True):
+        figure = Figure(figsize=(4 * len(TASKS), 4.4), layout="constrained")
+        for axes, task in zip(figure.subplots(1, len(TASKS)), TASKS, strict=True):
             predictor, words = PANELS[task]
-            for cell in (x for x in points() if {predictor, task} <= x.seeds.keys()):
-                at = cell.mean(predictor), cell.mean(task)
-                kind = (styles.BLUE, styles.ORANGE)[is_matrix(cell)]
-                colour = kind if is_trained(cell) else styles.GREY
+            for cell, known in cells().items():
+                if not (known.get(predictor) and known.get(task)):
+                    continue
+                at = np.mean(known[predictor]), np.mean(known[task])
+                kind = (styles.BLUE, styles.ORANGE)[cell in MATRIX]
+                colour = kind if cell.islower() else styles.GREY
                 axes.plot(*at, "o", color=colour, markersize=4)
-                axes.annotate(WORDS.get(cell.name, cell.name), at, (3, 2),
+                axes.annotate(WORDS.get(cell, cell), at, (3, 2),
                               fontsize=6, textcoords="offset points", color=colour)  # fmt: skip
             axes.margins(x=0.2)
             axes.set_xlabel(words)

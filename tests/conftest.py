@@ -112,6 +112,15 @@ def jax_keeps_its_devices():
         yield
 
 
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    """A tab of a browser for the tests of a file."""
+    import browser
+
+    with browser.tab(tmp_path_factory.mktemp("browser")) as tab:
+        yield tab
+
+
 class Output(NamedTuple):
     stdout: str
     stderr: str

@@ -1,6 +1,5 @@
-"""Names written on the lines of a panel, or in a column at its right."""
+"""Names written on the lines of a panel."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from echo_jax.exceptions import one_line
-from echo_jax.report.styles import BLUE, GREY, PALE, literal
+from echo_jax.report.styles import BLUE, GREY, literal
 
 Line = tuple[Sequence[float], Sequence[float]]
 """x and y of the points of a line, in the units of the axes."""
@@ -47,35 +46,6 @@ def name_lines(axes: Axes, named: Mapping[str, Line], others: Sequence[Line], ow
             taken.append(middle + np.linspace(-half, half, 9) * [1, 0])
             x, y = axes.transData.inverted().transform(middle * axes.figure.dpi / 72)
             axes.text(float(x), float(y), literal(name), **(own_look if name == own else look))
-
-
-def names_at_right(
-    axes: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str]
-) -> None:
-    """Names in a column at the right, each with a thin line to its point; y is logarithmic."""
-    low, high = np.log(axes.get_ylim())
-    step = 12.5 / (axes.bbox.height * 72 / axes.figure.dpi)  # of a name, as a share of the axis
-    wanted = {name: (math.log(y) - low) / (high - low) for name, (_, y) in ends.items()}
-    for name, place in spread(wanted, step).items():
-        line = {"arrowstyle": "-", "color": PALE, "linewidth": 0.6, "shrinkA": 1}
-        look: dict[str, Any] = {"fontsize": 9, "color": colours[name], "va": "center"}
-        look |= {"textcoords": "axes fraction", "arrowprops": line, "annotation_clip": False}
-        axes.annotate(shortened(name, 24), ends[name], (1.06, place), **look)
-
-
-def spread(wanted: Mapping[str, float], step: float) -> dict[str, float]:
-    """Places at least a step apart, in the order of those wanted and near them, from 0 to 1.
-
-    0.5 0.5 0.5 at a step of 0.1:     0.4 0.5 0.6
-    """
-    order = sorted(wanted, key=wanted.__getitem__)
-    places = np.array([wanted[name] for name in order])
-    for _ in range(200):
-        gaps = np.maximum(step - np.diff(places), 0) / 2
-        places[:-1] -= gaps
-        places[1:] += gaps
-        places += max(-places[0], 0) - max(places[-1] - 1, 0)
-    return dict(zip(order, places.tolist(), strict=True))
 
 
 def _points(axes: Axes, line: Line) -> np.ndarray:

@@ -12,7 +12,7 @@ from running import ROOT
 
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
-from echo_jax.memory.pages import built_in_cards, card_pages, figures, picture
+from echo_jax.memory.pages import built_in_cards, card_pages, picture
 from echo_jax.report.page import Paper
 
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
@@ -107,19 +107,6 @@ def test_cards_are_read_and_compared_without_jax_and_matplotlib():
         "sys.exit(bool({'jax', 'matplotlib'} & {*sys.modules}))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_bits_after_each_number_of_updates_are_drawn():
-    few = card([lag_row([2.0]), lag_row([4.0], updates=1000)], "block:gru")
-    other = card([lag_row([4.0] * 2, updates=10_000)], "block:lru")  # not measured at 3,000
-    lines = figures.budgets_figure([few, other]).axes[0].lines
-    drawn = [[*zip(line.get_xdata(), line.get_ydata(), strict=True)] for line in lines]
-    assert drawn == [[(10_000, 8.0)], [(1000, 4.0), (3000, 2.0)]]
-    none = card(
-        [lag_row([0.1]), lag_row([4.0], updates=1000)], "block:gru"
-    )  # the axis is logarithmic
-    assert "budgets" not in {figure.name for figure in card_pages.figures_of([none])}
-    assert "budgets" in {figure.name for figure in card_pages.figures_of([few])}
 
 
 def test_cells_that_were_asked_about_other_numbers_of_pairs_have_a_figure_of_their_own():

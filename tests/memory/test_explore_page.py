@@ -1,6 +1,5 @@
 """The page on which cards are explored: its numbers, controls and address in a browser."""
 
-import browser
 import pytest
 from made_up_cards import card_with, stored
 
@@ -23,20 +22,10 @@ def folder(tmp_path_factory):
     return place
 
 
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory):
-    with browser.tab(tmp_path_factory.mktemp("browser")) as tab:
-        yield tab
-
-
-def texts(tab, selector):
-    return tab.run(f"[...document.querySelectorAll('{selector}')].map((x) => x.textContent)")
-
-
 def rows(tab):
     """The first two columns of the table: cells, and their bits without the range."""
-    names = texts(tab, "#cells td:first-child")
-    bits = [text.split()[0] for text in texts(tab, "#cells td:nth-child(2)")]
+    names = tab.texts("#cells td:first-child")
+    bits = [text.split()[0] for text in tab.texts("#cells td:nth-child(2)")]
     return dict(zip(names, bits, strict=True))
 
 
@@ -59,24 +48,24 @@ def test_the_table_has_the_bits_of_the_cards_of_one_track(tab, folder, question)
 
 def test_a_link_opens_the_same_choice_and_the_keyboard_makes_it(tab, folder):
     tab.open(folder / "explore.html", width=390)
-    assert len(texts(tab, "#chart .name")) == 3
+    assert len(tab.texts("#chart .name")) == 3
     tab.run("document.querySelector('#choices summary').focus()")
     tab.press("Enter", "Tab", "Tab")  # opens the choice, where the second cell is the GRU
     tab.press(" ")
-    assert [name.split()[0] for name in texts(tab, "#chart .name")] == ["LRU", "gated"]
+    assert [name.split()[0] for name in tab.texts("#chart .name")] == ["LRU", "gated"]
     tab.run("document.querySelector('#question input:checked').focus()")
     tab.press("ArrowRight")
     address = tab.run("location.hash")
     assert "question=key" in address
-    before = texts(tab, "#chart .name")
+    before = tab.texts("#chart .name")
     tab.open(folder / "explore.html", fragment=address)
-    assert texts(tab, "#chart .name") == before
+    assert tab.texts("#chart .name") == before
     tab.open(folder / "explore.html", fragment="#network=none&updates=7&cells=LRU")
-    assert len(texts(tab, "#chart .name")) == 1
+    assert len(tab.texts("#chart .name")) == 1
     tab.run("document.querySelectorAll('#network input')[1].click()")
-    assert texts(tab, "#chart .name") == []  # a cell that it has not
+    assert tab.texts("#chart .name") == []  # a cell that it has not
     tab.run("document.querySelector('#chosen input').click()")
-    assert [name.split()[0] for name in texts(tab, "#chart .name")] == ["LSTM"]
+    assert [name.split()[0] for name in tab.texts("#chart .name")] == ["LSTM"]
     assert "cells=LRU%2CLSTM" in tab.run("location.hash")
 
 
@@ -84,7 +73,7 @@ def test_only_networks_that_have_an_answer_can_be_chosen(tab, folder):
     sizes = {}
     for question in ("lag", "key"):
         tab.open(folder / "explore.html", fragment=f"#question={question}")
-        sizes[question] = [text.strip() for text in texts(tab, "#network label")]
+        sizes[question] = [text.strip() for text in tab.texts("#network label")]
     assert {*sizes["key"]} - {*sizes["lag"]} == {"block, about 400 numbers"}
 
 

@@ -2,7 +2,6 @@
 
 import json
 
-import browser
 import msgspec
 import numpy as np
 import pytest
@@ -73,12 +72,6 @@ def page(tmp_path_factory):
     return folder / "explore.html"
 
 
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory):
-    with browser.tab(tmp_path_factory.mktemp("browser")) as tab:
-        yield tab
-
-
 def left(name, picture, stream):
     """Colours and areas of the pixels that are left of a picture, from the answers."""
     values, certainty = (each[stream, ::-1] for each in IN_ORDER[name])
@@ -109,14 +102,6 @@ def assert_left(tab, picture, stream=0):
         np.testing.assert_allclose(shown[1], areas, atol=1e-4)
 
 
-def texts(tab, selector):
-    return tab.run(f"[...document.querySelectorAll('{selector}')].map((x) => x.textContent)")
-
-
-def click(tab, selector):
-    tab.run(f"document.querySelector('{selector}').click()")
-
-
 def point(tab, pixel):
     """The middle of a pixel of the canvas, in the window."""
     tab.run("document.getElementById('canvas').scrollIntoView({ block: 'center' })")
@@ -138,18 +123,18 @@ def fields_of(tab):
 def test_colours_areas_and_words_are_those_of_the_file(tab, page, stream):
     tab.open(page, fragment=f"#stream={stream + 1}&pixels={OWN}&guess=8")
     assert_left(tab, OWN, stream)
-    assert texts(tab, "#left b") == [*NAMES.values()]
+    assert tab.texts("#left b") == [*NAMES.values()]
     own = [int(digit, 16) for digit in OWN]
     for name, cell in NAMES.items():
         right = sum(left(name, OWN, stream)[0] == own)
         said = [f"{READINGS[name]['bits']:.3g} of 256 bits", f"{right} of 64 right"]
-        assert texts(tab, f'[data-cell="{cell}"] span') == said
+        assert tab.texts(f'[data-cell="{cell}"] span') == said
 
 
 def test_what_is_drawn_by_mouse_touch_and_keyboard_is_left_by_the_mask(tab, page):
     tab.open(page, width=390, fragment="#guess=8")
     expected = [*PICTURES["face"]]
-    click(tab, "#palette input:nth-of-type(12)")
+    tab.click("#palette input:nth-of-type(12)")
     mouse(tab, "mousePressed", 3)
     mouse(tab, "mouseMoved", 11)
     mouse(tab, "mouseReleased", -9, is_down=False)  # above the canvas
@@ -167,7 +152,7 @@ def test_what_is_drawn_by_mouse_touch_and_keyboard_is_left_by_the_mask(tab, page
     tab.run("document.getElementById('canvas').focus()")
     tab.press("ArrowDown", "ArrowRight", " ", "ArrowRight", "Enter", "ArrowLeft", "ArrowUp")
     expected[9] = expected[10] = "c"
-    assert texts(tab, "#brush") == [f"Row 1, column 2: colour {int(expected[1], 16) + 1}"]
+    assert tab.texts("#brush") == [f"Row 1, column 2: colour {int(expected[1], 16) + 1}"]
     assert fields_of(tab)["pixels"] == "".join(expected)
     assert_left(tab, "".join(expected))
 
@@ -178,7 +163,7 @@ def test_by_place_eight_pixels_are_marked_and_those_of_the_file_are_answered(tab
     places = PLACES[stream]
     faint = "[...canvas.querySelectorAll('rect')].map((x) => x.classList.contains('faint'))"
     assert [n for n, each in enumerate(tab.run(faint)[:64]) if not each] == sorted(places)
-    assert texts(tab, "#left b") == ["GRU", "LSTM"]  # by bits; the others were not asked
+    assert tab.texts("#left b") == ["GRU", "LSTM"]  # by bits; the others were not asked
     own = np.array([int(digit, 16) for digit in OWN])[places]
     for name, cell in (("block-gru", "GRU"), ("block-lstm", "LSTM")):
         found, certainty = (each[stream] for each in BY_PLACE[name])
@@ -186,7 +171,7 @@ def test_by_place_eight_pixels_are_marked_and_those_of_the_file_are_answered(tab
         assert colours == [*((4 * own ^ found ^ VALUES[stream]) // 4)]
         np.testing.assert_allclose(areas, certainty, atol=1e-4)
         said = f"{BY_KEY[name]['at_once']:.3g} of 48 bits", f"{sum(colours == own)} of 8 right"
-        assert texts(tab, f'[data-cell="{cell}"] span') == [*said]
+        assert tab.texts(f'[data-cell="{cell}"] span') == [*said]
     assert tab.run("document.documentElement.scrollWidth") == 390
     assert tab.violations() == []
 
@@ -196,10 +181,10 @@ def test_what_is_drawn_is_left_by_place_and_the_way_to_ask_is_in_the_address(tab
     tab.run("byId('by').focus()")
     tab.press("Enter")
     assert fields_of(tab)["asked"] == "place"
-    assert texts(tab, "#by") == ["Ask in order"]
+    assert tab.texts("#by") == ["Ask in order"]
     assert not tab.run("document.querySelector('#ask').checkVisibility()")
     asked = PLACES[0][0]  # first, of which both are sure
-    click(tab, "#palette input:nth-of-type(12)")
+    tab.click("#palette input:nth-of-type(12)")
     mouse(tab, "mousePressed", asked)
     mouse(tab, "mouseReleased", asked, is_down=False)
     for cell in ("GRU", "LSTM"):
@@ -207,21 +192,21 @@ def test_what_is_drawn_is_left_by_place_and_the_way_to_ask_is_in_the_address(tab
     address = tab.run("location.hash")
     tab.open(page, fragment=address)
     assert drawn(tab, "GRU", PLACES[0])[0][0] == 11
-    click(tab, "#by")
+    tab.click("#by")
     assert fields_of(tab)["asked"] == "order"
-    assert texts(tab, '[data-cell="LSTM"] span') == ["guess first"]
+    assert tab.texts('[data-cell="LSTM"] span') == ["guess first"]
 
 
 def test_next_picture_blank_and_another_stream_go_round(tab, page):
     tab.open(page, fragment="#guess=8")
     for picture in [*[*PICTURES.values()][1:], PICTURES["face"]]:
-        click(tab, "#next")
+        tab.click("#next")
         assert fields_of(tab)["pixels"] == picture
         assert len({*picture}) <= 5
-    click(tab, "#blank")
+    tab.click("#blank")
     assert_left(tab, 64 * "0")
     for stream in (*range(2, 11), 1):
-        click(tab, "#stream")
+        tab.click("#stream")
         assert fields_of(tab)["stream"] == str(stream)
     assert_left(tab, 64 * "0")
 
@@ -229,11 +214,11 @@ def test_next_picture_blank_and_another_stream_go_round(tab, page):
 def test_a_guess_uncovers_the_lstm_and_says_where_it_forgets(tab, page):
     tab.open(page)
     assert drawn_squares(tab, "LSTM") == 0
-    assert texts(tab, '[data-cell="LSTM"] span') == ["guess first"]
-    click(tab, "#rows button:nth-child(3)")
+    assert tab.texts('[data-cell="LSTM"] span') == ["guess first"]
+    tab.click("#rows button:nth-child(3)")
     wrong = left("block-lstm", 64 * "0", 0)[0][32:40] != 0  # of row 5: it knows 25 lags
     found = f"The LSTM begins to forget in row 5: {8 - sum(wrong)} of 8 are right there."
-    assert texts(tab, "#guess") == [f"{found} You said row 3."]
+    assert tab.texts("#guess") == [f"{found} You said row 3."]
     assert drawn_squares(tab, "LSTM") == 64
 
 
@@ -257,14 +242,14 @@ def test_pixels_are_asked_back_from_the_last_one_after_all_were_read(tab, page):
 
 def test_a_link_opens_the_same_view(tab, page):
     tab.open(page)
-    click(tab, "#stream")
-    click(tab, "#rows button:nth-child(2)")
-    click(tab, '#chosen input[value="LRU"]')
+    tab.click("#stream")
+    tab.click("#rows button:nth-child(2)")
+    tab.click('#chosen input[value="LRU"]')
     mouse(tab, "mousePressed", 20)
     mouse(tab, "mouseReleased", 20, is_down=False)
-    click(tab, "#network input:not(:checked)")
+    tab.click("#network input:not(:checked)")
     address, before = tab.run("location.hash"), tab.run("document.querySelector('main').innerHTML")
-    assert texts(tab, "#left b") == ["LSTM", "GRU"]
+    assert tab.texts("#left b") == ["LSTM", "GRU"]
     tab.open(page, fragment=address)
     assert tab.run("document.querySelector('main').innerHTML") == before
     assert tab.run("location.hash") == address
@@ -275,13 +260,13 @@ def test_cells_stay_chosen_and_keep_their_colours(tab, page):
     colour = "getComputedStyle(document.querySelector('[data-cell=GRU] b')).color"
     before = tab.run(colour)
     for cell in ("LRU", "mLSTM"):
-        click(tab, f'#chosen input[value="{cell}"]')
+        tab.click(f'#chosen input[value="{cell}"]')
     names = ["LSTM", "GRU"]
     for _ in range(2):  # bare, and a block again
-        assert texts(tab, "#left b") == names
-        assert [name.split()[0] for name in texts(tab, "#chart .name")] == names
+        assert tab.texts("#left b") == names
+        assert [name.split()[0] for name in tab.texts("#chart .name")] == names
         assert tab.run(colour) == before
-        click(tab, "#network input:not(:checked)")
+        tab.click("#network input:not(:checked)")
     assert "mLSTM" not in fields_of(tab)["cells"]
 
 
@@ -318,7 +303,7 @@ def test_the_page_asks_for_nothing_and_logs_nothing(tab, page):
     tab.events.clear()
     tab.open(page, still=False, fragment="#pixels=0&stream=99&cells=&guess=3")
     for button in ("#next", "#stream", "#by", "#blank", "#chosen input"):
-        click(tab, button)
+        tab.click(button)
     tab.ask("Runtime.evaluate", expression="0")
     said = [each for each in tab.events if each["method"] == "Network.requestWillBeSent"]
     urls = {each["params"]["request"]["url"].partition("#")[0] for each in said}
@@ -333,7 +318,7 @@ def test_cards_without_readings_have_no_picture(tab, page, tmp_path):
     stored(*card_with(3, lags=20, cell="gru", name="gru"), tmp_path)
     card_pages.write_report(tmp_path)
     tab.open(tmp_path / "explore.html")
-    assert texts(tab, "h1") == ["What recurrent cells remember, in bits"]
-    assert not texts(tab, "#picture")
-    assert texts(tab, "#chart .name")
+    assert tab.texts("h1") == ["What recurrent cells remember, in bits"]
+    assert not tab.texts("#picture")
+    assert tab.texts("#chart .name")
     assert tab.violations() == []

@@ -140,7 +140,6 @@ def test_cards_of_two_protocols_stand_in_no_table_figure_comparison_or_folder(fo
         lambda: table.shown(both),
         lambda: table.tidy_rows(both),
         lambda: figures.panels_figure(both, BY_LAG),
-        lambda: figures.budgets_figure(both),
     ):
         with pytest.raises(ConfigError, match=rf"\(protocol {OTHER.digest}\).* cannot stand"):
             together()

@@ -450,15 +450,16 @@ def row(seed, rate, nats):
 )  # fmt: skip
 def test_seed_0_chooses_the_rate_of_the_others(rows, runs):
     missing = worth.missing("digits", "numbers", rows)
-    assert {(x.seed, x.rate) for x in missing if "-lstm-state" in x.cell} == runs
+    assert {(x.row.seed, x.row.rate) for x in missing if "-lstm-state" in x.row.cell} == runs
 
 
 @pytest.mark.slow
 def test_a_run_made_again_has_the_published_row(rows):
     name = "block-PresentInput-state-bytes-400"
-    run = worth.Run("digits", "numbers", name, worth.cells_of("numbers")[name], 0.01, 0)
+    row = worth.WorthRow("digits", "numbers", name, 0, 0.01)
+    run = worth.Run(row, worth.cells_of("numbers")[name])
     found = worth.make_row(run, worth.compile_run(run), lambda share: None)
-    [published] = [x for x in rows if worth.key_of(msgspec.convert(x, worth.WorthRow)) == run.key]
+    [published] = [x for x in rows if msgspec.convert(x, worth.WorthRow).key == run.key]
     assert found.stopped == pytest.approx(published["stopped"], abs=600)
     for part in ("validation", "final"):
         nats = getattr(found, part).nats

@@ -4,7 +4,6 @@ import contextlib
 import json
 from types import SimpleNamespace
 
-import browser
 import numpy as np
 import pytest
 from drawn import drawn_network
@@ -40,12 +39,6 @@ SIZES = {"length": 12, "vocab_size": 7, "window": 3, "lag": 2, "batch_size": 2, 
 @pytest.fixture(scope="module")
 def generator():
     return module_in(ROOT / ".ci" / "play_page.py")
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory):
-    with browser.tab(tmp_path_factory.mktemp("browser")) as tab:
-        yield tab
 
 
 def drawn(values=None, **fields):

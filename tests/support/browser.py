@@ -88,6 +88,12 @@ class Tab:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def texts(self, selector):
+        return self.run(f"[...document.querySelectorAll('{selector}')].map((x) => x.textContent)")
+
+    def click(self, selector):
+        self.run(f"document.querySelector('{selector}').click()")
+
     def violations(self):
         """What axe-core finds on the page: rules, and the elements that break them."""
         axe = pytest.importorskip("axe_core_python", reason="pip install axe-core-python")

@@ -20,7 +20,7 @@ from echo_jax import atomic_files
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages import built_in_cards, explore_page, picture, table
 from echo_jax.memory.pages.built_in_cards import anchors
-from echo_jax.memory.pages.figures import budgets_figure, card_figure, panels_figure
+from echo_jax.memory.pages.figures import card_figure, panels_figure
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, EVERY, QUESTIONS, UNKNOWN, Question
 from echo_jax.memory.pages.table import (
     MEANINGS,
@@ -180,12 +180,6 @@ FINDINGS = """<!-- findings -->
 
 WHERE = {"block": "in a common small block", "bare": "without the block"}
 
-READ_BUDGETS = (
-    "The mean bits by lag after training with so many updates, each at the rate that short runs "
-    "chose. Grey, without marks: cells that are not trained, or whose memory is known. Cells with "
-    "less than 1 bit are left out."
-)
-
 
 def write_report(
     folder: Path,
@@ -248,11 +242,6 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
                 words += f" Dashed: {', '.join(lines)}."
             draw = functools.partial(panels_figure, alike, question)
             found.append(Section(name, heading, draw=draw, alt=heading, caption=words))
-    blocks = [x for x in cards if track(x) == "block" and BY_LAG.budgets(x)]
-    if budgets := [x for x in blocks if min(bits.mean for _, bits in BY_LAG.measured(x)) >= 1]:
-        heading = "Bits by lag against updates, in the block"
-        draw = functools.partial(budgets_figure, budgets)
-        found.append(Section("budgets", heading, draw=draw, alt=heading, caption=READ_BUDGETS))
     return found
 
 

@@ -4,10 +4,8 @@ card_figure     of one: the forgetting curve, and the recall curve. Behind them 
                 those of the built-in cells of its size; by key also what the convolution of a
                 block alone holds, and a list of the values
 panels_figure   of several by a question: a panel for each cell
-budgets_figure  of several: bits by lag against updates
 """
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from echo_jax.config import is_built_in
 from echo_jax.memory.card import (
@@ -28,14 +26,14 @@ from echo_jax.memory.card import (
 )
 from echo_jax.memory.pages.built_in_cards import anchors, nearest
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, Question
-from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of
+from echo_jax.memory.pages.table import cell_of, label_of, labels_of
 from echo_jax.memory.pages.told_apart import size_of, size_text, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.rows import LagRow, Row
 from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
-from echo_jax.report.line_names import SIZE, Line, name_lines, names_at_right, shortened
-from echo_jax.report.number_formats import counted, number, three_digits
-from echo_jax.report.styles import BLUE, GREY, INK, PALE, RULE, SERIES, style_axes
+from echo_jax.report.line_names import SIZE, Line, name_lines, shortened
+from echo_jax.report.number_formats import counted, number
+from echo_jax.report.styles import BLUE, GREY, INK, PALE, RULE
 
 WIDTH = 8.4  # inches
 HEIGHT = 4.3
@@ -205,42 +203,6 @@ def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) ->
     x, y = question.line(card)
     axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)
     axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
-
-
-def budgets_figure(cards: Sequence[Card]) -> NotebookFigure:
-    """The mean bits by lag against updates, a line for each card; controls in grey and dashed."""
-    height = 5.2
-    figure = NotebookFigure((WIDTH, height))
-    axes = figure.add_axes((0.62 / WIDTH, 0.55 / height, 1 - 2.8 / WIDTH, 1 - 0.75 / height))
-    style_axes(axes)
-    axes.grid(axis="y", color=RULE, linewidth=0.8)
-    protocol_of(cards)  # or they are refused
-    labels = labels_of(cards)
-    points = [sorted((updates, of.mean) for updates, of in BY_LAG.measured(x)) for x in cards]
-    lines = {name: [*zip(*of, strict=True)] for name, of in zip(labels, points, strict=True)}
-    order = sorted(lines, key=lambda name: -lines[name][1][-1])
-    controls = {x for x, card in zip(labels, cards, strict=True) if is_control(card)}
-    styles = itertools.cycle(SERIES)
-    colours = dict[str, str]()
-    for name in order:
-        colour, marker, dashes = (GREY, "", "--") if name in controls else next(styles)
-        look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": dashes}
-        axes.plot(*lines[name], markersize=4, linewidth=1.3, **look)
-        colours[name] = colour
-    every = [x for _, y in lines.values() for x in y]
-    ticks = sorted({x for line in lines.values() for x in line[0]})
-    axes.set(xscale="log", xlim=(ticks[0] / 1.1, ticks[-1] * 1.05))
-    axes.set(yscale="log", ylim=(0.8 * min(every), 1.2 * max(every)))
-    axes.set_xticks(ticks, [number(x) for x in ticks])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: three_digits(y)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    ends = {name: (lines[name][0][-1], lines[name][1][-1]) for name in order}
-    names_at_right(axes, ends, colours)
-    axes.set_xlabel("updates", fontsize=9.5, color=INK)
-    axes.set_ylabel("bits by lag", fontsize=9.5, color=INK)
-    return figure
 
 
 def thin(line: Line) -> Line:

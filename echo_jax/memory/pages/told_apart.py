@@ -162,30 +162,21 @@ def pairs_of(seeds: Sequence[Sequence[float]]) -> list[Pair]:
     ]
 
 
-def told(pairs: Sequence[Pair], count: int) -> np.ndarray:
-    """Which of so many groups are told apart, bool `[C, C]`."""
-    apart = np.zeros((count, count), bool)
-    for pair in pairs:
-        apart[pair.first, pair.second] = apart[pair.second, pair.first] = pair.apart
-    return apart
-
-
-def letters(apart: np.ndarray) -> list[str]:
-    """A letter for each largest set of groups none of which are told apart, in each of its groups.
+def letters(apart: Iterable[tuple[int, int]], count: int) -> list[str]:
+    """A letter for each largest set of `count` groups none of which are told apart, in each group.
 
     So two groups are told apart just where they share no letter (Piepho 2004).
 
-        1 apart from 3, and no other pair:      a, ab, b
+        0 of 3 groups apart from 2:      a, ab, b
     """
-    alike = ~apart | np.eye(len(apart), dtype=bool)
-    sets: list[frozenset[int]] = [frozenset(range(len(apart)))]
-    for i, j in zip(*np.nonzero(np.triu(~alike)), strict=True):
+    sets: list[frozenset[int]] = [frozenset(range(count))]
+    for i, j in apart:
         divided = [x - {k} for x in sets for k in (i, j) if {i, j} <= x]
         sets = [x for x in sets if not {i, j} <= x] + divided
         sets = [x for x in dict.fromkeys(sets) if not any(x < other for other in sets)]
     alphabet = [f"{letter}{n or ''}" for n in range(20) for letter in string.ascii_letters]
     names = dict(zip(sorted(sets, key=sorted), alphabet, strict=False))
-    return ["".join(names[x] for x in names if i in x) for i in range(len(apart))]
+    return ["".join(names[x] for x in names if i in x) for i in range(count)]
 
 
 def few_seeds(cards: Sequence[Card]) -> str:
@@ -201,5 +192,6 @@ def letters_of(cards: Sequence[Card], question: Question) -> list[str]:
     seeds = [bits.by_seed for card in cards if (bits := question.of(card))]
     if len(seeds) < 2 or not comparable(cards):
         return [""] * len(cards)
-    each = iter(letters(told(pairs_of(seeds), len(seeds))))
+    apart = [(pair.first, pair.second) for pair in pairs_of(seeds) if pair.apart]
+    each = iter(letters(apart, len(seeds)))
     return [next(each) if question.of(card) else "" for card in cards]
