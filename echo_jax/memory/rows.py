@@ -172,7 +172,7 @@ def check_row(row: Row, protocol: Protocol) -> None:
     if row.updates % protocol.updates_at_once:
         raise ValueError(f"updates are no multiple of {protocol.updates_at_once}")
     if getattr(row, "reading", None) and not has_picture(protocol, of.question):
-        raise ValueError("reading is of 64 lags of 16 symbols, or of 8 pairs of 64 keys and values")
+        raise ValueError("reading is of 64 lags of 16 symbols or 8 pairs of 64 keys and 64 values")
     if isinstance(row, KeyRow):
         check_counts(row, protocol)
     elif isinstance(row, LagRow):
