@@ -108,9 +108,9 @@ def feed(
         ended = present | config.task.in_streams
         carry, outputs = _run_lanes(network, params, state.carry, rows, goes_on, ended)
     else:  # no row goes on from another: all are run at once
+        carry = state.carry
         zero = network.initial_state(params, count)
-        _, fed = feed_rows(network, False, params, zero, rows)
-        carry, outputs = state.carry, fed.outputs[-1]
+        outputs = feed_rows(network, False, params, zero, rows)[1].outputs[-1]
     logits = read_out(network, params, outputs)
     after = EchoState(
         seen=state.seen + jnp.minimum(count, LARGEST - state.seen),

@@ -14,7 +14,6 @@ from echo_jax import atomic_files
 from echo_jax.config import RunConfig, flat
 from echo_jax.core.target_place import target_place
 from echo_jax.exceptions import ConfigError
-from echo_jax.report.html_page import assembled
 from echo_jax.runs import explanation
 
 if TYPE_CHECKING:
@@ -86,6 +85,8 @@ def page_of_run(trained: "TrainedNetwork", name: str, scores: "Result") -> str:
 
 def page(data: dict[str, Any]) -> str:
     """The page with some data; ConfigError where it is above PAGE_BYTES."""
+    from echo_jax.report.html_page import assembled  # which `train` does not need
+
     text = assembled(Path(__file__).with_name("play") / PAGE, data)
     if len(text.encode()) > PAGE_BYTES:
         rule = f"has {len(text.encode()):,} bytes, more than {PAGE_BYTES:,}"

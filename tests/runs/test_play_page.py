@@ -180,25 +180,6 @@ def test_on_a_phone_the_curves_and_scores_of_both_networks_are_beside_train(tab)
     assert tab.run("document.documentElement.scrollWidth") == 320
 
 
-def test_what_came_out_moves_no_curve_and_no_word_lies_over_another(tab):
-    for width in (390, 1280):
-        setting = "#window=1&batch=6&sequences=100/stateful=0&values=10&units=20&sequences=1000"
-        tab.open(COMMITTED, width, fragment=setting)
-        tab.wait("trainings.every(({ network }) => network)")
-        tops = """[...document.querySelectorAll("figure, #panels .answers, #outcomes, #rows")]
-          .map((each) => each.getBoundingClientRect().top + scrollY)"""
-        before = tab.run(tops)
-        press(tab, "#run")
-        scores(tab)
-        assert tab.run(tops) == before
-        assert float(text(tab, ".panel:last-child .accuracy b")[:-1]) > 99
-        assert tab.run("""[...document.querySelectorAll("figure")].filter((figure) => {
-          const below = figure.querySelector("figcaption").getBoundingClientRect().bottom;
-          return [...figure.querySelectorAll("text")]
-            .some((each) => each.getBoundingClientRect().top < below - 2);
-        }).length""") == 0  # fmt: skip
-
-
 def scores(tab):
     """What is said of the answers to fresh sequences, once all networks are trained."""
     tab.wait("trainings.every(({ over }) => over)")
