@@ -217,7 +217,7 @@ def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
             both = (baseline, blind)
             baseline, blind = (x._replace(accuracy=min(x.accuracy, ceiling)) for x in both)
         if not (knowable_share(config) or 0 <= task.lag < task.window):
-            more = chance.in_order(*corpus, task)
+            more = chance.ordered_baselines(*corpus, task)
     named = {f"order_blind_{name}": score for name, score in blind._asdict().items()}
     return {**baseline._asdict(), **named, **more}
 

@@ -122,8 +122,8 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
     whole = durations[: len(work) // size]
     updates = min(size, len(work)) * config.task.updates_per_sequence
     seconds = float(np.median(whole[1:] or durations[:1])) / updates
-    curves = (np.concatenate(chunks, axis=1) for chunks in (loss, accuracy))
-    return Learned(chunk.state, *curves, seconds)
+    losses = np.concatenate(loss, axis=1)
+    return Learned(chunk.state, losses, np.concatenate(accuracy, axis=1), seconds)
 
 
 def _measure(
