@@ -20,8 +20,8 @@ from echo_jax.memory.card_call import CardResult
 from echo_jax.memory.pages import card_pages, figures, table
 from echo_jax.report import page, styles, text_tables
 from echo_jax.runs import own_data
-from echo_jax.runs.finished_run import Run
 from echo_jax.runs.run_file import History
+from echo_jax.runs.train_call import Run
 from echo_jax.studies import study_pages
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint

@@ -60,13 +60,13 @@ def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(ShowCommand)
     if command.curve:
-        from echo_jax.runs import run_file, run_report
+        from echo_jax.runs import result_report, run_file
 
         finished = run_file.read_finished(command.curve)
         run_file.write_finished(command.curve, finished)
         say = functools.partial(print, flush=True)
         again = functools.partial(command_line.training, finished.config)
-        run_report.conclude(finished, command.curve, say, again, command.format)
+        result_report.conclude(finished, command.curve, say, again, command.format)
     elif command.play:
         environment.use_cpu_devices(1)
         from echo_jax.runs import play_page
@@ -93,7 +93,7 @@ def show_memory(folder: Path) -> None:
 def show_data(command: ShowCommand) -> None:
     """Print the column, if there is one, a sequence, its rows, and whether it can be learned."""
     from echo_jax.runs import data_views
-    from echo_jax.runs.prepared_run import new_inputs
+    from echo_jax.runs.train_setup import new_inputs
 
     inputs = new_inputs(command.run)
     environment.check_memory(inputs.config.least_bytes)

@@ -47,7 +47,8 @@ def axes() -> Iterator[tuple[str, Any, Any]]:
             value: Any = field.type
             shown = None
             if value is bool:
-                value, shown = Literal[*SWITCH], "{yes,no} ..."
+                value = Literal[*SWITCH]
+                shown = "{yes,no} ..."
             elif get_origin(value) is not Literal and get_args(value):
                 value = get_args(value)[0]  # None is what is left out
             hint = "(default: that of the part)"

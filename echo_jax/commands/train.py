@@ -64,9 +64,9 @@ def main() -> None:
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Train a new run, or one that goes on, and print and draw what came of it."""
     from echo_jax.host import programs_on_disk
-    from echo_jax.runs import advice, page_limits, run_folder, run_report
-    from echo_jax.runs.prepared_run import new_inputs, new_run, resumed_run
+    from echo_jax.runs import advice, play_page, result_report, run_folder
     from echo_jax.runs.train_run import Running, train_run
+    from echo_jax.runs.train_setup import new_inputs, new_run, resumed_run
 
     say = interrupts.say
     if command.resume:
@@ -82,19 +82,19 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         running.watch.seconds["import"] = time.perf_counter() - process_start.STARTED
         if prepared.note:
             print(prepared.note, file=sys.stderr)
-        say(run_report.describe(config))
+        say(result_report.describe(config))
         again = functools.partial(command_line.training, config)
         name = run_folder.as_shown(prepared.folder)
         show = command_line.invocation("show")
         quoted = command_line.quoted(name)
         with going_on(name, lambda: again(advice.smaller_step(config))):
             finished = train_run(prepared, running)
-        say(run_report.full_report(config, finished.result))
+        say(result_report.full_report(config, finished.result))
         say(printable(f"Run folder: {name}"))
         kind = "" if command.format == "png" else f" --format {command.format}"
         with command_line.drawing_last(f"{show} --curve {quoted}{kind}"):
-            run_report.conclude(finished, prepared.folder, say, again, command.format)
-        if page_limits.has_page(config, prepared.inputs.values):
+            result_report.conclude(finished, prepared.folder, say, again, command.format)
+        if play_page.has_page(config, prepared.inputs.values):
             say(f"To see it run, in a page: {show} --play {quoted}")
 
 

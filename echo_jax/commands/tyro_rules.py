@@ -64,7 +64,8 @@ def refuse_unknown(words: Sequence[str], command: Any, start: str) -> None:
     where = f"{start} --help"
     for kind in subcommands(command):
         if words and words[0] == kind.__name__.lower():
-            command, where = kind, f"{start} {words[0]} --help"
+            command = kind
+            where = f"{start} {words[0]} --help"
     known = ["help", *fields_of(command)]
     short = [alias for field, alias in SHORT_NAMES.items() if field in known]
     for word in itertools.takewhile("--".__ne__, words):

@@ -105,7 +105,9 @@ def _values_fed(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(np.minimum(times + 1, most), return_counts=True)
 
 
-def in_order(training: np.ndarray, held_out: np.ndarray, task: TaskConfig) -> dict[str, float]:
+def ordered_baselines(
+    training: np.ndarray, held_out: np.ndarray, task: TaskConfig
+) -> dict[str, float]:
     """The scores of persistence and of a k-gram, by name, for a target outside the window.
 
     Persistence repeats the value in the window that is nearest to the target. Both are scored at

@@ -21,7 +21,6 @@ from jax.sharding import AxisType, PartitionSpec
 from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.core.evaluation import Evaluation, evaluate
 from echo_jax.core.training import Learner, Metrics, TrainState, init, run_chunk
-from echo_jax.exceptions import ConfigError
 
 SeedMap = Literal["map", "vmap"]
 
@@ -44,15 +43,10 @@ def devices_for(runs: int, seed_map: SeedMap, limit: int | None = None) -> list[
 
 
 def stack_dynamic(configs: Sequence[RunConfig]) -> DynamicParams:
-    """The dynamic parameters of several runs, each field `[S]`; ConfigError unless shapes agree.
+    """The dynamic parameters of several runs of one static configuration, each field `[S]`.
 
     NumPy arrays: jax would compile a program for each operation on them, half a second in all.
     """
-    shapes = {config.static_config for config in configs}
-    if len(shapes) != 1:
-        subject = f"{len(shapes)} different shapes among {len(configs)} configurations"
-        fix = "group them by their `static_config`"
-        raise ConfigError(None, subject, "cannot share one program", fix)
     fields = zip(*(config.dynamic for config in configs), strict=True)
     types = DynamicParams(np.int32, np.int32, np.float32, bool)
     return DynamicParams(*map(np.array, fields, types))

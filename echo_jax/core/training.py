@@ -305,7 +305,8 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
     corrections cost two more divisions a weight: 6% of an update of part 4. Keras adds epsilon
     before it corrects v, which is e = eps.
     """
-    b1, b2 = ADAM["b1"], ADAM["b2"]
+    b1 = ADAM["b1"]
+    b2 = ADAM["b2"]
     eps = ADAM["eps"]
 
     def direction_of(

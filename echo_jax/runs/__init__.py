@@ -1,7 +1,10 @@
 """One training run on disk: trained, resumed, reported, and used to predict.
 
-    prepared_run ─► train_run ─► result, run_file ─► run_report, curve_figure
-    run folder ─► predictor
-
-`own_data` is for runs on the user's own values.
+run_file, run_folder             the run on disk
+train_call, _setup, _run         the call, the run before it starts, the loop over chunks
+result, _report, _figure         its scores; as text; as curves
+explanation, advice              why it ended so, and what to run next
+predictor, _states               its networks in use, and what their states show
+own_data, data_views             values of the user's own; what a network is fed, as text
+play_page                        the page in which its LSTM runs, of the files in `play`
 """

@@ -76,7 +76,8 @@ def loss_falls(finished: "Finished") -> bool:
     fifth = len(loss) // 5
     if fifth < 2:
         return True
-    before, last = loss[-2 * fifth : -fifth], loss[-fifth:]
+    before = loss[-2 * fifth : -fifth]
+    last = loss[-fifth:]
     return bool(before.mean() - last.mean() > 2 * math.hypot(before.std(), last.std()) / fifth**0.5)
 
 

@@ -4,23 +4,48 @@ It is made of the files of the folder `play`; weights, task and accuracies are J
 """
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from echo_jax import atomic_files
+from echo_jax.config import RunConfig, flat
 from echo_jax.core.target_place import target_place
 from echo_jax.exceptions import ConfigError
-from echo_jax.report.html_page import assembled
 from echo_jax.runs import explanation
-from echo_jax.runs.page_limits import PAGE_BYTES, check_cell
 
 if TYPE_CHECKING:
     from echo_jax.runs.predictor import TrainedNetwork
     from echo_jax.runs.result import Result
 
 PAGE = "play.html"
+
+IN_A_PAGE = {"cell": "lstm", "encoding": "one-hot", "framing": "classes"}
+"""The fields of a network that `show --play` can show."""
+
+PAGE_BYTES = 400_000
+"""Of a page that `show --play` makes, at most; all in it but weights and values take 70,000."""
+
+
+def check_cell(config: RunConfig) -> None:
+    """Raise ConfigError unless the network is an LSTM on one-hot values that predicts classes."""
+    given = flat(config)
+    for field, right in IN_A_PAGE.items():
+        if given[field] != right:
+            rule = "does not run in a page"
+            raise ConfigError(field, given[field], rule, f"train one with {{{field}={right}}}")
+
+
+def has_page(config: RunConfig, values: Sequence[str] | None) -> bool:
+    """True where `show --play` makes a page of a run on these values, None for integers."""
+    words = values or list(map(str, range(config.task.vocab_size)))
+    units = config.network.hidden_size
+    weights = (len(words) + units + 1) * 4 * units + (units + 1) * len(words)
+    bytes_of_values = sum(len(ascii(word)) + 2 for word in words)
+    fits = 70_000 + weights * 16 / 3 + bytes_of_values < PAGE_BYTES
+    return fits and IN_A_PAGE.items() <= flat(config).items()
 
 
 def write_for_run(folder: Path) -> Path:
@@ -60,6 +85,8 @@ def page_of_run(trained: "TrainedNetwork", name: str, scores: "Result") -> str:
 
 def page(data: dict[str, Any]) -> str:
     """The page with some data; ConfigError where it is above PAGE_BYTES."""
+    from echo_jax.report.html_page import assembled  # which `train` does not need
+
     text = assembled(Path(__file__).with_name("play") / PAGE, data)
     if len(text.encode()) > PAGE_BYTES:
         rule = f"has {len(text.encode()):,} bytes, more than {PAGE_BYTES:,}"

@@ -193,25 +193,29 @@ class TrainedNetwork:
             answers.append(answer(start, np.pad(tokens, (0, lacking)))[: len(tokens)])
         return answers if many else answers[0]
 
-    def states(self, values: Sequence[Any], *, unknown: Unknown = "error") -> "NotebookFigure":
+    def states(
+        self, values: Sequence[Any] | None = None, *, unknown: Unknown = "error"
+    ) -> "NotebookFigure":
         """A figure of the states over a sequence of values: a column a step, a row a unit.
 
-        Each block is the window of one answer, and of an LSTM the panels are c and h. ConfigError
-        for values without an answer, or of more than 400 steps.
+        Each block is the window of one answer, and of an LSTM the panels are c and h. By default
+        the values are drawn at random, always the same. ConfigError for values without an answer,
+        or of more than 400 steps.
         """
-        from echo_jax.runs import states_figure
+        from echo_jax.runs import predictor_states
 
-        many, sequences = _sequences(values)
+        given = predictor_states.any_values(self) if values is None else values
+        many, sequences = _sequences(given)
         if many:
             raise ConfigError("values", shown(values), "are several sequences", "give one")
         tokens = self._tokens(sequences[0], unknown)
-        return states_figure.figure_of(self, tokens[tokens != UNSEEN])
+        return predictor_states.figure_of(self, tokens[tokens != UNSEEN])
 
     def memory(self, lags: int | None = None) -> "ProbeResult":
-        """The bits that the state tells about earlier values, see `runs.run_memory.memory_of`."""
-        from echo_jax.runs import run_memory
+        """The bits that the state tells about earlier values, as `predictor_states.memory_of`."""
+        from echo_jax.runs import predictor_states
 
-        return run_memory.memory_of(self, lags)
+        return predictor_states.memory_of(self, lags)
 
     def _tokens(self, sequence: Sequence[Any], unknown: Unknown) -> np.ndarray:
         return vocabulary.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)

@@ -214,10 +214,10 @@ def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
         blind = chance.order_blind_baseline_of(corpus.held_out, config, corpus.untrained)
         ceiling = ceiling_of(config, baseline.accuracy, corpus)
         if ceiling is not None:  # the first and last values held out are asked for less often
-            both = (baseline, blind)
-            baseline, blind = (x._replace(accuracy=min(x.accuracy, ceiling)) for x in both)
+            baseline = baseline._replace(accuracy=min(baseline.accuracy, ceiling))
+            blind = blind._replace(accuracy=min(blind.accuracy, ceiling))
         if not (knowable_share(config) or 0 <= task.lag < task.window):
-            more = chance.in_order(*corpus, task)
+            more = chance.ordered_baselines(*corpus, task)
     named = {f"order_blind_{name}": score for name, score in blind._asdict().items()}
     return {**baseline._asdict(), **named, **more}
 

@@ -124,13 +124,13 @@ def named_after_time(kind: str = "") -> Path:
 def check_unused(out: Path) -> None:
     """Raise ConfigError unless there is nothing yet, or an empty folder, in the place of a run.
 
-    A process that is killed may leave staged files, and its lock. The current folder is refused.
+    A process that is killed may leave staged files, and its lock.
     """
-    if out != Path() and not os.path.lexists(out):
+    if not os.path.lexists(out):
         return
     kind = "folder" if os.path.isdir(out) else "file"
     names = os.listdir(out) if kind == "folder" and os.access(out, os.R_OK) else ["unknown"]
-    if out == Path() or not all(re.fullmatch(r"\..*\.part|\.lock", name) for name in names):
+    if not all(re.fullmatch(r"\..*\.part|\.lock", name) for name in names):
         rule = f"is a {kind} that exists already, and nothing is overwritten"
         raise ConfigError("out", str(out), rule, "use the name of a new folder")
 

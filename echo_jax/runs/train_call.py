@@ -1,11 +1,11 @@
-"""`echo_jax.train`: a training run as a Python call."""
+"""`echo_jax.train`: a training run as a Python call, and the `Run` that it returns."""
 
 import dataclasses
 import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_type_hints
 
 import jax
 import optax
@@ -21,15 +21,25 @@ from echo_jax.config import (
     RunConfig,
     TrainOptions,
     changed,
+    chosen,
     flat,
     is_handed_over,
 )
+from echo_jax.core.network import Network, Params
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import curve_figure
-from echo_jax.runs.finished_run import Run
-from echo_jax.runs.prepared_run import new_inputs, new_run
+from echo_jax.report.charts import NotebookFigure
+from echo_jax.report.markdown import escaped, fenced
+from echo_jax.report.styles import drawing
+from echo_jax.runs import advice, explanation, result_figure, result_report
+from echo_jax.runs.predictor import TrainedNetwork, network_of
+from echo_jax.runs.result import Result
+from echo_jax.runs.run_file import Finished, History
 from echo_jax.runs.run_folder import RunSpec
 from echo_jax.runs.train_run import OnChunk, Running, train_run
+from echo_jax.runs.train_setup import new_inputs, new_run
+
+if TYPE_CHECKING:
+    from echo_jax.probing.probe_result import ProbeResult
 
 PathLike = str | os.PathLike[str]
 
@@ -78,6 +88,90 @@ class Fields(TypedDict, total=False):
     devices: int | None
     seed_map: Literal["map", "vmap"] | None
     compute: Literal["literal", "fast"]
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class Run:
+    """A finished training run: its scores, its curve, why it ended so, and its networks.
+
+    config   what was run
+    result   the scores beside their baselines, as in `result.json`
+    history  loss and accuracy of every training sequence, `history.curves()`
+    folder   where the run is stored; None for one that wrote nothing
+    """
+
+    config: RunConfig
+    result: Result
+    history: History
+    folder: Path | None
+    _inputs: RunSpec
+    _network: Network
+    _params: Params
+
+    def curve(self) -> NotebookFigure:
+        """Loss and accuracy over training beside their baselines, as in `curve.png`."""
+        with drawing():
+            return result_figure.figure_of(self._finished())
+
+    def _finished(self) -> Finished:
+        return Finished(self.config, self.history, self.result)
+
+    def explain(self) -> str:
+        """Say where the target is, if it can be learned, and what helps, or what to ask next."""
+        why = explanation.explain(self.config, self.result, "argument")
+        return "\n".join([why, *self._next_runs()])
+
+    def report(self) -> str:
+        """The scores in full, as the command prints them; and what helps, or what to ask next."""
+        scores = result_report.full_report(self.config, self.result, "argument")
+        return "\n".join([scores.lstrip(), *self._next_runs()])
+
+    def _next_runs(self) -> list[str]:
+        def call(changes: dict[str, Any]) -> str:
+            """The Python call of this run with some fields changed."""
+            fields = chosen(changed(self.config, **changes))
+            words = {name: repr(value) for name, value in fields.items()}
+            if self.config.training.of_optax:
+                words["optimizer"] = "..."  # the one that was given
+            if is_handed_over(self.config.network.cell):
+                words["cell"] = "..."
+            return f"echo_jax.train({', '.join(map('='.join, words.items()))})"
+
+        return advice.after_run(self._finished(), call)
+
+    def network(self, seed: int | None = None) -> TrainedNetwork:
+        """The network of a seed, None for the first; ConfigError if it failed or is not there."""
+        network = self._network._replace(compute="fast")
+        trained = self.history.sequences
+        return network_of(self._inputs, network, self._params, trained, seed, "this run")
+
+    def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
+        """The answers of the network of a seed, as `TrainedNetwork.predict` of `runs.predictor`."""
+        return self.network(seed).predict(values, **options)
+
+    def states(self, values: Any = None, *, seed: int | None = None) -> NotebookFigure:
+        """The states over a sequence, by default always the same one at random, as a figure."""
+        return self.network(seed).states(values)
+
+    def memory(self, lags: int | None = None, *, seed: int | None = None) -> "ProbeResult":
+        """The bits that the state of a network tells about earlier values, by `echo_jax.probe`.
+
+        It is fed values at random as in training, or the user's own, of which the last 15% are
+        scored; the network before training stands beside. Asks for `lags` steps back, by default
+        twice as far as the window and the target.
+        """
+        return self.network(seed).memory(lags)
+
+    def __repr__(self) -> str:
+        """The run, and its scores beside the baselines."""
+        scores = result_report.scores(self.config, self.result)
+        return f"{result_report.describe(self.config)}\n{scores}"
+
+    def _repr_markdown_(self) -> str:
+        what = escaped(result_report.describe(self.config))
+        scores = fenced(result_report.scores(self.config, self.result), "text")
+        why = map(escaped, self.explain().splitlines())
+        return "\n\n".join([f"**{what}**", scores, *why])
 
 
 def train(
@@ -132,7 +226,7 @@ def train(
         say = (lambda _: None) if progress else None  # the bar, and no lines
         finished = train_run(prepared, Running(say, on_chunk))
         if prepared.folder:
-            curve_figure.draw(prepared.folder, finished)
+            result_figure.draw(prepared.folder, finished)
     run, history, result, params = finished
     network = prepared.learner.network
     weights = jax.device_get(params)

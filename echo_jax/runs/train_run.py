@@ -20,10 +20,10 @@ from echo_jax.host.progress import TrainingProgress
 from echo_jax.host.run_programs import NONE_KEPT, Programs, Stopwatch, start_compiling
 from echo_jax.report.number_formats import counted
 from echo_jax.runs import result, run_file
-from echo_jax.runs.prepared_run import PreparedRun
 from echo_jax.runs.result import Result
 from echo_jax.runs.run_file import Finished, History, Saved
 from echo_jax.runs.run_folder import METRICS, as_shown
+from echo_jax.runs.train_setup import PreparedRun
 
 OnChunk = Callable[[int, np.ndarray, np.ndarray], object]
 """Told after each chunk: the sequences trained on so far, and the loss and the accuracy of each

@@ -27,10 +27,12 @@ def update_microseconds(config: RunConfig) -> float:
     hidden = network.hidden_size
     if network.cell == "mlp":
         line = network.delay_line or task.window
-        cell, step = line * features * hidden, line * hidden
+        cell = line * features * hidden
+        step = line * hidden
     else:
         gates = {"simple": 1, "gru": 3}.get(network.cell, 4)
-        cell, step = gates * (features + hidden) * hidden, gates * hidden * hidden
+        cell = gates * (features + hidden) * hidden
+        step = gates * hidden * hidden
     weights = cell + hidden * outputs + embedded * outputs * features
     again = (1 + min(config.training.bptt_batches, task.updates_per_sequence)) / 2
     read = task.batch_size * task.targets_per_row * hidden * outputs

@@ -103,8 +103,10 @@ def newest(config: RunConfig, network: Network, dynamic: DynamicParams, params: 
     states = states.reshape(-1, states.shape[-1])
     fed = jax.nn.one_hot(tokens[:, times].reshape(-1), config.task.vocab_size)
     means = fed.T @ states / jnp.maximum(fed.sum(axis=0), 1)[:, None]
-    whole, part = (jnp.sum(jnp.var(x, axis=0)) for x in (states, fed @ means))
-    return {"variance": whole, "explained": part}
+    return {
+        "variance": jnp.sum(jnp.var(states, axis=0)),
+        "explained": jnp.sum(jnp.var(fed @ means, axis=0)),
+    }
 
 
 def fed_back(

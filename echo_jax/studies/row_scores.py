@@ -58,7 +58,8 @@ def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
     middle, interval, _ = summary(row, name)
     if interval is None or math.isinf(interval.low):
         return write(middle)
-    low, high = (write(bound).removesuffix("%") for bound in interval[:2])
+    low = write(interval.low).removesuffix("%")
+    high = write(interval.high).removesuffix("%")
     return f"{write(middle)} ({low} to {high})"
 
 

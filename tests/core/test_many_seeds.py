@@ -1,4 +1,3 @@
-import dataclasses
 import functools
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from whole_runs import train_and_evaluate
 
 from echo_jax.config import changed
 from echo_jax.core import many_seeds, training
-from echo_jax.exceptions import ConfigError
 
 WORKER = Path(__file__).parents[1] / "support" / "seeds_worker.py"
 TIME_LIMIT = 600
@@ -76,9 +74,3 @@ def test_runs_of_one_shape_share_a_program_and_each_is_that_of_its_own_configura
     other = [changed(run, window=2) for run in runs]
     with pytest.raises(AssertionError):  # the control: another shape is another trace
         train(other[0].static_config, many_seeds.stack_dynamic(other))
-
-
-def test_runs_of_different_shapes_are_refused_in_a_sentence():
-    other = dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, window=2))
-    with pytest.raises(ConfigError, match=r"^2 different shapes among 2 configurations cannot"):
-        many_seeds.stack_dynamic([SMALL, other])

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
-from echo_jax.core import data, evaluation, loss, network, training
+from echo_jax.core import data, evaluation, network, training
 
 SMALL = RunConfig(
     TaskConfig(length=8, vocab_size=6, window=3, lag=1, batch_size=2),
@@ -65,38 +65,6 @@ def test_of_a_frozen_network_the_readout_alone_is_trained():
     assert losses[0, 0] == whole[0, 0]
     assert losses[-1, -1] < losses[0, 0]
     assert losses[-1, -1] != whole[-1, -1]
-
-
-def test_training_equals_plain_python_with_optax():
-    """No scan, no chunk, no traced setting: the loop that a reader would write."""
-    net = network.build_network(SMALL)
-    adam = optax.adam(1e-2, eps=1e-7)
-    params = programs(SMALL, 12)[0](SMALL.dynamic).params
-    opt_state, losses = jax.jit(adam.init)(params), []
-    sequences = np.asarray(draw_sequences(0, data.Purpose.DATA, np.arange(3), SMALL.task))
-
-    @jax.jit
-    def update(params, opt_state, carry, batch):
-        def loss_fn(params):
-            new_carry, outputs = network.unroll(net, params, carry, *batch.rows)
-            logits = network.read_out(net, params, outputs[-1])[:, None]
-            return jnp.mean(loss.cross_entropy(logits, batch.targets)), new_carry
-
-        (value, carry), grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
-        updates, opt_state = adam.update(grads, opt_state, params)
-        return optax.apply_updates(params, updates), opt_state, carry, value
-
-    for tokens in sequences:
-        carry = zero_state(net, params)
-        for row in range(0, 6, 2):  # rows end at t = 2 .. 7
-            inputs = np.stack([tokens[row + b : row + b + 3] for b in range(2)])
-            targets = np.stack([tokens[row + b + 1 : row + b + 2] for b in range(2)])
-            batch = data.Batch(inputs, None, targets, None)
-            params, opt_state, carry, value = update(params, opt_state, carry, batch)
-            losses.append(float(value))
-    state, found = run(SMALL, [3])
-    np.testing.assert_allclose(found.ravel(), losses, rtol=1e-5)
-    chex.assert_trees_all_close(state.params, params, atol=1e-5)
 
 
 def reaching_back(layout, batches):
@@ -180,8 +148,9 @@ def train_sequence(config):
 @pytest.mark.parametrize(
     ("layout", "reach"),
     [
+        ("windows", 1),
         ("windows", 2),
-        *(pytest.param("windows", reach, marks=pytest.mark.slow) for reach in (1, 3, 5, 8)),
+        *(pytest.param("windows", reach, marks=pytest.mark.slow) for reach in (3, 5, 8)),
         *(pytest.param("streams", reach, marks=pytest.mark.slow) for reach in (1, 2, 5)),
     ],
 )

@@ -14,7 +14,7 @@ from running import ROOT, module_in
 
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import page_limits, play_page
+from echo_jax.runs import play_page
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -63,7 +63,7 @@ def answers_in_page(tab, tokens):
 def test_the_committed_page_is_the_one_of_its_parts_and_its_grid(generator):
     text = COMMITTED.read_text()
     assert generator.made(train=False) == text
-    assert len(text.encode()) < page_limits.PAGE_BYTES
+    assert len(text.encode()) < play_page.PAGE_BYTES
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
     network = generator.data_in(text)["network"]
     assert (network["window"], network["batch"], network["units"]) == (5, 5, 50)  # part 4
@@ -171,25 +171,6 @@ def test_on_a_phone_the_curves_and_scores_of_both_networks_are_beside_train(tab)
     assert tab.run("document.getElementById('guessed').offsetWidth") == 390 - 2 * (16 + 1 + 16)
     tab.resize(320)
     assert tab.run("document.documentElement.scrollWidth") == 320
-
-
-def test_what_came_out_moves_no_curve_and_no_word_lies_over_another(tab):
-    for width in (390, 1280):
-        setting = "#window=1&batch=6&sequences=100/stateful=0&values=10&units=20&sequences=1000"
-        tab.open(COMMITTED, width, fragment=setting)
-        tab.wait("trainings.every(({ network }) => network)")
-        tops = """[...document.querySelectorAll("figure, #panels .answers, #outcomes, #rows")]
-          .map((each) => each.getBoundingClientRect().top + scrollY)"""
-        before = tab.run(tops)
-        press(tab, "#run")
-        scores(tab)
-        assert tab.run(tops) == before
-        assert float(text(tab, ".panel:last-child .accuracy b")[:-1]) > 99
-        assert tab.run("""[...document.querySelectorAll("figure")].filter((figure) => {
-          const below = figure.querySelector("figcaption").getBoundingClientRect().bottom;
-          return [...figure.querySelectorAll("text")]
-            .some((each) => each.getBoundingClientRect().top < below - 2);
-        }).length""") == 0  # fmt: skip
 
 
 def scores(tab):
@@ -346,7 +327,7 @@ def test_the_link_of_the_cures_sets_two_networks_whose_target_can_be_learned(tab
 )
 def test_a_network_that_the_page_cannot_run_is_refused(field, value, right):
     with pytest.raises(ConfigError) as refused:
-        page_limits.check_cell(drawn(**{field: value}).config)
+        play_page.check_cell(drawn(**{field: value}).config)
     sentence = f"--{field} {value} does not run in a page: train one with --{field} {right}"
     assert refused.value.spelled("flag") == sentence
 
@@ -357,7 +338,7 @@ def test_a_network_that_the_page_cannot_run_is_refused(field, value, right):
 )
 def test_a_page_is_offered_just_where_it_can_be_made(values, units, made):
     trained = drawn(vocab_size=values, hidden_size=units)
-    assert page_limits.has_page(trained.config, trained.vocabulary.values) == made
+    assert play_page.has_page(trained.config, trained.vocabulary.values) == made
     large = pytest.raises(ConfigError, match=r"has [\d,]+ bytes, more than 400,000: use fewer")
     with contextlib.nullcontext() if made else large:
         play_page.page_of_run(trained, "", SCORES)

@@ -1,10 +1,13 @@
-"""A whole run in this process: its data, and the times of its checkpoints."""
+"""A whole run: its data, the times of its checkpoints, several devices."""
 
 import itertools
+import json
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from run_folders import OWN, PLAIN, prepared
+from running import execute
 
 from echo_jax.config import changed
 from echo_jax.runs import own_data, run_file, train_run
@@ -42,3 +45,14 @@ def test_a_checkpoint_is_written_about_every_ten_seconds(tmp_path, monkeypatch):
     monkeypatch.setattr(run_file, "write", noted)
     train(tmp_path, RunSpec(changed(PLAIN, sequences=14)), chunk=2)
     assert written == [(0, False), (6, False), (12, False), (14, True)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("cell", ["exprnn", "delta-net", "block:delta-net"])
+def test_cells_that_invert_or_exponentiate_matrices_train_on_several_devices(cell, tmp_path):
+    """A linear solver of jax 0.10 waits for ever where two devices of a CPU use it at a time."""
+    options = ("--cell", cell, "--no-stateful", "--seeds", 2, "--sequences", 60, "--hidden", 20)
+    execute("train.py", *options, "--out", "run", cwd=tmp_path)
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert len(result["by_seed"]["accuracy"]) == 2

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -127,14 +126,6 @@ def test_a_line_that_was_edited_or_breaks_the_schema_is_refused_by_its_number(fi
     assert rest.endswith("): remove that line, and its run is made again")
     file.write_bytes(lines[0] + b"\n" + lines[2] + b"\n")  # the remedy
     assert RESULT_ROWS.read(file) == [row(POINT, 0), row(POINT, 2)]
-
-
-def test_rows_are_not_read_through_a_link(file, tmp_path):
-    (tmp_path / "b.jsonl").symlink_to(file)
-    with pytest.raises(StorageError, match=r"b\.jsonl is not a regular file: use the"):
-        RESULT_ROWS.read(tmp_path / "b.jsonl")
-    shutil.copy(file, tmp_path / "c.jsonl")
-    assert len(RESULT_ROWS.read(tmp_path / "c.jsonl")) == 3
 
 
 def test_a_grid_point_that_differs_in_anything_that_is_run_has_another_key():

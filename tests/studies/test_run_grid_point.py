@@ -15,13 +15,14 @@ from whole_runs import train_and_evaluate
 import echo_jax
 from echo_jax.config import changed, chosen
 from echo_jax.core import many_seeds
+from echo_jax.exceptions import ConfigError
 from echo_jax.grid.executors import Here
 from echo_jax.host.run_programs import Programs
 from echo_jax.report.number_formats import plain
-from echo_jax.studies import run_grid_point
+from echo_jax.studies import run_grid_point, run_study
 from echo_jax.studies.catalogue import Study
 from echo_jax.studies.grid_point import GridPoint
-from echo_jax.studies.run_grid_point import JOB
+from echo_jax.studies.run_grid_point import JOB, compile_point
 from echo_jax.studies.sweep import checked
 
 
@@ -36,7 +37,7 @@ def chunks_of_four():
 @pytest.fixture(scope="module")
 def programs(chunks_of_four):
     """The programs of all grid points here, compiled once."""
-    return run_grid_point.compile_point(POINTS[0])
+    return compile_point(POINTS[0])
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +151,15 @@ def test_a_seed_that_fails_counts_as_nothing_and_is_named(programs, monkeypatch)
     row = run(GridPoint({"rate": "huge"}, changed(TINY, learning_rate=3e38)), programs)
     assert (row.failed.seed, row.by_seed.accuracy) == ([0, 1], [0.0, 0.0])
     assert row.accuracy_by_position == [None] * 6
+
+
+def test_lags_and_states_that_share_a_program_are_run_after_each_other():
+    others = [GridPoint({"window": n}, changed(TINY, window=n)) for n in (3, 4)]
+    points = [others[0], *POINTS[:2], others[1], *POINTS[2:]]
+    assert run_study.by_program(points) == [others[0], *POINTS, others[1]]
+
+
+def test_a_grid_point_of_another_text_than_that_of_this_process_is_not_run():
+    point = dataclasses.replace(POINTS[0], cell_source=64 * "a")
+    with pytest.raises(ConfigError, match="has another text on this worker"):
+        compile_point(point)

@@ -23,7 +23,7 @@ from echo_jax.config import (
 )
 from echo_jax.core import many_seeds
 from echo_jax.core.training import build_learner
-from echo_jax.runs import own_data, prepared_run, run_file
+from echo_jax.runs import own_data, run_file, train_setup
 from echo_jax.runs.run_file import History, Saved
 from echo_jax.runs.run_folder import RunSpec
 
@@ -100,9 +100,9 @@ def make_run(folder, config, draw=0, result=None, **saved):
 def prepared(folder, inputs=None, cell=None, sequences=None):
     """A new run of these inputs in a folder, or the one that is there, which goes on."""
     if inputs:
-        opening = prepared_run.new_run(inputs, folder, TrainOptions(devices=1))
+        opening = train_setup.new_run(inputs, folder, TrainOptions(devices=1))
     else:
-        opening = prepared_run.resumed_run(folder, TrainOptions(devices=1), sequences, cell)
+        opening = train_setup.resumed_run(folder, TrainOptions(devices=1), sequences, cell)
     with opening as run:
         return run
 

@@ -12,7 +12,7 @@ from echo_jax.core.target_place import knowable_share
 from echo_jax.exceptions import Spelling, printable
 from echo_jax.report.styles import Format
 from echo_jax.report.text_tables import table
-from echo_jax.runs import advice, curve_figure, run_folder
+from echo_jax.runs import advice, result_figure, run_folder
 from echo_jax.runs.explanation import explain
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def conclude(
     """Say what to run next, as `advice.after_run`, and make the figure of a run."""
     for line in advice.after_run(finished, write):
         say(printable(line))
-    path = curve_figure.draw(folder, finished, kind)
+    path = result_figure.draw(folder, finished, kind)
     say(f"Figure: {printable(run_folder.as_shown(path))}")
 
 

@@ -6,7 +6,7 @@ from fabricated_results import ACCURACY, CONFIG, LOSS, fabricated_result, scored
 from golden import assert_golden
 
 from echo_jax.config import RunConfig, TaskConfig, changed
-from echo_jax.runs import result, run_report
+from echo_jax.runs import result, result_report
 from echo_jax.runs.result import FailedSeeds
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -20,19 +20,19 @@ def test_the_report_of_a_run_and_its_variants():
     values, one = changed(CONFIG, framing="values"), changed(CONFIG, seeds=1)
     streams = RunConfig(TaskConfig(length=8, window=4, lag=2, layout="streams", batch_size=1))
     rows = RunConfig(TaskConfig(window=1, lag=1, batch_size=1))
-    by_position = run_report.accuracy_by_position
+    by_position = result_report.accuracy_by_position
     low = result.summarise(
         changed(CONFIG, window=1, batch_size=1), scored(), (LOSS, 0.71 * ACCURACY)
     )
     parts = {
-        "three seeds": run_report.full_report(CONFIG, fabricated_result()),
-        "one seed": run_report.full_report(one, fabricated_result(one)),
-        "a ceiling below 99%": run_report.learning_time(rows, low),
-        "values": run_report.scores(values, fabricated_result(values)),
-        "no failure": run_report.failures(FailedSeeds()),
-        "failures": run_report.failures(FailedSeeds([7, 9], [12, None])),
-        "described": run_report.describe(RunConfig()),
-        "of unusual options": run_report.describe(changed(RunConfig(), **UNUSUAL)),
+        "three seeds": result_report.full_report(CONFIG, fabricated_result()),
+        "one seed": result_report.full_report(one, fabricated_result(one)),
+        "a ceiling below 99%": result_report.learning_time(rows, low),
+        "values": result_report.scores(values, fabricated_result(values)),
+        "no failure": result_report.failures(FailedSeeds()),
+        "failures": result_report.failures(FailedSeeds([7, 9], [12, None])),
+        "described": result_report.describe(RunConfig()),
+        "of unusual options": result_report.describe(changed(RunConfig(), **UNUSUAL)),
         "no target": by_position(streams, [None, None, 0.5, 1.0, 1.0, 0.25, 0.5, 0.0]),
         "rows share a line": by_position(rows, [0.5] * 24),
         "cut short": by_position(RunConfig(TaskConfig(length=1000)), [0.5] * 995),
