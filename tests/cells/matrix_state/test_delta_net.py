@@ -55,17 +55,3 @@ def test_decays_whose_product_is_lost_to_rounding_give_finite_gradients_in_chunk
 
     gradient = jax.jit(jax.grad(total))(np.full((9, 1, 1), -60.0))
     assert np.isfinite(gradient).all()
-
-
-def test_the_initial_decay_is_that_of_mamba_2():
-    keys = jax.random.split(jax.random.key(0), 2000)
-    params = jax.jit(jax.vmap(lambda key: GatedDeltaNetCell(1).init(key, 3)[4:7]))(keys)
-    weight, log_rate, bias = (np.asarray(leaf, np.float64) for leaf in params)
-    rate, step = np.exp(log_rate), np.log1p(np.exp(bias))
-    assert 0 < rate.min() < 0.1
-    assert 15.9 < rate.max() < 16
-    assert np.mean(rate) == pytest.approx(8, rel=0.04)
-    assert 0.001 < step.min() < 0.00102
-    assert 0.098 < step.max() < 0.1
-    assert np.mean(np.log(step)) == pytest.approx(np.log(0.01), abs=0.1)
-    assert 0.57 < np.abs(weight).max() < 3**-0.5

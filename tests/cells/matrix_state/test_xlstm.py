@@ -104,13 +104,3 @@ def mlstm_step(p, state, x):
 def test_mlstm_is_its_equations_step_by_step_and_in_chunks(monkeypatch):
     monkeypatch.setattr(xlstm, "CHUNK", 3)  # of 7 steps: two chunks, and one filled up
     cell_reference.check_equations(MLSTM, mlstm_step)
-
-
-def test_mlstm_starts_with_one_decay_and_gates_that_do_not_see_the_input():
-    p = cell_reference.initial(MLSTMCell(50, 400, 300), 10)
-    for weights, variance in ((p.W_q, 2 / 50), (p.W_k, 2 / 50), (p.W_v, 2 / 50), (p.W_o, 2 / 50)):
-        assert float(np.var(weights)) == pytest.approx(variance, rel=0.06)
-    assert float(np.var(p.W_down)) == pytest.approx(4 / 50, rel=0.06)
-    assert p.b_f.tolist() == [3]
-    assert 0 < abs(float(p.b_i[0])) < 0.4
-    assert not any(np.any(x) for x in (p.w_i, p.w_f, p.b_q, p.b_k, p.b_v, p.b_o))

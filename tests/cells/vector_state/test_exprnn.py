@@ -38,21 +38,6 @@ def test_exprnn_rotates_in_full_precision_also_where_that_is_not_the_default():
     )
 
 
-def test_exprnn_starts_as_rotations_of_pairs_of_units():
-    cell = ExpRNNCell(801)
-    params = cell_reference.initial(cell, 8)
-    angles = np.zeros((801, 801))
-    angles[np.triu_indices(801, 1)] = 0.1 * params.A
-    s = np.diagonal(angles, 1)[::2]
-    assert np.count_nonzero(angles) == np.count_nonzero(s) == 400
-    assert -np.pi < s.min() < s.max() < np.pi
-    quartiles = (-np.pi / 2, 0, np.pi / 2)
-    np.testing.assert_allclose(np.quantile(s, [0.25, 0.5, 0.75]), quartiles, atol=0.12 * np.pi)
-    assert float(np.std(params.T)) == pytest.approx(0.5, rel=0.03)
-    assert 0.0099 < np.abs(params.b).max() <= 0.01
-    assert np.abs(np.mean(params.b)) < 1e-3
-
-
 @pytest.mark.parametrize("scale", [0.0, 0.01, 1.0, 30.0])
 def test_the_exponential_is_that_of_scipy_and_so_is_its_derivative(scale):
     drawn, direction = np.random.default_rng(0).normal(size=(2, 6, 6))

@@ -2,7 +2,6 @@ import cell_reference
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 import scipy.linalg
 from scipy.special import eval_legendre
 
@@ -53,15 +52,3 @@ def test_the_memory_of_lmu_is_a_delay_of_any_length_up_to_theta():
 
 def test_lmu_remembers_in_full_precision_also_where_that_is_not_the_default():
     assert "HIGHEST" in str(jax.make_jaxpr(CELL.remember)(jnp.ones((1, 2, 3)), jnp.ones((1, 2))))
-
-
-def test_lmu_starts_as_in_the_authors_code():
-    cell = LMUCell(60, order=40, memories=50)
-    p = cell_reference.initial(cell, 20)
-    assert np.abs(p.e_x).max() == pytest.approx((3 / 20) ** 0.5, rel=0.02)
-    assert float(np.std(p.e_x)) == pytest.approx(20**-0.5, rel=0.05)
-    assert float(np.std(p.e_h)) == pytest.approx(60**-0.5, rel=0.05)
-    assert p.e_m.shape == (2000, 50)
-    assert not np.any(p.e_m)
-    for kernel in (p.W_x, p.W_h, p.W_m):
-        assert float(np.std(kernel)) == pytest.approx((2 / sum(kernel.shape)) ** 0.5, rel=0.05)

@@ -22,16 +22,6 @@ def test_the_rg_lru_is_its_equations_step_by_step_at_once_and_in_parallel():
     cell_reference.check_equations(CELL, rg_lru_step)
 
 
-def test_the_initial_decays_are_uniform_and_the_weights_lecun_normal():
-    params = cell_reference.initial(RGLRUCell(400))
-    decay = (1 - sigmoid(np.asarray(params.Lambda, np.float64))) ** 8
-    quantiles = np.quantile(decay, [0, 0.25, 0.5, 0.75, 1])
-    np.testing.assert_allclose(quantiles, np.linspace(0.9, 0.999, 5), atol=8e-3)
-    assert np.std(params.W_a) == pytest.approx(400**-0.5, rel=0.02)
-    assert np.std(params.W_u) == pytest.approx(5**-0.5, rel=0.05)
-    assert not any(np.any(b) for b in (params.b_u, params.b_a, params.b_x))
-
-
 def test_the_input_is_scaled_by_the_root_of_1_minus_a_squared_also_where_a_is_close_to_1():
     decays = np.float32([-25.0, -12.0, -4.0, 0.0])
     params, x = cell_reference.initial(CELL)._replace(Lambda=decays), np.ones(5)

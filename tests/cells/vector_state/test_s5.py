@@ -1,7 +1,6 @@
 import cell_reference
 import jax
 import numpy as np
-import pytest
 from cell_reference import gelu, sigmoid
 
 from echo_jax.cells.vector_state.s5 import S5Cell, hippo_frequencies
@@ -31,22 +30,6 @@ def test_the_frequencies_are_the_eigenvalues_of_hippo_legs_plus_a_matrix_of_rank
     kept = np.sort(eigenvalues.imag)[:5]
     np.testing.assert_allclose(hippo_frequencies(5), kept)
     assert np.all(kept < 0)
-
-
-def test_s5_starts_with_hippo_in_blocks_log_uniform_steps_and_scaled_matrices():
-    params = cell_reference.initial(S5Cell(300, state_size=200, blocks=4), 100)
-    assert np.all(params.Lambda_re == -0.5)
-    np.testing.assert_allclose(params.Lambda_im, np.tile(hippo_frequencies(50), 4), rtol=1e-6)
-    steps = np.quantile(np.asarray(params.log_step), np.linspace(0, 1, 5))
-    np.testing.assert_allclose(steps, np.linspace(np.log(0.001), np.log(0.1), 5), atol=0.25)
-    deviations = {
-        "B_re": 800**-0.5, "B_im": 800**-0.5, "C_re": 400**-0.5, "C_im": 400**-0.5, "D": 1,
-        "W_e": 100**-0.5, "W": 300**-0.5,
-    }  # fmt: skip
-    for name, deviation in deviations.items():
-        assert np.std(getattr(params, name)) == pytest.approx(deviation, rel=0.06), name
-    assert not np.any(params.b_e)
-    assert not np.any(params.b)
 
 
 def test_a_real_part_above_0_is_clipped():

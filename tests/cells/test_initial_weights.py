@@ -1,0 +1,149 @@
+"""What cells start from, before anything is learned."""
+
+import cell_reference
+import jax
+import numpy as np
+import pytest
+from cell_reference import sigmoid
+
+from echo_jax.cells.matrix_state.delta_net import GatedDeltaNetCell
+from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
+from echo_jax.cells.matrix_state.mamba2 import Mamba2Cell
+from echo_jax.cells.matrix_state.xlstm import MLSTMCell
+from echo_jax.cells.vector_state.exprnn import ExpRNNCell
+from echo_jax.cells.vector_state.identity_rnn import IdentityRNNCell
+from echo_jax.cells.vector_state.lmu import LMUCell
+from echo_jax.cells.vector_state.lru import LRUCell
+from echo_jax.cells.vector_state.lstm import ChronoLSTMCell, LSTMCell
+from echo_jax.cells.vector_state.rg_lru import RGLRUCell
+from echo_jax.cells.vector_state.s5 import S5Cell, hippo_frequencies
+from echo_jax.exceptions import ConfigError
+
+GLOROT_OF_GLA = 2**-2.5 * np.sqrt(6)
+UNIFORM = {
+    LSTMCell(50): {"kernel": np.sqrt(6 / 300)},
+    GLACell(300): {
+        "W_Q": GLOROT_OF_GLA / np.sqrt(250), "W_K": GLOROT_OF_GLA / np.sqrt(250), "W_V": 1 / 10,
+        "W_alpha1": GLOROT_OF_GLA / np.sqrt(116), "W_alpha2": GLOROT_OF_GLA / np.sqrt(166),
+        "b_alpha": 1 / 4, "W_r": 1 / 10, "b_r": 1 / 10, "W_O": 300**-0.5,
+    },
+    Mamba2Cell(300): {"W_B": 1 / 10, "W_dt": 1 / 10, "W_o": 300**-0.5},
+    GatedDeltaNetCell(80): {"W_alpha": 1 / 10, "W_o": 120**-0.5},
+    ExpRNNCell(801): {"b": 0.01},
+    LMUCell(60, order=40, memories=50): {"e_x": 0.03**0.5, "e_h": 0.05**0.5},
+}  # fmt: skip
+"""The bounds of uniform weights, for 100 inputs."""
+NORMAL = {
+    MLSTMCell(50, 400, 300): {
+        "W_q": 500**-0.5 * 2**0.5, "W_k": 500**-0.5 * 2**0.5, "W_v": 500**-0.5 * 2**0.5,
+        "W_o": 500**-0.5 * 2**0.5, "W_down": 2 * 50**-0.5,
+    },
+    ExpRNNCell(801): {"T": 50**-0.5},
+    LMUCell(60, order=40, memories=50): {
+        "W_x": 80**-0.5, "W_h": 60**-0.5, "W_m": 1030**-0.5,
+    },
+    IdentityRNNCell(200): {"W": 1e-3},
+    RGLRUCell(400): {"W_a": 400**-0.5, "W_x": 400**-0.5, "W_u": 1 / 10},
+    S5Cell(300, state_size=200, blocks=4): {
+        "B_re": 800**-0.5, "B_im": 800**-0.5, "C_re": 400**-0.5, "C_im": 400**-0.5, "D": 1,
+        "W_e": 1 / 10, "W": 300**-0.5,
+    },
+}  # fmt: skip
+"""The standard deviations of normal weights, for 100 inputs."""
+CONSTANT = {
+    MLSTMCell(50, 400, 300): {
+        "b_f": 3, "w_i": 0, "w_f": 0, "b_q": 0, "b_k": 0, "b_v": 0, "b_o": 0,
+    },
+    LMUCell(60, order=40, memories=50): {"e_m": 0},
+    IdentityRNNCell(200): {"U": np.eye(200), "b": 0},
+    RGLRUCell(400): {"b_u": 0, "b_a": 0, "b_x": 0},
+    S5Cell(300, state_size=200, blocks=4): {
+        "Lambda_re": -0.5, "Lambda_im": np.tile(np.float32(hippo_frequencies(50)), 4),
+        "b_e": 0, "b": 0,
+    },
+    Mamba2Cell(300): {"D": 1, "gain": 1},
+    LSTMCell(50): {"bias": np.repeat([0, 1, 0, 0], 50)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "cell", {**UNIFORM, **NORMAL, **CONSTANT}, ids=lambda cell: type(cell).__name__
+)
+def test_weights_start_as_their_authors_start_them(cell):
+    params = cell_reference.initial(cell, 100)
+    params = params if isinstance(params, dict) else params._asdict()
+    for name, limit in UNIFORM.get(cell, {}).items():
+        assert 0.97 * limit < np.max(np.abs(params[name])) <= limit, name
+        assert np.std(params[name]) == pytest.approx(limit / np.sqrt(3), rel=0.1), name
+    for name, deviation in NORMAL.get(cell, {}).items():
+        assert np.std(params[name]) == pytest.approx(deviation, rel=0.06), name
+    for name, value in CONSTANT.get(cell, {}).items():
+        np.testing.assert_array_equal(params[name], np.broadcast_to(value, params[name].shape))
+
+
+def test_the_recurrent_kernel_of_the_lstm_is_orthogonal():
+    recurrent = cell_reference.initial(LSTMCell(50))["recurrent_kernel"]
+    np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(50), atol=1e-5)
+
+
+def test_the_chrono_lstm_starts_with_times_spread_evenly_up_to_the_longest():
+    plain, chrono = (cell_reference.initial(kind(300)) for kind in (LSTMCell, ChronoLSTMCell))
+    for kernel in ("kernel", "recurrent_kernel"):
+        np.testing.assert_array_equal(plain[kernel], chrono[kernel])
+    i, f, g, o = np.split(chrono["bias"], 4)
+    np.testing.assert_array_equal(i, -f)
+    assert not np.any([g, o])
+    u = np.exp(np.float64(f))
+    np.testing.assert_allclose(np.quantile(u, [0, 0.5, 1]), [1, 32, 63], atol=3)
+    with pytest.raises(ConfigError, match=r"^longest 2 is below 3"):
+        ChronoLSTMCell(4, longest=2)
+
+
+@pytest.mark.parametrize("cell", [Mamba2Cell(1), GatedDeltaNetCell(1)])
+def test_a_head_draws_its_decay_and_its_step_size(cell):
+    init = jax.jit(jax.vmap(lambda key: cell.init(key, 3)))
+    heads = init(jax.random.split(jax.random.key(0), 2000))
+    rate = np.exp(np.float64(heads.A_log))
+    log_step = np.log(np.log1p(np.exp(np.float64(heads.dt_bias))))
+    slowest = 1 if isinstance(cell, Mamba2Cell) else 0
+    quarters = np.linspace(0, 1, 5)
+    uniform = [(rate - slowest) / (16 - slowest), log_step / np.log(100) + 1.5]
+    for numbers in uniform:
+        np.testing.assert_allclose(np.quantile(numbers, quarters), quarters, atol=0.03)
+
+
+def test_the_decays_of_gla_rg_lru_and_s5_are_those_of_their_authors():
+    b_alpha = cell_reference.initial(GLACell(300)).b_alpha
+    assert np.mean(sigmoid(b_alpha) ** (1 / 16)) == pytest.approx(0.5 ** (1 / 16), abs=1e-3)
+    quarters = np.linspace(0, 1, 5)
+    decay = (1 - sigmoid(np.float64(cell_reference.initial(RGLRUCell(400)).Lambda))) ** 8
+    np.testing.assert_allclose((np.quantile(decay, quarters) - 0.9) / 0.099, quarters, atol=0.08)
+    log_step = cell_reference.initial(S5Cell(300)).log_step
+    expected = np.log(0.001) + quarters * np.log(100)
+    np.testing.assert_allclose(np.quantile(log_step, quarters), expected, atol=0.4)
+
+
+def test_exprnn_starts_as_rotations_of_pairs_of_units():
+    angles = np.zeros((801, 801))
+    angles[np.triu_indices(801, 1)] = 0.1 * cell_reference.initial(ExpRNNCell(801)).A
+    s = np.diagonal(angles, 1)[::2]
+    assert np.count_nonzero(angles) == np.count_nonzero(s) == 400
+    quarters = np.linspace(0, 1, 5)
+    np.testing.assert_allclose(np.quantile(s / (2 * np.pi) + 0.5, quarters), quarters, atol=0.06)
+
+
+@pytest.mark.parametrize(
+    ("r_min", "r_max", "max_phase"), [(0.0, 1.0, 6.28), (0.9, 0.999, 6.28), (0.999, 1.0, 0.3)]
+)
+def test_the_lru_starts_on_its_ring_and_keeps_the_variance_of_noise(r_min, r_max, max_phase):
+    cell = LRUCell(2, 4000, r_min, r_max, max_phase)
+    nu, theta, gamma = (np.float64(leaf) for leaf in cell_reference.initial(cell)[:3])
+    radius, phase = np.exp(-np.exp(cell.recurrent_rate * nu)), np.exp(cell.recurrent_rate * theta)
+    assert r_min < radius.min()
+    assert radius.max() < r_max
+    share = (radius**2 - r_min**2) / (r_max**2 - r_min**2)  # uniform over the area of the ring
+    for uniform in (share, phase / max_phase):
+        deciles = np.quantile(uniform, [0.1, 0.5, 0.9])
+        np.testing.assert_allclose(deciles, [0.1, 0.5, 0.9], atol=0.03)
+    # The variance of sum_j lambda^j gamma w_j for white noise w: gamma^2 / (1 - |lambda|^2).
+    np.testing.assert_allclose(np.exp(2 * gamma) / (1 - radius**2), 1, rtol=1e-2)
