@@ -4,5 +4,5 @@ mamba2, gated_linear_attention   the matrix decays and gains an outer product
 outer_product_recurrence         that recurrence, step by step and a chunk at a time
 xlstm                            mLSTM, the same with a normaliser; sLSTM, four vectors, no matrix
 delta_net, rwkv7                 the value that a key reads is corrected: DeltaNets and RWKV-7
-key_value_cell, chunk_shapes     what several share: keys and values; a sequence as chunks of steps
+key_value_cell                   what several share: keys and values, chunks of steps
 """

@@ -1,11 +1,17 @@
-"""The base of cells whose state maps keys to values."""
+"""The base of cells whose state maps keys to values, and a sequence as chunks of steps for them."""
 
 import dataclasses
 from typing import ClassVar
 
+import chex
+import jax.numpy as jnp
+
 from echo_jax.cells.cell_args import at_least
-from echo_jax.cells.matrix_state.chunk_shapes import WIDE
 from echo_jax.cells.projected_cell import ProjectedCell
+
+WIDE = 500
+"""Numbers of a matrix state from which on chunks are faster than steps on a CPU too: chunks keep
+the matrix once a chunk, steps keep each for the gradient."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,3 +44,19 @@ class KeyValueCell(ProjectedCell):
     @property
     def key_value_sizes(self) -> tuple[int, int]:
         return self.keys, self.values
+
+
+def in_chunks(x: chex.Array, size: int, filler: float = 0) -> chex.Array:
+    """`[T, B, n]` as `[N, B, C, n]`, N chunks of C steps, with `filler` after the last step.
+
+    C is `size`, or T if that is smaller.
+    """
+    size = min(size, len(x))
+    x = jnp.pad(x, ((0, -len(x) % size), (0, 0), (0, 0)), constant_values=filler)
+    return jnp.moveaxis(x.reshape(-1, size, *x.shape[1:]), 1, 2)
+
+
+def out_of_chunks(x: chex.Array, steps: int) -> chex.Array:
+    """`[N, B, C, n]` as `[T, B, n]`, the first T `steps`."""
+    x = jnp.moveaxis(x, 2, 1)
+    return x.reshape(-1, *x.shape[2:])[:steps]

@@ -13,8 +13,7 @@ import chex
 import jax.numpy as jnp
 
 from echo_jax.cells.interface import CellParams
-from echo_jax.cells.matrix_state.chunk_shapes import in_chunks, out_of_chunks
-from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
+from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell, in_chunks, out_of_chunks
 from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel
 
