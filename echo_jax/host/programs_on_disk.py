@@ -176,7 +176,7 @@ class KeptPrograms:
         with contextlib.suppress(Exception):
             for path, program in self._compiled.items():
                 data = pickle.dumps(serialize_executable.serialize(program))
-                atomic_files.write_bytes(path, _digest(path, data) + data)
+                atomic_files.write_bytes(path, hashlib.sha256(data).digest() + data)
             _make_room(self._folder)
 
 
@@ -202,20 +202,15 @@ def of_run(config: RunConfig, wanted: bool) -> Iterator[KeptPrograms]:
 
 
 def _read(path: Path) -> bytes:
-    """The content of a program's file; empty where there is none of ours, whole, by this name."""
+    """The content of a program's file; empty where there is none of ours that is whole."""
     with contextlib.suppress(OSError, StorageError):
         if not is_ours(path):
             return b""
         content = atomic_files.read_bytes(path, BYTES)
         path.touch()  # it was used last now
-        if _digest(path, content[DIGEST:]) == content[:DIGEST]:
+        if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]:
             return content[DIGEST:]
     return b""
-
-
-def _digest(path: Path, data: bytes) -> bytes:
-    """The digest of a program and of its name: another program under that name has another."""
-    return hashlib.sha256(path.name.encode() + hashlib.sha256(data).digest()).digest()
 
 
 def _load(data: bytes, devices: Sequence["jax.Device"]) -> "jax.stages.Compiled":

@@ -1,5 +1,6 @@
 """Programs that are kept on disk: where, for whom, and what happens if they cannot be."""
 
+import hashlib
 import os
 
 import jax
@@ -129,18 +130,10 @@ def test_a_kept_program_is_loaded_without_a_trace_and_gives_the_same_bits(tmp_pa
     assert [run(tmp_path, **other)[1] for other in ({"rows": 4}, {"made_from": "y"})] == [1, 1]
 
 
-def another_program(file):
-    """Put a valid program of other shapes under this name."""
-    run(file.parent, 4)
-    (other,) = {*file.parent.iterdir()} - {file}
-    other.replace(file)
-
-
 FAULTS = {
     "damaged": lambda file: file.write_bytes(file.read_bytes()[:-1] + b"?"),
     "cut": lambda file: file.write_bytes(file.read_bytes()[:20]),
-    "no program": lambda file: file.write_bytes(programs_on_disk._digest(file, b"junk") + b"junk"),
-    "another program": another_program,
+    "no program": lambda file: file.write_bytes(hashlib.sha256(b"junk").digest() + b"junk"),
     "open to others": lambda file: file.chmod(0o666),
     "a pipe": lambda file: file.unlink() or os.mkfifo(file),
     "a link": lambda file: file.symlink_to(file.rename(file.with_suffix(".elsewhere"))),
@@ -148,15 +141,12 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("change", [*FAULTS, "another user's", "another source", "another setting"])
+@pytest.mark.parametrize("change", [*FAULTS, "another source", "another setting"])
 def test_what_was_kept_is_not_loaded_where_it_could_differ(tmp_path, monkeypatch, change):
     bits, _ = run(tmp_path)
     (file,) = tmp_path.iterdir()
     if change in FAULTS:
         FAULTS[change](file)
-    elif change == "another user's":
-        user = os.getuid()
-        monkeypatch.setattr(os, "getuid", lambda: user + 1)
     elif change == "another source":
         monkeypatch.setattr(environment, "software", lambda: {"source digest": "0"})
     else:
