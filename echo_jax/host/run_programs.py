@@ -124,7 +124,8 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
     devices = many_seeds.devices_for(config.seeds, *plan)
     dynamic = dynamic_of_seeds(config, len(devices))
     many = many_seeds.for_many_seeds(config.static_config, learner, chunk, devices, plan.seed_map)
-    init, evaluate = jax.jit(many.init), jax.jit(many.evaluate)
+    init = jax.jit(many.init)
+    evaluate = jax.jit(many.evaluate)
     run_chunk = jax.jit(many.run_chunk, donate_argnums=1)  # else two copies of weights and moments
     state = jax.eval_shape(init, dynamic)
     code = changed(config.static_config, sequences=1, evaluation_sequences=1)  # others need none

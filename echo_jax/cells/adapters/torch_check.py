@@ -18,13 +18,15 @@ from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.user_cell_check import WIDE, Candidate
 
-ROWS, STEPS = 3, 6  # of the sequences that are tried
+ROWS = 3  # of the sequences that are tried
+STEPS = 6  # of each
 CLOSE = 1e-4  # largest difference of a sequence from its steps
 
 
 def check_layer(cell: Cell, name: str, input_size: int) -> None:
     """Raise ConfigError for a layer, alone or in a block, that a card cannot measure."""
-    inner, size = (cell.cell, cell.width) if isinstance(cell, Block) else (cell, input_size)
+    inner = cell.cell if isinstance(cell, Block) else cell
+    size = cell.width if isinstance(cell, Block) else input_size
     assert isinstance(inner, TorchCell)
     candidate = Candidate(inner, name)
     inputs = torch.eye(size)[torch.arange(ROWS * STEPS).view(ROWS, STEPS) * 5 % size]

@@ -33,7 +33,8 @@ class OuterProductTerms(NamedTuple):
 def _decay_since(log_a: chex.Array) -> chex.Array:
     """a(t, i) `[..., t, i, n]` from ln a `[..., size, n]`, and 0 where i is after t."""
     steps = log_a.shape[-2]
-    after, until = (jnp.tri(steps, k=k, dtype=bool)[..., None] for k in (-1, 0))
+    after = jnp.tri(steps, k=-1, dtype=bool)[..., None]
+    until = jnp.tri(steps, dtype=bool)[..., None]
     log_since = jnp.cumsum(jnp.where(after, log_a[..., :, None, :], 0), axis=-3)
     return jnp.exp(jnp.where(until, log_since, -jnp.inf))
 
@@ -82,8 +83,10 @@ class OuterProductCell(KeyValueCell):
         """
         terms = terms.outer
         if mask is not None:
-            log_a, k = (jnp.where(mask[..., None], x, 0) for x in (terms.log_a, terms.k))
-            terms = terms._replace(log_a=log_a, k=k)
+            seen = mask[..., None]
+            terms = terms._replace(
+                log_a=jnp.where(seen, terms.log_a, 0), k=jnp.where(seen, terms.k, 0)
+            )
         log_a, k, v, q = (in_chunks(x, self.chunk) for x in terms)
         since_start = jnp.exp(jnp.cumsum(log_a, axis=-2))
         since = _decay_since(log_a)

@@ -138,7 +138,8 @@ class LRUCell(ComplexCell):
         self, params: PreparedLRU, state: ComplexState, terms: ComplexTerms, mask: Mask
     ) -> tuple[ComplexState, ComplexState]:
         """The last s, and all, in complex numbers."""
-        start, factor = (jax.lax.complex(*parts) for parts in (state, params.decay))
+        start = jax.lax.complex(*state)
+        factor = jax.lax.complex(*params.decay)
         added = jax.lax.complex(*jnp.split(terms.driven, 2, axis=-1))
         states = diagonal_parallel(start, jnp.broadcast_to(factor, added.shape), added, mask)
         all_states = ComplexState(states.real, states.imag)
