@@ -7,12 +7,14 @@ from echo_jax.cells.matrix_state import delta_net, mamba2, xlstm
 from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.registry import build
 
+CACHE = "echo_jax.cells.known_memory:AttentionCache"
 FORMS = (
-    "mlp", "lru in parallel", "s5", "slstm", "lmu", "exprnn", "rwkv7", "gla in parallel",
+    CACHE, "mlp", "lru in parallel", "s5", "slstm", "lmu", "exprnn", "rwkv7", "gla in parallel",
     "mlstm in parallel", "gated-delta-net in parallel", "mamba2 in parallel",
 )  # fmt: skip
 LONG = ("s5", "slstm", "lmu", "exprnn", "rwkv7", "mlstm", "gated-delta-net in parallel")
 SMALL = {
+    CACHE: {"slots": 3, "size": 2},
     "slstm": {"heads": 2},
     "rwkv7": {"heads": 2, "head_size": 3, "rank": 2, "gate_rank": 5},
     "lmu": {"order": 3, "theta": 6.5, "memories": 2},

@@ -2,7 +2,6 @@ import cell_reference
 import chex
 import jax
 import numpy as np
-import pytest
 
 from echo_jax.cells import known_memory
 
@@ -22,11 +21,6 @@ def cache_step(p, state, x):
 
 def test_an_attention_cache_is_its_equations_step_by_step_and_at_once():
     cell_reference.check_equations(CACHE, cache_step)
-
-
-@pytest.mark.slow
-def test_gradients_of_an_attention_cache_are_finite_differences():
-    cell_reference.check_gradients(CACHE)
 
 
 def test_attention_is_shared_among_the_inputs_so_far_and_the_present_one_always_has_some():

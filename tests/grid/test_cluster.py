@@ -17,7 +17,6 @@ from tiny_memory import toml_of
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid import cluster
 from echo_jax.grid.running import Running
-from echo_jax.host.interrupts import Interrupts
 from echo_jax.studies.result_rows import RESULT_ROWS
 
 ONE = [
@@ -69,25 +68,13 @@ def test_a_cluster_that_is_none_is_refused(monkeypatch, spec, message):
     assert str(refused.value.value) == spec
 
 
-class Client:
-    """Stands in for Dask's: one worker, with this software."""
-
-    def __init__(self, **software):
-        self.software = cluster._needed(1) | software
-
-    def run(self, function):
-        return {"tcp://here:1": self.software}
-
-    def register_plugin(self, plugin, name):
-        pass
-
-
 def test_a_worker_with_other_versions_settings_or_threads_is_refused():
     """Dask itself compares neither the settings of jax nor our source."""
-    cluster.Workers(Client(), Interrupts())
+    ours = cluster._needed(1)
+    cluster.check_software("tcp://here:1", ours, ours)
     for name in ("jax", "XLA_FLAGS", "setting", "source digest", "threads", "threads of XLA"):
         with pytest.raises(ConfigError, match=f"with {name} 7, and needs"):
-            cluster.Workers(Client(**{name: "7"}), Interrupts())
+            cluster.check_software("tcp://here:1", ours | {name: "7"}, ours)
 
 
 @pytest.mark.slow

@@ -110,10 +110,10 @@ def _loop(equations, params, state, xs, mask):
     return state, np.stack(ys)
 
 
-def check_gradients(cell, scale=0.1, atol=1e-6, **options):
+def check_gradients(cell, atol=1e-6):
     """The gradients of `scan` by weights, state and inputs are finite differences, in float64."""
     with jax.enable_x64(True):
-        params, state = jax.tree.map(jnp.asarray, started(cell, scale))
+        params, state = jax.tree.map(jnp.asarray, started(cell))
         params, state = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), (params, state))
         xs = jnp.asarray(VECTORS[:4])
 
@@ -122,7 +122,7 @@ def check_gradients(cell, scale=0.1, atol=1e-6, **options):
             return cell.scan(cell.prepare(params), state, xs)
 
         jax.test_util.check_grads(
-            outputs, (params, state, xs), 1, modes=["rev"], atol=atol, rtol=1e-5, **options
+            outputs, (params, state, xs), 1, modes=["rev"], atol=atol, rtol=1e-5
         )
 
 

@@ -1,7 +1,6 @@
 import cell_reference
 import jax
 import numpy as np
-import pytest
 from cell_reference import sigmoid
 
 from echo_jax.cells.matrix_state.rwkv7 import RWKV7Cell
@@ -39,15 +38,11 @@ def test_rwkv7_is_its_equations_step_by_step_and_at_once():
 def test_initial_values_are_those_of_the_authors_code():
     init = jax.jit(lambda key: RWKV7Cell(6, heads=2).init(key, 5))
     params = jax.tree.map(np.asarray, init(jax.random.key(0)))
-    channels, size = 6, 3
-    for n in range(channels):
-        linear = n / (channels - 1) - 0.5
-        zigzag = (n % size - (size - 1) / 2) / ((size - 1) / 2)
-        zigzag = zigzag * abs(zigzag)
-        rising = -6 + 6 * n / (channels - 1)
-        assert params.w0[n] == pytest.approx(rising + 0.5 + 2.5 * zigzag, abs=1e-6)
-        assert params.a0[n] == pytest.approx(-0.19 + zigzag * 0.3 + linear * 0.4, abs=1e-6)
-        assert params.xi[n] == pytest.approx(0.71 - linear * 0.1)
+    linear = np.linspace(-0.5, 0.5, 6)
+    zigzag = np.array([-1, 0, 1, -1, 0, 1])  # in each head
+    np.testing.assert_allclose(params.w0, -2.5 + 6 * linear + 2.5 * zigzag, atol=1e-6)
+    np.testing.assert_allclose(params.a0, -0.19 + 0.4 * linear + 0.3 * zigzag, atol=1e-6)
+    np.testing.assert_allclose(params.xi, 0.71 - 0.1 * linear, rtol=1e-6)
     for i, power in zip("rwkvag", (0.2, 0.9, 0.7, 0.7, 0.9, 0.2), strict=True):
         found = getattr(params, f"mu_{i}")
         np.testing.assert_allclose(found, [1 - (n / 5) ** power for n in range(5)], atol=1e-6)
