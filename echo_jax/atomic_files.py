@@ -109,8 +109,8 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        rule = f"cannot be a folder ({getattr(error, 'strerror', 'there is a NUL in its name')})"
+    except OSError as error:
+        rule = f"cannot be a folder ({error.strerror})"
         raise StorageError(None, folder, rule, "use another {out}, or move it") from error
 
 
