@@ -67,10 +67,8 @@ def test_what_first_weights_hold_is_what_the_untrained_lstm_holds():
 
 PAIRS = STANDARD.pairs
 ROWS = 100
-REGISTER, RING = (
-    known_memory.ProjectedRegister(2, 2, "int8"),
-    known_memory.RingReservoir(2, scale=0.5),
-)
+REGISTER = known_memory.ProjectedRegister(2, 2, "int8")
+RING = known_memory.RingReservoir(2, scale=0.5)
 POINTS = [[64, 0, 0, 0], [0, 32, 64, 0], [127, 0, 0, 32], [0, -64, 127, 0]]
 
 
