@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cell_reference import sigmoid
 
+from echo_jax.cells.adapters.linen_adapter import LinenCell
 from echo_jax.cells.matrix_state.delta_net import GatedDeltaNetCell
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
 from echo_jax.cells.matrix_state.mamba2 import Mamba2Cell
@@ -19,9 +20,10 @@ from echo_jax.cells.vector_state.rg_lru import RGLRUCell
 from echo_jax.cells.vector_state.s5 import S5Cell, hippo_frequencies
 from echo_jax.exceptions import ConfigError
 
+LSTM = LinenCell(LSTMCell(50))
 GLOROT_OF_GLA = 2**-2.5 * np.sqrt(6)
 UNIFORM = {
-    LSTMCell(50): {"kernel": np.sqrt(6 / 300)},
+    LSTM: {"kernel": np.sqrt(6 / 300)},
     GLACell(300): {
         "W_Q": GLOROT_OF_GLA / np.sqrt(250), "W_K": GLOROT_OF_GLA / np.sqrt(250), "W_V": 1 / 10,
         "W_alpha1": GLOROT_OF_GLA / np.sqrt(116), "W_alpha2": GLOROT_OF_GLA / np.sqrt(166),
@@ -62,7 +64,7 @@ CONSTANT = {
         "b_e": 0, "b": 0,
     },
     Mamba2Cell(300): {"D": 1, "gain": 1},
-    LSTMCell(50): {"bias": np.repeat([0, 1, 0, 0], 50)},
+    LSTM: {"bias": np.repeat([0, 1, 0, 0], 50)},
 }  # fmt: skip
 
 
@@ -82,12 +84,13 @@ def test_weights_start_as_their_authors_start_them(cell):
 
 
 def test_the_recurrent_kernel_of_the_lstm_is_orthogonal():
-    recurrent = cell_reference.initial(LSTMCell(50))["recurrent_kernel"]
+    recurrent = cell_reference.initial(LSTM)["recurrent_kernel"]
     np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(50), atol=1e-5)
 
 
 def test_the_chrono_lstm_starts_with_times_spread_evenly_up_to_the_longest():
-    plain, chrono = (cell_reference.initial(kind(300)) for kind in (LSTMCell, ChronoLSTMCell))
+    cells = map(LinenCell, (LSTMCell(300), ChronoLSTMCell(300)))
+    plain, chrono = map(cell_reference.initial, cells)
     for kernel in ("kernel", "recurrent_kernel"):
         np.testing.assert_array_equal(plain[kernel], chrono[kernel])
     i, f, g, o = np.split(chrono["bias"], 4)
