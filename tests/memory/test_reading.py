@@ -315,7 +315,7 @@ def test_a_run_by_key_has_a_reading_in_its_row_which_other_protocols_refuse():
     assert row_kind(protocol).decode(plain).reading is msgspec.UNSET
     fewer = Protocol(**NUMBERS | {"pairs_of_small": 4, "recalls": 4})
     cut = {name: getattr(row, name)[:3] for name in ("pairs", "asked", "validation", "final")}
-    with pytest.raises(ValueError, match=r"reading is of .* of 8 pairs of 64 keys and 64 values"):
+    with pytest.raises(ValueError, match="8 pairs of 64 keys and values"):
         row_kind(fewer).decode(msgspec.to_builtins(row) | cut)
 
 
