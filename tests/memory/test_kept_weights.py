@@ -118,11 +118,6 @@ def test_a_layer_of_pytorch_has_its_state_dict_in_the_file_and_is_read_back(
         kept_weights.read(path)
 
 
-def test_weights_need_a_folder():
-    with pytest.raises(ConfigError, match="keep=True has no folder for its files: give out too"):
-        echo_jax.card("gru", keep=True)
-
-
 def test_the_lines_of_the_page_probe_a_run(carding, root, capsys):
     (code,) = re.findall(
         r"```python\n([^`]*kept_weights.*?)```", (root / "docs/card.md").read_text(), re.S
