@@ -2,7 +2,7 @@
 
     python benchmarks/worth_tables.py    # a minute; writes docs/worth/README.md and its figure
 
-rows, cards  ─►  a `Point` for each cell  ─►  correlations over some of them  ─►  tables
+rows, cards  ─►  what is `Known` of each cell  ─►  correlations over some of them  ─►  tables
 """
 
 import functools
@@ -80,7 +80,7 @@ def cells(arm: str = ARMS[0]) -> dict[str, Known]:
                 known[name] = [row.bits for row in of_task if row.seed != apart]
         known["held"] = [float(np.mean(row.held[3:])) for row in own if row.held]
         pilot = [x.mean for x in card.pilot if x.configuration.question == "by lag"]
-        known["early"] = sorted(pilot)[-1:]
+        known["early"] = [max(pilot)] if pilot else []
         if arm == ARMS[0]:
             measures = {"by_lag": card.bits_by_lag, "by_key": card.bits_by_key}
             known |= {name: of.by_seed for name, of in measures.items() if of}

@@ -38,12 +38,6 @@ def test_many_seeds_are_drawn_alike_each_time():
     assert p == pytest.approx(stats.ttest_ind(*groups).pvalue, abs=0.02)
 
 
-def test_false_discoveries_are_adjusted_as_benjamini_and_hochberg_do():
-    # 0.01 * 4 / 1, 0.02 * 4 / 2, 0.03 * 4 / 3, 0.5
-    adjusted = statistics.false_discovery([0.02, 0.5, 0.01, 0.03])
-    assert adjusted == pytest.approx([0.04, 0.5, 0.04, 0.04])
-
-
 def test_pairs_are_told_apart_at_a_false_discovery_rate_of_5_percent():
     seeds = [[0.0, 1, 2, 3, 4, 5], [0.5, 1, 2, 3, 4, 5], [10.0, 11, 12, 13, 14, 15]]
     pairs = told_apart.pairs_of(seeds)

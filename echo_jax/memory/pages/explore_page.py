@@ -5,7 +5,7 @@ It is made of the files of the folder `explore`; the curves of all seeds are JSO
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ from echo_jax.config import is_built_in
 from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card, accuracy_of_list
 from echo_jax.memory.pages.picture import FACE, GROUND, PALETTE, READINGS
-from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of, nominal
-from echo_jax.memory.pages.told_apart import place, size_of, size_text, track
+from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of, sizes_text
+from echo_jax.memory.pages.told_apart import groups, size_text, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.reading import Readings
 from echo_jax.memory.rows import KeyRow, LagRow, Row
 from echo_jax.report.html_page import assembled
-from echo_jax.report.number_formats import number, plain
+from echo_jax.report.number_formats import plain
 
 PAGE = "explore.html"
 
@@ -61,18 +61,14 @@ def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
 
 
 def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
-    """The data of the page: cards by track and size, their curves and bits by seed."""
-    kinds: dict[tuple[str, int], list[tuple[Card, list[Row]]]] = {}
-    for card, rows in whole:
-        kinds.setdefault((track(card), nominal(size_of(card))), []).append((card, rows))
+    """The data of the page: cards by group, their curves and bits by seed."""
+    rows_of = {card.name: rows for card, rows in whole}
     found = list[dict[str, Any]]()
-    for (of_track, most), alike in merged(kinds):
-        names = names_of([card for card, _ in alike])
-        least = min(size_of(card) for card, _ in alike)
-        first = f"{number(least)} to" if least < 0.9 * most else "about"
-        kind = f"{of_track}, {first} {number(most)} numbers"
-        for (card, rows), name in zip(alike, names, strict=True):
-            found.append({"kind": kind, "cell": name} | card_data(card, rows))
+    for group in groups(card for card, _ in whole):
+        kind = f"{track(group[0])}, {sizes_text(group)} numbers"
+        by_name = sorted(group, key=lambda card: card.name)
+        for card, name in zip(by_name, names_of(by_name), strict=True):
+            found.append({"kind": kind, "cell": name} | card_data(card, rows_of[card.name]))
     protocol = whole[0][0].numbers
     return {
         "title": "What recurrent cells remember, in bits",
@@ -103,17 +99,6 @@ def name_of(card: Card) -> str:
         return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label).lower().removeprefix("projected ")
     title = CELLS[label].title if is_built_in(card.cell.name) else label
     return re.sub(r", (as in|of) \w+$", "", title)
-
-
-def merged(kinds: Mapping[tuple[str, int], list[Any]]) -> list[tuple[tuple[str, int], list[Any]]]:
-    """Kinds of cards, those with most first; controls alone in their size join the most there."""
-    most = sorted(kinds, key=lambda kind: (-len(kinds[kind]), place(kind[0]), kind[1]))
-    found: dict[tuple[str, int], list[Any]] = {}
-    for kind in most:
-        alone = all(is_control(card) for card, _ in kinds[kind])
-        same = [x for x in found if x[0] == kind[0]]
-        found.setdefault(same[0] if alone and same else kind, []).extend(kinds[kind])
-    return [*found.items()]
 
 
 def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
@@ -36,8 +35,6 @@ from echo_jax.report.text_tables import Table
 
 SIZES = ("state_bytes", "conv_bytes", "constant_bytes", "parameters")
 """The fields of a card that say how large a cell is."""
-
-R10 = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
 
 GAIN = 1.05  # the ratio of bits from which more updates help
 
@@ -85,23 +82,10 @@ def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
 
 
 def file_name(group: Sequence[Card]) -> str:
-    """The track and size of a group, whatever else is in the folder: block-400.
-
-    The size is the nearest of ten preferred numbers a decade (R10); where a card is not within 10%
-    of it, the least one of the group.
-    """
-    sizes = [size_of(card) for card in group]
-    size = nominal(max(sizes))
-    near = all(0.9 * size <= x <= 1.1 * size for x in sizes)
-    words = [track(group[0]), str(size if near else min(sizes))]
+    """The track of a group and the numbers of its largest state: block-100."""
+    words = [track(group[0]), str(max(map(size_of, group))) if comparable(group) else "several"]
     words += [task_words(group[0])] if group[0].task else []
-    return re.sub(r"[^\w.]+", "-", "-".join(words if comparable(group) else [words[0], "several"]))
-
-
-def nominal(size: int) -> int:
-    """The nearest of ten preferred numbers a decade (R10): 100 for 90 to 112."""
-    decade, step = divmod(round(10 * math.log10(max(size, 1))), 10)
-    return round(R10[step] * 10**decade)
+    return re.sub(r"[^\w.]+", "-", "-".join(words))
 
 
 def cell_of(card: Card) -> str:
@@ -330,10 +314,6 @@ def seeds_there(card: Card) -> str:
 def caption_of(cards: Sequence[Card]) -> str:
     """The tracks of a group, its sizes of state, a protocol of one's own, and too few seeds."""
     protocol = protocol_of(cards)
-    least, most = (size_text(f(cards, key=size_of)) for f in (min, max))
-    if least.partition(" ")[2] == most.partition(" ")[2]:  # 91 to 100 float32
-        least = least.partition(" ")[0]
-    size = most if least == most.partition(" ")[0] else f"{least} to {most}"
     tracks = dict.fromkeys(map(track, cards))
     each = [x if x in ("bare", "imported") else f"in the {x}" for x in tracks]
     where = "bare cells" if each == ["bare"] else " and ".join(each)
@@ -342,4 +322,14 @@ def caption_of(cards: Sequence[Card]) -> str:
     task = cards[0].task
     where = f"Task {task.name}, {where}" if task else f"{where[0].upper()}{where[1:]}"
     own = f" Protocol {protocol.name}, not the standard." if protocol.own else ""
-    return f"{where}, state of {size}{apart}.{own}{few_seeds(cards)}"
+    return f"{where}, state of {sizes_text(cards)}{apart}.{own}{few_seeds(cards)}"
+
+
+def sizes_text(cards: Sequence[Card]) -> str:
+    """The least and the most numbers of state of cards: 91 to 100 float32."""
+    least, most = (size_text(f(cards, key=size_of)) for f in (min, max))
+    if least == most:
+        return most
+    if least.partition(" ")[2] == most.partition(" ")[2]:
+        least = least.partition(" ")[0]
+    return f"{least} to {most}"
