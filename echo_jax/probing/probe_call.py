@@ -1,5 +1,6 @@
 """`echo_jax.probe`: what the states of any trained network tell about earlier tokens."""
 
+import dataclasses
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -37,6 +38,7 @@ def probe(  # noqa: PLR0913 - all but two have a default
     *,
     at: Sequence[int] | None = None,
     given: int | None = None,
+    by_step: bool = False,
     untrained: Any = None,
     scored: int | None = None,
 ) -> ProbeResult:
@@ -58,10 +60,11 @@ def probe(  # noqa: PLR0913 - all but two have a default
       tokens: integers `[S, T]` from 0 on that were fed. Streams must not overlap or repeat.
       lags: N; asks for the tokens 1 .. N steps before the last one.
       at: the steps t after which is asked, N or later; by default as many as make 40,000 examples,
-        evenly apart. Heads are shared by all of them; those of one step, `at=[t]`, see a code that
-        depends on the step.
+        evenly apart.
       given: number of the last tokens whose share is taken off; by default 0 where no token tells
         anything about another within reach, otherwise 1.
+      by_step: fit heads for each step anew, which see a code that depends on the step. They need
+        as many streams as there are examples otherwise.
       untrained: states of the same network before training, to stand beside.
       scored: streams of the last part, and of the one before; by default 15% each.
 
@@ -76,15 +79,17 @@ def probe(  # noqa: PLR0913 - all but two have a default
     if untrained is not None:
         held.append(_states("untrained", untrained, numbered.shape, held[0].shape[-1]))
     parts = _parts(len(numbered), numbered.shape[1], scored)
+    steps = np.split(asked.steps, len(asked.steps)) if by_step else [asked.steps]
+    fits = [dataclasses.replace(asked, steps=some) for some in steps]
     dependent = predict_one_another(numbered, classes, lags, parts)
     known = int(dependent) if given is None else whole_number("given", given, 0)
     if known > asked.steps[0] + 1:
         rule = f"is more than the {asked.steps[0] + 1} tokens before the first asked step"
         raise ConfigError("given", known, rule, "use fewer")
-    _check_sizes(held[0].shape[-1], asked, parts.fitted.stop, known)
+    _check_sizes(held[0].shape[-1], fits[0], parts.fitted.stop, known, by_step)
     _check_repeats(numbered, classes)
     logs = asked.log_shares(known, parts.fitted)
-    left, *found = (_bits(of, asked, known, logs, parts) for of in (held[0][..., :0], *held))
+    left, *found = (_bits(of, fits, known, logs, parts) for of in (held[0][..., :0], *held))
     frequencies = asked.log_shares(0, parts.fitted)
     return result_of(
         [left - of for of in found],
@@ -92,23 +97,26 @@ def probe(  # noqa: PLR0913 - all but two have a default
         asked.bits(0, frequencies, parts.scored).mean(axis=0),
         known,
         independent=not dependent,
-        per_weight=parts.fitted.stop * len(asked.steps) / (classes * held[0].shape[-1] or 1),
+        per_weight=parts.fitted.stop * len(fits[0].steps) / (classes * held[0].shape[-1] or 1),
     )
 
 
 def _bits(
-    states: np.ndarray, asked: Asked, given: int, logs: np.ndarray, parts: Parts
+    states: np.ndarray, fits: Sequence[Asked], given: int, logs: np.ndarray, parts: Parts
 ) -> np.ndarray:
-    """The cross-entropy of heads by stream and lag, `[S, N]`, in bits."""
+    """The cross-entropy of heads by stream and lag, `[S, N]`, in bits: the mean over all fits."""
 
-    def examples(streams: slice) -> Examples:
+    def examples(asked: Asked, streams: slice) -> Examples:
         """The examples of one part, in the order of streams, then of steps."""
         targets = asked.targets(streams)
         read = states[streams][:, asked.steps].reshape(len(targets), states.shape[-1])
         return Examples(read, targets, asked.contexts(given, streams))
 
-    fitted, chosen, scored = map(examples, parts)
-    return asked.by_stream(heads.nats_of(fitted, chosen, scored, logs))
+    found = []
+    for asked in fits:
+        fitted, chosen, scored = (examples(asked, streams) for streams in parts)
+        found.append(asked.by_stream(heads.nats_of(fitted, chosen, scored, logs)))
+    return np.mean(found, axis=0)
 
 
 def _array(name: str, given: Any) -> np.ndarray:
@@ -237,7 +245,7 @@ def _check_repeats(tokens: np.ndarray, classes: int) -> None:
         raise ConfigError(None, one, rule, "give each stream once")
 
 
-def _check_sizes(numbers: int, asked: Asked, streams: int, given: int) -> None:
+def _check_sizes(numbers: int, asked: Asked, streams: int, given: int, by_step: bool) -> None:
     """Raise ConfigError for too few examples, or for more than the memory holds."""
     examples = streams * len(asked.steps)
     least = least_examples(numbers, asked.classes)
@@ -246,7 +254,8 @@ def _check_sizes(numbers: int, asked: Asked, streams: int, given: int) -> None:
             f"are fitted, too few for {numbers:,} numbers of a state and {asked.classes:,} tokens, "
             f"which need {least:,}, one for each weight of a head"
         )
-        raise ConfigError(None, f"{examples:,} examples", rule, "use more streams")
+        fix = "use more streams, or {by_step=False}" if by_step else "use more streams"
+        raise ConfigError(None, f"{examples:,} examples", rule, fix)
     answers = asked.lags * asked.classes
     tables = 48 * asked.classes**given * answers  # while shares are counted
     fit = 250 * numbers * answers  # L-BFGS, in float64

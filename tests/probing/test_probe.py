@@ -1,5 +1,7 @@
 """Bits that are known beforehand: channels in closed form, copies, codes, chains."""
 
+import re
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -91,16 +93,18 @@ def test_a_code_by_position_is_read_by_heads_for_each_step_alone():
         slots[:, step:, step % 4] = np.eye(4)[tokens[:, step, None]]
     states = slots.reshape(*tokens.shape, 16)
     shared = echo_jax.probe(states, tokens, 3).total
-    apart = echo_jax.probe(states, tokens, 3, at=[5]).total
+    apart = echo_jax.probe(states, tokens, 3, at=[5, 8], by_step=True).total
     assert shared < 4
     assert apart == pytest.approx(6, abs=0.1)
 
 
-def test_the_rows_of_a_result_have_a_line_for_each_lag():
+def test_a_result_shows_itself():
     tokens = uniform(60, 12)
     found = echo_jax.probe(shifted(tokens, 1), tokens, 2, untrained=shifted(tokens, 0))
+    assert "2.0 bits" in repr(found)
+    assert re.search(r"\n\| 1 \| (1\.99|2\.00) \|", found._repr_markdown_())
     assert [row["lag"] for row in found.rows] == [1, 2]
-    assert [row["bits"] > 1.9 for row in found.rows] == [True, False]
+    assert found.figure.axes[0].get_ylabel() == "bits about that token"
     assert all(row["untrained"] < 0.1 for row in found.rows)
 
 
@@ -108,7 +112,7 @@ def test_what_the_step_or_an_n_gram_tells_is_no_knowledge_of_the_states():
     step = np.arange(12) % 2  # 0 .. 3 at even steps, 4 .. 7 at odd ones
     tokens = np.random.default_rng(0).integers(4, size=(700, 12)) + 4 * step
     nothing = np.zeros((700, 12, 2))
-    found = echo_jax.probe(nothing, tokens, 3, at=[6], given=0)
+    found = echo_jax.probe(nothing, tokens, 3, at=[6, 9], by_step=True, given=0)
     assert found.by_lag["bits"].max() < 0.01
     text = np.random.default_rng(0).zipf(1.3, size=(120, 60)).clip(max=40)
     text[:, 1:] = np.where(text[:, :-1] % 3 == 0, text[:, :-1] // 3, text[:, 1:])
@@ -125,35 +129,42 @@ def test_a_large_mean_and_bfloat16_lose_nothing():
     assert echo_jax.probe(half, tokens, 2).by_lag["bits"][0] > 1.9
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (lambda s, t: (s[:, :-1], t), "states have 11 steps, tokens 12: give numbers"),
-        (
-            lambda s, t: (np.where(np.arange(12)[:, None] == 3, np.nan, s), t),
-            "first in stream 0 after step 3",
-        ),
-        (lambda s, t: (s, t.astype(str)), "tokens are an array of <U"),
-        (lambda s, t: (s, t * 0.5), "give integers"),
-        (
-            lambda s, t: (s.swapaxes(0, 1), t),
-            r"states are an array of float32 \[12, 60, 4\], for tokens \[60, 12\]",
-        ),
-        (lambda s, t: ((s, s[:, -1]), t), "states are a tuple: give the array alone"),
-        (
-            lambda s, t: (s, np.where(np.arange(12) >= 10, -100, t)),
-            "tokens=-100 is negative, in stream 0 at step 10: leave padding out",
-        ),
-        (lambda s, t: (s, t * 0), "tokens=0 is the only token"),
-        (lambda s, t: (s[:15], t[:15]), "15 streams are too few: give 37 or more, [^(]+$"),
-        (
-            lambda s, t: (np.repeat(s, 40, axis=-1), t),
-            "420 examples are fitted, too few for 160 numbers",
-        ),
-        (lambda s, t: ([[[1], [1, 2]]], t), "states are no array"),
-    ],
-)
-def test_bad_arrays_are_one_sentence(change, sentence):
+CASES = {
+    "states": (
+        lambda s, t: (s[:, :-1], t),
+        r"states have 11 steps, tokens 12: give numbers",
+    ),
+    "not finite": (
+        lambda s, t: (np.where(np.arange(12)[:, None] == 3, np.nan, s), t),
+        "first in stream 0 after step 3",
+    ),
+    "words": (lambda s, t: (s, t.astype(str)), "tokens are an array of <U"),
+    "floats": (lambda s, t: (s, t * 0.5), "give integers"),
+    "time first": (
+        lambda s, t: (s.swapaxes(0, 1), t),
+        r"states are an array of float32 \[12, 60, 4\], for tokens \[60, 12\]",
+    ),
+    "tuple": (lambda s, t: ((s, s[:, -1]), t), r"states are a tuple: give the array alone"),
+    "padding": (
+        lambda s, t: (s, np.where(np.arange(12) >= 10, -100, t)),
+        "tokens=-100 is negative, in stream 0 at step 10: leave padding out",
+    ),
+    "one token": (lambda s, t: (s, t * 0), "tokens=0 is the only token"),
+    "few streams": (
+        lambda s, t: (s[:15], t[:15]),
+        r"15 streams are too few: give 37 or more, [^(]+$",
+    ),
+    "few examples": (
+        lambda s, t: (np.repeat(s, 40, axis=-1), t),
+        "420 examples are fitted, too few for 160 numbers",
+    ),
+    "no array": (lambda s, t: ([[[1], [1, 2]]], t), "states are no array"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_arrays_are_one_sentence(name):
+    change, sentence = CASES[name]
     tokens = uniform(60, 12)
     with pytest.raises(ConfigError, match=sentence):
         echo_jax.probe(*change(shifted(tokens, 1), tokens), 2)
