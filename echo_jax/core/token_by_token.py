@@ -103,14 +103,7 @@ def feed(
     chex.assert_rank(tokens, 1)
     count = len(tokens)
     present = jnp.arange(count) >= config.task.target_times.start - state.seen
-    rows, goes_on = next_rows(config, state, tokens)
-    if config.task.in_streams or config.network.stateful:
-        ended = present | config.task.in_streams
-        carry, outputs = _run_lanes(network, params, state.carry, rows, goes_on, ended)
-    else:  # no row goes on from another: all are run at once
-        carry = state.carry
-        zero = network.initial_state(params, count)
-        outputs = feed_rows(network, False, params, zero, rows)[1].outputs[-1]
+    carry, outputs = _outputs(config, network, params, state, tokens, present)
     logits = read_out(network, params, outputs)
     after = EchoState(
         seen=state.seen + jnp.minimum(count, LARGEST - state.seen),
@@ -178,32 +171,70 @@ def states(config: RunConfig, network: Network, params: Params, tokens: chex.Arr
     return jax.lax.scan(one, start(config, network, params), tokens)[1]
 
 
-def _run_lanes(
+def _outputs(
+    config: RunConfig,
     network: Network,
     params: Params,
-    lanes: Carry,
-    rows: Rows,
-    goes_on: chex.Array,
-    ended: chex.Array,
+    state: EchoState,
+    tokens: chex.Array,
+    present: chex.Array,
 ) -> tuple[Carry, chex.Array]:
-    """The lanes after N rows, one after the other, and the last outputs `[N, features]`.
+    """The carry after the next tokens, and the outputs `[N, features]` of the last step of each."""
+    task = config.task
+    if task.in_streams and config.network.stateful:  # one row of N steps
+        carry, fed = feed_rows(network, True, params, state.carry, Rows(tokens[None], None))
+        return carry, fed.outputs[:, 0]
+    rows, goes_on = next_rows(config, state, tokens)
+    if task.in_streams:
 
-    The lanes are the carries of the last rows, `[B, ...]`, oldest first, of a stream one. Each row
-    goes on from the oldest and becomes the newest. A row that has not `ended`, as its window is not
-    full, leaves its carry as it is: until then all lanes are equal.
+        def one_step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
+            """The carry after one token, from zero where its chunk begins; the output."""
+            row, goes_on = x
+            carry, fed = feed_rows(network, goes_on, params, carry, Rows(row.inputs[None], None))
+            return carry, fed.outputs[0, 0]
+
+        return jax.lax.scan(one_step, state.carry, (rows, goes_on))
+    if config.network.stateful:
+        return _feed_lanes(network, params, state.carry, rows, present, task.batch_size)
+    zero = network.initial_state(params, len(tokens))
+    _, fed = feed_rows(network, False, params, zero, rows)
+    return state.carry, fed.outputs[-1]
+
+
+def _feed_lanes(
+    network: Network,
+    params: Params,
+    carries: Carry,
+    rows: Rows,
+    present: chex.Array,
+    batch_size: int,
+) -> tuple[Carry, chex.Array]:
+    """Rows that each continue the row B before: carries `[B, ...]` and outputs `[N, features]`.
+
+    Token i is in lane i mod B, the same lane as the row B before it. As in training B rows are run
+    at once, one of each lane; the remainder is a shorter group. Tokens too early for a row, which
+    are not `present`, rotate the lanes, which are all equal until there is a row.
     """
+    rest = len(present) % batch_size
+    whole = len(present) - rest
 
-    def run(lanes: Carry, x: tuple[Rows, chex.Array, chex.Array]) -> tuple[Carry, chex.Array]:
-        """The lanes after one row, and its last output."""
-        row, goes_on, ended = x
-        row = jax.tree.map(lambda leaf: leaf[None], row)
-        oldest = jax.tree.map(lambda lane: lane[:1], lanes)
-        after, fed = feed_rows(network, goes_on, params, oldest, row)
-        after = hold(ended[None], oldest, after)
-        lanes = jax.tree.map(lambda lane, new: jnp.concatenate([lane[1:], new]), lanes, after)
-        return lanes, fed.outputs[-1, 0]
+    def group(lanes: Carry, tokens: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
+        """The last outputs of a batch of lanes; lanes without a window keep their carry."""
+        rows, present = tokens
+        after, fed = feed_rows(network, True, params, lanes, rows)
+        return hold(present, lanes, after), fed.outputs[-1]
 
-    return jax.lax.scan(run, lanes, (rows, goes_on, ended))
+    tokens = (rows, present)
+    groups = jax.tree.map(lambda x: x[:whole].reshape(-1, batch_size, *x.shape[1:]), tokens)
+    lanes, outputs = jax.lax.scan(group, carries, groups)
+    outputs = outputs.reshape(whole, outputs.shape[-1])
+    if rest:
+        left_over = jax.tree.map(lambda x: x[whole:], tokens)
+        after, last = group(jax.tree.map(lambda x: x[:rest], lanes), left_over)
+        # the lane of the next token comes first
+        lanes = jax.tree.map(lambda x, new: jnp.concatenate([x[rest:], new]), lanes, after)
+        outputs = jnp.concatenate([outputs, last])
+    return lanes, outputs
 
 
 def piece_size(config: RunConfig) -> int:
