@@ -16,6 +16,6 @@ def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> ch
 def linen_key(key: chex.PRNGKey, n: int) -> chex.PRNGKey:
     """The key that Flax Linen gives the n-th parameter of a module, from 1 on.
 
-    Cells that were Linen modules once start with it: their published rows keep their bits.
+    minGRU, LRU and the identity RNN were Linen modules once: their published rows keep their bits.
     """
     return LazyRng.create(key, n).as_jax_rng()

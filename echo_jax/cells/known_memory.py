@@ -142,6 +142,11 @@ class OrthogonalReservoir(Cell):
     scale: float = 0.95
     dtype: str = "float32"
 
+    def __post_init__(self) -> None:
+        if self.dtype not in ("float32", "bfloat16"):
+            fix = "use float32 or bfloat16"
+            raise ConfigError("dtype", self.dtype, "is no type of this state", fix)
+
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         recurrent, inputs = jax.random.split(key)
         u = jax.nn.initializers.orthogonal()(recurrent, (self.features, self.features))
