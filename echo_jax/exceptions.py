@@ -135,7 +135,10 @@ def one_line(text: str) -> str:
 def reason(error: BaseException) -> str:
     """The type and message of an error on one line, at most 200 characters of the message."""
     name = type(error).__name__
-    message = one_line(str(error))
+    try:
+        message = one_line(str(error))
+    except BaseException:  # user code may raise anything
+        return name
     if len(message) > 200:
         message = f"{message[:200]}..."
     return f"{name}: {message}" if message else name

@@ -180,6 +180,8 @@ def plan_of(
     """
     if not isinstance(protocol, Protocol):
         raise ConfigError("protocol", protocol, "is no Protocol", "use echo_jax.Protocol(...)")
+    if not isinstance(full, bool):
+        raise ConfigError("full", full, "is neither True nor False", "use one of these")
     if only not in (None, *get_args(CardPart)):
         fix = f"use one of {', '.join(get_args(CardPart))}"
         raise ConfigError("only", only, "is no part of a card", fix)

@@ -76,6 +76,7 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
         ("gru", {"only": "lag"}, "no part of a card: use one of by-lag, by-key"),
         ("gru", {"only": ["ramp"]}, r"^only=\['ramp'\] is no part of a card: use one of by-lag"),
         ("gru", {"out": 3}, "^out=3 is no path"),
+        ("gru", {"full": "no"}, "^full='no' is neither True nor False"),
         ("gru", {"keep": True}, "^keep=True has no folder for its files: give out too"),
         ("gru", {"protocol": {"updates": 500}}, "^protocol={'updates': 500} is no Protocol"),
     ],

@@ -249,9 +249,9 @@ SAID = (
     "correlation there is 0.43 (p = 0.35)", "orders them no better, 0.39", "by key, has 3.50",
     "over families 0.26 to 0.96, without any one cell 0.63 to 0.86", "order digits there with 0.98",
     "most, 0.90 bits (seeds 1.16 to 2.53)", "best here with 63 bits by lag",
-    "hardly learn the task (0.43 to 0.58 bits)", "as far as GLA (1.52)",
-    "start (1.53), RG-LRU (1.50) and the minLSTM (1.44)", "have 0.63 to 1.72 there",
-    "all trained matrix states 2.09 to 3.95",
+    "hardly learn the task (0.43 to 0.58 bits)", "GLA has 1.57 in two seeds and 1.41 in one",
+    "1.53 (LSTM with the chrono start), 1.50 (RG-LRU) and 1.44 (minLSTM)",
+    "have 0.63 to 1.72 there, no seed above 1.98", "3.14 to 3.95, no seed below 2.76",
     "parameters (0.065) and kind (0.075) do better than the bits (0.106)", "(0.060 and 0.069)",
 )  # fmt: skip
 """The numbers of the sentences, which the tests below have."""
@@ -328,14 +328,15 @@ def test_the_sentences_on_the_second_arm_have_the_numbers_of_the_rows(rows):
         {name: [x.bits for x in of] for name, of in second_arm(task).items()}
         for task in ("noisy_recall", "in_context")
     )
-    of_matrix = [np.mean(of) for name, of in noisy.items() if name.islower() and name in MATRIX]
-    of_vector = [np.mean(of) for name, of in noisy.items() if vector(name)]
-    assert (len(of_matrix), len(of_vector)) == (6, 13)
-    ends = [x for of in (of_vector, of_matrix) for x in (min(of), max(of))]
-    assert ends == pytest.approx([0.63, 1.72, 2.09, 3.95], abs=0.0051)
+    of_vector = [of for name, of in noisy.items() if vector(name)]
+    of_matrix = [noisy[name] for name in MATRIX - {"rwkv7"} if name.islower()]
+    assert (len(of_vector), len(of_matrix)) == (13, 5)
+    ends = [f(np.mean(of, axis=1)) for of in (of_vector, of_matrix) for f in (min, max)]
+    assert ends == pytest.approx([0.63, 1.72, 3.14, 3.95], abs=0.0051)
+    assert (np.max(of_vector), np.min(of_matrix)) == pytest.approx((1.98, 2.76), abs=0.0051)
     near = {name: np.mean(of) for name, of in bits.items() if vector(name) and np.mean(of) > 1.4}
     assert near == pytest.approx({"lstm-chrono": 1.53, "rg-lru": 1.5, "minlstm": 1.44}, abs=0.0051)
-    assert np.mean(bits["gla"]) == pytest.approx(1.52, abs=0.0051)
+    assert sorted(bits["gla"]) == pytest.approx([1.41, 1.57, 1.57], abs=0.0051)
     failed = [(name, x) for name in MATRIX for x in bits[name] if x < 1]
     assert sorted(name for name, _ in failed) == ["gated-delta-net", "gated-delta-net", "mlstm"]
     assert sorted(x for _, x in failed)[::2] == pytest.approx([0.43, 0.58], abs=0.0051)
@@ -433,12 +434,14 @@ def test_the_findings_at_60_000_parameters_have_the_numbers_of_the_rows():
         (20, 33), (43, 49), (29, 30),
     ]  # fmt: skip
     assert [*map(round, key["gla"])] == [3, 33, 34]
+    assert associated["AttentionCache"] == 2
     sizes = sorted(parameters(name) for name in of_key)
     assert (round(sizes[0], -3), round(sizes[-1], -3)) == (11_000, 54_000)
     for words in (
         "within 8% of their means here, but for the LSTM (92, here 110), the GRU (98, here 88) and",
         "expRNN (184 to 198) are above the reservoir (172 to 177), those of the LRU (154 to 162)",
-        "GLA in two of three seeds", "has 46.1 bits, gated DeltaNet 44.6, the mLSTM 31.3",
+        "GLA in two of three seeds", "the cache does in two",
+        "has 46.1 bits, gated DeltaNet 44.6, the mLSTM 31.3",
         "DeltaNet has 20 to 33 bits (trained 43 to 49), GLA 29 to 30 (trained 3, 33 and 34)",
         "have 11,000 to 54,000",
     ):  # fmt: skip

@@ -18,7 +18,7 @@ from echo_jax.memory import card as cards
 from echo_jax.memory.card import Card, accuracy_of_list
 from echo_jax.memory.pages.picture import FACE, GROUND, PALETTE, READINGS
 from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of, sizes_text
-from echo_jax.memory.pages.told_apart import groups, size_text, track
+from echo_jax.memory.pages.told_apart import comparable, groups, size_text, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.reading import Readings
 from echo_jax.memory.rows import KeyRow, LagRow, Row
@@ -65,7 +65,11 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
     rows_of = {card.name: rows for card, rows in whole}
     found = list[dict[str, Any]]()
     for group in groups(card for card, _ in whole):
-        kind = f"{track(group[0])}, {sizes_text(group)} numbers"
+        kind = f"{track(group[0])}, {sizes_text(group)}"
+        if group[0].state_numbers:
+            kind += " numbers"
+        if not comparable(group):
+            kind += ", not to be compared"
         by_name = sorted(group, key=lambda card: card.name)
         for card, name in zip(by_name, names_of(by_name), strict=True):
             found.append({"kind": kind, "cell": name} | card_data(card, rows_of[card.name]))
