@@ -67,7 +67,7 @@ held        mean bits at lags 4 to 16 that a probe finds in the network of seed 
 
 @functools.cache
 def cells(arm: str = ARMS[0]) -> dict[str, Known]:
-    """What is known of the cells of an arm; a task is where all seeds have rows."""
+    """Measures of each cell of an arm, by its name; a task is there where all seeds have rows."""
     rates, rows = best_rates(read()), [row for row in read() if row.arm == arm]
     found = dict[str, Known]()
     for card in published():
