@@ -64,7 +64,7 @@ def test_tables_and_figures_are_written(folder):
     written = card_pages.write_report(folder, (), Paper("png", tables=("csv", "latex")))
     names = {str(path.relative_to(folder)) for path in written}
     assert {"tables/cards.csv", "tables/cards-pairs.csv", "tables/cards-seeds.csv"} <= names
-    assert {"tables/cards-block-100.tex", "figures/forgetting-block.png"} <= names
+    assert {"tables/cards-block-100-float32.tex", "figures/forgetting-block.png"} <= names
     assert all(path.exists() for path in written)
 
 

@@ -82,8 +82,9 @@ def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
 
 
 def file_name(group: Sequence[Card]) -> str:
-    """The track of a group and the numbers of its largest state: block-100."""
-    words = [track(group[0]), str(max(map(size_of, group))) if comparable(group) else "several"]
+    """The track of a group and its largest state: block-100-float32."""
+    largest = max(group, key=size_of)
+    words = [track(largest), size_text(largest) if comparable(group) else "several"]
     words += [task_words(group[0])] if group[0].task else []
     return re.sub(r"[^\w.]+", "-", "-".join(words))
 

@@ -36,10 +36,10 @@ def test_rwkv7_is_its_equations_step_by_step_and_at_once():
 
 
 def test_initial_values_are_those_of_the_authors_code():
-    init = jax.jit(lambda key: RWKV7Cell(6, heads=2).init(key, 5))
+    init = jax.jit(lambda key: RWKV7Cell(8, heads=2).init(key, 5))
     params = jax.tree.map(np.asarray, init(jax.random.key(0)))
-    linear = np.linspace(-0.5, 0.5, 6)
-    zigzag = np.array([-1, 0, 1, -1, 0, 1])  # in each head
+    linear = np.linspace(-0.5, 0.5, 8)
+    zigzag = np.tile([-1, -1 / 9, 1 / 9, 1], 2)  # in each head
     np.testing.assert_allclose(params.w0, -2.5 + 6 * linear + 2.5 * zigzag, atol=1e-6)
     np.testing.assert_allclose(params.a0, -0.19 + 0.4 * linear + 0.3 * zigzag, atol=1e-6)
     np.testing.assert_allclose(params.xi, 0.71 - 0.1 * linear, rtol=1e-6)
@@ -48,5 +48,5 @@ def test_initial_values_are_those_of_the_authors_code():
         np.testing.assert_allclose(found, [1 - (n / 5) ** power for n in range(5)], atol=1e-6)
     np.testing.assert_allclose(params.W_r @ params.W_r.T, np.eye(5), atol=1e-5)
     np.testing.assert_allclose(params.W_k @ params.W_k.T, 0.01 * np.eye(5), atol=1e-6)
-    np.testing.assert_allclose(params.w2.T @ params.w2, 0.01 * 32 / 6 * np.eye(6), atol=1e-6)
+    np.testing.assert_allclose(params.w2.T @ params.w2, 0.01 * 32 / 8 * np.eye(8), atol=1e-6)
     assert not np.any(params.W_o)
