@@ -7,13 +7,15 @@ import importlib.metadata
 import os
 import platform
 import re
+import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from echo_jax.exceptions import ConfigError, reason
+from echo_jax.exceptions import ConfigError, reason, shown
 from echo_jax.jax_settings import GENERATOR, SETTINGS
+from echo_jax.version import __version__
 
 
 def cores() -> int:
@@ -24,9 +26,15 @@ def cores() -> int:
 
 
 def model() -> str:
-    """The name of the processor where the system gives it, else its architecture."""
-    named = re.search(r"^model name\s*:(.*)", processor(), re.M)
-    return named[1].strip() if named else platform.machine()
+    """Name the processor, its family and its model; its architecture where the system has no name.
+
+    Processors of one name, such as "AMD EPYC", may be of several families with other last bits.
+    """
+    stated = dict(re.findall(r"^(.+?)\s*:\s*(.*)", processor(), re.M))
+    name = stated.get("model name", platform.machine())
+    kinds = ("cpu family", "model", "CPU implementer", "CPU part")
+    named = [f"{kind.split()[-1]} {stated[kind]}" for kind in kinds if kind in stated]
+    return f"{name} ({', '.join(named)})" if named else name
 
 
 def processor() -> str:
@@ -42,11 +50,18 @@ def processor() -> str:
 
 
 def device_kind(backend: str | None = None) -> str:
-    """The kind of device that jax, or the backend, computes on: "cpu, Intel Xeon"."""
+    """Name the kind of device that jax, or the backend, computes on, such as "cpu, Intel Xeon".
+
+    A limit on the instructions that XLA uses makes another kind of the same processor.
+    """
     import jax
 
     backend = backend or jax.default_backend()
-    return f"{backend}, {model() if backend == 'cpu' else jax.devices()[0].device_kind}"
+    if backend != "cpu":
+        return f"{backend}, {jax.devices()[0].device_kind}"
+    limits = re.findall(r"--xla_cpu_max_isa=(\w+)", os.environ.get("XLA_FLAGS", ""))
+    limit = f", XLA limited to {limits[-1].upper()}" if limits else ""
+    return f"cpu, {model()}{limit}"
 
 
 def device(backend: str | None = None) -> str:
@@ -126,7 +141,7 @@ def check_memory(size: int) -> None:
 
 def versions(framework: str | None = None) -> dict[str, str]:
     """Versions, generator, flags of XLA: they, inputs and machine determine a result's bits."""
-    found = {"python": platform.python_version(), **_installed()}
+    found = {"python": platform.python_version(), "echo_jax": own_version(), **_installed()}
     if framework:
         found[framework] = importlib.metadata.version(framework)
     found["generator"] = f"{GENERATOR}, partitionable"
@@ -137,8 +152,32 @@ def versions(framework: str | None = None) -> dict[str, str]:
 
 @functools.cache
 def _installed() -> dict[str, str]:
-    packages = ("echo_jax", "jax", "jaxlib", "flax", "optax", "chex", "numpy")
+    packages = ("jax", "jaxlib", "flax", "optax", "chex", "numpy")
     return {name: importlib.metadata.version(name) for name in packages}
+
+
+@functools.cache
+def own_version() -> str:
+    """Name the release of echo_jax and, between releases, the commit: "0.2.0.dev0+g1b16d22c".
+
+    Where the source is in no checkout of git, or was changed there, a digest of it stands for the
+    commit.
+    """
+    if ".dev" not in __version__:
+        return __version__
+    commit = _git("log", "-1", "--abbrev=8", "--format=%h")
+    source = f"source.{source_digest()}"
+    return f"{__version__}+{source if not commit or _git('status', '-s') else f'g{commit}'}"
+
+
+def _git(*command: str) -> str:
+    """What git says of the package's folder; nothing where it is in no checkout."""
+    line = ["git", *command, "--", "."]
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        folder = Path(__file__).parent
+        said = subprocess.run(line, cwd=folder, capture_output=True, timeout=5, check=False)
+        return said.stdout.decode(errors="replace").strip()
+    return ""
 
 
 def source_files() -> list[Path]:
@@ -147,9 +186,26 @@ def source_files() -> list[Path]:
 
 
 @functools.cache
-def software() -> dict[str, str]:
-    """Versions, and a digest of the source of echo_jax: what decides bits, beside the machine."""
+def source_digest() -> str:
+    """The first digits of the SHA-256 of the files of Python of echo_jax."""
     source = hashlib.sha256()
     for path in source_files():
         source.update(path.read_bytes())
-    return {**versions(), "source digest": source.hexdigest()[:16]}
+    return source.hexdigest()[:16]
+
+
+def software() -> dict[str, str]:
+    """Versions, and a digest of the source of echo_jax: what decides bits, beside the machine.
+
+    A machine without git gives the same source another name of its version, so that is left out.
+    """
+    return {**versions(), "echo_jax": __version__, "source digest": source_digest()}
+
+
+def apart(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Name what differs between two environments: "jax 0.11.0 here, 0.10.2 before"."""
+    return [
+        f"{name} {now.get(name, 'none')} here, {shown(before.get(name, 'none'))} before"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]

@@ -1,6 +1,8 @@
 """The environment of jax: it changes no number."""
 
 import os
+import re
+import subprocess
 
 import jax
 import pytest
@@ -51,3 +53,51 @@ def test_threads_are_not_changed_where_jax_was_used_already(monkeypatch):
     jax.devices()
     use_cpu_devices.__wrapped__(1, 3)
     assert os.environ["NPROC"] == "7"
+
+
+X86 = "x86_64\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\nflags\t: avx2"
+ARM = "aarch64\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\nFeatures\t: sve"
+
+
+def test_a_processor_is_told_from_another_of_its_name_and_from_itself_with_fewer_instructions(
+    monkeypatch,
+):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    kinds = []
+    for stated in (X86, X86.replace("25", "26"), ARM):
+        monkeypatch.setattr(environment, "processor", lambda stated=stated: stated)
+        kinds.append(environment.device_kind())
+    assert kinds[0] == "cpu, AMD EPYC (family 25, model 17)"
+    assert kinds[2].endswith("(implementer 0x41, part 0xd0c)")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_max_isa=AVX512 --xla_cpu_max_isa=avx2")
+    assert environment.device_kind() == f"{kinds[2]}, XLA limited to AVX2"
+    assert len({*kinds, environment.device_kind()}) == 4
+
+
+def test_a_version_between_releases_is_named_by_its_commit_or_by_its_source(tmp_path, monkeypatch):
+    def version():
+        environment.source_digest.cache_clear()
+        return environment.own_version.__wrapped__()
+
+    def git(*words):
+        who = ("-c", "user.name=a", "-c", "user.email=a")
+        return subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    file = tmp_path / "environment.py"
+    monkeypatch.setattr(environment, "__file__", str(file))
+    monkeypatch.setattr(environment, "__version__", "0.3.0.dev0")
+    file.write_text("a = 1")
+    by_source = version()
+    assert re.fullmatch(r"0\.3\.0\.dev0\+source\.[0-9a-f]{16}", by_source)
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "a")
+    commit = git("rev-parse", "--short=8", "HEAD").stdout.decode().strip()
+    assert version() == f"0.3.0.dev0+g{commit}"
+    file.write_text("a = 2")
+    changed = version()
+    assert "source" in changed
+    assert changed != by_source
+    monkeypatch.setattr(environment, "__version__", "0.3.0")
+    assert version() == "0.3.0"
+    environment.source_digest.cache_clear()

@@ -69,23 +69,27 @@ class Compare:
 
 @dataclasses.dataclass(frozen=True)
 class Verify:
-    """Make two runs of a card again, drawn by its digest, and say if they have the same bits."""
+    """Make two runs of a card again, drawn by its digest, and say if they have the same numbers."""
 
     folder: Positional[Path]
     """Folder of the card, NAME/card.json; of an own cell beside its file, as the card names it."""
 
     def run(self) -> None:
-        """Print what was found. Exit status 1 for other numbers on the same kind of device."""
+        """Print what was found.
+
+        Exit status 1 for other numbers on the same kind of processor with the same versions.
+        """
         from echo_jax.memory import make_card
 
         again = command_line.this_command("cards")
         with command_line.stoppable(again) as stop:
-            card, found = make_card.verify(self.folder, Running(None, True, stop, True))
+            found = make_card.verify(self.folder, Running(None, True, stop, True))
         for each in found:
-            print(printable(each.told(card)))
-        if not all(each.same for each in found):
+            print(printable(each.told()))
+        others = [each for each in found if not each.same]
+        if others:
             print(printable(make_card.BETWEEN_KINDS))
-        if not make_card.is_true(card, found):
+        if not all(each.apart for each in others):
             raise SystemExit(1)
 
 

@@ -468,26 +468,40 @@ def make(
 class Verified(NamedTuple):
     """A row of a card, and that of the same run here."""
 
+    card: Card
     row: Row
     again: Row
 
     @property
     def same(self) -> bool:
-        """True where they are equal, but for device, losses and fields that the first row lacks."""
+        """True where what was trained and scored is equal, in the fields that the first row has."""
         before, now = map(msgspec.to_builtins, (self.row, self.again))
-        apart = ("device", "losses")
-        return all(now.get(name) == before[name] for name in before if name not in apart)
+        not_of_the_run = ("device", "version", "losses")
+        return all(now.get(name) == before[name] for name in before if name not in not_of_the_run)
 
-    def told(self, card: Card) -> str:
-        """A sentence that compares the two rows."""
-        if self.same:
-            return f"{self.row.key}: the same bits"
+    @property
+    def apart(self) -> list[str]:
+        """What differs between the processors and the versions that made the two rows."""
+        versions = self.card.versions, environment.versions(self.card.cell.framework or None)
         before, now = (
-            three_digits(cards.bits_of([row], card.numbers).mean) for row in (self.row, self.again)
+            {"device": row.device or "unknown", **known}
+            | {"echo_jax": row.version or known.get("echo_jax", "unknown")}
+            for row, known in zip((self.row, self.again), versions, strict=True)
         )
-        where = self.row.device or "an unknown device"
-        other = "the same kind of device" if where == self.again.device else f"{where} before"
-        return f"{self.row.key}: other numbers, {before} bits before and {now} now, on {other}"
+        return environment.apart(before, now)
+
+    def told(self) -> str:
+        """Say in a sentence whether the two rows agree, or why they need not."""
+        if self.same:
+            return f"{self.row.key}: the same numbers"
+        before, now = (
+            three_digits(cards.bits_of([row], self.card.numbers).mean)
+            for row in (self.row, self.again)
+        )
+        found = f"{self.row.key}: other numbers, {before} bits before and {now} here"
+        if not self.apart:
+            return f"{found}, on the same kind of processor with the same versions"
+        return f"{found}, on another kind of processor or other versions: {'; '.join(self.apart)}"
 
 
 def drawn(rows: Sequence[Row]) -> list[Row]:
@@ -501,8 +515,8 @@ def drawn(rows: Sequence[Row]) -> list[Row]:
     return sorted(made, key=place)[:MADE_AGAIN]
 
 
-def verify(folder: Path, running: Running) -> tuple[Card, list[Verified]]:
-    """The card in a folder, and two of its rows beside those of the same runs, made here.
+def verify(folder: Path, running: Running) -> list[Verified]:
+    """Two rows of the card in a folder beside those of the same runs, made here.
 
     ConfigError where there are no rows, the card is imported, or its cell has another text here.
     """
@@ -533,10 +547,4 @@ def verify(folder: Path, running: Running) -> tuple[Card, list[Verified]]:
 
     with for_frameworks([named], None), running.bar(runs, card.name, "updates") as bar:
         complete(JOB, runs, Here(runs_at_once()), store, bar, running.interrupts)
-    return card, [Verified(row, again[row.key]) for row in chosen]
-
-
-def is_true(card: Card, found: Sequence[Verified]) -> bool:
-    """False where a row is another on the same kind of device, with the same software."""
-    same_software = card.versions == environment.versions(card.cell.framework or None)
-    return all(x.same or x.row.device != x.again.device or not same_software for x in found)
+    return [Verified(card, row, again[row.key]) for row in chosen]

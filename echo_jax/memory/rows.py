@@ -23,11 +23,14 @@ Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
 Losses = list[Annotated[float, Meta(ge=0, le=1e39)]] | UnsetType
 """Mean training loss in nats of each `updates_at_once` of a run, up to one that is not finite."""
 
+Version = str | UnsetType
+"""Release or commit of echo_jax that made a row."""
+
 
 class _OfRun(msgspec.Struct):
     """The run of a row; its scores follow, in the order of their line.
 
-    Their `losses` may be absent: of rows that other programs or older versions wrote.
+    Rows of echo_jax 0.2.0.dev0 and older may lack `losses` and `version`.
     """
 
     seed: Count
@@ -63,6 +66,7 @@ class LagRow(_OfRun, tag_field="question", tag="by lag", forbid_unknown_fields=T
     state_bytes: Count = 0
     difference: float = 0.0
     device: str | None = None
+    version: Version = UNSET
     losses: Losses = UNSET
     reading: Reading | UnsetType = UNSET
 
@@ -89,6 +93,7 @@ class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=T
     constant_bytes: Count = 0
     difference: float = 0.0
     device: str | None = None
+    version: Version = UNSET
     losses: Losses = UNSET
     reading: KeyReading | UnsetType = UNSET
 
@@ -137,6 +142,7 @@ class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=Tr
     constant_bytes: Count = 0
     difference: float = 0.0
     device: str | None = None
+    version: Version = UNSET
     losses: Losses = UNSET
     baseline: TaskScore | UnsetType = UNSET
 

@@ -332,6 +332,7 @@ def train(run: CardRun, programs: QuestionPrograms, report: Report) -> tuple[Row
         "validation": None,
         "final": None,
         "device": environment.device("cpu" if run.cell.framework else None),
+        "version": environment.own_version(),
         "losses": plain(losses, NATS),
         **scores,
     }

@@ -19,9 +19,9 @@ import jax
 import msgspec
 import numpy as np
 
-from echo_jax import atomic_files, tensor_files
+from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.config import RunConfig, from_dict, is_built_in, to_dict
-from echo_jax.exceptions import ConfigError, StorageError, shown
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.report.text_tables import csv_text
 from echo_jax.runs import run_folder
 from echo_jax.runs.result import Result
@@ -193,16 +193,15 @@ def read_finished(folder: Path) -> Finished:
 
 def other_bits(begun: Begun) -> str | None:
     """Why a run that goes on here may have other bits than where it was begun; None if not."""
-    here = run_folder.begun_here()
-    pairs = [
-        (begun.device, here.device),
-        (f"{begun.cores} cores", f"{here.cores} cores"),
-        *(
-            (f"{name} {begun.versions.get(name)}", f"{name} {here.versions.get(name)}")
-            for name in ("jax", "XLA_FLAGS")
-        ),
-    ]
-    differ = [f"{now}, before {shown(before)}" for before, now in pairs if before != now]
+    before, now = (
+        {
+            "device": of.device,
+            "cores": str(of.cores),
+            **{name: x for name, x in of.versions.items() if name in ("jax", "XLA_FLAGS")},
+        }
+        for of in (begun, run_folder.begun_here())
+    )
+    differ = environment.apart(before, now)
     return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None
 
 

@@ -62,7 +62,7 @@ def train_run(run: PreparedRun, running: Running) -> Finished:
             what = run.config, run.learner, run.chunk, run.plan, run.corpus
             programs = start_compiling(*what, background, not run.saved, running.kept)
         background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
-        kinds = [device.device_kind for device in programs.devices]
+        kinds = [environment.device_kind()] * len(programs.devices)
         if running.say:
             running.say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")
         with watch.time("train"):

@@ -105,13 +105,15 @@ def two_runs_are_verified(carding, folder):
         said = carding("verify", f"cards/{folder.name}", protocol=(), status=status).stdout
         return [line for line in said.splitlines() if line.startswith("seed ")]
 
-    assert [line.partition(": ")[2] for line in told(0)] == ["the same bits"] * 2
+    assert [line.partition(": ")[2] for line in told(0)] == ["the same numbers"] * 2
     made, rows = card.read(folder)
     forged = [msgspec.structs.replace(row, final=[0.1] * len(row.final)) for row in rows]
     card.write_whole(made, forged, folder)
     assert all("other numbers" in line and "same kind" in line for line in told(1))
-    card.write_whole(made, [msgspec.structs.replace(x, device="cpu, A") for x in forged], folder)
-    assert all("on cpu, A before" in line for line in told(0))
+    for field, value in (("device", "cpu, A"), ("version", "0.1.0")):
+        elsewhere = [msgspec.structs.replace(row, **{field: value}) for row in forged]
+        card.write_whole(made, elsewhere, folder)
+        assert all(f" here, '{value}' before" in line for line in told(0))
 
 
 def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
