@@ -115,7 +115,10 @@ def training() -> dict[str, Any]:
     for values in (10, 100):
         context = config.changed(config.PARTS["context"], vocab_size=values, lag=0)
         runs = (config.changed(context, window=window) for window in range(1, 9))
-        blind[values] = [*map(chance.order_blind_baseline, runs)]
+        # The last digits depend on the processor, and a test compares the bytes of the page.
+        blind[values] = [
+            [round(score, 6) for score in chance.order_blind_baseline(run)] for run in runs
+        ]
     return {
         "titles": TITLES,
         "parts": [part3, part3 | {"window": 5, "batch": 5}],

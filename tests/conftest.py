@@ -25,15 +25,18 @@ def pytest_configure(config):
 
     The slow tests run what users run. XLA reads this when jax first compiles, also in the
     processes that tests start. It ends a process over a flag that it does not know, and not every
-    version knows those of COMPILE_FASTER: another process, without jax, tries them first.
+    version knows those of COMPILE_FASTER: another process, without jax, tries them first. Of a flag
+    that stands twice the last counts, so flags of the caller follow.
     """
-    if config.option.markexpr == "not slow" and "XLA_FLAGS" not in os.environ:
+    if config.option.markexpr == "not slow" and COMPILE_FAST not in os.environ.get("XLA_FLAGS", ""):
+        given = os.environ.get("XLA_FLAGS", "")
         tried = subprocess.run(
             [sys.executable, "-c", "from jaxlib import xla_client; xla_client.make_cpu_client()"],
             env=os.environ | {"XLA_FLAGS": COMPILE_FASTER}, capture_output=True, check=False,
             timeout=300,
         )  # fmt: skip
-        os.environ["XLA_FLAGS"] = COMPILE_FAST if tried.returncode else COMPILE_FASTER
+        compiling = COMPILE_FAST if tried.returncode else COMPILE_FASTER
+        os.environ["XLA_FLAGS"] = f"{compiling} {given}".strip()
 
 
 CASES = int(os.environ.get("ECHO_JAX_CASES", "50"))
