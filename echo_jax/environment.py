@@ -141,15 +141,10 @@ def _installed() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in packages}
 
 
-def source_files() -> list[Path]:
-    """The files of Python of echo_jax."""
-    return sorted(Path(__file__).parent.rglob("*.py"))
-
-
 @functools.cache
 def software() -> dict[str, str]:
     """Versions, and a digest of the source of echo_jax: what decides bits, beside the machine."""
     source = hashlib.sha256()
-    for path in source_files():
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         source.update(path.read_bytes())
     return {**versions(), "source digest": source.hexdigest()[:16]}
