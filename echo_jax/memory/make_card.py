@@ -253,9 +253,7 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
     if old.task != new.task:
         rule = "is a card of another task, or of another text or other data of it"
         raise StorageError(None, folder, rule, "give this card another {name}, or move that one")
-    # an imported card is replaced as a whole, also by one that states other sizes
-    replaced = old.cell.name == new.cell.name and new.cell.name.startswith(cards.IMPORTED)
-    if not replaced and (old.cell, old.parameters) != (new.cell, new.parameters):
+    if (old.cell, old.parameters) != (new.cell, new.parameters):
         args = f" {old.cell.args}" if old.cell.args else ""
         raise StorageError(
             None, folder, f"is the card of another cell, {old.cell.name}{args}, or of "
@@ -504,12 +502,10 @@ def drawn(rows: Sequence[Row]) -> list[Row]:
 def verify(folder: Path, running: Running) -> tuple[Card, list[Verified]]:
     """The card in a folder, and two of its rows beside those of the same runs, made here.
 
-    ConfigError where there are no rows, the card is imported, or its cell has another text here.
+    ConfigError where there are no rows, or its cell has another text here.
     """
     running.start_jax(1, THREADS)
     card, rows = cards.read(folder)
-    if card.cell.name.startswith(cards.IMPORTED):
-        raise ConfigError(None, folder, "was made in another program", "verify it there")
     if card.task and card.task.source:
         rule = "is of a task of one's own, whose file a card does not name"
         raise ConfigError(None, folder, rule, "make the card again with {task}")

@@ -27,7 +27,7 @@ Losses = list[Annotated[float, Meta(ge=0, le=1e39)]] | UnsetType
 class _OfRun(msgspec.Struct):
     """The run of a row; its scores follow, in the order of their line.
 
-    Their `losses` may be absent: of rows that other programs or older versions wrote.
+    Their `losses` may be absent: of rows that older versions wrote.
     """
 
     seed: Count
