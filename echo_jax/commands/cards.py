@@ -67,6 +67,8 @@ class Verify:
 
     folder: Positional[Path]
     """Folder of the card, NAME/card.json; of an own cell beside its file, as the card names it."""
+    cell: str | None = None
+    """The cell of the card, module:NAME or FILE.py, if it is one of your own."""
 
     def run(self) -> None:
         """Print what was found. Exit status 1 for other numbers on the same kind of device."""
@@ -74,7 +76,7 @@ class Verify:
 
         again = command_line.this_command("cards")
         with command_line.stoppable(again) as stop:
-            card, found = make_card.verify(self.folder, Running(None, True, stop, True))
+            card, found = make_card.verify(self.folder, Running(None, True, stop, True), self.cell)
         for each in found:
             print(printable(each.told(card)))
         if not all(each.same for each in found):

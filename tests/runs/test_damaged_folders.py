@@ -20,7 +20,7 @@ from safetensors import numpy as safetensors
 
 import echo_jax
 from echo_jax import atomic_files, environment
-from echo_jax.config import to_dict
+from echo_jax.config import check_named, to_dict
 from echo_jax.core import many_seeds, training
 from echo_jax.exceptions import EchoError
 from echo_jax.runs import run_file, run_folder
@@ -75,7 +75,7 @@ def network_in(folder):
 def all_in(folder):
     """All that going on is a function of; for how long to train aside."""
     inputs = run_file.read_inputs(folder)
-    run_folder.check_cell_named(folder, inputs, None)
+    check_named(folder, inputs.config.network.cell, None)
     learner = training.build_learner(inputs.config)
     saved, _ = run_file.read(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
     kept = plain(saved.state), plain(saved.history.curves())
