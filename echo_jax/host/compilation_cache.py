@@ -1,7 +1,8 @@
 """The compilation cache of jax in a folder of this user, so that a later run starts sooner.
 
-~/.cache/echo_jax/compiled/KEY/    one folder a kind of machine; XDG_CACHE_HOME names another
-                                   cache folder
+    ~/.cache/echo_jax/compiled/KEY/    one folder a kind of machine
+
+XDG_CACHE_HOME, an absolute path, names another place than ~/.cache.
 """
 
 import hashlib
@@ -60,7 +61,9 @@ def _folder() -> Path:
 
     A program from another user could do anything, so the folders on the way are checked too.
     """
-    top = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "echo_jax"
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # the XDG specification ignores a relative path: it would be below whatever folder is current
+    top = (given if given.is_absolute() else Path.home() / ".cache") / "echo_jax"
     folders = top, top / "compiled", top / "compiled" / _key()
     for folder in folders:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

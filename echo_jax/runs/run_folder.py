@@ -124,8 +124,9 @@ def named_after_time(kind: str = "") -> Path:
 def check_unused(out: Path) -> None:
     """Raise ConfigError unless there is nothing yet, or an empty folder, in the place of a run.
 
-    A process that is killed may leave staged files, and its lock.
+    A process that is killed may leave staged files, and its lock. StorageError for the current one.
     """
+    atomic_files.check_not_current(out)
     if not os.path.lexists(out):
         return
     kind = "folder" if os.path.isdir(out) else "file"

@@ -96,6 +96,15 @@ def test_a_link_to_elsewhere_is_not_followed(tmp_path, monkeypatch, capsys, link
     assert f"{link} is a link" in capsys.readouterr().err
 
 
+def test_a_relative_cache_folder_is_ignored(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    use_compilation_cache()
+    assert folder_of_jax().startswith(str(tmp_path / "home" / ".cache" / "echo_jax"))
+    assert not (tmp_path / "cache").exists()
+
+
 @pytest.mark.parametrize("wanted", [True, False])
 def test_programs_that_are_not_wanted_here_or_by_jax_are_not_kept(kept, wanted):
     jax.config.update("jax_enable_compilation_cache", not wanted)
