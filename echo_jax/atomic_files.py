@@ -44,6 +44,13 @@ def path_of(field: str, value: Any) -> Path:
     raise ConfigError(field, value, "is no path", "use a string")
 
 
+def check_not_current(out: Path) -> None:
+    """Raise StorageError for the current folder, which an empty path names too."""
+    if os.path.abspath(out) == os.getcwd():
+        fix = "name a folder of their own with {out}"
+        raise StorageError(None, "the current folder", "is no place for results", fix)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, safe from a power cut; StorageError where it cannot be."""
     staged = path.with_name(f".{path.name}.part")

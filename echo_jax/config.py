@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from echo_jax.cell_table import CELLS
@@ -30,10 +31,29 @@ OBJECT_PREFIX = "object:"
 OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*)?"
 """The form of the name of a user's cell."""
 
+PACKAGED_CELL = r"echo_jax\.cells\.[a-z][\w.]*:[A-Z]\w*"
+"""The form of the name of a class of this package, such as one of `cells.known_memory`."""
+
 
 def is_built_in(cell: str) -> bool:
     """True for the name of a built-in cell, or of a block around one."""
     return cell.removeprefix(BLOCK_PREFIX) in CELLS
+
+
+def check_named(place: Path, needed: str, cell: str | None) -> None:
+    """Raise ConfigError unless the caller names the user's cell that a file in a place needs.
+
+    A stranger may have written the file, and to import a cell is to run its code. Every reader of a
+    file that names a cell asks this first. Cells of this package need not be named.
+    """
+    NetworkConfig(cell=needed)  # checks the form of the name
+    ours = is_built_in(needed) or is_handed_over(needed)
+    ours |= bool(re.fullmatch(f"({BLOCK_PREFIX})?{PACKAGED_CELL}", needed))
+    if not ours and cell != needed:
+        rule = f"needs the cell {needed}, which is imported only if you name it"
+        raise ConfigError(None, place, rule, f"add {{cell={needed}}}")
+    if cell is not None and cell != needed:
+        raise ConfigError("cell", cell, f"is not that of {place}, {needed}", "leave it out")
 
 
 def is_handed_over(cell: str) -> bool:

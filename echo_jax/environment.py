@@ -180,16 +180,11 @@ def _git(*command: str) -> str:
     return ""
 
 
-def source_files() -> list[Path]:
-    """The files of Python of echo_jax."""
-    return sorted(Path(__file__).parent.rglob("*.py"))
-
-
 @functools.cache
 def source_digest() -> str:
     """The first digits of the SHA-256 of the files of Python of echo_jax."""
     source = hashlib.sha256()
-    for path in source_files():
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         source.update(path.read_bytes())
     return source.hexdigest()[:16]
 

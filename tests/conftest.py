@@ -136,7 +136,6 @@ def never_leave(status):
 @pytest.fixture
 def call(root, monkeypatch, capfd, tmp_path):
     """Runs a script in this process, where jax is there already and programs stay compiled."""
-    monkeypatch.setattr("echo_jax.host.programs_on_disk.program_folder", lambda *_: None)
     monkeypatch.setattr(os, "_exit", never_leave)
     interrupted = signal.getsignal(signal.SIGINT)
 

@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import inspect
 import linecache
+import re
 import sys
 import sysconfig
 import traceback
@@ -50,7 +51,9 @@ def import_named(name: str, field: str = "cell") -> Any:
     sent = getattr(sys.modules.get(module_name), "__file__", None)  # to a worker, as a module
     if file and not file.is_file() and not (sent and is_the_users(sent)):
         raise ConfigError(field, name, "is not there", "name a file that is")
-    sys.path.insert(0, here := str(folder))
+    # what a module of this package imports in turn must not come from a stranger's folder
+    searched = [] if module_name.startswith("echo_jax.") else [str(folder)]
+    sys.path[:0] = searched
     try:
         with keeping_settings(name, field):
             module = importlib.import_module(module_name)
@@ -60,7 +63,8 @@ def import_named(name: str, field: str = "cell") -> Any:
     except BaseException as error:  # user code may raise anything
         raise _import_error(field, name, error) from error
     finally:
-        sys.path.remove(here)
+        for here in searched:
+            sys.path.remove(here)
     digest = source_digest(module)  # of the text as it is now
     if file and file.is_file() and digest != hashlib.sha256(file.read_bytes()).hexdigest():
         # Python loads a module once: new text would not be seen.
@@ -110,6 +114,24 @@ def source_digest(written: Any) -> str | None:
         digests[file] = spec, hashlib.sha256(text).hexdigest()
     digest: str = digests[file][1]
     return digest
+
+
+def digest_on_disk(name: str) -> str | None:
+    """The SHA-256 of the file that defines the cell of a name; nothing of it is executed.
+
+    None where no file is found, or one that takes the cell from another module.
+    """
+    place, _, attribute = name.removeprefix(BLOCK_PREFIX).partition(":")
+    module_name, folder = module_of(name)
+    within = "/".join(module_name.split("."))
+    roots = [folder, *map(Path, sys.path)]
+    found = (root / file for root in roots for file in (f"{within}/__init__.py", f"{within}.py"))
+    files = [Path(place)] if place.endswith(".py") else found
+    text = next((file.read_bytes() for file in files if file.is_file()), b"")
+    defined = rf"^\s*(class|def)\s+{attribute}\b"
+    if not text or (attribute and not re.search(defined.encode(), text, re.M)):
+        return None
+    return hashlib.sha256(text).hexdigest()
 
 
 def what_it_lacks(name: str, found: Any) -> tuple[str, str]:

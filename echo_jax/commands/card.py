@@ -15,11 +15,13 @@ from pathlib import Path
 import tyro
 
 from echo_jax.commands import command_line
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, printable
 from echo_jax.grid.running import Running
 from echo_jax.host.interrupts import Interrupts
+from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card
 from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import CardPart, read_protocol
+from echo_jax.memory.rows import Row
 from echo_jax.report import styles
 
 
@@ -107,7 +109,6 @@ def main() -> None:
 def make(command: CardCommand, again: str, stop: Interrupts) -> None:
     """Make a card of each cell, and print it with the places of its files."""
     from echo_jax.cells.cell_args import options_in
-    from echo_jax.commands.cards import conclude
     from echo_jax.memory import make_card
 
     protocol = read_protocol(command.protocol)
@@ -125,3 +126,23 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
     made = make_card.make_cards(asked, plan, command.out, running, shown, command.beside)
     if len(made) > 1:
         print(f"\n{table.shown([card for card, _ in made])}")
+
+
+def conclude(
+    folder: Path, card: Card, rows: list[Row], kind: styles.Format, again: str, stop: Interrupts
+) -> None:
+    """Print a card and the places of its files, and draw it last. StoppedError after a signal."""
+    print(f"\n{table.shown([card])}\n", flush=True)
+    for remark in card.remarks:
+        print(printable(remark))
+    if not rows:
+        return  # stopped before the first row
+    paths = [folder / CARD_FILE, folder / ROWS_FILE]
+    try:
+        with command_line.drawing_last(again):
+            from echo_jax.memory.card_call import draw
+
+            paths = [*draw(folder, card, rows, kind), *paths]
+    finally:
+        print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
+    stop.check()

@@ -1,11 +1,9 @@
-"""Memory cards that are there: a page over them, a comparison, and rows of other frameworks.
+"""Memory cards that are there: a page over them, a comparison, two runs made again.
 
 echo-jax cards report cards                       # one page over all cards there
 echo-jax cards compare cards/gru lru              # two cards, as a sentence with p
 echo-jax cards verify cards/gru                   # two of its runs, made again
 echo-jax cards list                               # the cells that are built in
-echo-jax cards export tasks                       # the tasks, for another framework
-echo-jax cards import rows.jsonl --name theirs    # a card of rows made there
 """
 
 import dataclasses
@@ -17,13 +15,9 @@ from tyro.conf import Positional
 from echo_jax.cell_table import CELLS
 from echo_jax.commands import command_line
 from echo_jax.config import BLOCK_PREFIX
-from echo_jax.exceptions import ConfigError, printable
+from echo_jax.exceptions import printable
 from echo_jax.grid.running import Running
-from echo_jax.host.interrupts import Interrupts
-from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card, check_name
-from echo_jax.memory.pages import table
-from echo_jax.memory.protocol import check_seeds, read_protocol
-from echo_jax.memory.rows import Row
+from echo_jax.memory.protocol import read_protocol
 from echo_jax.report import styles, text_tables
 from echo_jax.report.page import Paper
 
@@ -73,6 +67,8 @@ class Verify:
 
     folder: Positional[Path]
     """Folder of the card, NAME/card.json; of an own cell beside its file, as the card names it."""
+    cell: str | None = None
+    """The cell of the card, module:NAME or FILE.py, if it is one of your own."""
 
     def run(self) -> None:
         """Print what was found.
@@ -83,7 +79,7 @@ class Verify:
 
         again = command_line.this_command("cards")
         with command_line.stoppable(again) as stop:
-            found = make_card.verify(self.folder, Running(None, True, stop, True))
+            found = make_card.verify(self.folder, Running(None, True, stop, True), self.cell)
         for each in found:
             print(printable(each.told()))
         others = [each for each in found if not each.same]
@@ -109,98 +105,13 @@ class List:
 
 
 @dataclasses.dataclass(frozen=True)
-class Export:
-    """Write tasks.safetensors: the sequences of training and scores, for another framework."""
-
-    folder: Positional[Path]
-    """Folder of the file; see docs/your-own-cell.md."""
-    seeds: int | None = None
-    """Number of seeds, from 0. Default: 4."""
-    state_bytes: int | None = None
-    """Bytes of the state; above 800 there are 64 pairs."""
-    protocol: Path | None = None
-    """A TOML file of numbers of the measure; see docs/card.md."""
-
-    def run(self) -> None:
-        """Write the tasks of some seeds."""
-        from echo_jax.memory import export_import
-
-        check_seeds(self.seeds)
-        protocol = read_protocol(self.protocol)
-        seeds = range(self.seeds or protocol.default_seeds)
-        most = protocol.most_pairs(self.state_bytes or 0)
-        path = export_import.export_tasks(protocol, self.folder, seeds, most)
-        print(printable(f"Written: {path}"))
-
-
-@dataclasses.dataclass(frozen=True)
-class Import:
-    """Make the card of rows that another program wrote; such cards stand beside each other only."""
-
-    rows: Positional[Path]
-    """File of the rows, JSON lines; see docs/your-own-cell.md."""
-    name: str | None = None
-    """Name of the card and of its folder, by default that of the file."""
-    state_bytes: int | None = None
-    """Bytes of the state, where the rows do not state them."""
-    layers: int = 1
-    """The layers that carry a state."""
-    parameters: int | None = None
-    """The trained numbers by key, with those of the readout. Default: unknown."""
-    protocol: Path | None = None
-    """A TOML file of numbers of the measure; see docs/card.md."""
-    out: Path = Path("cards")
-    """Folder for NAME/card.json, rows.jsonl, card.md and card.svg."""
-    format: styles.Format = "svg"
-    """A format of the figure for a paper: pdf or png is written beside card.svg."""
-
-    def run(self) -> None:
-        """Make the card, print it and draw it."""
-        from echo_jax.memory import export_import
-
-        for field in ("state_bytes", "layers", "parameters"):
-            count = getattr(self, field)
-            if count is not None and count < 1:
-                raise ConfigError(field, count, "is not a count", "use 1 or more")
-        protocol = read_protocol(self.protocol)
-        name = protocol.card_name(self.rows.stem) if self.name is None else self.name
-        check_name(name)
-        place = self.out / name
-        sizes = (self.state_bytes or 0, self.layers, self.parameters or 0)
-        made = export_import.import_rows(protocol, self.rows, place, *sizes)
-        again = command_line.this_command("cards")
-        with command_line.stoppable(again) as stop:
-            conclude(place, *made, kind=self.format, again=again, stop=stop)
-
-
-@dataclasses.dataclass(frozen=True)
 class CardsCommand:
-    """Show memory cards that are there, and pass the measure to other frameworks."""
+    """Show and verify memory cards that are there."""
 
-    what: Report | Compare | Verify | List | Export | Import
+    what: Report | Compare | Verify | List
     """What is done."""
 
 
 def main() -> None:
     """Run the command of the command line."""
     command_line.parse(CardsCommand).what.run()
-
-
-def conclude(
-    folder: Path, card: Card, rows: list[Row], kind: styles.Format, again: str, stop: Interrupts
-) -> None:
-    """Print a card and the places of its files, and draw it last. StoppedError after a signal."""
-    print(f"\n{table.shown([card])}\n", flush=True)
-    for remark in card.remarks:
-        print(printable(remark))
-    if not rows:
-        return  # stopped before the first row
-    paths = [folder / CARD_FILE, folder / ROWS_FILE]
-    try:
-        with command_line.drawing_last(again):
-            from echo_jax.memory.card_call import draw
-
-            paths = [*draw(folder, card, rows, kind), *paths]
-    finally:
-        print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
-    stop.check()

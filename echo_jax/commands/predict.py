@@ -20,7 +20,7 @@ from echo_jax import environment
 from echo_jax.commands import command_line
 from echo_jax.config import check_values
 from echo_jax.exceptions import ConfigError
-from echo_jax.host import process_start, programs_on_disk
+from echo_jax.host import compilation_cache, process_start
 
 if TYPE_CHECKING:  # what is slow to import waits until the command line was found valid
     import numpy as np
@@ -114,7 +114,7 @@ def load(command: PredictCommand) -> "TrainedNetwork":
     from echo_jax.runs import predictor
 
     environment.use_cpu_devices(1)
-    programs_on_disk.use_compilation_cache(command.compilation_cache)
+    compilation_cache.use_compilation_cache(command.compilation_cache)
     say = functools.partial(print, file=sys.stderr)
     network = predictor.load(command.folder, command.seed, command.cell, say)
     config = network.config

@@ -16,7 +16,7 @@ from echo_jax import atomic_files, environment
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, check_values
 from echo_jax.exceptions import ConfigError, printable
-from echo_jax.host import programs_on_disk
+from echo_jax.host import compilation_cache
 from echo_jax.report.styles import Format
 from echo_jax.runs import explanation
 
@@ -98,7 +98,7 @@ def show_data(command: ShowCommand) -> None:
     inputs = new_inputs(command.run)
     environment.check_memory(inputs.config.least_bytes)
     environment.use_cpu_devices(1)
-    programs_on_disk.use_compilation_cache()
+    compilation_cache.use_compilation_cache()
     if inputs.tokens is not None:
         print(data_views.column_view(inputs, inputs.tokens))
     tokens = data_views.first_sequence(inputs)

@@ -63,7 +63,7 @@ def main() -> None:
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Train a new run, or one that goes on, and print and draw what came of it."""
-    from echo_jax.host import programs_on_disk
+    from echo_jax.host.compilation_cache import use_compilation_cache
     from echo_jax.runs import advice, play_page, result_report, run_folder
     from echo_jax.runs.train_run import Running, train_run
     from echo_jax.runs.train_setup import new_inputs, new_run, resumed_run
@@ -74,11 +74,11 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
     else:
         out = command.out or run_folder.named_after_time()
         opening = new_run(new_inputs(command.run), out, command.options)
-    keep = command.compilation_cache
-    with opening as prepared, programs_on_disk.of_run(prepared.config, keep) as kept:
+    with opening as prepared:
+        use_compilation_cache(command.compilation_cache)
         assert prepared.folder, "a run of the command has a folder"
         config = prepared.config
-        running = Running(say, interrupts=interrupts, kept=kept)
+        running = Running(say, interrupts=interrupts)
         running.watch.seconds["import"] = time.perf_counter() - process_start.STARTED
         if prepared.note:
             print(prepared.note, file=sys.stderr)

@@ -24,7 +24,7 @@ from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, reas
 from echo_jax.grid.executors import Executor, run_task
 from echo_jax.grid.running import Running
 from echo_jax.grid.task import Job, Outcome
-from echo_jax.host import programs_on_disk
+from echo_jax.host import compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report.number_formats import counted
 
@@ -169,7 +169,7 @@ def executor_of(
     spec = str(running.cluster)
     files = files_of(cells)
     if running.keep_programs is False:
-        programs_on_disk.switch_off()
+        compilation_cache.switch_off()
     import dask
     import distributed  # sets defaults and handlers of its own, before ours
 
@@ -221,7 +221,7 @@ def _start(client: Any, cores: int) -> None:
     """
     from distributed import WorkerPlugin
 
-    cache = programs_on_disk.switched_on()
+    cache = compilation_cache.switched_on()
 
     class Start(WorkerPlugin):
         def setup(self, worker: Any) -> None:
@@ -229,7 +229,7 @@ def _start(client: Any, cores: int) -> None:
             del worker
             environment.set_up_jax()
             environment.use_cpu_devices(cores, cores)
-            programs_on_disk.use_compilation_cache(cache)
+            compilation_cache.use_compilation_cache(cache)
 
     client.register_plugin(Start(), name="echo_jax")  # in the place of an earlier command's
 

@@ -50,33 +50,27 @@ class RowKind(NamedTuple, Generic[R]):
 
     def read(self, path: Path) -> list[R]:
         """The rows of a file, none if there is no file; StorageError for a damaged line."""
-        again = "remove that line, and its run is made again"
-        return self.read_any(path, again, signed=True) if os.path.lexists(path) else []
-
-    def read_any(self, path: Path, fix: str, signed: bool = False) -> list[R]:
-        """The rows of a file that is there; StorageError, ending in `fix`, for a line that is none.
-
-        A line may lack its digest unless `signed`: another program may have written it.
-        """
-        rows = []
+        rows = list[R]()
+        if not os.path.lexists(path):
+            return rows
         data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix="use the file itself")
         for number, line in enumerate(data.splitlines(), 1):
             try:
                 if line:
-                    rows.append(self.decode(self._values(line, signed)))
+                    rows.append(self.decode(self._values(line)))
             except (ValueError, RecursionError, msgspec.ValidationError) as error:
                 why = ascii(str(error))[1:-1][:200]  # it may quote the file
                 rule = f"is not {self.name} ({why})"
+                fix = "remove that line, and its run is made again"
                 raise StorageError(None, f"line {number} of {path}", rule, fix) from error
         return rows
 
-    def _values(self, line: bytes, signed: bool) -> dict[str, Any]:
+    def _values(self, line: bytes) -> dict[str, Any]:
         """The values of a line without its digest; ValueError where that is not theirs."""
         values = atomic_files.parse_json(line)
         if not isinstance(values, dict):
             raise ValueError("it is no JSON object")
-        expected = values.pop("digest", None)
-        if expected != self.digest(values) and (signed or expected is not None):
+        if values.pop("digest", None) != self.digest(values):
             raise ValueError("its digest is not that of its content")
         return values
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from echo_jax import environment
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.grid.task import Task
+from echo_jax.host.compilation_cache import use_compilation_cache
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.host.programs_on_disk import use_compilation_cache
 from echo_jax.host.progress import GridProgress
 
 

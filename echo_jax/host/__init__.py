@@ -2,5 +2,5 @@
 
     run_programs, training_loop ─► progress, interrupts
 
-`process_start` keeps the start short, `programs_on_disk` keeps compiled programs on disk.
+`process_start` keeps the start short, `compilation_cache` lets jax keep its programs.
 """

@@ -9,7 +9,6 @@ import time
 from typing import NoReturn
 
 STARTED = time.perf_counter()
-BEGAN = time.time()  # the same as the clock of files has it
 
 
 def put_in_order() -> None:

@@ -11,17 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.config import DynamicParams, RunConfig, TaskConfig, changed
+from echo_jax.config import DynamicParams, RunConfig, TaskConfig
 from echo_jax.core import many_seeds
 from echo_jax.core.data import Corpus
 from echo_jax.core.evaluation import Evaluation
 from echo_jax.core.many_seeds import SeedMap
 from echo_jax.core.network import Network, Params
 from echo_jax.core.training import Learner, Metrics, TrainState
-from echo_jax.host.programs_on_disk import KeptPrograms
 from echo_jax.host.training_loop import train_chunks
-
-NONE_KEPT = KeptPrograms()
 
 
 class DevicePlan(NamedTuple):
@@ -114,12 +111,11 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
     corpus: Corpus | None,
     background: Executor,
     with_init: bool = True,
-    kept: KeptPrograms = NONE_KEPT,
 ) -> Programs:
     """The programs of `compile_programs`, without waiting for the evaluation.
 
     A resumed run needs no initial state. The `background` compiles what takes longest, and then the
-    evaluation, while this thread traces and compiles the initial state. What is `kept` is loaded.
+    evaluation, while this thread traces and compiles the initial state.
     """
     devices = many_seeds.devices_for(config.seeds, *plan)
     dynamic = dynamic_of_seeds(config, len(devices))
@@ -128,18 +124,15 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
     evaluate = jax.jit(many.evaluate)
     run_chunk = jax.jit(many.run_chunk, donate_argnums=1)  # else two copies of weights and moments
     state = jax.eval_shape(init, dynamic)
-    code = changed(config.static_config, sequences=1, evaluation_sequences=1)  # others need none
-    around = code, plan.seed_map, learner.network.compute
 
-    def program(made_from: object, jitted: Any, *arguments: Any) -> Callable[[], Any]:
-        """A call that gives a program of this run, which is traced now."""
-        return kept.program(jitted, devices, (made_from, *around), *arguments)
+    def evaluation() -> Any:
+        """The program that is needed last, traced in the background too."""
+        return evaluate.lower(dynamic, state.params, corpus).compile()
 
-    scored = ("evaluate", config.evaluation_sequences), evaluate, dynamic, state.params, corpus
-    longest = background.submit(program(("chunk", chunk), run_chunk, dynamic, state, chunk, corpus))
-    make_initial = program("init", init, dynamic) if with_init else None
-    last = background.submit(timed, lambda: program(*scored)())  # noqa: PLW0108 - traced there
-    initial = make_initial and make_initial()  # before the chunk is waited for
+    longest = background.submit(run_chunk.lower(dynamic, state, chunk, corpus).compile)
+    traced = init.lower(dynamic) if with_init else None
+    last = background.submit(timed, evaluation)
+    initial = traced.compile() if traced else None  # before the chunk is waited for
     training = longest.result()
     return Programs(
         init=initial,

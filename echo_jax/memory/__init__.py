@@ -12,6 +12,5 @@ card               rows ─► bits ─► the card of a cell; a folder of files
 make_card          the runs that a card lacks are made, and some made again
 card_call          the calls echo_jax.card and cards, and what they return
 kept_weights       the trained weights of a run as a file, and read back
-export_import      tasks to a file, and rows from a file
 pages              what is shown of cards: text, figures, pages, tables
 """

@@ -53,9 +53,6 @@ MIXED_DEVICES = "its rows were made on several devices or numbers of cores, and 
 UNCONVOLVED = 4
 """The first lag that the convolution of a block does not see."""
 
-IMPORTED = "imported "
-"""How the name of a cell begins whose rows were made elsewhere."""
-
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 DEVICE = r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?"  # of Windows, where no folder is called so
@@ -161,7 +158,7 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     protocol       5, or all numbers of a protocol of one's own
     state_bytes    of the cells' state, in the question in which it is larger
-    state_numbers  numbers of that state by their type; a complex one is two; empty of imported rows
+    state_numbers  numbers of that state by their type; a complex one is two
     conv_bytes     of the state of a block's convolutions
     constant_bytes of the arrays that the program by key holds beside its parameters
     keys, values   of a matrix state: d_k and d_v
@@ -450,7 +447,7 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
     return with_rows(card, rows), rows
 
 
-def check_together(rows: Sequence[Row], path: Path, task: MeasuredTask | UnsetType = UNSET) -> None:
+def check_together(rows: Sequence[Row], path: Path, task: MeasuredTask | UnsetType) -> None:
     """Raise StorageError for rows that do not fit: a run twice, other pairs by key or task."""
     fix = "keep those of one card, each once"
     twice = [key for key, count in Counter(row.key for row in rows).items() if count > 1]

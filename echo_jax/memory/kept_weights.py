@@ -27,7 +27,7 @@ from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory.card import Card, MeasuredCell
 from echo_jax.memory.learning import by_steps
 from echo_jax.memory.protocol import Protocol, QuestionName
-from echo_jax.memory.train_and_score import Trained, named_cell, question_of
+from echo_jax.memory.train_and_score import Trained, cell_of_file, question_of
 
 FIX = "use a file that card wrote with {keep}"
 
@@ -109,20 +109,18 @@ class KeptCell:
         return np.asarray(states(self.params))
 
 
-def read(path: str | os.PathLike[str]) -> KeptCell:
+def read(path: str | os.PathLike[str], cell: str | None = None) -> KeptCell:
     """The trained cell of a run; StorageError for another file.
 
-    ConfigError where the cell is not here, or has another text.
+    A cell of the user's must be named by `cell`, as a stranger may have written the file.
+    ConfigError where it is not, or the cell is not here or has another text.
     """
     place = atomic_files.path_of("path", path)
     try:
         about = msgspec.convert(tensor_files.read_about(place, FIX), Stated)
     except msgspec.ValidationError as error:
         raise StorageError(None, place, "has no weights of a card", FIX) from error
-    named = named_cell(about.cell.name, about.cell.args)
-    if named.measured != about.cell:
-        rule = f"is of another text than {about.cell.name} here"
-        raise ConfigError(None, place, rule, "bring the file back that it was made with")
+    named = cell_of_file(place, about.cell, cell)
     if named.cell.framework:
         from echo_jax.memory.torch_question import Network
 

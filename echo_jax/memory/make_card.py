@@ -36,7 +36,7 @@ from echo_jax.host.interrupts import StoppedError
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory import card as cards
 from echo_jax.memory import kept_weights
-from echo_jax.memory.by_task import task_of
+from echo_jax.memory.by_task import BUILT_IN, task_of
 from echo_jax.memory.card import Card
 from echo_jax.memory.pages.built_in_cards import published
 from echo_jax.memory.protocol import (
@@ -54,6 +54,7 @@ from echo_jax.memory.train_and_score import (
     CardRun,
     NamedCell,
     Trained,
+    cell_of_file,
     lowered,
     measurable,
     named_cell,
@@ -253,9 +254,7 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
     if old.task != new.task:
         rule = "is a card of another task, or of another text or other data of it"
         raise StorageError(None, folder, rule, "give this card another {name}, or move that one")
-    # an imported card is replaced as a whole, also by one that states other sizes
-    replaced = old.cell.name == new.cell.name and new.cell.name.startswith(cards.IMPORTED)
-    if not replaced and (old.cell, old.parameters) != (new.cell, new.parameters):
+    if (old.cell, old.parameters) != (new.cell, new.parameters):
         args = f" {old.cell.args}" if old.cell.args else ""
         raise StorageError(
             None, folder, f"is the card of another cell, {old.cell.name}{args}, or of "
@@ -515,26 +514,25 @@ def drawn(rows: Sequence[Row]) -> list[Row]:
     return sorted(made, key=place)[:MADE_AGAIN]
 
 
-def verify(folder: Path, running: Running) -> list[Verified]:
+def verify(folder: Path, running: Running, cell: str | None = None) -> list[Verified]:
     """Two rows of the card in a folder beside those of the same runs, made here.
 
-    ConfigError where there are no rows, the card is imported, or its cell has another text here.
+    A cell of the user's must be named by `cell`, as a stranger may have written the card.
+    ConfigError where it is not, there are no rows, or its cell has another text here.
     """
     running.start_jax(1, THREADS)
     card, rows = cards.read(folder)
-    if card.cell.name.startswith(cards.IMPORTED):
-        raise ConfigError(None, folder, "was made in another program", "verify it there")
-    if card.task and card.task.source:
+    if card.task and (card.task.source or card.task.name not in BUILT_IN):
         rule = "is of a task of one's own, whose file a card does not name"
         raise ConfigError(None, folder, rule, "make the card again with {task}")
     chosen = drawn(rows)
     if not chosen:
         raise ConfigError(None, folder, "has no rows but those of a pilot", "make the card first")
+    named = cell_of_file(folder, card.cell, cell)
     task = task_of(card.task.name, card.numbers) if card.task else None
-    named = named_cell(card.cell.name, card.cell.args, None, card.numbers)
-    if named.measured != card.cell or (task and task.measured != card.task):
-        rule = f"is of another text than {card.cell.name} here"
-        raise ConfigError(None, folder, rule, "bring the file back that it was made with")
+    if task and task.measured != card.task:
+        rule = f"has other data of the task {card.task.name} than are drawn here"
+        raise ConfigError(None, folder, rule, "use the echo_jax that it was made with")
     runs = [
         CardRun(card.cell, card.numbers, row.configuration, row.seed, named.cell, task)
         for row in chosen

@@ -27,7 +27,7 @@ from echo_jax.cells.cell_object import check_args, of_object
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import sized, state_bytes
 from echo_jax.cells.user_cell_check import Candidate, check_program, check_shapes
-from echo_jax.config import BLOCK_PREFIX, is_built_in
+from echo_jax.config import BLOCK_PREFIX, check_named, is_built_in
 from echo_jax.core.network import Params
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.grid.task import Job, Report
@@ -102,6 +102,25 @@ def named_cell(
     remark = f"no size gives {target:,} bytes within 10%, the largest below has {of_size.bytes:,}"
     by = {**given, "state-bytes": target}
     return named._replace(named_by=by, remarks=() if of_size.fits else (remark,))
+
+
+def cell_of_file(place: Path, of_file: MeasuredCell, cell: str | None) -> NamedCell:
+    """The cell that a file states, of a card or of weights, which may be a stranger's.
+
+    ConfigError, before anything of it is executed, unless `cell` names a cell of the user's and it
+    has the text that was measured.
+    """
+    check_named(place, of_file.name, cell)
+    other_text = ConfigError(
+        None, place, f"is of another text than {of_file.name} here",
+        "bring the file back that it was made with",
+    )  # fmt: skip
+    if cell and user_cell.digest_on_disk(cell) not in (None, of_file.source):
+        raise other_text
+    named = named_cell(of_file.name, of_file.args)
+    if named.measured != of_file:
+        raise other_text
+    return named
 
 
 def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> NamedCell:

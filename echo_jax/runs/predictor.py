@@ -22,7 +22,7 @@ import numpy as np
 
 from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells import registry
-from echo_jax.config import RunConfig, is_built_in
+from echo_jax.config import RunConfig, check_named, is_built_in
 from echo_jax.core import many_seeds, token_by_token, training
 from echo_jax.core.network import Network, Params
 from echo_jax.core.token_by_token import Answer, EchoState
@@ -262,7 +262,7 @@ def load(
     path = atomic_files.path_of("folder", folder)
     environment.check_settings(("jax_enable_x64", "jax_numpy_rank_promotion"))
     inputs = run_file.read_inputs(path, to_train=False)
-    run_folder.check_cell_named(path, inputs, cell)
+    check_named(path, inputs.config.network.cell, cell)
     config = inputs.config
     learner = training.build_learner(config)
     network = learner.network

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import msgspec
 
 from echo_jax import atomic_files, environment
-from echo_jax.config import RunConfig, is_built_in
+from echo_jax.config import RunConfig
 from echo_jax.exceptions import ConfigError, StorageError
 
 if TYPE_CHECKING:  # jax and numpy are imported after the command line was found valid
@@ -124,8 +124,9 @@ def named_after_time(kind: str = "") -> Path:
 def check_unused(out: Path) -> None:
     """Raise ConfigError unless there is nothing yet, or an empty folder, in the place of a run.
 
-    A process that is killed may leave staged files, and its lock.
+    A process that is killed may leave staged files, and its lock. StorageError for the current one.
     """
+    atomic_files.check_not_current(out)
     if not os.path.lexists(out):
         return
     kind = "folder" if os.path.isdir(out) else "file"
@@ -161,16 +162,6 @@ def with_values(folder: Path, inputs: RunSpec, to_train: bool) -> RunSpec:
         if to_train:
             raise
     return inputs
-
-
-def check_cell_named(folder: Path, inputs: RunSpec, cell: str | None) -> None:
-    """Raise ConfigError unless the user names the run's own cell: a stranger may have named it."""
-    needed = inputs.config.network.cell
-    if not is_built_in(needed) and cell != needed:
-        rule = f"needs the cell {needed}, which is imported only if you name it"
-        raise ConfigError(None, folder, rule, f"add {{cell={needed}}}")
-    if cell is not None and cell != needed:
-        raise ConfigError("cell", cell, f"is not that of {folder}, {needed}", "leave it out")
 
 
 def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | None:

@@ -15,9 +15,8 @@ from echo_jax.config import LARGEST, is_built_in
 from echo_jax.core.training import TrainState
 from echo_jax.exceptions import DivergedError
 from echo_jax.host.interrupts import Interrupts
-from echo_jax.host.programs_on_disk import KeptPrograms
 from echo_jax.host.progress import TrainingProgress
-from echo_jax.host.run_programs import NONE_KEPT, Programs, Stopwatch, start_compiling
+from echo_jax.host.run_programs import Programs, Stopwatch, start_compiling
 from echo_jax.report.number_formats import counted
 from echo_jax.runs import result, run_file
 from echo_jax.runs.result import Result
@@ -37,14 +36,12 @@ class Running:
     say         gets the devices, and progress where there is no bar; None: nothing is shown
     on_chunk    called after each chunk
     interrupts  stop the run after a chunk; by default nothing does
-    kept        the programs on disk that spare compiling; by default none
     watch       the seconds of `result.json`
     """
 
     say: Callable[[str], None] | None = None
     on_chunk: OnChunk | None = None
     interrupts: Interrupts = dataclasses.field(default_factory=Interrupts)
-    kept: KeptPrograms = NONE_KEPT
     watch: Stopwatch = dataclasses.field(default_factory=Stopwatch)
 
 
@@ -60,7 +57,7 @@ def train_run(run: PreparedRun, running: Running) -> Finished:
     with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
         with watch.time("compile"):
             what = run.config, run.learner, run.chunk, run.plan, run.corpus
-            programs = start_compiling(*what, background, not run.saved, running.kept)
+            programs = start_compiling(*what, background, not run.saved)
         background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
         kinds = [environment.device_kind()] * len(programs.devices)
         if running.say:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells import registry
-from echo_jax.config import RunConfig, TrainOptions, changed
+from echo_jax.config import RunConfig, TrainOptions, changed, check_named
 from echo_jax.core import many_seeds, training
 from echo_jax.core.data import Corpus
 from echo_jax.core.network import with_cell_stated
@@ -87,7 +87,7 @@ def resumed_run(
     with atomic_files.locked(folder):
         inputs = run_file.read_inputs(folder)
         stored_in = folder.absolute()  # before a cell is imported
-        run_folder.check_cell_named(folder, inputs, cell)
+        check_named(folder, inputs.config.network.cell, cell)
         wanted = inputs.config
         if sequences:
             wanted = changed(wanted, sequences=sequences)

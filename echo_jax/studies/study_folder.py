@@ -33,9 +33,7 @@ class StudyFolder(NamedTuple):
         a file that would be written over was edited since it was generated or is somebody else's.
         """
         out = self.path
-        if os.path.abspath(out) == os.getcwd():
-            fix = "name a folder of their own with {out}"
-            raise StorageError(None, "the current folder", "is no place for rows and pages", fix)
+        atomic_files.check_not_current(out)
         _check_content(out)
         made = ["figures", "tables"] if tables else ["figures"]
         pages = [path for name in made for path in (out / name).glob("[!.]*")]

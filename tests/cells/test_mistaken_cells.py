@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental.buffer_callback import buffer_callback
 from measured import NAME, SIZE, cell_of, fed, honest, lowered, measure
 
 from echo_jax.cells import user_cell_check
@@ -31,6 +32,15 @@ def recalled(x):
     return jax.pure_callback(remembered, as_it_is(x), x)  # line of the callback
 
 
+def filled(x):
+    """The last input, which Python writes into the memory of the result."""
+
+    def fill(_, result, given):
+        np.asarray(result)[:] = remembered(np.asarray(given))
+
+    return buffer_callback(fill, as_it_is(x))(x)
+
+
 def printing(x):
     jax.debug.print("{}", x)
     return x
@@ -42,6 +52,7 @@ MEASURED = {
         lambda x: jax.lax.cond(x[0, 0] > 9, recalled, abs, x),
         "pure_callback",
     ),
+    "a callback into a buffer": (filled, "buffer_callback"),
     "a print": (printing, "debug_print"),
     "chance": (lambda x: x + jax.lax.rng_uniform(0.0, 1.0, x.shape), "rng_uniform"),
 }

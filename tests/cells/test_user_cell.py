@@ -29,6 +29,23 @@ def test_a_class_is_found_in_the_current_folder_and_located_in_its_file(written)
         assert user_cell.location(found, method) == "cell_that_inherits.py:4"
 
 
+def test_a_module_of_ours_is_imported_without_the_current_folder(written, tmp_path, monkeypatch):
+    """What it imports in turn could be a stranger's file of that name."""
+    searched = set()
+
+    class Finder:
+        def find_spec(self, name, path=None, target=None):
+            searched.add((name, str(tmp_path) in sys.path))
+
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    ours, mine = "echo_jax.memory.tasks.parity", "a_cell_of_mine"
+    monkeypatch.delitem(sys.modules, ours, raising=False)
+    written(mine, CELL)
+    for module in (ours, mine):
+        user_cell.import_named(module)
+    assert {(ours, False), (mine, True)} <= searched
+
+
 @pytest.mark.parametrize(
     ("module", "source", "rule"),
     [

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import types
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -216,13 +217,40 @@ def test_a_seed_of_the_pilot_has_no_other_run(row):
     check_row(lag_row([3.0], 1001, 0.03, updates=300), STANDARD)
 
 
-@pytest.mark.parametrize("loss", [-1.0, math.nan])
-def test_the_losses_of_a_run_are_finite_or_absent(loss):
-    row = msgspec.to_builtins(lag_row([3.0]))
-    decode = row_kind(STANDARD).decode
-    with pytest.raises(ValueError, match="losses"):
-        decode(row | {"losses": [1.0, loss]})
-    assert "losses" not in msgspec.to_builtins(decode(row))
+@pytest.mark.parametrize(
+    ("row", "field", "value", "word"),
+    [
+        (lag_row([3.0]), "losses", [1.0, -1.0], "losses"),
+        (lag_row([3.0]), "losses", [1.0, math.nan], "losses"),
+        (lag_row([3.0]), "seed", "1", "seed"),
+        (lag_row([3.0]), "rate", 0, "rate"),
+        (lag_row([3.0]), "extra", 1, "extra"),
+        (lag_row([3.0]), "final", None, "final"),
+        (lag_row([3.0]), "final", [1.0] * 63, "nats"),
+        (lag_row([3.0]), "final", [-1.0] * 64, "final"),
+        (lag_row([3.0]), "device", "\ud800", "surrogates"),
+        (lag_row([3.0]), "question", "by ear", "question"),
+        (key_row(held(4)), "asked", [1] * 10, "asked"),
+        (key_row(held(4)), "pairs", [2, 4, 3, *range(5, 12)], "pairs"),
+        (key_row(held(4)), "final", [1, 2], "final"),
+        (key_row(held(4)), "validation", [513] * 10, "validation"),
+    ],
+)
+def test_a_bad_row_is_refused_by_the_name_of_its_field(row, field, value, word):
+    values = msgspec.to_builtins(row)
+    assert row_kind(STANDARD).decode(values) == row
+    with pytest.raises(ValueError, match=rf"\b{word}\b"):
+        row_kind(STANDARD).decode(values | {field: value})
+
+
+@pytest.mark.parametrize(
+    ("other", "fault"),
+    [(key_row(held(4)), "has seed 0, by key, rate 0.003, 3000 updates twice"),
+     (key_row(held(4), 1, most=64), "has rows by key of several numbers of pairs")],
+)  # fmt: skip
+def test_rows_that_do_not_fit_each_other_are_refused(other, fault):
+    with pytest.raises(StorageError, match=fault):
+        cards.check_together([key_row(held(4)), other], Path("rows.jsonl"), msgspec.UNSET)
 
 
 def test_a_card_is_written_before_its_rows_and_rows_without_one_are_refused(tmp_path):

@@ -5,6 +5,7 @@ simple_rows.jsonl       the same cell here, `simple` with 100 units
 """
 
 import functools
+import json
 import math
 
 import jax
@@ -86,9 +87,11 @@ def test_updates_by_key_are_the_same(independent, few_updates):
 @pytest.fixture(scope="module")
 def rows_of(root):
     """The committed rows of a name."""
-    return lambda name: row_kind(STANDARD).read_any(
-        root / "tests" / "memory" / f"{name}_rows.jsonl", ""
-    )
+    folder, decode = root / "tests" / "memory", row_kind(STANDARD).decode
+    return lambda name: [
+        decode(json.loads(line))
+        for line in (folder / f"{name}_rows.jsonl").read_text().splitlines()
+    ]
 
 
 MEASURES = {

@@ -5,8 +5,11 @@ import re
 import sys
 
 import jax
+import msgspec
 import numpy as np
 import pytest
+from made_up_cards import card as made_up
+from made_up_cards import lag_row, stored
 from safetensors.numpy import load_file
 from tiny_memory import TINY
 
@@ -14,10 +17,12 @@ import echo_jax
 from echo_jax import tensor_files
 from echo_jax.cells.registry import build
 from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.grid.running import Running
 from echo_jax.memory import card as cards
 from echo_jax.memory import kept_weights, make_card
 from echo_jax.memory.by_lag import ByLag
-from echo_jax.memory.train_and_score import weights_digest
+from echo_jax.memory.rows import MeasuredTask, TaskRow
+from echo_jax.memory.train_and_score import cell_of_file, named_cell, weights_digest
 from echo_jax.report.number_formats import plain
 
 UNITS = {"features": 3}
@@ -111,11 +116,69 @@ def test_a_layer_of_pytorch_has_its_state_dict_in_the_file_and_is_read_back(
     tokens = np.random.default_rng(0).integers(16, size=(4, 9))
     with torch.no_grad():
         expected = gru(torch.nn.functional.one_hot(torch.from_numpy(tokens), 16).float())[0]
-    np.testing.assert_allclose(kept_weights.read(path).states(tokens), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        kept_weights.read(path, "kept_layers.py:make").states(tokens), expected, atol=1e-6
+    )
     file.write_text(f"{file.read_text()}\n\nMORE = 1\n")
     monkeypatch.delitem(sys.modules, "kept_layers")
     with pytest.raises(ConfigError, match=r"is of another text than kept_layers\.py:make here"):
-        kept_weights.read(path)
+        kept_weights.read(path, "kept_layers.py:make")
+
+
+@pytest.mark.parametrize("source", [None, "0" * 64])
+@pytest.mark.parametrize(
+    "name", ["evil.py:Cell", "{}/evil.py:Cell", "evil.py", "block:evil.py:Cell", "evil:Cell"]
+)
+def test_no_line_of_a_strangers_cell_is_executed(tmp_path, monkeypatch, name, source):
+    """Unless it is named, and then only if it is of the text that was measured."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.py").write_text("open('executed', 'w')\n\n\nclass Cell:\n    pass\n")
+    cell = cards.MeasuredCell(name.format(tmp_path), {}, source)
+    made = msgspec.structs.replace(made_up([lag_row([3.0])], "gru", name="mine"), cell=cell)
+    folder = stored(made, [lag_row([3.0])], tmp_path)
+    stated = kept_weights.Stated(cell, TINY, None, "seed 0", "by lag", 0, 16)
+    tensor_files.write(tmp_path / "a.safetensors", "weights", {}, msgspec.to_builtins(stated))
+
+    def read(cell=None):
+        kept_weights.read(tmp_path / "a.safetensors", cell)
+
+    def verify(cell=None):
+        make_card.verify(folder, Running(progress=False), cell)
+
+    for reads in (read, verify):
+        for other in (None, "gru"):
+            with pytest.raises(ConfigError, match=r"imported only if you name it: add cell=.*evil"):
+                reads(other)
+        with pytest.raises(ConfigError, match=r"is of another text than .* here: bring the file"):
+            reads(cell.name)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_card_of_a_task_imports_no_file_and_our_cells_need_not_be_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil-task.py").write_text("open('executed', 'w')\n")
+    made = made_up([], "gru", name="mine", task=MeasuredTask("evil-task", None, "0" * 64))
+    row = TaskRow(0, 0.01, 3000, made.task, None, None)
+    with pytest.raises(ConfigError, match="whose file a card does not name"):
+        make_card.verify(stored(made, [row], tmp_path), Running(progress=False))
+    assert not (tmp_path / "executed").exists()
+    ours = cards.MeasuredCell("block:echo_jax.cells.known_memory:OrthogonalReservoir", UNITS)
+    assert cell_of_file(tmp_path, ours, None).measured == ours
+    for name in ("echo_jax.atomic_files:locked", "echo_jax.cells.registry:build"):  # no cells
+        with pytest.raises(ConfigError, match="imported only if you name it"):
+            cell_of_file(tmp_path, cards.MeasuredCell(name, {}), None)
+
+
+def test_a_cell_that_its_module_takes_from_another_one_is_read_where_it_is_named(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "defines_it.py").write_text(
+        "import flax.linen as nn\n\n\nclass Mine(nn.GRUCell):\n    pass\n"
+    )
+    (tmp_path / "hands_it_on.py").write_text("from defines_it import Mine\n")
+    measured = named_cell("hands_it_on:Mine").measured
+    assert cell_of_file(tmp_path, measured, "hands_it_on:Mine").measured == measured
 
 
 def test_the_lines_of_the_page_probe_a_run(carding, root, capsys):

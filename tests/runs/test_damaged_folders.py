@@ -20,9 +20,9 @@ from safetensors import numpy as safetensors
 
 import echo_jax
 from echo_jax import atomic_files, environment
-from echo_jax.config import to_dict
+from echo_jax.config import check_named, to_dict
 from echo_jax.core import many_seeds, training
-from echo_jax.exceptions import EchoError
+from echo_jax.exceptions import EchoError, StorageError
 from echo_jax.runs import run_file, run_folder
 
 resource = pytest.importorskip("resource", reason="bounds the memory of a process, on Unix")
@@ -75,7 +75,7 @@ def network_in(folder):
 def all_in(folder):
     """All that going on is a function of; for how long to train aside."""
     inputs = run_file.read_inputs(folder)
-    run_folder.check_cell_named(folder, inputs, None)
+    check_named(folder, inputs.config.network.cell, None)
     learner = training.build_learner(inputs.config)
     saved, _ = run_file.read(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
     kept = plain(saved.state), plain(saved.history.curves())
@@ -275,6 +275,13 @@ def test_a_folder_that_holds_staged_files_and_a_lock_alone_is_unused(tmp_path):
     (tmp_path / ".config.json.part").write_bytes(b"{")
     (tmp_path / ".lock").touch()
     run_folder.check_unused(tmp_path)
+
+
+@pytest.mark.parametrize("out", ["", ".", "../{}"])
+def test_the_current_folder_is_not_used_for_a_run_though_it_is_empty(tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StorageError, match=r"^the current folder is no place for results: name a"):
+        run_folder.check_unused(Path(out.format(tmp_path.name)))
 
 
 @pytest.mark.parametrize("name", ["mine.part", "vocabulary.json", ".mine"])

@@ -63,7 +63,7 @@ def card(rows, cell="gru", seeds=4, state_bytes=400, **fields):
         name=fields.pop("name", f"{cell.rpartition(':')[2]}-{state_bytes}"),
         cell=cards.MeasuredCell(cell, fields.pop("args", {})),
         state_bytes=state_bytes,
-        state_numbers={} if cell.startswith("imported") else {"float32": state_bytes // 4},
+        state_numbers={"float32": state_bytes // 4},
         conv_bytes=0,
         parameters=9684,
         seeds=list(range(seeds)),

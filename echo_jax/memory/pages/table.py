@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from echo_jax.memory.card import IMPORTED, BitsAnAnswer, Budget, Card, protocol_of
+from echo_jax.memory.card import BitsAnAnswer, Budget, Card, protocol_of
 from echo_jax.memory.pages.questions import (
     BY_KEY,
     BY_TASK,
@@ -90,9 +90,7 @@ def file_name(group: Sequence[Card]) -> str:
 
 
 def cell_of(card: Card) -> str:
-    """The name of the cell, without that of the block, a module or a file; or of an import."""
-    if card.cell.name.startswith(IMPORTED):
-        return card.cell.name.removeprefix(IMPORTED)
+    """The name of the cell, without that of the block, a module or a file."""
     return PurePath(card.cell.name.rpartition(":")[2]).stem
 
 
@@ -316,7 +314,7 @@ def caption_of(cards: Sequence[Card]) -> str:
     """The tracks of a group, its sizes of state, a protocol of one's own, and too few seeds."""
     protocol = protocol_of(cards)
     tracks = dict.fromkeys(map(track, cards))
-    each = [x if x in ("bare", "imported") else f"in the {x}" for x in tracks]
+    each = [x if x == "bare" else f"in the {x}" for x in tracks]
     where = "bare cells" if each == ["bare"] else " and ".join(each)
     why = "several sizes" if len(each) == 1 else "different networks"
     apart = "" if comparable(cards) else f", {why}, not to be compared"

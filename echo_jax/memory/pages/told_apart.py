@@ -10,13 +10,13 @@ from msgspec import UnsetType
 
 from echo_jax import statistics
 from echo_jax.config import BLOCK_PREFIX
-from echo_jax.memory.card import IMPORTED, Card
+from echo_jax.memory.card import Card
 from echo_jax.memory.pages.questions import EVERY, Question
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.rows import MeasuredTask
 from echo_jax.report.number_formats import number
 
-TRACKS = ("block", "bare", "imported")
+TRACKS = ("block", "bare")
 """The tracks; of a block with other layers or width they are followed by one of its own."""
 
 SAME_SIZE = 1.1 / 0.9
@@ -29,13 +29,11 @@ LEVEL = 0.05  # the share of false ones expected among the pairs that a table te
 
 
 def track(card: Card) -> str:
-    """Of a cell in the common block, of a bare one, of imported rows; or another block, in words.
+    """Of a cell in the common block, of a bare one; or another block, in words.
 
     Cards of different tracks are not compared.
     """
     cell = card.cell
-    if cell.name.startswith(IMPORTED):
-        return "imported"
     if not cell.name.startswith(BLOCK_PREFIX):
         return "bare"
     given = {name: cell.args.get(name, usual) for name, usual in BLOCK_OPTIONS.items()}
@@ -72,7 +70,7 @@ def of_one_size(cards: Sequence[Card]) -> bool:
 
 
 def numbers_of(card: Card) -> dict[str, int]:
-    """The numbers of the state by their type; of imported rows, which do not say, the bytes."""
+    """The numbers of the state by their type; of a card that does not state them, the bytes."""
     return card.state_numbers or {"bytes": card.state_bytes}
 
 

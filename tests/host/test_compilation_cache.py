@@ -1,22 +1,18 @@
-"""Programs that are kept on disk: where, for whom, and what happens if they cannot be."""
+"""The folder of compiled programs: where, for whom, and what happens if it cannot be used."""
 
-import hashlib
 import os
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache as of_jax
 
-from echo_jax import environment
-from echo_jax.host import process_start, programs_on_disk
-from echo_jax.host.programs_on_disk import SWITCH, KeptPrograms, use_compilation_cache
+from echo_jax.host import compilation_cache
+from echo_jax.host.compilation_cache import SWITCH, use_compilation_cache
 
 SETTINGS = (
     "jax_enable_compilation_cache", "jax_compilation_cache_dir", "jax_compilation_cache_max_size",
     "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes",
-    "jax_debug_nans",
 )  # fmt: skip
 
 
@@ -65,7 +61,7 @@ def test_programs_are_kept_for_this_user_alone_and_read_again(kept, capsys):
     (folder,) = kept.iterdir()
     assert {path.stat().st_mode & 0o777 for path in (kept.parent, kept, folder)} == {0o700}
     assert folder_of_jax() == str(folder)
-    assert jax.config.values["jax_compilation_cache_max_size"] == programs_on_disk.BYTES
+    assert jax.config.values["jax_compilation_cache_max_size"] == compilation_cache.BYTES
     assert capsys.readouterr().err == ""
 
 
@@ -89,7 +85,7 @@ def test_a_folder_that_cannot_be_used_is_one_warning(tmp_path, kept, monkeypatch
 
 @pytest.mark.parametrize("linked", ["echo_jax", "echo_jax/compiled", "echo_jax/compiled/KEY"])
 def test_a_link_to_elsewhere_is_not_followed(tmp_path, monkeypatch, capsys, linked):
-    monkeypatch.setattr(programs_on_disk, "_key", lambda: "KEY")
+    monkeypatch.setattr(compilation_cache, "_key", lambda: "KEY")
     elsewhere, link = tmp_path / "elsewhere", tmp_path / "cache" / linked
     elsewhere.mkdir()
     link.parent.mkdir(parents=True)
@@ -100,76 +96,18 @@ def test_a_link_to_elsewhere_is_not_followed(tmp_path, monkeypatch, capsys, link
     assert f"{link} is a link" in capsys.readouterr().err
 
 
+def test_a_relative_cache_folder_is_ignored(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    use_compilation_cache()
+    assert folder_of_jax().startswith(str(tmp_path / "home" / ".cache" / "echo_jax"))
+    assert not (tmp_path / "cache").exists()
+
+
 @pytest.mark.parametrize("wanted", [True, False])
 def test_programs_that_are_not_wanted_here_or_by_jax_are_not_kept(kept, wanted):
     jax.config.update("jax_enable_compilation_cache", not wanted)
     use_compilation_cache(wanted)
     compile_and_run()
     assert not kept.exists()
-
-
-def run(folder, rows=3, made_from="x"):
-    """What a process that keeps its programs computes by LAPACK, and the times that it traced."""
-    traced = []
-
-    def orthogonal(matrix, count):
-        traced.append(matrix)
-        return {"q": jnp.linalg.qr(matrix)[0] * count, "r": None}
-
-    matrix = np.arange(2.0 * rows, dtype=np.float32).reshape(rows, 2)
-    kept = KeptPrograms(folder)
-    program = kept.program(jax.jit(orthogonal), jax.devices()[:1], made_from, matrix, 3)()
-    kept.write()
-    return np.asarray(program(matrix, 3)["q"]).tobytes(), len(traced)
-
-
-def test_a_kept_program_is_loaded_without_a_trace_and_gives_the_same_bits(tmp_path):
-    bits, times = run(tmp_path)
-    assert (times, run(tmp_path)) == (1, (bits, 0))
-    assert run(None) == (bits, 1)
-    assert [run(tmp_path, **other)[1] for other in ({"rows": 4}, {"made_from": "y"})] == [1, 1]
-
-
-FAULTS = {
-    "damaged": lambda file: file.write_bytes(file.read_bytes()[:-1] + b"?"),
-    "cut": lambda file: file.write_bytes(file.read_bytes()[:20]),
-    "no program": lambda file: file.write_bytes(hashlib.sha256(b"junk").digest() + b"junk"),
-    "open to others": lambda file: file.chmod(0o666),
-    "a pipe": lambda file: file.unlink() or os.mkfifo(file),
-    "a link": lambda file: file.symlink_to(file.rename(file.with_suffix(".elsewhere"))),
-    "endless": lambda file: os.truncate(file, 2**40),
-}
-
-
-@pytest.mark.parametrize("change", [*FAULTS, "another source", "another setting"])
-def test_what_was_kept_is_not_loaded_where_it_could_differ(tmp_path, monkeypatch, change):
-    bits, _ = run(tmp_path)
-    (file,) = tmp_path.iterdir()
-    if change in FAULTS:
-        FAULTS[change](file)
-    elif change == "another source":
-        monkeypatch.setattr(environment, "software", lambda: {"source digest": "0"})
-    else:
-        jax.config.update("jax_debug_nans", True)
-    assert run(tmp_path) == (bits, 1)
-
-
-def test_programs_of_a_source_that_changed_meanwhile_are_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(process_start, "BEGAN", 0.0)
-    assert run(tmp_path)[1] == 1
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_programs_that_were_used_last_longest_ago_make_room(tmp_path, monkeypatch):
-    run(tmp_path, 3)
-    (first,) = tmp_path.iterdir()
-    run(tmp_path, 4)
-    (second,) = {*tmp_path.iterdir()} - {first}
-    for used, path in enumerate((first, second)):
-        os.utime(path, (used, used))
-    run(tmp_path, 3)  # the first is used again
-    monkeypatch.setattr(programs_on_disk, "BYTES", int(2.5 * first.stat().st_size))
-    run(tmp_path, 5)
-    assert first.exists()
-    assert not second.exists()
-    assert len(list(tmp_path.iterdir())) == 2
