@@ -9,7 +9,6 @@ from made_up_cards import card, card_with, held, key_row, lag_row, stored
 from running import ROOT
 
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory import card as cards
 from echo_jax.memory.pages import built_in_cards, card_pages, picture
 from echo_jax.report.page import Paper
 
@@ -21,14 +20,6 @@ def folder(tmp_path):
     for cell, pairs, lags in (("block:gla", 5, 3), ("block:gru", 0, 18), ("block:lru", 0, 39)):
         stored(*card_with(pairs, lags=lags, cell=cell, name=cell.replace(":", "-")), tmp_path)
     return tmp_path
-
-
-def test_a_card_is_drawn_beside_its_rows(folder):
-    place = folder / "block-gla"
-    paths = card_pages.draw(place, *cards.read(place), "pdf")
-    assert [path.name for path in paths] == ["card.md", "card.svg", "card.pdf"]
-    assert paths[0].read_text().split("\n\n")[1].endswith("](card.svg)")
-    assert len(card_pages.draw(folder, card([]), [])) == 2
 
 
 def test_the_published_configuration_by_key_is_that_of_the_pilot_of_the_cell_in_the_block(
