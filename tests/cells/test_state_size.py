@@ -17,6 +17,13 @@ class OnlyEven(Good):
         super().__post_init__()
 
 
+class Halved(Good):
+    """The states of 2 n - 1 and of 2 n units are of one size."""
+
+    def initialize_carry(self, rng, input_shape):
+        return super().initialize_carry(rng, input_shape)[..., ::2]
+
+
 def real_bytes(cell, input_size):
     """The bytes of the arrays of one stream, which no value of a parameter changes."""
     key = jax.eval_shape(lambda: jax.random.key(0))
@@ -72,6 +79,7 @@ SIZED = [
     ("block:broken_cells:Good", {"layers": 3}, 400, {"features": 33}, 396),
     ("broken_cells:GoodInHalfPrecision", {}, 400, {"features": 200}, 400),
     ("block:test_state_size:OnlyEven", {"layers": 3}, 400, {"features": 34}, 408),
+    ("test_state_size:Halved", {}, 402, {"features": 199}, 400),
     ("slstm", {"heads": 3}, 400, {"features": 24}, 384),  # 3 divides 24 and 27: 384 and 432 bytes
     ("rwkv7", {"heads": 4}, 400, {"features": 20}, 408),  # 2 + 4 5 5
     ("mlstm", {"key_size": 4}, 400, {"features": 24, "value_size": 24}, 404),  # 4 24 + 4 + 1

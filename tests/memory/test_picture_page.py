@@ -265,13 +265,3 @@ def test_the_page_asks_for_nothing_and_logs_nothing(tab, page):
     assert [each for each in tab.events if each["method"] in loud] == []
     for domain in ("Network", "Log", "Runtime"):
         tab.ask(f"{domain}.disable")
-
-
-def test_cards_without_readings_have_no_picture(tab, page, tmp_path):
-    stored(*card_with(3, lags=20, cell="gru", name="gru"), tmp_path)
-    card_pages.write_report(tmp_path)
-    tab.open(tmp_path / "explore.html")
-    assert tab.texts("h1") == ["What recurrent cells remember, in bits"]
-    assert not tab.texts("#picture")
-    assert tab.texts("#chart .name")
-    assert tab.violations() == []
