@@ -76,9 +76,9 @@ def test_a_worker_with_other_versions_settings_or_threads_is_refused():
         with pytest.raises(ConfigError, match=f"with {name} 7, and needs"):
             cluster.check_software("tcp://here:1", ours | {name: "7"}, ours)
     without = {name: ours[name] for name in ours if name != "jax"}
-    for theirs, needed in ((without, ours), (ours, without)):
+    for pair in ((without, ours), (ours, without)):
         with pytest.raises(ConfigError, match="is a worker with jax "):
-            cluster.check_software("tcp://here:1", theirs, needed)
+            cluster.check_software("tcp://here:1", *pair)
 
 
 @pytest.mark.slow

@@ -105,7 +105,6 @@ def test_a_result_shows_itself():
     assert "2.0 bits" in repr(found)
     assert re.search(r"\n\| 1 \| (1\.99|2\.00) \|", found._repr_markdown_())
     assert [row["lag"] for row in found.rows] == [1, 2]
-    assert found.figure.axes
     assert all(row["untrained"] < 0.1 for row in found.rows)
 
 
