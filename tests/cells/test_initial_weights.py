@@ -7,6 +7,7 @@ import pytest
 from cell_reference import sigmoid
 
 from echo_jax.cells.adapters.linen_adapter import LinenCell
+from echo_jax.cells.block import Block
 from echo_jax.cells.matrix_state.delta_net import GatedDeltaNetCell
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
 from echo_jax.cells.matrix_state.mamba2 import Mamba2Cell
@@ -21,9 +22,11 @@ from echo_jax.cells.vector_state.s5 import S5Cell, hippo_frequencies
 from echo_jax.exceptions import ConfigError
 
 LSTM = LinenCell(LSTMCell(50))
+BLOCK = Block(LSTM, width=300)
 GLOROT_OF_GLA = 2**-2.5 * np.sqrt(6)
 UNIFORM = {
     LSTM: {"kernel": np.sqrt(6 / 300)},
+    BLOCK: {"conv": 1 / 2},
     GLACell(300): {
         "W_Q": GLOROT_OF_GLA / np.sqrt(250), "W_K": GLOROT_OF_GLA / np.sqrt(250), "W_V": 1 / 10,
         "W_alpha1": GLOROT_OF_GLA / np.sqrt(116), "W_alpha2": GLOROT_OF_GLA / np.sqrt(166),
@@ -40,6 +43,7 @@ NORMAL = {
         "W_q": 500**-0.5 * 2**0.5, "W_k": 500**-0.5 * 2**0.5, "W_v": 500**-0.5 * 2**0.5,
         "W_o": 500**-0.5 * 2**0.5, "W_down": 2 * 50**-0.5,
     },
+    BLOCK: {"W": 50**-0.5, "W1": 300**-0.5, "W2": 600**-0.5},
     ExpRNNCell(801): {"T": 50**-0.5},
     LMUCell(60, order=40, memories=50): {
         "W_x": 80**-0.5, "W_h": 60**-0.5, "W_m": 1030**-0.5,
@@ -64,6 +68,7 @@ CONSTANT = {
         "b_e": 0, "b": 0,
     },
     Mamba2Cell(300): {"D": 1, "gain": 1},
+    BLOCK: {"norm": 1, "conv_bias": 0, "b": 0, "mlp_norm": 1},
     LSTM: {"bias": np.repeat([0, 1, 0, 0], 50)},
 }  # fmt: skip
 
@@ -73,6 +78,7 @@ CONSTANT = {
 )
 def test_weights_start_as_their_authors_start_them(cell):
     params = cell_reference.initial(cell, 100)
+    params = params.layers[0] if cell is BLOCK else params
     params = params if isinstance(params, dict) else params._asdict()
     for name, limit in UNIFORM.get(cell, {}).items():
         assert 0.97 * limit < np.max(np.abs(params[name])) <= limit, name

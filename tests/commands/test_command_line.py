@@ -57,6 +57,6 @@ finally:
 def test_help_listings_and_refusals_import_one_command_and_no_jax(arguments, status):
     printed = run_python("-c", IMPORTED.format(arguments=arguments), status=status).stdout
     imported = set(printed.splitlines()[-1].split())
-    assert not imported & {"jax", "flax", "optax", "scipy"}
+    assert not imported & {"jax", "flax", "optax", "scipy", "matplotlib"}
     commands = {f"echo_jax.commands.{name}" for name in COMMANDS} & imported
     assert commands == {f"echo_jax.commands.{arguments[0]}"}

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import re
-import struct
 from pathlib import Path
 
 import pytest
@@ -54,8 +53,7 @@ def test_the_folder_of_a_run_is_complete_and_its_last_lines_name_it(short_run):
     assert begun.pop("versions")["generator"] == "threefry2x32, partitionable"
     assert begun == {"device": environment.device_kind(), "cores": environment.threads()}
     assert written == expected | {"evaluation_sequences": 200, "cell_source": None}
-    header = (run / "curve.png").read_bytes()[:24]
-    assert (header[1:4], struct.unpack(">I", header[16:20])[0]) == (b"PNG", 800)
+    assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
     rows = lines_of(run / "metrics.csv")
     assert [int(row["sequence"]) for row in rows] == list(range(1, 31))
     assert all(3 < float(row["loss"]) < 6 for row in rows)

@@ -199,3 +199,13 @@ def test_a_constant_answer_scores_what_its_targets_say(layout):
     first = found.first
     np.testing.assert_array_equal(first.expected[first.scored], targets[0].ravel())
     assert (np.asarray(first.predicted)[np.asarray(first.scored)] == 3).all()
+
+
+@pytest.mark.parametrize("compute", ["literal", "fast"])
+@pytest.mark.parametrize(("name", "root"), [("adam", 1), ("keras-adam", 0.001**0.5)])
+def test_keras_adds_epsilon_before_it_corrects_the_second_moment(compute, name, root):
+    """By hand, the first direction for a gradient that is ten times epsilon."""
+    config = RunConfig(training=TrainingConfig(optimizer=name))
+    rule = training.build_optimizer(config, compute).rule
+    direction, _ = rule.update(np.float32(1e-6), rule.init(np.float32(0)))
+    assert direction == pytest.approx(1 / (1 + 0.1 / root), rel=1e-4)

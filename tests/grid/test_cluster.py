@@ -75,6 +75,10 @@ def test_a_worker_with_other_versions_settings_or_threads_is_refused():
     for name in ("jax", "XLA_FLAGS", "setting", "source digest", "threads", "threads of XLA"):
         with pytest.raises(ConfigError, match=f"with {name} 7, and needs"):
             cluster.check_software("tcp://here:1", ours | {name: "7"}, ours)
+    without = {name: ours[name] for name in ours if name != "jax"}
+    for pair in ((without, ours), (ours, without)):
+        with pytest.raises(ConfigError, match="is a worker with jax "):
+            cluster.check_software("tcp://here:1", *pair)
 
 
 @pytest.mark.slow

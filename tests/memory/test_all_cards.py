@@ -1,8 +1,6 @@
 """The pages of a card and of a folder of cards, and the cards that come with the package."""
 
 import runpy
-import subprocess
-import sys
 from importlib import resources
 
 import pytest
@@ -11,7 +9,6 @@ from made_up_cards import card, card_with, held, key_row, lag_row, stored
 from running import ROOT
 
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory import card as cards
 from echo_jax.memory.pages import built_in_cards, card_pages, picture
 from echo_jax.report.page import Paper
 
@@ -23,14 +20,6 @@ def folder(tmp_path):
     for cell, pairs, lags in (("block:gla", 5, 3), ("block:gru", 0, 18), ("block:lru", 0, 39)):
         stored(*card_with(pairs, lags=lags, cell=cell, name=cell.replace(":", "-")), tmp_path)
     return tmp_path
-
-
-def test_a_card_is_drawn_beside_its_rows(folder):
-    place = folder / "block-gla"
-    paths = card_pages.draw(place, *cards.read(place), "pdf")
-    assert [path.name for path in paths] == ["card.md", "card.svg", "card.pdf"]
-    assert paths[0].read_text().split("\n\n")[1].endswith("](card.svg)")
-    assert len(card_pages.draw(folder, card([]), [])) == 2
 
 
 def test_the_published_configuration_by_key_is_that_of_the_pilot_of_the_cell_in_the_block(
@@ -99,14 +88,6 @@ def test_the_built_in_cards_and_readings_follow_from_the_committed_ones():
     assert text == made["encoded"](built_in_cards.read_folder(published))
     readings = (published / picture.READINGS).read_bytes()
     assert pages.joinpath(picture.BUILT_IN).read_bytes() == made["of_lstm"](readings)
-
-
-def test_cards_are_read_and_compared_without_jax_and_matplotlib():
-    code = (
-        "import sys, echo_jax.memory.pages.built_in_cards, echo_jax.memory.pages.table;"
-        "sys.exit(bool({'jax', 'matplotlib'} & {*sys.modules}))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_cells_that_were_asked_about_other_numbers_of_pairs_have_a_figure_of_their_own():

@@ -20,10 +20,10 @@ from tiny_memory import NUMBERS
 import echo_jax
 from echo_jax.cells import registry
 from echo_jax.cells.known_memory import ShiftRegister
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card as cards
 from echo_jax.memory.by_task import ByTask, task_of
-from echo_jax.memory.make_card import Asked, beside, plan_of, requests_of
+from echo_jax.memory.make_card import MIXED, Asked, beside, plan_of, requests_of, there
 from echo_jax.memory.pages import card_pages, comparison, table, told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
@@ -281,10 +281,15 @@ def test_a_card_of_an_own_file_goes_on_to_the_same_rows(tmp_path):
     bits, right = whole.card.bits_an_answer.baseline
     assert bits == pytest.approx(1 + (1 - right) * np.log2(1e-6), abs=2e-3)
     assert f"{bits:.3g} ({right:.1%})" in repr(whole)
-    rows = tmp_path / "cards" / "mine-parity_of_two" / "rows.jsonl"
-    lines = rows.read_text().splitlines(keepends=True)
-    rows.write_text("".join(lines[:3]))
-    assert sorted(map(str, card().rows)) == sorted(map(str, whole.rows))
+    folder = tmp_path / "cards" / "mine-parity_of_two"
+    made, rows = cards.read(folder)
+    older = msgspec.structs.replace(made, versions=made.versions | {"jax": "0.1"})
+    cards.write_whole(older, rows[:3], folder)
+    mixed = card()
+    assert sorted(map(str, mixed.rows)) == sorted(map(str, whole.rows))
+    assert mixed.card.remarks == [*whole.card.remarks, MIXED]
+    cards.write_whole(older, rows, folder)
+    assert card().card.remarks == whole.card.remarks  # nothing was made by another version
 
 
 def test_a_task_of_the_package_is_stated_without_its_text():
@@ -304,6 +309,14 @@ def made_up(name, title, cell="gru", state_bytes=400, source="0", seeds=4):
     card = card_of([], cell, seeds=seeds, name=name, state_bytes=state_bytes)
     fields = {"task": task, "configuration": STANDARD.pilot("task")[1:2]}
     return cards.with_rows(msgspec.structs.replace(card, **fields), rows), rows
+
+
+@pytest.mark.parametrize("other", [("gru-a", "b"), ("gru-a", "a", "gru", 400, "1")])
+def test_the_card_of_another_task_or_of_another_text_of_it_is_kept(tmp_path, other):
+    folder = stored(*made_up("gru-a", "a"), tmp_path)
+    assert len(there(folder, made_up("gru-a", "a")[0])[1]) == 4
+    with pytest.raises(StorageError, match="another task"):
+        there(folder, made_up(*other)[0])
 
 
 def test_cards_of_tasks_are_tables_and_those_of_two_are_not_compared(tmp_path):

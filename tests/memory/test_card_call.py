@@ -61,6 +61,9 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
         beside["block-lstm-state-bytes-400"].write(tmp_path)
     with pytest.raises(ConfigError, match="is not built in"):
         echo_jax.cards(tmp_path, beside=["gruu"])
+    with pytest.raises(ConfigError, match="has rows that this card lacks"):
+        card_call.CardResult(made, rows[1:]).write(tmp_path)
+    assert card.read(tmp_path / "mine")[1] == rows
 
 
 @pytest.mark.parametrize(

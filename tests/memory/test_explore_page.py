@@ -67,11 +67,3 @@ def test_a_link_opens_the_same_choice_and_the_keyboard_makes_it(tab, folder):
     tab.run("document.querySelector('#chosen input').click()")
     assert [name.split()[0] for name in tab.texts("#chart .name")] == ["LSTM"]
     assert "cells=LRU%2CLSTM" in tab.run("location.hash")
-
-
-def test_only_networks_that_have_an_answer_can_be_chosen(tab, folder):
-    sizes = {}
-    for question in ("lag", "key"):
-        tab.open(folder / "explore.html", fragment=f"#question={question}")
-        sizes[question] = [text.strip() for text in tab.texts("#network label")]
-    assert {*sizes["key"]} - {*sizes["lag"]} == {"block, 400 float32 numbers"}

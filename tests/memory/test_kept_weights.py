@@ -65,14 +65,18 @@ def test_the_weights_of_each_run_are_those_that_were_scored(carding):
     np.testing.assert_allclose(kept.states(sets.final)[:, asked], expected, atol=1e-5)
     with pytest.raises(ConfigError, match=r"tokens are no integers \[streams, T\] from 0 to 15"):
         kept.states([[16]])
+    about["cell"]["source"] = 64 * "0"
+    other_text = tensor_path(folder, about)
+    with pytest.raises(ConfigError):
+        kept_weights.read(other_text)
     for path in (folder / "card.json", tensor_path(folder)):
         with pytest.raises(StorageError, match=r"(is damaged|has no weights of a card)"):
             kept_weights.read(path)
 
 
-def tensor_path(folder):
+def tensor_path(folder, about=None):
     """A file of other arrays."""
-    tensor_files.write(folder / "a.safetensors", "state", {"a": np.ones(2)}, {})
+    tensor_files.write(folder / "a.safetensors", "state", {"a": np.ones(2)}, about or {})
     return folder / "a.safetensors"
 
 

@@ -197,20 +197,6 @@ def test_what_is_drawn_is_left_by_place_and_the_way_to_ask_is_in_the_address(tab
     assert tab.texts('[data-cell="LSTM"] span') == ["guess first"]
 
 
-def test_next_picture_blank_and_another_stream_go_round(tab, page):
-    tab.open(page, fragment="#guess=8")
-    for picture in [*[*PICTURES.values()][1:], PICTURES["face"]]:
-        tab.click("#next")
-        assert fields_of(tab)["pixels"] == picture
-        assert len({*picture}) <= 5
-    tab.click("#blank")
-    assert_left(tab, 64 * "0")
-    for stream in (*range(2, 11), 1):
-        tab.click("#stream")
-        assert fields_of(tab)["stream"] == str(stream)
-    assert_left(tab, 64 * "0")
-
-
 def test_a_guess_uncovers_the_lstm_and_says_where_it_forgets(tab, page):
     tab.open(page)
     assert drawn_squares(tab, "LSTM") == 0
@@ -220,24 +206,6 @@ def test_a_guess_uncovers_the_lstm_and_says_where_it_forgets(tab, page):
     found = f"The LSTM begins to forget in row 5: {8 - sum(wrong)} of 8 are right there."
     assert tab.texts("#guess") == [f"{found} You said row 3."]
     assert drawn_squares(tab, "LSTM") == 64
-
-
-def test_pixels_are_asked_back_from_the_last_one_after_all_were_read(tab, page):
-    when = """(selector) => [...document.querySelectorAll(selector)]
-      .flatMap((x) => x.getAnimations().map((y) => y.effect.getTiming().delay))"""
-    tab.open(page, still=False, fragment="#guess=8")
-    read, *asked = (
-        tab.run(f"({when})('{selector}')")
-        for selector in ("#canvas rect", *(f'[data-cell="{cell}"] rect' for cell in NAMES.values()))
-    )
-    assert len(read) == 64
-    assert read == sorted(read)
-    for delays in asked:
-        assert len(delays) == 64
-        assert delays == sorted(delays, reverse=True)
-        assert min(delays) > max(read)
-    tab.open(page, fragment="#guess=8")
-    assert tab.run("document.getAnimations().length") == 0  # reduced motion
 
 
 def test_a_link_opens_the_same_view(tab, page):
@@ -253,21 +221,6 @@ def test_a_link_opens_the_same_view(tab, page):
     tab.open(page, fragment=address)
     assert tab.run("document.querySelector('main').innerHTML") == before
     assert tab.run("location.hash") == address
-
-
-def test_cells_stay_chosen_and_keep_their_colours(tab, page):
-    tab.open(page, fragment="#guess=8")
-    colour = "getComputedStyle(document.querySelector('[data-cell=GRU] b')).color"
-    before = tab.run(colour)
-    for cell in ("LRU", "mLSTM"):
-        tab.click(f'#chosen input[value="{cell}"]')
-    names = ["LSTM", "GRU"]
-    for _ in range(2):  # bare, and a block again
-        assert tab.texts("#left b") == names
-        assert [name.split()[0] for name in tab.texts("#chart .name")] == names
-        assert tab.run(colour) == before
-        tab.click("#network input:not(:checked)")
-    assert "mLSTM" not in fields_of(tab)["cells"]
 
 
 def luminance(colour):
@@ -312,13 +265,3 @@ def test_the_page_asks_for_nothing_and_logs_nothing(tab, page):
     assert [each for each in tab.events if each["method"] in loud] == []
     for domain in ("Network", "Log", "Runtime"):
         tab.ask(f"{domain}.disable")
-
-
-def test_cards_without_readings_have_no_picture(tab, page, tmp_path):
-    stored(*card_with(3, lags=20, cell="gru", name="gru"), tmp_path)
-    card_pages.write_report(tmp_path)
-    tab.open(tmp_path / "explore.html")
-    assert tab.texts("h1") == ["What recurrent cells remember, in bits"]
-    assert not tab.texts("#picture")
-    assert tab.texts("#chart .name")
-    assert tab.violations() == []

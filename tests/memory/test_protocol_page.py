@@ -49,13 +49,15 @@ SENTENCES = (
     f"at each of the rates {listed(STANDARD.rates)}",
     f"each of the rates {listed(STANDARD.rates_by_key)}",
     f"{STANDARD.fillers} fillers for each layer",
-    f"Adam ({ADAM['b1']}, {ADAM['b2']}, epsilon 1e-7,",
+    f"Adam ({ADAM['b1']}, {ADAM['b2']}, epsilon {ADAM['eps']},".replace("e-0", "e-"),
     f"norm if that is above {STANDARD.largest_norm:.0f}",
     f"U of {STANDARD.rows} fresh sequences: {STANDARD.updates:,}",
     f"{STANDARD.recalls} rows of each K",
     f"{STANDARD.streams} streams",
     f"by more than {protocol.SCANS_AGREE}",
     f"within {1 - protocol.CEILING:.0%} of the most",
+    f"| by lag | {STANDARD.updates:,} updates at the rate of the pilot | "
+    f"{' and '.join(f'{x:,}' for x in STANDARD.budgets)} updates |",
     f"| seeds | 0 to {STANDARD.default_seeds - 1} | {STANDARD.default_seeds} to "
     f"{STANDARD.full_seeds - 1} |",
 )
@@ -64,12 +66,6 @@ SENTENCES = (
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_the_page_has_the_number_of_the_code(page, sentence):
     assert sentence in page
-
-
-def test_the_page_has_every_configuration(page):
-    assert "| by lag | 3,000 updates at the rate of the pilot | 1,000 and 10,000 updates |" in page
-    assert (STANDARD.updates, STANDARD.budgets) == (3000, (1000, 10_000))
-    assert ADAM["eps"] == 1e-7
 
 
 def test_the_page_has_the_accuracies_of_a_list_of_the_values(page):

@@ -8,6 +8,7 @@ import pytest
 
 import echo_jax
 from echo_jax.exceptions import ConfigError
+from echo_jax.probing.probe_result import result_of
 
 
 def uniform(streams=80, length=24, classes=4, seed=0):
@@ -104,8 +105,17 @@ def test_a_result_shows_itself():
     assert "2.0 bits" in repr(found)
     assert re.search(r"\n\| 1 \| (1\.99|2\.00) \|", found._repr_markdown_())
     assert [row["lag"] for row in found.rows] == [1, 2]
-    assert found.figure.axes[0].get_ylabel() == "bits about that token"
     assert all(row["untrained"] < 0.1 for row in found.rows)
+
+
+def test_more_than_before_training_is_an_interval_above_it_and_less_one_below():
+    noise = np.repeat([[-0.1], [0.1]], 20, axis=0)  # an interval of 0.03 on both sides
+    before = np.array([0.4, 0.48, 0.5, 0.52, 0.54, 0.6]) * np.ones((40, 1))
+    found = result_of(
+        [0.5 + noise + 0 * before, before], *np.ones((2, 6)), 0, independent=True, per_weight=9
+    )
+    _, said = found.answer
+    assert [int(x) for x in re.findall(r"\d+", said)] == [1, 6, 2]
 
 
 def test_what_the_step_or_an_n_gram_tells_is_no_knowledge_of_the_states():

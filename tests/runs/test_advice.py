@@ -62,12 +62,18 @@ def outcome(config, share, **found):
     return SimpleNamespace(**fields | found)
 
 
-def advised(config, share=0.5, falls=True, **found):
+FALLS, FLAT = np.linspace(4, 3, 50), np.full(50, 4.0)
+ERROR = 5**-0.5  # of the difference of two means of ten losses, each one above or below 4
+NEARLY, CLEARLY = (
+    4 + np.tile([1, -1], 25) - np.repeat([0, errors * ERROR], [40, 10]) for errors in (1.9, 2.1)
+)
+
+
+def advised(config, share=0.5, curve=FALLS, **found):
     """The words before the command, and the configuration that the command trains."""
     runs = []
     history = History(config)
-    curve = np.linspace(4, 3 if falls else 4, 50)[None]
-    history.append(np.repeat(curve, config.seeds, 0), np.zeros((config.seeds, 50)))
+    history.append(np.tile(curve, (config.seeds, 1)), np.zeros((config.seeds, 50)))
 
     def command(changes):
         runs.append(changed(config, **changes))
@@ -109,10 +115,11 @@ OWN = {"csv": "my.csv", "lag": -1}
         ({"sequences": 20}, {}, {"sequences": 2000}),
         ({"sequences": 100, "learning_rate": 0.03}, {},
          {"sequences": 2000, "learning_rate": 0.001}),
-        ({"learning_rate": 0.03}, {"falls": False}, {"learning_rate": 0.001}),
+        ({"learning_rate": 0.03}, {"curve": FLAT}, {"learning_rate": 0.001}),
         ({}, {}, {"sequences": 6000}),
-        ({"hidden_size": 20}, {"falls": False}, {"hidden_size": 50}),
-        ({"stateful": False}, {"falls": False}, None),
+        ({"hidden_size": 20}, {"curve": CLEARLY}, {"sequences": 6000}),
+        ({"hidden_size": 20}, {"curve": NEARLY}, {"hidden_size": 50}),
+        ({"stateful": False}, {"curve": FLAT}, None),
         ({"lag": 7, "frozen": True, "sequences": 9000},
          {}, {"window": 8, "stateful": False, "frozen": False}),
         ({"csv": "my.csv"}, {"training_accuracy": 1.0}, None),

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from run_folders import OWN, PLAIN, prepared
+from run_folders import OWN, PLAIN, inputs_of, prepared, saved_of
 from running import execute
 
 from echo_jax.config import changed
@@ -45,6 +45,19 @@ def test_a_checkpoint_is_written_about_every_ten_seconds(tmp_path, monkeypatch):
     monkeypatch.setattr(run_file, "write", noted)
     train(tmp_path, RunSpec(changed(PLAIN, sequences=14)), chunk=2)
     assert written == [(0, False), (6, False), (12, False), (14, True)]
+
+
+def test_a_checkpoint_is_written_until_every_seed_has_failed(tmp_path):
+    saved = saved_of(OWN)
+    run = prepared(tmp_path, inputs_of(OWN))
+    assert run.plan.seed_map == "map"  # on a CPU, where each seed has the bits that it has alone
+    writer = train_run.CheckpointWriter(run, saved.history)
+    for failed in range(OWN.seeds + 1):
+        weights = saved.state.params["readout"]["bias"]
+        weights[:failed] = np.nan
+        writer.save(saved.state)
+        kept = prepared(tmp_path).saved.state.params["readout"]["bias"]
+        assert np.isnan(kept).all(axis=1).sum() == min(failed, OWN.seeds - 1)
 
 
 @pytest.mark.slow
