@@ -529,6 +529,10 @@ def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
         raise ConfigError(field, value, f"is above {maximum}", f"use {maximum} or less")
 
 
+_TANH_RNN = {"rnn", "rnncell", "tanh", "tanhrnn", "elman", "elmanrnn", "vanilla", "vanillarnn"}
+"""Names of the cell `simple` elsewhere, in letters alone."""
+
+
 def _no_cell(cell: object) -> tuple[str, str]:
     """The rule that a name which is none of a cell breaks, and the fix."""
     name = cell if isinstance(cell, str) else ""
@@ -542,7 +546,9 @@ def _no_cell(cell: object) -> tuple[str, str]:
     if re.fullmatch(OWN_CELL, file) and os.path.isfile(file):
         return "is unknown", f"use {block}{file}, which is a file here"
     own = "module:NAME or FILE.py for a cell of your own"
-    if near := difflib.get_close_matches(bare.lower(), CELLS, n=1):
+    plain = re.sub(r"[\W_]", "", bare.lower())
+    near = difflib.get_close_matches(bare.lower(), CELLS, n=1)
+    if near := ["simple"] if plain in _TANH_RNN else near:
         return "is unknown", f"did you mean {block}{near[0]}, or {own}"
     every = f"{', '.join(CELLS)}, or {own}, or {BLOCK_PREFIX}CELL for a block around any of them"
     return "is unknown", f"use one of {every}"

@@ -20,6 +20,16 @@ def test_the_notebook_is_that_of_the_page(exercises):
     assert exercises.made() == exercises.NOTEBOOK.read_text()
 
 
+def test_one_number_or_text_in_exercise_2_is_answered_by_a_sentence(exercises):
+    cells = json.loads(exercises.NOTEBOOK.read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    shared, check = (next(x for x in code if name in x) for name in ("def filled", "*pair"))
+    for answer in (10, "10%"):
+        given = {"chance": lambda _, answer=answer: answer, "my_prediction": 10}
+        with pytest.raises(AssertionError, match="It must return two numbers: accuracy, loss"):
+            exec(shared + "\n" + check, given)
+
+
 @pytest.mark.parametrize("path", ["examples/echo.ipynb", "examples/exercises.ipynb"])
 def test_a_lone_notebook_says_what_to_do_and_with_an_address_it_installs(
     exercises, path, tmp_path, monkeypatch

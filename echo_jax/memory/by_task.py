@@ -75,6 +75,11 @@ class TaskObject:
         targets = jnp.where(scored, targets, 0)
         return Rows(tokens.astype(jnp.int32), targets.astype(jnp.int32), scored)
 
+    def majority(self, rows: Rows) -> float:
+        """The share of the most frequent answer of rows."""
+        targets = np.asarray(rows.targets)[np.asarray(rows.scored)]
+        return float(np.bincount(targets).max() / len(targets))
+
     def baseline(self, rows: Rows) -> TaskScore | UnsetType:
         """The score of the task's own baseline on rows; UNSET where it has none.
 

@@ -129,11 +129,13 @@ class BitsAnAnswer(Seeded):
     accuracy  the mean over the seeds
     entropy   of the answers, bits
     baseline  of the task, on the same rows: bits an answer and accuracy; null without one
+    majority  the mean share of the most frequent answer; null of older rows
     """
 
     accuracy: Number
     entropy: Number
     baseline: tuple[Number, Number] | None = None
+    majority: Number | None = None
 
 
 class Budget(msgspec.Struct, forbid_unknown_fields=True):
@@ -334,12 +336,14 @@ def bits_an_answer(chosen: Sequence[TaskRow]) -> BitsAnAnswer:
     finals = [row.final or TaskScore(0, 0, 0) for row in chosen]
     by_seed = np.array([max(final.bits, 0.0) for final in finals])
     entropies = [final.entropy for final in finals if final.entropy]
+    shares = [row.majority for row in chosen if row.majority is not UNSET]
     baselines = [(row.baseline.bits, row.baseline.accuracy) for row in chosen if row.baseline]
     return BitsAnAnswer(
         **_seeded([row.seed for row in chosen], by_seed, math.inf, np.zeros(0)),
         accuracy=plain(np.mean([final.accuracy for final in finals]), DECIMALS),
         entropy=plain(np.mean(entropies or [0.0]) / math.log(2), DECIMALS),
         baseline=plain(np.mean(baselines, axis=0), DECIMALS) if baselines else None,
+        majority=plain(np.mean(shares), DECIMALS) if shares else None,
     )
 
 

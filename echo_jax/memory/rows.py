@@ -133,6 +133,7 @@ class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=Tr
     """A run of a task; the scores are null where a loss was not finite.
 
     baseline  of the task, on the final rows of this run; absent where the task has none
+    majority  share of the most frequent answer of the final rows; absent from older rows
     """
 
     task: MeasuredTask
@@ -145,6 +146,7 @@ class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=Tr
     version: Version = UNSET
     losses: Losses = UNSET
     baseline: TaskScore | UnsetType = UNSET
+    majority: Accuracy | UnsetType = UNSET
 
 
 Row = LagRow | KeyRow | TaskRow

@@ -373,6 +373,7 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
         fields["constant_bytes"] = programs.constants
     if run.task:
         fields["baseline"] = run.task.baseline(sets.final)
+        fields["majority"] = plain(run.task.majority(sets.final), NATS)
     if programs.scan_accuracy:
         fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
     if programs.at_once and fields.get("final") and has_reading(run):

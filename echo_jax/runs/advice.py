@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec import UNSET
+
 from echo_jax.config import RunConfig, changed, flat
 from echo_jax.core.target_place import target_place
 from echo_jax.exceptions import ConfigError
@@ -12,6 +14,8 @@ from echo_jax.runs.explanation import (
     fits_training_only,
     hands_on,
     into_view,
+    is_above,
+    learned,
     made_it,
     simple_predictors,
 )
@@ -36,18 +40,19 @@ def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) ->
     """The next run as a line that ends with its command: what helps this one, or a question.
 
     A run that missed 99% of its ceiling gets all changes at once that its scores and its curve call
-    for: one of them alone need not help. Where nothing in them says what helps, and where the goal
-    is reached, it gets a question; where most held-out values were never trained on, nothing.
+    for: one of them alone need not help; the words name each. Where nothing in them says what
+    helps, and where the goal is reached, it gets a question: whether other seeds do it too only
+    after a success. Where most held-out values were never trained on, it gets nothing.
     `command` writes the command line, or the call, of the run with other values of some fields.
     """
     config, _, result, _ = finished
     if result.untrained and result.untrained.share > 0.5:
         return []
-    made = made_it(config, result)
-    if not made and (steps := _cures(finished)):
+    if not made_it(config, result) and (steps := _cures(finished)):
         words = ", ".join(step.words for step in steps)
         return [f"Try: {words}: {command(_together(steps))}"]
-    words, changes = next(_valid(config, _questions(config, made or _foretells(result))))
+    made = learned(config, result) or _foretells(config, result)
+    words, changes = next(_valid(config, _questions(config, made)))
     return [f"Next: {words} {command(changes)}"]
 
 
@@ -95,11 +100,24 @@ def _cures(finished: "Finished") -> list[Step]:
         within = changed(config, **_together(steps))
         enough = enough_sequences(within)
         if config.training.sequences < enough:
-            steps.append(Step("train longer", _usual(within) | {"sequences": enough}))
+            steps.append(_train_longer(enough, _usual(within)))
         return steps
-    if fits_training_only(config, result):
-        return []
-    return _longer(finished) or list(_valid(config, _at_the_end(config)))[:1]
+    fits = fits_training_only(config, result)
+    longer = [] if fits and _is_learned_by_heart(config, result) else _longer(finished)
+    return longer if longer or fits else list(_valid(config, _at_the_end(config)))[:1]
+
+
+def _is_learned_by_heart(config: RunConfig, result: "Result") -> bool:
+    """True where so few values train that each comes fewer than five times in the mean.
+
+    More training hardly helped such columns; it did others, whose values drift or have no order.
+    """
+    task = config.task
+    held_out = result.held_out_targets
+    if held_out is UNSET:  # of an older version
+        return False
+    values = held_out + task.length - len(task.scored_times)
+    return values * (1 / config.data.held_out - 1) < 5 * task.vocab_size
 
 
 def _together(steps: list[Step]) -> dict[str, Any]:
@@ -117,7 +135,15 @@ def _valid(config: RunConfig, steps: Iterator[Step]) -> Iterator[Step]:
                 yield step._replace(changes=changes)
 
 
-_ZERO = {"stateful": False, "bptt_batches": 1}
+def _from_zero(config: RunConfig) -> Step:
+    """A zero state, whose batch alone has a gradient; nothing for the cell mlp."""
+    if config.network.cell == "mlp":
+        return Step("", {})
+    return Step(f"from a zero state{_cut(config)}", {"stateful": False, "bptt_batches": 1})
+
+
+def _cut(config: RunConfig) -> str:
+    return ", with the gradient through 1 batch" if config.training.bptt_batches > 1 else ""
 
 
 def _reaching(config: RunConfig) -> Iterator[Step]:
@@ -135,18 +161,21 @@ def _in_view(config: RunConfig) -> Iterator[Step]:
     """The change that puts the target where the gradient reaches it, without a state that harms."""
     task = config.task
     place = target_place(config)
-    zero = _ZERO if config.network.cell != "mlp" else {}
-    from_zero = ", from a zero state" if zero else ""
+    start, zero = _from_zero(config)
+    from_zero = f", {start}" if zero else ""
     if place == "future":
         view = {"lag": 1, "window": max(task.window, 2)}
-        yield Step("ask for a value that was seen", view | zero)
+        words = f"ask for the value 1 step back in a window of {view['window']}{from_zero}"
+        yield Step(words, view | zero)
     elif task.in_streams and zero and 2 * task.lag > task.window:
         whole = {"window": task.length, "bptt_batches": 1}
-        yield Step("take whole sequences as one chunk", whole)
+        yield Step(f"take whole sequences as one chunk{_cut(config)}", whole)
     elif place not in ("window", "replayed"):
-        yield Step(f"put the target into the window{from_zero}", into_view(config) | zero)
+        view = into_view(config)
+        places = " and ".join(f"the {name.replace('_', ' ')}" for name in view)
+        yield Step(f"put the target into {places}{from_zero}", view | zero)
     elif place == "window" and not task.in_streams and task.lag > 1 and hands_on(config):
-        yield Step("start each batch from a zero state", zero)
+        yield Step(f"start each batch {start}", zero)
 
 
 def _longer(finished: "Finished") -> list[Step]:
@@ -158,8 +187,14 @@ def _longer(finished: "Finished") -> list[Step]:
     if now >= MOST_SEQUENCES or (now >= enough and not falls):
         return []
     why = "the loss still falls" if falls else f"{now:,} sequences are few"
-    longer = {"sequences": max(enough, min(3 * now, MOST_SEQUENCES))}
-    return [Step(f"train longer, as {why}", longer | (_usual(config) if now < enough else {}))]
+    most = max(enough, min(3 * now, MOST_SEQUENCES))
+    return [_train_longer(most, _usual(config) if now < enough else {}, f", as {why}")]
+
+
+def _train_longer(sequences: int, rate: dict[str, Any], why: str = "") -> Step:
+    """More sequences, at another rate if one is given."""
+    slower = " in smaller steps" if rate else ""
+    return Step(f"train longer{slower}{why}", rate | {"sequences": sequences})
 
 
 def _usual(config: RunConfig) -> dict[str, Any]:
@@ -174,21 +209,25 @@ def _at_the_end(config: RunConfig) -> Iterator[Step]:
     elif config.network.hidden_size < 50:
         yield Step("use a larger layer", {"hidden_size": 50})
     elif target_place(config) == "window" and config.network.cell != "mlp" and hands_on(config):
-        yield Step("start each batch from a zero state", _ZERO)
+        start, zero = _from_zero(config)
+        yield Step(f"start each batch {start}", zero)
 
 
-def _foretells(result: "Result") -> bool:
-    """True where values in order are predicted as well as a simple predictor does, or better."""
-    return result.accuracy >= max(simple_predictors(result).values(), default=math.inf)
+def _foretells(config: RunConfig, result: "Result") -> bool:
+    """True where values in order are predicted better than by a guess, and by simple predictors."""
+    best = max(simple_predictors(result).values(), default=math.inf)
+    return result.accuracy >= best and is_above(result.baseline_accuracy, config, result)
 
 
 def _questions(config: RunConfig, made: bool) -> Iterator[Step]:
     task = config.task
-    if config.seeds == 1:
+    if config.seeds == 1 and made:
         yield Step("does it hold for other seeds?", {"seeds": 8})
     if task.lag < 0 and made:
         yield Step("can it foretell a value one step further ahead?", {"lag": task.lag - 1})
     elif made:
         wide = {} if task.in_streams else {"window": max(task.window, task.lag + 2)}
-        yield Step("can it echo a value one step further back?", {"lag": task.lag + 1, **wide})
+        inside = f", in a window of {wide['window']}" if wide else ""
+        words = f"can it echo a value one step further back{inside}?"
+        yield Step(words, {"lag": task.lag + 1, **wide})
     yield Step("does another seed agree?", {"seed": 0 if config.seed else config.seeds})

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MARGIN = 0.05
 """Two accuracies of own values within it may be equal, as few values are held out."""
 
+ECHOES = 0.9
+"""The share of changes of its target that the answer of a learned echo follows, or more."""
+
 THERE = "The target, {value}, is in the window of {window}"
 NOWHERE = "{value} is neither in the window of {window} nor in the state"
 CHANCE = "Chance is the best possible: {why}. No amount of training helps; use {fix}.{also}"
@@ -74,7 +77,11 @@ ORDER_LEARNED = (
 GUESSES = "a guess", "a guess from the values of the window without their order"
 """What has the baseline, and what the order-blind baseline."""
 DRIFT = " Where numbers drift, the differences of consecutive ones may be learned instead."
-FOLLOWS = " Among values in random order the answer follows a change of {value} in {follows:.1%}."
+FOLLOWS = (
+    " Where the values come in random order, the answer follows a change of {value} in "
+    "{follows:.1%}: this share is the echo."
+)
+ORDER = " The order of the file adds {order:.1f} points, and guesses add {lucky:.1f}."
 
 
 def explain(config: RunConfig, result: "Result | None" = None, spelling: Spelling = "flag") -> str:
@@ -108,7 +115,7 @@ def outcome(config: RunConfig, result: "Result") -> str:
     """Say how much of the ceiling was learned, of a network that is fed its target."""
     most = ceiling(config, result)
     follows = 1.0 if result.follows is UNSET else result.follows
-    echoes = result.follows is not UNSET and follows >= 0.9
+    echoes = result.follows is not UNSET and follows >= ECHOES
     guess = max(result.baseline_accuracy, result.order_blind_accuracy)
     if guess >= most - 1e-9:  # the order is not needed
         guess = result.baseline_accuracy
@@ -120,17 +127,31 @@ def outcome(config: RunConfig, result: "Result") -> str:
         "guess": guess,  # baselines that are equal may differ by rounding
         "guessed": GUESSES[guess > result.baseline_accuracy + 1e-9],
     }
-    also = FOLLOWS.format(**words) if follows < 0.9 else ""
+    also = _shares(follows, config, result, words) if follows < ECHOES else ""
     above = is_above(guess, config, result) or echoes
     if above and follows < result.accuracy / 4:
         return ORDER_LEARNED.format(**words)
     if not above and (result.accuracy > guess + MARGIN or guess >= 0.99 * most):
         return UNTOLD.format(**words)
-    if made_it(config, result):
+    if learned(config, result):
         trained = not config.training.frozen and config.network.cell != "mlp"
         kept = KEPT if trained and target_place(config) == "state" else ""
-        return LEARNED.format(**words) + also + kept
+        return LEARNED.format(**words) + kept
     return IN_PART.format(**words) + also if above else NOT_LEARNED.format(**words)
+
+
+def _shares(follows: float, config: RunConfig, result: "Result", words: dict[str, object]) -> str:
+    """Say what share of the right answers is the echo, and what is the order of the file.
+
+    An echo in a share f is right in f, and a guess about the other answers in (1 - f) times the
+    majority share. What is right beyond both comes from the order.
+    """
+    echo = FOLLOWS.format(**words)
+    lucky = (1 - follows) * result.baseline_accuracy
+    order = result.accuracy - follows - lucky
+    if order <= noise(follows + lucky, config, result):
+        return echo
+    return echo + ORDER.format(order=100 * order, lucky=100 * lucky)
 
 
 def is_above(share: float, config: RunConfig, result: "Result") -> bool:
@@ -289,6 +310,12 @@ def made_it(config: RunConfig, result: "Result") -> bool:
     """True for an accuracy of at least 99% of the ceiling, where anything can be known."""
     most = ceiling(config, result)
     return bool(most and knowable_share(config)) and result.accuracy >= 0.99 * most
+
+
+def learned(config: RunConfig, result: "Result") -> bool:
+    """True where `made_it` is, and where a control was run the answer follows its target too."""
+    follows = result.follows
+    return made_it(config, result) and (follows is UNSET or follows >= ECHOES)
 
 
 def into_view(config: RunConfig) -> dict[str, Any]:

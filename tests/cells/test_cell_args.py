@@ -32,6 +32,8 @@ def test_other_arguments_are_refused(text):
     ("name", "args", "rule"),
     [
         ("lstn", {}, "is unknown: did you mean lstm"),
+        ("rnn", {}, "is unknown: did you mean simple"),
+        ("block:Elman_RNN", {}, "is unknown: did you mean block:simple"),
         ("lstm", {"feature": 7}, "has no field feature: use one of features"),
         ("broken_cells:NeedsUnits", {"parent": 1}, "has no field parent: use one of"),
         ("broken_cells:NeedsUnits", {}, "has no value for units"),

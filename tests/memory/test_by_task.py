@@ -27,7 +27,7 @@ from echo_jax.memory.make_card import MIXED, Asked, beside, plan_of, requests_of
 from echo_jax.memory.pages import card_pages, comparison, table, told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
-from echo_jax.memory.tasks import adding, noisy_recall, text
+from echo_jax.memory.tasks import Rows, adding, noisy_recall, text
 
 SIZES = {"updates": 6, "updates_at_once": 3, "pilot_updates": 3, "budgets": [3], "streams": 300}
 SMALL = Protocol(**NUMBERS | SIZES)
@@ -184,6 +184,12 @@ def test_a_linear_model_reads_digits_of_the_part_final():
     assert 0.8 * np.log2(10) < found.bits < np.log2(10)
 
 
+def test_the_majority_is_the_share_of_the_most_frequent_answer_that_counts():
+    counts = np.array([[False, False, True, True, True]])
+    rows = Rows(np.zeros((1, 5), int), np.array([[0, 0, 3, 1, 3]]), counts)
+    assert task_of(last_seen(), SMALL).majority(rows) == pytest.approx(2 / 3)
+
+
 def test_an_n_gram_model_has_the_conditional_entropy_of_a_markov_source(tmp_path):
     changes = np.array(
         [[0.7, 0.1, 0.1, 0.1], [0.1, 0.4, 0.4, 0.1], [0, 0, 0.5, 0.5], [0.5, 0, 0, 0.5]]
@@ -281,6 +287,9 @@ def test_a_card_of_an_own_file_goes_on_to_the_same_rows(tmp_path):
     bits, right = whole.card.bits_an_answer.baseline
     assert bits == pytest.approx(1 + (1 - right) * np.log2(1e-6), abs=2e-3)
     assert f"{bits:.3g} ({right:.1%})" in repr(whole)
+    majority = [row["majority"] for row in whole.rows if row["seed"] < 2]
+    assert whole.card.bits_an_answer.majority == pytest.approx(np.mean(majority), abs=1e-3)
+    assert f"{np.mean(majority):.1%}" in repr(whole)
     folder = tmp_path / "cards" / "mine-parity_of_two"
     made, rows = cards.read(folder)
     older = msgspec.structs.replace(made, versions=made.versions | {"jax": "0.1"})

@@ -326,6 +326,41 @@ def test_the_second_lesson_says_how_many_of_8_pairs_are_right(cards, every):
     assert 8 * accuracy_of_list(8, STANDARD.values) == pytest.approx(1.4, abs=0.05)
 
 
+def test_the_second_lesson_answers_its_class_with_numbers_of_the_cards(cards, every):
+    text = " ".join((DOCS.parent / "by-name.md").read_text().split())
+    text = text.partition("## Questions that come")[2].partition("##")[0]
+    large = {table.cell_of(x): x for x, _ in every if x.state_numbers == {"float32": 400}}
+
+    def mean(card, pairs=8):
+        return f"{right_of(every, card, pairs).mean():.1f}"
+
+    lstm, delta = mean(large["lstm"]), mean(large["delta-net"])
+    assert f"it recalls {lstm} of 8 pairs, and {mean(cards['lstm'])} with 100" in text
+    of_24 = right_of(every, large["delta-net"], 24).mean()
+    assert f"400 numbers recalls {delta} of 8, and {of_24:.0f} of 24" in text
+    *others, best = np.sort(right_of(every, cards[FROZEN[0]], 8))
+    said = f"One of eight such networks recalls {best:.1f} of 8 pairs, the other seven "
+    assert f"{said}{max(others):.1f} or less" in text
+    for name, words in (
+        ("gated-delta-net", "gated DeltaNet recalls {:.1f} to {:.1f} of 8 pairs"),
+        ("mlstm", "the mLSTM {:.1f} to {:.1f}"),
+        ("rwkv7", "RWKV-7 {:.1f} to {:.1f}"),
+    ):
+        right = right_of(every, cards[name], 8)
+        assert words.format(min(right), max(right)) in text
+        assert cards[name].bits_by_key.never == 0
+    cache, net = cards[CACHE], cards["delta-net"]
+    assert f"recalls {mean(cache)} of 8 pairs and DeltaNet {mean(net)} in the mean" in text
+    assert f"of 24 pairs they recall {mean(cache, 24)} and {mean(net, 24)}" in text
+    both = [
+        (x.bits_by_lag.mean, right_of(every, x, 8).mean())
+        for name, x in cards.items()
+        if name != CACHE and x.bits_by_lag and x.bits_by_key
+    ]
+    assert f"recall at most {max(right for lag, right in both if lag >= 100):.1f} of 8" in text
+    assert f"at most {max(lag for lag, right in both if right >= 4):.0f} bits" in text
+
+
 def right_of(every, card, pairs):
     """The numbers of right answers of each seed about so many pairs."""
     [of] = BY_KEY.configured(card)

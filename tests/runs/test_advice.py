@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from msgspec import UNSET
 
-from echo_jax.config import RunConfig, changed, chosen
+from echo_jax.config import RunConfig, changed, chosen, flat
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share, target_place
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import advice
@@ -44,7 +44,18 @@ CASES = [
 ]
 
 
-NOT_MEASURED = "training_accuracy", "held_out_targets", "persistence_accuracy", "k_gram_accuracy"
+NOT_MEASURED = (
+    "training_accuracy", "held_out_targets", "persistence_accuracy", "k_gram_accuracy", "follows"
+)  # fmt: skip
+
+NAMES = {
+    "window": "window|whole sequences as one chunk", "delay_line": "delay line",
+    "lag": "back|ahead", "stateful": "zero state", "bptt_batches": "gradient through 1 batch",
+    "sequences": "longer",
+    "learning_rate": "(larger|smaller) steps", "frozen": "train the cell", "framing": "classes",
+    "hidden_size": "larger layer", "seeds": "other seeds", "seed": "another seed",
+}  # fmt: skip
+"""The words of an advice, by the field that its command changes."""
 
 
 def outcome(config, share, **found):
@@ -92,6 +103,12 @@ def test_every_configuration_gets_advice_that_differs_from_it_and_lets_more_be_l
         places.add(target_place(config))
         (missed, other), (made, question) = advised(config), advised(config, share=1)
         assert config not in (other, question)
+        assert ("other seeds" in made) == (config.seeds == 1 and knowable_share(config) > 0)
+        assert "other seeds" not in missed
+        level = advised(config, falls=False)
+        for said, run in ((missed, other), (made, question), level):
+            new = {k: v for k, v in flat(run).items() if v != flat(config)[k]}
+            assert [name for name in new if not re.search(NAMES[name], said)] == []
         if target_place(config) == "future" and config.data.file:
             assert missed.startswith("Next: ")
             continue
@@ -122,7 +139,11 @@ OWN = {"csv": "my.csv", "lag": -1}
         ({"stateful": False}, {"curve": FLAT}, None),
         ({"lag": 7, "frozen": True, "sequences": 9000},
          {}, {"window": 8, "stateful": False, "frozen": False}),
-        ({"csv": "my.csv"}, {"training_accuracy": 1.0}, None),
+        ({"csv": "my.csv"}, {"training_accuracy": 1.0, "falls": False}, None),
+        ({"csv": "my.csv", "sequences": 300},
+         {"training_accuracy": 1.0, "held_out_targets": 121}, {"sequences": 2000}),
+        ({"csv": "my.csv", "sequences": 300},  # 496 values train, and 100 are different
+         {"training_accuracy": 1.0, "held_out_targets": 119}, None),
         (OWN, {}, None),
         ({"seeds": 2, "learning_rate": 0.1},
          {"failed": SimpleNamespace(seed=[1])}, {"learning_rate": 0.001}),
@@ -141,6 +162,13 @@ def test_advice_follows_what_this_run_has_shown(fields, found, changes):
 def test_what_is_foretold_worse_than_a_simple_predictor_does_is_not_asked_further_ahead(best, asks):
     simple = {"persistence_accuracy": best, "k_gram_accuracy": 0.1, "k_gram": 1}
     assert asks in advised(changed(RunConfig(), seeds=2, **OWN), accuracy=0.5, **simple)[0]
+
+
+def test_a_score_that_the_order_gives_or_chance_is_no_success():
+    chance = {"accuracy": 0.03, "persistence_accuracy": 0.02, "k_gram_accuracy": 0.03, "k_gram": 1}
+    for fields, found in (({"csv": "my.csv"}, {"share": 1, "follows": 0.5}), (OWN, chance)):
+        said, _ = advised(changed(RunConfig(), **fields), **found)
+        assert said == "Next: does another seed agree?"
 
 
 def test_where_hardly_a_held_out_value_was_trained_on_nothing_is_advised():

@@ -1,5 +1,6 @@
 """What is said of runs on values in order: who predicts them, and if the echo was learned."""
 
+import re
 import types
 
 import msgspec
@@ -49,6 +50,32 @@ def test_a_gap_that_values_never_trained_on_do_not_explain_is_told():
     assert "differences of consecutive ones may be learned" in drifts
 
 
+@pytest.mark.parametrize(
+    ("follows", "verdict"),
+    [
+        (0.24, "The order of the values was learned, not the echo"),
+        (0.26, "learned in part"),
+        (0.293, "learned in part"),
+        (0.69, "learned in part"),
+        (0.89, "learned in part"),
+        (0.9, "The echo was learned: 100.00%"),
+    ],
+)
+def test_an_echo_is_learned_as_far_as_answers_follow_a_change_of_their_target(follows, verdict):
+    config = changed(CONFIG, csv="my.csv")
+    text = explain(config, of(config, accuracy=1.0, ceiling_accuracy=1.0, follows=follows))
+    assert verdict in text
+    shares = re.search(r"in ([\d.]+)%: this share is the echo", text)
+    assert bool(shares) == ("in part" in verdict)
+    if shares:
+        assert float(shares[1]) == pytest.approx(100 * follows)
+        order, lucky = map(float, re.findall(r"adds? (\d+\.\d)", text))
+        assert float(shares[1]) + order + lucky == pytest.approx(100, abs=0.1)
+        assert lucky == pytest.approx(12.5 * (1 - follows), abs=0.06)
+    fewer = of(config, accuracy=0.93, ceiling_accuracy=1.0, follows=0.89)
+    assert "The order" not in explain(config, fewer)  # 3 points may be chance
+
+
 def train(folder, values, **options):
     """A run on a column."""
     (folder / "my.csv").write_text("n\n" + "\n".join(map(str, values)))
@@ -76,7 +103,7 @@ def test_next_values_learned_by_heart_are_told_without_a_goal_of_99_percent(tmp_
     assert run.result.held_out_targets == 20 - 3  # the last 8 rows of 8 starts and one step
     assert "is answered better than the held-out part" in run.report()
     assert "99%" not in run.report()
-    assert run.report().splitlines()[-1].startswith("Next: does it hold for other seeds?")
+    assert run.report().splitlines()[-1].startswith("Next: does another seed agree?")
 
 
 VALUES = np.arange(9)

@@ -39,7 +39,7 @@ SIZES = ("state_bytes", "conv_bytes", "constant_bytes", "parameters")
 GAIN = 1.05  # the ratio of bits from which more updates help
 
 # columns without room in a paper
-WIDE = {"lags 4 on", "rate", "rate by key", "layers", "state", "convolutions", "parameters"}
+WIDE = {"lags 4 on", "layers", "state", "convolutions"}
 
 TUNED = ("lmu", "lstm-chrono")
 """Cells with an option whose default is the number of lags that are asked."""
@@ -215,6 +215,7 @@ def cards_table(cards: Sequence[Card]) -> Table:
     columns["layers"] = [str(card.cell.args.get("layers", UNKNOWN)) for card in cards]
     known = {name: of for name, of in columns.items() if any(x not in (UNKNOWN, "") for x in of)}
     note = f"Letters: {MEANINGS['letters']}.{few_seeds(cards)}" if any(map(any, told)) else ""
+    note = f"{protocol_text(cards)} {note}".strip()
     return Table(caption_of(cards), list(known), list(zip(*known.values(), strict=True)), note)
 
 
@@ -234,7 +235,8 @@ def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[
     if question is BY_TASK:
         answers = [card.bits_an_answer or None for card in cards]
         return {
-            "accuracy": [f"{bits.accuracy:.1%}" if bits else UNKNOWN for bits in answers],
+            "accuracy": [share_text(bits and bits.accuracy) for bits in answers],
+            "majority": [share_text(bits and bits.majority) for bits in answers],
             "entropy, bits": [text_of(bits.entropy if bits else None) for bits in answers],
             "baseline": [baseline_text(bits) for bits in answers],
             "rate": rates,
@@ -256,6 +258,11 @@ def baseline_text(bits: BitsAnAnswer | None) -> str:
         return UNKNOWN
     of_baseline, accuracy = bits.baseline
     return f"{three_digits(of_baseline)} ({accuracy:.1%})"
+
+
+def share_text(share: float | None) -> str:
+    """A share in percent, or - where it is unknown."""
+    return UNKNOWN if share is None else f"{share:.1%}"
 
 
 def text_of(value: float | None) -> str:
@@ -312,7 +319,7 @@ def seeds_there(card: Card) -> str:
 
 def caption_of(cards: Sequence[Card]) -> str:
     """The tracks of a group, its sizes of state, a protocol of one's own, and too few seeds."""
-    protocol = protocol_of(cards)
+    own = protocol_text(cards)
     tracks = dict.fromkeys(map(track, cards))
     each = [x if x == "bare" else f"in the {x}" for x in tracks]
     where = "bare cells" if each == ["bare"] else " and ".join(each)
@@ -320,8 +327,14 @@ def caption_of(cards: Sequence[Card]) -> str:
     apart = "" if comparable(cards) else f", {why}, not to be compared"
     task = cards[0].task
     where = f"Task {task.name}, {where}" if task else f"{where[0].upper()}{where[1:]}"
-    own = f" Protocol {protocol.name}, not the standard." if protocol.own else ""
-    return f"{where}, state of {sizes_text(cards)}{apart}.{own}{few_seeds(cards)}"
+    return f"{where}, state of {sizes_text(cards)}{apart}.{own and f' {own}'}{few_seeds(cards)}"
+
+
+def protocol_text(cards: Sequence[Card]) -> str:
+    """What a protocol of one's own has other than the standard; of the standard nothing."""
+    protocol = protocol_of(cards)
+    changes = ", ".join(f"{name} {x}" for name, x in protocol.own.items())
+    return f"Protocol {protocol.name}, not the standard: {changes}." if changes else ""
 
 
 def sizes_text(cards: Sequence[Card]) -> str:
