@@ -98,6 +98,7 @@ def test_a_hand_written_solution_is_right_and_the_present_input_tells_nothing(na
     answers = np.array([solve(row) for row in inputs[:100]])
     accuracy = (answers == targets[:100])[counts[:100]].mean()
     assert least <= accuracy <= most
+    assert {*targets[counts].tolist()} == {*range(task.answers)}
     joint = np.zeros((task.tokens, task.answers))
     np.add.at(joint, (inputs[counts], targets[counts]), 1)
     best = joint.max(axis=1).sum() / joint.sum()  # of all functions of the present input
