@@ -47,7 +47,7 @@ def path_of(field: str, value: Any) -> Path:
 def check_not_current(out: Path) -> None:
     """Raise StorageError for the current folder, which an empty path names too."""
     if os.path.abspath(out) == os.getcwd():
-        fix = "name a folder of their own with {out}"
+        fix = "name a folder of its own with {out}"
         raise StorageError(None, "the current folder", "is no place for results", fix)
 
 

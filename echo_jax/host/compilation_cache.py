@@ -67,17 +67,13 @@ def _folder() -> Path:
     folders = top, top / "compiled", top / "compiled" / _key()
     for folder in folders:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (stat.S_ISDIR(folder.lstat().st_mode) and _is_ours(folder)):
+        status = folder.lstat()  # of a link itself
+        others = hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o22)
+        if others or not stat.S_ISDIR(status.st_mode):
             raise OSError(f"{folder} is a link, another user's or open to others: remove it")
         folder.chmod(0o700)
     os.utime(folders[-1])  # fails where nothing can be written
     return folders[-1]
-
-
-def _is_ours(path: Path) -> bool:
-    """True where no other user can have written into a folder; links are not followed."""
-    status = path.lstat()
-    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o22)
 
 
 def _key() -> str:

@@ -111,15 +111,11 @@ def cell_of_file(place: Path, of_file: MeasuredCell, cell: str | None) -> NamedC
     has the text that was measured.
     """
     check_named(place, of_file.name, cell)
-    other_text = ConfigError(
-        None, place, f"is of another text than {of_file.name} here",
-        "bring the file back that it was made with",
-    )  # fmt: skip
-    if cell and user_cell.digest_on_disk(cell) not in (None, of_file.source):
-        raise other_text
-    named = named_cell(of_file.name, of_file.args)
-    if named.measured != of_file:
-        raise other_text
+    changed = cell and user_cell.digest_on_disk(cell) not in (None, of_file.source)
+    named = None if changed else named_cell(of_file.name, of_file.args)
+    if named is None or named.measured != of_file:
+        rule = f"is of another text than {of_file.name} here"
+        raise ConfigError(None, place, rule, "bring the file back that it was made with")
     return named
 
 

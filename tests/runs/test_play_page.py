@@ -150,62 +150,10 @@ def test_the_map_shows_all_measured_points_and_is_walked_with_arrow_keys(tab, ge
         tab.press("ArrowRight")
 
 
-def test_on_a_phone_the_curves_and_scores_of_both_networks_are_beside_train(tab):
-    tab.open(COMMITTED, width=390)
-    tab.wait("trainings.every(({ network }) => network)")
-    seen = """[...document.querySelectorAll("#run, .score, #panels .accuracy svg")]
-      .map((each) => each.getBoundingClientRect())
-      .every(({ top, bottom }) => top > 0 && bottom < 844)"""
-    assert tab.run(seen)
-    assert tab.run("document.querySelector('section').id") == "train"
-    shown = (
-        "[...document.querySelectorAll('#panels select')].filter((each) => each.checkVisibility())"
-    )
-    assert tab.run(f"{shown}.map(({{ name }}) => name)") == ["window", "stateful"] * 2
-    assert text(tab, "#panels summary") == "More: batch size 6"
-    press(tab, "#panels summary")
-    assert tab.run(f"{shown}.length") == 11
-    low = """[...document.querySelectorAll("a, button, input, select, summary")]
-      .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 36)"""
-    assert tab.run(f"{low}.map((each) => each.outerHTML)") == []
-    assert tab.run("document.getElementById('guessed').offsetWidth") == 390 - 2 * (16 + 1 + 16)
-    tab.resize(320)
-    assert tab.run("document.documentElement.scrollWidth") == 320
-
-
 def scores(tab):
     """What is said of the answers to fresh sequences, once all networks are trained."""
     tab.wait("trainings.every(({ over }) => over)")
     return tab.run("[...document.querySelectorAll('.score')].map((each) => each.textContent)")
-
-
-@pytest.mark.parametrize(
-    ("keys", "shown", "said"),
-    [
-        ([], "50%", ""),
-        (["ArrowRight"] * 2, "52%", "You said 52%. It has "),
-        (None, "50%", "You said 50%. It has "),
-    ],
-)
-def test_a_guess_that_was_made_stands_beside_what_came_out(tab, keys, shown, said):
-    tab.open(COMMITTED)
-    if keys is None:
-        press(tab, "#guessed")  # in the middle, where it stands
-    tab.run("document.getElementById('guessed').focus()")
-    tab.press(*keys or [])
-    assert text(tab, "#guessed-is") == shown
-    tab.wait("trainings.every(({ report }) => report)")
-    tab.run("trainings.forEach((each) => each.draw({ ...each.report, accuracy: 0.01 }))")
-    right = "about 1% right, by chance"
-    assert scores(tab) == [f"{said}{right}", right]
-
-
-def test_a_file_alone_has_no_link_to_a_page_that_is_not_there(tab):
-    tab.open(COMMITTED)
-    links = "[...document.querySelectorAll('a')].filter((each) => each.checkVisibility())"
-    hrefs = tab.run(f"{links}.map((each) => each.getAttribute('href'))")
-    assert hrefs
-    assert all(href.startswith("#") for href in hrefs)
 
 
 def test_networks_learn_in_the_page_which_asks_for_nothing_and_logs_nothing(tab):

@@ -70,7 +70,7 @@ def of_one_size(cards: Sequence[Card]) -> bool:
 
 
 def numbers_of(card: Card) -> dict[str, int]:
-    """The numbers of the state by their type; of a card that does not state them, the bytes."""
+    """The numbers of the state by their type; of a cell without a state, 0 bytes."""
     return card.state_numbers or {"bytes": card.state_bytes}
 
 
