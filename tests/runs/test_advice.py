@@ -51,9 +51,8 @@ NOT_MEASURED = (
 NAMES = {
     "window": "window|whole sequences as one chunk", "delay_line": "delay line",
     "lag": "back|ahead", "stateful": "zero state", "bptt_batches": "gradient through 1 batch",
-    "sequences": "longer",
     "learning_rate": "(larger|smaller) steps", "frozen": "train the cell", "framing": "classes",
-    "hidden_size": "larger layer", "seeds": "other seeds", "seed": "another seed",
+    "sequences": "longer", "hidden_size": "larger layer", "seeds": "other seeds", "seed": "another",
 }  # fmt: skip
 """The words of an advice, by the field that its command changes."""
 

@@ -150,29 +150,6 @@ def test_the_map_shows_all_measured_points_and_is_walked_with_arrow_keys(tab, ge
         tab.press("ArrowRight")
 
 
-def test_on_a_phone_the_curves_and_scores_of_both_networks_are_beside_train(tab):
-    tab.open(COMMITTED, width=390)
-    tab.wait("trainings.every(({ network }) => network)")
-    seen = """[...document.querySelectorAll("#run, .score, #panels .accuracy svg")]
-      .map((each) => each.getBoundingClientRect())
-      .every(({ top, bottom }) => top > 0 && bottom < 844)"""
-    assert tab.run(seen)
-    assert tab.run("document.querySelector('section').id") == "train"
-    shown = (
-        "[...document.querySelectorAll('#panels select')].filter((each) => each.checkVisibility())"
-    )
-    assert tab.run(f"{shown}.map(({{ name }}) => name)") == ["window", "stateful"] * 2
-    assert text(tab, "#panels summary") == "More: batch size 6"
-    press(tab, "#panels summary")
-    assert tab.run(f"{shown}.length") == 11
-    low = """[...document.querySelectorAll("a, button, input, select, summary")]
-      .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 36)"""
-    assert tab.run(f"{low}.map((each) => each.outerHTML)") == []
-    assert tab.run("document.getElementById('guessed').offsetWidth") == 390 - 2 * (16 + 1 + 16)
-    tab.resize(320)
-    assert tab.run("document.documentElement.scrollWidth") == 320
-
-
 def scores(tab):
     """What is said of the answers to fresh sequences, once all networks are trained."""
     tab.wait("trainings.every(({ over }) => over)")
@@ -283,6 +260,7 @@ def test_axe_finds_nothing(tab, dark):
         every = "document.querySelectorAll('details')"
         tab.run(f"for (const each of {every}) Object.assign(each, {{ name: '', open: true }})")
         assert tab.violations() == []
+        assert tab.run("document.documentElement.scrollWidth") == width
 
 
 def test_words_of_a_column_are_shown_and_never_run(tab, tmp_path):
