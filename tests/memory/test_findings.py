@@ -332,12 +332,10 @@ def test_the_second_lesson_answers_its_class_with_numbers_of_the_cards(cards, ev
     answers = page.partition("## Questions that come")[2].partition("##")[0]
     large = {table.cell_of(x): x for x, _ in every if x.state_numbers == {"float32": 400}}
     of_8 = {name: right_of(every, x, 8) for name, x in cards.items() if x.bits_by_key}
-    means = [
-        right_of(every, x, 8).mean() for x in (large["lstm"], cards["lstm"], large["delta-net"])
-    ]
+    first = large["lstm"], cards["lstm"], large["delta-net"]
     both = CACHE, "delta-net"
     ordered = [x for name, x in of_8.items() if name != CACHE and lag_mean(cards[name]) >= 100]
-    found = [*means, *sorted(of_8[FROZEN[0]])[:-3:-1]]
+    found = [*(right_of(every, x, 8).mean() for x in first), *sorted(of_8[FROZEN[0]])[:-3:-1]]
     found += [f(of_8[x]) for x in ("gated-delta-net", "mlstm", "rwkv7") for f in (min, max)]
     found += [of_8[x].mean() for x in both] + [right_of(every, cards[x], 24).mean() for x in both]
     found.append(max(x.mean() for x in ordered))

@@ -241,11 +241,12 @@ def test_a_row_without_a_reading_is_the_same_as_it_is_made_again_with_one(read):
     row = read[1][0]
     before = msgspec.structs.replace(row, reading=msgspec.UNSET, device="cpu, A")
     assert "reading" not in msgspec.to_builtins(before)
-    assert Verified(before, row).same
-    assert not Verified(row, before).same
+    made = card([before])
+    assert Verified(made, before, row).same
+    assert not Verified(made, row, before).same
     other = msgspec.structs.replace(row.reading, at_once=1.0)
-    assert not Verified(row, msgspec.structs.replace(row, reading=other)).same
-    assert not Verified(msgspec.structs.replace(before, updates=2000), row).same
+    assert not Verified(made, row, msgspec.structs.replace(row, reading=other)).same
+    assert not Verified(made, msgspec.structs.replace(before, updates=2000), row).same
 
 
 def decoded(of_run):

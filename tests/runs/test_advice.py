@@ -51,9 +51,8 @@ NOT_MEASURED = (
 NAMES = {
     "window": "window|whole sequences as one chunk", "delay_line": "delay line",
     "lag": "back|ahead", "stateful": "zero state", "bptt_batches": "gradient through 1 batch",
-    "sequences": "longer",
     "learning_rate": "(larger|smaller) steps", "frozen": "train the cell", "framing": "classes",
-    "hidden_size": "larger layer", "seeds": "other seeds", "seed": "another seed",
+    "sequences": "longer", "hidden_size": "larger layer", "seeds": "other seeds", "seed": "another",
 }  # fmt: skip
 """The words of an advice, by the field that its command changes."""
 
@@ -138,7 +137,7 @@ OWN = {"csv": "my.csv", "lag": -1}
         ({"stateful": False}, {"curve": FLAT}, None),
         ({"lag": 7, "frozen": True, "sequences": 9000},
          {}, {"window": 8, "stateful": False, "frozen": False}),
-        ({"csv": "my.csv"}, {"training_accuracy": 1.0, "falls": False}, None),
+        ({"csv": "my.csv"}, {"training_accuracy": 1.0, "curve": FLAT}, None),
         ({"csv": "my.csv", "sequences": 300},
          {"training_accuracy": 1.0, "held_out_targets": 121}, {"sequences": 2000}),
         ({"csv": "my.csv", "sequences": 300},  # 496 values train, and 100 are different

@@ -231,6 +231,7 @@ def test_axe_finds_nothing(tab, dark):
         every = "document.querySelectorAll('details')"
         tab.run(f"for (const each of {every}) Object.assign(each, {{ name: '', open: true }})")
         assert tab.violations() == []
+        assert tab.run("document.documentElement.scrollWidth") == width
 
 
 def test_words_of_a_column_are_shown_and_never_run(tab, tmp_path):

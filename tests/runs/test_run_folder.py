@@ -69,7 +69,7 @@ def test_bits_may_differ_on_another_number_of_cores(tmp_path):
     run_file.begin(tmp_path, RunSpec(PLAIN))
     assert prepared(tmp_path).note is None
     sign_arrays(tmp_path / run_file.CHECKPOINT, begun__cores=77)
-    here = f"{environment.threads()} cores, before '77 cores'"
+    here = f"cores {environment.threads()} here, '77' before"
     assert prepared(tmp_path).note == f"bits may differ from those of one run: {here}"
 
 
