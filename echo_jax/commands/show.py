@@ -9,12 +9,13 @@ echo-jax show --memory runs/part4           # what its state tells about earlier
 
 import dataclasses
 import functools
+import sys
 from pathlib import Path
 from typing import Annotated
 
 from echo_jax import atomic_files, environment
 from echo_jax.commands import command_line
-from echo_jax.config import PARTS, Part, RunConfig, check_values
+from echo_jax.config import PARTS, Part, RunConfig, check_values, is_built_in
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.host import compilation_cache
 from echo_jax.report.styles import Format
@@ -73,17 +74,19 @@ def main() -> None:
 
         print(f"Page: {printable(str(play_page.write_for_run(command.play)))}")
     elif command.memory:
-        show_memory(command.memory)
+        cell = command.run.network.cell
+        show_memory(command.memory, None if is_built_in(cell) else cell)
     else:
         show_data(command)
 
 
-def show_memory(folder: Path) -> None:
-    """Print the bits by lag of the first network of a run, and draw them."""
+def show_memory(folder: Path, cell: str | None) -> None:
+    """Print the bits by lag of the first network of a run, of the cell that is named; draw them."""
     environment.use_cpu_devices(1)
     from echo_jax.runs import predictor
 
-    found = predictor.load(folder).memory()
+    say = functools.partial(print, file=sys.stderr)
+    found = predictor.load(folder, cell=cell, say=say).memory()
     print(found.report(), flush=True)
     path = folder / "memory.png"
     atomic_files.write_generated(path, found.figure_file("png"))

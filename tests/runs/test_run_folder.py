@@ -11,7 +11,7 @@ import echo_jax
 from echo_jax import atomic_files, environment
 from echo_jax.config import changed
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import own_data, run_file
+from echo_jax.runs import own_data, predictor_states, run_file
 from echo_jax.runs.run_folder import RunSpec
 
 CONFIG = changed(PLAIN, cell="average_of_all.py", hidden_size=50)
@@ -102,3 +102,7 @@ def test_a_network_of_another_text_is_loaded_with_a_warning(run, write, call, mo
     said = call("predict.py", "run", "1", "2", "3", "--cell", "average_of_all.py", cwd=".")
     assert said.stderr.splitlines()[:2] == [sentence, "trained on 4 of 9 sequences so far"]
     assert len(said.stdout.split()) == 3
+    show = ("show.py", "--memory", "run")
+    assert "add --cell average_of_all.py" in call(*show, cwd=".", status=2).stderr
+    monkeypatch.setattr(predictor_states, "STREAMS", (150, 150))
+    assert "bits" in call(*show, "--cell", "average_of_all.py", cwd=".").stdout
