@@ -83,6 +83,9 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     streams, recalls          of each data set: streams by lag, and rows by key of each K
     associated                pairs K of which half are right as soon as a network associates
     default_seeds, full_seeds number of seeds
+
+    Raises:
+      ConfigError: a number is of a wrong type or out of range, or does not go with the others.
     """
 
     symbols: Annotated[int, Meta(ge=2, le=256)] = 16
@@ -117,10 +120,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     full_seeds: Seeds = 8
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a wrong type, and for a number out of range or beside the others.
-
-        Lists and mappings, as a file has them, become tuples and configurations.
-        """
+        """Check all numbers. Lists and mappings, as of a file, become tuples and configurations."""
         for field in msgspec.structs.fields(self):
             value = getattr(self, field.name)
             try:

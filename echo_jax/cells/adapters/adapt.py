@@ -148,6 +148,7 @@ def _library(found: Any) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=64)
 def _makes_torch(found: Any) -> bool:
     """True for a function that gives a torch module; one that fails is judged by its file."""
     torch = sys.modules.get("torch")
