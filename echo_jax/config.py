@@ -475,8 +475,9 @@ def check_call(call: Callable[..., Any], given: Mapping[str, Any]) -> None:
 
 def _checked(name: str, annotation: Any, value: Any) -> Any:
     """The value of a field or an argument; ConfigError unless it is of the annotated type."""
-    optional = type(None) in get_args(annotation)
-    kind: Any = get_args(annotation)[0] if optional else annotation
+    kinds = get_args(annotation)
+    optional = type(None) in kinds
+    kind: Any = kinds[0] if optional and len(kinds) == 2 else annotation  # no path: `path_of` is
     value = _plain(kind, value)
     if optional and value is None:
         return None

@@ -5,9 +5,11 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import expit as sigmoid
 
 import echo_jax
 from echo_jax.exceptions import ConfigError
+from echo_jax.probing.streams import check_streams
 
 
 def uniform(streams=80, length=24, classes=4, seed=0):
@@ -143,6 +145,12 @@ CASES = {
         lambda s, t: (np.where(np.arange(12)[:, None] == 3, np.nan, s), t),
         "first in stream 0 after step 3",
     ),
+    "objects": (
+        lambda s, t: (s.astype(object), t),
+        r"states are an array of object \[60, 12, 4\]",
+    ),
+    "masked states": (lambda s, t: (np.ma.masked_equal(s, 1), t), "states are masked: leave out"),
+    "masked tokens": (lambda s, t: (s, np.ma.masked_equal(t, 1)), "tokens are masked"),
     "words": (lambda s, t: (s, t.astype(str)), "tokens are an array of <U"),
     "floats": (lambda s, t: (s, t * 0.5), "give integers"),
     "time first": (
@@ -181,6 +189,7 @@ def test_bad_arrays_are_one_sentence(name):
         ({"lags": 12}, "lags=12"),
         ({"lags": 2.5}, "lags=2.5 is not a whole number"),
         ({"at": [1]}, "at=1"),
+        ({"at": -1}, "at=-1 is no list"),
         ({"at": [5.7]}, "at=5.7 is no whole number"),
         ({"scored": 30}, "60 streams are too few for scored=30: give 66"),
         ({"given": 9}, "given=9 is more than the 3 tokens"),
@@ -193,10 +202,78 @@ def test_bad_options_are_one_sentence(options, sentence):
         echo_jax.probe(shifted(tokens, 1), tokens, **{"lags": 2, **options})
 
 
-def test_streams_that_repeat_are_refused_unless_by_chance():
-    tokens = np.concatenate([uniform(80, 24), uniform(80, 24)[:1]])
-    with pytest.raises(ConfigError, match="streams 0 and 80 have the same 24 tokens"):
-        echo_jax.probe(shifted(tokens, 1), tokens, 2)
-    for honest in (uniform(300, 4, 2), chain(stays=0.98), np.arange(24) % 4 + 0 * uniform()):
-        assert len(np.unique(honest, axis=0)) < len(honest)
-        echo_jax.probe(register(honest, 0, 1), honest, 2)
+def windows(apart, streams=80, length=24, classes=4):
+    """Windows of one stream, in any order."""
+    whole = uniform(1, apart * streams + length, classes)[0]
+    order = np.random.default_rng(1).permutation(streams)
+    return np.lib.stride_tricks.sliding_window_view(whole, length)[order * apart]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "sentence"),
+    [
+        (np.concatenate([uniform(80, 24), uniform(80, 24)[:1]]), "streams 0 and 80 have the same"),
+        (np.tile(uniform(1, 20), (60, 1)), "streams 0 and 1 have the same 20 tokens"),
+        (np.tile(uniform(3, 20, 2), (20, 1)), "have the same 20 tokens, which is no chance"),
+        (windows(1), "of the streams begin with the last 23 tokens of others"),
+        (windows(1, classes=2), "of the streams begin with the last 23 tokens of others"),
+        (windows(7), "begin with the last 17 tokens of others, which is no chance: cut streams"),
+    ],
+)
+def test_streams_that_repeat_or_overlap_are_refused(tokens, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        echo_jax.probe(register(tokens, 0, 1), tokens, 2)
+
+
+def test_streams_that_are_alike_by_chance_are_no_repeats():
+    steps = np.arange(24)
+    periodic, phases = steps + 0 * uniform(), steps + uniform(80, 1)
+    for honest in (
+        uniform(300, 5, 2), chain(stays=0.98), periodic % 4, phases % 4, np.tile(uniform(80, 8), 2)
+    ):  # fmt: skip
+        check_streams(honest, honest.max() + 1)
+
+
+def second_order(streams=100, length=30, classes=4, repeats=0.8):
+    """Streams whose token is the one two steps before in a share of cases, in others any."""
+    tokens = uniform(streams, length, classes)
+    random = np.random.default_rng(1)
+    for step in range(2, length):
+        again = random.random(streams) < repeats
+        tokens[:, step] = np.where(again, tokens[:, step - 2], tokens[:, step])
+    return tokens
+
+
+def recurrent(tokens, units=20, seed=0):
+    """The states of an LSTM that was not trained."""
+    random = np.random.default_rng(seed)
+    inputs = random.normal(size=(tokens.max() + 1, 4 * units))
+    inner = random.normal(size=(units, 4 * units)) / np.sqrt(units)
+    c = h = np.zeros((len(tokens), units))
+    states = []
+    for token in tokens.T:
+        i, f, o, new = np.split(inputs[token] + h @ inner, 4, axis=1)
+        c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(new)
+        h = sigmoid(o) * np.tanh(c)
+        states.append(np.concatenate([c, h], axis=1))
+    return np.stack(states, axis=1)
+
+
+INDEPENDENT, TEXT = uniform(60, 16, 6), second_order()
+NETWORKS = {
+    "register": (register(INDEPENDENT, 0, 1, 2), INDEPENDENT),
+    "present input": (register(INDEPENDENT, 0), INDEPENDENT),
+    "LSTM": (recurrent(INDEPENDENT), INDEPENDENT),
+    "LSTM on text": (recurrent(TEXT, 8), TEXT),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_tokens_that_are_not_those_fed_are_refused_or_named(name):
+    states, tokens = NETWORKS[name]
+    echo_jax.probe(states, tokens, 2)  # as they are: no word, although text is predicted
+    text = tokens is TEXT
+    named = pytest.warns(UserWarning, match="one step") if text else pytest.raises(ConfigError)
+    for shift in ((states[:, :-1], tokens[:, 1:]), (states[:, 1:], tokens[:, :-1])):
+        with named:
+            echo_jax.probe(*shift, 2)
