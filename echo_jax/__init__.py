@@ -36,21 +36,17 @@ if TYPE_CHECKING:
     from echo_jax.studies.study_call import study as study
     from echo_jax.studies.sweep import sweep as sweep
 
+_ERRORS = "EchoError ConfigError StorageError DivergedError TasksFailedError SchedulerLostError"
 _HOMES = {
-    "ConfigError": "exceptions",
-    "DivergedError": "exceptions",
-    "EchoError": "exceptions",
     "Protocol": "memory.protocol",
     "card": "memory.card_call",
     "cards": "memory.card_call",
     "load": "runs.predictor",
-    "SchedulerLostError": "exceptions",
-    "StorageError": "exceptions",
-    "TasksFailedError": "exceptions",
     "probe": "probing.probe_call",
     "study": "studies.study_call",
     "sweep": "studies.sweep",
     "train": "runs.train_call",
+    **dict.fromkeys(_ERRORS.split(), "exceptions"),
 }
 
 

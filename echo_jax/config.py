@@ -462,7 +462,7 @@ def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
     """
     for field in dataclasses.fields(config):
         if field.name not in unchecked:
-            value = _checked(field.name, field.type, getattr(config, field.name))
+            value = checked(field.name, field.type, getattr(config, field.name))
             object.__setattr__(config, field.name, value)  # the class is frozen
 
 
@@ -470,10 +470,10 @@ def check_call(call: Callable[..., Any], given: Mapping[str, Any]) -> None:
     """Raise ConfigError for an argument that is not of the type in the signature of its call."""
     for name, parameter in inspect.signature(call).parameters.items():
         if name in given:
-            _checked(name, parameter.annotation, given[name])
+            checked(name, parameter.annotation, given[name])
 
 
-def _checked(name: str, annotation: Any, value: Any) -> Any:
+def checked(name: str, annotation: Any, value: Any) -> Any:
     """The value of a field or an argument; ConfigError unless it is of the annotated type."""
     kinds = get_args(annotation)
     optional = type(None) in kinds
@@ -522,7 +522,7 @@ def _other_object(kind: Any, value: object) -> tuple[str, str] | None:
 
 
 def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
-    minimum = {"vocab_size": 2, "lag": -LARGEST, "seed": 0, "given": 0}.get(field, 1)
+    minimum = {"vocab_size": 2, "lag": -LARGEST, "seed": 0, "given": 0, "at": 0}.get(field, 1)
     if isinstance(value, bool) or not isinstance(value, int):
         fix = f"use one such as {max(minimum, 1)}"
         raise ConfigError(field, value, "is not a whole number", fix)

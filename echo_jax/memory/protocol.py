@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from echo_jax import atomic_files
+from echo_jax.config import checked
 from echo_jax.exceptions import ConfigError
 
 QuestionName = Literal["by lag", "by key", "task"]
@@ -151,11 +152,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def check_updates(self, updates: int, name: str = "updates") -> None:
         """Raise ConfigError for a number of updates that no run makes."""
-        try:
-            msgspec.convert(updates, Whole)
-        except msgspec.ValidationError as error:
-            fix = "use a whole number above 0"
-            raise ConfigError(name, updates, f"is refused ({error})", fix) from error
+        checked(name, int, updates)
         at_once = self.updates_at_once
         if updates % at_once:
             rule = f"is no multiple of the {at_once} that are compiled as one call"
@@ -235,6 +232,5 @@ def read_protocol(path: Path | None) -> Protocol:
 
 def check_seeds(count: int | None) -> None:
     """Raise ConfigError for a number of seeds that is out of range; None is that of the card."""
-    whole = hasattr(count, "__index__") and not isinstance(count, bool)  # also of numpy
-    if count is not None and not (whole and 1 <= count <= MOST_SEEDS):
+    if (checked("seeds", int | None, count) or 1) > MOST_SEEDS:
         raise ConfigError("seeds", count, "is out of range", f"use 1 to {MOST_SEEDS:,}")

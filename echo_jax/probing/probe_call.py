@@ -1,14 +1,13 @@
 """`echo_jax.probe`: what the states of any trained network tell about earlier tokens."""
 
 import dataclasses
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from echo_jax import environment
-from echo_jax.config import check_call
+from echo_jax.config import check_call, checked
 from echo_jax.exceptions import ConfigError, reason
 from echo_jax.probing import heads
 from echo_jax.probing.asked import Asked, Parts, predict_one_another
@@ -141,17 +140,6 @@ def _array(name: str, given: Any) -> np.ndarray:
         raise ConfigError(None, name, rule, fix) from error
 
 
-def whole_number(name: str, value: Any, least: int) -> int:
-    """A whole number from the least on."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if number < least:
-        raise ConfigError(name, value, f"is no whole number from {least} on", "use one")
-    return number
-
-
 def _tokens(given: Any) -> tuple[np.ndarray, int]:
     """Tokens as the index of each among the different ones, int32 `[S, T]`, and how many differ."""
     tokens = _array("tokens", given)
@@ -207,7 +195,7 @@ def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np
     if at is None:
         apart = max(1, -(-(length - lags) * streams // USUAL))
         return np.arange(length - 1, lags - 1, -apart)[::-1]
-    steps = np.unique([whole_number("at", step, 0) for step in at])
+    steps = np.unique([checked("at", int, step) for step in at])
     if not len(steps) or steps[0] < lags or steps[-1] >= length:
         rule = f"is not from {{lags={lags}}} to {length - 1}"
         wrong = next((step for step in steps.tolist() if not lags <= step < length), "no step")
@@ -220,7 +208,9 @@ def _parts(streams: int, length: int, scored: int | None) -> Parts:
     later = round((1 - FITTED) / 2 * streams)
     least, rule = LEAST_STREAMS, "are too few"
     if scored is not None:
-        later = whole_number("scored", scored, LEAST_SCORED)
+        if scored < LEAST_SCORED:
+            raise ConfigError("scored", scored, f"is below {LEAST_SCORED}", "use more")
+        later = scored
         least, rule = 2 * later + LEAST_SCORED, f"are too few for {{scored={later}}}"
     if streams < least:
         fix = f"give {least} or more, cut long ones into shorter ones"

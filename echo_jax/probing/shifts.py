@@ -29,24 +29,18 @@ TOLD = 0.01  # least share that counts
 
 def check_shifts(states: np.ndarray, asked: Asked, parts: Parts, dependent: bool) -> None:
     """Raise ConfigError for states `[S, T, D]` that show shifted tokens; warn where they may be."""
-    told = told_around(states, asked, parts)
-    if told is None:
-        return
-    following, last, before = told
+    following, last, before = told = told_around(states, asked, parts)
     late = _clear(following - last if dependent else following)
     early = _clear(before - 2 * last) if dependent else _clear(before) and not _clear(last, 0, 3)
     if not (late or early):
         return
-    shares = "{:.0%} of the next token, {:.0%} of the last one and {:.0%} of the one before".format(
-        *told.mean(axis=1).clip(0)
-    )
-    fix = "pass those that were fed; these seem " + (
-        "late by one step" if late else "early by one step, as targets are"
-    )
-    if dependent:
-        warnings.warn(f"the states tell {shares} the tokens: {fix}", stacklevel=3)
-    else:
-        raise ConfigError(None, "the states", f"tell {shares} of the tokens", fix)
+    shares = "tell {:.0%} of the next token, {:.0%} of the last one, {:.0%} of the one before"
+    where = "late by one step" if late else "early by one step, as targets are"
+    fix = f"pass the tokens that were fed; these seem {where}"
+    error = ConfigError(None, "the states", shares.format(*told.mean(axis=1).clip(0)), fix)
+    if not dependent:
+        raise error
+    warnings.warn(str(error), stacklevel=3)
 
 
 def _clear(told: np.ndarray, least: float = TOLD, errors: int = 5) -> bool:
@@ -54,11 +48,11 @@ def _clear(told: np.ndarray, least: float = TOLD, errors: int = 5) -> bool:
     return bool(told.mean() > max(least, errors * told.std(ddof=1) / math.sqrt(len(told))))
 
 
-def told_around(states: np.ndarray, asked: Asked, parts: Parts) -> np.ndarray | None:
-    """What is told of x(t+1), x(t) and x(t-1), by scored stream, `[3, S]`; None without steps."""
+def told_around(states: np.ndarray, asked: Asked, parts: Parts) -> np.ndarray:
+    """What is told of x(t+1), x(t) and x(t-1), by scored stream, `[3, S]`; 0 without a step."""
     steps = asked.steps[(asked.steps > 1) & (asked.steps < asked.tokens.shape[1] - 1)]
     if not len(steps):
-        return None
+        return np.zeros((3, 2))
     classes = asked.classes
     known = asked.tokens[parts.fitted]
     shares = shares_after(known[:, :-1], known[:, 1:], frequencies(known, classes))

@@ -30,7 +30,6 @@ def _check_copies(tokens: np.ndarray, logs: np.ndarray) -> None:
     )
     binomial = gammaln(streams) - gammaln(copies) - gammaln(streams - copies + 1)
     chance = np.log(streams) + binomial + (copies - 1) * logs[first]
-    chance[copies == 1] = 0
     if chance.min() < np.log(BY_CHANCE):
         worst = chance.argmin()
         one, other = np.flatnonzero(copy_of.ravel() == worst)[:2]
@@ -51,10 +50,10 @@ def _check_overlaps(tokens: np.ndarray, logs: np.ndarray) -> None:
     begun = np.cumsum(scattered[tokens] * powers, axis=1)
     shares = [1 - len(np.unique(begun[:, -1])) / streams]
     for k in range(1, length):
-        piece = begun[:, -1] - begun[:, k - 1]
-        shares.append(np.isin(piece, begun[:, length - k - 1] * powers[k - 1]).mean())
+        beginnings = begun[:, length - k - 1] * powers[k - 1]
+        shares.append(np.isin(begun[:, -1] - begun[:, k - 1], beginnings).mean())
         chance = np.minimum(1, streams * np.exp(logs[:, k:].sum(axis=1) / 2)).mean()
         if shares[k] > shares[k - 1] + chance + OVERLAPPING:
             rule = f"begin with the last {length - k} tokens of others, which is no chance"
-            fix = "cut streams that share no token"
-            raise ConfigError(None, f"{shares[k]:.0%} of the streams", rule, fix)
+            who = f"{shares[k]:.0%} of the streams"
+            raise ConfigError(None, who, rule, "cut streams that share no token")

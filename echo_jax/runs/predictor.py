@@ -128,7 +128,6 @@ class TrainedNetwork:
         if (lag := self.config.task.lag) != -1:
             rule = f"needs answers that are the next value, and these have lag {lag}"
             raise ConfigError("generate", count, rule, "train a network with {lag=-1}")
-        tokens = np.asarray(tokens).ravel()
         fed = tokens[tokens != UNSEEN]
         values = list[Any]()
         missing = max(self.lacking(state), 1) - len(fed)
