@@ -7,9 +7,10 @@ loaded.
 
 import dataclasses
 import difflib
+import inspect
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
@@ -238,7 +239,7 @@ class TrainingConfig:
     @property
     def of_optax(self) -> bool:
         """True for a transformation of optax that a call was given; no flag or row states it."""
-        return self.optimizer == OPTAX
+        return isinstance(self.optimizer, str) and self.optimizer == OPTAX
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a count below 1, or a field that the optimizer cannot take."""
@@ -480,18 +481,31 @@ def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
     A path becomes its text, and a number of NumPy or JAX that of Python.
     """
     for field in dataclasses.fields(config):
-        if field.name in unchecked:
-            continue
-        optional = type(None) in get_args(field.type)
-        kind: Any = get_args(field.type)[0] if optional else field.type
-        value = _plain(kind, getattr(config, field.name))
-        object.__setattr__(config, field.name, value)  # the class is frozen
-        if optional and value is None:
-            continue
-        if kind is int:
-            _check_whole(field.name, value)
-        elif broken := _broken_rule(kind, optional, value):
-            raise ConfigError(field.name, value, *broken)
+        if field.name not in unchecked:
+            value = checked(field.name, field.type, getattr(config, field.name))
+            object.__setattr__(config, field.name, value)  # the class is frozen
+
+
+def check_call(call: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Raise ConfigError for an argument that is not of the type in the signature of its call."""
+    for name, parameter in inspect.signature(call).parameters.items():
+        if name in given:
+            checked(name, parameter.annotation, given[name])
+
+
+def checked(name: str, annotation: Any, value: Any) -> Any:
+    """The value of a field or an argument; ConfigError unless it is of the annotated type."""
+    kinds = get_args(annotation)
+    optional = type(None) in kinds
+    kind: Any = kinds[0] if optional and len(kinds) == 2 else annotation  # no path: `path_of` is
+    value = _plain(kind, value)
+    if optional and value is None:
+        return None
+    if kind is int:
+        _check_whole(name, value)
+    elif broken := _broken_rule(kind, optional, value) or _other_object(kind, value):
+        raise ConfigError(name, value, *broken)
+    return value
 
 
 def _plain(kind: Any, value: Any) -> Any:
@@ -502,7 +516,7 @@ def _plain(kind: Any, value: Any) -> Any:
 
 
 def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | None:
-    """The rule that a value of a field breaks, and the fix; None if it breaks none."""
+    """The rule that a value breaks, and the fix; None if it breaks none."""
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     if kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
         return "is not a number", "use one such as 0.001"
@@ -518,8 +532,17 @@ def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | 
     return None
 
 
+def _other_object(kind: Any, value: object) -> tuple[str, str] | None:
+    """The rule and the fix, as of `_broken_rule`, for lists and for classes of echo_jax."""
+    ours = isinstance(kind, type) and kind.__module__.startswith("echo_jax.")
+    if ours and not isinstance(value, kind):
+        return f"is no {kind.__name__}", f"use a {kind.__module__}.{kind.__name__}"
+    listed = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    return ("is no list", "use one") if get_origin(kind) is Sequence and not listed else None
+
+
 def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
-    minimum = {"vocab_size": 2, "lag": -LARGEST, "seed": 0}.get(field, 1)
+    minimum = {"vocab_size": 2, "lag": -LARGEST, "seed": 0, "given": 0, "at": 0}.get(field, 1)
     if isinstance(value, bool) or not isinstance(value, int):
         fix = f"use one such as {max(minimum, 1)}"
         raise ConfigError(field, value, "is not a whole number", fix)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from typing import Literal, Self
 
 Spelling = Literal["flag", "argument"]
@@ -67,6 +68,20 @@ class StorageError(EchoError):
 
 class SchedulerLostError(EchoError):
     """The scheduler of a cluster is gone; what was finished is kept."""
+
+
+class TasksFailedError(EchoError):
+    """Some tasks failed; the others have rows. `failures` has a sentence for each."""
+
+    failures: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, failures: Sequence[str]) -> Self:
+        """The error of these failures; it says each sentence once."""
+        why = "; ".join(dict.fromkeys(failures))
+        error = cls(f"{len(failures)} tasks failed, all others have rows: {why}")
+        error.failures = failures
+        return error
 
 
 class DivergedError(EchoError):

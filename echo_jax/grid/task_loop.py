@@ -2,27 +2,13 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any
 
-from echo_jax.exceptions import EchoError
+from echo_jax.exceptions import TasksFailedError
 from echo_jax.grid.executors import Executor
 from echo_jax.grid.task import Job, Task
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import GridProgress
-
-
-class TasksFailedError(EchoError):
-    """Some tasks failed; the others have rows. `failures` has a sentence for each."""
-
-    failures: Sequence[str] = ()
-
-    @classmethod
-    def of(cls, failures: Sequence[str]) -> Self:
-        """The error of these failures; it says each sentence once."""
-        why = "; ".join(dict.fromkeys(failures))
-        error = cls(f"{len(failures)} tasks failed, all others have rows: {why}")
-        error.failures = failures
-        return error
 
 
 def complete(

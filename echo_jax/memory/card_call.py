@@ -16,7 +16,7 @@ import msgspec
 from echo_jax import atomic_files, environment
 from echo_jax.cells.adapters.adapt import BlockOf, adapt
 from echo_jax.cells.block import Block
-from echo_jax.config import BLOCK_PREFIX
+from echo_jax.config import BLOCK_PREFIX, check_call
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.running import Running
 from echo_jax.memory import card as card_files
@@ -55,7 +55,11 @@ class CardResult:
 
     @property
     def figure(self) -> NotebookFigure:
-        """The forgetting curve and the recall curve, as in `card.svg`; not of a task."""
+        """The forgetting curve and the recall curve, as in `card.svg`.
+
+        Raises:
+          ConfigError: the card is of a task, which has no curve.
+        """
         if self.card.task:
             rule = "is a card of a task, which has no curve"
             raise ConfigError(None, self.card.name, rule, "print it, or use to_pandas()")
@@ -78,16 +82,19 @@ class CardResult:
         """A row for each run, data set, and lag or number of pairs, one number a column.
 
         By lag the numbers are `lag` and `nats`; by key `pairs`, `right`, `asked`; of a task
-        `accuracy`, `nats`, `entropy`. Runs with seeds
-        from 1,000 on are those of the pilot.
-        ConfigError where pandas is not installed.
+        `accuracy`, `nats`, `entropy`. Runs with seeds from 1,000 on are those of the pilot.
+
+        Raises:
+          ConfigError: pandas is not installed.
         """
         return data_frame(table.tidy_runs(self._rows))
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write the files of `echo-jax card` into FOLDER/NAME, which is made; their paths.
 
-        ConfigError if there is a card of another cell, or this one has no rows, as of `beside`.
+        Raises:
+          ConfigError: this card has no rows, as one of `beside`, or lacks some that are there.
+          StorageError: a card of another cell is there, or the folder cannot be written.
         """
         if not self._rows:
             raise ConfigError(None, self.card.name, "has no rows", "write a card of a {folder}")
@@ -169,9 +176,14 @@ def card(  # noqa: PLR0913 - the flags of the command
 
     Raises:
       ConfigError: an argument breaks a rule, or the cell does, which the sentence names with the
-        line of its file; a card of another cell or protocol is in the way.
+        line of its file.
+      StorageError: a card of another cell or protocol is in the way, or `out` is damaged or in use,
+        or cannot be written.
+      TasksFailedError: some runs failed; the others have rows.
+      SchedulerLostError: the scheduler of the cluster is gone; `out` has the rows made so far.
     """
     environment.check_settings()
+    check_call(card, locals())
     running = Running(cluster, progress)
     folder = None if out is None else atomic_files.path_of("out", out)
     if keep and not folder:
@@ -213,7 +225,11 @@ class Cards(dict[str, CardResult]):
         return table.tidy_rows([made.card for made in self.values()])
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """The data frame of `rows`; ConfigError where pandas is not installed."""
+        """The data frame of `rows`.
+
+        Raises:
+          ConfigError: pandas is not installed.
+        """
         return data_frame(self.rows)
 
 
@@ -232,9 +248,11 @@ def cards(
       protocol: of the cards that are read; by default all in the folder, which must be of one.
 
     Raises:
-      ConfigError: a card is not valid, or of another protocol than the one before; there is none; a
-        name is that of no built-in card.
+      ConfigError: there is no card, they are of several protocols, or a name is that of no
+        built-in card.
+      StorageError: a card or its rows are damaged, or cannot be read.
     """
+    check_call(cards, locals())
     read = built_in_cards.read_folder(atomic_files.path_of("folder", folder), protocol)
     whole = Cards((card.name, CardResult(card, rows)) for card, rows in read)
     others = built_in_cards.beside(beside, [made.card for made in whole.values()])

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from echo_jax import atomic_files
+from echo_jax.config import checked
 from echo_jax.exceptions import ConfigError
 
 QuestionName = Literal["by lag", "by key", "task"]
@@ -83,6 +84,9 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     streams, recalls          of each data set: streams by lag, and rows by key of each K
     associated                pairs K of which half are right as soon as a network associates
     default_seeds, full_seeds number of seeds
+
+    Raises:
+      ConfigError: a number is of a wrong type or out of range, or does not go with the others.
     """
 
     symbols: Annotated[int, Meta(ge=2, le=256)] = 16
@@ -117,10 +121,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     full_seeds: Seeds = 8
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a wrong type, and for a number out of range or beside the others.
-
-        Lists and mappings, as a file has them, become tuples and configurations.
-        """
+        """Check all numbers. Lists and mappings, as of a file, become tuples and configurations."""
         for field in msgspec.structs.fields(self):
             value = getattr(self, field.name)
             try:
@@ -151,11 +152,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def check_updates(self, updates: int, name: str = "updates") -> None:
         """Raise ConfigError for a number of updates that no run makes."""
-        try:
-            msgspec.convert(updates, Whole)
-        except msgspec.ValidationError as error:
-            fix = "use a whole number above 0"
-            raise ConfigError(name, updates, f"is refused ({error})", fix) from error
+        checked(name, int, updates)
         at_once = self.updates_at_once
         if updates % at_once:
             rule = f"is no multiple of the {at_once} that are compiled as one call"
@@ -235,6 +232,5 @@ def read_protocol(path: Path | None) -> Protocol:
 
 def check_seeds(count: int | None) -> None:
     """Raise ConfigError for a number of seeds that is out of range; None is that of the card."""
-    whole = hasattr(count, "__index__") and not isinstance(count, bool)  # also of numpy
-    if count is not None and not (whole and 1 <= count <= MOST_SEEDS):
+    if (checked("seeds", int | None, count) or 1) > MOST_SEEDS:
         raise ConfigError("seeds", count, "is out of range", f"use 1 to {MOST_SEEDS:,}")

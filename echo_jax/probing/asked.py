@@ -79,22 +79,31 @@ class Asked:
         return by_step.mean(axis=1, dtype=np.float64) / math.log(2)
 
 
+def frequencies(tokens: np.ndarray, classes: int) -> np.ndarray:
+    """The share of each token, `[V]`, none of which is 0."""
+    return (np.bincount(tokens.ravel(), minlength=classes) + 1.0) / (tokens.size + classes)
+
+
+def shares_after(known: np.ndarray, answers: np.ndarray, alone: np.ndarray) -> np.ndarray:
+    """The shares of answers after each known token, `[V, V]`, interpolated with those `alone`."""
+    classes = len(alone)
+    pairs = known.astype(np.int64) * classes + answers
+    counts = np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
+    different = np.count_nonzero(counts, axis=1, keepdims=True)
+    whole = np.maximum(counts.sum(axis=1, keepdims=True) + different, 1)
+    return np.where(different > 0, (counts + different * alone) / whole, alone)
+
+
 def predict_one_another(tokens: np.ndarray, classes: int, lags: int, parts: Parts) -> bool:
     """True where a token tells something about one up to N steps before, by more than noise.
 
     Pairs of all steps are counted in the first part of streams `[S, T]`, and tell in the second.
     """
-    alone = (np.bincount(tokens[parts.fitted].ravel(), minlength=classes) + 1.0) / (
-        tokens[parts.fitted].size + classes
-    )
+    alone = frequencies(tokens[parts.fitted], classes)
     for lag in range(1, lags + 1):
-        pairs = tokens[:, lag:].astype(np.int64) * classes + tokens[:, :-lag]
-        counts = np.bincount(pairs[parts.fitted].ravel(), minlength=classes**2)
-        counts = counts.reshape(classes, classes)
-        different = np.count_nonzero(counts, axis=1, keepdims=True)
-        whole = np.maximum(counts.sum(axis=1, keepdims=True) + different, 1)
-        shares = np.where(different > 0, (counts + different * alone) / whole, alone)
-        told = np.log2(shares / alone).ravel()[pairs[parts.chosen]].mean(axis=1)
+        later, earlier = tokens[:, lag:], tokens[:, :-lag]
+        shares = shares_after(later[parts.fitted], earlier[parts.fitted], alone)
+        told = np.log2(shares / alone)[later[parts.chosen], earlier[parts.chosen]].mean(axis=1)
         error = told.std(ddof=1) / math.sqrt(len(told))
         if told.mean() >= max(NATURAL, 3 * error):
             return True

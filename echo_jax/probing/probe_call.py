@@ -1,18 +1,20 @@
 """`echo_jax.probe`: what the states of any trained network tell about earlier tokens."""
 
 import dataclasses
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from echo_jax import environment
+from echo_jax.config import check_call, checked
 from echo_jax.exceptions import ConfigError, reason
 from echo_jax.probing import heads
 from echo_jax.probing.asked import Asked, Parts, predict_one_another
 from echo_jax.probing.heads import Examples
 from echo_jax.probing.probe_result import ProbeResult, result_of
+from echo_jax.probing.shifts import check_shifts
+from echo_jax.probing.streams import check_streams
 
 LEAST_SCORED = 6
 """Streams of each of the two later parts."""
@@ -21,8 +23,6 @@ FITTED = 0.7
 """Of the streams, where `scored` is not said: the share that heads are fitted to."""
 
 LEAST_STREAMS = int((LEAST_SCORED - 0.5) / ((1 - FITTED) / 2)) + 1  # as the share is rounded
-
-BY_CHANCE = 1e-6  # probability from which streams may be equal by chance
 
 PER_TOKEN = 50
 """Examples that heads need for each different token, beside one for each weight of a head."""
@@ -57,7 +57,8 @@ def probe(  # noqa: PLR0913 - all but two have a default
     Args:
       states: numbers `[S, T, D]` of S streams; entry t is the state after token t. An array of
         NumPy, JAX or PyTorch.
-      tokens: integers `[S, T]` from 0 on that were fed. Streams must not overlap or repeat.
+      tokens: integers `[S, T]` from 0 on that were fed, not next-token targets. Streams must not
+        overlap or repeat.
       lags: N; asks for the tokens 1 .. N steps before the last one.
       at: the steps t after which is asked, N or later; by default as many as make 40,000 examples,
         evenly apart.
@@ -69,11 +70,14 @@ def probe(  # noqa: PLR0913 - all but two have a default
       scored: streams of the last part, and of the one before; by default 15% each.
 
     Raises:
-      ConfigError: other shapes, a state that is not finite, a negative token, one token alone,
-        streams that repeat, or too few examples.
+      ConfigError: other shapes, a state that is not finite or masked, a negative token, one token
+        alone, streams that repeat or overlap, too few examples, or tokens that are not those fed:
+        the states tell something about the next one, or nothing about the last one and something
+        about the one before. Where tokens predict one another this is a warning, as a network may
+        do so on purpose; then `untrained` decides, if it is there.
     """
+    check_call(probe, locals())
     numbered, classes = _tokens(tokens)
-    lags = whole_number("lags", lags, 1)
     asked = Asked(numbered, classes, _steps(at, lags, *numbered.shape), lags)
     held = [_states("states", states, numbered.shape)]
     if untrained is not None:
@@ -82,12 +86,13 @@ def probe(  # noqa: PLR0913 - all but two have a default
     steps = np.split(asked.steps, len(asked.steps)) if by_step else [asked.steps]
     fits = [dataclasses.replace(asked, steps=some) for some in steps]
     dependent = predict_one_another(numbered, classes, lags, parts)
-    known = int(dependent) if given is None else whole_number("given", given, 0)
+    known = int(dependent) if given is None else given
     if known > asked.steps[0] + 1:
         rule = f"is more than the {asked.steps[0] + 1} tokens before the first asked step"
         raise ConfigError("given", known, rule, "use fewer")
     _check_sizes(held[0].shape[-1], fits[0], parts.fitted.stop, known, by_step)
-    _check_repeats(numbered, classes)
+    check_streams(numbered, classes)
+    check_shifts(held[-1], fits[0], parts, dependent or known > 0)
     logs = asked.log_shares(known, parts.fitted)
     left, *found = (_bits(of, fits, known, logs, parts) for of in (held[0][..., :0], *held))
     frequencies = asked.log_shares(0, parts.fitted)
@@ -121,6 +126,8 @@ def _bits(
 
 def _array(name: str, given: Any) -> np.ndarray:
     """An array of any framework as one of NumPy; bfloat16 as float32."""
+    if np.ma.is_masked(given):
+        raise ConfigError(None, name, "are masked", "leave out streams with a masked number")
     try:
         if hasattr(given, "detach"):  # PyTorch: off its graph and its device
             given = given.detach().cpu().resolve_conj()
@@ -131,17 +138,6 @@ def _array(name: str, given: Any) -> np.ndarray:
         rule = f"are no array of numbers: {reason(error)}"
         fix = "give one of NumPy, JAX or PyTorch"
         raise ConfigError(None, name, rule, fix) from error
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """A whole number from the least on."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if number < least:
-        raise ConfigError(name, value, f"is no whole number from {least} on", "use one")
-    return number
 
 
 def _tokens(given: Any) -> tuple[np.ndarray, int]:
@@ -171,7 +167,7 @@ def _states(
     states = _array(name, given)
     if states.dtype.kind not in "bcfiu" or states.shape[:-1] != shape:
         rule = f"are an array of {states.dtype} {list(states.shape)}, for tokens {list(shape)}"
-        if states.ndim == 3 and states.shape[0] == shape[0]:
+        if states.ndim == 3 and states.shape[0] == shape[0] and states.shape[1] != shape[1]:
             rule = f"have {states.shape[1]} steps, tokens {shape[1]}"
         raise ConfigError(None, name, rule, "give numbers [streams, T, D]")
     if np.iscomplexobj(states):
@@ -199,7 +195,7 @@ def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np
     if at is None:
         apart = max(1, -(-(length - lags) * streams // USUAL))
         return np.arange(length - 1, lags - 1, -apart)[::-1]
-    steps = np.unique([whole_number("at", step, 0) for step in at])
+    steps = np.unique([checked("at", int, step) for step in at])
     if not len(steps) or steps[0] < lags or steps[-1] >= length:
         rule = f"is not from {{lags={lags}}} to {length - 1}"
         wrong = next((step for step in steps.tolist() if not lags <= step < length), "no step")
@@ -212,7 +208,9 @@ def _parts(streams: int, length: int, scored: int | None) -> Parts:
     later = round((1 - FITTED) / 2 * streams)
     least, rule = LEAST_STREAMS, "are too few"
     if scored is not None:
-        later = whole_number("scored", scored, LEAST_SCORED)
+        if scored < LEAST_SCORED:
+            raise ConfigError("scored", scored, f"is below {LEAST_SCORED}", "use more")
+        later = scored
         least, rule = 2 * later + LEAST_SCORED, f"are too few for {{scored={later}}}"
     if streams < least:
         fix = f"give {least} or more, cut long ones into shorter ones"
@@ -225,24 +223,6 @@ def _parts(streams: int, length: int, scored: int | None) -> Parts:
 def least_examples(numbers: int, classes: int) -> int:
     """The examples that heads on so many numbers need for so many different tokens."""
     return max(numbers, PER_TOKEN) * classes
-
-
-def _check_repeats(tokens: np.ndarray, classes: int) -> None:
-    """Raise ConfigError for two equal streams of `[S, T]` that are not equal by chance.
-
-    A stream of probability p, by its pairs of neighbours, is drawn twice with less than S^2 p.
-    """
-    seen = dict[bytes, int]()
-    first = [seen.setdefault(stream.tobytes(), i) for i, stream in enumerate(tokens)]
-    again = np.flatnonzero(first != np.arange(len(tokens)))
-    pairs = tokens[:, :-1].astype(np.int64) * classes + tokens[:, 1:]
-    counts = np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    chance = len(tokens) ** 2 * shares.ravel()[pairs[again]].prod(axis=1)
-    for stream in again[chance < BY_CHANCE]:
-        rule = f"have the same {tokens.shape[1]} tokens, which is no chance"
-        one = f"streams {first[stream]} and {stream}"
-        raise ConfigError(None, one, rule, "give each stream once")
 
 
 def _check_sizes(numbers: int, asked: Asked, streams: int, given: int, by_step: bool) -> None:

@@ -65,7 +65,11 @@ class Section:
         return self.tidy["-seeds"]()
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """The data frame of `rows`; ConfigError where pandas is not installed."""
+        """The data frame of `rows`.
+
+        Raises:
+          ConfigError: pandas is not installed.
+        """
         return data_frame(self.rows)
 
     @property

@@ -15,14 +15,14 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells import registry
-from echo_jax.config import RunConfig, check_named, is_built_in
+from echo_jax.config import RunConfig, check_call, check_named, is_built_in
 from echo_jax.core import many_seeds, token_by_token, training
 from echo_jax.core.network import Network, Params
 from echo_jax.core.token_by_token import Answer, EchoState
@@ -89,15 +89,23 @@ class TrainedNetwork:
         return token_by_token.start(self.config, self.network, self.params)
 
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
-        """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled."""
-        self._check(token)
+        """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled.
+
+        Raises:
+          ConfigError: the token is none of these.
+        """
+        self._check(token, axes=0)
         return self.compiled(token_by_token.step)(self.params, state, token)
 
     def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
         """The state after the next tokens, int32 `[N]`, and the N values that answer them.
 
         None where there is no answer yet, and for an UNSEEN token, which is left out.
+
+        Raises:
+          ConfigError: a token is none of the network.
         """
+        tokens = np.asarray(tokens).ravel()
         values: list[Any] = [None] * len(tokens)
         for after, places, answers in self._fed(state, tokens):
             state = after
@@ -114,7 +122,8 @@ class TrainedNetwork:
     ) -> tuple[EchoState, list[Any]]:
         """The state after the next tokens, and `count` answers, each of which is fed but the last.
 
-        ConfigError unless an answer is the next value, and the tokens are enough for one.
+        Raises:
+          ConfigError: an answer is not the next value, or the tokens are too few for one.
         """
         if (lag := self.config.task.lag) != -1:
             rule = f"needs answers that are the next value, and these have lag {lag}"
@@ -149,7 +158,7 @@ class TrainedNetwork:
         fed = np.flatnonzero(tokens != UNSEEN)
         piece = token_by_token.piece_size(self.config)
         cuts = [0]
-        self._check(tokens[fed])
+        self._check(tokens[fed], axes=1)
         feed = self.compiled(token_by_token.feed)
         for size in (piece, min(piece, GROUP), 1):
             cuts += range(cuts[-1] + size, len(fed) + 1, size)
@@ -175,9 +184,11 @@ class TrainedNetwork:
         Returns:
           For each sequence a list of its T answers, None where there is none yet; or its
           probabilities float32 `[T, V]`, NaN where there is none yet. Many sequences give a list.
+
+        Raises:
+          ConfigError: a value is not in the vocabulary, or an argument breaks a rule.
         """
-        if unknown not in get_args(Unknown):
-            raise ConfigError("unknown", unknown, "is not known here", "use error or skip")
+        check_call(TrainedNetwork.predict, locals())
         if probabilities and self.config.task.framing == "values":
             rule = "is not for a network of framing values, which says one number"
             fix = "ask for answers, or train one with {framing=classes}"
@@ -199,11 +210,14 @@ class TrainedNetwork:
         """A figure of the states over a sequence of values: a column a step, a row a unit.
 
         Each block is the window of one answer, and of an LSTM the panels are c and h. By default
-        the values are drawn at random, always the same. ConfigError for values without an answer,
-        or of more than 400 steps.
+        the values are drawn at random, always the same.
+
+        Raises:
+          ConfigError: there is no answer to the values, or they are more than 400 steps.
         """
         from echo_jax.runs import predictor_states
 
+        check_call(TrainedNetwork.states, locals())
         given = predictor_states.any_values(self) if values is None else values
         many, sequences = _sequences(given)
         if many:
@@ -212,9 +226,14 @@ class TrainedNetwork:
         return predictor_states.figure_of(self, tokens[tokens != UNSEEN])
 
     def memory(self, lags: int | None = None) -> "ProbeResult":
-        """The bits that the state tells about earlier values, as `predictor_states.memory_of`."""
+        """The bits that the state tells about earlier values, as `predictor_states.memory_of`.
+
+        Raises:
+          ConfigError: the lags break a rule, or own values are too few for heads.
+        """
         from echo_jax.runs import predictor_states
 
+        check_call(TrainedNetwork.memory, locals())
         return predictor_states.memory_of(self, lags)
 
     def _tokens(self, sequence: Sequence[Any], unknown: Unknown) -> np.ndarray:
@@ -228,12 +247,14 @@ class TrainedNetwork:
         )
         return np.asarray(jax.jit(follows)(self.params, key, np.asarray(positions)))
 
-    def _check(self, tokens: Any) -> None:
+    def _check(self, tokens: Any, axes: int) -> None:
         if isinstance(tokens, jax.core.Tracer):  # which cannot be checked
             return
         array = np.asarray(tokens)
         size = len(self.vocabulary)
-        if array.size and not (array.dtype.kind in "iu" and 0 <= array.min() <= array.max() < size):
+        if array.ndim != axes or (
+            array.size and not (array.dtype.kind in "iu" and 0 <= array.min() <= array.max() < size)
+        ):
             rule = f"is no token, a whole number of 0 to {size - 1}"
             raise ConfigError(None, shown(tokens), rule, "let predict turn values into tokens")
 
@@ -257,9 +278,12 @@ def load(
       say: told that the text of the run's own cell has changed since; a warning by default.
 
     Raises:
-      ConfigError: there is no such run, seed or checkpoint, or a file of it is damaged.
+      ConfigError: an argument breaks a rule, the seed failed or is not there, or the run has a cell
+        of its own that is not named.
+      StorageError: there is no such run or no checkpoint, or a file of it is damaged.
     """
     path = atomic_files.path_of("folder", folder)
+    check_call(load, locals())
     environment.check_settings(("jax_enable_x64", "jax_numpy_rank_promotion"))
     inputs = run_file.read_inputs(path, to_train=False)
     check_named(path, inputs.config.network.cell, cell)
@@ -286,6 +310,7 @@ def network_of(
 
     ConfigError where `run`, as a person calls it, has no such seed, or a weight is non-finite.
     """
+    check_call(network_of, {"seed": seed})
     first = inputs.config.seed
     last = first + inputs.config.seeds - 1
     number = first if seed is None else seed

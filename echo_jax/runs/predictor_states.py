@@ -13,7 +13,7 @@ from echo_jax.cells.vector_state.lstm import LSTMCarry
 from echo_jax.core import network, token_by_token
 from echo_jax.core.data import Purpose, purpose_key
 from echo_jax.exceptions import ConfigError
-from echo_jax.probing.probe_call import FITTED, LEAST_STREAMS, least_examples, probe, whole_number
+from echo_jax.probing.probe_call import FITTED, LEAST_STREAMS, least_examples, probe
 from echo_jax.probing.probe_result import ProbeResult
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.styles import INK, drawing, literal, wrapped
@@ -135,12 +135,11 @@ def memory_of(trained: Any, lags: int | None) -> ProbeResult:
     of the window and to the target.
     """
     task = trained.config.task
-    lags = 2 * max(task.window, task.lag + 1) if lags is None else whole_number("lags", lags, 1)
+    lags = lags or 2 * max(task.window, task.lag + 1)
     first = max(lags, task.target_times.start)
     of_stream = functools.partial(token_by_token.states, trained.config, trained.network)
     numbers = jax.eval_shape(of_stream, trained.params, np.zeros(1, np.int32)).shape[-1]
     tokens = streams_of(trained, first + ASKED, numbers)
-    environment.check_memory(2 * 4 * tokens.size * numbers)
     states = jax.jit(lambda params: jax.lax.map(functools.partial(of_stream, params), tokens))
     key = purpose_key(trained.seed, Purpose.WEIGHTS)
     untrained = network.init_params(trained.network, key)
@@ -168,6 +167,7 @@ def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
         )
         fix = "use fewer lags, more values, or a smaller {hidden_size} or {vocab_size}"
         raise ConfigError(None, "the network", rule, fix)
+    environment.check_memory(2 * 4 * count * length * numbers)
     if not own:
         return np.random.default_rng(0).integers(classes, size=(count, length), dtype=np.int32)
     whole = len(trained.tokens) // length

@@ -21,6 +21,7 @@ from echo_jax.config import (
     RunConfig,
     TrainOptions,
     changed,
+    check_call,
     chosen,
     flat,
     is_handed_over,
@@ -140,17 +141,29 @@ class Run:
         return advice.after_run(self._finished(), call)
 
     def network(self, seed: int | None = None) -> TrainedNetwork:
-        """The network of a seed, None for the first; ConfigError if it failed or is not there."""
+        """The network of a seed, None for the first.
+
+        Raises:
+          ConfigError: the seed is not there, or it failed in training.
+        """
         network = self._network._replace(compute="fast")
         trained = self.history.sequences
         return network_of(self._inputs, network, self._params, trained, seed, "this run")
 
     def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
-        """The answers of the network of a seed, as `TrainedNetwork.predict` of `runs.predictor`."""
+        """The answers of the network of a seed, as `TrainedNetwork.predict` of `runs.predictor`.
+
+        Raises:
+          ConfigError: as of `network` and of that.
+        """
         return self.network(seed).predict(values, **options)
 
     def states(self, values: Any = None, *, seed: int | None = None) -> NotebookFigure:
-        """The states over a sequence, by default always the same one at random, as a figure."""
+        """The states over a sequence, by default always the same one at random, as a figure.
+
+        Raises:
+          ConfigError: as of `network` and of `TrainedNetwork.states`.
+        """
         return self.network(seed).states(values)
 
     def memory(self, lags: int | None = None, *, seed: int | None = None) -> "ProbeResult":
@@ -159,6 +172,9 @@ class Run:
         It is fed values at random as in training, or the user's own, of which the last 15% are
         scored; the network before training stands beside. Asks for `lags` steps back, by default
         twice as far as the window and the target.
+
+        Raises:
+          ConfigError: as of `network` and of `TrainedNetwork.memory`.
         """
         return self.network(seed).memory(lags)
 
@@ -208,8 +224,11 @@ def train(
 
     Raises:
       ConfigError: an argument is unknown or breaks a rule; in one sentence, as the command says it.
+      StorageError: `out` cannot be written.
+      DivergedError: the loss of every seed became non-finite.
     """
     environment.check_settings()
+    check_call(train, locals() | fields)
     if not (on_chunk is None or callable(on_chunk)):
         raise ConfigError("on_chunk", on_chunk, "is no function", "use one of three arguments")
     for name in fields.keys() - KINDS.keys():
@@ -261,13 +280,8 @@ def configured(
 
 def _base(config: RunConfig | None, fields: Mapping[str, Any]) -> RunConfig:
     part = fields.get("part", "context")
-    if part not in list(PARTS):
-        raise ConfigError("part", part, "is unknown", f"use one of {', '.join(PARTS)}")
     if config is None:
         return PARTS[part]
-    if not isinstance(config, RunConfig):
-        fix = "use echo_jax.config.RunConfig, or arguments such as {lag=3}"
-        raise ConfigError("config", config, "is no RunConfig", fix)
     if "part" in fields:
         raise ConfigError("part", part, "is given beside {config}", "use one of them")
     return config

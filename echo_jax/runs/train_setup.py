@@ -12,7 +12,7 @@ from echo_jax.core import many_seeds, training
 from echo_jax.core.data import Corpus
 from echo_jax.core.network import with_cell_stated
 from echo_jax.core.training import Learner
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.host.run_programs import DevicePlan
 from echo_jax.runs import run_file, run_folder
 from echo_jax.runs.run_file import Saved
@@ -65,7 +65,7 @@ def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterato
         atomic_files.sync_folder(folder.parent)
     except OSError as error:
         rule = f"cannot be created ({error.strerror})"
-        raise ConfigError("out", str(out), rule, "use a folder you may write to") from error
+        raise StorageError("out", str(out), rule, "use a folder you may write to") from error
     with atomic_files.locked(folder):
         run_folder.check_unused(folder)  # another process may have been there first
         run_file.begin(folder, run.inputs)

@@ -451,7 +451,7 @@ STUDIES: dict[str, Study] = {
 
 def check_name(name: str) -> None:
     """Raise ConfigError for a name that no study has."""
-    if name not in STUDIES:
+    if not (isinstance(name, str) and name in STUDIES):
         close = difflib.get_close_matches(str(name), STUDIES, n=1)
         names = close[0] if close else f"one of {', '.join(STUDIES)}"
         raise ConfigError(None, f"study {name!r}", "is unknown", f"use {names}")

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from echo_jax.exceptions import TasksFailedError
 from echo_jax.grid import row_file
 from echo_jax.grid.cluster import executor_of
 from echo_jax.grid.executors import Executor, Here
 from echo_jax.grid.running import Running
-from echo_jax.grid.task_loop import TasksFailedError, complete
+from echo_jax.grid.task_loop import complete
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.host.progress import GridProgress
 from echo_jax.report.number_formats import counted, percent

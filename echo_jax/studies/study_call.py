@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from echo_jax import atomic_files, environment
+from echo_jax.config import check_call
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.running import Running
 from echo_jax.report.page import PLAIN
@@ -43,9 +44,12 @@ def study(
       progress: show what is done and the time left, in a terminal or a notebook.
 
     Raises:
-      ConfigError: there is no such study, or the folder has no rows of it.
+      ConfigError: an argument breaks a rule, or the folder has no rows of the study.
+      StorageError: a file of the folder is damaged or in use, or cannot be written.
       TasksFailedError: some grid points failed; the others have rows.
+      SchedulerLostError: the scheduler of the cluster is gone; the folder has the rows made so far.
     """
+    check_call(study, locals())
     check_name(name)
     running = Running(cluster, progress)
     place = published_answers.folder() if folder is None else atomic_files.path_of("folder", folder)

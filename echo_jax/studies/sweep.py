@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from echo_jax import atomic_files, environment
-from echo_jax.config import PARTS, SHORT_NAMES, DataConfig, Part, RunConfig, changed, flat
+from echo_jax.config import (
+    PARTS,
+    SHORT_NAMES,
+    DataConfig,
+    Part,
+    RunConfig,
+    changed,
+    check_call,
+    flat,
+)
 from echo_jax.exceptions import ConfigError
 from echo_jax.grid.running import Running
 from echo_jax.report.page import PLAIN
@@ -65,15 +74,14 @@ def sweep(
       The section of the sweep, which shows itself: tables, figure, rows of each seed.
 
     Raises:
-      ConfigError: a name is no field, a combination is invalid, or `out` is not of a sweep.
+      ConfigError: an argument breaks a rule, or a combination of values does.
+      StorageError: `out` is not of a sweep, damaged or in use, or cannot be written.
       TasksFailedError: some combinations failed; the others have rows in `out`.
+      SchedulerLostError: the scheduler of the cluster is gone; `out` has the rows made so far.
     """
     environment.check_settings()
+    check_call(sweep, locals())
     running = Running(cluster, progress)
-    if part not in list(PARTS):
-        raise ConfigError("part", part, "is unknown", f"use one of {', '.join(PARTS)}")
-    if not isinstance(until_learned, bool):
-        raise ConfigError("until_learned", until_learned, "is neither True nor False", "use one")
     several, fixed, data = _divided(values)
     fixed |= {"seeds": seeds}
     study = sweep_study(several, part, data, until_learned, **fixed)

@@ -9,12 +9,12 @@ from unittest import mock
 
 import pytest
 
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, TasksFailedError
 from echo_jax.grid import executors
 from echo_jax.grid.executors import Here
 from echo_jax.grid.row_file import missing
 from echo_jax.grid.task import Job
-from echo_jax.grid.task_loop import TasksFailedError, complete
+from echo_jax.grid.task_loop import complete
 from echo_jax.host.interrupts import Interrupts, StoppedError
 
 

@@ -108,7 +108,10 @@ def options_of(found: Any) -> dict[str, bool]:
     missing = dataclasses.MISSING
     if _library(found):
         made_by = found if inspect.isfunction(found) else functools.partial(found.__init__, found)
-        first, *taken = inspect.signature(made_by).parameters.values()
+        if not (parameters := [*inspect.signature(made_by).parameters.values()]):
+            rule = "takes no arguments, of which the first is the input size"
+            raise ConfigError("cell", found.__name__, rule, "let it take the input size")
+        first, *taken = parameters
         if first.kind is first.VAR_POSITIONAL and _library(found) == "torch":
             rule = "takes options that its signature does not name"
             raise ConfigError("cell", found.__name__, rule, "write a function make(input_size)")
@@ -148,6 +151,7 @@ def _library(found: Any) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=64)
 def _makes_torch(found: Any) -> bool:
     """True for a function that gives a torch module; one that fails is judged by its file."""
     torch = sys.modules.get("torch")
@@ -165,4 +169,4 @@ def _has_functions(found: Any) -> bool:
 
 def _has_self(found: type) -> bool:
     """True for a class whose functions are methods of its instances."""
-    return next(iter(inspect.signature(found.step).parameters)) == "self"  # type: ignore[attr-defined]
+    return [*inspect.signature(found.step).parameters][:1] == ["self"]  # type: ignore[attr-defined]

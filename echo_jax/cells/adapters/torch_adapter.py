@@ -7,9 +7,10 @@
 
 import contextlib
 import dataclasses
+import functools
 import threading
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import chex
 import jax
@@ -49,25 +50,43 @@ class TorchCell(BuiltCell):
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         """Zeros of the shapes of the parameters; `made` draws the weights."""
-        (layer,) = self.made(input_size)
-        return {k: jnp.zeros(x.shape) for k, x in layer.named_parameters() if x.requires_grad}
+        return {k: jnp.zeros(shape) for k, shape in shapes_of(self, input_size).parameters.items()}
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
         """Zeros in the place of the numbers of the state that count, `[B, n]` for each tensor."""
-        (layer,) = self.made(input_size)
-        own = own_tensors(layer, started(layer, 1, input_size)[1])
-        return [jnp.zeros((batch_size, x.numel()), type_of(x)) for x in own]
+        own = shapes_of(self, input_size).state
+        return [jnp.zeros((batch_size, numbers), kind) for numbers, kind in own]
 
     def output_size(self, params: CellParams, input_size: int) -> int:
-        (layer,) = self.made(input_size)
-        return started(layer, 1, input_size)[0].shape[-1]
+        return shapes_of(self, input_size).outputs
 
     def bytes_apart(self, input_size: int) -> int:
         """Bytes of the state of one row that `own_state` leaves out, as a convolution's past."""
-        (layer,) = self.made(input_size)
-        _, state = started(layer, 1, input_size)
-        every = sum(x.nbytes for x in jax.tree.leaves(state) if isinstance(x, torch.Tensor))
-        return every - sum(x.nbytes for x in own_tensors(layer, state))
+        return shapes_of(self, input_size).bytes_apart
+
+
+class Shapes(NamedTuple):
+    """What is known of a layer once it was built: numbers alone, as a module may change."""
+
+    parameters: Mapping[str, tuple[int, ...]]
+    state: Sequence[tuple[int, str]]  # numbers of a row, and their type, of each tensor that counts
+    outputs: int
+    bytes_apart: int
+
+
+@functools.lru_cache(maxsize=64)
+def shapes_of(cell: TorchCell, input_size: int) -> Shapes:
+    """The shapes of a layer; it is built once for each input size, as this may take long."""
+    (layer,) = cell.made(input_size)
+    outputs, state = started(layer, 1, input_size)
+    own = own_tensors(layer, state)
+    every = sum(x.nbytes for x in jax.tree.leaves(state) if isinstance(x, torch.Tensor))
+    return Shapes(
+        {name: tuple(x.shape) for name, x in layer.named_parameters() if x.requires_grad},
+        [(x.numel(), type_of(x)) for x in own],
+        outputs.shape[-1],
+        every - sum(x.nbytes for x in own),
+    )
 
 
 @contextlib.contextmanager

@@ -33,8 +33,10 @@ def check_layer(cell: Cell, name: str, input_size: int) -> None:
     with seeded(0), torch.no_grad():
         layer = candidate.attempt(lambda: inner.built(size), rule="is not made ({}): mend it")
         _check_parts(candidate, layer)
+        candidate.attempt(lambda: started(layer, 1, size))  # which may draw weights too
+        first = {name: x.clone() for name, x in layer.state_dict().items()}
         _check_answer(candidate, layer, size, candidate.attempt(lambda: layer(inputs, None)))
-        _check_seed(candidate, inner, size)
+        _check_seed(candidate, first, inner.made(size)[0].state_dict())
         _check_steps(candidate, layer, inputs)
 
 
@@ -81,8 +83,7 @@ def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any
         candidate.refuse("has a state that grows with its steps: keep one of fixed shapes")
 
 
-def _check_seed(candidate: Candidate, cell: TorchCell, input_size: int) -> None:
-    one, other = (cell.made(input_size)[0].state_dict() for _ in range(2))
+def _check_seed(candidate: Candidate, one: dict[str, Any], other: dict[str, Any]) -> None:
     if one.keys() != other.keys() or not all(torch.equal(one[x], other[x]) for x in one):
         candidate.refuse(
             "has other first weights when the same seed comes twice: draw them by torch alone"
