@@ -10,8 +10,9 @@ from flax import linen as nn
 from flax import nnx
 from run_folders import AVERAGE
 
+import echo_jax
 from echo_jax.cells import user_cell_check
-from echo_jax.cells.adapters.adapt import adapt, construct
+from echo_jax.cells.adapters.adapt import REQUIRED, adapt, construct
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.core import network
 from echo_jax.exceptions import ConfigError
@@ -111,6 +112,14 @@ def test_the_gru_of_each_library_has_the_numbers_and_gradients_of_the_functions(
     chex.assert_trees_all_close(found, expected, atol=1e-6)
     expected_gradient = weights_of(jax.tree.map(np.asarray, expected_gradient))
     chex.assert_trees_all_close(gradient, expected_gradient, atol=2e-5)
+
+
+def test_functions_and_classes_that_take_nothing_are_refused_for_what_they_lack():
+    empty = type("Empty", (), dict.fromkeys(REQUIRED, staticmethod(lambda: None)))
+    with pytest.raises(ConfigError, match="0 positional arguments"):
+        echo_jax.train(cell=empty)
+    with pytest.raises(ConfigError, match="takes no arguments, of which the first is the input"):
+        echo_jax.train(cell=type("Nothing", (eqx.Module,), {}))
 
 
 def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path, monkeypatch):
