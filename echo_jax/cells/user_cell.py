@@ -24,10 +24,11 @@ from echo_jax.jax_settings import SETTINGS
 LOADED = "__echo_jax_digests__"
 """The attribute in which a module keeps the digests of the files that it was loaded from."""
 
-NOT_THE_USERS = (
-    *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")),
-    Path(__file__).resolve().parents[1],
-)
+_INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
+NOT_THE_USERS = [
+    *_INSTALLED,
+    *(path.resolve() for path in (*_INSTALLED, Path(__file__).parents[1])),
+]
 """Folders of the standard library, of installed packages and of echo_jax."""
 
 
@@ -178,7 +179,8 @@ def is_the_users(file: str) -> bool:
     script = getattr(sys.modules["__main__"], "__file__", None)
     if file == script or file.startswith("<"):  # <string>, <frozen importlib._bootstrap>
         return False
-    return not any(Path(file).resolve().is_relative_to(folder) for folder in NOT_THE_USERS)
+    places = Path(file), Path(file).resolve()  # an installer may link files of packages
+    return not any(place.is_relative_to(folder) for place in places for folder in NOT_THE_USERS)
 
 
 def shown_file(file: str) -> str:
