@@ -164,7 +164,7 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
         (["report", "cards", "--cell", "x"], "--cell is not an option.*cards.py report --help"),
         (["--report", "cards"], "--report is not an option: use echo-jax cards"),
         (["--out", "mine.py"], "mine.py/lstm-.* cannot be a folder"),
-        (["--seeds", "0"], "--seeds 0 is out of range: use 1 to 1,000"),
+        (["--seeds", "0"], "--seeds 0 is below 1: use 1 or more"),
         (["--updates", "3"], "--updates 3 is no multiple of the 2 .*: use 4, or another"),
         (["--cluster", "local:0"], "is no cluster"),
         (["report", "nowhere"], "nowhere"),
