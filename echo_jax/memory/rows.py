@@ -49,29 +49,36 @@ class _OfRun(msgspec.Struct):
         return run_key(self.configuration, self.seed)
 
 
-class LagRow(_OfRun, tag_field="question", tag="by lag", forbid_unknown_fields=True):
-    """A run by lag. The scores are null where a loss was not finite.
+class _Measured(_OfRun, kw_only=True):
+    """What every run tells beside its scores, at the end of its line.
 
-    validation   mean cross-entropy of each lag from 1 after recalibration, in nats, on streams of
-                 the seed
-    final        the same on streams of the seed and the trained weights
     state_bytes  of the state as it was carried in the score; 0 where that is not known
-    difference   of the accuracies by scan and by steps, on the validation streams
+    difference   of the accuracies by scan and by steps, on the validation data
     device       that made it; null where that is unknown
-    reading      of seed 0 after the usual updates, what is left of a picture; absent from others
     """
 
-    validation: Nats | None
-    final: Nats | None
     state_bytes: Count = 0
     difference: float = 0.0
     device: str | None = None
     version: Version = UNSET
     losses: Losses = UNSET
+
+
+class LagRow(_Measured, tag_field="question", tag="by lag", forbid_unknown_fields=True):
+    """A run by lag. The scores are null where a loss was not finite.
+
+    validation  mean cross-entropy of each lag from 1 after recalibration, in nats, on streams of
+                the seed
+    final       the same on streams of the seed and the trained weights
+    reading     of seed 0 after the usual updates, what is left of a picture; absent from others
+    """
+
+    validation: Nats | None
+    final: Nats | None
     reading: Reading | UnsetType = UNSET
 
 
-class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=True):
+class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_fields=True):
     """A run by key. The right answers are null where a loss was not finite.
 
     pairs              K of each entry of the lists
@@ -79,7 +86,6 @@ class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=T
     validation, final  right answers
     associated         right answers about `Protocol.associated` pairs in as many rows, after each
                        `updates_at_once`; null where that is not known
-    state_bytes        of the state as it was carried in the score
     constant_bytes     of the arrays that stand as numbers in the program of the score
     reading            after the usual updates, see `LagRow`
     """
@@ -89,12 +95,7 @@ class KeyRow(_OfRun, tag_field="question", tag="by key", forbid_unknown_fields=T
     validation: Counts | None
     final: Counts | None
     associated: list[Count] | None = None
-    state_bytes: Count = 0
     constant_bytes: Count = 0
-    difference: float = 0.0
-    device: str | None = None
-    version: Version = UNSET
-    losses: Losses = UNSET
     reading: KeyReading | UnsetType = UNSET
 
 
@@ -129,7 +130,7 @@ class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
         return (self.entropy - self.nats) / math.log(2)
 
 
-class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=True):
+class TaskRow(_Measured, tag_field="question", tag="task", forbid_unknown_fields=True):
     """A run of a task; the scores are null where a loss was not finite.
 
     baseline  of the task, on the final rows of this run; absent where the task has none
@@ -139,12 +140,7 @@ class TaskRow(_OfRun, tag_field="question", tag="task", forbid_unknown_fields=Tr
     task: MeasuredTask
     validation: TaskScore | None
     final: TaskScore | None
-    state_bytes: Count = 0
     constant_bytes: Count = 0
-    difference: float = 0.0
-    device: str | None = None
-    version: Version = UNSET
-    losses: Losses = UNSET
     baseline: TaskScore | UnsetType = UNSET
     majority: Accuracy | UnsetType = UNSET
 
