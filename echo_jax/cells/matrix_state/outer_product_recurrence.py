@@ -100,7 +100,8 @@ class OuterProductCell(KeyValueCell):
         # recurrence.
         ends = diagonal_parallel(state, kept, added, None)
         starts = jnp.concatenate([state[None], ends[:-1]])
-        # one product of both terms: their sum is wrong where S is a constant zero (jax 0.10.2, CPU)
+        # One product of both terms: their sum is wrong where S is a constant zero (jax 0.10.2, CPU).
+        # A test of chunks from such a state shows when two products may come back.
         weights = jnp.concatenate([since_start * q, _weights(since, k, q)], axis=-1)
         o = weights @ jnp.concatenate([starts, v], axis=-2)
         return ends[-1], out_of_chunks(o, len(terms.k))
