@@ -112,8 +112,7 @@ class Block(Cell):
             # For inputs of one feature W_in is a row of `width` numbers, which do not count.
             return trained_numbers(Block(self.cell, width, self.layers), 1, trained) - width
 
-        # The first width with as many numbers or more, so the nearest is this one or the one
-        # before.
+        # The first width with enough numbers: the nearest is this one or the one before.
         above = bisect.bisect_left(range(1, WIDEST), parameters, key=count) + 1
         width = min(range(max(1, above - 1), above + 1), key=lambda n: abs(count(n) - parameters))
         if abs((found := count(width)) - parameters) > 0.01 * parameters:
@@ -159,8 +158,7 @@ class Block(Cell):
         lecun = jax.nn.initializers.lecun_normal()
         for_cell, for_conv, *keys = jax.random.split(key, 5)
         cell = self.cell.init(for_cell, d)
-        # Depthwise: a filter has as many inputs as steps, and PyTorch starts it within 1 / sqrt of
-        # them.
+        # As PyTorch does: within 1 / sqrt(inputs), and a depthwise filter has one input a step.
         bound = CONVOLVED**-0.5
         return LayerParams(
             norm=jnp.ones(d),
@@ -242,8 +240,7 @@ def convolve_all(
 ) -> tuple[chex.Array, chex.Array]:
     """All steps of the convolution of `[T, B, D]`; step by step where steps are masked."""
     if mask is not None:
-        # An absent step does not shift the past of its row, so the inputs that a step sees differ
-        # by row.
+        # An absent step does not shift the past of its row, so no one shift fits all rows.
         return scan_over_time(lambda past, x: convolve(layer, past, x), past, xs, mask)
     before = CONVOLVED - 1
     seen = jnp.concatenate([jnp.flip(past.swapaxes(0, 1), 0), xs])  # oldest first

@@ -228,8 +228,7 @@ class RecallTable(Cell):
     """
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        # Up to 128 values fit, 0 to 127. The filler may wrap round to a negative number, which is
-        # no key.
+        # Values are 0 to 127 at most. The filler 128 wraps round to -128, which is no key.
         number = jnp.int8 if input_size <= 256 else jnp.int32
         values = jnp.full((batch_size, input_size // 2), -1, number)
         return {"values": values, "key": jnp.zeros(batch_size, number)}

@@ -76,8 +76,7 @@ class ProjectedCell(Cell):
         """All steps; for tokens the terms are rows of a table of V."""
         if is_tokens(xs):
             values = len(jax.tree.leaves(params)[0])  # the rows of the kernel of the inputs
-            # V projections serve all T B tokens. A one-hot product is a row of the kernel, bit for
-            # bit.
+            # V projections serve all T B tokens. On a CPU a one-hot product is a row, bit for bit.
             table = self.project(params, jnp.eye(values))
             terms = jax.tree.map(lambda rows: rows[xs], table)
         else:

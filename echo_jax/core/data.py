@@ -111,8 +111,7 @@ def draw_sequences(
     corpus, evaluation sequences are cut from its held-out part, all others from its training part.
     """
     chex.assert_rank(counters, 1)
-    # Seed, then purpose, then counter: sequence i needs no sequence before it, so a chunk is drawn
-    # at once.
+    # The counter comes last: sequence i needs none before it, so a chunk is drawn at once.
     keys = jax.vmap(jax.random.fold_in, (None, 0))(purpose_key(seed, purpose), counters)
     streams = (task.batch_size,) if task.in_streams else ()
     if corpus is None:
@@ -138,8 +137,7 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
     first = task.length + lag * (lag < 0) - rows  # the last viable rows, for any lag
     times = (first + np.arange(rows)).reshape(-1, task.batch_size)
     seen = times[..., None] - np.arange(task.window)[::-1]
-    # At least 0, as a negative index counts from the end; the mask or the token V hides what is
-    # read.
+    # A negative index would count from the end. The mask or the token V hides what is read at 0.
     steps = rows_where(seen >= 0, tokens[jnp.maximum(seen, 0)], task)
     return Batch(*steps, targets=tokens[times[..., None] - lag], scored=None)
 
@@ -159,8 +157,7 @@ def _stream_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> 
     exists = (source >= 0) & (source < task.length) & (times < task.length)
     chunks = (task.updates_per_sequence, task.batch_size, task.window)
     return Batch(
-        # Past the end the last token is fed again: those steps are not scored, and their state is
-        # dropped.
+        # Past the end the last token is fed again; no such step is scored.
         inputs=jnp.moveaxis(tokens[:, np.minimum(times, task.length - 1)], 0, 1),
         mask=None,
         targets=jnp.moveaxis(tokens[:, jnp.clip(source, 0, task.length - 1)], 0, 1),

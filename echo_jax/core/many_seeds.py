@@ -82,8 +82,7 @@ def over_runs(
         def share(*arguments: Any) -> Any:
             """The results of the runs of one device."""
             if seed_map == "map":
-                # `shard_map` of `lax.map` never hung on CPUs, as that of `vmap` did: see
-                # `devices_for`.
+                # `shard_map` of `lax.map` never hung, as that of `vmap` did.
                 return jax.lax.map(lambda run: function(*run, *arguments[own:]), arguments[:own])
             return jax.vmap(function, (0,) * own + (None,) * shared)(*arguments)
 

@@ -28,7 +28,7 @@ from echo_jax.config import Framing, RunConfig, TaskConfig, is_built_in
 
 Compute = Literal["literal", "fast"]
 
-# Keras starts a Dense layer so; that of Linen is LeCun-normal by default.
+# Keras starts a Dense layer so; Linen starts it LeCun-normal by default.
 GLOROT = nn.initializers.glorot_uniform()
 
 Params = dict[str, Any]
@@ -137,8 +137,7 @@ def init_params(network: Network, key: chex.PRNGKey) -> Params:
     if network.encoding == "embedding":
         shape = (network.tokens, network.input_size)
         scale = network.input_size**-0.5 if network.tied else 1.0
-        # Not 0 or 1: with threefry fold_in(key, n) is key n of a split, so they are the two keys
-        # above.
+        # fold_in(key, n) is key n of a split (partitionable threefry): 0 and 1 are taken above.
         params["embedding"] = scale * jax.random.normal(jax.random.fold_in(key, 2), shape)
     return params
 

@@ -24,8 +24,7 @@ def fitted_factors(
 
     def slope(factor: chex.Array) -> chex.Array:
         """The derivative of the mean cross-entropy of each lag by its factor, `[N]`."""
-        # `below` is at most 0 and the factor not negative: the largest weight is 1, so the sum is 1
-        # or more.
+        # The largest weight is exp(0) = 1: nothing overflows, and the sum is 1 or more.
         weights = jnp.exp(factor[:, None] * below)
         expected = jnp.sum(weights * below, axis=-1) / jnp.sum(weights, axis=-1)
         return jnp.mean(expected - right, axis=0)

@@ -295,11 +295,9 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
             # Uniform over the V - 1 other tokens, so that every sequence is changed.
             new = (old + 1 + uniform_tokens(key, (windows,), vocab_size - 1)) % vocab_size
         else:
-            # May be the old token, as shares of the pool must be kept; those sequences are not
-            # counted.
+            # It may be the old token, as in the pool; such a sequence is not counted.
             new = values[uniform_tokens(key, (windows,), len(values))]
-        # Not `.at[:, place]`, which counts a negative place from the end: outside nothing is
-        # changed.
+        # Not `.at[:, place]`: a negative place, outside the sequence, would count from the end.
         changed = jnp.where(jnp.arange(length) == place, new[:, None], tokens)
         followed = (last_answers(changed) == new) & (before != new) & (old != new)
         return jnp.sum(followed) / jnp.maximum(jnp.sum(old != new), 1)

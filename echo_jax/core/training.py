@@ -131,8 +131,7 @@ def run_chunk(  # noqa: PLR0913, PLR0917 - three static ones, then arrays
     static; the count may be traced, so that the last chunk of a run needs no program of its own.
     The `Metrics` are `[size, K]`, meaningless from entry `count` on.
     """
-    # Counted from the step and not from this call: a run that is resumed draws what it would have
-    # drawn.
+    # Counted from the step: a resumed run draws what an uninterrupted one would have drawn.
     counters = state.step // config.task.updates_per_sequence + jnp.arange(size)
     tokens = draw_sequences(dynamic.seed, Purpose.DATA, counters, config.task, corpus)
     return train_on(config, learner, dynamic, state, tokens, jnp.arange(size) < count)
@@ -157,9 +156,9 @@ def train_on(
         nothing = jnp.zeros(config.task.updates_per_sequence)
         return state, Metrics(nothing, nothing)
 
+    # Under `lax.map` a skipped sequence costs nothing; `vmap` turns cond into a select, which runs
+    # both.
     return jax.lax.scan(
-        # Under `lax.map` a skipped sequence costs nothing; `vmap` turns cond into a select, which
-        # runs both.
         lambda state, x: jax.lax.cond(x[0], train, skip, state, x[1]), state, (wanted, tokens)
     )
 
@@ -293,8 +292,7 @@ def build_optimizer(
         raise ConfigError("optimizer", name, rule, "hand it over again as {optimizer}")
     keras_epsilon = name == "keras-adam"
     if compute == "literal" and not keras_epsilon:
-        # Optax has no form of Adam with the epsilon of Keras, so the literal one is the fused one
-        # there.
+        # The epsilon of Keras has no form in optax, so keras-adam is fused in both.
         return Optimizer(optax.scale_by_adam(**ADAM))
     return Optimizer(fused_adam(keras_epsilon))
 

@@ -54,8 +54,7 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
         return Block(construct(found.inner, rest), **own)
     library = _library(found)
     if library:
-        # Sorted and hashable: options in another order are the same cell, also for what caches by
-        # cell.
+        # Sorted and hashable: options in another order make an equal cell and cache key.
         given = tuple(sorted((name, _hashable(value)) for name, value in args.items()))
         if library == "nnx":
             from echo_jax.cells.adapters.nnx_adapter import NNXCell
@@ -149,7 +148,7 @@ def _library(found: Any) -> str | None:
     classes = found.__mro__ if isinstance(found, type) else ()
     homes = [base.__module__ for base in classes if base.__name__ == "Module"]
     for package in ("flax.nnx", "equinox", "torch"):
-        # With the dot, so that torch_geometric is not torch by its name alone.
+        # With the dot: torch_geometric is another package than torch.
         if any(f"{home}.".startswith(f"{package}.") for home in homes):
             return package.removeprefix("flax.")
     return None
@@ -160,8 +159,7 @@ def _makes_torch(found: Any) -> bool:
     """True for a function that gives a torch module; one that fails is judged by its file."""
     torch = sys.modules.get("torch")
     try:
-        # The function draws weights: within the fork it leaves the generator of the program as it
-        # was.
+        # The function draws weights. The fork leaves the generator of the program as it was.
         with torch.random.fork_rng(devices=[]) if torch else contextlib.nullcontext():
             return _library(type(found(16))) == "torch"
     except Exception:  # user code may raise anything; the check of the layer says what

@@ -32,7 +32,7 @@ class EquinoxCell(BuiltCell):
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
         state = _first_state(self._with(params, input_size), input_size)
-        # Equinox cells know no batch: each row gets the state, and `step` maps over rows.
+        # Cells of Equinox know no batch: each row gets the state, and `step` maps over rows.
         return jax.tree.map(lambda leaf: jnp.tile(leaf, (batch_size, *[1] * leaf.ndim)), state)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
@@ -57,8 +57,7 @@ class EquinoxCell(BuiltCell):
 def _first_state(cell: Any, input_size: int) -> Any:
     if hasattr(cell, "initial_state"):
         return cell.initial_state()
-    # Equinox 0.13 has no method for a first state, and its GRUCell takes an array, its LSTMCell a
-    # pair.
+    # Cells of Equinox 0.13 have no first state: GRUCell takes an array as one, LSTMCell a pair.
     zeros = jnp.zeros(cell.hidden_size)
     try:
         jax.eval_shape(cell, jnp.zeros(input_size), zeros)

@@ -46,7 +46,7 @@ class DeltaTerms(NamedTuple):
     gate: chex.Array | None = None
 
 
-# prevent_cse is for code outside a loop: XLA cannot merge the two computations of a scanned step.
+# prevent_cse=False: in a scan XLA cannot merge the two computations of a step anyway.
 @functools.partial(jax.checkpoint, prevent_cse=False)
 def delta_rule_step(memory: chex.Array, terms: DeltaTerms) -> tuple[chex.Array, chex.Array]:
     """The next S, `[B, V, K]`, and its value for the query, `[B, V]`, from the memory S.
@@ -96,8 +96,7 @@ def _chunk_terms(terms: DeltaTerms, log_alpha: chex.Array) -> ChunkTerms:
     q, k, v, beta = terms[:4]
     log_c = jnp.cumsum(log_alpha, axis=-2)
     ratio = log_c - jnp.swapaxes(log_c, -1, -2)  # ln (c_t / c_i), at most 0 for i <= t
-    # Masked before exp: after it, a log ratio above 88 is inf, whose masked gradient is 0 inf =
-    # NaN.
+    # Masked before exp: a log ratio above 88 is inf after it, and masking that gives NaN gradients.
     ratio = jnp.exp(jnp.where(jnp.tri(k.shape[-2], dtype=bool), ratio, -jnp.inf))
     keys = jnp.swapaxes(k, -1, -2)
     # The diagonal is left out: the solver takes it as ones (`unit_diagonal`) and does not read it.

@@ -89,19 +89,17 @@ class OuterProductCell(KeyValueCell):
             terms = terms._replace(
                 log_a=jnp.where(seen, terms.log_a, 0), k=jnp.where(seen, terms.k, 0)
             )
-        # Zeros fill the last chunk: with ln a = 0 and k = 0 they leave S as it is, as masked steps
-        # do.
+        # Zeros fill up the last chunk: like a masked step, ln a = 0 and k = 0 leave S as it is.
         log_a, k, v, q = (in_chunks(x, self.chunk) for x in terms)
         since_start = jnp.exp(jnp.cumsum(log_a, axis=-2))
         since = _decay_since(log_a)
         kept = jnp.swapaxes(since_start[..., -1:, :], -1, -2)
         added = jnp.swapaxes(since[..., -1, :, :] * k, -1, -2) @ v
-        # `kept` is `[N, B, K, 1]`: a row of S decays as one, so S over chunks is a diagonal
-        # recurrence.
+        # Over chunks S is a diagonal recurrence: `kept` is `[N, B, K, 1]`, one decay for a row.
         ends = diagonal_parallel(state, kept, added, None)
         starts = jnp.concatenate([state[None], ends[:-1]])
-        # One product of both terms: their sum is wrong where S is a constant zero (jax 0.10.2, CPU).
-        # A test of chunks from such a state shows when two products may come back.
+        # One product of both terms: a sum of two is wrong where S is a constant zero (jax 0.10.2,
+        # CPU). The test of chunks from such a state shows when two may come back.
         weights = jnp.concatenate([since_start * q, _weights(since, k, q)], axis=-1)
         o = weights @ jnp.concatenate([starts, v], axis=-2)
         return ends[-1], out_of_chunks(o, len(terms.k))

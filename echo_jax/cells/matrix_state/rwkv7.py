@@ -200,13 +200,13 @@ class RWKV7Cell(Cell):
         # The products are shifted and not the inputs, so that tokens need no vectors here.
         _, shifted = token_shift(state.x @ kernels[1], before, mask)
         terms = self._terms(params, now + shifted)
-        # A step multiplies S by a full matrix, diag(w) - kappa (a kappa)^T: an associative scan
-        # would be products of such matrices.
+        # No associative scan: a step multiplies S by diag(w) - kappa (a kappa)^T, and products of
+        # such matrices are full, and cost N^3 each.
         matrix, read = scan_over_time(recur, state.S, terms, mask, unroll=1)
         vectors = (
             jax.nn.one_hot(xs, state.x.shape[-1], dtype=state.x.dtype) if is_tokens(xs) else xs
         )
-        # The state is the input and not its product, as `step` takes it from either.
+        # The state is the last input and not its product: `step` and `scan` go on from one another.
         last, _ = token_shift(state.x, vectors, mask)
         return RWKV7State(last, matrix), self._read_out(params, read, terms)
 

@@ -99,8 +99,8 @@ class SLSTMCell(ProjectedCell):
         self, params: SLSTMParams, state: SLSTMState, terms: chex.Array
     ) -> tuple[SLSTMState, chex.Array]:
         i, f, z, o = jnp.split(terms + self._mix(params, state.h), 4, axis=-1)
-        # With m = 0 as a past, i would be exp(i~), and n, its sum, 0 for i~ below -88. A bound of
-        # 1e-6 on n, tried before, answered almost zero from -14 down.
+        # With the past m = 0, i would be about exp(i~), and n = 0 for i~ below -88. A bound of 1e-6
+        # on n was tried: answers were almost zero for i~ below -14.
         past = jnp.where(state.n == 0, SHUT, jax.nn.log_sigmoid(f) + state.m)
         m = jnp.maximum(past, i)
         i = jnp.exp(i - m)
@@ -300,8 +300,7 @@ class MLSTMCell(KeyValueCell):
         values = jnp.concatenate([terms.v, jnp.ones_like(i)], axis=-1)
         q, k, v, log_f = (in_chunks(x, CHUNK) for x in (terms.q, terms.k, values, log_f))
         faded = jnp.cumsum(log_f, axis=2)  # F
-        # Filled steps add nothing, as their k is 0; but i~ = 0 would raise the maximum, and with it
-        # m.
+        # Filled steps add nothing, as k = 0; but i~ = 0 would raise the maximum, and so m.
         a = in_chunks(i, CHUNK, filler=SHUT) - faded
         last, memory, m = _chunk_states(state, v, k, a, faded[:, :, -1:])
         most = jnp.maximum(m, jax.lax.cummax(a, axis=2))  # M

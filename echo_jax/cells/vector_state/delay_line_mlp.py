@@ -52,13 +52,11 @@ class DelayLineMLP(nn.RNNCellBase):
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")
         if is_tokens(inputs):
-            # `kernel[:, inputs]` is `[D, ..., H]`: a gather leaves the axes before its index in
-            # front.
+            # `kernel[:, inputs]` is `[D, ..., H]`, as a gather leaves D in front.
             terms = jnp.moveaxis(kernel[:, inputs], 0, -2)
         else:
             terms = jnp.einsum("...f,dfh->...dh", inputs, kernel)
-        # An output is a sum of D inputs' terms: the bias comes in once, with those of its own
-        # input.
+        # An output sums the terms of D inputs: the bias comes in once, with its own input.
         return terms.at[..., 0, :].add(bias)
 
     def scan(

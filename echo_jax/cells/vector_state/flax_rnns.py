@@ -102,8 +102,8 @@ class GRUCell(FlaxRNN):
         """Those of r, z and n side by side; c apart."""
 
         def gates(part: str, name: str) -> chex.Array:
-            # Keras orders the gates z r h and has a recurrent bias for each. Flax has one for n
-            # alone, c, as r multiplies it.
+            # Keras orders the gates z r h, with a recurrent bias for each. Flax has one for n
+            # alone, as r multiplies it: c.
             return jnp.concatenate([params[part + gate][name] for gate in "rzn"], axis=-1)
 
         return gates("i", "kernel"), gates("h", "kernel"), gates("i", "bias")

@@ -102,8 +102,7 @@ class LRUCell(ComplexCell):
 
     def _initial_nu(self, key: chex.PRNGKey) -> chex.Array:
         # nu from a uniform |lambda|^2; 1 - |lambda|^2 stays accurate where |lambda| is near 1.
-        # Off both ends: with r_max = 1 a share of 0, and with r_min = 0 a share of 1, makes nu
-        # infinite.
+        # nu is infinite at a share of 0 where r_max is 1, and at a share of 1 where r_min is 0.
         share = jax.random.uniform(key, (self.states,), minval=1e-6, maxval=1 - 1e-6)
         lost = 1 - self.r_max**2 + (self.r_max**2 - self.r_min**2) * share
         return jnp.log(-0.5 * jnp.log1p(-lost)) / self.recurrent_rate
