@@ -82,7 +82,7 @@ def over_runs(
         def share(*arguments: Any) -> Any:
             """The results of the runs of one device."""
             if seed_map == "map":
-                # `shard_map` of `lax.map` never hung, as that of `vmap` did.
+                # `shard_map` of a `lax.map` never hung on a CPU; see `devices_for`.
                 return jax.lax.map(lambda run: function(*run, *arguments[own:]), arguments[:own])
             return jax.vmap(function, (0,) * own + (None,) * shared)(*arguments)
 

@@ -292,7 +292,7 @@ def build_optimizer(
         raise ConfigError("optimizer", name, rule, "hand it over again as {optimizer}")
     keras_epsilon = name == "keras-adam"
     if compute == "literal" and not keras_epsilon:
-        # The epsilon of Keras has no form in optax, so keras-adam is fused in both.
+        # The epsilon of Keras has no form in optax, so keras-adam is fused in both computations.
         return Optimizer(optax.scale_by_adam(**ADAM))
     return Optimizer(fused_adam(keras_epsilon))
 

@@ -52,7 +52,7 @@ def legendre_memory(order: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
     the Legendre polynomials P_i. A zero-order hold makes steps of it: the exponential of
     `[[A, B], [0, 0]] / theta` has the two matrices above a row of zeros and a one.
     """
-    # Imported here: jax and flax import no SciPy, and it takes 0.1 s.
+    # Imported here: jax and flax import no SciPy, and it takes 0.2 s.
     from scipy.linalg import expm
 
     # In float64: in float32 the exponential is off by 1e-6 for Q = 50 and by 2e-5 for Q = 256

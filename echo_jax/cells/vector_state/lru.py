@@ -93,7 +93,7 @@ class LRUCell(ComplexCell):
         return LRUParams(
             nu=nu,
             theta=self._initial_theta(linen_key(key, 2)),
-            # 1 - exp(-loss) would be wrong in the fourth digit at |lambda| = 0.99999.
+            # 1 - exp(-loss) would spoil the fourth digit of exp(gamma) at |lambda| = 0.99999.
             gamma=0.5 * jnp.log(-jnp.expm1(-loss)),
             B=normal((2 * input_size) ** -0.5)(linen_key(key, 4), (input_size, 2 * n)),
             C=normal(n**-0.5)(linen_key(key, 5), (2 * n, self.features)),

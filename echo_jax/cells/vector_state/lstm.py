@@ -107,7 +107,7 @@ lstm_unroll.defvjp(_lstm_unroll_forward, _lstm_unroll_backward)
 
 def lstm_gates(z: chex.Array) -> chex.Array:
     """The four gates of their sums `[B, 4H]` by one tanh: sigmoid(x) = (1 + tanh(x / 2)) / 2."""
-    # Rounding is absolute here, 1.2e-7: from z = -16 down a gate is exactly 0, a sigmoid 1e-7.
+    # Rounding is absolute, 1.2e-7: on a CPU a gate is exactly 0 from z = -16 down (sigmoid: 1e-7).
     half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), z.shape[-1] // 4)
     return half * jnp.tanh(half * z) + (1.0 - half)
 
