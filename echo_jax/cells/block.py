@@ -105,11 +105,14 @@ class Block(Cell):
 
     def _width_for(self, parameters: int) -> int:
         """The width with the nearest number of trained numbers; ConfigError for none within 1%."""
+        # Asked once, at the default width: which arrays are trained does not depend on sizes.
         trained = trained_arrays(Block(self.cell, layers=self.layers), 1)
 
         def count(width: int) -> int:
+            # For inputs of one feature W_in is a row of `width` numbers, which do not count.
             return trained_numbers(Block(self.cell, width, self.layers), 1, trained) - width
 
+        # The first width with enough numbers: the nearest is this one or the one before.
         above = bisect.bisect_left(range(1, WIDEST), parameters, key=count) + 1
         width = min(range(max(1, above - 1), above + 1), key=lambda n: abs(count(n) - parameters))
         if abs((found := count(width)) - parameters) > 0.01 * parameters:
@@ -155,6 +158,7 @@ class Block(Cell):
         lecun = jax.nn.initializers.lecun_normal()
         for_cell, for_conv, *keys = jax.random.split(key, 5)
         cell = self.cell.init(for_cell, d)
+        # As PyTorch does: within 1 / sqrt(inputs), and a depthwise filter has one input a step.
         bound = CONVOLVED**-0.5
         return LayerParams(
             norm=jnp.ones(d),
@@ -236,9 +240,11 @@ def convolve_all(
 ) -> tuple[chex.Array, chex.Array]:
     """All steps of the convolution of `[T, B, D]`; step by step where steps are masked."""
     if mask is not None:
+        # An absent step does not shift the past of its row, so no one shift fits all rows.
         return scan_over_time(lambda past, x: convolve(layer, past, x), past, xs, mask)
     before = CONVOLVED - 1
     seen = jnp.concatenate([jnp.flip(past.swapaxes(0, 1), 0), xs])  # oldest first
+    # `seen` begins three inputs before the first: from 3 - n on it is x of n steps back.
     shifted = (seen[before - n :][: len(xs)] * layer.conv[n] for n in range(CONVOLVED))
     newest_first = jnp.flip(seen[-before:], 0).swapaxes(0, 1)
     return newest_first, sum(shifted) + layer.conv_bias

@@ -19,6 +19,7 @@ def options_in(text: str) -> dict[str, Any]:
     A value is a Python literal; a bare word is a string.
     """
     try:
+        # As arguments of a call: Python's grammar knows which commas are in brackets or quotes.
         call = ast.parse(f"f({text})", mode="eval").body
     except NOT_PARSED:
         call = None

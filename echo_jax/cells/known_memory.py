@@ -173,6 +173,7 @@ class RingReservoir(OrthogonalReservoir):
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         units = jnp.eye(self.features)
+        # Rolled along columns, as states are rows: s U moves number n to n + 1.
         return {"U": jnp.roll(units, 1, axis=1), "W": evenly_placed(input_size, 1) * units[0]}
 
 
@@ -227,6 +228,7 @@ class RecallTable(Cell):
     """
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
+        # Values are 0 to 127 at most. The filler 128 wraps round to -128, which is no key.
         number = jnp.int8 if input_size <= 256 else jnp.int32
         values = jnp.full((batch_size, input_size // 2), -1, number)
         return {"values": values, "key": jnp.zeros(batch_size, number)}
@@ -315,6 +317,7 @@ class AttentionCache(ProjectedCell):
     ) -> tuple[chex.Array, chex.Array]:
         """The next state, and the mean of c by attention, `[B, d]`."""
         seen = jnp.concatenate([terms.c[:, None], state], axis=1)
+        # One place must be open: a softmax over -inf alone is NaN.
         filled = jnp.any(seen != 0, axis=-1).at[:, 0].set(True)
         scores = jnp.einsum("bnd,bd->bn", seen, terms.q) + params.b
         attention = jax.nn.softmax(jnp.where(filled, scores, -jnp.inf), axis=-1)

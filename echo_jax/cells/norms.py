@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 def unit(x: chex.Array, epsilon: float) -> chex.Array:
     """The vectors of the last axis, of length 1 unless their squared length is near epsilon."""
+    # Epsilon is inside the root: at x = 0 the slope is 1 / sqrt(epsilon), and not NaN.
     return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + epsilon)
 
 

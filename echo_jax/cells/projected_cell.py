@@ -37,6 +37,7 @@ class ProjectedCell(Cell):
     @property
     def in_parallel(self) -> bool:
         """True where `scan` takes the parallel form."""
+        # On other devices the parallel form is taken unmeasured: all times in docs/ are of CPUs.
         return self.parallel_on_cpu or jax.default_backend() != "cpu"
 
     def project(self, params: CellParams, x: chex.Array) -> Terms:
@@ -61,6 +62,7 @@ class ProjectedCell(Cell):
         self, params: CellParams, state: Carry, terms: Terms, mask: Mask
     ) -> tuple[Carry, Any]:
         """All steps of the recurrence one by one, from terms `[T, B, n]`: its definition."""
+        # Not unrolled in short windows either: the products are done, a step is mostly elementwise.
         return scan_over_time(functools.partial(self.recur, params), state, terms, mask, unroll=1)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
@@ -74,6 +76,7 @@ class ProjectedCell(Cell):
         """All steps; for tokens the terms are rows of a table of V."""
         if is_tokens(xs):
             values = len(jax.tree.leaves(params)[0])  # the rows of the kernel of the inputs
+            # V projections serve all T B tokens. On a CPU a one-hot product is a row, bit for bit.
             table = self.project(params, jnp.eye(values))
             terms = jax.tree.map(lambda rows: rows[xs], table)
         else:

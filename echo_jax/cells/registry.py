@@ -38,6 +38,7 @@ def cell_class(name: str) -> Any:
 def built_in_name(written: Any) -> str | None:
     """The name of a built-in class; None for any other thing."""
     homes = {cell.home.partition(":")[2]: name for name, cell in CELLS.items()}
+    # By the name of the class first, so that at most one module of cells is imported.
     name = homes.get(getattr(written, "__name__", ""))
     return name if name and CELLS[name].load() is written else None
 

@@ -14,6 +14,8 @@ Mask: TypeAlias = chex.Array | None
 """Bool `[W, B]`, False where a step is absent; None where none is."""
 
 
+# Windows of up to 8 keep the form, and so the bits, that they had before longer ones became loops
+# of single steps.
 UNROLLED = 8
 """The longest window whose steps are compiled one after the other, without a loop."""
 
@@ -64,6 +66,7 @@ def scan_in_place(
         carry, rows = state
         t, step_inputs = inputs
         carry, row, output = step(carry, rows[t], step_inputs)
+        # The row is read before it is replaced, so that XLA can update the carried array in place.
         return (carry, rows.at[t].set(row)), output
 
     times = jnp.arange(len(rows))
@@ -97,6 +100,7 @@ def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:
     """The new carry for the rows where `present` (bool `[B]`) is True, the old one elsewhere."""
 
     def choose(old: chex.Array, new: chex.Array) -> chex.Array:
+        # States have any rank: `[B]` as it is would broadcast along their last axis, not the first.
         return jnp.where(present.reshape(-1, *[1] * (old.ndim - 1)), new, old)
 
     return jax.tree.map(choose, carry, new_carry)

@@ -52,6 +52,7 @@ def state_numbers(cell: Cell, input_size: int) -> dict[str, int]:
         return {name: cell.layers * count for name, count in of_layer.items()}
     found = dict[str, int]()
     for leaf in jax.tree.leaves(jax.eval_shape(lambda: first_state(cell, input_size))):
+        # finfo names the type of the two parts of a complex number.
         of = jnp.finfo(leaf.dtype).dtype if jnp.issubdtype(leaf.dtype, np.inexact) else leaf.dtype
         parts = 2 if jnp.issubdtype(leaf.dtype, np.complexfloating) else 1
         found[of.name] = found.get(of.name, 0) + parts * leaf.size
@@ -111,6 +112,7 @@ def sized(name: str, given: Mapping[str, Any], target: int, input_size: int) -> 
     equal = (option, *getattr(written, "sized_with", ()))
 
     def arguments(value: int) -> dict[str, Any]:
+        # Given options come last: they win over the searched value.
         return {**dict.fromkeys(equal, value), **given}
 
     def build(value: int) -> Cell:

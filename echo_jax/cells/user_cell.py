@@ -91,7 +91,9 @@ def keeping_settings(name: str, field: str = "cell") -> Iterator[None]:
         yield
     finally:
         for option, setting in SETTINGS.items():
+            # A setting that was another one before is no change by this code, and is left alone.
             if before.get(option) == setting != (value := jax.config.values.get(option)):
+                # Put back before the error: the next call of this process computes with them.
                 jax.config.update(option, setting)
                 rule = f"sets {option} to {value}, and all results are computed with {setting}"
                 raise ConfigError(field, name, rule, "leave that out")

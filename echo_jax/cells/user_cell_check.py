@@ -25,6 +25,7 @@ from echo_jax.cells.scan import Carry
 from echo_jax.exceptions import ConfigError, EchoError, reason
 from echo_jax.jax_settings import GENERATOR
 
+# BATCH and STEPS differ, so that rows and steps in the wrong order have another shape.
 BATCH = 2  # rows that shapes are traced for
 STEPS = 3  # steps of a `scan` that shapes are traced for
 
@@ -128,6 +129,7 @@ def check_program(cell: Cell, name: str, function: Callable[..., Any], *argument
         program = candidate.attempt(lambda: jax.jit(function).trace(*arguments))
         _check_effects(candidate, program.jaxpr, len(jax.tree.leaves(arguments)))
         lowered = candidate.attempt(program.lower)
+    # By identity: an array that several nested programs share is counted once.
     constants = {id(x): x for one in _programs(program.jaxpr) for x in getattr(one, "consts", ())}
     arrays = [np.asarray(x) for x in constants.values() if np.ndim(x)]
     return Checked(lowered, sum(x.nbytes for x in arrays))
@@ -200,6 +202,7 @@ def _check_scan(candidate: Candidate, params: Any, carry: Carry, step: tuple[Any
     """Raise ConfigError unless `scan` fits the shapes of the input and output of a `step`."""
     cell = candidate.cell
     vectors, outputs = (each.update(shape=(STEPS, *each.shape)) for each in step)
+    # An input of one feature is a number, as in framing `values`, and never a token.
     one_hot = vectors.shape[-1] > 1
     tokens = jax.ShapeDtypeStruct((STEPS, BATCH), jnp.int32) if one_hot else vectors
     scan = lambda params, *of: cell.scan(cell.prepare(params), *of)  # noqa: E731

@@ -55,4 +55,5 @@ def carried(
 ) -> Carry:
     """The carry handed in where a run is stateful, else the initial one."""
     zero = network.initial_state(params, batch_size)
+    # `stateful` may be traced: one program serves stateful and stateless runs.
     return jax.tree.map(lambda old, new: jnp.where(stateful, old, new), carry, zero)

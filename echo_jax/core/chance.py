@@ -45,6 +45,7 @@ def majority_baseline(tokens: np.ndarray, untrained: np.ndarray | None = None) -
     values, counts = np.unique(tokens, return_counts=True)
     shares = counts / len(tokens)
     possible = shares if untrained is None else shares[~np.isin(values, untrained)]
+    # Nothing is possible where all tokens are untrained: accuracy 0.
     return Baseline(float(possible.max(initial=0.0)), float(-np.sum(shares * np.log(shares))))
 
 
@@ -83,6 +84,7 @@ def order_blind_baseline_of(
         if not 0 <= config.task.lag < size:
             baselines.append(majority_baseline(tokens, untrained))
             continue
+        # Evenly spaced and not drawn: a baseline is the same number each time.
         starts = np.linspace(0, len(tokens) - size, max(20, WINDOWS_SEEN // len(sizes)), dtype=int)
         windows = (tokens[start : start + size] for start in np.unique(starts))
         each = [majority_baseline(window, untrained) for window in windows]
@@ -138,6 +140,7 @@ def asked_times(length: int, task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
     Beside them how often an evaluation asks at each; of many, about 5,000. Left out are those that
     are too early for a k-gram.
     """
+    # Every k is scored at the same times, which the longest context must reach.
     early = min(task.window, MOST_GRAM, length - steps_to_target(task)) - 1
     counts = np.zeros(length, int)
     for time in task.scored_times:
@@ -170,6 +173,7 @@ def k_gram_baseline(
         by_k = []
         for values, counts in counted:
             if len(values):
+                # A new array: the next two lines write into it, and must not change `unigram`.
                 shares = shares * len(values)
                 shares[values] += counts
                 shares /= counts.sum() + len(values)
@@ -196,9 +200,12 @@ def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskCo
     contexts = np.zeros_like(tokens)
     counted = []
     for k in range(most):
+        # Renumbered for each k: 5 values of V above 6,208 would overflow int64 as one number.
+        # `roll` wraps round into the first k places, where no context of `fitted` ends.
         contexts = np.unique(contexts * size + np.roll(tokens, k), return_inverse=True)[1]
         after = contexts[fitted] * size + tokens[fitted + steps]
         pairs, counts = np.unique(after, return_counts=True)
+        # `pairs` is sorted, so all targets of a context lie side by side.
         borders = np.searchsorted(pairs, [contexts[asked] * size, (contexts[asked] + 1) * size])
         values = pairs % size
         counted.append([(values[a:b], counts[a:b]) for a, b in borders.T])
@@ -210,6 +217,7 @@ def _expected_entropy(size: int, vocab_size: int) -> float:
     k = np.arange(size + 1)
     p = 1 / vocab_size
     log_factorial = _log_factorial(size)
+    # In logarithms: 171! overflows float64, and windows may be longer.
     log_choose = log_factorial[size] - log_factorial - log_factorial[::-1]
     binomial = np.exp(log_choose + k * math.log(p) + (size - k) * math.log1p(-p))
     share = k[1:] / size
@@ -231,7 +239,9 @@ def _expected_largest_counts(size: int, vocab_size: int) -> np.ndarray:
 
 def _simulated_largest_counts(size: int, vocab_size: int) -> np.ndarray:
     """The mean largest count after m = 0 .. size draws, over some hundred sequences of draws."""
+    # A fixed seed: a baseline is the same number each time.
     rng = np.random.default_rng(0)
+    # The counts are `[sequences, V]` int32: 80 MB at V from 10,000 to 100,000, and more beyond.
     sequences = int(np.clip(2 * 10**7 // vocab_size, 200, 2000))
     counts = np.zeros((sequences, vocab_size), np.int32)
     rows = np.arange(sequences)
@@ -259,6 +269,7 @@ def _expected_largest_count(size: int, vocab_size: int) -> float:
     for k in range(size):
         capped = np.where(np.arange(size + 1) <= k, poisson, 0.0)
         at_most_k = _convolution_power(capped, vocab_size)[size] / normaliser
+        # P(max > k) falls with k: what is left is below the rounding of the convolutions.
         if at_most_k > 1 - 1e-13:
             break
         expected += 1 - at_most_k
@@ -269,6 +280,7 @@ def _convolution_power(distribution: np.ndarray, power: int) -> np.ndarray:
     """The `power`-fold convolution of a distribution over 0 .. m, cut to the same support."""
     size = len(distribution)
     result = np.eye(1, size)[0]
+    # By squaring: log2 V convolutions, 16 for V = 50,000.
     while power:
         if power & 1:
             result = np.convolve(result, distribution)[:size]

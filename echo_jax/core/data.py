@@ -27,6 +27,7 @@ from echo_jax.jax_settings import GENERATOR
 class Purpose(enum.IntEnum):
     """Purposes of randomness. The numbers of one seed for two purposes are independent."""
 
+    # Folded into keys: another number here gives every seed other random numbers.
     WEIGHTS = 0
     DATA = 1
     EVALUATION = 2
@@ -110,6 +111,7 @@ def draw_sequences(
     corpus, evaluation sequences are cut from its held-out part, all others from its training part.
     """
     chex.assert_rank(counters, 1)
+    # The counter comes last: sequence i needs none before it, so a chunk is drawn at once.
     keys = jax.vmap(jax.random.fold_in, (None, 0))(purpose_key(seed, purpose), counters)
     streams = (task.batch_size,) if task.in_streams else ()
     if corpus is None:
@@ -129,11 +131,13 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
     if task.in_streams:
         return _stream_batches(tokens, task, lag)
     chex.assert_shape(tokens, (task.length,))
-    # Gathers only: XLA:CPU miscompiles a shift that is written as `x.at[1:].set(x[:-1])`.
+    # Gathers only: under jit XLA:CPU miscompiles the shift `x.at[1:].set(x[:-1])` before a reshape
+    # (seen with jax 0.10.2 and 0.12).
     rows = len(task.row_times)
     first = task.length + lag * (lag < 0) - rows  # the last viable rows, for any lag
     times = (first + np.arange(rows)).reshape(-1, task.batch_size)
     seen = times[..., None] - np.arange(task.window)[::-1]
+    # A negative index would count from the end. The mask or the token V hides what is read at 0.
     steps = rows_where(seen >= 0, tokens[jnp.maximum(seen, 0)], task)
     return Batch(*steps, targets=tokens[times[..., None] - lag], scored=None)
 
@@ -153,6 +157,7 @@ def _stream_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> 
     exists = (source >= 0) & (source < task.length) & (times < task.length)
     chunks = (task.updates_per_sequence, task.batch_size, task.window)
     return Batch(
+        # Past the end the last token is fed again; no such step is scored.
         inputs=jnp.moveaxis(tokens[:, np.minimum(times, task.length - 1)], 0, 1),
         mask=None,
         targets=jnp.moveaxis(tokens[:, jnp.clip(source, 0, task.length - 1)], 0, 1),

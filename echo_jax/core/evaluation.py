@@ -132,7 +132,9 @@ def evaluate(
     return Evaluation(
         accuracy=jnp.sum(right) / jnp.sum(answers.scored),
         loss=jnp.sum(jnp.where(answers.scored, answers.loss, 0.0)) / jnp.sum(answers.scored),
+        # 0.0 makes this a float32 sum: in int32 the distance of 32 million answers overflowed.
         distance=jnp.sum(jnp.where(answers.scored, off, 0.0)) / jnp.sum(answers.scored),
+        # 0 / 0 is wanted here: NaN marks a position without a target.
         accuracy_by_position=jnp.sum(right, (0, 1)) / jnp.sum(answers.scored, (0, 1)),
         first=jax.tree.map(lambda leaf: leaf[0], answers),
     )

@@ -10,6 +10,7 @@ from echo_jax.config import Framing
 def cross_entropy(logits: chex.Array, targets: chex.Array) -> chex.Array:
     """Minus the log-probability of each target, in nats: `[..., V]` and `[...]` to `[...]`."""
     chex.assert_equal_shape_prefix([logits, targets], targets.ndim)
+    # Not that of optax for integer labels: a third of its values have other last bits.
     log_probabilities = jax.nn.log_softmax(logits)
     return -jnp.take_along_axis(log_probabilities, targets[..., None], axis=-1)[..., 0]
 
@@ -42,4 +43,5 @@ def mean_where(values: chex.Array, scored: chex.Array | None) -> chex.Array:
     if scored is None:
         return jnp.mean(values)
     weights = scored.astype(jnp.float32)
+    # In streams a chunk may have no target: its loss and gradient are 0 then, and not NaN.
     return jnp.sum(values * weights) / jnp.maximum(jnp.sum(weights), 1.0)

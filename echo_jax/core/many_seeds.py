@@ -70,6 +70,7 @@ def over_runs(
     The number of devices divides S. The last `shared` arguments have no such axis: all runs get the
     same.
     """
+    # Auto, since Explicit, the default of jax 0.10, does not have the bits of a run alone.
     mesh = jax.make_mesh((len(devices),), ("runs",), (AxisType.Auto,), devices=devices)
     rows = PartitionSpec("runs")
     everywhere = PartitionSpec()
@@ -81,11 +82,13 @@ def over_runs(
         def share(*arguments: Any) -> Any:
             """The results of the runs of one device."""
             if seed_map == "map":
+                # `shard_map` of a `lax.map` never hung on a CPU; see `devices_for`.
                 return jax.lax.map(lambda run: function(*run, *arguments[own:]), arguments[:own])
             return jax.vmap(function, (0,) * own + (None,) * shared)(*arguments)
 
         specs = (rows,) * own + (everywhere,) * shared
-        # check_vma: the scan of a run starts from zeros, which vary over no device.
+        # check_vma: the scan of a run starts from zeros, which vary over no device, and ends with
+        # a carry that varies; with the check jax refuses such a scan (0.10).
         return jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=rows, check_vma=False)(
             *arguments
         )

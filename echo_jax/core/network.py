@@ -28,6 +28,7 @@ from echo_jax.config import Framing, RunConfig, TaskConfig, is_built_in
 
 Compute = Literal["literal", "fast"]
 
+# Keras starts a Dense layer so; Linen starts it LeCun-normal by default.
 GLOROT = nn.initializers.glorot_uniform()
 
 Params = dict[str, Any]
@@ -136,6 +137,7 @@ def init_params(network: Network, key: chex.PRNGKey) -> Params:
     if network.encoding == "embedding":
         shape = (network.tokens, network.input_size)
         scale = network.input_size**-0.5 if network.tied else 1.0
+        # fold_in(key, n) is key n of a split (partitionable threefry): 0 and 1 are taken above.
         params["embedding"] = scale * jax.random.normal(jax.random.fold_in(key, 2), shape)
     return params
 
@@ -153,6 +155,7 @@ def unroll(
     Where `mask` (bool `[B, W]`) is False the carry is held bit for bit, and the output of that
     step is meaningless. `prepared` is what `cell.prepare` gave, if that was called before.
     """
+    # Time comes first from here to the outputs, as `lax.scan` walks along the first axis.
     mask = None if mask is None else mask.T
     inputs = encode(network, params, tokens.T)
     if prepared is None:
@@ -178,6 +181,7 @@ def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
         return scaled(tokens, network.classes)[..., None]
     if network.encoding == "embedding":
         table = params["embedding"]
+        # Equal bit for bit on a CPU: the product adds zeros to one row.
         return table[tokens] if fast else one_hot(tokens, network.tokens) @ table
     if fast and network.cell.has_scan:
         return tokens

@@ -24,6 +24,7 @@ def fitted_factors(
 
     def slope(factor: chex.Array) -> chex.Array:
         """The derivative of the mean cross-entropy of each lag by its factor, `[N]`."""
+        # The largest weight is exp(0) = 1: nothing overflows, and the sum is 1 or more.
         weights = jnp.exp(factor[:, None] * below)
         expected = jnp.sum(weights * below, axis=-1) / jnp.sum(weights, axis=-1)
         return jnp.mean(expected - right, axis=0)
@@ -57,6 +58,7 @@ def recalibrated_nats(
     error in E calibration answers does not show that the next one is right.
     """
     right = jnp.exp(-cross_entropy(factors[:, None] * logits, targets))
+    # The doubt bounds an answer at log(V / doubt) nats, however sure of another one the network is.
     return -jnp.log((1 - doubt) * right + doubt / logits.shape[-1])
 
 

@@ -68,6 +68,7 @@ def knowable_share(config: RunConfig) -> float:
     known = 0
     rows = len(task.row_times)
     for row in range(rows):  # fed to the row itself, or to one that it continues
+        # Without a carried state the stride is the number of rows, so that 0 alone is left.
         continued = range(0, min(row, task.lag) + 1, task.batch_size if stateful else rows)
         known += any(0 <= task.lag - steps < task.window for steps in continued)
     return known / rows

@@ -106,8 +106,10 @@ def feed(
     carry, outputs = _outputs(config, network, params, state, tokens, present)
     logits = read_out(network, params, outputs)
     after = EchoState(
+        # The room that is left is compared, as seen + count may overflow int32.
         seen=state.seen + jnp.minimum(count, LARGEST - state.seen),
         phase=(state.phase + count) % config.task.window,
+        # The last W of them, also where the piece is shorter than a window.
         window=jnp.concatenate([state.window, tokens])[count:],
         carry=carry,
     )
@@ -125,6 +127,7 @@ def next_rows(config: RunConfig, state: EchoState, tokens: chex.Array) -> tuple[
         inside = (state.phase + place) % task.window != 0
         return Rows(tokens[:, None], None), inside | config.network.stateful
     history = jnp.concatenate([state.window, tokens])
+    # Negative times are in the window of the state, which `history` has W places in front.
     time_in_piece = place[:, None] + jnp.arange(task.window) - (task.window - 1)
     inputs = history[time_in_piece + task.window]
     rows = rows_where(time_in_piece >= -state.seen, inputs, task)
@@ -289,9 +292,12 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
         old = tokens[:, place]
         key = jax.random.fold_in(change_key, position)
         if pool is None:
+            # Uniform over the V - 1 other tokens, so that every sequence is changed.
             new = (old + 1 + uniform_tokens(key, (windows,), vocab_size - 1)) % vocab_size
         else:
+            # It may be the old token, as in the pool; such a sequence is not counted.
             new = values[uniform_tokens(key, (windows,), len(values))]
+        # Not `.at[:, place]`: a negative place, outside the sequence, would count from the end.
         changed = jnp.where(jnp.arange(length) == place, new[:, None], tokens)
         followed = (last_answers(changed) == new) & (before != new) & (old != new)
         return jnp.sum(followed) / jnp.maximum(jnp.sum(old != new), 1)

@@ -39,6 +39,7 @@ from echo_jax.core.network import (
 )
 from echo_jax.exceptions import ConfigError
 
+# Those of Keras; the epsilon of optax is 1e-8 by default.
 ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
 
 
@@ -130,6 +131,7 @@ def run_chunk(  # noqa: PLR0913, PLR0917 - three static ones, then arrays
     static; the count may be traced, so that the last chunk of a run needs no program of its own.
     The `Metrics` are `[size, K]`, meaningless from entry `count` on.
     """
+    # Counted from the step: a resumed run draws what an uninterrupted one would have drawn.
     counters = state.step // config.task.updates_per_sequence + jnp.arange(size)
     tokens = draw_sequences(dynamic.seed, Purpose.DATA, counters, config.task, corpus)
     return train_on(config, learner, dynamic, state, tokens, jnp.arange(size) < count)
@@ -154,6 +156,8 @@ def train_on(
         nothing = jnp.zeros(config.task.updates_per_sequence)
         return state, Metrics(nothing, nothing)
 
+    # Under `lax.map` a skipped sequence costs nothing; `vmap` turns cond into a select, which runs
+    # both.
     return jax.lax.scan(
         lambda state, x: jax.lax.cond(x[0], train, skip, state, x[1]), state, (wanted, tokens)
     )
@@ -212,6 +216,7 @@ def train_batch(
         next_carry = after if after_first is None else after_first
         return loss, (next_carry, mean_where(correct(logits, targets), scored))
 
+    # Updates of optax are added, and have the minus sign and the rate in them already.
     rate = -1.0 if optimizer.has_rate else dynamic.learning_rate
     state, loss, (next_carry, accuracy) = update(loss_fn, optimizer.rule, rate, state)
     return state, next_carry, Metrics(loss, accuracy)
@@ -245,6 +250,7 @@ def bptt_batches(config: RunConfig, batches: Batch) -> BPTTBatch:
     if back == 0:
         return BPTTBatch(None, None, batches)
     before = np.arange(updates)[:, None] - np.arange(back, 0, -1)  # static indices
+    # Batch 0 stands in for those that do not exist: `run_earlier` runs it and drops the result.
     earlier = jax.tree.map(lambda x: x[np.maximum(before, 0)], batches)
     return BPTTBatch(earlier, jnp.asarray(before >= 0), batches)
 
@@ -286,6 +292,7 @@ def build_optimizer(
         raise ConfigError("optimizer", name, rule, "hand it over again as {optimizer}")
     keras_epsilon = name == "keras-adam"
     if compute == "literal" and not keras_epsilon:
+        # The epsilon of Keras has no form in optax, so keras-adam is fused in both computations.
         return Optimizer(optax.scale_by_adam(**ADAM))
     return Optimizer(fused_adam(keras_epsilon))
 
@@ -317,6 +324,7 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
         count = state.count + 1
         step = count.astype(jnp.result_type(float))
         s = jnp.sqrt(1 - b2**step)
+        # sqrt(v / s^2) + eps = (sqrt(v) + eps s) / s, so s can leave the root.
         e = eps if keras_epsilon else eps * s
         rate = s / (1 - b1**step)
         mu = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, grads)

@@ -54,6 +54,7 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
         return Block(construct(found.inner, rest), **own)
     library = _library(found)
     if library:
+        # Sorted and hashable: options in another order make an equal cell and cache key.
         given = tuple(sorted((name, _hashable(value)) for name, value in args.items()))
         if library == "nnx":
             from echo_jax.cells.adapters.nnx_adapter import NNXCell
@@ -115,6 +116,7 @@ def options_of(found: Any) -> dict[str, bool]:
         if first.kind is first.VAR_POSITIONAL and _library(found) == "torch":
             rule = "takes options that its signature does not name"
             raise ConfigError("cell", found.__name__, rule, "write a function make(input_size)")
+        # The adapter gives `rngs` and `key`, from the seed of a run.
         named = [x for x in taken if x.kind is not x.VAR_KEYWORD and x.name not in ("rngs", "key")]
         return {x.name: x.default is x.empty for x in named}
     if not dataclasses.is_dataclass(found):
@@ -146,6 +148,7 @@ def _library(found: Any) -> str | None:
     classes = found.__mro__ if isinstance(found, type) else ()
     homes = [base.__module__ for base in classes if base.__name__ == "Module"]
     for package in ("flax.nnx", "equinox", "torch"):
+        # With the dot: torch_geometric is another package than torch.
         if any(f"{home}.".startswith(f"{package}.") for home in homes):
             return package.removeprefix("flax.")
     return None
@@ -156,6 +159,7 @@ def _makes_torch(found: Any) -> bool:
     """True for a function that gives a torch module; one that fails is judged by its file."""
     torch = sys.modules.get("torch")
     try:
+        # The function draws weights. The fork leaves the generator of the program as it was.
         with torch.random.fork_rng(devices=[]) if torch else contextlib.nullcontext():
             return _library(type(found(16))) == "torch"
     except Exception:  # user code may raise anything; the check of the layer says what

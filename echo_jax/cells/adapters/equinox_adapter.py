@@ -32,6 +32,7 @@ class EquinoxCell(BuiltCell):
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
         state = _first_state(self._with(params, input_size), input_size)
+        # Cells of Equinox know no batch: each row gets the state, and `step` maps over rows.
         return jax.tree.map(lambda leaf: jnp.tile(leaf, (batch_size, *[1] * leaf.ndim)), state)
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
@@ -48,6 +49,7 @@ class EquinoxCell(BuiltCell):
     def _without_arrays(self, input_size: int) -> Any:
         """The cell with None in the place of its arrays."""
         key = jax.random.key(0, impl=GENERATOR)
+        # Shapes alone: every step asks for this, and must not draw weights again.
         shapes = eqx.filter_eval_shape(self._built, key, input_size)
         return eqx.filter(shapes, lambda x: isinstance(x, jax.ShapeDtypeStruct), inverse=True)
 
@@ -55,6 +57,7 @@ class EquinoxCell(BuiltCell):
 def _first_state(cell: Any, input_size: int) -> Any:
     if hasattr(cell, "initial_state"):
         return cell.initial_state()
+    # Cells of Equinox 0.13 have no first state: GRUCell takes an array as one, LSTMCell a pair.
     zeros = jnp.zeros(cell.hidden_size)
     try:
         jax.eval_shape(cell, jnp.zeros(input_size), zeros)

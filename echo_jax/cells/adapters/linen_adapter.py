@@ -40,6 +40,7 @@ class LinenCell(Cell):
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
         """The carry of `initialize_carry`, which no parameter enters."""
+        # Linen allows a random carry; with this key it is the same for all seeds.
         key = jax.random.key(0, impl=GENERATOR)
         return self.module.initialize_carry(key, (batch_size, input_size))
 

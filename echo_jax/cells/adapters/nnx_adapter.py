@@ -47,4 +47,5 @@ class NNXCell(BuiltCell):
     def _shapes(self, input_size: int) -> tuple[Any, Any]:
         """The structure of the cell, and the shapes of its parameters."""
         key = jax.random.key(0, impl=GENERATOR)
+        # Shapes alone: every step asks for them, and must not draw weights again.
         return nnx.split(nnx.eval_shape(lambda: self._built(key, input_size)), nnx.Param)

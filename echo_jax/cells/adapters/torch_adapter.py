@@ -92,7 +92,9 @@ def shapes_of(cell: TorchCell, input_size: int) -> Shapes:
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Within it, by one thread at a time, PyTorch draws by a seed; the program's draws go on."""
+    # No devices: by default the generators of all GPUs are stored and put back too.
     with _DRAWING, torch.random.fork_rng(devices=[]):
+        # Not `torch.manual_seed`, which seeds the GPUs as well: the fork would not put those back.
         torch.default_generator.manual_seed(seed)
         yield
 
@@ -117,6 +119,7 @@ def batch_axes(layer: Any, input_size: int) -> list[int]:
     """The axis of each tensor that counts that grows with the batch; ValueError where none does."""
     two, three = (own_tensors(layer, started(layer, n, input_size)[1]) for n in (2, 3))
     sizes = [[*zip(a.shape, b.shape, strict=True)] for a, b in zip(two, three, strict=True)]
+    # Batches of 2 and of 3 differ in one axis alone, that of the rows.
     return [of.index((2, 3)) for of in sizes]
 
 
@@ -176,5 +179,6 @@ def normed(x: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
 def convolved(p: torch.nn.ParameterDict, seen: torch.Tensor) -> torch.Tensor:
     """The convolution of all but the first three inputs `[B, 3 + T, D]`, oldest first."""
     steps = seen.shape[1] - (CONVOLVED - 1)
+    # `seen` is oldest first, and the rows of the filter newest first, as in `Block`.
     newest_last = zip(p["conv"].flip(0), range(CONVOLVED), strict=True)
     return sum(seen[:, n : n + steps] * row for row, n in newest_last) + p["conv_bias"]

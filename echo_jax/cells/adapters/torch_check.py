@@ -97,6 +97,7 @@ def place(x: Any) -> int | None:
 
 def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None:
     """Refuse chance, and what a sequence has that its steps, row by row, have not."""
+    # In training mode, as Dropout is off in the other one.
     first, second = (layer.train()(inputs, None)[0] for _ in range(2))
     if not torch.equal(first, second):
         candidate.refuse("draws random numbers in training, as Dropout does: leave that out")

@@ -46,6 +46,7 @@ class DeltaTerms(NamedTuple):
     gate: chex.Array | None = None
 
 
+# prevent_cse=False: in a scan XLA cannot merge the two computations of a step anyway.
 @functools.partial(jax.checkpoint, prevent_cse=False)
 def delta_rule_step(memory: chex.Array, terms: DeltaTerms) -> tuple[chex.Array, chex.Array]:
     """The next S, `[B, V, K]`, and its value for the query, `[B, V]`, from the memory S.
@@ -58,7 +59,10 @@ def delta_rule_step(memory: chex.Array, terms: DeltaTerms) -> tuple[chex.Array, 
     """
     if terms.log_alpha is not None:
         memory = jnp.exp(terms.log_alpha)[..., None] * memory
+    # The memory has decayed already: a key is asked in alpha S, as in the paper.
     error = terms.v - jnp.einsum("bvk,bk->bv", memory, terms.k)
+    # Broadcasts, no einsum: with an outer product by einsum the evaluation of a run on two CPU
+    # devices waited for ever (jax 0.10).
     memory = memory + (terms.beta * error)[..., None] * terms.k[:, None]
     return memory, jnp.einsum("bvk,bk->bv", memory, terms.q)
 
@@ -92,11 +96,14 @@ def _chunk_terms(terms: DeltaTerms, log_alpha: chex.Array) -> ChunkTerms:
     q, k, v, beta = terms[:4]
     log_c = jnp.cumsum(log_alpha, axis=-2)
     ratio = log_c - jnp.swapaxes(log_c, -1, -2)  # ln (c_t / c_i), at most 0 for i <= t
+    # Masked before exp: a log ratio above 88 is inf after it, and masking that gives NaN gradients.
     ratio = jnp.exp(jnp.where(jnp.tri(k.shape[-2], dtype=bool), ratio, -jnp.inf))
     keys = jnp.swapaxes(k, -1, -2)
+    # The diagonal is left out: the solver takes it as ones (`unit_diagonal`) and does not read it.
     system = jnp.tril(beta * ratio * (k @ keys), -1)
     sides = beta * jnp.concatenate([v, jnp.exp(log_c) * k], axis=-1)
     solved = jax.scipy.linalg.solve_triangular(system, sides, lower=True, unit_diagonal=True)
+    # The exponents below are at most 0, so nothing overflows where a chunk forgets all.
     end = log_c[..., -1:, :]
     return ChunkTerms(
         U=solved[..., : v.shape[-1]],
@@ -265,6 +272,7 @@ class GatedDeltaNetCell(DeltaNetCell):
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         """`GatedDeltaNetParams`: the weights of DeltaNet, and the decay of Mamba-2."""
         key, alpha, decay, dt, g = jax.random.split(key, 5)
+        # A rate of 0 would have the logarithm -inf and a zero gradient: alpha would stay 1.
         tiny = jnp.finfo(jnp.float32).tiny
         step = jnp.exp(jax.random.uniform(dt, (1,), minval=math.log(1e-3), maxval=math.log(0.1)))
         return GatedDeltaNetParams(

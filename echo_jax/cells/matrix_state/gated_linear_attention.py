@@ -69,6 +69,7 @@ class GLACell(OuterProductCell):
 
     def __post_init__(self) -> None:
         at_least(1, self, "key_size", "rank")
+        # LayerNorm of a single number is zero, whatever the number.
         at_least(2, self, "value_size")
 
     @property
@@ -82,6 +83,7 @@ class GLACell(OuterProductCell):
         v = self.values
         rank = self.rank
         keys = iter(jax.random.split(key, 9))
+        # A factor of 2^-2.5 on the weights is 2^-5 on their variance.
         small = jax.nn.initializers.variance_scaling(2**-5, "fan_avg", "uniform")
         return GLAParams(
             W_Q=small(next(keys), (f, k)),
@@ -98,6 +100,7 @@ class GLACell(OuterProductCell):
     def project(self, params: GLAParams, x: chex.Array) -> GLATerms:
         gate = x @ params.W_alpha1 @ params.W_alpha2 + params.b_alpha
         outer = OuterProductTerms(
+            # A logarithm: a power 1 / tau has an infinite slope where the sigmoid rounds to 0.
             log_a=jax.nn.log_sigmoid(gate) / self.tau,
             k=x @ params.W_K,
             v=x @ params.W_V,

@@ -51,8 +51,10 @@ def in_chunks(x: chex.Array, size: int, filler: float = 0) -> chex.Array:
 
     C is `size`, or T if that is smaller.
     """
+    # A short sequence is one short chunk: filled up it would cost as much as C steps.
     size = min(size, len(x))
     x = jnp.pad(x, ((0, -len(x) % size), (0, 0), (0, 0)), constant_values=filler)
+    # Rows before steps: the products within a chunk are batched over N and B.
     return jnp.moveaxis(x.reshape(-1, size, *x.shape[1:]), 1, 2)
 
 

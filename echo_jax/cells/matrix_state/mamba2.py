@@ -76,6 +76,7 @@ class Mamba2Cell(OuterProductCell):
     """
 
     chunk: ClassVar[int] = 32
+    # Both sizes are H unless they are set, so that `features` alone makes a square state.
     sized_with: ClassVar[tuple[str, ...]] = ()
 
     def init(self, key: chex.PRNGKey, input_size: int) -> Mamba2Params:
@@ -110,5 +111,6 @@ class Mamba2Cell(OuterProductCell):
         return Mamba2Terms(outer, skipped=params.D * x, gate=silu(u @ params.W_z))
 
     def read_out(self, params: Mamba2Params, read: chex.Array, terms: Mamba2Terms) -> chex.Array:
+        # The gate comes before the norm; in gated DeltaNet it comes after, as in its authors' code.
         o = (read + terms.skipped) * terms.gate
         return (params.gain * rms_norm(o, 1e-5)) @ params.W_o

@@ -33,8 +33,10 @@ class OuterProductTerms(NamedTuple):
 def _decay_since(log_a: chex.Array) -> chex.Array:
     """a(t, i) `[..., t, i, n]` from ln a `[..., size, n]`, and 0 where i is after t."""
     steps = log_a.shape[-2]
+    # Strictly before t: the value of a step is added after the decay of this step.
     after = jnp.tri(steps, k=-1, dtype=bool)[..., None]
     until = jnp.tri(steps, dtype=bool)[..., None]
+    # A sum for each i: a difference of two in float32 gives -0.029999 for -0.03 behind a -500.
     log_since = jnp.cumsum(jnp.where(after, log_a[..., :, None, :], 0), axis=-3)
     return jnp.exp(jnp.where(until, log_since, -jnp.inf))
 
@@ -87,14 +89,17 @@ class OuterProductCell(KeyValueCell):
             terms = terms._replace(
                 log_a=jnp.where(seen, terms.log_a, 0), k=jnp.where(seen, terms.k, 0)
             )
+        # Zeros fill up the last chunk: like a masked step, ln a = 0 and k = 0 leave S as it is.
         log_a, k, v, q = (in_chunks(x, self.chunk) for x in terms)
         since_start = jnp.exp(jnp.cumsum(log_a, axis=-2))
         since = _decay_since(log_a)
         kept = jnp.swapaxes(since_start[..., -1:, :], -1, -2)
         added = jnp.swapaxes(since[..., -1, :, :] * k, -1, -2) @ v
+        # Over chunks S is a diagonal recurrence: `kept` is `[N, B, K, 1]`, one decay for a row.
         ends = diagonal_parallel(state, kept, added, None)
         starts = jnp.concatenate([state[None], ends[:-1]])
-        # one product of both terms: their sum is wrong where S is a constant zero (jax 0.10.2, CPU)
+        # One product of both terms: a sum of two is wrong where S is a constant zero (jax 0.10.2,
+        # CPU). The test of chunks from such a state shows when two may come back.
         weights = jnp.concatenate([since_start * q, _weights(since, k, q)], axis=-1)
         o = weights @ jnp.concatenate([starts, v], axis=-2)
         return ends[-1], out_of_chunks(o, len(terms.k))

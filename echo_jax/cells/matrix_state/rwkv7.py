@@ -20,6 +20,7 @@ from echo_jax.cells.interface import Cell
 from echo_jax.cells.norms import unit
 from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
 
+# As in the authors' code, whose heads have 64 numbers; `RWKV7Cell` says what it does to small ones.
 EPSILON_NORM = 64e-5  # added to the variance of a head's output
 EPSILON_UNIT = 1e-12  # added to the squared length of a removal key
 
@@ -173,6 +174,7 @@ class RWKV7Cell(Cell):
             rho=jnp.full(size, -0.04),
             gain=jnp.ones(size),
             bias=jnp.zeros(size),
+            # So the first update changes W_o alone: the gradients of all others pass through it.
             W_o=jnp.zeros((size, self.features)),
         )
 
@@ -195,12 +197,16 @@ class RWKV7Cell(Cell):
         """All steps; for tokens the products are rows of two tables."""
         kernels = _kernels(params)
         now, before = (kernel[xs] if is_tokens(xs) else xs @ kernel for kernel in kernels)
+        # The products are shifted and not the inputs, so that tokens need no vectors here.
         _, shifted = token_shift(state.x @ kernels[1], before, mask)
         terms = self._terms(params, now + shifted)
+        # No associative scan: a step multiplies S by diag(w) - kappa (a kappa)^T, and products of
+        # such matrices are full, and cost N^3 each.
         matrix, read = scan_over_time(recur, state.S, terms, mask, unroll=1)
         vectors = (
             jax.nn.one_hot(xs, state.x.shape[-1], dtype=state.x.dtype) if is_tokens(xs) else xs
         )
+        # The state is the last input and not its product: `step` and `scan` go on from one another.
         last, _ = token_shift(state.x, vectors, mask)
         return RWKV7State(last, matrix), self._read_out(params, read, terms)
 
@@ -213,6 +219,7 @@ class RWKV7Cell(Cell):
         by_head = functools.partial(_by_head, self.heads)
         return RWKV7Terms(
             r=by_head(r),
+            # By the constant of the paper a decay is above exp(-0.607) = 0.545, whatever the input.
             w=by_head(jnp.exp(-math.exp(-0.5) * decay)),
             k=by_head(k),
             v=by_head(v),
@@ -242,6 +249,8 @@ def recur(matrix: chex.Array, terms: RWKV7Terms) -> tuple[chex.Array, chex.Array
     before = matrix.reshape(-1, size, size)
     removed = jnp.einsum("bvk,bk->bv", before, kappa)
     after = (
+        # Broadcasts, no einsum: with outer products by einsum the evaluation of a run on two CPU
+        # devices waited for ever (jax 0.10).
         before * w[:, None] - removed[..., None] * (a * kappa)[:, None] + v[..., None] * k[:, None]
     )
     read = jnp.einsum("bvk,bk->bv", after, r)

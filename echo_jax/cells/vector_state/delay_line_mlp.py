@@ -44,6 +44,7 @@ class DelayLineMLP(nn.RNNCellBase):
     def step(self, line: chex.Array, projected: chex.Array) -> tuple[chex.Array, chex.Array]:
         """Add an input's terms `[B, D, H]` to the line; the first sum is complete: the output."""
         waiting = jnp.concatenate([line, jnp.zeros_like(projected[:, :1])], axis=1) + projected
+        # The line holds sums and no inputs, so that all products are made before the scan.
         return waiting[:, 1:], nn.relu(waiting[:, 0])
 
     def project(self, inputs: chex.Array) -> chex.Array:
@@ -51,9 +52,11 @@ class DelayLineMLP(nn.RNNCellBase):
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")
         if is_tokens(inputs):
+            # `kernel[:, inputs]` is `[D, ..., H]`, as a gather leaves D in front.
             terms = jnp.moveaxis(kernel[:, inputs], 0, -2)
         else:
             terms = jnp.einsum("...f,dfh->...dh", inputs, kernel)
+        # An output sums the terms of D inputs: the bias comes in once, with its own input.
         return terms.at[..., 0, :].add(bias)
 
     def scan(

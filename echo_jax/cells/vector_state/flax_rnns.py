@@ -51,8 +51,10 @@ class FlaxRNN(Cell):
     ) -> tuple[chex.Array, chex.Array]:
         """Steps one after the other over a short window, else `loop`."""
         if len(xs) > UNROLLED:
+            # h is state and output, so the last output is the last state, of absent rows too.
             hs = self.loop(params, state, xs, mask)
             return hs[-1], hs
+        # The step is that of Flax, which takes vectors: short windows keep its bits.
         inputs = jax.nn.one_hot(xs, self.kernels(params)[0].shape[0]) if is_tokens(xs) else xs
         return super().scan(params, state, inputs, mask)
 
@@ -76,6 +78,7 @@ class SimpleCell(FlaxRNN):
     flax_class = nn.SimpleCell
 
     def kernels(self, params: CellParams) -> tuple[chex.Array, chex.Array, chex.Array]:
+        # In Flax only the layer of the input has a bias, as one is enough in a sum.
         return params["i"]["kernel"], params["h"]["kernel"], params["i"]["bias"]
 
     def loop(self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask) -> chex.Array:
@@ -99,6 +102,8 @@ class GRUCell(FlaxRNN):
         """Those of r, z and n side by side; c apart."""
 
         def gates(part: str, name: str) -> chex.Array:
+            # Keras orders the gates z r h, with a recurrent bias for each. Flax has one for n
+            # alone, as r multiplies it: c.
             return jnp.concatenate([params[part + gate][name] for gate in "rzn"], axis=-1)
 
         return gates("i", "kernel"), gates("h", "kernel"), gates("i", "bias")
@@ -142,13 +147,17 @@ def _tanh_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
         """From the gradient by h' of a step, its output apart, to dh and dz."""
         h, present = inputs
         dh = after + output
+        # h is h' here, the state after the step: the slope of tanh is 1 - tanh^2.
         dz = dh * (1 - h**2)
         before = gradient_by_state(recurrent_kernel, dz)
         if present is not None:
+            # An absent row has the state of the step before, so its gradient goes on as it is.
             before, dz = hold(present, (dh, jnp.zeros_like(dz)), (before, dz))
         return before, dz, None
 
     zero = jnp.zeros_like(first)
+    # Zero, as the last state is the last output and has its gradient there. dz takes the place of
+    # the gradients of the outputs, of which each is read once.
     h, dz, _ = scan_in_place(step_back, zero, outputs, (hs, mask), reverse=True)
     return gradient_by_kernel(first, hs, dz), h, dz, None
 
@@ -178,12 +187,15 @@ def gru_loop_step(
     own = product[:, 2 * size :] + bias
     n = jnp.tanh(projected[:, 2 * size :] + r * own)
     new_h = (1 - z) * n + z * h
+    # The factor of dh' in dn, from which dp_r and dp_n follow.
     n_by_h = (1 - z) * (1 - n**2)
     product_by_h = jnp.concatenate(
         [n_by_h * own * r * (1 - r), (h - n) * z * (1 - z), n_by_h * r], axis=-1
     )
     if present is not None:
         new_h = hold(present, h, new_h)
+        # With z = 1 and zeros for the rest a step back gives dh = dh': unlike that of `lstm_loop`
+        # it needs no mask.
         z = hold(present, jnp.ones_like(z), z)
         product_by_h *= present[:, None]
         n_by_h *= present[:, None]
@@ -242,6 +254,8 @@ def _gru_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
     zero = jnp.zeros_like(first)
     h, product, dn = scan_in_place(step_back, zero, product_by_h, (outputs, factors), reverse=True)
     size = first.shape[-1]
+    # r and z add x W and h U, so both have one gradient. n does not: r scales h U_n + c and leaves
+    # x W_n alone, whose gradient is dn itself.
     projected = jnp.concatenate([product[..., : 2 * size], dn], axis=-1)
     bias = product[..., 2 * size :].sum((0, 1))
     return gradient_by_kernel(first, hs, product), bias, h, projected, None

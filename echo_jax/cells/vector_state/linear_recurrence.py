@@ -18,6 +18,7 @@ def diagonal_parallel(h: chex.Array, a: chex.Array, b: chex.Array, mask: Mask) -
     `jax.lax.associative_scan` needs about 2 log2(T) rounds. A masked step has a = 1, b = 0.
     """
     if mask is not None:
+        # A masked step is the identity map here: an associative scan has no carry to hold.
         a = jnp.where(mask[..., None], a, 1)
         b = jnp.where(mask[..., None], b, 0)
 
@@ -27,6 +28,8 @@ def diagonal_parallel(h: chex.Array, a: chex.Array, b: chex.Array, mask: Mask) -
         a2, b2 = second
         return a2 * a1, a2 * b1 + b2
 
+    # Sums in the order of a tree: other last bits than the steps. Vector states take it on other
+    # devices alone, as on a CPU it is slower: minGRU 126 ms, not 54, at T 3,000 (docs/cells.md).
     decay, added = jax.lax.associative_scan(then, (a, b))
     return decay * h + added
 

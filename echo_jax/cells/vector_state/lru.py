@@ -87,11 +87,13 @@ class LRUCell(ComplexCell):
     def init(self, key: chex.PRNGKey, input_size: int) -> LRUParams:
         n = self.states
         normal = jax.nn.initializers.normal
+        # The third key is left out: gamma had it, and draws nothing.
         nu = self._initial_nu(linen_key(key, 1))
         loss = 2 * jnp.exp(self.recurrent_rate * nu)  # -ln |lambda|^2
         return LRUParams(
             nu=nu,
             theta=self._initial_theta(linen_key(key, 2)),
+            # 1 - exp(-loss) would spoil the fourth digit of exp(gamma) at |lambda| = 0.99999.
             gamma=0.5 * jnp.log(-jnp.expm1(-loss)),
             B=normal((2 * input_size) ** -0.5)(linen_key(key, 4), (input_size, 2 * n)),
             C=normal(n**-0.5)(linen_key(key, 5), (2 * n, self.features)),
@@ -100,11 +102,13 @@ class LRUCell(ComplexCell):
 
     def _initial_nu(self, key: chex.PRNGKey) -> chex.Array:
         # nu from a uniform |lambda|^2; 1 - |lambda|^2 stays accurate where |lambda| is near 1.
+        # nu is infinite at a share of 0 where r_max is 1, and at a share of 1 where r_min is 0.
         share = jax.random.uniform(key, (self.states,), minval=1e-6, maxval=1 - 1e-6)
         lost = 1 - self.r_max**2 + (self.r_max**2 - self.r_min**2) * share
         return jnp.log(-0.5 * jnp.log1p(-lost)) / self.recurrent_rate
 
     def _initial_theta(self, key: chex.PRNGKey) -> chex.Array:
+        # Off zero, as the logarithm is stored.
         phase = self.max_phase * jax.random.uniform(key, (self.states,), minval=1e-6)
         return jnp.log(phase) / self.recurrent_rate
 
@@ -112,6 +116,7 @@ class LRUCell(ComplexCell):
         """lambda, and one kernel for both products with the input."""
         radius = jnp.exp(-jnp.exp(self.recurrent_rate * params.nu))
         phase = jnp.exp(self.recurrent_rate * params.theta)
+        # Twice, for Re B beside Im B.
         driving = params.B * jnp.tile(jnp.exp(params.gamma), 2)
         return PreparedLRU(
             kernel=jnp.concatenate([driving, params.D], axis=-1),
@@ -147,4 +152,5 @@ class LRUCell(ComplexCell):
 
     def read_out(self, params: PreparedLRU, read: ComplexState, terms: ComplexTerms) -> chex.Array:
         real, imaginary = jnp.split(params.C, 2)
+        # Re(C s) is a sum here, as C holds -Im C.
         return jax.nn.gelu(read.real @ real + read.imaginary @ imaginary + terms.skipped)

@@ -43,6 +43,7 @@ class MinGRUCell(DiagonalCell):
 
     def project(self, params: MinGRUParams, x: chex.Array) -> DiagonalTerms:
         z, candidate = jnp.split(x @ params.W + params.b, 2, axis=-1)
+        # 1 - sigmoid(z) is 0 in float32 from z = 17 on, where sigmoid(-z) is 4e-8.
         return DiagonalTerms(jax.nn.sigmoid(-z), jax.nn.sigmoid(z) * candidate)
 
 

@@ -60,6 +60,7 @@ class RGLRUCell(DiagonalCell):
             b_a=jnp.zeros(h),
             W_x=lecun(x_key, (h, h)),
             b_x=jnp.zeros(h),
+            # The inverse of softplus. expm1, as the smallest rate is 1.3e-4.
             Lambda=jnp.log(jnp.expm1(rate)),
         )
 

@@ -114,8 +114,10 @@ class S5Cell(ComplexCell):
 
     def prepare(self, params: S5Params) -> S5Discrete:
         p = params
+        # The bound also keeps the division below away from Lambda = 0.
         eigenvalues = jax.lax.complex(jnp.minimum(p.Lambda_re, -1e-4), p.Lambda_im)
         exponents = eigenvalues * jnp.exp(p.log_step)
+        # exp - 1 would lose more than a digit, as the exponents begin at a size of 5e-4.
         held = jnp.expm1(exponents) / eigenvalues
         return S5Discrete(p, jnp.exp(exponents), held * jax.lax.complex(p.B_re, p.B_im))
 
@@ -141,6 +143,7 @@ class S5Cell(ComplexCell):
     def read_out(self, params: S5Discrete, read: chex.Array, terms: ComplexTerms) -> chex.Array:
         """The output `[..., H]`: the GELU of 2 Re(C s) + D u, gated by itself."""
         p = params.params
+        # The imaginary part of s C is never read: two of its four real products are enough.
         g = jax.nn.gelu(2 * (read.real @ p.C_re - read.imag @ p.C_im) + terms.skipped)
         return g * jax.nn.sigmoid(g @ p.W + p.b)
 
@@ -153,4 +156,6 @@ def hippo_frequencies(size: int) -> np.ndarray:
     """
     root = np.sqrt(np.arange(2 * size) + 0.5)
     above = np.triu(np.outer(root, root), 1)
+    # Without its diagonal HiPPO-N is skew-symmetric, and -i times it Hermitian: eigvalsh gives real
+    # numbers, ascending, so that the first half has the negative one of each pair.
     return np.linalg.eigvalsh(-1j * (above - above.T))[:size]
