@@ -250,6 +250,7 @@ def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray, values: int) -> np.nd
     h is the binary entropy in bits (Cover & Thomas 2006, section 2.10).
     """
     wrong = np.clip(1 - np.asarray(accuracy, np.float64), 0.0, 1 - 1 / values)
+    # 0 log 0 counts as 0.
     entropy = -sum(x * np.log2(np.where(x > 0, x, 1.0)) for x in (wrong, 1 - wrong))
     each = math.log2(values) - entropy - wrong * math.log2(values - 1)
     return np.asarray(pairs) * np.maximum(each, 0.0)
@@ -268,6 +269,7 @@ def accuracy_of_list(pairs: int, values: int) -> float:
         term = np.array([1 / math.factorial(j) for j in range(most + 1)])
         power = np.ones(1)
         for _ in range(values):
+            # No higher power of x than K is asked for.
             power = np.convolve(power, term)[: pairs + 1]
         share = power[pairs] if len(power) > pairs else 0.0
         at_most.append(share * math.factorial(pairs) / float(values) ** pairs)
@@ -313,6 +315,7 @@ def bits_by_key(chosen: Sequence[KeyRow], protocol: Protocol) -> BitsByKey:
     pairs = np.array(chosen[0].pairs)
     validation = np.array([accuracy(row.validation, row) for row in chosen])
     final = np.array([accuracy(row.final, row) for row in chosen])
+    # K is chosen on other rows than are scored: the best of up to 14 scores is too high by chance.
     best = np.argmax(accuracy_bits(pairs, validation, protocol.values), axis=1)
     by_seed = accuracy_bits(pairs, final, protocol.values)[np.arange(len(chosen)), best]
     most = pairs[-1] * math.log2(protocol.values)
@@ -320,6 +323,7 @@ def bits_by_key(chosen: Sequence[KeyRow], protocol: Protocol) -> BitsByKey:
     measured["at_least"] |= bool((best == len(pairs) - 1).any())
     known = [row for row in chosen if row.associated and row.final is not None]
     failed = [row for row in chosen if row.final is None]
+    # A run that failed counts as never, but older rows do not know, and then nothing is said.
     until = [updates_until_associated(row, protocol) for row in [*known, *failed] if known]
     median = float(np.median(until)) if until else math.inf
     return BitsByKey(

@@ -262,6 +262,7 @@ def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
     """The card and rows that are `there`, locked; a card without rows is written."""
     with atomic_files.claimed(folder):
         card, rows = there(folder, new)
+        # Before the first row: rows without a card are refused, as no file names their cell.
         if not rows:
             cards.write(card, rows, folder)
         yield card, rows
@@ -426,6 +427,8 @@ def make(
 
     def store(row: Row) -> str:
         """Keep a row in the folder and in the card; its bits in words."""
+        # The row first: what the card says follows from its rows when it is read, so a kill between
+        # the two writes loses nothing.
         row_kind(protocol).append(folder / cards.ROWS_FILE, [row])
         rows.append(row)
         cards.write(card, rows, folder)
@@ -434,10 +437,12 @@ def make(
 
     def keep(trained: Trained) -> str:
         """Write the weights of a run, and then store its row."""
+        # The weights first: a run with a row is not made again, and would stay without them.
         kept_weights.write(folder, card, trained)
         return store(trained.row)
 
     job, arrived = (KEEPING, keep) if plan.keep else (JOB, store)
+    # Added again below where it still holds; a pilot may have been made since.
     card.remarks = [x for x in card.remarks if x != UNTRIED]
     with running.bar(request.missing, new.name, "updates") as bar:
 
