@@ -108,6 +108,7 @@ def main() -> None:
 
 def make(command: CardCommand, again: str, stop: Interrupts) -> None:
     """Make a card of each cell, and print it with the places of its files."""
+    # These import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.cells.cell_args import options_in
     from echo_jax.memory import make_card
 
@@ -143,6 +144,7 @@ def conclude(
             from echo_jax.memory.card_call import draw
 
             paths = [*draw(folder, card, rows, kind), *paths]
+    # The runs are stored by now: their files are named whatever happens to the figure.
     finally:
         print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
     stop.check()

@@ -110,9 +110,11 @@ def refusals() -> Iterator[None]:
         fail(error.spelled("flag"))
     except Exception as error:
         if isinstance(error, OSError) and (error.errno in (errno.ENOSPC, errno.EPIPE)):
+            # What is left in the buffer would fail once more when Python flushes it at the end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # the reader of the output ended, as after `head`
             sys.exit(1)
+        # jax has one class for most of its errors, so they are told apart by their messages.
         for pattern, sentence in _FAILURES.items():
             if re.search(pattern, str(error)):
                 fail(sentence.format(str(error).splitlines()[0].rstrip(".")))
@@ -148,6 +150,7 @@ def _defaults(command: Any, given: Sequence[str]) -> dict[str, Any]:
     """The defaults of a command with a part: those of the part that its arguments name."""
     if not {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
         return {}
+    # tyro takes the defaults before it parses the words, so the part is looked up in them here.
     named = ""
     for word, after in itertools.pairwise([*given, ""]):
         if word == "--part":

@@ -62,6 +62,7 @@ def axes() -> Iterator[tuple[str, Any, Any]]:
             yield field.name, repeated, dataclasses.field(default=())
 
 
+# A class that is made while the module loads is no type for mypy.
 if TYPE_CHECKING:
     Axes = Any
 else:

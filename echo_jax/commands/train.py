@@ -63,6 +63,7 @@ def main() -> None:
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Train a new run, or one that goes on, and print and draw what came of it."""
+    # Some of these import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.host.compilation_cache import use_compilation_cache
     from echo_jax.runs import advice, play_page, result_report, run_folder
     from echo_jax.runs.train_run import Running, train_run

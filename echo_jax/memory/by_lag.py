@@ -190,8 +190,7 @@ class ByLag(Question):
         """
         fixed = fixed_streams()
         later = sets.final.shape[1] - fixed.shape[1]
-        # Padded to one length with the others; no token after the first asked step changes its
-        # state.
+        # Padded to the length of the others: later tokens change no state that is asked here.
         streams = sets.calibration, sets.final, jnp.pad(fixed, ((0, 0), (0, later)))
         states, _ = self.states_by_steps(params, streams)
         steps = self.protocol.asked_steps

@@ -89,7 +89,7 @@ def _fit(fitted: Examples, chosen: Examples, logs: chex.Array) -> chex.Array:
         flat = minimize(objective, flat, jac=True, method="L-BFGS-B", options=options).x
         weights = np.float32(flat.reshape(shape))
         losses = np.asarray(_losses(weights, chosen, logs))
-        # No lag gained by a weaker penalty, so no one is expected to gain by the next.
+        # No lag gained, so none is expected to gain by a still weaker penalty.
         if not (losses < least).any():
             break
         best = np.where((losses < least)[:, None], weights, best)

@@ -97,6 +97,7 @@ Format = Literal["png", "svg", "pdf"]
 WRITTEN: Any = {
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
     "svg.fonttype": "none",
+    # Without a salt matplotlib draws the ids of an SVG at random, and no two files are equal.
     "svg.hashsalt": "echo_jax",
     "pdf.fonttype": 42,
 }
@@ -124,6 +125,7 @@ def image(figure: "Figure", kind: Format) -> bytes:
 
     content = io.BytesIO()
     with matplotlib.rc_context(WRITTEN):
+        # Matplotlib leaves out metadata that are None.
         figure.savefig(content, format=kind, metadata=dict.fromkeys(UNDATED[kind]))
     if kind == "svg":
         tags = re.compile(rb"<[^>]*>")

@@ -90,6 +90,7 @@ class Result(msgspec.Struct, kw_only=True):
     reached where no target can be known, and early versions of echo_jax wrote fewer fields.
     """
 
+    # Keys of published results do not change (docs/formats.md), and these said floor_.
     baseline_accuracy: float = field(name="floor_accuracy")
     baseline_loss: float = field(name="floor_loss")
     order_blind_accuracy: float = field(name="floor_order_blind")
@@ -179,6 +180,7 @@ def summarise(
         "versions": environment.versions(),
         "config": to_dict(config),
     }
+    # 17 digits give each float64 back exactly, so a digest can be computed again from the file.
     result = msgspec.convert(plain(fields, ".17g"), Result)
     result.digest = digest(result)
     return result

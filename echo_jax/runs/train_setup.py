@@ -62,6 +62,7 @@ def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterato
     run = _checked(inputs, options)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # What is written into the folder syncs it, and not its name in the parent.
         atomic_files.sync_folder(folder.parent)
     except OSError as error:
         rule = f"cannot be created ({error.strerror})"
@@ -87,6 +88,8 @@ def resumed_run(
     with atomic_files.locked(folder):
         inputs = run_file.read_inputs(folder)
         stored_in = folder.absolute()  # before a cell is imported
+        # Before the network is built, which imports its cell: a stranger may have written the
+        # folder.
         check_named(folder, inputs.config.network.cell, cell)
         wanted = inputs.config
         if sequences:
@@ -98,6 +101,7 @@ def resumed_run(
                 "stopped: bring that text back, or start a new run"
             )
         saved = _saved(stored_in, inputs, wanted.training.sequences, run.learner)
+        # Before training: after a kill the next --resume knows the new number of sequences.
         if wanted != inputs.config:
             run_file.write(stored_in, run.inputs, saved)
         run_file.write_config(stored_in, run.inputs)

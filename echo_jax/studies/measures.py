@@ -118,6 +118,7 @@ def fed_back(
     distinct  `[8]`, different values among 25 answers in a row, the mean over 100 starts
     repeats   share of the starts whose last 50 answers have a period of 25 or less
     """
+    # Sequences of the evaluation fold in their numbers from 0 on, so this one is nobody else's.
     key = jax.random.fold_in(purpose_key(dynamic.seed, Purpose.EVALUATION), 2**31 - 1)
     vocab_size = config.task.vocab_size
     start = uniform_tokens(key, (STARTS, config.task.length), vocab_size)

@@ -183,6 +183,7 @@ def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
     """Up to 6 lines over the first field of numbers that leaves so few, or dots."""
     for field, values in varied.items():
         others = [other for other in varied if other != field]
+        # Not isinstance, by which True and False are numbers.
         numeric = all(type(value) in (int, float) for value in values)
         if numeric and math.prod(len(varied[other]) for other in others) <= len(SERIES):
             return Chart("lines", x=name_of(field), series=",".join(map(name_of, others)))
@@ -206,6 +207,7 @@ def checked(study: Study) -> Study:
 
     ConfigError for a file that cannot be read, or a network that is too large or cannot be built.
     """
+    # These import jax and Flax; the values of the sweep were checked without them.
     from echo_jax.cells import registry
     from echo_jax.core.network import build_network, with_cell_stated
 
