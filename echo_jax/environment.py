@@ -86,6 +86,7 @@ def set_up_jax() -> None:
 
     Processes that are started inherit the settings.
     """
+    # Not imported here: settings in the environment are enough, unless jax has read them before.
     jax: Any = sys.modules.get("jax")
     for name, setting in SETTINGS.items():  # a wrong value would end the import of jax
         os.environ.pop(name.upper(), None)
@@ -189,6 +190,7 @@ def _git(*command: str) -> str:
 def source_digest() -> str:
     """The first digits of the SHA-256 of the files of Python of echo_jax."""
     source = hashlib.sha256()
+    # Sorted, because a file system lists its files in any order.
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         source.update(path.read_bytes())
     return source.hexdigest()[:16]

@@ -126,6 +126,7 @@ def sign_flip_test(differences: npt.ArrayLike) -> float:
 def _sign_flip_test(differences: tuple[float, ...]) -> float:
     from scipy.stats import permutation_test
 
+    # Of one array SciPy's "samples" exchanges the signs.
     flips = {"permutation_type": "samples", "n_resamples": 100_000, "rng": 0}
     return float(permutation_test((np.array(differences),), np.sum, **flips).pvalue)
 

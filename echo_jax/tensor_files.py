@@ -111,6 +111,8 @@ def _arrays(data: bytes, digest: str) -> dict[str, np.ndarray]:
 
 def _about(path: Path, data: bytes, fix: str) -> dict[str, Any]:
     """The plain values of a file of this format, which its first bytes hold."""
+    # safetensors begins with the length of its header in 8 bytes. Its own reader wants the whole
+    # file, and here are the first bytes.
     end = 8 + int.from_bytes(data[:8], "little")
     try:
         if end > OVERHEAD:

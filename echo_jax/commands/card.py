@@ -144,7 +144,7 @@ def conclude(
             from echo_jax.memory.card_call import draw
 
             paths = [*draw(folder, card, rows, kind), *paths]
-    # The runs are stored by now: their files are named whatever happens to the figure.
     finally:
+        # The runs are stored by now: their files are named whatever happens to the figure.
         print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
     stop.check()

@@ -50,6 +50,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     spellings = getattr(command, "SPELLINGS", {})
     given = [part for word in words for part in spellings.get(word, (word,))]
     start = invocation(command.__module__.rpartition(".")[2])
+    # Before tyro, which says it in a box of several lines (1.0.17).
     tyro_rules.refuse_unknown(given, command, start)
     try:
         return tyro.cli(
@@ -68,6 +69,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
 def invocation(command: str) -> str:
     """The words that start a command as this process was started: script, module or program."""
     script = Path(sys.argv[0])
+    # As it was typed: sys.executable is a whole path.
     python = sys.orig_argv[0]
     if script.name == "__main__.py":
         return shlex.join([python, "-m", "echo_jax", command])

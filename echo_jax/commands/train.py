@@ -104,6 +104,7 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
 
     ConfigError for another field of its configuration, which is that of the folder.
     """
+    # By the words: a parsed command does not tell a default from the same value that was given.
     given = [tyro_rules.field_of(word) for word in sys.argv[1:] if word.startswith("--")]
     may_stand = "resume sequences cell checkpoint_every devices compilation_cache format"
     for field in given:

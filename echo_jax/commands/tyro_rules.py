@@ -22,6 +22,7 @@ from echo_jax.config import SHORT_NAMES
 from echo_jax.exceptions import ConfigError
 from echo_jax.option_help import help_of, unknown
 
+# Without these the flags of a field that is a dataclass are --run.task.lag and the like.
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
 REGISTRY = ConstructorRegistry()
 """The rules below, for `tyro.cli`."""

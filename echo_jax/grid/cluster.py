@@ -98,6 +98,7 @@ class Workers:
                     else:
                         yield _outcome(futures.pop(future), future)
         finally:
+            # Also where the generator is closed early: workers would go on for nobody.
             with contextlib.suppress(Exception):  # the scheduler may be gone
                 self._client.cancel(list(futures), force=True)
 

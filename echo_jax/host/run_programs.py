@@ -99,6 +99,7 @@ def compile_programs(
 
     A chunk is a number of sequences.
     """
+    # The end of the block waits for the evaluation.
     with ThreadPoolExecutor(1) as background:
         return start_compiling(config, learner, chunk, plan, corpus, background)
 

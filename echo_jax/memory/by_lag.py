@@ -100,7 +100,7 @@ class ByLag(Question):
         between = self.protocol.asked_every
         state = net.initial_state(params, rows)
         prepared = net.cell.prepare(params["cell"]) if net.cell.prepared_once else None
-        # A scan hands out its last state alone: it runs from one asked step to the next.
+        # A scan hands out its last state alone, so there is one from each asked step to the next.
         state, _ = network.unroll(net, params, state, streams[:, :first], None, prepared)
 
         def go_on(state: Carry, tokens: chex.Array) -> tuple[Carry, chex.Array]:
@@ -194,7 +194,7 @@ class ByLag(Question):
         streams = sets.calibration, sets.final, jnp.pad(fixed, ((0, 0), (0, later)))
         states, _ = self.states_by_steps(params, streams)
         steps = self.protocol.asked_steps
-        # Examples are in the order of streams, then of asked steps: these are the first steps.
+        # Examples are in the order of streams, then of asked steps: take the first of each stream.
         calibration, final, about = (
             Answers(x.logits[::steps], x.targets[::steps])
             for x in self.answers(params, states, streams)

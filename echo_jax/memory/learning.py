@@ -91,6 +91,7 @@ def by_steps(
     asked: slice = slice(None),
 ) -> tuple[chex.Array, chex.Array]:
     """`read(state, output)` after the asked steps of each stream, `[B, A, ...]`; bytes of state."""
+    # Once, and not in each step: it depends on the parameters alone.
     prepared = net.cell.prepare(params["cell"])
 
     def of_stream(tokens: chex.Array) -> tuple[chex.Array, chex.Array]:

@@ -22,6 +22,7 @@ from echo_jax.memory.protocol import Protocol, QuestionName
 SYMBOLS, PIXELS = 16, 64
 PAIRS, VALUES = 8, 64  # by key; there is a key for each pixel
 
+# Written out: no jax is needed to read them, and another version of it may draw others.
 STREAMS = (
     "3564801e15e6ef72b63c1e441ba39fe3a8ebd85d4ab871b57608760703d7f11fa",
     "74106887bfa6c8db90fca6efe45ab7d360535c0ff74f755124934eaacbeda978a",

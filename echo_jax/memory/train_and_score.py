@@ -236,6 +236,7 @@ def lowered(question: Question, name: str) -> tuple[dict[str, Lowered], int]:
     progress = jax.eval_shape(init, run)
     of_weights = progress.params, jax.eval_shape(question.draw_sets, run.seed, weights)
     score = check_program(cell, name, question.score, *of_weights)
+    # Donated, or there would be two copies of weights and moments.
     block = jax.jit(partial(learning.train_updates, question), donate_argnums=1)
     programs = {
         "score": score.lowered,

@@ -28,6 +28,7 @@ def _check_copies(tokens: np.ndarray, logs: np.ndarray) -> None:
     _, first, copy_of, copies = np.unique(
         tokens, axis=0, return_index=True, return_inverse=True, return_counts=True
     )
+    # In logarithms, as the binomial of a few thousand streams is beyond a float.
     binomial = gammaln(streams) - gammaln(copies) - gammaln(streams - copies + 1)
     chance = np.log(streams) + binomial + (copies - 1) * logs[first]
     if chance.min() < np.log(BY_CHANCE):

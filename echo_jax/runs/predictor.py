@@ -51,6 +51,7 @@ class _Keyed:
 
 @functools.lru_cache(maxsize=64)
 def _compiled(function: Callable[..., Any], config: RunConfig, keyed: _Keyed) -> Any:
+    # Weights are an argument, so networks of one configuration share their programs.
     return jax.jit(functools.partial(function, config, keyed.network))
 
 

@@ -160,6 +160,7 @@ def summarise(
     learned = sum(x is not None for x in by_seed["sequences_to_99"])
     runs = config.seeds
     share = statistics.wilson_interval(learned, runs) if runs > 1 else None
+    # Some fields have another name in the file: baseline_accuracy is floor_accuracy there.
     in_file = dict(zip(Result.__struct_fields__, Result.__struct_encode_fields__, strict=True))
     fields: dict[str, Any] = {}
     for name, score in baselines(config, own and own.corpus).items():

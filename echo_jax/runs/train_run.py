@@ -129,6 +129,7 @@ class CheckpointWriter:
     def is_due(self) -> bool:
         """True if a checkpoint is due after the chunk that was logged last."""
         if self._run.checkpoint_every:
+            # No chunk goes past a multiple, see `train_chunks`, so none is missed.
             return self.log.sequences % self._run.checkpoint_every == 0
         return time.perf_counter() - self._clock > 10.0  # seconds
 
@@ -137,6 +138,7 @@ class CheckpointWriter:
         if self._run.folder is None:
             return
         seeds = self._run.config.seeds
+        # Further rows only fill up the devices.
         state = jax.tree.map(lambda leaf: np.asarray(leaf)[:seeds], state)
         # States that are not finite would take the place of the last checkpoint that can go on.
         bad = [~np.isfinite(x.reshape(len(x), -1)).all(axis=1) for x in jax.tree.leaves(state)]

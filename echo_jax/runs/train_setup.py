@@ -57,6 +57,7 @@ def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterato
     if out is None:
         yield _checked(inputs, options)
         return
+    # Here to refuse before a network is built, and once more with the lock.
     run_folder.check_unused(out)
     folder = out.absolute()
     run = _checked(inputs, options)
@@ -85,6 +86,7 @@ def resumed_run(
     Its seed map and form are those of the folder, its number of sequences may be larger.
     ConfigError, before anything is compiled, where it cannot go on, or its own cell is not named.
     """
+    # Before anything is read: another process may be training the run.
     with atomic_files.locked(folder):
         inputs = run_file.read_inputs(folder)
         stored_in = folder.absolute()  # before a cell is imported

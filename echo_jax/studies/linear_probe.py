@@ -59,6 +59,7 @@ def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
     weights = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(covariance), means.T)
     log_prior = jnp.log(counts / len(labels))  # -inf where a class is absent
     bias = log_prior - jnp.sum(means.T * weights, axis=0) / 2
+    # For states as they are given, and not standardised.
     weights = weights * scale[:, None]
     return Probe(weights, bias - _product(centre, weights))
 

@@ -38,6 +38,7 @@ def rows_apart(
     """Accuracy on rows of the layout prefixes that lack values, which are masked, and on others."""
     asked = changed(config, layout="prefixes")
     right = evaluate(asked, network, dynamic, params).accuracy_by_position
+    # In NumPy, so that the numbers of rows of both kinds are known when it is compiled.
     full = np.asarray(asked.task.row_times) >= config.task.window - 1
     return {"missing": jnp.mean(right[~full]), "full": jnp.mean(right[full])}
 
@@ -51,6 +52,7 @@ def follows(
     """
     key = purpose_key(dynamic.seed, Purpose.EVALUATION)
     positions = jnp.arange(min(config.task.length, 2 * config.task.window))
+    # The key of the weights draws the initial ones again: nothing is kept for this.
     untrained = init_params(network, purpose_key(dynamic.seed, Purpose.WEIGHTS))
     return {
         name: token_by_token.follows(config, network, weights, key, positions, WINDOWS)

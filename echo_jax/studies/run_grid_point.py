@@ -116,6 +116,7 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
         accuracy.append(chunk.accuracy)
         clock.append(time.perf_counter())
         report(chunk.done / len(work))
+        # None is false and a number is true: it is 20 at least.
         if point.until_learned and all(map(sequences_until, np.concatenate(accuracy, axis=1))):
             break
     durations = np.diff(clock).tolist()

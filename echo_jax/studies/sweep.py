@@ -148,6 +148,7 @@ def sweep_study(
     alone = {field: given[0] for field, given in values.items() if len(given) == 1}
     varied = {field: given for field, given in values.items() if len(given) > 1}
     if not varied:
+        # A table needs an axis: without several values it is the lag alone.
         varied = {"lag": [alone.pop("lag", PARTS[part].task.lag)]}
     same = alone | fixed | vars(data)
     axes = {
