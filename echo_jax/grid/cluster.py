@@ -176,13 +176,11 @@ def executor_of(
         yield here
         return
     spec = str(running.cluster)
-    # A cell that cannot be sent is refused before workers start, which takes seconds.
-    files = files_of(cells)
+    files = files_of(cells)  # refused before workers start, which takes seconds
     # Before workers start, which inherit the environment. None leaves jax as the user has set it.
     if running.keep_programs is False:
         compilation_cache.switch_off()
-    # An optional package, which takes 0.4 s to import.
-    import dask
+    import dask  # an optional package, which takes 0.4 s to import
     import distributed  # sets defaults and handlers of its own, before ours
 
     for name in ("distributed", "distributed.client"):  # what goes wrong is said in one sentence

@@ -429,8 +429,7 @@ def make(
 
     def store(row: Row) -> str:
         """Keep a row in the folder and in the card; its bits in words."""
-        # The row first: what the card says follows from its rows when it is read, so a kill between
-        # the two writes loses no run.
+        # The row first: a card is made anew from its rows when it is read, so a kill loses no run.
         row_kind(protocol).append(folder / cards.ROWS_FILE, [row])
         rows.append(row)
         cards.write(card, rows, folder)
@@ -439,13 +438,11 @@ def make(
 
     def keep(trained: Trained) -> str:
         """Write the weights of a run, and then store its row."""
-        # The weights first: a run with a row is not made again, and would stay without them.
-        kept_weights.write(folder, card, trained)
+        kept_weights.write(folder, card, trained)  # first: a run with a row is not made again
         return store(trained.row)
 
     job, arrived = (KEEPING, keep) if plan.keep else (JOB, store)
-    # Added again below where it still holds; a pilot may have been made since.
-    card.remarks = [x for x in card.remarks if x != UNTRIED]
+    card.remarks = [x for x in card.remarks if x != UNTRIED]  # added below where it still holds
     with running.bar(request.missing, new.name, "updates") as bar:
 
         def run(runs: Sequence[CardRun]) -> None:
