@@ -55,14 +55,20 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, safe from a power cut; StorageError where it cannot be."""
     staged = path.with_name(f".{path.name}.part")
     try:
+        # A killed process may have left its staged file. O_EXCL makes a new one and follows no link
+        # that somebody else put there.
         staged.unlink(missing_ok=True)
         with open(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
             file.write(data)
             file.flush()
+            # The content has to be on the disk before the name is: after a power cut the name could
+            # stand for an empty file.
             os.fsync(file.fileno())
         os.replace(staged, path)
+        # The rename is an entry of the folder, which the sync of the file does not cover.
         sync_folder(path.parent)
     except OSError as error:
+        # On a full disk the staged file would take the room that the next attempt needs.
         with contextlib.suppress(OSError):
             staged.unlink(missing_ok=True)
         rule = f"cannot be written ({error.strerror})"
@@ -90,15 +96,16 @@ def read_bytes(
     StorageError, ending in `fix`, where it is no such file: a link, a folder, a pipe, or longer.
     """
     try:
+        # Before it is opened: opening a pipe waits for a writer, perhaps for ever.
         info = path.lstat()
         if not stat.S_ISREG(info.st_mode):
             raise StorageError(None, path, "is not a regular file", fix)
         if whole and info.st_size > limit:
             raise StorageError(None, path, f"is larger than the {limit:,} bytes it may have", fix)
         with path.open("rb") as file:
-            return file.read(
-                min(limit, os.fstat(file.fileno()).st_size)
-            )  # it may be another by now
+            # read(n) takes n bytes of memory at once, and the limit may be all there is. The size
+            # is that of the file that was opened, which may be another one by now.
+            return file.read(min(limit, os.fstat(file.fileno()).st_size))
     except OSError as error:
         raise StorageError(None, path, f"cannot be read ({error.strerror})", fix) from error
 
@@ -137,6 +144,7 @@ def read_json(
         if values.pop("file_digest") == digest_of(values):
             return values
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        # Raised, in this order, for no JSON, a list, a number, no digest, too many open brackets.
         pass
     raise StorageError(None, path, "is damaged, its digest is not that of its content", fix)
 
@@ -146,6 +154,7 @@ def parse_json(data: bytes | str) -> Any:
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         """The pairs of an object; ValueError if a name stands twice."""
+        # Python keeps the last of two equal names and another reader may keep the first.
         values = dict(pairs)
         if len(values) < len(pairs):
             raise ValueError("a name stands twice in an object")
@@ -163,6 +172,7 @@ def write_generated(path: Path, data: bytes) -> None:
     """
     old = check_generated(path, data)
     if kept := BY_HAND.search(old):
+        # As a function, because backslashes in a replacement text would be read as groups.
         data = BY_HAND.sub(lambda _: kept[0], data)
     digests = {path.name: sorted({_generated_digest(each) for each in (old or data, data)})}
     write_json(path.with_name(LEDGER), _ledger(path.parent) | digests)
@@ -252,6 +262,7 @@ def locked(folder: Path) -> Iterator[None]:
 
     StorageError where another process is in it, or it cannot be locked.
     """
+    # What is no folder is told apart from a folder that cannot be locked: both raise OSError.
     try:
         os.scandir(folder).close()
     except OSError as error:
@@ -261,6 +272,7 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             stack.enter_context(_lock_of(folder) if fcntl else _lock_in(folder))
         except (BlockingIOError, TimeoutError) as error:
+            # The first is raised by flock, the second by filelock.
             fix = "wait until it has ended, or stop it"
             raise StorageError(None, folder, "is in use by another process", fix) from error
         except OSError as error:
@@ -274,6 +286,7 @@ def _lock_of(folder: Path) -> Iterator[None]:
     """A lock on the folder itself: no file is left in it, or opened through a link."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        # The kernel unlocks it when the process ends, also by a kill, so no stale lock is left.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
@@ -282,6 +295,7 @@ def _lock_of(folder: Path) -> Iterator[None]:
 
 def _lock_in(folder: Path) -> AbstractContextManager[Any]:
     """A lock on a file in the folder, which is no link; on systems that cannot lock a folder."""
+    # Only Windows gets here: elsewhere the folder itself is locked.
     import filelock
 
     check_no_link(folder / LOCK)

@@ -45,6 +45,7 @@ def processor() -> str:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
         lines |= set(re.findall(rf"^(?:{names})\s*:.*", text, re.M | re.I))
     if not re.search("^(flags|features|isa)", "\n".join(lines), re.M | re.I):
+        # Without a list of features no other machine is sure to have the same instructions.
         lines.add(platform.node())
     return "\n".join([platform.machine(), *sorted(lines)])
 
@@ -54,6 +55,7 @@ def device_kind(backend: str | None = None) -> str:
 
     A limit on the instructions that XLA uses makes another kind of the same processor.
     """
+    # Imported here and below only where it is asked: `--help` and refusals answer without jax.
     import jax
 
     backend = backend or jax.default_backend()
@@ -74,6 +76,7 @@ def threads() -> int:
     """The threads of XLA, fixed as jax starts: NPROC or one a core. They decide last bits."""
     import jax
 
+    # XLA reads NPROC once, and has a thread for each device at least (seen with jaxlib 0.10.2).
     given = os.environ.get("NPROC", "")
     return max(int(given) if given.isdecimal() else cores(), jax.local_device_count())
 
@@ -83,6 +86,7 @@ def set_up_jax() -> None:
 
     Processes that are started inherit the settings.
     """
+    # Not imported here: settings in the environment are enough, unless jax has read them before.
     jax: Any = sys.modules.get("jax")
     for name, setting in SETTINGS.items():  # a wrong value would end the import of jax
         os.environ.pop(name.upper(), None)
@@ -114,10 +118,12 @@ def use_cpu_devices(count: int | None, pool: int | None = None) -> None:
 
     with contextlib.suppress(RuntimeError):  # jax was used already, and its threads stay too
         asked = count or max(0, jax.config.values["jax_num_cpu_devices"])
+        # Where jax runs already this raises first, and NPROC stays what its pool was made with.
         jax.config.update("jax_num_cpu_devices", asked or cores())
         if pool:
             os.environ["NPROC"] = str(pool)
     try:
+        # The first question about devices starts jax.
         threads()
     except Exception as error:
         rule = f"cannot start ({reason(error)})"
@@ -184,6 +190,7 @@ def _git(*command: str) -> str:
 def source_digest() -> str:
     """The first digits of the SHA-256 of the files of Python of echo_jax."""
     source = hashlib.sha256()
+    # Sorted, because a file system lists its files in any order.
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         source.update(path.read_bytes())
     return source.hexdigest()[:16]

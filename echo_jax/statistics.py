@@ -32,6 +32,7 @@ def sequences_until(accuracy: np.ndarray, threshold: float = 0.99, width: int = 
     if len(accuracy) < width:
         return None
     means = np.convolve(np.asarray(accuracy, np.float64), np.full(width, 1 / width), mode="valid")
+    # Accuracies are float32: 18 of 1 and 2 of 0.9 have the mean 0.9899999976, which is 99%.
     reached = np.flatnonzero(means >= threshold - 1e-6)
     return int(reached[0]) + width if len(reached) else None
 
@@ -55,8 +56,10 @@ def median_interval(values: np.ndarray) -> Interval:
 
     The values are float `[S]`, one per seed; infinity stands for never.
     """
+    # Ranks need no mean and no deviation, which seeds that never learned, infinity, do not have.
     ordered = np.sort(np.asarray(values, np.float64))
     runs = len(ordered)
+    # k ends at the middle, where the bounds would change places.
     below = np.cumsum([math.comb(runs, k) / 2**runs for k in range((runs + 1) // 2)])
     coverage = 1 - 2 * below
     k = int(np.argmin(np.abs(coverage - 0.95)))
@@ -69,11 +72,13 @@ def wilson_interval(successes: int, trials: int, z: float = 1.96) -> Interval:
     Not `scipy.stats.binomtest`: that uses z = 1.959964, and the bounds for z = 1.96 are hashed in
     the digests of results.
     """
+    # Wald's interval would have no width where all seeds, or none, reached the goal.
     share = successes / trials
     widening = z**2 / trials
     centre = (share + widening / 2) / (1 + widening)
     half = z / (1 + widening) * math.sqrt(share * (1 - share) / trials + widening / trials / 4)
     coverage = math.erf(z / math.sqrt(2))
+    # At 0 of n and at n of n rounding can move a bound past 0 or 1 by an ulp.
     return Interval(max(centre - half, 0.0), min(centre + half, 1.0), coverage)
 
 
@@ -121,6 +126,7 @@ def sign_flip_test(differences: npt.ArrayLike) -> float:
 def _sign_flip_test(differences: tuple[float, ...]) -> float:
     from scipy.stats import permutation_test
 
+    # Of one array SciPy's "samples" exchanges the signs.
     flips = {"permutation_type": "samples", "n_resamples": 100_000, "rng": 0}
     return float(permutation_test((np.array(differences),), np.sum, **flips).pvalue)
 
@@ -168,6 +174,7 @@ def paired_comparison(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison
     )
 
 
+# Two groups of 9 have 48,620.
 MOST_SPLITS = 50_000  # of two groups, that are all counted
 SHIFTS = 4096  # steps of the search of `shift_interval`
 DRAWN_SPLITS = 20_000  # where there are more
@@ -185,7 +192,10 @@ def permutation_test(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """
     groups = np.asarray(first, np.float64), np.asarray(second, np.float64)
     values = np.concatenate(groups)
+    # The values are centred and both sizes stay, so the sum of the first group alone orders the
+    # ways by the difference of the means.
     distance = np.abs(splits(*map(len, groups)) @ (values - values.mean()))
+    # Equal sums are rounded apart by their order; an exact comparison would lose such ties.
     return float(np.mean(distance >= distance[0] * (1 - 1e-9) - 1e-12))
 
 
@@ -207,6 +217,8 @@ def shift_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
             moved = groups[1] + middle + sign * widest * step / SHIFTS
             return permutation_test(groups[0], moved) <= 0.05
 
+        # p falls as the groups move apart, and each step has the same splits, so bisection finds
+        # the first step that tells them apart.
         step = bisect.bisect_left(range(SHIFTS), True, key=told)
         return sign * math.inf if step == SHIFTS else middle + sign * widest * step / SHIFTS
 
@@ -224,6 +236,7 @@ def splits(first: int, second: int) -> np.ndarray:
         chosen = np.array(list(itertools.combinations(range(whole), first)))
     else:
         drawn = np.random.default_rng(0).random((DRAWN_SPLITS, whole)).argsort(axis=1)
+        # The observed groups are one of the ways, so p is never 0 (Phipson and Smyth 2010).
         chosen = np.concatenate([np.arange(first)[None], drawn[:, :first]])
     marked = np.zeros((len(chosen), whole))
     np.put_along_axis(marked, chosen, 1.0, axis=1)

@@ -43,6 +43,7 @@ def named(tree: Any) -> dict[str, Any]:
     leaves: dict[str, Any] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         name = jax.tree_util.keystr(path, simple=True, separator=".")
+        # The header of safetensors lists its metadata among the arrays, under this name.
         if name in leaves or name == METADATA or not name.isprintable():
             rule = "has no name of its own"
             raise ConfigError(None, f"array {shown(name)}", rule, "use other keys, without dots")
@@ -64,6 +65,7 @@ def write(path: Path, kind: str, tree: Any, about: dict[str, Any]) -> None:
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in named(tree).items()}
     stated = {"kind": kind, "format": atomic_files.FORMAT, "version": __version__}
     text = json.dumps({**stated, **about, DIGEST: ZEROS.decode()})
+    # The header comes first, so zeros in an array are never taken for those of the digest.
     data = safetensors.save(arrays, {ABOUT: text})  # one text: of several their order varies
     atomic_files.write_bytes(path, data.replace(ZEROS, atomic_files.digest(data).encode(), 1))
 
@@ -80,6 +82,7 @@ def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, 
     file; one that is larger than the shapes allow is refused before it is read. With `others` it
     may hold more arrays, and be as large as the memory.
     """
+    # The metadata is read by itself first: it gives the shapes, and they bound how much is read.
     size = size_of(shapes(read_about(path, fix)) if callable(shapes) else shapes)
     environment.check_memory(size)
     limit = environment.memory() if others else size + OVERHEAD
@@ -108,6 +111,8 @@ def _arrays(data: bytes, digest: str) -> dict[str, np.ndarray]:
 
 def _about(path: Path, data: bytes, fix: str) -> dict[str, Any]:
     """The plain values of a file of this format, which its first bytes hold."""
+    # safetensors begins with the length of its header in 8 bytes. Its own reader wants the whole
+    # file, and here are the first bytes.
     end = 8 + int.from_bytes(data[:8], "little")
     try:
         if end > OVERHEAD:

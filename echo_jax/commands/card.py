@@ -108,6 +108,7 @@ def main() -> None:
 
 def make(command: CardCommand, again: str, stop: Interrupts) -> None:
     """Make a card of each cell, and print it with the places of its files."""
+    # These import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.cells.cell_args import options_in
     from echo_jax.memory import make_card
 
@@ -144,5 +145,6 @@ def conclude(
 
             paths = [*draw(folder, card, rows, kind), *paths]
     finally:
+        # The runs are stored by now: their files are named whatever happens to the figure.
         print(printable(f"Card: {', '.join(map(str, paths))}"), flush=True)
     stop.check()

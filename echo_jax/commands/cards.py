@@ -75,6 +75,7 @@ class Verify:
 
         Exit status 1 for other numbers on the same kind of processor with the same versions.
         """
+        # Imports jax, which reports and comparisons do without.
         from echo_jax.memory import make_card
 
         again = command_line.this_command("cards")

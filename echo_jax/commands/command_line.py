@@ -50,6 +50,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     spellings = getattr(command, "SPELLINGS", {})
     given = [part for word in words for part in spellings.get(word, (word,))]
     start = invocation(command.__module__.rpartition(".")[2])
+    # Before tyro, which says it in a box of several lines (1.0.17).
     tyro_rules.refuse_unknown(given, command, start)
     try:
         return tyro.cli(
@@ -68,6 +69,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
 def invocation(command: str) -> str:
     """The words that start a command as this process was started: script, module or program."""
     script = Path(sys.argv[0])
+    # As it was typed: sys.executable is a whole path.
     python = sys.orig_argv[0]
     if script.name == "__main__.py":
         return shlex.join([python, "-m", "echo_jax", command])
@@ -110,9 +112,11 @@ def refusals() -> Iterator[None]:
         fail(error.spelled("flag"))
     except Exception as error:
         if isinstance(error, OSError) and (error.errno in (errno.ENOSPC, errno.EPIPE)):
+            # What is left in the buffer would fail once more when Python flushes it at the end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # the reader of the output ended, as after `head`
             sys.exit(1)
+        # jax has one class for most of its errors, so they are told apart by their messages.
         for pattern, sentence in _FAILURES.items():
             if re.search(pattern, str(error)):
                 fail(sentence.format(str(error).splitlines()[0].rstrip(".")))
@@ -148,6 +152,7 @@ def _defaults(command: Any, given: Sequence[str]) -> dict[str, Any]:
     """The defaults of a command with a part: those of the part that its arguments name."""
     if not {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
         return {}
+    # tyro takes the defaults before it parses the words, so the part is looked up in them here.
     named = ""
     for word, after in itertools.pairwise([*given, ""]):
         if word == "--part":

@@ -195,6 +195,7 @@ def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray
 
     if sys.stdin is None:
         raise ConfigError(None, "the standard input", "is closed", "send numbers to it with a pipe")
+    # sys.stdin would wait for a full buffer, and each value is answered as it comes.
     read = functools.partial(os.read, sys.stdin.fileno(), 2**16)
     count = 0
     for words in filter(None, words_of(iter(read, b""))):

@@ -57,11 +57,13 @@ def axes() -> Iterator[tuple[str, Any, Any]]:
                 help=help_text, help_behavior_hint=hint, metavar=shown,
                 aliases=tyro_rules.aliases(field.name),
             )  # fmt: skip
+            # A flag takes several values and may be repeated: a tuple of values for each time.
             values: Any = tuple[tuple[value, ...], ...]
             repeated = tyro.conf.UseAppendAction[Annotated[values, argument]]
             yield field.name, repeated, dataclasses.field(default=())
 
 
+# A class that is made while the module loads is no type for mypy.
 if TYPE_CHECKING:
     Axes = Any
 else:

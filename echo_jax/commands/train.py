@@ -63,6 +63,7 @@ def main() -> None:
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Train a new run, or one that goes on, and print and draw what came of it."""
+    # Some of these import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.host.compilation_cache import use_compilation_cache
     from echo_jax.runs import advice, play_page, result_report, run_folder
     from echo_jax.runs.train_run import Running, train_run
@@ -103,6 +104,7 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
 
     ConfigError for another field of its configuration, which is that of the folder.
     """
+    # By the words: a parsed command does not tell a default from the same value that was given.
     given = [tyro_rules.field_of(word) for word in sys.argv[1:] if word.startswith("--")]
     may_stand = "resume sequences cell checkpoint_every devices compilation_cache format"
     for field in given:

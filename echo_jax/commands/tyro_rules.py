@@ -22,6 +22,7 @@ from echo_jax.config import SHORT_NAMES
 from echo_jax.exceptions import ConfigError
 from echo_jax.option_help import help_of, unknown
 
+# Without these the flags of a field that is a dataclass are --run.task.lag and the like.
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
 REGISTRY = ConstructorRegistry()
 """The rules below, for `tyro.cli`."""
@@ -81,6 +82,7 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
     kind: Any = info.type
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         return None
+    # Seen with tyro 1.0.17; this rule can go when tyro joins the lines of a field's docstring.
     specs = []
     for field in dataclasses.fields(kind):
         default = _default_of(field, info)
@@ -95,6 +97,7 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
     @functools.wraps(kind, updated=())
     def instantiate(**values: Any) -> Any:
         """The dataclass of values; tyro passes a BrokenRuleError on, and not a ConfigError."""
+        # tyro 1.0.17 prints a ValueError, which a ConfigError is, in a box and exits.
         try:
             return kind(**values)
         except ConfigError as error:
@@ -123,6 +126,7 @@ def _hint(default: Any) -> str | Callable[[str], str]:
 @REGISTRY.primitive_rule
 def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     """A value that may be None: None is what a flag that is left out stands for, and no word."""
+    # tyro 1.0.17 takes the word None and shows {None}|INT; this rule can go when it does not.
     kinds = set(get_args(info.type)) - {types.NoneType}
     if get_origin(info.type) not in (types.UnionType, Union) or len(kinds) != 1:
         return None

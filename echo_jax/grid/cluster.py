@@ -33,6 +33,8 @@ LOOK_SECONDS = 0.2  # between two looks at the interrupts while tasks run on wor
 TOPIC = "echo_jax"  # of what tasks at work report, as an event of Dask
 
 SETTINGS = {
+    # Dask blames the death of a worker on every task that it held (seen with distributed 2026.8.0),
+    # and by default, 1.1, a worker of one thread holds two.
     "distributed.scheduler.worker-saturation": 1.0,  # a worker holds one task
     "distributed.scheduler.allowed-failures": 3,  # deaths of its workers that a task survives
     "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
@@ -69,15 +71,21 @@ class Workers:
         """The outcomes as tasks are done; what `report` raises ends all tasks."""
         from distributed import as_completed
 
+        # Dask calls its handlers in a thread of its own. `report` is called in this one, as it may
+        # raise what ends the loop.
         told = queue.SimpleQueue[Any]()
         self._client.subscribe_topic(TOPIC, told.put)
         work = functools.partial(_work, job, self._needed)
+        # A pure task would share its key with equal calls, and get the result that another command
+        # has left at the scheduler.
         futures = {self._client.submit(work, task, pure=False): task for task in tasks}
         by_key = {future.key: task for future, task in futures.items()}
+        # Without a loop it would look for a default client, which ours is not.
         running = as_completed(futures, loop=self._client.loop)
         try:
             while not running.is_empty():
                 self._interrupts.check()
+                # Dask's own wait goes on when a signal was only noted, so this loop polls.
                 if not running.has_ready():
                     time.sleep(LOOK_SECONDS)
                 while not told.empty():
@@ -90,6 +98,7 @@ class Workers:
                     else:
                         yield _outcome(futures.pop(future), future)
         finally:
+            # Also where the generator is closed early: workers would go on for nobody.
             with contextlib.suppress(Exception):  # the scheduler may be gone
                 self._client.cancel(list(futures), force=True)
 
@@ -167,10 +176,11 @@ def executor_of(
         yield here
         return
     spec = str(running.cluster)
-    files = files_of(cells)
+    files = files_of(cells)  # refused before workers start, which takes seconds
+    # Before workers start, which inherit the environment. None leaves jax as the user has set it.
     if running.keep_programs is False:
         compilation_cache.switch_off()
-    import dask
+    import dask  # an optional package, which takes 0.4 s to import
     import distributed  # sets defaults and handlers of its own, before ours
 
     for name in ("distributed", "distributed.client"):  # what goes wrong is said in one sentence
@@ -207,6 +217,7 @@ def _script_not_run_again() -> Iterator[None]:
     names: dict[str, Any] = vars(sys.modules["__main__"])
     hidden: list[str] = [name for name in ("__file__", "__spec__") if name in names]
     before = {name: names.pop(name) for name in hidden}
+    # multiprocessing reads the attribute without asking whether it is there (Python 3.11).
     names["__spec__"] = None
     try:
         yield
@@ -221,6 +232,7 @@ def _start(client: Any, cores: int) -> None:
     """
     from distributed import WorkerPlugin
 
+    # Sent with the plugin: workers on other machines inherit no environment from here.
     cache = compilation_cache.switched_on()
 
     class Start(WorkerPlugin):
@@ -253,6 +265,7 @@ def _cluster(spec: str) -> Any:
         return spec
     from distributed import LocalCluster
 
+    # Port 0 is any free one, so several commands have a dashboard each, on this machine alone.
     options = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
     with contextlib.ExitStack() as stack:
         if hasattr(signal, "pthread_sigmask"):  # Ctrl-C is not theirs: they inherit what is blocked

@@ -19,7 +19,9 @@ from echo_jax.grid.task import Job, Outcome, Report, Task
 
 KEPT = 2  # programs that are kept: those asked for last
 
+# Two threads and two programs: `compile_ahead` asks for those of a task and of the next one.
 _COMPILERS = ThreadPoolExecutor(2)
+# Guards `_programs`: the threads of `Here` ask for the same programs, which are compiled once.
 _LOCK = threading.Lock()
 _programs: dict[Hashable, Future[Any]] = {}
 
@@ -48,6 +50,7 @@ class Here(NamedTuple):
         report: Callable[[Any, float], None] = lambda *_: None,
     ) -> Generator[Outcome]:
         """The outcomes; what `report` or a task raises, but a ConfigError, ends all tasks."""
+        # A thread cannot be ended from outside, so each task ends by itself at its next report.
         stopped = threading.Event()
 
         def outcome(place: int) -> Outcome:
@@ -74,6 +77,7 @@ class Here(NamedTuple):
             try:
                 yield from outcomes_of(futures)
             finally:
+                # The pool waits for its threads when it closes: they are told to end before that.
                 stopped.set()
                 for future in futures:
                     future.cancel()
@@ -84,6 +88,7 @@ def outcomes_of(futures: Sequence[Future[Outcome]]) -> Generator[Outcome]:
     left = list(futures)
     while left:
         done = wait(left, return_when=FIRST_COMPLETED).done
+        # `done` is a set, and rows that end together are stored in the order of their tasks.
         ended = [future for future in left if future in done]
         left = [future for future in left if future not in done]
         yield from (future.result() for future in ended if not future.exception())

@@ -76,6 +76,7 @@ class RowKind(NamedTuple, Generic[R]):
 
     def append(self, path: Path, rows: Iterable[R]) -> None:
         """Add rows to a file; if it fails at any moment, the file is as it was."""
+        # An append in place that is killed leaves half a line, which the next command refuses.
         before = path.read_bytes() if path.exists() else b""
         if before and not before.endswith(b"\n"):  # an editor may have removed the last one
             before += b"\n"

@@ -39,6 +39,7 @@ class Running:
                 "use local:N with N workers, or tcp://HOST:PORT or tls://HOST:PORT of a Dask "
                 "scheduler",
             )  # fmt: skip
+        # Looked up and not imported, which takes 0.4 s and is not needed for this sentence.
         if importlib.util.find_spec("distributed") is None:
             fix = "pip install -e '.[cluster]' brings it"
             raise ConfigError("cluster", spec, "needs Dask distributed", fix)

@@ -31,6 +31,7 @@ def complete(
         interrupts.check()
         progress.at_work(task.name, share)
 
+    # A generator that an error leaves open ends its tasks only when Python collects it.
     with contextlib.closing(executor.map(job, tasks, report)) as outcomes:
         for task, row, failure in outcomes:
             if failure:

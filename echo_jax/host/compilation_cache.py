@@ -52,7 +52,9 @@ def use_compilation_cache(wanted: bool = True) -> None:
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", BYTES)
+    # By default jax keeps only what took a second to compile; short programs add up as well.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    # With 0, and not -1, jax may set a least size of its own for the file system.
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
@@ -65,12 +67,14 @@ def _folder() -> Path:
     # the XDG specification ignores a relative path: it would be below whatever folder is current
     top = (given if given.is_absolute() else Path.home() / ".cache") / "echo_jax"
     folders = top, top / "compiled", top / "compiled" / _key()
+    # From the top: whoever owns a folder can put another one below it into its place.
     for folder in folders:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()  # of a link itself
         others = hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o22)
         if others or not stat.S_ISDIR(status.st_mode):
             raise OSError(f"{folder} is a link, another user's or open to others: remove it")
+        # mkdir keeps the mode of a folder that is there already.
         folder.chmod(0o700)
     os.utime(folders[-1])  # fails where nothing can be written
     return folders[-1]

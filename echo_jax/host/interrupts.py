@@ -41,6 +41,7 @@ class Interrupts:
         try:
             print(line, flush=True)
         except BrokenPipeError:
+            # What is left in the buffer would fail once more when Python flushes it at the end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             self.signal = self.signal or NO_READER
 
@@ -56,6 +57,7 @@ class Interrupts:
 
     def _note(self, number: int, _: object) -> None:
         self.signal = number
+        # The default handler ends also a computation that does not come back to Python.
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
         if self._notice:

@@ -24,6 +24,7 @@ def put_in_order() -> None:
     for name in ("stdout", "stderr"):  # closed: a file that is opened later would get its number
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    # Python's own handler would print a traceback of whatever module is being imported.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -81,6 +81,7 @@ class GridProgress(_Bar):
         self._name = f"{name}  " if name else ""
         self._unit = unit
         self._finished = 0
+        # Guards the shares and the clock: tasks of `grid.executors.Here` report from threads.
         self._lock = threading.Lock()
         self._first: tuple[float, float] | None = None
 
@@ -96,6 +97,7 @@ class GridProgress(_Bar):
             if share * self._work[task] <= self._done[task]:
                 return
             self._done[task] = share * self._work[task]
+            # Added in the order of the total, so at the end both are equal to the bit.
             done = sum(self._done.values())
             self._first = self._first or (time.perf_counter(), done)
             what = f"{task}, {self._done[task] / self._work[task]:.0%}"

@@ -99,6 +99,7 @@ def compile_programs(
 
     A chunk is a number of sequences.
     """
+    # The end of the block waits for the evaluation.
     with ThreadPoolExecutor(1) as background:
         return start_compiling(config, learner, chunk, plan, corpus, background)
 
@@ -129,6 +130,7 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
         """The program that is needed last, traced in the background too."""
         return evaluate.lower(dynamic, state.params, corpus).compile()
 
+    # Traced here and compiled there: two traces at once take longer than one after the other.
     longest = background.submit(run_chunk.lower(dynamic, state, chunk, corpus).compile)
     traced = init.lower(dynamic) if with_init else None
     last = background.submit(timed, evaluation)
@@ -150,6 +152,7 @@ def memory_of(program: Any) -> int:
     """The bytes of a compiled program on one device: arguments, results, scratch."""
     size = program.memory_analysis()
     taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
+    # Donated memory is among the arguments and among the results, and is counted once.
     return int(taken - size.alias_size_in_bytes)
 
 

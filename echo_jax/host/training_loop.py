@@ -33,4 +33,6 @@ def train_chunks(
         count = min(size, border - done, units.stop - done)
         state, metrics = run_chunk(state, count)
         done += count
+        # jax returns before it has computed. Reading the metrics waits for the chunk, so that the
+        # caller's clock is right.
         yield TrainedChunk(done, count, state, jax.device_get(metrics))

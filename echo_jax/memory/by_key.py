@@ -46,6 +46,7 @@ class ByKey(LearnsTask):
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
         """The right answers about a few pairs, in rows of the seed that stay the same."""
+        # By the scan, which is fast, as it is asked after every 100 updates and gives no bits.
         key = jax.random.fold_in(purpose_key(seed, Purpose.EVALUATION), ASSOCIATED)
         pairs = self.protocol.associated
         few = Recall(self.protocol, pairs, self.fillers)
@@ -68,6 +69,7 @@ class ByKey(LearnsTask):
         """Right answers of each K, and the mean accuracy over all questions."""
         asked: Rows = jax.tree.map(lambda *of: jnp.stack(of), *sets[1:])
         streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
+        # Only the answer is kept of each step: up to 64 pairs all logits would take 358 MB.
         found, carried = self.by_steps(params, streams, lambda x: jnp.argmax(x).astype(jnp.int32))
         is_right = (found.reshape(asked.targets.shape) == asked.targets) & asked.scored
         validation, final = jnp.sum(is_right, axis=(2, 3))
@@ -82,6 +84,7 @@ class ByKey(LearnsTask):
         """
         fixed = fixed_pairs(self.protocol, self.fillers)
         place = self.protocol.pairs_asked(self.most).index(PAIRS)
+        # Rows of all K have one length; cut to that of 8 pairs, they end in their questions.
         known: Rows = jax.tree.map(lambda x: x[place, :, : fixed.tokens.shape[1]], sets.validation)
         streams = jnp.concatenate([known.tokens, fixed.tokens])
         logits, _ = self.by_steps(params, streams, lambda x: x)

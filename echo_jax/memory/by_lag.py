@@ -88,6 +88,7 @@ class ByLag(Question):
         del done
         streams = self.draw(key)
         states = self.states(params, streams)
+        # The batch is its own reference, so the gradient goes through its mean and variance too.
         logits = self.logits(params, states, states)
         return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, streams)))
 
@@ -99,6 +100,7 @@ class ByLag(Question):
         between = self.protocol.asked_every
         state = net.initial_state(params, rows)
         prepared = net.cell.prepare(params["cell"]) if net.cell.prepared_once else None
+        # A scan hands out its last state alone, so there is one from each asked step to the next.
         state, _ = network.unroll(net, params, state, streams[:, :first], None, prepared)
 
         def go_on(state: Carry, tokens: chex.Array) -> tuple[Carry, chex.Array]:
@@ -175,6 +177,8 @@ class ByLag(Question):
     def recalibration(self, calibration: Answers) -> tuple[chex.Array, float]:
         """The factor of each lag, `[N]`, and the doubt."""
         protocol = self.protocol
+        # Fitted on streams that are not scored, or the factor would add bits. The doubt, 1/E,
+        # bounds what one confident error costs.
         factors = fitted_factors(*calibration, protocol.largest_factor, protocol.halvings)
         return factors, 1 / len(calibration.logits)
 
@@ -186,9 +190,11 @@ class ByLag(Question):
         """
         fixed = fixed_streams()
         later = sets.final.shape[1] - fixed.shape[1]
+        # Padded to the length of the others: later tokens change no state that is asked here.
         streams = sets.calibration, sets.final, jnp.pad(fixed, ((0, 0), (0, later)))
         states, _ = self.states_by_steps(params, streams)
         steps = self.protocol.asked_steps
+        # Examples are in the order of streams, then of asked steps: take the first of each stream.
         calibration, final, about = (
             Answers(x.logits[::steps], x.targets[::steps])
             for x in self.answers(params, states, streams)

@@ -72,6 +72,8 @@ class TaskObject:
     def draw(self, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> Rows:
         """Rows of a part at a level; a target that does not count is 0."""
         tokens, targets, scored = map(jnp.asarray, _draw(self.written, key, rows, part, level))
+        # Such a target may be any integer. Beyond the answers jax gathers NaN for it, and NaN times
+        # a weight of 0 is still NaN.
         targets = jnp.where(scored, targets, 0)
         return Rows(tokens.astype(jnp.int32), targets.astype(jnp.int32), scored)
 
@@ -152,6 +154,7 @@ class _Check(NamedTuple):
         """The SHA-256 of a draw of each part; ConfigError for a draw that breaks a rule."""
         key, other, third = (purpose_key(seed, Purpose.DATA) for seed in range(3))
         cases = [(part, levels[-1]) for part in PARTS]
+        # Training begins at the first level; all else is drawn at the last one.
         cases += [("training", levels[0])] if len(levels) > 1 else []
         digest, lengths = hashlib.sha256(), dict[str, int]()
         for part, level in cases:
@@ -162,6 +165,7 @@ class _Check(NamedTuple):
                     f"draws other rows of {part} when the same key comes twice: draw from the key "
                     "alone, by jax.random"
                 )
+            # A task with data may validate on the same rows for every key, but not train on them.
             if part == "training" and _equal(few, self.drawn(other, protocol.rows, part, level)):
                 self.refuse("draws the same rows for every key: draw from the key, by jax.random")
             many = self.drawn(third, protocol.streams, part, level)
@@ -314,6 +318,7 @@ class ByTask(LearnsTask):
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
         """The rows of a seed and the digest of its trained weights; of validation there are two."""
+        # The first recalibrates: a factor that is fitted to the scored rows would add bits.
         parts = "validation", "validation", "final"
         rows, level = self.protocol.streams, self.task.levels[-1]
         keys = zip(set_keys(seed, weights), parts, strict=True)

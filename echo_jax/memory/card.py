@@ -234,6 +234,7 @@ def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
     if nats is None:
         return np.zeros(protocol.lags)
     bits = math.log2(protocol.symbols) - np.asarray(nats, np.float64) / math.log(2)
+    # A factor of 0 makes each head a guess, so below 0 is noise of the recalibration.
     return np.maximum(bits, 0.0)
 
 
@@ -249,7 +250,9 @@ def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray, values: int) -> np.nd
 
     h is the binary entropy in bits (Cover & Thomas 2006, section 2.10).
     """
+    # Not by cross-entropy, in which a list of the values, without a key, has 35.6 bits at K = 16.
     wrong = np.clip(1 - np.asarray(accuracy, np.float64), 0.0, 1 - 1 / values)
+    # 0 log 0 counts as 0.
     entropy = -sum(x * np.log2(np.where(x > 0, x, 1.0)) for x in (wrong, 1 - wrong))
     each = math.log2(values) - entropy - wrong * math.log2(values - 1)
     return np.asarray(pairs) * np.maximum(each, 0.0)
@@ -268,6 +271,7 @@ def accuracy_of_list(pairs: int, values: int) -> float:
         term = np.array([1 / math.factorial(j) for j in range(most + 1)])
         power = np.ones(1)
         for _ in range(values):
+            # No higher power of x than K is asked for.
             power = np.convolve(power, term)[: pairs + 1]
         share = power[pairs] if len(power) > pairs else 0.0
         at_most.append(share * math.factorial(pairs) / float(values) ** pairs)
@@ -313,6 +317,7 @@ def bits_by_key(chosen: Sequence[KeyRow], protocol: Protocol) -> BitsByKey:
     pairs = np.array(chosen[0].pairs)
     validation = np.array([accuracy(row.validation, row) for row in chosen])
     final = np.array([accuracy(row.final, row) for row in chosen])
+    # K is chosen on other rows than are scored: the best of up to 14 scores is too high by chance.
     best = np.argmax(accuracy_bits(pairs, validation, protocol.values), axis=1)
     by_seed = accuracy_bits(pairs, final, protocol.values)[np.arange(len(chosen)), best]
     most = pairs[-1] * math.log2(protocol.values)
@@ -320,6 +325,7 @@ def bits_by_key(chosen: Sequence[KeyRow], protocol: Protocol) -> BitsByKey:
     measured["at_least"] |= bool((best == len(pairs) - 1).any())
     known = [row for row in chosen if row.associated and row.final is not None]
     failed = [row for row in chosen if row.final is None]
+    # A run that failed counts as never, but older rows do not know, and then nothing is said.
     until = [updates_until_associated(row, protocol) for row in [*known, *failed] if known]
     median = float(np.median(until)) if until else math.inf
     return BitsByKey(
@@ -364,6 +370,7 @@ def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotChoice]:
     found: dict[Configuration, list[float]] = {}
     for row in rows:
         if row.seed >= PILOT_SEED:
+            # A run that is not finite has -inf, which would be the mean of its rate.
             bits = max(validation_bits(row, protocol), 0.0)
             found.setdefault(row.configuration, []).append(bits)
 
@@ -381,6 +388,7 @@ def chosen_by(
 
     None where the pilot has none of them.
     """
+    # max keeps the first of equal ones, which is the smaller rate, as `pilot_of` sorts them.
     asked = [x for x in pilot if x.configuration in choices]
     return max(asked, key=lambda x: x.mean).configuration if asked else None
 
@@ -411,6 +419,7 @@ def with_rows(card: Card, rows: Sequence[Row]) -> Card:
         bits_an_answer=measured.get(("task", usual), UNSET),
         pilot=pilot_of(rows, protocol),
         budgets=[Budget(*kind, of.mean, of.seeds, of.by_seed) for kind, of in others],
+        # As the score carried the state from step to step: a cell could state any size.
         state_bytes=max((row.state_bytes for row in rows), default=0) or card.state_bytes,
         constant_bytes=max((getattr(x, "constant_bytes", 0) for x in rows), default=0),
         devices=list(dict.fromkeys(row.device for row in rows if row.device)),

@@ -194,6 +194,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     plan = make_card.plan_of(protocol, full, seeds, only, updates, task)._replace(keep=keep)
     asked = [make_card.Asked(cell, args, name, state_bytes)]
     conclude = draw if folder else lambda *_: None
+    # Without a folder the files go to a temporary one, so that cards are made in one way.
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         made, *others = make_card.make_cards(asked, plan, Path(place), running, conclude, beside)
     return CardResult(*made, [other for other, _ in others])

@@ -95,6 +95,7 @@ class KeptCell:
             rule = f"are no integers [streams, T] from 0 to {self.about.tokens - 1}"
             raise ConfigError(None, "tokens", rule, "use those that the cell was trained on")
         if self.cell.framework:
+            # Imports PyTorch, which is optional.
             from echo_jax.memory.torch_question import states_of
 
             question = question_of(self.about.question, self.cell, self.about.protocol)
@@ -129,5 +130,6 @@ def read(path: str | os.PathLike[str], cell: str | None = None) -> KeptCell:
     else:
         key = jax.random.key(0, impl=GENERATOR)
         shapes = {"cell": jax.eval_shape(lambda: named.cell.init(key, about.tokens))}
+    # The file has the heads or the readout as well, which the cell does not need.
     params, _ = tensor_files.read(place, shapes, FIX, others=True)
     return KeptCell(about, named.cell, params)

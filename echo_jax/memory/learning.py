@@ -77,6 +77,7 @@ def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:
     """The keys of a seed; `weights` is the SHA-256 of the trained ones, uint32 `[8]`."""
     key = purpose_key(seed, Purpose.EVALUATION)
     final = jax.random.fold_in(key, 2)
+    # fold_in takes 32 bits, so the digest is folded in word by word.
     for i in range(len(weights)):
         final = jax.random.fold_in(final, weights[i])
     return Sets(jax.random.fold_in(key, 0), jax.random.fold_in(key, 1), final)
@@ -90,6 +91,7 @@ def by_steps(
     asked: slice = slice(None),
 ) -> tuple[chex.Array, chex.Array]:
     """`read(state, output)` after the asked steps of each stream, `[B, A, ...]`; bytes of state."""
+    # Once, and not in each step: it depends on the parameters alone.
     prepared = net.cell.prepare(params["cell"])
 
     def of_stream(tokens: chex.Array) -> tuple[chex.Array, chex.Array]:
@@ -178,6 +180,7 @@ def train_updates(
     optimizer = clipped_adam(question.protocol.largest_norm)
 
     def step(state: TrainState, _: None) -> tuple[TrainState, chex.Array]:
+        # By the number of the update, so that calls of any length draw the same batches.
         of_update = jax.random.fold_in(key, state.step)
         done = state.step / run.updates
         rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2

@@ -116,6 +116,7 @@ class Plan(NamedTuple):
         every = self.protocol.pilot(question, updates)
         if question != "by key" or self.full:
             return every
+        # A pilot by key makes 45,000 updates, more than the rest of a default card with 28,500.
         return [self.published(cell) or every[len(every) // 2]]
 
     def published(self, cell: str) -> Configuration | None:
@@ -262,6 +263,7 @@ def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
     """The card and rows that are `there`, locked; a card without rows is written."""
     with atomic_files.claimed(folder):
         card, rows = there(folder, new)
+        # Before the first row: rows without a card are refused, as no file names their cell.
         if not rows:
             cards.write(card, rows, folder)
         yield card, rows
@@ -282,6 +284,7 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     cards.check_name(name)
     sizes = measurable(named.name, named.cell, plan.protocol, plan.task)
     new = new_card(name, named, max(sizes.values()), plan)
+    # Without the lock, to refuse before anything is made; `claimed` looks again with it.
     _, done = there(out / name, new)
     lacking = plan.lacking(named, done)
     traced = not (is_built_in(named.name) or named.cell.framework)
@@ -426,6 +429,7 @@ def make(
 
     def store(row: Row) -> str:
         """Keep a row in the folder and in the card; its bits in words."""
+        # The row first: a card is made anew from its rows when it is read, so a kill loses no run.
         row_kind(protocol).append(folder / cards.ROWS_FILE, [row])
         rows.append(row)
         cards.write(card, rows, folder)
@@ -434,11 +438,11 @@ def make(
 
     def keep(trained: Trained) -> str:
         """Write the weights of a run, and then store its row."""
-        kept_weights.write(folder, card, trained)
+        kept_weights.write(folder, card, trained)  # first: a run with a row is not made again
         return store(trained.row)
 
     job, arrived = (KEEPING, keep) if plan.keep else (JOB, store)
-    card.remarks = [x for x in card.remarks if x != UNTRIED]
+    card.remarks = [x for x in card.remarks if x != UNTRIED]  # added below where it still holds
     with running.bar(request.missing, new.name, "updates") as bar:
 
         def run(runs: Sequence[CardRun]) -> None:

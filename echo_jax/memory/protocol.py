@@ -125,12 +125,14 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for field in msgspec.structs.fields(self):
             value = getattr(self, field.name)
             try:
+                # A Struct checks types where it is decoded and not where it is constructed.
                 plain = msgspec.convert(msgspec.to_builtins(value), field.type)
             except (msgspec.ValidationError, TypeError) as error:
                 fix = "use one that docs/card.md allows"
                 raise ConfigError(field.name, value, f"is refused ({error})", fix) from error
             if isinstance(plain, tuple) and len(set(plain)) < len(plain):
                 raise ConfigError(field.name, value, "has one twice", "give each once")
+            # The struct is frozen.
             msgspec.structs.force_setattr(self, field.name, plain)
         self._check_together()
 

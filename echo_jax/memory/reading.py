@@ -22,6 +22,7 @@ from echo_jax.memory.protocol import Protocol, QuestionName
 SYMBOLS, PIXELS = 16, 64
 PAIRS, VALUES = 8, 64  # by key; there is a key for each pixel
 
+# Written out: no jax is needed to read them, and another version of it may draw others.
 STREAMS = (
     "3564801e15e6ef72b63c1e441ba39fe3a8ebd85d4ab871b57608760703d7f11fa",
     "74106887bfa6c8db90fca6efe45ab7d360535c0ff74f755124934eaacbeda978a",
@@ -48,6 +49,7 @@ class Reading(msgspec.Struct, forbid_unknown_fields=True):
 
     weights: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     at_once: Annotated[float, Meta(ge=0, le=4 * PIXELS)]
+    # 320 and 640 bytes in base64.
     answers: Annotated[str, Meta(pattern="^[A-Za-z0-9+/]{427}=$")]
     certainty: Annotated[str, Meta(pattern="^[A-Za-z0-9+/]{854}==$")]
 
@@ -60,6 +62,7 @@ class KeyReading(Reading):
     certainty  255 for 6 bits: the accuracy bits of the recalibrated probability of the answer
     """
 
+    # 80 bytes in base64.
     answers: Annotated[str, Meta(pattern="^[A-Za-z0-9+/]{107}=$")]
     certainty: Annotated[str, Meta(pattern="^[A-Za-z0-9+/]{107}=$")]
 
@@ -126,5 +129,6 @@ def left_of(
     picture: np.ndarray, reading: Reading, stream: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """The pixels that are drawn of a picture, int `[64]`, and the area of each, 0 .. 1."""
+    # From lag 64 down, because the oldest token stands for the first pixel.
     values, certainty = (each[stream, ::-1] for each in unpacked(reading))
     return picture ^ values ^ fixed_streams()[stream, :PIXELS], certainty

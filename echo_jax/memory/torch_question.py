@@ -145,6 +145,7 @@ class TorchQuestion:
         key = purpose_key(run.seed, Purpose.DATA)
         losses = []
         for i in range(step, step + self.protocol.updates_at_once):
+            # In float32, as JAX divides, so that the ramp rises at the same update.
             done = np.float32(i) / np.float32(run.updates)
             of_update = jax.random.fold_in(key, i)
             loss = question.torch_loss(network, of_update, done)
@@ -170,6 +171,7 @@ class TorchQuestion:
 def clip(network: Network, largest_norm: float) -> None:
     """Scale the gradient down where its norm is larger, as `optax.clip_by_global_norm`."""
     gradients = [x.grad for x in network.parameters() if x.grad is not None]
+    # Not clip_grad_norm_, which adds 1e-6 to the norm and so scales by another factor than optax.
     norm = torch.nn.utils.get_total_norm(gradients)
     if norm >= largest_norm:
         for gradient in gradients:
@@ -179,6 +181,7 @@ def clip(network: Network, largest_norm: float) -> None:
 class TorchByLag(TorchQuestion, ByLag):
     """By lag, of a layer in PyTorch."""
 
+    # All but the layer is computed by JAX, compiled once for a question, which is its own key.
     draw = jax.jit(ByLag.draw, static_argnums=0)
     init_params = jax.jit(ByLag.init_params, static_argnums=0)
     answers = jax.jit(ByLag.answers, static_argnums=0)

@@ -127,6 +127,7 @@ def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> Na
     units = getattr(cell.options, size, None) if size else None
     args = given | ({} if units is None else {size: units})
     try:
+        # As a card that is read has them: a tuple is a list there, and both must be equal.
         args = json.loads(json.dumps(args, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ConfigError(
@@ -211,6 +212,7 @@ def question_of(
     """A cell in the network of a question, by key of the bytes of its state; nothing compiled."""
     by_lag, by_key = ByLag, ByKey
     if cell.framework:
+        # Imports PyTorch, which is optional.
         from echo_jax.memory import torch_question
 
         by_lag, by_key = torch_question.TorchByLag, torch_question.TorchByKey
@@ -234,6 +236,7 @@ def lowered(question: Question, name: str) -> tuple[dict[str, Lowered], int]:
     progress = jax.eval_shape(init, run)
     of_weights = progress.params, jax.eval_shape(question.draw_sets, run.seed, weights)
     score = check_program(cell, name, question.score, *of_weights)
+    # Donated, or there would be two copies of weights and moments.
     block = jax.jit(partial(learning.train_updates, question), donate_argnums=1)
     programs = {
         "score": score.lowered,
@@ -334,6 +337,7 @@ def train(run: CardRun, programs: QuestionPrograms, report: Report) -> tuple[Row
     for chunk in blocks:
         finite = bool(np.isfinite(chunk.metrics.losses).all())
         associated.append(int(chunk.metrics.associated))
+        # The updates that are left out count as done, or the bar would never be full.
         report(chunk.done / of.updates if finite else 1.0)
         if not finite:
             break

@@ -61,9 +61,11 @@ class Asked:
             )
             counts = counts.reshape(shape)
             different = np.count_nonzero(counts, axis=-1, keepdims=True) if n else self.classes
+            # A context's number modulo V^(n-1) is that of the context without its oldest token.
             shorter = shares[np.arange(shape[0]) % len(shares)]
             whole = counts.sum(axis=-1, keepdims=True) + different
             mixed = (counts + different * shorter) / np.maximum(whole, 1)
+            # A context that never occurred has no counts, and answers as the shorter one.
             shares = np.where(whole > 0, mixed, shorter)
         return np.log(shares).astype(np.float32)
 
@@ -103,6 +105,7 @@ def predict_one_another(tokens: np.ndarray, classes: int, lags: int, parts: Part
     for lag in range(1, lags + 1):
         later, earlier = tokens[:, lag:], tokens[:, :-lag]
         shares = shares_after(later[parts.fitted], earlier[parts.fitted], alone)
+        # On other streams than were counted, in which each table would tell something.
         told = np.log2(shares / alone)[later[parts.chosen], earlier[parts.chosen]].mean(axis=1)
         error = told.std(ddof=1) / math.sqrt(len(told))
         if told.mean() >= max(NATURAL, 3 * error):

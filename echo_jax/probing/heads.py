@@ -57,10 +57,12 @@ def whitening(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Directions that do not vary are left out. Computed in float64.
     """
     centre = states.mean(axis=0, dtype=np.float64)
+    # Piece by piece, as the differences are float64: of all states they take twice the memory.
     pieces = np.array_split(states, 1 + states.size // AT_ONCE)
     covariance = sum((x := piece - centre).T @ x for piece in pieces) / len(states)
     deviation = np.sqrt(np.diagonal(covariance))
     scale = np.divide(1, deviation, where=deviation > 0, out=np.zeros_like(deviation))
+    # Scaled to unit variance first: which direction is left out depends on no unit.
     variances, directions = np.linalg.eigh(covariance * scale * scale[:, None])
     kept = variances > LEAST_VARIANCE * variances.max(initial=0)
     matrix = scale[:, None] * directions[:, kept] / np.sqrt(variances[kept])
@@ -69,10 +71,12 @@ def whitening(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _fit(fitted: Examples, chosen: Examples, logs: chex.Array) -> chex.Array:
     """The weights `[R + 1, N, V]` that lose least on the second part, lag by lag; last the bias."""
+    # Takes 0.5 s to import, and only heads need it.
     from scipy.optimize import minimize
 
     shape = fitted.states.shape[-1] + 1, *logs.shape[1:]
     flat = np.zeros(np.prod(shape))
+    # Weights of 0 give the answer of the n-gram, which a lag keeps unless a fit loses less.
     best = np.zeros(shape, np.float32)
     least = np.asarray(_losses(best, chosen, logs))
     for penalty, iterations in PENALTIES.items():
@@ -85,6 +89,7 @@ def _fit(fitted: Examples, chosen: Examples, logs: chex.Array) -> chex.Array:
         flat = minimize(objective, flat, jac=True, method="L-BFGS-B", options=options).x
         weights = np.float32(flat.reshape(shape))
         losses = np.asarray(_losses(weights, chosen, logs))
+        # No lag gained, so none is expected to gain by a still weaker penalty.
         if not (losses < least).any():
             break
         best = np.where((losses < least)[:, None], weights, best)
@@ -107,6 +112,7 @@ def _losses(weights: chex.Array, examples: Examples, logs: chex.Array) -> chex.A
     """The mean cross-entropy of each lag, `[N]`."""
     flat = weights.reshape(len(weights), -1)
 
+    # Else the gradient keeps N V logits of every example, more than the states themselves.
     @jax.checkpoint
     def of_one(example: Examples) -> chex.Array:
         """The cross-entropy of one example at each lag, `[N]`."""
@@ -124,6 +130,7 @@ def _recalibrated(
 ) -> chex.Array:
     """The cross-entropy of scored answers, `[E, N]`, recalibrated on chosen ones; lag by lag."""
 
+    # One lag after the other: the logits of all of them are N times as many.
     def of_lag(lag: tuple[chex.Array, ...]) -> chex.Array:
         """The nats `[E]` of one lag, of its head `[R + 1, V]`, log-shares `[G, V]` and targets."""
         head, shares, known, targets = lag

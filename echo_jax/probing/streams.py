@@ -28,6 +28,7 @@ def _check_copies(tokens: np.ndarray, logs: np.ndarray) -> None:
     _, first, copy_of, copies = np.unique(
         tokens, axis=0, return_index=True, return_inverse=True, return_counts=True
     )
+    # In logarithms, as the binomial of a few thousand streams is beyond a float.
     binomial = gammaln(streams) - gammaln(copies) - gammaln(streams - copies + 1)
     chance = np.log(streams) + binomial + (copies - 1) * logs[first]
     if chance.min() < np.log(BY_CHANCE):
@@ -44,6 +45,7 @@ def _check_overlaps(tokens: np.ndarray, logs: np.ndarray) -> None:
     than pairs tell, so the chance has the square root of p.
     """
     streams, length = tokens.shape
+    # B is odd, so that no power of it is 0 modulo 2^64.
     powers = np.full(length, 0x9E3779B97F4A7C15, np.uint64).cumprod()
     scattered = np.random.default_rng(0).integers(2**63, size=tokens.max() + 1, dtype=np.uint64)
     # a hash is the sum of token(t) B^t modulo 2^64: of a piece the difference of two beginnings

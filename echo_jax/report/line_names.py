@@ -43,6 +43,7 @@ def name_lines(axes: Axes, named: Mapping[str, Line], others: Sequence[Line], ow
         room = np.hypot(*gaps.T).min(axis=0)
         if room.max() > 0 or name == own:
             middle = places[np.argmax(room)]
+            # A name that is placed is in the way of those that follow.
             taken.append(middle + np.linspace(-half, half, 9) * [1, 0])
             x, y = axes.transData.inverted().transform(middle * axes.figure.dpi / 72)
             axes.text(float(x), float(y), literal(name), **(own_look if name == own else look))

@@ -21,6 +21,7 @@ def percent(fraction: float) -> str:
 
 def decimals(value: float) -> str:
     """A number with two decimals; without a minus sign if it rounds to 0."""
+    # -0.0 + 0.0 is 0.0.
     return f"{round(value, 2) + 0.0:.2f}"
 
 
@@ -39,6 +40,7 @@ def three_digits(value: float) -> str:
 
     14.2      5      0.05      10,902      0 for -0.0003
     """
+    # 99.95 and 9.995 round to one digit more before the point, so they have one less behind it.
     if abs(value) >= 99.95:
         return f"{value:,.0f}"
     written = f"{value:.{1 if abs(value) >= 9.995 else 2}f}".rstrip("0").rstrip(".")

@@ -51,6 +51,7 @@ def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]
     """
     page = text.encode()
     atomic_files.check_generated(path, page)
+    # Before the page: a kill in between leaves no page without its figures.
     written = _write_figures(path.parent, sections, "svg")
     atomic_files.write_generated(path, page)
     return [*written, path]

@@ -60,6 +60,7 @@ def drawing() -> Iterator[None]:
     try:
         import matplotlib
 
+        # A matplotlibrc in the current folder, MPLBACKEND and text.usetex would reach every figure.
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
             yield
@@ -97,6 +98,7 @@ Format = Literal["png", "svg", "pdf"]
 WRITTEN: Any = {
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
     "svg.fonttype": "none",
+    # Without a salt matplotlib draws the ids of an SVG at random, and no two files are equal.
     "svg.hashsalt": "echo_jax",
     "pdf.fonttype": 42,
 }
@@ -124,8 +126,10 @@ def image(figure: "Figure", kind: Format) -> bytes:
 
     content = io.BytesIO()
     with matplotlib.rc_context(WRITTEN):
+        # Matplotlib leaves out metadata that are None.
         figure.savefig(content, format=kind, metadata=dict.fromkeys(UNDATED[kind]))
     if kind == "svg":
+        # Within tags only, so that a number in a text of the figure keeps its digits.
         tags = re.compile(rb"<[^>]*>")
         short = tags.sub(lambda tag: re.sub(rb"(\.\d\d)\d+", rb"\1", tag[0]), content.getvalue())
         return short.replace(b"</style>", f"\n{_rules()}</style>".encode(), 1)

@@ -54,6 +54,7 @@ def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
     size = len(own.values or ())
     asked = config.task.vocab_size
     with _naming(data):
+        # The default cannot be told from an option that was left out, so it is taken as one.
         if asked not in (TaskConfig.vocab_size, size):
             rule = f"is not the number of different values, {size}"
             raise ConfigError("vocab_size", asked, rule, "leave it out")

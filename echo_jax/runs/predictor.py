@@ -51,6 +51,7 @@ class _Keyed:
 
 @functools.lru_cache(maxsize=64)
 def _compiled(function: Callable[..., Any], config: RunConfig, keyed: _Keyed) -> Any:
+    # Weights are an argument, so networks of one configuration share their programs.
     return jax.jit(functools.partial(function, config, keyed.network))
 
 
@@ -160,6 +161,7 @@ class TrainedNetwork:
         cuts = [0]
         self._check(tokens[fed], axes=1)
         feed = self.compiled(token_by_token.feed)
+        # Three sizes, so three programs at most are compiled for sequences of any length.
         for size in (piece, min(piece, GROUP), 1):
             cuts += range(cuts[-1] + size, len(fed) + 1, size)
         for first, end in itertools.pairwise(cuts):
@@ -316,9 +318,11 @@ def network_of(
     number = first if seed is None else seed
     if number not in range(first, last + 1):
         raise ConfigError("seed", number, f"is not in {run}", f"use one from {first} to {last}")
+    # A copy: a view would keep the weights of all seeds in memory.
     weights = jax.tree.map(lambda leaf: np.array(leaf[int(number) - first]), params)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)):
         raise ConfigError("seed", number, f"of {run} failed in training", "use another {seed}")
+    # Once here, and not again with each token.
     placed = jax.device_put(weights)
     words = inputs.vocabulary
     return TrainedNetwork(
@@ -350,6 +354,7 @@ def _word(value: Any) -> str:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError("value", value, "is neither a whole number nor a string", "use one")
+    # Looked at before it is written: beyond 4,300 digits Python raises ValueError.
     if abs(value) >= 10**vocabulary.LONGEST:
         rule = f"has more than {vocabulary.LONGEST} digits"
         raise ConfigError(None, "a value", rule, "use a smaller one")

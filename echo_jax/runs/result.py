@@ -90,6 +90,7 @@ class Result(msgspec.Struct, kw_only=True):
     reached where no target can be known, and early versions of echo_jax wrote fewer fields.
     """
 
+    # Keys of published results do not change (docs/formats.md), and these said floor_.
     baseline_accuracy: float = field(name="floor_accuracy")
     baseline_loss: float = field(name="floor_loss")
     order_blind_accuracy: float = field(name="floor_order_blind")
@@ -159,6 +160,7 @@ def summarise(
     learned = sum(x is not None for x in by_seed["sequences_to_99"])
     runs = config.seeds
     share = statistics.wilson_interval(learned, runs) if runs > 1 else None
+    # Some fields have another name in the file: baseline_accuracy is floor_accuracy there.
     in_file = dict(zip(Result.__struct_fields__, Result.__struct_encode_fields__, strict=True))
     fields: dict[str, Any] = {}
     for name, score in baselines(config, own and own.corpus).items():
@@ -179,6 +181,7 @@ def summarise(
         "versions": environment.versions(),
         "config": to_dict(config),
     }
+    # 17 digits give each float64 back exactly, so a digest can be computed again from the file.
     result = msgspec.convert(plain(fields, ".17g"), Result)
     result.digest = digest(result)
     return result

@@ -119,6 +119,7 @@ def write(
         loss, accuracy = saved.history.curves()
         tree = {**saved.state._asdict(), "curves": {"loss": loss, "accuracy": accuracy}}
     if result:
+        # An array, and no metadata, which are read by themselves and so are limited to a MiB.
         content = msgspec.json.encode(result)
         tree["result"] = np.frombuffer(content, np.uint8)
     how_far = {
@@ -184,6 +185,7 @@ def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
 def read_finished(folder: Path) -> Finished:
     """A finished run without its weights; StorageError where it is not finished."""
     _, config = _about(folder)
+    # Without shapes of a state no cell is built, so none of the user's is imported for a figure.
     _, history, result = _read(folder, config, {}, others=True)
     if not result:
         fix = f"train on with --resume {shlex.quote(str(folder))}"

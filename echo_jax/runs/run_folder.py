@@ -179,6 +179,7 @@ def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
     limit = 2**20 + 12 * LONGEST * size  # the bytes of a character, escaped as a pair, are 12
     environment.check_memory(limit)
     contents = atomic_files.read_json(path, limit=limit)
+    # The file's own digest fits any vocabulary; that in the checkpoint says which is the run's.
     signed = [contents.get(name) for name in StoredVocabulary.__struct_fields__]
     if atomic_files.digest_of(signed) != inputs.digests.get(VOCABULARY):
         raise StorageError(None, path, "is not that of the run", "restore it")

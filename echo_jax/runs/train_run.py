@@ -80,6 +80,7 @@ def train_run(run: PreparedRun, running: Running) -> Finished:
     scores.cores = environment.threads()
     finished = Finished(run.config, log, scores, state.params)
     if run.folder:
+        # The one file first: all others are made from it, by `show --curve` too after a kill.
         writer.save(state, scores)
         run_file.write_finished(run.folder, finished)
     return finished
@@ -100,6 +101,7 @@ def train(
         for chunk in programs.train(dynamic, state, left, task, run.corpus, run.checkpoint_every):
             state = chunk.state
             log.append(chunk.loss, chunk.accuracy)
+            # Before the checkpoint: where every seed has failed, the last good one stays.
             writer.refuse_divergence()
             bar.update(chunk.done, float(chunk.loss.mean()), float(chunk.accuracy.mean()))
             if programs.evaluate.done():
@@ -127,6 +129,7 @@ class CheckpointWriter:
     def is_due(self) -> bool:
         """True if a checkpoint is due after the chunk that was logged last."""
         if self._run.checkpoint_every:
+            # No chunk goes past a multiple, see `train_chunks`, so none is missed.
             return self.log.sequences % self._run.checkpoint_every == 0
         return time.perf_counter() - self._clock > 10.0  # seconds
 
@@ -135,7 +138,9 @@ class CheckpointWriter:
         if self._run.folder is None:
             return
         seeds = self._run.config.seeds
+        # Further rows only fill up the devices.
         state = jax.tree.map(lambda leaf: np.asarray(leaf)[:seeds], state)
+        # States that are not finite would take the place of the last checkpoint that can go on.
         bad = [~np.isfinite(x.reshape(len(x), -1)).all(axis=1) for x in jax.tree.leaves(state)]
         if finished or not np.any(bad, axis=0).all():
             run_file.write(self._run.folder, self._run.inputs, Saved(state, self.log), finished)

@@ -57,11 +57,13 @@ def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterato
     if out is None:
         yield _checked(inputs, options)
         return
+    # Here to refuse before a network is built, and once more with the lock.
     run_folder.check_unused(out)
     folder = out.absolute()
     run = _checked(inputs, options)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # What is written into the folder syncs it, and not its name in the parent.
         atomic_files.sync_folder(folder.parent)
     except OSError as error:
         rule = f"cannot be created ({error.strerror})"
@@ -84,9 +86,12 @@ def resumed_run(
     Its seed map and form are those of the folder, its number of sequences may be larger.
     ConfigError, before anything is compiled, where it cannot go on, or its own cell is not named.
     """
+    # Before anything is read: another process may be training the run.
     with atomic_files.locked(folder):
         inputs = run_file.read_inputs(folder)
         stored_in = folder.absolute()  # before a cell is imported
+        # Before the network is built, which imports its cell: a stranger may have written the
+        # folder.
         check_named(folder, inputs.config.network.cell, cell)
         wanted = inputs.config
         if sequences:
@@ -98,6 +103,7 @@ def resumed_run(
                 "stopped: bring that text back, or start a new run"
             )
         saved = _saved(stored_in, inputs, wanted.training.sequences, run.learner)
+        # Before training: after a kill the next --resume knows the new number of sequences.
         if wanted != inputs.config:
             run_file.write(stored_in, run.inputs, saved)
         run_file.write_config(stored_in, run.inputs)

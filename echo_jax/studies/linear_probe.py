@@ -51,6 +51,7 @@ def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
     counts = jnp.sum(members, axis=0)
     means = _product(members.T, x) / jnp.maximum(counts, 1.0)[:, None]  # 0 where a class is absent
     within = x - means[labels]
+    # Each class takes a degree of freedom, as its mean was estimated.
     freedom = jnp.maximum(len(x) - jnp.sum(counts > 0), 1)
     covariance = _product(within.T, within) / freedom
     covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * jnp.eye(len(covariance))
@@ -58,6 +59,7 @@ def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
     weights = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(covariance), means.T)
     log_prior = jnp.log(counts / len(labels))  # -inf where a class is absent
     bias = log_prior - jnp.sum(means.T * weights, axis=0) / 2
+    # For states as they are given, and not standardised.
     weights = weights * scale[:, None]
     return Probe(weights, bias - _product(centre, weights))
 

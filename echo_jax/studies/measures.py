@@ -38,6 +38,7 @@ def rows_apart(
     """Accuracy on rows of the layout prefixes that lack values, which are masked, and on others."""
     asked = changed(config, layout="prefixes")
     right = evaluate(asked, network, dynamic, params).accuracy_by_position
+    # In NumPy, so that the numbers of rows of both kinds are known when it is compiled.
     full = np.asarray(asked.task.row_times) >= config.task.window - 1
     return {"missing": jnp.mean(right[~full]), "full": jnp.mean(right[full])}
 
@@ -51,6 +52,7 @@ def follows(
     """
     key = purpose_key(dynamic.seed, Purpose.EVALUATION)
     positions = jnp.arange(min(config.task.length, 2 * config.task.window))
+    # The key of the weights draws the initial ones again: nothing is kept for this.
     untrained = init_params(network, purpose_key(dynamic.seed, Purpose.WEIGHTS))
     return {
         name: token_by_token.follows(config, network, weights, key, positions, WINDOWS)
@@ -118,6 +120,7 @@ def fed_back(
     distinct  `[8]`, different values among 25 answers in a row, the mean over 100 starts
     repeats   share of the starts whose last 50 answers have a period of 25 or less
     """
+    # Sequences of the evaluation fold in their numbers from 0 on, so this one is nobody else's.
     key = jax.random.fold_in(purpose_key(dynamic.seed, Purpose.EVALUATION), 2**31 - 1)
     vocab_size = config.task.vocab_size
     start = uniform_tokens(key, (STARTS, config.task.length), vocab_size)

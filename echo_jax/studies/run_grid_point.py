@@ -116,6 +116,7 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
         accuracy.append(chunk.accuracy)
         clock.append(time.perf_counter())
         report(chunk.done / len(work))
+        # None is false and a number is true: it is 20 at least.
         if point.until_learned and all(map(sequences_until, np.concatenate(accuracy, axis=1))):
             break
     durations = np.diff(clock).tolist()
@@ -150,11 +151,13 @@ def _results(
             recalled_bits(x, guess) if ok else 0.0 for x, ok in zip(scored.loss, good, strict=True)
         ]
     by_position = scored.accuracy_by_position
+    # NaN in the place of no seed at all, whose mean NumPy would warn of.
     kept = by_position[good] if good.any() else np.full_like(by_position, np.nan)
     sequences = learned.accuracy.shape[1]
     updates = sequences * config.task.updates_per_sequence
     return {
         "trained": {"sequences": sequences, "updates": updates},
+        # The first axis is the seed.
         "parameters": sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(learned.state.params)),
         "by_seed": by_seed,
         "accuracy_by_position": np.mean(kept, axis=0) if kept.shape[1] <= 64 else None,

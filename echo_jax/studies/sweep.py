@@ -148,6 +148,7 @@ def sweep_study(
     alone = {field: given[0] for field, given in values.items() if len(given) == 1}
     varied = {field: given for field, given in values.items() if len(given) > 1}
     if not varied:
+        # A table needs an axis: without several values it is the lag alone.
         varied = {"lag": [alone.pop("lag", PARTS[part].task.lag)]}
     same = alone | fixed | vars(data)
     axes = {
@@ -183,6 +184,7 @@ def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
     """Up to 6 lines over the first field of numbers that leaves so few, or dots."""
     for field, values in varied.items():
         others = [other for other in varied if other != field]
+        # Not isinstance, by which True and False are numbers.
         numeric = all(type(value) in (int, float) for value in values)
         if numeric and math.prod(len(varied[other]) for other in others) <= len(SERIES):
             return Chart("lines", x=name_of(field), series=",".join(map(name_of, others)))
@@ -206,6 +208,7 @@ def checked(study: Study) -> Study:
 
     ConfigError for a file that cannot be read, or a network that is too large or cannot be built.
     """
+    # These import jax and Flax; the values of the sweep were checked without them.
     from echo_jax.cells import registry
     from echo_jax.core.network import build_network, with_cell_stated
 
