@@ -61,8 +61,8 @@ def delta_rule_step(memory: chex.Array, terms: DeltaTerms) -> tuple[chex.Array, 
         memory = jnp.exp(terms.log_alpha)[..., None] * memory
     # The memory has decayed already: a key is asked in alpha S, as in the paper.
     error = terms.v - jnp.einsum("bvk,bk->bv", memory, terms.k)
-    # Broadcasts, no einsum: with an outer product by einsum the evaluation of a run on two CPU
-    # devices waited for ever (jax 0.10).
+    # No einsum for the outer product: with one, evaluation on two CPU devices waited for ever (jax
+    # 0.10). It may return when a run on two devices ends with it.
     memory = memory + (terms.beta * error)[..., None] * terms.k[:, None]
     return memory, jnp.einsum("bvk,bk->bv", memory, terms.q)
 

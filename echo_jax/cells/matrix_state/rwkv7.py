@@ -249,8 +249,8 @@ def recur(matrix: chex.Array, terms: RWKV7Terms) -> tuple[chex.Array, chex.Array
     before = matrix.reshape(-1, size, size)
     removed = jnp.einsum("bvk,bk->bv", before, kappa)
     after = (
-        # Broadcasts, no einsum: with outer products by einsum the evaluation of a run on two CPU
-        # devices waited for ever (jax 0.10).
+        # No einsum for outer products, as in `delta_net.delta_rule_step`: with them evaluation on
+        # two CPU devices waited for ever (jax 0.10).
         before * w[:, None] - removed[..., None] * (a * kappa)[:, None] + v[..., None] * k[:, None]
     )
     read = jnp.einsum("bvk,bk->bv", after, r)
