@@ -64,8 +64,9 @@ def write(path: Path, kind: str, tree: Any, about: dict[str, Any]) -> None:
     # contiguous, in the order of C: safetensors takes the bytes of a slice or transpose as they lie
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in named(tree).items()}
     stated = {"kind": kind, "format": atomic_files.FORMAT, "version": __version__}
-    text = json.dumps({**stated, **about, DIGEST: ZEROS.decode()})
-    # The header comes first, so zeros in an array are never taken for those of the digest.
+    # The digest is the first text of the header, so no other zeros are taken for its own: those of
+    # an array follow, and those of a name, such as that of a column, too.
+    text = json.dumps({DIGEST: ZEROS.decode(), **stated, **about})
     data = safetensors.save(arrays, {ABOUT: text})  # one text: of several their order varies
     atomic_files.write_bytes(path, data.replace(ZEROS, atomic_files.digest(data).encode(), 1))
 

@@ -106,13 +106,16 @@ def train(
             bar.update(chunk.done, float(chunk.loss.mean()), float(chunk.accuracy.mean()))
             if programs.evaluate.done():
                 programs.evaluate.result()  # raises what its compilation failed with
-            if interrupts.signal or writer.is_due():
+            # Asked once: a signal that comes after it ends the next chunk, or that would be lost.
+            stopping = interrupts.signal
+            if stopping or writer.is_due():
                 writer.save(state)
-            if interrupts.signal:
+            if stopping:
                 writer.write_metrics()
             if running.on_chunk:
                 running.on_chunk(chunk.done, chunk.loss, chunk.accuracy)
-            interrupts.check(f"Stopped after {chunk.done:,} of {last:,} sequences")
+            if stopping:
+                interrupts.check(f"Stopped after {chunk.done:,} of {last:,} sequences")
     return state
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,15 +11,16 @@ from run_folders import OWN, PLAIN, inputs_of, prepared, saved_of
 from running import execute
 
 from echo_jax.config import changed
+from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.runs import own_data, run_file, train_run
 from echo_jax.runs.run_folder import RunSpec
 
 
-def train(folder, inputs, chunk=None):
+def train(folder, inputs, chunk=None, **running):
     """Train a new run, so many sequences a chunk."""
     run = prepared(folder, inputs)
     run = run._replace(chunk=chunk or run.chunk)
-    return train_run.train_run(run, train_run.Running())
+    return train_run.train_run(run, train_run.Running(**running))
 
 
 def test_a_column_is_trained_on_its_first_part_and_evaluated_on_the_rest():
@@ -45,6 +47,19 @@ def test_a_checkpoint_is_written_about_every_ten_seconds(tmp_path, monkeypatch):
     monkeypatch.setattr(run_file, "write", noted)
     train(tmp_path, RunSpec(changed(PLAIN, sequences=14)), chunk=2)
     assert written == [(0, False), (6, False), (12, False), (14, True)]
+
+
+def test_a_run_is_stopped_after_a_chunk_that_is_saved_whenever_the_signal_comes(tmp_path):
+    interrupts = Interrupts()
+
+    def interrupt(done, *_):
+        """A signal after the loop has asked whether to save the chunk."""
+        interrupts.signal = signal.SIGINT
+
+    running = {"interrupts": interrupts, "on_chunk": interrupt}
+    with pytest.raises(StoppedError, match="Stopped after 4 of 14"):
+        train(tmp_path, RunSpec(changed(PLAIN, sequences=14)), chunk=2, **running)
+    assert prepared(tmp_path).saved.history.sequences == 4
 
 
 def test_a_checkpoint_is_written_until_every_seed_has_failed(tmp_path):
