@@ -95,10 +95,8 @@ def read_bytes(
             raise StorageError(None, path, "is not a regular file", fix)
         if whole and info.st_size > limit:
             raise StorageError(None, path, f"is larger than the {limit:,} bytes it may have", fix)
-        with path.open("rb") as file:
-            return file.read(
-                min(limit, os.fstat(file.fileno()).st_size)
-            )  # it may be another by now
+        with path.open("rb") as file:  # it may be another by now
+            return file.read(min(limit, os.fstat(file.fileno()).st_size))
     except OSError as error:
         raise StorageError(None, path, f"cannot be read ({error.strerror})", fix) from error
 
