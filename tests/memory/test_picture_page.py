@@ -223,17 +223,31 @@ def test_a_link_opens_the_same_view(tab, page):
     assert tab.run("location.hash") == address
 
 
+def luminance(colour):
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_names_have_contrast_and_axe_finds_nothing(tab, page, dark):
+    in_srgb = """(colour) => {
+      const paint = document.createElement("canvas").getContext("2d");
+      paint.fillStyle = colour;
+      paint.fillRect(0, 0, 1, 1);
+      return [...paint.getImageData(0, 0, 1, 1).data].slice(0, 3).map((x) => x / 255);
+    }"""
     for fragment in ("", "#guess=3"):
         tab.open(page, dark=dark, fragment=fragment)
         assert tab.violations() == []
-    tab.run("""picture.append(...[...Array(40).keys()].map((n) => {
-      const name = document.createElement("p");
-      Object.assign(name, { textContent: `cell ${n}` }).style.color = colourOf(n);
-      return name;
-    }))""")
-    assert tab.violations() == []
+    colours = tab.run("""[...Array(40).keys()].map((n) => {
+      const name = document.querySelector("#left b");
+      name.style.color = colourOf(n);
+      return getComputedStyle(name).color;
+    })""")
+    colours.append(tab.run("getComputedStyle(picture).backgroundColor"))
+    *names, panel = (luminance(tab.run(f"({in_srgb})('{each}')")) for each in colours)
+    for name in names:
+        assert (max(name, panel) + 0.05) / (min(name, panel) + 0.05) >= 4.5
 
 
 def test_the_page_asks_for_nothing_and_logs_nothing(tab, page):
