@@ -118,9 +118,8 @@ def _about(path: Path, data: bytes, fix: str) -> dict[str, Any]:
     try:
         if end > OVERHEAD:
             raise ValueError("a header longer than any")
-        stated = dict(
-            atomic_files.parse_json(atomic_files.parse_json(data[8:end])[METADATA][ABOUT])
-        )
+        header = atomic_files.parse_json(data[8:end])
+        stated = dict(atomic_files.parse_json(header[METADATA][ABOUT]))
         readable = stated["format"] == atomic_files.FORMAT
     except Exception:  # as in `read`
         raise _damaged(path, fix) from None

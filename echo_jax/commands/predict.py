@@ -72,11 +72,8 @@ class PredictCommand:
         given = [self.csv is not None, self.text is not None, self.stream, self.explain]
         asked = sum(given) + bool(self.values)
         if asked != 1:
-            raise ConfigError(
-                None, "several" if asked else "none",
-                "of values, {csv=FILE}, {text=FILE}, {stream} and {explain} given",
-                "use exactly one",
-            )  # fmt: skip
+            rule = "of values, {csv=FILE}, {text=FILE}, {stream} and {explain} given"
+            raise ConfigError(None, "several" if asked else "none", rule, "use exactly one")
         if self.generate and (self.stream or self.explain):
             fix = "give values, {csv=FILE} or {text=FILE}"
             raise ConfigError("generate", self.generate, "needs values that end", fix)

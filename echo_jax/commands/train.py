@@ -109,10 +109,9 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
     may_stand = "resume sequences cell checkpoint_every devices compilation_cache format"
     for field in given:
         if field not in may_stand.split():
-            raise ConfigError(
-                None, command_line.flag_of(field), "cannot be changed in a run that is resumed",
-                "leave it out, or start a new run without {resume}",
-            )  # fmt: skip
+            rule = "cannot be changed in a run that is resumed"
+            fix = "leave it out, or start a new run without {resume}"
+            raise ConfigError(None, command_line.flag_of(field), rule, fix)
     sequences = command.run.training.sequences if "sequences" in given else None
     return sequences, command.run.network.cell if "cell" in given else None
 

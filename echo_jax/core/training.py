@@ -20,14 +20,7 @@ from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry
 from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.core.carry import carried, feed, start
-from echo_jax.core.data import (
-    Batch,
-    Corpus,
-    Purpose,
-    draw_sequences,
-    purpose_key,
-    sequence_batches,
-)
+from echo_jax.core.data import Batch, Corpus, Purpose, draw_sequences, purpose_key, sequence_batches
 from echo_jax.core.loss import correct, mean_where, token_loss
 from echo_jax.core.network import (
     Compute,

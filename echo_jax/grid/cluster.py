@@ -150,11 +150,9 @@ def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str,
     """Raise ConfigError for a worker at an address that has another version or setting."""
     for name in sorted(needed.keys() | theirs.keys()):
         if theirs.get(name) != needed.get(name):
-            raise ConfigError(
-                None, address,
-                f"is a worker with {name} {theirs.get(name)}, and needs {needed.get(name)}",
-                "install and set the same there, and start it anew with --nthreads 1",
-            )  # fmt: skip
+            rule = f"is a worker with {name} {theirs.get(name)}, and needs {needed.get(name)}"
+            fix = "install and set the same there, and start it anew with --nthreads 1"
+            raise ConfigError(None, address, rule, fix)
 
 
 @contextlib.contextmanager
@@ -253,10 +251,8 @@ def _send(client: Any, files: Collection[Path]) -> None:
         try:
             client.register_plugin(UploadFile(str(path)), name=f"upload {path.name}")
         except Exception as error:  # whatever the user's module raises there
-            raise ConfigError(
-                None, path, f"cannot be imported on a worker ({reason(error)})",
-                "install what it needs there",
-            ) from error  # fmt: skip
+            rule = f"cannot be imported on a worker ({reason(error)})"
+            raise ConfigError(None, path, rule, "install what it needs there") from error
 
 
 def _cluster(spec: str) -> Any:
@@ -305,10 +301,9 @@ def files_of(cells: Collection[str]) -> set[Path]:
         if not places[0] or not is_the_users(places[0]):
             continue  # installed: it must be on the workers too
         if folders:
-            raise ConfigError(
-                None, f"cell module {name}", "is a folder, and {cluster} sends single files",
-                "put the cell into one file, or install the package on every worker",
-            )  # fmt: skip
+            rule = "is a folder, and {cluster} sends single files"
+            fix = "put the cell into one file, or install the package on every worker"
+            raise ConfigError(None, f"cell module {name}", rule, fix)
         paths.add(Path(places[0]))
     return paths
 

@@ -5,13 +5,7 @@ The programs of tasks are compiled in threads, those of the next task while one 
 
 import threading
 from collections.abc import Callable, Generator, Hashable, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    CancelledError,
-    Future,
-    ThreadPoolExecutor,
-    wait,
-)
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple, Protocol
 
 from echo_jax.exceptions import EchoError

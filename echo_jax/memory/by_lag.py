@@ -21,11 +21,7 @@ from echo_jax.core import network
 from echo_jax.core.data import uniform_tokens
 from echo_jax.core.loss import correct, cross_entropy
 from echo_jax.core.network import Params
-from echo_jax.core.recalibration import (
-    fitted_factors,
-    recalibrated_certainty,
-    recalibrated_nats,
-)
+from echo_jax.core.recalibration import fitted_factors, recalibrated_certainty, recalibrated_nats
 from echo_jax.memory.learning import (
     Answers,
     AnswersAtOnce,
@@ -128,12 +124,8 @@ class ByLag(Question):
         states, carried = self.states_by_steps(params, sets)
         answers = self.answers(params, states, sets)
         validation, final = self.nats(answers)
-        return Scores(
-            validation,
-            final,
-            accuracy=jnp.mean(correct(*answers[1])),
-            bytes=carried,
-        )
+        accuracy = jnp.mean(correct(*answers[1]))
+        return Scores(validation, final, accuracy=accuracy, bytes=carried)
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""

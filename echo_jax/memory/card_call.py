@@ -101,9 +101,8 @@ class CardResult:
         place = atomic_files.path_of("folder", folder) / self.card.name
         with make_card.claimed(place, self.card) as (_, there):
             if any(row not in self._rows for row in there):
-                raise ConfigError(
-                    None, place, "has rows that this card lacks", "use another {folder}"
-                )
+                rule = "has rows that this card lacks"
+                raise ConfigError(None, place, rule, "use another {folder}")
             card_files.write_whole(self.card, self._rows, place)
         return [*draw(place, self.card, self._rows), place / CARD_FILE, place / ROWS_FILE]
 

@@ -7,7 +7,6 @@ The same command completes a card that was stopped. `verify` makes two runs of a
 
 import contextlib
 import datetime
-import hashlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -242,18 +241,17 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
             raise StorageError(None, folder, rule, "restore it, or move rows.jsonl away")
         return new, []
     old, done = cards.read(folder)
+    other = None
     if old.numbers != new.numbers:
-        rule = f"is a card of protocol {old.numbers.name}, and not of {new.numbers.name}"
-        raise StorageError(None, folder, rule, "give this card another {name}, or move that one")
-    if old.task != new.task:
-        rule = "is a card of another task, or of another text or other data of it"
-        raise StorageError(None, folder, rule, "give this card another {name}, or move that one")
-    if (old.cell, old.parameters) != (new.cell, new.parameters):
-        args = f" {old.cell.args}" if old.cell.args else ""
-        raise StorageError(
-            None, folder, f"is the card of another cell, {old.cell.name}{args}, or of "
-            "another text of its file", "give this card another {name}, or move that one",
-        )  # fmt: skip
+        other = f"a card of protocol {old.numbers.name}, and not of {new.numbers.name}"
+    elif old.task != new.task:
+        other = "a card of another task, or of another text or other data of it"
+    elif (old.cell, old.parameters) != (new.cell, new.parameters):
+        cell = f"{old.cell.name} {old.cell.args or ''}".strip()
+        other = f"the card of another cell, {cell}, or of another text of its file"
+    if other:
+        fix = "give this card another {name}, or move that one"
+        raise StorageError(None, folder, f"is {other}", fix)
     old.seeds = sorted({*new.seeds, *(row.seed for row in done if row.seed < PILOT_SEED)})
     return old, done
 
@@ -490,10 +488,8 @@ class Verified(NamedTuple):
         """Say in a sentence whether the two rows agree, or why they need not."""
         if self.same:
             return f"{self.row.key}: the same numbers"
-        before, now = (
-            three_digits(cards.bits_of([row], self.card.numbers).mean)
-            for row in (self.row, self.again)
-        )
+        rows = self.row, self.again
+        before, now = (three_digits(cards.bits_of([x], self.card.numbers).mean) for x in rows)
         found = f"{self.row.key}: other numbers, {before} bits before and {now} here"
         if not self.apart:
             return f"{found}, on the same kind of processor with the same versions"
@@ -504,11 +500,7 @@ def drawn(rows: Sequence[Row]) -> list[Row]:
     """The rows that are made again, none of the pilot: a digest of all draws them, nobody else."""
     made = [row for row in rows if row.seed < PILOT_SEED]
     whole = msgspec.json.encode(made)
-
-    def place(row: Row) -> bytes:
-        return hashlib.sha256(whole + row.key.encode()).digest()
-
-    return sorted(made, key=place)[:MADE_AGAIN]
+    return sorted(made, key=lambda row: atomic_files.digest(whole + row.key.encode()))[:MADE_AGAIN]
 
 
 def verify(folder: Path, running: Running, cell: str | None = None) -> list[Verified]:

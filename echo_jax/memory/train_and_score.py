@@ -269,8 +269,7 @@ def measurable(
         for features in inputs.values():
             check(cell, name, features)
     sizes: dict[QuestionName, int] = Candidate(cell, name).attempt(
-        lambda: {question: state_bytes(cell, n) for question, n in inputs.items()},
-        "initial_state",
+        lambda: {question: state_bytes(cell, n) for question, n in inputs.items()}, "initial_state"
     )
     if (size := sizes.get("by lag", 0)) > protocol.largest_state:
         raise ConfigError(

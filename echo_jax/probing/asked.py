@@ -56,10 +56,8 @@ class Asked:
         for n in range(given + 1):
             shape = self.classes**n, self.lags, self.classes
             place = self.contexts(n, streams)[:, None] * self.lags + np.arange(self.lags)
-            counts = np.bincount(
-                (place * self.classes + targets).ravel(), minlength=math.prod(shape)
-            )
-            counts = counts.reshape(shape)
+            answers = (place * self.classes + targets).ravel()
+            counts = np.bincount(answers, minlength=math.prod(shape)).reshape(shape)
             different = np.count_nonzero(counts, axis=-1, keepdims=True) if n else self.classes
             # A context's number modulo V^(n-1) is that of the context without its oldest token.
             shorter = shares[np.arange(shape[0]) % len(shares)]

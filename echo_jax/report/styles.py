@@ -67,12 +67,9 @@ def drawing() -> Iterator[None]:
     except EchoError:
         raise
     except Exception as error:
-        raise ConfigError(
-            None,
-            "the figure",
-            f"cannot be drawn ({reason(error)})",
-            "mend the installation of matplotlib, or its settings",
-        ) from error
+        rule = f"cannot be drawn ({reason(error)})"
+        fix = "mend the installation of matplotlib, or its settings"
+        raise ConfigError(None, "the figure", rule, fix) from error
 
 
 def style_axes(axes: "Axes") -> None:

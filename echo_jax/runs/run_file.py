@@ -122,10 +122,8 @@ def write(
         # An array, and no metadata, which are read by themselves and so are limited to a MiB.
         content = msgspec.json.encode(result)
         tree["result"] = np.frombuffer(content, np.uint8)
-    how_far = {
-        "sequences": saved.history.sequences if saved else 0,
-        "result_bytes": len(content),
-    }
+    sequences = saved.history.sequences if saved else 0
+    how_far = {"sequences": sequences, "result_bytes": len(content)}
     tensor_files.write(folder / CHECKPOINT, "run", tree, stated(inputs) | how_far)
 
 
@@ -195,15 +193,12 @@ def read_finished(folder: Path) -> Finished:
 
 def other_bits(begun: Begun) -> str | None:
     """Why a run that goes on here may have other bits than where it was begun; None if not."""
-    before, now = (
-        {
-            "device": of.device,
-            "cores": str(of.cores),
-            **{name: x for name, x in of.versions.items() if name in ("jax", "XLA_FLAGS")},
-        }
-        for of in (begun, run_folder.begun_here())
-    )
-    differ = environment.apart(before, now)
+
+    def decisive(of: Begun) -> dict[str, str]:
+        versions = {name: x for name, x in of.versions.items() if name in ("jax", "XLA_FLAGS")}
+        return {"device": of.device, "cores": str(of.cores), **versions}
+
+    differ = environment.apart(decisive(begun), decisive(run_folder.begun_here()))
     return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None
 
 
@@ -247,9 +242,8 @@ def _read(
     folder: Path, config: RunConfig, state: dict[str, Any], others: bool = False
 ) -> tuple[dict[str, Any], History, Result | None]:
     """The arrays of a state of these shapes, the log and the result, checked by the digest."""
-    own = "" if is_built_in(config.network.cell) else (
-        f", use the text of cell {config.network.cell} with which it was trained"
-    )  # fmt: skip
+    cell = config.network.cell
+    own = "" if is_built_in(cell) else f", use the text of cell {cell} with which it was trained"
 
     def shapes(stated: dict[str, Any]) -> dict[str, Any]:
         """The shapes of the arrays: after the first sequence a state and the curves."""

@@ -138,8 +138,7 @@ def check_unused(out: Path) -> None:
 
 def begun_here() -> Begun:
     """The versions, the device and the cores of this process."""
-    here = environment.versions(), environment.device_kind(), environment.threads()
-    return Begun(*here)
+    return Begun(environment.versions(), environment.device_kind(), environment.threads())
 
 
 def write_values(folder: Path, inputs: RunSpec) -> None:

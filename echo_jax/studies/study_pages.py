@@ -38,6 +38,8 @@ OWN = (
 )
 """Explains the columns of a sweep on own values, in the place of `SCORE_MEANINGS`."""
 
+FAILED = "The loss became non-finite in: {}. Each such seed counts as accuracy 0 and 0 bits."
+
 CUT_SHORT = "Open marks: training ended at its limit before every seed had reached 99%."
 
 
@@ -68,15 +70,9 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
 
 
 def _notes(rows: Sequence[ResultRow], own: bool) -> list[str]:
-    notes = []
-    if failed := [f"{row.point} (seed {seed})" for row in rows for seed in row.failed.seed]:
-        notes.append(
-            f"The loss became non-finite in: {', '.join(failed)}. Each such seed counts as "
-            "accuracy 0 and 0 bits."
-        )
-    if own:
-        notes.append(OWN)
-    return notes
+    failed = [f"{row.point} (seed {seed})" for row in rows for seed in row.failed.seed]
+    notes = [FAILED.format(", ".join(failed))] if failed else []
+    return [*notes, OWN] if own else notes
 
 
 def command_of(name: str) -> str:

@@ -67,10 +67,7 @@ def linen_weights(p):
 
 
 def nnx_weights(p):
-    return {
-        "dense_i": {"kernel": p["w"], "bias": p["b"]},
-        "dense_h": {"kernel": p["u"]},
-    }
+    return {"dense_i": {"kernel": p["w"], "bias": p["b"]}, "dense_h": {"kernel": p["u"]}}
 
 
 def equinox_weights(p):

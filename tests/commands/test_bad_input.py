@@ -56,18 +56,13 @@ def place(tmp_path_factory):
 
 
 HUNDRED = b"".join(b"%d\n" % (7 * i % 5) for i in range(100))
-COLUMNS = {
-    "good": b"n\n" + HUNDRED,
-    "unseen": b"n\n11\n\xce\xb2\n",
-}
+COLUMNS = {"good": b"n\n" + HUNDRED, "unseen": b"n\n11\n\xce\xb2\n"}
 
 TRAIN = """
 --part four                           | --part
---cell lstn                           | lstm
 --cell os:system                      | os:system
 --widow 5                             | --window
 --epochs 5                            | --sequences
---stateless                           | --no-stateful
 --cluster local:2                     | sweep
 --lag 3 --colour                      | train.py --help
 -x                                    | -x
@@ -78,16 +73,12 @@ TRAIN = """
 --framing values --csv good.csv       | --framing
 --bptt-batches 2 --no-stateful        | --stateful
 --devices 0                           | --devices
---checkpoint-every 0                  | --checkpoint-every
 --hidden 2147483647                   | GiB
---cell-args features                  | --cell-args
---cell-args layers=2                  | layers
 --cell block:gru --cell-args layers=0 | layers
 --cell block:gru --cell-args layers={many} | layers
 --cell-args features=9 --hidden 12    | features=9
 --state-bytes 400 --hidden 12         | --state-bytes
 --cell mamba2 --state-bytes 5         | 4
---state-bytes 0                       | --state-bytes
 --out plain                           | plain
 --out taken/run                       | taken/run
 --out /proc/none/run                  | /proc/none/run
@@ -128,7 +119,6 @@ plain                                 | plain
 
 SWEEP = """
 --lag 99                              | 99
---epochs 3 9                          | --sequences
 --cell nosuch:C --out new             | nosuch:C
 --out plain                           | plain
 """

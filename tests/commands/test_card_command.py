@@ -32,16 +32,6 @@ class Last(nn.RNNCellBase):
         return jnp.zeros(input_shape)
 
 
-class Drifts(Last):
-    def __call__(self, carry, inputs):
-        return inputs.astype(jnp.float16), jnp.concatenate([carry, inputs], axis=-1)
-
-
-class Calls(Last):
-    def __call__(self, carry, inputs):
-        return jax.pure_callback(lambda x: x, inputs, inputs), carry
-
-
 class Rounds(Last):
     @nn.compact
     def __call__(self, carry, inputs):
@@ -151,25 +141,18 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--cell", "lstmm"], "lstmm"),
-        (["--cell", "mine:Drifts"], r"mine.py:\d+: cell 'mine:Drifts' .*float16"),
-        (["--cell", "simple", "--cell", "mine:Calls"], r"mine.py:\d+: cell .*callback"),
-        (["--cell", "mine:Rounds"], r"cell 'mine:Rounds' .*everse-mode differentiation"),
+        (["--cell", "simple", "--cell", "mine:Rounds"], r"'mine:Rounds' .*everse-mode different"),
         (["--cell", "lstm", "--cell-args", "features=9000"], "72,000 bytes"),
-        (["--cell-args", "units=3"], "has no field.*units"),
         (["--cell", "lstm", "--cell", "gru", "--cell-args", "features=4"], "for 2 cells"),
         (["--cell", "lstm", "--cell", "lstm"], "would both be called lstm-.*: give each a --name"),
         (["--name", "Con.1"], "--name Con.1 is no name of a card"),
-        (["--state-bytes", "0"], "--state-bytes 0 is not a count"),
         (["report", "cards", "--cell", "x"], "--cell is not an option.*cards.py report --help"),
         (["--report", "cards"], "--report is not an option: use echo-jax cards"),
         (["--out", "mine.py"], "mine.py/lstm-.* cannot be a folder"),
-        (["--seeds", "0"], "--seeds 0 is below 1: use 1 or more"),
+        (["--seeds", "1001"], "--seeds 1001 is out of range: use 1 to 1,000"),
         (["--updates", "3"], "--updates 3 is no multiple of the 2 .*: use 4, or another"),
-        (["--cluster", "local:0"], "is no cluster"),
         (["report", "nowhere"], "nowhere"),
         (["--protocol", "nowhere.toml"], "nowhere.toml cannot be read"),
-        (["--protocol", "mine.py"], "mine.py is no protocol"),
     ],
 )  # fmt: skip
 def test_bad_input_is_told_in_one_sentence(carding, tmp_path, arguments, sentence):

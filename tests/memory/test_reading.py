@@ -221,14 +221,6 @@ def test_the_name_of_a_card_is_text(read):
     assert "<b>" not in drawn + picture.in_markdown(words, drawn)
 
 
-def test_a_card_of_another_protocol_says_that_it_has_no_picture():
-    small = Protocol(lags=32)
-    rows = [msgspec.structs.replace(lag_row([4.0]), validation=[1.0] * 32, final=[1.0] * 32)]
-    assert picture.NONE in card_pages.page(card(rows, "block:gru", protocol=small), rows)
-    standard = [lag_row([4.0])]
-    assert picture.NONE not in card_pages.page(card(standard, "block:gru"), standard)
-
-
 def test_a_reading_in_a_row_of_another_protocol_is_refused(read):
     row = msgspec.to_builtins(read[1][0])
     assert row_kind(TINY).decode(row).reading == read[1][0].reading
@@ -368,11 +360,6 @@ def test_the_still_of_published_cards_is_that_of_their_readings_with_their_bits(
         assert float(bits) == pytest.approx(of[name].bits, abs=0.5)
         assert f">{label}</text>" in drawn
         assert f">{bits} bits</text>" in drawn
-
-
-def test_the_page_of_a_folder_without_readings_has_no_picture(read, tmp_path):
-    stored(msgspec.structs.replace(read[0], name="mine"), read[1], tmp_path)
-    assert "picture.svg" not in {path.name for path in card_pages.write_report(tmp_path)}
 
 
 @pytest.mark.slow

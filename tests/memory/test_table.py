@@ -91,15 +91,6 @@ def test_two_cards_of_one_size_are_compared_in_the_questions_that_both_have(tmp_
         comparison.compare([a, others[2]])
 
 
-def test_cards_of_two_networks_are_told_not_to_be_compared():
-    few, other, block = (
-        card([lag_row([4.0], seed) for seed in range(2)], cell, seeds=2)
-        for cell in ("gru", "lru", "block:gru")
-    )
-    assert "not to be compared" in table.shown([few, block])
-    assert "not to be compared" not in table.shown([few, other])
-
-
 @pytest.mark.parametrize("sizes", [(1, 1), (2, 2), (3, 3), (4, 4), (1, 19), (2, 4)])
 def test_the_least_p_of_a_table_is_that_of_seeds_which_do_not_overlap(sizes):
     cards = [card([], cell, seeds=n) for cell, n in zip(("gru", "lru"), sizes, strict=True)]

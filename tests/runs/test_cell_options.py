@@ -10,7 +10,7 @@ from echo_jax.cells.cell_args import options_in
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.vector_state.flax_rnns import GRUCell
 from echo_jax.commands import command_line, train
-from echo_jax.config import RunConfig, changed
+from echo_jax.config import RunConfig, changed, flags_of
 from echo_jax.core.network import build_network, with_cell_stated
 from echo_jax.exceptions import ConfigError
 from echo_jax.host.interrupts import Interrupts
@@ -20,10 +20,8 @@ from echo_jax.runs import train_run
 SMALL = {
     "length": 8, "window": 2, "batch_size": 2, "evaluation_sequences": 5, "stateful": False,
 }  # fmt: skip
-TRAIN = [
-    "--length", "8", "--window", "2", "--batch", "2", "--evaluation-sequences", "5", "--lag", "-1",
-    "--text", "my.txt", "--cell", "block:delta-net", "--state-bytes", "400",
-]  # fmt: skip
+OF_TEXT = {"lag": -1, "text": "my.txt", "cell": "block:delta-net", "state_bytes": 400}
+TRAIN = flags_of(SMALL | OF_TEXT | {"stateful": True})
 
 
 def test_the_cell_of_a_card_trains_on_a_text_is_resumed_shown_and_predicts(

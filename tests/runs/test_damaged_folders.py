@@ -203,9 +203,7 @@ def with_header(header):
 
 
 RUN_MALICE = {
-    "deep enough to be read": run_of(
-        config__task=functools.reduce(lambda x, _: [x], range(400), 1)
-    ),
+    "deep enough to be read": run_of(config__task=json.loads("[" * 400 + "]" * 400)),
     "long text": run_of(config__task__layout="x" * 10**5),
     "files elsewhere": run_of(files={"../../etc/passwd": "0", "/etc/passwd": "0"}),
     "a module that talks": run_of(config__network__cell="this:that"),

@@ -257,15 +257,6 @@ def test_words_of_a_column_are_shown_and_never_run(tab, tmp_path):
     assert fed(tab)[1:] == [sorted(words).index("a b"), sorted(words).index("</script><b>")]
 
 
-def test_the_link_of_the_cures_sets_two_networks_whose_target_can_be_learned(tab):
-    tab.open(COMMITTED)
-    tab.run("document.querySelector('#cure a').click()")
-    tab.wait("location.hash.includes('through=2')")
-    tab.wait("trainings.every(({ setting }) => setting.values === 10)")
-    places = tab.run("trainings.map(({ setting }) => toldOf(setting).place)")
-    assert places == ["window", "replayed"]
-
-
 @pytest.mark.parametrize(
     ("field", "value", "right"),
     [

@@ -17,7 +17,7 @@ from run_folders import snapshot
 
 import echo_jax
 from echo_jax.commands import command_line, train
-from echo_jax.config import PARTS, RunConfig, TrainOptions, changed, flat
+from echo_jax.config import PARTS, RunConfig, TrainOptions, changed, flags_of, flat
 from echo_jax.core import training
 from echo_jax.exceptions import ConfigError, DivergedError
 from echo_jax.host.interrupts import Interrupts
@@ -27,11 +27,6 @@ SMALL = {
     "length": 8, "vocab_size": 6, "window": 2, "batch_size": 2, "hidden_size": 4, "sequences": 6,
     "evaluation_sequences": 5, "seeds": 2, "seed": 3, "stateful": False,
 }  # fmt: skip
-FLAGS = [
-    "--length", "8", "--vocab-size", "6", "--window", "2", "--batch-size", "2", "--hidden-size",
-    "4", "--sequences", "6", "--evaluation-sequences", "5", "--seeds", "2", "--seed", "3",
-    "--no-stateful",
-]  # fmt: skip
 CONFIG = changed(PARTS["context"], **SMALL)
 
 
@@ -51,7 +46,7 @@ def run(tmp_path_factory):
 
 def test_a_call_and_the_command_have_the_same_bits(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    command = command_line.parse(train.TrainCommand, [*FLAGS, "--out", "command"])
+    command = command_line.parse(train.TrainCommand, [*flags_of(SMALL), "--out", "command"])
     train.run(command, Interrupts())
     folder = Path("command")
     assert run.result.digest == run_file.read_finished(folder).result.digest

@@ -22,24 +22,6 @@ SETTING = re.compile(
 )
 """Numbers that say what was run: part 4, lags 0 to 4, windows of 5, 6 steps back, until 99%."""
 
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_test():
-    """The sign-flip test of all seeds by one product, as SciPy takes a quarter of a second."""
-    signs = {
-        seeds: 1.0 - 2 * (np.arange(2**seeds)[:, None] >> np.arange(seeds) & 1)
-        for seeds in (8, 10, 16)
-    }
-
-    def p_value(differences):
-        sums = signs[len(differences)] @ np.asarray(differences)
-        return float(np.mean(np.abs(sums) >= abs(np.sum(differences)) - 1e-12))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "sign_flip_test", p_value)
-        yield
-
-
 PARTS = "parts 2, 3 and 4, until 99%"
 
 NUMBER = re.compile(r">?\d[\d,]*(?:\.\d+)?(?:e-\d+)?%?(?<![,])")

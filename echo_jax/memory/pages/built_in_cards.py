@@ -41,13 +41,10 @@ def built_in_cards() -> Sequence[Card]:
 
 def published(cell: str) -> Configuration | None:
     """The configuration by key that the pilot chose for a cell in the block, by its name."""
-    inner = cell.removeprefix(BLOCK_PREFIX)
-    for card in built_in_cards():
-        if card.cell.name == BLOCK_PREFIX + inner:
-            choices = card.numbers.pilot("by key")
-            if found := chosen_by(card.pilot, choices):
-                return found
-    return None
+    in_block = BLOCK_PREFIX + cell.removeprefix(BLOCK_PREFIX)
+    of_cell = [card for card in built_in_cards() if card.cell.name == in_block]
+    found = (chosen_by(card.pilot, card.numbers.pilot("by key")) for card in of_cell)
+    return next(filter(None, found), None)
 
 
 def nearest(card: Card, question: Question) -> dict[str, Card]:

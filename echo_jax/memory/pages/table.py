@@ -10,13 +10,7 @@ from typing import Any
 import msgspec
 
 from echo_jax.memory.card import BitsAnAnswer, Budget, Card, protocol_of
-from echo_jax.memory.pages.questions import (
-    BY_KEY,
-    BY_TASK,
-    EVERY,
-    UNKNOWN,
-    Question,
-)
+from echo_jax.memory.pages.questions import BY_KEY, BY_TASK, EVERY, UNKNOWN, Question
 from echo_jax.memory.pages.told_apart import (
     comparable,
     few_seeds,
