@@ -207,11 +207,7 @@ def test_a_bad_card_is_one_sentence_that_names_the_field(tmp_path, field, value,
 
 @pytest.mark.parametrize(
     "row",
-    [
-        key_row(held(4), 1000, 0.3),
-        lag_row([3.0], 1000),
-        lag_row([3.0], 1001, 0.02, updates=300),
-    ],
+    [key_row(held(4), 1000, 0.3), lag_row([3.0], 1000), lag_row([3.0], 1001, 0.02, updates=300)],
 )
 def test_a_seed_of_the_pilot_has_no_other_run(row):
     with pytest.raises(ValueError, match="seed is not below 1000"):
