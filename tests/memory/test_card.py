@@ -137,9 +137,8 @@ def test_another_number_of_updates_is_a_budget_and_changes_no_number_of_the_card
 
 def test_the_number_of_pairs_is_chosen_by_validation_data_too():
     twelve = key_row(held(6), validation=held(12))
-    at_twelve = accuracy_bits(
-        np.array([12]), np.array([round(256 * 12 * held(6)(12)) / (256 * 12)]), 64
-    )
+    share = round(256 * 12 * held(6)(12)) / (256 * 12)
+    at_twelve = accuracy_bits(np.array([12]), np.array([share]), 64)
     assert by_seed([twelve], "bits_by_key") == pytest.approx(at_twelve.tolist(), abs=1e-4)
 
 
