@@ -45,7 +45,6 @@ REFUSED = [
     (DataConfig, "csv", 3),
     (DataConfig, "csv", "a\nb"),
     (DataConfig, "column", "n"),
-    (DataConfig, "text", "a\nb"),
     (RunConfig, "seed", -1),
 ]
 

@@ -19,9 +19,8 @@ def test_the_state_has_as_many_floats_as_the_formula_says(name):
             return cell.initial_state(cell.init(key, INPUTS), 1, INPUTS)
 
         leaves = jax.tree.leaves(jax.eval_shape(start, jax.random.key(0)))
-        assert sum(leaf.size for leaf in leaves) == floats(
-            cells.floats_of_state(name), cell.options
-        )
+        expected = floats(cells.floats_of_state(name), cell.options)
+        assert sum(leaf.size for leaf in leaves) == expected
 
 
 def floats(formula, options):

@@ -29,9 +29,8 @@ def weights_of(params):
 
 def forty_updates(config):
     """Losses and final weights of echo_jax and of NumPy, from the same weights and tokens."""
-    tokens = np.random.default_rng(7).integers(
-        0, config.task.vocab_size, (10, config.task.length), dtype=np.int32
-    )
+    shape = 10, config.task.length
+    tokens = np.random.default_rng(7).integers(0, config.task.vocab_size, shape, dtype=np.int32)
     learner = training.build_learner(config)
     state = jax.jit(functools.partial(training.init, learner))(config.dynamic)
     oracle = NumpyLSTM(config)

@@ -45,9 +45,7 @@ NORMAL = {
     },
     BLOCK: {"W": 50**-0.5, "W1": 300**-0.5, "W2": 600**-0.5},
     ExpRNNCell(801): {"T": 50**-0.5},
-    LMUCell(60, order=40, memories=50): {
-        "W_x": 80**-0.5, "W_h": 60**-0.5, "W_m": 1030**-0.5,
-    },
+    LMUCell(60, order=40, memories=50): {"W_x": 80**-0.5, "W_h": 60**-0.5, "W_m": 1030**-0.5},
     IdentityRNNCell(200): {"W": 1e-3},
     RGLRUCell(400): {"W_a": 400**-0.5, "W_x": 400**-0.5, "W_u": 1 / 10},
     S5Cell(300, state_size=200, blocks=4): {

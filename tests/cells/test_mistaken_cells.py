@@ -48,10 +48,7 @@ def printing(x):
 
 MEASURED = {
     "a callback": (recalled, "pure_callback"),
-    "a callback in a branch": (
-        lambda x: jax.lax.cond(x[0, 0] > 9, recalled, abs, x),
-        "pure_callback",
-    ),
+    "a branch": (lambda x: jax.lax.cond(x[0, 0] > 9, recalled, abs, x), "pure_callback"),
     "a callback into a buffer": (filled, "buffer_callback"),
     "a print": (printing, "debug_print"),
     "chance": (lambda x: x + jax.lax.rng_uniform(0.0, 1.0, x.shape), "rng_uniform"),

@@ -49,19 +49,11 @@ def test_a_module_of_ours_is_imported_without_the_current_folder(written, tmp_pa
 @pytest.mark.parametrize(
     ("module", "source", "rule"),
     [
-        (
-            "unread",
-            "import jax\n\nclass Mine(:\n",
-            r"cannot be .* \(unread.py:3: SyntaxError.*mend",
-        ),
+        ("unread", "import jax\n\nclass Mine(:\n", r"cannot .* \(unread.py:3: SyntaxError.*mend"),
         ("lacks", f"import no_such\n{CELL}", r"cannot be imported \(lacks.py:1: ModuleNot.*mend"),
         ("other", "x = 1\n\nclass Mine:\n    pass\n", "is no cell: use"),
         ("lost", "x = 1\n", r"cannot be imported \(AttributeError: .*\): mend"),
-        (
-            "doubles",
-            f"import jax\njax.config.update('jax_enable_x64', True)\n{CELL}",
-            "sets jax_en",
-        ),
+        ("doubles", f"import jax\njax.config.update('jax_enable_x64', True)\n{CELL}", "sets jax"),
     ],
 )
 def test_a_file_without_a_cell_is_refused_with_its_line(written, module, source, rule):

@@ -85,7 +85,6 @@ TRAIN = """
 --out {name}                          | xxx
 --csv nosuch.csv                      | nosuch.csv
 --csv good.csv                        | good.csv
---column n                            | --csv
 --resume nosuch                       | nosuch
 --resume torn                         | torn/checkpoint.safetensors
 --resume busy                         | busy
@@ -101,9 +100,6 @@ PREDICT = """
 plain                                 | --stream
 plain 1 --stream                      | --stream
 plain 1 --unknown maybe               | --unknown
-plain 1 --units 5                     | predict.py --help
-half 33 --seed 2                      | half
-plain 1 0 5                           | 5
 plain ''                              | ''
 plain --csv unseen.csv                | 11
 begun 33                              | begun
@@ -118,7 +114,6 @@ plain                                 | plain
 """
 
 SWEEP = """
---lag 99                              | 99
 --cell nosuch:C --out new             | nosuch:C
 --out plain                           | plain
 """

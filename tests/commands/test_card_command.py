@@ -145,7 +145,6 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
         (["--cell", "lstm", "--cell-args", "features=9000"], "72,000 bytes"),
         (["--cell", "lstm", "--cell", "gru", "--cell-args", "features=4"], "for 2 cells"),
         (["--cell", "lstm", "--cell", "lstm"], "would both be called lstm-.*: give each a --name"),
-        (["--name", "Con.1"], "--name Con.1 is no name of a card"),
         (["report", "cards", "--cell", "x"], "--cell is not an option.*cards.py report --help"),
         (["--report", "cards"], "--report is not an option: use echo-jax cards"),
         (["--out", "mine.py"], "mine.py/lstm-.* cannot be a folder"),

@@ -8,8 +8,6 @@ import pytest
 from running import ROOT
 
 from echo_jax.__main__ import COMMANDS
-from echo_jax.commands import command_line, train
-from echo_jax.config import PARTS, changed
 
 
 def run_python(*arguments, status=0):
@@ -27,16 +25,6 @@ def test_without_a_command_they_are_listed_and_an_unknown_one_is_refused():
     assert {path.stem for path in (ROOT / "scripts").glob("*.py")} == set(COMMANDS)
     refused = run_python("-m", "echo_jax", "trian", status=2).stderr
     assert refused == f"error: trian is not a command: use one of {', '.join(COMMANDS)}\n"
-
-
-@pytest.mark.parametrize(
-    ("given", "part"),
-    [(["--part", "no-context"], "no-context"), (["--part=current"], "current"), ([], "context")],
-)
-def test_the_other_options_change_the_part_that_is_named(given, part):
-    command = command_line.parse(train.TrainCommand, [*given, "--lag", "3"])
-    assert command.part == part
-    assert command.run == changed(PARTS[part], lag=3)
 
 
 IMPORTED = """

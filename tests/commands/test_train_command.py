@@ -17,10 +17,6 @@ GOLDEN = Path(__file__).parent / "golden" / "show.txt"
 SHORT = ["--sequences", "30", "--evaluation-sequences", "200", "--compilation-cache"]
 
 
-def lines_of(path):
-    return list(csv.DictReader(path.read_text().splitlines()))
-
-
 @pytest.fixture(scope="module")
 def short_run(tmp_path_factory):
     """A run of part 4 with few sequences: its folder, what it printed, the modules imported."""
@@ -54,7 +50,7 @@ def test_the_folder_of_a_run_is_complete_and_its_last_lines_name_it(short_run):
     assert begun == {"device": environment.device_kind(), "cores": environment.threads()}
     assert written == expected | {"evaluation_sequences": 200, "cell_source": None}
     assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
-    rows = lines_of(run / "metrics.csv")
+    rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
     assert [int(row["sequence"]) for row in rows] == list(range(1, 31))
     assert all(3 < float(row["loss"]) < 6 for row in rows)
     right = [20 * float(row["accuracy"]) for row in rows]

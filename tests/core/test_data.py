@@ -52,9 +52,8 @@ def check_rows(batches, task, tokens):
     inputs = np.asarray(batches.inputs)
     inputs = inputs if task.missing == "token" else np.where(seen, inputs, 0)
     np.testing.assert_array_equal(inputs, np.array(windows).reshape(shape))
-    np.testing.assert_array_equal(
-        np.asarray(batches.targets), np.array([y for *_, y in expected]).reshape(*shape[:2], 1)
-    )
+    targets = np.array([y for *_, y in expected]).reshape(*shape[:2], 1)
+    np.testing.assert_array_equal(np.asarray(batches.targets), targets)
     if task.layout == "windows" or task.missing == "token":
         assert batches.mask is None
         assert task.missing == "token" or seen.all()

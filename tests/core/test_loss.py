@@ -30,9 +30,8 @@ def test_the_loss_of_values_is_the_squared_error_of_what_was_read_and_of_classes
     read, targets = np.array([[0.3], [1.5]]), np.array([2, 0])
     logits = np.float32(-((read - np.array([0, 0.5, 1])) ** 2))
     np.testing.assert_allclose(token_loss(logits, targets, "values"), [0.7**2, 1.5**2], rtol=1e-6)
-    np.testing.assert_array_equal(
-        token_loss(logits, targets, "classes"), cross_entropy(logits, targets)
-    )
+    of_classes = token_loss(logits, targets, "classes")
+    np.testing.assert_array_equal(of_classes, cross_entropy(logits, targets))
 
 
 @pytest.mark.parametrize("values", [[0.0, 1.0], [-np.inf, -0.0, 0.0, np.inf], [0.0, 1.0, np.nan]])

@@ -89,9 +89,8 @@ def test_a_cell_is_fed_the_rows_of_the_embedding_and_tied_logits_are_products_wi
 
 @pytest.mark.parametrize("vocab_size", [2, 999])
 def test_the_answer_of_values_is_the_nearest_integer_to_what_is_read(vocab_size):
-    config = RunConfig(
-        TaskConfig(vocab_size=vocab_size, framing="values"), NetworkConfig(hidden_size=1)
-    )
+    task = TaskConfig(vocab_size=vocab_size, framing="values")
+    config = RunConfig(task, NetworkConfig(hidden_size=1))
     network = n.build_network(config)
     params = {"readout": {"kernel": np.float32([[2.0]]), "bias": np.float32([0.5])}}
     tokens = np.arange(vocab_size)

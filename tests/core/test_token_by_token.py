@@ -161,11 +161,6 @@ def delay_line(steps):
     return {"cell": cell, "readout": {"kernel": last, "bias": np.zeros(VOCAB, np.float32)}}
 
 
-def delay_config(layout, window, batch_size, stateful, lag=1):
-    task = TaskConfig(9, VOCAB, window, lag, batch_size, layout)
-    return RunConfig(task, NetworkConfig("simple", VOCAB * (lag + 1), stateful))
-
-
 @functools.cache
 def jitted_follows(config):
     network = build_network(config)
@@ -187,7 +182,8 @@ def follows(config, params, *positions):
 def test_the_answer_of_a_delay_line_follows_the_token_that_it_says_and_no_other(
     layout, window, stateful, back
 ):
-    config = delay_config(layout, window, batch_size=2, stateful=stateful)
+    task = TaskConfig(9, VOCAB, window, 1, 2, layout)
+    config = RunConfig(task, NetworkConfig("simple", 2 * VOCAB, stateful))
     found = follows(config, delay_line(1), 0, 1, 2, 3, 8, 9)  # 9 is outside the sequence
     np.testing.assert_array_equal(found, np.arange(6) == back)
     drawn = functools.partial(jitted_follows(config), delay_line(1), jax.random.key(0))

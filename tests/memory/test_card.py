@@ -137,9 +137,8 @@ def test_another_number_of_updates_is_a_budget_and_changes_no_number_of_the_card
 
 def test_the_number_of_pairs_is_chosen_by_validation_data_too():
     twelve = key_row(held(6), validation=held(12))
-    at_twelve = accuracy_bits(
-        np.array([12]), np.array([round(256 * 12 * held(6)(12)) / (256 * 12)]), 64
-    )
+    share = round(256 * 12 * held(6)(12)) / (256 * 12)
+    at_twelve = accuracy_bits(np.array([12]), np.array([share]), 64)
     assert by_seed([twelve], "bits_by_key") == pytest.approx(at_twelve.tolist(), abs=1e-4)
 
 
@@ -207,11 +206,7 @@ def test_a_bad_card_is_one_sentence_that_names_the_field(tmp_path, field, value,
 
 @pytest.mark.parametrize(
     "row",
-    [
-        key_row(held(4), 1000, 0.3),
-        lag_row([3.0], 1000),
-        lag_row([3.0], 1001, 0.02, updates=300),
-    ],
+    [key_row(held(4), 1000, 0.3), lag_row([3.0], 1000), lag_row([3.0], 1001, 0.02, updates=300)],
 )
 def test_a_seed_of_the_pilot_has_no_other_run(row):
     with pytest.raises(ValueError, match="seed is not below 1000"):

@@ -29,11 +29,6 @@ def rows(tab):
     return dict(zip(names, bits, strict=True))
 
 
-def shown_bits(folder, name, question):
-    made, _ = cards.read(folder / name)
-    return getattr(made, f"bits_by_{question}").mean
-
-
 @pytest.mark.parametrize("question", ["lag", "key"])
 def test_the_table_has_the_bits_of_the_cards_of_one_track(tab, folder, question):
     tab.open(folder / "explore.html", fragment=f"#question={question}")
@@ -41,7 +36,8 @@ def test_the_table_has_the_bits_of_the_cards_of_one_track(tab, folder, question)
     assert list(shown) == sorted(shown, key=lambda cell: -float(shown[cell]))
     names = {"gla": "gated linear attention", "gru": "GRU", "lru": "LRU"}
     for cell, name in names.items():
-        bits = shown_bits(folder, f"block-{cell}", question)
+        made, _ = cards.read(folder / f"block-{cell}")
+        bits = getattr(made, f"bits_by_{question}").mean
         assert float(shown[name]) == pytest.approx(bits, abs=0.006 * max(bits, 1))
     assert "LSTM" not in shown
 

@@ -109,12 +109,8 @@ def test_a_layer_of_pytorch_has_its_state_dict_in_the_file_and_is_read_back(
     )
     folder = carding("kept_layers.py:make", only="by-lag")
     path = folder / "weights" / files(folder)[0]
-    start = "cell."
-    arrays = {
-        name.removeprefix(start): torch.from_numpy(x)
-        for name, x in load_file(path).items()
-        if name.startswith(start)
-    }
+    saved = load_file(path).items()
+    arrays = {name[5:]: torch.from_numpy(x) for name, x in saved if name.startswith("cell.")}
     gru = torch.nn.GRU(16, 3, batch_first=True)
     gru.load_state_dict(arrays)
     tokens = np.random.default_rng(0).integers(16, size=(4, 9))
@@ -186,9 +182,8 @@ def test_a_cell_that_its_module_takes_from_another_one_is_read_where_it_is_named
 
 
 def test_the_lines_of_the_page_probe_a_run(carding, root, capsys):
-    (code,) = re.findall(
-        r"```python\n([^`]*kept_weights.*?)```", (root / "docs/card.md").read_text(), re.S
-    )
+    page = (root / "docs/card.md").read_text()
+    (code,) = re.findall(r"```python\n([^`]*kept_weights.*?)```", page, re.S)
     folder = carding("gru", name="gru", args=UNITS, only="by-lag")
     (shown,) = re.findall(r"weights/.*safetensors", code)
     *_, row = cards.read(folder)[1]

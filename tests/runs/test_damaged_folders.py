@@ -220,19 +220,17 @@ RUN_MALICE = {
         safetensors.save({"a": np.zeros(2)}, {"echo_jax": json.dumps({"sha256": 3})})
     ),
 }
-VOCABULARY_MALICE = {
-    "too many": vocabulary_of(["1", "2", "3", "4", "5", "6"]),
-    "a long value": vocabulary_of(["1" * 10**6, "2", "3", "4", "5"]),
-    "no values": lambda run: atomic_files.write_json(run / "vocabulary.json", {}),
-}
-TOKENS_MALICE = {
-    "a token too high": tokens_of(np.full(200, 5, np.int32)),
-    "wide tokens": tokens_of(np.zeros(200)),
-}
 MALICE = {
     RUN: RUN_MALICE,
-    "vocabulary.json": VOCABULARY_MALICE,
-    "tokens.safetensors": TOKENS_MALICE,
+    "vocabulary.json": {
+        "too many": vocabulary_of(["1", "2", "3", "4", "5", "6"]),
+        "a long value": vocabulary_of(["1" * 10**6, "2", "3", "4", "5"]),
+        "no values": lambda run: atomic_files.write_json(run / "vocabulary.json", {}),
+    },
+    "tokens.safetensors": {
+        "a token too high": tokens_of(np.full(200, 5, np.int32)),
+        "wide tokens": tokens_of(np.zeros(200)),
+    },
 }
 CANNOT_BE_NAMED = "GiB that this machine has"
 """Said of a run too large for the machine: there is no file to mend."""

@@ -101,6 +101,24 @@ class Tab:
         found = self.run("axe.run().then(({ violations }) => violations)", promise=True)
         return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
 
+    @contextlib.contextmanager
+    def left_alone(self, page):
+        """Within it, the file of a page asks for nothing else and logs nothing."""
+        domains = ("Network", "Log", "Runtime")
+        for domain in domains:
+            self.ask(f"{domain}.enable")
+        self.events.clear()
+        yield
+        self.ask("Runtime.evaluate", expression="0")  # what was said before it is there
+        said = [each for each in self.events if each["method"] == "Network.requestWillBeSent"]
+        urls = [each["params"]["request"]["url"] for each in said]
+        known = ("about:blank", "blob:", page.as_uri())
+        assert [url for url in urls if not url.startswith(known)] == []
+        loud = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
+        assert [each for each in self.events if each["method"] in loud] == []
+        for domain in domains:
+            self.ask(f"{domain}.disable")
+
     def press(self, *keys):
         for key in keys:
             for kind in ("rawKeyDown", "keyUp"):

@@ -22,6 +22,7 @@ def row(point: GridPoint, rng, accuracy=None, reached=None) -> ResultRow:
     rng = np.random.default_rng(rng)
     config, seeds = point.config, point.config.seeds
     sequences = config.training.sequences
+    updates = sequences * config.task.updates_per_sequence
     accuracies = rng.random(seeds) if accuracy is None else np.full(seeds, accuracy, float)
     counts = rng.integers(1, 2 * sequences + 1, seeds).tolist()
     if reached is not None:
@@ -33,10 +34,7 @@ def row(point: GridPoint, rng, accuracy=None, reached=None) -> ResultRow:
         "config": config,
         "measures": point.measures,
         "until_learned": point.until_learned,
-        "trained": {
-            "sequences": sequences,
-            "updates": sequences * config.task.updates_per_sequence,
-        },
+        "trained": {"sequences": sequences, "updates": updates},
         "parameters": int(rng.integers(100, 10000)),
         "bytes": int(rng.integers(2**18, 2**28)),
         "baselines": baselines(config.task.vocab_size),

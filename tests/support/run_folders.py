@@ -12,7 +12,6 @@ import jax
 import numpy as np
 from safetensors import numpy as safetensors
 
-from echo_jax import atomic_files
 from echo_jax.config import (
     DataConfig,
     NetworkConfig,
@@ -107,12 +106,8 @@ def prepared(folder, inputs=None, cell=None, sequences=None):
         return run
 
 
-def sign_json(path, **changes):
-    """Change fields of a signed JSON file, `outer__inner` for a nested one, and sign it again."""
-    atomic_files.write_json(path, with_changes(atomic_files.read_json(path), changes))
-
-
 def with_changes(table, changes):
+    """The table, some of whose fields are changed, `outer__inner` for a nested one."""
     for name, value in changes.items():
         *outer, last = name.split("__")
         functools.reduce(operator.getitem, outer, table)[last] = value
@@ -140,7 +135,7 @@ def sign(path, data):
 
 
 def sign_arrays(path, arrays=None, **changes):
-    """Change the arrays of a file, or the values about them as `sign_json`, and sign it again."""
+    """Change the arrays of a file, or the values about them, and sign it again."""
     old, about = contents_of(path)
     text = json.dumps(with_changes(about, changes) | {"sha256": ZEROS.decode()})
     sign(path, safetensors.save({**old, **(arrays or {})}, {"echo_jax": text}))
