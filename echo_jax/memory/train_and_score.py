@@ -97,7 +97,7 @@ def named_cell(
     found = registry.cell_class(cell)
     if target is None:
         return stated(cell, given, registry.build(cell, given, found), size_of(found))
-    of_size = sized(cell, given, target, protocol.tokens)
+    of_size = sized(cell, given, target, protocol.tokens, protocol.largest_state)
     named = stated(cell, of_size.args, registry.build(cell, of_size.args, found), size_of(found))
     remark = f"no size gives {target:,} bytes within 10%, the largest below has {of_size.bytes:,}"
     by = {**given, "state-bytes": target}
