@@ -295,6 +295,11 @@ def compile_run(run: CardRun) -> QuestionPrograms:
         of_score = ("score", "scan_accuracy", "at_once")
         programs = {name: getattr(question, name, None) for name in of_score}
         programs |= {"init": question.init, "block": question.train_updates}
+        attempt = Candidate(cell, run.cell.name).attempt
+        programs = {
+            name: program and (lambda *given, f=program: attempt(lambda: f(*given)))
+            for name, program in programs.items()
+        }
         return QuestionPrograms(question, 0, draw=jax.jit(question.draw_sets), **programs)
     checked, constants = lowered(question, run.cell.name)
     programs = {name: program.compile() for name, program in checked.items()}

@@ -188,6 +188,27 @@ def test_a_size_too_large_to_be_built_is_refused_at_once(target, sentence):
         named_cell("test_torch_question:too_large", target=target)
 
 
+KEPT: dict = {}
+
+
+class Counting(torch.nn.Module):
+    def forward(self, x):
+        self.calls = getattr(self, "calls", 0) + 1
+        return x * self.calls
+
+
+def in_training(x):
+    if len(x) > 3:
+        raise ValueError(f"not with {len(x)} rows")
+    return x
+
+
+def not_finite(size):
+    layer = make(size)
+    torch.nn.init.constant_(layer.bias_ih_l0, np.nan)
+    return layer
+
+
 def drawn_by_numpy(size):
     layer = torch.nn.GRU(size, 4, batch_first=True)
     torch.nn.init.constant_(layer.bias_ih_l0, np.random.default_rng().random())
@@ -208,7 +229,18 @@ def changed(see=lambda x: x, give=lambda y, h: (y, (h,)), parts=()):
         (changed(parts=[torch.nn.BatchNorm1d(4)]), "has a BatchNorm1d, in which"),
         (changed(torch.nn.Dropout(0.5)), "draws random numbers in training"),
         (changed(lambda x: x.cumsum(1)), "answers a batch of sequences otherwise"),
-        (changed(give=lambda y, h: (y.transpose(0, 1), h)), "returns tuple for inputs"),
+        (
+            changed(give=lambda y, h: (y.transpose(0, 1), h)),
+            r"returns a tuple of float32.6, 3, 4.",
+        ),
+        (changed(give=lambda y, h: (y.double(), h)), r"returns a tuple of float64.3, 6, 4. and"),
+        (changed(give=lambda y, h: (y[..., :0], h)), r"returns a tuple of float32.3, 6, 0. and"),
+        (changed(give=lambda y, h: (y.numpy(), h)), "returns a tuple of ndarray and float32"),
+        (changed(give=lambda y, h: (y / 0, (h,))), "returns outputs that are not finite"),
+        (changed(in_training), "fails in a step .*not with"),
+        (changed(Counting()), "otherwise when they come again: keep all"),
+        (lambda size: KEPT.setdefault(size, make(size)), "is made with parameters of an earlier"),
+        (not_finite, "has first weights that are not finite"),
         (changed(give=lambda y, h: (y, (h, 1))), "other things than tensors of at most 32 bits"),
         (changed(give=lambda y, h: (y, (h, h.sum()))), "without an axis of rows"),
         (changed(give=lambda y, h: (y, (h, y))), "grows with its steps"),
