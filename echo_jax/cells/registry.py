@@ -73,7 +73,7 @@ def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
     _check_args(name, args, options, size)
     try:
         return construct(found, args)
-    except EchoError:
+    except (EchoError, KeyboardInterrupt):
         raise
     except BaseException as error:  # user code may raise anything
         rule = f"cannot be built ({line_of(name, found, '__init__', error)}{reason(error)})"

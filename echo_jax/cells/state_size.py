@@ -6,6 +6,7 @@ as its values, also where the defaults of the cell have twice as many of one as 
 
 import bisect
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.cells import registry
-from echo_jax.cells.adapters.adapt import BlockOf, size_of
+from echo_jax.cells.adapters.adapt import BlockOf, library_of, size_of
 from echo_jax.cells.block import CONVOLVED, Block
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.scan import Carry
@@ -79,7 +80,9 @@ def first_state(cell: Cell, input_size: int) -> Carry:
     return cell.initial_state(params, 1, input_size)
 
 
-def sized(name: str, given: Mapping[str, Any], target: int, input_size: int) -> Sized:
+def sized(
+    name: str, given: Mapping[str, Any], target: int, input_size: int, largest: int = 2**16
+) -> Sized:
     """The arguments of a cell that give its state the bytes nearest to a target.
 
         sized("mamba2", {}, 400, 2)
@@ -99,6 +102,7 @@ def sized(name: str, given: Mapping[str, Any], target: int, input_size: int) -> 
       given: the arguments that the user gave.
       target: bytes, 1 or more.
       input_size: F, the features of an input of the cell; has no effect on a cell in a block.
+      largest: bytes up to which a layer of PyTorch is sized, as its weights are drawn for each try.
 
     Raises:
       ConfigError: if the option to search is given, if the cell has no such option or cannot be
@@ -108,6 +112,9 @@ def sized(name: str, given: Mapping[str, Any], target: int, input_size: int) -> 
         raise ConfigError("state_bytes", target, "is not a count", "use 1 or more, such as 400")
     found = registry.cell_class(name)
     written = found.inner if isinstance(found, BlockOf) else found
+    if library_of(written) == "torch" and target > largest:
+        rule = f"is more than the {largest} of the largest state of a layer that is measured"
+        raise ConfigError("state_bytes", target, rule, f"use {largest} or fewer")
     option = _option_to_search(written, name, given)
     equal = (option, *getattr(written, "sized_with", ()))
 
@@ -158,12 +165,16 @@ def _first_from(
     n: int, name: str, option: str, build: Callable[[int], Cell], input_size: int
 ) -> Measured:
     """The first value of an option, from n on, that a cell takes; ConfigError if none near is."""
-    refused: list[Exception] = []
+    refused: list[BaseException] = []
     for value in range(n, n + LARGEST_GAP):
         try:
             return Measured(value, state_bytes(build(value), input_size))
-        except Exception as error:  # user code may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # user code may raise anything
             refused.append(error)
+            if isinstance(error, MemoryError) or re.search("memory|EXHAUSTED", str(error)):
+                break  # the next values need as much
     if isinstance(refused[0], ConfigError):
         raise refused[0]
     rule = f"has no state with {option} {n} ({reason(refused[0])})"

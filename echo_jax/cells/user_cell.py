@@ -59,7 +59,7 @@ def import_named(name: str, field: str = "cell") -> Any:
         with keeping_settings(name, field):
             module = importlib.import_module(module_name)
         found = getattr(module, attribute) if attribute else module
-    except EchoError:
+    except (EchoError, KeyboardInterrupt):
         raise
     except BaseException as error:  # user code may raise anything
         raise _import_error(field, name, error) from error
@@ -140,7 +140,7 @@ def digest_on_disk(name: str) -> str | None:
 def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
     """The rule that something which is no cell breaks, and the fix."""
     if isinstance(found, ModuleType):
-        *lacking, last = [each for each in REQUIRED if not hasattr(found, each)]
+        *lacking, last = [each for each in REQUIRED if not callable(getattr(found, each, None))]
         rule = f"lacks the functions {', '.join(lacking)} and {last}"
         fix = f"define {', '.join(REQUIRED)} in it, or name a class in it, as {{cell={name}:NAME}}"
         return rule if lacking else f"lacks the function {last}", fix

@@ -124,7 +124,7 @@ def task_of(task: Any, protocol: Protocol) -> TaskObject:
             raise ConfigError("task", name, rule, "state how many different ones there are")
     levels = getattr(written, "levels", range(1, 2))
     if not isinstance(levels, range) or not levels:
-        rule = f"has levels {levels!r}, which are no range"
+        rule = f"has levels {levels!r}, which are {'empty' if levels == range(0) else 'no range'}"
         raise ConfigError("task", name, rule, "state them as range(1, 9), for 1 to 8")
     drawn = _Check(name, written).digest(protocol, levels)
     defined = written if isinstance(written, ModuleType) else written.draw
@@ -154,8 +154,10 @@ class _Check(NamedTuple):
         """The SHA-256 of a draw of each part; ConfigError for a draw that breaks a rule."""
         key, other, third = (purpose_key(seed, Purpose.DATA) for seed in range(3))
         cases = [(part, levels[-1]) for part in PARTS]
-        # Training begins at the first level; all else is drawn at the last one.
+        # Training rises from the first level; all else is drawn at the last one.
         cases += [("training", levels[0])] if len(levels) > 1 else []
+        for level in levels[1 : -1 : -(-len(levels) // 10)]:  # of many some ten
+            self.check(self.drawn(key, protocol.rows, "training", level), protocol.rows, "training")
         digest, lengths = hashlib.sha256(), dict[str, int]()
         for part, level in cases:
             few, again = (self.drawn(key, protocol.rows, part, level) for _ in range(2))
@@ -236,10 +238,14 @@ class _Check(NamedTuple):
     def check_baseline(self, inputs: np.ndarray) -> None:
         """Raise ConfigError for a baseline that gives no shares."""
         shape = [*inputs.shape, int(self.written.answers)]
-        call = partial(self.written.baseline, inputs)
-        shares = np.asarray(self.attempt(call, "baseline", "must take inputs [rows, T] of NumPy"))
-        if [*shares.shape] != shape:
-            self.refuse(f"has a baseline of shape {[*shares.shape]}: return shares of {shape}")
+        call = lambda: np.asarray(self.written.baseline(inputs))  # noqa: E731
+        shares = self.attempt(call, "baseline", "must take inputs [rows, T] of NumPy")
+        if [*shares.shape] != shape or shares.dtype.kind not in "fiub":
+            self.refuse(
+                f"has a baseline of {shares.dtype}{[*shares.shape]}: return shares of {shape}"
+            )
+        if not ((shares >= 0) & (shares <= 1)).all():
+            self.refuse("has a baseline with shares below 0 or above 1: give each answer a share")
         sums = shares.sum(axis=-1)
         worst = sums.flat[np.abs(sums - 1).argmax()]
         if not np.isclose(worst, 1, atol=1e-3):

@@ -23,6 +23,7 @@ from echo_jax.cells.adapters.adapt import BlockOf
 from echo_jax.cells.block import Block
 from echo_jax.cells.state_size import convolution_bytes, state_numbers
 from echo_jax.cells.trained_numbers import trained_numbers
+from echo_jax.cells.user_cell_check import Candidate
 from echo_jax.config import BLOCK_PREFIX, is_built_in
 from echo_jax.core import network
 from echo_jax.exceptions import ConfigError, EchoError, StorageError
@@ -285,10 +286,13 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     # Without the lock, to refuse before anything is made; `claimed` looks again with it.
     _, done = there(out / name, new)
     lacking = plan.lacking(named, done)
-    traced = not (is_built_in(named.name) or named.cell.framework)
-    if lacking and traced:  # the built-in cells can be measured, by test
-        for question in sizes:
-            lowered(question_of(question, named.cell, plan.protocol, plan.task), named.name)
+    if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
+        for each in sizes:
+            question: Any = question_of(each, named.cell, plan.protocol, plan.task)
+            if named.cell.framework:
+                Candidate(named.cell, named.name).attempt(question.try_update)
+            else:
+                lowered(question, named.name)
     return Request(out / name, named, new, plan, lacking)
 
 

@@ -160,6 +160,12 @@ class TorchQuestion:
         associated = question.associated(state.params, run.seed)
         return state, Metrics(np.array(losses), associated)
 
+    def try_update(self) -> None:
+        """The loss and the gradient of a first update, in which a layer may raise anything."""
+        question: Any = self
+        network = Network(self, 0).train()
+        question.torch_loss(network, purpose_key(0, Purpose.DATA), np.float32(1)).backward()
+
     def trained(self, params: Params) -> Network:
         """The network of trained parameters, as it is scored."""
         network = Network(self, 0)

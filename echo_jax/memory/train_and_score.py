@@ -97,7 +97,7 @@ def named_cell(
     found = registry.cell_class(cell)
     if target is None:
         return stated(cell, given, registry.build(cell, given, found), size_of(found))
-    of_size = sized(cell, given, target, protocol.tokens)
+    of_size = sized(cell, given, target, protocol.tokens, protocol.largest_state)
     named = stated(cell, of_size.args, registry.build(cell, of_size.args, found), size_of(found))
     remark = f"no size gives {target:,} bytes within 10%, the largest below has {of_size.bytes:,}"
     by = {**given, "state-bytes": target}
@@ -294,6 +294,11 @@ def compile_run(run: CardRun) -> QuestionPrograms:
         of_score = ("score", "scan_accuracy", "at_once")
         programs = {name: getattr(question, name, None) for name in of_score}
         programs |= {"init": question.init, "block": question.train_updates}
+        attempt = Candidate(cell, run.cell.name).attempt
+        programs = {
+            name: program and (lambda *given, f=program: attempt(lambda: f(*given)))
+            for name, program in programs.items()
+        }
         return QuestionPrograms(question, 0, draw=jax.jit(question.draw_sets), **programs)
     checked, constants = lowered(question, run.cell.name)
     programs = {name: program.compile() for name, program in checked.items()}

@@ -109,6 +109,11 @@ def drawn_by(change):
     return last_seen(draw=lambda key, rows, part: change(*last_seen().draw(key, rows, part)))
 
 
+def drawn_in_the_middle(key, rows, part, level):
+    x, y, c = last_seen().draw(key, rows, part)
+    return x, y + 6 * (level == 1), c
+
+
 CHANCE = np.random.default_rng(0)
 
 
@@ -119,7 +124,12 @@ CHANCE = np.random.default_rng(0)
         ("not_there.py", "^task='not_there.py' is not there"),
         (types.SimpleNamespace(tokens=3), "lacks answers and draw: define tokens"),
         (last_seen(levels=8), "has levels 8, which are no range"),
-        (last_seen(baseline=lambda inputs: inputs), r"of shape .4, 7.: return shares of .4, 7, 4."),
+        (last_seen(levels=range(0)), "which are empty"),
+        (last_seen(levels=range(3), draw=drawn_in_the_middle), "draws targets from 6 to 9 in"),
+        (last_seen(baseline=3), "fails in baseline .TypeError"),
+        (last_seen(baseline=lambda x: np.full((4, 7, 4), "a")), "has a baseline of <U1.4, 7, 4."),
+        (last_seen(baseline=lambda x: x[..., None] * 0 + [2, -1, 0, 0]), "below 0 or above 1"),
+        (last_seen(baseline=lambda inputs: inputs), r"has a baseline of int32.4, 7.: return shares of .4, 7, 4."),
         (last_seen(baseline=lambda x: 0.75 * np.ones((4, 7, 4))), "sums to 3, not 1: give each"),
         (last_seen(baseline=lambda: 3), "fails in baseline .TypeError"),
         (last_seen(answers=True), "has answers True, which is no whole number"),

@@ -169,6 +169,46 @@ def fails(size):
     raise RuntimeError(f"torch has no {size}")
 
 
+def exits(size):
+    raise SystemExit(0)
+
+
+def too_large(size, features=8):
+    if features > 64:
+        raise RuntimeError(f"not enough memory for {features}")
+    return torch.nn.GRU(size, features, batch_first=True)
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [(2**17, "more than the 65536 of the largest state"), (2**16, "memory for 128[)]")],
+)
+def test_a_size_too_large_to_be_built_is_refused_at_once(target, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        named_cell("test_torch_question:too_large", target=target)
+
+
+KEPT: dict = {}
+
+
+class Counting(torch.nn.Module):
+    def forward(self, x):
+        self.calls = getattr(self, "calls", 0) + 1
+        return x * self.calls
+
+
+def in_training(x):
+    if len(x) > 3:
+        raise ValueError(f"not with {len(x)} rows")
+    return x
+
+
+def not_finite(size):
+    layer = make(size)
+    torch.nn.init.constant_(layer.bias_ih_l0, np.nan)
+    return layer
+
+
 def drawn_by_numpy(size):
     layer = torch.nn.GRU(size, 4, batch_first=True)
     torch.nn.init.constant_(layer.bias_ih_l0, np.random.default_rng().random())
@@ -185,10 +225,22 @@ def changed(see=lambda x: x, give=lambda y, h: (y, (h,)), parts=()):
         (torch.nn.GRU(16, 4), r"GRU\(16, 4\) is built already: use a function make\(input_size\)"),
         (torch.nn.GRU, r"GRU' takes options that .*: write a function make\(input_size\)"),
         (fails, r"test_torch_question.py:\d+: cell '.*:fails' is not made \(.*has no 16"),
+        (exits, r"is not made \(SystemExit: 0\): mend it"),
         (changed(parts=[torch.nn.BatchNorm1d(4)]), "has a BatchNorm1d, in which"),
         (changed(torch.nn.Dropout(0.5)), "draws random numbers in training"),
         (changed(lambda x: x.cumsum(1)), "answers a batch of sequences otherwise"),
-        (changed(give=lambda y, h: (y.transpose(0, 1), h)), "returns tuple for inputs"),
+        (
+            changed(give=lambda y, h: (y.transpose(0, 1), h)),
+            r"returns a tuple of float32.6, 3, 4.",
+        ),
+        (changed(give=lambda y, h: (y.double(), h)), r"returns a tuple of float64.3, 6, 4. and"),
+        (changed(give=lambda y, h: (y[..., :0], h)), r"returns a tuple of float32.3, 6, 0. and"),
+        (changed(give=lambda y, h: (y.numpy(), h)), "returns a tuple of ndarray and float32"),
+        (changed(give=lambda y, h: (y / 0, (h,))), "returns outputs that are not finite"),
+        (changed(in_training), "fails in a step .*not with"),
+        (changed(Counting()), "otherwise when they come again: keep all"),
+        (lambda size: KEPT.setdefault(size, make(size)), "is made with parameters of an earlier"),
+        (not_finite, "has first weights that are not finite"),
         (changed(give=lambda y, h: (y, (h, 1))), "other things than tensors of at most 32 bits"),
         (changed(give=lambda y, h: (y, (h, h.sum()))), "without an axis of rows"),
         (changed(give=lambda y, h: (y, (h, y))), "grows with its steps"),

@@ -41,7 +41,7 @@ class BlockOf:
 
 def is_cell(found: Any) -> bool:
     """True for what `construct` takes."""
-    return _is_a(found, (Cell, nn.RNNCellBase)) or bool(_library(found)) or _has_functions(found)
+    return _is_a(found, (Cell, nn.RNNCellBase)) or bool(library_of(found)) or _has_functions(found)
 
 
 def construct(found: Any, args: Mapping[str, Any]) -> Cell:
@@ -52,7 +52,7 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
         own = {name: value for name, value in args.items() if name in BlockOf.own}
         rest = {name: value for name, value in args.items() if name not in BlockOf.own}
         return Block(construct(found.inner, rest), **own)
-    library = _library(found)
+    library = library_of(found)
     if library:
         # Sorted and hashable: options in another order make an equal cell and cache key.
         given = tuple(sorted((name, _hashable(value)) for name, value in args.items()))
@@ -89,9 +89,9 @@ def adapt(cell: Any) -> Cell:
 
         return FunctionsCell(cell)
     words = f"{' '.join(repr(cell).split()):.60}"
-    if _library(type(cell)):
+    if library_of(type(cell)):
         name = type(cell).__name__
-        of_torch = _library(type(cell)) == "torch"
+        of_torch = library_of(type(cell)) == "torch"
         builder = "a function make(input_size)" if of_torch else f"its class, {name}"
         fix = f"use {builder}, of which one is built for each seed"
         raise ConfigError(None, words, "is built already", fix)
@@ -107,13 +107,13 @@ def options_of(found: Any) -> dict[str, bool]:
     if isinstance(found, BlockOf):
         return options_of(found.inner) | dict.fromkeys(BlockOf.own, False)
     missing = dataclasses.MISSING
-    if _library(found):
+    if library_of(found):
         made_by = found if inspect.isfunction(found) else functools.partial(found.__init__, found)
         if not (parameters := [*inspect.signature(made_by).parameters.values()]):
             rule = "takes no arguments, of which the first is the input size"
             raise ConfigError("cell", found.__name__, rule, "let it take the input size")
         first, *taken = parameters
-        if first.kind is first.VAR_POSITIONAL and _library(found) == "torch":
+        if first.kind is first.VAR_POSITIONAL and library_of(found) == "torch":
             rule = "takes options that its signature does not name"
             raise ConfigError("cell", found.__name__, rule, "write a function make(input_size)")
         # The adapter gives `rngs` and `key`, from the seed of a run.
@@ -138,7 +138,7 @@ def _is_a(found: Any, classes: tuple[type, ...]) -> bool:
     return isinstance(found, type) and issubclass(found, classes)
 
 
-def _library(found: Any) -> str | None:
+def library_of(found: Any) -> str | None:
     """The library of a class derived from its `Module`: nnx, equinox or torch.
 
     Of torch also that of a function that gives such an object for an input size.
@@ -161,8 +161,10 @@ def _makes_torch(found: Any) -> bool:
     try:
         # The function draws weights. The fork leaves the generator of the program as it was.
         with torch.random.fork_rng(devices=[]) if torch else contextlib.nullcontext():
-            return _library(type(found(16))) == "torch"
-    except Exception:  # user code may raise anything; the check of the layer says what
+            return library_of(type(found(16))) == "torch"
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # user code may raise anything; the check of the layer says what
         names = (getattr(x, "__name__", None) for x in found.__globals__.values())
         return any(str(name).partition(".")[0] == "torch" for name in names)
 

@@ -1,6 +1,5 @@
 """The check of a PyTorch layer, by running a few steps; a sentence names the line of its file."""
 
-import functools
 from typing import Any
 
 import jax
@@ -29,15 +28,19 @@ def check_layer(cell: Cell, name: str, input_size: int) -> None:
     size = cell.width if isinstance(cell, Block) else input_size
     assert isinstance(inner, TorchCell)
     candidate = Candidate(inner, name)
-    inputs = torch.eye(size)[torch.arange(ROWS * STEPS).view(ROWS, STEPS) * 5 % size]
     with seeded(0), torch.no_grad():
         layer = candidate.attempt(lambda: inner.built(size), rule="is not made ({}): mend it")
-        _check_parts(candidate, layer)
-        candidate.attempt(lambda: started(layer, 1, size))  # which may draw weights too
-        first = {name: x.clone() for name, x in layer.state_dict().items()}
-        _check_answer(candidate, layer, size, candidate.attempt(lambda: layer(inputs, None)))
-        _check_seed(candidate, first, inner.made(size)[0].state_dict())
-        _check_steps(candidate, layer, inputs)
+        candidate.attempt(lambda: _check(candidate, layer, size))
+
+
+def _check(candidate: Candidate, layer: Any, size: int) -> None:
+    inputs = torch.eye(size)[torch.arange(ROWS * STEPS).view(ROWS, STEPS) * 5 % size]
+    _check_parts(candidate, layer)
+    started(layer, 1, size)  # which may draw weights too
+    first = {name: x.clone() for name, x in layer.state_dict().items()}
+    _check_answer(candidate, layer, size, layer(inputs, None))
+    _check_seed(candidate, layer, first, candidate.cell.made(size)[0])  # type: ignore[attr-defined]
+    _check_steps(candidate, layer, inputs)
 
 
 def _check_parts(candidate: Candidate, layer: Any) -> None:
@@ -54,12 +57,13 @@ def _check_parts(candidate: Candidate, layer: Any) -> None:
 
 def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any) -> None:
     pair = isinstance(answer, tuple) and len(answer) == 2
-    outputs = answer[0] if pair else answer
-    shape = [*getattr(outputs, "shape", [])]
-    if not pair or shape[:-1] != [ROWS, STEPS] or not outputs.is_floating_point():
+    outputs = answer[0] if pair else None
+    tensor = isinstance(outputs, torch.Tensor) and outputs.is_floating_point()
+    fits = tensor and [*outputs.shape[:-1]] == [ROWS, STEPS] and outputs.numel()
+    if not fits or type_of(outputs) in WIDE:
         candidate.refuse(
-            f"returns {type(answer).__name__} for inputs {[ROWS, STEPS, input_size]}: return two, "
-            f"outputs {[ROWS, STEPS, 'H']}, as of batch_first=True, and a state"
+            f"returns {described(answer)} for inputs {[ROWS, STEPS, input_size]}: return two, "
+            f"outputs float32{[ROWS, STEPS, 'H']}, as of batch_first=True, and a state"
         )
     own = own_tensors(layer, answer[1])
     if not own:
@@ -83,11 +87,27 @@ def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any
         candidate.refuse("has a state that grows with its steps: keep one of fixed shapes")
 
 
-def _check_seed(candidate: Candidate, one: dict[str, Any], other: dict[str, Any]) -> None:
-    if one.keys() != other.keys() or not all(torch.equal(one[x], other[x]) for x in one):
+def _check_seed(candidate: Candidate, layer: Any, first: dict[str, Any], again: Any) -> None:
+    kept = {place(x) for x in layer.parameters() if x.numel()}
+    if again is layer or any(place(x) in kept for x in again.parameters()):
+        candidate.refuse(
+            "is made with parameters of an earlier call, so all seeds would share them: build the "
+            "whole layer anew at each call"
+        )
+    if not all(x.isfinite().all() for x in first.values()):
+        candidate.refuse("has first weights that are not finite: mend how it draws them")
+    other = again.state_dict()
+    if first.keys() != other.keys() or not all(torch.equal(first[x], other[x]) for x in first):
         candidate.refuse(
             "has other first weights when the same seed comes twice: draw them by torch alone"
         )
+
+
+def described(x: Any) -> str:
+    """The types and shapes of an answer: a tuple of float32[3, 6, 4] and NoneType."""
+    if isinstance(x, tuple) and x:
+        return f"a tuple of {' and '.join(map(described, x))}"
+    return f"{type_of(x)}{[*x.shape]}" if isinstance(x, torch.Tensor) else type(x).__name__
 
 
 def place(x: Any) -> int | None:
@@ -97,9 +117,22 @@ def place(x: Any) -> int | None:
 
 def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None:
     """Refuse chance, and what a sequence has that its steps, row by row, have not."""
-    # In training mode, as Dropout is off in the other one.
-    first, second = (layer.train()(inputs, None)[0] for _ in range(2))
+    layer.train()  # as Dropout is off in the other mode
+
+    def drawn_by(seed: int) -> torch.Tensor:
+        with seeded(seed):
+            outputs: torch.Tensor = layer(inputs, None)[0]
+            return outputs.clone()
+
+    first, second, other = map(drawn_by, (1, 1, 2))
+    if not first.isfinite().all():
+        candidate.refuse("returns outputs that are not finite: mend its step")
     if not torch.equal(first, second):
+        candidate.refuse(
+            "answers the same inputs otherwise when they come again: keep all that it remembers in "
+            "its state, and draw no random numbers"
+        )
+    if not torch.equal(first, other):
         candidate.refuse("draws random numbers in training, as Dropout does: leave that out")
     layer.eval()
     whole, _ = layer(inputs, None)
@@ -107,7 +140,7 @@ def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None
     states = [None] * ROWS
     for t in range(STEPS):  # the rows take turns: memory outside the state would be another's
         for i, x in enumerate(inputs[:, t, None, None]):
-            answer, states[i] = candidate.attempt(functools.partial(layer, x, states[i]))
+            answer, states[i] = layer(x, states[i])
             stepped[i, t] = answer[0, 0]
     away = float((stepped - whole).abs().max())
     if not away <= CLOSE:
