@@ -62,6 +62,7 @@ def is_handed_over(cell: str) -> bool:
     return cell.removeprefix(BLOCK_PREFIX).startswith(OBJECT_PREFIX)
 
 
+LONGEST = 1000  # characters of the name of a cell, as a match takes the square of their number
 LARGEST = 2**31 - 1  # of every size: jax indexes with 32 bits
 CONTROL = "[\0-\x1f\x7f-\x9f]"  # control characters, which a terminal might obey
 
@@ -199,7 +200,8 @@ class NetworkConfig:
         """Raise ConfigError for an unknown cell, a size below 1, or an option without effect."""
         check_values(self)
         pattern = f"({BLOCK_PREFIX})?({'|'.join(CELLS)}|(?!{BLOCK_PREFIX})({OWN_CELL}))"
-        if not (isinstance(self.cell, str) and re.fullmatch(pattern, self.cell)):
+        name = self.cell if isinstance(self.cell, str) else ""
+        if len(name) > LONGEST or not re.fullmatch(pattern, name):
             raise ConfigError("cell", self.cell, *_no_cell(self.cell))
         if self.encoding != "embedding":
             fix = "use {encoding=embedding}, or leave it out"
@@ -559,6 +561,8 @@ _TANH_RNN = {"rnn", "rnncell", "tanh", "tanhrnn", "elman", "elmanrnn", "vanilla"
 def _no_cell(cell: object) -> tuple[str, str]:
     """The rule that a name which is none of a cell breaks, and the fix."""
     name = cell if isinstance(cell, str) else ""
+    if len(name) > LONGEST:
+        return f"is longer than {LONGEST:,} characters", "use a shorter name"
     bare = name.removeprefix(BLOCK_PREFIX)
     block = name.removesuffix(bare)
     file = f"{bare}.py"

@@ -137,11 +137,10 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def check_memory(size: int) -> None:
+def check_memory(size: int, fix: str = "use smaller sizes or fewer seeds") -> None:
     """Raise ConfigError for more bytes than the machine has, before they are taken."""
     if size > memory():
         rule = f"is more than the {memory() / 2**30:,.1f} GiB that this machine has"
-        fix = "use smaller sizes or fewer seeds"
         raise ConfigError(None, f"{size / 2**30:,.1f} GiB", rule, fix)
 
 

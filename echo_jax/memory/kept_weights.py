@@ -6,6 +6,7 @@ A file is written before the row of its run. Its arrays are named by their paths
 lag `heads.kernel`, else `readout.kernel`; of a layer of PyTorch as in its state dict.
 """
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -22,7 +23,7 @@ from echo_jax.cells.block import flat_state
 from echo_jax.cells.interface import Cell
 from echo_jax.core import network
 from echo_jax.core.network import Params
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import ConfigError, StorageError, reason
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory.card import Card, MeasuredCell
 from echo_jax.memory.learning import by_steps
@@ -89,7 +90,9 @@ class KeptCell:
 
         The tokens are integers `[S, T]`, each stream from its start, each below `about.tokens`.
         """
-        streams = np.asarray(tokens)
+        streams = np.empty(0)
+        with contextlib.suppress(Exception):  # an object of another package may raise anything
+            streams = np.asarray(tokens)
         whole = streams.ndim == 2 and streams.dtype.kind in "iu" and streams.size
         if not whole or streams.min() < 0 or streams.max() >= self.about.tokens:
             rule = f"are no integers [streams, T] from 0 to {self.about.tokens - 1}"
@@ -122,14 +125,21 @@ def read(path: str | os.PathLike[str], cell: str | None = None) -> KeptCell:
     except msgspec.ValidationError as error:
         raise StorageError(None, place, "has no weights of a card", FIX) from error
     named = cell_of_file(place, about.cell, cell)
-    if named.cell.framework:
-        from echo_jax.memory.torch_question import Network
-
-        question = question_of(about.question, named.cell, about.protocol)
-        shapes = Network(question, 0).arrays()
-    else:
-        key = jax.random.key(0, impl=GENERATOR)
-        shapes = {"cell": jax.eval_shape(lambda: named.cell.init(key, about.tokens))}
+    try:
+        shapes = _shapes(named.cell, about)
+    except Exception as error:  # anyone can write a file: sizes in it may break a cell in any way
+        rule = f"states sizes that no cell has ({reason(error)})"
+        raise StorageError(None, place, rule, FIX) from error
     # The file has the heads or the readout as well, which the cell does not need.
     params, _ = tensor_files.read(place, shapes, FIX, others=True)
     return KeptCell(about, named.cell, params)
+
+
+def _shapes(cell: Cell, about: Stated) -> Any:
+    """The shapes of the arrays of a cell in its file."""
+    if cell.framework:
+        from echo_jax.memory.torch_question import Network
+
+        return Network(question_of(about.question, cell, about.protocol), 0).arrays()
+    key = jax.random.key(0, impl=GENERATOR)
+    return {"cell": jax.eval_shape(lambda: cell.init(key, about.tokens))}

@@ -18,7 +18,7 @@ import jax
 import msgspec
 from msgspec import UNSET
 
-from echo_jax import atomic_files, environment
+from echo_jax import atomic_files, environment, tensor_files
 from echo_jax.cells.adapters.adapt import BlockOf
 from echo_jax.cells.block import Block
 from echo_jax.cells.state_size import convolution_bytes, state_numbers
@@ -193,7 +193,14 @@ def plan_of(
     asked = by_lag * (only != "by-key") + by_key * (only != "by-lag")
     if task is not None:
         asked = [("task", once)]
+    check_sizes(protocol, [question for question, _ in asked])
     return Plan(protocol, asked, range(seeds or usual), full, task)
+
+
+def check_sizes(protocol: Protocol, asked: Iterable[QuestionName]) -> None:
+    """Raise ConfigError for a protocol whose questions need more memory than this machine has."""
+    size = max(map(protocol.least_bytes, asked))
+    environment.check_memory(size, "use a protocol with fewer rows, streams, recalls or lags")
 
 
 def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
@@ -205,6 +212,8 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
     tokens, classes = (task.tokens, task.answers) if task else (protocol.tokens, protocol.values)
     net = network.around(cell, tokens, classes)
     shapes = jax.eval_shape(partial(network.init_params, net), jax.random.key(0, impl=GENERATOR))
+    if plan.keep:
+        tensor_files.named(shapes)  # refuses what could not be written
     readout = sum(leaf.size for leaf in jax.tree.leaves(shapes["readout"]))
     inputs = [task.tokens] if task else [protocol.symbols, protocol.tokens]
     sizes = [state_numbers(cell, features) for features in inputs]
@@ -526,6 +535,7 @@ def verify(folder: Path, running: Running, cell: str | None = None) -> list[Veri
     if task and task.measured != card.task:
         rule = f"has other data of the task {card.task.name} than are drawn here"
         raise ConfigError(None, folder, rule, "use the echo_jax that it was made with")
+    check_sizes(card.numbers, [row.configuration.question for row in chosen])
     runs = [
         CardRun(card.cell, card.numbers, row.configuration, row.seed, named.cell, task)
         for row in chosen

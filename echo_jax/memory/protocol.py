@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from echo_jax import atomic_files
 from echo_jax.config import checked
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, shown
 
 QuestionName = Literal["by lag", "by key", "task"]
 CardPart = Literal["by-lag", "by-key"]
@@ -148,9 +148,30 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ConfigError("associated", self.associated, rule, "change {keys} too")
         for name in ("pairs_of_small", "pairs_of_large"):
             most = getattr(self, name)
-            if most > self.keys or most not in self.pairs:
-                rule = f"is more than the {self.keys} keys, or not among the pairs that are asked"
-                raise ConfigError(name, most, rule, "change {keys} or {pairs} too")
+            if most > self.keys:
+                raise ConfigError(name, most, f"is more than the {self.keys} keys", "use fewer")
+            if most not in self.pairs:
+                rule = f"is not among the pairs {shown(list(self.pairs))}"
+                raise ConfigError(name, most, rule, "add it to {pairs}, or use one of them")
+
+    def least_bytes(self, question: QuestionName) -> int:
+        """The bytes of the data sets of a question and of its logits, at least.
+
+        The steps of a task are not known here, and count as one.
+        """
+        few = self.pairs_of_small
+        tokens, logits = {
+            "by lag": (
+                (self.asked[-1] + 1) * (self.rows + 3 * self.streams),
+                self.asked_steps * self.lags * self.symbols * max(self.rows, self.streams),
+            ),
+            "by key": (
+                3 * few * (self.rows + 2 * len(self.pairs_asked(few)) * self.recalls),
+                3 * few * self.rows * self.values,
+            ),
+            "task": (self.rows + 3 * self.streams, 0),
+        }[question]
+        return 4 * (tokens + logits)
 
     def check_updates(self, updates: int, name: str = "updates") -> None:
         """Raise ConfigError for a number of updates that no run makes."""

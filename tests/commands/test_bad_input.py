@@ -203,6 +203,7 @@ API = {
     "seed outside": (lambda: echo_jax.load("half", seed=5), "seed"),
     "a word for a seed": (lambda: echo_jax.load("half", seed="first"), "seed"),
     "a cell that is no name": (lambda: echo_jax.load("plain", cell=3), "cell"),
+    "an endless name": (lambda: NetworkConfig(cell="x" * 80_000), "is longer than 1,000"),
     "text": (predict("12"), "12"),
     "nothing": (predict(None), "None"),
     "a set, which has no order": (predict({3, 4}), "{3, 4}"),

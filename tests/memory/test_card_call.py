@@ -4,6 +4,7 @@ import sys
 import types
 
 import equinox as eqx
+import jax.numpy as jnp
 import pytest
 from containers import unchanged
 from flax import linen as nn
@@ -66,9 +67,17 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
     assert card.read(tmp_path / "mine")[1] == rows
 
 
+DOTTED = types.SimpleNamespace(
+    init=lambda _, size: {"a.b": jnp.ones((size, 2)), "a": {"b": jnp.ones(2)}},
+    initial_state=lambda _, rows, size: jnp.zeros((rows, 2)),
+    step=lambda params, state, x: (x @ params["a.b"] + params["a"]["b"] * state,) * 2,
+)
+
+
 @pytest.mark.parametrize(
     ("cell", "options", "sentence"),
     [
+        (DOTTED, {"name": "a", "keep": True, "out": "new"}, "has no name of its own"),
         (3, {}, "^3 is no cell"),
         (eqx.nn.Lambda(abs), {}, "is built already"),
         (nn.GRUCell(4), {"args": {"features": 5}}, "and this GRUCell is built already"),
@@ -80,9 +89,13 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
         ("gru", {"protocol": {"updates": 500}}, "^protocol={'updates': 500} is no Protocol"),
     ],
 )  # fmt: skip
-def test_what_breaks_a_rule_is_refused_before_anything_is_measured(cell, options, sentence):
+def test_what_breaks_a_rule_is_refused_before_anything_is_measured(
+    tmp_path, monkeypatch, cell, options, sentence
+):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=sentence):
         echo_jax.card(cell, **options)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_instance_keeps_its_options_in_a_block():

@@ -63,8 +63,9 @@ def test_the_weights_of_each_run_are_those_that_were_scored(carding):
     asked = slice(TINY.asked.start, TINY.asked.stop, TINY.asked.step)
     expected = question.states(params, sets.final)
     np.testing.assert_allclose(kept.states(sets.final)[:, asked], expected, atol=1e-5)
-    with pytest.raises(ConfigError, match=r"tokens are no integers \[streams, T\] from 0 to 15"):
-        kept.states([[16]])
+    for odd in ([[16]], [[1], [1, 2]]):
+        with pytest.raises(ConfigError, match=r"no integers \[streams, T\] from 0 to 15"):
+            kept.states(odd)
     about["cell"]["source"] = 64 * "0"
     other_text = tensor_path(folder, about)
     with pytest.raises(ConfigError):
@@ -152,6 +153,17 @@ def test_no_line_of_a_strangers_cell_is_executed(tmp_path, monkeypatch, name, so
         with pytest.raises(ConfigError, match=r"is of another text than .* here: bring the file"):
             reads(cell.name)
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "tokens"), [(UNITS, 0), (UNITS, -3), ({"features": [3]}, 9), ({"features": 2**31}, 9)]
+)
+def test_impossible_sizes_in_a_strangers_file_are_one_sentence(tmp_path, args, tokens):
+    cell = cards.MeasuredCell("gru", args)
+    stated = kept_weights.Stated(cell, TINY, None, "seed 0", "by lag", 0, tokens)
+    tensor_files.write(tmp_path / "a.safetensors", "weights", {}, msgspec.to_builtins(stated))
+    with pytest.raises(StorageError, match="states sizes that no cell has"):
+        kept_weights.read(tmp_path / "a.safetensors")
 
 
 def test_a_card_of_a_task_imports_no_file_and_our_cells_need_not_be_named(tmp_path, monkeypatch):

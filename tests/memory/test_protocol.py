@@ -44,6 +44,7 @@ IMPOSSIBLE = (
     ("rates = " + "[" * 5000, "recursion"),
     (f"updates = 0x{'f' * 5000}", "updates=int of too many digits is refused"),
     ("rates = [1, 1]", "rates=.* has one twice"),
+    ("pairs = [2, 200]", r"pairs_of_small=24 is not among the pairs \[2, 200\]"),
 )
 
 
@@ -54,6 +55,15 @@ def test_a_file_of_impossible_numbers_is_one_sentence(tmp_path, text, rule):
     with pytest.raises(ConfigError, match=rf"^\S*my\.toml.* .*{rule}") as refused:
         read_protocol(path)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"streams": 10**9}, {"rows": 10**6, "lags": 10_000}, {"recalls": 10**9}]
+)
+def test_data_sets_that_no_memory_holds_are_refused_before_a_folder_is_made(tmp_path, sizes):
+    with pytest.raises(ConfigError, match=r"GiB is more than the .* fewer rows"):
+        echo_jax.card("gru", protocol=Protocol(**sizes), out=tmp_path / "cards")
+    assert not (tmp_path / "cards").exists()
 
 
 def test_every_number_is_in_the_digest_and_a_file_names_those_that_differ(tmp_path):
