@@ -64,7 +64,7 @@ def test_the_folder_of_a_run_is_complete_and_its_last_lines_name_it(short_run):
 SHOWN = [
     "--part no-context --length 13",
     "--part context --length 16 --no-stateful",
-    "--part current --rows 3 --length 5",
+    "--part=current --rows 3 --length 5",
     "--layout prefixes --missing token --lag 0 --rows 5",
     "--layout prefixes --lag 0 --length 7",
     "--framing values --vocab-size 5 --length 12",
