@@ -229,10 +229,8 @@ def _questions(config: RunConfig, made: bool) -> Iterator[Step]:
     if task.lag < 0 and made:
         yield Step("can it foretell a value one step further ahead?", {"lag": task.lag - 1})
     elif made:
-        narrow = not task.in_streams and task.window < task.lag + 2
-        wide = {"window": task.lag + 2} if narrow else {}
-        inside = f", in a window of {task.lag + 2}" if narrow else ""
+        wide = {} if task.in_streams or task.window > task.lag + 1 else {"window": task.lag + 2}
+        inside = f", in a window of {task.lag + 2}" if wide else ""
         words = f"can it echo a value one step further back{inside}?"
         yield Step(words, {"lag": task.lag + 1, **wide})
-    words = "does another seed agree?" if made else "does another seed do better?"
-    yield Step(words, {"seed": 0 if config.seed else config.seeds})
+    yield Step("does another seed differ?", {"seed": 0 if config.seed else config.seeds})

@@ -57,12 +57,9 @@ WHY_CHANCE = {
 }
 """Why a target can be found nowhere."""
 
-LEARNED = "The echo was learned: {accuracy:.2%} are right, of {ceiling} expected at best."
-KEPT = (
-    " The value is kept, though no training rewards that: many cells lose it if they are trained "
-    "for longer."
-)
-IN_PART = "The echo was learned in part: {accuracy:.2%} are right, of {ceiling} expected at best."
+LEARNED = "The echo was learned: {accuracy:.2%} are right, of {ceiling:.2%} expected{average}."
+KEPT = " The value is kept, though no training rewards that: many cells lose it if trained longer."
+IN_PART = LEARNED.replace("learned", "learned in part")
 NOT_LEARNED = "The echo was not learned: {accuracy:.2%} are right; {guessed} reaches {guess:.2%}."
 UNTOLD = (
     "These {count:,} answers do not tell whether any of the echo was learned: {accuracy:.2%} are "
@@ -76,6 +73,8 @@ ORDER_LEARNED = (
 )
 GUESSES = "a guess", "a guess from the values of the window without their order"
 """What has the baseline, and what the order-blind baseline."""
+BEST = " at best", " at best on average"
+"""What follows a ceiling, and one that an accuracy is above."""
 DRIFT = " Where numbers drift, the differences of consecutive ones may be learned instead."
 FOLLOWS = (
     " Where the values come in random order, the answer follows a change of {value} in "
@@ -129,8 +128,8 @@ def outcome(config: RunConfig, result: "Result") -> str:
         guess = result.baseline_accuracy
     words = _words(config) | {
         "accuracy": result.accuracy,
-        # The ceiling is a mean over the whole part, and the sequences scored may exceed it.
-        "ceiling": f"{most:.2%}" if result.accuracy < most + 5e-5 else f"about {most:.0%}",
+        "average": BEST[result.accuracy > most + 5e-5],
+        "ceiling": most,
         "count": answers(config, result),
         "follows": follows,
         "guess": guess,  # baselines that are equal may differ by rounding
@@ -206,8 +205,8 @@ def _earlier_batches(config: RunConfig) -> dict[str, object]:
     if task.in_streams:
         farthest = min(-(-task.lag // task.window), task.updates_per_sequence - 1)
         earlier = "the chunk before"
-    places = f"{back} or {farthest}" if farthest > back else f"{back}"
     unit = "chunk" if task.in_streams else "batch"
+    places = f"{back} or {farthest}" if farthest > back else f"{back}"
     return {
         "earlier": earlier,
         "batch": f"the {unit} {places} back".replace(" 1 back", " before"),

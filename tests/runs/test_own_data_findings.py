@@ -97,7 +97,7 @@ def test_next_values_learned_by_heart_are_told_without_a_goal_of_99_percent(tmp_
     assert run.result.held_out_targets == 20 - 3  # the last 8 rows of 8 starts and one step
     assert "is answered better than the held-out part" in run.report()
     assert "99%" not in run.report()
-    assert run.report().splitlines()[-1].startswith("Next: does another seed do better?")
+    assert run.report().splitlines()[-1].startswith("Next: does another seed differ?")
 
 
 VALUES = np.arange(9)

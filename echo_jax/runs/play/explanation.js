@@ -34,11 +34,10 @@ function explain(setting, accuracy = null) {
   const guess = blind[0] < ceiling - 1e-9 ? Math.max(chance[0], blind[0]) : chance[0];
   const isLearned = accuracy >= 0.99 * ceiling, isPart = isAbove(guess, accuracy, setting);
   const outcome = outcomes[isLearned ? "learned" : isPart ? "in_part" : "not_learned"];
-  const shares = { accuracy, guess };
-  const most = accuracy < ceiling + 5e-5 ? `${(100 * ceiling).toFixed(2)}%`
-    : `about ${(100 * ceiling).toFixed(0)}%`;
+  const shares = { accuracy, ceiling, guess };
+  const best = outcomes.best[accuracy > ceiling + 5e-5 ? 1 : 0];
   const guessed = outcomes.guesses[guess > chance[0] + 1e-9 ? 1 : 0];
-  const filled = outcome.replace("{guessed}", guessed).replace("{ceiling}", most).replace(/\{(\w+):\.2%\}/g,
+  const filled = outcome.replace("{guessed}", guessed).replace("{average}", best).replace(/\{(\w+):\.2%\}/g,
     (_, name) => `${(100 * shares[name]).toFixed(2)}%`);
   if (!isLearned || place !== "state") return `${where} ${filled}`;
   return `${where.replace(/ Use .*/, "")} ${filled}${outcomes.kept}`; // the fix is not needed
