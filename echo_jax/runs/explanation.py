@@ -230,10 +230,10 @@ def predictability(config: RunConfig, result: "Result") -> str:
     error = standard_error((count * best + 1) / (count + 2), count)  # of 100% it is not 0
     named = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
     return (
-        f"The values are predictable: in the same held-out part, {named}. A better predictor may "
-        f"exist. If the values were independent, {independent_ceiling(config, result):.2%} would "
-        f"be expected at best. The best share has a standard error of {100 * error:.1f} points at "
-        f"least, as {count:,} values are asked for; an interval over seeds leaves it out."
+        f"The values are predictable: in the same held-out part, {named}. If the values were "
+        f"independent, {independent_ceiling(config, result):.2%} would be expected at best. The "
+        f"best share has a standard error of {100 * error:.1f} points at least, as {count:,} "
+        "values are asked for; an interval over seeds leaves it out."
     )
 
 

@@ -33,7 +33,7 @@ def test_of_predictable_values_all_shares_stand_side_by_side():
         persistence_accuracy=0.1, k_gram_accuracy=0.3, held_out_targets=300,
     )  # fmt: skip
     explained = explain(AHEAD, result)
-    assert "network 40.00%, persistence 10.00%, a 2-gram 30.00%. A better" in explained
+    assert "network 40.00%, persistence 10.00%, a 2-gram 30.00%. If the" in explained
     assert "2.8 points at least, as 300 values are asked for" in explained
 
 
