@@ -130,6 +130,7 @@ def training() -> dict[str, Any]:
             "in_part": explanation.IN_PART,
             "not_learned": explanation.NOT_LEARNED,
             "guesses": explanation.GUESSES,
+            "best": explanation.BEST,
         },
     } | told()
 

@@ -50,6 +50,8 @@ def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) ->
         return []
     if not made_it(config, result) and (steps := _cures(finished)):
         words = ", ".join(step.words for step in steps)
+        if config.task.lag >= 0 and _foretells(config, result):
+            words = f"to learn the echo in place of the order, {words}"
         return [f"Try: {words}: {command(_together(steps))}"]
     made = learned(config, result) or _foretells(config, result)
     words, changes = next(_valid(config, _questions(config, made)))
@@ -136,10 +138,17 @@ def _valid(config: RunConfig, steps: Iterator[Step]) -> Iterator[Step]:
 
 
 def _from_zero(config: RunConfig) -> Step:
-    """A zero state, whose batch alone has a gradient; nothing for the cell mlp."""
-    if config.network.cell == "mlp":
+    """A zero state, whose batch alone has a gradient; nothing where no cell carries a state."""
+    if config.network.cell == "mlp" or not config.network.stateful:
         return Step("", {})
     return Step(f"from a zero state{_cut(config)}", {"stateful": False, "bptt_batches": 1})
+
+
+def _each_from_zero(config: RunConfig) -> Iterator[Step]:
+    """Without a state that can harm; in streams it is what the first steps of a chunk need."""
+    if target_place(config) == "window" and hands_on(config) and not config.task.in_streams:
+        start, zero = _from_zero(config)
+        yield Step(f"start each batch {start}", zero)
 
 
 def _cut(config: RunConfig) -> str:
@@ -148,6 +157,9 @@ def _cut(config: RunConfig) -> str:
 
 def _reaching(config: RunConfig) -> Iterator[Step]:
     """The changes without which no training, or not this one, can find the target."""
+    if target_place(config) == "future":
+        yield Step("ask for the value 1 step back", {"lag": 1})
+        config = changed(config, lag=1)
     yield from _in_view(config)
     if config.training.frozen:
         yield Step("train the cell as well", {"frozen": False})
@@ -160,22 +172,14 @@ def _reaching(config: RunConfig) -> Iterator[Step]:
 def _in_view(config: RunConfig) -> Iterator[Step]:
     """The change that puts the target where the gradient reaches it, without a state that harms."""
     task = config.task
-    place = target_place(config)
     start, zero = _from_zero(config)
-    from_zero = f", {start}" if zero else ""
-    if place == "future":
-        view = {"lag": 1, "window": max(task.window, 2)}
-        words = f"ask for the value 1 step back in a window of {view['window']}{from_zero}"
-        yield Step(words, view | zero)
-    elif task.in_streams and zero and 2 * task.lag > task.window:
-        whole = {"window": task.length, "bptt_batches": 1}
-        yield Step(f"take whole sequences as one chunk{_cut(config)}", whole)
-    elif place not in ("window", "replayed"):
-        view = into_view(config)
+    if view := into_view(config):
+        if view.get("window") == task.length and task.in_streams:
+            start, zero = f"take whole sequences as one chunk{_cut(config)}", {"bptt_batches": 1}
         places = " and ".join(f"the {name.replace('_', ' ')}" for name in view)
-        yield Step(f"put the target into {places}{from_zero}", view | zero)
-    elif place == "window" and not task.in_streams and task.lag > 1 and hands_on(config):
-        yield Step(f"start each batch {start}", zero)
+        yield Step(f"put the target into {places}, {start}".removesuffix(", "), view | zero)
+    elif task.lag > 1:
+        yield from _each_from_zero(config)
 
 
 def _longer(finished: "Finished") -> list[Step]:
@@ -208,9 +212,8 @@ def _at_the_end(config: RunConfig) -> Iterator[Step]:
         yield Step("take smaller steps", {"learning_rate": 0.001})
     elif config.network.hidden_size < 50:
         yield Step("use a larger layer", {"hidden_size": 50})
-    elif target_place(config) == "window" and config.network.cell != "mlp" and hands_on(config):
-        start, zero = _from_zero(config)
-        yield Step(f"start each batch {start}", zero)
+    else:
+        yield from _each_from_zero(config)
 
 
 def _foretells(config: RunConfig, result: "Result") -> bool:
@@ -226,8 +229,8 @@ def _questions(config: RunConfig, made: bool) -> Iterator[Step]:
     if task.lag < 0 and made:
         yield Step("can it foretell a value one step further ahead?", {"lag": task.lag - 1})
     elif made:
-        wide = {} if task.in_streams else {"window": max(task.window, task.lag + 2)}
-        inside = f", in a window of {wide['window']}" if wide else ""
+        wide = {} if task.in_streams or task.window > task.lag + 1 else {"window": task.lag + 2}
+        inside = f", in a window of {task.lag + 2}" if wide else ""
         words = f"can it echo a value one step further back{inside}?"
         yield Step(words, {"lag": task.lag + 1, **wide})
-    yield Step("does another seed agree?", {"seed": 0 if config.seed else config.seeds})
+    yield Step("does another seed differ?", {"seed": 0 if config.seed else config.seeds})

@@ -25,18 +25,19 @@ ECHOES = 0.9
 
 THERE = "The target, {value}, is in the window of {window}"
 NOWHERE = "{value} is neither in the window of {window} nor in the state"
-CHANCE = "Chance is the best possible: {why}. No amount of training helps; use {fix}.{also}"
+CHANCE = "{best} is the best possible: {why}. No amount of training helps; use {fix}.{also}"
 CARRIED = " The state, carried over from {earlier}, is not needed for it and can harm."
-CARRIED_TOO = " The state, carried over from {earlier}, which had it too, is not needed for it."
 SENTENCES = {
     "window": f"{THERE}: the gradient reaches it.{{carried}}",
     "chunk": f"{THERE}, for the later steps of each chunk: the gradient reaches it there.",
     "replayed": "The target, {value}, is not in the window of {window} but in {batch}. Each "
-    "update goes back through {again} batches, so the gradient reaches it.",
-    "state": "The target, {value}, is not in the window of {window}, only in the state that "
-    "{batch} left, and the gradient is cut {cut}: training can read what the state holds, and "
-    "never rewards that batch for storing it. Use {fix} to have the value "
-    "in the window, or {{bptt_batches={enough}}} to let the gradient reach that batch.",
+    "update goes back through {again} batches, so the gradient reaches it{partly}.",
+    "state": "The target, {value}, is not in the window of {window}, only in the state left by "
+    "{batch}, and the gradient is cut {cut}: a trained readout can read what the state holds, but "
+    "no training rewards storing the value. Use {fix} to have the value in the window, or "
+    "{{bptt_batches={enough}}} to let the gradient reach {batch}.",
+    "delay line": "The target, {value}, is not in the window of {window}, but the delay line of "
+    "{line} holds it.",
     "frozen": "The target, {value}, is in {where}. Only the readout is trained: it can read what "
     "the untrained cell keeps.",
     "future": "The target lies {ahead} ahead and has not been drawn yet, so no model can do better "
@@ -47,8 +48,8 @@ SENTENCES = {
 """Where the target is, and what follows."""
 
 WHY_CHANCE = {
-    "skipped": f"{NOWHERE}. With batches of {{rows}} a row goes on from the state of {{earlier}}, "
-    "not of the one just before, so the state never saw it",
+    "skipped": f"{NOWHERE}. With batches of {{rows}}, a row continues the state of {{earlier}}, "
+    "which was never fed this value",
     "early": f"{NOWHERE}. The first row ends at time {{first}}, and the state never saw what came "
     "before its window",
     "zeroed": "{value} is not in the window of {window}, and every batch starts from a zero state",
@@ -56,19 +57,15 @@ WHY_CHANCE = {
 }
 """Why a target can be found nowhere."""
 
-LEARNED = "The echo was learned: {accuracy:.2%} are right, of {ceiling:.2%} expected at best."
-KEPT = (
-    " The value is kept, though no training rewards that: many cells lose it if they are trained "
-    "for longer."
-)
-IN_PART = (
-    "The echo was learned in part: {accuracy:.2%} are right, of {ceiling:.2%} expected at best."
-)
-NOT_LEARNED = "The echo was not learned: {accuracy:.2%} are right, and {guessed} has {guess:.2%}."
+LEARNED = "The echo was learned: {accuracy:.2%} are right, of {ceiling:.2%} expected{average}."
+KEPT = " The value is kept, though no training rewards that: many cells lose it if trained longer."
+IN_PART = LEARNED.replace("learned", "learned in part")
+NOT_LEARNED = "The echo was not learned: {accuracy:.2%} are right; {guessed} reaches {guess:.2%}."
 UNTOLD = (
-    "Whether any of the echo was learned, these {count:,} answers do not tell: {accuracy:.2%} are "
-    "right, and {guessed} has {guess:.2%}."
+    "These {count:,} answers do not tell whether any of the echo was learned: {accuracy:.2%} are "
+    "right; {guessed} reaches {guess:.2%}."
 )
+UNTRAINED = "No answer can be right: the network was trained on none of the values asked for."
 ORDER_LEARNED = (
     "The order of the values was learned, not the echo: {accuracy:.2%} of the held-out answers are "
     "right, but where the values come in random order, the answer follows a change of {value} in "
@@ -76,6 +73,8 @@ ORDER_LEARNED = (
 )
 GUESSES = "a guess", "a guess from the values of the window without their order"
 """What has the baseline, and what the order-blind baseline."""
+BEST = " at best", " at best on average"
+"""What follows a ceiling, and one that an accuracy is above."""
 DRIFT = " Where numbers drift, the differences of consecutive ones may be learned instead."
 FOLLOWS = (
     " Where the values come in random order, the answer follows a change of {value} in "
@@ -97,7 +96,8 @@ def sentences(config: RunConfig, result: "Result | None") -> list[str]:
     if result and is_predictable(config, result):
         return [predictability(config, result)]
     words = _words(config)
-    place = str(target_place(config))
+    place = "delay line" if in_delay_line(config) else str(target_place(config))
+    task = config.task
     if place in WHY_CHANCE:
         return [CHANCE.format(why=WHY_CHANCE[place].format(**words), **words)]
     if place == "future":
@@ -105,22 +105,30 @@ def sentences(config: RunConfig, result: "Result | None") -> list[str]:
         return [SENTENCES[place + own].format(**words)]
     if config.training.frozen:
         place = "frozen"
-    elif place == "window" and config.task.in_streams:
+    elif place == "window" and task.in_streams and task.lag and task.window < task.length:
         place = "chunk"
     where = SENTENCES[place].format(**words)
-    return [where, outcome(config, result)] if result and ceiling(config, result) else [where]
+    if result and learned(config, result):
+        where = where.partition(" Use ")[0]  # which is not needed
+    return [where, outcome(config, result)] if result else [where]
 
 
 def outcome(config: RunConfig, result: "Result") -> str:
     """Say how much of the ceiling was learned, of a network that is fed its target."""
     most = ceiling(config, result)
+    if not most:
+        return UNTRAINED
     follows = 1.0 if result.follows is UNSET else result.follows
-    echoes = result.follows is not UNSET and follows >= ECHOES
     guess = max(result.baseline_accuracy, result.order_blind_accuracy)
+    # An answer that ignores the order is the changed value as often as such a guess is right, 1/W
+    # of the time where all values of a window of W differ. The control has 200 sequences.
+    blind = guess + 3 * standard_error(guess, 200)
+    echoes = result.follows is not UNSET and follows >= min(max(blind, 0.25), ECHOES)
     if guess >= most - 1e-9:  # the order is not needed
         guess = result.baseline_accuracy
     words = _words(config) | {
         "accuracy": result.accuracy,
+        "average": BEST[result.accuracy > most + 5e-5],
         "ceiling": most,
         "count": answers(config, result),
         "follows": follows,
@@ -161,38 +169,51 @@ def is_above(share: float, config: RunConfig, result: "Result") -> bool:
 
 def _words(config: RunConfig) -> dict[str, object]:
     task = config.task
-    back = batches_back(config)
-    again = config.training.bptt_batches
     line = config.network.delay_line or task.window
     lag = abs(task.lag)
     steps = "1 step" if lag == 1 else f"{lag} steps"
-    batch = "the batch before" if back == 1 else f"the batch {back} before"
-    if task.lag % task.window and task.in_streams:
-        batch += " (for the later steps of a chunk)"
-    mlp = config.network.cell == "mlp"
-    carries = config.network.stateful and not mlp
-    reads_on = hands_on(config) and (carries or line > task.window)
-    carried = (CARRIED_TOO if task.lag >= task.batch_size else CARRIED) if reads_on else ""
-    changes = into_view(config) | ({"stateful": False} if carries else {})
-    options = (f"{{{name}={value}}}" for name, value in changes.items())
-    earlier = "the row before" if task.batch_size == 1 else f"{task.batch_size} rows before"
+    own = config.data.file is not None
     order = " This holds for independent values: order in the column may help."
-    return {
+    words = _earlier_batches(config)
+    carries = config.network.stateful and config.network.cell != "mlp"
+    read = hands_on(config) and (carries or line > task.window)
+    changes = into_view(config)
+    if carries and not task.in_streams:
+        changes["stateful"] = False
+    return words | {
         "value": f"the value {steps} back" if lag else "the current value",
         "ahead": steps,
         "window": task.window,
-        "where": "the state" if back else f"the window of {task.window}",
+        "where": "the state" if batches_back(config) else f"the window of {task.window}",
+        "line": line,
         "rows": task.batch_size,
         "first": task.row_times.start,
         "fed": "the current value" if line == 1 else f"the last {line} values that it was fed",
-        "batch": batch,
-        "again": again,
-        "enough": back + 1,
-        "cut": "at the border between batches" if again == 1 else f"after {again} batches",
-        "carried": carried.format(earlier=earlier),
+        "carried": CARRIED.format(**words) if read else "",
+        "fix": " with ".join(f"{{{name}={value}}}" for name, value in changes.items()),
+        "best": "The majority baseline" if own else "Chance",
+        "also": order if own else "",
+    }
+
+
+def _earlier_batches(config: RunConfig) -> dict[str, object]:
+    """What was fed the target before its own batch; in streams that differs within a chunk."""
+    task = config.task
+    again = config.training.bptt_batches
+    back = farthest = batches_back(config)
+    earlier = "the row before" if task.batch_size == 1 else f"{task.batch_size} rows before"
+    if task.in_streams:
+        farthest = min(-(-task.lag // task.window), task.updates_per_sequence - 1)
+        earlier = "the chunk before"
+    unit = "chunk" if task.in_streams else "batch"
+    places = f"{back} or {farthest}" if farthest > back else f"{back}"
+    return {
         "earlier": earlier,
-        "fix": " with ".join(options),
-        "also": order if config.data.file is not None else "",
+        "batch": f"the {unit} {places} back".replace(" 1 back", " before"),
+        "again": again,
+        "partly": " for the later steps of a chunk" if again <= farthest else "",
+        "enough": farthest + 1,
+        "cut": "at the border between batches" if again == 1 else f"after {again} batches",
     }
 
 
@@ -209,10 +230,10 @@ def predictability(config: RunConfig, result: "Result") -> str:
     error = standard_error((count * best + 1) / (count + 2), count)  # of 100% it is not 0
     named = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
     return (
-        f"The values are predictable: in the same held-out part, {named}. The best seen is not the "
-        f"best possible; of independent values {independent_ceiling(config, result):.2%} would be "
-        f"the most. The {count:,} values asked for tell a share to {100 * error:.1f} points at "
-        "best (one standard error), which no interval over seeds contains."
+        f"The values are predictable: in the same held-out part, {named}. If the values were "
+        f"independent, {independent_ceiling(config, result):.2%} would be expected at best. The "
+        f"best share has a standard error of {100 * error:.1f} points at least, as {count:,} "
+        "values are asked for; an interval over seeds leaves it out."
     )
 
 
@@ -236,8 +257,8 @@ def untrained(result: "Result") -> str:
     more = " and others" if found.values > len(found.examples) else ""
     return (
         f"Values that only the held-out part has: {found.values} ({examples}{more}), "
-        f"{found.share:.2%} of its targets. No network was trained on them, and no ceiling counts "
-        f"them.{DRIFT if _are_numbers(found.examples) else ''}"
+        f"{found.share:.2%} of its targets. No network was trained on them, and the ceiling "
+        f"leaves them out.{DRIFT if _are_numbers(found.examples) else ''}"
     )
 
 
@@ -319,13 +340,25 @@ def learned(config: RunConfig, result: "Result") -> bool:
 
 
 def into_view(config: RunConfig) -> dict[str, Any]:
-    """The changes that put the target into the window, and into the delay line of the cell mlp."""
+    """The changes that put the target into the window, and into the delay line of the cell mlp.
+
+    In streams into the whole sequence as one chunk: the first steps of a chunk find their target
+    in the chunk before, which a zero state hides and a cut gradient does not reach.
+    """
+    task = config.task
     line = config.network.delay_line
-    wide = config.task.lag + 1
-    changes = {"window": wide} if wide > config.task.window else {}
-    if line is not None and line < wide:
-        changes["delay_line"] = wide
-    return changes
+    cut = 2 * task.lag > task.window and config.network.cell != "mlp"
+    whole = task.in_streams and task.lag > 0 and (cut or not config.network.stateful)
+    if not whole and (in_delay_line(config) or target_place(config) in ("window", "replayed")):
+        return {}
+    wide = {"window": task.length if whole else task.lag + 1}
+    longer = {"delay_line": task.lag + 1} if line is not None and line <= task.lag else {}
+    return longer | (wide if wide["window"] > task.window else {})
+
+
+def in_delay_line(config: RunConfig) -> bool:
+    """True where a delay line that is longer than the window holds the target."""
+    return config.network.cell == "mlp" and target_place(config) in ("state", "replayed")
 
 
 def hands_on(config: RunConfig) -> bool:

@@ -14,6 +14,7 @@ from echo_jax.config import RunConfig, changed, chosen, flat
 from echo_jax.core.target_place import accuracy_ceiling, knowable_share, target_place
 from echo_jax.exceptions import ConfigError
 from echo_jax.runs import advice
+from echo_jax.runs.explanation import in_delay_line
 from echo_jax.runs.run_file import Finished, History
 
 NETWORKS = (
@@ -107,13 +108,16 @@ def test_every_configuration_gets_advice_that_differs_from_it_and_lets_more_be_l
         for said, run in ((missed, other), (made, question), advised(config, falls=False)):
             new = {name for name, x in flat(run).items() if x != flat(config)[name]}
             assert all(re.search(NAMES[name], said) for name in new)
+            assert ("zero state" in said) == ("stateful" in new)
         if target_place(config) == "future" and config.data.file:
             assert missed.startswith("Next: ")
             continue
         assert missed.startswith("Try: ")
         assert made.startswith("Next: " if knowable_share(config) else "Try: ")
-        assert target_place(other) in ("window", "replayed")
-        assert knowable_share(other) >= knowable_share(config)
+        assert in_delay_line(other) or target_place(other) in ("window", "replayed")
+        lowest = min(map(knowable_share, (other, advised(config, curve=FLAT)[1])))
+        assert lowest >= knowable_share(config)
+        assert knowable_share(other) == 1 or not config.task.in_streams
         assert other.data == config.data
         assert not other.training.frozen
     assert places == {
@@ -166,6 +170,8 @@ def test_a_score_that_the_order_gives_or_chance_is_no_success():
     chance = {"accuracy": 0.03, "persistence_accuracy": 0.02, "k_gram_accuracy": 0.03, "k_gram": 1}
     for fields, found in (({"csv": "my.csv"}, {"share": 1, "follows": 0.5}), (OWN, chance)):
         assert "does another seed" in advised(changed(RunConfig(), **fields), **found)[0]
+    skipped = changed(RunConfig(), csv="my.csv", window=1)
+    assert "in place of the order" in advised(skipped, **chance | {"accuracy": 0.5})[0]
 
 
 def test_where_hardly_a_held_out_value_was_trained_on_nothing_is_advised():

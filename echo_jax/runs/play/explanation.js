@@ -35,10 +35,12 @@ function explain(setting, accuracy = null) {
   const isLearned = accuracy >= 0.99 * ceiling, isPart = isAbove(guess, accuracy, setting);
   const outcome = outcomes[isLearned ? "learned" : isPart ? "in_part" : "not_learned"];
   const shares = { accuracy, ceiling, guess };
+  const best = outcomes.best[accuracy > ceiling + 5e-5 ? 1 : 0];
   const guessed = outcomes.guesses[guess > chance[0] + 1e-9 ? 1 : 0];
-  const filled = outcome.replace("{guessed}", guessed).replace(/\{(\w+):\.2%\}/g,
+  const filled = outcome.replace("{guessed}", guessed).replace("{average}", best).replace(/\{(\w+):\.2%\}/g,
     (_, name) => `${(100 * shares[name]).toFixed(2)}%`);
-  return `${where} ${filled}${isLearned && place === "state" ? outcomes.kept : ""}`;
+  if (!isLearned || place !== "state") return `${where} ${filled}`;
+  return `${where.replace(/ Use .*/, "")} ${filled}${outcomes.kept}`; // the fix is not needed
 }
 
 // The command line that trains a setting: what differs from part 4.
