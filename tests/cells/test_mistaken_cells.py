@@ -89,6 +89,14 @@ def in_double_precision(params, batch_size, input_size):
         return jnp.zeros((batch_size, SIZE), jnp.float64)
 
 
+REF = jax.new_ref(jnp.zeros(SIZE))
+
+
+def changes_its_parameters(params, state, x):
+    params["kernel"] = params["kernel"] + 1
+    return honest(params, state, x)
+
+
 def exits(params, state, x):
     raise SystemExit
 
@@ -99,6 +107,8 @@ REFUSED = {
     "double precision": (
         {"initial_state": in_double_precision}, r"starts from a carry with float64\[2, 4\]"
     ),
+    "a reference": ({"step": fed(lambda x: x + REF[...])}, "a reference"),
+    "changed parameters": ({"step": changes_its_parameters}, "changes its parameters in a step"),
     "an exit": ({"step": exits}, "fails in a step .SystemExit"),
 }  # fmt: skip
 
@@ -108,6 +118,7 @@ def test_a_cell_that_cannot_be_let_in_is_one_sentence(mistake):
     functions, sentence = REFUSED[mistake]
     TABLE.clear()
     with pytest.raises(ConfigError, match=sentence) as refusal:
+        user_cell_check.check_shapes(cell_of(**functions), NAME, SIZE)
         lowered(cell_of(**functions))
     assert "\n" not in str(refusal.value)
 
