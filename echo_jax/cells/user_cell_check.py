@@ -194,8 +194,7 @@ def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeSt
     candidate.attempt(traced)
     program = candidate.attempt(traced)  # which sees an array that the first one kept
     more = len(program.jaxpr.in_avals) > len(jax.tree.leaves((params, carry, x)))
-    # A print has an effect as well, but not one on an input.
-    if more or any(hasattr(effect, "input_index") for effect in program.jaxpr.effects):
+    if more or any(isinstance(x, jax.Ref) for x in program.jaxpr.consts):
         candidate.refuse(BEYOND.format("a reference, or an array of another program"))
     step = program.out_info
     if not (isinstance(step, tuple) and len(step) == 2):
