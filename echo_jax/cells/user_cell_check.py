@@ -179,8 +179,24 @@ def _start(candidate: Candidate, params: Any, input_size: int) -> Carry:
 def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeStruct) -> Any:
     """The shape of the output of a step; ConfigError for a step that cannot be scanned."""
     cell = candidate.cell
-    one_step = lambda params, *of: cell.step(cell.prepare(params), *of)  # noqa: E731
-    step = candidate.attempt(lambda: jax.eval_shape(one_step, params, carry, x))
+
+    def traced() -> Any:
+        def one_step(params: Any, *of: Any) -> Any:  # a new one, which jax has not traced before
+            prepared = cell.prepare(params)
+            before = jax.tree.leaves(prepared)
+            step = cell.step(prepared, *of)
+            if [*map(id, jax.tree.leaves(prepared))] != [*map(id, before)]:
+                raise CellError("changes its parameters in a step: return that in its carry")
+            return step
+
+        return jax.jit(one_step).trace(params, carry, x)
+
+    candidate.attempt(traced)
+    program = candidate.attempt(traced)  # which sees an array that the first one kept
+    more = len(program.jaxpr.in_avals) > len(jax.tree.leaves((params, carry, x)))
+    if more or any(isinstance(x, jax.Ref) for x in program.jaxpr.consts):
+        candidate.refuse(BEYOND.format("a reference, or an array of another program"))
+    step = program.out_info
     if not (isinstance(step, tuple) and len(step) == 2):
         candidate.refuse(f"returns {listed(step)} from a step: return two, carry and output")
     if candidate.attempt(lambda: _form(step[0]) != _form(carry)):

@@ -156,8 +156,7 @@ class _Check(NamedTuple):
         cases = [(part, levels[-1]) for part in PARTS]
         # Training rises from the first level; all else is drawn at the last one.
         cases += [("training", levels[0])] if len(levels) > 1 else []
-        for level in levels[1 : -1 : -(-len(levels) // 10)]:  # of many some ten
-            self.check(self.drawn(key, protocol.rows, "training", level), protocol.rows, "training")
+        self.check_between(key, protocol.rows, levels)
         digest, lengths = hashlib.sha256(), dict[str, int]()
         for part, level in cases:
             few, again = (self.drawn(key, protocol.rows, part, level) for _ in range(2))
@@ -182,6 +181,11 @@ class _Check(NamedTuple):
         if hasattr(self.written, "baseline"):
             self.check_baseline(self.drawn(key, protocol.rows, "final", levels[-1]).tokens)
         return digest.hexdigest()
+
+    def check_between(self, key: chex.PRNGKey, rows: int, levels: range) -> None:
+        """Check rows of the levels between the first and the last, or of some ten of them."""
+        for level in levels[1 : -1 : -(-len(levels) // 10)]:
+            self.check(self.drawn(key, rows, "training", level), rows, "training")
 
     def drawn(self, key: chex.PRNGKey, rows: int, part: str, level: int) -> Rows:
         """Rows as NumPy arrays, drawn as they are and traced as in training."""

@@ -86,6 +86,14 @@ def in_double_precision(params, batch_size, input_size):
         return jnp.zeros((batch_size, SIZE), jnp.float64)
 
 
+REF = jax.new_ref(jnp.zeros(SIZE))
+
+
+def changes_its_parameters(params, state, x):
+    params["kernel"] = params["kernel"] + 1
+    return honest(params, state, x)
+
+
 def exits(params, state, x):
     raise SystemExit
 
@@ -96,16 +104,22 @@ REFUSED = {
     "double precision": (
         {"initial_state": in_double_precision}, r"starts from a carry with float64\[2, 4\]"
     ),
+    "a reference": ({"step": fed(lambda x: x + REF[...])}, "a reference"),
+    "changed parameters": ({"step": changes_its_parameters}, "changes its parameters in a step"),
     "an exit": ({"step": exits}, "fails in a step .SystemExit"),
 }  # fmt: skip
+
+
+BY_SHAPES = ("a reference", "changed parameters")
 
 
 @pytest.mark.parametrize("mistake", REFUSED)
 def test_a_cell_that_cannot_be_let_in_is_one_sentence(mistake):
     functions, sentence = REFUSED[mistake]
     TABLE.clear()
+    check = user_cell_check.check_shapes if mistake in BY_SHAPES else lowered
     with pytest.raises(ConfigError, match=sentence) as refusal:
-        lowered(cell_of(**functions))
+        check(cell_of(**functions), *([NAME, SIZE] if mistake in BY_SHAPES else []))
     assert "\n" not in str(refusal.value)
 
 

@@ -57,7 +57,7 @@ def _check_parts(candidate: Candidate, layer: Any) -> None:
 
 def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any) -> None:
     pair = isinstance(answer, tuple) and len(answer) == 2
-    outputs = answer[0] if pair else None
+    outputs: Any = answer[0] if pair else None
     tensor = isinstance(outputs, torch.Tensor) and outputs.is_floating_point()
     fits = tensor and [*outputs.shape[:-1]] == [ROWS, STEPS] and outputs.numel()
     if not fits or type_of(outputs) in WIDE:
