@@ -207,8 +207,10 @@ def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np
     steps = np.unique([checked("at", int, step) for step in at])
     if not len(steps) or steps[0] < lags or steps[-1] >= length:
         rule = f"is no step from {{lags={lags}}} to {length - 1}"
-        wrong = next((step for step in steps.tolist() if not lags <= step < length), [])
-        raise ConfigError("at", wrong, rule, "use steps that have a token at every lag")
+        outside = [step for step in steps.tolist() if not lags <= step < length]
+        raise ConfigError(
+            "at", outside[0] if outside else [], rule, "use steps that have a token at every lag"
+        )
     return steps
 
 
