@@ -47,7 +47,9 @@ def _named_command() -> str:
     if command not in COMMANDS:
         example = ", as in echo-jax train --lag 1" if command.startswith("--") else ""
         known = f"use one of {', '.join(COMMANDS)}{example}"
-        print(f"error: {printable(command)} is not a command: {known}", file=sys.stderr)
+        print(
+            f"error: {printable(command) or '(nothing)'} is not a command: {known}", file=sys.stderr
+        )
         sys.exit(2)
     del sys.argv[1]
     return command

@@ -232,7 +232,7 @@ def digest_of(values: Any) -> str:
 def other_version(path: Path, version: object) -> StorageError:
     """The refusal of a file or folder that another version of echo_jax wrote."""
     by = f"echo_jax {printable(version)[:20]}" if isinstance(version, str) else "another echo_jax"
-    rule = f"was written by {by}, in a format that {__version__} does not read"
+    rule = f"was written by {by}, in another format than {__version__} has here"
     return StorageError(None, path, rule, "use that version, or make it again with this one")
 
 

@@ -491,7 +491,7 @@ def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
 def check_call(call: Callable[..., Any], given: Mapping[str, Any]) -> None:
     """Raise ConfigError for an argument that is not of the type in the signature of its call."""
     for name, parameter in inspect.signature(call).parameters.items():
-        if name in given:
+        if name in given and parameter.annotation is not Any:  # which may raise as it is looked at
             checked(name, parameter.annotation, given[name])
 
 

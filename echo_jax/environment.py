@@ -84,8 +84,10 @@ def threads() -> int:
 def set_up_jax() -> None:
     """Give jax the `SETTINGS`, whatever the environment says; before it is used.
 
-    Processes that are started inherit the settings.
+    Processes that are started inherit the settings. An NPROC of 10,000 or more is ignored.
     """
+    if len(os.environ.get("NPROC", "")) > 4:  # XLA starts so many threads, which takes minutes
+        del os.environ["NPROC"]
     # Not imported here: settings in the environment are enough, unless jax has read them before.
     jax: Any = sys.modules.get("jax")
     for name, setting in SETTINGS.items():  # a wrong value would end the import of jax
@@ -127,7 +129,8 @@ def use_cpu_devices(count: int | None, pool: int | None = None) -> None:
         threads()
     except Exception as error:
         rule = f"cannot start ({reason(error)})"
-        raise ConfigError(None, "jax", rule, "correct JAX_PLATFORMS, or unset it") from error
+        fix = f"correct JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}, or unset it"
+        raise ConfigError(None, "jax", rule, fix) from error
 
 
 def memory() -> int:

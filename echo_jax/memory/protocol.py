@@ -159,19 +159,14 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
         The steps of a task are not known here, and count as one.
         """
-        few = self.pairs_of_small
-        tokens, logits = {
-            "by lag": (
-                (self.asked[-1] + 1) * (self.rows + 3 * self.streams),
-                self.asked_steps * self.lags * self.symbols * max(self.rows, self.streams),
-            ),
-            "by key": (
-                3 * few * (self.rows + 2 * len(self.pairs_asked(few)) * self.recalls),
-                3 * few * self.rows * self.values,
-            ),
-            "task": (self.rows + 3 * self.streams, 0),
-        }[question]
-        return 4 * (tokens + logits)
+        if question == "by key":
+            sets = 2 * len(self.pairs_asked(self.pairs_of_small)) * self.recalls
+            return 12 * self.pairs_of_small * (sets + self.rows * (1 + self.values))
+        steps, answers = self.asked[-1] + 1, self.asked_steps * self.lags * self.symbols
+        if question == "task":
+            steps, answers = 1, 0
+        sets = steps * (self.rows + 3 * self.streams)
+        return 4 * (sets + answers * max(self.rows, self.streams))
 
     def check_updates(self, updates: int, name: str = "updates") -> None:
         """Raise ConfigError for a number of updates that no run makes."""

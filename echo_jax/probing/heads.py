@@ -17,6 +17,9 @@ one before. A lag takes the one with the least loss on the second part."""
 LEAST_VARIANCE = 1e-10
 """Of a direction of standardised states, as a share of the largest; less is rounding."""
 
+LEAST_DEVIATION = 1e-30
+"""Of a number of states; one that deviates less counts as constant, as its inverse overflows."""
+
 LARGEST_FACTOR, HALVINGS = 100.0, 30  # of recalibration, as in the protocol of a card
 
 AT_ONCE = 2**19  # logits that are computed at once
@@ -61,7 +64,7 @@ def whitening(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pieces = np.array_split(states, 1 + states.size // AT_ONCE)
     covariance = sum((x := piece - centre).T @ x for piece in pieces) / len(states)
     deviation = np.sqrt(np.diagonal(covariance))
-    scale = np.divide(1, deviation, where=deviation > 0, out=np.zeros_like(deviation))
+    scale = np.divide(1, deviation, where=deviation > LEAST_DEVIATION, out=np.zeros_like(deviation))
     # Scaled to unit variance first: which direction is left out depends on no unit.
     variances, directions = np.linalg.eigh(covariance * scale * scale[:, None])
     kept = variances > LEAST_VARIANCE * variances.max(initial=0)

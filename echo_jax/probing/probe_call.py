@@ -127,19 +127,20 @@ def _bits(
 
 def _array(name: str, given: Any) -> np.ndarray:
     """An array of any framework as one of NumPy; bfloat16 as float32."""
-    if np.ma.is_masked(given):
-        raise ConfigError(None, name, "are masked", "leave out streams with a masked number")
     try:
+        masked = np.ma.is_masked(given)
         if hasattr(given, "detach"):  # PyTorch: off its graph and its device
             # NumPy takes no tensor whose conjugation is still to be done, and no bfloat16.
             given = given.detach().cpu().resolve_conj()
             given = given.float() if str(given.dtype) == "torch.bfloat16" else given
         array = np.asarray(given)
-        return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
-    except (TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # an object of another package may raise anything
         rule = f"are no array of numbers: {reason(error)}"
         fix = "give one of NumPy, JAX or PyTorch"
         raise ConfigError(None, name, rule, fix) from error
+    if masked:
+        raise ConfigError(None, name, "are masked", "leave out streams with a masked number")
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 def _tokens(given: Any) -> tuple[np.ndarray, int]:
@@ -167,11 +168,13 @@ def _states(
     if isinstance(given, tuple):
         raise ConfigError(None, name, "are a tuple", "give the array alone, such as lstm(x)[0]")
     states = _array(name, given)
-    if states.dtype.kind not in "bcfiu" or states.shape[:-1] != shape:
+    if states.dtype.kind not in "bcfiu" or states.shape[:-1] != shape or not states.size:
         rule = f"are an array of {states.dtype} {list(states.shape)}, for tokens {list(shape)}"
         if states.ndim == 3 and states.shape[0] == shape[0] and states.shape[1] != shape[1]:
             rule = f"have {states.shape[1]} steps, tokens {shape[1]}"
         raise ConfigError(None, name, rule, "give numbers [streams, T, D]")
+    # At least a byte for each number is taken below, where it is looked at whether it is finite.
+    environment.check_memory(states.size, "use fewer streams, or fewer numbers of a state")
     if np.iscomplexobj(states):
         states = np.concatenate([states.real, states.imag], axis=-1)
     if numbers not in (None, states.shape[-1]):
@@ -203,9 +206,11 @@ def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np
         return np.arange(length - 1, lags - 1, -apart)[::-1]
     steps = np.unique([checked("at", int, step) for step in at])
     if not len(steps) or steps[0] < lags or steps[-1] >= length:
-        rule = f"is not from {{lags={lags}}} to {length - 1}"
-        wrong = next((step for step in steps.tolist() if not lags <= step < length), "no step")
-        raise ConfigError("at", wrong, rule, "use steps that have a token at every lag")
+        rule = f"is no step from {{lags={lags}}} to {length - 1}"
+        outside = [step for step in steps.tolist() if not lags <= step < length]
+        raise ConfigError(
+            "at", outside[0] if outside else [], rule, "use steps that have a token at every lag"
+        )
     return steps
 
 

@@ -43,32 +43,39 @@ def run_studies(
     end; without a paper, no page. TasksFailedError at the end where grid points failed.
     """
     failures = list[str]()
-    with folder.claimed(bool(paper and paper.tables)):
+    # The cluster first: one that does not answer leaves no folder behind.
+    with (
+        _executor(_waiting(folder, names), running) as executor,
+        folder.claimed(bool(paper and paper.tables)),
+    ):
         rows = study_folder.rows_of(folder.path, folder.studies)
         sections = study_pages.sections(folder, rows)
-        waiting = {
-            name: row_file.missing(folder.studies[name].points, rows[name]) for name in names
-        }
+        waiting = _waiting(folder, names)
         left = sum(map(len, waiting.values()))
         running.tell(f"{counted(left, 'grid point')} to run" if left else ALL_THERE)
-        with _executor(waiting, running) as executor:
-            for name, lacking in waiting.items():
-                if lacking:
-                    path = rows_path(folder.path, name)
-                    with running.bar(lacking) as bar:
-                        failures += run_points(path, lacking, executor, bar, running.interrupts)
-                    rows |= study_folder.rows_of(folder.path, {name: folder.studies[name]})
-                    sections |= study_pages.sections(folder, {name: rows[name]})
-                    if paper and sections:
-                        study_pages.write_folder(folder, rows, sections)
-                if name in sections:
-                    show(sections[name])
+        for name, lacking in waiting.items():
+            if lacking:
+                path = rows_path(folder.path, name)
+                with running.bar(lacking) as bar:
+                    failures += run_points(path, lacking, executor, bar, running.interrupts)
+                rows |= study_folder.rows_of(folder.path, {name: folder.studies[name]})
+                sections |= study_pages.sections(folder, {name: rows[name]})
+                if paper and sections:
+                    study_pages.write_folder(folder, rows, sections)
+            if name in sections:
+                show(sections[name])
         if paper and sections:
             study_pages.write_folder(folder, rows, sections)
             _write_for_paper(folder, [sections[x] for x in names if x in sections], paper, running)
     if failures:
         raise TasksFailedError.of(failures)
     return sections
+
+
+def _waiting(folder: StudyFolder, names: Sequence[str]) -> dict[str, list[GridPoint]]:
+    """The grid points without a row of studies of these names."""
+    rows = study_folder.rows_of(folder.path, {name: folder.studies[name] for name in names})
+    return {name: row_file.missing(folder.studies[name].points, rows[name]) for name in names}
 
 
 def _write_for_paper(

@@ -58,7 +58,9 @@ def read_column(path: Path, column: str | None = None) -> Column:
             line = reader.line_num + 1
     except csv.Error as error:
         rule = f"is not CSV ({error})"
-        raise ConfigError(None, f"{path} line {line}", rule, "correct its quotes") from None
+        raise ConfigError(
+            None, f"{path} line {line}", rule, "correct its quotes, or shorten the value"
+        ) from None
     if not result.words:
         raise ConfigError(None, path, "has no values", "add a line for each")
     return result
@@ -83,7 +85,7 @@ def content(path: Path) -> str:
     try:
         if not path.is_file():  # a pipe or a device may never end
             rule = "does not exist or is not a regular file"
-            raise ConfigError(None, path, rule, "use the name of a file")
+            raise ConfigError(None, path if path.name else "''", rule, "use the name of a file")
         environment.check_memory(COPIES * path.stat().st_size)
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:

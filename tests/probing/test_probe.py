@@ -123,8 +123,14 @@ def test_what_the_step_or_an_n_gram_tells_is_no_knowledge_of_the_states():
     text = np.random.default_rng(0).zipf(1.3, size=(120, 60)).clip(max=40)
     text[:, 1:] = np.where(text[:, :-1] % 3 == 0, text[:, :-1] // 3, text[:, 1:])
     for given in (1, 2):
-        found = echo_jax.probe(np.zeros((120, 60, 0)), text, 4, given=given)
+        found = echo_jax.probe(np.zeros((120, 60, 1)), text, 4, given=given)
         assert found.by_lag["bits"].max() == 0
+
+
+def test_numbers_that_hardly_vary_count_as_constant():
+    tokens = uniform(60, 12)
+    found = echo_jax.probe(register(tokens, 0, 1, 2) * np.float32([1] * 8 + [1e-40] * 4), tokens, 2)
+    assert found.by_lag["bits"][0] > 1.9
 
 
 def test_a_large_mean_and_bfloat16_lose_nothing():
@@ -133,6 +139,16 @@ def test_a_large_mean_and_bfloat16_lose_nothing():
     assert found.by_lag["bits"][0] > 1.9
     half = jnp.asarray(register(tokens, 0, 1), jnp.bfloat16)
     assert echo_jax.probe(half, tokens, 2).by_lag["bits"][0] > 1.9
+
+
+class Odd:
+    """As a nested tensor of PyTorch, which has no shape."""
+
+    @property
+    def shape(self):
+        raise KeyError("shape")
+
+    detach = shape
 
 
 CASES = {
@@ -159,6 +175,9 @@ CASES = {
     "few streams": (lambda s, t: (s[:15], t[:15]), "15 streams are .* give 37 or more, [^(]+$"),
     "few examples": (lambda s, t: (np.repeat(s, 40, axis=-1), t), "420 examples .* 160 numbers"),
     "no array": (lambda s, t: ([[[1], [1, 2]]], t), "states are no array"),
+    "odd object": (lambda s, t: (Odd(), t), "states are no array of numbers: KeyError"),
+    "no number": (lambda s, t: (s[..., :0], t), r"states are an array of float32 \[60, 12, 0\]"),
+    "too many": (lambda s, t: (np.broadcast_to(s[..., :1], (60, 12, 10**14)), t), "GiB is more"),
 }
 
 
@@ -175,6 +194,7 @@ def test_bad_arrays_are_one_sentence(name):
     [
         ({"lags": 12}, "lags=12"),
         ({"at": [1]}, "at=1"),
+        ({"at": []}, r"at=\[\] is no step from lags=2 to 11"),
         ({"at": -1}, "at=-1 is no list"),
         ({"at": [5.7]}, "at=5.7 is not a whole number"),
         ({"scored": 30}, "60 streams are too few for scored=30: give 66"),
