@@ -75,5 +75,5 @@ def test_what_no_file_holds_is_refused_by_its_name_and_nothing_is_written(tmp_pa
 
 def test_a_file_of_another_version_is_refused_with_the_version_that_reads_it(path):
     sign_arrays(path, {"more": np.zeros(2**9)}, format=9, version="0.9.1")
-    with pytest.raises(StorageError, match=r"was written by echo_jax 0\.9\.1, in a format"):
+    with pytest.raises(StorageError, match=r"was written by echo_jax 0\.9\.1, in another format"):
         read(path)

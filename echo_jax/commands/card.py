@@ -73,9 +73,6 @@ class CardCommand:
     cluster: str | None = None
     """Train the runs on a Dask cluster: local:N (N workers here; alone the command uses two cores),
     or tcp://HOST:PORT or tls://HOST:PORT (a scheduler); see docs/cluster.md."""
-    compilation_cache: bool = True
-    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
-    sooner."""
     out: Path = Path("cards")
     """Folder for the files of each card, NAME/card.md and others."""
     keep: bool = False
@@ -121,8 +118,7 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
         make_card.Asked(cell, options_in(args), name or None, command.state_bytes)
         for cell, args, name in given
     ]
-    cached = command.compilation_cache
-    running = Running(command.cluster, interrupts=stop, keep_programs=cached)
+    running = Running(command.cluster, interrupts=stop, keep_programs=True)
     shown = functools.partial(conclude, kind=command.format, again=again, stop=stop)
     made = make_card.make_cards(asked, plan, command.out, running, shown, command.beside)
     if len(made) > 1:

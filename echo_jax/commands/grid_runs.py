@@ -20,9 +20,6 @@ class GridOptions:
     cluster: str | None = None
     """Run on a Dask cluster: local:N (N workers here), or tcp://HOST:PORT or tls://HOST:PORT (a
     scheduler); see docs/cluster.md."""
-    compilation_cache: bool = True
-    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
-    sooner."""
     paper: Annotated[Paper, command_line.FLAT] = dataclasses.field(default_factory=Paper)
 
 
@@ -30,8 +27,7 @@ def run_and_print(
     folder: StudyFolder, names: Sequence[str], options: GridOptions, interrupts: Interrupts
 ) -> None:
     """Run what studies of these names lack, and print each as soon as its rows are there."""
-    keep = options.compilation_cache
-    running = Running(options.cluster, interrupts=interrupts, keep_programs=keep)
+    running = Running(options.cluster, interrupts=interrupts, keep_programs=True)
 
     def show(section: Section) -> None:
         print(f"\n{section.report()}", flush=True)

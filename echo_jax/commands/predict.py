@@ -62,9 +62,6 @@ class PredictCommand:
     """For a value that the network was not trained on: end with an error, or skip it."""
     cell: str | None = None
     """The cell of the run, package.module:Class, if it is one of your own."""
-    compilation_cache: bool = True
-    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
-    sooner."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError unless there is exactly one thing to do, which can be done."""
@@ -111,7 +108,7 @@ def load(command: PredictCommand) -> "TrainedNetwork":
     from echo_jax.runs import predictor
 
     environment.use_cpu_devices(1)
-    compilation_cache.use_compilation_cache(command.compilation_cache)
+    compilation_cache.use_compilation_cache()
     say = functools.partial(print, file=sys.stderr)
     network = predictor.load(command.folder, command.seed, command.cell, say)
     config = network.config

@@ -37,9 +37,6 @@ class TrainCommand:
     resume: Path | None = None
     """Go on with the run in this folder from its last checkpoint; with a larger --sequences N, up
     to N. The result has the bits of a run that was never stopped."""
-    compilation_cache: bool = True
-    """Keep compiled programs in your cache folder, so that the next run of the same shapes starts
-    sooner."""
     format: Format = "png"
     """The format of the figure of the run: curve.png, curve.svg or curve.pdf."""
     options: Annotated[TrainOptions, command_line.FLAT] = dataclasses.field(
@@ -76,7 +73,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         out = command.out or run_folder.named_after_time()
         opening = new_run(new_inputs(command.run), out, command.options)
     with opening as prepared:
-        use_compilation_cache(command.compilation_cache)
+        use_compilation_cache()
         assert prepared.folder, "a run of the command has a folder"
         config = prepared.config
         running = Running(say, interrupts=interrupts)
@@ -106,7 +103,7 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
     """
     # By the words: a parsed command does not tell a default from the same value that was given.
     given = [tyro_rules.field_of(word) for word in sys.argv[1:] if word.startswith("--")]
-    may_stand = "resume sequences cell checkpoint_every devices compilation_cache format"
+    may_stand = "resume sequences cell checkpoint_every devices format"
     for field in given:
         if field not in may_stand.split():
             rule = "cannot be changed in a run that is resumed"

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, reas
 from echo_jax.grid.executors import Executor, run_task
 from echo_jax.grid.running import Running
 from echo_jax.grid.task import Job, Outcome
-from echo_jax.host import compilation_cache
+from echo_jax.host.compilation_cache import use_compilation_cache
 from echo_jax.host.interrupts import Interrupts
 from echo_jax.report.number_formats import counted
 
@@ -39,6 +40,9 @@ SETTINGS = {
     "distributed.scheduler.allowed-failures": 3,  # deaths of its workers that a task survives
     "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
 }
+
+ENDED = "a worker ended while it started"
+AGAIN = "give the same command again"
 
 
 class Workers:
@@ -55,6 +59,9 @@ class Workers:
         try:
             _start(client, cores)
             software = client.run(_software)
+        except OSError as error:  # of Dask's connection to a worker that is gone
+            interrupts.check()
+            raise SchedulerLostError(f"{ENDED} ({reason(error)}): {AGAIN}") from error
         except Exception as error:  # whatever a worker without echo_jax raises
             raise ConfigError(
                 f"a worker cannot start echo_jax ({reason(error)}): install the same there"
@@ -175,9 +182,6 @@ def executor_of(
         return
     spec = str(running.cluster)
     files = files_of(cells)  # refused before workers start, which takes seconds
-    # Before workers start, which inherit the environment. None leaves jax as the user has set it.
-    if running.keep_programs is False:
-        compilation_cache.switch_off()
     import dask  # an optional package, which takes 0.4 s to import
     import distributed  # sets defaults and handlers of its own, before ours
 
@@ -228,10 +232,11 @@ def _start(client: Any, cores: int) -> None:
 
     Where jax runs since an earlier command it stays as it is, which `check_software` finds.
     """
+    import jax
     from distributed import WorkerPlugin
 
     # Sent with the plugin: workers on other machines inherit no environment from here.
-    cache = compilation_cache.switched_on()
+    cache = jax.config.values["jax_enable_compilation_cache"]
 
     class Start(WorkerPlugin):
         def setup(self, worker: Any) -> None:
@@ -239,7 +244,8 @@ def _start(client: Any, cores: int) -> None:
             del worker
             environment.set_up_jax()
             environment.use_cpu_devices(cores, cores)
-            compilation_cache.use_compilation_cache(cache)
+            if cache:
+                use_compilation_cache()
 
     client.register_plugin(Start(), name="echo_jax")  # in the place of an earlier command's
 
@@ -265,9 +271,13 @@ def _cluster(spec: str) -> Any:
     options = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
     with contextlib.ExitStack() as stack:
         if hasattr(signal, "pthread_sigmask"):  # Ctrl-C is not theirs: they inherit what is blocked
+            resource_tracker.ensure_running()  # it would unblock the signal as it starts
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGINT})
-        return LocalCluster(n_workers=int(spec[6:]), threads_per_worker=1, **options)
+        try:
+            return LocalCluster(n_workers=int(spec[6:]), threads_per_worker=1, **options)
+        except RuntimeError as error:
+            raise SchedulerLostError(f"{ENDED} ({reason(error)}): {AGAIN}") from error
 
 
 def _wait_for_worker(client: Any, spec: str, interrupts: Interrupts) -> None:

@@ -20,13 +20,13 @@ class Running:
     cluster        the workers, as after --cluster; None: this process
     progress       show lines of it, or a bar
     interrupts     stop the grid where nothing is lost; by default nothing does
-    keep_programs  in the user's cache folder; None: as jax is set
+    keep_programs  in the user's cache folder; otherwise as jax is set
     """
 
     cluster: str | None = None
     progress: bool = True
     interrupts: Interrupts = dataclasses.field(default_factory=Interrupts)
-    keep_programs: bool | None = None
+    keep_programs: bool = False
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a cluster that cannot be used; nothing is imported."""
@@ -52,8 +52,8 @@ class Running:
     def start_jax(self, devices: int | None, threads: int | None = None) -> None:
         """Start jax as `environment.use_cpu_devices` does, and the cache of its programs."""
         environment.use_cpu_devices(devices, threads)
-        if self.keep_programs is not None:
-            use_compilation_cache(self.keep_programs)
+        if self.keep_programs:
+            use_compilation_cache()
 
     def bar(self, tasks: Sequence[Task], name: str = "", unit: str = "") -> GridProgress:
         """The progress of tasks while it is open, with the arguments of `GridProgress`."""

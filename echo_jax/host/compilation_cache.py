@@ -14,33 +14,18 @@ from pathlib import Path
 from echo_jax import environment
 from echo_jax.exceptions import printable
 
-SWITCH = "ECHO_JAX_COMPILATION_CACHE"  # a variable of the environment
-OFF = ("0", "off", "no", "false")  # its values that turn the cache off
 BYTES = 2**28  # of programs of a kind of machine, at most; those used last longest ago go
 
 
-def switched_on() -> bool:
-    """False where the environment turns the cache off."""
-    return os.environ.get(SWITCH, "").lower() not in OFF
-
-
-def switch_off() -> None:
-    """Keep and read no programs, here and in the processes that are started, workers too."""
-    os.environ[SWITCH] = "0"
-
-
-def use_compilation_cache(wanted: bool = True) -> None:
+def use_compilation_cache() -> None:
     """Let jax keep its compiled programs in a folder that only this user can read; jax has started.
 
-    Nothing is kept where it is not wanted or turned off, or, after one warning, where the folder
-    cannot be used. A folder that the user gave to jax (JAX_COMPILATION_CACHE_DIR) is used as it is.
+    Nothing is kept where the user turned the cache of jax off (JAX_ENABLE_COMPILATION_CACHE=0) or,
+    after one warning, where the folder cannot be used. A folder that the user gave to jax
+    (JAX_COMPILATION_CACHE_DIR) is used as it is.
     """
     import jax
 
-    if not wanted:
-        switch_off()
-    if not switched_on():
-        jax.config.update("jax_enable_compilation_cache", False)
     given = jax.config.values["jax_compilation_cache_dir"]
     if given or not jax.config.values["jax_enable_compilation_cache"]:
         return
@@ -48,7 +33,6 @@ def use_compilation_cache(wanted: bool = True) -> None:
         folder = _folder()
     except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
         print(f"no compiled programs are kept: {printable(str(error))}", file=sys.stderr)
-        switch_off()
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", BYTES)

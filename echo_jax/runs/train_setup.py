@@ -146,6 +146,9 @@ def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Save
         rule = f"is below the {done} that {shown} has done"
         raise ConfigError("sequences", wanted, rule, "use more, or start a new run")
     if done == wanted and result:
-        fix = "use a larger {sequences} to go on, or predict with it"
+        fix = (
+            "use a larger {sequences} to go on, predict with it, or write its files again by "
+            f"echo-jax show --curve {shown}"
+        )
         raise ConfigError(None, shown, f"is finished, all {done} sequences", fix)
     return saved

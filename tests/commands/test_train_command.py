@@ -14,7 +14,7 @@ from echo_jax import atomic_files, environment
 from echo_jax.config import PARTS, to_dict
 
 GOLDEN = Path(__file__).parent / "golden" / "show.txt"
-SHORT = ["--sequences", "30", "--evaluation-sequences", "200", "--compilation-cache"]
+SHORT = ["--sequences", "30", "--evaluation-sequences", "200"]
 
 
 @pytest.fixture(scope="module")

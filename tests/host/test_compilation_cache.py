@@ -8,7 +8,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache as of_jax
 
 from echo_jax.host import compilation_cache
-from echo_jax.host.compilation_cache import SWITCH, use_compilation_cache
+from echo_jax.host.compilation_cache import use_compilation_cache
 
 SETTINGS = (
     "jax_enable_compilation_cache", "jax_compilation_cache_dir", "jax_compilation_cache_max_size",
@@ -20,7 +20,6 @@ SETTINGS = (
 def as_in_a_new_process(tmp_path, monkeypatch):
     """A user with an empty cache folder, and jax as it starts."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv(SWITCH, "1")  # which is undone, also where a test turns it off
     before = {name: jax.config.values[name] for name in SETTINGS}
     jax.config.update("jax_compilation_cache_dir", None)
     of_jax.reset_cache()
@@ -105,9 +104,8 @@ def test_a_relative_cache_folder_is_ignored(tmp_path, monkeypatch):
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_programs_that_are_not_wanted_here_or_by_jax_are_not_kept(kept, wanted):
-    jax.config.update("jax_enable_compilation_cache", not wanted)
-    use_compilation_cache(wanted)
+def test_programs_are_not_kept_where_the_cache_of_jax_is_off(kept):
+    jax.config.update("jax_enable_compilation_cache", False)
+    use_compilation_cache()
     compile_and_run()
     assert not kept.exists()

@@ -204,7 +204,7 @@ def test_what_is_no_token_is_refused(runs, token):
 
 @pytest.mark.slow
 def test_an_interrupt_ends_a_stream_after_its_answers(runs, tmp_path):
-    arguments = [runs / "windows", "--stream", "--compilation-cache"]
+    arguments = [runs / "windows", "--stream"]
     with subprocess.Popen(
         command("predict.py", *arguments), cwd=tmp_path, text=True, bufsize=1,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

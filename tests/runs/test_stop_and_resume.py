@@ -16,7 +16,7 @@ from echo_jax.runs import run_file
 
 SMALL = [
     "--length", "10", "--vocab-size", "8", "--window", "3", "--batch", "2", "--hidden", "6",
-    "--learning-rate", "0.01", "--evaluation-sequences", "50", "--compilation-cache",
+    "--learning-rate", "0.01", "--evaluation-sequences", "50",
 ]  # fmt: skip
 LONG = ["--sequences", "1000", "--checkpoint-every", "10"]
 
@@ -56,7 +56,7 @@ def whole_run(tmp_path_factory):
     return folder / "run", seconds["train"]
 
 
-RESUME = ["--resume", "run", "--compilation-cache", "--checkpoint-every", "10"]
+RESUME = ["--resume", "run", "--checkpoint-every", "10"]
 
 
 @pytest.mark.slow
@@ -103,7 +103,7 @@ def test_a_run_that_is_terminated_saves_and_says_how_to_go_on(whole_run, tmp_pat
         tmp_path / "run"
     )
     assert "Run folder" not in printed
-    execute("train.py", "--resume", "run", "--compilation-cache", cwd=tmp_path)
+    execute("train.py", "--resume", "run", cwd=tmp_path)
     assert_same_run(tmp_path / "run", whole_run[0])
 
 
@@ -129,7 +129,7 @@ def test_any_cuts_give_the_same_bits_also_for_longer_than_was_asked_first(tmp_pa
         "train.py", *options, "--sequences", 21, "--checkpoint-every", 4, "--devices", 1,
         "--out", "cut", cwd=tmp_path,
     )  # fmt: skip
-    resume = ["--resume", "cut", "--compilation-cache"]
+    resume = ["--resume", "cut"]
     execute("train.py", *resume, "--sequences", 30, "--checkpoint-every", 7, cwd=tmp_path)
     execute("train.py", *resume, "--sequences", 50, cwd=tmp_path)
     assert_same_run(tmp_path / "cut", tmp_path / "whole")

@@ -70,7 +70,7 @@ def test_the_arguments_are_the_flags_of_the_command_with_their_defaults_and_thei
     arguments = inspect.signature(echo_jax.train).parameters
     options = {field.name for field in dataclasses.fields(TrainOptions)}
     flags = {field.name for field in dataclasses.fields(train.TrainCommand)} | options
-    of_the_command = {"run", "options", "resume", "format", "compilation_cache"}
+    of_the_command = {"run", "options", "resume", "format"}
     assert {*arguments} - {"config", "args", "on_chunk", "progress"} == (
         (flags | flat(RunConfig()).keys()) - of_the_command
     )
