@@ -11,7 +11,7 @@ import dataclasses
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import chex
 import jax
@@ -69,7 +69,7 @@ class Stated(msgspec.Struct, frozen=True):
     run: str
     question: QuestionName
     seed: int
-    tokens: int
+    tokens: Annotated[int, msgspec.Meta(ge=1)]
 
 
 @dataclasses.dataclass(frozen=True)

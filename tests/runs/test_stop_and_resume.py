@@ -108,12 +108,12 @@ def test_a_run_that_is_terminated_saves_and_says_how_to_go_on(whole_run, tmp_pat
 
 
 def test_a_second_interrupt_ends_the_run_at_once(tmp_path):
-    slow = ["--hidden", "64", "--window", "9", "--length", "20"]  # a minute to go, nothing cached
+    slow = ["--hidden", "1024", "--length", "200", "--batch", "50"]  # its first chunk takes 20 s
     process = begin("train.py", *slow, "--sequences", "9999999", "--out", "run", cwd=tmp_path)
     wait_for(tmp_path / "run", process)
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
-    assert process.poll() is None  # it is compiling: the first one waits for a chunk to end
+    assert process.poll() is None  # the first one waits for the chunk to end
     process.send_signal(signal.SIGINT)
     asked = time.perf_counter()
     process.communicate(timeout=60)
