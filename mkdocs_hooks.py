@@ -14,9 +14,9 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from echo_jax.echo.studies import study_folder, study_tables
+from echo_jax.echo.studies.catalogue import STUDIES
 from echo_jax.report import styles
-from echo_jax.studies import study_figures, study_folder
-from echo_jax.studies.catalogue import STUDIES
 
 ROOT = Path(__file__).parent
 BESIDE_DOCS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
@@ -65,7 +65,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for name, study in STUDIES.items():
         rows = study_folder.rows_of(ROOT / "docs" / "results", {name: study})[name]
         with styles.drawing():
-            figure = study_figures.figure(study.chart, rows, PHONE)
+            figure = study_tables.figure(study.chart, rows, PHONE)
             content = styles.image(figure, "svg")
         path = f"results/figures/{name}-narrow.svg"
         files.append(File.generated(config, path, content=content))

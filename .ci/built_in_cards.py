@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from echo_jax import atomic_files
-from echo_jax.memory.card import Card
+from echo_jax.memory.card_contents import Card
 from echo_jax.memory.pages.built_in_cards import FILE, read_folder
 from echo_jax.memory.pages.picture import BUILT_IN, READINGS
 from echo_jax.memory.reading import Readings
 from echo_jax.memory.rows import Row
+from echo_jax.storage import atomic_files
 
 ROOT = Path(__file__).parents[1]
 LSTM = "lstm-state-bytes-400"

@@ -18,9 +18,9 @@ from typing import Any
 
 import echo_jax
 from echo_jax import config
-from echo_jax.core import chance
-from echo_jax.core.target_place import knowable_share, target_place
-from echo_jax.runs import explanation, play_page
+from echo_jax.echo import chance
+from echo_jax.echo.run import explanation, play_page
+from echo_jax.echo.target_place import knowable_share, target_place
 
 DOCS = Path(__file__).parents[1] / "docs"
 GRID = DOCS / "play" / "sweep.jsonl"

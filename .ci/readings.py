@@ -17,16 +17,16 @@ from pathlib import Path
 
 import msgspec
 
-from echo_jax import atomic_files
-from echo_jax.grid.running import Running
-from echo_jax.memory.by_key import fixed_pairs
-from echo_jax.memory.card import Card, bits_of, rows_that_count
-from echo_jax.memory.make_card import THREADS
+from echo_jax.engine.grid import Execution
+from echo_jax.memory.card.make_card import THREADS
+from echo_jax.memory.card.train_and_score import CardRun, compile_run, make_row, named_cell
+from echo_jax.memory.card_contents import Card, bits_of, rows_that_count
+from echo_jax.memory.key_question import fixed_pairs
 from echo_jax.memory.pages.built_in_cards import read_folder
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.reading import PAIRS, ReadCard, Readings, fixed_streams
 from echo_jax.memory.rows import KeyRow, LagRow
-from echo_jax.memory.train_and_score import CardRun, compile_run, make_row, named_cell
+from echo_jax.storage import atomic_files
 
 FOLDER = Path(__file__).parents[1] / "docs" / "cards"
 FILE = FOLDER / "readings.json"
@@ -38,7 +38,7 @@ further from the seeds of its card than these are from each other."""
 
 def main() -> None:
     """Make the readings that are not there, and write the file after each."""
-    Running(None, progress=False).start_jax(1, THREADS)
+    Execution(None, progress=False).start_jax(1, THREADS)
     there = FILE.exists() and msgspec.json.decode(FILE.read_bytes(), type=Readings)
     whole = there or Readings(fixed_streams().tolist(), [])
     fixed = fixed_pairs(STANDARD, 0)

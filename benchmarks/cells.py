@@ -18,8 +18,7 @@ import surroundings
 from surroundings import markdown_table, measured_apart, seconds_of_calls
 
 from echo_jax.cell_table import CELLS
-from echo_jax.cells.interface import Cell
-from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.cells.interface import Cell, ProjectedCell
 from echo_jax.cells.registry import build
 from echo_jax.jax_settings import GENERATOR
 

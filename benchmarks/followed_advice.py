@@ -24,9 +24,9 @@ import numpy as np
 
 import echo_jax
 from echo_jax.config import RunConfig, changed, chosen
+from echo_jax.echo.run import advice, explanation
+from echo_jax.echo.run.run_file import Finished
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import advice, explanation
-from echo_jax.runs.run_file import Finished
 
 SEED = 48  # of the draws that are published
 SHAPES = 15

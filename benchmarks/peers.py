@@ -15,9 +15,9 @@ from learner import Learner, Rows
 from numpy_lstm import BETA1, BETA2, EPSILON, NumpyLSTM
 
 from echo_jax.config import RunConfig
-from echo_jax.core.many_seeds import default_seed_map
-from echo_jax.core.training import build_learner
-from echo_jax.host.run_programs import DevicePlan, compile_programs
+from echo_jax.echo.many_seeds import default_seed_map
+from echo_jax.echo.programs import DevicePlan, compile_programs
+from echo_jax.echo.training import build_learner
 from echo_jax.jax_settings import GENERATOR
 
 

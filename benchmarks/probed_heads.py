@@ -14,11 +14,11 @@ import numpy as np
 
 import echo_jax
 from echo_jax.cells.interface import Cell
-from echo_jax.memory import card, learning
-from echo_jax.memory.by_lag import ByLag, draw_streams
+from echo_jax.memory import card_contents, learning
+from echo_jax.memory.card.train_and_score import named_cell
+from echo_jax.memory.lag_question import ByLag, draw_streams
 from echo_jax.memory.learning import Sets
 from echo_jax.memory.protocol import STANDARD, Protocol
-from echo_jax.memory.train_and_score import named_cell
 
 CARDS = Path(__file__).parents[1] / "docs" / "cards"
 
@@ -41,7 +41,7 @@ def own_and_probed(
     sizes = streams, protocol.streams, protocol.streams
     drawn = [draw_streams(protocol, key, rows) for key, rows in zip(keys, sizes, strict=True)]
     nats = jax.jit(question.score)(params, Sets(drawn[1], *drawn[1:])).final
-    own = card.lag_bits(nats, protocol).sum()
+    own = card_contents.lag_bits(nats, protocol).sum()
     tokens = np.concatenate(drawn)
     states = np.zeros((*tokens.shape, question.numbers), np.float32)
     asked = jax.jit(question.states)
@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cells", nargs="+", help="built-in cells, such as lru")
     for name in parser.parse_args().cells:
-        made, _ = card.read(CARDS / f"block-{name}-state-bytes-400")
+        made, _ = card_contents.read(CARDS / f"block-{name}-state-bytes-400")
         (rate,) = {x.rate for x in made.configuration if x.question == "by lag"}
         cell = named_cell(made.cell.name, made.cell.args).cell
         own, probed = own_and_probed(cell, STANDARD, rate, STANDARD.updates, 12 * STANDARD.streams)

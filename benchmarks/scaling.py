@@ -23,9 +23,9 @@ from matplotlib.figure import Figure
 from surroundings import Point, markdown_table, measured_apart, seconds_of_calls
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
-from echo_jax.core import many_seeds
-from echo_jax.core.training import build_learner
-from echo_jax.host.run_programs import dynamic_of_seeds
+from echo_jax.echo import many_seeds
+from echo_jax.echo.programs import dynamic_of_seeds
+from echo_jax.echo.training import build_learner
 from echo_jax.report import styles
 from echo_jax.report.styles import BLUE, GREY
 

@@ -28,20 +28,18 @@ from msgspec import UNSET, UnsetType
 
 import echo_jax
 from echo_jax.cells.block import flat_state
-from echo_jax.grid import row_file
-from echo_jax.grid.executors import Here
-from echo_jax.grid.running import Running
-from echo_jax.grid.task import Job, Report
-from echo_jax.grid.task_loop import complete
-from echo_jax.host.training_loop import train_chunks
-from echo_jax.memory import learning, train_and_score
-from echo_jax.memory.by_task import ByTask, TaskObject, task_of
-from echo_jax.memory.card import CARD_FILE, Card, bits_of
+from echo_jax.echo.programs import train_chunks
+from echo_jax.engine import grid
+from echo_jax.engine.grid import Execution, Here, Job, Report, complete
+from echo_jax.memory import learning
+from echo_jax.memory.card import train_and_score
+from echo_jax.memory.card.train_and_score import CardRun, NamedCell, lowered, named_cell
+from echo_jax.memory.card_contents import CARD_FILE, Card, bits_of
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import STANDARD, Configuration, QuestionName
 from echo_jax.memory.rows import KeyRow, LagRow, TaskScore
+from echo_jax.memory.task_question import ByTask, TaskObject, task_of
 from echo_jax.memory.tasks.text import STEPS, Characters
-from echo_jax.memory.train_and_score import CardRun, NamedCell, lowered, named_cell
 from echo_jax.report.number_formats import plain
 
 HERE = Path(__file__).resolve().parent
@@ -269,7 +267,7 @@ def missing(name: str, arm: str, rows: Sequence[WorthRow]) -> list[Run]:
         if rate is None and arm == ARMS[0]:
             tried = [(0, x) for x in RATES]
         runs += [Run(WorthRow(name, arm, card, seed, x), named) for seed, x in tried]
-    return row_file.missing(runs, rows)
+    return grid.missing(runs, rows)
 
 
 def main() -> None:
@@ -279,7 +277,7 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=", ".join(names))
     parser.add_argument("--arm", choices=ARMS, default=ARMS[0])
     args = parser.parse_args()
-    running = Running()
+    running = Execution()
     running.start_jax(1, 2)
 
     def store(row: WorthRow) -> str:

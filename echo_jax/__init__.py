@@ -1,12 +1,13 @@
 """echo_jax: how long can a recurrent network remember? The echo task in JAX and Flax.
 
-    core      the tutorial: data, network, training, evaluation
+    echo      the tutorial: data, network, training, evaluation
+              echo.run, one run; echo.studies, its questions answered by grids of runs
+    memory    the measure: how many bits the state of a cell tells
+              memory.card, of a cell; memory.probe, of a network that is already trained
     cells     recurrent cells
-    runs      one training run on disk
-    studies   the tutorial's questions, answered by grids of runs
-    memory    how many bits the state of a cell tells: the memory card
-    probing   the same of any network that is already trained
-    grid      a grid of runs: tasks, rows, executors, for studies and cards
+    engine    grids of tasks here and on clusters, the process, progress
+    storage   files that are written whole: arrays, rows, the user's values
+    report    sections, tables and figures
     commands  the command line
 
 The calls train, sweep, study, card, cards, probe and load, and Protocol, the numbers of a card:
@@ -21,31 +22,31 @@ from typing import TYPE_CHECKING, Any
 from echo_jax.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from echo_jax.echo.run.predictor import load as load
+    from echo_jax.echo.run.train_call import train as train
+    from echo_jax.echo.studies.study_call import study as study
+    from echo_jax.echo.studies.sweep_call import sweep as sweep
     from echo_jax.exceptions import ConfigError as ConfigError
     from echo_jax.exceptions import DivergedError as DivergedError
     from echo_jax.exceptions import EchoError as EchoError
     from echo_jax.exceptions import SchedulerLostError as SchedulerLostError
     from echo_jax.exceptions import StorageError as StorageError
     from echo_jax.exceptions import TasksFailedError as TasksFailedError
-    from echo_jax.memory.card_call import card as card
-    from echo_jax.memory.card_call import cards as cards
+    from echo_jax.memory.card.card_call import card as card
+    from echo_jax.memory.card.card_call import cards as cards
+    from echo_jax.memory.probe.probe_call import probe as probe
     from echo_jax.memory.protocol import Protocol as Protocol
-    from echo_jax.probing.probe_call import probe as probe
-    from echo_jax.runs.predictor import load as load
-    from echo_jax.runs.train_call import train as train
-    from echo_jax.studies.study_call import study as study
-    from echo_jax.studies.sweep import sweep as sweep
 
 _ERRORS = "EchoError ConfigError StorageError DivergedError TasksFailedError SchedulerLostError"
 _HOMES = {
     "Protocol": "memory.protocol",
-    "card": "memory.card_call",
-    "cards": "memory.card_call",
-    "load": "runs.predictor",
-    "probe": "probing.probe_call",
-    "study": "studies.study_call",
-    "sweep": "studies.sweep",
-    "train": "runs.train_call",
+    "card": "memory.card.card_call",
+    "cards": "memory.card.card_call",
+    "load": "echo.run.predictor",
+    "probe": "memory.probe.probe_call",
+    "study": "echo.studies.study_call",
+    "sweep": "echo.studies.sweep_call",
+    "train": "echo.run.train_call",
     **dict.fromkeys(_ERRORS.split(), "exceptions"),
 }
 

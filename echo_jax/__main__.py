@@ -5,8 +5,8 @@ import sys
 
 from echo_jax import environment
 from echo_jax.commands.command_line import refusals
+from echo_jax.engine import process
 from echo_jax.exceptions import printable
-from echo_jax.host import process_start
 
 COMMANDS = {
     "train": "train a network on the echo task, evaluate it, explain the outcome",
@@ -21,7 +21,7 @@ COMMANDS = {
 
 def main(command: str | None = None) -> None:
     """Import and run one command; without an argument, the one that the command line names."""
-    process_start.put_in_order()
+    process.put_in_order()
     with refusals():
         try:
             _run(command or _named_command())

@@ -40,7 +40,7 @@ CELLS = {
         "vector_state.lstm:ChronoLSTMCell", "LSTM, chrono initialisation", "Tallec & Ollivier 2018"
     ),
     "identity-rnn": BuiltInCell(
-        "vector_state.identity_rnn:IdentityRNNCell", "identity RNN", "Le et al. 2015"
+        "vector_state.flax_rnns:IdentityRNNCell", "identity RNN", "Le et al. 2015"
     ),
     "mingru": BuiltInCell("vector_state.minimal_rnns:MinGRUCell", "minGRU", "Feng et al. 2024"),
     "lru": BuiltInCell("vector_state.lru:LRUCell", "LRU", "Orvieto et al. 2023"),

@@ -251,3 +251,20 @@ def false_discovery(p_values: Sequence[float]) -> list[float]:
     from scipy.stats import false_discovery_control
 
     return false_discovery_control(p_values).tolist() if len(p_values) else []
+
+
+LEAST_SCORED = 6
+"""Streams of each of the two later parts."""
+
+FITTED = 0.7
+"""Of the streams, where `scored` is not said: the share that heads are fitted to."""
+
+LEAST_STREAMS = int((LEAST_SCORED - 0.5) / ((1 - FITTED) / 2)) + 1  # as the share is rounded
+
+PER_TOKEN = 50
+"""Examples that heads need for each different token, beside one for each weight of a head."""
+
+
+def least_examples(numbers: int, classes: int) -> int:
+    """The examples that heads on so many numbers need for so many different tokens."""
+    return max(numbers, PER_TOKEN) * classes

@@ -8,9 +8,10 @@ import jax
 import pytest
 from running import execute
 
-from echo_jax import atomic_files, environment
+from echo_jax import environment
 from echo_jax.environment import use_cpu_devices
 from echo_jax.jax_settings import SETTINGS
+from echo_jax.storage import atomic_files
 
 SWITCHED_ON = "RANDOM_SEED_OFFSET ENABLE_X64 DISABLE_MOST_OPTIMIZATIONS SCAN3 DISABLE_JIT"
 HOSTILE = {

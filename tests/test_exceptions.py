@@ -11,13 +11,13 @@ import pytest
 from made_up_cards import card_with, stored
 
 import echo_jax
+from echo_jax.echo.run.predictor import TrainedNetwork
+from echo_jax.echo.run.train_call import Run
+from echo_jax.echo.studies import run_study
 from echo_jax.exceptions import ConfigError, StorageError, TasksFailedError
-from echo_jax.memory import make_card
-from echo_jax.memory.card_call import CardResult, Cards
+from echo_jax.memory.card import make_card
+from echo_jax.memory.card.card_call import CardResult, Cards
 from echo_jax.report.section import Section
-from echo_jax.runs.predictor import TrainedNetwork
-from echo_jax.runs.train_call import Run
-from echo_jax.studies import run_study
 
 TOO_LONG = ConfigError(
     "window", 30, "is longer than the sequence of 25", "use {window=25} or a longer {length}"

@@ -5,9 +5,9 @@ import msgspec
 import pytest
 from golden import assert_golden
 
-from echo_jax.memory.card import Card
-from echo_jax.runs.result import Result
-from echo_jax.studies.result_rows import ResultRow
+from echo_jax.echo.run.result import Result
+from echo_jax.echo.studies.result_rows import ResultRow
+from echo_jax.memory.card_contents import Card
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_the_site_is_whole_and_loads_nothing_from_elsewhere(site):
     shared = '<meta property="og:description" content="Row 6 starts from the state of row 0, '
     assert shared in (site / "the-mistake.html").read_text()
     core = (site / "reference" / "core.html").read_text()
-    assert 'id="echo_jax.core.data.sequence_batches"' in core  # the docstrings are there
+    assert 'id="echo_jax.echo.data.sequence_batches"' in core  # the docstrings are there
 
 
 def one_card(paths):

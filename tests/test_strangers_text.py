@@ -14,18 +14,18 @@ from made_up_cards import card, lag_row
 
 import echo_jax
 from echo_jax.config import changed
+from echo_jax.echo.run import own_data
+from echo_jax.echo.run.run_file import History
+from echo_jax.echo.run.train_call import Run
+from echo_jax.echo.studies import study_pages
+from echo_jax.echo.studies.catalogue import Study
+from echo_jax.echo.studies.grid_point import GridPoint
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory import card as cards
-from echo_jax.memory.card_call import CardResult
+from echo_jax.memory import card_contents as cards
+from echo_jax.memory.card.card_call import CardResult
 from echo_jax.memory.pages import card_pages, figures, table
 from echo_jax.report import page, styles, text_tables
-from echo_jax.runs import own_data
-from echo_jax.runs.run_file import History
-from echo_jax.runs.train_call import Run
-from echo_jax.studies import study_pages
-from echo_jax.studies.catalogue import Study
-from echo_jax.studies.grid_point import GridPoint
-from echo_jax.values import value_files
+from echo_jax.storage import value_files
 
 HOSTILE = (
     "</p></pre></details><script>alert(1)</script>\"'&amp; *b* _i_ `c` | ~",

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from echo_jax.cells.cell_args import at_least
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.norms import rms_norm
+from echo_jax.cells.linear_layers import rms_norm
 from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time
 from echo_jax.cells.trained_numbers import trained_arrays, trained_numbers
 from echo_jax.exceptions import ConfigError

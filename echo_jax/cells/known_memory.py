@@ -20,10 +20,9 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.cell_args import at_least
-from echo_jax.cells.interface import Cell, CellParams
+from echo_jax.cells.interface import Cell, CellParams, ProjectedCell
 from echo_jax.cells.matrix_state.delta_net import DeltaNetCell
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
-from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.registry import build
 from echo_jax.cells.scan import Carry
 from echo_jax.exceptions import ConfigError
@@ -203,7 +202,7 @@ class ValueList(Cell):
 
     Inputs are the one-hot tokens by key: keys, as many values, and the filler; in a block, whose
     cells see no tokens, it is of no use. The output is one-hot: the most frequent value, of equal
-    ones the first. Its accuracy is `memory.card.accuracy_of_list`. No parameters.
+    ones the first. Its accuracy is `memory.card_contents.accuracy_of_list`. No parameters.
     """
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:

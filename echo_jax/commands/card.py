@@ -15,10 +15,10 @@ from pathlib import Path
 import tyro
 
 from echo_jax.commands import command_line
+from echo_jax.engine.grid import Execution
+from echo_jax.engine.process import Interrupts
 from echo_jax.exceptions import ConfigError, printable
-from echo_jax.grid.running import Running
-from echo_jax.host.interrupts import Interrupts
-from echo_jax.memory.card import CARD_FILE, ROWS_FILE, Card
+from echo_jax.memory.card_contents import CARD_FILE, ROWS_FILE, Card
 from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import CardPart, read_protocol
 from echo_jax.memory.rows import Row
@@ -107,7 +107,7 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
     """Make a card of each cell, and print it with the places of its files."""
     # These import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.cells.cell_args import options_in
-    from echo_jax.memory import make_card
+    from echo_jax.memory.card import make_card
 
     protocol = read_protocol(command.protocol)
     plan = make_card.plan_of(
@@ -115,10 +115,10 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
     )._replace(keep=command.keep)
     given = itertools.zip_longest(command.cell_names, command.cell_args, command.name, fillvalue="")
     asked = [
-        make_card.Asked(cell, options_in(args), name or None, command.state_bytes)
+        make_card.CardRequest(cell, options_in(args), name or None, command.state_bytes)
         for cell, args, name in given
     ]
-    running = Running(command.cluster, interrupts=stop, keep_programs=True)
+    running = Execution(command.cluster, interrupts=stop, keep_programs=True)
     shown = functools.partial(conclude, kind=command.format, again=again, stop=stop)
     made = make_card.make_cards(asked, plan, command.out, running, shown, command.beside)
     if len(made) > 1:
@@ -137,7 +137,7 @@ def conclude(
     paths = [folder / CARD_FILE, folder / ROWS_FILE]
     try:
         with command_line.drawing_last(again):
-            from echo_jax.memory.card_call import draw
+            from echo_jax.memory.card.card_call import draw
 
             paths = [*draw(folder, card, rows, kind), *paths]
     finally:

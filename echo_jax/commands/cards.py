@@ -15,8 +15,8 @@ from tyro.conf import Positional
 from echo_jax.cell_table import CELLS
 from echo_jax.commands import command_line
 from echo_jax.config import BLOCK_PREFIX
+from echo_jax.engine.grid import Execution
 from echo_jax.exceptions import printable
-from echo_jax.grid.running import Running
 from echo_jax.memory.protocol import read_protocol
 from echo_jax.report import styles, text_tables
 from echo_jax.report.page import Paper
@@ -76,11 +76,11 @@ class Verify:
         Exit status 1 for other numbers on the same kind of processor with the same versions.
         """
         # Imports jax, which reports and comparisons do without.
-        from echo_jax.memory import make_card
+        from echo_jax.memory.card import make_card
 
         again = command_line.this_command("cards")
         with command_line.stoppable(again) as stop:
-            found = make_card.verify(self.folder, Running(None, True, stop, True), self.cell)
+            found = make_card.verify(self.folder, Execution(None, True, stop, True), self.cell)
         for each in found:
             print(printable(each.told()))
         others = [each for each in found if not each.same]

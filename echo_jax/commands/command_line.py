@@ -17,8 +17,8 @@ import tyro
 
 from echo_jax.commands import tyro_rules
 from echo_jax.config import PARTS, RunConfig, changed, chosen, flags_of
+from echo_jax.engine.process import Interrupts, StoppedError
 from echo_jax.exceptions import EchoError, SchedulerLostError, printable, spell
-from echo_jax.host.interrupts import Interrupts, StoppedError
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
 INSTALLED = "echo-jax"  # as pages and cards name the installed program

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from echo_jax.commands import command_line
-from echo_jax.grid.running import Running
-from echo_jax.host.interrupts import Interrupts
+from echo_jax.echo.studies.run_study import run_studies
+from echo_jax.echo.studies.study_folder import StudyFolder
+from echo_jax.engine.grid import Execution
+from echo_jax.engine.process import Interrupts
 from echo_jax.report.page import Paper
 from echo_jax.report.section import Section
-from echo_jax.studies.run_study import run_studies
-from echo_jax.studies.study_folder import StudyFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ def run_and_print(
     folder: StudyFolder, names: Sequence[str], options: GridOptions, interrupts: Interrupts
 ) -> None:
     """Run what studies of these names lack, and print each as soon as its rows are there."""
-    running = Running(options.cluster, interrupts=interrupts, keep_programs=True)
+    running = Execution(options.cluster, interrupts=interrupts, keep_programs=True)
 
     def show(section: Section) -> None:
         print(f"\n{section.report()}", flush=True)

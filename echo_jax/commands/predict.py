@@ -19,14 +19,14 @@ from tyro.conf import Positional
 from echo_jax import environment
 from echo_jax.commands import command_line
 from echo_jax.config import check_values
+from echo_jax.engine import compilation_cache, process
 from echo_jax.exceptions import ConfigError
-from echo_jax.host import compilation_cache, process_start
 
 if TYPE_CHECKING:  # what is slow to import waits until the command line was found valid
     import numpy as np
 
-    from echo_jax.core.token_by_token import EchoState
-    from echo_jax.runs.predictor import TrainedNetwork
+    from echo_jax.echo.run.predictor import TrainedNetwork
+    from echo_jax.echo.token_by_token import EchoState
 
 WINDOWS = 1000  # random sequences in which an input is changed
 
@@ -81,8 +81,8 @@ class PredictCommand:
 def main() -> None:
     """Print what the network says; bad values are refused before it is loaded."""
     command = command_line.parse(PredictCommand)
-    from echo_jax.runs import run_file
-    from echo_jax.values import value_files, vocabulary
+    from echo_jax.echo.run import run_file
+    from echo_jax.storage import value_files, vocabulary
 
     words = list(command.values)
     lines = None
@@ -105,7 +105,7 @@ def main() -> None:
 
 def load(command: PredictCommand) -> "TrainedNetwork":
     """The network that is asked for; a line says if it is still trained, or one of several."""
-    from echo_jax.runs import predictor
+    from echo_jax.echo.run import predictor
 
     environment.use_cpu_devices(1)
     compilation_cache.use_compilation_cache()
@@ -159,7 +159,7 @@ def answer(
             if lacked and None in values:
                 print(why_no_answer(network, state), file=sys.stderr)
     except KeyboardInterrupt:
-        process_start.leave(128 + signal.SIGINT)  # jax may be in the middle of a computation
+        process.leave(128 + signal.SIGINT)  # jax may be in the middle of a computation
 
 
 def spelled(value: int | str | None, separator: str) -> int | str:
@@ -185,7 +185,7 @@ def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray
     """
     import numpy as np
 
-    from echo_jax.values.value_files import words_of
+    from echo_jax.storage.value_files import words_of
 
     if sys.stdin is None:
         raise ConfigError(None, "the standard input", "is closed", "send numbers to it with a pipe")

@@ -13,13 +13,14 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from echo_jax import atomic_files, environment
+from echo_jax import environment
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, check_values, is_built_in
+from echo_jax.echo.run import explanation
+from echo_jax.engine import compilation_cache
 from echo_jax.exceptions import ConfigError, printable
-from echo_jax.host import compilation_cache
 from echo_jax.report.styles import Format
-from echo_jax.runs import explanation
+from echo_jax.storage import atomic_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +62,7 @@ def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(ShowCommand)
     if command.curve:
-        from echo_jax.runs import result_report, run_file
+        from echo_jax.echo.run import result_report, run_file
 
         finished = run_file.read_finished(command.curve)
         run_file.write_finished(command.curve, finished)
@@ -70,7 +71,7 @@ def main() -> None:
         result_report.conclude(finished, command.curve, say, again, command.format)
     elif command.play:
         environment.use_cpu_devices(1)
-        from echo_jax.runs import play_page
+        from echo_jax.echo.run import play_page
 
         print(f"Page: {printable(str(play_page.write_for_run(command.play)))}")
     elif command.memory:
@@ -83,7 +84,7 @@ def main() -> None:
 def show_memory(folder: Path, cell: str | None) -> None:
     """Print the bits by lag of the first network of a run, of the cell that is named; draw them."""
     environment.use_cpu_devices(1)
-    from echo_jax.runs import predictor
+    from echo_jax.echo.run import predictor
 
     say = functools.partial(print, file=sys.stderr)
     found = predictor.load(folder, cell=cell, say=say).memory()
@@ -95,8 +96,8 @@ def show_memory(folder: Path, cell: str | None) -> None:
 
 def show_data(command: ShowCommand) -> None:
     """Print the column, if there is one, a sequence, its rows, and whether it can be learned."""
-    from echo_jax.runs import data_views
-    from echo_jax.runs.train_setup import new_inputs
+    from echo_jax.echo.run import data_views
+    from echo_jax.echo.run.train_setup import new_inputs
 
     inputs = new_inputs(command.run)
     environment.check_memory(inputs.config.least_bytes)

@@ -12,12 +12,12 @@ import tyro
 
 from echo_jax.commands import command_line
 from echo_jax.commands.grid_runs import GridOptions, run_and_print
+from echo_jax.echo.studies import study_folder
+from echo_jax.echo.studies.catalogue import STUDIES, check_name
+from echo_jax.echo.studies.grid_point import minutes, seconds_of
+from echo_jax.echo.studies.study_call import DEFAULT_FOLDER, all_studies
 from echo_jax.exceptions import ConfigError
 from echo_jax.report import text_tables
-from echo_jax.studies import published_answers
-from echo_jax.studies.catalogue import STUDIES, check_name
-from echo_jax.studies.expected_time import minutes, seconds_of
-from echo_jax.studies.study_call import DEFAULT_FOLDER, all_studies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ def main() -> None:
     folder = all_studies(command.out or DEFAULT_FOLDER)
     with command_line.stoppable(command_line.this_command("study")) as interrupts:
         for name in command.names:
-            if answer := published_answers.answer(name):
+            if answer := study_folder.answer(name):
                 python = f'in Python echo_jax.study("{name}") has its tables and figure'
                 print(f"{STUDIES[name].question}\n{answer}")
                 print(f"This is the published answer; {python}.\n")

@@ -25,10 +25,10 @@ from echo_jax.config import (
     flags_of,
     flat,
 )
+from echo_jax.echo.run import run_folder
+from echo_jax.echo.studies.catalogue import Study
+from echo_jax.echo.studies.sweep_call import NAME, sweep_folder, sweep_study
 from echo_jax.exceptions import ConfigError
-from echo_jax.runs import run_folder
-from echo_jax.studies.catalogue import Study
-from echo_jax.studies.sweep import NAME, sweep_folder, sweep_study
 
 SWITCH = {"yes": True, "no": False}
 

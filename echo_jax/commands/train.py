@@ -16,9 +16,9 @@ from typing import Annotated
 
 from echo_jax.commands import command_line, tyro_rules
 from echo_jax.config import PARTS, Part, RunConfig, TrainOptions, check_values
+from echo_jax.engine import process
+from echo_jax.engine.process import Interrupts, StoppedError
 from echo_jax.exceptions import ConfigError, DivergedError, StorageError, printable
-from echo_jax.host import process_start
-from echo_jax.host.interrupts import Interrupts, StoppedError
 from echo_jax.report.styles import Format
 
 
@@ -55,16 +55,16 @@ def main() -> None:
     interrupts = Interrupts()
     with interrupts, contextlib.suppress(StoppedError):
         run(command, interrupts)
-    process_start.leave(interrupts.exit_status)
+    process.leave(interrupts.exit_status)
 
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Train a new run, or one that goes on, and print and draw what came of it."""
     # Some of these import jax: flags were parsed before, and --help answers in 0.1 s.
-    from echo_jax.host.compilation_cache import use_compilation_cache
-    from echo_jax.runs import advice, play_page, result_report, run_folder
-    from echo_jax.runs.train_run import Running, train_run
-    from echo_jax.runs.train_setup import new_inputs, new_run, resumed_run
+    from echo_jax.echo.run import advice, play_page, result_report, run_folder
+    from echo_jax.echo.run.train_run import Running, train_run
+    from echo_jax.echo.run.train_setup import new_inputs, new_run, resumed_run
+    from echo_jax.engine.compilation_cache import use_compilation_cache
 
     say = interrupts.say
     if command.resume:
@@ -77,7 +77,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         assert prepared.folder, "a run of the command has a folder"
         config = prepared.config
         running = Running(say, interrupts=interrupts)
-        running.watch.seconds["import"] = time.perf_counter() - process_start.STARTED
+        running.watch.seconds["import"] = time.perf_counter() - process.STARTED
         if prepared.note:
             print(prepared.note, file=sys.stderr)
         say(result_report.describe(config))

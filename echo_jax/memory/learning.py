@@ -18,9 +18,9 @@ import jax.numpy as jnp
 
 from echo_jax.cells.block import own_state
 from echo_jax.cells.scan import Carry
-from echo_jax.core.data import Purpose, purpose_key
-from echo_jax.core.network import Network, Params
-from echo_jax.core.training import TrainState, clipped_adam, update
+from echo_jax.echo.data import Purpose, purpose_key
+from echo_jax.echo.network import Network, Params
+from echo_jax.echo.training import TrainState, clipped_adam, update
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.rows import Row
 
@@ -52,7 +52,7 @@ class Scores(NamedTuple):
     bytes: chex.Array
 
 
-class Answers(NamedTuple):
+class HeadLogits(NamedTuple):
     """The logits of the heads on a data set, `[E, N, V]`, and their targets, int32 `[E, N]`."""
 
     logits: chex.Array
@@ -165,7 +165,7 @@ def init(question: Question, run: RunInputs) -> TrainState:
     return TrainState(jnp.zeros((), jnp.int32), params, moments)
 
 
-class Metrics(NamedTuple):
+class Losses(NamedTuple):
     """The losses of some updates, and what `associated` counts after the last one."""
 
     losses: chex.Array
@@ -174,7 +174,7 @@ class Metrics(NamedTuple):
 
 def train_updates(
     question: Question, run: RunInputs, state: TrainState
-) -> tuple[TrainState, Metrics]:
+) -> tuple[TrainState, Losses]:
     """The next `updates_at_once`, number i on data of its own."""
     key = purpose_key(run.seed, Purpose.DATA)
     optimizer = clipped_adam(question.protocol.largest_norm)
@@ -190,4 +190,4 @@ def train_updates(
         return state, loss
 
     state, losses = jax.lax.scan(step, state, length=question.protocol.updates_at_once)
-    return state, Metrics(losses, question.associated(state.params, run.seed))
+    return state, Losses(losses, question.associated(state.params, run.seed))

@@ -1,6 +1,6 @@
 """The numbers of the measure, so that only the cell differs; see docs/protocol.md.
 
-Adam's are in `core.training.ADAM`. No jax: cards are read without it.
+Adam's are in `echo.training.ADAM`. No jax: cards are read without it.
 """
 
 from pathlib import Path
@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from echo_jax import atomic_files
 from echo_jax.config import checked
 from echo_jax.exceptions import ConfigError, shown
+from echo_jax.storage import atomic_files
 
 QuestionName = Literal["by lag", "by key", "task"]
 CardPart = Literal["by-lag", "by-key"]

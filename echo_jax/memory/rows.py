@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from echo_jax.grid.row_file import Count, RowKind
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, Rate, Whole
 from echo_jax.memory.reading import KeyReading, Reading, has_picture
+from echo_jax.storage.row_file import Count, RowKind
 
 DECIMALS = ".4f"  # of the numbers of a card
 NATS = ".3f"  # of a row: the sum over 64 lags moves by 0.01 bits at most that was seen

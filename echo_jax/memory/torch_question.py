@@ -29,14 +29,14 @@ from echo_jax.cells.adapters.torch_adapter import (
     tensor,
 )
 from echo_jax.cells.block import Block
-from echo_jax.core.data import Purpose, purpose_key
-from echo_jax.core.loss import correct
-from echo_jax.core.network import Params
-from echo_jax.core.training import ADAM, TrainState
+from echo_jax.echo.data import Purpose, purpose_key
+from echo_jax.echo.loss import correct
+from echo_jax.echo.network import Params
+from echo_jax.echo.training import ADAM, TrainState
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.by_key import ByKey
-from echo_jax.memory.by_lag import ByLag, earlier_tokens
-from echo_jax.memory.learning import Metrics, RunInputs, Sets
+from echo_jax.memory.key_question import ByKey
+from echo_jax.memory.lag_question import ByLag, earlier_tokens
+from echo_jax.memory.learning import Losses, RunInputs, Sets
 from echo_jax.memory.protocol import Protocol
 
 
@@ -56,7 +56,7 @@ def in_this_process(cluster: str | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class Network(torch.nn.Module):
+class TorchNetwork(torch.nn.Module):
     """A layer, fed one-hot tokens, and the linear layer that reads its state or its outputs."""
 
     def __init__(self, question: Any, seed: int) -> None:
@@ -105,7 +105,7 @@ def bytes_of(own: list[torch.Tensor]) -> chex.Array:
 
 
 def calls(
-    network: Network, streams: Any, steps: int | list[int]
+    network: TorchNetwork, streams: Any, steps: int | list[int]
 ) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
     """The outputs of each call, `[B, n, H]`, and the tensors that count after it.
 
@@ -131,13 +131,13 @@ class TorchQuestion:
 
     def init(self, run: RunInputs) -> TrainState:
         """The state before the first update."""
-        network = Network(self, int(run.seed))
+        network = TorchNetwork(self, int(run.seed))
         adam = torch.optim.Adam(
             network.parameters(), betas=(ADAM["b1"], ADAM["b2"]), eps=ADAM["eps"], fused=True
         )
         return TrainState(0, network.arrays(), (network, adam))
 
-    def train_updates(self, run: RunInputs, progress: TrainState) -> tuple[TrainState, Metrics]:
+    def train_updates(self, run: RunInputs, progress: TrainState) -> tuple[TrainState, Losses]:
         """The next `updates_at_once`, as `learning.train_updates`."""
         question: Any = self
         step, _, (network, adam) = progress
@@ -158,23 +158,23 @@ class TorchQuestion:
         step += self.protocol.updates_at_once
         state = TrainState(step, network.arrays(), (network, adam))
         associated = question.associated(state.params, run.seed)
-        return state, Metrics(np.array(losses), associated)
+        return state, Losses(np.array(losses), associated)
 
     def try_update(self) -> None:
         """The loss and the gradient of a first update, in which a layer may raise anything."""
         question: Any = self
-        network = Network(self, 0).train()
+        network = TorchNetwork(self, 0).train()
         question.torch_loss(network, purpose_key(0, Purpose.DATA), np.float32(1)).backward()
 
-    def trained(self, params: Params) -> Network:
+    def trained(self, params: Params) -> TorchNetwork:
         """The network of trained parameters, as it is scored."""
-        network = Network(self, 0)
+        network = TorchNetwork(self, 0)
         each = [(f"{part}.{name}", x) for part in params for name, x in params[part].items()]
         network.load_state_dict({name: tensor(x) for name, x in each})
         return network.eval()
 
 
-def clip(network: Network, largest_norm: float) -> None:
+def clip(network: TorchNetwork, largest_norm: float) -> None:
     """Scale the gradient down where its norm is larger, as `optax.clip_by_global_norm`."""
     gradients = [x.grad for x in network.parameters() if x.grad is not None]
     # Not clip_grad_norm_, which adds 1e-6 to the norm and so scales by another factor than optax.
@@ -193,7 +193,7 @@ class TorchByLag(TorchQuestion, ByLag):
     answers = jax.jit(ByLag.answers, static_argnums=0)
     nats = jax.jit(ByLag.nats, static_argnums=0)
 
-    def torch_loss(self, network: Network, key: chex.PRNGKey, done: float) -> torch.Tensor:
+    def torch_loss(self, network: TorchNetwork, key: chex.PRNGKey, done: float) -> torch.Tensor:
         """As `ByLag.loss`."""
         del done
         streams = np.asarray(self.draw(key))
@@ -203,7 +203,7 @@ class TorchByLag(TorchQuestion, ByLag):
         targets = tensor(earlier_tokens(self.protocol, streams)).long()
         return cross_entropy(logits.view(-1, self.protocol.symbols), targets.flatten())
 
-    def states_in_chunks(self, network: Network, streams: np.ndarray) -> torch.Tensor:
+    def states_in_chunks(self, network: TorchNetwork, streams: np.ndarray) -> torch.Tensor:
         """As `ByLag.states`, in which it is trained: the state is read after each call."""
         first, between = self.protocol.asked[0] + 1, self.protocol.asked_every
         chunks = [first, *[between] * (self.protocol.asked_steps - 1)]
@@ -234,7 +234,7 @@ class TorchByKey(TorchQuestion, ByKey):
     draw = jax.jit(ByKey.draw, static_argnums=0)
     ramp = jax.jit(ByKey.ramp, static_argnums=0)
 
-    def torch_loss(self, network: Network, key: chex.PRNGKey, done: float) -> torch.Tensor:
+    def torch_loss(self, network: TorchNetwork, key: chex.PRNGKey, done: float) -> torch.Tensor:
         """As `ByKey.loss`."""
         asked = self.draw(key, self.ramp(done))
         logits = network.read(network(tensor(asked.tokens).long())[0])

@@ -1,9 +1,9 @@
 """Shared by every page and figure; knows nothing of runs, studies or cards.
 
-text_tables    a table, and its text, CSV and LaTeX
-markdown       what a page is made of
+text_tables    a table, and its text, CSV, LaTeX and Markdown
 section        heading, answer, figure, tables and notes, in every form
 page           sections ─► a folder with README.md, figures/ and tables/
-styles         colours, sizes, files of figures; charts and line_names draw
+html_page      an interactive page as one file
+styles         colours, sizes, files of figures; charts draws
 number_formats
 """

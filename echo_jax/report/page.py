@@ -4,11 +4,10 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from echo_jax import atomic_files
-from echo_jax.report.markdown import details, escaped, fenced
 from echo_jax.report.section import Section
 from echo_jax.report.styles import Format
-from echo_jax.report.text_tables import Kind
+from echo_jax.report.text_tables import Kind, details, escaped, fenced
+from echo_jax.storage import atomic_files
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from echo_jax.exceptions import one_line
-from echo_jax.report.markdown import details, escaped, fenced, markdown_table
 from echo_jax.report.styles import Format, drawing, image
-from echo_jax.report.text_tables import Kind, Table, captioned, csv_text, data_frame, latex_text
+from echo_jax.report.text_tables import (
+    Kind,
+    Table,
+    captioned,
+    csv_text,
+    data_frame,
+    details,
+    escaped,
+    fenced,
+    latex_text,
+    markdown_table,
+)
 
 if TYPE_CHECKING:
     import pandas

@@ -1,7 +1,8 @@
-"""Tables, as text in a terminal, as CSV and as LaTeX with booktabs; and as a data frame.
+"""Tables as text for a terminal, CSV, LaTeX with booktabs, GitHub's Markdown, or a data frame.
 
 In a terminal `rich.table` is not used: it wraps or cuts entries at the width of the terminal, 80
-columns where output goes to a file, and a result must come through whole.
+columns where output goes to a file, and a result must come through whole. In Markdown every text
+is `escaped`; there is no template.
 """
 
 import csv
@@ -14,7 +15,6 @@ from echo_jax.exceptions import ConfigError, one_line, printable
 
 if TYPE_CHECKING:
     import pandas
-
 
 Kind = Literal["csv", "latex"]  # the files of tables for a paper
 
@@ -120,3 +120,35 @@ def data_frame(rows: Sequence[Mapping[str, Any]]) -> "pandas.DataFrame":
         fix = "run pip install pandas, or use the plain dictionaries of rows"
         raise ConfigError(None, "pandas", "is not installed", fix) from error
     return pandas.DataFrame(rows)
+
+
+NAMED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "~": "&#126;"})
+
+
+def escaped(text: str) -> str:
+    """Text on one line with every character of Markdown escaped, also at the start of a list.
+
+    Python-Markdown shows the backslash before some of them, which are written as HTML names them.
+    """
+    text = one_line(text).translate(NAMED)
+    text = re.sub(r"[\\`*_\[\]]", r"\\\g<0>", text)
+    return re.sub(r"^(\d*)([-+#.)])(?=[-#\s]|$)", r"\1\\\2", text)
+
+
+def details(summary: str, text: str) -> str:
+    """Markdown that folds out, also where Markdown in HTML has to be asked for."""
+    return f"<details markdown><summary>{summary}</summary>\n\n{text}\n\n</details>"
+
+
+def markdown_table(table: Table) -> str:
+    """The headings and rows of a table, without its caption."""
+    rules = ["---:" if numeric else "---" for numeric in table.numeric]
+    head, *rows = [[escaped(text) for text in row] for row in table.texts]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rules, *rows))
+
+
+def fenced(code: str, language: str = "bash") -> str:
+    """A code block, whose fence is longer than any run of backticks in it."""
+    longest = max(map(len, re.findall("`+", code)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{code}\n{fence}"

@@ -11,7 +11,7 @@ from learner import JOB, cut
 from numpy_lstm import NumpyLSTM, Weights
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
-from echo_jax.core import training
+from echo_jax.echo import training
 
 LEARNING = RunConfig(
     TaskConfig(length=14, vocab_size=6, window=3, lag=1, batch_size=3),

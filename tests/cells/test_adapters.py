@@ -14,7 +14,7 @@ import echo_jax
 from echo_jax.cells import user_cell_check
 from echo_jax.cells.adapters.adapt import REQUIRED, adapt, construct
 from echo_jax.config import NetworkConfig, RunConfig
-from echo_jax.core import network
+from echo_jax.echo import network
 from echo_jax.exceptions import ConfigError
 
 F, H = 5, 4

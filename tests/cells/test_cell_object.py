@@ -19,7 +19,7 @@ from echo_jax.cells.vector_state.delay_line_mlp import DelayLineMLP
 from echo_jax.cells.vector_state.flax_rnns import GRUCell
 from echo_jax.config import NetworkConfig
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.train_and_score import named_cell
+from echo_jax.memory.card.train_and_score import named_cell
 
 
 def init(key, input_size):

@@ -7,7 +7,7 @@ from cell_reference import gelu, sigmoid
 
 from echo_jax.cells import known_memory
 from echo_jax.cells.adapters.adapt import adapt
-from echo_jax.cells.vector_state import delay_line_mlp, identity_rnn, lru, lstm, minimal_rnns
+from echo_jax.cells.vector_state import delay_line_mlp, flax_rnns, lru, lstm, minimal_rnns
 
 
 def lstm_step(p, state, x):
@@ -59,7 +59,7 @@ def reservoir_step(p, state, x):
 
 CELLS = {
     "lstm": (lstm.LSTMCell(4), lstm_step),
-    "identity rnn": (identity_rnn.IdentityRNNCell(4), identity_rnn_step),
+    "identity rnn": (flax_rnns.IdentityRNNCell(4), identity_rnn_step),
     "mingru": (minimal_rnns.MinGRUCell(4), min_gru_step),
     "minlstm": (minimal_rnns.MinLSTMCell(4), cell_reference.min_lstm_step),
     "lru": (lru.LRUCell(4, 7, 0.5, 1.0, 1.0, recurrent_rate=0.3), lru_step(0.3)),

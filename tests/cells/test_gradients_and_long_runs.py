@@ -3,8 +3,8 @@
 import cell_reference
 import pytest
 
+from echo_jax.cells.interface import ProjectedCell
 from echo_jax.cells.matrix_state import delta_net, mamba2, xlstm
-from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.registry import build
 
 CACHE = "echo_jax.cells.known_memory:AttentionCache"

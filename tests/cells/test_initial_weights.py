@@ -13,7 +13,7 @@ from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
 from echo_jax.cells.matrix_state.mamba2 import Mamba2Cell
 from echo_jax.cells.matrix_state.xlstm import MLSTMCell
 from echo_jax.cells.vector_state.exprnn import ExpRNNCell
-from echo_jax.cells.vector_state.identity_rnn import IdentityRNNCell
+from echo_jax.cells.vector_state.flax_rnns import IdentityRNNCell
 from echo_jax.cells.vector_state.lmu import LMUCell
 from echo_jax.cells.vector_state.lru import LRUCell
 from echo_jax.cells.vector_state.lstm import ChronoLSTMCell, LSTMCell

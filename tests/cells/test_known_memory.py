@@ -8,8 +8,8 @@ import pytest
 from echo_jax.cells import known_memory
 from echo_jax.cells.block import Block
 from echo_jax.cells.state_size import state_bytes
-from echo_jax.memory.by_key import ByKey
-from echo_jax.memory.card import accuracy_of_list
+from echo_jax.memory.card_contents import accuracy_of_list
+from echo_jax.memory.key_question import ByKey
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.tasks import by_key
 

@@ -10,7 +10,7 @@ from echo_jax.cells.block import Block
 from echo_jax.cells.trained_numbers import trained_arrays, trained_numbers
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import learning
-from echo_jax.memory.by_key import ByKey
+from echo_jax.memory.key_question import ByKey
 
 FROZEN = Block(known_memory.FrozenDeltaNet(6, key_size=4, value_size=4), width=8)
 

@@ -15,11 +15,12 @@ from fabricated_results import fabricated_result
 from run_folders import OWN, PLAIN, inputs_of, make_run, snapshot
 
 import echo_jax
-from echo_jax import atomic_files, environment
+from echo_jax import environment
 from echo_jax.config import NetworkConfig, RunConfig
+from echo_jax.echo.run import run_file
+from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.exceptions import ConfigError, EchoError
-from echo_jax.runs import run_file
-from echo_jax.runs.run_folder import RunSpec
+from echo_jax.storage import atomic_files
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -9,9 +9,10 @@ import pytest
 from made_up_cards import card as made_up
 from tiny_memory import TINY, toml_of
 
-from echo_jax import atomic_files, environment
-from echo_jax.host.progress import GridProgress
-from echo_jax.memory import card
+from echo_jax import environment
+from echo_jax.engine.progress import GridProgress
+from echo_jax.memory import card_contents
+from echo_jax.storage import atomic_files
 
 LAST = TINY.card_name("Last")
 CELLS = '''
@@ -67,7 +68,7 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     line = ("--cell", "mine:Last", *BY_LAG)
     said = carding(*line, "--seeds", "1").stdout
     folder = tmp_path / "cards" / LAST
-    made, rows = card.read(folder)
+    made, rows = card_contents.read(folder)
     assert sorted(row.seed for row in rows) == [0, 1000, 1000, 1001, 1001]
     assert (made.cell.name, made.bits_by_lag.seeds) == ("mine:Last", [0])
     assert re.fullmatch("[0-9a-f]{64}", made.cell.source)
@@ -96,13 +97,13 @@ def two_runs_are_verified(carding, folder):
         return [line for line in said.splitlines() if line.startswith("seed ")]
 
     assert [line.partition(": ")[2] for line in told(0)] == ["the same numbers"] * 2
-    made, rows = card.read(folder)
+    made, rows = card_contents.read(folder)
     forged = [msgspec.structs.replace(row, final=[0.1] * len(row.final)) for row in rows]
-    card.write_whole(made, forged, folder)
+    card_contents.write_whole(made, forged, folder)
     assert all("other numbers" in line and "same kind" in line for line in told(1))
     for field, value in (("device", "cpu, A"), ("version", "0.1.0")):
         elsewhere = [msgspec.structs.replace(row, **{field: value}) for row in forged]
-        card.write_whole(made, elsewhere, folder)
+        card_contents.write_whole(made, elsewhere, folder)
         assert all(f" here, '{value}' before" in line for line in told(0))
 
 
@@ -134,7 +135,7 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
     rows = rows_of(tmp_path / "undisturbed" / LAST)
     assert rows == rows_of(tmp_path / "cards" / LAST)
     assert set(stopped) < set(rows)
-    one, other = (card.read(tmp_path / out / LAST)[0] for out in ("cards", "undisturbed"))
+    one, other = (card_contents.read(tmp_path / out / LAST)[0] for out in ("cards", "undisturbed"))
     assert one == other
 
 
@@ -165,7 +166,7 @@ def test_bad_input_is_told_in_one_sentence(carding, tmp_path, arguments, sentenc
 def test_the_card_of_another_cell_or_protocol_is_kept(carding, tmp_path):
     folder = tmp_path / "cards" / "mine"
     folder.mkdir(parents=True)
-    card.write(made_up([], "gru", name="mine", protocol=TINY), [], folder)
+    card_contents.write(made_up([], "gru", name="mine", protocol=TINY), [], folder)
     before = (folder / "card.json").read_bytes()
     said = carding("--cell", "simple", "--name", "mine", status=2).stderr
     assert "cards/mine is the card of another cell, gru," in said

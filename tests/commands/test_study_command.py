@@ -9,10 +9,10 @@ import fabricated
 import pytest
 from run_folders import snapshot
 
-from echo_jax import atomic_files
 from echo_jax.commands import command_line, sweep
-from echo_jax.studies import study_pages
-from echo_jax.studies.catalogue import STUDIES
+from echo_jax.echo.studies import study_pages
+from echo_jax.echo.studies.catalogue import STUDIES
+from echo_jax.storage import atomic_files
 
 STUDY = "study.py parts --out out"
 SWEEP = "sweep.py --lag 0 --sequences 1 --seeds 1 --out out"

@@ -10,8 +10,9 @@ import pytest
 from golden import assert_golden
 from running import execute
 
-from echo_jax import atomic_files, environment
+from echo_jax import environment
 from echo_jax.config import PARTS, to_dict
+from echo_jax.storage import atomic_files
 
 GOLDEN = Path(__file__).parent / "golden" / "show.txt"
 SHORT = ["--sequences", "30", "--evaluation-sequences", "200"]
@@ -30,7 +31,7 @@ def short_run(tmp_path_factory):
 
 def test_the_train_of_the_tutorial_imports_few_modules(short_run):
     modules = short_run[2]
-    assert "echo_jax.runs.train_run" in modules
+    assert "echo_jax.echo.run.train_run" in modules
     assert len(modules) <= 55, modules
 
 

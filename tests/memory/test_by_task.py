@@ -21,13 +21,13 @@ import echo_jax
 from echo_jax.cells import registry
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory import card as cards
-from echo_jax.memory.by_task import ByTask, task_of
-from echo_jax.memory.make_card import MIXED, Asked, beside, plan_of, requests_of, there
+from echo_jax.memory import card_contents as cards
+from echo_jax.memory.card.make_card import MIXED, CardRequest, beside, plan_of, requests_of, there
 from echo_jax.memory.pages import card_pages, comparison, table, told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
-from echo_jax.memory.tasks import Rows, adding, noisy_recall, text
+from echo_jax.memory.task_question import ByTask, task_of
+from echo_jax.memory.tasks import TaskRows, adding, noisy_recall, text
 
 SIZES = {"updates": 6, "updates_at_once": 3, "pilot_updates": 3, "budgets": [3], "streams": 300}
 SMALL = Protocol(**NUMBERS | SIZES)
@@ -197,7 +197,7 @@ def test_a_linear_model_reads_digits_of_the_part_final():
 
 def test_the_majority_is_the_share_of_the_most_frequent_answer_that_counts():
     counts = np.array([[False, False, True, True, True]])
-    rows = Rows(np.zeros((1, 5), int), np.array([[0, 0, 3, 1, 3]]), counts)
+    rows = TaskRows(np.zeros((1, 5), int), np.array([[0, 0, 3, 1, 3]]), counts)
     assert task_of(last_seen(), SMALL).majority(rows) == pytest.approx(2 / 3)
 
 
@@ -267,17 +267,17 @@ def test_the_score_is_that_of_numpy():
 
 
 def test_beside_a_cell_stand_three_in_a_block_of_its_width_and_not_itself(tmp_path):
-    asked = [Asked("block:lstm", {"width": 16, "features": 3}, None, 400)]
+    asked = [CardRequest("block:lstm", {"width": 16, "features": 3}, None, 400)]
     found = beside(asked)
     assert {(x.cell[:6], str(x.args), x.state_bytes) for x in found} == {
         ("block:", "{'width': 16}", 400)
     }
     plan = plan_of(SMALL, False, 1, task=task_of(last_seen(), SMALL))
-    asked = [Asked(registry.cell_class("lstm"), {"features": 3}, None, None)]
+    asked = [CardRequest(registry.cell_class("lstm"), {"features": 3}, None, None)]
     made = requests_of([*asked, *beside(asked)], plan, tmp_path)
     names = [request.named.name.rpartition(":")[2] for request in made]
     assert names == ["lstm", "PresentInput", "OrthogonalReservoir"]
-    asked = [Asked("lru", None, None, 3)]
+    asked = [CardRequest("lru", None, None, 3)]
     with pytest.raises(ConfigError, match="or leave it out by beside=False"):
         requests_of(beside(asked), plan, tmp_path)
 

@@ -11,19 +11,17 @@ import pytest
 from card_runs import by_key, by_lag
 from made_up_cards import card, held, key_row, lag_row
 
-from echo_jax import atomic_files
+from echo_jax.engine.grid import Execution, Here, Job
+from echo_jax.engine.process import StoppedError
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.grid.executors import Here
-from echo_jax.grid.running import Running
-from echo_jax.grid.task import Job
-from echo_jax.host.interrupts import StoppedError
-from echo_jax.memory import card as cards
-from echo_jax.memory import make_card
-from echo_jax.memory.card import accuracy_bits
+from echo_jax.memory import card_contents as cards
+from echo_jax.memory.card import make_card
+from echo_jax.memory.card.train_and_score import CardRun, compile_run, named_cell
+from echo_jax.memory.card_contents import accuracy_bits
 from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.rows import LagRow, check_row, row_kind
-from echo_jax.memory.train_and_score import CardRun, compile_run, named_cell
+from echo_jax.storage import atomic_files
 
 
 def information(accuracy):
@@ -93,7 +91,7 @@ def test_a_card_that_is_stopped_or_extended_keeps_its_rows_and_pilot(tmp_path, m
             raise StoppedError
 
     monkeypatch.setattr(make_card, "JOB", Job(lambda _: None, run))
-    running = Running(progress=False, interrupts=types.SimpleNamespace(check=check))
+    running = Execution(progress=False, interrupts=types.SimpleNamespace(check=check))
     stages = [(False, 4, 7, "0 of 4"), (False, 4, 22, "3 of 4"), (False, 5, 25, "5"),
               (True, 8, 67, "8"), (False, 2, 67, "8")]  # fmt: skip
     monkeypatch.setattr(make_card, "published", lambda _: None)

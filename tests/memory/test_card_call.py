@@ -15,7 +15,8 @@ from tiny_memory import TINY
 import echo_jax
 from echo_jax.cells.cell_object import of_object
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory import card, card_call
+from echo_jax.memory import card_contents
+from echo_jax.memory.card import card_call
 
 
 @pytest.mark.slow
@@ -28,7 +29,7 @@ def test_a_card_is_kept_where_it_is_wanted_and_goes_on_there(tmp_path, monkeypat
     assert [*tmp_path.iterdir()] == []
     assert made.card.name == TINY.card_name("GRUCell-hidden_features-3")
     paths = made.write("there")
-    assert card.read(paths[0].parent)[0] == made.card
+    assert card_contents.read(paths[0].parent)[0] == made.card
     kept = echo_jax.card(nnx.GRUCell, **given, out="there")
     assert (kept.card, kept.rows) == (made.card, made.rows)
     with pytest.raises(StorageError, match="is the card of another cell"):
@@ -64,7 +65,7 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
         echo_jax.cards(tmp_path, beside=["gruu"])
     with pytest.raises(ConfigError, match="has rows that this card lacks"):
         card_call.CardResult(made, rows[1:]).write(tmp_path)
-    assert card.read(tmp_path / "mine")[1] == rows
+    assert card_contents.read(tmp_path / "mine")[1] == rows
 
 
 DOTTED = types.SimpleNamespace(

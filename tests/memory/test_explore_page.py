@@ -3,7 +3,7 @@
 import pytest
 from made_up_cards import card_with, stored
 
-from echo_jax.memory import card as cards
+from echo_jax.memory import card_contents as cards
 from echo_jax.memory.pages import card_pages
 
 pytestmark = pytest.mark.timeout(120)

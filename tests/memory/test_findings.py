@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from echo_jax import atomic_files, statistics
-from echo_jax.memory.card import (
+from echo_jax import statistics
+from echo_jax.memory.card_contents import (
     CARD_FILE,
     accuracy_bits,
     accuracy_of_list,
@@ -25,6 +25,7 @@ from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD
 from echo_jax.memory.rows import KeyRow, LagRow
 from echo_jax.report.number_formats import three_digits
+from echo_jax.storage import atomic_files
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 REGISTER, RESERVOIR, PRESENT = "ProjectedRegister", "OrthogonalReservoir", "PresentInput"

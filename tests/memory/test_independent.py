@@ -18,15 +18,15 @@ from running import module_in
 from scipy import stats
 
 from echo_jax.cells.registry import build
-from echo_jax.grid.executors import Here
-from echo_jax.memory import card, learning
-from echo_jax.memory.by_key import ByKey
-from echo_jax.memory.by_lag import ByLag
+from echo_jax.engine.grid import Here
+from echo_jax.memory import card_contents, learning
+from echo_jax.memory.card.train_and_score import JOB
+from echo_jax.memory.key_question import ByKey
+from echo_jax.memory.lag_question import ByLag
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import KeyRow, LagRow, Row, row_kind
 from echo_jax.memory.tasks.by_key import draw_pairs, recall
-from echo_jax.memory.train_and_score import JOB
 
 UPDATES, UNITS = 10, 8
 SHORT = Protocol(updates=UPDATES, updates_at_once=UPDATES)
@@ -95,9 +95,9 @@ def rows_of(root):
 
 
 MEASURES = {
-    LagRow: [lambda row: card.lag_bits(row.final, STANDARD).sum()],
+    LagRow: [lambda row: card_contents.lag_bits(row.final, STANDARD).sum()],
     KeyRow: [
-        lambda row: card.accuracy(row.final, row).sum(),  # the bits of all seeds are about 0
+        lambda row: card_contents.accuracy(row.final, row).sum(),  # the bits are about 0
         lambda row: sum(row.associated[-10:]),
     ],
 }
@@ -127,7 +127,7 @@ def test_four_seeds_of_the_other_implementation_agree_with_ours(rows_of, kind, m
 def test_the_rows_are_those_of_a_cell_with_a_memory_by_lag_and_no_association(rows_of):
     rows = rows_of("simple")
     assert min(values(rows, LagRow)) > 90
-    recalled = card.bits_of([row for row in rows if isinstance(row, KeyRow)], STANDARD)
+    recalled = card_contents.bits_of([row for row in rows if isinstance(row, KeyRow)], STANDARD)
     assert recalled.mean < 1
     assert recalled.never == 4
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from made_up_cards import card
 
-from echo_jax.core.training import ADAM
-from echo_jax.memory import card as bits
+from echo_jax.echo.training import ADAM
+from echo_jax.memory import card_contents as bits
 from echo_jax.memory import protocol
 from echo_jax.memory.protocol import STANDARD
 

@@ -15,22 +15,23 @@ from made_up_cards import card, lag_row, stored
 from tiny_memory import NUMBERS, TINY
 
 from echo_jax.cells.known_memory import RecallTable, ShiftRegister, ValueList
-from echo_jax.core.data import uniform_tokens
-from echo_jax.core.recalibration import recalibrated_certainty
+from echo_jax.echo.data import uniform_tokens
 from echo_jax.jax_settings import GENERATOR
-from echo_jax.memory import card as cards
-from echo_jax.memory import reading, train_and_score
-from echo_jax.memory.by_key import ByKey
-from echo_jax.memory.by_lag import ByLag
-from echo_jax.memory.card import accuracy_bits, accuracy_of_list
-from echo_jax.memory.card_call import CardResult
-from echo_jax.memory.learning import Answers
-from echo_jax.memory.make_card import Verified, there
+from echo_jax.memory import card_contents as cards
+from echo_jax.memory import reading
+from echo_jax.memory.card import train_and_score
+from echo_jax.memory.card.card_call import CardResult
+from echo_jax.memory.card.make_card import Verified, there
+from echo_jax.memory.card.train_and_score import named_cell
+from echo_jax.memory.card_contents import accuracy_bits, accuracy_of_list
+from echo_jax.memory.key_question import ByKey
+from echo_jax.memory.lag_question import ByLag
+from echo_jax.memory.learning import HeadLogits
 from echo_jax.memory.pages import card_pages, picture
 from echo_jax.memory.protocol import STANDARD, Protocol
+from echo_jax.memory.recalibration import recalibrated_certainty
 from echo_jax.memory.rows import row_kind
 from echo_jax.memory.tasks.by_key import Recall
-from echo_jax.memory.train_and_score import named_cell
 
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 READINGS = msgspec.json.decode((DOCS / picture.READINGS).read_bytes(), type=reading.Readings)
@@ -130,7 +131,7 @@ def test_ink_is_the_bits_of_the_run_at_that_step(monkeypatch):
         streams = sets.calibration, sets.final
         states, _ = question.states_by_steps(params, streams)
         calibration, final = (
-            Answers(logits.reshape(512, 8, 64, 16)[:, 0], targets.reshape(512, 8, 64)[:, 0])
+            HeadLogits(logits.reshape(512, 8, 64, 16)[:, 0], targets.reshape(512, 8, 64)[:, 0])
             for logits, targets in question.answers(params, states, streams)
         )
         return recalibrated_certainty(*question.recalibration(calibration), final.logits)

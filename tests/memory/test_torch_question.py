@@ -14,10 +14,10 @@ from echo_jax.cells.registry import build
 from echo_jax.cells.state_size import convolution_bytes, state_bytes
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import learning
+from echo_jax.memory.card.train_and_score import measurable, named_cell, question_of, weights_digest
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.pages.told_apart import comparable
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.train_and_score import measurable, named_cell, question_of, weights_digest
 
 torch = pytest.importorskip("torch")
 

@@ -13,12 +13,12 @@ from card_runs import by_key, by_lag, made, run_of
 from tiny_memory import NUMBERS
 
 from echo_jax.cells.registry import build
-from echo_jax.core.data import Purpose, purpose_key
-from echo_jax.core.recalibration import fitted_factors, recalibrated_nats
-from echo_jax.memory import train_and_score
-from echo_jax.memory.by_key import ByKey
-from echo_jax.memory.by_lag import ByLag, draw_streams, earlier_tokens
+from echo_jax.echo.data import Purpose, purpose_key
+from echo_jax.memory.card import train_and_score
+from echo_jax.memory.key_question import ByKey
+from echo_jax.memory.lag_question import ByLag, draw_streams, earlier_tokens
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory.tasks.by_key import draw_pairs, recall
 
 UPDATES, STREAMS, RECALLS, KMAX = 6, 5, 3, 4

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from golden import assert_golden
 
+from echo_jax.echo.studies import study_pages
 from echo_jax.exceptions import StorageError
 from echo_jax.report import text_tables
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.page import Paper, markdown_page, write_for_paper, write_page
 from echo_jax.report.section import Section
 from echo_jax.report.text_tables import Table
-from echo_jax.studies import study_pages
 
 GOLDEN = Path(__file__).parent / "golden"
 

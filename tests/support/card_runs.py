@@ -1,9 +1,9 @@
 """Configurations, and a run of a card, made in this thread."""
 
 from echo_jax.cells.registry import build
-from echo_jax.memory.card import MeasuredCell
+from echo_jax.memory.card.train_and_score import CardRun, compile_run, make_row
+from echo_jax.memory.card_contents import MeasuredCell
 from echo_jax.memory.protocol import STANDARD, Configuration
-from echo_jax.memory.train_and_score import CardRun, compile_run, make_row
 
 
 def by_lag(rate, updates=STANDARD.updates):

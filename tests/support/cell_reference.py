@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.test_util
 import numpy as np
 
-from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.cells.interface import ProjectedCell
 
 FEATURES, BATCH = 5, 3
 KEY = jax.random.key(0)

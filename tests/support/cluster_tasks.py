@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from echo_jax.grid.task import Job
+from echo_jax.engine.grid import Job
 
 BEFORE_DEATH = 1.0
 """Seconds: Dask does not replace a worker that dies before its start has been noted."""

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 
-PURE = ("echo_jax.core", "echo_jax.cells")
+PURE = ("echo_jax.echo", "echo_jax.cells")
 
 
 def contents():

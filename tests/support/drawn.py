@@ -4,9 +4,9 @@ import jax
 import numpy as np
 
 from echo_jax.config import changed
-from echo_jax.core.network import build_network, init_params
-from echo_jax.runs.predictor import TrainedNetwork
-from echo_jax.values.vocabulary import Vocabulary
+from echo_jax.echo.network import build_network, init_params
+from echo_jax.echo.run.predictor import TrainedNetwork
+from echo_jax.storage.vocabulary import Vocabulary
 
 
 def drawn(shapes, seed, deviation=1.0):

@@ -5,9 +5,9 @@ import math
 import msgspec
 import numpy as np
 
+from echo_jax.echo.studies.grid_point import GridPoint
+from echo_jax.echo.studies.result_rows import RESULT_ROWS, ResultRow, shapes_of
 from echo_jax.report.number_formats import plain
-from echo_jax.studies.grid_point import GridPoint
-from echo_jax.studies.result_rows import RESULT_ROWS, ResultRow, shapes_of
 
 
 def row(point: GridPoint, rng, accuracy=None, reached=None) -> ResultRow:

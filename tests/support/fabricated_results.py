@@ -3,8 +3,8 @@
 import numpy as np
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
-from echo_jax.core.evaluation import Answers, Evaluation
-from echo_jax.runs import result
+from echo_jax.echo.evaluation import Answers, Evaluation
+from echo_jax.echo.run import result
 
 CONFIG = RunConfig(
     TaskConfig(length=4, vocab_size=8, window=2, lag=1, batch_size=3),

@@ -1,6 +1,6 @@
 """The rows of a study, found by their labels."""
 
-from echo_jax.studies.row_scores import summary
+from echo_jax.echo.studies.result_rows import summary
 
 
 def median(row, name):

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 from card_runs import by_key, by_lag
 
-from echo_jax.memory import card as cards
-from echo_jax.memory.card import accuracy_of_list
+from echo_jax.memory import card_contents as cards
+from echo_jax.memory.card_contents import accuracy_of_list
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.rows import KeyRow, LagRow
 

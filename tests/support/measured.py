@@ -9,7 +9,7 @@ import numpy as np
 
 from echo_jax.cells import user_cell_check
 from echo_jax.cells.adapters.adapt import adapt
-from echo_jax.core.network import Network
+from echo_jax.echo.network import Network
 from echo_jax.memory import learning
 
 SIZE, STREAMS, STEPS = 4, 3, 6

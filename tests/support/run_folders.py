@@ -20,11 +20,11 @@ from echo_jax.config import (
     TrainingConfig,
     TrainOptions,
 )
-from echo_jax.core import many_seeds
-from echo_jax.core.training import build_learner
-from echo_jax.runs import own_data, run_file, train_setup
-from echo_jax.runs.run_file import History, Saved
-from echo_jax.runs.run_folder import RunSpec
+from echo_jax.echo import many_seeds
+from echo_jax.echo.run import own_data, run_file, train_setup
+from echo_jax.echo.run.run_file import History, Saved
+from echo_jax.echo.run.run_folder import RunSpec
+from echo_jax.echo.training import build_learner
 
 ZEROS = b"0" * 64
 TASK = TaskConfig(length=10, vocab_size=5, window=3, batch_size=2)

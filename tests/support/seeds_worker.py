@@ -15,7 +15,7 @@ from whole_runs import train_and_evaluate
 
 from echo_jax import environment
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
-from echo_jax.core import many_seeds
+from echo_jax.echo import many_seeds
 
 SMALL = RunConfig(
     TaskConfig(length=10, vocab_size=8, window=3, lag=1, batch_size=2),

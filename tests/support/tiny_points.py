@@ -3,8 +3,8 @@
 import msgspec
 
 from echo_jax.config import RunConfig, changed
-from echo_jax.studies.grid_point import GridPoint, axis, grid
-from echo_jax.studies.result_rows import TIMING
+from echo_jax.echo.studies.grid_point import GridPoint, axis, grid
+from echo_jax.echo.studies.result_rows import TIMING
 
 TINY = changed(
     RunConfig(), vocab_size=6, length=8, window=2, batch_size=2, lag=0, hidden_size=4, seeds=2,

@@ -2,8 +2,8 @@
 
 import jax
 
-from echo_jax.core import many_seeds
-from echo_jax.core.training import build_learner
+from echo_jax.echo import many_seeds
+from echo_jax.echo.training import build_learner
 
 
 def train_and_evaluate(config, dynamic, seed_map="map"):

@@ -57,14 +57,14 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
         # Sorted and hashable: options in another order make an equal cell and cache key.
         given = tuple(sorted((name, _hashable(value)) for name, value in args.items()))
         if library == "nnx":
-            from echo_jax.cells.adapters.nnx_adapter import NNXCell
+            from echo_jax.cells.adapters.built_cells import NNXCell
 
             return NNXCell(found, given)
         if library == "torch":
             from echo_jax.cells.adapters.torch_adapter import TorchCell
 
             return TorchCell(found, given)
-        from echo_jax.cells.adapters.equinox_adapter import EquinoxCell
+        from echo_jax.cells.adapters.built_cells import EquinoxCell
 
         return EquinoxCell(found, given)
     if isinstance(found, type) and (_is_a(found, (Cell, nn.RNNCellBase)) or _has_self(found)):

@@ -7,8 +7,8 @@ import chex
 import jax
 
 from echo_jax.cells.cell_args import at_least
-from echo_jax.cells.initial_weights import linear_uniform
-from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
+from echo_jax.cells.linear_layers import linear_uniform
+from echo_jax.cells.matrix_state.key_value_cell import OuterProductCell, OuterProductTerms
 
 
 class GLAParams(NamedTuple):

@@ -8,9 +8,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.initial_weights import linear_uniform
-from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
-from echo_jax.cells.norms import rms_norm
+from echo_jax.cells.linear_layers import linear_uniform, rms_norm
+from echo_jax.cells.matrix_state.key_value_cell import OuterProductCell, OuterProductTerms
 
 
 class Mamba2Params(NamedTuple):

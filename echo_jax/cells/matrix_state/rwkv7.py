@@ -17,7 +17,7 @@ from jax.nn.initializers import orthogonal
 
 from echo_jax.cells.cell_args import at_least, divides
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.norms import unit
+from echo_jax.cells.linear_layers import unit
 from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
 
 # As in the authors' code, whose heads have 64 numbers; `RWKV7Cell` says what it does to small ones.

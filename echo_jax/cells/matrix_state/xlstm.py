@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.cell_args import divides
+from echo_jax.cells.interface import ProjectedCell
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell, in_chunks, out_of_chunks
-from echo_jax.cells.projected_cell import ProjectedCell
 from echo_jax.cells.scan import Mask
 
 CHUNK = 64

@@ -3,11 +3,14 @@
 Both loops take U, the product of the state in a step, out of the gradient of the loop, as
 `lstm_loop` does: the gradient by the sums of every step is a recursion whose factors are known
 after the forward pass, and dU is one product over steps and rows.
+
+The identity RNN is the tanh RNN with rectified units whose recurrent matrix starts as the
+identity.
 """
 
 import dataclasses
 import functools
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import chex
 import jax
@@ -16,6 +19,7 @@ from flax import linen as nn
 
 from echo_jax.cells.adapters.linen_adapter import LinenCell
 from echo_jax.cells.interface import Cell, CellParams
+from echo_jax.cells.linear_layers import linen_key
 from echo_jax.cells.scan import (
     UNROLLED,
     Mask,
@@ -262,3 +266,37 @@ def _gru_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
 
 
 gru_loop.defvjp(_gru_loop_forward, _gru_loop_backward)
+
+
+class IdentityRNNParams(NamedTuple):
+    """Input weights W `[F, H]`, recurrent weights U `[H, H]` and biases b `[H]`."""
+
+    W: chex.Array
+    U: chex.Array
+    b: chex.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class IdentityRNNCell(Cell):
+    """A rectified RNN with an identity initial recurrent matrix (Le, Jaitly & Hinton 2015).
+
+        h' = relu(x W + h U + b)
+
+    At the start a non-negative state stays constant, except for what the input adds. State and
+    output are h, float32 `[B, H]`, zeros at the start. W is normal with standard deviation 0.001,
+    U the identity, b zero.
+    """
+
+    features: int
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> IdentityRNNParams:
+        h = self.features
+        small = jax.nn.initializers.normal(1e-3)
+        weights = small(linen_key(key, 1), (input_size, h))
+        return IdentityRNNParams(weights, jnp.eye(h), jnp.zeros(h))
+
+    def step(
+        self, params: IdentityRNNParams, state: chex.Array, x: chex.Array
+    ) -> tuple[chex.Array, chex.Array]:
+        h = jax.nn.relu(x @ params.W + state @ params.U + params.b)
+        return h, h

@@ -6,8 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.interface import CellParams
-from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.cells.interface import CellParams, ProjectedCell
 from echo_jax.cells.scan import Mask
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.cells.cell_args import at_least
-from echo_jax.cells.projected_cell import ProjectedCell
+from echo_jax.cells.interface import ProjectedCell
 
 
 class LMUParams(NamedTuple):

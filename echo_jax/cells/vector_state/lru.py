@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.cell_args import above_zero
-from echo_jax.cells.initial_weights import linen_key
+from echo_jax.cells.linear_layers import linen_key
 from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import (
     ComplexCell,

@@ -10,7 +10,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.initial_weights import linen_key
+from echo_jax.cells.linear_layers import linen_key
 from echo_jax.cells.vector_state.linear_recurrence import DiagonalCell, DiagonalTerms
 
 

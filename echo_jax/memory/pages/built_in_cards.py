@@ -12,9 +12,9 @@ import msgspec
 
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory import card as cards
-from echo_jax.memory.card import Card, chosen_by, protocol_of
-from echo_jax.memory.pages.questions import BY_LAG, Question
+from echo_jax.memory import card_contents as cards
+from echo_jax.memory.card_contents import Card, chosen_by, protocol_of
+from echo_jax.memory.pages.questions import BY_LAG, QuestionShown
 from echo_jax.memory.pages.table import cell_of
 from echo_jax.memory.pages.told_apart import comparable, kind, size_of, size_text
 from echo_jax.memory.protocol import Configuration, Protocol
@@ -47,7 +47,7 @@ def published(cell: str) -> Configuration | None:
     return next(filter(None, found), None)
 
 
-def nearest(card: Card, question: Question) -> dict[str, Card]:
+def nearest(card: Card, question: QuestionShown) -> dict[str, Card]:
     """The other built-in cards of a card's track, of each cell that of the nearest size.
 
     None of another protocol.

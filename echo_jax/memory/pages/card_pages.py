@@ -16,12 +16,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from echo_jax import atomic_files
-from echo_jax.memory.card import Card
+from echo_jax.memory.card_contents import Card
 from echo_jax.memory.pages import built_in_cards, explore_page, picture, table
 from echo_jax.memory.pages.built_in_cards import anchors
 from echo_jax.memory.pages.figures import card_figure, panels_figure
-from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, EVERY, QUESTIONS, UNKNOWN, Question
+from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, EVERY, QUESTIONS, UNKNOWN, QuestionShown
 from echo_jax.memory.pages.table import (
     MEANINGS,
     caption_of,
@@ -35,11 +34,11 @@ from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol
 from echo_jax.memory.reading import has_picture
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
-from echo_jax.report.markdown import details, escaped, markdown_table
 from echo_jax.report.number_formats import counted, decimals, number, three_digits
 from echo_jax.report.page import PLAIN, Paper, write_for_paper, write_page
 from echo_jax.report.section import Section, computed
-from echo_jax.report.text_tables import Table
+from echo_jax.report.text_tables import Table, details, escaped, markdown_table
+from echo_jax.storage import atomic_files
 
 PARTS_SHOWN = (1, 3, 10, 30)
 """Parts of training, of `updates_at_once`, whose losses are shown beside the last one."""
@@ -110,7 +109,7 @@ def beside_anchors(card: Card) -> str:
     return f"By lag these are {above} more than the present input has, {share}, {each} a number."
 
 
-def place_among(card: Card, others: Sequence[Card], question: Question) -> str:
+def place_among(card: Card, others: Sequence[Card], question: QuestionShown) -> str:
     """The place of a card by a question, and the cells before and after it."""
     measured = sorted((x for x in others if question.of(x)), key=lambda x: -question.mean(x))
     before = [x for x in measured if question.mean(x) > question.mean(card)]
@@ -217,7 +216,7 @@ def write_report(
     return [*written, *write_for_paper(folder, sections, paper)]
 
 
-def most_pairs(card: Card, question: Question) -> int:
+def most_pairs(card: Card, question: QuestionShown) -> int:
     """The most pairs that a card was asked about by key, up to which its curve goes; 0 by lag."""
     return max(card.bits_by_key.pairs) if question is BY_KEY and card.bits_by_key else 0
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory import card as cards
-from echo_jax.memory.card import CARD_FILE, Card
+from echo_jax.memory import card_contents as cards
+from echo_jax.memory.card_contents import CARD_FILE, Card
 from echo_jax.memory.pages import built_in_cards
-from echo_jax.memory.pages.questions import EVERY, Question
+from echo_jax.memory.pages.questions import EVERY, QuestionShown
 from echo_jax.memory.pages.table import labels_of
 from echo_jax.memory.pages.told_apart import comparable, differences, size_text, track
 from echo_jax.report.number_formats import number, three_digits
@@ -47,12 +47,12 @@ def likeness(pair: Sequence[Card]) -> tuple[bool, int, int]:
     return comparable(pair), len(shared_questions(pair)), seeds
 
 
-def shared_questions(pair: Sequence[Card]) -> list[Question]:
+def shared_questions(pair: Sequence[Card]) -> list[QuestionShown]:
     """The questions that both cards have."""
     return [question for question in EVERY if all(map(question.of, pair))]
 
 
-def sentence(pair: Sequence[Card], question: Question) -> str:
+def sentence(pair: Sequence[Card], question: QuestionShown) -> str:
     """The sentence for a paper on the difference of two cards."""
     first, second = (question.known(card) for card in pair)
     names = labels_of(pair)

@@ -14,8 +14,8 @@ import numpy as np
 
 from echo_jax.cell_table import CELLS
 from echo_jax.config import is_built_in
-from echo_jax.memory import card as cards
-from echo_jax.memory.card import Card, accuracy_of_list
+from echo_jax.memory import card_contents as cards
+from echo_jax.memory.card_contents import Card, accuracy_of_list
 from echo_jax.memory.pages.picture import FACE, GROUND, PALETTE, READINGS
 from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of, sizes_text
 from echo_jax.memory.pages.told_apart import comparable, groups, size_text, track

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from echo_jax.config import is_built_in
-from echo_jax.memory.card import (
+from echo_jax.memory.card_contents import (
     BitsByKey,
     Card,
     accuracy_of_list,
@@ -25,13 +25,20 @@ from echo_jax.memory.card import (
     rows_that_count,
 )
 from echo_jax.memory.pages.built_in_cards import anchors, nearest
-from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, Question
+from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, QuestionShown
 from echo_jax.memory.pages.table import cell_of, label_of, labels_of
 from echo_jax.memory.pages.told_apart import size_of, size_text, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.rows import LagRow, Row
-from echo_jax.report.charts import NotebookFigure, add_panel, draw_lines
-from echo_jax.report.line_names import SIZE, Line, name_lines, shortened
+from echo_jax.report.charts import (
+    SIZE,
+    Line,
+    NotebookFigure,
+    add_panel,
+    draw_lines,
+    name_lines,
+    shortened,
+)
 from echo_jax.report.number_formats import counted, number
 from echo_jax.report.styles import BLUE, GREY, INK, PALE, RULE
 
@@ -86,7 +93,7 @@ def subtitle(card: Card) -> str:
     return " \u00b7 ".join(parts)
 
 
-def peers(card: Card, question: Question) -> list[Card]:
+def peers(card: Card, question: QuestionShown) -> list[Card]:
     """The built-in cells that a card is drawn before: those within 10% of its size, else all."""
     known = [x for x in nearest(card, question).values() if is_built_in(x.cell.name)]
     near = [x for x in known if abs(size_of(x) - size_of(card)) <= 0.1 * size_of(card)]
@@ -130,7 +137,7 @@ def draw_by_key(axes: Axes, card: Card) -> None:
 def _draw(
     axes: Axes,
     card: Card,
-    question: Question,
+    question: QuestionShown,
     seeds: Sequence[Line],
     references: Mapping[str, Line],
 ) -> None:
@@ -155,7 +162,7 @@ def _draw(
     name_lines(axes, named, [*unnamed, *references.values()], own)
 
 
-def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
+def panels_figure(cards: Sequence[Card], question: QuestionShown) -> NotebookFigure:
     """A panel for each card with a question, those with most bits first; the others in grey."""
     protocol_of(cards)  # or they are refused
     shown = sorted(cards, key=lambda card: -question.mean(card))
@@ -183,7 +190,7 @@ def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
     return figure
 
 
-def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) -> None:
+def _panel(axes: Axes, card: Card, question: QuestionShown, cards: Sequence[Card]) -> None:
     bits = question.known(card)
     if isinstance(bits, BitsByKey):
         axes.set(ylim=(0, 1.04), yticks=[0, 1])

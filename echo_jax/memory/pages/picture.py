@@ -17,7 +17,7 @@ import numpy as np
 
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import one_line
-from echo_jax.memory.card import Card, lag_bits
+from echo_jax.memory.card_contents import Card, lag_bits
 from echo_jax.memory.pages.table import label_of
 from echo_jax.memory.reading import PIXELS, ReadCard, Reading, Readings, left_of
 from echo_jax.memory.rows import LagRow, Row

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from echo_jax.memory.card import BitsAnAnswer, BitsByKey, BitsByLag, Budget, Card
+from echo_jax.memory.card_contents import BitsAnAnswer, BitsByKey, BitsByLag, Budget, Card
 from echo_jax.memory.protocol import Configuration
 from echo_jax.report.number_formats import three_digits
 
@@ -15,7 +15,7 @@ Bits = BitsByLag | BitsByKey | BitsAnAnswer
 
 
 @dataclass(frozen=True)
-class Question:
+class QuestionShown:
     """A question of a card.
 
     name     as in configurations and rows
@@ -96,7 +96,7 @@ class Question:
         return f"{self.mean_text(card)} {self.words}{self.brackets(card)}"
 
 
-BY_LAG = Question(
+BY_LAG = QuestionShown(
     "by lag",
     "bits_by_lag",
     "bits by lag",
@@ -106,7 +106,7 @@ BY_LAG = Question(
     "Bits, of {most:.3g}, that the state holds about a token, by how many steps ago it came. The "
     "area under a curve is its bits by lag.",
 )
-BY_KEY = Question(
+BY_KEY = QuestionShown(
     "by key",
     "bits_by_key",
     "bits by key",
@@ -120,5 +120,5 @@ BY_KEY = Question(
 QUESTIONS = (BY_LAG, BY_KEY)
 """The questions of the memory, which have curves."""
 
-BY_TASK = Question("task", "bits_an_answer", "bits an answer")
+BY_TASK = QuestionShown("task", "bits_an_answer", "bits an answer")
 EVERY = (*QUESTIONS, BY_TASK)

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from echo_jax.memory.card import BitsAnAnswer, Budget, Card, protocol_of
-from echo_jax.memory.pages.questions import BY_KEY, BY_TASK, EVERY, UNKNOWN, Question
+from echo_jax.memory.card_contents import BitsAnAnswer, Budget, Card, protocol_of
+from echo_jax.memory.pages.questions import BY_KEY, BY_TASK, EVERY, UNKNOWN, QuestionShown
 from echo_jax.memory.pages.told_apart import (
     comparable,
     few_seeds,
@@ -213,7 +213,7 @@ def cards_table(cards: Sequence[Card]) -> Table:
     return Table(caption_of(cards), list(known), list(zip(*known.values(), strict=True)), note)
 
 
-def rate_text(card: Card, question: Question) -> str:
+def rate_text(card: Card, question: QuestionShown) -> str:
     """The rate of a question, and whether the pilot tried none beyond: 0.3 (edge)."""
     found = [x for x in card.configuration if x.question == question.name]
     if not found:
@@ -223,7 +223,7 @@ def rate_text(card: Card, question: Question) -> str:
     return f"{rate:g}{' (edge)' if tried and rate in (min(tried), max(tried)) else ''}"
 
 
-def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
+def columns_beside(cards: Sequence[Card], question: QuestionShown) -> dict[str, list[str]]:
     """The columns beside the bits of a question."""
     rates = [rate_text(card, question) for card in cards]
     if question is BY_TASK:
@@ -275,7 +275,7 @@ def associated_text(card: Card) -> str:
     return number(bits.associated) + (f" ({bits.never} never)" if bits.never else "")
 
 
-def budget_columns(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
+def budget_columns(cards: Sequence[Card], question: QuestionShown) -> dict[str, list[str]]:
     """A column for each other number of updates of some cards: after 10,000."""
     texts = [{x.updates: budget_text(c, question, x) for x in question.budgets(c)} for c in cards]
     every = sorted({updates for of in texts for updates in of})
@@ -283,7 +283,7 @@ def budget_columns(cards: Sequence[Card], question: Question) -> dict[str, list[
     return {f"after {number(x)}{name}": [of.get(x, UNKNOWN) for of in texts] for x in every}
 
 
-def budget_text(card: Card, question: Question, budget: Budget) -> str:
+def budget_text(card: Card, question: QuestionShown, budget: Budget) -> str:
     """The mean after another number of updates; level where more of them gain no seed 5%."""
     mean = three_digits(budget.mean)
     bits = question.of(card)

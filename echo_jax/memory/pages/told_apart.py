@@ -10,8 +10,8 @@ from msgspec import UnsetType
 
 from echo_jax import statistics
 from echo_jax.config import BLOCK_PREFIX
-from echo_jax.memory.card import Card
-from echo_jax.memory.pages.questions import EVERY, Question
+from echo_jax.memory.card_contents import Card
+from echo_jax.memory.pages.questions import EVERY, QuestionShown
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.rows import MeasuredTask
 from echo_jax.report.number_formats import number
@@ -185,7 +185,7 @@ def few_seeds(cards: Sequence[Card]) -> str:
     return f" So few seeds tell no two cells apart: p is at least {least:.2g}." if few else ""
 
 
-def letters_of(cards: Sequence[Card], question: Question) -> list[str]:
+def letters_of(cards: Sequence[Card], question: QuestionShown) -> list[str]:
     """The letters of cards; none without the question, for one card, and for several sizes."""
     seeds = [bits.by_seed for card in cards if (bits := question.of(card))]
     if len(seeds) < 2 or not comparable(cards):

@@ -1,4 +1,4 @@
-"""Tasks that are built in, by the names of their files; `memory.by_task` says what a task is.
+"""Tasks that are built in, by the names of their files; `memory.task_question` says what a task is.
 
 selective_copy, noisy_recall    recite marked symbols; recall values by their keys
 by_key                          the same at a level, the number of pairs; a card asks it at each
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import chex
 
 
-class Rows(NamedTuple):
+class TaskRows(NamedTuple):
     """Rows of a task, each `[B, T]`: tokens and targets int, and where a target is scored, bool."""
 
     tokens: chex.Array

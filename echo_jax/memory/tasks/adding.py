@@ -7,14 +7,14 @@ targets         4  4     5 + 7 = 12, from the second mark on
 import jax
 import jax.numpy as jnp
 
-from echo_jax.memory.tasks import Rows
+from echo_jax.memory.tasks import TaskRows
 
 NUMBERS, STEPS = 8, 16
 
 tokens, answers = 2 * NUMBERS, NUMBERS
 
 
-def draw(key: jax.Array, rows: int, part: str) -> Rows:
+def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
     """Rows `[B, T]`."""
     values, places = jax.random.split(key)
     numbers = jax.random.randint(values, (rows, STEPS), 0, NUMBERS)
@@ -23,4 +23,4 @@ def draw(key: jax.Array, rows: int, part: str) -> Rows:
     total = jnp.sum(numbers * marked, axis=1, keepdims=True) % NUMBERS
     inputs = numbers + NUMBERS * marked
     both = jnp.cumsum(marked, axis=1) == 2
-    return Rows(inputs, jnp.broadcast_to(total, inputs.shape), both)
+    return TaskRows(inputs, jnp.broadcast_to(total, inputs.shape), both)

@@ -14,9 +14,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.core.data import uniform_tokens
+from echo_jax.echo.data import uniform_tokens
 from echo_jax.memory.protocol import STANDARD, Protocol
-from echo_jax.memory.tasks import Rows
+from echo_jax.memory.tasks import TaskRows
 
 
 class Pairs(NamedTuple):
@@ -46,7 +46,7 @@ def draw_pairs(protocol: Protocol, key: jax.Array, rows: int, most: int) -> Pair
     )
 
 
-def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array, fillers: int) -> Rows:
+def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array, fillers: int) -> TaskRows:
     """The sequences of K pairs, int32 `[B]`: 2 K tokens, fillers, K questions; then any keys.
 
     Gathers only: XLA:CPU miscompiles some shifts of an array onto itself.
@@ -64,7 +64,7 @@ def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array, fillers: int) -> 
     tokens = jnp.where(learns & (time % 2 == 1), protocol.keys + value, key)
     gap = ~learns & (time < first)
     scored = (time >= first) & (time < first + shown)
-    return Rows(jnp.where(gap, protocol.tokens - 1, tokens), value, scored)
+    return TaskRows(jnp.where(gap, protocol.tokens - 1, tokens), value, scored)
 
 
 class Recall:
@@ -78,7 +78,7 @@ class Recall:
         self.tokens, self.answers = protocol.tokens, protocol.values
         self.levels = range(2, most + 1)
 
-    def draw(self, key: jax.Array, rows: int, part: str, level: chex.Numeric) -> Rows:
+    def draw(self, key: jax.Array, rows: int, part: str, level: chex.Numeric) -> TaskRows:
         """Rows `[B, 3 Kmax + fillers]` of K = `level` pairs, of all or of each row.
 
         In training half of the rows have K pairs, the others fewer, uniform from 1.

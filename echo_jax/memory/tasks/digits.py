@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.tasks import Rows
+from echo_jax.memory.tasks import TaskRows
 
 try:
     from sklearn.datasets import load_digits
@@ -28,12 +28,12 @@ ORDER = np.random.default_rng(0).permutation(len(DIGITS))
 PARTS = dict(zip(("training", "validation", "final"), np.split(ORDER, [1400, 1597]), strict=True))
 
 
-def draw(key: jax.Array, rows: int, part: str) -> Rows:
+def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
     """Rows `[B, T]`."""
     chosen = jax.random.choice(key, jnp.asarray(PARTS[part]), (rows,))
     inputs = jnp.asarray(PIXELS, jnp.int32)[chosen]
     targets = jnp.broadcast_to(jnp.asarray(DIGITS, jnp.int32)[chosen, None], inputs.shape)
-    return Rows(inputs, targets, jnp.broadcast_to(jnp.arange(64) == 63, inputs.shape))
+    return TaskRows(inputs, targets, jnp.broadcast_to(jnp.arange(64) == 63, inputs.shape))
 
 
 @functools.cache

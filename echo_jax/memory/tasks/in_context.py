@@ -9,7 +9,7 @@ The successors of the states are a permutation; at a step with noise a random st
 import jax
 import jax.numpy as jnp
 
-from echo_jax.memory.tasks import Rows
+from echo_jax.memory.tasks import TaskRows
 
 STATES, STEPS = 8, 64
 NOISY = 0.2
@@ -17,7 +17,7 @@ NOISY = 0.2
 tokens, answers = STATES, STATES
 
 
-def draw(key: jax.Array, rows: int, part: str) -> Rows:
+def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
     """Rows `[B, T]`."""
     table, noise, noisy = jax.random.split(key, 3)
     successors = jnp.argsort(jax.random.uniform(table, (rows, STATES)))
@@ -30,4 +30,4 @@ def draw(key: jax.Array, rows: int, part: str) -> Rows:
         return state, state
 
     states = jax.lax.scan(step, others[0], (others, is_noise))[1].T
-    return Rows(states[:, :-1], states[:, 1:], jnp.ones((rows, STEPS), bool))
+    return TaskRows(states[:, :-1], states[:, 1:], jnp.ones((rows, STEPS), bool))

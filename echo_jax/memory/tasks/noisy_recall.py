@@ -7,7 +7,7 @@ targets                    5         where a key was seen before
 import jax
 import jax.numpy as jnp
 
-from echo_jax.memory.tasks import Rows
+from echo_jax.memory.tasks import TaskRows
 
 KEYS, VALUES, NOISE, PAIRS = 16, 16, 8, 32
 NOISY = 0.2
@@ -15,7 +15,7 @@ NOISY = 0.2
 tokens, answers = KEYS + VALUES + NOISE, VALUES
 
 
-def draw(key: jax.Array, rows: int, part: str) -> Rows:
+def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
     """Rows `[B, T]`."""
     table, keys, noise, noisy = jax.random.split(key, 4)
     values = jax.random.randint(table, (rows, KEYS), 0, VALUES)
@@ -29,4 +29,4 @@ def draw(key: jax.Array, rows: int, part: str) -> Rows:
     before = jnp.any(jnp.tril(same, -1), axis=2) & ~is_noise
     counts = jnp.stack([before, jnp.zeros_like(before)], axis=-1)
     targets = jnp.stack([value, value], axis=-1)
-    return Rows(*(x.reshape(rows, 2 * PAIRS) for x in (inputs, targets, counts)))
+    return TaskRows(*(x.reshape(rows, 2 * PAIRS) for x in (inputs, targets, counts)))

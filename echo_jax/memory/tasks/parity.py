@@ -7,15 +7,15 @@ targets  . 1 0 1     from the second step on
 import jax
 import jax.numpy as jnp
 
-from echo_jax.memory.tasks import Rows
+from echo_jax.memory.tasks import TaskRows
 
 STEPS = 40
 
 tokens, answers = 2, 2
 
 
-def draw(key: jax.Array, rows: int, part: str) -> Rows:
+def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
     """Rows `[B, T]`."""
     inputs = jax.random.randint(key, (rows, STEPS), 0, 2)
     later = jnp.broadcast_to(jnp.arange(STEPS) > 0, inputs.shape)
-    return Rows(inputs, jnp.cumsum(inputs, axis=1) % 2, later)
+    return TaskRows(inputs, jnp.cumsum(inputs, axis=1) % 2, later)

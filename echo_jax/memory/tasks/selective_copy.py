@@ -7,7 +7,7 @@ targets                3 0 5
 import jax
 import jax.numpy as jnp
 
-from echo_jax.memory.tasks import Rows
+from echo_jax.memory.tasks import TaskRows
 
 SYMBOLS, COPIED, STEPS = 8, 8, 24
 BLANK, RECITE = SYMBOLS, SYMBOLS + 1
@@ -15,7 +15,7 @@ BLANK, RECITE = SYMBOLS, SYMBOLS + 1
 tokens, answers = SYMBOLS + 2, SYMBOLS
 
 
-def draw(key: jax.Array, rows: int, part: str) -> Rows:
+def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
     """Rows `[B, T]`."""
     places, symbols = jax.random.split(key)
     chosen = jnp.argsort(jax.random.uniform(places, (rows, STEPS)))[:, :COPIED]
@@ -25,4 +25,4 @@ def draw(key: jax.Array, rows: int, part: str) -> Rows:
     inputs = jnp.concatenate([shown, jnp.full((rows, COPIED), RECITE)], axis=1)
     targets = jnp.concatenate([jnp.zeros((rows, STEPS), int), copied], axis=1)
     recited = jnp.broadcast_to(jnp.arange(STEPS + COPIED) >= STEPS, inputs.shape)
-    return Rows(inputs, targets, recited)
+    return TaskRows(inputs, targets, recited)

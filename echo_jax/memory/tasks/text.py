@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.tasks import Rows
-from echo_jax.values.value_files import content
+from echo_jax.memory.tasks import TaskRows
+from echo_jax.storage.value_files import content
 
 STEPS = 128
 
@@ -42,17 +42,17 @@ class Characters:
         parts = "training", "validation", "final"
         self.parts = dict(zip(parts, np.split(codes, ends), strict=True))
 
-    def draw(self, key: jax.Array, rows: int, part: str) -> Rows:
+    def draw(self, key: jax.Array, rows: int, part: str) -> TaskRows:
         """Rows `[B, T]`."""
         codes = jnp.asarray(self.parts[part])
         starts = jax.random.randint(key, (rows, 1), 0, len(codes) - STEPS)
         drawn = codes[starts + jnp.arange(STEPS + 1)].astype(jnp.int32)
-        return Rows(drawn[:, :-1], drawn[:, 1:], jnp.ones((rows, STEPS), bool))
+        return TaskRows(drawn[:, :-1], drawn[:, 1:], jnp.ones((rows, STEPS), bool))
 
     def baseline(self, inputs: np.ndarray) -> np.ndarray:
         """The shares of an n-gram model of the part training, `[B, T, tokens]`.
 
-        Interpolated with shorter contexts as in `core.chance.k_gram_baseline`.
+        Interpolated with shorter contexts as in `echo.chance.k_gram_baseline`.
         """
         shares = np.full((*inputs.shape, self.tokens), 1 / self.tokens)
         for length in range(1, CONTEXT + 1):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
-from echo_jax.cells.matrix_state.outer_product_recurrence import OuterProductCell, OuterProductTerms
+from echo_jax.cells.matrix_state.key_value_cell import OuterProductCell, OuterProductTerms
 
 T, B, K, V = 7, 2, 3, 4
 MASK = np.random.default_rng(1).random((T, B)) > 0.3

@@ -1,0 +1,126 @@
+"""Cells that are built anew for each seed: the base of the adapters of objects, Equinox and NNX."""
+
+import dataclasses
+import types
+from typing import Any, ClassVar
+
+import chex
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from echo_jax.cells.interface import Cell, CellParams
+from echo_jax.cells.scan import Carry
+from echo_jax.jax_settings import GENERATOR
+
+
+@dataclasses.dataclass(frozen=True)
+class BuiltCell(Cell):
+    """A cell of such a library: its class, or a function, of which one is built anew for each seed.
+
+    The constructor takes the input size, and its other arguments by name.
+    """
+
+    cell_class: Any
+    given: tuple[tuple[str, Any], ...]
+    """The other arguments of the constructor, by name."""
+
+    @property
+    def source(self) -> Any:
+        return self.cell_class
+
+    @property
+    def options(self) -> Any:
+        """The arguments given, as attributes."""
+        return types.SimpleNamespace(**dict(self.given))
+
+
+@dataclasses.dataclass(frozen=True)
+class EquinoxCell(BuiltCell):
+    """An Equinox cell, built as `cell_class(input_size, ..., key=key)`, for one row.
+
+    `cell(x, state)` returns the next state, as `eqx.nn.GRUCell` and `eqx.nn.LSTMCell` do; its
+    first array is the output. The state starts from `cell.initial_state()` if there is such a
+    method, else from zeros `[hidden_size]`: one array, or a pair where one is not taken. Its
+    weights are its arrays.
+    """
+
+    names: ClassVar = {"init": "__init__", "step": "__call__"}
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        """The cell with None in the place of all that is no array."""
+        return eqx.filter(self._built(key, input_size), eqx.is_array)
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
+        state = _first_state(self._with(params, input_size), input_size)
+        # Cells of Equinox know no batch: each row gets the state, and `step` maps over rows.
+        return jax.tree.map(lambda leaf: jnp.tile(leaf, (batch_size, *[1] * leaf.ndim)), state)
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        cell = self._with(params, x.shape[-1])
+        state = jax.vmap(cell)(x, state)
+        return state, jax.tree.leaves(state)[0]
+
+    def _built(self, key: chex.PRNGKey, input_size: int) -> Any:
+        return self.cell_class(input_size, **dict(self.given), key=key)
+
+    def _with(self, params: CellParams, input_size: int) -> Any:
+        return eqx.combine(params, self._without_arrays(input_size))
+
+    def _without_arrays(self, input_size: int) -> Any:
+        """The cell with None in the place of its arrays."""
+        key = jax.random.key(0, impl=GENERATOR)
+        # Shapes alone: every step asks for this, and must not draw weights again.
+        shapes = eqx.filter_eval_shape(self._built, key, input_size)
+        return eqx.filter(shapes, lambda x: isinstance(x, jax.ShapeDtypeStruct), inverse=True)
+
+
+def _first_state(cell: Any, input_size: int) -> Any:
+    if hasattr(cell, "initial_state"):
+        return cell.initial_state()
+    # Cells of Equinox 0.13 have no first state: GRUCell takes an array as one, LSTMCell a pair.
+    zeros = jnp.zeros(cell.hidden_size)
+    try:
+        jax.eval_shape(cell, jnp.zeros(input_size), zeros)
+    except (TypeError, ValueError):  # it unpacks a pair
+        return zeros, zeros
+    return zeros
+
+
+@dataclasses.dataclass(frozen=True)
+class NNXCell(BuiltCell):
+    """An NNX cell, built as `cell_class(input_size, ..., rngs=rngs)`.
+
+    Its weights are its `nnx.Param`s, its state is its carry: `initialize_carry(input_shape, rngs)`
+    and `cell(carry, x) -> carry, y`, as of `nnx.RNNCellBase`.
+    """
+
+    names: ClassVar = {"init": "__init__", "step": "__call__", "initial_state": "initialize_carry"}
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        """The values of the parameters, as nested dictionaries."""
+        return nnx.to_pure_dict(nnx.split(self._built(key, input_size), nnx.Param)[1])
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
+        """The carry of `initialize_carry`, with an `rngs` that is the same for all seeds."""
+        rngs = nnx.Rngs(jax.random.key(0, impl=GENERATOR))
+        return self._with(params, input_size).initialize_carry((batch_size, input_size), rngs)
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        return self._with(params, x.shape[-1])(state, x)
+
+    def _built(self, key: chex.PRNGKey, input_size: int) -> Any:
+        return self.cell_class(input_size, **dict(self.given), rngs=nnx.Rngs(key))
+
+    def _with(self, params: CellParams, input_size: int) -> Any:
+        structure, shapes = self._shapes(input_size)
+        values = jax.tree.map(lambda leaf: leaf, shapes)  # a copy, which takes the parameters
+        nnx.replace_by_pure_dict(values, params)
+        return nnx.merge(structure, values)
+
+    def _shapes(self, input_size: int) -> tuple[Any, Any]:
+        """The structure of the cell, and the shapes of its parameters."""
+        key = jax.random.key(0, impl=GENERATOR)
+        # Shapes alone: every step asks for them, and must not draw weights again.
+        return nnx.split(nnx.eval_shape(lambda: self._built(key, input_size)), nnx.Param)

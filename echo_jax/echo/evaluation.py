@@ -1,0 +1,140 @@
+"""Accuracy and loss on fresh sequences, overall and by position. Pure."""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.cells.scan import Carry
+from echo_jax.config import DynamicParams, RunConfig
+from echo_jax.echo.carry import feed, start
+from echo_jax.echo.data import Batch, Corpus, Purpose, draw_sequences, in_order, sequence_batches
+from echo_jax.echo.loss import token_loss
+from echo_jax.echo.network import Network, Params, target_logits
+
+SEQUENCES_AT_ONCE = 100
+"""Sequences evaluated side by side: bounds the memory, changes results by rounding alone."""
+
+
+class Answers(NamedTuple):
+    """The answers of a network at the P positions of a sequence, each `[streams, P]`.
+
+    expected   int32, the targets
+    predicted  int32, the most likely tokens
+    loss       float32, nats; in framing `values` squared errors
+    scored     bool, True where there is a target
+    """
+
+    expected: chex.Array
+    predicted: chex.Array
+    loss: chex.Array
+    scored: chex.Array
+
+
+class Evaluation(NamedTuple):
+    """The score on all fresh sequences, and the answers to the first of them.
+
+    accuracy              float32, share of correct answers
+    loss                  float32, mean, nats; in framing `values` a mean squared error
+    distance              float32, mean of |expected - predicted|
+    accuracy_by_position  float32 `[P]`, NaN where a position has no target
+    first                 the `Answers` to the first sequence
+    """
+
+    accuracy: chex.Array
+    loss: chex.Array
+    distance: chex.Array
+    accuracy_by_position: chex.Array
+    first: Answers
+
+
+def answer_sequence(
+    config: RunConfig,
+    network: Network,
+    dynamic: DynamicParams,
+    params: Params,
+    tokens: chex.Array,
+) -> Answers:
+    """The network's answers to one sequence, int32 `[L]`, its batches in order as in training."""
+
+    def step(carry: Carry, batch: Batch) -> tuple[Carry, Answers]:
+        carry, fed = feed(network, dynamic.stateful, params, carry, batch.rows)
+        logits = target_logits(network, params, fed.outputs, batch.targets)
+        every = jnp.ones(batch.targets.shape, bool)
+        return carry, Answers(
+            expected=batch.targets,
+            predicted=jnp.argmax(logits, axis=-1).astype(jnp.int32),
+            loss=token_loss(logits, batch.targets, config.task.framing),
+            scored=every if batch.scored is None else batch.scored,
+        )
+
+    batches = sequence_batches(tokens, config.task, dynamic.lag)
+    _, answers = jax.lax.scan(step, start(config, network, params), batches)
+    return Answers(*(in_order(values, config.task) for values in answers))
+
+
+class States(NamedTuple):
+    """The carry before and after each of the K*B rows of a sequence, its arrays concatenated.
+
+    before  float32 `[K*B, F]`, zeros where the row starts from zero
+    after   float32 `[K*B, F]`
+    """
+
+    before: chex.Array
+    after: chex.Array
+
+
+def states_around(
+    config: RunConfig,
+    network: Network,
+    dynamic: DynamicParams,
+    params: Params,
+    tokens: chex.Array,
+) -> States:
+    """The states before and after the rows of one sequence, int32 `[L]`."""
+
+    def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
+        after, fed = feed(network, dynamic.stateful, params, carry, batch.rows)
+        return after, States(_side_by_side(fed.before), _side_by_side(after))
+
+    batches = sequence_batches(tokens, config.task, dynamic.lag)
+    _, states = jax.lax.scan(step, start(config, network, params), batches)
+    return States(*(values.reshape(-1, values.shape[-1]) for values in states))
+
+
+def _side_by_side(carry: Carry) -> chex.Array:
+    """All arrays of a carry for B rows as one, `[B, F]`."""
+    leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(carry)]
+    return jnp.concatenate(leaves, axis=1)
+
+
+def evaluate(
+    config: RunConfig,
+    network: Network,
+    dynamic: DynamicParams,
+    params: Params,
+    corpus: Corpus | None = None,
+) -> Evaluation:
+    """Score the parameters on `config.evaluation_sequences` sequences that training never sees.
+
+    They are random, or cut from the held-out part of a corpus.
+    """
+    counters = jnp.arange(config.evaluation_sequences)
+    tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, counters, config.task, corpus)
+    answers = jax.lax.map(
+        lambda sequence: answer_sequence(config, network, dynamic, params, sequence),
+        tokens,
+        batch_size=min(SEQUENCES_AT_ONCE, config.evaluation_sequences),
+    )
+    right = (answers.expected == answers.predicted) & answers.scored
+    off = jnp.abs(answers.expected - answers.predicted)
+    return Evaluation(
+        accuracy=jnp.sum(right) / jnp.sum(answers.scored),
+        loss=jnp.sum(jnp.where(answers.scored, answers.loss, 0.0)) / jnp.sum(answers.scored),
+        # 0.0 makes this a float32 sum: in int32 the distance of 32 million answers overflowed.
+        distance=jnp.sum(jnp.where(answers.scored, off, 0.0)) / jnp.sum(answers.scored),
+        # 0 / 0 is wanted here: NaN marks a position without a target.
+        accuracy_by_position=jnp.sum(right, (0, 1)) / jnp.sum(answers.scored, (0, 1)),
+        first=jax.tree.map(lambda leaf: leaf[0], answers),
+    )

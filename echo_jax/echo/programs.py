@@ -1,0 +1,219 @@
+"""The three programs of a run, compiled ahead of time, and the one loop over chunks of training.
+
+They are compiled before the clock of training starts.
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax.config import DynamicParams, RunConfig, TaskConfig
+from echo_jax.echo import many_seeds
+from echo_jax.echo.data import Corpus
+from echo_jax.echo.evaluation import Evaluation
+from echo_jax.echo.many_seeds import SeedMap
+from echo_jax.echo.network import Network, Params
+from echo_jax.echo.training import Learner, Metrics, TrainState
+
+
+class TrainedChunk(NamedTuple):
+    """The outcome of a chunk."""
+
+    done: int  # units of training made so far, such as sequences
+    size: int  # those of this chunk
+    state: Any  # valid until the next chunk starts, which reuses its memory
+    metrics: Any  # numpy leaves
+
+
+def train_chunks(
+    run_chunk: Callable[[Any, int], tuple[Any, Any]],
+    state: Any,
+    units: range,
+    size: int,
+    every: int | None = None,
+) -> Iterator[TrainedChunk]:
+    """Train on some units, at most `size` a chunk, and hand out every chunk.
+
+    `run_chunk` maps a state and a count to the next state and metrics. No chunk goes past a
+    multiple of `every`.
+    """
+    done = units.start
+    while done < units.stop:
+        border = (done // every + 1) * every if every else units.stop
+        count = min(size, border - done, units.stop - done)
+        state, metrics = run_chunk(state, count)
+        done += count
+        # jax returns before it has computed. Reading the metrics waits for the chunk, so that the
+        # caller's clock is right.
+        yield TrainedChunk(done, count, state, jax.device_get(metrics))
+
+
+class DevicePlan(NamedTuple):
+    """The way the seeds of a run are computed; it changes no result beyond rounding."""
+
+    seed_map: SeedMap  # how a device does its seeds
+    device_limit: int | None = None  # use at most so many devices; None for all
+
+
+class Chunk(NamedTuple):
+    """The outcome of a chunk of training; scores are means over the updates that have targets."""
+
+    done: int  # sequences trained on so far
+    state: TrainState  # of every seed; valid until the next chunk starts, which reuses its memory
+    loss: np.ndarray  # of each sequence of the chunk, float32 `[S, count]`
+    accuracy: np.ndarray
+
+
+class Programs(NamedTuple):
+    """The compiled functions of a run of S seeds; leading axes are padded, see `many_seeds.pad`."""
+
+    init: Any  # dynamic parameters to states; None where it was not asked for
+    run_chunk: Callable[..., tuple[TrainState, Metrics]]  # (dynamic, states, a count, corpus)
+    evaluate: "Future[Timed]"  # (dynamic, params, corpus) to `Evaluation`, compiled meanwhile
+    network: Network  # of every seed
+    devices: list[jax.Device]  # that the seeds are spread over
+    seeds: int  # S
+    chunk: int  # sequences of a chunk, at most
+    bytes: int  # memory of a chunk on all devices: arguments, results, scratch
+
+    def dynamic(self, config: RunConfig) -> DynamicParams:
+        """The dynamic parameters of every seed of a run with these shapes, padded."""
+        return dynamic_of_seeds(config, len(self.devices))
+
+    def placed(self, state: TrainState) -> TrainState:
+        """A state of numpy leaves `[S, ...]` as arrays of the devices, padded."""
+        return jax.tree.map(jnp.array, many_seeds.pad(state, len(self.devices)))
+
+    def train(
+        self,
+        dynamic: DynamicParams,
+        state: TrainState,
+        sequences: range,
+        task: TaskConfig,
+        corpus: Corpus | None = None,
+        every: int | None = None,
+    ) -> Iterator[Chunk]:
+        """Train on some sequences; no chunk crosses a multiple of `every`, a due checkpoint."""
+        updates = task.updates_with_targets
+
+        def run_chunk(state: TrainState, count: int) -> tuple[TrainState, Metrics]:
+            return self.run_chunk(dynamic, state, count, corpus)
+
+        chunks = train_chunks(run_chunk, state, sequences, self.chunk, every)
+        for done, count, after, metrics in chunks:
+            kept = (m[: self.seeds, :count][..., updates] for m in metrics)
+            yield Chunk(done, after, *(np.mean(each, -1) for each in kept))
+
+    def score(
+        self, dynamic: DynamicParams, params: Params, corpus: Corpus | None = None
+    ) -> Evaluation:
+        """The `Evaluation` of every seed on sequences of its own, numpy leaves `[S, ...]`."""
+        scored = jax.device_get(self.evaluate.result().program(dynamic, params, corpus))
+        return jax.tree.map(lambda leaf: leaf[: self.seeds], scored)
+
+
+class Timed(NamedTuple):
+    """A compiled program and the seconds that compiling it took."""
+
+    program: Any
+    seconds: float
+
+
+def compile_programs(
+    config: RunConfig, learner: Learner, chunk: int, plan: DevicePlan, corpus: Corpus | None = None
+) -> Programs:
+    """Compile the programs of a run, each once, and wait for them; nothing is run yet.
+
+    A chunk is a number of sequences.
+    """
+    # The end of the block waits for the evaluation.
+    with ThreadPoolExecutor(1) as background:
+        return start_compiling(config, learner, chunk, plan, corpus, background)
+
+
+def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not what
+    config: RunConfig,
+    learner: Learner,
+    chunk: int,
+    plan: DevicePlan,
+    corpus: Corpus | None,
+    background: Executor,
+    with_init: bool = True,
+) -> Programs:
+    """The programs of `compile_programs`, without waiting for the evaluation.
+
+    A resumed run needs no initial state. The `background` compiles what takes longest, and then the
+    evaluation, while this thread traces and compiles the initial state.
+    """
+    devices = many_seeds.devices_for(config.seeds, *plan)
+    dynamic = dynamic_of_seeds(config, len(devices))
+    many = many_seeds.for_many_seeds(config.static_config, learner, chunk, devices, plan.seed_map)
+    init = jax.jit(many.init)
+    evaluate = jax.jit(many.evaluate)
+    run_chunk = jax.jit(many.run_chunk, donate_argnums=1)  # else two copies of weights and moments
+    state = jax.eval_shape(init, dynamic)
+
+    def evaluation() -> Any:
+        """The program that is needed last, traced in the background too."""
+        return evaluate.lower(dynamic, state.params, corpus).compile()
+
+    # Traced here and compiled there: two traces at once take longer than one after the other.
+    longest = background.submit(run_chunk.lower(dynamic, state, chunk, corpus).compile)
+    traced = init.lower(dynamic) if with_init else None
+    last = background.submit(timed, evaluation)
+    initial = traced.compile() if traced else None  # before the chunk is waited for
+    training = longest.result()
+    return Programs(
+        init=initial,
+        run_chunk=training,
+        evaluate=last,
+        network=learner.network,
+        devices=devices,
+        seeds=config.seeds,
+        chunk=chunk,
+        bytes=memory_of(training) * len(devices),
+    )
+
+
+def memory_of(program: Any) -> int:
+    """The bytes of a compiled program on one device: arguments, results, scratch."""
+    size = program.memory_analysis()
+    taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
+    # Donated memory is among the arguments and among the results, and is counted once.
+    return int(taken - size.alias_size_in_bytes)
+
+
+def dynamic_of_seeds(config: RunConfig, devices: int) -> DynamicParams:
+    """The dynamic parameters of the seeds of a run, each field `[S]`, padded for the devices."""
+    seeds = range(config.seed, config.seed + config.seeds)
+    runs = [dataclasses.replace(config, seed=seed, seeds=1) for seed in seeds]
+    return many_seeds.pad(many_seeds.stack_dynamic(runs), devices)
+
+
+class Stopwatch:
+    """Keeps wall-clock seconds under names, in the order in which they were timed."""
+
+    def __init__(self) -> None:
+        """Nothing was timed yet."""
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        """Time what is done within it."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
+
+
+def timed(function: Callable[[], Any]) -> Timed:
+    """Call a function; returns what it returned, and the seconds it took."""
+    start = time.perf_counter()
+    returned = function()
+    return Timed(returned, time.perf_counter() - start)

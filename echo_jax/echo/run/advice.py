@@ -1,0 +1,236 @@
+"""After a run: why it missed its goal and what helps, or what to ask next. No jax here."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import UNSET
+
+from echo_jax.config import RunConfig, changed, flat
+from echo_jax.echo.run.explanation import (
+    fits_training_only,
+    hands_on,
+    into_view,
+    is_above,
+    learned,
+    made_it,
+    simple_predictors,
+)
+from echo_jax.echo.target_place import target_place
+from echo_jax.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from echo_jax.echo.run.result import Result
+    from echo_jax.echo.run.run_file import Finished
+
+MOST_SEQUENCES = 10_000  # of a run that is advised
+
+USUAL_RATES = (0.0005, 0.02)  # of learning: one between them is not what a run missed its goal by
+
+
+class Step(NamedTuple):
+    """A change of a run: what it does, and the fields that it sets."""
+
+    words: str
+    changes: dict[str, Any]
+
+
+def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) -> list[str]:
+    """The next run as a line that ends with its command: what helps this one, or a question.
+
+    A run that missed 99% of its ceiling gets all changes at once that its scores and its curve call
+    for: one of them alone need not help; the words name each. Where nothing in them says what
+    helps, and where the goal is reached, it gets a question: whether other seeds do it too only
+    after a success. Where most held-out values were never trained on, it gets nothing.
+    `command` writes the command line, or the call, of the run with other values of some fields.
+    """
+    config, _, result, _ = finished
+    if result.untrained and result.untrained.share > 0.5:
+        return []
+    if not made_it(config, result) and (steps := _cures(finished)):
+        words = ", ".join(step.words for step in steps)
+        if config.task.lag >= 0 and _foretells(config, result):
+            words = f"to learn the echo in place of the order, {words}"
+        return [f"Try: {words}: {command(_together(steps))}"]
+    made = learned(config, result) or _foretells(config, result)
+    words, changes = next(_valid(config, _questions(config, made)))
+    return [f"Next: {words} {command(changes)}"]
+
+
+def smaller_step(config: RunConfig) -> dict[str, Any]:
+    """The change after a loss that became non-finite."""
+    rate = config.training.learning_rate
+    return {"learning_rate": 0.001 if rate > 0.001 else rate / 10}
+
+
+def enough_sequences(config: RunConfig) -> int:
+    """Sequences after which a run whose target is in the window has learned it, by and large.
+
+    Part 4 has after 700 from a zero state and after 1,600 with a carried one, at 4 updates each;
+    longer lags and more values need more, and an update of streams has a target at every step.
+    """
+    task = config.task
+    updates = (6000 + 2000 * abs(task.lag)) * max(task.vocab_size / 100, 1)
+    if task.in_streams:
+        updates /= 4
+    return min(math.ceil(updates / task.updates_per_sequence / 100) * 100, MOST_SEQUENCES)
+
+
+def loss_falls(finished: "Finished") -> bool:
+    """True where the last fifth of the loss is below the fifth before, by two standard errors."""
+    loss = finished.curves()[0].mean(axis=0)
+    fifth = len(loss) // 5
+    if fifth < 2:
+        return True
+    before = loss[-2 * fifth : -fifth]
+    last = loss[-fifth:]
+    return bool(before.mean() - last.mean() > 2 * math.hypot(before.std(), last.std()) / fifth**0.5)
+
+
+def _cures(finished: "Finished") -> list[Step]:
+    """The changes that help together; none where this run does not say what helps."""
+    config, _, result, _ = finished
+    place = target_place(config)
+    steps = []
+    if result.failed.seed:
+        steps.append(Step("take smaller steps, as a loss became non-finite", smaller_step(config)))
+    if place == "future" and config.data.file is not None:
+        return steps
+    steps += _valid(config, _reaching(config))
+    if steps:
+        within = changed(config, **_together(steps))
+        enough = enough_sequences(within)
+        if config.training.sequences < enough:
+            steps.append(_train_longer(enough, _usual(within)))
+        return steps
+    fits = fits_training_only(config, result)
+    longer = [] if fits and _is_learned_by_heart(config, result) else _longer(finished)
+    return longer if longer or fits else list(_valid(config, _at_the_end(config)))[:1]
+
+
+def _is_learned_by_heart(config: RunConfig, result: "Result") -> bool:
+    """True where so few values train that each comes fewer than five times in the mean.
+
+    More training hardly helped such columns; it did others, whose values drift or have no order.
+    """
+    task = config.task
+    held_out = result.held_out_targets
+    if held_out is UNSET:  # of an older version
+        return False
+    values = held_out + task.length - len(task.scored_times)
+    return values * (1 / config.data.held_out - 1) < 5 * task.vocab_size
+
+
+def _together(steps: list[Step]) -> dict[str, Any]:
+    return {name: value for step in steps for name, value in step.changes.items()}
+
+
+def _valid(config: RunConfig, steps: Iterator[Step]) -> Iterator[Step]:
+    """The steps that change the configuration and break none of its rules."""
+    now = flat(config)
+    for step in steps:
+        changes = {name: value for name, value in step.changes.items() if value != now[name]}
+        with contextlib.suppress(ConfigError):
+            changed(config, **changes)
+            if changes:
+                yield step._replace(changes=changes)
+
+
+def _from_zero(config: RunConfig) -> Step:
+    """A zero state, whose batch alone has a gradient; nothing where no cell carries a state."""
+    if config.network.cell == "mlp" or not config.network.stateful:
+        return Step("", {})
+    return Step(f"from a zero state{_cut(config)}", {"stateful": False, "bptt_batches": 1})
+
+
+def _each_from_zero(config: RunConfig) -> Iterator[Step]:
+    """Without a state that can harm; in streams it is what the first steps of a chunk need."""
+    if target_place(config) == "window" and hands_on(config) and not config.task.in_streams:
+        start, zero = _from_zero(config)
+        yield Step(f"start each batch {start}", zero)
+
+
+def _cut(config: RunConfig) -> str:
+    return ", with the gradient through 1 batch" if config.training.bptt_batches > 1 else ""
+
+
+def _reaching(config: RunConfig) -> Iterator[Step]:
+    """The changes without which no training, or not this one, can find the target."""
+    if target_place(config) == "future":
+        yield Step("ask for the value 1 step back", {"lag": 1})
+        config = changed(config, lag=1)
+    yield from _in_view(config)
+    if config.training.frozen:
+        yield Step("train the cell as well", {"frozen": False})
+    if config.task.framing == "values":
+        yield Step("predict classes", {"framing": "classes"})
+    if config.training.learning_rate < USUAL_RATES[0]:
+        yield Step("take larger steps", {"learning_rate": 0.001})
+
+
+def _in_view(config: RunConfig) -> Iterator[Step]:
+    """The change that puts the target where the gradient reaches it, without a state that harms."""
+    task = config.task
+    start, zero = _from_zero(config)
+    if view := into_view(config):
+        if view.get("window") == task.length and task.in_streams:
+            start, zero = f"take whole sequences as one chunk{_cut(config)}", {"bptt_batches": 1}
+        places = " and ".join(f"the {name.replace('_', ' ')}" for name in view)
+        yield Step(f"put the target into {places}, {start}".removesuffix(", "), view | zero)
+    elif task.lag > 1:
+        yield from _each_from_zero(config)
+
+
+def _longer(finished: "Finished") -> list[Step]:
+    """More sequences, where they were few or the loss still falls."""
+    config = finished.config
+    now = config.training.sequences
+    falls = loss_falls(finished)
+    enough = enough_sequences(config)
+    if now >= MOST_SEQUENCES or (now >= enough and not falls):
+        return []
+    why = "the loss still falls" if falls else f"{now:,} sequences are few"
+    most = max(enough, min(3 * now, MOST_SEQUENCES))
+    return [_train_longer(most, _usual(config) if now < enough else {}, f", as {why}")]
+
+
+def _train_longer(sequences: int, rate: dict[str, Any], why: str = "") -> Step:
+    """More sequences, at another rate if one is given."""
+    slower = " in smaller steps" if rate else ""
+    return Step(f"train longer{slower}{why}", rate | {"sequences": sequences})
+
+
+def _usual(config: RunConfig) -> dict[str, Any]:
+    """The learning rate that `enough_sequences` are counted with, in the place of a larger one."""
+    return {"learning_rate": 0.001} if config.training.learning_rate > USUAL_RATES[1] else {}
+
+
+def _at_the_end(config: RunConfig) -> Iterator[Step]:
+    """A change that may help where more training does not."""
+    if config.training.learning_rate > USUAL_RATES[1]:
+        yield Step("take smaller steps", {"learning_rate": 0.001})
+    elif config.network.hidden_size < 50:
+        yield Step("use a larger layer", {"hidden_size": 50})
+    else:
+        yield from _each_from_zero(config)
+
+
+def _foretells(config: RunConfig, result: "Result") -> bool:
+    """True where values in order are predicted better than by a guess, and by simple predictors."""
+    best = max(simple_predictors(result).values(), default=math.inf)
+    return result.accuracy >= best and is_above(result.baseline_accuracy, config, result)
+
+
+def _questions(config: RunConfig, made: bool) -> Iterator[Step]:
+    task = config.task
+    if config.seeds == 1 and made:
+        yield Step("does it hold for other seeds?", {"seeds": 8})
+    if task.lag < 0 and made:
+        yield Step("can it foretell a value one step further ahead?", {"lag": task.lag - 1})
+    elif made:
+        wide = {} if task.in_streams or task.window > task.lag + 1 else {"window": task.lag + 2}
+        inside = f", in a window of {task.lag + 2}" if wide else ""
+        words = f"can it echo a value one step further back{inside}?"
+        yield Step(words, {"lag": task.lag + 1, **wide})
+    yield Step("does another seed differ?", {"seed": 0 if config.seed else config.seeds})

@@ -1,0 +1,366 @@
+"""Why a configuration can, or cannot, learn its task, and what a result shows beside its baselines.
+
+No jax here, so `show` starts at once.
+"""
+
+import contextlib
+import math
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from echo_jax.config import RunConfig
+from echo_jax.echo.target_place import batches_back, knowable_share, target_place
+from echo_jax.exceptions import Spelling, printable, shown, spell
+
+if TYPE_CHECKING:
+    from echo_jax.echo.run.result import Result
+
+
+MARGIN = 0.05
+"""Two accuracies of own values within it may be equal, as few values are held out."""
+
+ECHOES = 0.9
+"""The share of changes of its target that the answer of a learned echo follows, or more."""
+
+THERE = "The target, {value}, is in the window of {window}"
+NOWHERE = "{value} is neither in the window of {window} nor in the state"
+CHANCE = "{best} is the best possible: {why}. No amount of training helps; use {fix}.{also}"
+CARRIED = " The state, carried over from {earlier}, is not needed for it and can harm."
+SENTENCES = {
+    "window": f"{THERE}: the gradient reaches it.{{carried}}",
+    "chunk": f"{THERE}, for the later steps of each chunk: the gradient reaches it there.",
+    "replayed": "The target, {value}, is not in the window of {window} but in {batch}. Each "
+    "update goes back through {again} batches, so the gradient reaches it{partly}.",
+    "state": "The target, {value}, is not in the window of {window}, only in the state left by "
+    "{batch}, and the gradient is cut {cut}: a trained readout can read what the state holds, but "
+    "no training rewards storing the value. Use {fix} to have the value in the window, or "
+    "{{bptt_batches={enough}}} to let the gradient reach {batch}.",
+    "delay line": "The target, {value}, is not in the window of {window}, but the delay line of "
+    "{line} holds it.",
+    "frozen": "The target, {value}, is in {where}. Only the readout is trained: it can read what "
+    "the untrained cell keeps.",
+    "future": "The target lies {ahead} ahead and has not been drawn yet, so no model can do better "
+    "than chance.",
+    "future value": "The target lies {ahead} ahead. If the values are independent of each other, "
+    "no model can do better than the majority baseline; a better score comes from order in them.",
+}
+"""Where the target is, and what follows."""
+
+WHY_CHANCE = {
+    "skipped": f"{NOWHERE}. With batches of {{rows}}, a row continues the state of {{earlier}}, "
+    "which was never fed this value",
+    "early": f"{NOWHERE}. The first row ends at time {{first}}, and the state never saw what came "
+    "before its window",
+    "zeroed": "{value} is not in the window of {window}, and every batch starts from a zero state",
+    "delayed": "the cell mlp sees only {fed}, not {value}",
+}
+"""Why a target can be found nowhere."""
+
+LEARNED = "The echo was learned: {accuracy:.2%} are right, of {ceiling:.2%} expected{average}."
+KEPT = " The value is kept, though no training rewards that: many cells lose it if trained longer."
+IN_PART = LEARNED.replace("learned", "learned in part")
+NOT_LEARNED = "The echo was not learned: {accuracy:.2%} are right; {guessed} reaches {guess:.2%}."
+UNTOLD = (
+    "These {count:,} answers do not tell whether any of the echo was learned: {accuracy:.2%} are "
+    "right; {guessed} reaches {guess:.2%}."
+)
+UNTRAINED = "No answer can be right: the network was trained on none of the values asked for."
+ORDER_LEARNED = (
+    "The order of the values was learned, not the echo: {accuracy:.2%} of the held-out answers are "
+    "right, but where the values come in random order, the answer follows a change of {value} in "
+    "{follows:.1%}."
+)
+GUESSES = "a guess", "a guess from the values of the window without their order"
+"""What has the baseline, and what the order-blind baseline."""
+BEST = " at best", " at best on average"
+"""What follows a ceiling, and one that an accuracy is above."""
+DRIFT = " Where numbers drift, the differences of consecutive ones may be learned instead."
+FOLLOWS = (
+    " Where the values come in random order, the answer follows a change of {value} in "
+    "{follows:.1%}: this share is the echo."
+)
+ORDER = " The order of the file adds {order:.1f} points, and guesses add {lucky:.1f}."
+
+
+def explain(config: RunConfig, result: "Result | None" = None, spelling: Spelling = "flag") -> str:
+    """Say where the target is, whether the gradient reaches it, and what the result shows."""
+    lines = [" ".join(spell(sentence, spelling) for sentence in sentences(config, result))]
+    if result and config.data.file is not None:
+        lines += findings(config, result)
+    return "\n".join(lines)
+
+
+def sentences(config: RunConfig, result: "Result | None") -> list[str]:
+    """Where the target is and, with a result, what was learned; of predictable values only that."""
+    if result and is_predictable(config, result):
+        return [predictability(config, result)]
+    words = _words(config)
+    place = "delay line" if in_delay_line(config) else str(target_place(config))
+    task = config.task
+    if place in WHY_CHANCE:
+        return [CHANCE.format(why=WHY_CHANCE[place].format(**words), **words)]
+    if place == "future":
+        own = " value" if config.data.file is not None else ""
+        return [SENTENCES[place + own].format(**words)]
+    if config.training.frozen:
+        place = "frozen"
+    elif place == "window" and task.in_streams and task.lag and task.window < task.length:
+        place = "chunk"
+    where = SENTENCES[place].format(**words)
+    if result and learned(config, result):
+        where = where.partition(" Use ")[0]  # which is not needed
+    return [where, outcome(config, result)] if result else [where]
+
+
+def outcome(config: RunConfig, result: "Result") -> str:
+    """Say how much of the ceiling was learned, of a network that is fed its target."""
+    most = ceiling(config, result)
+    if not most:
+        return UNTRAINED
+    follows = 1.0 if result.follows is UNSET else result.follows
+    guess = max(result.baseline_accuracy, result.order_blind_accuracy)
+    # An answer that ignores the order is the changed value as often as such a guess is right, 1/W
+    # of the time where all values of a window of W differ. The control has 200 sequences.
+    blind = guess + 3 * standard_error(guess, 200)
+    echoes = result.follows is not UNSET and follows >= min(max(blind, 0.25), ECHOES)
+    if guess >= most - 1e-9:  # the order is not needed
+        guess = result.baseline_accuracy
+    words = _words(config) | {
+        "accuracy": result.accuracy,
+        "average": BEST[result.accuracy > most + 5e-5],
+        "ceiling": most,
+        "count": answers(config, result),
+        "follows": follows,
+        "guess": guess,  # baselines that are equal may differ by rounding
+        "guessed": GUESSES[guess > result.baseline_accuracy + 1e-9],
+    }
+    also = _shares(follows, config, result, words) if follows < ECHOES else ""
+    above = is_above(guess, config, result) or echoes
+    if above and follows < result.accuracy / 4:
+        return ORDER_LEARNED.format(**words)
+    if not above and (result.accuracy > guess + MARGIN or guess >= 0.99 * most):
+        return UNTOLD.format(**words)
+    if learned(config, result):
+        trained = not config.training.frozen and config.network.cell != "mlp"
+        kept = KEPT if trained and target_place(config) == "state" else ""
+        return LEARNED.format(**words) + kept
+    return IN_PART.format(**words) + also if above else NOT_LEARNED.format(**words)
+
+
+def _shares(follows: float, config: RunConfig, result: "Result", words: dict[str, object]) -> str:
+    """Say what share of the right answers is the echo, and what is the order of the file.
+
+    An echo in a share f is right in f, and a guess about the other answers in (1 - f) times the
+    majority share. What is right beyond both comes from the order.
+    """
+    echo = FOLLOWS.format(**words)
+    lucky = (1 - follows) * result.baseline_accuracy
+    order = result.accuracy - follows - lucky
+    if order <= noise(follows + lucky, config, result):
+        return echo
+    return echo + ORDER.format(order=100 * order, lucky=100 * lucky)
+
+
+def is_above(share: float, config: RunConfig, result: "Result") -> bool:
+    """True where more than this share of the answers is right, beyond what chance explains."""
+    return result.accuracy > share + noise(share, config, result)
+
+
+def _words(config: RunConfig) -> dict[str, object]:
+    task = config.task
+    line = config.network.delay_line or task.window
+    lag = abs(task.lag)
+    steps = "1 step" if lag == 1 else f"{lag} steps"
+    own = config.data.file is not None
+    order = " This holds for independent values: order in the column may help."
+    words = _earlier_batches(config)
+    carries = config.network.stateful and config.network.cell != "mlp"
+    read = hands_on(config) and (carries or line > task.window)
+    changes = into_view(config)
+    if carries and not task.in_streams:
+        changes["stateful"] = False
+    return words | {
+        "value": f"the value {steps} back" if lag else "the current value",
+        "ahead": steps,
+        "window": task.window,
+        "where": "the state" if batches_back(config) else f"the window of {task.window}",
+        "line": line,
+        "rows": task.batch_size,
+        "first": task.row_times.start,
+        "fed": "the current value" if line == 1 else f"the last {line} values that it was fed",
+        "carried": CARRIED.format(**words) if read else "",
+        "fix": " with ".join(f"{{{name}={value}}}" for name, value in changes.items()),
+        "best": "The majority baseline" if own else "Chance",
+        "also": order if own else "",
+    }
+
+
+def _earlier_batches(config: RunConfig) -> dict[str, object]:
+    """What was fed the target before its own batch; in streams that differs within a chunk."""
+    task = config.task
+    again = config.training.bptt_batches
+    back = farthest = batches_back(config)
+    earlier = "the row before" if task.batch_size == 1 else f"{task.batch_size} rows before"
+    if task.in_streams:
+        farthest = min(-(-task.lag // task.window), task.updates_per_sequence - 1)
+        earlier = "the chunk before"
+    unit = "chunk" if task.in_streams else "batch"
+    places = f"{back} or {farthest}" if farthest > back else f"{back}"
+    return {
+        "earlier": earlier,
+        "batch": f"the {unit} {places} back".replace(" 1 back", " before"),
+        "again": again,
+        "partly": " for the later steps of a chunk" if again <= farthest else "",
+        "enough": farthest + 1,
+        "cut": "at the border between batches" if again == 1 else f"after {again} batches",
+    }
+
+
+def findings(config: RunConfig, result: "Result") -> list[str]:
+    """Sentences on the training part and on values that are not in it, those that hold."""
+    return [printable(said) for said in (gap(config, result), untrained(result)) if said]
+
+
+def predictability(config: RunConfig, result: "Result") -> str:
+    """Say that the values have an order: who is right how often, and how sure that is."""
+    shares = {"the network": result.accuracy} | simple_predictors(result)
+    count = answers(config, result)
+    best = max(shares.values())
+    error = standard_error((count * best + 1) / (count + 2), count)  # of 100% it is not 0
+    named = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
+    return (
+        f"The values are predictable: in the same held-out part, {named}. If the values were "
+        f"independent, {independent_ceiling(config, result):.2%} would be expected at best. The "
+        f"best share has a standard error of {100 * error:.1f} points at least, as {count:,} "
+        "values are asked for; an interval over seeds leaves it out."
+    )
+
+
+def gap(config: RunConfig, result: "Result") -> str:
+    """Say that the training part is answered better than the held-out part, if it is."""
+    if not fits_training_only(config, result):
+        return ""
+    return (
+        f"The end of the training part is answered better than the held-out part, "
+        f"{result.training_accuracy:.2%} against {result.accuracy:.2%}: the network fits the "
+        "values that it was trained on, or the values change towards their end."
+    )
+
+
+def untrained(result: "Result") -> str:
+    """Say that values occur only in the held-out part, if any do."""
+    found = result.untrained
+    if not found:
+        return ""
+    examples = ", ".join(map(shown, found.examples))
+    more = " and others" if found.values > len(found.examples) else ""
+    return (
+        f"Values that only the held-out part has: {found.values} ({examples}{more}), "
+        f"{found.share:.2%} of its targets. No network was trained on them, and the ceiling "
+        f"leaves them out.{DRIFT if _are_numbers(found.examples) else ''}"
+    )
+
+
+def _are_numbers(words: list[str]) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool([float(word) for word in words])
+    return False
+
+
+def independent_ceiling(config: RunConfig, result: "Result") -> float:
+    """The highest accuracy possible of independent values: those fed, and guesses of the others."""
+    fed = knowable_share(config)
+    return fed + (1 - fed) * result.baseline_accuracy
+
+
+def simple_predictors(result: "Result") -> dict[str, float]:
+    """The accuracy of predictors of values in order; none where the network is fed its target."""
+    if result.persistence_accuracy is UNSET or result.k_gram_accuracy is UNSET:
+        return {}
+    gram = f"a {result.k_gram}-gram"
+    return {"persistence": result.persistence_accuracy, gram: result.k_gram_accuracy}
+
+
+def is_predictable(config: RunConfig, result: "Result") -> bool:
+    """True where the network, or a simple predictor, does better than independent values allow."""
+    if config.data.file is None:
+        return False
+    best = max(result.accuracy, *simple_predictors(result).values(), 0.0)
+    most = independent_ceiling(config, result)
+    return best > most + noise(most, config, result)
+
+
+def answers(config: RunConfig, result: "Result") -> int:
+    """The answers that a score is the mean of; of own values at most those that are held out."""
+    task = config.task
+    streams = task.batch_size if task.in_streams else 1
+    count = config.evaluation_sequences * len(task.scored_times) * streams
+    return count if result.held_out_targets is UNSET else min(count, result.held_out_targets)
+
+
+def standard_error(share: float, count: int) -> float:
+    """The standard error of a share of so many independent answers."""
+    return math.sqrt(share * (1 - share) / count)
+
+
+def noise(share: float, config: RunConfig, result: "Result") -> float:
+    """The distance from a share at which an accuracy may lie by chance: five standard errors.
+
+    Of own values, which are few, three, and 5% at least.
+    """
+    error = standard_error(min(share, 1.0), answers(config, result))
+    return 5 * error if config.data.file is None else max(3 * error, MARGIN)
+
+
+def fits_training_only(config: RunConfig, result: "Result") -> bool:
+    """True where the training part is answered better than trained values of the held-out part."""
+    known = result.accuracy + (result.untrained.share if result.untrained else 0)
+    training = result.training_accuracy
+    return training is not UNSET and training > known + noise(known, config, result)
+
+
+def ceiling(config: RunConfig, result: "Result") -> float:
+    """The ceiling of a result; where own values have none, that of independent ones."""
+    if result.ceiling_accuracy is UNSET:
+        return independent_ceiling(config, result)
+    return result.ceiling_accuracy
+
+
+def made_it(config: RunConfig, result: "Result") -> bool:
+    """True for an accuracy of at least 99% of the ceiling, where anything can be known."""
+    most = ceiling(config, result)
+    return bool(most and knowable_share(config)) and result.accuracy >= 0.99 * most
+
+
+def learned(config: RunConfig, result: "Result") -> bool:
+    """True where `made_it` is, and where a control was run the answer follows its target too."""
+    follows = result.follows
+    return made_it(config, result) and (follows is UNSET or follows >= ECHOES)
+
+
+def into_view(config: RunConfig) -> dict[str, Any]:
+    """The changes that put the target into the window, and into the delay line of the cell mlp.
+
+    In streams into the whole sequence as one chunk: the first steps of a chunk find their target
+    in the chunk before, which a zero state hides and a cut gradient does not reach.
+    """
+    task = config.task
+    line = config.network.delay_line
+    cut = 2 * task.lag > task.window and config.network.cell != "mlp"
+    whole = task.in_streams and task.lag > 0 and (cut or not config.network.stateful)
+    if not whole and (in_delay_line(config) or target_place(config) in ("window", "replayed")):
+        return {}
+    wide = {"window": task.length if whole else task.lag + 1}
+    longer = {"delay_line": task.lag + 1} if line is not None and line <= task.lag else {}
+    return longer | (wide if wide["window"] > task.window else {})
+
+
+def in_delay_line(config: RunConfig) -> bool:
+    """True where a delay line that is longer than the window holds the target."""
+    return config.network.cell == "mlp" and target_place(config) in ("state", "replayed")
+
+
+def hands_on(config: RunConfig) -> bool:
+    """True where a batch starts from the state that another left; the only one starts from zero."""
+    return config.network.stateful and config.task.updates_per_sequence > 1

@@ -1,0 +1,109 @@
+"""A run on the user's own values: its inputs, and what is measured beside its scores."""
+
+import contextlib
+import functools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from echo_jax.config import DataConfig, RunConfig, TaskConfig, changed
+from echo_jax.echo import token_by_token
+from echo_jax.echo.data import Corpus, Purpose, purpose_key
+from echo_jax.echo.network import Network, Params
+from echo_jax.echo.programs import Programs
+from echo_jax.echo.run.result import OwnScores
+from echo_jax.echo.run.run_folder import TOKENS, VOCABULARY, RunSpec
+from echo_jax.echo.target_place import knowable_share
+from echo_jax.exceptions import ConfigError
+from echo_jax.storage import atomic_files
+from echo_jax.storage.value_files import read_column, read_text
+from echo_jax.storage.vocabulary import Vocabulary, encode
+
+
+def read_inputs(config: RunConfig) -> RunSpec:
+    """The inputs of a new run on the file that its configuration names; see `on_values`."""
+    data = config.data
+    if data.text is not None:
+        words: Sequence[str] = read_text(Path(data.text))
+    else:
+        name, words, _ = read_column(Path(str(data.csv)), data.column)
+        config = changed(config, column=name)
+    with _naming(config.data):
+        vocabulary = Vocabulary.of_words(words)
+        tokens = encode(vocabulary, words)
+    return on_values(column_inputs(config, list(vocabulary.values), tokens), config)
+
+
+def column_inputs(config: RunConfig, values: list[str], tokens: np.ndarray) -> RunSpec:
+    """The inputs of a run on values and their tokens, int32 `[M]`."""
+    digests = {
+        VOCABULARY: atomic_files.digest_of([values, len(tokens)]),
+        TOKENS: atomic_files.digest(tokens.tobytes()),
+    }
+    return RunSpec(config, values, tokens, digests)
+
+
+def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
+    """The inputs of another run on the same values; its configuration gets their number and column.
+
+    ConfigError where they are too short for it, or it has another number of values.
+    """
+    data = own.config.data
+    size = len(own.values or ())
+    asked = config.task.vocab_size
+    with _naming(data):
+        # The default cannot be told from an option that was left out, so it is taken as one.
+        if asked not in (TaskConfig.vocab_size, size):
+            rule = f"is not the number of different values, {size}"
+            raise ConfigError("vocab_size", asked, rule, "leave it out")
+        inputs = own._replace(config=changed(config, vocab_size=size, column=data.column))
+        inputs.corpus()  # refuses what is too short
+        return inputs
+
+
+@contextlib.contextmanager
+def _naming(data: DataConfig) -> Iterator[None]:
+    """Within it, an error says where the values are."""
+    try:
+        yield
+    except ConfigError as error:
+        rule = f"{error.rule} ({data})"
+        raise ConfigError(error.field, error.value, rule, error.fix) from None
+
+
+def measure(
+    config: RunConfig, corpus: Corpus, values: list[str], programs: Programs, params: Params
+) -> OwnScores:
+    """The scores of the trained weights `[S or more, ...]` that `OwnScores` lists."""
+    training = corpus.training
+    fitted = None
+    if len(training) >= len(corpus.held_out):  # else the program that is compiled does not fit
+        end = Corpus(training, training[-len(corpus.held_out) :])
+        fitted = programs.score(programs.dynamic(config), params, end)
+    known = knowable_share(config)
+    follows = None
+    if known == 1 or (known and not config.task.in_streams):  # the last target is fed
+        follows = follows_its_target(config, programs.network, params, training)
+    return OwnScores(corpus, values, fitted, follows)
+
+
+def follows_its_target(
+    config: RunConfig, network: Network, params: Params, training: np.ndarray
+) -> np.ndarray:
+    """The share of last answers that follow a change of the value asked for, by seed.
+
+    In up to 200 sequences of training tokens without an order, few at a time where they are long.
+    """
+    some = max(1, min(200, token_by_token.piece_size(config) // config.task.length))
+    keys = jax.random.split(purpose_key(config.seed, Purpose.EVALUATION), 200 // some)
+    lag = np.array([config.task.lag])
+    pool = np.asarray(training)
+    host = jax.device_get(params)
+    measure = functools.partial(
+        token_by_token.follows, config, network, positions=lag, windows=some
+    )
+    follows = jax.jit(measure)
+    seeds = (jax.tree.map(lambda leaf, s=s: leaf[s], host) for s in range(config.seeds))
+    return np.array([np.mean([follows(one, key, pool=pool) for key in keys]) for one in seeds])

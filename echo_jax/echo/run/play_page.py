@@ -1,0 +1,127 @@
+"""A page in which a trained LSTM runs: one HTML file without a library, a request or a server.
+
+It is made of the files of the folder `play`; weights, task and accuracies are JSON in the page.
+"""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from echo_jax.config import RunConfig, flat
+from echo_jax.echo.run import explanation
+from echo_jax.echo.target_place import target_place
+from echo_jax.exceptions import ConfigError
+from echo_jax.storage import atomic_files
+
+if TYPE_CHECKING:
+    from echo_jax.echo.run.predictor import TrainedNetwork
+    from echo_jax.echo.run.result import Result
+
+PAGE = "play.html"
+
+IN_A_PAGE = {"cell": "lstm", "encoding": "one-hot", "framing": "classes"}
+"""The fields of a network that `show --play` can show."""
+
+PAGE_BYTES = 400_000
+"""Of a page that `show --play` makes, at most; all in it but weights and values take 70,000."""
+
+
+def check_cell(config: RunConfig) -> None:
+    """Raise ConfigError unless the network is an LSTM on one-hot values that predicts classes."""
+    given = flat(config)
+    for field, right in IN_A_PAGE.items():
+        if given[field] != right:
+            rule = "does not run in a page"
+            raise ConfigError(field, given[field], rule, f"train one with {{{field}={right}}}")
+
+
+def has_page(config: RunConfig, values: Sequence[str] | None) -> bool:
+    """True where `show --play` makes a page of a run on these values, None for integers."""
+    words = values or list(map(str, range(config.task.vocab_size)))
+    units = config.network.hidden_size
+    weights = (len(words) + units + 1) * 4 * units + (units + 1) * len(words)
+    bytes_of_values = sum(len(ascii(word)) + 2 for word in words)
+    fits = 70_000 + weights * 16 / 3 + bytes_of_values < PAGE_BYTES
+    return fits and IN_A_PAGE.items() <= flat(config).items()
+
+
+def write_for_run(folder: Path) -> Path:
+    """Write the page of a run into its folder; returns the path of the page.
+
+    ConfigError for a network that no page can run, and in the place of a page that was edited.
+    """
+    from echo_jax.echo.run import (
+        predictor,
+        run_file,  # not loaded where nothing is written
+    )
+
+    trained = predictor.load(folder)
+    check_cell(trained.config)
+    scores = run_file.read_finished(folder).result
+    text = page_of_run(trained, folder.resolve().name, scores)
+    path = folder / PAGE
+    atomic_files.write_generated(path, text.encode())
+    return path
+
+
+def page_of_run(trained: "TrainedNetwork", name: str, scores: "Result") -> str:
+    """The page of the network of a run, with its scores: medians over seeds."""
+    task = trained.config.task
+    network = data_of(trained, name)
+    data: dict[str, Any] = {
+        "title": f"An LSTM and an echo of lag {task.lag}: {scores.accuracy:.1%} right",
+        "lede": f"{trained}.",
+        "explanation": explanation.explain(trained.config, scores),
+        "network": network,
+    }
+    small = task.window <= 6 and task.batch_size <= 8 and 0 <= task.lag <= 6
+    if task.layout == "windows" and small:
+        task_of = {field: network[field] for field in ("window", "batch", "lag", "stateful")}
+        data["task"] = task_of | {"chance": scores.baseline_accuracy}
+        scored = {"accuracy": scores.accuracy, "seeds": len(scores.by_seed.seed)}
+        data["grid"] = [data["task"] | scored | {"place": target_place(trained.config)}]
+    return page(data)
+
+
+def page(data: dict[str, Any]) -> str:
+    """The page with some data; ConfigError where it is above PAGE_BYTES."""
+    from echo_jax.report.html_page import assembled  # which `train` does not need
+
+    text = assembled(Path(__file__).with_name("play") / PAGE, data)
+    if len(text.encode()) > PAGE_BYTES:
+        rule = f"has {len(text.encode()):,} bytes, more than {PAGE_BYTES:,}"
+        raise ConfigError(None, "the page of this run", rule, "use fewer values or units")
+    return text
+
+
+def data_of(trained: "TrainedNetwork", name: str) -> dict[str, Any]:
+    """The task of a network, its values, and its weights in base64, as the page reads them."""
+    config = trained.config
+    task = config.task
+    cell = trained.params["cell"]
+    readout = trained.params["readout"]
+    weights = {
+        "kernel": cell["kernel"],
+        "recurrent": cell["recurrent_kernel"],
+        "bias": cell["bias"],
+        "readout": readout["kernel"],
+        "readoutBias": readout["bias"],
+    }
+    return {
+        "name": name,
+        "window": task.window,
+        "lag": task.lag,
+        "batch": task.batch_size,
+        "layout": task.layout,
+        "missing": task.missing,
+        "stateful": config.network.stateful,
+        "units": config.network.hidden_size,
+        "values": list(trained.vocabulary.values),
+        "weights": {
+            name: base64.b64encode(np.asarray(weight, "<f4").tobytes()).decode()
+            for name, weight in weights.items()
+        },
+    }

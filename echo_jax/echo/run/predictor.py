@@ -1,0 +1,361 @@
+"""A trained network in use: loaded from its run folder, fed values, answers out.
+
+    network = load("runs/part4")
+    network.predict([1, 36, 0, 36, 21, 2])    # -> [None, None, None, None, 36, 21]
+
+or one integer at a time, with the state in the caller's hands:
+
+    state = network.start()
+    state, answer = network.step(state, 1)    # answer.exists, answer.token, answer.logits
+"""
+
+import dataclasses
+import functools
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from echo_jax import environment
+from echo_jax.cells import registry
+from echo_jax.config import RunConfig, check_call, check_named, is_built_in
+from echo_jax.echo import many_seeds, token_by_token, training
+from echo_jax.echo.network import Network, Params
+from echo_jax.echo.run import run_file, run_folder
+from echo_jax.echo.run.run_folder import RunSpec
+from echo_jax.echo.token_by_token import Answer, EchoState
+from echo_jax.exceptions import ConfigError, printable, shown
+from echo_jax.jax_settings import GENERATOR
+from echo_jax.storage import atomic_files, tensor_files, vocabulary
+from echo_jax.storage.vocabulary import UNSEEN, Unknown, Vocabulary
+
+if TYPE_CHECKING:
+    from echo_jax.memory.probe.probe_result import ProbeResult
+    from echo_jax.report.charts import NotebookFigure
+
+GROUP = 16
+"""Tokens that are fed at once where they are too few for a whole piece."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Keyed:
+    """A network that equals others with the same cell: a built-in one, or one object of a user."""
+
+    cell: int | None
+    network: Network = dataclasses.field(compare=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(function: Callable[..., Any], config: RunConfig, keyed: _Keyed) -> Any:
+    # Weights are an argument, so networks of one configuration share their programs.
+    return jax.jit(functools.partial(function, config, keyed.network))
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class TrainedNetwork:
+    """One network of a run: its configuration, its weights, and the values it knows."""
+
+    config: RunConfig
+    network: Network
+    params: Params
+    vocabulary: Vocabulary
+    sequences: int
+    """Sequences that it was trained on so far."""
+    seed: int
+    tokens: np.ndarray | None = None
+    """All own data, int32 `[M]`, where the run has some and they were read."""
+
+    def __repr__(self) -> str:
+        """One line: the cell, the task, the values, and how long it was trained."""
+        task = self.config.task
+        network = self.config.network
+        state = "stateful" if network.stateful else "stateless"
+        return (
+            f"{state} {network.cell} of {network.hidden_size} units, lag {task.lag}, "
+            f"{task.layout} of {task.window}, batch size {task.batch_size}; "
+            f"{self.vocabulary}; trained on {self.sequences:,} sequences"
+        )
+
+    def compiled(self, function: Callable[..., Any]) -> Any:
+        """A function of configuration, network and more, compiled for all such networks."""
+        cell = None if is_built_in(self.config.network.cell) else id(self.network.cell)
+        return _compiled(function, self.config, _Keyed(cell, self.network))
+
+    def start(self) -> EchoState:
+        """The state before the first token."""
+        return token_by_token.start(self.config, self.network, self.params)
+
+    def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
+        """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled.
+
+        Raises:
+          ConfigError: the token is none of these.
+        """
+        self._check(token, axes=0)
+        return self.compiled(token_by_token.step)(self.params, state, token)
+
+    def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
+        """The state after the next tokens, int32 `[N]`, and the N values that answer them.
+
+        None where there is no answer yet, and for an UNSEEN token, which is left out.
+
+        Raises:
+          ConfigError: a token is none of the network.
+        """
+        tokens = np.asarray(tokens).ravel()
+        values: list[Any] = [None] * len(tokens)
+        for after, places, answers in self._fed(state, tokens):
+            state = after
+            for place, token in zip(places, answers.token.tolist(), strict=True):
+                values[place] = self.vocabulary.value(token)
+        return state, values
+
+    def lacking(self, state: EchoState) -> int:
+        """The number of values to feed until one is answered; 0 where the last one was."""
+        return max(0, self.config.task.target_times.start + 1 - int(state.seen))
+
+    def generate(
+        self, state: EchoState, tokens: np.ndarray, count: int
+    ) -> tuple[EchoState, list[Any]]:
+        """The state after the next tokens, and `count` answers, each of which is fed but the last.
+
+        Raises:
+          ConfigError: an answer is not the next value, or the tokens are too few for one.
+        """
+        if (lag := self.config.task.lag) != -1:
+            rule = f"needs answers that are the next value, and these have lag {lag}"
+            raise ConfigError("generate", count, rule, "train a network with {lag=-1}")
+        fed = tokens[tokens != UNSEEN]
+        values = list[Any]()
+        missing = max(self.lacking(state), 1) - len(fed)
+        if missing > 0:
+            fix = f"give {missing} more"
+            raise ConfigError("generate", count, "has too few values for a first answer", fix)
+        state, _ = self.values(state, fed[:-1])
+        token = fed[-1]
+        for _ in range(count):
+            state, answer = self.step(state, token)
+            token = answer.token
+            values.append(self.vocabulary.value(int(token)))
+        return state, values
+
+    def _probabilities(self, state: EchoState, tokens: np.ndarray) -> np.ndarray:
+        shares = np.full((len(tokens), len(self.vocabulary)), np.nan, np.float32)
+        for _, places, answers in self._fed(state, tokens):
+            shares[places] = jax.nn.softmax(answers.logits)
+        return shares
+
+    def _fed(
+        self, state: EchoState, tokens: np.ndarray
+    ) -> Iterator[tuple[EchoState, list[int], Answer]]:
+        """Pieces of the next tokens: the state after it, the places that are answered, the answers.
+
+        Whole pieces are fed at once, then groups, the rest one by one.
+        """
+        fed = np.flatnonzero(tokens != UNSEEN)
+        piece = token_by_token.piece_size(self.config)
+        cuts = [0]
+        self._check(tokens[fed], axes=1)
+        feed = self.compiled(token_by_token.feed)
+        # Three sizes, so three programs at most are compiled for sequences of any length.
+        for size in (piece, min(piece, GROUP), 1):
+            cuts += range(cuts[-1] + size, len(fed) + 1, size)
+        for first, end in itertools.pairwise(cuts):
+            places = fed[first:end]
+            state, answer = feed(self.params, state, tokens[places])
+            exists = np.asarray(answer.exists)
+            there = jax.tree.map(lambda leaf, rows=exists: np.asarray(leaf)[rows], answer)
+            yield state, places[exists].tolist(), there
+
+    def predict(
+        self, inputs: Any, *, probabilities: bool = False, unknown: Unknown = "error"
+    ) -> Any:
+        """The answer of the network after each value.
+
+        Args:
+          inputs: one sequence of values, a list or an array `[T]`, or many of them, of any lengths.
+            A value is an integer, or of a run on words a string. Each starts from a zero state.
+          probabilities: return them instead of the answers; framing `values` has none.
+          unknown: for a value that is not in the vocabulary, raise ConfigError, or skip it, as if
+            it were not there.
+
+        Returns:
+          For each sequence a list of its T answers, None where there is none yet; or its
+          probabilities float32 `[T, V]`, NaN where there is none yet. Many sequences give a list.
+
+        Raises:
+          ConfigError: a value is not in the vocabulary, or an argument breaks a rule.
+        """
+        check_call(TrainedNetwork.predict, locals())
+        if probabilities and self.config.task.framing == "values":
+            rule = "is not for a network of framing values, which says one number"
+            fix = "ask for answers, or train one with {framing=classes}"
+            raise ConfigError("probabilities", probabilities, rule, fix)
+        many, sequences = _sequences(inputs)
+        every = [self._tokens(sequence, unknown) for sequence in sequences]
+        start = self.start()
+        answer = self._probabilities if probabilities else lambda *fed: self.values(*fed)[1]
+        group = min(GROUP, token_by_token.piece_size(self.config))
+        answers = []
+        for tokens in every:
+            lacking = int(-np.count_nonzero(tokens != UNSEEN) % group)  # a group is faster
+            answers.append(answer(start, np.pad(tokens, (0, lacking)))[: len(tokens)])
+        return answers if many else answers[0]
+
+    def states(
+        self, values: Sequence[Any] | None = None, *, unknown: Unknown = "error"
+    ) -> "NotebookFigure":
+        """A figure of the states over a sequence of values: a column a step, a row a unit.
+
+        Each block is the window of one answer, and of an LSTM the panels are c and h. By default
+        the values are drawn at random, always the same.
+
+        Raises:
+          ConfigError: there is no answer to the values, or they are more than 400 steps.
+        """
+        from echo_jax.echo.run import predictor_states
+
+        check_call(TrainedNetwork.states, locals())
+        given = predictor_states.any_values(self) if values is None else values
+        many, sequences = _sequences(given)
+        if many:
+            raise ConfigError("values", shown(values), "are several sequences", "give one")
+        tokens = self._tokens(sequences[0], unknown)
+        return predictor_states.figure_of(self, tokens[tokens != UNSEEN])
+
+    def memory(self, lags: int | None = None) -> "ProbeResult":
+        """The bits that the state tells about earlier values, as `predictor_states.memory_of`.
+
+        Raises:
+          ConfigError: the lags break a rule, or own values are too few for heads.
+        """
+        from echo_jax.echo.run import predictor_states
+
+        check_call(TrainedNetwork.memory, locals())
+        return predictor_states.memory_of(self, lags)
+
+    def _tokens(self, sequence: Sequence[Any], unknown: Unknown) -> np.ndarray:
+        return vocabulary.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
+
+    def follows(self, positions: Sequence[int], windows: int) -> np.ndarray:
+        """Share of answers that follow a change at each of P positions, `[P]`."""
+        key = jax.random.key(0, impl=GENERATOR)
+        follows = functools.partial(
+            token_by_token.follows, self.config, self.network, windows=windows
+        )
+        return np.asarray(jax.jit(follows)(self.params, key, np.asarray(positions)))
+
+    def _check(self, tokens: Any, axes: int) -> None:
+        if isinstance(tokens, jax.core.Tracer):  # which cannot be checked
+            return
+        array = np.asarray(tokens)
+        size = len(self.vocabulary)
+        if array.ndim != axes or (
+            array.size and not (array.dtype.kind in "iu" and 0 <= array.min() <= array.max() < size)
+        ):
+            rule = f"is no token, a whole number of 0 to {size - 1}"
+            raise ConfigError(None, shown(tokens), rule, "let predict turn values into tokens")
+
+
+_warn = functools.partial(warnings.warn, stacklevel=2)  # at the line that calls `load`
+
+
+def load(
+    folder: str | Path,
+    seed: int | None = None,
+    cell: str | None = None,
+    say: Callable[[str], None] = _warn,
+) -> TrainedNetwork:
+    """The network in the last checkpoint of a run folder.
+
+    Args:
+      folder: of a run, finished or not.
+      seed: the seed of the network, where a run has many; None for the first.
+      cell: the run's own cell, `package.module:Class`, where it has one; nothing is imported
+        because a folder names it.
+      say: told that the text of the run's own cell has changed since; a warning by default.
+
+    Raises:
+      ConfigError: an argument breaks a rule, the seed failed or is not there, or the run has a cell
+        of its own that is not named.
+      StorageError: there is no such run or no checkpoint, or a file of it is damaged.
+    """
+    path = atomic_files.path_of("folder", folder)
+    check_call(load, locals())
+    environment.check_settings(("jax_enable_x64", "jax_numpy_rank_promotion"))
+    inputs = run_file.read_inputs(path, to_train=False)
+    check_named(path, inputs.config.network.cell, cell)
+    config = inputs.config
+    learner = training.build_learner(config)
+    network = learner.network
+    saved = run_file.read_state(path, inputs, many_seeds.state_shapes(config, learner))
+    params = saved.state.params
+    first = jax.tree.map(lambda leaf: leaf[0], params)
+    start = jax.eval_shape(lambda: token_by_token.start(config, network, first))
+    piece = token_by_token.piece_size(config) * (config.task.window + config.task.vocab_size)
+    environment.check_memory(4 * (tensor_files.size_of(start) + piece))
+    source = registry.source_digest(config.network.cell, network.cell)
+    if changed := run_folder.changed_cell(path, inputs, source):
+        answers = "so the answers may not be those of the network that was trained"
+        say(printable(f"{changed}, {answers}: bring that text back, or train again"))
+    return network_of(inputs, network, params, saved.history.sequences, seed, str(folder))
+
+
+def network_of(
+    inputs: RunSpec, network: Network, params: Params, sequences: int, seed: int | None, run: str
+) -> TrainedNetwork:
+    """The network of a seed, None for the first, from weights `[S or more, ...]` of a run.
+
+    ConfigError where `run`, as a person calls it, has no such seed, or a weight is non-finite.
+    """
+    check_call(network_of, {"seed": seed})
+    first = inputs.config.seed
+    last = first + inputs.config.seeds - 1
+    number = first if seed is None else seed
+    if number not in range(first, last + 1):
+        raise ConfigError("seed", number, f"is not in {run}", f"use one from {first} to {last}")
+    # A copy: a view would keep the weights of all seeds in memory.
+    weights = jax.tree.map(lambda leaf: np.array(leaf[int(number) - first]), params)
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)):
+        raise ConfigError("seed", number, f"of {run} failed in training", "use another {seed}")
+    # Once here, and not again with each token.
+    placed = jax.device_put(weights)
+    words = inputs.vocabulary
+    return TrainedNetwork(
+        inputs.config, network, placed, words, sequences, int(number), inputs.tokens
+    )
+
+
+def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:
+    """True for several sequences, and the inputs as a list of sequences."""
+    items = inputs.tolist() if hasattr(inputs, "tolist") else inputs
+    if isinstance(items, str | bytes | Mapping | Set) or not isinstance(items, Iterable):
+        raise ConfigError("inputs", inputs, "is no sequence of values", "use a list or an array")
+    items = [item.tolist() if hasattr(item, "tolist") else item for item in items]
+    nested = [isinstance(item, list | tuple) for item in items]
+    if not any(nested):
+        return False, [items]
+    if not all(nested):
+        fix = "use a list or an array [T], or for many a list of lists or an array [N, T]"
+        raise ConfigError("inputs", inputs, "is neither values nor sequences of values", fix)
+    return True, [list(item) for item in items]
+
+
+def _word(value: Any) -> str:
+    """A value as a word: an integer, a float that is a whole number, or a string."""
+    if isinstance(value, str):
+        return value
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError("value", value, "is neither a whole number nor a string", "use one")
+    # Looked at before it is written: beyond 4,300 digits Python raises ValueError.
+    if abs(value) >= 10**vocabulary.LONGEST:
+        rule = f"has more than {vocabulary.LONGEST} digits"
+        raise ConfigError(None, "a value", rule, "use a smaller one")
+    return str(value)

@@ -1,0 +1,178 @@
+"""What the states of a trained network show: a strip of them, and the bits that they tell."""
+
+import functools
+import importlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from echo_jax import environment
+from echo_jax.cells.scan import Carry
+from echo_jax.cells.vector_state.lstm import LSTMCarry
+from echo_jax.echo import network, token_by_token
+from echo_jax.echo.data import Purpose, purpose_key
+from echo_jax.exceptions import ConfigError
+from echo_jax.report.charts import NotebookFigure
+from echo_jax.report.styles import INK, drawing, literal, wrapped
+from echo_jax.statistics import FITTED, LEAST_STREAMS, least_examples
+
+MOST_STEPS = 400
+"""Steps that are drawn."""
+
+ASKED = 32
+"""Steps of a stream that are asked."""
+
+STREAMS = 512, 2048
+"""Fewest and most streams. Between them 1.5 examples are fitted for each weight of a head."""
+
+
+class FedRow(NamedTuple):
+    """The steps of the network for one answer: T steps, one in streams, else W or fewer."""
+
+    tokens: np.ndarray  # int32 [T], what the steps were fed
+    states: dict[str, np.ndarray]  # name to float32 [T, units], after each step
+    answer: Any  # None where there is none yet
+
+
+def any_values(trained: Any) -> list[Any]:
+    """A sequence of values at random, always the same, with 8 answers or fewer."""
+    task = trained.config.task
+    vocabulary = trained.vocabulary
+    count = task.target_times.start + max(1, min(8, MOST_STEPS // task.window))
+    known = np.setdiff1d(np.arange(len(vocabulary)), list(vocabulary.untrained))
+    tokens = known[np.random.default_rng(0).integers(len(known), size=count)]
+    return list(map(vocabulary.value, tokens.tolist()))
+
+
+def rows_of(trained: Any, tokens: np.ndarray) -> list[FedRow]:
+    """The rows of a network that is fed tokens, int32 `[N]`; none where a window is not full."""
+    state = trained.start()
+    steps_of = trained.compiled(token_by_token.steps)
+    rows = []
+    for token in tokens:
+        after, answer = trained.step(state, token)
+        if answer.exists or trained.config.task.in_streams:
+            fed, states = steps_of(trained.params, state, token)
+            value = trained.vocabulary.value(int(answer.token)) if answer.exists else None
+            there = np.asarray(fed.mask)
+            named = {name: leaf[there] for name, leaf in _named(states).items()}
+            rows.append(FedRow(np.asarray(fed.inputs)[there], named, value))
+        state = after
+    return rows
+
+
+def figure_of(trained: Any, tokens: np.ndarray) -> NotebookFigure:
+    """The strip of all states; ConfigError for too many steps, or where there is no answer yet."""
+    task = trained.config.task
+    each = 1 if task.in_streams else task.window
+    steps = max(len(tokens) - task.target_times.start, 0) * each
+    if steps > MOST_STEPS:
+        rule = f"are {steps:,} steps, more than {MOST_STEPS}"
+        raise ConfigError(None, f"{len(tokens):,} values", rule, "use fewer")
+    rows = rows_of(trained, tokens)
+    if all(row.answer is None for row in rows):
+        fix = f"use {task.target_times.start + 1} or more"
+        raise ConfigError(None, f"{len(tokens)} values", "are too few for an answer", fix)
+    with drawing():
+        return _drawn(trained, rows)
+
+
+def _drawn(trained: Any, rows: Sequence[FedRow]) -> NotebookFigure:
+    gap = int(max(len(row.tokens) for row in rows) > 1)
+    columns = sum(len(row.tokens) + gap for row in rows)
+    width = min(24.0, max(6.0, 0.28 * columns))
+    names = list(rows[0].states)
+    figure = NotebookFigure(figsize=(width, 1.2 + 2 * len(names)), dpi=100, layout="constrained")
+    figure.suptitle(wrapped(repr(trained), int(11 * width)), fontsize=11, color=INK)
+    panels = figure.subplots(len(names), 1, squeeze=False)[:, 0].tolist()
+    for name, axes in zip(names, panels, strict=True):
+        blocks = [np.pad(r.states[name], ((0, gap), (0, 0)), constant_values=np.nan) for r in rows]
+        strip = np.concatenate(blocks)
+        largest = float(np.nanmax(np.abs(strip))) or 1.0
+        shades = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
+        image = axes.imshow(strip.T, **shades, aspect="auto", interpolation="nearest")
+        figure.colorbar(image, ax=axes, pad=0.01)
+        axes.set_ylabel(f"{name}, unit")
+        axes.spines[:].set_visible(False)
+        axes.set_xticks([])
+    _label(panels, rows, trained.vocabulary.values, gap)
+    return figure
+
+
+def _label(panels: Sequence[Any], rows: Sequence[FedRow], values: Sequence[str], gap: int) -> None:
+    sizes = np.array([len(row.tokens) for row in rows])
+    starts = np.cumsum(sizes + gap) - sizes - gap
+    places = [start + np.arange(size) for start, size in zip(starts, sizes, strict=True)]
+    tokens = np.concatenate([row.tokens for row in rows])
+    fed = [literal(values[token]) if token < len(values) else "-" for token in tokens]
+    above = panels[0].secondary_xaxis("top")
+    above.set_xticks(np.concatenate(places), fed, fontsize=8)
+    above.set_xlabel("fed")
+    above.spines[:].set_visible(False)
+    answers = ["" if row.answer is None else literal(str(row.answer)) for row in rows]
+    panels[-1].set_xticks(starts + (sizes - 1) / 2, answers, fontsize=8)
+    panels[-1].set_xlabel("answer")
+
+
+def _named(states: Carry) -> dict[str, np.ndarray]:
+    """The arrays of a state by name, each `[T, units]`; of an LSTM c and h."""
+    if isinstance(states, LSTMCarry):
+        states = {"c": states.cell, "h": states.hidden}
+    named = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(states):
+        name = jax.tree_util.keystr(path, simple=True, separator=".") or "state"
+        named[name] = np.abs(leaf) if np.iscomplexobj(leaf) else np.asarray(leaf)
+    return {name: leaf.reshape(len(leaf), -1) for name, leaf in named.items()}
+
+
+def memory_of(trained: Any, lags: int | None) -> Any:
+    """The bits by lag of the state of a `TrainedNetwork` after each value, at the end of its row.
+
+    Values at random, or streams of the user's own, in order: the last 15% are scored, the 15%
+    before choose a penalty. By default the lags are twice as many as reach back to the first value
+    of the window and to the target.
+    """
+    task = trained.config.task
+    lags = lags or 2 * max(task.window, task.lag + 1)
+    first = max(lags, task.target_times.start)
+    of_stream = functools.partial(token_by_token.states, trained.config, trained.network)
+    numbers = jax.eval_shape(of_stream, trained.params, np.zeros(1, np.int32)).shape[-1]
+    tokens = streams_of(trained, first + ASKED, numbers)
+    states = jax.jit(lambda params: jax.lax.map(functools.partial(of_stream, params), tokens))
+    key = purpose_key(trained.seed, Purpose.WEIGHTS)
+    untrained = network.init_params(trained.network, key)
+    asked = range(first, first + ASKED)
+    before = states(untrained)
+    # By name: the tutorial imports nothing of the measure, and asks it here alone.
+    probe = importlib.import_module("echo_jax").probe
+    return probe(states(trained.params), tokens, lags, at=asked, untrained=before)
+
+
+def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
+    """Streams of some length, int32 `[S, length]`: of own data some evenly apart, in order.
+
+    ConfigError where they are too few for heads on so many numbers.
+    """
+    classes = trained.config.task.vocab_size
+    fewest, most = STREAMS
+    wanted = int(np.clip(1.5 * classes * numbers / FITTED / ASKED, fewest, most))
+    own = trained.config.data.file is not None
+    if own and trained.tokens is None:
+        raise ConfigError(None, "the values of this run", "were not read", "train it again")
+    count = min(wanted, len(trained.tokens) // length) if own else wanted
+    needed = max(least_examples(numbers, classes) / FITTED / ASKED, LEAST_STREAMS)
+    if count < needed:
+        rule = (
+            f"would be asked in {count:,} streams of {length}, and heads on {numbers:,} numbers of "
+            f"a state and {classes:,} values need {needed:,.0f}"
+        )
+        fix = "use fewer lags, more values, or a smaller {hidden_size} or {vocab_size}"
+        raise ConfigError(None, "the network", rule, fix)
+    environment.check_memory(2 * 4 * count * length * numbers)
+    if not own:
+        return np.random.default_rng(0).integers(classes, size=(count, length), dtype=np.int32)
+    whole = len(trained.tokens) // length
+    streams = np.asarray(trained.tokens[: whole * length]).reshape(whole, length)
+    return streams[np.unique(np.linspace(0, whole - 1, count, dtype=int))]

@@ -1,0 +1,269 @@
+"""A run in its one file, `checkpoint.safetensors`, which is written whole.
+
+metadata                     configuration, digests of own values, versions, sequences so far
+step, params.*, opt_state.*  the state of every seed, `[S, ...]`
+curves.loss, .accuracy       of every training sequence so far, float32 `[S, N]`
+result                       JSON, uint8 `[bytes]`, once the run has ended
+
+A new run has the metadata alone. The other files of its folder are made from this one, but for the
+user's own values. docs/formats.md lists them.
+"""
+
+import contextlib
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import jax
+import msgspec
+import numpy as np
+
+from echo_jax import environment
+from echo_jax.config import RunConfig, from_dict, is_built_in, to_dict
+from echo_jax.echo.run import run_folder
+from echo_jax.echo.run.result import Result
+from echo_jax.echo.run.run_folder import CHECKPOINT, CONFIG, METRICS, RESULT, SEEDS, Begun, RunSpec
+from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.report.text_tables import csv_text
+from echo_jax.storage import atomic_files, tensor_files
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class About(msgspec.Struct, kw_only=True):
+    """The metadata of the file: what a run is a function of, and how far it has come."""
+
+    config: dict[str, Any]
+    files: dict[str, str] = {}
+    seed_map: Literal["map", "vmap"] | None = None
+    compute: Literal["literal", "fast"] | None = None
+    cell_source: str | None = None
+    begun: Begun
+    sequences: Count = 0
+    result_bytes: Annotated[int, msgspec.Meta(ge=0, le=atomic_files.JSON_LIMIT)] = 0
+
+
+class History:
+    """The log of a training: loss and accuracy of every sequence so far.
+
+    The columns of `metrics.csv` are sequence, loss and accuracy, and before them the seed where
+    there are several; its lines are in the order of the sequences, and of the seeds within one.
+
+    sequences  how many there are so far
+    bad        bool `[S]`, the seeds that have had a non-finite loss
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        """Start with no sequence."""
+        self.sequences = 0
+        self.bad = np.zeros(config.seeds, bool)
+        self._seeds = range(config.seed, config.seed + config.seeds)
+        self._curves: list[np.ndarray] = []
+
+    def append(self, loss: np.ndarray, accuracy: np.ndarray) -> None:
+        """Add the mean loss (nats) and accuracy of the next N sequences, each float32 `[S, N]`."""
+        self._curves.append(np.stack([loss, accuracy], axis=-1).astype(np.float32))
+        self.sequences += loss.shape[1]
+        self.bad |= ~np.isfinite(loss).all(axis=1)
+
+    def curves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Loss and accuracy of all N sequences so far, each float32 `[S, N]`."""
+        together = np.concatenate(self._curves, axis=1)
+        return together[..., 0], together[..., 1]
+
+    def text(self) -> bytes:
+        """The content of `metrics.csv`."""
+        several = len(self._seeds) > 1
+        labels = [f"{seed}," for seed in self._seeds] if several else [""]
+        lines = ["seed,sequence,loss,accuracy\n" if several else "sequence,loss,accuracy\n"]
+        sequence = 0
+        for curves in self._curves:
+            with np.printoptions(legacy=False):  # which a program may have set to round
+                exact = np.swapaxes(curves, 0, 1).astype(str).tolist()  # the shortest to read back
+            for pairs in exact:
+                sequence += 1
+                for label, (loss, accuracy) in zip(labels, pairs, strict=True):
+                    lines.append(f"{label}{sequence},{loss},{accuracy}\n")
+        return "".join(lines).encode()
+
+
+class Saved(NamedTuple):
+    """The state of every seed, numpy leaves `[S, ...]`, and the log of the training up to it."""
+
+    state: Any
+    history: History
+
+
+class Finished(NamedTuple):
+    """A run that has ended; the weights, `[S or more, ...]`, are None where they were not read."""
+
+    config: RunConfig
+    history: History
+    result: Result
+    params: Any = None
+
+    def curves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Loss and accuracy of the seeds that did not fail, each float32 `[S, N]`."""
+        good = ~np.isin(self.result.by_seed.seed, self.result.failed.seed)
+        loss, accuracy = self.history.curves()
+        return loss[good], accuracy[good]
+
+
+def write(
+    folder: Path, inputs: RunSpec, saved: Saved | None = None, result: Result | None = None
+) -> None:
+    """Write the file of a run, after its first sequence with the state, at its end the result."""
+    tree: dict[str, Any] = {}
+    content = b""
+    if saved:
+        loss, accuracy = saved.history.curves()
+        tree = {**saved.state._asdict(), "curves": {"loss": loss, "accuracy": accuracy}}
+    if result:
+        # An array, and no metadata, which are read by themselves and so are limited to a MiB.
+        content = msgspec.json.encode(result)
+        tree["result"] = np.frombuffer(content, np.uint8)
+    sequences = saved.history.sequences if saved else 0
+    how_far = {"sequences": sequences, "result_bytes": len(content)}
+    tensor_files.write(folder / CHECKPOINT, "run", tree, stated(inputs) | how_far)
+
+
+def stated(inputs: RunSpec) -> dict[str, Any]:
+    """The inputs of a run as plain values, its own data by their digests."""
+    return {
+        "config": to_dict(inputs.config),
+        "files": dict(inputs.digests),
+        "seed_map": inputs.seed_map,
+        "compute": inputs.compute,
+        "cell_source": inputs.cell_source,
+        "begun": msgspec.to_builtins(inputs.begun or run_folder.begun_here()),
+    }
+
+
+def begin(folder: Path, inputs: RunSpec) -> None:
+    """Write the files of a new run; the one that makes the folder a run comes after the values."""
+    run_folder.write_values(folder, inputs)
+    write(folder, inputs)
+    write_config(folder, inputs)
+
+
+def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
+    """The inputs of the run in a folder; StorageError where a file is missing or damaged.
+
+    To predict, the tokens are not needed; where they can be read, they tell the untrained values.
+    """
+    about, config = _about(folder)
+    names = ("seed_map", "compute", "cell_source", "begun")
+    inputs = RunSpec(config, digests=about.files, **{name: getattr(about, name) for name in names})
+    if config.data.file is None:
+        return inputs._replace(digests={})
+    return run_folder.with_values(folder, inputs, to_train)
+
+
+def read(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Saved | None, Result | None]:
+    """The state and the log of a run so far, None before its first checkpoint; and its result.
+
+    `shapes` are those of the state. StorageError where the file is damaged, or has not these.
+    """
+    tree, history, result = _read(folder, inputs.config, shapes._asdict())
+    if not history.sequences:
+        return None, result
+    state = type(shapes)(**{name: tree[name] for name in shapes._fields})
+    return Saved(state, history), result
+
+
+def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
+    """The state and the log of a run; StorageError also where it has no checkpoint yet."""
+    saved, _ = read(folder, inputs, shapes)
+    if not saved:
+        fix = f"train on with --resume {folder}, or start a new run"
+        raise StorageError(None, folder, "has no checkpoint yet", fix)
+    return saved
+
+
+def read_finished(folder: Path) -> Finished:
+    """A finished run without its weights; StorageError where it is not finished."""
+    _, config = _about(folder)
+    # Without shapes of a state no cell is built, so none of the user's is imported for a figure.
+    _, history, result = _read(folder, config, {}, others=True)
+    if not result:
+        fix = f"train on with --resume {shlex.quote(str(folder))}"
+        raise StorageError(None, folder, "has no result yet", fix)
+    return Finished(config, history, result)
+
+
+def other_bits(begun: Begun) -> str | None:
+    """Why a run that goes on here may have other bits than where it was begun; None if not."""
+
+    def decisive(of: Begun) -> dict[str, str]:
+        versions = {name: x for name, x in of.versions.items() if name in ("jax", "XLA_FLAGS")}
+        return {"device": of.device, "cores": str(of.cores), **versions}
+
+    differ = environment.apart(decisive(begun), decisive(run_folder.begun_here()))
+    return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None
+
+
+def write_config(folder: Path, inputs: RunSpec) -> None:
+    """Write `config.json`."""
+    fields = stated(inputs)
+    atomic_files.write_json(folder / CONFIG, {**fields.pop("config"), **fields})
+
+
+def write_finished(folder: Path, finished: Finished) -> None:
+    """Write `metrics.csv`, `result.json` and, of several seeds, `seeds.csv`."""
+    atomic_files.write_bytes(folder / METRICS, finished.history.text())
+    fields = msgspec.to_builtins(finished.result)
+    if finished.config.seeds > 1:
+        columns = fields["by_seed"]
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        atomic_files.write_bytes(folder / SEEDS, csv_text(rows).encode())
+    atomic_files.write_json(folder / RESULT, fields)
+
+
+def _about(folder: Path) -> tuple[About, RunConfig]:
+    """The metadata, which bounds the rest of the file, and the configuration in it."""
+    fix = "use the folder of a run, restore it, or start a new run"
+    stated = tensor_files.read_about(folder / CHECKPOINT, fix)
+    with _of_a_run(folder):
+        about = msgspec.convert(stated, About)
+        return about, from_dict(about.config)
+
+
+@contextlib.contextmanager
+def _of_a_run(folder: Path) -> Iterator[None]:
+    """Within it, what is wrong with the content of the file is a StorageError."""
+    try:
+        yield
+    except (ConfigError, msgspec.MsgspecError) as error:
+        rule = f"describes no run ({error})"
+        raise StorageError(None, folder / CHECKPOINT, rule, "restore it") from None
+
+
+def _read(
+    folder: Path, config: RunConfig, state: dict[str, Any], others: bool = False
+) -> tuple[dict[str, Any], History, Result | None]:
+    """The arrays of a state of these shapes, the log and the result, checked by the digest."""
+    cell = config.network.cell
+    own = "" if is_built_in(cell) else f", use the text of cell {cell} with which it was trained"
+
+    def shapes(stated: dict[str, Any]) -> dict[str, Any]:
+        """The shapes of the arrays: after the first sequence a state and the curves."""
+        with _of_a_run(folder):
+            about = msgspec.convert(stated, About)
+        found = dict(state) if about.sequences else {}
+        if about.sequences:
+            curve = jax.ShapeDtypeStruct((config.seeds, about.sequences), "float32")
+            found["curves"] = {"loss": curve, "accuracy": curve}
+        if about.result_bytes:
+            found["result"] = jax.ShapeDtypeStruct((about.result_bytes,), "uint8")
+        return found
+
+    fix = f"restore it{own}, or train again with the configuration in {CONFIG}"
+    tree, _ = tensor_files.read(folder / CHECKPOINT, shapes, fix, others)
+    history = History(config)
+    if "curves" in tree:
+        history.append(**tree["curves"])
+    with _of_a_run(folder):
+        content = tree["result"].tobytes() if "result" in tree else None
+        result = msgspec.json.decode(content, type=Result) if content else None
+    return tree, history, result

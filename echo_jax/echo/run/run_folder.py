@@ -1,0 +1,209 @@
+"""Run folders: what was run, how far it came, what it found. One folder a run, one writer.
+
+`run_file` has the file that is the run; here are the names of the files, the rules of a folder
+and the user's own values. Nothing in a folder is executed, and no name in it is used as a path.
+docs/formats.md lists the files.
+"""
+
+import datetime
+import itertools
+import os
+import re
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import msgspec
+
+from echo_jax import environment
+from echo_jax.config import RunConfig
+from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.storage import atomic_files
+
+if TYPE_CHECKING:  # jax and numpy are imported after the command line was found valid
+    import numpy as np
+    import optax
+
+    from echo_jax.cells.interface import Cell
+    from echo_jax.echo.data import Corpus
+    from echo_jax.storage.vocabulary import Vocabulary
+
+RUNS = Path("runs")
+"""Parent of the run folders that are not named."""
+
+CONFIG = "config.json"
+VOCABULARY = "vocabulary.json"
+TOKENS = "tokens.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+METRICS = "metrics.csv"
+RESULT = "result.json"
+SEEDS = "seeds.csv"
+FIGURE = "curve.png"
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """Where a run was begun, which can decide its last bits."""
+
+    versions: dict[str, str]
+    device: str
+    cores: int
+
+
+class StoredVocabulary(msgspec.Struct):
+    """The content of `vocabulary.json`: the values, and the length of the column."""
+
+    values: list[str]
+    length: Annotated[int, msgspec.Meta(gt=0)]
+
+
+class RunSpec(NamedTuple):
+    """The inputs of a run, which is a function of them."""
+
+    config: RunConfig
+    values: list[str] | None = None  # the different ones of own data, in the order of their tokens
+    tokens: "np.ndarray | None" = None  # all own data, int32 [M]; None where they were not read
+    digests: Mapping[str, str] = types.MappingProxyType({})  # of the files of the two, by name
+    seed_map: Literal["map", "vmap"] | None = None  # None: that of the device. It changes bits
+    compute: Literal["literal", "fast"] | None = None  # None means fast
+    cell_source: str | None = None  # SHA-256 of the file of a user's cell
+    cell: "Cell | None" = None  # that a call was given, if the configuration only names it
+    optimizer: "optax.GradientTransformation | None" = None  # likewise
+    begun: Begun | None = None  # None: here
+
+    @property
+    def vocabulary(self) -> "Vocabulary":
+        """The values that its tokens stand for, and which of them are not trained on."""
+        from echo_jax.storage.vocabulary import Vocabulary
+
+        if self.values is not None:
+            corpus = self.corpus()
+            untrained = corpus.untrained.tolist() if corpus else []
+            return Vocabulary(tuple(self.values), frozenset(untrained))
+        size = self.config.task.vocab_size
+        environment.check_memory(100 * size)
+        return Vocabulary.of_integers(size)
+
+    def corpus(self) -> "Corpus | None":
+        """The data as the part to train on and the last share, held out; None without data.
+
+        ConfigError where one of the parts is shorter than a sequence.
+        """
+        if self.tokens is None:
+            return None
+        from echo_jax.echo.data import Corpus
+
+        total = len(self.tokens)
+        share = self.config.data.held_out
+        held = round(total * share)
+        trained = total - held
+        length = self.config.task.length
+        if min(held, trained) >= length:
+            return Corpus(self.tokens[:trained], self.tokens[trained:])
+        rule = (
+            f"gives {trained} of {total} values to train on and {held} held out, which must "
+            f"both be at least {{length={length}}}"
+        )
+        fix = "use a shorter {length}, more values, or {held_out=0.5}"
+        raise ConfigError("held_out", share, rule, fix)
+
+
+def as_shown(path: Path) -> str:
+    """A path for a person: from the current folder on, if it is below that."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def named_after_time(kind: str = "") -> Path:
+    """The folder of a run that is not named: the time, with a number behind it if it is taken."""
+    stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}{kind}"
+    endings = itertools.chain([""], (f"-{i}" for i in itertools.count(2)))
+    folders = (RUNS / (stem + ending) for ending in endings)
+    return next(folder for folder in folders if not os.path.lexists(folder))
+
+
+def check_unused(out: Path) -> None:
+    """Raise ConfigError unless there is nothing yet, or an empty folder, in the place of a run.
+
+    A process that is killed may leave staged files, and its lock. StorageError for the current one.
+    """
+    atomic_files.check_not_current(out)
+    if not os.path.lexists(out):
+        return
+    kind = "folder" if os.path.isdir(out) else "file"
+    names = os.listdir(out) if kind == "folder" and os.access(out, os.R_OK) else ["unknown"]
+    if not all(re.fullmatch(r"\..*\.part|\.lock", name) for name in names):
+        rule = f"is a {kind} that exists already, and nothing is overwritten"
+        raise ConfigError("out", str(out), rule, "use the name of a new folder")
+
+
+def begun_here() -> Begun:
+    """The versions, the device and the cores of this process."""
+    return Begun(environment.versions(), environment.device_kind(), environment.threads())
+
+
+def write_values(folder: Path, inputs: RunSpec) -> None:
+    """Write the user's own values, if there are any."""
+    if inputs.values is not None and inputs.tokens is not None:
+        contents = {"values": inputs.values, "length": len(inputs.tokens)}
+        atomic_files.write_json(folder / VOCABULARY, contents)
+        from echo_jax.storage import tensor_files
+
+        tensor_files.write(folder / TOKENS, "tokens", {"tokens": inputs.tokens}, {})
+
+
+def with_values(folder: Path, inputs: RunSpec, to_train: bool) -> RunSpec:
+    """The inputs with the user's own values; StorageError where a file is missing or damaged."""
+    vocabulary = _read_vocabulary(folder, inputs)
+    inputs = inputs._replace(values=vocabulary.values)
+    try:
+        return inputs._replace(tokens=_read_tokens(folder, inputs, vocabulary.length))
+    except StorageError:
+        if to_train:
+            raise
+    return inputs
+
+
+def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | None:
+    """A sentence where the text of a user's cell, of digest `source`, is not that of the run."""
+    if inputs.cell_source == source:
+        return None
+    return f"the text of cell {inputs.config.network.cell} has changed since {folder} was begun"
+
+
+def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
+    from echo_jax.storage.vocabulary import LONGEST, Vocabulary
+
+    path = folder / VOCABULARY
+    size = inputs.config.task.vocab_size
+    limit = 2**20 + 12 * LONGEST * size  # the bytes of a character, escaped as a pair, are 12
+    environment.check_memory(limit)
+    contents = atomic_files.read_json(path, limit=limit)
+    # The file's own digest fits any vocabulary; that in the checkpoint says which is the run's.
+    signed = [contents.get(name) for name in StoredVocabulary.__struct_fields__]
+    if atomic_files.digest_of(signed) != inputs.digests.get(VOCABULARY):
+        raise StorageError(None, path, "is not that of the run", "restore it")
+    try:
+        stored = msgspec.convert(contents, StoredVocabulary)
+        if len(Vocabulary(tuple(stored.values))) != size:
+            raise ConfigError(f"{len(stored.values)} values for a network of {size}")
+    except (ConfigError, msgspec.ValidationError) as error:
+        rule = f"is no vocabulary of the run ({error})"
+        raise StorageError(None, path, rule, "restore it") from None
+    return stored
+
+
+def _read_tokens(folder: Path, inputs: RunSpec, length: int) -> "np.ndarray":
+    import jax
+
+    from echo_jax.storage import tensor_files
+
+    path = folder / TOKENS
+    fix = "restore it; to predict, it is not needed"
+    shapes = {"tokens": jax.ShapeDtypeStruct((length,), "int32")}
+    tokens = tensor_files.read(path, shapes, fix)[0]["tokens"]
+    if atomic_files.digest(tokens.tobytes()) != inputs.digests.get(TOKENS):
+        raise StorageError(None, path, "is not of the run", fix)
+    if tokens.min() < 0 or tokens.max() >= inputs.config.task.vocab_size:
+        raise StorageError(None, path, "has tokens without a value", fix)
+    return tokens

@@ -1,0 +1,178 @@
+"""One training run: restored or initialised, trained by chunks, evaluated, written."""
+
+import dataclasses
+import importlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import numpy as np
+
+from echo_jax import environment
+from echo_jax.config import LARGEST, is_built_in
+from echo_jax.echo.programs import Programs, Stopwatch, start_compiling
+from echo_jax.echo.run import result, run_file
+from echo_jax.echo.run.result import Result
+from echo_jax.echo.run.run_file import Finished, History, Saved
+from echo_jax.echo.run.run_folder import METRICS, as_shown
+from echo_jax.echo.run.train_setup import PreparedRun
+from echo_jax.echo.training import TrainState
+from echo_jax.engine.process import Interrupts
+from echo_jax.engine.progress import TrainingProgress
+from echo_jax.exceptions import DivergedError
+from echo_jax.report.number_formats import counted
+from echo_jax.storage import atomic_files
+
+OnChunk = Callable[[int, np.ndarray, np.ndarray], object]
+"""Told after each chunk: the sequences trained on so far, and the loss and the accuracy of each
+sequence of the chunk, both float32 `[S, count]`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """How a run is shown and stopped, by a command or a Python call.
+
+    say         gets the devices, and progress where there is no bar; None: nothing is shown
+    on_chunk    called after each chunk
+    interrupts  stop the run after a chunk; by default nothing does
+    watch       the seconds of `result.json`
+    """
+
+    say: Callable[[str], None] | None = None
+    on_chunk: OnChunk | None = None
+    interrupts: Interrupts = dataclasses.field(default_factory=Interrupts)
+    watch: Stopwatch = dataclasses.field(default_factory=Stopwatch)
+
+
+def train_run(run: PreparedRun, running: Running) -> Finished:
+    """Compile, train and evaluate a run, and fill its folder, but for the figure.
+
+    StoppedError where a signal ended it; DivergedError where the loss of every seed became not
+    finite.
+    """
+    log = run.saved.history if run.saved else History(run.config)
+    writer = CheckpointWriter(run, log)
+    watch = running.watch
+    with ThreadPoolExecutor(2) as background:  # prepares what is needed last while training goes on
+        with watch.time("compile"):
+            what = run.config, run.learner, run.chunk, run.plan, run.corpus
+            programs = start_compiling(*what, background, not run.saved)
+        background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
+        kinds = [environment.device_kind()] * len(programs.devices)
+        if running.say:
+            running.say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")
+        with watch.time("train"):
+            state = train(run, programs, writer, running)
+        with watch.time("wait_for_it"):
+            watch.seconds["compile_while_training"] = programs.evaluate.result().seconds
+        with watch.time("evaluate"):
+            scored = programs.score(programs.dynamic(run.config), state.params, run.corpus)
+            own = None
+            if run.corpus and (values := run.inputs.values):
+                from echo_jax.echo.run.own_data import measure  # not for random integers
+
+                own = measure(run.config, run.corpus, values, programs, state.params)
+    writer.refuse_divergence(scored.loss)
+    scores = result.summarise(run.config, scored, log.curves(), own)
+    scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
+    scores.devices = kinds
+    scores.cores = environment.threads()
+    finished = Finished(run.config, log, scores, state.params)
+    if run.folder:
+        # The one file first: all others are made from it, by `show --curve` too after a kill.
+        writer.save(state, scores)
+        run_file.write_finished(run.folder, finished)
+    return finished
+
+
+def train(
+    run: PreparedRun, programs: Programs, writer: "CheckpointWriter", running: Running
+) -> TrainState:
+    """The training loop: the state of every seed after the last sequence."""
+    last = run.config.training.sequences
+    dynamic = programs.dynamic(run.config)
+    log = writer.log
+    interrupts = running.interrupts
+    state = programs.placed(run.saved.state) if run.saved else programs.init(dynamic)
+    with TrainingProgress(last, log.sequences, running.say) as bar:
+        left = range(log.sequences, last)
+        task = run.config.task
+        for chunk in programs.train(dynamic, state, left, task, run.corpus, run.checkpoint_every):
+            state = chunk.state
+            log.append(chunk.loss, chunk.accuracy)
+            # Before the checkpoint: where every seed has failed, the last good one stays.
+            writer.refuse_divergence()
+            bar.update(chunk.done, float(chunk.loss.mean()), float(chunk.accuracy.mean()))
+            if programs.evaluate.done():
+                programs.evaluate.result()  # raises what its compilation failed with
+            # Asked once: a signal that comes after it ends the next chunk, or that would be lost.
+            stopping = interrupts.signal
+            if stopping or writer.is_due():
+                writer.save(state)
+            if stopping:
+                writer.write_metrics()
+            if running.on_chunk:
+                running.on_chunk(chunk.done, chunk.loss, chunk.accuracy)
+            if stopping:
+                interrupts.check(f"Stopped after {chunk.done:,} of {last:,} sequences")
+    return state
+
+
+class CheckpointWriter:
+    """Writes the file of a run that trains, whose loop appends to `log`."""
+
+    def __init__(self, run: PreparedRun, log: History) -> None:
+        """Start the clock."""
+        self._run = run
+        self.log = log
+        self._saved = log.sequences
+        self._clock = time.perf_counter()
+
+    def is_due(self) -> bool:
+        """True if a checkpoint is due after the chunk that was logged last."""
+        if self._run.checkpoint_every:
+            # No chunk goes past a multiple, see `train_chunks`, so none is missed.
+            return self.log.sequences % self._run.checkpoint_every == 0
+        return time.perf_counter() - self._clock > 10.0  # seconds
+
+    def save(self, state: Any, finished: Result | None = None) -> None:
+        """Write the states `[S or more, ...]`, unless all are non-finite, and a result if any."""
+        if self._run.folder is None:
+            return
+        seeds = self._run.config.seeds
+        # Further rows only fill up the devices.
+        state = jax.tree.map(lambda leaf: np.asarray(leaf)[:seeds], state)
+        # States that are not finite would take the place of the last checkpoint that can go on.
+        bad = [~np.isfinite(x.reshape(len(x), -1)).all(axis=1) for x in jax.tree.leaves(state)]
+        if finished or not np.any(bad, axis=0).all():
+            run_file.write(self._run.folder, self._run.inputs, Saved(state, self.log), finished)
+            self._saved = self.log.sequences
+            self._clock = time.perf_counter()
+
+    def write_metrics(self) -> None:
+        """Write `metrics.csv`."""
+        if self._run.folder:
+            atomic_files.write_bytes(self._run.folder / METRICS, self.log.text())
+
+    def refuse_divergence(self, final: np.ndarray | None = None) -> None:
+        """Raise DivergedError where every seed has had a non-finite loss, in its evaluation too."""
+        bad = self.log.bad if final is None else self.log.bad | ~np.isfinite(final)
+        if not bad.all():
+            return
+        config = self._run.config
+        failed = result.failures(config, self.log.curves()[0], final)
+        pairs = zip(failed["sequence"], failed["seed"], strict=True)
+        first, seed = min(pairs, key=lambda pair: pair[0] or LARGEST)
+        place = f"sequence {first}" if first else "the evaluation"
+        fix = f"use a {{learning_rate}} below {config.training.learning_rate:g}"
+        if config.training.of_optax:
+            fix = "use an {optimizer} that takes smaller steps"
+        if first == 1 and not is_built_in(config.network.cell):
+            fix = "guard the division, root or logarithm of the cell that gives it untrained"
+        if folder := self._run.folder:
+            self.write_metrics()
+            kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"
+            fix += f"; {as_shown(folder)} keeps {kept}"
+        raise DivergedError(None, f"the loss of {place}", f"is non-finite with seed {seed}", fix)

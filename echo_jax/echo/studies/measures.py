@@ -1,0 +1,155 @@
+"""Measures of a trained network beside its score, each a pure function."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax.config import DynamicParams, RunConfig, changed
+from echo_jax.echo import token_by_token
+from echo_jax.echo.data import Purpose, draw_sequences, purpose_key, uniform_tokens
+from echo_jax.echo.evaluation import evaluate, states_around
+from echo_jax.echo.network import Network, Params, init_params
+from echo_jax.echo.studies import linear_probe
+
+WINDOWS = 500  # sequences in which `follows` changes each input in turn
+PROBED = 1000  # sequences whose states a probe is fitted to; it is tested on as many others
+PROBE_LAGS = 9  # the values 0 to 8 steps back
+STARTS = 100  # sequences whose answers are fed back
+FED_BACK = 200  # answers after each
+STRETCH = 25  # answers in a row
+
+
+Measured = dict[str, jax.Array]
+
+
+def other_state(
+    config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
+) -> Measured:
+    """Accuracy with a zero state before every batch; of a stateless network, with a carried one."""
+    other = dynamic._replace(stateful=jnp.logical_not(dynamic.stateful))
+    return {"accuracy": evaluate(config, network, other, params).accuracy}
+
+
+def rows_apart(
+    config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
+) -> Measured:
+    """Accuracy on rows of the layout prefixes that lack values, which are masked, and on others."""
+    asked = changed(config, layout="prefixes")
+    right = evaluate(asked, network, dynamic, params).accuracy_by_position
+    # In NumPy, so that the numbers of rows of both kinds are known when it is compiled.
+    full = np.asarray(asked.task.row_times) >= config.task.window - 1
+    return {"missing": jnp.mean(right[~full]), "full": jnp.mean(right[full])}
+
+
+def follows(
+    config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
+) -> Measured:
+    """The share of answers that follow the input d steps back: `token_by_token.follows`, `[D]`.
+
+    D is twice the window, at most L. `untrained` is measured with the initial weights.
+    """
+    key = purpose_key(dynamic.seed, Purpose.EVALUATION)
+    positions = jnp.arange(min(config.task.length, 2 * config.task.window))
+    # The key of the weights draws the initial ones again: nothing is kept for this.
+    untrained = init_params(network, purpose_key(dynamic.seed, Purpose.WEIGHTS))
+    return {
+        name: token_by_token.follows(config, network, weights, key, positions, WINDOWS)
+        for name, weights in {"trained": params, "untrained": untrained}.items()
+    }
+
+
+def probe(config: RunConfig, network: Network, dynamic: DynamicParams, params: Params) -> Measured:
+    """Accuracy of a linear probe for x(t-d), d = 0 .. 8, on the states around a row that ends at t.
+
+    before   `[9]`, on the state from which the row starts
+    after    `[9]`, on the state at its end
+    network  the accuracy of the network itself on the same rows
+
+    The probe is fitted to some sequences and tested on others. Rows with t below 8 are left out.
+    """
+    counters = jnp.arange(2 * PROBED)
+    tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, counters, config.task)
+    states = jax.vmap(lambda x: states_around(config, network, dynamic, params, x))(tokens)
+    times = np.asarray(config.task.row_times)
+    late = np.flatnonzero(times >= PROBE_LAGS - 1)  # rows with all these values before them
+
+    def at_lag(states: jax.Array, lag: jax.Array) -> jax.Array:
+        """The accuracy of a probe of the states for the value `lag` steps back."""
+        # fitted to the first half of the sequences, tested on the second
+        (fit, trial), (fit_values, trial_values) = (
+            x.reshape(2, PROBED * len(late), *x.shape[2:])
+            for x in (states[:, late], tokens[:, times[late] - lag])
+        )
+        fitted = linear_probe.fit(fit, fit_values, config.task.vocab_size)
+        return linear_probe.accuracy(fitted, trial, trial_values)
+
+    lags = jnp.arange(PROBE_LAGS)
+    by_row = evaluate(config, network, dynamic, params).accuracy_by_position
+    return {
+        "network": jnp.mean(by_row[late]),
+        "before": jax.lax.map(lambda lag: at_lag(states.before, lag), lags),
+        "after": jax.lax.map(lambda lag: at_lag(states.after, lag), lags),
+    }
+
+
+def newest(config: RunConfig, network: Network, dynamic: DynamicParams, params: Params) -> Measured:
+    """The variance of the states after rows, and the part that the value fed last explains.
+
+    Both are sums over all numbers of the state; the part is the variance of the class means.
+    """
+    tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, jnp.arange(PROBED), config.task)
+    times = np.asarray(config.task.row_times)
+    states = jax.vmap(lambda x: states_around(config, network, dynamic, params, x).after)(tokens)
+    states = states.reshape(-1, states.shape[-1])
+    fed = jax.nn.one_hot(tokens[:, times].reshape(-1), config.task.vocab_size)
+    means = fed.T @ states / jnp.maximum(fed.sum(axis=0), 1)[:, None]
+    return {
+        "variance": jnp.sum(jnp.var(states, axis=0)),
+        "explained": jnp.sum(jnp.var(fed @ means, axis=0)),
+    }
+
+
+def fed_back(
+    config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
+) -> Measured:
+    """The answers after L random integers when each answer is fed back as the next input.
+
+    answers   int32 `[50]`, the first ones after the first start
+    distinct  `[8]`, different values among 25 answers in a row, the mean over 100 starts
+    repeats   share of the starts whose last 50 answers have a period of 25 or less
+    """
+    # Sequences of the evaluation fold in their numbers from 0 on, so this one is nobody else's.
+    key = jax.random.fold_in(purpose_key(dynamic.seed, Purpose.EVALUATION), 2**31 - 1)
+    vocab_size = config.task.vocab_size
+    start = uniform_tokens(key, (STARTS, config.task.length), vocab_size)
+
+    def go_on(tokens: jax.Array) -> jax.Array:
+        """The fed-back answers `[FED_BACK]` after one random sequence."""
+        first = token_by_token.start(config, network, params)
+        state, answers = token_by_token.feed(config, network, params, first, tokens)
+
+        def step(memory: tuple, _: None) -> tuple[tuple, jax.Array]:
+            state, token = memory
+            state, answer = token_by_token.step(config, network, params, state, token)
+            return (state, answer.token), token
+
+        return jax.lax.scan(step, (state, answers.token[-1]), None, FED_BACK)[1]
+
+    answers = jax.vmap(go_on)(start)
+    stretches = answers.reshape(STARTS, -1, STRETCH)
+    there = jax.nn.one_hot(stretches, vocab_size).max(axis=2).sum(axis=2)
+    last = answers[:, -2 * STRETCH :]
+    periodic = [jnp.all(last[:, p:] == last[:, :-p], axis=1) for p in range(1, STRETCH + 1)]
+    return {
+        "answers": answers[0, :50],
+        "distinct": jnp.mean(there, axis=0),
+        "repeats": jnp.mean(jnp.any(jnp.stack(periodic), axis=0)),
+    }
+
+
+MEASURES: dict[str, Callable[[RunConfig, Network, DynamicParams, Params], Measured]] = {
+    measure.__name__: measure
+    for measure in (other_state, rows_apart, follows, probe, newest, fed_back)
+}

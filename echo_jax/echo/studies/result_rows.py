@@ -1,0 +1,263 @@
+"""The row of a grid point: its configuration and the scores of every seed. No jax.
+
+A score is found by name, as values of the seeds, a median, an interval or text.
+"""
+
+import datetime
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, Meta, UnsetType
+
+from echo_jax import statistics
+from echo_jax.config import RunConfig, TaskConfig, from_dict, to_dict
+from echo_jax.echo.studies.grid_point import GridPoint, Label
+from echo_jax.statistics import Summary
+from echo_jax.storage.row_file import Count, RowKind
+
+TIMING = ("seconds", "versions", "date", "device", "bytes")  # left out by the digest of a row
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+MeasuredOfSeed = int | float | None | Annotated[list[int | float | None], Meta(max_length=1000)]
+
+
+class _Fields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Fields of a file: all without a default are required, and no others are allowed."""
+
+
+class Trained(_Fields):
+    """The amount of training of each seed."""
+
+    sequences: Annotated[int, Meta(ge=1)]
+    updates: Annotated[int, Meta(ge=1)]
+
+
+class Baselines(_Fields):
+    """Scores without a network, as those of a `Result`: own values have no distance."""
+
+    accuracy: Share
+    loss: float
+    order_blind_accuracy: Share
+    order_blind_loss: float
+    distance: float | UnsetType = UNSET
+    persistence_accuracy: Share | UnsetType = UNSET
+    k_gram: Count | UnsetType = UNSET
+    k_gram_accuracy: Share | UnsetType = UNSET
+    k_gram_loss: float | UnsetType = UNSET
+
+
+class BySeed(_Fields, kw_only=True):
+    """The scores of every seed, lists `[S]`; None for never, or where the loss was non-finite."""
+
+    seed: list[Count]
+    accuracy: list[Share]
+    loss: list[float | None]
+    distance: list[float | None] | UnsetType = UNSET  # between integers
+    sequences_to_99: list[Count | None]
+    recalled_bits: list[float] | UnsetType = UNSET  # a regression has none
+
+
+class Failed(_Fields):
+    """The seeds whose loss became non-finite, and at which sequence (None: when evaluated)."""
+
+    seed: list[Count]
+    sequence: list[Count | None]
+
+
+class Seconds(_Fields):
+    """Wall time of each stage, all seeds."""
+
+    compile: float
+    train: float
+    evaluate: float
+    measure: float
+    update: float | None  # None: not measured
+
+
+def shapes_of(task: TaskConfig) -> dict[str, dict[str, tuple[int, ...]]]:
+    """The names and shapes, for one seed, of the findings of each of `measures.MEASURES`."""
+    steps = (min(task.length, 2 * task.window),)
+    return {
+        "other_state": {"accuracy": ()},
+        "rows_apart": {"missing": (), "full": ()},
+        "follows": {"trained": steps, "untrained": steps},
+        "probe": {"network": (), "before": (9,), "after": (9,)},
+        "newest": {"variance": (), "explained": ()},
+        "fed_back": {"answers": (50,), "distinct": (8,), "repeats": ()},
+    }
+
+
+class ResultRow(_Fields):
+    """The configuration and the results of a grid point.
+
+    `cell_source` is the SHA-256 of the file of a user's cell, and `data_digest` that of the user's
+    own values; other rows do not have these fields.
+    """
+
+    point: str  # the name of the grid point
+    labels: dict[str, Label]
+    config: RunConfig
+    measures: list[str]
+    until_learned: bool
+    trained: Trained
+    parameters: Count  # trainable numbers of one seed
+    bytes: Count  # memory of a chunk of training, all seeds, by the compiler's analysis
+    baselines: Baselines
+    by_seed: BySeed
+    # the mean over the seeds that did not fail; None where a sequence has more than 64 rows
+    accuracy_by_position: list[Share | None] | None
+    measured: dict[str, dict[str, list[MeasuredOfSeed]]]  # by measure and what it finds, `[S, ...]`
+    failed: Failed
+    seconds: Seconds
+    versions: dict[str, str]
+    date: datetime.date
+    device: str | None  # that computed it; None: unknown
+    cell_source: str | UnsetType = UNSET
+    data_digest: str | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless the row agrees with its own configuration."""
+        seeds = self.config.seeds
+        task = self.config.task
+        if self.by_seed.seed != list(range(self.config.seed, self.config.seed + seeds)):
+            raise ValueError("the seeds are not those of the configuration, each once")
+        lists = list(msgspec.structs.asdict(self.by_seed).items())
+        for measure, measured in self.measured.items():
+            lists += [(f"{measure} {what}", values) for what, values in measured.items()]
+        for name, values in lists:
+            if values is not UNSET and len(values) != seeds:
+                raise ValueError(f"{name} has {len(values)} values for {seeds} seeds")
+        positions = task.length if task.in_streams else len(task.row_times)
+        if self.accuracy_by_position and len(self.accuracy_by_position) != positions:
+            raise ValueError(f"accuracy_by_position is not of {positions} positions")
+        if set(self.measured) != set(self.measures):
+            raise ValueError("what is measured is not what was to be measured")
+        self._check_shapes()
+
+    def _check_shapes(self) -> None:
+        """Raise ValueError unless all that was measured has the shape of its measure."""
+        shapes = shapes_of(self.config.task)
+        for measure, found in self.measured.items():
+            expected = shapes.get(measure, {})
+            if found.keys() != expected.keys():
+                raise ValueError(f"{measure} is no measure that finds {', '.join(found)}")
+            for what, values in found.items():
+                if any(np.array(value).shape != expected[what] for value in values):
+                    rule = f"is not of shape {expected[what]} for each seed"
+                    raise ValueError(f"{measure} {what} {rule}")
+
+    @property
+    def key(self) -> str:
+        """The key of its grid point."""
+        return self.grid_point.key
+
+    @property
+    def grid_point(self) -> GridPoint:
+        """Its grid point."""
+        digests = {"cell_source": self.cell_source or None, "data_digest": self.data_digest or None}
+        measures = tuple(self.measures)
+        return GridPoint(self.labels, self.config, measures, self.until_learned, **digests)
+
+    @property
+    def cut_short(self) -> bool:
+        """True where training until 99% ended at its limit, before every seed was there."""
+        return self.until_learned and None in self.by_seed.sequences_to_99
+
+
+def _decoded(values: dict[str, Any]) -> ResultRow:
+    # msgspec would take the default for any field of the configuration that is missing
+    config = from_dict(values.get("config", {}))
+    return msgspec.convert(values | {"config": config}, ResultRow)
+
+
+def _encoded(row: ResultRow) -> dict[str, Any]:
+    return msgspec.to_builtins(row) | {"config": to_dict(row.config)}
+
+
+RESULT_ROWS = RowKind("a row of results", _decoded, _encoded, TIMING)
+
+
+def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
+    """The rows of some grid points, in their order and under their labels.
+
+    Of two rows of one grid point the later, of those with the same key one with its name.
+    """
+    by_key = {row.key: row for row in rows}
+    by_name = {(row.key, row.point): row for row in rows}
+    there = []
+    for point in points:
+        key = point.key
+        if key in by_key:
+            row = by_name.get((key, point.name), by_key[key])
+            labels = dict(point.labels)
+            there.append(msgspec.structs.replace(row, point=point.name, labels=labels))
+    return there
+
+
+def scores(row: ResultRow, name: str) -> list:
+    """A score of every seed, None for never; an empty list where it was not measured.
+
+    Its name is a field of `by_seed`, updates_to_99 or rows_to_99, or a measure and what it finds,
+    "rows_apart missing", at one of its places "probe before 1".
+    """
+    if name.endswith("_to_99"):
+        times = _in_a_sequence(row, name)
+        return [None if n is None else n * times for n in row.by_seed.sequences_to_99]
+    measure, *what = name.split()
+    if what:
+        values: list = row.measured.get(measure, {}).get(what[0], [])
+        return [value[int(what[1])] for value in values] if what[1:] else values
+    return getattr(row.by_seed, name, None) or []
+
+
+def _in_a_sequence(row: ResultRow, name: str) -> int:
+    task = row.config.task
+    updates = task.updates_per_sequence
+    return {"updates_to_99": updates, "rows_to_99": updates * task.batch_size}.get(name, 1)
+
+
+def limit(row: ResultRow, name: str) -> float:
+    """The number above which a score is not known, because training ended there; else infinite."""
+    trained = row.trained.sequences * _in_a_sequence(row, name)
+    return trained if name.endswith("_to_99") else math.inf
+
+
+def summary(row: ResultRow, name: str) -> Summary:
+    """The median of a score over the seeds and its interval; no interval for one seed."""
+    return statistics.summary_of(scores(row, name))._replace(cut_short=row.cut_short)
+
+
+def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
+    """A median and its interval as text, "99.73% (99.70 to 99.77)"; "-" if not measured.
+
+    What was not reached is above what training had: >2,000, or 1,489 (1,450 to >2,000).
+    """
+    if not scores(row, name):
+        return "-"
+    most = limit(row, name)
+
+    def write(value: float) -> str:
+        return f">{pattern(most)}" if value > most else pattern(value)
+
+    middle, interval, _ = summary(row, name)
+    if interval is None or math.isinf(interval.low):
+        return write(middle)
+    low = write(interval.low).removesuffix("%")
+    high = write(interval.high).removesuffix("%")
+    return f"{write(middle)} ({low} to {high})"
+
+
+def places(row: ResultRow, name: str) -> tuple[int, list[float]]:
+    """The first of P places, and a score at each, its mean over the seeds.
+
+    A place is a position in the sequence for accuracy_by_position, which begins at the time of the
+    first row of a batch, and an index from 0 for what a measure finds.
+    """
+    if name == "accuracy_by_position":
+        task = row.config.task
+        first = 0 if task.in_streams else task.row_times[0]
+        return first, [math.nan if x is None else x for x in row.accuracy_by_position or []]
+    return 0, np.array(scores(row, name), float).mean(axis=0).tolist()

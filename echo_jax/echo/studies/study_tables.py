@@ -1,0 +1,291 @@
+"""The tables and the figure of a study: scores, paired tests, curves. No jax here."""
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from msgspec import UNSET, UnsetType
+
+from echo_jax import statistics
+from echo_jax.echo.studies.catalogue import Chart, Study
+from echo_jax.echo.studies.result_rows import ResultRow, places, scores, shown, summary
+from echo_jax.echo.target_place import knowable_share
+from echo_jax.report.number_formats import decimals, number, percent
+from echo_jax.report.styles import WIDTH
+from echo_jax.report.text_tables import Table
+from echo_jax.statistics import Summary
+
+if TYPE_CHECKING:
+    from echo_jax.report.charts import NotebookFigure
+
+AXIS_NAMES = {
+    "accuracy": "accuracy on fresh sequences",
+    "recalled_bits": "recalled bits a token",
+    "accuracy_by_position": "accuracy",
+    "probe before": "share of values the probe finds",
+    "probe before 1": "states that hold the value",
+    "follows trained,follows untrained": "answers that follow an input",
+    "fed_back distinct": "different values in 25 answers",
+    "lag": "lag, in steps back",
+    "sequences": "training sequences",
+    "length": "integers in a sequence",
+    "hidden": "units in the layer",
+}
+
+
+def drawn(chart: Chart, rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """The rows that a figure shows."""
+    return [row for row in rows if not chart.leave_out(row.labels)]
+
+
+def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float]]:
+    """The curves of a figure by name: at each place the mean over the seeds."""
+    by_name = {}
+    for row in drawn(chart, rows):
+        for score in chart.y.split(","):
+            part = f", {score.split()[-1]}" if "," in chart.y else ""
+            first, values = places(row, score)
+            by_name[series_name(chart, row) + part] = dict(enumerate(values, first))
+    return by_name
+
+
+def figure(chart: Chart, rows: Sequence[ResultRow], width: float = WIDTH) -> "NotebookFigure":
+    """The matplotlib figure of a chart."""
+    from echo_jax.report import charts  # imports matplotlib, which few commands need
+
+    rows = drawn(chart, rows)
+    labels = [AXIS_NAMES.get(name, name) for name in (chart.x, chart.y)]
+    shares = chart.y in ("accuracy", "probe before 1")
+    if chart.kind == "dots":
+        at = _dot_rows(chart, rows)
+        dots = [
+            (place, {series_name(chart, row): summary(row, chart.y) for row in some})
+            for place, some in at.items()
+        ]
+        chance = [some[0].baselines.accuracy if shares else None for some in at.values()]
+        return charts.dots_figure(dots, chance, labels[1], shares, width)
+    lines = _lines(chart, rows)
+    if chart.kind == "curves":
+        shares = all(mean.median <= 1 for line in lines.values() for _, mean in line)
+    chances = {row.baselines.accuracy for row in rows}
+    baseline = min(chances) if shares and len(chances) == 1 else None
+    return charts.lines_figure(lines, labels, baseline, shares, chart.log_x, width)
+
+
+def _lines(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[tuple[float, Summary]]]:
+    """The points of each line; those of curves have no intervals."""
+    lines: dict[str, list[tuple[float, Summary]]] = {}
+    if chart.kind == "curves":
+        for name, curve in curves(chart, rows).items():
+            lines[name] = [(place, Summary(value, None)) for place, value in curve.items()]
+        return lines
+    for row in rows:
+        point = (float(row.labels[chart.x]), summary(row, chart.y))
+        lines.setdefault(series_name(chart, row), []).append(point)
+    return lines
+
+
+def _dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultRow]]:
+    apart = chart.series.split(",")
+    at: dict[str, list[ResultRow]] = {}
+    for row in rows:
+        labels = (f"{name} {value}" for name, value in row.labels.items() if name not in apart)
+        at.setdefault(", ".join(labels), []).append(row)
+    return at
+
+
+def series_name(chart: Chart, row: ResultRow) -> str:
+    """The name of the line or curve that a row belongs to."""
+    if chart.name:
+        return chart.name(row.labels)
+    if not chart.series:
+        return row.point if chart.kind == "curves" else ""
+    values = {label: row.labels[label] for label in chart.series.split(",")}
+    return ", ".join(
+        value if isinstance(value, str) else f"{label} {value}" for label, value in values.items()
+    )
+
+
+Write = Callable[[float], str]
+ColumnText = Callable[[ResultRow], str]
+
+
+def _estimate(name: str, write: Write) -> ColumnText:
+    return lambda row: shown(row, name, write)
+
+
+def _bits(row: ResultRow) -> str:
+    bits = shown(row, "recalled_bits", decimals)
+    return bits if bits == "-" else f"{bits} of {row.baselines.loss / math.log(2):.2f}"
+
+
+def _reached(row: ResultRow) -> str:
+    """The number and share of the seeds that reached 99%, with the interval of the share."""
+    reached = scores(row, "sequences_to_99")
+    count = sum(n is not None for n in reached)
+    seeds = len(reached)
+    share = statistics.wilson_interval(count, seeds)
+    return f"{count} of {seeds} ({100 * share.low:.0f} to {100 * share.high:.0f}%)"
+
+
+def _update_microseconds(row: ResultRow) -> float:
+    seconds = row.seconds.update or row.seconds.train / row.trained.updates
+    return 1e6 * seconds / row.config.seeds
+
+
+def _share(fraction: float | UnsetType) -> str:
+    return "-" if fraction is UNSET else percent(fraction)
+
+
+COLUMNS: Mapping[str, ColumnText] = {
+    "accuracy": _estimate("accuracy", percent),
+    "chance": lambda row: percent(row.baselines.accuracy),
+    "majority": lambda row: percent(row.baselines.accuracy),
+    "order-blind": lambda row: percent(row.baselines.order_blind_accuracy),
+    "persistence": lambda row: _share(row.baselines.persistence_accuracy),
+    "k-gram": lambda row: _share(row.baselines.k_gram_accuracy),
+    "can be known": lambda row: percent(knowable_share(row.config)),
+    "recalled bits": _bits,
+    "loss": _estimate("loss", "{:.4f}".format),
+    "reached 99%": _reached,
+    "sequences to 99%": _estimate("sequences_to_99", number),
+    "updates to 99%": _estimate("updates_to_99", number),
+    "rows to 99%": _estimate("rows_to_99", number),
+    "sequences": lambda row: number(row.trained.sequences),
+    "updates": lambda row: number(row.trained.updates),
+    "seeds": lambda row: number(row.config.seeds),
+    "seconds": lambda row: f"{row.seconds.train:.1f}",
+    "\u00b5s an update": lambda row: number(_update_microseconds(row)),
+    "parameters": lambda row: number(row.parameters),
+    "MiB": lambda row: number(row.bytes / 2**20),
+    "late rows": _estimate("probe network", percent),
+    "in the state before": _estimate("probe before 1", percent),
+    "in the state after": _estimate("probe after 1", percent),
+    "variance of the state": _estimate("newest variance", decimals),
+    "by the newest value": _estimate("newest explained", decimals),
+    "distance": _estimate("distance", decimals),
+    "by chance": lambda row: decimals(row.baselines.distance or math.nan),
+    "missing": _estimate("rows_apart missing", percent),
+    "nothing missing": _estimate("rows_apart full", percent),
+    "state swapped": _estimate("other_state accuracy", percent),
+    "answers that repeat": _estimate("fed_back repeats", percent),
+}
+"""The columns of main tables, by their headings."""
+
+
+def main_table(study: Study, rows: Sequence[ResultRow]) -> Table:
+    """A line for each grid point: its labels, and the columns of the study."""
+    labels = list(dict.fromkeys(label for row in rows for label in row.labels))
+    lines = [
+        [
+            *(str(row.labels.get(label, "")) for label in labels),
+            *(COLUMNS[column](row) for column in study.columns),
+        ]
+        for row in rows
+    ]
+    seeds = sorted({row.config.seeds for row in rows})
+    coverage = {statistics.median_interval(np.zeros(n)).coverage for n in seeds if n > 1}
+    interval = f", interval {' or '.join(f'{c:.0%}' for c in sorted(coverage))}" if coverage else ""
+    parts = [f"Medians over {' or '.join(map(str, seeds))} seeds{interval}"]
+    if missing := len(study.points) - len(rows):
+        parts.append(f"Not finished: {missing} of {len(study.points)} grid points are missing")
+    if any(re.search(r">\d", entry) for line in lines for entry in line[-len(study.columns) :]):
+        parts.append("> before a number: training ended there, without reaching 99%")
+    return Table(". ".join(parts), [*labels, *study.columns], lines)
+
+
+PAIR_SCORES = {
+    "accuracy": "accuracy, points",
+    "recalled_bits": "recalled bits",
+    "sequences_to_99": "sequences to 99%",
+    "distance": "distance",
+    "rows_apart missing": "accuracy where missing, points",
+    "rows_apart full": "accuracy elsewhere, points",
+}
+
+PAIR_HEADINGS = ["with", "difference", "of", "median", "pairs above 0", "p", "p (Holm)"]
+
+PAIR_CAPTION = (
+    "The same seeds in pairs: median difference with its interval. p: sign-flip test, the "
+    "probability of differences at least as large if each sign were random. p (Holm): adjusted for "
+    "all lines of the table. No line where a seed never reached 99%."
+)
+
+
+class ComparedPair(NamedTuple):
+    """A score of two rows, compared seed by seed; p is adjusted for all comparisons beside it."""
+
+    first: ResultRow
+    second: ResultRow
+    score: str
+    comparison: statistics.Comparison
+    p: float
+
+
+def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
+    """The pairs of a study that were run, compared in its scores; adjusted together (Holm).
+
+    Without those where a seed failed or never reached the score, or there is only one.
+    """
+    by_name = {row.point: row for row in rows}
+    pairs = [pair for pair in study.pairs if by_name.keys() >= set(pair)]
+    every = []
+    for (first, second), score in itertools.product(pairs, study.compared):
+        before = scores(by_name[first], score)
+        after = scores(by_name[second], score)
+        if len(before) > 1 and None not in before + after:
+            comparison = statistics.paired_comparison(before, after)
+            every.append((by_name[first], by_name[second], score, comparison))
+    adjusted = statistics.holm([comparison.p_value for *_, comparison in every])
+    return [ComparedPair(*pair, p) for pair, p in zip(every, adjusted, strict=True)]
+
+
+def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
+    """The table of the comparisons of a study, in a list, which without any is empty."""
+    lines = []
+    for first, second, score, test, p in compared(study, rows):
+        before = first.labels
+        after = second.labels
+        same = [f"{name} {value}" for name, value in before.items() if after.get(name) == value]
+        differing = [name for name in before if after.get(name) != before[name]]
+        signs = (", ".join(str(side[name]) for name in differing) for side in (after, before))
+        bounds = (test.median, *test.interval[:2])
+        middle, low, high = (_difference(bound, score) for bound in bounds)
+        line = [
+            ", ".join(same) or "-",
+            " - ".join(signs),
+            PAIR_SCORES.get(score, score),
+            f"{middle} ({low} to {high})",
+            f"{test.superiority:.0%}",
+            f"{test.p_value:.2g}",
+            f"{p:.2g}",
+        ]
+        lines.append(line)
+    return [Table(PAIR_CAPTION, PAIR_HEADINGS, lines)] if lines else []
+
+
+def _difference(value: float, score: str) -> str:
+    if "points" in PAIR_SCORES.get(score, score):
+        return f"{100 * value:+.2f}"
+    return format(value, "+,.0f" if score.endswith("_to_99") else "+.3g")
+
+
+def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
+    """A figure of curves in numbers, one table in a list; of other figures an empty list."""
+    if chart.kind != "curves":
+        return []
+    columns = curves(chart, rows)
+    places = sorted({place for curve in columns.values() for place in curve})
+    values = [value for curve in columns.values() for value in curve.values()]
+    write = decimals if any(value > 1 for value in values) else percent
+    lines = [
+        [
+            str(place),
+            *(write(curve[place]) if place in curve else "-" for curve in columns.values()),
+        ]
+        for place in places
+    ]
+    return [Table("The figure in numbers: means over the seeds", [chart.x, *columns], lines)]

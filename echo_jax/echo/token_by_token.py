@@ -1,0 +1,314 @@
+"""A trained network fed one integer at a time: state in, answer out. Pure.
+
+This is the form for one token of `carry.start` and `carry.feed`, which say where a row starts.
+
+With window W 3 and lag 1 the first answer comes with the first full window, then one a token:
+
+    time     0  1  2  3  4  5  6
+    token    4  0  7  1  9  3  5
+    answer   .  .  0  7  1  9  3       of a network that has learnt its task
+
+Tokens come one by one (`step`) or in pieces (`feed`); the answers do not depend on how the pieces
+are cut. A caller jits a function once for each length of piece:
+
+    answer_next = jit(partial(step, config, network))
+    state, answer = answer_next(params, state, token)
+"""
+
+import functools
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.cells.block import flat_state
+from echo_jax.cells.scan import Carry, hold
+from echo_jax.config import LARGEST, RunConfig
+from echo_jax.echo.carry import feed as feed_rows
+from echo_jax.echo.data import Rows, rows_where, uniform_tokens
+from echo_jax.echo.network import Network, Params, read_out
+
+PIECE = 4096
+"""Tokens of a piece: enough that the cost of starting one is negligible."""
+
+PIECE_BYTES = 2**26
+"""Largest size of an array of a piece, 64 MiB."""
+
+
+class EchoState(NamedTuple):
+    """Everything that a network remembers from token to token. Its size never changes.
+
+    seen    int32, tokens fed so far; it stops at 2^31 - 1, where every row exists anyway
+    phase   int32, tokens fed so far modulo W, exact for any number of tokens
+    window  int32 `[W]`, the last tokens, oldest first, zeros before the first; streams: `[0]`
+    carry   streams: the cell's, `[1, ...]`; stateful rows: the carries of the last B rows, oldest
+            first, `[B, ...]`, so that the next row continues entry 0; otherwise `[0, ...]`
+    """
+
+    seen: chex.Array
+    phase: chex.Array
+    window: chex.Array
+    carry: Carry
+
+
+class Answer(NamedTuple):
+    """The answer of a network after a token; `feed` returns N of them, with a leading axis.
+
+    exists  bool, True once there is an answer; before, the other fields are meaningless
+    token   int32, the most likely token
+    logits  float32 `[V]`; in framing `values` minus the squared distance to each value
+    """
+
+    exists: chex.Array
+    token: chex.Array
+    logits: chex.Array
+
+
+def start(config: RunConfig, network: Network, params: Params) -> EchoState:
+    """The state before the first token."""
+    task = config.task
+    zero = jnp.zeros((), jnp.int32)
+    if task.in_streams:
+        return EchoState(zero, zero, jnp.zeros(0, jnp.int32), network.initial_state(params, 1))
+    rows = task.batch_size if config.network.stateful else 0
+    carry = network.initial_state(params, task.batch_size)
+    carry = jax.tree.map(lambda leaf: leaf[:rows], carry)
+    return EchoState(zero, zero, jnp.zeros(task.window, jnp.int32), carry)
+
+
+def step(
+    config: RunConfig, network: Network, params: Params, state: EchoState, token: chex.Array
+) -> tuple[EchoState, Answer]:
+    """`feed` with one token, int32 `[]`: the `Answer` to it has no leading axis."""
+    state, answers = feed(config, network, params, state, jnp.reshape(token, 1))
+    return state, jax.tree.map(lambda leaf: leaf[0], answers)
+
+
+def feed(
+    config: RunConfig, network: Network, params: Params, state: EchoState, tokens: chex.Array
+) -> tuple[EchoState, Answer]:
+    """The network on the next N tokens.
+
+    There is a row for each token, as in training, once the window is full and x(t-n) exists. A row
+    starts from zero, or in a stateful network from the carry of row r - B; no row is dropped. A
+    stream continues from token to token; in a stateless network it starts from zero at every W-th
+    token, as its chunks do in training.
+
+    The tokens are int32 `[N]`, each in 0 .. V-1.
+    Returns the state after them, and N answers, whose logits are `[N, V]`: for many tokens let
+    `piece_size` choose N.
+    """
+    tokens = jnp.asarray(tokens, jnp.int32)
+    chex.assert_rank(tokens, 1)
+    count = len(tokens)
+    present = jnp.arange(count) >= config.task.target_times.start - state.seen
+    carry, outputs = _outputs(config, network, params, state, tokens, present)
+    logits = read_out(network, params, outputs)
+    after = EchoState(
+        # The room that is left is compared, as seen + count may overflow int32.
+        seen=state.seen + jnp.minimum(count, LARGEST - state.seen),
+        phase=(state.phase + count) % config.task.window,
+        # The last W of them, also where the piece is shorter than a window.
+        window=jnp.concatenate([state.window, tokens])[count:],
+        carry=carry,
+    )
+    return after, Answer(present, jnp.argmax(logits, axis=-1).astype(jnp.int32), logits)
+
+
+def next_rows(config: RunConfig, state: EchoState, tokens: chex.Array) -> tuple[Rows, chex.Array]:
+    """The rows that end at the next tokens, int32 `[N]`; True, bool `[N]`, if they go on.
+
+    Such a row starts from a carry of the state. A row has W steps, in streams one.
+    """
+    task = config.task
+    place = jnp.arange(len(tokens))
+    if task.in_streams:
+        inside = (state.phase + place) % task.window != 0
+        return Rows(tokens[:, None], None), inside | config.network.stateful
+    history = jnp.concatenate([state.window, tokens])
+    # Negative times are in the window of the state, which `history` has W places in front.
+    time_in_piece = place[:, None] + jnp.arange(task.window) - (task.window - 1)
+    inputs = history[time_in_piece + task.window]
+    rows = rows_where(time_in_piece >= -state.seen, inputs, task)
+    return rows, jnp.full(len(tokens), config.network.stateful)
+
+
+def steps(
+    config: RunConfig, network: Network, params: Params, state: EchoState, token: chex.Array
+) -> tuple[Rows, Carry]:
+    """The steps of the row that a token ends: what is fed, `[T]`, the carry after each, `[T, ...]`.
+
+    They are fed one by one: after the first one each goes on from the carry.
+    """
+    rows, goes_on = next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
+    inputs = rows.inputs[0]
+    mask = jnp.ones(inputs.shape, bool) if rows.mask is None else rows.mask[0]
+    goes_on = goes_on | (jnp.arange(len(inputs)) > 0)
+
+    def step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, Carry]:
+        fed, goes_on = x
+        fed = jax.tree.map(lambda leaf: leaf[None, None], fed)
+        carry, _ = feed_rows(network, goes_on, params, carry, fed)
+        return carry, carry
+
+    fed = Rows(inputs, mask)
+    zero = network.initial_state(params, 1)  # stateless rows have no lane
+    lane = jax.tree.map(lambda x, zero: jnp.concatenate([x, zero])[:1], state.carry, zero)
+    return fed, jax.lax.scan(step, lane, (fed, goes_on))[1]
+
+
+def states(config: RunConfig, network: Network, params: Params, tokens: chex.Array) -> chex.Array:
+    """The state at the end of the row of each token, int32 `[N]`, as numbers, float32 `[N, D]`.
+
+    It starts from no token; D are the numbers of `cells.block.flat_state`.
+    """
+
+    def one(state: EchoState, token: chex.Array) -> tuple[EchoState, chex.Array]:
+        """The state after a token, and the numbers `[D]` at the end of its row."""
+        _, carries = steps(config, network, params, state, token)
+        last = jax.tree.map(lambda x: x[-1], carries)
+        after, _ = feed(config, network, params, state, token[None])
+        return after, flat_state(network.cell, last, 1)[0]
+
+    return jax.lax.scan(one, start(config, network, params), tokens)[1]
+
+
+def _outputs(
+    config: RunConfig,
+    network: Network,
+    params: Params,
+    state: EchoState,
+    tokens: chex.Array,
+    present: chex.Array,
+) -> tuple[Carry, chex.Array]:
+    """The carry after the next tokens, and the outputs `[N, features]` of the last step of each."""
+    task = config.task
+    if task.in_streams and config.network.stateful:  # one row of N steps
+        carry, fed = feed_rows(network, True, params, state.carry, Rows(tokens[None], None))
+        return carry, fed.outputs[:, 0]
+    rows, goes_on = next_rows(config, state, tokens)
+    if task.in_streams:
+
+        def one_step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
+            """The carry after one token, from zero where its chunk begins; the output."""
+            row, goes_on = x
+            carry, fed = feed_rows(network, goes_on, params, carry, Rows(row.inputs[None], None))
+            return carry, fed.outputs[0, 0]
+
+        return jax.lax.scan(one_step, state.carry, (rows, goes_on))
+    if config.network.stateful:
+        return _feed_lanes(network, params, state.carry, rows, present, task.batch_size)
+    zero = network.initial_state(params, len(tokens))
+    _, fed = feed_rows(network, False, params, zero, rows)
+    return state.carry, fed.outputs[-1]
+
+
+def _feed_lanes(
+    network: Network,
+    params: Params,
+    carries: Carry,
+    rows: Rows,
+    present: chex.Array,
+    batch_size: int,
+) -> tuple[Carry, chex.Array]:
+    """Rows that each continue the row B before: carries `[B, ...]` and outputs `[N, features]`.
+
+    Token i is in lane i mod B, the same lane as the row B before it. As in training B rows are run
+    at once, one of each lane; the remainder is a shorter group. Tokens too early for a row, which
+    are not `present`, rotate the lanes, which are all equal until there is a row.
+    """
+    rest = len(present) % batch_size
+    whole = len(present) - rest
+
+    def group(lanes: Carry, tokens: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
+        """The last outputs of a batch of lanes; lanes without a window keep their carry."""
+        rows, present = tokens
+        after, fed = feed_rows(network, True, params, lanes, rows)
+        return hold(present, lanes, after), fed.outputs[-1]
+
+    tokens = (rows, present)
+    groups = jax.tree.map(lambda x: x[:whole].reshape(-1, batch_size, *x.shape[1:]), tokens)
+    lanes, outputs = jax.lax.scan(group, carries, groups)
+    outputs = outputs.reshape(whole, outputs.shape[-1])
+    if rest:
+        left_over = jax.tree.map(lambda x: x[whole:], tokens)
+        after, last = group(jax.tree.map(lambda x: x[:rest], lanes), left_over)
+        # the lane of the next token comes first
+        lanes = jax.tree.map(lambda x, new: jnp.concatenate([x[rest:], new]), lanes, after)
+        outputs = jnp.concatenate([outputs, last])
+    return lanes, outputs
+
+
+def piece_size(config: RunConfig) -> int:
+    """Tokens to feed at once: a multiple of B near PIECE, fewer where their arrays are wide.
+
+    The logits of a piece are `[N, V]`. Stateless rows are all run at once, so they also have an
+    input of `[W, N, V]` or `[W, N, embedding]`, or `[W, N, 4H]` once projected (`[W, N, D, H]` for
+    the cell mlp); a stateful stream has that of one step. Each array takes at most PIECE_BYTES,
+    but a piece has at least B tokens.
+    """
+    task = config.task
+    network = config.network
+    gates = (network.delay_line or task.window) if network.cell == "mlp" else 4
+    fed = network.embedding_dim if network.encoding == "embedding" else task.vocab_size
+    at_once = int(network.stateful) if task.in_streams else task.window * (not network.stateful)
+    width = max(task.vocab_size, at_once * fed, at_once * gates * network.hidden_size)
+    fit = min(PIECE, PIECE_BYTES // (4 * width))
+    return max(fit // task.batch_size, 1) * task.batch_size
+
+
+def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count, then arrays
+    config: RunConfig,
+    network: Network,
+    params: Params,
+    key: chex.PRNGKey,
+    positions: chex.Array,
+    windows: int,
+    pool: chex.Array | None = None,
+) -> chex.Array:
+    """The share of sequences whose last answer follows a change of one input, by its position.
+
+    The key draws the sequences, `windows` of them, and the changes; those of a position do not
+    depend on the others. A position is a number of steps back from the last of L tokens, int32
+    `[P]` in 0 .. L-1. Tokens are as frequent as in the pool, int32 `[M]`, or without one all
+    equally. Logits of `[windows, V]` are held at a time.
+
+    Returns float32 `[P]`: of the sequences that were changed, the share whose last answer becomes
+    the new token, and was another one before. A network that has learned lag n has 1 at n and 0
+    elsewhere; an untrained one at most about 1/V. 0 for a position outside the sequence.
+    """
+    length = config.task.length
+    vocab_size = config.task.vocab_size
+    data_key, change_key = jax.random.split(key)
+    values = jnp.arange(vocab_size, dtype=jnp.int32) if pool is None else pool
+    tokens = values[uniform_tokens(data_key, (windows, length), len(values))]
+    last_answers = jax.vmap(functools.partial(_last_answer, config, network, params))
+    before = last_answers(tokens)
+
+    def share(position: chex.Array) -> chex.Array:
+        """The share of changed sequences whose last answer follows a change at one position."""
+        place = length - 1 - position
+        old = tokens[:, place]
+        key = jax.random.fold_in(change_key, position)
+        if pool is None:
+            # Uniform over the V - 1 other tokens, so that every sequence is changed.
+            new = (old + 1 + uniform_tokens(key, (windows,), vocab_size - 1)) % vocab_size
+        else:
+            # It may be the old token, as in the pool; such a sequence is not counted.
+            new = values[uniform_tokens(key, (windows,), len(values))]
+        # Not `.at[:, place]`: a negative place, outside the sequence, would count from the end.
+        changed = jnp.where(jnp.arange(length) == place, new[:, None], tokens)
+        followed = (last_answers(changed) == new) & (before != new) & (old != new)
+        return jnp.sum(followed) / jnp.maximum(jnp.sum(old != new), 1)
+
+    return jax.lax.map(share, jnp.asarray(positions, jnp.int32))
+
+
+def _last_answer(
+    config: RunConfig, network: Network, params: Params, sequence: chex.Array
+) -> chex.Array:
+    """The last answer to a sequence; the logits of others are not computed."""
+    first = start(config, network, params)
+    state, _ = feed(config, network, params, first, sequence[:-1])
+    return step(config, network, params, state, sequence[-1])[1].token

@@ -1,0 +1,325 @@
+"""The executor that is a Dask cluster: the workers of `--cluster`.
+
+    local:N        N worker processes on this machine
+    tcp:// tls://  the workers of a Dask scheduler that stands somewhere
+
+A task is a pure function of its arguments, so its result has the same bits on processors of one
+kind with as many threads of XLA. A worker holds one task; if it dies, another tries the task again.
+"""
+
+import contextlib
+import functools
+import logging
+import queue
+import signal
+import sys
+import time
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any
+
+from echo_jax import environment
+from echo_jax.config import is_built_in
+from echo_jax.engine.compilation_cache import use_compilation_cache
+from echo_jax.engine.grid import Execution, Executor, Job, Outcome, run_task
+from echo_jax.engine.process import Interrupts
+from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, reason
+from echo_jax.report.number_formats import counted
+
+ANSWER_SECONDS = 10  # within which a scheduler must answer
+LOOK_SECONDS = 0.2  # between two looks at the interrupts while tasks run on workers
+TOPIC = "echo_jax"  # of what tasks at work report, as an event of Dask
+
+SETTINGS = {
+    # Dask blames the death of a worker on every task that it held (seen with distributed 2026.8.0),
+    # and by default, 1.1, a worker of one thread holds two.
+    "distributed.scheduler.worker-saturation": 1.0,  # a worker holds one task
+    "distributed.scheduler.allowed-failures": 3,  # deaths of its workers that a task survives
+    "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
+}
+
+ENDED = "a worker ended while it started"
+AGAIN = "give the same command again"
+
+
+class Workers:
+    """The executor that is the workers of a Dask client; interrupts are asked while it waits.
+
+    On each worker jax has a device and XLA a thread for each of the `cores`.
+    """
+
+    def __init__(self, client: Any, interrupts: Interrupts, cores: int = 1) -> None:
+        """Start jax on the workers; ConfigError for those that would compute other bits."""
+        self._client = client
+        self._interrupts = interrupts
+        self._needed = _needed(cores)
+        try:
+            _start(client, cores)
+            software = client.run(_software)
+        except OSError as error:  # of Dask's connection to a worker that is gone
+            interrupts.check()
+            raise SchedulerLostError(f"{ENDED} ({reason(error)}): {AGAIN}") from error
+        except Exception as error:  # whatever a worker without echo_jax raises
+            raise ConfigError(
+                f"a worker cannot start echo_jax ({reason(error)}): install the same there"
+            ) from error
+        for address, theirs in software.items():
+            check_software(address, theirs, self._needed)
+
+    def map(
+        self,
+        job: Job,
+        tasks: Sequence[Any],
+        report: Callable[[Any, float], None] = lambda *_: None,
+    ) -> Generator[Outcome]:
+        """The outcomes as tasks are done; what `report` raises ends all tasks."""
+        from distributed import as_completed
+
+        # Dask calls its handlers in a thread of its own. `report` is called in this one, as it may
+        # raise what ends the loop.
+        told = queue.SimpleQueue[Any]()
+        self._client.subscribe_topic(TOPIC, told.put)
+        work = functools.partial(_work, job, self._needed)
+        # A pure task would share its key with equal calls, and get the result that another command
+        # has left at the scheduler.
+        futures = {self._client.submit(work, task, pure=False): task for task in tasks}
+        by_key = {future.key: task for future, task in futures.items()}
+        # Without a loop it would look for a default client, which ours is not.
+        running = as_completed(futures, loop=self._client.loop)
+        try:
+            while not running.is_empty():
+                self._interrupts.check()
+                # Dask's own wait goes on when a signal was only noted, so this loop polls.
+                if not running.has_ready():
+                    time.sleep(LOOK_SECONDS)
+                while not told.empty():
+                    _, (key, reported) = told.get()
+                    if key in by_key:  # and not of another command at the same scheduler
+                        report(by_key[key], reported)
+                for future in running.next_batch(block=False):
+                    if future.status == "lost":  # with the worker that held its result: done again
+                        running.add(future)
+                    else:
+                        yield _outcome(futures.pop(future), future)
+        finally:
+            # Also where the generator is closed early: workers would go on for nobody.
+            with contextlib.suppress(Exception):  # the scheduler may be gone
+                self._client.cancel(list(futures), force=True)
+
+
+def _outcome(task: Any, future: Any) -> Outcome:
+    """The outcome of a task that is done; SchedulerLostError if it was cancelled."""
+    if future.status == "cancelled":
+        raise SchedulerLostError("the scheduler is gone, and with it the tasks that it held")
+    if future.status == "finished":
+        return Outcome(task, future.result(), None)
+    error = future.exception()
+    return Outcome(task, None, str(error) if isinstance(error, EchoError) else reason(error))
+
+
+def _work(job: Job, needed: Mapping[str, str], task: Any) -> Any:
+    """A task on a worker; one that joined later and differs leaves, and another does the task."""
+    from distributed import Reschedule, get_worker
+
+    worker = get_worker()
+    try:
+        check_software(worker.address, _software(worker), needed)
+    except ConfigError as error:
+        _leave(worker, str(error))
+        raise Reschedule from error
+    key = worker.get_current_task()
+    return run_task(job, task, lambda share: worker.log_event(TOPIC, (key, share)))
+
+
+@functools.cache
+def _leave(worker: Any, why: str) -> None:
+    """Close this worker, once, and say why where the command runs."""
+    import distributed
+
+    distributed.print(why, file=sys.stderr, flush=True)
+    worker.loop.add_callback(worker.close_gracefully)
+
+
+def _needed(cores: int) -> dict[str, str]:
+    """The software that every worker needs: that of this process, and its threads."""
+    return {**environment.software(), "threads": "1", "threads of XLA": str(cores)}
+
+
+def _software(dask_worker: Any) -> dict[str, str]:
+    """The software of a worker, and its threads. Dask compares neither settings nor our source."""
+    return _needed(environment.threads()) | {"threads": str(dask_worker.state.nthreads)}
+
+
+def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str, str]) -> None:
+    """Raise ConfigError for a worker at an address that has another version or setting."""
+    for name in sorted(needed.keys() | theirs.keys()):
+        if theirs.get(name) != needed.get(name):
+            rule = f"is a worker with {name} {theirs.get(name)}, and needs {needed.get(name)}"
+            fix = "install and set the same there, and start it anew with --nthreads 1"
+            raise ConfigError(None, address, rule, fix)
+
+
+@contextlib.contextmanager
+def executor_of(
+    running: Execution,
+    here: Executor,
+    tasks: Sequence[Any],
+    cells: Collection[str] = (),
+    cores: int | None = None,
+) -> Iterator[Executor]:
+    """The workers of `--cluster`; `here`, without a cluster or where there is no task.
+
+    Tells how many workers there are, and the address of the dashboard. The files of those cells
+    that are the user's are sent to them. `cores` are what jax has on a worker; None: its share of
+    this machine, and one elsewhere. ConfigError: no such scheduler; workers with other versions; a
+    cell that they cannot import.
+    """
+    if running.cluster is None or not tasks:
+        yield here
+        return
+    spec = str(running.cluster)
+    files = files_of(cells)  # refused before workers start, which takes seconds
+    import dask  # an optional package, which takes 0.4 s to import
+    import distributed  # sets defaults and handlers of its own, before ours
+
+    for name in ("distributed", "distributed.client"):  # what goes wrong is said in one sentence
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with dask.config.set(SETTINGS), contextlib.ExitStack() as stack:
+        stack.enter_context(_script_not_run_again())
+        cluster = _cluster(spec)
+        if not isinstance(cluster, str):
+            stack.enter_context(cluster)
+        try:
+            client = distributed.Client(cluster, timeout=ANSWER_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            rule = f"does not answer ({reason(error)})"
+            fix = "start dask scheduler there, or use local:N"
+            raise ConfigError("cluster", spec, rule, fix) from error
+        stack.enter_context(client)
+        _wait_for_worker(client, spec, running.interrupts)
+        share = max(1, environment.cores() // int(spec[6:])) if spec.startswith("local:") else 1
+        workers = Workers(client, running.interrupts, cores or share)
+        _send(client, files)
+        link = getattr(cluster, "dashboard_link", None)  # of one that is started here
+        seen = f"; dashboard {link}" if link else ""
+        running.tell(f"Cluster {spec}: {counted(len(client.nthreads()), 'worker')}{seen}")
+        yield workers
+
+
+@contextlib.contextmanager
+def _script_not_run_again() -> Iterator[None]:
+    """Within it, processes that are started do not run the user's script up to here once more.
+
+    Python does so for what a script defines, of which workers need nothing, and so asks it for a
+    main guard.
+    """
+    names: dict[str, Any] = vars(sys.modules["__main__"])
+    hidden: list[str] = [name for name in ("__file__", "__spec__") if name in names]
+    before = {name: names.pop(name) for name in hidden}
+    # multiprocessing reads the attribute without asking whether it is there (Python 3.11).
+    names["__spec__"] = None
+    try:
+        yield
+    finally:
+        names.update(before)
+
+
+def _start(client: Any, cores: int) -> None:
+    """Start jax on each worker, also on those that come later, and its cache of programs.
+
+    Where jax runs since an earlier command it stays as it is, which `check_software` finds.
+    """
+    import jax
+    from distributed import WorkerPlugin
+
+    # Sent with the plugin: workers on other machines inherit no environment from here.
+    cache = jax.config.values["jax_enable_compilation_cache"]
+
+    class Start(WorkerPlugin):
+        def setup(self, worker: Any) -> None:
+            """Set jax, its cores and its cache up in a worker that starts."""
+            del worker
+            environment.set_up_jax()
+            environment.use_cpu_devices(cores, cores)
+            if cache:
+                use_compilation_cache()
+
+    client.register_plugin(Start(), name="echo_jax")  # in the place of an earlier command's
+
+
+def _send(client: Any, files: Collection[Path]) -> None:
+    from distributed.diagnostics.plugin import UploadFile
+
+    for path in files:
+        try:
+            client.register_plugin(UploadFile(str(path)), name=f"upload {path.name}")
+        except Exception as error:  # whatever the user's module raises there
+            rule = f"cannot be imported on a worker ({reason(error)})"
+            raise ConfigError(None, path, rule, "install what it needs there") from error
+
+
+def _cluster(spec: str) -> Any:
+    """The address of a scheduler, or the new Dask cluster that a spec describes."""
+    if not spec.startswith("local:"):
+        return spec
+    from distributed import LocalCluster
+
+    # Port 0 is any free one, so several commands have a dashboard each, on this machine alone.
+    options = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+    with contextlib.ExitStack() as stack:
+        if hasattr(signal, "pthread_sigmask"):  # Ctrl-C is not theirs: they inherit what is blocked
+            resource_tracker.ensure_running()  # it would unblock the signal as it starts
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            stack.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGINT})
+        try:
+            return LocalCluster(n_workers=int(spec[6:]), threads_per_worker=1, **options)
+        except RuntimeError as error:
+            raise SchedulerLostError(f"{ENDED} ({reason(error)}): {AGAIN}") from error
+
+
+def _wait_for_worker(client: Any, spec: str, interrupts: Interrupts) -> None:
+    if not client.scheduler_info()["workers"]:
+        print(f"Waiting for a worker of {spec}; Ctrl-C ends it.", file=sys.stderr, flush=True)
+    while not client.scheduler_info()["workers"]:
+        interrupts.check()
+        with contextlib.suppress(TimeoutError):
+            client.wait_for_workers(1, timeout=LOOK_SECONDS)
+
+
+def files_of(cells: Collection[str]) -> set[Path]:
+    """The files of the modules of the user's own cells.
+
+    ConfigError for a cell that no worker can import, or one of a package in a folder.
+    """
+    from echo_jax.cells.user_cell import is_the_users, module_of
+
+    paths = set()
+    for cell in (cell for cell in cells if not is_built_in(cell)):
+        if not _is_importable(cell):
+            raise ConfigError(
+                "cell", cell, "is nothing that a worker can import",
+                "write it into a file as a class or functions and name that, or leave {cluster} "
+                "out",
+            )  # fmt: skip
+        name = module_of(cell)[0].partition(".")[0]
+        module = sys.modules.get(name)
+        folders = getattr(module, "__path__", ())
+        places = [*folders, getattr(module, "__file__", None)]
+        if not places[0] or not is_the_users(places[0]):
+            continue  # installed: it must be on the workers too
+        if folders:
+            rule = "is a folder, and {cluster} sends single files"
+            fix = "put the cell into one file, or install the package on every worker"
+            raise ConfigError(None, f"cell module {name}", rule, fix)
+        paths.add(Path(places[0]))
+    return paths
+
+
+def _is_importable(cell: str) -> bool:
+    """False for a user's cell of a notebook, of the script that runs, or inside a function."""
+    from echo_jax.cells.registry import cell_class
+
+    with contextlib.suppress(ConfigError):
+        return "__main__" not in cell and bool(cell_class(cell))
+    return False

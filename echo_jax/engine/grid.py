@@ -1,0 +1,254 @@
+"""A grid of runs: each one a task, made into a row by an executor. It does not know what a run is.
+
+`Here` is the executor of this process: the programs of tasks are compiled in threads, those of the
+next task while one trains. `engine.cluster` has the executor that is a Dask cluster.
+"""
+
+import contextlib
+import dataclasses
+import importlib.util
+import re
+import threading
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from echo_jax import environment
+from echo_jax.engine.compilation_cache import use_compilation_cache
+from echo_jax.engine.process import Interrupts
+from echo_jax.engine.progress import GridProgress
+from echo_jax.exceptions import ConfigError, EchoError, TasksFailedError, printable
+from echo_jax.storage.row_file import KeyedRow
+
+Report = Callable[[float], None]
+"""Told the share of a task that is done; what it raises ends the task."""
+
+
+class Task(Protocol):
+    """A run that is to be made.
+
+    key      digest of what is run; the row of the task has the same
+    name     as progress and failures tell it
+    program  tasks of a job that agree in it share compiled programs
+    work     expected, in a unit that all tasks of a grid share
+    """
+
+    @property
+    def key(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def program(self) -> Hashable: ...  # noqa: D102
+    @property
+    def work(self) -> float: ...  # noqa: D102
+
+
+T = TypeVar("T", bound=Task)
+
+
+def missing(tasks: Iterable[T], rows: Iterable[KeyedRow]) -> list[T]:
+    """The tasks that have no row yet, the first of each key."""
+    there = {row.key for row in rows}
+    first = dict[str, T]()
+    for task in tasks:
+        first.setdefault(task.key, task)
+    return [task for key, task in first.items() if key not in there]
+
+
+class Job(NamedTuple):
+    """The two functions of a kind of task; workers import them by name."""
+
+    compile: Callable[[Any], Any]  # a task to its programs; ConfigError if they cannot be made
+    run: Callable[[Any, Any, Report], Any]  # a task, its programs and a report to its row; pure
+
+
+class Outcome(NamedTuple):
+    """The row of a task, or the sentence that says why it failed."""
+
+    task: Any
+    row: Any
+    failure: str | None
+
+
+KEPT = 2  # programs that are kept: those asked for last
+
+# Two threads and two programs: `compile_ahead` asks for those of a task and of the next one.
+_COMPILERS = ThreadPoolExecutor(2)
+# Guards `_programs`: the threads of `Here` ask for the same programs, which are compiled once.
+_LOCK = threading.Lock()
+_programs: dict[Hashable, Future[Any]] = {}
+
+
+class Executor(Protocol):
+    """Runs tasks; outcomes come as tasks are done, in any order."""
+
+    def map(
+        self, job: Job, tasks: Sequence[Any], report: Callable[[Any, float], None]
+    ) -> Generator[Outcome]:
+        """The outcome of each task. `report` is told a task and the share of it that is done."""
+
+
+class Here(NamedTuple):
+    """The executor that is this process, which runs so many tasks at once, in threads.
+
+    While a task runs, the programs of the next one with other programs are compiled.
+    """
+
+    at_once: int = 1
+
+    def map(
+        self,
+        job: Job,
+        tasks: Sequence[Task],
+        report: Callable[[Any, float], None] = lambda *_: None,
+    ) -> Generator[Outcome]:
+        """The outcomes; what `report` or a task raises, but a ConfigError, ends all tasks."""
+        # A thread cannot be ended from outside, so each task ends by itself at its next report.
+        stopped = threading.Event()
+
+        def outcome(place: int) -> Outcome:
+            """The outcome of one task; what else than an EchoError it raises stops the others."""
+            task = tasks[place]
+
+            def unless_stopped(share: float) -> None:
+                """Report a share, or end the task with CancelledError."""
+                if stopped.is_set():
+                    raise CancelledError
+                report(task, share)
+
+            compile_ahead(job, tasks[place:])
+            try:
+                return Outcome(task, run_task(job, task, unless_stopped), None)
+            except EchoError as error:
+                return Outcome(task, None, str(error))
+            except BaseException:
+                stopped.set()
+                raise
+
+        with ThreadPoolExecutor(self.at_once) as pool:
+            futures = [pool.submit(outcome, place) for place in range(len(tasks))]
+            try:
+                yield from outcomes_of(futures)
+            finally:
+                # The pool waits for its threads when it closes: they are told to end before that.
+                stopped.set()
+                for future in futures:
+                    future.cancel()
+
+
+def outcomes_of(futures: Sequence[Future[Outcome]]) -> Generator[Outcome]:
+    """The outcomes as they come; what a task raises comes after those that are there with it."""
+    left = list(futures)
+    while left:
+        done = wait(left, return_when=FIRST_COMPLETED).done
+        # `done` is a set, and rows that end together are stored in the order of their tasks.
+        ended = [future for future in left if future in done]
+        left = [future for future in left if future not in done]
+        yield from (future.result() for future in ended if not future.exception())
+        for future in ended:
+            if not isinstance(future.exception(), CancelledError):  # what stopped it comes too
+                future.result()
+
+
+def run_task(job: Job, task: Task, report: Report) -> Any:
+    """The row of a task; its programs are compiled, or are there from a task before."""
+    return job.run(task, compiled(job, task).result(), report)
+
+
+def compile_ahead(job: Job, tasks: Sequence[Task]) -> None:
+    """Compile the programs of the first task, and of the next one with others."""
+    first = tasks[0]
+    following = (task for task in tasks if task.program != first.program)
+    for task in (first, next(following, first), first):  # the one asked for last is kept
+        compiled(job, task)
+
+
+def compiled(job: Job, task: Task) -> Future[Any]:
+    """The programs of a task, which a thread compiles."""
+    key = job.compile, task.program
+    with _LOCK:
+        future = _programs.pop(key, None) or _COMPILERS.submit(job.compile, task)
+        _programs[key] = future  # now the newest
+        for oldest in list(_programs)[:-KEPT]:
+            del _programs[oldest]
+    return future
+
+
+def complete(
+    job: Job,
+    tasks: Sequence[Task],
+    executor: Executor,
+    store: Callable[[Any], str],
+    progress: GridProgress,
+    interrupts: Interrupts,
+) -> None:
+    """Store the row of each task as it comes: what ends the loop loses only tasks at work.
+
+    Tasks begin in their order. `store` keeps a row, and says its result in a few words. Interrupts
+    are asked whenever a task reports; StoppedError ends the loop. TasksFailedError at the end where
+    some failed; all others are stored.
+    """
+    failures = []
+
+    def report(task: Task, share: float) -> None:
+        interrupts.check()
+        progress.at_work(task.name, share)
+
+    # A generator that an error leaves open ends its tasks only when Python collects it.
+    with contextlib.closing(executor.map(job, tasks, report)) as outcomes:
+        for task, row, failure in outcomes:
+            if failure:
+                failures.append(f"{task.name}: {failure}")
+                progress.finished(task.name, "failed")
+            else:
+                progress.finished(task.name, store(row))
+    if failures:
+        raise TasksFailedError.of(failures)
+
+
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """How a grid is run, by a command or a Python call.
+
+    cluster        the workers, as after --cluster; None: this process
+    progress       show lines of it, or a bar
+    interrupts     stop the grid where nothing is lost; by default nothing does
+    keep_programs  in the user's cache folder; otherwise as jax is set
+    """
+
+    cluster: str | None = None
+    progress: bool = True
+    interrupts: Interrupts = dataclasses.field(default_factory=Interrupts)
+    keep_programs: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a cluster that cannot be used; nothing is imported."""
+        spec = self.cluster
+        if spec is None:
+            return
+        if not re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", str(spec)):
+            raise ConfigError(
+                "cluster", spec, "is no cluster",
+                "use local:N with N workers, or tcp://HOST:PORT or tls://HOST:PORT of a Dask "
+                "scheduler",
+            )  # fmt: skip
+        # Looked up and not imported, which takes 0.4 s and is not needed for this sentence.
+        if importlib.util.find_spec("distributed") is None:
+            fix = "pip install -e '.[cluster]' brings it"
+            raise ConfigError("cluster", spec, "needs Dask distributed", fix)
+
+    def tell(self, line: str) -> None:
+        """Print a line of progress."""
+        if self.progress:
+            self.interrupts.say(printable(line))
+
+    def start_jax(self, devices: int | None, threads: int | None = None) -> None:
+        """Start jax as `environment.use_cpu_devices` does, and the cache of its programs."""
+        environment.use_cpu_devices(devices, threads)
+        if self.keep_programs:
+            use_compilation_cache()
+
+    def bar(self, tasks: Sequence[Task], name: str = "", unit: str = "") -> GridProgress:
+        """The progress of tasks while it is open, with the arguments of `GridProgress`."""
+        say = self.interrupts.say if self.progress and tasks else None
+        return GridProgress({task.name: task.work for task in tasks}, say, name, unit)

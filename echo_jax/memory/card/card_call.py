@@ -1,0 +1,259 @@
+"""The memory card of a cell as a Python call, and what it returns."""
+
+import contextlib
+import dataclasses
+import functools
+import inspect
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from echo_jax import environment
+from echo_jax.cells.adapters.adapt import BlockOf, adapt
+from echo_jax.cells.block import Block
+from echo_jax.config import BLOCK_PREFIX, check_call
+from echo_jax.engine.grid import Execution
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory import card_contents as card_files
+from echo_jax.memory.card import make_card
+from echo_jax.memory.card_contents import CARD_FILE, ROWS_FILE, Card
+from echo_jax.memory.pages import built_in_cards, picture, table
+from echo_jax.memory.protocol import STANDARD, CardPart, Protocol
+from echo_jax.memory.rows import Row
+from echo_jax.report import styles
+from echo_jax.report.charts import NotebookFigure
+from echo_jax.report.section import TidyRow
+from echo_jax.report.text_tables import data_frame, escaped, fenced
+from echo_jax.storage import atomic_files
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class CardResult:
+    """The memory card of a cell.
+
+    card    the content of `card.json`, with attributes such as `bits_by_lag.mean`
+    rows    the lines of `rows.jsonl`
+    beside  on a task the cards of other cells
+    """
+
+    card: Card
+    _rows: Sequence[Row]
+    beside: Sequence[Card] = ()
+
+    @functools.cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """A dictionary for each run."""
+        return list(map(msgspec.to_builtins, self._rows))
+
+    @property
+    def figure(self) -> NotebookFigure:
+        """The forgetting curve and the recall curve, as in `card.svg`.
+
+        Raises:
+          ConfigError: the card is of a task, which has no curve.
+        """
+        if self.card.task:
+            rule = "is a card of a task, which has no curve"
+            raise ConfigError(None, self.card.name, rule, "print it, or use to_pandas()")
+        with styles.drawing():
+            from echo_jax.memory.pages.figures import card_figure
+
+            return card_figure(self.card, self._rows)
+
+    def __repr__(self) -> str:
+        """A line for each measure; on a task a line for each cell."""
+        return table.shown([self.card, *self.beside])
+
+    def _repr_markdown_(self) -> str:
+        left = picture.of_card(self._rows, self.card)
+        shown = [picture.in_markdown(*left), ""] if left else []
+        remarks = [f"- {escaped(remark)}" for remark in self.card.remarks]
+        return "\n".join([*shown, fenced(repr(self), "text"), "", *remarks])
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A row for each run, data set, and lag or number of pairs, one number a column.
+
+        By lag the numbers are `lag` and `nats`; by key `pairs`, `right`, `asked`; of a task
+        `accuracy`, `nats`, `entropy`. Runs with seeds from 1,000 on are those of the pilot.
+
+        Raises:
+          ConfigError: pandas is not installed.
+        """
+        return data_frame(table.tidy_runs(self._rows))
+
+    def write(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write the files of `echo-jax card` into FOLDER/NAME, which is made; their paths.
+
+        Raises:
+          ConfigError: this card has no rows, as one of `beside`, or lacks some that are there.
+          StorageError: a card of another cell is there, or the folder cannot be written.
+        """
+        if not self._rows:
+            raise ConfigError(None, self.card.name, "has no rows", "write a card of a {folder}")
+        place = atomic_files.path_of("folder", folder) / self.card.name
+        with make_card.claimed(place, self.card) as (_, there):
+            if any(row not in self._rows for row in there):
+                rule = "has rows that this card lacks"
+                raise ConfigError(None, place, rule, "use another {folder}")
+            card_files.write_whole(self.card, self._rows, place)
+        return [*draw(place, self.card, self._rows), place / CARD_FILE, place / ROWS_FILE]
+
+
+def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
+    """Write the page and the figure of a card that has rows into its folder; their paths."""
+    with styles.drawing():
+        from echo_jax.memory.pages import card_pages
+
+        return card_pages.draw(folder, card, rows, kind) if rows else []
+
+
+def card(  # noqa: PLR0913 - the flags of the command
+    cell: Any = "lstm",
+    *,
+    args: Mapping[str, Any] | None = None,
+    state_bytes: int | None = None,
+    block: bool = False,
+    full: bool = False,
+    seeds: int | None = None,
+    task: Any = None,
+    beside: bool = True,
+    only: CardPart | None = None,
+    updates: int | None = None,
+    protocol: Protocol = STANDARD,
+    name: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    keep: bool = False,
+    cluster: str | None = None,
+    progress: bool = True,
+) -> CardResult:
+    """Measure how many bits a recurrent cell remembers by lag and by key, or has of a task.
+
+        echo_jax.card("gru")
+        echo_jax.card(Mine, args={"features": 64})    # a class, also of this notebook
+        echo_jax.card(plain, full=True, out="cards")
+
+    It is the command `echo-jax card`: the cell is checked alike, and the rows are the same to the
+    bit, but in a program that has used jax before on other than two threads. An interrupt raises
+    KeyboardInterrupt; with a folder, the rows stay there and the same call goes on.
+
+    Args:
+      cell: a name as after `--cell`; a class of Flax Linen, Flax NNX or Equinox or of `Cell` of
+        `echo_jax.cells.interface`; an instance of Linen or `Cell`; a module, a class or any object
+        with the functions `init`, `initial_state` and `step`; or a function that gives a layer of
+        PyTorch for an input size.
+      args: options of the cell; a required number of units that is not among them is 50.
+      state_bytes: find the options that give the cell, given by its name, a state of about so many
+        bytes.
+      block: put it into the common small block, as block:CELL does.
+      full: 8 seeds, by lag with 1,000, 3,000 and 10,000 updates, and by key after a pilot of all
+        rates; otherwise 4 with 3,000 updates, by key at the rate that is published for the cell, or
+        else the middle one.
+      seeds: the number of seeds, from 0.
+      task: ask this alone, by 3,000 updates at the best of three rates: the name of a built-in
+        task, a file "my_task.py", a module, or any object with `tokens`, `answers` and `draw`; see
+        docs/your-own-task.md. The card is called NAME-TASK.
+      beside: on a task, make the cards of the present input, an untrained reservoir and the LSTM
+        too, unless they are there.
+      only: "by-lag" or "by-key", for one question alone.
+      updates: make runs of so many updates instead, which the card has beside the usual ones.
+      protocol: all numbers of the measure, such as `echo_jax.Protocol(updates=1000)`; the card
+        states them, and is compared with no cards of others.
+      name: of the card and of its folder; by default the cell and its arguments, and the digest of
+        another protocol than 5.
+      out: folder for the folder of the card; without one, nothing is kept.
+      keep: write the weights of each run there too, as files of safetensors; see docs/card.md.
+      cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.
+      progress: show the updates done and the time left, in a terminal or a notebook.
+
+    Raises:
+      ConfigError: an argument breaks a rule, or the cell does, which the sentence names with the
+        line of its file.
+      StorageError: a card of another cell or protocol is in the way, or `out` is damaged or in use,
+        or cannot be written.
+      TasksFailedError: some runs failed; the others have rows.
+      SchedulerLostError: the scheduler of the cluster is gone; `out` has the rows made so far.
+    """
+    environment.check_settings()
+    check_call(card, locals())
+    running = Execution(cluster, progress)
+    folder = None if out is None else atomic_files.path_of("out", out)
+    if keep and not folder:
+        raise ConfigError("keep", keep, "has no folder for its files", "give {out} too")
+    if folder and name is None:
+        check_findable(cell)
+    cell = in_block(cell) if block else cell
+    plan = make_card.plan_of(protocol, full, seeds, only, updates, task)._replace(keep=keep)
+    asked = [make_card.CardRequest(cell, args, name, state_bytes)]
+    conclude = draw if folder else lambda *_: None
+    # Without a folder the files go to a temporary one, so that cards are made in one way.
+    with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
+        made, *others = make_card.make_cards(asked, plan, Path(place), running, conclude, beside)
+    return CardResult(*made, [other for other, _ in others])
+
+
+def in_block(cell: Any) -> Any:
+    """A cell, as it is handed over, in the common block."""
+    if isinstance(cell, Block) or (isinstance(cell, str) and cell.startswith(BLOCK_PREFIX)):
+        raise ConfigError("block", True, "is for a cell that is in no block", "leave {block} out")
+    if isinstance(cell, str):
+        return f"{BLOCK_PREFIX}{cell}"
+    by_class = isinstance(cell, type | ModuleType) or inspect.isfunction(cell)
+    return BlockOf(cell) if by_class else Block(adapt(cell))
+
+
+def check_findable(cell: Any) -> None:
+    """Raise ConfigError for a function that shares its name with others of its file."""
+    if inspect.isfunction(cell) and "<" in cell.__qualname__:
+        rule = "is made within a function or without a name, and others would have the same card"
+        raise ConfigError("cell", cell.__qualname__, rule, "give the card a {name}")
+
+
+class Cards(dict[str, CardResult]):
+    """Cards by name."""
+
+    @property
+    def rows(self) -> Sequence[TidyRow]:
+        """A dictionary for each card, question and number of updates, as in `cards.csv`."""
+        return table.tidy_rows([made.card for made in self.values()])
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """The data frame of `rows`.
+
+        Raises:
+          ConfigError: pandas is not installed.
+        """
+        return data_frame(self.rows)
+
+
+def cards(
+    folder: str | os.PathLike[str],
+    beside: Sequence[str] = (),
+    protocol: Protocol | None = None,
+) -> Cards:
+    """The cards in a folder by name, as `echo-jax card` and `card` wrote them.
+
+        echo_jax.cards("cards", beside=["gru", "lru"]).to_pandas()
+
+    Args:
+      folder: where the cards are.
+      beside: names of built-in cells, whose cards come after those of the folder, without runs.
+      protocol: of the cards that are read; by default all in the folder, which must be of one.
+
+    Raises:
+      ConfigError: there is no card, they are of several protocols, or a name is that of no
+        built-in card.
+      StorageError: a card or its rows are damaged, or cannot be read.
+    """
+    check_call(cards, locals())
+    read = built_in_cards.read_folder(atomic_files.path_of("folder", folder), protocol)
+    whole = Cards((card.name, CardResult(card, rows)) for card, rows in read)
+    others = built_in_cards.beside(beside, [made.card for made in whole.values()])
+    return Cards(whole | {other.name: CardResult(other, []) for other in others})

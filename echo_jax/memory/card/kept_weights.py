@@ -1,0 +1,145 @@
+"""The trained weights of the runs of a card, a file for each: `echo-jax card --keep`.
+
+NAME/weights/seed-0-by-lag-rate-0.03-3000-updates.safetensors
+
+A file is written before the row of its run. Its arrays are named by their paths: `cell.kernel`, by
+lag `heads.kernel`, else `readout.kernel`; of a layer of PyTorch as in its state dict.
+"""
+
+import contextlib
+import dataclasses
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import chex
+import jax
+import msgspec
+import numpy as np
+
+from echo_jax.cells.block import flat_state
+from echo_jax.cells.interface import Cell
+from echo_jax.echo import network
+from echo_jax.echo.network import Params
+from echo_jax.exceptions import ConfigError, StorageError, reason
+from echo_jax.jax_settings import GENERATOR
+from echo_jax.memory.card.train_and_score import TrainedCell, cell_of_file, question_of
+from echo_jax.memory.card_contents import Card, MeasuredCell
+from echo_jax.memory.learning import by_steps
+from echo_jax.memory.protocol import Protocol, QuestionName
+from echo_jax.storage import atomic_files, tensor_files
+
+FIX = "use a file that card wrote with {keep}"
+
+
+def path_of(folder: Path, run: str) -> Path:
+    """The file of a run, by its key, in the folder of its card."""
+    name = re.sub(r"[^\w.]+", "-", run)
+    return folder / "weights" / f"{name}.safetensors"
+
+
+def write(folder: Path, card: Card, trained: TrainedCell) -> None:
+    """Write the weights of a run of a card, in the place of a file that is there."""
+    path = path_of(folder, trained.row.key)
+    atomic_files.check_no_link(path.parent)
+    atomic_files.make_folder(path.parent)
+    about = Stated(
+        cell=card.cell,
+        protocol=card.numbers,
+        task=card.task.name if card.task else None,
+        run=trained.row.key,
+        question=trained.row.configuration.question,
+        seed=trained.row.seed,
+        tokens=trained.tokens,
+    )
+    tensor_files.write(path, "weights", trained.weights, msgspec.to_builtins(about))
+
+
+class Stated(msgspec.Struct, frozen=True):
+    """What a file of weights states.
+
+    run     its key, which names seed, question, rate and updates
+    tokens  the different tokens that the cell was fed, one-hot
+    """
+
+    cell: MeasuredCell
+    protocol: Protocol
+    task: str | None
+    run: str
+    question: QuestionName
+    seed: int
+    tokens: Annotated[int, msgspec.Meta(ge=1)]
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptCell:
+    """A trained cell.
+
+    about   what its file states
+    cell    the cell itself
+    params  `{"cell": its parameters}`; of a layer of PyTorch those of all its network
+    """
+
+    about: Stated
+    cell: Cell
+    params: Params
+
+    def states(self, tokens: Any) -> np.ndarray:
+        """The state after each token, float32 `[S, T, D]`, as heads by lag read it.
+
+        The tokens are integers `[S, T]`, each stream from its start, each below `about.tokens`.
+        """
+        streams = np.empty(0)
+        with contextlib.suppress(Exception):  # an object of another package may raise anything
+            streams = np.asarray(tokens)
+        whole = streams.ndim == 2 and streams.dtype.kind in "iu" and streams.size
+        if not whole or streams.min() < 0 or streams.max() >= self.about.tokens:
+            rule = f"are no integers [streams, T] from 0 to {self.about.tokens - 1}"
+            raise ConfigError(None, "tokens", rule, "use those that the cell was trained on")
+        if self.cell.framework:
+            # Imports PyTorch, which is optional.
+            from echo_jax.memory.torch_question import states_of
+
+            question = question_of(self.about.question, self.cell, self.about.protocol)
+            return states_of(question, self.params, streams)
+        net = network.around(self.cell, self.about.tokens, 1)
+
+        @jax.jit
+        def states(params: Params) -> chex.Array:
+            read = by_steps(net, params, streams, lambda x, _: flat_state(net.cell, x, 1)[0])
+            return read[0]
+
+        return np.asarray(states(self.params))
+
+
+def read(path: str | os.PathLike[str], cell: str | None = None) -> KeptCell:
+    """The trained cell of a run; StorageError for another file.
+
+    A cell of the user's must be named by `cell`, as a stranger may have written the file.
+    ConfigError where it is not, or the cell is not here or has another text.
+    """
+    place = atomic_files.path_of("path", path)
+    try:
+        about = msgspec.convert(tensor_files.read_about(place, FIX), Stated)
+    except msgspec.ValidationError as error:
+        raise StorageError(None, place, "has no weights of a card", FIX) from error
+    named = cell_of_file(place, about.cell, cell)
+    try:
+        shapes = _shapes(named.cell, about)
+    except Exception as error:  # anyone can write a file: sizes in it may break a cell in any way
+        rule = f"states sizes that no cell has ({reason(error)})"
+        raise StorageError(None, place, rule, FIX) from error
+    # The file has the heads or the readout as well, which the cell does not need.
+    params, _ = tensor_files.read(place, shapes, FIX, others=True)
+    return KeptCell(about, named.cell, params)
+
+
+def _shapes(cell: Cell, about: Stated) -> Any:
+    """The shapes of the arrays of a cell in its file."""
+    if cell.framework:
+        from echo_jax.memory.torch_question import TorchNetwork
+
+        return TorchNetwork(question_of(about.question, cell, about.protocol), 0).arrays()
+    key = jax.random.key(0, impl=GENERATOR)
+    return {"cell": jax.eval_shape(lambda: cell.init(key, about.tokens))}

@@ -1,0 +1,549 @@
+"""Cards in the making: what is there already stays, and the runs that lack are made.
+
+    plan ─► pilot ─► configurations ─► runs that lack a row ─► rows.jsonl, row by row ─► card.json
+
+The same command completes a card that was stopped. `verify` makes two runs of a card again.
+"""
+
+import contextlib
+import datetime
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import msgspec
+from msgspec import UNSET
+
+from echo_jax import environment
+from echo_jax.cells.adapters.adapt import BlockOf
+from echo_jax.cells.block import Block
+from echo_jax.cells.state_size import convolution_bytes, state_numbers
+from echo_jax.cells.trained_numbers import trained_numbers
+from echo_jax.cells.user_cell_check import Candidate
+from echo_jax.config import BLOCK_PREFIX, is_built_in
+from echo_jax.echo import network
+from echo_jax.engine.cluster import executor_of
+from echo_jax.engine.grid import Execution, Executor, Here, complete, missing
+from echo_jax.engine.process import StoppedError
+from echo_jax.exceptions import ConfigError, EchoError, StorageError
+from echo_jax.jax_settings import GENERATOR
+from echo_jax.memory import card_contents as cards
+from echo_jax.memory.card import kept_weights
+from echo_jax.memory.card.train_and_score import (
+    JOB,
+    KEEPING,
+    CardRun,
+    NamedCell,
+    TrainedCell,
+    cell_of_file,
+    lowered,
+    measurable,
+    named_cell,
+    question_of,
+    runs_at_once,
+)
+from echo_jax.memory.card_contents import Card
+from echo_jax.memory.pages.built_in_cards import published
+from echo_jax.memory.protocol import (
+    PILOT_SEED,
+    CardPart,
+    Configuration,
+    Protocol,
+    QuestionName,
+    check_seeds,
+)
+from echo_jax.memory.rows import Row, row_kind
+from echo_jax.memory.task_question import BUILT_IN, task_of
+from echo_jax.report.number_formats import counted, three_digits
+from echo_jax.storage import atomic_files, tensor_files
+
+BESIDE = (
+    "echo_jax.cells.known_memory:PresentInput",
+    "echo_jax.cells.known_memory:OrthogonalReservoir",
+    "lstm",
+)
+"""Cells that stand beside one on a task: no memory, none that is trained, and the usual one."""
+
+MIXED = "its rows were made with more than one version of the software"
+
+UNTRIED = "its rate by key was not chosen for this cell: --full tries all rates"
+
+THREADS = 2
+"""Threads of XLA in this process and in each worker, whatever cores there are: their number decides
+last bits, and the published cards were made with two."""
+
+MADE_AGAIN = 2
+
+BETWEEN_KINDS = (
+    "Last bits differ between kinds of processors and versions of the software, and training may "
+    "take another turn: by lag most cells were 1.3 bits apart at most, an LSTM 7 and a GRU 63; by "
+    "key a single run was 5 bits apart. No bound is known."
+)
+
+Made = tuple[Card, list[Row]]
+Conclude = Callable[[Path, Card, list[Row]], object]
+
+
+class Plan(NamedTuple):
+    """The protocol of a card, and what is asked of its cell.
+
+    asked    the questions and numbers of updates, those of the default card first
+    seeds    of all runs but those of the pilot
+    full     by key the pilot tries all configurations, see `choices`
+    task     what is asked, and nothing beside it, checked by `make_cards`; None: the memory
+    keep     write the weights of each run too
+    """
+
+    protocol: Protocol
+    asked: Sequence[tuple[QuestionName, int]]
+    seeds: Sequence[int]
+    full: bool = False
+    task: Any = None
+    keep: bool = False
+
+    def choices(self, cell: str, question: QuestionName, updates: int) -> list[Configuration]:
+        """The configurations among which the pilot chooses.
+
+        By key, unless the card is full, it is one, without a pilot: that which is published for the
+        cell, or else that of the middle rate.
+        """
+        every = self.protocol.pilot(question, updates)
+        if question != "by key" or self.full:
+            return every
+        # A pilot by key makes 45,000 updates, more than the rest of a default card with 28,500.
+        return [self.published(cell) or every[len(every) // 2]]
+
+    def published(self, cell: str) -> Configuration | None:
+        """The configuration by key that is published for a cell; none of another protocol."""
+        return None if self.protocol.own else published(cell)
+
+    def pilot(self, named: NamedCell) -> list[CardRun]:
+        """The runs that choose; none of a question where there is nothing to choose."""
+        each = dict.fromkeys(tuple(self.choices(named.name, *asked)) for asked in self.asked)
+        configurations = [x for choices in each if len(choices) > 1 for x in choices]
+        seeds = range(PILOT_SEED, PILOT_SEED + self.protocol.pilot_seeds)
+        return self.runs_of(named, itertools.product(seeds, configurations))
+
+    def configurations(self, named: NamedCell, rows: Sequence[Row]) -> list[Configuration]:
+        """The configurations of a card with these rows; without a pilot the first choice."""
+        pilot = cards.pilot_of(rows, self.protocol)
+        found = []
+        for question, updates in self.asked:
+            every = self.protocol.pilot(question, updates)
+            first, *_ = self.choices(named.name, question, updates)
+            chosen = cards.chosen_by(pilot, every) or first
+            found.append(msgspec.structs.replace(chosen, updates=updates))
+        return found
+
+    def is_untried(self, named: NamedCell, rows: Sequence[Row]) -> bool:
+        """True for a rate by key that is neither published for the cell nor chosen by a pilot."""
+        several = len(self.protocol.rates_by_key) > 1
+        every = self.protocol.pilot("by key")
+        tried = cards.chosen_by(cards.pilot_of(rows, self.protocol), every)
+        return several and not (tried or self.published(named.name))
+
+    def runs(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
+        """The runs of a cell but for the pilot: those of the usual updates, then the others."""
+        each = itertools.product(self.seeds, self.configurations(named, rows))
+        usual = self.protocol.updates
+        return self.runs_of(named, sorted(each, key=lambda run: run[1].updates != usual))
+
+    def lacking(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
+        """The runs without a row; until its pilot is there, all of a question."""
+        pilot = missing(self.pilot(named), rows)
+        undecided = {run.configuration.question for run in pilot}
+        runs = self.runs(named, rows)
+        later = [run for run in runs if run.configuration.question in undecided]
+        return [*pilot, *later, *missing([run for run in runs if run not in later], rows)]
+
+    def runs_of(self, named: NamedCell, runs: Iterable[tuple[int, Configuration]]) -> list[CardRun]:
+        """Runs of a cell, from seeds and configurations."""
+        cell = named.measured
+        return [CardRun(cell, self.protocol, of, seed, named.cell, self.task) for seed, of in runs]
+
+
+def plan_of(
+    protocol: Protocol,
+    full: bool,
+    seeds: int | None,
+    only: CardPart | None = None,
+    updates: int | None = None,
+    task: Any = None,
+) -> Plan:
+    """The plan of a card or a part of one, with the usual number of seeds where none is given.
+
+    With a number of updates the runs of that length alone: a further budget of the card.
+    """
+    if task is not None and only is not None:
+        raise ConfigError("only", only, "is no part of a task", "leave it or {task} out")
+    if updates is not None:
+        protocol.check_updates(updates)
+    check_seeds(seeds)
+    usual = protocol.full_seeds if full else protocol.default_seeds
+    once = updates or protocol.updates
+    more = protocol.budgets if full and not updates else ()
+    by_lag: list[tuple[QuestionName, int]] = [("by lag", x) for x in sorted([once, *more])]
+    by_key: list[tuple[QuestionName, int]] = [("by key", once)]
+    asked = by_lag * (only != "by-key") + by_key * (only != "by-lag")
+    if task is not None:
+        asked = [("task", once)]
+    check_sizes(protocol, [question for question, _ in asked])
+    return Plan(protocol, asked, range(seeds or usual), full, task)
+
+
+def check_sizes(protocol: Protocol, asked: Iterable[QuestionName]) -> None:
+    """Raise ConfigError for a protocol whose questions need more memory than this machine has."""
+    size = max(map(protocol.least_bytes, asked))
+    environment.check_memory(size, "use a protocol with fewer rows, streams, recalls or lags")
+
+
+def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
+    """The card of a cell before any row, and before a rate by lag is known."""
+    cell = named.cell
+    protocol = plan.protocol
+    keys, values = cell.key_value_sizes or (None, None)
+    task = plan.task
+    tokens, classes = (task.tokens, task.answers) if task else (protocol.tokens, protocol.values)
+    net = network.around(cell, tokens, classes)
+    shapes = jax.eval_shape(partial(network.init_params, net), jax.random.key(0, impl=GENERATOR))
+    if plan.keep:
+        tensor_files.named(shapes)  # refuses what could not be written
+    readout = sum(leaf.size for leaf in jax.tree.leaves(shapes["readout"]))
+    inputs = [task.tokens] if task else [protocol.symbols, protocol.tokens]
+    sizes = [state_numbers(cell, features) for features in inputs]
+    return Card(
+        protocol=protocol,
+        name=name,
+        cell=named.measured,
+        state_bytes=state_bytes,
+        state_numbers=max(sizes, key=lambda of: sum(of.values())),
+        conv_bytes=convolution_bytes(cell, protocol.tokens),
+        keys=keys,
+        values=values,
+        parameters=trained_numbers(cell, tokens) + readout,
+        seeds=list(plan.seeds),
+        configuration=[],
+        date=datetime.datetime.now(datetime.UTC).date(),
+        versions=environment.versions(cell.framework),
+        remarks=list(named.remarks),
+        task=task.measured if task else UNSET,
+    )
+
+
+def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
+    """The card of a folder with its rows; the new one, without any, where no card is.
+
+    StorageError where the card there is of another cell or protocol, there are rows without a card,
+    or a page was edited, which would be overwritten.
+    """
+    atomic_files.check_no_link(folder)
+    for page in ("picture.svg", "card.md", "card.svg"):
+        atomic_files.check_generated(folder / page)
+    if not os.path.exists(folder / "card.json"):  # no error for a name that is too long
+        if os.path.lexists(folder / cards.ROWS_FILE):
+            rule = "has rows.jsonl and no card.json, which says of what cell the rows are"
+            raise StorageError(None, folder, rule, "restore it, or move rows.jsonl away")
+        return new, []
+    old, done = cards.read(folder)
+    other = None
+    if old.numbers != new.numbers:
+        other = f"a card of protocol {old.numbers.name}, and not of {new.numbers.name}"
+    elif old.task != new.task:
+        other = "a card of another task, or of another text or other data of it"
+    elif (old.cell, old.parameters) != (new.cell, new.parameters):
+        cell = f"{old.cell.name} {old.cell.args or ''}".strip()
+        other = f"the card of another cell, {cell}, or of another text of its file"
+    if other:
+        fix = "give this card another {name}, or move that one"
+        raise StorageError(None, folder, f"is {other}", fix)
+    old.seeds = sorted({*new.seeds, *(row.seed for row in done if row.seed < PILOT_SEED)})
+    return old, done
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
+    """The card and rows that are `there`, locked; a card without rows is written."""
+    with atomic_files.claimed(folder):
+        card, rows = there(folder, new)
+        # Before the first row: rows without a card are refused, as no file names their cell.
+        if not rows:
+            cards.write(card, rows, folder)
+        yield card, rows
+
+
+class Request(NamedTuple):
+    """A card to be made: its folder and cell, itself before any row, and the runs that it lacks."""
+
+    folder: Path
+    named: NamedCell
+    new: Card
+    plan: Plan
+    missing: Sequence[CardRun]
+
+
+def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
+    """The card of a name in its folder; ConfigError for a cell or folder that cannot be used."""
+    cards.check_name(name)
+    sizes = measurable(named.name, named.cell, plan.protocol, plan.task)
+    new = new_card(name, named, max(sizes.values()), plan)
+    # Without the lock, to refuse before anything is made; `claimed` looks again with it.
+    _, done = there(out / name, new)
+    lacking = plan.lacking(named, done)
+    if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
+        for each in sizes:
+            question: Any = question_of(each, named.cell, plan.protocol, plan.task)
+            if named.cell.framework:
+                Candidate(named.cell, named.name).attempt(question.try_update)
+            else:
+                lowered(question, named.name)
+    return Request(out / name, named, new, plan, lacking)
+
+
+class CardRequest(NamedTuple):
+    """A cell whose card is to be made: a name or an object; the rest as for `echo_jax.card`.
+
+    One that stands `beside` others is left out where it is among them.
+    """
+
+    cell: Any
+    args: Mapping[str, Any] | None
+    name: str | None
+    state_bytes: int | None
+    beside: bool = False
+
+    def built(self, protocol: Protocol) -> NamedCell:
+        """The cell; ConfigError if it cannot be built."""
+        try:
+            return named_cell(self.cell, self.args, self.state_bytes, protocol)
+        except ConfigError as error:
+            if not self.beside:
+                raise
+            raise error.then("or leave it out by {beside=False}") from error
+
+
+def beside(asked: Sequence[CardRequest]) -> list[CardRequest]:
+    """The cells that stand beside others on a task: where any is in the block, in that block too.
+
+    They get the bytes of state that were asked for, and of a block its width and layers.
+    """
+    found = dict[str, CardRequest]()
+    for each in asked:
+        in_block = isinstance(each.cell, Block | BlockOf) or str(each.cell).startswith(BLOCK_PREFIX)
+        given = each.args or {}
+        args = {x: given[x] for x in BlockOf.own if x in given} if in_block else {}
+        for known in BESIDE:
+            cell = f"{BLOCK_PREFIX if in_block else ''}{known}"
+            found.setdefault(cell, CardRequest(cell, args, None, each.state_bytes, beside=True))
+    return list(found.values())
+
+
+def make_cards(
+    asked: Sequence[CardRequest],
+    plan: Plan,
+    out: Path,
+    running: Execution,
+    conclude: Conclude,
+    others: bool = False,
+) -> list[Made]:
+    """Build and check every cell, then make one card after the other on the same executor.
+
+    On a task `others` may stand beside. `conclude` gets the folder of each card and what is there,
+    also where a signal or runs that failed end it.
+    """
+    running.start_jax(1, THREADS)  # each thread trains a run, on the same device
+    if plan.task is not None:
+        if running.cluster is not None:
+            rule = "trains on no task"
+            raise ConfigError("cluster", running.cluster, rule, "leave {cluster} or {task} out")
+        plan = plan._replace(task=task_of(plan.task, plan.protocol))
+        asked = [*asked, *(beside(asked) if others else ())]
+    requests = requests_of(asked, plan, out)
+    lacking = [run for request in requests for run in request.missing]
+    names = {request.named.name for request in requests}
+    running.interrupts.check()
+    here = Here(runs_at_once())
+    with (
+        for_frameworks([request.named for request in requests], running.cluster),
+        executor_of(running, here, lacking, names, THREADS) as executor,
+    ):
+        if len(requests) > 1:
+            running.tell(f"{len(requests)} cards: {len(lacking)} runs to make")
+        return [completed(request, executor, running, conclude) for request in requests]
+
+
+def for_frameworks(
+    cells: Iterable[NamedCell], cluster: str | None
+) -> contextlib.AbstractContextManager[None]:
+    """The settings of the framework of cells that is not jax, while they are trained."""
+    if not any(named.cell.framework for named in cells):
+        return contextlib.nullcontext()
+    from echo_jax.memory.torch_question import in_this_process
+
+    return in_this_process(cluster)
+
+
+def requests_of(asked: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
+    """The cards to be made, by different names. ConfigError before anything is."""
+    requests = dict[str, Request]()
+    for each in asked:
+        named = each.built(plan.protocol)
+        if each.beside and named.name in [request.named.name for request in requests.values()]:
+            continue
+        name = plan.protocol.card_name(named.card_name) if each.name is None else each.name
+        if plan.task:
+            name = f"{name}-{plan.task.measured.name}"
+        if name in requests:
+            alike = f"{requests[name].named.name} and {named.name}"
+            raise ConfigError(f"{alike} would both be called {name}: give each a {{name}}")
+        requests[name] = requested(out, name, named, plan)
+    return list(requests.values())
+
+
+def completed(request: Request, executor: Executor, running: Execution, conclude: Conclude) -> Made:
+    """Make the runs that a card lacks, and conclude it; also where it is stopped."""
+    folder = request.folder
+    left = counted(len(request.missing), "run")
+    running.tell(f"{request.new.name}: {request.named.name}, {left} to make")
+    with claimed(folder, request.new) as (card, rows):
+        lost = sum(not kept_weights.path_of(folder, row.key).exists() for row in rows)
+        if request.plan.keep and lost:
+            fix = "a run whose line of rows.jsonl is removed is made again"
+            without = f"{counted(lost, 'run')} with a row and without weights"
+            running.tell(f"{request.new.name}: {without}; {fix}")
+        try:
+            make(request, card, rows, executor, running)
+        except (StoppedError, EchoError):  # a signal, or runs that failed
+            conclude(folder, cards.with_rows(card, rows), rows)
+            raise
+        made = cards.with_rows(card, rows)
+        conclude(folder, made, rows)
+    return made, rows
+
+
+def make(
+    request: Request, card: Card, rows: list[Row], executor: Executor, running: Execution
+) -> None:
+    """Make the runs that a card lacks; what is known of them is added to the card and its rows.
+
+    Each row is stored as it comes. TasksFailedError at the end where runs failed.
+    """
+    folder, named, new, plan, _ = request
+    protocol = plan.protocol
+    if plan.lacking(named, rows) and card.versions != new.versions and MIXED not in card.remarks:
+        card.remarks.append(MIXED)
+
+    def store(row: Row) -> str:
+        """Keep a row in the folder and in the card; its bits in words."""
+        # The row first: a card is made anew from its rows when it is read, so a kill loses no run.
+        row_kind(protocol).append(folder / cards.ROWS_FILE, [row])
+        rows.append(row)
+        cards.write(card, rows, folder)
+        bits = cards.bits_of([row], protocol).mean
+        return f"{three_digits(bits)} bits" if row.final else "not finite"
+
+    def keep(trained: TrainedCell) -> str:
+        """Write the weights of a run, and then store its row."""
+        kept_weights.write(folder, card, trained)  # first: a run with a row is not made again
+        return store(trained.row)
+
+    job, arrived = (KEEPING, keep) if plan.keep else (JOB, store)
+    card.remarks = [x for x in card.remarks if x != UNTRIED]  # added below where it still holds
+    with running.bar(request.missing, new.name, "updates") as bar:
+
+        def run(runs: Sequence[CardRun]) -> None:
+            left = missing(runs, rows)
+            complete(job, left, executor, arrived, bar, running.interrupts)
+
+        run(plan.pilot(named))
+        planned = plan.configurations(named, rows)
+        replaced = {(of.question, of.updates) for of in planned}
+        others = [x for x in card.configuration if (x.question, x.updates) not in replaced]
+        every = [*others, *planned]
+        card.configuration = sorted(every, key=lambda of: (of.question != "by lag", of.updates))
+        by_key = any(of.question == "by key" for of in every)
+        if by_key and plan.is_untried(named, rows):
+            card.remarks.append(UNTRIED)
+        run(plan.runs(named, rows))
+
+
+class Verified(NamedTuple):
+    """A row of a card, and that of the same run here."""
+
+    card: Card
+    row: Row
+    again: Row
+
+    @property
+    def same(self) -> bool:
+        """True where what was trained and scored is equal, in the fields that the first row has."""
+        before, now = map(msgspec.to_builtins, (self.row, self.again))
+        not_of_the_run = ("device", "version", "losses")
+        return all(now.get(name) == before[name] for name in before if name not in not_of_the_run)
+
+    @property
+    def apart(self) -> list[str]:
+        """What differs between the processors and the versions that made the two rows."""
+        versions = self.card.versions, environment.versions(self.card.cell.framework or None)
+        before, now = (
+            {"device": row.device or "unknown", **known}
+            | {"echo_jax": row.version or known.get("echo_jax", "unknown")}
+            for row, known in zip((self.row, self.again), versions, strict=True)
+        )
+        return environment.apart(before, now)
+
+    def told(self) -> str:
+        """Say in a sentence whether the two rows agree, or why they need not."""
+        if self.same:
+            return f"{self.row.key}: the same numbers"
+        rows = self.row, self.again
+        before, now = (three_digits(cards.bits_of([x], self.card.numbers).mean) for x in rows)
+        found = f"{self.row.key}: other numbers, {before} bits before and {now} here"
+        if not self.apart:
+            return f"{found}, on the same kind of processor with the same versions"
+        return f"{found}, on another kind of processor or other versions: {'; '.join(self.apart)}"
+
+
+def drawn(rows: Sequence[Row]) -> list[Row]:
+    """The rows that are made again, none of the pilot: a digest of all draws them, nobody else."""
+    made = [row for row in rows if row.seed < PILOT_SEED]
+    whole = msgspec.json.encode(made)
+    return sorted(made, key=lambda row: atomic_files.digest(whole + row.key.encode()))[:MADE_AGAIN]
+
+
+def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Verified]:
+    """Two rows of the card in a folder beside those of the same runs, made here.
+
+    A cell of the user's must be named by `cell`, as a stranger may have written the card.
+    ConfigError where it is not, there are no rows, or its cell has another text here.
+    """
+    running.start_jax(1, THREADS)
+    card, rows = cards.read(folder)
+    if card.task and (card.task.source or card.task.name not in BUILT_IN):
+        rule = "is of a task of one's own, whose file a card does not name"
+        raise ConfigError(None, folder, rule, "make the card again with {task}")
+    chosen = drawn(rows)
+    if not chosen:
+        raise ConfigError(None, folder, "has no rows but those of a pilot", "make the card first")
+    named = cell_of_file(folder, card.cell, cell)
+    task = task_of(card.task.name, card.numbers) if card.task else None
+    if task and task.measured != card.task:
+        rule = f"has other data of the task {card.task.name} than are drawn here"
+        raise ConfigError(None, folder, rule, "use the echo_jax that it was made with")
+    check_sizes(card.numbers, [row.configuration.question for row in chosen])
+    runs = [
+        CardRun(card.cell, card.numbers, row.configuration, row.seed, named.cell, task)
+        for row in chosen
+    ]
+    again = dict[str, Row]()
+
+    def store(row: Row) -> str:
+        again[row.key] = row
+        return "made again"
+
+    with for_frameworks([named], None), running.bar(runs, card.name, "updates") as bar:
+        complete(JOB, runs, Here(runs_at_once()), store, bar, running.interrupts)
+    return [Verified(card, row, again[row.key]) for row in chosen]

@@ -1,0 +1,425 @@
+"""A run of a card: a network around the cell of a name is trained and scored, a row.
+
+named_cell              a name, arguments and bytes of state ─► a cell
+measurable, lowered     the rules of a cell that is measured
+compile_run, make_row   a run ─► its programs ─► its row
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import msgspec
+import numpy as np
+from jax.stages import Lowered
+from msgspec import UNSET
+
+from echo_jax import environment
+from echo_jax.cells import registry, user_cell
+from echo_jax.cells.adapters.adapt import size_of
+from echo_jax.cells.cell_object import check_args, of_object
+from echo_jax.cells.interface import Cell
+from echo_jax.cells.state_size import sized, state_bytes
+from echo_jax.cells.user_cell_check import Candidate, check_program, check_shapes
+from echo_jax.config import BLOCK_PREFIX, check_named, is_built_in
+from echo_jax.echo.network import Params
+from echo_jax.echo.programs import train_chunks
+from echo_jax.engine.grid import Job, Report
+from echo_jax.exceptions import ConfigError, shown
+from echo_jax.memory import learning
+from echo_jax.memory.card_contents import MeasuredCell, accuracy_bits, lag_bits
+from echo_jax.memory.key_question import ByKey
+from echo_jax.memory.lag_question import ByLag
+from echo_jax.memory.learning import AnswersAtOnce, Question, RunInputs
+from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Configuration, Protocol, QuestionName
+from echo_jax.memory.reading import PAIRS, VALUES, Reading, has_picture, packed
+from echo_jax.memory.rows import DECIMALS, NATS, Row, run_key
+from echo_jax.memory.task_question import ByTask, TaskObject
+from echo_jax.report.number_formats import plain
+from echo_jax.storage import tensor_files
+
+
+class NamedCell(NamedTuple):
+    """A cell, its name, and its arguments as JSON values.
+
+    `named_by` are the arguments that its card is named by: the bytes asked for, in place of the
+    option that was found for them. `remarks` are on the size of its state.
+    """
+
+    name: str
+    args: dict[str, Any]
+    cell: Cell
+    named_by: dict[str, Any]
+    remarks: Sequence[str] = ()
+
+    @property
+    def card_name(self) -> str:
+        """A name for its card, such as MyCell-rate-0.9."""
+        block = "block-" if self.name.startswith(BLOCK_PREFIX) else ""
+        own = block + Path(self.name.rpartition(":")[2]).stem
+        words = [own, *(f"{name}-{x}" for name, x in self.named_by.items())]
+        return re.sub(r"[^\w.-]+", "-", "-".join(words))
+
+    @property
+    def measured(self) -> MeasuredCell:
+        """The cell as its card and its runs state it."""
+        ours = self.name.removeprefix(BLOCK_PREFIX).startswith("echo_jax.")
+        packaged = ours or is_built_in(self.name)
+        source = None if packaged else user_cell.source_digest(self.cell.source)
+        return MeasuredCell(self.name, self.args, source, self.cell.framework or UNSET)
+
+
+def named_cell(
+    cell: Any,
+    args: Mapping[str, Any] | None = None,
+    target: int | None = None,
+    protocol: Protocol = STANDARD,
+) -> NamedCell:
+    """The cell of a name, or of an object that a call hands over, with its arguments.
+
+    With a target, for a name, its options are found that give it a state of so many bytes, by key,
+    and a remark says where none is within 10%. ConfigError if it cannot be built.
+    """
+    check_args(args)
+    if not isinstance(cell, str):
+        if target is None:
+            return stated(*of_object(cell, args))
+        raise ConfigError(
+            f"state_bytes {target} needs the name of a cell, and this is an object: give "
+            "its options with args, or leave state_bytes out"
+        )
+    given = dict(args or {})
+    found = registry.cell_class(cell)
+    if target is None:
+        return stated(cell, given, registry.build(cell, given, found), size_of(found))
+    of_size = sized(cell, given, target, protocol.tokens, protocol.largest_state)
+    named = stated(cell, of_size.args, registry.build(cell, of_size.args, found), size_of(found))
+    remark = f"no size gives {target:,} bytes within 10%, the largest below has {of_size.bytes:,}"
+    by = {**given, "state-bytes": target}
+    return named._replace(named_by=by, remarks=() if of_size.fits else (remark,))
+
+
+def cell_of_file(place: Path, of_file: MeasuredCell, cell: str | None) -> NamedCell:
+    """The cell that a file states, of a card or of weights, which may be a stranger's.
+
+    ConfigError, before anything of it is executed, unless `cell` names a cell of the user's and it
+    has the text that was measured.
+    """
+    check_named(place, of_file.name, cell)
+    changed = cell and user_cell.digest_on_disk(cell) not in (None, of_file.source)
+    named = None if changed else named_cell(of_file.name, of_file.args)
+    if named is None or named.measured != of_file:
+        rule = f"is of another text than {of_file.name} here"
+        raise ConfigError(None, place, rule, "bring the file back that it was made with")
+    return named
+
+
+def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> NamedCell:
+    """A cell with the arguments given and its `size`, the option that is the number of units.
+
+    ConfigError for arguments that a card cannot state.
+    """
+    units = getattr(cell.options, size, None) if size else None
+    args = given | ({} if units is None else {size: units})
+    try:
+        # As a card that is read has them: a tuple is a list there, and both must be equal.
+        args = json.loads(json.dumps(args, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"cell args {shown(args)} cannot be kept in a card ({error}): use numbers, "
+            "words, True, False, None, and lists of them, or set them in a class of your own"
+        ) from error
+    return NamedCell(name, args, cell, given)
+
+
+@dataclasses.dataclass(frozen=True)
+class CardRun:
+    """A run of a card: its row is a function of cell, protocol, configuration and seed.
+
+    built  the cell itself; None on a worker, which builds it
+    task   what is asked, where the question is a task
+    """
+
+    cell: MeasuredCell
+    protocol: Protocol
+    configuration: Configuration
+    seed: int
+    built: Cell | None = dataclasses.field(default=None, compare=False, repr=False)
+    task: TaskObject | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The state that is sent to a worker, which builds the cell itself."""
+        return vars(self) | {"built": None}
+
+    @property
+    def key(self) -> str:
+        """The run among those of its card."""
+        return run_key(self.configuration, self.seed)
+
+    @property
+    def name(self) -> str:
+        """The run as progress tells it, without what the pilot chooses."""
+        of = self.configuration
+        if self.seed >= PILOT_SEED:
+            return self.key
+        return f"seed {self.seed}, {of.question}, {of.updates} updates"
+
+    @property
+    def program(self) -> Hashable:
+        """The cell, protocol, question and task; and the address, as cells may share a name."""
+        question = self.configuration.question
+        of_task = self.task and self.task.measured
+        return msgspec.json.encode(self.cell), self.protocol, question, of_task, id(self.built)
+
+    @property
+    def work(self) -> float:
+        """Updates."""
+        return self.configuration.updates
+
+
+@dataclasses.dataclass(frozen=True)
+class QuestionPrograms:
+    """The compiled functions of a question.
+
+    question       the cell in its network
+    constants      bytes of the arrays that stand as numbers in `score`
+    init           a `RunInputs` to the first `TrainState`
+    block          a `RunInputs` and a `TrainState` to the next one, and `Metrics`
+    draw           a seed and the digest of weights to data sets
+    score          parameters and data sets to `Scores`
+    scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
+    at_once        parameters and data sets to `AnswersAtOnce`; None of a task
+    """
+
+    question: Question
+    constants: int
+    init: Any
+    block: Any
+    draw: Any
+    score: Any
+    scan_accuracy: Any = None
+    at_once: Any = None
+
+
+def question_of(
+    name: QuestionName, cell: Cell, protocol: Protocol, task: TaskObject | None = None
+) -> Question:
+    """A cell in the network of a question, by key of the bytes of its state; nothing compiled."""
+    by_lag, by_key = ByLag, ByKey
+    if cell.framework:
+        # Imports PyTorch, which is optional.
+        from echo_jax.memory import torch_question
+
+        by_lag, by_key = torch_question.TorchByLag, torch_question.TorchByKey
+    if task:
+        return ByTask(cell, protocol, task)
+    if name == "by lag":
+        return by_lag(cell, protocol)
+    return by_key(cell, protocol, protocol.most_pairs(state_bytes(cell, protocol.tokens)))
+
+
+def lowered(question: Question, name: str) -> tuple[dict[str, Lowered], int]:
+    """The programs of `QuestionPrograms` about the cell of a name, and the bytes of constants.
+
+    ConfigError, which names the user's line, where the score is no function of the state alone, see
+    `cells.user_cell_check`, or the cell cannot be trained.
+    """
+    run = RunInputs(np.int32(0), np.float32(0), np.int32(0))
+    weights = np.zeros(8, np.uint32)
+    cell = question.network.cell
+    init = partial(learning.init, question)
+    progress = jax.eval_shape(init, run)
+    of_weights = progress.params, jax.eval_shape(question.draw_sets, run.seed, weights)
+    score = check_program(cell, name, question.score, *of_weights)
+    # Donated, or there would be two copies of weights and moments.
+    block = jax.jit(partial(learning.train_updates, question), donate_argnums=1)
+    programs = {
+        "score": score.lowered,
+        "init": jax.jit(init).lower(run),
+        "block": Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
+        "draw": jax.jit(question.draw_sets).lower(run.seed, weights),
+    }
+    if cell.has_scan:
+        programs["scan_accuracy"] = jax.jit(question.scan_accuracy).lower(*of_weights)
+    return programs, score.constant_bytes
+
+
+def measurable(
+    name: str, cell: Cell, protocol: Protocol, task: TaskObject | None = None
+) -> dict[QuestionName, int]:
+    """The bytes of the state of a cell in each question.
+
+    ConfigError for a step that cannot be scanned, or a state that is too large.
+    """
+    inputs: dict[QuestionName, int] = {"by lag": protocol.symbols, "by key": protocol.tokens}
+    if task:
+        inputs = {"task": task.tokens}
+    if task and cell.framework:
+        rule = f"is of {cell.framework}, which is asked by lag and by key"
+        raise ConfigError(None, f"cell {name!r}", rule, "leave out {task}")
+    check = check_shapes
+    if cell.framework:
+        from echo_jax.cells.adapters.torch_check import check_layer as check
+    if not is_built_in(name):  # the steps of the built-in cells can be, by test
+        for features in inputs.values():
+            check(cell, name, features)
+    sizes: dict[QuestionName, int] = Candidate(cell, name).attempt(
+        lambda: {question: state_bytes(cell, n) for question, n in inputs.items()}, "initial_state"
+    )
+    if (size := sizes.get("by lag", 0)) > protocol.largest_state:
+        raise ConfigError(
+            None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
+            f"at most {protocol.largest_state:,}", "give it fewer units, or {state_bytes=4000}",
+        )  # fmt: skip
+    return sizes
+
+
+def compile_run(run: CardRun) -> QuestionPrograms:
+    """The programs of the question of a run.
+
+    ConfigError where the user's cell has another text here than the run states, or breaks a rule.
+    """
+    cell = run.built
+    if cell is None:  # on a worker
+        cell = registry.build(run.cell.name, run.cell.args)
+        registry.check_source(run.cell.name, cell, run.cell.source)
+    question: Any = question_of(run.configuration.question, cell, run.protocol, run.task)
+    programs: dict[str, Any]
+    if cell.framework:  # another than JAX, which runs as it is written
+        of_score = ("score", "scan_accuracy", "at_once")
+        programs = {name: getattr(question, name, None) for name in of_score}
+        programs |= {"init": question.init, "block": question.train_updates}
+        attempt = Candidate(cell, run.cell.name).attempt
+        programs = {
+            name: program and (lambda *given, f=program: attempt(lambda: f(*given)))
+            for name, program in programs.items()
+        }
+        return QuestionPrograms(question, 0, draw=jax.jit(question.draw_sets), **programs)
+    checked, constants = lowered(question, run.cell.name)
+    programs = {name: program.compile() for name, program in checked.items()}
+    if isinstance(question, ByLag | ByKey):
+        programs["at_once"] = jax.jit(question.at_once)  # of one run of a card: compiled there
+    return QuestionPrograms(question, constants, **programs)
+
+
+class TrainedCell(NamedTuple):
+    """The row of a run, its trained weights by their names, and how many tokens it was fed."""
+
+    row: Row
+    weights: dict[str, Any]
+    tokens: int
+
+
+def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
+    """Train a network, and score it unless a loss was not finite."""
+    return train(run, programs, report)[0]
+
+
+def make_row_and_keep(run: CardRun, programs: QuestionPrograms, report: Report) -> TrainedCell:
+    """As `make_row`; the weights are those that were scored."""
+    row, params = train(run, programs, report)
+    weights = jax.device_get(tensor_files.named(params))
+    return TrainedCell(row, weights, programs.question.network.input_size)
+
+
+def train(run: CardRun, programs: QuestionPrograms, report: Report) -> tuple[Row, Params]:
+    """The row of a run, and its trained parameters."""
+    of = run.configuration
+    inputs = RunInputs(np.int32(run.seed), np.float32(of.rate), np.int32(of.updates))
+    associated, losses = list[int](), list[float]()
+    blocks = train_chunks(
+        lambda progress, _: programs.block(inputs, progress),
+        programs.init(inputs),
+        range(of.updates),
+        run.protocol.updates_at_once,
+    )
+    for chunk in blocks:
+        finite = bool(np.isfinite(chunk.metrics.losses).all())
+        associated.append(int(chunk.metrics.associated))
+        # The updates that are left out count as done, or the bar would never be full.
+        report(chunk.done / of.updates if finite else 1.0)
+        if not finite:
+            break
+        losses.append(float(np.mean(chunk.metrics.losses, dtype=np.float64)))
+    params = chunk.state.params
+    scores = score(run, programs, params) if finite else {}
+    fields = {
+        "seed": run.seed,
+        "rate": of.rate,
+        "updates": of.updates,
+        "validation": None,
+        "final": None,
+        "device": environment.device("cpu" if run.cell.framework else None),
+        "version": environment.own_version(),
+        "losses": plain(losses, NATS),
+        **scores,
+    }
+    if of.question == "by key":
+        fields["associated"] = associated if finite else None
+    return programs.question.row(fields), params
+
+
+def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, Any]:
+    """The scores of trained weights as fields of a row; those that are not finite count as none."""
+    digest = weights_digest(params)
+    sets = programs.draw(np.int32(run.seed), digest)
+    scores = jax.device_get(programs.score(params, sets))
+    fields: dict[str, Any] = {"state_bytes": int(scores.bytes)}
+    if np.isfinite([*scores.validation, *scores.final]).all():
+        fields["validation"] = plain(scores.validation, NATS)
+        fields["final"] = plain(scores.final, NATS)
+    if run.configuration.question != "by lag":
+        fields["constant_bytes"] = programs.constants
+    if run.task:
+        fields["baseline"] = run.task.baseline(sets.final)
+        fields["majority"] = plain(run.task.majority(sets.final), NATS)
+    if programs.scan_accuracy:
+        fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
+    if programs.at_once and fields.get("final") and has_reading(run):
+        found = programs.at_once(params, sets)
+        fields["reading"] = reading_of(digest, found, fields["final"], run.protocol)
+    return fields
+
+
+def has_reading(run: CardRun) -> bool:
+    """True of seed 0 by lag, and by key of each, as some associate and some do not."""
+    of = run.configuration
+    usual = run.seed < PILOT_SEED and of.updates == run.protocol.updates
+    drawn = of.question == "by key" or run.seed == 0
+    return usual and drawn and has_picture(run.protocol, of.question)
+
+
+def reading_of(
+    digest: np.ndarray, found: AnswersAtOnce, final: list[Any], protocol: Protocol
+) -> Reading:
+    """The reading of a run; by key `final` are the right answers of each K on final data."""
+    if found.nats is not None:
+        bits, certainty = lag_bits(found.nats, protocol).sum(), found.certainty
+    else:
+        right = final[protocol.pairs.index(PAIRS)] / (PAIRS * protocol.recalls)
+        bits = accuracy_bits(np.array(PAIRS), right, VALUES)
+        certainty = accuracy_bits(np.ones(1), found.certainty, VALUES) / np.log2(VALUES)
+    return packed(digest.tobytes(), plain(float(bits), DECIMALS), found.values, certainty)
+
+
+JOB = Job(compile_run, make_row)  # the way to make the row of a run
+KEEPING = Job(compile_run, make_row_and_keep)  # and to keep its weights
+
+
+def runs_at_once() -> int:
+    """One a core of a CPU; no more than XLA has threads, in which all of a program is computed."""
+    return min(environment.cores(), environment.threads()) if jax.default_backend() == "cpu" else 1
+
+
+def weights_digest(params: Any) -> np.ndarray:
+    """The SHA-256 of trained weights, in the order of their leaves, uint32 `[8]`."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(jax.device_get(params)):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return np.frombuffer(digest.digest(), np.uint32)

@@ -1,0 +1,114 @@
+"""By key: pairs of a key and a value, fillers, each key once: `tasks.by_key`, at each K. Pure."""
+
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.cells.block import Block
+from echo_jax.cells.interface import Cell
+from echo_jax.echo.data import Purpose, purpose_key
+from echo_jax.echo.loss import correct
+from echo_jax.echo.network import Params
+from echo_jax.jax_settings import GENERATOR
+from echo_jax.memory.learning import AnswersAtOnce, Scores, Sets, set_keys
+from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.reading import PAIRS, STREAMS
+from echo_jax.memory.recalibration import crossing
+from echo_jax.memory.rows import KeyRow
+from echo_jax.memory.task_question import LearnsTask
+from echo_jax.memory.tasks import TaskRows
+from echo_jax.memory.tasks.by_key import Recall
+
+ASSOCIATED = 3
+"""The number of the data set of `ByKey.associated`; 0 to 2 are those of `learning.set_keys`."""
+
+
+def fixed_pairs(protocol: Protocol, fillers: int) -> TaskRows:
+    """The rows of `reading.PAIRS` pairs that a picture is made of, the same for all cells."""
+    key = jax.random.key(53, impl=GENERATOR)
+    return Recall(protocol, PAIRS, fillers).draw(key, len(STREAMS), "final", PAIRS)
+
+
+class ByKey(LearnsTask):
+    """The network learns all K up to Kmax, to which K rises from 2 over 60% of the updates."""
+
+    def __init__(self, cell: Cell, protocol: Protocol, most: int) -> None:
+        """A network around a cell, for up to `most` = Kmax pairs; nothing is compiled.
+
+        The convolution of a block, of four inputs a layer, sees fillers alone before a question.
+        """
+        layers = cell.layers if isinstance(cell, Block) else 1
+        self.fillers = protocol.fillers * layers
+        super().__init__(cell, protocol, Recall(protocol, most, self.fillers))
+        self.most = most
+
+    def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
+        """The right answers about a few pairs, in rows of the seed that stay the same."""
+        # By the scan, which is fast, as it is asked after every 100 updates and gives no bits.
+        key = jax.random.fold_in(purpose_key(seed, Purpose.EVALUATION), ASSOCIATED)
+        pairs = self.protocol.associated
+        few = Recall(self.protocol, pairs, self.fillers)
+        return self.right(params, few.draw(key, self.protocol.recalls, "validation", pairs))
+
+    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
+        """The rows of a seed and the digest of its trained weights: `[K, recalls, T]`."""
+        asked = self.protocol.pairs_asked(self.most)
+        recalls = self.protocol.recalls
+        pairs = jnp.repeat(jnp.array(asked), recalls)
+
+        def drawn(key: chex.PRNGKey) -> TaskRows:
+            rows = self.task.draw(key, len(pairs), "final", pairs)
+            return jax.tree.map(lambda x: x.reshape(len(asked), recalls, *x.shape[1:]), rows)
+
+        keys = set_keys(seed, weights)
+        return Sets(None, drawn(keys.validation), drawn(keys.final))
+
+    def score(self, params: Params, sets: Sets) -> Scores:
+        """Right answers of each K, and the mean accuracy over all questions."""
+        asked: TaskRows = jax.tree.map(lambda *of: jnp.stack(of), *sets[1:])
+        streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
+        # Only the answer is kept of each step: up to 64 pairs all logits would take 358 MB.
+        found, carried = self.by_steps(params, streams, lambda x: jnp.argmax(x).astype(jnp.int32))
+        is_right = (found.reshape(asked.targets.shape) == asked.targets) & asked.scored
+        validation, final = jnp.sum(is_right, axis=(2, 3))
+        accuracy = jnp.sum(validation) / jnp.sum(sets.validation.scored)
+        return Scores(validation, final, accuracy, carried)
+
+    def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
+        """The answers about `fixed_pairs`; the validation rows of as many pairs recalibrate them.
+
+        One factor of all logits makes the mean probability of the most likely value there the share
+        that is right: for bits of accuracy it counts how often that value is right, and no other.
+        """
+        fixed = fixed_pairs(self.protocol, self.fillers)
+        place = self.protocol.pairs_asked(self.most).index(PAIRS)
+        # Rows of all K have one length; cut to that of 8 pairs, they end in their questions.
+        known: TaskRows = jax.tree.map(
+            lambda x: x[place, :, : fixed.tokens.shape[1]], sets.validation
+        )
+        streams = jnp.concatenate([known.tokens, fixed.tokens])
+        logits, _ = self.by_steps(params, streams, lambda x: x)
+        calibration, about = jnp.split(logits[:, -PAIRS:], [len(known.tokens)])
+
+        def certainty(factor: chex.Array, logits: chex.Array) -> chex.Array:
+            return jnp.max(jax.nn.softmax(factor * logits), axis=-1)
+
+        def excess(factor: chex.Array) -> chex.Array:
+            return jnp.mean(certainty(factor, calibration)) - right
+
+        right = jnp.mean(correct(calibration, known.targets[:, -PAIRS:]))
+        ends = jnp.float32(0), jnp.float32(self.protocol.largest_factor)
+        factor = crossing(excess, *ends, self.protocol.halvings)
+        return AnswersAtOnce(jnp.argmax(about, axis=-1), certainty(factor, about))
+
+    def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
+        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+        right = jax.lax.map(lambda rows: self.right(params, rows), sets.validation)
+        return jnp.sum(right) / jnp.sum(sets.validation.scored)
+
+    def row(self, fields: dict[str, Any]) -> KeyRow:
+        """The row of a run; the scores are right answers at each K."""
+        pairs = list(self.protocol.pairs_asked(self.most))
+        return KeyRow(pairs=pairs, asked=[self.protocol.recalls * k for k in pairs], **fields)

@@ -1,0 +1,214 @@
+"""By lag: a stream of independent tokens; the state is asked for each earlier one. Pure.
+
+tokens   7 0 12 3 3 ...
+asked              lag 1: 3, lag 2: 12, lag 3: 0 ...
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from echo_jax.cells.block import flat_state
+from echo_jax.cells.interface import Cell
+from echo_jax.cells.scan import Carry
+from echo_jax.cells.state_size import first_state
+from echo_jax.echo import network
+from echo_jax.echo.data import uniform_tokens
+from echo_jax.echo.loss import correct, cross_entropy
+from echo_jax.echo.network import Params
+from echo_jax.memory.learning import (
+    AnswersAtOnce,
+    HeadLogits,
+    Question,
+    Scores,
+    Sets,
+    by_steps,
+    set_keys,
+)
+from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.reading import fixed_streams
+from echo_jax.memory.recalibration import fitted_factors, recalibrated_certainty, recalibrated_nats
+from echo_jax.memory.rows import LagRow
+
+
+def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array:
+    """Streams by lag, int32 `[B, T]`."""
+    return uniform_tokens(key, (rows, protocol.asked[-1] + 1), protocol.symbols)
+
+
+def earlier_tokens(protocol: Protocol, streams: chex.Array) -> chex.Array:
+    """The token n steps before each asked step, int32 `[B, A, N]`: entry n - 1 of lag n."""
+    return streams[:, np.array(protocol.asked)[:, None] - 1 - np.arange(protocol.lags)]
+
+
+class ByLag(Question):
+    """A linear head for each lag 1 .. N reads the standardised state of the cell.
+
+    The loss is the mean cross-entropy over all lags, rows and asked steps.
+    """
+
+    def __init__(self, cell: Cell, protocol: Protocol) -> None:
+        """A network around a cell; nothing is compiled."""
+        symbols = protocol.symbols
+        self.protocol = protocol
+        self.network = network.around(cell, symbols, symbols)
+        shape = jax.eval_shape(lambda: flat_state(cell, first_state(cell, symbols), 1)).shape
+        self.numbers = shape[-1]
+        """D, the real numbers of the state."""
+
+    def init_params(self, key: chex.PRNGKey) -> Params:
+        """The cell's, and the kernel `[D, N V]` and bias of all heads."""
+        cell_key, heads_key = jax.random.split(key)
+        # A state may have no numbers, for which LeCun's variance is not defined.
+        kernel = nn.initializers.lecun_normal() if self.numbers else nn.initializers.zeros
+        answers = self.protocol.lags * self.protocol.symbols
+        return {
+            "cell": self.network.cell.init(cell_key, self.protocol.symbols),
+            "heads": {
+                "kernel": kernel(heads_key, (self.numbers, answers)),
+                "bias": jnp.zeros(answers),
+            },
+        }
+
+    def draw(self, key: chex.PRNGKey) -> chex.Array:
+        """Streams `[B, T]`."""
+        return draw_streams(self.protocol, key, self.protocol.rows)
+
+    def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
+        """The mean over all lags; the states are standardised over the batch."""
+        del done
+        streams = self.draw(key)
+        states = self.states(params, streams)
+        # The batch is its own reference, so the gradient goes through its mean and variance too.
+        logits = self.logits(params, states, states)
+        return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, streams)))
+
+    def states(self, params: Params, streams: chex.Array) -> chex.Array:
+        """The flat states after the asked steps of `[B, T]`, `[B, A, D]`, by the cell's scan."""
+        net = self.network
+        rows = len(streams)
+        first = self.protocol.asked[0] + 1
+        between = self.protocol.asked_every
+        state = net.initial_state(params, rows)
+        prepared = net.cell.prepare(params["cell"]) if net.cell.prepared_once else None
+        # A scan hands out its last state alone, so there is one from each asked step to the next.
+        state, _ = network.unroll(net, params, state, streams[:, :first], None, prepared)
+
+        def go_on(state: Carry, tokens: chex.Array) -> tuple[Carry, chex.Array]:
+            state, _ = network.unroll(net, params, state, tokens, None, prepared)
+            return state, flat_state(net.cell, state, rows)
+
+        later = streams[:, first:].reshape(rows, -1, between).swapaxes(0, 1)
+        _, states = jax.lax.scan(go_on, state, later)
+        return jnp.concatenate([flat_state(net.cell, state, rows)[None], states]).swapaxes(0, 1)
+
+    def logits(self, params: Params, states: chex.Array, reference: chex.Array) -> chex.Array:
+        """The logits of the heads on states, `standardised`: `[..., D]` to `[..., N, V]`."""
+        heads = params["heads"]
+        read = standardised(states, reference, self.protocol.smallest_variance) @ heads["kernel"]
+        read += heads["bias"]
+        return read.reshape(*read.shape[:-1], self.protocol.lags, self.protocol.symbols)
+
+    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
+        """The streams of a seed and the digest of its trained weights, int32 `[streams, T]`."""
+        count = self.protocol.streams
+        return Sets(*(draw_streams(self.protocol, x, count) for x in set_keys(seed, weights)))
+
+    def score(self, params: Params, sets: Sets) -> Scores:
+        """Nats of each lag after recalibration, and the mean accuracy over all lags."""
+        states, carried = self.states_by_steps(params, sets)
+        answers = self.answers(params, states, sets)
+        validation, final = self.nats(answers)
+        accuracy = jnp.mean(correct(*answers[1]))
+        return Scores(validation, final, accuracy=accuracy, bytes=carried)
+
+    def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
+        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+        states, reference = (self.states(params, x) for x in (sets.validation, sets.calibration))
+        targets = earlier_tokens(self.protocol, sets.validation)
+        return jnp.mean(correct(self.logits(params, states, reference), targets))
+
+    def states_by_steps(
+        self, params: Params, sets: Sequence[chex.Array]
+    ) -> tuple[list[chex.Array], chex.Array]:
+        """The flat states after the asked steps of each set, `[B, A, D]`, and a state's bytes."""
+        net = self.network
+        asked = self.protocol.asked
+        states, carried = by_steps(
+            net,
+            params,
+            jnp.concatenate(sets),
+            lambda state, _: flat_state(net.cell, state, 1)[0],
+            asked=slice(asked.start, asked.stop, asked.step),
+        )
+        return jnp.split(states, np.cumsum([*map(len, sets[:-1])])), carried
+
+    def answers(
+        self, params: Params, states: Sequence[chex.Array], sets: Sequence[chex.Array]
+    ) -> list[HeadLogits]:
+        """The answers on sets of streams with their states; the first set is for calibration."""
+        found = []
+        for states_of_set, streams in zip(states, sets, strict=True):
+            logits = self.logits(params, states_of_set, states[0])
+            targets = earlier_tokens(self.protocol, streams)
+            examples = logits.reshape(-1, *logits.shape[2:])
+            found.append(HeadLogits(examples, targets.reshape(-1, self.protocol.lags)))
+        return found
+
+    def nats(self, answers: Sequence[HeadLogits]) -> list[chex.Array]:
+        """Nats of each lag, `[N]`, of all answers after the first, which recalibrate them."""
+        calibration, *asked = answers
+        recalibration = self.recalibration(calibration)
+        return [jnp.mean(recalibrated_nats(*recalibration, *of), axis=0) for of in asked]
+
+    def recalibration(self, calibration: HeadLogits) -> tuple[chex.Array, float]:
+        """The factor of each lag, `[N]`, and the doubt."""
+        protocol = self.protocol
+        # Fitted on streams that are not scored, or the factor would add bits. The doubt, 1/E,
+        # bounds what one confident error costs.
+        factors = fitted_factors(*calibration, protocol.largest_factor, protocol.halvings)
+        return factors, 1 / len(calibration.logits)
+
+    def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
+        """The answers about `reading.STREAMS` after the first asked step, and the nats there.
+
+        They are recalibrated by the calibration streams asked there: the heads of a matrix state
+        are surer than they should be at one step and less sure at another.
+        """
+        fixed = fixed_streams()
+        later = sets.final.shape[1] - fixed.shape[1]
+        # Padded to the length of the others: later tokens change no state that is asked here.
+        streams = sets.calibration, sets.final, jnp.pad(fixed, ((0, 0), (0, later)))
+        states, _ = self.states_by_steps(params, streams)
+        steps = self.protocol.asked_steps
+        # Examples are in the order of streams, then of asked steps: take the first of each stream.
+        calibration, final, about = (
+            HeadLogits(x.logits[::steps], x.targets[::steps])
+            for x in self.answers(params, states, streams)
+        )
+        recalibration = self.recalibration(calibration)
+        return AnswersAtOnce(
+            jnp.argmax(about.logits, axis=-1),
+            recalibrated_certainty(*recalibration, about.logits),
+            jnp.mean(recalibrated_nats(*recalibration, *final), axis=0),
+        )
+
+    def row(self, fields: dict[str, Any]) -> LagRow:
+        """The row of a run; the scores are nats of each lag."""
+        return LagRow(**fields)
+
+
+def standardised(states: chex.Array, reference: chex.Array, least: float) -> chex.Array:
+    """States `[..., D]` less the mean of the reference, over its deviation, number by number.
+
+    So it does not matter in which unit a cell stores a number. A number that is constant is 0, as
+    `least` is added to its variance.
+    """
+    over = tuple(range(reference.ndim - 1))
+    variance = jnp.var(reference, axis=over)
+    return (states - jnp.mean(reference, axis=over)) / jnp.sqrt(variance + least)

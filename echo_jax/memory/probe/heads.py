@@ -1,0 +1,147 @@
+"""Linear heads that are fitted to given states: a softmax regression for each lag."""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from echo_jax.echo.loss import cross_entropy
+from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
+
+PENALTIES = {1e-1: 4, 1e-2: 6, 1e-3: 10, 1e-4: 16, 1e-5: 24}
+"""Iterations of L-BFGS by the L2 penalty of the weights, strongest first: each fit starts from the
+one before. A lag takes the one with the least loss on the second part."""
+
+LEAST_VARIANCE = 1e-10
+"""Of a direction of standardised states, as a share of the largest; less is rounding."""
+
+LEAST_DEVIATION = 1e-30
+"""Of a number of states; one that deviates less counts as constant, as its inverse overflows."""
+
+LARGEST_FACTOR, HALVINGS = 100.0, 30  # of recalibration, as in the protocol of a card
+
+AT_ONCE = 2**19  # logits that are computed at once
+
+
+class Examples(NamedTuple):
+    """States with what they are asked, of one part.
+
+    states   float32 `[E, D]`
+    targets  int32 `[E, N]`: the token at each lag
+    context  int32 `[E]`: the row of log-shares that heads add their logits to
+    """
+
+    states: chex.Array
+    targets: chex.Array
+    context: chex.Array
+
+
+def nats_of(fitted: Examples, chosen: Examples, scored: Examples, logs: np.ndarray) -> np.ndarray:
+    """The cross-entropy of the scored answers, `[E, N]`, of heads fitted to the first part.
+
+    Penalty and recalibration are those of the second one. A head adds to the log-shares of an
+    n-gram, `logs` of `[G, N, V]`. Of states without numbers this is the answer of the n-gram.
+    """
+    centre, matrix = whitening(fitted.states)
+    fitted, chosen, scored = (
+        Examples(jnp.asarray((x.states - centre) @ matrix), *map(jnp.asarray, x[1:]))
+        for x in (fitted, chosen, scored)
+    )
+    shares = jnp.asarray(logs)
+    weights = _fit(fitted, chosen, shares)
+    return np.asarray(_recalibrated(weights, shares, chosen, scored))
+
+
+def whitening(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The centre `[D]` of states `[E, D]`, and the matrix `[D, R]` to uncorrelated unit variances.
+
+    Directions that do not vary are left out. Computed in float64.
+    """
+    centre = states.mean(axis=0, dtype=np.float64)
+    # Piece by piece, as the differences are float64: of all states they take twice the memory.
+    pieces = np.array_split(states, 1 + states.size // AT_ONCE)
+    covariance = sum((x := piece - centre).T @ x for piece in pieces) / len(states)
+    deviation = np.sqrt(np.diagonal(covariance))
+    scale = np.divide(1, deviation, where=deviation > LEAST_DEVIATION, out=np.zeros_like(deviation))
+    # Scaled to unit variance first: which direction is left out depends on no unit.
+    variances, directions = np.linalg.eigh(covariance * scale * scale[:, None])
+    kept = variances > LEAST_VARIANCE * variances.max(initial=0)
+    matrix = scale[:, None] * directions[:, kept] / np.sqrt(variances[kept])
+    return centre.astype(np.float32), matrix.astype(np.float32)
+
+
+def _fit(fitted: Examples, chosen: Examples, logs: chex.Array) -> chex.Array:
+    """The weights `[R + 1, N, V]` that lose least on the second part, lag by lag; last the bias."""
+    # Takes 0.5 s to import, and only heads need it.
+    from scipy.optimize import minimize
+
+    shape = fitted.states.shape[-1] + 1, *logs.shape[1:]
+    flat = np.zeros(np.prod(shape))
+    # Weights of 0 give the answer of the n-gram, which a lag keeps unless a fit loses less.
+    best = np.zeros(shape, np.float32)
+    least = np.asarray(_losses(best, chosen, logs))
+    for penalty, iterations in PENALTIES.items():
+
+        def objective(flat: np.ndarray, penalty: float = penalty) -> tuple[float, np.ndarray]:
+            value, slope = _objective(np.float32(flat.reshape(shape)), fitted, logs, penalty)
+            return float(value), np.asarray(slope, np.float64).ravel()
+
+        options = {"maxiter": iterations}
+        flat = minimize(objective, flat, jac=True, method="L-BFGS-B", options=options).x
+        weights = np.float32(flat.reshape(shape))
+        losses = np.asarray(_losses(weights, chosen, logs))
+        # No lag gained, so none is expected to gain by a still weaker penalty.
+        if not (losses < least).any():
+            break
+        best = np.where((losses < least)[:, None], weights, best)
+        least = np.minimum(losses, least)
+    return jnp.asarray(best)
+
+
+@jax.jit
+@jax.value_and_grad
+def _objective(
+    weights: chex.Array, examples: Examples, logs: chex.Array, penalty: chex.Numeric
+) -> chex.Array:
+    """The sum over lags of the loss, and half the penalty times the squared weights."""
+    squares = jnp.sum(weights[:-1] ** 2)  # the bias goes free
+    return jnp.sum(_losses(weights, examples, logs)) + penalty / 2 * squares
+
+
+@jax.jit
+def _losses(weights: chex.Array, examples: Examples, logs: chex.Array) -> chex.Array:
+    """The mean cross-entropy of each lag, `[N]`."""
+    flat = weights.reshape(len(weights), -1)
+
+    # Else the gradient keeps N V logits of every example, more than the states themselves.
+    @jax.checkpoint
+    def of_one(example: Examples) -> chex.Array:
+        """The cross-entropy of one example at each lag, `[N]`."""
+        heads = example.states @ flat[:-1] + flat[-1]
+        logits = heads.reshape(weights.shape[1:]) + logs[example.context]
+        return cross_entropy(logits, example.targets)
+
+    at_once = min(len(examples.context), max(16, AT_ONCE // logs[0].size))
+    return jnp.mean(jax.lax.map(of_one, examples, batch_size=at_once), axis=0)
+
+
+@jax.jit
+def _recalibrated(
+    weights: chex.Array, logs: chex.Array, chosen: Examples, scored: Examples
+) -> chex.Array:
+    """The cross-entropy of scored answers, `[E, N]`, recalibrated on chosen ones; lag by lag."""
+
+    # One lag after the other: the logits of all of them are N times as many.
+    def of_lag(lag: tuple[chex.Array, ...]) -> chex.Array:
+        """The nats `[E]` of one lag, of its head `[R + 1, V]`, log-shares `[G, V]` and targets."""
+        head, shares, known, targets = lag
+        calibration, answers = (
+            (x.states @ head[:-1] + head[-1] + shares[x.context])[:, None] for x in (chosen, scored)
+        )
+        factors = fitted_factors(calibration, known[:, None], LARGEST_FACTOR, HALVINGS)
+        return recalibrated_nats(factors, 1 / len(known), answers, targets[:, None])[:, 0]
+
+    by_lag = (jnp.moveaxis(x, 1, 0) for x in (weights, logs, chosen.targets, scored.targets))
+    return jax.lax.map(of_lag, tuple(by_lag)).T

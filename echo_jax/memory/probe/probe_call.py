@@ -1,0 +1,237 @@
+"""`echo_jax.probe`: what the states of any trained network tell about earlier tokens."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from echo_jax import environment
+from echo_jax.config import check_call, checked
+from echo_jax.exceptions import ConfigError, reason
+from echo_jax.memory.probe import heads
+from echo_jax.memory.probe.checked_streams import check_shifts, check_streams
+from echo_jax.memory.probe.heads import Examples
+from echo_jax.memory.probe.probe_result import ProbeResult, result_of
+from echo_jax.memory.probe.probed_answers import Asked, Parts, predict_one_another
+from echo_jax.statistics import FITTED, LEAST_SCORED, LEAST_STREAMS, least_examples
+
+USUAL = 40_000
+"""Examples, about, where no steps are named: more cost time, and those of one stream are alike."""
+
+
+def probe(  # noqa: PLR0913 - all but two have a default
+    states: Any,
+    tokens: Any,
+    lags: int = 64,
+    *,
+    at: Sequence[int] | None = None,
+    given: int | None = None,
+    by_step: bool = False,
+    untrained: Any = None,
+    scored: int | None = None,
+) -> ProbeResult:
+    """Measure how many bits the states of a trained network tell about earlier tokens.
+
+        echo_jax.probe(states, tokens)                       # of any framework
+        echo_jax.probe(states, tokens, untrained=others)     # beside the network before training
+
+    A softmax regression for each lag n reads the state after token x(t) and answers x(t-n). It is
+    fitted to the first streams; the next ones choose its L2 penalty and recalibrate it; on the last
+    ones its cross-entropy is scored. The bits are what it takes off the entropy of the token:
+    V-information with linear heads (Xu et al. 2020), a lower bound of the mutual information. Where
+    tokens predict one another, as in a text, the bits are conditional (Hewitt et al. 2021): the
+    heads start from the answer of an n-gram of the last tokens, and the bits are what they add.
+
+    Args:
+      states: numbers `[S, T, D]` of S streams; entry t is the state after token t. An array of
+        NumPy, JAX or PyTorch.
+      tokens: integers `[S, T]` from 0 on that were fed, not next-token targets. Streams must not
+        overlap or repeat.
+      lags: N; asks for the tokens 1 .. N steps before the last one.
+      at: the steps t after which is asked, N or later; by default as many as make 40,000 examples,
+        evenly apart.
+      given: number of the last tokens whose share is taken off; by default 0 where no token tells
+        anything about another within reach, otherwise 1.
+      by_step: fit heads for each step anew, which see a code that depends on the step. They need
+        as many streams as there are examples otherwise.
+      untrained: states of the same network before training, to stand beside.
+      scored: streams of the last part, and of the one before; by default 15% each.
+
+    Raises:
+      ConfigError: other shapes, a state that is not finite or masked, a negative token, one token
+        alone, streams that repeat or overlap, too few examples, or tokens that are not those fed:
+        the states tell something about the next one, or nothing about the last one and something
+        about the one before. Where tokens predict one another this is a warning, as a network may
+        do so on purpose; then `untrained` decides, if it is there.
+    """
+    check_call(probe, locals())
+    numbered, classes = _tokens(tokens)
+    asked = Asked(numbered, classes, _steps(at, lags, *numbered.shape), lags)
+    held = [_states("states", states, numbered.shape)]
+    if untrained is not None:
+        held.append(_states("untrained", untrained, numbered.shape, held[0].shape[-1]))
+    parts = _parts(len(numbered), numbered.shape[1], scored)
+    steps = np.split(asked.steps, len(asked.steps)) if by_step else [asked.steps]
+    fits = [dataclasses.replace(asked, steps=some) for some in steps]
+    dependent = predict_one_another(numbered, classes, lags, parts)
+    known = int(dependent) if given is None else given
+    if known > asked.steps[0] + 1:
+        rule = f"is more than the {asked.steps[0] + 1} tokens before the first asked step"
+        raise ConfigError("given", known, rule, "use fewer")
+    _check_sizes(held[0].shape[-1], fits[0], parts.fitted.stop, known, by_step)
+    check_streams(numbered, classes)
+    check_shifts(held[-1], fits[0], parts, dependent or known > 0)
+    logs = asked.log_shares(known, parts.fitted)
+    # States without numbers are the n-gram alone, fitted, recalibrated and scored like the others.
+    left, *found = (_bits(of, fits, known, logs, parts) for of in (held[0][..., :0], *held))
+    frequencies = asked.log_shares(0, parts.fitted)
+    return result_of(
+        [left - of for of in found],
+        left.mean(axis=0),
+        asked.bits(0, frequencies, parts.scored).mean(axis=0),
+        known,
+        independent=not dependent,
+        per_weight=parts.fitted.stop * len(fits[0].steps) / (classes * held[0].shape[-1] or 1),
+    )
+
+
+def _bits(
+    states: np.ndarray, fits: Sequence[Asked], given: int, logs: np.ndarray, parts: Parts
+) -> np.ndarray:
+    """The cross-entropy of heads by stream and lag, `[S, N]`, in bits: the mean over all fits."""
+
+    def examples(asked: Asked, streams: slice) -> Examples:
+        """The examples of one part, in the order of streams, then of steps."""
+        targets = asked.targets(streams)
+        read = states[streams][:, asked.steps].reshape(len(targets), states.shape[-1])
+        return Examples(read, targets, asked.contexts(given, streams))
+
+    found = []
+    for asked in fits:
+        fitted, chosen, scored = (examples(asked, streams) for streams in parts)
+        found.append(asked.by_stream(heads.nats_of(fitted, chosen, scored, logs)))
+    return np.mean(found, axis=0)
+
+
+def _array(name: str, given: Any) -> np.ndarray:
+    """An array of any framework as one of NumPy; bfloat16 as float32."""
+    try:
+        masked = np.ma.is_masked(given)
+        if hasattr(given, "detach"):  # PyTorch: off its graph and its device
+            # NumPy takes no tensor whose conjugation is still to be done, and no bfloat16.
+            given = given.detach().cpu().resolve_conj()
+            given = given.float() if str(given.dtype) == "torch.bfloat16" else given
+        array = np.asarray(given)
+    except Exception as error:  # an object of another package may raise anything
+        rule = f"are no array of numbers: {reason(error)}"
+        fix = "give one of NumPy, JAX or PyTorch"
+        raise ConfigError(None, name, rule, fix) from error
+    if masked:
+        raise ConfigError(None, name, "are masked", "leave out streams with a masked number")
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
+def _tokens(given: Any) -> tuple[np.ndarray, int]:
+    """Tokens as the index of each among the different ones, int32 `[S, T]`, and how many differ."""
+    tokens = _array("tokens", given)
+    if tokens.dtype.kind not in "iu" or tokens.ndim != 2 or not tokens.size:
+        rule = f"are an array of {tokens.dtype} {list(tokens.shape)}"
+        raise ConfigError(None, "tokens", rule, "give integers [streams, T]")
+    if tokens.min() < 0:
+        stream, step = np.argwhere(tokens < 0)[0].tolist()
+        rule = f"is negative, in stream {stream} at step {step}"
+        fix = "leave padding out, all streams are of one length"
+        raise ConfigError("tokens", int(tokens[stream, step]), rule, fix)
+    different, index = np.unique(tokens, return_inverse=True)
+    if len(different) == 1:
+        rule = "is the only token, so there is nothing to tell"
+        raise ConfigError("tokens", int(different[0]), rule, "use streams of two or more tokens")
+    return index.reshape(tokens.shape).astype(np.int32), len(different)
+
+
+def _states(
+    name: str, given: Any, shape: tuple[int, ...], numbers: int | None = None
+) -> np.ndarray:
+    """States float32 `[S, T, D]` of streams with tokens `[S, T]`; complex ones as two numbers."""
+    if isinstance(given, tuple):
+        raise ConfigError(None, name, "are a tuple", "give the array alone, such as lstm(x)[0]")
+    states = _array(name, given)
+    if states.dtype.kind not in "bcfiu" or states.shape[:-1] != shape or not states.size:
+        rule = f"are an array of {states.dtype} {list(states.shape)}, for tokens {list(shape)}"
+        if states.ndim == 3 and states.shape[0] == shape[0] and states.shape[1] != shape[1]:
+            rule = f"have {states.shape[1]} steps, tokens {shape[1]}"
+        raise ConfigError(None, name, rule, "give numbers [streams, T, D]")
+    # At least a byte for each number is taken below, where it is looked at whether it is finite.
+    environment.check_memory(states.size, "use fewer streams, or fewer numbers of a state")
+    if np.iscomplexobj(states):
+        states = np.concatenate([states.real, states.imag], axis=-1)
+    if numbers not in (None, states.shape[-1]):
+        rule = f"have {states.shape[-1]} numbers each, and the trained ones {numbers}"
+        raise ConfigError(None, name, rule, "give those of the same network")
+    # A mean that is not finite stays out: it would make all states so, and the refusal below names
+    # the first one.
+    if states.dtype == np.float64:  # float32 may not resolve what lies around a large mean
+        states = states - np.nan_to_num(states.mean(axis=(0, 1)))
+    # What is too large for float32 becomes infinite here, and is refused below.
+    with np.errstate(over="ignore"):
+        states = states.astype(np.float32, copy=False)
+    finite = np.isfinite(states).all(axis=-1)
+    if not finite.all():
+        stream, step = np.argwhere(~finite)[0].tolist()
+        rule = f"have a number that is not finite, first in stream {stream} after step {step}"
+        raise ConfigError(None, name, rule, "leave out such streams")
+    return states
+
+
+def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np.ndarray:
+    """The steps that are asked, each with a token at all lags."""
+    if lags >= length:
+        rule = f"is not below the {length} tokens of a stream"
+        raise ConfigError("lags", lags, rule, "use fewer lags or longer streams")
+    if at is None:
+        apart = max(1, -(-(length - lags) * streams // USUAL))
+        # From the end, so that the last step is always asked.
+        return np.arange(length - 1, lags - 1, -apart)[::-1]
+    steps = np.unique([checked("at", int, step) for step in at])
+    if not len(steps) or steps[0] < lags or steps[-1] >= length:
+        rule = f"is no step from {{lags={lags}}} to {length - 1}"
+        outside = [step for step in steps.tolist() if not lags <= step < length]
+        raise ConfigError(
+            "at", outside[0] if outside else [], rule, "use steps that have a token at every lag"
+        )
+    return steps
+
+
+def _parts(streams: int, length: int, scored: int | None) -> Parts:
+    """The streams of each part, the scored ones last."""
+    later = round((1 - FITTED) / 2 * streams)
+    least, rule = LEAST_STREAMS, "are too few"
+    if scored is not None:
+        if scored < LEAST_SCORED:
+            raise ConfigError("scored", scored, f"is below {LEAST_SCORED}", "use more")
+        later = scored
+        least, rule = 2 * later + LEAST_SCORED, f"are too few for {{scored={later}}}"
+    if streams < least:
+        fix = f"give {least} or more, cut long ones into shorter ones"
+        fix += " (are they [streams, T]?)" if length >= least else ""
+        raise ConfigError(None, f"{streams} streams", rule, fix)
+    first = streams - 2 * later
+    return Parts(slice(0, first), slice(first, first + later), slice(first + later, streams))
+
+
+def _check_sizes(numbers: int, asked: Asked, streams: int, given: int, by_step: bool) -> None:
+    """Raise ConfigError for too few examples, or for more than the memory holds."""
+    examples = streams * len(asked.steps)
+    least = least_examples(numbers, asked.classes)
+    if examples < least:
+        rule = (
+            f"are fitted, too few for {numbers:,} numbers of a state and {asked.classes:,} tokens, "
+            f"which need {least:,}, one for each weight of a head"
+        )
+        fix = "use more streams, or {by_step=False}" if by_step else "use more streams"
+        raise ConfigError(None, f"{examples:,} examples", rule, fix)
+    answers = asked.lags * asked.classes
+    tables = 48 * asked.classes**given * answers  # while shares are counted
+    fit = 250 * numbers * answers  # L-BFGS, in float64
+    environment.check_memory(tables + fit + 16 * examples * (numbers + asked.lags))

@@ -1,0 +1,72 @@
+"""Recalibration of answers by one factor a lag, fitted on answers that are not scored. Pure."""
+
+from collections.abc import Callable
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from echo_jax.echo.loss import cross_entropy
+
+
+def fitted_factors(
+    logits: chex.Array, targets: chex.Array, largest: float, halvings: int
+) -> chex.Array:
+    """The factor b of each lag, `[N]`, fitted on calibration logits `[E, N, V]` and targets.
+
+    The factor, 0 to `largest`, minimises the mean cross-entropy of softmax(b z) (temperature
+    scaling, Guo et al. 2017). That is convex in b, so its slope, E[sum_v p_v z_v - z_target], is
+    brought to zero by bisection, with so many `halvings`. As b is not below 0, the largest b z is
+    that of the largest z, which is taken once.
+    """
+    below = logits - jnp.max(logits, axis=-1, keepdims=True)
+    right = jnp.take_along_axis(below, targets[..., None], axis=-1)[..., 0]
+
+    def slope(factor: chex.Array) -> chex.Array:
+        """The derivative of the mean cross-entropy of each lag by its factor, `[N]`."""
+        # The largest weight is exp(0) = 1: nothing overflows, and the sum is 1 or more.
+        weights = jnp.exp(factor[:, None] * below)
+        expected = jnp.sum(weights * below, axis=-1) / jnp.sum(weights, axis=-1)
+        return jnp.mean(expected - right, axis=0)
+
+    lags = logits.shape[1]
+    return crossing(slope, jnp.zeros(lags), jnp.full(lags, largest), halvings)
+
+
+def crossing(
+    rising: Callable[[chex.Array], chex.Array], low: chex.Array, high: chex.Array, halvings: int
+) -> chex.Array:
+    """Where a rising function crosses zero between two ends, number by number, by bisection."""
+
+    def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
+        """The half of each range in which the sign changes."""
+        low, high = ends
+        middle = (low + high) / 2
+        above = rising(middle) > 0
+        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+
+    low, high = jax.lax.fori_loop(0, halvings, halve, (low, high))
+    return (low + high) / 2
+
+
+def recalibrated_nats(
+    factors: chex.Array, doubt: chex.Numeric, logits: chex.Array, targets: chex.Array
+) -> chex.Array:
+    """The cross-entropy of each answer, `[E, N]`, of logits `[E, N, V]` after recalibration.
+
+    The scored probabilities are (1 - doubt) softmax(b z) + doubt / V. With 1 / E for the doubt: no
+    error in E calibration answers does not show that the next one is right.
+    """
+    right = jnp.exp(-cross_entropy(factors[:, None] * logits, targets))
+    # The doubt bounds an answer at log(V / doubt) nats, however sure of another one the network is.
+    return -jnp.log((1 - doubt) * right + doubt / logits.shape[-1])
+
+
+def recalibrated_certainty(
+    factors: chex.Array, doubt: chex.Numeric, logits: chex.Array
+) -> chex.Array:
+    """1 less the entropy of each answer `[E, N]` over log V, of logits `[E, N, V]`, alike."""
+    symbols = logits.shape[-1]
+    softmax = jax.nn.softmax(factors[:, None] * logits)
+    probabilities = (1 - doubt) * softmax + doubt / symbols
+    return 1 + jnp.sum(probabilities * jnp.log(probabilities), axis=-1) / jnp.log(symbols)

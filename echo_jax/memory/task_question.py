@@ -1,0 +1,382 @@
+"""A task: what draws its sequences is checked, and a network learns its targets.
+
+A task is a module, or any object, that draws sequences and says where an answer is due.
+
+tokens, answers          the numbers of different inputs and of different answers
+draw(key, rows, part)    inputs int `[B, T]` below `tokens`, targets int `[B, T]` below `answers`,
+                         and counts, bool `[B, T]`: where a target counts
+
+The part is training, validation or final, for a task with data; one that draws anew ignores it. A
+task may have `levels` too, a range such as range(1, 9), that get harder: `draw` then takes a fourth
+argument, which rises in training; the last one is scored. And it may have a `baseline(inputs)` of
+NumPy, the share of each answer, `[B, T, answers]`, which is scored on the final rows of each run.
+
+tokens   1 0 1 1      parity
+targets  . 1 0 1      a network reads its cell's output at each step, and learns these
+"""
+
+import dataclasses
+import hashlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import Any, NamedTuple, NoReturn
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax.errors import JAXIndexError, JAXTypeError
+from msgspec import UNSET, UnsetType
+from scipy.special import entr
+
+from echo_jax.cells import user_cell
+from echo_jax.cells.interface import Cell
+from echo_jax.echo import network
+from echo_jax.echo.data import Purpose, purpose_key
+from echo_jax.echo.loss import correct, cross_entropy, mean_where
+from echo_jax.echo.network import Network, Params
+from echo_jax.exceptions import ConfigError, EchoError, reason
+from echo_jax.memory import learning, tasks
+from echo_jax.memory.learning import Question, Scores, Sets, set_keys
+from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
+from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
+from echo_jax.memory.tasks import TaskRows
+from echo_jax.memory.tasks.by_key import Recall
+
+PARTS = ("training", "validation", "final")
+
+BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(tasks.__path__))
+
+MEMBERS = ("tokens", "answers", "draw")
+
+
+@dataclasses.dataclass(eq=False)
+class TaskObject:
+    """A task that was checked: as a card states it, and the object that draws.
+
+    `levels` is one level where the task has none.
+    """
+
+    measured: MeasuredTask
+    written: Any
+    tokens: int
+    answers: int
+    levels: range
+
+    def draw(self, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> TaskRows:
+        """Rows of a part at a level; a target that does not count is 0."""
+        tokens, targets, scored = map(jnp.asarray, _draw(self.written, key, rows, part, level))
+        # Such a target may be any integer. Beyond the answers jax gathers NaN for it, and NaN times
+        # a weight of 0 is still NaN.
+        targets = jnp.where(scored, targets, 0)
+        return TaskRows(tokens.astype(jnp.int32), targets.astype(jnp.int32), scored)
+
+    def majority(self, rows: TaskRows) -> float:
+        """The share of the most frequent answer of rows."""
+        targets = np.asarray(rows.targets)[np.asarray(rows.scored)]
+        return float(np.bincount(targets).max() / len(targets))
+
+    def baseline(self, rows: TaskRows) -> TaskScore | UnsetType:
+        """The score of the task's own baseline on rows; UNSET where it has none.
+
+        The right answer has a share of a millionth at least.
+        """
+        if not hasattr(self.written, "baseline"):
+            return UNSET
+        scored = np.asarray(rows.scored)
+        shares = np.asarray(self.written.baseline(np.asarray(rows.tokens)))[scored]
+        targets = np.asarray(rows.targets)[scored]
+        of_targets = np.maximum(shares[np.arange(len(targets)), targets], 1e-6)
+        of_answers = np.bincount(targets) / len(targets)
+        return TaskScore(
+            accuracy=float(np.mean(shares.argmax(axis=-1) == targets)),
+            nats=float(-np.mean(np.log(of_targets))),
+            entropy=float(np.sum(entr(of_answers))),
+        )
+
+
+def _draw(written: Any, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> Any:
+    more = [level] if hasattr(written, "levels") else []
+    return written.draw(key, rows, part, *more)
+
+
+def task_of(task: Any, protocol: Protocol) -> TaskObject:
+    """The task of a name, or of an object that a call hands over. ConfigError for a broken rule."""
+    written = named(task) if isinstance(task, str) else task
+    if isinstance(written, type):
+        written = written()
+    words = task if isinstance(task, str) else getattr(task, "__name__", type(task).__name__)
+    name = re.split(r"[/\\:.]", words.removesuffix(".py"))[-1]
+    if lacking := [member for member in MEMBERS if not hasattr(written, member)]:
+        fix = "define tokens, answers and draw(key, rows, part)"
+        raise ConfigError("task", name, f"lacks {' and '.join(lacking)}", fix)
+    for member in ("tokens", "answers"):
+        count = getattr(written, member)
+        whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+        if not whole or not 2 <= count <= 10_000:
+            rule = f"has {member} {count!r}, which is no whole number from 2 to 10,000"
+            raise ConfigError("task", name, rule, "state how many different ones there are")
+    levels = getattr(written, "levels", range(1, 2))
+    if not isinstance(levels, range) or not levels:
+        rule = f"has levels {levels!r}, which are {'empty' if levels == range(0) else 'no range'}"
+        raise ConfigError("task", name, rule, "state them as range(1, 9), for 1 to 8")
+    drawn = _Check(name, written).digest(protocol, levels)
+    defined = written if isinstance(written, ModuleType) else written.draw
+    packaged = getattr(inspect.getmodule(defined), "__name__", "").startswith("echo_jax.")
+    source = None if packaged else user_cell.source_digest(defined)
+    measured = MeasuredTask(name, source, drawn)
+    return TaskObject(measured, written, int(written.tokens), int(written.answers), levels)
+
+
+def named(name: str) -> Any:
+    """The object of a name: a built-in task, `file.py` or `package.module:NAME`."""
+    if name in BUILT_IN:
+        name = f"{tasks.__name__}.{name}"
+    elif name.isidentifier():
+        fix = f"use one of {', '.join(BUILT_IN)}, or a file of your own, my_task.py"
+        raise ConfigError("task", name, "is not built in", fix)
+    return user_cell.import_named(name, "task")
+
+
+class _Check(NamedTuple):
+    """The check of what a task draws, before anything is compiled or written."""
+
+    name: str
+    written: Any
+
+    def digest(self, protocol: Protocol, levels: range) -> str:
+        """The SHA-256 of a draw of each part; ConfigError for a draw that breaks a rule."""
+        key, other, third = (purpose_key(seed, Purpose.DATA) for seed in range(3))
+        cases = [(part, levels[-1]) for part in PARTS]
+        # Training rises from the first level; all else is drawn at the last one.
+        cases += [("training", levels[0])] if len(levels) > 1 else []
+        self.check_between(key, protocol.rows, levels)
+        digest, lengths = hashlib.sha256(), dict[str, int]()
+        for part, level in cases:
+            few, again = (self.drawn(key, protocol.rows, part, level) for _ in range(2))
+            self.check(few, protocol.rows, part)
+            if not _equal(few, again):
+                self.refuse(
+                    f"draws other rows of {part} when the same key comes twice: draw from the key "
+                    "alone, by jax.random"
+                )
+            # A task with data may validate on the same rows for every key, but not train on them.
+            if part == "training" and _equal(few, self.drawn(other, protocol.rows, part, level)):
+                self.refuse("draws the same rows for every key: draw from the key, by jax.random")
+            many = self.drawn(third, protocol.streams, part, level)
+            self.check(many, protocol.streams, part)
+            lengths[part] = many.tokens.shape[-1]
+            if few.tokens.shape[-1] != lengths[part]:
+                self.refuse(f"draws sequences of two lengths for {part}: draw one length")
+            for array in few:
+                digest.update(np.ascontiguousarray(array).tobytes())
+        if lengths["validation"] != lengths["final"]:
+            self.refuse("draws sequences of two lengths for validation and final: draw one length")
+        if hasattr(self.written, "baseline"):
+            self.check_baseline(self.drawn(key, protocol.rows, "final", levels[-1]).tokens)
+        return digest.hexdigest()
+
+    def check_between(self, key: chex.PRNGKey, rows: int, levels: range) -> None:
+        """Check rows of the levels between the first and the last, or of some ten of them."""
+        for level in levels[1 : -1 : -(-len(levels) // 10)]:
+            self.check(self.drawn(key, rows, "training", level), rows, "training")
+
+    def drawn(self, key: chex.PRNGKey, rows: int, part: str, level: int) -> TaskRows:
+        """Rows as NumPy arrays, drawn as they are and traced as in training."""
+        draw = partial(_draw, self.written, rows=rows, part=part)
+
+        def drawn_and_traced() -> Any:
+            jax.eval_shape(lambda key, level: draw(key, level=level), key, jnp.int32(level))
+            return draw(key, level=level)
+
+        level_too = ", level" if hasattr(self.written, "levels") else ""
+        how = (
+            f"takes key, rows, part{level_too} and is compiled: no Python if on drawn values, use "
+            "jnp.where, jax.numpy and jax.random"
+        )
+        found = self.attempt(drawn_and_traced, "draw", how)
+        if not (isinstance(found, tuple | list) and len(found) == 3):
+            self.refuse("does not draw three arrays: return inputs, targets, counts")
+        return TaskRows(*map(np.asarray, found))
+
+    def attempt(self, call: Callable[[], Any], member: str, how: str) -> Any:
+        """The return value of the user's code; ConfigError where it raises anything."""
+        try:
+            return call()
+        except (EchoError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # user code may raise anything
+            traced = isinstance(error, JAXTypeError | JAXIndexError)  # its message is a page
+            what = type(error).__name__ if traced else reason(error)
+            self.refuse(f"fails in {member} ({what}): {member} {how}", error)
+
+    def check(self, drawn: TaskRows, rows: int, part: str) -> None:
+        """Raise ConfigError for arrays of another shape, type or range, or no target."""
+        shapes = " ".join(f"{x.dtype}{list(x.shape)}" for x in drawn)
+        whole = all(np.issubdtype(x.dtype, np.integer) for x in drawn[:2])
+        length = drawn.tokens.shape[1:]
+        alike = {x.shape for x in drawn} == {(rows, *length)} and len(length) == 1
+        if not (alike and whole and drawn.scored.dtype == bool):
+            self.refuse(
+                f"draws {shapes} for {rows} rows of {part}: return inputs and targets of integers "
+                f"and counts of bool, each [{rows}, T]"
+            )
+        if not drawn.scored.any():
+            self.refuse(f"has no target that counts in {rows} rows of {part}: make counts True")
+        targets = drawn.targets[drawn.scored]
+        in_range = ("input", drawn.tokens, "tokens"), ("target", targets, "answers")
+        for kind, values, member in in_range:
+            least, most, limit = values.min(), values.max(), getattr(self.written, member)
+            if least < 0 or most >= limit:
+                self.refuse(
+                    f"draws {kind}s from {least} to {most} in {part}, and {member} is {limit}: "
+                    f"draw 0 to {limit - 1}, or change {member}"
+                )
+
+    def check_baseline(self, inputs: np.ndarray) -> None:
+        """Raise ConfigError for a baseline that gives no shares."""
+        shape = [*inputs.shape, int(self.written.answers)]
+        call = lambda: np.asarray(self.written.baseline(inputs))  # noqa: E731
+        shares = self.attempt(call, "baseline", "must take inputs [rows, T] of NumPy")
+        if [*shares.shape] != shape or shares.dtype.kind not in "fiub":
+            self.refuse(
+                f"has a baseline of {shares.dtype}{[*shares.shape]}: return shares of {shape}"
+            )
+        if not ((shares >= 0) & (shares <= 1)).all():
+            self.refuse("has a baseline with shares below 0 or above 1: give each answer a share")
+        sums = shares.sum(axis=-1)
+        worst = sums.flat[np.abs(sums - 1).argmax()]
+        if not np.isclose(worst, 1, atol=1e-3):
+            self.refuse(f"has a baseline that sums to {worst:.4g}, not 1: give each answer a share")
+
+    def refuse(self, sentence: str, error: BaseException | None = None) -> NoReturn:
+        """Raise ConfigError: a sentence about the task, after the line of the user's file."""
+        where = user_cell.location(self.written.draw, error=error)
+        raise ConfigError(f"{where}: task {self.name!r} {sentence}") from error
+
+
+def _equal(one: TaskRows, other: TaskRows) -> bool:
+    return all(map(np.array_equal, one, other))
+
+
+class LearnsTask(Question):
+    """A linear readout of the cell's output at each step learns a task.
+
+    The loss is the mean cross-entropy over all targets of a batch that are scored. The level of the
+    task rises by the ramp, from its first to its last.
+    """
+
+    def __init__(self, cell: Cell, protocol: Protocol, task: TaskObject | Recall) -> None:
+        """A network around a cell, fed one-hot tokens; nothing is compiled."""
+        self.protocol = protocol
+        self.task = task
+        readout = nn.Dense(task.answers, kernel_init=nn.initializers.lecun_normal())
+        self.network = Network(cell, readout, task.tokens, task.tokens, task.answers)
+
+    def init_params(self, key: chex.PRNGKey) -> Params:
+        """The cell's, and those of the readout."""
+        return network.init_params(self.network, key)
+
+    def draw(self, key: chex.PRNGKey, level: chex.Array) -> TaskRows:
+        """A batch of B rows at a level."""
+        return self.task.draw(key, self.protocol.rows, "training", level)
+
+    def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
+        """The mean over all targets that are scored."""
+        drawn = self.draw(key, self.ramp(done))
+        logits = self.logits(params, drawn.tokens)
+        return mean_where(cross_entropy(logits, drawn.targets), drawn.scored)
+
+    def ramp(self, done: chex.Numeric) -> chex.Array:
+        """The level of the ramp after a share of the updates."""
+        levels = self.task.levels
+        risen = jnp.minimum(done / self.protocol.ramp, 1.0)
+        return levels.start + levels.step * jnp.floor((len(levels) - 1) * risen).astype(jnp.int32)
+
+    def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
+        """The logits at each step: tokens `[B, T]` to `[B, T, answers]`, by the cell's scan."""
+        state = self.network.initial_state(params, len(tokens))
+        _, outputs = network.unroll(self.network, params, state, tokens, None)
+        return network.read_out(self.network, params, outputs).swapaxes(0, 1)
+
+    def right(self, params: Params, rows: TaskRows) -> chex.Array:
+        """The number of right answers by the cell's scan."""
+        return jnp.sum(correct(self.logits(params, rows.tokens), rows.targets) & rows.scored)
+
+    def by_steps(
+        self, params: Params, streams: chex.Array, read: Callable[[chex.Array], chex.Array]
+    ) -> tuple[chex.Array, chex.Array]:
+        """Readings of the logits at each step of streams, `[B, T, ...]`; bytes of state."""
+        net = self.network
+
+        def answer(_: Any, output: chex.Array) -> chex.Array:
+            return read(network.read_out(net, params, output[0]))
+
+        return learning.by_steps(net, params, streams, answer)
+
+
+class ByTask(LearnsTask):
+    """A task is asked alone, at its last level."""
+
+    task: TaskObject
+
+    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
+        """The rows of a seed and the digest of its trained weights; of validation there are two."""
+        # The first recalibrates: a factor that is fitted to the scored rows would add bits.
+        parts = "validation", "validation", "final"
+        rows, level = self.protocol.streams, self.task.levels[-1]
+        keys = zip(set_keys(seed, weights), parts, strict=True)
+        return Sets(*(self.task.draw(key, rows, part, level) for key, part in keys))
+
+    def score(self, params: Params, sets: Sets) -> Scores:
+        """Accuracy, nats an answer after recalibration, and entropy of the answers, `[3]`."""
+        streams = jnp.concatenate([drawn.tokens for drawn in sets])
+        found, carried = self.by_steps(params, streams, lambda logits: logits)
+        validation, final = self.scores_of(found, sets)
+        return Scores(validation, final, accuracy=validation[0], bytes=carried)
+
+    def scores_of(self, found: chex.Array, sets: Sets) -> list[chex.Array]:
+        """As `score`, of validation and final rows, by the logits on all rows `[B, T, answers]`."""
+        calibration, *scored = jnp.split(found, len(sets))
+        factors = self.factors(calibration, sets.calibration)
+        doubt = 1 / jnp.sum(sets.calibration.scored)
+        of_sets = zip(scored, sets[1:], strict=True)
+        return [accuracy_nats_entropy(factors, doubt, *of) for of in of_sets]
+
+    def factors(self, logits: chex.Array, drawn: TaskRows) -> chex.Array:
+        """The factor of recalibration, `[1]`; logits that are equal have no slope."""
+        scored = jnp.where(drawn.scored[..., None], logits, 0.0)
+        examples = scored.reshape(-1, 1, logits.shape[-1])
+        protocol = self.protocol
+        targets = drawn.targets.reshape(-1, 1)
+        return fitted_factors(examples, targets, protocol.largest_factor, protocol.halvings)
+
+    def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
+        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+        return self.right(params, sets.validation) / jnp.sum(sets.validation.scored)
+
+    def row(self, fields: dict[str, Any]) -> TaskRow:
+        """The row of a run; the scores are those of `score`."""
+        sets = [name for name in ("validation", "final") if fields[name] is not None]
+        scores = {name: TaskScore(*fields[name]) for name in sets}
+        return TaskRow(task=self.task.measured, **fields | scores)
+
+
+def accuracy_nats_entropy(
+    factors: chex.Array, doubt: chex.Array, logits: chex.Array, drawn: TaskRows
+) -> chex.Array:
+    """Those of logits `[B, T, answers]`, float32 `[3]`."""
+    answers = logits.shape[-1]
+    right = mean_where(correct(logits, drawn.targets), drawn.scored)
+    examples = logits.reshape(-1, 1, answers), drawn.targets.reshape(-1, 1)
+    nats = recalibrated_nats(factors, doubt, *examples).reshape(drawn.scored.shape)
+    of_answers = jax.nn.one_hot(drawn.targets, answers) * drawn.scored[..., None]
+    shares = jnp.sum(of_answers, axis=(0, 1)) / jnp.sum(drawn.scored)
+    entropy = jnp.sum(jax.scipy.special.entr(shares))
+    return jnp.stack([right, mean_where(nats, drawn.scored), entropy])

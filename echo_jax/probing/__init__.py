@@ -1,9 +1,0 @@
-"""A probe of trained networks: bits that their states tell about earlier tokens.
-
-probe_call     `echo_jax.probe`: states and tokens are checked and divided into three parts
-streams        streams that repeat or overlap are refused
-shifts         tokens that are not those fed are refused
-asked          the steps and lags asked for, and what the last tokens tell by themselves
-heads          linear heads: whitened states, L2 by the second part, recalibrated
-probe_result   bits by lag with their interval: table, figure, text
-"""

@@ -1,0 +1,8 @@
+"""Files that are written whole, and the readers of files that anyone may have written.
+
+atomic_files  writes, digests and locks
+tensor_files  trees of arrays as safetensors
+row_file      rows as lines of JSON, each with its digest
+value_files   the user's own values: a column of a CSV file, the characters of a text, a stream
+vocabulary    their tokens
+"""

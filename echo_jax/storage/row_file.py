@@ -1,0 +1,85 @@
+"""Rows in a file: a line of JSON for each task, with a digest. No jax."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from echo_jax.exceptions import StorageError
+from echo_jax.storage import atomic_files
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+"""A whole number that every reader of JSON has exactly."""
+
+
+class KeyedRow(Protocol):
+    """The row of a task."""
+
+    @property
+    def key(self) -> str:
+        """The key of its task."""
+
+
+R = TypeVar("R", bound=KeyedRow)
+
+
+class RowKind(NamedTuple, Generic[R]):
+    """A kind of rows."""
+
+    name: str  # of it, in refusals: "a row of results"
+    decode: Callable[[dict[str, Any]], R]  # plain values to a row; ValueError where they are none
+    encode: Callable[[R], dict[str, Any]]
+    timing: Sequence[str] = ()  # left out by the digest: they differ when a row is made again
+
+    def digest(self, values: Mapping[str, Any]) -> str:
+        """The digest of all but the timing fields."""
+        kept = {name: values[name] for name in values if name not in self.timing}
+        return atomic_files.digest_of(kept)
+
+    def line(self, row: R) -> bytes:
+        """The line of a row, with its digest."""
+        values = self.encode(row)
+        signed = values | {"digest": self.digest(values)}
+        return json.dumps(signed, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+    def read(self, path: Path) -> list[R]:
+        """The rows of a file, none if there is no file; StorageError for a damaged line."""
+        rows = list[R]()
+        if not os.path.lexists(path):
+            return rows
+        data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix="use the file itself")
+        for number, line in enumerate(data.splitlines(), 1):
+            try:
+                if line:
+                    rows.append(self.decode(self._values(line)))
+            except (ValueError, RecursionError, msgspec.ValidationError) as error:
+                why = ascii(str(error))[1:-1][:200]  # it may quote the file
+                rule = f"is not {self.name} ({why})"
+                fix = "remove that line, and its run is made again"
+                raise StorageError(None, f"line {number} of {path}", rule, fix) from error
+        return rows
+
+    def _values(self, line: bytes) -> dict[str, Any]:
+        """The values of a line without its digest; ValueError where that is not theirs."""
+        values = atomic_files.parse_json(line)
+        if not isinstance(values, dict):
+            raise ValueError("it is no JSON object")
+        if values.pop("digest", None) != self.digest(values):
+            raise ValueError("its digest is not that of its content")
+        return values
+
+    def append(self, path: Path, rows: Iterable[R]) -> None:
+        """Add rows to a file; if it fails at any moment, the file is as it was."""
+        # An append in place that is killed leaves half a line, which the next command refuses.
+        before = path.read_bytes() if path.exists() else b""
+        if before and not before.endswith(b"\n"):  # an editor may have removed the last one
+            before += b"\n"
+        atomic_files.write_bytes(path, before + b"".join(map(self.line, rows)))
+
+    def write(self, path: Path, rows: Iterable[R]) -> None:
+        """Write a file of rows, in the place of one that is there."""
+        atomic_files.write_bytes(path, b"".join(map(self.line, rows)))

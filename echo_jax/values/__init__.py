@@ -1,1 +1,0 @@
-"""The user's own values: read from files (`reading`), and their tokens (`vocabulary`)."""

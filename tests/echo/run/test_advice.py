@@ -1,0 +1,196 @@
+"""What a run is told to try next: commands that parse, differ and follow what it has shown."""
+
+import contextlib
+import json
+import re
+from types import SimpleNamespace
+
+import followed_advice as followed
+import numpy as np
+import pytest
+from msgspec import UNSET
+
+from echo_jax.config import RunConfig, changed, chosen, flat
+from echo_jax.echo.run import advice
+from echo_jax.echo.run.explanation import in_delay_line
+from echo_jax.echo.run.run_file import Finished, History
+from echo_jax.echo.target_place import accuracy_ceiling, knowable_share, target_place
+from echo_jax.exceptions import ConfigError
+
+NETWORKS = (
+    {}, {"stateful": False}, {"bptt_batches": 2}, {"cell": "mlp"}, {"cell": "mlp", "delay_line": 2},
+    {"framing": "values"}, {"csv": "my.csv"}, {"learning_rate": 1e-5}, {"learning_rate": 0.5},
+    {"hidden_size": 20, "seeds": 8}, {"cell": "gru", "stateful": False, "seeds": 8},
+    {"frozen": True},
+)  # fmt: skip
+
+
+def can_be_run(fields):
+    """True for fields that break no rule together."""
+    with contextlib.suppress(ConfigError):
+        return bool(changed(RunConfig(), **fields))
+
+
+CASES = [
+    fields
+    for fields in (
+        {"window": window, "lag": lag, "batch_size": batch_size, "layout": layout} | network
+        for window in (1, 5, 25)
+        for lag in (-1, 1, 3, 13)
+        for batch_size in (1, 4)
+        for layout in ("windows", "prefixes", "streams")
+        for network in NETWORKS
+    )
+    if can_be_run(fields)
+]
+
+
+NOT_MEASURED = (
+    "training_accuracy", "held_out_targets", "persistence_accuracy", "k_gram_accuracy", "follows"
+)  # fmt: skip
+
+NAMES = {
+    "window": "window|whole sequences as one chunk", "delay_line": "delay line",
+    "lag": "back|ahead", "stateful": "zero state", "bptt_batches": "gradient through 1 batch",
+    "learning_rate": "(larger|smaller) steps", "frozen": "train the cell", "framing": "classes",
+    "sequences": "longer", "hidden_size": "larger layer", "seeds": "other seeds", "seed": "another",
+}  # fmt: skip
+"""The words of an advice, by the field that its command changes."""
+
+
+def outcome(config, share, **found):
+    """What advice reads of a result: this share of the ceiling was reached."""
+    ceiling, known = accuracy_ceiling(config, 0.01), knowable_share(config)
+    fields = {
+        "accuracy": share * (ceiling or known + (1 - known) * 0.01),
+        "baseline_accuracy": 0.01,
+        "ceiling_accuracy": UNSET if ceiling is None else ceiling,
+        "failed": SimpleNamespace(seed=[]),
+        "by_seed": SimpleNamespace(seed=list(range(config.seeds))),
+        "untrained": UNSET,
+        **dict.fromkeys(NOT_MEASURED, UNSET),
+    }
+    return SimpleNamespace(**fields | found)
+
+
+FALLS, FLAT = np.linspace(4, 3, 50), np.full(50, 4.0)
+ERROR = 5**-0.5  # of the difference of two means of ten losses, each one above or below 4
+NEARLY, CLEARLY = (
+    4 + np.tile([1, -1], 25) - np.repeat([0, errors * ERROR], [40, 10]) for errors in (1.9, 2.1)
+)
+
+
+def advised(config, share=0.5, curve=FALLS, **found):
+    """The words before the command, and the configuration that the command trains."""
+    runs = []
+    history = History(config)
+    history.append(np.tile(curve, (config.seeds, 1)), np.zeros((config.seeds, 50)))
+
+    def command(changes):
+        runs.append(changed(config, **changes))
+        return "COMMAND"
+
+    finished = Finished(config, history, outcome(config, share, **found))
+    lines = advice.after_run(finished, command)
+    words = [re.fullmatch(r"(.*[:?]) COMMAND", line)[1] for line in lines]
+    return next(zip(words, runs, strict=True), (None, None))
+
+
+def test_every_configuration_gets_advice_that_differs_from_it_and_lets_more_be_learned():
+    places = set()
+    for fields in CASES:
+        config = changed(RunConfig(), **fields)
+        places.add(target_place(config))
+        (missed, other), (made, question) = advised(config), advised(config, share=1)
+        assert config not in (other, question)
+        assert ("other seeds" in made) == (config.seeds == 1 and knowable_share(config) > 0)
+        assert "other seeds" not in missed
+        for said, run in ((missed, other), (made, question), advised(config, falls=False)):
+            new = {name for name, x in flat(run).items() if x != flat(config)[name]}
+            assert all(re.search(NAMES[name], said) for name in new)
+            assert ("zero state" in said) == ("stateful" in new)
+        if target_place(config) == "future" and config.data.file:
+            assert missed.startswith("Next: ")
+            continue
+        assert missed.startswith("Try: ")
+        assert made.startswith("Next: " if knowable_share(config) else "Try: ")
+        assert in_delay_line(other) or target_place(other) in ("window", "replayed")
+        lowest = min(map(knowable_share, (other, advised(config, curve=FLAT)[1])))
+        assert lowest >= knowable_share(config)
+        assert knowable_share(other) == 1 or not config.task.in_streams
+        assert other.data == config.data
+        assert not other.training.frozen
+    assert places == {
+        "window", "replayed", "state", "skipped", "early", "zeroed", "delayed", "future"
+    }  # fmt: skip
+
+
+OWN = {"csv": "my.csv", "lag": -1}
+
+
+@pytest.mark.parametrize(
+    ("fields", "found", "changes"),
+    [
+        ({"sequences": 20}, {}, {"sequences": 2000}),
+        ({"sequences": 100, "learning_rate": 0.03}, {},
+         {"sequences": 2000, "learning_rate": 0.001}),
+        ({"learning_rate": 0.03}, {"curve": FLAT}, {"learning_rate": 0.001}),
+        ({}, {}, {"sequences": 6000}),
+        ({"hidden_size": 20}, {"curve": CLEARLY}, {"sequences": 6000}),
+        ({"hidden_size": 20}, {"curve": NEARLY}, {"hidden_size": 50}),
+        ({"stateful": False}, {"curve": FLAT}, None),
+        ({"lag": 7, "frozen": True, "sequences": 9000},
+         {}, {"window": 8, "stateful": False, "frozen": False}),
+        ({"csv": "my.csv"}, {"training_accuracy": 1.0, "curve": FLAT}, None),
+        ({"csv": "my.csv", "sequences": 300},
+         {"training_accuracy": 1.0, "held_out_targets": 121}, {"sequences": 2000}),
+        ({"csv": "my.csv", "sequences": 300},  # 496 values train, and 100 are different
+         {"training_accuracy": 1.0, "held_out_targets": 119}, None),
+        (OWN, {}, None),
+        ({"seeds": 2, "learning_rate": 0.1},
+         {"failed": SimpleNamespace(seed=[1])}, {"learning_rate": 0.001}),
+        ({"seeds": 2, "stateful": False},
+         {"failed": SimpleNamespace(seed=[1])}, {"learning_rate": 0.0001}),
+    ],
+)  # fmt: skip
+def test_advice_follows_what_this_run_has_shown(fields, found, changes):
+    config = changed(RunConfig(), **fields)
+    said, other = advised(config, **found)
+    assert said.startswith("Next: " if changes is None else "Try: ")
+    assert changes is None or other == changed(config, **changes)
+
+
+@pytest.mark.parametrize(("best", "asks"), [(0.2, "one step further ahead"), (0.9, "another seed")])
+def test_what_is_foretold_worse_than_a_simple_predictor_does_is_not_asked_further_ahead(best, asks):
+    simple = {"persistence_accuracy": best, "k_gram_accuracy": 0.1, "k_gram": 1}
+    assert asks in advised(changed(RunConfig(), seeds=2, **OWN), accuracy=0.5, **simple)[0]
+
+
+def test_a_score_that_the_order_gives_or_chance_is_no_success():
+    chance = {"accuracy": 0.03, "persistence_accuracy": 0.02, "k_gram_accuracy": 0.03, "k_gram": 1}
+    for fields, found in (({"csv": "my.csv"}, {"share": 1, "follows": 0.5}), (OWN, chance)):
+        assert "does another seed" in advised(changed(RunConfig(), **fields), **found)[0]
+    skipped = changed(RunConfig(), csv="my.csv", window=1)
+    assert "in place of the order" in advised(skipped, **chance | {"accuracy": 0.5})[0]
+
+
+def test_where_hardly_a_held_out_value_was_trained_on_nothing_is_advised():
+    unknown = SimpleNamespace(share=0.9)
+    assert advised(changed(RunConfig(), **OWN), untrained=unknown) == (None, None)
+
+
+def test_advice_that_was_followed_helped_in_nine_of_ten_runs(root):
+    text = (root / "benchmarks" / "followed_advice.jsonl").read_text()
+    rows = [json.loads(line) for line in text.splitlines()]
+    drawn = {kind: followed.drawn(kind) for kind in [*followed.files(), *range(followed.SHAPES)]}
+    firsts = {kind: [next(draws) for _ in range(60)] for kind, draws in drawn.items()}
+    assert [row["kind"] for row in rows] == [
+        kind for kind in drawn for _ in range(1 if isinstance(kind, str) else followed.RUNS)
+    ]
+    for row in rows:
+        fields = chosen(firsts[row["kind"]][row["draw"]])
+        assert fields.items() <= row["config"].items()
+    advised_rows = [row for row in rows if "then" in row]
+    assert len(rows) == 70
+    assert len(advised_rows) >= 50
+    assert sum(map(followed.helped, advised_rows)) >= 0.9 * len(advised_rows)

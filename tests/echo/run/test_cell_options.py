@@ -1,0 +1,80 @@
+"""The cell of a card in a run: its options, given or found for the bytes of its state."""
+
+import json
+
+import pytest
+from run_folders import assert_same_arrays, prepared
+
+import echo_jax
+from echo_jax.cells.cell_args import options_in
+from echo_jax.cells.known_memory import ShiftRegister
+from echo_jax.cells.vector_state.flax_rnns import GRUCell
+from echo_jax.commands import command_line, train
+from echo_jax.config import RunConfig, changed, flags_of
+from echo_jax.echo.network import build_network, with_cell_stated
+from echo_jax.echo.run import train_run
+from echo_jax.engine.process import Interrupts
+from echo_jax.exceptions import ConfigError
+from echo_jax.memory.card.train_and_score import named_cell
+
+SMALL = {
+    "length": 8, "window": 2, "batch_size": 2, "evaluation_sequences": 5, "stateful": False,
+}  # fmt: skip
+OF_TEXT = {"lag": -1, "text": "my.txt", "cell": "block:delta-net", "state_bytes": 400}
+TRAIN = flags_of(SMALL | OF_TEXT | {"stateful": True})
+
+
+def test_the_cell_of_a_card_trains_on_a_text_is_resumed_shown_and_predicts(
+    call, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.txt").write_text("the fox jumps over the dog " * 20)
+    for out, sequences in (("whole", "4"), ("part", "2")):
+        flags = [*TRAIN, "--sequences", sequences, "--out", out]
+        train.run(command_line.parse(train.TrainCommand, flags), Interrupts())
+    train_run.train_run(prepared(tmp_path / "part", sequences=4), train_run.Running())
+    assert_same_arrays(tmp_path / "part", tmp_path / "whole")
+    network = json.loads((tmp_path / "part" / "config.json").read_text())["network"]
+    assert network["hidden_size"] == 10
+    assert network["cell_args"] == "key_size=10,value_size=10"
+    assert "state_bytes" not in network
+    card = named_cell("block:delta-net", {}, 400).cell
+    assert echo_jax.load(tmp_path / "part").network.cell == card
+    said = call("show.py", "--curve", "part", cwd=tmp_path).stdout
+    assert "--hidden-size 10 --cell-args key_size=10,value_size=10" in said
+    assert len(call("predict.py", "part", "the f", cwd=tmp_path).stdout.split()) >= 5
+
+
+def test_options_are_those_of_a_card_of_the_same_flags():
+    asked = ("lru", None, 400), ("block:mlstm", "layers=2", 344), ("mlp", "features=9", 960)
+    for cell, args, size in asked:
+        config = changed(RunConfig(), cell=cell, cell_args=args, state_bytes=size, vocab_size=16)
+        again = with_cell_stated(with_cell_stated(config))
+        built = build_network(config).cell
+        assert built == build_network(again).cell
+        assert built == named_cell(cell, options_in(args or ""), size).cell
+        assert again.network.state_bytes is None
+
+
+def test_options_of_a_call_are_kept_in_a_folder_where_a_name_finds_the_cell(tmp_path):
+    by_size = echo_jax.train(**SMALL, sequences=2, cell="gru", hidden_size=4)
+    for cell, args in (("gru", {"features": 4}), (GRUCell, {"features": 4}), (GRUCell(4), None)):
+        run = echo_jax.train(**SMALL, sequences=2, cell=cell, args=args)
+        assert (run.config, run.result.digest) == (by_size.config, by_size.result.digest)
+    register = echo_jax.train(**SMALL, sequences=2, cell=ShiftRegister(3), out=tmp_path / "run")
+    assert register.config.network.cell_args == "slots=3"
+    loaded = echo_jax.load(tmp_path / "run", cell=register.config.network.cell)
+    assert loaded.network.cell == ShiftRegister(3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"cell": GRUCell, "state_bytes": 400}, "^state_bytes=400 needs the name of a cell"),
+        ({"cell": GRUCell, "cell_args": "features=4"}, "^cell_args=.* needs the name of a cell"),
+        ({"cell_args": "features=4", "args": {}}, "^cell_args=.* is given beside args"),
+    ],
+)
+def test_options_that_go_with_no_object_are_refused(fields, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        echo_jax.train(**SMALL, **fields)

@@ -1,0 +1,108 @@
+import functools
+import re
+from types import SimpleNamespace
+
+import pytest
+from msgspec import UNSET
+
+from echo_jax.config import PARTS, RunConfig, changed
+from echo_jax.echo.chance import chance_baseline, order_blind_baseline
+from echo_jax.echo.run.explanation import WHY_CHANCE, ceiling, explain, is_above
+from echo_jax.echo.studies import study_folder
+from echo_jax.echo.studies.catalogue import STUDIES
+from echo_jax.echo.target_place import accuracy_ceiling, knowable_share, target_place
+
+SMALL_RUNS = [
+    {"window": window, "lag": lag, "batch_size": batch_size, "layout": layout} | network
+    for window in (1, 3)
+    for lag in (1, 3, 7, 13)
+    for batch_size in (1, 3, 4)
+    for layout in ("windows", "prefixes", "streams")
+    for network in (
+        {},
+        {"stateful": False},
+        {"bptt_batches": 2},
+        {"cell": "mlp"},
+        {"cell": "mlp", "delay_line": 2},
+        {"cell": "mlp", "delay_line": 5, "bptt_batches": 3},
+    )
+]
+
+
+def test_the_flags_that_an_explanation_offers_put_the_target_where_it_can_be_learned():
+    places = set()
+    for fields in SMALL_RUNS:
+        config = changed(RunConfig(), **fields)
+        place = target_place(config)
+        places.add(place)
+        offers = [
+            dict(re.findall(r"--([\w-]+) (\d+)", offer)) for offer in explain(config).split(", or ")
+        ]
+        offers = [offer for offer in offers if offer]
+        place = "window" if config.network.cell == "mlp" and place == "state" else place
+        assert len(offers) == {"window": 0, "replayed": 0, "state": 2}.get(place, 1)
+        for offer in offers:
+            mended = changed(config, **{k.replace("-", "_"): int(v) for k, v in offer.items()})
+            assert target_place(mended) == ("replayed" if "bptt-batches" in offer else "window")
+            assert not config.task.in_streams or knowable_share(mended) == 1
+    assert places == {"window", "replayed", "state", "skipped", "early", "zeroed", "delayed"}
+
+
+@functools.cache
+def baselines(config):
+    """What the sentences read of a result, but for its accuracy."""
+    chance = chance_baseline(config.task).accuracy
+    blind = order_blind_baseline(config).accuracy
+    known = {"baseline_accuracy": chance, "order_blind_accuracy": blind}
+    known["ceiling_accuracy"] = accuracy_ceiling(config, chance)
+    return known | dict.fromkeys(("follows", "held_out_targets"), UNSET)
+
+
+def scored(config, accuracy):
+    """What the sentences read of a result."""
+    return SimpleNamespace(accuracy=accuracy, **baselines(config))
+
+
+def is_contradicted(config, accuracy):
+    """True where more is right than the sentence about the place of the target lets be known."""
+    result = scored(config, accuracy)
+    hopeless = target_place(config) in ("future", *WHY_CHANCE)
+    most = result.baseline_accuracy if hopeless else ceiling(config, result)
+    return is_above(most, config, result)
+
+
+def test_no_seed_of_a_published_row_contradicts_the_sentences_about_it():
+    rows = study_folder.rows_of(study_folder.folder(), STUDIES)
+    runs = [
+        (row.config, accuracy)
+        for some in rows.values()
+        for row in some
+        for accuracy in row.by_seed.accuracy
+    ]
+    assert len(runs) > 2000
+    assert [run for run in runs if is_contradicted(*run)] == []
+
+
+def test_a_result_that_contradicts_a_sentence_is_noticed():
+    part3, cut = PARTS["no-context"], changed(PARTS["no-context"], batch_size=1)
+    for config, share in ((part3, 0.02), (changed(cut, lag=-1), 0.02), (cut, 0.97)):
+        assert is_contradicted(config, share)
+        assert not is_contradicted(config, 0.011)
+
+
+@pytest.mark.parametrize(
+    ("fields", "accuracy", "words"),
+    [
+        ({"vocab_size": 10}, 0.3674, "not learned: 36.74% are right; a guess from the values"),
+        ({"vocab_size": 10}, 0.39, "in part"),
+        ({"vocab_size": 2, "evaluation_sequences": 1}, 0.85, "These 20 answers do not tell"),
+        ({"window": 1, "lag": 0}, 0.8, "learned in part: 80.00% are right, of 100.00% expected"),
+        ({"window": 1, "batch_size": 1}, 0.9592, "of 95.88% expected at best on average"),
+        ({"lag": 9, "layout": "streams"}, 0.3, "--bptt-batches 3 to let"),  # 10 asks for 1
+        ({"lag": 0, "layout": "streams"}, 1.0, "is in the window of 5: the gradient reaches it."),
+        ({"lag": 5, "cell": "mlp", "layout": "streams", "delay_line": 8}, 1.0, "line of 8 holds"),
+    ],
+)
+def test_an_accuracy_is_compared_with_what_a_guess_reaches(fields, accuracy, words):
+    config = changed(RunConfig(), **fields)
+    assert words in explain(config, scored(config, accuracy))

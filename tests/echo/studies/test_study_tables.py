@@ -1,0 +1,92 @@
+"""Rows made by hand, and the tables made of them."""
+
+import numpy as np
+import pytest
+from fabricated import changed_row, row
+
+from echo_jax import statistics
+from echo_jax.config import PARTS, changed
+from echo_jax.echo.studies import study_tables
+from echo_jax.echo.studies.catalogue import Study
+from echo_jax.echo.studies.grid_point import GridPoint
+
+EIGHT = changed(PARTS["context"], seeds=8)
+
+
+def point(name="a", measures=(), **fields):
+    return GridPoint({"kind": name}, changed(EIGHT, **fields), measures)
+
+
+def made(name="a", measures=(), accuracy=None, reached=None, **fields):
+    return row(point(name, measures, **fields), 0, accuracy, reached)
+
+
+def test_columns_that_are_computed_from_several_fields():
+    seconds = {"compile": 1, "train": 14.4, "evaluate": 1, "measure": 1, "update": None}
+    trained = {"sequences": 150, "updates": 600}
+    first = changed_row(made(accuracy=0.5, reached=100), trained=trained, seconds=seconds)
+    later = changed_row(first, seconds=seconds | {"update": 0.016})
+    expected = {
+        "recalled bits": "3.32 (3.32 to 3.32) of 6.64",
+        "updates to 99%": "400 (400 to 400)",
+        "rows to 99%": "2,000 (2,000 to 2,000)",
+        "\u00b5s an update": "2,000",  # 0.016 s / 8
+    }
+    assert {name: study_tables.COLUMNS[name](later) for name in expected} == expected
+    assert study_tables.COLUMNS["\u00b5s an update"](first) == "3,000"  # 14.4 s / 600 / 8
+    assert study_tables.COLUMNS["recalled bits"](made(framing="values")) == "-"  # of regressions
+
+
+PAIRS = (("kind a", "kind b"), ("kind b", "kind c"))
+
+
+def compared(*scores, pairs=PAIRS):
+    return Study("?", tuple(map(point, "abc")), pairs=pairs, compared=scores)
+
+
+def three_to_compare():
+    rng = np.random.default_rng(3)
+    base = rng.uniform(0.4, 0.5, 8)
+    every = {"a": base, "b": base + rng.uniform(0.01, 0.1, 8), "c": rng.uniform(0.4, 0.6, 8)}
+    reached = [100, 200, 300, 400, 500, 600, 700, 800]
+    return [made(name, accuracy=list(values), reached=reached) for name, values in every.items()]
+
+
+def test_pairs_have_the_numbers_of_statistics_and_holm_over_all_of_them():
+    three = three_to_compare()
+    (table,) = study_tables.pair_tables(compared("accuracy", "sequences_to_99"), three)
+    assert [line[:3] for line in table.rows] == [
+        ["-", difference, score]
+        for difference in ("b - a", "c - b")
+        for score in ("accuracy, points", "sequences to 99%")
+    ]
+    said, p_values = [], []
+    for first, second in ((0, 1), (1, 2)):
+        one, other = (np.array(three[i].by_seed.accuracy) for i in (first, second))
+        middle, low, high = np.median(other - one), *np.sort(other - one)[[1, 6]]
+        p = statistics.sign_flip_test(other - one)
+        p_values += [p, 1.0]
+        said.append([
+            f"{100 * middle:+.2f} ({100 * low:+.2f} to {100 * high:+.2f})",
+            f"{np.mean(other > one):.0%}", f"{p:.2g}",
+        ])  # fmt: skip
+        said.append(["+0 (+0 to +0)", "50%", "1"])
+    assert p_values[0] == 2 / 2**8  # b is higher in every pair
+    adjusted = statistics.holm(p_values)
+    assert adjusted[0] == pytest.approx(4 * 2 / 2**8)
+    assert [line[3:] for line in table.texts[1:]] == [
+        [*values, f"{p:.2g}"] for values, p in zip(said, adjusted, strict=True)
+    ]
+    assert table.numeric == [False] * 3 + [True] * 4
+
+
+@pytest.mark.parametrize("never", [{"a": 8}, {"b": 1}, {"a": 1, "b": 1}])
+def test_no_difference_is_made_of_a_seed_that_never_learned(never):
+    both = [
+        made(name, reached=["never"] * never.get(name, 0) + [500] * (8 - never.get(name, 0)))
+        for name in "ab"
+    ]
+    (table,) = study_tables.pair_tables(compared("accuracy", "sequences_to_99"), both)
+    assert [line[2] for line in table.rows] == ["accuracy, points"]
+    assert table.rows[0][-1] == table.rows[0][-2]  # adjusted for the one line there is
+    assert study_tables.pair_tables(compared("sequences_to_99"), both) == []

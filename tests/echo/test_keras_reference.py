@@ -1,0 +1,77 @@
+"""What real Keras did on fixed tokens and fixed initial weights, replayed update by update."""
+
+import functools
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.echo import training
+
+FOLDER = Path(__file__).parents[1] / "keras_reference"
+CASES = (
+    "part2_current", "part3_stateful", "part4_stateless", "part4_window", "prefixes_masked",
+    "stream_sequence",
+)  # fmt: skip
+LAYOUTS = {"windows": "windows", "prefixes": "prefixes", "sequence": "streams"}
+PLACES = {
+    "kernel": ("cell", "kernel"),
+    "recurrent_kernel": ("cell", "recurrent_kernel"),
+    "bias": ("cell", "bias"),
+    "dense_kernel": ("readout", "kernel"),
+    "dense_bias": ("readout", "bias"),
+}
+
+
+def configuration(meta):
+    assert meta["epsilon"] == training.ADAM["eps"]
+    layout = LAYOUTS[meta["framing"]]
+    return RunConfig(
+        TaskConfig(
+            length=meta["length"],
+            vocab_size=meta["vocab_size"],
+            window=meta["length"] if layout == "prefixes" else meta["window"],
+            lag=meta["lag"],
+            batch_size=meta["batch_size"],
+            layout=layout,
+        ),
+        NetworkConfig(hidden_size=meta["hidden_size"], stateful=meta["stateful"]),
+        TrainingConfig(learning_rate=meta["learning_rate"], optimizer="keras-adam"),
+    )
+
+
+def params_of(case, when):
+    params = {"cell": {}, "readout": {}}
+    for name, (module, leaf) in PLACES.items():
+        params[module][leaf] = case[f"{when}/{name}"]
+    return params
+
+
+def replay(file):
+    """Returns Keras's case, and our losses (one an update) and final parameters."""
+    case = np.load(file)
+    config = configuration(json.loads(str(case["meta"])))
+    tokens = case["tokens"]
+    if config.task.layout == "streams":
+        tokens = tokens.reshape(-1, config.task.batch_size, config.task.length)
+    params = params_of(case, "initial")
+    learner = training.build_learner(config)
+    moments = jax.jit(learner.optimizer.rule.init)(params)
+    state = training.TrainState(np.int32(0), params, moments)
+    train = jax.jit(functools.partial(training.train_on, config, learner))
+    state, metrics = train(config.dynamic, state, tokens)
+    return case, np.asarray(metrics.loss).ravel(), jax.tree.map(np.asarray, state.params)
+
+
+@pytest.mark.parametrize("of", CASES)
+def test_every_loss_and_every_weight_is_that_of_keras(of):
+    case, losses, params = replay(FOLDER / f"{of}.npz")
+    assert losses.shape == case["losses"].shape
+    np.testing.assert_allclose(losses, case["losses"], rtol=1e-5, atol=1e-6)
+    for name, (module, leaf) in PLACES.items():
+        before, after = case[f"initial/{name}"], case[f"final/{name}"]
+        change = np.linalg.norm(after - before)
+        assert np.linalg.norm(params[module][leaf] - after) <= 1e-3 * change, name

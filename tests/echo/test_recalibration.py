@@ -1,0 +1,51 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import optimize, special
+
+from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
+
+VALUES = 5
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    """Logits `[E, 3, V]` and targets: heads that are half as sure as they should be, too sure, and
+    wrong."""
+    rng = np.random.default_rng(5)
+    logits = rng.normal(size=(400, 3, VALUES))
+    p = np.exp(2 * logits) / np.exp(2 * logits).sum(-1, keepdims=True)
+    targets = (p.cumsum(-1) < rng.random((400, 3, 1))).sum(-1)
+    logits[:, 1] *= 8
+    logits[:, 2] *= -1
+    return logits.astype(np.float32), targets
+
+
+def plain_nats(factor, logits, targets, doubt=0.0):
+    log_p = special.log_softmax(factor * logits.astype(np.float64), axis=-1)
+    of_target = log_p[np.arange(len(targets)), targets]
+    if doubt:
+        of_target = np.log((1 - doubt) * np.exp(of_target) + doubt / VALUES)
+    return -of_target.mean()
+
+
+def test_factors_are_those_of_a_minimisation_by_scipy(noisy):
+    logits, targets = noisy
+    factors = np.asarray(fitted_factors(*map(jnp.asarray, noisy), 100.0, 30))
+    for head in range(2):
+        of_head = logits[:, head], targets[:, head]
+        by_scipy = optimize.minimize_scalar(plain_nats, bounds=(0, 100), args=of_head).x
+        assert factors[head] == pytest.approx(by_scipy, rel=1e-3)
+    assert factors[0] == pytest.approx(2, rel=0.1)
+    assert factors[0] / factors[1] == pytest.approx(8, rel=0.3)
+    assert factors[2] < 1e-6  # not below 0
+
+
+def test_recalibrated_nats_are_those_of_numpy(noisy):
+    logits, targets = noisy
+    factors = jnp.array([0.5, 1.0, 3.0])
+    nats = recalibrated_nats(factors, 1 / 50, *map(jnp.asarray, noisy)).mean(0)
+    by_numpy = [
+        plain_nats(b, logits[:, i], targets[:, i], 1 / 50) for i, b in enumerate((0.5, 1.0, 3.0))
+    ]
+    assert np.asarray(nats) == pytest.approx(by_numpy, rel=1e-5)

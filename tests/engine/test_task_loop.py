@@ -1,0 +1,122 @@
+"""Tasks in this process: each row is stored once, whatever fails or stops the loop."""
+
+import signal
+import threading
+import time
+from concurrent.futures import wait
+from typing import NamedTuple
+from unittest import mock
+
+import pytest
+
+from echo_jax.engine import grid
+from echo_jax.engine.grid import Here, Job, complete, missing
+from echo_jax.engine.process import Interrupts, StoppedError
+from echo_jax.exceptions import ConfigError, TasksFailedError
+
+
+class Numbered(NamedTuple):
+    """A task, and its row too."""
+
+    number: int
+    program: str = "a"
+
+    @property
+    def key(self):
+        return str(self.number)
+
+    name = key
+    work = 1.0
+
+
+TASKS = [Numbered(number) for number in range(4)]
+
+
+class Shown:
+    """A progress that keeps what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def at_work(self, task, share):
+        self.told.append((task, share))
+
+    def finished(self, task, result):
+        self.told.append((task, result))
+
+
+def half_then_row(task, programs, report):
+    report(0.5)
+    if programs == "refused":
+        raise ConfigError("its program is refused")
+    return task
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_rows_are_stored_as_they_come_and_a_task_that_fails_stops_no_other(at_once):
+    tasks = [*TASKS, Numbered(4, "b")]
+    job = Job(lambda task: "refused" if task.program == "b" else "fine", half_then_row)
+    stored, bar = [], Shown()
+
+    def store(row):
+        stored.append(row)
+        return f"row {row.number}"
+
+    with pytest.raises(TasksFailedError, match=r"^1 tasks failed, .*: 4: its program is refused$"):
+        complete(job, tasks, Here(at_once), store, bar, Interrupts())
+    assert sorted(stored) == TASKS
+    assert missing(tasks, stored) == tasks[4:]
+    assert sorted(bar.told[i] for i in range(len(bar.told)) if bar.told[i][1] == 0.5) == [
+        (str(number), 0.5) for number in range(5)
+    ]
+    assert {("0", "row 0"), ("4", "failed")} < set(bar.told)
+
+
+@pytest.mark.parametrize("stop", [StoppedError, KeyboardInterrupt])
+def test_what_a_report_raises_ends_all_tasks_and_loses_no_row(stop):
+    job, interrupts, stored = Job(lambda _: None, half_then_row), Interrupts(), []
+
+    class Stops(Shown):
+        def at_work(self, task, share):
+            super().at_work(task, share)
+            if task == "1":
+                interrupts.signal = signal.SIGINT
+                if stop is KeyboardInterrupt:
+                    raise stop
+
+    bar = Stops()
+    with pytest.raises(stop):
+        complete(job, TASKS, Here(), lambda row: stored.append(row) or "", bar, interrupts)
+    assert stored == TASKS[: 2 if stop is StoppedError else 1]  # a signal is seen at a report
+    assert {task for task, _ in bar.told} == {"0", "1"}
+
+
+def test_a_task_at_work_ends_at_its_next_report_once_no_outcome_is_wanted():
+    begun, ended = threading.Event(), []
+
+    def run(task, programs, report):
+        for _ in range(200 * task.number):
+            begun.set()
+            report(0.5)
+            time.sleep(0.01)
+        begun.wait(20)
+        ended.append(task)
+        return task
+
+    coming = Here(2).map(Job(lambda _: None, run), TASKS[:2])
+    assert next(coming).row == TASKS[0]
+    coming.close()
+    assert ended == TASKS[:1]
+
+
+def test_what_is_done_beside_a_task_that_raises_is_not_lost():
+    def run(task, programs, report):
+        if task.number:
+            raise KeyboardInterrupt
+        return task
+
+    coming = Here().map(Job(lambda _: None, run), TASKS[:2])
+    with mock.patch.object(grid, "wait", lambda futures, return_when: wait(futures)):
+        assert next(coming).row == TASKS[0]
+        with pytest.raises(KeyboardInterrupt):
+            next(coming)
