@@ -15,8 +15,8 @@ for name in ("O_DIRECTORY", "O_NOFOLLOW", "getuid", "sysconf", "sched_getaffinit
 for name in ("pthread_sigmask", "SIG_BLOCK", "SIG_UNBLOCK", "SIGPIPE", "SIGHUP"):
     delattr(signal, name)
 from echo_jax import __main__
-from echo_jax.engine import process_start
-process_start.leave = lambda status=0: None  # there are more commands
+from echo_jax.engine import process
+process.leave = lambda status=0: None  # there are more commands
 for line in sys.argv[1:]:
     sys.argv[1:] = shlex.split(line)
     __main__.main()
