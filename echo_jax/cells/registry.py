@@ -4,13 +4,21 @@
 line to name, and few have options.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from echo_jax.cell_table import CELLS
 from echo_jax.cells.adapters.adapt import BlockOf, construct, options_of, size_of
 from echo_jax.cells.interface import Cell
-from echo_jax.config import BLOCK_PREFIX, PARTS, NetworkConfig, is_built_in, is_handed_over
+from echo_jax.config import (
+    BLOCK_PREFIX,
+    PARTS,
+    NetworkConfig,
+    RunConfig,
+    is_built_in,
+    is_handed_over,
+)
 from echo_jax.exceptions import ConfigError, EchoError, reason
 
 USUAL_SIZES = {part.network.hidden_size for part in PARTS.values()}
@@ -101,6 +109,29 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
 
         args |= options_in(config.cell_args)
     return build(config.cell, args, found)
+
+
+def with_cell_stated(config: RunConfig) -> RunConfig:
+    """The configuration with all options of its cell, none of them still to be found."""
+    if config.network.cell_args is None and config.network.state_bytes is None:
+        return config
+    from echo_jax.cells.cell_object import stated  # few runs give any
+
+    return dataclasses.replace(config, network=stated(config.network, config.input_size))
+
+
+def cell_of(config: RunConfig, given: Cell | None = None) -> Cell:
+    """The cell of a run: the one that a call was given, or the one that its configuration names.
+
+    ConfigError where it cannot be used.
+    """
+    network = with_cell_stated(config).network
+    cell = given or build_cell(network, config.task.window)
+    if not is_built_in(network.cell):
+        from echo_jax.cells.user_cell_check import check_shapes  # the built-in ones fit, by test
+
+        check_shapes(cell, network.cell, config.input_size)
+    return cell
 
 
 def line_of(name: str, written: Any, function: str, error: BaseException | None) -> str:

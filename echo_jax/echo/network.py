@@ -11,7 +11,6 @@ fast     a one-hot product is a row gather; the input projection of all steps is
          have their gradient by hand. docs/performance.md has times
 """
 
-import dataclasses
 import functools
 from typing import Any, Literal, NamedTuple
 
@@ -22,9 +21,8 @@ from flax import linen as nn
 from jax.nn import one_hot
 
 from echo_jax.cells.interface import Cell, CellParams
-from echo_jax.cells.registry import build_cell
 from echo_jax.cells.scan import Carry, scan_over_time
-from echo_jax.config import Framing, RunConfig, TaskConfig, is_built_in
+from echo_jax.config import Framing, RunConfig
 
 Compute = Literal["literal", "fast"]
 
@@ -65,58 +63,22 @@ class Network(NamedTuple):
         return self.cell.initial_state(params["cell"], batch_size, self.input_size)
 
 
-def build_network(
-    config: RunConfig, compute: Compute = "fast", cell: Cell | None = None
-) -> Network:
-    """The network of a configuration, around the cell that a call was given, or that it names.
-
-    ConfigError where the cell cannot be used.
-    """
-    config = with_cell_stated(config)
+def build_network(config: RunConfig, cell: Cell, compute: Compute = "fast") -> Network:
+    """The network of a configuration around its cell, which `cells.registry.cell_of` finds."""
     task = config.task
     options = config.network
-    tokens = input_tokens(task)
-    of_values = task.framing == "values"
-    input_size = input_size_of(config)
-    outputs = options.embedding_dim if options.tied else (1 if of_values else task.vocab_size)
-    cell = cell or build_cell(options, task.window)
-    if not is_built_in(options.cell):
-        from echo_jax.cells.user_cell_check import check_shapes  # the built-in ones fit, by test
-
-        check_shapes(cell, options.cell, input_size)
-    readout = nn.Dense(outputs, kernel_init=GLOROT)
+    outputs = 1 if task.framing == "values" else task.vocab_size
     return Network(
         cell,
-        readout,
-        input_size,
-        tokens,
+        nn.Dense(options.embedding_dim if options.tied else outputs, kernel_init=GLOROT),
+        config.input_size,
+        task.input_tokens,
         classes=task.vocab_size,
         encoding=options.encoding,
         tied=options.tied,
         framing=task.framing,
         compute=compute,
     )
-
-
-def input_tokens(task: TaskConfig) -> int:
-    """The number of different tokens that are fed."""
-    return task.vocab_size + (task.missing == "token")
-
-
-def input_size_of(config: RunConfig) -> int:
-    """The features that the cell of a configuration is fed."""
-    if config.network.encoding == "embedding":
-        return config.network.embedding_dim
-    return 1 if config.task.framing == "values" else input_tokens(config.task)
-
-
-def with_cell_stated(config: RunConfig) -> RunConfig:
-    """The configuration with all options of its cell, none of them still to be found."""
-    if config.network.cell_args is None and config.network.state_bytes is None:
-        return config
-    from echo_jax.cells.cell_object import stated  # few runs give any
-
-    return dataclasses.replace(config, network=stated(config.network, input_size_of(config)))
 
 
 def around(cell: Cell, tokens: int, classes: int) -> Network:

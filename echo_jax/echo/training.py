@@ -95,12 +95,12 @@ class BPTTBatch(NamedTuple):
 
 def build_learner(
     config: RunConfig,
+    cell: Cell,
     compute: Compute = "fast",
-    cell: Cell | None = None,
     given: optax.GradientTransformation | None = None,
 ) -> Learner:
-    """The network and the optimizer of a configuration, and of what a call was given of them."""
-    return Learner(build_network(config, compute, cell), build_optimizer(config, compute, given))
+    """The network around a cell, and the optimizer of a configuration or the one of a call."""
+    return Learner(build_network(config, cell, compute), build_optimizer(config, compute, given))
 
 
 def init(learner: Learner, dynamic: DynamicParams) -> TrainState:

@@ -290,7 +290,7 @@ def load(
     inputs = run_file.read_inputs(path, to_train=False)
     check_named(path, inputs.config.network.cell, cell)
     config = inputs.config
-    learner = training.build_learner(config)
+    learner = training.build_learner(config, registry.cell_of(config))
     network = learner.network
     saved = run_file.read_state(path, inputs, many_seeds.state_shapes(config, learner))
     params = saved.state.params

@@ -10,7 +10,6 @@ from echo_jax.cells import registry
 from echo_jax.config import RunConfig, TrainOptions, changed, check_named
 from echo_jax.echo import many_seeds, training
 from echo_jax.echo.data import Corpus
-from echo_jax.echo.network import with_cell_stated
 from echo_jax.echo.programs import DevicePlan
 from echo_jax.echo.run import run_file, run_folder
 from echo_jax.echo.run.run_file import Saved
@@ -116,10 +115,11 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
     """A run from its first sequence on, with the source of its cell; jax is started here."""
     limit = options.devices
     environment.use_cpu_devices(min(limit or environment.cores(), inputs.config.seeds))
-    config = with_cell_stated(inputs.config)
+    config = registry.with_cell_stated(inputs.config)
+    cell = registry.cell_of(config, inputs.cell)
     compute = inputs.compute or "fast"
-    learner = training.build_learner(config, compute, inputs.cell, inputs.optimizer)
-    source = registry.source_digest(config.network.cell, learner.network.cell)
+    learner = training.build_learner(config, cell, compute, inputs.optimizer)
+    source = registry.source_digest(config.network.cell, cell)
     inputs = inputs._replace(config=config, cell_source=source)
     shapes = many_seeds.state_shapes(config, learner)
     tensor_files.named(shapes)  # refuses what could not be saved

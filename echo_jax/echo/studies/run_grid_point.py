@@ -45,8 +45,9 @@ def compile_point(point: GridPoint) -> Timed:
     """The `Programs` of a grid point; ConfigError where the user's cell has another text here."""
     shapes, seeds, cell_source, lengths = point.program
     config = changed(shapes, seeds=seeds)
-    learner = build_learner(config)
-    registry.check_source(config.network.cell, learner.network.cell, cell_source)
+    cell = registry.cell_of(config)
+    registry.check_source(config.network.cell, cell, cell_source)
+    learner = build_learner(config, cell)
     plan = DevicePlan(many_seeds.default_seed_map())
     parts = [jax.ShapeDtypeStruct((length,), "int32") for length in lengths]
     corpus = Corpus(*parts) if parts else None
