@@ -14,7 +14,7 @@ from flax.training.train_state import TrainState
 from learner import Learner, Rows
 from numpy_lstm import BETA1, BETA2, EPSILON, NumpyLSTM
 
-from echo_jax.cells.registry import cell_of
+from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import RunConfig
 from echo_jax.echo.many_seeds import default_seed_map
 from echo_jax.echo.programs import DevicePlan, compile_programs

@@ -22,7 +22,7 @@ from learner import SMALL_JOB
 from matplotlib.figure import Figure
 from surroundings import Point, markdown_table, measured_apart, seconds_of_calls
 
-from echo_jax.cells.registry import cell_of
+from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.echo import many_seeds
 from echo_jax.echo.programs import dynamic_of_seeds

@@ -344,6 +344,16 @@ class RunConfig:
         return 1 if self.task.framing == "values" else self.task.input_tokens
 
     @property
+    def values_in_line(self) -> int | None:
+        """The values that the cell mlp sees at a time; None for a cell with a state."""
+        return (self.network.delay_line or self.task.window) if self.network.cell == "mlp" else None
+
+    @property
+    def carries_state(self) -> bool:
+        """True where a cell with a state goes on from the state that the batch before left."""
+        return self.network.stateful and not self.values_in_line
+
+    @property
     def dynamic(self) -> DynamicParams:
         """The dynamic parameters of the first seed."""
         return DynamicParams(

@@ -17,8 +17,7 @@ import numpy as np
 from echo_jax.cells import registry
 from echo_jax.cells.adapters.adapt import BlockOf, library_of, size_of
 from echo_jax.cells.block import CONVOLVED, Block
-from echo_jax.cells.interface import Cell
-from echo_jax.cells.scan import Carry
+from echo_jax.cells.interface import Carry, Cell
 from echo_jax.exceptions import ConfigError, reason
 from echo_jax.jax_settings import GENERATOR
 

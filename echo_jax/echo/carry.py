@@ -14,7 +14,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.scan import Carry
+from echo_jax.cells.interface import Carry
 from echo_jax.config import RunConfig
 from echo_jax.echo.data import Rows
 from echo_jax.echo.network import Network, Params, unroll

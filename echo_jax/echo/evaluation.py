@@ -6,7 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.scan import Carry
+from echo_jax.cells.interface import Carry
 from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.echo.carry import feed, start
 from echo_jax.echo.data import Batch, Corpus, Purpose, draw_sequences, in_order, sequence_batches

@@ -20,8 +20,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.nn import one_hot
 
-from echo_jax.cells.interface import Cell, CellParams
-from echo_jax.cells.scan import Carry, scan_over_time
+from echo_jax.cells.interface import Carry, Cell, CellParams, scan_over_time
 from echo_jax.config import Framing, RunConfig
 
 Compute = Literal["literal", "fast"]
@@ -64,7 +63,7 @@ class Network(NamedTuple):
 
 
 def build_network(config: RunConfig, cell: Cell, compute: Compute = "fast") -> Network:
-    """The network of a configuration around its cell, which `cells.registry.cell_of` finds."""
+    """The network of a configuration around its cell, which `cells.cell_object.cell_of` finds."""
     task = config.task
     options = config.network
     outputs = 1 if task.framing == "values" else task.vocab_size

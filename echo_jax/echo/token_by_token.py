@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.block import flat_state
-from echo_jax.cells.scan import Carry, hold
+from echo_jax.cells.interface import Carry, hold
 from echo_jax.config import LARGEST, RunConfig
 from echo_jax.echo.carry import feed as feed_rows
 from echo_jax.echo.data import Rows, rows_where, uniform_tokens
@@ -250,7 +250,7 @@ def piece_size(config: RunConfig) -> int:
     """
     task = config.task
     network = config.network
-    gates = (network.delay_line or task.window) if network.cell == "mlp" else 4
+    gates = config.values_in_line or 4
     fed = network.embedding_dim if network.encoding == "embedding" else task.vocab_size
     at_once = int(network.stateful) if task.in_streams else task.window * (not network.stateful)
     width = max(task.vocab_size, at_once * fed, at_once * gates * network.hidden_size)

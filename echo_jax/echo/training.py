@@ -16,8 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from echo_jax.cells.interface import Cell
-from echo_jax.cells.scan import Carry
+from echo_jax.cells.interface import Carry, Cell
 from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.echo.carry import carried, feed, start
 from echo_jax.echo.data import Batch, Corpus, Purpose, draw_sequences, purpose_key, sequence_batches

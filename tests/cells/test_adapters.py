@@ -14,7 +14,7 @@ from run_folders import AVERAGE
 import echo_jax
 from echo_jax.cells import user_cell_check
 from echo_jax.cells.adapters.adapt import REQUIRED, adapt, construct
-from echo_jax.cells.registry import cell_of
+from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.echo import network
 from echo_jax.exceptions import ConfigError

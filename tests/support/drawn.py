@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from echo_jax.cells.registry import cell_of
+from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import changed
 from echo_jax.echo.network import build_network, init_params
 from echo_jax.echo.run.predictor import TrainedNetwork

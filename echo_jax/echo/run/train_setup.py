@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from echo_jax import environment
 from echo_jax.cells import registry
+from echo_jax.cells.cell_object import cell_of, with_cell_stated
 from echo_jax.config import RunConfig, TrainOptions, changed, check_named
 from echo_jax.echo import many_seeds, training
 from echo_jax.echo.data import Corpus
@@ -115,8 +116,8 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
     """A run from its first sequence on, with the source of its cell; jax is started here."""
     limit = options.devices
     environment.use_cpu_devices(min(limit or environment.cores(), inputs.config.seeds))
-    config = registry.with_cell_stated(inputs.config)
-    cell = registry.cell_of(config, inputs.cell)
+    config = with_cell_stated(inputs.config)
+    cell = cell_of(config, inputs.cell)
     compute = inputs.compute or "fast"
     learner = training.build_learner(config, cell, compute, inputs.optimizer)
     source = registry.source_digest(config.network.cell, cell)

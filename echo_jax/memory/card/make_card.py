@@ -20,9 +20,8 @@ from msgspec import UNSET
 
 from echo_jax import environment
 from echo_jax.cells.adapters.adapt import BlockOf
-from echo_jax.cells.block import Block
+from echo_jax.cells.block import Block, trained_numbers
 from echo_jax.cells.state_size import convolution_bytes, state_numbers
-from echo_jax.cells.trained_numbers import trained_numbers
 from echo_jax.cells.user_cell_check import Candidate
 from echo_jax.config import BLOCK_PREFIX, is_built_in
 from echo_jax.echo import network

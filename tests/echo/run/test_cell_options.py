@@ -6,9 +6,9 @@ import pytest
 from run_folders import assert_same_arrays, prepared
 
 import echo_jax
-from echo_jax.cells.cell_args import options_in
+from echo_jax.cells.cell_object import cell_of, with_cell_stated
 from echo_jax.cells.known_memory import ShiftRegister
-from echo_jax.cells.registry import cell_of, with_cell_stated
+from echo_jax.cells.registry import options_in
 from echo_jax.cells.vector_state.flax_rnns import GRUCell
 from echo_jax.commands import command_line, train
 from echo_jax.config import RunConfig, changed, flags_of

@@ -20,7 +20,7 @@ from safetensors import numpy as safetensors
 
 import echo_jax
 from echo_jax import environment
-from echo_jax.cells.registry import cell_of
+from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import check_named, to_dict
 from echo_jax.echo import many_seeds, training
 from echo_jax.echo.run import run_file, run_folder
