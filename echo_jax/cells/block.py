@@ -154,6 +154,11 @@ class Block(Cell):
     def key_value_sizes(self) -> tuple[int, int] | None:
         return self.cell.key_value_sizes
 
+    def bytes_apart(self, input_size: int) -> int:
+        """The bytes of the last inputs of its convolutions, and those that its cell states."""
+        last_inputs = 4 * (CONVOLVED - 1) * self.width
+        return self.layers * (last_inputs + self.cell.bytes_apart(self.width))
+
     def init(self, key: chex.PRNGKey, input_size: int) -> BlockParams:
         key, *keys = jax.random.split(key, 1 + self.layers)
         w_in = jax.nn.initializers.lecun_normal()(key, (input_size, self.width))

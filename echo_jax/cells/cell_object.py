@@ -53,8 +53,7 @@ def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
         rule = f"is for a class, and this {type(found).__name__} is built already"
         raise ConfigError("args", dict(args), rule, "give its class, or leave {args} out")
     cell = adapt(found)
-    size = size_of(BlockOf(cell.source) if isinstance(cell, Block) else cell.source)
-    return CellObject(_name_of(cell), _given(cell), cell, size)
+    return CellObject(_name_of(cell), _given(cell), cell, size_of(cell.source))
 
 
 def in_config(

@@ -18,7 +18,6 @@ import optax
 
 from echo_jax.cells.interface import Carry, Cell
 from echo_jax.config import DynamicParams, RunConfig
-from echo_jax.echo.carry import carried, feed, start
 from echo_jax.echo.data import Batch, Corpus, Purpose, draw_sequences, purpose_key, sequence_batches
 from echo_jax.echo.loss import correct, mean_where, token_loss
 from echo_jax.echo.network import (
@@ -26,7 +25,10 @@ from echo_jax.echo.network import (
     Network,
     Params,
     build_network,
+    carried,
+    feed,
     init_params,
+    start,
     target_logits,
 )
 from echo_jax.exceptions import ConfigError

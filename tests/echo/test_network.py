@@ -8,8 +8,8 @@ from drawn import drawn, drawn_params, network_of
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.echo import network as n
-from echo_jax.echo.carry import feed, start
 from echo_jax.echo.data import sequence_batches
+from echo_jax.echo.network import feed, start
 
 
 def small(layout="windows", cell="lstm", stateful=True, **task):

@@ -7,6 +7,7 @@ a cell of its kind, and no other.
 import contextlib
 import dataclasses
 import functools
+import importlib
 import inspect
 import sys
 from collections.abc import Mapping
@@ -30,6 +31,13 @@ KINDS = (
     "torch.nn.Module for an input size"
 )
 """The kinds of objects that a cell may be."""
+
+ADAPTERS = {
+    "nnx": ("built_cells", "NNXCell"),
+    "equinox": ("built_cells", "EquinoxCell"),
+    "torch": ("torch_adapter", "TorchCell"),
+}
+"""The module and the adapter of each library, imported with a cell of it."""
 
 SIZES = ("features", "hidden_features", "hidden_size")
 """Names of the argument that is the number of units."""
@@ -61,17 +69,9 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
     if library:
         # Sorted and hashable: options in another order make an equal cell and cache key.
         given = tuple(sorted((name, _hashable(value)) for name, value in args.items()))
-        if library == "nnx":
-            from echo_jax.cells.adapters.built_cells import NNXCell
-
-            return NNXCell(found, given)
-        if library == "torch":
-            from echo_jax.cells.adapters.torch_adapter import TorchCell
-
-            return TorchCell(found, given)
-        from echo_jax.cells.adapters.built_cells import EquinoxCell
-
-        return EquinoxCell(found, given)
+        module, name = ADAPTERS[library]
+        adapters = importlib.import_module(f"echo_jax.cells.adapters.{module}")
+        return getattr(adapters, name)(found, given)
     if isinstance(found, type) and (_is_a(found, (Cell, nn.RNNCellBase)) or _has_self(found)):
         return adapt(found(**args))
     return adapt(found)
