@@ -84,10 +84,8 @@ def threads() -> int:
 def set_up_jax() -> None:
     """Give jax the `SETTINGS`, whatever the environment says; before it is used.
 
-    Processes that are started inherit the settings. An NPROC of 10,000 or more is ignored.
+    Processes that are started inherit the settings.
     """
-    if len(os.environ.get("NPROC", "")) > 4:  # XLA starts so many threads, which takes minutes
-        del os.environ["NPROC"]
     # Not imported here: settings in the environment are enough, unless jax has read them before.
     jax: Any = sys.modules.get("jax")
     for name, setting in SETTINGS.items():  # a wrong value would end the import of jax
