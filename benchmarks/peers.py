@@ -14,6 +14,7 @@ from flax.training.train_state import TrainState
 from learner import Learner, Rows
 from numpy_lstm import BETA1, BETA2, EPSILON, NumpyLSTM
 
+from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import RunConfig
 from echo_jax.echo.many_seeds import default_seed_map
 from echo_jax.echo.programs import DevicePlan, compile_programs
@@ -30,7 +31,8 @@ class EchoJax(Learner):
         """Compile the programs."""
         super().__init__(config)
         plan, self._task = DevicePlan(default_seed_map(), device_limit=1), config.task
-        self._programs = compile_programs(config, build_learner(config), self.chunk, plan)
+        learner = build_learner(config, cell_of(config))
+        self._programs = compile_programs(config, learner, self.chunk, plan)
         self._dynamic = self._programs.dynamic(config)
 
     def start(self) -> None:

@@ -22,6 +22,7 @@ from learner import SMALL_JOB
 from matplotlib.figure import Figure
 from surroundings import Point, markdown_table, measured_apart, seconds_of_calls
 
+from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.echo import many_seeds
 from echo_jax.echo.programs import dynamic_of_seeds
@@ -115,7 +116,7 @@ def measure(config: RunConfig, seconds: float) -> dict[str, float]:
     guess = updates * config.seeds * explained(config, Machine(peak=5e10, bandwidth=1e10))
     size = min(100, max(1, 40 // updates, int(0.25 / guess)))
     dynamic = dynamic_of_seeds(config, devices=1)
-    learner = build_learner(config)
+    learner = build_learner(config, cell_of(config))
     many = many_seeds.for_many_seeds(config.static_config, learner, size, device, "map")
     state = jax.jit(many.init)(dynamic)
     begin = time.perf_counter()

@@ -19,7 +19,7 @@ DivergedError, TasksFailedError, SchedulerLostError. Each docstring names those 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from echo_jax.version import __version__ as __version__
+from echo_jax.jax_settings import __version__ as __version__
 
 if TYPE_CHECKING:
     from echo_jax.echo.run.predictor import load as load

@@ -119,6 +119,11 @@ class TaskConfig:
         return self.layout == "streams"
 
     @property
+    def input_tokens(self) -> int:
+        """The number of different tokens that are fed."""
+        return self.vocab_size + (self.missing == "token")
+
+    @property
     def targets_per_row(self) -> int:
         """T: the last step of a window has a target, and in streams each of the W steps."""
         return self.window if self.in_streams else 1
@@ -330,6 +335,23 @@ class RunConfig:
         if self.task.framing == "values" and self.data.file is not None:
             rule = f"is for integers, and the values of {self.data.file} may be any text"
             raise ConfigError("framing", "values", rule, "use {framing=classes}")
+
+    @property
+    def input_size(self) -> int:
+        """The features that the cell is fed: V, the size of an embedding, or 1 for numbers."""
+        if self.network.encoding == "embedding":
+            return self.network.embedding_dim
+        return 1 if self.task.framing == "values" else self.task.input_tokens
+
+    @property
+    def values_in_line(self) -> int | None:
+        """The values that the cell mlp sees at a time; None for a cell with a state."""
+        return (self.network.delay_line or self.task.window) if self.network.cell == "mlp" else None
+
+    @property
+    def carries_state(self) -> bool:
+        """True where a cell with a state goes on from the state that the batch before left."""
+        return self.network.stateful and not self.values_in_line
 
     @property
     def dynamic(self) -> DynamicParams:

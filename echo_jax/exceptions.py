@@ -150,10 +150,7 @@ def one_line(text: str) -> str:
 def reason(error: BaseException) -> str:
     """The type and message of an error on one line, at most 200 characters of the message."""
     name = type(error).__name__
-    try:
-        message = one_line(str(error))
-    except BaseException:  # user code may raise anything
-        return name
+    message = one_line(str(error))
     if len(message) > 200:
         message = f"{message[:200]}..."
     return f"{name}: {message}" if message else name

@@ -1,7 +1,9 @@
-"""The settings of jax that all results are computed with. No jax here."""
+"""The version of echo_jax, and the settings of jax for all results. No jax here."""
 
 from collections.abc import Mapping
 from typing import Any
+
+__version__ = "0.2.0.dev0"
 
 GENERATOR = "threefry2x32"
 """The generator of every random key, whatever the environment says."""

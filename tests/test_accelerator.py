@@ -12,9 +12,8 @@ from tiny_memory import TINY
 from whole_runs import train_and_evaluate
 
 from echo_jax.cell_table import CELLS
-from echo_jax.cells.interface import ProjectedCell
+from echo_jax.cells.interface import ProjectedCell, scan_over_time
 from echo_jax.cells.registry import build
-from echo_jax.cells.scan import scan_over_time
 from echo_jax.config import RunConfig, TaskConfig, TrainingConfig
 from echo_jax.echo import many_seeds
 

@@ -31,14 +31,12 @@ def test_settings_are_those_of_all_results_whatever_the_environment_and_the_prog
 ):
     for name in SETTINGS:
         monkeypatch.setenv(name.upper(), "nonsense")
-    monkeypatch.setenv("NPROC", "99999999")
     jax.config.update("jax_threefry_partitionable", False)
     jax.config.update("jax_default_prng_impl", "rbg")
     environment.set_up_jax()
     for name, setting in SETTINGS.items():
         assert jax.config.values[name] == setting
         assert os.environ.get(name.upper(), "None") == str(setting)
-    assert "NPROC" not in os.environ
 
 
 @pytest.mark.slow

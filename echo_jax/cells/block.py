@@ -9,18 +9,25 @@ y    = RMSNorm(x)                     after the last layer
 
 import bisect
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.cell_args import at_least
-from echo_jax.cells.interface import Cell
+from echo_jax.cells.interface import (
+    Carry,
+    Cell,
+    CellParams,
+    Mask,
+    at_least,
+    is_tokens,
+    scan_over_time,
+)
 from echo_jax.cells.linear_layers import rms_norm
-from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time
-from echo_jax.cells.trained_numbers import trained_arrays, trained_numbers
 from echo_jax.exceptions import ConfigError
+from echo_jax.jax_settings import GENERATOR
 
 CONVOLVED = 4
 """Inputs that the convolution of a layer sees."""
@@ -147,6 +154,11 @@ class Block(Cell):
     def key_value_sizes(self) -> tuple[int, int] | None:
         return self.cell.key_value_sizes
 
+    def bytes_apart(self, input_size: int) -> int:
+        """The bytes of the last inputs of its convolutions, and those that its cell states."""
+        last_inputs = 4 * (CONVOLVED - 1) * self.width
+        return self.layers * (last_inputs + self.cell.bytes_apart(self.width))
+
     def init(self, key: chex.PRNGKey, input_size: int) -> BlockParams:
         key, *keys = jax.random.split(key, 1 + self.layers)
         w_in = jax.nn.initializers.lecun_normal()(key, (input_size, self.width))
@@ -261,3 +273,37 @@ def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
     reals = [part for x in leaves for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
     flat = [jnp.reshape(x, (rows, -1)).astype(jnp.float32) for x in reals]
     return jnp.concatenate([jnp.zeros((rows, 0)), *flat], axis=-1)
+
+
+def trained_numbers(cell: Cell, input_size: int, trained: Sequence[bool] = ()) -> int:
+    """The numbers of the arrays of a cell that training changes, for inputs of F features.
+
+    Args:
+      cell: any.
+      input_size: F.
+      trained: those of `trained_arrays` if they are known, for a cell of any size.
+    """
+    sizes = [leaf.size for leaf in jax.tree.leaves(jax.eval_shape(lambda: first(cell, input_size)))]
+    trained = trained or trained_arrays(cell, input_size)
+    return sum(n for n, counts in zip(sizes, trained, strict=True) if counts)
+
+
+def trained_arrays(cell: Cell, input_size: int) -> list[bool]:
+    """For each array of a cell whether training changes it.
+
+    Arrays that `prepare` hands on by `stop_gradient` stay as they are. Of a layer of PyTorch all
+    count.
+    """
+    if cell.framework:
+        return [True] * len(jax.tree.leaves(jax.eval_shape(lambda: first(cell, input_size))))
+    params = first(cell, input_size)
+    # Not through a step: there 22 of the 23 arrays of RWKV-7 have a zero gradient at first.
+    prepared, pull = jax.vjp(cell.prepare, params)
+    gradients = jax.tree.leaves(pull(jax.tree.map(jnp.ones_like, prepared))[0])
+    return [bool(jnp.any(x)) for x in gradients]
+
+
+def first(cell: Cell, input_size: int) -> CellParams:
+    """Some first parameters."""
+    key: chex.PRNGKey = jax.random.key(0, impl=GENERATOR)
+    return cell.init(key, input_size)

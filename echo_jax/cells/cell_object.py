@@ -1,4 +1,4 @@
-"""A cell that a Python call hands over as an object: its name, its options, and the cell.
+"""The cell of a run: what its configuration names, or what a Python call hands over as an object.
 
 class Mine, args features 64      package.module:Mine, features 64
 Mine(features=64)                 the same
@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 from echo_jax.cells import registry, user_cell
 from echo_jax.cells.adapters.adapt import BlockOf, adapt, is_cell, options_of, size_of
 from echo_jax.cells.block import Block
-from echo_jax.cells.cell_args import options_in, text_of
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.registry import options_in, text_of
 from echo_jax.cells.state_size import sized
-from echo_jax.config import BLOCK_PREFIX, OBJECT_PREFIX, NetworkConfig
+from echo_jax.cells.user_cell_check import check_shapes
+from echo_jax.config import BLOCK_PREFIX, OBJECT_PREFIX, NetworkConfig, RunConfig, is_built_in
 from echo_jax.exceptions import ConfigError, shown
 
 
@@ -52,8 +53,7 @@ def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
         rule = f"is for a class, and this {type(found).__name__} is built already"
         raise ConfigError("args", dict(args), rule, "give its class, or leave {args} out")
     cell = adapt(found)
-    size = size_of(BlockOf(cell.source) if isinstance(cell, Block) else cell.source)
-    return CellObject(_name_of(cell), _given(cell), cell, size)
+    return CellObject(_name_of(cell), _given(cell), cell, size_of(cell.source))
 
 
 def in_config(
@@ -88,6 +88,25 @@ def in_config(
     block = BLOCK_PREFIX if isinstance(named.cell, Block) else ""
     title = re.sub(r"\W", "_", named.cell.source.__name__)
     return fields | {"cell": f"{block}{OBJECT_PREFIX}{title}", "cell_args": None}, named.cell
+
+
+def cell_of(config: RunConfig, given: Cell | None = None) -> Cell:
+    """The cell of a run: the one that a call was given, or the one that its configuration names.
+
+    ConfigError where it cannot be used.
+    """
+    network = with_cell_stated(config).network
+    cell = given or registry.build_cell(network, config.task.window)
+    if not is_built_in(network.cell):  # those fit, by test
+        check_shapes(cell, network.cell, config.input_size)
+    return cell
+
+
+def with_cell_stated(config: RunConfig) -> RunConfig:
+    """The configuration with all options of its cell, none of them still to be found."""
+    if config.network.cell_args is None and config.network.state_bytes is None:
+        return config
+    return dataclasses.replace(config, network=stated(config.network, config.input_size))
 
 
 def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:

@@ -1,18 +1,31 @@
 """A recurrent cell as the rest of the package uses it: pure functions of parameters and state.
 
 `ProjectedCell` is the base of cells whose products with the input and the output do not wait for
-the state.
+the state. `scan_over_time` loops over the steps of any cell. At the end are the rules that options
+of several cells share.
 """
 
 import functools
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeAlias
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.scan import Carry, Mask, is_tokens, scan_over_time
+from echo_jax.exceptions import ConfigError
+
+Carry = Any
+"""The state of a cell: any tree of arrays, batch axis first."""
+
+
+Mask: TypeAlias = chex.Array | None
+"""Bool `[W, B]`, False where a step is absent; None where none is."""
+
+# Windows of up to 8 keep the form, and so the bits, that they had before longer ones became loops
+# of single steps.
+UNROLLED = 8
+"""The longest window whose steps are compiled one after the other, without a loop."""
 
 CellParams = Any
 """The parameters of a cell: any tree of arrays that `tensor_files` can store."""
@@ -186,3 +199,68 @@ class ProjectedCell(Cell):
         run = self.parallel if self.in_parallel else self.sequential
         state, read = run(params, state, terms, mask)
         return state, self.read_out(params, read, terms)
+
+
+def scan_over_time(
+    step: Callable[[Carry, chex.Array], tuple[Carry, Any]],
+    carry: Carry,
+    inputs: chex.Array,
+    mask: Mask,
+    unroll: int = UNROLLED,
+) -> tuple[Carry, Any]:
+    """`lax.scan` of a step over the inputs `[W, B, ...]`, with masked steps.
+
+    At absent steps the carry is held bit for bit, and the output is meaningless. A window of at
+    most `unroll` steps has no loop left. A longer one is a loop of single steps: with several steps
+    an iteration XLA computes the earlier ones again for each later one.
+
+    Returns:
+      The last carry, and the stacked outputs of the step, `[W, B, ...]`.
+    """
+
+    def masked_step(carry: Carry, step_input: tuple) -> tuple[Carry, Any]:
+        """A step on inputs `[B, ...]` and the presence `[B]`; an absent row keeps its carry."""
+        x, present = step_input
+        new_carry, output = step(carry, x)
+        return (new_carry if mask is None else hold(present, carry, new_carry)), output
+
+    steps = len(inputs) if len(inputs) <= unroll else 1
+    return jax.lax.scan(masked_step, carry, (inputs, mask), unroll=steps)
+
+
+def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:
+    """The new carry for the rows where `present` (bool `[B]`) is True, the old one elsewhere."""
+
+    def choose(old: chex.Array, new: chex.Array) -> chex.Array:
+        # States have any rank: `[B]` as it is would broadcast along their last axis, not the first.
+        return jnp.where(present.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+
+    return jax.tree.map(choose, carry, new_carry)
+
+
+def is_tokens(inputs: chex.Array) -> bool:
+    """True for integers that stand for their one-hot vectors, False for vectors."""
+    return jnp.issubdtype(inputs.dtype, jnp.integer)
+
+
+def at_least(least: int, cell: Any, *names: str) -> None:
+    """Raise ConfigError where one of these options is below the least value; None passes."""
+    for name in names:
+        value = getattr(cell, name)
+        if value is not None and value < least:
+            raise ConfigError(None, f"{name} {value}", f"is below {least}", f"use {least} or more")
+
+
+def above_zero(cell: Any, *names: str) -> None:
+    """Raise ConfigError where one of these options is not above 0."""
+    for name in names:
+        if not getattr(cell, name) > 0:
+            raise ConfigError(None, f"{name} {getattr(cell, name):g}", "is not above 0", "use more")
+
+
+def divides(cell: Any, name: str, whole: int, parts: str) -> None:
+    """Raise ConfigError unless this option is a count that divides so many parts."""
+    count = getattr(cell, name)
+    if count < 1 or whole % count:
+        rule = f"is no divisor of the {whole} {parts}"
+        raise ConfigError(None, f"{name} {count}", rule, "use one, such as 1")

@@ -19,12 +19,10 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.cell_args import at_least
-from echo_jax.cells.interface import Cell, CellParams, ProjectedCell
+from echo_jax.cells.interface import Carry, Cell, CellParams, ProjectedCell, at_least
 from echo_jax.cells.matrix_state.delta_net import DeltaNetCell
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
 from echo_jax.cells.registry import build
-from echo_jax.cells.scan import Carry
 from echo_jax.exceptions import ConfigError
 
 

@@ -1,9 +1,14 @@
-"""Initial weights of linear layers, random keys and norms that several cells share."""
+"""Initial weights of linear layers, random keys, norms and parts of gradients that cells share."""
+
+from collections.abc import Callable
+from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 from flax.core.scope import LazyRng
+
+from echo_jax.cells.interface import Carry
 
 
 def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> chex.Array:
@@ -34,3 +39,52 @@ def rms_norm(x: chex.Array, epsilon: float) -> chex.Array:
     RMSNorm without its gains (Zhang & Sennrich 2019).
     """
     return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + epsilon)
+
+
+def scan_in_place(
+    step: Callable[[Carry, chex.Array, Any], tuple[Carry, chex.Array, Any]],
+    carry: Carry,
+    rows: chex.Array,
+    inputs: Any,
+    reverse: bool = False,
+) -> tuple[Carry, chex.Array, Any]:
+    """`lax.scan` of a step that replaces its own row of `rows` `[W, ...]` by another of its shape.
+
+    A second array of rows would cost a long loop time, as it is bound by memory. `step` takes the
+    carry, its row and its part of `inputs`, a tree of arrays `[W, ...]`; it gives the next carry,
+    the new row and an output. Returned are the last carry, the new rows and the stacked outputs.
+    """
+
+    def step_at(state: tuple, inputs: tuple) -> tuple[tuple, Any]:
+        """The step of time t, whose row is replaced in the array that is carried."""
+        carry, rows = state
+        t, step_inputs = inputs
+        carry, row, output = step(carry, rows[t], step_inputs)
+        # The row is read before it is replaced, so that XLA can update the carried array in place.
+        return (carry, rows.at[t].set(row)), output
+
+    times = jnp.arange(len(rows))
+    (carry, rows), outputs = jax.lax.scan(step_at, (carry, rows), (times, inputs), reverse=reverse)
+    return carry, rows, outputs
+
+
+def gradient_by_state(recurrent_kernel: chex.Array, dz: chex.Array) -> chex.Array:
+    """The product dz U^T, `[B, H]`, for the gradients dz `[B, G]` of a step.
+
+    It is computed as (U dz^T)^T, which takes a quarter to a half less time on a CPU. The barrier
+    keeps XLA from turning it back.
+    """
+    return jax.lax.optimization_barrier(recurrent_kernel @ dz.T).T
+
+
+def gradient_by_kernel(first: chex.Array, hs: chex.Array, dz: chex.Array) -> chex.Array:
+    """The sum over steps and rows of h^T dz, `[H, G]`, for the state h before each step.
+
+    Args:
+      first: the state before the first step, `[B, H]`.
+      hs: the states after all steps, `[W, B, H]`.
+      dz: the gradients by the sums z of all steps, `[W, B, G]`.
+    """
+    before = jnp.concatenate([first[None], hs[:-1]])
+    # Flattened: an einsum over two axes copies both factors, transposed.
+    return before.reshape(-1, before.shape[-1]).T @ dz.reshape(-1, dz.shape[-1])

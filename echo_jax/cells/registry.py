@@ -1,16 +1,23 @@
-"""Cells by name: the built-in classes, and a user's own.
+"""Cells by name: the built-in classes, and a user's own; their options as a text.
 
-`user_cell` and `cell_args` are imported in functions: a built-in cell has no file to find and no
-line to name, and few have options.
+`user_cell` is imported in functions: a built-in cell has no file to find and no line to name.
 """
 
+import ast
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from echo_jax.cell_table import CELLS
 from echo_jax.cells.adapters.adapt import BlockOf, construct, options_of, size_of
 from echo_jax.cells.interface import Cell
-from echo_jax.config import BLOCK_PREFIX, PARTS, NetworkConfig, is_built_in, is_handed_over
+from echo_jax.config import (
+    BLOCK_PREFIX,
+    PARTS,
+    NetworkConfig,
+    is_built_in,
+    is_handed_over,
+)
 from echo_jax.exceptions import ConfigError, EchoError, reason
 
 USUAL_SIZES = {part.network.hidden_size for part in PARTS.values()}
@@ -97,8 +104,6 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
     if config.cell == "mlp":
         args["delay_line"] = config.delay_line or window
     if config.cell_args:
-        from echo_jax.cells.cell_args import options_in
-
         args |= options_in(config.cell_args)
     return build(config.cell, args, found)
 
@@ -128,3 +133,47 @@ def _check_args(
     if isinstance(units, str | float | bool) or (isinstance(units, int) and units < 1):
         fix = f"use a whole number from 1 on, such as {FEATURES}"
         raise ConfigError("cell", name, f"cannot have {size}={units!r}", fix)
+
+
+NOT_PARSED = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)  # raised by `ast`
+
+
+def options_in(text: str) -> dict[str, Any]:
+    """The options in a text; ConfigError for any other text.
+
+        features=64,rate=0.9,gated=True,shape=(2, 3),kind=full
+        {"features": 64, "rate": 0.9, "gated": True, "shape": (2, 3), "kind": "full"}
+
+    A value is a Python literal; a bare word is a string.
+    """
+    try:
+        # As arguments of a call: Python's grammar knows which commas are in brackets or quotes.
+        call = ast.parse(f"f({text})", mode="eval").body
+    except NOT_PARSED:
+        call = None
+    match call:
+        case ast.Call(ast.Name(), args=[], keywords=found):
+            args = {keyword.arg: keyword for keyword in found}
+            if None not in args and len(args) == len(found):  # no **, and none twice
+                return {str(name): _value(keyword) for name, keyword in args.items()}
+    fix = "write it as in {cell_args=features=64,rate=0.9}"
+    raise ConfigError("cell_args", text, "is not of the form name=value,name=value", fix)
+
+
+def text_of(args: Mapping[str, Any]) -> str | None:
+    """The text of which `options_in` gives these options; None for options that no text states."""
+    text = ",".join(f"{name}={value!r}" for name, value in args.items())
+    with contextlib.suppress(ConfigError, ValueError):  # arrays have no truth
+        if options_in(text) == args:
+            return text
+    return None
+
+
+def _value(keyword: ast.keyword) -> Any:
+    try:
+        value = keyword.value
+        return value.id if isinstance(value, ast.Name) else ast.literal_eval(value)
+    except NOT_PARSED as error:
+        rule = "is neither a number, a word, True, False nor None"
+        fix = "put anything else between quotes"
+        raise ConfigError("cell_args", ast.unparse(keyword), rule, fix) from error

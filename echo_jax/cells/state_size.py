@@ -16,9 +16,8 @@ import numpy as np
 
 from echo_jax.cells import registry
 from echo_jax.cells.adapters.adapt import BlockOf, library_of, size_of
-from echo_jax.cells.block import CONVOLVED, Block
-from echo_jax.cells.interface import Cell
-from echo_jax.cells.scan import Carry
+from echo_jax.cells.block import Block
+from echo_jax.cells.interface import Carry, Cell
 from echo_jax.exceptions import ConfigError, reason
 from echo_jax.jax_settings import GENERATOR
 
@@ -64,14 +63,6 @@ def state_bytes(cell: Cell, input_size: int) -> int:
     """The bytes of a state of batch size 1 for inputs of F features, from shapes alone."""
     numbers = state_numbers(cell, input_size)
     return sum(jnp.dtype(name).itemsize * count for name, count in numbers.items())
-
-
-def convolution_bytes(cell: Cell, input_size: int) -> int:
-    """The bytes of the last inputs of convolutions: float32 of a block, and those of its cell."""
-    if not isinstance(cell, Block):
-        return cell.bytes_apart(input_size)
-    last_inputs = 4 * (CONVOLVED - 1) * cell.width
-    return cell.layers * (last_inputs + convolution_bytes(cell.cell, cell.width))
 
 
 def first_state(cell: Cell, input_size: int) -> Carry:

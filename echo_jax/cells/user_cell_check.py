@@ -20,8 +20,7 @@ import numpy as np
 from flax import errors
 
 from echo_jax.cells import registry, user_cell
-from echo_jax.cells.interface import Cell, CellError
-from echo_jax.cells.scan import Carry
+from echo_jax.cells.interface import Carry, Cell, CellError
 from echo_jax.exceptions import ConfigError, EchoError, reason
 from echo_jax.jax_settings import GENERATOR
 

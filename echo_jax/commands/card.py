@@ -106,7 +106,7 @@ def main() -> None:
 def make(command: CardCommand, again: str, stop: Interrupts) -> None:
     """Make a card of each cell, and print it with the places of its files."""
     # These import jax: flags were parsed before, and --help answers in 0.1 s.
-    from echo_jax.cells.cell_args import options_in
+    from echo_jax.cells.registry import options_in
     from echo_jax.memory.card import make_card
 
     protocol = read_protocol(command.protocol)

@@ -19,7 +19,7 @@ from tyro.conf import Positional
 from echo_jax import environment
 from echo_jax.commands import command_line
 from echo_jax.config import check_values
-from echo_jax.engine import compilation_cache, process
+from echo_jax.engine import process
 from echo_jax.exceptions import ConfigError
 
 if TYPE_CHECKING:  # what is slow to import waits until the command line was found valid
@@ -108,7 +108,7 @@ def load(command: PredictCommand) -> "TrainedNetwork":
     from echo_jax.echo.run import predictor
 
     environment.use_cpu_devices(1)
-    compilation_cache.use_compilation_cache()
+    environment.use_compilation_cache()
     say = functools.partial(print, file=sys.stderr)
     network = predictor.load(command.folder, command.seed, command.cell, say)
     config = network.config

@@ -17,7 +17,6 @@ from echo_jax import environment
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, check_values, is_built_in
 from echo_jax.echo.run import explanation
-from echo_jax.engine import compilation_cache
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.report.styles import Format
 from echo_jax.storage import atomic_files
@@ -102,7 +101,7 @@ def show_data(command: ShowCommand) -> None:
     inputs = new_inputs(command.run)
     environment.check_memory(inputs.config.least_bytes)
     environment.use_cpu_devices(1)
-    compilation_cache.use_compilation_cache()
+    environment.use_compilation_cache()
     if inputs.tokens is not None:
         print(data_views.column_view(inputs, inputs.tokens))
     tokens = data_views.first_sequence(inputs)

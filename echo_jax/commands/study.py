@@ -5,19 +5,35 @@ echo-jax study --all --out studies/           # all, resumable, and a page that 
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from echo_jax.commands import command_line
-from echo_jax.commands.grid_runs import GridOptions, run_and_print
 from echo_jax.echo.studies import study_folder
 from echo_jax.echo.studies.catalogue import STUDIES, check_name
 from echo_jax.echo.studies.grid_point import minutes, seconds_of
+from echo_jax.echo.studies.run_study import run_studies
 from echo_jax.echo.studies.study_call import DEFAULT_FOLDER, all_studies
+from echo_jax.echo.studies.study_folder import StudyFolder
+from echo_jax.engine.grid import Execution
+from echo_jax.engine.process import Interrupts
 from echo_jax.exceptions import ConfigError
 from echo_jax.report import text_tables
+from echo_jax.report.page import Paper
+from echo_jax.report.section import Section
+
+
+@dataclasses.dataclass(frozen=True)
+class GridOptions:
+    """The options of a command that runs grid points."""
+
+    cluster: str | None = None
+    """Run on a Dask cluster: local:N (N workers here), or tcp://HOST:PORT or tls://HOST:PORT (a
+    scheduler); see docs/cluster.md."""
+    paper: Annotated[Paper, command_line.FLAT] = dataclasses.field(default_factory=Paper)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,3 +87,15 @@ def listing() -> str:
         f"{command_line.invocation('study')} NAME runs one, --all all of them. "
         "The published answer to one that is named is printed first; Ctrl-C stops the training."
     )
+
+
+def run_and_print(
+    folder: StudyFolder, names: Sequence[str], options: GridOptions, interrupts: Interrupts
+) -> None:
+    """Run what studies of these names lack, and print each as soon as its rows are there."""
+    running = Execution(options.cluster, interrupts=interrupts, keep_programs=True)
+
+    def show(section: Section) -> None:
+        print(f"\n{section.report()}", flush=True)
+
+    run_studies(folder, names, running, options.paper, show)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
-from echo_jax.commands import command_line, tyro_rules
-from echo_jax.commands.grid_runs import GridOptions, run_and_print
+from echo_jax.commands import command_line
+from echo_jax.commands.study import GridOptions, run_and_print
 from echo_jax.config import (
     DataConfig,
     NetworkConfig,
@@ -52,10 +52,10 @@ def axes() -> Iterator[tuple[str, Any, Any]]:
             elif get_origin(value) is not Literal and get_args(value):
                 value = get_args(value)[0]  # None is what is left out
             hint = "(default: that of the part)"
-            help_text = tyro_rules.help_of(kind)[field.name]
+            help_text = command_line.help_of(kind)[field.name]
             argument = tyro.conf.arg(
                 help=help_text, help_behavior_hint=hint, metavar=shown,
-                aliases=tyro_rules.aliases(field.name),
+                aliases=command_line.aliases(field.name),
             )  # fmt: skip
             # A flag takes several values and may be repeated: a tuple of values for each time.
             values: Any = tuple[tuple[value, ...], ...]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
-from echo_jax.commands import command_line, tyro_rules
+from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, TrainOptions, check_values
 from echo_jax.engine import process
 from echo_jax.engine.process import Interrupts, StoppedError
@@ -64,7 +64,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
     from echo_jax.echo.run import advice, play_page, result_report, run_folder
     from echo_jax.echo.run.train_run import Running, train_run
     from echo_jax.echo.run.train_setup import new_inputs, new_run, resumed_run
-    from echo_jax.engine.compilation_cache import use_compilation_cache
+    from echo_jax.environment import use_compilation_cache
 
     say = interrupts.say
     if command.resume:
@@ -102,7 +102,7 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
     ConfigError for another field of its configuration, which is that of the folder.
     """
     # By the words: a parsed command does not tell a default from the same value that was given.
-    given = [tyro_rules.field_of(word) for word in sys.argv[1:] if word.startswith("--")]
+    given = [command_line.field_of(word) for word in sys.argv[1:] if word.startswith("--")]
     may_stand = "resume sequences cell checkpoint_every devices format"
     for field in given:
         if field not in may_stand.split():

@@ -103,7 +103,7 @@ def _values_fed(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
     times = np.asarray(task.scored_times)
     if task.layout == "streams" and not config.network.stateful:
         times = times % task.window
-    most = min(task.window, config.network.delay_line or task.window)
+    most = min(task.window, config.values_in_line or task.window)
     return np.unique(np.minimum(times + 1, most), return_counts=True)
 
 

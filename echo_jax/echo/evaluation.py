@@ -6,12 +6,11 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.scan import Carry
+from echo_jax.cells.interface import Carry
 from echo_jax.config import DynamicParams, RunConfig
-from echo_jax.echo.carry import feed, start
 from echo_jax.echo.data import Batch, Corpus, Purpose, draw_sequences, in_order, sequence_batches
 from echo_jax.echo.loss import token_loss
-from echo_jax.echo.network import Network, Params, target_logits
+from echo_jax.echo.network import Network, Params, feed, start, target_logits
 
 SEQUENCES_AT_ONCE = 100
 """Sequences evaluated side by side: bounds the memory, changes results by rounding alone."""

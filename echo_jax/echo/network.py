@@ -1,4 +1,4 @@
-"""The network: one-hot vectors, a scan of a recurrent cell over time, logits. Pure.
+"""The network: one-hot vectors, a scan of a recurrent cell over time, logits; its state. Pure.
 
     tokens [B, W] ─► one-hot [W, B, V] ─► lax.scan of the cell, carry in and out ─► logits [B, T, V]
 
@@ -9,9 +9,16 @@ fast     a one-hot product is a row gather; the input projection of all steps is
          the scan (`Cell.scan`). Up to 8 steps of the LSTM, the GRU, the tanh RNN, the cell mlp
          and cells without a scan of their own are unrolled, and longer loops of the first three
          have their gradient by hand. docs/performance.md has times
+
+A row starts from `start` before the first batch, and `feed` goes from batch to batch. The state
+between batches, the carry of the cell, is handed on or zeroed. With batches of B = 2 the rows of a
+sequence continue each other like this:
+
+    batch 0    rows 0 1
+                    | |
+    batch 1    rows 2 3      row 2 continues row 0, not row 1
 """
 
-import dataclasses
 import functools
 from typing import Any, Literal, NamedTuple
 
@@ -21,10 +28,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.nn import one_hot
 
-from echo_jax.cells.interface import Cell, CellParams
-from echo_jax.cells.registry import build_cell
-from echo_jax.cells.scan import Carry, scan_over_time
-from echo_jax.config import Framing, RunConfig, TaskConfig, is_built_in
+from echo_jax.cells.interface import Carry, Cell, CellParams, scan_over_time
+from echo_jax.config import Framing, RunConfig
+from echo_jax.echo.data import Rows
 
 Compute = Literal["literal", "fast"]
 
@@ -65,58 +71,22 @@ class Network(NamedTuple):
         return self.cell.initial_state(params["cell"], batch_size, self.input_size)
 
 
-def build_network(
-    config: RunConfig, compute: Compute = "fast", cell: Cell | None = None
-) -> Network:
-    """The network of a configuration, around the cell that a call was given, or that it names.
-
-    ConfigError where the cell cannot be used.
-    """
-    config = with_cell_stated(config)
+def build_network(config: RunConfig, cell: Cell, compute: Compute = "fast") -> Network:
+    """The network of a configuration around its cell, which `cells.cell_object.cell_of` finds."""
     task = config.task
     options = config.network
-    tokens = input_tokens(task)
-    of_values = task.framing == "values"
-    input_size = input_size_of(config)
-    outputs = options.embedding_dim if options.tied else (1 if of_values else task.vocab_size)
-    cell = cell or build_cell(options, task.window)
-    if not is_built_in(options.cell):
-        from echo_jax.cells.user_cell_check import check_shapes  # the built-in ones fit, by test
-
-        check_shapes(cell, options.cell, input_size)
-    readout = nn.Dense(outputs, kernel_init=GLOROT)
+    outputs = 1 if task.framing == "values" else task.vocab_size
     return Network(
         cell,
-        readout,
-        input_size,
-        tokens,
+        nn.Dense(options.embedding_dim if options.tied else outputs, kernel_init=GLOROT),
+        config.input_size,
+        task.input_tokens,
         classes=task.vocab_size,
         encoding=options.encoding,
         tied=options.tied,
         framing=task.framing,
         compute=compute,
     )
-
-
-def input_tokens(task: TaskConfig) -> int:
-    """The number of different tokens that are fed."""
-    return task.vocab_size + (task.missing == "token")
-
-
-def input_size_of(config: RunConfig) -> int:
-    """The features that the cell of a configuration is fed."""
-    if config.network.encoding == "embedding":
-        return config.network.embedding_dim
-    return 1 if config.task.framing == "values" else input_tokens(config.task)
-
-
-def with_cell_stated(config: RunConfig) -> RunConfig:
-    """The configuration with all options of its cell, none of them still to be found."""
-    if config.network.cell_args is None and config.network.state_bytes is None:
-        return config
-    from echo_jax.cells.cell_object import stated  # few runs give any
-
-    return dataclasses.replace(config, network=stated(config.network, input_size_of(config)))
 
 
 def around(cell: Cell, tokens: int, classes: int) -> Network:
@@ -213,3 +183,42 @@ def read_out(network: Network, params: Params, outputs: chex.Array) -> chex.Arra
 def scaled(tokens: chex.Array, vocab_size: int) -> chex.Array:
     """Tokens 0 .. V-1 as numbers from 0 to 1, for framing `values`."""
     return tokens.astype(jnp.float32) / (vocab_size - 1)
+
+
+class Fed(NamedTuple):
+    """One batch of rows that a network was fed.
+
+    before   the carry that each row started from, `[B, ...]`
+    outputs  float32 `[W, B, features]`, of the cell after each step
+    """
+
+    before: Carry
+    outputs: chex.Array
+
+
+def start(config: RunConfig, network: Network, params: Params) -> Carry:
+    """The carry before the first batch of a sequence, for B rows."""
+    return network.initial_state(params, config.task.batch_size)
+
+
+def feed(
+    network: Network, stateful: chex.Numeric, params: Params, carry: Carry, rows: Rows
+) -> tuple[Carry, Fed]:
+    """The carry after the next batch of rows, given the one that the batch before it left.
+
+    Stateful (the Keras rule): row b continues row b of the batch before, so with batch size B row
+    r of a sequence continues row r - B, *not* row r - 1. Otherwise every batch starts from zero, or
+    from what else is the initial state of the cell.
+    """
+    before = carried(network, stateful, params, carry, len(rows.inputs))
+    after, outputs = unroll(network, params, before, *rows)
+    return after, Fed(before, outputs)
+
+
+def carried(
+    network: Network, stateful: chex.Numeric, params: Params, carry: Carry, batch_size: int
+) -> Carry:
+    """The carry handed in where a run is stateful, else the initial one."""
+    zero = network.initial_state(params, batch_size)
+    # `stateful` may be traced: one program serves stateful and stateless runs.
+    return jax.tree.map(lambda old, new: jnp.where(stateful, old, new), carry, zero)

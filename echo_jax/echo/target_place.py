@@ -31,7 +31,7 @@ def target_place(config: RunConfig) -> TargetPlace:
     fed_between = back * (task.window - task.batches_apart) if carried else 0
     if task.lag < 0:
         return "future"
-    if network.cell == "mlp" and task.lag + fed_between >= (network.delay_line or task.window):
+    if config.values_in_line and task.lag + fed_between >= config.values_in_line:
         return "delayed"
     if task.lag < task.window:  # in streams: for the steps late enough in their chunk
         return "window"

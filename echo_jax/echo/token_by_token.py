@@ -1,6 +1,6 @@
 """A trained network fed one integer at a time: state in, answer out. Pure.
 
-This is the form for one token of `carry.start` and `carry.feed`, which say where a row starts.
+This is the form for one token of `network.start` and `network.feed`, which say where a row starts.
 
 With window W 3 and lag 1 the first answer comes with the first full window, then one a token:
 
@@ -23,11 +23,11 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.block import flat_state
-from echo_jax.cells.scan import Carry, hold
+from echo_jax.cells.interface import Carry, hold
 from echo_jax.config import LARGEST, RunConfig
-from echo_jax.echo.carry import feed as feed_rows
 from echo_jax.echo.data import Rows, rows_where, uniform_tokens
 from echo_jax.echo.network import Network, Params, read_out
+from echo_jax.echo.network import feed as feed_rows
 
 PIECE = 4096
 """Tokens of a piece: enough that the cost of starting one is negligible."""
@@ -250,7 +250,7 @@ def piece_size(config: RunConfig) -> int:
     """
     task = config.task
     network = config.network
-    gates = (network.delay_line or task.window) if network.cell == "mlp" else 4
+    gates = config.values_in_line or 4
     fed = network.embedding_dim if network.encoding == "embedding" else task.vocab_size
     at_once = int(network.stateful) if task.in_streams else task.window * (not network.stateful)
     width = max(task.vocab_size, at_once * fed, at_once * gates * network.hidden_size)

@@ -16,10 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from echo_jax.cells.interface import Cell
-from echo_jax.cells.scan import Carry
+from echo_jax.cells.interface import Carry, Cell
 from echo_jax.config import DynamicParams, RunConfig
-from echo_jax.echo.carry import carried, feed, start
 from echo_jax.echo.data import Batch, Corpus, Purpose, draw_sequences, purpose_key, sequence_batches
 from echo_jax.echo.loss import correct, mean_where, token_loss
 from echo_jax.echo.network import (
@@ -27,7 +25,10 @@ from echo_jax.echo.network import (
     Network,
     Params,
     build_network,
+    carried,
+    feed,
     init_params,
+    start,
     target_logits,
 )
 from echo_jax.exceptions import ConfigError
@@ -95,12 +96,12 @@ class BPTTBatch(NamedTuple):
 
 def build_learner(
     config: RunConfig,
+    cell: Cell,
     compute: Compute = "fast",
-    cell: Cell | None = None,
     given: optax.GradientTransformation | None = None,
 ) -> Learner:
-    """The network and the optimizer of a configuration, and of what a call was given of them."""
-    return Learner(build_network(config, compute, cell), build_optimizer(config, compute, given))
+    """The network around a cell, and the optimizer of a configuration or the one of a call."""
+    return Learner(build_network(config, cell, compute), build_optimizer(config, compute, given))
 
 
 def init(learner: Learner, dynamic: DynamicParams) -> TrainState:

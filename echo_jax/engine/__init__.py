@@ -2,9 +2,8 @@
 
 tasks ─► those whose key no row has ─► executor ─► a row each, stored as it comes
 
-grid               tasks, the executor of this process, the one loop over tasks
-cluster            the executor that is a Dask cluster
-process            the start and the end of a process; what Ctrl-C does
-progress           a bar, or plain lines
-compilation_cache  the cache of jax in a folder of this user
+grid      tasks, the executor of this process, the one loop over tasks
+cluster   the executor that is a Dask cluster
+process   the start and the end of a process; what Ctrl-C does
+progress  a bar, or plain lines
 """

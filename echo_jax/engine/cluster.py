@@ -21,7 +21,6 @@ from typing import Any
 
 from echo_jax import environment
 from echo_jax.config import is_built_in
-from echo_jax.engine.compilation_cache import use_compilation_cache
 from echo_jax.engine.grid import Execution, Executor, Job, Outcome, run_task
 from echo_jax.engine.process import Interrupts
 from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, reason
@@ -243,7 +242,7 @@ def _start(client: Any, cores: int) -> None:
             environment.set_up_jax()
             environment.use_cpu_devices(cores, cores)
             if cache:
-                use_compilation_cache()
+                environment.use_compilation_cache()
 
     client.register_plugin(Start(), name="echo_jax")  # in the place of an earlier command's
 

@@ -14,7 +14,6 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPo
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from echo_jax import environment
-from echo_jax.engine.compilation_cache import use_compilation_cache
 from echo_jax.engine.process import Interrupts
 from echo_jax.engine.progress import GridProgress
 from echo_jax.exceptions import ConfigError, EchoError, TasksFailedError, printable
@@ -246,7 +245,7 @@ class Execution:
         """Start jax as `environment.use_cpu_devices` does, and the cache of its programs."""
         environment.use_cpu_devices(devices, threads)
         if self.keep_programs:
-            use_compilation_cache()
+            environment.use_compilation_cache()
 
     def bar(self, tasks: Sequence[Task], name: str = "", unit: str = "") -> GridProgress:
         """The progress of tasks while it is open, with the arguments of `GridProgress`."""

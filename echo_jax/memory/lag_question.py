@@ -14,8 +14,7 @@ import numpy as np
 from flax import linen as nn
 
 from echo_jax.cells.block import flat_state
-from echo_jax.cells.interface import Cell
-from echo_jax.cells.scan import Carry
+from echo_jax.cells.interface import Carry, Cell
 from echo_jax.cells.state_size import first_state
 from echo_jax.echo import network
 from echo_jax.echo.data import uniform_tokens

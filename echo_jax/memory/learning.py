@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.block import own_state
-from echo_jax.cells.scan import Carry
+from echo_jax.cells.interface import Carry
 from echo_jax.echo.data import Purpose, purpose_key
 from echo_jax.echo.network import Network, Params
 from echo_jax.echo.training import TrainState, clipped_adam, update

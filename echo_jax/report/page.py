@@ -1,8 +1,12 @@
-"""A page of sections as a folder: README.md, figures/NAME.svg, and tables for a paper."""
+"""Pages: a folder of sections, figures and tables, or one interactive file of HTML."""
 
 import dataclasses
-from collections.abc import Sequence
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from echo_jax.report.section import Section
 from echo_jax.report.styles import Format
@@ -73,3 +77,34 @@ def write_for_paper(folder: Path, sections: Sequence[Section], paper: Paper) -> 
 def _write_figures(folder: Path, sections: Sequence[Section], kind: Format) -> list[Path]:
     drawn = {f"{each.name}.{kind}": each.figure_file(kind) for each in sections if each.draw}
     return atomic_files.write_generated_folder(folder / "figures", drawn) if drawn else []
+
+
+HTML = Path(__file__).with_name("html_page.html")
+"""What stands around the body of each page."""
+
+
+def assembled(page: Path, data: Mapping[str, Any]) -> str:
+    """An interactive page, without a library, a request or a server.
+
+    It has the body `page`, its style beside it, and data, of which `title` is the title.
+
+    `<!-- FILE -->` is replaced by the text of a file beside `page` or beside this module.
+    """
+    in_script = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    for letter in "<>&":  # which might close a script element, or start another
+        in_script = in_script.replace(letter, f"\\u{ord(letter):04x}")
+    text = with_files(HTML.read_text("utf-8").replace("PAGE", page.stem), page)
+    text = text.replace("<!-- title -->", html.escape(data["title"]))
+    return text.replace("<!-- data -->", in_script)
+
+
+def with_files(text: str, page: Path) -> str:
+    """A text with the files that it names, and those that they name."""
+
+    def content(named: re.Match[str]) -> str:
+        """The text of the file that a mark names, beside the page or shared by all pages."""
+        own = page.with_name(named[1])
+        path = own if own.is_file() else HTML.with_name(named[1])
+        return with_files(path.read_text("utf-8").rstrip("\n"), page)
+
+    return re.sub(r"<!-- (\w+\.\w+) -->", content, text)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from echo_jax.exceptions import ConfigError, StorageError, printable
-from echo_jax.version import __version__
+from echo_jax.jax_settings import __version__
 
 try:
     import fcntl

@@ -17,8 +17,8 @@ from safetensors import numpy as safetensors
 
 from echo_jax import environment
 from echo_jax.exceptions import ConfigError, StorageError, shown
+from echo_jax.jax_settings import __version__
 from echo_jax.storage import atomic_files
-from echo_jax.version import __version__
 
 DTYPES = frozenset(
     f"bool complex64 float16 float32 float64 {' '.join(f'int{n} uint{n}' for n in (8, 16, 32, 64))}"

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import peers
 import pytest
+from drawn import learner_of
 from learner import JOB, cut
 from numpy_lstm import NumpyLSTM, Weights
 
@@ -31,7 +32,7 @@ def forty_updates(config):
     """Losses and final weights of echo_jax and of NumPy, from the same weights and tokens."""
     shape = 10, config.task.length
     tokens = np.random.default_rng(7).integers(0, config.task.vocab_size, shape, dtype=np.int32)
-    learner = training.build_learner(config)
+    learner = learner_of(config)
     state = jax.jit(functools.partial(training.init, learner))(config.dynamic)
     oracle = NumpyLSTM(config)
     oracle.start()

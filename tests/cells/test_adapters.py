@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from drawn import network_of
 from flax import linen as nn
 from flax import nnx
 from run_folders import AVERAGE
@@ -13,6 +14,7 @@ from run_folders import AVERAGE
 import echo_jax
 from echo_jax.cells import user_cell_check
 from echo_jax.cells.adapters.adapt import REQUIRED, adapt, construct
+from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.echo import network
 from echo_jax.exceptions import ConfigError
@@ -122,23 +124,21 @@ def test_functions_and_classes_that_take_nothing_are_refused_for_what_they_lack(
 def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "plain_cell.py").write_text(AVERAGE)
-    net = network.build_network(RunConfig(network=NetworkConfig("plain_cell.py")))
+    net = network_of(RunConfig(network=NetworkConfig("plain_cell.py")))
     params = jax.eval_shape(lambda: network.init_params(net, jax.random.key(0)))
     chex.assert_shape(params["readout"]["kernel"], (3, 100))
     user_cell_check.check_shapes(net.cell, "plain_cell.py", F)
     wrong = AVERAGE.replace("return state, state", "return state")
     (tmp_path / "wrong_cell.py").write_text(wrong)
     with pytest.raises(ConfigError, match=r"^wrong_cell.py:\d+: .* returns .* two"):
-        network.build_network(RunConfig(network=NetworkConfig("wrong_cell.py")))
+        cell_of(RunConfig(network=NetworkConfig("wrong_cell.py")))
     imports = "from jax.lax import scan\n" + AVERAGE
     (tmp_path / "imports_scan.py").write_text(imports)
-    assert not network.build_network(
-        RunConfig(network=NetworkConfig("imports_scan.py"))
-    ).cell.has_scan
+    assert not cell_of(RunConfig(network=NetworkConfig("imports_scan.py"))).has_scan
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "plain_cell.py").write_text(AVERAGE)  # as one sent to a worker
-    same = network.build_network(RunConfig(network=NetworkConfig("folder/plain_cell.py"))).cell
+    same = cell_of(RunConfig(network=NetworkConfig("folder/plain_cell.py")))
     assert same == net.cell
     (tmp_path / "folder" / "plain_cell.py").write_text(AVERAGE + "\n")
     with pytest.raises(ConfigError, match="old text of a module plain_cell"):
-        network.build_network(RunConfig(network=NetworkConfig("folder/plain_cell.py")))
+        cell_of(RunConfig(network=NetworkConfig("folder/plain_cell.py")))

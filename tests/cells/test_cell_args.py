@@ -1,6 +1,6 @@
 import pytest
 
-from echo_jax.cells import cell_args, registry
+from echo_jax.cells import registry
 from echo_jax.exceptions import ConfigError
 
 
@@ -14,7 +14,7 @@ from echo_jax.exceptions import ConfigError
     ],
 )
 def test_arguments_are_python_literals_and_bare_words(text, args):
-    assert cell_args.options_in(text) == args
+    assert registry.options_in(text) == args
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_arguments_are_python_literals_and_bare_words(text, args):
 )  # fmt: skip
 def test_other_arguments_are_refused(text):
     with pytest.raises(ConfigError) as refusal:
-        cell_args.options_in(text)
+        registry.options_in(text)
     assert refusal.value.field == "cell_args"
 
 

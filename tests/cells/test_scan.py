@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from echo_jax.cells.interface import scan_over_time
 from echo_jax.cells.registry import build
-from echo_jax.cells.scan import scan_over_time
 
 
 @pytest.mark.parametrize(("masked", "steps"), [(True, 5), (False, 61), (True, 61)])

@@ -4,7 +4,7 @@ from broken_cells import Good
 
 from echo_jax.cell_table import CELLS
 from echo_jax.cells import registry
-from echo_jax.cells.state_size import convolution_bytes, sized, state_bytes
+from echo_jax.cells.state_size import sized, state_bytes
 from echo_jax.exceptions import ConfigError
 
 
@@ -61,7 +61,7 @@ def test_blocks_of_three_sizes_have_as_many_keys_as_values_within_a_tenth(name, 
         assert found.fits
         assert abs(found.bytes - target) <= target / 10
         cell = registry.build(f"block:{name}", found.args)
-        carried = real_bytes(cell, 7) - convolution_bytes(cell, 7)
+        carried = real_bytes(cell, 7) - cell.bytes_apart(7)
         assert state_bytes(cell, 7) == found.bytes == carried
         assert cell.key_value_sizes == cell.cell.key_value_sizes == (keys and (keys[at],) * 2)
 

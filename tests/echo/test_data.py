@@ -6,6 +6,7 @@ import chex
 import jax
 import numpy as np
 import pytest
+from drawn import network_of
 
 from echo_jax.config import RunConfig, TaskConfig
 from echo_jax.echo import data as t
@@ -114,7 +115,7 @@ def test_the_numbers_of_a_seed_are_those_of_every_version():
     assert tokens[:, :6].tolist() == [[23, 16, 43, 7, 23, 26], [14, 86, 68, 63, 43, 91]]
     tokens = np.asarray(draw_sequences(7, t.Purpose.EVALUATION, np.arange(1), TaskConfig()))
     assert tokens[:, :6].tolist() == [[68, 43, 69, 14, 10, 22]]
-    net = network.build_network(RunConfig())
+    net = network_of(RunConfig())
     init = jax.jit(lambda: network.init_params(net, t.purpose_key(0, t.Purpose.WEIGHTS)))
     cell = jax.tree.map(np.asarray, init()["cell"])
     assert float(cell["kernel"][0, 3]) == pytest.approx(0.0278468, rel=1e-5)

@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from drawn import learner_of
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.echo import training
@@ -58,7 +59,7 @@ def replay(file):
     if config.task.layout == "streams":
         tokens = tokens.reshape(-1, config.task.batch_size, config.task.length)
     params = params_of(case, "initial")
-    learner = training.build_learner(config)
+    learner = learner_of(config)
     moments = jax.jit(learner.optimizer.rule.init)(params)
     state = training.TrainState(np.int32(0), params, moments)
     train = jax.jit(functools.partial(training.train_on, config, learner))

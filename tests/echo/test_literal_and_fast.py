@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawn import drawn_params
+from drawn import drawn_params, network_of
 
 from echo_jax.cells.vector_state.lstm import LSTMCell
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
@@ -29,7 +29,7 @@ CASES += [(task, "lstm", jnp.float64) for task in TASKS]
 
 def loss_and_gradients(config, compute, dtype):
     """Of one batch, the weights and the carry drawn so that every number differs."""
-    net = network.build_network(config, compute)
+    net = network_of(config, compute)
     params = jax.tree.map(lambda leaf: leaf.astype(dtype), drawn_params(net))
     shape = (12,) if config.task.layout != "streams" else (3, 12)
     tokens = np.random.default_rng(1).integers(0, 9, shape)

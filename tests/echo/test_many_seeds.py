@@ -7,6 +7,7 @@ import chex
 import jax
 import numpy as np
 import pytest
+from drawn import learner_of
 from seeds_worker import SMALL
 from whole_runs import train_and_evaluate
 
@@ -65,7 +66,7 @@ def test_runs_of_one_shape_share_a_program_and_each_is_that_of_its_own_configura
     train(SMALL.static_config, many_seeds.stack_dynamic(runs[::-1]))
     state, metrics, _ = train(SMALL.static_config, many_seeds.stack_dynamic(runs))
     for i, run in enumerate(runs):
-        learner = training.build_learner(run)
+        learner = learner_of(run)
         alone = jax.jit(functools.partial(training.run_chunk, run, learner, 25))
         init = jax.jit(functools.partial(training.init, learner))
         expected = alone(run.dynamic, init(run.dynamic), count=25)

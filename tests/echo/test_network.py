@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawn import drawn, drawn_params
+from drawn import drawn, drawn_params, network_of
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.echo import network as n
-from echo_jax.echo.carry import feed, start
 from echo_jax.echo.data import sequence_batches
+from echo_jax.echo.network import feed, start
 
 
 def small(layout="windows", cell="lstm", stateful=True, **task):
@@ -22,7 +22,7 @@ KEY = jax.random.key(1)
 
 def network_and_params(config):
     """A network, and weights large enough that every input and state matters."""
-    network = n.build_network(config)
+    network = network_of(config)
     return network, drawn_params(network)
 
 
@@ -45,7 +45,7 @@ def logits_in_order(config, network, params, tokens):
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_readout_starts_as_in_keras_and_embeddings_with_unit_variance_of_a_logit(tied):
     options = NetworkConfig("mlp", 50, encoding="embedding", embedding_dim=40, tied=tied)
-    network = n.build_network(RunConfig(network=options))
+    network = network_of(RunConfig(network=options))
     params = jax.jit(lambda key: n.init_params(network, key))(jax.random.key(0))
     params = jax.tree.map(np.asarray, params)
     assert np.var(params["embedding"]) == pytest.approx(1 / 40 if tied else 1, rel=0.1)
@@ -91,7 +91,7 @@ def test_a_cell_is_fed_the_rows_of_the_embedding_and_tied_logits_are_products_wi
 def test_the_answer_of_values_is_the_nearest_integer_to_what_is_read(vocab_size):
     task = TaskConfig(vocab_size=vocab_size, framing="values")
     config = RunConfig(task, NetworkConfig(hidden_size=1))
-    network = n.build_network(config)
+    network = network_of(config)
     params = {"readout": {"kernel": np.float32([[2.0]]), "bias": np.float32([0.5])}}
     tokens = np.arange(vocab_size)
     fed = jax.jit(lambda tokens: n.encode(network, params, tokens))(tokens)

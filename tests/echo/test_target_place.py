@@ -21,8 +21,7 @@ from random_runs import LONGEST, MOST_ROWS, random_runs
 from echo_jax.cells.interface import Cell
 from echo_jax.config import RunConfig, changed
 from echo_jax.echo import data
-from echo_jax.echo.carry import feed, start
-from echo_jax.echo.network import around
+from echo_jax.echo.network import around, feed, start
 from echo_jax.echo.target_place import (
     TargetPlace,
     accuracy_ceiling,

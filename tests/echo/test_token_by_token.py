@@ -4,13 +4,12 @@ import chex
 import jax
 import numpy as np
 import pytest
-from drawn import drawn_params
+from drawn import drawn_params, network_of
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, changed
 from echo_jax.echo import token_by_token
 from echo_jax.echo.evaluation import answer_sequence
 from echo_jax.echo.loss import token_loss
-from echo_jax.echo.network import build_network
 
 LENGTH, VOCAB, HIDDEN = 23, 10, 6
 TOKENS = np.random.default_rng(0).integers(0, VOCAB, LENGTH).astype(np.int32)
@@ -41,7 +40,7 @@ FAST = ("windows", "windows, stateful, B 5, lag beyond", "prefixes, stateful, fu
 @functools.cache
 def setup(config):
     """The network, weights large enough that every input and state matters, `feed` and `step`."""
-    network = build_network(config)
+    network = network_of(config)
     params = drawn_params(network)
     feed = jax.jit(functools.partial(token_by_token.feed, config, network))
     step = jax.jit(functools.partial(token_by_token.step, config, network))
@@ -163,7 +162,7 @@ def delay_line(steps):
 
 @functools.cache
 def jitted_follows(config):
-    network = build_network(config)
+    network = network_of(config)
     return jax.jit(functools.partial(token_by_token.follows, config, network, windows=1000))
 
 

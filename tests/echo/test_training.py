@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from drawn import learner_of, network_of
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
 from echo_jax.echo import data, evaluation, network, training
@@ -25,7 +26,7 @@ draw_sequences = jax.jit(data.draw_sequences, static_argnums=(1, 3))
 
 @functools.cache
 def programs(config, size):
-    learner = training.build_learner(config)
+    learner = learner_of(config)
     init = jax.jit(functools.partial(training.init, learner))
     return init, jax.jit(functools.partial(training.run_chunk, config, learner, size))
 
@@ -89,7 +90,7 @@ def batches_and_gradient(layout):
     the gradient, the loss and the states that all of them leave.
     """
     config = reaching_back(layout, 1)
-    net = network.build_network(config)
+    net = network_of(config)
     batches = jax.jit(data.sequence_batches, static_argnums=1)
     stacked = batches(REACHED_TOKENS[layout], config.task, config.task.lag)
 
@@ -115,7 +116,7 @@ def train_by_definition(layout, reach, params):
     batches, loss_and_grads = batches_and_gradient(layout)
     adam = optax.adam(1e-2, eps=1e-7)
     opt_state, losses, step = jax.jit(adam.init)(params), [], jax.jit(adam.update)
-    net = network.build_network(reaching_back(layout, 1))
+    net = network_of(reaching_back(layout, 1))
     states = [zero_state(net, params, len(batches[0].inputs))]  # before batch 0, 1, 2, ...
     for u in range(5):
         first = max(0, u - reach + 1)
@@ -134,7 +135,7 @@ def tripled(params):
 
 def train_sequence(config):
     """What `training` makes of the sequence, compiled, and its first state."""
-    learner = training.build_learner(config)
+    learner = learner_of(config)
     state = programs(reaching_back(config.task.layout, 1), 1)[0](config.dynamic)
     state = state._replace(params=tripled(state.params))
     tokens = REACHED_TOKENS[config.task.layout]
@@ -180,7 +181,7 @@ def with_readout(bias):
 def test_a_constant_answer_scores_what_its_targets_say(layout):
     config = dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, layout=layout, lag=2))
     bias = np.log([0.1, 0.1, 0.1, 0.5, 0.1, 0.1])
-    net = network.build_network(config)
+    net = network_of(config)
     evaluate = jax.jit(functools.partial(evaluation.evaluate, config, net))
     found = evaluate(config.dynamic, with_readout(bias))
     counters = np.arange(config.evaluation_sequences)

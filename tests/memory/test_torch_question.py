@@ -11,7 +11,7 @@ from tiny_memory import NUMBERS, TINY
 import echo_jax
 from echo_jax.cells.adapters.adapt import BlockOf
 from echo_jax.cells.registry import build
-from echo_jax.cells.state_size import convolution_bytes, state_bytes
+from echo_jax.cells.state_size import state_bytes
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import learning
 from echo_jax.memory.card.train_and_score import measurable, named_cell, question_of, weights_digest
@@ -162,7 +162,7 @@ class Convolved(Changed):
 
 def test_the_past_of_a_convolution_is_counted_apart():
     cell = named_cell(Convolved).cell
-    assert (state_bytes(cell, 16), convolution_bytes(cell, 16)) == (16, 32)
+    assert (state_bytes(cell, 16), cell.bytes_apart(16)) == (16, 32)
 
 
 def fails(size):

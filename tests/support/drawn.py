@@ -3,10 +3,22 @@
 import jax
 import numpy as np
 
+from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import changed
 from echo_jax.echo.network import build_network, init_params
 from echo_jax.echo.run.predictor import TrainedNetwork
+from echo_jax.echo.training import build_learner
 from echo_jax.storage.vocabulary import Vocabulary
+
+
+def network_of(config, compute="fast"):
+    """The network of a configuration, around the cell that it names."""
+    return build_network(config, cell_of(config), compute)
+
+
+def learner_of(config):
+    """The learner of a configuration, around the cell that it names."""
+    return build_learner(config, cell_of(config))
 
 
 def drawn(shapes, seed, deviation=1.0):
@@ -25,6 +37,6 @@ def drawn_params(network):
 def drawn_network(config, words=None, **fields):
     """A network as if trained, with drawn weights, whose values are words, or else integers."""
     config = changed(config, **fields)
-    network = build_network(config)
+    network = network_of(config)
     values = Vocabulary(tuple(words or map(str, range(config.task.vocab_size))))
     return TrainedNetwork(config, network, drawn_params(network), values, 4, 0)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from drawn import learner_of
 from safetensors import numpy as safetensors
 
 from echo_jax.config import (
@@ -24,7 +25,6 @@ from echo_jax.echo import many_seeds
 from echo_jax.echo.run import own_data, run_file, train_setup
 from echo_jax.echo.run.run_file import History, Saved
 from echo_jax.echo.run.run_folder import RunSpec
-from echo_jax.echo.training import build_learner
 
 ZEROS = b"0" * 64
 TASK = TaskConfig(length=10, vocab_size=5, window=3, batch_size=2)
@@ -69,7 +69,7 @@ def inputs_of(config, draw=0):
 
 
 def shapes_of(config):
-    return many_seeds.state_shapes(config, build_learner(config))
+    return many_seeds.state_shapes(config, learner_of(config))
 
 
 def saved_of(config, draw=0, sequences=4, last=None):

@@ -1,20 +1,26 @@
 """Cells of any library as a `Cell`: Linen, NNX, Equinox, PyTorch, or plain functions.
 
-An adapter is imported with a cell of its kind, and no other.
+Those of Linen and plain functions are adapted here; an adapter of another library is imported with
+a cell of its kind, and no other.
 """
 
 import contextlib
 import dataclasses
 import functools
+import importlib
 import inspect
 import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import chex
+import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.interface import Cell
+from echo_jax.cells.interface import Carry, Cell, CellError, CellParams, Mask
 from echo_jax.exceptions import ConfigError
+from echo_jax.jax_settings import GENERATOR
 
 REQUIRED = ("init", "initial_state", "step")
 """The functions of a cell of plain functions."""
@@ -25,6 +31,13 @@ KINDS = (
     "torch.nn.Module for an input size"
 )
 """The kinds of objects that a cell may be."""
+
+ADAPTERS = {
+    "nnx": ("built_cells", "NNXCell"),
+    "equinox": ("built_cells", "EquinoxCell"),
+    "torch": ("torch_adapter", "TorchCell"),
+}
+"""The module and the adapter of each library, imported with a cell of it."""
 
 SIZES = ("features", "hidden_features", "hidden_size")
 """Names of the argument that is the number of units."""
@@ -56,17 +69,9 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
     if library:
         # Sorted and hashable: options in another order make an equal cell and cache key.
         given = tuple(sorted((name, _hashable(value)) for name, value in args.items()))
-        if library == "nnx":
-            from echo_jax.cells.adapters.built_cells import NNXCell
-
-            return NNXCell(found, given)
-        if library == "torch":
-            from echo_jax.cells.adapters.torch_adapter import TorchCell
-
-            return TorchCell(found, given)
-        from echo_jax.cells.adapters.built_cells import EquinoxCell
-
-        return EquinoxCell(found, given)
+        module, name = ADAPTERS[library]
+        adapters = importlib.import_module(f"echo_jax.cells.adapters.{module}")
+        return getattr(adapters, name)(found, given)
     if isinstance(found, type) and (_is_a(found, (Cell, nn.RNNCellBase)) or _has_self(found)):
         return adapt(found(**args))
     return adapt(found)
@@ -81,12 +86,8 @@ def adapt(cell: Any) -> Cell:
     if isinstance(cell, Cell):
         return cell
     if isinstance(cell, nn.RNNCellBase):
-        from echo_jax.cells.adapters.linen_adapter import LinenCell
-
         return LinenCell(cell)
     if _has_functions(cell):
-        from echo_jax.cells.adapters.plain_functions import FunctionsCell
-
         return FunctionsCell(cell)
     words = f"{' '.join(repr(cell).split()):.60}"
     if library_of(type(cell)):
@@ -176,3 +177,106 @@ def _has_functions(found: Any) -> bool:
 def _has_self(found: type) -> bool:
     """True for a class whose functions are methods of its instances."""
     return [*inspect.signature(found.step).parameters][:1] == ["self"]  # type: ignore[attr-defined]
+
+
+@dataclasses.dataclass(frozen=True)
+class LinenCell(Cell):
+    """A Linen cell. Its weights are its collection `params`, its state is its carry.
+
+    Where the module has a method `scan(carry, xs, mask)`, that is its form over time.
+    """
+
+    module: nn.RNNCellBase
+    starts_from_params: ClassVar = False
+    names: ClassVar = {"init": "__call__", "step": "__call__", "initial_state": "initialize_carry"}
+
+    @property
+    def has_scan(self) -> bool:  # type: ignore[override]
+        return hasattr(self.module, "scan")
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        carry = self.initial_state(None, 1, input_size)
+        variables: Any = self.module.init(key, carry, jnp.zeros((1, input_size)))
+        if extra := sorted(set(variables) - {"params"}):
+            raise CellError(
+                f"keeps variables in {', '.join(extra)}: move what it learns to `params` and what "
+                "it remembers to its carry"
+            )
+        return variables.get("params", {})
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
+        """The carry of `initialize_carry`, which no parameter enters."""
+        # Linen allows a random carry; with this key it is the same for all seeds.
+        key = jax.random.key(0, impl=GENERATOR)
+        return self.module.initialize_carry(key, (batch_size, input_size))
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        return self.module.apply({"params": params}, state, x)
+
+    def scan(
+        self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
+    ) -> tuple[Carry, chex.Array]:
+        if not self.has_scan:
+            return super().scan(params, state, xs, mask)
+        return self.module.apply({"params": params}, state, xs, mask, method="scan")
+
+    @property
+    def source(self) -> type[nn.RNNCellBase]:
+        return type(self.module)
+
+    @property
+    def options(self) -> nn.RNNCellBase:
+        return self.module
+
+
+@dataclasses.dataclass(frozen=True)
+class FunctionsCell(Cell):
+    """The functions `init`, `initial_state` and `step`, and `scan` and `prepare` if they are there.
+
+    Their arguments and results are those of `Cell`.
+    """
+
+    functions: Any
+
+    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
+        return self.functions.init(key, input_size)
+
+    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
+        return self.functions.initial_state(params, batch_size, input_size)
+
+    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
+        return self.functions.step(params, state, x)
+
+    @property
+    def has_scan(self) -> bool:  # type: ignore[override]
+        return self._own("scan") is not None
+
+    def scan(
+        self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
+    ) -> tuple[Carry, chex.Array]:
+        if not self.has_scan:
+            return super().scan(params, state, xs, mask)
+        return self.functions.scan(params, state, xs, mask)
+
+    def prepare(self, params: CellParams) -> CellParams:
+        prepare = self._own("prepare")
+        return prepare(params) if prepare else params
+
+    def _own(self, name: str) -> Any:
+        """A function of the author's; a module may have imported another one of that name."""
+        found = getattr(self.functions, name, None)
+        module = getattr(self.functions, "__file__", None) and self.functions.__name__
+        return None if module and getattr(found, "__module__", None) != module else found
+
+    @property
+    def source(self) -> Any:
+        """The module, or the class; of an object that collects loose functions, its `step`."""
+        functions = self.functions
+        if isinstance(functions, type) or hasattr(functions, "__file__"):
+            return functions
+        loose = inspect.unwrap(getattr(functions.step, "func", functions.step))  # of a partial one
+        return loose if not hasattr(type(functions), "step") else type(functions)
+
+    @property
+    def options(self) -> Any:
+        return self.functions

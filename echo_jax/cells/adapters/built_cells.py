@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from echo_jax.cells.interface import Cell, CellParams
-from echo_jax.cells.scan import Carry
+from echo_jax.cells.interface import Carry, Cell, CellParams
 from echo_jax.jax_settings import GENERATOR
 
 

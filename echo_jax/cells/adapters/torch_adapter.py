@@ -20,8 +20,7 @@ import torch
 
 from echo_jax.cells.adapters.built_cells import BuiltCell
 from echo_jax.cells.block import CONVOLVED, Block
-from echo_jax.cells.interface import CellParams
-from echo_jax.cells.scan import Carry
+from echo_jax.cells.interface import Carry, CellParams
 
 _DRAWING = threading.RLock()  # PyTorch draws weights from one generator of the process
 

@@ -16,10 +16,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.interface import CellParams
+from echo_jax.cells.interface import CellParams, Mask
 from echo_jax.cells.linear_layers import linear_uniform, rms_norm, unit
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell, in_chunks, out_of_chunks
-from echo_jax.cells.scan import Mask
 
 CHUNK = 32
 """Steps that the chunkwise form computes at once. The authors' kernels for GPUs have 64, which take

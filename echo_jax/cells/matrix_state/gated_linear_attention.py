@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 import chex
 import jax
 
-from echo_jax.cells.cell_args import at_least
+from echo_jax.cells.interface import at_least
 from echo_jax.cells.linear_layers import linear_uniform
 from echo_jax.cells.matrix_state.key_value_cell import OuterProductCell, OuterProductTerms
 

@@ -15,9 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import chex
 import jax.numpy as jnp
 
-from echo_jax.cells.cell_args import at_least
-from echo_jax.cells.interface import CellParams, ProjectedCell
-from echo_jax.cells.scan import Mask
+from echo_jax.cells.interface import CellParams, Mask, ProjectedCell, at_least
 from echo_jax.cells.vector_state.linear_recurrence import diagonal_parallel
 
 WIDE = 500

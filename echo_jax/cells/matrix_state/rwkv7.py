@@ -15,10 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import orthogonal
 
-from echo_jax.cells.cell_args import at_least, divides
-from echo_jax.cells.interface import Cell
+from echo_jax.cells.interface import Cell, Mask, at_least, divides, is_tokens, scan_over_time
 from echo_jax.cells.linear_layers import unit
-from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
 
 # As in the authors' code, whose heads have 64 numbers; `RWKV7Cell` says what it does to small ones.
 EPSILON_NORM = 64e-5  # added to the variance of a head's output

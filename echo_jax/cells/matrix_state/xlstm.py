@@ -8,10 +8,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.cell_args import divides
-from echo_jax.cells.interface import ProjectedCell
+from echo_jax.cells.interface import Mask, ProjectedCell, divides
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell, in_chunks, out_of_chunks
-from echo_jax.cells.scan import Mask
 
 CHUNK = 64
 """Steps that the chunkwise form of the mLSTM computes at once, as in the authors' code."""

@@ -4,7 +4,7 @@ import chex
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.scan import Mask, is_tokens, scan_over_time
+from echo_jax.cells.interface import Mask, is_tokens, scan_over_time
 
 
 class DelayLineMLP(nn.RNNCellBase):

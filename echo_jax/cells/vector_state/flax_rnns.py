@@ -17,16 +17,12 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.adapters.linen_adapter import LinenCell
-from echo_jax.cells.interface import Cell, CellParams
-from echo_jax.cells.linear_layers import linen_key
-from echo_jax.cells.scan import (
-    UNROLLED,
-    Mask,
+from echo_jax.cells.adapters.adapt import LinenCell
+from echo_jax.cells.interface import UNROLLED, Cell, CellParams, Mask, hold, is_tokens
+from echo_jax.cells.linear_layers import (
     gradient_by_kernel,
     gradient_by_state,
-    hold,
-    is_tokens,
+    linen_key,
     scan_in_place,
 )
 

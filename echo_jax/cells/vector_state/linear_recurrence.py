@@ -6,8 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.interface import CellParams, ProjectedCell
-from echo_jax.cells.scan import Mask
+from echo_jax.cells.interface import CellParams, Mask, ProjectedCell
 
 
 def diagonal_parallel(h: chex.Array, a: chex.Array, b: chex.Array, mask: Mask) -> chex.Array:

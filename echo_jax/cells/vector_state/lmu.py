@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.cells.cell_args import at_least
-from echo_jax.cells.interface import ProjectedCell
+from echo_jax.cells.interface import ProjectedCell, at_least
 
 
 class LMUParams(NamedTuple):

@@ -8,9 +8,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.cell_args import above_zero
+from echo_jax.cells.interface import Mask, above_zero
 from echo_jax.cells.linear_layers import linen_key
-from echo_jax.cells.scan import Mask
 from echo_jax.cells.vector_state.linear_recurrence import (
     ComplexCell,
     ComplexState,

@@ -9,16 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from echo_jax.cells.scan import (
-    UNROLLED,
-    Mask,
-    gradient_by_kernel,
-    gradient_by_state,
-    hold,
-    is_tokens,
-    scan_in_place,
-    scan_over_time,
-)
+from echo_jax.cells.interface import UNROLLED, Mask, hold, is_tokens, scan_over_time
+from echo_jax.cells.linear_layers import gradient_by_kernel, gradient_by_state, scan_in_place
 from echo_jax.exceptions import ConfigError
 
 

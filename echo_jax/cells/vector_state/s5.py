@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.cells.cell_args import at_least, divides
-from echo_jax.cells.scan import Mask
+from echo_jax.cells.interface import Mask, at_least, divides
 from echo_jax.cells.vector_state.linear_recurrence import (
     ComplexCell,
     ComplexState,

@@ -139,7 +139,7 @@ def _valid(config: RunConfig, steps: Iterator[Step]) -> Iterator[Step]:
 
 def _from_zero(config: RunConfig) -> Step:
     """A zero state, whose batch alone has a gradient; nothing where no cell carries a state."""
-    if config.network.cell == "mlp" or not config.network.stateful:
+    if not config.carries_state:
         return Step("", {})
     return Step(f"from a zero state{_cut(config)}", {"stateful": False, "bptt_batches": 1})
 

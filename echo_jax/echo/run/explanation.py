@@ -142,7 +142,7 @@ def outcome(config: RunConfig, result: "Result") -> str:
     if not above and (result.accuracy > guess + MARGIN or guess >= 0.99 * most):
         return UNTOLD.format(**words)
     if learned(config, result):
-        trained = not config.training.frozen and config.network.cell != "mlp"
+        trained = not (config.training.frozen or config.values_in_line)
         kept = KEPT if trained and target_place(config) == "state" else ""
         return LEARNED.format(**words) + kept
     return IN_PART.format(**words) + also if above else NOT_LEARNED.format(**words)
@@ -175,7 +175,7 @@ def _words(config: RunConfig) -> dict[str, object]:
     own = config.data.file is not None
     order = " This holds for independent values: order in the column may help."
     words = _earlier_batches(config)
-    carries = config.network.stateful and config.network.cell != "mlp"
+    carries = config.carries_state
     read = hands_on(config) and (carries or line > task.window)
     changes = into_view(config)
     if carries and not task.in_streams:
@@ -347,7 +347,7 @@ def into_view(config: RunConfig) -> dict[str, Any]:
     """
     task = config.task
     line = config.network.delay_line
-    cut = 2 * task.lag > task.window and config.network.cell != "mlp"
+    cut = 2 * task.lag > task.window and not config.values_in_line
     whole = task.in_streams and task.lag > 0 and (cut or not config.network.stateful)
     if not whole and (in_delay_line(config) or target_place(config) in ("window", "replayed")):
         return {}
@@ -358,7 +358,7 @@ def into_view(config: RunConfig) -> dict[str, Any]:
 
 def in_delay_line(config: RunConfig) -> bool:
     """True where a delay line that is longer than the window holds the target."""
-    return config.network.cell == "mlp" and target_place(config) in ("state", "replayed")
+    return bool(config.values_in_line) and target_place(config) in ("state", "replayed")
 
 
 def hands_on(config: RunConfig) -> bool:

@@ -88,7 +88,7 @@ def page_of_run(trained: "TrainedNetwork", name: str, scores: "Result") -> str:
 
 def page(data: dict[str, Any]) -> str:
     """The page with some data; ConfigError where it is above PAGE_BYTES."""
-    from echo_jax.report.html_page import assembled  # which `train` does not need
+    from echo_jax.report.page import assembled  # which `train` does not need
 
     text = assembled(Path(__file__).with_name("play") / PAGE, data)
     if len(text.encode()) > PAGE_BYTES:

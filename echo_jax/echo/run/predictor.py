@@ -22,6 +22,7 @@ import numpy as np
 
 from echo_jax import environment
 from echo_jax.cells import registry
+from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import RunConfig, check_call, check_named, is_built_in
 from echo_jax.echo import many_seeds, token_by_token, training
 from echo_jax.echo.network import Network, Params
@@ -290,7 +291,7 @@ def load(
     inputs = run_file.read_inputs(path, to_train=False)
     check_named(path, inputs.config.network.cell, cell)
     config = inputs.config
-    learner = training.build_learner(config)
+    learner = training.build_learner(config, cell_of(config))
     network = learner.network
     saved = run_file.read_state(path, inputs, many_seeds.state_shapes(config, learner))
     params = saved.state.params

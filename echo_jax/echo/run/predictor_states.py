@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from echo_jax import environment
-from echo_jax.cells.scan import Carry
+from echo_jax.cells.interface import Carry
 from echo_jax.cells.vector_state.lstm import LSTMCarry
 from echo_jax.echo import network, token_by_token
 from echo_jax.echo.data import Purpose, purpose_key

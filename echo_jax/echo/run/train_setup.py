@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from echo_jax import environment
 from echo_jax.cells import registry
+from echo_jax.cells.cell_object import cell_of, with_cell_stated
 from echo_jax.config import RunConfig, TrainOptions, changed, check_named
 from echo_jax.echo import many_seeds, training
 from echo_jax.echo.data import Corpus
-from echo_jax.echo.network import with_cell_stated
 from echo_jax.echo.programs import DevicePlan
 from echo_jax.echo.run import run_file, run_folder
 from echo_jax.echo.run.run_file import Saved
@@ -117,9 +117,10 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
     limit = options.devices
     environment.use_cpu_devices(min(limit or environment.cores(), inputs.config.seeds))
     config = with_cell_stated(inputs.config)
+    cell = cell_of(config, inputs.cell)
     compute = inputs.compute or "fast"
-    learner = training.build_learner(config, compute, inputs.cell, inputs.optimizer)
-    source = registry.source_digest(config.network.cell, learner.network.cell)
+    learner = training.build_learner(config, cell, compute, inputs.optimizer)
+    source = registry.source_digest(config.network.cell, cell)
     inputs = inputs._replace(config=config, cell_source=source)
     shapes = many_seeds.state_shapes(config, learner)
     tensor_files.named(shapes)  # refuses what could not be saved

@@ -126,8 +126,7 @@ def update_microseconds(config: RunConfig) -> float:
     embedded = network.encoding == "embedding"
     features = network.embedding_dim if embedded else outputs
     hidden = network.hidden_size
-    if network.cell == "mlp":
-        line = network.delay_line or task.window
+    if line := config.values_in_line:
         cell = line * features * hidden
         step = line * hidden
     else:

@@ -14,6 +14,7 @@ import numpy as np
 
 from echo_jax import environment
 from echo_jax.cells import registry
+from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import DynamicParams, RunConfig, changed
 from echo_jax.echo import many_seeds
 from echo_jax.echo.data import Corpus
@@ -45,8 +46,9 @@ def compile_point(point: GridPoint) -> Timed:
     """The `Programs` of a grid point; ConfigError where the user's cell has another text here."""
     shapes, seeds, cell_source, lengths = point.program
     config = changed(shapes, seeds=seeds)
-    learner = build_learner(config)
-    registry.check_source(config.network.cell, learner.network.cell, cell_source)
+    cell = cell_of(config)
+    registry.check_source(config.network.cell, cell, cell_source)
+    learner = build_learner(config, cell)
     plan = DevicePlan(many_seeds.default_seed_map())
     parts = [jax.ShapeDtypeStruct((length,), "int32") for length in lengths]
     corpus = Corpus(*parts) if parts else None

@@ -211,7 +211,7 @@ def checked(study: Study) -> Study:
     """
     # These import jax and Flax; the values of the sweep were checked without them.
     from echo_jax.cells import registry
-    from echo_jax.echo.network import build_network, with_cell_stated
+    from echo_jax.cells.cell_object import cell_of, with_cell_stated
 
     for point in study.points:
         environment.check_memory(point.config.seeds * point.config.least_bytes)
@@ -224,11 +224,11 @@ def checked(study: Study) -> Study:
         points = tuple(point.on(own_data.on_values(own, point.config)) for point in points)
     points = tuple(dataclasses.replace(x, config=with_cell_stated(x.config)) for x in points)
     shapes = [changed(point.config, seeds=1, seed=0, sequences=1) for point in points]
-    networks = {config: build_network(config) for config in dict.fromkeys(shapes)}
+    cells = {config: cell_of(config) for config in dict.fromkeys(shapes)}
     with_source = (
         dataclasses.replace(
             point,
-            cell_source=registry.source_digest(config.network.cell, networks[config].cell),
+            cell_source=registry.source_digest(config.network.cell, cells[config]),
         )
         for point, config in zip(points, shapes, strict=True)
     )

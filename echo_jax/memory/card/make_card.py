@@ -20,9 +20,8 @@ from msgspec import UNSET
 
 from echo_jax import environment
 from echo_jax.cells.adapters.adapt import BlockOf
-from echo_jax.cells.block import Block
-from echo_jax.cells.state_size import convolution_bytes, state_numbers
-from echo_jax.cells.trained_numbers import trained_numbers
+from echo_jax.cells.block import Block, trained_numbers
+from echo_jax.cells.state_size import state_numbers
 from echo_jax.cells.user_cell_check import Candidate
 from echo_jax.config import BLOCK_PREFIX, is_built_in
 from echo_jax.echo import network
@@ -221,7 +220,7 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
         cell=named.measured,
         state_bytes=state_bytes,
         state_numbers=max(sizes, key=lambda of: sum(of.values())),
-        conv_bytes=convolution_bytes(cell, protocol.tokens),
+        conv_bytes=cell.bytes_apart(protocol.tokens),
         keys=keys,
         values=values,
         parameters=trained_numbers(cell, tokens) + readout,

@@ -22,8 +22,8 @@ from echo_jax.memory.pages.told_apart import comparable, groups, size_text, trac
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.reading import Readings
 from echo_jax.memory.rows import KeyRow, LagRow, Row
-from echo_jax.report.html_page import assembled
 from echo_jax.report.number_formats import plain
+from echo_jax.report.page import assembled
 
 PAGE = "explore.html"
 

@@ -6,12 +6,12 @@ import pytest
 from run_folders import assert_same_arrays, prepared
 
 import echo_jax
-from echo_jax.cells.cell_args import options_in
+from echo_jax.cells.cell_object import cell_of, with_cell_stated
 from echo_jax.cells.known_memory import ShiftRegister
+from echo_jax.cells.registry import options_in
 from echo_jax.cells.vector_state.flax_rnns import GRUCell
 from echo_jax.commands import command_line, train
 from echo_jax.config import RunConfig, changed, flags_of
-from echo_jax.echo.network import build_network, with_cell_stated
 from echo_jax.echo.run import train_run
 from echo_jax.engine.process import Interrupts
 from echo_jax.exceptions import ConfigError
@@ -50,8 +50,8 @@ def test_options_are_those_of_a_card_of_the_same_flags():
     for cell, args, size in asked:
         config = changed(RunConfig(), cell=cell, cell_args=args, state_bytes=size, vocab_size=16)
         again = with_cell_stated(with_cell_stated(config))
-        built = build_network(config).cell
-        assert built == build_network(again).cell
+        built = cell_of(config)
+        assert built == cell_of(again)
         assert built == named_cell(cell, options_in(args or ""), size).cell
         assert again.network.state_bytes is None
 

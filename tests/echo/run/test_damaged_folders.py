@@ -20,6 +20,7 @@ from safetensors import numpy as safetensors
 
 import echo_jax
 from echo_jax import environment
+from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import check_named, to_dict
 from echo_jax.echo import many_seeds, training
 from echo_jax.echo.run import run_file, run_folder
@@ -77,7 +78,7 @@ def all_in(folder):
     """All that going on is a function of; for how long to train aside."""
     inputs = run_file.read_inputs(folder)
     check_named(folder, inputs.config.network.cell, None)
-    learner = training.build_learner(inputs.config)
+    learner = training.build_learner(inputs.config, cell_of(inputs.config))
     saved, _ = run_file.read(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
     kept = plain(saved.state), plain(saved.history.curves())
     return to_dict(inputs.config), inputs.values, plain(inputs.tokens), kept

@@ -10,15 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from drawn import learner_of
 from running import ROOT
 from test_explanation import scored
 
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, changed, flat
 from echo_jax.echo import training
-from echo_jax.echo.carry import start
 from echo_jax.echo.chance import chance_baseline, order_blind_baseline
 from echo_jax.echo.data import sequence_batches
+from echo_jax.echo.network import start
 from echo_jax.echo.run.explanation import explain
 from echo_jax.echo.target_place import accuracy_ceiling
 
@@ -50,7 +51,7 @@ def setting_of(config):
 @functools.partial(jax.jit, static_argnums=0)
 def learned(config, state, tokens):
     """The losses of all updates, and the gradient of the third one without the two before."""
-    learner = training.build_learner(config)
+    learner = learner_of(config)
     _, metrics = training.train_on(config, learner, config.dynamic, state, tokens)
     batches = sequence_batches(tokens[0], config.task, config.task.lag)
     batches = training.bptt_batches(config, batches)
@@ -87,7 +88,7 @@ def lists(params):
 def test_gradients_and_losses_are_those_of_the_library(tab, options):
     setting = setting_of(PARTS["context"]) | options
     config = config_of(setting)
-    state = training.init(training.build_learner(config), config.dynamic)
+    state = training.init(learner_of(config), config.dynamic)
     tokens = np.random.default_rng(0).integers(setting["values"], size=(25, 25))
     losses, gradient = learned(config, state, jnp.asarray(tokens, jnp.int32))
     got_losses, got = tab.run(f"""(() => {{

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from drawn import learner_of, network_of
 
 from echo_jax.config import PARTS, RunConfig, changed
 from echo_jax.echo import token_by_token, training
 from echo_jax.echo.evaluation import evaluate
-from echo_jax.echo.network import build_network
 from echo_jax.echo.studies import measures
 
 V, PROBED = 8, 60
@@ -34,7 +34,7 @@ def small():
 
 
 def params_of(config, scale=1.0):
-    init = functools.partial(training.init, training.build_learner(config))
+    init = functools.partial(training.init, learner_of(config))
     params = jax.jit(init)(config.dynamic).params
     return jax.tree.map(lambda leaf: jax.device_put(np.float32(scale) * np.asarray(leaf)), params)
 
@@ -50,7 +50,7 @@ def probe(stateful):
 @functools.cache
 def compiled_probe():
     config = changed(STEP_BY_STEP, batch_size=6)
-    return jax.jit(functools.partial(measures.probe, config, build_network(config)))
+    return jax.jit(functools.partial(measures.probe, config, network_of(config)))
 
 
 def at_chance(shares, tried):
@@ -76,7 +76,7 @@ def test_a_state_that_is_zero_holds_nothing():
 
 def test_the_newest_value_explains_all_of_a_state_that_saw_no_other():
     config = changed(STEP_BY_STEP, batch_size=6)
-    newest = jax.jit(functools.partial(measures.newest, config, build_network(config)))
+    newest = jax.jit(functools.partial(measures.newest, config, network_of(config)))
     params = params_of(config)
     zero, carried = (
         newest(changed(config, stateful=stateful).dynamic, params) for stateful in (False, True)
@@ -86,7 +86,7 @@ def test_the_newest_value_explains_all_of_a_state_that_saw_no_other():
 
 
 def test_the_other_state_is_the_score_of_a_network_trained_the_other_way():
-    network, params = build_network(TINY), params_of(TINY, scale=5.0)
+    network, params = network_of(TINY), params_of(TINY, scale=5.0)
 
     @jax.jit
     def both(settings):
@@ -101,7 +101,7 @@ def test_the_other_state_is_the_score_of_a_network_trained_the_other_way():
 @pytest.mark.parametrize("layout", [pytest.param("windows", marks=pytest.mark.slow), "prefixes"])
 def test_rows_with_and_without_missing_values_are_averaged_apart(layout):
     config = changed(TINY, layout=layout, window=5, stateful=False)
-    network, asked = build_network(config), changed(config, layout="prefixes")
+    network, asked = network_of(config), changed(config, layout="prefixes")
     params = params_of(config, scale=5.0)
     found, by_position = jax.jit(
         lambda settings: (
@@ -136,7 +136,7 @@ class StepsBack:
 
 
 def fed_back(config, params=None):
-    measure = functools.partial(measures.fed_back, config, build_network(config))
+    measure = functools.partial(measures.fed_back, config, network_of(config))
     return jax.jit(measure)(config.dynamic, params)
 
 

@@ -9,7 +9,7 @@ import pytest
 from tiny_points import found
 
 from echo_jax import environment
-from echo_jax.cells.scan import UNROLLED
+from echo_jax.cells.interface import UNROLLED
 from echo_jax.echo.studies import study_folder
 from echo_jax.echo.studies.catalogue import STUDIES
 from echo_jax.echo.studies.run_grid_point import JOB
