@@ -11,6 +11,7 @@ from echo_jax.cells.block import Block
 from echo_jax.cells.matrix_state.delta_net import GatedDeltaNetCell
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
 from echo_jax.cells.matrix_state.mamba2 import Mamba2Cell
+from echo_jax.cells.matrix_state.rwkv7 import RWKV7Cell
 from echo_jax.cells.matrix_state.xlstm import MLSTMCell
 from echo_jax.cells.vector_state.exprnn import ExpRNNCell
 from echo_jax.cells.vector_state.flax_rnns import IdentityRNNCell
@@ -154,3 +155,20 @@ def test_the_lru_starts_on_its_ring_and_keeps_the_variance_of_noise(r_min, r_max
         np.testing.assert_allclose(deciles, [0.1, 0.5, 0.9], atol=0.03)
     # The variance of sum_j lambda^j gamma w_j for white noise w: gamma^2 / (1 - |lambda|^2).
     np.testing.assert_allclose(np.exp(2 * gamma) / (1 - radius**2), 1, rtol=1e-2)
+
+
+def test_initial_values_of_rwkv7_are_those_of_the_authors_code():
+    init = jax.jit(lambda key: RWKV7Cell(8, heads=2).init(key, 5))
+    params = jax.tree.map(np.asarray, init(jax.random.key(0)))
+    linear = np.linspace(-0.5, 0.5, 8)
+    zigzag = np.tile([-1, -1 / 9, 1 / 9, 1], 2)  # in each head
+    np.testing.assert_allclose(params.w0, -2.5 + 6 * linear + 2.5 * zigzag, atol=1e-6)
+    np.testing.assert_allclose(params.a0, -0.19 + 0.4 * linear + 0.3 * zigzag, atol=1e-6)
+    np.testing.assert_allclose(params.xi, 0.71 - 0.1 * linear, rtol=1e-6)
+    for i, power in zip("rwkvag", (0.2, 0.9, 0.7, 0.7, 0.9, 0.2), strict=True):
+        found = getattr(params, f"mu_{i}")
+        np.testing.assert_allclose(found, [1 - (n / 5) ** power for n in range(5)], atol=1e-6)
+    np.testing.assert_allclose(params.W_r @ params.W_r.T, np.eye(5), atol=1e-5)
+    np.testing.assert_allclose(params.W_k @ params.W_k.T, 0.01 * np.eye(5), atol=1e-6)
+    np.testing.assert_allclose(params.w2.T @ params.w2, 0.01 * 32 / 8 * np.eye(8), atol=1e-6)
+    assert not np.any(params.W_o)

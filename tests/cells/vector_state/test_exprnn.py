@@ -1,4 +1,3 @@
-import cell_reference
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,27 +7,6 @@ import scipy.linalg
 from echo_jax.cells.vector_state.exprnn import ExpRNNCell, PreparedExpRNN, exponential
 
 CELL = ExpRNNCell(5, recurrent_rate=0.5)
-
-
-def skew_symmetric(upper, rate):
-    """A, filled row by row."""
-    size = round((1 + np.sqrt(1 + 8 * len(upper))) / 2)
-    matrix, entries = np.zeros((size, size)), iter(rate * np.asarray(upper, np.float64))
-    for row in range(size):
-        for column in range(row + 1, size):
-            matrix[row, column] = next(entries)
-            matrix[column, row] = -matrix[row, column]
-    return matrix
-
-
-def exprnn_step(p, h, x):
-    z = h @ scipy.linalg.expm(skew_symmetric(p.A, 0.5)) + x @ p.T
-    h = np.where(np.abs(z) + p.b > 0, z + np.sign(z) * p.b, 0)
-    return h, h
-
-
-def test_exprnn_is_its_equations_step_by_step_and_at_once():
-    cell_reference.check_equations(CELL, exprnn_step, scale=0.3)
 
 
 def test_exprnn_rotates_in_full_precision_also_where_that_is_not_the_default():

@@ -1,31 +1,11 @@
-import cell_reference
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 from scipy.special import eval_legendre
 
-from echo_jax.cells.vector_state.lmu import LMUCell, LMUState
+from echo_jax.cells.vector_state.lmu import LMUCell
 
 CELL = LMUCell(4, order=3, theta=6.5, memories=2)
-
-
-def lmu_step(p, state, x):
-    """The equations of section 2, each memory alone; a held input adds A^-1 (exp(A) - I) B u."""
-    a = np.array([[-1, -1, -1], [3, -3, -3], [-5, 5, -5]]) / 6.5
-    a_bar = scipy.linalg.expm(a)
-    b_bar = np.linalg.inv(a) @ (a_bar - np.eye(3)) @ np.array([1, -3, 5]) / 6.5
-    flat = state.m.reshape(len(x), 6)
-    u = x @ p.e_x + state.h @ p.e_h + flat @ p.e_m
-    m = np.empty_like(state.m)
-    for row, memory in np.ndindex(len(x), 2):
-        m[row, memory] = a_bar @ state.m[row, memory] + b_bar * u[row, memory]
-    h = np.tanh(x @ p.W_x + state.h @ p.W_h + m.reshape(len(x), 6) @ p.W_m)
-    return LMUState(h, m), h
-
-
-def test_lmu_is_its_equations_step_by_step_and_at_once():
-    cell_reference.check_equations(CELL, lmu_step)
 
 
 def memory_of(u, order, theta):

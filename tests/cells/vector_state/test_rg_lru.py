@@ -3,23 +3,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cell_reference import sigmoid
+from cell_equations import rg_lru_step
 
 from echo_jax.cells.vector_state.rg_lru import RGLRUCell
 
 CELL = RGLRUCell(4)
-
-
-def rg_lru_step(p, h, x):
-    u = x @ p.W_u + p.b_u
-    r, i = sigmoid(u @ p.W_a + p.b_a), sigmoid(u @ p.W_x + p.b_x)
-    a = (1 - sigmoid(p.Lambda)) ** (8 * r)
-    h = a * h + np.sqrt(1 - a**2) * i * u
-    return h, h
-
-
-def test_the_rg_lru_is_its_equations_step_by_step_at_once_and_in_parallel():
-    cell_reference.check_equations(CELL, rg_lru_step)
 
 
 def test_the_input_is_scaled_by_the_root_of_1_minus_a_squared_also_where_a_is_close_to_1():
