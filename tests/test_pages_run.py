@@ -12,13 +12,12 @@ import importlib
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from running import ROOT
+from running import ROOT, ended
 
 from echo_jax.__main__ import COMMANDS
 from echo_jax.commands import command_line
@@ -115,8 +114,4 @@ def test_the_short_blocks_of_a_page_run(page, folder):
             (folder / file[1]).write_text(text)
             continue
         python, bash = [sys.executable, "-c", text], ["bash", "-o", "pipefail", "-c", shorter(text)]
-        done = subprocess.run(
-            python if language == "python" else bash,
-            cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{text}: {done.stderr}"
+        ended(python if language == "python" else bash, cwd=folder, env=environment)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from fabricated_results import fabricated_result
 from run_folders import OWN, PLAIN, inputs_of, make_run, snapshot
+from running import assert_one_sentence
 
 import echo_jax
 from echo_jax import environment
@@ -134,15 +135,6 @@ COMMANDS = [
     for script, table in TABLES.items()
     for line in table.strip().splitlines()
 ]
-
-
-def assert_one_sentence(printed, subject):
-    """What is printed is one line that names the subject."""
-    assert printed.startswith("error: ")
-    assert subject in printed
-    assert printed.endswith("\n")
-    assert printed.count("\n") == 1
-    assert len(printed) < 1000
 
 
 @pytest.mark.parametrize(

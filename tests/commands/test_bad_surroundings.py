@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from running import execute
+from running import assert_one_sentence, execute
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -11,8 +11,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 def test_jax_that_cannot_start_is_told_before_anything_is_made(tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "nosuch")
     said = execute("sweep.py", "--lag", 1, "--out", "new", cwd=tmp_path, status=2)
-    assert said.stderr.startswith("error: jax cannot start (RuntimeError: Unable to initialize")
-    assert said.stderr.count("\n") == 1
+    assert_one_sentence(said.stderr, "jax cannot start (RuntimeError: Unable to initialize")
     assert not list(tmp_path.iterdir())
 
 
@@ -45,8 +44,7 @@ FULL = ["sh", "-c", 'unset PYTHONUNBUFFERED; "$@" > /dev/full', "sh"]
 @pytest.mark.parametrize("line", ["train.py --help", "study.py", "cards.py list"])
 def test_a_full_device_is_one_sentence(tmp_path, line):
     printed = execute(*line.split(), cwd=tmp_path, prefix=FULL, status=2).stderr
-    assert printed.startswith("error: the standard output cannot be written (No space left")
-    assert printed.count("\n") == 1
+    assert_one_sentence(printed, "the standard output cannot be written (No space left")
 
 
 SWEEP = ["sweep.py", "--lag", 0, 1, *RUN[1:-2], "--cell", "mine:Mine", "--cluster", "local:1"]
