@@ -1,5 +1,4 @@
 import pytest
-from flax import linen as nn
 
 from echo_jax.cells import cell_args, registry
 from echo_jax.config import NetworkConfig
@@ -62,10 +61,6 @@ def test_the_delay_line_of_the_mlp_is_the_window_unless_it_is_set():
         assert registry.build_cell(config, window=5).module.delay_line == line
 
 
-class WithItsOwnName(nn.RNNCellBase):
-    hidden_size: int
-
-
 def test_the_units_of_a_run_are_those_of_the_cell_by_the_name_that_it_gives_them():
-    config = NetworkConfig("test_cell_args:WithItsOwnName", 7)
-    assert registry.build_cell(config, window=5).options.hidden_size == 7
+    config = NetworkConfig("flax.nnx:GRUCell", 7)
+    assert registry.build_cell(config, window=5).options.hidden_features == 7

@@ -134,11 +134,6 @@ def test_a_folder_that_cannot_be_written_to_is_left_alone(
         assert snapshot(studied) == before
 
 
-def test_a_study_is_drawn_as_pdf_too(tmp_path, studied, call):
-    call(*f"{STUDY} --format pdf".split(), cwd=tmp_path)
-    assert b"/MediaBox [ 0 0 518.4 " in (studied / "figures" / "parts.pdf").read_bytes()  # points
-
-
 def test_a_switch_of_a_sweep_has_words_and_the_last_option_is_compared_with_its_first_value():
     def study(words):
         return command_line.parse(sweep.SweepCommand, words.split()).study
