@@ -5,6 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+SMALL = [
+    "--length", "8", "--vocab-size", "6", "--window", "2", "--batch", "2", "--hidden", "4",
+    "--sequences", "6", "--evaluation-sequences", "5",
+]  # fmt: skip
+"""The options of a small run."""
 ROOT = Path(__file__).parents[2]
 
 
