@@ -96,11 +96,9 @@ def test_a_count_of_tokens_that_cannot_grow_stays_and_answers_go_on():
 
 
 OF_EVALUATION = {
-    "windows": KINDS["windows"],
+    **{name: KINDS[name] for name in ("windows", "streams", "streams, stateful, lag beyond")},
     "windows, stateful": KINDS["windows, stateful, B 5, lag beyond"],
     "prefixes, future": make("prefixes", 4, -1, 11, True),
-    "streams": KINDS["streams"],
-    "streams, stateful, lag beyond": KINDS["streams, stateful, lag beyond"],
     "embedding and a missing token": make(
         *("prefixes", 3, 1, 2, True), missing="token", encoding="embedding", embedding_dim=5,
         tied=True,

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig, changed
+from echo_jax.config import RunConfig, TaskConfig, TrainingConfig, changed
 from echo_jax.echo import data, evaluation, network, training
 
 SMALL = changed(
@@ -61,11 +61,8 @@ def test_of_a_frozen_network_the_readout_alone_is_trained():
 def reaching_back(layout, batches):
     """A run of 5 batches a sequence, streams with a last chunk that is not full."""
     shape = {"windows": (6, 6, 1, 1, 1), "streams": (9, 6, 2, 3, 2)}[layout]
-    return RunConfig(
-        TaskConfig(*shape, layout),
-        NetworkConfig(hidden_size=4),
-        TrainingConfig(learning_rate=1e-2, bptt_batches=batches),
-    )
+    config = RunConfig(TaskConfig(*shape, layout))
+    return changed(config, hidden_size=4, learning_rate=1e-2, bptt_batches=batches)
 
 
 REACHED_TOKENS = {
