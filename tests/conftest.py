@@ -63,12 +63,16 @@ def root():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def shared_compilation_cache(tmp_path_factory):
-    """All processes that tests start share compiled programs: each shape is compiled once."""
+def shared_cache_and_one_device(tmp_path_factory):
+    """All processes that tests start share compiled programs: each shape is compiled once.
+
+    No call splits the CPU of this process into devices, whichever test uses jax first.
+    """
     folder = tmp_path_factory.getbasetemp()
     folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setattr(environment, "use_cpu_devices", lambda *_: None)
         yield
 
 
@@ -105,14 +109,6 @@ def remove_oldest(folder, size):
             size -= file.stat().st_size
             if size < 0:
                 file.unlink()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def jax_keeps_its_devices():
-    """No call splits the CPU of this process into devices, whichever test uses jax first."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(environment, "use_cpu_devices", lambda *_: None)
-        yield
 
 
 @pytest.fixture(scope="module")

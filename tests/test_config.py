@@ -58,18 +58,6 @@ def test_a_bad_value_is_refused_with_its_field_in_one_sentence(kind, field, valu
     assert len(str(refusal.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["my_ln", "block:my_ln", "cells/my-ln"])
-def test_a_file_here_is_named_where_its_cell_lacks_the_suffix(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("cells").mkdir()
-    for file in ("my_ln.py", "cells/my-ln.py"):
-        Path(file).touch()
-    with pytest.raises(ConfigError) as refusal:
-        NetworkConfig(cell=name)
-    assert refusal.value.fix == f"use {name}.py, which is a file here"
-    assert NetworkConfig(cell=f"{name}.py").cell == f"{name}.py"
-
-
 def test_the_fields_their_order_and_their_defaults_are_what_digests_are_made_of():
     assert json.dumps(c.to_dict(RunConfig())) == (
         '{"task": {"length": 25, "vocab_size": 100, "window": 5, "lag": 1, "batch_size": 5, '

@@ -6,7 +6,7 @@ import subprocess
 
 import jax
 import pytest
-from running import execute
+from running import SMALL, execute
 
 from echo_jax import environment
 from echo_jax.environment import use_cpu_devices
@@ -23,7 +23,6 @@ HOSTILE = {
     "EAGER_CONSTANT_FOLDING": "1",
     **{f"JAX_{name}": "1" for name in SWITCHED_ON.split()},
 }
-SMALL = ["--length", "10", "--vocab-size", "8", "--batch", "2", "--sequences", "5"]
 
 
 def test_settings_are_those_of_all_results_whatever_the_environment_and_the_program_say(

@@ -37,11 +37,8 @@ TOO_LONG = ConfigError(
          "cell='a b' is none: use cell=\"lstm\" or seeds=N"),
         (ConfigError(None, "a.csv", "is empty", "use {held_out=0.1}"),
          "a.csv is empty: use --held-out 0.1", "a.csv is empty: use held_out=0.1"),
-        (TOO_LONG.then("or {csv}"),
-         "--window 30 is longer than the sequence of 25: use --window 25 or a longer --length; or "
-         "--csv",
-         "window=30 is longer than the sequence of 25: use window=25 or a longer length; or csv"),
-        (ConfigError("give {csv} a file"), "give --csv a file", "give csv a file"),
+        (ConfigError("give {csv} a file").then("or {cell}"), "give --csv a file; or --cell",
+         "give csv a file; or cell"),
     ],
 )  # fmt: skip
 def test_an_error_is_spelled_as_flags_or_as_arguments(error, flag, argument):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from running import ROOT
+from running import ROOT, ended
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,7 @@ def test_a_lone_notebook_says_what_to_do_and_with_an_address_it_installs(
 
     isolated = [sys.executable, "-I", "-S", "-c", first_cell("")]  # no package is found
     place = {"cwd": tmp_path, "env": {}}
-    done = subprocess.run(isolated, check=False, capture_output=True, text=True, **place)
-    assert done.returncode == 1
+    done = ended(isolated, 1, **place)
     assert done.stderr.startswith("echo_jax is not installed, and this notebook is not in the")
     assert done.stderr.count("\n") == 1
     ran, at = [], "https://github.com/somebody/echo_jax"

@@ -12,13 +12,11 @@ import importlib
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from running import ROOT
+from running import ROOT, ended
 
 from echo_jax.__main__ import COMMANDS
 from echo_jax.commands import command_line
@@ -33,26 +31,18 @@ BLOCK = re.compile(r"(?:^<!-- ([^\n]*) -->\n+)?^```(\w*)\n(.*?)^```$", re.M | re
 COMMAND = re.compile(r"(?:python scripts/(\w+)\.py|echo-jax (\w+))([^`\n|#\")]*)")
 
 
-class Block(NamedTuple):
-    """A block of code: its language and text, and whether it is run."""
-
-    language: str
-    text: str
-    is_run: bool
-
-
 def blocks(page):
-    return [
-        Block(language, text, not remark.startswith(("not run: ", "command: ")))
-        for remark, language, text in BLOCK.findall((ROOT / page).read_text())
-    ]
+    """The blocks of a page that are run: language and text."""
+    for remark, language, text in BLOCK.findall((ROOT / page).read_text()):
+        if not remark.startswith(("not run: ", "command: ")):
+            yield language, text
 
 
-def command_lines(block):
+def command_lines(language, text):
     """The commands of a block, without those that its comments say to take long."""
-    if block.language == "text":
-        return re.findall(r"^\$ (.*)$", block.text, re.M)
-    lines = block.text.replace("\\\n", " ").splitlines() if block.language == "bash" else []
+    if language == "text":
+        return re.findall(r"^\$ (.*)$", text, re.M)
+    lines = text.replace("\\\n", " ").splitlines() if language == "bash" else []
     return [line for line in lines if line and not re.search(r"  # .*(minute|hour)", line)]
 
 
@@ -61,10 +51,10 @@ def runs_of_pages():
     runs, seen = {}, set()
     for page in PAGES:
         runs[page] = []
-        for block in blocks(page):
-            if block.language == "python" and block.is_run:
-                runs[page].append(("python", block.text))
-            for line in command_lines(block) if block.is_run else ():
+        for language, text in blocks(page):
+            if language == "python":
+                runs[page].append((language, text))
+            for line in command_lines(language, text):
                 if line not in seen:
                     runs[page].append(("bash", line))
                 seen.add(line)
@@ -115,8 +105,4 @@ def test_the_short_blocks_of_a_page_run(page, folder):
             (folder / file[1]).write_text(text)
             continue
         python, bash = [sys.executable, "-c", text], ["bash", "-o", "pipefail", "-c", shorter(text)]
-        done = subprocess.run(
-            python if language == "python" else bash,
-            cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{text}: {done.stderr}"
+        ended(python if language == "python" else bash, cwd=folder, env=environment)

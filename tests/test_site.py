@@ -2,13 +2,12 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import browser
 import pytest
-from running import ROOT, module_in
+from running import ROOT, ended, module_in
 
 LOADED = re.compile(
     r"<(?:script|img|iframe|source|link)\b(?![^>]*rel=\"?canonical)[^>]*(?:src|href)=\"?(?:https?:)?//"
@@ -26,12 +25,8 @@ def site(tmp_path_factory):
     """A link or an anchor that leads nowhere is an error of the strict build."""
     pytest.importorskip("mkdocs", reason="pip install -e '.[docs]'")
     folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],
-        cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True,
-        check=False, timeout=200,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder]
+    ended(build, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"})
     return folder
 
 
@@ -42,11 +37,6 @@ def test_the_site_is_whole_and_loads_nothing_from_elsewhere(site):
     assert {"index", "README", "the-mistake", "CHANGELOG", "404"} <= {path.stem for path in pages}
     for path in [*pages, *site.rglob("*.css")]:
         assert not LOADED.search(path.read_text()), path
-    code = "examples/echo_in_100_lines.py"
-    assert f'href="{code}"' in (site / "README.html").read_text()
-    assert (site / code).read_bytes() == (ROOT / code).read_bytes()
-    shared = '<meta property="og:description" content="Row 6 starts from the state of row 0, '
-    assert shared in (site / "the-mistake.html").read_text()
     core = (site / "reference" / "core.html").read_text()
     assert 'id="echo_jax.echo.data.sequence_batches"' in core  # the docstrings are there
 

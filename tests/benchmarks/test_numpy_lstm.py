@@ -11,13 +11,11 @@ from drawn import learner_of
 from learner import JOB, cut
 from numpy_lstm import NumpyLSTM, Weights
 
-from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.config import RunConfig, changed
 from echo_jax.echo import training
 
-LEARNING = RunConfig(
-    TaskConfig(length=14, vocab_size=6, window=3, lag=1, batch_size=3),
-    NetworkConfig(hidden_size=8),
-    TrainingConfig(learning_rate=0.02),
+LEARNING = changed(
+    RunConfig(), length=14, vocab_size=6, window=3, batch_size=3, hidden_size=8, learning_rate=0.02
 )
 """Small enough that much is learned in forty updates."""
 

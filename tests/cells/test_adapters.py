@@ -1,12 +1,12 @@
 """Cells of four libraries are one cell: a GRU with the same weights has the same numbers."""
 
 import chex
+import drawn
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawn import network_of
 from flax import linen as nn
 from flax import nnx
 from run_folders import AVERAGE
@@ -14,7 +14,6 @@ from run_folders import AVERAGE
 import echo_jax
 from echo_jax.cells import user_cell_check
 from echo_jax.cells.adapters.adapt import REQUIRED, adapt, construct
-from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.echo import network
 from echo_jax.exceptions import ConfigError
@@ -44,19 +43,6 @@ class GRUFunctions:
         n = jnp.tanh(x_n + r * (h_n + params["c"]))
         h = (1 - z) * n + z * h
         return h, h
-
-
-class GRUWithoutBias(GRUFunctions):
-    """The GRU of NNX, which has no bias of its own inside the reset gate."""
-
-    @staticmethod
-    def init(key, input_size):
-        params = GRUFunctions.init(key, input_size)
-        return {name: params[name] for name in "wub"}
-
-    @staticmethod
-    def step(params, h, x):
-        return GRUFunctions.step({**params, "c": 0.0}, h, x)
 
 
 def linen_weights(p):
@@ -94,13 +80,15 @@ def run(cell, params, xs):
 @pytest.mark.parametrize("name", CELLS)
 def test_the_gru_of_each_library_has_the_numbers_and_gradients_of_the_functions(name):
     cell, weights_of = CELLS[name]
-    functions = adapt(GRUWithoutBias if name == "nnx" else GRUFunctions)
+    functions = adapt(GRUFunctions)
     rng = np.random.default_rng(0)
     shapes, their_shapes = (
         jax.eval_shape(lambda key, each=each: each.init(key, F), jax.random.key(1))
         for each in (functions, cell)
     )
     params = jax.tree.map(lambda x: np.float32(rng.normal(0, 0.3, x.shape)), shapes)
+    if name == "nnx":
+        params["c"] = np.zeros_like(params["c"])  # it has no bias of its own in the reset gate
     xs = np.float32(rng.normal(size=(7, 3, F)))
     theirs = weights_of(params)
     assert jax.tree.map(jnp.shape, their_shapes) == jax.tree.map(jnp.shape, theirs)
@@ -121,24 +109,27 @@ def test_functions_and_classes_that_take_nothing_are_refused_for_what_they_lack(
         echo_jax.train(cell=type("Nothing", (eqx.Module,), {}))
 
 
+def network_of(cell):
+    return drawn.network_of(RunConfig(network=NetworkConfig(cell)))
+
+
 def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "plain_cell.py").write_text(AVERAGE)
-    net = network_of(RunConfig(network=NetworkConfig("plain_cell.py")))
+    net = network_of("plain_cell.py")
     params = jax.eval_shape(lambda: network.init_params(net, jax.random.key(0)))
     chex.assert_shape(params["readout"]["kernel"], (3, 100))
     user_cell_check.check_shapes(net.cell, "plain_cell.py", F)
     wrong = AVERAGE.replace("return state, state", "return state")
     (tmp_path / "wrong_cell.py").write_text(wrong)
     with pytest.raises(ConfigError, match=r"^wrong_cell.py:\d+: .* returns .* two"):
-        cell_of(RunConfig(network=NetworkConfig("wrong_cell.py")))
+        network_of("wrong_cell.py")
     imports = "from jax.lax import scan\n" + AVERAGE
     (tmp_path / "imports_scan.py").write_text(imports)
-    assert not cell_of(RunConfig(network=NetworkConfig("imports_scan.py"))).has_scan
+    assert not network_of("imports_scan.py").cell.has_scan
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "plain_cell.py").write_text(AVERAGE)  # as one sent to a worker
-    same = cell_of(RunConfig(network=NetworkConfig("folder/plain_cell.py")))
-    assert same == net.cell
+    assert network_of("folder/plain_cell.py").cell == net.cell
     (tmp_path / "folder" / "plain_cell.py").write_text(AVERAGE + "\n")
     with pytest.raises(ConfigError, match="old text of a module plain_cell"):
-        cell_of(RunConfig(network=NetworkConfig("folder/plain_cell.py")))
+        network_of("folder/plain_cell.py")

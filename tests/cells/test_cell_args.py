@@ -1,6 +1,7 @@
 import pytest
 
 from echo_jax.cells import registry
+from echo_jax.config import NetworkConfig
 from echo_jax.exceptions import ConfigError
 
 
@@ -52,3 +53,14 @@ def test_a_cell_that_cannot_be_built_is_refused(name, args, rule):
     with pytest.raises(ConfigError, match=f"^cell='{name}' {rule}") as refusal:
         registry.build(name, args)
     assert "\n" not in str(refusal.value)
+
+
+def test_the_delay_line_of_the_mlp_is_the_window_unless_it_is_set():
+    for given, line in ((None, 5), (2, 2)):
+        config = NetworkConfig("mlp", 4, delay_line=given)
+        assert registry.build_cell(config, window=5).module.delay_line == line
+
+
+def test_the_units_of_a_run_are_those_of_the_cell_by_the_name_that_it_gives_them():
+    config = NetworkConfig("flax.nnx:GRUCell", 7)
+    assert registry.build_cell(config, window=5).options.hidden_features == 7

@@ -11,6 +11,7 @@ from echo_jax.cells.block import Block
 from echo_jax.cells.matrix_state.delta_net import GatedDeltaNetCell
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
 from echo_jax.cells.matrix_state.mamba2 import Mamba2Cell
+from echo_jax.cells.matrix_state.rwkv7 import RWKV7Cell
 from echo_jax.cells.matrix_state.xlstm import MLSTMCell
 from echo_jax.cells.vector_state.exprnn import ExpRNNCell
 from echo_jax.cells.vector_state.flax_rnns import IdentityRNNCell
@@ -40,8 +41,7 @@ UNIFORM = {
 """The bounds of uniform weights, for 100 inputs."""
 NORMAL = {
     MLSTMCell(50, 400, 300): {
-        "W_q": 500**-0.5 * 2**0.5, "W_k": 500**-0.5 * 2**0.5, "W_v": 500**-0.5 * 2**0.5,
-        "W_o": 500**-0.5 * 2**0.5, "W_down": 2 * 50**-0.5,
+        **dict.fromkeys(("W_q", "W_k", "W_v", "W_o"), 250**-0.5), "W_down": 2 * 50**-0.5,
     },
     BLOCK: {"W": 50**-0.5, "W1": 300**-0.5, "W2": 600**-0.5},
     ExpRNNCell(801): {"T": 50**-0.5},
@@ -87,6 +87,12 @@ def test_weights_start_as_their_authors_start_them(cell):
         np.testing.assert_array_equal(params[name], np.broadcast_to(value, params[name].shape))
 
 
+def assert_uniform(numbers, atol):
+    """The numbers have the quartiles of a uniform distribution from 0 to 1."""
+    quarters = np.linspace(0, 1, 5)
+    np.testing.assert_allclose(np.quantile(numbers, quarters), quarters, atol=atol)
+
+
 def test_the_recurrent_kernel_of_the_lstm_is_orthogonal():
     recurrent = cell_reference.initial(LSTM)["recurrent_kernel"]
     np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(50), atol=1e-5)
@@ -113,21 +119,17 @@ def test_a_head_draws_its_decay_and_its_step_size(cell):
     rate = np.exp(np.float64(heads.A_log))
     log_step = np.log(np.log1p(np.exp(np.float64(heads.dt_bias))))
     slowest = 1 if isinstance(cell, Mamba2Cell) else 0
-    quarters = np.linspace(0, 1, 5)
-    uniform = [(rate - slowest) / (16 - slowest), log_step / np.log(100) + 1.5]
-    for numbers in uniform:
-        np.testing.assert_allclose(np.quantile(numbers, quarters), quarters, atol=0.03)
+    assert_uniform((rate - slowest) / (16 - slowest), 0.03)
+    assert_uniform(log_step / np.log(100) + 1.5, 0.03)
 
 
 def test_the_decays_of_gla_rg_lru_and_s5_are_those_of_their_authors():
     b_alpha = cell_reference.initial(GLACell(300)).b_alpha
     assert np.mean(sigmoid(b_alpha) ** (1 / 16)) == pytest.approx(0.5 ** (1 / 16), abs=1e-3)
-    quarters = np.linspace(0, 1, 5)
     decay = (1 - sigmoid(np.float64(cell_reference.initial(RGLRUCell(400)).Lambda))) ** 8
-    np.testing.assert_allclose((np.quantile(decay, quarters) - 0.9) / 0.099, quarters, atol=0.08)
+    assert_uniform((decay - 0.9) / 0.099, 0.08)
     log_step = cell_reference.initial(S5Cell(300)).log_step
-    expected = np.log(0.001) + quarters * np.log(100)
-    np.testing.assert_allclose(np.quantile(log_step, quarters), expected, atol=0.4)
+    assert_uniform((log_step - np.log(0.001)) / np.log(100), 0.4 / np.log(100))
 
 
 def test_exprnn_starts_as_rotations_of_pairs_of_units():
@@ -135,8 +137,7 @@ def test_exprnn_starts_as_rotations_of_pairs_of_units():
     angles[np.triu_indices(801, 1)] = 0.1 * cell_reference.initial(ExpRNNCell(801)).A
     s = np.diagonal(angles, 1)[::2]
     assert np.count_nonzero(angles) == np.count_nonzero(s) == 400
-    quarters = np.linspace(0, 1, 5)
-    np.testing.assert_allclose(np.quantile(s / (2 * np.pi) + 0.5, quarters), quarters, atol=0.06)
+    assert_uniform(s / (2 * np.pi) + 0.5, 0.06)
 
 
 @pytest.mark.parametrize(
@@ -149,8 +150,24 @@ def test_the_lru_starts_on_its_ring_and_keeps_the_variance_of_noise(r_min, r_max
     assert r_min < radius.min()
     assert radius.max() < r_max
     share = (radius**2 - r_min**2) / (r_max**2 - r_min**2)  # uniform over the area of the ring
-    for uniform in (share, phase / max_phase):
-        deciles = np.quantile(uniform, [0.1, 0.5, 0.9])
-        np.testing.assert_allclose(deciles, [0.1, 0.5, 0.9], atol=0.03)
+    assert_uniform(share, 0.03)
+    assert_uniform(phase / max_phase, 0.03)
     # The variance of sum_j lambda^j gamma w_j for white noise w: gamma^2 / (1 - |lambda|^2).
     np.testing.assert_allclose(np.exp(2 * gamma) / (1 - radius**2), 1, rtol=1e-2)
+
+
+def test_initial_values_of_rwkv7_are_those_of_the_authors_code():
+    init = jax.jit(lambda key: RWKV7Cell(8, heads=2).init(key, 5))
+    params = jax.tree.map(np.asarray, init(jax.random.key(0)))
+    linear = np.linspace(-0.5, 0.5, 8)
+    zigzag = np.tile([-1, -1 / 9, 1 / 9, 1], 2)  # in each head
+    np.testing.assert_allclose(params.w0, -2.5 + 6 * linear + 2.5 * zigzag, atol=1e-6)
+    np.testing.assert_allclose(params.a0, -0.19 + 0.4 * linear + 0.3 * zigzag, atol=1e-6)
+    np.testing.assert_allclose(params.xi, 0.71 - 0.1 * linear, rtol=1e-6)
+    for i, power in zip("rwkvag", (0.2, 0.9, 0.7, 0.7, 0.9, 0.2), strict=True):
+        found = getattr(params, f"mu_{i}")
+        np.testing.assert_allclose(found, [1 - (n / 5) ** power for n in range(5)], atol=1e-6)
+    np.testing.assert_allclose(params.W_r @ params.W_r.T, np.eye(5), atol=1e-5)
+    np.testing.assert_allclose(params.W_k @ params.W_k.T, 0.01 * np.eye(5), atol=1e-6)
+    np.testing.assert_allclose(params.w2.T @ params.w2, 0.01 * 32 / 8 * np.eye(8), atol=1e-6)
+    assert not np.any(params.W_o)

@@ -4,7 +4,6 @@ Most command lines run in this process, where it can be seen that nothing is com
 as a user runs them.
 """
 
-import dataclasses
 import re
 import shlex
 
@@ -13,10 +12,11 @@ import numpy as np
 import pytest
 from fabricated_results import fabricated_result
 from run_folders import OWN, PLAIN, inputs_of, make_run, snapshot
+from running import assert_one_sentence
 
 import echo_jax
 from echo_jax import environment
-from echo_jax.config import NetworkConfig, RunConfig
+from echo_jax.config import NetworkConfig, RunConfig, changed
 from echo_jax.echo.run import run_file
 from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.exceptions import ConfigError, EchoError
@@ -36,8 +36,7 @@ def place(tmp_path_factory):
     )
     place = tmp_path_factory.mktemp("place")
     make_run(place / "plain", PLAIN, result=fabricated_result(PLAIN))
-    of_values = dataclasses.replace(PLAIN, task=dataclasses.replace(PLAIN.task, framing="values"))
-    make_run(place / "values", of_values)
+    make_run(place / "values", changed(PLAIN, framing="values"))
     make_run(place / "half", OWN)
     make_run(place / "busy", OWN)
     make_run(place / "failed", PLAIN, last=np.nan)
@@ -136,15 +135,6 @@ COMMANDS = [
 ]
 
 
-def assert_one_sentence(printed, subject):
-    """What is printed is one line that names the subject."""
-    assert printed.startswith("error: ")
-    assert subject in printed
-    assert printed.endswith("\n")
-    assert printed.count("\n") == 1
-    assert len(printed) < 1000
-
-
 @pytest.mark.parametrize(
     ("script", "line", "subject"), COMMANDS, ids=[f"{row[0]} {row[1]}" for row in COMMANDS]
 )
@@ -199,10 +189,8 @@ def predict(inputs, run="plain", **options):
 
 
 API = {
-    "no folder": (lambda: echo_jax.load("nosuch"), "nosuch"),
     "a NUL in a path": (lambda: echo_jax.load("a\0b"), "folder"),
     "seed outside": (lambda: echo_jax.load("half", seed=5), "seed"),
-    "a word for a seed": (lambda: echo_jax.load("half", seed="first"), "seed"),
     "a cell that is no name": (lambda: echo_jax.load("plain", cell=3), "cell"),
     "an endless name": (lambda: NetworkConfig(cell="x" * 80_000), "is longer than 1,000"),
     "text": (predict("12"), "12"),
@@ -214,7 +202,6 @@ API = {
     "a surrogate": (predict(["\ud800"]), "ud800"),
     "unseen": (predict([0, 5]), "5"),
     "endless": (predict([ENDLESS]), "digits"),
-    "unknown": (predict([1], unknown="ignore"), "unknown"),
     "probabilities of values": (predict([1], "values", probabilities=True), "framing"),
 }
 API |= {

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from running import execute
+from running import SMALL, assert_one_sentence, execute
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -11,15 +11,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 def test_jax_that_cannot_start_is_told_before_anything_is_made(tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "nosuch")
     said = execute("sweep.py", "--lag", 1, "--out", "new", cwd=tmp_path, status=2)
-    assert said.stderr.startswith("error: jax cannot start (RuntimeError: Unable to initialize")
-    assert said.stderr.count("\n") == 1
+    assert_one_sentence(said.stderr, "jax cannot start (RuntimeError: Unable to initialize")
     assert not list(tmp_path.iterdir())
 
 
-RUN = [
-    "train.py", "--length", 10, "--vocab-size", 8, "--window", 3, "--batch", 2, "--hidden", 6,
-    "--sequences", 20, "--evaluation-sequences", 20, "--out", "run",
-]  # fmt: skip
+RUN = ["train.py", *SMALL, "--out", "run"]
 
 
 @pytest.mark.parametrize("line", [RUN, ["train.py", "--help"], ["study.py"]], ids=lambda x: x[-1])
@@ -45,11 +41,10 @@ FULL = ["sh", "-c", 'unset PYTHONUNBUFFERED; "$@" > /dev/full', "sh"]
 @pytest.mark.parametrize("line", ["train.py --help", "study.py", "cards.py list"])
 def test_a_full_device_is_one_sentence(tmp_path, line):
     printed = execute(*line.split(), cwd=tmp_path, prefix=FULL, status=2).stderr
-    assert printed.startswith("error: the standard output cannot be written (No space left")
-    assert printed.count("\n") == 1
+    assert_one_sentence(printed, "the standard output cannot be written (No space left")
 
 
-SWEEP = ["sweep.py", "--lag", 0, 1, *RUN[1:-2], "--cell", "mine:Mine", "--cluster", "local:1"]
+SWEEP = ["sweep.py", "--lag", 0, 1, *SMALL, "--cell", "mine:Mine", "--cluster", "local:1"]
 
 
 def test_no_process_runs_a_file_of_a_strangers_folder_but_the_cell_that_is_named(

@@ -1,22 +1,16 @@
 """What all commands share: the dispatcher, help, the program in hints, what is imported when."""
 
 import re
-import subprocess
 import sys
 
 import pytest
-from running import ROOT
+from running import ROOT, ended
 
 from echo_jax.__main__ import COMMANDS
 
 
 def run_python(*arguments, status=0):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", *arguments],
-        check=False, capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
-    assert done.returncode == status, done.stderr
-    return done
+    return ended([sys.executable, "-W", "error", *arguments], status, timeout=100)
 
 
 def test_without_a_command_they_are_listed_and_an_unknown_one_is_refused():

@@ -5,6 +5,7 @@ import sys
 import pytest
 from fabricated_results import fabricated_result
 from run_folders import PLAIN, make_run, prepared, snapshot
+from running import assert_one_sentence
 
 
 @pytest.fixture
@@ -19,15 +20,8 @@ def test_a_figure_is_made_again_or_a_sentence_says_why_not(run, tmp_path, call, 
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "matplotlib", None)  # its import fails
         refused = call(*show, cwd=tmp_path, status=2).stderr
-    assert refused.startswith("error: the figure cannot be drawn (ModuleNotFoundError: import of")
-    assert refused.count("\n") == 1
+    assert_one_sentence(refused, "the figure cannot be drawn (ModuleNotFoundError: import of")
     assert call(*show, cwd=tmp_path).stdout.endswith("Figure: a run/curve.png\n")
-    (run / ".generated").unlink()  # as an earlier version left a folder
-    call(*show, cwd=tmp_path)  # it stays the same
-    (run / "curve.png").write_bytes(b"mine")
-    refused = call(*show, cwd=tmp_path, status=2).stderr
-    assert refused.startswith("error: a run/curve.png is not as it was generated, and would be")
-    assert (run / "curve.png").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("shown", ["--curve", "--play"])

@@ -8,6 +8,7 @@ import signal
 import fabricated
 import pytest
 from run_folders import snapshot
+from running import assert_one_sentence
 
 from echo_jax.commands import command_line, sweep
 from echo_jax.echo.studies import study_pages
@@ -25,13 +26,6 @@ def studied(tmp_path):
         tmp_path / "out" / "rows" / "parts.jsonl", fabricated.study_rows(STUDIES["parts"])
     )
     return tmp_path / "out"
-
-
-def refused(call, cwd, line):
-    said = call(*line.split(), cwd=cwd, status=2)
-    assert said.stderr.startswith("error: ")
-    assert said.stderr.count("\n") == 1
-    return said.stderr[7:-1]
 
 
 def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
@@ -79,7 +73,7 @@ def test_a_signal_as_the_page_is_written_says_what_is_there_and_how_to_go_on(
 )  # fmt: skip
 def test_what_makes_no_study_is_refused_and_leaves_nothing(tmp_path, call, line, sentence):
     (tmp_path / "file").write_text("mine")
-    assert sentence in refused(call, tmp_path, line)
+    assert_one_sentence(call(*line.split(), cwd=tmp_path, status=2).stderr, sentence)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "stdin"]
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -136,13 +130,8 @@ def test_a_folder_that_cannot_be_written_to_is_left_alone(
     call(*STUDY.split(), cwd=tmp_path)
     with change(studied) or contextlib.nullcontext():
         before = snapshot(studied)
-        assert sentence in refused(call, tmp_path, line)
+        assert_one_sentence(call(*line.split(), cwd=tmp_path, status=2).stderr, sentence)
         assert snapshot(studied) == before
-
-
-def test_a_study_is_drawn_as_pdf_too(tmp_path, studied, call):
-    call(*f"{STUDY} --format pdf".split(), cwd=tmp_path)
-    assert b"/MediaBox [ 0 0 518.4 " in (studied / "figures" / "parts.pdf").read_bytes()  # points
 
 
 def test_a_switch_of_a_sweep_has_words_and_the_last_option_is_compared_with_its_first_value():

@@ -1,10 +1,10 @@
 """What Windows lacks, taken away from a process on Unix; nothing else of Windows is tested."""
 
 import os
-import subprocess
 import sys
 
 import pytest
+from running import ended
 from tiny_memory import TINY, toml_of
 
 WITHOUT_UNIX = """
@@ -32,12 +32,8 @@ LINES = (
 @pytest.mark.slow
 def test_without_what_windows_lacks_a_run_is_made_goes_on_and_predicts_and_a_card_is_made(tmp_path):
     (tmp_path / "tiny.toml").write_text(toml_of())
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_UNIX, *LINES],
-        env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")},  # whose locks are of one kind
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    env = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}  # whose locks are of one kind
+    done = ended([sys.executable, "-c", WITHOUT_UNIX, *LINES], cwd=tmp_path, env=env)
     assert "\n8/8 sequences" in done.stdout
     assert (tmp_path / "cards" / TINY.card_name("simple-features-4") / "card.svg").exists()
     assert not list(tmp_path.glob("*/.lock"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from drawn import learner_of
 
-from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.config import RunConfig, changed
 from echo_jax.echo import training
 
 FOLDER = Path(__file__).parents[1] / "keras_reference"
@@ -18,6 +18,7 @@ CASES = (
     "stream_sequence",
 )  # fmt: skip
 LAYOUTS = {"windows": "windows", "prefixes": "prefixes", "sequence": "streams"}
+FIELDS = ("length", "vocab_size", "lag", "batch_size", "hidden_size", "stateful", "learning_rate")
 PLACES = {
     "kernel": ("cell", "kernel"),
     "recurrent_kernel": ("cell", "recurrent_kernel"),
@@ -30,18 +31,9 @@ PLACES = {
 def configuration(meta):
     assert meta["epsilon"] == training.ADAM["eps"]
     layout = LAYOUTS[meta["framing"]]
-    return RunConfig(
-        TaskConfig(
-            length=meta["length"],
-            vocab_size=meta["vocab_size"],
-            window=meta["length"] if layout == "prefixes" else meta["window"],
-            lag=meta["lag"],
-            batch_size=meta["batch_size"],
-            layout=layout,
-        ),
-        NetworkConfig(hidden_size=meta["hidden_size"], stateful=meta["stateful"]),
-        TrainingConfig(learning_rate=meta["learning_rate"], optimizer="keras-adam"),
-    )
+    fields = {name: meta[name] for name in FIELDS}
+    fields["window"] = meta["length"] if layout == "prefixes" else meta["window"]
+    return changed(RunConfig(), layout=layout, optimizer="keras-adam", **fields)
 
 
 def params_of(case, when):

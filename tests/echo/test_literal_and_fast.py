@@ -11,11 +11,9 @@ from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.echo import data, loss, network
 
 TASKS = {
-    "windows": TaskConfig(length=12, vocab_size=9, window=5, lag=1, batch_size=4),
-    "prefixes": TaskConfig(
-        length=12, vocab_size=9, window=12, lag=1, batch_size=2, layout="prefixes"
-    ),
-    "streams": TaskConfig(length=12, vocab_size=9, window=4, lag=2, batch_size=3, layout="streams"),
+    "windows": TaskConfig(12, 9, window=5, lag=1, batch_size=4),
+    "prefixes": TaskConfig(12, 9, window=12, lag=1, batch_size=2, layout="prefixes"),
+    "streams": TaskConfig(12, 9, window=4, lag=2, batch_size=3, layout="streams"),
 }
 NETWORKS = {
     "lstm": NetworkConfig(hidden_size=6),

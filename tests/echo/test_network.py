@@ -17,17 +17,10 @@ def small(layout="windows", cell="lstm", stateful=True, **task):
     return RunConfig(TaskConfig(layout=layout, **fields), NetworkConfig(cell, 6, stateful))
 
 
-KEY = jax.random.key(1)
-
-
 def network_and_params(config):
     """A network, and weights large enough that every input and state matters."""
     network = network_of(config)
     return network, drawn_params(network)
-
-
-def random_carry(network, params, batch_size):
-    return drawn(jax.eval_shape(lambda: network.initial_state(params, batch_size)), 0)
 
 
 def logits_in_order(config, network, params, tokens):
@@ -54,20 +47,15 @@ def test_the_readout_starts_as_in_keras_and_embeddings_with_unit_variance_of_a_l
     assert not np.any(params["readout"]["bias"])
 
 
-def embedded(cell, **options):
-    """A network on embeddings of 5 numbers, tokens up to 12, which stands for a missing value."""
-    task = TaskConfig(12, 12, 3, 1, 2, "prefixes", missing="token")
-    options = {"encoding": "embedding", "embedding_dim": 5} | options
-    return network_and_params(RunConfig(task, NetworkConfig(cell, 6, **options)))
-
-
-EMBEDDED_TOKENS = np.array([[12, 12, 4, 1], [9, 2, 6, 5]])
+EMBEDDED_TOKENS = np.array([[12, 12, 4, 1], [9, 2, 6, 5]])  # 12 stands for a missing value
 
 
 @pytest.mark.parametrize(("cell", "tied"), [("lstm", False), ("gru", True)])
 def test_a_cell_is_fed_the_rows_of_the_embedding_and_tied_logits_are_products_with_them(cell, tied):
-    network, params = embedded(cell, tied=tied)
-    carry = random_carry(network, params, 2)
+    task = TaskConfig(12, 12, 3, 1, 2, "prefixes", missing="token")
+    options = NetworkConfig(cell, 6, encoding="embedding", embedding_dim=5, tied=tied)
+    network, params = network_and_params(RunConfig(task, options))
+    carry = drawn(jax.eval_shape(lambda: network.initial_state(params, 2)), 0)
 
     @jax.jit
     def run(params, carry):
@@ -96,7 +84,7 @@ def test_the_answer_of_values_is_the_nearest_integer_to_what_is_read(vocab_size)
     tokens = np.arange(vocab_size)
     fed = jax.jit(lambda tokens: n.encode(network, params, tokens))(tokens)
     np.testing.assert_allclose(fed, (tokens / (vocab_size - 1))[:, None], rtol=1e-6)
-    cell = jax.eval_shape(lambda: n.init_params(network, KEY))["cell"]
+    cell = jax.eval_shape(lambda: n.init_params(network, jax.random.key(1)))["cell"]
     assert cell["kernel"].shape == (1, 4)
     read = np.random.default_rng(0).uniform(-0.5, 1.5, 2000).astype(np.float32)
     scaled = read * (vocab_size - 1.0)

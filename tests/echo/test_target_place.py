@@ -1,27 +1,23 @@
 """The formulas of `target_place`, beside what a network is fed: time stamps in place of numbers.
 
-A sequence is 0, 1, 2, ... The state of the cell is what it was fed: for each time stamp the batch
+A sequence is 0, 1, 2, ... The state of a row is what it was fed: for each time stamp the batch
 that fed it last, and the steps since. So a row that asks for x(t-n) was fed it where its state has
 the stamp t - n. The gradient reaches it where that batch is one of the last `bptt_batches`, and a
-delay line has lost it where the steps are too many.
+delay line has lost it where the steps are too many. `test_network` and
+`test_token_by_token` test that a network is fed so.
 """
 
 import collections
-import dataclasses
 import functools
 from typing import NamedTuple, get_args
 from unittest import mock
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from random_runs import LONGEST, MOST_ROWS, random_runs
+from random_runs import random_runs
 
-from echo_jax.cells.interface import Cell
-from echo_jax.config import RunConfig, changed
+from echo_jax.config import changed
 from echo_jax.echo import data
-from echo_jax.echo.network import around, feed, start
 from echo_jax.echo.target_place import (
     TargetPlace,
     accuracy_ceiling,
@@ -30,50 +26,20 @@ from echo_jax.echo.target_place import (
     target_place,
 )
 
-MOST_BATCHES = LONGEST + 2  # of a sequence that `longer` makes
 TIMES = 24  # of the longest sequence
-TOKENS = RunConfig().task.vocab_size + 1  # a missing value is the last one
-NOTHING = -1  # in the place of a target
 NEVER = 1000  # batches ago, of what was not fed
 
 
-class Stamps(NamedTuple):
-    """The batch that fed each time stamp last, and the steps since, each `[B, TIMES]`."""
+class Found(NamedTuple):
+    """Of all targets of a sequence: the batches since each was fed, and the steps."""
 
-    batch: jax.Array
-    steps: jax.Array
-
-
-@dataclasses.dataclass(frozen=True)
-class Diary(Cell):
-    """A cell that writes down what it is fed: a time stamp, and the number of the batch."""
-
-    def initial_state(self, params, batch_size, input_size):
-        return Stamps(*jnp.full((2, batch_size, TIMES), -NEVER))
-
-    def step(self, params, state, x):
-        now = x[:, :1] == jnp.arange(TIMES)
-        state = Stamps(jnp.where(now, x[:, 1:], state.batch), jnp.where(now, 0, state.steps + 1))
-        return state, jnp.stack(state, axis=-1)
+    batches: np.ndarray
+    steps: np.ndarray
 
 
-DIARY = around(Diary(), TOKENS, TOKENS)._replace(encoding="embedding", input_size=2)
-
-
-class Sequence(NamedTuple):
-    """The batches of a sequence, all padded to one shape `[MOST_BATCHES, MOST_ROWS, LONGEST]`.
-
-    The padding is masked steps before a row, rows and batches after the others.
-    """
-
-    stateful: np.ndarray
-    inputs: np.ndarray
-    mask: np.ndarray
-    targets: np.ndarray
-
-
-def sequence_of(config):
-    task = config.task
+def fed_to(config):
+    """What each target of a sequence was fed, NEVER or more batches ago if it was not."""
+    task, rows, found = config.task, np.arange(config.task.batch_size), []
     tokens = np.arange(task.length)
     if task.layout == "streams":
         tokens = np.tile(tokens, (task.batch_size, 1))
@@ -81,43 +47,19 @@ def sequence_of(config):
         batch = data.sequence_batches(tokens, task, task.lag)
     mask = np.ones(batch.inputs.shape, bool) if batch.mask is None else batch.mask
     scored = np.ones(batch.targets.shape, bool) if batch.scored is None else batch.scored
-    targets = np.where(scored, batch.targets, NOTHING)
-
-    def padded(values, nothing):
-        shape = (MOST_BATCHES, MOST_ROWS, LONGEST)
-        batches, rows, steps = np.subtract(shape, values.shape)
-        return np.pad(values, [(0, batches), (0, rows), (steps, 0)], constant_values=nothing)
-
-    return Sequence(
-        np.array(config.network.stateful),
-        padded(batch.inputs, 0), padded(mask, False), padded(targets, NOTHING),
-    )  # fmt: skip
-
-
-@jax.jit
-@jax.vmap
-def read(sequence):
-    """Of each target the batches since it was fed, NEVER or more if it was not; the steps since."""
-    stamps = jnp.arange(TOKENS)
-
-    def step(carry, batch):
-        number, inputs, mask, targets = batch
-        table = jnp.stack([stamps, jnp.full(TOKENS, number)], axis=1)
-        params = {"cell": {}, "embedding": table}
-        carry, fed = feed(DIARY, sequence.stateful, params, carry, data.Rows(inputs, mask))
-        asked = jnp.maximum(targets.T, 0)[..., None, None]
-        batch, steps = jnp.moveaxis(jnp.take_along_axis(fed.outputs, asked, 2)[:, :, 0], -1, 0)
-        return carry, (number - batch.T, steps.T)
-
-    first = start(changed(RunConfig(), batch_size=MOST_ROWS), DIARY, {"cell": {}})
-    return jax.lax.scan(step, first, (jnp.arange(MOST_BATCHES), *sequence[1:]))[1]
-
-
-class Found(NamedTuple):
-    """Of all targets of a sequence: the batches and the steps since each was fed."""
-
-    batches: np.ndarray
-    steps: np.ndarray
+    first = batch.inputs.shape[2] - batch.targets.shape[2]  # step that is asked
+    for number, inputs in enumerate(batch.inputs):
+        if number == 0 or not config.network.stateful:
+            last, since = np.full((2, task.batch_size, TIMES), -NEVER)
+        for step, fed_now in enumerate(inputs.T):
+            seen = mask[number, :, step, None]
+            now = seen & (fed_now[:, None] == np.arange(TIMES))
+            last, since = np.where(now, number, last), np.where(now, 0, since + seen)
+            if step >= first:
+                asked = rows[scored[number, :, step - first]]
+                at = asked, batch.targets[number, asked, step - first]
+                found.append((number - last[at], since[at]))
+    return Found(*map(np.concatenate, zip(*found, strict=True)))
 
 
 def longer(config):
@@ -134,14 +76,7 @@ def longer(config):
 @functools.cache
 def fed():
     """What the targets of each run were fed, in its sequences and in longer ones."""
-    configs = [each for config in random_runs() for each in (config, longer(config))]
-    sequences = [sequence_of(config) for config in configs]
-    answers = read(jax.tree.map(lambda *leaves: np.stack(leaves), *sequences))
-    found = [
-        Found(batches[each.targets != NOTHING], steps[each.targets != NOTHING])
-        for each, batches, steps in zip(sequences, *map(np.asarray, answers), strict=True)
-    ]
-    return list(zip(random_runs(), found[::2], found[1::2], strict=True))
+    return [(config, fed_to(config), fed_to(longer(config))) for config in random_runs()]
 
 
 def reach(config):

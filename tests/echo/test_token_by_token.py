@@ -38,27 +38,25 @@ FAST = ("windows", "windows, stateful, B 5, lag beyond", "prefixes, stateful, fu
 
 
 @functools.cache
-def setup(config):
-    """The network, weights large enough that every input and state matters, `feed` and `step`."""
+def programs(config):
+    """Weights large enough that every input and state matters; `start`, `feed`, `step`, answers."""
     network = network_of(config)
-    params = drawn_params(network)
-    feed = jax.jit(functools.partial(token_by_token.feed, config, network))
-    step = jax.jit(functools.partial(token_by_token.step, config, network))
-    return network, params, feed, step
+    functions = (
+        *(functools.partial(of, config, network) for of in
+          (token_by_token.start, token_by_token.feed, token_by_token.step)),
+        functools.partial(answer_sequence, config, network, config.dynamic),
+    )  # fmt: skip
+    return drawn_params(network), *map(jax.jit, functions)
 
 
-@functools.cache
-def start(config):
-    """The state before the first token."""
-    network, params, _, _ = setup(config)
-    return jax.jit(functools.partial(token_by_token.start, config, network))(params)
+def feed_in_pieces(config, tokens, lengths, seen=None):
+    """The state and the answers after feeding the tokens in pieces of 1 and of PIECE.
 
-
-def feed_in_pieces(config, tokens, lengths, state=None):
-    """The state and the answers after feeding the tokens in pieces of 1 and of PIECE."""
-    _, params, feed, step = setup(config)
-    state = start(config) if state is None else state
-    answers = []
+    `seen` is the number of tokens that were fed before.
+    """
+    params, start, feed, step, _ = programs(config)
+    state, answers = start(params), []
+    state = state if seen is None else state._replace(seen=np.int32(seen))
     for piece in np.split(tokens, np.cumsum(lengths)[:-1]):
         if len(piece) == 1:
             state, answer = step(params, state, piece[0])
@@ -69,17 +67,12 @@ def feed_in_pieces(config, tokens, lengths, state=None):
     return state, token_by_token.Answer(*map(np.concatenate, zip(*answers, strict=True)))
 
 
-@functools.cache
-def one_by_one(config):
-    return feed_in_pieces(config, TOKENS, [1] * LENGTH)
-
-
 @pytest.mark.parametrize(
     "kind", [k if k in FAST else pytest.param(k, marks=pytest.mark.slow) for k in KINDS]
 )
 def test_it_makes_no_difference_how_the_tokens_are_cut(kind):
     config = KINDS[kind]
-    expected_state, expected = one_by_one(config)
+    expected_state, expected = feed_in_pieces(config, TOKENS, [1] * LENGTH)
     two_best = np.sort(expected.logits, axis=-1)[:, -2:]
     clear = two_best[:, 1] - two_best[:, 0] > 1e-5
     rng = np.random.default_rng(2)
@@ -95,27 +88,16 @@ def test_it_makes_no_difference_how_the_tokens_are_cut(kind):
 
 def test_a_count_of_tokens_that_cannot_grow_stays_and_answers_go_on():
     config = KINDS["windows"]
-    late = start(config)._replace(seen=np.int32(token_by_token.LARGEST - 3))
+    late = token_by_token.LARGEST - 3
     state, answers = feed_in_pieces(config, TOKENS[:15], [PIECE, 1, PIECE], late)
     assert state.seen == token_by_token.LARGEST
     assert answers.exists.all()
 
 
-def answers_of_evaluation(config):
-    network, params, _, _ = setup(config)
-    task = config.task
-    tokens = np.tile(TOKENS, (task.batch_size, 1)) if task.layout == "streams" else TOKENS
-    run = functools.partial(answer_sequence, config, network, config.dynamic)
-    answers = jax.jit(run)(params, tokens)
-    return jax.tree.map(lambda leaf: np.asarray(leaf[0]), answers)
-
-
 OF_EVALUATION = {
-    "windows": KINDS["windows"],
+    **{name: KINDS[name] for name in ("windows", "streams", "streams, stateful, lag beyond")},
     "windows, stateful": KINDS["windows, stateful, B 5, lag beyond"],
     "prefixes, future": make("prefixes", 4, -1, 11, True),
-    "streams": KINDS["streams"],
-    "streams, stateful, lag beyond": KINDS["streams, stateful, lag beyond"],
     "embedding and a missing token": make(
         *("prefixes", 3, 1, 2, True), missing="token", encoding="embedding", embedding_dim=5,
         tied=True,
@@ -134,7 +116,9 @@ def test_evaluation_gives_the_same_answers(config):
     pieces = len(tokens) // PIECE - 1
     lengths = [PIECE] * pieces + [1] * (len(tokens) - PIECE * pieces)
     _, answers = feed_in_pieces(config, tokens, lengths)
-    expected = answers_of_evaluation(config)
+    params, *_, evaluate = programs(config)
+    answered = evaluate(params, np.tile(TOKENS, (task.batch_size, 1)) if streams else TOKENS)
+    expected = jax.tree.map(lambda leaf: np.asarray(leaf[0]), answered)
     times = np.flatnonzero(expected.scored) if streams else np.asarray(task.row_times)
     shown, positions = times - dropped, times if streams else slice(None)
     assert np.all(answers.exists[shown])

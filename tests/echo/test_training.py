@@ -1,4 +1,3 @@
-import dataclasses
 import functools
 import operator
 
@@ -10,15 +9,13 @@ import optax
 import pytest
 from drawn import learner_of, network_of
 
-from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.config import RunConfig, TaskConfig, TrainingConfig, changed
 from echo_jax.echo import data, evaluation, network, training
 
-SMALL = RunConfig(
-    TaskConfig(length=8, vocab_size=6, window=3, lag=1, batch_size=2),
-    NetworkConfig(hidden_size=5),
-    TrainingConfig(learning_rate=1e-2),
+SMALL = changed(
+    RunConfig(), length=8, vocab_size=6, window=3, batch_size=2, hidden_size=5, learning_rate=1e-2,
     evaluation_sequences=150,
-)
+)  # fmt: skip
 
 
 draw_sequences = jax.jit(data.draw_sequences, static_argnums=(1, 3))
@@ -31,15 +28,9 @@ def programs(config, size):
     return init, jax.jit(functools.partial(training.run_chunk, config, learner, size))
 
 
-def zero_state(net, params, batch_size=2):
-    """The state at the start of a sequence, of these cells zero."""
-    shapes = jax.eval_shape(lambda: net.initial_state(params, batch_size))
-    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-
-
 def run(config, chunks, size=12):
     """Train chunk by chunk; returns the state and the losses `[N, K]`."""
-    init, run_chunk = programs(dataclasses.replace(config, seed=0), size)
+    init, run_chunk = programs(changed(config, seed=0), size)
     state, losses = init(config.dynamic), []
     for count in chunks:
         state, found = run_chunk(config.dynamic, state, count)
@@ -54,11 +45,11 @@ def test_a_run_is_the_same_bits_however_it_is_cut_into_chunks_and_a_function_of_
     chex.assert_trees_all_equal(run(SMALL, [5, 5, 2], size=5), whole)
     assert whole[0].step == 12 * SMALL.task.updates_per_sequence == whole[1].size
     with pytest.raises(AssertionError):
-        chex.assert_trees_all_close(run(dataclasses.replace(SMALL, seed=1), [12]), whole, atol=1e-3)
+        chex.assert_trees_all_close(run(changed(SMALL, seed=1), [12]), whole, atol=1e-3)
 
 
 def test_of_a_frozen_network_the_readout_alone_is_trained():
-    frozen = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, frozen=True))
+    frozen = changed(SMALL, frozen=True)
     first = programs(SMALL, 12)[0](SMALL.dynamic).params
     (state, losses), whole = run(frozen, [12]), run(SMALL, [12])[1]
     chex.assert_trees_all_equal(state.params["cell"], first["cell"])
@@ -71,11 +62,8 @@ def test_of_a_frozen_network_the_readout_alone_is_trained():
 def reaching_back(layout, batches):
     """A run of 5 batches a sequence, streams with a last chunk that is not full."""
     shape = {"windows": (6, 6, 1, 1, 1), "streams": (9, 6, 2, 3, 2)}[layout]
-    return RunConfig(
-        TaskConfig(*shape, layout),
-        NetworkConfig(hidden_size=4),
-        TrainingConfig(learning_rate=1e-2, bptt_batches=batches),
-    )
+    config = RunConfig(TaskConfig(*shape, layout))
+    return changed(config, hidden_size=4, learning_rate=1e-2, bptt_batches=batches)
 
 
 REACHED_TOKENS = {
@@ -117,7 +105,7 @@ def train_by_definition(layout, reach, params):
     adam = optax.adam(1e-2, eps=1e-7)
     opt_state, losses, step = jax.jit(adam.init)(params), [], jax.jit(adam.update)
     net = network_of(reaching_back(layout, 1))
-    states = [zero_state(net, params, len(batches[0].inputs))]  # before batch 0, 1, 2, ...
+    states = [net.initial_state(params, len(batches[0].inputs))]  # before batch 0, 1, 2, ...
     for u in range(5):
         first = max(0, u - reach + 1)
         (loss, left), grads = loss_and_grads(params, states[first], tuple(batches[first : u + 1]))
@@ -126,24 +114,6 @@ def train_by_definition(layout, reach, params):
         params = jax.tree.map(np.add, params, updates)
         losses.append(loss)
     return params, losses
-
-
-def tripled(params):
-    """Weights so large that every input and the state matter."""
-    return jax.tree.map(lambda leaf: 3 * np.asarray(leaf), params)
-
-
-def train_sequence(config):
-    """What `training` makes of the sequence, compiled, and its first state."""
-    learner = learner_of(config)
-    state = programs(reaching_back(config.task.layout, 1), 1)[0](config.dynamic)
-    state = state._replace(params=tripled(state.params))
-    tokens = REACHED_TOKENS[config.task.layout]
-
-    def train(state, tokens):
-        return training.train_sequence(config, learner, config.dynamic, state, tokens)
-
-    return jax.jit(train), state, tokens
 
 
 @pytest.mark.parametrize(
@@ -158,8 +128,13 @@ def train_sequence(config):
 def test_truncated_backpropagation_is_that_of_a_loop_that_runs_the_last_batches_again(
     layout, reach
 ):
-    train, state, tokens = train_sequence(reaching_back(layout, reach))
-    after, found = train(state, tokens)
+    config = reaching_back(layout, reach)
+    learner = learner_of(config)
+    state = programs(reaching_back(layout, 1), 1)[0](config.dynamic)
+    large = jax.tree.map(lambda leaf: 3 * np.asarray(leaf), state.params)  # so that all matters
+    state = state._replace(params=large)
+    train = jax.jit(functools.partial(training.train_sequence, config, learner, config.dynamic))
+    after, found = train(state, REACHED_TOKENS[layout])
     params, losses = train_by_definition(layout, reach, state.params)
     np.testing.assert_allclose(found.loss, losses, rtol=1e-5)
     chex.assert_trees_all_close(after.params, params, atol=2e-5)
@@ -179,7 +154,7 @@ def with_readout(bias):
     "layout", ["windows", pytest.param("prefixes", marks=pytest.mark.slow), "streams"]
 )
 def test_a_constant_answer_scores_what_its_targets_say(layout):
-    config = dataclasses.replace(SMALL, task=dataclasses.replace(SMALL.task, layout=layout, lag=2))
+    config = changed(SMALL, layout=layout, lag=2)
     bias = np.log([0.1, 0.1, 0.1, 0.5, 0.1, 0.1])
     net = network_of(config)
     evaluate = jax.jit(functools.partial(evaluation.evaluate, config, net))

@@ -11,7 +11,7 @@ from pathlib import Path
 import cluster_tasks
 import pytest
 from cluster_tasks import job, tasks
-from running import ROOT, begin, execute
+from running import ROOT, SMALL, begin, execute
 from tiny_memory import toml_of
 
 from echo_jax.echo.studies.result_rows import RESULT_ROWS
@@ -19,10 +19,7 @@ from echo_jax.engine import cluster
 from echo_jax.engine.grid import Execution
 from echo_jax.exceptions import ConfigError
 
-ONE = [
-    "--lag", "0", "--window", "2", "--vocab-size", "6", "--length", "8", "--hidden", "4",
-    "--batch", "2", "--sequences", "6", "--evaluation-sequences", "5", "--seeds", "2",
-]  # fmt: skip
+ONE = [*SMALL, "--lag", "0", "--seeds", "2"]
 SWEEP = [*ONE, "--window", "3", "4"]
 
 

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import pytest
 from golden import assert_golden
 
 from echo_jax.echo.studies import study_pages
-from echo_jax.exceptions import StorageError
 from echo_jax.report import text_tables
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.page import Paper, markdown_page, write_for_paper, write_page
@@ -63,8 +61,3 @@ def test_a_folder_has_the_page_and_its_figures_and_tables_for_a_paper(tmp_path):
     assert (tmp_path / "tables" / "numbers.csv").read_text() == "n,name\n1,\n,b\n"
     assert NUMBERS.rows == [{"n": 1}, {"n": None, "name": "b"}]
     assert (tmp_path / "figures" / "state.png").read_bytes().startswith(b"\x89PNG")
-    (tmp_path / "figures" / "state.svg").unlink()
-    (tmp_path / "README.md").write_text("mine")
-    with pytest.raises(StorageError, match=r"README\.md is not as it was generated"):
-        write_page(tmp_path / "README.md", markdown_page(*PAGE), PAGE[2])
-    assert not (tmp_path / "figures" / "state.svg").exists()

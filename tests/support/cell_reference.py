@@ -31,13 +31,6 @@ def gelu(z):
     return z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))
 
 
-def min_lstm_step(p, h, x):
-    """The equations of minLSTM, which the block is tested with too."""
-    f, i = sigmoid(x @ p.W_f + p.b_f), sigmoid(x @ p.W_i + p.b_i)
-    h = f / (f + i) * h + i / (f + i) * (x @ p.W_h + p.b_h)
-    return h, h
-
-
 def initial(cell, features=FEATURES):
     """Initial parameters as NumPy arrays, of one program."""
     return jax.tree.map(np.asarray, jax.jit(cell.init, static_argnums=1)(KEY, features))

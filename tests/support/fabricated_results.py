@@ -2,16 +2,12 @@
 
 import numpy as np
 
-from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.config import RunConfig, changed
 from echo_jax.echo.evaluation import Answers, Evaluation
 from echo_jax.echo.run import result
 
-CONFIG = RunConfig(
-    TaskConfig(length=4, vocab_size=8, window=2, lag=1, batch_size=3),
-    NetworkConfig(),
-    TrainingConfig(sequences=40),
-    seed=7,
-    seeds=3,
+CONFIG = changed(
+    RunConfig(), length=4, vocab_size=8, window=2, batch_size=3, sequences=40, seed=7, seeds=3
 )
 LEARNED = np.concatenate([np.zeros(10), np.ones(30)])  # a mean of 20 is 1 after 30 sequences
 LOSS = np.ones((3, 40))

@@ -13,31 +13,18 @@ import numpy as np
 from drawn import learner_of
 from safetensors import numpy as safetensors
 
-from echo_jax.config import (
-    DataConfig,
-    NetworkConfig,
-    RunConfig,
-    TaskConfig,
-    TrainingConfig,
-    TrainOptions,
-)
+from echo_jax.config import RunConfig, TrainOptions, changed
 from echo_jax.echo import many_seeds
 from echo_jax.echo.run import own_data, run_file, train_setup
 from echo_jax.echo.run.run_file import History, Saved
 from echo_jax.echo.run.run_folder import RunSpec
 
 ZEROS = b"0" * 64
-TASK = TaskConfig(length=10, vocab_size=5, window=3, batch_size=2)
-PLAIN = RunConfig(TASK, NetworkConfig(hidden_size=3), TrainingConfig(sequences=4))
-"""A run on random integers, of one seed."""
-OWN = RunConfig(
-    TASK,
-    NetworkConfig(hidden_size=3),
-    TrainingConfig(sequences=6),
-    DataConfig(csv="mine.csv", column="n"),
-    seed=3,
-    seeds=2,
+PLAIN = changed(
+    RunConfig(), length=10, vocab_size=5, window=3, batch_size=2, hidden_size=3, sequences=4
 )
+"""A run on random integers, of one seed."""
+OWN = changed(PLAIN, sequences=6, csv="mine.csv", column="n", seed=3, seeds=2)
 """A run on a column, of two seeds."""
 AVERAGE = """
 import jax.numpy as jnp
@@ -106,14 +93,6 @@ def prepared(folder, inputs=None, cell=None, sequences=None):
         return run
 
 
-def with_changes(table, changes):
-    """The table, some of whose fields are changed, `outer__inner` for a nested one."""
-    for name, value in changes.items():
-        *outer, last = name.split("__")
-        functools.reduce(operator.getitem, outer, table)[last] = value
-    return table
-
-
 def contents_of(path):
     """The arrays of a file by their names, and the plain values about them."""
     data = path.read_bytes()
@@ -135,9 +114,15 @@ def sign(path, data):
 
 
 def sign_arrays(path, arrays=None, **changes):
-    """Change the arrays of a file, or the values about them, and sign it again."""
+    """Change the arrays of a file, or the values about them, and sign it again.
+
+    The value of a nested field is that of `outer__inner`.
+    """
     old, about = contents_of(path)
-    text = json.dumps(with_changes(about, changes) | {"sha256": ZEROS.decode()})
+    for name, value in changes.items():
+        *outer, last = name.split("__")
+        functools.reduce(operator.getitem, outer, about)[last] = value
+    text = json.dumps(about | {"sha256": ZEROS.decode()})
     sign(path, safetensors.save({**old, **(arrays or {})}, {"echo_jax": text}))
 
 

@@ -5,7 +5,6 @@
 A process of its own, because the number of CPU devices is fixed when jax starts.
 """
 
-import dataclasses
 import functools
 import sys
 
@@ -14,20 +13,18 @@ import numpy as np
 from whole_runs import train_and_evaluate
 
 from echo_jax import environment
-from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, TrainingConfig
+from echo_jax.config import RunConfig, changed
 from echo_jax.echo import many_seeds
 
-SMALL = RunConfig(
-    TaskConfig(length=10, vocab_size=8, window=3, lag=1, batch_size=2),
-    NetworkConfig(hidden_size=6),
-    TrainingConfig(sequences=25, learning_rate=1e-2),
-    evaluation_sequences=30,
-)
+SMALL = changed(
+    RunConfig(), length=10, vocab_size=8, window=3, batch_size=2, hidden_size=6, sequences=25,
+    learning_rate=1e-2, evaluation_sequences=30,
+)  # fmt: skip
 
 
 def main(devices, how, out, *seed_list):
     environment.use_cpu_devices(int(devices))
-    runs = [dataclasses.replace(SMALL, seed=int(seed)) for seed in seed_list]
+    runs = [changed(SMALL, seed=int(seed)) for seed in seed_list]
     train = jax.jit(functools.partial(train_and_evaluate, SMALL.static_config, seed_map=how))
     results = train(many_seeds.stack_dynamic(runs))
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(results)]
