@@ -65,12 +65,12 @@ def figure(chart: Chart, rows: Sequence[ResultRow], width: float = WIDTH) -> "No
             (place, {series_name(chart, row): summary(row, chart.y) for row in some})
             for place, some in at.items()
         ]
-        chance = [some[0].baselines.accuracy if shares else None for some in at.values()]
+        chance = [some[0].baseline_accuracy if shares else None for some in at.values()]
         return charts.dots_figure(dots, chance, labels[1], shares, width)
     lines = _lines(chart, rows)
     if chart.kind == "curves":
         shares = all(mean.median <= 1 for line in lines.values() for _, mean in line)
-    chances = {row.baselines.accuracy for row in rows}
+    chances = {row.baseline_accuracy for row in rows}
     baseline = min(chances) if shares and len(chances) == 1 else None
     return charts.lines_figure(lines, labels, baseline, shares, chart.log_x, width)
 
@@ -119,7 +119,7 @@ def _estimate(name: str, write: Write) -> ColumnText:
 
 def _bits(row: ResultRow) -> str:
     bits = shown(row, "recalled_bits", decimals)
-    return bits if bits == "-" else f"{bits} of {row.baselines.loss / math.log(2):.2f}"
+    return bits if bits == "-" else f"{bits} of {row.baseline_loss / math.log(2):.2f}"
 
 
 def _reached(row: ResultRow) -> str:
@@ -132,7 +132,7 @@ def _reached(row: ResultRow) -> str:
 
 
 def _update_microseconds(row: ResultRow) -> float:
-    seconds = row.seconds.update or row.seconds.train / row.trained.updates
+    seconds = row.seconds.get("update", row.seconds["train"] / row.updates)
     return 1e6 * seconds / row.config.seeds
 
 
@@ -142,11 +142,11 @@ def _share(fraction: float | UnsetType) -> str:
 
 COLUMNS: Mapping[str, ColumnText] = {
     "accuracy": _estimate("accuracy", percent),
-    "chance": lambda row: percent(row.baselines.accuracy),
-    "majority": lambda row: percent(row.baselines.accuracy),
-    "order-blind": lambda row: percent(row.baselines.order_blind_accuracy),
-    "persistence": lambda row: _share(row.baselines.persistence_accuracy),
-    "k-gram": lambda row: _share(row.baselines.k_gram_accuracy),
+    "chance": lambda row: percent(row.baseline_accuracy),
+    "majority": lambda row: percent(row.baseline_accuracy),
+    "order-blind": lambda row: percent(row.order_blind_accuracy),
+    "persistence": lambda row: _share(row.persistence_accuracy),
+    "k-gram": lambda row: _share(row.k_gram_accuracy),
     "can be known": lambda row: percent(knowable_share(row.config)),
     "recalled bits": _bits,
     "loss": _estimate("loss", "{:.4f}".format),
@@ -154,10 +154,10 @@ COLUMNS: Mapping[str, ColumnText] = {
     "sequences to 99%": _estimate("sequences_to_99", number),
     "updates to 99%": _estimate("updates_to_99", number),
     "rows to 99%": _estimate("rows_to_99", number),
-    "sequences": lambda row: number(row.trained.sequences),
-    "updates": lambda row: number(row.trained.updates),
+    "sequences": lambda row: number(row.sequences),
+    "updates": lambda row: number(row.updates),
     "seeds": lambda row: number(row.config.seeds),
-    "seconds": lambda row: f"{row.seconds.train:.1f}",
+    "seconds": lambda row: f"{row.seconds['train']:.1f}",
     "\u00b5s an update": lambda row: number(_update_microseconds(row)),
     "parameters": lambda row: number(row.parameters),
     "MiB": lambda row: number(row.bytes / 2**20),
@@ -167,7 +167,7 @@ COLUMNS: Mapping[str, ColumnText] = {
     "variance of the state": _estimate("newest variance", decimals),
     "by the newest value": _estimate("newest explained", decimals),
     "distance": _estimate("distance", decimals),
-    "by chance": lambda row: decimals(row.baselines.distance or math.nan),
+    "by chance": lambda row: decimals(row.baseline_distance or math.nan),
     "missing": _estimate("rows_apart missing", percent),
     "nothing missing": _estimate("rows_apart full", percent),
     "state swapped": _estimate("other_state accuracy", percent),

@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
+from echo_jax.echo.run.result import SeedScores
 from echo_jax.echo.studies import study_tables
 from echo_jax.echo.studies.catalogue import Chart, Study
-from echo_jax.echo.studies.result_rows import BySeed, ResultRow, limit, scores, summary
+from echo_jax.echo.studies.result_rows import ResultRow, limit, scores, summary
 from echo_jax.echo.target_place import knowable_share
 
-OF_SEEDS = tuple(name for name in BySeed.__struct_fields__ if name != "seed")
+OF_SEEDS = tuple(name for name in SeedScores.__struct_fields__ if name != "seed")
 
 
 def tables(
@@ -53,8 +54,9 @@ def _of_point(row: ResultRow, rows: Sequence[ResultRow]) -> dict[str, Any]:
         "point": row.point,
         "cell": row.config.network.cell,
         "parameters": row.parameters,
-        **msgspec.to_builtins(row.trained),
-        "seconds": row.seconds.train,
+        "sequences": row.sequences,
+        "updates": row.updates,
+        "seconds": row.seconds["train"],
         "bytes": row.bytes,
         **dict.fromkeys(label for each in rows for label in each.labels),
         **row.labels,
@@ -72,8 +74,8 @@ def _summary(row: ResultRow, name: str) -> dict[str, Any]:
         "high": None if high is None or high > most else high,
         "at_least": median > most,
         "n": row.config.seeds,
-        "chance": getattr(row.baselines, name, None),
-        "order_blind": getattr(row.baselines, f"order_blind_{name}", None),
+        "chance": getattr(row, f"baseline_{name}", None),
+        "order_blind": getattr(row, f"order_blind_{name}", None),
         "knowable": knowable_share(row.config) if name == "accuracy" else None,
     }
 

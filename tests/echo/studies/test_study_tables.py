@@ -22,10 +22,8 @@ def made(name="a", measures=(), accuracy=None, reached=None, **fields):
 
 
 def test_columns_that_are_computed_from_several_fields():
-    seconds = {"compile": 1, "train": 14.4, "evaluate": 1, "measure": 1, "update": None}
-    trained = {"sequences": 150, "updates": 600}
-    first = changed_row(made(accuracy=0.5, reached=100), trained=trained, seconds=seconds)
-    later = changed_row(first, seconds=seconds | {"update": 0.016})
+    first = changed_row(made(accuracy=0.5, reached=100), updates=600, seconds={"train": 14.4})
+    later = changed_row(first, seconds={"train": 14.4, "update": 0.016})
     expected = {
         "recalled bits": "3.32 (3.32 to 3.32) of 6.64",
         "updates to 99%": "400 (400 to 400)",
