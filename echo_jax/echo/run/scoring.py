@@ -36,7 +36,7 @@ def summarise(
     curves are loss and accuracy, each `[S, N]`.
     """
     corpus = own and own.corpus
-    fields = scores(config, scored, curves, corpus)
+    fields = scores_of_seeds(config, scored, curves, corpus)
     by_seed = fields["by_seed"]
     good = ~np.isin(by_seed["seed"], fields["failed"]["seed"])
     learned = sum(x is not None for x in by_seed["sequences_to_99"])
@@ -60,7 +60,7 @@ def summarise(
     return result
 
 
-def scores(
+def scores_of_seeds(
     config: RunConfig,
     scored: Evaluation,
     curves: tuple[np.ndarray, np.ndarray],

@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import UNSET, Meta
 
 from echo_jax import statistics
-from echo_jax.config import RunConfig, TaskConfig, from_dict, to_dict
+from echo_jax.config import RunConfig, TaskConfig, from_dict
 from echo_jax.echo.run.result import Scores, Share
 from echo_jax.echo.studies.grid_point import GridPoint, Label
 from echo_jax.statistics import Summary
@@ -119,11 +119,7 @@ def _decoded(values: dict[str, Any]) -> ResultRow:
     return msgspec.convert(values | {"config": config}, ResultRow)
 
 
-def _encoded(row: ResultRow) -> dict[str, Any]:
-    return msgspec.to_builtins(row) | {"config": to_dict(row.config)}
-
-
-RESULT_ROWS = RowKind("a row of results", _decoded, _encoded, TIMING)
+RESULT_ROWS = RowKind("a row of results", _decoded, msgspec.to_builtins, TIMING)
 
 
 def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:

@@ -67,7 +67,8 @@ def run_point(point: GridPoint, compiled: Timed, report: Report) -> ResultRow:
         measured = {
             name: _measure(name, config, programs, dynamic, params) for name in point.measures
         }
-    fields = scoring.scores(config, scored, learned.history.curves(), point.corpus) | {
+    curves = learned.history.curves()
+    fields = scoring.scores_of_seeds(config, scored, curves, point.corpus) | {
         # The first axis is the seed.
         "parameters": sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(params)),
         "bytes": programs.bytes,
