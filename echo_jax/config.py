@@ -468,13 +468,8 @@ def chosen(config: RunConfig) -> dict[str, Any]:
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
-    """The configuration as nested plain values, ready for JSON, without the defaults of `LATER`."""
-    values = dataclasses.asdict(config)
-    for name, default in LATER.items():
-        section = values[str(SECTION[name])]
-        if section[name] == default:
-            del section[name]
-    return values
+    """The configuration as nested plain values, ready for JSON."""
+    return dataclasses.asdict(config)
 
 
 def from_dict(values: Mapping[str, Any]) -> RunConfig:
@@ -490,7 +485,7 @@ def _build(kind: Any, name: str, values: Any) -> Any:
         sections = {name: _build(of, name, values.get(name)) for name, of in _SECTIONS.items()}
         values = {**values, **sections}
     expected = {field.name for field in dataclasses.fields(kind)}
-    for field in sorted((expected ^ set(values)) - (expected & LATER.keys()), key=str):
+    for field in sorted(expected ^ set(values), key=str):
         what = f"{name} field {shown(field)}"
         if field in expected:
             raise ConfigError(None, what, "is missing", "restore it")
@@ -626,10 +621,6 @@ SECTION: Mapping[str, str | None] = {
     if field.name not in _SECTIONS
 }
 """The section of a configuration that a field is in; None for the fields of `RunConfig` itself."""
-
-LATER: Mapping[str, Any] = {"frozen": False, "text": None, "cell_args": None, "state_bytes": None}
-"""Fields that older rows and run folders lack, with the value they had there. `to_dict` leaves them
-out at that value, so keys and digests stay what they were."""
 
 PARTS: Mapping[Part, RunConfig] = {
     "current": RunConfig(

@@ -57,7 +57,7 @@ def test_the_folder_of_a_run_is_complete_and_its_last_lines_name_it(short_run):
     right = [20 * float(row["accuracy"]) for row in rows]
     assert right == pytest.approx([round(count) for count in right])
     result = json.loads((run / "result.json").read_text())
-    assert (result["updates"], result["floor_accuracy"]) == (120, 0.01)
+    assert (result["updates"], result["baseline_accuracy"]) == (120, 0.01)
     assert len(result["accuracy_by_position"]) == len(result["expected"]) == 20
     assert sum(result["accuracy_by_position"]) / 20 == pytest.approx(result["accuracy"], abs=1e-6)
 

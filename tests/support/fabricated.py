@@ -32,12 +32,11 @@ def row(point: GridPoint, rng, accuracy=None, reached=None) -> ResultRow:
         "point": point.name,
         "labels": point.labels,
         "config": config,
-        "measures": point.measures,
         "until_learned": point.until_learned,
-        "trained": {"sequences": sequences, "updates": updates},
+        "updates": updates,
         "parameters": int(rng.integers(100, 10000)),
         "bytes": int(rng.integers(2**18, 2**28)),
-        "baselines": baselines(config.task.vocab_size),
+        **baselines(config.task.vocab_size),
         "by_seed": by_seed(config, accuracies)
         | {"sequences_to_99": [None if no else n for n, no in zip(counts, never, strict=True)]},
         "accuracy_by_position": plain(by_position(config, accuracies.mean())),
@@ -72,9 +71,9 @@ def by_seed(config, accuracies):
 
 
 def baselines(vocab_size):
-    chance = {"accuracy": 1 / vocab_size, "loss": math.log(vocab_size)}
+    chance = {"baseline_accuracy": 1 / vocab_size, "baseline_loss": math.log(vocab_size)}
     blind = {"order_blind_accuracy": 0.2, "order_blind_loss": 1.5}
-    return chance | blind | {"distance": vocab_size / 4}
+    return chance | blind | {"baseline_distance": vocab_size / 4}
 
 
 def by_position(config, mean):

@@ -4,7 +4,7 @@ import numpy as np
 
 from echo_jax.config import RunConfig, changed
 from echo_jax.echo.evaluation import Answers, Evaluation
-from echo_jax.echo.run import result
+from echo_jax.echo.run import scoring
 
 CONFIG = changed(
     RunConfig(), length=4, vocab_size=8, window=2, batch_size=3, sequences=40, seed=7, seeds=3
@@ -32,6 +32,6 @@ def fabricated_result(config=CONFIG, **changes):
     """The result of a run of up to three seeds."""
     seeds = config.seeds
     curves = (LOSS[:seeds], ACCURACY[:seeds])
-    made = result.summarise(config, scored(seeds)._replace(**changes), curves)
+    made = scoring.summarise(config, scored(seeds)._replace(**changes), curves)
     made.seconds = {"import": 1.0, "train": 2.5}
     return made

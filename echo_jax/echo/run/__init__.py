@@ -2,7 +2,7 @@
 
 run_file, run_folder             the run on disk
 train_call, _setup, _run         the call, the run before it starts, the loop over chunks
-result, result_report            its scores; as text and as curves
+result, scoring, result_report   its scores; from an evaluation to them; as text and as curves
 explanation, advice              why it ended so, and what to run next
 predictor, predictor_states      its networks in use, and what their states show
 own_data                         values of the user's own

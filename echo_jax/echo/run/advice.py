@@ -116,7 +116,7 @@ def _is_learned_by_heart(config: RunConfig, result: "Result") -> bool:
     """
     task = config.task
     held_out = result.held_out_targets
-    if held_out is UNSET:  # of an older version
+    if held_out is UNSET:
         return False
     values = held_out + task.length - len(task.scored_times)
     return values * (1 / config.data.held_out - 1) < 5 * task.vocab_size

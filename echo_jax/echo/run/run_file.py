@@ -235,8 +235,9 @@ def _of_a_run(folder: Path) -> Iterator[None]:
     try:
         yield
     except (ConfigError, msgspec.MsgspecError) as error:
-        rule = f"describes no run ({error})"
-        raise StorageError(None, folder / CHECKPOINT, rule, "restore it") from None
+        rule = f"describes no run of this version ({error})"
+        fix = f"restore it, or train again with the configuration in {CONFIG}"
+        raise StorageError(None, folder / CHECKPOINT, rule, fix) from None
 
 
 def _read(

@@ -13,7 +13,7 @@ import numpy as np
 from echo_jax import environment
 from echo_jax.config import LARGEST, is_built_in
 from echo_jax.echo.programs import Programs, Stopwatch, start_compiling
-from echo_jax.echo.run import result, run_file
+from echo_jax.echo.run import run_file, scoring
 from echo_jax.echo.run.result import Result
 from echo_jax.echo.run.run_file import Finished, History, Saved
 from echo_jax.echo.run.run_folder import METRICS, as_shown
@@ -75,7 +75,7 @@ def train_run(run: PreparedRun, running: Running) -> Finished:
 
                 own = measure(run.config, run.corpus, values, programs, state.params)
     writer.refuse_divergence(scored.loss)
-    scores = result.summarise(run.config, scored, log.curves(), own)
+    scores = scoring.summarise(run.config, scored, log.curves(), own)
     scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
     scores.devices = kinds
     scores.cores = environment.threads()
@@ -162,7 +162,7 @@ class CheckpointWriter:
         if not bad.all():
             return
         config = self._run.config
-        failed = result.failures(config, self.log.curves()[0], final)
+        failed = scoring.failures(config, self.log.curves()[0], final)
         pairs = zip(failed["sequence"], failed["seed"], strict=True)
         first, seed = min(pairs, key=lambda pair: pair[0] or LARGEST)
         place = f"sequence {first}" if first else "the evaluation"

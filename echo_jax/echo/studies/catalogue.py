@@ -35,7 +35,7 @@ class Chart:
     """
 
     kind: Literal["dots", "lines", "curves"] = "dots"
-    y: str = "accuracy"  # a score, see `row_scores.scores`; of curves several, separated by commas
+    y: str = "accuracy"  # a score, see `result_rows.scores`; of curves several, separated by commas
     x: str = ""  # the label on the horizontal axis, or the name of the places
     series: str = ""  # labels, separated by commas
     name: Callable[[Mapping[str, Any]], str] | None = None  # of a line, by its labels

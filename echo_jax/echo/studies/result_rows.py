@@ -10,71 +10,18 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta
 
 from echo_jax import statistics
-from echo_jax.config import RunConfig, TaskConfig, from_dict, to_dict
+from echo_jax.config import RunConfig, TaskConfig, from_dict
+from echo_jax.echo.run.result import Scores, Share
 from echo_jax.echo.studies.grid_point import GridPoint, Label
 from echo_jax.statistics import Summary
 from echo_jax.storage.row_file import Count, RowKind
 
 TIMING = ("seconds", "versions", "date", "device", "bytes")  # left out by the digest of a row
 
-Share = Annotated[float, Meta(ge=0, le=1)]
 MeasuredOfSeed = int | float | None | Annotated[list[int | float | None], Meta(max_length=1000)]
-
-
-class _Fields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Fields of a file: all without a default are required, and no others are allowed."""
-
-
-class Trained(_Fields):
-    """The amount of training of each seed."""
-
-    sequences: Annotated[int, Meta(ge=1)]
-    updates: Annotated[int, Meta(ge=1)]
-
-
-class Baselines(_Fields):
-    """Scores without a network, as those of a `Result`: own values have no distance."""
-
-    accuracy: Share
-    loss: float
-    order_blind_accuracy: Share
-    order_blind_loss: float
-    distance: float | UnsetType = UNSET
-    persistence_accuracy: Share | UnsetType = UNSET
-    k_gram: Count | UnsetType = UNSET
-    k_gram_accuracy: Share | UnsetType = UNSET
-    k_gram_loss: float | UnsetType = UNSET
-
-
-class BySeed(_Fields, kw_only=True):
-    """The scores of every seed, lists `[S]`; None for never, or where the loss was non-finite."""
-
-    seed: list[Count]
-    accuracy: list[Share]
-    loss: list[float | None]
-    distance: list[float | None] | UnsetType = UNSET  # between integers
-    sequences_to_99: list[Count | None]
-    recalled_bits: list[float] | UnsetType = UNSET  # a regression has none
-
-
-class Failed(_Fields):
-    """The seeds whose loss became non-finite, and at which sequence (None: when evaluated)."""
-
-    seed: list[Count]
-    sequence: list[Count | None]
-
-
-class Seconds(_Fields):
-    """Wall time of each stage, all seeds."""
-
-    compile: float
-    train: float
-    evaluate: float
-    measure: float
-    update: float | None  # None: not measured
 
 
 def shapes_of(task: TaskConfig) -> dict[str, dict[str, tuple[int, ...]]]:
@@ -90,8 +37,8 @@ def shapes_of(task: TaskConfig) -> dict[str, dict[str, tuple[int, ...]]]:
     }
 
 
-class ResultRow(_Fields):
-    """The configuration and the results of a grid point.
+class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The scores of a grid point, its labels and its configuration.
 
     `cell_source` is the SHA-256 of the file of a user's cell, and `data_digest` that of the user's
     own values; other rows do not have these fields.
@@ -100,23 +47,16 @@ class ResultRow(_Fields):
     point: str  # the name of the grid point
     labels: dict[str, Label]
     config: RunConfig
-    measures: list[str]
     until_learned: bool
-    trained: Trained
     parameters: Count  # trainable numbers of one seed
     bytes: Count  # memory of a chunk of training, all seeds, by the compiler's analysis
-    baselines: Baselines
-    by_seed: BySeed
     # the mean over the seeds that did not fail; None where a sequence has more than 64 rows
     accuracy_by_position: list[Share | None] | None
     measured: dict[str, dict[str, list[MeasuredOfSeed]]]  # by measure and what it finds, `[S, ...]`
-    failed: Failed
-    seconds: Seconds
-    versions: dict[str, str]
     date: datetime.date
     device: str | None  # that computed it; None: unknown
-    cell_source: str | UnsetType = UNSET
-    data_digest: str | UnsetType = UNSET
+    cell_source: str | None = None
+    data_digest: str | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError unless the row agrees with its own configuration."""
@@ -124,6 +64,8 @@ class ResultRow(_Fields):
         task = self.config.task
         if self.by_seed.seed != list(range(self.config.seed, self.config.seed + seeds)):
             raise ValueError("the seeds are not those of the configuration, each once")
+        if "train" not in self.seconds:
+            raise ValueError("the seconds of the training are missing")
         lists = list(msgspec.structs.asdict(self.by_seed).items())
         for measure, measured in self.measured.items():
             lists += [(f"{measure} {what}", values) for what, values in measured.items()]
@@ -133,8 +75,6 @@ class ResultRow(_Fields):
         positions = task.length if task.in_streams else len(task.row_times)
         if self.accuracy_by_position and len(self.accuracy_by_position) != positions:
             raise ValueError(f"accuracy_by_position is not of {positions} positions")
-        if set(self.measured) != set(self.measures):
-            raise ValueError("what is measured is not what was to be measured")
         self._check_shapes()
 
     def _check_shapes(self) -> None:
@@ -157,9 +97,15 @@ class ResultRow(_Fields):
     @property
     def grid_point(self) -> GridPoint:
         """Its grid point."""
-        digests = {"cell_source": self.cell_source or None, "data_digest": self.data_digest or None}
-        measures = tuple(self.measures)
-        return GridPoint(self.labels, self.config, measures, self.until_learned, **digests)
+        digests = self.cell_source, self.data_digest
+        return GridPoint(
+            self.labels, self.config, tuple(self.measured), self.until_learned, *digests
+        )
+
+    @property
+    def sequences(self) -> int:
+        """The sequences that each seed was trained on."""
+        return self.updates // self.config.task.updates_per_sequence
 
     @property
     def cut_short(self) -> bool:
@@ -173,11 +119,7 @@ def _decoded(values: dict[str, Any]) -> ResultRow:
     return msgspec.convert(values | {"config": config}, ResultRow)
 
 
-def _encoded(row: ResultRow) -> dict[str, Any]:
-    return msgspec.to_builtins(row) | {"config": to_dict(row.config)}
-
-
-RESULT_ROWS = RowKind("a row of results", _decoded, _encoded, TIMING)
+RESULT_ROWS = RowKind("a row of results", _decoded, msgspec.to_builtins, TIMING)
 
 
 def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
@@ -221,7 +163,7 @@ def _in_a_sequence(row: ResultRow, name: str) -> int:
 
 def limit(row: ResultRow, name: str) -> float:
     """The number above which a score is not known, because training ended there; else infinite."""
-    trained = row.trained.sequences * _in_a_sequence(row, name)
+    trained = row.sequences * _in_a_sequence(row, name)
     return trained if name.endswith("_to_99") else math.inf
 
 

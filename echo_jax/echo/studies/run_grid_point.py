@@ -6,7 +6,7 @@ On one kind of machine a row depends on its grid point alone, but for its timing
 import datetime
 import functools
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import msgspec
@@ -18,17 +18,17 @@ from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import DynamicParams, RunConfig, changed
 from echo_jax.echo import many_seeds
 from echo_jax.echo.data import Corpus
-from echo_jax.echo.evaluation import Evaluation
 from echo_jax.echo.network import Params
 from echo_jax.echo.programs import DevicePlan, Programs, Stopwatch, Timed, compile_programs, timed
-from echo_jax.echo.run import result
+from echo_jax.echo.run import scoring
+from echo_jax.echo.run.run_file import History
 from echo_jax.echo.studies.grid_point import GridPoint
 from echo_jax.echo.studies.measures import MEASURES
 from echo_jax.echo.studies.result_rows import ResultRow
 from echo_jax.echo.training import TrainState, build_learner
 from echo_jax.engine.grid import Job, Report
 from echo_jax.report.number_formats import plain
-from echo_jax.statistics import recalled_bits, sequences_until
+from echo_jax.statistics import sequences_until
 
 CHUNK_UPDATES = 400  # of a chunk, about: how often a grid point checks whether it has learned
 
@@ -37,8 +37,7 @@ class Learned(NamedTuple):
     """The result of training."""
 
     state: TrainState  # after the last chunk, leaves `[S, ...]`
-    loss: np.ndarray  # of every sequence, `[S, N]`
-    accuracy: np.ndarray
+    history: History
     update_seconds: float  # of all seeds: the median of whole chunks but the first, which warms up
 
 
@@ -70,24 +69,25 @@ def run_point(point: GridPoint, compiled: Timed, report: Report) -> ResultRow:
         measured = {
             name: _measure(name, config, programs, dynamic, params) for name in point.measures
         }
-    baselines = result.baselines(config, point.corpus)
-    results = _results(config, learned, scored, baselines["loss"]) | {
+    curves = learned.history.curves()
+    fields = scoring.scores_of_seeds(config, scored, curves, point.corpus) | {
+        # The first axis is the seed.
+        "parameters": sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(params)),
         "bytes": programs.bytes,
         "measured": measured,
         "seconds": {"compile": compiled.seconds, **watch.seconds, "update": learned.update_seconds},
     }
-    run = {
+    if len(fields["accuracy_by_position"]) > 64:
+        fields["accuracy_by_position"] = None
+    about = {
         "point": point.name,
         "labels": point.labels,
         "config": config,
-        "measures": point.measures,
         "until_learned": point.until_learned,
-        "baselines": baselines,
-        "versions": environment.versions(),
         "device": environment.device(),
         "date": datetime.date.today(),
-    } | point.source
-    return msgspec.convert(run | plain(results), ResultRow)
+    }
+    return msgspec.convert(about | point.source | plain(fields), ResultRow)
 
 
 JOB = Job(compile_point, run_point)
@@ -104,22 +104,19 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
     size = chunk_size(config)
     work = range(config.training.sequences)
     clock = [time.perf_counter()]
-    loss = []
-    accuracy = []
+    history = History(config)
     for chunk in programs.train(dynamic, programs.init(dynamic), work, config.task, point.corpus):
-        loss.append(chunk.loss)
-        accuracy.append(chunk.accuracy)
+        history.append(chunk.loss, chunk.accuracy)
         clock.append(time.perf_counter())
         report(chunk.done / len(work))
         # None is false and a number is true: it is 20 at least.
-        if point.until_learned and all(map(sequences_until, np.concatenate(accuracy, axis=1))):
+        if point.until_learned and all(map(sequences_until, history.curves()[1])):
             break
     durations = np.diff(clock).tolist()
     whole = durations[: len(work) // size]
     updates = min(size, len(work)) * config.task.updates_per_sequence
     seconds = float(np.median(whole[1:] or durations[:1])) / updates
-    losses = np.concatenate(loss, axis=1)
-    return Learned(chunk.state, losses, np.concatenate(accuracy, axis=1), seconds)
+    return Learned(chunk.state, history, seconds)
 
 
 def _measure(
@@ -130,31 +127,3 @@ def _measure(
     mapped = many_seeds.over_runs(measure, programs.devices, many_seeds.default_seed_map())
     measured = jax.device_get(jax.jit(mapped)(dynamic, params))
     return jax.tree.map(lambda leaf: leaf[: config.seeds], measured)
-
-
-def _results(
-    config: RunConfig, learned: Learned, scored: Evaluation, guess: float
-) -> dict[str, Any]:
-    """The fields of a row that training and evaluation give; NaN, which becomes None, for unknown.
-
-    A seed that failed counts as accuracy 0 and 0 bits. Bits are those beyond the loss of a guess.
-    """
-    curves = learned.loss, learned.accuracy
-    failed, good, by_seed = result.scores_of_seeds(config, scored, *curves)
-    if config.task.framing == "classes":
-        by_seed["recalled_bits"] = [
-            recalled_bits(x, guess) if ok else 0.0 for x, ok in zip(scored.loss, good, strict=True)
-        ]
-    by_position = scored.accuracy_by_position
-    # NaN in the place of no seed at all, whose mean NumPy would warn of.
-    kept = by_position[good] if good.any() else np.full_like(by_position, np.nan)
-    sequences = learned.accuracy.shape[1]
-    updates = sequences * config.task.updates_per_sequence
-    return {
-        "trained": {"sequences": sequences, "updates": updates},
-        # The first axis is the seed.
-        "parameters": sum(leaf.size // len(leaf) for leaf in jax.tree.leaves(learned.state.params)),
-        "by_seed": by_seed,
-        "accuracy_by_position": np.mean(kept, axis=0) if kept.shape[1] <= 64 else None,
-        "failed": failed,
-    }

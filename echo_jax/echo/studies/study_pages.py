@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 
-from echo_jax.echo.studies import study_folder, tidy_rows
+from echo_jax.echo.studies import study_folder
 from echo_jax.echo.studies.catalogue import Study
 from echo_jax.echo.studies.result_rows import RESULT_ROWS, ResultRow
 from echo_jax.echo.studies.study_folder import StudyFolder
@@ -17,6 +17,7 @@ from echo_jax.echo.studies.study_tables import (
     figure,
     main_table,
     pair_tables,
+    tidy_rows,
 )
 from echo_jax.report import page
 from echo_jax.report.section import Section, computed
@@ -67,7 +68,7 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
         alt=f"{score}{over}; the tables have the numbers.",
         caption=CUT_SHORT if any(row.cut_short for row in shown) else "",
         tables=[main, *pair_tables(study, rows), *curve_tables(chart, rows)],
-        tidy=tidy_rows.tables(study, rows),
+        tidy=tidy_rows(study, rows),
         notes=[*study_folder.paragraphs(name)[1:], *_notes(rows, own)],
         columns="" if own else SCORE_MEANINGS,
         command=command,

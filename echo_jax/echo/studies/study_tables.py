@@ -1,17 +1,23 @@
-"""The tables and the figure of a study: scores, paired tests, curves. No jax here."""
+"""The tables and the figure of a study: scores, paired tests, curves; and the same as plain rows.
 
+No jax here.
+"""
+
+import functools
 import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
 from echo_jax import statistics
+from echo_jax.echo.run.result import SeedScores
 from echo_jax.echo.studies.catalogue import Chart, Study
-from echo_jax.echo.studies.result_rows import ResultRow, places, scores, shown, summary
+from echo_jax.echo.studies.result_rows import ResultRow, limit, places, scores, shown, summary
 from echo_jax.echo.target_place import knowable_share
 from echo_jax.report.number_formats import decimals, number, percent
 from echo_jax.report.styles import WIDTH
@@ -65,12 +71,12 @@ def figure(chart: Chart, rows: Sequence[ResultRow], width: float = WIDTH) -> "No
             (place, {series_name(chart, row): summary(row, chart.y) for row in some})
             for place, some in at.items()
         ]
-        chance = [some[0].baselines.accuracy if shares else None for some in at.values()]
+        chance = [some[0].baseline_accuracy if shares else None for some in at.values()]
         return charts.dots_figure(dots, chance, labels[1], shares, width)
     lines = _lines(chart, rows)
     if chart.kind == "curves":
         shares = all(mean.median <= 1 for line in lines.values() for _, mean in line)
-    chances = {row.baselines.accuracy for row in rows}
+    chances = {row.baseline_accuracy for row in rows}
     baseline = min(chances) if shares and len(chances) == 1 else None
     return charts.lines_figure(lines, labels, baseline, shares, chart.log_x, width)
 
@@ -119,7 +125,7 @@ def _estimate(name: str, write: Write) -> ColumnText:
 
 def _bits(row: ResultRow) -> str:
     bits = shown(row, "recalled_bits", decimals)
-    return bits if bits == "-" else f"{bits} of {row.baselines.loss / math.log(2):.2f}"
+    return bits if bits == "-" else f"{bits} of {row.baseline_loss / math.log(2):.2f}"
 
 
 def _reached(row: ResultRow) -> str:
@@ -132,7 +138,7 @@ def _reached(row: ResultRow) -> str:
 
 
 def _update_microseconds(row: ResultRow) -> float:
-    seconds = row.seconds.update or row.seconds.train / row.trained.updates
+    seconds = row.seconds.get("update", row.seconds["train"] / row.updates)
     return 1e6 * seconds / row.config.seeds
 
 
@@ -142,11 +148,11 @@ def _share(fraction: float | UnsetType) -> str:
 
 COLUMNS: Mapping[str, ColumnText] = {
     "accuracy": _estimate("accuracy", percent),
-    "chance": lambda row: percent(row.baselines.accuracy),
-    "majority": lambda row: percent(row.baselines.accuracy),
-    "order-blind": lambda row: percent(row.baselines.order_blind_accuracy),
-    "persistence": lambda row: _share(row.baselines.persistence_accuracy),
-    "k-gram": lambda row: _share(row.baselines.k_gram_accuracy),
+    "chance": lambda row: percent(row.baseline_accuracy),
+    "majority": lambda row: percent(row.baseline_accuracy),
+    "order-blind": lambda row: percent(row.order_blind_accuracy),
+    "persistence": lambda row: _share(row.persistence_accuracy),
+    "k-gram": lambda row: _share(row.k_gram_accuracy),
     "can be known": lambda row: percent(knowable_share(row.config)),
     "recalled bits": _bits,
     "loss": _estimate("loss", "{:.4f}".format),
@@ -154,10 +160,10 @@ COLUMNS: Mapping[str, ColumnText] = {
     "sequences to 99%": _estimate("sequences_to_99", number),
     "updates to 99%": _estimate("updates_to_99", number),
     "rows to 99%": _estimate("rows_to_99", number),
-    "sequences": lambda row: number(row.trained.sequences),
-    "updates": lambda row: number(row.trained.updates),
+    "sequences": lambda row: number(row.sequences),
+    "updates": lambda row: number(row.updates),
     "seeds": lambda row: number(row.config.seeds),
-    "seconds": lambda row: f"{row.seconds.train:.1f}",
+    "seconds": lambda row: f"{row.seconds['train']:.1f}",
     "\u00b5s an update": lambda row: number(_update_microseconds(row)),
     "parameters": lambda row: number(row.parameters),
     "MiB": lambda row: number(row.bytes / 2**20),
@@ -167,7 +173,7 @@ COLUMNS: Mapping[str, ColumnText] = {
     "variance of the state": _estimate("newest variance", decimals),
     "by the newest value": _estimate("newest explained", decimals),
     "distance": _estimate("distance", decimals),
-    "by chance": lambda row: decimals(row.baselines.distance or math.nan),
+    "by chance": lambda row: decimals(row.baseline_distance or math.nan),
     "missing": _estimate("rows_apart missing", percent),
     "nothing missing": _estimate("rows_apart full", percent),
     "state swapped": _estimate("other_state accuracy", percent),
@@ -289,3 +295,109 @@ def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
         for place in places
     ]
     return [Table("The figure in numbers: means over the seeds", [chart.x, *columns], lines)]
+
+
+OF_SEEDS = tuple(name for name in SeedScores.__struct_fields__ if name != "seed")
+
+
+def tidy_rows(
+    study: Study, rows: Sequence[ResultRow]
+) -> dict[str, Callable[[], list[dict[str, Any]]]]:
+    """Functions that make plain rows, one number a column, by what the name of their file adds.
+
+    Columns have the names of the rows of results. Fractions are fractions, and unknown is None.
+    """
+    return {
+        "": functools.partial(summaries, rows),
+        "-seeds": functools.partial(seed_rows, rows),
+        "-pairs": functools.partial(comparisons, study, rows),
+        "-curves": functools.partial(curve_rows, study.chart, rows),
+    }
+
+
+def summaries(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
+    """A row for each grid point and score: its median over n seeds, and the interval of that.
+
+    at_least  training ended before 99%, so that the median is a lower bound; high is None where
+              it has no bound
+    chance, order_blind, knowable  the baselines and the ceiling of the score, where it has them
+    """
+    measured = [f"{m} {what}" for row in rows for m, of in row.measured.items() for what in of]
+    names = [*OF_SEEDS, "updates_to_99", "rows_to_99", *dict.fromkeys(measured)]
+    return [
+        _of_point(row, rows) | _summary(row, name)
+        for row in rows
+        for name in names
+        if (values := scores(row, name)) and not isinstance(values[0], list)
+    ]
+
+
+def _of_point(row: ResultRow, rows: Sequence[ResultRow]) -> dict[str, Any]:
+    """The columns of a grid point; labels that only some rows have are None in the others."""
+    return {
+        "point": row.point,
+        "cell": row.config.network.cell,
+        "parameters": row.parameters,
+        "sequences": row.sequences,
+        "updates": row.updates,
+        "seconds": row.seconds["train"],
+        "bytes": row.bytes,
+        **dict.fromkeys(label for each in rows for label in each.labels),
+        **row.labels,
+    }
+
+
+def _summary(row: ResultRow, name: str) -> dict[str, Any]:
+    median, interval, _ = summary(row, name)
+    low, high = interval[:2] if interval else (None, None)
+    most = limit(row, name)
+    return {
+        "score": name,
+        "median": min(median, most),
+        "low": None if low is None else min(low, most),
+        "high": None if high is None or high > most else high,
+        "at_least": median > most,
+        "n": row.config.seeds,
+        "chance": getattr(row, f"baseline_{name}", None),
+        "order_blind": getattr(row, f"order_blind_{name}", None),
+        "knowable": knowable_share(row.config) if name == "accuracy" else None,
+    }
+
+
+def seed_rows(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
+    """A row for each grid point and seed; a score that was never reached is None."""
+    return [
+        _of_point(row, rows) | {name: values[i] for name, values in of.items()}
+        for row in rows
+        if (of := msgspec.to_builtins(row.by_seed))
+        for i in range(row.config.seeds)
+    ]
+
+
+def comparisons(study: Study, rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
+    """A row for each pair and score: the median of second - first, p, and p adjusted by Holm."""
+    return [
+        {
+            "first": pair.first.point,
+            "second": pair.second.point,
+            "score": pair.score,
+            "median": pair.comparison.median,
+            "low": pair.comparison.interval.low,
+            "high": pair.comparison.interval.high,
+            "superiority": pair.comparison.superiority,
+            "p": pair.comparison.p_value,
+            "p_holm": pair.p,
+            "n": pair.first.config.seeds,
+        }
+        for pair in compared(study, rows)
+    ]
+
+
+def curve_rows(chart: Chart, rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
+    """A row for each curve of the figure and place: the mean over the seeds."""
+    by_name = curves(chart, rows) if chart.kind == "curves" else {}
+    return [
+        {"curve": name, chart.x: place, "mean": None if math.isnan(value) else value}
+        for name, curve in by_name.items()
+        for place, value in curve.items()
+    ]

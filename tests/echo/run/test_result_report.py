@@ -6,7 +6,7 @@ from fabricated_results import ACCURACY, CONFIG, LOSS, fabricated_result, scored
 from golden import assert_golden
 
 from echo_jax.config import RunConfig, TaskConfig, changed
-from echo_jax.echo.run import result, result_report
+from echo_jax.echo.run import result_report, scoring
 from echo_jax.echo.run.result import FailedSeeds
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -21,7 +21,7 @@ def test_the_report_of_a_run_and_its_variants():
     streams = RunConfig(TaskConfig(length=8, window=4, lag=2, layout="streams", batch_size=1))
     rows = RunConfig(TaskConfig(window=1, lag=1, batch_size=1))
     by_position = result_report.accuracy_by_position
-    low = result.summarise(
+    low = scoring.summarise(
         changed(CONFIG, window=1, batch_size=1), scored(), (LOSS, 0.71 * ACCURACY)
     )
     parts = {

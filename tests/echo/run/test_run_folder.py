@@ -12,7 +12,7 @@ from echo_jax import environment
 from echo_jax.config import changed
 from echo_jax.echo.run import own_data, predictor_states, run_file
 from echo_jax.echo.run.run_folder import RunSpec
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.storage import atomic_files
 
 CONFIG = changed(PLAIN, cell="average_of_all.py", hidden_size=50)
@@ -72,6 +72,15 @@ def test_bits_may_differ_on_another_number_of_cores(tmp_path):
     sign_arrays(tmp_path / run_file.CHECKPOINT, begun__cores=77)
     here = f"cores {environment.threads()} here, '77' before"
     assert prepared(tmp_path).note == f"bits may differ from those of one run: {here}"
+
+
+def test_a_run_of_an_earlier_version_is_refused_with_what_to_do(tmp_path):
+    run_file.begin(tmp_path, RunSpec(PLAIN))
+    earlier = {"csv": None, "column": None, "held_out": 0.2}  # before there was a text
+    sign_arrays(tmp_path / run_file.CHECKPOINT, config__data=earlier)
+    fix = "'text' is missing.*: restore it, or train again with the configuration in config.json"
+    with pytest.raises(StorageError, match=f"describes no run of this version .*{fix}"):
+        run_file.read_inputs(tmp_path)
 
 
 def test_what_could_not_be_saved_is_refused_before_anything_is_written(tmp_path, write):

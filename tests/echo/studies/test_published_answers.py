@@ -91,14 +91,14 @@ def equivalent(values, target):
 
 
 def is_chance(row):
-    return equivalent(scores(row, "accuracy"), row.baselines.accuracy)
+    return equivalent(scores(row, "accuracy"), row.baseline_accuracy)
 
 
 def parts(rows):
     two, three, four = rows
     assert is_chance(three)
-    assert summary(four, "accuracy").interval.low > four.baselines.order_blind_accuracy
-    blind = percent(four.baselines.order_blind_accuracy)
+    assert summary(four, "accuracy").interval.low > four.order_blind_accuracy
+    blind = percent(four.order_blind_accuracy)
     return [*map(accuracy, (two, four, three)), "0.2", until_99(two), until_99(four), blind]
 
 
@@ -186,7 +186,7 @@ def lags(rows):
     slowest = max(tutorial, key=lambda row: median(row, "sequences_to_99"))
     assert slowest.labels["lag"] == 1
     best = max(outside, key=lambda row: median(row, "accuracy"))
-    most = max(row.trained.updates for row in rows)
+    most = max(row.updates for row in rows)
     counts = [len(inside), len(learned(inside)), len(surely(learned(inside)))]
     return [number(most), *map(str, counts), "50", until_99(slowest), str(len(outside)),
             accuracy(best)]  # fmt: skip
@@ -199,7 +199,7 @@ def streams(rows):
     (p,) = set(p_of(*zip(chunks, whole, strict=True)))
     through = rows(trained_on="chunks of 5, gradient through all", lag=5)
     longer = rows(trained_on="whole sequences, 5 times as many", lag=5)
-    assert through.trained.updates == longer.trained.updates
+    assert through.updates == longer.updates
     return [
         *map(accuracy, (*chunks, *whole)), p, *bits(chunks[1]), bits(whole[1])[0],
         accuracy(through), accuracy(longer),
@@ -225,11 +225,11 @@ def vocabulary(rows):
     inputs = ("one-hot", "embedding of 64", "embedding of 64, tied")
     large = []
     for row in rows.each("values", 10_000, 50_000, input=inputs[2]):
-        minutes = f"{row.seconds.train / 60:.1f}"
-        size, updates = number(row.config.task.vocab_size), number(row.trained.updates)
+        minutes = f"{row.seconds['train'] / 60:.1f}"
+        size, updates = number(row.config.task.vocab_size), number(row.updates)
         large += [size, accuracy(row), *bits(row), updates, minutes, str(row.config.seeds)]
     return [
-        accuracy(two), *bits(two), percent(two.baselines.accuracy),
+        accuracy(two), *bits(two), percent(two.baseline_accuracy),
         *map(accuracy, rows.each("input", *inputs, values=1000)), *large[:-1],
     ]  # fmt: skip
 
@@ -241,7 +241,7 @@ def length(rows):
     of_short = [short["viable rows"], short["batch"]]
     of_long = [long["viable rows"], long["rows used"]]
     ends = [number(short["length"]), number(long["length"])]
-    (updates,) = {round(row.trained.updates, -2) for row in rows}
+    (updates,) = {round(row.updates, -2) for row in rows}
     return [*ends, number(updates), "5", percent(lowest), ends[0], *map(str, of_short), ends[1],
             *map(str, of_long)]  # fmt: skip
 
@@ -264,7 +264,7 @@ def framing(rows):
         classes, values = rows.each("framing", "classes", "values in [0, 1]", part=part)
         distance = [decimals(median(row, "distance")) for row in (classes, values)]
         found.append([accuracy(classes), distance[0], accuracy(values), distance[1]])
-    worst = decimals(rows[0].baselines.distance)
+    worst = decimals(rows[0].baseline_distance)
     p = [p_in("framing", rows, rows(framing="values in [0, 1]", part=part)) for part in (2, 4)]
     two, four = found
     return [two[0], two[1], "0", "1", *two[2:], worst, *four, *p]
@@ -284,15 +284,14 @@ def explain(rows):
 
 def future(rows):
     ahead, echo = rows(lag=-1), rows(lag=1)
-    chance = ahead.baselines
     assert is_chance(ahead)
-    assert median(ahead, "loss") >= chance.loss
+    assert median(ahead, "loss") >= ahead.baseline_loss
     first, *_, last = places(ahead, "fed_back distinct")[1]
     mean = np.mean(scores(ahead, "accuracy"))
     interval = [percent(bound) for bound in mean_interval(scores(ahead, "accuracy"))]
     return [
-        percent(mean), "90%", *interval, "0.2", percent(chance.accuracy),
-        f"{median(ahead, 'loss'):.4f}", f"{chance.loss:.4f}", f"{first:.1f}", f"{last:.1f}",
+        percent(mean), "90%", *interval, "0.2", percent(ahead.baseline_accuracy),
+        f"{median(ahead, 'loss'):.4f}", f"{ahead.baseline_loss:.4f}", f"{first:.1f}", f"{last:.1f}",
         percent(median(ahead, "fed_back repeats")), "25",
         *map(str, scores(echo, "fed_back answers")[0][:4]),
     ]  # fmt: skip

@@ -21,7 +21,7 @@ KINDS = ("size", "mistake", "streams")
 
 def seconds(row):
     stages = row.seconds
-    return stages.compile + stages.train + stages.evaluate + stages.measure
+    return stages["compile"] + stages["train"] + stages["evaluate"] + stages["measure"]
 
 
 def has_our_bits(row):

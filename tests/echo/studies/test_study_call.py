@@ -1,8 +1,6 @@
 """`echo_jax.study` reads rows and trains nothing; `echo_jax.sweep` is the command as a call."""
 
 import shutil
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -27,13 +25,6 @@ def test_a_folder_of_the_users_own_is_read(root, tmp_path):
     assert (tmp_path / "README.md").exists()
     with pytest.raises(ConfigError, match="run=True needs a place"):
         echo_jax.study("parts", run=True)
-
-
-def test_rows_are_a_data_frame(monkeypatch):
-    answer = echo_jax.study("parts")
-    monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=list))
-    assert answer.to_pandas() == answer.rows
-    assert [row["seed"] for row in answer.seeds] == [*range(16)] * 3
 
 
 SIZES = {

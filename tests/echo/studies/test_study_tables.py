@@ -1,5 +1,8 @@
 """Rows made by hand, and the tables made of them."""
 
+import csv
+import io
+
 import numpy as np
 import pytest
 from fabricated import changed_row, row
@@ -7,8 +10,9 @@ from fabricated import changed_row, row
 from echo_jax import statistics
 from echo_jax.config import PARTS, changed
 from echo_jax.echo.studies import study_tables
-from echo_jax.echo.studies.catalogue import Study
+from echo_jax.echo.studies.catalogue import Chart, Study
 from echo_jax.echo.studies.grid_point import GridPoint
+from echo_jax.report import text_tables
 
 EIGHT = changed(PARTS["context"], seeds=8)
 
@@ -22,10 +26,8 @@ def made(name="a", measures=(), accuracy=None, reached=None, **fields):
 
 
 def test_columns_that_are_computed_from_several_fields():
-    seconds = {"compile": 1, "train": 14.4, "evaluate": 1, "measure": 1, "update": None}
-    trained = {"sequences": 150, "updates": 600}
-    first = changed_row(made(accuracy=0.5, reached=100), trained=trained, seconds=seconds)
-    later = changed_row(first, seconds=seconds | {"update": 0.016})
+    first = changed_row(made(accuracy=0.5, reached=100), updates=600, seconds={"train": 14.4})
+    later = changed_row(first, seconds={"train": 14.4, "update": 0.016})
     expected = {
         "recalled bits": "3.32 (3.32 to 3.32) of 6.64",
         "updates to 99%": "400 (400 to 400)",
@@ -90,3 +92,45 @@ def test_no_difference_is_made_of_a_seed_that_never_learned(never):
     assert [line[2] for line in table.rows] == ["accuracy, points"]
     assert table.rows[0][-1] == table.rows[0][-2]  # adjusted for the one line there is
     assert study_tables.pair_tables(compared("sequences_to_99"), both) == []
+
+
+MEASURES = ("rows_apart", "follows")
+FEW = made("few", MEASURES, reached=[100] * 3 + ["never"] * 5)
+WITH_SIZE = GridPoint({"kind": "all", "size": 3}, EIGHT, MEASURES)
+ALL = row(WITH_SIZE, 0, reached=list(range(100, 900, 100)))
+
+
+def found(rows, **of):
+    (one,) = (each for each in rows if of.items() <= each.items())
+    return one
+
+
+def test_a_score_is_a_median_with_its_interval_and_a_bound_where_training_ended():
+    rows = study_tables.summaries([FEW, ALL])
+    assert {key for each in rows for key in each} == set(rows[0])
+    assert not any(isinstance(value, list | dict) for each in rows for value in each.values())
+    cut = found(rows, kind="few", score="updates_to_99")
+    assert [cut[of] for of in ("median", "low", "high", "at_least")] == [8000, 400, None, True]
+    whole = found(rows, kind="all", score="sequences_to_99")
+    assert [whole[of] for of in ("median", "low", "high", "at_least")] == [450, 200, 700, False]
+    scored = found(rows, kind="all", score="accuracy")
+    assert scored["median"] == np.median(ALL.by_seed.accuracy)
+    assert (scored["chance"], scored["knowable"], scored["n"], scored["size"]) == (0.01, 1, 8, 3)
+    assert found(rows, kind="few", score="accuracy")["size"] is None
+    assert found(rows, kind="few", score="rows_apart missing")["median"] > 0
+    assert "follows trained" not in {each["score"] for each in rows}  # a curve
+
+
+def test_files_have_the_comparisons_and_the_curves_too():
+    pair, chart = (FEW.point, ALL.point), Chart("curves", "follows trained", "steps back", "kind")
+    study = Study("?", (FEW.grid_point, ALL.grid_point), chart=chart, pairs=(pair,))
+    tables = study_tables.tidy_rows(study, [FEW, ALL])
+    assert list(tables) == ["", "-seeds", "-pairs", "-curves"]
+    ((*_, test, p),) = study_tables.compared(study, [FEW, ALL])
+    (line,) = csv.DictReader(io.StringIO(text_tables.csv_text(tables["-pairs"]())))
+    assert (line["first"], line["second"], line["score"]) == (*pair, "accuracy")
+    numbers = [float(line[name]) for name in ("median", "low", "high", "p", "p_holm")]
+    assert numbers == pytest.approx([test.median, *test.interval[:2], test.p_value, p])
+    assert len(tables["-curves"]()) == 2 * 10
+    none = study_tables.tidy_rows(Study("?", study.points), [FEW])
+    assert (none["-pairs"](), none["-curves"]()) == ([], [])
