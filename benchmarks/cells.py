@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import surroundings
 from surroundings import markdown_table, measured_apart, seconds_of_calls
 
-from echo_jax.cell_table import CELLS
+from echo_jax.cell_names import CELLS
 from echo_jax.cells.interface import Cell, ProjectedCell
 from echo_jax.cells.registry import build
 from echo_jax.jax_settings import GENERATOR

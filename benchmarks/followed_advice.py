@@ -25,7 +25,7 @@ import numpy as np
 import echo_jax
 from echo_jax.config import RunConfig, changed, chosen
 from echo_jax.echo.run import advice, explanation
-from echo_jax.echo.run.run_file import Finished
+from echo_jax.echo.run.checkpoint import Finished
 from echo_jax.exceptions import ConfigError
 
 SEED = 48  # of the draws that are published

@@ -11,7 +11,7 @@ from card_runs import by_key, by_lag, made, run_of
 from tiny_memory import TINY
 from whole_runs import train_and_evaluate
 
-from echo_jax.cell_table import CELLS
+from echo_jax.cell_names import CELLS
 from echo_jax.cells.interface import ProjectedCell, scan_over_time
 from echo_jax.cells.registry import build
 from echo_jax.config import RunConfig, TaskConfig, TrainingConfig

@@ -15,7 +15,7 @@ from made_up_cards import card, lag_row
 import echo_jax
 from echo_jax.config import changed
 from echo_jax.echo.run import own_data
-from echo_jax.echo.run.run_file import History
+from echo_jax.echo.run.checkpoint import History
 from echo_jax.echo.run.train_call import Run
 from echo_jax.echo.studies import study_pages
 from echo_jax.echo.studies.catalogue import Study
@@ -25,7 +25,7 @@ from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card.card_call import CardResult
 from echo_jax.memory.pages import card_pages, figures, table
 from echo_jax.report import page, styles, text_tables
-from echo_jax.storage import value_files
+from echo_jax.storage import csv_and_text
 
 HOSTILE = (
     "</p></pre></details><script>alert(1)</script>\"'&amp; *b* _i_ `c` | ~",
@@ -96,7 +96,7 @@ def test_what_a_stranger_wrote_is_text_in_every_output(name, tmp_path):
     column.write_text(f'"{quoted}"\n1\n2\n', newline="")
     for read in (
         lambda: own_data.read_inputs(changed(CONFIG, csv=str(column))),
-        lambda: value_files.read_column(column, f"{name} x"),
+        lambda: csv_and_text.read_column(column, f"{name} x"),
         lambda: cards.read(tmp_path / name),
     ):
         with pytest.raises(ConfigError) as refusal:

@@ -1,4 +1,4 @@
-"""Recurrent cells; `echo_jax.cell_table` has the built-in ones by name.
+"""Recurrent cells; `echo_jax.cell_names` has the built-in ones by name.
 
 vector_state, matrix_state  the cells, one file a family; `known_memory` the anchors
 interface, linear_layers    the base of a cell, the loop over time; what several cells share

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from tyro.conf import Positional
 
-from echo_jax.cell_table import CELLS
+from echo_jax.cell_names import CELLS
 from echo_jax.commands import command_line
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.engine.grid import Execution

@@ -61,10 +61,10 @@ def main() -> None:
     """Run the command of the command line."""
     command = command_line.parse(ShowCommand)
     if command.curve:
-        from echo_jax.echo.run import result_report, run_file
+        from echo_jax.echo.run import checkpoint, result_report
 
-        finished = run_file.read_finished(command.curve)
-        run_file.write_finished(command.curve, finished)
+        finished = checkpoint.read_finished(command.curve)
+        checkpoint.write_finished(command.curve, finished)
         say = functools.partial(print, flush=True)
         again = functools.partial(command_line.training, finished.config)
         result_report.conclude(finished, command.curve, say, again, command.format)

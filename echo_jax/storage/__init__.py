@@ -3,6 +3,6 @@
 atomic_files  writes, digests and locks
 tensor_files  trees of arrays as safetensors
 row_file      rows as lines of JSON, each with its digest
-value_files   the user's own values: a column of a CSV file, the characters of a text, a stream
+csv_and_text  the user's own values: a column of a CSV file, the characters of a text, a stream
 vocabulary    their tokens
 """

@@ -4,7 +4,7 @@ import cells
 import jax
 import pytest
 
-from echo_jax.cell_table import CELLS
+from echo_jax.cell_names import CELLS
 from echo_jax.cells.registry import build
 
 INPUTS = 3

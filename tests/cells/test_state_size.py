@@ -2,7 +2,7 @@ import jax
 import pytest
 from broken_cells import Good
 
-from echo_jax.cell_table import CELLS
+from echo_jax.cell_names import CELLS
 from echo_jax.cells import registry
 from echo_jax.cells.state_size import sized, state_bytes
 from echo_jax.exceptions import ConfigError

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from jax.experimental.buffer_callback import buffer_callback
 
-from echo_jax.cell_table import CELLS
+from echo_jax.cell_names import CELLS
 from echo_jax.cells import registry, user_cell_check
 from echo_jax.cells.adapters.adapt import adapt
 from echo_jax.echo.network import Network

@@ -17,7 +17,7 @@ from running import assert_one_sentence
 import echo_jax
 from echo_jax import environment
 from echo_jax.config import NetworkConfig, RunConfig, changed
-from echo_jax.echo.run import run_file
+from echo_jax.echo.run import checkpoint
 from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.exceptions import ConfigError, EchoError
 from echo_jax.storage import atomic_files
@@ -41,13 +41,13 @@ def place(tmp_path_factory):
     make_run(place / "busy", OWN)
     make_run(place / "failed", PLAIN, last=np.nan)
     (place / "begun").mkdir()
-    run_file.begin(place / "begun", inputs_of(OWN))
+    checkpoint.begin(place / "begun", inputs_of(OWN))
     (place / "cell").mkdir()
     own_cell = RunConfig(network=NetworkConfig(cell="mine:Cell"))
-    run_file.begin(place / "cell", RunSpec(own_cell))
+    checkpoint.begin(place / "cell", RunSpec(own_cell))
     (place / "empty").mkdir()
     (place / "torn").mkdir()
-    (place / "torn" / run_file.CHECKPOINT).write_text("{")
+    (place / "torn" / checkpoint.CHECKPOINT).write_text("{")
     (place / "taken").write_text("a file")
     for name, content in COLUMNS.items():
         (place / f"{name}.csv").write_bytes(content)

@@ -15,8 +15,8 @@ from safetensors import numpy as safetensors
 
 from echo_jax.config import RunConfig, TrainOptions, changed
 from echo_jax.echo import many_seeds
-from echo_jax.echo.run import own_data, run_file, train_setup
-from echo_jax.echo.run.run_file import History, Saved
+from echo_jax.echo.run import checkpoint, own_data, train_setup
+from echo_jax.echo.run.checkpoint import History, Saved
 from echo_jax.echo.run.run_folder import RunSpec
 
 ZEROS = b"0" * 64
@@ -78,8 +78,8 @@ def make_run(folder, config, draw=0, result=None, **saved):
     """A folder with the files that loading and going on read."""
     folder.mkdir()
     inputs = inputs_of(config, draw)
-    run_file.begin(folder, inputs)
-    run_file.write(folder, inputs, saved_of(config, draw, **saved), result)
+    checkpoint.begin(folder, inputs)
+    checkpoint.write(folder, inputs, saved_of(config, draw, **saved), result)
     return inputs
 
 
@@ -102,7 +102,7 @@ def contents_of(path):
 
 def assert_same_arrays(run, other):
     """The checkpoints of two runs have the same bits, but for their seconds."""
-    arrays, others = (contents_of(each / run_file.CHECKPOINT)[0] for each in (run, other))
+    arrays, others = (contents_of(each / checkpoint.CHECKPOINT)[0] for each in (run, other))
     assert arrays.keys() == others.keys()
     for name in arrays.keys() - {"result"}:
         assert arrays[name].tobytes() == others[name].tobytes(), name

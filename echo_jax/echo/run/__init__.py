@@ -1,6 +1,6 @@
 """One training run on disk: trained, resumed, reported, and used to predict.
 
-run_file, run_folder             the run on disk
+checkpoint, run_folder           the run on disk
 train_call, _setup, _run         the call, the run before it starts, the loop over chunks
 result, scoring, result_report   its scores; from an evaluation to them; as text and as curves
 explanation, advice              why it ended so, and what to run next

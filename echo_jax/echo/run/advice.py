@@ -21,8 +21,8 @@ from echo_jax.echo.target_place import target_place
 from echo_jax.exceptions import ConfigError
 
 if TYPE_CHECKING:
+    from echo_jax.echo.run.checkpoint import Finished
     from echo_jax.echo.run.result import Result
-    from echo_jax.echo.run.run_file import Finished
 
 MOST_SEQUENCES = 10_000  # of a run that is advised
 

@@ -18,7 +18,7 @@ from echo_jax.echo.run.scoring import OwnScores
 from echo_jax.echo.target_place import knowable_share
 from echo_jax.exceptions import ConfigError
 from echo_jax.storage import atomic_files
-from echo_jax.storage.value_files import read_column, read_text
+from echo_jax.storage.csv_and_text import read_column, read_text
 from echo_jax.storage.vocabulary import Vocabulary, encode
 
 

@@ -53,14 +53,11 @@ def write_for_run(folder: Path) -> Path:
 
     ConfigError for a network that no page can run, and in the place of a page that was edited.
     """
-    from echo_jax.echo.run import (
-        predictor,
-        run_file,  # not loaded where nothing is written
-    )
+    from echo_jax.echo.run import checkpoint, predictor
 
     trained = predictor.load(folder)
     check_cell(trained.config)
-    scores = run_file.read_finished(folder).result
+    scores = checkpoint.read_finished(folder).result
     text = page_of_run(trained, folder.resolve().name, scores)
     path = folder / PAGE
     atomic_files.write_generated(path, text.encode())

@@ -26,7 +26,7 @@ from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import RunConfig, check_call, check_named, is_built_in
 from echo_jax.echo import many_seeds, token_by_token, training
 from echo_jax.echo.network import Network, Params
-from echo_jax.echo.run import run_file, run_folder
+from echo_jax.echo.run import checkpoint, run_folder
 from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.echo.token_by_token import Answer, EchoState
 from echo_jax.exceptions import ConfigError, printable, shown
@@ -288,12 +288,12 @@ def load(
     path = atomic_files.path_of("folder", folder)
     check_call(load, locals())
     environment.check_settings(("jax_enable_x64", "jax_numpy_rank_promotion"))
-    inputs = run_file.read_inputs(path, to_train=False)
+    inputs = checkpoint.read_inputs(path, to_train=False)
     check_named(path, inputs.config.network.cell, cell)
     config = inputs.config
     learner = training.build_learner(config, cell_of(config))
     network = learner.network
-    saved = run_file.read_state(path, inputs, many_seeds.state_shapes(config, learner))
+    saved = checkpoint.read_state(path, inputs, many_seeds.state_shapes(config, learner))
     params = saved.state.params
     first = jax.tree.map(lambda leaf: leaf[0], params)
     start = jax.eval_shape(lambda: token_by_token.start(config, network, first))

@@ -10,8 +10,8 @@ from msgspec import UNSET
 from echo_jax import statistics
 from echo_jax.config import RunConfig, chosen
 from echo_jax.echo.run import advice, run_folder
+from echo_jax.echo.run.checkpoint import Finished
 from echo_jax.echo.run.explanation import explain
-from echo_jax.echo.run.run_file import Finished
 from echo_jax.echo.run.run_folder import FIGURE
 from echo_jax.echo.target_place import knowable_share
 from echo_jax.exceptions import Spelling, printable
@@ -22,8 +22,8 @@ from echo_jax.storage import atomic_files
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from echo_jax.echo.run.checkpoint import Finished
     from echo_jax.echo.run.result import FailedSeeds, Result
-    from echo_jax.echo.run.run_file import Finished
     from echo_jax.report.charts import NotebookFigure
 
 POSITIONS_SHOWN = 60

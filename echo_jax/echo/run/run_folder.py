@@ -1,6 +1,6 @@
 """Run folders: what was run, how far it came, what it found. One folder a run, one writer.
 
-`run_file` has the file that is the run; here are the names of the files, the rules of a folder
+`checkpoint` has the file that is the run; here are the names of the files, the rules of a folder
 and the user's own values. Nothing in a folder is executed, and no name in it is used as a path.
 docs/formats.md lists the files.
 """

@@ -28,9 +28,9 @@ from echo_jax.config import (
 )
 from echo_jax.echo.network import Network, Params
 from echo_jax.echo.run import advice, explanation, result_report
+from echo_jax.echo.run.checkpoint import Finished, History
 from echo_jax.echo.run.predictor import TrainedNetwork, network_of
 from echo_jax.echo.run.result import Result
-from echo_jax.echo.run.run_file import Finished, History
 from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.echo.run.train_run import OnChunk, Running, train_run
 from echo_jax.echo.run.train_setup import new_inputs, new_run

@@ -13,9 +13,9 @@ import numpy as np
 from echo_jax import environment
 from echo_jax.config import LARGEST, is_built_in
 from echo_jax.echo.programs import Programs, Stopwatch, start_compiling
-from echo_jax.echo.run import run_file, scoring
+from echo_jax.echo.run import checkpoint, scoring
+from echo_jax.echo.run.checkpoint import Finished, History, Saved
 from echo_jax.echo.run.result import Result
-from echo_jax.echo.run.run_file import Finished, History, Saved
 from echo_jax.echo.run.run_folder import METRICS, as_shown
 from echo_jax.echo.run.train_setup import PreparedRun
 from echo_jax.echo.training import TrainState
@@ -83,7 +83,7 @@ def train_run(run: PreparedRun, running: Running) -> Finished:
     if run.folder:
         # The one file first: all others are made from it, by `show --curve` too after a kill.
         writer.save(state, scores)
-        run_file.write_finished(run.folder, finished)
+        checkpoint.write_finished(run.folder, finished)
     return finished
 
 
@@ -147,7 +147,7 @@ class CheckpointWriter:
         # States that are not finite would take the place of the last checkpoint that can go on.
         bad = [~np.isfinite(x.reshape(len(x), -1)).all(axis=1) for x in jax.tree.leaves(state)]
         if finished or not np.any(bad, axis=0).all():
-            run_file.write(self._run.folder, self._run.inputs, Saved(state, self.log), finished)
+            checkpoint.write(self._run.folder, self._run.inputs, Saved(state, self.log), finished)
             self._saved = self.log.sequences
             self._clock = time.perf_counter()
 

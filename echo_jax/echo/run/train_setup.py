@@ -12,8 +12,8 @@ from echo_jax.config import RunConfig, TrainOptions, changed, check_named
 from echo_jax.echo import many_seeds, training
 from echo_jax.echo.data import Corpus
 from echo_jax.echo.programs import DevicePlan
-from echo_jax.echo.run import run_file, run_folder
-from echo_jax.echo.run.run_file import Saved
+from echo_jax.echo.run import checkpoint, run_folder
+from echo_jax.echo.run.checkpoint import Saved
 from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.echo.training import Learner
 from echo_jax.exceptions import ConfigError, StorageError
@@ -71,7 +71,7 @@ def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterato
         raise StorageError("out", str(out), rule, "use a folder you may write to") from error
     with atomic_files.locked(folder):
         run_folder.check_unused(folder)  # another process may have been there first
-        run_file.begin(folder, run.inputs)
+        checkpoint.begin(folder, run.inputs)
         yield run._replace(folder=folder)
 
 
@@ -89,7 +89,7 @@ def resumed_run(
     """
     # Before anything is read: another process may be training the run.
     with atomic_files.locked(folder):
-        inputs = run_file.read_inputs(folder)
+        inputs = checkpoint.read_inputs(folder)
         stored_in = folder.absolute()  # before a cell is imported
         # Before the network is built, which imports its cell: a stranger may have written the
         # folder.
@@ -106,9 +106,9 @@ def resumed_run(
         saved = _saved(stored_in, inputs, wanted.training.sequences, run.learner)
         # Before training: after a kill the next --resume knows the new number of sequences.
         if wanted != inputs.config:
-            run_file.write(stored_in, run.inputs, saved)
-        run_file.write_config(stored_in, run.inputs)
-        note = run_file.other_bits(inputs.begun) if inputs.begun else None
+            checkpoint.write(stored_in, run.inputs, saved)
+        checkpoint.write_config(stored_in, run.inputs)
+        note = checkpoint.other_bits(inputs.begun) if inputs.begun else None
         yield run._replace(folder=stored_in, saved=saved, note=note)
 
 
@@ -141,7 +141,7 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
 
 def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Saved | None:
     """The last checkpoint of a run that lacks some of the sequences wanted; else ConfigError."""
-    saved, result = run_file.read(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
+    saved, result = checkpoint.read(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
     done = saved.history.sequences if saved else 0
     shown = run_folder.as_shown(folder)
     if done > wanted:

@@ -21,7 +21,7 @@ from echo_jax.echo.data import Corpus
 from echo_jax.echo.network import Params
 from echo_jax.echo.programs import DevicePlan, Programs, Stopwatch, Timed, compile_programs, timed
 from echo_jax.echo.run import scoring
-from echo_jax.echo.run.run_file import History
+from echo_jax.echo.run.checkpoint import History
 from echo_jax.echo.studies.grid_point import GridPoint
 from echo_jax.echo.studies.measures import MEASURES
 from echo_jax.echo.studies.result_rows import ResultRow

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from echo_jax.cell_table import CELLS
+from echo_jax.cell_names import CELLS
 from echo_jax.config import is_built_in
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card_contents import Card, accuracy_of_list

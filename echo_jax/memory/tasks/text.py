@@ -17,7 +17,7 @@ import numpy as np
 
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.tasks import TaskRows
-from echo_jax.storage.value_files import content
+from echo_jax.storage.csv_and_text import content
 
 STEPS = 128
 

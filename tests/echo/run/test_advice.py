@@ -12,8 +12,8 @@ from msgspec import UNSET
 
 from echo_jax.config import RunConfig, changed, chosen, flat
 from echo_jax.echo.run import advice
+from echo_jax.echo.run.checkpoint import Finished, History
 from echo_jax.echo.run.explanation import in_delay_line
-from echo_jax.echo.run.run_file import Finished, History
 from echo_jax.echo.target_place import accuracy_ceiling, knowable_share, target_place
 from echo_jax.exceptions import ConfigError
 

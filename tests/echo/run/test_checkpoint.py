@@ -10,8 +10,8 @@ from fabricated_results import fabricated_result
 from run_folders import PLAIN, prepared, saved_of, shapes_of
 
 from echo_jax.config import changed
-from echo_jax.echo.run import run_file
-from echo_jax.echo.run.run_file import History
+from echo_jax.echo.run import checkpoint
+from echo_jax.echo.run.checkpoint import History
 from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.exceptions import ConfigError, StorageError
 
@@ -37,7 +37,7 @@ def same(a, b):
 
 
 def read(folder, shapes):
-    return run_file.read(folder, run_file.read_inputs(folder), shapes)[0]
+    return checkpoint.read(folder, checkpoint.read_inputs(folder), shapes)[0]
 
 
 def write(folder, saved, **faults):
@@ -45,9 +45,9 @@ def write(folder, saved, **faults):
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         disk = Faults(patch, **faults)
-        run_file.begin(folder, RunSpec(CONFIG))
+        checkpoint.begin(folder, RunSpec(CONFIG))
         for each in saved[1].values():
-            run_file.write(folder, RunSpec(CONFIG), each)
+            checkpoint.write(folder, RunSpec(CONFIG), each)
     return len(disk.log)
 
 
@@ -60,7 +60,7 @@ def test_whatever_call_fails_the_old_or_the_new_checkpoint_is_whole(tmp_path, sa
         with pytest.raises(StorageError, match=r"cannot be written \("):
             write(folder, saved, fails=k, error=error)
         assert not list(folder.glob(".*.part"))
-        if not (folder / run_file.CHECKPOINT).exists():
+        if not (folder / checkpoint.CHECKPOINT).exists():
             assert not list(folder.iterdir())  # no run yet
             found.append(None)
             continue
@@ -68,7 +68,7 @@ def test_whatever_call_fails_the_old_or_the_new_checkpoint_is_whole(tmp_path, sa
         done = loaded.history.sequences if loaded else 0
         assert loaded is None or same(loaded, saved[1][done])
         found.append(done)
-        run_file.write(folder, RunSpec(CONFIG), saved[1][9])  # and it goes on
+        checkpoint.write(folder, RunSpec(CONFIG), saved[1][9])  # and it goes on
         assert same(read(folder, saved[0]), saved[1][9])
     assert set(found) == {None, 0, 2, 5, 9}
     assert found[:4] == [None] * 4
@@ -82,8 +82,8 @@ def test_a_run_whose_result_was_stored_is_finished_until_more_is_asked_for(
     run = tmp_path / "run"
     write(run, saved)
     assert prepared(run).saved.history.sequences == 9  # it was stopped before its evaluation
-    run_file.write(run, RunSpec(CONFIG), saved[1][9], fabricated_result(CONFIG))
-    assert run_file.read_finished(run).result == fabricated_result(CONFIG)
+    checkpoint.write(run, RunSpec(CONFIG), saved[1][9], fabricated_result(CONFIG))
+    assert checkpoint.read_finished(run).result == fabricated_result(CONFIG)
     if sequences == 9:
         with pytest.raises(ConfigError, match="is finished, all 9 sequences"):
             prepared(run)
@@ -91,7 +91,7 @@ def test_a_run_whose_result_was_stored_is_finished_until_more_is_asked_for(
     assert same(prepared(run, sequences=90).saved, saved[1][9])
     assert prepared(run).config.training.sequences == 90  # also if it is killed at once
     with pytest.raises(StorageError, match="has no result yet: train on with --resume"):
-        run_file.read_finished(run)
+        checkpoint.read_finished(run)
 
 
 def test_metrics_are_the_same_lines_however_they_were_cut_and_read_back_bit_for_bit():

@@ -23,7 +23,7 @@ from echo_jax import environment
 from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import check_named, to_dict
 from echo_jax.echo import many_seeds, training
-from echo_jax.echo.run import run_file, run_folder
+from echo_jax.echo.run import checkpoint, run_folder
 from echo_jax.exceptions import EchoError, StorageError
 from echo_jax.storage import atomic_files
 
@@ -76,10 +76,10 @@ def network_in(folder):
 
 def all_in(folder):
     """All that going on is a function of; for how long to train aside."""
-    inputs = run_file.read_inputs(folder)
+    inputs = checkpoint.read_inputs(folder)
     check_named(folder, inputs.config.network.cell, None)
     learner = training.build_learner(inputs.config, cell_of(inputs.config))
-    saved, _ = run_file.read(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
+    saved, _ = checkpoint.read(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
     kept = plain(saved.state), plain(saved.history.curves())
     return to_dict(inputs.config), inputs.values, plain(inputs.tokens), kept
 

@@ -12,7 +12,7 @@ from run_folders import shapes_of
 from running import command
 
 import echo_jax
-from echo_jax.echo.run import run_file
+from echo_jax.echo.run import checkpoint
 from echo_jax.exceptions import ConfigError
 
 SETTINGS = {
@@ -186,11 +186,11 @@ def test_a_stream_names_the_place_of_what_it_refuses_or_skips_it(runs, predict):
 
 def test_of_a_run_one_of_whose_seeds_failed_the_others_answer(runs, predict, tmp_path):
     shutil.copytree(runs / "stateful", tmp_path / "run")
-    inputs = run_file.read_inputs(tmp_path / "run")
-    saved = run_file.read_state(tmp_path / "run", inputs, shapes_of(inputs.config))
+    inputs = checkpoint.read_inputs(tmp_path / "run")
+    saved = checkpoint.read_state(tmp_path / "run", inputs, shapes_of(inputs.config))
     saved.state.params["readout"]["bias"] = saved.state.params["readout"]["bias"].copy()
     saved.state.params["readout"]["bias"][0] = np.nan
-    run_file.write(tmp_path / "run", inputs, saved)
+    checkpoint.write(tmp_path / "run", inputs, saved)
     assert predict("run", 1, "--seed", 5, cwd=tmp_path).stdout
     assert "--seed 4 of run failed" in predict("run", 1, cwd=tmp_path, status=2).stderr
 

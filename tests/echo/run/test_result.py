@@ -11,9 +11,9 @@ from random_runs import random_runs
 from echo_jax.config import changed
 from echo_jax.echo import chance
 from echo_jax.echo.data import Corpus
-from echo_jax.echo.run import result, run_file, scoring
+from echo_jax.echo.run import checkpoint, result, scoring
+from echo_jax.echo.run.checkpoint import Finished, History
 from echo_jax.echo.run.result import FailedSeeds, Reached, Result, StoredInterval
-from echo_jax.echo.run.run_file import Finished, History
 from echo_jax.echo.run.scoring import OwnScores
 from echo_jax.storage import atomic_files
 
@@ -142,7 +142,7 @@ def test_a_result_is_written_with_a_line_for_each_seed(tmp_path):
     made = fabricated_result()
     history = History(CONFIG)
     history.append(LOSS.astype(np.float32), ACCURACY.astype(np.float32))
-    run_file.write_finished(tmp_path, Finished(CONFIG, history, made))
+    checkpoint.write_finished(tmp_path, Finished(CONFIG, history, made))
     written = atomic_files.read_json(tmp_path / "result.json")
     assert msgspec.convert(written, Result) == made
     assert (tmp_path / "seeds.csv").read_text().splitlines() == [

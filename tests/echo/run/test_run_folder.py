@@ -10,7 +10,7 @@ from run_folders import AVERAGE, OWN, PLAIN, prepared, saved_of, sign_arrays
 import echo_jax
 from echo_jax import environment
 from echo_jax.config import changed
-from echo_jax.echo.run import own_data, predictor_states, run_file
+from echo_jax.echo.run import checkpoint, own_data, predictor_states
 from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.storage import atomic_files
@@ -36,7 +36,7 @@ def make_run(text, write):
     """The folder of a run of a text, which is to be trained for longer."""
     write(text)
     prepared(Path("run"), RunSpec(changed(CONFIG, sequences=9)))
-    run_file.write(Path("run"), run_file.read_inputs(Path("run")), saved_of(CONFIG))
+    checkpoint.write(Path("run"), checkpoint.read_inputs(Path("run")), saved_of(CONFIG))
     return Path("run")
 
 
@@ -67,20 +67,20 @@ def test_a_run_goes_on_with_the_text_that_it_was_begun_with_alone(run, write):
 
 
 def test_bits_may_differ_on_another_number_of_cores(tmp_path):
-    run_file.begin(tmp_path, RunSpec(PLAIN))
+    checkpoint.begin(tmp_path, RunSpec(PLAIN))
     assert prepared(tmp_path).note is None
-    sign_arrays(tmp_path / run_file.CHECKPOINT, begun__cores=77)
+    sign_arrays(tmp_path / checkpoint.CHECKPOINT, begun__cores=77)
     here = f"cores {environment.threads()} here, '77' before"
     assert prepared(tmp_path).note == f"bits may differ from those of one run: {here}"
 
 
 def test_a_run_of_an_earlier_version_is_refused_with_what_to_do(tmp_path):
-    run_file.begin(tmp_path, RunSpec(PLAIN))
+    checkpoint.begin(tmp_path, RunSpec(PLAIN))
     earlier = {"csv": None, "column": None, "held_out": 0.2}  # before there was a text
-    sign_arrays(tmp_path / run_file.CHECKPOINT, config__data=earlier)
+    sign_arrays(tmp_path / checkpoint.CHECKPOINT, config__data=earlier)
     fix = "'text' is missing.*: restore it, or train again with the configuration in config.json"
     with pytest.raises(StorageError, match=f"describes no run of this version .*{fix}"):
-        run_file.read_inputs(tmp_path)
+        checkpoint.read_inputs(tmp_path)
 
 
 def test_what_could_not_be_saved_is_refused_before_anything_is_written(tmp_path, write):
@@ -94,9 +94,9 @@ def test_the_longest_values_are_read_back(tmp_path):
     values = sorted("😀" * 96 + f"{number:04}" for number in range(1999))
     config = changed(OWN, vocab_size=len(values))
     spec = own_data.column_inputs(config, values, np.arange(1999, dtype=np.int32))
-    run_file.begin(tmp_path, spec)
+    checkpoint.begin(tmp_path, spec)
     assert (tmp_path / "vocabulary.json").stat().st_size > 2**20
-    assert run_file.read_inputs(tmp_path).values == values
+    assert checkpoint.read_inputs(tmp_path).values == values
 
 
 def test_a_network_of_another_text_is_loaded_with_a_warning(run, write, call, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from run_folders import assert_same_arrays, shapes_of
 from running import begin, execute
 
-from echo_jax.echo.run import run_file
+from echo_jax.echo.run import checkpoint
 from echo_jax.storage import atomic_files
 
 SMALL = [
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.timeout(280)
 
 def trained(run):
     """The sequences so far; at any moment the file of a run is whole."""
-    inputs = run_file.read_inputs(run)
-    saved, _ = run_file.read(run, inputs, shapes_of(inputs.config))
+    inputs = checkpoint.read_inputs(run)
+    saved, _ = checkpoint.read(run, inputs, shapes_of(inputs.config))
     return saved.history.sequences if saved else 0
 
 

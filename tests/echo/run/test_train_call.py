@@ -19,7 +19,7 @@ import echo_jax
 from echo_jax.commands import command_line, train
 from echo_jax.config import PARTS, RunConfig, TrainOptions, changed, flags_of, flat
 from echo_jax.echo import training
-from echo_jax.echo.run import run_file, run_folder
+from echo_jax.echo.run import checkpoint, run_folder
 from echo_jax.engine.process import Interrupts
 from echo_jax.exceptions import ConfigError, DivergedError
 
@@ -49,7 +49,7 @@ def test_a_call_and_the_command_have_the_same_bits(run, tmp_path, monkeypatch):
     command = command_line.parse(train.TrainCommand, [*flags_of(SMALL), "--out", "command"])
     train.run(command, Interrupts())
     folder = Path("command")
-    assert run.result.digest == run_file.read_finished(folder).result.digest
+    assert run.result.digest == checkpoint.read_finished(folder).result.digest
     assert run.history.text() == (folder / run_folder.METRICS).read_bytes()
     assert run.folder is None
     for seed in (3, 4):

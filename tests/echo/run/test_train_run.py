@@ -11,7 +11,7 @@ from run_folders import OWN, PLAIN, inputs_of, prepared, saved_of
 from running import execute
 
 from echo_jax.config import changed
-from echo_jax.echo.run import own_data, run_file, train_run
+from echo_jax.echo.run import checkpoint, own_data, train_run
 from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.engine.process import Interrupts, StoppedError
 
@@ -38,13 +38,13 @@ def test_a_checkpoint_is_written_about_every_ten_seconds(tmp_path, monkeypatch):
     """Two sequences a chunk; the clock goes on by four seconds whenever it is read."""
     clock = itertools.count(0.0, 4.0)
     monkeypatch.setattr(train_run, "time", SimpleNamespace(perf_counter=clock.__next__))
-    written, write = [], run_file.write
+    written, write = [], checkpoint.write
 
     def noted(folder, inputs, saved=None, result=None):
         written.append((saved.history.sequences if saved else 0, result is not None))
         write(folder, inputs, saved, result)
 
-    monkeypatch.setattr(run_file, "write", noted)
+    monkeypatch.setattr(checkpoint, "write", noted)
     train(tmp_path, RunSpec(changed(PLAIN, sequences=14)), chunk=2)
     assert written == [(0, False), (6, False), (12, False), (14, True)]
 

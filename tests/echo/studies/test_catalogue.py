@@ -4,7 +4,7 @@ import runpy
 
 import pytest
 
-from echo_jax.cell_table import CELLS
+from echo_jax.cell_names import CELLS
 from echo_jax.echo.studies import catalogue
 from echo_jax.echo.studies.catalogue import STUDIES
 

@@ -12,7 +12,7 @@ import hypothesis.strategies as st
 import pytest
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.storage.value_files import read_column, words_of
+from echo_jax.storage.csv_and_text import read_column, words_of
 from echo_jax.storage.vocabulary import Vocabulary, encode
 
 DIGITS = Vocabulary.of_integers(10)
