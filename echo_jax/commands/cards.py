@@ -76,16 +76,16 @@ class Verify:
         Exit status 1 for other numbers on the same kind of processor with the same versions.
         """
         # Imports jax, which reports and comparisons do without.
-        from echo_jax.memory.card import make_card
+        from echo_jax.memory.card import verify_card
 
         again = command_line.this_command("cards")
         with command_line.stoppable(again) as stop:
-            found = make_card.verify(self.folder, Execution(None, True, stop, True), self.cell)
+            found = verify_card.verify(self.folder, Execution(None, True, stop, True), self.cell)
         for each in found:
             print(printable(each.told()))
         others = [each for each in found if not each.same]
         if others:
-            print(printable(make_card.BETWEEN_KINDS))
+            print(printable(verify_card.BETWEEN_KINDS))
         if not all(each.apart for each in others):
             raise SystemExit(1)
 

@@ -18,7 +18,7 @@ from echo_jax.cells.registry import build
 from echo_jax.engine.grid import Execution
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card_contents as cards
-from echo_jax.memory.card import kept_weights, make_card
+from echo_jax.memory.card import kept_weights, make_card, verify_card
 from echo_jax.memory.card.train_and_score import cell_of_file, named_cell, weights_digest
 from echo_jax.memory.lag_question import ByLag
 from echo_jax.memory.rows import MeasuredTask, TaskRow
@@ -144,7 +144,7 @@ def test_no_line_of_a_strangers_cell_is_executed(tmp_path, monkeypatch, name, so
         kept_weights.read(tmp_path / "a.safetensors", cell)
 
     def verify(cell=None):
-        make_card.verify(folder, Execution(progress=False), cell)
+        verify_card.verify(folder, Execution(progress=False), cell)
 
     for reads in (read, verify):
         for other in (None, "gru"):
@@ -172,7 +172,7 @@ def test_a_card_of_a_task_imports_no_file_and_our_cells_need_not_be_named(tmp_pa
     made = made_up([], "gru", name="mine", task=MeasuredTask("evil-task", None, "0" * 64))
     row = TaskRow(0, 0.01, 3000, made.task, None, None)
     with pytest.raises(ConfigError, match="whose file a card does not name"):
-        make_card.verify(stored(made, [row], tmp_path), Execution(progress=False))
+        verify_card.verify(stored(made, [row], tmp_path), Execution(progress=False))
     assert not (tmp_path / "executed").exists()
     ours = cards.MeasuredCell("block:echo_jax.cells.known_memory:OrthogonalReservoir", UNITS)
     assert cell_of_file(tmp_path, ours, None).measured == ours

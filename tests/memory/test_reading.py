@@ -21,8 +21,9 @@ from echo_jax.memory import card_contents as cards
 from echo_jax.memory import reading
 from echo_jax.memory.card import train_and_score
 from echo_jax.memory.card.card_call import CardResult
-from echo_jax.memory.card.make_card import Verified, there
+from echo_jax.memory.card.make_card import there
 from echo_jax.memory.card.train_and_score import named_cell
+from echo_jax.memory.card.verify_card import Verified
 from echo_jax.memory.card_contents import accuracy_bits, accuracy_of_list
 from echo_jax.memory.key_question import ByKey
 from echo_jax.memory.lag_question import ByLag

@@ -2,7 +2,7 @@
 
     plan ─► pilot ─► configurations ─► runs that lack a row ─► rows.jsonl, row by row ─► card.json
 
-The same command completes a card that was stopped. `verify` makes two runs of a card again.
+The same command completes a card that was stopped.
 """
 
 import contextlib
@@ -38,7 +38,6 @@ from echo_jax.memory.card.train_and_score import (
     CardRun,
     NamedCell,
     TrainedCell,
-    cell_of_file,
     lowered,
     measurable,
     named_cell,
@@ -56,7 +55,7 @@ from echo_jax.memory.protocol import (
     check_seeds,
 )
 from echo_jax.memory.rows import Row, row_kind
-from echo_jax.memory.task_question import BUILT_IN, task_of
+from echo_jax.memory.task_question import task_of
 from echo_jax.report.number_formats import counted, three_digits
 from echo_jax.storage import atomic_files, tensor_files
 
@@ -74,14 +73,6 @@ UNTRIED = "its rate by key was not chosen for this cell: --full tries all rates"
 THREADS = 2
 """Threads of XLA in this process and in each worker, whatever cores there are: their number decides
 last bits, and the published cards were made with two."""
-
-MADE_AGAIN = 2
-
-BETWEEN_KINDS = (
-    "Last bits differ between kinds of processors and versions of the software, and training may "
-    "take another turn: by lag most cells were 1.3 bits apart at most, an LSTM 7 and a GRU 63; by "
-    "key a single run was 5 bits apart. No bound is known."
-)
 
 Made = tuple[Card, list[Row]]
 Conclude = Callable[[Path, Card, list[Row]], object]
@@ -467,82 +458,3 @@ def make(
         if by_key and plan.is_untried(named, rows):
             card.remarks.append(UNTRIED)
         run(plan.runs(named, rows))
-
-
-class Verified(NamedTuple):
-    """A row of a card, and that of the same run here."""
-
-    card: Card
-    row: Row
-    again: Row
-
-    @property
-    def same(self) -> bool:
-        """True where what was trained and scored is equal, in the fields that the first row has."""
-        before, now = map(msgspec.to_builtins, (self.row, self.again))
-        not_of_the_run = ("device", "version", "losses")
-        return all(now.get(name) == before[name] for name in before if name not in not_of_the_run)
-
-    @property
-    def apart(self) -> list[str]:
-        """What differs between the processors and the versions that made the two rows."""
-        versions = self.card.versions, environment.versions(self.card.cell.framework or None)
-        before, now = (
-            {"device": row.device or "unknown", **known}
-            | {"echo_jax": row.version or known.get("echo_jax", "unknown")}
-            for row, known in zip((self.row, self.again), versions, strict=True)
-        )
-        return environment.apart(before, now)
-
-    def told(self) -> str:
-        """Say in a sentence whether the two rows agree, or why they need not."""
-        if self.same:
-            return f"{self.row.key}: the same numbers"
-        rows = self.row, self.again
-        before, now = (three_digits(cards.bits_of([x], self.card.numbers).mean) for x in rows)
-        found = f"{self.row.key}: other numbers, {before} bits before and {now} here"
-        if not self.apart:
-            return f"{found}, on the same kind of processor with the same versions"
-        return f"{found}, on another kind of processor or other versions: {'; '.join(self.apart)}"
-
-
-def drawn(rows: Sequence[Row]) -> list[Row]:
-    """The rows that are made again, none of the pilot: a digest of all draws them, nobody else."""
-    made = [row for row in rows if row.seed < PILOT_SEED]
-    whole = msgspec.json.encode(made)
-    return sorted(made, key=lambda row: atomic_files.digest(whole + row.key.encode()))[:MADE_AGAIN]
-
-
-def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Verified]:
-    """Two rows of the card in a folder beside those of the same runs, made here.
-
-    A cell of the user's must be named by `cell`, as a stranger may have written the card.
-    ConfigError where it is not, there are no rows, or its cell has another text here.
-    """
-    running.start_jax(1, THREADS)
-    card, rows = cards.read(folder)
-    if card.task and (card.task.source or card.task.name not in BUILT_IN):
-        rule = "is of a task of one's own, whose file a card does not name"
-        raise ConfigError(None, folder, rule, "make the card again with {task}")
-    chosen = drawn(rows)
-    if not chosen:
-        raise ConfigError(None, folder, "has no rows but those of a pilot", "make the card first")
-    named = cell_of_file(folder, card.cell, cell)
-    task = task_of(card.task.name, card.numbers) if card.task else None
-    if task and task.measured != card.task:
-        rule = f"has other data of the task {card.task.name} than are drawn here"
-        raise ConfigError(None, folder, rule, "use the echo_jax that it was made with")
-    check_sizes(card.numbers, [row.configuration.question for row in chosen])
-    runs = [
-        CardRun(card.cell, card.numbers, row.configuration, row.seed, named.cell, task)
-        for row in chosen
-    ]
-    again = dict[str, Row]()
-
-    def store(row: Row) -> str:
-        again[row.key] = row
-        return "made again"
-
-    with for_frameworks([named], None), running.bar(runs, card.name, "updates") as bar:
-        complete(JOB, runs, Here(runs_at_once()), store, bar, running.interrupts)
-    return [Verified(card, row, again[row.key]) for row in chosen]
