@@ -158,30 +158,39 @@ def k_gram_baseline(
 
     It predicts a target outside the window from the k values in the window that are nearest to it;
     of k up to 5 it is the one with the least loss. The shares after a context of k values are
-    interpolated with those after a shorter one (Witten and Bell 1991):
-
-        p_k(v) = (n_k(v) + d_k p_{k-1}(v)) / (n_k + d_k)      p_0(v) = (n_0(v) + 1) / (n_0 + V)
-
-    n_k(v) counts the targets v after the context, n_k all of them, d_k the different ones.
+    `interpolated` with those after a shorter one.
     """
-    unigram = (np.bincount(training, minlength=task.vocab_size) + 1.0) / (
-        len(training) + task.vocab_size
-    )
     scores = []
     for target, *counted in _targets_and_counts(training, held_out, task):
-        shares = unigram
+        shares = frequencies(training, task.vocab_size)
         by_k = []
         for values, counts in counted:
-            if len(values):
-                # A new array: the next two lines write into it, and must not change `unigram`.
-                shares = shares * len(values)
-                shares[values] += counts
-                shares /= counts.sum() + len(values)
+            found = np.zeros_like(shares)
+            found[values] = counts
+            shares = interpolated(found, shares)
             by_k.append((shares.argmax() == target, -math.log(shares[target])))
         scores.append(by_k)
     means = np.average(scores, axis=0, weights=asked_times(len(held_out), task)[1])
     best = int(means[:, 1].argmin())
     return best + 1, Baseline(*means[best].tolist())
+
+
+def frequencies(tokens: np.ndarray, classes: int) -> np.ndarray:
+    """The share of each token, `[V]`, none of which is 0."""
+    return (np.bincount(tokens.ravel(), minlength=classes) + 1.0) / (tokens.size + classes)
+
+
+def interpolated(counts: np.ndarray, shorter: np.ndarray) -> np.ndarray:
+    """The shares of an n-gram after a context, `[..., V]` (Witten and Bell 1991).
+
+        p_n(v) = (c_n(v) + d_n p_{n-1}(v)) / (c_n + d_n)
+
+    c_n(v) counts the targets v after the context, c_n all of them, d_n the different ones. After a
+    context that never occurred they are those after the `shorter` one.
+    """
+    different = np.maximum(np.count_nonzero(counts, axis=-1, keepdims=True), 1)
+    whole = counts.sum(axis=-1, keepdims=True) + different
+    return (counts + different * shorter) / whole
 
 
 def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskConfig) -> Any:

@@ -21,9 +21,10 @@ import warnings
 import numpy as np
 from scipy.special import gammaln
 
+from echo_jax.echo.chance import frequencies
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.probe.heads import whitening
-from echo_jax.memory.probe.probed_answers import Asked, Parts, frequencies, shares_after
+from echo_jax.memory.probe.probed_answers import Asked, Parts, shares_after
 
 FEWEST, PER_NUMBER = 4000, 10  # examples, and for each number of a state
 MOST_ANSWERS = 2**24  # examples times tokens, which are held at once

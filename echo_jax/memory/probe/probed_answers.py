@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from echo_jax.echo.chance import frequencies, interpolated
+
 NATURAL = 0.01
 """Bits of a token about an earlier one, from which tokens predict one another."""
 
@@ -44,27 +46,19 @@ class Asked:
     def log_shares(self, given: int, streams: slice) -> np.ndarray:
         """The log-shares of an n-gram for each context, lag and answer, float32 `[G, N, V]`.
 
-        Of n = `given` tokens, so G is V^n. The shares after n tokens are interpolated with those
-        after fewer (Witten and Bell 1991), as in `echo.chance.k_gram_baseline`:
-
-            p_n(v) = (c_n(v) + d_n p_{n-1}(v)) / (c_n + d_n)      p_0(v) = (c_0(v) + 1) / (c_0 + V)
-
-        c_n(v) counts the targets v after the context, c_n all of them, d_n the different ones.
+        Of n = `given` tokens, so G is V^n. The shares after n tokens are `interpolated` with those
+        after fewer.
         """
         targets = self.targets(streams)
-        shares = np.full((1, self.lags, self.classes), 1 / self.classes)
-        for n in range(given + 1):
+        every = [frequencies(x, self.classes) for x in targets.T]
+        shares = np.stack(every)[None]
+        for n in range(1, given + 1):
             shape = self.classes**n, self.lags, self.classes
             place = self.contexts(n, streams)[:, None] * self.lags + np.arange(self.lags)
             answers = (place * self.classes + targets).ravel()
             counts = np.bincount(answers, minlength=math.prod(shape)).reshape(shape)
-            different = np.count_nonzero(counts, axis=-1, keepdims=True) if n else self.classes
             # A context's number modulo V^(n-1) is that of the context without its oldest token.
-            shorter = shares[np.arange(shape[0]) % len(shares)]
-            whole = counts.sum(axis=-1, keepdims=True) + different
-            mixed = (counts + different * shorter) / np.maximum(whole, 1)
-            # A context that never occurred has no counts, and answers as the shorter one.
-            shares = np.where(whole > 0, mixed, shorter)
+            shares = interpolated(counts, shares[np.arange(shape[0]) % len(shares)])
         return np.log(shares).astype(np.float32)
 
     def bits(self, given: int, logs: np.ndarray, streams: slice) -> np.ndarray:
@@ -79,19 +73,12 @@ class Asked:
         return by_step.mean(axis=1, dtype=np.float64) / math.log(2)
 
 
-def frequencies(tokens: np.ndarray, classes: int) -> np.ndarray:
-    """The share of each token, `[V]`, none of which is 0."""
-    return (np.bincount(tokens.ravel(), minlength=classes) + 1.0) / (tokens.size + classes)
-
-
 def shares_after(known: np.ndarray, answers: np.ndarray, alone: np.ndarray) -> np.ndarray:
     """The shares of answers after each known token, `[V, V]`, interpolated with those `alone`."""
     classes = len(alone)
     pairs = known.astype(np.int64) * classes + answers
     counts = np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
-    different = np.count_nonzero(counts, axis=1, keepdims=True)
-    whole = np.maximum(counts.sum(axis=1, keepdims=True) + different, 1)
-    return np.where(different > 0, (counts + different * alone) / whole, alone)
+    return interpolated(counts, alone)
 
 
 def predict_one_another(tokens: np.ndarray, classes: int, lags: int, parts: Parts) -> bool:

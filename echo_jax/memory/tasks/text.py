@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from echo_jax.echo.chance import interpolated
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.tasks import TaskRows
 from echo_jax.storage.csv_and_text import content
@@ -52,7 +53,7 @@ class Characters:
     def baseline(self, inputs: np.ndarray) -> np.ndarray:
         """The shares of an n-gram model of the part training, `[B, T, tokens]`.
 
-        Interpolated with shorter contexts as in `echo.chance.k_gram_baseline`.
+        Interpolated with shorter contexts, as that of a run.
         """
         shares = np.full((*inputs.shape, self.tokens), 1 / self.tokens)
         for length in range(1, CONTEXT + 1):
@@ -63,9 +64,7 @@ class Characters:
             wanted = contexts * self.tokens + np.arange(self.tokens)
             place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
             found = np.where(known[place] == wanted, counts[place], 0)
-            longer = shares[:, length - 1 :]
-            different = np.maximum(np.count_nonzero(found, axis=-1, keepdims=True), 1)
-            longer[:] = (found + different * longer) / (found.sum(-1, keepdims=True) + different)
+            shares[:, length - 1 :] = interpolated(found, shares[:, length - 1 :])
         return shares
 
     def joined(self, codes: np.ndarray, length: int) -> np.ndarray:
