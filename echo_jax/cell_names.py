@@ -1,4 +1,4 @@
-"""The built-in cells: where each is written, its title and paper.
+"""The built-in cells: where each is written, its title, paper and published rate by key.
 
 Nothing here imports a cell or jax: `load` imports the one that is used.
 """
@@ -66,3 +66,23 @@ CELLS = {
     "s5": BuiltInCell("vector_state.s5:S5Cell", "S5", "Smith et al. 2023"),
 }
 """The built-in cells by the names that --cell takes."""
+
+_RATES = {
+    0.001: "minlstm simple",
+    0.003: "delta-net gated-delta-net gla identity-rnn lmu lstm lstm-chrono mamba2 mlstm rg-lru"
+    " rwkv7",
+    0.01: "gru lru mingru s5 slstm",
+    0.03: "exprnn",
+}
+_RATES_OF_KNOWN_MEMORY = {
+    0.003: "FrozenLinearAttention ProjectedRegister",
+    0.01: "AttentionCache RingReservoir",
+    0.03: "FrozenDeltaNet OrthogonalReservoir",
+    0.1: "PresentInput",
+}
+RATES_BY_KEY = {name: rate for rate, names in _RATES.items() for name in names.split()} | {
+    f"echo_jax.cells.known_memory:{name}": rate
+    for rate, names in _RATES_OF_KNOWN_MEMORY.items()
+    for name in names.split()
+}
+"""The learning rate by key of a cell, which the pilot of its published card in the block chose."""

@@ -4,11 +4,13 @@ import runpy
 from importlib import resources
 
 import pytest
-from card_runs import by_key
-from made_up_cards import card, card_with, held, key_row, lag_row, stored
+from made_up_cards import card, card_with, lag_row, stored
 from running import ROOT
 
+from echo_jax.cell_names import RATES_BY_KEY
+from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.memory.card_contents import chosen_by
 from echo_jax.memory.pages import built_in_cards, card_pages, picture
 from echo_jax.report.page import Paper
 
@@ -22,15 +24,13 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_published_configuration_by_key_is_that_of_the_pilot_of_the_cell_in_the_block(
-    monkeypatch,
-):
-    pilot = [key_row(held(k), 1000, rate) for k, rate in ((4, 0.003), (8, 0.03))]
-    whole = [card([key_row(held(4))], "gru"), card([*pilot, key_row(held(4))], "block:gru")]
-    monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: whole)
-    expected = by_key(0.03)
-    found = [built_in_cards.published(x) for x in ("gru", "block:gru", "block:lru")]
-    assert found == [expected, expected, None]
+def test_the_table_of_cells_has_the_rate_by_key_of_each_pilot_in_the_block():
+    found = {}
+    for each in built_in_cards.built_in_cards():
+        chosen = chosen_by(each.pilot, each.numbers.pilot("by key"))
+        if chosen and each.cell.name.startswith(BLOCK_PREFIX):
+            found[each.cell.name.removeprefix(BLOCK_PREFIX)] = chosen.rate
+    assert found == RATES_BY_KEY
 
 
 def test_all_files_are_written_and_the_page_keeps_what_was_written_by_hand(folder):

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import UNSET
 
 from echo_jax import environment
+from echo_jax.cell_names import RATES_BY_KEY
 from echo_jax.cells.adapters.adapt import BlockOf
 from echo_jax.cells.block import Block, trained_numbers
 from echo_jax.cells.state_size import state_numbers
@@ -45,7 +46,6 @@ from echo_jax.memory.card.train_and_score import (
     runs_at_once,
 )
 from echo_jax.memory.card_contents import Card
-from echo_jax.memory.pages.built_in_cards import published
 from echo_jax.memory.protocol import (
     PILOT_SEED,
     CardPart,
@@ -109,7 +109,8 @@ class Plan(NamedTuple):
 
     def published(self, cell: str) -> Configuration | None:
         """The configuration by key that is published for a cell; none of another protocol."""
-        return None if self.protocol.own else published(cell)
+        rate = None if self.protocol.own else RATES_BY_KEY.get(cell.removeprefix(BLOCK_PREFIX))
+        return next((x for x in self.protocol.pilot("by key") if x.rate == rate), None)
 
     def pilot(self, named: NamedCell) -> list[CardRun]:
         """The runs that choose; none of a question where there is nothing to choose."""

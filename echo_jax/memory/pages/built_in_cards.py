@@ -10,14 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
-from echo_jax.memory.card_contents import Card, chosen_by, protocol_of
+from echo_jax.memory.card_contents import Card, protocol_of
 from echo_jax.memory.pages.questions import BY_LAG, QuestionShown
 from echo_jax.memory.pages.table import cell_of
 from echo_jax.memory.pages.told_apart import comparable, kind, size_of, size_text
-from echo_jax.memory.protocol import Configuration, Protocol
+from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.rows import Row
 
 FILE = "built_in_cards.json"
@@ -37,14 +36,6 @@ def built_in_cards() -> Sequence[Card]:
     """The cards that come with the package, by name."""
     text = resources.files("echo_jax.memory.pages").joinpath(FILE).read_bytes()
     return msgspec.json.decode(text, type=list[Card])
-
-
-def published(cell: str) -> Configuration | None:
-    """The configuration by key that the pilot chose for a cell in the block, by its name."""
-    in_block = BLOCK_PREFIX + cell.removeprefix(BLOCK_PREFIX)
-    of_cell = [card for card in built_in_cards() if card.cell.name == in_block]
-    found = (chosen_by(card.pilot, card.numbers.pilot("by key")) for card in of_cell)
-    return next(filter(None, found), None)
 
 
 def nearest(card: Card, question: QuestionShown) -> dict[str, Card]:
