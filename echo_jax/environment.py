@@ -242,7 +242,7 @@ def own_version() -> str:
 
 
 def _git(*command: str) -> str:
-    """What git says of the package's folder; nothing where it is in no checkout."""
+    """The answer of git about the package's folder; empty where it is in no checkout."""
     line = ["git", *command, "--", "."]
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         folder = Path(__file__).parent

@@ -180,6 +180,8 @@ def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeSt
     cell = candidate.cell
 
     def traced() -> Any:
+        """The trace of a step, whose outputs have the shapes."""
+
         def one_step(params: Any, *of: Any) -> Any:  # a new one, which jax has not traced before
             prepared = cell.prepare(params)
             before = jax.tree.leaves(prepared)

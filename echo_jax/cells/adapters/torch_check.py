@@ -120,6 +120,7 @@ def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None
     layer.train()  # as Dropout is off in the other mode
 
     def drawn_by(seed: int) -> torch.Tensor:
+        """The outputs of the layer after PyTorch's generators got this seed."""
         with seeded(seed):
             outputs: torch.Tensor = layer(inputs, None)[0]
             return outputs.clone()

@@ -102,6 +102,7 @@ class GRUCell(FlaxRNN):
         """Those of r, z and n side by side; c apart."""
 
         def gates(part: str, name: str) -> chex.Array:
+            """The weights of r, z and n of one part, `i` or `h`, side by side."""
             # Keras orders the gates z r h, with a recurrent bias for each. Flax has one for n
             # alone, as r multiplies it: c.
             return jnp.concatenate([params[part + gate][name] for gate in "rzn"], axis=-1)

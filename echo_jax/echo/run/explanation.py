@@ -197,7 +197,7 @@ def _words(config: RunConfig) -> dict[str, object]:
 
 
 def _earlier_batches(config: RunConfig) -> dict[str, object]:
-    """What was fed the target before its own batch; in streams that differs within a chunk."""
+    """The sentence parts on a target that an earlier batch was fed; streams differ by chunk."""
     task = config.task
     again = config.training.bptt_batches
     back = farthest = batches_back(config)

@@ -44,7 +44,7 @@ class Verified(NamedTuple):
 
     @property
     def apart(self) -> list[str]:
-        """What differs between the processors and the versions that made the two rows."""
+        """The differences between the processors and versions that made the two rows."""
         versions = self.card.versions, environment.versions(self.card.cell.framework or None)
         before, now = (
             {"device": row.device or "unknown", **known}
