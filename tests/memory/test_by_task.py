@@ -216,7 +216,7 @@ def test_an_n_gram_model_has_the_conditional_entropy_of_a_markov_source(tmp_path
 
 
 def test_the_level_of_an_own_task_rises_over_three_fifths_and_the_last_is_scored(root, tmp_path):
-    page = (root / "docs" / "your-own-task.md").read_text()
+    page = (root / "docs" / "your-own-cell.md").read_text()
     (tmp_path / "my_task.py").write_text(page.partition("# my_task.py")[2].partition("```")[0])
     question = ByTask(ShiftRegister(3), SMALL, task_of(str(tmp_path / "my_task.py"), SMALL))
     levels = [int(question.ramp(done)) for done in (0, 0.3, 0.59, 0.6, 1)]
