@@ -319,16 +319,16 @@ def bits_after(card, question, updates):
 
 
 def test_the_second_lesson_says_how_many_of_8_pairs_are_right(cards, every):
-    text = " ".join((DOCS.parent / "by-name.md").read_text().split())
+    text = " ".join((DOCS.parent / "lesson-plan.md").read_text().split())
     right = {"lstm": 1.3, "gru": 1.3, CACHE: 6.2}
-    assert "LSTM and GRU have 1.3 of 8" in text
-    assert "has 6.2 of 8 pairs; of 24 pairs, which do not fit, it has fewer than DeltaNet" in text
+    assert "LSTM and GRU recall 1.3 of 8 pairs" in text
+    assert "recalls 6.2 of 8 pairs. Of 24 pairs it recalls fewer than DeltaNet" in text
     for name, of_8 in right.items():
         assert right_of(every, cards[name], 8).mean() == pytest.approx(of_8, abs=0.05), name
     of_8, of_24 = (np.sort(right_of(every, cards["delta-net"], pairs)) for pairs in (8, 24))
-    assert "Six of eight DeltaNets have about 7, the other two about 1" in text
+    assert "Six of eight DeltaNets recall about 7, the other two about 1" in text
     assert of_8 == pytest.approx([1] * 2 + [7] * 6, abs=0.5)
-    assert "The six DeltaNets that learned have 9 of 24 pairs" in text
+    assert "The six DeltaNets that learned recall 9 of 24 pairs" in text
     assert of_24[2:].mean() == pytest.approx(9, abs=0.5)
     assert right_of(every, cards[CACHE], 24).mean() < of_24.mean()
     assert right_of(every, cards["mamba2"], 8).mean() == pytest.approx(1, abs=0.5)
@@ -337,8 +337,8 @@ def test_the_second_lesson_says_how_many_of_8_pairs_are_right(cards, every):
 
 def test_the_second_lesson_answers_its_class_with_numbers_of_the_cards(cards, every):
     """The numbers with a decimal, in the order of the answers: right ones of 8 pairs, or of 24."""
-    page = (DOCS.parent / "by-name.md").read_text()
-    answers = page.partition("## Questions that come")[2].partition("##")[0]
+    page = (DOCS.parent / "lesson-plan.md").read_text()
+    answers = page.partition("### Questions about recall")[2].partition("##")[0]
     large = {table.cell_of(x): x for x, _ in every if x.state_numbers == {"float32": 400}}
     of_8 = {name: right_of(every, x, 8) for name, x in cards.items() if x.bits_by_key}
     first = large["lstm"], cards["lstm"], large["delta-net"]
