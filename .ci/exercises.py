@@ -1,4 +1,4 @@
-"""Make examples/exercises.ipynb from docs/exercises.md: a cell for each block of code and of text.
+"""Make examples/exercises.ipynb from exercises.md beside it: a cell for each block.
 
 Usage: python .ci/exercises.py
 
@@ -15,13 +15,12 @@ from address import address
 from address import notebook as with_address
 
 ROOT = Path(__file__).parents[1]
-PAGE, NOTEBOOK = ROOT / "docs" / "exercises.md", ROOT / "examples" / "exercises.ipynb"
+PAGE, NOTEBOOK = (ROOT / "examples" / f"exercises.{kind}" for kind in ("md", "ipynb"))
 LESSON = ROOT / "examples" / "echo.ipynb"
 
 CODE = re.compile(
     r"^<!-- not run: (yours|in the notebook) -->\n```python\n(.*?)\n```$", re.M | re.S
 )
-OF_THE_PAGE = re.compile(r"^<!-- not in the notebook -->\n.*?\n\n", re.M | re.S)
 SOLUTION = re.compile(r"^<!-- not run: solution -->\n", re.M)
 LINK = re.compile(r"\[([^\]]*)\]\([^)]*\.(?:md|ipynb)(?:#[^)]*)?\)")
 
@@ -30,7 +29,7 @@ def notebook(page: str) -> dict[str, Any]:
     """The notebook of a page; its first cell of code, which installs, is that of echo.ipynb."""
     lesson = json.loads(LESSON.read_text("utf-8"))
     install = next(cell for cell in lesson["cells"] if cell["cell_type"] == "code")
-    text = LINK.sub(r"*\1*", SOLUTION.sub("", OF_THE_PAGE.sub("", page)))
+    text = LINK.sub(r"*\1*", SOLUTION.sub("", page))
     parts = CODE.split(text)  # text, then kind, code and text again and again
     first, second = parts[0].strip().rsplit("\n\n", 1)
     cells = [_markdown(first), install, _markdown(second)]

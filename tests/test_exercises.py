@@ -1,4 +1,4 @@
-"""docs/exercises.md and the notebook made from it, which .ci/wheel runs; the cell that installs."""
+"""examples/exercises.md and its notebook, which .ci/wheel runs; the cell that installs."""
 
 import importlib.util
 import json
