@@ -19,16 +19,33 @@ from echo_jax.echo.studies.catalogue import STUDIES
 from echo_jax.report import styles
 
 ROOT = Path(__file__).parent
-BESIDE_DOCS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+BESIDE_DOCS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "examples/exercises.md",
+)
 LINK = re.compile(r"(\]\(<?)(?!\w+:|#)([^)\s#<>]+)")
 IN_HTML = re.compile(r'"([^"\s]+\.md)"')  # a link, or the page of a card in the data
 MODULE = re.compile(r"^::: (\S+)$", re.M)
+FIELDS = re.compile(r"^<!-- fields of (\S+) -->$", re.M)
 COLUMNS = re.compile(r"^ *\S.*\S {2,}\S", re.M)
 PHONE = 3.75  # inches of a figure on a phone
 PICTURE = "figures/which-row-continues-which.png"
 """What a shared link shows."""
 INTERACTIVE = ("play.html", "cards/explore.html")
 """Pages of HTML, which link pages of Markdown."""
+MOVED = {
+    "by-name": "lesson-plan.html#by-name-20-minutes",
+    "card": "formats.html#a-card",
+    "card-a-memax-layer": "your-own-cell.html#a-layer-of-memax",
+    "how-we-test": "development.html#tests",
+    "own-data": "training-runs.html#your-own-data",
+    "using-a-trained-network": "training-runs.html#predict",
+    "your-own-task": "your-own-cell.html#a-task-of-your-own",
+}
+"""Pages that became a part of another one, which their old addresses lead to."""
 BOOSTED = {"glossary.md": 2.0, "index.md": 1.5}
 """What the search finds first; it finds the pages of single cards last."""
 NIGHT = """<script>{
@@ -88,8 +105,10 @@ def on_page_markdown(
 ) -> str:
     """Links to files of the repository become links of the site, which has those files too.
 
-    The modules of a page of the reference fold out, where there are several.
+    The modules of a page of the reference fold out, where there are several. A mark becomes the
+    tables of the fields of a schema.
     """
+    markdown = FIELDS.sub(lambda mark: _tables_of(ROOT / "docs" / mark[1]), markdown)
     here = page.file.src_uri
     if here in BOOSTED or here.endswith("/card.md"):
         page.meta["search"] = {"boost": BOOSTED.get(here, 0.1)}
@@ -106,6 +125,38 @@ def on_page_markdown(
     several = len(MODULE.findall(markdown)) > 1
     folded = r"<details markdown><summary><code>\1</code></summary>\n\n\g<0>\n\n</details>"
     return MODULE.sub(folded, markdown) if several else markdown
+
+
+def _tables_of(schema: Path) -> str:
+    """The fields of each object of a JSON Schema: a name, its description, a table."""
+    parts = []
+    for name, part in json.loads(schema.read_text("utf-8"))["$defs"].items():
+        fields = part.get("properties", {}).items()
+        rows = [f"| `{field}` | {_kind(of)} | {_default(of)} |" for field, of in fields]
+        described = map(_with_columns_as_code, part.get("description", "").split("\n\n"))
+        table = "\n".join(["| field | is | default |", "|---|---|---|", *rows])
+        parts += [f"**`{name}`**", *described, table]
+    return "\n\n".join(parts)
+
+
+def _kind(of: dict[str, Any]) -> str:
+    """What a value of a JSON Schema may be, in words."""
+    if "$ref" in of:
+        return f"`{of['$ref'].rpartition('/')[2]}`"
+    if "anyOf" in of:
+        return " or ".join(map(_kind, of["anyOf"]))
+    if "enum" in of:
+        return " or ".join(f"`{json.dumps(value)}`" for value in of["enum"])
+    if of.get("type") == "array":
+        return f"list of {_kind(of.get('items') or of['prefixItems'][0])}"
+    least, most = of.get("minimum"), of.get("maximum")
+    known = [f"from {least}"] * (least is not None)
+    known += [f"to {most}"] * (most is not None and most < 2**53)
+    return " ".join([of.get("type", "anything"), *known])
+
+
+def _default(of: dict[str, Any]) -> str:
+    return f"`{json.dumps(of['default'])}`" if "default" in of else ""
 
 
 def on_page_content(content: str, page: Page, files: Files, **_: Any) -> str:
@@ -140,7 +191,10 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Pages of HTML are found by the search, by their titles and texts."""
+    """Pages of HTML are found by the search, by titles and texts; old addresses lead on."""
+    for name, place in MOVED.items():
+        lead = f'<meta http-equiv="refresh" content="0; url={place}"><a href="{place}">Moved</a>'
+        Path(config.site_dir, f"{name}.html").write_text(lead, "utf-8")
     index = Path(config.site_dir, "search", "search_index.json")
     whole = json.loads(index.read_text("utf-8"))
     for path in INTERACTIVE:

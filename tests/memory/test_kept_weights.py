@@ -197,11 +197,11 @@ def test_a_cell_that_its_module_takes_from_another_one_is_read_where_it_is_named
 
 
 def test_the_lines_of_the_page_probe_a_run(carding, root, capsys):
-    page = (root / "docs/card.md").read_text()
+    page = (root / "docs/formats.md").read_text()
     (code,) = re.findall(r"```python\n([^`]*kept_weights.*?)```", page, re.S)
     folder = carding("gru", name="gru", args=UNITS, only="by-lag")
     (shown,) = re.findall(r"weights/.*safetensors", code)
     *_, row = cards.read(folder)[1]
     kept_weights.path_of(folder, row.key).rename(folder / shown)
-    exec(compile(code, "card.md", "exec"), {})
+    exec(compile(code, "formats.md", "exec"), {})
     assert "bits" in capsys.readouterr().out
