@@ -3,6 +3,7 @@
 import dataclasses
 import html
 import json
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,14 +32,16 @@ PLAIN = Paper()
 def markdown_page(
     title: str, introduction: Sequence[str], sections: Sequence[Section], made: str, command: str
 ) -> str:
-    """A page on which each section begins with its figure and one sentence.
+    """A page that begins with the questions and their answers, a sentence each.
 
-    `made` is the sentence of `section.computed` on the results; the command reproduces the page.
+    Each section begins with its figure and this sentence. `made` is the sentence of
+    `section.computed` on the results; the command reproduces the page.
     """
     parts = [f"# {escaped(title)}"]
     if len(sections) > 1:
-        links = (f"{i}. [{escaped(s.heading)}](#{s.name})" for i, s in enumerate(sections, 1))
-        parts.append(details(f"{len(sections)} questions", "\n".join(links)))
+        lines = (f"{i}. [{escaped(s.heading)}](#{s.name})" for i, s in enumerate(sections, 1))
+        answers = (f" {escaped(s.answer[0])}" if s.answer else "" for s in sections)
+        parts.append("\n".join(map(operator.add, lines, answers)))
     for section in sections:
         parts += section.folded()
     again = escaped(f"{made} This command makes the page again:")
