@@ -58,7 +58,7 @@ class CardCommand:
     added keeps what it has."""
     task: str | None = None
     """Ask a task instead, at the best of three learning rates: a built-in one, such as parity, or
-    one of your own, FILE.py or module:NAME; see docs/your-own-task.md. The card is NAME-TASK."""
+    one of your own, FILE.py or module:NAME; see docs/your-own-cell.md. The card is NAME-TASK."""
     beside: bool = True
     """On a task make the cards of the present input, an untrained reservoir and the LSTM too,
     unless they are there."""
@@ -69,14 +69,14 @@ class CardCommand:
     With --only by-key it shows whether more training helps."""
     protocol: Path | None = None
     """A TOML file of numbers of the measure that differ from the published ones, such as
-    updates = 1000; see docs/card.md. The card states them, and is compared with no others."""
+    updates = 1000; see docs/memory-card.md. The card states them and is compared with no others."""
     cluster: str | None = None
     """Train the runs on a Dask cluster: local:N (N workers here; alone the command uses two cores),
     or tcp://HOST:PORT or tls://HOST:PORT (a scheduler); see docs/cluster.md."""
     out: Path = Path("cards")
     """Folder for the files of each card, NAME/card.md and others."""
     keep: bool = False
-    """Write the weights of each run too, NAME/weights/RUN.safetensors; see docs/card.md."""
+    """Write the weights of each run too, NAME/weights/RUN.safetensors; see docs/formats.md."""
     format: styles.Format = "svg"
     """A format of figures for a paper: pdf or png are written beside each SVG."""
 

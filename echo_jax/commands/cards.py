@@ -32,7 +32,7 @@ class Report:
     """Built-in cells, such as gru,lru, that are shown beside the cards of the folder: in the block,
     and some of them also bare."""
     protocol: Path | None = None
-    """A TOML file: only the cards of this protocol; see docs/card.md."""
+    """A TOML file: only the cards of this protocol; see docs/memory-card.md."""
     paper: Annotated[Paper, command_line.FLAT] = dataclasses.field(default_factory=Paper)
 
     def run(self) -> None:

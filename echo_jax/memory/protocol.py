@@ -128,7 +128,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 # A Struct checks types where it is decoded and not where it is constructed.
                 plain = msgspec.convert(msgspec.to_builtins(value), field.type)
             except (msgspec.ValidationError, TypeError) as error:
-                fix = "use one that docs/card.md allows"
+                fix = "use one that docs/card.schema.json allows"
                 raise ConfigError(field.name, value, f"is refused ({error})", fix) from error
             if isinstance(plain, tuple) and len(set(plain)) < len(plain):
                 raise ConfigError(field.name, value, "has one twice", "give each once")
@@ -237,7 +237,7 @@ def read_protocol(path: Path | None) -> Protocol:
     """The protocol of a TOML file, which names the numbers that differ; STANDARD without a file."""
     if path is None:
         return STANDARD
-    fix = "name numbers of docs/card.md, such as updates = 1000"
+    fix = "name numbers of docs/card.schema.json, such as updates = 1000"
     data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix=fix)
     data = data.removeprefix("\ufeff".encode())  # as editors of Windows write it
     try:

@@ -159,7 +159,7 @@ def card(  # noqa: PLR0913 - the flags of the command
       seeds: the number of seeds, from 0.
       task: ask this alone, by 3,000 updates at the best of three rates: the name of a built-in
         task, a file "my_task.py", a module, or any object with `tokens`, `answers` and `draw`; see
-        docs/your-own-task.md. The card is called NAME-TASK.
+        docs/your-own-cell.md. The card is called NAME-TASK.
       beside: on a task, make the cards of the present input, an untrained reservoir and the LSTM
         too, unless they are there.
       only: "by-lag" or "by-key", for one question alone.
@@ -169,7 +169,7 @@ def card(  # noqa: PLR0913 - the flags of the command
       name: of the card and of its folder; by default the cell and its arguments, and the digest of
         another protocol than 5.
       out: folder for the folder of the card; without one, nothing is kept.
-      keep: write the weights of each run there too, as files of safetensors; see docs/card.md.
+      keep: write the weights of each run there too, as files of safetensors; see docs/formats.md.
       cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.
       progress: show the updates done and the time left, in a terminal or a notebook.
 
