@@ -44,10 +44,9 @@ SENTENCES = (
     f"{spaced(STANDARD.pairs[10:])} are asked",
     f"after every {STANDARD.updates_at_once} updates, {STANDARD.recalls} rows with "
     f"{STANDARD.associated} pairs",
-    f"three runs of {STANDARD.pilot_updates} updates, with seeds "
-    f"{protocol.PILOT_SEED} to {protocol.PILOT_SEED + STANDARD.pilot_seeds - 1}",
-    f"at each of the rates {listed(STANDARD.rates)}",
-    f"each of the rates {listed(STANDARD.rates_by_key)}",
+    f"with seeds {protocol.PILOT_SEED} to {protocol.PILOT_SEED + STANDARD.pilot_seeds - 1}",
+    f"| updates of a run | {STANDARD.pilot_updates} | {STANDARD.updates:,} |",
+    f"| rates | {listed(STANDARD.rates)} | {listed(STANDARD.rates_by_key)} |",
     f"{STANDARD.fillers} fillers for each layer",
     f"Adam ({ADAM['b1']}, {ADAM['b2']}, epsilon {ADAM['eps']},".replace("e-0", "e-"),
     f"norm if that is above {STANDARD.largest_norm:.0f}",
