@@ -3,7 +3,6 @@
 import dataclasses
 import html
 import json
-import operator
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,9 +38,11 @@ def markdown_page(
     """
     parts = [f"# {escaped(title)}"]
     if len(sections) > 1:
-        lines = (f"{i}. [{escaped(s.heading)}](#{s.name})" for i, s in enumerate(sections, 1))
-        answers = (f" {escaped(s.answer[0])}" if s.answer else "" for s in sections)
-        parts.append("\n".join(map(operator.add, lines, answers)))
+        lines = [
+            " ".join([f"{i}. [{escaped(s.heading)}](#{s.name})", *map(escaped, s.answer[:1])])
+            for i, s in enumerate(sections, 1)
+        ]
+        parts.append("\n".join(lines))
     for section in sections:
         parts += section.folded()
     again = escaped(f"{made} This command makes the page again:")
