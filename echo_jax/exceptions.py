@@ -112,7 +112,7 @@ def _subject(field: str | None, value: object, spelling: Spelling) -> str:
 
 
 def _with_value(field: str, value: object, spelling: Spelling) -> str:
-    """Spell a field with its value: --hidden-size 0, hidden_size=0, --no-stateful, stateful=False."""
+    """Spell a field with its value: --hidden-size 0, hidden_size=0, --no-stateful and the like."""
     if spelling == "argument":
         return f"{field}={value}"
     flag = field.replace("_", "-")
