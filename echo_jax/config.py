@@ -37,15 +37,15 @@ PACKAGED_CELL = r"echo_jax\.cells\.[a-z][\w.]*:[A-Z]\w*"
 
 
 def is_built_in(cell: str) -> bool:
-    """True for the name of a built-in cell, or of a block around one."""
+    """Return True for the name of a built-in cell, or of a block around one."""
     return cell.removeprefix(BLOCK_PREFIX) in CELLS
 
 
 def check_named(place: Path, needed: str, cell: str | None) -> None:
-    """Raise ConfigError unless the caller names the user's cell that a file in a place needs.
+    """Raise ConfigError unless the caller names the user's cell that the file at `place` needs.
 
-    A stranger may have written the file, and to import a cell is to run its code. Every reader of a
-    file that names a cell asks this first. Cells of this package need not be named.
+    A stranger may have written the file, and importing a cell runs its code. Every reader of a file
+    that names a cell calls this first. Cells of this package need not be named.
     """
     NetworkConfig(cell=needed)  # checks the form of the name
     ours = is_built_in(needed) or is_handed_over(needed)
@@ -58,7 +58,7 @@ def check_named(place: Path, needed: str, cell: str | None) -> None:
 
 
 def is_handed_over(cell: str) -> bool:
-    """True for the name of a cell that a call was given, and that nothing is found by."""
+    """Return True for a cell that was handed to a call as an object, which no import finds."""
     return cell.removeprefix(BLOCK_PREFIX).startswith(OBJECT_PREFIX)
 
 
@@ -421,7 +421,7 @@ class TrainOptions:
 
 
 def changed(config: RunConfig, **fields: Any) -> RunConfig:
-    """The configuration with other values of some fields, in whichever section they are.
+    """Return the configuration with other values of some fields, whichever section they belong to.
 
         changed(PARTS["context"], lag=3, hidden_size=20, seeds=8)
 
@@ -439,7 +439,7 @@ def changed(config: RunConfig, **fields: Any) -> RunConfig:
 
 
 def flags_of(fields: Mapping[str, Any]) -> list[str]:
-    """The flags, and their values, that set some fields: {"lag": 3, "stateful": False}."""
+    """Return the flags, and their values, that set some fields: {"lag": 3, "stateful": False}."""
     words: list[str] = []
     for name, value in fields.items():
         flag = name.replace("_", "-")
@@ -451,7 +451,7 @@ def flags_of(fields: Mapping[str, Any]) -> list[str]:
 
 
 def flat(config: RunConfig) -> dict[str, Any]:
-    """Every field of a configuration by its name, without sections."""
+    """Return every field of a configuration by its name, without sections."""
     return {
         name: getattr(getattr(config, section) if section else config, name)
         for name, section in SECTION.items()
@@ -459,7 +459,7 @@ def flat(config: RunConfig) -> dict[str, Any]:
 
 
 def chosen(config: RunConfig) -> dict[str, Any]:
-    """The fields that make a configuration of the default, part 4, by their names."""
+    """Return the fields, by name, in which a configuration differs from the default, part 4."""
     default = flat(PARTS["context"])
     fields = {name: value for name, value in flat(config).items() if value != default[name]}
     if config.data.file:
@@ -468,12 +468,15 @@ def chosen(config: RunConfig) -> dict[str, Any]:
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
-    """The configuration as nested plain values, ready for JSON."""
+    """Return the configuration as nested plain values, ready for JSON."""
     return dataclasses.asdict(config)
 
 
 def from_dict(values: Mapping[str, Any]) -> RunConfig:
-    """The inverse of `to_dict`; ConfigError for a field that is unknown, missing or invalid."""
+    """Return the configuration that `to_dict` wrote.
+
+    Raises ConfigError for a field that is unknown, missing or invalid.
+    """
     return _build(RunConfig, "configuration", values)
 
 
@@ -495,9 +498,9 @@ def _build(kind: Any, name: str, values: Any) -> Any:
 
 
 def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
-    """Raise ConfigError for a value that is not of the type of its field, or out of its range.
+    """Raise ConfigError for a value that is not of the type of its field, or is out of its range.
 
-    A path becomes its text, and a number of NumPy or JAX that of Python.
+    A path becomes its text, and a number of NumPy or JAX a number of Python.
     """
     for field in dataclasses.fields(config):
         if field.name not in unchecked:
@@ -506,14 +509,14 @@ def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
 
 
 def check_call(call: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Raise ConfigError for an argument that is not of the type in the signature of its call."""
+    """Raise ConfigError for an argument whose type is not the one in the signature of its call."""
     for name, parameter in inspect.signature(call).parameters.items():
         if name in given and parameter.annotation is not Any:  # which may raise as it is looked at
             checked(name, parameter.annotation, given[name])
 
 
 def checked(name: str, annotation: Any, value: Any) -> Any:
-    """The value of a field or an argument; ConfigError unless it is of the annotated type."""
+    """Return the value of a field or an argument; raise ConfigError for a value of another type."""
     kinds = get_args(annotation)
     optional = type(None) in kinds
     kind: Any = kinds[0] if optional and len(kinds) == 2 else annotation  # no path: `path_of` is
@@ -528,14 +531,14 @@ def checked(name: str, annotation: Any, value: Any) -> Any:
 
 
 def _plain(kind: Any, value: Any) -> Any:
-    """A path as text where that is the type of the field; a scalar array as a number of Python."""
+    """Return a path as text if the field is a text, and a scalar array as a number of Python."""
     if kind is str and isinstance(value, os.PathLike):
         return os.fspath(value)
     return value.item() if getattr(value, "shape", None) == () else value
 
 
 def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | None:
-    """The rule that a value breaks, and the fix; None if it breaks none."""
+    """Return the rule that a value breaks, and the fix; None if it breaks none."""
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     if kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
         return "is not a number", "use one such as 0.001"
@@ -552,7 +555,7 @@ def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | 
 
 
 def _other_object(kind: Any, value: object) -> tuple[str, str] | None:
-    """The rule and the fix, as of `_broken_rule`, for lists and for classes of echo_jax."""
+    """Return the rule and the fix, like `_broken_rule`, for lists and for classes of echo_jax."""
     ours = isinstance(kind, type) and kind.__module__.startswith("echo_jax.")
     if ours and not isinstance(value, kind):
         return f"is no {kind.__name__}", f"use a {kind.__module__}.{kind.__name__}"
@@ -576,7 +579,7 @@ _TANH_RNN = {"rnn", "rnncell", "tanh", "tanhrnn", "elman", "elmanrnn", "vanilla"
 
 
 def _no_cell(cell: object) -> tuple[str, str]:
-    """The rule that a name which is none of a cell breaks, and the fix."""
+    """Return the rule that a name without a cell breaks, and the fix."""
     name = cell if isinstance(cell, str) else ""
     if len(name) > LONGEST:
         return f"is longer than {LONGEST:,} characters", "use a shorter name"

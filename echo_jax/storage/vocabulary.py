@@ -50,7 +50,7 @@ class Vocabulary:
 
     @classmethod
     def of_words(cls, words: Iterable[str]) -> "Vocabulary":
-        """The vocabulary of all the different values among words."""
+        """Return the vocabulary of all different values among the words."""
         distinct = set(map(_bare, set(words)))
         for word in sorted(distinct):
             _check(word)
@@ -60,11 +60,11 @@ class Vocabulary:
 
     @classmethod
     def of_integers(cls, vocab_size: int) -> "Vocabulary":
-        """The integers 0 .. vocab_size-1, each its own token."""
+        """Return the vocabulary of the integers 0 .. vocab_size-1, each its own token."""
         return cls(tuple(map(str, range(vocab_size))))
 
     def __len__(self) -> int:
-        """The number of values, V."""
+        """Return the number of values, V."""
         return len(self.values)
 
     @functools.cached_property
@@ -78,14 +78,14 @@ class Vocabulary:
         return {self.values[token]: token for token in sorted(known)}
 
     def token(self, word: str) -> int | None:
-        """The token of a word, with or without spaces around it; None for an unknown value."""
+        """Return the token of a word, without the spaces around it; None for an unknown value."""
         word = _bare(word)
         if len(word) > LONGEST:
             return None
         return self._tokens.get(_shortest(word) if self.is_whole else word)
 
     def unknown(self, word: str, place: str) -> ConfigError:
-        """The error of a word without a token, with the value that is spelled nearly so."""
+        """Return the error for a word without a token; it names the nearest spelling."""
         rule = "occurs only in the held-out values, so no network was trained on it"
         if dataclasses.replace(self, untrained=frozenset()).token(word) is None:
             rule = f"is not in the vocabulary ({self})"
@@ -97,11 +97,11 @@ class Vocabulary:
         return ConfigError(None, f"value {shown(word)} {place}", rule, fix)
 
     def value(self, token: int) -> int | str:
-        """The value of a token: an integer if all values are whole numbers, else text."""
+        """Return the value of a token: an integer if all values are whole, or else a text."""
         return int(self.values[token]) if self.is_whole else self.values[token]
 
     def __str__(self) -> str:
-        """A short description: the range of whole numbers without gaps, or a few examples."""
+        """Describe the values: the range of whole numbers without gaps, or a few examples."""
         first = self.value(0)
         last = self.value(-1)
         if isinstance(first, int) and isinstance(last, int) and last - first == len(self) - 1:
@@ -115,9 +115,9 @@ def encode(
     unknown: Unknown = "error",
     place: Callable[[int], str] = "at position {}".format,
 ) -> np.ndarray:
-    """The tokens of N words, int32 `[N]`; of a word without one UNSEEN, or ConfigError.
+    """Return the tokens of N words, int32 `[N]`; a word without a token is UNSEEN or a ConfigError.
 
-    The error says the `place` of the word, of its number from 1 on.
+    The error names the `place` of the word, counted from 1.
     """
     tokens = {word: vocabulary.token(word) for word in set(words)}
     if unknown == "error" and None in tokens.values():
@@ -128,18 +128,18 @@ def encode(
 
 
 def listed(words: Sequence[str], limit: int = 10) -> str:
-    """The first few words in quotes, and how many more there are."""
+    """Return the first few words in quotes, and how many more there are."""
     rest = f" and {len(words) - limit} more" if len(words) > limit else ""
     return ", ".join(map(shown, words[:limit])) + rest
 
 
 def _bare(word: str) -> str:
-    """A word without white space around it; white space alone, a value of a text, is one space."""
+    """Strip the white space around a word; white space alone, a value of a text, is one space."""
     return word.strip() or (" " if word else "")
 
 
 def _shortest(word: str) -> str:
-    """The shortest spelling of a whole number in ASCII digits; any other word unchanged."""
+    """Return the shortest ASCII spelling of a whole number, and any other word unchanged."""
     if not _WHOLE.fullmatch(word):
         return word
     digits = word.partition(".")[0].lstrip("+-").lstrip("0") or "0"

@@ -69,7 +69,7 @@ def run_studies(
 
 
 def _waiting(folder: StudyFolder, names: Sequence[str]) -> dict[str, list[GridPoint]]:
-    """The grid points without a row of studies of these names."""
+    """Return the grid points without a row of studies of these names."""
     rows = study_folder.rows_of(folder.path, {name: folder.studies[name] for name in names})
     return {name: missing(folder.studies[name].points, rows[name]) for name in names}
 
@@ -87,7 +87,7 @@ def _write_for_paper(
 def _executor(
     waiting: Mapping[str, Sequence[GridPoint]], running: Execution
 ) -> AbstractContextManager[Executor]:
-    """The workers of a cluster, or this process, where jax then starts."""
+    """Return the workers of a cluster, or this process, where jax then starts."""
     points = list(itertools.chain(*waiting.values()))
     if points and running.cluster is None:
         running.start_jax(None)
@@ -121,7 +121,7 @@ def run_points(
 
 
 def by_program(points: Sequence[GridPoint]) -> list[GridPoint]:
-    """Grid points in an order that compiles each program once."""
+    """Return grid points in an order that compiles each program once."""
     groups: dict[Program, list[GridPoint]] = {}
     for point in points:
         groups.setdefault(point.program, []).append(point)

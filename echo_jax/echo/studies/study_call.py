@@ -29,7 +29,7 @@ def study(
     cluster: str | None = None,
     progress: bool = True,
 ) -> Section:
-    """The section of a study, which shows itself; without `run` nothing is trained.
+    """Return the section of a study, which shows itself; without `run` nothing is trained.
 
         echo_jax.study("state")           # the published answer, with its tables
         echo_jax.study("state").figure    # in a notebook an output of its own
@@ -70,7 +70,7 @@ def study(
 
 
 def all_studies(folder: Path) -> StudyFolder:
-    """A folder of studies, whose page names the command that makes it."""
+    """Return a folder of studies, whose page names the command that makes it."""
     again = shlex.join(["--all", *(["--out", str(folder)] if folder != DEFAULT_FOLDER else [])])
     command = study_pages.command_of
     return StudyFolder(folder, "all studies", TITLE, STUDIES, command, command(again))

@@ -31,10 +31,10 @@ class StudyFolder(NamedTuple):
 
     @contextlib.contextmanager
     def claimed(self, tables: bool = False) -> Iterator[None]:
-        """The folder is made and locked, before anything is run.
+        """Return the folder is made and locked, before anything is run.
 
-        StorageError where it cannot be made, is of another kind or has files of another kind, or
-        a file that would be written over was edited since it was generated or is somebody else's.
+        Raises StorageError if it cannot be made, is or has something of another kind, or has a file
+        in the way that was edited since it was generated or is somebody else's.
         """
         out = self.path
         atomic_files.check_not_current(out)
@@ -63,12 +63,12 @@ def _check_content(out: Path) -> None:
 
 
 def rows_path(out: Path, name: str) -> Path:
-    """The file of the rows of a study."""
+    """Return the file of the rows of a study."""
     return out / "rows" / f"{name}.jsonl"
 
 
 def rows_of(out: Path, studies: Mapping[str, Study]) -> dict[str, list[ResultRow]]:
-    """The rows of each study, in the order of its grid points, as far as they were run."""
+    """Return the rows of each study, in the order of its grid points, as far as they were run."""
     return {
         name: finished(study.points, RESULT_ROWS.read(rows_path(out, name)))
         for name, study in studies.items()
@@ -76,19 +76,19 @@ def rows_of(out: Path, studies: Mapping[str, Study]) -> dict[str, list[ResultRow
 
 
 def folder() -> Path:
-    """The folder of the rows and answers of this version: in a wheel, or in a checkout."""
+    """Return the folder of the rows and answers of this version: in a wheel, or in a checkout."""
     installed = Path(__file__).parent / "published"
     documents = installed if installed.exists() else Path(__file__).parents[3] / "docs"
     return documents / "results"
 
 
 def answer(name: str) -> str:
-    """The answer to a study: the paragraph under its heading; empty for a sweep."""
+    """Return the answer to a study: the paragraph under its heading; empty for a sweep."""
     return next(iter(paragraphs(name)), "")
 
 
 def paragraphs(name: str) -> list[str]:
-    """The answer to a study, and its notes; none of a sweep."""
+    """Return the answer to a study, and its notes; none of a sweep."""
     text = (folder() / "answers.md").read_text("utf-8")
     _, _, part = text.partition(f"\n### {name}: ")
     paragraphs = re.split(r"\n##", part)[0].strip().split("\n\n")[1:]

@@ -37,7 +37,7 @@ def test_the_cell_of_a_card_trains_on_a_text_is_resumed_shown_and_predicts(
     network = json.loads((tmp_path / "part" / "config.json").read_text())["network"]
     assert network["hidden_size"] == 10
     assert network["cell_args"] == "key_size=10,value_size=10"
-    assert "state_bytes" not in network
+    assert network["state_bytes"] is None
     card = named_cell("block:delta-net", {}, 400).cell
     assert echo_jax.load(tmp_path / "part").network.cell == card
     said = call("show.py", "--curve", "part", cwd=tmp_path).stdout
