@@ -79,7 +79,7 @@ def over_runs(
         """The results `[S, ...]` of all runs; each device gets its share of the rows."""
         own = len(arguments) - shared
         if seed_map == "map" and len(jax.tree.leaves(arguments)[0]) == 1:
-            # A loop around one run, and a mesh of one device, take 0.05 s to trace and change no bit.
+            # A loop around one run and a mesh of one device change no bit, and take time to trace.
             one = jax.tree.map(lambda leaf: leaf[0], arguments[:own])
             return jax.tree.map(lambda leaf: leaf[None], function(*one, *arguments[own:]))
 
