@@ -19,7 +19,7 @@ from echo_jax.config import PARTS, Part, RunConfig, TrainOptions, check_values
 from echo_jax.engine import process
 from echo_jax.engine.process import Interrupts, StoppedError
 from echo_jax.exceptions import ConfigError, DivergedError, StorageError, printable
-from echo_jax.report.styles import Format
+from echo_jax.report.styles import Format, import_matplotlib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         load_lapack()
         assert prepared.folder, "a run of the command has a folder"
         config = prepared.config
-        running = Running(say, interrupts=interrupts)
+        running = Running(say, interrupts=interrupts, prepare_figure=import_matplotlib)
         running.watch.seconds["import"] = time.perf_counter() - process.STARTED
         if prepared.note:
             print(prepared.note, file=sys.stderr)
