@@ -79,6 +79,8 @@ def put_in_order() -> None:
     for name in ("MPLBACKEND", "MATPLOTLIBRC"):
         os.environ.pop(name, None)
     gc.set_threshold(500_000)  # by default it looks for garbage 400 times while modules load: 0.2 s
+    # By default a thread of OpenBLAS spins for 25 ms after each product: 0.1 s of a run.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     os.environ["PYTHONSAFEPATH"] = "1"  # the current folder may be a stranger's: no child runs it
     for name in ("stdout", "stderr"):  # closed: a file that is opened later would get its number
         if getattr(sys, name) is None:
