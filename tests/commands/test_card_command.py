@@ -47,15 +47,13 @@ def rows_of(folder):
 
 def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     line = ("--cell", "mine.py", *BY_LAG)
-    said = carding(*line, "--seeds", "1").stdout
+    carding(*line, "--seeds", "1")
     folder = tmp_path / "cards" / MINE
     made, rows = card_contents.read(folder)
     assert sorted(row.seed for row in rows) == [0, 1000, 1000, 1001, 1001]
     assert (made.cell.name, made.bits_by_lag.seeds) == ("mine.py", [0])
     assert re.fullmatch("[0-9a-f]{64}", made.cell.source)
     assert made.devices == [environment.device()]
-    assert f"{MINE}  0/5  2/12 updates\n" in said
-    assert re.search(r"^seeds +1\nbits by lag +\d\S*$", said, re.M)
     assert {"picture.svg", "card.md", "card.svg"} < {path.name for path in folder.iterdir()}
     before = (folder / "card.json").read_bytes()
     carding(*line, "--seeds", "1")
