@@ -45,7 +45,7 @@ CELLS = {
     "mingru": BuiltInCell("vector_state.minimal_rnns:MinGRUCell", "minGRU", "Feng et al. 2024"),
     "lru": BuiltInCell("vector_state.lru:LRUCell", "LRU", "Orvieto et al. 2023"),
     "minlstm": BuiltInCell("vector_state.minimal_rnns:MinLSTMCell", "minLSTM", "Feng et al. 2024"),
-    "rg-lru": BuiltInCell("vector_state.rg_lru:RGLRUCell", "RG-LRU", "De et al. 2024"),
+    "rg-lru": BuiltInCell("vector_state.lru:RGLRUCell", "RG-LRU", "De et al. 2024"),
     "slstm": BuiltInCell("matrix_state.xlstm:SLSTMCell", "sLSTM", "Beck et al. 2024"),
     "delta-net": BuiltInCell(
         "matrix_state.delta_net:DeltaNetCell", "DeltaNet", "Yang et al. 2024b"

@@ -3,21 +3,17 @@
 import os
 import re
 import sys
-from pathlib import Path
 
-import browser
 import pytest
 from running import ROOT, ended, module_in
+
+from echo_jax import __version__
 
 LOADED = re.compile(
     r"<(?:script|img|iframe|source|link)\b(?![^>]*rel=\"?canonical)[^>]*(?:src|href)=\"?(?:https?:)?//"
     r"|@import|url\(\"?(?:https?:)?//"
     r"|data-md-component=\"?source\b"  # the theme asks the code host for stars
 )
-
-LINKS = """[...document.querySelectorAll("[href], [src]")]
-    .map((each) => new URL(each.getAttribute("href") ?? each.getAttribute("src"), location))
-    .filter(({ protocol }) => protocol === "file:").map(({ pathname }) => pathname)"""
 
 
 @pytest.fixture(scope="module")
@@ -41,26 +37,11 @@ def test_the_site_is_whole_and_loads_nothing_from_elsewhere(site):
     assert 'id="echo_jax.echo.data.sequence_batches"' in core  # the docstrings are there
 
 
-def one_card(paths):
-    """Some paths, with that of one card in the place of all cards."""
-    paths = {*paths}
-    cards = {path for path in paths if path.stem == "card" and path.parent.parent.stem == "cards"}
-    return paths - cards | {min(cards)}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_pages_load_nothing_from_elsewhere_and_lead_to_files(site, tmp_path):
-    with browser.tab(tmp_path) as tab:
-        pages = one_card(site.rglob("*.html")) - {site / "404.html"}  # made for a server
-        for path in pages.union((ROOT / "docs").rglob("*.html")):
-            tab.open(path)
-            loaded = tab.run("performance.getEntriesByType('resource').map((each) => each.name)")
-            assert [name for name in loaded if not name.startswith("file:")] == []
-            assert [each for each in tab.run(LINKS) if not Path(each).is_file()] == [], path
-
-
 def test_the_public_address_stands_in_one_place():
     writer = module_in(ROOT / ".ci" / "address.py")
     here = writer.address((ROOT / "pyproject.toml").read_text())
     assert {path: path.read_text() for path in writer.made(ROOT, here)} == writer.made(ROOT, here)
+
+
+def test_the_version_to_cite_is_the_one_that_is_there():
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()

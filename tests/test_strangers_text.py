@@ -17,7 +17,7 @@ from echo_jax.config import changed
 from echo_jax.echo.run import own_data
 from echo_jax.echo.run.checkpoint import History
 from echo_jax.echo.run.train_call import Run
-from echo_jax.echo.studies import study_pages
+from echo_jax.echo.studies import study_folder
 from echo_jax.echo.studies.catalogue import Study
 from echo_jax.echo.studies.grid_point import GridPoint
 from echo_jax.exceptions import ConfigError
@@ -25,7 +25,7 @@ from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card.card_call import CardResult
 from echo_jax.memory.pages import card_pages, figures, table
 from echo_jax.report import page, styles, text_tables
-from echo_jax.storage import csv_and_text
+from echo_jax.storage import values_and_tokens
 
 HOSTILE = (
     "</p></pre></details><script>alert(1)</script>\"'&amp; *b* _i_ `c` | ~",
@@ -46,7 +46,7 @@ def outputs(name):
     made.versions = {name: name}
     points = [GridPoint({name: label}, changed(CONFIG, seeds=2)) for label in (name, "plain")]
     study, rows = Study(f"What of {name}?", tuple(points)), [row(points[0], 0)]
-    section = study_pages.section("state", study, rows, "make it")
+    section = study_folder.section("state", study, rows, "make it")
     texts = {"alt": name, "caption": name, "answer": [name], "notes": [name]}
     return made, dataclasses.replace(section, **texts)
 
@@ -96,7 +96,7 @@ def test_what_a_stranger_wrote_is_text_in_every_output(name, tmp_path):
     column.write_text(f'"{quoted}"\n1\n2\n', newline="")
     for read in (
         lambda: own_data.read_inputs(changed(CONFIG, csv=str(column))),
-        lambda: csv_and_text.read_column(column, f"{name} x"),
+        lambda: values_and_tokens.read_column(column, f"{name} x"),
         lambda: cards.read(tmp_path / name),
     ):
         with pytest.raises(ConfigError) as refusal:

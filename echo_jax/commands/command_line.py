@@ -25,10 +25,18 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
-from echo_jax.config import PARTS, SHORT_NAMES, RunConfig, changed, chosen, flags_of
+from echo_jax.config import (
+    PARTS,
+    SHORT_NAMES,
+    RunConfig,
+    changed,
+    chosen,
+    flags_of,
+    help_of,
+    unknown,
+)
 from echo_jax.engine.process import Interrupts, StoppedError
 from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, printable, spell
-from echo_jax.option_help import help_of, unknown
 
 # Without these the flags of a field that is a dataclass are --run.task.lag and the like.
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)

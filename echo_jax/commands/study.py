@@ -15,8 +15,7 @@ from echo_jax.commands import command_line
 from echo_jax.echo.studies import study_folder
 from echo_jax.echo.studies.catalogue import STUDIES, check_name
 from echo_jax.echo.studies.grid_point import minutes, seconds_of
-from echo_jax.echo.studies.run_study import run_studies
-from echo_jax.echo.studies.study_call import DEFAULT_FOLDER, all_studies
+from echo_jax.echo.studies.study_call import DEFAULT_FOLDER, all_studies, run_studies
 from echo_jax.echo.studies.study_folder import StudyFolder
 from echo_jax.engine.grid import Execution
 from echo_jax.engine.process import Interrupts

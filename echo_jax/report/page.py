@@ -48,7 +48,7 @@ def markdown_page(
     again = escaped(f"{made} This command makes the page again:")
     read = "\n\n".join([*map(escaped, introduction), again, fenced(command)])
     parts += ["---", details("What is measured, and how the page was made", read)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]:

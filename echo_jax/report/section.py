@@ -109,36 +109,35 @@ class Section:
         return "\n\n".join(filter(None, parts))
 
     def _repr_markdown_(self) -> str:
-        return "\n\n".join([self.title(), *quoted(self.answer), *self._numbers()]) + "\n"
+        parts = [self.title(), quoted(self.answer), *self._numbers()]
+        return "\n\n".join(filter(None, parts)) + "\n"
 
     def folded(self) -> list[str]:
         """In Markdown the heading, the figure and one sentence, and all else folds out."""
         more = [*map(escaped, self.answer[1:]), *self._numbers()]
         parts = [f'<a id="{html.escape(self.name)}"></a>', self.title()]
-        parts += [*self.pictured(), *quoted(self.answer[:1])]
-        if more:
-            parts.append(details("All of it in numbers, and how to read them", "\n\n".join(more)))
-        return parts
+        parts += [*self.pictured(), quoted(self.answer[:1])]
+        words = "All of it in numbers, and how to read them"
+        return [*parts, details(words, "\n\n".join(more)) if more else ""]
 
-    def title(self) -> str:
-        """The heading in Markdown."""
-        return f"## {escaped(self.heading)}"
+    def title(self, mark: str = "##") -> str:
+        """The heading in Markdown, after the mark of its level."""
+        return f"{mark} {escaped(self.heading)}"
 
-    def pictured(self) -> list[str]:
-        """The figure in Markdown, and its caption."""
-        figure = f"![{escaped(self.alt)}](<figures/{self.name}.svg>)"
-        return [part for part in (figure, escaped(self.caption)) if part] if self.draw else []
+    def pictured(self, file: str = "") -> list[str]:
+        """The figure in Markdown, by default of the folder of figures, and its caption."""
+        figure = f"![{escaped(self.alt)}]({file or f'<figures/{self.name}.svg>'})"
+        return [figure, escaped(self.caption)] if self.draw else []
 
     def _numbers(self) -> list[str]:
         """In Markdown the tables, how to read them, and the command that makes them."""
         parts = list[str]()
         for table in self.tables:
-            text = markdown_table(table)
             if len(table.rows) > LONG:
-                words = f"{' '.join(table.caption.split()).rstrip('.')}: {len(table.rows)} rows"
-                parts.append(details(html.escape(words), text))
+                short = table._replace(caption=table.caption.rstrip("."))
+                parts.append(short.folded(f": {len(table.rows)} rows"))
             else:
-                parts += [escaped(table.caption), text]
+                parts += [escaped(table.caption), markdown_table(table)]
         if self.notes and self.tables:
             parts.append("### How to read it")
         parts += map(escaped, self.notes)
@@ -157,9 +156,9 @@ class Section:
         return files
 
 
-def quoted(sentences: Sequence[str]) -> list[str]:
-    """Sentences as a quotation in Markdown; nothing without any."""
-    return [f"> {escaped(' '.join(sentences))}"] if sentences else []
+def quoted(sentences: Sequence[str]) -> str:
+    """Sentences as a quotation in Markdown; empty without any."""
+    return f"> {escaped(' '.join(sentences))}" if sentences else ""
 
 
 def computed(results: Iterable[tuple[str, Mapping[str, str]]]) -> str:

@@ -6,6 +6,7 @@ is `escaped`; there is no template.
 """
 
 import csv
+import html
 import io
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -53,6 +54,10 @@ class Table(NamedTuple):
         kept = [i for i, heading in enumerate(self.headings) if heading not in headings]
         rows = [[row[i] for i in kept] for row in self.rows]
         return self._replace(headings=[self.headings[i] for i in kept], rows=rows)
+
+    def folded(self, more: str = "") -> str:
+        """The table in Markdown, which folds out below its caption and more words."""
+        return details(html.escape(one_line(self.caption + more)), markdown_table(self))
 
     @property
     def numeric(self) -> list[bool]:

@@ -17,7 +17,6 @@ from echo_jax.cells.vector_state import (
     lru,
     lstm,
     minimal_rnns,
-    rg_lru,
     s5,
 )
 
@@ -40,7 +39,7 @@ FAR = {
 """Cells, each with its equations, at weights that are far from their initial values."""
 NEAR = {
     "s5": (s5.S5Cell(4, state_size=6, blocks=2), of.s5_step),
-    "rg-lru": (rg_lru.RGLRUCell(4), of.rg_lru_step),
+    "rg-lru": (lru.RGLRUCell(4), of.rg_lru_step),
     "lmu": (lmu.LMUCell(4, order=3, theta=6.5, memories=2), of.lmu_step),
     "slstm": (xlstm.SLSTMCell(4, heads=2), of.slstm_step),
     "mlstm": (xlstm.MLSTMCell(4, key_size=3, value_size=2), of.mlstm_step),

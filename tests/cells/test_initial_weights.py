@@ -16,9 +16,8 @@ from echo_jax.cells.matrix_state.xlstm import MLSTMCell
 from echo_jax.cells.vector_state.exprnn import ExpRNNCell
 from echo_jax.cells.vector_state.flax_rnns import IdentityRNNCell
 from echo_jax.cells.vector_state.lmu import LMUCell
-from echo_jax.cells.vector_state.lru import LRUCell
+from echo_jax.cells.vector_state.lru import LRUCell, RGLRUCell
 from echo_jax.cells.vector_state.lstm import ChronoLSTMCell, LSTMCell
-from echo_jax.cells.vector_state.rg_lru import RGLRUCell
 from echo_jax.cells.vector_state.s5 import S5Cell, hippo_frequencies
 from echo_jax.exceptions import ConfigError
 

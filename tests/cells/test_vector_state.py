@@ -11,8 +11,8 @@ from scipy.special import eval_legendre
 
 from echo_jax.cells.vector_state.exprnn import ExpRNNCell, PreparedExpRNN, exponential
 from echo_jax.cells.vector_state.lmu import LMUCell
+from echo_jax.cells.vector_state.lru import RGLRUCell
 from echo_jax.cells.vector_state.minimal_rnns import MinLSTMCell
-from echo_jax.cells.vector_state.rg_lru import RGLRUCell
 from echo_jax.cells.vector_state.s5 import S5Cell, hippo_frequencies
 
 EXPRNN = ExpRNNCell(5, recurrent_rate=0.5)

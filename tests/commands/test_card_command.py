@@ -14,7 +14,6 @@ from tiny_memory import TINY, toml_of
 from echo_jax import environment
 from echo_jax.engine.progress import GridProgress
 from echo_jax.memory import card_contents
-from echo_jax.storage import atomic_files
 
 MINE = TINY.card_name("mine")
 HALVES = "jax.lax.while_loop(lambda s: s[0, 0] > 9, lambda s: s / 2, state)"
@@ -48,15 +47,13 @@ def rows_of(folder):
 
 def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     line = ("--cell", "mine.py", *BY_LAG)
-    said = carding(*line, "--seeds", "1").stdout
+    carding(*line, "--seeds", "1")
     folder = tmp_path / "cards" / MINE
     made, rows = card_contents.read(folder)
     assert sorted(row.seed for row in rows) == [0, 1000, 1000, 1001, 1001]
     assert (made.cell.name, made.bits_by_lag.seeds) == ("mine.py", [0])
     assert re.fullmatch("[0-9a-f]{64}", made.cell.source)
     assert made.devices == [environment.device()]
-    assert f"{MINE}  0/5  2/12 updates\n" in said
-    assert re.search(r"^seeds +1\nbits by lag +\d\S*$", said, re.M)
     assert {"picture.svg", "card.md", "card.svg"} < {path.name for path in folder.iterdir()}
     before = (folder / "card.json").read_bytes()
     carding(*line, "--seeds", "1")
@@ -154,12 +151,3 @@ def test_the_card_of_another_cell_or_protocol_is_kept(carding, tmp_path):
     said = carding("--cell", "gru", "--name", "mine", status=2, protocol=()).stderr
     assert f"cards/mine is a card of protocol {TINY.digest}, and not of 5: give" in said
     assert (folder / "card.json").read_bytes() == before
-
-
-def test_nothing_is_drawn_where_another_process_makes_the_card(carding, tmp_path):
-    folder = tmp_path / "cards" / MINE
-    folder.mkdir(parents=True)
-    with atomic_files.locked(folder):
-        refused = carding("--cell", "mine.py", "--seeds", "1", status=2).stderr
-    assert "in use by another process" in refused
-    assert [*folder.iterdir()] == []

@@ -11,7 +11,7 @@ from run_folders import snapshot
 from running import assert_one_sentence
 
 from echo_jax.commands import command_line, sweep
-from echo_jax.echo.studies import study_pages
+from echo_jax.echo.studies import study_folder
 from echo_jax.echo.studies.catalogue import STUDIES
 from echo_jax.storage import atomic_files
 
@@ -48,13 +48,13 @@ def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
 def test_a_signal_as_the_page_is_written_says_what_is_there_and_how_to_go_on(
     tmp_path, studied, call, monkeypatch
 ):
-    write = study_pages.write_folder
+    write = study_folder.write_folder
 
     def terminated(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
         write(*arguments)
 
-    monkeypatch.setattr(study_pages, "write_folder", terminated)
+    monkeypatch.setattr(study_folder, "write_folder", terminated)
     said = call(*STUDY.split(), cwd=tmp_path, status=128 + signal.SIGTERM)
     assert "\nStopped; out has all rows and the page; to go on: " in said.stderr
     assert (studied / "README.md").exists()

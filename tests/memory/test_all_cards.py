@@ -10,7 +10,7 @@ from running import ROOT
 from echo_jax.cell_names import RATES_BY_KEY
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory.card_contents import chosen_by
+from echo_jax.memory.card_contents import chosen_by, read
 from echo_jax.memory.pages import built_in_cards, card_pages, picture
 from echo_jax.report.page import Paper
 
@@ -49,6 +49,12 @@ def test_all_files_are_written_and_the_page_keeps_what_was_written_by_hand(folde
     with pytest.raises(StorageError, match=r"README\.md is not as it was generated"):
         card_pages.write_report(folder)
     assert page.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["block-lru-state-bytes-400", "gru-state-bytes-400"])
+def test_a_published_page_is_that_of_its_card_and_rows(name):
+    folder = ROOT / "docs" / "cards" / name
+    assert card_pages.page(*read(folder)) == (folder / "card.md").read_text()
 
 
 def test_built_in_cells_are_shown_only_by_name(folder, monkeypatch):

@@ -13,10 +13,10 @@ from made_up_cards import card, held, key_row, lag_row
 
 from echo_jax.engine.grid import Execution, Here, Job
 from echo_jax.engine.process import StoppedError
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import StorageError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card import make_card
-from echo_jax.memory.card.train_and_score import CardRun, compile_run, named_cell
+from echo_jax.memory.card.train_and_score import named_cell
 from echo_jax.memory.card_contents import accuracy_bits
 from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import STANDARD
@@ -275,10 +275,3 @@ def test_a_scan_that_disagrees_with_the_steps_by_more_than_a_hundredth_is_a_rema
     (remark,) = card(rows).remarks
     assert remark.startswith("seed 0 by lag: the accuracy by the cell's scan differs")
     assert "-2.0%" in remark
-
-
-def test_a_worker_with_another_text_of_a_cell_makes_none_of_its_runs():
-    cell = cards.MeasuredCell("broken_cells:GoodInHalfPrecision", {}, "0" * 64)
-    run = CardRun(cell, STANDARD, by_lag(0.01), 0)
-    with pytest.raises(ConfigError, match="another text on this worker"):
-        compile_run(run)

@@ -6,7 +6,6 @@ import types
 import equinox as eqx
 import jax.numpy as jnp
 import pytest
-from containers import unchanged
 from flax import linen as nn
 from flax import nnx
 from made_up_cards import card_with, stored
@@ -14,7 +13,7 @@ from tiny_memory import TINY
 
 import echo_jax
 from echo_jax.cells.cell_object import of_object
-from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents
 from echo_jax.memory.card import card_call
 
@@ -23,8 +22,7 @@ from echo_jax.memory.card import card_call
 def test_a_card_is_kept_where_it_is_wanted_and_goes_on_there(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     given = {"args": {"hidden_features": 3}, "seeds": 1, "protocol": TINY}
-    with unchanged():
-        made = echo_jax.card(nnx.GRUCell, **given, progress=False)
+    made = echo_jax.card(nnx.GRUCell, **given, progress=False)
     assert capfd.readouterr().out == ""
     assert [*tmp_path.iterdir()] == []
     assert made.card.name == TINY.card_name("GRUCell-hidden_features-3")
@@ -32,21 +30,7 @@ def test_a_card_is_kept_where_it_is_wanted_and_goes_on_there(tmp_path, monkeypat
     assert card_contents.read(paths[0].parent)[0] == made.card
     kept = echo_jax.card(nnx.GRUCell, **given, out="there")
     assert (kept.card, kept.rows) == (made.card, made.rows)
-    with pytest.raises(StorageError, match="is the card of another cell"):
-        echo_jax.card("gru", name=made.card.name, out="there", protocol=TINY)
-    shows_itself(made, monkeypatch)
-
-
-def shows_itself(made, monkeypatch):
-    """The figure and the data frame of a card of one seed."""
     assert made.figure._repr_png_().startswith(b"\x89PNG")
-    monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=list))
-    lines = made.to_pandas()
-    by_lag = [line for line in lines if line["question"] == "by lag"]
-    assert [line["lag"] for line in by_lag] == [*range(1, 65)] * 2 * 5  # four are of the pilot
-    *_, row = (row for row in made.rows if row["question"] == "by lag")
-    assert [line["nats"] for line in by_lag[-64:]] == row["final"]
-    assert [line["asked"] for line in lines if line["question"] == "by key"] == [4, 6, 8] * 2
 
 
 def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypatch):

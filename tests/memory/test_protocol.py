@@ -37,14 +37,11 @@ IMPOSSIBLE = (
     ("pairs_of_small = 23", "pairs_of_small=23 .* not among the pairs"),
     ("largest_norm = nan", "largest_norm=nan is refused .*> 0"),
     ("rates_by_key = []", "rates_by_key=.* is refused .*length >= 1"),
-    ("rates_by_key = [0]", "is refused .*> 0"),
-    ("fillers = -1", "fillers=-1 is refused .*>= 0"),
     ("updates = ", "Invalid value"),
     ("updates = \xff", "decode"),
     ("rates = " + "[" * 5000, "recursion"),
     (f"updates = 0x{'f' * 5000}", "updates=int of too many digits is refused"),
     ("rates = [1, 1]", "rates=.* has one twice"),
-    ("pairs = [2, 200]", r"pairs_of_small=24 is not among the pairs \[2, 200\]"),
 )
 
 
@@ -149,10 +146,4 @@ def test_cards_of_two_protocols_stand_in_no_table_figure_comparison_or_folder(fo
     assert list(echo_jax.cards(folder, protocol=OTHER)) == ["b"]
     card_pages.write_report(folder, protocol=OTHER)
     page = (folder / "README.md").read_text()
-    said = f"Protocol {OTHER.digest}, not the standard: {next(iter(OTHER.own))} "
-    latex = table.sections_of([[b]])[1].table_files(["latex"]).popitem()[1]
-    caption, _, below = latex.partition("\\begin")
-    assert said in page
-    assert said in caption
-    assert said.replace("_", r"\_") in below
     assert "(<a/card.md>)" not in page

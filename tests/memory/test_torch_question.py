@@ -278,22 +278,3 @@ def test_a_layer_of_pytorch_is_sent_to_no_cluster_and_trained_by_no_run():
         echo_jax.card(make, name="mine", cluster="local:2")
     with pytest.raises(ConfigError, match="is of torch, of which there are cards alone"):
         echo_jax.train(cell=make)
-
-
-def test_a_layer_is_built_once_for_its_shapes_and_for_each_seed_anew():
-    sizes = []
-
-    def counted(input_size):
-        sizes.append(input_size)
-        return make(input_size)
-
-    cell = named_cell(counted).cell
-    assert sizes == [16]
-    measurable("counted", cell, TEN, None)
-    built = len(sizes)
-    assert built <= 7
-    first, again, other = (cell.made(16, seed)[0].weight_ih_l0 for seed in (0, 0, 1))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-    assert cell.init(None, 16)["weight_ih_l0"].shape == first.shape
-    assert len(sizes) == built + 3

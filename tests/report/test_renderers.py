@@ -4,7 +4,7 @@ from pathlib import Path
 
 from golden import assert_golden
 
-from echo_jax.echo.studies import study_pages
+from echo_jax.echo.studies import study_folder
 from echo_jax.report import text_tables
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.page import Paper, markdown_page, write_for_paper, write_page
@@ -32,7 +32,7 @@ STATE = Section(
         )
     ],
     notes=["Each number is a median.", "- not a list"],
-    columns=study_pages.SCORE_MEANINGS,
+    columns=study_folder.SCORE_MEANINGS,
     command="echo-jax study state",
 )  # fmt: skip
 NUMBERS = Section(
@@ -40,7 +40,7 @@ NUMBERS = Section(
     "All numbers",
     tables=[Table("Many.", ["n", "name"], [[str(i), f"row {i}"] for i in range(25)])],
     tidy={"": lambda: [{"n": 1}, {"n": None, "name": "b"}], "-none": list},
-    columns=study_pages.SCORE_MEANINGS,
+    columns=study_folder.SCORE_MEANINGS,
 )
 PAGE = ("What is <kept>?", ["First & last."], [STATE, NUMBERS], "Computed today.", "make it")
 

@@ -8,7 +8,7 @@ from echo_jax.config import changed
 from echo_jax.echo.network import build_network, init_params
 from echo_jax.echo.run.predictor import TrainedNetwork
 from echo_jax.echo.training import build_learner
-from echo_jax.storage.vocabulary import Vocabulary
+from echo_jax.storage.values_and_tokens import Vocabulary
 
 
 def network_of(config, compute="fast"):

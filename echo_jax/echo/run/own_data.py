@@ -18,8 +18,7 @@ from echo_jax.echo.run.scoring import OwnScores
 from echo_jax.echo.target_place import knowable_share
 from echo_jax.exceptions import ConfigError
 from echo_jax.storage import atomic_files
-from echo_jax.storage.csv_and_text import read_column, read_text
-from echo_jax.storage.vocabulary import Vocabulary, encode
+from echo_jax.storage.values_and_tokens import Vocabulary, encode, read_column, read_text
 
 
 def read_inputs(config: RunConfig) -> RunSpec:

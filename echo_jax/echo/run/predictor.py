@@ -31,8 +31,8 @@ from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.echo.token_by_token import Answer, EchoState
 from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.jax_settings import GENERATOR
-from echo_jax.storage import atomic_files, tensor_files, vocabulary
-from echo_jax.storage.vocabulary import UNSEEN, Unknown, Vocabulary
+from echo_jax.storage import atomic_files, tensor_files, values_and_tokens
+from echo_jax.storage.values_and_tokens import UNSEEN, Unknown, Vocabulary
 
 if TYPE_CHECKING:
     from echo_jax.memory.probe.probe_result import ProbeResult
@@ -240,7 +240,9 @@ class TrainedNetwork:
         return predictor_states.memory_of(self, lags)
 
     def _tokens(self, sequence: Sequence[Any], unknown: Unknown) -> np.ndarray:
-        return vocabulary.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
+        return values_and_tokens.encode(
+            self.vocabulary, list(map(_word, sequence)), unknown=unknown
+        )
 
     def follows(self, positions: Sequence[int], windows: int) -> np.ndarray:
         """Return the share of answers that follow a change at each of P positions, `[P]`."""
@@ -356,7 +358,7 @@ def _word(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError("value", value, "is neither a whole number nor a string", "use one")
     # Looked at before it is written: beyond 4,300 digits Python raises ValueError.
-    if abs(value) >= 10**vocabulary.LONGEST:
-        rule = f"has more than {vocabulary.LONGEST} digits"
+    if abs(value) >= 10**values_and_tokens.LONGEST:
+        rule = f"has more than {values_and_tokens.LONGEST} digits"
         raise ConfigError(None, "a value", rule, "use a smaller one")
     return str(value)

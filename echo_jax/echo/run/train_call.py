@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_type_hint
 import jax
 import optax
 
-from echo_jax import environment, option_help
+from echo_jax import environment
 from echo_jax.cells.cell_object import in_config
 from echo_jax.config import (
     HAS_ITS_OWN_RATE,
@@ -24,7 +24,9 @@ from echo_jax.config import (
     check_call,
     chosen,
     flat,
+    help_of,
     is_handed_over,
+    unknown,
 )
 from echo_jax.echo.network import Network, Params
 from echo_jax.echo.run import advice, explanation, result_report
@@ -234,7 +236,7 @@ def train(
         raise ConfigError("on_chunk", on_chunk, "is no function", "use one of three arguments")
     for name in fields.keys() - KINDS.keys():
         known = [*KINDS, "out", "args", "progress"]
-        raise option_help.unknown(name, name, known, "help(echo_jax.train)")
+        raise unknown(name, name, known, "help(echo_jax.train)")
     given: dict[str, Any] = {**fields}
     names = [field.name for field in dataclasses.fields(TrainOptions)]
     how = TrainOptions(**{name: given.pop(name) for name in names if name in given})
@@ -316,7 +318,7 @@ def _show_fields() -> None:
     sections = [type(section) for section in vars(PARTS["context"]).values()]
     helps: dict[str, str] = {}  # of flags, and of what stands below a field here
     for kind in (TrainOptions, RunConfig, *filter(dataclasses.is_dataclass, sections), Fields):
-        helps |= option_help.help_of(kind, "argument")
+        helps |= help_of(kind, "argument")
     lines = "\n".join(f"  {name}: {helps[name]}" for name in KINDS)
     train.__doc__ = f"{inspect.getdoc(train)}\n\nKeyword arguments:\n{lines}"
 

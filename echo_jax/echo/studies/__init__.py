@@ -1,7 +1,7 @@
 """The questions of the tutorial and its readers, each answered by a grid of runs.
 
-catalogue, sweep_call ─► grid_point ─► run_study: run_grid_point, measures ─► result_rows
-result_rows ─► study_tables ─► study_pages
+catalogue, sweep_call ─► grid_point ─► study_call: run_grid_point, measures ─► result_rows
+result_rows ─► study_tables ─► study_folder
 
-`study_folder` has the files, and what comes with the package.
+`study_folder` has the files and the page, and what comes with the package.
 """

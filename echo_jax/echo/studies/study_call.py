@@ -1,19 +1,32 @@
-"""`echo_jax.study`: the answer of a study from its rows, published or one's own."""
+"""`echo_jax.study`, and what it shares with `sweep` and the commands: what is missing is run.
+
+    folder ─► grid points without a row ─► rows, one by one ─► section ─► page
+
+Without `run` a study is the answer from its rows, published or one's own. No jax yet.
+"""
 
 import dataclasses
+import itertools
 import os
 import shlex
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from echo_jax import environment
 from echo_jax.config import check_call
-from echo_jax.echo.studies import study_folder, study_pages
+from echo_jax.echo.studies import study_folder
 from echo_jax.echo.studies.catalogue import STUDIES, check_name
-from echo_jax.echo.studies.run_study import run_studies
-from echo_jax.echo.studies.study_folder import StudyFolder
-from echo_jax.engine.grid import Execution
-from echo_jax.exceptions import ConfigError
-from echo_jax.report.page import PLAIN
+from echo_jax.echo.studies.grid_point import GridPoint, Program
+from echo_jax.echo.studies.result_rows import RESULT_ROWS, ResultRow, shown
+from echo_jax.echo.studies.study_folder import StudyFolder, rows_path
+from echo_jax.engine.cluster import executor_of
+from echo_jax.engine.grid import Execution, Executor, Here, complete, missing
+from echo_jax.engine.process import Interrupts
+from echo_jax.engine.progress import GridProgress
+from echo_jax.exceptions import ConfigError, TasksFailedError
+from echo_jax.report.number_formats import counted, percent
+from echo_jax.report.page import PLAIN, Paper, write_for_paper
 from echo_jax.report.section import Section
 from echo_jax.storage import atomic_files
 
@@ -63,7 +76,7 @@ def study(
     if not rows:
         fix = f"make them with echo-jax study {name} --out {place}, or with {{run=True}}"
         raise ConfigError(None, place, f"has no rows of study {name}", fix)
-    section = study_pages.section(name, STUDIES[name], rows, study_pages.command_of(name))
+    section = study_folder.section(name, STUDIES[name], rows, study_folder.command_of(name))
     if folder is not None:
         return section
     return dataclasses.replace(section, answer=[study_folder.answer(name)])
@@ -72,5 +85,110 @@ def study(
 def all_studies(folder: Path) -> StudyFolder:
     """Return a folder of studies, whose page names the command that makes it."""
     again = shlex.join(["--all", *(["--out", str(folder)] if folder != DEFAULT_FOLDER else [])])
-    command = study_pages.command_of
+    command = study_folder.command_of
     return StudyFolder(folder, "all studies", TITLE, STUDIES, command, command(again))
+
+
+ALL_THERE = "All grid points have results already."
+
+
+def run_studies(
+    folder: StudyFolder,
+    names: Sequence[str],
+    running: Execution,
+    paper: Paper | None,
+    show: Callable[[Section], None] = lambda _: None,
+) -> dict[str, Section]:
+    """Run what studies of these names lack; the sections of all studies that have rows.
+
+    Each is shown when its rows are there, and the page written, with the files of a paper at the
+    end; without a paper, no page. TasksFailedError at the end where grid points failed.
+    """
+    failures = list[str]()
+    # The cluster first: one that does not answer leaves no folder behind.
+    with (
+        _executor(_waiting(folder, names), running) as executor,
+        folder.claimed(bool(paper and paper.tables)),
+    ):
+        rows = study_folder.rows_of(folder.path, folder.studies)
+        sections = study_folder.sections(folder, rows)
+        waiting = _waiting(folder, names)
+        left = sum(map(len, waiting.values()))
+        running.tell(f"{counted(left, 'grid point')} to run" if left else ALL_THERE)
+        for name, lacking in waiting.items():
+            if lacking:
+                path = rows_path(folder.path, name)
+                with running.bar(lacking) as bar:
+                    failures += run_points(path, lacking, executor, bar, running.interrupts)
+                rows |= study_folder.rows_of(folder.path, {name: folder.studies[name]})
+                sections |= study_folder.sections(folder, {name: rows[name]})
+                if paper and sections:
+                    study_folder.write_folder(folder, rows, sections)
+            if name in sections:
+                show(sections[name])
+        if paper and sections:
+            study_folder.write_folder(folder, rows, sections)
+            _write_for_paper(folder, [sections[x] for x in names if x in sections], paper, running)
+    if failures:
+        raise TasksFailedError.of(failures)
+    return sections
+
+
+def _waiting(folder: StudyFolder, names: Sequence[str]) -> dict[str, list[GridPoint]]:
+    """The grid points without a row of studies of these names."""
+    rows = study_folder.rows_of(folder.path, {name: folder.studies[name] for name in names})
+    return {name: missing(folder.studies[name].points, rows[name]) for name in names}
+
+
+def _write_for_paper(
+    folder: StudyFolder, sections: Sequence[Section], paper: Paper, running: Execution
+) -> None:
+    """Write the files for a paper, and say where all files are."""
+    for path in write_for_paper(folder.path, sections, paper):
+        running.tell(f"For a paper: {path}")
+    running.tell(f"Page: {folder.path / study_folder.PAGE}")
+    running.interrupts.check(f"Stopped; {folder.path} has all rows and the page")
+
+
+def _executor(
+    waiting: Mapping[str, Sequence[GridPoint]], running: Execution
+) -> AbstractContextManager[Executor]:
+    """The workers of a cluster, or this process, where jax then starts."""
+    points = list(itertools.chain(*waiting.values()))
+    if points and running.cluster is None:
+        running.start_jax(None)
+    cells = {point.config.network.cell for point in points}
+    return executor_of(running, Here(), points, cells)
+
+
+def run_points(
+    path: Path,
+    points: Sequence[GridPoint],
+    executor: Executor,
+    progress: GridProgress,
+    interrupts: Interrupts,
+) -> Sequence[str]:
+    """Run grid points, and append the row of each to a file as it comes.
+
+    Returns a sentence for each that failed, as other studies go on.
+    """
+    from echo_jax.echo.studies import run_grid_point  # loads jax, which a page does not need
+
+    def store(row: ResultRow) -> str:
+        RESULT_ROWS.append(path, [row])
+        return f"accuracy {shown(row, 'accuracy', percent)}"
+
+    job = run_grid_point.JOB
+    try:
+        complete(job, by_program(points), executor, store, progress, interrupts)
+    except TasksFailedError as error:
+        return error.failures
+    return ()
+
+
+def by_program(points: Sequence[GridPoint]) -> list[GridPoint]:
+    """Grid points in an order that compiles each program once."""
+    groups: dict[Program, list[GridPoint]] = {}
+    for point in points:
+        groups.setdefault(point.program, []).append(point)
+    return [point for group in groups.values() for point in group]

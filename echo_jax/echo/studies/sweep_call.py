@@ -24,7 +24,7 @@ from echo_jax.config import (
 )
 from echo_jax.echo.studies.catalogue import SCORES, Chart, Study
 from echo_jax.echo.studies.grid_point import grid
-from echo_jax.echo.studies.run_study import run_studies
+from echo_jax.echo.studies.study_call import run_studies
 from echo_jax.echo.studies.study_folder import StudyFolder
 from echo_jax.engine.grid import Execution
 from echo_jax.exceptions import ConfigError

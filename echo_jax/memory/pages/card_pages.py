@@ -17,20 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from echo_jax.memory.card_contents import Card
-from echo_jax.memory.pages import built_in_cards, explore_page, picture, table
+from echo_jax.memory.pages import built_in_cards, explore_page, picture
 from echo_jax.memory.pages.built_in_cards import anchors
 from echo_jax.memory.pages.figures import card_figure, panels_figure
 from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, EVERY, QUESTIONS, UNKNOWN, QuestionShown
-from echo_jax.memory.pages.table import (
-    MEANINGS,
-    caption_of,
-    cards_table,
-    cell_of,
-    is_control,
-    sections_of,
-)
+from echo_jax.memory.pages.table import MEANINGS, cards_table, cell_of, is_control, sections_of
 from echo_jax.memory.pages.told_apart import comparable, groups, size_of, track
-from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol
+from echo_jax.memory.protocol import PILOT_SEED, Protocol
 from echo_jax.memory.reading import has_picture
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
@@ -51,32 +44,47 @@ def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "s
     their paths. ConfigError if the figure cannot be drawn, StorageError if a file was edited since
     it was generated.
     """
+    of = section_of(card, rows)
     left = picture.of_card(rows, card)
     files: dict[str, str | bytes] = {picture.FILE: left[1]} if left else {}
     files["card.md"] = page(card, rows)
-    for each in () if card.task else dict.fromkeys(("svg", kind)):
-        files[f"card.{each}"] = styles.image(card_figure(card, rows), each)
+    for each in dict.fromkeys(("svg", kind)) if of.draw else ():
+        files[f"card.{each}"] = of.figure_file(each)
     return atomic_files.write_generated_folder(folder, files)
+
+
+def section_of(card: Card, rows: Sequence[Row]) -> Section:
+    """The section of one card: its curves, what they say, and its tables."""
+    words = sentence(card)
+    return Section(
+        name="card",
+        heading=card.name,
+        answer=list(filter(None, [words, standing(card), beside_anchors(card)])),
+        draw=None if card.task else functools.partial(card_figure, card, rows),
+        alt=words,
+        tables=[cards_table([card]), *losses(card, rows), provenance(card, rows)],
+        notes=card.remarks,
+    )
 
 
 def page(card: Card, rows: Sequence[Row]) -> str:
     """The page in Markdown."""
-    words = sentence(card)
+    of = section_of(card, rows)
     left = picture.of_card(rows, card)
+    numbers, *others = of.tables
     parts = [
-        f"# {escaped(card.name)}",
-        *([f"![{escaped(left[0])}]({picture.FILE})"] if left else []),
-        *([] if card.task else [f"![{escaped(words)}](card.svg)"]),
-        escaped(" ".join(filter(None, [words, standing(card), beside_anchors(card)]))),
-        *([] if has_picture(card.numbers) or card.task else [picture.NONE]),
-        *(f"- {escaped(remark)}" for remark in card.remarks),
-        markdown_table(table.cards_table([card])),
-        *losses(card, rows),
-        details("Configuration and provenance", markdown_table(provenance(card, rows))),
+        of.title("#"),
+        f"![{escaped(left[0])}]({picture.FILE})" if left else "",
+        *of.pictured("card.svg"),
+        escaped(" ".join(of.answer)),
+        "" if has_picture(card.numbers) or card.task else picture.NONE,
+        *(f"- {escaped(remark)}" for remark in of.notes),
+        markdown_table(numbers),
+        *(table.folded() for table in others),
         "Every number follows from [rows.jsonl](rows.jsonl), and is in [card.json](card.json). All "
         "cards of the folder are [one page](../README.md) with `echo-jax cards report`.",
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def sentence(card: Card) -> str:
@@ -118,24 +126,19 @@ def place_among(card: Card, others: Sequence[Card], question: QuestionShown) -> 
     return f"number {len(before) + 1} {question.name}, beside {names}" if beside else ""
 
 
-def losses(card: Card, rows: Sequence[Row]) -> list[str]:
-    """The training losses of the configurations, which fold out; nothing where no row has any."""
-    by_configuration: dict[Configuration, list[Sequence[float]]] = {}
-    for row in rows:
-        if row.losses and row.seed < PILOT_SEED:
-            by_configuration.setdefault(row.configuration, []).append(row.losses)
-    if not by_configuration:
-        return []
+def losses(card: Card, rows: Sequence[Row]) -> list[Table]:
+    """The training losses of the configurations; no table where no row has any."""
+    known = [row for row in rows if row.losses and row.seed < PILOT_SEED]
     size = card.numbers.updates_at_once
-    last = {of.updates // size for of in by_configuration}
-    shown = sorted(last | {x for x in PARTS_SHOWN if x < max(last)})
-    lines = [
-        [str(of), *(mean_of_part(seeds, part) for part in shown)]
-        for of, seeds in by_configuration.items()
-    ]
+    last = {row.updates // size for row in known}
+    shown = sorted(last | {x for x in PARTS_SHOWN if x < max(last, default=0)})
+    lines = list[list[str]]()
+    for of in dict.fromkeys(row.configuration for row in known):
+        seeds = [row.losses for row in known if row.losses and row.configuration == of]
+        lines.append([str(of), *(mean_of_part(seeds, part) for part in shown)])
     headings = ["updates", *(number(part * size) for part in shown)]
     words = f"Training loss in nats: the mean of each {size} updates, over the seeds"
-    return [details(words, markdown_table(Table("", headings, lines)))]
+    return [Table(words, headings, lines)] if lines else []
 
 
 def mean_of_part(seeds: Sequence[Sequence[float]], part: int) -> str:
@@ -149,8 +152,8 @@ def provenance(card: Card, rows: Sequence[Row]) -> Table:
     lines = [
         ["cell", card.cell.name],
         ["track", track(card)],
-        *([["task", card.task.name]] if card.task else []),
-        *([["framework", card.cell.framework]] if card.cell.framework else []),
+        ["task", card.task.name if card.task else ""],
+        ["framework", card.cell.framework or ""],
         *([f"argument {name}", str(value)] for name, value in card.cell.args.items()),
         *(["pilot", f"{x.configuration}: {three_digits(x.mean)} bits"] for x in card.pilot),
         *(["configuration", str(of)] for of in card.configuration),
@@ -166,16 +169,18 @@ def provenance(card: Card, rows: Sequence[Row]) -> Table:
         ["date", str(card.date)],
         ["devices", ", ".join(card.devices)],
         ["versions", ", ".join(f"{name} {version}" for name, version in card.versions.items())],
+        ["SHA-256 of the cell's file", card.cell.source or ""],
     ]
-    if card.cell.source:
-        lines.append(["SHA-256 of the cell's file", card.cell.source])
-    return Table("", ["", "value"], lines)
+    known = [(name, value) for name, value in lines if value]
+    return Table("Configuration and provenance", ["", "value"], known)
 
 
 FINDINGS = """<!-- findings -->
 <!-- Written by hand and kept: only what the tables tell apart. -->
 <!-- end of findings -->"""
 """Where a reader writes what was found, see `atomic_files.BY_HAND`."""
+
+EXPLORE = "[Choose cells, and compare their curves](explore.html)."
 
 WHERE = {"block": "in a common small block", "bare": "without the block"}
 
@@ -251,23 +256,22 @@ def page_of_all(
 
     `left` are the words of the picture, which is then the first figure.
     """
-    parts = ["# The memory of recurrent cells, in bits"]
     first = 0 if left else 1
-    parts += [f"![{escaped(left)}](figures/{picture.FILE})"] if left else []
-    parts += [part for figure in figures[:first] for part in figure.pictured()]
-    link = ["[Choose cells, and compare their curves](explore.html)."]
-    parts += [*([] if all(card.task for card in own) else link), FINDINGS]
-    for figure in figures[first:]:
-        parts += [figure.title(), *figure.pictured()]
-    parts.append("## Tables")
-    for group in groups(cards):
-        summary = f"{caption_of(group)} {counted(len(group), 'cell')}"
-        parts.append(details(summary, markdown_table(cards_table(group))))
-    parts.append("\n".join(f"- {escaped(f'{x}: {words}.')}" for x, words in MEANINGS.items()))
     links = "\n".join(f"- [{escaped(card.name)}](<{card.name}/card.md>)" for card in own)
     made = computed((str(card.date), card.versions) for card in cards)
     devices = ", ".join(sorted({device for card in cards for device in card.devices}))
     where = f"Devices: {devices}." if devices else ""
-    provenance = f"{links}\n\n{escaped(made)} {escaped(where)}"
-    parts += ["## Card by card", details(counted(len(own), "card"), provenance)]
-    return "\n\n".join(parts) + "\n"
+    parts = [
+        "# The memory of recurrent cells, in bits",
+        f"![{escaped(left)}](figures/{picture.FILE})" if left else "",
+        *(part for figure in figures[:first] for part in figure.pictured()),
+        "" if all(card.task for card in own) else EXPLORE,
+        FINDINGS,
+        *(part for figure in figures[first:] for part in (figure.title(), *figure.pictured())),
+        "## Tables",
+        *(cards_table(x).folded(f" {counted(len(x), 'cell')}") for x in groups(cards)),
+        "\n".join(f"- {escaped(f'{x}: {words}.')}" for x, words in MEANINGS.items()),
+        "## Card by card",
+        details(counted(len(own), "card"), f"{links}\n\n{escaped(made)} {escaped(where)}"),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"

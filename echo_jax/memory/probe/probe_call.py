@@ -10,10 +10,15 @@ from echo_jax import environment
 from echo_jax.config import check_call, checked
 from echo_jax.exceptions import ConfigError, reason
 from echo_jax.memory.probe import heads
-from echo_jax.memory.probe.checked_streams import check_shifts, check_streams
+from echo_jax.memory.probe.checked_streams import (
+    Asked,
+    Parts,
+    check_shifts,
+    check_streams,
+    predict_one_another,
+)
 from echo_jax.memory.probe.heads import Examples
 from echo_jax.memory.probe.probe_result import ProbeResult, result_of
-from echo_jax.memory.probe.probed_answers import Asked, Parts, predict_one_another
 from echo_jax.statistics import FITTED, LEAST_SCORED, LEAST_STREAMS, least_examples
 
 USUAL = 40_000

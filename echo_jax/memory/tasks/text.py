@@ -18,7 +18,7 @@ import numpy as np
 from echo_jax.echo.chance import interpolated
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.tasks import TaskRows
-from echo_jax.storage.csv_and_text import content
+from echo_jax.storage.values_and_tokens import content
 
 STEPS = 128
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from msgspec import UNSET
 
-from echo_jax.config import RunConfig, changed, chosen, flat
+from echo_jax.config import RunConfig, changed, chosen
 from echo_jax.echo.run import advice
 from echo_jax.echo.run.checkpoint import Finished, History
 from echo_jax.echo.run.explanation import in_delay_line
@@ -48,14 +48,6 @@ CASES = [
 NOT_MEASURED = (
     "training_accuracy", "held_out_targets", "persistence_accuracy", "k_gram_accuracy", "follows"
 )  # fmt: skip
-
-NAMES = {
-    "window": "window|whole sequences as one chunk", "delay_line": "delay line",
-    "lag": "back|ahead", "stateful": "zero state", "bptt_batches": "gradient through 1 batch",
-    "learning_rate": "(larger|smaller) steps", "frozen": "train the cell", "framing": "classes",
-    "sequences": "longer", "hidden_size": "larger layer", "seeds": "other seeds", "seed": "another",
-}  # fmt: skip
-"""The words of an advice, by the field that its command changes."""
 
 
 def outcome(config, share, **found):
@@ -105,10 +97,6 @@ def test_every_configuration_gets_advice_that_differs_from_it_and_lets_more_be_l
         assert config not in (other, question)
         assert ("other seeds" in made) == (config.seeds == 1 and knowable_share(config) > 0)
         assert "other seeds" not in missed
-        for said, run in ((missed, other), (made, question), advised(config, falls=False)):
-            new = {name for name, x in flat(run).items() if x != flat(config)[name]}
-            assert all(re.search(NAMES[name], said) for name in new)
-            assert ("zero state" in said) == ("stateful" in new)
         if target_place(config) == "future" and config.data.file:
             assert missed.startswith("Next: ")
             continue

@@ -135,21 +135,6 @@ def test_the_echo_is_fed_by_buttons_keys_values_and_typing(tab):
     assert fed(tab) == [3, 14, 15]
 
 
-def test_the_map_shows_all_measured_points_and_is_walked_with_arrow_keys(tab, generator):
-    tab.open(COMMITTED)
-    tab.run("document.querySelector('#map [tabindex=\"0\"]').focus()")
-    tab.press(*["ArrowUp"] * 5)
-    grid = generator.words()["grid"]
-    assert len(grid) == 30
-    for point in grid:
-        assert text(tab, "#measured") == f"{100 * point['accuracy']:.1f}%"
-        where = f"Window {point['window']}, batch size {point['batch']}."
-        assert text(tab, "#setting").startswith(where)
-        assert tab.run("document.querySelectorAll('#rows-figure .state').length") == point["batch"]
-        assert tab.run("document.querySelectorAll('#map [tabindex=\"0\"]').length") == 1
-        tab.press("ArrowRight")
-
-
 def scores(tab):
     """What is said of the answers to fresh sequences, once all networks are trained."""
     tab.wait("trainings.every(({ over }) => over)")

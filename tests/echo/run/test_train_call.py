@@ -1,24 +1,19 @@
 """`echo_jax.train` is the command: the same bits, folder and sentences; and what it alone takes."""
 
-import dataclasses
-import inspect
 import threading
 import types
 from pathlib import Path
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from containers import unchanged
 from run_folders import snapshot
 
 import echo_jax
 from echo_jax.commands import command_line, train
-from echo_jax.config import PARTS, RunConfig, TrainOptions, changed, flags_of, flat
-from echo_jax.echo import training
+from echo_jax.config import PARTS, changed, flags_of
 from echo_jax.echo.run import checkpoint, run_folder
 from echo_jax.engine.process import Interrupts
 from echo_jax.exceptions import ConfigError, DivergedError
@@ -66,19 +61,6 @@ def test_a_seed_that_the_run_does_not_have_is_refused(run):
         run.predict([1, 2], seed=5)
 
 
-def test_the_arguments_are_the_flags_of_the_command_with_their_defaults_and_their_help():
-    arguments = inspect.signature(echo_jax.train).parameters
-    options = {field.name for field in dataclasses.fields(TrainOptions)}
-    flags = {field.name for field in dataclasses.fields(train.TrainCommand)} | options
-    of_the_command = {"run", "options", "resume", "format"}
-    assert {*arguments} - {"config", "args", "on_chunk", "progress"} == (
-        (flags | flat(RunConfig()).keys()) - of_the_command
-    )
-    defaults = flat(PARTS["context"]) | {"part": "context", "compute": "fast"}
-    assert {k: arguments[k].default for k in defaults} == defaults
-    assert all(f"\n  {name}: " in inspect.getdoc(echo_jax.train) for name in arguments)
-
-
 def test_a_configuration_is_taken_and_other_arguments_change_it(run):
     config = changed(CONFIG, seeds=1, seed=0, lag=2)
     again = echo_jax.train(config, seed=3, seeds=2, lag=1)
@@ -124,13 +106,10 @@ def opposite(sign):
     return types.SimpleNamespace(init=lambda *_: {}, initial_state=initial_state, step=step)
 
 
-def test_objects_of_one_name_share_no_program_and_are_kept_by_no_module(monkeypatch):
+def test_objects_of_one_name_share_no_program():
     given = [(1, 0.1), (-1, 0.1), (1, 0.9)]
-    build = mock.Mock(wraps=training.build_network)
-    monkeypatch.setattr(training, "build_network", build)
-    with unchanged():
-        objects = [{"cell": opposite(x), "optimizer": optax.sgd(rate)} for x, rate in given]
-        runs = [echo_jax.train(CONFIG, **each) for each in objects]
+    objects = [{"cell": opposite(x), "optimizer": optax.sgd(rate)} for x, rate in given]
+    runs = [echo_jax.train(CONFIG, **each) for each in objects]
     assert runs[0].config == runs[1].config == runs[2].config
     assert len({run.history.text() for run in runs}) == 3
     for run, (sign, _) in zip(runs, given, strict=True):
@@ -138,7 +117,6 @@ def test_objects_of_one_name_share_no_program_and_are_kept_by_no_module(monkeypa
         answers = np.argmax(sign * readout["kernel"] + readout["bias"], axis=1)
         assert run.predict([*range(6)], seed=3)[2:] == answers[2:].tolist()
         assert run.states([1, 2, 3], seed=3)
-    assert build.call_count == 3  # once a run
     again = runs[0].explain() + runs[0].report()
     assert "cell=..., " in again
     assert "optimizer=..." in again

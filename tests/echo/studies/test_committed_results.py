@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from echo_jax.echo.studies import study_folder, study_pages
+from echo_jax.echo.studies import study_folder
 from echo_jax.echo.studies.catalogue import STUDIES
 from echo_jax.echo.studies.result_rows import RESULT_ROWS
 from echo_jax.echo.studies.study_call import all_studies
@@ -35,7 +35,7 @@ def test_the_page_says_what_the_rows_say(rows, tmp_path, monkeypatch):
     (tmp_path / "figures").mkdir()
     command = all_studies(Path("docs/results")).remake
     folder = all_studies(tmp_path)._replace(remake=command)
-    study_pages.write_folder(folder, rows, study_pages.sections(folder, rows))
+    study_folder.write_folder(folder, rows, study_folder.sections(folder, rows))
     page = study_folder.PAGE
     assert (RESULTS / page).read_text() == (tmp_path / page).read_text(), REMAKE
 

@@ -255,7 +255,7 @@ def size(rows):
             numbers += [str(min(row.labels["hidden"] for row in some)), number(sequences)]
         fewest = min(row.labels["sequences"] for row in of_part.all(hidden=most))
         numbers += [str(most), number(fewest)]
-    return [*numbers[:2], *numbers[2:]]
+    return numbers
 
 
 def framing(rows):

@@ -17,7 +17,7 @@ from echo_jax.config import changed, chosen
 from echo_jax.echo import many_seeds
 from echo_jax.echo.programs import Programs
 from echo_jax.echo.run.result import Scores
-from echo_jax.echo.studies import run_grid_point, run_study
+from echo_jax.echo.studies import run_grid_point, study_call
 from echo_jax.echo.studies.catalogue import Study
 from echo_jax.echo.studies.grid_point import GridPoint
 from echo_jax.echo.studies.run_grid_point import JOB, compile_point
@@ -160,7 +160,7 @@ def test_a_seed_that_fails_counts_as_nothing_and_is_named(programs, monkeypatch)
 def test_lags_and_states_that_share_a_program_are_run_after_each_other():
     others = [GridPoint({"window": n}, changed(TINY, window=n)) for n in (3, 4)]
     points = [others[0], *POINTS[:2], others[1], *POINTS[2:]]
-    assert run_study.by_program(points) == [others[0], *POINTS, others[1]]
+    assert study_call.by_program(points) == [others[0], *POINTS, others[1]]
 
 
 def test_a_grid_point_of_another_text_than_that_of_this_process_is_not_run():
