@@ -1,4 +1,4 @@
-"""The built-in cells: where each is written, its title, paper and published rate by key.
+"""List the built-in cells: where each is written, its title, paper and published rate by key.
 
 Nothing here imports a cell or jax: `load` imports the one that is used.
 """
@@ -20,7 +20,7 @@ class BuiltInCell(NamedTuple):
     paper: str
 
     def load(self) -> Any:
-        """Its class."""
+        """Import the cell and return its class."""
         module, _, name = self.home.partition(":")
         home = module if module.startswith("flax.") else f"echo_jax.cells.{module}"
         return getattr(importlib.import_module(home), name)

@@ -39,15 +39,15 @@ PACKAGED_CELL = r"echo_jax\.cells\.[a-z][\w.]*:[A-Z]\w*"
 
 
 def is_built_in(cell: str) -> bool:
-    """True for the name of a built-in cell, or of a block around one."""
+    """Return True for the name of a built-in cell, or of a block around one."""
     return cell.removeprefix(BLOCK_PREFIX) in CELLS
 
 
 def check_named(place: Path, needed: str, cell: str | None) -> None:
-    """Raise ConfigError unless the caller names the user's cell that a file in a place needs.
+    """Raise ConfigError unless the caller names the user's cell that the file at `place` needs.
 
-    A stranger may have written the file, and to import a cell is to run its code. Every reader of a
-    file that names a cell asks this first. Cells of this package need not be named.
+    A stranger may have written the file, and importing a cell runs its code. Every reader of a file
+    that names a cell calls this first. Cells of this package need not be named.
     """
     NetworkConfig(cell=needed)  # checks the form of the name
     ours = is_built_in(needed) or is_handed_over(needed)
@@ -60,7 +60,7 @@ def check_named(place: Path, needed: str, cell: str | None) -> None:
 
 
 def is_handed_over(cell: str) -> bool:
-    """True for the name of a cell that a call was given, and that nothing is found by."""
+    """Return True for a cell that was handed to a call as an object, which no import finds."""
     return cell.removeprefix(BLOCK_PREFIX).startswith(OBJECT_PREFIX)
 
 
@@ -423,7 +423,7 @@ class TrainOptions:
 
 
 def changed(config: RunConfig, **fields: Any) -> RunConfig:
-    """The configuration with other values of some fields, in whichever section they are.
+    """Return the configuration with other values of some fields, whichever section they belong to.
 
         changed(PARTS["context"], lag=3, hidden_size=20, seeds=8)
 
@@ -441,7 +441,7 @@ def changed(config: RunConfig, **fields: Any) -> RunConfig:
 
 
 def flags_of(fields: Mapping[str, Any]) -> list[str]:
-    """The flags, and their values, that set some fields: {"lag": 3, "stateful": False}."""
+    """Return the flags, and their values, that set some fields: {"lag": 3, "stateful": False}."""
     words: list[str] = []
     for name, value in fields.items():
         flag = name.replace("_", "-")
@@ -453,7 +453,7 @@ def flags_of(fields: Mapping[str, Any]) -> list[str]:
 
 
 def flat(config: RunConfig) -> dict[str, Any]:
-    """Every field of a configuration by its name, without sections."""
+    """Return every field of a configuration by its name, without sections."""
     return {
         name: getattr(getattr(config, section) if section else config, name)
         for name, section in SECTION.items()
@@ -461,7 +461,7 @@ def flat(config: RunConfig) -> dict[str, Any]:
 
 
 def chosen(config: RunConfig) -> dict[str, Any]:
-    """The fields that make a configuration of the default, part 4, by their names."""
+    """Return the fields, by name, in which a configuration differs from the default, part 4."""
     default = flat(PARTS["context"])
     fields = {name: value for name, value in flat(config).items() if value != default[name]}
     if config.data.file:
@@ -470,12 +470,15 @@ def chosen(config: RunConfig) -> dict[str, Any]:
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
-    """The configuration as nested plain values, ready for JSON."""
+    """Return the configuration as nested plain values, ready for JSON."""
     return dataclasses.asdict(config)
 
 
 def from_dict(values: Mapping[str, Any]) -> RunConfig:
-    """The inverse of `to_dict`; ConfigError for a field that is unknown, missing or invalid."""
+    """Return the configuration that `to_dict` wrote.
+
+    Raises ConfigError for a field that is unknown, missing or invalid.
+    """
     return _build(RunConfig, "configuration", values)
 
 
@@ -497,9 +500,9 @@ def _build(kind: Any, name: str, values: Any) -> Any:
 
 
 def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
-    """Raise ConfigError for a value that is not of the type of its field, or out of its range.
+    """Raise ConfigError for a value that is not of the type of its field, or is out of its range.
 
-    A path becomes its text, and a number of NumPy or JAX that of Python.
+    A path becomes its text, and a number of NumPy or JAX a number of Python.
     """
     for field in dataclasses.fields(config):
         if field.name not in unchecked:
@@ -508,14 +511,14 @@ def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
 
 
 def check_call(call: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Raise ConfigError for an argument that is not of the type in the signature of its call."""
+    """Raise ConfigError for an argument whose type is not the one in the signature of its call."""
     for name, parameter in inspect.signature(call).parameters.items():
         if name in given and parameter.annotation is not Any:  # which may raise as it is looked at
             checked(name, parameter.annotation, given[name])
 
 
 def checked(name: str, annotation: Any, value: Any) -> Any:
-    """The value of a field or an argument; ConfigError unless it is of the annotated type."""
+    """Return the value of a field or an argument; raise ConfigError for a value of another type."""
     kinds = get_args(annotation)
     optional = type(None) in kinds
     kind: Any = kinds[0] if optional and len(kinds) == 2 else annotation  # no path: `path_of` is
@@ -530,14 +533,14 @@ def checked(name: str, annotation: Any, value: Any) -> Any:
 
 
 def _plain(kind: Any, value: Any) -> Any:
-    """A path as text where that is the type of the field; a scalar array as a number of Python."""
+    """Return a path as text if the field is a text, and a scalar array as a number of Python."""
     if kind is str and isinstance(value, os.PathLike):
         return os.fspath(value)
     return value.item() if getattr(value, "shape", None) == () else value
 
 
 def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | None:
-    """The rule that a value breaks, and the fix; None if it breaks none."""
+    """Return the rule that a value breaks, and the fix; None if it breaks none."""
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     if kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
         return "is not a number", "use one such as 0.001"
@@ -554,7 +557,7 @@ def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | 
 
 
 def _other_object(kind: Any, value: object) -> tuple[str, str] | None:
-    """The rule and the fix, as of `_broken_rule`, for lists and for classes of echo_jax."""
+    """Return the rule and the fix, like `_broken_rule`, for lists and for classes of echo_jax."""
     ours = isinstance(kind, type) and kind.__module__.startswith("echo_jax.")
     if ours and not isinstance(value, kind):
         return f"is no {kind.__name__}", f"use a {kind.__module__}.{kind.__name__}"
@@ -578,7 +581,7 @@ _TANH_RNN = {"rnn", "rnncell", "tanh", "tanhrnn", "elman", "elmanrnn", "vanilla"
 
 
 def _no_cell(cell: object) -> tuple[str, str]:
-    """The rule that a name which is none of a cell breaks, and the fix."""
+    """Return the rule that a name without a cell breaks, and the fix."""
     name = cell if isinstance(cell, str) else ""
     if len(name) > LONGEST:
         return f"is longer than {LONGEST:,} characters", "use a shorter name"
@@ -663,9 +666,10 @@ OTHER_NAMES = {name: fix for names, fix in _OTHER_NAMES.items() for name in name
 
 
 def unknown(given: str, field: str, known: Collection[str], where: str) -> ConfigError:
-    """The error of a flag or an argument that does not exist, with the one to use instead.
+    """Return the error for a flag or an argument that does not exist, which names the one to use.
 
-    `field` is what it would set, `known` what can be set, and `where` lists them all.
+    `field` is what the option would set, `known` lists what can be set, and `where` prints them
+    all.
     """
     fix = OTHER_NAMES.get(field)
     if fix is None or not {*re.findall(r"\{(\w+)", fix)} <= {*known}:
@@ -678,9 +682,9 @@ def unknown(given: str, field: str, known: Collection[str], where: str) -> Confi
 
 @functools.cache
 def help_of(kind: type, spelling: Spelling = "flag") -> dict[str, str]:
-    """The docstrings below the fields of a class, each on one line, with options spelled.
+    """Return the docstrings below the fields of a class, each on one line, with options spelled.
 
-    Those of a dataclass have the fields of its bases too.
+    A dataclass has the fields of its bases too.
     """
     import docstring_parser
 

@@ -1,4 +1,4 @@
-"""The environment of a run: cores and memory of this machine, jax and its cache, versions."""
+"""Describe and set up the environment of a run: cores, memory, jax and its cache, versions."""
 
 import contextlib
 import functools
@@ -19,7 +19,7 @@ from echo_jax.jax_settings import GENERATOR, SETTINGS, __version__
 
 
 def cores() -> int:
-    """The cores this process may use; where the system does not say, all there are."""
+    """Return how many cores this process may use; all of the machine if the system is silent."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -38,7 +38,7 @@ def model() -> str:
 
 
 def processor() -> str:
-    """Model and features of the processors; where the system lists none, the machine's name too."""
+    """Name model and features of the processors; if the system lists none, the machine too."""
     names = "vendor_id|cpu family|model|model name|stepping|flags|features|isa|cpu|cpu [iavpr]\\w+"
     lines: set[str] = set()
     with contextlib.suppress(OSError):
@@ -73,7 +73,10 @@ def device(backend: str | None = None) -> str:
 
 @functools.cache
 def threads() -> int:
-    """The threads of XLA, fixed as jax starts: NPROC or one a core. They decide last bits."""
+    """Return the number of XLA's threads, fixed as jax starts: NPROC or one a core.
+
+    The number decides the last bits of results.
+    """
     import jax
 
     # XLA reads NPROC once, and has a thread for each device at least (seen with jaxlib 0.10.2).
@@ -82,9 +85,9 @@ def threads() -> int:
 
 
 def set_up_jax() -> None:
-    """Give jax the `SETTINGS`, whatever the environment says; before it is used.
+    """Give jax the `SETTINGS` before its first use, whatever the environment says.
 
-    Processes that are started inherit the settings.
+    Processes that are started later inherit the settings.
     """
     # Not imported here: settings in the environment are enough, unless jax has read them before.
     jax: Any = sys.modules.get("jax")
@@ -108,11 +111,11 @@ def check_settings(names: Iterable[str] = SETTINGS) -> None:
 
 @functools.cache
 def use_cpu_devices(count: int | None, pool: int | None = None) -> None:
-    """Start jax with the CPU split into so many devices, at its first use, and a `pool` of threads.
+    """Start jax with the CPU split into `count` devices, at its first use, and a `pool` of threads.
 
-    None: as many as the variable JAX_NUM_CPU_DEVICES says, or one a core; the pool of `threads`.
-    In a program that has used jax already, it stays as it is. ConfigError where jax does not start
-    with the settings in the environment.
+    None stands for the variable JAX_NUM_CPU_DEVICES, or one device a core; without a pool there are
+    `threads`. In a program that has used jax already, jax stays as it is. Raises ConfigError if jax
+    does not start with the settings in the environment.
     """
     import jax
 
@@ -137,12 +140,11 @@ PROGRAM_BYTES = 2**28  # of programs of a kind of machine, at most; those used l
 def use_compilation_cache() -> None:
     """Let jax keep its compiled programs in a folder that only this user can read; jax has started.
 
-        ~/.cache/echo_jax/compiled/KEY/    one folder a kind of machine
+        ~/.cache/echo_jax/compiled/KEY/    one folder for each kind of machine
 
-    XDG_CACHE_HOME, an absolute path, names another place than ~/.cache.
-    Nothing is kept where the user turned the cache of jax off (JAX_ENABLE_COMPILATION_CACHE=0) or,
-    after one warning, where the folder cannot be used. A folder that the user gave to jax
-    (JAX_COMPILATION_CACHE_DIR) is used as it is.
+    XDG_CACHE_HOME, an absolute path, names another place than ~/.cache. Nothing is kept if the user
+    turned jax's cache off (JAX_ENABLE_COMPILATION_CACHE=0) or, after one warning, if the folder
+    cannot be used. A folder that the user gave to jax (JAX_COMPILATION_CACHE_DIR) is used as it is.
     """
     import jax
 
@@ -163,9 +165,9 @@ def use_compilation_cache() -> None:
 
 
 def _program_folder() -> Path:
-    """The folder of this machine's programs; OSError if it cannot be written, or is not ours.
+    """Return the folder of this machine's programs; raise OSError if it cannot be used.
 
-    A program from another user could do anything, so the folders on the way are checked too.
+    A program from another user could do anything, so the folders above it are checked too.
     """
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # the XDG specification ignores a relative path: it would be below whatever folder is current
@@ -185,10 +187,10 @@ def _program_folder() -> Path:
 
 
 def _machine_key() -> str:
-    """A digest of what a program depends on that jax does not hash into the name of its file.
+    """Return a digest of what a program depends on that jax does not hash into its file name.
 
     A program that is compiled for one processor can end the process on another, and home folders
-    are shared. The number of threads decides how some of them are split.
+    are shared. The number of threads decides how some programs are split.
     """
     machine = processor(), threads(), device_kind()
     packages = [versions()[name] for name in ("jax", "jaxlib")]
@@ -197,21 +199,21 @@ def _machine_key() -> str:
 
 
 def memory() -> int:
-    """The memory of this machine, bytes; where the system does not say, more than any has."""
+    """Return the memory of this machine in bytes; if the system is silent, more than any has."""
     if not hasattr(os, "sysconf"):
         return sys.maxsize
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def check_memory(size: int, fix: str = "use smaller sizes or fewer seeds") -> None:
-    """Raise ConfigError for more bytes than the machine has, before they are taken."""
+    """Raise ConfigError if the machine has less memory than a run needs, before it is taken."""
     if size > memory():
         rule = f"is more than the {memory() / 2**30:,.1f} GiB that this machine has"
         raise ConfigError(None, f"{size / 2**30:,.1f} GiB", rule, fix)
 
 
 def versions(framework: str | None = None) -> dict[str, str]:
-    """Versions, generator, flags of XLA: they, inputs and machine determine a result's bits."""
+    """Return versions, generator and flags of XLA, which decide bits beside inputs and machine."""
     found = {"python": platform.python_version(), "echo_jax": own_version(), **_installed()}
     if framework:
         found[framework] = importlib.metadata.version(framework)
@@ -242,7 +244,7 @@ def own_version() -> str:
 
 
 def _git(*command: str) -> str:
-    """The answer of git about the package's folder; empty where it is in no checkout."""
+    """Return git's answer about the package's folder; nothing if the folder is in no checkout."""
     line = ["git", *command, "--", "."]
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         folder = Path(__file__).parent
@@ -253,7 +255,7 @@ def _git(*command: str) -> str:
 
 @functools.cache
 def source_digest() -> str:
-    """The first digits of the SHA-256 of the files of Python of echo_jax."""
+    """Return the first digits of the SHA-256 of the Python files of echo_jax."""
     source = hashlib.sha256()
     # Sorted, because a file system lists its files in any order.
     for path in sorted(Path(__file__).parent.rglob("*.py")):
@@ -262,9 +264,9 @@ def source_digest() -> str:
 
 
 def software() -> dict[str, str]:
-    """Versions, and a digest of the source of echo_jax: what decides bits, beside the machine.
+    """Return versions and a digest of echo_jax's source, which decide bits beside the machine.
 
-    A machine without git gives the same source another name of its version, so that is left out.
+    The version of echo_jax is given without its commit, which a machine without git cannot name.
     """
     return {**versions(), "echo_jax": __version__, "source digest": source_digest()}
 

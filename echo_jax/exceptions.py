@@ -41,14 +41,14 @@ class EchoError(ValueError):
         self.fix = fix
 
     def spelled(self, spelling: Spelling) -> str:
-        """The sentence, with every field as a flag or as an argument; `printable`."""
+        """Return the sentence, with every field as a flag or as an argument; it is `printable`."""
         if not self.rule:
             return printable(spell(str(self.field), spelling))
         text = f"{_subject(self.field, self.value, spelling)} {spell(self.rule, spelling)}"
         return printable(f"{text}: {spell(self.fix, spelling)}")
 
     def then(self, more: str) -> Self:
-        """The same error, whose fix has one more clause."""
+        """Return the same error with one more clause in its fix."""
         if not self.rule:
             return type(self)(f"{self.field}; {more}")
         return type(self)(self.field, self.value, self.rule, f"{self.fix}; {more}")
@@ -77,7 +77,7 @@ class TasksFailedError(EchoError):
 
     @classmethod
     def of(cls, failures: Sequence[str]) -> Self:
-        """The error of these failures; it says each sentence once."""
+        """Return the error of these failures, which says each sentence once."""
         why = "; ".join(dict.fromkeys(failures))
         error = cls(f"{len(failures)} tasks failed, all others have rows: {why}")
         error.failures = failures
@@ -89,7 +89,7 @@ class DivergedError(EchoError):
 
 
 def spell(text: str, spelling: Spelling) -> str:
-    """A text with its {field} and {field=value} as flags or as arguments.
+    """Return the text with its {field} and {field=value} as flags or as arguments.
 
     use {lag=3} or {stateful=False}  ->  use --lag 3 or --no-stateful
                                      ->  use lag=3 or stateful=False
@@ -112,7 +112,7 @@ def _subject(field: str | None, value: object, spelling: Spelling) -> str:
 
 
 def _with_value(field: str, value: object, spelling: Spelling) -> str:
-    """A field and its value: --hidden-size 0 or hidden_size=0, --no-stateful or stateful=False."""
+    """Spell a field with its value: --hidden-size 0, hidden_size=0, --no-stateful and the like."""
     if spelling == "argument":
         return f"{field}={value}"
     flag = field.replace("_", "-")
@@ -123,13 +123,13 @@ def _with_value(field: str, value: object, spelling: Spelling) -> str:
 
 
 def _literal(word: str) -> str:
-    """A word as Python writes it: a number, True, None or a placeholder such as N bare."""
+    """Quote a word as Python does; numbers, True, None and placeholders such as N stay bare."""
     bare = re.fullmatch(r"-?[\d.]+(?:e-?\d+)?|True|False|None|[A-Z]+", word)
     return word if bare else f'"{word}"'
 
 
 def shown(value: object) -> str:
-    """A value for a message: on one line, cut after 60 characters."""
+    """Return a value as a message shows it: on one line, cut after 60 characters."""
     try:
         text = repr(value)
     except ValueError:  # Python writes no integer of more than 4,300 digits
@@ -138,17 +138,17 @@ def shown(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """A text with an escape for all that moves a cursor or turns the direction of writing."""
+    """Escape each character that moves the cursor or turns the direction of writing."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def one_line(text: str) -> str:
-    """A text on one line, `printable`: what a page, table or figure makes its own form of."""
+    """Return a text as one `printable` line, which pages, tables and figures then escape."""
     return printable(" ".join(text.split()))
 
 
 def reason(error: BaseException) -> str:
-    """The type and message of an error on one line, at most 200 characters of the message."""
+    """Return the type and message of an error on one line, cut after 200 characters."""
     name = type(error).__name__
     message = one_line(str(error))
     if len(message) > 200:

@@ -1,7 +1,7 @@
-"""Intervals and tests over seeds, sequences until learned, recalled bits. No jax.
+"""Compute intervals and tests over seeds, sequences until learned, recalled bits. No jax.
 
-SciPy is imported inside the functions that need it: `scipy.stats` takes 0.6 s to import, and what
-`train` calls does not need it.
+SciPy is imported inside the functions that need it: `scipy.stats` takes 0.6 s to import, and
+nothing that `train` calls needs it.
 """
 
 import bisect
@@ -17,18 +17,19 @@ import numpy.typing as npt
 
 
 def recalled_bits(loss: float, baseline: float) -> float:
-    """Bits of the target that the network knows beyond a baseline: (baseline - loss) / ln 2.
+    """Return the bits that the network knows beyond a baseline: (baseline - loss) / ln 2.
 
-    Both in nats. For uniform random integers the baseline is ln V, so this is log2 V - loss / ln 2.
+    Both are in nats. For uniform random integers the baseline is ln V, so the bits are log2 V -
+    loss / ln 2.
     """
     return (baseline - loss) / math.log(2)
 
 
 def sequences_until(accuracy: np.ndarray, threshold: float = 0.99, width: int = 20) -> int | None:
-    """Training sequences seen when the running mean of the accuracy first reaches a threshold.
+    """Return the training sequences seen when the running mean of the accuracy reaches `threshold`.
 
-    Those of the mean are included; None if it never reaches it. The accuracy is that of every
-    training sequence, float `[N]`.
+    The count includes the sequences of the mean; it is None if the mean never reaches the
+    threshold. `accuracy` is that of every training sequence, float `[N]`.
     """
     if len(accuracy) < width:
         return None
@@ -47,11 +48,11 @@ class Interval(NamedTuple):
 
 
 def median_interval(values: np.ndarray) -> Interval:
-    """The exact order-statistic interval for the population median.
+    """Return the exact order-statistic interval for the population median.
 
-    Its bounds are the k-th smallest and the k-th largest of the S values. Its coverage is
-    1 - 2 P(Binomial(S, 1/2) < k) for any continuous distribution, and at least that with ties.
-    k is chosen so that the coverage is nearest to 95%.
+    Its bounds are the k-th smallest and the k-th largest of the S values. Its coverage is 1 - 2
+    P(Binomial(S, 1/2) < k) for any continuous distribution, and at least that with ties. k is
+    chosen so that the coverage is nearest to 95%.
 
         S 8:  k 2, the 2nd to the 7th, 93.0%        S 16:  k 5, the 5th to the 12th, 92.3%
 
@@ -68,7 +69,7 @@ def median_interval(values: np.ndarray) -> Interval:
 
 
 def wilson_interval(successes: int, trials: int) -> Interval:
-    """The score interval for a proportion (Wilson 1927), of nominal coverage 95%."""
+    """Return the score interval for a proportion (Wilson 1927), of nominal coverage 95%."""
     z = NormalDist().inv_cdf(0.975)
     # Wald's interval would have no width where all seeds, or none, reached the goal.
     share = successes / trials
@@ -91,7 +92,7 @@ class Summary(NamedTuple):
 
 
 def summary_of(values: Sequence[float | None] | np.ndarray) -> Summary:
-    """The median and its order-statistic interval; None among the values stands for never.
+    """Return the median and its order-statistic interval; None among the values stands for never.
 
     300, 400, None          median 400, interval 300 to never
     300, None, None         median never
@@ -102,19 +103,19 @@ def summary_of(values: Sequence[float | None] | np.ndarray) -> Summary:
 
 
 def sign_flip_test(differences: npt.ArrayLike) -> float:
-    """The two-sided p-value of paired differences under random signs.
+    """Return the two-sided p-value of paired differences under random signs.
 
-    Fisher's randomisation test (Fisher 1935, section 21): under the hypothesis that each
-    difference is distributed symmetrically about 0, all 2^S assignments of signs to the S
-    magnitudes are equally likely. p is the share of them whose |sum| is at least the observed one,
-    so it is at least 2 / 2^S. With more than 16 differences, 100,000 assignments are drawn with a
-    fixed seed, and p is twice the smaller (count + 1) / (100,000 + 1) of both sides (Phipson and
-    Smyth 2010).
+    Fisher's randomisation test (Fisher 1935, section 21): under the hypothesis that each difference
+    is distributed symmetrically about 0, all 2^S assignments of signs to the S magnitudes are
+    equally likely. p is the share of assignments whose |sum| is at least the observed one, so it is
+    at least 2 / 2^S. With more than 16 differences, 100,000 assignments are drawn with a fixed
+    seed, and p is twice the smaller (count + 1) / (100,000 + 1) of both sides (Phipson and Smyth
+    2010).
 
         +1 +1 +1      assignments with a sum of -3 or +3: 2 of 8, p 0.25
         +3 +1 -1      as far from 0 as +3: +-(3 + 1 + 1), +-(3 + 1 - 1) twice: 6 of 8, p 0.75
 
-    The differences are two or more, finite.
+    There must be two or more differences, all finite.
     """
     return _sign_flip_test(tuple(np.asarray(differences, np.float64).tolist()))
 
@@ -129,11 +130,11 @@ def _sign_flip_test(differences: tuple[float, ...]) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p-values (Holm 1979), in the given order; SciPy has none.
+    """Return Holm's step-down adjusted p-values (Holm 1979), in the given order; SciPy has none.
 
-    The i-th smallest of m, i from 1, times m - i + 1; never less than a smaller one's, never more
-    than 1. Those at most alpha may be called significant together: the chance of any false one
-    is at most alpha, however the tests depend on each other.
+    The i-th smallest of m values, i from 1, is multiplied by m - i + 1; no result is less than that
+    of a smaller p-value or more than 1. Results of at most alpha may be called significant
+    together: the chance of any false one is at most alpha, however the tests depend on each other.
     """
     order = np.argsort(p_values, kind="stable")
     tests = len(order)
@@ -178,12 +179,12 @@ DRAWN_SPLITS = 20_000  # where there are more
 
 
 def permutation_test(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """The two-sided p-value of the difference of two means under exchanged labels.
+    """Return the two-sided p-value of the difference of two means under exchanged labels.
 
-    The share of all ways to divide the values of both groups anew (Fisher 1935, section 21) whose
-    means differ by as much: with 8 and 8 there are 12,870, so p is at least 1.6e-4. Above 50,000
-    ways 20,000 are drawn with a fixed seed. Not `scipy.stats.permutation_test`, which takes 0.8 s
-    for 8 and 8.
+    p is the share of all ways to divide the values of both groups anew (Fisher 1935, section 21)
+    whose means differ by at least as much: with 8 and 8 there are 12,870, so p is at least 1.6e-4.
+    Above 50,000 ways, 20,000 are drawn with a fixed seed. `scipy.stats.permutation_test` is not
+    used, as it takes 0.8 s for 8 and 8.
 
         1 2 and 3 4     the six sums of two: 3 4 5 5 6 7; as far from 5 as 3: 2 of 6, p 1/3
     """
@@ -197,10 +198,10 @@ def permutation_test(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
 
 
 def shift_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
-    """The shifts of the second group that the permutation test does not tell from the first.
+    """Return the shifts of the second group at which the permutation test does not reject equality.
 
-    An interval of 95% for the difference of two distributions of the same shape, by inverting the
-    test (Efron & Tibshirani 1993, section 15.4). Infinite where so few values cannot give a
+    This is an interval of 95% for the difference of two distributions of one shape, by inverting
+    the test (Efron & Tibshirani 1993, section 15.4). It is infinite if so few values cannot give a
     p-value of 5%.
     """
     groups = np.asarray(first, np.float64), np.asarray(second, np.float64)
@@ -208,7 +209,7 @@ def shift_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
     widest = 4 * float(sum(np.ptp(group) for group in groups)) + 1e-9
 
     def end(sign: int) -> float:
-        """The shift on one side at which the test first tells the groups apart."""
+        """Return the shift on one side at which the test first rejects equality."""
 
         def told(step: int) -> bool:
             moved = groups[1] + middle + sign * widest * step / SHIFTS
@@ -224,9 +225,9 @@ def shift_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
 
 @functools.cache
 def splits(first: int, second: int) -> np.ndarray:
-    """Ways to choose a first group, 0 and 1 in float64 `[P, first + second]`.
+    """Return the ways to choose a first group, 0 and 1 in float64 `[P, first + second]`.
 
-    All of them, or 20,000 drawn with a fixed seed; row 0 is the groups as they are.
+    There are all of them, or 20,000 drawn with a fixed seed; row 0 is the groups as they are.
     """
     whole = first + second
     if math.comb(whole, first) <= MOST_SPLITS:
@@ -241,9 +242,9 @@ def splits(first: int, second: int) -> np.ndarray:
 
 
 def false_discovery(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values of Benjamini and Hochberg (1995), in the given order.
+    """Return the adjusted p-values of Benjamini and Hochberg (1995), in the given order.
 
-    Of those at most alpha, at most a share alpha is expected to be false.
+    Among results of at most alpha, at most a share alpha is expected to be false.
     """
     from scipy.stats import false_discovery_control
 
@@ -263,5 +264,5 @@ PER_TOKEN = 50
 
 
 def least_examples(numbers: int, classes: int) -> int:
-    """The examples that heads on so many numbers need for so many different tokens."""
+    """Return how many examples heads on so many numbers need for so many different tokens."""
     return max(numbers, PER_TOKEN) * classes

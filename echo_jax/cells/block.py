@@ -111,7 +111,7 @@ class Block(Cell):
             object.__setattr__(self, "width", self._width_for(self.parameters))
 
     def _width_for(self, parameters: int) -> int:
-        """The width with the nearest number of trained numbers; ConfigError for none within 1%."""
+        """Return the width with the nearest parameter count; raise ConfigError if none is near."""
         # Asked once, at the default width: which arrays are trained does not depend on sizes.
         trained = trained_arrays(Block(self.cell, layers=self.layers), 1)
 
@@ -155,7 +155,7 @@ class Block(Cell):
         return self.cell.key_value_sizes
 
     def bytes_apart(self, input_size: int) -> int:
-        """The bytes of the last inputs of its convolutions, and those that its cell states."""
+        """Return the bytes of the convolutions' last inputs, and the bytes that the cell states."""
         last_inputs = 4 * (CONVOLVED - 1) * self.width
         return self.layers * (last_inputs + self.cell.bytes_apart(self.width))
 
@@ -202,7 +202,7 @@ class Block(Cell):
     def step(
         self, params: BlockParams, state: tuple[LayerState, ...], x: chex.Array
     ) -> tuple[tuple[LayerState, ...], chex.Array]:
-        """One step through all layers: inputs `[B, F]` to outputs `[B, D]`."""
+        """Make one step through all layers: inputs `[B, F]` to outputs `[B, D]`."""
         x = x @ params.W_in
         states = []
         for layer, before in zip(params.layers, state, strict=True):
@@ -219,7 +219,7 @@ class Block(Cell):
         xs: chex.Array,
         mask: Mask = None,
     ) -> tuple[tuple[LayerState, ...], chex.Array]:
-        """All steps of a layer, then of the next: inputs `[T, B, F]` to outputs `[T, B, D]`."""
+        """Run all steps of a layer, then of the next: inputs `[T, B, F]` to outputs `[T, B, D]`."""
         x = params.W_in[xs] if is_tokens(xs) else xs @ params.W_in
         states = []
         for layer, before in zip(params.layers, state, strict=True):
@@ -231,18 +231,18 @@ class Block(Cell):
 
 
 def normed(x: chex.Array, gains: chex.Array) -> chex.Array:
-    """RMSNorm of the vectors x, `[..., D]`, with gains `[D]`."""
+    """Return the RMSNorm of the vectors x, `[..., D]`, with gains `[D]`."""
     return rms_norm(x, 1e-6) * gains
 
 
 def residual(layer: LayerParams, x: chex.Array, y: chex.Array) -> chex.Array:
-    """The residual stream `[..., D]` after the cell's output y, `[..., H]`, and the MLP."""
+    """Return the residual stream `[..., D]` after the cell's output y, `[..., H]`, and the MLP."""
     x = x + y @ layer.W + layer.b
     return x + jax.nn.gelu(normed(x, layer.mlp_norm) @ layer.W1) @ layer.W2
 
 
 def convolve(layer: LayerParams, past: chex.Array, x: chex.Array) -> tuple[chex.Array, chex.Array]:
-    """One step of the convolution: the last three inputs `[B, 3, D]`, and the sum `[B, D]`."""
+    """Make one step of the convolution: the last three inputs `[B, 3, D]`, and the sum `[B, D]`."""
     seen = jnp.concatenate([x[:, None], past], axis=1)
     return seen[:, :-1], jnp.sum(seen * layer.conv, axis=1) + layer.conv_bias
 
@@ -250,7 +250,7 @@ def convolve(layer: LayerParams, past: chex.Array, x: chex.Array) -> tuple[chex.
 def convolve_all(
     layer: LayerParams, past: chex.Array, xs: chex.Array, mask: Mask
 ) -> tuple[chex.Array, chex.Array]:
-    """All steps of the convolution of `[T, B, D]`; step by step where steps are masked."""
+    """Return all steps of the convolution of `[T, B, D]`; step by step where steps are masked."""
     if mask is not None:
         # An absent step does not shift the past of its row, so no one shift fits all rows.
         return scan_over_time(lambda past, x: convolve(layer, past, x), past, xs, mask)
@@ -263,12 +263,12 @@ def convolve_all(
 
 
 def own_state(cell: Cell, state: Carry) -> Carry:
-    """The state of a cell; of a block that of the cells of its layers, without convolutions."""
+    """Return the state of a cell; of a block, the states of its layers without convolutions."""
     return [layer.cell for layer in state] if isinstance(cell, Block) else state
 
 
 def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
-    """The numbers of `own_state` side by side, float32 `[B, D]`; a complex number is two."""
+    """Return the numbers of `own_state` side by side, float32 `[B, D]`; a complex number is two."""
     leaves = jax.tree.leaves(own_state(cell, state))
     reals = [part for x in leaves for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
     flat = [jnp.reshape(x, (rows, -1)).astype(jnp.float32) for x in reals]
@@ -276,7 +276,7 @@ def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
 
 
 def trained_numbers(cell: Cell, input_size: int, trained: Sequence[bool] = ()) -> int:
-    """The numbers of the arrays of a cell that training changes, for inputs of F features.
+    """Return the numbers of the arrays of a cell that training changes, for inputs of F features.
 
     Args:
       cell: any.
@@ -289,7 +289,7 @@ def trained_numbers(cell: Cell, input_size: int, trained: Sequence[bool] = ()) -
 
 
 def trained_arrays(cell: Cell, input_size: int) -> list[bool]:
-    """For each array of a cell whether training changes it.
+    """Return for each array of a cell whether training changes it.
 
     Arrays that `prepare` hands on by `stop_gradient` stay as they are. Of a layer of PyTorch all
     count.
@@ -304,6 +304,6 @@ def trained_arrays(cell: Cell, input_size: int) -> list[bool]:
 
 
 def first(cell: Cell, input_size: int) -> CellParams:
-    """Some first parameters."""
+    """Return initial parameters."""
     key: chex.PRNGKey = jax.random.key(0, impl=GENERATOR)
     return cell.init(key, input_size)

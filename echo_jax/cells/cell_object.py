@@ -42,9 +42,11 @@ class CellObject(NamedTuple):
 
 
 def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
-    """The cell of a class, with keyword arguments, or of an instance, a module or any functions.
+    """Return the cell that an object is, or makes with keyword arguments.
 
-    ConfigError where it is no cell or cannot be built.
+    The object is a class, an instance, a Flax module, or functions.
+
+    Raises ConfigError if it is no cell or cannot be built.
     """
     check_args(args)
     if isinstance(found, type | BlockOf | ModuleType) or inspect.isfunction(found):
@@ -59,7 +61,7 @@ def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
 def in_config(
     found: Any, args: Mapping[str, Any] | None = None, hidden_size: int | None = None
 ) -> tuple[dict[str, Any], Cell | None]:
-    """The fields of a `NetworkConfig` for a cell that a call hands over, with its options.
+    """Return the fields of a `NetworkConfig` for a cell that a call hands over, with its options.
 
     Where no later process can import the cell by its name, as one of a notebook or with options of
     its own, the cell itself stands beside them, and its name is one that nothing is found by.
@@ -91,9 +93,9 @@ def in_config(
 
 
 def cell_of(config: RunConfig, given: Cell | None = None) -> Cell:
-    """The cell of a run: the one that a call was given, or the one that its configuration names.
+    """Return the cell of a run: the one that a call was given, or the one its configuration names.
 
-    ConfigError where it cannot be used.
+    Raises ConfigError if it cannot be used.
     """
     network = with_cell_stated(config).network
     cell = given or registry.build_cell(network, config.task.window)
@@ -103,16 +105,16 @@ def cell_of(config: RunConfig, given: Cell | None = None) -> Cell:
 
 
 def with_cell_stated(config: RunConfig) -> RunConfig:
-    """The configuration with all options of its cell, none of them still to be found."""
+    """Return the configuration with all options of its cell, none of them still to be found."""
     if config.network.cell_args is None and config.network.state_bytes is None:
         return config
     return dataclasses.replace(config, network=stated(config.network, config.input_size))
 
 
 def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
-    """The configuration with the options of its cell in the place of `state_bytes`.
+    """Return the configuration with the options of its cell in the place of `state_bytes`.
 
-    Its units are the hidden size, also where `cell_args` has them. ConfigError where both state
+    Its units are the hidden size, also where `cell_args` has them. Raises ConfigError if both state
     them, or no state is within 10% of the bytes.
     """
     found = registry.cell_class(config.cell)
@@ -137,7 +139,7 @@ def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
 
 
 def _fields_of(named: CellObject) -> dict[str, Any]:
-    """The fields of a `NetworkConfig` that state a cell: its name, units and other options."""
+    """Return the fields of a `NetworkConfig` that state a cell: name, units and other options."""
     args = dict(named.args)
     fields: dict[str, Any] = {"cell": named.name}
     units = getattr(named.cell.options, named.size or "", None)
@@ -158,7 +160,7 @@ def check_args(args: object) -> None:
 
 
 def _of_class(found: Any, args: dict[str, Any]) -> CellObject:
-    """The cell of a class or a module; a built-in class has its short name."""
+    """Return the cell of a class or a module; a built-in class has its short name."""
     inner, block = (found.inner, BLOCK_PREFIX) if isinstance(found, BlockOf) else (found, "")
     if not is_cell(inner):
         raise ConfigError("cell", shown(inner), *user_cell.what_it_lacks(_name(inner), inner))
@@ -171,7 +173,7 @@ def _name_of(cell: Cell) -> str:
 
 
 def _name(written: Any) -> str:
-    """The name of a class or a function, or the file of a module, as after --cell.
+    """Return the name of a class or a function, or the file of a module, as after --cell.
 
     A class has the shortest package that has it: flax.nnx:GRUCell, not flax.nnx.nn.recurrent.
     """
@@ -189,7 +191,7 @@ def _name(written: Any) -> str:
 
 
 def _given(cell: Cell) -> dict[str, Any]:
-    """The options of an instance that differ from their defaults."""
+    """Return the options of an instance that differ from their defaults."""
     if isinstance(cell, Block):
         return _given(cell.cell) | _changed(cell, BlockOf.own)
     if hasattr(cell, "given"):  # of NNX, Equinox and PyTorch
@@ -199,7 +201,7 @@ def _given(cell: Cell) -> dict[str, Any]:
 
 
 def _changed(options: Any, names: Container[str]) -> dict[str, Any]:
-    """The fields of a dataclass, of these names, that have another value than their default."""
+    """Return those of the named fields of a dataclass that differ from their default."""
     named = [field for field in dataclasses.fields(options) if field.name in names]
     values = {field.name: getattr(options, field.name) for field in named}
     return {x.name: values[x.name] for x in named if repr(values[x.name]) != repr(x.default)}

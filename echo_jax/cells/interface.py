@@ -72,15 +72,15 @@ class Cell:
     """The names that the author of the cell gave these functions, where they differ."""
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """The initial parameters, for inputs of F features; here none."""
+        """Return the initial parameters, for inputs of F features; here none."""
         return {}
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """The state before the first step: any tree of arrays `[B, ...]`; here zeros `[B, H]`."""
+        """Return the state before the first step: arrays `[B, ...]` in a tree; here zeros."""
         return jnp.zeros((batch_size, self.features))
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        """One step from `x`, float32 `[B, F]`: the next state, and the output `[B, features]`.
+        """Make one step from `x`, float32 `[B, F]`: the next state, and the output `[B, features]`.
 
         `params` has been through `prepare`.
         """
@@ -89,7 +89,7 @@ class Cell:
     def scan(
         self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
     ) -> tuple[Carry, chex.Array]:
-        """All steps: the last state, and the outputs `[T, B, features]`.
+        """Return all steps: the last state, and the outputs `[T, B, features]`.
 
         `xs` is float32 `[T, B, F]`, or int32 `[T, B]` for one-hot vectors if the cell `has_scan`;
         where `mask`, bool `[T, B]`, is False the state is held, and the output is meaningless.
@@ -97,11 +97,11 @@ class Cell:
         return scan_over_time(functools.partial(self.step, params), state, xs, mask)
 
     def prepare(self, params: CellParams) -> CellParams:
-        """The parameters that `step` takes, computed once a sequence: a matrix exponential, say."""
+        """Return the parameters that `step` takes, computed once a sequence."""
         return params
 
     def output_size(self, params: CellParams, input_size: int) -> int:
-        """The features of the output, by the shapes of a step."""
+        """Return the features of the output, by the shapes of a step."""
 
         def output() -> chex.Array:
             state = self.initial_state(params, 2, input_size)
@@ -115,7 +115,7 @@ class Cell:
         return None
 
     def bytes_apart(self, input_size: int) -> int:
-        """The bytes of a state of one row that do not count as the cell's own."""
+        """Return the bytes of a state of one row that do not count as the cell's own."""
         return 0
 
     @property
@@ -156,7 +156,7 @@ class ProjectedCell(Cell):
         return self.parallel_on_cpu or jax.default_backend() != "cpu"
 
     def project(self, params: CellParams, x: chex.Array) -> Terms:
-        """The terms of inputs `[..., F]`: a tree of arrays `[..., n]`."""
+        """Return the terms of inputs `[..., F]`: a tree of arrays `[..., n]`."""
         raise NotImplementedError
 
     def recur(self, params: CellParams, state: Carry, terms: Terms) -> tuple[Carry, Any]:
@@ -164,19 +164,19 @@ class ProjectedCell(Cell):
         raise NotImplementedError
 
     def read_out(self, params: CellParams, read: Any, terms: Terms) -> chex.Array:
-        """The outputs `[..., B, features]`; `read` itself unless overridden."""
+        """Return the outputs `[..., B, features]`; `read` itself unless overridden."""
         return read
 
     def parallel(
         self, params: CellParams, state: Carry, terms: Terms, mask: Mask
     ) -> tuple[Carry, Any]:
-        """All steps of the recurrence in one, as far as it can be; one by one unless overridden."""
+        """Run all steps of the recurrence at once; one by one unless overridden."""
         return self.sequential(params, state, terms, mask)
 
     def sequential(
         self, params: CellParams, state: Carry, terms: Terms, mask: Mask
     ) -> tuple[Carry, Any]:
-        """All steps of the recurrence one by one, from terms `[T, B, n]`: its definition."""
+        """Return all steps of the recurrence one by one, from terms `[T, B, n]`: its definition."""
         # Not unrolled in short windows either: the products are done, a step is mostly elementwise.
         return scan_over_time(functools.partial(self.recur, params), state, terms, mask, unroll=1)
 
@@ -188,7 +188,7 @@ class ProjectedCell(Cell):
     def scan(
         self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
     ) -> tuple[Carry, chex.Array]:
-        """All steps; for tokens the terms are rows of a table of V."""
+        """Return all steps; for tokens the terms are rows of a table of V."""
         if is_tokens(xs):
             values = len(jax.tree.leaves(params)[0])  # the rows of the kernel of the inputs
             # V projections serve all T B tokens. On a CPU a one-hot product is a row, bit for bit.
@@ -208,7 +208,7 @@ def scan_over_time(
     mask: Mask,
     unroll: int = UNROLLED,
 ) -> tuple[Carry, Any]:
-    """`lax.scan` of a step over the inputs `[W, B, ...]`, with masked steps.
+    """Run `lax.scan` of a step over the inputs `[W, B, ...]`, with masked steps.
 
     At absent steps the carry is held bit for bit, and the output is meaningless. A window of at
     most `unroll` steps has no loop left. A longer one is a loop of single steps: with several steps
@@ -219,7 +219,7 @@ def scan_over_time(
     """
 
     def masked_step(carry: Carry, step_input: tuple) -> tuple[Carry, Any]:
-        """A step on inputs `[B, ...]` and the presence `[B]`; an absent row keeps its carry."""
+        """Run a step on inputs `[B, ...]` and presence `[B]`; an absent row keeps its carry."""
         x, present = step_input
         new_carry, output = step(carry, x)
         return (new_carry if mask is None else hold(present, carry, new_carry)), output
@@ -229,7 +229,7 @@ def scan_over_time(
 
 
 def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:
-    """The new carry for the rows where `present` (bool `[B]`) is True, the old one elsewhere."""
+    """Return the new carry for rows with `present` (bool `[B]`) True, and the old one elsewhere."""
 
     def choose(old: chex.Array, new: chex.Array) -> chex.Array:
         # States have any rank: `[B]` as it is would broadcast along their last axis, not the first.
@@ -239,7 +239,7 @@ def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:
 
 
 def is_tokens(inputs: chex.Array) -> bool:
-    """True for integers that stand for their one-hot vectors, False for vectors."""
+    """Return True for integers that stand for their one-hot vectors, False for vectors."""
     return jnp.issubdtype(inputs.dtype, jnp.integer)
 
 

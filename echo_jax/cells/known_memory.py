@@ -27,7 +27,7 @@ from echo_jax.exceptions import ConfigError
 
 
 def pushed(register: chex.Array, newest: chex.Array) -> chex.Array:
-    """A register `[B, slots, n]` with a new first slot `[B, n]`, less its oldest one."""
+    """Return a register `[B, slots, n]` with a new first slot `[B, n]`, less its oldest one."""
     return jnp.concatenate([newest[:, None], register[:, :-1]], axis=1)
 
 
@@ -62,7 +62,7 @@ class ShiftRegister(Cell):
 
 
 def evenly_placed(count: int, numbers: int) -> chex.Array:
-    """Points `[count, numbers]` that linear heads can tell apart: on a line, or on a circle."""
+    """Return points `[count, numbers]` that linear heads can separate: on a line, or a circle."""
     if numbers == 1:
         return jnp.linspace(-1.0, 1.0, count)[:, None]
     angles = 2 * jnp.pi * jnp.arange(count) / count
@@ -312,7 +312,7 @@ class AttentionCache(ProjectedCell):
     def recur(
         self, params: CacheParams, state: chex.Array, terms: CacheTerms
     ) -> tuple[chex.Array, chex.Array]:
-        """The next state, and the mean of c by attention, `[B, d]`."""
+        """Return the next state, and the mean of c by attention, `[B, d]`."""
         seen = jnp.concatenate([terms.c[:, None], state], axis=1)
         # One place must be open: a softmax over -inf alone is NaN.
         filled = jnp.any(seen != 0, axis=-1).at[:, 0].set(True)

@@ -12,7 +12,7 @@ from echo_jax.cells.interface import Carry
 
 
 def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> chex.Array:
-    """Weights or biases of a linear layer of so many inputs, uniform within 1 / sqrt(inputs).
+    """Draw weights or biases of a linear layer, uniform within 1 / sqrt(inputs).
 
     So PyTorch starts `torch.nn.Linear`.
     """
@@ -20,7 +20,7 @@ def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> ch
 
 
 def linen_key(key: chex.PRNGKey, n: int) -> chex.PRNGKey:
-    """The key that Flax Linen gives the n-th parameter of a module, from 1 on.
+    """Return the key that Flax Linen gives the n-th parameter of a module, from 1 on.
 
     minGRU, LRU and the identity RNN were Linen modules once: their published rows keep their bits.
     """
@@ -28,13 +28,13 @@ def linen_key(key: chex.PRNGKey, n: int) -> chex.PRNGKey:
 
 
 def unit(x: chex.Array, epsilon: float) -> chex.Array:
-    """The vectors of the last axis, of length 1 unless their squared length is near epsilon."""
+    """Scale the vectors of the last axis to length 1, unless they are nearly zero."""
     # Epsilon is inside the root: at x = 0 the slope is 1 / sqrt(epsilon), and not NaN.
     return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + epsilon)
 
 
 def rms_norm(x: chex.Array, epsilon: float) -> chex.Array:
-    """The vectors of the last axis, of mean square 1 unless that is near epsilon.
+    """Return the vectors of the last axis, of mean square 1 unless that is near epsilon.
 
     RMSNorm without its gains (Zhang & Sennrich 2019).
     """
@@ -48,7 +48,7 @@ def scan_in_place(
     inputs: Any,
     reverse: bool = False,
 ) -> tuple[Carry, chex.Array, Any]:
-    """`lax.scan` of a step that replaces its own row of `rows` `[W, ...]` by another of its shape.
+    """Run `lax.scan` of a step that replaces its row of `rows` `[W, ...]` by one of its shape.
 
     A second array of rows would cost a long loop time, as it is bound by memory. `step` takes the
     carry, its row and its part of `inputs`, a tree of arrays `[W, ...]`; it gives the next carry,
@@ -56,7 +56,7 @@ def scan_in_place(
     """
 
     def step_at(state: tuple, inputs: tuple) -> tuple[tuple, Any]:
-        """The step of time t, whose row is replaced in the array that is carried."""
+        """Return the step of time t, whose row is replaced in the array that is carried."""
         carry, rows = state
         t, step_inputs = inputs
         carry, row, output = step(carry, rows[t], step_inputs)
@@ -69,7 +69,7 @@ def scan_in_place(
 
 
 def gradient_by_state(recurrent_kernel: chex.Array, dz: chex.Array) -> chex.Array:
-    """The product dz U^T, `[B, H]`, for the gradients dz `[B, G]` of a step.
+    """Return the product dz U^T, `[B, H]`, for the gradients dz `[B, G]` of a step.
 
     It is computed as (U dz^T)^T, which takes a quarter to a half less time on a CPU. The barrier
     keeps XLA from turning it back.
@@ -78,7 +78,7 @@ def gradient_by_state(recurrent_kernel: chex.Array, dz: chex.Array) -> chex.Arra
 
 
 def gradient_by_kernel(first: chex.Array, hs: chex.Array, dz: chex.Array) -> chex.Array:
-    """The sum over steps and rows of h^T dz, `[H, G]`, for the state h before each step.
+    """Return the sum over steps and rows of h^T dz, `[H, G]`, for the state h before each step.
 
     Args:
       first: the state before the first step, `[B, H]`.

@@ -28,7 +28,10 @@ FEATURES = NetworkConfig.hidden_size
 
 
 def cell_class(name: str) -> Any:
-    """The class of a built-in name, or what a user's name stands for; ConfigError if nothing."""
+    """Return the class of a built-in name, or what a user's name stands for.
+
+    Raises ConfigError if the name stands for nothing.
+    """
     NetworkConfig(cell=name)  # checks the form of the name
     if is_handed_over(name):
         rule = "is the cell of a call, which its configuration does not have"
@@ -43,7 +46,7 @@ def cell_class(name: str) -> Any:
 
 
 def built_in_name(written: Any) -> str | None:
-    """The name of a built-in class; None for any other thing."""
+    """Return the name of a built-in class; None for any other thing."""
     homes = {cell.home.partition(":")[2]: name for name, cell in CELLS.items()}
     # By the name of the class first, so that at most one module of cells is imported.
     name = homes.get(getattr(written, "__name__", ""))
@@ -51,7 +54,7 @@ def built_in_name(written: Any) -> str | None:
 
 
 def source_digest(name: str, cell: Cell) -> str | None:
-    """The SHA-256 of the file of a user's cell, alone or in a block; None for a built-in cell."""
+    """Return the SHA-256 of the file of a user's cell, also in a block; None for a built-in one."""
     if is_built_in(name):
         return None
     from echo_jax.cells import user_cell
@@ -67,10 +70,10 @@ def check_source(name: str, cell: Cell, expected: str | None) -> None:
 
 
 def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
-    """The cell of a name, from keyword arguments; `found` is its class, where that is at hand.
+    """Return the cell of a name, made with keyword arguments; `found` is its class, if known.
 
-    A required number of units that is not among them is set to `FEATURES`. ConfigError if the cell
-    cannot be found or built; for a user's cell the message names the line.
+    A required number of units that is not among them is set to `FEATURES`. Raises ConfigError
+    if the cell cannot be found or built; for a user's cell the message names the line.
     """
     found = cell_class(name) if found is None else found
     options = options_of(found)
@@ -88,7 +91,7 @@ def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
 
 
 def build_cell(config: NetworkConfig, window: int) -> Cell:
-    """The cell of a configuration, with H units; ConfigError if it cannot be built.
+    """Return the cell of a configuration, with H units; raise ConfigError if it cannot be built.
 
     The delay line of the cell mlp is as long as the window, unless the configuration sets it. Bytes
     of state have become options before: `cell_object.stated`.
@@ -109,7 +112,7 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
 
 
 def line_of(name: str, written: Any, function: str, error: BaseException | None) -> str:
-    """`FILE:LINE: ` in the file of a user's cell, see `user_cell.location`; of ours nothing."""
+    """Return `FILE:LINE: ` in the file of a user's cell; for a cell of ours, nothing."""
     if is_built_in(name):
         return ""
     from echo_jax.cells import user_cell
@@ -139,7 +142,7 @@ NOT_PARSED = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)  
 
 
 def options_in(text: str) -> dict[str, Any]:
-    """The options in a text; ConfigError for any other text.
+    """Return the options in a text; raise ConfigError for any other text.
 
         features=64,rate=0.9,gated=True,shape=(2, 3),kind=full
         {"features": 64, "rate": 0.9, "gated": True, "shape": (2, 3), "kind": "full"}
@@ -161,7 +164,7 @@ def options_in(text: str) -> dict[str, Any]:
 
 
 def text_of(args: Mapping[str, Any]) -> str | None:
-    """The text of which `options_in` gives these options; None for options that no text states."""
+    """Return the text from which `options_in` reads these options; None if no text states them."""
     text = ",".join(f"{name}={value!r}" for name, value in args.items())
     with contextlib.suppress(ConfigError, ValueError):  # arrays have no truth
         if options_in(text) == args:

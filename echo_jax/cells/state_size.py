@@ -42,7 +42,7 @@ class Sized(NamedTuple):
 
 
 def state_numbers(cell: Cell, input_size: int) -> dict[str, int]:
-    """The numbers of a state of batch size 1 for inputs of F features by their type, from shapes.
+    """Return how many numbers of each type a state has, for batch size 1 and inputs of F features.
 
     A complex number is two. Of a block they are those of the cells of all layers, whose inputs have
     its width.
@@ -60,13 +60,13 @@ def state_numbers(cell: Cell, input_size: int) -> dict[str, int]:
 
 
 def state_bytes(cell: Cell, input_size: int) -> int:
-    """The bytes of a state of batch size 1 for inputs of F features, from shapes alone."""
+    """Return the bytes of a state of batch size 1 for inputs of F features, from shapes alone."""
     numbers = state_numbers(cell, input_size)
     return sum(jnp.dtype(name).itemsize * count for name, count in numbers.items())
 
 
 def first_state(cell: Cell, input_size: int) -> Carry:
-    """The state of one stream at some initial weights, for its shapes."""
+    """Return the state of one stream at some initial weights, for its shapes."""
     params = cell.init(jax.random.key(0, impl=GENERATOR), input_size)
     return cell.initial_state(params, 1, input_size)
 
@@ -74,7 +74,7 @@ def first_state(cell: Cell, input_size: int) -> Carry:
 def sized(
     name: str, given: Mapping[str, Any], target: int, input_size: int, largest: int = 2**16
 ) -> Sized:
-    """The arguments of a cell that give its state the bytes nearest to a target.
+    """Return the arguments of a cell that give its state the bytes nearest to a target.
 
         sized("mamba2", {}, 400, 2)
             {"features": 10}: 10 x 10 float32 are 400 bytes
@@ -133,7 +133,7 @@ def sized(
 
 
 def _option_to_search(written: Any, name: str, given: Mapping[str, Any]) -> str:
-    """The first option that sizes the state of a class of cells and is not given."""
+    """Return the first option that sizes the state of a class of cells and is not given."""
     sizing = getattr(written, "sized_by", ()) or tuple(filter(None, [size_of(written)]))
     if not sizing:
         rule = "has no option for its size, which {state_bytes} could find"
@@ -155,7 +155,7 @@ class Measured(NamedTuple):
 def _first_from(
     n: int, name: str, option: str, build: Callable[[int], Cell], input_size: int
 ) -> Measured:
-    """The first value of an option, from n on, that a cell takes; ConfigError if none near is."""
+    """Return the first value of an option, from n on, that a cell takes; else raise ConfigError."""
     refused: list[BaseException] = []
     for value in range(n, n + LARGEST_GAP):
         try:
@@ -173,7 +173,7 @@ def _first_from(
 
 
 def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Measured]:
-    """The largest state from 1 byte to the target and the smallest above it, where there are such.
+    """Return the largest state up to the target and the smallest above it, if they exist.
 
     Of values with equal states the smallest is taken; nothing for a state that does not grow.
     """
@@ -182,7 +182,7 @@ def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Mea
         return first_from(n).bytes
 
     def first_with(least: int, last: int) -> int:
-        """The first n up to the last one with so many bytes, or more, which the last one has."""
+        """Return the first n, up to `last`, whose state has at least so many bytes."""
         return bisect.bisect_left(range(last), least, lo=1, key=bytes_from)
 
     n = 1

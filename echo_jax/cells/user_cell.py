@@ -33,7 +33,7 @@ NOT_THE_USERS = [
 
 
 def import_cell(name: str) -> Any:
-    """Import the cell of a name; ConfigError if that fails or `adapt` takes no such thing."""
+    """Import the cell of a name; raise ConfigError if that fails or `adapt` takes no such thing."""
     found = import_named(name)
     if not is_cell(found):
         raise ConfigError("cell", name, *what_it_lacks(name, found))
@@ -85,7 +85,7 @@ def _import_error(field: str, name: str, error: BaseException) -> ConfigError:
 
 @contextlib.contextmanager
 def keeping_settings(name: str, field: str = "cell") -> Iterator[None]:
-    """Within it, a user's code that changes a setting which results depend on is refused."""
+    """Refuse a user's code that changes a setting on which results depend."""
     before = dict(jax.config.values)
     try:
         yield
@@ -100,7 +100,7 @@ def keeping_settings(name: str, field: str = "cell") -> Iterator[None]:
 
 
 def source_digest(written: Any) -> str | None:
-    """The SHA-256 of the file of a class or a module of functions, or of the cell of a notebook.
+    """Return the SHA-256 of the file of a class or a module, or of the cell of a notebook.
 
     It is that of the text that was loaded, also where the file is changed later. None where there
     is no text, as of what was typed at a prompt.
@@ -120,7 +120,7 @@ def source_digest(written: Any) -> str | None:
 
 
 def digest_on_disk(name: str) -> str | None:
-    """The SHA-256 of the file that defines the cell of a name; nothing of it is executed.
+    """Return the SHA-256 of the file that defines the cell of a name; nothing of it is executed.
 
     None where no file is found, or one that takes the cell from another module.
     """
@@ -138,7 +138,7 @@ def digest_on_disk(name: str) -> str | None:
 
 
 def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
-    """The rule that something which is no cell breaks, and the fix."""
+    """Return the rule that something which is no cell breaks, and the fix."""
     if isinstance(found, ModuleType):
         *lacking, last = [each for each in REQUIRED if not callable(getattr(found, each, None))]
         rule = f"lacks the functions {', '.join(lacking)} and {last}"
@@ -148,7 +148,7 @@ def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
 
 
 def module_of(name: str) -> tuple[str, Path]:
-    """The module in the name of a user's cell, and the folder that is searched for it first."""
+    """Return the module in the name of a user's cell, and the folder to search first."""
     place = name.removeprefix(BLOCK_PREFIX).partition(":")[0]
     if place.endswith(".py"):
         return Path(place).stem, Path(place).resolve().parent
@@ -156,7 +156,7 @@ def module_of(name: str) -> tuple[str, Path]:
 
 
 def location(written: Any, function: str | None = None, error: BaseException | None = None) -> str:
-    """FILE:LINE in the file of a class or a module of functions, for an error message.
+    """Return FILE:LINE in the file of a class or a module of functions, for an error message.
 
     It is the deepest line of user code in the traceback of the error; else the definition of the
     function, if it is in the same file; else the definition of the class.
@@ -177,7 +177,7 @@ def location(written: Any, function: str | None = None, error: BaseException | N
 
 
 def is_the_users(file: str) -> bool:
-    """True for a file outside `NOT_THE_USERS` that is not the running script."""
+    """Return True for a file outside `NOT_THE_USERS` that is not the running script."""
     script = getattr(sys.modules["__main__"], "__file__", None)
     if file == script or file.startswith("<"):  # <string>, <frozen importlib._bootstrap>
         return False
@@ -186,7 +186,7 @@ def is_the_users(file: str) -> bool:
 
 
 def shown_file(file: str) -> str:
-    """A path, relative to the current folder if it is below that; Cell In[3] of a notebook."""
+    """Return a path relative to the current folder if it is below it; Cell In[3] of a notebook."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if shell and (of_notebook := shell.compile.format_code_name(file)):
@@ -196,14 +196,14 @@ def shown_file(file: str) -> str:
 
 
 def _users_lines(frames: traceback.StackSummary, home: str = "") -> Iterator[str]:
-    """FILE:LINE of the user's frames, and of those in `home`, deepest first."""
+    """Return FILE:LINE of the user's frames, and of frames in `home`, deepest first."""
     for frame in reversed(frames):
         if is_the_users(frame.filename) or frame.filename == home:
             yield f"{shown_file(frame.filename)}:{frame.lineno}"
 
 
 def _file_of(code: object) -> str:
-    """The name of the file that defines something; it need not be on the disk."""
+    """Return the name of the file that defines something; it need not be on the disk."""
     try:
         return inspect.getsourcefile(code) or "<unknown>"  # type: ignore[arg-type]
     except (TypeError, OSError):  # a class defined without a file, as in a notebook

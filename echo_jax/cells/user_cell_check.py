@@ -80,7 +80,7 @@ class Candidate(NamedTuple):
         raise ConfigError(f"{where}cell {self.name!r} {sentence}") from error
 
     def attempt(self, compute: Callable[[], Any], function: str = "step", rule: str = "") -> Any:
-        """The result of user code; of an error, ConfigError: `{}` in the rule is its reason."""
+        """Return the result of user code; turn an error into a ConfigError around its reason."""
         try:
             return compute()
         except (EchoError, KeyboardInterrupt):
@@ -90,7 +90,7 @@ class Candidate(NamedTuple):
             self.refuse(broken, function, error)
 
     def called(self, function: str) -> str:
-        """The name that the author of the cell gave to a function of `Cell`."""
+        """Return the name that the author of the cell gave to a function of `Cell`."""
         return self.cell.names.get(function, function)
 
 
@@ -117,7 +117,7 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
 
 
 def check_program(cell: Cell, name: str, function: Callable[..., Any], *arguments: Any) -> Checked:
-    """Trace and lower the program that measures a cell, once; ConfigError if it may remember.
+    """Trace and lower the program that measures a cell, once; raise ConfigError if it may remember.
 
     That is an effect, a reference, or an operation of `OUTSIDE`. What Python reads while it is
     traced (a key, a clock, a file) is a constant of it. The function is `step` scanned over one
@@ -135,7 +135,7 @@ def check_program(cell: Cell, name: str, function: Callable[..., Any], *argument
 
 
 def _params(candidate: Candidate, input_size: int) -> Any:
-    """The shapes of the parameters; ConfigError for those that Adam or `step` cannot take."""
+    """Return the shapes of the parameters; raise ConfigError if Adam or `step` cannot take them."""
     cell = candidate.cell
     key = jax.eval_shape(lambda: jax.random.key(0, impl=GENERATOR))
     params = candidate.attempt(lambda: jax.eval_shape(lambda key: cell.init(key, input_size), key))
@@ -156,7 +156,7 @@ def _params(candidate: Candidate, input_size: int) -> Any:
 
 
 def _start(candidate: Candidate, params: Any, input_size: int) -> Carry:
-    """The shapes of the initial carry; ConfigError for a carry that no batch can have."""
+    """Return the shapes of the initial carry; raise ConfigError if no batch can have it."""
     start = lambda params: candidate.cell.initial_state(params, BATCH, input_size)  # noqa: E731
     carry = candidate.attempt(
         lambda: jax.eval_shape(start, params),
@@ -176,11 +176,11 @@ def _start(candidate: Candidate, params: Any, input_size: int) -> Carry:
 
 
 def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeStruct) -> Any:
-    """The shape of the output of a step; ConfigError for a step that cannot be scanned."""
+    """Return the shape of the output of a step; raise ConfigError if it cannot be scanned."""
     cell = candidate.cell
 
     def traced() -> Any:
-        """The trace of a step, whose outputs have the shapes."""
+        """Return the trace of a step, whose outputs have the shapes."""
 
         def one_step(params: Any, *of: Any) -> Any:  # a new one, which jax has not traced before
             prepared = cell.prepare(params)
@@ -264,13 +264,13 @@ def _nested(equation: Any) -> Iterator[Any]:
 
 
 def _raised_at(equation: Any) -> Exception:
-    """An error with the traceback of the user's code that made an equation."""
+    """Return an error with the traceback of the user's code that made an equation."""
     traceback = equation.source_info.traceback
     return Exception().with_traceback(traceback.as_python_traceback() if traceback else None)
 
 
 def step_error(error: BaseException) -> str:
-    """The sentence, without its subject, about an error in a step."""
+    """Return the sentence, without its subject, about an error in a step."""
     if isinstance(error, CellError):
         return str(error)
     sentences = (sentence for kind, sentence in STEP_ERRORS.items() if isinstance(error, kind))
@@ -283,7 +283,7 @@ def _form(tree: Any) -> tuple[Any, list[Any]]:
 
 
 def listed(tree: Any) -> str:
-    """A tree with `type[shape]` in the place of each array: `float32[2, 4]`."""
+    """Return a tree with `type[shape]` in the place of each array: `float32[2, 4]`."""
     leaves, structure = jax.tree.flatten(tree)
     words = iter([f"{leaf.dtype}{list(leaf.shape)}" for leaf in leaves])
     text = str(structure).removeprefix("PyTreeDef(").removesuffix(")")

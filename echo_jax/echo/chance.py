@@ -25,19 +25,22 @@ class Baseline(NamedTuple):
 
 
 def chance_baseline(task: TaskConfig) -> Baseline:
-    """The score of a guess: accuracy 1/V and loss ln V nats; in framing `values` their variance."""
+    """Return the score of a guess: accuracy 1/V and loss ln V nats.
+
+    In framing `values` the loss is the variance of the values.
+    """
     size = task.vocab_size
     variance = (size + 1) / (12 * (size - 1))  # of x / (V-1) for x uniform on 0 .. V-1
     return Baseline(1 / size, variance if task.framing == "values" else math.log(size))
 
 
 def chance_distance(vocab_size: int) -> float:
-    """E|x - m| for x uniform on 0 .. V-1 and m its median, the guess with the least distance."""
+    """Return E|x - m| for x uniform on 0 .. V-1 and its median m, the guess of least distance."""
     return (vocab_size // 2) * (-(-vocab_size // 2)) / vocab_size
 
 
 def majority_baseline(tokens: np.ndarray, untrained: np.ndarray | None = None) -> Baseline:
-    """The best score possible from the frequencies of tokens int32 `[M]`, ignoring their order.
+    """Return the best score possible from the frequencies of tokens int32 `[M]` alone.
 
     The most common token is right in its share of cases; the best loss is the entropy, in nats.
     No answer is one of the `untrained` tokens.
@@ -50,7 +53,7 @@ def majority_baseline(tokens: np.ndarray, untrained: np.ndarray | None = None) -
 
 
 def order_blind_baseline(config: RunConfig) -> Baseline:
-    """The best score possible from the values that a window feeds, without their order.
+    """Return the best score possible from the values that a window feeds, without their order.
 
     Each of m values is the target with its share of them. So the best guess is right with
     probability E[largest count] / m, and its loss is the entropy of the shares (in framing `values`
@@ -74,7 +77,7 @@ def order_blind_baseline(config: RunConfig) -> Baseline:
 def order_blind_baseline_of(
     tokens: np.ndarray, config: RunConfig, untrained: np.ndarray | None = None
 ) -> Baseline:
-    """`order_blind_baseline` for a user's own tokens, int32 `[M]`: the mean over windows of them.
+    """Return `order_blind_baseline` for a user's own tokens, int32 `[M]`: a mean over windows.
 
     A target outside the window leaves the `majority_baseline`.
     """
@@ -94,7 +97,7 @@ def order_blind_baseline_of(
 
 
 def _values_fed(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
-    """The different numbers of values that a window feeds before a target; the targets with each.
+    """Return the numbers of values that windows feed before a target, and the targets with each.
 
     At the start of prefixes and streams those so far, in streams without a carried state those of
     the chunk; the cell mlp sees no more than its delay line.
@@ -110,7 +113,7 @@ def _values_fed(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
 def ordered_baselines(
     training: np.ndarray, held_out: np.ndarray, task: TaskConfig
 ) -> dict[str, float]:
-    """The scores of persistence and of a k-gram, by name, for a target outside the window.
+    """Return the scores of persistence and of a k-gram, by name, for a target outside the window.
 
     Persistence repeats the value in the window that is nearest to the target. Both are scored at
     the targets of an evaluation, each as often as it has them on average.
@@ -127,7 +130,7 @@ def ordered_baselines(
 
 
 def steps_to_target(task: TaskConfig) -> int:
-    """Steps from a target outside the window to the value in the window that is nearest to it.
+    """Return the steps from a target outside the window to the nearest value in the window.
 
     lag -1:  x(t+1) from x(t), 1      W 5, lag 7:  x(t-7) from x(t-4), 3
     """
@@ -135,7 +138,7 @@ def steps_to_target(task: TaskConfig) -> int:
 
 
 def asked_times(length: int, task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
-    """The times in a held-out part of some length at which a network is asked for a target.
+    """Return the times in a held-out part at which a network is asked for a target.
 
     Beside them how often an evaluation asks at each; of many, about 5,000. Left out are those that
     are too early for a k-gram.
@@ -154,7 +157,7 @@ def asked_times(length: int, task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
 def k_gram_baseline(
     training: np.ndarray, held_out: np.ndarray, task: TaskConfig
 ) -> tuple[int, Baseline]:
-    """k, and the score on the held-out part of a k-gram fitted to the training part, int32 `[M]`.
+    """Fit a k-gram to the training part, int32 `[M]`; return k and its score on the held-out part.
 
     It predicts a target outside the window from the k values in the window that are nearest to it;
     of k up to 5 it is the one with the least loss. The shares after a context of k values are
@@ -176,12 +179,12 @@ def k_gram_baseline(
 
 
 def frequencies(tokens: np.ndarray, classes: int) -> np.ndarray:
-    """The share of each token, `[V]`, none of which is 0."""
+    """Return the share of each token, `[V]`, none of which is 0."""
     return (np.bincount(tokens.ravel(), minlength=classes) + 1.0) / (tokens.size + classes)
 
 
 def interpolated(counts: np.ndarray, shorter: np.ndarray) -> np.ndarray:
-    """The shares of an n-gram after a context, `[..., V]` (Witten and Bell 1991).
+    """Return the shares of an n-gram after a context, `[..., V]` (Witten and Bell 1991).
 
         p_n(v) = (c_n(v) + d_n p_{n-1}(v)) / (c_n + d_n)
 
@@ -194,7 +197,7 @@ def interpolated(counts: np.ndarray, shorter: np.ndarray) -> np.ndarray:
 
 
 def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskConfig) -> Any:
-    """Held-out targets, each with what training has after its contexts of 1, 2, ... values.
+    """Yield held-out targets, each with what training has after its contexts of 1, 2, ... values.
 
     That is the different values, and how often each came. Memory is of the order of the tokens.
     """
@@ -222,7 +225,7 @@ def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskCo
 
 
 def _expected_entropy(size: int, vocab_size: int) -> float:
-    """E[entropy of the shares] of `size` uniform draws, nats: a sum over the count k of a value."""
+    """Return E[entropy of the shares] of `size` uniform draws, nats: a sum over counts k."""
     k = np.arange(size + 1)
     p = 1 / vocab_size
     log_factorial = _log_factorial(size)
@@ -234,7 +237,7 @@ def _expected_entropy(size: int, vocab_size: int) -> float:
 
 
 def _expected_largest_counts(size: int, vocab_size: int) -> np.ndarray:
-    """E[largest count of a value] in m uniform draws, for m = 0 .. size: `[size + 1]`.
+    """Return E[largest count of a value] in m uniform draws, for m = 0 .. size: `[size + 1]`.
 
     Exact up to EXACT_STEPS; beyond, the mean of simulated windows, whose share of the window is
     accurate to about 0.001.
@@ -247,7 +250,7 @@ def _expected_largest_counts(size: int, vocab_size: int) -> np.ndarray:
 
 
 def _simulated_largest_counts(size: int, vocab_size: int) -> np.ndarray:
-    """The mean largest count after m = 0 .. size draws, over some hundred sequences of draws."""
+    """Simulate the mean largest count after m = 0 .. size draws, over some hundred sequences."""
     # A fixed seed: a baseline is the same number each time.
     rng = np.random.default_rng(0)
     # The counts are `[sequences, V]` int32: 80 MB at V from 10,000 to 100,000, and more beyond.
@@ -264,7 +267,7 @@ def _simulated_largest_counts(size: int, vocab_size: int) -> np.ndarray:
 
 
 def _expected_largest_count(size: int, vocab_size: int) -> float:
-    """E[max_v m_v] for counts m of `size` draws from `vocab_size` equally likely values.
+    """Return E[max_v m_v] for counts m of `size` draws from `vocab_size` equally likely values.
 
     E[max] = sum over k of P(max > k). Counts of a fixed number of draws are independent Poisson
     counts given their sum, so P(max <= k) is the V-fold convolution of the Poisson distribution
@@ -286,7 +289,7 @@ def _expected_largest_count(size: int, vocab_size: int) -> float:
 
 
 def _convolution_power(distribution: np.ndarray, power: int) -> np.ndarray:
-    """The `power`-fold convolution of a distribution over 0 .. m, cut to the same support."""
+    """Return the `power`-fold convolution of a distribution over 0 .. m, cut to 0 .. m."""
     size = len(distribution)
     result = np.eye(1, size)[0]
     # By squaring: log2 V convolutions, 16 for V = 50,000.

@@ -76,7 +76,7 @@ class Corpus(NamedTuple):
         return np.setdiff1d(self.held_out, self.training)
 
     def untrained_share(self, task: TaskConfig) -> float:
-        """The share of the targets of an evaluation that are untrained."""
+        """Return the share of the targets of an evaluation that are untrained."""
         unknown = np.isin(self.held_out, self.untrained)
         starts = len(unknown) - task.length + 1
         offsets = [time - task.lag for time in task.scored_times]
@@ -84,12 +84,12 @@ class Corpus(NamedTuple):
 
 
 def purpose_key(seed: chex.Numeric, purpose: Purpose) -> chex.PRNGKey:
-    """The key of a seed for one purpose; fold in a counter for each use."""
+    """Return the key of a seed for one purpose; fold in a counter for each use."""
     return jax.random.fold_in(jax.random.key(seed, impl=GENERATOR), purpose)
 
 
 def uniform_tokens(key: chex.PRNGKey, shape: tuple[int, ...], vocab_size: int) -> chex.Array:
-    """Integers drawn uniformly from 0 .. V-1, int32 of a shape.
+    """Draw integers uniformly from 0 .. V-1, int32 of a shape.
 
     The remainder of 32 random bits: no value is more likely than another by more than a share of
     V / 2^32. `jax.random.randint` draws twice as many bits to avoid that, and takes half a second
@@ -105,7 +105,7 @@ def draw_sequences(
     task: TaskConfig,
     corpus: Corpus | None = None,
 ) -> chex.Array:
-    """The sequences with these counters, int32 `[N, L]` (streams `[N, B, L]`).
+    """Return the sequences with these counters, int32 `[N, L]` (streams `[N, B, L]`).
 
     Sequence i depends on seed, purpose and i alone, not on how many are drawn beside it. With a
     corpus, evaluation sequences are cut from its held-out part, all others from its training part.
@@ -124,7 +124,9 @@ def draw_sequences(
 
 
 def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
-    """All batches of a sequence int32 `[L]`, in streams `[B, L]`: a `Batch` with a leading axis K.
+    """Return all batches of a sequence int32 `[L]`, in streams `[B, L]`.
+
+    They are one `Batch` with a leading axis K.
 
     The lag may be traced; the number of rows is static, see `RunConfig.static_config`.
     """
@@ -143,7 +145,7 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
 
 
 def rows_where(there: chex.Array, inputs: chex.Array, task: TaskConfig) -> Rows:
-    """Rows of inputs of which those exist that are `there`; the others as the task has them."""
+    """Return the inputs of rows: those that are `there` exist, the others as the task has them."""
     if task.missing == "token":
         return Rows(jnp.where(there, inputs, task.vocab_size), None)
     return Rows(inputs, None if task.layout == "windows" else there)
@@ -166,7 +168,7 @@ def _stream_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> 
 
 
 def in_order(values: chex.Array, task: TaskConfig) -> chex.Array:
-    """Values of a stacked batch `[K, B, T]` in the order of the sequence: `[streams, P]`.
+    """Return the values of a stacked batch `[K, B, T]` in sequence order: `[streams, P]`.
 
     The P positions are the K*B rows (one stream), in streams the L time steps of B streams.
     """

@@ -55,7 +55,7 @@ def answer_sequence(
     params: Params,
     tokens: chex.Array,
 ) -> Answers:
-    """The network's answers to one sequence, int32 `[L]`, its batches in order as in training."""
+    """Return the network's answers to one sequence, int32 `[L]`, with its batches in order."""
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, Answers]:
         carry, fed = feed(network, dynamic.stateful, params, carry, batch.rows)
@@ -91,7 +91,7 @@ def states_around(
     params: Params,
     tokens: chex.Array,
 ) -> States:
-    """The states before and after the rows of one sequence, int32 `[L]`."""
+    """Return the states before and after the rows of one sequence, int32 `[L]`."""
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
         after, fed = feed(network, dynamic.stateful, params, carry, batch.rows)
@@ -103,7 +103,7 @@ def states_around(
 
 
 def _side_by_side(carry: Carry) -> chex.Array:
-    """All arrays of a carry for B rows as one, `[B, F]`."""
+    """Return all arrays of a carry for B rows as one, `[B, F]`."""
     leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(carry)]
     return jnp.concatenate(leaves, axis=1)
 

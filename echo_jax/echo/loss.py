@@ -8,7 +8,7 @@ from echo_jax.config import Framing
 
 
 def cross_entropy(logits: chex.Array, targets: chex.Array) -> chex.Array:
-    """Minus the log-probability of each target, in nats: `[..., V]` and `[...]` to `[...]`."""
+    """Return -log p of each target, in nats: `[..., V]` and `[...]` to `[...]`."""
     chex.assert_equal_shape_prefix([logits, targets], targets.ndim)
     # Not that of optax for integer labels: a third of its values have other last bits.
     log_probabilities = jax.nn.log_softmax(logits)
@@ -16,7 +16,7 @@ def cross_entropy(logits: chex.Array, targets: chex.Array) -> chex.Array:
 
 
 def token_loss(logits: chex.Array, targets: chex.Array, framing: Framing) -> chex.Array:
-    """The loss of each target: cross-entropy, or in framing `values` the squared error.
+    """Return the loss of each target: cross-entropy, or in framing `values` the squared error.
 
     There the logit of a value is minus the squared distance to it, see `network.read_out`.
     """
@@ -26,7 +26,7 @@ def token_loss(logits: chex.Array, targets: chex.Array, framing: Framing) -> che
 
 
 def correct(logits: chex.Array, targets: chex.Array) -> chex.Array:
-    """True where the target has the largest logit: `[..., V]` and `[...]` to bool `[...]`.
+    """Return True if the target has the largest logit: `[..., V]` and `[...]` to bool `[...]`.
 
     Targets are 0 .. V-1. Of equal logits the one of the smallest index counts as the largest, as in
     `argmax`, which names the answers. False where any logit is NaN, which `argmax` would name. A
@@ -38,7 +38,7 @@ def correct(logits: chex.Array, targets: chex.Array) -> chex.Array:
 
 
 def mean_where(values: chex.Array, scored: chex.Array | None) -> chex.Array:
-    """The mean of the scored values (None: all of them); 0 where none is scored."""
+    """Return the mean of the scored values (None: all of them); 0 where none is scored."""
     values = values.astype(jnp.float32)
     if scored is None:
         return jnp.mean(values)

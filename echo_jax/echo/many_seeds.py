@@ -26,12 +26,12 @@ SeedMap = Literal["map", "vmap"]
 
 
 def default_seed_map() -> SeedMap:
-    """`map` on a CPU, where a core does one seed after the other at no loss; `vmap` elsewhere."""
+    """Return `map` for a CPU, where one seed after the other costs nothing; `vmap` elsewhere."""
     return "map" if jax.default_backend() == "cpu" else "vmap"
 
 
 def devices_for(runs: int, seed_map: SeedMap, limit: int | None = None) -> list[jax.Device]:
-    """The devices that a number of runs is spread over: at most one a run, and at most `limit`.
+    """Return the devices that `runs` are spread over: at most one a run, and at most `limit`.
 
     On a CPU `vmap` gets one device: `shard_map` of `vmap` over several runs a device can hang
     there (with two devices on two cores it did in most tries).
@@ -43,7 +43,7 @@ def devices_for(runs: int, seed_map: SeedMap, limit: int | None = None) -> list[
 
 
 def stack_dynamic(configs: Sequence[RunConfig]) -> DynamicParams:
-    """The dynamic parameters of several runs of one static configuration, each field `[S]`.
+    """Return the dynamic parameters of several runs of one static configuration, each field `[S]`.
 
     NumPy arrays: jax would compile a program for each operation on them, half a second in all.
     """
@@ -65,7 +65,7 @@ def over_runs(
     seed_map: SeedMap,
     shared: int = 0,
 ) -> Callable[..., Any]:
-    """A function of one run, mapped over a leading axis S of its arguments and its result.
+    """Return the function of one run, mapped over a leading axis S of its arguments and its result.
 
     The number of devices divides S. The last `shared` arguments have no such axis: all runs get the
     same.
@@ -76,11 +76,11 @@ def over_runs(
     everywhere = PartitionSpec()
 
     def mapped(*arguments: Any) -> Any:
-        """The results `[S, ...]` of all runs; each device gets its share of the rows."""
+        """Return the results `[S, ...]` of all runs; each device gets its share of the rows."""
         own = len(arguments) - shared
 
         def share(*arguments: Any) -> Any:
-            """The results of the runs of one device."""
+            """Return the results of the runs of one device."""
             if seed_map == "map":
                 # `shard_map` of a `lax.map` never hung on a CPU; see `devices_for`.
                 return jax.lax.map(lambda run: function(*run, *arguments[own:]), arguments[:own])
@@ -97,7 +97,7 @@ def over_runs(
 
 
 def state_shapes(config: RunConfig, learner: Learner) -> TrainState:
-    """The states of all seeds of a run as shapes and types, `[S, ...]`; takes no memory."""
+    """Return the states of all seeds of a run as shapes and types, `[S, ...]`; takes no memory."""
     one = jax.eval_shape(lambda: init(learner, config.dynamic))
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), one
@@ -124,7 +124,7 @@ def for_many_seeds(
     devices: Sequence[jax.Device],
     seed_map: SeedMap,
 ) -> ManySeeds:
-    """The functions of the runs of a static configuration, with chunks of so many sequences."""
+    """Return the functions of the runs of a static configuration; a chunk has `size` sequences."""
     run_chunk_of_one = functools.partial(run_chunk, config, learner, chunk)
     evaluate_one = functools.partial(evaluate, config, learner.network)
     return ManySeeds(

@@ -67,12 +67,12 @@ class Network(NamedTuple):
     compute: Compute = "fast"
 
     def initial_state(self, params: Params, batch_size: int) -> Carry:
-        """The state of the cell at the start of a sequence, for B rows; usually zero."""
+        """Return the state of the cell at the start of a sequence, for B rows; usually zero."""
         return self.cell.initial_state(params["cell"], batch_size, self.input_size)
 
 
 def build_network(config: RunConfig, cell: Cell, compute: Compute = "fast") -> Network:
-    """The network of a configuration around its cell, which `cells.cell_object.cell_of` finds."""
+    """Return the network of a configuration around its cell, see `cells.cell_object.cell_of`."""
     task = config.task
     options = config.network
     outputs = 1 if task.framing == "values" else task.vocab_size
@@ -90,13 +90,13 @@ def build_network(config: RunConfig, cell: Cell, compute: Compute = "fast") -> N
 
 
 def around(cell: Cell, tokens: int, classes: int) -> Network:
-    """A network around any cell, fed one-hot tokens, with a readout of some classes."""
+    """Return a network around any cell, fed one-hot tokens, with a readout of `classes`."""
     readout = nn.Dense(classes, kernel_init=GLOROT)
     return Network(cell, readout, tokens, tokens, classes)
 
 
 def init_params(network: Network, key: chex.PRNGKey) -> Params:
-    """Initial parameters, float32; the readout glorot-uniform with a zero bias, as in Keras.
+    """Return initial parameters, float32; the readout glorot-uniform with zero bias, as in Keras.
 
     Embeddings have unit variance; tied ones 1/D, so that the logits have about unit variance.
     """
@@ -140,7 +140,7 @@ def unroll(
 
 
 def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
-    """The inputs of the cell for int32 tokens `[...]`: one-hot vectors, float32 `[..., V]`.
+    """Return the inputs of the cell for int32 tokens `[...]`: one-hot vectors, float32 `[..., V]`.
 
     With embeddings their product with the embedding matrix, `[..., D]`; in framing `values` the
     numbers `[..., 1]`. Fast: a row gather of the embeddings, and for a cell that `has_scan`, which
@@ -161,14 +161,14 @@ def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
 def target_logits(
     network: Network, params: Params, outputs: chex.Array, targets: chex.Array
 ) -> chex.Array:
-    """The logits `[B, T, V]` for targets `[B, T]`: of the last T outputs `[W, B, features]`."""
+    """Return the logits `[B, T, V]` for targets `[B, T]`, from the last T outputs."""
     chex.assert_rank([outputs, targets], [3, 2])
     read = outputs[-targets.shape[-1] :]
     return jnp.swapaxes(read_out(network, params, read), 0, 1)
 
 
 def read_out(network: Network, params: Params, outputs: chex.Array) -> chex.Array:
-    """The logits of a cell's outputs: float32 `[..., features]` to `[..., V]`.
+    """Return the logits of a cell's outputs: float32 `[..., features]` to `[..., V]`.
 
     classes         readout
     ... tied        readout E^T, for the embeddings E of the V values (Press & Wolf 2017)
@@ -181,7 +181,7 @@ def read_out(network: Network, params: Params, outputs: chex.Array) -> chex.Arra
 
 
 def scaled(tokens: chex.Array, vocab_size: int) -> chex.Array:
-    """Tokens 0 .. V-1 as numbers from 0 to 1, for framing `values`."""
+    """Return tokens 0 .. V-1 as numbers from 0 to 1, for framing `values`."""
     return tokens.astype(jnp.float32) / (vocab_size - 1)
 
 
@@ -197,14 +197,14 @@ class Fed(NamedTuple):
 
 
 def start(config: RunConfig, network: Network, params: Params) -> Carry:
-    """The carry before the first batch of a sequence, for B rows."""
+    """Return the carry before the first batch of a sequence, for B rows."""
     return network.initial_state(params, config.task.batch_size)
 
 
 def feed(
     network: Network, stateful: chex.Numeric, params: Params, carry: Carry, rows: Rows
 ) -> tuple[Carry, Fed]:
-    """The carry after the next batch of rows, given the one that the batch before it left.
+    """Return the carry after the next batch of rows, given the one that the batch before it left.
 
     Stateful (the Keras rule): row b continues row b of the batch before, so with batch size B row
     r of a sequence continues row r - B, *not* row r - 1. Otherwise every batch starts from zero, or
@@ -218,7 +218,7 @@ def feed(
 def carried(
     network: Network, stateful: chex.Numeric, params: Params, carry: Carry, batch_size: int
 ) -> Carry:
-    """The carry handed in where a run is stateful, else the initial one."""
+    """Return the carry handed in where a run is stateful, else the initial one."""
     zero = network.initial_state(params, batch_size)
     # `stateful` may be traced: one program serves stateful and stateless runs.
     return jax.tree.map(lambda old, new: jnp.where(stateful, old, new), carry, zero)

@@ -84,11 +84,11 @@ class Programs(NamedTuple):
     bytes: int  # memory of a chunk on all devices: arguments, results, scratch
 
     def dynamic(self, config: RunConfig) -> DynamicParams:
-        """The dynamic parameters of every seed of a run with these shapes, padded."""
+        """Return the dynamic parameters of every seed of a run with these shapes, padded."""
         return dynamic_of_seeds(config, len(self.devices))
 
     def placed(self, state: TrainState) -> TrainState:
-        """A state of numpy leaves `[S, ...]` as arrays of the devices, padded."""
+        """Return a state of numpy leaves `[S, ...]` as arrays of the devices, padded."""
         return jax.tree.map(jnp.array, many_seeds.pad(state, len(self.devices)))
 
     def train(
@@ -114,7 +114,7 @@ class Programs(NamedTuple):
     def score(
         self, dynamic: DynamicParams, params: Params, corpus: Corpus | None = None
     ) -> Evaluation:
-        """The `Evaluation` of every seed on sequences of its own, numpy leaves `[S, ...]`."""
+        """Return the `Evaluation` of every seed on its own sequences, numpy leaves `[S, ...]`."""
         scored = jax.device_get(self.evaluate.result().program(dynamic, params, corpus))
         return jax.tree.map(lambda leaf: leaf[: self.seeds], scored)
 
@@ -147,7 +147,7 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
     background: Executor,
     with_init: bool = True,
 ) -> Programs:
-    """The programs of `compile_programs`, without waiting for the evaluation.
+    """Return the programs of `compile_programs`, without waiting for the evaluation.
 
     A resumed run needs no initial state. The `background` compiles what takes longest, and then the
     evaluation, while this thread traces and compiles the initial state.
@@ -161,7 +161,7 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
     state = jax.eval_shape(init, dynamic)
 
     def evaluation() -> Any:
-        """The program that is needed last, traced in the background too."""
+        """Return the program that is needed last, traced in the background too."""
         return evaluate.lower(dynamic, state.params, corpus).compile()
 
     # Traced here and compiled there: two traces at once take longer than one after the other.
@@ -183,7 +183,7 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
 
 
 def memory_of(program: Any) -> int:
-    """The bytes of a compiled program on one device: arguments, results, scratch."""
+    """Return the bytes of a compiled program on one device: arguments, results, scratch."""
     size = program.memory_analysis()
     taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
     # Donated memory is among the arguments and among the results, and is counted once.
@@ -191,7 +191,7 @@ def memory_of(program: Any) -> int:
 
 
 def dynamic_of_seeds(config: RunConfig, devices: int) -> DynamicParams:
-    """The dynamic parameters of the seeds of a run, each field `[S]`, padded for the devices."""
+    """Return the dynamic parameters of the seeds of a run, each `[S]`, padded for the devices."""
     seeds = range(config.seed, config.seed + config.seeds)
     runs = [dataclasses.replace(config, seed=seed, seeds=1) for seed in seeds]
     return many_seeds.pad(many_seeds.stack_dynamic(runs), devices)
@@ -201,7 +201,7 @@ class Stopwatch:
     """Keeps wall-clock seconds under names, in the order in which they were timed."""
 
     def __init__(self) -> None:
-        """Nothing was timed yet."""
+        """Start without any times."""
         self.seconds: dict[str, float] = {}
 
     @contextlib.contextmanager

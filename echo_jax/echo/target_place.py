@@ -10,7 +10,7 @@ TargetPlace = Literal[
 
 
 def target_place(config: RunConfig) -> TargetPlace:
-    """The place where the network can find the target, which decides what it can learn.
+    """Return the place where the network can find the target, which decides what it can learn.
 
     window    in the W steps of the row itself: the gradient reaches it
     replayed  in an earlier batch that the update runs again: the gradient reaches it there
@@ -43,7 +43,7 @@ def target_place(config: RunConfig) -> TargetPlace:
 
 
 def batches_back(config: RunConfig) -> int:
-    """Batches between the one that was fed the target and its own; 0 where the window holds it.
+    """Return the batches between a target's own and the one that was fed it; 0 for the window.
 
     The rows of s batches before end s * B steps earlier (in streams the chunks s * W), so they
     hold x(t-n) if s * B <= n < s * B + W. This is the smallest s with n < s * B + W; whether
@@ -54,7 +54,7 @@ def batches_back(config: RunConfig) -> int:
 
 
 def knowable_share(config: RunConfig) -> float:
-    """The share of targets that the network is fed, in its window or through its state.
+    """Return the share of targets that the network is fed, in its window or through its state.
 
     The highest accuracy possible without guessing. A network may stay below it: states forget.
     """
@@ -75,7 +75,7 @@ def knowable_share(config: RunConfig) -> float:
 
 
 def accuracy_ceiling(config: RunConfig, baseline: float, untrained: float = 0.0) -> float | None:
-    """The highest accuracy possible: every target that was fed is right, the others are guesses.
+    """Return the highest accuracy possible: targets that were fed are right, others are guesses.
 
     A guess is right with the probability `baseline`. None where values of the user's own are not
     all fed: order in them may tell more than a guess. Of those a share is `untrained`: it was never

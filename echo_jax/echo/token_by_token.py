@@ -66,7 +66,7 @@ class Answer(NamedTuple):
 
 
 def start(config: RunConfig, network: Network, params: Params) -> EchoState:
-    """The state before the first token."""
+    """Return the state before the first token."""
     task = config.task
     zero = jnp.zeros((), jnp.int32)
     if task.in_streams:
@@ -80,7 +80,7 @@ def start(config: RunConfig, network: Network, params: Params) -> EchoState:
 def step(
     config: RunConfig, network: Network, params: Params, state: EchoState, token: chex.Array
 ) -> tuple[EchoState, Answer]:
-    """`feed` with one token, int32 `[]`: the `Answer` to it has no leading axis."""
+    """Call `feed` with one token, int32 `[]`; the `Answer` has no leading axis."""
     state, answers = feed(config, network, params, state, jnp.reshape(token, 1))
     return state, jax.tree.map(lambda leaf: leaf[0], answers)
 
@@ -88,7 +88,7 @@ def step(
 def feed(
     config: RunConfig, network: Network, params: Params, state: EchoState, tokens: chex.Array
 ) -> tuple[EchoState, Answer]:
-    """The network on the next N tokens.
+    """Run the network on the next N tokens.
 
     There is a row for each token, as in training, once the window is full and x(t-n) exists. A row
     starts from zero, or in a stateful network from the carry of row r - B; no row is dropped. A
@@ -117,7 +117,7 @@ def feed(
 
 
 def next_rows(config: RunConfig, state: EchoState, tokens: chex.Array) -> tuple[Rows, chex.Array]:
-    """The rows that end at the next tokens, int32 `[N]`; True, bool `[N]`, if they go on.
+    """Return the rows that end at the next tokens, int32 `[N]`; True, bool `[N]`, if they go on.
 
     Such a row starts from a carry of the state. A row has W steps, in streams one.
     """
@@ -137,7 +137,7 @@ def next_rows(config: RunConfig, state: EchoState, tokens: chex.Array) -> tuple[
 def steps(
     config: RunConfig, network: Network, params: Params, state: EchoState, token: chex.Array
 ) -> tuple[Rows, Carry]:
-    """The steps of the row that a token ends: what is fed, `[T]`, the carry after each, `[T, ...]`.
+    """Return the steps of the row that a token ends: the inputs `[T]` and the carry after each.
 
     They are fed one by one: after the first one each goes on from the carry.
     """
@@ -159,13 +159,13 @@ def steps(
 
 
 def states(config: RunConfig, network: Network, params: Params, tokens: chex.Array) -> chex.Array:
-    """The state at the end of the row of each token, int32 `[N]`, as numbers, float32 `[N, D]`.
+    """Return the states at the end of each token's row, as numbers, float32 `[N, D]`.
 
     It starts from no token; D are the numbers of `cells.block.flat_state`.
     """
 
     def one(state: EchoState, token: chex.Array) -> tuple[EchoState, chex.Array]:
-        """The state after a token, and the numbers `[D]` at the end of its row."""
+        """Return the state after a token, and the numbers `[D]` at the end of its row."""
         _, carries = steps(config, network, params, state, token)
         last = jax.tree.map(lambda x: x[-1], carries)
         after, _ = feed(config, network, params, state, token[None])
@@ -182,7 +182,7 @@ def _outputs(
     tokens: chex.Array,
     present: chex.Array,
 ) -> tuple[Carry, chex.Array]:
-    """The carry after the next tokens, and the outputs `[N, features]` of the last step of each."""
+    """Return the carry after the next tokens, and the last output `[N, features]` of each row."""
     task = config.task
     if task.in_streams and config.network.stateful:  # one row of N steps
         carry, fed = feed_rows(network, True, params, state.carry, Rows(tokens[None], None))
@@ -191,7 +191,7 @@ def _outputs(
     if task.in_streams:
 
         def one_step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
-            """The carry after one token, from zero where its chunk begins; the output."""
+            """Return the carry after one token, from zero where its chunk begins; the output."""
             row, goes_on = x
             carry, fed = feed_rows(network, goes_on, params, carry, Rows(row.inputs[None], None))
             return carry, fed.outputs[0, 0]
@@ -212,7 +212,7 @@ def _feed_lanes(
     present: chex.Array,
     batch_size: int,
 ) -> tuple[Carry, chex.Array]:
-    """Rows that each continue the row B before: carries `[B, ...]` and outputs `[N, features]`.
+    """Feed rows that each continue the row B before; return carries `[B, ...]` and outputs.
 
     Token i is in lane i mod B, the same lane as the row B before it. As in training B rows are run
     at once, one of each lane; the remainder is a shorter group. Tokens too early for a row, which
@@ -222,7 +222,7 @@ def _feed_lanes(
     whole = len(present) - rest
 
     def group(lanes: Carry, tokens: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
-        """The last outputs of a batch of lanes; lanes without a window keep their carry."""
+        """Return the last outputs of a batch of lanes; lanes without a window keep their carry."""
         rows, present = tokens
         after, fed = feed_rows(network, True, params, lanes, rows)
         return hold(present, lanes, after), fed.outputs[-1]
@@ -241,7 +241,7 @@ def _feed_lanes(
 
 
 def piece_size(config: RunConfig) -> int:
-    """Tokens to feed at once: a multiple of B near PIECE, fewer where their arrays are wide.
+    """Return how many tokens to feed at once: a multiple of B near PIECE, fewer if arrays are wide.
 
     The logits of a piece are `[N, V]`. Stateless rows are all run at once, so they also have an
     input of `[W, N, V]` or `[W, N, embedding]`, or `[W, N, 4H]` once projected (`[W, N, D, H]` for
@@ -267,7 +267,7 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
     windows: int,
     pool: chex.Array | None = None,
 ) -> chex.Array:
-    """The share of sequences whose last answer follows a change of one input, by its position.
+    """Return the share of sequences whose last answer follows a change of one input, by position.
 
     The key draws the sequences, `windows` of them, and the changes; those of a position do not
     depend on the others. A position is a number of steps back from the last of L tokens, int32
@@ -287,7 +287,7 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:
-        """The share of changed sequences whose last answer follows a change at one position."""
+        """Return the share of changed sequences whose last answer follows a change at a place."""
         place = length - 1 - position
         old = tokens[:, place]
         key = jax.random.fold_in(change_key, position)
@@ -308,7 +308,7 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
 def _last_answer(
     config: RunConfig, network: Network, params: Params, sequence: chex.Array
 ) -> chex.Array:
-    """The last answer to a sequence; the logits of others are not computed."""
+    """Return the last answer to a sequence; the logits of others are not computed."""
     first = start(config, network, params)
     state, _ = feed(config, network, params, first, sequence[:-1])
     return step(config, network, params, state, sequence[-1])[1].token

@@ -100,12 +100,12 @@ def build_learner(
     compute: Compute = "fast",
     given: optax.GradientTransformation | None = None,
 ) -> Learner:
-    """The network around a cell, and the optimizer of a configuration or the one of a call."""
+    """Return the network around a cell, and the optimizer of the configuration or of the call."""
     return Learner(build_network(config, cell, compute), build_optimizer(config, compute, given))
 
 
 def init(learner: Learner, dynamic: DynamicParams) -> TrainState:
-    """The state before the first update; its random numbers depend on the seed alone."""
+    """Return the state before the first update; its random numbers depend on the seed alone."""
     params = init_params(learner.network, purpose_key(dynamic.seed, Purpose.WEIGHTS))
     return TrainState(jnp.zeros((), jnp.int32), params, learner.optimizer.rule.init(params))
 
@@ -164,7 +164,7 @@ def train_sequence(
     state: TrainState,
     tokens: chex.Array,
 ) -> tuple[TrainState, Metrics]:
-    """One update for each of the K batches of a sequence, from the initial state of the cell."""
+    """Make one update for each of the K batches of a sequence, from the cell's initial state."""
     carry = start(config, learner.network, state.params)
     batches = bptt_batches(config, sequence_batches(tokens, config.task, dynamic.lag))
 
@@ -185,7 +185,7 @@ def train_batch(
     carry: Carry,
     batch: BPTTBatch,
 ) -> tuple[TrainState, Carry, Metrics]:
-    """One update on a truncated-BPTT batch.
+    """Make one update on a truncated-BPTT batch.
 
     The carry handed in is the one before the first of the earlier batches, the one handed out the
     one before the first of the next call's: without earlier batches, the carry after the batch.
@@ -194,7 +194,7 @@ def train_batch(
     network, optimizer = learner
 
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
-        """The loss of the last batch; beside it the carry to hand out, and the accuracy."""
+        """Return the loss of the last batch; beside it the carry to hand out, and the accuracy."""
         if config.training.frozen:
             params = {**params, "cell": jax.lax.stop_gradient(params["cell"])}
         # The gradient is cut here: `update` differentiates by the parameters alone, and the carry
@@ -222,7 +222,7 @@ def update(
     learning_rate: chex.Numeric,
     state: TrainState,
 ) -> tuple[TrainState, chex.Array, Any]:
-    """One optimizer step, the only one in the package: p <- p - learning_rate * direction.
+    """Make one optimizer step, the only one in the package: p <- p - learning_rate * direction.
 
     `loss_fn` maps parameters to the loss and whatever else the caller wants back. The rule turns
     the gradient into a direction; the learning rate is no part of it, so that it can be traced.
@@ -235,7 +235,7 @@ def update(
 
 
 def bptt_batches(config: RunConfig, batches: Batch) -> BPTTBatch:
-    """The K truncated-BPTT batches of a sequence, stacked, from its K stacked batches.
+    """Return the K truncated-BPTT batches of a sequence, stacked, from its K stacked batches.
 
     With k = 3 the batches before batch 0, 1, 2, 3 are  - -   - 0   0 1   1 2
     """
@@ -252,7 +252,7 @@ def bptt_batches(config: RunConfig, batches: Batch) -> BPTTBatch:
 def run_earlier(
     network: Network, stateful: chex.Numeric, params: Params, carry: Carry, batch: BPTTBatch
 ) -> tuple[Carry, Carry | None]:
-    """The carries after the last and after the first of the earlier batches, run again.
+    """Return the carries after the last and after the first of the earlier batches, run again.
 
     A batch that does not exist leaves the carry as it is, which is the initial one then.
     """
@@ -277,7 +277,7 @@ def build_optimizer(
     compute: Compute = "fast",
     given: optax.GradientTransformation | None = None,
 ) -> Optimizer:
-    """The transformation that a call was given, or Adam as the configuration asks for it."""
+    """Return the transformation that a call was given, or Adam as the configuration asks for it."""
     if given:
         return Optimizer(given, has_rate=True)
     name = config.training.optimizer
@@ -292,12 +292,12 @@ def build_optimizer(
 
 
 def clipped_adam(largest_norm: float) -> optax.GradientTransformation:
-    """Adam on a gradient that is scaled down where its norm is larger than `largest_norm`."""
+    """Return Adam for a gradient that is scaled down if its norm is above `largest_norm`."""
     return optax.chain(optax.clip_by_global_norm(largest_norm), fused_adam())
 
 
 def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
-    """Adam (Kingma & Ba 2015) with one root and one division a weight.
+    """Return Adam (Kingma & Ba 2015) with one root and one division a weight.
 
         m = b1 m + (1 - b1) g      v = b2 v + (1 - b2) g^2      s = sqrt(1 - b2^t)
         direction = s / (1 - b1^t) * m / (sqrt(v) + e)
@@ -313,7 +313,7 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
     def direction_of(
         grads: Params, state: optax.ScaleByAdamState, params: Params | None = None
     ) -> tuple[Params, optax.ScaleByAdamState]:
-        """The update function of the transformation: Adam's direction, and the next moments."""
+        """Return the transformation's update function: Adam's direction, and the next moments."""
         del params
         count = state.count + 1
         step = count.astype(jnp.result_type(float))

@@ -1,9 +1,9 @@
-"""What every program that runs for a while shares: it knows no network, no study and no card.
+"""Run grids of tasks, show progress and end a process. Nothing here knows a network or a card.
 
-tasks ─► those whose key no row has ─► executor ─► a row each, stored as it comes
+tasks ─► those whose key no row has ─► executor ─► one row for each, stored as it comes
 
 grid      tasks, the executor of this process, the one loop over tasks
 cluster   the executor that is a Dask cluster
 process   the start and the end of a process; what Ctrl-C does
-progress  a bar, or plain lines
+progress  a progress bar, or plain lines
 """

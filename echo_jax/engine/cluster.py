@@ -43,13 +43,13 @@ AGAIN = "give the same command again"
 
 
 class Workers:
-    """The executor that is the workers of a Dask client; interrupts are asked while it waits.
+    """The executor whose workers belong to a Dask client. It checks for interrupts while it waits.
 
-    On each worker jax has a device and XLA a thread for each of the `cores`.
+    On each worker jax has one device, and XLA one thread for each of the `cores`.
     """
 
     def __init__(self, client: Any, interrupts: Interrupts, cores: int = 1) -> None:
-        """Start jax on the workers; ConfigError for those that would compute other bits."""
+        """Start jax on the workers; raise ConfigError if a worker would compute other bits."""
         self._client = client
         self._interrupts = interrupts
         self._needed = _needed(cores)
@@ -72,7 +72,7 @@ class Workers:
         tasks: Sequence[Any],
         report: Callable[[Any, float], None] = lambda *_: None,
     ) -> Generator[Outcome]:
-        """The outcomes as tasks are done; what `report` raises ends all tasks."""
+        """Yield outcomes as tasks finish. An error that `report` raises ends all tasks."""
         from distributed import as_completed
 
         # Dask calls its handlers in a thread of its own. `report` is called in this one, as it may
@@ -108,7 +108,7 @@ class Workers:
 
 
 def _outcome(task: Any, future: Any) -> Outcome:
-    """The outcome of a task that is done; SchedulerLostError if it was cancelled."""
+    """Return the outcome of the finished task; raise SchedulerLostError if it was cancelled."""
     if future.status == "cancelled":
         raise SchedulerLostError("the scheduler is gone, and with it the tasks that it held")
     if future.status == "finished":
@@ -118,7 +118,7 @@ def _outcome(task: Any, future: Any) -> Outcome:
 
 
 def _work(job: Job, needed: Mapping[str, str], task: Any) -> Any:
-    """A task on a worker; one that joined later and differs leaves, and another does the task."""
+    """Run the task on a worker. A worker that joined late with other software leaves instead."""
     from distributed import Reschedule, get_worker
 
     worker = get_worker()
@@ -133,7 +133,7 @@ def _work(job: Job, needed: Mapping[str, str], task: Any) -> Any:
 
 @functools.cache
 def _leave(worker: Any, why: str) -> None:
-    """Close this worker, once, and say why where the command runs."""
+    """Close this worker once, and print the reason where the command runs."""
     import distributed
 
     distributed.print(why, file=sys.stderr, flush=True)
@@ -141,17 +141,17 @@ def _leave(worker: Any, why: str) -> None:
 
 
 def _needed(cores: int) -> dict[str, str]:
-    """The software that every worker needs: that of this process, and its threads."""
+    """Return the software that every worker needs: that of this process, and its threads."""
     return {**environment.software(), "threads": "1", "threads of XLA": str(cores)}
 
 
 def _software(dask_worker: Any) -> dict[str, str]:
-    """The software of a worker, and its threads. Dask compares neither settings nor our source."""
+    """Return the software and threads of this worker; Dask compares neither settings nor source."""
     return _needed(environment.threads()) | {"threads": str(dask_worker.state.nthreads)}
 
 
 def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str, str]) -> None:
-    """Raise ConfigError for a worker at an address that has another version or setting."""
+    """Raise ConfigError if the worker at `address` has another version or another setting."""
     for name in sorted(needed.keys() | theirs.keys()):
         if theirs.get(name) != needed.get(name):
             rule = f"is a worker with {name} {theirs.get(name)}, and needs {needed.get(name)}"
@@ -225,9 +225,9 @@ def _script_not_run_again() -> Iterator[None]:
 
 
 def _start(client: Any, cores: int) -> None:
-    """Start jax on each worker, also on those that come later, and its cache of programs.
+    """Start jax and its compilation cache on each worker, and on workers that join later.
 
-    Where jax runs since an earlier command it stays as it is, which `check_software` finds.
+    Where an earlier command started jax, it stays as it is; `check_software` then compares it.
     """
     import jax
     from distributed import WorkerPlugin
@@ -259,7 +259,7 @@ def _send(client: Any, files: Collection[Path]) -> None:
 
 
 def _cluster(spec: str) -> Any:
-    """The address of a scheduler, or the new Dask cluster that a spec describes."""
+    """Return the address of a scheduler, or the new Dask cluster that the spec describes."""
     if not spec.startswith("local:"):
         return spec
     from distributed import LocalCluster
@@ -287,9 +287,9 @@ def _wait_for_worker(client: Any, spec: str, interrupts: Interrupts) -> None:
 
 
 def files_of(cells: Collection[str]) -> set[Path]:
-    """The files of the modules of the user's own cells.
+    """Return the files of the modules that define the user's own cells.
 
-    ConfigError for a cell that no worker can import, or one of a package in a folder.
+    Raises ConfigError for a cell that no worker can import, and for a module inside a package.
     """
     from echo_jax.cells.user_cell import is_the_users, module_of
 
@@ -316,7 +316,7 @@ def files_of(cells: Collection[str]) -> set[Path]:
 
 
 def _is_importable(cell: str) -> bool:
-    """False for a user's cell of a notebook, of the script that runs, or inside a function."""
+    """Return False for a user's cell of a notebook, of the running script, or inside a function."""
     from echo_jax.cells.registry import cell_class
 
     with contextlib.suppress(ConfigError):

@@ -1,7 +1,7 @@
-"""A grid of runs: each one a task, made into a row by an executor. It does not know what a run is.
+"""Run a grid of tasks: an executor makes each one into a row, whatever the task computes.
 
-`Here` is the executor of this process: the programs of tasks are compiled in threads, those of the
-next task while one trains. `engine.cluster` has the executor that is a Dask cluster.
+`Here` is the executor of this process. It compiles programs in threads: those of the next task
+while one task trains. `engine.cluster` has the executor that is a Dask cluster.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ T = TypeVar("T", bound=Task)
 
 
 def missing(tasks: Iterable[T], rows: Iterable[KeyedRow]) -> list[T]:
-    """The tasks that have no row yet, the first of each key."""
+    """Return the tasks that have no row yet, the first of each key."""
     there = {row.key for row in rows}
     first = dict[str, T]()
     for task in tasks:
@@ -84,13 +84,13 @@ class Executor(Protocol):
     def map(
         self, job: Job, tasks: Sequence[Any], report: Callable[[Any, float], None]
     ) -> Generator[Outcome]:
-        """The outcome of each task. `report` is told a task and the share of it that is done."""
+        """Yield the outcome of each task. `report` receives a task and the share that is done."""
 
 
 class Here(NamedTuple):
-    """The executor that is this process, which runs so many tasks at once, in threads.
+    """The executor of this process, which runs a given number of tasks at once, in threads.
 
-    While a task runs, the programs of the next one with other programs are compiled.
+    While a task runs, it compiles the programs of the next task that needs other programs.
     """
 
     at_once: int = 1
@@ -101,7 +101,7 @@ class Here(NamedTuple):
         tasks: Sequence[Task],
         report: Callable[[Any, float], None] = lambda *_: None,
     ) -> Generator[Outcome]:
-        """The outcomes; what `report` or a task raises, but a ConfigError, ends all tasks."""
+        """Yield the outcomes. Any error of `report` or a task, but ConfigError, ends all tasks."""
         # A thread cannot be ended from outside, so each task ends by itself at its next report.
         stopped = threading.Event()
 
@@ -136,7 +136,7 @@ class Here(NamedTuple):
 
 
 def outcomes_of(futures: Sequence[Future[Outcome]]) -> Generator[Outcome]:
-    """The outcomes as they come; what a task raises comes after those that are there with it."""
+    """Yield outcomes as they come; raise the error of a task after the outcomes beside it."""
     left = list(futures)
     while left:
         done = wait(left, return_when=FIRST_COMPLETED).done
@@ -150,7 +150,7 @@ def outcomes_of(futures: Sequence[Future[Outcome]]) -> Generator[Outcome]:
 
 
 def run_task(job: Job, task: Task, report: Report) -> Any:
-    """The row of a task; its programs are compiled, or are there from a task before."""
+    """Run the task and return its row; compile its programs unless an earlier task did."""
     return job.run(task, compiled(job, task).result(), report)
 
 
@@ -181,11 +181,11 @@ def complete(
     progress: GridProgress,
     interrupts: Interrupts,
 ) -> None:
-    """Store the row of each task as it comes: what ends the loop loses only tasks at work.
+    """Store the row of each task as it comes, so an interruption loses only the tasks at work.
 
-    Tasks begin in their order. `store` keeps a row, and says its result in a few words. Interrupts
-    are asked whenever a task reports; StoppedError ends the loop. TasksFailedError at the end where
-    some failed; all others are stored.
+    Tasks begin in their order. `store` keeps a row and returns its result in a few words.
+    Interrupts are checked whenever a task reports, and StoppedError ends the loop. If tasks failed,
+    TasksFailedError is raised at the end, when the rows of all the others are stored.
     """
     failures = []
 
@@ -221,7 +221,7 @@ class Execution:
     keep_programs: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a cluster that cannot be used; nothing is imported."""
+        """Raise ConfigError if the cluster cannot be used; nothing is imported."""
         spec = self.cluster
         if spec is None:
             return

@@ -24,23 +24,23 @@ class Interrupts:
     """
 
     def __init__(self, notice: str | None = None) -> None:
-        """Signals are noted from `__enter__` on."""
+        """Prepare to note signals, which begins in `__enter__`."""
         self.signal = 0
         self._notice = notice
         self._before: dict[int, Any] = {}
 
     @property
     def exit_status(self) -> int:
-        """The exit status of a process that the signal ended; 0 without a signal."""
+        """The exit status of a process that the signal ended; 0 if no signal came."""
         return 128 + self.signal if self.signal else 0
 
     def check(self, sentence: str = "Stopped") -> None:
-        """Raise StoppedError with this sentence once a signal has come."""
+        """Raise StoppedError with the given sentence if a signal has come."""
         if self.signal:
             raise StoppedError(sentence)
 
     def say(self, line: str) -> None:
-        """Print a line; where nobody reads any more, as after `head`, that is noted as a signal."""
+        """Print a line. If nobody reads the output any more, as after `head`, note a signal."""
         try:
             print(line, flush=True)
         except BrokenPipeError:
@@ -71,10 +71,10 @@ STARTED = time.perf_counter()
 
 
 def put_in_order() -> None:
-    """Let Ctrl-C end the process at once, and take away what would disturb it.
+    """Let Ctrl-C end the process at once, and remove settings that would disturb it.
 
-    A command with something to save installs its own handler later. Figures have settings of their
-    own, and wrong ones would end the import of matplotlib.
+    A command with work to save installs its own handler later. Figures have settings of their own,
+    and a broken matplotlib configuration of the user would end the import.
     """
     for name in ("MPLBACKEND", "MATPLOTLIBRC"):
         os.environ.pop(name, None)
@@ -88,9 +88,9 @@ def put_in_order() -> None:
 
 
 def leave(status: int = 0) -> NoReturn:
-    """End the process at once, after flushing what was printed.
+    """End the process at once, after flushing the standard streams.
 
-    It waits for no thread, and frees no compiled program, which takes 0.4 s.
+    It does not wait for threads or free compiled programs, which would take 0.4 s.
     """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it any more

@@ -1,4 +1,4 @@
-"""Progress of training and of grids: a bar in a terminal or notebook, plain lines elsewhere."""
+"""Show the progress of runs and grids: a bar in a terminal or notebook, plain lines elsewhere."""
 
 import html
 import threading
@@ -61,10 +61,10 @@ class _Bar:
 
 
 class GridProgress(_Bar):
-    """Tasks of a grid that are done, the work done in all, and the time left at its rate so far.
+    """The progress of a grid: finished tasks, the work done in all, and the time left at this rate.
 
-    The clock of the rate starts when the first work has come, after the first program was compiled.
-    Shares may come from several threads, and be told late or anew.
+    The clock of the rate starts with the first work, after the first program was compiled. Tasks
+    may report from several threads, late or more than once.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class GridProgress(_Bar):
         name: str = "",
         unit: str = "",
     ) -> None:
-        """Take the work of each task, shown where it has a unit, and a name that begins lines."""
+        """Take the work of each task, shown if it has a unit, and a name that begins each line."""
         super().__init__(sum(work.values()), 0, say)
         self._work = dict(work)
         self._done = dict.fromkeys(work, 0.0)
@@ -86,7 +86,7 @@ class GridProgress(_Bar):
         self._first: tuple[float, float] | None = None
 
     def __enter__(self) -> Self:
-        """Show that the programs are compiled."""
+        """Show that the programs are being compiled."""
         super().__enter__()
         self._show(0, f"{self._name}compiling; the time left follows from the first updates")
         return self
@@ -126,15 +126,15 @@ class GridProgress(_Bar):
 
 
 class TrainingProgress(_Bar):
-    """Sequences done, sequences a second, loss, accuracy and time left of a run."""
+    """The progress of a run: sequences done, sequences a second, loss, accuracy and time left."""
 
     def __init__(self, sequences: int, done: int, say: Callable[[str], None] | None) -> None:
-        """Take the sequences of the run, and those that an earlier process has trained on."""
+        """Take the sequences of the run, and how many an earlier process has trained on."""
         super().__init__(sequences, done, say)
         self._before = done
 
     def update(self, done: int, loss: float, accuracy: float) -> None:
-        """Show the sequences done, with the mean loss and accuracy of the last chunk."""
+        """Show the number of sequences done, and the mean loss and accuracy of the last chunk."""
         rate = (done - self._before) / (time.perf_counter() - self._started)
         status = f"{rate:,.0f}/s  loss {loss:.3f}  accuracy {accuracy:.1%}"
         left = f"{_duration((self._total - done) / rate)} left"

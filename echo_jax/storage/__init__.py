@@ -1,4 +1,4 @@
-"""Files that are written whole, and the readers of files that anyone may have written.
+"""Write whole files, and read files that a stranger may have written.
 
 atomic_files       writes, digests and locks
 tensor_files       trees of arrays as safetensors

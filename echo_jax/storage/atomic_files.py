@@ -35,7 +35,7 @@ LOCK = ".lock"  # a file in a folder, which is locked where the folder itself ca
 
 
 def path_of(field: str, value: Any) -> Path:
-    """The path that an argument of a Python call is; ConfigError for what can be none."""
+    """Return the path that an argument of a call names; raise ConfigError if it names none."""
     try:
         if "\0" not in os.fsdecode(os.fsencode(value)):
             return Path(value)
@@ -45,14 +45,14 @@ def path_of(field: str, value: Any) -> Path:
 
 
 def check_not_current(out: Path) -> None:
-    """Raise StorageError for the current folder, which an empty path names too."""
+    """Raise StorageError if `folder` is the current one, which an empty path names too."""
     if os.path.abspath(out) == os.getcwd():
         fix = "name a folder of its own with {out}"
         raise StorageError(None, "the current folder", "is no place for results", fix)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, safe from a power cut; StorageError where it cannot be."""
+    """Write a whole file or none, safe from a power cut; raise StorageError if that fails."""
     staged = path.with_name(f".{path.name}.part")
     try:
         # A killed process may have left its staged file. O_EXCL makes a new one and follows no link
@@ -78,7 +78,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder safe from a power cut, where the system opens folders."""
+    """Sync the names in a folder against a power cut, on systems that can open a folder."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -91,9 +91,10 @@ def sync_folder(folder: Path) -> None:
 def read_bytes(
     path: Path, limit: int, whole: bool = True, fix: str = "use the folder of a run"
 ) -> bytes:
-    """The content of a regular file of at most `limit` bytes; not `whole`: the first `limit`.
+    """Return the first `limit` bytes of a regular file, or with `whole` all of a smaller file.
 
-    StorageError, ending in `fix`, where it is no such file: a link, a folder, a pipe, or longer.
+    Raises StorageError, whose sentence ends in `fix`, for a link, a folder or a pipe, and with
+    `whole` for a longer file.
     """
     try:
         # Before it is opened: opening a pipe waits for a writer, perhaps for ever.
@@ -111,14 +112,14 @@ def read_bytes(
 
 
 def check_no_link(path: Path) -> None:
-    """Raise StorageError for a link in the place of a folder or file that is written to."""
+    """Raise StorageError if a link stands where a folder or file is to be written."""
     if os.path.islink(path):
         rule = "is a link, and nothing behind a link is changed"
         raise StorageError(None, path, rule, "remove it")
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder that can be written to, with its parents; StorageError where it cannot be."""
+    """Make a writable folder, with its parents; raise StorageError if that is impossible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
@@ -137,7 +138,10 @@ def write_json(path: Path, values: dict[str, Any], indent: int = 2) -> None:
 def read_json(
     path: Path, fix: str = "restore it, or start a new run", limit: int = JSON_LIMIT
 ) -> dict[str, Any]:
-    """Read a file of `write_json`, without its digest; StorageError, ending in `fix`, otherwise."""
+    """Return the values that `write_json` wrote, without the digest.
+
+    Raises StorageError, whose sentence ends in `fix`, for any other file.
+    """
     data = read_bytes(path, limit, fix=fix)
     try:
         values = parse_json(data)
@@ -150,7 +154,7 @@ def read_json(
 
 
 def parse_json(data: bytes | str) -> Any:
-    """The value of a JSON text; ValueError also for a name that stands twice in an object."""
+    """Return the value of a JSON text; raise ValueError if an object repeats a name."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         """The pairs of an object; ValueError if a name stands twice."""
@@ -164,11 +168,10 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def write_generated(path: Path, data: bytes) -> None:
-    """Write a page, figure or table over the one that was generated before, and over no other.
+    """Write a page, figure or table over its earlier generated version, and over no other file.
 
-    The part `BY_HAND` of that one stays. The ledger has the new digest beside the old one before
-    the file itself is replaced: whatever of this fails, the file that is there is still known as
-    generated.
+    The part `BY_HAND` of the earlier version is kept. The ledger gets the new digest beside the old
+    one before the file is replaced, so whatever fails, the file that is there counts as generated.
     """
     old = check_generated(path, data)
     if kept := BY_HAND.search(old):
@@ -180,10 +183,10 @@ def write_generated(path: Path, data: bytes) -> None:
 
 
 def check_generated(path: Path, new: bytes = b"") -> bytes:
-    """The content of a generated file; empty where there is no file.
+    """Return the content of a generated file; nothing if there is no file.
 
-    StorageError for a file that was edited since it was generated, or that somebody else made,
-    unless it is the same as the new one.
+    Raises StorageError if the file was edited since it was generated or somebody else made it,
+    unless its content equals the new content.
     """
     if not os.path.lexists(path):
         return b""
@@ -197,12 +200,12 @@ def check_generated(path: Path, new: bytes = b"") -> bytes:
 
 
 def _generated_digest(data: bytes) -> str:
-    """The digest of a file without its part that is written by hand."""
+    """Return the digest of a file without the part that is written by hand."""
     return digest(BY_HAND.sub(b"", data))
 
 
 def write_generated_folder(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
-    """Write generated files by name into a folder, none where one was edited; their paths."""
+    """Write generated files into a folder, and return their paths; write none if one was edited."""
     check_no_link(folder)
     make_folder(folder)
     for name in contents:
@@ -213,24 +216,24 @@ def write_generated_folder(folder: Path, contents: Mapping[str, str | bytes]) ->
 
 
 def _ledger(folder: Path) -> dict[str, Any]:
-    """The digests of the generated files of a folder by their names."""
+    """Return the digests of the generated files of a folder, by their names."""
     path = folder / LEDGER
     fix = "remove it, and move the pages and figures beside it to another folder"
     return read_json(path, fix) if os.path.lexists(path) else {}
 
 
 def digest(data: bytes) -> str:
-    """SHA-256, as hexadecimal digits."""
+    """Return the SHA-256 of the content as hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def digest_of(values: Any) -> str:
-    """The digest of plain values, whatever the order of their keys."""
+    """Return the digest of plain values, which does not depend on the order of keys."""
     return digest(json.dumps(values, sort_keys=True, allow_nan=False).encode())
 
 
 def other_version(path: Path, version: object) -> StorageError:
-    """The refusal of a file or folder that another version of echo_jax wrote."""
+    """Return the error for a file or folder that another version of echo_jax wrote."""
     by = f"echo_jax {printable(version)[:20]}" if isinstance(version, str) else "another echo_jax"
     rule = f"was written by {by}, in another format than {__version__} has here"
     return StorageError(None, path, rule, "use that version, or make it again with this one")
@@ -240,10 +243,10 @@ def other_version(path: Path, version: object) -> StorageError:
 def claimed(
     folder: Path, inside: Iterable[str] = (), generated: Iterable[Path] = ()
 ) -> Iterator[None]:
-    """Make a folder, and folders inside it, and lock it against every other process.
+    """Make a folder, with the given folders inside it, and lock it against every other process.
 
-    StorageError where another process has it; before anything is made, where a link is in the place
-    of one, or a generated file was edited since, or is somebody else's.
+    Raises StorageError if another process holds the lock. It also raises, before anything is made,
+    if a link stands in the place of a folder, or if a generated file was edited or is not ours.
     """
     folders = [folder, *(folder / name for name in inside)]
     for each in folders:
@@ -258,9 +261,9 @@ def claimed(
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep every other process out of a folder, at the latest until this one ends.
+    """Keep every other process out of a folder until the context or this process ends.
 
-    StorageError where another process is in it, or it cannot be locked.
+    Raises StorageError if another process is in it, or if it cannot be locked.
     """
     # What is no folder is told apart from a folder that cannot be locked: both raise OSError.
     try:
@@ -283,7 +286,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _lock_of(folder: Path) -> Iterator[None]:
-    """A lock on the folder itself: no file is left in it, or opened through a link."""
+    """Lock the folder itself: no file is left in it, and none is opened through a link."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         # The kernel unlocks it when the process ends, also by a kill, so no stale lock is left.
@@ -294,7 +297,7 @@ def _lock_of(folder: Path) -> Iterator[None]:
 
 
 def _lock_in(folder: Path) -> AbstractContextManager[Any]:
-    """A lock on a file in the folder, which is no link; on systems that cannot lock a folder."""
+    """Lock a file in the folder, which must be no link, on systems that cannot lock a folder."""
     # Only Windows gets here: elsewhere the folder itself is locked.
     import filelock
 

@@ -1,4 +1,4 @@
-"""Rows in a file: a line of JSON for each task, with a digest. No jax."""
+"""Keep rows in a file: one line of JSON for each task, with a digest. Nothing here imports jax."""
 
 import json
 import os
@@ -36,18 +36,18 @@ class RowKind(NamedTuple, Generic[R]):
     timing: Sequence[str] = ()  # left out by the digest: they differ when a row is made again
 
     def digest(self, values: Mapping[str, Any]) -> str:
-        """The digest of all but the timing fields."""
+        """Return the digest of all fields of a row except the timing."""
         kept = {name: values[name] for name in values if name not in self.timing}
         return atomic_files.digest_of(kept)
 
     def line(self, row: R) -> bytes:
-        """The line of a row, with its digest."""
+        """Return the line of a row, with its digest."""
         values = self.encode(row)
         signed = values | {"digest": self.digest(values)}
         return json.dumps(signed, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
     def read(self, path: Path) -> list[R]:
-        """The rows of a file, none if there is no file; StorageError for a damaged line."""
+        """Return the rows of a file, if there is one; raise StorageError for a damaged line."""
         rows = list[R]()
         if not os.path.lexists(path):
             return rows
@@ -64,7 +64,7 @@ class RowKind(NamedTuple, Generic[R]):
         return rows
 
     def _values(self, line: bytes) -> dict[str, Any]:
-        """The values of a line without its digest; ValueError where that is not theirs."""
+        """Return the values of a line; raise ValueError if they have another digest."""
         values = atomic_files.parse_json(line)
         if not isinstance(values, dict):
             raise ValueError("it is no JSON object")
@@ -73,7 +73,7 @@ class RowKind(NamedTuple, Generic[R]):
         return values
 
     def append(self, path: Path, rows: Iterable[R]) -> None:
-        """Add rows to a file; if it fails at any moment, the file is as it was."""
+        """Append rows to a file; if that fails at any moment, the file is as it was before."""
         # An append in place that is killed leaves half a line, which the next command refuses.
         before = path.read_bytes() if path.exists() else b""
         if before and not before.endswith(b"\n"):  # an editor may have removed the last one
@@ -81,5 +81,5 @@ class RowKind(NamedTuple, Generic[R]):
         atomic_files.write_bytes(path, before + b"".join(map(self.line, rows)))
 
     def write(self, path: Path, rows: Iterable[R]) -> None:
-        """Write a file of rows, in the place of one that is there."""
+        """Write a file of rows, in the place of an existing one."""
         atomic_files.write_bytes(path, b"".join(map(self.line, rows)))

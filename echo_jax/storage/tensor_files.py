@@ -1,9 +1,9 @@
-"""Trees of arrays as safetensors files: PyTorch, NumPy and the hubs read them, nothing is executed.
+"""Store trees of arrays as safetensors files, which PyTorch reads too and which run no code.
 
-An array is named by its path in the tree, its keys joined by dots: `params.cell.kernel`. The
-metadata has one text, JSON: the kind and format of the file, what the writer says about the tree,
-and the SHA-256 of the whole file with zeros in the place of that digest, because safetensors
-itself takes a flipped bit.
+An array is named by its path in the tree, with its keys joined by dots: `params.cell.kernel`. The
+metadata holds one JSON text: the kind and format of the file, the values that the writer adds, and
+the SHA-256 of the whole file with zeros in the place of that digest. The digest is needed because
+safetensors itself accepts a flipped bit.
 """
 
 import json
@@ -36,9 +36,9 @@ ZEROS = b"0" * 64  # in the place of the digest, as it is computed
 
 
 def named(tree: Any) -> dict[str, Any]:
-    """The leaves of a tree by their names.
+    """Return the leaves of a tree by their names.
 
-    ConfigError for a name that two leaves have or none can have, and for a type that is not in
+    Raises ConfigError if two leaves share a name, if a leaf can have none, or if its type is not in
     `DTYPES`.
     """
     leaves: dict[str, Any] = {}
@@ -56,12 +56,12 @@ def named(tree: Any) -> dict[str, Any]:
 
 
 def size_of(shapes: Any) -> int:
-    """The bytes of the arrays of a tree of shapes."""
+    """Return the bytes of the arrays of a tree of shapes."""
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
 
 
 def write(path: Path, kind: str, tree: Any, about: dict[str, Any]) -> None:
-    """Write a tree of arrays and plain values about it, replacing the file that is there."""
+    """Write a tree of arrays, and plain values about it, in the place of an existing file."""
     # contiguous, in the order of C: safetensors takes the bytes of a slice or transpose as they lie
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in named(tree).items()}
     stated = {"kind": kind, "format": atomic_files.FORMAT, "version": __version__}
@@ -73,16 +73,16 @@ def write(path: Path, kind: str, tree: Any, about: dict[str, Any]) -> None:
 
 
 def read_about(path: Path, fix: str) -> dict[str, Any]:
-    """The plain values of a file, of which nothing else is read; its digest is not checked."""
+    """Return the plain values of a file without reading its arrays or checking its digest."""
     return _about(path, atomic_files.read_bytes(path, OVERHEAD, whole=False, fix=fix), fix)
 
 
 def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, dict[str, Any]]:
-    """The inverse of `write` for a tree of these shapes: numpy arrays, and what is about them.
+    """Return the numpy arrays that `write` stored, in a tree of these shapes, and the values.
 
-    The shapes may be a function of what is about them. StorageError, ending in `fix`, for any other
-    file; one that is larger than the shapes allow is refused before it is read. With `others` it
-    may hold more arrays, and be as large as the memory.
+    `shapes` may be a function of the values. Any other file raises StorageError, whose sentence
+    ends in `fix`; a file larger than the shapes allow is refused before it is read. With `others`
+    the file may hold more arrays, up to the memory of the machine.
     """
     # The metadata is read by itself first: it gives the shapes, and they bound how much is read.
     size = size_of(shapes(read_about(path, fix)) if callable(shapes) else shapes)
@@ -105,14 +105,14 @@ def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, 
 
 
 def _arrays(data: bytes, digest: str) -> dict[str, np.ndarray]:
-    """The arrays of a file; any error where it is damaged."""
+    """Return the arrays of the file content; any error means a damaged file."""
     if atomic_files.digest(data.replace(digest.encode(), ZEROS, 1)) != digest:
         raise ValueError("another digest")
     return safetensors.load(data)
 
 
 def _about(path: Path, data: bytes, fix: str) -> dict[str, Any]:
-    """The plain values of a file of this format, which its first bytes hold."""
+    """Return the plain values that stand in the first bytes of a file of this format."""
     # safetensors begins with the length of its header in 8 bytes. Its own reader wants the whole
     # file, and here are the first bytes.
     end = 8 + int.from_bytes(data[:8], "little")

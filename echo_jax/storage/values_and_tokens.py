@@ -1,7 +1,7 @@
-"""The user's own values: read from a column, a text or a stream, and their tokens.
+"""Read the user's own values from a column, a text or a stream, and give their tokens.
 
-A word is a value as it was spelled; the token of a value is its index in the vocabulary. A file
-that cannot be read is a ConfigError.
+A word is a value as the file spells it; the token of a value is its index in the vocabulary. The
+readers raise ConfigError for a file that cannot be read.
 """
 
 import csv
@@ -33,19 +33,19 @@ class Column(NamedTuple):
 
 
 def read_text(path: Path) -> str:
-    """The characters of a UTF-8 file, in which all white space is single spaces."""
+    """Return the characters of a UTF-8 file, with each run of white space as one space."""
     return single_spaced(_some(path)).strip()
 
 
 def single_spaced(text: str) -> str:
-    """A text in which all white space is single spaces."""
+    """Return the text with each run of white space as one space."""
     return re.sub(r"\s+", " ", text)
 
 
 def read_column(path: Path, column: str | None = None) -> Column:
-    """Read a column of a CSV file (UTF-8; separated by commas, semicolons or tabs).
+    """Read a column of a CSV file in UTF-8, separated by commas, semicolons or tabs.
 
-    Its first line names the columns; `column` is None where there is only one.
+    The first line of the file names its columns; `column` may be None if there is only one.
     """
     text = _some(path).rstrip(" \r\n")
     separator = max(",;\t", key=text.partition("\n")[0].count)
@@ -72,9 +72,9 @@ def read_column(path: Path, column: str | None = None) -> Column:
 
 
 def words_of(blocks: Iterable[bytes]) -> Iterator[list[str]]:
-    """The words of a stream that comes in blocks cut anywhere, once whitespace has ended them.
+    """Yield the words of a stream of blocks, each list once white space has ended its words.
 
-    b"3 14", b"15 9"  ->  ["3"], ["1415"], ["9"]
+        b"3 14", b"15 9"  ->  ["3"], ["1415"], ["9"]
 
     Memory does not grow: of a word that is longer than any value, only the beginning is kept.
     """
@@ -86,7 +86,7 @@ def words_of(blocks: Iterable[bytes]) -> Iterator[list[str]]:
 
 
 def content(path: Path) -> str:
-    """The text of a UTF-8 file, without a byte order mark."""
+    """Return the text of a UTF-8 file, without a byte order mark."""
     try:
         if not path.is_file():  # a pipe or a device may never end
             rule = "does not exist or is not a regular file"
@@ -103,7 +103,7 @@ def content(path: Path) -> str:
 
 
 def _some(path: Path) -> str:
-    """The text of a file in which there are values."""
+    """Return the text of the file; raise ConfigError if it holds no value."""
     text = content(path)
     if not text.strip():
         raise ConfigError(None, path, "is empty", "use one with values")
@@ -176,7 +176,7 @@ class Vocabulary:
 
     @classmethod
     def of_words(cls, words: Iterable[str]) -> "Vocabulary":
-        """The vocabulary of all the different values among words."""
+        """Return the vocabulary of all different values among the words."""
         distinct = set(map(_bare, set(words)))
         for word in sorted(distinct):
             _check(word)
@@ -186,11 +186,11 @@ class Vocabulary:
 
     @classmethod
     def of_integers(cls, vocab_size: int) -> "Vocabulary":
-        """The integers 0 .. vocab_size-1, each its own token."""
+        """Return the vocabulary of the integers 0 .. vocab_size-1, each its own token."""
         return cls(tuple(map(str, range(vocab_size))))
 
     def __len__(self) -> int:
-        """The number of values, V."""
+        """Return the number of values, V."""
         return len(self.values)
 
     @functools.cached_property
@@ -204,14 +204,14 @@ class Vocabulary:
         return {self.values[token]: token for token in sorted(known)}
 
     def token(self, word: str) -> int | None:
-        """The token of a word, with or without spaces around it; None for an unknown value."""
+        """Return the token of a word, without the spaces around it; None for an unknown value."""
         word = _bare(word)
         if len(word) > LONGEST:
             return None
         return self._tokens.get(_shortest(word) if self.is_whole else word)
 
     def unknown(self, word: str, place: str) -> ConfigError:
-        """The error of a word without a token, with the value that is spelled nearly so."""
+        """Return the error for a word without a token; it names the nearest spelling."""
         rule = "occurs only in the held-out values, so no network was trained on it"
         if dataclasses.replace(self, untrained=frozenset()).token(word) is None:
             rule = f"is not in the vocabulary ({self})"
@@ -223,11 +223,11 @@ class Vocabulary:
         return ConfigError(None, f"value {shown(word)} {place}", rule, fix)
 
     def value(self, token: int) -> int | str:
-        """The value of a token: an integer if all values are whole numbers, else text."""
+        """Return the value of a token: an integer if all values are whole, or else a text."""
         return int(self.values[token]) if self.is_whole else self.values[token]
 
     def __str__(self) -> str:
-        """A short description: the range of whole numbers without gaps, or a few examples."""
+        """Describe the values: the range of whole numbers without gaps, or a few examples."""
         first = self.value(0)
         last = self.value(-1)
         if isinstance(first, int) and isinstance(last, int) and last - first == len(self) - 1:
@@ -241,9 +241,9 @@ def encode(
     unknown: Unknown = "error",
     place: Callable[[int], str] = "at position {}".format,
 ) -> np.ndarray:
-    """The tokens of N words, int32 `[N]`; of a word without one UNSEEN, or ConfigError.
+    """Return the tokens of N words, int32 `[N]`; a word without a token is UNSEEN or a ConfigError.
 
-    The error says the `place` of the word, of its number from 1 on.
+    The error names the `place` of the word, counted from 1.
     """
     tokens = {word: vocabulary.token(word) for word in set(words)}
     if unknown == "error" and None in tokens.values():
@@ -254,18 +254,18 @@ def encode(
 
 
 def listed(words: Sequence[str], limit: int = 10) -> str:
-    """The first few words in quotes, and how many more there are."""
+    """Return the first few words in quotes, and how many more there are."""
     rest = f" and {len(words) - limit} more" if len(words) > limit else ""
     return ", ".join(map(shown, words[:limit])) + rest
 
 
 def _bare(word: str) -> str:
-    """A word without white space around it; white space alone, a value of a text, is one space."""
+    """Strip the white space around a word; white space alone, a value of a text, is one space."""
     return word.strip() or (" " if word else "")
 
 
 def _shortest(word: str) -> str:
-    """The shortest spelling of a whole number in ASCII digits; any other word unchanged."""
+    """Return the shortest ASCII spelling of a whole number, and any other word unchanged."""
     if not _WHOLE.fullmatch(word):
         return word
     digits = word.partition(".")[0].lstrip("+-").lstrip("0") or "0"

@@ -53,12 +53,12 @@ class BlockOf:
 
 
 def is_cell(found: Any) -> bool:
-    """True for what `construct` takes."""
+    """Return True for what `construct` takes."""
     return _is_a(found, (Cell, nn.RNNCellBase)) or bool(library_of(found)) or _has_functions(found)
 
 
 def construct(found: Any, args: Mapping[str, Any]) -> Cell:
-    """The cell of a class or of functions, with keyword arguments."""
+    """Return the cell of a class or of functions, with keyword arguments."""
     if isinstance(found, BlockOf):
         from echo_jax.cells.block import Block
 
@@ -78,7 +78,7 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
 
 
 def adapt(cell: Any) -> Cell:
-    """An object as a `Cell`; ConfigError for one that is none.
+    """Return an object as a `Cell`; raise ConfigError for one that is none.
 
     Cells of NNX, Equinox and PyTorch are built anew for each seed: of those `construct` takes what
     builds them.
@@ -100,7 +100,7 @@ def adapt(cell: Any) -> Cell:
 
 
 def options_of(found: Any) -> dict[str, bool]:
-    """The names of the options of a cell, each with True if it has no default.
+    """Return the names of the options of a cell, each with True if it has no default.
 
     Of NNX, Equinox and PyTorch cells these are the arguments after the input size. ConfigError for
     a class of PyTorch that does not name them.
@@ -127,7 +127,7 @@ def options_of(found: Any) -> dict[str, bool]:
 
 
 def size_of(found: Any) -> str | None:
-    """The option that is the number of units, by the name that the cell gives it."""
+    """Return the option that is the number of units, by the name that the cell gives it."""
     return next((name for name in SIZES if name in options_of(found)), None)
 
 
@@ -140,7 +140,7 @@ def _is_a(found: Any, classes: tuple[type, ...]) -> bool:
 
 
 def library_of(found: Any) -> str | None:
-    """The library of a class derived from its `Module`: nnx, equinox or torch.
+    """Return the library of a class derived from its `Module`: nnx, equinox or torch.
 
     Of torch also that of a function that gives such an object for an input size.
     """
@@ -157,7 +157,7 @@ def library_of(found: Any) -> str | None:
 
 @functools.lru_cache(maxsize=64)
 def _makes_torch(found: Any) -> bool:
-    """True for a function that gives a torch module; one that fails is judged by its file."""
+    """Return True for a function that makes a torch module, by its file if it fails."""
     torch = sys.modules.get("torch")
     try:
         # The function draws weights. The fork leaves the generator of the program as it was.
@@ -175,7 +175,7 @@ def _has_functions(found: Any) -> bool:
 
 
 def _has_self(found: type) -> bool:
-    """True for a class whose functions are methods of its instances."""
+    """Return True for a class whose functions are methods of its instances."""
     return [*inspect.signature(found.step).parameters][:1] == ["self"]  # type: ignore[attr-defined]
 
 
@@ -205,7 +205,7 @@ class LinenCell(Cell):
         return variables.get("params", {})
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """The carry of `initialize_carry`, which no parameter enters."""
+        """Return the carry of `initialize_carry`, which no parameter enters."""
         # Linen allows a random carry; with this key it is the same for all seeds.
         key = jax.random.key(0, impl=GENERATOR)
         return self.module.initialize_carry(key, (batch_size, input_size))
@@ -263,7 +263,7 @@ class FunctionsCell(Cell):
         return prepare(params) if prepare else params
 
     def _own(self, name: str) -> Any:
-        """A function of the author's; a module may have imported another one of that name."""
+        """Return a function that the author wrote in the module, not one that it imported."""
         found = getattr(self.functions, name, None)
         module = getattr(self.functions, "__file__", None) and self.functions.__name__
         return None if module and getattr(found, "__module__", None) != module else found

@@ -48,7 +48,7 @@ class EquinoxCell(BuiltCell):
     names: ClassVar = {"init": "__init__", "step": "__call__"}
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """The cell with None in the place of all that is no array."""
+        """Return the cell with None in the place of all that is no array."""
         return eqx.filter(self._built(key, input_size), eqx.is_array)
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
@@ -68,7 +68,7 @@ class EquinoxCell(BuiltCell):
         return eqx.combine(params, self._without_arrays(input_size))
 
     def _without_arrays(self, input_size: int) -> Any:
-        """The cell with None in the place of its arrays."""
+        """Return the cell with None in the place of its arrays."""
         key = jax.random.key(0, impl=GENERATOR)
         # Shapes alone: every step asks for this, and must not draw weights again.
         shapes = eqx.filter_eval_shape(self._built, key, input_size)
@@ -98,11 +98,11 @@ class NNXCell(BuiltCell):
     names: ClassVar = {"init": "__init__", "step": "__call__", "initial_state": "initialize_carry"}
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """The values of the parameters, as nested dictionaries."""
+        """Return the values of the parameters, as nested dictionaries."""
         return nnx.to_pure_dict(nnx.split(self._built(key, input_size), nnx.Param)[1])
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """The carry of `initialize_carry`, with an `rngs` that is the same for all seeds."""
+        """Return the carry of `initialize_carry`, with an `rngs` that is the same for all seeds."""
         rngs = nnx.Rngs(jax.random.key(0, impl=GENERATOR))
         return self._with(params, input_size).initialize_carry((batch_size, input_size), rngs)
 
@@ -119,7 +119,7 @@ class NNXCell(BuiltCell):
         return nnx.merge(structure, values)
 
     def _shapes(self, input_size: int) -> tuple[Any, Any]:
-        """The structure of the cell, and the shapes of its parameters."""
+        """Return the structure of the cell, and the shapes of its parameters."""
         key = jax.random.key(0, impl=GENERATOR)
         # Shapes alone: every step asks for them, and must not draw weights again.
         return nnx.split(nnx.eval_shape(lambda: self._built(key, input_size)), nnx.Param)

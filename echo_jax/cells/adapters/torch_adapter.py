@@ -36,11 +36,11 @@ class TorchCell(BuiltCell):
     framework: ClassVar[str | None] = "torch"
 
     def built(self, input_size: int) -> Any:
-        """The module that the function or the class makes, by PyTorch's generator as it is."""
+        """Make the module by its function or class, with PyTorch's generator as it is."""
         return self.cell_class(input_size, **dict(self.given))
 
     def made(self, input_size: int, seed: int = 0, count: int = 1) -> list[Any]:
-        """New layers with PyTorch's first weights of a seed, also those drawn at a first call."""
+        """Make layers with PyTorch's first weights of a seed, also those drawn at a first call."""
         with seeded(seed):
             layers = [self.built(input_size) for _ in range(count)]
             for layer in layers:
@@ -60,7 +60,7 @@ class TorchCell(BuiltCell):
         return shapes_of(self, input_size).outputs
 
     def bytes_apart(self, input_size: int) -> int:
-        """Bytes of the state of one row that `own_state` leaves out, as a convolution's past."""
+        """Return the bytes of a row's state that `own_state` leaves out: a convolution's past."""
         return shapes_of(self, input_size).bytes_apart
 
 
@@ -75,7 +75,7 @@ class Shapes(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def shapes_of(cell: TorchCell, input_size: int) -> Shapes:
-    """The shapes of a layer; it is built once for each input size, as this may take long."""
+    """Return the shapes of a layer; it is built once for each input size, as this may take long."""
     (layer,) = cell.made(input_size)
     outputs, state = started(layer, 1, input_size)
     own = own_tensors(layer, state)
@@ -90,7 +90,7 @@ def shapes_of(cell: TorchCell, input_size: int) -> Shapes:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Within it, by one thread at a time, PyTorch draws by a seed; the program's draws go on."""
+    """Let PyTorch draw by a seed, one thread at a time; the program's draws go on after it."""
     # No devices: by default the generators of all GPUs are stored and put back too.
     with _DRAWING, torch.random.fork_rng(devices=[]):
         # Not `torch.manual_seed`, which seeds the GPUs as well: the fork would not put those back.
@@ -99,23 +99,23 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def type_of(x: torch.Tensor) -> str:
-    """The type of the numbers of a tensor as JAX calls it."""
+    """Return the type of the numbers of a tensor as JAX calls it."""
     return str(x.dtype).removeprefix("torch.")
 
 
 @torch.no_grad()
 def started(layer: Any, rows: int, input_size: int) -> Any:
-    """The outputs `[B, 1, H]` and the state of a layer after a first step of B rows of zeros."""
+    """Return the outputs `[B, 1, H]` and the state of a layer after one step of B rows of zeros."""
     return layer(torch.zeros(rows, 1, input_size), None)
 
 
 def own_tensors(layer: Any, state: Any) -> list[torch.Tensor]:
-    """The tensors of a state that count."""
+    """Return the tensors of a state that count."""
     return jax.tree.leaves(layer.own_state(state) if hasattr(layer, "own_state") else state)
 
 
 def batch_axes(layer: Any, input_size: int) -> list[int]:
-    """The axis of each tensor that counts that grows with the batch; ValueError where none does."""
+    """Return the axis of each tensor that grows with the batch; raise ValueError if none does."""
     two, three = (own_tensors(layer, started(layer, n, input_size)[1]) for n in (2, 3))
     sizes = [[*zip(a.shape, b.shape, strict=True)] for a, b in zip(two, three, strict=True)]
     # Batches of 2 and of 3 differ in one axis alone, that of the rows.
@@ -126,7 +126,7 @@ class TorchBlock(torch.nn.Module):
     """`cells.block.Block` in PyTorch: the same equations, and its first weights, those given."""
 
     def __init__(self, block: Block, params: CellParams, seed: int) -> None:
-        """The block, with a layer of a `TorchCell` in each of its layers."""
+        """Return the block, with a layer of a `TorchCell` in each of its layers."""
         super().__init__()
         made = block.cell.made(block.width, seed, block.layers)  # type: ignore[attr-defined]
         self.cells = torch.nn.ModuleList(made)
@@ -150,7 +150,7 @@ class TorchBlock(torch.nn.Module):
         return normed(x, self.ends["norm"]), after
 
     def own_state(self, state: Any) -> list[list[torch.Tensor]]:
-        """The tensors that count of the cells of all layers."""
+        """Return the tensors that count of the cells of all layers."""
         return [own_tensors(cell, own) for cell, (_, own) in zip(self.cells, state, strict=True)]
 
 
@@ -160,23 +160,23 @@ def parameters(arrays: Mapping[str, Any]) -> torch.nn.ParameterDict:
 
 
 def tensor(array: Any) -> torch.Tensor:
-    """A copy of an array."""
+    """Return a copy of an array."""
     return torch.from_numpy(np.array(array))
 
 
 def array(x: torch.Tensor) -> np.ndarray:
-    """A copy of a tensor; numbers of 16 bits, of which NumPy has not all types, as float32."""
+    """Return a copy of a tensor as a NumPy array; numbers of 16 bits become float32."""
     found: np.ndarray = (x.float() if x.dtype == torch.bfloat16 else x).detach().numpy().copy()
     return found
 
 
 def normed(x: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
-    """RMSNorm of the vectors x, `[..., D]`, with gains `[D]`."""
+    """Return the RMSNorm of the vectors x, `[..., D]`, with gains `[D]`."""
     return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6) * gains
 
 
 def convolved(p: torch.nn.ParameterDict, seen: torch.Tensor) -> torch.Tensor:
-    """The convolution of all but the first three inputs `[B, 3 + T, D]`, oldest first."""
+    """Return the convolution of all but the first three inputs `[B, 3 + T, D]`, oldest first."""
     steps = seen.shape[1] - (CONVOLVED - 1)
     # `seen` is oldest first, and the rows of the filter newest first, as in `Block`.
     newest_last = zip(p["conv"].flip(0), range(CONVOLVED), strict=True)

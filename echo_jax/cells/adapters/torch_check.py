@@ -104,14 +104,14 @@ def _check_seed(candidate: Candidate, layer: Any, first: dict[str, Any], again: 
 
 
 def described(x: Any) -> str:
-    """The types and shapes of an answer: a tuple of float32[3, 6, 4] and NoneType."""
+    """Return the types and shapes of an answer: a tuple of float32[3, 6, 4] and NoneType."""
     if isinstance(x, tuple) and x:
         return f"a tuple of {' and '.join(map(described, x))}"
     return f"{type_of(x)}{[*x.shape]}" if isinstance(x, torch.Tensor) else type(x).__name__
 
 
 def place(x: Any) -> int | None:
-    """The memory in which a tensor or a view of it is."""
+    """Return the memory in which a tensor or a view of it is."""
     return x.untyped_storage().data_ptr() if isinstance(x, torch.Tensor) else None
 
 
@@ -120,7 +120,7 @@ def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None
     layer.train()  # as Dropout is off in the other mode
 
     def drawn_by(seed: int) -> torch.Tensor:
-        """The outputs of the layer after PyTorch's generators got this seed."""
+        """Return the outputs of the layer after PyTorch's generators got this seed."""
         with seeded(seed):
             outputs: torch.Tensor = layer(inputs, None)[0]
             return outputs.clone()

@@ -47,7 +47,7 @@ class DeltaTerms(NamedTuple):
 # prevent_cse=False: in a scan XLA cannot merge the two computations of a step anyway.
 @functools.partial(jax.checkpoint, prevent_cse=False)
 def delta_rule_step(memory: chex.Array, terms: DeltaTerms) -> tuple[chex.Array, chex.Array]:
-    """The next S, `[B, V, K]`, and its value for the query, `[B, V]`, from the memory S.
+    """Return the next S, `[B, V, K]`, and its value for the query, `[B, V]`, from the memory S.
 
     S' = alpha S + beta (v - alpha S k) k^T
     o  = S' q
@@ -90,7 +90,7 @@ def _one_chunk(memory: chex.Array, chunk: ChunkTerms) -> tuple[chex.Array, chex.
 
 
 def _chunk_terms(terms: DeltaTerms, log_alpha: chex.Array) -> ChunkTerms:
-    """The terms of all chunks, from arrays `[N, B, C, n]`."""
+    """Return the terms of all chunks, from arrays `[N, B, C, n]`."""
     q, k, v, beta = terms[:4]
     log_c = jnp.cumsum(log_alpha, axis=-2)
     ratio = log_c - jnp.swapaxes(log_c, -1, -2)  # ln (c_t / c_i), at most 0 for i <= t
@@ -183,7 +183,7 @@ class DeltaNetCell(KeyValueCell):
     def parallel(
         self, params: CellParams, state: chex.Array, terms: DeltaTerms, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """The last S and all o `[T, B, V]`, from terms `[T, B, n]`, a chunk of steps at a time.
+        """Return the last S and all o `[T, B, V]`, from terms `[T, B, n]`, in chunks of steps.
 
         In a chunk that starts from S, with c_t = alpha_1 ... alpha_t, step t adds u_t k_t^T:
 

@@ -97,7 +97,7 @@ def _decay_since(log_a: chex.Array) -> chex.Array:
 
 
 def _weights(since: chex.Array, k: chex.Array, q: chex.Array) -> chex.Array:
-    """The weight `[..., t, i]` of value i in output t."""
+    """Return the weight `[..., t, i]` of value i in output t."""
     if since.shape[-1] == 1:
         return since[..., 0] * (q @ jnp.swapaxes(k, -1, -2))
     return jnp.einsum("...tn,...in,...tin->...ti", q, k, since)
@@ -125,7 +125,7 @@ class OuterProductCell(KeyValueCell):
     def parallel(
         self, params: CellParams, state: chex.Array, terms: Any, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """The last S `[B, K, V]` and all o `[T, B, V]`, from the first S and terms `[T, B, n]`.
+        """Return the last S `[B, K, V]` and all o `[T, B, V]`, from the first S and the terms.
 
         In a chunk that starts from S, with a(t, i) the product of the decays after step i up to
         step t, and i = 0 before the first:

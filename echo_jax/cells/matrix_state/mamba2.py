@@ -100,7 +100,7 @@ class Mamba2Cell(OuterProductCell):
         )
 
     def project(self, params: Mamba2Params, x: chex.Array) -> Mamba2Terms:
-        """All that depends on the input alone; x is u of the equations."""
+        """Return all that depends on the input alone; x is u of the equations."""
         silu = jax.nn.silu
         u = x
         x = silu(u @ params.W_x)

@@ -192,7 +192,7 @@ class RWKV7Cell(Cell):
     def scan(
         self, params: RWKV7Params, state: RWKV7State, xs: chex.Array, mask: Mask = None
     ) -> tuple[RWKV7State, chex.Array]:
-        """All steps; for tokens the products are rows of two tables."""
+        """Return all steps; for tokens the products are rows of two tables."""
         kernels = _kernels(params)
         now, before = (kernel[xs] if is_tokens(xs) else xs @ kernel for kernel in kernels)
         # The products are shifted and not the inputs, so that tokens need no vectors here.
@@ -209,7 +209,7 @@ class RWKV7Cell(Cell):
         return RWKV7State(last, matrix), self._read_out(params, read, terms)
 
     def _terms(self, params: RWKV7Params, products: chex.Array) -> RWKV7Terms:
-        """The terms of inputs, from their products `[..., n]`, shifted and summed."""
+        """Return the terms of inputs, from their products `[..., n]`, shifted and summed."""
         r, p, v, w, a, g = _split(params, products)
         decay = jax.nn.sigmoid(params.w0 + jnp.tanh(w) @ params.w2)
         a = jax.nn.sigmoid(params.a0 + a @ params.a2)
@@ -227,7 +227,7 @@ class RWKV7Cell(Cell):
         )
 
     def _read_out(self, params: RWKV7Params, read: chex.Array, terms: RWKV7Terms) -> chex.Array:
-        """The outputs `[..., H]`, from S' r `[..., heads, N]`."""
+        """Return the outputs `[..., H]`, from S' r `[..., heads, N]`."""
         gain, bias, rho = (
             _by_head(self.heads, leaf) for leaf in (params.gain, params.bias, params.rho)
         )
@@ -256,7 +256,7 @@ def recur(matrix: chex.Array, terms: RWKV7Terms) -> tuple[chex.Array, chex.Array
 
 
 def token_shift(start: chex.Array, xs: chex.Array, mask: Mask) -> tuple[chex.Array, chex.Array]:
-    """The last present x, and for each step that of the last present step before it.
+    """Return the last present x, and for each step that of the last present step before it.
 
         xs        a  b  c  d
         mask      1  0  1  1
@@ -270,7 +270,7 @@ def token_shift(start: chex.Array, xs: chex.Array, mask: Mask) -> tuple[chex.Arr
 
 
 def _kernels(params: RWKV7Params) -> tuple[chex.Array, chex.Array]:
-    """The kernels of x (1 - mu) W + x_before mu W, which is x + mu (x_before - x), times W.
+    """Return the kernels of x (1 - mu) W + x_before mu W, which is x + mu (x_before - x), times W.
 
     Each has the six products side by side, `[F, n]`.
     """
@@ -280,32 +280,32 @@ def _kernels(params: RWKV7Params) -> tuple[chex.Array, chex.Array]:
 
 
 def _inner(params: RWKV7Params) -> tuple[chex.Array, ...]:
-    """The weights that see an input, in the order of mu."""
+    """Return the weights that see an input, in the order of mu."""
     return params.W_r, params.W_k, params.W_v, params.w1, params.a1, params.g1
 
 
 def _split(params: RWKV7Params, products: chex.Array) -> list[chex.Array]:
-    """The six products, from all side by side."""
+    """Return the six products, from all side by side."""
     sizes = (weight.shape[1] for weight in _inner(params)[:-1])
     return jnp.split(products, list(itertools.accumulate(sizes)), axis=-1)
 
 
 def _by_head(heads: int, x: chex.Array) -> chex.Array:
-    """`[..., C]` as `[..., heads, N]`."""
+    """Reshape `[..., C]` to `[..., heads, N]`."""
     return x.reshape(*x.shape[:-1], heads, -1)
 
 
 def layer_norm(x: chex.Array) -> chex.Array:
-    """The vectors of the last axis, of mean 0, and of variance 1 unless it is small."""
+    """Return the vectors of the last axis, of mean 0, and of variance 1 unless it is small."""
     x = x - jnp.mean(x, axis=-1, keepdims=True)
     return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + EPSILON_NORM)
 
 
 def _suggested_rank(factor: float, channels: int) -> int:
-    """The rank that the authors suggest for C channels: a multiple of 32."""
+    """Return the rank that the authors suggest for C channels: a multiple of 32."""
     return max(32, 32 * round(factor * math.sqrt(channels) / 32))
 
 
 def _low_rank(key: chex.PRNGKey, rank: int, channels: int) -> chex.Array:
-    """The second factor of a low-rank term, `[rank, C]`."""
+    """Return the second factor of a low-rank term, `[rank, C]`."""
     return orthogonal(0.1 * math.sqrt(max(1, rank / channels)))(key, (rank, channels))

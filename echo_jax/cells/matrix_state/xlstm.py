@@ -109,7 +109,7 @@ class SLSTMCell(ProjectedCell):
         return SLSTMState(c, n, m, h), h
 
     def _mix(self, params: SLSTMParams, h: chex.Array) -> chex.Array:
-        """The product h R of each head, gates side by side, `[B, 4H]`."""
+        """Return the product h R of each head, gates side by side, `[B, 4H]`."""
         size = self.features // self.heads
         product = jnp.einsum("bnd,nde->bne", h.reshape(-1, self.heads, size), params.R)
         # R has the four gates side by side in each head, W in all heads together.
@@ -169,7 +169,7 @@ def normalised(found: chex.Array, weight: chex.Array, m: chex.Array) -> chex.Arr
 def _chunk_states(
     state: MLSTMState, v: chex.Array, k: chex.Array, a: chex.Array, end: chex.Array
 ) -> tuple[MLSTMState, chex.Array, chex.Array]:
-    """The last state; and before each chunk C, with n below it, `[N, B, V + 1, K]`, and m.
+    """Return the last state; and before each chunk C, with n below it, `[N, B, V + 1, K]`, and m.
 
     v, k and a are `[N, B, C, n]`; `end`, F of the last step of each chunk, and m `[N, B, 1, 1]`.
     """

@@ -30,7 +30,7 @@ class DelayLineMLP(nn.RNNCellBase):
 
     @nn.compact
     def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """One step from float32 inputs `[B, F]`, usually one-hot, to the next carry and output."""
+        """Make one step from inputs `[B, F]`, usually one-hot: the next carry and output."""
         shape = (self.delay_line, inputs.shape[-1], self.features)
 
         def glorot(key: chex.PRNGKey) -> chex.Array:
@@ -48,7 +48,7 @@ class DelayLineMLP(nn.RNNCellBase):
         return waiting[:, 1:], nn.relu(waiting[:, 0])
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """An input's terms in its own output and in the next D-1, `[..., D, H]`, bias included."""
+        """Return an input's terms in its own output and the next D-1, `[..., D, H]`, with bias."""
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")
         if is_tokens(inputs):
@@ -66,5 +66,5 @@ class DelayLineMLP(nn.RNNCellBase):
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
-        """An empty delay line for inputs of shape `[B, F]`."""
+        """Return an empty delay line for inputs of shape `[B, F]`."""
         return jnp.zeros((*input_shape[:-1], self.delay_line - 1, self.features))

@@ -39,7 +39,7 @@ DEGREE = 12  # of its series
 # For GPUs, where products have 10 bits of mantissa by default, and squaring doubles an error.
 @jax.default_matmul_precision("highest")
 def exponential(matrix: chex.Array) -> chex.Array:
-    """The exponential of a square matrix, by its series and by scaling and squaring.
+    """Return the exponential of a square matrix, by its series and by scaling and squaring.
 
     The matrix is halved until its 1-norm is at most 1/2, at most 8 times; the first 13 terms of the
     series are then exact to 2e-14, also for a norm of 128. `jax.scipy.linalg.expm` solves a linear
@@ -62,7 +62,7 @@ def exponential(matrix: chex.Array) -> chex.Array:
 
 
 def modrelu(z: chex.Array, b: chex.Array) -> chex.Array:
-    """sign(z) relu(|z| + b), for real z (Arjovsky et al. 2016)."""
+    """Return sign(z) relu(|z| + b), for real z (Arjovsky et al. 2016)."""
     return jnp.sign(z) * jax.nn.relu(jnp.abs(z) + b)
 
 
@@ -123,7 +123,7 @@ class ExpRNNCell(ProjectedCell):
         return h, h
 
     def _initial_upper_triangle(self, key: chex.PRNGKey) -> chex.Array:
-        """Angles at the entries (0, 1), (2, 3) ... of A, and zeros."""
+        """Return angles at the entries (0, 1), (2, 3) ... of A, and zeros elsewhere."""
         pairs = self.features // 2
         angles = jax.random.uniform(key, (pairs,), minval=-math.pi, maxval=math.pi)
         row, column = np.triu_indices(self.features, 1)

@@ -59,16 +59,16 @@ class FlaxRNN(Cell):
         return super().scan(params, state, inputs, mask)
 
     def kernels(self, params: CellParams) -> tuple[chex.Array, chex.Array, chex.Array]:
-        """The kernels W `[F, n H]` and U `[H, n H]` of the n sums of a step, and b, `[n H]`."""
+        """Return W `[F, n H]`, U `[H, n H]` and b `[n H]`, the parameters of a step's n sums."""
         raise NotImplementedError
 
     def project(self, params: CellParams, xs: chex.Array) -> chex.Array:
-        """The sums x W + b of all steps, `[W, B, n H]`; for tokens a gather of rows of W."""
+        """Return the sums x W + b of all steps, `[W, B, n H]`; for tokens a gather of rows of W."""
         kernel, _, bias = self.kernels(params)
         return (kernel[xs] if is_tokens(xs) else xs @ kernel) + bias
 
     def loop(self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask) -> chex.Array:
-        """All h' of a long window, `[W, B, H]`."""
+        """Return all h' of a long window, `[W, B, H]`."""
         raise NotImplementedError
 
 
@@ -102,7 +102,7 @@ class GRUCell(FlaxRNN):
         """Those of r, z and n side by side; c apart."""
 
         def gates(part: str, name: str) -> chex.Array:
-            """The weights of r, z and n of one part, `i` or `h`, side by side."""
+            """Return the weights of r, z and n of one part, `i` or `h`, side by side."""
             # Keras orders the gates z r h, with a recurrent bias for each. Flax has one for n
             # alone, as r multiplies it: c.
             return jnp.concatenate([params[part + gate][name] for gate in "rzn"], axis=-1)
@@ -118,7 +118,7 @@ class GRUCell(FlaxRNN):
 def tanh_loop(
     recurrent_kernel: chex.Array, h: chex.Array, projected: chex.Array, mask: Mask
 ) -> chex.Array:
-    """All h' = tanh(x W + b + h U), `[W, B, H]`, from the projected x W + b.
+    """Return all h' = tanh(x W + b + h U), `[W, B, H]`, from the projected x W + b.
 
     With dh' the gradient by the state after a step, through all that follows,
 
@@ -126,7 +126,7 @@ def tanh_loop(
     """
 
     def step(h: chex.Array, x: chex.Array, present: Mask) -> tuple[chex.Array, chex.Array, None]:
-        """The state h', which is the output too; an absent row keeps h."""
+        """Return the state h', which is the output too; an absent row keeps h."""
         new_h = jnp.tanh(x + h @ recurrent_kernel)
         new_h = new_h if present is None else hold(present, h, new_h)
         return new_h, new_h, None
@@ -173,7 +173,7 @@ def gru_loop_step(
     projected: chex.Array,
     present: Mask,
 ) -> tuple[chex.Array, chex.Array, tuple[chex.Array, chex.Array, chex.Array]]:
-    """A step of `gru_loop`, with what the step back needs.
+    """Return a step of `gru_loop`, with what the step back needs.
 
     In a row that is not `present` (bool `[B]`) h is held, with the factors 0, 0 and 1.
 
@@ -211,7 +211,7 @@ def gru_loop(
     projected: chex.Array,
     mask: Mask,
 ) -> chex.Array:
-    """All h' of the GRU, `[W, B, H]`, from U `[H, 3H]`, c `[H]` and the projected x W + b.
+    """Return all h' of the GRU, `[W, B, H]`, from U `[H, 3H]`, c `[H]` and the projected x W + b.
 
     With dh' the gradient by the state after a step, through all that follows, and p the sums of
     the products by U, c included,

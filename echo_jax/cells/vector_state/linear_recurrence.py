@@ -10,7 +10,7 @@ from echo_jax.cells.interface import CellParams, Mask, ProjectedCell
 
 
 def diagonal_parallel(h: chex.Array, a: chex.Array, b: chex.Array, mask: Mask) -> chex.Array:
-    """All h, `[T, B, N]`, from the first h `[B, N]`, and a and b `[T, B, N]`.
+    """Return all h, `[T, B, N]`, from the first h `[B, N]`, and a and b `[T, B, N]`.
 
     Two steps are one of the same kind: (a2, b2) after (a1, b1) is (a2 a1, a2 b1 + b2), so
     `jax.lax.associative_scan` needs about 2 log2(T) rounds. A masked step has a = 1, b = 0.
@@ -21,7 +21,7 @@ def diagonal_parallel(h: chex.Array, a: chex.Array, b: chex.Array, mask: Mask) -
         b = jnp.where(mask[..., None], b, 0)
 
     def then(first: tuple, second: tuple) -> tuple:
-        """The two maps h -> a h + b, one after the other, as one."""
+        """Return the two maps h -> a h + b, one after the other, as one."""
         a1, b1 = first
         a2, b2 = second
         return a2 * a1, a2 * b1 + b2
@@ -51,7 +51,7 @@ class DiagonalCell(ProjectedCell):
     def parallel(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """The last state `[B, H]` and all of them, `[T, B, H]`, by an associative scan."""
+        """Return the last state `[B, H]` and all of them, `[T, B, H]`, by an associative scan."""
         h = diagonal_parallel(state, *terms, mask)
         return h[-1], h
 

@@ -42,7 +42,7 @@ class LMUState(NamedTuple):
 
 @functools.lru_cache
 def legendre_memory(order: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
-    """The matrices of m' = A m + B u, float64 `[Q, Q]` and `[Q]`, for inputs held for a step.
+    """Return A float64 `[Q, Q]` and B `[Q]` of m' = A m + B u, for inputs held for a step.
 
         theta dm/dt = A m + B u         a_ij = (2 i + 1) (-1 if i < j else (-1)^(i - j + 1))
                                         b_i  = (2 i + 1) (-1)^i
@@ -137,7 +137,7 @@ class LMUCell(ProjectedCell):
         return LMUState(h, m), h
 
     def remember(self, m: chex.Array, u: chex.Array) -> chex.Array:
-        """The next memories A m + B u, `[B, D, Q]`, from m of the same shape and u `[B, D]`.
+        """Return the next memories A m + B u, `[B, D, Q]`, from m of the same shape and u `[B, D]`.
 
         A GPU would round A to 10 bits by default, and m would be that of another delay.
         """
@@ -146,5 +146,5 @@ class LMUCell(ProjectedCell):
 
 
 def _flat(m: chex.Array) -> chex.Array:
-    """Memories `[B, D, Q]` as `[B, D Q]`."""
+    """Reshape memories `[B, D, Q]` to `[B, D Q]`."""
     return m.reshape(len(m), -1)

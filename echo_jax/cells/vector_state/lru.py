@@ -114,7 +114,7 @@ class LRUCell(ComplexCell):
         return jnp.log(phase) / self.recurrent_rate
 
     def prepare(self, params: LRUParams) -> PreparedLRU:
-        """lambda, and one kernel for both products with the input."""
+        """Return lambda, and one kernel for both products with the input."""
         radius = jnp.exp(-jnp.exp(self.recurrent_rate * params.nu))
         phase = jnp.exp(self.recurrent_rate * params.theta)
         # Twice, for Re B beside Im B.
@@ -143,7 +143,7 @@ class LRUCell(ComplexCell):
     def parallel(
         self, params: PreparedLRU, state: ComplexState, terms: ComplexTerms, mask: Mask
     ) -> tuple[ComplexState, ComplexState]:
-        """The last s, and all, in complex numbers."""
+        """Return the last s, and all, in complex numbers."""
         start = jax.lax.complex(*state)
         factor = jax.lax.complex(*params.decay)
         added = jax.lax.complex(*jnp.split(terms.driven, 2, axis=-1))

@@ -24,7 +24,7 @@ class LSTMCarry(NamedTuple):
 def lstm_step(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array
 ) -> tuple[LSTMCarry, chex.Array]:
-    """One step of the LSTM (Hochreiter & Schmidhuber 1997, with the forget gate of Gers 2000).
+    """Make one step of the LSTM (Hochreiter & Schmidhuber 1997, forget gate of Gers 2000).
 
         i, f, g, o = split(x W + b + h U)
         c' = sigmoid(f) c + sigmoid(i) tanh(g)
@@ -43,7 +43,7 @@ def lstm_step(
 def lstm_scan(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[tuple[LSTMCarry, chex.Array], chex.Array]:
-    """`lstm_step` over time: the last carry with the outputs, and h before each step."""
+    """Run `lstm_step` over time: the last carry, the outputs, and h before each step."""
 
     def step(carry: LSTMCarry, x: chex.Array) -> tuple[LSTMCarry, tuple[chex.Array, chex.Array]]:
         new_carry, output = lstm_step(recurrent_kernel, carry, x)
@@ -57,7 +57,7 @@ def lstm_scan(
 def lstm_unroll(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[LSTMCarry, chex.Array]:
-    """`lstm_scan` with the gradient of its weights as one product.
+    """Run `lstm_scan` with the gradient of its weights as one product.
 
     U enters step t through z_t = p_t + h_(t-1) U alone, where p_t = x_t W + b is projected. Let
     dz_t be the gradient of the loss by z_t, through this step and all later ones. Then
@@ -98,7 +98,7 @@ lstm_unroll.defvjp(_lstm_unroll_forward, _lstm_unroll_backward)
 
 
 def lstm_gates(z: chex.Array) -> chex.Array:
-    """The four gates of their sums `[B, 4H]` by one tanh: sigmoid(x) = (1 + tanh(x / 2)) / 2."""
+    """Return four gates from their sums `[B, 4H]` by one tanh: sigmoid(x) = (1 + tanh(x/2)) / 2."""
     # Rounding is absolute, 1.2e-7: on a CPU a gate is exactly 0 from z = -16 down (sigmoid: 1e-7).
     half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), z.shape[-1] // 4)
     return half * jnp.tanh(half * z) + (1.0 - half)
@@ -107,7 +107,7 @@ def lstm_gates(z: chex.Array) -> chex.Array:
 def lstm_loop_step(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, present: Mask
 ) -> tuple[LSTMCarry, chex.Array, tuple[chex.Array, chex.Array, chex.Array]]:
-    """A step of `lstm_loop`, with what the step back needs.
+    """Return a step of `lstm_loop`, with what the step back needs.
 
     In a row that is not `present` (bool `[B]`) the carry is held, and dz has the factor zero.
 
@@ -134,7 +134,7 @@ def lstm_loop_step(
 def lstm_loop(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[LSTMCarry, chex.Array]:
-    """`lstm_step` over a long window, with its gradient by hand.
+    """Run `lstm_step` over a long window, with its gradient by hand.
 
     With the gates as they are after sigmoid and tanh, c' = f c + i g and h' = o tanh(c'). Let dc'
     and dh' be the gradients of the loss by the state after a step, through all that follows, the
@@ -173,7 +173,7 @@ def _lstm_loop_backward(saved: Any, gradient: Any) -> tuple[Any, ...]:
     last, outputs = gradient
 
     def step_back(after: LSTMCarry, z_by_state: chex.Array, inputs: tuple) -> tuple[Any, ...]:
-        """From the gradients by the state after a step to those by the state before it, and dz."""
+        """Turn gradients by the state after a step into those by the state before it, and dz."""
         output, (c_by_h, f), present = inputs
         dh = after.hidden + output
         dc = after.cell + dh * c_by_h
@@ -223,7 +223,7 @@ class LSTMCell(nn.RNNCellBase):
         return (gate == 1).astype(jnp.float32)
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """The sums x W + b of all steps, `[..., 4H]`; for tokens a gather of rows of W."""
+        """Return the sums x W + b of all steps, `[..., 4H]`; for tokens a gather of rows of W."""
         # Linen allows one compact method a class: other methods read what `__call__` has declared.
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")
@@ -232,14 +232,14 @@ class LSTMCell(nn.RNNCellBase):
     def scan(
         self, carry: LSTMCarry, inputs: chex.Array, mask: Mask
     ) -> tuple[LSTMCarry, chex.Array]:
-        """All steps of the projected inputs: `lstm_unroll` of a short window, else `lstm_loop`."""
+        """Run all steps of projected inputs: `lstm_unroll` for a short window, else `lstm_loop`."""
         kernel: chex.Array = self.get_variable("params", "recurrent_kernel")
         run = lstm_unroll if len(inputs) <= UNROLLED else lstm_loop
         return run(kernel, carry, self.project(inputs), mask)
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> LSTMCarry:
-        """The zero state for inputs of this shape, `[B, V]`."""
+        """Return the zero state for inputs of this shape, `[B, V]`."""
         zeros = jnp.zeros((*input_shape[:-1], self.features))
         return LSTMCarry(zeros, zeros)
 

@@ -134,13 +134,13 @@ class S5Cell(ComplexCell):
     def parallel(
         self, params: S5Discrete, state: ComplexState, terms: ComplexTerms, mask: Mask
     ) -> tuple[ComplexState, chex.Array]:
-        """The last state and all s, complex64 `[T, B, N]`, by an associative scan."""
+        """Return the last state and all s, complex64 `[T, B, N]`, by an associative scan."""
         a = jnp.broadcast_to(params.a, terms.driven.shape)
         s = diagonal_parallel(jax.lax.complex(*state), a, terms.driven, mask)
         return ComplexState(s[-1].real, s[-1].imag), s
 
     def read_out(self, params: S5Discrete, read: chex.Array, terms: ComplexTerms) -> chex.Array:
-        """The output `[..., H]`: the GELU of 2 Re(C s) + D u, gated by itself."""
+        """Return the output `[..., H]`: the GELU of 2 Re(C s) + D u, gated by itself."""
         p = params.params
         # The imaginary part of s C is never read: two of its four real products are enough.
         g = jax.nn.gelu(2 * (read.real @ p.C_re - read.imag @ p.C_im) + terms.skipped)
@@ -148,7 +148,7 @@ class S5Cell(ComplexCell):
 
 
 def hippo_frequencies(size: int) -> np.ndarray:
-    """The negative imaginary parts, ascending, of the eigenvalues of HiPPO-N of size 2 `size`.
+    """Return the negative imaginary parts of HiPPO-N's eigenvalues, ascending, for size 2 `size`.
 
     HiPPO-N is the normal part of HiPPO-LegS (Gu et al. 2022; Smith et al. 2023, appendix B.1):
     -1/2 on the diagonal, -sqrt((n + 1/2) (k + 1/2)) below, and its negative above.

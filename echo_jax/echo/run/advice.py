@@ -37,7 +37,7 @@ class Step(NamedTuple):
 
 
 def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) -> list[str]:
-    """The next run as a line that ends with its command: what helps this one, or a question.
+    """Return the next run as a line that ends with its command: what helps this run, or a question.
 
     A run that missed 99% of its ceiling gets all changes at once that its scores and its curve call
     for: one of them alone need not help; the words name each. Where nothing in them says what
@@ -59,13 +59,13 @@ def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) ->
 
 
 def smaller_step(config: RunConfig) -> dict[str, Any]:
-    """The change after a loss that became non-finite."""
+    """Return the change after a loss that became non-finite."""
     rate = config.training.learning_rate
     return {"learning_rate": 0.001 if rate > 0.001 else rate / 10}
 
 
 def enough_sequences(config: RunConfig) -> int:
-    """Sequences after which a run whose target is in the window has learned it, by and large.
+    """Return how many sequences a run needs, roughly, to learn a target that is in its window.
 
     Part 4 has after 700 from a zero state and after 1,600 with a carried one, at 4 updates each;
     longer lags and more values need more, and an update of streams has a target at every step.
@@ -78,7 +78,7 @@ def enough_sequences(config: RunConfig) -> int:
 
 
 def loss_falls(finished: "Finished") -> bool:
-    """True where the last fifth of the loss is below the fifth before, by two standard errors."""
+    """Return True if the last fifth of the loss is two standard errors below the fifth before."""
     loss = finished.curves()[0].mean(axis=0)
     fifth = len(loss) // 5
     if fifth < 2:
@@ -89,7 +89,7 @@ def loss_falls(finished: "Finished") -> bool:
 
 
 def _cures(finished: "Finished") -> list[Step]:
-    """The changes that help together; none where this run does not say what helps."""
+    """Return the changes that help together; none where this run does not say what helps."""
     config, _, result, _ = finished
     place = target_place(config)
     steps = []
@@ -110,7 +110,7 @@ def _cures(finished: "Finished") -> list[Step]:
 
 
 def _is_learned_by_heart(config: RunConfig, result: "Result") -> bool:
-    """True where so few values train that each comes fewer than five times in the mean.
+    """Return True if so few values train that each comes fewer than five times in the mean.
 
     More training hardly helped such columns; it did others, whose values drift or have no order.
     """
@@ -127,7 +127,7 @@ def _together(steps: list[Step]) -> dict[str, Any]:
 
 
 def _valid(config: RunConfig, steps: Iterator[Step]) -> Iterator[Step]:
-    """The steps that change the configuration and break none of its rules."""
+    """Return the steps that change the configuration and break none of its rules."""
     now = flat(config)
     for step in steps:
         changes = {name: value for name, value in step.changes.items() if value != now[name]}
@@ -138,14 +138,14 @@ def _valid(config: RunConfig, steps: Iterator[Step]) -> Iterator[Step]:
 
 
 def _from_zero(config: RunConfig) -> Step:
-    """A zero state, whose batch alone has a gradient; nothing where no cell carries a state."""
+    """Return the change to a zero state for each batch; nothing if no cell carries a state."""
     if not config.carries_state:
         return Step("", {})
     return Step(f"from a zero state{_cut(config)}", {"stateful": False, "bptt_batches": 1})
 
 
 def _each_from_zero(config: RunConfig) -> Iterator[Step]:
-    """Without a state that can harm; in streams it is what the first steps of a chunk need."""
+    """Return the change to no carried state, which can harm; streams keep it for first steps."""
     if target_place(config) == "window" and hands_on(config) and not config.task.in_streams:
         start, zero = _from_zero(config)
         yield Step(f"start each batch {start}", zero)
@@ -156,7 +156,7 @@ def _cut(config: RunConfig) -> str:
 
 
 def _reaching(config: RunConfig) -> Iterator[Step]:
-    """The changes without which no training, or not this one, can find the target."""
+    """Return the changes without which no training, or not this one, can find the target."""
     if target_place(config) == "future":
         yield Step("ask for the value 1 step back", {"lag": 1})
         config = changed(config, lag=1)
@@ -170,7 +170,7 @@ def _reaching(config: RunConfig) -> Iterator[Step]:
 
 
 def _in_view(config: RunConfig) -> Iterator[Step]:
-    """The change that puts the target where the gradient reaches it, without a state that harms."""
+    """Return the change that puts the target where the gradient reaches it, and drops the state."""
     task = config.task
     start, zero = _from_zero(config)
     if view := into_view(config):
@@ -183,7 +183,7 @@ def _in_view(config: RunConfig) -> Iterator[Step]:
 
 
 def _longer(finished: "Finished") -> list[Step]:
-    """More sequences, where they were few or the loss still falls."""
+    """Return the change to more sequences, where they were few or the loss still falls."""
     config = finished.config
     now = config.training.sequences
     falls = loss_falls(finished)
@@ -196,18 +196,18 @@ def _longer(finished: "Finished") -> list[Step]:
 
 
 def _train_longer(sequences: int, rate: dict[str, Any], why: str = "") -> Step:
-    """More sequences, at another rate if one is given."""
+    """Return the change to more sequences, at another rate if one is given."""
     slower = " in smaller steps" if rate else ""
     return Step(f"train longer{slower}{why}", rate | {"sequences": sequences})
 
 
 def _usual(config: RunConfig) -> dict[str, Any]:
-    """The learning rate that `enough_sequences` are counted with, in the place of a larger one."""
+    """Return the learning rate that `enough_sequences` assumes, in the place of a larger one."""
     return {"learning_rate": 0.001} if config.training.learning_rate > USUAL_RATES[1] else {}
 
 
 def _at_the_end(config: RunConfig) -> Iterator[Step]:
-    """A change that may help where more training does not."""
+    """Return a change that may help where more training does not."""
     if config.training.learning_rate > USUAL_RATES[1]:
         yield Step("take smaller steps", {"learning_rate": 0.001})
     elif config.network.hidden_size < 50:
@@ -217,7 +217,7 @@ def _at_the_end(config: RunConfig) -> Iterator[Step]:
 
 
 def _foretells(config: RunConfig, result: "Result") -> bool:
-    """True where values in order are predicted better than by a guess, and by simple predictors."""
+    """Return True if simple predictors and the network predict the next value beyond a guess."""
     best = max(simple_predictors(result).values(), default=math.inf)
     return result.accuracy >= best and is_above(result.baseline_accuracy, config, result)
 

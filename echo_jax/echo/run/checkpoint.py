@@ -68,12 +68,12 @@ class History:
         self.bad |= ~np.isfinite(loss).all(axis=1)
 
     def curves(self) -> tuple[np.ndarray, np.ndarray]:
-        """Loss and accuracy of all N sequences so far, each float32 `[S, N]`."""
+        """Return loss and accuracy of all N sequences so far, each float32 `[S, N]`."""
         together = np.concatenate(self._curves, axis=1)
         return together[..., 0], together[..., 1]
 
     def text(self) -> bytes:
-        """The content of `metrics.csv`."""
+        """Return the content of `metrics.csv`."""
         several = len(self._seeds) > 1
         labels = [f"{seed}," for seed in self._seeds] if several else [""]
         lines = ["seed,sequence,loss,accuracy\n" if several else "sequence,loss,accuracy\n"]
@@ -129,7 +129,7 @@ def write(
 
 
 def stated(inputs: RunSpec) -> dict[str, Any]:
-    """The inputs of a run as plain values, its own data by their digests."""
+    """Return the inputs of a run as plain values, its own data by their digests."""
     return {
         "config": to_dict(inputs.config),
         "files": dict(inputs.digests),
@@ -148,7 +148,7 @@ def begin(folder: Path, inputs: RunSpec) -> None:
 
 
 def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
-    """The inputs of the run in a folder; StorageError where a file is missing or damaged.
+    """Return the inputs of the run in a folder; raise StorageError if a file is missing or damaged.
 
     To predict, the tokens are not needed; where they can be read, they tell the untrained values.
     """
@@ -161,9 +161,9 @@ def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
 
 
 def read(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Saved | None, Result | None]:
-    """The state and the log of a run so far, None before its first checkpoint; and its result.
+    """Return the state and the log of a run so far, None before a checkpoint; and its result.
 
-    `shapes` are those of the state. StorageError where the file is damaged, or has not these.
+    `shapes` are those of the state. Raises StorageError if the file is damaged, or has not these.
     """
     tree, history, result = _read(folder, inputs.config, shapes._asdict())
     if not history.sequences:
@@ -173,7 +173,7 @@ def read(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Saved | None, Resu
 
 
 def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
-    """The state and the log of a run; StorageError also where it has no checkpoint yet."""
+    """Return the state and the log of a run; StorageError also where it has no checkpoint yet."""
     saved, _ = read(folder, inputs, shapes)
     if not saved:
         fix = f"train on with --resume {folder}, or start a new run"
@@ -182,7 +182,7 @@ def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
 
 
 def read_finished(folder: Path) -> Finished:
-    """A finished run without its weights; StorageError where it is not finished."""
+    """Return a finished run without its weights; raise StorageError if it is not finished."""
     _, config = _about(folder)
     # Without shapes of a state no cell is built, so none of the user's is imported for a figure.
     _, history, result = _read(folder, config, {}, others=True)
@@ -193,7 +193,7 @@ def read_finished(folder: Path) -> Finished:
 
 
 def other_bits(begun: Begun) -> str | None:
-    """Why a run that goes on here may have other bits than where it was begun; None if not."""
+    """Say why a run that continues here may get other bits than where it began, if it may."""
 
     def decisive(of: Begun) -> dict[str, str]:
         versions = {name: x for name, x in of.versions.items() if name in ("jax", "XLA_FLAGS")}
@@ -221,7 +221,7 @@ def write_finished(folder: Path, finished: Finished) -> None:
 
 
 def _about(folder: Path) -> tuple[About, RunConfig]:
-    """The metadata, which bounds the rest of the file, and the configuration in it."""
+    """Return the metadata, which bounds the rest of the file, and the configuration in it."""
     fix = "use the folder of a run, restore it, or start a new run"
     stated = tensor_files.read_about(folder / CHECKPOINT, fix)
     with _of_a_run(folder):
@@ -231,7 +231,7 @@ def _about(folder: Path) -> tuple[About, RunConfig]:
 
 @contextlib.contextmanager
 def _of_a_run(folder: Path) -> Iterator[None]:
-    """Within it, what is wrong with the content of the file is a StorageError."""
+    """Turn any error over the content of a run's file into a StorageError."""
     try:
         yield
     except (ConfigError, msgspec.MsgspecError) as error:
@@ -243,12 +243,12 @@ def _of_a_run(folder: Path) -> Iterator[None]:
 def _read(
     folder: Path, config: RunConfig, state: dict[str, Any], others: bool = False
 ) -> tuple[dict[str, Any], History, Result | None]:
-    """The arrays of a state of these shapes, the log and the result, checked by the digest."""
+    """Return the arrays of a state of these shapes, the log and the result; check the digest."""
     cell = config.network.cell
     own = "" if is_built_in(cell) else f", use the text of cell {cell} with which it was trained"
 
     def shapes(stated: dict[str, Any]) -> dict[str, Any]:
-        """The shapes of the arrays: after the first sequence a state and the curves."""
+        """Return the shapes of the arrays: after the first sequence a state and the curves."""
         with _of_a_run(folder):
             about = msgspec.convert(stated, About)
         found = dict(state) if about.sequences else {}

@@ -17,7 +17,7 @@ ENTRIES = 30  # of each of them
 
 
 def first_sequence(inputs: RunSpec) -> np.ndarray:
-    """The first training sequence, `[L]`; in streams the first B, `[B, L]`."""
+    """Return the first training sequence, `[L]`; in streams the first B, `[B, L]`."""
     config = inputs.config
     corpus = inputs.corpus()
     draw = jax.jit(
@@ -27,10 +27,10 @@ def first_sequence(inputs: RunSpec) -> np.ndarray:
 
 
 def speller(inputs: RunSpec) -> Callable[[int], str]:
-    """The printed form of a token: an integer, the user's value, or ? for a missing one."""
+    """Return the printed form of a token: an integer, the user's value, or ? for a missing one."""
 
     def word(token: int) -> str:
-        """One token as it is printed, in quotes where it has a space."""
+        """Return a token as it is printed, in quotes if it has a space."""
         if token == inputs.config.task.vocab_size:
             return "?"
         value = str(token) if inputs.values is None else inputs.values[token]
@@ -40,7 +40,7 @@ def speller(inputs: RunSpec) -> Callable[[int], str]:
 
 
 def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
-    """The most common values of a column, with their tokens, and its majority baseline."""
+    """Return the most common values of a column, with their tokens, and its majority baseline."""
     data = inputs.config.data
     vocab_size = len(inputs.vocabulary)
     length = len(tokens)
@@ -62,7 +62,7 @@ def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
 
 
 def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
-    """A sequence as values, as the input of a cell (of one-hot vectors some), and decoded."""
+    """Show a sequence as values, as inputs of a cell (some of the one-hot vectors), and decoded."""
     config = inputs.config
     word = speller(inputs)
     tokens = tokens.reshape(-1, config.task.length)[0]
@@ -100,7 +100,7 @@ def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
 
 
 def rows_view(tokens: np.ndarray, inputs: RunSpec, rows: int) -> str:
-    """The rows of a sequence as `window => target`, batch by batch, and the row each continues.
+    """Show the rows of a sequence as `window => target`, and the row that each continues.
 
     Whole batches are shown until so many rows are out. Dashes stand where there is no value.
     """

@@ -92,7 +92,7 @@ def explain(config: RunConfig, result: "Result | None" = None, spelling: Spellin
 
 
 def sentences(config: RunConfig, result: "Result | None") -> list[str]:
-    """Where the target is and, with a result, what was learned; of predictable values only that."""
+    """Say where the target is and, with a result, what was learned or is predictable."""
     if result and is_predictable(config, result):
         return [predictability(config, result)]
     words = _words(config)
@@ -163,7 +163,7 @@ def _shares(follows: float, config: RunConfig, result: "Result", words: dict[str
 
 
 def is_above(share: float, config: RunConfig, result: "Result") -> bool:
-    """True where more than this share of the answers is right, beyond what chance explains."""
+    """Return True if more than this share of the answers is right, beyond what chance explains."""
     return result.accuracy > share + noise(share, config, result)
 
 
@@ -197,7 +197,7 @@ def _words(config: RunConfig) -> dict[str, object]:
 
 
 def _earlier_batches(config: RunConfig) -> dict[str, object]:
-    """The sentence parts on a target that an earlier batch was fed; streams differ by chunk."""
+    """Return the sentence parts on a target that only an earlier batch was fed."""
     task = config.task
     again = config.training.bptt_batches
     back = farthest = batches_back(config)
@@ -218,7 +218,7 @@ def _earlier_batches(config: RunConfig) -> dict[str, object]:
 
 
 def findings(config: RunConfig, result: "Result") -> list[str]:
-    """Sentences on the training part and on values that are not in it, those that hold."""
+    """List the sentences that hold about the training part and about values that are not in it."""
     return [printable(said) for said in (gap(config, result), untrained(result)) if said]
 
 
@@ -269,13 +269,13 @@ def _are_numbers(words: list[str]) -> bool:
 
 
 def independent_ceiling(config: RunConfig, result: "Result") -> float:
-    """The highest accuracy possible of independent values: those fed, and guesses of the others."""
+    """Return the highest accuracy for independent values: those that were fed, and guesses."""
     fed = knowable_share(config)
     return fed + (1 - fed) * result.baseline_accuracy
 
 
 def simple_predictors(result: "Result") -> dict[str, float]:
-    """The accuracy of predictors of values in order; none where the network is fed its target."""
+    """Return the accuracy of simple predictors of values in order; none if the target is fed."""
     if result.persistence_accuracy is UNSET or result.k_gram_accuracy is UNSET:
         return {}
     gram = f"a {result.k_gram}-gram"
@@ -283,7 +283,7 @@ def simple_predictors(result: "Result") -> dict[str, float]:
 
 
 def is_predictable(config: RunConfig, result: "Result") -> bool:
-    """True where the network, or a simple predictor, does better than independent values allow."""
+    """Return True if the network or a simple predictor beats the ceiling of independent values."""
     if config.data.file is None:
         return False
     best = max(result.accuracy, *simple_predictors(result).values(), 0.0)
@@ -292,7 +292,7 @@ def is_predictable(config: RunConfig, result: "Result") -> bool:
 
 
 def answers(config: RunConfig, result: "Result") -> int:
-    """The answers that a score is the mean of; of own values at most those that are held out."""
+    """Return how many answers a score averages; of own values at most those held out."""
     task = config.task
     streams = task.batch_size if task.in_streams else 1
     count = config.evaluation_sequences * len(task.scored_times) * streams
@@ -300,12 +300,12 @@ def answers(config: RunConfig, result: "Result") -> int:
 
 
 def standard_error(share: float, count: int) -> float:
-    """The standard error of a share of so many independent answers."""
+    """Return the standard error of a share of so many independent answers."""
     return math.sqrt(share * (1 - share) / count)
 
 
 def noise(share: float, config: RunConfig, result: "Result") -> float:
-    """The distance from a share at which an accuracy may lie by chance: five standard errors.
+    """Return how far an accuracy may lie from a share by chance: five standard errors.
 
     Of own values, which are few, three, and 5% at least.
     """
@@ -314,33 +314,33 @@ def noise(share: float, config: RunConfig, result: "Result") -> float:
 
 
 def fits_training_only(config: RunConfig, result: "Result") -> bool:
-    """True where the training part is answered better than trained values of the held-out part."""
+    """Return True if the training part is answered better than trained values held out."""
     known = result.accuracy + (result.untrained.share if result.untrained else 0)
     training = result.training_accuracy
     return training is not UNSET and training > known + noise(known, config, result)
 
 
 def ceiling(config: RunConfig, result: "Result") -> float:
-    """The ceiling of a result; where own values have none, that of independent ones."""
+    """Return the ceiling of a result; where own values have none, that of independent ones."""
     if result.ceiling_accuracy is UNSET:
         return independent_ceiling(config, result)
     return result.ceiling_accuracy
 
 
 def made_it(config: RunConfig, result: "Result") -> bool:
-    """True for an accuracy of at least 99% of the ceiling, where anything can be known."""
+    """Return True for an accuracy of at least 99% of the ceiling, where anything can be known."""
     most = ceiling(config, result)
     return bool(most and knowable_share(config)) and result.accuracy >= 0.99 * most
 
 
 def learned(config: RunConfig, result: "Result") -> bool:
-    """True where `made_it` is, and where a control was run the answer follows its target too."""
+    """Return True if `made_it` holds and, with a control, the answer follows its target too."""
     follows = result.follows
     return made_it(config, result) and (follows is UNSET or follows >= ECHOES)
 
 
 def into_view(config: RunConfig) -> dict[str, Any]:
-    """The changes that put the target into the window, and into the delay line of the cell mlp.
+    """Return the changes that bring the target into the window, and into the mlp's delay line.
 
     In streams into the whole sequence as one chunk: the first steps of a chunk find their target
     in the chunk before, which a zero state hides and a cut gradient does not reach.
@@ -357,10 +357,10 @@ def into_view(config: RunConfig) -> dict[str, Any]:
 
 
 def in_delay_line(config: RunConfig) -> bool:
-    """True where a delay line that is longer than the window holds the target."""
+    """Return True if a delay line that is longer than the window holds the target."""
     return bool(config.values_in_line) and target_place(config) in ("state", "replayed")
 
 
 def hands_on(config: RunConfig) -> bool:
-    """True where a batch starts from the state that another left; the only one starts from zero."""
+    """Return True if a batch starts from the state of another one, so not for a single batch."""
     return config.network.stateful and config.task.updates_per_sequence > 1

@@ -22,7 +22,7 @@ from echo_jax.storage.values_and_tokens import Vocabulary, encode, read_column, 
 
 
 def read_inputs(config: RunConfig) -> RunSpec:
-    """The inputs of a new run on the file that its configuration names; see `on_values`."""
+    """Read the file that the configuration names, and return the inputs of a new run."""
     data = config.data
     if data.text is not None:
         words: Sequence[str] = read_text(Path(data.text))
@@ -36,7 +36,7 @@ def read_inputs(config: RunConfig) -> RunSpec:
 
 
 def column_inputs(config: RunConfig, values: list[str], tokens: np.ndarray) -> RunSpec:
-    """The inputs of a run on values and their tokens, int32 `[M]`."""
+    """Return the inputs of a run on values and their tokens, int32 `[M]`."""
     digests = {
         VOCABULARY: atomic_files.digest_of([values, len(tokens)]),
         TOKENS: atomic_files.digest(tokens.tobytes()),
@@ -45,9 +45,11 @@ def column_inputs(config: RunConfig, values: list[str], tokens: np.ndarray) -> R
 
 
 def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
-    """The inputs of another run on the same values; its configuration gets their number and column.
+    """Return the inputs of another run on the same values.
 
-    ConfigError where they are too short for it, or it has another number of values.
+    Its configuration gets the number and the column of the values.
+
+    Raises ConfigError if they are too short for it, or it has another number of values.
     """
     data = own.config.data
     size = len(own.values or ())
@@ -64,7 +66,7 @@ def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
 
 @contextlib.contextmanager
 def _naming(data: DataConfig) -> Iterator[None]:
-    """Within it, an error says where the values are."""
+    """Let an error name the place of the values."""
     try:
         yield
     except ConfigError as error:
@@ -75,7 +77,7 @@ def _naming(data: DataConfig) -> Iterator[None]:
 def measure(
     config: RunConfig, corpus: Corpus, values: list[str], programs: Programs, params: Params
 ) -> OwnScores:
-    """The scores of the trained weights `[S or more, ...]` that `OwnScores` lists."""
+    """Return the scores of the trained weights `[S or more, ...]` that `OwnScores` lists."""
     training = corpus.training
     fitted = None
     if len(training) >= len(corpus.held_out):  # else the program that is compiled does not fit
@@ -91,7 +93,7 @@ def measure(
 def follows_its_target(
     config: RunConfig, network: Network, params: Params, training: np.ndarray
 ) -> np.ndarray:
-    """The share of last answers that follow a change of the value asked for, by seed.
+    """Return the share of last answers that follow a change of the value asked for, by seed.
 
     In up to 200 sequences of training tokens without an order, few at a time where they are long.
     """

@@ -39,7 +39,7 @@ def check_cell(config: RunConfig) -> None:
 
 
 def has_page(config: RunConfig, values: Sequence[str] | None) -> bool:
-    """True where `show --play` makes a page of a run on these values, None for integers."""
+    """Return True if `show --play` makes a page of a run on these values, None for integers."""
     words = values or list(map(str, range(config.task.vocab_size)))
     units = config.network.hidden_size
     weights = (len(words) + units + 1) * 4 * units + (units + 1) * len(words)
@@ -51,7 +51,7 @@ def has_page(config: RunConfig, values: Sequence[str] | None) -> bool:
 def write_for_run(folder: Path) -> Path:
     """Write the page of a run into its folder; returns the path of the page.
 
-    ConfigError for a network that no page can run, and in the place of a page that was edited.
+    Raises ConfigError for a network that no page can run, and if the page was edited by hand.
     """
     from echo_jax.echo.run import checkpoint, predictor
 
@@ -65,7 +65,7 @@ def write_for_run(folder: Path) -> Path:
 
 
 def page_of_run(trained: "TrainedNetwork", name: str, scores: "Result") -> str:
-    """The page of the network of a run, with its scores: medians over seeds."""
+    """Return the page of the network of a run, with its scores: medians over seeds."""
     task = trained.config.task
     network = data_of(trained, name)
     data: dict[str, Any] = {
@@ -84,7 +84,7 @@ def page_of_run(trained: "TrainedNetwork", name: str, scores: "Result") -> str:
 
 
 def page(data: dict[str, Any]) -> str:
-    """The page with some data; ConfigError where it is above PAGE_BYTES."""
+    """Return the page with some data; raise ConfigError if it is above PAGE_BYTES."""
     from echo_jax.report.page import assembled  # which `train` does not need
 
     text = assembled(Path(__file__).with_name("play") / PAGE, data)
@@ -95,7 +95,7 @@ def page(data: dict[str, Any]) -> str:
 
 
 def data_of(trained: "TrainedNetwork", name: str) -> dict[str, Any]:
-    """The task of a network, its values, and its weights in base64, as the page reads them."""
+    """Return the data of the page: the task, its values, and the weights in base64."""
     config = trained.config
     task = config.task
     cell = trained.params["cell"]

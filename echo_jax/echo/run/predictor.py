@@ -71,7 +71,7 @@ class TrainedNetwork:
     """All own data, int32 `[M]`, where the run has some and they were read."""
 
     def __repr__(self) -> str:
-        """One line: the cell, the task, the values, and how long it was trained."""
+        """Return one line: the cell, the task, the values, and how long it was trained."""
         task = self.config.task
         network = self.config.network
         state = "stateful" if network.stateful else "stateless"
@@ -82,16 +82,16 @@ class TrainedNetwork:
         )
 
     def compiled(self, function: Callable[..., Any]) -> Any:
-        """A function of configuration, network and more, compiled for all such networks."""
+        """Return a function of configuration, network and more, compiled for all such networks."""
         cell = None if is_built_in(self.config.network.cell) else id(self.network.cell)
         return _compiled(function, self.config, _Keyed(cell, self.network))
 
     def start(self) -> EchoState:
-        """The state before the first token."""
+        """Return the state before the first token."""
         return token_by_token.start(self.config, self.network, self.params)
 
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
-        """One token in, int `0 .. V-1`; the next state and the `Answer` out. Pure and compiled.
+        """Feed one token, int `0 .. V-1`; return the next state and the `Answer`. It is pure.
 
         Raises:
           ConfigError: the token is none of these.
@@ -100,7 +100,7 @@ class TrainedNetwork:
         return self.compiled(token_by_token.step)(self.params, state, token)
 
     def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
-        """The state after the next tokens, int32 `[N]`, and the N values that answer them.
+        """Return the state after the next tokens, int32 `[N]`, and the N values that answer them.
 
         None where there is no answer yet, and for an UNSEEN token, which is left out.
 
@@ -116,13 +116,13 @@ class TrainedNetwork:
         return state, values
 
     def lacking(self, state: EchoState) -> int:
-        """The number of values to feed until one is answered; 0 where the last one was."""
+        """Return the number of values to feed until one is answered; 0 where the last one was."""
         return max(0, self.config.task.target_times.start + 1 - int(state.seen))
 
     def generate(
         self, state: EchoState, tokens: np.ndarray, count: int
     ) -> tuple[EchoState, list[Any]]:
-        """The state after the next tokens, and `count` answers, each of which is fed but the last.
+        """Return the state after the next tokens, and `count` answers, each fed in turn.
 
         Raises:
           ConfigError: an answer is not the next value, or the tokens are too few for one.
@@ -153,7 +153,7 @@ class TrainedNetwork:
     def _fed(
         self, state: EchoState, tokens: np.ndarray
     ) -> Iterator[tuple[EchoState, list[int], Answer]]:
-        """Pieces of the next tokens: the state after it, the places that are answered, the answers.
+        """Yield, for pieces of tokens, the state after it, the places that have answers, and these.
 
         Whole pieces are fed at once, then groups, the rest one by one.
         """
@@ -175,7 +175,7 @@ class TrainedNetwork:
     def predict(
         self, inputs: Any, *, probabilities: bool = False, unknown: Unknown = "error"
     ) -> Any:
-        """The answer of the network after each value.
+        """Return the answer of the network after each value.
 
         Args:
           inputs: one sequence of values, a list or an array `[T]`, or many of them, of any lengths.
@@ -210,7 +210,7 @@ class TrainedNetwork:
     def states(
         self, values: Sequence[Any] | None = None, *, unknown: Unknown = "error"
     ) -> "NotebookFigure":
-        """A figure of the states over a sequence of values: a column a step, a row a unit.
+        """Return a figure of the states over a sequence of values: a column a step, a row a unit.
 
         Each block is the window of one answer, and of an LSTM the panels are c and h. By default
         the values are drawn at random, always the same.
@@ -229,7 +229,7 @@ class TrainedNetwork:
         return predictor_states.figure_of(self, tokens[tokens != UNSEEN])
 
     def memory(self, lags: int | None = None) -> "ProbeResult":
-        """The bits that the state tells about earlier values, as `predictor_states.memory_of`.
+        """Return the bits that the state tells about earlier values, see `predictor_states`.
 
         Raises:
           ConfigError: the lags break a rule, or own values are too few for heads.
@@ -245,7 +245,7 @@ class TrainedNetwork:
         )
 
     def follows(self, positions: Sequence[int], windows: int) -> np.ndarray:
-        """Share of answers that follow a change at each of P positions, `[P]`."""
+        """Return the share of answers that follow a change at each of P positions, `[P]`."""
         key = jax.random.key(0, impl=GENERATOR)
         follows = functools.partial(
             token_by_token.follows, self.config, self.network, windows=windows
@@ -273,7 +273,7 @@ def load(
     cell: str | None = None,
     say: Callable[[str], None] = _warn,
 ) -> TrainedNetwork:
-    """The network in the last checkpoint of a run folder.
+    """Return the network in the last checkpoint of a run folder.
 
     Args:
       folder: of a run, finished or not.
@@ -311,9 +311,9 @@ def load(
 def network_of(
     inputs: RunSpec, network: Network, params: Params, sequences: int, seed: int | None, run: str
 ) -> TrainedNetwork:
-    """The network of a seed, None for the first, from weights `[S or more, ...]` of a run.
+    """Return the network of a seed, None for the first, from weights `[S or more, ...]` of a run.
 
-    ConfigError where `run`, as a person calls it, has no such seed, or a weight is non-finite.
+    Raises ConfigError if `run`, as a person calls it, has no such seed, or a weight is non-finite.
     """
     check_call(network_of, {"seed": seed})
     first = inputs.config.seed
@@ -334,7 +334,7 @@ def network_of(
 
 
 def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:
-    """True for several sequences, and the inputs as a list of sequences."""
+    """Return True for several sequences, and the inputs as a list of sequences."""
     items = inputs.tolist() if hasattr(inputs, "tolist") else inputs
     if isinstance(items, str | bytes | Mapping | Set) or not isinstance(items, Iterable):
         raise ConfigError("inputs", inputs, "is no sequence of values", "use a list or an array")
@@ -349,7 +349,7 @@ def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:
 
 
 def _word(value: Any) -> str:
-    """A value as a word: an integer, a float that is a whole number, or a string."""
+    """Return a value as a word: an integer, a float that is a whole number, or a string."""
     if isinstance(value, str):
         return value
     value = value.item() if hasattr(value, "item") else value

@@ -37,7 +37,7 @@ class FedRow(NamedTuple):
 
 
 def any_values(trained: Any) -> list[Any]:
-    """A sequence of values at random, always the same, with 8 answers or fewer."""
+    """Return a random sequence of values, always the same, with 8 answers or fewer."""
     task = trained.config.task
     vocabulary = trained.vocabulary
     count = task.target_times.start + max(1, min(8, MOST_STEPS // task.window))
@@ -47,7 +47,7 @@ def any_values(trained: Any) -> list[Any]:
 
 
 def rows_of(trained: Any, tokens: np.ndarray) -> list[FedRow]:
-    """The rows of a network that is fed tokens, int32 `[N]`; none where a window is not full."""
+    """Return the rows for fed tokens, int32 `[N]`; none while a window is not full."""
     state = trained.start()
     steps_of = trained.compiled(token_by_token.steps)
     rows = []
@@ -64,7 +64,7 @@ def rows_of(trained: Any, tokens: np.ndarray) -> list[FedRow]:
 
 
 def figure_of(trained: Any, tokens: np.ndarray) -> NotebookFigure:
-    """The strip of all states; ConfigError for too many steps, or where there is no answer yet."""
+    """Draw the strip of all states; raise ConfigError for too many steps or without an answer."""
     task = trained.config.task
     each = 1 if task.in_streams else task.window
     steps = max(len(tokens) - task.target_times.start, 0) * each
@@ -117,7 +117,7 @@ def _label(panels: Sequence[Any], rows: Sequence[FedRow], values: Sequence[str],
 
 
 def _named(states: Carry) -> dict[str, np.ndarray]:
-    """The arrays of a state by name, each `[T, units]`; of an LSTM c and h."""
+    """Return the arrays of a state by name, each `[T, units]`; of an LSTM c and h."""
     if isinstance(states, LSTMCarry):
         states = {"c": states.cell, "h": states.hidden}
     named = {}
@@ -128,7 +128,7 @@ def _named(states: Carry) -> dict[str, np.ndarray]:
 
 
 def memory_of(trained: Any, lags: int | None) -> Any:
-    """The bits by lag of the state of a `TrainedNetwork` after each value, at the end of its row.
+    """Return the bits by lag that the state of a `TrainedNetwork` tells at the end of each row.
 
     Values at random, or streams of the user's own, in order: the last 15% are scored, the 15%
     before choose a penalty. By default the lags are twice as many as reach back to the first value
@@ -151,9 +151,9 @@ def memory_of(trained: Any, lags: int | None) -> Any:
 
 
 def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
-    """Streams of some length, int32 `[S, length]`: of own data some evenly apart, in order.
+    """Return streams of some length, int32 `[S, length]`; own data in order, evenly apart.
 
-    ConfigError where they are too few for heads on so many numbers.
+    Raises ConfigError if they are too few for heads on so many numbers.
     """
     classes = trained.config.task.vocab_size
     fewest, most = STREAMS

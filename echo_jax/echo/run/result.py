@@ -135,7 +135,7 @@ NOT_OF_THE_RUN = ("seconds", "devices", "cores", "versions", "digest")
 
 
 def digest(result: Result) -> str:
-    """The digest of what a run found, without times, devices and versions."""
+    """Return the digest of what a run found, without times, devices and versions."""
     fields = msgspec.to_builtins(result)
     for name in NOT_OF_THE_RUN:
         fields.pop(name, None)

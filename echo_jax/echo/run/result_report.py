@@ -37,7 +37,7 @@ RARE = {
 
 
 def describe(config: RunConfig) -> str:
-    """One line that says what is run."""
+    """Return one line that says what is run."""
     task = config.task
     network = config.network
     training = config.training
@@ -60,7 +60,7 @@ def describe(config: RunConfig) -> str:
 
 
 def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag") -> str:
-    """Everything that is printed after training."""
+    """Return everything that is printed after training."""
     right = sum(a == b for a, b in zip(result.expected, result.predicted, strict=True))
     paragraphs = (
         f"Expected:  {result.expected}\nPredicted: {result.predicted}\n"
@@ -90,7 +90,7 @@ def conclude(
 
 
 def failures(failed: "FailedSeeds") -> str:
-    """The seeds that failed, and where; nothing if none did."""
+    """Return the seeds that failed, and where; nothing if none did."""
     if not failed.seed:
         return ""
     pairs = zip(failed.seed, failed.sequence, strict=True)
@@ -103,7 +103,7 @@ def failures(failed: "FailedSeeds") -> str:
 
 
 def scores(config: RunConfig, result: "Result") -> str:
-    """A table of the scores beside their baselines, with intervals where there are seeds."""
+    """Return a table of the scores beside their baselines, with intervals where there are seeds."""
     many = result.accuracy_interval
     of_values = config.task.framing == "values"
     beside = _beside(config.data.file is not None, result)
@@ -135,7 +135,7 @@ def scores(config: RunConfig, result: "Result") -> str:
 
 
 def _beside(own: bool, result: "Result") -> dict[str, tuple[str, str]]:
-    """The headings of other scores in a result, and what each knows; of own values, or integers."""
+    """Return the headings of the other scores in a result, and what each of them knows."""
     blind = "order-blind knows which values the window holds, but not their order"
     best = ", which is the best without order only of independent values"
     gram = "a k-gram predicts from the k values nearest to the target, as counted in training"
@@ -154,7 +154,7 @@ def _beside(own: bool, result: "Result") -> dict[str, tuple[str, str]]:
 
 
 def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) -> str:
-    """Accuracy in percent at each row of a sequence; in streams at each step."""
+    """Return the accuracy in percent at each row of a sequence; in streams at each step."""
     task = config.task
     unit, width = ("step", task.window) if task.in_streams else ("row", task.batch_size)
     width = width if 4 <= width <= 20 else 10
@@ -171,7 +171,7 @@ def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) ->
 
 
 def learning_time(config: RunConfig, result: "Result") -> str:
-    """The sequences until 99%, where any target is fed, and the seconds that a run took."""
+    """Return the sequences until 99%, where any target is fed, and the seconds that a run took."""
     lines = _until_goal(result) if knowable_share(config) else []
     if result.seconds:
         waited = (x for name, x in result.seconds.items() if name != "compile_while_training")
@@ -199,7 +199,7 @@ def _until_goal(result: "Result") -> list[str]:
 
 
 def _goal(result: "Result") -> tuple[str, Any, Any, Any]:
-    """99%, or 99% of a ceiling below that; the sequences until it by seed, median and interval."""
+    """Return the goal, 99% or 99% of the ceiling, and the sequences until it, by seed too."""
     ceiling = result.ceiling_accuracy
     reached = result.sequences_to_99_of_ceiling_by_seed
     lowered = result.untrained is not UNSET  # by values that no training sequence has
@@ -224,7 +224,7 @@ def draw(folder: Path, finished: Finished, kind: Format = "png") -> Path:
 
 
 def figure_of(finished: Finished) -> "NotebookFigure":
-    """Loss and accuracy over training, with the baselines; 800 pixels wide."""
+    """Draw loss and accuracy over training, with the baselines; 800 pixels wide."""
     from echo_jax.report.charts import NotebookFigure
 
     config, _, scores, _ = finished
@@ -257,7 +257,7 @@ def figure_of(finished: Finished) -> "NotebookFigure":
 
 
 def title_of(config: RunConfig) -> str:
-    """The title of the figure of a run."""
+    """Return the title of the figure of a run."""
     task = config.task
     kind = "stateful" if config.network.stateful else "stateless"
     title = (
@@ -270,7 +270,7 @@ def title_of(config: RunConfig) -> str:
 
 
 def _panel(axes: "Axes", values: np.ndarray, colour: str, label: str) -> None:
-    """Thin: the running mean of 20 of each seed, or every sequence of one; thick: their median."""
+    """Draw one panel: thin lines for running means of 20 of a seed, a thick one for the median."""
     sequences = values.shape[1]
     width = min(20, sequences)
     kernel = np.full(width, 1 / width)

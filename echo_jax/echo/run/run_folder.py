@@ -85,9 +85,9 @@ class RunSpec(NamedTuple):
         return Vocabulary.of_integers(size)
 
     def corpus(self) -> "Corpus | None":
-        """The data as the part to train on and the last share, held out; None without data.
+        """Return the data as the part to train on and the last share, held out; None without data.
 
-        ConfigError where one of the parts is shorter than a sequence.
+        Raises ConfigError if one of the parts is shorter than a sequence.
         """
         if self.tokens is None:
             return None
@@ -109,13 +109,13 @@ class RunSpec(NamedTuple):
 
 
 def as_shown(path: Path) -> str:
-    """A path for a person: from the current folder on, if it is below that."""
+    """Return a path for a person: from the current folder on, if it is below that."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def named_after_time(kind: str = "") -> Path:
-    """The folder of a run that is not named: the time, with a number behind it if it is taken."""
+    """Return the folder of a run without a name: the time, with a number if it is taken."""
     stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}{kind}"
     endings = itertools.chain([""], (f"-{i}" for i in itertools.count(2)))
     folders = (RUNS / (stem + ending) for ending in endings)
@@ -125,7 +125,8 @@ def named_after_time(kind: str = "") -> Path:
 def check_unused(out: Path) -> None:
     """Raise ConfigError unless there is nothing yet, or an empty folder, in the place of a run.
 
-    A process that is killed may leave staged files, and its lock. StorageError for the current one.
+    A process that is killed may leave staged files and its lock, which do not count. Raises
+    StorageError for the current folder.
     """
     atomic_files.check_not_current(out)
     if not os.path.lexists(out):
@@ -138,7 +139,7 @@ def check_unused(out: Path) -> None:
 
 
 def begun_here() -> Begun:
-    """The versions, the device and the cores of this process."""
+    """Return the versions, the device and the cores of this process."""
     return Begun(environment.versions(), environment.device_kind(), environment.threads())
 
 
@@ -153,7 +154,7 @@ def write_values(folder: Path, inputs: RunSpec) -> None:
 
 
 def with_values(folder: Path, inputs: RunSpec, to_train: bool) -> RunSpec:
-    """The inputs with the user's own values; StorageError where a file is missing or damaged."""
+    """Return the inputs with the user's values; raise StorageError if a file is damaged."""
     vocabulary = _read_vocabulary(folder, inputs)
     inputs = inputs._replace(values=vocabulary.values)
     try:
@@ -165,7 +166,7 @@ def with_values(folder: Path, inputs: RunSpec, to_train: bool) -> RunSpec:
 
 
 def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | None:
-    """A sentence where the text of a user's cell, of digest `source`, is not that of the run."""
+    """Return a sentence if the user's cell has another text than in the run, of digest `source`."""
     if inputs.cell_source == source:
         return None
     return f"the text of cell {inputs.config.network.cell} has changed since {folder} was begun"

@@ -30,7 +30,7 @@ def summarise(
     curves: tuple[np.ndarray, np.ndarray],
     own: OwnScores | None = None,
 ) -> Result:
-    """The result of a run, without times and devices.
+    """Return the result of a run, without times and devices.
 
     The answers are those of the first seed that did not fail. `scored` has a leading axis S; the
     curves are loss and accuracy, each `[S, N]`.
@@ -66,7 +66,7 @@ def scores_of_seeds(
     curves: tuple[np.ndarray, np.ndarray],
     corpus: Corpus | None,
 ) -> dict[str, Any]:
-    """The fields of `Scores`, but for the seconds, of a run or a grid point.
+    """Return the fields of `Scores`, but for the seconds, of a run or a grid point.
 
     Infinite and NaN stand for None. The curves are loss and accuracy of the training, `[S, N]`.
     """
@@ -95,7 +95,7 @@ def scores_of_seeds(
 
 
 def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = None) -> dict:
-    """The fields of `FailedSeeds`, from losses: of training `[S, N]`, of the evaluation `[S]`."""
+    """Return the fields of `FailedSeeds`, from losses of training `[S, N]` and evaluation `[S]`."""
     bad = ~np.isfinite(loss)
     failed = bad.any(axis=1) | (False if final is None else ~np.isfinite(final))
     rows = np.flatnonzero(failed).tolist()
@@ -104,7 +104,7 @@ def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = Non
 
 
 def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
-    """The baselines of `Scores`; those of a corpus are of its held-out part."""
+    """Return the baselines of `Scores`; those of a corpus are of its held-out part."""
     task = config.task
     more = {}
     if corpus is None:
@@ -126,7 +126,7 @@ def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
 
 
 def ceiling_of(config: RunConfig, baseline: float, corpus: Corpus | None) -> float | None:
-    """The `accuracy_ceiling` of a run, on a corpus on values of the user's own."""
+    """Return the `accuracy_ceiling` of a run, on a corpus on values of the user's own."""
     untrained = corpus.untrained_share(config.task) if corpus else 0.0
     return accuracy_ceiling(config, baseline, untrained)
 
@@ -151,7 +151,7 @@ def _of_own(config: RunConfig, own: OwnScores | None, good: np.ndarray) -> dict[
 def _beside_the_ceiling(
     config: RunConfig, ceiling: float | None, accuracy: np.ndarray, good: np.ndarray
 ) -> dict[str, Any]:
-    """The fields of the ceiling, from the curves `[S, N]`, of the seeds that did not fail."""
+    """Return the fields of the ceiling, from the curves `[S, N]` of the seeds that did not fail."""
     if not ceiling or not knowable_share(config):
         return {} if ceiling is None else {"ceiling_accuracy": ceiling}
     # a ceiling of own values is below 1 for those that no training sequence has
@@ -162,7 +162,7 @@ def _beside_the_ceiling(
 
 
 def _sequences_until(goal: float, accuracy: np.ndarray, good: np.ndarray) -> list[int | None]:
-    """The sequences until a goal, of every seed; None for never, and for a seed that failed."""
+    """Return the sequences until a goal, by seed; None for never and for a failed seed."""
     curves = zip(accuracy, good, strict=True)
     return [statistics.sequences_until(curve, goal) if kept else None for curve, kept in curves]
 
@@ -173,7 +173,7 @@ def _median(name: str, values: list) -> dict[str, Any]:
 
 
 def _of_seeds(scored: Evaluation, good: np.ndarray) -> dict[str, list]:
-    """The accuracy and loss of every seed; the worst for one that failed."""
+    """Return the accuracy and loss of every seed; the worst for one that failed."""
     accuracy = np.where(good, scored.accuracy, 0.0)
     return {"accuracy": accuracy.tolist(), "loss": np.where(good, scored.loss, np.inf).tolist()}
 

@@ -113,7 +113,7 @@ class Run:
     _params: Params
 
     def curve(self) -> NotebookFigure:
-        """Loss and accuracy over training beside their baselines, as in `curve.png`."""
+        """Draw loss and accuracy over training beside their baselines, as in `curve.png`."""
         with drawing():
             return result_report.figure_of(self._finished())
 
@@ -126,13 +126,13 @@ class Run:
         return "\n".join([why, *self._next_runs()])
 
     def report(self) -> str:
-        """The scores in full, as the command prints them; and what helps, or what to ask next."""
+        """Return the scores in full, as the command prints them, and what to run next."""
         scores = result_report.full_report(self.config, self.result, "argument")
         return "\n".join([scores.lstrip(), *self._next_runs()])
 
     def _next_runs(self) -> list[str]:
         def call(changes: dict[str, Any]) -> str:
-            """The Python call of this run with some fields changed."""
+            """Return the Python call of this run with some fields changed."""
             fields = chosen(changed(self.config, **changes))
             words = {name: repr(value) for name, value in fields.items()}
             if self.config.training.of_optax:
@@ -144,7 +144,7 @@ class Run:
         return advice.after_run(self._finished(), call)
 
     def network(self, seed: int | None = None) -> TrainedNetwork:
-        """The network of a seed, None for the first.
+        """Return the network of a seed, None for the first.
 
         Raises:
           ConfigError: the seed is not there, or it failed in training.
@@ -154,7 +154,7 @@ class Run:
         return network_of(self._inputs, network, self._params, trained, seed, "this run")
 
     def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
-        """The answers of the network of a seed, as `predictor.TrainedNetwork.predict`.
+        """Return the answers of the network of a seed, as `predictor.TrainedNetwork.predict`.
 
         Raises:
           ConfigError: as of `network` and of that.
@@ -162,7 +162,7 @@ class Run:
         return self.network(seed).predict(values, **options)
 
     def states(self, values: Any = None, *, seed: int | None = None) -> NotebookFigure:
-        """The states over a sequence, by default always the same one at random, as a figure.
+        """Return the states over a sequence, by default always the same one at random, as a figure.
 
         Raises:
           ConfigError: as of `network` and of `TrainedNetwork.states`.
@@ -170,7 +170,7 @@ class Run:
         return self.network(seed).states(values)
 
     def memory(self, lags: int | None = None, *, seed: int | None = None) -> "ProbeResult":
-        """The bits that the state of a network tells about earlier values, by `echo_jax.probe`.
+        """Return the bits that the state of a network tells about earlier values, see `probe`.
 
         It is fed values at random as in training, or the user's own, of which the last 15% are
         scored; the network before training stands beside. Asks for `lags` steps back, by default
@@ -182,7 +182,7 @@ class Run:
         return self.network(seed).memory(lags)
 
     def __repr__(self) -> str:
-        """The run, and its scores beside the baselines."""
+        """Return the run, and its scores beside the baselines."""
         scores = result_report.scores(self.config, self.result)
         return f"{result_report.describe(self.config)}\n{scores}"
 
@@ -258,9 +258,9 @@ def train(
 def configured(
     config: RunConfig | None = None, args: Mapping[str, Any] | None = None, **fields: Any
 ) -> RunSpec:
-    """The configuration of a call of `train`, and the objects that it only names.
+    """Return the configuration of a call of `train`, and the objects that it only names.
 
-    ConfigError for a value that breaks a rule. The file that it names is not read yet.
+    Raises ConfigError for a value that breaks a rule. The file that it names is not read yet.
     """
     base = _base(config, fields)
     fields.pop("part", None)
@@ -291,7 +291,7 @@ def _base(config: RunConfig | None, fields: Mapping[str, Any]) -> RunConfig:
 
 
 def _folder(out: PathLike, config: RunConfig, cell: object) -> Path:
-    """The folder of a run; ConfigError for a cell or an optimizer that no later process imports."""
+    """Return the folder of a run; raise ConfigError for objects that nobody can import later."""
     rule = "is nothing that a later process can import"
     if is_handed_over(config.network.cell):
         fix = "write it in a file as a class or functions and name that, or give no {out}"

@@ -49,7 +49,7 @@ class Running:
 def train_run(run: PreparedRun, running: Running) -> Finished:
     """Compile, train and evaluate a run, and fill its folder, but for the figure.
 
-    StoppedError where a signal ended it; DivergedError where the loss of every seed became not
+    Raises StoppedError if a signal ended it; DivergedError where the loss of every seed became not
     finite.
     """
     log = run.saved.history if run.saved else History(run.config)
@@ -90,7 +90,7 @@ def train_run(run: PreparedRun, running: Running) -> Finished:
 def train(
     run: PreparedRun, programs: Programs, writer: "CheckpointWriter", running: Running
 ) -> TrainState:
-    """The training loop: the state of every seed after the last sequence."""
+    """Run the training loop, and return the state of every seed after the last sequence."""
     last = run.config.training.sequences
     dynamic = programs.dynamic(run.config)
     log = writer.log
@@ -131,7 +131,7 @@ class CheckpointWriter:
         self._clock = time.perf_counter()
 
     def is_due(self) -> bool:
-        """True if a checkpoint is due after the chunk that was logged last."""
+        """Return True if a checkpoint is due after the chunk that was logged last."""
         if self._run.checkpoint_every:
             # No chunk goes past a multiple, see `train_chunks`, so none is missed.
             return self.log.sequences % self._run.checkpoint_every == 0

@@ -40,7 +40,7 @@ class PreparedRun(NamedTuple):
 
 
 def new_inputs(config: RunConfig) -> RunSpec:
-    """The inputs of a new run; the file that the configuration names, if any, is read."""
+    """Return the inputs of a new run; the file that the configuration names, if any, is read."""
     if config.data.file is None:
         return RunSpec(config)
     from echo_jax.echo.run import own_data  # not loaded for random integers
@@ -50,9 +50,9 @@ def new_inputs(config: RunConfig) -> RunSpec:
 
 @contextlib.contextmanager
 def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterator[PreparedRun]:
-    """A run in a new folder, which is locked against every other process; None: it writes nothing.
+    """Return a run in a new folder, locked against every other process; None writes nothing.
 
-    ConfigError, before anything is compiled or made, where it cannot be trained.
+    Raises ConfigError, before anything is compiled or made, if it cannot be trained.
     """
     inputs = inputs._replace(seed_map=options.seed_map, compute=options.compute)
     if out is None:
@@ -82,10 +82,10 @@ def resumed_run(
     sequences: int | None = None,
     cell: str | None = None,
 ) -> Iterator[PreparedRun]:
-    """The run in a folder, which is locked against every other process.
+    """Return the run in a folder, which is locked against every other process.
 
     Its seed map and form are those of the folder, its number of sequences may be larger.
-    ConfigError, before anything is compiled, where it cannot go on, or its own cell is not named.
+    Raises ConfigError, before anything is compiled, if it cannot go on or its cell is not named.
     """
     # Before anything is read: another process may be training the run.
     with atomic_files.locked(folder):
@@ -113,7 +113,7 @@ def resumed_run(
 
 
 def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
-    """A run from its first sequence on, with the source of its cell; jax is started here."""
+    """Return a run from its first sequence on, with the source of its cell; jax is started here."""
     limit = options.devices
     environment.use_cpu_devices(min(limit or environment.cores(), inputs.config.seeds))
     config = with_cell_stated(inputs.config)
@@ -140,7 +140,7 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
 
 
 def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Saved | None:
-    """The last checkpoint of a run that lacks some of the sequences wanted; else ConfigError."""
+    """Return the last checkpoint of an unfinished run; raise ConfigError without one."""
     saved, result = checkpoint.read(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
     done = saved.history.sequences if saved else 0
     shown = run_folder.as_shown(folder)

@@ -62,7 +62,7 @@ class GridPoint:
         return {name: digest for name, digest in digests.items() if digest}
 
     def on(self, inputs: RunSpec) -> "GridPoint":
-        """The same on the user's own values, the inputs of a run of its configuration."""
+        """Return the same on the user's own values, the inputs of a run of its configuration."""
         digest = atomic_files.digest_of(dict(inputs.digests))
         return dataclasses.replace(
             self, config=inputs.config, tokens=inputs.tokens, data_digest=digest
@@ -86,7 +86,7 @@ class GridPoint:
 
 
 def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:
-    """All combinations of the values of some labels, the last label varying fastest.
+    """Return all combinations of the values of some labels, the last label varying fastest.
 
     `options` are the other fields of every `GridPoint`. ConfigError names the grid point whose
     configuration breaks a rule.
@@ -103,7 +103,7 @@ def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:
 
 
 def axis(field: str, *values: Label) -> Mapping[Label, Mapping[str, Any]]:
-    """The axis of a label whose values are those of one field."""
+    """Return the axis of a label whose values are those of one field."""
     return {value: {field: value} for value in values}
 
 
@@ -111,7 +111,7 @@ COMPILE_SECONDS = 3.5  # of the programs of one shape
 
 
 def expected_seconds(config: RunConfig, measures: tuple[str, ...]) -> float:
-    """Seconds of all seeds on as many cores as there are here, without compiling."""
+    """Estimate the seconds of all seeds on the cores of this machine, without compiling."""
     updates = config.training.sequences * config.task.updates_per_sequence
     rounds = -(-config.seeds // environment.cores())
     measure = sum(0.5 if name == "probe" else 0.1 for name in measures)  # seconds, of a seed
@@ -119,7 +119,7 @@ def expected_seconds(config: RunConfig, measures: tuple[str, ...]) -> float:
 
 
 def update_microseconds(config: RunConfig) -> float:
-    """An update of one seed on one core: Adam for each weight, the products of each step."""
+    """Return an update of one seed on one core: Adam for each weight, the products of each step."""
     task = config.task
     network = config.network
     outputs = task.vocab_size if task.framing == "classes" else 1
@@ -141,11 +141,11 @@ def update_microseconds(config: RunConfig) -> float:
 
 
 def seconds_of(points: Sequence[Task]) -> float:
-    """Estimated seconds to run some grid points on as many cores as there are here."""
+    """Estimate the seconds of some grid points on the cores of this machine."""
     programs = {point.program for point in points}
     return COMPILE_SECONDS * len(programs) + sum(point.work for point in points)
 
 
 def minutes(seconds: float) -> str:
-    """Seconds as minutes, at least a half."""
+    """Return seconds as minutes, at least a half."""
     return f"{seconds / 60:.0f}" if seconds > 90 else f"{max(seconds / 60, 0.5):.1f}"

@@ -30,7 +30,7 @@ class Probe(NamedTuple):
 
 
 def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
-    """Fisher's linear discriminant with a shared covariance (Hastie et al. 2009, section 4.3).
+    """Fit Fisher's linear discriminant with a shared covariance (Hastie et al. 2009, section 4.3).
 
     The Bayes rule for Gaussian classes with means m_c and one covariance S; x is standardised:
 
@@ -65,12 +65,12 @@ def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
 
 
 def accuracy(probe: Probe, states: chex.Array, labels: chex.Array) -> chex.Array:
-    """The share of states `[N, F]` whose class `[N]` has the largest score, float32."""
+    """Return the share of states `[N, F]` whose class `[N]` has the largest score, float32."""
     chex.assert_equal_shape_prefix([states, labels], 1)
     found = jnp.argmax(_product(states, probe.weights) + probe.bias, axis=-1)
     return jnp.mean((found == labels).astype(jnp.float32))
 
 
 def _product(a: chex.Array, b: chex.Array) -> chex.Array:
-    """A matrix product in full float32, also where the device would rather use less."""
+    """Return a matrix product in full float32, also where the device would rather use less."""
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)

@@ -27,7 +27,7 @@ Measured = dict[str, jax.Array]
 def other_state(
     config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
 ) -> Measured:
-    """Accuracy with a zero state before every batch; of a stateless network, with a carried one."""
+    """Return the accuracy with a zero state before every batch; if stateless, with a state."""
     other = dynamic._replace(stateful=jnp.logical_not(dynamic.stateful))
     return {"accuracy": evaluate(config, network, other, params).accuracy}
 
@@ -35,7 +35,7 @@ def other_state(
 def rows_apart(
     config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
 ) -> Measured:
-    """Accuracy on rows of the layout prefixes that lack values, which are masked, and on others."""
+    """Return the accuracy on rows of the layout prefixes with masked values, and on other rows."""
     asked = changed(config, layout="prefixes")
     right = evaluate(asked, network, dynamic, params).accuracy_by_position
     # In NumPy, so that the numbers of rows of both kinds are known when it is compiled.
@@ -46,7 +46,7 @@ def rows_apart(
 def follows(
     config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
 ) -> Measured:
-    """The share of answers that follow the input d steps back: `token_by_token.follows`, `[D]`.
+    """Return the share of answers that follow the input d steps back, `[D]`.
 
     D is twice the window, at most L. `untrained` is measured with the initial weights.
     """
@@ -61,7 +61,7 @@ def follows(
 
 
 def probe(config: RunConfig, network: Network, dynamic: DynamicParams, params: Params) -> Measured:
-    """Accuracy of a linear probe for x(t-d), d = 0 .. 8, on the states around a row that ends at t.
+    """Return the accuracy of a linear probe for x(t-d), d = 0 .. 8, on states around row t.
 
     before   `[9]`, on the state from which the row starts
     after    `[9]`, on the state at its end
@@ -76,7 +76,7 @@ def probe(config: RunConfig, network: Network, dynamic: DynamicParams, params: P
     late = np.flatnonzero(times >= PROBE_LAGS - 1)  # rows with all these values before them
 
     def at_lag(states: jax.Array, lag: jax.Array) -> jax.Array:
-        """The accuracy of a probe of the states for the value `lag` steps back."""
+        """Return the accuracy of a probe of the states for the value `lag` steps back."""
         # fitted to the first half of the sequences, tested on the second
         (fit, trial), (fit_values, trial_values) = (
             x.reshape(2, PROBED * len(late), *x.shape[2:])
@@ -95,7 +95,7 @@ def probe(config: RunConfig, network: Network, dynamic: DynamicParams, params: P
 
 
 def newest(config: RunConfig, network: Network, dynamic: DynamicParams, params: Params) -> Measured:
-    """The variance of the states after rows, and the part that the value fed last explains.
+    """Return the variance of the states after rows, and the part that the value fed last explains.
 
     Both are sums over all numbers of the state; the part is the variance of the class means.
     """
@@ -114,7 +114,7 @@ def newest(config: RunConfig, network: Network, dynamic: DynamicParams, params: 
 def fed_back(
     config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
 ) -> Measured:
-    """The answers after L random integers when each answer is fed back as the next input.
+    """Return the answers after L random integers when each answer is fed back as the next input.
 
     answers   int32 `[50]`, the first ones after the first start
     distinct  `[8]`, different values among 25 answers in a row, the mean over 100 starts
@@ -126,7 +126,7 @@ def fed_back(
     start = uniform_tokens(key, (STARTS, config.task.length), vocab_size)
 
     def go_on(tokens: jax.Array) -> jax.Array:
-        """The fed-back answers `[FED_BACK]` after one random sequence."""
+        """Return the fed-back answers `[FED_BACK]` after one random sequence."""
         first = token_by_token.start(config, network, params)
         state, answers = token_by_token.feed(config, network, params, first, tokens)
 

@@ -25,7 +25,7 @@ MeasuredOfSeed = int | float | None | Annotated[list[int | float | None], Meta(m
 
 
 def shapes_of(task: TaskConfig) -> dict[str, dict[str, tuple[int, ...]]]:
-    """The names and shapes, for one seed, of the findings of each of `measures.MEASURES`."""
+    """Return the names and shapes, for one seed, of the findings of each of `measures.MEASURES`."""
     steps = (min(task.length, 2 * task.window),)
     return {
         "other_state": {"accuracy": ()},
@@ -123,7 +123,7 @@ RESULT_ROWS = RowKind("a row of results", _decoded, msgspec.to_builtins, TIMING)
 
 
 def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
-    """The rows of some grid points, in their order and under their labels.
+    """Return the rows of some grid points, in their order and under their labels.
 
     Of two rows of one grid point the later, of those with the same key one with its name.
     """
@@ -140,7 +140,7 @@ def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[Res
 
 
 def scores(row: ResultRow, name: str) -> list:
-    """A score of every seed, None for never; an empty list where it was not measured.
+    """Return a score of every seed, None for never; an empty list where it was not measured.
 
     Its name is a field of `by_seed`, updates_to_99 or rows_to_99, or a measure and what it finds,
     "rows_apart missing", at one of its places "probe before 1".
@@ -162,18 +162,18 @@ def _in_a_sequence(row: ResultRow, name: str) -> int:
 
 
 def limit(row: ResultRow, name: str) -> float:
-    """The number above which a score is not known, because training ended there; else infinite."""
+    """Return the score above which nothing is known, as training ended there; else infinity."""
     trained = row.sequences * _in_a_sequence(row, name)
     return trained if name.endswith("_to_99") else math.inf
 
 
 def summary(row: ResultRow, name: str) -> Summary:
-    """The median of a score over the seeds and its interval; no interval for one seed."""
+    """Return the median of a score over the seeds and its interval; no interval for one seed."""
     return statistics.summary_of(scores(row, name))._replace(cut_short=row.cut_short)
 
 
 def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
-    """A median and its interval as text, "99.73% (99.70 to 99.77)"; "-" if not measured.
+    """Return a median and its interval as text, "99.73% (99.70 to 99.77)"; "-" if not measured.
 
     What was not reached is above what training had: >2,000, or 1,489 (1,450 to >2,000).
     """
@@ -193,7 +193,7 @@ def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
 
 
 def places(row: ResultRow, name: str) -> tuple[int, list[float]]:
-    """The first of P places, and a score at each, its mean over the seeds.
+    """Return the first of P places, and a score at each, its mean over the seeds.
 
     A place is a position in the sequence for accuracy_by_position, which begins at the time of the
     first row of a batch, and an index from 0 for what a measure finds.

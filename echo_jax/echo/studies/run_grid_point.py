@@ -42,7 +42,7 @@ class Learned(NamedTuple):
 
 
 def compile_point(point: GridPoint) -> Timed:
-    """The `Programs` of a grid point; ConfigError where the user's cell has another text here."""
+    """Return the `Programs` of a grid point; raise ConfigError if a user's cell has changed."""
     shapes, seeds, cell_source, lengths = point.program
     config = changed(shapes, seeds=seeds)
     cell = cell_of(config)
@@ -94,7 +94,7 @@ JOB = Job(compile_point, run_point)
 
 
 def chunk_size(config: RunConfig) -> int:
-    """Sequences of a chunk, the same for any number of sequences, seeds or devices."""
+    """Return the sequences of a chunk, which depend on no number of sequences, seeds or devices."""
     return max(1, CHUNK_UPDATES // config.task.updates_per_sequence)
 
 
@@ -122,7 +122,7 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
 def _measure(
     name: str, config: RunConfig, programs: Programs, dynamic: DynamicParams, params: Params
 ) -> dict[str, np.ndarray]:
-    """One of `measures.MEASURES` for every seed, leaves `[S, ...]`."""
+    """Compute one of `measures.MEASURES` for every seed, leaves `[S, ...]`."""
     measure = functools.partial(MEASURES[name], config, programs.network)
     mapped = many_seeds.over_runs(measure, programs.devices, many_seeds.default_seed_map())
     measured = jax.device_get(jax.jit(mapped)(dynamic, params))

@@ -42,7 +42,7 @@ def study(
     cluster: str | None = None,
     progress: bool = True,
 ) -> Section:
-    """The section of a study, which shows itself; without `run` nothing is trained.
+    """Return the section of a study, which shows itself; without `run` nothing is trained.
 
         echo_jax.study("state")           # the published answer, with its tables
         echo_jax.study("state").figure    # in a notebook an output of its own
@@ -83,7 +83,7 @@ def study(
 
 
 def all_studies(folder: Path) -> StudyFolder:
-    """A folder of studies, whose page names the command that makes it."""
+    """Return a folder of studies, whose page names the command that makes it."""
     again = shlex.join(["--all", *(["--out", str(folder)] if folder != DEFAULT_FOLDER else [])])
     command = study_folder.command_of
     return StudyFolder(folder, "all studies", TITLE, STUDIES, command, command(again))
@@ -139,7 +139,7 @@ def run_studies(
 
 
 def _waiting(folder: StudyFolder, names: Sequence[str]) -> dict[str, list[GridPoint]]:
-    """The grid points without a row of studies of these names."""
+    """Return the grid points without a row of studies of these names."""
     rows = study_folder.rows_of(folder.path, {name: folder.studies[name] for name in names})
     return {name: missing(folder.studies[name].points, rows[name]) for name in names}
 
@@ -147,7 +147,7 @@ def _waiting(folder: StudyFolder, names: Sequence[str]) -> dict[str, list[GridPo
 def _executor(
     waiting: Mapping[str, Sequence[GridPoint]], running: Execution
 ) -> AbstractContextManager[Executor]:
-    """The workers of a cluster, or this process, where jax then starts."""
+    """Return the workers of a cluster, or this process, where jax then starts."""
     points = list(itertools.chain(*waiting.values()))
     if points and running.cluster is None:
         running.start_jax(None)
@@ -181,6 +181,6 @@ def run_points(
 
 
 def by_program(points: Sequence[GridPoint]) -> list[GridPoint]:
-    """Grid points in an order that compiles each program once."""
+    """Return grid points in an order that compiles each program once."""
     programs = list(dict.fromkeys(point.program for point in points))
     return sorted(points, key=lambda point: programs.index(point.program))

@@ -46,10 +46,10 @@ class StudyFolder(NamedTuple):
 
     @contextlib.contextmanager
     def claimed(self, tables: bool = False) -> Iterator[None]:
-        """The folder is made and locked, before anything is run.
+        """Make and lock the folder, before anything is run.
 
-        StorageError where it cannot be made, is of another kind or has files of another kind, or
-        a file that would be written over was edited since it was generated or is somebody else's.
+        Raises StorageError if it cannot be made, is or has something of another kind, or has a file
+        in the way that was edited since it was generated or is somebody else's.
         """
         out = self.path
         atomic_files.check_not_current(out)
@@ -78,12 +78,12 @@ def _check_content(out: Path) -> None:
 
 
 def rows_path(out: Path, name: str) -> Path:
-    """The file of the rows of a study."""
+    """Return the file of the rows of a study."""
     return out / "rows" / f"{name}.jsonl"
 
 
 def rows_of(out: Path, studies: Mapping[str, Study]) -> dict[str, list[ResultRow]]:
-    """The rows of each study, in the order of its grid points, as far as they were run."""
+    """Return the rows of each study, in the order of its grid points, as far as they were run."""
     return {
         name: finished(study.points, RESULT_ROWS.read(rows_path(out, name)))
         for name, study in studies.items()
@@ -91,19 +91,19 @@ def rows_of(out: Path, studies: Mapping[str, Study]) -> dict[str, list[ResultRow
 
 
 def folder() -> Path:
-    """The folder of the rows and answers of this version: in a wheel, or in a checkout."""
+    """Return the folder of the rows and answers of this version: in a wheel, or in a checkout."""
     installed = Path(__file__).parent / "published"
     documents = installed if installed.exists() else Path(__file__).parents[3] / "docs"
     return documents / "results"
 
 
 def answer(name: str) -> str:
-    """The answer to a study: the paragraph under its heading; empty for a sweep."""
+    """Return the answer to a study: the paragraph under its heading; empty for a sweep."""
     return next(iter(paragraphs(name)), "")
 
 
 def paragraphs(name: str) -> list[str]:
-    """The answer to a study, and its notes; none of a sweep."""
+    """Return the answer to a study, and its notes; none of a sweep."""
     text = (folder() / "answers.md").read_text("utf-8")
     _, _, part = text.partition(f"\n### {name}: ")
     paragraphs = re.split(r"\n##", part)[0].strip().split("\n\n")[1:]
@@ -139,7 +139,7 @@ CUT_SHORT = "Open marks: training ended at its limit before every seed had reach
 
 
 def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) -> Section:
-    """The section of a study, from the rows of those of its grid points that were run.
+    """Return the section of a study, from the rows of those of its grid points that were run.
 
     `command` reproduces it. There is at least one row, and they have the order of the grid points.
     """
@@ -171,12 +171,12 @@ def _notes(rows: Sequence[ResultRow], own: bool) -> list[str]:
 
 
 def command_of(name: str) -> str:
-    """The command of a study, as pages have it."""
+    """Return the command of a study, as pages have it."""
     return f"echo-jax study {name}"
 
 
 def sections(folder: StudyFolder, rows: Mapping[str, Sequence[ResultRow]]) -> dict[str, Section]:
-    """The sections of the studies that have rows, by their names."""
+    """Return the sections of the studies that have rows, by their names."""
     return {
         name: section(name, folder.studies[name], some, folder.command(name))
         for name, some in rows.items()
@@ -201,7 +201,7 @@ def write_folder(
 
 
 def _answered(section: Section, rows: Sequence[ResultRow]) -> Section:
-    """The section with the published answer, where the rows are the published ones."""
+    """Return the section with the published answer, where the rows are the published ones."""
     committed = RESULT_ROWS.read(rows_path(folder(), section.name))
     if not committed or any(row not in rows for row in committed):
         return section

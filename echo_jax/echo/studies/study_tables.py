@@ -43,12 +43,12 @@ AXIS_NAMES = {
 
 
 def drawn(chart: Chart, rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """The rows that a figure shows."""
+    """Return the rows that a figure shows."""
     return [row for row in rows if not chart.leave_out(row.labels)]
 
 
 def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float]]:
-    """The curves of a figure by name: at each place the mean over the seeds."""
+    """Return the curves of a figure by name: at each place the mean over the seeds."""
     by_name = {}
     for row in drawn(chart, rows):
         for score in chart.y.split(","):
@@ -59,7 +59,7 @@ def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float
 
 
 def figure(chart: Chart, rows: Sequence[ResultRow], width: float = WIDTH) -> "NotebookFigure":
-    """The matplotlib figure of a chart."""
+    """Return the matplotlib figure of a chart."""
     from echo_jax.report import charts  # imports matplotlib, which few commands need
 
     rows = drawn(chart, rows)
@@ -82,7 +82,7 @@ def figure(chart: Chart, rows: Sequence[ResultRow], width: float = WIDTH) -> "No
 
 
 def _lines(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[tuple[float, Summary]]]:
-    """The points of each line; those of curves have no intervals."""
+    """Return the points of each line; those of curves have no intervals."""
     lines: dict[str, list[tuple[float, Summary]]] = {}
     if chart.kind == "curves":
         for name, curve in curves(chart, rows).items():
@@ -104,7 +104,7 @@ def _dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultR
 
 
 def series_name(chart: Chart, row: ResultRow) -> str:
-    """The name of the line or curve that a row belongs to."""
+    """Return the name of the line or curve that a row belongs to."""
     if chart.name:
         return chart.name(row.labels)
     if not chart.series:
@@ -129,7 +129,7 @@ def _bits(row: ResultRow) -> str:
 
 
 def _reached(row: ResultRow) -> str:
-    """The number and share of the seeds that reached 99%, with the interval of the share."""
+    """Return the number and share of the seeds that reached 99%, with the interval of the share."""
     reached = scores(row, "sequences_to_99")
     count = sum(n is not None for n in reached)
     seeds = len(reached)
@@ -183,7 +183,7 @@ COLUMNS: Mapping[str, ColumnText] = {
 
 
 def main_table(study: Study, rows: Sequence[ResultRow]) -> Table:
-    """A line for each grid point: its labels, and the columns of the study."""
+    """Return a line for each grid point: its labels, and the columns of the study."""
     labels = list(dict.fromkeys(label for row in rows for label in row.labels))
     lines = [
         [
@@ -232,7 +232,7 @@ class ComparedPair(NamedTuple):
 
 
 def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
-    """The pairs of a study that were run, compared in its scores; adjusted together (Holm).
+    """Return the pairs of a study that were run, compared in its scores; adjusted together (Holm).
 
     Without those where a seed failed or never reached the score, or there is only one.
     """
@@ -250,7 +250,7 @@ def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
 
 
 def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
-    """The table of the comparisons of a study, in a list, which without any is empty."""
+    """Return the table of the comparisons of a study, in a list, which without any is empty."""
     lines = []
     for first, second, score, test, p in compared(study, rows):
         before = first.labels
@@ -280,7 +280,7 @@ def _difference(value: float, score: str) -> str:
 
 
 def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
-    """A figure of curves in numbers, one table in a list; of other figures an empty list."""
+    """Return a figure of curves in numbers, one table in a list; of other figures an empty list."""
     if chart.kind != "curves":
         return []
     columns = curves(chart, rows)
@@ -316,7 +316,7 @@ def tidy_rows(
 
 
 def summaries(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
-    """A row for each grid point and score: its median over n seeds, and the interval of that.
+    """Return a row for each grid point and score: the median over n seeds, and its interval.
 
     at_least  training ended before 99%, so that the median is a lower bound; high is None where
               it has no bound
@@ -333,7 +333,7 @@ def summaries(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
 
 
 def _of_point(row: ResultRow, rows: Sequence[ResultRow]) -> dict[str, Any]:
-    """The columns of a grid point; labels that only some rows have are None in the others."""
+    """Return the columns of a grid point; labels of other rows alone are None."""
     return {
         "point": row.point,
         "cell": row.config.network.cell,
@@ -365,7 +365,7 @@ def _summary(row: ResultRow, name: str) -> dict[str, Any]:
 
 
 def seed_rows(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
-    """A row for each grid point and seed; a score that was never reached is None."""
+    """Return a row for each grid point and seed; a score that was never reached is None."""
     return [
         _of_point(row, rows) | {name: values[i] for name, values in of.items()}
         for row in rows
@@ -375,7 +375,7 @@ def seed_rows(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
 
 
 def comparisons(study: Study, rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
-    """A row for each pair and score: the median of second - first, p, and p adjusted by Holm."""
+    """Return a row for each pair and score: the median difference, p, and p adjusted by Holm."""
     return [
         {
             "first": pair.first.point,
@@ -394,7 +394,7 @@ def comparisons(study: Study, rows: Sequence[ResultRow]) -> list[dict[str, Any]]
 
 
 def curve_rows(chart: Chart, rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
-    """A row for each curve of the figure and place: the mean over the seeds."""
+    """Return a row for each curve of the figure and place: the mean over the seeds."""
     by_name = curves(chart, rows) if chart.kind == "curves" else {}
     return [
         {"curve": name, chart.x: place, "mean": None if math.isnan(value) else value}

@@ -95,7 +95,7 @@ def sweep(
 
 
 def sweep_folder(path: Path, study: Study, command: str) -> StudyFolder:
-    """The folder of a sweep that a command makes; ConfigError for networks that none can train."""
+    """Return the folder of a sweep; raise ConfigError for networks that cannot be trained."""
     studies = {NAME: checked(study)}
     return StudyFolder(path, "a sweep", "A sweep", studies, lambda _: command, command)
 
@@ -103,7 +103,7 @@ def sweep_folder(path: Path, study: Study, command: str) -> StudyFolder:
 def _divided(
     values: Mapping[str, Any],
 ) -> tuple[dict[str, list[Any]], dict[str, Any], DataConfig]:
-    """The values of each field, fields that no sweep varies, and the user's own values."""
+    """Return the values of each field, fields that no sweep varies, and the user's own values."""
     whole = flat(RunConfig())
     for name in values:
         if name not in whole:
@@ -119,7 +119,7 @@ def _divided(
 
 
 def _several(name: str, given: Any) -> list[Any]:
-    """The values of a field as Python has them; ConfigError for what is no number or word."""
+    """Return the values of a field as Python has them; raise ConfigError for any other object."""
     if hasattr(given, "tolist"):  # of numpy
         given = given.tolist()
     several = given if isinstance(given, list | tuple | range) else [given]
@@ -138,7 +138,7 @@ def sweep_study(
     until_learned: bool,
     **fixed: Any,
 ) -> Study:
-    """The study of every combination of the values of some fields; `fixed` has others.
+    """Return the study of every combination of the values of some fields; `fixed` has others.
 
     Each value of the last field with several is compared with the first of them, the other fields
     being equal. ConfigError: a field has no value, or a combination is invalid.
@@ -173,7 +173,7 @@ def command_of_sweep(
     fixed: Mapping[str, Any],
     until_learned: bool,
 ) -> str:
-    """The command line of a sweep, as its page has it."""
+    """Return the command line of a sweep, as its page has it."""
     words = ["--part", part, *(["--until-learned"] if until_learned else [])]
     for field, given in [*values.items(), *((name, [value]) for name, value in fixed.items())]:
         if given != [None]:
@@ -182,7 +182,7 @@ def command_of_sweep(
 
 
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
-    """Up to 6 lines over the first field of numbers that leaves so few, or dots."""
+    """Draw up to 6 lines over the first field of numbers that leaves so few, or dots."""
     for field, values in varied.items():
         others = [other for other in varied if other != field]
         # Not isinstance, by which True and False are numbers.
@@ -193,21 +193,21 @@ def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
 
 
 def name_of(field: str) -> str:
-    """The name of a field in tables."""
+    """Return the name of a field in tables."""
     return SHORT_NAMES.get(field, field.replace("_", " "))
 
 
 def label(value: Any) -> Any:
-    """A value in tables: switches as yes and no."""
+    """Return a value in tables: switches as yes and no."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value
 
 
 def checked(study: Study) -> Study:
-    """The study with the user's own values, and the digests of the files of the user's cells.
+    """Return the study with the user's own values, and the digests of the user's cells.
 
-    ConfigError for a file that cannot be read, or a network that is too large or cannot be built.
+    Raises ConfigError if a file cannot be read, or a network is too large or cannot be built.
     """
     # These import jax and Flax; the values of the sweep were checked without them.
     from echo_jax.cells import registry
