@@ -666,9 +666,10 @@ OTHER_NAMES = {name: fix for names, fix in _OTHER_NAMES.items() for name in name
 
 
 def unknown(given: str, field: str, known: Collection[str], where: str) -> ConfigError:
-    """The error of a flag or an argument that does not exist, with the one to use instead.
+    """Return the error for a flag or an argument that does not exist, which names the one to use.
 
-    `field` is what it would set, `known` what can be set, and `where` lists them all.
+    `field` is what the option would set, `known` lists what can be set, and `where` prints them
+    all.
     """
     fix = OTHER_NAMES.get(field)
     if fix is None or not {*re.findall(r"\{(\w+)", fix)} <= {*known}:
@@ -681,9 +682,9 @@ def unknown(given: str, field: str, known: Collection[str], where: str) -> Confi
 
 @functools.cache
 def help_of(kind: type, spelling: Spelling = "flag") -> dict[str, str]:
-    """The docstrings below the fields of a class, each on one line, with options spelled.
+    """Return the docstrings below the fields of a class, each on one line, with options spelled.
 
-    Those of a dataclass have the fields of its bases too.
+    A dataclass has the fields of its bases too.
     """
     import docstring_parser
 

@@ -1,7 +1,7 @@
-"""The user's own values: read from a column, a text or a stream, and their tokens.
+"""Read the user's own values from a column, a text or a stream, and give their tokens.
 
-A word is a value as it was spelled; the token of a value is its index in the vocabulary. A file
-that cannot be read is a ConfigError.
+A word is a value as the file spells it; the token of a value is its index in the vocabulary. The
+readers raise ConfigError for a file that cannot be read.
 """
 
 import csv
@@ -33,19 +33,19 @@ class Column(NamedTuple):
 
 
 def read_text(path: Path) -> str:
-    """The characters of a UTF-8 file, in which all white space is single spaces."""
+    """Return the characters of a UTF-8 file, with each run of white space as one space."""
     return single_spaced(_some(path)).strip()
 
 
 def single_spaced(text: str) -> str:
-    """A text in which all white space is single spaces."""
+    """Return the text with each run of white space as one space."""
     return re.sub(r"\s+", " ", text)
 
 
 def read_column(path: Path, column: str | None = None) -> Column:
-    """Read a column of a CSV file (UTF-8; separated by commas, semicolons or tabs).
+    """Read a column of a CSV file in UTF-8, separated by commas, semicolons or tabs.
 
-    Its first line names the columns; `column` is None where there is only one.
+    The first line of the file names its columns; `column` may be None if there is only one.
     """
     text = _some(path).rstrip(" \r\n")
     separator = max(",;\t", key=text.partition("\n")[0].count)
@@ -72,9 +72,9 @@ def read_column(path: Path, column: str | None = None) -> Column:
 
 
 def words_of(blocks: Iterable[bytes]) -> Iterator[list[str]]:
-    """The words of a stream that comes in blocks cut anywhere, once whitespace has ended them.
+    """Yield the words of a stream of blocks, each list once white space has ended its words.
 
-    b"3 14", b"15 9"  ->  ["3"], ["1415"], ["9"]
+        b"3 14", b"15 9"  ->  ["3"], ["1415"], ["9"]
 
     Memory does not grow: of a word that is longer than any value, only the beginning is kept.
     """
@@ -86,7 +86,7 @@ def words_of(blocks: Iterable[bytes]) -> Iterator[list[str]]:
 
 
 def content(path: Path) -> str:
-    """The text of a UTF-8 file, without a byte order mark."""
+    """Return the text of a UTF-8 file, without a byte order mark."""
     try:
         if not path.is_file():  # a pipe or a device may never end
             rule = "does not exist or is not a regular file"
@@ -103,7 +103,7 @@ def content(path: Path) -> str:
 
 
 def _some(path: Path) -> str:
-    """The text of a file in which there are values."""
+    """Return the text of the file; raise ConfigError if it holds no value."""
     text = content(path)
     if not text.strip():
         raise ConfigError(None, path, "is empty", "use one with values")

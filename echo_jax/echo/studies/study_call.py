@@ -17,7 +17,7 @@ from echo_jax import environment
 from echo_jax.config import check_call
 from echo_jax.echo.studies import study_folder
 from echo_jax.echo.studies.catalogue import STUDIES, check_name
-from echo_jax.echo.studies.grid_point import GridPoint, Program
+from echo_jax.echo.studies.grid_point import GridPoint
 from echo_jax.echo.studies.result_rows import RESULT_ROWS, ResultRow, shown
 from echo_jax.echo.studies.study_folder import StudyFolder, rows_path
 from echo_jax.engine.cluster import executor_of
@@ -128,32 +128,26 @@ def run_studies(
                 show(sections[name])
         if paper and sections:
             study_folder.write_folder(folder, rows, sections)
-            _write_for_paper(folder, [sections[x] for x in names if x in sections], paper, running)
+            asked = [sections[name] for name in names if name in sections]
+            for path in write_for_paper(folder.path, asked, paper):
+                running.tell(f"For a paper: {path}")
+            running.tell(f"Page: {folder.path / study_folder.PAGE}")
+            running.interrupts.check(f"Stopped; {folder.path} has all rows and the page")
     if failures:
         raise TasksFailedError.of(failures)
     return sections
 
 
 def _waiting(folder: StudyFolder, names: Sequence[str]) -> dict[str, list[GridPoint]]:
-    """The grid points without a row of studies of these names."""
+    """Return the grid points without a row of studies of these names."""
     rows = study_folder.rows_of(folder.path, {name: folder.studies[name] for name in names})
     return {name: missing(folder.studies[name].points, rows[name]) for name in names}
-
-
-def _write_for_paper(
-    folder: StudyFolder, sections: Sequence[Section], paper: Paper, running: Execution
-) -> None:
-    """Write the files for a paper, and say where all files are."""
-    for path in write_for_paper(folder.path, sections, paper):
-        running.tell(f"For a paper: {path}")
-    running.tell(f"Page: {folder.path / study_folder.PAGE}")
-    running.interrupts.check(f"Stopped; {folder.path} has all rows and the page")
 
 
 def _executor(
     waiting: Mapping[str, Sequence[GridPoint]], running: Execution
 ) -> AbstractContextManager[Executor]:
-    """The workers of a cluster, or this process, where jax then starts."""
+    """Return the workers of a cluster, or this process, where jax then starts."""
     points = list(itertools.chain(*waiting.values()))
     if points and running.cluster is None:
         running.start_jax(None)
@@ -187,8 +181,6 @@ def run_points(
 
 
 def by_program(points: Sequence[GridPoint]) -> list[GridPoint]:
-    """Grid points in an order that compiles each program once."""
-    groups: dict[Program, list[GridPoint]] = {}
-    for point in points:
-        groups.setdefault(point.program, []).append(point)
-    return [point for group in groups.values() for point in group]
+    """Return grid points in an order that compiles each program once."""
+    programs = list(dict.fromkeys(point.program for point in points))
+    return sorted(points, key=lambda point: programs.index(point.program))

@@ -46,7 +46,7 @@ class StudyFolder(NamedTuple):
 
     @contextlib.contextmanager
     def claimed(self, tables: bool = False) -> Iterator[None]:
-        """Return the folder is made and locked, before anything is run.
+        """Make and lock the folder, before anything is run.
 
         Raises StorageError if it cannot be made, is or has something of another kind, or has a file
         in the way that was edited since it was generated or is somebody else's.
@@ -139,7 +139,7 @@ CUT_SHORT = "Open marks: training ended at its limit before every seed had reach
 
 
 def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) -> Section:
-    """The section of a study, from the rows of those of its grid points that were run.
+    """Return the section of a study, from the rows of those of its grid points that were run.
 
     `command` reproduces it. There is at least one row, and they have the order of the grid points.
     """
@@ -171,12 +171,12 @@ def _notes(rows: Sequence[ResultRow], own: bool) -> list[str]:
 
 
 def command_of(name: str) -> str:
-    """The command of a study, as pages have it."""
+    """Return the command of a study, as pages have it."""
     return f"echo-jax study {name}"
 
 
 def sections(folder: StudyFolder, rows: Mapping[str, Sequence[ResultRow]]) -> dict[str, Section]:
-    """The sections of the studies that have rows, by their names."""
+    """Return the sections of the studies that have rows, by their names."""
     return {
         name: section(name, folder.studies[name], some, folder.command(name))
         for name, some in rows.items()
@@ -201,7 +201,7 @@ def write_folder(
 
 
 def _answered(section: Section, rows: Sequence[ResultRow]) -> Section:
-    """The section with the published answer, where the rows are the published ones."""
+    """Return the section with the published answer, where the rows are the published ones."""
     committed = RESULT_ROWS.read(rows_path(folder(), section.name))
     if not committed or any(row not in rows for row in committed):
         return section
