@@ -1,6 +1,7 @@
 """An error is data, spelled where it is printed; calls raise what their docstrings promise."""
 
 import pickle
+import re
 import sys
 import types
 
@@ -10,8 +11,13 @@ import pytest
 from made_up_cards import card_with, stored
 
 import echo_jax
-from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory.card.card_call import CardResult
+from echo_jax.echo.run.predictor import TrainedNetwork
+from echo_jax.echo.run.train_call import Run
+from echo_jax.echo.studies import study_call
+from echo_jax.exceptions import ConfigError, StorageError, TasksFailedError
+from echo_jax.memory.card import make_card
+from echo_jax.memory.card.card_call import CardResult, Cards
+from echo_jax.report.section import Section
 
 TOO_LONG = ConfigError(
     "window", 30, "is longer than the sequence of 25", "use {window=25} or a longer {length}"
@@ -71,6 +77,11 @@ def given(tmp_path_factory):
     )  # fmt: skip
 
 
+GRIDS = {
+    "sweep": lambda x: echo_jax.sweep(**SMALL, seeds=1),
+    "study": lambda x: echo_jax.study("parts", x.place / "study", run=True, progress=False),
+    "card": lambda x: echo_jax.card("gru", progress=False),
+}
 PROMISED = [
     ("train", "ConfigError", lambda x: echo_jax.train(part=MANY)),
     ("train", "ConfigError", lambda x: echo_jax.train(optimizer=MANY)),
@@ -105,11 +116,30 @@ PROMISED = [
     ("CardResult.write", "ConfigError", lambda x: list(x.cards.values())[1].write(x.place)),
     ("Cards.to_pandas", "ConfigError", lambda x: x.cards.to_pandas()),
     ("Section.to_pandas", "ConfigError", lambda x: echo_jax.study("parts").to_pandas()),
+    *((call, error, GRIDS[call]) for call in GRIDS
+      for error in ("TasksFailedError", "SchedulerLostError")),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("call", "error", "provoke"), PROMISED)
 def test_a_call_raises_what_its_docstring_promises(call, error, provoke, given, monkeypatch):
+    def complete(*_):
+        raise TasksFailedError.of(["a"]) if error.startswith("T") else getattr(echo_jax, error)("a")
+
     monkeypatch.setitem(sys.modules, "pandas", None)
+    for module in (study_call, make_card):
+        monkeypatch.setattr(module, "complete", complete)
     with pytest.raises(getattr(echo_jax, error)):
         provoke(given)
+
+
+def test_every_error_that_a_docstring_promises_is_provoked():
+    calls = {name: getattr(echo_jax, name) for name in echo_jax._HOMES}
+    for kind in (Run, TrainedNetwork, CardResult, Cards, Section):
+        calls |= {f"{kind.__name__}.{name}": of for name, of in vars(kind).items()}
+    promised = {
+        (name, error)
+        for name, of in calls.items()
+        for error in re.findall(r"(\w+Error): ", (of.__doc__ or "").partition("Raises:")[2])
+    }
+    assert promised == {(call, error) for call, error, _ in PROMISED}

@@ -43,6 +43,36 @@ ELSEWHERE = {"block-gru-state-bytes-400", "block-lmu-state-bytes-400"}
 LONG_AGO = np.random.default_rng(0).integers(0, 16, 64)
 """A picture in which no pixel is like its neighbours."""
 
+SEEN_BY = {  # Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB
+    "normal": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+               [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+               [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+               [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+CONES = [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
+         [0.0883024619, 0.2817188376, 0.6299787005]]  # fmt: skip
+LAB = [[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099],
+       [0.0259040371, 0.7827717662, -0.8086757660]]  # fmt: skip
+
+
+def oklab(colours, vision):
+    """OKLab `[N, 3]` (Ottosson 2020) of colours #rrggbb as eyes of a vision see them."""
+    srgb = np.array([[int(x[i : i + 2], 16) for i in (1, 3, 5)] for x in colours]) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    cones = np.clip(linear @ np.transpose(SEEN_BY[vision]), 0, 1) @ np.transpose(CONES)
+    return np.cbrt(cones) @ np.transpose(LAB)
+
+
+@pytest.mark.parametrize("vision", SEEN_BY)
+@pytest.mark.parametrize("ground", picture.GROUND)
+def test_any_two_colours_and_the_ground_are_apart_for_all_eyes(vision, ground):
+    points = oklab([*picture.PALETTE, ground], vision)
+    apart = np.linalg.norm(points[:, None] - points, axis=-1)
+    assert apart[np.triu_indices(17, 1)].min() >= 0.098
+
 
 def test_the_streams_are_the_first_draw_of_their_key():
     key = jax.random.key(52, impl=GENERATOR)
@@ -155,6 +185,7 @@ def test_a_card_with_a_reading_has_a_picture_with_the_bits_of_that_run(read, tmp
     assert [path.name for path in paths] == ["picture.svg", "card.md", "card.svg", "card.pdf"]
     drawn = paths[0].read_text()
     assert words in drawn
+    assert f"![{words}](picture.svg)" in paths[1].read_text().split("\n\n")[1]
     assert 'alt="mine: 108 of' in CardResult(of_card, rows)._repr_markdown_()
     paths[0].write_text(drawn + " ")
     with pytest.raises(cards.StorageError, match=r"picture\.svg is not as it was generated"):

@@ -1,5 +1,7 @@
 """`echo_jax.train` is the command: the same bits, folder and sentences; and what it alone takes."""
 
+import dataclasses
+import inspect
 import threading
 import types
 from pathlib import Path
@@ -13,7 +15,7 @@ from run_folders import snapshot
 
 import echo_jax
 from echo_jax.commands import command_line, train
-from echo_jax.config import PARTS, changed, flags_of
+from echo_jax.config import PARTS, RunConfig, TrainOptions, changed, flags_of, flat
 from echo_jax.echo.run import checkpoint, run_folder
 from echo_jax.engine.process import Interrupts
 from echo_jax.exceptions import ConfigError, DivergedError
@@ -104,6 +106,19 @@ def opposite(sign):
         return jnp.zeros((batch_size, 1))
 
     return types.SimpleNamespace(init=lambda *_: {}, initial_state=initial_state, step=step)
+
+
+def test_the_arguments_are_the_flags_of_the_command_with_their_defaults_and_their_help():
+    arguments = inspect.signature(echo_jax.train).parameters
+    options = {field.name for field in dataclasses.fields(TrainOptions)}
+    flags = {field.name for field in dataclasses.fields(train.TrainCommand)} | options
+    of_the_command = {"run", "options", "resume", "format"}
+    assert {*arguments} - {"config", "args", "on_chunk", "progress"} == (
+        (flags | flat(RunConfig()).keys()) - of_the_command
+    )
+    defaults = flat(PARTS["context"]) | {"part": "context", "compute": "fast"}
+    assert {k: arguments[k].default for k in defaults} == defaults
+    assert all(f"\n  {name}: " in inspect.getdoc(echo_jax.train) for name in arguments)
 
 
 def test_objects_of_one_name_share_no_program():
