@@ -154,6 +154,10 @@ class Block(Cell):
     def key_value_sizes(self) -> tuple[int, int] | None:
         return self.cell.key_value_sizes
 
+    @property
+    def layers_apart(self) -> int:
+        return self.layers
+
     def bytes_apart(self, input_size: int) -> int:
         """The bytes of the last inputs of its convolutions, and those that its cell states."""
         last_inputs = 4 * (CONVOLVED - 1) * self.width

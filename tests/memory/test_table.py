@@ -12,7 +12,7 @@ from made_up_cards import card, card_with, held, key_row, lag_row, stored
 from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.pages import comparison, table, told_apart
-from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
+from echo_jax.memory.pages.question_words import BY_KEY, BY_LAG
 from echo_jax.report import text_tables
 
 
