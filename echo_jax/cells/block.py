@@ -102,6 +102,9 @@ class Block(Cell):
     has_scan: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        for name in ("framework", "names", "prepared_once"):
+            # The dataclass is frozen, and these are no fields of it.
+            object.__setattr__(self, name, getattr(self.cell, name))
         at_least(1, self, "width", "layers")
         if self.layers > MOST_LAYERS:  # a stranger's run or card may state any number
             rule = f"is above {MOST_LAYERS:,}"
@@ -139,24 +142,8 @@ class Block(Cell):
         return self.cell.options
 
     @property
-    def names(self) -> Any:  # type: ignore[override]
-        return self.cell.names
-
-    @property
-    def framework(self) -> str | None:  # type: ignore[override]
-        return self.cell.framework
-
-    @property
-    def prepared_once(self) -> bool:  # type: ignore[override]
-        return self.cell.prepared_once
-
-    @property
     def key_value_sizes(self) -> tuple[int, int] | None:
         return self.cell.key_value_sizes
-
-    @property
-    def layers_apart(self) -> int:
-        return self.layers
 
     def bytes_apart(self, input_size: int) -> int:
         """The bytes of the last inputs of its convolutions, and those that its cell states."""

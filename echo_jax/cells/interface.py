@@ -114,11 +114,6 @@ class Cell:
         """The numbers of a key and of a value of a matrix state; None for a state of vectors."""
         return None
 
-    @property
-    def layers_apart(self) -> int:
-        """The layers that pass on inputs beside their cell, by a convolution; or 1 without any."""
-        return 1
-
     def bytes_apart(self, input_size: int) -> int:
         """The bytes of a state of one row that do not count as the cell's own."""
         return 0

@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.echo.data import Purpose, purpose_key
@@ -43,7 +44,8 @@ class ByKey(LearnsTask):
         Kmax is by default that of the bytes of its state. The convolution of a block, of four
         inputs a layer, sees fillers alone before a question.
         """
-        self.fillers = protocol.fillers * cell.layers_apart
+        layers = cell.layers if isinstance(cell, Block) else 1
+        self.fillers = protocol.fillers * layers
         self.most = most or protocol.most_pairs(state_bytes(cell, protocol.tokens))
         super().__init__(cell, protocol, Recall(protocol, self.most, self.fillers))
 

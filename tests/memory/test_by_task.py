@@ -25,7 +25,6 @@ from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card.make_card import MIXED, CardRequest, beside, plan_of, requests_of, there
 from echo_jax.memory.pages import card_pages, comparison, table, told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol
-from echo_jax.memory.questions import BY_TASK
 from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
 from echo_jax.memory.task_question import ByTask, task_of
 from echo_jax.memory.tasks import TaskRows, adding, noisy_recall, text
@@ -326,7 +325,7 @@ def made_up(name, title, cell="gru", state_bytes=400, source="0", seeds=4):
     score = TaskScore(0.9, 0.2, 0.6931)
     rows = [TaskRow(seed, 0.01, 3000, task, score, score) for seed in range(seeds)]
     card = card_of([], cell, seeds=seeds, name=name, state_bytes=state_bytes)
-    fields = {"task": task, "configuration": BY_TASK.pilot(STANDARD)[1:2]}
+    fields = {"task": task, "configuration": ByTask.asks.pilot(STANDARD)[1:2]}
     return cards.with_rows(msgspec.structs.replace(card, **fields), rows), rows
 
 

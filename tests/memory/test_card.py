@@ -95,7 +95,7 @@ def test_a_card_that_is_stopped_or_extended_keeps_its_rows_and_pilot(tmp_path, m
     running = Execution(progress=False, interrupts=types.SimpleNamespace(check=check))
     stages = [(False, 4, 7, "0 of 4"), (False, 4, 22, "3 of 4"), (False, 5, 25, "5"),
               (True, 8, 67, "8"), (False, 2, 67, "8")]  # fmt: skip
-    monkeypatch.setattr(make_card, "published", lambda _: None)
+    monkeypatch.setattr(make_card.Plan, "published", lambda *_: None)
     for full, seeds, count, shown in stages:
         plan = make_card.plan_of(STANDARD, full, seeds)
         request = make_card.requested(tmp_path, "lstm", named_cell("lstm"), plan)

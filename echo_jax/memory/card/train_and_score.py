@@ -210,12 +210,10 @@ class InJax:
         """The flat states of a trained cell after each token of streams `[S, T]`, `[S, T, D]`."""
         net = network.around(cell, about.tokens, 1)
 
-        @jax.jit
         def states(params: Params) -> chex.Array:
-            read = by_steps(net, params, streams, lambda x, _: flat_state(net.cell, x, 1)[0])
-            return read[0]
+            return by_steps(net, params, streams, lambda x, _: flat_state(cell, x, 1)[0])[0]
 
-        return states(params)
+        return jax.jit(states)(params)
 
 
 def made_by(cell: Cell) -> Any:
@@ -232,8 +230,7 @@ def question_of(
     name: QuestionName, cell: Cell, protocol: Protocol, task: TaskObject | None = None
 ) -> Question:
     """A cell in the network of a question; nothing compiled."""
-    question: Question = made_by(cell).kinds[name](cell, protocol, *([task] if task else []))
-    return question
+    return made_by(cell).kinds[name](cell, protocol, *([task] if task else []))
 
 
 def input_sizes(protocol: Protocol, task: TaskObject | None) -> dict[QuestionName, int]:
