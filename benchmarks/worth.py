@@ -33,7 +33,7 @@ from echo_jax.engine import grid
 from echo_jax.engine.grid import Execution, Here, Job, Report, complete
 from echo_jax.memory import learning
 from echo_jax.memory.card import train_and_score
-from echo_jax.memory.card.train_and_score import CardRun, NamedCell, lowered, named_cell
+from echo_jax.memory.card.train_and_score import CardRun, NamedCell, named_cell
 from echo_jax.memory.card_contents import CARD_FILE, Card, bits_of
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import STANDARD, Configuration, QuestionName
@@ -170,7 +170,7 @@ def compile_run(run: Run) -> Any:
         net = question.network
         return learning.by_steps(net, params, tokens, lambda x, _: flat_state(net.cell, x, 1)[0])[0]
 
-    of_card, _ = lowered(question, run.named.name)
+    of_card, _ = question.lowered(run.named.name)
     init, block = (of_card[name].compile() for name in ("init", "block"))
     return Programs(question, init, block, jax.jit(check), jax.jit(states))
 

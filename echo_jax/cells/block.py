@@ -102,6 +102,9 @@ class Block(Cell):
     has_scan: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        for name in ("framework", "names", "prepared_once"):
+            # The dataclass is frozen, and these are no fields of it.
+            object.__setattr__(self, name, getattr(self.cell, name))
         at_least(1, self, "width", "layers")
         if self.layers > MOST_LAYERS:  # a stranger's run or card may state any number
             rule = f"is above {MOST_LAYERS:,}"
@@ -137,18 +140,6 @@ class Block(Cell):
     @property
     def options(self) -> Any:
         return self.cell.options
-
-    @property
-    def names(self) -> Any:  # type: ignore[override]
-        return self.cell.names
-
-    @property
-    def framework(self) -> str | None:  # type: ignore[override]
-        return self.cell.framework
-
-    @property
-    def prepared_once(self) -> bool:  # type: ignore[override]
-        return self.cell.prepared_once
 
     @property
     def key_value_sizes(self) -> tuple[int, int] | None:

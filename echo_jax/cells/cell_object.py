@@ -58,6 +58,21 @@ def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
     return CellObject(_name_of(cell), _given(cell), cell, size_of(cell.source))
 
 
+def is_in_block(cell: Any) -> bool:
+    """True of a cell, as it is handed over, that is in a block."""
+    return isinstance(cell, Block | BlockOf) or str(cell).startswith(BLOCK_PREFIX)
+
+
+def in_block(cell: Any) -> Any:
+    """A cell, as it is handed over, in the common block; ConfigError for one that is in a block."""
+    if is_in_block(cell):
+        raise ConfigError("block", True, "is for a cell that is in no block", "leave {block} out")
+    if isinstance(cell, str):
+        return f"{BLOCK_PREFIX}{cell}"
+    by_class = isinstance(cell, type | ModuleType) or inspect.isfunction(cell)
+    return BlockOf(cell) if by_class else Block(adapt(cell))
+
+
 def in_config(
     found: Any, args: Mapping[str, Any] | None = None, hidden_size: int | None = None
 ) -> tuple[dict[str, Any], Cell | None]:

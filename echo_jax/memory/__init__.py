@@ -1,6 +1,7 @@
 """The measure: how many bits the state of a recurrent cell tells of earlier tokens.
 
 protocol           all numbers of the measure, one value that is handed in
+questions          what differs by question: by lag, by key, of a task
 lag_question       a question of the state: data, network, loss and score
 key_question,
 task_question      questions of the outputs: pairs at each number of them; a task

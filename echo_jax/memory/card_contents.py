@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
+from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory.protocol import (
     ASSOCIATES,
@@ -32,6 +33,7 @@ from echo_jax.memory.protocol import (
     Protocol,
     QuestionName,
 )
+from echo_jax.memory.questions import NAMED, order
 from echo_jax.memory.rows import (
     DECIMALS,
     Count,
@@ -73,6 +75,16 @@ class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     args: dict[str, Any]
     source: Text | None = None
     framework: Text | UnsetType = UNSET
+
+    @property
+    def in_block(self) -> bool:
+        """True of a cell in the common block or in another one."""
+        return self.name.startswith(BLOCK_PREFIX)
+
+    @property
+    def bare(self) -> str:
+        """The name of the cell without its block."""
+        return self.name.removeprefix(BLOCK_PREFIX)
 
 
 class Seeded(msgspec.Struct, forbid_unknown_fields=True):
@@ -402,7 +414,7 @@ def rows_that_count(rows: Sequence[Row], card: Card) -> dict[tuple[QuestionName,
     for row in sorted(rows, key=lambda row: row.seed):
         if row.configuration in card.configuration and row.seed < PILOT_SEED:
             kinds.setdefault((row.configuration.question, row.updates), []).append(row)
-    return dict(sorted(kinds.items(), key=lambda kind: (kind[0][0] == "by key", kind[0][1])))
+    return dict(sorted(kinds.items(), key=lambda kind: order(*kind[0])))
 
 
 def with_rows(card: Card, rows: Sequence[Row]) -> Card:
@@ -414,9 +426,7 @@ def with_rows(card: Card, rows: Sequence[Row]) -> Card:
     others = [(kind, of) for kind, of in measured.items() if kind[1] != usual]
     return msgspec.structs.replace(
         card,
-        bits_by_lag=measured.get(("by lag", usual)),
-        bits_by_key=measured.get(("by key", usual)),
-        bits_an_answer=measured.get(("task", usual), UNSET),
+        **{x.field: measured.get((x.name, usual), x.absent) for x in NAMED.values()},
         pilot=pilot_of(rows, protocol),
         budgets=[Budget(*kind, of.mean, of.seeds, of.by_seed) for kind, of in others],
         # As the score carried the state from step to step: a cell could state any size.

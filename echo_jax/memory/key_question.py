@@ -8,15 +8,17 @@ import jax.numpy as jnp
 
 from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.state_size import state_bytes
 from echo_jax.echo.data import Purpose, purpose_key
 from echo_jax.echo.loss import correct
 from echo_jax.echo.network import Params
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory.learning import AnswersAtOnce, Scores, Sets, set_keys
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.questions import BY_KEY
 from echo_jax.memory.reading import PAIRS, STREAMS
 from echo_jax.memory.recalibration import crossing
-from echo_jax.memory.rows import KeyRow
+from echo_jax.memory.rows import KeyRow, with_known
 from echo_jax.memory.task_question import LearnsTask
 from echo_jax.memory.tasks import TaskRows
 from echo_jax.memory.tasks.by_key import Recall
@@ -34,15 +36,18 @@ def fixed_pairs(protocol: Protocol, fillers: int) -> TaskRows:
 class ByKey(LearnsTask):
     """The network learns all K up to Kmax, to which K rises from 2 over 60% of the updates."""
 
-    def __init__(self, cell: Cell, protocol: Protocol, most: int) -> None:
+    asks = BY_KEY
+
+    def __init__(self, cell: Cell, protocol: Protocol, most: int | None = None) -> None:
         """A network around a cell, for up to `most` = Kmax pairs; nothing is compiled.
 
-        The convolution of a block, of four inputs a layer, sees fillers alone before a question.
+        Kmax is by default that of the bytes of its state. The convolution of a block, of four
+        inputs a layer, sees fillers alone before a question.
         """
         layers = cell.layers if isinstance(cell, Block) else 1
         self.fillers = protocol.fillers * layers
-        super().__init__(cell, protocol, Recall(protocol, most, self.fillers))
-        self.most = most
+        self.most = most or protocol.most_pairs(state_bytes(cell, protocol.tokens))
+        super().__init__(cell, protocol, Recall(protocol, self.most, self.fillers))
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
         """The right answers about a few pairs, in rows of the seed that stay the same."""
@@ -111,4 +116,5 @@ class ByKey(LearnsTask):
     def row(self, fields: dict[str, Any]) -> KeyRow:
         """The row of a run; the scores are right answers at each K."""
         pairs = list(self.protocol.pairs_asked(self.most))
-        return KeyRow(pairs=pairs, asked=[self.protocol.recalls * k for k in pairs], **fields)
+        asked = [self.protocol.recalls * k for k in pairs]
+        return with_known(KeyRow, {"pairs": pairs, "asked": asked, **fields})

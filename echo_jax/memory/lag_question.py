@@ -30,9 +30,10 @@ from echo_jax.memory.learning import (
     set_keys,
 )
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.questions import BY_LAG
 from echo_jax.memory.reading import fixed_streams
 from echo_jax.memory.recalibration import fitted_factors, recalibrated_certainty, recalibrated_nats
-from echo_jax.memory.rows import LagRow
+from echo_jax.memory.rows import LagRow, with_known
 
 
 def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array:
@@ -50,6 +51,8 @@ class ByLag(Question):
 
     The loss is the mean cross-entropy over all lags, rows and asked steps.
     """
+
+    asks = BY_LAG
 
     def __init__(self, cell: Cell, protocol: Protocol) -> None:
         """A network around a cell; nothing is compiled."""
@@ -199,7 +202,7 @@ class ByLag(Question):
 
     def row(self, fields: dict[str, Any]) -> LagRow:
         """The row of a run; the scores are nats of each lag."""
-        return LagRow(**fields)
+        return with_known(LagRow, fields)
 
 
 def standardised(states: chex.Array, reference: chex.Array, least: float) -> chex.Array:

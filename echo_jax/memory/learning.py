@@ -9,19 +9,25 @@ steps of one stream, and mapped over streams by `lax.map`: it sees no later inpu
 and no rule of the user's for batches is run.
 """
 
+import dataclasses
+from functools import partial
 from typing import Any, NamedTuple
 from typing import Protocol as Interface
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.stages import Lowered
 
 from echo_jax.cells.block import own_state
 from echo_jax.cells.interface import Carry
+from echo_jax.cells.user_cell_check import Candidate, check_program
 from echo_jax.echo.data import Purpose, purpose_key
 from echo_jax.echo.network import Network, Params
 from echo_jax.echo.training import TrainState, clipped_adam, update
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.questions import CardQuestion
 from echo_jax.memory.rows import Row
 
 
@@ -128,11 +134,18 @@ class RunInputs(NamedTuple):
 class Question(Interface):
     """A question about a cell: its network, data, loss and score.
 
-    `by_lag.ByLag`, `by_key.ByKey` or `by_task.ByTask`.
+    `ByLag`, `ByKey` or `ByTask`; `TorchByLag` or `TorchByKey` about a layer of PyTorch.
+
+    asks      the question
+    at_once   parameters and data sets to `AnswersAtOnce`; None of a task
+    platform  the kind of device that trains it; None for that of JAX
     """
 
+    asks: CardQuestion
     protocol: Protocol
     network: Network
+    at_once: Any = None
+    platform: str | None = None
 
     def init_params(self, key: chex.PRNGKey) -> Params:
         """The first parameters."""
@@ -156,6 +169,66 @@ class Question(Interface):
 
     def row(self, fields: dict[str, Any]) -> Row:
         """The row of a run, with its scores among the fields."""
+
+    def lowered(self, name: str) -> tuple[dict[str, Lowered], int]:
+        """Programs of `QuestionPrograms` about the cell of a name, and the bytes of constants.
+
+        ConfigError, which names the user's line, where the score is no function of the state alone,
+        see `cells.user_cell_check`, or the cell cannot be trained.
+        """
+        run = RunInputs(np.int32(0), np.float32(0), np.int32(0))
+        weights = np.zeros(8, np.uint32)
+        cell = self.network.cell
+        first = partial(init, self)
+        progress = jax.eval_shape(first, run)
+        of_weights = progress.params, jax.eval_shape(self.draw_sets, run.seed, weights)
+        score = check_program(cell, name, self.score, *of_weights)
+        # Donated, or there would be two copies of weights and moments.
+        block = jax.jit(partial(train_updates, self), donate_argnums=1)
+        programs = {
+            "score": score.lowered,
+            "init": jax.jit(first).lower(run),
+            "block": Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
+            "draw": jax.jit(self.draw_sets).lower(run.seed, weights),
+        }
+        if cell.has_scan:
+            programs["scan_accuracy"] = jax.jit(self.scan_accuracy).lower(*of_weights)
+        return programs, score.constant_bytes
+
+    def check(self, name: str) -> None:
+        """Raise ConfigError, as `lowered` does, for a cell that cannot be measured."""
+        self.lowered(name)
+
+    def programs(self, name: str) -> "QuestionPrograms":
+        """The programs about the cell of a name; ConfigError as of `lowered`."""
+        checked, constants = self.lowered(name)
+        compiled = {name: program.compile() for name, program in checked.items()}
+        at_once = self.at_once and jax.jit(self.at_once)  # of one run of a card: compiled there
+        return QuestionPrograms(self, constants, at_once=at_once, **compiled)
+
+
+@dataclasses.dataclass(frozen=True)
+class QuestionPrograms:
+    """The compiled functions of a question.
+
+    question       the cell in its network
+    constants      bytes of the arrays that stand as numbers in `score`
+    init           a `RunInputs` to the first `TrainState`
+    block          a `RunInputs` and a `TrainState` to the next one, and `Losses`
+    draw           a seed and the digest of weights to data sets
+    score          parameters and data sets to `Scores`
+    scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
+    at_once        as of `Question`
+    """
+
+    question: Question
+    constants: int
+    init: Any
+    block: Any
+    draw: Any
+    score: Any
+    scan_accuracy: Any = None
+    at_once: Any = None
 
 
 def init(question: Question, run: RunInputs) -> TrainState:

@@ -154,20 +154,6 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 rule = f"is not among the pairs {shown(list(self.pairs))}"
                 raise ConfigError(name, most, rule, "add it to {pairs}, or use one of them")
 
-    def least_bytes(self, question: QuestionName) -> int:
-        """The bytes of the data sets of a question and of its logits, at least.
-
-        The steps of a task are not known here, and count as one.
-        """
-        if question == "by key":
-            sets = 2 * len(self.pairs_asked(self.pairs_of_small)) * self.recalls
-            return 12 * self.pairs_of_small * (sets + self.rows * (1 + self.values))
-        steps, answers = self.asked[-1] + 1, self.asked_steps * self.lags * self.symbols
-        if question == "task":
-            steps, answers = 1, 0
-        sets = steps * (self.rows + 3 * self.streams)
-        return 4 * (sets + answers * max(self.rows, self.streams))
-
     def check_updates(self, updates: int, name: str = "updates") -> None:
         """Raise ConfigError for a number of updates that no run makes."""
         checked(name, int, updates)
@@ -207,18 +193,6 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def card_name(self, name: str) -> str:
         """The name of a card by default: of a protocol of one's own it ends in the digest."""
         return f"{name}-{self.digest}" if self.own else name
-
-    def pilot(self, question: QuestionName, updates: int | None = None) -> list[Configuration]:
-        """The configurations of a question among which its pilot chooses.
-
-        By lag they are short, by key of the usual updates, and on a task of those that are given.
-        """
-        if question == "by lag":
-            return [Configuration(question, self.pilot_updates, x) for x in self.rates]
-        if question == "task":
-            rates = self.rates[:TASK_RATES]
-            return [Configuration(question, updates or self.updates, x) for x in rates]
-        return [Configuration(question, self.updates, x) for x in self.rates_by_key]
 
     def pairs_asked(self, most: int) -> tuple[int, ...]:
         """The numbers of pairs that are asked up to Kmax."""

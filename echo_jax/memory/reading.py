@@ -17,8 +17,6 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from echo_jax.memory.protocol import Protocol, QuestionName
-
 SYMBOLS, PIXELS = 16, 64
 PAIRS, VALUES = 8, 64  # by key; there is a key for each pixel
 
@@ -91,14 +89,6 @@ class Readings(msgspec.Struct, forbid_unknown_fields=True):
     places: list[list[int]] = []
     values: list[list[int]] = []
     by_key: list[ReadCard] = []
-
-
-def has_picture(protocol: Protocol, question: QuestionName = "by lag") -> bool:
-    """True where 64 lags of 16 symbols are asked, or eight pairs of 64 keys and values."""
-    if question == "by lag":
-        return (protocol.symbols, protocol.lags) == (SYMBOLS, PIXELS)
-    fewest = protocol.pairs_asked(min(protocol.pairs_of_small, protocol.pairs_of_large))
-    return (protocol.keys, protocol.values) == (PIXELS, VALUES) and PAIRS in fewest
 
 
 def fixed_streams() -> np.ndarray:

@@ -7,7 +7,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, Rate, Whole
-from echo_jax.memory.reading import KeyReading, Reading, has_picture
+from echo_jax.memory.questions import NAMED, CardQuestion
+from echo_jax.memory.reading import KeyReading, Reading
 from echo_jax.storage.row_file import Count, RowKind
 
 DECIMALS = ".4f"  # of the numbers of a card
@@ -39,10 +40,15 @@ class _OfRun(msgspec.Struct):
     updates: Whole
 
     @property
-    def configuration(self) -> Configuration:
-        """The configuration of the run, whose question is the tag of the row."""
+    def asks(self) -> CardQuestion:
+        """The question of the run, which is the tag of the row."""
         question: Any = self.__struct_config__.tag
-        return Configuration(question, self.updates, self.rate)
+        return NAMED[question]
+
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration of the run."""
+        return Configuration(self.asks.name, self.updates, self.rate)
 
     @property
     def key(self) -> str:
@@ -149,6 +155,11 @@ class TaskRow(_Measured, tag_field="question", tag="task", forbid_unknown_fields
 Row = LagRow | KeyRow | TaskRow
 
 
+def with_known(kind: Any, fields: dict[str, Any]) -> Any:
+    """The row of a run with those of the fields that rows of its kind have."""
+    return kind(**{name: fields[name] for name in kind.__struct_fields__ if name in fields})
+
+
 def row_kind(protocol: Protocol) -> RowKind[Row]:
     """The rows of cards of a protocol, which are refused if it cannot give them."""
 
@@ -171,12 +182,12 @@ def check_row(row: Row, protocol: Protocol) -> None:
     """Raise ValueError for a row that the protocol cannot give."""
     if (row.validation is None) != (row.final is None):
         raise ValueError("final is null on one data set alone")
-    of = row.configuration
-    if row.seed >= PILOT_SEED and of not in protocol.pilot(of.question, of.updates):
+    pilot = row.asks.pilot(protocol, row.updates)
+    if row.seed >= PILOT_SEED and row.configuration not in pilot:
         raise ValueError(f"seed is not below {PILOT_SEED}, and the run is none of the pilot")
     if row.updates % protocol.updates_at_once:
         raise ValueError(f"updates are no multiple of {protocol.updates_at_once}")
-    if getattr(row, "reading", None) and not has_picture(protocol, of.question):
+    if getattr(row, "reading", None) and not row.asks.has_picture(protocol):
         raise ValueError("reading is of 64 lags of 16 symbols or 8 pairs of 64 keys and 64 values")
     if isinstance(row, KeyRow):
         check_counts(row, protocol)

@@ -44,8 +44,9 @@ from echo_jax.exceptions import ConfigError, EchoError, reason
 from echo_jax.memory import learning, tasks
 from echo_jax.memory.learning import Question, Scores, Sets, set_keys
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.questions import BY_TASK
 from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
-from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
+from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore, with_known
 from echo_jax.memory.tasks import TaskRows
 from echo_jax.memory.tasks.by_key import Recall
 
@@ -324,6 +325,7 @@ class LearnsTask(Question):
 class ByTask(LearnsTask):
     """A task is asked alone, at its last level."""
 
+    asks = BY_TASK
     task: TaskObject
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
@@ -365,7 +367,7 @@ class ByTask(LearnsTask):
         """The row of a run; the scores are those of `score`."""
         sets = [name for name in ("validation", "final") if fields[name] is not None]
         scores = {name: TaskScore(*fields[name]) for name in sets}
-        return TaskRow(task=self.task.measured, **fields | scores)
+        return with_known(TaskRow, {"task": self.task.measured, **fields, **scores})
 
 
 def accuracy_nats_entropy(

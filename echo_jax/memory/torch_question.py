@@ -5,12 +5,12 @@ ByLag                            TorchByLag      states from PyTorch; heads, rec
 ByKey                            TorchByKey      logits from PyTorch; levels and counts by JAX
 
 Parameters are arrays between calls: the state dict of the layer, which JAX sorts by name, and the
-layer that reads it. On the CPU, `in_this_process`.
+layer that reads it. On the CPU, within `InTorch.settings`.
 """
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import chex
@@ -21,39 +21,25 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from echo_jax.cells.adapters.torch_adapter import (
-    TorchBlock,
     array,
     batch_axes,
+    module_of,
     own_tensors,
     parameters,
     tensor,
 )
-from echo_jax.cells.block import Block
+from echo_jax.cells.adapters.torch_check import check_layer
+from echo_jax.cells.interface import Cell
+from echo_jax.cells.user_cell_check import Candidate
 from echo_jax.echo.data import Purpose, purpose_key
 from echo_jax.echo.loss import correct
-from echo_jax.echo.network import Params
+from echo_jax.echo.network import Network, Params
 from echo_jax.echo.training import ADAM, TrainState
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.key_question import ByKey
 from echo_jax.memory.lag_question import ByLag, earlier_tokens
-from echo_jax.memory.learning import Losses, RunInputs, Sets
-from echo_jax.memory.protocol import Protocol
-
-
-@contextlib.contextmanager
-def in_this_process(cluster: str | None) -> Iterator[None]:
-    """Within it PyTorch has one thread an operation, which fixes the order of sums.
-
-    ConfigError for a cluster, to which no layer is sent.
-    """
-    if cluster:
-        raise ConfigError("cluster", cluster, "trains no layers of PyTorch", "leave it out")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+from echo_jax.memory.learning import Losses, QuestionPrograms, RunInputs, Sets
+from echo_jax.memory.protocol import Protocol, QuestionName
 
 
 class TorchNetwork(torch.nn.Module):
@@ -67,10 +53,7 @@ class TorchNetwork(torch.nn.Module):
         (self.reader,) = params.keys() - {"cell"}
         reads = params[self.reader]
         self.add_module(self.reader, parameters({x: reads[x] for x in ("kernel", "bias")}))
-        if isinstance(cell, Block):
-            self.cell = TorchBlock(cell, params["cell"], seed)
-        else:
-            (self.cell,) = cell.made(self.tokens, seed)
+        self.cell = module_of(cell, params["cell"], self.tokens, seed)
         self.axes = batch_axes(self.cell, self.tokens)
 
     def arrays(self) -> Params:
@@ -117,17 +100,28 @@ def calls(
         yield outputs, network.own(state)
 
 
-@torch.no_grad()
-def states_of(question: Any, params: Params, streams: np.ndarray) -> np.ndarray:
-    """The flat states of a trained layer after each token of streams, float32 `[B, T, D]`."""
-    each = calls(question.trained(params), streams, 1)
-    return np.stack([array(flat(own)) for _, own in each], axis=1)
-
-
 class TorchQuestion:
     """Training of the network of a question in PyTorch."""
 
     protocol: Protocol
+    network: Network
+    platform: str | None = "cpu"
+
+    def check(self, name: str) -> None:
+        """Raise ConfigError for a layer that cannot be trained."""
+        Candidate(self.network.cell, name).attempt(self.try_update)
+
+    def programs(self, name: str) -> QuestionPrograms:
+        """Functions as they are written; ConfigError where the layer of a name raises anything."""
+        question: Any = self
+        attempt = Candidate(self.network.cell, name).attempt
+
+        def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda *given: attempt(lambda: function(*given))
+
+        init, block = guarded(self.init), guarded(self.train_updates)
+        scores = map(guarded, (question.score, question.scan_accuracy, question.at_once))
+        return QuestionPrograms(question, 0, init, block, jax.jit(question.draw_sets), *scores)
 
     def init(self, run: RunInputs) -> TrainState:
         """The state before the first update."""
@@ -266,3 +260,35 @@ class TorchByKey(TorchQuestion, ByKey):
         each = [self.logits(params, x) for x in asked.tokens]
         is_right = correct(jnp.stack(each), asked.targets) & asked.scored
         return jnp.sum(is_right) / jnp.sum(asked.scored)
+
+
+class InTorch:
+    """How PyTorch makes the runs of its layers: the members of `train_and_score.InJax`."""
+
+    kinds: Mapping[QuestionName, Any] = {x.asks.name: x for x in (TorchByLag, TorchByKey)}
+    check = staticmethod(check_layer)
+
+    @contextlib.contextmanager
+    def settings(self, cluster: str | None) -> Iterator[None]:
+        """Within it PyTorch has one thread an operation, which fixes the order of sums.
+
+        ConfigError for a cluster, to which no layer is sent.
+        """
+        if cluster:
+            raise ConfigError("cluster", cluster, "trains no layers of PyTorch", "leave it out")
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+    def arrays(self, cell: Cell, about: Any) -> Params:
+        """The arrays of a network in a file of its weights, which is about a run."""
+        return TorchNetwork(self.kinds[about.question](cell, about.protocol), 0).arrays()
+
+    @torch.no_grad()
+    def states(self, cell: Cell, about: Any, params: Params, streams: np.ndarray) -> Any:
+        """The flat states of a trained layer after each token of streams, float32 `[S, T, D]`."""
+        network = self.kinds[about.question](cell, about.protocol).trained(params)
+        return np.stack([array(flat(own)) for _, own in calls(network, streams, 1)], axis=1)

@@ -8,10 +8,10 @@ from made_up_cards import card, card_with, lag_row, stored
 from running import ROOT
 
 from echo_jax.cell_names import RATES_BY_KEY
-from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory.card_contents import chosen_by, read
 from echo_jax.memory.pages import built_in_cards, card_pages, picture
+from echo_jax.memory.questions import BY_KEY
 from echo_jax.report.page import Paper
 
 BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
@@ -27,9 +27,9 @@ def folder(tmp_path):
 def test_the_table_of_cells_has_the_rate_by_key_of_each_pilot_in_the_block():
     found = {}
     for each in built_in_cards.built_in_cards():
-        chosen = chosen_by(each.pilot, each.numbers.pilot("by key"))
-        if chosen and each.cell.name.startswith(BLOCK_PREFIX):
-            found[each.cell.name.removeprefix(BLOCK_PREFIX)] = chosen.rate
+        chosen = chosen_by(each.pilot, BY_KEY.pilot(each.numbers))
+        if chosen and each.cell.in_block:
+            found[each.cell.bare] = chosen.rate
     assert found == RATES_BY_KEY
 
 

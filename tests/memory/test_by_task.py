@@ -324,7 +324,7 @@ def made_up(name, title, cell="gru", state_bytes=400, source="0", seeds=4):
     score = TaskScore(0.9, 0.2, 0.6931)
     rows = [TaskRow(seed, 0.01, 3000, task, score, score) for seed in range(seeds)]
     card = card_of([], cell, seeds=seeds, name=name, state_bytes=state_bytes)
-    fields = {"task": task, "configuration": STANDARD.pilot("task")[1:2]}
+    fields = {"task": task, "configuration": ByTask.asks.pilot(STANDARD)[1:2]}
     return cards.with_rows(msgspec.structs.replace(card, **fields), rows), rows
 
 

@@ -20,6 +20,7 @@ from echo_jax.memory.card.train_and_score import named_cell
 from echo_jax.memory.card_contents import accuracy_bits
 from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import STANDARD
+from echo_jax.memory.questions import BY_KEY, BY_TASK
 from echo_jax.memory.rows import LagRow, check_row, row_kind
 from echo_jax.storage import atomic_files
 
@@ -73,8 +74,8 @@ def test_the_pilot_takes_the_configuration_with_the_most_bits_in_the_mean_of_its
     lags = [by_lag(rate, 300) for rate in bits]
     assert [means[of] for of in lags] == pytest.approx([2.0, 7 / 3, 2.5, 2.5], abs=1e-4)
     assert [cards.chosen_by(pilot, of) for of in (lags, lags[:2])] == [lags[2], lags[1]]
-    assert cards.chosen_by(pilot, STANDARD.pilot("by key")) == by_key(0.003)
-    assert cards.chosen_by(pilot, STANDARD.pilot("task")) is None
+    assert cards.chosen_by(pilot, BY_KEY.pilot(STANDARD)) == by_key(0.003)
+    assert cards.chosen_by(pilot, BY_TASK.pilot(STANDARD)) is None
 
 
 def test_a_card_that_is_stopped_or_extended_keeps_its_rows_and_pilot(tmp_path, monkeypatch):

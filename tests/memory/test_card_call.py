@@ -12,7 +12,7 @@ from made_up_cards import card_with, stored
 from tiny_memory import TINY
 
 import echo_jax
-from echo_jax.cells.cell_object import of_object
+from echo_jax.cells.cell_object import in_block, of_object
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents
 from echo_jax.memory.card import card_call
@@ -84,7 +84,7 @@ def test_what_breaks_a_rule_is_refused_before_anything_is_measured(
 
 
 def test_an_instance_keeps_its_options_in_a_block():
-    found = of_object(card_call.in_block(nn.GRUCell(features=3)), None)
+    found = of_object(in_block(nn.GRUCell(features=3)), None)
     assert (found.name, found.args) == ("block:flax.linen:GRUCell", {"features": 3})
     assert found.cell.cell.options.features == 3
     for cell in ("block:gru", found.cell):

@@ -21,7 +21,7 @@ from echo_jax.memory.card_contents import (
     pilot_of,
 )
 from echo_jax.memory.pages import built_in_cards, table, told_apart
-from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS
+from echo_jax.memory.pages.question_words import BY_KEY, BY_LAG, QUESTIONS
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD
 from echo_jax.memory.rows import KeyRow, LagRow
 from echo_jax.report.number_formats import three_digits
@@ -142,7 +142,7 @@ IN_BLOCK = {
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_the_tables_of_what_a_bit_means_have_the_means_of_the_anchors(every, cards, question):
     by_name = {card.name: card for card, _ in every}
-    shown = table_after(DOCS.parent / "what-a-bit-means.md", f"| {question.name}, ")
+    shown = table_after(DOCS.parent / "what-a-bit-means.md", f"| {question.asks.name}, ")
     assert len(shown) >= 4
     for name, texts in shown.items():
         known = [by_name.get(BARE.get(name)), cards.get(IN_BLOCK.get(name))]
@@ -280,14 +280,14 @@ def test_the_protocol_says_how_often_another_pilot_would_have_chosen_otherwise(e
     """Without one of its three seeds."""
     said = []
     for question in QUESTIONS:
-        choices, changed = STANDARD.pilot(question.name), []
+        choices, changed = question.asks.pilot(STANDARD), []
         for _, rows in every:
             pilot = [row for row in rows if row.seed >= PILOT_SEED and row.configuration in choices]
             chosen = chosen_by(pilot_of(pilot, STANDARD), choices)
             for seed in {row.seed for row in pilot}:
                 fewer = pilot_of([row for row in pilot if row.seed != seed], STANDARD)
                 changed.append(chosen_by(fewer, choices) != chosen)
-        said.append(f"{question.name} in {sum(changed)} of {len(changed)}")
+        said.append(f"{question.asks.name} in {sum(changed)} of {len(changed)}")
     text = " ".join((DOCS.parent / "protocol.md").read_text().split())
     assert f"would have chosen another rate {said[0]} cases and {said[1]}" in text
 
@@ -317,7 +317,7 @@ def test_the_comparisons_of_the_findings_are_one_family_whose_p_values_are_adjus
 
 def bits_after(card, question, updates):
     """The bits of the seeds of a card after so many updates."""
-    [of] = [x for x in QUESTIONS if x.name == question]
+    [of] = [x for x in QUESTIONS if x.asks.name == question]
     return dict(of.measured(card))[updates].by_seed
 
 

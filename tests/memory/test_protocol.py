@@ -13,7 +13,7 @@ from echo_jax import Protocol
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.pages import card_pages, figures, table, told_apart
-from echo_jax.memory.pages.questions import BY_KEY, BY_LAG
+from echo_jax.memory.pages.question_words import BY_KEY, BY_LAG
 from echo_jax.memory.protocol import STANDARD, read_protocol
 from echo_jax.memory.rows import row_kind
 

@@ -154,6 +154,13 @@ class TorchBlock(torch.nn.Module):
         return [own_tensors(cell, own) for cell, (_, own) in zip(self.cells, state, strict=True)]
 
 
+def module_of(cell: Any, params: CellParams, input_size: int, seed: int) -> Any:
+    """The module of a layer, or of a block around one, with its first weights of a seed."""
+    if isinstance(cell, Block):
+        return TorchBlock(cell, params, seed)
+    return cell.made(input_size, seed)[0]
+
+
 def parameters(arrays: Mapping[str, Any]) -> torch.nn.ParameterDict:
     """Arrays as parameters."""
     return torch.nn.ParameterDict({name: tensor(x) for name, x in arrays.items()})

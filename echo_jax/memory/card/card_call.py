@@ -8,15 +8,13 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from echo_jax import environment
-from echo_jax.cells.adapters.adapt import BlockOf, adapt
-from echo_jax.cells.block import Block
-from echo_jax.config import BLOCK_PREFIX, check_call
+from echo_jax.cells.cell_object import in_block
+from echo_jax.config import check_call
 from echo_jax.engine.grid import Execution
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as card_files
@@ -197,16 +195,6 @@ def card(  # noqa: PLR0913 - the flags of the command
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         made, *others = make_card.make_cards(asked, plan, Path(place), running, conclude, beside)
     return CardResult(*made, [other for other, _ in others])
-
-
-def in_block(cell: Any) -> Any:
-    """A cell, as it is handed over, in the common block."""
-    if isinstance(cell, Block) or (isinstance(cell, str) and cell.startswith(BLOCK_PREFIX)):
-        raise ConfigError("block", True, "is for a cell that is in no block", "leave {block} out")
-    if isinstance(cell, str):
-        return f"{BLOCK_PREFIX}{cell}"
-    by_class = isinstance(cell, type | ModuleType) or inspect.isfunction(cell)
-    return BlockOf(cell) if by_class else Block(adapt(cell))
 
 
 def check_findable(cell: Any) -> None:

@@ -13,20 +13,14 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-import chex
-import jax
 import msgspec
 import numpy as np
 
-from echo_jax.cells.block import flat_state
 from echo_jax.cells.interface import Cell
-from echo_jax.echo import network
 from echo_jax.echo.network import Params
 from echo_jax.exceptions import ConfigError, StorageError, reason
-from echo_jax.jax_settings import GENERATOR
-from echo_jax.memory.card.train_and_score import TrainedCell, cell_of_file, question_of
+from echo_jax.memory.card.train_and_score import TrainedCell, cell_of_file, made_by
 from echo_jax.memory.card_contents import Card, MeasuredCell
-from echo_jax.memory.learning import by_steps
 from echo_jax.memory.protocol import Protocol, QuestionName
 from echo_jax.storage import atomic_files, tensor_files
 
@@ -97,20 +91,7 @@ class KeptCell:
         if not whole or streams.min() < 0 or streams.max() >= self.about.tokens:
             rule = f"are no integers [streams, T] from 0 to {self.about.tokens - 1}"
             raise ConfigError(None, "tokens", rule, "use those that the cell was trained on")
-        if self.cell.framework:
-            # Imports PyTorch, which is optional.
-            from echo_jax.memory.torch_question import states_of
-
-            question = question_of(self.about.question, self.cell, self.about.protocol)
-            return states_of(question, self.params, streams)
-        net = network.around(self.cell, self.about.tokens, 1)
-
-        @jax.jit
-        def states(params: Params) -> chex.Array:
-            read = by_steps(net, params, streams, lambda x, _: flat_state(net.cell, x, 1)[0])
-            return read[0]
-
-        return np.asarray(states(self.params))
+        return np.asarray(made_by(self.cell).states(self.cell, self.about, self.params, streams))
 
 
 def read(path: str | os.PathLike[str], cell: str | None = None) -> KeptCell:
@@ -126,20 +107,10 @@ def read(path: str | os.PathLike[str], cell: str | None = None) -> KeptCell:
         raise StorageError(None, place, "has no weights of a card", FIX) from error
     named = cell_of_file(place, about.cell, cell)
     try:
-        shapes = _shapes(named.cell, about)
+        shapes = made_by(named.cell).arrays(named.cell, about)
     except Exception as error:  # anyone can write a file: sizes in it may break a cell in any way
         rule = f"states sizes that no cell has ({reason(error)})"
         raise StorageError(None, place, rule, FIX) from error
     # The file has the heads or the readout as well, which the cell does not need.
     params, _ = tensor_files.read(place, shapes, FIX, others=True)
     return KeptCell(about, named.cell, params)
-
-
-def _shapes(cell: Cell, about: Stated) -> Any:
-    """The shapes of the arrays of a cell in its file."""
-    if cell.framework:
-        from echo_jax.memory.torch_question import TorchNetwork
-
-        return TorchNetwork(question_of(about.question, cell, about.protocol), 0).arrays()
-    key = jax.random.key(0, impl=GENERATOR)
-    return {"cell": jax.eval_shape(lambda: cell.init(key, about.tokens))}

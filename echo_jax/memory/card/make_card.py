@@ -21,10 +21,10 @@ from msgspec import UNSET
 from echo_jax import environment
 from echo_jax.cell_names import RATES_BY_KEY
 from echo_jax.cells.adapters.adapt import BlockOf
-from echo_jax.cells.block import Block, trained_numbers
+from echo_jax.cells.block import trained_numbers
+from echo_jax.cells.cell_object import in_block, is_in_block
 from echo_jax.cells.state_size import state_numbers
-from echo_jax.cells.user_cell_check import Candidate
-from echo_jax.config import BLOCK_PREFIX, is_built_in
+from echo_jax.config import is_built_in
 from echo_jax.echo import network
 from echo_jax.engine.cluster import executor_of
 from echo_jax.engine.grid import Execution, Executor, Here, complete, missing
@@ -39,7 +39,8 @@ from echo_jax.memory.card.train_and_score import (
     CardRun,
     NamedCell,
     TrainedCell,
-    lowered,
+    input_sizes,
+    made_by,
     measurable,
     named_cell,
     question_of,
@@ -51,9 +52,9 @@ from echo_jax.memory.protocol import (
     CardPart,
     Configuration,
     Protocol,
-    QuestionName,
     check_seeds,
 )
+from echo_jax.memory.questions import BY_KEY, BY_TASK, OF_MEMORY, CardQuestion, order
 from echo_jax.memory.rows import Row, row_kind
 from echo_jax.memory.task_question import task_of
 from echo_jax.report.number_formats import counted, three_digits
@@ -89,32 +90,34 @@ class Plan(NamedTuple):
     """
 
     protocol: Protocol
-    asked: Sequence[tuple[QuestionName, int]]
+    asked: Sequence[tuple[CardQuestion, int]]
     seeds: Sequence[int]
     full: bool = False
     task: Any = None
     keep: bool = False
 
-    def choices(self, cell: str, question: QuestionName, updates: int) -> list[Configuration]:
+    def choices(
+        self, named: NamedCell, question: CardQuestion, updates: int
+    ) -> list[Configuration]:
         """The configurations among which the pilot chooses.
 
         By key, unless the card is full, it is one, without a pilot: that which is published for the
         cell, or else that of the middle rate.
         """
-        every = self.protocol.pilot(question, updates)
-        if question != "by key" or self.full:
+        every = question.pilot(self.protocol, updates)
+        if self.full or not question.long_pilot:
             return every
         # A pilot by key makes 45,000 updates, more than the rest of a default card with 28,500.
-        return [self.published(cell) or every[len(every) // 2]]
+        return [self.published(named) or every[len(every) // 2]]
 
-    def published(self, cell: str) -> Configuration | None:
+    def published(self, named: NamedCell) -> Configuration | None:
         """The configuration by key that is published for a cell; none of another protocol."""
-        rate = None if self.protocol.own else RATES_BY_KEY.get(cell.removeprefix(BLOCK_PREFIX))
-        return next((x for x in self.protocol.pilot("by key") if x.rate == rate), None)
+        rate = None if self.protocol.own else RATES_BY_KEY.get(named.measured.bare)
+        return next((x for x in BY_KEY.pilot(self.protocol) if x.rate == rate), None)
 
     def pilot(self, named: NamedCell) -> list[CardRun]:
         """The runs that choose; none of a question where there is nothing to choose."""
-        each = dict.fromkeys(tuple(self.choices(named.name, *asked)) for asked in self.asked)
+        each = dict.fromkeys(tuple(self.choices(named, *asked)) for asked in self.asked)
         configurations = [x for choices in each if len(choices) > 1 for x in choices]
         seeds = range(PILOT_SEED, PILOT_SEED + self.protocol.pilot_seeds)
         return self.runs_of(named, itertools.product(seeds, configurations))
@@ -124,18 +127,17 @@ class Plan(NamedTuple):
         pilot = cards.pilot_of(rows, self.protocol)
         found = []
         for question, updates in self.asked:
-            every = self.protocol.pilot(question, updates)
-            first, *_ = self.choices(named.name, question, updates)
-            chosen = cards.chosen_by(pilot, every) or first
+            first, *_ = self.choices(named, question, updates)
+            chosen = cards.chosen_by(pilot, question.pilot(self.protocol, updates)) or first
             found.append(msgspec.structs.replace(chosen, updates=updates))
         return found
 
     def is_untried(self, named: NamedCell, rows: Sequence[Row]) -> bool:
         """True for a rate by key that is neither published for the cell nor chosen by a pilot."""
         several = len(self.protocol.rates_by_key) > 1
-        every = self.protocol.pilot("by key")
-        tried = cards.chosen_by(cards.pilot_of(rows, self.protocol), every)
-        return several and not (tried or self.published(named.name))
+        pilot = cards.pilot_of(rows, self.protocol)
+        tried = cards.chosen_by(pilot, BY_KEY.pilot(self.protocol))
+        return several and not (tried or self.published(named))
 
     def runs(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
         """The runs of a cell but for the pilot: those of the usual updates, then the others."""
@@ -177,18 +179,17 @@ def plan_of(
     usual = protocol.full_seeds if full else protocol.default_seeds
     once = updates or protocol.updates
     more = protocol.budgets if full and not updates else ()
-    by_lag: list[tuple[QuestionName, int]] = [("by lag", x) for x in sorted([once, *more])]
-    by_key: list[tuple[QuestionName, int]] = [("by key", once)]
-    asked = by_lag * (only != "by-key") + by_key * (only != "by-lag")
-    if task is not None:
-        asked = [("task", once)]
-    check_sizes(protocol, [question for question, _ in asked])
+    parts = [x for x in OF_MEMORY if only in (None, x.name.replace(" ", "-"))]
+    questions = parts if task is None else [BY_TASK]
+    check_sizes(protocol, questions)
+    every = {x: sorted([once, *(more if x.has_budgets else ())]) for x in questions}
+    asked = [(question, length) for question, lengths in every.items() for length in lengths]
     return Plan(protocol, asked, range(seeds or usual), full, task)
 
 
-def check_sizes(protocol: Protocol, asked: Iterable[QuestionName]) -> None:
+def check_sizes(protocol: Protocol, asked: Iterable[CardQuestion]) -> None:
     """Raise ConfigError for a protocol whose questions need more memory than this machine has."""
-    size = max(map(protocol.least_bytes, asked))
+    size = max(question.least_bytes(protocol) for question in asked)
     environment.check_memory(size, "use a protocol with fewer rows, streams, recalls or lags")
 
 
@@ -204,8 +205,7 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
     if plan.keep:
         tensor_files.named(shapes)  # refuses what could not be written
     readout = sum(leaf.size for leaf in jax.tree.leaves(shapes["readout"]))
-    inputs = [task.tokens] if task else [protocol.symbols, protocol.tokens]
-    sizes = [state_numbers(cell, features) for features in inputs]
+    sizes = [state_numbers(cell, x) for x in input_sizes(protocol, task).values()]
     return Card(
         protocol=protocol,
         name=name,
@@ -286,11 +286,7 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     lacking = plan.lacking(named, done)
     if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
         for each in sizes:
-            question: Any = question_of(each, named.cell, plan.protocol, plan.task)
-            if named.cell.framework:
-                Candidate(named.cell, named.name).attempt(question.try_update)
-            else:
-                lowered(question, named.name)
+            question_of(each, named.cell, plan.protocol, plan.task).check(named.name)
     return Request(out / name, named, new, plan, lacking)
 
 
@@ -323,11 +319,9 @@ def beside(asked: Sequence[CardRequest]) -> list[CardRequest]:
     """
     found = dict[str, CardRequest]()
     for each in asked:
-        in_block = isinstance(each.cell, Block | BlockOf) or str(each.cell).startswith(BLOCK_PREFIX)
-        given = each.args or {}
-        args = {x: given[x] for x in BlockOf.own if x in given} if in_block else {}
-        for known in BESIDE:
-            cell = f"{BLOCK_PREFIX if in_block else ''}{known}"
+        blocked, given = is_in_block(each.cell), each.args or {}
+        args = {x: given[x] for x in BlockOf.own if x in given} if blocked else {}
+        for cell in map(in_block, BESIDE) if blocked else BESIDE:
             found.setdefault(cell, CardRequest(cell, args, None, each.state_bytes, beside=True))
     return list(found.values())
 
@@ -357,24 +351,13 @@ def make_cards(
     names = {request.named.name for request in requests}
     running.interrupts.check()
     here = Here(runs_at_once())
-    with (
-        for_frameworks([request.named for request in requests], running.cluster),
-        executor_of(running, here, lacking, names, THREADS) as executor,
-    ):
+    with contextlib.ExitStack() as within:
+        for request in requests:
+            within.enter_context(made_by(request.named.cell).settings(running.cluster))
+        executor = within.enter_context(executor_of(running, here, lacking, names, THREADS))
         if len(requests) > 1:
             running.tell(f"{len(requests)} cards: {len(lacking)} runs to make")
         return [completed(request, executor, running, conclude) for request in requests]
-
-
-def for_frameworks(
-    cells: Iterable[NamedCell], cluster: str | None
-) -> contextlib.AbstractContextManager[None]:
-    """The settings of the framework of cells that is not jax, while they are trained."""
-    if not any(named.cell.framework for named in cells):
-        return contextlib.nullcontext()
-    from echo_jax.memory.torch_question import in_this_process
-
-    return in_this_process(cluster)
 
 
 def requests_of(asked: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
@@ -454,8 +437,8 @@ def make(
         replaced = {(of.question, of.updates) for of in planned}
         others = [x for x in card.configuration if (x.question, x.updates) not in replaced]
         every = [*others, *planned]
-        card.configuration = sorted(every, key=lambda of: (of.question != "by lag", of.updates))
-        by_key = any(of.question == "by key" for of in every)
+        card.configuration = sorted(every, key=lambda of: order(of.question, of.updates))
+        by_key = BY_KEY.name in {of.question for of in every}
         if by_key and plan.is_untried(named, rows):
             card.remarks.append(UNTRIED)
         run(plan.runs(named, rows))

@@ -1,44 +1,48 @@
 """A run of a card: a network around the cell of a name is trained and scored, a row.
 
 named_cell              a name, arguments and bytes of state ─► a cell
-measurable, lowered     the rules of a cell that is measured
+InJax                   what makes the runs of a cell, where it is not `InTorch`
+measurable              the rules of a cell that is measured
 compile_run, make_row   a run ─► its programs ─► its row
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import re
 from collections.abc import Hashable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import msgspec
 import numpy as np
-from jax.stages import Lowered
 from msgspec import UNSET
 
 from echo_jax import environment
 from echo_jax.cells import registry, user_cell
 from echo_jax.cells.adapters.adapt import size_of
+from echo_jax.cells.block import flat_state
 from echo_jax.cells.cell_object import check_args, of_object
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import sized, state_bytes
-from echo_jax.cells.user_cell_check import Candidate, check_program, check_shapes
-from echo_jax.config import BLOCK_PREFIX, check_named, is_built_in
+from echo_jax.cells.user_cell_check import Candidate, check_shapes
+from echo_jax.config import check_named, is_built_in
+from echo_jax.echo import network
 from echo_jax.echo.network import Params
 from echo_jax.echo.programs import train_chunks
 from echo_jax.engine.grid import Job, Report
 from echo_jax.exceptions import ConfigError, shown
-from echo_jax.memory import learning
+from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory.card_contents import MeasuredCell, accuracy_bits, lag_bits
 from echo_jax.memory.key_question import ByKey
 from echo_jax.memory.lag_question import ByLag
-from echo_jax.memory.learning import AnswersAtOnce, Question, RunInputs
+from echo_jax.memory.learning import AnswersAtOnce, Question, QuestionPrograms, RunInputs, by_steps
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Configuration, Protocol, QuestionName
-from echo_jax.memory.reading import PAIRS, VALUES, Reading, has_picture, packed
+from echo_jax.memory.questions import BY_LAG, BY_TASK, NAMED, OF_MEMORY
+from echo_jax.memory.reading import PAIRS, VALUES, Reading, packed
 from echo_jax.memory.rows import DECIMALS, NATS, Row, run_key
 from echo_jax.memory.task_question import ByTask, TaskObject
 from echo_jax.report.number_formats import plain
@@ -61,18 +65,18 @@ class NamedCell(NamedTuple):
     @property
     def card_name(self) -> str:
         """A name for its card, such as MyCell-rate-0.9."""
-        block = "block-" if self.name.startswith(BLOCK_PREFIX) else ""
-        own = block + Path(self.name.rpartition(":")[2]).stem
+        own = ("block-" if self.measured.in_block else "") + Path(self.name.rpartition(":")[2]).stem
         words = [own, *(f"{name}-{x}" for name, x in self.named_by.items())]
         return re.sub(r"[^\w.-]+", "-", "-".join(words))
 
     @property
     def measured(self) -> MeasuredCell:
         """The cell as its card and its runs state it."""
-        ours = self.name.removeprefix(BLOCK_PREFIX).startswith("echo_jax.")
-        packaged = ours or is_built_in(self.name)
-        source = None if packaged else user_cell.source_digest(self.cell.source)
-        return MeasuredCell(self.name, self.args, source, self.cell.framework or UNSET)
+        stated = MeasuredCell(self.name, self.args, framework=self.cell.framework or UNSET)
+        if stated.bare.startswith("echo_jax.") or is_built_in(self.name):
+            return stated
+        source = user_cell.source_digest(self.cell.source)
+        return msgspec.structs.replace(stated, source=source)
 
 
 def named_cell(
@@ -183,71 +187,57 @@ class CardRun:
         return self.configuration.updates
 
 
-@dataclasses.dataclass(frozen=True)
-class QuestionPrograms:
-    """The compiled functions of a question.
+class InJax:
+    """How JAX makes the runs of a cell; `torch_question.InTorch` has the same members.
 
-    question       the cell in its network
-    constants      bytes of the arrays that stand as numbers in `score`
-    init           a `RunInputs` to the first `TrainState`
-    block          a `RunInputs` and a `TrainState` to the next one, and `Metrics`
-    draw           a seed and the digest of weights to data sets
-    score          parameters and data sets to `Scores`
-    scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
-    at_once        parameters and data sets to `AnswersAtOnce`; None of a task
+    kinds  what it can be asked: the networks of questions by their names
     """
 
-    question: Question
-    constants: int
-    init: Any
-    block: Any
-    draw: Any
-    score: Any
-    scan_accuracy: Any = None
-    at_once: Any = None
+    kinds: Mapping[QuestionName, Any] = {x.asks.name: x for x in (ByLag, ByKey, ByTask)}
+    check = staticmethod(check_shapes)
+
+    def settings(self, cluster: str | None) -> contextlib.AbstractContextManager[None]:
+        """The settings of the framework while its cells are trained: none beside those of jax."""
+        del cluster
+        return contextlib.nullcontext()
+
+    def arrays(self, cell: Cell, about: Any) -> Params:
+        """The shapes of the arrays of a cell in a file of its weights, which is about a run."""
+        key = jax.random.key(0, impl=GENERATOR)
+        return {"cell": jax.eval_shape(lambda: cell.init(key, about.tokens))}
+
+    def states(self, cell: Cell, about: Any, params: Params, streams: np.ndarray) -> Any:
+        """The flat states of a trained cell after each token of streams `[S, T]`, `[S, T, D]`."""
+        net = network.around(cell, about.tokens, 1)
+
+        def states(params: Params) -> chex.Array:
+            return by_steps(net, params, streams, lambda x, _: flat_state(cell, x, 1)[0])[0]
+
+        return jax.jit(states)(params)
+
+
+def made_by(cell: Cell) -> Any:
+    """What makes the runs of a cell: JAX, or PyTorch."""
+    if cell.framework:
+        # Imports PyTorch, which is optional.
+        from echo_jax.memory.torch_question import InTorch
+
+        return InTorch()
+    return InJax()
 
 
 def question_of(
     name: QuestionName, cell: Cell, protocol: Protocol, task: TaskObject | None = None
 ) -> Question:
-    """A cell in the network of a question, by key of the bytes of its state; nothing compiled."""
-    by_lag, by_key = ByLag, ByKey
-    if cell.framework:
-        # Imports PyTorch, which is optional.
-        from echo_jax.memory import torch_question
+    """A cell in the network of a question; nothing compiled."""
+    return made_by(cell).kinds[name](cell, protocol, *([task] if task else []))
 
-        by_lag, by_key = torch_question.TorchByLag, torch_question.TorchByKey
+
+def input_sizes(protocol: Protocol, task: TaskObject | None) -> dict[QuestionName, int]:
+    """The different tokens that a cell is fed in each question that is asked."""
     if task:
-        return ByTask(cell, protocol, task)
-    if name == "by lag":
-        return by_lag(cell, protocol)
-    return by_key(cell, protocol, protocol.most_pairs(state_bytes(cell, protocol.tokens)))
-
-
-def lowered(question: Question, name: str) -> tuple[dict[str, Lowered], int]:
-    """The programs of `QuestionPrograms` about the cell of a name, and the bytes of constants.
-
-    ConfigError, which names the user's line, where the score is no function of the state alone, see
-    `cells.user_cell_check`, or the cell cannot be trained.
-    """
-    run = RunInputs(np.int32(0), np.float32(0), np.int32(0))
-    weights = np.zeros(8, np.uint32)
-    cell = question.network.cell
-    init = partial(learning.init, question)
-    progress = jax.eval_shape(init, run)
-    of_weights = progress.params, jax.eval_shape(question.draw_sets, run.seed, weights)
-    score = check_program(cell, name, question.score, *of_weights)
-    # Donated, or there would be two copies of weights and moments.
-    block = jax.jit(partial(learning.train_updates, question), donate_argnums=1)
-    programs = {
-        "score": score.lowered,
-        "init": jax.jit(init).lower(run),
-        "block": Candidate(cell, name).attempt(lambda: block.lower(run, progress)),
-        "draw": jax.jit(question.draw_sets).lower(run.seed, weights),
-    }
-    if cell.has_scan:
-        programs["scan_accuracy"] = jax.jit(question.scan_accuracy).lower(*of_weights)
-    return programs, score.constant_bytes
+        return {BY_TASK.name: task.tokens}
+    return {question.name: question.tokens(protocol) for question in OF_MEMORY}
 
 
 def measurable(
@@ -257,22 +247,18 @@ def measurable(
 
     ConfigError for a step that cannot be scanned, or a state that is too large.
     """
-    inputs: dict[QuestionName, int] = {"by lag": protocol.symbols, "by key": protocol.tokens}
-    if task:
-        inputs = {"task": task.tokens}
-    if task and cell.framework:
-        rule = f"is of {cell.framework}, which is asked by lag and by key"
+    inputs = input_sizes(protocol, task)
+    maker = made_by(cell)
+    if not inputs.keys() <= maker.kinds.keys():
+        rule = f"is of {cell.framework}, which is asked {' and '.join(maker.kinds)}"
         raise ConfigError(None, f"cell {name!r}", rule, "leave out {task}")
-    check = check_shapes
-    if cell.framework:
-        from echo_jax.cells.adapters.torch_check import check_layer as check
     if not is_built_in(name):  # the steps of the built-in cells can be, by test
         for features in inputs.values():
-            check(cell, name, features)
+            maker.check(cell, name, features)
     sizes: dict[QuestionName, int] = Candidate(cell, name).attempt(
         lambda: {question: state_bytes(cell, n) for question, n in inputs.items()}, "initial_state"
     )
-    if (size := sizes.get("by lag", 0)) > protocol.largest_state:
+    if (size := sizes.get(BY_LAG.name, 0)) > protocol.largest_state:
         raise ConfigError(
             None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
             f"at most {protocol.largest_state:,}", "give it fewer units, or {state_bytes=4000}",
@@ -289,23 +275,8 @@ def compile_run(run: CardRun) -> QuestionPrograms:
     if cell is None:  # on a worker
         cell = registry.build(run.cell.name, run.cell.args)
         registry.check_source(run.cell.name, cell, run.cell.source)
-    question: Any = question_of(run.configuration.question, cell, run.protocol, run.task)
-    programs: dict[str, Any]
-    if cell.framework:  # another than JAX, which runs as it is written
-        of_score = ("score", "scan_accuracy", "at_once")
-        programs = {name: getattr(question, name, None) for name in of_score}
-        programs |= {"init": question.init, "block": question.train_updates}
-        attempt = Candidate(cell, run.cell.name).attempt
-        programs = {
-            name: program and (lambda *given, f=program: attempt(lambda: f(*given)))
-            for name, program in programs.items()
-        }
-        return QuestionPrograms(question, 0, draw=jax.jit(question.draw_sets), **programs)
-    checked, constants = lowered(question, run.cell.name)
-    programs = {name: program.compile() for name, program in checked.items()}
-    if isinstance(question, ByLag | ByKey):
-        programs["at_once"] = jax.jit(question.at_once)  # of one run of a card: compiled there
-    return QuestionPrograms(question, constants, **programs)
+    question = question_of(run.configuration.question, cell, run.protocol, run.task)
+    return question.programs(run.cell.name)
 
 
 class TrainedCell(NamedTuple):
@@ -355,13 +326,12 @@ def train(run: CardRun, programs: QuestionPrograms, report: Report) -> tuple[Row
         "updates": of.updates,
         "validation": None,
         "final": None,
-        "device": environment.device("cpu" if run.cell.framework else None),
+        "device": environment.device(programs.question.platform),
         "version": environment.own_version(),
         "losses": plain(losses, NATS),
+        "associated": associated if finite else None,
         **scores,
     }
-    if of.question == "by key":
-        fields["associated"] = associated if finite else None
     return programs.question.row(fields), params
 
 
@@ -370,12 +340,11 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
     digest = weights_digest(params)
     sets = programs.draw(np.int32(run.seed), digest)
     scores = jax.device_get(programs.score(params, sets))
-    fields: dict[str, Any] = {"state_bytes": int(scores.bytes)}
+    constants = {"constant_bytes": programs.constants}
+    fields: dict[str, Any] = {"state_bytes": int(scores.bytes), **constants}
     if np.isfinite([*scores.validation, *scores.final]).all():
         fields["validation"] = plain(scores.validation, NATS)
         fields["final"] = plain(scores.final, NATS)
-    if run.configuration.question != "by lag":
-        fields["constant_bytes"] = programs.constants
     if run.task:
         fields["baseline"] = run.task.baseline(sets.final)
         fields["majority"] = plain(run.task.majority(sets.final), NATS)
@@ -388,11 +357,10 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
 
 
 def has_reading(run: CardRun) -> bool:
-    """True of seed 0 by lag, and by key of each, as some associate and some do not."""
+    """True of a run with the usual updates from which a picture is drawn."""
     of = run.configuration
     usual = run.seed < PILOT_SEED and of.updates == run.protocol.updates
-    drawn = of.question == "by key" or run.seed == 0
-    return usual and drawn and has_picture(run.protocol, of.question)
+    return usual and NAMED[of.question].has_picture(run.protocol, run.seed)
 
 
 def reading_of(

@@ -10,8 +10,8 @@ from echo_jax import environment
 from echo_jax.engine.grid import Execution, Here, complete
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
-from echo_jax.memory.card.make_card import THREADS, check_sizes, for_frameworks
-from echo_jax.memory.card.train_and_score import JOB, CardRun, cell_of_file, runs_at_once
+from echo_jax.memory.card.make_card import THREADS, check_sizes
+from echo_jax.memory.card.train_and_score import JOB, CardRun, cell_of_file, made_by, runs_at_once
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.protocol import PILOT_SEED
 from echo_jax.memory.rows import Row
@@ -91,7 +91,7 @@ def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Ve
     if task and task.measured != card.task:
         rule = f"has other data of the task {card.task.name} than are drawn here"
         raise ConfigError(None, folder, rule, "use the echo_jax that it was made with")
-    check_sizes(card.numbers, [row.configuration.question for row in chosen])
+    check_sizes(card.numbers, [row.asks for row in chosen])
     runs = [
         CardRun(card.cell, card.numbers, row.configuration, row.seed, named.cell, task)
         for row in chosen
@@ -102,6 +102,7 @@ def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Ve
         again[row.key] = row
         return "made again"
 
-    with for_frameworks([named], None), running.bar(runs, card.name, "updates") as bar:
+    settings = made_by(named.cell).settings(None)
+    with settings, running.bar(runs, card.name, "updates") as bar:
         complete(JOB, runs, Here(runs_at_once()), store, bar, running.interrupts)
     return [Verified(card, row, again[row.key]) for row in chosen]

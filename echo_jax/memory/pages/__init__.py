@@ -1,6 +1,6 @@
 """What is shown of cards. No jax.
 
-questions       by lag, by key, of a task: the bits of a card and their words
+question_words  for each question where a card has its bits, and the words for them
 told_apart      which cards are compared, and which of them the seeds tell apart
 table           cards ─► their table, as text too, and tidy rows
 built_in_cards  the cards that come with the package

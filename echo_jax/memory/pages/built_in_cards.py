@@ -13,7 +13,7 @@ import msgspec
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card_contents import Card, protocol_of
-from echo_jax.memory.pages.questions import BY_LAG, QuestionShown
+from echo_jax.memory.pages.question_words import BY_LAG, QuestionShown
 from echo_jax.memory.pages.table import cell_of
 from echo_jax.memory.pages.told_apart import comparable, kind, size_of, size_text
 from echo_jax.memory.protocol import Protocol

@@ -20,11 +20,10 @@ from echo_jax.memory.card_contents import Card
 from echo_jax.memory.pages import built_in_cards, explore_page, picture
 from echo_jax.memory.pages.built_in_cards import anchors
 from echo_jax.memory.pages.figures import card_figure, panels_figure
-from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, EVERY, QUESTIONS, UNKNOWN, QuestionShown
+from echo_jax.memory.pages.question_words import BY_LAG, EVERY, QUESTIONS, UNKNOWN, QuestionShown
 from echo_jax.memory.pages.table import MEANINGS, cards_table, cell_of, is_control, sections_of
 from echo_jax.memory.pages.told_apart import comparable, groups, size_of, track
 from echo_jax.memory.protocol import PILOT_SEED, Protocol
-from echo_jax.memory.reading import has_picture
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
 from echo_jax.report.number_formats import counted, decimals, number, three_digits
@@ -77,7 +76,7 @@ def page(card: Card, rows: Sequence[Row]) -> str:
         f"![{escaped(left[0])}]({picture.FILE})" if left else "",
         *of.pictured("card.svg"),
         escaped(" ".join(of.answer)),
-        "" if has_picture(card.numbers) or card.task else picture.NONE,
+        "" if BY_LAG.asks.has_picture(card.numbers) or card.task else picture.NONE,
         *(f"- {escaped(remark)}" for remark in of.notes),
         markdown_table(numbers),
         *(table.folded() for table in others),
@@ -123,7 +122,7 @@ def place_among(card: Card, others: Sequence[Card], question: QuestionShown) -> 
     before = [x for x in measured if question.mean(x) > question.mean(card)]
     beside = [*before[-1:], *measured[len(before) : len(before) + 1]]
     names = " and ".join(f"{cell_of(x)} ({question.mean_text(x)})" for x in beside)
-    return f"number {len(before) + 1} {question.name}, beside {names}" if beside else ""
+    return f"number {len(before) + 1} {question.asks.name}, beside {names}" if beside else ""
 
 
 def losses(card: Card, rows: Sequence[Row]) -> list[Table]:
@@ -221,23 +220,19 @@ def write_report(
     return [*written, *write_for_paper(folder, sections, paper)]
 
 
-def most_pairs(card: Card, question: QuestionShown) -> int:
-    """The most pairs that a card was asked about by key, up to which its curve goes; 0 by lag."""
-    return max(card.bits_by_key.pairs) if question is BY_KEY and card.bits_by_key else 0
-
-
 def figures_of(cards: Sequence[Card]) -> list[Section]:
     """The sections with figures, whose panels have the same axes; none with nothing to draw."""
     found = list[Section]()
     for question, of_track in itertools.product(QUESTIONS, WHERE):
         asked = [x for x in cards if track(x) == of_track and question.of(x)]
         shown = [x for x in asked if not is_control(x)]
-        fewest = min((most_pairs(x, question) for x in shown), default=0)
-        for pairs in sorted({most_pairs(x, question) for x in shown}):
-            alike = [x for x in shown if most_pairs(x, question) == pairs]
+        # By key a curve goes up to the most pairs, which differ; by lag all go up to one lag.
+        ends = [question.line(x)[0][-1] for x in shown]
+        for pairs in sorted(set(ends)):
+            alike = [x for x, end in zip(shown, ends, strict=True) if end == pairs]
             heading = f"{question.curves.capitalize()} curves, {WHERE[of_track]}"
             name = f"{question.curves}-{of_track}"
-            if pairs > fewest:
+            if pairs > min(ends):
                 heading += f", up to {pairs} pairs"
                 name += f"-{pairs}"
             reading = question.reading.format(most=math.log2(shown[0].numbers.symbols))

@@ -11,7 +11,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card_contents import CARD_FILE, Card
 from echo_jax.memory.pages import built_in_cards
-from echo_jax.memory.pages.questions import EVERY, QuestionShown
+from echo_jax.memory.pages.question_words import EVERY, QuestionShown
 from echo_jax.memory.pages.table import labels_of
 from echo_jax.memory.pages.told_apart import comparable, differences, size_text, track
 from echo_jax.report.number_formats import number, three_digits
@@ -64,7 +64,7 @@ def sentence(pair: Sequence[Card], question: QuestionShown) -> str:
     between = f"95% interval {ends}" if known else "too few seeds for an interval"
     protocol = pair[0].numbers
     task = pair[0].task
-    asked = f"On the task {task.name}" if task else question.name.capitalize()
+    asked = f"On the task {task.name}" if task else question.asks.name.capitalize()
     unit = "bits an answer" if task else "bits"
     updates = number(protocol.updates)
     sizes = " and ".join(dict.fromkeys(map(size_text, pair)))

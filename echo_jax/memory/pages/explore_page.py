@@ -17,6 +17,7 @@ from echo_jax.config import is_built_in
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card_contents import Card, accuracy_of_list
 from echo_jax.memory.pages.picture import FACE, GROUND, PALETTE, READINGS
+from echo_jax.memory.pages.question_words import QUESTIONS
 from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of, sizes_text
 from echo_jax.memory.pages.told_apart import comparable, groups, size_text, track
 from echo_jax.memory.protocol import Protocol
@@ -79,6 +80,9 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
         "updates": protocol.updates,
         "pairs": list(protocol.pairs),
         "list": plain([accuracy_of_list(k, protocol.values) for k in protocol.pairs], ".3f"),
+        "questions": {
+            x.short: {"name": x.asks.name, "title": x.title, "label": x.x_label} for x in QUESTIONS
+        },
         "cards": found,
     }
 
@@ -107,7 +111,7 @@ def name_of(card: Card) -> str:
 
 def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
     """A card: its size, and for each question and number of updates the bits of its seeds."""
-    found: dict[str, dict[str, Any]] = {"by lag": {}, "by key": {}}
+    found: dict[str, dict[str, Any]] = {question.asks.name: {} for question in QUESTIONS}
     for (question, updates), of in cards.rows_that_count(rows, card).items():
         found[question][str(updates)] = measured(of, card.numbers)
     return {
@@ -115,9 +119,7 @@ def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
         "anchor": is_control(card),
         "state": size_text(card),
         "parameters": card.parameters,
-        "lag": found["by lag"] or None,
-        "key": found["by key"] or None,
-    }
+    } | {question.short: found[question.asks.name] or None for question in QUESTIONS}
 
 
 def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from echo_jax.memory.card_contents import (
     rows_that_count,
 )
 from echo_jax.memory.pages.built_in_cards import anchors, nearest
-from echo_jax.memory.pages.questions import BY_KEY, BY_LAG, QUESTIONS, QuestionShown
+from echo_jax.memory.pages.question_words import BY_KEY, BY_LAG, QUESTIONS, QuestionShown
 from echo_jax.memory.pages.table import cell_of, label_of, labels_of
 from echo_jax.memory.pages.told_apart import size_of, size_text, track
 from echo_jax.memory.protocol import Protocol
@@ -102,12 +102,10 @@ def peers(card: Card, question: QuestionShown) -> list[Card]:
 
 def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     """The bits of each lag."""
-    bits = card.bits_by_lag
-    assert bits is not None
     protocol = card.numbers
     lags = protocol.lags
     most = math.log2(protocol.symbols)
-    usual = rows_that_count(rows, card).get(("by lag", protocol.updates), [])
+    usual = rows_that_count(rows, card).get((BY_LAG.asks.name, protocol.updates), [])
     chosen = [row for row in usual if isinstance(row, LagRow)]
     seeds = [(range(1, lags + 1), lag_bits(row.final, protocol).tolist()) for row in chosen]
     axes.set(xlim=(0, lags + 1), ylim=(-0.05, most + 0.3), yticks=range(int(most) + 1))

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import one_line
 from echo_jax.memory.card_contents import Card, lag_bits
 from echo_jax.memory.pages.table import label_of
@@ -99,8 +98,8 @@ def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
     words = sentence(one_line(label_of(card)), bits, reading)
     tiles = [Tile(FACE, np.ones(PIXELS), ["the picture"])]
     tiles.append(Tile(*left_of(FACE, reading), ["what is left"]))
-    if card.cell.name.removeprefix(BLOCK_PREFIX) != "lstm":
-        lstm = built_in_readings()[card.cell.name.startswith(BLOCK_PREFIX)]
+    if card.cell.bare != "lstm":
+        lstm = built_in_readings()[card.cell.in_block]
         tiles.append(Tile(*left_of(FACE, lstm), [f"LSTM: {three_digits(lstm.bits)} bits"]))
     return words, still(tiles, 24, words, words, columns=3)
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from echo_jax.memory.card_contents import BitsAnAnswer, Budget, Card, protocol_of
-from echo_jax.memory.pages.questions import BY_KEY, BY_TASK, EVERY, UNKNOWN, QuestionShown
+from echo_jax.memory.pages.question_words import BY_KEY, BY_TASK, EVERY, UNKNOWN, QuestionShown
 from echo_jax.memory.pages.told_apart import (
     comparable,
     few_seeds,
@@ -135,7 +135,7 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
                 **{field: getattr(card, field) for field in ("keys", "values", *SIZES)},
                 "parameters": card.parameters or None,
                 "layers": card.cell.args.get("layers", 1),
-                "question": question.field,
+                "question": question.asks.field,
                 **({"task": task_words(card) if card.task else None} if tasks else {}),
                 "updates": updates,
                 **{name: getattr(of, name, None) for name in names},
@@ -148,7 +148,7 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
 def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
     """A row for each card, question, number of updates and seed."""
     return [
-        {"name": card.name, "question": question.field, "updates": updates,
+        {"name": card.name, "question": question.asks.field, "updates": updates,
          "seed": seed, "bits": value}
         for card, question in itertools.product(cards, EVERY)
         for updates, of in question.measured(card)
@@ -165,7 +165,7 @@ def tidy_pairs(groups: Iterable[Sequence[Card]]) -> list[dict[str, Any]]:
             continue
         for pair in pairs_of([question.known(card).by_seed for card in known]):
             names = {"first": known[pair.first].name, "second": known[pair.second].name}
-            rows.append({"question": question.field} | pair._asdict() | names)
+            rows.append({"question": question.asks.field} | pair._asdict() | names)
     return rows
 
 
@@ -215,11 +215,12 @@ def cards_table(cards: Sequence[Card]) -> Table:
 
 def rate_text(card: Card, question: QuestionShown) -> str:
     """The rate of a question, and whether the pilot tried none beyond: 0.3 (edge)."""
-    found = [x for x in card.configuration if x.question == question.name]
+    name = question.asks.name
+    found = [x for x in card.configuration if x.question == name]
     if not found:
         return UNKNOWN
     rate = found[0].rate
-    tried = [x.configuration.rate for x in card.pilot if x.configuration.question == question.name]
+    tried = [x.configuration.rate for x in card.pilot if x.configuration.question == name]
     return f"{rate:g}{' (edge)' if tried and rate in (min(tried), max(tried)) else ''}"
 
 
@@ -279,7 +280,7 @@ def budget_columns(cards: Sequence[Card], question: QuestionShown) -> dict[str, 
     """A column for each other number of updates of some cards: after 10,000."""
     texts = [{x.updates: budget_text(c, question, x) for x in question.budgets(c)} for c in cards]
     every = sorted({updates for of in texts for updates in of})
-    name = f" {question.name}" if question is BY_KEY else ""
+    name = f" {question.asks.name}" if question is BY_KEY else ""
     return {f"after {number(x)}{name}": [of.get(x, UNKNOWN) for of in texts] for x in every}
 
 

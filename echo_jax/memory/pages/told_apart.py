@@ -9,9 +9,8 @@ import numpy as np
 from msgspec import UnsetType
 
 from echo_jax import statistics
-from echo_jax.config import BLOCK_PREFIX
 from echo_jax.memory.card_contents import Card
-from echo_jax.memory.pages.questions import EVERY, QuestionShown
+from echo_jax.memory.pages.question_words import EVERY, QuestionShown
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.rows import MeasuredTask
 from echo_jax.report.number_formats import number
@@ -34,7 +33,7 @@ def track(card: Card) -> str:
     Cards of different tracks are not compared.
     """
     cell = card.cell
-    if not cell.name.startswith(BLOCK_PREFIX):
+    if not cell.in_block:
         return "bare"
     given = {name: cell.args.get(name, usual) for name, usual in BLOCK_OPTIONS.items()}
     changed = [f"{name} {x}" for name, x in given.items() if x != BLOCK_OPTIONS[name]]

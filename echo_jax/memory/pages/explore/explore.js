@@ -6,11 +6,9 @@ const USUAL = ["LSTM", "LRU", "GRU", "tanh RNN", "Mamba-2", "DeltaNet",
   "register", "present input"]; // shown until others are chosen
 const area = { left: 46, right: 0, top: 12, bottom: HEIGHT - 40 }; // of the figure, in pixels
 const QUESTIONS = { // `at` is the place of a point on the x axis, `scale` that of the axis
-  lag: { name: "by lag", title: "Bits about the token, by how many steps ago it came",
-    label: "steps back", at: (n) => n + 1, scale: (x) => x, xTicks: [1, 16, 32, 48, 64],
+  lag: { ...data.questions.lag, at: (n) => n + 1, scale: (x) => x, xTicks: [1, 16, 32, 48, 64],
     yTicks: [0, 1, 2, 3, 4], say: String },
-  key: { name: "by key", title: "Values recalled by their keys, by the number of pairs",
-    label: "pairs of a key and a value", at: (n) => data.pairs[n], scale: Math.log,
+  key: { ...data.questions.key, at: (n) => data.pairs[n], scale: Math.log,
     xTicks: [1, 2, 4, 8, 16, 32, 64], yTicks: [0, 0.25, 0.5, 0.75, 1], say: (y) => `${100 * y}%` },
 };
 

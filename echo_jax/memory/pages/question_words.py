@@ -1,10 +1,12 @@
-"""The questions of a card: where each one's bits are, and the words for them. No jax."""
+"""The bits of a card by question, and the words for them. No jax."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from echo_jax.memory import questions
 from echo_jax.memory.card_contents import BitsAnAnswer, BitsByKey, BitsByLag, Budget, Card
 from echo_jax.memory.protocol import Configuration
+from echo_jax.memory.questions import CardQuestion
 from echo_jax.report.number_formats import three_digits
 
 AT_LEAST = "\u2265"  # before a number that is a bound
@@ -16,20 +18,22 @@ Bits = BitsByLag | BitsByKey | BitsAnAnswer
 
 @dataclass(frozen=True)
 class QuestionShown:
-    """A question of a card.
+    """A question of a card on pages.
 
-    name     as in configurations and rows
-    field    of a card that has its bits
-    words    for these bits
+    asks     the question itself
+    words    for its bits
+    short    its name in the address of the page on which cards are explored
+    title    of its curves there
     curves   the name of its curves, and of the files of their figures; empty where it has none
     x_label  of its curves
     y_label  of its curves
     reading  how to read its figures, with a place for the `most` bits of a token
     """
 
-    name: str
-    field: str
+    asks: CardQuestion
     words: str
+    short: str = ""
+    title: str = ""
     curves: str = ""
     x_label: str = ""
     y_label: str = ""
@@ -37,7 +41,7 @@ class QuestionShown:
 
     def of(self, card: Card) -> Bits | None:
         """The bits of a card; None where they were not measured."""
-        return getattr(card, self.field) or None
+        return getattr(card, self.asks.field) or None
 
     def known(self, card: Card) -> Bits:
         """The bits of a card that has them."""
@@ -53,11 +57,11 @@ class QuestionShown:
     def configured(self, card: Card) -> set[Configuration]:
         """The configurations of a card's number for the question."""
         usual = card.numbers.updates
-        return {x for x in card.configuration if (x.question, x.updates) == (self.name, usual)}
+        return {x for x in card.configuration if (x.question, x.updates) == (self.asks.name, usual)}
 
     def budgets(self, card: Card) -> list[Budget]:
         """The bits after other numbers of updates."""
-        return [x for x in card.budgets if x.question == self.name]
+        return [x for x in card.budgets if x.question == self.asks.name]
 
     def measured(self, card: Card) -> list[tuple[int, Bits | Budget]]:
         """The bits after each number of updates, those of the card first."""
@@ -97,9 +101,10 @@ class QuestionShown:
 
 
 BY_LAG = QuestionShown(
-    "by lag",
-    "bits_by_lag",
+    questions.BY_LAG,
     "bits by lag",
+    "lag",
+    "Bits about the token, by how many steps ago it came",
     "forgetting",
     "steps back",
     "bits about the token",
@@ -107,9 +112,10 @@ BY_LAG = QuestionShown(
     "area under a curve is its bits by lag.",
 )
 BY_KEY = QuestionShown(
-    "by key",
-    "bits_by_key",
+    questions.BY_KEY,
     "bits by key",
+    "key",
+    "Values recalled by their keys, by the number of pairs",
     "recall",
     "pairs of a key and a value",
     "values recalled",
@@ -120,5 +126,5 @@ BY_KEY = QuestionShown(
 QUESTIONS = (BY_LAG, BY_KEY)
 """The questions of the memory, which have curves."""
 
-BY_TASK = QuestionShown("task", "bits_an_answer", "bits an answer")
+BY_TASK = QuestionShown(questions.BY_TASK, "bits an answer")
 EVERY = (*QUESTIONS, BY_TASK)
