@@ -50,10 +50,12 @@ def decay_between(log_a: chex.Array) -> chex.Array:
     steps = log_a.shape[-2]
     # Strictly before t: the value of a step is added after the decay of this step.
     later = jnp.tri(steps, k=-1, dtype=bool)[..., None]
-    reached = jnp.tri(steps, dtype=bool)[..., None]
-    log_between = jnp.cumsum(jnp.where(later, log_a[..., :, None, :], 0), axis=-3)
+    reached = jnp.tri(steps, dtype=log_a.dtype)
+    decays = jnp.where(later, log_a[..., :, None, :], 0)
+    # A product with ones: jnp.cumsum took a fifth of an update of gated DeltaNet (CPU, T 512).
+    log_between = jnp.einsum("ts,...sin->...tin", reached, decays, precision="highest")
     # Masked before exp: what is above 88 is inf after it, and masking that gives NaN gradients.
-    return jnp.exp(jnp.where(reached, log_between, -jnp.inf))
+    return jnp.exp(jnp.where(reached[..., None] > 0, log_between, -jnp.inf))
 
 
 def weights(log_a: chex.Array, k: chex.Array, q: chex.Array) -> chex.Array:
