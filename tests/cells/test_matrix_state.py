@@ -85,7 +85,7 @@ def test_chunks_are_the_steps_and_have_their_gradients_however_much_they_forget(
     log_a = jnp.float32(
         -np.multiply.outer((0.05, 1, 5, 10, 40), rng.uniform(0, 2, (40, 2, decays)))
     )
-    log_a = log_a.at[0, 4].set(-500)  # a product of decays is 0 from here to the end of the chunk
+    log_a = log_a.at[0, 4].set(-5000)  # a product of decays is 0 from here to the end of the chunk
 
     def of_strengths(form):
         def run(log_a):
