@@ -65,7 +65,7 @@ SIZES = (
 
 MATRIX_SIZES = tuple(
     Size(cell, steps, 16, units, 16)
-    for cell in ("delta-net", "gla", "mamba2")
+    for cell in ("delta-net", "gated-delta-net", "gla", "mamba2", "mlstm", "rwkv7")
     for steps, units in ((93, 10), (512, 32))
 )
 """The sizes of a card, of 400 bytes, and about the largest state that a card measures."""

@@ -1,6 +1,6 @@
 """Cells whose state is a matrix, and sLSTM, in chunks and where their numbers are extreme."""
 
-from types import SimpleNamespace
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,37 +10,44 @@ from cell_equations import slstm_gates
 from cell_reference import sigmoid
 
 from echo_jax.cells.matrix_state.delta_net import DeltaNetCell, DeltaTerms
-from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
+from echo_jax.cells.matrix_state.gated_linear_attention import GLACell, GLATerms
 from echo_jax.cells.matrix_state.key_value_cell import OuterProductCell, OuterProductTerms
 from echo_jax.cells.matrix_state.xlstm import SLSTMCell, SLSTMParams
 
 
-def test_decays_whose_product_is_lost_to_rounding_give_finite_gradients_in_chunks():
+def with_gradients(recurrence, terms, state):
+    """The last state and all outputs of a form, and the gradients of their sum of squares."""
+
+    def loss(terms, state):
+        found = recurrence(None, state, terms, None)
+        return sum((x**2).sum() for x in found), found
+
+    return jax.value_and_grad(loss, (0, 1), has_aux=True)(terms, state)
+
+
+def assert_close(found, expected, share):
+    """Every array is near to the other one, relative to its largest number."""
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, atol=share * np.abs(other).max(), rtol=0)
+
+
+@pytest.mark.parametrize("log_alpha", [None, -0.05, -60.0])
+@pytest.mark.parametrize("same", [0, 0.98, 1])
+def test_chunks_of_the_delta_rule_are_its_steps_in_float64_also_for_one_key(same, log_alpha):
     rng = np.random.default_rng(0)
-
-    def total(log_alpha):
-        q, k, v = (jnp.float32(rng.normal(size=(9, 1, 2))) for _ in range(3))
-        terms = DeltaTerms(q, k, v, jnp.full((9, 1, 1), 0.5), log_alpha)
-        return DeltaNetCell(2).parallel(None, jnp.ones((1, 2, 2)), terms, None)[1].sum()
-
-    gradient = jax.jit(jax.grad(total))(np.full((9, 1, 1), -60.0))
-    assert np.isfinite(gradient).all()
-
-
-T, B, K, V = 7, 2, 3, 4
-MASK = np.random.default_rng(1).random((T, B)) > 0.3
-FORMS = ((None, 3), (MASK, 3), (None, 2 * T))
-"""Masks, and sizes of a chunk."""
-
-
-def loop(state, terms, mask):
-    """The last S and all o, by the equations in float64."""
-    outputs = []
-    for log_a, k, v, q, seen in zip(*terms, mask, strict=True):
-        new = np.exp(log_a)[..., None] * state + k[..., None] * v[:, None]
-        state = np.where(seen[:, None, None], new, state)
-        outputs.append(np.einsum("bkv,bk->bv", state, q))
-    return state, np.stack(outputs)
+    steps, rows = 45, 2  # a chunk whose triangle is halved twice, and one that is filled up
+    q, k, v = (rng.normal(size=(steps, rows, 6)) for _ in range(3))
+    k = same * k[0] + (1 - same) * k
+    k /= np.linalg.norm(k, axis=-1, keepdims=True)
+    decay = None if log_alpha is None else np.full((steps, rows, 1), log_alpha)
+    terms = DeltaTerms(q, k, v, rng.uniform(0.9, 1, (steps, rows, 1)), decay)
+    inputs = terms, rng.normal(size=(rows, 6, 6))
+    cell = DeltaNetCell(6)
+    run = jax.jit(functools.partial(with_gradients, cell.parallel))
+    found = run(*jax.tree.map(jnp.float32, inputs))
+    with jax.enable_x64(True):
+        expected = jax.jit(functools.partial(with_gradients, cell.sequential))(*inputs)
+    assert_close(found, expected, 2e-5)
 
 
 @pytest.mark.parametrize(("steps", "rows"), [(17, 16), (5, 256)])
@@ -63,36 +70,33 @@ def test_chunks_from_a_state_that_is_a_constant_in_the_program_are_the_steps(ste
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def chunkwise(state, terms, mask, size):
-    cell = type("Chunks", (OuterProductCell,), {"chunk": size})(K)
-    return cell.parallel(None, state, SimpleNamespace(outer=terms), mask)
-
-
-@pytest.mark.parametrize("decays", [1, K])
-def test_chunks_of_any_size_are_the_steps_also_where_all_is_forgotten(decays):
+@pytest.mark.parametrize(
+    ("over_strengths", "decays"),
+    [(jax.lax.map, 3), (lambda run, strengths: jax.vmap(run)(strengths), 3), (jax.lax.map, 1)],
+)
+def test_chunks_are_the_steps_and_have_their_gradients_however_much_they_forget(
+    over_strengths, decays
+):
+    """One product is finite up to a mean of -5 a step here; `vmap` computes both forms."""
     rng = np.random.default_rng(0)
-    state = rng.normal(size=(B, K, V))
-    log_a = -rng.exponential(size=(T, B, decays))
-    log_a[4] = -500  # c is 0 in float32 from here to the end of the chunk
-    k, v, q = (rng.normal(size=(T, B, n)) for n in (K, V, K))
-    terms = OuterProductTerms(log_a, k, v, q)
+    cell = type("Chunks", (OuterProductCell,), {"chunk": 16})(3)
+    k, v, q, state = (rng.normal(size=s) for s in ((40, 2, 3), (40, 2, 4), (40, 2, 3), (2, 3, 4)))
+    k, v, q, state = map(jnp.float32, (k, v, q, state))
+    log_a = jnp.float32(
+        -np.multiply.outer((0.05, 1, 5, 10, 40), rng.uniform(0, 2, (40, 2, decays)))
+    )
+    log_a = log_a.at[0, 4].set(-5000)  # a product of decays is 0 from here to the end of the chunk
 
-    @jax.jit
-    def run(state, terms):
-        return [chunkwise(state, terms, *form) for form in FORMS]
+    def of_strengths(form):
+        def run(log_a):
+            return with_gradients(form, GLATerms(OuterProductTerms(log_a, k, v, q), v), state)
 
-    @jax.jit
-    @jax.grad
-    def slope(terms):
-        return jnp.sum(chunkwise(jnp.ones((B, K, V)), terms, None, T)[1])
+        return jax.jit(lambda: over_strengths(run, log_a))()
 
-    inputs = jax.tree.map(np.float32, (state, terms))
-    for (mask, _), (last, o) in zip(FORMS, run(*inputs), strict=True):
-        seen = np.ones_like(MASK) if mask is None else mask
-        expected_last, expected = loop(state, terms, seen)
-        np.testing.assert_allclose(last, expected_last, atol=1e-5)
-        np.testing.assert_allclose(np.asarray(o)[seen], expected[seen], atol=1e-5)
-    assert all(np.isfinite(leaf).all() for leaf in slope(inputs[1]))
+    forms = (jax.tree.leaves(of_strengths(form)) for form in (cell.parallel, cell.sequential))
+    for found, expected in zip(*forms, strict=True):
+        for one, other in zip(found, expected, strict=True):  # of each strength
+            assert_close(one, other, 2e-5)
 
 
 def slstm_mean(p, xs):

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.interface import Mask, ProjectedCell, divides
-from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell, in_chunks, out_of_chunks
+from echo_jax.cells.matrix_state.chunks import in_chunks, out_of_chunks
+from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
 
 CHUNK = 64
 """Steps that the chunkwise form of the mLSTM computes at once, as in the authors' code."""

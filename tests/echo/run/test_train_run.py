@@ -80,7 +80,7 @@ def test_a_checkpoint_is_written_until_every_seed_has_failed(tmp_path):
 @pytest.mark.parametrize("cell", ["exprnn", "delta-net", "block:delta-net"])
 def test_cells_that_invert_or_exponentiate_matrices_train_on_several_devices(cell, tmp_path):
     """A linear solver of jax 0.10 waits for ever where two devices of a CPU use it at a time."""
-    options = ("--cell", cell, "--no-stateful", "--seeds", 2, "--sequences", 60, "--hidden", 20)
+    options = ("--cell", cell, "--no-stateful", "--seeds", 2, "--sequences", 60, "--hidden", 24)
     execute("train.py", *options, "--out", "run", cwd=tmp_path)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert len(result["by_seed"]["accuracy"]) == 2
