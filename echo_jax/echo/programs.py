@@ -187,7 +187,7 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
 WIDE = {"lstm", "lstm-chrono", "gru", "simple"}  # cells whose training gains from wide vectors
 
 
-def options_of_training(config: RunConfig) -> dict[str, str]:
+def options_of_training(config: RunConfig) -> dict[str, str | bool]:
     """The options with which XLA compiles training: vectors of 512 bits where they pay.
 
     By default XLA uses 256. With 512 an update of part 4 takes 0.9 of the time, and its bits are
