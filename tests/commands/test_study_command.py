@@ -1,9 +1,7 @@
 """`study` and `sweep`: what is listed, shown and written, and what is refused before a run."""
 
 import contextlib
-import os
 import shutil
-import signal
 
 import fabricated
 import pytest
@@ -11,7 +9,6 @@ from run_folders import snapshot
 from running import assert_one_sentence
 
 from echo_jax.commands import command_line, sweep
-from echo_jax.echo.studies import study_pages
 from echo_jax.echo.studies.catalogue import STUDIES
 from echo_jax.storage import atomic_files
 
@@ -43,21 +40,6 @@ def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
     before = snapshot(tmp_path)
     call(*STUDY.split(), cwd=tmp_path)
     assert snapshot(tmp_path) == before
-
-
-def test_a_signal_as_the_page_is_written_says_what_is_there_and_how_to_go_on(
-    tmp_path, studied, call, monkeypatch
-):
-    write = study_pages.write_folder
-
-    def terminated(*arguments):
-        os.kill(os.getpid(), signal.SIGTERM)
-        write(*arguments)
-
-    monkeypatch.setattr(study_pages, "write_folder", terminated)
-    said = call(*STUDY.split(), cwd=tmp_path, status=128 + signal.SIGTERM)
-    assert "\nStopped; out has all rows and the page; to go on: " in said.stderr
-    assert (studied / "README.md").exists()
 
 
 @pytest.mark.parametrize(

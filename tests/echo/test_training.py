@@ -57,10 +57,8 @@ def test_wide_vectors_are_used_where_they_change_no_bit(monkeypatch):
         assert not of_runs.options_of_training(changed(SMALL, **other))
     init, run_chunk = programs(changed(SMALL, hidden_size=50), 12)
     lowered = run_chunk.lower(SMALL.dynamic, init(SMALL.dynamic), 12)
-    usual, wide = (
-        lowered.compile(options)(SMALL.dynamic, init(SMALL.dynamic), 12) for options in ({}, width)
-    )
-    chex.assert_trees_all_equal(usual, wide)
+    compiled = [lowered.compile(options) for options in ({}, width)]
+    chex.assert_trees_all_equal(*(f(SMALL.dynamic, init(SMALL.dynamic), 12) for f in compiled))
 
 
 def test_of_a_frozen_network_the_readout_alone_is_trained():
