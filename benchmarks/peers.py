@@ -13,6 +13,7 @@ from flax import linen as nn
 from flax.training.train_state import TrainState
 from learner import Learner, Rows
 from numpy_lstm import BETA1, BETA2, EPSILON, NumpyLSTM
+from surroundings import torch_device
 
 from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import RunConfig
@@ -166,16 +167,17 @@ class Torch(Learner):
     """PyTorch: `nn.LSTM` and `nn.Linear`, a Python loop over the updates, the state detached."""
 
     def __init__(self, config: RunConfig) -> None:
-        """Use one thread."""
+        """Use the device of jax, and one thread on a CPU."""
         super().__init__(config)
         self._torch: Any = importlib.import_module("torch")
-        self._torch.set_num_threads(1)
+        self._device = torch_device(self._torch)
 
     def start(self) -> None:
         nn, vocab_size = self._torch.nn, self.config.task.vocab_size
         self._torch.manual_seed(self.config.seed)
         self.lstm = nn.LSTM(vocab_size, self.config.network.hidden_size, batch_first=True)
-        self.readout = nn.Linear(self.config.network.hidden_size, vocab_size)
+        self.lstm.to(self._device)
+        self.readout = nn.Linear(self.config.network.hidden_size, vocab_size).to(self._device)
         parameters = [*self.lstm.parameters(), *self.readout.parameters()]
         rate = self.config.training.learning_rate
         self.adam = self._torch.optim.Adam(parameters, rate, (BETA1, BETA2), EPSILON)
@@ -184,7 +186,9 @@ class Torch(Learner):
         self, state: Any, window: np.ndarray, target: np.ndarray, learn: bool
     ) -> tuple[Any, float, np.ndarray]:
         functional = self._torch.nn.functional
-        tokens, targets = (self._torch.from_numpy(x.astype(np.int64)) for x in (window, target))
+        tokens, targets = (
+            self._torch.from_numpy(x.astype(np.int64)).to(self._device) for x in (window, target)
+        )
         with self._torch.set_grad_enabled(learn):
             one_hot = functional.one_hot(tokens, self.config.task.vocab_size).float()
             outputs, state = self.lstm(one_hot, state)
@@ -194,7 +198,11 @@ class Torch(Learner):
             self.adam.zero_grad()
             loss.backward()
             self.adam.step()
-        return tuple(part.detach() for part in state), loss.item(), logits.argmax(dim=-1).numpy()
+        return (
+            tuple(part.detach() for part in state),
+            loss.item(),
+            logits.argmax(dim=-1).cpu().numpy(),
+        )
 
 
 class Peer(NamedTuple):

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import surroundings
 from flax import linen as nn
-from surroundings import markdown_table, measured_apart, seconds_of_calls
+from surroundings import markdown_table, measured_apart, seconds_of_calls, torch_device
 
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import build, cell_class
@@ -186,32 +186,33 @@ def compiled(outputs: Callable[..., Any], params: Any, inputs: jax.Array) -> Lay
 def pytorch_layer(size: Size, tokens: np.ndarray, form: str | None = None) -> Layer:
     """The layer of PyTorch on one-hot vectors, or one by a form of `matrix_states`; one thread."""
     torch: Any = importlib.import_module("torch")
-    torch.set_num_threads(1)
-    inputs = torch.nn.functional.one_hot(torch.from_numpy(tokens), size.values).float()
+    device = torch_device(torch)
+    inputs = torch.nn.functional.one_hot(torch.from_numpy(tokens), size.values).float().to(device)
+    wait = torch.cuda.synchronize if device == "cuda" else tuple  # a GPU answers before it is done
     if form is None:
         layers = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "simple": torch.nn.RNN}
-        layer = layers[size.cell](size.values, size.units)
-        return called([*layer.parameters()], lambda: layer(inputs)[0])
+        layer = layers[size.cell](size.values, size.units).to(device)
+        return called([*layer.parameters()], lambda: layer(inputs)[0], wait)
     states = importlib.import_module("matrix_states")
     matrix, recurrence = (getattr(states, x.replace("-", "_")) for x in (size.cell, form))
     _, params = first_weights(size)
-    weights = jax.tree.map(lambda x: torch.tensor(np.array(x), requires_grad=True), params)
-    return called(weights, lambda: matrix(weights, inputs.swapaxes(0, 1), recurrence))
+    weights = jax.tree.map(
+        lambda x: torch.tensor(np.array(x), device=device, requires_grad=True), params
+    )
+    return called(weights, lambda: matrix(weights, inputs.swapaxes(0, 1), recurrence), wait)
 
 
-def called(weights: Sequence[Any], outputs: Callable[[], Any]) -> Layer:
-    """The gradient of the sum of squared outputs in PyTorch."""
+def called(weights: Sequence[Any], outputs: Callable[[], Any], wait: Callable[[], Any]) -> Layer:
+    """The gradient of the sum of squared outputs in PyTorch; `wait` returns when it is there."""
 
-    def call() -> None:
-        for each in weights:
-            each.grad = None
-        outputs().square().sum().backward()
+    def repeated(times: int) -> None:
+        for _ in range(times):
+            for each in weights:
+                each.grad = None
+            outputs().square().sum().backward()
+        wait()
 
-    def updates() -> None:
-        for _ in range(UPDATES):
-            call()
-
-    return Layer(call, updates)
+    return Layer(lambda: repeated(1), lambda: repeated(UPDATES))
 
 
 LAYERS: dict[str, Callable[[Size, np.ndarray], Layer]] = {

@@ -92,14 +92,14 @@ class WorkerError(RuntimeError):
 
 
 @contextlib.contextmanager
-def pinned(core: int, environment: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Within it this process runs on one core.
+def pinned(core: int | None, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Within it this process runs on one core; with None, on all.
 
     Processes that it starts inherit the core, one thread a library, and the environment, and run
     no file of the current folder.
     """
     allowed, before = os.sched_getaffinity(0), dict(os.environ)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, allowed if core is None else {core})
     os.environ.update({**ONE_THREAD, "PYTHONSAFEPATH": "1", **(environment or {})})
     try:
         yield
@@ -132,12 +132,20 @@ class Worker(contextlib.AbstractContextManager):
             raise WorkerError(reason(error)) from error
 
 
+def torch_device(torch: Any) -> str:
+    """The device for PyTorch: a GPU where jax computes on one; else the CPU, with one thread."""
+    import jax
+
+    torch.set_num_threads(1)
+    return "cuda" if jax.default_backend() == "gpu" else "cpu"
+
+
 def measured_apart(
-    core: int, function: Callable[..., dict[str, Any]], points: Iterable[Point]
+    core: int | None, function: Callable[..., dict[str, Any]], points: Iterable[Point]
 ) -> list[dict[str, Any]]:
     """A row for each point: its labels, and what the function gives of its arguments.
 
-    One point after the other has a fresh process on one core; equal ones are measured once. Of a
+    One point after the other has a fresh process, on the core; equal ones are measured once. Of a
     point that cannot be measured the row has a `failure`.
     """
     found: dict[Any, dict[str, Any]] = {}

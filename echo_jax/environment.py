@@ -85,6 +85,14 @@ def threads() -> int:
     return max(int(given) if given.isdecimal() else cores(), jax.local_device_count())
 
 
+def has_wide_vectors() -> bool:
+    """Whether jax computes on a processor with AVX-512, and no flag says how much of it to use."""
+    import jax
+
+    said = re.search("xla_cpu_(max_isa|prefer_vector_width)", os.environ.get("XLA_FLAGS", ""))
+    return jax.default_backend() == "cpu" and not said and "avx512f" in processor()
+
+
 def set_up_jax() -> None:
     """Give jax the `SETTINGS` before its first use, whatever the environment says.
 

@@ -72,6 +72,12 @@ def test_a_processor_is_told_from_another_of_its_name_and_from_itself_with_fewer
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_max_isa=AVX512 --xla_cpu_max_isa=avx2")
     assert environment.device_kind() == f"{kinds[2]}, XLA limited to AVX2"
     assert len({*kinds, environment.device_kind()}) == 4
+    monkeypatch.setattr(environment, "processor", lambda: X86.replace("avx2", "avx2 avx512f"))
+    assert not environment.has_wide_vectors()
+    monkeypatch.delenv("XLA_FLAGS")
+    assert environment.has_wide_vectors()
+    monkeypatch.setattr(environment, "processor", lambda: X86)
+    assert not environment.has_wide_vectors()
 
 
 def test_a_version_between_releases_is_named_by_its_commit_or_by_its_source(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from drawn import learner_of, network_of
 
 from echo_jax.config import RunConfig, TaskConfig, TrainingConfig, changed
 from echo_jax.echo import data, evaluation, network, training
+from echo_jax.echo import programs as of_runs
 
 SMALL = changed(
     RunConfig(), length=8, vocab_size=6, window=3, batch_size=2, hidden_size=5, learning_rate=1e-2,
@@ -46,6 +47,18 @@ def test_a_run_is_the_same_bits_however_it_is_cut_into_chunks_and_a_function_of_
     assert whole[0].step == 12 * SMALL.task.updates_per_sequence == whole[1].size
     with pytest.raises(AssertionError):
         chex.assert_trees_all_close(run(changed(SMALL, seed=1), [12]), whole, atol=1e-3)
+
+
+def test_wide_vectors_are_used_where_they_change_no_bit(monkeypatch):
+    monkeypatch.setattr(of_runs, "has_wide_vectors", lambda: True)
+    width = of_runs.options_of_training(SMALL)
+    assert width == {"xla_cpu_prefer_vector_width": "512"}
+    for other in ({"batch_size": 1}, {"hidden_size": 1}, {"framing": "values"}, {"cell": "mamba2"}):
+        assert not of_runs.options_of_training(changed(SMALL, **other))
+    init, run_chunk = programs(changed(SMALL, hidden_size=50), 12)
+    lowered = run_chunk.lower(SMALL.dynamic, init(SMALL.dynamic), 12)
+    compiled = [lowered.compile(options) for options in ({}, width)]
+    chex.assert_trees_all_equal(*(f(SMALL.dynamic, init(SMALL.dynamic), 12) for f in compiled))
 
 
 def test_of_a_frozen_network_the_readout_alone_is_trained():
