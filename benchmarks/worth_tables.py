@@ -1,6 +1,6 @@
 """What the rows of docs/worth say: do the bits of a card order cells on other tasks?
 
-    python benchmarks/worth_tables.py    # a minute; writes docs/worth/README.md and its figure
+    python benchmarks/worth_tables.py    # a minute; writes docs/worth/README.md and its figures
 
 rows, cards  ─►  what is `Known` of each cell  ─►  correlations over some of them  ─►  tables
 """
@@ -11,37 +11,35 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.special import entr, logsumexp
 from scipy.stats import rankdata
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
-from worth import ARMS, PROBED, QUESTIONS, ROWS, SEEDS, TASKS, best_rates, cells_of, published, read
+from worth import (
+    AGAIN,
+    ARMS,
+    FAMILIES,
+    MATRIX,
+    PROBED,
+    QUESTIONS,
+    ROWS,
+    SEEDS,
+    TASKS,
+    best_rates,
+    cells_of,
+    published,
+    read,
+    short_name,
+)
 
 from echo_jax import statistics
-from echo_jax.memory.tasks import digits, in_context
 from echo_jax.report import styles
 from echo_jax.report.number_formats import three_digits
 
 TABLES = ROWS.with_name("README.md")
-FIGURE = ROWS.with_name("scatter.svg")
 
-FAMILIES = (
-    ("lstm", "lstm-chrono", "slstm", "gru"),
-    ("simple", "identity-rnn", "exprnn"),
-    ("lru", "s5", "rg-lru"),
-    ("mingru", "minlstm"),
-    ("lmu",),
-    ("delta-net", "gated-delta-net", "FrozenDeltaNet", "rwkv7"),
-    ("gla", "mlstm", "mamba2", "FrozenLinearAttention"),
-)
-"""Cells that share a kind of recurrence, and so are no independent cases."""
-
-MATRIX = {*FAMILIES[-2], *FAMILIES[-1]}
-"""The cells with a matrix state."""
 
 GROUPS: dict[str, Callable[[str], bool]] = {
     "trained": str.islower,  # anchors have names of classes
@@ -69,6 +67,8 @@ held        mean bits at lags 4 to 16 that a probe finds in the network of seed 
 def cells(arm: str = ARMS[0]) -> dict[str, Known]:
     """Measures of each cell of an arm, by its name; a task is there where all seeds have rows."""
     rates, rows = best_rates(read()), [row for row in read() if row.arm == arm]
+    again = [row for row in rows if row.task == AGAIN[0] and row.seed in AGAIN[1]]
+    rows = [row for row in rows if row.seed in SEEDS]
     found = dict[str, Known]()
     for card in published():
         own = [x for x in rows if (x.cell, x.rate) == (card.name, rates.get((x.task, x.cell)))]
@@ -84,7 +84,9 @@ def cells(arm: str = ARMS[0]) -> dict[str, Known]:
         if arm == ARMS[0]:
             measures = {"by_lag": card.bits_by_lag, "by_key": card.bits_by_key}
             known |= {name: of.by_seed for name, of in measures.items() if of}
-        found[card.name.removeprefix("block-").removesuffix("-state-bytes-400")] = known
+        more = [row.bits for row in again if row.cell == card.name]
+        known["ten more seeds"] = more if len(more) == len(AGAIN[1]) else []
+        found[short_name(card.name)] = known
     return found
 
 
@@ -138,16 +140,16 @@ def over_seeds(sampled: Mapping[str, Known], names: Sequence[str]) -> str:
     for _ in range(DRAWN):
         drawn = [[random.choice(x, len(x)).mean() for x in seeds] for seeds in whole]
         found.append(correlation(*map(np.array, drawn)))
-    return bounds(found)
+    return shown(bounds(found))
 
 
-def over_families(sampled: Mapping[str, Known], names: Sequence[str]) -> str:
-    """The bounds of 95% of the correlations, families drawn anew; - of two families."""
+def over_families(sampled: Mapping[str, Known], names: Sequence[str]) -> list[float]:
+    """The bounds of 95% of the correlations, families drawn anew; cells where two have all."""
     known = means(sampled, names)
     families = [np.flatnonzero(np.isin([*sampled], some)) for some in FAMILIES]
     families = [some for some in families if some.size]
     if len(families) < 3:
-        return "-"
+        families = [np.array([i]) for i in range(len(sampled))]
     random, found = np.random.default_rng(0), []
     for drawn in random.integers(len(families), size=(DRAWN, len(families))):
         if len(set(drawn)) > 2:
@@ -157,9 +159,14 @@ def over_families(sampled: Mapping[str, Known], names: Sequence[str]) -> str:
     return bounds(found)
 
 
-def bounds(found: Sequence[float]) -> str:
+def bounds(found: Sequence[float]) -> list[float]:
     """The middle 95%."""
-    return "{:.2f} to {:.2f}".format(*np.nanquantile(found, (0.025, 0.975)))
+    return np.nanquantile(found, (0.025, 0.975)).tolist()
+
+
+def shown(interval: Sequence[float]) -> str:
+    """An interval in words."""
+    return "{:.2f} to {:.2f}".format(*interval)
 
 
 class Hypothesis(NamedTuple):
@@ -179,13 +186,23 @@ HYPOTHESES = (
     Hypothesis("3. noisy recall, by key", "matrix, not trained too", ("by_key", "noisy_recall")),
     Hypothesis("4. text, held", "trained", ("held", "text", "parameters")),
 )
+OTHER_SEEDS = HYPOTHESES[2]._replace(names=("by_key", "ten more seeds"))
 
 
-def verdict(estimate: float, adjusted: float) -> str:
-    """The word that was fixed before the first row."""
-    if estimate <= 0:
+def verdict(estimate: float, adjusted: float, interval: Sequence[float]) -> str:
+    """The word for a correlation, its adjusted p-value and its interval."""
+    low, high = interval
+    if estimate > 0 and adjusted < 0.05:
+        return "supported"
+    if high < 0:
         return "refuted"
-    return "supported" if adjusted < 0.05 else "undecided"
+    return "no relation" if -0.3 < low <= 0 <= high < 0.3 else "undecided"
+
+
+def reliability(bits: Sequence[Sequence[float]]) -> float:
+    """The share of the variance of the means of cells that is not of seeds; bits `[cells, k]`."""
+    of_seeds = np.var(bits, axis=1, ddof=1).mean() / np.shape(bits)[1]
+    return float(1 - of_seeds / np.mean(bits, axis=1).var(ddof=1))
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], ends: str = "") -> str:
@@ -195,30 +212,25 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], ends: str =
     return "\n".join([written[0], "|---|" + "---:|" * numbers + ends, *written[1:]])
 
 
-def primary() -> str:
-    """The table of the hypotheses, of which all rows are there."""
-    samples = [sample(of.group, of.names) for of in HYPOTHESES]
-    known = [means(sampled, of.names) for sampled, of in zip(samples, HYPOTHESES, strict=True)]
-    p_values = [p_value(*x) for x in known]
-    adjusted, rows = statistics.holm(p_values), []
-    for i, of in enumerate(HYPOTHESES):
-        estimate = correlation(*known[i])
-        intervals = over_seeds(samples[i], of.names), over_families(samples[i], of.names)
-        numbers = [f"{estimate:.2f}", *intervals, f"{p_values[i]:.2g}", f"{adjusted[i]:.2g}"]
+def primary(arm: str, hypotheses: Sequence[Hypothesis]) -> str:
+    """The table of hypotheses; those that have no rows yet are left out."""
+    if arm == ARMS[1]:  # at equal parameters nothing is given
+        hypotheses = [of._replace(names=of.names[:2]) for of in hypotheses]
+    tested = [(of, sample(of.group, of.names, arm)) for of in hypotheses]
+    tested = [(of, sampled) for of, sampled in tested if sampled]
+    known = [means(sampled, of.names) for of, sampled in tested]
+    p_values, rows = [p_value(*x) for x in known], []
+    adjusted = statistics.holm(p_values)
+    for i, (of, sampled) in enumerate(tested):
+        estimate, interval = correlation(*known[i]), over_families(sampled, of.names)
+        numbers = [f"{estimate:.2f}", over_seeds(sampled, of.names), shown(interval)]
+        numbers += [f"{p_values[i]:.2g}", f"{adjusted[i]:.2g}"]
+        bits = reliability([known[of.names[1]] for known in sampled.values()])
         title = of.title + ", given parameters" * ("parameters" in of.names)
-        words = verdict(estimate, adjusted[i]), at_equal_parameters(of)
-        rows.append([title, str(len(samples[i])), *numbers, *words])
+        word = verdict(estimate, adjusted[i], interval)
+        rows.append([title, str(len(sampled)), *numbers, f"{bits:.2f}", word])
     headings = ["hypothesis", "cells", "correlation", "over seeds", "over families", "p"]
-    return markdown([*headings, "adjusted", "", "at 60,000 parameters"], rows, "---|---|")
-
-
-def at_equal_parameters(of: Hypothesis) -> str:
-    """The correlation in the second arm, nothing given, and its p; - on the text."""
-    sampled = sample(of.group, of.names[:2], ARMS[1])
-    if not sampled:
-        return "-"
-    x = means(sampled, of.names[:2])
-    return f"{correlation(*x):.2f} (p {p_value(*x):.2g})"
+    return markdown([*headings, "adjusted", "reliability", ""], rows, "---|")
 
 
 COLUMNS = {
@@ -240,32 +252,6 @@ def correlations() -> str:
     return markdown(["task", *(f"{group}: `{name}`" for group, name in columns)], rows)
 
 
-def of_last_pixels(pixels: int) -> float:
-    """Bits of a softmax regression that sees the last pixels of a digit, on the final part."""
-    known, final = digits.PARTS["training"], digits.PARTS["final"]
-    seen = digits.PIXELS[:, -pixels:] / 16
-    model = LogisticRegression(max_iter=10_000).fit(seen[known], digits.DIGITS[known])
-    shares = model.predict_proba(seen[final])[np.arange(len(final)), digits.DIGITS[final]]
-    of_answers = np.bincount(digits.DIGITS[final]) / len(final)
-    return float(entr(of_answers).sum() + np.log(shares).mean()) / np.log(2)
-
-
-def of_ideal_observer(rows: int) -> float:
-    """Bits on `in_context` of one that knows the task, and weighs all 8! automata by Bayes.
-
-    The product of what it gives each answer is the mean likelihood of all answers of a row.
-    """
-    inputs, targets, _ = map(np.asarray, in_context.draw(jax.random.key(0), rows, "final"))
-    states, steps = in_context.STATES, in_context.STEPS
-    automata = np.array([*itertools.permutations(range(states))], np.int8)
-    right = [(automata[:, x] == y).sum(axis=1) for x, y in zip(inputs, targets, strict=True)]
-    wrong = in_context.NOISY / states
-    logs = np.array(right) * np.log(1 - in_context.NOISY + wrong)
-    logs += (steps - np.array(right)) * np.log(wrong)
-    nats = (np.log(len(automata)) - logsumexp(logs, axis=1).mean()) / steps
-    return float((np.log(states) - nats) / np.log(2))
-
-
 def errors() -> str:
     """The table of the error for a trained cell that was left out, by what is known of it."""
     rows = []
@@ -273,10 +259,11 @@ def errors() -> str:
         sampled = sample("trained", ("by_key", task))
         by_lag, by_key, size, y = means(sampled, ("by_lag", "by_key", "parameters", task))
         kind, size = np.array([float(cell in MATRIX) for cell in sampled]), np.log(size)
-        columns = [(), (kind,), (size,), (by_lag, by_key), (by_lag, by_key, size)]
+        bits = by_lag, by_key
+        columns = [(), (kind,), (size,), bits, (*bits, kind), (*bits, size)]
         rows.append([f"`{task}`", *(f"{left_out_error(y, *some):.3f}" for some in columns)])
-    known_by = ["mean alone", "vector or matrix", "parameters", "bits by lag and by key", "all"]
-    return markdown(["task", *known_by], rows)
+    known_by = ["mean alone", "vector or matrix", "parameters", "bits by lag and by key"]
+    return markdown(["task", *known_by, "bits and kind", "bits and parameters"], rows)
 
 
 def left_out_error(y: np.ndarray, *columns: np.ndarray) -> float:
@@ -305,14 +292,6 @@ def of_seeds(found: Sequence[float]) -> str:
     return f"{mean} ({low} to {high})"
 
 
-PANELS = {
-    "digits": ("by_lag", "bits by lag"),
-    "in_context": ("by_key", "bits by key"),
-    "noisy_recall": ("by_key", "bits by key"),
-    "text": ("held", "bits held, lags 4 to 16"),
-    "selective_copy": ("by_lag", "bits by lag"),
-}
-
 WORDS = {
     "ProjectedRegister": "register",
     "RingReservoir": "ring",
@@ -322,90 +301,57 @@ WORDS = {
     "FrozenDeltaNet": "delta-net, not trained",
     "FrozenLinearAttention": "gla, not trained",
 }
-"""The words for anchors in the figure."""
+"""The words for anchors in a figure."""
 
 
-def draw(path: Path) -> None:
-    """A panel for each task: its bits against those of the card."""
+def draw(path: Path, points: Mapping[str, tuple[float, float]], x: str, y: str) -> None:
+    """Points by their names, which stand in a column beside them, each with a line to its point."""
     with styles.drawing():
-        figure = Figure(figsize=(4 * len(TASKS), 4.4), layout="constrained")
-        for axes, task in zip(figure.subplots(1, len(TASKS)), TASKS, strict=True):
-            predictor, words = PANELS[task]
-            for cell, known in cells().items():
-                if not (known.get(predictor) and known.get(task)):
-                    continue
-                at = np.mean(known[predictor]), np.mean(known[task])
-                kind = (styles.BLUE, styles.ORANGE)[cell in MATRIX]
-                colour = kind if cell.islower() else styles.GREY
-                axes.plot(*at, "o", color=colour, markersize=4)
-                axes.annotate(WORDS.get(cell, cell), at, (3, 2),
-                              fontsize=6, textcoords="offset points", color=colour)  # fmt: skip
-            axes.margins(x=0.2)
-            axes.set_xlabel(words)
-            axes.set_title(f"{task}, bits", fontsize=9)
-            styles.style_axes(axes)
+        figure = Figure(figsize=(styles.WIDTH, 4.6), layout="constrained")
+        axes = figure.add_subplot()
+        order = sorted(points, key=lambda name: points[name][1])
+        for name, height in zip(order, np.linspace(0, 1, len(order)), strict=True):
+            kind = (styles.BLUE, styles.ORANGE)[name in MATRIX]
+            colour = kind if name[0].islower() else styles.GREY
+            axes.plot(*points[name], "o", color=colour, markersize=5)
+            axes.annotate(WORDS.get(name, name), points[name], (1.06, height), fontsize=9,
+                          textcoords="axes fraction", color=colour, va="center",
+                          arrowprops={"arrowstyle": "-", "color": styles.PALE})  # fmt: skip
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        styles.style_axes(axes)
         path.write_bytes(styles.image(figure, "svg"))
 
 
-PAGE = """# What a bit is worth: all numbers
-
-Made by `python benchmarks/worth_tables.py` of the rows in `rows.jsonl`.
-[What a bit is worth](../what-a-bit-is-worth.md) says what was asked, and what came of it.
-
-{primary}
-
-At 60,000 parameters nothing is given.
-
-## Bits of each cell
-
-Means, with the lowest and the highest of three seeds, on text of seeds 0 and 2.
-
-{cells}
-
-## What orders the cells
-
-Spearman's correlations of bits on a task, exploratory: trained cells, of these 13 with vector and
-6 with matrix states. `early` is by lag after 300 updates, at the best rate of the pilot.
-
-{correlations}
-
-## What predicts a cell
-
-Root mean square error, in bits, for each trained cell left out of a linear fit; of parameters the
-logarithm.
-
-{errors}
-
-## At 60,000 parameters
-
-Bits, with the lowest and the highest of three seeds; - was not run. A state has 100 numbers, of
-RWKV-7 169, and the convolution keeps 3 times the width more. Rates are those of the narrow block.
-On `digits` an answer has at most 3.3 bits, on `in_context` 3, on `noisy_recall` 4; less than 0 is
-worse than the frequencies of the answers.
-
-{second_cells}
-
-## Readers of another kind
-
-On `digits` a softmax regression on the last 16, 24, 32, 40 and 64 pixels has {regressions} bits.
-On `in_context` an ideal observer that knows the task has {observer:.2f} bits.
-"""
+def put(text: str, name: str, table: str) -> str:
+    """The text with a table in the place of what stands between the marks of a name."""
+    before, mark, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition("\n<!-- end -->")
+    if not (mark and end):
+        raise ValueError(f"{TABLES} has no marks of {name}")
+    return before + mark + table + end + after
 
 
 def main() -> None:
-    """Write the tables, and draw the figure."""
-    regressions = (f"{of_last_pixels(pixels):.2f}" for pixels in (16, 24, 32, 40, 64))
-    text = PAGE.format(
-        primary=primary(),
-        cells=cells_table(ARMS[0]),
-        correlations=correlations(),
-        errors=errors(),
-        second_cells=cells_table(ARMS[1]),
-        regressions=", ".join(regressions),
-        observer=of_ideal_observer(200),
-    )
+    """Write the tables into docs/worth/README.md, and draw the figures."""
+    tables = {
+        "hypotheses": primary(ARMS[0], HYPOTHESES),
+        "at 60,000 parameters": primary(ARMS[1], HYPOTHESES),
+        "ten more seeds": primary(ARMS[0], [OTHER_SEEDS]),
+        "cells": cells_table(ARMS[0]),
+        "correlations": correlations(),
+        "errors": errors(),
+        "cells at 60,000 parameters": cells_table(ARMS[1]),
+    }
+    text = TABLES.read_text("utf-8")
+    for name, table in tables.items():
+        text = put(text, name, table)
     TABLES.write_text(text, "utf-8")
-    draw(FIGURE)
+    for of in HYPOTHESES:
+        x, y = of.names[:2]
+        points = {name: (float(np.mean(known[x])), float(np.mean(known[y])))
+                  for name, known in cells().items() if known.get(x) and known.get(y)}  # fmt: skip
+        draw(TABLES.with_name(f"{y}.svg"), points, f"{x.replace('_', ' ')}, bits", f"{y}, bits")
 
 
 if __name__ == "__main__":
