@@ -284,6 +284,7 @@ def held_of(programs: Programs, params: Any) -> list[float]:
 JOB = Job(compile_run, make_row)
 
 
+@functools.cache
 def published() -> list[Card]:
     """The published cards in the block of 100 numbers."""
     paths = sorted(CARDS.glob(f"block-*-state-bytes-400/{CARD_FILE}"))

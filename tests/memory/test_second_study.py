@@ -211,3 +211,51 @@ def test_a_group_has_three_draws_and_three_rates_of_each_network():
         assert len(worth.missing("delay_16", "numbers", [], group)) == 3 * count
     known = {x.row.cell: x.row.rate for x in worth.missing("by_lag", "numbers", [], "small")}
     assert len(known) == 13  # at the rate of the card with 100 numbers
+
+
+def test_scores_that_differ_in_their_last_bits_are_tied():
+    x = np.array([0.1 + 0.2, 0.3, 0.3, 1.0, 2.0])
+    y = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    expected = stats.spearmanr(x.round(9), y)[0]
+    assert expected != pytest.approx(stats.spearmanr(x, y)[0])
+    assert worth_tables.correlation(x, y) == pytest.approx(expected)
+
+
+def within(values, family):
+    """The ranks of values within families, less their mean, ranked again and of norm 1."""
+    left = np.empty(len(values))
+    for some in (family == i for i in np.unique(family)):
+        left[some] = stats.rankdata(values[some]) - (some.sum() + 1) / 2
+    ranks = stats.rankdata(left) - (len(left) + 1) / 2
+    return ranks / np.linalg.norm(ranks)
+
+
+CARRIED = np.mean(
+    [
+        stats.rankdata([60, 54, 53, 37, 36, 23, 21, 20, 17, 16, 14, 13, 12]),
+        stats.rankdata([12.7, 14.1, 13.6, 0.1, 5.6, 2.7, 0.2, 0, 2.6, 0, 0, 0, 0]),
+        stats.rankdata([4, 12, 14, 0, 5, 1.5, 0, 0, 2, 0, 0, 0, 0]),
+    ],
+    axis=0,
+)
+"""Mean ranks of 13 cells about as a first look had them: six carry nothing over a delay."""
+
+
+@pytest.mark.parametrize(
+    ("first", "truth", "power"),
+    [(True, 0.6, 0.51), (True, 0.8, 0.95), (False, 0.7, 0.42), (False, 0.9, 0.85)],
+)
+def test_the_power_that_the_page_states_is_that_of_a_simulation(first, truth, power):
+    random, hits, trials = np.random.default_rng(4), 0, 300
+    family = np.zeros(13, int) if first else np.repeat(range(5), (5, 3, 3, 3, 3))
+    for _ in range(trials):
+        x = CARRIED if first else random.normal(size=len(family))
+        noise = random.normal(size=len(family))
+        y = truth * (x - x.mean()) / x.std() + np.sqrt(1 - truth**2) * noise
+        ranks_x, ranks_y = within(x, family), within(y, family)
+        orders = (random.random((500, len(y))) + family).argsort(axis=1)
+        larger = np.abs(ranks_y[orders] @ ranks_x) >= abs(ranks_x @ ranks_y) - 1e-9
+        hits += ranks_x @ ranks_y > 0 and (1 + larger.sum()) / 501 < 0.025
+    assert hits / trials == pytest.approx(power, abs=0.09)
+    text = (worth.HERE.parent / "docs" / "what-a-bit-is-worth.md").read_text()
+    assert f"{100 * power:.0f}%" in text

@@ -47,7 +47,7 @@ def chosen(rows, task):
         best = min(tried, key=lambda row: row["validation"]["nats"] if "validation" in row else 99)
         name = cell.removeprefix("block-").removesuffix("-state-bytes-400")
         at = cell, best["rate"]
-        found[name] = [row for row in of_task if (row["cell"], row["rate"]) == at]
+        found[name] = [x for x in of_task if (x["cell"], x["rate"]) == at and x["seed"] < 3]
         assert sorted(row["seed"] for row in found[name]) == [0, 1, 2]
         if task == "text":
             found[name] = [row for row in found[name] if row["seed"] != 1]
@@ -418,7 +418,8 @@ def left_out_errors(bits):
 def test_the_errors_for_a_cell_left_out_are_those_of_linear_fits(rows):
     said = {"in_context": (0.26, 0.30, 0.29), "noisy_recall": (0.47, 0.51, 0.40),
             "digits": (0.71, 0.54, 0.63), "text": (0.075, 0.106, 0.080)}  # fmt: skip
-    for task, errors in table_of("errors").items():
+    errors_of = table_of("errors")
+    for task, errors in ((task, errors_of[task]) for task in worth.TASKS):
         bits = {name: of for name, of in means(rows, task).items() if name.islower()}
         found = left_out_errors(bits)
         assert [*map(float, errors)] == pytest.approx(found, abs=0.0006), task
