@@ -2,18 +2,21 @@
 
     python benchmarks/worth.py                     # all that is missing, hours on two cores
     python benchmarks/worth.py digits --arm parameters
+    python benchmarks/worth.py untrained delay_16 --cells vector    # of the second study
 
 cards (docs/cards)  ─►  runs: seed 0 at three rates, seeds 1 and 2 at the best on validation data
 run                 ─►  row of docs/worth/rows.jsonl, appended as it comes
 
 In the arm `parameters` cell and block have 60,000 trained numbers, the rates are those of the first
-arm and of the cards, and the two questions of the cards are asked too.
+arm and of the cards, and the two questions of the cards are asked too. The second study asks its
+cells of `outcomes.py` and, before they are trained, a probe.
 """
 
 import argparse
 import bz2
 import dataclasses
 import functools
+import itertools
 import tempfile
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
@@ -24,10 +27,13 @@ import jax
 import jax.numpy as jnp
 import msgspec
 import numpy as np
+from initial_weights import controls, manipulated
 from msgspec import UNSET, UnsetType
+from outcomes import OUTCOMES
 
 import echo_jax
-from echo_jax.cells.block import flat_state
+from echo_jax.cells.block import flat_state, trained_numbers
+from echo_jax.echo.data import Purpose, purpose_key
 from echo_jax.echo.programs import train_chunks
 from echo_jax.engine import grid
 from echo_jax.engine.grid import Execution, Here, Job, Report, complete
@@ -35,6 +41,7 @@ from echo_jax.memory import learning
 from echo_jax.memory.card import train_and_score
 from echo_jax.memory.card.train_and_score import CardRun, NamedCell, named_cell
 from echo_jax.memory.card_contents import CARD_FILE, Card, bits_of
+from echo_jax.memory.lag_question import ByLag, draw_streams
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import STANDARD, Configuration, QuestionName
 from echo_jax.memory.rows import KeyRow, LagRow, TaskScore
@@ -52,8 +59,34 @@ TASKS = "digits", "in_context", "noisy_recall", "text", "selective_copy"
 QUESTIONS: dict[str, QuestionName] = {"by_lag": "by lag", "by_key": "by key"}
 """What the cards ask, as tasks of the second arm."""
 
+UNTRAINED = "untrained"
+"""Asks a probe of the network before training; the seed is that of the weights."""
+
 RATES = STANDARD.rates[:3]
 SEEDS = range(3)
+AGAIN = "noisy_recall", range(3, 13)
+"""A task whose three seeds hardly tell the matrix states apart, and ten more seeds of these."""
+
+FAMILIES = (
+    ("lstm", "lstm-chrono", "slstm", "gru"),
+    ("simple", "identity-rnn", "exprnn"),
+    ("lru", "s5", "rg-lru"),
+    ("mingru", "minlstm"),
+    ("lmu",),
+    ("delta-net", "gated-delta-net", "FrozenDeltaNet", "rwkv7"),
+    ("gla", "mlstm", "mamba2", "FrozenLinearAttention"),
+)
+"""Cells that share a kind of recurrence, and so are no independent cases."""
+
+MATRIX = {*FAMILIES[-2], *FAMILIES[-1]}
+"""The cells with a matrix state."""
+
+GROUPS = "vector", "changed", "small", "matrix", "anchors"
+"""Of the second study, see `groups`."""
+
+ANCHORS = "ProjectedRegister", "RingReservoir", "OrthogonalReservoir", "PresentInput"
+"""Cells of the second study that do not learn to remember."""
+
 CHECKS = 10
 """Scores of a run, evenly apart; those with the least validation loss are kept."""
 
@@ -70,8 +103,8 @@ class WorthRow(msgspec.Struct, omit_defaults=True):
 
     cell     the name of its card
     stopped  updates made at that check
-    held     on the text, of seed 1: bits that a probe finds in the state about the character n
-             steps before, beyond what the last one tells
+    held     bits that a probe finds in the state about the token n steps before; on the text, of
+             seed 1, beyond what the last character tells
     """
 
     task: str
@@ -95,6 +128,8 @@ class WorthRow(msgspec.Struct, omit_defaults=True):
         """Bits an answer on the final rows, or of the question; 0 of a run that diverged."""
         if self.asked:
             return bits_of([self.asked], STANDARD).mean
+        if self.task == UNTRAINED and self.held:
+            return sum(self.held)
         return self.final.bits if self.final else 0.0
 
 
@@ -110,7 +145,8 @@ def text() -> Characters:
 @functools.cache
 def task(name: str) -> TaskObject:
     """A task by its name."""
-    return task_of(text() if name == "text" else name, STANDARD)
+    written = OUTCOMES[name]() if name in OUTCOMES else name
+    return task_of(text() if name == "text" else written, STANDARD)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +194,9 @@ def compile_run(run: Run) -> Any:
     """The programs of a run, `Programs` or those of a card."""
     if run.row.task in QUESTIONS:
         return train_and_score.compile_run(run.of_card)
+    if run.row.task == UNTRAINED:
+        of_lags = ByLag(run.named.cell, STANDARD)
+        return of_lags, jax.jit(of_lags.init_params), jax.jit(of_lags.states)
     question = ByTask(run.named.cell, STANDARD, task(run.row.task))
 
     def check(params: Any, sets: learning.Sets) -> Any:
@@ -176,11 +215,19 @@ def compile_run(run: Run) -> Any:
 
 
 def make_row(run: Run, programs: Any, report: Report) -> WorthRow:
-    """Train, and keep the scores of the check whose validation loss is least, or of a card."""
+    """The row of a run: answers of a card, of a probe before training, or scores on a task."""
     row = msgspec.structs.replace(run.row)
     if row.task in QUESTIONS:
         row.stopped, row.asked = STANDARD.updates, answers_of(run, programs, report)
-        return row
+    elif row.task == UNTRAINED:
+        row.held = before_training(programs, row.seed)
+    else:
+        train(row, programs, report)
+    return row
+
+
+def train(row: WorthRow, programs: Programs, report: Report) -> None:
+    """Train, and keep the scores of the check whose validation loss is least."""
     inputs = RunInputs(np.int32(row.seed), np.float32(row.rate), np.int32(STANDARD.updates))
     sets = programs.question.draw_sets(np.int32(row.seed), np.zeros(8, np.uint32))
     best: Any = None
@@ -199,12 +246,11 @@ def make_row(run: Run, programs: Any, report: Report) -> WorthRow:
         if best is None or scores[0][1] < best[1][0][1]:
             best = chunk.done, scores, jax.device_get(chunk.state.params)
     if best is None:
-        return row
+        return
     row.stopped, (validation, final), params = best
     row.validation, row.final = (TaskScore(*plain(x, ".4f")) for x in (validation, final))
     if row.task == "text" and row.seed == PROBED:
         row.held = held_of(programs, params)
-    return row
 
 
 def answers_of(run: Run, programs: Any, report: Report) -> LagRow | KeyRow:
@@ -212,6 +258,20 @@ def answers_of(run: Run, programs: Any, report: Report) -> LagRow | KeyRow:
     row: Any = train_and_score.make_row(run.of_card, programs, report)
     row.losses = row.reading = UNSET
     return row
+
+
+def before_training(programs: Any, seed: int) -> list[float]:
+    """The bits of a probe at each lag; all networks are asked about the same streams."""
+    question, init, states_of = programs
+    params, asked = init(purpose_key(seed, Purpose.WEIGHTS)), list(STANDARD.asked)
+    streams = np.asarray(
+        draw_streams(STANDARD, purpose_key(0, Purpose.EVALUATION), 8 * STANDARD.streams)
+    )
+    states = np.zeros((*streams.shape, question.numbers), np.float32)
+    parts = np.split(streams, 8)
+    states[:, asked] = np.concatenate([states_of(params, some) for some in parts])
+    found = echo_jax.probe(states, streams, STANDARD.lags, at=asked, scored=STANDARD.streams)
+    return plain(np.asarray(found.by_lag["bits"]), ".3f")
 
 
 def held_of(programs: Programs, params: Any) -> list[float]:
@@ -224,16 +284,57 @@ def held_of(programs: Programs, params: Any) -> list[float]:
 JOB = Job(compile_run, make_row)
 
 
+@functools.cache
 def published() -> list[Card]:
     """The published cards in the block of 100 numbers."""
     paths = sorted(CARDS.glob(f"block-*-state-bytes-400/{CARD_FILE}"))
     return [msgspec.json.decode(path.read_bytes(), type=Card) for path in paths]
 
 
+def short_name(card: str) -> str:
+    """The cell of a card, as the tables name it."""
+    return card.removeprefix("block-").removesuffix("-state-bytes-400")
+
+
 def cells_of(arm: str) -> dict[str, NamedCell]:
     """The cells of the published cards, by the names of the cards."""
     more = {"parameters": 60_000} if arm == "parameters" else {}
     return {x.name: named_cell(x.cell.name, x.cell.args | more) for x in published()}
+
+
+def small(card: str) -> str:
+    """The name of the card of a cell with 25 numbers, by that with 100."""
+    return card.replace("-400", "-100")
+
+
+@functools.cache
+def groups() -> dict[str, dict[str, NamedCell]]:
+    """The cells of the second study, by the names of their groups and of their rows.
+
+    vector, matrix, anchors  those of the first study, with 100 numbers of state
+    changed                  vector states that start from other weights
+    small                    vector states with 25 numbers
+    """
+    cards = cells_of(ARMS[0])
+    trained = [card for card in cards if short_name(card).islower()]
+    vector = [card for card in trained if short_name(card) not in MATRIX]
+    changed = [*itertools.chain(*manipulated().values()), *controls()]
+    return {
+        "vector": {card: cards[card] for card in vector},
+        "changed": {named.card_name: named for named in changed},
+        "small": {small(card): named_cell(cards[card].name, {}, 100) for card in vector},
+        "matrix": {card: cards[card] for card in cards if short_name(card) in MATRIX},
+        "anchors": {
+            f"block-{x}-state-bytes-400": cards[f"block-{x}-state-bytes-400"] for x in ANCHORS
+        },
+    }
+
+
+@functools.cache
+def parameters_of(name: str) -> int:
+    """The trained numbers of a network of the second study, by its short name."""
+    named = {short_name(card): x for of in groups().values() for card, x in of.items()}
+    return trained_numbers(named[name].cell, 1)
 
 
 def read() -> list[WorthRow]:
@@ -248,7 +349,12 @@ def best_rates(rows: Sequence[WorthRow]) -> dict[tuple[str, str], float]:
     The losses are of seed 0, and of cells that have them at all rates.
     """
     asked = {question: name for name, question in QUESTIONS.items()}
-    known = [(asked[of.question], x.name, of.rate) for x in published() for of in x.configuration]
+    known = [
+        (asked[of.question], name, of.rate)
+        for x in published()
+        for of in x.configuration
+        for name in (x.name, small(x.name))
+    ]
     found: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
     for row in rows:
         if row.seed == 0 and row.arm == ARMS[0]:
@@ -258,12 +364,13 @@ def best_rates(rows: Sequence[WorthRow]) -> dict[tuple[str, str], float]:
     return of_tasks | {(name, cell): rate for name, cell, rate in known}
 
 
-def missing(name: str, arm: str, rows: Sequence[WorthRow]) -> list[Run]:
+def missing(name: str, arm: str, rows: Sequence[WorthRow], group: str | None = None) -> list[Run]:
     """Runs that have no row: in the first arm those of seed 0 while one of a cell is missing."""
     rates, runs = best_rates(rows), list[Run]()
-    for card, named in cells_of(arm).items():
-        rate = rates.get((name, card))
-        tried = [(seed, rate) for seed in SEEDS if rate is not None]
+    for card, named in (groups()[group] if group else cells_of(arm)).items():
+        rate = 0.0 if name == UNTRAINED else rates.get((name, card))
+        more = AGAIN[1] if (name, arm) == (AGAIN[0], ARMS[0]) and short_name(card) in MATRIX else ()
+        tried = [(seed, rate) for seed in (*SEEDS, *more) if rate is not None]
         if rate is None and arm == ARMS[0]:
             tried = [(0, x) for x in RATES]
         runs += [Run(WorthRow(name, arm, card, seed, x), named) for seed, x in tried]
@@ -273,9 +380,10 @@ def missing(name: str, arm: str, rows: Sequence[WorthRow]) -> list[Run]:
 def main() -> None:
     """Make what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    names = [*TASKS, *QUESTIONS]
+    names = [*TASKS, *QUESTIONS, UNTRAINED, *OUTCOMES]
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=", ".join(names))
     parser.add_argument("--arm", choices=ARMS, default=ARMS[0])
+    parser.add_argument("--cells", choices=GROUPS, help="those of the second study")
     args = parser.parse_args()
     running = Execution()
     running.start_jax(1, 2)
@@ -286,9 +394,9 @@ def main() -> None:
             file.write(msgspec.json.encode(row) + b"\n")
         return f"{row.bits:.3g} bits"
 
-    for name in args.tasks or (TASKS if args.arm == ARMS[0] else names):
+    for name in args.tasks or (TASKS if args.arm == ARMS[0] else [*TASKS, *QUESTIONS]):
         for _ in range(2):
-            runs = missing(name, args.arm, read())
+            runs = missing(name, args.arm, read(), args.cells)
             with running.bar(runs, name, "updates") as bar:
                 complete(JOB, runs, Here(2), store, bar, running.interrupts)
 

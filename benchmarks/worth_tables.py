@@ -1,49 +1,39 @@
 """What the rows of docs/worth say: do the bits of a card order cells on other tasks?
 
-    python benchmarks/worth_tables.py    # a minute; writes docs/worth/README.md and its figure
+    python benchmarks/worth_tables.py    # a minute; writes docs/worth/README.md and its figures
 
 rows, cards  ─►  what is `Known` of each cell  ─►  correlations over some of them  ─►  tables
 """
 
+import contextlib
 import functools
 import itertools
+import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
+import worth
 from matplotlib.figure import Figure
-from scipy.special import entr, logsumexp
 from scipy.stats import rankdata
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
-from worth import ARMS, PROBED, QUESTIONS, ROWS, SEEDS, TASKS, best_rates, cells_of, published, read
+from worth import ARMS, FAMILIES, MATRIX, SEEDS, TASKS, UNTRAINED, WorthRow, read, short_name
 
 from echo_jax import statistics
-from echo_jax.memory.tasks import digits, in_context
+from echo_jax.memory.card_contents import bits_of
+from echo_jax.memory.protocol import STANDARD
 from echo_jax.report import styles
 from echo_jax.report.number_formats import three_digits
 
-TABLES = ROWS.with_name("README.md")
-FIGURE = ROWS.with_name("scatter.svg")
+TABLES = worth.ROWS.with_name("README.md")
 
-FAMILIES = (
-    ("lstm", "lstm-chrono", "slstm", "gru"),
-    ("simple", "identity-rnn", "exprnn"),
-    ("lru", "s5", "rg-lru"),
-    ("mingru", "minlstm"),
-    ("lmu",),
-    ("delta-net", "gated-delta-net", "FrozenDeltaNet", "rwkv7"),
-    ("gla", "mlstm", "mamba2", "FrozenLinearAttention"),
-)
-"""Cells that share a kind of recurrence, and so are no independent cases."""
-
-MATRIX = {*FAMILIES[-2], *FAMILIES[-1]}
-"""The cells with a matrix state."""
 
 GROUPS: dict[str, Callable[[str], bool]] = {
+    "all": lambda _: True,
     "trained": str.islower,  # anchors have names of classes
     "vector": lambda name: name.islower() and name not in MATRIX,
     "matrix": lambda name: name.islower() and name in MATRIX,
@@ -56,6 +46,9 @@ LARGER = "rwkv7"
 DRAWN = 4000
 """Draws of a bootstrap."""
 
+FEWEST = 5
+"""Cells of a hypothesis that is tested."""
+
 Known = Mapping[str, Sequence[float]]
 """Of a cell: by tasks, by_lag and by_key the bits of its seeds, and others, which have one number.
 
@@ -66,25 +59,40 @@ held        mean bits at lags 4 to 16 that a probe finds in the network of seed 
 
 
 @functools.cache
+def at_best_rates(arm: str) -> dict[tuple[str, str], list[WorthRow]]:
+    """The rows of all seeds by task and network, at the rate that seed 0 chose."""
+    rates, found = worth.best_rates(read()), defaultdict(list)
+    for row in read():
+        rate = 0.0 if row.task == UNTRAINED else rates.get((row.task, row.cell))
+        if (row.arm, row.rate) == (arm, rate) and row.seed in SEEDS:
+            found[row.task, short_name(row.cell)].append(row)
+    return {key: rows for key, rows in found.items() if len(rows) == len(SEEDS)}
+
+
+@functools.cache
 def cells(arm: str = ARMS[0]) -> dict[str, Known]:
     """Measures of each cell of an arm, by its name; a task is there where all seeds have rows."""
-    rates, rows = best_rates(read()), [row for row in read() if row.arm == arm]
+    if arm in SECOND:
+        return {name: known for lists in SECOND[arm]() for name, known in ranked(lists).items()}
+    again = [row for row in read() if row.task == worth.AGAIN[0] and row.seed in worth.AGAIN[1]]
     found = dict[str, Known]()
-    for card in published():
-        own = [x for x in rows if (x.cell, x.rate) == (card.name, rates.get((x.task, x.cell)))]
+    for card in worth.published():
+        name = short_name(card.name)
         known: dict[str, Sequence[float]] = {"parameters": [card.parameters]}
-        for name in (*TASKS, *QUESTIONS):
-            of_task = [row for row in own if row.task == name]
-            apart = PROBED if name == "text" else None
-            if len(of_task) == len(SEEDS):
-                known[name] = [row.bits for row in of_task if row.seed != apart]
-        known["held"] = [float(np.mean(row.held[3:])) for row in own if row.held]
+        for task in (*TASKS, *worth.QUESTIONS, *NEW):
+            rows = at_best_rates(arm).get((task, name), [])
+            apart = worth.PROBED if task == "text" else None
+            known[task] = [row.bits for row in rows if row.seed != apart]
+        probed = at_best_rates(arm).get(("text", name), [])
+        known["held"] = [float(np.mean(row.held[3:])) for row in probed if row.held]
         pilot = [x.mean for x in card.pilot if x.configuration.question == "by lag"]
         known["early"] = [max(pilot)] if pilot else []
         if arm == ARMS[0]:
             measures = {"by_lag": card.bits_by_lag, "by_key": card.bits_by_key}
             known |= {name: of.by_seed for name, of in measures.items() if of}
-        found[card.name.removeprefix("block-").removesuffix("-state-bytes-400")] = known
+        more = [row.bits for row in again if row.cell == card.name]
+        known["ten more seeds"] = more if len(more) == len(worth.AGAIN[1]) else []
+        found[name] = known
     return found
 
 
@@ -97,6 +105,91 @@ def sample(group: str, names: Sequence[str], arm: str = ARMS[0]) -> dict[str, Kn
     }
 
 
+NEW = "delay_16", "delay_32", "appliances"
+"""The outcomes that count in the second study."""
+
+DELAYS = {"delay_16": 16, "delay_32": 32}
+
+LEAST = 0.1
+"""Fewer bits count as none, before training and after: networks that have none are tied."""
+
+MANIPULATED = (
+    ("lstm-forget-0", "lstm", "lstm-forget-3", "lstm-forget-5", "lstm-chrono"),
+    ("lru-r_min-0.5-r_max-0.9", "lru", "lru-r_min-0.99-r_max-0.9999"),
+    ("s5-steps-10", "s5", "s5-steps-0.1"),
+    ("rg-lru-decays-0.5-0.9", "rg-lru", "rg-lru-decays-0.99-0.9999"),
+    ("simple-gain-0.7", "simple-gain-0.9", "simple"),
+)
+"""Families of one cell that starts from other weights."""
+
+
+def two_sizes() -> list[list[list[str]]]:
+    """The vector states with 100 numbers and, in the same order, with 25: a cell is one case."""
+    cards = worth.groups()["vector"]
+    return [[[*map(short_name, cards)], [short_name(worth.small(x)) for x in cards]]]
+
+
+SECOND: dict[str, Callable[[], Any]] = {
+    "two sizes": two_sizes,
+    "initial weights": lambda: [[[*family]] for family in MANIPULATED],
+    "matrix states": lambda: [[[*map(short_name, worth.groups()["matrix"])]]],
+}
+"""Lists of networks within which ranks are taken; of several lists a place in all is one case."""
+
+
+def of_outcome(curve: Any, outcome: str) -> float:
+    """The bits of a curve by lag that count: after a delay D lags D to D + 15, else all."""
+    delay = DELAYS.get(outcome)
+    return float(sum(curve[delay - 1 : delay + 15] if delay else curve))
+
+
+def curve_of(name: str) -> Sequence[float]:
+    """The bits of the trained card by lag; KeyError where there is none."""
+    cards = {short_name(x.name): x.bits_by_lag for x in worth.published()}
+    asked: Any = [row.asked for row in at_best_rates(ARMS[0]).get(("by_lag", name), [])]
+    found = cards.get(name) or (bits_of(asked, STANDARD) if asked else None)
+    if found is None:
+        raise KeyError(name)
+    return found.curve
+
+
+def before(name: str, outcome: str) -> list[float]:
+    """The mean bits that a probe reads from three draws of weights."""
+    drawn = [of_outcome(row.held, outcome) for row in at_best_rates(ARMS[0])[UNTRAINED, name]]
+    return [float(np.mean(drawn))]
+
+
+MEASURES: dict[str, Callable[[str, str], list[float]]] = {
+    "untrained": before,
+    "learned": lambda name, task: [x.bits for x in at_best_rates(ARMS[0])[task, name]],
+    "trained": lambda name, task: [of_outcome(curve_of(name), task)],
+    "late": lambda name, _: [sum(curve_of(name)[32:])],
+    "by_key": lambda name, _: [float(np.mean(cells()[name]["by_key"]))],
+    "parameters": lambda name, _: [worth.parameters_of(name)],
+}
+"""Of a network and an outcome; those of several seeds are ranked for each of them."""
+
+
+def ranked(lists: Sequence[Sequence[str]]) -> dict[str, Known]:
+    """The mean ranks of each place in lists of networks, over lists and outcomes, by first names.
+
+    Ranks are taken within a list, an outcome and a seed, less the middle one. A place without all
+    rows is left out, and a measure that one of the others lacks.
+    """
+    rows = at_best_rates(ARMS[0])
+    needed = [*NEW, UNTRAINED]
+    kept = [x for x in zip(*lists, strict=True) if all((t, n) in rows for t in needed for n in x)]
+    found: dict[str, dict[str, Sequence[float]]] = {names[0]: {} for names in kept}
+    for measure, of in MEASURES.items() if kept else ():
+        with contextlib.suppress(KeyError):
+            values = [[[of(name, task) for name in x] for x in kept] for task in NEW]
+            bits = np.array(values)  # [outcomes, places, lists, seeds]
+            ranks = rankdata(np.where(bits < LEAST, 0, bits), axis=1) - (len(kept) + 1) / 2
+            for name, of_seeds in zip(found, ranks.mean(axis=(0, 2)).tolist(), strict=True):
+                found[name][measure] = of_seeds
+    return {**found}
+
+
 def means(sampled: Mapping[str, Known], names: Sequence[str]) -> np.ndarray:
     """The means of the named measures of each cell, `[names, cells]`."""
     return np.array([[np.mean(known[name]) for known in sampled.values()] for name in names])
@@ -104,8 +197,9 @@ def means(sampled: Mapping[str, Known], names: Sequence[str]) -> np.ndarray:
 
 def residuals(values: np.ndarray, given: Sequence[np.ndarray]) -> np.ndarray:
     """The ranks of values `[..., cells]` less what the ranks of others tell of them linearly."""
-    ranks = rankdata(values, axis=-1)
-    known = np.stack([np.ones(ranks.shape[-1]), *map(rankdata, given)], axis=1)
+    # Mean ranks that are equal differ in their last bits, and would be ties no longer.
+    ranks = rankdata(np.round(values, 9), axis=-1)
+    known = np.stack([np.ones(ranks.shape[-1]), *map(rankdata, np.round(given, 9))], axis=1)
     left = ranks - ranks @ known @ np.linalg.pinv(known)
     return np.where(np.abs(left) < 1e-9, 0, left)  # no correlation of what rounding left
 
@@ -116,16 +210,18 @@ def correlation(x: np.ndarray, y: np.ndarray, *given: np.ndarray) -> Any:
     return right @ left / np.linalg.norm(left) / np.linalg.norm(right, axis=-1)
 
 
-def p_value(x: np.ndarray, y: np.ndarray, *given: np.ndarray) -> float:
-    """Two-sided: the share of the orders of y with as large a correlation.
+def p_value(known: np.ndarray, family: Any = 0) -> float:
+    """Two-sided: the share of the orders of y, within families, with as large a correlation.
 
     All orders of up to 8 cells, else 100,000 drawn with a fixed seed and the one observed. Of a
     partial correlation what is given is taken off anew after each: without that, p is too small.
     """
+    x, y, *given = known
     if len(y) <= 8:
         orders = np.array([*itertools.permutations(range(len(y)))])
     else:
-        drawn = np.random.default_rng(0).random((100_000, len(y))).argsort(axis=1)
+        # Cells stand by families, and whole numbers keep these apart in the order of the keys.
+        drawn = (np.random.default_rng(0).random((100_000, len(y))) + family).argsort(axis=1)
         orders = np.concatenate([np.arange(len(y))[None], drawn])
     found = np.abs(correlation(x, y[orders], *given))
     return float(np.mean(found >= found[0] - 1e-9))
@@ -138,39 +234,50 @@ def over_seeds(sampled: Mapping[str, Known], names: Sequence[str]) -> str:
     for _ in range(DRAWN):
         drawn = [[random.choice(x, len(x)).mean() for x in seeds] for seeds in whole]
         found.append(correlation(*map(np.array, drawn)))
-    return bounds(found)
+    return shown(bounds(found))
 
 
-def over_families(sampled: Mapping[str, Known], names: Sequence[str]) -> str:
-    """The bounds of 95% of the correlations, families drawn anew; - of two families."""
+def over_families(
+    sampled: Mapping[str, Known], names: Sequence[str], families: Sequence[Sequence[str]]
+) -> list[float]:
+    """The bounds of 95% of the correlations, families drawn anew; cells where two have all."""
     known = means(sampled, names)
-    families = [np.flatnonzero(np.isin([*sampled], some)) for some in FAMILIES]
-    families = [some for some in families if some.size]
-    if len(families) < 3:
-        return "-"
+    places = [np.flatnonzero(np.isin([*sampled], some)) for some in families]
+    places = [some for some in places if some.size]
+    if len(places) < 3:
+        places = [np.array([i]) for i in range(len(sampled))]
     random, found = np.random.default_rng(0), []
-    for drawn in random.integers(len(families), size=(DRAWN, len(families))):
+    for drawn in random.integers(len(places), size=(DRAWN, len(places))):
         if len(set(drawn)) > 2:
-            some = np.concatenate([families[i] for i in drawn])
+            some = np.concatenate([places[i] for i in drawn])
             with np.errstate(invalid="ignore", divide="ignore"):  # cells alike in what is given
                 found.append(correlation(*known[:, some]))
     return bounds(found)
 
 
-def bounds(found: Sequence[float]) -> str:
+def bounds(found: Sequence[float]) -> list[float]:
     """The middle 95%."""
-    return "{:.2f} to {:.2f}".format(*np.nanquantile(found, (0.025, 0.975)))
+    return np.nanquantile(found, (0.025, 0.975)).tolist()
+
+
+def shown(interval: Sequence[float]) -> str:
+    """An interval in words."""
+    return "{:.2f} to {:.2f}".format(*interval)
 
 
 class Hypothesis(NamedTuple):
-    """A primary hypothesis: a group of cells, and what orders them on a task.
+    """A group of cells of an arm, and what orders them on a task.
 
-    names  the predictor, the task and, where it is a partial correlation, what is given
+    names     the predictor, the task and, where it is a partial correlation, what is given
+    families  those that a bootstrap draws, and within which cells are permuted if `within`
     """
 
     title: str
     group: str
     names: Sequence[str]
+    arm: str = ARMS[0]
+    families: Sequence[Sequence[str]] = FAMILIES
+    within: bool = False
 
 
 HYPOTHESES = (
@@ -179,13 +286,37 @@ HYPOTHESES = (
     Hypothesis("3. noisy recall, by key", "matrix, not trained too", ("by_key", "noisy_recall")),
     Hypothesis("4. text, held", "trained", ("held", "text", "parameters")),
 )
+WIDER = [of._replace(arm=ARMS[1], names=of.names[:2]) for of in HYPOTHESES]
+OTHER_SEEDS = HYPOTHESES[2]._replace(names=("by_key", "ten more seeds"))
+
+BEFORE = Hypothesis("before training", "all", ("untrained", "learned"), "two sizes")
+WEIGHTS = Hypothesis(
+    "initial weights", "all", ("untrained", "learned"), "initial weights", MANIPULATED, within=True
+)
+MATRIX_STATES = BEFORE._replace(title="matrix states, before training", arm="matrix states")
+SECONDARY = (
+    BEFORE._replace(names=("untrained", "learned", "parameters")),
+    BEFORE._replace(title="trained card, same lags", names=("trained", "learned")),
+    BEFORE._replace(title="trained card, lags 33 to 64", names=("late", "learned")),
+    MATRIX_STATES,
+    MATRIX_STATES._replace(title="matrix states, by key", names=("by_key", "learned")),
+)
 
 
-def verdict(estimate: float, adjusted: float) -> str:
-    """The word that was fixed before the first row."""
-    if estimate <= 0:
+def verdict(estimate: float, adjusted: float, interval: Sequence[float]) -> str:
+    """The word for a correlation, its adjusted p-value and its interval."""
+    low, high = interval
+    if estimate > 0 and adjusted < 0.05:
+        return "supported"
+    if high < 0:
         return "refuted"
-    return "supported" if adjusted < 0.05 else "undecided"
+    return "no relation" if -0.3 < low <= 0 <= high < 0.3 else "undecided"
+
+
+def reliability(bits: Sequence[Sequence[float]]) -> float:
+    """The share of the variance of the means of cells that is not of seeds; bits `[cells, k]`."""
+    of_seeds = np.var(bits, axis=1, ddof=1).mean() / np.shape(bits)[1]
+    return float(1 - of_seeds / np.mean(bits, axis=1).var(ddof=1))
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], ends: str = "") -> str:
@@ -195,30 +326,38 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], ends: str =
     return "\n".join([written[0], "|---|" + "---:|" * numbers + ends, *written[1:]])
 
 
-def primary() -> str:
-    """The table of the hypotheses, of which all rows are there."""
-    samples = [sample(of.group, of.names) for of in HYPOTHESES]
-    known = [means(sampled, of.names) for sampled, of in zip(samples, HYPOTHESES, strict=True)]
-    p_values = [p_value(*x) for x in known]
-    adjusted, rows = statistics.holm(p_values), []
-    for i, of in enumerate(HYPOTHESES):
-        estimate = correlation(*known[i])
-        intervals = over_seeds(samples[i], of.names), over_families(samples[i], of.names)
-        numbers = [f"{estimate:.2f}", *intervals, f"{p_values[i]:.2g}", f"{adjusted[i]:.2g}"]
+def tested(hypotheses: Sequence[Hypothesis]) -> str:
+    """The table of hypotheses, adjusted among them; those with too few rows are left out."""
+    samples = [(of, sample(of.group, of.names, of.arm)) for of in hypotheses]
+    samples = [(of, sampled) for of, sampled in samples if len(sampled) >= FEWEST]
+    p_values, rows = [], []
+    for of, sampled in samples:
+        family = [[x in some for some in of.families].index(True) for x in sampled if of.within]
+        p_values.append(p_value(means(sampled, of.names), family or 0))
+    adjusted = statistics.holm(p_values)
+    for (of, sampled), p, holm in zip(samples, p_values, adjusted, strict=True):
+        estimate = correlation(*means(sampled, of.names))
+        interval = over_families(sampled, of.names, of.families)
+        numbers = [f"{estimate:.2f}", over_seeds(sampled, of.names), shown(interval)]
+        bits = reliability([known[of.names[1]] for known in sampled.values()])
         title = of.title + ", given parameters" * ("parameters" in of.names)
-        words = verdict(estimate, adjusted[i]), at_equal_parameters(of)
-        rows.append([title, str(len(samples[i])), *numbers, *words])
+        last = f"{p:.2g}", f"{holm:.2g}", f"{bits:.2f}", verdict(estimate, holm, interval)
+        rows.append([title, str(len(sampled)), *numbers, *last])
     headings = ["hypothesis", "cells", "correlation", "over seeds", "over families", "p"]
-    return markdown([*headings, "adjusted", "", "at 60,000 parameters"], rows, "---|---|")
+    return markdown([*headings, "adjusted", "reliability", ""], rows, "---|")
 
 
-def at_equal_parameters(of: Hypothesis) -> str:
-    """The correlation in the second arm, nothing given, and its p; - on the text."""
-    sampled = sample(of.group, of.names[:2], ARMS[1])
-    if not sampled:
-        return "-"
-    x = means(sampled, of.names[:2])
-    return f"{correlation(*x):.2f} (p {p_value(*x):.2g})"
+def networks() -> str:
+    """The table of the second study: bits before training, and of what was learned."""
+    rows, found = [], at_best_rates(ARMS[0])
+    for name in map(short_name, itertools.chain(*worth.groups().values())):
+        curves = [row.held for row in found.get((UNTRAINED, name), [])]
+        bits = [[of_outcome(x, task) for x in curves] for task in ("all", *DELAYS)]
+        bits += [[row.bits for row in found.get((task, name), [])] for task in worth.OUTCOMES]
+        if any(bits):
+            rows.append([name, f"{worth.parameters_of(name):,}", *map(of_seeds, bits)])
+    headings = ["network", "parameters", "before, all lags", "16 to 31", "32 to 47"]
+    return markdown([*headings, *(f"`{task}`" for task in worth.OUTCOMES)], rows)
 
 
 COLUMNS = {
@@ -240,43 +379,20 @@ def correlations() -> str:
     return markdown(["task", *(f"{group}: `{name}`" for group, name in columns)], rows)
 
 
-def of_last_pixels(pixels: int) -> float:
-    """Bits of a softmax regression that sees the last pixels of a digit, on the final part."""
-    known, final = digits.PARTS["training"], digits.PARTS["final"]
-    seen = digits.PIXELS[:, -pixels:] / 16
-    model = LogisticRegression(max_iter=10_000).fit(seen[known], digits.DIGITS[known])
-    shares = model.predict_proba(seen[final])[np.arange(len(final)), digits.DIGITS[final]]
-    of_answers = np.bincount(digits.DIGITS[final]) / len(final)
-    return float(entr(of_answers).sum() + np.log(shares).mean()) / np.log(2)
-
-
-def of_ideal_observer(rows: int) -> float:
-    """Bits on `in_context` of one that knows the task, and weighs all 8! automata by Bayes.
-
-    The product of what it gives each answer is the mean likelihood of all answers of a row.
-    """
-    inputs, targets, _ = map(np.asarray, in_context.draw(jax.random.key(0), rows, "final"))
-    states, steps = in_context.STATES, in_context.STEPS
-    automata = np.array([*itertools.permutations(range(states))], np.int8)
-    right = [(automata[:, x] == y).sum(axis=1) for x, y in zip(inputs, targets, strict=True)]
-    wrong = in_context.NOISY / states
-    logs = np.array(right) * np.log(1 - in_context.NOISY + wrong)
-    logs += (steps - np.array(right)) * np.log(wrong)
-    nats = (np.log(len(automata)) - logsumexp(logs, axis=1).mean()) / steps
-    return float((np.log(states) - nats) / np.log(2))
-
-
 def errors() -> str:
     """The table of the error for a trained cell that was left out, by what is known of it."""
     rows = []
-    for task in TASKS:
+    for task in (*TASKS, *NEW):
         sampled = sample("trained", ("by_key", task))
+        if len(sampled) < FEWEST:
+            continue
         by_lag, by_key, size, y = means(sampled, ("by_lag", "by_key", "parameters", task))
         kind, size = np.array([float(cell in MATRIX) for cell in sampled]), np.log(size)
-        columns = [(), (kind,), (size,), (by_lag, by_key), (by_lag, by_key, size)]
+        bits = by_lag, by_key
+        columns = [(), (kind,), (size,), bits, (*bits, kind), (*bits, size)]
         rows.append([f"`{task}`", *(f"{left_out_error(y, *some):.3f}" for some in columns)])
-    known_by = ["mean alone", "vector or matrix", "parameters", "bits by lag and by key", "all"]
-    return markdown(["task", *known_by], rows)
+    known_by = ["mean alone", "vector or matrix", "parameters", "bits by lag and by key"]
+    return markdown(["task", *known_by, "bits and kind", "bits and parameters"], rows)
 
 
 def left_out_error(y: np.ndarray, *columns: np.ndarray) -> float:
@@ -288,10 +404,10 @@ def left_out_error(y: np.ndarray, *columns: np.ndarray) -> float:
 
 def cells_table(arm: str) -> str:
     """The table of the bits of each cell; in the second arm of both questions too."""
-    blocks: dict[str, Any] = {key: named.cell for key, named in cells_of(arm).items()}
-    names = TASKS if arm == ARMS[0] else (*QUESTIONS, *TASKS[:3])
+    blocks: dict[str, Any] = {key: named.cell for key, named in worth.cells_of(arm).items()}
+    names = TASKS if arm == ARMS[0] else (*worth.QUESTIONS, *TASKS[:3])
     rows = []
-    for cell, known in sorted(cells(arm).items(), key=lambda x: -np.mean(x[1].get("by_lag", 0))):
+    for cell, known in sorted(cells(arm).items(), key=lambda x: -np.mean(x[1].get("by_lag") or 0)):
         width = str(blocks[f"block-{cell}-state-bytes-400"].width)
         rows.append([cell, width, *(of_seeds(known.get(name, ())) for name in names)])
     return markdown(["cell", "width", *(f"`{name}`" for name in names)], rows)
@@ -305,107 +421,60 @@ def of_seeds(found: Sequence[float]) -> str:
     return f"{mean} ({low} to {high})"
 
 
-PANELS = {
-    "digits": ("by_lag", "bits by lag"),
-    "in_context": ("by_key", "bits by key"),
-    "noisy_recall": ("by_key", "bits by key"),
-    "text": ("held", "bits held, lags 4 to 16"),
-    "selective_copy": ("by_lag", "bits by lag"),
-}
-
-WORDS = {
-    "ProjectedRegister": "register",
-    "RingReservoir": "ring",
-    "OrthogonalReservoir": "reservoir",
-    "PresentInput": "present input",
-    "AttentionCache": "cache",
-    "FrozenDeltaNet": "delta-net, not trained",
-    "FrozenLinearAttention": "gla, not trained",
-}
-"""The words for anchors in the figure."""
-
-
-def draw(path: Path) -> None:
-    """A panel for each task: its bits against those of the card."""
+def draw(path: Path, points: Mapping[str, tuple[float, float]], x: str, y: str) -> None:
+    """Points by their names, which stand in a column beside them, each with a line to its point."""
     with styles.drawing():
-        figure = Figure(figsize=(4 * len(TASKS), 4.4), layout="constrained")
-        for axes, task in zip(figure.subplots(1, len(TASKS)), TASKS, strict=True):
-            predictor, words = PANELS[task]
-            for cell, known in cells().items():
-                if not (known.get(predictor) and known.get(task)):
-                    continue
-                at = np.mean(known[predictor]), np.mean(known[task])
-                kind = (styles.BLUE, styles.ORANGE)[cell in MATRIX]
-                colour = kind if cell.islower() else styles.GREY
-                axes.plot(*at, "o", color=colour, markersize=4)
-                axes.annotate(WORDS.get(cell, cell), at, (3, 2),
-                              fontsize=6, textcoords="offset points", color=colour)  # fmt: skip
-            axes.margins(x=0.2)
-            axes.set_xlabel(words)
-            axes.set_title(f"{task}, bits", fontsize=9)
-            styles.style_axes(axes)
+        figure = Figure(figsize=(styles.WIDTH, 4.6), layout="constrained")
+        axes = figure.add_subplot()
+        order = sorted(points, key=lambda name: points[name][1])
+        for name, height in zip(order, np.linspace(0, 1, len(order)), strict=True):
+            kind = (styles.BLUE, styles.ORANGE)[name in MATRIX]
+            colour = kind if name[0].islower() else styles.GREY
+            axes.plot(*points[name], "o", color=colour, markersize=5)
+            axes.annotate(name, points[name], (1.06, height), fontsize=9,
+                          textcoords="axes fraction", color=colour, va="center",
+                          arrowprops={"arrowstyle": "-", "color": styles.PALE})  # fmt: skip
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        styles.style_axes(axes)
         path.write_bytes(styles.image(figure, "svg"))
 
 
-PAGE = """# What a bit is worth: all numbers
-
-Made by `python benchmarks/worth_tables.py` of the rows in `rows.jsonl`.
-[What a bit is worth](../what-a-bit-is-worth.md) says what was asked, and what came of it.
-
-{primary}
-
-At 60,000 parameters nothing is given.
-
-## Bits of each cell
-
-Means, with the lowest and the highest of three seeds, on text of seeds 0 and 2.
-
-{cells}
-
-## What orders the cells
-
-Spearman's correlations of bits on a task, exploratory: trained cells, of these 13 with vector and
-6 with matrix states. `early` is by lag after 300 updates, at the best rate of the pilot.
-
-{correlations}
-
-## What predicts a cell
-
-Root mean square error, in bits, for each trained cell left out of a linear fit; of parameters the
-logarithm.
-
-{errors}
-
-## At 60,000 parameters
-
-Bits, with the lowest and the highest of three seeds; - was not run. A state has 100 numbers, of
-RWKV-7 169, and the convolution keeps 3 times the width more. Rates are those of the narrow block.
-On `digits` an answer has at most 3.3 bits, on `in_context` 3, on `noisy_recall` 4; less than 0 is
-worse than the frequencies of the answers.
-
-{second_cells}
-
-## Readers of another kind
-
-On `digits` a softmax regression on the last 16, 24, 32, 40 and 64 pixels has {regressions} bits.
-On `in_context` an ideal observer that knows the task has {observer:.2f} bits.
-"""
+def put(text: str, name: str, table: str) -> str:
+    """The text with a table in the place of what stands between the marks of a name."""
+    before, mark, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition("\n<!-- end -->")
+    if not (mark and end):
+        raise ValueError(f"{TABLES} has no marks of {name}")
+    return before + mark + table + end + after
 
 
 def main() -> None:
-    """Write the tables, and draw the figure."""
-    regressions = (f"{of_last_pixels(pixels):.2f}" for pixels in (16, 24, 32, 40, 64))
-    text = PAGE.format(
-        primary=primary(),
-        cells=cells_table(ARMS[0]),
-        correlations=correlations(),
-        errors=errors(),
-        second_cells=cells_table(ARMS[1]),
-        regressions=", ".join(regressions),
-        observer=of_ideal_observer(200),
-    )
+    """Write the tables into docs/worth/README.md, and draw the figures."""
+    tables = {
+        "hypotheses": tested(HYPOTHESES),
+        "at 60,000 parameters": tested(WIDER),
+        "ten more seeds": tested([OTHER_SEEDS]),
+        "second": tested([BEFORE, WEIGHTS]),
+        "secondary": tested(SECONDARY),
+        "networks": networks(),
+        "cells": cells_table(ARMS[0]),
+        "correlations": correlations(),
+        "errors": errors(),
+        "cells at 60,000 parameters": cells_table(ARMS[1]),
+    }
+    text = TABLES.read_text("utf-8")
+    for name, table in tables.items():
+        text = put(text, name, table)
     TABLES.write_text(text, "utf-8")
-    draw(FIGURE)
+    for of in (*HYPOTHESES, BEFORE, WEIGHTS):
+        x, y = of.names[:2]
+        shown = sample("all", (x, y), of.arm)
+        points = dict(zip(shown, map(tuple, means(shown, (x, y)).T.tolist()), strict=True))
+        if len(points) >= FEWEST:
+            unit = "mean rank" if of.arm in SECOND else "bits"
+            path = TABLES.with_name(re.sub(r"\W+", "-", of.title) + ".svg")
+            draw(path, points, f"{x.replace('_', ' ')}, {unit}", f"{y}, {unit}")
 
 
 if __name__ == "__main__":

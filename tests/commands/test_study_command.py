@@ -1,7 +1,9 @@
 """`study` and `sweep`: what is listed, shown and written, and what is refused before a run."""
 
 import contextlib
+import os
 import shutil
+import signal
 
 import fabricated
 import pytest

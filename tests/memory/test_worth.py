@@ -47,7 +47,7 @@ def chosen(rows, task):
         best = min(tried, key=lambda row: row["validation"]["nats"] if "validation" in row else 99)
         name = cell.removeprefix("block-").removesuffix("-state-bytes-400")
         at = cell, best["rate"]
-        found[name] = [row for row in of_task if (row["cell"], row["rate"]) == at]
+        found[name] = [x for x in of_task if (x["cell"], x["rate"]) == at and x["seed"] < 3]
         assert sorted(row["seed"] for row in found[name]) == [0, 1, 2]
         if task == "text":
             found[name] = [row for row in found[name] if row["seed"] != 1]
@@ -65,9 +65,9 @@ def known(name):
     )
 
 
-def table_of(first):
-    """The rows of the table whose heading begins so: the first cell, and the rest."""
-    text = TABLES.partition(f"| {first}")[2].partition("\n\n")[0]
+def table_of(name):
+    """The rows of the table after a mark: the first cell, and the rest."""
+    text = TABLES.partition(f"<!-- {name} -->\n")[2].partition("\n<!-- end -->")[0]
     rows = [row.strip("| ").split(" | ") for row in text.splitlines()[2:]]
     return {name.strip("`"): rest for name, *rest in rows}
 
@@ -135,9 +135,10 @@ def drawn_seeds(rows, names, task, predictor, given):
 
 
 def drawn_families(names, x, y, given=None):
-    """The middle 95% of the correlations of 2,000 draws of three families or more."""
+    """The middle 95% of the correlations of 2,000 draws of three families or more, or of cells."""
     random, found = np.random.default_rng(3), []
-    families = [[*of] for of in (set(names) & set(some) for some in worth_tables.FAMILIES) if of]
+    families = [[*of] for of in (set(names) & set(some) for some in worth.FAMILIES) if of]
+    families = families if len(families) > 2 else [[name] for name in names]
     known = (x, y) if given is None else (x, y, given)
     table = {name: of for name, *of in zip(names, *known, strict=True)}
     while len(found) < 2000:
@@ -176,30 +177,50 @@ HYPOTHESES = {
 
 
 def test_the_hypotheses_have_the_numbers_of_the_rows(rows):
-    shown, p_values = table_of("hypothesis | "), []
-    assert TABLES.partition("| hypothesis")[2].partition("\n\n")[0] in PAGE.read_text()
+    shown, wider, p_values = table_of("hypotheses"), table_of("at 60,000 parameters"), ([], [])
+    page = PAGE.read_text()
     for hypothesis, (task, among, predictor, given) in HYPOTHESES.items():
         bits = {name: of for name, of in means(rows, task).items() if among(name)}
-        size, estimate, interval, families, p, *_, wider = shown[hypothesis]
+        size, estimate, interval, families, p, _, noise, word = shown[hypothesis]
         assert len(bits) == int(size)
+        assert f"{estimate} ({families}) | {word} |" in page
         y = [*bits.values()]
         x, z = (of and [of(name) for name in bits] for of in (predictor, given))
         assert float(estimate) == pytest.approx(estimate_of(x, y, z), abs=0.006), hypothesis
         assert float(p) == pytest.approx(drawn_p(x, y, z), rel=0.2, abs=0.004)
+        of_seeds = [[*map(bits_of, chosen(rows, task)[name])] for name in bits]
+        assert float(noise) == pytest.approx(1 - 1 / stats.f_oneway(*of_seeds)[0], abs=0.006)
         bounds = [float(bound) for bound in interval.split(" to ")]
         found = drawn_seeds(rows, [*bits], task, predictor, z)
         assert bounds == pytest.approx(found, abs=0.06), hypothesis
-        if z is not None:
-            bounds = [float(bound) for bound in families.split(" to ")]
-            assert bounds == pytest.approx(drawn_families([*bits], x, y, z), abs=0.1), hypothesis
-        p_values.append(float(p))
-        if task != "text":
-            estimate, p = wider.removesuffix(")").split(" (p ")
-            x, y = at_60_000_parameters(task, among, "by_lag" if predictor is by_lag else "by_key")
-            assert float(estimate) == pytest.approx(estimate_of(x, y, None), abs=0.006), hypothesis
-            assert float(p) == pytest.approx(drawn_p(x, y, None), rel=0.3, abs=0.004)
-    for (*_, adjusted, _, _), of in zip(shown.values(), statistics.holm(p_values), strict=True):
-        assert float(adjusted) == pytest.approx(of, rel=0.06)
+        bounds = [float(bound) for bound in families.split(" to ")]
+        assert bounds == pytest.approx(drawn_families([*bits], x, y, z), abs=0.1), hypothesis
+        p_values[0].append(float(p))
+        if task == "text":
+            continue
+        size, estimate, _, families, p, *_, word = wider[hypothesis.split(", given")[0]]
+        assert f"{estimate} ({families}) | {word} |" in page
+        x, y = at_60_000_parameters(task, among, "by_lag" if predictor is by_lag else "by_key")
+        assert int(size) == len(x)
+        assert float(estimate) == pytest.approx(estimate_of(x, y, None), abs=0.006), hypothesis
+        assert float(p) == pytest.approx(drawn_p(x, y, None), rel=0.3, abs=0.004)
+        p_values[1].append(float(p))
+    for table, of_arm in zip((shown, wider), p_values, strict=True):
+        for (*_, adjusted, _, _), of in zip(table.values(), statistics.holm(of_arm), strict=True):
+            assert float(adjusted) == pytest.approx(of, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "word"),
+    [
+        ((0.6, 0.04, (-0.1, 0.9)), "supported"), ((0.6, 0.06, (0.1, 0.9)), "undecided"),
+        ((-0.6, 0.04, (-0.8, -0.2)), "refuted"), ((-0.6, 0.04, (-0.8, 0.1)), "undecided"),
+        ((0.0, 0.9, (-0.2, 0.2)), "no relation"), ((0.0, 0.9, (-0.2, 0.4)), "undecided"),
+        ((0.1, 0.9, (0.05, 0.2)), "undecided"),
+    ],
+)  # fmt: skip
+def test_the_rule_has_four_words(numbers, word):
+    assert worth_tables.verdict(*numbers) == word
 
 
 GROUPS = {"trained": str.islower, "vector": vector,
@@ -211,7 +232,7 @@ def test_the_other_correlations_are_those_of_the_rows(rows):
     [head] = [line for line in TABLES.splitlines() if line.startswith("| task | trained")]
     columns = [column.split(": ") for column in head.replace("`", "").strip("| ").split(" | ")[1:]]
     checked = 0
-    for task, numbers in table_of("task | trained: ").items():
+    for task, numbers in table_of("correlations").items():
         bits = means(rows, task)
         for (group, predictor), number in zip(columns, numbers, strict=True):
             some = {name: PREDICTORS[predictor](name) for name in bits if GROUPS[group](name)}
@@ -223,7 +244,7 @@ def test_the_other_correlations_are_those_of_the_rows(rows):
 
 
 def test_the_bits_of_each_cell_are_those_of_its_rows(rows):
-    shown = table_of("cell | width | `digits`")
+    shown = table_of("cells")
     assert len(shown) == 26
     [head] = [line for line in TABLES.splitlines() if line.startswith("| cell | width | `digits`")]
     for place, task in enumerate(head.replace("`", "").strip("| ").split(" | ")[2:]):
@@ -234,11 +255,16 @@ def test_the_bits_of_each_cell_are_those_of_its_rows(rows):
 
 
 SAID = (
-    "have 1.56 or 1.57 bits", "by key, has 1.53", "vector state, 1.51", "with 5 and 6 bits by key",
+    "have 1.56 or 1.57 bits", "reach 1.56 or 1.57 bits", "by key, has 1.53",
+    "the chrono start 1.51", "not trained reaches 3.12", "(LMU) 3.17, and the LSTM 2.68",
+    "by 0.19 (by lag, p = 0.45)",
+    "-0.18 (by key, p = 0.47)", "the 19 cells by 0.91", "is 0.23. At 60,000 parameters it is 0.85",
+    "error of 0.47 bits on noisy recall, the bits of its card with 0.51, and both with 0.40",
+    "these are 0.71, 0.54 and 0.63, in context 0.26, 0.30 and 0.29", "three seeds does not tell",
+    "gave p = 0.016", "gives p = 0.021", "vector state, 1.51", "with 5 and 6 bits by key",
     "have 2.5 and 2.9 of 4 bits here, vector states at most 1.8", "98% and 97% right",
     "LMU (97%)", "LSTM has 89%, Mamba-2 47%", "has 3.15 bits", "not trained 3.12", "(LMU, 3.17)",
     "(error 0.26 and 0.30)", "(0.47 and 0.51)", "(0.71 and 0.54)", "both have 0.48 and 0.47",
-    "has 3.07 bits, on the last 40 alone 2.93",
     "(over families -0.01 to 0.96)", "-0.54, without LRU, S5 and RG-LRU -0.29",
     "without regard to parameters -0.11", "S5 hold 1.66 and 1.21 bits", "and have 2.05 and 2.09",
     "hold 0.09 and 0.05, and have 2.12 and 2.19", "reservoir holds 2.72 and has 1.56",
@@ -257,13 +283,8 @@ SAID = (
 """The numbers of the sentences, which the tests below have."""
 
 
-def test_a_linear_reader_of_the_pixels_has_the_bits_that_are_said():
-    found = [worth_tables.of_last_pixels(pixels) for pixels in (64, 40)]
-    assert found == pytest.approx([3.07, 2.93], abs=0.0051)
-
-
 def test_the_sentences_have_the_numbers_of_the_rows(rows):
-    text = " ".join(PAGE.read_text().split())
+    text = " ".join((PAGE.read_text() + TABLES).split())
     assert [words for words in SAID if words not in text] == []
     digits, context, noisy = (means(rows, x) for x in ("digits", "in_context", "noisy_recall"))
     associate = MATRIX - {"mamba2", "FrozenDeltaNet", "FrozenLinearAttention"}
@@ -293,8 +314,8 @@ def test_the_sentences_have_the_numbers_of_the_rows(rows):
     accuracy = {
         name: np.mean([x["final"]["accuracy"] for x in of]) for name, of in of_digits.items()
     }
-    bits = [digits[name] for name in ("ProjectedRegister", "RingReservoir", "lmu")]
-    assert bits == pytest.approx([3.15, 3.12, 3.17], abs=0.0051)
+    bits = [digits[name] for name in ("ProjectedRegister", "RingReservoir", "lmu", "lstm")]
+    assert bits == pytest.approx([3.15, 3.12, 3.17, 2.68], abs=0.0051)
     most = [accuracy[name] for name in ("ProjectedRegister", "RingReservoir", "lmu")]
     assert [round(100 * x) for x in most] == [98, 97, 97]
     assert [round(100 * accuracy[name]) for name in ("lstm", "mamba2")] == [89, 47]
@@ -344,12 +365,18 @@ def test_the_sentences_on_the_second_arm_have_the_numbers_of_the_rows(rows):
 
 def test_the_sentences_on_the_text_have_the_numbers_of_the_rows(rows):
     bits = means(rows, "text")
+    trained = [name for name in bits if name.islower()]
+    for predictor, estimate, p in ((by_lag, 0.19, 0.45), (by_key, -0.18, 0.47)):
+        x, y, z = ([*map(of, trained)] for of in (predictor, bits.get, parameters))
+        assert estimate_of(x, y, z) == pytest.approx(estimate, abs=0.0051)
+        assert drawn_p(x, y, z) == pytest.approx(p, abs=0.02)
+    sizes = [*map(parameters, trained)]
+    assert estimate_of(sizes, [bits[x] for x in trained]) == pytest.approx(0.91, abs=0.0051)
     cells = ("lru", "s5", "exprnn", "simple", "OrthogonalReservoir", "gla")
     of_probe = [held(name) for name in cells]
     assert of_probe == pytest.approx([1.66, 1.21, 0.09, 0.05, 2.72, 0.08], abs=0.0051)
     of_text = [bits[name] for name in (*cells, "PresentInput", "slstm")]
     assert of_text == pytest.approx([2.05, 2.09, 2.12, 2.19, 1.56, 1.86, 1.83, 2.08], abs=0.0051)
-    trained = [name for name in bits if name.islower()]
     assert sum(held(name) < 0.14 for name in trained) == 16
     for left_out, given, estimate in ((set(), parameters, -0.54), (set(), None, -0.11),
                                       ({"lru", "s5", "rg-lru"}, parameters, -0.29)):  # fmt: skip
@@ -369,13 +396,19 @@ def test_the_sentences_on_the_text_have_the_numbers_of_the_rows(rows):
 
 
 def left_out_errors(bits):
-    """Errors of linear fits on nothing, the kind, the size, both bits, and size and bits."""
+    """Errors of fits on nothing, the kind, the size, both bits, and bits with kind or size."""
     y = np.array([*bits.values()])
     columns = {"kind": [name in MATRIX for name in bits],
                "size": np.log([parameters(name) for name in bits]),
                "lag": [*map(by_lag, bits)], "key": [*map(by_key, bits)]}  # fmt: skip
     found = [np.sqrt(np.mean((y - (y.sum() - y) / (len(y) - 1)) ** 2))]
-    for some in (["kind"], ["size"], ["lag", "key"], ["lag", "key", "size"]):
+    for some in (
+        ["kind"],
+        ["size"],
+        ["lag", "key"],
+        ["lag", "key", "kind"],
+        ["lag", "key", "size"],
+    ):
         x = np.array([columns[name] for name in some], float).T
         predicted = cross_val_predict(LinearRegression(), x, y, cv=LeaveOneOut())
         found.append(np.sqrt(np.mean((y - predicted) ** 2)))
@@ -383,14 +416,15 @@ def left_out_errors(bits):
 
 
 def test_the_errors_for_a_cell_left_out_are_those_of_linear_fits(rows):
-    said = {"in_context": (0.26, 0.30), "noisy_recall": (0.47, 0.51), "digits": (0.71, 0.54),
-            "text": (0.075, 0.106)}  # fmt: skip
-    for task, errors in table_of("task | mean alone").items():
+    said = {"in_context": (0.26, 0.30, 0.29), "noisy_recall": (0.47, 0.51, 0.40),
+            "digits": (0.71, 0.54, 0.63), "text": (0.075, 0.106, 0.080)}  # fmt: skip
+    errors_of = table_of("errors")
+    for task, errors in ((task, errors_of[task]) for task in worth.TASKS):
         bits = {name: of for name, of in means(rows, task).items() if name.islower()}
         found = left_out_errors(bits)
         assert [*map(float, errors)] == pytest.approx(found, abs=0.0006), task
         if task in said:
-            assert (found[1], found[3]) == pytest.approx(said[task], abs=0.0051)
+            assert (found[1], *found[3:5]) == pytest.approx(said[task], abs=0.0051)
     digits = means(rows, "digits")
     del digits["identity-rnn"]
     found = left_out_errors({name: of for name, of in digits.items() if name.islower()})
