@@ -62,4 +62,18 @@ def test_a_link_opens_the_same_choice_and_the_keyboard_makes_it(tab, folder):
     assert tab.texts("#chart .name") == []  # a cell that it has not
     tab.run("document.querySelector('#chosen input').click()")
     assert [name.split()[0] for name in tab.texts("#chart .name")] == ["LSTM"]
-    assert "cells=LRU%2CLSTM" in tab.run("location.hash")
+    assert "cells=LRU&cells=LSTM" in tab.run("location.hash")
+
+
+def test_a_link_keeps_a_cell_whose_name_has_a_comma_and_an_older_one_is_a_list(tab, tmp_path):
+    for cell in ("gru", "lru", "lstm-chrono"):
+        stored(*card_with(0, lags=9, cell=f"block:{cell}", name=f"block-{cell}"), tmp_path)
+    card_pages.write_report(tmp_path)
+    tab.open(tmp_path / "explore.html")
+    tab.click('#chosen input[value="LRU"]')
+    both = tab.run("location.hash")
+    name = "LSTM, chrono initialisation"
+    cases = ((both, ["GRU", name]), (f"#cells={name}", [name]), ("#cells=GRU,LRU", ["GRU", "LRU"]))
+    for fragment, cells in cases:
+        tab.open(tmp_path / "explore.html", fragment=fragment)
+        assert tab.run("chosen().map(({ cell }) => cell)") == cells
