@@ -150,6 +150,7 @@ function drawChart(cards) {
   const chart = byId("chart"), { title } = QUESTIONS[choice.question];
   const width = Math.max(chart.clientWidth, 300);
   chart.replaceChildren();
+  toNow = null;
   byId("chart-title").textContent = title;
   if (!cards.length) return;
   area.right = width - 8;
@@ -165,7 +166,7 @@ function drawChart(cards) {
     return { text, at: spots(curve, axes) };
   });
   placeNames(names);
-  toNow = choice.question === "lag" ? axes.x : null;
+  if (choice.question === "lag") toNow = axes.x;
   drawNow();
   if (choice.question === "lag") return;
   const list = data.list.slice(0, Math.max(...cards.map(({ curve }) => curve.length)));

@@ -224,7 +224,7 @@ function makePicture() {
   slider.addEventListener("change", keepAddress);
   addEventListener("keydown", ({ key, target }) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[key];
-    if (by && target === document.body && choice.asked === "order") {
+    if (by && target.matches("body, button") && choice.asked === "order") {
       setTime(time() + by);
       keepAddress();
     }
