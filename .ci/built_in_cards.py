@@ -28,7 +28,9 @@ def encoded(whole: Sequence[tuple[Card, list[Row]]]) -> bytes:
 def of_lstm(readings: bytes) -> bytes:
     """The readings of the LSTM, in the block and without, from those of all cards."""
     cells = msgspec.json.decode(readings, type=Readings).cells
-    return msgspec.json.encode([x for x in cells if x.card.removeprefix("block-") == LSTM]) + b"\n"
+    of_lstm = [x for x in cells if x.card.removeprefix("block-") == LSTM]
+    still = [msgspec.structs.replace(x, fading=msgspec.UNSET) for x in of_lstm]
+    return msgspec.json.encode(still) + b"\n"
 
 
 if __name__ == "__main__":

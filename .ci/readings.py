@@ -1,7 +1,8 @@
 """docs/cards/readings.json: what a run of each published card answers about fixed streams.
 
-By lag it is seed 0 of all cards. By key, where some seeds associate and some do not, it is the one
-with the median bits, the lower of two, of those in the block.
+By lag it is seed 0 of all cards; those of `FADING` are asked while the picture fades, too. By key,
+where some seeds associate and some do not, it is the one with the median bits, the lower of two, of
+those in the block.
 
     python .ci/readings.py
 
@@ -14,23 +15,45 @@ one.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import jax
 import msgspec
+import numpy as np
+from msgspec import UNSET
 
 from echo_jax.engine.grid import Execution
 from echo_jax.memory.card.make_card import THREADS
-from echo_jax.memory.card.train_and_score import CardRun, compile_run, make_row, named_cell
+from echo_jax.memory.card.train_and_score import (
+    CardRun,
+    compile_run,
+    named_cell,
+    train,
+    weights_digest,
+)
 from echo_jax.memory.card_contents import Card, bits_of, rows_that_count
 from echo_jax.memory.key_question import fixed_pairs
 from echo_jax.memory.pages.built_in_cards import read_folder
+from echo_jax.memory.pages.picture import SHOWN
 from echo_jax.memory.protocol import STANDARD
-from echo_jax.memory.reading import PAIRS, ReadCard, Readings, fixed_streams
+from echo_jax.memory.reading import (
+    PAIRS,
+    ReadCard,
+    Readings,
+    encoded_surprise,
+    packed_fading,
+)
 from echo_jax.memory.rows import KeyRow, LagRow
 from echo_jax.storage import atomic_files
 
 FOLDER = Path(__file__).parents[1] / "docs" / "cards"
 FILE = FOLDER / "readings.json"
 BYTES = 400  # of the largest state
+FADING = {*SHOWN} | {
+    f"block-{x}-state-bytes-400" for x in ("PresentInput", "gla", "AttentionCache")
+}
+"""Cards whose picture fades: those that the page shows first, and those of docs/by-name.md."""
+
 APART = 2
 """Bits of this run and the published one, at most; between kinds of processors it is no
 further from the seeds of its card than these are from each other."""
@@ -40,7 +63,7 @@ def main() -> None:
     """Make the readings that are not there, and write the file after each."""
     Execution(None, progress=False).start_jax(1, THREADS)
     there = FILE.exists() and msgspec.json.decode(FILE.read_bytes(), type=Readings)
-    whole = there or Readings(fixed_streams().tolist(), [])
+    whole = there or Readings()
     fixed = fixed_pairs(STANDARD, 0)
     whole.places, whole.values = (x[:, -PAIRS:].tolist() for x in (fixed.tokens, fixed.targets))
     for card, rows in read_folder(FOLDER, STANDARD):
@@ -49,13 +72,19 @@ def main() -> None:
         for (question, updates), usual in rows_that_count(rows, card).items():
             cells = whole.cells if question == "by lag" else whole.by_key
             of_page = question == "by lag" or card.name.startswith("block-")
-            is_new = card.name not in {cell.card for cell in cells}
-            if updates == STANDARD.updates and of_page and is_new:
+            is_there = any(cell.card == card.name and is_whole(cell) for cell in cells)
+            if updates == STANDARD.updates and of_page and not is_there:
                 by_bits = sorted(usual, key=lambda row: bits_of([row], STANDARD).mean)
                 drawn = usual[0] if question == "by lag" else by_bits[(len(by_bits) - 1) // 2]
+                cells[:] = [cell for cell in cells if cell.card != card.name]
                 cells.append(read_again(card, usual, drawn))
                 cells.sort(key=lambda cell: cell.card)
                 atomic_files.write_bytes(FILE, msgspec.json.encode(whole) + b"\n")
+
+
+def is_whole(cell: ReadCard) -> bool:
+    """True where nothing of a reading is missing, of the cards that fade or of others."""
+    return cell.card not in FADING or (cell.fading or cell.surprise) is not UNSET
 
 
 def read_again(
@@ -64,14 +93,24 @@ def read_again(
     """The reading of a run that is made again; SystemExit where it has other bits."""
     named = named_cell(card.cell.name, card.cell.args, None, STANDARD)
     run = CardRun(card.cell, STANDARD, published.configuration, published.seed, named.cell)
-    row = make_row(run, compile_run(run), lambda _: None)
+    programs = compile_run(run)
+    row, params = train(run, programs, lambda _: None)
     before, now = (bits_of([x], STANDARD).mean for x in (published, row))
     print(f"{row.key} of {card.name}: {now:.2f} bits, {before:.2f} published", flush=True)
     possible = [before] if row.device == published.device else bits_of(usual, STANDARD).by_seed
     margin = max(APART, max(possible) - min(possible))
     if not min(possible) - margin <= now <= max(possible) + margin:
         sys.exit(f"{card.name} is another run here: use the software that its card names")
-    return ReadCard(card=card.name, bits=round(now, 4), **msgspec.structs.asdict(row.reading))
+    told = dict[str, Any]()
+    if card.name in FADING:
+        sets = programs.draw(np.int32(run.seed), weights_digest(params))
+        if isinstance(row, LagRow):
+            told["fading"] = packed_fading(*jax.jit(programs.question.fading)(params, sets))
+        else:
+            told["surprise"] = encoded_surprise(programs.at_once(params, sets).nats[0])
+    return ReadCard(
+        card=card.name, bits=round(now, 4), **msgspec.structs.asdict(row.reading), **told
+    )
 
 
 if __name__ == "__main__":

@@ -14,4 +14,6 @@ addEventListener("load", () => {
     place.removeAttribute("aria-label");
     place.role = "none";
   }
+  document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search");
+  for (const head of document.querySelectorAll("th:empty")) head.replaceWith(document.createElement("td"));
 });

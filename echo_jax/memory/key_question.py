@@ -16,7 +16,7 @@ from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory.learning import AnswersAtOnce, Scores, Sets, set_keys
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.questions import BY_KEY
-from echo_jax.memory.reading import PAIRS, STREAMS
+from echo_jax.memory.reading import PAIRS, STREAMS, SYMBOLS, VALUES
 from echo_jax.memory.recalibration import crossing
 from echo_jax.memory.rows import KeyRow, with_known
 from echo_jax.memory.task_question import LearnsTask
@@ -106,7 +106,13 @@ class ByKey(LearnsTask):
         right = jnp.mean(correct(calibration, known.targets[:, -PAIRS:]))
         ends = jnp.float32(0), jnp.float32(self.protocol.largest_factor)
         factor = crossing(excess, *ends, self.protocol.halvings)
-        return AnswersAtOnce(jnp.argmax(about, axis=-1), certainty(factor, about))
+        # A colour is one of 16, of four values each. The doubt is as in `recalibrated_nats`.
+        of_one = VALUES // SYMBOLS
+        is_colour = jnp.arange(VALUES) // of_one == fixed.targets[:, -PAIRS:, None] // of_one
+        colour = jnp.sum(jax.nn.softmax(factor * about), axis=-1, where=is_colour)
+        doubt = 1 / (PAIRS * len(calibration))
+        nats = -jnp.log((1 - doubt) * colour + doubt / SYMBOLS)
+        return AnswersAtOnce(jnp.argmax(about, axis=-1), certainty(factor, about), nats)
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""

@@ -31,7 +31,7 @@ from echo_jax.memory.learning import (
 )
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.questions import BY_LAG
-from echo_jax.memory.reading import fixed_streams
+from echo_jax.memory.reading import fading_stream, fixed_streams
 from echo_jax.memory.recalibration import fitted_factors, recalibrated_certainty, recalibrated_nats
 from echo_jax.memory.rows import LagRow, with_known
 
@@ -136,17 +136,17 @@ class ByLag(Question):
         return jnp.mean(correct(self.logits(params, states, reference), targets))
 
     def states_by_steps(
-        self, params: Params, sets: Sequence[chex.Array]
+        self, params: Params, sets: Sequence[chex.Array], asked: slice | None = None
     ) -> tuple[list[chex.Array], chex.Array]:
         """The flat states after the asked steps of each set, `[B, A, D]`, and a state's bytes."""
         net = self.network
-        asked = self.protocol.asked
+        usual = self.protocol.asked
         states, carried = by_steps(
             net,
             params,
             jnp.concatenate(sets),
             lambda state, _: flat_state(net.cell, state, 1)[0],
-            asked=slice(asked.start, asked.stop, asked.step),
+            asked=asked or slice(usual.start, usual.stop, usual.step),
         )
         return jnp.split(states, np.cumsum([*map(len, sets[:-1])])), carried
 
@@ -177,27 +177,45 @@ class ByLag(Question):
         return factors, 1 / len(calibration.logits)
 
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """The answers about `reading.STREAMS` after the first asked step, and the nats there.
-
-        They are recalibrated by the calibration streams asked there: the heads of a matrix state
-        are surer than they should be at one step and less sure at another.
-        """
+        """The answers about `reading.STREAMS` after the first asked step, and the nats there."""
         fixed = fixed_streams()
-        later = sets.final.shape[1] - fixed.shape[1]
         # Padded to the length of the others: later tokens change no state that is asked here.
-        streams = sets.calibration, sets.final, jnp.pad(fixed, ((0, 0), (0, later)))
-        states, _ = self.states_by_steps(params, streams)
-        steps = self.protocol.asked_steps
-        # Examples are in the order of streams, then of asked steps: take the first of each stream.
-        calibration, final, about = (
-            HeadLogits(x.logits[::steps], x.targets[::steps])
-            for x in self.answers(params, states, streams)
-        )
-        recalibration = self.recalibration(calibration)
+        padded = jnp.pad(fixed, ((0, 0), (0, sets.final.shape[1] - fixed.shape[1])))
+        streams = jnp.concatenate([sets.calibration, padded, sets.final])
+        (states,), _ = self.states_by_steps(params, [streams])
+        logits = self.logits(params, states[:, 0], states[: len(sets.calibration)])
+        found = self.after(self.protocol.asked[0], logits, streams)
+        values, certainty, nats = (jnp.split(x, [len(fixed)]) for x in found)
+        return AnswersAtOnce(values[0], certainty[0], jnp.mean(nats[1], axis=0))
+
+    def fading(self, params: Params, sets: Sets) -> AnswersAtOnce:
+        """The answers about `reading.fading_stream` after each step from 64 on, `[S, N]`."""
+        first, last = self.protocol.asked[0], self.protocol.asked[-1]
+        streams = jnp.concatenate([sets.calibration, fading_stream()[None]])
+        asked = slice(first, last + 1)
+        (states,), _ = self.states_by_steps(params, [streams], asked)
+        reference = states[:-1, :: self.protocol.asked_every]
+
+        def after(step: chex.Array) -> AnswersAtOnce:
+            logits = self.logits(params, states[:, step - first], reference)
+            return self.after(step, logits, streams)
+
+        return jax.tree.map(lambda x: x[:, 0], jax.lax.map(after, jnp.arange(first, last + 1)))
+
+    def after(self, step: chex.Numeric, logits: chex.Array, streams: chex.Array) -> AnswersAtOnce:
+        """The answers after a step and the nats of each, `[B - C, N]`, from logits `[B, N, V]`.
+
+        The first C streams are for calibration and asked at this step, too: the heads of a matrix
+        state are surer than they should be at one step and less sure at another.
+        """
+        known = self.protocol.streams
+        targets = streams[:, step - 1 - jnp.arange(self.protocol.lags)]
+        recalibration = self.recalibration(HeadLogits(logits[:known], targets[:known]))
+        about, right = logits[known:], targets[known:]
         return AnswersAtOnce(
-            jnp.argmax(about.logits, axis=-1),
-            recalibrated_certainty(*recalibration, about.logits),
-            jnp.mean(recalibrated_nats(*recalibration, *final), axis=0),
+            jnp.argmax(about, axis=-1),
+            recalibrated_certainty(*recalibration, about),
+            recalibrated_nats(*recalibration, about, right),
         )
 
     def row(self, fields: dict[str, Any]) -> LagRow:

@@ -71,12 +71,13 @@ class AnswersAtOnce(NamedTuple):
     values     the most likely ones, by lag of N = 64, by key of 8 questions, int32 `[10, N]`
     certainty  of these, 0 .. 1: by lag `recalibrated_certainty`, by key the recalibrated
                probability of the value, `[10, N]`
-    nats       by lag, of each lag on the final streams after the first asked step, `[N]`
+    nats       by lag, of each lag on the final streams after the first asked step, `[N]`; by key of
+               the colours of the right values, `[10, N]`; in `ByLag.fading` of the right tokens
     """
 
     values: chex.Array
     certainty: chex.Array
-    nats: chex.Array | None = None
+    nats: chex.Array
 
 
 def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:

@@ -1,8 +1,9 @@
 """The answers of a run about ten fixed streams, drawn as a picture of 8 x 8 pixels. No jax.
 
-step     0   1   2 ...  63  64           the stream T
+step     0   1   2 ...  63  64  65 ...   the stream T
 pixel    0   1   2 ...  63               pixel 0 is at the top left
-lag     64  63  62 ...   1               asked after step 64 alone
+lag     64  63  62 ...   1               asked after step 64
+lag      -  64  63 ...   2               asked after step 65: pixel 0 is not asked any more
 
 A picture is drawn as pixel XOR (answer XOR T): a right answer shows the pixel, whatever it is. So
 the tokens are independent, as in training. A run by key is told eight of the pixels, as pairs of a
@@ -15,7 +16,7 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 SYMBOLS, PIXELS = 16, 64
 PAIRS, VALUES = 8, 64  # by key; there is a key for each pixel
@@ -34,6 +35,10 @@ STREAMS = (
     "4fad39fc85559c91cd499fa88464b9aab553949f001d7f78e4e3fe03b91913d95",
 )
 """The tokens as hexadecimal digits: the first draw of `uniform_tokens` from jax.random.key(52)."""
+
+
+LATER = "15cefec20572f63a5de8226317dd"
+"""The tokens after the first of `STREAMS`, while its picture fades: the first draw of key(54)."""
 
 
 class Reading(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,17 +70,36 @@ class KeyReading(Reading):
     certainty: Annotated[str, Meta(pattern="^[A-Za-z0-9+/]{107}=$")]
 
 
+class Fading(msgspec.Struct, forbid_unknown_fields=True):
+    """The answers about the pixels of `fading_stream` after steps 64 .. 92, in base64.
+
+    By step 64 + s, then lag s + 1 .. 64: those of pixels that are still asked.
+
+    answers    as those of a `Reading`
+    certainty  as those of a `Reading`
+    surprise   a byte each, in 16ths of a bit: -log2 of the recalibrated probability of the token
+    """
+
+    answers: str
+    certainty: str
+    surprise: str
+
+
 class ReadCard(Reading):
     """The reading of a published card: by lag of seed 0, by key of the seed with the median bits.
 
-    card  its name
-    bits  of that very run
+    card      its name
+    bits      of that very run
+    fading    by lag, of the cards that a page shows first
+    surprise  by key, of the same cards: as in `Fading`, of the colours of the first eight pairs
     """
 
     card: str
     bits: float
     answers: str
     certainty: str
+    fading: Fading | UnsetType = UNSET
+    surprise: str | UnsetType = UNSET
 
 
 class Readings(msgspec.Struct, forbid_unknown_fields=True):
@@ -84,8 +108,7 @@ class Readings(msgspec.Struct, forbid_unknown_fields=True):
     places, values  of the streams by key, `[10, 8]`, in the order of the questions
     """
 
-    streams: list[list[int]]
-    cells: list[ReadCard]
+    cells: list[ReadCard] = []
     places: list[list[int]] = []
     values: list[list[int]] = []
     by_key: list[ReadCard] = []
@@ -96,14 +119,41 @@ def fixed_streams() -> np.ndarray:
     return np.array([[int(digit, 16) for digit in stream] for stream in STREAMS], np.int32)
 
 
+def fading_stream() -> np.ndarray:
+    """The first of `STREAMS` and `LATER`, int32 `[93]`."""
+    return np.array([int(digit, 16) for digit in STREAMS[0] + LATER], np.int32)
+
+
 def packed(weights: bytes, at_once: float, answers: np.ndarray, certainty: np.ndarray) -> Reading:
     """The reading of the digest of weights, and of values and certainties (0 .. 1), `[10, N]`."""
     values = np.asarray(answers, np.uint8)
     by_lag = values.shape[1] == PIXELS
-    kept = np.bitwise_or(values[:, ::2] << 4, values[:, 1::2]) if by_lag else values
-    whole = kept, np.round(255 * np.asarray(certainty)).astype(np.uint8)
+    kept = halves(values) if by_lag else encoded(values)
     kind = Reading if by_lag else KeyReading
-    return kind(weights.hex(), at_once, *(base64.b64encode(x.tobytes()).decode() for x in whole))
+    return kind(weights.hex(), at_once, kept, encoded(255 * np.asarray(certainty)))
+
+
+def packed_fading(answers: np.ndarray, certainty: np.ndarray, nats: np.ndarray) -> Fading:
+    """The fading of values, certainties (0 .. 1) and nats after each step, `[29, 64]`."""
+    is_asked = np.triu(np.ones(answers.shape, bool))  # lag n of the picture's after s < n steps
+    values, areas, told = (np.asarray(x)[is_asked] for x in (answers, certainty, nats))
+    return Fading(halves(values.astype(np.uint8)), encoded(255 * areas), encoded_surprise(told))
+
+
+def encoded_surprise(nats: np.ndarray) -> str:
+    """Nats as bytes, in 16ths of a bit."""
+    return encoded(16 / np.log(2) * np.asarray(nats))
+
+
+def halves(values: np.ndarray) -> str:
+    """Values of 4 bits in base64, the first of two in the high half of a byte."""
+    pairs = values.reshape(-1, 2)
+    return encoded(np.bitwise_or(pairs[:, 0] << 4, pairs[:, 1]))
+
+
+def encoded(numbers: np.ndarray) -> str:
+    """Numbers 0 .. 255 as bytes in base64."""
+    return base64.b64encode(np.round(numbers).astype(np.uint8).tobytes()).decode()
 
 
 def unpacked(reading: Reading) -> tuple[np.ndarray, np.ndarray]:

@@ -186,6 +186,7 @@ class TorchByLag(TorchQuestion, ByLag):
     init_params = jax.jit(ByLag.init_params, static_argnums=0)
     answers = jax.jit(ByLag.answers, static_argnums=0)
     nats = jax.jit(ByLag.nats, static_argnums=0)
+    after = jax.jit(ByLag.after, static_argnums=0)
 
     def torch_loss(self, network: TorchNetwork, key: chex.PRNGKey, done: float) -> torch.Tensor:
         """As `ByLag.loss`."""

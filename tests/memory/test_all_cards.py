@@ -88,16 +88,3 @@ def test_the_built_in_cards_and_readings_follow_from_the_committed_ones():
     assert text == made["encoded"](built_in_cards.read_folder(published))
     readings = (published / picture.READINGS).read_bytes()
     assert pages.joinpath(picture.BUILT_IN).read_bytes() == made["of_lstm"](readings)
-
-
-def test_cells_that_were_asked_about_other_numbers_of_pairs_have_a_figure_of_their_own():
-    small, large = (
-        [
-            card_with(5, lags=lags, cell=cell, state_bytes=size)[0]
-            for cell, lags in (("block:gla", 9), ("block:gru", 20))
-        ]
-        for size in (400, 1600)
-    )
-    drawn = {x.name: len(x.draw().axes) for x in card_pages.figures_of([*small, *large])}
-    assert drawn == {"forgetting-block": 4, "recall-block": 2, "recall-block-64": 2}
-    assert "recall-block" in {x.name for x in card_pages.figures_of(large)}

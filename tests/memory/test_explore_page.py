@@ -40,3 +40,40 @@ def test_the_table_has_the_bits_of_the_cards_of_one_track(tab, folder, question)
         bits = getattr(made, f"bits_by_{question}").mean
         assert float(shown[name]) == pytest.approx(bits, abs=0.006 * max(bits, 1))
     assert "LSTM" not in shown
+
+
+def test_a_link_opens_the_same_choice_and_the_keyboard_makes_it(tab, folder):
+    tab.open(folder / "explore.html", width=390)
+    assert len(tab.texts("#chart .name")) == 3
+    tab.run("document.querySelector('#choices summary').focus()")
+    tab.press("Enter", "Tab", "Tab")  # opens the choice, where the second cell is the GRU
+    tab.press(" ")
+    assert [name.split()[0] for name in tab.texts("#chart .name")] == ["LRU", "gated"]
+    tab.run("document.querySelector('#question input:checked').focus()")
+    tab.press("ArrowRight")
+    address = tab.run("location.hash")
+    assert "question=key" in address
+    before = tab.texts("#chart .name")
+    tab.open(folder / "explore.html", fragment=address)
+    assert tab.texts("#chart .name") == before
+    tab.open(folder / "explore.html", fragment="#network=none&updates=7&cells=LRU")
+    assert len(tab.texts("#chart .name")) == 1
+    tab.run("document.querySelectorAll('#network input')[1].click()")
+    assert tab.texts("#chart .name") == []  # a cell that it has not
+    tab.run("document.querySelector('#chosen input').click()")
+    assert [name.split()[0] for name in tab.texts("#chart .name")] == ["LSTM"]
+    assert "cells=LRU&cells=LSTM" in tab.run("location.hash")
+
+
+def test_a_link_keeps_a_cell_whose_name_has_a_comma_and_an_older_one_is_a_list(tab, tmp_path):
+    for cell in ("gru", "lru", "lstm-chrono"):
+        stored(*card_with(0, lags=9, cell=f"block:{cell}", name=f"block-{cell}"), tmp_path)
+    card_pages.write_report(tmp_path)
+    tab.open(tmp_path / "explore.html")
+    tab.click('#chosen input[value="LRU"]')
+    both = tab.run("location.hash")
+    name = "LSTM, chrono initialisation"
+    cases = ((both, ["GRU", name]), (f"#cells={name}", [name]), ("#cells=GRU,LRU", ["GRU", "LRU"]))
+    for fragment, cells in cases:
+        tab.open(tmp_path / "explore.html", fragment=fragment)
+        assert tab.run("chosen().map(({ cell }) => cell)") == cells

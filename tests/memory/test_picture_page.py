@@ -1,101 +1,111 @@
-"""The picture above the curves: what is left of it, drawing, guessing, links, in a browser."""
+"""The picture above the curves: what is left of it as time passes, drawing, links, in a browser."""
 
 import json
+import math
 
 import msgspec
 import numpy as np
 import pytest
 from made_up_cards import card_with, stored
 
+from echo_jax.memory import card_contents as cards
 from echo_jax.memory.pages import card_pages
 from echo_jax.memory.pages.explore_page import PICTURES
 from echo_jax.memory.pages.picture import PALETTE
-from echo_jax.memory.reading import packed as packed_reading
+from echo_jax.memory.protocol import STANDARD
+from echo_jax.memory.reading import encoded_surprise, fading_stream, packed, packed_fading
 
 pytestmark = pytest.mark.timeout(120)
 
 CELLS = {
+    "block-lru": ("block:lru", 39),
     "block-lstm": ("block:lstm", 25),
     "block-gru": ("block:gru", 18),
-    "block-lru": ("block:lru", 39),
     "block-mlstm": ("block:mlstm", 5),
     "gru": ("gru", 15),
     "lstm": ("lstm", 20),
 }
 SILENT = "block-mlstm"  # has no reading
+NAMES = {"block-lru": "LRU", "block-lstm": "LSTM", "block-gru": "GRU"}  # by bits
+FADING = ["block-lru", "block-gru"]  # the others were asked after the picture alone
 OWN = "0123456789abcdef" * 4  # a drawing
-STREAMS = np.random.default_rng(0).integers(16, size=(10, 65))
+PIXELS = np.array([int(digit, 16) for digit in OWN])
+STREAM = fading_stream()
 PLACES = np.array([np.random.default_rng(n).permutation(64)[:8] for n in range(10)])
 VALUES = np.random.default_rng(1).integers(64, size=(10, 8))
-NAMES = {"block-lru": "LRU", "block-lstm": "LSTM", "block-gru": "GRU"}  # by bits
 
 
 def answers(seed, right, known, values):
-    """Answers that are right about the first that are asked, random and unsure beyond."""
+    """Answers that are right about the first that are asked, and random beyond; certainty, nats."""
     random = np.random.default_rng(seed)
     is_known = np.arange(right.shape[1]) < known
     found = np.where(is_known, right, random.integers(values, size=right.shape))
-    return found, np.where(is_known, 255, random.integers(1, 80, size=right.shape)) / 255
+    unsure = random.integers(1, 80, size=right.shape)
+    nats = np.where(is_known, 0, random.integers(30, 100, size=right.shape) / 16 * math.log(2))
+    return found, np.where(is_known, 255, unsure) / 255, nats
 
 
-def reading(name, found, bits, at_once):
-    packed = msgspec.to_builtins(packed_reading(bytes(32), at_once, *found))
-    return {"card": name, **packed, "bits": bits}
+def reading(name, found, **fields):
+    kept = msgspec.to_builtins(packed(bytes(32), 0.0, *found[:2]))
+    return {"card": name, **kept, "bits": 0.0} | fields
 
 
-IN_ORDER = {
-    name: answers(seed, STREAMS[:, 63::-1], lags, 16)
-    for seed, (name, (_, lags)) in enumerate(CELLS.items())
-    if name != SILENT
-}
-READINGS = {
-    name: reading(name, found, 4.0 * CELLS[name][1] + 0.3, 4.0 * CELLS[name][1])
-    for name, found in IN_ORDER.items()
-}
+EARLIER = STREAM[np.arange(64, 93)[:, None] - np.arange(1, 65)]  # at each time, of each lag
+IN_TIME = {name: answers(n, EARLIER, CELLS[name][1], 16) for n, name in enumerate(CELLS)}
 PAIRS = {"block-gru": 6, "block-lstm": 1}
 BY_PLACE = {name: answers(5, VALUES, pairs, 64) for name, pairs in PAIRS.items()}
-BY_KEY = {
-    name: reading(name, BY_PLACE[name], 7.0 * pairs, 6.0 * pairs + 0.2)
-    for name, pairs in PAIRS.items()
-}
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cards")
+    by_lag, by_key = [], []
     for name, (cell, lags) in CELLS.items():
-        stored(*card_with(3, lags=lags, cell=cell, name=name), folder)
-    told = {"streams": STREAMS.tolist(), "cells": [*READINGS.values()]}
-    told |= {"places": PLACES.tolist(), "values": VALUES.tolist(), "by_key": [*BY_KEY.values()]}
+        stored(*card_with(PAIRS.get(name, 3), lags=lags, cell=cell, name=name), folder)
+        found = IN_TIME[name]
+        ten = [np.repeat(x[:1], 10, axis=0) for x in found]
+        fields = {"fading": msgspec.to_builtins(packed_fading(*found))} if name in FADING else {}
+        by_lag += [reading(name, ten, **fields)] if name != SILENT else []
+    for name, found in BY_PLACE.items():
+        by_key.append(reading(name, found, surprise=encoded_surprise(found[2][0])))
+    told = {"cells": by_lag, "places": PLACES.tolist(), "values": VALUES.tolist()}
+    told["by_key"] = by_key
     (folder / "readings.json").write_text(json.dumps(told))
     card_pages.write_report(folder)
     return folder / "explore.html"
 
 
-def left(name, picture, stream):
-    """Colours and areas of the pixels that are left of a picture, from the answers."""
-    values, certainty = (each[stream, ::-1] for each in IN_ORDER[name])
-    pixels = np.array([int(digit, 16) for digit in picture])
-    return pixels ^ values ^ STREAMS[stream, :64], certainty
-
-
-def drawn(tab, cell, pixels=range(64)):
-    """Colours and areas of the squares of a cell, in the order of pixels of the canvas."""
-    squares = tab.run(f"""[...document.querySelectorAll('[data-cell="{cell}"] rect')].map((x) => {{
+def drawn(tab, cell, kind=":not(.hole, .unasked)"):
+    """Pixels, colours and areas of the squares of a cell, in the order of pixels."""
+    found = f"document.querySelectorAll('[data-cell=\"{cell}\"] rect{kind}')"
+    squares = tab.run(f"""[...{found}].map((x) => {{
       const [left, top, side] = [x.x, x.y, x.width].map((y) => y.baseVal.value);
-      return [x.getAttribute("fill"), side ** 2, left + side / 2, top + side / 2];
+      const place = 8 * (top + side / 2 - 0.5) + left + side / 2 - 0.5;
+      return [place, x.getAttribute("fill"), side ** 2];
     }})""")
-    middles = [(n % 8 + 0.5, n // 8 + 0.5) for n in pixels]
-    np.testing.assert_allclose([square[2:] for square in squares], middles, atol=1e-6)
-    return [PALETTE.index(square[0]) for square in squares], [square[1] for square in squares]
+    squares.sort()
+    places = [square[0] for square in squares]
+    np.testing.assert_allclose(places, np.round(places), atol=1e-4)
+    return np.round(places).astype(int).tolist(), [x[1] for x in squares], [x[2] for x in squares]
 
 
-def assert_left(tab, picture, stream=0):
-    for name, cell in NAMES.items():
-        colours, areas = left(name, picture, stream)
-        shown = drawn(tab, cell)
-        assert shown[0] == colours.tolist()
-        np.testing.assert_allclose(shown[1], areas, atol=1e-4)
+def assert_left(tab, name, time, pixels):
+    """The squares of a cell are those of its answers: pixel p was read 64 + time - p steps ago."""
+    asked = np.arange(time, 64)
+    found, certainty, _ = (each[time, 63 + time - asked] for each in IN_TIME[name])
+    wrong = found ^ STREAM[asked]
+    places, colours, areas = drawn(tab, NAMES[name])
+    assert places == asked.tolist()
+    assert colours == [PALETTE[x] for x in pixels[asked] ^ wrong]
+    np.testing.assert_allclose(areas, certainty, atol=1e-4)
+    holes = drawn(tab, NAMES[name], ".hole")
+    assert holes[0] == asked[wrong != 0].tolist()
+    np.testing.assert_allclose(holes[2], certainty[wrong != 0] / 4, atol=1e-4)
+    assert drawn(tab, NAMES[name], ".unasked")[0] == [*range(time)]
+
+
+def said(tab, cell):
+    return tab.texts(f'[data-cell="{cell}"] span')
 
 
 def point(tab, pixel):
@@ -115,27 +125,56 @@ def fields_of(tab):
     return dict(x.split("=") for x in tab.run("location.hash.slice(1)").split("&"))
 
 
-@pytest.mark.parametrize("stream", [0, 9])
-def test_colours_areas_and_words_are_those_of_the_file(tab, page, stream):
-    tab.open(page, fragment=f"#stream={stream + 1}&pixels={OWN}&guess=8")
-    assert_left(tab, OWN, stream)
+@pytest.mark.parametrize("time", [0, 12, 28])
+def test_colours_areas_and_bits_are_those_of_the_file_at_each_time(tab, page, time):
+    tab.open(page, fragment=f"#pixels={OWN}&time={time}")
     assert tab.texts("#left b") == [*NAMES.values()]
-    own = [int(digit, 16) for digit in OWN]
-    for name, cell in NAMES.items():
-        right = sum(left(name, OWN, stream)[0] == own)
-        said = [f"{READINGS[name]['bits']:.3g} of 256 bits", f"{right} of 64 right"]
-        assert tab.texts(f'[data-cell="{cell}"] span') == said
+    for name in FADING:
+        assert_left(tab, name, time, PIXELS)
+        of_card, rows = cards.read(page.parent / name)
+        usual = cards.rows_that_count(rows, of_card)["by lag", STANDARD.updates]
+        curve = np.mean([cards.lag_bits(row.final, STANDARD) for row in usual], axis=0)
+        bits = np.sum(4 - IN_TIME[name][2][time, time:] / math.log(2))
+        own, mean = (float(text.split()[-2]) for text in said(tab, NAMES[name]))
+        assert own == pytest.approx(bits, rel=0.005, abs=0.006)
+        assert mean == pytest.approx(curve[time:].sum(), rel=0.005, abs=0.3)
+    if time == 0:
+        assert_left(tab, "block-lstm", 0, PIXELS)
+    else:
+        assert drawn(tab, "LSTM", ".unasked")[0] == [*range(64)]
+
+
+def test_time_is_moved_by_keys_and_by_a_press_and_is_a_line_on_the_curves(tab, page):
+    tab.open(page, fragment="#time=5")
+    tab.press("ArrowRight", "ArrowRight")
+    tab.run("byId('play').focus()")
+    tab.press("ArrowLeft")
+    assert fields_of(tab)["time"] == "6"
+    tab.run("byId('time').focus()")
+    tab.press("ArrowRight")
+    assert fields_of(tab)["time"] == "7"
+    line, *ticks = tab.run("""[...document.querySelectorAll("#now line, #chart > text")]
+        .map((x) => [x.textContent, Number(x.getAttribute("x1") ?? x.getAttribute("x"))])""")[::-1]
+    at = dict(ticks)
+    assert line[1] == pytest.approx(at["16"] - 8 / 48 * (at["64"] - at["16"]))
+    tab.open(page, fragment="#time=26")
+    tab.click("#play")
+    assert tab.texts("#play") == ["Stop"]
+    tab.wait("byId('play').textContent !== 'Stop'")
+    assert fields_of(tab)["time"] == "28"
+    assert_left(tab, "block-lru", 28, np.array([int(x) for x in PICTURES["face"]]))
+    assert tab.run("byId('later').children.length") == 29
 
 
 def test_what_is_drawn_by_mouse_and_keyboard_is_left_by_the_mask(tab, page):
-    tab.open(page, width=390, fragment="#guess=8")
+    tab.open(page, width=390)
     expected = [*PICTURES["face"]]
     tab.click("#palette input:nth-of-type(12)")
     mouse(tab, "mousePressed", 3)
-    mouse(tab, "mouseMoved", 11)
+    mouse(tab, "mouseMoved", 59)  # fast, over a column
     mouse(tab, "mouseReleased", -9, is_down=False)  # above the canvas
     mouse(tab, "mouseMoved", 50, is_down=False)
-    expected[3] = expected[11] = "b"
+    expected[3::8] = 8 * "b"
     assert fields_of(tab)["pixels"] == "".join(expected)
     tab.run("document.querySelector('#palette :checked').focus()")
     tab.press("ArrowRight")  # the next colour
@@ -144,35 +183,43 @@ def test_what_is_drawn_by_mouse_and_keyboard_is_left_by_the_mask(tab, page):
     expected[9] = expected[10] = "c"
     assert tab.texts("#brush") == [f"Row 1, column 2: colour {int(expected[1], 16) + 1}"]
     assert fields_of(tab)["pixels"] == "".join(expected)
-    assert_left(tab, "".join(expected))
+    assert_left(tab, "block-gru", 0, np.array([int(x, 16) for x in expected]))
 
 
-@pytest.mark.parametrize("stream", [0, 9])
-def test_by_place_eight_pixels_are_marked_and_those_of_the_file_are_answered(tab, page, stream):
-    tab.open(page, width=390, fragment=f"#stream={stream + 1}&pixels={OWN}&asked=place")
-    places = PLACES[stream]
+def test_by_place_eight_pixels_are_answered_and_the_order_turns_round(tab, page):
+    tab.open(page, width=320, fragment=f"#pixels={OWN}&time=3")
+    tab.run("byId('by').focus()")
+    tab.press("Enter")
+    assert fields_of(tab)["asked"] == "place"
+    assert fields_of(tab)["question"] == "key"
+    places = sorted(PLACES[0])
     faint = "[...canvas.querySelectorAll('rect')].map((x) => x.classList.contains('faint'))"
-    assert [n for n, each in enumerate(tab.run(faint)[:64]) if not each] == sorted(places)
-    assert tab.texts("#left b") == ["GRU", "LSTM"]  # by bits; the others were not asked
-    own = np.array([int(digit, 16) for digit in OWN])[places]
+    assert [n for n, each in enumerate(tab.run(faint)[:64]) if not each] == places
+    assert tab.texts("#left b") == ["GRU", "LSTM"]  # the others were not asked
+    order = np.argsort(PLACES[0])
     for name, cell in (("block-gru", "GRU"), ("block-lstm", "LSTM")):
-        found, certainty = (each[stream] for each in BY_PLACE[name])
-        colours, areas = drawn(tab, cell, places)
-        assert colours == [*((4 * own ^ found ^ VALUES[stream]) // 4)]
-        np.testing.assert_allclose(areas, certainty, atol=1e-4)
-        said = f"{BY_KEY[name]['at_once']:.3g} of 48 bits", f"{sum(colours == own)} of 8 right"
-        assert tab.texts(f'[data-cell="{cell}"] span') == [*said]
-    assert tab.run("document.documentElement.scrollWidth") == 390
-    assert tab.violations() == []
+        found, certainty, nats = (each[0, order] for each in BY_PLACE[name])
+        wrong = (found ^ VALUES[0, order]) // 4
+        shown = drawn(tab, cell)
+        assert shown[0] == places
+        assert shown[1] == [PALETTE[x] for x in PIXELS[places] ^ wrong]
+        np.testing.assert_allclose(shown[2], certainty, atol=1e-4)
+        assert drawn(tab, cell, ".hole")[0] == np.array(places)[wrong != 0].tolist()
+        told = float(said(tab, cell)[0].split()[0])
+        assert told == pytest.approx(np.sum(4 - nats / math.log(2)), rel=0.005, abs=0.006)
+    assert tab.run("document.documentElement.scrollWidth") == 320
+    tab.click("#by")
+    assert fields_of(tab)["asked"] == "order"
+    assert tab.texts("#left b") == [*NAMES.values()]
 
 
 def test_a_link_opens_the_same_view(tab, page):
     tab.open(page)
-    tab.click("#stream")
-    tab.click("#rows button:nth-child(2)")
     tab.click('#chosen input[value="LRU"]')
     mouse(tab, "mousePressed", 20)
     mouse(tab, "mouseReleased", 20, is_down=False)
+    tab.run("byId('time').focus()")
+    tab.press("ArrowRight")
     tab.click("#network input:not(:checked)")
     address, before = tab.run("location.hash"), tab.run("document.querySelector('main').innerHTML")
     assert tab.texts("#left b") == ["LSTM", "GRU"]
@@ -181,15 +228,36 @@ def test_a_link_opens_the_same_view(tab, page):
     assert tab.run("location.hash") == address
 
 
+def luminance(colour):
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
 @pytest.mark.parametrize("dark", [False, True])
-def test_axe_finds_nothing(tab, page, dark):
-    for fragment in ("", "#guess=3"):
+def test_names_and_pixels_have_contrast_and_axe_finds_nothing(tab, page, dark):
+    in_srgb = """(colour) => {
+      const paint = document.createElement("canvas").getContext("2d");
+      paint.fillStyle = colour;
+      paint.fillRect(0, 0, 1, 1);
+      return [...paint.getImageData(0, 0, 1, 1).data].slice(0, 3).map((x) => x / 255);
+    }"""
+    for fragment in ("", "#time=9", "#asked=place"):
         tab.open(page, dark=dark, fragment=fragment)
         assert tab.violations() == []
+    named = tab.run("""[...Array(40).keys()].map((n) => {
+      const name = document.querySelector("#left b");
+      name.style.color = colourOf(n);
+      return getComputedStyle(name).color;
+    })""")
+    panel, ground = tab.run("[picture, canvas].map((x) => getComputedStyle(x).backgroundColor)")
+    for least, *colours in ((4.5, panel, *named), (2, ground, *PALETTE)):
+        behind, *found = (luminance(tab.run(f"({in_srgb})('{each}')")) for each in colours)
+        for each in found:
+            assert (max(each, behind) + 0.05) / (min(each, behind) + 0.05) >= least
 
 
 def test_the_page_asks_for_nothing_and_logs_nothing(tab, page):
     with tab.left_alone(page):
-        tab.open(page, still=False, fragment="#pixels=0&stream=99&cells=&guess=3")
-        for button in ("#next", "#stream", "#by", "#blank", "#chosen input"):
+        tab.open(page, still=False, fragment="#pixels=0&time=99&cells=&asked=none")
+        for button in ("#next", "#play", "#by", "#by", "#blank", "#chosen input"):
             tab.click(button)

@@ -42,7 +42,7 @@ from echo_jax.memory.lag_question import ByLag
 from echo_jax.memory.learning import AnswersAtOnce, Question, QuestionPrograms, RunInputs, by_steps
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Configuration, Protocol, QuestionName
 from echo_jax.memory.questions import BY_LAG, BY_TASK, NAMED, OF_MEMORY
-from echo_jax.memory.reading import PAIRS, VALUES, Reading, packed
+from echo_jax.memory.reading import PAIRS, PIXELS, VALUES, Reading, packed
 from echo_jax.memory.rows import DECIMALS, NATS, Row, run_key
 from echo_jax.memory.task_question import ByTask, TaskObject
 from echo_jax.report.number_formats import plain
@@ -367,7 +367,7 @@ def reading_of(
     digest: np.ndarray, found: AnswersAtOnce, final: list[Any], protocol: Protocol
 ) -> Reading:
     """The reading of a run; by key `final` are the right answers of each K on final data."""
-    if found.nats is not None:
+    if len(found.values[0]) == PIXELS:
         bits, certainty = lag_bits(found.nats, protocol).sum(), found.certainty
     else:
         right = final[protocol.pairs.index(PAIRS)] / (PAIRS * protocol.recalls)

@@ -1,7 +1,7 @@
 """The page on which cards are explored: one HTML file without a library, a request or a server.
 
 It is made of the files of the folder `explore`; the curves of all seeds are JSON in the page. Where
-`readings.json` lies beside the cards, the page begins with what is left of a picture.
+`readings.json` lies beside the cards, the page begins with a picture that fades.
 """
 
 import re
@@ -21,7 +21,7 @@ from echo_jax.memory.pages.question_words import QUESTIONS
 from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of, sizes_text
 from echo_jax.memory.pages.told_apart import comparable, groups, size_text, track
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.reading import Readings
+from echo_jax.memory.reading import ReadCard, Readings, fading_stream
 from echo_jax.memory.rows import KeyRow, LagRow, Row
 from echo_jax.report.number_formats import plain
 from echo_jax.report.page import assembled
@@ -46,19 +46,28 @@ def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
     if (file := folder / READINGS).exists():
         readings = msgspec.json.decode(file.read_bytes(), type=Readings)
         for asked, cells in (("order", readings.cells), ("place", readings.by_key)):
-            by_card = {f"{cell.card}/card.md": msgspec.to_builtins(cell) for cell in cells}
+            by_card = {f"{cell.card}/card.md": of_first(cell) for cell in cells}
             for each in data["cards"]:
                 each[asked] = by_card.get(each["page"])
-        data["title"] = "What is left of the picture?"
+        data["title"] = "Watch a memory fade"
         data["picture"] = {
-            "streams": readings.streams,
-            "places": readings.places,
-            "values": readings.values,
+            "stream": fading_stream().tolist(),
+            "places": readings.places[:1],
+            "values": readings.values[:1],
             "palette": PALETTE,
             "ground": GROUND,
             "pictures": [*PICTURES.values()],
         }
     return assembled(Path(__file__).with_name("explore") / PAGE, data)
+
+
+def of_first(cell: ReadCard) -> dict[str, str]:
+    """The answers about the first stream: at all times, or those after the picture alone."""
+    if cell.fading:
+        return msgspec.to_builtins(cell.fading)
+    # 88 letters of base64 are 66 bytes, of which 64 at most are of the first stream.
+    found = {"answers": cell.answers[:88], "certainty": cell.certainty[:88]}
+    return found | ({"surprise": cell.surprise} if cell.surprise else {})
 
 
 def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What is left of a face: as it was read, and as it is answered. SVG by hand. No jax, matplotlib.
 
-A square's colour is the most likely value, its area the certainty: the ink that is left is bits.
+A square's colour is the most likely value, its area the certainty.
 """
 
 import base64
@@ -31,13 +31,14 @@ BUILT_IN = "built_in_readings.json"
 NONE = "A picture of what is left needs a protocol of 16 symbols and 64 lags."
 
 PALETTE = (
-    "#d3cadc", "#283761", "#e60fb2", "#f2a80f", "#2dd090", "#98aacf", "#760aec", "#72249b",
-    "#de7c1e", "#b55e25", "#04ad76", "#1b7d76", "#7d2b23", "#91ee8e", "#1e5b66", "#9e66e8",
+    "#a6be8f", "#6b257c", "#e2007b", "#d7b31b", "#929500", "#539bff", "#4b00f0", "#9a04b2",
+    "#e371b5", "#b851b8", "#707200", "#027869", "#920003", "#11c4ff", "#154e3e", "#556cff",
 )  # fmt: skip
 """The colours of values 0 .. 15, found by annealing: any two of them, or one and a `GROUND`, are at
-least 0.098 apart in OKLab, as normal, protan, deutan and tritan eyes see them (Machado 2009)."""
+least 0.095 apart in OKLab, as normal, protan, deutan and tritan eyes see them (Machado 2009). Each
+has a contrast of 2 to 1 at least with both grounds."""
 
-GROUND = "#f2f3f5", "#1b1f24"
+GROUND = "#ffffff", "#0b0d10"
 """Behind the squares, on a light page and on a dark one."""
 
 FACE = np.array([int(value) for value in (
@@ -65,7 +66,7 @@ SHOWN = {
 
 STILL = (
     "Networks with 100 numbers of state read a face from the top left and were asked for it. "
-    "Colour is the answer, area its certainty: ink is bits left, in the mean so many."
+    "Colour is the answer, area its certainty. Bits are the mean over many streams."
 )
 
 STYLE = (

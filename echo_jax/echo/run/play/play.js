@@ -203,7 +203,6 @@ const CHOICES = { // what can be set, by its name in an address
   seed: ["Seed", range(0, 99)],
 };
 const FIRST = ["window", "stateful"]; // the others fold
-const WAITS = "When it is trained, what it could learn stands here.";
 const WORKER = URL.createObjectURL(new Blob([byId("trainer").textContent]));
 const MOST_TYPED = 1000; // values at once, which take a part of a second
 const FED = range(0, 24).map((t) => (37 * t * t + 11 * t + 5) % 101 % 100); // to see answers
@@ -246,8 +245,7 @@ class Training {
   constructor(setting, letter, { changed, ended, use }) {
     Object.assign(this, { setting, letter, ended });
     const [panel, outcome] = ["panel", "outcome"].map((part) => clone(`training-${part}`));
-    byId("panels").append(panel);
-    byId("outcomes").append(outcome);
+    Object.assign(this, { panel, outcome });
     this.part = (place) => panel.querySelector(place) ?? outcome.querySelector(place);
     for (const [name, [label, choices, words = choices]] of Object.entries(CHOICES)) {
       const select = make("select", { name });
@@ -276,8 +274,9 @@ class Training {
       .filter((name) => !FIRST.includes(name) && setting[name] !== parts[1][name])
       .map((name) => `${CHOICES[name][0].toLowerCase()} ${elements[name].selectedOptions[0].text}`);
     this.part("summary").textContent = ["More", hidden.join(", ")].filter(Boolean).join(": ");
-    this.say("", WAITS);
-    this.part(".use").disabled = true;
+    this.part(".score").textContent = "";
+    this.outcome.hidden = true;
+    this.panel.classList.remove("learns");
     this.worker?.terminate();
     Object.assign(this, { worker: new Worker(WORKER), over: false });
     this.worker.onerror = () => this.conclude("This browser refuses to train here.",
@@ -295,6 +294,7 @@ class Training {
     this.part(".counts").textContent = `${updates.toLocaleString("en")} updates on `
       + `${sequences.toLocaleString("en")} sequences in ${seconds.toFixed(1)} s; `
       + `all take about ${Math.max(1, Math.round(all))} s on this device`;
+    this.panel.classList.toggle("learns", updates > 0);
     const draw = (kind, ...more) => drawCurve(this.part(`.${kind}`), kind,
       points.map((point) => point[kind]), setting.sequences / BLOCK, ...more);
     const unordered = (k) => (blind[k] === chance[k] ? {} : { "unordered window": blind[k] });
@@ -310,17 +310,23 @@ class Training {
     this.conclude(said + rightOf(chance[0], accuracy, setting), explain(setting, accuracy));
   }
 
-  say(score, why) {
+  conclude(score, why) {
+    this.over = true;
+    this.panel.classList.add("learns");
     this.part(".score").textContent = score;
     this.part(".why").textContent = why;
     this.part("code").textContent = commandOf(this.setting);
+    this.part(".use").disabled = !this.network;
+    this.outcome.hidden = false;
+    this.ended();
   }
 
-  conclude(score, why) {
-    this.over = true;
-    this.say(score, why);
-    this.part(".use").disabled = !this.network;
-    this.ended();
+  // The setting in a sentence.
+  told() {
+    const { lag, window, values } = this.setting;
+    const read = window === 1 ? "one integer" : `${window} integers`;
+    const asked = ["last one", "one before the last"][lag] ?? `one ${lag} before the last`;
+    return `${this.title} reads ${read} from 0 to ${values - 1} at a time, and must say the ${asked}.`;
   }
 }
 
@@ -330,6 +336,7 @@ let guess = ""; // in percent, once it was made
 // The networks of the address, and the buttons for all of them.
 function showTraining(section, use) {
   let runs = false, address; // of the settings
+  let views = []; // the networks of this view and of the two before, by their address
   const tell = (what) => trainings.filter(({ over }) => !over)
     .forEach(({ worker }) => worker.postMessage({ pace: what }));
   const set = (on) => {
@@ -337,25 +344,46 @@ function showTraining(section, use) {
     byId("run").textContent = on ? "Pause" : "Train";
     tell(on ? "fast" : "pause");
   };
+  const tellSettings = () => {
+    const isOpening = data.training.titles.every((title, n) => trainings[n]?.title === title);
+    byId("train-title").textContent = isOpening ? "Guess, then train" : "Train";
+    byId("opening").hidden = !isOpening;
+    byId("settings").hidden = isOpening;
+    byId("settings").textContent = trainings.map((training) => training.told()).join(" ");
+  };
   const changed = (training) => {
     training.start();
+    tellSettings();
     set(false);
     const settings = trainings.map(({ setting }) => new URLSearchParams(setting));
     history.replaceState(null, "", `#${settings.join("/")}`);
-    address = location.hash;
+    address = views[0].address = location.hash;
   };
   const isOver = () => trainings.every(({ over }) => over);
   const begin = () => isOver() && trainings.forEach((training) => training.start());
   const ended = () => isOver() && set(false);
-  const open = () => { // what was trained is lost
-    trainings.forEach(({ worker }) => worker.terminate());
-    for (const id of ["panels", "outcomes"]) byId(id).replaceChildren();
-    trainings = settingsOf(location.hash)
-      .map((setting, place) => new Training(setting, "AB"[place], { changed, ended, use }));
+  const open = () => {
     set(false);
-    address = location.hash;
-    if (address.includes("=")) section.scrollIntoView();
+    address = location.hash.includes("=") ? location.hash : "";
+    const view = views.find((each) => each.address === address) ?? { address, trainings:
+      settingsOf(address).map((setting, n) => new Training(setting, "AB"[n], { changed, ended, use })) };
+    views = [view, ...views.filter((each) => each !== view)];
+    // What was trained earlier is lost.
+    views.splice(3).forEach((old) => old.trainings.forEach(({ worker }) => worker.terminate()));
+    ({ trainings } = view);
+    byId("panels").replaceChildren(...trainings.map(({ panel }) => panel));
+    byId("outcomes").replaceChildren(...trainings.map(({ outcome }) => outcome));
+    trainings.forEach((training) => training.draw()); // they may be of another width
+    tellSettings();
+    if (address) section.scrollIntoView();
   };
+  byId("both").addEventListener("click", (event) => {
+    event.preventDefault();
+    if (location.hash !== event.target.hash) history.pushState(null, "", event.target.hash);
+    open();
+    begin();
+    set(true);
+  });
   byId("run").addEventListener("click", () => {
     begin();
     set(!runs);
@@ -372,7 +400,8 @@ function showTraining(section, use) {
     });
   }
   addEventListener("hashchange", () => {
-    if (!location.hash.includes("=") || location.hash === address) return;
+    const { hash } = location, isPlace = hash && !hash.includes("="); // in the page
+    if (isPlace || hash === address) return;
     open();
     byId("run").focus({ preventScroll: true });
   });

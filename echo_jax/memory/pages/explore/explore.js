@@ -4,7 +4,7 @@
 const HEIGHT = 420;
 const USUAL = ["LSTM", "LRU", "GRU", "tanh RNN", "Mamba-2", "DeltaNet",
   "register", "present input"]; // shown until others are chosen
-const area = { left: 46, right: 0, top: 12, bottom: HEIGHT - 40 }; // of the figure, in pixels
+const area = { left: 46, right: 0, top: 28, bottom: HEIGHT - 40 }; // of the figure, in pixels
 const QUESTIONS = { // `at` is the place of a point on the x axis, `scale` that of the axis
   lag: { ...data.questions.lag, at: (n) => n + 1, scale: (x) => x, xTicks: [1, 16, 32, 48, 64],
     yTicks: [0, 1, 2, 3, 4], say: String },
@@ -13,7 +13,7 @@ const QUESTIONS = { // `at` is the place of a point on the x axis, `scale` that 
 };
 
 const number = (value) => Number(value).toLocaleString("en", { maximumFractionDigits: 0 });
-const digits = (value) => String(Number(value < 1 ? value.toFixed(2) : value.toPrecision(3)));
+const digits = (value) => String(Number(Math.abs(value) < 1 ? value.toFixed(2) : value.toPrecision(3)));
 const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 const meanCurve = (curves) => curves[0].map((_, n) => mean(curves.map((curve) => curve[n])));
 const distinct = (values) => [...new Set(values)];
@@ -30,15 +30,19 @@ for (const card of data.cards) {
 let choice; // network, question, updates, cells, picture and so on, as in the address
 
 function open() {
-  choice = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
-  choice.cells = choice.cells?.split(",");
+  const fields = new URLSearchParams(location.hash.slice(1)), cells = fields.getAll("cells");
+  choice = Object.fromEntries(fields);
+  // One field has a list in older links, unless it is a name that has a comma.
+  const isName = (text) => everyCell.includes(text);
+  choice.cells = cells.length ? cells.flatMap((x) => isName(x) ? x : x.split(",")) : undefined;
   draw();
-  drawPicture(true);
+  drawPicture();
   keepAddress();
 }
 
 function keepAddress() {
-  const kept = Object.entries(choice).filter(([, value]) => value !== undefined);
+  const kept = Object.entries(choice).filter(([, value]) => value !== undefined)
+    .flatMap(([name, value]) => [value].flat().map((each) => [name, each]));
   history.replaceState(null, "", `#${new URLSearchParams(kept)}`);
 }
 
@@ -56,7 +60,9 @@ function chosen() {
 
 function toggle(cell) {
   const cells = choice.cells ?? chosen().map((card) => card.cell);
-  choice.cells = cells.includes(cell) ? cells.filter((each) => each !== cell) : [...cells, cell];
+  const kept = cells.filter((each) => each && each !== cell);
+  choice.cells = cells.includes(cell) ? kept : [...kept, cell];
+  if (!choice.cells.length) choice.cells = [""]; // none, which is not the usual ones
 }
 
 // The cards that have what is asked, those with most bits first.
@@ -125,11 +131,24 @@ function drawAxes({ x, y, first, last }) {
   add("text", { x: (left + right) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, label);
 }
 
+let toNow = null; // from steps back to pixels, where the curves are by lag
+
+// Where the picture begins on the curves: its newest pixel was read so many steps ago.
+function drawNow() {
+  byId("now")?.remove();
+  if (!toNow || !data.picture || choice.asked !== "order") return;
+  const x = toNow(time() + 1), group = make("g", { id: "now" });
+  group.append(make("line", { x1: x, x2: x, y1: area.top, y2: area.bottom }),
+    make("text", { x, y: area.top - 12 }, `the picture at time ${time()} →`));
+  byId("chart").append(group);
+}
+
 // The mean curve of each card, with its name; a card that is pointed at shows those of its seeds.
 function drawChart(cards) {
   const chart = byId("chart"), { title } = QUESTIONS[choice.question];
   const width = Math.max(chart.clientWidth, 300);
   chart.replaceChildren();
+  toNow = null;
   byId("chart-title").textContent = title;
   if (!cards.length) return;
   area.right = width - 8;
@@ -145,6 +164,8 @@ function drawChart(cards) {
     return { text, at: spots(curve, axes) };
   });
   placeNames(names);
+  if (choice.question === "lag") toNow = axes.x;
+  drawNow();
   if (choice.question === "lag") return;
   const list = data.list.slice(0, Math.max(...cards.map(({ curve }) => curve.length)));
   chart.append(make("path", { d: path(list), class: "anchor" }));

@@ -1,170 +1,197 @@
-// What is left of a picture. A network read a stream T of random tokens and was asked for each.
+// A picture that fades. A network read a stream T of random tokens and was asked for each.
 // Drawn is pixel XOR answer XOR T: a right answer has the pixel's own colour, whatever the picture.
 // By place the tokens are eight pairs of a place and a value, whose four high bits are the colour.
 
 const SIDE = 8, PIXELS = SIDE * SIDE, PAIRS = 8;
+const PER_BIT = 16; // of the unit in which the surprise about a token is stored
+const STEP = 350; // milliseconds of a step while time passes
 const ASKED = { // how a network is asked
-  order: { bits: "bits", most: 4 * PIXELS, other: "place", button: "Ask by place",
-    how: "reads this picture pixel by pixel and is then asked for all of it, the last pixel first" },
-  place: { bits: "at_once", most: 6 * PAIRS, other: "order", button: "Ask in order",
-    how: "is told eight of these pixels, each as a place and its colour, and is then asked for the "
-      + "colour at each place" },
+  order: { question: "lag", other: "place", button: "Ask by name",
+    how: "reads this picture pixel by pixel, and then one random pixel a step. After each step it "
+      + "is asked for the 64 pixels before." },
+  place: { question: "key", other: "order", button: "Ask in order",
+    how: "is told eight of these pixels as pairs, a place and its colour. It is then asked for a "
+      + "colour by the name of its place." },
 };
-const GUESSED = "LSTM"; // its first row that is forgotten is to be guessed
-const READ = 12, ASK = 40; // milliseconds for each pixel
 
 let cursor = 0; // the pixel that the keyboard paints
+let pen = null; // where the pointer was, in pixels
+let clock = 0; // while time passes
 
 const rowOf = (pixel) => Math.floor(pixel / SIDE);
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+const sum = (values) => values.reduce((a, b) => a + b, 0);
+const lastTime = () => data.picture.stream.length - PIXELS - 1;
+const time = () => Number(choice.time);
 
-// Of each pixel that is asked: the answer XOR the token, which is 0 where it is right, the
-// certainty, and the turn in which it is asked.
-function answersOf({ answers, certainty }, stream) {
-  const { streams, places, values } = data.picture;
-  const given = bytesOf(answers), sure = bytesOf(certainty);
+// The answers about the pixels that are asked: the answer XOR the token, which is 0 where it is
+// right, the certainty, and the bits that it tells about the token; null if it is not known.
+function answersOf({ answers, certainty, surprise }) {
+  const given = bytesOf(answers), sure = bytesOf(certainty), told = surprise && bytesOf(surprise);
+  const answer = (pixel, at, error) =>
+    ({ pixel, error, sure: sure[at] / 255, bits: told ? 4 - told[at] / PER_BIT : null });
+  const { stream, places: [places], values: [values] } = data.picture;
   if (choice.asked === "place") {
-    return places[stream].map((pixel, turn) => {
-      const at = stream * PAIRS + turn, error = (given[at] ^ values[stream][turn]) >> 2;
-      return { pixel, error, sure: sure[at] / 255, turn };
-    });
+    return places.map((pixel, at) => answer(pixel, at, (given[at] ^ values[at]) >> 2));
   }
-  const halves = [...given].flatMap((byte) => [byte >> 4, byte & 15]);
-  return streams[stream].slice(0, PIXELS).map((token, pixel) => {
-    const turn = PIXELS - 1 - pixel, at = stream * PIXELS + turn; // lag 1, the last pixel, first
-    return { pixel, error: halves[at] ^ token, sure: sure[at] / 255, turn };
+  // At time s lags s + 1 to 64 are stored, which are pixels 63 down to s.
+  const s = time(), before = s * PIXELS - s * (s - 1) / 2;
+  if (s && !told) return [];
+  return stream.slice(s, PIXELS).map((token, n) => {
+    const pixel = s + n, at = before + PIXELS - 1 - pixel;
+    return answer(pixel, at, (given[at >> 1] >> (at % 2 ? 0 : 4) & 15) ^ token);
   });
 }
 
-const rightIn = (answers) => answers.filter(({ error }) => error === 0).length;
-
-// The lowest row, counted from 1 at the top, with two or more wrong answers.
-function forgottenRow(answers) {
-  for (let row = SIDE; row > 0; row--) {
-    const right = rightIn(answers.slice((row - 1) * SIDE, row * SIDE));
-    if (right < SIDE - 1) return { row, right };
-  }
-  return null;
+// What the curves have of what is asked, in the mean over streams and seeds: bits or right answers.
+function meanOf(card) {
+  const { bits, curves } = card[ASKED[choice.asked].question][data.updates];
+  const curve = meanCurve(curves);
+  if (choice.asked === "place") return PAIRS * curve[data.pairs.indexOf(PAIRS)];
+  return Math.max(mean(bits) - sum(curve.slice(0, time())), 0);
 }
 
-// A square of some area in its pixel, in one of the sixteen colours.
-function square(pixel, area, colour) {
-  const side = Math.sqrt(area), margin = (1 - side) / 2;
-  return make("rect", { x: pixel % SIDE + margin, y: rowOf(pixel) + margin, width: side,
-    height: side, fill: data.picture.palette[colour] });
+function readings() {
+  const { question } = ASKED[choice.asked];
+  return chosen().filter((card) => card[choice.asked] && card[question]?.[data.updates])
+    .map((card) => ({ ...card, mean: meanOf(card), answers: answersOf(card[choice.asked]) }))
+    .sort((a, b) => best(b) - best(a));
 }
 
-// An element that is seen only after a delay in milliseconds.
-function appear(element, delay) {
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-  element.animate([{ opacity: 0 }, { opacity: 1 }], { delay, duration: 100, fill: "backwards" });
-}
+// The order of the cells stays as time passes: it is that of all bits.
+const best = (card) => choice.asked === "order" ? mean(card.lag[data.updates].bits) : card.mean;
 
 // ---------------------------------------------------------------- what is drawn
 
-const pixels = () => [...choice.pixels].map((digit) => parseInt(digit, 16));
-const chosenStream = () => Number(choice.stream) - 1;
-
-// True of the network that is to be guessed, which stands first until then.
-const isHidden = ({ cell }) => cell === GUESSED && !choice.guess && choice.asked === "order";
-
-function readings() {
-  return chosen().filter((card) => card[choice.asked])
-    .map((card) => ({ ...card, bits: card[choice.asked][ASKED[choice.asked].bits],
-      answers: answersOf(card[choice.asked], chosenStream()) }))
-    .sort((a, b) => isHidden(b) - isHidden(a) || b.bits - a.bits);
+// A square of some area in its pixel.
+function square(pixel, area, attributes) {
+  const side = Math.sqrt(area), margin = (1 - side) / 2;
+  return make("rect", { x: pixel % SIDE + margin, y: rowOf(pixel) + margin, width: side,
+    height: side, ...attributes });
 }
 
-function drawCanvas(isPlayed) {
-  const squares = pixels().map((colour, pixel) => square(pixel, 1, colour));
-  const places = choice.asked === "place" ? data.picture.places[chosenStream()] : null;
-  squares.forEach((each, n) => each.classList.toggle("faint", places?.includes(n) === false));
+const inColour = (colour) => ({ fill: data.picture.palette[colour] });
+const pixels = () => [...choice.pixels].map((digit) => parseInt(digit, 16));
+
+function drawCanvas() {
+  const [places] = data.picture.places, isFaint = (pixel) => choice.asked === "place"
+    ? !places.includes(pixel) : pixel < time();
+  const squares = pixels().map((colour, pixel) => square(pixel, 1, inColour(colour)));
+  squares.forEach((each, pixel) => each.classList.toggle("faint", isFaint(pixel)));
   byId("canvas").replaceChildren(...squares, make("rect", { id: "cursor", width: 1, height: 1,
     x: cursor % SIDE, y: rowOf(cursor) }));
-  if (isPlayed) squares.forEach((each, pixel) => appear(each, READ * pixel));
 }
 
-function figureOf(card, isPlayed) {
-  const { cell, bits, answers, colour } = card;
+function figureOf({ cell, mean, answers, colour }) {
   const svg = make("svg", { viewBox: `0 0 ${SIDE} ${SIDE}`, "aria-hidden": true });
   const figure = make("figure", { "data-cell": cell }), caption = make("figcaption");
-  caption.append(make("b", { style: `color: ${colour}` }, cell));
+  const own = pixels(), asked = answers.map(({ pixel }) => pixel);
+  for (let pixel = 0; pixel < PIXELS; pixel++) {
+    if (!asked.includes(pixel)) svg.append(square(pixel, 1, { class: "unasked" }));
+  }
+  for (const { pixel, error, sure } of answers) {
+    svg.append(square(pixel, sure, inColour(own[pixel] ^ error)));
+    if (error) svg.append(square(pixel, sure / 4, { class: "hole" }));
+  }
+  const right = `${answers.filter(({ error }) => error === 0).length} of ${answers.length} right`;
+  const bits = answers.map((answer) => answer.bits), isTold = !bits.includes(null);
+  const said = isTold ? `${digits(sum(bits))} bits` : right;
+  const unit = choice.asked === "order" ? "bits" : `of ${PAIRS} right`;
+  caption.append(make("b", { style: `color: ${colour}` }, cell),
+    make("span", { class: "told" }, answers.length ? said : "asked at the start alone"),
+    make("span", {}, `mean ${digits(mean)} ${unit}`));
   figure.append(svg, caption);
-  if (isHidden(card)) {
-    svg.append(make("text", { x: 4, y: 5.5, "text-anchor": "middle" }, "?"));
-    caption.append(make("span", {}, "guess first"));
-    return figure;
-  }
-  const own = pixels();
-  for (const { pixel, error, sure, turn } of answers) {
-    svg.append(square(pixel, sure, own[pixel] ^ error));
-    if (isPlayed) appear(svg.lastChild, READ * PIXELS + ASK * (turn + 1));
-  }
-  caption.append(make("span", {}, `${digits(bits)} of ${ASKED[choice.asked].most} bits`),
-    make("span", {}, `${rightIn(answers)} of ${answers.length} right`));
+  figure.style.viewTransitionName = `cell-${everyCell.indexOf(cell)}`; // moves when the order turns
   return figure;
 }
 
-function verdict(guess, forgotten) {
-  if (!forgotten) return "The LSTM forgets no row of this stream.";
-  const { row, right } = forgotten;
-  return `The LSTM begins to forget in row ${row}: ${right} of ${SIDE} are right there. `
-    + `You said row ${guess}.`;
+// The random pixels that were read after the picture, and the time on slider and curves.
+function drawTime() {
+  const later = data.picture.stream.slice(PIXELS);
+  byId("later").replaceChildren(...later.slice(0, time() + 1)
+    .map((token, n) => make("rect", { x: n, width: 1, height: 1, ...inColour(token) })));
+  byId("time").value = choice.time;
+  byId("time").ariaValueText = `step ${choice.time} of ${lastTime()}`;
+  byId("step").textContent = choice.time;
+  drawNow();
 }
 
-function drawGuess(cards) {
-  const inOrder = choice.asked === "order" ? cards : [], { guess } = choice;
-  const guessed = inOrder.find(({ cell }) => cell === GUESSED);
-  byId("ask").hidden = !guessed || Boolean(guess);
-  byId("guess").textContent = guessed && guess ? verdict(guess, forgottenRow(guessed.answers)) : "";
-  for (const button of byId("rows").children) {
-    button.disabled = !guessed;
-    button.setAttribute("aria-pressed", button.textContent === guess);
-  }
-}
-
-// The picture and what is left of it; played means read and asked back before one's eyes.
-function drawPicture(isPlayed = false) {
+function drawPicture() {
   if (!data.picture) return;
-  const { pictures, streams, places } = data.picture;
+  const { pictures, places } = data.picture;
   if (!(choice.asked in ASKED) || !places.length) choice.asked = "order";
   if (!/^[0-9a-f]{64}$/.test(choice.pixels)) choice.pixels = pictures[0];
-  if (!(chosenStream() in streams)) choice.stream = "1";
-  const cards = readings(), { how, button } = ASKED[choice.asked];
+  if (!/^\d+$/.test(choice.time) || time() > lastTime()) choice.time = "0";
+  const { how, button } = ASKED[choice.asked], figures = readings().map(figureOf);
   byId("how").textContent = how;
   byId("by").textContent = button;
-  drawCanvas(isPlayed);
-  drawGuess(cards);
-  if (isPlayed) appear(byId("guess"), (READ + ASK) * PIXELS);
-  const figures = cards.map((card) => figureOf(card, isPlayed));
-  byId("left").replaceChildren(...(cards.length ? figures : ["No reading of these cells."]));
+  byId("picture").dataset.asked = choice.asked;
+  drawCanvas();
+  drawTime();
+  byId("left").replaceChildren(...(figures.length ? figures : ["No reading of these cells."]));
 }
 
 // ---------------------------------------------------------------- what the visitor does
 
 function choose(name, value) {
   choice[name] = value;
-  drawPicture(true);
+  drawPicture();
   keepAddress();
 }
 
-function paint(pixel) {
-  const colour = byId("palette").querySelector(":checked").value;
-  if (choice.pixels[pixel] === colour) return;
-  choice.pixels = choice.pixels.slice(0, pixel) + colour + choice.pixels.slice(pixel + 1);
+function setTime(to) {
+  choice.time = String(Math.min(Math.max(to, 0), lastTime()));
+  drawPicture();
+  if (clock && time() === lastTime()) play(false);
+}
+
+// Let time pass, from the start if it is at its end, or stop it.
+function play(isOn) {
+  clearInterval(clock);
+  clock = isOn ? setInterval(() => setTime(time() + 1), STEP) : 0;
+  byId("play").textContent = isOn ? "Stop" : "Let time pass";
+  if (isOn) setTime(time() === lastTime() ? 0 : time() + 1);
+  keepAddress();
+}
+
+// The other way to ask, and its curves; the networks change places before one's eyes.
+function askOtherwise() {
+  const turn = () => {
+    choose("asked", ASKED[choice.asked].other);
+    choice.question = ASKED[choice.asked].question;
+    draw();
+    keepAddress();
+  };
+  play(false);
+  const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if (isStill || !document.startViewTransition) return turn();
+  document.startViewTransition(turn).ready.catch(() => {}); // another began, or the page is not seen
+}
+
+function paint(places) {
+  const colour = byId("palette").querySelector(":checked").value, all = [...choice.pixels];
+  for (const pixel of places) all[pixel] = colour;
+  choice.pixels = all.join("");
   drawPicture();
 }
 
-function paintUnder({ buttons, clientX, clientY }) {
-  const under = document.elementFromPoint(clientX, clientY);
-  const pixel = [...byId("canvas").children].indexOf(under);
-  if (buttons === 1 && 0 <= pixel && pixel < PIXELS) paint(pixel);
+// Paint all pixels between the place where the pointer was and that where it is.
+function paintTo({ buttons, clientX, clientY }) {
+  if (buttons !== 1) return;
+  const { x, y, width } = byId("canvas").getBoundingClientRect();
+  const to = [clientX - x, clientY - y].map((each) => each / width * SIDE), from = pen ?? to;
+  const parts = Math.ceil(4 * Math.hypot(to[0] - from[0], to[1] - from[1])) || 1;
+  const places = Array.from({ length: parts + 1 }, (_, n) =>
+    to.map((end, axis) => Math.floor(from[axis] + (end - from[axis]) * n / parts)));
+  const isInside = (each) => 0 <= each && each < SIDE;
+  paint(places.filter((place) => place.every(isInside)).map(([column, row]) => SIDE * row + column));
+  pen = to;
 }
 
 function paintByKey(event) {
   const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -SIDE, ArrowDown: SIDE };
   if (event.key in steps) cursor = (cursor + steps[event.key] + PIXELS) % PIXELS;
-  else if (event.key === " " || event.key === "Enter") paint(cursor);
+  else if (event.key === " " || event.key === "Enter") paint([cursor]);
   else return;
   event.preventDefault();
   drawCanvas();
@@ -175,33 +202,40 @@ function paintByKey(event) {
 }
 
 function makePicture() {
-  const canvas = byId("canvas"), { palette, ground, pictures, streams } = data.picture;
-  byId("left").style.setProperty("--ground", `light-dark(${ground})`);
+  const canvas = byId("canvas"), slider = byId("time");
+  const { palette, ground, pictures, places } = data.picture;
+  byId("picture").style.setProperty("--ground", `light-dark(${ground})`);
   byId("palette").append(...palette.map((colour, n) => {
     const pen = input("radio", "pen", n.toString(16), n === 3);
     pen.style.background = colour;
     pen.ariaLabel = `colour ${n + 1}`;
     return pen;
   }));
-  for (let row = 1; row <= SIDE; row++) {
-    const button = make("button", { type: "button", "aria-label": `row ${row}` }, row);
-    button.addEventListener("click", () => choose("guess", String(row)));
-    byId("rows").append(button);
-  }
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId); // what is under a finger is drawn anew
-    paintUnder(event);
+    pen = null;
+    paintTo(event);
   });
-  canvas.addEventListener("pointermove", paintUnder);
+  canvas.addEventListener("pointermove", paintTo);
   canvas.addEventListener("pointerup", () => keepAddress());
   canvas.addEventListener("keydown", paintByKey);
+  slider.max = lastTime();
+  slider.addEventListener("input", () => setTime(slider.valueAsNumber));
+  slider.addEventListener("change", keepAddress);
+  addEventListener("keydown", ({ key, target }) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[key];
+    if (by && target.matches("body, button") && choice.asked === "order") {
+      setTime(time() + by);
+      keepAddress();
+    }
+  });
   const onClick = (id, act) => byId(id).addEventListener("click", act);
   const following = () => pictures[(pictures.indexOf(choice.pixels) + 1) % pictures.length];
   onClick("next", () => choose("pixels", following()));
   onClick("blank", () => choose("pixels", "0".repeat(PIXELS)));
-  onClick("stream", () => choose("stream", String(Number(choice.stream) % streams.length + 1)));
-  onClick("by", () => choose("asked", ASKED[choice.asked].other));
-  byId("by").hidden = !data.picture.places.length;
+  onClick("play", () => play(!clock));
+  onClick("by", askOtherwise);
+  byId("by").hidden = !places.length;
 }
 
 if (data.picture) makePicture();
