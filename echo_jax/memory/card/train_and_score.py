@@ -30,6 +30,7 @@ from echo_jax.cells.user_cell_check import Candidate, check_program, check_shape
 from echo_jax.config import BLOCK_PREFIX, check_named, is_built_in
 from echo_jax.echo.network import Params
 from echo_jax.echo.programs import train_chunks
+from echo_jax.engine import process
 from echo_jax.engine.grid import Job, Report
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.memory import learning
@@ -303,6 +304,7 @@ def compile_run(run: CardRun) -> QuestionPrograms:
         return QuestionPrograms(question, 0, draw=jax.jit(question.draw_sets), **programs)
     checked, constants = lowered(question, run.cell.name)
     programs = {name: program.compile() for name, program in checked.items()}
+    process.give_back_memory()
     if isinstance(question, ByLag | ByKey):
         programs["at_once"] = jax.jit(question.at_once)  # of one run of a card: compiled there
     return QuestionPrograms(question, constants, **programs)
