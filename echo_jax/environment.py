@@ -4,7 +4,6 @@ import contextlib
 import functools
 import hashlib
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import re
@@ -143,26 +142,6 @@ def use_cpu_devices(count: int | None, pool: int | None = None) -> None:
         rule = f"cannot start ({reason(error)})"
         fix = f"correct JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}, or unset it"
         raise ConfigError(None, "jax", rule, fix) from error
-
-
-def load_lapack() -> None:
-    """Load the routines that jax takes from `scipy.linalg`, for an orthogonal matrix, and no more.
-
-    Its other modules take 0.1 s to import. A later import of `scipy.linalg` is a whole one.
-    """
-    # Seen with jaxlib 0.10.2; this can go when jaxlib does not import the package for them.
-    name = "scipy.linalg"
-    if name in sys.modules:
-        return
-    spec = importlib.util.find_spec(name)
-    assert spec, "SciPy is installed with echo_jax"
-    sys.modules[name] = importlib.util.module_from_spec(spec)  # its own code is not run
-    try:
-        with contextlib.suppress(ImportError):  # of another layout: jaxlib imports all of it
-            importlib.import_module(f"{name}.cython_blas")
-            importlib.import_module(f"{name}.cython_lapack")
-    finally:
-        del sys.modules[name]
 
 
 PROGRAM_BYTES = 2**28  # of programs of a kind of machine, at most; those used last longest ago go

@@ -19,7 +19,7 @@ from echo_jax.config import PARTS, Part, RunConfig, TrainOptions, check_values
 from echo_jax.engine import process
 from echo_jax.engine.process import Interrupts, StoppedError
 from echo_jax.exceptions import ConfigError, DivergedError, StorageError, printable
-from echo_jax.report.styles import Format, import_matplotlib
+from echo_jax.report.styles import Format
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
     from echo_jax.echo.run import advice, play_page, result_report, run_folder
     from echo_jax.echo.run.train_run import Running, train_run
     from echo_jax.echo.run.train_setup import new_inputs, new_run, resumed_run
-    from echo_jax.environment import load_lapack, use_compilation_cache
+    from echo_jax.environment import use_compilation_cache
 
     say = interrupts.say
     if command.resume:
@@ -74,10 +74,9 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         opening = new_run(new_inputs(command.run), out, command.options)
     with opening as prepared:
         use_compilation_cache()
-        load_lapack()
         assert prepared.folder, "a run of the command has a folder"
         config = prepared.config
-        running = Running(say, interrupts=interrupts, prepare_figure=import_matplotlib)
+        running = Running(say, interrupts=interrupts)
         running.watch.seconds["import"] = time.perf_counter() - process.STARTED
         if prepared.note:
             print(prepared.note, file=sys.stderr)

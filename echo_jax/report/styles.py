@@ -1,7 +1,6 @@
 """Styles of all figures: colours, marks, sizes, axes and labels; and writing as PNG or SVG."""
 
 import contextlib
-import importlib
 import io
 import re
 import textwrap
@@ -50,18 +49,6 @@ DARK = {
 """The colour of an SVG on a dark page by that on a light one."""
 
 WIDTH = 7.2  # inches of a figure of a page
-
-
-def import_matplotlib() -> None:
-    """Import what draws figures, without the properties that matplotlib lists in its docstrings.
-
-    They take half the time, 0.15 s. For a command, as nobody reads docstrings there.
-    """
-    # Seen with matplotlib 3.11.2; a version that has neither name makes its lists.
-    artist: Any = importlib.import_module("matplotlib.artist")
-    artist.kwdoc = lambda _: ""
-    artist.Artist._update_set_signature_and_docstring = classmethod(lambda _: None)
-    importlib.import_module("matplotlib.figure")
 
 
 @contextlib.contextmanager
