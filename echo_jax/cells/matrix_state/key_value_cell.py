@@ -19,9 +19,9 @@ from echo_jax.cells.interface import CellParams, Mask, ProjectedCell, at_least
 from echo_jax.cells.matrix_state import chunks
 
 WIDE = 500
-"""Numbers of a matrix state from which on a CPU takes chunks too: chunks keep the matrix once a
-chunk for the gradient, steps keep each. Chunks take 1.0 to 1.8 times as long as steps with 100
-numbers, and 0.5 to 0.8 of it with 400, whatever the steps (docs/performance.md). 400 stay with
+"""Numbers of a matrix state from which on a CPU takes chunks too: for the gradient, chunks keep the
+matrix once a chunk and steps keep each one. Chunks take 1.0 to 1.8 times as long as steps with 100
+numbers, and with 400 numbers and 16 rows 0.5 to 0.8 of it (docs/performance.md). 400 stay with
 steps, so that the published cards, which have at most as many, keep their bits."""
 
 
