@@ -107,7 +107,7 @@ def quoted(*words: object) -> str:
 
 
 def flag_of(field: str) -> str:
-    """The flag of a field."""
+    """Return the flag of a field."""
     return spell(f"{{{field}}}", "flag")
 
 
@@ -147,13 +147,13 @@ def refusals() -> Iterator[None]:
 
 
 def training(config: RunConfig, changes: dict[str, Any]) -> str:
-    """The command line that trains a configuration with other values of some fields."""
+    """Return the command line that trains a configuration with other values of some fields."""
     fields = chosen(changed(config, **changes)) | changes
     return f"{invocation('train')} {quoted(*flags_of(fields))}"
 
 
 def this_command(name: str) -> str:
-    """The command line of this process, to be pasted into a shell."""
+    """Return the command line of this process, to be pasted into a shell."""
     return f"{invocation(name)} {quoted(*sys.argv[1:])}"
 
 
@@ -172,7 +172,7 @@ def stoppable(again: str) -> Iterator[Interrupts]:
 
 
 def _defaults(command: Any, given: Sequence[str]) -> dict[str, Any]:
-    """The defaults of a command with a part: those of the part that its arguments name."""
+    """Return the defaults of a command with a part: those of the part that its arguments name."""
     if not {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
         return {}
     # tyro takes the defaults before it parses the words, so the part is looked up in them here.
@@ -191,7 +191,7 @@ class BrokenRuleError(Exception):
 
 
 def field_of(flag: str) -> str:
-    """The field that a flag sets: --no-stateful sets stateful, --batch=5 batch_size."""
+    """Return the field that a flag sets: --no-stateful sets stateful, --batch=5 batch_size."""
     name = re.sub("^--(no-)?", "", flag.partition("=")[0].replace("_", "-")).replace("-", "_")
     return next((field for field, alias in SHORT_NAMES.items() if alias == name), name)
 
@@ -202,7 +202,7 @@ def aliases(field: str) -> list[str] | None:
 
 
 def fields_of(command: Any) -> Iterator[str]:
-    """The fields that a command has flags for, those of its sections too."""
+    """Return the fields that a command has flags for, those of its sections too."""
     for field in dataclasses.fields(command):
         annotation: Any = field.type
         base = get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
@@ -213,7 +213,7 @@ def fields_of(command: Any) -> Iterator[str]:
 
 
 def subcommands(command: Any) -> Sequence[Any]:
-    """The dataclasses of which a command takes one, each named as the word for it."""
+    """Return the dataclasses of which a command takes one, each named as the word for it."""
     kinds = get_args(dataclasses.fields(command)[0].type)
     return kinds if all(map(dataclasses.is_dataclass, kinds)) else ()
 
@@ -236,7 +236,7 @@ def refuse_unknown(words: Sequence[str], command: Any, start: str) -> None:
 
 @REGISTRY.struct_rule
 def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """A dataclass: tyro's own rule breaks the lines of a docstring as the source does."""
+    """Return a dataclass: tyro's own rule breaks the lines of a docstring as the source does."""
     kind: Any = info.type
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         return None
@@ -282,7 +282,7 @@ def _default_of(field: Any, info: StructTypeInfo) -> Any:
 
 
 def _hint(default: Any) -> str | Callable[[str], str]:
-    """The default as help shows it; empty for a flag that may be left out."""
+    """Return the default as help shows it; empty for a flag that may be left out."""
     if default is None or default in ((), ""):
         return ""
     if isinstance(default, bool):

@@ -163,14 +163,14 @@ def answer(
 
 
 def spelled(value: int | str | None, separator: str) -> int | str:
-    """A value as it is printed: in quotes where it is a space or has the separator in it."""
+    """Return a value as it is printed: in quotes where it is a space or has the separator in it."""
     if value is None:
         return "-"
     return repr(value) if value == " " or separator in str(value) else value
 
 
 def why_no_answer(network: "TrainedNetwork", state: "EchoState") -> str:
-    """The reason of the first dashes, and how many values are still to come."""
+    """Return the reason of the first dashes, and how many values are still to come."""
     task = network.config.task
     more = network.lacking(state)
     needed = task.target_times.start + 1
@@ -179,9 +179,9 @@ def why_no_answer(network: "TrainedNetwork", state: "EchoState") -> str:
 
 
 def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray"]:
-    """The tokens of the standard input as they come, int32 `[N]`, until it ends.
+    """Return the tokens of the standard input as they come, int32 `[N]`, until it ends.
 
-    ConfigError for a value without a token, once those before it were handed out.
+    Raises ConfigError for a value without a token, once those before it were handed out.
     """
     import numpy as np
 

@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def listing() -> str:
-    """A table of the studies: name, number of grid points, estimated minutes, question."""
+    """Return a table of the studies: name, number of grid points, estimated minutes, question."""
     lines = [["study", "grid points", "minutes here", "question"]]
     for name, study in STUDIES.items():
         time = minutes(seconds_of(study.points))

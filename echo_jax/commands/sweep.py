@@ -41,7 +41,7 @@ NO = {
 
 
 def axes() -> Iterator[tuple[str, Any, Any]]:
-    """A field of a command for each field of a configuration: the values after each flag."""
+    """Return a field of a command for each field of a configuration: the values after each flag."""
     for kind in (TaskConfig, NetworkConfig, TrainingConfig):
         for field in dataclasses.fields(kind):
             value: Any = field.type

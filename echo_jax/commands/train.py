@@ -97,9 +97,9 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
 
 
 def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
-    """The number of sequences and the cell, where given, for a run that is resumed.
+    """Return the number of sequences and the cell, where given, for a run that is resumed.
 
-    ConfigError for another field of its configuration, which is that of the folder.
+    Raises ConfigError for another field of its configuration, which is that of the folder.
     """
     # By the words: a parsed command does not tell a default from the same value that was given.
     given = [command_line.field_of(word) for word in sys.argv[1:] if word.startswith("--")]

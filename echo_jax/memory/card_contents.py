@@ -223,7 +223,7 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 def protocol_of(cards: Iterable[Card]) -> Protocol:
-    """The protocol of cards; ConfigError where they have several."""
+    """Return the protocol of cards; raise ConfigError if they have several."""
     of = {card.numbers: card.name for card in cards} or {STANDARD: ""}
     if len(of) > 1:
         first, second, *_ = (f"{name} (protocol {key.name})" for key, name in of.items())
@@ -242,7 +242,7 @@ def check_name(name: str, folder: Path | None = None) -> None:
 
 
 def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
-    """The bits of each lag, at least 0, `[N]`; zeros for a run without a score."""
+    """Return the bits of each lag, at least 0, `[N]`; zeros for a run without a score."""
     if nats is None:
         return np.zeros(protocol.lags)
     bits = math.log2(protocol.symbols) - np.asarray(nats, np.float64) / math.log(2)
@@ -251,7 +251,7 @@ def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
 
 
 def accuracy(right: Sequence[int] | None, row: KeyRow) -> np.ndarray:
-    """The share of right answers at each K; zeros for a run without a score."""
+    """Return the share of right answers at each K; zeros for a run without a score."""
     return np.array(right or [0] * len(row.asked)) / np.array(row.asked)
 
 
@@ -272,7 +272,7 @@ def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray, values: int) -> np.nd
 
 @functools.cache
 def accuracy_of_list(pairs: int, values: int) -> float:
-    """The accuracy of one that knows which values occurred, and not with which keys.
+    """Return the accuracy of one that knows which values occurred, and not with which keys.
 
     It answers each question with the most frequent value, so it is E[max count] / K for K
     independent values of M. P(max <= m) = K! / M^K times the coefficient of x^K in
@@ -312,7 +312,7 @@ def bits_of(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | BitsByKey | 
 
 
 def bits_by_lag(chosen: Sequence[LagRow], protocol: Protocol) -> BitsByLag:
-    """The measure by lag, of a row for each seed."""
+    """Return the measure by lag, of a row for each seed."""
     curves = np.array([lag_bits(row.final, protocol) for row in chosen])
     most = protocol.lags * math.log2(protocol.symbols)
     return BitsByLag(
@@ -322,7 +322,7 @@ def bits_by_lag(chosen: Sequence[LagRow], protocol: Protocol) -> BitsByLag:
 
 
 def bits_by_key(chosen: Sequence[KeyRow], protocol: Protocol) -> BitsByKey:
-    """The measure by key, of a row for each seed.
+    """Return the measure by key, of a row for each seed.
 
     The K of a seed is that with the most accuracy bits on validation data.
     """
@@ -350,7 +350,7 @@ def bits_by_key(chosen: Sequence[KeyRow], protocol: Protocol) -> BitsByKey:
 
 
 def bits_an_answer(chosen: Sequence[TaskRow]) -> BitsAnAnswer:
-    """The measure of a task, of a row for each seed; one without a score has 0 bits."""
+    """Return the measure of a task, of a row for each seed; one without a score has 0 bits."""
     finals = [row.final or TaskScore(0, 0, 0) for row in chosen]
     by_seed = np.array([max(final.bits, 0.0) for final in finals])
     entropies = [final.entropy for final in finals if final.entropy]
@@ -418,7 +418,7 @@ def rows_that_count(rows: Sequence[Row], card: Card) -> dict[tuple[QuestionName,
 
 
 def with_rows(card: Card, rows: Sequence[Row]) -> Card:
-    """The card that its rows show."""
+    """Return the card that its rows show."""
     protocol = card.numbers
     counted = rows_that_count(rows, card)
     measured = {kind: bits_of(of, protocol) for kind, of in counted.items()}

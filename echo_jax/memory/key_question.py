@@ -39,7 +39,7 @@ class ByKey(LearnsTask):
     asks = BY_KEY
 
     def __init__(self, cell: Cell, protocol: Protocol, most: int | None = None) -> None:
-        """A network around a cell, for up to `most` = Kmax pairs; nothing is compiled.
+        """Return a network around a cell, for up to `most` = Kmax pairs; nothing is compiled.
 
         Kmax is by default that of the bytes of its state. The convolution of a block, of four
         inputs a layer, sees fillers alone before a question.
@@ -50,7 +50,7 @@ class ByKey(LearnsTask):
         super().__init__(cell, protocol, Recall(protocol, self.most, self.fillers))
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
-        """The right answers about a few pairs, in rows of the seed that stay the same."""
+        """Return the right answers about a few pairs, in rows of the seed that stay the same."""
         # By the scan, which is fast, as it is asked after every 100 updates and gives no bits.
         key = jax.random.fold_in(purpose_key(seed, Purpose.EVALUATION), ASSOCIATED)
         pairs = self.protocol.associated
@@ -58,7 +58,7 @@ class ByKey(LearnsTask):
         return self.right(params, few.draw(key, self.protocol.recalls, "validation", pairs))
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
-        """The rows of a seed and the digest of its trained weights: `[K, recalls, T]`."""
+        """Return the rows of a seed and the digest of its trained weights: `[K, recalls, T]`."""
         asked = self.protocol.pairs_asked(self.most)
         recalls = self.protocol.recalls
         pairs = jnp.repeat(jnp.array(asked), recalls)
@@ -120,7 +120,7 @@ class ByKey(LearnsTask):
         return jnp.sum(right) / jnp.sum(sets.validation.scored)
 
     def row(self, fields: dict[str, Any]) -> KeyRow:
-        """The row of a run; the scores are right answers at each K."""
+        """Return the row of a run; the scores are right answers at each K."""
         pairs = list(self.protocol.pairs_asked(self.most))
         asked = [self.protocol.recalls * k for k in pairs]
         return with_known(KeyRow, {"pairs": pairs, "asked": asked, **fields})

@@ -42,7 +42,7 @@ def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array
 
 
 def earlier_tokens(protocol: Protocol, streams: chex.Array) -> chex.Array:
-    """The token n steps before each asked step, int32 `[B, A, N]`: entry n - 1 of lag n."""
+    """Return the token n steps before each asked step, int32 `[B, A, N]`: entry n - 1 of lag n."""
     return streams[:, np.array(protocol.asked)[:, None] - 1 - np.arange(protocol.lags)]
 
 
@@ -55,7 +55,7 @@ class ByLag(Question):
     asks = BY_LAG
 
     def __init__(self, cell: Cell, protocol: Protocol) -> None:
-        """A network around a cell; nothing is compiled."""
+        """Return a network around a cell; nothing is compiled."""
         symbols = protocol.symbols
         self.protocol = protocol
         self.network = network.around(cell, symbols, symbols)
@@ -64,7 +64,7 @@ class ByLag(Question):
         """D, the real numbers of the state."""
 
     def init_params(self, key: chex.PRNGKey) -> Params:
-        """The cell's, and the kernel `[D, N V]` and bias of all heads."""
+        """Return the cell's, and the kernel `[D, N V]` and bias of all heads."""
         cell_key, heads_key = jax.random.split(key)
         # A state may have no numbers, for which LeCun's variance is not defined.
         kernel = nn.initializers.lecun_normal() if self.numbers else nn.initializers.zeros
@@ -82,7 +82,7 @@ class ByLag(Question):
         return draw_streams(self.protocol, key, self.protocol.rows)
 
     def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
-        """The mean over all lags; the states are standardised over the batch."""
+        """Return the mean over all lags; the states are standardised over the batch."""
         del done
         streams = self.draw(key)
         states = self.states(params, streams)
@@ -110,7 +110,7 @@ class ByLag(Question):
         return jnp.concatenate([flat_state(net.cell, state, rows)[None], states]).swapaxes(0, 1)
 
     def logits(self, params: Params, states: chex.Array, reference: chex.Array) -> chex.Array:
-        """The logits of the heads on states, `standardised`: `[..., D]` to `[..., N, V]`."""
+        """Return the logits of the heads on states, `standardised`: `[..., D]` to `[..., N, V]`."""
         heads = params["heads"]
         read = standardised(states, reference, self.protocol.smallest_variance) @ heads["kernel"]
         read += heads["bias"]
@@ -169,7 +169,7 @@ class ByLag(Question):
         return [jnp.mean(recalibrated_nats(*recalibration, *of), axis=0) for of in asked]
 
     def recalibration(self, calibration: HeadLogits) -> tuple[chex.Array, float]:
-        """The factor of each lag, `[N]`, and the doubt."""
+        """Return the factor of each lag, `[N]`, and the doubt."""
         protocol = self.protocol
         # Fitted on streams that are not scored, or the factor would add bits. The doubt, 1/E,
         # bounds what one confident error costs.
@@ -189,7 +189,7 @@ class ByLag(Question):
         return AnswersAtOnce(values[0], certainty[0], jnp.mean(nats[1], axis=0))
 
     def fading(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """The answers about `reading.fading_stream` after each step from 64 on, `[S, N]`."""
+        """Return the answers about `reading.fading_stream` after each step from 64 on, `[S, N]`."""
         first, last = self.protocol.asked[0], self.protocol.asked[-1]
         streams = jnp.concatenate([sets.calibration, fading_stream()[None]])
         asked = slice(first, last + 1)
@@ -219,7 +219,7 @@ class ByLag(Question):
         )
 
     def row(self, fields: dict[str, Any]) -> LagRow:
-        """The row of a run; the scores are nats of each lag."""
+        """Return the row of a run; the scores are nats of each lag."""
         return with_known(LagRow, fields)
 
 

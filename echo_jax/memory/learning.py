@@ -82,7 +82,7 @@ class AnswersAtOnce(NamedTuple):
 
 
 def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:
-    """The keys of a seed; `weights` is the SHA-256 of the trained ones, uint32 `[8]`."""
+    """Return the keys of a seed; `weights` is the SHA-256 of the trained ones, uint32 `[8]`."""
     key = purpose_key(seed, Purpose.EVALUATION)
     final = jax.random.fold_in(key, 2)
     # fold_in takes 32 bits, so the digest is folded in word by word.
@@ -150,27 +150,27 @@ class Question(Interface):
     platform: str | None = None
 
     def init_params(self, key: chex.PRNGKey) -> Params:
-        """The first parameters."""
+        """Return the first parameters."""
 
     def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
-        """The loss of the batch of a key after a share of the updates."""
+        """Return the loss of the batch of a key after a share of the updates."""
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
-        """The right answers about a few pairs; 0 where there are none."""
+        """Return the right answers about a few pairs; 0 where there are none."""
         del params, seed
         return jnp.zeros((), jnp.int32)
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Any:
-        """The data sets of a seed and the digest of its trained weights."""
+        """Return the data sets of a seed and the digest of its trained weights."""
 
     def score(self, params: Params, sets: Any) -> Scores:
-        """The answers by the steps of the cell."""
+        """Return the answers by the steps of the cell."""
 
     def scan_accuracy(self, params: Params, sets: Any) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""
 
     def row(self, fields: dict[str, Any]) -> Row:
-        """The row of a run, with its scores among the fields."""
+        """Return the row of a run, with its scores among the fields."""
 
     def lowered(self, name: str) -> tuple[dict[str, Lowered], int]:
         """Programs of `QuestionPrograms` about the cell of a name, and the bytes of constants.
@@ -202,7 +202,7 @@ class Question(Interface):
         self.lowered(name)
 
     def programs(self, name: str) -> "QuestionPrograms":
-        """The programs about the cell of a name; ConfigError as of `lowered`."""
+        """Return the programs about the cell of a name; ConfigError as of `lowered`."""
         checked, constants = self.lowered(name)
         compiled = {name: program.compile() for name, program in checked.items()}
         process.give_back_memory()
@@ -235,7 +235,7 @@ class QuestionPrograms:
 
 
 def init(question: Question, run: RunInputs) -> TrainState:
-    """The state before the first update; its random numbers depend on the seed alone."""
+    """Return the state before the first update; its random numbers depend on the seed alone."""
     params = question.init_params(purpose_key(run.seed, Purpose.WEIGHTS))
     moments = clipped_adam(question.protocol.largest_norm).init(params)
     return TrainState(jnp.zeros((), jnp.int32), params, moments)
@@ -251,7 +251,7 @@ class Losses(NamedTuple):
 def train_updates(
     question: Question, run: RunInputs, state: TrainState
 ) -> tuple[TrainState, Losses]:
-    """The next `updates_at_once`, number i on data of its own."""
+    """Return the next `updates_at_once`, number i on data of its own."""
     key = purpose_key(run.seed, Purpose.DATA)
     optimizer = clipped_adam(question.protocol.largest_norm)
 

@@ -195,7 +195,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"{name}-{self.digest}" if self.own else name
 
     def pairs_asked(self, most: int) -> tuple[int, ...]:
-        """The numbers of pairs that are asked up to Kmax."""
+        """Return the numbers of pairs that are asked up to Kmax."""
         return tuple(pairs for pairs in self.pairs if pairs <= most)
 
     def most_pairs(self, state_bytes: int) -> int:

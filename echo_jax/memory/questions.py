@@ -30,17 +30,17 @@ class CardQuestion(Interface):
     long_pilot: ClassVar[bool] = False
 
     def pilot(self, protocol: Protocol, updates: int | None = None, /) -> list[Configuration]:
-        """The configurations among which the pilot chooses, for runs of so many updates."""
+        """Return the configurations among which the pilot chooses, for runs of so many updates."""
 
     def least_bytes(self, protocol: Protocol) -> int:
-        """The bytes of its data sets and of its logits, at least."""
+        """Return the bytes of its data sets and of its logits, at least."""
 
     def tokens(self, _: Protocol, /) -> int:
-        """The different tokens that a cell is fed; 0 of a task, which states its own."""
+        """Return the different tokens that a cell is fed; 0 of a task, which states its own."""
         return 0
 
     def has_picture(self, _: Protocol, _seed: int = 0, /) -> bool:
-        """True where a run of a seed answers what a picture is drawn from, see `reading`."""
+        """Return True if a run of a seed answers what a picture is drawn from, see `reading`."""
         return False
 
 
@@ -107,5 +107,5 @@ NAMED: dict[QuestionName, CardQuestion] = {each.name: each for each in (*OF_MEMO
 
 
 def order(question: QuestionName, updates: int) -> tuple[int, int]:
-    """The place of runs of a question with so many updates among those of a card."""
+    """Return the place of runs of a question with so many updates among those of a card."""
     return list(NAMED).index(question), updates

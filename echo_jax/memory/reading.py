@@ -120,7 +120,7 @@ def fixed_streams() -> np.ndarray:
 
 
 def fading_stream() -> np.ndarray:
-    """The first of `STREAMS` and `LATER`, int32 `[93]`."""
+    """Return the first of `STREAMS` and `LATER`, int32 `[93]`."""
     return np.array([int(digit, 16) for digit in STREAMS[0] + LATER], np.int32)
 
 
@@ -134,7 +134,7 @@ def packed(weights: bytes, at_once: float, answers: np.ndarray, certainty: np.nd
 
 
 def packed_fading(answers: np.ndarray, certainty: np.ndarray, nats: np.ndarray) -> Fading:
-    """The fading of values, certainties (0 .. 1) and nats after each step, `[29, 64]`."""
+    """Return the fading of values, certainties (0 .. 1) and nats after each step, `[29, 64]`."""
     is_asked = np.triu(np.ones(answers.shape, bool))  # lag n of the picture's after s < n steps
     values, areas, told = (np.asarray(x)[is_asked] for x in (answers, certainty, nats))
     return Fading(halves(values.astype(np.uint8)), encoded(255 * areas), encoded_surprise(told))
@@ -157,7 +157,7 @@ def encoded(numbers: np.ndarray) -> str:
 
 
 def unpacked(reading: Reading) -> tuple[np.ndarray, np.ndarray]:
-    """The values `[10, 64]` and certainties, 0 .. 1, of a reading."""
+    """Return the values `[10, 64]` and certainties, 0 .. 1, of a reading."""
     values, certainty = (
         np.frombuffer(base64.b64decode(x), np.uint8) for x in (reading.answers, reading.certainty)
     )
@@ -168,7 +168,7 @@ def unpacked(reading: Reading) -> tuple[np.ndarray, np.ndarray]:
 def left_of(
     picture: np.ndarray, reading: Reading, stream: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels that are drawn of a picture, int `[64]`, and the area of each, 0 .. 1."""
+    """Return the pixels that are drawn of a picture, int `[64]`, and the area of each, 0 .. 1."""
     # From lag 64 down, because the oldest token stands for the first pixel.
     values, certainty = (each[stream, ::-1] for each in unpacked(reading))
     return picture ^ values ^ fixed_streams()[stream, :PIXELS], certainty

@@ -12,7 +12,7 @@ from echo_jax.echo.loss import cross_entropy
 def fitted_factors(
     logits: chex.Array, targets: chex.Array, largest: float, halvings: int
 ) -> chex.Array:
-    """The factor b of each lag, `[N]`, fitted on calibration logits `[E, N, V]` and targets.
+    """Return the factor b of each lag, `[N]`, fitted on calibration logits `[E, N, V]` and targets.
 
     The factor, 0 to `largest`, minimises the mean cross-entropy of softmax(b z) (temperature
     scaling, Guo et al. 2017). That is convex in b, so its slope, E[sum_v p_v z_v - z_target], is
@@ -23,7 +23,7 @@ def fitted_factors(
     right = jnp.take_along_axis(below, targets[..., None], axis=-1)[..., 0]
 
     def slope(factor: chex.Array) -> chex.Array:
-        """The derivative of the mean cross-entropy of each lag by its factor, `[N]`."""
+        """Return the derivative of the mean cross-entropy of each lag by its factor, `[N]`."""
         # The largest weight is exp(0) = 1: nothing overflows, and the sum is 1 or more.
         weights = jnp.exp(factor[:, None] * below)
         expected = jnp.sum(weights * below, axis=-1) / jnp.sum(weights, axis=-1)
@@ -39,7 +39,7 @@ def crossing(
     """Where a rising function crosses zero between two ends, number by number, by bisection."""
 
     def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
-        """The half of each range in which the sign changes."""
+        """Return the half of each range in which the sign changes."""
         low, high = ends
         middle = (low + high) / 2
         above = rising(middle) > 0
@@ -52,7 +52,7 @@ def crossing(
 def recalibrated_nats(
     factors: chex.Array, doubt: chex.Numeric, logits: chex.Array, targets: chex.Array
 ) -> chex.Array:
-    """The cross-entropy of each answer, `[E, N]`, of logits `[E, N, V]` after recalibration.
+    """Return the cross-entropy of each answer, `[E, N]`, of logits `[E, N, V]` after recalibration.
 
     The scored probabilities are (1 - doubt) softmax(b z) + doubt / V. With 1 / E for the doubt: no
     error in E calibration answers does not show that the next one is right.

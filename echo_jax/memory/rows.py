@@ -156,12 +156,12 @@ Row = LagRow | KeyRow | TaskRow
 
 
 def with_known(kind: Any, fields: dict[str, Any]) -> Any:
-    """The row of a run with those of the fields that rows of its kind have."""
+    """Return the row of a run with those of the fields that rows of its kind have."""
     return kind(**{name: fields[name] for name in kind.__struct_fields__ if name in fields})
 
 
 def row_kind(protocol: Protocol) -> RowKind[Row]:
-    """The rows of cards of a protocol, which are refused if it cannot give them."""
+    """Return the rows of cards of a protocol, which are refused if it cannot give them."""
 
     def decode(values: dict[str, Any]) -> Row:
         """A row of the values of a line; ValueError for one that the protocol cannot give."""
@@ -174,7 +174,7 @@ def row_kind(protocol: Protocol) -> RowKind[Row]:
 
 
 def run_key(configuration: Configuration, seed: int) -> str:
-    """The run of a configuration and a seed: seed 0, by key, rate 0.01, 3000 updates."""
+    """Return the run of a configuration and a seed: seed 0, by key, rate 0.01, 3000 updates."""
     return f"seed {seed}, {configuration}"
 
 

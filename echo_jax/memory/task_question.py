@@ -79,12 +79,12 @@ class TaskObject:
         return TaskRows(tokens.astype(jnp.int32), targets.astype(jnp.int32), scored)
 
     def majority(self, rows: TaskRows) -> float:
-        """The share of the most frequent answer of rows."""
+        """Return the share of the most frequent answer of rows."""
         targets = np.asarray(rows.targets)[np.asarray(rows.scored)]
         return float(np.bincount(targets).max() / len(targets))
 
     def baseline(self, rows: TaskRows) -> TaskScore | UnsetType:
-        """The score of the task's own baseline on rows; UNSET where it has none.
+        """Return the score of the task's own baseline on rows; UNSET where it has none.
 
         The right answer has a share of a millionth at least.
         """
@@ -136,7 +136,7 @@ def task_of(task: Any, protocol: Protocol) -> TaskObject:
 
 
 def named(name: str) -> Any:
-    """The object of a name: a built-in task, `file.py` or `package.module:NAME`."""
+    """Return the object of a name: a built-in task, `file.py` or `package.module:NAME`."""
     if name in BUILT_IN:
         name = f"{tasks.__name__}.{name}"
     elif name.isidentifier():
@@ -207,7 +207,7 @@ class _Check(NamedTuple):
         return TaskRows(*map(np.asarray, found))
 
     def attempt(self, call: Callable[[], Any], member: str, how: str) -> Any:
-        """The return value of the user's code; ConfigError where it raises anything."""
+        """Return the return value of the user's code; raise ConfigError if it raises anything."""
         try:
             return call()
         except (EchoError, KeyboardInterrupt):
@@ -274,28 +274,28 @@ class LearnsTask(Question):
     """
 
     def __init__(self, cell: Cell, protocol: Protocol, task: TaskObject | Recall) -> None:
-        """A network around a cell, fed one-hot tokens; nothing is compiled."""
+        """Return a network around a cell, fed one-hot tokens; nothing is compiled."""
         self.protocol = protocol
         self.task = task
         readout = nn.Dense(task.answers, kernel_init=nn.initializers.lecun_normal())
         self.network = Network(cell, readout, task.tokens, task.tokens, task.answers)
 
     def init_params(self, key: chex.PRNGKey) -> Params:
-        """The cell's, and those of the readout."""
+        """Return the cell's, and those of the readout."""
         return network.init_params(self.network, key)
 
     def draw(self, key: chex.PRNGKey, level: chex.Array) -> TaskRows:
-        """A batch of B rows at a level."""
+        """Return a batch of B rows at a level."""
         return self.task.draw(key, self.protocol.rows, "training", level)
 
     def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
-        """The mean over all targets that are scored."""
+        """Return the mean over all targets that are scored."""
         drawn = self.draw(key, self.ramp(done))
         logits = self.logits(params, drawn.tokens)
         return mean_where(cross_entropy(logits, drawn.targets), drawn.scored)
 
     def ramp(self, done: chex.Numeric) -> chex.Array:
-        """The level of the ramp after a share of the updates."""
+        """Return the level of the ramp after a share of the updates."""
         levels = self.task.levels
         risen = jnp.minimum(done / self.protocol.ramp, 1.0)
         return levels.start + levels.step * jnp.floor((len(levels) - 1) * risen).astype(jnp.int32)
@@ -307,7 +307,7 @@ class LearnsTask(Question):
         return network.read_out(self.network, params, outputs).swapaxes(0, 1)
 
     def right(self, params: Params, rows: TaskRows) -> chex.Array:
-        """The number of right answers by the cell's scan."""
+        """Return the number of right answers by the cell's scan."""
         return jnp.sum(correct(self.logits(params, rows.tokens), rows.targets) & rows.scored)
 
     def by_steps(
@@ -352,7 +352,7 @@ class ByTask(LearnsTask):
         return [accuracy_nats_entropy(factors, doubt, *of) for of in of_sets]
 
     def factors(self, logits: chex.Array, drawn: TaskRows) -> chex.Array:
-        """The factor of recalibration, `[1]`; logits that are equal have no slope."""
+        """Return the factor of recalibration, `[1]`; logits that are equal have no slope."""
         scored = jnp.where(drawn.scored[..., None], logits, 0.0)
         examples = scored.reshape(-1, 1, logits.shape[-1])
         protocol = self.protocol
@@ -364,7 +364,7 @@ class ByTask(LearnsTask):
         return self.right(params, sets.validation) / jnp.sum(sets.validation.scored)
 
     def row(self, fields: dict[str, Any]) -> TaskRow:
-        """The row of a run; the scores are those of `score`."""
+        """Return the row of a run; the scores are those of `score`."""
         sets = [name for name in ("validation", "final") if fields[name] is not None]
         scores = {name: TaskScore(*fields[name]) for name in sets}
         return with_known(TaskRow, {"task": self.task.measured, **fields, **scores})

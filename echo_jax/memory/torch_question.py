@@ -57,7 +57,7 @@ class TorchNetwork(torch.nn.Module):
         self.axes = batch_axes(self.cell, self.tokens)
 
     def arrays(self) -> Params:
-        """The parameters and buffers as arrays, in plain dictionaries, which JAX sorts."""
+        """Return the parameters and buffers as arrays, in plain dictionaries, which JAX sorts."""
         parts = {part: dict(x.state_dict()) for part, x in self.named_children()}
         return jax.tree.map(array, parts)
 
@@ -66,12 +66,12 @@ class TorchNetwork(torch.nn.Module):
         return self.cell(torch.nn.functional.one_hot(tokens, self.tokens).float(), state)
 
     def read(self, x: torch.Tensor) -> torch.Tensor:
-        """The answers of the linear layer on states or outputs `[..., D]`."""
+        """Return the answers of the linear layer on states or outputs `[..., D]`."""
         of = self.get_submodule(self.reader)
         return x @ of["kernel"] + of["bias"]
 
     def own(self, state: Any) -> list[torch.Tensor]:
-        """The tensors that count, `[B, ...]`: views of those of the state."""
+        """Return the tensors that count, `[B, ...]`: views of those of the state."""
         each = zip(own_tensors(self.cell, state), self.axes, strict=True)
         return [x.movedim(axis, 0) for x, axis in each]
 
@@ -83,14 +83,14 @@ def flat(own: list[torch.Tensor]) -> torch.Tensor:
 
 
 def bytes_of(own: list[torch.Tensor]) -> chex.Array:
-    """The bytes of one row."""
+    """Return the bytes of one row."""
     return jnp.int32(sum(x[0].nbytes for x in own))
 
 
 def calls(
     network: TorchNetwork, streams: Any, steps: int | list[int]
 ) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
-    """The outputs of each call, `[B, n, H]`, and the tensors that count after it.
+    """Return the outputs of each call, `[B, n, H]`, and the tensors that count after it.
 
     A call takes n of the steps of the streams `[B, T]`, and sees what is changed in the tensors.
     """
@@ -124,7 +124,7 @@ class TorchQuestion:
         return QuestionPrograms(question, 0, init, block, jax.jit(question.draw_sets), *scores)
 
     def init(self, run: RunInputs) -> TrainState:
-        """The state before the first update."""
+        """Return the state before the first update."""
         network = TorchNetwork(self, int(run.seed))
         adam = torch.optim.Adam(
             network.parameters(), betas=(ADAM["b1"], ADAM["b2"]), eps=ADAM["eps"], fused=True
@@ -132,7 +132,7 @@ class TorchQuestion:
         return TrainState(0, network.arrays(), (network, adam))
 
     def train_updates(self, run: RunInputs, progress: TrainState) -> tuple[TrainState, Losses]:
-        """The next `updates_at_once`, as `learning.train_updates`."""
+        """Return the next `updates_at_once`, as `learning.train_updates`."""
         question: Any = self
         step, _, (network, adam) = progress
         network.train()
@@ -161,7 +161,7 @@ class TorchQuestion:
         question.torch_loss(network, purpose_key(0, Purpose.DATA), np.float32(1)).backward()
 
     def trained(self, params: Params) -> TorchNetwork:
-        """The network of trained parameters, as it is scored."""
+        """Return the network of trained parameters, as it is scored."""
         network = TorchNetwork(self, 0)
         each = [(f"{part}.{name}", x) for part in params for name, x in params[part].items()]
         network.load_state_dict({name: tensor(x) for name, x in each})
@@ -273,7 +273,7 @@ class InTorch:
     def settings(self, cluster: str | None) -> Iterator[None]:
         """Within it PyTorch has one thread an operation, which fixes the order of sums.
 
-        ConfigError for a cluster, to which no layer is sent.
+        Raises ConfigError for a cluster, to which no layer is sent.
         """
         if cluster:
             raise ConfigError("cluster", cluster, "trains no layers of PyTorch", "leave it out")
@@ -285,7 +285,7 @@ class InTorch:
             torch.set_num_threads(before)
 
     def arrays(self, cell: Cell, about: Any) -> Params:
-        """The arrays of a network in a file of its weights, which is about a run."""
+        """Return the arrays of a network in a file of its weights, which is about a run."""
         return TorchNetwork(self.kinds[about.question](cell, about.protocol), 0).arrays()
 
     @torch.no_grad()

@@ -84,7 +84,7 @@ def dots_figure(
 
 
 def _dot(axes: Axes, row: float, mark: Summary, style: Any) -> Line2D:
-    """A median and its interval; the mark for the key."""
+    """Return a median and its interval; the mark for the key."""
     colour, marker, _ = style
     ((value, low, high),) = _array([mark])
     axes.plot([low, high], [row, row], color=colour, linewidth=5.5, alpha=0.35, zorder=3)
@@ -101,7 +101,7 @@ def lines_figure(
     log_x: bool = False,
     width: float = WIDTH,
 ) -> NotebookFigure:
-    """A line with intervals for each of up to 6 series of points (x, summary), x ascending.
+    """Return a line with intervals for each of up to 6 series of points (x, summary), x ascending.
 
     The labels are of x and y. With `log_x` every x is above 0.
     """
@@ -124,13 +124,13 @@ def lines_figure(
 
 
 def _open_key(summaries: Iterable[Summary]) -> dict[str, Line2D]:
-    """The key of open marks, where there is one."""
+    """Return the key of open marks, where there is one."""
     mark = Line2D([], [], color=GREY, marker="o", linewidth=0, markersize=7, mfc="white")
     return {"open: training cut short": mark} if any(x.cut_short for x in summaries) else {}
 
 
 def _line(axes: Axes, points: Sequence[tuple[float, Summary]], place: int) -> Line2D:
-    """The line of a series, with gaps at unknown values, thinner than the one before it."""
+    """Return the line of a series, with gaps at unknown values, thinner than the one before it."""
     colour, marker, dashes = SERIES[place]
     size = 8 - 0.7 * place
     at = np.array([x for x, _ in points])
@@ -188,7 +188,7 @@ def _panel(size: tuple[float, float], x_label: str) -> tuple[NotebookFigure, Axe
 
 
 def _legend(figure: Figure, marks: Mapping[str, Any]) -> None:
-    """A legend of marks by their names, above the panel."""
+    """Return a legend of marks by their names, above the panel."""
     letters = int(LETTERS * figure.get_figwidth())
     columns = min(max(letters // 28, 1), 3)
     names = [wrapped(name, letters // columns - 6) for name in marks]
@@ -203,7 +203,7 @@ def _array(summaries: Iterable[Summary]) -> np.ndarray:
 
 
 def _end(values: np.ndarray, baselines: Sequence[float | None], percent: bool) -> float:
-    """The end of an axis from zero; of fractions 1, unless that would flatten small ones."""
+    """Return the end of an axis from zero; of fractions 1, unless that would flatten small ones."""
     numbers = [*values.flat, *(baseline for baseline in baselines if baseline is not None)]
     largest = max(filter(math.isfinite, numbers), default=1.0) or 1.0
     if percent and largest > 0.2:
@@ -256,7 +256,7 @@ def name_lines(axes: Axes, named: Mapping[str, Line], others: Sequence[Line], ow
 
 
 def _points(axes: Axes, line: Line) -> np.ndarray:
-    """The points of a line on the page, in points of 1/72 inch, `[P, 2]`."""
+    """Return the points of a line on the page, in points of 1/72 inch, `[P, 2]`."""
     return axes.transData.transform(np.array(line, float).T) * 72 / axes.figure.dpi
 
 

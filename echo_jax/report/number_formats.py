@@ -6,7 +6,7 @@ from typing import Any
 
 
 def percent(fraction: float) -> str:
-    """A fraction in percent with two decimals; 0, 1 and what would round to them stay apart.
+    """Return a fraction in percent with two decimals; 0, 1 and what would round to them stay apart.
 
     97.25%      0%      100%      <0.01%      >99.99%      unknown for NaN
     """
@@ -20,18 +20,18 @@ def percent(fraction: float) -> str:
 
 
 def decimals(value: float) -> str:
-    """A number with two decimals; without a minus sign if it rounds to 0."""
+    """Return a number with two decimals; without a minus sign if it rounds to 0."""
     # -0.0 + 0.0 is 0.0.
     return f"{round(value, 2) + 0.0:.2f}"
 
 
 def number(value: float) -> str:
-    """A count with thousands separators."""
+    """Return a count with thousands separators."""
     return f"{value:,.0f}"
 
 
 def counted(count: int, noun: str) -> str:
-    """A number of things: 1 seed, 8 seeds."""
+    """Return a number of things: 1 seed, 8 seeds."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 

@@ -31,7 +31,7 @@ PLAIN = Paper()
 def markdown_page(
     title: str, introduction: Sequence[str], sections: Sequence[Section], made: str, command: str
 ) -> str:
-    """A page that begins with the questions and their answers, a sentence each.
+    """Return a page that begins with the questions and their answers, a sentence each.
 
     Each section begins with its figure and this sentence. `made` is the sentence of
     `section.computed` on the results; the command reproduces the page.
@@ -67,7 +67,7 @@ def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]
 def write_for_paper(folder: Path, sections: Sequence[Section], paper: Paper) -> list[Path]:
     """Write figures of sections in another format than a page has, and tables/NAME; files.
 
-    StorageError for a file in their place that is not as it was written.
+    Raises StorageError for a file in their place that is not as it was written.
     """
     written = [] if paper.format == "svg" else _write_figures(folder, sections, paper.format)
     files = dict[str, str]()
@@ -88,7 +88,7 @@ HTML = Path(__file__).with_name("html_page.html")
 
 
 def assembled(page: Path, data: Mapping[str, Any]) -> str:
-    """An interactive page, without a library, a request or a server.
+    """Return an interactive page, without a library, a request or a server.
 
     It has the body `page`, its style beside it, and data, of which `title` is the title.
 
@@ -103,10 +103,10 @@ def assembled(page: Path, data: Mapping[str, Any]) -> str:
 
 
 def with_files(text: str, page: Path) -> str:
-    """A text with the files that it names, and those that they name."""
+    """Return a text with the files that it names, and those that they name."""
 
     def content(named: re.Match[str]) -> str:
-        """The text of the file that a mark names, beside the page or shared by all pages."""
+        """Return the text of the file that a mark names, beside the page or shared by all pages."""
         own = page.with_name(named[1])
         path = own if own.is_file() else HTML.with_name(named[1])
         return with_files(path.read_text("utf-8").rstrip("\n"), page)

@@ -75,7 +75,7 @@ class Section:
         return self.tidy["-seeds"]()
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """The data frame of `rows`.
+        """Return the data frame of `rows`.
 
         Raises:
           ConfigError: pandas is not installed.
@@ -96,13 +96,13 @@ class Section:
         return self._files[kind]
 
     def __repr__(self) -> str:
-        """The heading and the answer; without an answer the whole report."""
+        """Return the heading and the answer; without an answer the whole report."""
         if not self.answer:
             return self.report()
         return "\n".join(map(one_line, [self.heading, *self.answer]))
 
     def report(self) -> str:
-        """All of it as text: heading, answer, tables, notes."""
+        """Return all of it as text: heading, answer, tables, notes."""
         answer = "\n".join(map(one_line, self.answer))
         below = map(one_line, [*self.notes, self.columns])
         parts = [one_line(self.heading), answer, *map(captioned, self.tables), *below]
@@ -121,11 +121,11 @@ class Section:
         return [*parts, details(words, "\n\n".join(more)) if more else ""]
 
     def title(self, mark: str = "##") -> str:
-        """The heading in Markdown, after the mark of its level."""
+        """Return the heading in Markdown, after the mark of its level."""
         return f"{mark} {escaped(self.heading)}"
 
     def pictured(self, file: str = "") -> list[str]:
-        """The figure in Markdown, by default of the folder of figures, and its caption."""
+        """Return the figure in Markdown, by default of the folder of figures, and its caption."""
         figure = f"![{escaped(self.alt)}]({file or f'<figures/{self.name}.svg>'})"
         return [figure, escaped(self.caption)] if self.draw else []
 
@@ -162,7 +162,7 @@ def quoted(sentences: Sequence[str]) -> str:
 
 
 def computed(results: Iterable[tuple[str, Mapping[str, str]]]) -> str:
-    """A sentence with the dates and the versions of programs, from those of each result."""
+    """Return a sentence with the dates and the versions of programs, from those of each result."""
     dates, programs = zip(*results, strict=True)
     versions = {", ".join(f"{name} {v}" for name, v in of.items()) for of in programs if of}
     when = " to ".join(dict.fromkeys([min(dates), max(dates)]))

@@ -86,7 +86,7 @@ def literal(words: str) -> str:
 
 
 def wrapped(words: str, width: int) -> str:
-    """The same in lines of at most `width` characters."""
+    """Return the same in lines of at most `width` characters."""
     return textwrap.fill(one_line(words), width).replace("$", r"\$")
 
 
@@ -113,7 +113,7 @@ UNDATED: Mapping[Format, Sequence[str]] = {
 
 
 def image(figure: "Figure", kind: Format) -> bytes:
-    """The content of a file of a figure; the same each time. An SVG is dark on a dark page.
+    """Return the content of a file of a figure; the same each time. An SVG is dark on a dark page.
 
     The coordinates of an SVG have two decimals, which takes a quarter off its size.
 

@@ -50,13 +50,13 @@ class Table(NamedTuple):
         return [self.headings, *self.rows]
 
     def without(self, headings: Collection[str]) -> "Table":
-        """The table without some columns."""
+        """Return the table without some columns."""
         kept = [i for i, heading in enumerate(self.headings) if heading not in headings]
         rows = [[row[i] for i in kept] for row in self.rows]
         return self._replace(headings=[self.headings[i] for i in kept], rows=rows)
 
     def folded(self, more: str = "") -> str:
-        """The table in Markdown, which folds out below its caption and more words."""
+        """Return the table in Markdown, which folds out below its caption and more words."""
         return details(html.escape(one_line(self.caption + more)), markdown_table(self))
 
     @property
@@ -84,7 +84,7 @@ def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
 
 
 def captioned(of: Table) -> str:
-    """A table below its caption, columns of numbers to the right."""
+    """Return a table below its caption, columns of numbers to the right."""
     left = [column for column, numeric in enumerate(of.numeric) if not numeric]
     return f"{one_line(of.caption)}\n{table(of.texts, left)}"
 
@@ -106,7 +106,7 @@ def _csv_cell(value: Any) -> Any:
 
 
 def latex_text(table: Table) -> str:
-    """A tabular above its note, the caption as a comment; needs booktabs."""
+    """Return a tabular above its note, the caption as a comment; needs booktabs."""
     rows = [[one_line(text).translate(LATEX) for text in row] for row in table.texts]
     head, *body = (f"{' & '.join(row)} \\\\" for row in rows)
     columns = "".join("r" if numeric else "l" for numeric in table.numeric)
@@ -118,7 +118,7 @@ def latex_text(table: Table) -> str:
 
 
 def data_frame(rows: Sequence[Mapping[str, Any]]) -> "pandas.DataFrame":
-    """A line for each row; ConfigError where pandas is not installed."""
+    """Return a line for each row; raise ConfigError if pandas is not installed."""
     try:
         import pandas
     except ImportError as error:
@@ -146,14 +146,14 @@ def details(summary: str, text: str) -> str:
 
 
 def markdown_table(table: Table) -> str:
-    """The headings and rows of a table, without its caption."""
+    """Return the headings and rows of a table, without its caption."""
     rules = ["---:" if numeric else "---" for numeric in table.numeric]
     head, *rows = [[escaped(text) for text in row] for row in table.texts]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rules, *rows))
 
 
 def fenced(code: str, language: str = "bash") -> str:
-    """A code block, whose fence is longer than any run of backticks in it."""
+    """Return a code block, whose fence is longer than any run of backticks in it."""
     longest = max(map(len, re.findall("`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{code}\n{fence}"

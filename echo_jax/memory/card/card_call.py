@@ -67,7 +67,7 @@ class CardResult:
             return card_figure(self.card, self._rows)
 
     def __repr__(self) -> str:
-        """A line for each measure; on a task a line for each cell."""
+        """Return a line for each measure; on a task a line for each cell."""
         return table.shown([self.card, *self.beside])
 
     def _repr_markdown_(self) -> str:
@@ -77,7 +77,7 @@ class CardResult:
         return "\n".join([*shown, fenced(repr(self), "text"), "", *remarks])
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """A row for each run, data set, and lag or number of pairs, one number a column.
+        """Return a row for each run, data set, and lag or number of pairs, one number a column.
 
         By lag the numbers are `lag` and `nats`; by key `pairs`, `right`, `asked`; of a task
         `accuracy`, `nats`, `entropy`. Runs with seeds from 1,000 on are those of the pilot.
@@ -213,7 +213,7 @@ class Cards(dict[str, CardResult]):
         return table.tidy_rows([made.card for made in self.values()])
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """The data frame of `rows`.
+        """Return the data frame of `rows`.
 
         Raises:
           ConfigError: pandas is not installed.
@@ -226,7 +226,7 @@ def cards(
     beside: Sequence[str] = (),
     protocol: Protocol | None = None,
 ) -> Cards:
-    """The cards in a folder by name, as `echo-jax card` and `card` wrote them.
+    """Return the cards in a folder by name, as `echo-jax card` and `card` wrote them.
 
         echo_jax.cards("cards", beside=["gru", "lru"]).to_pandas()
 

@@ -28,7 +28,7 @@ FIX = "use a file that card wrote with {keep}"
 
 
 def path_of(folder: Path, run: str) -> Path:
-    """The file of a run, by its key, in the folder of its card."""
+    """Return the file of a run, by its key, in the folder of its card."""
     name = re.sub(r"[^\w.]+", "-", run)
     return folder / "weights" / f"{name}.safetensors"
 
@@ -80,7 +80,7 @@ class KeptCell:
     params: Params
 
     def states(self, tokens: Any) -> np.ndarray:
-        """The state after each token, float32 `[S, T, D]`, as heads by lag read it.
+        """Return the state after each token, float32 `[S, T, D]`, as heads by lag read it.
 
         The tokens are integers `[S, T]`, each stream from its start, each below `about.tokens`.
         """
@@ -95,10 +95,10 @@ class KeptCell:
 
 
 def read(path: str | os.PathLike[str], cell: str | None = None) -> KeptCell:
-    """The trained cell of a run; StorageError for another file.
+    """Return the trained cell of a run; raise StorageError for another file.
 
     A cell of the user's must be named by `cell`, as a stranger may have written the file.
-    ConfigError where it is not, or the cell is not here or has another text.
+    Raises ConfigError if it is not, or the cell is not here or has another text.
     """
     place = atomic_files.path_of("path", path)
     try:

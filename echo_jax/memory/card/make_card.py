@@ -99,7 +99,7 @@ class Plan(NamedTuple):
     def choices(
         self, named: NamedCell, question: CardQuestion, updates: int
     ) -> list[Configuration]:
-        """The configurations among which the pilot chooses.
+        """Return the configurations among which the pilot chooses.
 
         By key, unless the card is full, it is one, without a pilot: that which is published for the
         cell, or else that of the middle rate.
@@ -116,14 +116,14 @@ class Plan(NamedTuple):
         return next((x for x in BY_KEY.pilot(self.protocol) if x.rate == rate), None)
 
     def pilot(self, named: NamedCell) -> list[CardRun]:
-        """The runs that choose; none of a question where there is nothing to choose."""
+        """Return the runs that choose; none of a question where there is nothing to choose."""
         each = dict.fromkeys(tuple(self.choices(named, *asked)) for asked in self.asked)
         configurations = [x for choices in each if len(choices) > 1 for x in choices]
         seeds = range(PILOT_SEED, PILOT_SEED + self.protocol.pilot_seeds)
         return self.runs_of(named, itertools.product(seeds, configurations))
 
     def configurations(self, named: NamedCell, rows: Sequence[Row]) -> list[Configuration]:
-        """The configurations of a card with these rows; without a pilot the first choice."""
+        """Return the configurations of a card with these rows; without a pilot the first choice."""
         pilot = cards.pilot_of(rows, self.protocol)
         found = []
         for question, updates in self.asked:
@@ -146,7 +146,7 @@ class Plan(NamedTuple):
         return self.runs_of(named, sorted(each, key=lambda run: run[1].updates != usual))
 
     def lacking(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
-        """The runs without a row; until its pilot is there, all of a question."""
+        """Return the runs without a row; until its pilot is there, all of a question."""
         pilot = missing(self.pilot(named), rows)
         undecided = {run.configuration.question for run in pilot}
         runs = self.runs(named, rows)
@@ -194,7 +194,7 @@ def check_sizes(protocol: Protocol, asked: Iterable[CardQuestion]) -> None:
 
 
 def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
-    """The card of a cell before any row, and before a rate by lag is known."""
+    """Return the card of a cell before any row, and before a rate by lag is known."""
     cell = named.cell
     protocol = plan.protocol
     keys, values = cell.key_value_sizes or (None, None)
@@ -226,7 +226,7 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
 
 
 def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
-    """The card of a folder with its rows; the new one, without any, where no card is.
+    """Return the card of a folder with its rows; the new one, without any, where no card is.
 
     StorageError where the card there is of another cell or protocol, there are rows without a card,
     or a page was edited, which would be overwritten.
@@ -257,7 +257,7 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
 
 @contextlib.contextmanager
 def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
-    """The card and rows that are `there`, locked; a card without rows is written."""
+    """Return the card and rows that are `there`, locked; a card without rows is written."""
     with atomic_files.claimed(folder):
         card, rows = there(folder, new)
         # Before the first row: rows without a card are refused, as no file names their cell.
@@ -303,7 +303,7 @@ class CardRequest(NamedTuple):
     beside: bool = False
 
     def built(self, protocol: Protocol) -> NamedCell:
-        """The cell; ConfigError if it cannot be built."""
+        """Return the cell; raise ConfigError if it cannot be built."""
         try:
             return named_cell(self.cell, self.args, self.state_bytes, protocol)
         except ConfigError as error:
@@ -361,7 +361,7 @@ def make_cards(
 
 
 def requests_of(asked: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
-    """The cards to be made, by different names. ConfigError before anything is."""
+    """Return the cards to be made, by different names. ConfigError before anything is."""
     requests = dict[str, Request]()
     for each in asked:
         named = each.built(plan.protocol)

@@ -85,10 +85,10 @@ def named_cell(
     target: int | None = None,
     protocol: Protocol = STANDARD,
 ) -> NamedCell:
-    """The cell of a name, or of an object that a call hands over, with its arguments.
+    """Return the cell of a name, or of an object that a call hands over, with its arguments.
 
     With a target, for a name, its options are found that give it a state of so many bytes, by key,
-    and a remark says where none is within 10%. ConfigError if it cannot be built.
+    and a remark says where none is within 10%. Raises ConfigError if it cannot be built.
     """
     check_args(args)
     if not isinstance(cell, str):
@@ -110,7 +110,7 @@ def named_cell(
 
 
 def cell_of_file(place: Path, of_file: MeasuredCell, cell: str | None) -> NamedCell:
-    """The cell that a file states, of a card or of weights, which may be a stranger's.
+    """Return the cell that a file states, of a card or of weights, which may be a stranger's.
 
     ConfigError, before anything of it is executed, unless `cell` names a cell of the user's and it
     has the text that was measured.
@@ -158,7 +158,7 @@ class CardRun:
     task: TaskObject | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """The state that is sent to a worker, which builds the cell itself."""
+        """Return the state that is sent to a worker, which builds the cell itself."""
         return vars(self) | {"built": None}
 
     @property
@@ -229,12 +229,12 @@ def made_by(cell: Cell) -> Any:
 def question_of(
     name: QuestionName, cell: Cell, protocol: Protocol, task: TaskObject | None = None
 ) -> Question:
-    """A cell in the network of a question; nothing compiled."""
+    """Return a cell in the network of a question; nothing compiled."""
     return made_by(cell).kinds[name](cell, protocol, *([task] if task else []))
 
 
 def input_sizes(protocol: Protocol, task: TaskObject | None) -> dict[QuestionName, int]:
-    """The different tokens that a cell is fed in each question that is asked."""
+    """Return the different tokens that a cell is fed in each question that is asked."""
     if task:
         return {BY_TASK.name: task.tokens}
     return {question.name: question.tokens(protocol) for question in OF_MEMORY}
@@ -243,9 +243,9 @@ def input_sizes(protocol: Protocol, task: TaskObject | None) -> dict[QuestionNam
 def measurable(
     name: str, cell: Cell, protocol: Protocol, task: TaskObject | None = None
 ) -> dict[QuestionName, int]:
-    """The bytes of the state of a cell in each question.
+    """Return the bytes of the state of a cell in each question.
 
-    ConfigError for a step that cannot be scanned, or a state that is too large.
+    Raises ConfigError for a step that cannot be scanned, or a state that is too large.
     """
     inputs = input_sizes(protocol, task)
     maker = made_by(cell)
@@ -267,7 +267,7 @@ def measurable(
 
 
 def compile_run(run: CardRun) -> QuestionPrograms:
-    """The programs of the question of a run.
+    """Return the programs of the question of a run.
 
     ConfigError where the user's cell has another text here than the run states, or breaks a rule.
     """
@@ -300,7 +300,7 @@ def make_row_and_keep(run: CardRun, programs: QuestionPrograms, report: Report) 
 
 
 def train(run: CardRun, programs: QuestionPrograms, report: Report) -> tuple[Row, Params]:
-    """The row of a run, and its trained parameters."""
+    """Return the row of a run, and its trained parameters."""
     of = run.configuration
     inputs = RunInputs(np.int32(run.seed), np.float32(of.rate), np.int32(of.updates))
     associated, losses = list[int](), list[float]()
@@ -366,7 +366,7 @@ def has_reading(run: CardRun) -> bool:
 def reading_of(
     digest: np.ndarray, found: AnswersAtOnce, final: list[Any], protocol: Protocol
 ) -> Reading:
-    """The reading of a run; by key `final` are the right answers of each K on final data."""
+    """Return the reading of a run; by key `final` are the right answers of each K on final data."""
     if len(found.values[0]) == PIXELS:
         bits, certainty = lag_bits(found.nats, protocol).sum(), found.certainty
     else:
@@ -386,7 +386,7 @@ def runs_at_once() -> int:
 
 
 def weights_digest(params: Any) -> np.ndarray:
-    """The SHA-256 of trained weights, in the order of their leaves, uint32 `[8]`."""
+    """Return the SHA-256 of trained weights, in the order of their leaves, uint32 `[8]`."""
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(jax.device_get(params)):
         digest.update(np.ascontiguousarray(leaf).tobytes())

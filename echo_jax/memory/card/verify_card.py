@@ -76,7 +76,7 @@ def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Ve
     """Two rows of the card in a folder beside those of the same runs, made here.
 
     A cell of the user's must be named by `cell`, as a stranger may have written the card.
-    ConfigError where it is not, there are no rows, or its cell has another text here.
+    Raises ConfigError if it is not, there are no rows, or its cell has another text here.
     """
     running.start_jax(1, THREADS)
     card, rows = cards.read(folder)

@@ -33,13 +33,13 @@ VARIANTS = {"numbers", "dtype"}  # options of a register that is not the one of 
 
 @functools.cache
 def built_in_cards() -> Sequence[Card]:
-    """The cards that come with the package, by name."""
+    """Return the cards that come with the package, by name."""
     text = resources.files("echo_jax.memory.pages").joinpath(FILE).read_bytes()
     return msgspec.json.decode(text, type=list[Card])
 
 
 def nearest(card: Card, question: QuestionShown) -> dict[str, Card]:
-    """The other built-in cards of a card's track, of each cell that of the nearest size.
+    """Return the other built-in cards of a card's track, of each cell that of the nearest size.
 
     None of another protocol.
     """
@@ -51,7 +51,7 @@ def nearest(card: Card, question: QuestionShown) -> dict[str, Card]:
 
 
 def anchors(card: Card) -> dict[str, Card]:
-    """The cells that a card's bits by lag are compared with, by their words."""
+    """Return the cells that a card's bits by lag are compared with, by their words."""
     found = nearest(card, BY_LAG)
     known = {words: found[cell] for cell, words in ANCHORS.items() if cell in found}
     return {
@@ -61,7 +61,7 @@ def anchors(card: Card) -> dict[str, Card]:
 
 
 def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Card, list[Row]]]:
-    """The cards in the folders of a folder with their rows; those without a row left out.
+    """Return the cards in the folders of a folder with their rows; those without a row left out.
 
     With a protocol only its cards; ConfigError, one sentence, for a folder without any.
     """
@@ -74,7 +74,7 @@ def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Ca
 
 
 def named_cards(name: str) -> list[Card]:
-    """The built-in cards that have a name, or whose cell has it; ConfigError without any."""
+    """Return the built-in cards that have a name, or whose cell has it; ConfigError without any."""
     named = [x for x in built_in_cards() if name in (x.name, cell_of(x))]
     if not named:
         known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
@@ -83,7 +83,7 @@ def named_cards(name: str) -> list[Card]:
 
 
 def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
-    """The built-in cards of some names, of cards or cells, that are not among some cards.
+    """Return the built-in cards of some names, of cards or cells, that are not among some cards.
 
     Of a name those that can be compared with one of these cards, else all. ConfigError for a name
     that no card has, and for cards of several protocols, also without a name.

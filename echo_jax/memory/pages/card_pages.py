@@ -53,7 +53,7 @@ def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "s
 
 
 def section_of(card: Card, rows: Sequence[Row]) -> Section:
-    """The section of one card: its curves, what they say, and its tables."""
+    """Return the section of one card: its curves, what they say, and its tables."""
     words = sentence(card)
     return Section(
         name="card",
@@ -67,7 +67,7 @@ def section_of(card: Card, rows: Sequence[Row]) -> Section:
 
 
 def page(card: Card, rows: Sequence[Row]) -> str:
-    """The page in Markdown."""
+    """Return the page in Markdown."""
     of = section_of(card, rows)
     left = picture.of_card(rows, card)
     numbers, *others = of.tables
@@ -87,7 +87,7 @@ def page(card: Card, rows: Sequence[Row]) -> str:
 
 
 def sentence(card: Card) -> str:
-    """The bits of a card with those of the lowest and the highest seed."""
+    """Return the bits of a card with those of the lowest and the highest seed."""
     known = [question.sentence(card) for question in EVERY if question.of(card)]
     return f"{card.name}: {'; '.join(known) or f'0 of {len(card.seeds)} seeds'}."
 
@@ -117,7 +117,7 @@ def beside_anchors(card: Card) -> str:
 
 
 def place_among(card: Card, others: Sequence[Card], question: QuestionShown) -> str:
-    """The place of a card by a question, and the cells before and after it."""
+    """Return the place of a card by a question, and the cells before and after it."""
     measured = sorted((x for x in others if question.of(x)), key=lambda x: -question.mean(x))
     before = [x for x in measured if question.mean(x) > question.mean(card)]
     beside = [*before[-1:], *measured[len(before) : len(before) + 1]]
@@ -126,7 +126,7 @@ def place_among(card: Card, others: Sequence[Card], question: QuestionShown) -> 
 
 
 def losses(card: Card, rows: Sequence[Row]) -> list[Table]:
-    """The training losses of the configurations; no table where no row has any."""
+    """Return the training losses of the configurations; no table where no row has any."""
     known = [row for row in rows if row.losses and row.seed < PILOT_SEED]
     size = card.numbers.updates_at_once
     last = {row.updates // size for row in known}
@@ -141,13 +141,13 @@ def losses(card: Card, rows: Sequence[Row]) -> list[Table]:
 
 
 def mean_of_part(seeds: Sequence[Sequence[float]], part: int) -> str:
-    """The mean loss of a part of training over the seeds that have it; - where none does."""
+    """Return the mean loss of a part of training over the seeds that have it; - where none does."""
     known = [of_seed[part - 1] for of_seed in seeds if len(of_seed) >= part]
     return decimals(sum(known) / len(known)) if known else UNKNOWN
 
 
 def provenance(card: Card, rows: Sequence[Row]) -> Table:
-    """The cell, the configurations and seeds, and where and with what they were run."""
+    """Return the cell, the configurations and seeds, and where and with what they were run."""
     lines = [
         ["cell", card.cell.name],
         ["track", track(card)],

@@ -20,7 +20,7 @@ from echo_jax.report.number_formats import number, three_digits
 def compare(names: Sequence[str]) -> list[str]:
     """Sentences that compare two cards: folders with a card, or names of built-in cards or cells.
 
-    ConfigError for nothing to compare.
+    Raises ConfigError for nothing to compare.
     """
     pair = max(itertools.product(*map(cards_of, names)), key=likeness)
     if not comparable(pair):
@@ -34,7 +34,7 @@ def compare(names: Sequence[str]) -> list[str]:
 
 
 def cards_of(name: str) -> list[Card]:
-    """The card in a folder, or the built-in ones of a name."""
+    """Return the card in a folder, or the built-in ones of a name."""
     folder = Path(name)
     if os.path.lexists(folder / CARD_FILE):
         return [cards.read(folder)[0]]
@@ -48,12 +48,12 @@ def likeness(pair: Sequence[Card]) -> tuple[bool, int, int]:
 
 
 def shared_questions(pair: Sequence[Card]) -> list[QuestionShown]:
-    """The questions that both cards have."""
+    """Return the questions that both cards have."""
     return [question for question in EVERY if all(map(question.of, pair))]
 
 
 def sentence(pair: Sequence[Card], question: QuestionShown) -> str:
-    """The sentence for a paper on the difference of two cards."""
+    """Return the sentence for a paper on the difference of two cards."""
     first, second = (question.known(card) for card in pair)
     names = labels_of(pair)
     difference = first.mean - second.mean

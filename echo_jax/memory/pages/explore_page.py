@@ -62,7 +62,7 @@ def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
 
 
 def of_first(cell: ReadCard) -> dict[str, str]:
-    """The answers about the first stream: at all times, or those after the picture alone."""
+    """Return the answers about the first stream: at all times, or those after the picture alone."""
     if cell.fading:
         return msgspec.to_builtins(cell.fading)
     # 88 letters of base64 are 66 bytes, of which 64 at most are of the first stream.
@@ -71,7 +71,7 @@ def of_first(cell: ReadCard) -> dict[str, str]:
 
 
 def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
-    """The data of the page: cards by group, their curves and bits by seed."""
+    """Return the data of the page: cards by group, their curves and bits by seed."""
     rows_of = {card.name: rows for card, rows in whole}
     found = list[dict[str, Any]]()
     for group in groups(card for card, _ in whole):
@@ -143,7 +143,7 @@ def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
 
 
 def curve(row: Row, protocol: Protocol) -> np.ndarray:
-    """The bits of each lag, or the share of right answers at each K."""
+    """Return the bits of each lag, or the share of right answers at each K."""
     if isinstance(row, LagRow):
         return cards.lag_bits(row.final, protocol)
     assert isinstance(row, KeyRow)  # no card of a task is on the page

@@ -63,7 +63,7 @@ WIDEST = 4.2  # inches of one panel alone, or of two side by side
 
 
 def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
-    """The figure of a card. With its rows, the forgetting curve of each seed is drawn."""
+    """Return the figure of a card. With its rows, the forgetting curve of each seed is drawn."""
     panels = [question for question in QUESTIONS if question.of(card)]
     width = WIDTH if len(panels) > 1 else 0.7 * WIDTH
     figure = NotebookFigure((width, HEIGHT))
@@ -82,7 +82,7 @@ def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
 
 
 def subtitle(card: Card) -> str:
-    """The size of the cell and its seeds."""
+    """Return the size of the cell and its seeds."""
     of_track = track(card)
     where = f"in the {of_track}" if of_track.startswith("block") else of_track
     parts = [f"{cell_of(card)}, {where}", f"state of {size_text(card)}"]
@@ -101,7 +101,7 @@ def peers(card: Card, question: QuestionShown) -> list[Card]:
 
 
 def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
-    """The bits of each lag."""
+    """Return the bits of each lag."""
     protocol = card.numbers
     lags = protocol.lags
     most = math.log2(protocol.symbols)
@@ -118,7 +118,7 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
 
 
 def draw_by_key(axes: Axes, card: Card) -> None:
-    """The accuracy at each number of pairs."""
+    """Return the accuracy at each number of pairs."""
     bits = card.bits_by_key
     assert bits is not None
     axes.set(ylim=(-0.02, 1.05), yticks=[0, 0.25, 0.5, 0.75, 1])
@@ -211,14 +211,14 @@ def _panel(axes: Axes, card: Card, question: QuestionShown, cards: Sequence[Card
 
 
 def thin(line: Line) -> Line:
-    """A line with more than 40 points as some twenty of them: by lag every third of 64."""
+    """Return a line with more than 40 points as some twenty of them: by lag every third of 64."""
     x, y = line
     every = max(len(x) // 20, 1)
     return x[::every], y[::every]
 
 
 def list_line(pairs: Sequence[int], protocol: Protocol) -> Line:
-    """The accuracy of a list of the values."""
+    """Return the accuracy of a list of the values."""
     return pairs, [accuracy_of_list(k, protocol.values) for k in pairs]
 
 

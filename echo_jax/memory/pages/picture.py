@@ -119,7 +119,7 @@ def sentence(name: str, bits: float, reading: Reading) -> str:
 
 
 def in_markdown(words: str, drawn: str) -> str:
-    """A picture within the Markdown of a notebook, whose readers allow it as HTML alone."""
+    """Return a picture within the Markdown of a notebook, whose readers allow it as HTML alone."""
     data = base64.b64encode(drawn.encode()).decode()
     return f'<img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{data}">'
 
@@ -161,7 +161,7 @@ def still(tiles: Sequence[Tile], pixel: int, below: str, words: str, columns: in
 
 
 def squares_of(tile: Tile, pixel: int) -> list[str]:
-    """A path for each colour of a tile, so that no seam is seen within one."""
+    """Return a path for each colour of a tile, so that no seam is seen within one."""
     found = list[str]()
     for value in np.unique(tile.values):
         path = ""

@@ -40,43 +40,43 @@ class QuestionShown:
     reading: str = ""
 
     def of(self, card: Card) -> Bits | None:
-        """The bits of a card; None where they were not measured."""
+        """Return the bits of a card; None where they were not measured."""
         return getattr(card, self.asks.field) or None
 
     def known(self, card: Card) -> Bits:
-        """The bits of a card that has them."""
+        """Return the bits of a card that has them."""
         bits = self.of(card)
         assert bits is not None
         return bits
 
     def mean(self, card: Card) -> float:
-        """The mean bits; -1 where they were not measured."""
+        """Return the mean bits; -1 where they were not measured."""
         bits = self.of(card)
         return -1.0 if bits is None else bits.mean
 
     def configured(self, card: Card) -> set[Configuration]:
-        """The configurations of a card's number for the question."""
+        """Return the configurations of a card's number for the question."""
         usual = card.numbers.updates
         return {x for x in card.configuration if (x.question, x.updates) == (self.asks.name, usual)}
 
     def budgets(self, card: Card) -> list[Budget]:
-        """The bits after other numbers of updates."""
+        """Return the bits after other numbers of updates."""
         return [x for x in card.budgets if x.question == self.asks.name]
 
     def measured(self, card: Card) -> list[tuple[int, Bits | Budget]]:
-        """The bits after each number of updates, those of the card first."""
+        """Return the bits after each number of updates, those of the card first."""
         bits = self.of(card)
         usual = [(card.numbers.updates, bits)] if bits else []
         return [*usual, *((x.updates, x) for x in self.budgets(card))]
 
     def line(self, card: Card) -> tuple[Sequence[float], Sequence[float]]:
-        """The mean curve of a card that has one, as its x and its y."""
+        """Return the mean curve of a card that has one, as its x and its y."""
         bits = self.known(card)
         lags = range(1, len(bits.curve) + 1)
         return (bits.pairs if isinstance(bits, BitsByKey) else lags), bits.curve
 
     def mean_text(self, card: Card) -> str:
-        """The mean bits, as a bound where they are one: \u2265157."""
+        """Return the mean bits, as a bound where they are one: \u2265157."""
         bits = self.known(card)
         return f"{AT_LEAST if bits.at_least else ''}{three_digits(bits.mean)}"
 
@@ -91,12 +91,12 @@ class QuestionShown:
         return f" ({'; '.join(more)})" if more else ""
 
     def text(self, card: Card) -> str:
-        """The bits in a table: 157 (150 to 164), or \u2265157 (3 of 4)."""
+        """Return the bits in a table: 157 (150 to 164), or \u2265157 (3 of 4)."""
         known = self.of(card) is not None
         return f"{self.mean_text(card)}{self.brackets(card)}" if known else UNKNOWN
 
     def sentence(self, card: Card) -> str:
-        """The bits of a card that has them: 157 bits by lag (150 to 164)."""
+        """Return the bits of a card that has them: 157 bits by lag (150 to 164)."""
         return f"{self.mean_text(card)} {self.words}{self.brackets(card)}"
 
 

@@ -76,7 +76,7 @@ def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
 
 
 def file_name(group: Sequence[Card]) -> str:
-    """The track of a group and its largest state: block-100-float32."""
+    """Return the track of a group and its largest state: block-100-float32."""
     largest = max(group, key=size_of)
     words = [track(largest), size_text(largest) if comparable(group) else "several"]
     words += [task_words(group[0])] if group[0].task else []
@@ -84,7 +84,7 @@ def file_name(group: Sequence[Card]) -> str:
 
 
 def cell_of(card: Card) -> str:
-    """The name of the cell, without that of the block, a module or a file."""
+    """Return the name of the cell, without that of the block, a module or a file."""
     return PurePath(card.cell.name.rpartition(":")[2]).stem
 
 
@@ -100,7 +100,7 @@ def label_of(card: Card) -> str:
 
 
 def is_control(card: Card) -> bool:
-    """True for a cell whose memory is known or not trained: it has no panel and no rank."""
+    """Return True for a cell whose memory is known or not trained: it has no panel and no rank."""
     return "known_memory:" in card.cell.name
 
 
@@ -117,7 +117,7 @@ def labels_of(cards: Sequence[Card]) -> list[str]:
 
 
 def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
-    """A row for each card, question and number of updates, named as in card.json.
+    """Return a row for each card, question and number of updates, named as in card.json.
 
     n and asked are the seeds that are there and those asked for; unknown is None. There is a task
     where any card is of one.
@@ -146,7 +146,7 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
 
 
 def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
-    """A row for each card, question, number of updates and seed."""
+    """Return a row for each card, question, number of updates and seed."""
     return [
         {"name": card.name, "question": question.asks.field, "updates": updates,
          "seed": seed, "bits": value}
@@ -157,7 +157,7 @@ def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
 
 
 def tidy_pairs(groups: Iterable[Sequence[Card]]) -> list[dict[str, Any]]:
-    """A row for each question and each pair of cards of a group that is compared."""
+    """Return a row for each question and each pair of cards of a group that is compared."""
     rows = list[dict[str, Any]]()
     for group, question in itertools.product(groups, EVERY):
         known = [card for card in group if question.of(card)]
@@ -189,7 +189,7 @@ def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def cards_table(cards: Sequence[Card]) -> Table:
-    """A row for each card of a group; columns of which nothing is known are left out."""
+    """Return a row for each card of a group; columns of which nothing is known are left out."""
     marks = ["*" if cell_of(card) in TUNED else "" for card in cards]
     columns = {"cell": [f"{a}{b}" for a, b in zip(labels_of(cards), marks, strict=True)]}
     if len(set(seeds := [seeds_there(card) for card in cards])) > 1:
@@ -214,7 +214,7 @@ def cards_table(cards: Sequence[Card]) -> Table:
 
 
 def rate_text(card: Card, question: QuestionShown) -> str:
-    """The rate of a question, and whether the pilot tried none beyond: 0.3 (edge)."""
+    """Return the rate of a question, and whether the pilot tried none beyond: 0.3 (edge)."""
     name = question.asks.name
     found = [x for x in card.configuration if x.question == name]
     if not found:
@@ -225,7 +225,7 @@ def rate_text(card: Card, question: QuestionShown) -> str:
 
 
 def columns_beside(cards: Sequence[Card], question: QuestionShown) -> dict[str, list[str]]:
-    """The columns beside the bits of a question."""
+    """Return the columns beside the bits of a question."""
     rates = [rate_text(card, question) for card in cards]
     if question is BY_TASK:
         answers = [card.bits_an_answer or None for card in cards]
@@ -248,7 +248,7 @@ def columns_beside(cards: Sequence[Card], question: QuestionShown) -> dict[str, 
 
 
 def baseline_text(bits: BitsAnAnswer | None) -> str:
-    """The bits an answer of the baseline of a task, and its accuracy: 3.02 (97.7%)."""
+    """Return the bits an answer of the baseline of a task, and its accuracy: 3.02 (97.7%)."""
     if bits is None or bits.baseline is None:
         return UNKNOWN
     of_baseline, accuracy = bits.baseline
@@ -256,17 +256,17 @@ def baseline_text(bits: BitsAnAnswer | None) -> str:
 
 
 def share_text(share: float | None) -> str:
-    """A share in percent, or - where it is unknown."""
+    """Return a share in percent, or - where it is unknown."""
     return UNKNOWN if share is None else f"{share:.1%}"
 
 
 def text_of(value: float | None) -> str:
-    """A number, or - where it is unknown."""
+    """Return a number, or - where it is unknown."""
     return UNKNOWN if value is None else three_digits(value)
 
 
 def associated_text(card: Card) -> str:
-    """The median of the updates until associated: 600, 600 (2 never), or never."""
+    """Return the median of the updates until associated: 600, 600 (2 never), or never."""
     bits = card.bits_by_key
     if bits is None or (bits.associated is None and not bits.never):
         return UNKNOWN
@@ -277,7 +277,7 @@ def associated_text(card: Card) -> str:
 
 
 def budget_columns(cards: Sequence[Card], question: QuestionShown) -> dict[str, list[str]]:
-    """A column for each other number of updates of some cards: after 10,000."""
+    """Return a column for each other number of updates of some cards: after 10,000."""
     texts = [{x.updates: budget_text(c, question, x) for x in question.budgets(c)} for c in cards]
     every = sorted({updates for of in texts for updates in of})
     name = f" {question.asks.name}" if question is BY_KEY else ""
@@ -285,7 +285,7 @@ def budget_columns(cards: Sequence[Card], question: QuestionShown) -> dict[str, 
 
 
 def budget_text(card: Card, question: QuestionShown, budget: Budget) -> str:
-    """The mean after another number of updates; level where more of them gain no seed 5%."""
+    """Return the mean after another number of updates; level where more of them gain no seed 5%."""
     mean = three_digits(budget.mean)
     bits = question.of(card)
     if not bits or bits.seeds != budget.seeds or budget.updates < card.numbers.updates:
@@ -305,7 +305,7 @@ def shown(cards: Sequence[Card]) -> str:
 
 
 def seeds_there(card: Card) -> str:
-    """The seeds of the measure that has fewer, of those asked for: 8, or 3 of 8."""
+    """Return the seeds of the measure that has fewer, of those asked for: 8, or 3 of 8."""
     known = [question.of(card) for question in EVERY if question.configured(card)]
     fewest = min([len(bits.seeds) if bits else 0 for bits in known], default=0)
     asked = len(card.seeds)
@@ -333,7 +333,7 @@ def protocol_text(cards: Sequence[Card]) -> str:
 
 
 def sizes_text(cards: Sequence[Card]) -> str:
-    """The least and the most numbers of state of cards: 91 to 100 float32."""
+    """Return the least and the most numbers of state of cards: 91 to 100 float32."""
     least, most = (size_text(f(cards, key=size_of)) for f in (min, max))
     if least == most:
         return most

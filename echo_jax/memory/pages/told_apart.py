@@ -41,12 +41,12 @@ def track(card: Card) -> str:
 
 
 def place(of_track: str) -> tuple[int, str]:
-    """The place of a track in an order."""
+    """Return the place of a track in an order."""
     return (TRACKS.index(of_track) if of_track in TRACKS else len(TRACKS)), of_track
 
 
 def kind(card: Card) -> tuple[str, Protocol, MeasuredTask | UnsetType]:
-    """The track, the protocol and any task, of which only cards of one are compared."""
+    """Return the track, the protocol and any task, of which only cards of one are compared."""
     return track(card), card.numbers, card.task
 
 
@@ -56,7 +56,7 @@ def comparable(cards: Sequence[Card]) -> bool:
 
 
 def of_one_size(cards: Sequence[Card]) -> bool:
-    """True for cards with about as many numbers of state, of the same types.
+    """Return True for cards with about as many numbers of state, of the same types.
 
     On a task cells are compared at any size, which the table states.
     """
@@ -69,17 +69,17 @@ def of_one_size(cards: Sequence[Card]) -> bool:
 
 
 def numbers_of(card: Card) -> dict[str, int]:
-    """The numbers of the state by their type; of a cell without a state, 0 bytes."""
+    """Return the numbers of the state by their type; of a cell without a state, 0 bytes."""
     return card.state_numbers or {"bytes": card.state_bytes}
 
 
 def size_of(card: Card) -> int:
-    """The numbers of the state, of all types."""
+    """Return the numbers of the state, of all types."""
     return sum(numbers_of(card).values())
 
 
 def size_text(card: Card) -> str:
-    """The numbers of the state and their type: 100 float32."""
+    """Return the numbers of the state and their type: 100 float32."""
     return " and ".join(f"{number(n)} {name}" for name, n in numbers_of(card).items())
 
 
@@ -96,7 +96,7 @@ def differences(pair: Sequence[Card]) -> str:
 
 
 def task_words(card: Card) -> str:
-    """The task of a card, with what tells it from others; or that it is of the memory.
+    """Return the task of a card, with what tells it from others; or that it is of the memory.
 
     These are digests of what it draws and, of a task of one's own, of its text.
     """
@@ -148,7 +148,7 @@ class Pair(NamedTuple):
 
 
 def pairs_of(seeds: Sequence[Sequence[float]]) -> list[Pair]:
-    """All pairs of groups of seeds, compared."""
+    """Return all pairs of groups of seeds, compared."""
     pairs = list(itertools.combinations(range(len(seeds)), 2))
     p_values = [statistics.permutation_test(seeds[i], seeds[j]) for i, j in pairs]
     adjusted = statistics.false_discovery(p_values)

@@ -54,7 +54,7 @@ class Asked:
     lags: int  # N
 
     def targets(self, streams: slice) -> np.ndarray:
-        """The tokens asked for, int32 `[E, N]`."""
+        """Return the tokens asked for, int32 `[E, N]`."""
         times = self.steps[:, None] - 1 - np.arange(self.lags)
         return self.tokens[streams][:, times].reshape(-1, self.lags)
 
@@ -65,7 +65,7 @@ class Asked:
         return (self.tokens[streams][:, times] @ powers).ravel()
 
     def log_shares(self, given: int, streams: slice) -> np.ndarray:
-        """The log-shares of an n-gram for each context, lag and answer, float32 `[G, N, V]`.
+        """Return the log-shares of an n-gram for each context, lag and answer, float32 `[G, N, V]`.
 
         Of n = `given` tokens, so G is V^n. The shares after n tokens are `interpolated` with those
         after fewer.
@@ -83,13 +83,13 @@ class Asked:
         return np.log(shares).astype(np.float32)
 
     def bits(self, given: int, logs: np.ndarray, streams: slice) -> np.ndarray:
-        """The cross-entropy of log-shares by stream and lag, `[S, N]`, in bits."""
+        """Return the cross-entropy of log-shares by stream and lag, `[S, N]`, in bits."""
         rows = logs[self.contexts(given, streams)]
         nats = -np.take_along_axis(rows, self.targets(streams)[..., None], axis=-1)[..., 0]
         return self.by_stream(nats)
 
     def by_stream(self, nats: np.ndarray) -> np.ndarray:
-        """The mean over steps of nats `[E, N]`, by stream, `[S, N]`, in bits."""
+        """Return the mean over steps of nats `[E, N]`, by stream, `[S, N]`, in bits."""
         by_step = nats.reshape(-1, len(self.steps), self.lags)
         return by_step.mean(axis=1, dtype=np.float64) / math.log(2)
 
@@ -103,7 +103,7 @@ def shares_after(known: np.ndarray, answers: np.ndarray, alone: np.ndarray) -> n
 
 
 def predict_one_another(tokens: np.ndarray, classes: int, lags: int, parts: Parts) -> bool:
-    """True where a token tells something about one up to N steps before, by more than noise.
+    """Return True if a token tells something about one up to N steps before, by more than noise.
 
     Pairs of all steps are counted in the first part of streams `[S, T]`, and tell in the second.
     """

@@ -39,7 +39,7 @@ class Examples(NamedTuple):
 
 
 def nats_of(fitted: Examples, chosen: Examples, scored: Examples, logs: np.ndarray) -> np.ndarray:
-    """The cross-entropy of the scored answers, `[E, N]`, of heads fitted to the first part.
+    """Return the cross-entropy of the scored answers, `[E, N]`, of heads fitted to the first part.
 
     Penalty and recalibration are those of the second one. A head adds to the log-shares of an
     n-gram, `logs` of `[G, N, V]`. Of states without numbers this is the answer of the n-gram.
@@ -105,20 +105,20 @@ def _fit(fitted: Examples, chosen: Examples, logs: chex.Array) -> chex.Array:
 def _objective(
     weights: chex.Array, examples: Examples, logs: chex.Array, penalty: chex.Numeric
 ) -> chex.Array:
-    """The sum over lags of the loss, and half the penalty times the squared weights."""
+    """Return the sum over lags of the loss, and half the penalty times the squared weights."""
     squares = jnp.sum(weights[:-1] ** 2)  # the bias goes free
     return jnp.sum(_losses(weights, examples, logs)) + penalty / 2 * squares
 
 
 @jax.jit
 def _losses(weights: chex.Array, examples: Examples, logs: chex.Array) -> chex.Array:
-    """The mean cross-entropy of each lag, `[N]`."""
+    """Return the mean cross-entropy of each lag, `[N]`."""
     flat = weights.reshape(len(weights), -1)
 
     # Else the gradient keeps N V logits of every example, more than the states themselves.
     @jax.checkpoint
     def of_one(example: Examples) -> chex.Array:
-        """The cross-entropy of one example at each lag, `[N]`."""
+        """Return the cross-entropy of one example at each lag, `[N]`."""
         heads = example.states @ flat[:-1] + flat[-1]
         logits = heads.reshape(weights.shape[1:]) + logs[example.context]
         return cross_entropy(logits, example.targets)

@@ -107,7 +107,7 @@ def _bits(
     """The cross-entropy of heads by stream and lag, `[S, N]`, in bits: the mean over all fits."""
 
     def examples(asked: Asked, streams: slice) -> Examples:
-        """The examples of one part, in the order of streams, then of steps."""
+        """Return the examples of one part, in the order of streams, then of steps."""
         targets = asked.targets(streams)
         read = states[streams][:, asked.steps].reshape(len(targets), states.shape[-1])
         return Examples(read, targets, asked.contexts(given, streams))
@@ -120,7 +120,7 @@ def _bits(
 
 
 def _array(name: str, given: Any) -> np.ndarray:
-    """An array of any framework as one of NumPy; bfloat16 as float32."""
+    """Return an array of any framework as one of NumPy; bfloat16 as float32."""
     try:
         masked = np.ma.is_masked(given)
         if hasattr(given, "detach"):  # PyTorch: off its graph and its device
@@ -190,7 +190,7 @@ def _states(
 
 
 def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np.ndarray:
-    """The steps that are asked, each with a token at all lags."""
+    """Return the steps that are asked, each with a token at all lags."""
     if lags >= length:
         rule = f"is not below the {length} tokens of a stream"
         raise ConfigError("lags", lags, rule, "use fewer lags or longer streams")
@@ -209,7 +209,7 @@ def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np
 
 
 def _parts(streams: int, length: int, scored: int | None) -> Parts:
-    """The streams of each part, the scored ones last."""
+    """Return the streams of each part, the scored ones last."""
     later = round((1 - FITTED) / 2 * streams)
     least, rule = LEAST_STREAMS, "are too few"
     if scored is not None:

@@ -50,7 +50,7 @@ def result_of(
     independent: bool,
     per_weight: float,
 ) -> ProbeResult:
-    """The result of bits `[S, N]` by stream, of the states and, perhaps, of untrained ones.
+    """Return the result of bits `[S, N]` by stream, of the states and, perhaps, of untrained ones.
 
     The heads were fitted to so many examples `per_weight` of a head.
     """
@@ -83,7 +83,7 @@ def result_of(
 
 
 def interval_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The bounds of Student's interval of 95% for the mean over streams, the first axis."""
+    """Return the bounds of Student's interval of 95% for the mean over streams, the first axis."""
     from scipy.stats import t
 
     streams = len(values)
@@ -94,7 +94,7 @@ def interval_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _whole(by_lag: dict[str, np.ndarray], total: Interval) -> str:
-    """The sum over all lags, in a sentence."""
+    """Return the sum over all lags, in a sentence."""
     sums = (by_lag["bits"].sum(), total.low, total.high, by_lag["left"].sum())
     bits, low, high, left = (f"{round(x, 1) + 0.0:.1f}" for x in sums)
     told = (
@@ -106,7 +106,7 @@ def _whole(by_lag: dict[str, np.ndarray], total: Interval) -> str:
 
 
 def _by_lag(by_lag: dict[str, np.ndarray], given: int) -> str:
-    """The bits at some lags, in a sentence."""
+    """Return the bits at some lags, in a sentence."""
     bits = by_lag["bits"]
     last = "token tells" if given == 1 else f"{given} tokens tell"
     known = f"the last {last}" if given else "their frequencies tell"

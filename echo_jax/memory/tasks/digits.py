@@ -38,12 +38,12 @@ def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
 
 @functools.cache
 def linear_model() -> LogisticRegression:
-    """A softmax regression on all pixels, fitted to the part training."""
+    """Return a softmax regression on all pixels, fitted to the part training."""
     known = PARTS["training"]
     return LogisticRegression(max_iter=1000).fit(PIXELS[known] / 16, DIGITS[known])
 
 
 def baseline(inputs: np.ndarray) -> np.ndarray:
-    """The shares of the linear model, `[B, T, answers]`, alike at all steps."""
+    """Return the shares of the linear model, `[B, T, answers]`, alike at all steps."""
     shares = linear_model().predict_proba(inputs / 16)
     return np.broadcast_to(shares[:, None], (*inputs.shape, answers))

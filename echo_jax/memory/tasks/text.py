@@ -30,7 +30,7 @@ class Characters:
     """The task of a file, or of all files *.py of a folder; characters beyond 99 are one."""
 
     def __init__(self, place: str, most: int = 1_000_000) -> None:
-        """Read at most so many characters; ConfigError where it cannot, or there are too few."""
+        """Read at most so many characters; raise ConfigError if it cannot, or there are too few."""
         files = sorted(Path(place).glob("*.py")) if Path(place).is_dir() else [Path(place)]
         text = "".join(map(content, files))[:most]
         if len(text) < 20 * STEPS:
@@ -51,7 +51,7 @@ class Characters:
         return TaskRows(drawn[:, :-1], drawn[:, 1:], jnp.ones((rows, STEPS), bool))
 
     def baseline(self, inputs: np.ndarray) -> np.ndarray:
-        """The shares of an n-gram model of the part training, `[B, T, tokens]`.
+        """Return the shares of an n-gram model of the part training, `[B, T, tokens]`.
 
         Interpolated with shorter contexts, as that of a run.
         """
