@@ -199,7 +199,7 @@ def train_batch(
             params = {**params, "cell": jax.lax.stop_gradient(params["cell"])}
         # The gradient is cut here: `update` differentiates by the parameters alone, and the carry
         # that came in is a constant of this function. The loss of this batch never trains what
-        # batches before it put into the state.
+        # batches before those that `run_earlier` runs again put into the state.
         before, after_first = run_earlier(network, dynamic.stateful, params, carry, batch)
         stateful = dynamic.stateful if batch.earlier is None else True
         after, fed = feed(network, stateful, params, before, batch.batch.rows)

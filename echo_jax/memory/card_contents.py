@@ -246,7 +246,8 @@ def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
     if nats is None:
         return np.zeros(protocol.lags)
     bits = math.log2(protocol.symbols) - np.asarray(nats, np.float64) / math.log(2)
-    # A factor of 0 makes each head a guess, so below 0 is noise of the recalibration.
+    # Tokens are uniform, so a factor of 0 makes each head a guess of log2 V bits: a value below 0
+    # is noise of the recalibration.
     return np.maximum(bits, 0.0)
 
 
@@ -483,7 +484,7 @@ def check_together(rows: Sequence[Row], path: Path, task: MeasuredTask | UnsetTy
 
 
 def write(card: Card, rows: Sequence[Row], folder: Path) -> Card:
-    """Write the card that follows from its rows, which is returned."""
+    """Update the card from its rows, write it into the folder, and return it."""
     shown = with_rows(card, rows)
     atomic_files.write_json(folder / CARD_FILE, msgspec.to_builtins(shown), indent=1)
     return shown

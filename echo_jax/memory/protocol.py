@@ -26,7 +26,7 @@ CEILING = 0.95
 """Share of the most bits that can be measured from which a value reads "at least"."""
 
 ASSOCIATES = 0.5
-"""Share of right answers from which a network associates, see `card.updates_until_associated`."""
+"""Share of right answers from which a network associates, see `updates_until_associated`."""
 
 TASK_RATES = 3
 """Rates that the pilot tries on a task, the first ones by lag."""

@@ -1,7 +1,11 @@
-"""The questions of a card, each defined here alone: by lag, by key, and of a task. No jax.
+"""The questions of a card: by lag, by key, and of a task. No jax.
 
-lag_question, key_question, task_question    the networks that are asked, see `learning.Question`
-pages.question_words                         the words for them
+A further question is also named in:
+
+lag_question, key_question, task_question    the network that is asked, see `learning.Question`
+rows, card_contents                          its row, and its bits in a card
+card.train_and_score                         `kinds`, from the question to its network
+pages.question_words, table, figures, explore_page    its words, columns and curves
 """
 
 from typing import ClassVar

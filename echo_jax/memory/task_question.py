@@ -108,7 +108,7 @@ def _draw(written: Any, key: chex.PRNGKey, rows: int, part: str, level: chex.Num
 
 
 def task_of(task: Any, protocol: Protocol) -> TaskObject:
-    """The task of a name, or of an object that a call hands over. ConfigError for a broken rule."""
+    """Return the task of a name or an object; raise ConfigError if it breaks a rule."""
     written = named(task) if isinstance(task, str) else task
     if isinstance(written, type):
         written = written()
@@ -344,7 +344,7 @@ class ByTask(LearnsTask):
         return Scores(validation, final, accuracy=validation[0], bytes=carried)
 
     def scores_of(self, found: chex.Array, sets: Sets) -> list[chex.Array]:
-        """As `score`, of validation and final rows, by the logits on all rows `[B, T, answers]`."""
+        """Score validation and final rows as `score` does, from all logits `[B, T, answers]`."""
         calibration, *scored = jnp.split(found, len(sets))
         factors = self.factors(calibration, sets.calibration)
         doubt = 1 / jnp.sum(sets.calibration.scored)

@@ -77,7 +77,7 @@ class TorchNetwork(torch.nn.Module):
 
 
 def flat(own: list[torch.Tensor]) -> torch.Tensor:
-    """As `by_lag.flat_state`: the numbers of tensors `[B, ...]` side by side, float32 `[B, D]`."""
+    """As `block.flat_state`: the numbers of tensors `[B, ...]` side by side, float32 `[B, D]`."""
     reals = [x for z in own for x in ((z.real, z.imag) if z.is_complex() else (z,))]
     return torch.cat([x.flatten(1).float() for x in reals], 1)
 

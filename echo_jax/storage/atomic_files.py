@@ -157,7 +157,7 @@ def parse_json(data: bytes | str) -> Any:
     """Return the value of a JSON text; raise ValueError if an object repeats a name."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        """Return the pairs of an object; raise ValueError if a name stands twice."""
+        """Return the pairs of an object; raise ValueError if a name occurs twice."""
         # Python keeps the last of two equal names and another reader may keep the first.
         values = dict(pairs)
         if len(values) < len(pairs):

@@ -183,7 +183,7 @@ def normed(x: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
 
 
 def convolved(p: torch.nn.ParameterDict, seen: torch.Tensor) -> torch.Tensor:
-    """Return the convolution of all but the first three inputs `[B, 3 + T, D]`, oldest first."""
+    """Return the convolution at each of the last T steps of the inputs `[B, 3 + T, D]`."""
     steps = seen.shape[1] - (CONVOLVED - 1)
     # `seen` is oldest first, and the rows of the filter newest first, as in `Block`.
     newest_last = zip(p["conv"].flip(0), range(CONVOLVED), strict=True)

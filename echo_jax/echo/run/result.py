@@ -52,8 +52,8 @@ class Scores(msgspec.Struct, kw_only=True):
     """The scores of every seed beside the baselines: what a run and a grid point are found to have.
 
     The baseline is chance, or for the user's own values the majority: always the most common
-    value, and the entropy. Own values have no distance, and beside their baseline persistence and
-    a k-gram, see `echo.chance`, where the network is not fed its target.
+    value, and the entropy. For own values there is no distance. If the network is not fed its
+    target, the scores of persistence and a k-gram (`echo.chance`) stand beside their baseline.
     """
 
     baseline_accuracy: Share

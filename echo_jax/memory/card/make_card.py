@@ -277,7 +277,7 @@ class Request(NamedTuple):
 
 
 def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
-    """The card of a name in its folder; ConfigError for a cell or folder that cannot be used."""
+    """Return the request for a card in its folder; raise ConfigError if it cannot be made."""
     cards.check_name(name)
     sizes = measurable(named.name, named.cell, plan.protocol, plan.task)
     new = new_card(name, named, max(sizes.values()), plan)
