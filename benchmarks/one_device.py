@@ -68,7 +68,7 @@ def main(rounds: int = 7, fast: bool = False, out: Path | None = None) -> None:
 
 
 def torch_has_the_device() -> bool:
-    """Whether PyTorch is installed, and computes on the kind of device that jax has."""
+    """Return True if PyTorch is installed, and computes on the kind of device that jax has."""
     if importlib.util.find_spec("torch") is None:
         return False
     torch: Any = importlib.import_module("torch")

@@ -85,7 +85,7 @@ def threads() -> int:
 
 
 def has_wide_vectors() -> bool:
-    """Whether jax computes on a processor with AVX-512, and no flag says how much of it to use."""
+    """Return True if jax computes on a CPU with AVX-512, and no flag of XLA limits its vectors."""
     import jax
 
     said = re.search("xla_cpu_(max_isa|prefer_vector_width)", os.environ.get("XLA_FLAGS", ""))

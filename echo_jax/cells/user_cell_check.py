@@ -183,6 +183,7 @@ def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeSt
         """Return the trace of a step, whose outputs have the shapes."""
 
         def one_step(params: Any, *of: Any) -> Any:  # a new one, which jax has not traced before
+            """Make a step; raise CellError if it changes the parameters that it is given."""
             prepared = cell.prepare(params)
             before = jax.tree.leaves(prepared)
             step = cell.step(prepared, *of)

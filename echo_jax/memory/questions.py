@@ -56,6 +56,7 @@ class _ByLag(CardQuestion):
         return [Configuration(self.name, protocol.pilot_updates, x) for x in protocol.rates]
 
     def least_bytes(self, protocol: Protocol) -> int:
+        """Count the tokens of all streams, and the logits of all lags of one set."""
         sets = (protocol.asked[-1] + 1) * (protocol.rows + 3 * protocol.streams)
         answers = protocol.asked_steps * protocol.lags * protocol.symbols
         return 4 * (sets + answers * max(protocol.rows, protocol.streams))
@@ -75,6 +76,7 @@ class _ByKey(CardQuestion):
         return [Configuration(self.name, protocol.updates, x) for x in protocol.rates_by_key]
 
     def least_bytes(self, protocol: Protocol) -> int:
+        """Count the tokens of all rows, and the logits of their values, at the most pairs."""
         most = protocol.pairs_of_small
         sets = 2 * len(protocol.pairs_asked(most)) * protocol.recalls
         return 12 * most * (sets + protocol.rows * (1 + protocol.values))
@@ -83,7 +85,7 @@ class _ByKey(CardQuestion):
         return protocol.tokens
 
     def has_picture(self, protocol: Protocol, _: int = 0, /) -> bool:
-        # Of each seed, as some associate and some do not.
+        """Return True for every seed, as some seeds associate and some do not."""
         fewest = protocol.pairs_asked(min(protocol.pairs_of_small, protocol.pairs_of_large))
         return (protocol.keys, protocol.values) == (PIXELS, VALUES) and PAIRS in fewest
 

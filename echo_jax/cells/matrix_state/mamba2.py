@@ -110,6 +110,7 @@ class Mamba2Cell(OuterProductCell):
         return Mamba2Terms(outer, skipped=params.D * x, gate=silu(u @ params.W_z))
 
     def read_out(self, params: Mamba2Params, read: chex.Array, terms: Mamba2Terms) -> chex.Array:
+        """Return the outputs `[..., H]`: what was read and skipped, gated, then normed."""
         # The gate comes before the norm; in gated DeltaNet it comes after, as in its authors' code.
         o = (read + terms.skipped) * terms.gate
         return (params.gain * rms_norm(o, 1e-5)) @ params.W_o

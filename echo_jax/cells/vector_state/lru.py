@@ -152,6 +152,7 @@ class LRUCell(ComplexCell):
         return jax.tree.map(lambda leaf: leaf[-1], all_states), all_states
 
     def read_out(self, params: PreparedLRU, read: ComplexState, terms: ComplexTerms) -> chex.Array:
+        """Return the outputs `[..., H]`: gelu(Re(C s) + D x)."""
         real, imaginary = jnp.split(params.C, 2)
         # Re(C s) is a sum here, as C holds -Im C.
         return jax.nn.gelu(read.real @ real + read.imaginary @ imaginary + terms.skipped)

@@ -217,7 +217,7 @@ class InJax:
 
 
 def made_by(cell: Cell) -> Any:
-    """What makes the runs of a cell: JAX, or PyTorch."""
+    """Return what makes the runs of a cell: `InJax`, or `InTorch` for a PyTorch layer."""
     if cell.framework:
         # Imports PyTorch, which is optional.
         from echo_jax.memory.torch_question import InTorch

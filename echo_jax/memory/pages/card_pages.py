@@ -105,7 +105,7 @@ def standing(card: Card) -> str:
 
 
 def beside_anchors(card: Card) -> str:
-    """The bits by lag above those of no recurrence, as a share of a register's, and by number."""
+    """Compare the bits by lag with the present input, a register, and the size of the state."""
     found = {cell_of(x): BY_LAG.mean(x) for x in anchors(card).values() if comparable([x, card])}
     mean = BY_LAG.mean(card)
     if mean < 0 or is_control(card) or "ProjectedRegister" not in found:
