@@ -1,4 +1,4 @@
-"""List the built-in cells: where each is written, its title, paper and published rate by key.
+"""List the built-in cells: where each is written, its name, paper and published rate by key.
 
 Nothing here imports a cell or jax: `load` imports the one that is used.
 """
@@ -11,7 +11,7 @@ class BuiltInCell(NamedTuple):
     """A built-in cell.
 
     home      its class, as module:NAME; modules of `echo_jax.cells` without that prefix
-    title     its name in the literature
+    title     its name, and more about it after a comma
     paper     where it was published
     """
 
@@ -32,12 +32,12 @@ CELLS = {
     ),
     "gru": BuiltInCell("vector_state.flax_rnns:GRUCell", "GRU, of Flax", "Cho et al. 2014"),
     "optimized-lstm": BuiltInCell(
-        "flax.linen:OptimizedLSTMCell", "LSTM, of Flax", "Hochreiter & Schmidhuber 1997"
+        "flax.linen:OptimizedLSTMCell", "optimized LSTM, of Flax", "Hochreiter & Schmidhuber 1997"
     ),
     "simple": BuiltInCell("vector_state.flax_rnns:SimpleCell", "tanh RNN, of Flax", "Elman 1990"),
     "mlp": BuiltInCell("vector_state.delay_line_mlp:DelayLineMLP", "MLP on a delay line", "-"),
     "lstm-chrono": BuiltInCell(
-        "vector_state.lstm:ChronoLSTMCell", "LSTM, chrono initialisation", "Tallec & Ollivier 2018"
+        "vector_state.lstm:ChronoLSTMCell", "chrono LSTM", "Tallec & Ollivier 2018"
     ),
     "identity-rnn": BuiltInCell(
         "vector_state.flax_rnns:IdentityRNNCell", "identity RNN", "Le et al. 2015"
@@ -61,11 +61,32 @@ CELLS = {
     "rwkv7": BuiltInCell("matrix_state.rwkv7:RWKV7Cell", "RWKV-7", "Peng et al. 2025"),
     "lmu": BuiltInCell("vector_state.lmu:LMUCell", "LMU", "Voelker et al. 2019"),
     "gla": BuiltInCell(
-        "matrix_state.gated_linear_attention:GLACell", "gated linear attention", "Yang et al. 2024a"
+        "matrix_state.gated_linear_attention:GLACell",
+        "GLA, gated linear attention",
+        "Yang et al. 2024a",
     ),
     "s5": BuiltInCell("vector_state.s5:S5Cell", "S5", "Smith et al. 2023"),
 }
 """The built-in cells by the names that --cell takes."""
+
+ANCHORS = {
+    "ProjectedRegister": "register",
+    "RingReservoir": "ring reservoir",
+    "OrthogonalReservoir": "orthogonal reservoir",
+    "AttentionCache": "attention cache",
+    "PresentInput": "present input",
+    "FrozenDeltaNet": "DeltaNet, not trained",
+    "FrozenLinearAttention": "GLA, not trained",
+    "RecallTable": "table of pairs",
+    "ValueList": "list of values",
+}
+"""The names of the classes of `echo_jax.cells.known_memory`."""
+
+
+def name_shown(cell: str) -> str:
+    """Return the name that people read of a built-in cell or an anchor; of others, the same."""
+    return CELLS[cell].title.partition(",")[0] if cell in CELLS else ANCHORS.get(cell, cell)
+
 
 _RATES = {
     0.001: "minlstm simple",

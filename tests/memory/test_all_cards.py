@@ -43,7 +43,7 @@ def test_all_files_are_written_and_the_page_keeps_what_was_written_by_hand(folde
     (folder / "block-gla" / "card.json").unlink()
     card_pages.write_report(folder)
     assert "The LRU keeps more." in page.read_text()
-    assert "gla" not in page.read_text()
+    assert "GLA" not in page.read_text()
     page.write_text(page.read_text().replace("# The memory", "My remark. # The memory"))
     before = page.read_bytes()
     with pytest.raises(StorageError, match=r"README\.md is not as it was generated"):
@@ -61,9 +61,9 @@ def test_built_in_cells_are_shown_only_by_name(folder, monkeypatch):
     small = card_with(0, lags=9, cell="block:lstm", name="block-lstm")[0]
     monkeypatch.setattr(built_in_cards, "built_in_cards", lambda: [small])
     card_pages.write_report(folder)
-    assert "| lstm |" not in (folder / "README.md").read_text()
+    assert "| LSTM |" not in (folder / "README.md").read_text()
     card_pages.write_report(folder, beside=["lstm"])
-    assert "| lstm |" in (folder / "README.md").read_text()
+    assert "| LSTM |" in (folder / "README.md").read_text()
     (bare,) = built_in_cards.beside(["lstm"], [card_with(0, lags=9, cell="mine.py")[0]])
     assert bare == small  # a bare cell stands beside the block, in a table of its own
     with pytest.raises(ConfigError, match="use some of lstm"):
@@ -71,7 +71,7 @@ def test_built_in_cells_are_shown_only_by_name(folder, monkeypatch):
 
 
 def test_the_anchor_of_a_card_is_the_plainest_of_its_track_and_the_nearest_size(monkeypatch):
-    named, words = "echo_jax.cells.known_memory:ProjectedRegister", "a register of 32-bit numbers"
+    named, words = "echo_jax.cells.known_memory:ProjectedRegister", "register"
     rows = [lag_row([4.0] * 9)]
     plain, _ = registers = [card(rows, named, args=of) for of in ({}, {"numbers": 2})]
     larger, block = card(rows, named, state_bytes=800), card(rows, f"block:{named}")

@@ -34,7 +34,7 @@ def test_the_table_has_the_bits_of_the_cards_of_one_track(tab, folder, question)
     tab.open(folder / "explore.html", fragment=f"#question={question}")
     shown = rows(tab)
     assert list(shown) == sorted(shown, key=lambda cell: -float(shown[cell]))
-    names = {"gla": "gated linear attention", "gru": "GRU", "lru": "LRU"}
+    names = {"gla": "GLA", "gru": "GRU", "lru": "LRU"}
     for cell, name in names.items():
         made, _ = cards.read(folder / f"block-{cell}")
         bits = getattr(made, f"bits_by_{question}").mean
@@ -48,7 +48,7 @@ def test_a_link_opens_the_same_choice_and_the_keyboard_makes_it(tab, folder):
     tab.run("document.querySelector('#choices summary').focus()")
     tab.press("Enter", "Tab", "Tab")  # opens the choice, where the second cell is the GRU
     tab.press(" ")
-    assert [name.split()[0] for name in tab.texts("#chart .name")] == ["LRU", "gated"]
+    assert [name.split()[0] for name in tab.texts("#chart .name")] == ["LRU", "GLA"]
     tab.run("document.querySelector('#question input:checked').focus()")
     tab.press("ArrowRight")
     address = tab.run("location.hash")
@@ -66,14 +66,15 @@ def test_a_link_opens_the_same_choice_and_the_keyboard_makes_it(tab, folder):
 
 
 def test_a_link_keeps_a_cell_whose_name_has_a_comma_and_an_older_one_is_a_list(tab, tmp_path):
-    for cell in ("gru", "lru", "lstm-chrono"):
-        stored(*card_with(0, lags=9, cell=f"block:{cell}", name=f"block-{cell}"), tmp_path)
+    name = "DeltaNet, not trained"
+    for cell in ("gru", "lru", "echo_jax.cells.known_memory:FrozenDeltaNet"):
+        named = f"block-{cell.rpartition(':')[2] or cell}"
+        stored(*card_with(0, lags=9, cell=f"block:{cell}", name=named), tmp_path)
     card_pages.write_report(tmp_path)
     tab.open(tmp_path / "explore.html")
     tab.click('#chosen input[value="LRU"]')
     both = tab.run("location.hash")
-    name = "LSTM, chrono initialisation"
-    cases = ((both, ["GRU", name]), (f"#cells={name}", [name]), ("#cells=GRU,LRU", ["GRU", "LRU"]))
+    cases = ((both, [name, "GRU"]), (f"#cells={name}", [name]), ("#cells=GRU,LRU", ["GRU", "LRU"]))
     for fragment, cells in cases:
         tab.open(tmp_path / "explore.html", fragment=fragment)
         assert tab.run("chosen().map(({ cell }) => cell)") == cells

@@ -146,6 +146,7 @@ def read():
     known = reading.fixed_streams()[:, 63::-1].copy()
     known[:, 30:] ^= 1
     areas = np.where(np.arange(64) < 30, 1.0, 0.0) * np.ones((10, 1))
+    areas[:, 30] = 0.2
     rows = [lag_row([4.0] * 27), lag_row([4.0] * 40, 1)]
     rows[0].reading = reading.packed(bytes(32), 120.0, known, areas)
     return card(rows, "block:gru", name="mine <b>"), rows
@@ -161,6 +162,8 @@ def test_a_card_with_a_reading_has_a_picture_with_the_bits_of_that_run(read, tmp
     assert [path.name for path in paths] == ["picture.svg", "card.md", "card.svg", "card.pdf"]
     drawn = paths[0].read_text()
     assert words in drawn
+    assert drawn.count("100 numbers of state") == 2  # of the GRU and of the LSTM beside it
+    assert "M33.32 105.3h5.367v5.367h-5.367z" in drawn  # pixel 33, which is wrong, is hollow
     assert f"![{words}](picture.svg)" in paths[1].read_text().split("\n\n")[1]
     assert 'alt="mine: 108 of' in CardResult(of_card, rows)._repr_markdown_()
     paths[0].write_text(drawn + " ")

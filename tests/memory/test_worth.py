@@ -14,6 +14,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from echo_jax import statistics
+from echo_jax.cell_names import name_shown
 
 PAGE = Path(__file__).parents[2] / "docs" / "what-a-bit-is-worth.md"
 TABLES = worth.ROWS.with_name("README.md").read_text()
@@ -223,7 +224,7 @@ def test_the_bits_of_each_cell_are_those_of_its_rows(rows):
     assert len(shown) == 26
     [head] = [line for line in TABLES.splitlines() if line.startswith("| cell | width | `digits`")]
     for place, task in enumerate(head.replace("`", "").strip("| ").split(" | ")[2:]):
-        bits = means(rows, task)
+        bits = {name_shown(cell): x for cell, x in means(rows, task).items()}
         for name, numbers in shown.items():
             mean = float(numbers[1 + place].split(" (")[0])
             assert mean == pytest.approx(bits[name], abs=0.006), (name, task)

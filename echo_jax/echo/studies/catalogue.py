@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from echo_jax.cell_names import name_shown
 from echo_jax.config import BLOCK_PREFIX, PARTS, changed
 from echo_jax.echo.studies.grid_point import Axes, GridPoint, Label, axis, grid
 from echo_jax.exceptions import ConfigError
@@ -267,7 +268,7 @@ def _cells() -> Iterable[GridPoint]:
     for prefix, used in (("", "alone"), (BLOCK_PREFIX, "in a block")):
         for cell in COMPARED_CELLS:
             config = changed(CONTEXT, seeds=8, cell=f"{prefix}{cell}")
-            yield GridPoint({"cell": cell, "used": used}, config)
+            yield GridPoint({"cell": name_shown(cell), "used": used}, config)
 
 
 STUDIES: dict[str, Study] = {

@@ -14,19 +14,15 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card_contents import Card, protocol_of
 from echo_jax.memory.pages.question_words import BY_LAG, QuestionShown
-from echo_jax.memory.pages.table import cell_of
+from echo_jax.memory.pages.table import cell_of, name_of
 from echo_jax.memory.pages.told_apart import comparable, kind, size_of, size_text
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.rows import Row
 
 FILE = "built_in_cards.json"
 
-ANCHORS = {
-    "ProjectedRegister": "a register of 32-bit numbers",
-    "OrthogonalReservoir": "an untrained reservoir",
-    "PresentInput": "the present input",
-}
-"""Cells that a card is compared with by lag, and the words for them."""
+ANCHORS = "ProjectedRegister", "OrthogonalReservoir", "PresentInput"
+"""Cells that a card is compared with by lag."""
 
 VARIANTS = {"numbers", "dtype"}  # options of a register that is not the one of `ANCHORS`
 
@@ -51,12 +47,11 @@ def nearest(card: Card, question: QuestionShown) -> dict[str, Card]:
 
 
 def anchors(card: Card) -> dict[str, Card]:
-    """Return the cells that a card's bits by lag are compared with, by their words."""
+    """Return the cards that a card's bits by lag are compared with, by the names of their cells."""
     found = nearest(card, BY_LAG)
-    known = {words: found[cell] for cell, words in ANCHORS.items() if cell in found}
+    known = [found[cell] for cell in ANCHORS if cell in found]
     return {
-        words if comparable([x, card]) else f"{words}, {size_text(x)}": x
-        for words, x in known.items()
+        name_of(x) if comparable([x, card]) else f"{name_of(x)}, {size_text(x)}": x for x in known
     }
 
 

@@ -21,7 +21,7 @@ from echo_jax.memory.pages import built_in_cards, explore_page, picture
 from echo_jax.memory.pages.built_in_cards import anchors
 from echo_jax.memory.pages.figures import card_figure, panels_figure
 from echo_jax.memory.pages.question_words import BY_LAG, EVERY, QUESTIONS, UNKNOWN, QuestionShown
-from echo_jax.memory.pages.table import MEANINGS, cards_table, cell_of, is_control, sections_of
+from echo_jax.memory.pages.table import MEANINGS, cards_table, is_control, name_of, sections_of
 from echo_jax.memory.pages.told_apart import comparable, groups, size_of, track
 from echo_jax.memory.protocol import PILOT_SEED, Protocol
 from echo_jax.memory.rows import Row
@@ -106,12 +106,12 @@ def standing(card: Card) -> str:
 
 def beside_anchors(card: Card) -> str:
     """Compare the bits by lag with the present input, a register, and the size of the state."""
-    found = {cell_of(x): BY_LAG.mean(x) for x in anchors(card).values() if comparable([x, card])}
+    found = {name: BY_LAG.mean(x) for name, x in anchors(card).items()}
     mean = BY_LAG.mean(card)
-    if mean < 0 or is_control(card) or "ProjectedRegister" not in found:
+    if mean < 0 or is_control(card) or "register" not in found:
         return ""
-    above = three_digits(mean - found.get("PresentInput", 0.0))
-    share = f"{mean / found['ProjectedRegister']:.0%} of those of a register of the same size"
+    above = three_digits(mean - found.get("present input", 0.0))
+    share = f"{mean / found['register']:.0%} of those of a register of the same size"
     each = three_digits(mean / size_of(card))
     return f"By lag these are {above} more than the present input has, {share}, {each} a number."
 
@@ -121,7 +121,7 @@ def place_among(card: Card, others: Sequence[Card], question: QuestionShown) -> 
     measured = sorted((x for x in others if question.of(x)), key=lambda x: -question.mean(x))
     before = [x for x in measured if question.mean(x) > question.mean(card)]
     beside = [*before[-1:], *measured[len(before) : len(before) + 1]]
-    names = " and ".join(f"{cell_of(x)} ({question.mean_text(x)})" for x in beside)
+    names = " and ".join(f"{name_of(x)} ({question.mean_text(x)})" for x in beside)
     return f"number {len(before) + 1} {question.asks.name}, beside {names}" if beside else ""
 
 

@@ -4,7 +4,6 @@ It is made of the files of the folder `explore`; the curves of all seeds are JSO
 `readings.json` lies beside the cards, the page begins with a picture that fades.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from echo_jax.cell_names import CELLS
-from echo_jax.config import is_built_in
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card_contents import Card, accuracy_of_list
 from echo_jax.memory.pages.picture import FACE, GROUND, PALETTE, READINGS
 from echo_jax.memory.pages.question_words import QUESTIONS
-from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of, sizes_text
+from echo_jax.memory.pages.table import is_control, label_of, labels_of, sizes_text
 from echo_jax.memory.pages.told_apart import comparable, groups, size_text, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.reading import ReadCard, Readings, fading_stream
@@ -101,21 +98,10 @@ def names_of(cards: Sequence[Card]) -> list[str]:
 
     So a cell has the same name in all kinds; the others are named by their options.
     """
-    names, labels = [name_of(card) for card in cards], labels_of(cards)
+    names, labels = [label_of(card) for card in cards], labels_of(cards)
     most_first = sorted(range(len(cards)), key=lambda i: -len(cards[i].cell.args))
     plainest = {names[i]: i for i in most_first}  # the last one stays
     return [name if plainest[name] == i else labels[i] for i, name in enumerate(names)]
-
-
-def name_of(card: Card) -> str:
-    """The name that a card was given; of its cell in the literature, or its class as words."""
-    label = label_of(card)
-    if label != cell_of(card):
-        return label
-    if is_control(card):
-        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label).lower().removeprefix("projected ")
-    title = CELLS[label].title if is_built_in(card.cell.name) else label
-    return re.sub(r", (as in|of) \w+$", "", title)
 
 
 def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from echo_jax.memory.card_contents import (
 )
 from echo_jax.memory.pages.built_in_cards import anchors, nearest
 from echo_jax.memory.pages.question_words import BY_KEY, BY_LAG, QUESTIONS, QuestionShown
-from echo_jax.memory.pages.table import cell_of, label_of, labels_of
+from echo_jax.memory.pages.table import label_of, labels_of, name_of
 from echo_jax.memory.pages.told_apart import size_of, size_text, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.rows import LagRow, Row
@@ -53,7 +53,7 @@ DASHES = [(0, pattern) for pattern in ((4, 2), (1, 1.5), (6, 2, 1, 2), (2, 3))]
 
 NAMED = 4  # grey lines that have a name, from the one with most bits to that with fewest
 
-NARROWEST = 1.6  # inches of a figure for each panel beside others
+NARROWEST = 1.9  # inches of a figure for each panel beside others: a name and its bits
 ROOM = 1.22  # inches: the height of a row of panels
 LEFT = 0.66  # the margins
 BELOW = 0.42
@@ -85,7 +85,7 @@ def subtitle(card: Card) -> str:
     """Return the size of the cell and its seeds."""
     of_track = track(card)
     where = f"in the {of_track}" if of_track.startswith("block") else of_track
-    parts = [f"{cell_of(card)}, {where}", f"state of {size_text(card)}"]
+    parts = [f"{name_of(card)}, {where}", f"state of {size_text(card)}"]
     if card.parameters:
         parts.append(f"{number(card.parameters)} parameters")
     if drawn := max(len(bits.seeds) if (bits := q.of(card)) else 0 for q in QUESTIONS):
@@ -128,7 +128,7 @@ def draw_by_key(axes: Axes, card: Card) -> None:
     axes.set_ylabel("values recalled", fontsize=9.5, color=INK)
     references = {"a list of the values": list_line(bits.pairs, card.numbers)}
     if alone := nearest(card, BY_KEY).get("PresentInput"):
-        references["the present input"] = BY_KEY.line(alone)
+        references[name_of(alone)] = BY_KEY.line(alone)
     _draw(axes, card, BY_KEY, [(bits.pairs, curve) for curve in bits.curves], references)
 
 
@@ -142,7 +142,7 @@ def _draw(
     """Draw lines, the cell's own last, and name it and a few others; a legend of the references."""
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     known = sorted(peers(card, question), key=lambda other: -question.mean(other))
-    others = {cell_of(other): thin(question.line(other)) for other in known}
+    others = {name_of(other): thin(question.line(other)) for other in known}
     draw_lines(axes, others.values(), BACKGROUND)
     for (name, line), dashes in zip(references.items(), DASHES, strict=False):
         axes.plot(*line, label=name, linestyle=dashes, **REFERENCE)

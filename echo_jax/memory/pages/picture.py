@@ -1,6 +1,6 @@
 """What is left of a face: as it was read, and as it is answered. SVG by hand. No jax, matplotlib.
 
-A square's colour is the most likely value, its area the certainty.
+A square's colour is the most likely value, its area the certainty; a wrong one is hollow.
 """
 
 import base64
@@ -15,12 +15,15 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from echo_jax.cell_names import name_shown
 from echo_jax.exceptions import one_line
 from echo_jax.memory.card_contents import Card, lag_bits
-from echo_jax.memory.pages.table import label_of
+from echo_jax.memory.pages.built_in_cards import built_in_cards
+from echo_jax.memory.pages.table import label_of, name_of
+from echo_jax.memory.pages.told_apart import size_of
 from echo_jax.memory.reading import PIXELS, ReadCard, Reading, Readings, left_of
 from echo_jax.memory.rows import LagRow, Row
-from echo_jax.report.number_formats import three_digits
+from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.styles import DARK, INK
 
 FILE = "picture.svg"
@@ -54,19 +57,17 @@ FACE = np.array([int(value) for value in (
 """The pixels of the picture, row by row."""
 
 SHOWN = {
-    "block-ProjectedRegister-state-bytes-400": "register",
-    "block-lru-state-bytes-400": "LRU",
-    "block-simple-state-bytes-400": "tanh RNN",
-    "block-lstm-state-bytes-400": "LSTM",
-    "block-gru-state-bytes-400": "GRU",
-    "block-delta-net-state-bytes-400": "DeltaNet",
-    "block-mamba2-state-bytes-400": "Mamba-2",
+    f"block-{cell}-state-bytes-400": name_shown(cell)
+    for cell in ("ProjectedRegister", "lru", "simple", "lstm", "gru", "delta-net", "mamba2")
 }
 """The published cards in the still, and the names of their cells."""
 
+KEY = (
+    "A square's colour is the answer, its area how sure the network is. Hollow squares are wrong."
+    " Bits are the mean over many streams."
+)
 STILL = (
-    "Networks with 100 numbers of state read a face from the top left and were asked for it. "
-    "Colour is the answer, area its certainty. Bits are the mean over many streams."
+    f"Networks with 100 numbers of state read a face from the top left and were asked for it. {KEY}"
 )
 
 STYLE = (
@@ -97,12 +98,19 @@ def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
     final, reading = runs[0]
     bits = float(lag_bits(final, card.numbers).sum())
     words = sentence(one_line(label_of(card)), bits, reading)
-    tiles = [Tile(FACE, np.ones(PIXELS), ["the picture"])]
-    tiles.append(Tile(*left_of(FACE, reading), ["what is left"]))
+    tiles = [Tile(FACE, np.ones(PIXELS), ["the picture", "256 bits"])]
+    tiles.append(tile_of("what is left", reading, bits, card))
     if card.cell.bare != "lstm":
         lstm = built_in_readings()[card.cell.in_block]
-        tiles.append(Tile(*left_of(FACE, lstm), [f"LSTM: {three_digits(lstm.bits)} bits"]))
-    return words, still(tiles, 24, words, words, columns=3)
+        of_lstm = next(x for x in built_in_cards() if x.name == lstm.card)
+        tiles.append(tile_of(name_of(of_lstm), lstm, lstm.bits, of_lstm))
+    return words, still(tiles, 24, f"{words}. {KEY}", words, columns=3)
+
+
+def tile_of(name: str, reading: Reading, bits: float, card: Card) -> Tile:
+    """Return what is left of the face, and below it the bits and the numbers of state of a card."""
+    state = f"{number(size_of(card))} numbers of state"
+    return Tile(*left_of(FACE, reading), [name, f"{three_digits(bits)} bits", state])
 
 
 @functools.cache
@@ -142,7 +150,7 @@ def of_folder(folder: Path) -> tuple[str, str] | None:
 def still(tiles: Sequence[Tile], pixel: int, below: str, words: str, columns: int) -> str:
     """The SVG of tiles in rows, each pixel so wide, with a text below; `words` stand for it."""
     side = 8 * pixel
-    across, down = side + GAP, side + LINE * len(tiles[0].lines) + GAP
+    across, down = side + GAP, side + LINE * max(len(tile.lines) for tile in tiles) + GAP
     drawn = list[str]()
     for i, tile in enumerate(tiles):
         x, y = GAP + i % columns * across, GAP + i // columns * down
@@ -161,16 +169,18 @@ def still(tiles: Sequence[Tile], pixel: int, below: str, words: str, columns: in
 
 
 def squares_of(tile: Tile, pixel: int) -> list[str]:
-    """Return a path for each colour of a tile, so that no seam is seen within one."""
+    """Return a path for each colour of a tile, so that no seam is seen within one, and of holes."""
+    kinds = [(f'fill="{PALETTE[x]}"', tile.values == x, 1) for x in np.unique(tile.values)]
+    kinds.append(('class="ground"', tile.values != FACE, 4))
     found = list[str]()
-    for value in np.unique(tile.values):
+    for style, shown, share in kinds:
         path = ""
-        for place in np.flatnonzero((tile.values == value) & (tile.areas > 0)):
-            size = pixel * np.sqrt(tile.areas[place])
+        for place in np.flatnonzero(shown & (tile.areas > 0)):
+            size = pixel * np.sqrt(tile.areas[place] / share)
             x, y = (pixel * at + (pixel - size) / 2 for at in (place % 8, place // 8))
             path += f"M{x:.4g} {y:.4g}h{size:.4g}v{size:.4g}h-{size:.4g}z"
         if path:
-            found.append(f'<path fill="{PALETTE[value]}" d="{path}"/>')
+            found.append(f'<path {style} d="{path}"/>')
     return found
 
 

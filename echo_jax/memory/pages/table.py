@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from echo_jax.cell_names import name_shown
+from echo_jax.config import is_built_in
 from echo_jax.memory.card_contents import BitsAnAnswer, Budget, Card, protocol_of
 from echo_jax.memory.pages.question_words import BY_KEY, BY_TASK, EVERY, UNKNOWN, QuestionShown
 from echo_jax.memory.pages.told_apart import (
@@ -84,8 +86,14 @@ def file_name(group: Sequence[Card]) -> str:
 
 
 def cell_of(card: Card) -> str:
-    """Return the name of the cell, without that of the block, a module or a file."""
+    """Return the name that --cell takes, without that of the block, a module or a file."""
     return PurePath(card.cell.name.rpartition(":")[2]).stem
+
+
+def name_of(card: Card) -> str:
+    """Return the name of the cell that people read."""
+    is_ours = is_built_in(card.cell.name) or is_control(card)
+    return name_shown(cell_of(card)) if is_ours else cell_of(card)
 
 
 def label_of(card: Card) -> str:
@@ -96,7 +104,7 @@ def label_of(card: Card) -> str:
     more = "|".join([*parts[1:], r"-state-bytes-\d+", re.escape(f"-{card.numbers.digest}")])
     more += f"|-{card.task.name}" if card.task else ""
     by_default = re.fullmatch(f"{parts[0]}({more})*", card.name)
-    return cell_of(card) if by_default else card.name
+    return name_of(card) if by_default else card.name
 
 
 def is_control(card: Card) -> bool:

@@ -324,15 +324,16 @@ def advice(rows):
 def cells(rows):
     alone, block = (rows.all(used=used) for used in ("alone", "in a block"))
     lstm, *sooner = learned(alone)
-    assert [row.labels["cell"] for row in sooner] == ["gru", "simple", "slstm", "rwkv7", "lmu"]
+    names = [row.labels["cell"] for row in sooner]
+    assert names == ["GRU", "tanh RNN", "sLSTM", "RWKV-7", "LMU"]
     begins = summary(lstm, "sequences_to_99").interval.low
     for row in [*sooner, *learned(block)]:
         assert summary(row, "sequences_to_99").interval.high < begins
     others = sorted((row for row in alone if row not in learned(alone)),
                     key=lambda row: median(row, "accuracy"))  # fmt: skip
-    assert [others[i].labels["cell"] for i in (0, -1)] == ["mamba2", "gla"]
+    assert [others[i].labels["cell"] for i in (0, -1)] == ["Mamba-2", "GLA"]
     (missed,) = (row for row in block if row not in learned(block))
-    assert missed.labels["cell"] == "exprnn"
+    assert missed.labels["cell"] == "expRNN"
     counts = [[str(len(learned(some))), str(len(some))] for some in (alone, block)]
     return [until_99(lstm), *counts[0], *map(until_99, sooner), accuracy(others[0]),
             accuracy(others[-1]), *counts[1], accuracy(missed)]  # fmt: skip
@@ -341,7 +342,7 @@ def cells(rows):
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_number_of_an_answer_is_that_of_the_rows(name):
     study = STUDIES[name]
-    answer = study_folder.answer(name).replace("mamba2", "").replace("rwkv7", "")
+    answer = study_folder.answer(name).replace("Mamba-2", "").replace("RWKV-7", "")
     (rows,) = study_folder.rows_of(study_folder.folder(), {name: study}).values()
     expected = globals()[name]  # the function above
     assert NUMBER.findall(SETTING.sub("", answer)) == expected(Rows(rows))
