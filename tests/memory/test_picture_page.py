@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import msgspec
 import numpy as np
@@ -196,6 +197,7 @@ def test_by_place_eight_pixels_are_answered_and_the_order_turns_round(tab, page)
     faint = "[...canvas.querySelectorAll('rect')].map((x) => x.classList.contains('faint'))"
     assert [n for n, each in enumerate(tab.run(faint)[:64]) if not each] == places
     assert tab.texts("#left b") == ["GRU", "LSTM"]  # the others were not asked
+    assert re.findall(r"GRU|LSTM|\d+", *tab.texts("#verdict")) == ["GRU", "1", "2", "2"]
     order = np.argsort(PLACES[0])
     for name, cell in (("block-gru", "GRU"), ("block-lstm", "LSTM")):
         found, certainty, nats = (each[0, order] for each in BY_PLACE[name])
@@ -210,6 +212,7 @@ def test_by_place_eight_pixels_are_answered_and_the_order_turns_round(tab, page)
     assert tab.run("document.documentElement.scrollWidth") == 320
     tab.click("#by")
     assert fields_of(tab)["asked"] == "order"
+    assert re.findall(r"LRU|GRU|LSTM|\d+", *tab.texts("#verdict")) == ["3", "GRU", "LRU"]
     assert tab.texts("#left b") == [*NAMES.values()]
 
 

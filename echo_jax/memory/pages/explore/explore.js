@@ -146,7 +146,7 @@ function drawNow() {
 // The mean curve of each card, with its name; a card that is pointed at shows those of its seeds.
 function drawChart(cards) {
   const chart = byId("chart"), { title } = QUESTIONS[choice.question];
-  const width = Math.max(chart.clientWidth, 300);
+  const width = Math.max(chart.clientWidth, 200);
   chart.replaceChildren();
   toNow = null;
   byId("chart-title").textContent = title;

@@ -61,6 +61,20 @@ function readings() {
 // The order of the cells stays as time passes: it is that of all bits.
 const best = (card) => choice.asked === "order" ? mean(card.lag[data.updates].bits) : card.mean;
 
+// Which trained network is first, and which forgets first, of some in the order of their bits.
+function verdictOf(cards) {
+  const trained = cards.filter(({ anchor }) => !anchor), [first] = trained, count = trained.length;
+  if (count < 2) return "";
+  if (choice.asked === "order") {
+    return `Of these ${count} trained networks, ${trained.at(-1).cell} forgets first, `
+      + `and ${first.cell} keeps most. Networks with grey names are there to compare with.`;
+  }
+  const bits = ({ lag }) => mean(lag?.[data.updates]?.bits ?? [0]);
+  const before = trained.filter((card) => bits(card) > bits(first)).length;
+  return `Asked by name, ${first.cell} is number 1 of these ${count} trained networks. `
+    + `Asked in order, it is number ${before + 1}.`;
+}
+
 // ---------------------------------------------------------------- what is drawn
 
 // A square of some area in its pixel.
@@ -122,9 +136,10 @@ function drawPicture() {
   if (!(choice.asked in ASKED) || !places.length) choice.asked = "order";
   if (!/^[0-9a-f]{64}$/.test(choice.pixels)) choice.pixels = pictures[0];
   if (!/^\d+$/.test(choice.time) || time() > lastTime()) choice.time = "0";
-  const { how, button } = ASKED[choice.asked], figures = readings().map(figureOf);
+  const { how, button } = ASKED[choice.asked], shown = readings(), figures = shown.map(figureOf);
   byId("how").textContent = how;
   byId("by").textContent = button;
+  byId("verdict").textContent = verdictOf(shown);
   byId("picture").dataset.asked = choice.asked;
   drawCanvas();
   drawTime();
