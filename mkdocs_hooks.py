@@ -193,8 +193,10 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
 def on_post_build(config: MkDocsConfig) -> None:
     """Pages of HTML are found by the search, by titles and texts; old addresses lead on."""
     for name, place in MOVED.items():
-        lead = f'<meta http-equiv="refresh" content="0; url={place}"><a href="{place}">Moved</a>'
-        Path(config.site_dir, f"{name}.html").write_text(lead, "utf-8")
+        lead = f'<main><h1><a href="{place}">This page has moved</a></h1></main>'
+        head = f'<title>Moved</title><meta http-equiv="refresh" content="0; url={place}">'
+        page = f'<!doctype html><html lang="en">{head}{lead}</html>'
+        Path(config.site_dir, f"{name}.html").write_text(page, "utf-8")
     index = Path(config.site_dir, "search", "search_index.json")
     whole = json.loads(index.read_text("utf-8"))
     for path in INTERACTIVE:
