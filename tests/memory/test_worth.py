@@ -256,11 +256,11 @@ def test_the_bits_of_each_cell_are_those_of_its_rows(rows):
 
 SAID = (
     "have 1.56 or 1.57 bits", "reach 1.56 or 1.57 bits", "by key, has 1.53",
-    "the chrono start 1.51", "not trained reaches 3.12", "(LMU) 3.17, and the LSTM 2.68",
+    "the chrono start 1.51", "not trained reaches 3.12", "reaches 3.17, and the LSTM 2.68",
     "by 0.19 (by lag, p = 0.45)",
     "-0.18 (by key, p = 0.47)", "the 19 cells by 0.91", "is 0.23. At 60,000 parameters it is 0.85",
-    "error of 0.47 bits on noisy recall, the bits of its card with 0.51, and both with 0.40",
-    "these are 0.71, 0.54 and 0.63, in context 0.26, 0.30 and 0.29", "three seeds does not tell",
+    "error of 0.47 bits. The card's bits have an error of 0.51, and both together 0.40",
+    "three seeds does not tell",
     "gave p = 0.016", "gives p = 0.021", "vector state, 1.51", "with 5 and 6 bits by key",
     "have 2.5 and 2.9 of 4 bits here, vector states at most 1.8", "98% and 97% right",
     "LMU (97%)", "LSTM has 89%, Mamba-2 47%", "has 3.15 bits", "not trained 3.12", "(LMU, 3.17)",
