@@ -18,7 +18,6 @@ import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 
 from echo_jax.config import DynamicParams, RunConfig
-from echo_jax.echo.training import Learner, TrainState, init
 
 SeedMap = Literal["map", "vmap"]
 
@@ -96,11 +95,3 @@ def over_runs(
         )
 
     return mapped
-
-
-def state_shapes(config: RunConfig, learner: Learner) -> TrainState:
-    """Return the states of all seeds of a run as shapes and types, `[S, ...]`; takes no memory."""
-    one = jax.eval_shape(lambda: init(learner, config.dynamic))
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), one
-    )

@@ -14,7 +14,7 @@ from drawn import learner_of
 from safetensors import numpy as safetensors
 
 from echo_jax.config import RunConfig, TrainOptions, changed
-from echo_jax.echo import many_seeds
+from echo_jax.echo import training
 from echo_jax.echo.run import checkpoint, own_data, train_run
 from echo_jax.echo.run.checkpoint import History, Saved
 from echo_jax.echo.run.run_folder import RunSpec
@@ -56,7 +56,7 @@ def inputs_of(config, draw=0):
 
 
 def shapes_of(config):
-    return many_seeds.state_shapes(config, learner_of(config))
+    return training.state_shapes(config, learner_of(config))
 
 
 def saved_of(config, draw=0, sequences=4, last=None):

@@ -156,7 +156,7 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
     learner = training.build_learner(config, cell, compute, inputs.optimizer)
     source = registry.source_digest(config.network.cell, cell)
     inputs = inputs._replace(config=config, cell_source=source)
-    shapes = many_seeds.state_shapes(config, learner)
+    shapes = training.state_shapes(config, learner)
     tensor_files.named(shapes)  # refuses what could not be saved
     environment.check_memory(tensor_files.size_of(shapes) + config.least_bytes)
     seed_map = inputs.seed_map or many_seeds.default_seed_map()
@@ -175,7 +175,7 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
 
 def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Saved | None:
     """Return the last checkpoint of an unfinished run; raise ConfigError without one."""
-    saved, result = checkpoint.read(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
+    saved, result = checkpoint.read(folder, inputs, training.state_shapes(inputs.config, learner))
     done = saved.history.sequences if saved else 0
     shown = run_folder.as_shown(folder)
     if done > wanted:
