@@ -32,7 +32,7 @@ from echo_jax.memory.card.train_and_score import (
     weights_digest,
 )
 from echo_jax.memory.card_contents import Card, bits_of, rows_that_count
-from echo_jax.memory.key_question import fixed_pairs
+from echo_jax.memory.key_measurement import fixed_pairs
 from echo_jax.memory.pages.built_in_cards import read_folder
 from echo_jax.memory.pages.picture import SHOWN
 from echo_jax.memory.protocol import STANDARD
@@ -105,7 +105,7 @@ def read_again(
     if card.name in FADING:
         sets = programs.draw(np.int32(run.seed), weights_digest(params))
         if isinstance(row, LagRow):
-            told["fading"] = packed_fading(*jax.jit(programs.question.fading)(params, sets))
+            told["fading"] = packed_fading(*jax.jit(programs.measurement.fading)(params, sets))
         else:
             told["surprise"] = encoded_surprise(programs.at_once(params, sets).nats[0])
     return ReadCard(

@@ -194,7 +194,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The name of a card by default: of a protocol of one's own it ends in the digest."""
         return f"{name}-{self.digest}" if self.own else name
 
-    def pairs_asked(self, most: int) -> tuple[int, ...]:
+    def pairs_up_to(self, most: int) -> tuple[int, ...]:
         """Return the numbers of pairs that are asked up to Kmax."""
         return tuple(pairs for pairs in self.pairs if pairs <= most)
 

@@ -15,13 +15,14 @@ from echo_jax.engine.grid import Execution, Here, Job
 from echo_jax.engine.process import StoppedError
 from echo_jax.exceptions import StorageError
 from echo_jax.memory import card_contents as cards
+from echo_jax.memory.bits import accuracy_bits, lag_bits
 from echo_jax.memory.card import make_card
 from echo_jax.memory.card.train_and_score import named_cell
-from echo_jax.memory.card_contents import accuracy_bits
+from echo_jax.memory.card_contents import check_row, row_kind
 from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.questions import BY_KEY, BY_TASK
-from echo_jax.memory.rows import LagRow, check_row, row_kind
+from echo_jax.memory.rows import LagRow
 from echo_jax.storage import atomic_files
 
 
@@ -44,7 +45,7 @@ def test_answers_worse_than_chance_have_no_bits():
 
 def test_bits_of_a_lag_are_not_below_0():
     nats = [math.log(16), math.log(2), 0.0, math.log(32)]
-    assert cards.lag_bits(nats, STANDARD) == pytest.approx([0, 3, 4, 0])
+    assert lag_bits(nats, STANDARD) == pytest.approx([0, 3, 4, 0])
 
 
 def by_seed(rows, question="bits_by_lag"):
@@ -158,7 +159,7 @@ def test_a_network_associates_where_half_of_the_answers_are_right_twice_running(
     never, late, soon = [512, 511] * 15, [0] * 27 + [600, 512, 0], [511, 512, 512] + [0] * 27
     each = enumerate([soon, late, late, never])
     rows = [key_row(held(4), seed, associated=of) for seed, of in each]
-    until = [cards.updates_until_associated(row, STANDARD) for row in rows]
+    until = [row.updates_until_associated(STANDARD) for row in rows]
     assert until == [200, 2800, 2800, math.inf]
     assert (card(rows).bits_by_key.associated, card(rows).bits_by_key.never) == (2800, 1)
     others = rows[0], key_row(None, 1), key_row(held(4), 2)  # one fails, one is not known

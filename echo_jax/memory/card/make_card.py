@@ -42,11 +42,11 @@ from echo_jax.memory.card.train_and_score import (
     input_sizes,
     made_by,
     measurable,
+    measurement_of,
     named_cell,
-    question_of,
     runs_at_once,
 )
-from echo_jax.memory.card_contents import Card
+from echo_jax.memory.card_contents import Card, row_kind
 from echo_jax.memory.protocol import (
     PILOT_SEED,
     CardPart,
@@ -54,9 +54,9 @@ from echo_jax.memory.protocol import (
     Protocol,
     check_seeds,
 )
-from echo_jax.memory.questions import BY_KEY, BY_TASK, OF_MEMORY, CardQuestion, order
-from echo_jax.memory.rows import Row, row_kind
-from echo_jax.memory.task_question import task_of
+from echo_jax.memory.questions import BY_KEY, BY_TASK, OF_MEMORY, Question, order
+from echo_jax.memory.rows import Row
+from echo_jax.memory.task_measurement import task_of
 from echo_jax.report.number_formats import counted, three_digits
 from echo_jax.storage import atomic_files, tensor_files
 
@@ -90,15 +90,13 @@ class Plan(NamedTuple):
     """
 
     protocol: Protocol
-    asked: Sequence[tuple[CardQuestion, int]]
+    asked: Sequence[tuple[Question, int]]
     seeds: Sequence[int]
     full: bool = False
     task: Any = None
     keep: bool = False
 
-    def choices(
-        self, named: NamedCell, question: CardQuestion, updates: int
-    ) -> list[Configuration]:
+    def choices(self, named: NamedCell, question: Question, updates: int) -> list[Configuration]:
         """Return the configurations among which the pilot chooses.
 
         By key, unless the card is full, it is one, without a pilot: that which is published for the
@@ -187,7 +185,7 @@ def plan_of(
     return Plan(protocol, asked, range(seeds or usual), full, task)
 
 
-def check_sizes(protocol: Protocol, asked: Iterable[CardQuestion]) -> None:
+def check_sizes(protocol: Protocol, asked: Iterable[Question]) -> None:
     """Raise ConfigError for a protocol whose questions need more memory than this machine has."""
     size = max(question.least_bytes(protocol) for question in asked)
     environment.check_memory(size, "use a protocol with fewer rows, streams, recalls or lags")
@@ -286,7 +284,7 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     lacking = plan.lacking(named, done)
     if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
         for each in sizes:
-            question_of(each, named.cell, plan.protocol, plan.task).check(named.name)
+            measurement_of(each, named.cell, plan.protocol, plan.task).check(named.name)
     return Request(out / name, named, new, plan, lacking)
 
 

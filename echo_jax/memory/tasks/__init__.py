@@ -1,4 +1,4 @@
-"""Tasks that are built in, by the names of their files; `memory.task_question` says what a task is.
+"""The built-in tasks, by their files; `memory.task_measurement` says what a task is.
 
 selective_copy, noisy_recall    recite marked symbols; recall values by their keys
 by_key                          the same at a level, the number of pairs; a card asks it at each

@@ -1,4 +1,6 @@
-"""By lag: a stream of independent tokens; the state is asked for each earlier one. Pure.
+"""The measurement by lag: a stream of independent tokens, and heads that read each earlier one.
+
+Pure. What is asked is `questions.BY_LAG`.
 
 tokens   7 0 12 3 3 ...
 asked              lag 1: 3, lag 2: 12, lag 3: 0 ...
@@ -23,7 +25,7 @@ from echo_jax.echo.network import Params
 from echo_jax.memory.learning import (
     AnswersAtOnce,
     HeadLogits,
-    Question,
+    Measurement,
     Scores,
     Sets,
     by_steps,
@@ -46,13 +48,13 @@ def earlier_tokens(protocol: Protocol, streams: chex.Array) -> chex.Array:
     return streams[:, np.array(protocol.asked)[:, None] - 1 - np.arange(protocol.lags)]
 
 
-class ByLag(Question):
+class LagMeasurement(Measurement):
     """A linear head for each lag 1 .. N reads the standardised state of the cell.
 
     The loss is the mean cross-entropy over all lags, rows and asked steps.
     """
 
-    asks = BY_LAG
+    question = BY_LAG
 
     def __init__(self, cell: Cell, protocol: Protocol) -> None:
         """Return a network around a cell; nothing is compiled."""

@@ -1,4 +1,7 @@
-"""By key: pairs of a key and a value, fillers, each key once: `tasks.by_key`, at each K. Pure."""
+"""The measurement by key: pairs of a key and a value, fillers, each key once, at each K. Pure.
+
+The rows are those of `tasks.by_key`; what is asked is `questions.BY_KEY`.
+"""
 
 from typing import Any
 
@@ -19,12 +22,12 @@ from echo_jax.memory.questions import BY_KEY
 from echo_jax.memory.reading import PAIRS, STREAMS, SYMBOLS, VALUES
 from echo_jax.memory.recalibration import crossing
 from echo_jax.memory.rows import KeyRow, with_known
-from echo_jax.memory.task_question import LearnsTask
+from echo_jax.memory.task_measurement import ReadoutMeasurement
 from echo_jax.memory.tasks import TaskRows
 from echo_jax.memory.tasks.by_key import Recall
 
 ASSOCIATED = 3
-"""The number of the data set of `ByKey.associated`; 0 to 2 are those of `learning.set_keys`."""
+"""The number of the data set of `associated`; 0 to 2 are those of `learning.set_keys`."""
 
 
 def fixed_pairs(protocol: Protocol, fillers: int) -> TaskRows:
@@ -33,10 +36,10 @@ def fixed_pairs(protocol: Protocol, fillers: int) -> TaskRows:
     return Recall(protocol, PAIRS, fillers).draw(key, len(STREAMS), "final", PAIRS)
 
 
-class ByKey(LearnsTask):
+class KeyMeasurement(ReadoutMeasurement):
     """The network learns all K up to Kmax, to which K rises from 2 over 60% of the updates."""
 
-    asks = BY_KEY
+    question = BY_KEY
 
     def __init__(self, cell: Cell, protocol: Protocol, most: int | None = None) -> None:
         """Return a network around a cell, for up to `most` = Kmax pairs; nothing is compiled.
@@ -59,7 +62,7 @@ class ByKey(LearnsTask):
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
         """Return the rows of a seed and the digest of its trained weights: `[K, recalls, T]`."""
-        asked = self.protocol.pairs_asked(self.most)
+        asked = self.protocol.pairs_up_to(self.most)
         recalls = self.protocol.recalls
         pairs = jnp.repeat(jnp.array(asked), recalls)
 
@@ -88,7 +91,7 @@ class ByKey(LearnsTask):
         that is right: for bits of accuracy it counts how often that value is right, and no other.
         """
         fixed = fixed_pairs(self.protocol, self.fillers)
-        place = self.protocol.pairs_asked(self.most).index(PAIRS)
+        place = self.protocol.pairs_up_to(self.most).index(PAIRS)
         # Rows of all K have one length; cut to that of 8 pairs, they end in their questions.
         known: TaskRows = jax.tree.map(
             lambda x: x[place, :, : fixed.tokens.shape[1]], sets.validation
@@ -121,6 +124,6 @@ class ByKey(LearnsTask):
 
     def row(self, fields: dict[str, Any]) -> KeyRow:
         """Return the row of a run; the scores are right answers at each K."""
-        pairs = list(self.protocol.pairs_asked(self.most))
+        pairs = list(self.protocol.pairs_up_to(self.most))
         asked = [self.protocol.recalls * k for k in pairs]
         return with_known(KeyRow, {"pairs": pairs, "asked": asked, **fields})
