@@ -7,7 +7,7 @@ key_measurement,
 task_measurement      questions of the outputs: pairs at each number of them; a task
 torch_measurement     the questions of layers in PyTorch
 learning           how the network of any question learns, and is scored by steps of one stream
-recalibration      one factor a lag, fitted on answers that are not scored
+recalibration      one factor a head, fitted on answers that are not scored
 rows               what a run answered; reading is its answer about a picture
 card_contents      rows ─► bits ─► the card of a cell; a folder of files
 

@@ -152,7 +152,7 @@ def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray, values: int) -> np.nd
 def accuracy_of_list(pairs: int, values: int) -> float:
     """Return the accuracy of one that knows which values occurred, and not with which keys.
 
-    It answers each question with the most frequent value, so it is E[max count] / K for K
+    It answers each query with the most frequent value, so it is E[max count] / K for K
     independent values of M. P(max <= m) = K! / M^K times the coefficient of x^K in
     (sum_(j <= m) x^j / j!)^M.
     """
@@ -161,7 +161,7 @@ def accuracy_of_list(pairs: int, values: int) -> float:
         term = np.array([1 / math.factorial(j) for j in range(most + 1)])
         power = np.ones(1)
         for _ in range(values):
-            # No higher power of x than K is asked for.
+            # No higher power of x than K is needed.
             power = np.convolve(power, term)[: pairs + 1]
         share = power[pairs] if len(power) > pairs else 0.0
         at_most.append(share * math.factorial(pairs) / float(values) ** pairs)

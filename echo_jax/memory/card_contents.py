@@ -97,13 +97,13 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     constant_bytes of the arrays that the program by key holds beside its parameters
     keys, values   of a matrix state: d_k and d_v
     parameters     trained numbers by key, with those of the block and the readout; no frozen ones
-    seeds          asked for last, or with a row; `bits_by_lag.seeds` are those that count
+    seeds          wanted last, or with a row; `bits_by_lag.seeds` are those that count
     configuration  those of the rows that count, one of a question and a number of updates
     pilot          what the pilot saw; of each question the configuration of the most bits counts
     budgets        bits after other numbers of updates
     devices        on which rows were made
     remarks        sentences on what a reader should know
-    task           that was asked alone, with its bits_an_answer; absent from a card of the memory
+    task           that was measured, with its bits_an_answer; absent from a card of the memory
     file_digest    of all other fields, in a file; absent elsewhere
     """
 
@@ -209,8 +209,8 @@ def chosen_by(
     None where the pilot has none of them.
     """
     # max keeps the first of equal ones, which is the smaller rate, as `pilot_of` sorts them.
-    asked = [x for x in pilot if x.configuration in choices]
-    return max(asked, key=lambda x: x.mean).configuration if asked else None
+    known = [x for x in pilot if x.configuration in choices]
+    return max(known, key=lambda x: x.mean).configuration if known else None
 
 
 def rows_that_count(rows: Sequence[Row], card: Card) -> dict[tuple[QuestionName, int], list[Row]]:

@@ -1,6 +1,6 @@
 """The measurement by key: pairs of a key and a value, fillers, each key once, at each K. Pure.
 
-The rows are those of `tasks.by_key`; what is asked is `questions.BY_KEY`.
+The rows are those of `tasks.by_key`; the question is `questions.BY_KEY`.
 """
 
 from typing import Any
@@ -45,7 +45,7 @@ class KeyMeasurement(ReadoutMeasurement):
         """Return a network around a cell, for up to `most` = Kmax pairs; nothing is compiled.
 
         Kmax is by default that of the bytes of its state. The convolution of a block, of four
-        inputs a layer, sees fillers alone before a question.
+        inputs a layer, sees fillers alone before a query.
         """
         layers = cell.layers if isinstance(cell, Block) else 1
         self.fillers = protocol.fillers * layers
@@ -54,7 +54,7 @@ class KeyMeasurement(ReadoutMeasurement):
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
         """Return the right answers about a few pairs, in rows of the seed that stay the same."""
-        # By the scan, which is fast, as it is asked after every 100 updates and gives no bits.
+        # By the scan, which is fast, as it is counted after every 100 updates and gives no bits.
         key = jax.random.fold_in(purpose_key(seed, Purpose.EVALUATION), ASSOCIATED)
         pairs = self.protocol.associated
         few = Recall(self.protocol, pairs, self.fillers)
@@ -62,24 +62,24 @@ class KeyMeasurement(ReadoutMeasurement):
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
         """Return the rows of a seed and the digest of its trained weights: `[K, recalls, T]`."""
-        asked = self.protocol.pairs_up_to(self.most)
+        every = self.protocol.pairs_up_to(self.most)
         recalls = self.protocol.recalls
-        pairs = jnp.repeat(jnp.array(asked), recalls)
+        pairs = jnp.repeat(jnp.array(every), recalls)
 
         def drawn(key: chex.PRNGKey) -> TaskRows:
             rows = self.task.draw(key, len(pairs), "final", pairs)
-            return jax.tree.map(lambda x: x.reshape(len(asked), recalls, *x.shape[1:]), rows)
+            return jax.tree.map(lambda x: x.reshape(len(every), recalls, *x.shape[1:]), rows)
 
         keys = set_keys(seed, weights)
         return Sets(None, drawn(keys.validation), drawn(keys.final))
 
     def score(self, params: Params, sets: Sets) -> Scores:
-        """Right answers of each K, and the mean accuracy over all questions."""
-        asked: TaskRows = jax.tree.map(lambda *of: jnp.stack(of), *sets[1:])
-        streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
+        """Right answers of each K, and the mean accuracy over all queries."""
+        both: TaskRows = jax.tree.map(lambda *of: jnp.stack(of), *sets[1:])
+        streams = both.tokens.reshape(-1, both.tokens.shape[-1])
         # Only the answer is kept of each step: up to 64 pairs all logits would take 358 MB.
         found, carried = self.by_steps(params, streams, lambda x: jnp.argmax(x).astype(jnp.int32))
-        is_right = (found.reshape(asked.targets.shape) == asked.targets) & asked.scored
+        is_right = (found.reshape(both.targets.shape) == both.targets) & both.scored
         validation, final = jnp.sum(is_right, axis=(2, 3))
         accuracy = jnp.sum(validation) / jnp.sum(sets.validation.scored)
         return Scores(validation, final, accuracy, carried)
@@ -92,7 +92,7 @@ class KeyMeasurement(ReadoutMeasurement):
         """
         fixed = fixed_pairs(self.protocol, self.fillers)
         place = self.protocol.pairs_up_to(self.most).index(PAIRS)
-        # Rows of all K have one length; cut to that of 8 pairs, they end in their questions.
+        # Rows of all K have one length; cut to that of 8 pairs, they end in their queries.
         known: TaskRows = jax.tree.map(
             lambda x: x[place, :, : fixed.tokens.shape[1]], sets.validation
         )
@@ -125,5 +125,5 @@ class KeyMeasurement(ReadoutMeasurement):
     def row(self, fields: dict[str, Any]) -> KeyRow:
         """Return the row of a run; the scores are right answers at each K."""
         pairs = list(self.protocol.pairs_up_to(self.most))
-        asked = [self.protocol.recalls * k for k in pairs]
-        return with_known(KeyRow, {"pairs": pairs, "asked": asked, **fields})
+        queries = [self.protocol.recalls * k for k in pairs]
+        return with_known(KeyRow, {"pairs": pairs, "queries": queries, **fields})

@@ -1,9 +1,9 @@
 """The measurement by lag: a stream of independent tokens, and heads that read each earlier one.
 
-Pure. What is asked is `questions.BY_LAG`.
+Pure. The question is `questions.BY_LAG`.
 
 tokens   7 0 12 3 3 ...
-asked              lag 1: 3, lag 2: 12, lag 3: 0 ...
+targets            lag 1: 3, lag 2: 12, lag 3: 0 ...
 """
 
 from collections.abc import Sequence
@@ -166,9 +166,9 @@ class LagMeasurement(Measurement):
 
     def nats(self, answers: Sequence[HeadLogits]) -> list[chex.Array]:
         """Nats of each lag, `[N]`, of all answers after the first, which recalibrate them."""
-        calibration, *asked = answers
+        calibration, *scored = answers
         recalibration = self.recalibration(calibration)
-        return [jnp.mean(recalibrated_nats(*recalibration, *of), axis=0) for of in asked]
+        return [jnp.mean(recalibrated_nats(*recalibration, *of), axis=0) for of in scored]
 
     def recalibration(self, calibration: HeadLogits) -> tuple[chex.Array, float]:
         """Return the factor of each lag, `[N]`, and the doubt."""
@@ -181,7 +181,7 @@ class LagMeasurement(Measurement):
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
         """The answers about `reading.STREAMS` after the first asked step, and the nats there."""
         fixed = fixed_streams()
-        # Padded to the length of the others: later tokens change no state that is asked here.
+        # Padded to the length of the others: later tokens change no state that is read here.
         padded = jnp.pad(fixed, ((0, 0), (0, sets.final.shape[1] - fixed.shape[1])))
         streams = jnp.concatenate([sets.calibration, padded, sets.final])
         (states,), _ = self.states_by_steps(params, [streams])
@@ -194,8 +194,7 @@ class LagMeasurement(Measurement):
         """Return the answers about `reading.fading_stream` after each step from 64 on, `[S, N]`."""
         first, last = self.protocol.asked[0], self.protocol.asked[-1]
         streams = jnp.concatenate([sets.calibration, fading_stream()[None]])
-        asked = slice(first, last + 1)
-        (states,), _ = self.states_by_steps(params, [streams], asked)
+        (states,), _ = self.states_by_steps(params, [streams], slice(first, last + 1))
         reference = states[:-1, :: self.protocol.asked_every]
 
         def after(step: chex.Array) -> AnswersAtOnce:
@@ -207,7 +206,7 @@ class LagMeasurement(Measurement):
     def after(self, step: chex.Numeric, logits: chex.Array, streams: chex.Array) -> AnswersAtOnce:
         """The answers after a step and the nats of each, `[B - C, N]`, from logits `[B, N, V]`.
 
-        The first C streams are for calibration and asked at this step, too: the heads of a matrix
+        The first C streams are for calibration, at this step too: the heads of a matrix
         state are surer than they should be at one step and less sure at another.
         """
         known = self.protocol.streams

@@ -3,7 +3,7 @@
 init ─► train_updates ─► ... ─► train_updates         `updates_at_once` each, `updates` in all
 by_steps                                              trained weights ─► answers
 
-One network learns its whole question, so that every lag and every K is asked of the same weights.
+One network learns its whole question, so that every lag and every K is of the same weights.
 The score is of answers by `step` on one stream. A cell's step is traced once, scanned over the
 steps of one stream, and mapped over streams by `lax.map`: it sees no later input, rows cannot mix,
 and no rule of the user's for batches is run.
@@ -60,7 +60,7 @@ class Scores(NamedTuple):
 
 
 class HeadLogits(NamedTuple):
-    """The logits of the heads on a data set, `[E, N, V]`, and their targets, int32 `[E, N]`."""
+    """The logits of N heads on a data set, `[E, N, V]`, head n that of lag n; targets `[E, N]`."""
 
     logits: chex.Array
     targets: chex.Array
@@ -139,7 +139,7 @@ class Measurement(Interface):
     `LagMeasurement`, `KeyMeasurement` or `TaskMeasurement`, or one of `torch_measurement` for a
     layer of PyTorch. What a card states of it, and in which words, is the `questions.Question`.
 
-    question  the question that it asks
+    question  by which it measures
     at_once   parameters and data sets to `AnswersAtOnce`; None of a task
     platform  the kind of device that trains it; None for that of JAX
     """

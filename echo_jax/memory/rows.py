@@ -111,7 +111,7 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
     """A run by key. The right answers are null where a loss was not finite.
 
     pairs              K of each entry of the lists
-    asked              questions of each K and data set
+    queries            of each K and data set; `asked` in files
     validation, final  right answers
     associated         right answers about `Protocol.associated` pairs in as many rows, after each
                        `updates_at_once`; null where that is not known
@@ -120,7 +120,7 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
     """
 
     pairs: Counts
-    asked: Counts
+    queries: Counts = msgspec.field(name="asked")
     validation: Counts | None
     final: Counts | None
     associated: list[Count] | None = None
@@ -134,7 +134,7 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
 
     def accuracy(self, right: Sequence[int] | None) -> np.ndarray:
         """Return the share of right answers at each K; zeros for a run without a score."""
-        return np.array(right or [0] * len(self.asked)) / np.array(self.asked)
+        return np.array(right or [0] * len(self.queries)) / np.array(self.queries)
 
     def curve(self, _: Protocol) -> np.ndarray:
         """Return the accuracy at each K."""
@@ -142,8 +142,8 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
 
     def tidy(self, score: list[int]) -> list[dict[str, Any]]:
         """Return the right answers at each K, of so many."""
-        each = zip(self.pairs, score, self.asked, strict=True)
-        return [{"pairs": pairs, "right": right, "asked": asked} for pairs, right, asked in each]
+        each = zip(self.pairs, score, self.queries, strict=True)
+        return [{"pairs": k, "right": right, "asked": queries} for k, right, queries in each]
 
     def updates_until_associated(self, protocol: Protocol) -> float:
         """The first update after which half of the answers about 4 pairs are right, twice running.
@@ -157,15 +157,15 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
         return (twice.index(True) + 1) * protocol.updates_at_once if True in twice else math.inf
 
     def check(self, protocol: Protocol) -> None:
-        """Refuse pairs, questions or right answers that the protocol cannot give."""
+        """Refuse pairs, queries or right answers that the protocol cannot give."""
         if tuple(self.pairs) != protocol.pairs[: len(self.pairs)]:
             raise ValueError(f"pairs do not begin {', '.join(map(str, protocol.pairs))}")
-        if self.asked != [protocol.recalls * pairs for pairs in self.pairs]:
+        if self.queries != [protocol.recalls * pairs for pairs in self.pairs]:
             raise ValueError(f"asked are not {protocol.recalls} times the pairs")
         for name in ("validation", "final"):
             right = getattr(self, name)
-            whole = right is None or len(right) == len(self.asked)
-            if not whole or any(map(int.__gt__, right or (), self.asked)):
+            whole = right is None or len(right) == len(self.queries)
+            if not whole or any(map(int.__gt__, right or (), self.queries)):
                 raise ValueError(f"{name} are not as many right answers as pairs, or above asked")
         checks = self.updates // protocol.updates_at_once
         if self.associated is not None and len(self.associated) != checks:
@@ -174,7 +174,7 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
 
 
 class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The task that was asked.
+    """The task that was measured.
 
     name    of its file or class
     source  SHA-256 of its file; null for a task of this package

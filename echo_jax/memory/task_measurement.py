@@ -323,7 +323,7 @@ class ReadoutMeasurement(Measurement):
 
 
 class TaskMeasurement(ReadoutMeasurement):
-    """A task is asked alone, at its last level."""
+    """A task is measured alone, at its last level. The question is `questions.BY_TASK`."""
 
     question = BY_TASK
     task: TaskObject

@@ -233,10 +233,10 @@ class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
 
     def torch_loss(self, network: TorchNetwork, key: chex.PRNGKey, done: float) -> torch.Tensor:
         """As `KeyMeasurement.loss`."""
-        asked = self.draw(key, self.ramp(done))
-        logits = network.read(network(tensor(asked.tokens).long())[0])
-        scored = tensor(asked.scored)
-        return cross_entropy(logits[scored], tensor(asked.targets).long()[scored])
+        rows = self.draw(key, self.ramp(done))
+        logits = network.read(network(tensor(rows.tokens).long())[0])
+        scored = tensor(rows.scored)
+        return cross_entropy(logits[scored], tensor(rows.targets).long()[scored])
 
     @torch.no_grad()
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
@@ -259,10 +259,10 @@ class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """As `KeyMeasurement.scan_accuracy`."""
-        asked = sets.validation
-        each = [self.logits(params, x) for x in asked.tokens]
-        is_right = correct(jnp.stack(each), asked.targets) & asked.scored
-        return jnp.sum(is_right) / jnp.sum(asked.scored)
+        rows = sets.validation
+        each = [self.logits(params, x) for x in rows.tokens]
+        is_right = correct(jnp.stack(each), rows.targets) & rows.scored
+        return jnp.sum(is_right) / jnp.sum(rows.scored)
 
 
 class InTorch:

@@ -362,7 +362,7 @@ def right_of(every, card, pairs):
     [rows] = [rows for x, rows in every if x.name == card.name]
     runs = [x for x in rows if x.configuration == of and x.seed < PILOT_SEED]
     place = runs[0].pairs.index(pairs)
-    return np.array([pairs * row.final[place] / row.asked[place] for row in runs])
+    return np.array([pairs * row.final[place] / row.queries[place] for row in runs])
 
 
 def test_by_key_four_times_the_numbers_are_more_bits_of_matrix_states_alone(every):

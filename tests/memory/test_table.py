@@ -121,7 +121,7 @@ def test_runs_have_a_row_for_each_lag_and_each_number_of_pairs():
     assert list(lags[0]) == [*known, "lag", "nats"]
     assert list(pairs[0]) == [*known, "pairs", "right", "asked"]
     answers = [(row["pairs"], row["right"], row["asked"]) for row in pairs[len(pairs) // 2 :]]
-    assert answers == list(zip(by_key.pairs, by_key.final, by_key.asked, strict=True))
+    assert answers == list(zip(by_key.pairs, by_key.final, by_key.queries, strict=True))
 
 
 def test_bits_say_what_is_not_there_yet_and_what_is_a_bound():

@@ -80,17 +80,17 @@ Conclude = Callable[[Path, Card, list[Row]], object]
 
 
 class Plan(NamedTuple):
-    """The protocol of a card, and what is asked of its cell.
+    """The protocol of a card, and the runs of its cell.
 
-    asked    the questions and numbers of updates, those of the default card first
+    lengths  of runs: questions with numbers of updates, those of the default card first
     seeds    of all runs but those of the pilot
     full     by key the pilot tries all configurations, see `choices`
-    task     what is asked, and nothing beside it, checked by `make_cards`; None: the memory
+    task     the only question, checked by `make_cards`; None: the memory
     keep     write the weights of each run too
     """
 
     protocol: Protocol
-    asked: Sequence[tuple[Question, int]]
+    lengths: Sequence[tuple[Question, int]]
     seeds: Sequence[int]
     full: bool = False
     task: Any = None
@@ -115,7 +115,7 @@ class Plan(NamedTuple):
 
     def pilot(self, named: NamedCell) -> list[CardRun]:
         """Return the runs that choose; none of a question where there is nothing to choose."""
-        each = dict.fromkeys(tuple(self.choices(named, *asked)) for asked in self.asked)
+        each = dict.fromkeys(tuple(self.choices(named, *length)) for length in self.lengths)
         configurations = [x for choices in each if len(choices) > 1 for x in choices]
         seeds = range(PILOT_SEED, PILOT_SEED + self.protocol.pilot_seeds)
         return self.runs_of(named, itertools.product(seeds, configurations))
@@ -124,7 +124,7 @@ class Plan(NamedTuple):
         """Return the configurations of a card with these rows; without a pilot the first choice."""
         pilot = cards.pilot_of(rows, self.protocol)
         found = []
-        for question, updates in self.asked:
+        for question, updates in self.lengths:
             first, *_ = self.choices(named, question, updates)
             chosen = cards.chosen_by(pilot, question.pilot(self.protocol, updates)) or first
             found.append(msgspec.structs.replace(chosen, updates=updates))
@@ -180,14 +180,17 @@ def plan_of(
     parts = [x for x in OF_MEMORY if only in (None, x.name.replace(" ", "-"))]
     questions = parts if task is None else [BY_TASK]
     check_sizes(protocol, questions)
-    every = {x: sorted([once, *(more if x.has_budgets else ())]) for x in questions}
-    asked = [(question, length) for question, lengths in every.items() for length in lengths]
-    return Plan(protocol, asked, range(seeds or usual), full, task)
+    lengths = [
+        (question, updates)
+        for question in questions
+        for updates in sorted([once, *(more if question.has_budgets else ())])
+    ]
+    return Plan(protocol, lengths, range(seeds or usual), full, task)
 
 
-def check_sizes(protocol: Protocol, asked: Iterable[Question]) -> None:
+def check_sizes(protocol: Protocol, questions: Iterable[Question]) -> None:
     """Raise ConfigError for a protocol whose questions need more memory than this machine has."""
-    size = max(question.least_bytes(protocol) for question in asked)
+    size = max(question.least_bytes(protocol) for question in questions)
     environment.check_memory(size, "use a protocol with fewer rows, streams, recalls or lags")
 
 
@@ -310,13 +313,13 @@ class CardRequest(NamedTuple):
             raise error.then("or leave it out by {beside=False}") from error
 
 
-def beside(asked: Sequence[CardRequest]) -> list[CardRequest]:
+def beside(wanted: Sequence[CardRequest]) -> list[CardRequest]:
     """The cells that stand beside others on a task: where any is in the block, in that block too.
 
-    They get the bytes of state that were asked for, and of a block its width and layers.
+    They get the bytes of state that are wanted, and of a block its width and layers.
     """
     found = dict[str, CardRequest]()
-    for each in asked:
+    for each in wanted:
         blocked, given = is_in_block(each.cell), each.args or {}
         args = {x: given[x] for x in BlockOf.own if x in given} if blocked else {}
         for cell in map(in_block, BESIDE) if blocked else BESIDE:
@@ -325,7 +328,7 @@ def beside(asked: Sequence[CardRequest]) -> list[CardRequest]:
 
 
 def make_cards(
-    asked: Sequence[CardRequest],
+    wanted: Sequence[CardRequest],
     plan: Plan,
     out: Path,
     running: Execution,
@@ -343,8 +346,8 @@ def make_cards(
             rule = "trains on no task"
             raise ConfigError("cluster", running.cluster, rule, "leave {cluster} or {task} out")
         plan = plan._replace(task=task_of(plan.task, plan.protocol))
-        asked = [*asked, *(beside(asked) if others else ())]
-    requests = requests_of(asked, plan, out)
+        wanted = [*wanted, *(beside(wanted) if others else ())]
+    requests = requests_of(wanted, plan, out)
     lacking = [run for request in requests for run in request.missing]
     names = {request.named.name for request in requests}
     running.interrupts.check()
@@ -358,10 +361,10 @@ def make_cards(
         return [completed(request, executor, running, conclude) for request in requests]
 
 
-def requests_of(asked: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
+def requests_of(wanted: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
     """Return the cards to be made, by different names. ConfigError before anything is."""
     requests = dict[str, Request]()
-    for each in asked:
+    for each in wanted:
         named = each.built(plan.protocol)
         if each.beside and named.name in [request.named.name for request in requests.values()]:
             continue

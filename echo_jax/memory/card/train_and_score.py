@@ -59,7 +59,7 @@ from echo_jax.storage import tensor_files
 class NamedCell(NamedTuple):
     """A cell, its name, and its arguments as JSON values.
 
-    `named_by` are the arguments that its card is named by: the bytes asked for, in place of the
+    `named_by` are the arguments that its card is named by: the bytes wanted, in place of the
     option that was found for them. `remarks` are on the size of its state.
     """
 
@@ -154,7 +154,7 @@ class CardRun:
     """A run of a card: its row is a function of cell, protocol, configuration and seed.
 
     built  the cell itself; None on a worker, which builds it
-    task   what is asked, where the question is a task
+    task   that of the question, where it is one
     """
 
     cell: MeasuredCell
@@ -243,7 +243,7 @@ def measurement_of(
 
 
 def input_sizes(protocol: Protocol, task: TaskObject | None) -> dict[QuestionName, int]:
-    """Return the different tokens that a cell is fed in each question that is asked."""
+    """Return the different tokens that a cell is fed in each question of its card."""
     if task:
         return {BY_TASK.name: task.tokens}
     return {question.name: question.tokens(protocol) for question in OF_MEMORY}
@@ -259,7 +259,7 @@ def measurable(
     inputs = input_sizes(protocol, task)
     maker = made_by(cell)
     if not inputs.keys() <= maker.measurements.keys():
-        rule = f"is of {cell.framework}, which is asked {' and '.join(maker.measurements)}"
+        rule = f"is of {cell.framework}, which is measured {' and '.join(maker.measurements)}"
         raise ConfigError(None, f"cell {name!r}", rule, "leave out {task}")
     if not is_built_in(name):  # the steps of the built-in cells can be, by test
         for features in inputs.values():

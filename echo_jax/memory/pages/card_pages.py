@@ -2,7 +2,7 @@
 
 NAME/picture.svg     what is left of a picture, where a run by lag has a reading of it
 NAME/card.md         the pictures, one sentence of numbers, the table, and how it was made
-NAME/card.svg        the figure; and card.pdf or card.png where asked for
+NAME/card.svg        the figure; and card.pdf or card.png where wanted
 
 README.md            the page of all; what is written by hand between its marks stays
 explore.html         the curves of the cards, to choose from
@@ -235,8 +235,8 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
     """The sections with figures, whose panels have the same axes; none with nothing to draw."""
     found = list[Section]()
     for question, of_track in itertools.product(OF_MEMORY, WHERE):
-        asked = [x for x in cards if track(x) == of_track and x.bits(question)]
-        shown = [x for x in asked if not is_control(x)]
+        measured = [x for x in cards if track(x) == of_track and x.bits(question)]
+        shown = [x for x in measured if not is_control(x)]
         # By key a curve goes up to the most pairs, which differ; by lag all go up to one lag.
         ends = [x.known(question).line[0][-1] for x in shown]
         for pairs in sorted(set(ends)):

@@ -45,10 +45,10 @@ def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
     data = data_of(whole)
     if (file := folder / READINGS).exists():
         readings = msgspec.json.decode(file.read_bytes(), type=Readings)
-        for asked, cells in (("order", readings.cells), ("place", readings.by_key)):
+        for way, cells in (("order", readings.cells), ("place", readings.by_key)):
             by_card = {f"{cell.card}/card.md": of_first(cell) for cell in cells}
             for each in data["cards"]:
-                each[asked] = by_card.get(each["page"])
+                each[way] = by_card.get(each["page"])
         data["title"] = "Watch a memory fade"
         data["picture"] = {
             "stream": fading_stream().tolist(),

@@ -36,7 +36,7 @@ GAIN = 1.05  # the ratio of bits from which more updates help
 WIDE = {"lags 4 on", "layers", "state", "convolutions"}
 
 TUNED = ("lmu", "lstm-chrono")
-"""Cells with an option whose default is the number of lags that are asked."""
+"""Cells with an option whose default is the number of lags of the heads."""
 
 MEANINGS = {
     "bits": "the mean over the seeds, with the lowest and the highest seed, which are no interval "
@@ -119,7 +119,7 @@ def labels_of(cards: Sequence[Card]) -> list[str]:
 def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
     """Return a row for each card, question and number of updates, named as in card.json.
 
-    n and asked are the seeds that are there and those asked for; unknown is None. There is a task
+    n is the seeds that are there, asked those that are wanted; unknown is None. There is a task
     where any card is of one.
     """
     protocol_of(cards)  # or they are refused
@@ -316,12 +316,12 @@ def shown(cards: Sequence[Card]) -> str:
 
 
 def seeds_there(card: Card) -> str:
-    """Return the seeds of the measure that has fewer, of those asked for: 8, or 3 of 8."""
+    """Return the seeds of the measure that has fewer, of those wanted: 8, or 3 of 8."""
     usual = {x.question for x in card.configuration if x.updates == card.numbers.updates}
     known = [card.bits(NAMED[question]) for question in usual]
     fewest = min([len(bits.seeds) if bits else 0 for bits in known], default=0)
-    asked = len(card.seeds)
-    return str(asked) if fewest == asked else f"{fewest} of {asked}"
+    wanted = len(card.seeds)
+    return str(wanted) if fewest == wanted else f"{fewest} of {wanted}"
 
 
 def caption_of(cards: Sequence[Card]) -> str:
