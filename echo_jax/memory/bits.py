@@ -133,7 +133,7 @@ def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
     return np.maximum(bits, 0.0)
 
 
-def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray, values: int) -> np.ndarray:
+def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray | float, values: int) -> np.ndarray:
     """The bits about the values of K pairs, each one of M, by answers of this accuracy, by Fano.
 
         K (log2 M - h(e) - e log2(M - 1))       e = 1 - accuracy, at most 1 - 1/M

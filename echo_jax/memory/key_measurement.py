@@ -8,6 +8,7 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
@@ -16,6 +17,7 @@ from echo_jax.echo.data import Purpose, purpose_key
 from echo_jax.echo.loss import correct
 from echo_jax.echo.network import Params
 from echo_jax.jax_settings import GENERATOR
+from echo_jax.memory.bits import accuracy_bits
 from echo_jax.memory.learning import AnswersAtOnce, Scores, Sets, set_keys
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.questions import BY_KEY
@@ -116,6 +118,12 @@ class KeyMeasurement(ReadoutMeasurement):
         doubt = 1 / (PAIRS * len(calibration))
         nats = -jnp.log((1 - doubt) * colour + doubt / SYMBOLS)
         return AnswersAtOnce(jnp.argmax(about, axis=-1), certainty(factor, about), nats)
+
+    def told_at_once(self, found: AnswersAtOnce, final: list[int]) -> tuple[Any, Any]:
+        """Return the bits of the right answers of each K on final data, and the certainty."""
+        right = final[self.protocol.pairs.index(PAIRS)] / (PAIRS * self.protocol.recalls)
+        certainty = accuracy_bits(np.ones(1), found.certainty, VALUES) / np.log2(VALUES)
+        return accuracy_bits(np.array(PAIRS), right, VALUES), certainty
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""

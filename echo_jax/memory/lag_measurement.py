@@ -22,6 +22,7 @@ from echo_jax.echo import network
 from echo_jax.echo.data import uniform_tokens
 from echo_jax.echo.loss import correct, cross_entropy
 from echo_jax.echo.network import Params
+from echo_jax.memory.bits import lag_bits
 from echo_jax.memory.learning import (
     AnswersAtOnce,
     HeadLogits,
@@ -33,7 +34,7 @@ from echo_jax.memory.learning import (
 )
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.questions import BY_LAG
-from echo_jax.memory.reading import fading_stream, fixed_streams
+from echo_jax.memory.reading import fixed_streams
 from echo_jax.memory.recalibration import fitted_factors, recalibrated_certainty, recalibrated_nats
 from echo_jax.memory.rows import LagRow, with_known
 
@@ -138,7 +139,7 @@ class LagMeasurement(Measurement):
         return jnp.mean(correct(self.logits(params, states, reference), targets))
 
     def states_by_steps(
-        self, params: Params, sets: Sequence[chex.Array], asked: slice | None = None
+        self, params: Params, sets: Sequence[chex.Array]
     ) -> tuple[list[chex.Array], chex.Array]:
         """The flat states after the asked steps of each set, `[B, A, D]`, and a state's bytes."""
         net = self.network
@@ -148,7 +149,7 @@ class LagMeasurement(Measurement):
             params,
             jnp.concatenate(sets),
             lambda state, _: flat_state(net.cell, state, 1)[0],
-            asked=asked or slice(usual.start, usual.stop, usual.step),
+            asked=slice(usual.start, usual.stop, usual.step),
         )
         return jnp.split(states, np.cumsum([*map(len, sets[:-1])])), carried
 
@@ -190,18 +191,9 @@ class LagMeasurement(Measurement):
         values, certainty, nats = (jnp.split(x, [len(fixed)]) for x in found)
         return AnswersAtOnce(values[0], certainty[0], jnp.mean(nats[1], axis=0))
 
-    def fading(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """Return the answers about `reading.fading_stream` after each step from 64 on, `[S, N]`."""
-        first, last = self.protocol.asked[0], self.protocol.asked[-1]
-        streams = jnp.concatenate([sets.calibration, fading_stream()[None]])
-        (states,), _ = self.states_by_steps(params, [streams], slice(first, last + 1))
-        reference = states[:-1, :: self.protocol.asked_every]
-
-        def after(step: chex.Array) -> AnswersAtOnce:
-            logits = self.logits(params, states[:, step - first], reference)
-            return self.after(step, logits, streams)
-
-        return jax.tree.map(lambda x: x[:, 0], jax.lax.map(after, jnp.arange(first, last + 1)))
+    def told_at_once(self, found: AnswersAtOnce, _: list[float]) -> tuple[Any, Any]:
+        """Return the bits of answers at once, and their certainty."""
+        return lag_bits(found.nats, self.protocol).sum(), found.certainty
 
     def after(self, step: chex.Numeric, logits: chex.Array, streams: chex.Array) -> AnswersAtOnce:
         """The answers after a step and the nats of each, `[B - C, N]`, from logits `[B, N, V]`.

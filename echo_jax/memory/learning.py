@@ -140,7 +140,8 @@ class Measurement(Interface):
     layer of PyTorch. What a card states of it, and in which words, is the `questions.Question`.
 
     question  by which it measures
-    at_once   parameters and data sets to `AnswersAtOnce`; None of a task
+    at_once, told_at_once
+              parameters and data sets to `AnswersAtOnce`, and these to bits; None of a task
     platform  the kind of device that trains it; None for that of JAX
     """
 
@@ -148,6 +149,7 @@ class Measurement(Interface):
     protocol: Protocol
     network: Network
     at_once: Any = None
+    told_at_once: Any = None
     platform: str | None = None
 
     def init_params(self, key: chex.PRNGKey) -> Params:

@@ -127,22 +127,8 @@ def fading_stream() -> np.ndarray:
 def packed(weights: bytes, at_once: float, answers: np.ndarray, certainty: np.ndarray) -> Reading:
     """The reading of the digest of weights, and of values and certainties (0 .. 1), `[10, N]`."""
     values = np.asarray(answers, np.uint8)
-    by_lag = values.shape[1] == PIXELS
-    kept = halves(values) if by_lag else encoded(values)
-    kind = Reading if by_lag else KeyReading
-    return kind(weights.hex(), at_once, kept, encoded(255 * np.asarray(certainty)))
-
-
-def packed_fading(answers: np.ndarray, certainty: np.ndarray, nats: np.ndarray) -> Fading:
-    """Return the fading of values, certainties (0 .. 1) and nats after each step, `[29, 64]`."""
-    in_reach = np.triu(np.ones(answers.shape, bool))  # lag n of the picture's after s < n steps
-    values, areas, told = (np.asarray(x)[in_reach] for x in (answers, certainty, nats))
-    return Fading(halves(values.astype(np.uint8)), encoded(255 * areas), encoded_surprise(told))
-
-
-def encoded_surprise(nats: np.ndarray) -> str:
-    """Nats as bytes, in 16ths of a bit."""
-    return encoded(16 / np.log(2) * np.asarray(nats))
+    kind, pack = {PIXELS: (Reading, halves), PAIRS: (KeyReading, encoded)}[values.shape[1]]
+    return kind(weights.hex(), at_once, pack(values), encoded(255 * np.asarray(certainty)))
 
 
 def halves(values: np.ndarray) -> str:

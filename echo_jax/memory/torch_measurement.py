@@ -33,13 +33,13 @@ from echo_jax.cells.interface import Cell
 from echo_jax.cells.user_cell_check import Candidate
 from echo_jax.echo.data import Purpose, purpose_key
 from echo_jax.echo.loss import correct
-from echo_jax.echo.network import Network, Params
+from echo_jax.echo.network import Params
 from echo_jax.echo.training import ADAM, TrainState
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.key_measurement import KeyMeasurement
 from echo_jax.memory.lag_measurement import LagMeasurement, earlier_tokens
-from echo_jax.memory.learning import Losses, MeasurementPrograms, RunInputs, Sets
-from echo_jax.memory.protocol import Protocol, QuestionName
+from echo_jax.memory.learning import Losses, Measurement, MeasurementPrograms, RunInputs, Sets
+from echo_jax.memory.protocol import QuestionName
 
 
 class TorchNetwork(torch.nn.Module):
@@ -100,12 +100,15 @@ def calls(
         yield outputs, network.own(state)
 
 
-class TorchMeasurement:
-    """What a measurement in PyTorch trains, and how."""
+class TorchMeasurement(Measurement):
+    """A measurement that PyTorch trains."""
 
-    protocol: Protocol
-    network: Network
-    platform: str | None = "cpu"
+    platform = "cpu"
+
+    def torch_loss(
+        self, network: TorchNetwork, key: chex.PRNGKey, done: chex.Numeric
+    ) -> torch.Tensor:
+        """As `loss` of the measurement by JAX."""
 
     def check(self, name: str) -> None:
         """Raise ConfigError for a layer that cannot be trained."""
@@ -113,17 +116,14 @@ class TorchMeasurement:
 
     def programs(self, name: str) -> MeasurementPrograms:
         """Functions as they are written; ConfigError where the layer of a name raises anything."""
-        measurement: Any = self
         attempt = Candidate(self.network.cell, name).attempt
 
         def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
             return lambda *given: attempt(lambda: function(*given))
 
         init, block = guarded(self.init), guarded(self.train_updates)
-        scores = map(guarded, (measurement.score, measurement.scan_accuracy, measurement.at_once))
-        return MeasurementPrograms(
-            measurement, 0, init, block, jax.jit(measurement.draw_sets), *scores
-        )
+        scores = map(guarded, (self.score, self.scan_accuracy, self.at_once))
+        return MeasurementPrograms(self, 0, init, block, jax.jit(self.draw_sets), *scores)
 
     def init(self, run: RunInputs) -> TrainState:
         """Return the state before the first update."""
@@ -135,7 +135,6 @@ class TorchMeasurement:
 
     def train_updates(self, run: RunInputs, progress: TrainState) -> tuple[TrainState, Losses]:
         """Return the next `updates_at_once`, as `learning.train_updates`."""
-        measurement: Any = self
         step, _, (network, adam) = progress
         network.train()
         key = purpose_key(run.seed, Purpose.DATA)
@@ -144,7 +143,7 @@ class TorchMeasurement:
             # In float32, as JAX divides, so that the ramp rises at the same update.
             done = np.float32(i) / np.float32(run.updates)
             of_update = jax.random.fold_in(key, i)
-            loss = measurement.torch_loss(network, of_update, done)
+            loss = self.torch_loss(network, of_update, done)
             adam.zero_grad()
             loss.backward()
             clip(network, self.protocol.largest_norm)
@@ -153,14 +152,13 @@ class TorchMeasurement:
             losses.append(loss.item())
         step += self.protocol.updates_at_once
         state = TrainState(step, network.arrays(), (network, adam))
-        associated = measurement.associated(state.params, run.seed)
+        associated = self.associated(state.params, run.seed)
         return state, Losses(np.array(losses), associated)
 
     def try_update(self) -> None:
         """The loss and the gradient of a first update, in which a layer may raise anything."""
-        measurement: Any = self
         network = TorchNetwork(self, 0).train()
-        measurement.torch_loss(network, purpose_key(0, Purpose.DATA), np.float32(1)).backward()
+        self.torch_loss(network, purpose_key(0, Purpose.DATA), np.float32(1)).backward()
 
     def trained(self, params: Params) -> TorchNetwork:
         """Return the network of trained parameters, as it is scored."""
@@ -190,7 +188,9 @@ class TorchLagMeasurement(TorchMeasurement, LagMeasurement):
     nats = jax.jit(LagMeasurement.nats, static_argnums=0)
     after = jax.jit(LagMeasurement.after, static_argnums=0)
 
-    def torch_loss(self, network: TorchNetwork, key: chex.PRNGKey, done: float) -> torch.Tensor:
+    def torch_loss(
+        self, network: TorchNetwork, key: chex.PRNGKey, done: chex.Numeric
+    ) -> torch.Tensor:
         """As `LagMeasurement.loss`."""
         del done
         streams = np.asarray(self.draw(key))
@@ -231,7 +231,9 @@ class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
     draw = jax.jit(KeyMeasurement.draw, static_argnums=0)
     ramp = jax.jit(KeyMeasurement.ramp, static_argnums=0)
 
-    def torch_loss(self, network: TorchNetwork, key: chex.PRNGKey, done: float) -> torch.Tensor:
+    def torch_loss(
+        self, network: TorchNetwork, key: chex.PRNGKey, done: chex.Numeric
+    ) -> torch.Tensor:
         """As `KeyMeasurement.loss`."""
         rows = self.draw(key, self.ramp(done))
         logits = network.read(network(tensor(rows.tokens).long())[0])

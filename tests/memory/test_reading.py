@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from card_runs import by_key, by_lag, made, run_of
 from made_up_cards import card, lag_row, stored
+from running import module_in
 from scipy import optimize, special
 from tiny_memory import NUMBERS, TINY
 
@@ -35,6 +36,7 @@ from echo_jax.memory.pages import card_pages, picture
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.tasks.by_key import Recall
 
+SCRIPT = module_in(Path(__file__).parents[2] / ".ci" / "readings.py")
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 READINGS = msgspec.json.decode((DOCS / picture.READINGS).read_bytes(), type=reading.Readings)
 
@@ -118,7 +120,7 @@ def test_a_picture_fades_as_another_hand_computes_it_from_the_weights():
     kernel = jnp.eye(256, 1040)[:, 16:] + noise
     params = {"cell": {}, "heads": {"kernel": kernel, "bias": noise[0]}}
     sets = measurement.draw_sets(0, np.zeros(8, np.uint32))
-    found = reading.packed_fading(*jax.jit(measurement.fading)(params, sets))
+    found = SCRIPT.fading(measurement, params, sets.calibration)
     assert_fades(msgspec.to_builtins(found), measurement, params, sets.calibration)
 
 
@@ -220,8 +222,8 @@ def read_by_key(cell, sharpness):
     sets = measurement.draw_sets(0, np.zeros(8, np.uint32))
     found = jax.jit(measurement.at_once)(params, sets)
     right = jax.jit(measurement.score)(params, sets).final.tolist()
-    digest = np.zeros(8, np.uint32)
-    return train_and_score.reading_of(digest, found, right, STANDARD), found
+    bits, certainty = measurement.told_at_once(found, right)
+    return reading.packed(bytes(32), round(float(bits), 4), found.values, certainty), found
 
 
 def test_a_table_gives_all_colours_of_the_places_back_and_a_blind_network_none():
@@ -368,7 +370,7 @@ def test_a_published_picture_and_how_it_fades_are_made_again_from_the_seed(name)
     assert abs(again.curve(STANDARD).sum() - cell.bits) < 2
     sets = programs.draw(np.int32(0), train_and_score.weights_digest(params))
     measurement = programs.measurement
-    fading = msgspec.to_builtins(reading.packed_fading(*jax.jit(measurement.fading)(params, sets)))
+    fading = msgspec.to_builtins(SCRIPT.fading(measurement, params, sets.calibration))
     if again.reading.weights == cell.weights:
         whole = msgspec.structs.asdict(cell)
         assert msgspec.structs.asdict(again.reading).items() <= whole.items()

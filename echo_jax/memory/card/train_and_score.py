@@ -36,12 +36,11 @@ from echo_jax.echo.programs import train_chunks
 from echo_jax.engine.grid import Job, Report
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.jax_settings import GENERATOR
-from echo_jax.memory.bits import DECIMALS, accuracy_bits, lag_bits
+from echo_jax.memory.bits import DECIMALS
 from echo_jax.memory.card_contents import MeasuredCell
 from echo_jax.memory.key_measurement import KeyMeasurement
 from echo_jax.memory.lag_measurement import LagMeasurement
 from echo_jax.memory.learning import (
-    AnswersAtOnce,
     Measurement,
     MeasurementPrograms,
     RunInputs,
@@ -49,7 +48,7 @@ from echo_jax.memory.learning import (
 )
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Configuration, Protocol, QuestionName
 from echo_jax.memory.questions import BY_LAG, BY_TASK, NAMED, OF_MEMORY
-from echo_jax.memory.reading import PAIRS, PIXELS, VALUES, Reading, packed
+from echo_jax.memory.reading import packed
 from echo_jax.memory.rows import NATS, Row, run_key
 from echo_jax.memory.task_measurement import TaskMeasurement, TaskObject
 from echo_jax.report.number_formats import plain
@@ -361,7 +360,9 @@ def score(run: CardRun, programs: MeasurementPrograms, params: Any) -> dict[str,
         fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
     if programs.at_once and fields.get("final") and has_reading(run):
         found = programs.at_once(params, sets)
-        fields["reading"] = reading_of(digest, found, fields["final"], run.protocol)
+        bits, certainty = programs.measurement.told_at_once(found, fields["final"])
+        bits = plain(float(bits), DECIMALS)
+        fields["reading"] = packed(digest.tobytes(), bits, found.values, certainty)
     return fields
 
 
@@ -370,19 +371,6 @@ def has_reading(run: CardRun) -> bool:
     of = run.configuration
     usual = run.seed < PILOT_SEED and of.updates == run.protocol.updates
     return usual and NAMED[of.question].has_picture(run.protocol, run.seed)
-
-
-def reading_of(
-    digest: np.ndarray, found: AnswersAtOnce, final: list[Any], protocol: Protocol
-) -> Reading:
-    """Return the reading of a run; by key `final` are the right answers of each K on final data."""
-    if len(found.values[0]) == PIXELS:
-        bits, certainty = lag_bits(found.nats, protocol).sum(), found.certainty
-    else:
-        right = final[protocol.pairs.index(PAIRS)] / (PAIRS * protocol.recalls)
-        bits = accuracy_bits(np.array(PAIRS), right, VALUES)
-        certainty = accuracy_bits(np.ones(1), found.certainty, VALUES) / np.log2(VALUES)
-    return packed(digest.tobytes(), plain(float(bits), DECIMALS), found.values, certainty)
 
 
 JOB = Job(compile_run, make_row)  # the way to make the row of a run
