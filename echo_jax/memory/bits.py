@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Meta
 
 from echo_jax.memory.protocol import CEILING, Protocol
-from echo_jax.report.number_formats import plain, three_digits
+from echo_jax.report.number_formats import number, plain, three_digits
 from echo_jax.storage.row_file import Count
 
 DECIMALS = ".4f"  # of the numbers of a card
@@ -19,6 +19,7 @@ UNCONVOLVED = 4
 """The first lag that the convolution of a block does not see."""
 
 AT_LEAST = "\u2265"  # before a number that is a bound
+UNKNOWN = "-"  # in a table
 
 Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
 Curve = tuple[Sequence[float], Sequence[float]]
@@ -72,6 +73,10 @@ class BitsByLag(Seeded):
 
     from_lag_4: Number
 
+    def columns(self, _: Protocol) -> dict[str, str]:
+        """Return the texts beside the bits in a table, by their headings."""
+        return {"lags 4 on": three_digits(self.from_lag_4)}
+
     @property
     def line(self) -> Curve:
         """The lags, and the mean bits of each."""
@@ -91,6 +96,15 @@ class BitsByKey(Seeded):
     curves: list[list[Number]]
     associated: Number | None
     never: Count
+
+    def columns(self, protocol: Protocol) -> dict[str, str]:
+        """Return the updates until associated: 600, 600 (2 never), or never."""
+        never, seeds = self.never, len(self.seeds)
+        few = f" ({never} of {seeds})" if never < seeds else ""
+        text = f"never{few}" if never else UNKNOWN
+        if self.associated is not None:
+            text = number(self.associated) + (f" ({never} never)" if never else "")
+        return {f"half of {protocol.associated} pairs after": text}
 
     @property
     def line(self) -> Curve:
@@ -113,6 +127,17 @@ class BitsAnAnswer(Seeded):
     entropy: Number
     baseline: tuple[Number, Number] | None = None
     majority: Number | None = None
+
+    def columns(self, _: Protocol) -> dict[str, str]:
+        """Return accuracies and entropy, and bits and accuracy of the baseline: 3.02 (97.7%)."""
+        bits, accuracy = self.baseline or (0.0, 0.0)
+        baseline = f"{three_digits(bits)} ({accuracy:.1%})"
+        return {
+            "accuracy": f"{self.accuracy:.1%}",
+            "majority": UNKNOWN if self.majority is None else f"{self.majority:.1%}",
+            "entropy, bits": three_digits(self.entropy),
+            "baseline": baseline if self.baseline else UNKNOWN,
+        }
 
     @property
     def line(self) -> Curve:

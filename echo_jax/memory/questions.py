@@ -6,7 +6,7 @@ bits, rows, card_contents             its bits, its row, and the field of a card
 lag_measurement, key_measurement,
 task_measurement                      its network, data and loss, see `learning.Measurement`
 card.train_and_score                  `measurements`, from its name to its network
-pages.table, figures                  its columns and curves
+pages.figures                         its curves
 """
 
 import math
@@ -44,6 +44,7 @@ class Question(Interface):
     has_budgets  a full card has runs with other numbers of updates too
     long_pilot   only a full card has a pilot, whose runs have the usual number of updates
     words        for its bits on pages
+    suffix       of the headings of its rates and of other numbers of updates in a table
 
     Of its curves, if it has any:
 
@@ -61,6 +62,7 @@ class Question(Interface):
     has_budgets: ClassVar[bool] = False
     long_pilot: ClassVar[bool] = False
     words: ClassVar[str]
+    suffix: ClassVar[str]
     digits: ClassVar[str] = ""
     short: ClassVar[str] = ""
     title: ClassVar[str] = ""
@@ -90,7 +92,7 @@ class Question(Interface):
 class _ByLag(Question):
     name, field = "by lag", "bits_by_lag"
     has_budgets = True
-    words, digits, short = "bits by lag", ".2f", "lag"
+    words, suffix, digits, short = "bits by lag", "", ".2f", "lag"
     title = "Bits about the token, by how many steps ago it came"
     curves, x_label, y_label = "forgetting", "steps back", "bits about the token"
     reading = (
@@ -125,7 +127,7 @@ class _ByLag(Question):
 class _ByKey(Question):
     name, field = "by key", "bits_by_key"
     long_pilot = True
-    words, digits, short = "bits by key", ".3f", "key"
+    words, suffix, digits, short = "bits by key", " by key", ".3f", "key"
     title = "Values recalled by their keys, by the number of pairs"
     curves, x_label, y_label = "recall", "pairs of a key and a value", "values recalled"
     reading = (
@@ -180,7 +182,7 @@ class _ByKey(Question):
 class _ByTask(Question):
     name, field = "task", "bits_an_answer"
     absent = UNSET
-    words = "bits an answer"
+    words, suffix = "bits an answer", ""
 
     def pilot(self, protocol: Protocol, updates: int | None = None, /) -> list[Configuration]:
         rates = protocol.rates[:TASK_RATES]

@@ -166,7 +166,8 @@ def test_a_network_associates_where_half_of_the_answers_are_right_twice_running(
     measured = card(others).bits_by_key
     assert (measured.associated, measured.never) == (None, 1)
     assert card(others[1:]).bits_by_key.never == 0
-    told = [table.associated_text(card(of)) for of in (rows, others, rows[3:], others[1:])]
+    measured = [card(of).bits_by_key for of in (rows, others, rows[3:], others[1:])]
+    told = [bits.columns(STANDARD)["half of 4 pairs after"] for bits in measured]
     assert told == ["2,800 (1 never)", "never (1 of 3)", "never", table.UNKNOWN]
 
 

@@ -435,11 +435,9 @@ def make(
 
         run(plan.pilot(named))
         planned = plan.configurations(named, rows)
-        replaced = {(of.question, of.updates) for of in planned}
-        others = [x for x in card.configuration if (x.question, x.updates) not in replaced]
-        every = [*others, *planned]
-        card.configuration = sorted(every, key=lambda of: order(of.question, of.updates))
-        by_key = BY_KEY.name in {of.question for of in every}
+        chosen = {(of.question, of.updates): of for of in [*card.configuration, *planned]}
+        card.configuration = [chosen[kind] for kind in sorted(chosen, key=lambda of: order(*of))]
+        by_key = BY_KEY.name in {question for question, _ in chosen}
         if by_key and plan.is_untried(named, rows):
             card.remarks.append(UNTRIED)
         run(plan.runs(named, rows))

@@ -16,13 +16,13 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from echo_jax.memory.bits import UNKNOWN
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.pages import built_in_cards, explore_page, picture
 from echo_jax.memory.pages.built_in_cards import anchors
 from echo_jax.memory.pages.figures import card_figure, panels_figure
 from echo_jax.memory.pages.table import (
     MEANINGS,
-    UNKNOWN,
     cards_table,
     cell_of,
     is_control,

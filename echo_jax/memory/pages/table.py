@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from echo_jax.memory.card_contents import BitsAnAnswer, Budget, Card, protocol_of
+from echo_jax.memory.bits import UNKNOWN
+from echo_jax.memory.card_contents import Budget, Card, protocol_of
 from echo_jax.memory.pages.told_apart import (
     comparable,
     few_seeds,
@@ -18,7 +19,7 @@ from echo_jax.memory.pages.told_apart import (
     task_words,
     track,
 )
-from echo_jax.memory.questions import BY_KEY, BY_LAG, BY_TASK, EVERY, NAMED, Question
+from echo_jax.memory.questions import EVERY, NAMED, Question
 from echo_jax.memory.rows import Row
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
@@ -27,8 +28,6 @@ from echo_jax.report.text_tables import Table
 
 SIZES = ("state_bytes", "conv_bytes", "constant_bytes", "parameters")
 """The fields of a card that say how large a cell is."""
-
-UNKNOWN = "-"
 
 GAIN = 1.05  # the ratio of bits from which more updates help
 
@@ -194,7 +193,7 @@ def cards_table(cards: Sequence[Card]) -> Table:
             f"{bits_text(card, question)} {letter}".strip()
             for card, letter in zip(cards, letters, strict=True)
         ]
-        columns |= COLUMNS[question](cards) | budget_columns(cards, question)
+        columns |= columns_beside(cards, question) | budget_columns(cards, question)
     columns["state"] = [size_text(card) for card in cards]
     columns["convolutions"] = [text_of(card.conv_bytes // 4 or None) for card in cards]
     columns["parameters"] = [text_of(card.parameters or None) for card in cards]
@@ -222,66 +221,18 @@ def rate_text(card: Card, question: Question) -> str:
     return f"{rate:g}{' (edge)' if tried and rate in (min(tried), max(tried)) else ''}"
 
 
-def lag_columns(cards: Sequence[Card]) -> dict[str, list[str]]:
-    """Return the columns beside the bits by lag."""
-    measured = [card.bits_by_lag for card in cards]
-    return {
-        "lags 4 on": [text_of(bits.from_lag_4 if bits else None) for bits in measured],
-        "rate": [rate_text(card, BY_LAG) for card in cards],
-    }
-
-
-def key_columns(cards: Sequence[Card]) -> dict[str, list[str]]:
-    """Return the columns beside the bits by key."""
-    pairs = protocol_of(cards).associated
-    return {
-        f"half of {pairs} pairs after": [associated_text(card) for card in cards],
-        "rate by key": [rate_text(card, BY_KEY) for card in cards],
-    }
-
-
-def task_columns(cards: Sequence[Card]) -> dict[str, list[str]]:
-    """Return the columns beside the bits an answer."""
-    answers = [card.bits_an_answer or None for card in cards]
-    return {
-        "accuracy": [share_text(bits and bits.accuracy) for bits in answers],
-        "majority": [share_text(bits and bits.majority) for bits in answers],
-        "entropy, bits": [text_of(bits.entropy if bits else None) for bits in answers],
-        "baseline": [baseline_text(bits) for bits in answers],
-        "rate": [rate_text(card, BY_TASK) for card in cards],
-    }
-
-
-COLUMNS = {BY_LAG: lag_columns, BY_KEY: key_columns, BY_TASK: task_columns}
-
-
-def baseline_text(bits: BitsAnAnswer | None) -> str:
-    """Return the bits an answer of the baseline of a task, and its accuracy: 3.02 (97.7%)."""
-    if bits is None or bits.baseline is None:
-        return UNKNOWN
-    of_baseline, accuracy = bits.baseline
-    return f"{three_digits(of_baseline)} ({accuracy:.1%})"
-
-
-def share_text(share: float | None) -> str:
-    """Return a share in percent, or - where it is unknown."""
-    return UNKNOWN if share is None else f"{share:.1%}"
+def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
+    """Return the columns beside the bits of a question, and that of its rates."""
+    measured = [card.bits(question) for card in cards]
+    found = [bits.columns(protocol_of(cards)) if bits else {} for bits in measured]
+    names = dict.fromkeys(name for columns in found for name in columns)
+    rates = {f"rate{question.suffix}": [rate_text(card, question) for card in cards]}
+    return {name: [columns.get(name, UNKNOWN) for columns in found] for name in names} | rates
 
 
 def text_of(value: float | None) -> str:
     """Return a number, or - where it is unknown."""
     return UNKNOWN if value is None else three_digits(value)
-
-
-def associated_text(card: Card) -> str:
-    """Return the median of the updates until associated: 600, 600 (2 never), or never."""
-    bits = card.bits_by_key
-    if bits is None or (bits.associated is None and not bits.never):
-        return UNKNOWN
-    if bits.associated is None:
-        few = bits.never < len(bits.seeds)
-        return f"never ({bits.never} of {len(bits.seeds)})" if few else "never"
-    return number(bits.associated) + (f" ({bits.never} never)" if bits.never else "")
 
 
 def budget_columns(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
@@ -291,8 +242,8 @@ def budget_columns(cards: Sequence[Card], question: Question) -> dict[str, list[
         for card in cards
     ]
     every = sorted({updates for of in texts for updates in of})
-    name = "" if question in (BY_LAG, BY_TASK) else f" {question.name}"
-    return {f"after {number(x)}{name}": [of.get(x, UNKNOWN) for of in texts] for x in every}
+    suffix = question.suffix
+    return {f"after {number(x)}{suffix}": [of.get(x, UNKNOWN) for of in texts] for x in every}
 
 
 def budget_text(card: Card, question: Question, budget: Budget) -> str:
