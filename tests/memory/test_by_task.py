@@ -330,6 +330,13 @@ def made_up(name, title, cell="gru", state_bytes=400, source="0", seeds=4):
     return cards.with_rows(msgspec.structs.replace(card, **fields), rows), rows
 
 
+def test_the_pilot_of_a_task_counts_the_bits_on_validation_data():
+    scores = TaskScore(0.9, 0.2, 0.6931), TaskScore(1, 0, 0.6931)
+    row = TaskRow(cards.PILOT_SEED, 0.01, 3000, MeasuredTask("a", None, "1" * 64), *scores)
+    [choice] = cards.pilot_of([row], STANDARD)
+    assert choice.mean == pytest.approx((0.6931 - 0.2) / np.log(2), abs=1e-4)
+
+
 @pytest.mark.parametrize("other", [("gru-a", "b"), ("gru-a", "a", "gru", 400, "1")])
 def test_the_card_of_another_task_or_of_another_text_of_it_is_kept(tmp_path, other):
     folder = stored(*made_up("gru-a", "a"), tmp_path)
