@@ -67,9 +67,9 @@ def test_a_link_opens_the_same_choice_and_the_keyboard_makes_it(tab, folder):
 
 def test_a_link_keeps_a_cell_whose_name_has_a_comma_and_an_older_one_is_a_list(tab, tmp_path):
     name = "DeltaNet, not trained"
-    for cell in ("gru", "lru", "echo_jax.cells.known_memory:FrozenDeltaNet"):
-        named = f"block-{cell.rpartition(':')[2] or cell}"
-        stored(*card_with(0, lags=9, cell=f"block:{cell}", name=named), tmp_path)
+    for cell in ("gru", "lru", "FrozenDeltaNet"):
+        whole = cell if cell.islower() else f"echo_jax.cells.known_memory:{cell}"
+        stored(*card_with(0, lags=9, cell=f"block:{whole}", name=f"block-{cell}"), tmp_path)
     card_pages.write_report(tmp_path)
     tab.open(tmp_path / "explore.html")
     tab.click('#chosen input[value="LRU"]')

@@ -15,17 +15,16 @@ import numpy as np
 import pytest
 from card_runs import by_key, by_lag, run_of
 from running import module_in
-from scipy import stats
 
 from echo_jax.cells.registry import build
 from echo_jax.engine.grid import Here
 from echo_jax.memory import card_contents, learning
 from echo_jax.memory.card.train_and_score import JOB
-from echo_jax.memory.key_question import ByKey
-from echo_jax.memory.lag_question import ByLag
+from echo_jax.memory.key_measurement import KeyMeasurement
+from echo_jax.memory.lag_measurement import LagMeasurement
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import STANDARD, Protocol
-from echo_jax.memory.rows import KeyRow, LagRow, Row, row_kind
+from echo_jax.memory.rows import KeyRow, LagRow, Row
 from echo_jax.memory.tasks.by_key import draw_pairs, recall
 
 UPDATES, UNITS = 10, 8
@@ -49,13 +48,13 @@ def same_names(params):
     return {**kernels, "A": linear["kernel"], "a": linear["bias"]}
 
 
-def agree(question, loss, batches, train):
+def agree(measurement, loss, batches, train):
     """Ten updates from the same weights on the same data change all weights alike."""
     run = RunInputs(np.int32(0), np.float32(0.01), np.int32(UPDATES))
-    progress = learning.init(question, run)
+    progress = learning.init(measurement, run)
     first = same_names(progress.params)
     theirs, _ = jax.jit(train, static_argnums=0)(loss, first, batches)
-    block = jax.jit(functools.partial(learning.train_updates, question))
+    block = jax.jit(functools.partial(learning.train_updates, measurement))
     ours = same_names(block(run, progress)[0].params)
     for name, x in ours.items():
         moved = np.abs(x - first[name]).max()
@@ -70,24 +69,24 @@ def drawn(draw):
 
 def test_updates_by_lag_are_the_same(independent, few_updates, monkeypatch):
     monkeypatch.setattr(independent, "UNITS", UNITS)
-    question = ByLag(build("simple", {"features": UNITS}), SHORT)
-    agree(question, independent.lag_loss, (drawn(question.draw),), independent.train)
+    measurement = LagMeasurement(build("simple", {"features": UNITS}), SHORT)
+    agree(measurement, independent.lag_loss, (drawn(measurement.draw),), independent.train)
 
 
 def test_updates_by_key_are_the_same(independent, few_updates):
-    question = ByKey(build("simple", {"features": UNITS}), SHORT, 5)
+    measurement = KeyMeasurement(build("simple", {"features": UNITS}), SHORT, 5)
     pairs = drawn(lambda key: draw_pairs(SHORT, key, SHORT.rows, 5))
     ramp = [2 + math.floor(3 * min(i / (0.6 * UPDATES), 1)) for i in range(UPDATES)]
     counts = [[k] * 8 + [1 + math.floor(u * (k - 1)) for u in place[8:]]
               for k, place in zip(ramp, np.asarray(pairs.place), strict=True)]  # fmt: skip
     batches = jax.vmap(lambda *of: recall(SHORT, *of, 3))(pairs, jnp.array(counts))
-    agree(question, independent.key_loss, tuple(batches), independent.train)
+    agree(measurement, independent.key_loss, tuple(batches), independent.train)
 
 
 @pytest.fixture(scope="module")
 def rows_of(root):
     """The committed rows of a name."""
-    folder, decode = root / "tests" / "memory", row_kind(STANDARD).decode
+    folder, decode = root / "tests" / "memory", card_contents.row_kind(STANDARD).decode
     return lambda name: [
         decode(json.loads(line))
         for line in (folder / f"{name}_rows.jsonl").read_text().splitlines()
@@ -95,45 +94,14 @@ def rows_of(root):
 
 
 MEASURES = {
-    LagRow: [lambda row: card_contents.lag_bits(row.final, STANDARD).sum()],
-    KeyRow: [
-        lambda row: card_contents.accuracy(row.final, row).sum(),  # the bits are about 0
-        lambda row: sum(row.associated[-10:]),
-    ],
+    LagRow: lambda row: row.curve(STANDARD).sum(),
+    KeyRow: lambda row: row.accuracy(row.final).sum(),  # the bits are about 0
 }
 
 
-def values(rows, kind, measure=0):
-    """A measure of each seed: of final answers, by key while training too."""
-    return [MEASURES[kind][measure](row) for row in rows if isinstance(row, kind)]
-
-
-def covers_0(first, second):
-    """True if Welch's interval of 99% for the difference of the means has 0 in it."""
-    low, high = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.99)
-    return low <= 0 <= high
-
-
-@pytest.mark.parametrize(
-    ("kind", "measure"), [(kind, i) for kind, of in MEASURES.items() for i in range(len(of))]
-)
-def test_four_seeds_of_the_other_implementation_agree_with_ours(rows_of, kind, measure):
-    theirs, ours = rows_of("independent"), rows_of("simple")
-    for rows in (theirs, ours):
-        assert sorted(row.seed for row in rows if isinstance(row, kind)) == [0, 1, 2, 3]
-    assert covers_0(values(theirs, kind, measure), values(ours, kind, measure))
-
-
-def test_the_rows_are_those_of_a_cell_with_a_memory_by_lag_and_no_association(rows_of):
-    rows = rows_of("simple")
-    assert min(values(rows, LagRow)) > 90
-    recalled = card_contents.bits_of([row for row in rows if isinstance(row, KeyRow)], STANDARD)
-    assert recalled.mean < 1
-    assert recalled.never == 4
-
-
-def test_an_interval_away_from_0_is_seen():
-    assert not covers_0([100.0, 101, 102, 103], [90.0, 91, 92, 93])
+def values(rows, kind):
+    """A measure of the final answers of each seed."""
+    return [MEASURES[kind](row) for row in rows if isinstance(row, kind)]
 
 
 @pytest.mark.slow

@@ -129,7 +129,8 @@ OWN = (
     "The values are the user's own, and a network must name the one n steps back: n is the lag. "
     "Accuracy is the share of right answers on held-out values, and majority is the share of the "
     "most common one. Recalled bits are their entropy - loss/ln 2: 0 is that guess. Persistence "
-    "repeats the value nearest to the target, and a k-gram predicts from the k nearest ones."
+    "repeats the value in the window nearest to the target, and a k-gram predicts from the k "
+    "nearest ones."
 )
 """Explains the columns of a sweep on own values, in the place of `SCORE_MEANINGS`."""
 
@@ -195,14 +196,14 @@ def write_folder(
     made = computed((row.date.isoformat(), row.versions) for row in every)
     columns = ordered[0].columns
     introduction = [*INTRODUCTION, columns] if columns else INTRODUCTION[1:]
-    shown = [_answered(section, every) for section in ordered]
+    shown = [_answered(section, every, folder.studies[section.name]) for section in ordered]
     text = page.markdown_page(folder.title, introduction, shown, made, folder.remake)
     page.write_page(folder.path / PAGE, text, ordered)
 
 
-def _answered(section: Section, rows: Sequence[ResultRow]) -> Section:
+def _answered(section: Section, rows: Sequence[ResultRow], study: Study) -> Section:
     """Return the section with the published answer, where the rows are the published ones."""
-    committed = RESULT_ROWS.read(rows_path(folder(), section.name))
+    committed = rows_of(folder(), {section.name: study})[section.name]
     if not committed or any(row not in rows for row in committed):
         return section
     words = answer(section.name)

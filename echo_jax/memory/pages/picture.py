@@ -17,9 +17,8 @@ import numpy as np
 
 from echo_jax.cell_names import name_shown
 from echo_jax.exceptions import one_line
-from echo_jax.memory.card_contents import Card, lag_bits
-from echo_jax.memory.pages.built_in_cards import built_in_cards
-from echo_jax.memory.pages.table import label_of, name_of
+from echo_jax.memory.card_contents import Card
+from echo_jax.memory.pages.table import label_of
 from echo_jax.memory.pages.told_apart import size_of
 from echo_jax.memory.reading import PIXELS, ReadCard, Reading, Readings, left_of
 from echo_jax.memory.rows import LagRow, Row
@@ -30,8 +29,6 @@ FILE = "picture.svg"
 READINGS = "readings.json"
 BUILT_IN = "built_in_readings.json"
 """Those that come with the package; `.ci/built_in_cards.py` writes it."""
-
-NONE = "A picture of what is left needs a protocol of 16 symbols and 64 lags."
 
 PALETTE = (
     "#a6be8f", "#6b257c", "#e2007b", "#d7b31b", "#929500", "#539bff", "#4b00f0", "#9a04b2",
@@ -92,25 +89,23 @@ class Tile(NamedTuple):
 
 def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
     """The sentence below the picture of a card and its SVG; None where no run has a reading."""
-    runs = [(row.final, row.reading) for row in rows if isinstance(row, LagRow) and row.reading]
-    if not runs:
+    row = next((row for row in rows if isinstance(row, LagRow) and row.reading), None)
+    if not (row and row.reading):
         return None
-    final, reading = runs[0]
-    bits = float(lag_bits(final, card.numbers).sum())
+    reading, bits = row.reading, float(row.curve(card.numbers).sum())
     words = sentence(one_line(label_of(card)), bits, reading)
     tiles = [Tile(FACE, np.ones(PIXELS), ["the picture", "256 bits"])]
-    tiles.append(tile_of("what is left", reading, bits, card))
+    tiles.append(tile_of("what is left", reading, bits, size_of(card)))
     if card.cell.bare != "lstm":
         lstm = built_in_readings()[card.cell.in_block]
-        of_lstm = next(x for x in built_in_cards() if x.name == lstm.card)
-        tiles.append(tile_of(name_of(of_lstm), lstm, lstm.bits, of_lstm))
+        tiles.append(tile_of(name_shown("lstm"), lstm, lstm.bits, 100))
     return words, still(tiles, 24, f"{words}. {KEY}", words, columns=3)
 
 
-def tile_of(name: str, reading: Reading, bits: float, card: Card) -> Tile:
-    """Return what is left of the face, and below it the bits and the numbers of state of a card."""
-    state = f"{number(size_of(card))} numbers of state"
-    return Tile(*left_of(FACE, reading), [name, f"{three_digits(bits)} bits", state])
+def tile_of(name: str, reading: Reading, bits: float, size: int) -> Tile:
+    """Return what is left of the face, and below it the bits and how many numbers of state."""
+    lines = [name, f"{three_digits(bits)} bits", f"{number(size)} numbers of state"]
+    return Tile(*left_of(FACE, reading), lines)
 
 
 @functools.cache
