@@ -49,7 +49,7 @@ from echo_jax.memory.learning import (
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Configuration, Protocol, QuestionName
 from echo_jax.memory.questions import BY_LAG, BY_TASK, NAMED, OF_MEMORY
 from echo_jax.memory.reading import packed
-from echo_jax.memory.rows import NATS, Row, run_key
+from echo_jax.memory.rows import NATS, Row
 from echo_jax.memory.task_measurement import TaskMeasurement, TaskObject
 from echo_jax.report.number_formats import plain
 from echo_jax.storage import tensor_files
@@ -170,7 +170,7 @@ class CardRun:
     @property
     def key(self) -> str:
         """The run among those of its card."""
-        return run_key(self.configuration, self.seed)
+        return self.configuration.run(self.seed)
 
     @property
     def name(self) -> str:
