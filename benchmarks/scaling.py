@@ -9,6 +9,7 @@ weights and moments take, so in the same cache. Not explained are sigmoid, tanh 
 products too small to reach the peak, and the start of each operation.
 """
 
+import functools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -24,9 +25,8 @@ from surroundings import Point, markdown_table, measured_apart, seconds_of_calls
 
 from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
-from echo_jax.echo import many_seeds
+from echo_jax.echo import many_seeds, training
 from echo_jax.echo.programs import dynamic_of_seeds
-from echo_jax.echo.training import build_learner
 from echo_jax.report import styles
 from echo_jax.report.styles import BLUE, GREY
 
@@ -116,11 +116,13 @@ def measure(config: RunConfig, seconds: float) -> dict[str, float]:
     guess = updates * config.seeds * explained(config, Machine(peak=5e10, bandwidth=1e10))
     size = min(100, max(1, 40 // updates, int(0.25 / guess)))
     dynamic = dynamic_of_seeds(config, devices=1)
-    learner = build_learner(config, cell_of(config))
-    many = many_seeds.for_many_seeds(config.static_config, learner, size, device, "map")
-    state = jax.jit(many.init)(dynamic)
+    learner = training.build_learner(config, cell_of(config))
+    over = functools.partial(many_seeds.over_runs, devices=device, seed_map="map")
+    chunk = functools.partial(training.run_chunk, config.static_config, learner, size)
+    run_chunk = jax.jit(over(chunk, shared=2), donate_argnums=1)
+    state = jax.jit(over(functools.partial(training.init, learner)))(dynamic)
     begin = time.perf_counter()
-    program = jax.jit(many.run_chunk, donate_argnums=1).lower(dynamic, state, size, None).compile()
+    program = run_chunk.lower(dynamic, state, size, None).compile()
     compile_seconds = time.perf_counter() - begin
 
     def train() -> None:

@@ -58,20 +58,6 @@ def test_a_bad_value_is_refused_with_its_field_in_one_sentence(kind, field, valu
     assert len(str(refusal.value).splitlines()) == 1
 
 
-def test_the_fields_their_order_and_their_defaults_are_what_digests_are_made_of():
-    assert json.dumps(c.to_dict(RunConfig())) == (
-        '{"task": {"length": 25, "vocab_size": 100, "window": 5, "lag": 1, "batch_size": 5, '
-        '"layout": "windows", "missing": "masked", "framing": "classes"}, '
-        '"network": {"cell": "lstm", "hidden_size": 50, "stateful": true, "encoding": "one-hot", '
-        '"embedding_dim": 64, "tied": false, "delay_line": null, "cell_args": null, '
-        '"state_bytes": null}, '
-        '"training": {"sequences": 2000, "learning_rate": 0.001, "optimizer": "adam", '
-        '"bptt_batches": 1, "frozen": false}, '
-        '"data": {"csv": null, "column": null, "held_out": 0.2, "text": null}, '
-        '"seed": 0, "seeds": 1, "evaluation_sequences": 1000}'
-    )
-
-
 def test_numbers_of_numpy_and_paths_are_taken_as_those_of_python_and_text():
     fields = {"lag": np.int64(3), "stateful": np.bool_(False), "csv": Path("my.csv")}
     config = c.changed(RunConfig(), learning_rate=np.float64(0.1), **fields)

@@ -96,7 +96,7 @@ def show_memory(folder: Path, cell: str | None) -> None:
 def show_data(command: ShowCommand) -> None:
     """Print the column, if there is one, a sequence, its rows, and whether it can be learned."""
     from echo_jax.echo.run import data_views
-    from echo_jax.echo.run.train_setup import new_inputs
+    from echo_jax.echo.run.train_run import new_inputs
 
     inputs = new_inputs(command.run)
     environment.check_memory(inputs.config.least_bytes)

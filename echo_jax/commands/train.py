@@ -62,8 +62,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
     """Train a new run, or one that goes on, and print and draw what came of it."""
     # Some of these import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.echo.run import advice, play_page, result_report, run_folder
-    from echo_jax.echo.run.train_run import Running, train_run
-    from echo_jax.echo.run.train_setup import new_inputs, new_run, resumed_run
+    from echo_jax.echo.run.train_run import Running, new_inputs, new_run, resumed_run, train_run
     from echo_jax.environment import use_compilation_cache
 
     say = interrupts.say

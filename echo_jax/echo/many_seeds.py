@@ -10,17 +10,14 @@ whose batched products add up in another order, within 1e-5 of the largest weigh
 on a CPU; differences grow with further updates.
 """
 
-import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 
 from echo_jax.config import DynamicParams, RunConfig
-from echo_jax.echo.evaluation import Evaluation, evaluate
-from echo_jax.echo.training import Learner, Metrics, TrainState, init, run_chunk
 
 SeedMap = Literal["map", "vmap"]
 
@@ -98,41 +95,3 @@ def over_runs(
         )
 
     return mapped
-
-
-def state_shapes(config: RunConfig, learner: Learner) -> TrainState:
-    """Return the states of all seeds of a run as shapes and types, `[S, ...]`; takes no memory."""
-    one = jax.eval_shape(lambda: init(learner, config.dynamic))
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), one
-    )
-
-
-class ManySeeds(NamedTuple):
-    """The functions of a run, over the leading axis S of all but `count` and `corpus`.
-
-    init       `training.init`: dynamic parameters to states
-    run_chunk  `training.run_chunk`: (dynamic, state, count, corpus) to states and `Metrics`
-    evaluate   `evaluation.evaluate`: (dynamic, params, corpus) to `Evaluation`s
-    """
-
-    init: Callable[..., TrainState]
-    run_chunk: Callable[..., tuple[TrainState, Metrics]]
-    evaluate: Callable[..., Evaluation]
-
-
-def for_many_seeds(
-    config: RunConfig,
-    learner: Learner,
-    chunk: int,
-    devices: Sequence[jax.Device],
-    seed_map: SeedMap,
-) -> ManySeeds:
-    """Return the functions of the runs of a static configuration; a chunk has `size` sequences."""
-    run_chunk_of_one = functools.partial(run_chunk, config, learner, chunk)
-    evaluate_one = functools.partial(evaluate, config, learner.network)
-    return ManySeeds(
-        init=over_runs(functools.partial(init, learner), devices, seed_map),
-        run_chunk=over_runs(run_chunk_of_one, devices, seed_map, shared=2),
-        evaluate=over_runs(evaluate_one, devices, seed_map, shared=1),
-    )

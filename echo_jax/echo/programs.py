@@ -5,6 +5,7 @@ They are compiled before the clock of training starts.
 
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.config import DynamicParams, RunConfig, TaskConfig
-from echo_jax.echo import many_seeds
+from echo_jax.echo import evaluation, many_seeds, training
 from echo_jax.echo.data import Corpus
 from echo_jax.echo.evaluation import Evaluation
 from echo_jax.echo.many_seeds import SeedMap
@@ -155,32 +156,36 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
     """
     devices = many_seeds.devices_for(config.seeds, *plan)
     dynamic = dynamic_of_seeds(config, len(devices))
-    many = many_seeds.for_many_seeds(config.static_config, learner, chunk, devices, plan.seed_map)
-    init = jax.jit(many.init)
-    evaluate = jax.jit(many.evaluate)
-    run_chunk = jax.jit(many.run_chunk, donate_argnums=1)  # else two copies of weights and moments
+    over = functools.partial(many_seeds.over_runs, devices=devices, seed_map=plan.seed_map)
+    static = config.static_config
+    train = functools.partial(training.run_chunk, static, learner, chunk)
+    score = functools.partial(evaluation.evaluate, static, learner.network)
+    init = jax.jit(over(functools.partial(training.init, learner)))
+    # Donated, else there are two copies of weights and moments.
+    run_chunk = jax.jit(over(train, shared=2), donate_argnums=1)
+    evaluate = jax.jit(over(score, shared=1))
     state = jax.eval_shape(init, dynamic)
 
-    def evaluation() -> Any:
-        """Return the program that is needed last, traced in the background too."""
+    def last() -> Any:
+        """Return the program of the evaluation, traced in the background too."""
         return evaluate.lower(dynamic, state.params, corpus).compile()
 
     # Traced here and compiled there: two traces at once take longer than one after the other.
     chunk_program = run_chunk.lower(dynamic, state, chunk, corpus)
     longest = background.submit(chunk_program.compile, options_of_training(config))
     traced = init.lower(dynamic) if with_init else None
-    last = background.submit(timed, evaluation)
+    compiled_meanwhile = background.submit(timed, last)
     initial = traced.compile() if traced else None  # before the chunk is waited for
-    training = longest.result()
+    compiled = longest.result()
     return Programs(
         init=initial,
-        run_chunk=training,
-        evaluate=last,
+        run_chunk=compiled,
+        evaluate=compiled_meanwhile,
         network=learner.network,
         devices=devices,
         seeds=config.seeds,
         chunk=chunk,
-        bytes=memory_of(training) * len(devices),
+        bytes=memory_of(compiled) * len(devices),
     )
 
 

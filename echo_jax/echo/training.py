@@ -110,6 +110,14 @@ def init(learner: Learner, dynamic: DynamicParams) -> TrainState:
     return TrainState(jnp.zeros((), jnp.int32), params, learner.optimizer.rule.init(params))
 
 
+def state_shapes(config: RunConfig, learner: Learner) -> TrainState:
+    """Return the states of all seeds of a run as shapes and types, `[S, ...]`; takes no memory."""
+    one = jax.eval_shape(lambda: init(learner, config.dynamic))
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), one
+    )
+
+
 def run_chunk(  # noqa: PLR0913, PLR0917 - three static ones, then arrays
     config: RunConfig,
     learner: Learner,

@@ -184,8 +184,15 @@ ENDLESS = 10**5000
 """A number that Python does not spell."""
 
 
+MANY = np.zeros(3)
+
+
 def predict(inputs, run="plain", **options):
     return lambda: echo_jax.load(run).predict(inputs, **options)
+
+
+def of_network(ask):
+    return lambda: ask(echo_jax.load("plain"))
 
 
 API = {
@@ -203,15 +210,24 @@ API = {
     "unseen": (predict([0, 5]), "5"),
     "endless": (predict([ENDLESS]), "digits"),
     "probabilities of values": (predict([1], "values", probabilities=True), "framing"),
+    "an array in the place of a word": (predict([1], unknown=MANY), "unknown"),
+    "a state that is none": (of_network(lambda net: net.generate(3, [1], 1)), "generate"),
+    "too few values": (of_network(lambda net: net.states([])), "value"),
+    "lags that are none": (of_network(lambda net: net.memory(MANY)), "lags"),
+    "studies": (lambda: echo_jax.study(["state"]), "state"),
+    "an array for both questions": (lambda: echo_jax.card("gru", only=MANY), "only"),
+    "an array for a switch": (lambda: echo_jax.probe(MANY, MANY, by_step=MANY), "by_step"),
+    "a number for a name": (lambda: echo_jax.cards(".", beside=3), "beside"),
+    "an array for a number": (lambda: echo_jax.Protocol(rows=MANY), "rows"),
 }
 API |= {
     f"train {field}={value!r}": (lambda o={field: value}: echo_jax.train(**o), field)
     for field, value in (
         ("out", 3), ("out", "a\0b"), ("out", "\ud800"), ("out", ""), ("csv", "a\0b"),
         ("cell", None), ("cell", "\ud800"), ("lag", "1"), ("lag", 1.5), ("seeds", True),
-        ("stateful", "no"), ("part", [3]), ("learning_rate", "x"), ("devices", "2"),
+        ("stateful", "no"), ("part", MANY), ("learning_rate", "x"), ("devices", "2"),
         ("checkpoint_every", 0), ("compute", None), ("lr", 0.1), ("windw", 3),
-        ("resume", "runs/x"), ("optimizer", print),
+        ("resume", "runs/x"), ("optimizer", print), ("optimizer", MANY),
     )
 }  # fmt: skip
 

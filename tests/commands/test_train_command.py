@@ -4,11 +4,14 @@ import csv
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
+from fabricated_results import fabricated_result
 from golden import assert_golden
-from running import execute
+from run_folders import PLAIN, make_run
+from running import assert_one_sentence, execute
 
 from echo_jax import environment
 from echo_jax.config import PARTS, to_dict
@@ -84,3 +87,13 @@ def test_show_draws_rows_batches_and_where_the_state_comes_from(tmp_path, call):
         shown = call("show.py", *line.split(), cwd=tmp_path).stdout
         parts.append(f"$ show {line}\n{shown}")
     assert_golden("\n".join(parts), GOLDEN)
+
+
+def test_a_figure_is_made_again_or_a_sentence_says_why_not(tmp_path, call, monkeypatch):
+    make_run(tmp_path / "a run", PLAIN, result=fabricated_result(PLAIN))
+    show = ("show.py", "--curve", "a run")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "matplotlib", None)  # its import fails
+        refused = call(*show, cwd=tmp_path, status=2).stderr
+    assert_one_sentence(refused, "the figure cannot be drawn (ModuleNotFoundError: import of")
+    assert call(*show, cwd=tmp_path).stdout.endswith("Figure: a run/curve.png\n")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from drawn import drawn_params, network_of
 
-from echo_jax.cells.vector_state.lstm import LSTMCell
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.echo import data, loss, network
 
@@ -62,16 +61,3 @@ def test_loss_and_gradients_agree(task, options, dtype):
         )
     assert jax.tree.leaves(fast)[0].dtype == dtype
     assert_near(fast, literal, {jnp.float32: 1e-6, jnp.float64: 1e-12}[dtype])
-
-
-def test_a_row_gather_is_the_one_hot_product_bit_for_bit():
-    rng = np.random.default_rng(0)
-    tokens = rng.integers(0, 9, (4, 7))
-    params = {
-        "kernel": np.float32(rng.normal(size=(9, 24))),
-        "bias": np.float32(rng.normal(size=24)),
-    }
-    project = jax.jit(lambda p, x: LSTMCell(6).apply({"params": p}, x, method="project"))
-    one_hot = np.eye(9, dtype=np.float32)[tokens]
-    gathered, multiplied = project(params, tokens), project(params, one_hot)
-    np.testing.assert_array_equal(gathered, multiplied)

@@ -1,5 +1,4 @@
 import itertools
-import math
 
 import jax
 import numpy as np
@@ -7,23 +6,8 @@ import pytest
 
 from echo_jax.echo import loss
 
-cross_entropy = jax.jit(loss.cross_entropy)
-mean_where = jax.jit(loss.mean_where)
 token_loss = jax.jit(loss.token_loss, static_argnums=2)
 correct = jax.jit(loss.correct)
-
-
-def test_cross_entropy_is_minus_the_log_of_the_softmax():
-    logits = np.log(np.float32([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]])) + 3.0
-    value = cross_entropy(logits, np.array([1, 2]))
-    np.testing.assert_allclose(value, [math.log(4), -math.log(0.7)], rtol=1e-6)
-
-
-def test_a_mean_counts_only_what_is_scored():
-    values = np.array([1.0, 5.0, 9.0])
-    assert mean_where(values, None) == 5
-    assert mean_where(values, np.array([True, True, False])) == 3
-    assert mean_where(values, np.zeros(3, bool)) == 0
 
 
 def test_the_loss_of_values_is_the_squared_error_of_what_was_read_and_of_classes_the_entropy():
@@ -31,7 +15,7 @@ def test_the_loss_of_values_is_the_squared_error_of_what_was_read_and_of_classes
     logits = np.float32(-((read - np.array([0, 0.5, 1])) ** 2))
     np.testing.assert_allclose(token_loss(logits, targets, "values"), [0.7**2, 1.5**2], rtol=1e-6)
     of_classes = token_loss(logits, targets, "classes")
-    np.testing.assert_array_equal(of_classes, cross_entropy(logits, targets))
+    np.testing.assert_array_equal(of_classes, jax.jit(loss.cross_entropy)(logits, targets))
 
 
 @pytest.mark.parametrize("values", [[0.0, 1.0], [-np.inf, -0.0, 0.0, np.inf], [0.0, 1.0, np.nan]])

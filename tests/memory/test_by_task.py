@@ -22,6 +22,7 @@ from echo_jax.cells import registry
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card_contents as cards
+from echo_jax.memory.card.card_call import CardResult
 from echo_jax.memory.card.make_card import MIXED, CardRequest, beside, plan_of, requests_of, there
 from echo_jax.memory.pages import card_pages, comparison, table, told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol
@@ -350,6 +351,8 @@ def test_cards_of_tasks_are_tables_and_those_of_two_are_not_compared(tmp_path):
         stored(*made_up(*each), tmp_path)
     found, _ = made_up("gru-a", "a")
     assert found.bits_an_answer.mean == pytest.approx((0.6931 - 0.2) / np.log(2), abs=1e-4)
+    with pytest.raises(ConfigError, match="has no curve"):
+        assert CardResult(found, []).figure
     assert table.shown([found]).splitlines()[2].split()[:3] == ["gru", "0.71", "(0.71"]
     (said,) = comparison.compare([str(tmp_path / "gru-a"), str(tmp_path / "mine")])
     assert said.startswith("On the task a gru has as many bits as mine (0.71 and 0.71 bits an ans")

@@ -41,6 +41,9 @@ def test_the_cards_of_a_folder_are_rows_beside_built_in_ones(tmp_path, monkeypat
     assert [row["cell"] for row in beside.rows[:2]] == ["gla", "gla"]
     assert {row["cell"] for row in beside.rows[2:]} == {"lstm"}
     assert beside.rows[1]["mean"] == made.bits_by_key.mean
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ConfigError, match="pandas"):
+        beside.to_pandas()
     monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=list))
     assert beside.to_pandas() == beside.rows
     with pytest.raises(ConfigError, match="has no rows"):

@@ -201,18 +201,6 @@ def test_what_lacks_a_row_is_left_out(second, monkeypatch):
     assert [found[0] for found in numbers_of(table)] == ["12", "16"]
 
 
-def test_a_group_has_three_draws_and_three_rates_of_each_network():
-    sizes = {name: len(of) for name, of in worth.groups().items()}
-    assert sizes == {"vector": 13, "changed": 17, "small": 13, "matrix": 8, "anchors": 4}
-    for group, count in sizes.items():
-        draws = worth.missing("untrained", "numbers", [], group)
-        assert sorted({x.row.seed for x in draws}) == [0, 1, 2]
-        assert len(draws) == 3 * count
-        assert len(worth.missing("delay_16", "numbers", [], group)) == 3 * count
-    known = {x.row.cell: x.row.rate for x in worth.missing("by_lag", "numbers", [], "small")}
-    assert len(known) == 13  # at the rate of the card with 100 numbers
-
-
 def test_scores_that_differ_in_their_last_bits_are_tied():
     x = np.array([0.1 + 0.2, 0.3, 0.3, 1.0, 2.0])
     y = np.array([1.0, 2.0, 3.0, 4.0, 5.0])

@@ -283,10 +283,3 @@ def test_a_layer_of_pytorch_is_sent_to_no_cluster_and_trained_by_no_run():
         echo_jax.card(make, name="mine", cluster="local:2")
     with pytest.raises(ConfigError, match="is of torch, of which there are cards alone"):
         echo_jax.train(cell=make)
-
-
-def test_the_first_weights_of_a_layer_are_those_of_its_seed():
-    cell = named_cell(make).cell
-    first, again, other = (cell.made(16, seed)[0].weight_ih_l0 for seed in (0, 0, 1))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)

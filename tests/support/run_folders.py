@@ -14,8 +14,8 @@ from drawn import learner_of
 from safetensors import numpy as safetensors
 
 from echo_jax.config import RunConfig, TrainOptions, changed
-from echo_jax.echo import many_seeds
-from echo_jax.echo.run import checkpoint, own_data, train_setup
+from echo_jax.echo import training
+from echo_jax.echo.run import checkpoint, own_data, train_run
 from echo_jax.echo.run.checkpoint import History, Saved
 from echo_jax.echo.run.run_folder import RunSpec
 
@@ -56,7 +56,7 @@ def inputs_of(config, draw=0):
 
 
 def shapes_of(config):
-    return many_seeds.state_shapes(config, learner_of(config))
+    return training.state_shapes(config, learner_of(config))
 
 
 def saved_of(config, draw=0, sequences=4, last=None):
@@ -86,9 +86,9 @@ def make_run(folder, config, draw=0, result=None, **saved):
 def prepared(folder, inputs=None, cell=None, sequences=None):
     """A new run of these inputs in a folder, or the one that is there, which goes on."""
     if inputs:
-        opening = train_setup.new_run(inputs, folder, TrainOptions(devices=1))
+        opening = train_run.new_run(inputs, folder, TrainOptions(devices=1))
     else:
-        opening = train_setup.resumed_run(folder, TrainOptions(devices=1), sequences, cell)
+        opening = train_run.resumed_run(folder, TrainOptions(devices=1), sequences, cell)
     with opening as run:
         return run
 

@@ -24,7 +24,7 @@ from echo_jax import environment
 from echo_jax.cells import registry
 from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import RunConfig, check_call, check_named, is_built_in
-from echo_jax.echo import many_seeds, token_by_token, training
+from echo_jax.echo import token_by_token, training
 from echo_jax.echo.network import Network, Params
 from echo_jax.echo.run import checkpoint, run_folder
 from echo_jax.echo.run.run_folder import RunSpec
@@ -295,7 +295,7 @@ def load(
     config = inputs.config
     learner = training.build_learner(config, cell_of(config))
     network = learner.network
-    saved = checkpoint.read_state(path, inputs, many_seeds.state_shapes(config, learner))
+    saved = checkpoint.read_state(path, inputs, training.state_shapes(config, learner))
     params = saved.state.params
     first = jax.tree.map(lambda leaf: leaf[0], params)
     start = jax.eval_shape(lambda: token_by_token.start(config, network, first))

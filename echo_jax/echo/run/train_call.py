@@ -34,8 +34,7 @@ from echo_jax.echo.run.checkpoint import Finished, History
 from echo_jax.echo.run.predictor import TrainedNetwork, network_of
 from echo_jax.echo.run.result import Result
 from echo_jax.echo.run.run_folder import RunSpec
-from echo_jax.echo.run.train_run import OnChunk, Running, train_run
-from echo_jax.echo.run.train_setup import new_inputs, new_run
+from echo_jax.echo.run.train_run import OnChunk, Running, new_inputs, new_run, train_run
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.styles import drawing

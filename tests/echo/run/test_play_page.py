@@ -200,22 +200,6 @@ def test_a_link_opens_the_same_setting_start_and_rows(tab):
     assert tab.run(titles) == ["Setting A", "Setting B"]
 
 
-def test_train_both_trains_and_back_and_forward_bring_the_networks_back(tab):
-    tab.open(COMMITTED)
-    press(tab, "#once")
-    tab.wait("trainings.every(({ report }) => report?.updates === 1)")
-    assert not tab.run("byId('outcomes').firstElementChild.checkVisibility()")
-    press(tab, "#both")
-    tab.wait("trainings.every(({ report }) => report?.updates > 1)")
-    assert "Setting A reads 2 integers from 0 to 9 at a time" in text(tab, "#settings")
-    updates = "Math.min(...trainings.map(({ report }) => report.updates))"
-    for step, values in (("back", 100), ("forward", 10), ("back", 100)):
-        tab.run(f"history.{step}()")
-        tab.wait(f"trainings[1].setting.values === {values}")
-        assert tab.run("byId('opening').hidden") == (values == 10)
-        assert (tab.run(updates) == 1) == (values == 100)
-
-
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing(tab, dark):
     for width in (1280, 390):

@@ -195,7 +195,7 @@ def test_of_a_run_one_of_whose_seeds_failed_the_others_answer(runs, predict, tmp
     assert "--seed 4 of run failed" in predict("run", 1, cwd=tmp_path, status=2).stderr
 
 
-@pytest.mark.parametrize("token", [10, -1, 1.7, "1", True, None])
+@pytest.mark.parametrize("token", [10, -1, 1.7, "1", True, None, [1, 2]])
 def test_what_is_no_token_is_refused(runs, token):
     network = loaded(runs / "windows")
     with pytest.raises(ConfigError, match="is no token, a whole number of 0 to 9"):

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from fabricated import row
 
-from echo_jax.config import RunConfig, TaskConfig, changed
+from echo_jax.config import RunConfig, changed
 from echo_jax.echo.studies import result_rows
 from echo_jax.echo.studies.grid_point import GridPoint
 from echo_jax.echo.studies.result_rows import RESULT_ROWS
@@ -127,26 +127,6 @@ def test_a_line_that_was_edited_or_breaks_the_schema_is_refused_by_its_number(fi
     assert rest.endswith("): remove that line, and its run is made again")
     file.write_bytes(lines[0] + b"\n" + lines[2] + b"\n")  # the remedy
     assert RESULT_ROWS.read(file) == [row(POINT, 0), row(POINT, 2)]
-
-
-def test_a_grid_point_that_differs_in_anything_that_is_run_has_another_key():
-    base = GridPoint({"a": 1}, RunConfig(TaskConfig(layout="prefixes")), ("probe",))
-    fields = {
-        "length": 26, "vocab_size": 9, "window": 4, "lag": 2, "batch_size": 4, "layout": "windows",
-        "missing": "token", "framing": "values", "cell": "gru", "hidden_size": 9, "stateful": False,
-        "encoding": "embedding", "sequences": 9, "learning_rate": 0.5,
-        "optimizer": "keras-adam", "bptt_batches": 2, "seed": 1, "seeds": 2,
-        "evaluation_sequences": 9, "held_out": 0.5,
-    }  # fmt: skip
-    labels, measures = {"a": 1}, ("probe",)
-    configs = [changed(base.config, **{name: value}) for name, value in fields.items()]
-    others = [GridPoint(labels, config, measures) for config in configs]
-    others += [GridPoint(labels, base.config, ("follows",))]
-    others += [GridPoint(labels, base.config, measures, until_learned=True)]
-    others += [dataclasses.replace(base, cell_source=64 * "a")]
-    assert len({point.key for point in [base, *others]}) == len(others) + 1
-    for same in ({"labels": {"a": 2}}, {"labels": {"b": 1}}):
-        assert dataclasses.replace(base, **same).key == base.key, same
 
 
 def test_a_row_is_found_by_what_was_run_and_told_under_the_labels_of_today():
