@@ -203,11 +203,7 @@ class InJax:
         x.question.name: x for x in (LagMeasurement, KeyMeasurement, TaskMeasurement)
     }
     check = staticmethod(check_shapes)
-
-    def settings(self, cluster: str | None) -> contextlib.AbstractContextManager[None]:
-        """The settings of the framework while its cells are trained: none beside those of jax."""
-        del cluster
-        return contextlib.nullcontext()
+    settings = contextlib.nullcontext  # with any cluster there are none beside those of jax
 
     def arrays(self, cell: Cell, about: Any) -> Params:
         """The shapes of the arrays of a cell in a file of its weights, which is about a run."""
