@@ -40,6 +40,7 @@ MOVED = {
     "by-name": "lesson-plan.html#by-name-20-minutes",
     "card": "formats.html#a-card",
     "card-a-memax-layer": "your-own-cell.html#a-layer-of-memax",
+    "exercises": "lesson-plan.html#eight-exercises",
     "how-we-test": "development.html#tests",
     "own-data": "training-runs.html#your-own-data",
     "using-a-trained-network": "training-runs.html#predict",

@@ -14,14 +14,17 @@ one.
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import msgspec
 import numpy as np
 from msgspec import UNSET
 
+from echo_jax.cells.block import flat_state
 from echo_jax.engine.grid import Execution
 from echo_jax.memory.card.make_card import THREADS
 from echo_jax.memory.card.train_and_score import (
@@ -32,16 +35,19 @@ from echo_jax.memory.card.train_and_score import (
     weights_digest,
 )
 from echo_jax.memory.card_contents import Card, bits_of, rows_that_count
-from echo_jax.memory.key_question import fixed_pairs
+from echo_jax.memory.key_measurement import fixed_pairs
+from echo_jax.memory.learning import AnswersAtOnce, by_steps
 from echo_jax.memory.pages.built_in_cards import read_folder
 from echo_jax.memory.pages.picture import SHOWN
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.reading import (
     PAIRS,
+    Fading,
     ReadCard,
     Readings,
-    encoded_surprise,
-    packed_fading,
+    encoded,
+    fading_stream,
+    halves,
 )
 from echo_jax.memory.rows import KeyRow, LagRow
 from echo_jax.storage import atomic_files
@@ -105,12 +111,46 @@ def read_again(
     if card.name in FADING:
         sets = programs.draw(np.int32(run.seed), weights_digest(params))
         if isinstance(row, LagRow):
-            told["fading"] = packed_fading(*jax.jit(programs.question.fading)(params, sets))
+            told["fading"] = fading(programs.measurement, params, sets.calibration)
         else:
             told["surprise"] = encoded_surprise(programs.at_once(params, sets).nats[0])
     return ReadCard(
         card=card.name, bits=round(now, 4), **msgspec.structs.asdict(row.reading), **told
     )
+
+
+def fading(measurement: Any, params: Any, calibration: jax.Array) -> Fading:
+    """The answers about `fading_stream` after each step from 64 on."""
+    net, asked = measurement.network, measurement.protocol.asked
+    first, last = asked[0], asked[-1]
+    streams = jnp.concatenate([calibration, fading_stream()[None]])
+
+    def after_each(params: Any) -> AnswersAtOnce:
+        """The answers and their nats, `[S, N]`."""
+        steps = slice(first, last + 1)
+        read = partial(by_steps, net, asked=steps)
+        states, _ = read(params, streams, lambda state, _: flat_state(net.cell, state, 1)[0])
+        reference = states[:-1, :: asked.step]
+
+        def after(step: jax.Array) -> AnswersAtOnce:
+            logits = measurement.logits(params, states[:, step - first], reference)
+            return measurement.after(step, logits, streams)
+
+        return jax.tree.map(lambda x: x[:, 0], jax.lax.map(after, jnp.arange(first, last + 1)))
+
+    return packed_fading(*jax.jit(after_each)(params))
+
+
+def packed_fading(answers: np.ndarray, certainty: np.ndarray, nats: np.ndarray) -> Fading:
+    """The fading of values, certainties (0 .. 1) and nats after each step, `[29, 64]`."""
+    in_reach = np.triu(np.ones(answers.shape, bool))  # lag n of the picture's after s < n steps
+    values, areas, told = (np.asarray(x)[in_reach] for x in (answers, certainty, nats))
+    return Fading(halves(values.astype(np.uint8)), encoded(255 * areas), encoded_surprise(told))
+
+
+def encoded_surprise(nats: np.ndarray) -> str:
+    """Nats as bytes, in 16ths of a bit."""
+    return encoded(16 / np.log(2) * np.asarray(nats))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.task_question import PARTS
+from echo_jax.memory.task_measurement import PARTS
 from echo_jax.memory.tasks import TaskRows, digits
 
 LEVELS = 17

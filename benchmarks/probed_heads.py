@@ -15,8 +15,9 @@ import numpy as np
 import echo_jax
 from echo_jax.cells.interface import Cell
 from echo_jax.memory import card_contents, learning
+from echo_jax.memory.bits import lag_bits
 from echo_jax.memory.card.train_and_score import named_cell
-from echo_jax.memory.lag_question import ByLag, draw_streams
+from echo_jax.memory.lag_measurement import LagMeasurement, draw_streams
 from echo_jax.memory.learning import Sets
 from echo_jax.memory.protocol import STANDARD, Protocol
 
@@ -30,21 +31,21 @@ def own_and_probed(
 
     The network is that of seed 0 after some updates, of the first so many at a rate by cosine.
     """
-    question = ByLag(cell, protocol)
+    measurement = LagMeasurement(cell, protocol)
     run = learning.RunInputs(np.int32(0), np.float32(rate), np.int32(updates))
-    state = jax.jit(functools.partial(learning.init, question))(run)
-    train = jax.jit(functools.partial(learning.train_updates, question))
+    state = jax.jit(functools.partial(learning.init, measurement))(run)
+    train = jax.jit(functools.partial(learning.train_updates, measurement))
     for _ in range(updates // protocol.updates_at_once):
         state, _ = train(run, state)
     params = state.params
     keys = jax.random.split(jax.random.key(9), 3)
     sizes = streams, protocol.streams, protocol.streams
     drawn = [draw_streams(protocol, key, rows) for key, rows in zip(keys, sizes, strict=True)]
-    nats = jax.jit(question.score)(params, Sets(drawn[1], *drawn[1:])).final
-    own = card_contents.lag_bits(nats, protocol).sum()
+    nats = jax.jit(measurement.score)(params, Sets(drawn[1], *drawn[1:])).final
+    own = lag_bits(nats, protocol).sum()
     tokens = np.concatenate(drawn)
-    states = np.zeros((*tokens.shape, question.numbers), np.float32)
-    asked = jax.jit(question.states)
+    states = np.zeros((*tokens.shape, measurement.numbers), np.float32)
+    asked = jax.jit(measurement.states)
     pieces = np.split(tokens, range(protocol.streams, len(tokens), protocol.streams))
     states[:, list(protocol.asked)] = np.concatenate([asked(params, piece) for piece in pieces])
     at = list(protocol.asked)

@@ -41,11 +41,11 @@ from echo_jax.memory import learning
 from echo_jax.memory.card import train_and_score
 from echo_jax.memory.card.train_and_score import CardRun, NamedCell, named_cell
 from echo_jax.memory.card_contents import CARD_FILE, Card, bits_of
-from echo_jax.memory.lag_question import ByLag, draw_streams
+from echo_jax.memory.lag_measurement import LagMeasurement, draw_streams
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import STANDARD, Configuration, QuestionName
 from echo_jax.memory.rows import KeyRow, LagRow, TaskScore
-from echo_jax.memory.task_question import ByTask, TaskObject, task_of
+from echo_jax.memory.task_measurement import TaskMeasurement, TaskObject, task_of
 from echo_jax.memory.tasks.text import STEPS, Characters
 from echo_jax.report.number_formats import plain
 
@@ -183,7 +183,7 @@ class Run:
 class Programs(NamedTuple):
     """Compiled functions of a task and a cell."""
 
-    question: ByTask
+    question: TaskMeasurement
     init: Any
     block: Any
     check: Any
@@ -195,9 +195,9 @@ def compile_run(run: Run) -> Any:
     if run.row.task in QUESTIONS:
         return train_and_score.compile_run(run.of_card)
     if run.row.task == UNTRAINED:
-        of_lags = ByLag(run.named.cell, STANDARD)
+        of_lags = LagMeasurement(run.named.cell, STANDARD)
         return of_lags, jax.jit(of_lags.init_params), jax.jit(of_lags.states)
-    question = ByTask(run.named.cell, STANDARD, task(run.row.task))
+    question = TaskMeasurement(run.named.cell, STANDARD, task(run.row.task))
 
     def check(params: Any, sets: learning.Sets) -> Any:
         """Scores of validation and final rows."""

@@ -53,7 +53,6 @@ Known = Mapping[str, Sequence[float]]
 """Of a cell: by tasks, by_lag and by_key the bits of its seeds, and others, which have one number.
 
 parameters  trained numbers of the cell and its block in the first arm
-early       bits by lag after the short runs of the pilot, at its best rate
 held        mean bits at lags 4 to 16 that a probe finds in the network of seed 1 on the text
 """
 
@@ -85,8 +84,6 @@ def cells(arm: str = ARMS[0]) -> dict[str, Known]:
             known[task] = [row.bits for row in rows if row.seed != apart]
         probed = at_best_rates(arm).get(("text", name), [])
         known["held"] = [float(np.mean(row.held[3:])) for row in probed if row.held]
-        pilot = [x.mean for x in card.pilot if x.configuration.question == "by lag"]
-        known["early"] = [max(pilot)] if pilot else []
         if arm == ARMS[0]:
             measures = {"by_lag": card.bits_by_lag, "by_key": card.bits_by_key}
             known |= {name: of.by_seed for name, of in measures.items() if of}
@@ -360,25 +357,6 @@ def networks() -> str:
     return markdown([*headings, *(f"`{task}`" for task in worth.OUTCOMES)], rows)
 
 
-COLUMNS = {
-    "trained": ("by_lag", "by_key", "parameters"),
-    "vector": ("by_lag", "by_key", "early", "parameters"),
-    "matrix": ("by_lag", "by_key"),
-}
-"""The groups and predictors of the table of correlations."""
-
-
-def correlations() -> str:
-    """The table of each task and the correlations with a predictor in a group."""
-    columns = [(group, name) for group, names in COLUMNS.items() for name in names]
-    rows = []
-    for task in TASKS:
-        pairs = ((sample(group, (name, task)), (name, task)) for group, name in columns)
-        shown = (f"{correlation(*means(*pair)):.2f}" for pair in pairs)
-        rows.append([f"`{task}`", *shown])
-    return markdown(["task", *(f"{group}: `{name}`" for group, name in columns)], rows)
-
-
 def errors() -> str:
     """The table of the error for a trained cell that was left out, by what is known of it."""
     rows = []
@@ -459,7 +437,6 @@ def main() -> None:
         "secondary": tested(SECONDARY),
         "networks": networks(),
         "cells": cells_table(ARMS[0]),
-        "correlations": correlations(),
         "errors": errors(),
         "cells at 60,000 parameters": cells_table(ARMS[1]),
     }

@@ -200,7 +200,7 @@ class ValueList(Cell):
 
     Inputs are the one-hot tokens by key: keys, as many values, and the filler; in a block, whose
     cells see no tokens, it is of no use. The output is one-hot: the most frequent value, of equal
-    ones the first. Its accuracy is `memory.card_contents.accuracy_of_list`. No parameters.
+    ones the first. Its accuracy is `memory.bits.accuracy_of_list`. No parameters.
     """
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:

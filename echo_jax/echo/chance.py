@@ -115,8 +115,8 @@ def ordered_baselines(
 ) -> dict[str, float]:
     """Return the scores of persistence and of a k-gram, by name, for a target outside the window.
 
-    Persistence repeats the value in the window that is nearest to the target. Both are scored at
-    the targets of an evaluation, each as often as it has them on average.
+    Persistence repeats the value in the window nearest to the target. Both are scored at targets
+    of an evaluation, each as often as it has them on average.
     """
     times, weights = asked_times(len(held_out), task)
     nearest = times - (task.window - 1 if task.lag > 0 else 0)

@@ -174,7 +174,7 @@ def train_sequence(
 ) -> tuple[TrainState, Metrics]:
     """Make one update for each of the K batches of a sequence, from the cell's initial state."""
     carry = start(config, learner.network, state.params)
-    batches = bptt_batches(config, sequence_batches(tokens, config.task, dynamic.lag))
+    batches = with_earlier(config, sequence_batches(tokens, config.task, dynamic.lag))
 
     def step(memory: tuple[TrainState, Carry], batch: BPTTBatch) -> tuple[Any, Metrics]:
         state, carry, metrics = train_batch(config, learner, dynamic, *memory, batch)
@@ -242,8 +242,8 @@ def update(
     return TrainState(state.step + 1, params, opt_state), loss, also
 
 
-def bptt_batches(config: RunConfig, batches: Batch) -> BPTTBatch:
-    """Return the K truncated-BPTT batches of a sequence, stacked, from its K stacked batches.
+def with_earlier(config: RunConfig, batches: Batch) -> BPTTBatch:
+    """Return the K stacked batches of a sequence, each with those that truncated BPTT runs again.
 
     With k = 3 the batches before batch 0, 1, 2, 3 are  - -   - 0   0 1   1 2
     """

@@ -8,9 +8,6 @@ A card is a function of its cell and rows, so a measurement that was stopped goe
 """
 
 import datetime
-import functools
-import itertools
-import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -23,9 +20,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.memory.bits import DECIMALS, Bits, BitsAnAnswer, BitsByKey, BitsByLag, Number
 from echo_jax.memory.protocol import (
-    ASSOCIATES,
-    CEILING,
     PILOT_SEED,
     SCANS_AGREE,
     STANDARD,
@@ -33,33 +29,20 @@ from echo_jax.memory.protocol import (
     Protocol,
     QuestionName,
 )
-from echo_jax.memory.questions import NAMED, order
-from echo_jax.memory.rows import (
-    DECIMALS,
-    Count,
-    KeyRow,
-    LagRow,
-    MeasuredTask,
-    Row,
-    TaskRow,
-    TaskScore,
-    row_kind,
-)
+from echo_jax.memory.questions import NAMED, Question, bits_of, order
+from echo_jax.memory.rows import KeyRow, MeasuredTask, Row
 from echo_jax.report.number_formats import plain
 from echo_jax.storage import atomic_files
+from echo_jax.storage.row_file import Count, RowKind
 
 CARD_FILE, ROWS_FILE = "card.json", "rows.jsonl"
 
 MIXED_DEVICES = "its rows were made on several devices or numbers of cores, and bits may differ"
 
-UNCONVOLVED = 4
-"""The first lag that the convolution of a block does not see."""
-
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 DEVICE = r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?"  # of Windows, where no folder is called so
 CardName = Annotated[str, Meta(pattern=NAME)]
-Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
 
 class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,69 +68,6 @@ class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def bare(self) -> str:
         """The name of the cell without its block."""
         return self.name.removeprefix(BLOCK_PREFIX)
-
-
-class Seeded(msgspec.Struct, forbid_unknown_fields=True):
-    """A measure over seeds.
-
-    mean       bits
-    low, high  of the lowest and the highest seed, of 8 an interval of 99% for the median; null for
-               a single seed
-    seeds      in order
-    by_seed    bits of each
-    at_least   the mean is within 5% of the most that can be measured; by key also where a seed is
-               best at Kmax
-    curve      by lag the mean bits of each lag; by key the mean accuracy at each K
-    """
-
-    mean: Number
-    low: Number | None
-    high: Number | None
-    seeds: list[Count]
-    by_seed: list[Number]
-    at_least: bool
-    curve: list[Number]
-
-
-class BitsByLag(Seeded):
-    """Bits of the state about the tokens 1 .. 64 steps back.
-
-    from_lag_4 the bits of lags 4 .. 64: the convolution of a block sees lags 1 to 3
-    """
-
-    from_lag_4: Number
-
-
-class BitsByKey(Seeded):
-    """Bits about the values of K pairs, at the best K; `pairs` are those of the curve.
-
-    curves      the accuracy at each K of each seed
-    associated  the median over the seeds of the first update at which a network associates, see
-                `updates_until_associated`; null where half of the seeds never do, or it is unknown
-    never       seeds that never do
-    """
-
-    pairs: list[Count]
-    curves: list[list[Number]]
-    associated: Number | None
-    never: Count
-
-
-class BitsAnAnswer(Seeded):
-    """Bits an answer of a task: the entropy of the answers less the recalibrated cross-entropy.
-
-    There is no curve, and nothing is `at_least`.
-
-    accuracy  the mean over the seeds
-    entropy   of the answers, bits
-    baseline  of the task, on the same rows: bits an answer and accuracy; null without one
-    majority  the mean share of the most frequent answer; null of older rows
-    """
-
-    accuracy: Number
-    entropy: Number
-    baseline: tuple[Number, Number] | None = None
-    majority: Number | None = None
 
 
 class Budget(msgspec.Struct, forbid_unknown_fields=True):
@@ -177,13 +97,13 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     constant_bytes of the arrays that the program by key holds beside its parameters
     keys, values   of a matrix state: d_k and d_v
     parameters     trained numbers by key, with those of the block and the readout; no frozen ones
-    seeds          asked for last, or with a row; `bits_by_lag.seeds` are those that count
+    seeds          wanted last, or with a row; `bits_by_lag.seeds` are those that count
     configuration  those of the rows that count, one of a question and a number of updates
     pilot          what the pilot saw; of each question the configuration of the most bits counts
     budgets        bits after other numbers of updates
     devices        on which rows were made
     remarks        sentences on what a reader should know
-    task           that was asked alone, with its bits_an_answer; absent from a card of the memory
+    task           that was measured, with its bits_an_answer; absent from a card of the memory
     file_digest    of all other fields, in a file; absent elsewhere
     """
 
@@ -221,6 +141,31 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         """The numbers of its protocol."""
         return self.protocol if isinstance(self.protocol, Protocol) else STANDARD
 
+    def bits(self, question: Question) -> Bits | None:
+        """Return the bits of a question; None where they were not measured."""
+        return getattr(self, question.field) or None
+
+    def known(self, question: Question) -> Bits:
+        """Return the bits of a question that was measured."""
+        bits = self.bits(question)
+        assert bits is not None
+        return bits
+
+    def mean(self, question: Question) -> float:
+        """Return the mean bits of a question; -1 where they were not measured."""
+        bits = self.bits(question)
+        return -1.0 if bits is None else bits.mean
+
+    def budgets_of(self, question: Question) -> list[Budget]:
+        """Return the bits of a question after other numbers of updates."""
+        return [x for x in self.budgets if x.question == question.name]
+
+    def measured(self, question: Question) -> list[tuple[int, Bits | Budget]]:
+        """Return the bits of a question after each number of updates, those of the card first."""
+        bits = self.bits(question)
+        usual = [(self.numbers.updates, bits)] if bits else []
+        return [*usual, *((x.updates, x) for x in self.budgets_of(question))]
+
 
 def protocol_of(cards: Iterable[Card]) -> Protocol:
     """Return the protocol of cards; raise ConfigError if they have several."""
@@ -241,150 +186,12 @@ def check_name(name: str, folder: Path | None = None) -> None:
         raise ConfigError(field, folder or name, "is no name of a card", fix)
 
 
-def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
-    """Return the bits of each lag, at least 0, `[N]`; zeros for a run without a score."""
-    if nats is None:
-        return np.zeros(protocol.lags)
-    bits = math.log2(protocol.symbols) - np.asarray(nats, np.float64) / math.log(2)
-    # Tokens are uniform, so a factor of 0 makes each head a guess of log2 V bits: a value below 0
-    # is noise of the recalibration.
-    return np.maximum(bits, 0.0)
-
-
-def accuracy(right: Sequence[int] | None, row: KeyRow) -> np.ndarray:
-    """Return the share of right answers at each K; zeros for a run without a score."""
-    return np.array(right or [0] * len(row.asked)) / np.array(row.asked)
-
-
-def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray, values: int) -> np.ndarray:
-    """The bits about the values of K pairs, each one of M, by answers of this accuracy, by Fano.
-
-        K (log2 M - h(e) - e log2(M - 1))       e = 1 - accuracy, at most 1 - 1/M
-
-    h is the binary entropy in bits (Cover & Thomas 2006, section 2.10).
-    """
-    # Not by cross-entropy, in which a list of the values, without a key, has 35.6 bits at K = 16.
-    wrong = np.clip(1 - np.asarray(accuracy, np.float64), 0.0, 1 - 1 / values)
-    # 0 log 0 counts as 0.
-    entropy = -sum(x * np.log2(np.where(x > 0, x, 1.0)) for x in (wrong, 1 - wrong))
-    each = math.log2(values) - entropy - wrong * math.log2(values - 1)
-    return np.asarray(pairs) * np.maximum(each, 0.0)
-
-
-@functools.cache
-def accuracy_of_list(pairs: int, values: int) -> float:
-    """Return the accuracy of one that knows which values occurred, and not with which keys.
-
-    It answers each question with the most frequent value, so it is E[max count] / K for K
-    independent values of M. P(max <= m) = K! / M^K times the coefficient of x^K in
-    (sum_(j <= m) x^j / j!)^M.
-    """
-    at_most = []
-    for most in range(pairs):
-        term = np.array([1 / math.factorial(j) for j in range(most + 1)])
-        power = np.ones(1)
-        for _ in range(values):
-            # No higher power of x than K is asked for.
-            power = np.convolve(power, term)[: pairs + 1]
-        share = power[pairs] if len(power) > pairs else 0.0
-        at_most.append(share * math.factorial(pairs) / float(values) ** pairs)
-    return (pairs - sum(at_most)) / pairs  # E[max] = sum over m of P(max > m), m = 0 .. K - 1
-
-
-def validation_bits(row: Row, protocol: Protocol) -> float:
-    """The bits on validation data, by which a seed chooses; no run without a score is chosen."""
-    if row.validation is None:
-        return -math.inf
-    if isinstance(row, TaskRow):
-        return row.validation.bits
-    if isinstance(row, LagRow):
-        return float(lag_bits(row.validation, protocol).sum())
-    right = accuracy(row.validation, row)
-    return float(accuracy_bits(np.array(row.pairs), right, protocol.values).max())
-
-
-def bits_of(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | BitsByKey | BitsAnAnswer:
-    """The measure of some rows of one configuration. A seed without a finite run has 0 bits."""
-    chosen: list[Any] = sorted(rows, key=lambda row: row.seed)
-    if isinstance(chosen[0], TaskRow):
-        return bits_an_answer(chosen)
-    measure = bits_by_lag if isinstance(chosen[0], LagRow) else bits_by_key
-    return measure(chosen, protocol)
-
-
-def bits_by_lag(chosen: Sequence[LagRow], protocol: Protocol) -> BitsByLag:
-    """Return the measure by lag, of a row for each seed."""
-    curves = np.array([lag_bits(row.final, protocol) for row in chosen])
-    most = protocol.lags * math.log2(protocol.symbols)
-    return BitsByLag(
-        **_seeded([row.seed for row in chosen], curves.sum(axis=1), most, curves.mean(axis=0)),
-        from_lag_4=plain(curves[:, UNCONVOLVED - 1 :].sum(axis=1).mean(), DECIMALS),
-    )
-
-
-def bits_by_key(chosen: Sequence[KeyRow], protocol: Protocol) -> BitsByKey:
-    """Return the measure by key, of a row for each seed.
-
-    The K of a seed is that with the most accuracy bits on validation data.
-    """
-    pairs = np.array(chosen[0].pairs)
-    validation = np.array([accuracy(row.validation, row) for row in chosen])
-    final = np.array([accuracy(row.final, row) for row in chosen])
-    # K is chosen on other rows than are scored: the best of up to 14 scores is too high by chance.
-    best = np.argmax(accuracy_bits(pairs, validation, protocol.values), axis=1)
-    by_seed = accuracy_bits(pairs, final, protocol.values)[np.arange(len(chosen)), best]
-    most = pairs[-1] * math.log2(protocol.values)
-    measured = _seeded([row.seed for row in chosen], by_seed, most, final.mean(axis=0))
-    measured["at_least"] |= bool((best == len(pairs) - 1).any())
-    known = [row for row in chosen if row.associated and row.final is not None]
-    failed = [row for row in chosen if row.final is None]
-    # A run that failed counts as never, but older rows do not know, and then nothing is said.
-    until = [updates_until_associated(row, protocol) for row in [*known, *failed] if known]
-    median = float(np.median(until)) if until else math.inf
-    return BitsByKey(
-        **measured,
-        pairs=pairs.tolist(),
-        curves=plain(final, DECIMALS),
-        associated=plain(median, DECIMALS),
-        never=until.count(math.inf),
-    )
-
-
-def bits_an_answer(chosen: Sequence[TaskRow]) -> BitsAnAnswer:
-    """Return the measure of a task, of a row for each seed; one without a score has 0 bits."""
-    finals = [row.final or TaskScore(0, 0, 0) for row in chosen]
-    by_seed = np.array([max(final.bits, 0.0) for final in finals])
-    entropies = [final.entropy for final in finals if final.entropy]
-    shares = [row.majority for row in chosen if row.majority is not UNSET]
-    baselines = [(row.baseline.bits, row.baseline.accuracy) for row in chosen if row.baseline]
-    return BitsAnAnswer(
-        **_seeded([row.seed for row in chosen], by_seed, math.inf, np.zeros(0)),
-        accuracy=plain(np.mean([final.accuracy for final in finals]), DECIMALS),
-        entropy=plain(np.mean(entropies or [0.0]) / math.log(2), DECIMALS),
-        baseline=plain(np.mean(baselines, axis=0), DECIMALS) if baselines else None,
-        majority=plain(np.mean(shares), DECIMALS) if shares else None,
-    )
-
-
-def updates_until_associated(row: KeyRow, protocol: Protocol) -> float:
-    """The first update after which half of the answers about 4 pairs are right, twice running.
-
-    Twice running is at the next check too. Infinite where that never is. A list of the values has
-    27% of them.
-    """
-    half = protocol.recalls * protocol.associated * ASSOCIATES
-    checks = [right >= half for right in row.associated or []]
-    twice = [a and b for a, b in itertools.pairwise(checks)]
-    return (twice.index(True) + 1) * protocol.updates_at_once if True in twice else math.inf
-
-
 def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotChoice]:
     """The mean bits of the pilot with each configuration; a run that is not finite has none."""
     found: dict[Configuration, list[float]] = {}
     for row in rows:
         if row.seed >= PILOT_SEED:
-            # A run that is not finite has -inf, which would be the mean of its rate.
-            bits = max(validation_bits(row, protocol), 0.0)
+            bits = max(row.validation_bits(protocol), 0.0)
             found.setdefault(row.configuration, []).append(bits)
 
     def order(of: Configuration) -> tuple[str, int, float]:
@@ -402,8 +209,8 @@ def chosen_by(
     None where the pilot has none of them.
     """
     # max keeps the first of equal ones, which is the smaller rate, as `pilot_of` sorts them.
-    asked = [x for x in pilot if x.configuration in choices]
-    return max(asked, key=lambda x: x.mean).configuration if asked else None
+    known = [x for x in pilot if x.configuration in choices]
+    return max(known, key=lambda x: x.mean).configuration if known else None
 
 
 def rows_that_count(rows: Sequence[Row], card: Card) -> dict[tuple[QuestionName, int], list[Row]]:
@@ -450,6 +257,34 @@ def remarks_of(rows: Sequence[Row]) -> list[str]:
     return [MIXED_DEVICES, *differ] if mixed else differ
 
 
+def row_kind(protocol: Protocol) -> RowKind[Row]:
+    """Return the rows of cards of a protocol, which are refused if it cannot give them."""
+
+    def decode(values: dict[str, Any]) -> Row:
+        """A row of the values of a line; ValueError for one that the protocol cannot give."""
+        msgspec.json.encode(values)  # ValueError for half a pair of surrogates: it is no text
+        row = msgspec.convert(values, Row)
+        check_row(row, protocol)
+        return row
+
+    return RowKind("a row of a card", decode, msgspec.to_builtins)
+
+
+def check_row(row: Row, protocol: Protocol) -> None:
+    """Raise ValueError for a row that the protocol cannot give."""
+    if (row.validation is None) != (row.final is None):
+        raise ValueError("final is null on one data set alone")
+    question = NAMED[row.configuration.question]
+    pilot = question.pilot(protocol, row.updates)
+    if row.seed >= PILOT_SEED and row.configuration not in pilot:
+        raise ValueError(f"seed is not below {PILOT_SEED}, and the run is none of the pilot")
+    if row.updates % protocol.updates_at_once:
+        raise ValueError(f"updates are no multiple of {protocol.updates_at_once}")
+    if getattr(row, "reading", None) and not question.has_picture(protocol):
+        raise ValueError("reading is of 64 lags of 16 symbols or 8 pairs of 64 keys and 64 values")
+    row.check(protocol)
+
+
 def read(folder: Path) -> tuple[Card, list[Row]]:
     """The card in a folder and its rows; ConfigError where they, or its name, are not valid.
 
@@ -494,17 +329,3 @@ def write_whole(card: Card, rows: Sequence[Row], folder: Path) -> Card:
     """Write a card and all its rows, in the place of those that are there."""
     row_kind(card.numbers).write(folder / ROWS_FILE, rows)
     return write(card, rows, folder)
-
-
-def _seeded(seeds: list[int], values: np.ndarray, most: float, curve: np.ndarray) -> dict[str, Any]:
-    several = len(values) > 1
-    fields = {
-        "mean": values.mean(),
-        "low": values.min() if several else None,
-        "high": values.max() if several else None,
-        "seeds": seeds,
-        "by_seed": values,
-        "at_least": values.mean() >= CEILING * most,
-        "curve": curve,
-    }
-    return plain(fields, DECIMALS)

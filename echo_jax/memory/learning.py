@@ -3,7 +3,7 @@
 init ─► train_updates ─► ... ─► train_updates         `updates_at_once` each, `updates` in all
 by_steps                                              trained weights ─► answers
 
-One network learns its whole question, so that every lag and every K is asked of the same weights.
+One network learns its whole question, so that every lag and every K is of the same weights.
 The score is of answers by `step` on one stream. A cell's step is traced once, scanned over the
 steps of one stream, and mapped over streams by `lax.map`: it sees no later input, rows cannot mix,
 and no rule of the user's for batches is run.
@@ -28,7 +28,7 @@ from echo_jax.echo.network import Network, Params
 from echo_jax.echo.training import TrainState, clipped_adam, update
 from echo_jax.engine import process
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.questions import CardQuestion
+from echo_jax.memory.questions import Question
 from echo_jax.memory.rows import Row
 
 
@@ -60,7 +60,7 @@ class Scores(NamedTuple):
 
 
 class HeadLogits(NamedTuple):
-    """The logits of the heads on a data set, `[E, N, V]`, and their targets, int32 `[E, N]`."""
+    """The logits of N heads on a data set, `[E, N, V]`, head n that of lag n; targets `[E, N]`."""
 
     logits: chex.Array
     targets: chex.Array
@@ -69,11 +69,11 @@ class HeadLogits(NamedTuple):
 class AnswersAtOnce(NamedTuple):
     """The answers of a network about fixed streams, as `reading` packs them.
 
-    values     the most likely ones, by lag of N = 64, by key of 8 questions, int32 `[10, N]`
+    values     the most likely ones, by lag of N = 64, by key of 8 pairs, int32 `[10, N]`
     certainty  of these, 0 .. 1: by lag `recalibrated_certainty`, by key the recalibrated
                probability of the value, `[10, N]`
     nats       by lag, of each lag on the final streams after the first asked step, `[N]`; by key of
-               the colours of the right values, `[10, N]`; in `ByLag.fading` of the right tokens
+               the colours of the right values, `[10, N]`; in `fading` by lag of the right tokens
     """
 
     values: chex.Array
@@ -133,20 +133,23 @@ class RunInputs(NamedTuple):
     updates: chex.Numeric
 
 
-class Question(Interface):
-    """A question about a cell: its network, data, loss and score.
+class Measurement(Interface):
+    """How a cell is measured by a question: its network, data, loss and score.
 
-    `ByLag`, `ByKey` or `ByTask`; `TorchByLag` or `TorchByKey` about a layer of PyTorch.
+    `LagMeasurement`, `KeyMeasurement` or `TaskMeasurement`, or one of `torch_measurement` for a
+    layer of PyTorch. What a card states of it, and in which words, is the `questions.Question`.
 
-    asks      the question
-    at_once   parameters and data sets to `AnswersAtOnce`; None of a task
+    question  by which it measures
+    at_once, told_at_once
+              parameters and data sets to `AnswersAtOnce`, and these to bits; None of a task
     platform  the kind of device that trains it; None for that of JAX
     """
 
-    asks: CardQuestion
+    question: Question
     protocol: Protocol
     network: Network
     at_once: Any = None
+    told_at_once: Any = None
     platform: str | None = None
 
     def init_params(self, key: chex.PRNGKey) -> Params:
@@ -173,7 +176,7 @@ class Question(Interface):
         """Return the row of a run, with its scores among the fields."""
 
     def lowered(self, name: str) -> tuple[dict[str, Lowered], int]:
-        """Programs of `QuestionPrograms` about the cell of a name, and the bytes of constants.
+        """Programs of `MeasurementPrograms` about the cell of a name, and the bytes of constants.
 
         ConfigError, which names the user's line, where the score is no function of the state alone,
         see `cells.user_cell_check`, or the cell cannot be trained.
@@ -201,30 +204,30 @@ class Question(Interface):
         """Raise ConfigError, as `lowered` does, for a cell that cannot be measured."""
         self.lowered(name)
 
-    def programs(self, name: str) -> "QuestionPrograms":
+    def programs(self, name: str) -> "MeasurementPrograms":
         """Return the programs about the cell of a name; ConfigError as of `lowered`."""
         checked, constants = self.lowered(name)
         compiled = {name: program.compile() for name, program in checked.items()}
         process.give_back_memory()
         at_once = self.at_once and jax.jit(self.at_once)  # of one run of a card: compiled there
-        return QuestionPrograms(self, constants, at_once=at_once, **compiled)
+        return MeasurementPrograms(self, constants, at_once=at_once, **compiled)
 
 
 @dataclasses.dataclass(frozen=True)
-class QuestionPrograms:
-    """The compiled functions of a question.
+class MeasurementPrograms:
+    """The compiled functions of a measurement.
 
-    question       the cell in its network
+    measurement    the one that they are of
     constants      bytes of the arrays that stand as numbers in `score`
     init           a `RunInputs` to the first `TrainState`
     block          a `RunInputs` and a `TrainState` to the next one, and `Losses`
     draw           a seed and the digest of weights to data sets
     score          parameters and data sets to `Scores`
     scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
-    at_once        as of `Question`
+    at_once        as of `Measurement`
     """
 
-    question: Question
+    measurement: Measurement
     constants: int
     init: Any
     block: Any
@@ -234,10 +237,10 @@ class QuestionPrograms:
     at_once: Any = None
 
 
-def init(question: Question, run: RunInputs) -> TrainState:
+def init(measurement: Measurement, run: RunInputs) -> TrainState:
     """Return the state before the first update; its random numbers depend on the seed alone."""
-    params = question.init_params(purpose_key(run.seed, Purpose.WEIGHTS))
-    moments = clipped_adam(question.protocol.largest_norm).init(params)
+    params = measurement.init_params(purpose_key(run.seed, Purpose.WEIGHTS))
+    moments = clipped_adam(measurement.protocol.largest_norm).init(params)
     return TrainState(jnp.zeros((), jnp.int32), params, moments)
 
 
@@ -249,11 +252,11 @@ class Losses(NamedTuple):
 
 
 def train_updates(
-    question: Question, run: RunInputs, state: TrainState
+    measurement: Measurement, run: RunInputs, state: TrainState
 ) -> tuple[TrainState, Losses]:
     """Return the next `updates_at_once`, number i on data of its own."""
     key = purpose_key(run.seed, Purpose.DATA)
-    optimizer = clipped_adam(question.protocol.largest_norm)
+    optimizer = clipped_adam(measurement.protocol.largest_norm)
 
     def step(state: TrainState, _: None) -> tuple[TrainState, chex.Array]:
         # By the number of the update, so that calls of any length draw the same batches.
@@ -261,9 +264,9 @@ def train_updates(
         done = state.step / run.updates
         rate = run.rate * (1 + jnp.cos(jnp.pi * done)) / 2
         state, loss, _ = update(
-            lambda params: (question.loss(params, of_update, done), None), optimizer, rate, state
+            lambda params: (measurement.loss(params, of_update, done), None), optimizer, rate, state
         )
         return state, loss
 
-    state, losses = jax.lax.scan(step, state, length=question.protocol.updates_at_once)
-    return state, Losses(losses, question.associated(state.params, run.seed))
+    state, losses = jax.lax.scan(step, state, length=measurement.protocol.updates_at_once)
+    return state, Losses(losses, measurement.associated(state.params, run.seed))

@@ -63,12 +63,12 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """All numbers on which the rows of a card depend, checked as it is made.
 
     symbols                   V, different tokens of a stream by lag
-    lags                      N: the lags asked for are 1 .. N, in steps
-    asked_steps, asked_every  steps after which a stream is asked, the first of which is step N, so
+    lags                      N: the lags of the heads are 1 .. N, in steps
+    asked_steps, asked_every  steps after which the state is read, the first of which is step N, so
                               each has a token at every lag; and the steps between two
     keys, values              different ones by key; M is the number of values
-    fillers                   by key, before the first question, for each layer of a block
-    pairs                     numbers of pairs K that are asked, up to Kmax
+    fillers                   by key, before the first query, for each layer of a block
+    pairs                     numbers of pairs K that are scored, up to Kmax
     small_state               bytes up to which Kmax is `pairs_of_small`, else `pairs_of_large`
     largest_state             bytes of the largest state that is measured
     updates, updates_at_once  of the run that a card's numbers are of, and of one compiled call
@@ -166,7 +166,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def asked(self) -> range:
-        """The steps, from 0, after which the state is asked."""
+        """The asked steps, from 0: those after which the state is read by lag."""
         return range(self.lags, self.lags + self.asked_steps * self.asked_every, self.asked_every)
 
     @property
@@ -194,8 +194,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The name of a card by default: of a protocol of one's own it ends in the digest."""
         return f"{name}-{self.digest}" if self.own else name
 
-    def pairs_asked(self, most: int) -> tuple[int, ...]:
-        """Return the numbers of pairs that are asked up to Kmax."""
+    def pairs_up_to(self, most: int) -> tuple[int, ...]:
+        """Return the numbers of pairs up to Kmax."""
         return tuple(pairs for pairs in self.pairs if pairs <= most)
 
     def most_pairs(self, state_bytes: int) -> int:

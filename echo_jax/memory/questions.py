@@ -2,29 +2,58 @@
 
 A further question is also named in:
 
-lag_question, key_question, task_question    the network that is asked, see `learning.Question`
-rows, card_contents                          its row, and its bits in a card
-card.train_and_score                         `kinds`, from the question to its network
-pages.question_words, table, figures, explore_page    its words, columns and curves
+bits, rows, card_contents             its bits, its row, and the field of a card
+lag_measurement, key_measurement,
+task_measurement                      its network, data and loss, see `learning.Measurement`
+card.train_and_score                  `measurements`, from its name to its network
+pages.figures                         its curves
 """
 
-from typing import ClassVar
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
 from typing import Protocol as Interface
 
+import numpy as np
 from msgspec import UNSET, UnsetType
 
+from echo_jax.memory.bits import (
+    DECIMALS,
+    UNCONVOLVED,
+    Bits,
+    BitsAnAnswer,
+    BitsByKey,
+    BitsByLag,
+    accuracy_bits,
+    over_seeds,
+)
 from echo_jax.memory.protocol import TASK_RATES, Configuration, Protocol, QuestionName
 from echo_jax.memory.reading import PAIRS, PIXELS, SYMBOLS, VALUES
+from echo_jax.memory.rows import KeyRow, LagRow, Row, TaskRow, TaskScore
+from echo_jax.report.number_formats import plain
 
 
-class CardQuestion(Interface):
-    """A question of a card, of which there is one object, such as `BY_LAG`.
+class Question(Interface):
+    """What a card has bits of, such as `BY_LAG`: one object, without its network or data.
+
+    How a cell is measured by it, with jax, is a `learning.Measurement`.
 
     name         as in configurations and rows; in the flag `--only` with a hyphen
     field        of a card that has its bits
     absent       the value of that field where nothing was measured
     has_budgets  a full card has runs with other numbers of updates too
     long_pilot   only a full card has a pilot, whose runs have the usual number of updates
+    words        for its bits on pages
+    suffix       of the headings of its rates and of other numbers of updates in a table
+
+    Of its curves, if it has any:
+
+    digits       of their values on the page on which cards are explored, as far as a pixel shows
+    short        its name in the address of that page
+    title        of the curves there
+    curves       the name of the curves, and of the files of their figures
+    x_label, y_label
+    reading      how to read its figures, with a place for the `most` bits of a token
     """
 
     name: ClassVar[QuestionName]
@@ -32,12 +61,24 @@ class CardQuestion(Interface):
     absent: ClassVar[UnsetType | None] = None
     has_budgets: ClassVar[bool] = False
     long_pilot: ClassVar[bool] = False
+    words: ClassVar[str]
+    suffix: ClassVar[str]
+    digits: ClassVar[str] = ""
+    short: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    curves: ClassVar[str] = ""
+    x_label: ClassVar[str] = ""
+    y_label: ClassVar[str] = ""
+    reading: ClassVar[str] = ""
 
     def pilot(self, protocol: Protocol, updates: int | None = None, /) -> list[Configuration]:
         """Return the configurations among which the pilot chooses, for runs of so many updates."""
 
     def least_bytes(self, protocol: Protocol) -> int:
         """Return the bytes of its data sets and of its logits, at least."""
+
+    def measure(self, rows: Sequence[Any], protocol: Protocol, /) -> Bits:
+        """Return the bits of rows of one configuration, one for each seed, in order."""
 
     def tokens(self, _: Protocol, /) -> int:
         """Return the different tokens that a cell is fed; 0 of a task, which states its own."""
@@ -48,9 +89,16 @@ class CardQuestion(Interface):
         return False
 
 
-class _ByLag(CardQuestion):
+class _ByLag(Question):
     name, field = "by lag", "bits_by_lag"
     has_budgets = True
+    words, suffix, digits, short = "bits by lag", "", ".2f", "lag"
+    title = "Bits about the token, by how many steps ago it came"
+    curves, x_label, y_label = "forgetting", "steps back", "bits about the token"
+    reading = (
+        "Bits, of {most:.3g}, that the state holds about a token, by how many steps ago it came. "
+        "The area under a curve is its bits by lag."
+    )
 
     def pilot(self, protocol: Protocol, _: int | None = None, /) -> list[Configuration]:
         return [Configuration(self.name, protocol.pilot_updates, x) for x in protocol.rates]
@@ -61,6 +109,14 @@ class _ByLag(CardQuestion):
         answers = protocol.asked_steps * protocol.lags * protocol.symbols
         return 4 * (sets + answers * max(protocol.rows, protocol.streams))
 
+    def measure(self, rows: Sequence[LagRow], protocol: Protocol, /) -> BitsByLag:
+        curves = np.array([row.curve(protocol) for row in rows])
+        most = protocol.lags * math.log2(protocol.symbols)
+        return BitsByLag(
+            **over_seeds(rows, curves.sum(axis=1), most, curves.mean(axis=0)),
+            from_lag_4=plain(curves[:, UNCONVOLVED - 1 :].sum(axis=1).mean(), DECIMALS),
+        )
+
     def tokens(self, protocol: Protocol, /) -> int:
         return protocol.symbols
 
@@ -68,9 +124,17 @@ class _ByLag(CardQuestion):
         return seed == 0 and (protocol.symbols, protocol.lags) == (SYMBOLS, PIXELS)
 
 
-class _ByKey(CardQuestion):
+class _ByKey(Question):
     name, field = "by key", "bits_by_key"
     long_pilot = True
+    words, suffix, digits, short = "bits by key", " by key", ".3f", "key"
+    title = "Values recalled by their keys, by the number of pairs"
+    curves, x_label, y_label = "recall", "pairs of a key and a value", "values recalled"
+    reading = (
+        "How many values of so many pairs are recalled by their keys? The number is the bits at "
+        "the number of pairs that is best on validation data. Dashed: a list of the values, which "
+        "knows the values that occurred but not their keys."
+    )
 
     def pilot(self, protocol: Protocol, _: int | None = None, /) -> list[Configuration]:
         return [Configuration(self.name, protocol.updates, x) for x in protocol.rates_by_key]
@@ -78,21 +142,47 @@ class _ByKey(CardQuestion):
     def least_bytes(self, protocol: Protocol) -> int:
         """Count the tokens of all rows, and the logits of their values, at the most pairs."""
         most = protocol.pairs_of_small
-        sets = 2 * len(protocol.pairs_asked(most)) * protocol.recalls
+        sets = 2 * len(protocol.pairs_up_to(most)) * protocol.recalls
         return 12 * most * (sets + protocol.rows * (1 + protocol.values))
+
+    def measure(self, rows: Sequence[KeyRow], protocol: Protocol, /) -> BitsByKey:
+        """Take the K of each seed with the most accuracy bits on validation data."""
+        pairs = np.array(rows[0].pairs)
+        validation = np.array([row.accuracy(row.validation) for row in rows])
+        final = np.array([row.curve(protocol) for row in rows])
+        # K is chosen on other rows than are scored: the best of up to 14 scores is too high by
+        # chance.
+        best = np.argmax(accuracy_bits(pairs, validation, protocol.values), axis=1)
+        by_seed = accuracy_bits(pairs, final, protocol.values)[np.arange(len(rows)), best]
+        most = pairs[-1] * math.log2(protocol.values)
+        measured = over_seeds(rows, by_seed, most, final.mean(axis=0))
+        measured["at_least"] |= bool((best == len(pairs) - 1).any())
+        known = [row for row in rows if row.associated and row.final is not None]
+        failed = [row for row in rows if row.final is None]
+        # A run that failed counts as never, but older rows do not know, and then nothing is said.
+        until = [row.updates_until_associated(protocol) for row in [*known, *failed] if known]
+        median = float(np.median(until)) if until else math.inf
+        return BitsByKey(
+            **measured,
+            pairs=pairs.tolist(),
+            curves=plain(final, DECIMALS),
+            associated=plain(median, DECIMALS),
+            never=until.count(math.inf),
+        )
 
     def tokens(self, protocol: Protocol, /) -> int:
         return protocol.tokens
 
     def has_picture(self, protocol: Protocol, _: int = 0, /) -> bool:
         """Return True for every seed, as some seeds associate and some do not."""
-        fewest = protocol.pairs_asked(min(protocol.pairs_of_small, protocol.pairs_of_large))
+        fewest = protocol.pairs_up_to(min(protocol.pairs_of_small, protocol.pairs_of_large))
         return (protocol.keys, protocol.values) == (PIXELS, VALUES) and PAIRS in fewest
 
 
-class _ByTask(CardQuestion):
+class _ByTask(Question):
     name, field = "task", "bits_an_answer"
     absent = UNSET
+    words, suffix = "bits an answer", ""
 
     def pilot(self, protocol: Protocol, updates: int | None = None, /) -> list[Configuration]:
         rates = protocol.rates[:TASK_RATES]
@@ -102,16 +192,39 @@ class _ByTask(CardQuestion):
         # The steps of a task are not known here, and count as one.
         return 4 * (protocol.rows + 3 * protocol.streams)
 
+    def measure(self, rows: Sequence[TaskRow], protocol: Protocol, /) -> BitsAnAnswer:
+        """Count 0 bits for a row without a score."""
+        finals = [row.final or TaskScore(0, 0, 0) for row in rows]
+        by_seed = np.array([max(final.bits, 0.0) for final in finals])
+        entropies = [final.entropy for final in finals if final.entropy]
+        shares = [row.majority for row in rows if row.majority is not UNSET]
+        baselines = [(row.baseline.bits, row.baseline.accuracy) for row in rows if row.baseline]
+        return BitsAnAnswer(
+            **over_seeds(rows, by_seed, math.inf, rows[0].curve(protocol)),
+            accuracy=plain(np.mean([final.accuracy for final in finals]), DECIMALS),
+            entropy=plain(np.mean(entropies or [0.0]) / math.log(2), DECIMALS),
+            baseline=plain(np.mean(baselines, axis=0), DECIMALS) if baselines else None,
+            majority=plain(np.mean(shares), DECIMALS) if shares else None,
+        )
+
 
 BY_LAG, BY_KEY, BY_TASK = _ByLag(), _ByKey(), _ByTask()
 
-OF_MEMORY: tuple[CardQuestion, ...] = (BY_LAG, BY_KEY)
-"""The questions of a card that is of no task."""
+OF_MEMORY: tuple[Question, ...] = (BY_LAG, BY_KEY)
+"""The questions of a card that is of no task; they have curves."""
 
-NAMED: dict[QuestionName, CardQuestion] = {each.name: each for each in (*OF_MEMORY, BY_TASK)}
+EVERY: tuple[Question, ...] = (*OF_MEMORY, BY_TASK)
 """All questions, in the order in which a card has them."""
+
+NAMED: dict[QuestionName, Question] = {each.name: each for each in EVERY}
 
 
 def order(question: QuestionName, updates: int) -> tuple[int, int]:
     """Return the place of runs of a question with so many updates among those of a card."""
     return list(NAMED).index(question), updates
+
+
+def bits_of(rows: Sequence[Row], protocol: Protocol) -> Bits:
+    """Return the bits of rows of one configuration. A seed without a finite run has 0 bits."""
+    by_seed = sorted(rows, key=lambda row: row.seed)
+    return NAMED[by_seed[0].configuration.question].measure(by_seed, protocol)

@@ -2,12 +2,12 @@
 
 step     0   1   2 ...  63  64  65 ...   the stream T
 pixel    0   1   2 ...  63               pixel 0 is at the top left
-lag     64  63  62 ...   1               asked after step 64
-lag      -  64  63 ...   2               asked after step 65: pixel 0 is not asked any more
+lag     64  63  62 ...   1               read after step 64
+lag      -  64  63 ...   2               read after step 65: pixel 0 is beyond
 
 A picture is drawn as pixel XOR (answer XOR T): a right answer shows the pixel, whatever it is. So
 the tokens are independent, as in training. A run by key is told eight of the pixels, as pairs of a
-key, the place, and a value, of which the colour is the 4 high bits, and is asked for each by its
+key, the place, and a value, of which the colour is the 4 high bits, and is queried for each by its
 place: colour XOR (answer XOR value) / 4.
 """
 
@@ -45,7 +45,7 @@ class Reading(msgspec.Struct, forbid_unknown_fields=True):
     """The answers of a run about `STREAMS`, in base64, by stream, then lag 1 .. 64.
 
     weights    SHA-256 of the trained weights
-    at_once    bits by lag on the final streams where each is asked after step 64 alone
+    at_once    bits by lag on the final streams where each is told after step 64 alone
     answers    the most likely values, 4 bits each, the first of two in the high half of a byte
     certainty  a byte each, 255 for 4 bits: 4 less the entropy of the recalibrated answer
     """
@@ -58,7 +58,7 @@ class Reading(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class KeyReading(Reading):
-    """The same about `by_key.fixed_pairs`, by stream, in the order of the questions.
+    """The same about `by_key.fixed_pairs`, by stream, in the order of the queries.
 
     at_once    bits by key with eight pairs, on the final data
     answers    a byte each
@@ -73,7 +73,7 @@ class KeyReading(Reading):
 class Fading(msgspec.Struct, forbid_unknown_fields=True):
     """The answers about the pixels of `fading_stream` after steps 64 .. 92, in base64.
 
-    By step 64 + s, then lag s + 1 .. 64: those of pixels that are still asked.
+    By step 64 + s, then lag s + 1 .. 64: those of pixels within reach.
 
     answers    as those of a `Reading`
     certainty  as those of a `Reading`
@@ -105,7 +105,7 @@ class ReadCard(Reading):
 class Readings(msgspec.Struct, forbid_unknown_fields=True):
     """The content of readings.json, from which pictures of published cards are drawn.
 
-    places, values  of the streams by key, `[10, 8]`, in the order of the questions
+    places, values  of the streams by key, `[10, 8]`, in the order of the queries
     """
 
     cells: list[ReadCard] = []
@@ -127,22 +127,8 @@ def fading_stream() -> np.ndarray:
 def packed(weights: bytes, at_once: float, answers: np.ndarray, certainty: np.ndarray) -> Reading:
     """The reading of the digest of weights, and of values and certainties (0 .. 1), `[10, N]`."""
     values = np.asarray(answers, np.uint8)
-    by_lag = values.shape[1] == PIXELS
-    kept = halves(values) if by_lag else encoded(values)
-    kind = Reading if by_lag else KeyReading
-    return kind(weights.hex(), at_once, kept, encoded(255 * np.asarray(certainty)))
-
-
-def packed_fading(answers: np.ndarray, certainty: np.ndarray, nats: np.ndarray) -> Fading:
-    """Return the fading of values, certainties (0 .. 1) and nats after each step, `[29, 64]`."""
-    is_asked = np.triu(np.ones(answers.shape, bool))  # lag n of the picture's after s < n steps
-    values, areas, told = (np.asarray(x)[is_asked] for x in (answers, certainty, nats))
-    return Fading(halves(values.astype(np.uint8)), encoded(255 * areas), encoded_surprise(told))
-
-
-def encoded_surprise(nats: np.ndarray) -> str:
-    """Nats as bytes, in 16ths of a bit."""
-    return encoded(16 / np.log(2) * np.asarray(nats))
+    kind, pack = {PIXELS: (Reading, halves), PAIRS: (KeyReading, encoded)}[values.shape[1]]
+    return kind(weights.hex(), at_once, pack(values), encoded(255 * np.asarray(certainty)))
 
 
 def halves(values: np.ndarray) -> str:

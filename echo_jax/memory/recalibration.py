@@ -1,4 +1,7 @@
-"""Recalibration of answers by one factor a lag, fitted on answers that are not scored. Pure."""
+"""Recalibration of answers by one factor a head, fitted on answers that are not scored. Pure.
+
+By lag there is a head for each lag, n = 1 .. N; elsewhere there is one.
+"""
 
 from collections.abc import Callable
 
@@ -12,7 +15,7 @@ from echo_jax.echo.loss import cross_entropy
 def fitted_factors(
     logits: chex.Array, targets: chex.Array, largest: float, halvings: int
 ) -> chex.Array:
-    """Return the factor b of each lag, `[N]`, fitted on calibration logits `[E, N, V]` and targets.
+    """Return the factor b of each head, `[N]`, from calibration logits `[E, N, V]` and targets.
 
     The factor, 0 to `largest`, minimises the mean cross-entropy of softmax(b z) (temperature
     scaling, Guo et al. 2017). That is convex in b, so its slope, E[sum_v p_v z_v - z_target], is
@@ -23,14 +26,14 @@ def fitted_factors(
     right = jnp.take_along_axis(below, targets[..., None], axis=-1)[..., 0]
 
     def slope(factor: chex.Array) -> chex.Array:
-        """Return the derivative of the mean cross-entropy of each lag by its factor, `[N]`."""
+        """Return the derivative of the mean cross-entropy of each head by its factor, `[N]`."""
         # The largest weight is exp(0) = 1: nothing overflows, and the sum is 1 or more.
         weights = jnp.exp(factor[:, None] * below)
         expected = jnp.sum(weights * below, axis=-1) / jnp.sum(weights, axis=-1)
         return jnp.mean(expected - right, axis=0)
 
-    lags = logits.shape[1]
-    return crossing(slope, jnp.zeros(lags), jnp.full(lags, largest), halvings)
+    heads = logits.shape[1]
+    return crossing(slope, jnp.zeros(heads), jnp.full(heads, largest), halvings)
 
 
 def crossing(

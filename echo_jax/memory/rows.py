@@ -1,17 +1,27 @@
-"""The rows of a card: what each run answered. No jax."""
+"""The rows of a card: what each run answered. No jax.
 
+A row of any question has
+
+    validation_bits(protocol)   the bits by which a pilot chooses; 0 without a score
+    curve(protocol)             its curve on final data, as in a card
+    tidy(score)                 a dictionary for each number of the score of one data set
+    check(protocol)             ValueError for scores that the protocol cannot give
+"""
+
+import itertools
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
-from echo_jax.memory.protocol import PILOT_SEED, Configuration, Protocol, Rate, Whole
-from echo_jax.memory.questions import NAMED, CardQuestion
+from echo_jax.memory.bits import accuracy_bits, lag_bits
+from echo_jax.memory.protocol import ASSOCIATES, Configuration, Protocol, Rate, Whole
 from echo_jax.memory.reading import KeyReading, Reading
-from echo_jax.storage.row_file import Count, RowKind
+from echo_jax.storage.row_file import Count
 
-DECIMALS = ".4f"  # of the numbers of a card
 NATS = ".3f"  # of a row: the sum over 64 lags moves by 0.01 bits at most that was seen
 
 TaskName = Annotated[str, Meta(pattern=r"^[\w-]{1,90}$")]
@@ -40,15 +50,10 @@ class _OfRun(msgspec.Struct):
     updates: Whole
 
     @property
-    def asks(self) -> CardQuestion:
-        """The question of the run, which is the tag of the row."""
-        question: Any = self.__struct_config__.tag
-        return NAMED[question]
-
-    @property
     def configuration(self) -> Configuration:
-        """The configuration of the run."""
-        return Configuration(self.asks.name, self.updates, self.rate)
+        """The configuration of the run; its question is the tag of the row."""
+        question: Any = self.__struct_config__.tag
+        return Configuration(question, self.updates, self.rate)
 
     @property
     def key(self) -> str:
@@ -84,12 +89,29 @@ class LagRow(_Measured, tag_field="question", tag="by lag", forbid_unknown_field
     final: Nats | None
     reading: Reading | UnsetType = UNSET
 
+    def validation_bits(self, protocol: Protocol) -> float:
+        """Return the sum over all lags."""
+        return float(lag_bits(self.validation, protocol).sum())
+
+    def curve(self, protocol: Protocol) -> np.ndarray:
+        """Return the bits of each lag, `[N]`."""
+        return lag_bits(self.final, protocol)
+
+    def tidy(self, score: list[float]) -> list[dict[str, Any]]:
+        """Return the nats of each lag."""
+        return [{"lag": lag, "nats": nats} for lag, nats in enumerate(score, 1)]
+
+    def check(self, protocol: Protocol) -> None:
+        """Refuse nats of other lags than those of the protocol."""
+        if any(len(x) != protocol.lags for x in (self.validation, self.final) if x):
+            raise ValueError(f"nats are not {protocol.lags}, one for each lag")
+
 
 class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_fields=True):
     """A run by key. The right answers are null where a loss was not finite.
 
     pairs              K of each entry of the lists
-    asked              questions of each K and data set
+    queries            of each K and data set; `asked` in files
     validation, final  right answers
     associated         right answers about `Protocol.associated` pairs in as many rows, after each
                        `updates_at_once`; null where that is not known
@@ -98,16 +120,61 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
     """
 
     pairs: Counts
-    asked: Counts
+    queries: Counts = msgspec.field(name="asked")
     validation: Counts | None
     final: Counts | None
     associated: list[Count] | None = None
     constant_bytes: Count = 0
     reading: KeyReading | UnsetType = UNSET
 
+    def validation_bits(self, protocol: Protocol) -> float:
+        """Return the bits at the best K."""
+        right = self.accuracy(self.validation)
+        return float(accuracy_bits(np.array(self.pairs), right, protocol.values).max())
+
+    def accuracy(self, right: Sequence[int] | None) -> np.ndarray:
+        """Return the share of right answers at each K; zeros for a run without a score."""
+        return np.array(right or [0] * len(self.queries)) / np.array(self.queries)
+
+    def curve(self, _: Protocol) -> np.ndarray:
+        """Return the accuracy at each K."""
+        return self.accuracy(self.final)
+
+    def tidy(self, score: list[int]) -> list[dict[str, Any]]:
+        """Return the right answers at each K, of so many."""
+        each = zip(self.pairs, score, self.queries, strict=True)
+        return [{"pairs": k, "right": right, "asked": queries} for k, right, queries in each]
+
+    def updates_until_associated(self, protocol: Protocol) -> float:
+        """The first update after which half of the answers about 4 pairs are right, twice running.
+
+        Twice running is at the next check too. Infinite where that never is. A list of the values
+        has 27% of them.
+        """
+        half = protocol.recalls * protocol.associated * ASSOCIATES
+        checks = [right >= half for right in self.associated or []]
+        twice = [a and b for a, b in itertools.pairwise(checks)]
+        return (twice.index(True) + 1) * protocol.updates_at_once if True in twice else math.inf
+
+    def check(self, protocol: Protocol) -> None:
+        """Refuse pairs, queries or right answers that the protocol cannot give."""
+        if tuple(self.pairs) != protocol.pairs[: len(self.pairs)]:
+            raise ValueError(f"pairs do not begin {', '.join(map(str, protocol.pairs))}")
+        if self.queries != [protocol.recalls * pairs for pairs in self.pairs]:
+            raise ValueError(f"asked are not {protocol.recalls} times the pairs")
+        for name in ("validation", "final"):
+            right = getattr(self, name)
+            whole = right is None or len(right) == len(self.queries)
+            if not whole or any(map(int.__gt__, right or (), self.queries)):
+                raise ValueError(f"{name} are not as many right answers as pairs, or above asked")
+        checks = self.updates // protocol.updates_at_once
+        if self.associated is not None and len(self.associated) != checks:
+            rule = f"one after each {protocol.updates_at_once}"
+            raise ValueError(f"associated are not {checks}, {rule}")
+
 
 class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The task that was asked.
+    """The task that was measured.
 
     name    of its file or class
     source  SHA-256 of its file; null for a task of this package
@@ -151,6 +218,21 @@ class TaskRow(_Measured, tag_field="question", tag="task", forbid_unknown_fields
     baseline: TaskScore | UnsetType = UNSET
     majority: Accuracy | UnsetType = UNSET
 
+    def validation_bits(self, _: Protocol) -> float:
+        """Return the bits an answer, which may be below 0."""
+        return self.validation.bits if self.validation else 0.0
+
+    def curve(self, _: Protocol) -> np.ndarray:
+        """Return no number: a task has no curve."""
+        return np.zeros(0)
+
+    def tidy(self, score: TaskScore) -> list[dict[str, Any]]:
+        """Return the score alone."""
+        return [msgspec.structs.asdict(score)]
+
+    def check(self, _: Protocol) -> None:
+        """Refuse nothing: no number of a protocol bounds the scores of a task."""
+
 
 Row = LagRow | KeyRow | TaskRow
 
@@ -160,58 +242,6 @@ def with_known(kind: Any, fields: dict[str, Any]) -> Any:
     return kind(**{name: fields[name] for name in kind.__struct_fields__ if name in fields})
 
 
-def row_kind(protocol: Protocol) -> RowKind[Row]:
-    """Return the rows of cards of a protocol, which are refused if it cannot give them."""
-
-    def decode(values: dict[str, Any]) -> Row:
-        """A row of the values of a line; ValueError for one that the protocol cannot give."""
-        msgspec.json.encode(values)  # ValueError for half a pair of surrogates: it is no text
-        row = msgspec.convert(values, Row)
-        check_row(row, protocol)
-        return row
-
-    return RowKind("a row of a card", decode, msgspec.to_builtins)
-
-
 def run_key(configuration: Configuration, seed: int) -> str:
     """Return the run of a configuration and a seed: seed 0, by key, rate 0.01, 3000 updates."""
     return f"seed {seed}, {configuration}"
-
-
-def check_row(row: Row, protocol: Protocol) -> None:
-    """Raise ValueError for a row that the protocol cannot give."""
-    if (row.validation is None) != (row.final is None):
-        raise ValueError("final is null on one data set alone")
-    pilot = row.asks.pilot(protocol, row.updates)
-    if row.seed >= PILOT_SEED and row.configuration not in pilot:
-        raise ValueError(f"seed is not below {PILOT_SEED}, and the run is none of the pilot")
-    if row.updates % protocol.updates_at_once:
-        raise ValueError(f"updates are no multiple of {protocol.updates_at_once}")
-    if getattr(row, "reading", None) and not row.asks.has_picture(protocol):
-        raise ValueError("reading is of 64 lags of 16 symbols or 8 pairs of 64 keys and 64 values")
-    if isinstance(row, KeyRow):
-        check_counts(row, protocol)
-    elif isinstance(row, LagRow):
-        check_nats(row, protocol)
-
-
-def check_nats(row: LagRow, protocol: Protocol) -> None:
-    """Raise ValueError for nats of other lags than those of the protocol."""
-    if any(len(x) != protocol.lags for x in (row.validation, row.final) if x):
-        raise ValueError(f"nats are not {protocol.lags}, one for each lag")
-
-
-def check_counts(row: KeyRow, protocol: Protocol) -> None:
-    """Raise ValueError for pairs, questions or right answers that the protocol cannot give."""
-    if tuple(row.pairs) != protocol.pairs[: len(row.pairs)]:
-        raise ValueError(f"pairs do not begin {', '.join(map(str, protocol.pairs))}")
-    if row.asked != [protocol.recalls * pairs for pairs in row.pairs]:
-        raise ValueError(f"asked are not {protocol.recalls} times the pairs")
-    for name in ("validation", "final"):
-        right = getattr(row, name)
-        whole = right is None or len(right) == len(row.asked)
-        if not whole or any(map(int.__gt__, right or (), row.asked)):
-            raise ValueError(f"{name} are not as many right answers as pairs, or above asked")
-    checks = row.updates // protocol.updates_at_once
-    if row.associated is not None and len(row.associated) != checks:
-        raise ValueError(f"associated are not {checks}, one after each {protocol.updates_at_once}")

@@ -7,8 +7,8 @@ import pytest
 from echo_jax.cells import known_memory
 from echo_jax.cells.block import Block
 from echo_jax.cells.state_size import state_bytes
-from echo_jax.memory.card_contents import accuracy_of_list
-from echo_jax.memory.key_question import ByKey
+from echo_jax.memory.bits import accuracy_of_list
+from echo_jax.memory.key_measurement import KeyMeasurement
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.tasks import by_key
 
@@ -66,15 +66,15 @@ def test_designed_projections_are_evenly_placed(cell, inputs, expected):
 
 
 def test_after_the_gap_a_network_without_recurrence_knows_nothing_of_the_pairs():
-    """Its convolutions see fillers alone before the first question, but where there are none."""
+    """Its convolutions see fillers alone before the first measurement, but where there are none."""
     cell = Block(known_memory.PresentInput(3), width=4, layers=2)  # one layer sees less
 
     def changes(protocol):
-        question = ByKey(cell, protocol, 4)
-        params = question.init_params(jax.random.key(0))
-        rows = question.task.draw(jax.random.key(1), 2, "final", 4)
+        measurement = KeyMeasurement(cell, protocol, 4)
+        params = measurement.init_params(jax.random.key(0))
+        rows = measurement.task.draw(jax.random.key(1), 2, "final", 4)
         others = jnp.where(jnp.arange(rows.tokens.shape[1]) < 8, 0, rows.tokens)
-        before, after = (question.logits(params, x)[:, -4:] for x in (rows.tokens, others))
+        before, after = (measurement.logits(params, x)[:, -4:] for x in (rows.tokens, others))
         return bool((before != after).any())
 
     assert not changes(STANDARD)

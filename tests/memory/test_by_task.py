@@ -27,7 +27,7 @@ from echo_jax.memory.card.make_card import MIXED, CardRequest, beside, plan_of, 
 from echo_jax.memory.pages import card_pages, comparison, table, told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
-from echo_jax.memory.task_question import ByTask, task_of
+from echo_jax.memory.task_measurement import TaskMeasurement, task_of
 from echo_jax.memory.tasks import TaskRows, adding, noisy_recall, text
 
 SIZES = {"updates": 6, "updates_at_once": 3, "pilot_updates": 3, "budgets": [3], "streams": 300}
@@ -218,32 +218,34 @@ def test_an_n_gram_model_has_the_conditional_entropy_of_a_markov_source(tmp_path
 def test_the_level_of_an_own_task_rises_over_three_fifths_and_the_last_is_scored(root, tmp_path):
     page = (root / "docs" / "your-own-cell.md").read_text()
     (tmp_path / "my_task.py").write_text(page.partition("# my_task.py")[2].partition("```")[0])
-    question = ByTask(ShiftRegister(3), SMALL, task_of(str(tmp_path / "my_task.py"), SMALL))
-    levels = [int(question.ramp(done)) for done in (0, 0.3, 0.59, 0.6, 1)]
+    measurement = TaskMeasurement(
+        ShiftRegister(3), SMALL, task_of(str(tmp_path / "my_task.py"), SMALL)
+    )
+    levels = [int(measurement.ramp(done)) for done in (0, 0.3, 0.59, 0.6, 1)]
     assert levels == [1, 6, 11, 12, 12]
     for level in levels:
-        tokens, targets, scored = question.draw(jax.random.key(1), level)
+        tokens, targets, scored = measurement.draw(jax.random.key(1), level)
         assert (scored.sum(axis=1) == level).all()
         assert (targets[scored] == tokens[:, :level].ravel()).all()
         assert (tokens[scored] == 8).all()
-    sets = question.draw_sets(0, np.zeros(8, np.uint32))
+    sets = measurement.draw_sets(0, np.zeros(8, np.uint32))
     assert (sets.final.scored.sum(axis=1) == 12).all()
-    question.task.levels = range(1, 9, 3)
-    assert [int(question.ramp(done)) for done in (0, 0.3, 0.6, 1)] == [1, 4, 7, 7]
-    params = question.init_params(jax.random.key(0))
-    assert np.isfinite(jax.jit(question.loss)(params, jax.random.key(1), 0.0))
+    measurement.task.levels = range(1, 9, 3)
+    assert [int(measurement.ramp(done)) for done in (0, 0.3, 0.6, 1)] == [1, 4, 7, 7]
+    params = measurement.init_params(jax.random.key(0))
+    assert np.isfinite(jax.jit(measurement.loss)(params, jax.random.key(1), 0.0))
 
 
 def test_the_score_is_that_of_numpy():
     """Of a register whose readout mostly finds the slot that is asked."""
-    question = ByTask(ShiftRegister(3), SMALL, task_of(last_seen(), SMALL))
+    measurement = TaskMeasurement(ShiftRegister(3), SMALL, task_of(last_seen(), SMALL))
     kernel = 0.8 * jax.random.normal(jax.random.key(1), (12, 4)).at[8:].add(jnp.eye(4))
     params = {"cell": {}, "readout": {"kernel": kernel, "bias": jnp.zeros(4)}}
-    sets = question.draw_sets(3, np.arange(8, dtype=np.uint32))
+    sets = measurement.draw_sets(3, np.arange(8, dtype=np.uint32))
 
     def answers(drawn):
         counts = np.asarray(drawn.scored)
-        logits = np.asarray(question.logits(params, drawn.tokens))
+        logits = np.asarray(measurement.logits(params, drawn.tokens))
         return logits[counts], np.asarray(drawn.targets)[counts]
 
     def right(factor, logits, targets):
@@ -252,7 +254,7 @@ def test_the_score_is_that_of_numpy():
 
     known = answers(sets.calibration)
     fitted = minimize_scalar(lambda b: -np.log(right(b, *known)).mean(), bounds=(0, 9)).x
-    scores = jax.jit(question.score)(params, sets)
+    scores = jax.jit(measurement.score)(params, sets)
     for found, drawn in ((scores.validation, sets.validation), (scores.final, sets.final)):
         logits, targets = answers(drawn)
         doubt = 1 / len(known[1])
@@ -263,7 +265,7 @@ def test_the_score_is_that_of_numpy():
             -(shares * np.log(shares)).sum(),
         )
         assert found.tolist() == pytest.approx(expected, abs=1e-4)
-    assert scores.accuracy == pytest.approx(question.scan_accuracy(params, sets))
+    assert scores.accuracy == pytest.approx(measurement.scan_accuracy(params, sets))
 
 
 def test_beside_a_cell_stand_three_in_a_block_of_its_width_and_not_itself(tmp_path):
@@ -325,8 +327,15 @@ def made_up(name, title, cell="gru", state_bytes=400, source="0", seeds=4):
     score = TaskScore(0.9, 0.2, 0.6931)
     rows = [TaskRow(seed, 0.01, 3000, task, score, score) for seed in range(seeds)]
     card = card_of([], cell, seeds=seeds, name=name, state_bytes=state_bytes)
-    fields = {"task": task, "configuration": ByTask.asks.pilot(STANDARD)[1:2]}
+    fields = {"task": task, "configuration": TaskMeasurement.question.pilot(STANDARD)[1:2]}
     return cards.with_rows(msgspec.structs.replace(card, **fields), rows), rows
+
+
+def test_the_pilot_of_a_task_counts_the_bits_on_validation_data():
+    scores = TaskScore(0.9, 0.2, 0.6931), TaskScore(1, 0, 0.6931)
+    row = TaskRow(cards.PILOT_SEED, 0.01, 3000, MeasuredTask("a", None, "1" * 64), *scores)
+    [choice] = cards.pilot_of([row], STANDARD)
+    assert choice.mean == pytest.approx((0.6931 - 0.2) / np.log(2), abs=1e-4)
 
 
 @pytest.mark.parametrize("other", [("gru-a", "b"), ("gru-a", "a", "gru", 400, "1")])

@@ -11,18 +11,11 @@ import numpy as np
 import pytest
 
 from echo_jax import statistics
-from echo_jax.memory.card_contents import (
-    CARD_FILE,
-    accuracy_bits,
-    accuracy_of_list,
-    bits_by_key,
-    chosen_by,
-    lag_bits,
-    pilot_of,
-)
+from echo_jax.memory.bits import accuracy_bits, accuracy_of_list, lag_bits
+from echo_jax.memory.card_contents import CARD_FILE, chosen_by, pilot_of
 from echo_jax.memory.pages import built_in_cards, table, told_apart
-from echo_jax.memory.pages.question_words import BY_KEY, BY_LAG, QUESTIONS
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD
+from echo_jax.memory.questions import BY_KEY, BY_LAG, OF_MEMORY
 from echo_jax.memory.rows import KeyRow, LagRow
 from echo_jax.report.number_formats import three_digits
 from echo_jax.storage import atomic_files
@@ -61,7 +54,9 @@ def learned(trained):
 
 def more(cards, question):
     """The pairs that the table tells apart: the cell with more bits, and the other."""
-    return told({name: bits.by_seed for name, card in cards.items() if (bits := question.of(card))})
+    return told(
+        {name: bits.by_seed for name, card in cards.items() if (bits := card.bits(question))}
+    )
 
 
 def told(bits):
@@ -105,7 +100,7 @@ def test_the_table_of_the_findings_has_the_means(cards):
     assert len(shown) >= 7
     for name, texts in shown.items():
         card = cards[NAMES[name]]
-        assert texts == [BY_LAG.text(card), BY_KEY.text(card)], name
+        assert texts == [table.bits_text(card, x) for x in OF_MEMORY], name
 
 
 def test_the_bare_cells_of_the_readme_have_the_means(every):
@@ -113,7 +108,7 @@ def test_the_bare_cells_of_the_readme_have_the_means(every):
     shown = table_after(DOCS.parents[1] / "README.md", "| bare, ")
     assert len(shown) == 7
     for name, texts in shown.items():
-        assert texts == [BY_LAG.text(by_name[f"{NAMES[name]}-state-bytes-400"])], name
+        assert texts == [table.bits_text(by_name[f"{NAMES[name]}-state-bytes-400"], BY_LAG)], name
 
 
 BARE = {
@@ -139,10 +134,10 @@ IN_BLOCK = {
 }
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("question", OF_MEMORY)
 def test_the_tables_of_what_a_bit_means_have_the_means_of_the_anchors(every, cards, question):
     by_name = {card.name: card for card, _ in every}
-    shown = table_after(DOCS.parent / "what-a-bit-means.md", f"| {question.asks.name}, ")
+    shown = table_after(DOCS.parent / "what-a-bit-means.md", f"| {question.name}, ")
     assert len(shown) >= 4
     for name, texts in shown.items():
         known = [by_name.get(BARE.get(name)), cards.get(IN_BLOCK.get(name))]
@@ -150,7 +145,7 @@ def test_the_tables_of_what_a_bit_means_have_the_means_of_the_anchors(every, car
             if card is None:
                 assert text in ("-", "0"), name  # bare, the present input is not asked for
                 continue
-            bits = question.known(card)
+            bits = card.known(question)
             assert text.startswith("\u2265") == bits.at_least, name
             assert float(text.removeprefix("\u2265")) == pytest.approx(
                 bits.mean, rel=0.005, abs=0.005
@@ -162,8 +157,8 @@ def test_as_many_bytes_of_another_type_have_other_bits(every):
     half = named["OrthogonalReservoir-dtype-bfloat16-state-bytes-400"]
     whole = named["OrthogonalReservoir-state-bytes-400"]
     assert (half.state_bytes, half.state_numbers) == (whole.state_bytes, {"bfloat16": 200})
-    assert BY_LAG.mean_text(half) == "103"
-    assert BY_LAG.mean_text(whole) == "62.2"
+    assert half.known(BY_LAG).mean_text == "103"
+    assert whole.known(BY_LAG).mean_text == "62.2"
 
 
 def test_about_lags_4_on_matrix_states_hold_few_bits_and_two_fewer_than_10(cards, trained):
@@ -265,8 +260,8 @@ def test_what_the_gap_costs_is_what_the_rows_with_and_without_it_have(cards):
     said = said.partition("\n## ")[0]
     for (name, rate), rows in without.items():
         assert [row.seed for row in rows] == [0, 1, 2, 3]
-        bits = bits_by_key(rows, STANDARD).mean
-        [usual] = BY_KEY.configured(cards[name])
+        bits = BY_KEY.measure(rows, STANDARD).mean
+        [usual] = (x for x in cards[name].configuration if x.question == "by key")
         if usual.rate == rate:
             with_gap = np.mean(cards[name].bits_by_key.by_seed[:4])
         else:
@@ -279,15 +274,15 @@ def test_what_the_gap_costs_is_what_the_rows_with_and_without_it_have(cards):
 def test_the_protocol_says_how_often_another_pilot_would_have_chosen_otherwise(every):
     """Without one of its three seeds."""
     said = []
-    for question in QUESTIONS:
-        choices, changed = question.asks.pilot(STANDARD), []
+    for question in OF_MEMORY:
+        choices, changed = question.pilot(STANDARD), []
         for _, rows in every:
             pilot = [row for row in rows if row.seed >= PILOT_SEED and row.configuration in choices]
             chosen = chosen_by(pilot_of(pilot, STANDARD), choices)
             for seed in {row.seed for row in pilot}:
                 fewer = pilot_of([row for row in pilot if row.seed != seed], STANDARD)
                 changed.append(chosen_by(fewer, choices) != chosen)
-        said.append(f"{question.asks.name} in {sum(changed)} of {len(changed)}")
+        said.append(f"{question.name} in {sum(changed)} of {len(changed)}")
     text = " ".join((DOCS.parent / "protocol.md").read_text().split())
     assert f"would have chosen another rate {said[0]} cases and {said[1]}" in text
 
@@ -317,8 +312,8 @@ def test_the_comparisons_of_the_findings_are_one_family_whose_p_values_are_adjus
 
 def bits_after(card, question, updates):
     """The bits of the seeds of a card after so many updates."""
-    [of] = [x for x in QUESTIONS if x.asks.name == question]
-    return dict(of.measured(card))[updates].by_seed
+    [of] = [x for x in OF_MEMORY if x.name == question]
+    return dict(card.measured(of))[updates].by_seed
 
 
 def test_the_second_lesson_says_how_many_of_8_pairs_are_right(cards, every):
@@ -363,11 +358,11 @@ def lag_mean(card):
 
 def right_of(every, card, pairs):
     """The numbers of right answers of each seed about so many pairs."""
-    [of] = BY_KEY.configured(card)
+    [of] = (x for x in card.configuration if x.question == "by key")
     [rows] = [rows for x, rows in every if x.name == card.name]
     runs = [x for x in rows if x.configuration == of and x.seed < PILOT_SEED]
     place = runs[0].pairs.index(pairs)
-    return np.array([pairs * row.final[place] / row.asked[place] for row in runs])
+    return np.array([pairs * row.final[place] / row.queries[place] for row in runs])
 
 
 def test_by_key_four_times_the_numbers_are_more_bits_of_matrix_states_alone(every):

@@ -20,11 +20,11 @@ from echo_jax.cells.registry import build
 from echo_jax.engine.grid import Here
 from echo_jax.memory import card_contents, learning
 from echo_jax.memory.card.train_and_score import JOB
-from echo_jax.memory.key_question import ByKey
-from echo_jax.memory.lag_question import ByLag
+from echo_jax.memory.key_measurement import KeyMeasurement
+from echo_jax.memory.lag_measurement import LagMeasurement
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.protocol import STANDARD, Protocol
-from echo_jax.memory.rows import KeyRow, LagRow, Row, row_kind
+from echo_jax.memory.rows import KeyRow, LagRow, Row
 from echo_jax.memory.tasks.by_key import draw_pairs, recall
 
 UPDATES, UNITS = 10, 8
@@ -48,13 +48,13 @@ def same_names(params):
     return {**kernels, "A": linear["kernel"], "a": linear["bias"]}
 
 
-def agree(question, loss, batches, train):
+def agree(measurement, loss, batches, train):
     """Ten updates from the same weights on the same data change all weights alike."""
     run = RunInputs(np.int32(0), np.float32(0.01), np.int32(UPDATES))
-    progress = learning.init(question, run)
+    progress = learning.init(measurement, run)
     first = same_names(progress.params)
     theirs, _ = jax.jit(train, static_argnums=0)(loss, first, batches)
-    block = jax.jit(functools.partial(learning.train_updates, question))
+    block = jax.jit(functools.partial(learning.train_updates, measurement))
     ours = same_names(block(run, progress)[0].params)
     for name, x in ours.items():
         moved = np.abs(x - first[name]).max()
@@ -69,24 +69,24 @@ def drawn(draw):
 
 def test_updates_by_lag_are_the_same(independent, few_updates, monkeypatch):
     monkeypatch.setattr(independent, "UNITS", UNITS)
-    question = ByLag(build("simple", {"features": UNITS}), SHORT)
-    agree(question, independent.lag_loss, (drawn(question.draw),), independent.train)
+    measurement = LagMeasurement(build("simple", {"features": UNITS}), SHORT)
+    agree(measurement, independent.lag_loss, (drawn(measurement.draw),), independent.train)
 
 
 def test_updates_by_key_are_the_same(independent, few_updates):
-    question = ByKey(build("simple", {"features": UNITS}), SHORT, 5)
+    measurement = KeyMeasurement(build("simple", {"features": UNITS}), SHORT, 5)
     pairs = drawn(lambda key: draw_pairs(SHORT, key, SHORT.rows, 5))
     ramp = [2 + math.floor(3 * min(i / (0.6 * UPDATES), 1)) for i in range(UPDATES)]
     counts = [[k] * 8 + [1 + math.floor(u * (k - 1)) for u in place[8:]]
               for k, place in zip(ramp, np.asarray(pairs.place), strict=True)]  # fmt: skip
     batches = jax.vmap(lambda *of: recall(SHORT, *of, 3))(pairs, jnp.array(counts))
-    agree(question, independent.key_loss, tuple(batches), independent.train)
+    agree(measurement, independent.key_loss, tuple(batches), independent.train)
 
 
 @pytest.fixture(scope="module")
 def rows_of(root):
     """The committed rows of a name."""
-    folder, decode = root / "tests" / "memory", row_kind(STANDARD).decode
+    folder, decode = root / "tests" / "memory", card_contents.row_kind(STANDARD).decode
     return lambda name: [
         decode(json.loads(line))
         for line in (folder / f"{name}_rows.jsonl").read_text().splitlines()
@@ -94,8 +94,8 @@ def rows_of(root):
 
 
 MEASURES = {
-    LagRow: lambda row: card_contents.lag_bits(row.final, STANDARD).sum(),
-    KeyRow: lambda row: card_contents.accuracy(row.final, row).sum(),  # the bits are about 0
+    LagRow: lambda row: row.curve(STANDARD).sum(),
+    KeyRow: lambda row: row.accuracy(row.final).sum(),  # the bits are about 0
 }
 
 

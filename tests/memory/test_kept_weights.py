@@ -20,7 +20,7 @@ from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card import kept_weights, make_card, verify_card
 from echo_jax.memory.card.train_and_score import cell_of_file, named_cell, weights_digest
-from echo_jax.memory.lag_question import ByLag
+from echo_jax.memory.lag_measurement import LagMeasurement
 from echo_jax.memory.rows import MeasuredTask, TaskRow
 from echo_jax.report.number_formats import plain
 from echo_jax.storage import tensor_files
@@ -52,16 +52,16 @@ def test_the_weights_of_each_run_are_those_that_were_scored(carding):
     assert "seed-0-by-key-rate-0.003-4-updates.safetensors" in files(folder)
     *_, row = (row for row in rows if row.configuration.question == "by lag")
     path = kept_weights.path_of(folder, row.key)
-    question = ByLag(build("gru", UNITS), TINY)
-    shapes = jax.eval_shape(question.init_params, jax.random.key(0))
+    measurement = LagMeasurement(build("gru", UNITS), TINY)
+    shapes = jax.eval_shape(measurement.init_params, jax.random.key(0))
     params, about = tensor_files.read(path, shapes, "")
     assert (about["run"], about["seed"], about["cell"]["args"]) == (row.key, 0, UNITS)
-    sets = question.draw_sets(row.seed, weights_digest(params))
-    assert plain(jax.jit(question.score)(params, sets).final, ".3f") == row.final
+    sets = measurement.draw_sets(row.seed, weights_digest(params))
+    assert plain(jax.jit(measurement.score)(params, sets).final, ".3f") == row.final
     kept = kept_weights.read(path)
     assert (kept.about.cell, kept.about.protocol) == (card.cell, TINY)
     asked = slice(TINY.asked.start, TINY.asked.stop, TINY.asked.step)
-    expected = question.states(params, sets.final)
+    expected = measurement.states(params, sets.final)
     np.testing.assert_allclose(kept.states(sets.final)[:, asked], expected, atol=1e-5)
     for odd in ([[16]], [[1], [1, 2]]):
         with pytest.raises(ConfigError, match=r"no integers \[streams, T\] from 0 to 15"):

@@ -11,8 +11,8 @@ from echo_jax.cells.block import Block
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
 from echo_jax.cells.vector_state.exprnn import ExpRNNCell
-from echo_jax.memory.key_question import ByKey
-from echo_jax.memory.lag_question import ByLag, standardised
+from echo_jax.memory.key_measurement import KeyMeasurement
+from echo_jax.memory.lag_measurement import LagMeasurement, standardised
 from echo_jax.memory.protocol import STANDARD, Protocol
 
 STREAMS, RECALLS, KMAX = 16, 3, 4
@@ -26,7 +26,7 @@ LAGS = SMALL.lags
 SYMBOLS = SMALL.symbols
 
 
-class KnowsValues(ByKey):
+class KnowsValues(KeyMeasurement):
     """Answers each question rightly where its parameter is 1, wrongly where it is -1."""
 
     def logits(self, params, tokens):
@@ -46,9 +46,9 @@ class PreparedForEachPart(ExpRNNCell):
 
 def test_a_cell_that_is_prepared_once_an_update_has_the_gradient_of_one_prepared_for_each_part():
     def gradient(cell):
-        question = ByLag(Block(cell), SHORT)
-        params = question.init_params(jax.random.key(1))
-        return jax.tree.leaves(jax.jit(jax.grad(question.loss))(params, jax.random.key(2), 0.0))
+        measurement = LagMeasurement(Block(cell), SHORT)
+        params = measurement.init_params(jax.random.key(1))
+        return jax.tree.leaves(jax.jit(jax.grad(measurement.loss))(params, jax.random.key(2), 0.0))
 
     with jax.enable_x64(True):
         once, in_parts = gradient(ExpRNNCell(4)), gradient(PreparedForEachPart(4))
@@ -65,11 +65,11 @@ def test_a_constant_number_is_standardised_to_0_and_others_by_hand():
 
 
 def test_a_state_tells_nothing_of_later_tokens_or_other_rows():
-    question = ByLag(build("simple", {"features": 3}), SHORT)
-    params = question.init_params(jax.random.key(1))
-    streams = question.draw(jax.random.key(2))
+    measurement = LagMeasurement(build("simple", {"features": 3}), SHORT)
+    params = measurement.init_params(jax.random.key(1))
+    streams = measurement.draw(jax.random.key(2))
     changed = streams.at[0, 70].set((streams[0, 70] + 1) % 16)
-    states = jax.jit(question.states)
+    states = jax.jit(measurement.states)
     away = np.abs(states(params, changed) - states(params, streams)).max(-1)
     assert away.shape == (4, len(STANDARD.asked))
     assert (away[1:] == 0).all()
@@ -78,23 +78,23 @@ def test_a_state_tells_nothing_of_later_tokens_or_other_rows():
 
 @pytest.fixture(scope="module")
 def sets():
-    return ByLag(build("gru", {"features": 4}), SMALL).draw_sets(0, WEIGHTS)
+    return LagMeasurement(build("gru", {"features": 4}), SMALL).draw_sets(0, WEIGHTS)
 
 
 def register_with_exact_heads(sureness):
     """A register, and heads: that of lag n reads slot n, those of older tokens read nothing."""
-    question = ByLag(ShiftRegister(SLOTS), SMALL)
+    measurement = LagMeasurement(ShiftRegister(SLOTS), SMALL)
     kernel = np.zeros((SLOTS, SYMBOLS, LAGS, SYMBOLS), np.float32)
     for lag in range(1, SLOTS):
         kernel[lag, :, lag - 1] = sureness * np.eye(SYMBOLS)
     heads = {"kernel": kernel.reshape(SLOTS * SYMBOLS, -1), "bias": np.zeros(LAGS * SYMBOLS)}
-    return question, {"cell": {}, "heads": heads}
+    return measurement, {"cell": {}, "heads": heads}
 
 
 @pytest.mark.parametrize("sureness", [0.1, 3.0])
 def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sureness):
-    question, params = register_with_exact_heads(sureness)
-    scores = jax.jit(lambda params: question.score(params, sets))(params)
+    measurement, params = register_with_exact_heads(sureness)
+    scores = jax.jit(lambda params: measurement.score(params, sets))(params)
     doubt = 1 / (STREAMS * len(SMALL.asked))
     lost = -np.log2(1 - doubt + doubt / SYMBOLS)
     for of_set in (scores.validation, scores.final):
@@ -104,27 +104,29 @@ def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sur
 
 
 def test_right_answers_by_steps_are_counted_for_each_k_and_equal_those_of_the_scan():
-    question = ByKey(build("block:gru", {"features": 16, "width": 8}), SMALL, KMAX)
-    params = question.init_params(KEY)
-    drawn = question.draw_sets(0, WEIGHTS)
+    measurement = KeyMeasurement(build("block:gru", {"features": 16, "width": 8}), SMALL, KMAX)
+    params = measurement.init_params(KEY)
+    drawn = measurement.draw_sets(0, WEIGHTS)
     assert drawn.final.tokens.shape == (3, RECALLS, 3 * KMAX + 3)  # K = 2, 3, 4
     assert drawn.final.scored.sum((1, 2)).tolist() == [2 * RECALLS, 3 * RECALLS, 4 * RECALLS]
-    scores = jax.jit(lambda p: question.score(p, drawn))(params)
-    by_scan = jax.jit(lambda tokens: jax.lax.map(lambda x: question.logits(params, x), tokens))
+    scores = jax.jit(lambda p: measurement.score(p, drawn))(params)
+    by_scan = jax.jit(lambda tokens: jax.lax.map(lambda x: measurement.logits(params, x), tokens))
     for of_set, counts in ((drawn.validation, scores.validation), (drawn.final, scores.final)):
         right = (by_scan(of_set.tokens).argmax(-1) == of_set.targets) & of_set.scored
         assert counts.tolist() == right.sum((1, 2)).tolist()
     assert scores.bytes == 4 * 16  # as carried, less the convolution of the block
     accuracy = scores.validation.sum() / (9 * RECALLS)
     assert scores.accuracy == pytest.approx(float(accuracy))
-    assert question.scan_accuracy(params, drawn) == pytest.approx(float(accuracy))
+    assert measurement.scan_accuracy(params, drawn) == pytest.approx(float(accuracy))
 
 
 def test_a_score_keeps_the_states_that_are_asked_and_not_those_of_all_steps(sets):
     """Of three sets; beside them there are their standardised copies, and the logits."""
-    question = ByLag(build("echo_jax.cells.known_memory:RingReservoir", {"features": 2000}), SMALL)
-    params = jax.eval_shape(lambda: question.init_params(KEY))
-    score = jax.jit(question.score).lower(params, sets)
-    asked = 4 * question.numbers * 3 * STREAMS * len(SMALL.asked)
+    measurement = LagMeasurement(
+        build("echo_jax.cells.known_memory:RingReservoir", {"features": 2000}), SMALL
+    )
+    params = jax.eval_shape(lambda: measurement.init_params(KEY))
+    score = jax.jit(measurement.score).lower(params, sets)
+    asked = 4 * measurement.numbers * 3 * STREAMS * len(SMALL.asked)
     scratch = score.compile().memory_analysis().temp_size_in_bytes
     assert asked < scratch < 4 * asked

@@ -2,20 +2,24 @@
 
 import json
 import math
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 from made_up_cards import card_with, stored
+from running import module_in
 
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.pages import card_pages
 from echo_jax.memory.pages.explore_page import PICTURES
 from echo_jax.memory.pages.picture import PALETTE
 from echo_jax.memory.protocol import STANDARD
-from echo_jax.memory.reading import encoded_surprise, fading_stream, packed, packed_fading
+from echo_jax.memory.reading import fading_stream, packed
 
 pytestmark = pytest.mark.timeout(120)
+
+SCRIPT = module_in(Path(__file__).parents[2] / ".ci" / "readings.py")
 
 CELLS = {
     "block-lru": ("block:lru", 39),
@@ -64,10 +68,12 @@ def page(tmp_path_factory):
         stored(*card_with(PAIRS.get(name, 3), lags=lags, cell=cell, name=name), folder)
         found = IN_TIME[name]
         ten = [np.repeat(x[:1], 10, axis=0) for x in found]
-        fields = {"fading": msgspec.to_builtins(packed_fading(*found))} if name in FADING else {}
+        fields = (
+            {"fading": msgspec.to_builtins(SCRIPT.packed_fading(*found))} if name in FADING else {}
+        )
         by_lag += [reading(name, ten, **fields)] if name != SILENT else []
     for name, found in BY_PLACE.items():
-        by_key.append(reading(name, found, surprise=encoded_surprise(found[2][0])))
+        by_key.append(reading(name, found, surprise=SCRIPT.encoded_surprise(found[2][0])))
     told = {"cells": by_lag, "places": PLACES.tolist(), "values": VALUES.tolist()}
     told["by_key"] = by_key
     (folder / "readings.json").write_text(json.dumps(told))
@@ -133,7 +139,7 @@ def test_colours_areas_and_bits_are_those_of_the_file_at_each_time(tab, page, ti
         assert_left(tab, name, time, PIXELS)
         of_card, rows = cards.read(page.parent / name)
         usual = cards.rows_that_count(rows, of_card)["by lag", STANDARD.updates]
-        curve = np.mean([cards.lag_bits(row.final, STANDARD) for row in usual], axis=0)
+        curve = np.mean([row.curve(STANDARD) for row in usual], axis=0)
         bits = np.sum(4 - IN_TIME[name][2][time, time:] / math.log(2))
         own, mean = (float(text.split()[-2]) for text in said(tab, NAMES[name]))
         assert own == pytest.approx(bits, rel=0.005, abs=0.006)

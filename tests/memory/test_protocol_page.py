@@ -7,8 +7,7 @@ import pytest
 from made_up_cards import card
 
 from echo_jax.echo.training import ADAM
-from echo_jax.memory import card_contents as bits
-from echo_jax.memory import protocol
+from echo_jax.memory import bits, protocol
 from echo_jax.memory.protocol import STANDARD
 
 
@@ -40,7 +39,7 @@ SENTENCES = (
     f"{STANDARD.pairs_of_large} above",
     f"uses {STANDARD.rows} rows an update",
     f"min(i / ({STANDARD.ramp} U), 1)",
-    f"K = {spaced(STANDARD.pairs_asked(24))} and, up to a Kmax of 64, "
+    f"K = {spaced(STANDARD.pairs_up_to(24))} and, up to a Kmax of 64, "
     f"{spaced(STANDARD.pairs[10:])} are asked",
     f"after every {STANDARD.updates_at_once} updates, {STANDARD.recalls} rows with "
     f"{STANDARD.associated} pairs",

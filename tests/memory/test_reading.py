@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from card_runs import by_key, by_lag, made, run_of
 from made_up_cards import card, lag_row, stored
+from running import module_in
 from scipy import optimize, special
 from tiny_memory import NUMBERS, TINY
 
@@ -22,19 +23,20 @@ from echo_jax.echo.data import uniform_tokens
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory import reading
+from echo_jax.memory.bits import accuracy_bits, accuracy_of_list
 from echo_jax.memory.card import train_and_score
 from echo_jax.memory.card.card_call import CardResult
 from echo_jax.memory.card.make_card import there
 from echo_jax.memory.card.train_and_score import named_cell
 from echo_jax.memory.card.verify_card import Verified
-from echo_jax.memory.card_contents import accuracy_bits, accuracy_of_list
-from echo_jax.memory.key_question import ByKey
-from echo_jax.memory.lag_question import ByLag
+from echo_jax.memory.card_contents import row_kind
+from echo_jax.memory.key_measurement import KeyMeasurement
+from echo_jax.memory.lag_measurement import LagMeasurement
 from echo_jax.memory.pages import card_pages, picture
 from echo_jax.memory.protocol import STANDARD, Protocol
-from echo_jax.memory.rows import row_kind
 from echo_jax.memory.tasks.by_key import Recall
 
+SCRIPT = module_in(Path(__file__).parents[2] / ".ci" / "readings.py")
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 READINGS = msgspec.json.decode((DOCS / picture.READINGS).read_bytes(), type=reading.Readings)
 
@@ -92,11 +94,11 @@ def test_a_reading_of_another_form_is_refused(broken):
 def test_a_register_gives_the_last_pixels_back_and_no_others(known):
     """Slot n of the register is lag n, and its tokens are the logits of head n."""
     protocol = Protocol(streams=256)
-    question = ByLag(ShiftRegister(slots=65), protocol)
+    measurement = LagMeasurement(ShiftRegister(slots=65), protocol)
     kernel = jnp.eye(65 * 16)[:, 16:] * (jnp.arange(64 * 16) < 16 * known)
     params = {"cell": {}, "heads": {"kernel": kernel, "bias": jnp.zeros(64 * 16)}}
-    sets = question.draw_sets(0, np.zeros(8, np.uint32))
-    found = jax.jit(question.at_once)(params, sets)
+    sets = measurement.draw_sets(0, np.zeros(8, np.uint32))
+    found = jax.jit(measurement.at_once)(params, sets)
     of_run = reading.packed(bytes(32), 0.0, found.values, found.certainty)
     for stream, whole in ((0, picture.FACE), (7, LONG_AGO)):
         pixels, areas = reading.left_of(whole, of_run, stream)
@@ -110,13 +112,13 @@ def test_a_register_gives_the_last_pixels_back_and_no_others(known):
 
 
 def test_a_picture_fades_as_another_hand_computes_it_from_the_weights():
-    question = ByLag(ShiftRegister(slots=16), Protocol(streams=64))
+    measurement = LagMeasurement(ShiftRegister(slots=16), Protocol(streams=64))
     noise = jax.random.normal(jax.random.key(0), (256, 1024)) * jnp.linspace(0, 1, 1024)
     kernel = jnp.eye(256, 1040)[:, 16:] + noise
     params = {"cell": {}, "heads": {"kernel": kernel, "bias": noise[0]}}
-    sets = question.draw_sets(0, np.zeros(8, np.uint32))
-    found = reading.packed_fading(*jax.jit(question.fading)(params, sets))
-    assert_fades(msgspec.to_builtins(found), question, params, sets.calibration)
+    sets = measurement.draw_sets(0, np.zeros(8, np.uint32))
+    found = SCRIPT.fading(measurement, params, sets.calibration)
+    assert_fades(msgspec.to_builtins(found), measurement, params, sets.calibration)
 
 
 @pytest.mark.parametrize(
@@ -211,14 +213,14 @@ def test_by_place_the_pairs_are_the_draw_of_the_task_whatever_the_fillers():
 
 def read_by_key(cell, sharpness):
     """The reading of a cell whose output is read as it is, and what draws its final rows."""
-    question = ByKey(cell, STANDARD, 24)
+    measurement = KeyMeasurement(cell, STANDARD, 24)
     readout = {"kernel": sharpness * jnp.eye(64), "bias": jnp.zeros(64)}
     params = {"cell": {}, "readout": readout}
-    sets = question.draw_sets(0, np.zeros(8, np.uint32))
-    found = jax.jit(question.at_once)(params, sets)
-    right = jax.jit(question.score)(params, sets).final.tolist()
-    digest = np.zeros(8, np.uint32)
-    return train_and_score.reading_of(digest, found, right, STANDARD), found
+    sets = measurement.draw_sets(0, np.zeros(8, np.uint32))
+    found = jax.jit(measurement.at_once)(params, sets)
+    right = jax.jit(measurement.score)(params, sets).final.tolist()
+    bits, certainty = measurement.told_at_once(found, right)
+    return reading.packed(bytes(32), round(float(bits), 4), found.values, certainty), found
 
 
 def test_a_table_gives_all_colours_of_the_places_back_and_a_blind_network_none():
@@ -252,9 +254,10 @@ def test_a_run_by_key_has_a_reading_in_its_row_which_other_protocols_refuse():
     del plain["reading"]
     assert row_kind(protocol).decode(plain).reading is msgspec.UNSET
     fewer = Protocol(**NUMBERS | {"pairs_of_small": 4, "recalls": 4})
-    cut = {name: getattr(row, name)[:3] for name in ("pairs", "asked", "validation", "final")}
+    whole = msgspec.to_builtins(row)
+    cut = {name: whole[name][:3] for name in ("pairs", "asked", "validation", "final")}
     with pytest.raises(ValueError, match=r"reading is of .* or 8 pairs of 64 keys and 64 values"):
-        row_kind(fewer).decode(msgspec.to_builtins(row) | cut)
+        row_kind(fewer).decode(whole | cut)
 
 
 @pytest.mark.parametrize("cell", READINGS.by_key, ids=lambda cell: cell.card)
@@ -290,9 +293,9 @@ def test_the_still_of_published_cards_is_that_of_their_readings():
     assert (DOCS / "figures" / picture.FILE).read_text() == picture.of_folder(DOCS)[1]
 
 
-def squares(question, params, calibration, time):
+def squares(measurement, params, calibration, time):
     """Values, certainties and surprise in bits about pixels `time` .. 63 at a time, in NumPy."""
-    cell, protocol = question.network.cell, question.protocol
+    cell, protocol = measurement.network.cell, measurement.protocol
     streams = jnp.concatenate([calibration, reading.fading_stream()[None]])
     prepared = cell.prepare(params["cell"])
 
@@ -300,7 +303,7 @@ def squares(question, params, calibration, time):
         state, _ = cell.step(prepared, state, jax.nn.one_hot(tokens, 16))
         return state, flat_state(cell, state, len(streams))
 
-    first_state = question.network.initial_state(params, len(streams))
+    first_state = measurement.network.initial_state(params, len(streams))
     states = np.asarray(jax.lax.scan(step, first_state, streams.T)[1], np.float64)
     asked = states[64::4, :-1].reshape(-1, states.shape[-1])
     deviation = np.sqrt(asked.var(axis=0) + protocol.smallest_variance)
@@ -320,7 +323,7 @@ def squares(question, params, calibration, time):
     return np.transpose(found)
 
 
-def assert_fades(fading, question, params, calibration):
+def assert_fades(fading, measurement, params, calibration):
     """A fading has these squares at three times, as the script of the page decodes it."""
     given, sure, told = (
         np.frombuffer(base64.b64decode(fading[name]), np.uint8)
@@ -330,7 +333,7 @@ def assert_fades(fading, question, params, calibration):
     for time in (0, 13, 28):
         start = 64 * time - time * (time - 1) // 2
         at = np.arange(start + 63 - time, start - 1, -1)  # from the oldest pixel on
-        values, certainty, surprise = squares(question, params, calibration, time)
+        values, certainty, surprise = squares(measurement, params, calibration, time)
         assert (halves[at] == values).all()
         np.testing.assert_allclose(sure[at] / 255, certainty, atol=1 / 255)
         np.testing.assert_allclose(told[at] / 16, surprise, atol=1 / 16)
@@ -347,14 +350,14 @@ def test_a_published_picture_and_how_it_fades_are_made_again_from_the_seed(name)
     run = train_and_score.CardRun(named.measured, STANDARD, row.configuration, 0, named.cell)
     programs = train_and_score.compile_run(run)
     again, params = train_and_score.train(run, programs, lambda _: None)
-    assert abs(cards.lag_bits(again.final, STANDARD).sum() - cell.bits) < 2
+    assert abs(again.curve(STANDARD).sum() - cell.bits) < 2
     sets = programs.draw(np.int32(0), train_and_score.weights_digest(params))
-    question = programs.question
-    fading = msgspec.to_builtins(reading.packed_fading(*jax.jit(question.fading)(params, sets)))
+    measurement = programs.measurement
+    fading = msgspec.to_builtins(SCRIPT.fading(measurement, params, sets.calibration))
     if again.reading.weights == cell.weights:
         whole = msgspec.structs.asdict(cell)
         assert msgspec.structs.asdict(again.reading).items() <= whole.items()
         (data,) = re.findall(r'id="data">(.*?)</script>', (DOCS / "explore.html").read_text())
         of_page = [x for x in json.loads(data)["cards"] if x["page"] == f"{cell.card}/card.md"]
         fading = of_page[0]["order"]
-    assert_fades(fading, question, params, sets.calibration)
+    assert_fades(fading, measurement, params, sets.calibration)

@@ -12,7 +12,7 @@ from made_up_cards import card, card_with, held, key_row, lag_row, stored
 from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.pages import comparison, table, told_apart
-from echo_jax.memory.pages.question_words import BY_KEY, BY_LAG
+from echo_jax.memory.questions import BY_KEY, BY_LAG
 from echo_jax.report import text_tables
 
 
@@ -121,13 +121,13 @@ def test_runs_have_a_row_for_each_lag_and_each_number_of_pairs():
     assert list(lags[0]) == [*known, "lag", "nats"]
     assert list(pairs[0]) == [*known, "pairs", "right", "asked"]
     answers = [(row["pairs"], row["right"], row["asked"]) for row in pairs[len(pairs) // 2 :]]
-    assert answers == list(zip(by_key.pairs, by_key.final, by_key.asked, strict=True))
+    assert answers == list(zip(by_key.pairs, by_key.final, by_key.queries, strict=True))
 
 
 def test_bits_say_what_is_not_there_yet_and_what_is_a_bound():
     made = card([lag_row([4.0] * 64, seed) for seed in range(3)] + [key_row(held(3))], seeds=4)
-    assert BY_LAG.text(made) == "\u2265256 (256 to 256; 3 of 4)"
-    assert BY_KEY.text(made) == "18 (1 of 4)"
+    assert table.bits_text(made, BY_LAG) == "\u2265256 (256 to 256; 3 of 4)"
+    assert table.bits_text(made, BY_KEY) == "18 (1 of 4)"
 
 
 def test_a_cell_is_level_where_more_updates_gain_no_seed_5_percent():

@@ -15,8 +15,8 @@ from tiny_memory import NUMBERS
 from echo_jax.cells.registry import build
 from echo_jax.echo.data import Purpose, purpose_key
 from echo_jax.memory.card import train_and_score
-from echo_jax.memory.key_question import ByKey
-from echo_jax.memory.lag_question import ByLag, draw_streams, earlier_tokens
+from echo_jax.memory.key_measurement import KeyMeasurement
+from echo_jax.memory.lag_measurement import LagMeasurement, draw_streams, earlier_tokens
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory.tasks.by_key import draw_pairs, recall
@@ -34,23 +34,23 @@ HALF = Protocol(**NUMBERS | SIZES | {"updates": UPDATES // 2}, largest_norm=SMAL
 
 def row_and_weights(configuration, protocol=PROTOCOL):
     """The row of a run, and the weights that it scored; by lag its scan is right 2 more often."""
-    kept, digest, by_scan = [], train_and_score.weights_digest, ByLag.scan_accuracy
+    kept, digest, by_scan = [], train_and_score.weights_digest, LagMeasurement.scan_accuracy
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train_and_score, "weights_digest", lambda p: kept.append(p) or digest(p))
-        patch.setattr(ByLag, "scan_accuracy", lambda *of: 2 + by_scan(*of))
+        patch.setattr(LagMeasurement, "scan_accuracy", lambda *of: 2 + by_scan(*of))
         return made(run_of("simple", OPTIONS, configuration, SEED, protocol)), kept[0]
 
 
-def in_plain_python(question):
+def in_plain_python(measurement):
     """The weights after all updates, and the losses: a loop, and Adam of optax."""
     adam = optax.chain(optax.clip_by_global_norm(SMALL_NORM), optax.scale_by_adam(eps=1e-7))
-    params = question.init_params(purpose_key(SEED, Purpose.WEIGHTS))
+    params = measurement.init_params(purpose_key(SEED, Purpose.WEIGHTS))
     moments, losses = adam.init(params), []
 
     @jax.jit
     def update(params, moments, i):
         key = jax.random.fold_in(purpose_key(SEED, Purpose.DATA), i)
-        value, gradient = jax.value_and_grad(question.loss)(params, key, i / UPDATES)
+        value, gradient = jax.value_and_grad(measurement.loss)(params, key, i / UPDATES)
         direction, moments = adam.update(gradient, moments)
         rate = RATE * (1 + jnp.cos(jnp.pi * i / UPDATES)) / 2
         params = jax.tree.map(lambda p, d: p - rate * d, params, direction)
@@ -76,12 +76,12 @@ def keys_of(params):
 def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by_calibration():
     cell = build("simple", OPTIONS)
     row, params = row_and_weights(by_lag(RATE, UPDATES))
-    question = ByLag(cell, PROTOCOL)
-    expected, losses = in_plain_python(question)
+    measurement = LagMeasurement(cell, PROTOCOL)
+    expected, losses = in_plain_python(measurement)
     chex.assert_trees_all_close(params, expected, atol=2e-5)
     assert row.losses == pytest.approx([np.mean(losses[:3]), np.mean(losses[3:])], abs=1e-3)
     sets = [draw_streams(PROTOCOL, key, STREAMS) for key in keys_of(params)]
-    calibration, validation, final = (np.asarray(question.states(params, x)) for x in sets)
+    calibration, validation, final = (np.asarray(measurement.states(params, x)) for x in sets)
 
     def examples(states, streams):
         states = (states - calibration.mean((0, 1))) / calibration.std((0, 1))
@@ -102,15 +102,15 @@ def test_a_run_by_key_is_that_of_a_plain_loop():
     """Also of other updates than the usual: the rate falls and the ramp rises within its own."""
     cell = build("simple", OPTIONS)
     row, params = row_and_weights(by_key(RATE, UPDATES), HALF)
-    question = ByKey(cell, PROTOCOL, KMAX)
-    expected, losses = in_plain_python(question)
+    measurement = KeyMeasurement(cell, PROTOCOL, KMAX)
+    expected, losses = in_plain_python(measurement)
     chex.assert_trees_all_close(params, expected, atol=2e-5)
     assert row.losses == pytest.approx([np.mean(losses[:3]), np.mean(losses[3:])], abs=1e-3)
     done = np.arange(UPDATES) / UPDATES
-    assert question.ramp(done).tolist() == [2, 2, 3, 3, 4, 4]
+    assert measurement.ramp(done).tolist() == [2, 2, 3, 3, 4, 4]
     pairs = draw_pairs(PROTOCOL, keys_of(params)[2], 3 * RECALLS, KMAX)
     asked = recall(PROTOCOL, pairs, jnp.repeat(jnp.array([2, 3, 4]), RECALLS), fillers=3)
-    right = (question.logits(params, asked.tokens).argmax(-1) == asked.targets) & asked.scored
+    right = (measurement.logits(params, asked.tokens).argmax(-1) == asked.targets) & asked.scored
     assert row.final == right.reshape(3, -1).sum(1).tolist()
 
 

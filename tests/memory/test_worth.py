@@ -89,11 +89,6 @@ def parameters(name):
     return known(name)["parameters"]
 
 
-def early(name):
-    pilot = known(name)["pilot"]
-    return max(x["mean"] for x in pilot if x["configuration"]["question"] == "by lag")
-
-
 def held(name):
     """What the probe found in seed 1 on the text, at lags 4 to 16; nothing in a run that failed."""
     of = {"task": "text", "seed": 1, "cell": f"block-{name}-state-bytes-400"}
@@ -223,26 +218,6 @@ def test_the_rule_has_four_words(numbers, word):
     assert worth_tables.verdict(*numbers) == word
 
 
-GROUPS = {"trained": str.islower, "vector": vector,
-          "matrix": lambda name: name.islower() and name in MATRIX}  # fmt: skip
-PREDICTORS = {"by_lag": by_lag, "by_key": by_key, "parameters": parameters, "early": early}
-
-
-def test_the_other_correlations_are_those_of_the_rows(rows):
-    [head] = [line for line in TABLES.splitlines() if line.startswith("| task | trained")]
-    columns = [column.split(": ") for column in head.replace("`", "").strip("| ").split(" | ")[1:]]
-    checked = 0
-    for task, numbers in table_of("correlations").items():
-        bits = means(rows, task)
-        for (group, predictor), number in zip(columns, numbers, strict=True):
-            some = {name: PREDICTORS[predictor](name) for name in bits if GROUPS[group](name)}
-            some = {name: x for name, x in some.items() if x is not None}
-            found = stats.spearmanr([*some.values()], [bits[name] for name in some])[0]
-            assert float(number) == pytest.approx(found, abs=0.006), (task, group, predictor)
-            checked += 1
-    assert checked >= 24
-
-
 def test_the_bits_of_each_cell_are_those_of_its_rows(rows):
     shown = table_of("cells")
     assert len(shown) == 26
@@ -255,30 +230,17 @@ def test_the_bits_of_each_cell_are_those_of_its_rows(rows):
 
 
 SAID = (
-    "have 1.56 or 1.57 bits", "reach 1.56 or 1.57 bits", "by key, has 1.53",
-    "the chrono start 1.51", "not trained reaches 3.12", "(LMU) 3.17, and the LSTM 2.68",
-    "by 0.19 (by lag, p = 0.45)",
-    "-0.18 (by key, p = 0.47)", "the 19 cells by 0.91", "is 0.23. At 60,000 parameters it is 0.85",
-    "error of 0.47 bits on noisy recall, the bits of its card with 0.51, and both with 0.40",
-    "these are 0.71, 0.54 and 0.63, in context 0.26, 0.30 and 0.29", "three seeds does not tell",
-    "gave p = 0.016", "gives p = 0.021", "vector state, 1.51", "with 5 and 6 bits by key",
-    "have 2.5 and 2.9 of 4 bits here, vector states at most 1.8", "98% and 97% right",
-    "LMU (97%)", "LSTM has 89%, Mamba-2 47%", "has 3.15 bits", "not trained 3.12", "(LMU, 3.17)",
-    "(error 0.26 and 0.30)", "(0.47 and 0.51)", "(0.71 and 0.54)", "both have 0.48 and 0.47",
-    "(over families -0.01 to 0.96)", "-0.54, without LRU, S5 and RG-LRU -0.29",
-    "without regard to parameters -0.11", "S5 hold 1.66 and 1.21 bits", "and have 2.05 and 2.09",
-    "hold 0.09 and 0.05, and have 2.12 and 2.19", "reservoir holds 2.72 and has 1.56",
-    "holds 0.08 and has 1.86", "16 of the 19 cells hold less than 0.14",
-    "0.91, within vector states 0.73, within matrix states 0.83", "1.78 to 1.93 with 12,000 to",
-    "16,000 parameters, the present input 1.83 with 17,000", "large, 2.08",
-    "which differ by up to 1.4 bits", "four of seven cells are within 0.25 of the 4 bits",
-    "correlation there is 0.43 (p = 0.35)", "orders them no better, 0.39", "by key, has 3.50",
-    "over families 0.26 to 0.96, without any one cell 0.63 to 0.86", "order digits there with 0.98",
-    "most, 0.90 bits (seeds 1.16 to 2.53)", "best here with 63 bits by lag",
-    "hardly learn the task (0.43 to 0.58 bits)", "GLA has 1.57 in two seeds and 1.41 in one",
-    "1.53 (LSTM with the chrono start), 1.50 (RG-LRU) and 1.44 (minLSTM)",
-    "have 0.63 to 1.72 there, no seed above 1.98", "3.14 to 3.95, no seed below 2.76",
-    "parameters (0.065) and kind (0.075) do better than the bits (0.106)", "(0.060 and 0.069)",
+    "reach 1.56 or 1.57 bits", "the chrono start 1.51", "not trained reaches 3.12",
+    "reaches 3.17, and the LSTM 2.68", "by 0.19 (by lag, p = 0.45)", "-0.18 (by key, p = 0.47)",
+    "the 19 cells by 0.91", "is 0.23. At 60,000 parameters it is 0.85",
+    "error of 0.47 bits. The card's bits have an error of 0.51, and both together 0.40",
+    "the eight cells (p = 0.31)",
+    "gave p = 0.016", "gives p = 0.021", "the errors are 0.48 (kind) and 0.47 (bits)",
+    "families the correlation is -0.01 to 0.96", "-0.54, and -0.29 without LRU, S5 and RG-LRU",
+    "Without regard to parameters it is -0.11", "four of seven cells are within 0.25 of the 4 bits",
+    "the correlation is 0.43 (p = 0.35)", "orders the seven cells no better (0.39)",
+    "0.63 to 0.86 without any one cell", "hardly learn the task (0.43 to 0.58 bits)",
+    "of parameters predicts better than either (0.065)",
 )  # fmt: skip
 """The numbers of the sentences, which the tests below have."""
 
@@ -286,21 +248,15 @@ SAID = (
 def test_the_sentences_have_the_numbers_of_the_rows(rows):
     text = " ".join((PAGE.read_text() + TABLES).split())
     assert [words for words in SAID if words not in text] == []
-    digits, context, noisy = (means(rows, x) for x in ("digits", "in_context", "noisy_recall"))
+    digits, context = (means(rows, x) for x in ("digits", "in_context"))
     associate = MATRIX - {"mamba2", "FrozenDeltaNet", "FrozenLinearAttention"}
     assert {round(context[name], 2) for name in associate} == {1.56, 1.57}
-    assert (round(context["mamba2"], 2), round(context["lstm-chrono"], 2)) == (1.53, 1.51)
-    assert min(map(noisy.get, associate)) > max(
-        noisy[name] for name in noisy if name not in {*associate, "AttentionCache"}
+    assert round(context["lstm-chrono"], 2) == 1.51
+    noisy = chosen(rows, "noisy_recall")
+    assert stats.f_oneway(*([*map(bits_of, noisy[x])] for x in MATRIX))[1] == pytest.approx(
+        0.31, abs=0.0051
     )
-    assert [round(by_key(name)) for name in ("FrozenDeltaNet", "FrozenLinearAttention")] == [5, 6]
-    frozen = [noisy[name] for name in ("FrozenDeltaNet", "FrozenLinearAttention")]
-    assert frozen == pytest.approx([2.5, 2.9], abs=0.05)
-    assert max(of for name, of in noisy.items() if vector(name)) == pytest.approx(1.8, abs=0.05)
-    of_noisy = chosen(rows, "noisy_recall")
-    spread = max(np.ptp([*map(bits_of, of_noisy[name])]) for name in associate)
-    assert spread == pytest.approx(1.4, abs=0.05)
-    assert (max(digits, key=digits.get), round(by_lag("lmu"))) == ("lmu", 63)
+    assert max(digits, key=digits.get) == "lmu"
     for left_out, estimate, p in (({"identity-rnn"}, 0.58, 0.066),
                                   ({"identity-rnn", "lmu"}, 0.81, 0.006)):  # fmt: skip
         names = [name for name in digits if vector(name) and name not in left_out]
@@ -309,16 +265,8 @@ def test_the_sentences_have_the_numbers_of_the_rows(rows):
         assert estimate_of(x, y, z) == pytest.approx(estimate, abs=0.006)
         assert drawn_p(x, y, z) == pytest.approx(p, rel=0.3, abs=0.004)
         assert f"{estimate} (p = {p})" in text
-    of_digits = chosen(rows, "digits")
-    del of_digits["identity-rnn"]  # a run of it diverged
-    accuracy = {
-        name: np.mean([x["final"]["accuracy"] for x in of]) for name, of in of_digits.items()
-    }
-    bits = [digits[name] for name in ("ProjectedRegister", "RingReservoir", "lmu", "lstm")]
-    assert bits == pytest.approx([3.15, 3.12, 3.17, 2.68], abs=0.0051)
-    most = [accuracy[name] for name in ("ProjectedRegister", "RingReservoir", "lmu")]
-    assert [round(100 * x) for x in most] == [98, 97, 97]
-    assert [round(100 * accuracy[name]) for name in ("lstm", "mamba2")] == [89, 47]
+    bits = [digits[name] for name in ("RingReservoir", "lmu", "lstm")]
+    assert bits == pytest.approx([3.12, 3.17, 2.68], abs=0.0051)
 
 
 def test_the_sentences_on_the_second_arm_have_the_numbers_of_the_rows(rows):
@@ -327,7 +275,6 @@ def test_the_sentences_on_the_second_arm_have_the_numbers_of_the_rows(rows):
     assert len(names) == 7
     assert sorted(bits > 3.75 for bits in noisy) == 3 * [False] + 4 * [True]
     assert noisy[names.index("FrozenDeltaNet")] > 3.75
-    assert noisy[names.index("mamba2")] == pytest.approx(3.5, abs=0.0051)
     narrow = [means(rows, "noisy_recall")[name] for name in names]
     assert estimate_of(narrow, noisy) == pytest.approx(0.39, abs=0.0051)
     _, *learned = sorted(x.bits for x in second_arm("by_key")["gla"])
@@ -336,29 +283,10 @@ def test_the_sentences_on_the_second_arm_have_the_numbers_of_the_rows(rows):
     assert drawn_p(key, noisy, None) == pytest.approx(0.35, abs=0.02)
     lag, digits = at_60_000_parameters("digits", vector, "by_lag")
     names = [name for name in second_arm("digits") if vector(name)]
-    assert drawn_families(names, lag, digits) == pytest.approx([0.26, 0.96], abs=0.1)
     without = [estimate_of(np.delete(lag, i), np.delete(digits, i)) for i in range(len(names))]
     assert (min(without), max(without)) == pytest.approx((0.63, 0.86), abs=0.0051)
-    narrow = means(rows, "digits")
-    assert estimate_of([narrow[x] for x in names], digits) == pytest.approx(0.98, abs=0.0051)
-    lost = [narrow[name] - of for name, of in zip(names, digits, strict=True)]
-    assert (names[np.argmax(lost)], max(lost)) == ("lstm", pytest.approx(0.9, abs=0.0051))
-    seeds = sorted(x.bits for x in second_arm("digits")["lstm"])
-    assert (seeds[0], seeds[-1]) == pytest.approx((1.16, 2.53), abs=0.0051)
-    noisy, bits = (
-        {name: [x.bits for x in of] for name, of in second_arm(task).items()}
-        for task in ("noisy_recall", "in_context")
-    )
-    of_vector = [of for name, of in noisy.items() if vector(name)]
-    of_matrix = [noisy[name] for name in MATRIX - {"rwkv7"} if name.islower()]
-    assert (len(of_vector), len(of_matrix)) == (13, 5)
-    ends = [f(np.mean(of, axis=1)) for of in (of_vector, of_matrix) for f in (min, max)]
-    assert ends == pytest.approx([0.63, 1.72, 3.14, 3.95], abs=0.0051)
-    assert (np.max(of_vector), np.min(of_matrix)) == pytest.approx((1.98, 2.76), abs=0.0051)
-    near = {name: np.mean(of) for name, of in bits.items() if vector(name) and np.mean(of) > 1.4}
-    assert near == pytest.approx({"lstm-chrono": 1.53, "rg-lru": 1.5, "minlstm": 1.44}, abs=0.0051)
-    assert sorted(bits["gla"]) == pytest.approx([1.41, 1.57, 1.57], abs=0.0051)
-    failed = [(name, x) for name in MATRIX for x in bits[name] if x < 1]
+    context = {name: [x.bits for x in of] for name, of in second_arm("in_context").items()}
+    failed = [(name, x) for name in MATRIX for x in context[name] if x < 1]
     assert sorted(name for name, _ in failed) == ["gated-delta-net", "gated-delta-net", "mlstm"]
     assert sorted(x for _, x in failed)[::2] == pytest.approx([0.43, 0.58], abs=0.0051)
 
@@ -372,25 +300,12 @@ def test_the_sentences_on_the_text_have_the_numbers_of_the_rows(rows):
         assert drawn_p(x, y, z) == pytest.approx(p, abs=0.02)
     sizes = [*map(parameters, trained)]
     assert estimate_of(sizes, [bits[x] for x in trained]) == pytest.approx(0.91, abs=0.0051)
-    cells = ("lru", "s5", "exprnn", "simple", "OrthogonalReservoir", "gla")
-    of_probe = [held(name) for name in cells]
-    assert of_probe == pytest.approx([1.66, 1.21, 0.09, 0.05, 2.72, 0.08], abs=0.0051)
-    of_text = [bits[name] for name in (*cells, "PresentInput", "slstm")]
-    assert of_text == pytest.approx([2.05, 2.09, 2.12, 2.19, 1.56, 1.86, 1.83, 2.08], abs=0.0051)
-    assert sum(held(name) < 0.14 for name in trained) == 16
     for left_out, given, estimate in ((set(), parameters, -0.54), (set(), None, -0.11),
                                       ({"lru", "s5", "rg-lru"}, parameters, -0.29)):  # fmt: skip
         names = [name for name in trained if name not in left_out]
         x, z = (of and [of(name) for name in names] for of in (held, given))
         found = estimate_of(x, [bits[name] for name in names], z)
         assert found == pytest.approx(estimate, abs=0.0051)
-    matrix = [name for name in trained if name in MATRIX]
-    sizes = [parameters(name) for name in matrix]
-    of_matrix = [bits[name] for name in matrix]
-    assert stats.spearmanr(sizes, of_matrix)[0] == pytest.approx(0.83, abs=0.0051)
-    assert (min(of_matrix), max(of_matrix)) == pytest.approx((1.78, 1.93), abs=0.0051)
-    sizes = [min(sizes), max(sizes), *map(parameters, ("PresentInput", "slstm"))]
-    assert [round(of, -3) for of in sizes] == [12_000, 16_000, 17_000, 17_000]
     last = {row["stopped"] for of in chosen(rows, "text").values() for row in of}
     assert last == {3000}
 
@@ -416,23 +331,18 @@ def left_out_errors(bits):
 
 
 def test_the_errors_for_a_cell_left_out_are_those_of_linear_fits(rows):
-    said = {"in_context": (0.26, 0.30, 0.29), "noisy_recall": (0.47, 0.51, 0.40),
-            "digits": (0.71, 0.54, 0.63), "text": (0.075, 0.106, 0.080)}  # fmt: skip
     errors_of = table_of("errors")
     for task, errors in ((task, errors_of[task]) for task in worth.TASKS):
         bits = {name: of for name, of in means(rows, task).items() if name.islower()}
         found = left_out_errors(bits)
         assert [*map(float, errors)] == pytest.approx(found, abs=0.0006), task
-        if task in said:
-            assert (found[1], *found[3:5]) == pytest.approx(said[task], abs=0.0051)
+        if task == "noisy_recall":
+            assert (found[1], *found[3:5]) == pytest.approx((0.47, 0.51, 0.40), abs=0.0051)
     digits = means(rows, "digits")
     del digits["identity-rnn"]
     found = left_out_errors({name: of for name, of in digits.items() if name.islower()})
     assert (found[1], found[3]) == pytest.approx((0.48, 0.47), abs=0.0051)
-    text = means(rows, "text")
-    del text["gru"]
-    found = left_out_errors({name: of for name, of in text.items() if name.islower()})
-    assert found[1:3] == pytest.approx((0.060, 0.069), abs=0.0006)
+    assert min(errors_of["text"][:4]) == errors_of["text"][2] == "0.065"
 
 
 def test_the_findings_at_60_000_parameters_have_the_numbers_of_the_rows():

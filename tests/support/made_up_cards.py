@@ -9,7 +9,7 @@ import numpy as np
 from card_runs import by_key, by_lag
 
 from echo_jax.memory import card_contents as cards
-from echo_jax.memory.card_contents import accuracy_of_list
+from echo_jax.memory.bits import accuracy_of_list
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.rows import KeyRow, LagRow
 
@@ -35,7 +35,7 @@ def lag_row(bits, seed=0, rate=0.01, validation=None, updates=3000):
 
 def key_row(accuracy, seed=0, rate=0.003, validation=None, **fields):
     """A run by key with an accuracy at each K, a function of K, and other fields of a row."""
-    pairs = list(STANDARD.pairs_asked(fields.pop("most", 24)))
+    pairs = list(STANDARD.pairs_up_to(fields.pop("most", 24)))
     asked = [STANDARD.recalls * k for k in pairs]
 
     def right(of):

@@ -138,13 +138,14 @@ def _beside(own: bool, result: "Result") -> dict[str, tuple[str, str]]:
     """Return the headings of the other scores in a result, and what each of them knows."""
     blind = "order-blind knows which values the window holds, but not their order"
     best = ", which is the best without order only of independent values"
+    nearest = "persistence repeats the value in the window nearest to the target"
     gram = "a k-gram predicts from the k values nearest to the target, as counted in training"
     columns = {
         "training": ("training part", "the training part is scored at its end"),
         "ceiling": ("ceiling", "the ceiling knows all that was fed"),
         "order_blind": ("order-blind baseline", blind + best if own else blind),
         "baseline": ("chance baseline", "chance guesses"),
-        "persistence": ("persistence", "persistence repeats the nearest one"),
+        "persistence": ("persistence", nearest),
         "k_gram": (f"{result.k_gram}-gram", gram),
     }
     if own:

@@ -129,7 +129,8 @@ OWN = (
     "The values are the user's own, and a network must name the one n steps back: n is the lag. "
     "Accuracy is the share of right answers on held-out values, and majority is the share of the "
     "most common one. Recalled bits are their entropy - loss/ln 2: 0 is that guess. Persistence "
-    "repeats the value nearest to the target, and a k-gram predicts from the k nearest ones."
+    "repeats the value in the window nearest to the target, and a k-gram predicts from the k "
+    "nearest ones."
 )
 """Explains the columns of a sweep on own values, in the place of `SCORE_MEANINGS`."""
 

@@ -155,7 +155,7 @@ def card(  # noqa: PLR0913 - the flags of the command
         rates; otherwise 4 with 3,000 updates, by key at the rate that is published for the cell, or
         else the middle one.
       seeds: the number of seeds, from 0.
-      task: ask this alone, by 3,000 updates at the best of three rates: the name of a built-in
+      task: measure this alone, by 3,000 updates at the best of three rates: the name of a built-in
         task, a file "my_task.py", a module, or any object with `tokens`, `answers` and `draw`; see
         docs/your-own-cell.md. The card is called NAME-TASK.
       beside: on a task, make the cards of the present input, an untrained reservoir and the LSTM
@@ -189,11 +189,11 @@ def card(  # noqa: PLR0913 - the flags of the command
         check_findable(cell)
     cell = in_block(cell) if block else cell
     plan = make_card.plan_of(protocol, full, seeds, only, updates, task)._replace(keep=keep)
-    asked = [make_card.CardRequest(cell, args, name, state_bytes)]
+    wanted = [make_card.CardRequest(cell, args, name, state_bytes)]
     conclude = draw if folder else lambda *_: None
     # Without a folder the files go to a temporary one, so that cards are made in one way.
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
-        made, *others = make_card.make_cards(asked, plan, Path(place), running, conclude, beside)
+        made, *others = make_card.make_cards(wanted, plan, Path(place), running, conclude, beside)
     return CardResult(*made, [other for other, _ in others])
 
 

@@ -42,11 +42,11 @@ from echo_jax.memory.card.train_and_score import (
     input_sizes,
     made_by,
     measurable,
+    measurement_of,
     named_cell,
-    question_of,
     runs_at_once,
 )
-from echo_jax.memory.card_contents import Card
+from echo_jax.memory.card_contents import Card, row_kind
 from echo_jax.memory.protocol import (
     PILOT_SEED,
     CardPart,
@@ -54,9 +54,9 @@ from echo_jax.memory.protocol import (
     Protocol,
     check_seeds,
 )
-from echo_jax.memory.questions import BY_KEY, BY_TASK, OF_MEMORY, CardQuestion, order
-from echo_jax.memory.rows import Row, row_kind
-from echo_jax.memory.task_question import task_of
+from echo_jax.memory.questions import BY_KEY, BY_TASK, OF_MEMORY, Question, order
+from echo_jax.memory.rows import Row
+from echo_jax.memory.task_measurement import task_of
 from echo_jax.report.number_formats import counted, three_digits
 from echo_jax.storage import atomic_files, tensor_files
 
@@ -80,25 +80,23 @@ Conclude = Callable[[Path, Card, list[Row]], object]
 
 
 class Plan(NamedTuple):
-    """The protocol of a card, and what is asked of its cell.
+    """The protocol of a card, and the runs of its cell.
 
-    asked    the questions and numbers of updates, those of the default card first
+    lengths  of runs: questions with numbers of updates, those of the default card first
     seeds    of all runs but those of the pilot
     full     by key the pilot tries all configurations, see `choices`
-    task     what is asked, and nothing beside it, checked by `make_cards`; None: the memory
+    task     the only question, checked by `make_cards`; None: the memory
     keep     write the weights of each run too
     """
 
     protocol: Protocol
-    asked: Sequence[tuple[CardQuestion, int]]
+    lengths: Sequence[tuple[Question, int]]
     seeds: Sequence[int]
     full: bool = False
     task: Any = None
     keep: bool = False
 
-    def choices(
-        self, named: NamedCell, question: CardQuestion, updates: int
-    ) -> list[Configuration]:
+    def choices(self, named: NamedCell, question: Question, updates: int) -> list[Configuration]:
         """Return the configurations among which the pilot chooses.
 
         By key, unless the card is full, it is one, without a pilot: that which is published for the
@@ -117,7 +115,7 @@ class Plan(NamedTuple):
 
     def pilot(self, named: NamedCell) -> list[CardRun]:
         """Return the runs that choose; none of a question where there is nothing to choose."""
-        each = dict.fromkeys(tuple(self.choices(named, *asked)) for asked in self.asked)
+        each = dict.fromkeys(tuple(self.choices(named, *length)) for length in self.lengths)
         configurations = [x for choices in each if len(choices) > 1 for x in choices]
         seeds = range(PILOT_SEED, PILOT_SEED + self.protocol.pilot_seeds)
         return self.runs_of(named, itertools.product(seeds, configurations))
@@ -126,7 +124,7 @@ class Plan(NamedTuple):
         """Return the configurations of a card with these rows; without a pilot the first choice."""
         pilot = cards.pilot_of(rows, self.protocol)
         found = []
-        for question, updates in self.asked:
+        for question, updates in self.lengths:
             first, *_ = self.choices(named, question, updates)
             chosen = cards.chosen_by(pilot, question.pilot(self.protocol, updates)) or first
             found.append(msgspec.structs.replace(chosen, updates=updates))
@@ -182,14 +180,17 @@ def plan_of(
     parts = [x for x in OF_MEMORY if only in (None, x.name.replace(" ", "-"))]
     questions = parts if task is None else [BY_TASK]
     check_sizes(protocol, questions)
-    every = {x: sorted([once, *(more if x.has_budgets else ())]) for x in questions}
-    asked = [(question, length) for question, lengths in every.items() for length in lengths]
-    return Plan(protocol, asked, range(seeds or usual), full, task)
+    lengths = [
+        (question, updates)
+        for question in questions
+        for updates in sorted([once, *(more if question.has_budgets else ())])
+    ]
+    return Plan(protocol, lengths, range(seeds or usual), full, task)
 
 
-def check_sizes(protocol: Protocol, asked: Iterable[CardQuestion]) -> None:
+def check_sizes(protocol: Protocol, questions: Iterable[Question]) -> None:
     """Raise ConfigError for a protocol whose questions need more memory than this machine has."""
-    size = max(question.least_bytes(protocol) for question in asked)
+    size = max(question.least_bytes(protocol) for question in questions)
     environment.check_memory(size, "use a protocol with fewer rows, streams, recalls or lags")
 
 
@@ -286,7 +287,7 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     lacking = plan.lacking(named, done)
     if lacking and not is_built_in(named.name):  # the built-in cells can be measured, by test
         for each in sizes:
-            question_of(each, named.cell, plan.protocol, plan.task).check(named.name)
+            measurement_of(each, named.cell, plan.protocol, plan.task).check(named.name)
     return Request(out / name, named, new, plan, lacking)
 
 
@@ -312,13 +313,13 @@ class CardRequest(NamedTuple):
             raise error.then("or leave it out by {beside=False}") from error
 
 
-def beside(asked: Sequence[CardRequest]) -> list[CardRequest]:
+def beside(wanted: Sequence[CardRequest]) -> list[CardRequest]:
     """The cells that stand beside others on a task: where any is in the block, in that block too.
 
-    They get the bytes of state that were asked for, and of a block its width and layers.
+    They get the bytes of state that are wanted, and of a block its width and layers.
     """
     found = dict[str, CardRequest]()
-    for each in asked:
+    for each in wanted:
         blocked, given = is_in_block(each.cell), each.args or {}
         args = {x: given[x] for x in BlockOf.own if x in given} if blocked else {}
         for cell in map(in_block, BESIDE) if blocked else BESIDE:
@@ -327,7 +328,7 @@ def beside(asked: Sequence[CardRequest]) -> list[CardRequest]:
 
 
 def make_cards(
-    asked: Sequence[CardRequest],
+    wanted: Sequence[CardRequest],
     plan: Plan,
     out: Path,
     running: Execution,
@@ -345,8 +346,8 @@ def make_cards(
             rule = "trains on no task"
             raise ConfigError("cluster", running.cluster, rule, "leave {cluster} or {task} out")
         plan = plan._replace(task=task_of(plan.task, plan.protocol))
-        asked = [*asked, *(beside(asked) if others else ())]
-    requests = requests_of(asked, plan, out)
+        wanted = [*wanted, *(beside(wanted) if others else ())]
+    requests = requests_of(wanted, plan, out)
     lacking = [run for request in requests for run in request.missing]
     names = {request.named.name for request in requests}
     running.interrupts.check()
@@ -360,10 +361,10 @@ def make_cards(
         return [completed(request, executor, running, conclude) for request in requests]
 
 
-def requests_of(asked: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
+def requests_of(wanted: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
     """Return the cards to be made, by different names. ConfigError before anything is."""
     requests = dict[str, Request]()
-    for each in asked:
+    for each in wanted:
         named = each.built(plan.protocol)
         if each.beside and named.name in [request.named.name for request in requests.values()]:
             continue
@@ -434,11 +435,9 @@ def make(
 
         run(plan.pilot(named))
         planned = plan.configurations(named, rows)
-        replaced = {(of.question, of.updates) for of in planned}
-        others = [x for x in card.configuration if (x.question, x.updates) not in replaced]
-        every = [*others, *planned]
-        card.configuration = sorted(every, key=lambda of: order(of.question, of.updates))
-        by_key = BY_KEY.name in {of.question for of in every}
+        chosen = {(of.question, of.updates): of for of in [*card.configuration, *planned]}
+        card.configuration = [chosen[kind] for kind in sorted(chosen, key=lambda of: order(*of))]
+        by_key = BY_KEY.name in {question for question, _ in chosen}
         if by_key and plan.is_untried(named, rows):
             card.remarks.append(UNTRIED)
         run(plan.runs(named, rows))

@@ -36,15 +36,21 @@ from echo_jax.echo.programs import train_chunks
 from echo_jax.engine.grid import Job, Report
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.jax_settings import GENERATOR
-from echo_jax.memory.card_contents import MeasuredCell, accuracy_bits, lag_bits
-from echo_jax.memory.key_question import ByKey
-from echo_jax.memory.lag_question import ByLag
-from echo_jax.memory.learning import AnswersAtOnce, Question, QuestionPrograms, RunInputs, by_steps
+from echo_jax.memory.bits import DECIMALS
+from echo_jax.memory.card_contents import MeasuredCell
+from echo_jax.memory.key_measurement import KeyMeasurement
+from echo_jax.memory.lag_measurement import LagMeasurement
+from echo_jax.memory.learning import (
+    Measurement,
+    MeasurementPrograms,
+    RunInputs,
+    by_steps,
+)
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Configuration, Protocol, QuestionName
 from echo_jax.memory.questions import BY_LAG, BY_TASK, NAMED, OF_MEMORY
-from echo_jax.memory.reading import PAIRS, PIXELS, VALUES, Reading, packed
-from echo_jax.memory.rows import DECIMALS, NATS, Row, run_key
-from echo_jax.memory.task_question import ByTask, TaskObject
+from echo_jax.memory.reading import packed
+from echo_jax.memory.rows import NATS, Row, run_key
+from echo_jax.memory.task_measurement import TaskMeasurement, TaskObject
 from echo_jax.report.number_formats import plain
 from echo_jax.storage import tensor_files
 
@@ -52,7 +58,7 @@ from echo_jax.storage import tensor_files
 class NamedCell(NamedTuple):
     """A cell, its name, and its arguments as JSON values.
 
-    `named_by` are the arguments that its card is named by: the bytes asked for, in place of the
+    `named_by` are the arguments that its card is named by: the bytes wanted, in place of the
     option that was found for them. `remarks` are on the size of its state.
     """
 
@@ -147,7 +153,7 @@ class CardRun:
     """A run of a card: its row is a function of cell, protocol, configuration and seed.
 
     built  the cell itself; None on a worker, which builds it
-    task   what is asked, where the question is a task
+    task   that of the question, where it is one
     """
 
     cell: MeasuredCell
@@ -188,12 +194,14 @@ class CardRun:
 
 
 class InJax:
-    """How JAX makes the runs of a cell; `torch_question.InTorch` has the same members.
+    """How JAX makes the runs of a cell; `torch_measurement.InTorch` has the same members.
 
-    kinds  what it can be asked: the networks of questions by their names
+    measurements  those that it can make, by the names of their questions
     """
 
-    kinds: Mapping[QuestionName, Any] = {x.asks.name: x for x in (ByLag, ByKey, ByTask)}
+    measurements: Mapping[QuestionName, Any] = {
+        x.question.name: x for x in (LagMeasurement, KeyMeasurement, TaskMeasurement)
+    }
     check = staticmethod(check_shapes)
 
     def settings(self, cluster: str | None) -> contextlib.AbstractContextManager[None]:
@@ -220,21 +228,21 @@ def made_by(cell: Cell) -> Any:
     """Return what makes the runs of a cell: `InJax`, or `InTorch` for a PyTorch layer."""
     if cell.framework:
         # Imports PyTorch, which is optional.
-        from echo_jax.memory.torch_question import InTorch
+        from echo_jax.memory.torch_measurement import InTorch
 
         return InTorch()
     return InJax()
 
 
-def question_of(
+def measurement_of(
     name: QuestionName, cell: Cell, protocol: Protocol, task: TaskObject | None = None
-) -> Question:
-    """Return a cell in the network of a question; nothing compiled."""
-    return made_by(cell).kinds[name](cell, protocol, *([task] if task else []))
+) -> Measurement:
+    """Return the measurement of a cell by a question; nothing is compiled."""
+    return made_by(cell).measurements[name](cell, protocol, *([task] if task else []))
 
 
 def input_sizes(protocol: Protocol, task: TaskObject | None) -> dict[QuestionName, int]:
-    """Return the different tokens that a cell is fed in each question that is asked."""
+    """Return the different tokens that a cell is fed in each question of its card."""
     if task:
         return {BY_TASK.name: task.tokens}
     return {question.name: question.tokens(protocol) for question in OF_MEMORY}
@@ -249,8 +257,8 @@ def measurable(
     """
     inputs = input_sizes(protocol, task)
     maker = made_by(cell)
-    if not inputs.keys() <= maker.kinds.keys():
-        rule = f"is of {cell.framework}, which is asked {' and '.join(maker.kinds)}"
+    if not inputs.keys() <= maker.measurements.keys():
+        rule = f"is of {cell.framework}, which is measured {' and '.join(maker.measurements)}"
         raise ConfigError(None, f"cell {name!r}", rule, "leave out {task}")
     if not is_built_in(name):  # the steps of the built-in cells can be, by test
         for features in inputs.values():
@@ -266,7 +274,7 @@ def measurable(
     return sizes
 
 
-def compile_run(run: CardRun) -> QuestionPrograms:
+def compile_run(run: CardRun) -> MeasurementPrograms:
     """Return the programs of the question of a run.
 
     ConfigError where the user's cell has another text here than the run states, or breaks a rule.
@@ -275,8 +283,8 @@ def compile_run(run: CardRun) -> QuestionPrograms:
     if cell is None:  # on a worker
         cell = registry.build(run.cell.name, run.cell.args)
         registry.check_source(run.cell.name, cell, run.cell.source)
-    question = question_of(run.configuration.question, cell, run.protocol, run.task)
-    return question.programs(run.cell.name)
+    measurement = measurement_of(run.configuration.question, cell, run.protocol, run.task)
+    return measurement.programs(run.cell.name)
 
 
 class TrainedCell(NamedTuple):
@@ -287,19 +295,19 @@ class TrainedCell(NamedTuple):
     tokens: int
 
 
-def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
+def make_row(run: CardRun, programs: MeasurementPrograms, report: Report) -> Row:
     """Train a network, and score it unless a loss was not finite."""
     return train(run, programs, report)[0]
 
 
-def make_row_and_keep(run: CardRun, programs: QuestionPrograms, report: Report) -> TrainedCell:
+def make_row_and_keep(run: CardRun, programs: MeasurementPrograms, report: Report) -> TrainedCell:
     """As `make_row`; the weights are those that were scored."""
     row, params = train(run, programs, report)
     weights = jax.device_get(tensor_files.named(params))
-    return TrainedCell(row, weights, programs.question.network.input_size)
+    return TrainedCell(row, weights, programs.measurement.network.input_size)
 
 
-def train(run: CardRun, programs: QuestionPrograms, report: Report) -> tuple[Row, Params]:
+def train(run: CardRun, programs: MeasurementPrograms, report: Report) -> tuple[Row, Params]:
     """Return the row of a run, and its trained parameters."""
     of = run.configuration
     inputs = RunInputs(np.int32(run.seed), np.float32(of.rate), np.int32(of.updates))
@@ -326,16 +334,16 @@ def train(run: CardRun, programs: QuestionPrograms, report: Report) -> tuple[Row
         "updates": of.updates,
         "validation": None,
         "final": None,
-        "device": environment.device(programs.question.platform),
+        "device": environment.device(programs.measurement.platform),
         "version": environment.own_version(),
         "losses": plain(losses, NATS),
         "associated": associated if finite else None,
         **scores,
     }
-    return programs.question.row(fields), params
+    return programs.measurement.row(fields), params
 
 
-def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, Any]:
+def score(run: CardRun, programs: MeasurementPrograms, params: Any) -> dict[str, Any]:
     """The scores of trained weights as fields of a row; those that are not finite count as none."""
     digest = weights_digest(params)
     sets = programs.draw(np.int32(run.seed), digest)
@@ -352,7 +360,9 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
         fields["difference"] = plain(programs.scan_accuracy(params, sets) - scores.accuracy)
     if programs.at_once and fields.get("final") and has_reading(run):
         found = programs.at_once(params, sets)
-        fields["reading"] = reading_of(digest, found, fields["final"], run.protocol)
+        bits, certainty = programs.measurement.told_at_once(found, fields["final"])
+        bits = plain(float(bits), DECIMALS)
+        fields["reading"] = packed(digest.tobytes(), bits, found.values, certainty)
     return fields
 
 
@@ -361,19 +371,6 @@ def has_reading(run: CardRun) -> bool:
     of = run.configuration
     usual = run.seed < PILOT_SEED and of.updates == run.protocol.updates
     return usual and NAMED[of.question].has_picture(run.protocol, run.seed)
-
-
-def reading_of(
-    digest: np.ndarray, found: AnswersAtOnce, final: list[Any], protocol: Protocol
-) -> Reading:
-    """Return the reading of a run; by key `final` are the right answers of each K on final data."""
-    if len(found.values[0]) == PIXELS:
-        bits, certainty = lag_bits(found.nats, protocol).sum(), found.certainty
-    else:
-        right = final[protocol.pairs.index(PAIRS)] / (PAIRS * protocol.recalls)
-        bits = accuracy_bits(np.array(PAIRS), right, VALUES)
-        certainty = accuracy_bits(np.ones(1), found.certainty, VALUES) / np.log2(VALUES)
-    return packed(digest.tobytes(), plain(float(bits), DECIMALS), found.values, certainty)
 
 
 JOB = Job(compile_run, make_row)  # the way to make the row of a run

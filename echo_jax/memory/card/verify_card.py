@@ -14,8 +14,9 @@ from echo_jax.memory.card.make_card import THREADS, check_sizes
 from echo_jax.memory.card.train_and_score import JOB, CardRun, cell_of_file, made_by, runs_at_once
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.protocol import PILOT_SEED
+from echo_jax.memory.questions import NAMED
 from echo_jax.memory.rows import Row
-from echo_jax.memory.task_question import BUILT_IN, task_of
+from echo_jax.memory.task_measurement import BUILT_IN, task_of
 from echo_jax.report.number_formats import three_digits
 from echo_jax.storage import atomic_files
 
@@ -91,7 +92,7 @@ def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Ve
     if task and task.measured != card.task:
         rule = f"has other data of the task {card.task.name} than are drawn here"
         raise ConfigError(None, folder, rule, "use the echo_jax that it was made with")
-    check_sizes(card.numbers, [row.asks for row in chosen])
+    check_sizes(card.numbers, [NAMED[row.configuration.question] for row in chosen])
     runs = [
         CardRun(card.cell, card.numbers, row.configuration, row.seed, named.cell, task)
         for row in chosen

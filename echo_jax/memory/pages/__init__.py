@@ -1,6 +1,5 @@
 """What is shown of cards. No jax.
 
-question_words  for each question where a card has its bits, and the words for them
 told_apart      which cards are compared, and which of them the seeds tell apart
 table           cards ─► their table, as text too, and tidy rows
 built_in_cards  the cards that come with the package

@@ -13,10 +13,10 @@ import msgspec
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card_contents import Card, protocol_of
-from echo_jax.memory.pages.question_words import BY_LAG, QuestionShown
 from echo_jax.memory.pages.table import cell_of
 from echo_jax.memory.pages.told_apart import comparable, kind, size_of, size_text
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.questions import BY_LAG, Question
 from echo_jax.memory.rows import Row
 
 FILE = "built_in_cards.json"
@@ -38,12 +38,12 @@ def built_in_cards() -> Sequence[Card]:
     return msgspec.json.decode(text, type=list[Card])
 
 
-def nearest(card: Card, question: QuestionShown) -> dict[str, Card]:
+def nearest(card: Card, question: Question) -> dict[str, Card]:
     """Return the other built-in cards of a card's track, of each cell that of the nearest size.
 
     None of another protocol.
     """
-    plain = [x for x in built_in_cards() if not VARIANTS & x.cell.args.keys() and question.of(x)]
+    plain = [x for x in built_in_cards() if not VARIANTS & x.cell.args.keys() and x.bits(question)]
     same = [x for x in plain if kind(x) == kind(card) and x.cell != card.cell]
     away = {id(x): abs(size_of(x) - size_of(card)) for x in same}
     best_last = sorted(same, key=lambda x: (-away[id(x)], -len(x.cell.args), len(x.seeds)))

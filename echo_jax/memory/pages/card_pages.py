@@ -2,7 +2,7 @@
 
 NAME/picture.svg     what is left of a picture, where a run by lag has a reading of it
 NAME/card.md         the pictures, one sentence of numbers, the table, and how it was made
-NAME/card.svg        the figure; and card.pdf or card.png where asked for
+NAME/card.svg        the figure; and card.pdf or card.png where wanted
 
 README.md            the page of all; what is written by hand between its marks stays
 explore.html         the curves of the cards, to choose from
@@ -16,14 +16,21 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from echo_jax.memory.bits import UNKNOWN
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.pages import built_in_cards, explore_page, picture
 from echo_jax.memory.pages.built_in_cards import anchors
 from echo_jax.memory.pages.figures import card_figure, panels_figure
-from echo_jax.memory.pages.question_words import BY_LAG, EVERY, QUESTIONS, UNKNOWN, QuestionShown
-from echo_jax.memory.pages.table import MEANINGS, cards_table, cell_of, is_control, sections_of
+from echo_jax.memory.pages.table import (
+    MEANINGS,
+    cards_table,
+    cell_of,
+    is_control,
+    sections_of,
+)
 from echo_jax.memory.pages.told_apart import comparable, groups, size_of, track
 from echo_jax.memory.protocol import PILOT_SEED, Protocol
+from echo_jax.memory.questions import BY_LAG, EVERY, OF_MEMORY, Question
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
 from echo_jax.report.number_formats import counted, decimals, number, three_digits
@@ -76,7 +83,7 @@ def page(card: Card, rows: Sequence[Row]) -> str:
         f"![{escaped(left[0])}]({picture.FILE})" if left else "",
         *of.pictured("card.svg"),
         escaped(" ".join(of.answer)),
-        "" if BY_LAG.asks.has_picture(card.numbers) or card.task else picture.NONE,
+        "" if BY_LAG.has_picture(card.numbers) or card.task else picture.NONE,
         *(f"- {escaped(remark)}" for remark in of.notes),
         markdown_table(numbers),
         *(table.folded() for table in others),
@@ -88,7 +95,11 @@ def page(card: Card, rows: Sequence[Row]) -> str:
 
 def sentence(card: Card) -> str:
     """Return the bits of a card with those of the lowest and the highest seed."""
-    known = [question.sentence(card) for question in EVERY if question.of(card)]
+    known = [
+        bits.text(len(card.seeds), question.words)
+        for question in EVERY
+        if (bits := card.bits(question))
+    ]
     return f"{card.name}: {'; '.join(known) or f'0 of {len(card.seeds)} seeds'}."
 
 
@@ -98,7 +109,7 @@ def standing(card: Card) -> str:
         x for x in built_in_cards.built_in_cards() if comparable([x, card]) and not is_control(x)
     ]
     others = [x for x in known if x.cell != card.cell]
-    places = [place_among(card, others, question) for question in QUESTIONS if question.of(card)]
+    places = [place_among(card, others, question) for question in OF_MEMORY if card.bits(question)]
     if is_control(card) or not places or not all(places):
         return ""
     return f"Of {len(others) + 1} trained cells of its size its mean is {'; '.join(places)}."
@@ -106,8 +117,8 @@ def standing(card: Card) -> str:
 
 def beside_anchors(card: Card) -> str:
     """Compare the bits by lag with the present input, a register, and the size of the state."""
-    found = {cell_of(x): BY_LAG.mean(x) for x in anchors(card).values() if comparable([x, card])}
-    mean = BY_LAG.mean(card)
+    found = {cell_of(x): x.mean(BY_LAG) for x in anchors(card).values() if comparable([x, card])}
+    mean = card.mean(BY_LAG)
     if mean < 0 or is_control(card) or "ProjectedRegister" not in found:
         return ""
     above = three_digits(mean - found.get("PresentInput", 0.0))
@@ -116,13 +127,13 @@ def beside_anchors(card: Card) -> str:
     return f"By lag these are {above} more than the present input has, {share}, {each} a number."
 
 
-def place_among(card: Card, others: Sequence[Card], question: QuestionShown) -> str:
+def place_among(card: Card, others: Sequence[Card], question: Question) -> str:
     """Return the place of a card by a question, and the cells before and after it."""
-    measured = sorted((x for x in others if question.of(x)), key=lambda x: -question.mean(x))
-    before = [x for x in measured if question.mean(x) > question.mean(card)]
+    measured = sorted((x for x in others if x.bits(question)), key=lambda x: -x.mean(question))
+    before = [x for x in measured if x.mean(question) > card.mean(question)]
     beside = [*before[-1:], *measured[len(before) : len(before) + 1]]
-    names = " and ".join(f"{cell_of(x)} ({question.mean_text(x)})" for x in beside)
-    return f"number {len(before) + 1} {question.asks.name}, beside {names}" if beside else ""
+    names = " and ".join(f"{cell_of(x)} ({x.known(question).mean_text})" for x in beside)
+    return f"number {len(before) + 1} {question.name}, beside {names}" if beside else ""
 
 
 def losses(card: Card, rows: Sequence[Row]) -> list[Table]:
@@ -161,7 +172,7 @@ def provenance(card: Card, rows: Sequence[Row]) -> Table:
         *(
             [f"{x.words} after {number(updates)}", ", ".join(map(three_digits, of.by_seed))]
             for x in EVERY
-            for updates, of in x.measured(card)
+            for updates, of in card.measured(x)
         ),
         ["protocol", card.numbers.name],
         *([f"not the standard: {name}", str(x)] for name, x in card.numbers.own.items()),
@@ -223,11 +234,11 @@ def write_report(
 def figures_of(cards: Sequence[Card]) -> list[Section]:
     """The sections with figures, whose panels have the same axes; none with nothing to draw."""
     found = list[Section]()
-    for question, of_track in itertools.product(QUESTIONS, WHERE):
-        asked = [x for x in cards if track(x) == of_track and question.of(x)]
-        shown = [x for x in asked if not is_control(x)]
+    for question, of_track in itertools.product(OF_MEMORY, WHERE):
+        measured = [x for x in cards if track(x) == of_track and x.bits(question)]
+        shown = [x for x in measured if not is_control(x)]
         # By key a curve goes up to the most pairs, which differ; by lag all go up to one lag.
-        ends = [question.line(x)[0][-1] for x in shown]
+        ends = [x.known(question).line[0][-1] for x in shown]
         for pairs in sorted(set(ends)):
             alike = [x for x, end in zip(shown, ends, strict=True) if end == pairs]
             heading = f"{question.curves.capitalize()} curves, {WHERE[of_track]}"

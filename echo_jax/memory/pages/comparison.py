@@ -11,9 +11,9 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card_contents import CARD_FILE, Card
 from echo_jax.memory.pages import built_in_cards
-from echo_jax.memory.pages.question_words import EVERY, QuestionShown
 from echo_jax.memory.pages.table import labels_of
 from echo_jax.memory.pages.told_apart import comparable, differences, size_text, track
+from echo_jax.memory.questions import EVERY, Question
 from echo_jax.report.number_formats import number, three_digits
 
 
@@ -47,14 +47,14 @@ def likeness(pair: Sequence[Card]) -> tuple[bool, int, int]:
     return comparable(pair), len(shared_questions(pair)), seeds
 
 
-def shared_questions(pair: Sequence[Card]) -> list[QuestionShown]:
+def shared_questions(pair: Sequence[Card]) -> list[Question]:
     """Return the questions that both cards have."""
-    return [question for question in EVERY if all(map(question.of, pair))]
+    return [question for question in EVERY if all(card.bits(question) for card in pair)]
 
 
-def sentence(pair: Sequence[Card], question: QuestionShown) -> str:
+def sentence(pair: Sequence[Card], question: Question) -> str:
     """Return the sentence for a paper on the difference of two cards."""
-    first, second = (question.known(card) for card in pair)
+    first, second = (card.known(question) for card in pair)
     names = labels_of(pair)
     difference = first.mean - second.mean
     p = statistics.permutation_test(first.by_seed, second.by_seed)
@@ -64,7 +64,7 @@ def sentence(pair: Sequence[Card], question: QuestionShown) -> str:
     between = f"95% interval {ends}" if known else "too few seeds for an interval"
     protocol = pair[0].numbers
     task = pair[0].task
-    asked = f"On the task {task.name}" if task else question.asks.name.capitalize()
+    by_what = f"On the task {task.name}" if task else question.name.capitalize()
     unit = "bits an answer" if task else "bits"
     updates = number(protocol.updates)
     sizes = " and ".join(dict.fromkeys(map(size_text, pair)))
@@ -72,8 +72,8 @@ def sentence(pair: Sequence[Card], question: QuestionShown) -> str:
     if three_digits(difference) == "0":
         more = "as many bits as"
     return (
-        f"{asked} {names[0]} has {more} "
-        f"{names[1]} ({question.mean_text(pair[0])} and {question.mean_text(pair[1])} {unit}; "
+        f"{by_what} {names[0]} has {more} "
+        f"{names[1]} ({first.mean_text} and {second.mean_text} {unit}; "
         f"difference {three_digits(difference)}, {between}; permutation test of "
         f"{len(first.seeds)} and {len(second.seeds)} seeds, p = {p:.2g}). "
         f"Track {track(pair[0])}, state of {sizes}, {updates} updates, echo_jax protocol "

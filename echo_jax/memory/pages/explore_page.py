@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from echo_jax.cell_names import CELLS
 from echo_jax.config import is_built_in
 from echo_jax.memory import card_contents as cards
-from echo_jax.memory.card_contents import Card, accuracy_of_list
+from echo_jax.memory.bits import accuracy_of_list
+from echo_jax.memory.card_contents import Card
 from echo_jax.memory.pages.picture import FACE, GROUND, PALETTE, READINGS
-from echo_jax.memory.pages.question_words import QUESTIONS
 from echo_jax.memory.pages.table import cell_of, is_control, label_of, labels_of, sizes_text
 from echo_jax.memory.pages.told_apart import comparable, groups, size_text, track
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.questions import NAMED, OF_MEMORY, bits_of
 from echo_jax.memory.reading import ReadCard, Readings, fading_stream
-from echo_jax.memory.rows import KeyRow, LagRow, Row
+from echo_jax.memory.rows import Row
 from echo_jax.report.number_formats import plain
 from echo_jax.report.page import assembled
 
@@ -45,10 +45,10 @@ def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
     data = data_of(whole)
     if (file := folder / READINGS).exists():
         readings = msgspec.json.decode(file.read_bytes(), type=Readings)
-        for asked, cells in (("order", readings.cells), ("place", readings.by_key)):
+        for way, cells in (("order", readings.cells), ("place", readings.by_key)):
             by_card = {f"{cell.card}/card.md": of_first(cell) for cell in cells}
             for each in data["cards"]:
-                each[asked] = by_card.get(each["page"])
+                each[way] = by_card.get(each["page"])
         data["title"] = "Watch a memory fade"
         data["picture"] = {
             "stream": fading_stream().tolist(),
@@ -90,7 +90,7 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
         "pairs": list(protocol.pairs),
         "list": plain([accuracy_of_list(k, protocol.values) for k in protocol.pairs], ".3f"),
         "questions": {
-            x.short: {"name": x.asks.name, "title": x.title, "label": x.x_label} for x in QUESTIONS
+            x.short: {"name": x.name, "title": x.title, "label": x.x_label} for x in OF_MEMORY
         },
         "cards": found,
     }
@@ -120,7 +120,7 @@ def name_of(card: Card) -> str:
 
 def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
     """A card: its size, and for each question and number of updates the bits of its seeds."""
-    found: dict[str, dict[str, Any]] = {question.asks.name: {} for question in QUESTIONS}
+    found: dict[str, dict[str, Any]] = {question.name: {} for question in OF_MEMORY}
     for (question, updates), of in cards.rows_that_count(rows, card).items():
         found[question][str(updates)] = measured(of, card.numbers)
     return {
@@ -128,23 +128,15 @@ def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
         "anchor": is_control(card),
         "state": size_text(card),
         "parameters": card.parameters,
-    } | {question.short: found[question.asks.name] or None for question in QUESTIONS}
+    } | {question.short: found[question.name] or None for question in OF_MEMORY}
 
 
 def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
     """The bits and the curve of each seed, from the rows of a question and number of updates."""
-    bits = cards.bits_of(rows, protocol)
-    digits = ".2f" if isinstance(bits, cards.BitsByLag) else ".3f"  # as far as a pixel shows
+    bits = bits_of(rows, protocol)
+    digits = NAMED[rows[0].configuration.question].digits
     return {
         "bits": plain(bits.by_seed, ".4f"),
-        "curves": plain([curve(row, protocol) for row in rows], digits),
+        "curves": plain([row.curve(protocol) for row in rows], digits),
         "bound": bits.at_least,
     }
-
-
-def curve(row: Row, protocol: Protocol) -> np.ndarray:
-    """Return the bits of each lag, or the share of right answers at each K."""
-    if isinstance(row, LagRow):
-        return cards.lag_bits(row.final, protocol)
-    assert isinstance(row, KeyRow)  # no card of a task is on the page
-    return cards.accuracy(row.final, row)

@@ -16,20 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from echo_jax.config import is_built_in
-from echo_jax.memory.card_contents import (
-    BitsByKey,
-    Card,
-    accuracy_of_list,
-    lag_bits,
-    protocol_of,
-    rows_that_count,
-)
+from echo_jax.memory.bits import accuracy_of_list
+from echo_jax.memory.card_contents import Card, protocol_of, rows_that_count
 from echo_jax.memory.pages.built_in_cards import anchors, nearest
-from echo_jax.memory.pages.question_words import BY_KEY, BY_LAG, QUESTIONS, QuestionShown
 from echo_jax.memory.pages.table import cell_of, label_of, labels_of
 from echo_jax.memory.pages.told_apart import size_of, size_text, track
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.rows import LagRow, Row
+from echo_jax.memory.questions import BY_KEY, BY_LAG, OF_MEMORY, Question
+from echo_jax.memory.rows import Row
 from echo_jax.report.charts import (
     SIZE,
     Line,
@@ -64,7 +58,7 @@ WIDEST = 4.2  # inches of one panel alone, or of two side by side
 
 def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
     """Return the figure of a card. With its rows, the forgetting curve of each seed is drawn."""
-    panels = [question for question in QUESTIONS if question.of(card)]
+    panels = [question for question in OF_MEMORY if card.bits(question)]
     width = WIDTH if len(panels) > 1 else 0.7 * WIDTH
     figure = NotebookFigure((width, HEIGHT))
     _say(figure, 0.15, 0.36, shortened(card.name, 46), fontsize=16, fontweight="bold")
@@ -73,11 +67,9 @@ def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
     for place, question in enumerate(panels):
         x = place * room + 0.68
         axes = add_panel(figure, x, 1.2, (room - 0.78, HEIGHT - 1.2 - 0.9), labels=9)
-        if question is BY_LAG:
-            draw_by_lag(axes, card, rows)
-        else:
-            draw_by_key(axes, card)
-        _say(figure, x - 0.53, 1.04, question.sentence(card), fontweight="bold")
+        DRAWN[question](axes, card, rows)
+        words = card.known(question).text(len(card.seeds), question.words)
+        _say(figure, x - 0.53, 1.04, words, fontweight="bold")
     return figure
 
 
@@ -88,12 +80,12 @@ def subtitle(card: Card) -> str:
     parts = [f"{cell_of(card)}, {where}", f"state of {size_text(card)}"]
     if card.parameters:
         parts.append(f"{number(card.parameters)} parameters")
-    if drawn := max(len(bits.seeds) if (bits := q.of(card)) else 0 for q in QUESTIONS):
+    if drawn := max(len(bits.seeds) if (bits := card.bits(q)) else 0 for q in OF_MEMORY):
         parts.append(f"{counted(drawn, 'seed')} (thin lines)")
     return " \u00b7 ".join(parts)
 
 
-def peers(card: Card, question: QuestionShown) -> list[Card]:
+def peers(card: Card, question: Question) -> list[Card]:
     """The built-in cells that a card is drawn before: those within 10% of its size, else all."""
     known = [x for x in nearest(card, question).values() if is_built_in(x.cell.name)]
     near = [x for x in known if abs(size_of(x) - size_of(card)) <= 0.1 * size_of(card)]
@@ -105,19 +97,18 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     protocol = card.numbers
     lags = protocol.lags
     most = math.log2(protocol.symbols)
-    usual = rows_that_count(rows, card).get((BY_LAG.asks.name, protocol.updates), [])
-    chosen = [row for row in usual if isinstance(row, LagRow)]
-    seeds = [(range(1, lags + 1), lag_bits(row.final, protocol).tolist()) for row in chosen]
+    usual = rows_that_count(rows, card).get((BY_LAG.name, protocol.updates), [])
+    seeds = [(range(1, lags + 1), row.curve(protocol).tolist()) for row in usual]
     axes.set(xlim=(0, lags + 1), ylim=(-0.05, most + 0.3), yticks=range(int(most) + 1))
     axes.set_xticks(sorted({1, *(lags * i // 4 for i in range(1, 5))} - {0}))
     axes.axhline(most, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
     axes.set_xlabel("steps back", fontsize=9.5, color=INK)
     axes.set_ylabel("bits about that token", fontsize=9.5, color=INK)
-    known = {words: BY_LAG.line(of) for words, of in anchors(card).items()}
+    known = {words: of.known(BY_LAG).line for words, of in anchors(card).items()}
     _draw(axes, card, BY_LAG, seeds, known)
 
 
-def draw_by_key(axes: Axes, card: Card) -> None:
+def draw_by_key(axes: Axes, card: Card, _: Sequence[Row]) -> None:
     """Return the accuracy at each number of pairs."""
     bits = card.bits_by_key
     assert bits is not None
@@ -128,21 +119,24 @@ def draw_by_key(axes: Axes, card: Card) -> None:
     axes.set_ylabel("values recalled", fontsize=9.5, color=INK)
     references = {"a list of the values": list_line(bits.pairs, card.numbers)}
     if alone := nearest(card, BY_KEY).get("PresentInput"):
-        references["the present input"] = BY_KEY.line(alone)
+        references["the present input"] = alone.known(BY_KEY).line
     _draw(axes, card, BY_KEY, [(bits.pairs, curve) for curve in bits.curves], references)
+
+
+DRAWN = {BY_LAG: draw_by_lag, BY_KEY: draw_by_key}
 
 
 def _draw(
     axes: Axes,
     card: Card,
-    question: QuestionShown,
+    question: Question,
     seeds: Sequence[Line],
     references: Mapping[str, Line],
 ) -> None:
     """Draw lines, the cell's own last, and name it and a few others; a legend of the references."""
     axes.grid(axis="y", color=RULE, linewidth=0.8)
-    known = sorted(peers(card, question), key=lambda other: -question.mean(other))
-    others = {cell_of(other): thin(question.line(other)) for other in known}
+    known = sorted(peers(card, question), key=lambda other: -other.mean(question))
+    others = {cell_of(other): thin(other.known(question).line) for other in known}
     draw_lines(axes, others.values(), BACKGROUND)
     for (name, line), dashes in zip(references.items(), DASHES, strict=False):
         axes.plot(*line, label=name, linestyle=dashes, **REFERENCE)
@@ -150,20 +144,20 @@ def _draw(
         below: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.1, -0.18), "ncols": 2}
         axes.legend(**below, frameon=False, fontsize=SIZE, labelcolor=GREY, columnspacing=1.0)
     draw_lines(axes, seeds, SEED)
-    axes.plot(*question.line(card), **OWN)
+    axes.plot(*card.known(question).line, **OWN)
     own = label_of(card)
     names = list(others)
     places = np.linspace(0, len(names) - 1, min(NAMED, len(names))).round().astype(int)
     shown = [names[i] for i in places if names[i] != own]
     unnamed = [line for name, line in others.items() if name not in shown]
-    named = {own: question.line(card)} | {name: others[name] for name in shown}
+    named = {own: card.known(question).line} | {name: others[name] for name in shown}
     name_lines(axes, named, [*unnamed, *references.values()], own)
 
 
-def panels_figure(cards: Sequence[Card], question: QuestionShown) -> NotebookFigure:
+def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
     """A panel for each card with a question, those with most bits first; the others in grey."""
     protocol_of(cards)  # or they are refused
-    shown = sorted(cards, key=lambda card: -question.mean(card))
+    shown = sorted(cards, key=lambda card: -card.mean(question))
     across = min(len(shown), int(WIDTH / NARROWEST))
     height = -(-len(shown) // across) * ROOM + BELOW
     room = min((WIDTH - LEFT - 0.1) / across, WIDEST / min(across, 2))
@@ -179,7 +173,7 @@ def panels_figure(cards: Sequence[Card], question: QuestionShown) -> NotebookFig
         title: dict[str, Any] = {"transform": axes.transAxes, "va": "bottom", "fontsize": 9}
         axes.text(-0.02, 1.04, shortened(name, 19), color=INK, **title)
         bold: dict[str, Any] = {"color": BLUE, "ha": "right", "fontweight": "bold"}
-        axes.text(1.02, 1.04, question.mean_text(card), **bold, **title)
+        axes.text(1.02, 1.04, card.known(question).mean_text, **bold, **title)
         axes.tick_params(labelleft=column == 0, labelbottom=place + across >= len(shown))
     style: dict[str, Any] = {"fontsize": 9.5, "color": INK, "ha": "center", "va": "bottom"}
     figure.text(0.5, 0.05 / height, question.x_label, **style)
@@ -188,26 +182,37 @@ def panels_figure(cards: Sequence[Card], question: QuestionShown) -> NotebookFig
     return figure
 
 
-def _panel(axes: Axes, card: Card, question: QuestionShown, cards: Sequence[Card]) -> None:
-    bits = question.known(card)
-    if isinstance(bits, BitsByKey):
-        axes.set(ylim=(0, 1.04), yticks=[0, 1])
-        axes.set_yticklabels(["0", "100%"])
-        key_axis(axes, bits.pairs)
-        lines = [list_line(bits.pairs, card.numbers)]
-    else:
-        lags = card.numbers.lags
-        most = math.log2(card.numbers.symbols)
-        axes.set(xlim=(0, lags + 1), xticks=[1, lags // 2, lags])
-        axes.set(ylim=(0, most + 0.15), yticks=[0, most])
-        lines = [question.line(anchor) for anchor in anchors(card).values()]
-    for line, dashes in zip(lines, DASHES, strict=False):
+def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) -> None:
+    references = PANELS[question](axes, card)
+    for line, dashes in zip(references, DASHES, strict=False):
         axes.plot(*line, linestyle=dashes, **REFERENCE | {"linewidth": 0.9})
-    others = [thin(question.line(other)) for other in cards if other is not card]
+    others = [thin(other.known(question).line) for other in cards if other is not card]
     draw_lines(axes, others, BACKGROUND | {"linewidth": 0.5})
-    x, y = question.line(card)
+    x, y = card.known(question).line
     axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)
     axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
+
+
+def lag_panel(axes: Axes, card: Card) -> list[Line]:
+    """Set the axes of a panel by lag, and return the lines that the card is compared with."""
+    lags = card.numbers.lags
+    most = math.log2(card.numbers.symbols)
+    axes.set(xlim=(0, lags + 1), xticks=[1, lags // 2, lags])
+    axes.set(ylim=(0, most + 0.15), yticks=[0, most])
+    return [anchor.known(BY_LAG).line for anchor in anchors(card).values()]
+
+
+def key_panel(axes: Axes, card: Card) -> list[Line]:
+    """Set the axes of a panel by key, and return the lines that the card is compared with."""
+    bits = card.bits_by_key
+    assert bits is not None
+    axes.set(ylim=(0, 1.04), yticks=[0, 1])
+    axes.set_yticklabels(["0", "100%"])
+    key_axis(axes, bits.pairs)
+    return [list_line(bits.pairs, card.numbers)]
+
+
+PANELS = {BY_LAG: lag_panel, BY_KEY: key_panel}
 
 
 def thin(line: Line) -> Line:

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from echo_jax.exceptions import one_line
-from echo_jax.memory.card_contents import Card, lag_bits
+from echo_jax.memory.card_contents import Card
 from echo_jax.memory.pages.table import label_of
 from echo_jax.memory.reading import PIXELS, ReadCard, Reading, Readings, left_of
 from echo_jax.memory.rows import LagRow, Row
@@ -91,11 +91,10 @@ class Tile(NamedTuple):
 
 def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
     """The sentence below the picture of a card and its SVG; None where no run has a reading."""
-    runs = [(row.final, row.reading) for row in rows if isinstance(row, LagRow) and row.reading]
-    if not runs:
+    row = next((row for row in rows if isinstance(row, LagRow) and row.reading), None)
+    if not (row and row.reading):
         return None
-    final, reading = runs[0]
-    bits = float(lag_bits(final, card.numbers).sum())
+    reading, bits = row.reading, float(row.curve(card.numbers).sum())
     words = sentence(one_line(label_of(card)), bits, reading)
     tiles = [Tile(FACE, np.ones(PIXELS), ["the picture"])]
     tiles.append(Tile(*left_of(FACE, reading), ["what is left"]))

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
 
-import msgspec
-
-from echo_jax.memory.card_contents import BitsAnAnswer, Budget, Card, protocol_of
-from echo_jax.memory.pages.question_words import BY_KEY, BY_TASK, EVERY, UNKNOWN, QuestionShown
+from echo_jax.memory.bits import UNKNOWN
+from echo_jax.memory.card_contents import Budget, Card, protocol_of
 from echo_jax.memory.pages.told_apart import (
     comparable,
     few_seeds,
@@ -21,7 +19,8 @@ from echo_jax.memory.pages.told_apart import (
     task_words,
     track,
 )
-from echo_jax.memory.rows import KeyRow, Row, TaskScore
+from echo_jax.memory.questions import EVERY, NAMED, Question
+from echo_jax.memory.rows import Row
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.section import Section
@@ -36,7 +35,7 @@ GAIN = 1.05  # the ratio of bits from which more updates help
 WIDE = {"lags 4 on", "layers", "state", "convolutions"}
 
 TUNED = ("lmu", "lstm-chrono")
-"""Cells with an option whose default is the number of lags that are asked."""
+"""Cells with an option whose default is the number of lags of the heads."""
 
 MEANINGS = {
     "bits": "the mean over the seeds, with the lowest and the highest seed, which are no interval "
@@ -119,14 +118,14 @@ def labels_of(cards: Sequence[Card]) -> list[str]:
 def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
     """Return a row for each card, question and number of updates, named as in card.json.
 
-    n and asked are the seeds that are there and those asked for; unknown is None. There is a task
+    n is the seeds that are there, asked those that are wanted; unknown is None. There is a task
     where any card is of one.
     """
     protocol_of(cards)  # or they are refused
     tasks = any(card.task for card in cards)
     rows = list[dict[str, Any]]()
     for card, question in itertools.product(cards, EVERY):
-        for updates, of in question.measured(card):
+        for updates, of in card.measured(question):
             names = ("mean", "low", "high", "at_least", "from_lag_4", "associated", "never")
             rows.append({
                 "name": card.name,
@@ -135,7 +134,7 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
                 **{field: getattr(card, field) for field in ("keys", "values", *SIZES)},
                 "parameters": card.parameters or None,
                 "layers": card.cell.args.get("layers", 1),
-                "question": question.asks.field,
+                "question": question.field,
                 **({"task": task_words(card) if card.task else None} if tasks else {}),
                 "updates": updates,
                 **{name: getattr(of, name, None) for name in names},
@@ -148,10 +147,10 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
 def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
     """Return a row for each card, question, number of updates and seed."""
     return [
-        {"name": card.name, "question": question.asks.field, "updates": updates,
+        {"name": card.name, "question": question.field, "updates": updates,
          "seed": seed, "bits": value}
         for card, question in itertools.product(cards, EVERY)
-        for updates, of in question.measured(card)
+        for updates, of in card.measured(question)
         for seed, value in zip(of.seeds, of.by_seed, strict=True)
     ]  # fmt: skip
 
@@ -160,32 +159,24 @@ def tidy_pairs(groups: Iterable[Sequence[Card]]) -> list[dict[str, Any]]:
     """Return a row for each question and each pair of cards of a group that is compared."""
     rows = list[dict[str, Any]]()
     for group, question in itertools.product(groups, EVERY):
-        known = [card for card in group if question.of(card)]
+        known = [card for card in group if card.bits(question)]
         if len(known) < 2 or not comparable(group):
             continue
-        for pair in pairs_of([question.known(card).by_seed for card in known]):
+        for pair in pairs_of([card.known(question).by_seed for card in known]):
             names = {"first": known[pair.first].name, "second": known[pair.second].name}
-            rows.append({"question": question.asks.field} | pair._asdict() | names)
+            rows.append({"question": question.field} | pair._asdict() | names)
     return rows
 
 
 def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """A row for each run, data set, and lag or number of pairs; none for a run without a score."""
-    tidy = list[dict[str, Any]]()
-    for row, data_set in itertools.product(rows, ("validation", "final")):
-        score: Any = getattr(row, data_set)
-        if score is None:
-            continue
-        run: dict[str, Any] = {"seed": row.seed, "rate": row.rate, "updates": row.updates}
-        run |= {"data_set": data_set, "question": row.configuration.question}
-        if isinstance(score, TaskScore):
-            tidy.append(run | msgspec.structs.asdict(score))
-        elif isinstance(row, KeyRow):
-            answers = zip(row.pairs, score, row.asked, strict=True)
-            tidy += [run | {"pairs": k, "right": right, "asked": n} for k, right, n in answers]
-        else:
-            tidy += [run | {"lag": lag, "nats": nats} for lag, nats in enumerate(score, 1)]
-    return tidy
+    """Return a row for each run with a score, data set, and lag or number of pairs."""
+    return [
+        {"seed": row.seed, "rate": row.rate, "updates": row.updates, "data_set": data_set}
+        | {"question": row.configuration.question, **number}
+        for row, data_set in itertools.product(rows, ("validation", "final"))
+        if (score := getattr(row, data_set)) is not None
+        for number in row.tidy(score)
+    ]
 
 
 def cards_table(cards: Sequence[Card]) -> Table:
@@ -196,10 +187,10 @@ def cards_table(cards: Sequence[Card]) -> Table:
         columns["seeds"] = seeds
     told = [letters_of(cards, question) for question in EVERY]
     for question, letters in zip(EVERY, told, strict=True):
-        if not any(map(question.measured, cards)):
+        if not any(card.measured(question) for card in cards):
             continue
         columns[question.words] = [
-            f"{question.text(card)} {letter}".strip()
+            f"{bits_text(card, question)} {letter}".strip()
             for card, letter in zip(cards, letters, strict=True)
         ]
         columns |= columns_beside(cards, question) | budget_columns(cards, question)
@@ -213,9 +204,15 @@ def cards_table(cards: Sequence[Card]) -> Table:
     return Table(caption_of(cards), list(known), list(zip(*known.values(), strict=True)), note)
 
 
-def rate_text(card: Card, question: QuestionShown) -> str:
+def bits_text(card: Card, question: Question) -> str:
+    """Return the bits with those of the lowest and the highest seed: 157 (150 to 164)."""
+    bits = card.bits(question)
+    return bits.text(len(card.seeds)) if bits else UNKNOWN
+
+
+def rate_text(card: Card, question: Question) -> str:
     """Return the rate of a question, and whether the pilot tried none beyond: 0.3 (edge)."""
-    name = question.asks.name
+    name = question.name
     found = [x for x in card.configuration if x.question == name]
     if not found:
         return UNKNOWN
@@ -224,40 +221,13 @@ def rate_text(card: Card, question: QuestionShown) -> str:
     return f"{rate:g}{' (edge)' if tried and rate in (min(tried), max(tried)) else ''}"
 
 
-def columns_beside(cards: Sequence[Card], question: QuestionShown) -> dict[str, list[str]]:
-    """Return the columns beside the bits of a question."""
-    rates = [rate_text(card, question) for card in cards]
-    if question is BY_TASK:
-        answers = [card.bits_an_answer or None for card in cards]
-        return {
-            "accuracy": [share_text(bits and bits.accuracy) for bits in answers],
-            "majority": [share_text(bits and bits.majority) for bits in answers],
-            "entropy, bits": [text_of(bits.entropy if bits else None) for bits in answers],
-            "baseline": [baseline_text(bits) for bits in answers],
-            "rate": rates,
-        }
-    if question is BY_KEY:
-        pairs = protocol_of(cards).associated
-        associated = [associated_text(card) for card in cards]
-        return {f"half of {pairs} pairs after": associated, "rate by key": rates}
-    measured = [card.bits_by_lag for card in cards]
-    return {
-        "lags 4 on": [text_of(bits.from_lag_4 if bits else None) for bits in measured],
-        "rate": rates,
-    }
-
-
-def baseline_text(bits: BitsAnAnswer | None) -> str:
-    """Return the bits an answer of the baseline of a task, and its accuracy: 3.02 (97.7%)."""
-    if bits is None or bits.baseline is None:
-        return UNKNOWN
-    of_baseline, accuracy = bits.baseline
-    return f"{three_digits(of_baseline)} ({accuracy:.1%})"
-
-
-def share_text(share: float | None) -> str:
-    """Return a share in percent, or - where it is unknown."""
-    return UNKNOWN if share is None else f"{share:.1%}"
+def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
+    """Return the columns beside the bits of a question, and that of its rates."""
+    measured = [card.bits(question) for card in cards]
+    found = [bits.columns(protocol_of(cards)) if bits else {} for bits in measured]
+    names = dict.fromkeys(name for columns in found for name in columns)
+    rates = {f"rate{question.suffix}": [rate_text(card, question) for card in cards]}
+    return {name: [columns.get(name, UNKNOWN) for columns in found] for name in names} | rates
 
 
 def text_of(value: float | None) -> str:
@@ -265,29 +235,21 @@ def text_of(value: float | None) -> str:
     return UNKNOWN if value is None else three_digits(value)
 
 
-def associated_text(card: Card) -> str:
-    """Return the median of the updates until associated: 600, 600 (2 never), or never."""
-    bits = card.bits_by_key
-    if bits is None or (bits.associated is None and not bits.never):
-        return UNKNOWN
-    if bits.associated is None:
-        few = bits.never < len(bits.seeds)
-        return f"never ({bits.never} of {len(bits.seeds)})" if few else "never"
-    return number(bits.associated) + (f" ({bits.never} never)" if bits.never else "")
-
-
-def budget_columns(cards: Sequence[Card], question: QuestionShown) -> dict[str, list[str]]:
+def budget_columns(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
     """Return a column for each other number of updates of some cards: after 10,000."""
-    texts = [{x.updates: budget_text(c, question, x) for x in question.budgets(c)} for c in cards]
+    texts = [
+        {x.updates: budget_text(card, question, x) for x in card.budgets_of(question)}
+        for card in cards
+    ]
     every = sorted({updates for of in texts for updates in of})
-    name = f" {question.asks.name}" if question is BY_KEY else ""
-    return {f"after {number(x)}{name}": [of.get(x, UNKNOWN) for of in texts] for x in every}
+    suffix = question.suffix
+    return {f"after {number(x)}{suffix}": [of.get(x, UNKNOWN) for of in texts] for x in every}
 
 
-def budget_text(card: Card, question: QuestionShown, budget: Budget) -> str:
+def budget_text(card: Card, question: Question, budget: Budget) -> str:
     """Return the mean after another number of updates; level where more of them gain no seed 5%."""
     mean = three_digits(budget.mean)
-    bits = question.of(card)
+    bits = card.bits(question)
     if not bits or bits.seeds != budget.seeds or budget.updates < card.numbers.updates:
         return mean
     gains = zip(bits.by_seed, budget.by_seed, strict=True)
@@ -305,11 +267,12 @@ def shown(cards: Sequence[Card]) -> str:
 
 
 def seeds_there(card: Card) -> str:
-    """Return the seeds of the measure that has fewer, of those asked for: 8, or 3 of 8."""
-    known = [question.of(card) for question in EVERY if question.configured(card)]
+    """Return the seeds of the measure that has fewer, of those wanted: 8, or 3 of 8."""
+    usual = {x.question for x in card.configuration if x.updates == card.numbers.updates}
+    known = [card.bits(NAMED[question]) for question in usual]
     fewest = min([len(bits.seeds) if bits else 0 for bits in known], default=0)
-    asked = len(card.seeds)
-    return str(asked) if fewest == asked else f"{fewest} of {asked}"
+    wanted = len(card.seeds)
+    return str(wanted) if fewest == wanted else f"{fewest} of {wanted}"
 
 
 def caption_of(cards: Sequence[Card]) -> str:

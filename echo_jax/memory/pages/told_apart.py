@@ -10,8 +10,8 @@ from msgspec import UnsetType
 
 from echo_jax import statistics
 from echo_jax.memory.card_contents import Card
-from echo_jax.memory.pages.question_words import EVERY, QuestionShown
 from echo_jax.memory.protocol import Protocol
+from echo_jax.memory.questions import EVERY, Question
 from echo_jax.memory.rows import MeasuredTask
 from echo_jax.report.number_formats import number
 
@@ -125,7 +125,7 @@ def groups(cards: Iterable[Card]) -> list[list[Card]]:
     single = [[x for (x, *more) in found if not more and kind(x) == each] for each in kinds]
     found = [group for group in found if len(group) > 1] + [group for group in single if group]
     for group in found:
-        group.sort(key=lambda x: [-question.mean(x) for question in EVERY])
+        group.sort(key=lambda x: [-x.mean(question) for question in EVERY])
     return sorted(found, key=lambda group: (place(track(group[0])), -len(group)))
 
 
@@ -184,11 +184,11 @@ def few_seeds(cards: Sequence[Card]) -> str:
     return f" So few seeds tell no two cells apart: p is at least {least:.2g}." if few else ""
 
 
-def letters_of(cards: Sequence[Card], question: QuestionShown) -> list[str]:
+def letters_of(cards: Sequence[Card], question: Question) -> list[str]:
     """The letters of cards; none without the question, for one card, and for several sizes."""
-    seeds = [bits.by_seed for card in cards if (bits := question.of(card))]
+    seeds = [bits.by_seed for card in cards if (bits := card.bits(question))]
     if len(seeds) < 2 or not comparable(cards):
         return [""] * len(cards)
     apart = [(pair.first, pair.second) for pair in pairs_of(seeds) if pair.apart]
     each = iter(letters(apart, len(seeds)))
-    return [next(each) if question.of(card) else "" for card in cards]
+    return [next(each) if card.bits(question) else "" for card in cards]

@@ -1,4 +1,4 @@
-"""The questions of a probe: the tokens asked, what the last ones tell, if they are those fed.
+"""The streams of a probe: its targets, what the last tokens tell, if they are those fed.
 
 `told_around` says what least squares read of the tokens around the last one.
 
@@ -12,7 +12,7 @@ neighbours tell about one another.
 
 Both prove it where tokens tell nothing about one another. Where they do, a network may predict the
 next token and forget the last one, so what is told of them is compared, with a warning. Before
-training it does neither on purpose: so these states are asked, if they are there.
+training it does neither on purpose: so these states are checked, if they are there.
 
 Streams that repeat or overlap are refused: their scored tokens were fitted too. No jax.
 """
@@ -42,7 +42,7 @@ class Parts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProbedStreams:
     """The tokens 1 .. `lags` steps before the one at each of A steps, in S streams.
 
     Its E examples are in the order of streams, then of steps.
@@ -54,7 +54,7 @@ class Asked:
     lags: int  # N
 
     def targets(self, streams: slice) -> np.ndarray:
-        """Return the tokens asked for, int32 `[E, N]`."""
+        """Return the tokens to be told, int32 `[E, N]`."""
         times = self.steps[:, None] - 1 - np.arange(self.lags)
         return self.tokens[streams][:, times].reshape(-1, self.lags)
 
@@ -124,9 +124,9 @@ MOST_ANSWERS = 2**24  # examples times tokens, which are held at once
 TOLD = 0.01  # least share that counts
 
 
-def check_shifts(states: np.ndarray, asked: Asked, parts: Parts, dependent: bool) -> None:
+def check_shifts(states: np.ndarray, probed: ProbedStreams, parts: Parts, dependent: bool) -> None:
     """Raise ConfigError for states `[S, T, D]` that show shifted tokens; warn where they may be."""
-    following, last, before = told = told_around(states, asked, parts)
+    following, last, before = told = told_around(states, probed, parts)
     late = _clear(following - last if dependent else following)
     # Where tokens are independent, early needs a clear sign of the token before (5 errors) and not
     # even a weak one of the last token (3 errors).
@@ -148,14 +148,14 @@ def _clear(told: np.ndarray, least: float = TOLD, errors: int = 5) -> bool:
     return bool(told.mean() > max(least, errors * told.std(ddof=1) / math.sqrt(len(told))))
 
 
-def told_around(states: np.ndarray, asked: Asked, parts: Parts) -> np.ndarray:
+def told_around(states: np.ndarray, probed: ProbedStreams, parts: Parts) -> np.ndarray:
     """What is told of x(t+1), x(t) and x(t-1), by scored stream, `[3, S]`; 0 without a step."""
     # x(t+1) has to be there, and x(t-2), as x(t-1) is told beyond its neighbour.
-    steps = asked.steps[(asked.steps > 1) & (asked.steps < asked.tokens.shape[1] - 1)]
+    steps = probed.steps[(probed.steps > 1) & (probed.steps < probed.tokens.shape[1] - 1)]
     if not len(steps):
         return np.zeros((3, 2))
-    classes = asked.classes
-    known = asked.tokens[parts.fitted]
+    classes = probed.classes
+    known = probed.tokens[parts.fitted]
     shares = shares_after(known[:, :-1], known[:, 1:], frequencies(known, classes))
     examples = min(max(FEWEST, PER_NUMBER * states.shape[-1]), MOST_ANSWERS // classes)
     around = steps + np.array([[1], [0], [-1]])
@@ -164,7 +164,7 @@ def told_around(states: np.ndarray, asked: Asked, parts: Parts) -> np.ndarray:
         """States `[E, D]` of some streams, and what is left of three answers, `[3, S, A, V]`."""
         every = np.arange(streams.start, streams.stop)
         some = every[:: max(1, len(every) * len(steps) // examples)]
-        before, y = (asked.tokens[some][:, around - n].swapaxes(0, 1) for n in (1, 0))
+        before, y = (probed.tokens[some][:, around - n].swapaxes(0, 1) for n in (1, 0))
         left = np.eye(classes, dtype=np.float32)[y] - shares[before].astype(np.float32)
         seen = states[some][:, steps].reshape(len(some) * len(steps), states.shape[-1])
         return seen, left

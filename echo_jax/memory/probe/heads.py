@@ -26,7 +26,7 @@ AT_ONCE = 2**19  # logits that are computed at once
 
 
 class Examples(NamedTuple):
-    """States with what they are asked, of one part.
+    """States with their targets, of one part.
 
     states   float32 `[E, D]`
     targets  int32 `[E, N]`: the token at each lag

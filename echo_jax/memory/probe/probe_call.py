@@ -11,8 +11,8 @@ from echo_jax.config import check_call, checked
 from echo_jax.exceptions import ConfigError, reason
 from echo_jax.memory.probe import heads
 from echo_jax.memory.probe.checked_streams import (
-    Asked,
     Parts,
+    ProbedStreams,
     check_shifts,
     check_streams,
     predict_one_another,
@@ -53,9 +53,9 @@ def probe(  # noqa: PLR0913 - all but two have a default
         NumPy, JAX or PyTorch.
       tokens: integers `[S, T]` from 0 on that were fed, not next-token targets. Streams must not
         overlap or repeat.
-      lags: N; asks for the tokens 1 .. N steps before the last one.
-      at: the steps t after which is asked, N or later; by default as many as make 40,000 examples,
-        evenly apart.
+      lags: N; the tokens 1 .. N steps before the last one.
+      at: the asked steps t, after which the state is read, N or later; by default as many as make
+        40,000 examples, evenly apart.
       given: number of the last tokens whose share is taken off; by default 0 where no token tells
         anything about another within reach, otherwise 1.
       by_step: fit heads for each step anew, which see a code that depends on the step. They need
@@ -72,29 +72,29 @@ def probe(  # noqa: PLR0913 - all but two have a default
     """
     check_call(probe, locals())
     numbered, classes = _tokens(tokens)
-    asked = Asked(numbered, classes, _steps(at, lags, *numbered.shape), lags)
+    probed = ProbedStreams(numbered, classes, _steps(at, lags, *numbered.shape), lags)
     held = [_states("states", states, numbered.shape)]
     if untrained is not None:
         held.append(_states("untrained", untrained, numbered.shape, held[0].shape[-1]))
     parts = _parts(len(numbered), numbered.shape[1], scored)
-    steps = np.split(asked.steps, len(asked.steps)) if by_step else [asked.steps]
-    fits = [dataclasses.replace(asked, steps=some) for some in steps]
+    steps = np.split(probed.steps, len(probed.steps)) if by_step else [probed.steps]
+    fits = [dataclasses.replace(probed, steps=some) for some in steps]
     dependent = predict_one_another(numbered, classes, lags, parts)
     known = int(dependent) if given is None else given
-    if known > asked.steps[0] + 1:
-        rule = f"is more than the {asked.steps[0] + 1} tokens before the first asked step"
+    if known > probed.steps[0] + 1:
+        rule = f"is more than the {probed.steps[0] + 1} tokens before the first asked step"
         raise ConfigError("given", known, rule, "use fewer")
     _check_sizes(held[0].shape[-1], fits[0], parts.fitted.stop, known, by_step)
     check_streams(numbered, classes)
     check_shifts(held[-1], fits[0], parts, dependent or known > 0)
-    logs = asked.log_shares(known, parts.fitted)
+    logs = probed.log_shares(known, parts.fitted)
     # States without numbers are the n-gram alone, fitted, recalibrated and scored like the others.
     left, *found = (_bits(of, fits, known, logs, parts) for of in (held[0][..., :0], *held))
-    frequencies = asked.log_shares(0, parts.fitted)
+    frequencies = probed.log_shares(0, parts.fitted)
     return result_of(
         [left - of for of in found],
         left.mean(axis=0),
-        asked.bits(0, frequencies, parts.scored).mean(axis=0),
+        probed.bits(0, frequencies, parts.scored).mean(axis=0),
         known,
         independent=not dependent,
         per_weight=parts.fitted.stop * len(fits[0].steps) / (classes * held[0].shape[-1] or 1),
@@ -102,20 +102,20 @@ def probe(  # noqa: PLR0913 - all but two have a default
 
 
 def _bits(
-    states: np.ndarray, fits: Sequence[Asked], given: int, logs: np.ndarray, parts: Parts
+    states: np.ndarray, fits: Sequence[ProbedStreams], given: int, logs: np.ndarray, parts: Parts
 ) -> np.ndarray:
     """The cross-entropy of heads by stream and lag, `[S, N]`, in bits: the mean over all fits."""
 
-    def examples(asked: Asked, streams: slice) -> Examples:
+    def examples(probed: ProbedStreams, streams: slice) -> Examples:
         """Return the examples of one part, in the order of streams, then of steps."""
-        targets = asked.targets(streams)
-        read = states[streams][:, asked.steps].reshape(len(targets), states.shape[-1])
-        return Examples(read, targets, asked.contexts(given, streams))
+        targets = probed.targets(streams)
+        read = states[streams][:, probed.steps].reshape(len(targets), states.shape[-1])
+        return Examples(read, targets, probed.contexts(given, streams))
 
     found = []
-    for asked in fits:
-        fitted, chosen, scored = (examples(asked, streams) for streams in parts)
-        found.append(asked.by_stream(heads.nats_of(fitted, chosen, scored, logs)))
+    for probed in fits:
+        fitted, chosen, scored = (examples(probed, streams) for streams in parts)
+        found.append(probed.by_stream(heads.nats_of(fitted, chosen, scored, logs)))
     return np.mean(found, axis=0)
 
 
@@ -190,13 +190,13 @@ def _states(
 
 
 def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np.ndarray:
-    """Return the steps that are asked, each with a token at all lags."""
+    """Return the asked steps, each with a token at all lags."""
     if lags >= length:
         rule = f"is not below the {length} tokens of a stream"
         raise ConfigError("lags", lags, rule, "use fewer lags or longer streams")
     if at is None:
         apart = max(1, -(-(length - lags) * streams // USUAL))
-        # From the end, so that the last step is always asked.
+        # From the end, so that the last step is always read.
         return np.arange(length - 1, lags - 1, -apart)[::-1]
     steps = np.unique([checked("at", int, step) for step in at])
     if not len(steps) or steps[0] < lags or steps[-1] >= length:
@@ -225,18 +225,20 @@ def _parts(streams: int, length: int, scored: int | None) -> Parts:
     return Parts(slice(0, first), slice(first, first + later), slice(first + later, streams))
 
 
-def _check_sizes(numbers: int, asked: Asked, streams: int, given: int, by_step: bool) -> None:
+def _check_sizes(
+    numbers: int, probed: ProbedStreams, streams: int, given: int, by_step: bool
+) -> None:
     """Raise ConfigError for too few examples, or for more than the memory holds."""
-    examples = streams * len(asked.steps)
-    least = least_examples(numbers, asked.classes)
+    examples = streams * len(probed.steps)
+    least = least_examples(numbers, probed.classes)
     if examples < least:
         rule = (
-            f"are fitted, too few for {numbers:,} numbers of a state and {asked.classes:,} tokens, "
-            f"which need {least:,}, one for each weight of a head"
+            f"are fitted, too few for {numbers:,} numbers of a state and {probed.classes:,} "
+            f"tokens, which need {least:,}, one for each weight of a head"
         )
         fix = "use more streams, or {by_step=False}" if by_step else "use more streams"
         raise ConfigError(None, f"{examples:,} examples", rule, fix)
-    answers = asked.lags * asked.classes
-    tables = 48 * asked.classes**given * answers  # while shares are counted
+    answers = probed.lags * probed.classes
+    tables = 48 * probed.classes**given * answers  # while shares are counted
     fit = 250 * numbers * answers  # L-BFGS, in float64
-    environment.check_memory(tables + fit + 16 * examples * (numbers + asked.lags))
+    environment.check_memory(tables + fit + 16 * examples * (numbers + probed.lags))

@@ -1,7 +1,7 @@
-"""Tasks that are built in, by the names of their files; `memory.task_question` says what a task is.
+"""The built-in tasks, by their files; `memory.task_measurement` says what a task is.
 
 selective_copy, noisy_recall    recite marked symbols; recall values by their keys
-by_key                          the same at a level, the number of pairs; a card asks it at each
+by_key                          the same at a level, the number of pairs; a card has each
 in_context                      predict a random automaton that each row has anew
 adding, parity                  compute with what was seen
 digits, text                    handwritten digits pixel by pixel; characters of program text

@@ -1,8 +1,8 @@
 """K pairs of a key and a value, fillers, then each key once; the target is its value.
 
-Multi-query associative recall (MQAR, Arora et al. 2023) with one gap, that the question by key asks
-at each K. The questions come in random order. Values are drawn independently, so one may occur
-twice; the tokens of values come after those of keys, and the filler, one token, is the last.
+Multi-query associative recall (MQAR, Arora et al. 2023) with one gap, which the question by key
+measures at each K. The queries come in random order. Values are drawn independently, so one may
+occur twice; the tokens of values come after those of keys, and the filler, one token, is the last.
 
     tokens   k3 v1 k0 v1 f  f  f  k0 k3      K = 2, the level
     targets  .  .  .  .  .  .  .  1  1
@@ -24,7 +24,7 @@ class Pairs(NamedTuple):
 
     keys    int32 `[B, Kmax]`, different within a row
     values  int32 `[B, Kmax]`
-    order   float32 `[B, Kmax]`: the pairs that are shown are asked by rising number
+    order   float32 `[B, Kmax]`: the pairs that are shown are queried by rising number
     place   float32 `[B]`, in [0, 1): of a row that learns fewer pairs than the others
     """
 
@@ -47,7 +47,7 @@ def draw_pairs(protocol: Protocol, key: jax.Array, rows: int, most: int) -> Pair
 
 
 def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array, fillers: int) -> TaskRows:
-    """The sequences of K pairs, int32 `[B]`: 2 K tokens, fillers, K questions; then any keys.
+    """The sequences of K pairs, int32 `[B]`: 2 K tokens, fillers, K queries; then any keys.
 
     Gathers only: XLA:CPU miscompiles some shifts of an array onto itself.
     """
@@ -56,10 +56,10 @@ def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array, fillers: int) -> 
     first = 2 * shown + fillers
     order = jnp.argsort(jnp.where(jnp.arange(most) < shown, pairs.order, 2.0))
     time = jnp.arange(3 * most + fillers)
-    asked = jnp.take_along_axis(order, jnp.clip(time - first, 0, most - 1), axis=1)
-    number = jnp.minimum(jnp.broadcast_to(time // 2, asked.shape), most - 1)
+    queried = jnp.take_along_axis(order, jnp.clip(time - first, 0, most - 1), axis=1)
+    number = jnp.minimum(jnp.broadcast_to(time // 2, queried.shape), most - 1)
     learns = time < 2 * shown
-    pair = jnp.where(learns, number, asked)
+    pair = jnp.where(learns, number, queried)
     key, value = (jnp.take_along_axis(x, pair, axis=1) for x in (pairs.keys, pairs.values))
     tokens = jnp.where(learns & (time % 2 == 1), protocol.keys + value, key)
     gap = ~learns & (time < first)
@@ -68,7 +68,7 @@ def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array, fillers: int) -> 
 
 
 class Recall:
-    """The task of a protocol with up to `most` = Kmax pairs, and fillers before the questions."""
+    """The task of a protocol with up to `most` = Kmax pairs, and fillers before the queries."""
 
     def __init__(self, protocol: Protocol, most: int, fillers: int) -> None:
         """K rises from 2 to Kmax."""

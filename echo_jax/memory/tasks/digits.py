@@ -1,4 +1,4 @@
-"""Handwritten digits, 8 x 8 pixels one by one; which digit is asked after the last.
+"""Handwritten digits, 8 x 8 pixels one by one; the digit is the target at the last.
 
 The data are scikit-learn's, 1,797 of Alpaydin & Kaynak 1998, in pixels of 0 to 16; sequential
 images are of Le, Jaitly & Hinton 2015. In random order 1,400 are for training, 197 for validation,

@@ -54,7 +54,7 @@ def learned(config, state, tokens):
     learner = learner_of(config)
     _, metrics = training.train_on(config, learner, config.dynamic, state, tokens)
     batches = sequence_batches(tokens[0], config.task, config.task.lag)
-    batches = training.bptt_batches(config, batches)
+    batches = training.with_earlier(config, batches)
 
     def update(params, carry, k):
         batch = jax.tree.map(lambda leaf: leaf[k], batches)

@@ -42,7 +42,7 @@ from echo_jax.echo.loss import correct, cross_entropy, mean_where
 from echo_jax.echo.network import Network, Params
 from echo_jax.exceptions import ConfigError, EchoError, reason
 from echo_jax.memory import learning, tasks
-from echo_jax.memory.learning import Question, Scores, Sets, set_keys
+from echo_jax.memory.learning import Measurement, Scores, Sets, set_keys
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.questions import BY_TASK
 from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
@@ -266,7 +266,7 @@ def _equal(one: TaskRows, other: TaskRows) -> bool:
     return all(map(np.array_equal, one, other))
 
 
-class LearnsTask(Question):
+class ReadoutMeasurement(Measurement):
     """A linear readout of the cell's output at each step learns a task.
 
     The loss is the mean cross-entropy over all targets of a batch that are scored. The level of the
@@ -322,10 +322,10 @@ class LearnsTask(Question):
         return learning.by_steps(net, params, streams, answer)
 
 
-class ByTask(LearnsTask):
-    """A task is asked alone, at its last level."""
+class TaskMeasurement(ReadoutMeasurement):
+    """A task is measured alone, at its last level. The question is `questions.BY_TASK`."""
 
-    asks = BY_TASK
+    question = BY_TASK
     task: TaskObject
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:

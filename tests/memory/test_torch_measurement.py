@@ -14,7 +14,12 @@ from echo_jax.cells.registry import build
 from echo_jax.cells.state_size import state_bytes
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import learning
-from echo_jax.memory.card.train_and_score import measurable, named_cell, question_of, weights_digest
+from echo_jax.memory.card.train_and_score import (
+    measurable,
+    measurement_of,
+    named_cell,
+    weights_digest,
+)
 from echo_jax.memory.learning import RunInputs
 from echo_jax.memory.pages.told_apart import comparable
 from echo_jax.memory.protocol import Protocol
@@ -83,29 +88,29 @@ def close(kind, network, params, of=lambda x: x, atol=1e-4):
 def test_a_layer_with_the_weights_of_a_cell_learns_and_is_scored_as_it(kind, name, asked):
     block = "block:" if "block" in asked else ""
     theirs = BlockOf(make) if block else make
-    question = question_of(asked[:6], build(block + name, {"features": UNITS}), TEN)
-    other = question_of(asked[:6], named_cell(theirs, {"kind": kind}).cell, TEN)
-    ours, progress = jax.jit(functools.partial(learning.init, question))(RUN), other.init(RUN)
+    measurement = measurement_of(asked[:6], build(block + name, {"features": UNITS}), TEN)
+    other = measurement_of(asked[:6], named_cell(theirs, {"kind": kind}).cell, TEN)
+    ours, progress = jax.jit(functools.partial(learning.init, measurement))(RUN), other.init(RUN)
     network, _ = progress.opt_state
     network.load_state_dict(in_torch(kind, ours.params))
 
     key = jax.random.key(1)
-    grad = jax.jit(jax.value_and_grad(question.loss))
+    grad = jax.jit(jax.value_and_grad(measurement.loss))
     loss, gradient = grad(ours.params, key, np.float32(0.5))
     found = other.torch_loss(network, key, np.float32(0.5))
     found.backward()
     assert found.item() == pytest.approx(float(loss), abs=1e-4)
     close(kind, network, gradient, lambda x: x.grad)
 
-    ours, metrics = jax.jit(functools.partial(learning.train_updates, question))(RUN, ours)
+    ours, metrics = jax.jit(functools.partial(learning.train_updates, measurement))(RUN, ours)
     progress, of_torch = other.train_updates(RUN, progress)
     assert of_torch.losses == pytest.approx(np.array(metrics.losses), abs=1e-4)
     # Adam divides by the size of a gradient: of one near 0 last bits count; ten updates move 0.1
     close(kind, network, ours.params, atol=2e-3)
 
     network.load_state_dict(in_torch(kind, ours.params))
-    sets = question.draw_sets(RUN.seed, weights_digest(ours.params))
-    score = jax.jit(question.score)(ours.params, sets)
+    sets = measurement.draw_sets(RUN.seed, weights_digest(ours.params))
+    score = jax.jit(measurement.score)(ours.params, sets)
     same = other.score(network.arrays(), sets)
     assert np.array(same.final) == pytest.approx(np.array(score.final), abs=1e-3)
     assert int(same.bytes) == int(score.bytes)
@@ -185,7 +190,7 @@ def too_large(size, features=8):
 )
 def test_a_size_too_large_to_be_built_is_refused_at_once(target, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        named_cell("test_torch_question:too_large", target=target)
+        named_cell("test_torch_measurement:too_large", target=target)
 
 
 KEPT: dict = {}
@@ -224,7 +229,7 @@ def changed(see=lambda x: x, give=lambda y, h: (y, (h,)), parts=()):
     [
         (torch.nn.GRU(16, 4), r"GRU\(16, 4\) is built already: use a function make\(input_size\)"),
         (torch.nn.GRU, r"GRU' takes options that .*: write a function make\(input_size\)"),
-        (fails, r"test_torch_question.py:\d+: cell '.*:fails' is not made \(.*has no 16"),
+        (fails, r"test_torch_measurement.py:\d+: cell '.*:fails' is not made \(.*has no 16"),
         (exits, r"is not made \(SystemExit: 0\): mend it"),
         (changed(parts=[torch.nn.BatchNorm1d(4)]), "has a BatchNorm1d, in which"),
         (changed(torch.nn.Dropout(0.5)), "draws random numbers in training"),
@@ -264,9 +269,9 @@ def lazy(size):
 def test_weights_of_a_first_call_are_of_the_seed_and_the_programs_generator_stays(cell):
     before = torch.get_rng_state()
     measurable("mine", named_cell(cell).cell, TEN)
-    question = question_of("by lag", named_cell(cell).cell, TEN)
+    measurement = measurement_of("by lag", named_cell(cell).cell, TEN)
     runs = (RUN._replace(seed=np.int32(seed)) for seed in (3, 3, 4))
-    one, same, other = (question.init(run).params["cell"] for run in runs)
+    one, same, other = (measurement.init(run).params["cell"] for run in runs)
     assert torch.equal(torch.get_rng_state(), before)
     (name,) = (x for x in one if x.endswith("see.weight"))
     assert np.array_equal(one[name], same[name])

@@ -1,7 +1,9 @@
-"""By lag: a stream of independent tokens; the state is asked for each earlier one. Pure.
+"""The measurement by lag: a stream of independent tokens, and heads that read each earlier one.
+
+Pure. The question is `questions.BY_LAG`.
 
 tokens   7 0 12 3 3 ...
-asked              lag 1: 3, lag 2: 12, lag 3: 0 ...
+targets            lag 1: 3, lag 2: 12, lag 3: 0 ...
 """
 
 from collections.abc import Sequence
@@ -20,10 +22,11 @@ from echo_jax.echo import network
 from echo_jax.echo.data import uniform_tokens
 from echo_jax.echo.loss import correct, cross_entropy
 from echo_jax.echo.network import Params
+from echo_jax.memory.bits import lag_bits
 from echo_jax.memory.learning import (
     AnswersAtOnce,
     HeadLogits,
-    Question,
+    Measurement,
     Scores,
     Sets,
     by_steps,
@@ -31,7 +34,7 @@ from echo_jax.memory.learning import (
 )
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.questions import BY_LAG
-from echo_jax.memory.reading import fading_stream, fixed_streams
+from echo_jax.memory.reading import fixed_streams
 from echo_jax.memory.recalibration import fitted_factors, recalibrated_certainty, recalibrated_nats
 from echo_jax.memory.rows import LagRow, with_known
 
@@ -46,13 +49,13 @@ def earlier_tokens(protocol: Protocol, streams: chex.Array) -> chex.Array:
     return streams[:, np.array(protocol.asked)[:, None] - 1 - np.arange(protocol.lags)]
 
 
-class ByLag(Question):
+class LagMeasurement(Measurement):
     """A linear head for each lag 1 .. N reads the standardised state of the cell.
 
     The loss is the mean cross-entropy over all lags, rows and asked steps.
     """
 
-    asks = BY_LAG
+    question = BY_LAG
 
     def __init__(self, cell: Cell, protocol: Protocol) -> None:
         """Return a network around a cell; nothing is compiled."""
@@ -136,7 +139,7 @@ class ByLag(Question):
         return jnp.mean(correct(self.logits(params, states, reference), targets))
 
     def states_by_steps(
-        self, params: Params, sets: Sequence[chex.Array], asked: slice | None = None
+        self, params: Params, sets: Sequence[chex.Array]
     ) -> tuple[list[chex.Array], chex.Array]:
         """The flat states after the asked steps of each set, `[B, A, D]`, and a state's bytes."""
         net = self.network
@@ -146,7 +149,7 @@ class ByLag(Question):
             params,
             jnp.concatenate(sets),
             lambda state, _: flat_state(net.cell, state, 1)[0],
-            asked=asked or slice(usual.start, usual.stop, usual.step),
+            asked=slice(usual.start, usual.stop, usual.step),
         )
         return jnp.split(states, np.cumsum([*map(len, sets[:-1])])), carried
 
@@ -164,9 +167,9 @@ class ByLag(Question):
 
     def nats(self, answers: Sequence[HeadLogits]) -> list[chex.Array]:
         """Nats of each lag, `[N]`, of all answers after the first, which recalibrate them."""
-        calibration, *asked = answers
+        calibration, *scored = answers
         recalibration = self.recalibration(calibration)
-        return [jnp.mean(recalibrated_nats(*recalibration, *of), axis=0) for of in asked]
+        return [jnp.mean(recalibrated_nats(*recalibration, *of), axis=0) for of in scored]
 
     def recalibration(self, calibration: HeadLogits) -> tuple[chex.Array, float]:
         """Return the factor of each lag, `[N]`, and the doubt."""
@@ -179,7 +182,7 @@ class ByLag(Question):
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
         """The answers about `reading.STREAMS` after the first asked step, and the nats there."""
         fixed = fixed_streams()
-        # Padded to the length of the others: later tokens change no state that is asked here.
+        # Padded to the length of the others: later tokens change no state that is read here.
         padded = jnp.pad(fixed, ((0, 0), (0, sets.final.shape[1] - fixed.shape[1])))
         streams = jnp.concatenate([sets.calibration, padded, sets.final])
         (states,), _ = self.states_by_steps(params, [streams])
@@ -188,24 +191,14 @@ class ByLag(Question):
         values, certainty, nats = (jnp.split(x, [len(fixed)]) for x in found)
         return AnswersAtOnce(values[0], certainty[0], jnp.mean(nats[1], axis=0))
 
-    def fading(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """Return the answers about `reading.fading_stream` after each step from 64 on, `[S, N]`."""
-        first, last = self.protocol.asked[0], self.protocol.asked[-1]
-        streams = jnp.concatenate([sets.calibration, fading_stream()[None]])
-        asked = slice(first, last + 1)
-        (states,), _ = self.states_by_steps(params, [streams], asked)
-        reference = states[:-1, :: self.protocol.asked_every]
-
-        def after(step: chex.Array) -> AnswersAtOnce:
-            logits = self.logits(params, states[:, step - first], reference)
-            return self.after(step, logits, streams)
-
-        return jax.tree.map(lambda x: x[:, 0], jax.lax.map(after, jnp.arange(first, last + 1)))
+    def told_at_once(self, found: AnswersAtOnce, _: list[float]) -> tuple[Any, Any]:
+        """Return the bits of answers at once, and their certainty."""
+        return lag_bits(found.nats, self.protocol).sum(), found.certainty
 
     def after(self, step: chex.Numeric, logits: chex.Array, streams: chex.Array) -> AnswersAtOnce:
         """The answers after a step and the nats of each, `[B - C, N]`, from logits `[B, N, V]`.
 
-        The first C streams are for calibration and asked at this step, too: the heads of a matrix
+        The first C streams are for calibration, at this step too: the heads of a matrix
         state are surer than they should be at one step and less sure at another.
         """
         known = self.protocol.streams

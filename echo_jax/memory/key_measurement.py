@@ -1,10 +1,14 @@
-"""By key: pairs of a key and a value, fillers, each key once: `tasks.by_key`, at each K. Pure."""
+"""The measurement by key: pairs of a key and a value, fillers, each key once, at each K. Pure.
+
+The rows are those of `tasks.by_key`; the question is `questions.BY_KEY`.
+"""
 
 from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
@@ -13,18 +17,19 @@ from echo_jax.echo.data import Purpose, purpose_key
 from echo_jax.echo.loss import correct
 from echo_jax.echo.network import Params
 from echo_jax.jax_settings import GENERATOR
+from echo_jax.memory.bits import accuracy_bits
 from echo_jax.memory.learning import AnswersAtOnce, Scores, Sets, set_keys
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.questions import BY_KEY
 from echo_jax.memory.reading import PAIRS, STREAMS, SYMBOLS, VALUES
 from echo_jax.memory.recalibration import crossing
 from echo_jax.memory.rows import KeyRow, with_known
-from echo_jax.memory.task_question import LearnsTask
+from echo_jax.memory.task_measurement import ReadoutMeasurement
 from echo_jax.memory.tasks import TaskRows
 from echo_jax.memory.tasks.by_key import Recall
 
 ASSOCIATED = 3
-"""The number of the data set of `ByKey.associated`; 0 to 2 are those of `learning.set_keys`."""
+"""The number of the data set of `associated`; 0 to 2 are those of `learning.set_keys`."""
 
 
 def fixed_pairs(protocol: Protocol, fillers: int) -> TaskRows:
@@ -33,16 +38,16 @@ def fixed_pairs(protocol: Protocol, fillers: int) -> TaskRows:
     return Recall(protocol, PAIRS, fillers).draw(key, len(STREAMS), "final", PAIRS)
 
 
-class ByKey(LearnsTask):
+class KeyMeasurement(ReadoutMeasurement):
     """The network learns all K up to Kmax, to which K rises from 2 over 60% of the updates."""
 
-    asks = BY_KEY
+    question = BY_KEY
 
     def __init__(self, cell: Cell, protocol: Protocol, most: int | None = None) -> None:
         """Return a network around a cell, for up to `most` = Kmax pairs; nothing is compiled.
 
         Kmax is by default that of the bytes of its state. The convolution of a block, of four
-        inputs a layer, sees fillers alone before a question.
+        inputs a layer, sees fillers alone before a query.
         """
         layers = cell.layers if isinstance(cell, Block) else 1
         self.fillers = protocol.fillers * layers
@@ -51,7 +56,7 @@ class ByKey(LearnsTask):
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
         """Return the right answers about a few pairs, in rows of the seed that stay the same."""
-        # By the scan, which is fast, as it is asked after every 100 updates and gives no bits.
+        # By the scan, which is fast, as it is counted after every 100 updates and gives no bits.
         key = jax.random.fold_in(purpose_key(seed, Purpose.EVALUATION), ASSOCIATED)
         pairs = self.protocol.associated
         few = Recall(self.protocol, pairs, self.fillers)
@@ -59,24 +64,24 @@ class ByKey(LearnsTask):
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
         """Return the rows of a seed and the digest of its trained weights: `[K, recalls, T]`."""
-        asked = self.protocol.pairs_asked(self.most)
+        every = self.protocol.pairs_up_to(self.most)
         recalls = self.protocol.recalls
-        pairs = jnp.repeat(jnp.array(asked), recalls)
+        pairs = jnp.repeat(jnp.array(every), recalls)
 
         def drawn(key: chex.PRNGKey) -> TaskRows:
             rows = self.task.draw(key, len(pairs), "final", pairs)
-            return jax.tree.map(lambda x: x.reshape(len(asked), recalls, *x.shape[1:]), rows)
+            return jax.tree.map(lambda x: x.reshape(len(every), recalls, *x.shape[1:]), rows)
 
         keys = set_keys(seed, weights)
         return Sets(None, drawn(keys.validation), drawn(keys.final))
 
     def score(self, params: Params, sets: Sets) -> Scores:
-        """Right answers of each K, and the mean accuracy over all questions."""
-        asked: TaskRows = jax.tree.map(lambda *of: jnp.stack(of), *sets[1:])
-        streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
+        """Right answers of each K, and the mean accuracy over all queries."""
+        both: TaskRows = jax.tree.map(lambda *of: jnp.stack(of), *sets[1:])
+        streams = both.tokens.reshape(-1, both.tokens.shape[-1])
         # Only the answer is kept of each step: up to 64 pairs all logits would take 358 MB.
         found, carried = self.by_steps(params, streams, lambda x: jnp.argmax(x).astype(jnp.int32))
-        is_right = (found.reshape(asked.targets.shape) == asked.targets) & asked.scored
+        is_right = (found.reshape(both.targets.shape) == both.targets) & both.scored
         validation, final = jnp.sum(is_right, axis=(2, 3))
         accuracy = jnp.sum(validation) / jnp.sum(sets.validation.scored)
         return Scores(validation, final, accuracy, carried)
@@ -88,8 +93,8 @@ class ByKey(LearnsTask):
         that is right: for bits of accuracy it counts how often that value is right, and no other.
         """
         fixed = fixed_pairs(self.protocol, self.fillers)
-        place = self.protocol.pairs_asked(self.most).index(PAIRS)
-        # Rows of all K have one length; cut to that of 8 pairs, they end in their questions.
+        place = self.protocol.pairs_up_to(self.most).index(PAIRS)
+        # Rows of all K have one length; cut to that of 8 pairs, they end in their queries.
         known: TaskRows = jax.tree.map(
             lambda x: x[place, :, : fixed.tokens.shape[1]], sets.validation
         )
@@ -114,6 +119,12 @@ class ByKey(LearnsTask):
         nats = -jnp.log((1 - doubt) * colour + doubt / SYMBOLS)
         return AnswersAtOnce(jnp.argmax(about, axis=-1), certainty(factor, about), nats)
 
+    def told_at_once(self, found: AnswersAtOnce, final: list[int]) -> tuple[Any, Any]:
+        """Return the bits of the right answers of each K on final data, and the certainty."""
+        right = final[self.protocol.pairs.index(PAIRS)] / (PAIRS * self.protocol.recalls)
+        certainty = accuracy_bits(np.ones(1), found.certainty, VALUES) / np.log2(VALUES)
+        return accuracy_bits(np.array(PAIRS), right, VALUES), certainty
+
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
         """The accuracy on the validation data by the cell's scan, in which it was trained."""
         right = jax.lax.map(lambda rows: self.right(params, rows), sets.validation)
@@ -121,6 +132,6 @@ class ByKey(LearnsTask):
 
     def row(self, fields: dict[str, Any]) -> KeyRow:
         """Return the row of a run; the scores are right answers at each K."""
-        pairs = list(self.protocol.pairs_asked(self.most))
-        asked = [self.protocol.recalls * k for k in pairs]
-        return with_known(KeyRow, {"pairs": pairs, "asked": asked, **fields})
+        pairs = list(self.protocol.pairs_up_to(self.most))
+        queries = [self.protocol.recalls * k for k in pairs]
+        return with_known(KeyRow, {"pairs": pairs, "queries": queries, **fields})

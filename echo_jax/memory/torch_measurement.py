@@ -1,8 +1,8 @@
-"""The questions of layers in PyTorch, which trains and runs them; all else is that of JAX.
+"""The measurements of layers in PyTorch, which trains and runs them; all else is that of JAX.
 
-learning.init, train_updates     TorchQuestion.init, train_updates     the same data and numbers
-ByLag                            TorchByLag      states from PyTorch; heads, recalibration by JAX
-ByKey                            TorchByKey      logits from PyTorch; levels and counts by JAX
+learning.init, train_updates    TorchMeasurement.init, train_updates    the same data and numbers
+LagMeasurement                  TorchLagMeasurement    states from PyTorch; heads by JAX
+KeyMeasurement                  TorchKeyMeasurement    logits from PyTorch; levels and counts by JAX
 
 Parameters are arrays between calls: the state dict of the layer, which JAX sorts by name, and the
 layer that reads it. On the CPU, within `InTorch.settings`.
@@ -33,23 +33,23 @@ from echo_jax.cells.interface import Cell
 from echo_jax.cells.user_cell_check import Candidate
 from echo_jax.echo.data import Purpose, purpose_key
 from echo_jax.echo.loss import correct
-from echo_jax.echo.network import Network, Params
+from echo_jax.echo.network import Params
 from echo_jax.echo.training import ADAM, TrainState
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.key_question import ByKey
-from echo_jax.memory.lag_question import ByLag, earlier_tokens
-from echo_jax.memory.learning import Losses, QuestionPrograms, RunInputs, Sets
-from echo_jax.memory.protocol import Protocol, QuestionName
+from echo_jax.memory.key_measurement import KeyMeasurement
+from echo_jax.memory.lag_measurement import LagMeasurement, earlier_tokens
+from echo_jax.memory.learning import Losses, Measurement, MeasurementPrograms, RunInputs, Sets
+from echo_jax.memory.protocol import QuestionName
 
 
 class TorchNetwork(torch.nn.Module):
     """A layer, fed one-hot tokens, and the linear layer that reads its state or its outputs."""
 
-    def __init__(self, question: Any, seed: int) -> None:
+    def __init__(self, measurement: Any, seed: int) -> None:
         """The network before training: the layer as PyTorch starts it, all around it as JAX."""
         super().__init__()
-        params = question.init_params(purpose_key(seed, Purpose.WEIGHTS))
-        cell, self.tokens = question.network.cell, question.network.input_size
+        params = measurement.init_params(purpose_key(seed, Purpose.WEIGHTS))
+        cell, self.tokens = measurement.network.cell, measurement.network.input_size
         (self.reader,) = params.keys() - {"cell"}
         reads = params[self.reader]
         self.add_module(self.reader, parameters({x: reads[x] for x in ("kernel", "bias")}))
@@ -100,28 +100,30 @@ def calls(
         yield outputs, network.own(state)
 
 
-class TorchQuestion:
-    """Training of the network of a question in PyTorch."""
+class TorchMeasurement(Measurement):
+    """A measurement that PyTorch trains."""
 
-    protocol: Protocol
-    network: Network
-    platform: str | None = "cpu"
+    platform = "cpu"
+
+    def torch_loss(
+        self, network: TorchNetwork, key: chex.PRNGKey, done: chex.Numeric
+    ) -> torch.Tensor:
+        """As `loss` of the measurement by JAX."""
 
     def check(self, name: str) -> None:
         """Raise ConfigError for a layer that cannot be trained."""
         Candidate(self.network.cell, name).attempt(self.try_update)
 
-    def programs(self, name: str) -> QuestionPrograms:
+    def programs(self, name: str) -> MeasurementPrograms:
         """Functions as they are written; ConfigError where the layer of a name raises anything."""
-        question: Any = self
         attempt = Candidate(self.network.cell, name).attempt
 
         def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
             return lambda *given: attempt(lambda: function(*given))
 
         init, block = guarded(self.init), guarded(self.train_updates)
-        scores = map(guarded, (question.score, question.scan_accuracy, question.at_once))
-        return QuestionPrograms(question, 0, init, block, jax.jit(question.draw_sets), *scores)
+        scores = map(guarded, (self.score, self.scan_accuracy, self.at_once))
+        return MeasurementPrograms(self, 0, init, block, jax.jit(self.draw_sets), *scores)
 
     def init(self, run: RunInputs) -> TrainState:
         """Return the state before the first update."""
@@ -133,7 +135,6 @@ class TorchQuestion:
 
     def train_updates(self, run: RunInputs, progress: TrainState) -> tuple[TrainState, Losses]:
         """Return the next `updates_at_once`, as `learning.train_updates`."""
-        question: Any = self
         step, _, (network, adam) = progress
         network.train()
         key = purpose_key(run.seed, Purpose.DATA)
@@ -142,7 +143,7 @@ class TorchQuestion:
             # In float32, as JAX divides, so that the ramp rises at the same update.
             done = np.float32(i) / np.float32(run.updates)
             of_update = jax.random.fold_in(key, i)
-            loss = question.torch_loss(network, of_update, done)
+            loss = self.torch_loss(network, of_update, done)
             adam.zero_grad()
             loss.backward()
             clip(network, self.protocol.largest_norm)
@@ -151,14 +152,13 @@ class TorchQuestion:
             losses.append(loss.item())
         step += self.protocol.updates_at_once
         state = TrainState(step, network.arrays(), (network, adam))
-        associated = question.associated(state.params, run.seed)
+        associated = self.associated(state.params, run.seed)
         return state, Losses(np.array(losses), associated)
 
     def try_update(self) -> None:
         """The loss and the gradient of a first update, in which a layer may raise anything."""
-        question: Any = self
         network = TorchNetwork(self, 0).train()
-        question.torch_loss(network, purpose_key(0, Purpose.DATA), np.float32(1)).backward()
+        self.torch_loss(network, purpose_key(0, Purpose.DATA), np.float32(1)).backward()
 
     def trained(self, params: Params) -> TorchNetwork:
         """Return the network of trained parameters, as it is scored."""
@@ -178,18 +178,20 @@ def clip(network: TorchNetwork, largest_norm: float) -> None:
             gradient.mul_(largest_norm / norm)
 
 
-class TorchByLag(TorchQuestion, ByLag):
+class TorchLagMeasurement(TorchMeasurement, LagMeasurement):
     """By lag, of a layer in PyTorch."""
 
-    # All but the layer is computed by JAX, compiled once for a question, which is its own key.
-    draw = jax.jit(ByLag.draw, static_argnums=0)
-    init_params = jax.jit(ByLag.init_params, static_argnums=0)
-    answers = jax.jit(ByLag.answers, static_argnums=0)
-    nats = jax.jit(ByLag.nats, static_argnums=0)
-    after = jax.jit(ByLag.after, static_argnums=0)
+    # All but the layer is computed by JAX, compiled once for a measurement, which is its own key.
+    draw = jax.jit(LagMeasurement.draw, static_argnums=0)
+    init_params = jax.jit(LagMeasurement.init_params, static_argnums=0)
+    answers = jax.jit(LagMeasurement.answers, static_argnums=0)
+    nats = jax.jit(LagMeasurement.nats, static_argnums=0)
+    after = jax.jit(LagMeasurement.after, static_argnums=0)
 
-    def torch_loss(self, network: TorchNetwork, key: chex.PRNGKey, done: float) -> torch.Tensor:
-        """As `ByLag.loss`."""
+    def torch_loss(
+        self, network: TorchNetwork, key: chex.PRNGKey, done: chex.Numeric
+    ) -> torch.Tensor:
+        """As `LagMeasurement.loss`."""
         del done
         streams = np.asarray(self.draw(key))
         states = self.states_in_chunks(network, streams)
@@ -199,21 +201,21 @@ class TorchByLag(TorchQuestion, ByLag):
         return cross_entropy(logits.view(-1, self.protocol.symbols), targets.flatten())
 
     def states_in_chunks(self, network: TorchNetwork, streams: np.ndarray) -> torch.Tensor:
-        """As `ByLag.states`, in which it is trained: the state is read after each call."""
+        """As `LagMeasurement.states`, in which it is trained: the state is read after each call."""
         first, between = self.protocol.asked[0] + 1, self.protocol.asked_every
         chunks = [first, *[between] * (self.protocol.asked_steps - 1)]
         return torch.stack([flat(own) for _, own in calls(network, streams, chunks)], 1)
 
     @torch.no_grad()
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
-        """As `ByLag.states`."""
+        """As `LagMeasurement.states`."""
         return jnp.asarray(array(self.states_in_chunks(self.trained(params), streams)))
 
     @torch.no_grad()
     def states_by_steps(
         self, params: Params, sets: Sequence[chex.Array]
     ) -> tuple[list[chex.Array], chex.Array]:
-        """As `ByLag.states_by_steps`."""
+        """As `LagMeasurement.states_by_steps`."""
         kept = []
         for step, (_, own) in enumerate(calls(self.trained(params), jnp.concatenate(sets), 1)):
             if step in self.protocol.asked:
@@ -222,23 +224,25 @@ class TorchByLag(TorchQuestion, ByLag):
         return states, bytes_of(own)
 
 
-class TorchByKey(TorchQuestion, ByKey):
+class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
     """By key, of a layer in PyTorch."""
 
-    init_params = jax.jit(ByKey.init_params, static_argnums=0)
-    draw = jax.jit(ByKey.draw, static_argnums=0)
-    ramp = jax.jit(ByKey.ramp, static_argnums=0)
+    init_params = jax.jit(KeyMeasurement.init_params, static_argnums=0)
+    draw = jax.jit(KeyMeasurement.draw, static_argnums=0)
+    ramp = jax.jit(KeyMeasurement.ramp, static_argnums=0)
 
-    def torch_loss(self, network: TorchNetwork, key: chex.PRNGKey, done: float) -> torch.Tensor:
-        """As `ByKey.loss`."""
-        asked = self.draw(key, self.ramp(done))
-        logits = network.read(network(tensor(asked.tokens).long())[0])
-        scored = tensor(asked.scored)
-        return cross_entropy(logits[scored], tensor(asked.targets).long()[scored])
+    def torch_loss(
+        self, network: TorchNetwork, key: chex.PRNGKey, done: chex.Numeric
+    ) -> torch.Tensor:
+        """As `KeyMeasurement.loss`."""
+        rows = self.draw(key, self.ramp(done))
+        logits = network.read(network(tensor(rows.tokens).long())[0])
+        scored = tensor(rows.scored)
+        return cross_entropy(logits[scored], tensor(rows.targets).long()[scored])
 
     @torch.no_grad()
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
-        """As `ByKey.logits`."""
+        """As `KeyMeasurement.logits`."""
         network = self.trained(params)
         return jnp.asarray(array(network.read(network(tensor(tokens).long())[0])))
 
@@ -246,7 +250,7 @@ class TorchByKey(TorchQuestion, ByKey):
     def by_steps(
         self, params: Params, streams: chex.Array, read: Callable[[chex.Array], chex.Array]
     ) -> tuple[chex.Array, chex.Array]:
-        """As `ByKey.by_steps`."""
+        """As `KeyMeasurement.by_steps`."""
         network = self.trained(params)
         found, carried = [], jnp.int32(0)
         for outputs, own in calls(network, streams, 1):
@@ -256,17 +260,19 @@ class TorchByKey(TorchQuestion, ByKey):
         return jnp.stack(found, axis=1), carried
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """As `ByKey.scan_accuracy`."""
-        asked = sets.validation
-        each = [self.logits(params, x) for x in asked.tokens]
-        is_right = correct(jnp.stack(each), asked.targets) & asked.scored
-        return jnp.sum(is_right) / jnp.sum(asked.scored)
+        """As `KeyMeasurement.scan_accuracy`."""
+        rows = sets.validation
+        each = [self.logits(params, x) for x in rows.tokens]
+        is_right = correct(jnp.stack(each), rows.targets) & rows.scored
+        return jnp.sum(is_right) / jnp.sum(rows.scored)
 
 
 class InTorch:
     """How PyTorch makes the runs of its layers: the members of `train_and_score.InJax`."""
 
-    kinds: Mapping[QuestionName, Any] = {x.asks.name: x for x in (TorchByLag, TorchByKey)}
+    measurements: Mapping[QuestionName, Any] = {
+        x.question.name: x for x in (TorchLagMeasurement, TorchKeyMeasurement)
+    }
     check = staticmethod(check_layer)
 
     @contextlib.contextmanager
@@ -286,10 +292,10 @@ class InTorch:
 
     def arrays(self, cell: Cell, about: Any) -> Params:
         """Return the arrays of a network in a file of its weights, which is about a run."""
-        return TorchNetwork(self.kinds[about.question](cell, about.protocol), 0).arrays()
+        return TorchNetwork(self.measurements[about.question](cell, about.protocol), 0).arrays()
 
     @torch.no_grad()
     def states(self, cell: Cell, about: Any, params: Params, streams: np.ndarray) -> Any:
         """The flat states of a trained layer after each token of streams, float32 `[S, T, D]`."""
-        network = self.kinds[about.question](cell, about.protocol).trained(params)
+        network = self.measurements[about.question](cell, about.protocol).trained(params)
         return np.stack([array(flat(own)) for _, own in calls(network, streams, 1)], axis=1)

@@ -1,0 +1,210 @@
+"""The bits of answers: of one run, and over the seeds of a card. No jax."""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from echo_jax.memory.protocol import CEILING, Protocol
+from echo_jax.report.number_formats import number, plain, three_digits
+from echo_jax.storage.row_file import Count
+
+DECIMALS = ".4f"  # of the numbers of a card
+
+UNCONVOLVED = 4
+"""The first lag that the convolution of a block does not see."""
+
+AT_LEAST = "\u2265"  # before a number that is a bound
+UNKNOWN = "-"  # in a table
+
+Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
+Curve = tuple[Sequence[float], Sequence[float]]
+
+
+class Seeded(msgspec.Struct, forbid_unknown_fields=True):
+    """A measure over seeds.
+
+    mean       bits
+    low, high  of the lowest and the highest seed, of 8 an interval of 99% for the median; null for
+               a single seed
+    seeds      in order
+    by_seed    bits of each
+    at_least   the mean is within 5% of the most that can be measured; by key also where a seed is
+               best at Kmax
+    curve      by lag the mean bits of each lag; by key the mean accuracy at each K
+    """
+
+    mean: Number
+    low: Number | None
+    high: Number | None
+    seeds: list[Count]
+    by_seed: list[Number]
+    at_least: bool
+    curve: list[Number]
+
+    @property
+    def mean_text(self) -> str:
+        """The mean bits, as a bound where they are one: \u2265157."""
+        return f"{AT_LEAST if self.at_least else ''}{three_digits(self.mean)}"
+
+    def text(self, seeds: int, words: str = "") -> str:
+        """Return the mean, words, and the lowest and the highest seed: 157 bits (150 to 164).
+
+        Fewer seeds than the number given are stated: \u2265157 (3 of 4).
+        """
+        more = []
+        if self.low is not None and self.high is not None:
+            more.append(f"{three_digits(self.low)} to {three_digits(self.high)}")
+        if len(self.seeds) < seeds:
+            more.append(f"{len(self.seeds)} of {seeds}")
+        brackets = f"({'; '.join(more)})" if more else ""
+        return " ".join(filter(None, [self.mean_text, words, brackets]))
+
+
+class BitsByLag(Seeded):
+    """Bits of the state about the tokens 1 .. 64 steps back.
+
+    from_lag_4 the bits of lags 4 .. 64: the convolution of a block sees lags 1 to 3
+    """
+
+    from_lag_4: Number
+
+    def columns(self, _: Protocol) -> dict[str, str]:
+        """Return the texts beside the bits in a table, by their headings."""
+        return {"lags 4 on": three_digits(self.from_lag_4)}
+
+    @property
+    def line(self) -> Curve:
+        """The lags, and the mean bits of each."""
+        return range(1, len(self.curve) + 1), self.curve
+
+
+class BitsByKey(Seeded):
+    """Bits about the values of K pairs, at the best K; `pairs` are those of the curve.
+
+    curves      the accuracy at each K of each seed
+    associated  the median over the seeds of the first update at which a network associates, see
+                `updates_until_associated`; null where half of the seeds never do, or it is unknown
+    never       seeds that never do
+    """
+
+    pairs: list[Count]
+    curves: list[list[Number]]
+    associated: Number | None
+    never: Count
+
+    def columns(self, protocol: Protocol) -> dict[str, str]:
+        """Return the updates until associated: 600, 600 (2 never), or never."""
+        never, seeds = self.never, len(self.seeds)
+        few = f" ({never} of {seeds})" if never < seeds else ""
+        text = f"never{few}" if never else UNKNOWN
+        if self.associated is not None:
+            text = number(self.associated) + (f" ({never} never)" if never else "")
+        return {f"half of {protocol.associated} pairs after": text}
+
+    @property
+    def line(self) -> Curve:
+        """The numbers of pairs, and the mean accuracy at each."""
+        return self.pairs, self.curve
+
+
+class BitsAnAnswer(Seeded):
+    """Bits an answer of a task: the entropy of the answers less the recalibrated cross-entropy.
+
+    There is no curve, and nothing is `at_least`.
+
+    accuracy  the mean over the seeds
+    entropy   of the answers, bits
+    baseline  of the task, on the same rows: bits an answer and accuracy; null without one
+    majority  the mean share of the most frequent answer; null of older rows
+    """
+
+    accuracy: Number
+    entropy: Number
+    baseline: tuple[Number, Number] | None = None
+    majority: Number | None = None
+
+    def columns(self, _: Protocol) -> dict[str, str]:
+        """Return accuracies and entropy, and bits and accuracy of the baseline: 3.02 (97.7%)."""
+        bits, accuracy = self.baseline or (0.0, 0.0)
+        baseline = f"{three_digits(bits)} ({accuracy:.1%})"
+        return {
+            "accuracy": f"{self.accuracy:.1%}",
+            "majority": UNKNOWN if self.majority is None else f"{self.majority:.1%}",
+            "entropy, bits": three_digits(self.entropy),
+            "baseline": baseline if self.baseline else UNKNOWN,
+        }
+
+    @property
+    def line(self) -> Curve:
+        """No points."""
+        return (), ()
+
+
+Bits = BitsByLag | BitsByKey | BitsAnAnswer
+
+
+def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
+    """Return the bits of each lag, at least 0, `[N]`; zeros for a run without a score."""
+    if nats is None:
+        return np.zeros(protocol.lags)
+    bits = math.log2(protocol.symbols) - np.asarray(nats, np.float64) / math.log(2)
+    # Tokens are uniform, so a factor of 0 makes each head a guess of log2 V bits: a value below 0
+    # is noise of the recalibration.
+    return np.maximum(bits, 0.0)
+
+
+def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray | float, values: int) -> np.ndarray:
+    """The bits about the values of K pairs, each one of M, by answers of this accuracy, by Fano.
+
+        K (log2 M - h(e) - e log2(M - 1))       e = 1 - accuracy, at most 1 - 1/M
+
+    h is the binary entropy in bits (Cover & Thomas 2006, section 2.10).
+    """
+    # Not by cross-entropy, in which a list of the values, without a key, has 35.6 bits at K = 16.
+    wrong = np.clip(1 - np.asarray(accuracy, np.float64), 0.0, 1 - 1 / values)
+    # 0 log 0 counts as 0.
+    entropy = -sum(x * np.log2(np.where(x > 0, x, 1.0)) for x in (wrong, 1 - wrong))
+    each = math.log2(values) - entropy - wrong * math.log2(values - 1)
+    return np.asarray(pairs) * np.maximum(each, 0.0)
+
+
+@functools.cache
+def accuracy_of_list(pairs: int, values: int) -> float:
+    """Return the accuracy of one that knows which values occurred, and not with which keys.
+
+    It answers each query with the most frequent value, so it is E[max count] / K for K
+    independent values of M. P(max <= m) = K! / M^K times the coefficient of x^K in
+    (sum_(j <= m) x^j / j!)^M.
+    """
+    at_most = []
+    for most in range(pairs):
+        term = np.array([1 / math.factorial(j) for j in range(most + 1)])
+        power = np.ones(1)
+        for _ in range(values):
+            # No higher power of x than K is needed.
+            power = np.convolve(power, term)[: pairs + 1]
+        share = power[pairs] if len(power) > pairs else 0.0
+        at_most.append(share * math.factorial(pairs) / float(values) ** pairs)
+    return (pairs - sum(at_most)) / pairs  # E[max] = sum over m of P(max > m), m = 0 .. K - 1
+
+
+def over_seeds(
+    rows: Sequence[Any], values: np.ndarray, most: float, curve: np.ndarray
+) -> dict[str, Any]:
+    """Return the fields of `Seeded` of rows, one for each seed, with their bits and mean curve."""
+    several = len(values) > 1
+    fields = {
+        "mean": values.mean(),
+        "low": values.min() if several else None,
+        "high": values.max() if several else None,
+        "seeds": [row.seed for row in rows],
+        "by_seed": values,
+        "at_least": values.mean() >= CEILING * most,
+        "curve": curve,
+    }
+    return plain(fields, DECIMALS)
