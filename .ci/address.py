@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
 CLONE = re.compile(r"^(Get the source)[^:]*:(.*?git clone )\S+(?= echo_jax)", re.M | re.S)
-WAITS = "; ADDRESS is that of the repository, which is not public yet"
+WAITS = " (ADDRESS is the repository, which is not public yet)"
 CITED = re.compile(r"^repository-code: .*\n", re.M)
 SOURCE = re.compile(r'(?<=SOURCE = os.environ.get\("ECHO_JAX", ")[^"]*')
 COLAB = "https://colab.research.google.com/github"

@@ -36,7 +36,7 @@ def initial_state(params, batch_size, input_size):  # noqa: ARG001
 
 
 def step(params, state, x):
-    """Return the carry and the output `[B, UNITS]` after inputs x `[B, F]`: one step."""
+    """Return the carry and the output `[B, UNITS]` after one step: the inputs x `[B, F]`."""
     linear, layer = model(params)
 
     def of_a_row(state, x):

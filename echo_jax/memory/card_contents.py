@@ -194,11 +194,7 @@ def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotChoice]:
             bits = max(row.validation_bits(protocol), 0.0)
             found.setdefault(row.configuration, []).append(bits)
 
-    def order(of: Configuration) -> tuple[str, int, float]:
-        return of.question, of.updates, of.rate
-
-    means = {of: plain(float(np.mean(found[of])), DECIMALS) for of in sorted(found, key=order)}
-    return [PilotChoice(of, mean) for of, mean in means.items()]
+    return [PilotChoice(of, plain(float(np.mean(found[of])), DECIMALS)) for of in sorted(found)]
 
 
 def chosen_by(

@@ -43,7 +43,7 @@ Pairs = Annotated[tuple[Whole, ...], Meta(min_length=1, max_length=100)]
 Seeds = Annotated[int, Meta(ge=1, le=MOST_SEEDS)]
 
 
-class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Configuration(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
     """The question, the updates and the first rate of a run."""
 
     question: QuestionName
@@ -53,6 +53,10 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __str__(self) -> str:
         """Words such as: by key, rate 0.01, 3000 updates."""
         return f"{self.question}, rate {self.rate}, {self.updates} updates"
+
+    def run(self, seed: int) -> str:
+        """Return the key of its run with a seed: seed 0, by key, rate 0.01, 3000 updates."""
+        return f"seed {seed}, {self}"
 
 
 Budgets = Annotated[tuple[Whole, ...], Meta(max_length=20)]

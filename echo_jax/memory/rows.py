@@ -57,8 +57,8 @@ class _OfRun(msgspec.Struct):
 
     @property
     def key(self) -> str:
-        """The run of a configuration and a seed: seed 0, by key, rate 0.01, 3000 updates."""
-        return run_key(self.configuration, self.seed)
+        """The run among those of its card."""
+        return self.configuration.run(self.seed)
 
 
 class _Measured(_OfRun, kw_only=True):
@@ -240,8 +240,3 @@ Row = LagRow | KeyRow | TaskRow
 def with_known(kind: Any, fields: dict[str, Any]) -> Any:
     """Return the row of a run with those of the fields that rows of its kind have."""
     return kind(**{name: fields[name] for name in kind.__struct_fields__ if name in fields})
-
-
-def run_key(configuration: Configuration, seed: int) -> str:
-    """Return the run of a configuration and a seed: seed 0, by key, rate 0.01, 3000 updates."""
-    return f"seed {seed}, {configuration}"

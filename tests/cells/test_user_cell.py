@@ -47,44 +47,32 @@ def test_a_module_of_ours_is_imported_without_the_current_folder(written, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("module", "source", "rule"),
+    ("name", "source", "rule"),
     [
-        ("unread", "import jax\n\nclass Mine(:\n", r"cannot .* \(unread.py:3: SyntaxError.*mend"),
-        ("lacks", f"import no_such\n{CELL}", r"cannot be imported \(lacks.py:1: ModuleNot.*mend"),
-        ("other", "x = 1\n\nclass Mine:\n    pass\n", "is no cell: use"),
-        ("lost", "x = 1\n", r"cannot be imported \(AttributeError: .*\): mend"),
-        ("doubles", f"import jax\njax.config.update('jax_enable_x64', True)\n{CELL}", "sets jax"),
+        ("unread:Mine", "import jax\n\nclass Mine(:\n", r"cannot .* \(unread.py:3: Syntax.*mend"),
+        ("lacks:Mine", f"import no_such\n{CELL}", r"cannot .*lacks.py:1: ModuleNot.*mend"),
+        ("other:Mine", "x = 1\n\nclass Mine:\n    pass\n", "is no cell: use"),
+        ("lost:Mine", "x = 1\n", r"cannot be imported \(AttributeError: .*\): mend"),
+        ("doubles:Mine", f"import jax\njax.config.update('jax_enable_x64', True)\n{CELL}",
+         "sets jax"),
+        ("holds.py", CELL, 'lacks .*name a class in it, as cell="holds.py:NAME"'),
+        ("two.py", "def init():\n    pass\n\n\ndef step():\n    pass\n",
+         "lacks the function initial_state"),
+        ("none.py", "", "lacks the functions init, initial_state and step"),
+        ("json.py", None, "is not there"),  # and not Python's
+        ("folder", None, "is a folder"),
+        ("my cell.py", CELL, "has a name that Python cannot import"),
+        ("nowhere:Cell", None, "cannot be imported"),
     ],
-)
-def test_a_file_without_a_cell_is_refused_with_its_line(written, module, source, rule):
-    written(module, source)
-    with pytest.raises(ConfigError, match=f"^cell='{module}:Mine' {rule}") as refusal:
-        user_cell.import_cell(f"{module}:Mine")
+)  # fmt: skip
+def test_a_name_that_names_no_cell_is_refused_with_its_line(written, tmp_path, name, source, rule):
+    if source is not None:
+        written(name.partition(":")[0].removesuffix(".py"), source)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigError, match=f"^cell='{name}' {rule}") as refusal:
+        registry.cell_class(name)
     assert "\n" not in str(refusal.value)
     assert not jax.config.jax_enable_x64
-
-
-@pytest.mark.parametrize(
-    ("name", "rule"),
-    [
-        ("holds.py", 'lacks .*name a class in it, as cell="holds.py:NAME"'),
-        ("two.py", "lacks the function initial_state"),
-        ("none.py", "lacks the functions init, initial_state and step"),
-        ("json.py", "is not there"),  # and not Python's
-        ("folder", "is a folder"),
-        ("my cell.py", "has a name that Python cannot import"),
-        ("nowhere:Cell", "cannot be imported"),
-    ],
-)
-def test_a_name_that_names_no_cell_is_refused(written, tmp_path, name, rule):
-    for file, source in {
-        "holds": CELL, "two": "def init():\n    pass\n\n\ndef step():\n    pass\n",
-        "my cell": CELL, "none": "",
-    }.items():  # fmt: skip
-        written(file, source)
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(ConfigError, match=f"^cell='{name}' {rule}"):
-        registry.cell_class(name)
 
 
 def test_the_digest_of_a_file_is_that_of_the_text_that_was_loaded(written, tmp_path, monkeypatch):

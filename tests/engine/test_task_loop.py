@@ -1,5 +1,6 @@
 """Tasks in this process: each row is stored once, whatever fails or stops the loop."""
 
+import json
 import signal
 import threading
 import time
@@ -8,6 +9,8 @@ from typing import NamedTuple
 from unittest import mock
 
 import pytest
+from running import SMALL, begin, execute
+from tiny_memory import toml_of
 
 from echo_jax.engine import grid
 from echo_jax.engine.grid import Here, Job, complete, missing
@@ -120,3 +123,34 @@ def test_what_is_done_beside_a_task_that_raises_is_not_lost():
         assert next(coming).row == TASKS[0]
         with pytest.raises(KeyboardInterrupt):
             next(coming)
+
+
+LINES = {
+    "sweep.py": [*SMALL, "--sequences", 2000, "--lag", 0, 1, 2, "--window", 3, 4],
+    "card.py": ["--cell", "gru", "--cell-args", "features=4", "--only", "by-lag", "--seeds", 5,
+                "--protocol", "short.toml"],
+}  # fmt: skip
+
+
+def rows_below(folder):
+    """The digests of the rows that a command has written below a folder."""
+    lines = [x for path in folder.rglob("*.jsonl") for x in path.read_text().splitlines()]
+    return [json.loads(line)["digest"] for line in lines]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("script", LINES)
+def test_a_command_that_is_killed_goes_on_to_the_same_rows(script, tmp_path):
+    numbers = {"updates": 200, "updates_at_once": 20, "streams": 4, "rates": [0.03]}
+    (tmp_path / "short.toml").write_text(toml_of(numbers))
+    execute(script, *LINES[script], "--out", "whole", cwd=tmp_path)
+    process = begin(script, *LINES[script], "--out", "killed", cwd=tmp_path)
+    while process.poll() is None and not rows_below(tmp_path / "killed"):
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    before, whole = (rows_below(tmp_path / out) for out in ("killed", "whole"))
+    assert 0 < len(before) < len(whole)
+    execute(script, *LINES[script], "--out", "killed", cwd=tmp_path)
+    assert sorted(rows_below(tmp_path / "killed")) == sorted(whole)

@@ -49,7 +49,7 @@ from echo_jax.memory.learning import (
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Configuration, Protocol, QuestionName
 from echo_jax.memory.questions import BY_LAG, BY_TASK, NAMED, OF_MEMORY
 from echo_jax.memory.reading import packed
-from echo_jax.memory.rows import NATS, Row, run_key
+from echo_jax.memory.rows import NATS, Row
 from echo_jax.memory.task_measurement import TaskMeasurement, TaskObject
 from echo_jax.report.number_formats import plain
 from echo_jax.storage import tensor_files
@@ -170,7 +170,7 @@ class CardRun:
     @property
     def key(self) -> str:
         """The run among those of its card."""
-        return run_key(self.configuration, self.seed)
+        return self.configuration.run(self.seed)
 
     @property
     def name(self) -> str:
@@ -203,11 +203,7 @@ class InJax:
         x.question.name: x for x in (LagMeasurement, KeyMeasurement, TaskMeasurement)
     }
     check = staticmethod(check_shapes)
-
-    def settings(self, cluster: str | None) -> contextlib.AbstractContextManager[None]:
-        """The settings of the framework while its cells are trained: none beside those of jax."""
-        del cluster
-        return contextlib.nullcontext()
+    settings = contextlib.nullcontext  # with any cluster there are none beside those of jax
 
     def arrays(self, cell: Cell, about: Any) -> Params:
         """The shapes of the arrays of a cell in a file of its weights, which is about a run."""
