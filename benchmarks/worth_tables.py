@@ -24,7 +24,7 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from worth import ARMS, FAMILIES, MATRIX, SEEDS, TASKS, UNTRAINED, WorthRow, read, short_name
 
 from echo_jax import statistics
-from echo_jax.cell_names import name_shown
+from echo_jax.cell_names import ANCHORS, CELLS, name_shown
 from echo_jax.memory.card_contents import bits_of
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.report import styles
@@ -353,7 +353,7 @@ def networks() -> str:
         bits = [[of_outcome(x, task) for x in curves] for task in ("all", *DELAYS)]
         bits += [[row.bits for row in found.get((task, name), [])] for task in worth.OUTCOMES]
         if any(bits):
-            rows.append([name_shown(name), f"{worth.parameters_of(name):,}", *map(of_seeds, bits)])
+            rows.append([words_of(name), f"{worth.parameters_of(name):,}", *map(of_seeds, bits)])
     headings = ["network", "parameters", "before, all lags", "16 to 31", "32 to 47"]
     return markdown([*headings, *(f"`{task}`" for task in worth.OUTCOMES)], rows)
 
@@ -388,7 +388,7 @@ def cells_table(arm: str) -> str:
     rows = []
     for cell, known in sorted(cells(arm).items(), key=lambda x: -np.mean(x[1].get("by_lag") or 0)):
         width = str(blocks[f"block-{cell}-state-bytes-400"].width)
-        rows.append([name_shown(cell), width, *(of_seeds(known.get(name, ())) for name in names)])
+        rows.append([words_of(cell), width, *(of_seeds(known.get(name, ())) for name in names)])
     return markdown(["cell", "width", *(f"`{name}`" for name in names)], rows)
 
 
@@ -400,14 +400,15 @@ def of_seeds(found: Sequence[float]) -> str:
     return f"{mean} ({low} to {high})"
 
 
-WORDS = {
-    "by_lag": "by lag",
-    "by_key": "by key",
-    "in_context": "in context",
-    "noisy_recall": "noisy recall",
-    "held": "found by a probe at lags 4 to 16",
-}
+WORDS = {"held": "found by a probe at lags 4 to 16"}
 """Measures on the axes of a figure, where they are not their names."""
+
+
+def words_of(name: str) -> str:
+    """The name of a cell that people read, and its options: LRU r_min 0.5 r_max 0.9."""
+    begun = [cell for cell in (*CELLS, *ANCHORS) if f"{name}-".startswith(f"{cell}-")]
+    cell = max(begun, key=len)
+    return name_shown(cell) + name.removeprefix(cell).replace("-", " ")
 
 
 def draw(path: Path, points: Mapping[str, tuple[float, float]], x: str, y: str) -> None:
@@ -420,7 +421,7 @@ def draw(path: Path, points: Mapping[str, tuple[float, float]], x: str, y: str) 
             kind = (styles.BLUE, styles.ORANGE)[name in MATRIX]
             colour = kind if name[0].islower() else styles.GREY
             axes.plot(*points[name], "o", color=colour, markersize=5)
-            axes.annotate(name_shown(name), points[name], (1.06, height), fontsize=9,
+            axes.annotate(words_of(name), points[name], (1.06, height), fontsize=9,
                           textcoords="axes fraction", color=colour, va="center",
                           arrowprops={"arrowstyle": "-", "color": styles.PALE,
                                       "relpos": (0, 0.5)})  # fmt: skip
@@ -463,7 +464,8 @@ def main() -> None:
         if len(points) >= FEWEST:
             unit = "mean rank" if of.arm in SECOND else "bits"
             path = TABLES.with_name(re.sub(r"\W+", "-", of.title) + ".svg")
-            draw(path, points, *(f"{WORDS.get(name, name)}, {unit}" for name in (x, y)))
+            words = [WORDS.get(name, name).replace("_", " ") for name in (x, y)]
+            draw(path, points, *(f"{each}, {unit}" for each in words))
 
 
 if __name__ == "__main__":
