@@ -70,9 +70,12 @@ function verdictOf(cards) {
       + `and ${first.cell} keeps most. Networks with grey names are there to compare with.`;
   }
   const bits = ({ lag }) => mean(lag?.[data.updates]?.bits ?? [0]);
-  const before = trained.filter((card) => bits(card) > bits(first)).length;
-  return `Asked by name, ${first.cell} is number 1 of these ${count} trained networks. `
-    + `Asked in order, it is number ${before + 1}.`;
+  const inOrder = [...trained].sort((a, b) => bits(b) - bits(a)), [leader] = inOrder;
+  const all = `number 1 of these ${count} trained networks`;
+  if (leader === first) return `By name and in order, ${first.cell} is ${all}.`;
+  return `By name, ${first.cell} is ${all}, and ${leader.cell} is number `
+    + `${trained.indexOf(leader) + 1}. In order, ${leader.cell} is number 1, and ${first.cell} is `
+    + `number ${inOrder.indexOf(first) + 1}.`;
 }
 
 // ---------------------------------------------------------------- what is drawn
