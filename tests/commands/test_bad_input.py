@@ -212,7 +212,6 @@ API = {
     "probabilities of values": (predict([1], "values", probabilities=True), "framing"),
     "an array in the place of a word": (predict([1], unknown=MANY), "unknown"),
     "a state that is none": (of_network(lambda net: net.generate(3, [1], 1)), "generate"),
-    "too few values": (of_network(lambda net: net.states([])), "value"),
     "lags that are none": (of_network(lambda net: net.memory(MANY)), "lags"),
     "studies": (lambda: echo_jax.study(["state"]), "state"),
     "an array for both questions": (lambda: echo_jax.card("gru", only=MANY), "only"),
