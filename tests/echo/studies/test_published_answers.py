@@ -324,8 +324,7 @@ def advice(rows):
 def cells(rows):
     alone, block = (rows.all(used=used) for used in ("alone", "in a block"))
     lstm, *sooner = learned(alone)
-    names = [row.labels["cell"] for row in sooner]
-    assert names == ["GRU", "tanh RNN", "sLSTM", "RWKV-7", "LMU"]
+    assert [x.labels["cell"] for x in sooner] == ["GRU", "tanh RNN", "sLSTM", "RWKV-7", "LMU"]
     begins = summary(lstm, "sequences_to_99").interval.low
     for row in [*sooner, *learned(block)]:
         assert summary(row, "sequences_to_99").interval.high < begins
