@@ -15,7 +15,7 @@ COMMANDS = {
     "sweep": "train every combination of some options",
     "study": "answer the questions of the tutorial and of its readers",
     "card": "make the memory card of a recurrent cell",
-    "cards": "show memory cards: a page, a comparison; make runs of one again",
+    "cards": "report on, compare and verify existing memory cards",
 }
 
 

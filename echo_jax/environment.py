@@ -115,8 +115,8 @@ def check_settings(names: Iterable[str] = SETTINGS) -> None:
 
     for name in names:  # not every version has all of them
         if (value := jax.config.values.get(name, SETTINGS[name])) != SETTINGS[name]:
-            rule = f"is {value}, and networks have {SETTINGS[name]}"
-            raise ConfigError(None, name, rule, "set it to that")
+            rule = f"is {value}, but results are computed with {SETTINGS[name]}"
+            raise ConfigError(None, name, rule, f"set it to {SETTINGS[name]}")
 
 
 @functools.cache
@@ -189,7 +189,7 @@ def _program_folder() -> Path:
         status = folder.lstat()  # of a link itself
         others = hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o22)
         if others or not stat.S_ISDIR(status.st_mode):
-            raise OSError(f"{folder} is a link, another user's or open to others: remove it")
+            raise OSError(f"{folder} is a link, or belongs or is open to other users: remove it")
         # mkdir keeps the mode of a folder that is there already.
         folder.chmod(0o700)
     os.utime(folders[-1])  # fails where nothing can be written

@@ -79,7 +79,7 @@ class TasksFailedError(EchoError):
     def of(cls, failures: Sequence[str]) -> Self:
         """Return the error of these failures, which says each sentence once."""
         why = "; ".join(dict.fromkeys(failures))
-        error = cls(f"{len(failures)} tasks failed, all others have rows: {why}")
+        error = cls(f"{len(failures)} tasks failed, and all other tasks have rows: {why}")
         error.failures = failures
         return error
 

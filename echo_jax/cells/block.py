@@ -126,10 +126,10 @@ class Block(Cell):
         above = bisect.bisect_left(range(1, WIDEST), parameters, key=count) + 1
         width = min(range(max(1, above - 1), above + 1), key=lambda n: abs(count(n) - parameters))
         if abs((found := count(width)) - parameters) > 0.01 * parameters:
-            rule = f"is not within 1% at any width: width {width} has {found:,}"
+            rule = f"is not within 1% of any width: width {width} gives {found:,}"
             raise ConfigError(None, f"parameters {parameters}", rule, f"use {found}")
         if self.width not in (WIDTH, width):
-            rule = f"has width {width}, and {self.width} is given too"
+            rule = f"needs width {width}, but width {self.width} is given"
             raise ConfigError(None, f"parameters {parameters}", rule, "leave width out")
         return width
 

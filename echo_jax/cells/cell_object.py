@@ -52,7 +52,7 @@ def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
     if isinstance(found, type | BlockOf | ModuleType) or inspect.isfunction(found):
         return _of_class(found, dict(args or {}))
     if args is not None:
-        rule = f"is for a class, and this {type(found).__name__} is built already"
+        rule = f"applies only to a class, and this {type(found).__name__} is already built"
         raise ConfigError("args", dict(args), rule, "give its class, or leave {args} out")
     cell = adapt(found)
     return CellObject(_name_of(cell), _given(cell), cell, size_of(cell.source))
@@ -66,7 +66,8 @@ def is_in_block(cell: Any) -> bool:
 def in_block(cell: Any) -> Any:
     """A cell, as it is handed over, in the common block; ConfigError for one that is in a block."""
     if is_in_block(cell):
-        raise ConfigError("block", True, "is for a cell that is in no block", "leave {block} out")
+        rule = "applies only to a cell that is not yet in a block"
+        raise ConfigError("block", True, rule, "leave {block} out")
     if isinstance(cell, str):
         return f"{BLOCK_PREFIX}{cell}"
     by_class = isinstance(cell, type | ModuleType) or inspect.isfunction(cell)
@@ -138,7 +139,7 @@ def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
     units = config.hidden_size
     target = config.state_bytes
     if size and units not in registry.USUAL_SIZES and args.get(size, units) != units:
-        rule = f"is given beside {size}={args[size]} of the cell"
+        rule = f"contradicts the option {size}={args[size]} of the cell"
         raise ConfigError("hidden_size", units, rule, "leave one of the two out")
     if size and (target is None or units not in registry.USUAL_SIZES):
         args = {size: units} | args
@@ -147,7 +148,7 @@ def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
     if target is not None:
         args, found_bytes, fits = sized(config.cell, args, target, input_size)
         if not fits:
-            rule = f"is the state of no {config.cell} within 10%"
+            rule = f"is not within 10% of any size of the state of cell {config.cell}"
             raise ConfigError("state_bytes", target, rule, f"use {found_bytes}")
     named = CellObject(config.cell, args, registry.build(config.cell, args, found), size)
     return dataclasses.replace(config, state_bytes=None, **_fields_of(named))
@@ -171,7 +172,7 @@ def check_args(args: object) -> None:
     if args is not None and not (
         isinstance(args, Mapping) and all(isinstance(x, str) for x in args)
     ):
-        raise ConfigError("args", args, "is no mapping of names", "use dict(features=64)")
+        raise ConfigError("args", args, "does not map names", "use dict(features=64)")
 
 
 def _of_class(found: Any, args: dict[str, Any]) -> CellObject:

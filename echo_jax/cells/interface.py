@@ -262,5 +262,5 @@ def divides(cell: Any, name: str, whole: int, parts: str) -> None:
     """Raise ConfigError unless this option is a count that divides so many parts."""
     count = getattr(cell, name)
     if count < 1 or whole % count:
-        rule = f"is no divisor of the {whole} {parts}"
-        raise ConfigError(None, f"{name} {count}", rule, "use one, such as 1")
+        rule = f"does not divide the {whole} {parts}"
+        raise ConfigError(None, f"{name} {count}", rule, "use a divisor, such as 1")

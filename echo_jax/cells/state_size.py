@@ -100,11 +100,11 @@ def sized(
         built, if its state does not grow with the option, or if all states are too large.
     """
     if isinstance(target, bool) or not (isinstance(target, int) and target >= 1):
-        raise ConfigError("state_bytes", target, "is not a count", "use 1 or more, such as 400")
+        raise ConfigError("state_bytes", target, "is not a positive whole number", "use 400 or so")
     found = registry.cell_class(name)
     written = found.inner if isinstance(found, BlockOf) else found
     if library_of(written) == "torch" and target > largest:
-        rule = f"is more than the {largest} of the largest state of a layer that is measured"
+        rule = f"is above {largest}, the largest state of a PyTorch layer that a card measures"
         raise ConfigError("state_bytes", target, rule, f"use {largest} or fewer")
     option = _option_to_search(written, name, given)
     equal = (option, *getattr(written, "sized_with", ()))
@@ -127,7 +127,7 @@ def sized(
     fits = abs(nearest.bytes - target) <= TOLERANCE * target
     best = nearest if fits else near[0]
     if not fits and best.bytes > target:
-        rule = f"is too few for cell {name!r}, whose smallest state has {best.bytes}"
+        rule = f"is too few for cell {name!r}, whose smallest state has {best.bytes} bytes"
         raise ConfigError("state_bytes", target, rule, f"use {best.bytes} or more")
     return Sized(arguments(best.value), best.bytes, fits)
 
@@ -136,7 +136,7 @@ def _option_to_search(written: Any, name: str, given: Mapping[str, Any]) -> str:
     """Return the first option that sizes the state of a class of cells and is not given."""
     sizing = getattr(written, "sized_by", ()) or tuple(filter(None, [size_of(written)]))
     if not sizing:
-        rule = "has no option for its size, which {state_bytes} could find"
+        rule = "has no option for its size, which {state_bytes} could choose"
         fix = "make it a class with a field `features`, or leave {state_bytes} out"
         raise ConfigError("cell", name, rule, fix)
     if free := [option for option in sizing if option not in given]:
@@ -168,8 +168,8 @@ def _first_from(
                 break  # the next values need as much
     if isinstance(refused[0], ConfigError):
         raise refused[0]
-    rule = f"has no state with {option} {n} ({reason(refused[0])})"
-    raise ConfigError("cell", name, rule, "give it other options, or mend it") from refused[0]
+    rule = f"cannot be built with {option} {n} ({reason(refused[0])})"
+    raise ConfigError("cell", name, rule, "change its options, or fix its code") from refused[0]
 
 
 def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Measured]:

@@ -51,7 +51,7 @@ def import_named(name: str, field: str = "cell") -> Any:
     file = Path(place) if place.endswith(".py") else None
     sent = getattr(sys.modules.get(module_name), "__file__", None)  # to a worker, as a module
     if file and not file.is_file() and not (sent and is_the_users(sent)):
-        raise ConfigError(field, name, "is not there", "name a file that is")
+        raise ConfigError(field, name, "does not exist", "name an existing file")
     # what a module of this package imports in turn must not come from a stranger's folder
     searched = [] if module_name.startswith("echo_jax.") else [str(folder)]
     sys.path[:0] = searched
@@ -69,8 +69,8 @@ def import_named(name: str, field: str = "cell") -> Any:
     digest = source_digest(module)  # of the text as it is now
     if file and file.is_file() and digest != hashlib.sha256(file.read_bytes()).hexdigest():
         # Python loads a module once: new text would not be seen.
-        rule = f"has the name or the old text of a module {module_name} that is loaded already"
-        raise ConfigError(field, name, rule, "rename the file, or start Python anew")
+        rule = f"is not the file of module {module_name} as it was loaded earlier"
+        raise ConfigError(field, name, rule, "rename the file, or restart Python")
     return found
 
 
@@ -79,7 +79,7 @@ def _import_error(field: str, name: str, error: BaseException) -> ConfigError:
     if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
         line = f"{shown_file(error.filename)}:{error.lineno}"
     where = f"{line}: " if line else ""
-    fix = "mend it, or name a module that Python finds, and a class in it"
+    fix = "fix its code, or name a module that Python finds and a class in it"
     return ConfigError(field, name, f"cannot be imported ({where}{reason(error)})", fix)
 
 
@@ -95,8 +95,8 @@ def keeping_settings(name: str, field: str = "cell") -> Iterator[None]:
             if before.get(option) == setting != (value := jax.config.values.get(option)):
                 # Put back before the error: the next call of this process computes with them.
                 jax.config.update(option, setting)
-                rule = f"sets {option} to {value}, and all results are computed with {setting}"
-                raise ConfigError(field, name, rule, "leave that out")
+                rule = f"sets {option} to {value}, but all results are computed with {setting}"
+                raise ConfigError(field, name, rule, "leave the setting as it is")
 
 
 def source_digest(written: Any) -> str | None:
@@ -144,7 +144,7 @@ def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
         rule = f"lacks the functions {', '.join(lacking)} and {last}"
         fix = f"define {', '.join(REQUIRED)} in it, or name a class in it, as {{cell={name}:NAME}}"
         return rule if lacking else f"lacks the function {last}", fix
-    return "is no cell", f"use {KINDS}"
+    return "is not a cell", f"use {KINDS}"
 
 
 def module_of(name: str) -> tuple[str, Path]:

@@ -29,8 +29,8 @@ BATCH = 2  # rows that shapes are traced for
 STEPS = 3  # steps of a `scan` that shapes are traced for
 
 BEYOND = (
-    "does more than compute its results ({}): leave out what calls Python or foreign code, draws, "
-    "or holds a reference, and keep all memory in the carry"
+    "does more than compute its results ({}): remove what calls Python or foreign code, draws "
+    "random numbers or holds a reference, and keep all memory in the carry"
 )
 """The sentence, without its subject, for what may remember outside the carry, or is chance."""
 
@@ -39,8 +39,8 @@ STEP_ERRORS: dict[type[Exception] | tuple[type[Exception], ...], str] = {
         "keeps an array of an earlier step outside its carry: return it in its carry"
     ),
     (jax.errors.JAXTypeError, jax.errors.JAXIndexError): (
-        "cannot be compiled, as it asks for the value of an array (by if, float, int, a function "
-        "of numpy ...): use jnp.where, jax.lax.cond and functions of jax.numpy"
+        "cannot be compiled, because it needs the value of an array (in if, float, int or a NumPy "
+        "function): use jnp.where, jax.lax.cond and functions of jax.numpy"
     ),
     errors.InvalidRngError: "draws random numbers in a step (make_rng): make it deterministic",
     errors.SetAttributeFrozenModuleError: (
@@ -103,7 +103,7 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
     candidate = Candidate(cell, name)
     if cell.framework:
         candidate.refuse(
-            f"is of {cell.framework}, of which there are cards alone: use echo-jax card"
+            f"is a layer of {cell.framework}, for which there are only cards: use echo-jax card"
         )
     x = jax.ShapeDtypeStruct((BATCH, input_size), jnp.float32)
     with user_cell.keeping_settings(name):
@@ -143,14 +143,14 @@ def _params(candidate: Candidate, input_size: int) -> Any:
         if not (jnp.issubdtype(leaf.dtype, jnp.floating) and jnp.finfo(leaf.dtype).bits >= 32):
             name = jax.tree_util.keystr(path, simple=True, separator="/") or "the parameters"
             candidate.refuse(
-                f"has the parameter {name} of type {leaf.dtype}: make it float32, real and "
-                "imaginary part apart, or keep a constant in the code",
+                f"has the parameter {name} of type {leaf.dtype}: make it float32, with separate "
+                "real and imaginary parts, or keep it as a constant in the code",
                 "init",
             )
     candidate.attempt(
         lambda: jax.eval_shape(cell.prepare, params),
         "prepare",
-        "fails in prepare ({}): let it return arrays, no functions, strings or references",
+        "fails in prepare ({}): let it return only arrays, not functions, strings or references",
     )
     return params
 
@@ -168,8 +168,8 @@ def _start(candidate: Candidate, params: Any, input_size: int) -> Carry:
         numbers = jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool
         if not numbers or str(leaf.dtype) in WIDE or leaf.shape[:1] != (BATCH,):
             candidate.refuse(
-                f"starts from a carry with {listed(leaf)} for a batch of {BATCH}: keep numbers of "
-                "at most 32 bits in it, and give every array of it the batch axis first",
+                f"starts from a carry with {listed(leaf)} for a batch of {BATCH}: use numbers of "
+                "at most 32 bits, and make the batch axis the first axis of every array",
                 "initial_state",
             )
     return carry
@@ -188,7 +188,7 @@ def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeSt
             before = jax.tree.leaves(prepared)
             step = cell.step(prepared, *of)
             if [*map(id, jax.tree.leaves(prepared))] != [*map(id, before)]:
-                raise CellError("changes its parameters in a step: return that in its carry")
+                raise CellError("changes its parameters in a step: keep what changes in its carry")
             return step
 
         return jax.jit(one_step).trace(params, carry, x)
@@ -200,7 +200,7 @@ def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeSt
         candidate.refuse(BEYOND.format("a reference, or an array of another program"))
     step = program.out_info
     if not (isinstance(step, tuple) and len(step) == 2):
-        candidate.refuse(f"returns {listed(step)} from a step: return two, carry and output")
+        candidate.refuse(f"returns {listed(step)} from a step: return a pair, carry and output")
     if candidate.attempt(lambda: _form(step[0]) != _form(carry)):
         candidate.refuse(
             f"turns its carry {listed(carry)} into {listed(step[0])}: return a carry of the same "
@@ -228,8 +228,8 @@ def _check_scan(candidate: Candidate, params: Any, carry: Carry, step: tuple[Any
         scanned = candidate.attempt(
             functools.partial(jax.eval_shape, scan, params, carry, xs, mask),
             "scan",
-            "fails in scan ({}): let it take what echo_jax.cells.interface.Cell says, or give it "
-            "another name",
+            "fails in scan ({}): let it take the arguments of echo_jax.cells.interface.Cell.scan, "
+            "or rename it",
         )
         if _form(scanned) != _form((carry, outputs)):
             candidate.refuse(
@@ -275,7 +275,7 @@ def step_error(error: BaseException) -> str:
     if isinstance(error, CellError):
         return str(error)
     sentences = (sentence for kind, sentence in STEP_ERRORS.items() if isinstance(error, kind))
-    return next(sentences, f"fails in a step ({reason(error)}): mend it, or try another cell")
+    return next(sentences, f"fails in a step ({reason(error)}): fix its code, or use another cell")
 
 
 def _form(tree: Any) -> tuple[Any, list[Any]]:

@@ -29,10 +29,10 @@ class Report:
     folder: Positional[Path]
     """Folder of the cards, NAME/card.json."""
     beside: str = ""
-    """Built-in cells, such as gru,lru, that are shown beside the cards of the folder: in the block,
-    and some of them also bare."""
+    """Built-in cells, such as gru,lru, to show beside the cards of the folder: each in the block,
+    and some also without it."""
     protocol: Path | None = None
-    """A TOML file: only the cards of this protocol; see docs/memory-card.md."""
+    """Show only the cards of the protocol in this TOML file; see docs/memory-card.md."""
     paper: Annotated[Paper, command_line.FLAT] = dataclasses.field(default_factory=Paper)
 
     def run(self) -> None:
@@ -68,7 +68,7 @@ class Verify:
     folder: Positional[Path]
     """Folder of the card, NAME/card.json; of an own cell beside its file, as the card names it."""
     cell: str | None = None
-    """The cell of the card, module:NAME or FILE.py, if it is one of your own."""
+    """The cell of the card, as module:NAME or FILE.py, if it is your own."""
 
     def run(self) -> None:
         """Print what was found.
@@ -110,7 +110,7 @@ class CardsCommand:
     """Show and verify memory cards that are there."""
 
     what: Report | Compare | Verify | List
-    """What is done."""
+    """What to do with the cards."""
 
 
 def main() -> None:

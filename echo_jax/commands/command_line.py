@@ -50,11 +50,11 @@ _FAILURES = {
     "RESOURCE_EXHAUSTED|Out of memory":
         "the run needs more memory than there is: use smaller sizes or fewer seeds",
     "JAX flag|for environment|jax.default_device|Unable to initialize backend":
-        "jax cannot start ({}): correct or unset the JAX_ variable that says so",
+        "jax cannot start ({}): correct or unset the JAX_ variable that it names",
     rf"^\[Errno {errno.ENOSPC}\]":
         "the standard output cannot be written (No space left on device): send it elsewhere",
     rf"^\[Errno {errno.ENOENT}\][^:]*$":  # as os.getcwd raises it, without a name
-        "the current folder is not there any more: change to another one",
+        "the current folder no longer exists: change to another one",
 }  # fmt: skip
 """Errors by their messages, and the sentences that they become."""
 
@@ -160,7 +160,7 @@ def this_command(name: str) -> str:
 @contextlib.contextmanager
 def stoppable(again: str) -> Iterator[Interrupts]:
     """Within it, a signal ends the program where nothing is lost; it is said how to go on."""
-    notice = "Stopping where nothing is lost; a second Ctrl-C stops at once."
+    notice = "Stopping as soon as nothing is lost; a second Ctrl-C stops at once."
     with Interrupts(notice=notice) as interrupts:
         try:
             yield interrupts

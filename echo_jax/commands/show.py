@@ -33,15 +33,15 @@ class ShowCommand:
     """Rows to print, rounded up to whole batches."""
     curve: Path | None = None
     """Only make the figure and the tables of the run in this folder again: curve.png, metrics.csv,
-    result.json and, of several seeds, seeds.csv."""
+    result.json and, for several seeds, seeds.csv."""
     format: Format = "png"
-    """The format of that figure: curve.png, curve.svg or curve.pdf; only with --curve."""
+    """Format of the figure of --curve: curve.png, curve.svg or curve.pdf."""
     play: Path | None = None
-    """Only make play.html in this run folder: a page in which the trained LSTM runs, on one-hot
-    values with classes, below 400 kB (about 60,000 parameters)."""
+    """Only make play.html in this run folder, a page that runs the trained LSTM. It needs one-hot
+    inputs and classes, and at most about 60,000 parameters, as a page has at most 400 kB."""
     memory: Path | None = None
-    """Only say how many bits the state of the network in this run folder tells about earlier
-    values, and draw them, memory.png."""
+    """Only measure how many bits about earlier values the state of the network in this run folder
+    holds; print them, and draw them as memory.png."""
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
@@ -50,11 +50,11 @@ class ShowCommand:
         asked = [name for name in ("curve", "play", "memory") if getattr(self, name) is not None]
         if len(asked) > 1:
             first, second, *_ = asked
-            rule = f"is not made with {{{first}}}"
-            raise ConfigError(second, getattr(self, second), rule, "make one at a time")
+            rule = f"cannot be combined with {{{first}}}"
+            raise ConfigError(second, getattr(self, second), rule, "use one at a time")
         if self.curve is None and self.format != "png":
-            rule = "is of the figure of a run"
-            raise ConfigError("format", self.format, rule, "name it with {curve}")
+            rule = "applies only to the figure of a run"
+            raise ConfigError("format", self.format, rule, "name the run with {curve}")
 
 
 def main() -> None:

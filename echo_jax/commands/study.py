@@ -30,8 +30,8 @@ class GridOptions:
     """The options of a command that runs grid points."""
 
     cluster: str | None = None
-    """Run on a Dask cluster: local:N (N workers here), or tcp://HOST:PORT or tls://HOST:PORT (a
-    scheduler); see docs/cluster.md."""
+    """Run on a Dask cluster: local:N (N workers on this machine), or tcp://HOST:PORT or
+    tls://HOST:PORT (a scheduler); see docs/cluster.md."""
     paper: Annotated[Paper, command_line.FLAT] = dataclasses.field(default_factory=Paper)
 
 
@@ -44,12 +44,12 @@ class StudyCommand(GridOptions):
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Studies to run; none lists them all."""
+    """Studies to run; without a name, the command lists all studies."""
     all: bool = False
     """Run every study."""
     out: Path | None = None
-    """Folder of the rows, the figures and the page, by default runs/studies; a study that was
-    stopped goes on there."""
+    """Folder for the rows, the figures and the page, by default runs/studies. A study that was
+    stopped continues there."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a name that no study has, or one beside --all."""
@@ -69,7 +69,7 @@ def main() -> None:
     with command_line.stoppable(command_line.this_command("study")) as interrupts:
         for name in command.names:
             if answer := study_folder.answer(name):
-                python = f'in Python echo_jax.study("{name}") has its tables and figure'
+                python = f'in Python, echo_jax.study("{name}") returns its tables and figure'
                 print(f"{STUDIES[name].question}\n{answer}")
                 print(f"This is the published answer; {python}.\n")
         run_and_print(folder, command.names or tuple(STUDIES), command, interrupts)
@@ -83,8 +83,8 @@ def listing() -> str:
         lines.append([name, str(len(study.points)), time, study.question])
     return (
         f"{text_tables.table(lines, left=(0, 3))}\n\n"
-        f"{command_line.invocation('study')} NAME runs one, --all all of them. "
-        "The published answer to one that is named is printed first; Ctrl-C stops the training."
+        f"{command_line.invocation('study')} NAME runs one study, and --all runs all of them. "
+        "The published answer of a named study is printed first; Ctrl-C stops the training."
     )
 
 

@@ -51,7 +51,7 @@ def axes() -> Iterator[tuple[str, Any, Any]]:
                 shown = "{yes,no} ..."
             elif get_origin(value) is not Literal and get_args(value):
                 value = get_args(value)[0]  # None is what is left out
-            hint = "(default: that of the part)"
+            hint = "(default: as in the part)"
             help_text = command_line.help_of(kind)[field.name]
             argument = tyro.conf.arg(
                 help=help_text, help_behavior_hint=hint, metavar=shown,
@@ -88,16 +88,16 @@ class SweepCommand(GridOptions):
     axes: Annotated[Axes, command_line.FLAT] = dataclasses.field(default_factory=Axes)
     data: Annotated[DataConfig, command_line.FLAT] = dataclasses.field(default_factory=DataConfig)
     seeds: int = 8
-    """Seeds of every combination."""
+    """Number of seeds of every combination."""
     seed: int = 0
-    """The first of these seeds."""
+    """The first seed."""
     evaluation_sequences: int = RunConfig.evaluation_sequences
     """Fresh sequences for the accuracy and loss of each seed."""
     until_learned: bool = False
     """Stop training a combination when all its seeds have reached 99%."""
     out: Path | None = None
-    """Folder of the rows, the figure and the page, by default a new one under runs/; a sweep
-    that was stopped goes on there."""
+    """Folder for the rows, the figure and the page, by default a new one under runs/. A sweep
+    that was stopped continues there."""
 
     @property
     def study(self) -> Study:
@@ -106,7 +106,7 @@ class SweepCommand(GridOptions):
         for field, groups in vars(self.axes).items():
             if () in groups:
                 flag = command_line.flag_of(field)
-                raise ConfigError(None, flag, "has no value", "give one or several after it")
+                raise ConfigError(None, flag, "has no value", "give one or several values after it")
             given = [SWITCH.get(word, word) for word in itertools.chain(*groups)]
             if given:
                 values[field] = list(dict.fromkeys(given))

@@ -33,12 +33,12 @@ class TrainCommand:
     """Base configuration that the other options change: current (part 2 of the tutorial),
     no-context (part 3) or context (part 4)."""
     out: Path | None = None
-    """Folder of the run, which must be new or empty; by default one under runs/."""
+    """Folder of the run, which must be new or empty; by default a new one under runs/."""
     resume: Path | None = None
-    """Go on with the run in this folder from its last checkpoint; with a larger --sequences N, up
-    to N. The result has the bits of a run that was never stopped."""
+    """Continue the run in this folder from its last checkpoint; with a larger --sequences N, up to
+    N. The result is bit-identical to that of an uninterrupted run."""
     format: Format = "png"
-    """The format of the figure of the run: curve.png, curve.svg or curve.pdf."""
+    """Format of the figure of the run: curve.png, curve.svg or curve.pdf."""
     options: Annotated[TrainOptions, command_line.FLAT] = dataclasses.field(
         default_factory=TrainOptions
     )
@@ -93,7 +93,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         with command_line.drawing_last(f"{show} --curve {quoted}{kind}"):
             result_report.conclude(finished, prepared.folder, say, again, command.format)
         if play_page.has_page(config, prepared.inputs.values):
-            say(f"To see it run, in a page: {show} --play {quoted}")
+            say(f"To see the network run in a page: {show} --play {quoted}")
 
 
 def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
@@ -127,4 +127,4 @@ def going_on(folder: str, smaller: Callable[[], str]) -> Iterator[None]:
             raise error.then(f"to try again: {smaller()}") from error
         raise
     except StorageError as error:
-        raise error.then(f"then {resume} goes on from the last checkpoint") from error
+        raise error.then(f"then {resume} continues from the last checkpoint") from error

@@ -282,8 +282,8 @@ def build_optimizer(
         return Optimizer(given, has_rate=True)
     name = config.training.optimizer
     if config.training.of_optax:
-        rule = "is the transformation of a call, which its configuration does not have"
-        raise ConfigError("optimizer", name, rule, "hand it over again as {optimizer}")
+        rule = "is an object of an earlier call, which a configuration does not contain"
+        raise ConfigError("optimizer", name, rule, "pass the object again as {optimizer}")
     keras_epsilon = name == "keras-adam"
     if compute == "literal" and not keras_epsilon:
         # The epsilon of Keras has no form in optax, so keras-adam is fused in both computations.

@@ -39,7 +39,7 @@ SETTINGS = {
 }
 
 ENDED = "a worker ended while it started"
-AGAIN = "give the same command again"
+AGAIN = "run the same command again"
 
 
 class Workers:
@@ -61,7 +61,7 @@ class Workers:
             raise SchedulerLostError(f"{ENDED} ({reason(error)}): {AGAIN}") from error
         except Exception as error:  # whatever a worker without echo_jax raises
             raise ConfigError(
-                f"a worker cannot start echo_jax ({reason(error)}): install the same there"
+                f"a worker cannot start echo_jax ({reason(error)}): install it there as it is here"
             ) from error
         for address, theirs in software.items():
             check_software(address, theirs, self._needed)
@@ -154,8 +154,8 @@ def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str,
     """Raise ConfigError if the worker at `address` has another version or another setting."""
     for name in sorted(needed.keys() | theirs.keys()):
         if theirs.get(name) != needed.get(name):
-            rule = f"is a worker with {name} {theirs.get(name)}, and needs {needed.get(name)}"
-            fix = "install and set the same there, and start it anew with --nthreads 1"
+            rule = f"is a worker with {name} {theirs.get(name)}, but needs {needed.get(name)}"
+            fix = "make its versions and settings equal, and restart it with --nthreads 1"
             raise ConfigError(None, address, rule, fix)
 
 
@@ -255,7 +255,7 @@ def _send(client: Any, files: Collection[Path]) -> None:
             client.register_plugin(UploadFile(str(path)), name=f"upload {path.name}")
         except Exception as error:  # whatever the user's module raises there
             rule = f"cannot be imported on a worker ({reason(error)})"
-            raise ConfigError(None, path, rule, "install what it needs there") from error
+            raise ConfigError(None, path, rule, "install its requirements there") from error
 
 
 def _cluster(spec: str) -> Any:
@@ -297,8 +297,8 @@ def files_of(cells: Collection[str]) -> set[Path]:
     for cell in (cell for cell in cells if not is_built_in(cell)):
         if not _is_importable(cell):
             raise ConfigError(
-                "cell", cell, "is nothing that a worker can import",
-                "write it into a file as a class or functions and name that, or leave {cluster} "
+                "cell", cell, "cannot be imported by a worker",
+                "write it as a class or functions in a file and name the file, or leave {cluster} "
                 "out",
             )  # fmt: skip
         name = module_of(cell)[0].partition(".")[0]
@@ -308,7 +308,7 @@ def files_of(cells: Collection[str]) -> set[Path]:
         if not places[0] or not is_the_users(places[0]):
             continue  # installed: it must be on the workers too
         if folders:
-            rule = "is a folder, and {cluster} sends single files"
+            rule = "is a folder, but {cluster} sends only single files"
             fix = "put the cell into one file, or install the package on every worker"
             raise ConfigError(None, f"cell module {name}", rule, fix)
         paths.add(Path(places[0]))

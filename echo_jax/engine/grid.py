@@ -227,13 +227,13 @@ class Execution:
             return
         if not re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", str(spec)):
             raise ConfigError(
-                "cluster", spec, "is no cluster",
+                "cluster", spec, "is not a cluster",
                 "use local:N with N workers, or tcp://HOST:PORT or tls://HOST:PORT of a Dask "
                 "scheduler",
             )  # fmt: skip
         # Looked up and not imported, which takes 0.4 s and is not needed for this sentence.
         if importlib.util.find_spec("distributed") is None:
-            fix = "pip install -e '.[cluster]' brings it"
+            fix = "install it by pip install -e '.[cluster]'"
             raise ConfigError("cluster", spec, "needs Dask distributed", fix)
 
     def tell(self, line: str) -> None:

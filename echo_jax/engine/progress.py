@@ -88,7 +88,7 @@ class GridProgress(_Bar):
     def __enter__(self) -> Self:
         """Show that the programs are being compiled."""
         super().__enter__()
-        self._show(0, f"{self._name}compiling; the time left follows from the first updates")
+        self._show(0, f"{self._name}compiling; the time left is shown after the first updates")
         return self
 
     def at_work(self, task: str, share: float) -> None:

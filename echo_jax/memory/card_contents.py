@@ -227,7 +227,7 @@ def protocol_of(cards: Iterable[Card]) -> Protocol:
     of = {card.numbers: card.name for card in cards} or {STANDARD: ""}
     if len(of) > 1:
         first, second, *_ = (f"{name} (protocol {key.name})" for key, name in of.items())
-        rule = "cannot stand together: take cards of one {protocol}"
+        rule = "cannot be shown together: use cards of one {protocol}"
         raise ConfigError(f"{first} and {second} {rule}")
     return next(iter(of))
 
@@ -237,8 +237,8 @@ def check_name(name: str, folder: Path | None = None) -> None:
     valid = isinstance(name, str) and re.fullmatch(NAME, name)
     if not valid or re.fullmatch(DEVICE, name, re.I):
         field = None if folder else "name"
-        fix = "use up to 100 letters, digits, ., _ and -, but no device of Windows, such as CON"
-        raise ConfigError(field, folder or name, "is no name of a card", fix)
+        fix = "use up to 100 letters, digits, ., _ and -, but not a device of Windows such as CON"
+        raise ConfigError(field, folder or name, "is not a valid name of a card", fix)
 
 
 def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
@@ -458,7 +458,7 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
     """
     check_name(folder.name, folder)
     path = folder / CARD_FILE
-    fix = "use a card of protocol 5, or of one of your own, as it was written"
+    fix = "use an unchanged card of protocol 5 or of your own protocol"
     values = atomic_files.read_json(path, fix)
     try:
         msgspec.json.encode(values)  # ValueError for half a pair of surrogates: it is no text
@@ -473,14 +473,14 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
 
 def check_together(rows: Sequence[Row], path: Path, task: MeasuredTask | UnsetType) -> None:
     """Raise StorageError for rows that do not fit: a run twice, other pairs by key or task."""
-    fix = "keep those of one card, each once"
+    fix = "keep only the rows of one card, each once"
     twice = [key for key, count in Counter(row.key for row in rows).items() if count > 1]
     if twice:
         raise StorageError(None, path, f"has {twice[0]} twice", fix)
     if len({tuple(row.pairs) for row in rows if isinstance(row, KeyRow)}) > 1:
-        raise StorageError(None, path, "has rows by key of several numbers of pairs", fix)
+        raise StorageError(None, path, "has rows by key with different numbers of pairs", fix)
     if any(getattr(row, "task", UNSET) != task for row in rows):
-        raise StorageError(None, path, "has rows of another task than its card, or of none", fix)
+        raise StorageError(None, path, "has rows that do not belong to the task of its card", fix)
 
 
 def write(card: Card, rows: Sequence[Row], folder: Path) -> Card:

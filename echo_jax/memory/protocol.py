@@ -128,10 +128,10 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 # A Struct checks types where it is decoded and not where it is constructed.
                 plain = msgspec.convert(msgspec.to_builtins(value), field.type)
             except (msgspec.ValidationError, TypeError) as error:
-                fix = "use one that docs/card.schema.json allows"
+                fix = "use a value that docs/card.schema.json allows"
                 raise ConfigError(field.name, value, f"is refused ({error})", fix) from error
             if isinstance(plain, tuple) and len(set(plain)) < len(plain):
-                raise ConfigError(field.name, value, "has one twice", "give each once")
+                raise ConfigError(field.name, value, "has a value twice", "give each value once")
             # The struct is frozen.
             msgspec.structs.force_setattr(self, field.name, plain)
         self._check_together()
@@ -142,7 +142,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for updates in self.budgets:
             self.check_updates(updates, "budgets")
         if list(self.pairs) != sorted(set(self.pairs)):
-            raise ConfigError("pairs", list(self.pairs), "do not rise", "use their order")
+            raise ConfigError("pairs", list(self.pairs), "are not in rising order", "sort them")
         if self.associated > self.keys:
             rule = f"is more than the {self.keys} keys"
             raise ConfigError("associated", self.associated, rule, "change {keys} too")
@@ -159,7 +159,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         checked(name, int, updates)
         at_once = self.updates_at_once
         if updates % at_once:
-            rule = f"is no multiple of the {at_once} that are compiled as one call"
+            rule = f"is not a multiple of the {at_once} updates that are compiled as one call"
             next_one = -(-updates // at_once) * at_once
             fix = f"use {next_one}, or another updates_at_once of the protocol"
             raise ConfigError(name, updates, rule, fix)
@@ -211,7 +211,7 @@ def read_protocol(path: Path | None) -> Protocol:
     """The protocol of a TOML file, which names the numbers that differ; STANDARD without a file."""
     if path is None:
         return STANDARD
-    fix = "name numbers of docs/card.schema.json, such as updates = 1000"
+    fix = "set numbers of docs/card.schema.json, as in updates = 1000"
     data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix=fix)
     data = data.removeprefix("\ufeff".encode())  # as editors of Windows write it
     try:
@@ -219,7 +219,7 @@ def read_protocol(path: Path | None) -> Protocol:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     except (ValueError, TypeError, RecursionError) as error:
-        raise ConfigError(None, path, f"is no protocol ({error})", fix) from error
+        raise ConfigError(None, path, f"is not a protocol ({error})", fix) from error
 
 
 def check_seeds(count: int | None) -> None:

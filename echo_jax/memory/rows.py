@@ -181,14 +181,14 @@ def run_key(configuration: Configuration, seed: int) -> str:
 def check_row(row: Row, protocol: Protocol) -> None:
     """Raise ValueError for a row that the protocol cannot give."""
     if (row.validation is None) != (row.final is None):
-        raise ValueError("final is null on one data set alone")
+        raise ValueError("final is null on only one data set")
     pilot = row.asks.pilot(protocol, row.updates)
     if row.seed >= PILOT_SEED and row.configuration not in pilot:
-        raise ValueError(f"seed is not below {PILOT_SEED}, and the run is none of the pilot")
+        raise ValueError(f"seed is not below {PILOT_SEED}, but the run is not of the pilot")
     if row.updates % protocol.updates_at_once:
-        raise ValueError(f"updates are no multiple of {protocol.updates_at_once}")
+        raise ValueError(f"updates is not a multiple of {protocol.updates_at_once}")
     if getattr(row, "reading", None) and not row.asks.has_picture(protocol):
-        raise ValueError("reading is of 64 lags of 16 symbols or 8 pairs of 64 keys and 64 values")
+        raise ValueError("reading needs 64 lags of 16 symbols, or 8 pairs of 64 keys and 64 values")
     if isinstance(row, KeyRow):
         check_counts(row, protocol)
     elif isinstance(row, LagRow):
@@ -198,20 +198,20 @@ def check_row(row: Row, protocol: Protocol) -> None:
 def check_nats(row: LagRow, protocol: Protocol) -> None:
     """Raise ValueError for nats of other lags than those of the protocol."""
     if any(len(x) != protocol.lags for x in (row.validation, row.final) if x):
-        raise ValueError(f"nats are not {protocol.lags}, one for each lag")
+        raise ValueError(f"nats does not have {protocol.lags} numbers, one for each lag")
 
 
 def check_counts(row: KeyRow, protocol: Protocol) -> None:
     """Raise ValueError for pairs, questions or right answers that the protocol cannot give."""
     if tuple(row.pairs) != protocol.pairs[: len(row.pairs)]:
-        raise ValueError(f"pairs do not begin {', '.join(map(str, protocol.pairs))}")
+        raise ValueError(f"pairs does not begin with {', '.join(map(str, protocol.pairs))}")
     if row.asked != [protocol.recalls * pairs for pairs in row.pairs]:
-        raise ValueError(f"asked are not {protocol.recalls} times the pairs")
+        raise ValueError(f"asked is not {protocol.recalls} times the pairs")
     for name in ("validation", "final"):
         right = getattr(row, name)
         whole = right is None or len(right) == len(row.asked)
         if not whole or any(map(int.__gt__, right or (), row.asked)):
-            raise ValueError(f"{name} are not as many right answers as pairs, or above asked")
+            raise ValueError(f"{name} has too many or too few numbers, or one above asked")
     checks = row.updates // protocol.updates_at_once
     if row.associated is not None and len(row.associated) != checks:
-        raise ValueError(f"associated are not {checks}, one after each {protocol.updates_at_once}")
+        raise ValueError(f"associated is not {checks} long, once each {protocol.updates_at_once}")

@@ -121,12 +121,12 @@ def task_of(task: Any, protocol: Protocol) -> TaskObject:
         count = getattr(written, member)
         whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
         if not whole or not 2 <= count <= 10_000:
-            rule = f"has {member} {count!r}, which is no whole number from 2 to 10,000"
-            raise ConfigError("task", name, rule, "state how many different ones there are")
+            rule = f"has {member} {count!r}, which is not a whole number from 2 to 10,000"
+            raise ConfigError("task", name, rule, f"state the number of different {member}")
     levels = getattr(written, "levels", range(1, 2))
     if not isinstance(levels, range) or not levels:
-        rule = f"has levels {levels!r}, which are {'empty' if levels == range(0) else 'no range'}"
-        raise ConfigError("task", name, rule, "state them as range(1, 9), for 1 to 8")
+        rule = f"has levels {levels!r}, which are empty or not a range"
+        raise ConfigError("task", name, rule, "state a range, such as range(1, 9) for 1 to 8")
     drawn = _Check(name, written).digest(protocol, levels)
     defined = written if isinstance(written, ModuleType) else written.draw
     packaged = getattr(inspect.getmodule(defined), "__name__", "").startswith("echo_jax.")
@@ -164,8 +164,8 @@ class _Check(NamedTuple):
             self.check(few, protocol.rows, part)
             if not _equal(few, again):
                 self.refuse(
-                    f"draws other rows of {part} when the same key comes twice: draw from the key "
-                    "alone, by jax.random"
+                    f"draws other rows of {part} when the same key is used twice: draw only from "
+                    "the key, by jax.random"
                 )
             # A task with data may validate on the same rows for every key, but not train on them.
             if part == "training" and _equal(few, self.drawn(other, protocol.rows, part, level)):
@@ -174,11 +174,11 @@ class _Check(NamedTuple):
             self.check(many, protocol.streams, part)
             lengths[part] = many.tokens.shape[-1]
             if few.tokens.shape[-1] != lengths[part]:
-                self.refuse(f"draws sequences of two lengths for {part}: draw one length")
+                self.refuse(f"draws sequences of two lengths for {part}: draw only one length")
             for array in few:
                 digest.update(np.ascontiguousarray(array).tobytes())
         if lengths["validation"] != lengths["final"]:
-            self.refuse("draws sequences of two lengths for validation and final: draw one length")
+            self.refuse("draws other lengths for validation than for final: draw only one length")
         if hasattr(self.written, "baseline"):
             self.check_baseline(self.drawn(key, protocol.rows, "final", levels[-1]).tokens)
         return digest.hexdigest()
@@ -198,8 +198,8 @@ class _Check(NamedTuple):
 
         level_too = ", level" if hasattr(self.written, "levels") else ""
         how = (
-            f"takes key, rows, part{level_too} and is compiled: no Python if on drawn values, use "
-            "jnp.where, jax.numpy and jax.random"
+            f"takes key, rows, part{level_too} and is compiled, so use jnp.where, jax.numpy and "
+            "jax.random, and no Python if on drawn values"
         )
         found = self.attempt(drawn_and_traced, "draw", how)
         if not (isinstance(found, tuple | list) and len(found) == 3):

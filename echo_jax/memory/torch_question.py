@@ -276,7 +276,7 @@ class InTorch:
         Raises ConfigError for a cluster, to which no layer is sent.
         """
         if cluster:
-            raise ConfigError("cluster", cluster, "trains no layers of PyTorch", "leave it out")
+            raise ConfigError("cluster", cluster, "cannot train layers of PyTorch", "leave it out")
         before = torch.get_num_threads()
         torch.set_num_threads(1)
         try:

@@ -19,9 +19,9 @@ class Paper:
     """The files for a paper that are written beside a page."""
 
     format: Format = "svg"
-    """A format of figures for a paper: pdf or png are written beside figures/NAME.svg."""
+    """Format of the figures for a paper: pdf or png is written in addition to figures/NAME.svg."""
     tables: tuple[Kind, ...] = ()
-    """Write tables for a paper into the folder tables: csv, latex or both."""
+    """Also write the tables for a paper into the folder tables: as csv, latex or both."""
 
 
 PLAIN = Paper()

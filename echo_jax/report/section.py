@@ -117,7 +117,7 @@ class Section:
         more = [*map(escaped, self.answer[1:]), *self._numbers()]
         parts = [f'<a id="{html.escape(self.name)}"></a>', self.title()]
         parts += [*self.pictured(), quoted(self.answer[:1])]
-        words = "All of it in numbers, and how to read them"
+        words = "All numbers, and how to read them"
         return [*parts, details(words, "\n\n".join(more)) if more else ""]
 
     def title(self, mark: str = "##") -> str:

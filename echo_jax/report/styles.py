@@ -68,7 +68,7 @@ def drawing() -> Iterator[None]:
         raise
     except Exception as error:
         rule = f"cannot be drawn ({reason(error)})"
-        fix = "mend the installation of matplotlib, or its settings"
+        fix = "repair the installation of matplotlib, or its settings"
         raise ConfigError(None, "the figure", rule, fix) from error
 
 

@@ -59,7 +59,7 @@ class RowKind(NamedTuple, Generic[R]):
             except (ValueError, RecursionError, msgspec.ValidationError) as error:
                 why = ascii(str(error))[1:-1][:200]  # it may quote the file
                 rule = f"is not {self.name} ({why})"
-                fix = "remove that line, and its run is made again"
+                fix = "remove that line, and its run will be made again"
                 raise StorageError(None, f"line {number} of {path}", rule, fix) from error
         return rows
 
@@ -67,9 +67,9 @@ class RowKind(NamedTuple, Generic[R]):
         """Return the values of a line; raise ValueError if they have another digest."""
         values = atomic_files.parse_json(line)
         if not isinstance(values, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
         if values.pop("digest", None) != self.digest(values):
-            raise ValueError("its digest is not that of its content")
+            raise ValueError("its digest does not match its content")
         return values
 
     def append(self, path: Path, rows: Iterable[R]) -> None:

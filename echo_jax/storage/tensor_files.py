@@ -46,10 +46,10 @@ def named(tree: Any) -> dict[str, Any]:
         name = jax.tree_util.keystr(path, simple=True, separator=".")
         # The header of safetensors lists its metadata among the arrays, under this name.
         if name in leaves or name == METADATA or not name.isprintable():
-            rule = "has no name of its own"
+            rule = "does not have a unique, printable name"
             raise ConfigError(None, f"array {shown(name)}", rule, "use other keys, without dots")
         if str(leaf.dtype) not in DTYPES:
-            rule = f"is {leaf.dtype}, which no file holds"
+            rule = f"is {leaf.dtype}, which a file cannot hold"
             raise ConfigError(None, f"array {name}", rule, "use float32")
         leaves[name] = leaf
     return leaves
@@ -130,7 +130,7 @@ def _about(path: Path, data: bytes, fix: str) -> dict[str, Any]:
 
 
 def _damaged(path: Path, fix: str) -> StorageError:
-    return StorageError(None, path, "is damaged, its digest is not that of its content", fix)
+    return StorageError(None, path, "is damaged, as its digest does not match its content", fix)
 
 
 def _differs(leaf: Any, array: Any) -> bool:

@@ -67,7 +67,7 @@ def read_column(path: Path, column: str | None = None) -> Column:
             None, f"{path} line {line}", rule, "correct its quotes, or shorten the value"
         ) from None
     if not result.words:
-        raise ConfigError(None, path, "has no values", "add a line for each")
+        raise ConfigError(None, path, "has no values", "add a line for each value")
     return result
 
 
@@ -106,7 +106,7 @@ def _some(path: Path) -> str:
     """Return the text of the file; raise ConfigError if it holds no value."""
     text = content(path)
     if not text.strip():
-        raise ConfigError(None, path, "is empty", "use one with values")
+        raise ConfigError(None, path, "is empty", "use a file with values")
     return text
 
 
@@ -169,7 +169,7 @@ class Vocabulary:
     def __post_init__(self) -> None:
         """Raise ConfigError for too few values, or one that is too long or not printable."""
         if len(self.values) < 2:
-            one = f"of the one value {shown(self.values[0])}" if self.values else "of no value"
+            one = f"of one value, {shown(self.values[0])}," if self.values else "without values"
             raise ConfigError(None, f"vocabulary {one}", "is too small", "use 2 different values")
         for value in self.values:
             _check(value)
@@ -275,7 +275,7 @@ def _shortest(word: str) -> str:
 def _check(value: str) -> None:
     if len(value) > LONGEST:
         rule = f"is longer than {LONGEST} characters"
-        raise ConfigError(None, f"value {shown(value)}", rule, "use a shorter one")
+        raise ConfigError(None, f"value {shown(value)}", rule, "use a shorter value")
     if not value or value != _bare(value) or re.search(f"{CONTROL}|[\ud800-\udfff]", value):
-        rule = "is blank, has blanks around it, or a character that UTF-8 has not or that controls"
+        rule = "is blank, has blanks around it, or has a control character or one outside UTF-8"
         raise ConfigError(None, f"value {shown(value)}", rule, "leave it out")

@@ -49,10 +49,10 @@ def test_a_module_of_ours_is_imported_without_the_current_folder(written, tmp_pa
 @pytest.mark.parametrize(
     ("module", "source", "rule"),
     [
-        ("unread", "import jax\n\nclass Mine(:\n", r"cannot .* \(unread.py:3: SyntaxError.*mend"),
-        ("lacks", f"import no_such\n{CELL}", r"cannot be imported \(lacks.py:1: ModuleNot.*mend"),
-        ("other", "x = 1\n\nclass Mine:\n    pass\n", "is no cell: use"),
-        ("lost", "x = 1\n", r"cannot be imported \(AttributeError: .*\): mend"),
+        ("unread", "import jax\n\nclass Mine(:\n", r"cannot .* \(unread.py:3: SyntaxError.*fix"),
+        ("lacks", f"import no_such\n{CELL}", r"cannot be imported \(lacks.py:1: ModuleNot.*fix"),
+        ("other", "x = 1\n\nclass Mine:\n    pass\n", "is not a cell: use"),
+        ("lost", "x = 1\n", r"cannot be imported \(AttributeError: .*\): fix"),
         ("doubles", f"import jax\njax.config.update('jax_enable_x64', True)\n{CELL}", "sets jax"),
     ],
 )
@@ -70,7 +70,7 @@ def test_a_file_without_a_cell_is_refused_with_its_line(written, module, source,
         ("holds.py", 'lacks .*name a class in it, as cell="holds.py:NAME"'),
         ("two.py", "lacks the function initial_state"),
         ("none.py", "lacks the functions init, initial_state and step"),
-        ("json.py", "is not there"),  # and not Python's
+        ("json.py", "does not exist"),  # and not Python's
         ("folder", "is a folder"),
         ("my cell.py", "has a name that Python cannot import"),
         ("nowhere:Cell", "cannot be imported"),
@@ -102,5 +102,5 @@ def test_the_digest_of_a_file_is_that_of_the_text_that_was_loaded(written, tmp_p
     assert user_cell.source_digest(again) == user_cell.source_digest(again.Mine) == of_text()
     assert registry.source_digest("block:lstm", block) is None
     registry.check_source("counted:Mine", block, of_text())
-    with pytest.raises(ConfigError, match="has another text on this worker"):
+    with pytest.raises(ConfigError, match="has another source text on this worker"):
         registry.check_source("counted:Mine", block, before)

@@ -32,5 +32,5 @@ def test_a_run_that_went_on_and_was_killed_is_not_shown_beside_its_earlier_resul
     prepared(run, sequences=9)
     before = snapshot(run)
     refused = call("show.py", shown, "a run", cwd=tmp_path, status=2)
-    assert refused.stderr == ("error: a run has no result yet: train on with --resume 'a run'\n")
+    assert refused.stderr.endswith("has no result yet: continue training with --resume 'a run'\n")
     assert snapshot(run) == before

@@ -27,7 +27,7 @@ REQUIRED = ("init", "initial_state", "step")
 
 KINDS = (
     "a class derived from flax.linen.RNNCellBase, flax.nnx.Module or equinox.Module, or a module "
-    "or class with the functions init, initial_state and step, or a function that gives a "
+    "or class with the functions init, initial_state and step, or a function that returns a "
     "torch.nn.Module for an input size"
 )
 """The kinds of objects that a cell may be."""
@@ -94,9 +94,9 @@ def adapt(cell: Any) -> Cell:
         name = type(cell).__name__
         of_torch = library_of(type(cell)) == "torch"
         builder = "a function make(input_size)" if of_torch else f"its class, {name}"
-        fix = f"use {builder}, of which one is built for each seed"
-        raise ConfigError(None, words, "is built already", fix)
-    raise ConfigError(None, words, "is no cell", f"use {KINDS}")
+        fix = f"use {builder}, from which a new cell is built for each seed"
+        raise ConfigError(None, words, "is already built", fix)
+    raise ConfigError(None, words, "is not a cell", f"use {KINDS}")
 
 
 def options_of(found: Any) -> dict[str, bool]:
@@ -111,12 +111,12 @@ def options_of(found: Any) -> dict[str, bool]:
     if library_of(found):
         made_by = found if inspect.isfunction(found) else functools.partial(found.__init__, found)
         if not (parameters := [*inspect.signature(made_by).parameters.values()]):
-            rule = "takes no arguments, of which the first is the input size"
-            raise ConfigError("cell", found.__name__, rule, "let it take the input size")
+            rule = "takes no arguments"
+            raise ConfigError("cell", found.__name__, rule, "let it take the input size first")
         first, *taken = parameters
         if first.kind is first.VAR_POSITIONAL and library_of(found) == "torch":
             rule = "takes options that its signature does not name"
-            raise ConfigError("cell", found.__name__, rule, "write a function make(input_size)")
+            raise ConfigError("cell", found.__name__, rule, "use a function make(input_size)")
         # The adapter gives `rngs` and `key`, from the seed of a run.
         named = [x for x in taken if x.kind is not x.VAR_KEYWORD and x.name not in ("rngs", "key")]
         return {x.name: x.default is x.empty for x in named}
@@ -199,7 +199,7 @@ class LinenCell(Cell):
         variables: Any = self.module.init(key, carry, jnp.zeros((1, input_size)))
         if extra := sorted(set(variables) - {"params"}):
             raise CellError(
-                f"keeps variables in {', '.join(extra)}: move what it learns to `params` and what "
+                f"keeps variables in {', '.join(extra)}: move what it learns to `params`, and what "
                 "it remembers to its carry"
             )
         return variables.get("params", {})

@@ -51,7 +51,7 @@ def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) ->
     if not made_it(config, result) and (steps := _cures(finished)):
         words = ", ".join(step.words for step in steps)
         if config.task.lag >= 0 and _foretells(config, result):
-            words = f"to learn the echo in place of the order, {words}"
+            words = f"to learn the echo instead of the order, {words}"
         return [f"Try: {words}: {command(_together(steps))}"]
     made = learned(config, result) or _foretells(config, result)
     words, changes = next(_valid(config, _questions(config, made)))
@@ -141,14 +141,14 @@ def _from_zero(config: RunConfig) -> Step:
     """Return the change to a zero state for each batch; nothing if no cell carries a state."""
     if not config.carries_state:
         return Step("", {})
-    return Step(f"from a zero state{_cut(config)}", {"stateful": False, "bptt_batches": 1})
+    words = f"start each batch from a zero state{_cut(config)}"
+    return Step(words, {"stateful": False, "bptt_batches": 1})
 
 
 def _each_from_zero(config: RunConfig) -> Iterator[Step]:
     """Return the change to no carried state, which can harm; streams keep it for first steps."""
     if target_place(config) == "window" and hands_on(config) and not config.task.in_streams:
-        start, zero = _from_zero(config)
-        yield Step(f"start each batch {start}", zero)
+        yield _from_zero(config)
 
 
 def _cut(config: RunConfig) -> str:
@@ -190,7 +190,7 @@ def _longer(finished: "Finished") -> list[Step]:
     enough = enough_sequences(config)
     if now >= MOST_SEQUENCES or (now >= enough and not falls):
         return []
-    why = "the loss still falls" if falls else f"{now:,} sequences are few"
+    why = "the loss still falls" if falls else f"{now:,} sequences may be too few"
     most = max(enough, min(3 * now, MOST_SEQUENCES))
     return [_train_longer(most, _usual(config) if now < enough else {}, f", as {why}")]
 
@@ -227,7 +227,7 @@ def _questions(config: RunConfig, made: bool) -> Iterator[Step]:
     if config.seeds == 1 and made:
         yield Step("does it hold for other seeds?", {"seeds": 8})
     if task.lag < 0 and made:
-        yield Step("can it foretell a value one step further ahead?", {"lag": task.lag - 1})
+        yield Step("can it predict a value one step further ahead?", {"lag": task.lag - 1})
     elif made:
         wide = {} if task.in_streams or task.window > task.lag + 1 else {"window": task.lag + 2}
         inside = f", in a window of {task.lag + 2}" if wide else ""

@@ -176,7 +176,7 @@ def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
     """Return the state and the log of a run; StorageError also where it has no checkpoint yet."""
     saved, _ = read(folder, inputs, shapes)
     if not saved:
-        fix = f"train on with --resume {folder}, or start a new run"
+        fix = f"continue training with --resume {folder}, or start a new run"
         raise StorageError(None, folder, "has no checkpoint yet", fix)
     return saved
 
@@ -187,7 +187,7 @@ def read_finished(folder: Path) -> Finished:
     # Without shapes of a state no cell is built, so none of the user's is imported for a figure.
     _, history, result = _read(folder, config, {}, others=True)
     if not result:
-        fix = f"train on with --resume {shlex.quote(str(folder))}"
+        fix = f"continue training with --resume {shlex.quote(str(folder))}"
         raise StorageError(None, folder, "has no result yet", fix)
     return Finished(config, history, result)
 
@@ -200,7 +200,7 @@ def other_bits(begun: Begun) -> str | None:
         return {"device": of.device, "cores": str(of.cores), **versions}
 
     differ = environment.apart(decisive(begun), decisive(run_folder.begun_here()))
-    return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None
+    return f"results may differ in their last bits: {'; '.join(differ)}" if differ else None
 
 
 def write_config(folder: Path, inputs: RunSpec) -> None:
@@ -235,7 +235,7 @@ def _of_a_run(folder: Path) -> Iterator[None]:
     try:
         yield
     except (ConfigError, msgspec.MsgspecError) as error:
-        rule = f"describes no run of this version ({error})"
+        rule = f"does not describe a run of this version ({error})"
         fix = f"restore it, or train again with the configuration in {CONFIG}"
         raise StorageError(None, folder / CHECKPOINT, rule, fix) from None
 
@@ -245,7 +245,7 @@ def _read(
 ) -> tuple[dict[str, Any], History, Result | None]:
     """Return the arrays of a state of these shapes, the log and the result; check the digest."""
     cell = config.network.cell
-    own = "" if is_built_in(cell) else f", use the text of cell {cell} with which it was trained"
+    own = "" if is_built_in(cell) else f", use the file of cell {cell} with which it was trained"
 
     def shapes(stated: dict[str, Any]) -> dict[str, Any]:
         """Return the shapes of the arrays: after the first sequence a state and the curves."""

@@ -53,11 +53,11 @@ def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
     more = f"\n... and {vocab_size - COMMON:,} more values" if vocab_size > COMMON else ""
     baseline = majority_baseline(tokens)
     return (
-        f"Values of {printable(str(data))}: {length:,}, {vocab_size:,} different; the last "
-        f"{data.held_out:.0%} are held out.\n"
+        f"Values of {printable(str(data))}: {length:,}, of which {vocab_size:,} are different; the "
+        f"last {data.held_out:.0%} are held out.\n"
         f"The most common:\n{table(rows)}{more}\n"
         f"Majority baseline: accuracy {baseline.accuracy:.2%}; loss {baseline.loss:.4f} nats, "
-        "the entropy.\n"
+        "which is the entropy.\n"
     )
 
 
@@ -70,7 +70,7 @@ def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
     size = highest + 2 if config.task.missing == "token" else highest + 1
     source = f"integers, drawn from 0 .. {highest}"
     if config.data.file is not None:
-        source = "values in a row, from the part that is trained on"
+        source = "consecutive values from the training part"
     lines = [f"{len(tokens)} {source}:", f"  [{', '.join(map(word, tokens.tolist()))}]\n"]
     if config.task.framing == "values":
         values = tokens / highest
@@ -87,7 +87,7 @@ def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
         vectors = (tokens[:, None] == np.arange(size)).astype(int)
         decoded = "the value at the position" if inputs.values else "the position"
         cut = f" ... {size - ENTRIES} more" if size > ENTRIES else ""
-        lines.append(f"One-hot, {len(vectors)} vectors of {size}, a vector a line:")
+        lines.append(f"One-hot: {len(vectors)} vectors of {size} numbers, one vector per line:")
         for row in vectors[:VECTORS]:
             lines.append(f"  [{' '.join(map(str, row[:ENTRIES]))}{cut}]")
         if len(vectors) > VECTORS:
@@ -132,7 +132,7 @@ def rows_view(tokens: np.ndarray, inputs: RunSpec, rows: int) -> str:
             source = f"   row {row} <- row {row - size}" if continues else ""
             lines.append(f"  row {row:3}   {window} => {target}{source}")
     if task.missing == "token":
-        lines.append(f"? is the token {task.vocab_size}: a value that is missing")
+        lines.append(f"? is the token {task.vocab_size}, which stands for a missing value")
     if shown < batches:
         lines.append(f"... {batches * size} rows in all; --rows shows more")
     return "\n".join([*lines, ""])

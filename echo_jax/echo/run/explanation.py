@@ -26,7 +26,7 @@ ECHOES = 0.9
 THERE = "The target, {value}, is in the window of {window}"
 NOWHERE = "{value} is neither in the window of {window} nor in the state"
 CHANCE = "{best} is the best possible: {why}. No amount of training helps; use {fix}.{also}"
-CARRIED = " The state, carried over from {earlier}, is not needed for it and can harm."
+CARRIED = " The state carried over from {earlier} is not needed for this and can do harm."
 SENTENCES = {
     "window": f"{THERE}: the gradient reaches it.{{carried}}",
     "chunk": f"{THERE}, for the later steps of each chunk: the gradient reaches it there.",
@@ -57,28 +57,27 @@ WHY_CHANCE = {
 }
 """Why a target can be found nowhere."""
 
-LEARNED = "The echo was learned: {accuracy:.2%} are right, of {ceiling:.2%} expected{average}."
-KEPT = " The value is kept, though no training rewards that: many cells lose it if trained longer."
+RIGHT = "{accuracy:.2%} of the answers are right"
+GUESSED = f"{RIGHT}; {{guessed}} reaches {{guess:.2%}}."
+LEARNED = f"The echo was learned: {RIGHT}; the expected ceiling is {{ceiling:.2%}}{{average}}."
+KEPT = " The state keeps the value, though no training rewards that: many cells lose it later."
 IN_PART = LEARNED.replace("learned", "learned in part")
-NOT_LEARNED = "The echo was not learned: {accuracy:.2%} are right; {guessed} reaches {guess:.2%}."
-UNTOLD = (
-    "These {count:,} answers do not tell whether any of the echo was learned: {accuracy:.2%} are "
-    "right; {guessed} reaches {guess:.2%}."
-)
+NOT_LEARNED = f"The echo was not learned: {GUESSED}"
+UNTOLD = f"These {{count:,}} answers do not show whether any of the echo was learned: {GUESSED}"
 UNTRAINED = "No answer can be right: the network was trained on none of the values asked for."
 ORDER_LEARNED = (
     "The order of the values was learned, not the echo: {accuracy:.2%} of the held-out answers are "
-    "right, but where the values come in random order, the answer follows a change of {value} in "
-    "{follows:.1%}."
+    "right, but where the values come in random order, only {follows:.1%} of the answers follow a "
+    "change of {value}."
 )
 GUESSES = "a guess", "a guess from the values of the window without their order"
 """What has the baseline, and what the order-blind baseline."""
-BEST = " at best", " at best on average"
+BEST = "", " on average"
 """What follows a ceiling, and one that an accuracy is above."""
-DRIFT = " Where numbers drift, the differences of consecutive ones may be learned instead."
+DRIFT = " If the numbers drift, the differences of consecutive numbers may be easier to learn."
 FOLLOWS = (
-    " Where the values come in random order, the answer follows a change of {value} in "
-    "{follows:.1%}: this share is the echo."
+    " Where the values come in random order, {follows:.1%} of the answers follow a change of "
+    "{value}: this share is the echo."
 )
 ORDER = " The order of the file adds {order:.1f} points, and guesses add {lucky:.1f}."
 
@@ -230,10 +229,10 @@ def predictability(config: RunConfig, result: "Result") -> str:
     error = standard_error((count * best + 1) / (count + 2), count)  # of 100% it is not 0
     named = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
     return (
-        f"The values are predictable: in the same held-out part, {named}. If the values were "
-        f"independent, {independent_ceiling(config, result):.2%} would be expected at best. The "
-        f"best share has a standard error of {100 * error:.1f} points at least, as {count:,} "
-        "values are asked for; an interval over seeds leaves it out."
+        f"The values are predictable. Right in the same held-out part: {named}. The ceiling for "
+        f"independent values is {independent_ceiling(config, result):.2%}. The best share has a "
+        f"standard error of at least {100 * error:.1f} points, as it counts {count:,} answers; an "
+        "interval over seeds does not include this error."
     )
 
 
@@ -242,9 +241,9 @@ def gap(config: RunConfig, result: "Result") -> str:
     if not fits_training_only(config, result):
         return ""
     return (
-        f"The end of the training part is answered better than the held-out part, "
-        f"{result.training_accuracy:.2%} against {result.accuracy:.2%}: the network fits the "
-        "values that it was trained on, or the values change towards their end."
+        "The network answers the end of the training part better than the held-out part, with "
+        f"{result.training_accuracy:.2%} against {result.accuracy:.2%} right: it fits the values "
+        "that it was trained on, or the values change towards the end."
     )
 
 
@@ -256,9 +255,9 @@ def untrained(result: "Result") -> str:
     examples = ", ".join(map(shown, found.examples))
     more = " and others" if found.values > len(found.examples) else ""
     return (
-        f"Values that only the held-out part has: {found.values} ({examples}{more}), "
-        f"{found.share:.2%} of its targets. No network was trained on them, and the ceiling "
-        f"leaves them out.{DRIFT if _are_numbers(found.examples) else ''}"
+        f"Only the held-out part has {found.values} of the different values ({examples}{more}), "
+        f"which make up {found.share:.2%} of its targets. No network was trained on them, and the "
+        f"ceiling leaves them out.{DRIFT if _are_numbers(found.examples) else ''}"
     )
 
 

@@ -35,7 +35,7 @@ def check_cell(config: RunConfig) -> None:
     for field, right in IN_A_PAGE.items():
         if given[field] != right:
             rule = "does not run in a page"
-            raise ConfigError(field, given[field], rule, f"train one with {{{field}={right}}}")
+            raise ConfigError(field, given[field], rule, f"train it with {{{field}={right}}}")
 
 
 def has_page(config: RunConfig, values: Sequence[str] | None) -> bool:

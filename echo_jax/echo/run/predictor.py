@@ -128,7 +128,7 @@ class TrainedNetwork:
           ConfigError: an answer is not the next value, or the tokens are too few for one.
         """
         if (lag := self.config.task.lag) != -1:
-            rule = f"needs answers that are the next value, and these have lag {lag}"
+            rule = f"needs a network that predicts the next value, and this one has lag {lag}"
             raise ConfigError("generate", count, rule, "train a network with {lag=-1}")
         fed = tokens[tokens != UNSEEN]
         values = list[Any]()
@@ -193,8 +193,8 @@ class TrainedNetwork:
         """
         check_call(TrainedNetwork.predict, locals())
         if probabilities and self.config.task.framing == "values":
-            rule = "is not for a network of framing values, which says one number"
-            fix = "ask for answers, or train one with {framing=classes}"
+            rule = "is not available for framing values, where an answer is one number"
+            fix = "ask for answers, or train a network with {framing=classes}"
             raise ConfigError("probabilities", probabilities, rule, fix)
         many, sequences = _sequences(inputs)
         every = [self._tokens(sequence, unknown) for sequence in sequences]
@@ -224,7 +224,7 @@ class TrainedNetwork:
         given = predictor_states.any_values(self) if values is None else values
         many, sequences = _sequences(given)
         if many:
-            raise ConfigError("values", shown(values), "are several sequences", "give one")
+            raise ConfigError("values", shown(values), "are several sequences", "give only one")
         tokens = self._tokens(sequences[0], unknown)
         return predictor_states.figure_of(self, tokens[tokens != UNSEEN])
 
@@ -260,8 +260,8 @@ class TrainedNetwork:
         if array.ndim != axes or (
             array.size and not (array.dtype.kind in "iu" and 0 <= array.min() <= array.max() < size)
         ):
-            rule = f"is no token, a whole number of 0 to {size - 1}"
-            raise ConfigError(None, shown(tokens), rule, "let predict turn values into tokens")
+            rule = f"is not a token, a whole number from 0 to {size - 1}"
+            raise ConfigError(None, shown(tokens), rule, "use predict, which takes values")
 
 
 _warn = functools.partial(warnings.warn, stacklevel=2)  # at the line that calls `load`
@@ -303,8 +303,8 @@ def load(
     environment.check_memory(4 * (tensor_files.size_of(start) + piece))
     source = registry.source_digest(config.network.cell, network.cell)
     if changed := run_folder.changed_cell(path, inputs, source):
-        answers = "so the answers may not be those of the network that was trained"
-        say(printable(f"{changed}, {answers}: bring that text back, or train again"))
+        answers = "so the answers may differ from those of the network that was trained"
+        say(printable(f"{changed}, {answers}: restore that text, or train again"))
     return network_of(inputs, network, params, saved.history.sequences, seed, str(folder))
 
 
@@ -337,14 +337,14 @@ def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:
     """Return True for several sequences, and the inputs as a list of sequences."""
     items = inputs.tolist() if hasattr(inputs, "tolist") else inputs
     if isinstance(items, str | bytes | Mapping | Set) or not isinstance(items, Iterable):
-        raise ConfigError("inputs", inputs, "is no sequence of values", "use a list or an array")
+        raise ConfigError("inputs", inputs, "is not a sequence", "use a list or an array")
     items = [item.tolist() if hasattr(item, "tolist") else item for item in items]
     nested = [isinstance(item, list | tuple) for item in items]
     if not any(nested):
         return False, [items]
     if not all(nested):
-        fix = "use a list or an array [T], or for many a list of lists or an array [N, T]"
-        raise ConfigError("inputs", inputs, "is neither values nor sequences of values", fix)
+        fix = "use a list or an array [T], or for several sequences a list of lists or [N, T]"
+        raise ConfigError("inputs", inputs, "mixes values and sequences of values", fix)
     return True, [list(item) for item in items]
 
 
@@ -356,9 +356,9 @@ def _word(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError("value", value, "is neither a whole number nor a string", "use one")
+        raise ConfigError("value", value, "is not a whole number or a string", "use one of these")
     # Looked at before it is written: beyond 4,300 digits Python raises ValueError.
     if abs(value) >= 10**values_and_tokens.LONGEST:
         rule = f"has more than {values_and_tokens.LONGEST} digits"
-        raise ConfigError(None, "a value", rule, "use a smaller one")
+        raise ConfigError(None, "a value", rule, "use a smaller number")
     return str(value)

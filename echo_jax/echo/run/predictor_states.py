@@ -69,8 +69,8 @@ def figure_of(trained: Any, tokens: np.ndarray) -> NotebookFigure:
     each = 1 if task.in_streams else task.window
     steps = max(len(tokens) - task.target_times.start, 0) * each
     if steps > MOST_STEPS:
-        rule = f"are {steps:,} steps, more than {MOST_STEPS}"
-        raise ConfigError(None, f"{len(tokens):,} values", rule, "use fewer")
+        rule = f"take {steps:,} steps, more than {MOST_STEPS}"
+        raise ConfigError(None, f"{len(tokens):,} values", rule, "use fewer values")
     rows = rows_of(trained, tokens)
     if all(row.answer is None for row in rows):
         fix = f"use {task.target_times.start + 1} or more"
@@ -160,13 +160,13 @@ def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
     wanted = int(np.clip(1.5 * classes * numbers / FITTED / ASKED, fewest, most))
     own = trained.config.data.file is not None
     if own and trained.tokens is None:
-        raise ConfigError(None, "the values of this run", "were not read", "train it again")
+        raise ConfigError(None, "the values of this run", "cannot be read", "train it again")
     count = min(wanted, len(trained.tokens) // length) if own else wanted
     needed = max(least_examples(numbers, classes) / FITTED / ASKED, LEAST_STREAMS)
     if count < needed:
         rule = (
-            f"would be asked in {count:,} streams of {length}, and heads on {numbers:,} numbers of "
-            f"a state and {classes:,} values need {needed:,.0f}"
+            f"would be asked in {count:,} streams of {length} values, but heads on {numbers:,} "
+            f"numbers of a state and {classes:,} different values need {needed:,.0f} streams"
         )
         fix = "use fewer lags, more values, or a smaller {hidden_size} or {vocab_size}"
         raise ConfigError(None, "the network", rule, fix)

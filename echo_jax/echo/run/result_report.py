@@ -22,7 +22,6 @@ from echo_jax.storage import atomic_files
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from echo_jax.echo.run.checkpoint import Finished
     from echo_jax.echo.run.result import FailedSeeds, Result
     from echo_jax.report.charts import NotebookFigure
 
@@ -76,7 +75,7 @@ def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag"
 
 
 def conclude(
-    finished: "Finished",
+    finished: Finished,
     folder: Path,
     say: Callable[[str], None],
     write: Callable[[dict[str, Any]], str],
@@ -94,11 +93,10 @@ def failures(failed: "FailedSeeds") -> str:
     if not failed.seed:
         return ""
     pairs = zip(failed.seed, failed.sequence, strict=True)
-    where = ", ".join(f"{s} ({f'sequence {n}' if n else 'evaluation'})" for s, n in pairs)
-    seeds = "seeds" if len(failed.seed) > 1 else "seed"
+    where = ", ".join(f"seed {s} ({f'sequence {n}' if n else 'evaluation'})" for s, n in pairs)
     return (
-        f"Failed with a non-finite loss: {seeds} {where}. "
-        "Each counts as accuracy 0 and an infinite loss."
+        f"The loss became non-finite: {where}. "
+        "Each such seed counts as accuracy 0 and an infinite loss."
     )
 
 
@@ -137,14 +135,14 @@ def scores(config: RunConfig, result: "Result") -> str:
 def _beside(own: bool, result: "Result") -> dict[str, tuple[str, str]]:
     """Return the headings of the other scores in a result, and what each of them knows."""
     blind = "order-blind knows which values the window holds, but not their order"
-    best = ", which is the best without order only of independent values"
+    best = ", and is the best such guess only if the values are independent"
     gram = "a k-gram predicts from the k values nearest to the target, as counted in training"
     columns = {
         "training": ("training part", "the training part is scored at its end"),
-        "ceiling": ("ceiling", "the ceiling knows all that was fed"),
+        "ceiling": ("ceiling", "the ceiling knows everything that was fed"),
         "order_blind": ("order-blind baseline", blind + best if own else blind),
         "baseline": ("chance baseline", "chance guesses"),
-        "persistence": ("persistence", "persistence repeats the nearest one"),
+        "persistence": ("persistence", "persistence repeats the value nearest to the target"),
         "k_gram": (f"{result.k_gram}-gram", gram),
     }
     if own:
@@ -188,14 +186,16 @@ def _until_goal(result: "Result") -> list[str]:
         share = statistics.wilson_interval(good, seeds)
         lines.append(
             f"{good} of {seeds} seeds reached {goal} in training: a share of "
-            f"{share.low:.0%} to {share.high:.0%} (Wilson, {share.coverage:.0%})."
+            f"{share.low:.0%} to {share.high:.0%} ({share.coverage:.0%} Wilson interval)."
         )
     most = result.config["training"]["sequences"]
-    when = f"not in {most:,} sequences" if median is None else f"after {median:,.0f} sequences"
+    when = f"did not reach {goal} in {most:,} sequences"
+    if median is not None:
+        when = f"reached {goal} after {median:,.0f} sequences"
     if interval and interval.low is not None:
         high = f">{most:,}" if interval.high is None else f"{interval.high:,.0f}"
         when += f" (median; {interval.low:,.0f} to {high}, {interval.coverage:.1%} interval)"
-    return [*lines, f"A running mean of 20 training sequences reached {goal}: {when}."]
+    return [*lines, f"The running mean over 20 training sequences {when}."]
 
 
 def _goal(result: "Result") -> tuple[str, Any, Any, Any]:

@@ -101,8 +101,8 @@ class RunSpec(NamedTuple):
         if min(held, trained) >= length:
             return Corpus(self.tokens[:trained], self.tokens[trained:])
         rule = (
-            f"gives {trained} of {total} values to train on and {held} held out, which must "
-            f"both be at least {{length={length}}}"
+            f"leaves {trained} of {total} values for training and {held} for evaluation, and each "
+            f"part must have at least {{length={length}}} values"
         )
         fix = "use a shorter {length}, more values, or {held_out=0.5}"
         raise ConfigError("held_out", share, rule, fix)
@@ -134,7 +134,7 @@ def check_unused(out: Path) -> None:
     kind = "folder" if os.path.isdir(out) else "file"
     names = os.listdir(out) if kind == "folder" and os.access(out, os.R_OK) else ["unknown"]
     if not all(re.fullmatch(r"\..*\.part|\.lock", name) for name in names):
-        rule = f"is a {kind} that exists already, and nothing is overwritten"
+        rule = f"is an existing {kind}, and nothing is overwritten"
         raise ConfigError("out", str(out), rule, "use the name of a new folder")
 
 
@@ -169,7 +169,7 @@ def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | Non
     """Return a sentence if the user's cell has another text than in the run, of digest `source`."""
     if inputs.cell_source == source:
         return None
-    return f"the text of cell {inputs.config.network.cell} has changed since {folder} was begun"
+    return f"the text of cell {inputs.config.network.cell} has changed since {folder} was started"
 
 
 def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
@@ -183,13 +183,13 @@ def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
     # The file's own digest fits any vocabulary; that in the checkpoint says which is the run's.
     signed = [contents.get(name) for name in StoredVocabulary.__struct_fields__]
     if atomic_files.digest_of(signed) != inputs.digests.get(VOCABULARY):
-        raise StorageError(None, path, "is not that of the run", "restore it")
+        raise StorageError(None, path, "is not the vocabulary of the run", "restore it")
     try:
         stored = msgspec.convert(contents, StoredVocabulary)
         if len(Vocabulary(tuple(stored.values))) != size:
             raise ConfigError(f"{len(stored.values)} values for a network of {size}")
     except (ConfigError, msgspec.ValidationError) as error:
-        rule = f"is no vocabulary of the run ({error})"
+        rule = f"is not a valid vocabulary of the run ({error})"
         raise StorageError(None, path, rule, "restore it") from None
     return stored
 
@@ -200,11 +200,11 @@ def _read_tokens(folder: Path, inputs: RunSpec, length: int) -> "np.ndarray":
     from echo_jax.storage import tensor_files
 
     path = folder / TOKENS
-    fix = "restore it; to predict, it is not needed"
+    fix = "restore it; only predicting does without it"
     shapes = {"tokens": jax.ShapeDtypeStruct((length,), "int32")}
     tokens = tensor_files.read(path, shapes, fix)[0]["tokens"]
     if atomic_files.digest(tokens.tobytes()) != inputs.digests.get(TOKENS):
-        raise StorageError(None, path, "is not of the run", fix)
+        raise StorageError(None, path, "does not belong to the run", fix)
     if tokens.min() < 0 or tokens.max() >= inputs.config.task.vocab_size:
         raise StorageError(None, path, "has tokens without a value", fix)
     return tokens

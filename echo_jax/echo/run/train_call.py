@@ -63,8 +63,8 @@ class Fields(TypedDict, total=False):
     missing: Literal["masked", "token"]
     framing: Framing
     cell: Any
-    """A built-in cell, module:NAME or FILE.py; or as in echo_jax.card a class, an instance, a
-    module or an object with the functions of a cell. With {out}, one that a name can import."""
+    """A built-in cell, module:NAME or FILE.py; or, as in echo_jax.card, a class, an instance, a
+    module or an object with the functions of a cell. With {out}, it must be importable by name."""
     hidden_size: int
     stateful: bool
     encoding: Literal["one-hot", "embedding"]
@@ -76,9 +76,9 @@ class Fields(TypedDict, total=False):
     sequences: int
     learning_rate: float
     optimizer: Literal["adam", "keras-adam"] | optax.GradientTransformation
-    """adam: as in optax, epsilon 1e-7; keras-adam: epsilon added before the bias correction; or a
-    transformation of optax, as optax.sgd(0.1), whose updates are added to the weights as they are:
-    it has a rate of its own, and goes with no {learning_rate}, {frozen} or {out}."""
+    """adam: as in optax, with epsilon 1e-7; keras-adam: as in Keras, which adds epsilon before the
+    bias correction; or a transformation of optax, such as optax.sgd(0.1), whose updates are added
+    to the weights: it has its own rate, and excludes {learning_rate}, {frozen} and {out}."""
     bptt_batches: int
     frozen: bool
     csv: PathLike | None
@@ -233,7 +233,7 @@ def train(
     environment.check_settings()
     check_call(train, locals() | fields)
     if not (on_chunk is None or callable(on_chunk)):
-        raise ConfigError("on_chunk", on_chunk, "is no function", "use one of three arguments")
+        raise ConfigError("on_chunk", on_chunk, "is not a function", "use one of three arguments")
     for name in fields.keys() - KINDS.keys():
         known = [*KINDS, "out", "args", "progress"]
         raise unknown(name, name, known, "help(echo_jax.train)")
@@ -276,7 +276,7 @@ def configured(
             rule = "needs the name of a cell, and this is an object"
             raise ConfigError(field, fields[field], rule, "give its options with {args}")
     if args is not None and fields.get("cell_args") is not None:
-        raise ConfigError("cell_args", fields["cell_args"], "is given beside {args}", "use one")
+        raise ConfigError("args", args, "cannot be used with {cell_args}", "leave one out")
     named, cell = in_config(wanted, args, fields.get("hidden_size"))
     return RunSpec(changed(base, **fields | named), cell=cell, optimizer=optimizer)
 
@@ -286,15 +286,15 @@ def _base(config: RunConfig | None, fields: Mapping[str, Any]) -> RunConfig:
     if config is None:
         return PARTS[part]
     if "part" in fields:
-        raise ConfigError("part", part, "is given beside {config}", "use one of them")
+        raise ConfigError("part", part, "cannot be used with {config}", "leave one out")
     return config
 
 
 def _folder(out: PathLike, config: RunConfig, cell: object) -> Path:
     """Return the folder of a run; raise ConfigError for objects that nobody can import later."""
-    rule = "is nothing that a later process can import"
+    rule = "cannot be imported by a later process"
     if is_handed_over(config.network.cell):
-        fix = "write it in a file as a class or functions and name that, or give no {out}"
+        fix = "write it as a class or functions in a file and name the file, or give no {out}"
         raise ConfigError("cell", cell or config.network.cell, rule, fix)
     if config.training.of_optax:
         fix = "use {optimizer=adam} or {optimizer=keras-adam}, or give no {out}"

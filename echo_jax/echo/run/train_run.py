@@ -170,7 +170,7 @@ class CheckpointWriter:
         if config.training.of_optax:
             fix = "use an {optimizer} that takes smaller steps"
         if first == 1 and not is_built_in(config.network.cell):
-            fix = "guard the division, root or logarithm of the cell that gives it untrained"
+            fix = "guard the division, root or logarithm in the cell that is non-finite untrained"
         if folder := self._run.folder:
             self.write_metrics()
             kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"

@@ -100,8 +100,8 @@ def resumed_run(
         run = _checked(inputs._replace(config=wanted), options)
         if other_text := run_folder.changed_cell(folder, inputs, run.inputs.cell_source):
             raise ConfigError(
-                f"{other_text}, and a run that goes on has the bits of one that was never "
-                "stopped: bring that text back, or start a new run"
+                f"{other_text}, but a continued run must be bit-identical to an uninterrupted "
+                "one: restore that text, or start a new run"
             )
         saved = _saved(stored_in, inputs, wanted.training.sequences, run.learner)
         # Before training: after a kill the next --resume knows the new number of sequences.
@@ -145,12 +145,12 @@ def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Save
     done = saved.history.sequences if saved else 0
     shown = run_folder.as_shown(folder)
     if done > wanted:
-        rule = f"is below the {done} that {shown} has done"
+        rule = f"is below the {done} sequences that {shown} was trained on"
         raise ConfigError("sequences", wanted, rule, "use more, or start a new run")
     if done == wanted and result:
         fix = (
-            "use a larger {sequences} to go on, predict with it, or write its files again by "
+            "use a larger {sequences} to continue, predict with it, or write its files again by "
             f"echo-jax show --curve {shown}"
         )
-        raise ConfigError(None, shown, f"is finished, all {done} sequences", fix)
+        raise ConfigError(None, shown, f"is finished, with all {done} sequences", fix)
     return saved

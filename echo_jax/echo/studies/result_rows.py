@@ -63,7 +63,7 @@ class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=
         seeds = self.config.seeds
         task = self.config.task
         if self.by_seed.seed != list(range(self.config.seed, self.config.seed + seeds)):
-            raise ValueError("the seeds are not those of the configuration, each once")
+            raise ValueError("the seeds differ from the seeds of the configuration")
         if "train" not in self.seconds:
             raise ValueError("the seconds of the training are missing")
         lists = list(msgspec.structs.asdict(self.by_seed).items())
@@ -74,7 +74,7 @@ class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=
                 raise ValueError(f"{name} has {len(values)} values for {seeds} seeds")
         positions = task.length if task.in_streams else len(task.row_times)
         if self.accuracy_by_position and len(self.accuracy_by_position) != positions:
-            raise ValueError(f"accuracy_by_position is not of {positions} positions")
+            raise ValueError(f"accuracy_by_position does not have {positions} positions")
         self._check_shapes()
 
     def _check_shapes(self) -> None:
@@ -83,10 +83,10 @@ class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=
         for measure, found in self.measured.items():
             expected = shapes.get(measure, {})
             if found.keys() != expected.keys():
-                raise ValueError(f"{measure} is no measure that finds {', '.join(found)}")
+                raise ValueError(f"{measure} does not measure {', '.join(found)}")
             for what, values in found.items():
                 if any(np.array(value).shape != expected[what] for value in values):
-                    rule = f"is not of shape {expected[what]} for each seed"
+                    rule = f"does not have shape {expected[what]} for each seed"
                     raise ValueError(f"{measure} {what} {rule}")
 
     @property

@@ -132,7 +132,7 @@ def run_studies(
             for path in write_for_paper(folder.path, asked, paper):
                 running.tell(f"For a paper: {path}")
             running.tell(f"Page: {folder.path / study_folder.PAGE}")
-            running.interrupts.check(f"Stopped; {folder.path} has all rows and the page")
+            running.interrupts.check(f"Stopped; all rows and the page are in {folder.path}")
     if failures:
         raise TasksFailedError.of(failures)
     return sections

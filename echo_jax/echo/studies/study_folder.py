@@ -62,8 +62,8 @@ class StudyFolder(NamedTuple):
                 atomic_files.write_json(path, {"kind": self.kind})
             kind = atomic_files.read_json(path, fix=f"use another folder than {out}").get("kind")
             if kind != self.kind:
-                rule = f"is of {kind}, and this is {self.kind}"
-                raise StorageError(None, out, rule, "use another folder for it")
+                rule = f"is the folder of {kind}, not of {self.kind}"
+                raise StorageError(None, out, rule, f"use another folder for {self.kind}")
             yield
 
 
@@ -73,7 +73,7 @@ def _check_content(out: Path) -> None:
         return
     for name in sorted(set(os.listdir(out)) - {"rows", "figures", "tables", PAGE}):
         if not name.startswith("."):  # one that is half written
-            rule = f"has {shown(name)} in it and is no folder of studies"
+            rule = f"contains {shown(name)} and is not a folder of studies"
             raise StorageError(None, out, rule, "use a new folder")
 
 
@@ -111,25 +111,25 @@ def paragraphs(name: str) -> list[str]:
 
 
 INTRODUCTION = [
-    "A network sees random integers and must name the one it saw n steps ago: n is the lag. In "
-    "part 2 of the tutorial that is the current value (lag 0), in part 3 the one before it (lag "
-    "1), fed one value at a time, and in part 4 the same in windows of 5.",
-    "Each grid point is trained from several seeds: other random weights and other random "
-    "integers. A number is the median over the seeds. The interval in brackets is that of the "
-    "median; the caption of a table gives its coverage. It is not the range of the seeds.",
+    "A network sees random integers and must name the integer that it saw n steps ago: n is the "
+    "lag. Part 2 of the tutorial asks for the current value (lag 0). Part 3 asks for the value "
+    "before it (lag 1) and feeds one value at a time. Part 4 asks for it in windows of 5.",
+    "Each grid point is trained with several seeds, each with its own random weights and "
+    "integers. A number is the median over the seeds. The interval in brackets is not their "
+    "range but an interval of the median; the caption of a table gives its coverage.",
 ]
 
 SCORE_MEANINGS = (
-    "Accuracy is the share of right answers on fresh sequences. Chance, beside it, is that of a "
-    "guess: 1/V for V values. Recalled bits are log2 V - loss/ln 2: of log2 V bits, 0 is a guess."
+    "Accuracy is the share of right answers on fresh sequences. Chance is the accuracy of a guess: "
+    "1/V for V values. Recalled bits are log2 V - loss/ln 2: 0 for a guess, and log2 V at most."
 )
 """Explains the columns that nearly every table has."""
 
 OWN = (
-    "The values are the user's own, and a network must name the one n steps back: n is the lag. "
+    "The values are the user's own, and a network must name the value n steps back: n is the lag. "
     "Accuracy is the share of right answers on held-out values, and majority is the share of the "
-    "most common one. Recalled bits are their entropy - loss/ln 2: 0 is that guess. Persistence "
-    "repeats the value nearest to the target, and a k-gram predicts from the k nearest ones."
+    "most common value. Recalled bits are the entropy - loss/ln 2: 0 for a guess by frequency. "
+    "Persistence repeats the value nearest to the target; a k-gram predicts from the k nearest."
 )
 """Explains the columns of a sweep on own values, in the place of `SCORE_MEANINGS`."""
 

@@ -215,9 +215,9 @@ PAIR_SCORES = {
 PAIR_HEADINGS = ["with", "difference", "of", "median", "pairs above 0", "p", "p (Holm)"]
 
 PAIR_CAPTION = (
-    "The same seeds in pairs: median difference with its interval. p: sign-flip test, the "
-    "probability of differences at least as large if each sign were random. p (Holm): adjusted for "
-    "all lines of the table. No line where a seed never reached 99%."
+    "Each line is the median difference of pairs of equal seeds, with its interval. p is from a "
+    "sign-flip test: the probability of differences at least as large if each sign were random. p "
+    "(Holm) is adjusted for all lines. No line is shown if a seed never reached 99%."
 )
 
 

@@ -109,7 +109,7 @@ def _divided(
         if name not in whole:
             near = difflib.get_close_matches(name, whole, 1, 0.7)
             fix = f"use {near[0]}" if near else "see help(echo_jax.train) for all of them"
-            raise ConfigError(None, name, "is no field of a configuration", fix)
+            raise ConfigError(None, name, "is not a field of a configuration", fix)
     alone = {"seed", "evaluation_sequences"}
     own = {field.name for field in dataclasses.fields(DataConfig)}
     data = DataConfig(**{name: value for name, value in values.items() if name in own})
@@ -127,7 +127,7 @@ def _several(name: str, given: Any) -> list[Any]:
     for value in found:
         if not (isinstance(value, bool | int | float | str) or found == [None]):
             fix = "use numbers, names, True or False, alone or in a list"
-            raise ConfigError(name, value, "is no value of a sweep", fix)
+            raise ConfigError(name, value, "is not a value of a sweep", fix)
     return found
 
 
@@ -145,7 +145,7 @@ def sweep_study(
     """
     for field, given in values.items():
         if not given:
-            raise ConfigError(field, (), "has no value", "give one or several")
+            raise ConfigError(field, (), "has no value", "give one or several values")
     alone = {field: given[0] for field, given in values.items() if len(given) == 1}
     varied = {field: given for field, given in values.items() if len(given) > 1}
     if not varied:

@@ -95,7 +95,7 @@ class CardResult:
           StorageError: a card of another cell is there, or the folder cannot be written.
         """
         if not self._rows:
-            raise ConfigError(None, self.card.name, "has no rows", "write a card of a {folder}")
+            raise ConfigError(None, self.card.name, "has no rows", "write a card that has its rows")
         place = atomic_files.path_of("folder", folder) / self.card.name
         with make_card.claimed(place, self.card) as (_, there):
             if any(row not in self._rows for row in there):
@@ -184,7 +184,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     running = Execution(cluster, progress)
     folder = None if out is None else atomic_files.path_of("out", out)
     if keep and not folder:
-        raise ConfigError("keep", keep, "has no folder for its files", "give {out} too")
+        raise ConfigError("keep", keep, "needs a folder for the weights", "also give {out}")
     if folder and name is None:
         check_findable(cell)
     cell = in_block(cell) if block else cell
@@ -200,7 +200,7 @@ def card(  # noqa: PLR0913 - the flags of the command
 def check_findable(cell: Any) -> None:
     """Raise ConfigError for a function that shares its name with others of its file."""
     if inspect.isfunction(cell) and "<" in cell.__qualname__:
-        rule = "is made within a function or without a name, and others would have the same card"
+        rule = "is defined within a function or has no name, so others could have the same card"
         raise ConfigError("cell", cell.__qualname__, rule, "give the card a {name}")
 
 

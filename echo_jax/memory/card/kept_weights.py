@@ -89,8 +89,8 @@ class KeptCell:
             streams = np.asarray(tokens)
         whole = streams.ndim == 2 and streams.dtype.kind in "iu" and streams.size
         if not whole or streams.min() < 0 or streams.max() >= self.about.tokens:
-            rule = f"are no integers [streams, T] from 0 to {self.about.tokens - 1}"
-            raise ConfigError(None, "tokens", rule, "use those that the cell was trained on")
+            rule = f"are not integers [streams, T] from 0 to {self.about.tokens - 1}"
+            raise ConfigError(None, "tokens", rule, "use tokens like those of its training")
         return np.asarray(made_by(self.cell).states(self.cell, self.about, self.params, streams))
 
 
@@ -104,12 +104,12 @@ def read(path: str | os.PathLike[str], cell: str | None = None) -> KeptCell:
     try:
         about = msgspec.convert(tensor_files.read_about(place, FIX), Stated)
     except msgspec.ValidationError as error:
-        raise StorageError(None, place, "has no weights of a card", FIX) from error
+        raise StorageError(None, place, "does not hold the weights of a card", FIX) from error
     named = cell_of_file(place, about.cell, cell)
     try:
         shapes = made_by(named.cell).arrays(named.cell, about)
     except Exception as error:  # anyone can write a file: sizes in it may break a cell in any way
-        rule = f"states sizes that no cell has ({reason(error)})"
+        rule = f"states sizes that no cell can have ({reason(error)})"
         raise StorageError(None, place, rule, FIX) from error
     # The file has the heads or the readout as well, which the cell does not need.
     params, _ = tensor_files.read(place, shapes, FIX, others=True)

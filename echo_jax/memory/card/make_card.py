@@ -172,7 +172,7 @@ def plan_of(
     With a number of updates the runs of that length alone: a further budget of the card.
     """
     if task is not None and only is not None:
-        raise ConfigError("only", only, "is no part of a task", "leave it or {task} out")
+        raise ConfigError("only", only, "does not apply to a task", "leave it or {task} out")
     if updates is not None:
         protocol.check_updates(updates)
     check_seeds(seeds)
@@ -236,20 +236,20 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
         atomic_files.check_generated(folder / page)
     if not os.path.exists(folder / "card.json"):  # no error for a name that is too long
         if os.path.lexists(folder / cards.ROWS_FILE):
-            rule = "has rows.jsonl and no card.json, which says of what cell the rows are"
-            raise StorageError(None, folder, rule, "restore it, or move rows.jsonl away")
+            rule = "has rows.jsonl but not card.json, which says which cell the rows are of"
+            raise StorageError(None, folder, rule, "restore card.json, or move rows.jsonl away")
         return new, []
     old, done = cards.read(folder)
     other = None
     if old.numbers != new.numbers:
-        other = f"a card of protocol {old.numbers.name}, and not of {new.numbers.name}"
+        other = f"a card of protocol {old.numbers.name}, not of {new.numbers.name}"
     elif old.task != new.task:
-        other = "a card of another task, or of another text or other data of it"
+        other = "a card of another task, or of this task with other text or data"
     elif (old.cell, old.parameters) != (new.cell, new.parameters):
         cell = f"{old.cell.name} {old.cell.args or ''}".strip()
-        other = f"the card of another cell, {cell}, or of another text of its file"
+        other = f"the card of another cell, {cell}, or of another version of its file"
     if other:
-        fix = "give this card another {name}, or move that one"
+        fix = "give the new card another {name}, or move the existing card"
         raise StorageError(None, folder, f"is {other}", fix)
     old.seeds = sorted({*new.seeds, *(row.seed for row in done if row.seed < PILOT_SEED)})
     return old, done
@@ -342,7 +342,7 @@ def make_cards(
     running.start_jax(1, THREADS)  # each thread trains a run, on the same device
     if plan.task is not None:
         if running.cluster is not None:
-            rule = "trains on no task"
+            rule = "cannot train on a task"
             raise ConfigError("cluster", running.cluster, rule, "leave {cluster} or {task} out")
         plan = plan._replace(task=task_of(plan.task, plan.protocol))
         asked = [*asked, *(beside(asked) if others else ())]
@@ -385,8 +385,8 @@ def completed(request: Request, executor: Executor, running: Execution, conclude
     with claimed(folder, request.new) as (card, rows):
         lost = sum(not kept_weights.path_of(folder, row.key).exists() for row in rows)
         if request.plan.keep and lost:
-            fix = "a run whose line of rows.jsonl is removed is made again"
-            without = f"{counted(lost, 'run')} with a row and without weights"
+            fix = "to make a run again, remove its line from rows.jsonl"
+            without = f"{counted(lost, 'run')} with a row but without weights"
             running.tell(f"{request.new.name}: {without}; {fix}")
         try:
             make(request, card, rows, executor, running)

@@ -104,7 +104,7 @@ def named_cell(
         return stated(cell, given, registry.build(cell, given, found), size_of(found))
     of_size = sized(cell, given, target, protocol.tokens, protocol.largest_state)
     named = stated(cell, of_size.args, registry.build(cell, of_size.args, found), size_of(found))
-    remark = f"no size gives {target:,} bytes within 10%, the largest below has {of_size.bytes:,}"
+    remark = f"no size is within 10% of {target:,} bytes; the largest below has {of_size.bytes:,}"
     by = {**given, "state-bytes": target}
     return named._replace(named_by=by, remarks=() if of_size.fits else (remark,))
 
@@ -119,8 +119,8 @@ def cell_of_file(place: Path, of_file: MeasuredCell, cell: str | None) -> NamedC
     changed = cell and user_cell.digest_on_disk(cell) not in (None, of_file.source)
     named = None if changed else named_cell(of_file.name, of_file.args)
     if named is None or named.measured != of_file:
-        rule = f"is of another text than {of_file.name} here"
-        raise ConfigError(None, place, rule, "bring the file back that it was made with")
+        rule = f"was made with another version of {of_file.name}"
+        raise ConfigError(None, place, rule, "restore the version that it was made with")
     return named
 
 
@@ -250,7 +250,7 @@ def measurable(
     inputs = input_sizes(protocol, task)
     maker = made_by(cell)
     if not inputs.keys() <= maker.kinds.keys():
-        rule = f"is of {cell.framework}, which is asked {' and '.join(maker.kinds)}"
+        rule = f"is of {cell.framework}, which can only be asked {' and '.join(maker.kinds)}"
         raise ConfigError(None, f"cell {name!r}", rule, "leave out {task}")
     if not is_built_in(name):  # the steps of the built-in cells can be, by test
         for features in inputs.values():
@@ -260,7 +260,7 @@ def measurable(
     )
     if (size := sizes.get(BY_LAG.name, 0)) > protocol.largest_state:
         raise ConfigError(
-            None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
+            None, f"cell {name!r}", f"has a state of {size:,} bytes, but the head of a lag reads "
             f"at most {protocol.largest_state:,}", "give it fewer units, or {state_bytes=4000}",
         )  # fmt: skip
     return sizes

@@ -22,9 +22,9 @@ from echo_jax.storage import atomic_files
 MADE_AGAIN = 2
 
 BETWEEN_KINDS = (
-    "Last bits differ between kinds of processors and versions of the software, and training may "
-    "take another turn: by lag most cells were 1.3 bits apart at most, an LSTM 7 and a GRU 63; by "
-    "key a single run was 5 bits apart. No bound is known."
+    "Other processors and versions of the software round differently, so training may take a "
+    "different course. By lag, most cells differed by at most 1.3 bits, an LSTM by 7 and a GRU by "
+    "63; by key, a single run differed by 5 bits. No bound on the difference is known."
 )
 
 
@@ -81,16 +81,16 @@ def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Ve
     running.start_jax(1, THREADS)
     card, rows = cards.read(folder)
     if card.task and (card.task.source or card.task.name not in BUILT_IN):
-        rule = "is of a task of one's own, whose file a card does not name"
+        rule = "is a card of your own task, whose file a card does not name"
         raise ConfigError(None, folder, rule, "make the card again with {task}")
     chosen = drawn(rows)
     if not chosen:
-        raise ConfigError(None, folder, "has no rows but those of a pilot", "make the card first")
+        raise ConfigError(None, folder, "has at most rows of a pilot", "make the card first")
     named = cell_of_file(folder, card.cell, cell)
     task = task_of(card.task.name, card.numbers) if card.task else None
     if task and task.measured != card.task:
-        rule = f"has other data of the task {card.task.name} than are drawn here"
-        raise ConfigError(None, folder, rule, "use the echo_jax that it was made with")
+        rule = f"was made with other data of the task {card.task.name} than are drawn here"
+        raise ConfigError(None, folder, rule, "use the version of echo_jax that made it")
     check_sizes(card.numbers, [row.asks for row in chosen])
     runs = [
         CardRun(card.cell, card.numbers, row.configuration, row.seed, named.cell, task)

@@ -80,8 +80,8 @@ def page(card: Card, rows: Sequence[Row]) -> str:
         *(f"- {escaped(remark)}" for remark in of.notes),
         markdown_table(numbers),
         *(table.folded() for table in others),
-        "Every number follows from [rows.jsonl](rows.jsonl), and is in [card.json](card.json). All "
-        "cards of the folder are [one page](../README.md) with `echo-jax cards report`.",
+        "Every number is computed from [rows.jsonl](rows.jsonl) and is in [card.json](card.json). "
+        "`echo-jax cards report` shows all cards of the folder on [one page](../README.md).",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -101,7 +101,7 @@ def standing(card: Card) -> str:
     places = [place_among(card, others, question) for question in QUESTIONS if question.of(card)]
     if is_control(card) or not places or not all(places):
         return ""
-    return f"Of {len(others) + 1} trained cells of its size its mean is {'; '.join(places)}."
+    return f"Its mean among {len(others) + 1} trained cells of its size ranks {'; '.join(places)}."
 
 
 def beside_anchors(card: Card) -> str:
@@ -110,10 +110,10 @@ def beside_anchors(card: Card) -> str:
     mean = BY_LAG.mean(card)
     if mean < 0 or is_control(card) or "ProjectedRegister" not in found:
         return ""
-    above = three_digits(mean - found.get("PresentInput", 0.0))
-    share = f"{mean / found['ProjectedRegister']:.0%} of those of a register of the same size"
+    above = f"{three_digits(mean - found.get('PresentInput', 0.0))} bits above the present input"
+    share = f"{mean / found['ProjectedRegister']:.0%} of a register of equal size"
     each = three_digits(mean / size_of(card))
-    return f"By lag these are {above} more than the present input has, {share}, {each} a number."
+    return f"Its mean by lag is {above}, {share}, and {each} bits per number of the state."
 
 
 def place_among(card: Card, others: Sequence[Card], question: QuestionShown) -> str:
@@ -122,7 +122,7 @@ def place_among(card: Card, others: Sequence[Card], question: QuestionShown) -> 
     before = [x for x in measured if question.mean(x) > question.mean(card)]
     beside = [*before[-1:], *measured[len(before) : len(before) + 1]]
     names = " and ".join(f"{cell_of(x)} ({question.mean_text(x)})" for x in beside)
-    return f"number {len(before) + 1} {question.asks.name}, beside {names}" if beside else ""
+    return f"number {len(before) + 1} {question.asks.name}, next to {names}" if beside else ""
 
 
 def losses(card: Card, rows: Sequence[Row]) -> list[Table]:
@@ -175,7 +175,7 @@ def provenance(card: Card, rows: Sequence[Row]) -> Table:
 
 
 FINDINGS = """<!-- findings -->
-<!-- Written by hand and kept: only what the tables tell apart. -->
+<!-- Written by hand and kept: state only differences that the tables support. -->
 <!-- end of findings -->"""
 """Where a reader writes what was found, see `atomic_files.BY_HAND`."""
 

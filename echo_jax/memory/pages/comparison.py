@@ -25,11 +25,11 @@ def compare(names: Sequence[str]) -> list[str]:
     pair = max(itertools.product(*map(cards_of, names)), key=likeness)
     if not comparable(pair):
         rule = f"cannot be compared, as they differ in {differences(pair)}"
-        raise ConfigError(f"{names[0]} and {names[1]} {rule}: make both alike in that")
+        raise ConfigError(f"{names[0]} and {names[1]} {rule}: use two cards that agree in it")
     shared = shared_questions(pair)
     if not shared:
-        fix = "complete both by echo-jax card"
-        raise ConfigError(f"{names[0]} and {names[1]} share no question to compare: {fix}")
+        fix = "complete both cards by echo-jax card"
+        raise ConfigError(f"{names[0]} and {names[1]} have no question in common: {fix}")
     return [sentence(pair, x) for x in shared]
 
 
@@ -64,7 +64,7 @@ def sentence(pair: Sequence[Card], question: QuestionShown) -> str:
     between = f"95% interval {ends}" if known else "too few seeds for an interval"
     protocol = pair[0].numbers
     task = pair[0].task
-    asked = f"On the task {task.name}" if task else question.asks.name.capitalize()
+    asked = f"on the task {task.name}" if task else question.asks.name
     unit = "bits an answer" if task else "bits"
     updates = number(protocol.updates)
     sizes = " and ".join(dict.fromkeys(map(size_text, pair)))
@@ -72,8 +72,8 @@ def sentence(pair: Sequence[Card], question: QuestionShown) -> str:
     if three_digits(difference) == "0":
         more = "as many bits as"
     return (
-        f"{asked} {names[0]} has {more} "
-        f"{names[1]} ({question.mean_text(pair[0])} and {question.mean_text(pair[1])} {unit}; "
+        f"{names[0]} scores {more} {names[1]} {asked} "
+        f"({question.mean_text(pair[0])} and {question.mean_text(pair[1])} {unit}; "
         f"difference {three_digits(difference)}, {between}; permutation test of "
         f"{len(first.seeds)} and {len(second.seeds)} seeds, p = {p:.2g}). "
         f"Track {track(pair[0])}, state of {sizes}, {updates} updates, echo_jax protocol "

@@ -108,8 +108,8 @@ BY_LAG = QuestionShown(
     "forgetting",
     "steps back",
     "bits about the token",
-    "Bits, of {most:.3g}, that the state holds about a token, by how many steps ago it came. The "
-    "area under a curve is its bits by lag.",
+    "A curve shows the bits, at most {most:.3g}, that the state holds about a token, by how many "
+    "steps ago it came. The area under the curve of a cell is its bits by lag.",
 )
 BY_KEY = QuestionShown(
     questions.BY_KEY,
@@ -119,9 +119,9 @@ BY_KEY = QuestionShown(
     "recall",
     "pairs of a key and a value",
     "values recalled",
-    "How many values of so many pairs are recalled by their keys? The number is the bits at the "
-    "number of pairs that is best on validation data. Dashed: a list of the values, which knows "
-    "the values that occurred but not their keys.",
+    "A curve shows how many values are recalled by their keys, for each number of pairs. The bits "
+    "of a cell are taken at the number of pairs that is best on validation data. Dashed: a list of "
+    "the values, which knows the values that occurred but not their keys.",
 )
 QUESTIONS = (BY_LAG, BY_KEY)
 """The questions of the memory, which have curves."""

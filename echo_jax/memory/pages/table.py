@@ -39,22 +39,22 @@ TUNED = ("lmu", "lstm-chrono")
 """Cells with an option whose default is the number of lags that are asked."""
 
 MEANINGS = {
-    "bits": "the mean over the seeds, with the lowest and the highest seed, which are no interval "
-    "for the mean; 3 of 4 where seeds are not there yet; \u2265 where the "
-    "mean is within 5% of the most that can be measured, or a seed is best at the most pairs",
-    "letters": "cells that share one are not told apart (exact permutation test of the difference "
-    "of means, Benjamini-Hochberg at 5%: about one in twenty of the pairs told apart may not "
-    "differ); within this table and column only",
+    "bits": "the mean over the seeds, with the lowest and the highest seed in brackets, which are "
+    "not a confidence interval; 3 of 4 where a seed is missing; \u2265 where the mean is within 5% "
+    "of the most that can be measured, or a seed is best at the most pairs",
+    "letters": "cells that share a letter do not differ significantly (exact permutation test of "
+    "the difference of means, Benjamini-Hochberg at 5%: about one in twenty of the significant "
+    "differences may be false); letters hold within one column of one table",
     "lags 4 on": "the bits of lags 4 to 64: a block's convolution sees lags 1 to 3",
-    "after 10,000": "the mean after as many updates, at the rate that the pilot chose; level: no "
+    "after 10,000": "the mean after this many updates, at the rate that the pilot chose; level: no "
     "seed gains 5% from 3,000 updates on",
-    "rate": "the learning rate by lag, which short runs chose; edge: the least or largest tried",
+    "rate": "the learning rate by lag, which short runs chose; edge: the lowest or highest tried",
     "rate by key": "chosen by runs of the usual length",
     "half of 4 pairs after": "the median of the updates after which half of the answers about 4 "
-    "pairs are right; never: half of the seeds or more do not get there",
-    "state, convolutions": "the numbers of the cell's state and their type, and of the last inputs "
-    "of a block's convolutions: what a stream carries",
-    "parameters": "trained numbers by key, with block and readout",
+    "pairs are right; never: at least half of the seeds do not reach this",
+    "state, convolutions": "how many numbers, and of which type, the state of the cell has, and "
+    "how many numbers the convolutions of a block keep of the last inputs: what a stream carries",
+    "parameters": "the trained numbers of the network by key, with block and readout",
     "*": "an option of the cell is set to the 64 lags: theta of the LMU, longest of chrono",
 }
 """The meaning of the columns of `cards_table`."""

@@ -101,7 +101,7 @@ def task_words(card: Card) -> str:
     These are digests of what it draws and, of a task of one's own, of its text.
     """
     if not card.task:
-        return "none, but the memory"
+        return "none"
     digests = card.task.drawn, card.task.source or ""
     return " ".join([card.task.name, *(x[:6] for x in digests if x)])
 
@@ -181,7 +181,7 @@ def few_seeds(cards: Sequence[Card]) -> str:
     sizes = {*itertools.combinations([len(card.seeds) for card in cards], 2)}
     least = min((statistics.permutation_test([0] * n, [1] * m) for n, m in sizes), default=0)
     few = least > LEVEL and comparable(cards)
-    return f" So few seeds tell no two cells apart: p is at least {least:.2g}." if few else ""
+    return f" So few seeds show no difference: p is at least {least:.2g}." if few else ""
 
 
 def letters_of(cards: Sequence[Card], question: QuestionShown) -> list[str]:

@@ -133,9 +133,9 @@ def check_shifts(states: np.ndarray, asked: Asked, parts: Parts, dependent: bool
     early = _clear(before - 2 * last) if dependent else _clear(before) and not _clear(last, 0, 3)
     if not (late or early):
         return
-    shares = "tell {:.0%} of the next token, {:.0%} of the last one, {:.0%} of the one before"
-    where = "late by one step" if late else "early by one step, as targets are"
-    fix = f"pass the tokens that were fed and the whole state; these tokens seem {where}"
+    shares = "tell {:.0%} of the next token, {:.0%} of the last and {:.0%} of the last but one"
+    where = "one step late" if late else "one step early, like targets"
+    fix = f"pass the tokens that were fed and the whole state; these tokens seem to be {where}"
     error = ConfigError(None, "the states", shares.format(*told.mean(axis=1).clip(0)), fix)
     if not dependent:
         raise error
@@ -206,7 +206,7 @@ def _check_copies(tokens: np.ndarray, logs: np.ndarray) -> None:
     if chance.min() < np.log(BY_CHANCE):
         worst = chance.argmin()
         one, other = np.flatnonzero(copy_of.ravel() == worst)[:2]
-        rule = f"have the same {length} tokens, which is no chance"
+        rule = f"have the same {length} tokens, which cannot be chance"
         raise ConfigError(None, f"streams {one} and {other}", rule, "give each stream once")
 
 
@@ -228,6 +228,6 @@ def _check_overlaps(tokens: np.ndarray, logs: np.ndarray) -> None:
         shares.append(np.isin(begun[:, -1] - begun[:, k - 1], beginnings).mean())
         chance = np.minimum(1, streams * np.exp(logs[:, k:].sum(axis=1) / 2)).mean()
         if shares[k] > shares[k - 1] + chance + OVERLAPPING:
-            rule = f"begin with the last {length - k} tokens of others, which is no chance"
+            rule = f"begin with the last {length - k} tokens of others, which cannot be chance"
             who = f"{shares[k]:.0%} of the streams"
-            raise ConfigError(None, who, rule, "cut streams that share no token")
+            raise ConfigError(None, who, rule, "cut streams that do not overlap")

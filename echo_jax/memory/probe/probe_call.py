@@ -82,7 +82,7 @@ def probe(  # noqa: PLR0913 - all but two have a default
     dependent = predict_one_another(numbered, classes, lags, parts)
     known = int(dependent) if given is None else given
     if known > asked.steps[0] + 1:
-        rule = f"is more than the {asked.steps[0] + 1} tokens before the first asked step"
+        rule = f"is more than the {asked.steps[0] + 1} tokens up to the first asked step"
         raise ConfigError("given", known, rule, "use fewer")
     _check_sizes(held[0].shape[-1], fits[0], parts.fitted.stop, known, by_step)
     check_streams(numbered, classes)
@@ -129,8 +129,8 @@ def _array(name: str, given: Any) -> np.ndarray:
             given = given.float() if str(given.dtype) == "torch.bfloat16" else given
         array = np.asarray(given)
     except Exception as error:  # an object of another package may raise anything
-        rule = f"are no array of numbers: {reason(error)}"
-        fix = "give one of NumPy, JAX or PyTorch"
+        rule = f"are not an array of numbers ({reason(error)})"
+        fix = "give an array of NumPy, JAX or PyTorch"
         raise ConfigError(None, name, rule, fix) from error
     if masked:
         raise ConfigError(None, name, "are masked", "leave out streams with a masked number")
@@ -146,12 +146,12 @@ def _tokens(given: Any) -> tuple[np.ndarray, int]:
     if tokens.min() < 0:
         stream, step = np.argwhere(tokens < 0)[0].tolist()
         rule = f"is negative, in stream {stream} at step {step}"
-        fix = "leave padding out, all streams are of one length"
+        fix = "leave out padding, as all streams have one length"
         raise ConfigError("tokens", int(tokens[stream, step]), rule, fix)
     different, index = np.unique(tokens, return_inverse=True)
     if len(different) == 1:
-        rule = "is the only token, so there is nothing to tell"
-        raise ConfigError("tokens", int(different[0]), rule, "use streams of two or more tokens")
+        rule = "is the only token, so there is nothing to predict"
+        raise ConfigError("tokens", int(different[0]), rule, "use at least two different tokens")
     return index.reshape(tokens.shape).astype(np.int32), len(different)
 
 
@@ -165,15 +165,15 @@ def _states(
     if states.dtype.kind not in "bcfiu" or states.shape[:-1] != shape or not states.size:
         rule = f"are an array of {states.dtype} {list(states.shape)}, for tokens {list(shape)}"
         if states.ndim == 3 and states.shape[0] == shape[0] and states.shape[1] != shape[1]:
-            rule = f"have {states.shape[1]} steps, tokens {shape[1]}"
+            rule = f"have {states.shape[1]} steps, but the tokens have {shape[1]}"
         raise ConfigError(None, name, rule, "give numbers [streams, T, D]")
     # At least a byte for each number is taken below, where it is looked at whether it is finite.
     environment.check_memory(states.size, "use fewer streams, or fewer numbers of a state")
     if np.iscomplexobj(states):
         states = np.concatenate([states.real, states.imag], axis=-1)
     if numbers not in (None, states.shape[-1]):
-        rule = f"have {states.shape[-1]} numbers each, and the trained ones {numbers}"
-        raise ConfigError(None, name, rule, "give those of the same network")
+        rule = f"have {states.shape[-1]} numbers each, but the trained states have {numbers}"
+        raise ConfigError(None, name, rule, "give the states of the same network")
     # A mean that is not finite stays out: it would make all states so, and the refusal below names
     # the first one.
     if states.dtype == np.float64:  # float32 may not resolve what lies around a large mean
@@ -185,7 +185,7 @@ def _states(
     if not finite.all():
         stream, step = np.argwhere(~finite)[0].tolist()
         rule = f"have a number that is not finite, first in stream {stream} after step {step}"
-        raise ConfigError(None, name, rule, "leave out such streams")
+        raise ConfigError(None, name, rule, "leave out streams with such numbers")
     return states
 
 
@@ -200,7 +200,7 @@ def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np
         return np.arange(length - 1, lags - 1, -apart)[::-1]
     steps = np.unique([checked("at", int, step) for step in at])
     if not len(steps) or steps[0] < lags or steps[-1] >= length:
-        rule = f"is no step from {{lags={lags}}} to {length - 1}"
+        rule = f"is not a step from {{lags={lags}}} to {length - 1}"
         outside = [step for step in steps.tolist() if not lags <= step < length]
         raise ConfigError(
             "at", outside[0] if outside else [], rule, "use steps that have a token at every lag"
@@ -214,11 +214,11 @@ def _parts(streams: int, length: int, scored: int | None) -> Parts:
     least, rule = LEAST_STREAMS, "are too few"
     if scored is not None:
         if scored < LEAST_SCORED:
-            raise ConfigError("scored", scored, f"is below {LEAST_SCORED}", "use more")
+            raise ConfigError("scored", scored, f"is below {LEAST_SCORED}", "use more streams")
         later = scored
         least, rule = 2 * later + LEAST_SCORED, f"are too few for {{scored={later}}}"
     if streams < least:
-        fix = f"give {least} or more, cut long ones into shorter ones"
+        fix = f"give {least} or more, for example by cutting long streams"
         fix += " (are they [streams, T]?)" if length >= least else ""
         raise ConfigError(None, f"{streams} streams", rule, fix)
     first = streams - 2 * later
@@ -231,8 +231,8 @@ def _check_sizes(numbers: int, asked: Asked, streams: int, given: int, by_step: 
     least = least_examples(numbers, asked.classes)
     if examples < least:
         rule = (
-            f"are fitted, too few for {numbers:,} numbers of a state and {asked.classes:,} tokens, "
-            f"which need {least:,}, one for each weight of a head"
+            f"are too few to fit heads on {numbers:,} numbers of a state and {asked.classes:,} "
+            f"tokens, which need {least:,}, one for each weight of a head"
         )
         fix = "use more streams, or {by_step=False}" if by_step else "use more streams"
         raise ConfigError(None, f"{examples:,} examples", rule, fix)

@@ -18,8 +18,8 @@ try:
     from sklearn.datasets import load_digits
     from sklearn.linear_model import LogisticRegression
 except ImportError as error:
-    fix = "run pip install 'echo_jax[tasks]', or take another task"
-    raise ConfigError(None, "scikit-learn", "is not installed, and has the digits", fix) from error
+    fix = "run pip install 'echo_jax[tasks]', or use another task"
+    raise ConfigError(None, "scikit-learn", "is needed for the digits", fix) from error
 
 tokens, answers = 17, 10
 

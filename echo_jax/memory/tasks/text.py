@@ -34,7 +34,7 @@ class Characters:
         files = sorted(Path(place).glob("*.py")) if Path(place).is_dir() else [Path(place)]
         text = "".join(map(content, files))[:most]
         if len(text) < 20 * STEPS:
-            rule = f"has {len(text):,} characters, and sequences have {STEPS + 1}"
+            rule = f"has only {len(text):,} characters, but a sequence has {STEPS + 1}"
             raise ConfigError(None, place, rule, f"use a text of {20 * STEPS:,} or more")
         known = {letter: i for i, (letter, _) in enumerate(Counter(text).most_common(99))}
         self.tokens = self.answers = len(known) + 1
