@@ -26,10 +26,11 @@ SHORT_NAMES = {"batch_size": "batch", "hidden_size": "hidden"}
 """Shorter names of fields, in flags and tables."""
 
 BLOCK_PREFIX = "block:"
-"""Before the name of a cell: a small network around it, `cells.block.Block`."""
+"""The prefix of a cell's name that puts a small network around it, `cells.block.Block`."""
 
 OBJECT_PREFIX = "object:"
-"""Before the name of the class of a cell that a call was given, and that no name can import."""
+"""The prefix of the name of a cell that a call was given as an object and that cannot be imported.
+"""
 
 OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*)?"
 """The form of the name of a user's cell."""
@@ -204,7 +205,7 @@ class NetworkConfig:
     does; the run records the {hidden_size} and {cell_args} that were found."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for an unknown cell, a size below 1, or an option without effect."""
+        """Raise ConfigError unless the cell is known and each option has an effect."""
         check_values(self)
         pattern = f"({BLOCK_PREFIX})?({'|'.join(CELLS)}|(?!{BLOCK_PREFIX})({OWN_CELL}))"
         name = self.cell if isinstance(self.cell, str) else ""
@@ -252,7 +253,7 @@ class TrainingConfig:
         return isinstance(self.optimizer, str) and self.optimizer == OPTAX
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a count below 1, or a field that the optimizer cannot take."""
+        """Raise ConfigError unless the optimizer can take every field and numbers are in range."""
         check_values(self, ["optimizer"] if self.of_optax else [])
         rate = self.learning_rate
         if self.of_optax and rate != TrainingConfig.learning_rate:
@@ -289,7 +290,7 @@ class DataConfig:
         return f"column {self.column} of {self.csv}" if self.text is None else f"text {self.text}"
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a share that leaves nothing, or a column without a CSV file."""
+        """Raise ConfigError unless both parts get a share, and a column has its CSV file."""
         check_values(self)
         if self.csv is not None and self.text is not None:
             raise ConfigError("text", self.text, "cannot be used with {csv}", "leave one out")
@@ -325,7 +326,7 @@ class RunConfig:
     """Fresh sequences for the final accuracy and loss; no run trains on them."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a seed above 31 bits, or options that exclude each other."""
+        """Raise ConfigError unless all seeds fit into 31 bits and the options can be combined."""
         check_values(self)
         _check_whole("seed", self.seed, LARGEST - self.seeds + 1)
         if self.training.bptt_batches > 1 and not self.network.stateful:
@@ -419,7 +420,7 @@ class TrainOptions:
     scan, optax); fast is faster and equal within rounding."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a value of another type or range than that of its field."""
+        """Raise ConfigError unless each value has the type and range of its field."""
         check_values(self)
 
 
@@ -478,7 +479,7 @@ def to_dict(config: RunConfig) -> dict[str, Any]:
 def from_dict(values: Mapping[str, Any]) -> RunConfig:
     """Return the configuration that `to_dict` wrote.
 
-    Raises ConfigError for a field that is unknown, missing or invalid.
+    Raises ConfigError if a field is unknown, missing or invalid.
     """
     return _build(RunConfig, "configuration", values)
 
@@ -501,7 +502,7 @@ def _build(kind: Any, name: str, values: Any) -> Any:
 
 
 def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
-    """Raise ConfigError for a value that is not of the type of its field, or is out of its range.
+    """Raise ConfigError unless each value has the type of its field and is in its range.
 
     A path becomes its text, and a number of NumPy or JAX a number of Python.
     """
@@ -512,14 +513,14 @@ def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
 
 
 def check_call(call: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Raise ConfigError for an argument whose type is not the one in the signature of its call."""
+    """Raise ConfigError unless each argument has the type in the signature of the call."""
     for name, parameter in inspect.signature(call).parameters.items():
         if name in given and parameter.annotation is not Any:  # which may raise as it is looked at
             checked(name, parameter.annotation, given[name])
 
 
 def checked(name: str, annotation: Any, value: Any) -> Any:
-    """Return the value of a field or an argument; raise ConfigError for a value of another type."""
+    """Return the value of a field or an argument; raise ConfigError unless its type fits."""
     kinds = get_args(annotation)
     optional = type(None) in kinds
     kind: Any = kinds[0] if optional and len(kinds) == 2 else annotation  # no path: `path_of` is

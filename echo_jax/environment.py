@@ -19,7 +19,7 @@ from echo_jax.jax_settings import GENERATOR, SETTINGS, __version__
 
 
 def cores() -> int:
-    """Return how many cores this process may use; all of the machine if the system is silent."""
+    """Return how many cores this process may use; all of the machine if the system does not say."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -67,7 +67,7 @@ def device_kind(backend: str | None = None) -> str:
 
 
 def device(backend: str | None = None) -> str:
-    """The device of `device_kind`, with the cores of the `threads` of jax: "cpu, Xeon, 2 cores"."""
+    """Return the device of `device_kind` with the `threads` of jax: "cpu, Xeon, 2 cores"."""
     return f"{device_kind(backend)}, {threads()} cores"
 
 
@@ -110,7 +110,7 @@ def set_up_jax() -> None:
 
 
 def check_settings(names: Iterable[str] = SETTINGS) -> None:
-    """Raise ConfigError in a program that has given jax other settings than networks have."""
+    """Raise ConfigError if the program has set jax otherwise than results are computed with."""
     import jax
 
     for name in names:  # not every version has all of them
@@ -209,14 +209,14 @@ def _machine_key() -> str:
 
 
 def memory() -> int:
-    """Return the memory of this machine in bytes; if the system is silent, more than any has."""
+    """Return the memory of this machine in bytes; a huge number if the system does not say."""
     if not hasattr(os, "sysconf"):
         return sys.maxsize
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def check_memory(size: int, fix: str = "use smaller sizes or fewer seeds") -> None:
-    """Raise ConfigError if the machine has less memory than a run needs, before it is taken."""
+    """Raise ConfigError, before memory is taken, if this machine has less than `size` bytes."""
     if size > memory():
         rule = f"is more than the {memory() / 2**30:,.1f} GiB that this machine has"
         raise ConfigError(None, f"{size / 2**30:,.1f} GiB", rule, fix)

@@ -1,4 +1,4 @@
-"""Cells by name: the built-in classes, and a user's own; their options as a text.
+"""Find cells by name, the built-in classes and a user's own, and read their options as a text.
 
 `user_cell` is imported in functions: a built-in cell has no file to find and no line to name.
 """
@@ -63,7 +63,7 @@ def source_digest(name: str, cell: Cell) -> str | None:
 
 
 def check_source(name: str, cell: Cell, expected: str | None) -> None:
-    """Raise ConfigError where a user's cell has another text in this process than expected."""
+    """Raise ConfigError unless a user's cell has the `expected` source text in this process."""
     if expected is not None and source_digest(name, cell) != expected:
         rule = "has another source text on this worker than where the command was started"
         raise ConfigError("cell", name, rule, "update the file there, or restart the worker")
@@ -142,7 +142,7 @@ NOT_PARSED = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)  
 
 
 def options_in(text: str) -> dict[str, Any]:
-    """Return the options in a text; raise ConfigError for any other text.
+    """Return the options in a text; raise ConfigError if the text has another form.
 
         features=64,rate=0.9,gated=True,shape=(2, 3),kind=full
         {"features": 64, "rate": 0.9, "gated": True, "shape": (2, 3), "kind": "full"}

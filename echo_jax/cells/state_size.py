@@ -1,7 +1,7 @@
-"""Cells of equal state: the bytes of a cell's state, and the options that give it so many.
+"""Equalise states: count the bytes of a cell's state, and find options for a given number of bytes.
 
-A search changes one option, `features` for most cells. Keys of a matrix state get as many numbers
-as its values, also where the defaults of the cell have twice as many of one as of the other.
+The search changes one option, which is `features` for most cells. The keys of a matrix state then
+have as many numbers as its values, even where the defaults of the cell differ.
 """
 
 import bisect
@@ -29,11 +29,11 @@ LARGEST_GAP = 128
 
 
 class Sized(NamedTuple):
-    """A cell with a state of about as many bytes as were asked for.
+    """A cell whose state has about the bytes that were asked for.
 
-    args   all arguments to build the cell with
-    bytes  `state_bytes` of the cell built
-    fits   True if they are within `TOLERANCE` of the target
+    args   all arguments with which the cell is built
+    bytes  `state_bytes` of that cell
+    fits   True if `bytes` is within `TOLERANCE` of the target
     """
 
     args: dict[str, Any]
@@ -44,8 +44,8 @@ class Sized(NamedTuple):
 def state_numbers(cell: Cell, input_size: int) -> dict[str, int]:
     """Return how many numbers of each type a state has, for batch size 1 and inputs of F features.
 
-    A complex number is two. Of a block they are those of the cells of all layers, whose inputs have
-    its width.
+    A complex number counts as two. For a block, the numbers are those of the cells of all layers,
+    whose inputs have the width of the block.
     """
     if isinstance(cell, Block):
         of_layer = state_numbers(cell.cell, cell.width)
@@ -175,7 +175,8 @@ def _first_from(
 def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Measured]:
     """Return the largest state up to the target and the smallest above it, if they exist.
 
-    Of values with equal states the smallest is taken; nothing for a state that does not grow.
+    The smallest of several values with equal states is taken. The list is empty if the state does
+    not grow.
     """
 
     def bytes_from(n: int) -> int:

@@ -43,8 +43,9 @@ def import_cell(name: str) -> Any:
 def import_named(name: str, field: str = "cell") -> Any:
     """Import what `package.module:NAME`, `file.py:NAME` or `file.py` names.
 
-    The folder of the file, or else the current one, is searched first. ConfigError about the field
-    if the import fails; the message names the line of the user's own file, if there is one.
+    The folder of the file, or the current folder for a module, is searched first. Raises
+    ConfigError about `field` if the import fails; the message names the line of the user's own
+    file, if any.
     """
     place, _, attribute = name.partition(":")
     module_name, folder = module_of(name)

@@ -1,12 +1,12 @@
-"""The check of a user's cell, by tracing alone: nothing is compiled or run.
+"""Check a user's cell by tracing: nothing is compiled or run.
 
     check_shapes    before a run and a card: shapes and types of parameters, carry, output
     check_program   before a score: the program that is measured
 
     broken.py:12: cell 'broken:Drifts' turns its carry float32[2, 4] into float16[2, 4]: return ...
 
-A score comes from the `step` of one stream, in a program that is checked as it runs. What a cell
-does in other batches or in its `scan` need not be asked.
+A score comes from the `step` of one stream, in a program that is checked as it runs. So a cell need
+not be checked in other batches or in its `scan`.
 """
 
 import functools
@@ -57,7 +57,7 @@ OUTSIDE = r"ffi_call|infeed|outfeed|rng_uniform|\w*callback\w*"
 
 
 class Checked(NamedTuple):
-    """A program that measures a cell, and the bytes of the arrays that stand in it as numbers."""
+    """A lowered program that measures a cell, and the bytes of the constant arrays in it."""
 
     lowered: jax.stages.Lowered
     constant_bytes: int
@@ -75,7 +75,7 @@ class Candidate(NamedTuple):
         function: str = "step",
         error: BaseException | None = None,
     ) -> NoReturn:
-        """Raise ConfigError: a sentence about the cell, after the line of the user's file."""
+        """Raise ConfigError with a sentence about the cell, after the line of the user's file."""
         where = registry.line_of(self.name, self.cell.source, self.called(function), error)
         raise ConfigError(f"{where}cell {self.name!r} {sentence}") from error
 
@@ -98,7 +98,7 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
     """Raise ConfigError unless a step of the cell can be scanned, and a user's own `scan` fits.
 
     A scanned cell keeps its weights in its parameters and its memory in the carry, whose shapes and
-    types never change; its output is `[B, features]`. The name stands in the sentence.
+    types never change; its output is `[B, features]`. The message contains `name`.
     """
     candidate = Candidate(cell, name)
     if cell.framework:
@@ -119,9 +119,10 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
 def check_program(cell: Cell, name: str, function: Callable[..., Any], *arguments: Any) -> Checked:
     """Trace and lower the program that measures a cell, once; raise ConfigError if it may remember.
 
-    That is an effect, a reference, or an operation of `OUTSIDE`. What Python reads while it is
-    traced (a key, a clock, a file) is a constant of it. The function is `step` scanned over one
-    stream, mapped over streams by `lax.map`; its arguments are arrays or `jax.ShapeDtypeStruct`.
+    It may remember by an effect, a reference, or an operation of `OUTSIDE`. What Python reads while
+    it is traced (a key, a clock, a file) becomes a constant. The function is `step` scanned over
+    one stream, mapped over streams by `lax.map`; its arguments are arrays or
+    `jax.ShapeDtypeStruct`.
     """
     candidate = Candidate(cell, name)
     with user_cell.keeping_settings(name):
@@ -240,7 +241,7 @@ def _check_scan(candidate: Candidate, params: Any, carry: Carry, step: tuple[Any
 
 
 def _check_effects(candidate: Candidate, program: Any, arguments: int) -> None:
-    """Raise ConfigError for a traced program that does more than compute with its arguments."""
+    """Raise ConfigError if a traced program does more than compute with its arguments."""
     for equation in (x for one in _programs(program) for x in one.eqns):
         name = equation.primitive.name
         effect = program.effects and equation.effects and not [*_nested(equation)]

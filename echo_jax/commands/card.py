@@ -1,9 +1,9 @@
-"""The memory card of a recurrent cell: how many bits it holds by lag and by key.
+"""Make the memory card of a recurrent cell: how many bits it holds by lag and by key.
 
 --task asks a task instead.
 
 echo-jax card                                              # the LSTM, about two minutes
-echo-jax card --cell block:mamba2 --state-bytes 400        # in the block, with so much state
+echo-jax card --cell block:mamba2 --state-bytes 400        # in the block, 400 bytes of state
 echo-jax card --cell mypackage.cells:MyCell --cell lstm    # side by side
 """
 
@@ -29,9 +29,9 @@ from echo_jax.report import styles
 class CardCommand:
     """Make the memory card of one recurrent cell, or of several side by side.
 
-    Everything but the cell is fixed, and described in docs/protocol.md, so that cards can be
-    compared; --protocol changes it. A card that was stopped goes on by the same command, to the
-    same bits.
+    Everything except the cell is fixed by the protocol (docs/protocol.md), so cards can be
+    compared; --protocol changes it. The same command continues a card that was stopped, and its
+    result is bit-identical to that of an uninterrupted one.
     """
 
     cell: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -83,7 +83,7 @@ class CardCommand:
     """Format of the figures for a paper: pdf or png is written in addition to each SVG."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for options that are not one for each cell."""
+        """Raise ConfigError unless these options are given once for each cell, or not at all."""
         for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
             if len(given) not in (0, len(self.cell_names)):
                 raise ConfigError(
@@ -130,7 +130,7 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
 def conclude(
     folder: Path, card: Card, rows: list[Row], kind: styles.Format, again: str, stop: Interrupts
 ) -> None:
-    """Print a card and the places of its files, and draw it last. StoppedError after a signal."""
+    """Print a card and where its files are, and draw it last; raise StoppedError after a signal."""
     print(f"\n{table.shown([card])}\n", flush=True)
     for remark in card.remarks:
         print(printable(remark))

@@ -62,9 +62,9 @@ _FAILURES = {
 def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     """Parse a command line, by default that of the process, into a command dataclass.
 
-    Its module has the name of the command, and its `SPELLINGS` are the words that others stand for.
-    ConfigError for an unknown flag or a broken rule; what else tyro cannot parse ends the process
-    with its own message and status 2.
+    The module of the command has the name of the command, and its `SPELLINGS` map other spellings
+    to words. Raises ConfigError for an unknown flag or a broken rule; other words that tyro cannot
+    parse end the process with tyro's own message and status 2.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a character
@@ -90,7 +90,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
 
 
 def invocation(command: str) -> str:
-    """The words that start a command as this process was started: script, module or program."""
+    """Return the words that start a command the way this process was started."""
     script = Path(sys.argv[0])
     # As it was typed: sys.executable is a whole path.
     python = sys.orig_argv[0]
@@ -102,7 +102,7 @@ def invocation(command: str) -> str:
 
 
 def quoted(*words: object) -> str:
-    """Words as a shell reads them, none of which a terminal obeys."""
+    """Return words as a shell reads them, without characters that a terminal obeys."""
     return printable(shlex.join(map(str, words)))
 
 
@@ -119,7 +119,7 @@ def fail(sentence: str) -> NoReturn:
 
 @contextlib.contextmanager
 def drawing_last(again: str) -> Iterator[None]:
-    """Within it a figure is made of what is stored already; if that fails, `again` makes it."""
+    """Add to an error of this context, in which a figure is made, that `again` makes it."""
     try:
         yield
     except EchoError as error:
@@ -159,7 +159,7 @@ def this_command(name: str) -> str:
 
 @contextlib.contextmanager
 def stoppable(again: str) -> Iterator[Interrupts]:
-    """Within it, a signal ends the program where nothing is lost; it is said how to go on."""
+    """End the program after a signal when nothing is lost, and print how it continues."""
     notice = "Stopping as soon as nothing is lost; a second Ctrl-C stops at once."
     with Interrupts(notice=notice) as interrupts:
         try:
@@ -197,7 +197,7 @@ def field_of(flag: str) -> str:
 
 
 def aliases(field: str) -> list[str] | None:
-    """Other flags of a field, as tyro takes them."""
+    """Return the other flags of a field, as tyro takes them."""
     return [f"--{SHORT_NAMES[field]}"] if field in SHORT_NAMES else None
 
 
@@ -219,7 +219,7 @@ def subcommands(command: Any) -> Sequence[Any]:
 
 
 def refuse_unknown(words: Sequence[str], command: Any, start: str) -> None:
-    """Raise ConfigError for the first flag that a command, begun by `start`, does not have."""
+    """Raise ConfigError if one of the words is a flag that the command, begun by `start`, lacks."""
     where = f"{start} --help"
     for kind in subcommands(command):
         if words and words[0] == kind.__name__.lower():
@@ -259,7 +259,7 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
 
     @functools.wraps(kind, updated=())
     def instantiate(**values: Any) -> Any:
-        """The dataclass of values; tyro passes a BrokenRuleError on, and not a ConfigError."""
+        """Return the dataclass of the values; raise BrokenRuleError, which tyro passes on."""
         # tyro 1.0.17 prints a ValueError, which a ConfigError is, in a box and exits.
         try:
             return kind(**values)
@@ -292,7 +292,7 @@ def _hint(default: Any) -> str | Callable[[str], str]:
 
 @REGISTRY.primitive_rule
 def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """A value that may be None: None is what a flag that is left out stands for, and no word."""
+    """Return the rule for a value that may be None, which stands for a flag that is left out."""
     # tyro 1.0.17 takes the word None and shows {None}|INT; this rule can go when it does not.
     kinds = set(get_args(info.type)) - {types.NoneType}
     if get_origin(info.type) not in (types.UnionType, Union) or len(kinds) != 1:

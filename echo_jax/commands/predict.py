@@ -33,9 +33,9 @@ WINDOWS = 1000  # random sequences in which an input is changed
 
 @dataclasses.dataclass(frozen=True)
 class PredictCommand:
-    """Use a trained network: what does it say after each of these values?
+    """Print what a trained network answers after each of these values.
 
-    One answer for each value, `-` where there is none (yet).
+    There is one answer for each value, and `-` where there is no answer yet.
     """
 
     folder: Positional[Path]
@@ -66,7 +66,7 @@ class PredictCommand:
     """The cell of the run, as module:NAME or FILE.py, if it is your own."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless there is exactly one thing to do, which can be done."""
+        """Raise ConfigError unless exactly one source of values is given, and can be used."""
         check_values(self)
         given = [self.csv is not None, self.text is not None, self.stream, self.explain]
         asked = sum(given) + bool(self.values)
@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def load(command: PredictCommand) -> "TrainedNetwork":
-    """The network that is asked for; a line says if it is still trained, or one of several."""
+    """Return the network of the command, and say if it is still in training or one of several."""
     from echo_jax.echo.run import predictor
 
     environment.use_cpu_devices(1)
@@ -124,7 +124,7 @@ def load(command: PredictCommand) -> "TrainedNetwork":
 
 
 def follows_report(network: "TrainedNetwork") -> str:
-    """The share of answers that follow each input, by its steps back: a bar for each position."""
+    """Return the share of answers that follow each input, as a bar for each step back."""
     task = network.config.task
     positions = range(min(task.length, max(task.window, task.lag + 1) + 3))
     lines = [
@@ -181,9 +181,9 @@ def why_no_answer(network: "TrainedNetwork", state: "EchoState") -> str:
 
 
 def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray"]:
-    """Return the tokens of the standard input as they come, int32 `[N]`, until it ends.
+    """Yield the tokens of the standard input as they come, int32 `[N]`, until it ends.
 
-    Raises ConfigError for a value without a token, once those before it were handed out.
+    Raises ConfigError for a value without a token, after the tokens before it were yielded.
     """
     import numpy as np
 

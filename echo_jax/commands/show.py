@@ -1,7 +1,7 @@
 """Show what the network is given: integers, one-hot vectors, rows, batches, and their state.
 
-echo-jax show --part no-context             # the tutorial's mistake can be seen
-echo-jax show --csv my.csv --column n       # the same of your own numbers
+echo-jax show --part no-context             # shows the tutorial's mistake
+echo-jax show --csv my.csv --column n       # the same for your own numbers
 echo-jax show --curve runs/part4            # make curve.png of a run again
 echo-jax show --play runs/part4             # make a page in which its LSTM runs
 echo-jax show --memory runs/part4           # what its state tells about earlier values
@@ -24,7 +24,7 @@ from echo_jax.storage import atomic_files
 
 @dataclasses.dataclass(frozen=True)
 class ShowCommand:
-    """Show a sequence and the rows a network is trained on: the tutorial's sanity checks."""
+    """Show a sequence and the rows that a network is trained on: the tutorial's sanity checks."""
 
     part: Part = "context"
     """Base configuration that the other options change: current (part 2 of the tutorial),
@@ -45,7 +45,7 @@ class ShowCommand:
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a number of rows that is out of range, or a figure of no run."""
+        """Raise ConfigError unless the rows are in range and at most one figure is asked for."""
         check_values(self)
         asked = [name for name in ("curve", "play", "memory") if getattr(self, name) is not None]
         if len(asked) > 1:
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def show_memory(folder: Path, cell: str | None) -> None:
-    """Print the bits by lag of the first network of a run, of the cell that is named; draw them."""
+    """Print and draw the bits by lag of the first network of a run, of the given own `cell`."""
     environment.use_cpu_devices(1)
     from echo_jax.echo.run import predictor
 

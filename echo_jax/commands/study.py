@@ -37,10 +37,11 @@ class GridOptions:
 
 @dataclasses.dataclass(frozen=True)
 class StudyCommand(GridOptions):
-    """Answer the questions of the tutorial by measurement; without a name, list them.
+    """Answer the questions of the tutorial by measurement.
 
-    The published answer to a question that is named is printed first, then its networks are trained
-    again here. Grid points whose results are in the folder already are not run again.
+    Without a name, the command lists all studies. With names, it prints the published answers, and
+    then trains the networks again here. Grid points whose results are already in the folder are not
+    run again.
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
@@ -52,7 +53,7 @@ class StudyCommand(GridOptions):
     stopped continues there."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a name that no study has, or one beside --all."""
+        """Raise ConfigError unless each name is that of a study, and --all stands without names."""
         if self.all and self.names:
             raise ConfigError("--all runs every study: use it without a name")
         for name in self.names:

@@ -74,10 +74,10 @@ else:
 class SweepCommand(GridOptions):
     """Train every combination of some options, evaluate, and show what was learned.
 
-    Each option takes several values (--lag 1 2, or --lag 1 --lag 2), switches yes and no. Each
-    value of the last option in the table is compared with the first of them, the other options
-    being equal: in pairs of seeds, p adjusted for all comparisons (Holm). Grid points whose results
-    are in the folder already are not run again.
+    Each option takes several values (--lag 1 2, or --lag 1 --lag 2); a switch takes yes and no.
+    Each value of the last option in the table is compared with its first value, with equal other
+    options, in pairs of seeds; p is adjusted for all comparisons (Holm). Grid points whose results
+    are already in the folder are not run again.
     """
 
     SPELLINGS = NO
@@ -101,7 +101,7 @@ class SweepCommand(GridOptions):
 
     @property
     def study(self) -> Study:
-        """The grid as a study; ConfigError for an invalid combination."""
+        """The grid as a study; raises ConfigError for an invalid combination."""
         values = {}
         for field, groups in vars(self.axes).items():
             if () in groups:

@@ -80,7 +80,7 @@ def start(config: RunConfig, network: Network, params: Params) -> EchoState:
 def step(
     config: RunConfig, network: Network, params: Params, state: EchoState, token: chex.Array
 ) -> tuple[EchoState, Answer]:
-    """Call `feed` with one token, int32 `[]`; the `Answer` has no leading axis."""
+    """Feed one token, int32 `[]`, as `feed` does; the `Answer` has no leading axis."""
     state, answers = feed(config, network, params, state, jnp.reshape(token, 1))
     return state, jax.tree.map(lambda leaf: leaf[0], answers)
 
@@ -139,7 +139,7 @@ def steps(
 ) -> tuple[Rows, Carry]:
     """Return the steps of the row that a token ends: the inputs `[T]` and the carry after each.
 
-    They are fed one by one: after the first one each goes on from the carry.
+    The inputs are fed one by one, each from the carry that the one before it left.
     """
     rows, goes_on = next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
     inputs = rows.inputs[0]

@@ -1,10 +1,11 @@
-"""The executor that is a Dask cluster: the workers of `--cluster`.
+"""Run tasks on a Dask cluster, the executor with the workers of `--cluster`.
 
     local:N        N worker processes on this machine
-    tcp:// tls://  the workers of a Dask scheduler that stands somewhere
+    tcp:// tls://  the workers of an existing Dask scheduler
 
-A task is a pure function of its arguments, so its result has the same bits on processors of one
-kind with as many threads of XLA. A worker holds one task; if it dies, another tries the task again.
+A task is a pure function of its arguments, so its result is bit-identical on processors of one kind
+with equal numbers of XLA's threads. A worker holds one task; if it dies, another worker tries the
+task again.
 """
 
 import contextlib
@@ -167,12 +168,12 @@ def executor_of(
     cells: Collection[str] = (),
     cores: int | None = None,
 ) -> Iterator[Executor]:
-    """The workers of `--cluster`; `here`, without a cluster or where there is no task.
+    """Return the workers of `--cluster`; return `here` without a cluster or without a task.
 
-    Tells how many workers there are, and the address of the dashboard. The files of those cells
-    that are the user's are sent to them. `cores` are what jax has on a worker; None: its share of
-    this machine, and one elsewhere. ConfigError: no such scheduler; workers with other versions; a
-    cell that they cannot import.
+    It prints how many workers there are, and the address of the dashboard. The user's files among
+    the files of `cells` are sent to the workers. `cores` is the number of threads of jax on a
+    worker; None means its share of this machine, and one elsewhere. Raises ConfigError if there is
+    no such scheduler, if workers have other versions, or if they cannot import a cell.
     """
     if running.cluster is None or not tasks:
         yield here
@@ -208,10 +209,10 @@ def executor_of(
 
 @contextlib.contextmanager
 def _script_not_run_again() -> Iterator[None]:
-    """Within it, processes that are started do not run the user's script up to here once more.
+    """Keep processes that are started in this context from running the user's script again.
 
-    Python does so for what a script defines, of which workers need nothing, and so asks it for a
-    main guard.
+    Python runs it for what a script defines, of which workers need nothing, and so asks for a main
+    guard in it.
     """
     names: dict[str, Any] = vars(sys.modules["__main__"])
     hidden: list[str] = [name for name in ("__file__", "__spec__") if name in names]
@@ -289,7 +290,7 @@ def _wait_for_worker(client: Any, spec: str, interrupts: Interrupts) -> None:
 def files_of(cells: Collection[str]) -> set[Path]:
     """Return the files of the modules that define the user's own cells.
 
-    Raises ConfigError for a cell that no worker can import, and for a module inside a package.
+    Raises ConfigError if a worker cannot import a cell, or its module is inside a package.
     """
     from echo_jax.cells.user_cell import is_the_users, module_of
 

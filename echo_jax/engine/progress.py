@@ -126,7 +126,7 @@ class GridProgress(_Bar):
 
 
 class TrainingProgress(_Bar):
-    """The progress of a run: sequences done, sequences a second, loss, accuracy and time left."""
+    """The progress of a run: sequences done and per second, loss, accuracy and time left."""
 
     def __init__(self, sequences: int, done: int, say: Callable[[str], None] | None) -> None:
         """Take the sequences of the run, and how many an earlier process has trained on."""

@@ -90,12 +90,12 @@ class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Seeded(msgspec.Struct, forbid_unknown_fields=True):
     """A measure over seeds.
 
-    mean       bits
-    low, high  of the lowest and the highest seed, of 8 an interval of 99% for the median; null for
-               a single seed
-    seeds      in order
-    by_seed    bits of each
-    at_least   the mean is within 5% of the most that can be measured; by key also where a seed is
+    mean       the mean bits
+    low, high  the bits of the lowest and the highest seed, for 8 seeds an interval of 99% for the
+               median; null for a single seed
+    seeds      the seeds, in order
+    by_seed    the bits of each seed
+    at_least   whether the mean is within 5% of the most that can be measured, or by key a seed is
                best at Kmax
     curve      by lag the mean bits of each lag; by key the mean accuracy at each K
     """
@@ -110,21 +110,21 @@ class Seeded(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class BitsByLag(Seeded):
-    """Bits of the state about the tokens 1 .. 64 steps back.
+    """The bits of the state about the tokens 1 .. 64 steps back.
 
-    from_lag_4 the bits of lags 4 .. 64: the convolution of a block sees lags 1 to 3
+    from_lag_4 the bits of lags 4 .. 64, as the convolution of a block sees lags 1 to 3
     """
 
     from_lag_4: Number
 
 
 class BitsByKey(Seeded):
-    """Bits about the values of K pairs, at the best K; `pairs` are those of the curve.
+    """The bits about the values of K pairs, at the best K; `pairs` are the K of the curve.
 
-    curves      the accuracy at each K of each seed
+    curves      the accuracy of each seed at each K
     associated  the median over the seeds of the first update at which a network associates, see
-                `updates_until_associated`; null where half of the seeds never do, or it is unknown
-    never       seeds that never do
+                `updates_until_associated`; null if half of the seeds never do, or it is unknown
+    never       how many seeds never do
     """
 
     pairs: list[Count]
@@ -134,14 +134,14 @@ class BitsByKey(Seeded):
 
 
 class BitsAnAnswer(Seeded):
-    """Bits an answer of a task: the entropy of the answers less the recalibrated cross-entropy.
+    """The bits per answer of a task: the answers' entropy less the recalibrated cross-entropy.
 
-    There is no curve, and nothing is `at_least`.
+    It has no curve, and is never `at_least`.
 
-    accuracy  the mean over the seeds
-    entropy   of the answers, bits
-    baseline  of the task, on the same rows: bits an answer and accuracy; null without one
-    majority  the mean share of the most frequent answer; null of older rows
+    accuracy  the mean accuracy over the seeds
+    entropy   the entropy of the answers, in bits
+    baseline  bits per answer and accuracy of the task's baseline on the same rows; null without one
+    majority  the mean share of the most frequent answer; null in older rows
     """
 
     accuracy: Number
@@ -170,21 +170,21 @@ class PilotChoice(msgspec.Struct, forbid_unknown_fields=True):
 class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A memory card.
 
-    protocol       5, or all numbers of a protocol of one's own
-    state_bytes    of the cells' state, in the question in which it is larger
-    state_numbers  numbers of that state by their type; a complex one is two
-    conv_bytes     of the state of a block's convolutions
-    constant_bytes of the arrays that the program by key holds beside its parameters
-    keys, values   of a matrix state: d_k and d_v
-    parameters     trained numbers by key, with those of the block and the readout; no frozen ones
-    seeds          asked for last, or with a row; `bits_by_lag.seeds` are those that count
-    configuration  those of the rows that count, one of a question and a number of updates
-    pilot          what the pilot saw; of each question the configuration of the most bits counts
+    protocol       5, or all numbers of a protocol of the user's own
+    state_bytes    bytes of the cells' state, in the question with the larger one
+    state_numbers  how many numbers of each type that state has; a complex number is two
+    conv_bytes     bytes of the state of a block's convolutions
+    constant_bytes bytes of the arrays that the program by key holds beside its parameters
+    keys, values   d_k and d_v of a matrix state
+    parameters     how many numbers are trained by key, with the block and the readout
+    seeds          seeds asked for last, or with a row; `bits_by_lag.seeds` are those that count
+    configuration  configurations of the rows that count, one for a question and number of updates
+    pilot          what the pilot measured; the configuration with the most bits counts
     budgets        bits after other numbers of updates
-    devices        on which rows were made
+    devices        the devices on which rows were made
     remarks        sentences on what a reader should know
-    task           that was asked alone, with its bits_an_answer; absent from a card of the memory
-    file_digest    of all other fields, in a file; absent elsewhere
+    task           the task that was asked, with its bits_an_answer; absent without a task
+    file_digest    the digest of all other fields, in a file; absent elsewhere
     """
 
     protocol: Literal[5] | Protocol = 5
@@ -233,7 +233,7 @@ def protocol_of(cards: Iterable[Card]) -> Protocol:
 
 
 def check_name(name: str, folder: Path | None = None) -> None:
-    """Raise ConfigError for a name that no card has, of a folder that is there or to be made."""
+    """Raise ConfigError unless `name`, of a `folder` if given, is a valid card name."""
     valid = isinstance(name, str) and re.fullmatch(NAME, name)
     if not valid or re.fullmatch(DEVICE, name, re.I):
         field = None if folder else "name"
@@ -257,7 +257,7 @@ def accuracy(right: Sequence[int] | None, row: KeyRow) -> np.ndarray:
 
 
 def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray, values: int) -> np.ndarray:
-    """The bits about the values of K pairs, each one of M, by answers of this accuracy, by Fano.
+    """Return the bits about the values of K pairs, each one of M, at this accuracy, by Fano.
 
         K (log2 M - h(e) - e log2(M - 1))       e = 1 - accuracy, at most 1 - 1/M
 
@@ -292,7 +292,7 @@ def accuracy_of_list(pairs: int, values: int) -> float:
 
 
 def validation_bits(row: Row, protocol: Protocol) -> float:
-    """The bits on validation data, by which a seed chooses; no run without a score is chosen."""
+    """Return the bits on validation data; a run without a score has the fewest of all."""
     if row.validation is None:
         return -math.inf
     if isinstance(row, TaskRow):
@@ -304,7 +304,7 @@ def validation_bits(row: Row, protocol: Protocol) -> float:
 
 
 def bits_of(rows: Sequence[Row], protocol: Protocol) -> BitsByLag | BitsByKey | BitsAnAnswer:
-    """The measure of some rows of one configuration. A seed without a finite run has 0 bits."""
+    """Return the measure of some rows of one configuration; a seed without a score has 0 bits."""
     chosen: list[Any] = sorted(rows, key=lambda row: row.seed)
     if isinstance(chosen[0], TaskRow):
         return bits_an_answer(chosen)
@@ -367,10 +367,10 @@ def bits_an_answer(chosen: Sequence[TaskRow]) -> BitsAnAnswer:
 
 
 def updates_until_associated(row: KeyRow, protocol: Protocol) -> float:
-    """The first update after which half of the answers about 4 pairs are right, twice running.
+    """Return the first update after which half of the answers about 4 pairs are right, twice.
 
-    Twice running is at the next check too. Infinite where that never is. A list of the values has
-    27% of them.
+    Twice means also at the next check. It is infinite if that never happens. A list of the values
+    answers 27% right.
     """
     half = protocol.recalls * protocol.associated * ASSOCIATES
     checks = [right >= half for right in row.associated or []]
@@ -379,7 +379,7 @@ def updates_until_associated(row: KeyRow, protocol: Protocol) -> float:
 
 
 def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotChoice]:
-    """The mean bits of the pilot with each configuration; a run that is not finite has none."""
+    """Return the mean bits of the pilot with each configuration; non-finite runs have 0 bits."""
     found: dict[Configuration, list[float]] = {}
     for row in rows:
         if row.seed >= PILOT_SEED:
@@ -397,9 +397,9 @@ def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotChoice]:
 def chosen_by(
     pilot: Iterable[PilotChoice], choices: Collection[Configuration]
 ) -> Configuration | None:
-    """The one of some configurations with the most bits in the pilot, of equal ones the first.
+    """Return the configuration with the most bits in the pilot, the first of equal ones.
 
-    None where the pilot has none of them.
+    None if the pilot has none of the `choices`.
     """
     # max keeps the first of equal ones, which is the smaller rate, as `pilot_of` sorts them.
     asked = [x for x in pilot if x.configuration in choices]
@@ -407,9 +407,9 @@ def chosen_by(
 
 
 def rows_that_count(rows: Sequence[Row], card: Card) -> dict[tuple[QuestionName, int], list[Row]]:
-    """The rows of the configurations of a card by question and updates, without the pilot, by seed.
+    """Return the rows of a card's configurations by question and updates, sorted by seed.
 
-    Rows of other configurations may be there: those before a pilot was made.
+    The rows of the pilot are left out, and rows of other configurations, which may precede a pilot.
     """
     kinds: dict[tuple[QuestionName, int], list[Row]] = {}
     for row in sorted(rows, key=lambda row: row.seed):
@@ -439,7 +439,7 @@ def with_rows(card: Card, rows: Sequence[Row]) -> Card:
 
 
 def remarks_of(rows: Sequence[Row]) -> list[str]:
-    """Sentences on a mixture of devices, and where forms of the cell disagree."""
+    """Return sentences on a mixture of devices, and on forms of the cell that disagree."""
     mixed = len({row.device for row in rows if row.device}) > 1
     differ = [
         f"seed {row.seed} {row.configuration.question}: the accuracy by the cell's "
@@ -451,10 +451,11 @@ def remarks_of(rows: Sequence[Row]) -> list[str]:
 
 
 def read(folder: Path) -> tuple[Card, list[Row]]:
-    """The card in a folder and its rows; ConfigError where they, or its name, are not valid.
+    """Return the card in a folder and its rows; raise StorageError unless they are valid.
 
-    What follows from the rows is computed anew, so a card cannot claim other bits. Its name is that
-    of the folder, which may have been copied or renamed.
+    The card is computed from the rows, so it cannot claim other bits. Its name is that of the
+    folder, which may have been copied or renamed. Raises ConfigError unless that is a valid card
+    name.
     """
     check_name(folder.name, folder)
     path = folder / CARD_FILE
@@ -472,7 +473,7 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
 
 
 def check_together(rows: Sequence[Row], path: Path, task: MeasuredTask | UnsetType) -> None:
-    """Raise StorageError for rows that do not fit: a run twice, other pairs by key or task."""
+    """Raise StorageError unless the rows fit: each run once, equal pairs by key, and this task."""
     fix = "keep only the rows of one card, each once"
     twice = [key for key, count in Counter(row.key for row in rows).items() if count > 1]
     if twice:
@@ -491,7 +492,7 @@ def write(card: Card, rows: Sequence[Row], folder: Path) -> Card:
 
 
 def write_whole(card: Card, rows: Sequence[Row], folder: Path) -> Card:
-    """Write a card and all its rows, in the place of those that are there."""
+    """Write a card and all its rows, replacing existing ones."""
     row_kind(card.numbers).write(folder / ROWS_FILE, rows)
     return write(card, rows, folder)
 

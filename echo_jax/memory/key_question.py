@@ -28,7 +28,7 @@ ASSOCIATED = 3
 
 
 def fixed_pairs(protocol: Protocol, fillers: int) -> TaskRows:
-    """The rows of `reading.PAIRS` pairs that a picture is made of, the same for all cells."""
+    """Return the rows of `reading.PAIRS` pairs of which a picture is made, equal for all cells."""
     key = jax.random.key(53, impl=GENERATOR)
     return Recall(protocol, PAIRS, fillers).draw(key, len(STREAMS), "final", PAIRS)
 
@@ -71,7 +71,7 @@ class ByKey(LearnsTask):
         return Sets(None, drawn(keys.validation), drawn(keys.final))
 
     def score(self, params: Params, sets: Sets) -> Scores:
-        """Right answers of each K, and the mean accuracy over all questions."""
+        """Return the right answers at each K, and the mean accuracy over all questions."""
         asked: TaskRows = jax.tree.map(lambda *of: jnp.stack(of), *sets[1:])
         streams = asked.tokens.reshape(-1, asked.tokens.shape[-1])
         # Only the answer is kept of each step: up to 64 pairs all logits would take 358 MB.
@@ -82,10 +82,10 @@ class ByKey(LearnsTask):
         return Scores(validation, final, accuracy, carried)
 
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """The answers about `fixed_pairs`; the validation rows of as many pairs recalibrate them.
+        """Return the answers about `fixed_pairs`, recalibrated on validation rows of as many pairs.
 
-        One factor of all logits makes the mean probability of the most likely value there the share
-        that is right: for bits of accuracy it counts how often that value is right, and no other.
+        One factor of all logits makes the mean probability of the most likely value in those rows
+        equal to the share that is right, which is all that bits of accuracy count.
         """
         fixed = fixed_pairs(self.protocol, self.fillers)
         place = self.protocol.pairs_asked(self.most).index(PAIRS)
@@ -115,7 +115,7 @@ class ByKey(LearnsTask):
         return AnswersAtOnce(jnp.argmax(about, axis=-1), certainty(factor, about), nats)
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+        """Return the accuracy on the validation data by the cell's scan, as in training."""
         right = jax.lax.map(lambda rows: self.right(params, rows), sets.validation)
         return jnp.sum(right) / jnp.sum(sets.validation.scored)
 

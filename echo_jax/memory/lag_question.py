@@ -37,7 +37,7 @@ from echo_jax.memory.rows import LagRow, with_known
 
 
 def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array:
-    """Streams by lag, int32 `[B, T]`."""
+    """Draw streams by lag, int32 `[B, T]`."""
     return uniform_tokens(key, (rows, protocol.asked[-1] + 1), protocol.symbols)
 
 
@@ -78,7 +78,7 @@ class ByLag(Question):
         }
 
     def draw(self, key: chex.PRNGKey) -> chex.Array:
-        """Streams `[B, T]`."""
+        """Draw streams, int32 `[B, T]`."""
         return draw_streams(self.protocol, key, self.protocol.rows)
 
     def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
@@ -91,7 +91,7 @@ class ByLag(Question):
         return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, streams)))
 
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
-        """The flat states after the asked steps of `[B, T]`, `[B, A, D]`, by the cell's scan."""
+        """Return the flat states after the asked steps, `[B, A, D]`, by the cell's scan."""
         net = self.network
         rows = len(streams)
         first = self.protocol.asked[0] + 1
@@ -117,12 +117,12 @@ class ByLag(Question):
         return read.reshape(*read.shape[:-1], self.protocol.lags, self.protocol.symbols)
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
-        """The streams of a seed and the digest of its trained weights, int32 `[streams, T]`."""
+        """Draw the streams of a seed and the digest of its weights, int32 `[streams, T]`."""
         count = self.protocol.streams
         return Sets(*(draw_streams(self.protocol, x, count) for x in set_keys(seed, weights)))
 
     def score(self, params: Params, sets: Sets) -> Scores:
-        """Nats of each lag after recalibration, and the mean accuracy over all lags."""
+        """Return the nats of each lag after recalibration, and the mean accuracy over all lags."""
         states, carried = self.states_by_steps(params, sets)
         answers = self.answers(params, states, sets)
         validation, final = self.nats(answers)
@@ -130,7 +130,7 @@ class ByLag(Question):
         return Scores(validation, final, accuracy=accuracy, bytes=carried)
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+        """Return the accuracy on the validation data by the cell's scan, as in training."""
         states, reference = (self.states(params, x) for x in (sets.validation, sets.calibration))
         targets = earlier_tokens(self.protocol, sets.validation)
         return jnp.mean(correct(self.logits(params, states, reference), targets))
@@ -138,7 +138,7 @@ class ByLag(Question):
     def states_by_steps(
         self, params: Params, sets: Sequence[chex.Array], asked: slice | None = None
     ) -> tuple[list[chex.Array], chex.Array]:
-        """The flat states after the asked steps of each set, `[B, A, D]`, and a state's bytes."""
+        """Return the flat states after the asked steps of each set, `[B, A, D]`; their bytes."""
         net = self.network
         usual = self.protocol.asked
         states, carried = by_steps(
@@ -153,7 +153,7 @@ class ByLag(Question):
     def answers(
         self, params: Params, states: Sequence[chex.Array], sets: Sequence[chex.Array]
     ) -> list[HeadLogits]:
-        """The answers on sets of streams with their states; the first set is for calibration."""
+        """Return the answers on sets of streams with their states; the first set calibrates."""
         found = []
         for states_of_set, streams in zip(states, sets, strict=True):
             logits = self.logits(params, states_of_set, states[0])
@@ -163,7 +163,7 @@ class ByLag(Question):
         return found
 
     def nats(self, answers: Sequence[HeadLogits]) -> list[chex.Array]:
-        """Nats of each lag, `[N]`, of all answers after the first, which recalibrate them."""
+        """Return the nats of each lag, `[N]`, of all answers but the first, which calibrate."""
         calibration, *asked = answers
         recalibration = self.recalibration(calibration)
         return [jnp.mean(recalibrated_nats(*recalibration, *of), axis=0) for of in asked]
@@ -177,7 +177,7 @@ class ByLag(Question):
         return factors, 1 / len(calibration.logits)
 
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """The answers about `reading.STREAMS` after the first asked step, and the nats there."""
+        """Return the answers about `reading.STREAMS` after the first asked step, and their nats."""
         fixed = fixed_streams()
         # Padded to the length of the others: later tokens change no state that is asked here.
         padded = jnp.pad(fixed, ((0, 0), (0, sets.final.shape[1] - fixed.shape[1])))
@@ -203,10 +203,10 @@ class ByLag(Question):
         return jax.tree.map(lambda x: x[:, 0], jax.lax.map(after, jnp.arange(first, last + 1)))
 
     def after(self, step: chex.Numeric, logits: chex.Array, streams: chex.Array) -> AnswersAtOnce:
-        """The answers after a step and the nats of each, `[B - C, N]`, from logits `[B, N, V]`.
+        """Return the answers after a step and the nats of each, `[B - C, N]`, from the logits.
 
-        The first C streams are for calibration and asked at this step, too: the heads of a matrix
-        state are surer than they should be at one step and less sure at another.
+        The logits are `[B, N, V]`. The first C streams calibrate and are asked at this step too:
+        the heads of a matrix state are too sure at one step and not sure enough at another.
         """
         known = self.protocol.streams
         targets = streams[:, step - 1 - jnp.arange(self.protocol.lags)]
@@ -224,10 +224,10 @@ class ByLag(Question):
 
 
 def standardised(states: chex.Array, reference: chex.Array, least: float) -> chex.Array:
-    """States `[..., D]` less the mean of the reference, over its deviation, number by number.
+    """Return states `[..., D]` less the mean of the reference, divided by its deviation.
 
-    So it does not matter in which unit a cell stores a number. A number that is constant is 0, as
-    `least` is added to its variance.
+    Each number is standardised by itself, so the unit in which a cell stores it does not matter. A
+    constant number becomes 0, as `least` is added to its variance.
     """
     over = tuple(range(reference.ndim - 1))
     variance = jnp.var(reference, axis=over)

@@ -98,7 +98,7 @@ def by_steps(
     read: Any,
     asked: slice = slice(None),
 ) -> tuple[chex.Array, chex.Array]:
-    """`read(state, output)` after the asked steps of each stream, `[B, A, ...]`; bytes of state."""
+    """Return `read(state, output)` after the asked steps, `[B, A, ...]`, and a state's bytes."""
     # Once, and not in each step: it depends on the parameters alone.
     prepared = net.cell.prepare(params["cell"])
 
@@ -167,16 +167,17 @@ class Question(Interface):
         """Return the answers by the steps of the cell."""
 
     def scan_accuracy(self, params: Params, sets: Any) -> chex.Array:
-        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+        """Return the accuracy on the validation data by the cell's scan, as in training."""
 
     def row(self, fields: dict[str, Any]) -> Row:
         """Return the row of a run, with its scores among the fields."""
 
     def lowered(self, name: str) -> tuple[dict[str, Lowered], int]:
-        """Programs of `QuestionPrograms` about the cell of a name, and the bytes of constants.
+        """Return the lowered programs of `QuestionPrograms` about a cell, and the constants' bytes.
 
-        ConfigError, which names the user's line, where the score is no function of the state alone,
-        see `cells.user_cell_check`, or the cell cannot be trained.
+        `name` is the name of the cell. Raises ConfigError, which names the user's line, if the
+        score is not a function of the state alone (see `cells.user_cell_check`) or if the cell
+        cannot be trained.
         """
         run = RunInputs(np.int32(0), np.float32(0), np.int32(0))
         weights = np.zeros(8, np.uint32)
@@ -198,11 +199,11 @@ class Question(Interface):
         return programs, score.constant_bytes
 
     def check(self, name: str) -> None:
-        """Raise ConfigError, as `lowered` does, for a cell that cannot be measured."""
+        """Raise ConfigError, as `lowered` does, unless the cell can be measured."""
         self.lowered(name)
 
     def programs(self, name: str) -> "QuestionPrograms":
-        """Return the programs about the cell of a name; ConfigError as of `lowered`."""
+        """Return the programs about the cell of a name; raise ConfigError as `lowered` does."""
         checked, constants = self.lowered(name)
         compiled = {name: program.compile() for name, program in checked.items()}
         process.give_back_memory()

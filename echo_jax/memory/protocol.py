@@ -51,7 +51,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate: Rate
 
     def __str__(self) -> str:
-        """Words such as: by key, rate 0.01, 3000 updates."""
+        """Return words such as: by key, rate 0.01, 3000 updates."""
         return f"{self.question}, rate {self.rate}, {self.updates} updates"
 
 
@@ -155,7 +155,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ConfigError(name, most, rule, "add it to {pairs}, or use one of them")
 
     def check_updates(self, updates: int, name: str = "updates") -> None:
-        """Raise ConfigError for a number of updates that no run makes."""
+        """Raise ConfigError unless a run can make this number of updates."""
         checked(name, int, updates)
         at_once = self.updates_at_once
         if updates % at_once:
@@ -191,7 +191,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return {key: x for key, x in msgspec.to_builtins(self).items() if x != standard[key]}
 
     def card_name(self, name: str) -> str:
-        """The name of a card by default: of a protocol of one's own it ends in the digest."""
+        """Return the default name of a card, which ends in the digest of a user's own protocol."""
         return f"{name}-{self.digest}" if self.own else name
 
     def pairs_asked(self, most: int) -> tuple[int, ...]:
@@ -208,7 +208,7 @@ STANDARD = Protocol()
 
 
 def read_protocol(path: Path | None) -> Protocol:
-    """The protocol of a TOML file, which names the numbers that differ; STANDARD without a file."""
+    """Return the protocol of a TOML file, which names the numbers that differ; else STANDARD."""
     if path is None:
         return STANDARD
     fix = "set numbers of docs/card.schema.json, as in updates = 1000"
@@ -223,6 +223,6 @@ def read_protocol(path: Path | None) -> Protocol:
 
 
 def check_seeds(count: int | None) -> None:
-    """Raise ConfigError for a number of seeds that is out of range; None is that of the card."""
+    """Raise ConfigError unless the number of seeds is in range; None stands for the card's."""
     if (checked("seeds", int | None, count) or 1) > MOST_SEEDS:
         raise ConfigError("seeds", count, "is out of range", f"use 1 to {MOST_SEEDS:,}")

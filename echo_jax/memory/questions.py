@@ -18,13 +18,13 @@ from echo_jax.memory.reading import PAIRS, PIXELS, SYMBOLS, VALUES
 
 
 class CardQuestion(Interface):
-    """A question of a card, of which there is one object, such as `BY_LAG`.
+    """A question of a card; each question is one object, such as `BY_LAG`.
 
-    name         as in configurations and rows; in the flag `--only` with a hyphen
-    field        of a card that has its bits
-    absent       the value of that field where nothing was measured
-    has_budgets  a full card has runs with other numbers of updates too
-    long_pilot   only a full card has a pilot, whose runs have the usual number of updates
+    name         its name in configurations and rows; in the flag `--only` with a hyphen
+    field        the field of a card that has its bits
+    absent       the value of that field if nothing was measured
+    has_budgets  whether a full card also has runs with other numbers of updates
+    long_pilot   whether only a full card has a pilot, whose runs have the usual number of updates
     """
 
     name: ClassVar[QuestionName]
@@ -37,10 +37,10 @@ class CardQuestion(Interface):
         """Return the configurations among which the pilot chooses, for runs of so many updates."""
 
     def least_bytes(self, protocol: Protocol) -> int:
-        """Return the bytes of its data sets and of its logits, at least."""
+        """Return a lower bound of the bytes of its data sets and of its logits."""
 
     def tokens(self, _: Protocol, /) -> int:
-        """Return the different tokens that a cell is fed; 0 of a task, which states its own."""
+        """Return how many different tokens a cell is fed; 0 for a task, which states its own."""
         return 0
 
     def has_picture(self, _: Protocol, _seed: int = 0, /) -> bool:

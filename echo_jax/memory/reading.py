@@ -115,7 +115,7 @@ class Readings(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def fixed_streams() -> np.ndarray:
-    """`STREAMS`, int32 `[10, 65]`."""
+    """Return `STREAMS`, int32 `[10, 65]`."""
     return np.array([[int(digit, 16) for digit in stream] for stream in STREAMS], np.int32)
 
 
@@ -125,7 +125,7 @@ def fading_stream() -> np.ndarray:
 
 
 def packed(weights: bytes, at_once: float, answers: np.ndarray, certainty: np.ndarray) -> Reading:
-    """The reading of the digest of weights, and of values and certainties (0 .. 1), `[10, N]`."""
+    """Return the reading of the digest of weights, and of values and certainties, `[10, N]`."""
     values = np.asarray(answers, np.uint8)
     by_lag = values.shape[1] == PIXELS
     kept = halves(values) if by_lag else encoded(values)
@@ -141,7 +141,7 @@ def packed_fading(answers: np.ndarray, certainty: np.ndarray, nats: np.ndarray) 
 
 
 def encoded_surprise(nats: np.ndarray) -> str:
-    """Nats as bytes, in 16ths of a bit."""
+    """Return nats as bytes, in 16ths of a bit."""
     return encoded(16 / np.log(2) * np.asarray(nats))
 
 
@@ -152,7 +152,7 @@ def halves(values: np.ndarray) -> str:
 
 
 def encoded(numbers: np.ndarray) -> str:
-    """Numbers 0 .. 255 as bytes in base64."""
+    """Return numbers 0 .. 255 as bytes in base64."""
     return base64.b64encode(np.round(numbers).astype(np.uint8).tobytes()).decode()
 
 

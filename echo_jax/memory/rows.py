@@ -164,7 +164,7 @@ def row_kind(protocol: Protocol) -> RowKind[Row]:
     """Return the rows of cards of a protocol, which are refused if it cannot give them."""
 
     def decode(values: dict[str, Any]) -> Row:
-        """A row of the values of a line; ValueError for one that the protocol cannot give."""
+        """Return a row of the values of a line; raise ValueError if the protocol cannot give it."""
         msgspec.json.encode(values)  # ValueError for half a pair of surrogates: it is no text
         row = msgspec.convert(values, Row)
         check_row(row, protocol)
@@ -179,7 +179,7 @@ def run_key(configuration: Configuration, seed: int) -> str:
 
 
 def check_row(row: Row, protocol: Protocol) -> None:
-    """Raise ValueError for a row that the protocol cannot give."""
+    """Raise ValueError unless the protocol can give this row."""
     if (row.validation is None) != (row.final is None):
         raise ValueError("final is null on only one data set")
     pilot = row.asks.pilot(protocol, row.updates)
@@ -196,13 +196,13 @@ def check_row(row: Row, protocol: Protocol) -> None:
 
 
 def check_nats(row: LagRow, protocol: Protocol) -> None:
-    """Raise ValueError for nats of other lags than those of the protocol."""
+    """Raise ValueError unless the nats have one number for each lag of the protocol."""
     if any(len(x) != protocol.lags for x in (row.validation, row.final) if x):
         raise ValueError(f"nats does not have {protocol.lags} numbers, one for each lag")
 
 
 def check_counts(row: KeyRow, protocol: Protocol) -> None:
-    """Raise ValueError for pairs, questions or right answers that the protocol cannot give."""
+    """Raise ValueError unless the protocol can give these pairs, questions and right answers."""
     if tuple(row.pairs) != protocol.pairs[: len(row.pairs)]:
         raise ValueError(f"pairs does not begin with {', '.join(map(str, protocol.pairs))}")
     if row.asked != [protocol.recalls * pairs for pairs in row.pairs]:

@@ -71,7 +71,7 @@ class TaskObject:
     levels: range
 
     def draw(self, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> TaskRows:
-        """Rows of a part at a level; a target that does not count is 0."""
+        """Draw rows of a part at a level; a target that does not count is 0."""
         tokens, targets, scored = map(jnp.asarray, _draw(self.written, key, rows, part, level))
         # Such a target may be any integer. Beyond the answers jax gathers NaN for it, and NaN times
         # a weight of 0 is still NaN.
@@ -152,7 +152,7 @@ class _Check(NamedTuple):
     written: Any
 
     def digest(self, protocol: Protocol, levels: range) -> str:
-        """The SHA-256 of a draw of each part; ConfigError for a draw that breaks a rule."""
+        """Return the SHA-256 of a draw of each part; raise ConfigError if a draw breaks a rule."""
         key, other, third = (purpose_key(seed, Purpose.DATA) for seed in range(3))
         cases = [(part, levels[-1]) for part in PARTS]
         # Training rises from the first level; all else is drawn at the last one.
@@ -189,7 +189,7 @@ class _Check(NamedTuple):
             self.check(self.drawn(key, rows, "training", level), rows, "training")
 
     def drawn(self, key: chex.PRNGKey, rows: int, part: str, level: int) -> TaskRows:
-        """Rows as NumPy arrays, drawn as they are and traced as in training."""
+        """Return rows as NumPy arrays, drawn as they are and traced as in training."""
         draw = partial(_draw, self.written, rows=rows, part=part)
 
         def drawn_and_traced() -> Any:
@@ -301,7 +301,7 @@ class LearnsTask(Question):
         return levels.start + levels.step * jnp.floor((len(levels) - 1) * risen).astype(jnp.int32)
 
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
-        """The logits at each step: tokens `[B, T]` to `[B, T, answers]`, by the cell's scan."""
+        """Return the logits at each step, `[B, T, answers]`, by the cell's scan over tokens."""
         state = self.network.initial_state(params, len(tokens))
         _, outputs = network.unroll(self.network, params, state, tokens, None)
         return network.read_out(self.network, params, outputs).swapaxes(0, 1)
@@ -329,7 +329,7 @@ class ByTask(LearnsTask):
     task: TaskObject
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
-        """The rows of a seed and the digest of its trained weights; of validation there are two."""
+        """Draw the rows of a seed and the digest of its weights; validation gets two sets."""
         # The first recalibrates: a factor that is fitted to the scored rows would add bits.
         parts = "validation", "validation", "final"
         rows, level = self.protocol.streams, self.task.levels[-1]
@@ -360,7 +360,7 @@ class ByTask(LearnsTask):
         return fitted_factors(examples, targets, protocol.largest_factor, protocol.halvings)
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+        """Return the accuracy on the validation data by the cell's scan, as in training."""
         return self.right(params, sets.validation) / jnp.sum(sets.validation.scored)
 
     def row(self, fields: dict[str, Any]) -> TaskRow:

@@ -77,7 +77,7 @@ class TorchNetwork(torch.nn.Module):
 
 
 def flat(own: list[torch.Tensor]) -> torch.Tensor:
-    """As `block.flat_state`: the numbers of tensors `[B, ...]` side by side, float32 `[B, D]`."""
+    """Return the numbers of tensors `[B, ...]` side by side, float32 `[B, D]`, as `flat_state`."""
     reals = [x for z in own for x in ((z.real, z.imag) if z.is_complex() else (z,))]
     return torch.cat([x.flatten(1).float() for x in reals], 1)
 
@@ -112,7 +112,7 @@ class TorchQuestion:
         Candidate(self.network.cell, name).attempt(self.try_update)
 
     def programs(self, name: str) -> QuestionPrograms:
-        """Functions as they are written; ConfigError where the layer of a name raises anything."""
+        """Return functions as they are written; raise ConfigError if the layer of a name fails."""
         question: Any = self
         attempt = Candidate(self.network.cell, name).attempt
 
@@ -155,7 +155,7 @@ class TorchQuestion:
         return state, Losses(np.array(losses), associated)
 
     def try_update(self) -> None:
-        """The loss and the gradient of a first update, in which a layer may raise anything."""
+        """Return the loss and gradient of a first update, in which a layer may raise anything."""
         question: Any = self
         network = TorchNetwork(self, 0).train()
         question.torch_loss(network, purpose_key(0, Purpose.DATA), np.float32(1)).backward()
@@ -199,7 +199,7 @@ class TorchByLag(TorchQuestion, ByLag):
         return cross_entropy(logits.view(-1, self.protocol.symbols), targets.flatten())
 
     def states_in_chunks(self, network: TorchNetwork, streams: np.ndarray) -> torch.Tensor:
-        """As `ByLag.states`, in which it is trained: the state is read after each call."""
+        """Return states as `ByLag.states` in training; the state is read after each call."""
         first, between = self.protocol.asked[0] + 1, self.protocol.asked_every
         chunks = [first, *[between] * (self.protocol.asked_steps - 1)]
         return torch.stack([flat(own) for _, own in calls(network, streams, chunks)], 1)
@@ -213,7 +213,7 @@ class TorchByLag(TorchQuestion, ByLag):
     def states_by_steps(
         self, params: Params, sets: Sequence[chex.Array]
     ) -> tuple[list[chex.Array], chex.Array]:
-        """As `ByLag.states_by_steps`."""
+        """Return states as `ByLag.states_by_steps` does."""
         kept = []
         for step, (_, own) in enumerate(calls(self.trained(params), jnp.concatenate(sets), 1)):
             if step in self.protocol.asked:
@@ -256,7 +256,7 @@ class TorchByKey(TorchQuestion, ByKey):
         return jnp.stack(found, axis=1), carried
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """As `ByKey.scan_accuracy`."""
+        """Return the accuracy as `ByKey.scan_accuracy` does."""
         asked = sets.validation
         each = [self.logits(params, x) for x in asked.tokens]
         is_right = correct(jnp.stack(each), asked.targets) & asked.scored
@@ -271,7 +271,7 @@ class InTorch:
 
     @contextlib.contextmanager
     def settings(self, cluster: str | None) -> Iterator[None]:
-        """Within it PyTorch has one thread an operation, which fixes the order of sums.
+        """Give PyTorch one thread for each operation, which fixes the order of sums.
 
         Raises ConfigError for a cluster, to which no layer is sent.
         """

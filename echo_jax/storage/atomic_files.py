@@ -29,7 +29,7 @@ FORMAT = 3  # of run folders and states
 JSON_LIMIT = 64 * 2**20  # bytes, of a JSON or generated file
 LEDGER = ".generated"  # the digests of the generated files beside it, by their names
 BY_HAND = re.compile(rb"(?<=<!-- findings -->).*?(?=<!-- end of findings -->)", re.S)
-"""The part of a generated page that is written by hand, and stays."""
+"""The part of a generated page that is written by hand and kept."""
 
 LOCK = ".lock"  # a file in a folder, which is locked where the folder itself cannot be
 
@@ -45,7 +45,7 @@ def path_of(field: str, value: Any) -> Path:
 
 
 def check_not_current(out: Path) -> None:
-    """Raise StorageError if `folder` is the current one, which an empty path names too."""
+    """Raise StorageError if `out` is the current folder, which an empty path names too."""
     if os.path.abspath(out) == os.getcwd():
         fix = "name another folder with {out}"
         raise StorageError(None, "the current folder", "cannot be used for results", fix)
@@ -93,8 +93,8 @@ def read_bytes(
 ) -> bytes:
     """Return the first `limit` bytes of a regular file, or with `whole` all of a smaller file.
 
-    Raises StorageError, whose sentence ends in `fix`, for a link, a folder or a pipe, and with
-    `whole` for a longer file.
+    Raises StorageError, whose sentence ends in `fix`, if it is a link, a folder or a pipe, or if
+    `whole` is asked for a longer file.
     """
     try:
         # Before it is opened: opening a pipe waits for a writer, perhaps for ever.
@@ -112,7 +112,7 @@ def read_bytes(
 
 
 def check_no_link(path: Path) -> None:
-    """Raise StorageError if a link stands where a folder or file is to be written."""
+    """Raise StorageError if `path`, where a folder or file is to be written, is a link."""
     if os.path.islink(path):
         rule = "is a link, and the target of a link is never changed"
         raise StorageError(None, path, rule, "remove it")
@@ -140,7 +140,7 @@ def read_json(
 ) -> dict[str, Any]:
     """Return the values that `write_json` wrote, without the digest.
 
-    Raises StorageError, whose sentence ends in `fix`, for any other file.
+    Raises StorageError, whose sentence ends in `fix`, if the file is not as it was written.
     """
     data = read_bytes(path, limit, fix=fix)
     try:

@@ -47,7 +47,7 @@ class RowKind(NamedTuple, Generic[R]):
         return json.dumps(signed, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
     def read(self, path: Path) -> list[R]:
-        """Return the rows of a file, if there is one; raise StorageError for a damaged line."""
+        """Return the rows of a file, if it exists; raise StorageError for a damaged line."""
         rows = list[R]()
         if not os.path.lexists(path):
             return rows
@@ -64,7 +64,7 @@ class RowKind(NamedTuple, Generic[R]):
         return rows
 
     def _values(self, line: bytes) -> dict[str, Any]:
-        """Return the values of a line; raise ValueError if they have another digest."""
+        """Return the values of a line; raise ValueError unless their digest matches."""
         values = atomic_files.parse_json(line)
         if not isinstance(values, dict):
             raise ValueError("it is not a JSON object")
@@ -81,5 +81,5 @@ class RowKind(NamedTuple, Generic[R]):
         atomic_files.write_bytes(path, before + b"".join(map(self.line, rows)))
 
     def write(self, path: Path, rows: Iterable[R]) -> None:
-        """Write a file of rows, in the place of an existing one."""
+        """Write a file of rows, replacing an existing file."""
         atomic_files.write_bytes(path, b"".join(map(self.line, rows)))

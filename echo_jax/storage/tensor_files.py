@@ -38,8 +38,7 @@ ZEROS = b"0" * 64  # in the place of the digest, as it is computed
 def named(tree: Any) -> dict[str, Any]:
     """Return the leaves of a tree by their names.
 
-    Raises ConfigError if two leaves share a name, if a leaf can have none, or if its type is not in
-    `DTYPES`.
+    Raises ConfigError unless every leaf has a printable name of its own and a type in `DTYPES`.
     """
     leaves: dict[str, Any] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
@@ -61,7 +60,7 @@ def size_of(shapes: Any) -> int:
 
 
 def write(path: Path, kind: str, tree: Any, about: dict[str, Any]) -> None:
-    """Write a tree of arrays, and plain values about it, in the place of an existing file."""
+    """Write a tree of arrays, and plain values about it, replacing an existing file."""
     # contiguous, in the order of C: safetensors takes the bytes of a slice or transpose as they lie
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in named(tree).items()}
     stated = {"kind": kind, "format": atomic_files.FORMAT, "version": __version__}
@@ -80,8 +79,8 @@ def read_about(path: Path, fix: str) -> dict[str, Any]:
 def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, dict[str, Any]]:
     """Return the numpy arrays that `write` stored, in a tree of these shapes, and the values.
 
-    `shapes` may be a function of the values. Any other file raises StorageError, whose sentence
-    ends in `fix`; a file larger than the shapes allow is refused before it is read. With `others`
+    `shapes` may be a function of the values. Raises StorageError, whose sentence ends in `fix`, for
+    any other file; a file larger than the shapes allow is refused before it is read. With `others`
     the file may hold more arrays, up to the memory of the machine.
     """
     # The metadata is read by itself first: it gives the shapes, and they bound how much is read.

@@ -167,7 +167,7 @@ class Vocabulary:
     """Tokens that no network was trained on, so that their values are unknown words."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for too few values, or one that is too long or not printable."""
+        """Raise ConfigError unless there are two values, each printable and not too long."""
         if len(self.values) < 2:
             one = f"of one value, {shown(self.values[0])}," if self.values else "without values"
             raise ConfigError(None, f"vocabulary {one}", "is too small", "use 2 different values")
@@ -241,7 +241,7 @@ def encode(
     unknown: Unknown = "error",
     place: Callable[[int], str] = "at position {}".format,
 ) -> np.ndarray:
-    """Return the tokens of N words, int32 `[N]`; a word without a token is UNSEEN or a ConfigError.
+    """Return the tokens of N words, int32 `[N]`; an unknown word is UNSEEN or a ConfigError.
 
     The error names the `place` of the word, counted from 1.
     """

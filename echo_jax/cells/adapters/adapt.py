@@ -1,7 +1,7 @@
-"""Cells of any library as a `Cell`: Linen, NNX, Equinox, PyTorch, or plain functions.
+"""Adapt cells of any library as a `Cell`: Linen, NNX, Equinox, PyTorch, or plain functions.
 
-Those of Linen and plain functions are adapted here; an adapter of another library is imported with
-a cell of its kind, and no other.
+Cells of Linen and of plain functions are adapted here; the adapter of another library is imported
+only with a cell of it.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ SIZES = ("features", "hidden_features", "hidden_size")
 
 @dataclasses.dataclass(frozen=True)
 class BlockOf:
-    """The class of `block.Block` around the cells of a class: what `block:NAME` names."""
+    """The class of `block.Block` around the cells of a class, which `block:NAME` names."""
 
     inner: Any
     own: ClassVar[tuple[str, ...]] = ("width", "layers", "parameters")
@@ -78,10 +78,10 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
 
 
 def adapt(cell: Any) -> Cell:
-    """Return an object as a `Cell`; raise ConfigError for one that is none.
+    """Return `cell` as a `Cell`; raise ConfigError if it is not a cell.
 
-    Cells of NNX, Equinox and PyTorch are built anew for each seed: of those `construct` takes what
-    builds them.
+    Cells of NNX, Equinox and PyTorch are built anew for each seed, so `construct` takes the class
+    or function that builds them.
     """
     if isinstance(cell, Cell):
         return cell
@@ -102,8 +102,8 @@ def adapt(cell: Any) -> Cell:
 def options_of(found: Any) -> dict[str, bool]:
     """Return the names of the options of a cell, each with True if it has no default.
 
-    Of NNX, Equinox and PyTorch cells these are the arguments after the input size. ConfigError for
-    a class of PyTorch that does not name them.
+    For cells of NNX, Equinox and PyTorch, the options are the arguments after the input size.
+    Raises ConfigError if a class of PyTorch does not name them.
     """
     if isinstance(found, BlockOf):
         return options_of(found.inner) | dict.fromkeys(BlockOf.own, False)
@@ -142,7 +142,7 @@ def _is_a(found: Any, classes: tuple[type, ...]) -> bool:
 def library_of(found: Any) -> str | None:
     """Return the library of a class derived from its `Module`: nnx, equinox or torch.
 
-    Of torch also that of a function that gives such an object for an input size.
+    For a function that returns a torch module for an input size, it is torch.
     """
     if inspect.isfunction(found):
         return "torch" if _makes_torch(found) else None
@@ -231,7 +231,7 @@ class LinenCell(Cell):
 
 @dataclasses.dataclass(frozen=True)
 class FunctionsCell(Cell):
-    """The functions `init`, `initial_state` and `step`, and `scan` and `prepare` if they are there.
+    """A cell of the functions `init`, `initial_state`, `step` and maybe `scan` and `prepare`.
 
     Their arguments and results are those of `Cell`.
     """

@@ -16,7 +16,7 @@ from echo_jax.jax_settings import GENERATOR
 
 @dataclasses.dataclass(frozen=True)
 class BuiltCell(Cell):
-    """A cell of such a library: its class, or a function, of which one is built anew for each seed.
+    """A cell whose class or function builds a new object of its library for each seed.
 
     The constructor takes the input size, and its other arguments by name.
     """

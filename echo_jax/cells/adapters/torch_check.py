@@ -23,7 +23,7 @@ CLOSE = 1e-4  # largest difference of a sequence from its steps
 
 
 def check_layer(cell: Cell, name: str, input_size: int) -> None:
-    """Raise ConfigError for a layer, alone or in a block, that a card cannot measure."""
+    """Raise ConfigError unless a card can measure this layer, alone or in a block."""
     inner = cell.cell if isinstance(cell, Block) else cell
     size = cell.width if isinstance(cell, Block) else input_size
     assert isinstance(inner, TorchCell)
@@ -116,7 +116,7 @@ def place(x: Any) -> int | None:
 
 
 def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None:
-    """Refuse chance, and what a sequence has that its steps, row by row, have not."""
+    """Refuse a layer that draws random numbers, or whose sequences differ from its steps."""
     layer.train()  # as Dropout is off in the other mode
 
     def drawn_by(seed: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""After a run: why it missed its goal and what helps, or what to ask next. No jax here."""
+"""Say after a run why it missed its goal and what helps, or what to ask next. No jax here."""
 
 import contextlib
 import math
@@ -39,11 +39,11 @@ class Step(NamedTuple):
 def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) -> list[str]:
     """Return the next run as a line that ends with its command: what helps this run, or a question.
 
-    A run that missed 99% of its ceiling gets all changes at once that its scores and its curve call
-    for: one of them alone need not help; the words name each. Where nothing in them says what
-    helps, and where the goal is reached, it gets a question: whether other seeds do it too only
-    after a success. Where most held-out values were never trained on, it gets nothing.
-    `command` writes the command line, or the call, of the run with other values of some fields.
+    A run that missed 99% of its ceiling gets, in one command, all the changes that its scores and
+    its curve call for, because a single change need not help; the words name each change. A run
+    that reached the goal, or about which the scores say nothing, gets a question. A run whose
+    held-out values were mostly never trained on gets nothing. `command` writes the command line, or
+    the call, of the run with other values of some fields.
     """
     config, _, result, _ = finished
     if result.untrained and result.untrained.share > 0.5:
@@ -67,8 +67,8 @@ def smaller_step(config: RunConfig) -> dict[str, Any]:
 def enough_sequences(config: RunConfig) -> int:
     """Return how many sequences a run needs, roughly, to learn a target that is in its window.
 
-    Part 4 has after 700 from a zero state and after 1,600 with a carried one, at 4 updates each;
-    longer lags and more values need more, and an update of streams has a target at every step.
+    Part 4 needs 700 from a zero state and 1,600 with a carried state, at 4 updates each; longer
+    lags and more values need more. An update of streams has a target at every step.
     """
     task = config.task
     updates = (6000 + 2000 * abs(task.lag)) * max(task.vocab_size / 100, 1)
@@ -110,9 +110,9 @@ def _cures(finished: "Finished") -> list[Step]:
 
 
 def _is_learned_by_heart(config: RunConfig, result: "Result") -> bool:
-    """Return True if so few values train that each comes fewer than five times in the mean.
+    """Return True if each training value occurs fewer than five times on average.
 
-    More training hardly helped such columns; it did others, whose values drift or have no order.
+    More training hardly helps such columns. It helps others, whose values drift or have no order.
     """
     task = config.task
     held_out = result.held_out_targets
@@ -138,7 +138,7 @@ def _valid(config: RunConfig, steps: Iterator[Step]) -> Iterator[Step]:
 
 
 def _from_zero(config: RunConfig) -> Step:
-    """Return the change to a zero state for each batch; nothing if no cell carries a state."""
+    """Return the change to a zero state for each batch; no change if no cell carries a state."""
     if not config.carries_state:
         return Step("", {})
     words = f"start each batch from a zero state{_cut(config)}"
@@ -146,7 +146,7 @@ def _from_zero(config: RunConfig) -> Step:
 
 
 def _each_from_zero(config: RunConfig) -> Iterator[Step]:
-    """Return the change to no carried state, which can harm; streams keep it for first steps."""
+    """Yield the change to a zero state if a carried one can harm; streams need a carried one."""
     if target_place(config) == "window" and hands_on(config) and not config.task.in_streams:
         yield _from_zero(config)
 

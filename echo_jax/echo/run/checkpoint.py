@@ -89,7 +89,7 @@ class History:
 
 
 class Saved(NamedTuple):
-    """The state of every seed, numpy leaves `[S, ...]`, and the log of the training up to it."""
+    """The state of every seed, as numpy leaves `[S, ...]`, and the log of the training up to it."""
 
     state: Any
     history: History
@@ -113,7 +113,7 @@ class Finished(NamedTuple):
 def write(
     folder: Path, inputs: RunSpec, saved: Saved | None = None, result: Result | None = None
 ) -> None:
-    """Write the file of a run, after its first sequence with the state, at its end the result."""
+    """Write the file of a run: the state after the first sequence, and the result at its end."""
     tree: dict[str, Any] = {}
     content = b""
     if saved:
@@ -163,7 +163,8 @@ def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
 def read(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Saved | None, Result | None]:
     """Return the state and the log of a run so far, None before a checkpoint; and its result.
 
-    `shapes` are those of the state. Raises StorageError if the file is damaged, or has not these.
+    `shapes` are the shapes of the state. Raises StorageError if the file is damaged, or its shapes
+    differ.
     """
     tree, history, result = _read(folder, inputs.config, shapes._asdict())
     if not history.sequences:
@@ -173,7 +174,7 @@ def read(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Saved | None, Resu
 
 
 def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
-    """Return the state and the log of a run; StorageError also where it has no checkpoint yet."""
+    """Return the state and the log of a run; raise StorageError if it has no checkpoint yet."""
     saved, _ = read(folder, inputs, shapes)
     if not saved:
         fix = f"continue training with --resume {folder}, or start a new run"
@@ -210,7 +211,7 @@ def write_config(folder: Path, inputs: RunSpec) -> None:
 
 
 def write_finished(folder: Path, finished: Finished) -> None:
-    """Write `metrics.csv`, `result.json` and, of several seeds, `seeds.csv`."""
+    """Write `metrics.csv`, `result.json` and, for several seeds, `seeds.csv`."""
     atomic_files.write_bytes(folder / METRICS, finished.history.text())
     fields = msgspec.to_builtins(finished.result)
     if finished.config.seeds > 1:

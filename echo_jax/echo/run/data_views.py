@@ -1,4 +1,4 @@
-"""Views of what a network is given: a column, a sequence in every encoding, rows and batches."""
+"""Show what a network is given: a column, a sequence in every encoding, rows and batches."""
 
 from collections.abc import Callable
 
@@ -62,7 +62,7 @@ def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
 
 
 def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
-    """Show a sequence as values, as inputs of a cell (some of the one-hot vectors), and decoded."""
+    """Return a sequence as values, as inputs of a cell (a few one-hot vectors), and decoded."""
     config = inputs.config
     word = speller(inputs)
     tokens = tokens.reshape(-1, config.task.length)[0]
@@ -100,9 +100,9 @@ def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
 
 
 def rows_view(tokens: np.ndarray, inputs: RunSpec, rows: int) -> str:
-    """Show the rows of a sequence as `window => target`, and the row that each continues.
+    """Return the rows of a sequence as `window => target`, and the row that each continues.
 
-    Whole batches are shown until so many rows are out. Dashes stand where there is no value.
+    Whole batches are shown until there are `rows` rows. Dashes mark places without a value.
     """
     task = inputs.config.task
     word = speller(inputs)

@@ -1,4 +1,4 @@
-"""Why a configuration can, or cannot, learn its task, and what a result shows beside its baselines.
+"""Explain why a configuration can, or cannot, learn its task, and what a result shows.
 
 No jax here, so `show` starts at once.
 """
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 MARGIN = 0.05
-"""Two accuracies of own values within it may be equal, as few values are held out."""
+"""Two accuracies on own values within this margin may be equal, as few values are held out."""
 
 ECHOES = 0.9
-"""The share of changes of its target that the answer of a learned echo follows, or more."""
+"""A learned echo follows at least this share of the changes of its target."""
 
 THERE = "The target, {value}, is in the window of {window}"
 NOWHERE = "{value} is neither in the window of {window} nor in the state"
@@ -45,7 +45,7 @@ SENTENCES = {
     "future value": "The target lies {ahead} ahead. If the values are independent of each other, "
     "no model can do better than the majority baseline; a better score comes from order in them.",
 }
-"""Where the target is, and what follows."""
+"""Where the target is, and what follows from that."""
 
 WHY_CHANCE = {
     "skipped": f"{NOWHERE}. With batches of {{rows}}, a row continues the state of {{earlier}}, "
@@ -55,7 +55,7 @@ WHY_CHANCE = {
     "zeroed": "{value} is not in the window of {window}, and every batch starts from a zero state",
     "delayed": "the cell mlp sees only {fed}, not {value}",
 }
-"""Why a target can be found nowhere."""
+"""Why the network cannot find a target anywhere."""
 
 RIGHT = "{accuracy:.2%} of the answers are right"
 GUESSED = f"{RIGHT}; {{guessed}} reaches {{guess:.2%}}."
@@ -71,9 +71,9 @@ ORDER_LEARNED = (
     "change of {value}."
 )
 GUESSES = "a guess", "a guess from the values of the window without their order"
-"""What has the baseline, and what the order-blind baseline."""
+"""What reaches the baseline, and what reaches the order-blind baseline."""
 BEST = "", " on average"
-"""What follows a ceiling, and one that an accuracy is above."""
+"""What follows the ceiling, and what follows it if the accuracy is above it."""
 DRIFT = " If the numbers drift, the differences of consecutive numbers may be easier to learn."
 FOLLOWS = (
     " Where the values come in random order, {follows:.1%} of the answers follow a change of "
@@ -306,7 +306,7 @@ def standard_error(share: float, count: int) -> float:
 def noise(share: float, config: RunConfig, result: "Result") -> float:
     """Return how far an accuracy may lie from a share by chance: five standard errors.
 
-    Of own values, which are few, three, and 5% at least.
+    For own values, which are few, it is three standard errors, and at least 5%.
     """
     error = standard_error(min(share, 1.0), answers(config, result))
     return 5 * error if config.data.file is None else max(3 * error, MARGIN)
@@ -341,8 +341,8 @@ def learned(config: RunConfig, result: "Result") -> bool:
 def into_view(config: RunConfig) -> dict[str, Any]:
     """Return the changes that bring the target into the window, and into the mlp's delay line.
 
-    In streams into the whole sequence as one chunk: the first steps of a chunk find their target
-    in the chunk before, which a zero state hides and a cut gradient does not reach.
+    For streams, they make the whole sequence one chunk: the first steps of a chunk find their
+    target in the chunk before, which a zero state hides and a cut gradient does not reach.
     """
     task = config.task
     line = config.network.delay_line

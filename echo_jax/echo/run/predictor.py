@@ -1,9 +1,9 @@
-"""A trained network in use: loaded from its run folder, fed values, answers out.
+"""Use a trained network: load it from its run folder, feed it values, and get answers.
 
     network = load("runs/part4")
     network.predict([1, 36, 0, 36, 21, 2])    # -> [None, None, None, None, 36, 21]
 
-or one integer at a time, with the state in the caller's hands:
+One integer at a time, the caller holds the state:
 
     state = network.start()
     state, answer = network.step(state, 1)    # answer.exists, answer.token, answer.logits
@@ -58,7 +58,7 @@ def _compiled(function: Callable[..., Any], config: RunConfig, keyed: _Keyed) ->
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class TrainedNetwork:
-    """One network of a run: its configuration, its weights, and the values it knows."""
+    """One network of a run: its configuration, its weights, and the values of its training."""
 
     config: RunConfig
     network: Network
@@ -94,7 +94,7 @@ class TrainedNetwork:
         """Feed one token, int `0 .. V-1`; return the next state and the `Answer`. It is pure.
 
         Raises:
-          ConfigError: the token is none of these.
+          ConfigError: the token is not one of these.
         """
         self._check(token, axes=0)
         return self.compiled(token_by_token.step)(self.params, state, token)
@@ -102,10 +102,10 @@ class TrainedNetwork:
     def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
         """Return the state after the next tokens, int32 `[N]`, and the N values that answer them.
 
-        None where there is no answer yet, and for an UNSEEN token, which is left out.
+        A value is None where there is no answer yet, and for an UNSEEN token, which is left out.
 
         Raises:
-          ConfigError: a token is none of the network.
+          ConfigError: a token is not one of the network's.
         """
         tokens = np.asarray(tokens).ravel()
         values: list[Any] = [None] * len(tokens)
@@ -178,15 +178,17 @@ class TrainedNetwork:
         """Return the answer of the network after each value.
 
         Args:
-          inputs: one sequence of values, a list or an array `[T]`, or many of them, of any lengths.
-            A value is an integer, or of a run on words a string. Each starts from a zero state.
-          probabilities: return them instead of the answers; framing `values` has none.
+          inputs: one sequence of values, a list or an array `[T]`, or several of any lengths. A
+            value is an integer, or a string for a run on words. Each sequence starts from a zero
+            state.
+          probabilities: return probabilities instead of answers; not for framing `values`.
           unknown: for a value that is not in the vocabulary, raise ConfigError, or skip it, as if
-            it were not there.
+            it did not occur.
 
         Returns:
-          For each sequence a list of its T answers, None where there is none yet; or its
-          probabilities float32 `[T, V]`, NaN where there is none yet. Many sequences give a list.
+          For each sequence a list of its T answers, None where there is no answer yet; or its
+          probabilities float32 `[T, V]`, NaN where there is no answer yet. Several sequences give a
+          list.
 
         Raises:
           ConfigError: a value is not in the vocabulary, or an argument breaks a rule.
@@ -210,13 +212,13 @@ class TrainedNetwork:
     def states(
         self, values: Sequence[Any] | None = None, *, unknown: Unknown = "error"
     ) -> "NotebookFigure":
-        """Return a figure of the states over a sequence of values: a column a step, a row a unit.
+        """Return a figure of the states over some values: a column for a step, a row for a unit.
 
-        Each block is the window of one answer, and of an LSTM the panels are c and h. By default
-        the values are drawn at random, always the same.
+        Each block is the window of one answer; for an LSTM the panels are c and h. By default the
+        values are drawn at random, always the same.
 
         Raises:
-          ConfigError: there is no answer to the values, or they are more than 400 steps.
+          ConfigError: the values have no answer, or take more than 400 steps.
         """
         from echo_jax.echo.run import predictor_states
 
@@ -276,16 +278,17 @@ def load(
     """Return the network in the last checkpoint of a run folder.
 
     Args:
-      folder: of a run, finished or not.
-      seed: the seed of the network, where a run has many; None for the first.
-      cell: the run's own cell, `package.module:Class`, where it has one; nothing is imported
+      folder: the folder of a run, finished or not.
+      seed: the seed of the network, if the run has several; None for the first.
+      cell: the run's own cell, as module:NAME or FILE.py, if it has one; nothing is imported only
         because a folder names it.
-      say: told that the text of the run's own cell has changed since; a warning by default.
+      say: is called with a sentence if the text of the run's own cell has changed since; by default
+        it warns.
 
     Raises:
-      ConfigError: an argument breaks a rule, the seed failed or is not there, or the run has a cell
-        of its own that is not named.
-      StorageError: there is no such run or no checkpoint, or a file of it is damaged.
+      ConfigError: an argument breaks a rule, the seed failed or does not exist, or the run has a
+        cell of its own that is not named.
+      StorageError: there is no such run or no checkpoint, or one of its files is damaged.
     """
     path = atomic_files.path_of("folder", folder)
     check_call(load, locals())
@@ -313,7 +316,8 @@ def network_of(
 ) -> TrainedNetwork:
     """Return the network of a seed, None for the first, from weights `[S or more, ...]` of a run.
 
-    Raises ConfigError if `run`, as a person calls it, has no such seed, or a weight is non-finite.
+    Raises ConfigError if the run, which messages call `run`, has no such seed, or a weight is
+    non-finite.
     """
     check_call(network_of, {"seed": seed})
     first = inputs.config.seed

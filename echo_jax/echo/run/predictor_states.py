@@ -19,13 +19,13 @@ from echo_jax.report.styles import INK, drawing, literal, wrapped
 from echo_jax.statistics import FITTED, LEAST_STREAMS, least_examples
 
 MOST_STEPS = 400
-"""Steps that are drawn."""
+"""The most steps that a figure draws."""
 
 ASKED = 32
-"""Steps of a stream that are asked."""
+"""The number of steps of a stream that are asked."""
 
 STREAMS = 512, 2048
-"""Fewest and most streams. Between them 1.5 examples are fitted for each weight of a head."""
+"""The fewest and the most streams. Between them, 1.5 examples are fitted per weight of a head."""
 
 
 class FedRow(NamedTuple):
@@ -37,7 +37,7 @@ class FedRow(NamedTuple):
 
 
 def any_values(trained: Any) -> list[Any]:
-    """Return a random sequence of values, always the same, with 8 answers or fewer."""
+    """Return a random sequence of values, always the same, with at most 8 answers."""
     task = trained.config.task
     vocabulary = trained.vocabulary
     count = task.target_times.start + max(1, min(8, MOST_STEPS // task.window))
@@ -64,7 +64,7 @@ def rows_of(trained: Any, tokens: np.ndarray) -> list[FedRow]:
 
 
 def figure_of(trained: Any, tokens: np.ndarray) -> NotebookFigure:
-    """Draw the strip of all states; raise ConfigError for too many steps or without an answer."""
+    """Draw the strip of all states; raise ConfigError if it has too many steps or no answer."""
     task = trained.config.task
     each = 1 if task.in_streams else task.window
     steps = max(len(tokens) - task.target_times.start, 0) * each
@@ -128,11 +128,11 @@ def _named(states: Carry) -> dict[str, np.ndarray]:
 
 
 def memory_of(trained: Any, lags: int | None) -> Any:
-    """Return the bits by lag that the state of a `TrainedNetwork` tells at the end of each row.
+    """Return the bits by lag that the state of a `TrainedNetwork` holds at the end of each row.
 
-    Values at random, or streams of the user's own, in order: the last 15% are scored, the 15%
-    before choose a penalty. By default the lags are twice as many as reach back to the first value
-    of the window and to the target.
+    The network is fed random values, or streams of the user's own in order: the last 15% are
+    scored, and the 15% before them choose a penalty. By default `lags` is twice what reaches back
+    to the first value of the window and to the target.
     """
     task = trained.config.task
     lags = lags or 2 * max(task.window, task.lag + 1)

@@ -1,4 +1,4 @@
-"""What a run prints and draws: its configuration, its scores, how it ended, its curves."""
+"""Print and draw a run: its configuration, its scores, how it ended, its curves."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -81,7 +81,7 @@ def conclude(
     write: Callable[[dict[str, Any]], str],
     kind: Format,
 ) -> None:
-    """Say what to run next, as `advice.after_run`, and make the figure of a run."""
+    """Say what to run next, as `advice.after_run` returns it, and make the figure of a run."""
     for line in advice.after_run(finished, write):
         say(printable(line))
     path = draw(folder, finished, kind)
@@ -215,7 +215,7 @@ def _number(value: float | None, pattern: str) -> str:
 
 
 def draw(folder: Path, finished: Finished, kind: Format = "png") -> Path:
-    """Make the figure of a run folder; returns its path. ConfigError where it was edited."""
+    """Make the figure of a run folder, and return its path; raise StorageError if it was edited."""
     path = (folder / FIGURE).with_suffix(f".{kind}")
     with drawing():
         content = image(figure_of(finished), kind)
@@ -224,7 +224,7 @@ def draw(folder: Path, finished: Finished, kind: Format = "png") -> Path:
 
 
 def figure_of(finished: Finished) -> "NotebookFigure":
-    """Draw loss and accuracy over training, with the baselines; 800 pixels wide."""
+    """Return the figure of loss and accuracy over training with the baselines; 800 pixels wide."""
     from echo_jax.report.charts import NotebookFigure
 
     config, _, scores, _ = finished

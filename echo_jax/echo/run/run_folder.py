@@ -1,4 +1,4 @@
-"""Run folders: what was run, how far it came, what it found. One folder a run, one writer.
+"""Handle run folders, one for each run with one writer: their files, rules and own values.
 
 `checkpoint` has the file that is the run; here are the names of the files, the rules of a folder
 and the user's own values. Nothing in a folder is executed, and no name in it is used as a path.
@@ -51,7 +51,7 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 class StoredVocabulary(msgspec.Struct):
-    """The content of `vocabulary.json`: the values, and the length of the column."""
+    """The content of `vocabulary.json`: the different values, and the length of the column."""
 
     values: list[str]
     length: Annotated[int, msgspec.Meta(gt=0)]
@@ -85,7 +85,7 @@ class RunSpec(NamedTuple):
         return Vocabulary.of_integers(size)
 
     def corpus(self) -> "Corpus | None":
-        """Return the data as the part to train on and the last share, held out; None without data.
+        """Return the data as the part to train on and the held-out part; None without data.
 
         Raises ConfigError if one of the parts is shorter than a sequence.
         """
@@ -123,10 +123,10 @@ def named_after_time(kind: str = "") -> Path:
 
 
 def check_unused(out: Path) -> None:
-    """Raise ConfigError unless there is nothing yet, or an empty folder, in the place of a run.
+    """Raise ConfigError unless a run can be made in `out`: a new or an empty folder.
 
-    A process that is killed may leave staged files and its lock, which do not count. Raises
-    StorageError for the current folder.
+    A process that was killed may leave staged files and its lock, which do not count. Raises
+    StorageError if `out` is the current folder.
     """
     atomic_files.check_not_current(out)
     if not os.path.lexists(out):
@@ -166,7 +166,7 @@ def with_values(folder: Path, inputs: RunSpec, to_train: bool) -> RunSpec:
 
 
 def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | None:
-    """Return a sentence if the user's cell has another text than in the run, of digest `source`."""
+    """Return a sentence if `source`, the digest of the user's cell, is not that of the run."""
     if inputs.cell_source == source:
         return None
     return f"the text of cell {inputs.config.network.cell} has changed since {folder} was started"

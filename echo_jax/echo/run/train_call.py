@@ -98,10 +98,10 @@ class Fields(TypedDict, total=False):
 class Run:
     """A finished training run: its scores, its curve, why it ended so, and its networks.
 
-    config   what was run
+    config   the configuration that was run
     result   the scores beside their baselines, as in `result.json`
-    history  loss and accuracy of every training sequence, `history.curves()`
-    folder   where the run is stored; None for one that wrote nothing
+    history  the log, of which `history.curves()` returns loss and accuracy of every sequence
+    folder   the folder in which the run is stored; None if nothing was written
     """
 
     config: RunConfig
@@ -121,7 +121,7 @@ class Run:
         return Finished(self.config, self.history, self.result)
 
     def explain(self) -> str:
-        """Say where the target is, if it can be learned, and what helps, or what to ask next."""
+        """Say where the target is, if it can be learned, and what helps or what to ask next."""
         why = explanation.explain(self.config, self.result, "argument")
         return "\n".join([why, *self._next_runs()])
 
@@ -147,37 +147,37 @@ class Run:
         """Return the network of a seed, None for the first.
 
         Raises:
-          ConfigError: the seed is not there, or it failed in training.
+          ConfigError: the seed does not exist, or it failed in training.
         """
         network = self._network._replace(compute="fast")
         trained = self.history.sequences
         return network_of(self._inputs, network, self._params, trained, seed, "this run")
 
     def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
-        """Return the answers of the network of a seed, as `predictor.TrainedNetwork.predict`.
+        """Return the answers of the network of a seed, as `predictor.TrainedNetwork.predict` does.
 
         Raises:
-          ConfigError: as of `network` and of that.
+          ConfigError: for the reasons of `network` and of `TrainedNetwork.predict`.
         """
         return self.network(seed).predict(values, **options)
 
     def states(self, values: Any = None, *, seed: int | None = None) -> NotebookFigure:
-        """Return the states over a sequence, by default always the same one at random, as a figure.
+        """Return a figure of the states over a sequence, by default a random one, always the same.
 
         Raises:
-          ConfigError: as of `network` and of `TrainedNetwork.states`.
+          ConfigError: for the reasons of `network` and of `TrainedNetwork.states`.
         """
         return self.network(seed).states(values)
 
     def memory(self, lags: int | None = None, *, seed: int | None = None) -> "ProbeResult":
-        """Return the bits that the state of a network tells about earlier values, see `probe`.
+        """Return the bits that the state of a network holds about earlier values, see `probe`.
 
-        It is fed values at random as in training, or the user's own, of which the last 15% are
-        scored; the network before training stands beside. Asks for `lags` steps back, by default
-        twice as far as the window and the target.
+        The network is fed random values as in training, or the user's own, of which the last 15%
+        are scored; the result also has the bits before training. `lags` is the number of steps
+        back, by default twice as far as the window and the target.
 
         Raises:
-          ConfigError: as of `network` and of `TrainedNetwork.memory`.
+          ConfigError: for the reasons of `network` and of `TrainedNetwork.memory`.
         """
         return self.network(seed).memory(lags)
 
@@ -258,9 +258,10 @@ def train(
 def configured(
     config: RunConfig | None = None, args: Mapping[str, Any] | None = None, **fields: Any
 ) -> RunSpec:
-    """Return the configuration of a call of `train`, and the objects that it only names.
+    """Return the configuration of a call of `train`, with the objects that it only names.
 
-    Raises ConfigError for a value that breaks a rule. The file that it names is not read yet.
+    Raises ConfigError if a value breaks a rule. The file that the configuration names is not read
+    yet.
     """
     base = _base(config, fields)
     fields.pop("part", None)
@@ -291,7 +292,7 @@ def _base(config: RunConfig | None, fields: Mapping[str, Any]) -> RunConfig:
 
 
 def _folder(out: PathLike, config: RunConfig, cell: object) -> Path:
-    """Return the folder of a run; raise ConfigError for objects that nobody can import later."""
+    """Return the folder of a run; raise ConfigError for an object that cannot be imported later."""
     rule = "cannot be imported by a later process"
     if is_handed_over(config.network.cell):
         fix = "write it as a class or functions in a file and name the file, or give no {out}"

@@ -40,7 +40,7 @@ class PreparedRun(NamedTuple):
 
 
 def new_inputs(config: RunConfig) -> RunSpec:
-    """Return the inputs of a new run; the file that the configuration names, if any, is read."""
+    """Return the inputs of a new run, for which the file that the configuration names is read."""
     if config.data.file is None:
         return RunSpec(config)
     from echo_jax.echo.run import own_data  # not loaded for random integers
@@ -50,9 +50,9 @@ def new_inputs(config: RunConfig) -> RunSpec:
 
 @contextlib.contextmanager
 def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterator[PreparedRun]:
-    """Return a run in a new folder, locked against every other process; None writes nothing.
+    """Return a run in a new folder, locked against other processes; without `out`, in none.
 
-    Raises ConfigError, before anything is compiled or made, if it cannot be trained.
+    Raises ConfigError, before anything is compiled or written, if the run cannot be trained.
     """
     inputs = inputs._replace(seed_map=options.seed_map, compute=options.compute)
     if out is None:
@@ -84,8 +84,8 @@ def resumed_run(
 ) -> Iterator[PreparedRun]:
     """Return the run in a folder, which is locked against every other process.
 
-    Its seed map and form are those of the folder, its number of sequences may be larger.
-    Raises ConfigError, before anything is compiled, if it cannot go on or its cell is not named.
+    The seed map and the form are those of the folder; the number of sequences may be larger. Raises
+    ConfigError, before anything is compiled, if the run cannot continue or its cell is not named.
     """
     # Before anything is read: another process may be training the run.
     with atomic_files.locked(folder):
@@ -140,7 +140,7 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
 
 
 def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Saved | None:
-    """Return the last checkpoint of an unfinished run; raise ConfigError without one."""
+    """Return the last checkpoint of a run, if there is one; raise ConfigError if it is done."""
     saved, result = checkpoint.read(folder, inputs, many_seeds.state_shapes(inputs.config, learner))
     done = saved.history.sequences if saved else 0
     shown = run_folder.as_shown(folder)

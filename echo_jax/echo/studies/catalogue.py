@@ -450,7 +450,7 @@ STUDIES: dict[str, Study] = {
 
 
 def check_name(name: str) -> None:
-    """Raise ConfigError for a name that no study has."""
+    """Raise ConfigError unless `name` is the name of a study."""
     if not (isinstance(name, str) and name in STUDIES):
         close = difflib.get_close_matches(str(name), STUDIES, n=1)
         names = close[0] if close else f"one of {', '.join(STUDIES)}"

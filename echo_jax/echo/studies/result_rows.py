@@ -78,7 +78,7 @@ class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=
         self._check_shapes()
 
     def _check_shapes(self) -> None:
-        """Raise ValueError unless all that was measured has the shape of its measure."""
+        """Raise ValueError unless every finding has the shape that its measure gives."""
         shapes = shapes_of(self.config.task)
         for measure, found in self.measured.items():
             expected = shapes.get(measure, {})
@@ -125,7 +125,7 @@ RESULT_ROWS = RowKind("a row of results", _decoded, msgspec.to_builtins, TIMING)
 def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
     """Return the rows of some grid points, in their order and under their labels.
 
-    Of two rows of one grid point the later, of those with the same key one with its name.
+    If a grid point has two rows, the later one counts; of rows with equal keys, one with its name.
     """
     by_key = {row.key: row for row in rows}
     by_name = {(row.key, row.point): row for row in rows}
@@ -162,7 +162,7 @@ def _in_a_sequence(row: ResultRow, name: str) -> int:
 
 
 def limit(row: ResultRow, name: str) -> float:
-    """Return the score above which nothing is known, as training ended there; else infinity."""
+    """Return the score above which nothing is known, as training ended there, or infinity."""
     trained = row.sequences * _in_a_sequence(row, name)
     return trained if name.endswith("_to_99") else math.inf
 
@@ -175,7 +175,7 @@ def summary(row: ResultRow, name: str) -> Summary:
 def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
     """Return a median and its interval as text, "99.73% (99.70 to 99.77)"; "-" if not measured.
 
-    What was not reached is above what training had: >2,000, or 1,489 (1,450 to >2,000).
+    A score that was not reached is above the limit of training: >2,000, or 1,489 (1,450 to >2,000).
     """
     if not scores(row, name):
         return "-"

@@ -99,10 +99,11 @@ def run_studies(
     paper: Paper | None,
     show: Callable[[Section], None] = lambda _: None,
 ) -> dict[str, Section]:
-    """Run what studies of these names lack; the sections of all studies that have rows.
+    """Run what the studies of these names lack, and return the sections of all studies with rows.
 
-    Each is shown when its rows are there, and the page written, with the files of a paper at the
-    end; without a paper, no page. TasksFailedError at the end where grid points failed.
+    Each study is shown when its rows are complete, and the page is written, with the files of a
+    paper at the end; without a paper, no page is written. Raises TasksFailedError at the end if
+    grid points failed.
     """
     failures = list[str]()
     # The cluster first: one that does not answer leaves no folder behind.
@@ -139,7 +140,7 @@ def run_studies(
 
 
 def _waiting(folder: StudyFolder, names: Sequence[str]) -> dict[str, list[GridPoint]]:
-    """Return the grid points without a row of studies of these names."""
+    """Return the grid points of the studies of these names that have no row yet."""
     rows = study_folder.rows_of(folder.path, {name: folder.studies[name] for name in names})
     return {name: missing(folder.studies[name].points, rows[name]) for name in names}
 
@@ -164,7 +165,7 @@ def run_points(
 ) -> Sequence[str]:
     """Run grid points, and append the row of each to a file as it comes.
 
-    Returns a sentence for each that failed, as other studies go on.
+    Returns a sentence for each point that failed, as other studies continue.
     """
     from echo_jax.echo.studies import run_grid_point  # loads jax, which a page does not need
 

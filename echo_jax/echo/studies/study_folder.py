@@ -48,8 +48,8 @@ class StudyFolder(NamedTuple):
     def claimed(self, tables: bool = False) -> Iterator[None]:
         """Make and lock the folder, before anything is run.
 
-        Raises StorageError if it cannot be made, is or has something of another kind, or has a file
-        in the way that was edited since it was generated or is somebody else's.
+        Raises StorageError if it cannot be made, is of another kind, or has a file in the way that
+        was edited since it was generated or that was not generated.
         """
         out = self.path
         atomic_files.check_not_current(out)
@@ -68,7 +68,7 @@ class StudyFolder(NamedTuple):
 
 
 def _check_content(out: Path) -> None:
-    """Raise StorageError for a folder with files that are not of studies, and no `folder.json`."""
+    """Raise StorageError unless the folder has `folder.json` or only files of studies."""
     if not out.is_dir() or os.path.lexists(out / KIND) or not os.access(out, os.R_OK):
         return
     for name in sorted(set(os.listdir(out)) - {"rows", "figures", "tables", PAGE}):
@@ -98,12 +98,12 @@ def folder() -> Path:
 
 
 def answer(name: str) -> str:
-    """Return the answer to a study: the paragraph under its heading; empty for a sweep."""
+    """Return the answer to a study, the paragraph under its heading; nothing for a sweep."""
     return next(iter(paragraphs(name)), "")
 
 
 def paragraphs(name: str) -> list[str]:
-    """Return the answer to a study, and its notes; none of a sweep."""
+    """Return the paragraphs of the answer to a study, and its notes; none for a sweep."""
     text = (folder() / "answers.md").read_text("utf-8")
     _, _, part = text.partition(f"\n### {name}: ")
     paragraphs = re.split(r"\n##", part)[0].strip().split("\n\n")[1:]
@@ -171,7 +171,7 @@ def _notes(rows: Sequence[ResultRow], own: bool) -> list[str]:
 
 
 def command_of(name: str) -> str:
-    """Return the command of a study, as pages have it."""
+    """Return the command of a study, as pages show it."""
     return f"echo-jax study {name}"
 
 

@@ -234,7 +234,7 @@ class ComparedPair(NamedTuple):
 def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
     """Return the pairs of a study that were run, compared in its scores; adjusted together (Holm).
 
-    Without those where a seed failed or never reached the score, or there is only one.
+    Pairs are left out if a seed failed or never reached the score, or if there is only one seed.
     """
     by_name = {row.point: row for row in rows}
     pairs = [pair for pair in study.pairs if by_name.keys() >= set(pair)]
@@ -250,7 +250,7 @@ def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
 
 
 def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
-    """Return the table of the comparisons of a study, in a list, which without any is empty."""
+    """Return a list with the table of the comparisons of a study, or an empty list."""
     lines = []
     for first, second, score, test, p in compared(study, rows):
         before = first.labels
@@ -280,7 +280,7 @@ def _difference(value: float, score: str) -> str:
 
 
 def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
-    """Return a figure of curves in numbers, one table in a list; of other figures an empty list."""
+    """Return a list with the table of a figure of curves; an empty list for other figures."""
     if chart.kind != "curves":
         return []
     columns = curves(chart, rows)
@@ -303,7 +303,7 @@ OF_SEEDS = tuple(name for name in SeedScores.__struct_fields__ if name != "seed"
 def tidy_rows(
     study: Study, rows: Sequence[ResultRow]
 ) -> dict[str, Callable[[], list[dict[str, Any]]]]:
-    """Functions that make plain rows, one number a column, by what the name of their file adds.
+    """Return functions that make plain rows, one number a column, by the suffix of their file.
 
     Columns have the names of the rows of results. Fractions are fractions, and unknown is None.
     """
@@ -333,7 +333,7 @@ def summaries(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
 
 
 def _of_point(row: ResultRow, rows: Sequence[ResultRow]) -> dict[str, Any]:
-    """Return the columns of a grid point; labels of other rows alone are None."""
+    """Return the columns of a grid point; a label that only other rows have is None."""
     return {
         "point": row.point,
         "cell": row.config.network.cell,

@@ -95,7 +95,7 @@ def sweep(
 
 
 def sweep_folder(path: Path, study: Study, command: str) -> StudyFolder:
-    """Return the folder of a sweep; raise ConfigError for networks that cannot be trained."""
+    """Return the folder of a sweep; raise ConfigError if a network cannot be trained."""
     studies = {NAME: checked(study)}
     return StudyFolder(path, "a sweep", "A sweep", studies, lambda _: command, command)
 
@@ -119,7 +119,7 @@ def _divided(
 
 
 def _several(name: str, given: Any) -> list[Any]:
-    """Return the values of a field as Python has them; raise ConfigError for any other object."""
+    """Return the values of a field as a list; raise ConfigError unless each can be swept."""
     if hasattr(given, "tolist"):  # of numpy
         given = given.tolist()
     several = given if isinstance(given, list | tuple | range) else [given]
@@ -140,8 +140,8 @@ def sweep_study(
 ) -> Study:
     """Return the study of every combination of the values of some fields; `fixed` has others.
 
-    Each value of the last field with several is compared with the first of them, the other fields
-    being equal. ConfigError: a field has no value, or a combination is invalid.
+    Each value of the last field with several values is compared with the first of them, with equal
+    other fields. Raises ConfigError if a field has no value, or a combination is invalid.
     """
     for field, given in values.items():
         if not given:
@@ -173,7 +173,7 @@ def command_of_sweep(
     fixed: Mapping[str, Any],
     until_learned: bool,
 ) -> str:
-    """Return the command line of a sweep, as its page has it."""
+    """Return the command line of a sweep, as its page shows it."""
     words = ["--part", part, *(["--until-learned"] if until_learned else [])]
     for field, given in [*values.items(), *((name, [value]) for name, value in fixed.items())]:
         if given != [None]:
@@ -182,7 +182,7 @@ def command_of_sweep(
 
 
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
-    """Draw up to 6 lines over the first field of numbers that leaves so few, or dots."""
+    """Return a chart of up to 6 lines over the first field of numbers that allows it, or dots."""
     for field, values in varied.items():
         others = [other for other in varied if other != field]
         # Not isinstance, by which True and False are numbers.

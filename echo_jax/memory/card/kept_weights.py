@@ -34,7 +34,7 @@ def path_of(folder: Path, run: str) -> Path:
 
 
 def write(folder: Path, card: Card, trained: TrainedCell) -> None:
-    """Write the weights of a run of a card, in the place of a file that is there."""
+    """Write the weights of a run of a card, replacing an existing file."""
     path = path_of(folder, trained.row.key)
     atomic_files.check_no_link(path.parent)
     atomic_files.make_folder(path.parent)
@@ -53,8 +53,8 @@ def write(folder: Path, card: Card, trained: TrainedCell) -> None:
 class Stated(msgspec.Struct, frozen=True):
     """What a file of weights states.
 
-    run     its key, which names seed, question, rate and updates
-    tokens  the different tokens that the cell was fed, one-hot
+    run     the key of the run, which names seed, question, rate and updates
+    tokens  the number of different tokens that the cell was fed, as one-hot vectors
     """
 
     cell: MeasuredCell
@@ -68,11 +68,11 @@ class Stated(msgspec.Struct, frozen=True):
 
 @dataclasses.dataclass(frozen=True)
 class KeptCell:
-    """A trained cell.
+    """A trained cell that `read` returns.
 
-    about   what its file states
+    about   what the file of its weights states
     cell    the cell itself
-    params  `{"cell": its parameters}`; of a layer of PyTorch those of all its network
+    params  `{"cell": its parameters}`; for a layer of PyTorch, the parameters of its whole network
     """
 
     about: Stated
@@ -80,9 +80,9 @@ class KeptCell:
     params: Params
 
     def states(self, tokens: Any) -> np.ndarray:
-        """Return the state after each token, float32 `[S, T, D]`, as heads by lag read it.
+        """Return the state after each token, float32 `[S, T, D]`, as the heads by lag read it.
 
-        The tokens are integers `[S, T]`, each stream from its start, each below `about.tokens`.
+        The tokens are integers `[S, T]` below `about.tokens`; each stream begins at its start.
         """
         streams = np.empty(0)
         with contextlib.suppress(Exception):  # an object of another package may raise anything
@@ -95,10 +95,10 @@ class KeptCell:
 
 
 def read(path: str | os.PathLike[str], cell: str | None = None) -> KeptCell:
-    """Return the trained cell of a run; raise StorageError for another file.
+    """Return the trained cell of a run; raise StorageError if `path` is another file.
 
-    A cell of the user's must be named by `cell`, as a stranger may have written the file.
-    Raises ConfigError if it is not, or the cell is not here or has another text.
+    `cell` must name a user's own cell, as a stranger may have written the file. Raises ConfigError
+    if it does not, or if the cell is missing or has another text.
     """
     place = atomic_files.path_of("path", path)
     try:

@@ -82,11 +82,11 @@ Conclude = Callable[[Path, Card, list[Row]], object]
 class Plan(NamedTuple):
     """The protocol of a card, and what is asked of its cell.
 
-    asked    the questions and numbers of updates, those of the default card first
-    seeds    of all runs but those of the pilot
-    full     by key the pilot tries all configurations, see `choices`
-    task     what is asked, and nothing beside it, checked by `make_cards`; None: the memory
-    keep     write the weights of each run too
+    asked    the questions and numbers of updates, with those of the default card first
+    seeds    the seeds of all runs except those of the pilot
+    full     whether the pilot by key tries all configurations, see `choices`
+    task     the only task that is asked, checked by `make_cards`; None for the memory
+    keep     whether the weights of each run are written
     """
 
     protocol: Protocol
@@ -101,8 +101,8 @@ class Plan(NamedTuple):
     ) -> list[Configuration]:
         """Return the configurations among which the pilot chooses.
 
-        By key, unless the card is full, it is one, without a pilot: that which is published for the
-        cell, or else that of the middle rate.
+        By key, unless the card is full, there is one, without a pilot: the one published for the
+        cell, or else the one with the middle rate.
         """
         every = question.pilot(self.protocol, updates)
         if self.full or not question.long_pilot:
@@ -111,12 +111,12 @@ class Plan(NamedTuple):
         return [self.published(named) or every[len(every) // 2]]
 
     def published(self, named: NamedCell) -> Configuration | None:
-        """The configuration by key that is published for a cell; none of another protocol."""
+        """Return the configuration by key published for a cell; None for another protocol."""
         rate = None if self.protocol.own else RATES_BY_KEY.get(named.measured.bare)
         return next((x for x in BY_KEY.pilot(self.protocol) if x.rate == rate), None)
 
     def pilot(self, named: NamedCell) -> list[CardRun]:
-        """Return the runs that choose; none of a question where there is nothing to choose."""
+        """Return the runs of the pilot; none for a question without a choice."""
         each = dict.fromkeys(tuple(self.choices(named, *asked)) for asked in self.asked)
         configurations = [x for choices in each if len(choices) > 1 for x in choices]
         seeds = range(PILOT_SEED, PILOT_SEED + self.protocol.pilot_seeds)
@@ -133,14 +133,14 @@ class Plan(NamedTuple):
         return found
 
     def is_untried(self, named: NamedCell, rows: Sequence[Row]) -> bool:
-        """True for a rate by key that is neither published for the cell nor chosen by a pilot."""
+        """Return True if the rate by key is neither published for the cell nor from a pilot."""
         several = len(self.protocol.rates_by_key) > 1
         pilot = cards.pilot_of(rows, self.protocol)
         tried = cards.chosen_by(pilot, BY_KEY.pilot(self.protocol))
         return several and not (tried or self.published(named))
 
     def runs(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
-        """The runs of a cell but for the pilot: those of the usual updates, then the others."""
+        """Return the runs of a cell but the pilot: first those of the usual number of updates."""
         each = itertools.product(self.seeds, self.configurations(named, rows))
         usual = self.protocol.updates
         return self.runs_of(named, sorted(each, key=lambda run: run[1].updates != usual))
@@ -154,7 +154,7 @@ class Plan(NamedTuple):
         return [*pilot, *later, *missing([run for run in runs if run not in later], rows)]
 
     def runs_of(self, named: NamedCell, runs: Iterable[tuple[int, Configuration]]) -> list[CardRun]:
-        """Runs of a cell, from seeds and configurations."""
+        """Return runs of a cell, from seeds and configurations."""
         cell = named.measured
         return [CardRun(cell, self.protocol, of, seed, named.cell, self.task) for seed, of in runs]
 
@@ -167,9 +167,9 @@ def plan_of(
     updates: int | None = None,
     task: Any = None,
 ) -> Plan:
-    """The plan of a card or a part of one, with the usual number of seeds where none is given.
+    """Return the plan of a card or a part of one; `seeds` is by default the usual number.
 
-    With a number of updates the runs of that length alone: a further budget of the card.
+    With `updates`, the plan has only runs of that length: a further budget of the card.
     """
     if task is not None and only is not None:
         raise ConfigError("only", only, "does not apply to a task", "leave it or {task} out")
@@ -188,7 +188,7 @@ def plan_of(
 
 
 def check_sizes(protocol: Protocol, asked: Iterable[CardQuestion]) -> None:
-    """Raise ConfigError for a protocol whose questions need more memory than this machine has."""
+    """Raise ConfigError if the questions of a protocol need more memory than this machine has."""
     size = max(question.least_bytes(protocol) for question in asked)
     environment.check_memory(size, "use a protocol with fewer rows, streams, recalls or lags")
 
@@ -226,10 +226,10 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
 
 
 def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
-    """Return the card of a folder with its rows; the new one, without any, where no card is.
+    """Return the card of a folder with its rows; or the new one without any, if there is no card.
 
-    StorageError where the card there is of another cell or protocol, there are rows without a card,
-    or a page was edited, which would be overwritten.
+    Raises StorageError if the card is of another cell or protocol, if there are rows without a
+    card, or if a page was edited, which would be overwritten.
     """
     atomic_files.check_no_link(folder)
     for page in ("picture.svg", "card.md", "card.svg"):
@@ -291,9 +291,9 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
 
 
 class CardRequest(NamedTuple):
-    """A cell whose card is to be made: a name or an object; the rest as for `echo_jax.card`.
+    """A cell whose card is to be made, a name or an object, with arguments as of `echo_jax.card`.
 
-    One that stands `beside` others is left out where it is among them.
+    A cell that is added to compare with, by `beside`, is left out if it is among the cells already.
     """
 
     cell: Any
@@ -313,9 +313,9 @@ class CardRequest(NamedTuple):
 
 
 def beside(asked: Sequence[CardRequest]) -> list[CardRequest]:
-    """The cells that stand beside others on a task: where any is in the block, in that block too.
+    """Return the cells to compare with on a task; in the block if any of the cells is in one.
 
-    They get the bytes of state that were asked for, and of a block its width and layers.
+    They get the bytes of state that were asked for, and the width and layers of a block.
     """
     found = dict[str, CardRequest]()
     for each in asked:
@@ -334,10 +334,10 @@ def make_cards(
     conclude: Conclude,
     others: bool = False,
 ) -> list[Made]:
-    """Build and check every cell, then make one card after the other on the same executor.
+    """Build and check the cells, then make a card of each on one executor; return the cards made.
 
-    On a task `others` may stand beside. `conclude` gets the folder of each card and what is there,
-    also where a signal or runs that failed end it.
+    With a task, `others` adds cells to compare with. `conclude` gets the folder of each card and
+    its contents, even if a signal or failed runs end it.
     """
     running.start_jax(1, THREADS)  # each thread trains a run, on the same device
     if plan.task is not None:
@@ -361,7 +361,7 @@ def make_cards(
 
 
 def requests_of(asked: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
-    """Return the cards to be made, by different names. ConfigError before anything is."""
+    """Return the cards to be made, by different names; raise ConfigError before any is made."""
     requests = dict[str, Request]()
     for each in asked:
         named = each.built(plan.protocol)
@@ -378,7 +378,7 @@ def requests_of(asked: Sequence[CardRequest], plan: Plan, out: Path) -> list[Req
 
 
 def completed(request: Request, executor: Executor, running: Execution, conclude: Conclude) -> Made:
-    """Make the runs that a card lacks, and conclude it; also where it is stopped."""
+    """Make the runs that a card lacks, and conclude it, even if it is stopped."""
     folder = request.folder
     left = counted(len(request.missing), "run")
     running.tell(f"{request.new.name}: {request.named.name}, {left} to make")
@@ -401,9 +401,9 @@ def completed(request: Request, executor: Executor, running: Execution, conclude
 def make(
     request: Request, card: Card, rows: list[Row], executor: Executor, running: Execution
 ) -> None:
-    """Make the runs that a card lacks; what is known of them is added to the card and its rows.
+    """Make the runs that a card lacks, and add what they show to the card and its rows.
 
-    Each row is stored as it comes. TasksFailedError at the end where runs failed.
+    Each row is stored as it comes. Raises TasksFailedError at the end if runs failed.
     """
     folder, named, new, plan, _ = request
     protocol = plan.protocol

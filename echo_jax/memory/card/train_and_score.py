@@ -85,10 +85,10 @@ def named_cell(
     target: int | None = None,
     protocol: Protocol = STANDARD,
 ) -> NamedCell:
-    """Return the cell of a name, or of an object that a call hands over, with its arguments.
+    """Return the cell of a name, or of an object that a call was given, with its arguments.
 
-    With a target, for a name, its options are found that give it a state of so many bytes, by key,
-    and a remark says where none is within 10%. Raises ConfigError if it cannot be built.
+    With a target, for a name, it finds the options that give it a state of that many bytes, by key;
+    a remark says if none is within 10%. Raises ConfigError if the cell cannot be built.
     """
     check_args(args)
     if not isinstance(cell, str):
@@ -110,10 +110,10 @@ def named_cell(
 
 
 def cell_of_file(place: Path, of_file: MeasuredCell, cell: str | None) -> NamedCell:
-    """Return the cell that a file states, of a card or of weights, which may be a stranger's.
+    """Return the cell that a file of a card or of weights states, which may be a stranger's.
 
-    ConfigError, before anything of it is executed, unless `cell` names a cell of the user's and it
-    has the text that was measured.
+    Raises ConfigError, before anything of it is executed, unless `cell` names a user's cell and the
+    cell has the text that was measured.
     """
     check_named(place, of_file.name, cell)
     changed = cell and user_cell.digest_on_disk(cell) not in (None, of_file.source)
@@ -125,9 +125,9 @@ def cell_of_file(place: Path, of_file: MeasuredCell, cell: str | None) -> NamedC
 
 
 def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> NamedCell:
-    """A cell with the arguments given and its `size`, the option that is the number of units.
+    """Return a cell with the arguments given; `size` is the option that sets its units.
 
-    ConfigError for arguments that a card cannot state.
+    Raises ConfigError if a card cannot state the arguments.
     """
     units = getattr(cell.options, size, None) if size else None
     args = given | ({} if units is None else {size: units})
@@ -197,17 +197,17 @@ class InJax:
     check = staticmethod(check_shapes)
 
     def settings(self, cluster: str | None) -> contextlib.AbstractContextManager[None]:
-        """The settings of the framework while its cells are trained: none beside those of jax."""
+        """Return the settings of the framework while it trains its cells: those of jax suffice."""
         del cluster
         return contextlib.nullcontext()
 
     def arrays(self, cell: Cell, about: Any) -> Params:
-        """The shapes of the arrays of a cell in a file of its weights, which is about a run."""
+        """Return the shapes of a cell's arrays in a file of its weights, which is about a run."""
         key = jax.random.key(0, impl=GENERATOR)
         return {"cell": jax.eval_shape(lambda: cell.init(key, about.tokens))}
 
     def states(self, cell: Cell, about: Any, params: Params, streams: np.ndarray) -> Any:
-        """The flat states of a trained cell after each token of streams `[S, T]`, `[S, T, D]`."""
+        """Return the flat states of a trained cell after each token of streams, `[S, T, D]`."""
         net = network.around(cell, about.tokens, 1)
 
         def states(params: Params) -> chex.Array:
@@ -245,7 +245,7 @@ def measurable(
 ) -> dict[QuestionName, int]:
     """Return the bytes of the state of a cell in each question.
 
-    Raises ConfigError for a step that cannot be scanned, or a state that is too large.
+    Raises ConfigError if its step cannot be scanned, or its state is too large.
     """
     inputs = input_sizes(protocol, task)
     maker = made_by(cell)
@@ -269,7 +269,7 @@ def measurable(
 def compile_run(run: CardRun) -> QuestionPrograms:
     """Return the programs of the question of a run.
 
-    ConfigError where the user's cell has another text here than the run states, or breaks a rule.
+    Raises ConfigError if the user's cell has another text than the run states, or breaks a rule.
     """
     cell = run.built
     if cell is None:  # on a worker
@@ -293,7 +293,7 @@ def make_row(run: CardRun, programs: QuestionPrograms, report: Report) -> Row:
 
 
 def make_row_and_keep(run: CardRun, programs: QuestionPrograms, report: Report) -> TrainedCell:
-    """As `make_row`; the weights are those that were scored."""
+    """Train and score as `make_row` does, and return also the weights that were scored."""
     row, params = train(run, programs, report)
     weights = jax.device_get(tensor_files.named(params))
     return TrainedCell(row, weights, programs.question.network.input_size)
@@ -336,7 +336,7 @@ def train(run: CardRun, programs: QuestionPrograms, report: Report) -> tuple[Row
 
 
 def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, Any]:
-    """The scores of trained weights as fields of a row; those that are not finite count as none."""
+    """Return the scores of trained weights as fields of a row; None if they are not finite."""
     digest = weights_digest(params)
     sets = programs.draw(np.int32(run.seed), digest)
     scores = jax.device_get(programs.score(params, sets))
@@ -357,7 +357,7 @@ def score(run: CardRun, programs: QuestionPrograms, params: Any) -> dict[str, An
 
 
 def has_reading(run: CardRun) -> bool:
-    """True of a run with the usual updates from which a picture is drawn."""
+    """Return True if a picture is drawn from a run, which has the usual updates."""
     of = run.configuration
     usual = run.seed < PILOT_SEED and of.updates == run.protocol.updates
     return usual and NAMED[of.question].has_picture(run.protocol, run.seed)
@@ -381,7 +381,7 @@ KEEPING = Job(compile_run, make_row_and_keep)  # and to keep its weights
 
 
 def runs_at_once() -> int:
-    """One a core of a CPU; no more than XLA has threads, in which all of a program is computed."""
+    """Return how many runs are trained at once: on a CPU, the smaller of cores and XLA threads."""
     return min(environment.cores(), environment.threads()) if jax.default_backend() == "cpu" else 1
 
 

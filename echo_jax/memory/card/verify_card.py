@@ -66,17 +66,17 @@ class Verified(NamedTuple):
 
 
 def drawn(rows: Sequence[Row]) -> list[Row]:
-    """The rows that are made again, none of the pilot: a digest of all draws them, nobody else."""
+    """Return the rows to make again, none of the pilot, chosen by a digest of all rows."""
     made = [row for row in rows if row.seed < PILOT_SEED]
     whole = msgspec.json.encode(made)
     return sorted(made, key=lambda row: atomic_files.digest(whole + row.key.encode()))[:MADE_AGAIN]
 
 
 def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Verified]:
-    """Two rows of the card in a folder beside those of the same runs, made here.
+    """Return two rows of the card in a folder, each with the row of the same run made here.
 
-    A cell of the user's must be named by `cell`, as a stranger may have written the card.
-    Raises ConfigError if it is not, there are no rows, or its cell has another text here.
+    `cell` must name a user's own cell, as a stranger may have written the card. Raises ConfigError
+    if it does not, if there are no rows, or if the cell has another text here.
     """
     running.start_jax(1, THREADS)
     card, rows = cards.read(folder)

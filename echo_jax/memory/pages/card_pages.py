@@ -37,11 +37,11 @@ PARTS_SHOWN = (1, 3, 10, 30)
 
 
 def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
-    """Write card.md, card.svg and with another kind card.KIND into the folder of a card.
+    """Write card.md, card.svg and, for another kind, card.KIND into the folder of a card.
 
-    Before them picture.svg, where there is a reading. The card of a task has no figure. Returns
-    their paths. ConfigError if the figure cannot be drawn, StorageError if a file was edited since
-    it was generated.
+    It writes picture.svg first, if there is a reading. The card of a task has no figure. Returns
+    the paths. Raises ConfigError if the figure cannot be drawn, and StorageError if a file was
+    edited since it was generated.
     """
     of = section_of(card, rows)
     left = picture.of_card(rows, card)
@@ -93,7 +93,7 @@ def sentence(card: Card) -> str:
 
 
 def standing(card: Card) -> str:
-    """The place of a trained cell among the built-in ones that it is compared with, or empty."""
+    """Return the rank of a trained cell among comparable built-in ones, in words; or nothing."""
     known = [
         x for x in built_in_cards.built_in_cards() if comparable([x, card]) and not is_control(x)
     ]
@@ -192,12 +192,12 @@ def write_report(
 ) -> list[Path]:
     """Write the page of the cards NAME/card.json of a folder, its figures and tables.
 
-    Built-in cells are shown `beside` them; with a protocol only its cards. Returns the files
+    Built-in cells are shown `beside` them; with a protocol, only its cards. Returns the files
     written.
 
     Raises:
       ConfigError: there are no cards, or cards of several protocols and none was given, or a name
-        is that of no built-in card.
+        is not that of a built-in card.
       StorageError: a card is not valid, or a file was edited since it was generated.
     """
     whole = built_in_cards.read_folder(folder, protocol)
@@ -221,7 +221,7 @@ def write_report(
 
 
 def figures_of(cards: Sequence[Card]) -> list[Section]:
-    """The sections with figures, whose panels have the same axes; none with nothing to draw."""
+    """Return the sections with figures, whose panels share their axes; none if nothing is drawn."""
     found = list[Section]()
     for question, of_track in itertools.product(QUESTIONS, WHERE):
         asked = [x for x in cards if track(x) == of_track and question.of(x)]
@@ -247,9 +247,9 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
 def page_of_all(
     cards: Sequence[Card], own: Sequence[Card], figures: Sequence[Section], left: str = ""
 ) -> str:
-    """The page in Markdown: a figure, the findings, other figures, tables, and links to cards.
+    """Return the page in Markdown: a figure, the findings, other figures, tables, links to cards.
 
-    `left` are the words of the picture, which is then the first figure.
+    `left` is the text of the picture, which is then the first figure.
     """
     first = 0 if left else 1
     links = "\n".join(f"- [{escaped(card.name)}](<{card.name}/card.md>)" for card in own)

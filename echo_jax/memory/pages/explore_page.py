@@ -41,7 +41,7 @@ The digit is number 3 of scikit-learn's, in four shades.
 
 
 def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
-    """The page of some cards and their rows; the readings in their folder are its picture."""
+    """Return the page of some cards and their rows, with the readings in their folder."""
     data = data_of(whole)
     if (file := folder / READINGS).exists():
         readings = msgspec.json.decode(file.read_bytes(), type=Readings)
@@ -97,9 +97,9 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
 
 
 def names_of(cards: Sequence[Card]) -> list[str]:
-    """A name for each card of a kind; of several with one name that with the fewest options has it.
+    """Return a name for each card of a kind; of several equal names, the fewest options keep it.
 
-    So a cell has the same name in all kinds; the others are named by their options.
+    So a cell has the same name in all kinds; the other cards are named by their options.
     """
     names, labels = [name_of(card) for card in cards], labels_of(cards)
     most_first = sorted(range(len(cards)), key=lambda i: -len(cards[i].cell.args))
@@ -108,7 +108,7 @@ def names_of(cards: Sequence[Card]) -> list[str]:
 
 
 def name_of(card: Card) -> str:
-    """The name that a card was given; of its cell in the literature, or its class as words."""
+    """Return the name given to a card, or its cell's in the literature, or its class in words."""
     label = label_of(card)
     if label != cell_of(card):
         return label
@@ -119,7 +119,7 @@ def name_of(card: Card) -> str:
 
 
 def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
-    """A card: its size, and for each question and number of updates the bits of its seeds."""
+    """Return a card's size, and for each question and number of updates the bits of its seeds."""
     found: dict[str, dict[str, Any]] = {question.asks.name: {} for question in QUESTIONS}
     for (question, updates), of in cards.rows_that_count(rows, card).items():
         found[question][str(updates)] = measured(of, card.numbers)
@@ -132,7 +132,7 @@ def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
-    """The bits and the curve of each seed, from the rows of a question and number of updates."""
+    """Return the bits and the curve of each seed, from the rows of one question and length."""
     bits = cards.bits_of(rows, protocol)
     digits = ".2f" if isinstance(bits, cards.BitsByLag) else ".3f"  # as far as a pixel shows
     return {

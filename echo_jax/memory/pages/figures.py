@@ -94,14 +94,14 @@ def subtitle(card: Card) -> str:
 
 
 def peers(card: Card, question: QuestionShown) -> list[Card]:
-    """The built-in cells that a card is drawn before: those within 10% of its size, else all."""
+    """Return the built-in cells behind a card's curve: those within 10% of its size, else all."""
     known = [x for x in nearest(card, question).values() if is_built_in(x.cell.name)]
     near = [x for x in known if abs(size_of(x) - size_of(card)) <= 0.1 * size_of(card)]
     return near or known
 
 
 def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
-    """Return the bits of each lag."""
+    """Draw the bits of each lag."""
     protocol = card.numbers
     lags = protocol.lags
     most = math.log2(protocol.symbols)
@@ -118,7 +118,7 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
 
 
 def draw_by_key(axes: Axes, card: Card) -> None:
-    """Return the accuracy at each number of pairs."""
+    """Draw the accuracy at each number of pairs."""
     bits = card.bits_by_key
     assert bits is not None
     axes.set(ylim=(-0.02, 1.05), yticks=[0, 0.25, 0.5, 0.75, 1])
@@ -161,7 +161,7 @@ def _draw(
 
 
 def panels_figure(cards: Sequence[Card], question: QuestionShown) -> NotebookFigure:
-    """A panel for each card with a question, those with most bits first; the others in grey."""
+    """Return a figure with a panel for each card, the most bits first; other cards are grey."""
     protocol_of(cards)  # or they are refused
     shown = sorted(cards, key=lambda card: -question.mean(card))
     across = min(len(shown), int(WIDTH / NARROWEST))
@@ -223,7 +223,7 @@ def list_line(pairs: Sequence[int], protocol: Protocol) -> Line:
 
 
 def key_axis(axes: Axes, pairs: Sequence[int]) -> None:
-    """A logarithmic axis of numbers of pairs with a tick at each power of 2, and at the last."""
+    """Set a logarithmic axis of numbers of pairs with a tick at each power of 2 and at the last."""
     ticks = [k for k in pairs if k & (k - 1) == 0 and 1.6 * k < pairs[-1]] + [pairs[-1]]
     axes.set_xscale("log")
     axes.set_xlim(0.92 * pairs[0], 1.08 * pairs[-1])

@@ -90,7 +90,7 @@ class Tile(NamedTuple):
 
 
 def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
-    """The sentence below the picture of a card and its SVG; None where no run has a reading."""
+    """Return the sentence below the picture of a card, and its SVG; None without a reading."""
     runs = [(row.final, row.reading) for row in rows if isinstance(row, LagRow) and row.reading]
     if not runs:
         return None
@@ -107,7 +107,7 @@ def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
 
 @functools.cache
 def built_in_readings() -> dict[bool, ReadCard]:
-    """The readings of the LSTM of 100 numbers to stand beside, in the block (True) and without."""
+    """Return the readings of the LSTM of 100 numbers to compare with: in the block (True), bare."""
     text = resources.files("echo_jax.memory.pages").joinpath(BUILT_IN).read_bytes()
     return {x.card.startswith("block-"): x for x in msgspec.json.decode(text, type=list[ReadCard])}
 
@@ -125,7 +125,7 @@ def in_markdown(words: str, drawn: str) -> str:
 
 
 def of_folder(folder: Path) -> tuple[str, str] | None:
-    """The words of the still of published cards, and its SVG; None without their readings."""
+    """Return the text of the still of published cards, and its SVG; None without readings."""
     if not (folder / READINGS).exists():
         return None
     cells = msgspec.json.decode((folder / READINGS).read_bytes(), type=Readings).cells
@@ -140,7 +140,7 @@ def of_folder(folder: Path) -> tuple[str, str] | None:
 
 
 def still(tiles: Sequence[Tile], pixel: int, below: str, words: str, columns: int) -> str:
-    """The SVG of tiles in rows, each pixel so wide, with a text below; `words` stand for it."""
+    """Return the SVG of tiles in rows, with a text `below`; `words` is the text for its title."""
     side = 8 * pixel
     across, down = side + GAP, side + LINE * len(tiles[0].lines) + GAP
     drawn = list[str]()
@@ -175,7 +175,7 @@ def squares_of(tile: Tile, pixel: int) -> list[str]:
 
 
 def texts(lines: Sequence[str], x: int, y: int) -> list[str]:
-    """Lines of text, the first one below y."""
+    """Return lines of text, the first one below y."""
     return [
         f'<text x="{x}" y="{y + LINE * i - 4}">{html.escape(line)}</text>'
         for i, line in enumerate(lines, 1)

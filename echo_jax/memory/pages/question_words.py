@@ -81,7 +81,7 @@ class QuestionShown:
         return f"{AT_LEAST if bits.at_least else ''}{three_digits(bits.mean)}"
 
     def brackets(self, card: Card) -> str:
-        """The lowest and the highest seed, and how many seeds are there if some are missing."""
+        """Return the lowest and the highest seed, and how many seeds there are if some lack."""
         bits = self.known(card)
         more = []
         if bits.low is not None and bits.high is not None:

@@ -61,7 +61,7 @@ MEANINGS = {
 
 
 def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
-    """For a paper: a LaTeX table of each group, and tidy rows of all cards, pairs and seeds."""
+    """Return sections for a paper: a LaTeX table of each group, and tidy rows of all cards."""
     cards = [card for group in groups for card in group]
     tidy = {
         "": functools.partial(tidy_rows, cards),
@@ -89,7 +89,7 @@ def cell_of(card: Card) -> str:
 
 
 def label_of(card: Card) -> str:
-    """The name that a card was given, by `--name` or its folder; by default that of its cell."""
+    """Return the name that a card was given, by `--name` or its folder; by default its cell's."""
     block = "block-" if track(card).startswith("block") else ""
     args = [f"-{name}-{x}" for name, x in card.cell.args.items()]
     parts = [re.escape(re.sub(r"[^\w.-]+", "-", x)) for x in (f"{block}{cell_of(card)}", *args)]
@@ -105,7 +105,7 @@ def is_control(card: Card) -> bool:
 
 
 def labels_of(cards: Sequence[Card]) -> list[str]:
-    """A label for each card; where they are equal with arguments, or the name of the card."""
+    """Return a label for each card; equal ones get arguments, or become the name of the card."""
     given = [" ".join(f"{key} {x}" for key, x in card.cell.args.items()) for card in cards]
     labels = [label_of(card) for card in cards]
     whole = [f"{a} {b}".strip() for a, b in zip(labels, given, strict=True)]
@@ -170,7 +170,7 @@ def tidy_pairs(groups: Iterable[Sequence[Card]]) -> list[dict[str, Any]]:
 
 
 def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """A row for each run, data set, and lag or number of pairs; none for a run without a score."""
+    """Return a row for each run, data set, and lag or number of pairs; none without a score."""
     tidy = list[dict[str, Any]]()
     for row, data_set in itertools.product(rows, ("validation", "final")):
         score: Any = getattr(row, data_set)
@@ -295,7 +295,7 @@ def budget_text(card: Card, question: QuestionShown, budget: Budget) -> str:
 
 
 def shown(cards: Sequence[Card]) -> str:
-    """Cards in a terminal: of a task a line for each, of the memory a column for each."""
+    """Return cards as text for a terminal: a line for each of a task, else a column for each."""
     if cards[0].task:
         return text_tables.captioned(cards_table(cards))
     _, *measures = zip(*cards_table(cards).without({"seeds"}).texts, strict=True)
@@ -313,7 +313,7 @@ def seeds_there(card: Card) -> str:
 
 
 def caption_of(cards: Sequence[Card]) -> str:
-    """The tracks of a group, its sizes of state, a protocol of one's own, and too few seeds."""
+    """Return the tracks of a group, its sizes of state, its own protocol, and too few seeds."""
     own = protocol_text(cards)
     tracks = dict.fromkeys(map(track, cards))
     each = [x if x == "bare" else f"in the {x}" for x in tracks]
@@ -326,7 +326,7 @@ def caption_of(cards: Sequence[Card]) -> str:
 
 
 def protocol_text(cards: Sequence[Card]) -> str:
-    """What a protocol of one's own has other than the standard; of the standard nothing."""
+    """Return how the protocol of some cards differs from the standard; nothing if it does not."""
     protocol = protocol_of(cards)
     changes = ", ".join(f"{name} {x}" for name, x in protocol.own.items())
     return f"Protocol {protocol.name}, not the standard: {changes}." if changes else ""

@@ -28,7 +28,7 @@ LEVEL = 0.05  # the share of false ones expected among the pairs that a table te
 
 
 def track(card: Card) -> str:
-    """Of a cell in the common block, of a bare one; or another block, in words.
+    """Return the track of a card: `block`, `bare`, or another block in words.
 
     Cards of different tracks are not compared.
     """
@@ -51,7 +51,7 @@ def kind(card: Card) -> tuple[str, Protocol, MeasuredTask | UnsetType]:
 
 
 def comparable(cards: Sequence[Card]) -> bool:
-    """True for cards of one protocol and track with states of one type and about one size."""
+    """Return True for cards of one protocol and track with states of one type and similar size."""
     return len(set(map(kind, cards))) == 1 and of_one_size(cards)
 
 
@@ -84,7 +84,7 @@ def size_text(card: Card) -> str:
 
 
 def differences(pair: Sequence[Card]) -> str:
-    """The properties in which two cards differ in kind: track (bare and block); or nothing."""
+    """Return the properties in which two cards differ in kind, such as track (bare and block)."""
     sizes = [""] if of_one_size(pair) else [size_text(card) for card in pair]
     of_each = {
         "track": [track(card) for card in pair],
@@ -96,9 +96,9 @@ def differences(pair: Sequence[Card]) -> str:
 
 
 def task_words(card: Card) -> str:
-    """Return the task of a card, with what tells it from others; or that it is of the memory.
+    """Return the task of a card with what distinguishes it from other tasks; "none" without one.
 
-    These are digests of what it draws and, of a task of one's own, of its text.
+    That is the digest of what it draws and, for a user's task, of its text.
     """
     if not card.task:
         return "none"
@@ -107,9 +107,10 @@ def task_words(card: Card) -> str:
 
 
 def groups(cards: Iterable[Card]) -> list[list[Card]]:
-    """Comparable cards, those with most bits first.
+    """Return groups of comparable cards, the most bits first.
 
-    Blocks come before bare cells. Cards alone in their size are one group of several sizes.
+    Blocks come before bare cells. Cards without a peer of their size form one group of several
+    sizes.
     """
 
     def order(card: Card) -> tuple[Any, ...]:
@@ -160,9 +161,9 @@ def pairs_of(seeds: Sequence[Sequence[float]]) -> list[Pair]:
 
 
 def letters(apart: Iterable[tuple[int, int]], count: int) -> list[str]:
-    """A letter for each largest set of `count` groups none of which are told apart, in each group.
+    """Return, for each group, a letter for each largest set that it is in of groups not told apart.
 
-    So two groups are told apart just where they share no letter (Piepho 2004).
+    So two groups are told apart exactly if they share no letter (Piepho 2004).
 
         0 of 3 groups apart from 2:      a, ab, b
     """
@@ -177,7 +178,7 @@ def letters(apart: Iterable[tuple[int, int]], count: int) -> list[str]:
 
 
 def few_seeds(cards: Sequence[Card]) -> str:
-    """A sentence where the numbers of seeds alone keep any two cards from being told apart."""
+    """Return a sentence if the numbers of seeds alone keep any two cards from being told apart."""
     sizes = {*itertools.combinations([len(card.seeds) for card in cards], 2)}
     least = min((statistics.permutation_test([0] * n, [1] * m) for n, m in sizes), default=0)
     few = least > LEVEL and comparable(cards)
@@ -185,7 +186,7 @@ def few_seeds(cards: Sequence[Card]) -> str:
 
 
 def letters_of(cards: Sequence[Card], question: QuestionShown) -> list[str]:
-    """The letters of cards; none without the question, for one card, and for several sizes."""
+    """Return the letters of cards; none for one card, several sizes, or a missing question."""
     seeds = [bits.by_seed for card in cards if (bits := question.of(card))]
     if len(seeds) < 2 or not comparable(cards):
         return [""] * len(cards)

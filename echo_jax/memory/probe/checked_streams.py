@@ -34,7 +34,7 @@ NATURAL = 0.01
 
 
 class Parts(NamedTuple):
-    """Streams that heads are fitted to, that choose their penalty, and that are scored."""
+    """The streams that heads are fitted to, that choose their penalty, and that are scored."""
 
     fitted: slice
     chosen: slice
@@ -59,7 +59,7 @@ class Asked:
         return self.tokens[streams][:, times].reshape(-1, self.lags)
 
     def contexts(self, given: int, streams: slice) -> np.ndarray:
-        """The last tokens of each example as one number, int64 `[E]`: x(t) + V x(t-1) + ..."""
+        """Return the last tokens of each example as a number, int64 `[E]`: x(t) + V x(t-1) + ..."""
         times = self.steps[:, None] - np.arange(given)
         powers = self.classes ** np.arange(given, dtype=np.int64)
         return (self.tokens[streams][:, times] @ powers).ravel()
@@ -67,8 +67,8 @@ class Asked:
     def log_shares(self, given: int, streams: slice) -> np.ndarray:
         """Return the log-shares of an n-gram for each context, lag and answer, float32 `[G, N, V]`.
 
-        Of n = `given` tokens, so G is V^n. The shares after n tokens are `interpolated` with those
-        after fewer.
+        n is `given`, so G is V^n. The shares after n tokens are interpolated with those after
+        fewer.
         """
         targets = self.targets(streams)
         every = [frequencies(x, self.classes) for x in targets.T]
@@ -95,7 +95,7 @@ class Asked:
 
 
 def shares_after(known: np.ndarray, answers: np.ndarray, alone: np.ndarray) -> np.ndarray:
-    """The shares of answers after each known token, `[V, V]`, interpolated with those `alone`."""
+    """Return the shares of answers after each token, `[V, V]`, interpolated with those `alone`."""
     classes = len(alone)
     pairs = known.astype(np.int64) * classes + answers
     counts = np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
@@ -125,7 +125,7 @@ TOLD = 0.01  # least share that counts
 
 
 def check_shifts(states: np.ndarray, asked: Asked, parts: Parts, dependent: bool) -> None:
-    """Raise ConfigError for states `[S, T, D]` that show shifted tokens; warn where they may be."""
+    """Raise ConfigError if the states `[S, T, D]` show shifted tokens; warn if they may."""
     following, last, before = told = told_around(states, asked, parts)
     late = _clear(following - last if dependent else following)
     # Where tokens are independent, early needs a clear sign of the token before (5 errors) and not
@@ -144,12 +144,12 @@ def check_shifts(states: np.ndarray, asked: Asked, parts: Parts, dependent: bool
 
 
 def _clear(told: np.ndarray, least: float = TOLD, errors: int = 5) -> bool:
-    """True for a mean over streams above the least and by so many standard errors above 0."""
+    """Return True if a mean over streams is above `least` and `errors` standard errors above 0."""
     return bool(told.mean() > max(least, errors * told.std(ddof=1) / math.sqrt(len(told))))
 
 
 def told_around(states: np.ndarray, asked: Asked, parts: Parts) -> np.ndarray:
-    """What is told of x(t+1), x(t) and x(t-1), by scored stream, `[3, S]`; 0 without a step."""
+    """Return what is told of x(t+1), x(t), x(t-1), by scored stream, `[3, S]`; 0 without a step."""
     # x(t+1) has to be there, and x(t-2), as x(t-1) is told beyond its neighbour.
     steps = asked.steps[(asked.steps > 1) & (asked.steps < asked.tokens.shape[1] - 1)]
     if not len(steps):
@@ -161,7 +161,7 @@ def told_around(states: np.ndarray, asked: Asked, parts: Parts) -> np.ndarray:
     around = steps + np.array([[1], [0], [-1]])
 
     def read(streams: slice) -> tuple[np.ndarray, np.ndarray]:
-        """States `[E, D]` of some streams, and what is left of three answers, `[3, S, A, V]`."""
+        """Return states `[E, D]` of streams, and what is left of three answers, `[3, S, A, V]`."""
         every = np.arange(streams.start, streams.stop)
         some = every[:: max(1, len(every) * len(steps) // examples)]
         before, y = (asked.tokens[some][:, around - n].swapaxes(0, 1) for n in (1, 0))
@@ -183,11 +183,11 @@ OVERLAPPING = 0.5  # share of streams that overlap another at one place
 
 
 def check_streams(tokens: np.ndarray, classes: int) -> None:
-    """Raise ConfigError for streams of `[S, T]` that are equal or overlap, and not by chance.
+    """Raise ConfigError unless the streams `[S, T]` differ and do not overlap, except by chance.
 
     The probability p of a piece is that of its pairs of neighbours. A stream is drawn c times or
-    more with less than S binom(S-1, c-1) p^(c-1). Where streams are copies of few, p is too large,
-    as it is counted in these copies; so many copies are no chance all the same.
+    more with a probability below S binom(S-1, c-1) p^(c-1). If all streams are copies of a few, p
+    is too large, as it is counted in these copies; but so many copies cannot be chance.
     """
     pairs = shares_after(tokens[:, :-1], tokens[:, 1:], frequencies(tokens, classes))
     logs = np.log(pairs)[tokens[:, :-1], tokens[:, 1:]]
@@ -211,10 +211,10 @@ def _check_copies(tokens: np.ndarray, logs: np.ndarray) -> None:
 
 
 def _check_overlaps(tokens: np.ndarray, logs: np.ndarray) -> None:
-    """Refuse it where streams from step k on are how others begin, for many streams and one k.
+    """Raise ConfigError if streams from a step k on begin others, for many streams and one k.
 
     Tokens that follow a rule agree by chance: about as often from step k - 1 on, and more often
-    than pairs tell, so the chance has the square root of p.
+    than pairs tell, so the chance uses the square root of p.
     """
     streams, length = tokens.shape
     # B is odd, so that no power of it is 0 modulo 2^64.

@@ -42,33 +42,34 @@ def probe(  # noqa: PLR0913 - all but two have a default
         echo_jax.probe(states, tokens, untrained=others)     # beside the network before training
 
     A softmax regression for each lag n reads the state after token x(t) and answers x(t-n). It is
-    fitted to the first streams; the next ones choose its L2 penalty and recalibrate it; on the last
-    ones its cross-entropy is scored. The bits are what it takes off the entropy of the token:
-    V-information with linear heads (Xu et al. 2020), a lower bound of the mutual information. Where
-    tokens predict one another, as in a text, the bits are conditional (Hewitt et al. 2021): the
-    heads start from the answer of an n-gram of the last tokens, and the bits are what they add.
+    fitted to the first streams; the next streams choose its L2 penalty and recalibrate it; on the
+    last streams its cross-entropy is scored. The bits are the entropy of the token less this
+    cross-entropy: V-information with linear heads (Xu et al. 2020), a lower bound of the mutual
+    information. If tokens predict one another, as in a text, the bits are conditional (Hewitt et
+    al. 2021): the heads start from the answer of an n-gram of the last tokens, and the bits are
+    what they add.
 
     Args:
       states: numbers `[S, T, D]` of S streams; entry t is the state after token t. An array of
         NumPy, JAX or PyTorch.
       tokens: integers `[S, T]` from 0 on that were fed, not next-token targets. Streams must not
         overlap or repeat.
-      lags: N; asks for the tokens 1 .. N steps before the last one.
-      at: the steps t after which is asked, N or later; by default as many as make 40,000 examples,
-        evenly apart.
-      given: number of the last tokens whose share is taken off; by default 0 where no token tells
-        anything about another within reach, otherwise 1.
-      by_step: fit heads for each step anew, which see a code that depends on the step. They need
-        as many streams as there are examples otherwise.
-      untrained: states of the same network before training, to stand beside.
-      scored: streams of the last part, and of the one before; by default 15% each.
+      lags: N; the tokens 1 .. N steps before the last one are asked for.
+      at: the steps t after which the state is asked, N or later; by default evenly spaced steps
+        that make 40,000 examples.
+      given: how many last tokens are known, whose share is taken off; by default 0 if no token
+        tells anything about another within reach, otherwise 1.
+      by_step: fit separate heads for each step, which see a code that depends on the step. They
+        need as many streams as there are examples otherwise.
+      untrained: states of the same network before training, to compare with.
+      scored: how many streams the last part has, and the one before; by default 15% each.
 
     Raises:
-      ConfigError: other shapes, a state that is not finite or masked, a negative token, one token
-        alone, streams that repeat or overlap, too few examples, or tokens that are not those fed:
-        the states tell something about the next one, or nothing about the last one and something
-        about the one before. Where tokens predict one another this is a warning, as a network may
-        do so on purpose; then `untrained` decides, if it is there.
+      ConfigError: shapes do not fit, a state is not finite or masked, a token is negative, all
+        tokens are equal, streams repeat or overlap, examples are too few, or tokens are not those
+        fed: the states tell something about the next one, or nothing about the last one and
+        something about the one before. If tokens predict one another this is a warning, as a
+        network may do so on purpose; then `untrained` decides, if it is given.
     """
     check_call(probe, locals())
     numbered, classes = _tokens(tokens)
@@ -104,7 +105,7 @@ def probe(  # noqa: PLR0913 - all but two have a default
 def _bits(
     states: np.ndarray, fits: Sequence[Asked], given: int, logs: np.ndarray, parts: Parts
 ) -> np.ndarray:
-    """The cross-entropy of heads by stream and lag, `[S, N]`, in bits: the mean over all fits."""
+    """Return the cross-entropy of heads by stream and lag, `[S, N]`, in bits, over all fits."""
 
     def examples(asked: Asked, streams: slice) -> Examples:
         """Return the examples of one part, in the order of streams, then of steps."""
@@ -138,7 +139,7 @@ def _array(name: str, given: Any) -> np.ndarray:
 
 
 def _tokens(given: Any) -> tuple[np.ndarray, int]:
-    """Tokens as the index of each among the different ones, int32 `[S, T]`, and how many differ."""
+    """Return each token as an index among the different ones, int32 `[S, T]`, and their number."""
     tokens = _array("tokens", given)
     if tokens.dtype.kind not in "iu" or tokens.ndim != 2 or not tokens.size:
         rule = f"are an array of {tokens.dtype} {list(tokens.shape)}"
@@ -158,7 +159,7 @@ def _tokens(given: Any) -> tuple[np.ndarray, int]:
 def _states(
     name: str, given: Any, shape: tuple[int, ...], numbers: int | None = None
 ) -> np.ndarray:
-    """States float32 `[S, T, D]` of streams with tokens `[S, T]`; complex ones as two numbers."""
+    """Return states float32 `[S, T, D]` for tokens `[S, T]`; a complex number becomes two."""
     if isinstance(given, tuple):
         raise ConfigError(None, name, "are a tuple", "give the array alone, such as lstm(x)[0]")
     states = _array(name, given)
@@ -226,7 +227,7 @@ def _parts(streams: int, length: int, scored: int | None) -> Parts:
 
 
 def _check_sizes(numbers: int, asked: Asked, streams: int, given: int, by_step: bool) -> None:
-    """Raise ConfigError for too few examples, or for more than the memory holds."""
+    """Raise ConfigError unless there are enough examples, and the memory holds them."""
     examples = streams * len(asked.steps)
     least = least_examples(numbers, asked.classes)
     if examples < least:

@@ -50,9 +50,9 @@ def result_of(
     independent: bool,
     per_weight: float,
 ) -> ProbeResult:
-    """Return the result of bits `[S, N]` by stream, of the states and, perhaps, of untrained ones.
+    """Return the result of bits `[S, N]` by stream, of the states and perhaps of untrained ones.
 
-    The heads were fitted to so many examples `per_weight` of a head.
+    `per_weight` is the number of examples to which each weight of a head was fitted.
     """
     # 0 is the least after the mean over streams; before it noise would become bits.
     bits, *others = (np.maximum(of.mean(axis=0), 0) for of in found)
@@ -122,7 +122,7 @@ def _by_lag(by_lag: dict[str, np.ndarray], given: int) -> str:
 
 
 def _compared(by_lag: dict[str, np.ndarray]) -> str:
-    """At how many lags the states tell more than before training, and less, in a sentence."""
+    """Return a sentence on how many lags the states tell more about than untrained, and less."""
     untrained = by_lag["untrained"]
     more = np.sum(by_lag["low"] > untrained)
     less = np.sum(by_lag["high"].clip(0) < untrained)
@@ -139,7 +139,7 @@ def _table(by_lag: dict[str, np.ndarray]) -> Table:
 
 
 def _lines(by_lag: dict[str, np.ndarray]) -> list[tuple[float, ...]]:
-    """Each lag with its values."""
+    """Return each lag with its values."""
     columns = [values.tolist() for values in by_lag.values()]
     return [*zip(range(1, len(columns[0]) + 1), *columns, strict=True)]
 

@@ -47,9 +47,9 @@ def draw_pairs(protocol: Protocol, key: jax.Array, rows: int, most: int) -> Pair
 
 
 def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array, fillers: int) -> TaskRows:
-    """The sequences of K pairs, int32 `[B]`: 2 K tokens, fillers, K questions; then any keys.
+    """Return sequences of K pairs, int32 `[B]`: 2 K tokens, fillers, K questions; then any keys.
 
-    Gathers only: XLA:CPU miscompiles some shifts of an array onto itself.
+    It uses only gathers, as XLA:CPU miscompiles some shifts of an array onto itself.
     """
     most = pairs.keys.shape[1]
     shown = shown[:, None]
@@ -79,9 +79,9 @@ class Recall:
         self.levels = range(2, most + 1)
 
     def draw(self, key: jax.Array, rows: int, part: str, level: chex.Numeric) -> TaskRows:
-        """Rows `[B, 3 Kmax + fillers]` of K = `level` pairs, of all or of each row.
+        """Draw rows `[B, 3 Kmax + fillers]` of K = `level` pairs, for all rows or for each.
 
-        In training half of the rows have K pairs, the others fewer, uniform from 1.
+        In training, half of the rows have K pairs; the other rows have fewer, uniform from 1.
         """
         pairs = draw_pairs(self.protocol, key, rows, self.most)
         if part == "training":

@@ -29,7 +29,7 @@ PARTS = dict(zip(("training", "validation", "final"), np.split(ORDER, [1400, 159
 
 
 def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
-    """Rows `[B, T]`."""
+    """Draw rows `[B, T]`."""
     chosen = jax.random.choice(key, jnp.asarray(PARTS[part]), (rows,))
     inputs = jnp.asarray(PIXELS, jnp.int32)[chosen]
     targets = jnp.broadcast_to(jnp.asarray(DIGITS, jnp.int32)[chosen, None], inputs.shape)

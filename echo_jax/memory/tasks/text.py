@@ -44,7 +44,7 @@ class Characters:
         self.parts = dict(zip(parts, np.split(codes, ends), strict=True))
 
     def draw(self, key: jax.Array, rows: int, part: str) -> TaskRows:
-        """Rows `[B, T]`."""
+        """Draw rows `[B, T]`."""
         codes = jnp.asarray(self.parts[part])
         starts = jax.random.randint(key, (rows, 1), 0, len(codes) - STEPS)
         drawn = codes[starts + jnp.arange(STEPS + 1)].astype(jnp.int32)
