@@ -354,7 +354,7 @@ class RunConfig:
 
     @property
     def carries_state(self) -> bool:
-        """True where a cell with a state goes on from the state that the batch before left."""
+        """True if a cell with a state starts each batch from the state that the last batch left."""
         return self.network.stateful and not self.values_in_line
 
     @property
@@ -368,8 +368,8 @@ class RunConfig:
     def static_config(self) -> "RunConfig":
         """The configuration with its dynamic parameters and seeds set to fixed values.
 
-        Runs that agree in it share one compiled program. The lag is traced, but the number of rows
-        depends on it: it becomes the smallest lag with as many batches.
+        Runs with equal static configurations share one compiled program. The lag is traced, but the
+        number of rows depends on it: it becomes the smallest lag with an equal number of batches.
         """
         task = self.task
         neutral = dataclasses.replace(task, lag=0)
@@ -425,13 +425,13 @@ class TrainOptions:
 
 
 def changed(config: RunConfig, **fields: Any) -> RunConfig:
-    """Return the configuration with other values of some fields, whichever section they belong to.
+    """Return the configuration with other values of some fields, which may be in any section.
 
         changed(PARTS["context"], lag=3, hidden_size=20, seeds=8)
 
     Raises:
       ConfigError: a value breaks a rule.
-      KeyError: there is no such field.
+      KeyError: a field does not exist.
     """
     sections: dict[str | None, dict[str, Any]] = {}
     for name, value in fields.items():

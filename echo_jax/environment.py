@@ -26,9 +26,9 @@ def cores() -> int:
 
 
 def model() -> str:
-    """Name the processor, its family and its model; its architecture where the system has no name.
+    """Name the processor, its family and its model; its architecture if the system names none.
 
-    Processors of one name, such as "AMD EPYC", may be of several families with other last bits.
+    Processors of one name, such as "AMD EPYC", may belong to families with different last bits.
     """
     stated = dict(re.findall(r"^(.+?)\s*:\s*(.*)", processor(), re.M))
     name = stated.get("model name", platform.machine())

@@ -42,11 +42,10 @@ class CellObject(NamedTuple):
 
 
 def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
-    """Return the cell that an object is, or makes with keyword arguments.
+    """Return the cell that an object is, or the cell that it makes with keyword arguments.
 
-    The object is a class, an instance, a Flax module, or functions.
-
-    Raises ConfigError if it is no cell or cannot be built.
+    The object is a class, an instance, a Flax module, or functions. Raises ConfigError if it is not
+    a cell or cannot be built.
     """
     check_args(args)
     if isinstance(found, type | BlockOf | ModuleType) or inspect.isfunction(found):

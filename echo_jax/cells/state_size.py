@@ -183,7 +183,7 @@ def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Mea
         return first_from(n).bytes
 
     def first_with(least: int, last: int) -> int:
-        """Return the first n, up to `last`, whose state has at least so many bytes."""
+        """Return the first n, up to `last`, whose state has at least `least` bytes."""
         return bisect.bisect_left(range(last), least, lo=1, key=bytes_from)
 
     n = 1

@@ -103,8 +103,8 @@ def keeping_settings(name: str, field: str = "cell") -> Iterator[None]:
 def source_digest(written: Any) -> str | None:
     """Return the SHA-256 of the file of a class or a module, or of the cell of a notebook.
 
-    It is that of the text that was loaded, also where the file is changed later. None where there
-    is no text, as of what was typed at a prompt.
+    It is the digest of the text that was loaded, even if the file is changed later. None if there
+    is no text, as for what was typed at a prompt.
     """
     file = _file_of(written)
     module = inspect.getmodule(written)
@@ -139,7 +139,7 @@ def digest_on_disk(name: str) -> str | None:
 
 
 def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
-    """Return the rule that something which is no cell breaks, and the fix."""
+    """Return the rule that `found`, which is not a cell, breaks, and the fix."""
     if isinstance(found, ModuleType):
         *lacking, last = [each for each in REQUIRED if not callable(getattr(found, each, None))]
         rule = f"lacks the functions {', '.join(lacking)} and {last}"

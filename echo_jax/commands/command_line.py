@@ -172,7 +172,7 @@ def stoppable(again: str) -> Iterator[Interrupts]:
 
 
 def _defaults(command: Any, given: Sequence[str]) -> dict[str, Any]:
-    """Return the defaults of a command with a part: those of the part that its arguments name."""
+    """Return the defaults of a command, from the part that its arguments name if it has parts."""
     if not {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
         return {}
     # tyro takes the defaults before it parses the words, so the part is looked up in them here.
@@ -202,7 +202,7 @@ def aliases(field: str) -> list[str] | None:
 
 
 def fields_of(command: Any) -> Iterator[str]:
-    """Return the fields that a command has flags for, those of its sections too."""
+    """Yield the fields that a command has flags for, including the fields of its sections."""
     for field in dataclasses.fields(command):
         annotation: Any = field.type
         base = get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation

@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def load(command: PredictCommand) -> "TrainedNetwork":
-    """Return the network of the command, and say if it is still in training or one of several."""
+    """Return the network of the command; print whether it is half trained, or one of several."""
     from echo_jax.echo.run import predictor
 
     environment.use_cpu_devices(1)

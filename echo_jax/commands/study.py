@@ -53,7 +53,7 @@ class StudyCommand(GridOptions):
     stopped continues there."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless each name is that of a study, and --all stands without names."""
+        """Raise ConfigError unless each name is that of a study, and --all has no names."""
         if self.all and self.names:
             raise ConfigError("--all runs every study: use it without a name")
         for name in self.names:

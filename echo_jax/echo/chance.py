@@ -138,10 +138,9 @@ def steps_to_target(task: TaskConfig) -> int:
 
 
 def asked_times(length: int, task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Return the times in a held-out part at which a network is asked for a target.
+    """Return the times in a held-out part at which a network is asked, and how often each is.
 
-    Beside them how often an evaluation asks at each; of many, about 5,000. Left out are those that
-    are too early for a k-gram.
+    There are at most about 5,000 times. Times that are too early for a k-gram are left out.
     """
     # Every k is scored at the same times, which the longest context must reach.
     early = min(task.window, MOST_GRAM, length - steps_to_target(task)) - 1

@@ -218,7 +218,7 @@ def feed(
 def carried(
     network: Network, stateful: chex.Numeric, params: Params, carry: Carry, batch_size: int
 ) -> Carry:
-    """Return the carry handed in where a run is stateful, else the initial one."""
+    """Return the given carry if a run is stateful, and otherwise the initial carry."""
     zero = network.initial_state(params, batch_size)
     # `stateful` may be traced: one program serves stateful and stateless runs.
     return jax.tree.map(lambda old, new: jnp.where(stateful, old, new), carry, zero)

@@ -269,14 +269,14 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
 ) -> chex.Array:
     """Return the share of sequences whose last answer follows a change of one input, by position.
 
-    The key draws the sequences, `windows` of them, and the changes; those of a position do not
-    depend on the others. A position is a number of steps back from the last of L tokens, int32
-    `[P]` in 0 .. L-1. Tokens are as frequent as in the pool, int32 `[M]`, or without one all
-    equally. Logits of `[windows, V]` are held at a time.
+    The key draws `windows` sequences and the changes; the changes at a position do not depend on
+    other positions. A position is a number of steps back from the last of L tokens, int32 `[P]` in
+    0 .. L-1. Tokens are as frequent as in the pool, int32 `[M]`, or equally frequent without a
+    pool. Logits of `[windows, V]` are held at a time.
 
-    Returns float32 `[P]`: of the sequences that were changed, the share whose last answer becomes
-    the new token, and was another one before. A network that has learned lag n has 1 at n and 0
-    elsewhere; an untrained one at most about 1/V. 0 for a position outside the sequence.
+    Returns float32 `[P]`: the share of changed sequences whose last answer becomes the new token,
+    and was another token before. A network that has learned lag n has 1 at n and 0 elsewhere; an
+    untrained network has at most about 1/V. A position outside the sequence has 0.
     """
     length = config.task.length
     vocab_size = config.task.vocab_size

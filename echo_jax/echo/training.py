@@ -40,8 +40,8 @@ ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
 class Optimizer(NamedTuple):
     """An update rule: p <- p - rate * direction.
 
-    rule      from the gradient to the direction
-    has_rate  True for a transformation of optax, which has a rate of its own: its updates are added
+    rule      the function from the gradient to the direction
+    has_rate  True for a transformation of optax with its own rate, whose updates are added
     """
 
     rule: optax.GradientTransformation
@@ -225,8 +225,8 @@ def update(
     """Make one optimizer step, the only one in the package: p <- p - learning_rate * direction.
 
     `loss_fn` maps parameters to the loss and whatever else the caller wants back. The rule turns
-    the gradient into a direction; the learning rate is no part of it, so that it can be traced.
-    Returns the new state, the loss before the step, and what else `loss_fn` returned.
+    the gradient into a direction; the learning rate is not part of it, so that it can be traced.
+    Returns the new state, the loss before the step, and the rest of what `loss_fn` returned.
     """
     (loss, also), gradient = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
     direction, opt_state = rule.update(gradient, state.opt_state, state.params)

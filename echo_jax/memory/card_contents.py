@@ -1,10 +1,10 @@
 """The card of a cell: its rows, and what follows from them. No jax.
 
-    NAME/card.json     one number a field; written anew with every row
+    NAME/card.json     one number a field; rewritten with every row
     NAME/rows.jsonl    a line for each run, added as it came
     NAME/card.md, .svg pages of these, and picture.svg
 
-A card is a function of its cell and rows, so a measurement that was stopped goes on.
+A card is a function of its cell and rows, so a measurement that was stopped can continue.
 """
 
 import datetime
@@ -78,7 +78,7 @@ class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def in_block(self) -> bool:
-        """True of a cell in the common block or in another one."""
+        """True if the cell is in a block, the common block or another one."""
         return self.name.startswith(BLOCK_PREFIX)
 
     @property

@@ -82,7 +82,7 @@ class ByKey(LearnsTask):
         return Scores(validation, final, accuracy, carried)
 
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """Return the answers about `fixed_pairs`, recalibrated on validation rows of as many pairs.
+        """Return the answers about `fixed_pairs`, recalibrated on validation rows of equal size.
 
         One factor of all logits makes the mean probability of the most likely value in those rows
         equal to the share that is right, which is all that bits of accuracy count.

@@ -1,12 +1,12 @@
-"""The network of one run, whichever its question: how it learns, and how it is scored. Pure.
+"""Train and score the network of one run, for any question. Pure.
 
 init ─► train_updates ─► ... ─► train_updates         `updates_at_once` each, `updates` in all
 by_steps                                              trained weights ─► answers
 
-One network learns its whole question, so that every lag and every K is asked of the same weights.
-The score is of answers by `step` on one stream. A cell's step is traced once, scanned over the
-steps of one stream, and mapped over streams by `lax.map`: it sees no later input, rows cannot mix,
-and no rule of the user's for batches is run.
+One network learns its whole question, so every lag and every K is asked of the same weights. The
+score counts answers by `step` on one stream. A cell's step is traced once, scanned over the steps
+of one stream, and mapped over streams by `lax.map`: it sees no later input, rows cannot mix, and a
+batching rule of the user's is never run.
 """
 
 import dataclasses
@@ -33,10 +33,10 @@ from echo_jax.memory.rows import Row
 
 
 class Sets(NamedTuple):
-    """The data sets of a run, or their keys; by key there is no calibration.
+    """The data sets of a run, or their keys; by key there is no calibration set.
 
-    calibration, validation   of the seed
-    final                     of the seed and the trained weights: not known before training
+    calibration, validation   the sets drawn from the seed
+    final                     the set drawn from the seed and the weights, unknown before training
     """
 
     calibration: Any
@@ -121,11 +121,11 @@ def by_steps(
 
 
 class RunInputs(NamedTuple):
-    """The arguments of one run; one compiled program serves all.
+    """The arguments of one run, all of which one compiled program serves.
 
-    seed     int32, of the weights and of all data but the final ones
+    seed     int32, the seed of the weights and of all data except the final data
     rate     float32, the first learning rate; it falls to 0 by a cosine
-    updates  int32, in all
+    updates  int32, the number of updates in all
     """
 
     seed: chex.Numeric
@@ -136,11 +136,11 @@ class RunInputs(NamedTuple):
 class Question(Interface):
     """A question about a cell: its network, data, loss and score.
 
-    `ByLag`, `ByKey` or `ByTask`; `TorchByLag` or `TorchByKey` about a layer of PyTorch.
+    It is `ByLag`, `ByKey` or `ByTask`, or for a layer of PyTorch `TorchByLag` or `TorchByKey`.
 
-    asks      the question
-    at_once   parameters and data sets to `AnswersAtOnce`; None of a task
-    platform  the kind of device that trains it; None for that of JAX
+    asks      the `CardQuestion`
+    at_once   the function from parameters and data sets to `AnswersAtOnce`; None for a task
+    platform  the kind of device that trains it; None for the default device of JAX
     """
 
     asks: CardQuestion
@@ -216,13 +216,13 @@ class QuestionPrograms:
     """The compiled functions of a question.
 
     question       the cell in its network
-    constants      bytes of the arrays that stand as numbers in `score`
-    init           a `RunInputs` to the first `TrainState`
-    block          a `RunInputs` and a `TrainState` to the next one, and `Losses`
-    draw           a seed and the digest of weights to data sets
-    score          parameters and data sets to `Scores`
-    scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
-    at_once        as of `Question`
+    constants      the bytes of the arrays that `score` holds as constants
+    init           maps a `RunInputs` to the first `TrainState`
+    block          maps a `RunInputs` and a `TrainState` to the next one, and `Losses`
+    draw           maps a seed and the digest of weights to data sets
+    score          maps parameters and data sets to `Scores`
+    scan_accuracy  maps parameters and data sets to an accuracy; None for a cell without a scan
+    at_once        the function of `Question`, compiled
     """
 
     question: Question

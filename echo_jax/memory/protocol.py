@@ -60,33 +60,33 @@ Rates = Annotated[tuple[Rate, ...], Meta(min_length=1, max_length=20)]
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All numbers on which the rows of a card depend, checked as it is made.
+    """All numbers on which the rows of a card depend, checked when the protocol is made.
 
-    symbols                   V, different tokens of a stream by lag
+    symbols                   V, the number of different tokens of a stream by lag
     lags                      N: the lags asked for are 1 .. N, in steps
-    asked_steps, asked_every  steps after which a stream is asked, the first of which is step N, so
-                              each has a token at every lag; and the steps between two
-    keys, values              different ones by key; M is the number of values
-    fillers                   by key, before the first question, for each layer of a block
-    pairs                     numbers of pairs K that are asked, up to Kmax
-    small_state               bytes up to which Kmax is `pairs_of_small`, else `pairs_of_large`
-    largest_state             bytes of the largest state that is measured
-    updates, updates_at_once  of the run that a card's numbers are of, and of one compiled call
+    asked_steps, asked_every  how many steps a stream is asked after, and how many steps lie between
+                              two; the first is step N, so each has a token at every lag
+    keys, values              the numbers of different keys and values; M is the number of values
+    fillers                   fillers by key before the first question, for each layer of a block
+    pairs                     the numbers of pairs K that are asked, up to Kmax
+    small_state               the bytes up to which Kmax is `pairs_of_small`, not `pairs_of_large`
+    largest_state             the bytes of the largest state that is measured
+    updates, updates_at_once  the updates of the run of a card's numbers, and of one compiled call
     budgets                   other numbers of updates by lag, on a full card
-    rates, rates_by_key       the pilot chooses one of them; of a task, of the first three by lag
-    pilot_seeds               of the pilot, for each rate
-    pilot_updates             of its runs by lag; those by key and of tasks have `updates`
-    rows                      B, sequences of an update
-    largest_norm              that gradients are clipped to
-    smallest_variance         added to that of a number of the state, to standardise it
-    largest_factor, halvings  recalibration: of logits, and how often the range from 0 is halved
-    ramp                      share of the updates over which the ramp rises
-    streams, recalls          of each data set: streams by lag, and rows by key of each K
-    associated                pairs K of which half are right as soon as a network associates
-    default_seeds, full_seeds number of seeds
+    rates, rates_by_key       the rates of the pilot by lag and by key; a task uses three by lag
+    pilot_seeds               the number of seeds of the pilot, for each rate
+    pilot_updates             the updates of the pilot by lag; by key and on tasks it has `updates`
+    rows                      B, the sequences of an update
+    largest_norm              the norm to which gradients are clipped
+    smallest_variance         the number added to the variance of a state's number to standardise it
+    largest_factor, halvings  the largest factor of recalibration, and how often its range is halved
+    ramp                      the share of the updates over which the ramp rises
+    streams, recalls          the streams by lag, and the rows by key for each K, of each data set
+    associated                the pairs K of which half are right once a network associates
+    default_seeds, full_seeds the numbers of seeds of a default and of a full card
 
     Raises:
-      ConfigError: a number is of a wrong type or out of range, or does not go with the others.
+      ConfigError: a number has a wrong type, is out of range, or does not go with the others.
     """
 
     symbols: Annotated[int, Meta(ge=2, le=256)] = 16
@@ -181,12 +181,12 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def name(self) -> str:
-        """5, or of one's own the digest."""
+        """The name: 5, or the digest of a user's own protocol."""
         return self.digest if self.own else "5"
 
     @property
     def own(self) -> dict[str, Any]:
-        """The numbers that differ from those of protocol 5."""
+        """The numbers that differ from protocol 5."""
         standard = msgspec.to_builtins(STANDARD)
         return {key: x for key, x in msgspec.to_builtins(self).items() if x != standard[key]}
 
@@ -199,7 +199,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return tuple(pairs for pairs in self.pairs if pairs <= most)
 
     def most_pairs(self, state_bytes: int) -> int:
-        """Kmax of a cell, from the bytes of its state."""
+        """Return Kmax of a cell, from the bytes of its state."""
         return self.pairs_of_small if state_bytes <= self.small_state else self.pairs_of_large
 
 

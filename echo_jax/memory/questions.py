@@ -34,7 +34,7 @@ class CardQuestion(Interface):
     long_pilot: ClassVar[bool] = False
 
     def pilot(self, protocol: Protocol, updates: int | None = None, /) -> list[Configuration]:
-        """Return the configurations among which the pilot chooses, for runs of so many updates."""
+        """Return the configurations among which the pilot chooses, for runs of these updates."""
 
     def least_bytes(self, protocol: Protocol) -> int:
         """Return a lower bound of the bytes of its data sets and of its logits."""
@@ -113,5 +113,5 @@ NAMED: dict[QuestionName, CardQuestion] = {each.name: each for each in (*OF_MEMO
 
 
 def order(question: QuestionName, updates: int) -> tuple[int, int]:
-    """Return the place of runs of a question with so many updates among those of a card."""
+    """Return a key that sorts the runs of a card by question and number of updates."""
     return list(NAMED).index(question), updates

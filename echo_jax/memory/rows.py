@@ -156,7 +156,7 @@ Row = LagRow | KeyRow | TaskRow
 
 
 def with_known(kind: Any, fields: dict[str, Any]) -> Any:
-    """Return the row of a run with those of the fields that rows of its kind have."""
+    """Return the row of a run with the given fields that its kind of rows has."""
     return kind(**{name: fields[name] for name in kind.__struct_fields__ if name in fields})
 
 

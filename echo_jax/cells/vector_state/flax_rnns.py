@@ -1,11 +1,10 @@
-"""The GRU and the tanh RNN of Flax, with loops over long windows whose gradients are by hand.
+"""Define the GRU and the tanh RNN of Flax, with loops over long windows and gradients by hand.
 
-Both loops take U, the product of the state in a step, out of the gradient of the loop, as
-`lstm_loop` does: the gradient by the sums of every step is a recursion whose factors are known
-after the forward pass, and dU is one product over steps and rows.
+Both loops take the gradient by U, which multiplies the state, out of the loop, as `lstm_loop` does.
+The gradient by the sums of each step is a recursion with factors that are known after the forward
+pass, and dU is one product over steps and rows.
 
-The identity RNN is the tanh RNN with rectified units whose recurrent matrix starts as the
-identity.
+The identity RNN is the tanh RNN with rectified units whose recurrent matrix starts as the identity.
 """
 
 import dataclasses

@@ -268,7 +268,7 @@ def _are_numbers(words: list[str]) -> bool:
 
 
 def independent_ceiling(config: RunConfig, result: "Result") -> float:
-    """Return the highest accuracy for independent values: those that were fed, and guesses."""
+    """Return the highest expected accuracy for independent values: known values, and guesses."""
     fed = knowable_share(config)
     return fed + (1 - fed) * result.baseline_accuracy
 
@@ -299,7 +299,7 @@ def answers(config: RunConfig, result: "Result") -> int:
 
 
 def standard_error(share: float, count: int) -> float:
-    """Return the standard error of a share of so many independent answers."""
+    """Return the standard error of a share of `count` independent answers."""
     return math.sqrt(share * (1 - share) / count)
 
 
@@ -327,7 +327,7 @@ def ceiling(config: RunConfig, result: "Result") -> float:
 
 
 def made_it(config: RunConfig, result: "Result") -> bool:
-    """Return True for an accuracy of at least 99% of the ceiling, where anything can be known."""
+    """Return True if the accuracy is at least 99% of the ceiling, and anything can be known."""
     most = ceiling(config, result)
     return bool(most and knowable_share(config)) and result.accuracy >= 0.99 * most
 

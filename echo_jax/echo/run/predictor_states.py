@@ -29,7 +29,7 @@ STREAMS = 512, 2048
 
 
 class FedRow(NamedTuple):
-    """The steps of the network for one answer: T steps, one in streams, else W or fewer."""
+    """The steps of the network for one answer: one step in streams, otherwise up to W steps."""
 
     tokens: np.ndarray  # int32 [T], what the steps were fed
     states: dict[str, np.ndarray]  # name to float32 [T, units], after each step
@@ -151,9 +151,9 @@ def memory_of(trained: Any, lags: int | None) -> Any:
 
 
 def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
-    """Return streams of some length, int32 `[S, length]`; own data in order, evenly apart.
+    """Return streams of some length, int32 `[S, length]`; the user's data in order, evenly spaced.
 
-    Raises ConfigError if they are too few for heads on so many numbers.
+    Raises ConfigError if there are too few streams for heads on `numbers` numbers.
     """
     classes = trained.config.task.vocab_size
     fewest, most = STREAMS

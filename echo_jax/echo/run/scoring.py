@@ -32,7 +32,7 @@ def summarise(
 ) -> Result:
     """Return the result of a run, without times and devices.
 
-    The answers are those of the first seed that did not fail. `scored` has a leading axis S; the
+    Its answers come from the first seed that did not fail. `scored` has a leading axis S; the
     curves are loss and accuracy, each `[S, N]`.
     """
     corpus = own and own.corpus

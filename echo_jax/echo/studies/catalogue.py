@@ -28,7 +28,7 @@ TIMED_SEQUENCES = 800  # where only the time is measured: two chunks, the second
 class Chart:
     """The kind of the figure of a study, and its axes.
 
-    dots    y of every grid point, median and interval; those that differ in `series` in one row
+    dots    y of every grid point, median and interval; points that differ in `series` share a row
     lines   y over the label x, a line for each combination of the labels `series`
     curves  over places, the accuracy by position or what a measure finds, a line per grid point
             and score

@@ -57,7 +57,7 @@ class GridPoint:
 
     @property
     def source(self) -> dict[str, str]:
-        """The fields of a row that only those of a user's cell or of own values have."""
+        """The fields that only a row on a user's cell or on own values has."""
         digests = {"cell_source": self.cell_source, "data_digest": self.data_digest}
         return {name: digest for name, digest in digests.items() if digest}
 
@@ -103,7 +103,7 @@ def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:
 
 
 def axis(field: str, *values: Label) -> Mapping[Label, Mapping[str, Any]]:
-    """Return the axis of a label whose values are those of one field."""
+    """Return the axis of a label whose values are the values of one field."""
     return {value: {field: value} for value in values}
 
 

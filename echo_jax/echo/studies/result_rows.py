@@ -109,7 +109,7 @@ class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=
 
     @property
     def cut_short(self) -> bool:
-        """True where training until 99% ended at its limit, before every seed was there."""
+        """True if training until 99% ended at its limit, before every seed had reached 99%."""
         return self.until_learned and None in self.by_seed.sequences_to_99
 
 
@@ -140,10 +140,10 @@ def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[Res
 
 
 def scores(row: ResultRow, name: str) -> list:
-    """Return a score of every seed, None for never; an empty list where it was not measured.
+    """Return a score of every seed, None for never; the list is empty if it was not measured.
 
-    Its name is a field of `by_seed`, updates_to_99 or rows_to_99, or a measure and what it finds,
-    "rows_apart missing", at one of its places "probe before 1".
+    `name` is a field of `by_seed`, updates_to_99 or rows_to_99; or it is a measure and one of its
+    findings, such as "rows_apart missing", perhaps at one place, as in "probe before 1".
     """
     if name.endswith("_to_99"):
         times = _in_a_sequence(row, name)

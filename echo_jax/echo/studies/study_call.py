@@ -1,8 +1,8 @@
-"""`echo_jax.study`, and what it shares with `sweep` and the commands: what is missing is run.
+"""Run or show a study: `echo_jax.study`, and what it shares with `sweep` and the commands.
 
     folder ─► grid points without a row ─► rows, one by one ─► section ─► page
 
-Without `run` a study is the answer from its rows, published or one's own. No jax yet.
+Without `run`, a study is the answer from its rows, either published or the user's. No jax yet.
 """
 
 import dataclasses
@@ -50,9 +50,9 @@ def study(
         echo_jax.study("state", "studies", run=True)    # trained here, which takes its time
 
     Args:
-      name: one of those that `echo-jax study` lists, such as "state".
-      folder: of the command `echo-jax study`; None for the answer and the rows that were published
-        with this version.
+      name: the name of a study, such as "state"; `echo-jax study` lists them.
+      folder: the folder of the command `echo-jax study`; None for the answer and the rows that were
+        published with this version.
       run: train what the study lacks in this folder, as the command does, and write its page.
       cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.
       progress: show what is done and the time left, in a terminal or a notebook.
@@ -61,7 +61,7 @@ def study(
       ConfigError: an argument breaks a rule, or the folder has no rows of the study.
       StorageError: a file of the folder is damaged or in use, or cannot be written.
       TasksFailedError: some grid points failed; the others have rows.
-      SchedulerLostError: the scheduler of the cluster is gone; the folder has the rows made so far.
+      SchedulerLostError: the cluster's scheduler is gone; the folder has the rows made so far.
     """
     check_call(study, locals())
     check_name(name)

@@ -139,7 +139,7 @@ CUT_SHORT = "Open marks: training ended at its limit before every seed had reach
 
 
 def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) -> Section:
-    """Return the section of a study, from the rows of those of its grid points that were run.
+    """Return the section of a study, from the rows of its grid points that were run.
 
     `command` reproduces it. There is at least one row, and they have the order of the grid points.
     """

@@ -318,9 +318,9 @@ def tidy_rows(
 def summaries(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
     """Return a row for each grid point and score: the median over n seeds, and its interval.
 
-    at_least  training ended before 99%, so that the median is a lower bound; high is None where
-              it has no bound
-    chance, order_blind, knowable  the baselines and the ceiling of the score, where it has them
+    at_least  True if training ended before 99%, so that the median is a lower bound; high is then
+              None unless it is bounded
+    chance, order_blind, knowable  the baselines and the ceiling of scores that have them
     """
     measured = [f"{m} {what}" for row in rows for m, of in row.measured.items() for what in of]
     names = [*OF_SEEDS, "updates_to_99", "rows_to_99", *dict.fromkeys(measured)]

@@ -1,9 +1,9 @@
-"""The trained weights of the runs of a card, a file for each: `echo-jax card --keep`.
+"""Keep the trained weights of the runs of a card, a file for each: `echo-jax card --keep`.
 
 NAME/weights/seed-0-by-lag-rate-0.03-3000-updates.safetensors
 
-A file is written before the row of its run. Its arrays are named by their paths: `cell.kernel`, by
-lag `heads.kernel`, else `readout.kernel`; of a layer of PyTorch as in its state dict.
+A file is written before the row of its run. Its arrays are named by their paths: `cell.kernel`, and
+`heads.kernel` by lag or `readout.kernel` otherwise; for a layer of PyTorch as in its state dict.
 """
 
 import contextlib

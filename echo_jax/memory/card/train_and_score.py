@@ -163,7 +163,7 @@ class CardRun:
 
     @property
     def key(self) -> str:
-        """The run among those of its card."""
+        """The key of the run, unique in its card."""
         return run_key(self.configuration, self.seed)
 
     @property

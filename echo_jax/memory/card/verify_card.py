@@ -37,7 +37,7 @@ class Verified(NamedTuple):
 
     @property
     def same(self) -> bool:
-        """True where what was trained and scored is equal, in the fields that the first row has."""
+        """True if training and score are equal, in the fields that the first row has."""
         before, now = map(msgspec.to_builtins, (self.row, self.again))
         not_of_the_run = ("device", "version", "losses")
         return all(now.get(name) == before[name] for name in before if name not in not_of_the_run)

@@ -1,10 +1,10 @@
-"""What is shown of cards. No jax.
+"""Show cards. No jax.
 
 question_words  for each question where a card has its bits, and the words for them
-told_apart      which cards are compared, and which of them the seeds tell apart
+told_apart      which cards are compared, and which of them differ by their seeds
 table           cards ─► their table, as text too, and tidy rows
 built_in_cards  the cards that come with the package
 comparison      two cards as a sentence with p
-figures         a card's two curves, and those of several cards
+figures         the two curves of a card, and the curves of several cards
 card_pages      the page and figure of a card; a folder of cards ─► its page, figures and tables
 """

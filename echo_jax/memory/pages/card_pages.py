@@ -87,7 +87,7 @@ def page(card: Card, rows: Sequence[Row]) -> str:
 
 
 def sentence(card: Card) -> str:
-    """Return the bits of a card with those of the lowest and the highest seed."""
+    """Return the bits of a card with the bits of its lowest and its highest seed."""
     known = [question.sentence(card) for question in EVERY if question.of(card)]
     return f"{card.name}: {'; '.join(known) or f'0 of {len(card.seeds)} seeds'}."
 

@@ -1,9 +1,9 @@
-"""The figures of cards. No jax.
+"""Draw the figures of cards. No jax.
 
-card_figure     of one: the forgetting curve, and the recall curve. Behind them stand, in grey,
-                those of the built-in cells of its size; by key also what the convolution of a
+card_figure     the forgetting curve and the recall curve of a card. Behind them, in grey, are the
+                curves of the built-in cells of its size; by key also what the convolution of a
                 block alone holds, and a list of the values
-panels_figure   of several by a question: a panel for each cell
+panels_figure   several cards by one question, with a panel for each cell
 """
 
 import math

@@ -21,12 +21,12 @@ class QuestionShown:
     """A question of a card on pages.
 
     asks     the question itself
-    words    for its bits
+    words    the words for its bits
     short    its name in the address of the page on which cards are explored
-    title    of its curves there
-    curves   the name of its curves, and of the files of their figures; empty where it has none
-    x_label  of its curves
-    y_label  of its curves
+    title    the title of its curves there
+    curves   the name of its curves, and of the files of their figures; empty without curves
+    x_label  the label of the x axis of its curves
+    y_label  the label of the y axis of its curves
     reading  how to read its figures, with a place for the `most` bits of a token
     """
 
@@ -64,7 +64,7 @@ class QuestionShown:
         return [x for x in card.budgets if x.question == self.asks.name]
 
     def measured(self, card: Card) -> list[tuple[int, Bits | Budget]]:
-        """Return the bits after each number of updates, those of the card first."""
+        """Return the bits after each number of updates, first after that of the card."""
         bits = self.of(card)
         usual = [(card.numbers.updates, bits)] if bits else []
         return [*usual, *((x.updates, x) for x in self.budgets(card))]

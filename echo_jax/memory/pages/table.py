@@ -100,7 +100,7 @@ def label_of(card: Card) -> str:
 
 
 def is_control(card: Card) -> bool:
-    """Return True for a cell whose memory is known or not trained: it has no panel and no rank."""
+    """Return True for a cell with a known memory or without training, which gets no rank."""
     return "known_memory:" in card.cell.name
 
 
@@ -295,7 +295,7 @@ def budget_text(card: Card, question: QuestionShown, budget: Budget) -> str:
 
 
 def shown(cards: Sequence[Card]) -> str:
-    """Return cards as text for a terminal: a line for each of a task, else a column for each."""
+    """Return cards as text for a terminal: a line for each on a task, otherwise a column."""
     if cards[0].task:
         return text_tables.captioned(cards_table(cards))
     _, *measures = zip(*cards_table(cards).without({"seeds"}).texts, strict=True)

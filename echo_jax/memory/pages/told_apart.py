@@ -56,7 +56,7 @@ def comparable(cards: Sequence[Card]) -> bool:
 
 
 def of_one_size(cards: Sequence[Card]) -> bool:
-    """Return True for cards with about as many numbers of state, of the same types.
+    """Return True if the cards have states of one type and of about one size.
 
     On a task cells are compared at any size, which the table states.
     """
@@ -133,7 +133,8 @@ def groups(cards: Iterable[Card]) -> list[list[Card]]:
 class Pair(NamedTuple):
     """Two of some groups of seeds, with the difference of their means.
 
-    p is that of the permutation test, adjusted that of Benjamini and Hochberg over all pairs.
+    p is the p-value of the permutation test; adjusted is that of Benjamini and Hochberg over all
+    pairs.
     """
 
     first: int
@@ -144,7 +145,7 @@ class Pair(NamedTuple):
 
     @property
     def apart(self) -> bool:
-        """True for a pair that is told apart at a false discovery rate of 5%."""
+        """True if the two differ at a false discovery rate of 5%."""
         return self.adjusted <= LEVEL
 
 

@@ -1,18 +1,19 @@
-"""The questions of a probe: the tokens asked, what the last ones tell, if they are those fed.
+"""Check the streams of a probe: the tokens asked, what the last ones tell, and if they were fed.
 
 `told_around` says what least squares read of the tokens around the last one.
 
 The state after token x(t) was never fed x(t+1), and nearly always tells something about x(t). So
-three tokens y are read from it: x(t+1), x(t) and x(t-1). What is told of y is the share of the
-squared error that a fit takes off the answer from the token before y, so it leaves out what
-neighbours tell about one another.
+three tokens y are read from it: x(t+1), x(t) and x(t-1). A fit takes a share of the squared error
+off the answer from the token before y. This share is what the state tells about y, and leaves out
+what neighbours tell about one another.
 
-    tokens late by one      x(t+1) is told, as it is the token that was fed in truth
-    tokens early by one     x(t), the target, is not told, and x(t-1), the token fed, is
+    tokens late by one      the state tells about x(t+1), which was in truth the token fed
+    tokens early by one     it does not tell about x(t), the target, but about x(t-1), the token fed
 
-Both prove it where tokens tell nothing about one another. Where they do, a network may predict the
-next token and forget the last one, so what is told of them is compared, with a warning. Before
-training it does neither on purpose: so these states are asked, if they are there.
+Either proves a shift if tokens tell nothing about one another. If they do, a network may predict
+the next token and forget the last one, so the shares are compared, and only a warning is given.
+Before training a network does neither on purpose, so the untrained states are asked if they are
+given.
 
 Streams that repeat or overlap are refused: their scored tokens were fitted too. No jax.
 """
