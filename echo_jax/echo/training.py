@@ -1,4 +1,4 @@
-"""Training as pure functions, from a chunk of sequences down to one update.
+"""Train by pure functions, from a chunk of sequences down to one update.
 
 run_chunk       draws the sequences of a chunk and scans `train_sequence` over them
 train_sequence  scans `train_batch` over the batches of a sequence, the carry from batch to batch
@@ -187,9 +187,10 @@ def train_batch(
 ) -> tuple[TrainState, Carry, Metrics]:
     """Make one update on a truncated-BPTT batch.
 
-    The carry handed in is the one before the first of the earlier batches, the one handed out the
-    one before the first of the next call's: without earlier batches, the carry after the batch.
-    All batches are run with the weights before the step, and only the last one's loss counts.
+    The given carry is the one before the first of the earlier batches; the returned carry is the
+    one before the first batch of the next call: without earlier batches, the carry after the batch.
+    All batches are run with the weights before the step, and only the loss of the last batch
+    counts.
     """
     network, optimizer = learner
 

@@ -64,7 +64,7 @@ class ByLag(Question):
         """D, the real numbers of the state."""
 
     def init_params(self, key: chex.PRNGKey) -> Params:
-        """Return the cell's, and the kernel `[D, N V]` and bias of all heads."""
+        """Return the parameters of the cell, and the kernel `[D, N V]` and bias of all heads."""
         cell_key, heads_key = jax.random.split(key)
         # A state may have no numbers, for which LeCun's variance is not defined.
         kernel = nn.initializers.lecun_normal() if self.numbers else nn.initializers.zeros
@@ -82,7 +82,7 @@ class ByLag(Question):
         return draw_streams(self.protocol, key, self.protocol.rows)
 
     def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
-        """Return the mean over all lags; the states are standardised over the batch."""
+        """Return the mean loss over all lags; the states are standardised over the batch."""
         del done
         streams = self.draw(key)
         states = self.states(params, streams)

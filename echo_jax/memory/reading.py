@@ -1,4 +1,4 @@
-"""The answers of a run about ten fixed streams, drawn as a picture of 8 x 8 pixels. No jax.
+"""Draw the answers of a run about ten fixed streams as a picture of 8 x 8 pixels. No jax.
 
 step     0   1   2 ...  63  64  65 ...   the stream T
 pixel    0   1   2 ...  63               pixel 0 is at the top left
@@ -6,9 +6,9 @@ lag     64  63  62 ...   1               asked after step 64
 lag      -  64  63 ...   2               asked after step 65: pixel 0 is not asked any more
 
 A picture is drawn as pixel XOR (answer XOR T): a right answer shows the pixel, whatever it is. So
-the tokens are independent, as in training. A run by key is told eight of the pixels, as pairs of a
-key, the place, and a value, of which the colour is the 4 high bits, and is asked for each by its
-place: colour XOR (answer XOR value) / 4.
+the tokens are independent, as in training. A run by key is given eight of the pixels as pairs: the
+key is the place, and the 4 high bits of the value are the colour. It is asked for each value by its
+place, and the picture shows colour XOR (answer XOR value) / 4.
 """
 
 import base64
@@ -44,10 +44,10 @@ LATER = "15cefec20572f63a5de8226317dd"
 class Reading(msgspec.Struct, forbid_unknown_fields=True):
     """The answers of a run about `STREAMS`, in base64, by stream, then lag 1 .. 64.
 
-    weights    SHA-256 of the trained weights
-    at_once    bits by lag on the final streams where each is asked after step 64 alone
+    weights    the SHA-256 of the trained weights
+    at_once    the bits by lag on the final streams, each asked only after step 64
     answers    the most likely values, 4 bits each, the first of two in the high half of a byte
-    certainty  a byte each, 255 for 4 bits: 4 less the entropy of the recalibrated answer
+    certainty  one byte each, 255 for 4 bits: 4 less the entropy of the recalibrated answer
     """
 
     weights: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -58,11 +58,11 @@ class Reading(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class KeyReading(Reading):
-    """The same about `by_key.fixed_pairs`, by stream, in the order of the questions.
+    """The answers about `by_key.fixed_pairs`, by stream, in the order of the questions.
 
-    at_once    bits by key with eight pairs, on the final data
-    answers    a byte each
-    certainty  255 for 6 bits: the accuracy bits of the recalibrated probability of the answer
+    at_once    the bits by key with eight pairs, on the final data
+    answers    one byte for each answer
+    certainty  one byte each, 255 for 6 bits: the accuracy bits of its recalibrated probability
     """
 
     # 80 bytes in base64.
@@ -73,11 +73,11 @@ class KeyReading(Reading):
 class Fading(msgspec.Struct, forbid_unknown_fields=True):
     """The answers about the pixels of `fading_stream` after steps 64 .. 92, in base64.
 
-    By step 64 + s, then lag s + 1 .. 64: those of pixels that are still asked.
+    They are ordered by step 64 + s, then lag s + 1 .. 64, the lags of pixels that are still asked.
 
-    answers    as those of a `Reading`
-    certainty  as those of a `Reading`
-    surprise   a byte each, in 16ths of a bit: -log2 of the recalibrated probability of the token
+    answers    the values, encoded as in `Reading`
+    certainty  the certainties, encoded as in `Reading`
+    surprise   one byte each, in 16ths of a bit: -log2 of the recalibrated probability of the token
     """
 
     answers: str
@@ -88,10 +88,10 @@ class Fading(msgspec.Struct, forbid_unknown_fields=True):
 class ReadCard(Reading):
     """The reading of a published card: by lag of seed 0, by key of the seed with the median bits.
 
-    card      its name
-    bits      of that very run
-    fading    by lag, of the cards that a page shows first
-    surprise  by key, of the same cards: as in `Fading`, of the colours of the first eight pairs
+    card      the name of the card
+    bits      the bits of the run that is read
+    fading    the fading by lag, for the cards that a page shows first
+    surprise  the surprise by key for these cards, as in `Fading`, about the first colours
     """
 
     card: str
@@ -105,7 +105,7 @@ class ReadCard(Reading):
 class Readings(msgspec.Struct, forbid_unknown_fields=True):
     """The content of readings.json, from which pictures of published cards are drawn.
 
-    places, values  of the streams by key, `[10, 8]`, in the order of the questions
+    places, values  the keys and values by key, `[10, 8]`, in the order of the questions
     """
 
     cells: list[ReadCard] = []
@@ -146,7 +146,7 @@ def encoded_surprise(nats: np.ndarray) -> str:
 
 
 def halves(values: np.ndarray) -> str:
-    """Values of 4 bits in base64, the first of two in the high half of a byte."""
+    """Return values of 4 bits in base64, the first of two in the high half of a byte."""
     pairs = values.reshape(-1, 2)
     return encoded(np.bitwise_or(pairs[:, 0] << 4, pairs[:, 1]))
 

@@ -1,4 +1,4 @@
-"""The rows of a card: what each run answered. No jax."""
+"""Define the rows of a card, which hold what each run answered. No jax."""
 
 import math
 from typing import Annotated, Any
@@ -72,12 +72,12 @@ class _Measured(_OfRun, kw_only=True):
 
 
 class LagRow(_Measured, tag_field="question", tag="by lag", forbid_unknown_fields=True):
-    """A run by lag. The scores are null where a loss was not finite.
+    """A run by lag. The scores are null if a loss was not finite.
 
-    validation  mean cross-entropy of each lag from 1 after recalibration, in nats, on streams of
-                the seed
-    final       the same on streams of the seed and the trained weights
-    reading     of seed 0 after the usual updates, what is left of a picture; absent from others
+    validation  mean cross-entropy of each lag from 1 after recalibration, in nats, on streams drawn
+                from the seed
+    final       the cross-entropy on streams drawn from the seed and the trained weights
+    reading     what seed 0 holds of a picture after the usual updates; absent from other rows
     """
 
     validation: Nats | None
@@ -86,15 +86,15 @@ class LagRow(_Measured, tag_field="question", tag="by lag", forbid_unknown_field
 
 
 class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_fields=True):
-    """A run by key. The right answers are null where a loss was not finite.
+    """A run by key. The right answers are null if a loss was not finite.
 
     pairs              K of each entry of the lists
-    asked              questions of each K and data set
-    validation, final  right answers
-    associated         right answers about `Protocol.associated` pairs in as many rows, after each
-                       `updates_at_once`; null where that is not known
-    constant_bytes     of the arrays that stand as numbers in the program of the score
-    reading            after the usual updates, see `LagRow`
+    asked              the number of questions for each K and data set
+    validation, final  the numbers of right answers
+    associated         the numbers of right answers about `Protocol.associated` pairs, after each
+                       `updates_at_once`; null if unknown
+    constant_bytes     the bytes of the arrays that the program of the score holds as constants
+    reading            the reading after the usual updates, see `LagRow`
     """
 
     pairs: Counts
@@ -109,9 +109,9 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
 class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The task that was asked.
 
-    name    of its file or class
-    source  SHA-256 of its file; null for a task of this package
-    drawn   SHA-256 of a draw of each of its parts, so that other data are another task
+    name    the name of its file or class
+    source  the SHA-256 of its file; null for a task of this package
+    drawn   the SHA-256 of a draw of each part, so that other data count as another task
     """
 
     name: TaskName
@@ -123,8 +123,8 @@ class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
     """The answers of a run on a data set.
 
     accuracy  the share of right answers
-    nats      mean cross-entropy of an answer after recalibration
-    entropy   of the answers of the data set, in nats
+    nats      the mean cross-entropy of an answer after recalibration
+    entropy   the entropy of the answers of the data set, in nats
     """
 
     accuracy: Accuracy
@@ -138,10 +138,10 @@ class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TaskRow(_Measured, tag_field="question", tag="task", forbid_unknown_fields=True):
-    """A run of a task; the scores are null where a loss was not finite.
+    """A run of a task; the scores are null if a loss was not finite.
 
-    baseline  of the task, on the final rows of this run; absent where the task has none
-    majority  share of the most frequent answer of the final rows; absent from older rows
+    baseline  the score of the task's baseline on the final rows of this run; absent without one
+    majority  the share of the most frequent answer of the final rows; absent from older rows
     """
 
     task: MeasuredTask
@@ -161,7 +161,7 @@ def with_known(kind: Any, fields: dict[str, Any]) -> Any:
 
 
 def row_kind(protocol: Protocol) -> RowKind[Row]:
-    """Return the rows of cards of a protocol, which are refused if it cannot give them."""
+    """Return the kind of rows of a protocol, whose reader refuses rows that it cannot give."""
 
     def decode(values: dict[str, Any]) -> Row:
         """Return a row of the values of a line; raise ValueError if the protocol cannot give it."""
@@ -174,7 +174,7 @@ def row_kind(protocol: Protocol) -> RowKind[Row]:
 
 
 def run_key(configuration: Configuration, seed: int) -> str:
-    """Return the run of a configuration and a seed: seed 0, by key, rate 0.01, 3000 updates."""
+    """Return the key of the run of a configuration: seed 0, by key, rate 0.01, 3000 updates."""
     return f"seed {seed}, {configuration}"
 
 

@@ -1,11 +1,11 @@
-"""The questions of layers in PyTorch, which trains and runs them; all else is that of JAX.
+"""Ask layers in PyTorch, which trains and runs them; everything else is done by JAX.
 
 learning.init, train_updates     TorchQuestion.init, train_updates     the same data and numbers
 ByLag                            TorchByLag      states from PyTorch; heads, recalibration by JAX
 ByKey                            TorchByKey      logits from PyTorch; levels and counts by JAX
 
-Parameters are arrays between calls: the state dict of the layer, which JAX sorts by name, and the
-layer that reads it. On the CPU, within `InTorch.settings`.
+Between calls, parameters are arrays: the state dict of the layer, which JAX sorts by name, and of
+the layer that reads it. They run on the CPU, within `InTorch.settings`.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ class TorchNetwork(torch.nn.Module):
     """A layer, fed one-hot tokens, and the linear layer that reads its state or its outputs."""
 
     def __init__(self, question: Any, seed: int) -> None:
-        """The network before training: the layer as PyTorch starts it, all around it as JAX."""
+        """Start the network: the layer as PyTorch starts it, all around it as JAX does."""
         super().__init__()
         params = question.init_params(purpose_key(seed, Purpose.WEIGHTS))
         cell, self.tokens = question.network.cell, question.network.input_size
@@ -62,7 +62,7 @@ class TorchNetwork(torch.nn.Module):
         return jax.tree.map(array, parts)
 
     def forward(self, tokens: torch.Tensor, state: Any = None) -> Any:
-        """Tokens int64 `[B, T]` to outputs `[B, T, H]` and the next state."""
+        """Return the outputs `[B, T, H]` for tokens int64 `[B, T]`, and the next state."""
         return self.cell(torch.nn.functional.one_hot(tokens, self.tokens).float(), state)
 
     def read(self, x: torch.Tensor) -> torch.Tensor:
@@ -71,7 +71,7 @@ class TorchNetwork(torch.nn.Module):
         return x @ of["kernel"] + of["bias"]
 
     def own(self, state: Any) -> list[torch.Tensor]:
-        """Return the tensors that count, `[B, ...]`: views of those of the state."""
+        """Return the tensors that count, `[B, ...]`, as views of the tensors of the state."""
         each = zip(own_tensors(self.cell, state), self.axes, strict=True)
         return [x.movedim(axis, 0) for x, axis in each]
 
@@ -92,7 +92,7 @@ def calls(
 ) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
     """Return the outputs of each call, `[B, n, H]`, and the tensors that count after it.
 
-    A call takes n of the steps of the streams `[B, T]`, and sees what is changed in the tensors.
+    A call takes n of the steps of the streams `[B, T]`, and sees changes made to these tensors.
     """
     state = None
     for tokens in tensor(streams).long().split(steps, 1):
@@ -108,7 +108,7 @@ class TorchQuestion:
     platform: str | None = "cpu"
 
     def check(self, name: str) -> None:
-        """Raise ConfigError for a layer that cannot be trained."""
+        """Raise ConfigError unless the layer can be trained."""
         Candidate(self.network.cell, name).attempt(self.try_update)
 
     def programs(self, name: str) -> QuestionPrograms:
@@ -169,7 +169,7 @@ class TorchQuestion:
 
 
 def clip(network: TorchNetwork, largest_norm: float) -> None:
-    """Scale the gradient down where its norm is larger, as `optax.clip_by_global_norm`."""
+    """Scale the gradient down if its norm is larger, as `optax.clip_by_global_norm` does."""
     gradients = [x.grad for x in network.parameters() if x.grad is not None]
     # Not clip_grad_norm_, which adds 1e-6 to the norm and so scales by another factor than optax.
     norm = torch.nn.utils.get_total_norm(gradients)
@@ -179,7 +179,7 @@ def clip(network: TorchNetwork, largest_norm: float) -> None:
 
 
 class TorchByLag(TorchQuestion, ByLag):
-    """By lag, of a layer in PyTorch."""
+    """The question by lag about a layer in PyTorch."""
 
     # All but the layer is computed by JAX, compiled once for a question, which is its own key.
     draw = jax.jit(ByLag.draw, static_argnums=0)
@@ -223,7 +223,7 @@ class TorchByLag(TorchQuestion, ByLag):
 
 
 class TorchByKey(TorchQuestion, ByKey):
-    """By key, of a layer in PyTorch."""
+    """The question by key about a layer in PyTorch."""
 
     init_params = jax.jit(ByKey.init_params, static_argnums=0)
     draw = jax.jit(ByKey.draw, static_argnums=0)
@@ -290,6 +290,6 @@ class InTorch:
 
     @torch.no_grad()
     def states(self, cell: Cell, about: Any, params: Params, streams: np.ndarray) -> Any:
-        """The flat states of a trained layer after each token of streams, float32 `[S, T, D]`."""
+        """Return the flat states of a trained layer after each token, float32 `[S, T, D]`."""
         network = self.kinds[about.question](cell, about.protocol).trained(params)
         return np.stack([array(flat(own)) for _, own in calls(network, streams, 1)], axis=1)

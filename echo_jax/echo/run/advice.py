@@ -89,7 +89,7 @@ def loss_falls(finished: "Finished") -> bool:
 
 
 def _cures(finished: "Finished") -> list[Step]:
-    """Return the changes that help together; none where this run does not say what helps."""
+    """Return the changes that help together; none if this run does not show what helps."""
     config, _, result, _ = finished
     place = target_place(config)
     steps = []
@@ -156,7 +156,7 @@ def _cut(config: RunConfig) -> str:
 
 
 def _reaching(config: RunConfig) -> Iterator[Step]:
-    """Return the changes without which no training, or not this one, can find the target."""
+    """Yield the changes without which training, or this training, cannot find the target."""
     if target_place(config) == "future":
         yield Step("ask for the value 1 step back", {"lag": 1})
         config = changed(config, lag=1)
@@ -183,7 +183,7 @@ def _in_view(config: RunConfig) -> Iterator[Step]:
 
 
 def _longer(finished: "Finished") -> list[Step]:
-    """Return the change to more sequences, where they were few or the loss still falls."""
+    """Return the change to more sequences, if they were few or the loss still falls."""
     config = finished.config
     now = config.training.sequences
     falls = loss_falls(finished)
@@ -202,7 +202,7 @@ def _train_longer(sequences: int, rate: dict[str, Any], why: str = "") -> Step:
 
 
 def _usual(config: RunConfig) -> dict[str, Any]:
-    """Return the learning rate that `enough_sequences` assumes, in the place of a larger one."""
+    """Return the learning rate that `enough_sequences` assumes, to replace a larger one."""
     return {"learning_rate": 0.001} if config.training.learning_rate > USUAL_RATES[1] else {}
 
 

@@ -1,4 +1,4 @@
-"""A run on the user's own values: its inputs, and what is measured beside its scores."""
+"""Run on the user's own values: read the inputs, and measure more beside the scores."""
 
 import contextlib
 import functools

@@ -123,7 +123,7 @@ class Plan(NamedTuple):
         return self.runs_of(named, itertools.product(seeds, configurations))
 
     def configurations(self, named: NamedCell, rows: Sequence[Row]) -> list[Configuration]:
-        """Return the configurations of a card with these rows, chosen by its pilot if it has one."""
+        """Return the configurations of a card with these rows, as its pilot chose them if any."""
         pilot = cards.pilot_of(rows, self.protocol)
         found = []
         for question, updates in self.asked:

@@ -183,7 +183,7 @@ class CardRun:
 
     @property
     def work(self) -> float:
-        """Updates."""
+        """The number of updates."""
         return self.configuration.updates
 
 

@@ -41,7 +41,7 @@ def track(card: Card) -> str:
 
 
 def place(of_track: str) -> tuple[int, str]:
-    """Return the place of a track in an order."""
+    """Return a key that sorts cards by their track."""
     return (TRACKS.index(of_track) if of_track in TRACKS else len(TRACKS)), of_track
 
 

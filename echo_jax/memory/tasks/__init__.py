@@ -1,12 +1,13 @@
-"""Tasks that are built in, by the names of their files; `memory.task_question` says what a task is.
+"""Built-in tasks, by the names of their files; `memory.task_question` says what a task is.
 
 selective_copy, noisy_recall    recite marked symbols; recall values by their keys
-by_key                          the same at a level, the number of pairs; a card asks it at each
+by_key                          recall at a level, the number of pairs; a card asks each level
 in_context                      predict a random automaton that each row has anew
 adding, parity                  compute with what was seen
 digits, text                    handwritten digits pixel by pixel; characters of program text
 
-Of those that draw anew, the present input alone tells nothing about an answer that counts.
+In the tasks that draw random data, the present input alone tells nothing about an answer that
+counts.
 """
 
 from typing import NamedTuple

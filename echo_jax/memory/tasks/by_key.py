@@ -1,8 +1,8 @@
-"""K pairs of a key and a value, fillers, then each key once; the target is its value.
+"""Show K pairs of a key and a value, fillers, then each key once; the target is its value.
 
-Multi-query associative recall (MQAR, Arora et al. 2023) with one gap, that the question by key asks
-at each K. The questions come in random order. Values are drawn independently, so one may occur
-twice; the tokens of values come after those of keys, and the filler, one token, is the last.
+This is multi-query associative recall (MQAR, Arora et al. 2023) with one gap, which the question by
+key asks at each K. The questions come in random order. Values are drawn independently, so one may
+occur twice; the tokens of values come after those of keys, and the filler, one token, is the last.
 
     tokens   k3 v1 k0 v1 f  f  f  k0 k3      K = 2, the level
     targets  .  .  .  .  .  .  .  1  1
@@ -35,7 +35,7 @@ class Pairs(NamedTuple):
 
 
 def draw_pairs(protocol: Protocol, key: jax.Array, rows: int, most: int) -> Pairs:
-    """Pairs of B rows, up to `most` = Kmax of them."""
+    """Draw the pairs of B rows, up to `most` = Kmax of them."""
     keys, values, order, place = (jax.random.fold_in(key, i) for i in range(4))
     shuffled = jnp.argsort(jax.random.uniform(keys, (rows, protocol.keys)))
     return Pairs(
@@ -71,7 +71,7 @@ class Recall:
     """The task of a protocol with up to `most` = Kmax pairs, and fillers before the questions."""
 
     def __init__(self, protocol: Protocol, most: int, fillers: int) -> None:
-        """K rises from 2 to Kmax."""
+        """Set the levels, the numbers of pairs K from 2 to Kmax."""
         self.protocol = protocol
         self.most = most
         self.fillers = fillers

@@ -44,6 +44,6 @@ def linear_model() -> LogisticRegression:
 
 
 def baseline(inputs: np.ndarray) -> np.ndarray:
-    """Return the shares of the linear model, `[B, T, answers]`, alike at all steps."""
+    """Return the shares of the linear model, `[B, T, answers]`, equal at all steps."""
     shares = linear_model().predict_proba(inputs / 16)
     return np.broadcast_to(shares[:, None], (*inputs.shape, answers))
