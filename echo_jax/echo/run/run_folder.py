@@ -200,7 +200,7 @@ def _read_tokens(folder: Path, inputs: RunSpec, length: int) -> "np.ndarray":
     from echo_jax.storage import tensor_files
 
     path = folder / TOKENS
-    fix = "restore it; only predicting does without it"
+    fix = "restore it; predicting does not need it"
     shapes = {"tokens": jax.ShapeDtypeStruct((length,), "int32")}
     tokens = tensor_files.read(path, shapes, fix)[0]["tokens"]
     if atomic_files.digest(tokens.tobytes()) != inputs.digests.get(TOKENS):
