@@ -23,7 +23,7 @@ Framing = Literal["classes", "values"]
 Part = Literal["current", "no-context", "context"]
 
 SHORT_NAMES = {"batch_size": "batch", "hidden_size": "hidden"}
-"""Shorter names of fields, in flags and tables."""
+"""Shorter names of fields, used in flags and tables."""
 
 BLOCK_PREFIX = "block:"
 """The prefix of a cell's name that puts a small network around it, `cells.block.Block`."""
@@ -33,10 +33,10 @@ OBJECT_PREFIX = "object:"
 """
 
 OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*)?"
-"""The form of the name of a user's cell."""
+"""The pattern of the name of a user's cell."""
 
 PACKAGED_CELL = r"echo_jax\.cells\.[a-z][\w.]*:[A-Z]\w*"
-"""The form of the name of a class of this package, such as one of `cells.known_memory`."""
+"""The pattern of the name of a class of this package, such as one of `cells.known_memory`."""
 
 
 def is_built_in(cell: str) -> bool:
@@ -579,7 +579,7 @@ def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
 
 
 _TANH_RNN = {"rnn", "rnncell", "tanh", "tanhrnn", "elman", "elmanrnn", "vanilla", "vanillarnn"}
-"""Names of the cell `simple` elsewhere, in letters alone."""
+"""Names that others give to the cell `simple`, reduced to letters."""
 
 
 def _no_cell(cell: object) -> tuple[str, str]:
@@ -627,7 +627,7 @@ SECTION: Mapping[str, str | None] = {
     for field in dataclasses.fields(kind)
     if field.name not in _SECTIONS
 }
-"""The section of a configuration that a field is in; None for the fields of `RunConfig` itself."""
+"""The section of a configuration that has a field; None for the fields of `RunConfig` itself."""
 
 PARTS: Mapping[Part, RunConfig] = {
     "current": RunConfig(
@@ -664,7 +664,7 @@ _OTHER_NAMES = {
     "shuffle": "leave it out, as the state is carried from one batch of {sequences} to the next",
 }  # fmt: skip
 OTHER_NAMES = {name: fix for names, fix in _OTHER_NAMES.items() for name in names.split()}
-"""The names of options in Keras and elsewhere, and what to use here."""
+"""The names of options in Keras and elsewhere, and what to use here instead."""
 
 
 def unknown(given: str, field: str, known: Collection[str], where: str) -> ConfigError:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, Self
 
 Spelling = Literal["flag", "argument"]
-"""How fields are named: as flags of a command, or as arguments of a Python call."""
+"""How messages name fields: as flags of a command, or as arguments of a Python call."""
 
 
 class EchoError(ValueError):

@@ -30,7 +30,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.jax_settings import GENERATOR
 
 CONVOLVED = 4
-"""Inputs that the convolution of a layer sees."""
+"""The number of inputs that the convolution of a layer sees."""
 
 MOST_LAYERS = 1000
 

@@ -196,11 +196,12 @@ class PresentInput(ProjectedCell):
 
 @dataclasses.dataclass(frozen=True)
 class ValueList(Cell):
-    """How often each value was shown by key, and not with which key.
+    """A count of how often each value was shown by key, without the keys.
 
-    Inputs are the one-hot tokens by key: keys, as many values, and the filler; in a block, whose
-    cells see no tokens, it is of no use. The output is one-hot: the most frequent value, of equal
-    ones the first. Its accuracy is `memory.card_contents.accuracy_of_list`. No parameters.
+    Inputs are the one-hot tokens by key: keys, equally many values, and the filler; it is of no
+    use in a block, whose cells see no tokens. The output is one-hot: the most frequent value, or
+    the first of equally frequent ones. Its accuracy is `memory.card_contents.accuracy_of_list`. No
+    parameters.
     """
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:

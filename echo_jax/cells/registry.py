@@ -21,10 +21,10 @@ from echo_jax.config import (
 from echo_jax.exceptions import ConfigError, EchoError, reason
 
 USUAL_SIZES = {part.network.hidden_size for part in PARTS.values()}
-"""Hidden units that need not have been asked for."""
+"""The hidden sizes that a part of the tutorial may have set, and not the user."""
 
 FEATURES = NetworkConfig.hidden_size
-"""The units of a cell that requires their number, where no argument gives it."""
+"""The units of a cell that requires their number, if no argument gives it."""
 
 
 def cell_class(name: str) -> Any:

@@ -22,10 +22,10 @@ from echo_jax.exceptions import ConfigError, reason
 from echo_jax.jax_settings import GENERATOR
 
 TOLERANCE = 0.1
-"""The largest difference from the target that fits, as a fraction of it."""
+"""The largest accepted difference from the target, as a fraction of it."""
 
 LARGEST_GAP = 128
-"""Values of an option that are tried for the next one that a cell takes, as a multiple of heads."""
+"""How many values of an option are tried until a cell takes one, such as a multiple of heads."""
 
 
 class Sized(NamedTuple):

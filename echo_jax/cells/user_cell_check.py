@@ -32,7 +32,7 @@ BEYOND = (
     "does more than compute its results ({}): remove what calls Python or foreign code, draws "
     "random numbers or holds a reference, and keep all memory in the carry"
 )
-"""The sentence, without its subject, for what may remember outside the carry, or is chance."""
+"""The sentence, without its subject, about what may remember outside the carry or be random."""
 
 STEP_ERRORS: dict[type[Exception] | tuple[type[Exception], ...], str] = {
     jax.errors.UnexpectedTracerError: (
@@ -47,13 +47,14 @@ STEP_ERRORS: dict[type[Exception] | tuple[type[Exception], ...], str] = {
         "sets an attribute of itself in a step: return what it remembers in the carry"
     ),
 }
-"""Sentences, without their subject, for errors of jax and Flax in a step; the first type counts."""
+"""Sentences, without their subject, for errors of jax and Flax in a step; the first match counts.
+"""
 
 WIDE = ("float64", "complex128", "int64", "uint64")
-"""Types of 64-bit numbers, which no result is computed with."""
+"""The types of 64-bit numbers, with which no result is computed."""
 
 OUTSIDE = r"ffi_call|infeed|outfeed|rng_uniform|\w*callback\w*"
-"""Operations whose results are no function of their operands; jax may know of no effect of them."""
+"""Operations that are not functions of their operands, though jax may record no effect for them."""
 
 
 class Checked(NamedTuple):

@@ -41,7 +41,7 @@ from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, prin
 # Without these the flags of a field that is a dataclass are --run.task.lag and the like.
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
 REGISTRY = ConstructorRegistry()
-"""The rules below, for `tyro.cli`."""
+"""The rules below, as `tyro.cli` takes them."""
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
 INSTALLED = "echo-jax"  # as pages and cards name the installed program
@@ -56,7 +56,7 @@ _FAILURES = {
     rf"^\[Errno {errno.ENOENT}\][^:]*$":  # as os.getcwd raises it, without a name
         "the current folder no longer exists: change to another one",
 }  # fmt: skip
-"""Errors by their messages, and the sentences that they become."""
+"""Patterns in the messages of errors, and the sentences that replace them."""
 
 
 def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:

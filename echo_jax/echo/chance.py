@@ -8,13 +8,13 @@ import numpy as np
 from echo_jax.config import RunConfig, TaskConfig
 
 EXACT_STEPS = 32
-"""Longest window whose order-blind baseline is computed exactly; it is simulated beyond."""
+"""The longest window whose order-blind baseline is exact; for longer ones it is simulated."""
 
 WINDOWS_SEEN = 5000
-"""Windows of a user's own tokens that a baseline averages over, about."""
+"""About how many windows of a user's own tokens a baseline averages over."""
 
 MOST_GRAM = 5
-"""Values of the longest context of a k-gram."""
+"""The number of values in the longest context of a k-gram."""
 
 
 class Baseline(NamedTuple):

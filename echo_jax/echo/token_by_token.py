@@ -30,10 +30,10 @@ from echo_jax.echo.network import Network, Params, read_out
 from echo_jax.echo.network import feed as feed_rows
 
 PIECE = 4096
-"""Tokens of a piece: enough that the cost of starting one is negligible."""
+"""The number of tokens in a piece, enough that the cost of starting one is negligible."""
 
 PIECE_BYTES = 2**26
-"""Largest size of an array of a piece, 64 MiB."""
+"""The largest size of an array of a piece, 64 MiB."""
 
 
 class EchoState(NamedTuple):

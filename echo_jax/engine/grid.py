@@ -20,7 +20,7 @@ from echo_jax.exceptions import ConfigError, EchoError, TasksFailedError, printa
 from echo_jax.storage.row_file import KeyedRow
 
 Report = Callable[[float], None]
-"""Told the share of a task that is done; what it raises ends the task."""
+"""A function that gets the share of a task that is done; an error that it raises ends the task."""
 
 
 class Task(Protocol):

@@ -273,11 +273,11 @@ def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray, values: int) -> np.nd
 
 @functools.cache
 def accuracy_of_list(pairs: int, values: int) -> float:
-    """Return the accuracy of one that knows which values occurred, and not with which keys.
+    """Return the accuracy of a list, which knows the values that occurred but not their keys.
 
-    It answers each question with the most frequent value, so it is E[max count] / K for K
-    independent values of M. P(max <= m) = K! / M^K times the coefficient of x^K in
-    (sum_(j <= m) x^j / j!)^M.
+    It answers each question with the most frequent value, so the accuracy is E[max count] / K for K
+    independent values of M. P(max <= m) = K! / M^K times the coefficient of x^K in (sum_(j <= m)
+    x^j / j!)^M.
     """
     at_most = []
     for most in range(pairs):

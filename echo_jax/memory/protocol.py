@@ -20,19 +20,19 @@ CardPart = Literal["by-lag", "by-key"]
 MOST_SEEDS = 1000
 
 PILOT_SEED = MOST_SEEDS
-"""The first seed of the pilot, whose seeds no card has."""
+"""The first seed of the pilot; the seeds of a card are below it."""
 
 CEILING = 0.95
-"""Share of the most bits that can be measured from which a value reads "at least"."""
+"""The share of the most measurable bits from which a value reads "at least"."""
 
 ASSOCIATES = 0.5
-"""Share of right answers from which a network associates, see `updates_until_associated`."""
+"""The share of right answers from which a network associates, see `updates_until_associated`."""
 
 TASK_RATES = 3
-"""Rates that the pilot tries on a task, the first ones by lag."""
+"""How many rates the pilot tries on a task: the first of those by lag."""
 
 SCANS_AGREE = 0.01
-"""Largest difference of the accuracies by scan and by steps that a card does not mention."""
+"""The largest difference between the accuracies by scan and by steps without a remark on a card."""
 
 Rate = Annotated[float, Meta(gt=0, le=1e6)]
 Whole = Annotated[int, Meta(ge=1, le=10**9)]
@@ -204,7 +204,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 STANDARD = Protocol()
-"""Protocol 5, of the published cards."""
+"""Protocol 5, with which the published cards were made."""
 
 
 def read_protocol(path: Path | None) -> Protocol:

@@ -106,7 +106,7 @@ class _ByTask(CardQuestion):
 BY_LAG, BY_KEY, BY_TASK = _ByLag(), _ByKey(), _ByTask()
 
 OF_MEMORY: tuple[CardQuestion, ...] = (BY_LAG, BY_KEY)
-"""The questions of a card that is of no task."""
+"""The questions of a card without a task."""
 
 NAMED: dict[QuestionName, CardQuestion] = {each.name: each for each in (*OF_MEMORY, BY_TASK)}
 """All questions, in the order in which a card has them."""

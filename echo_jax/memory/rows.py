@@ -23,10 +23,10 @@ Accuracy = Annotated[float, Meta(ge=0, le=1)]
 Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
 # The largest float32 is 3.4e38, so each finite loss is below the bound.
 Losses = list[Annotated[float, Meta(ge=0, le=1e39)]] | UnsetType
-"""Mean training loss in nats of each `updates_at_once` of a run, up to one that is not finite."""
+"""The mean training loss in nats of each `updates_at_once` of a run, until it is not finite."""
 
 Version = str | UnsetType
-"""Release or commit of echo_jax that made a row."""
+"""The release or commit of echo_jax that made a row."""
 
 
 class _OfRun(msgspec.Struct):

@@ -217,7 +217,7 @@ def _number_format(percent: bool) -> Formatter:
 
 
 Line = tuple[Sequence[float], Sequence[float]]
-"""x and y of the points of a line, in the units of the axes."""
+"""The x and y of the points of a line, in the units of the axes."""
 
 SIZE = 8.5  # points, of a name
 FAR = np.array([[-1e6, -1e6]])  # a point that is near nothing

@@ -25,7 +25,7 @@ class Paper:
 
 
 PLAIN = Paper()
-"""No more files than the page has."""
+"""The choice of no files besides those of the page."""
 
 
 def markdown_page(
@@ -84,7 +84,7 @@ def _write_figures(folder: Path, sections: Sequence[Section], kind: Format) -> l
 
 
 HTML = Path(__file__).with_name("html_page.html")
-"""What stands around the body of each page."""
+"""The frame around the body of each page."""
 
 
 def assembled(page: Path, data: Mapping[str, Any]) -> str:

@@ -46,7 +46,7 @@ DARK = {
     "#cc79a7": "#e39ac2",
     "#a57200": "#d9a233",
 }
-"""The colour of an SVG on a dark page by that on a light one."""
+"""The colour of an SVG on a dark page for each colour on a light page."""
 
 WIDTH = 7.2  # inches of a figure of a page
 
@@ -109,7 +109,7 @@ UNDATED: Mapping[Format, Sequence[str]] = {
     "svg": ("Creator", "Date", "Format", "Type"),
     "pdf": ("CreationDate", "Producer", "Creator"),
 }
-"""The metadata that are left out."""
+"""The metadata that are left out of a file, so that it has no date."""
 
 
 def image(figure: "Figure", kind: Format) -> bytes:

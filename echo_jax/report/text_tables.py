@@ -26,10 +26,10 @@ LATEX = str.maketrans({
     "\u2265": r"$\geq$", "\u2264": r"$\leq$", "\u00b5": r"\textmu{}", "\u2212": r"$-$",
     "\u00b2": r"\textsuperscript{2}", "\u2013": "--",
 })  # fmt: skip
-"""The LaTeX of characters that mean something there or are not in its fonts."""
+"""The LaTeX for characters that have a meaning in LaTeX or are missing in its fonts."""
 
 FORMULA = re.compile(r"(?![-+]?[\d.]+$)[-=+@]")
-"""The start of a text, but for a number, that a spreadsheet takes for a formula."""
+"""The start of a text, other than a number, that a spreadsheet takes for a formula."""
 
 NUMERIC_WORD = re.compile(r"[-+(<>.~\u2212\u2013\u00b1\u2264\u2265\u2248]*(\d.*)?|to|of|inf")
 """A word that may stand in a column of numbers: digits after any signs (the last are minus, en

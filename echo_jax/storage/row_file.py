@@ -13,11 +13,11 @@ from echo_jax.exceptions import StorageError
 from echo_jax.storage import atomic_files
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
-"""A whole number that every reader of JSON has exactly."""
+"""A whole number that every reader of JSON reads exactly."""
 
 
 class KeyedRow(Protocol):
-    """The row of a task."""
+    """The row of a task, with the key of the task."""
 
     @property
     def key(self) -> str:
@@ -28,7 +28,7 @@ R = TypeVar("R", bound=KeyedRow)
 
 
 class RowKind(NamedTuple, Generic[R]):
-    """A kind of rows."""
+    """A kind of rows: its name, and how a row becomes a line and a line a row."""
 
     name: str  # of it, in refusals: "a row of results"
     decode: Callable[[dict[str, Any]], R]  # plain values to a row; ValueError where they are none

@@ -24,10 +24,10 @@ DTYPES = frozenset(
     f"bool complex64 float16 float32 float64 {' '.join(f'int{n} uint{n}' for n in (8, 16, 32, 64))}"
     .split()
 )  # fmt: skip
-"""Types of array that NumPy reads back from safetensors; it has no bfloat16 and no int4."""
+"""The types of arrays that NumPy reads back from safetensors; bfloat16 and int4 are missing."""
 
 OVERHEAD = 2**20
-"""Bytes of a file beyond those of its arrays, at most."""
+"""The most bytes of a file besides those of its arrays."""
 
 METADATA = "__metadata__"  # of safetensors: texts by their names, of which there is one
 ABOUT = "echo_jax"

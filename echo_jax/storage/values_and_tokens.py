@@ -141,10 +141,10 @@ def _check_record(where: str, cells: list[str], names: list[str], place: int) ->
 Unknown = Literal["error", "skip"]
 
 UNSEEN = -1
-"""Stands among tokens for a value that was skipped."""
+"""The number among tokens that stands for a skipped value."""
 
 LONGEST = 100
-"""Characters that a value may have."""
+"""The most characters of a value."""
 
 _WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 

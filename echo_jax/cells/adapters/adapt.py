@@ -23,7 +23,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.jax_settings import GENERATOR
 
 REQUIRED = ("init", "initial_state", "step")
-"""The functions of a cell of plain functions."""
+"""The functions that a cell of plain functions must have."""
 
 KINDS = (
     "a class derived from flax.linen.RNNCellBase, flax.nnx.Module or equinox.Module, or a module "
@@ -37,10 +37,10 @@ ADAPTERS = {
     "equinox": ("built_cells", "EquinoxCell"),
     "torch": ("torch_adapter", "TorchCell"),
 }
-"""The module and the adapter of each library, imported with a cell of it."""
+"""The module and the adapter of each library, imported only with a cell of the library."""
 
 SIZES = ("features", "hidden_features", "hidden_size")
-"""Names of the argument that is the number of units."""
+"""The names of the argument that sets the number of units."""
 
 
 @dataclasses.dataclass(frozen=True)

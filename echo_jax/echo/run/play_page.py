@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PAGE = "play.html"
 
 IN_A_PAGE = {"cell": "lstm", "encoding": "one-hot", "framing": "classes"}
-"""The fields of a network that `show --play` can show."""
+"""The fields that a network must have for `show --play` to show it."""
 
 PAGE_BYTES = 400_000
 """The most bytes of a page of `show --play`; everything but weights and values takes 70,000."""

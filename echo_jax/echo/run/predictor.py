@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from echo_jax.report.charts import NotebookFigure
 
 GROUP = 16
-"""Tokens that are fed at once where they are too few for a whole piece."""
+"""How many tokens are fed at once if they are too few for a whole piece."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from echo_jax.report.charts import NotebookFigure
 
 POSITIONS_SHOWN = 60
-"""Positions whose accuracy is printed; `result.json` has them all."""
+"""The number of positions whose accuracy is printed; `result.json` has all positions."""
 
 RARE = {
     "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
     "frozen", "cell_args",
 }  # fmt: skip
-"""Fields that `describe` names where they are not their default."""
+"""The fields that `describe` names only if they differ from their default."""
 
 
 def describe(config: RunConfig) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # jax and numpy are imported after the command line was found
     from echo_jax.storage.values_and_tokens import Vocabulary
 
 RUNS = Path("runs")
-"""Parent of the run folders that are not named."""
+"""The parent of run folders for which no name is given."""
 
 CONFIG = "config.json"
 VOCABULARY = "vocabulary.json"

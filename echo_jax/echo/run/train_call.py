@@ -304,7 +304,7 @@ def _folder(out: PathLike, config: RunConfig, cell: object) -> Path:
 
 
 KINDS = get_type_hints(Fields)
-"""The type of each of the fields."""
+"""The type of each field."""
 
 
 def _show_fields() -> None:

@@ -14,7 +14,7 @@ from echo_jax.echo.studies.grid_point import Axes, GridPoint, Label, axis, grid
 from echo_jax.exceptions import ConfigError
 
 SCORES = ("accuracy", "chance", "recalled bits", "reached 99%", "sequences to 99%")
-"""Columns that suit nearly every study."""
+"""The columns that suit nearly every study."""
 
 TUTORIAL_SEQUENCES = {2: 500, 4: 2000}  # in training, of the parts 2 and 4 of the tutorial
 LONGER = 5  # times as many sequences as in the tutorial
@@ -242,7 +242,7 @@ MISSED: Mapping[str, tuple[dict[str, Any], tuple[dict[str, Any], ...]]] = {
     "a learning rate of 0.0001": ({"learning_rate": 0.0001}, ({"learning_rate": 0.001},)),
     "a learning rate of 0.03": ({"learning_rate": 0.03}, ({"learning_rate": 0.001},)),
 }  # fmt: skip
-"""Runs that miss their goal, by what they change of part 4, and the changes that may help each."""
+"""Runs that miss their goal, by how they change part 4, and the changes that may help each run."""
 
 
 def _advice() -> Iterable[GridPoint]:

@@ -123,7 +123,7 @@ SCORE_MEANINGS = (
     "Accuracy is the share of right answers on fresh sequences. Chance is the accuracy of a guess: "
     "1/V for V values. Recalled bits are log2 V - loss/ln 2: 0 for a guess, and log2 V at most."
 )
-"""Explains the columns that nearly every table has."""
+"""The text that explains the columns of nearly every table."""
 
 OWN = (
     "The values are the user's own, and a network must name the value n steps back: n is the lag. "
@@ -131,7 +131,7 @@ OWN = (
     "most common value. Recalled bits are the entropy - loss/ln 2: 0 for a guess by frequency. "
     "Persistence repeats the value nearest to the target; a k-gram predicts from the k nearest."
 )
-"""Explains the columns of a sweep on own values, in the place of `SCORE_MEANINGS`."""
+"""The text that explains the columns of a sweep on own values, instead of `SCORE_MEANINGS`."""
 
 FAILED = "The loss became non-finite in: {}. Each such seed counts as accuracy 0 and 0 bits."
 

@@ -39,7 +39,7 @@ OWN_SCORES = (
     "accuracy", "majority", "persistence", "k-gram", "recalled bits", "reached 99%",
     "sequences to 99%",
 )  # fmt: skip
-"""Columns of a sweep on own values."""
+"""The columns of a sweep on own values."""
 
 
 def sweep(

@@ -65,7 +65,7 @@ BESIDE = (
     "echo_jax.cells.known_memory:OrthogonalReservoir",
     "lstm",
 )
-"""Cells that stand beside one on a task: no memory, none that is trained, and the usual one."""
+"""The cells to compare with on a task: no memory, an untrained memory, and the usual cell."""
 
 MIXED = "its rows were made with more than one version of the software"
 

@@ -26,7 +26,7 @@ ANCHORS = {
     "OrthogonalReservoir": "an untrained reservoir",
     "PresentInput": "the present input",
 }
-"""Cells that a card is compared with by lag, and the words for them."""
+"""The cells that a card is compared with by lag, and the words for them."""
 
 VARIANTS = {"numbers", "dtype"}  # options of a register that is not the one of `ANCHORS`
 

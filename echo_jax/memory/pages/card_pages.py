@@ -33,7 +33,7 @@ from echo_jax.report.text_tables import Table, details, escaped, markdown_table
 from echo_jax.storage import atomic_files
 
 PARTS_SHOWN = (1, 3, 10, 30)
-"""Parts of training, of `updates_at_once`, whose losses are shown beside the last one."""
+"""The parts of training, each of `updates_at_once`, whose losses are shown before the last one."""
 
 
 def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
@@ -177,7 +177,7 @@ def provenance(card: Card, rows: Sequence[Row]) -> Table:
 FINDINGS = """<!-- findings -->
 <!-- Written by hand and kept: state only differences that the tables support. -->
 <!-- end of findings -->"""
-"""Where a reader writes what was found, see `atomic_files.BY_HAND`."""
+"""The place where a reader writes findings, see `atomic_files.BY_HAND`."""
 
 EXPLORE = "[Choose cells, and compare their curves](explore.html)."
 

@@ -26,7 +26,7 @@ from echo_jax.report.styles import DARK, INK
 FILE = "picture.svg"
 READINGS = "readings.json"
 BUILT_IN = "built_in_readings.json"
-"""Those that come with the package; `.ci/built_in_cards.py` writes it."""
+"""The readings that come with the package; `.ci/built_in_cards.py` writes the file."""
 
 NONE = "A picture of what is left needs a protocol of 16 symbols and 64 lags."
 
@@ -39,7 +39,7 @@ least 0.095 apart in OKLab, as normal, protan, deutan and tritan eyes see them (
 has a contrast of 2 to 1 at least with both grounds."""
 
 GROUND = "#ffffff", "#0b0d10"
-"""Behind the squares, on a light page and on a dark one."""
+"""The colours behind the squares, on a light page and on a dark page."""
 
 FACE = np.array([int(value) for value in (
     "00333300"

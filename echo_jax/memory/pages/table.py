@@ -28,7 +28,7 @@ from echo_jax.report.section import Section
 from echo_jax.report.text_tables import Table
 
 SIZES = ("state_bytes", "conv_bytes", "constant_bytes", "parameters")
-"""The fields of a card that say how large a cell is."""
+"""The fields of a card that state how large a cell is."""
 
 GAIN = 1.05  # the ratio of bits from which more updates help
 
@@ -36,7 +36,7 @@ GAIN = 1.05  # the ratio of bits from which more updates help
 WIDE = {"lags 4 on", "layers", "state", "convolutions"}
 
 TUNED = ("lmu", "lstm-chrono")
-"""Cells with an option whose default is the number of lags that are asked."""
+"""The cells with an option whose default is the number of lags that are asked."""
 
 MEANINGS = {
     "bits": "the mean over the seeds, with the lowest and the highest seed in brackets, which are "
@@ -214,7 +214,7 @@ def cards_table(cards: Sequence[Card]) -> Table:
 
 
 def rate_text(card: Card, question: QuestionShown) -> str:
-    """Return the rate of a question, and whether the pilot tried none beyond: 0.3 (edge)."""
+    """Return the rate of a question, marked if it is at an edge of those tried: 0.3 (edge)."""
     name = question.asks.name
     found = [x for x in card.configuration if x.question == name]
     if not found:

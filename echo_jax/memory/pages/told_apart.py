@@ -16,13 +16,14 @@ from echo_jax.memory.rows import MeasuredTask
 from echo_jax.report.number_formats import number
 
 TRACKS = ("block", "bare")
-"""The tracks; of a block with other layers or width they are followed by one of its own."""
+"""The tracks in their order; a block with other layers or width has a track of its own after them.
+"""
 
 SAME_SIZE = 1.1 / 0.9
-"""States are of one size if the largest has at most so many times the numbers of the smallest."""
+"""States are of one size if the largest has at most this many times the numbers of the smallest."""
 
 BLOCK_OPTIONS = {"width": 32, "layers": 1, "parameters": None}
-"""Options of the block, with which it is the common one."""
+"""The options with which a block is the common one."""
 
 LEVEL = 0.05  # the share of false ones expected among the pairs that a table tells apart
 

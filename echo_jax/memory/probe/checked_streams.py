@@ -31,7 +31,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory.probe.heads import whitening
 
 NATURAL = 0.01
-"""Bits of a token about an earlier one, from which tokens predict one another."""
+"""The bits that a token must tell about an earlier one for tokens to predict one another."""
 
 
 class Parts(NamedTuple):

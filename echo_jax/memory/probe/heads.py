@@ -15,10 +15,11 @@ PENALTIES = {1e-1: 4, 1e-2: 6, 1e-3: 10, 1e-4: 16, 1e-5: 24}
 one before. A lag takes the one with the least loss on the second part."""
 
 LEAST_VARIANCE = 1e-10
-"""Of a direction of standardised states, as a share of the largest; less is rounding."""
+"""The least variance of a direction of standardised states that is not rounding, over the largest.
+"""
 
 LEAST_DEVIATION = 1e-30
-"""Of a number of states; one that deviates less counts as constant, as its inverse overflows."""
+"""The least deviation of a number of the state that is not constant, so that 1 / it is finite."""
 
 LARGEST_FACTOR, HALVINGS = 100.0, 30  # of recalibration, as in the protocol of a card
 

@@ -22,7 +22,7 @@ from echo_jax.memory.probe.probe_result import ProbeResult, result_of
 from echo_jax.statistics import FITTED, LEAST_SCORED, LEAST_STREAMS, least_examples
 
 USUAL = 40_000
-"""Examples, about, where no steps are named: more cost time, and those of one stream are alike."""
+"""About how many examples there are if no steps are given: more cost time, and resemble others."""
 
 
 def probe(  # noqa: PLR0913 - all but two have a default

@@ -13,7 +13,7 @@ from echo_jax.report.text_tables import Table
 from echo_jax.statistics import Interval, Summary
 
 TOLD = 0.05
-"""Bits from which a sentence says that the states tell something about a token."""
+"""The bits from which a sentence says that the states tell something about a token."""
 
 ENOUGH = 4
 """Examples for each weight of a head, from which twice as many find less than 3% more bits: so

@@ -23,7 +23,7 @@ from echo_jax.storage.values_and_tokens import content
 STEPS = 128
 
 CONTEXT = 5
-"""Characters on which those of the n-gram model depend."""
+"""The number of characters on which the n-gram model depends."""
 
 
 class Characters:
