@@ -154,7 +154,7 @@ CHANCE = np.random.default_rng(0)
         ),
         (
             last_seen(draw=lambda k, r, p: [x[:, : len(p) - 2] for x in last_seen().draw(k, r, p)]),
-            "two lengths",
+            "other lengths",
         ),
         (last_seen(draw=lambda k, r, p: last_seen().draw(k, 4, p)), "for 300 rows of training"),
     ],
