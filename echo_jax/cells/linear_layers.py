@@ -14,7 +14,7 @@ from echo_jax.cells.interface import Carry
 def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> chex.Array:
     """Draw weights or biases of a linear layer, uniform within 1 / sqrt(inputs).
 
-    PyTorch starts `torch.nn.Linear` so.
+    This is how PyTorch initialises `torch.nn.Linear`.
     """
     return jax.random.uniform(key, shape, minval=-(inputs**-0.5), maxval=inputs**-0.5)
 

@@ -1,4 +1,7 @@
-"""By key: pairs of a key and a value, fillers, each key once: `tasks.by_key`, at each K. Pure."""
+"""Ask by key: the values of pairs, after fillers, each by its key, for each K. Pure.
+
+The rows are those of `tasks.by_key`.
+"""
 
 from typing import Any
 

@@ -66,7 +66,7 @@ DOTTED = types.SimpleNamespace(
         (3, {}, "^3 is not a cell"),
         (eqx.nn.Lambda(abs), {}, "is already built"),
         (nn.GRUCell(4), {"args": {"features": 5}}, "and this GRUCell is already built"),
-        (nn.GRUCell(4), {"state_bytes": 400}, "and this is an object"),
+        (nn.GRUCell(4), {"state_bytes": 400}, "but this is an object"),
         ("gru", {"args": "features=5"}, "does not map"),
         ("gru", {"updates": 3 * 10**9}, "^updates=3000000000 is above 2147483647"),
         ("gru", {"only": "lag"}, "^only='lag' is unknown: use one of by-lag, by-key"),

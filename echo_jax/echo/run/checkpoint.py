@@ -1,12 +1,12 @@
-"""A run in its one file, `checkpoint.safetensors`, which is written whole.
+"""Read and write a run in its one file, `checkpoint.safetensors`, which is written whole.
 
 metadata                     configuration, digests of own values, versions, sequences so far
 step, params.*, opt_state.*  the state of every seed, `[S, ...]`
 curves.loss, .accuracy       of every training sequence so far, float32 `[S, N]`
 result                       JSON, uint8 `[bytes]`, once the run has ended
 
-A new run has the metadata alone. The other files of its folder are made from this one, but for the
-user's own values. docs/formats.md lists them.
+The file of a new run has only the metadata. The other files of its folder, except the user's own
+values, are made from this file. docs/formats.md lists them.
 """
 
 import contextlib

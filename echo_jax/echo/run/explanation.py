@@ -29,7 +29,7 @@ CHANCE = "{best} is the best possible: {why}. No amount of training helps; use {
 CARRIED = " The state carried over from {earlier} is not needed for this and can do harm."
 SENTENCES = {
     "window": f"{THERE}: the gradient reaches it.{{carried}}",
-    "chunk": f"{THERE}, for the later steps of each chunk: the gradient reaches it there.",
+    "chunk": f"{THERE} for the later steps of each chunk, where the gradient reaches it.",
     "replayed": "The target, {value}, is not in the window of {window} but in {batch}. Each "
     "update goes back through {again} batches, so the gradient reaches it{partly}.",
     "state": "The target, {value}, is not in the window of {window}, only in the state left by "

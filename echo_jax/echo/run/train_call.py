@@ -274,7 +274,7 @@ def configured(
     wanted = fields.get("cell", base.network.cell)
     for field in ("cell_args", "state_bytes"):
         if fields.get(field) is not None and not isinstance(wanted, str):
-            rule = "needs the name of a cell, and this is an object"
+            rule = "needs the name of a cell, but this is an object"
             raise ConfigError(field, fields[field], rule, "give its options with {args}")
     if args is not None and fields.get("cell_args") is not None:
         raise ConfigError("args", args, "cannot be used with {cell_args}", "leave one out")

@@ -95,7 +95,7 @@ def named_cell(
         if target is None:
             return stated(*of_object(cell, args))
         raise ConfigError(
-            f"state_bytes {target} needs the name of a cell, and this is an object: give "
+            f"state_bytes {target} needs the name of a cell, but this is an object: give "
             "its options with args, or leave state_bytes out"
         )
     given = dict(args or {})
@@ -168,7 +168,7 @@ class CardRun:
 
     @property
     def name(self) -> str:
-        """The run as progress tells it, without what the pilot chooses."""
+        """The name of the run in progress lines, without what the pilot chooses."""
         of = self.configuration
         if self.seed >= PILOT_SEED:
             return self.key

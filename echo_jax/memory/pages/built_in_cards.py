@@ -68,7 +68,7 @@ def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Ca
     whole = [cards.read(path.parent) for path in sorted(folder.glob("*/card.json"))]
     measured = [x for x in whole if x[1] and protocol in (None, x[0].numbers)]
     if not measured:
-        rule = "has no cards, each a NAME/card.json with rows beside it"
+        rule = "has no card, a folder NAME with card.json and rows.jsonl"
         raise ConfigError(None, folder, rule, "make a card with echo-jax card")
     return measured
 
