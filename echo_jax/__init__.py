@@ -10,10 +10,11 @@
     report    sections, tables and figures
     commands  the command line
 
-The calls train, sweep, study, card, cards, probe and load, and Protocol, the numbers of a card:
-each loads on first use, so `import echo_jax` itself loads no jax. What a caller can correct is an
-EchoError, which is a ValueError: ConfigError (a value), StorageError (a file or folder),
-DivergedError, TasksFailedError, SchedulerLostError. Each docstring names those that it raises.
+The public calls are train, sweep, study, card, cards, probe and load; Protocol has the numbers of a
+card. Each loads on first use, so `import echo_jax` itself loads no jax. An error that a caller can
+correct is an EchoError, which is a ValueError: ConfigError (a value), StorageError (a file or
+folder), DivergedError, TasksFailedError, SchedulerLostError. Each docstring names the errors that
+it raises.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""`python -m echo_jax COMMAND`, also installed as `echo-jax`: runs the named command."""
+"""Run the command that the command line names: `python -m echo_jax COMMAND`, or `echo-jax`."""
 
 import importlib
 import sys
@@ -15,7 +15,7 @@ COMMANDS = {
     "sweep": "train every combination of some options",
     "study": "answer the questions of the tutorial and of its readers",
     "card": "make the memory card of a recurrent cell",
-    "cards": "show memory cards: a page, a comparison; make runs of one again",
+    "cards": "report on, compare and verify existing memory cards",
 }
 
 
@@ -37,7 +37,7 @@ def _run(command: str) -> None:
 
 
 def _named_command() -> str:
-    """The command of the command line, which is taken from it; the process ends without one."""
+    """Return the command that the command line names, and remove it there; end without one."""
     command = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if command in ("-h", "--help"):
         print("usage: echo-jax COMMAND [OPTIONS]\n")

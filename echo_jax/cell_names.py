@@ -106,4 +106,4 @@ RATES_BY_KEY = {name: rate for rate, names in _RATES.items() for name in names.s
     for rate, names in _RATES_OF_KNOWN_MEMORY.items()
     for name in names.split()
 }
-"""The learning rate by key of a cell, which the pilot of its published card in the block chose."""
+"""The learning rate by key of each cell, chosen by the pilot of its published card in the block."""

@@ -23,19 +23,20 @@ Framing = Literal["classes", "values"]
 Part = Literal["current", "no-context", "context"]
 
 SHORT_NAMES = {"batch_size": "batch", "hidden_size": "hidden"}
-"""Shorter names of fields, in flags and tables."""
+"""Shorter names of fields, used in flags and tables."""
 
 BLOCK_PREFIX = "block:"
-"""Before the name of a cell: a small network around it, `cells.block.Block`."""
+"""The prefix of a cell's name that puts a small network around it, `cells.block.Block`."""
 
 OBJECT_PREFIX = "object:"
-"""Before the name of the class of a cell that a call was given, and that no name can import."""
+"""The prefix of the name of a cell that a call was given as an object and that cannot be imported.
+"""
 
 OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*)?"
-"""The form of the name of a user's cell."""
+"""The pattern of the name of a user's cell."""
 
 PACKAGED_CELL = r"echo_jax\.cells\.[a-z][\w.]*:[A-Z]\w*"
-"""The form of the name of a class of this package, such as one of `cells.known_memory`."""
+"""The pattern of the name of a class of this package, such as one of `cells.known_memory`."""
 
 
 def is_built_in(cell: str) -> bool:
@@ -56,7 +57,7 @@ def check_named(place: Path, needed: str, cell: str | None) -> None:
         rule = f"needs the cell {needed}, which is imported only if you name it"
         raise ConfigError(None, place, rule, f"add {{cell={needed}}}")
     if cell is not None and cell != needed:
-        raise ConfigError("cell", cell, f"is not that of {place}, {needed}", "leave it out")
+        raise ConfigError("cell", cell, f"is not {needed}, the cell of {place}", "leave it out")
 
 
 def is_handed_over(cell: str) -> bool:
@@ -88,8 +89,8 @@ class TaskConfig:
     """Rows in a batch (B); in streams: sequences side by side."""
     layout: Literal["windows", "prefixes", "streams"] = "windows"
     """windows: only rows whose window is full; prefixes: also rows whose window begins before the
-    sequence, where values are missing; streams: whole sequences side by side, a target at every
-    step."""
+    sequence, where values are missing; streams: whole sequences side by side, with a target at
+    every step."""
     missing: Literal["masked", "token"] = "masked"
     """How prefixes represent a missing value. masked: the state is held for that step; token: the
     network sees an extra token V."""
@@ -185,26 +186,26 @@ class NetworkConfig:
     """Hidden units of the cell (H)."""
     stateful: bool = True
     """Row b of a batch starts from the state that row b of the previous batch left, as with
-    stateful=True in Keras, whose own default is False; otherwise every batch starts from zero. A
-    sequence always starts from zero."""
+    stateful=True in Keras, where the default is False; otherwise every batch starts from a zero
+    state. A sequence always starts from a zero state."""
     encoding: Literal["one-hot", "embedding"] = "one-hot"
     """Input of the cell: the one-hot vector of the token, or a learned embedding."""
     embedding_dim: int = 64
     """Size of the embedding of a token; only with {encoding=embedding}."""
     tied: bool = False
-    """Score each token by the inner product with its embedding, instead of readout weights of its
-    own; only with {encoding=embedding}."""
+    """Score each token by the inner product with its embedding instead of by separate readout
+    weights; only with {encoding=embedding}."""
     delay_line: int | None = None
-    """Values that the cell mlp sees at a time: the current one and those just before it. Default:
-    the size of the window."""
+    """Number of values that the cell mlp sees at a time: the current one and the ones just before
+    it. Default: the size of the window."""
     cell_args: str | None = None
     """Options of the cell, such as layers=2,width=64; the number of its units is {hidden_size}."""
     state_bytes: int | None = None
-    """Find the options that give the cell a state of so many bytes, within 10%, as echo-jax card
-    does; the run states what was found, {hidden_size} and {cell_args}."""
+    """Find the options that give the cell a state of this many bytes, within 10%, as echo-jax card
+    does; the run records the {hidden_size} and {cell_args} that were found."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for an unknown cell, a size below 1, or an option without effect."""
+        """Raise ConfigError unless the cell is known and each option has an effect."""
         check_values(self)
         pattern = f"({BLOCK_PREFIX})?({'|'.join(CELLS)}|(?!{BLOCK_PREFIX})({OWN_CELL}))"
         name = self.cell if isinstance(self.cell, str) else ""
@@ -222,7 +223,7 @@ class NetworkConfig:
 
 OPTAX = "optax"
 HAS_ITS_OWN_RATE = (
-    "has no effect on a transformation of optax, which has a rate of its own",
+    "has no effect on a transformation of optax, which has its own rate",
     "leave it out, or use {optimizer=adam}",
 )
 
@@ -232,12 +233,13 @@ class TrainingConfig:
     """The training: one optimizer step for every batch of every sequence."""
 
     sequences: int = 2000
-    """Training sequences (N); in streams groups of B sequences. Random ones are new and used once,
-    those of a file are cut at random places."""
+    """Number of training sequences (N); in streams, of groups of B sequences. Random sequences are
+    used only once; sequences of a file are cut out at random places."""
     learning_rate: float = 1e-3
     """Step size of Adam."""
     optimizer: Literal["adam", "keras-adam"] = "adam"
-    """adam: as in optax, epsilon 1e-7; keras-adam: epsilon added before the bias correction."""
+    """adam: as in optax, with epsilon 1e-7; keras-adam: as in Keras, which adds epsilon before the
+    bias correction."""
     bptt_batches: int = 1
     """Batches that a gradient passes back through (k, truncated backpropagation through time): an
     update runs the k-1 previous batches again, with the current weights, from the state before
@@ -251,17 +253,17 @@ class TrainingConfig:
         return isinstance(self.optimizer, str) and self.optimizer == OPTAX
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a count below 1, or a field that the optimizer cannot take."""
+        """Raise ConfigError unless the optimizer can take every field and numbers are in range."""
         check_values(self, ["optimizer"] if self.of_optax else [])
         rate = self.learning_rate
         if self.of_optax and rate != TrainingConfig.learning_rate:
             raise ConfigError("learning_rate", rate, *HAS_ITS_OWN_RATE)
         if self.of_optax and self.frozen:
-            rule = "cannot be kept by a transformation of optax, which may move any weight"
+            rule = "cannot be guaranteed by a transformation of optax, which may change any weight"
             raise ConfigError("frozen", True, rule, "use {optimizer=adam}")
         if not 2.0**-126 <= rate <= 2.0**128 - 2.0**104:  # the normal numbers of float32
-            rule = "is not finite and above 0 in 32 bits"
-            raise ConfigError("learning_rate", rate, rule, "use one such as 0.001")
+            rule = "is not a positive, finite 32-bit number"
+            raise ConfigError("learning_rate", rate, rule, "use a rate such as 0.001")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,7 +273,7 @@ class DataConfig:
     csv: str | None = None
     """CSV file to train on instead of random integers; its first line names the columns."""
     column: str | None = None
-    """Column of the CSV file; needed only where there are several."""
+    """Column of the CSV file; needed only if there are several."""
     held_out: float = 0.2
     """Share of the values, at their end, that is kept for evaluation and never trained on."""
     text: str | None = None
@@ -288,15 +290,15 @@ class DataConfig:
         return f"column {self.column} of {self.csv}" if self.text is None else f"text {self.text}"
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a share that leaves nothing, or a column without a CSV file."""
+        """Raise ConfigError unless both parts get a share, and a column has its CSV file."""
         check_values(self)
         if self.csv is not None and self.text is not None:
-            raise ConfigError("text", self.text, "is given beside {csv}", "use one of them")
+            raise ConfigError("text", self.text, "cannot be used with {csv}", "leave one out")
         if self.csv is None and self.column is not None:
-            raise ConfigError("column", self.column, "has no file", "name it with {csv=FILE}")
+            raise ConfigError("column", self.column, "needs a file", "name it with {csv=FILE}")
         if not 0 < self.held_out < 1:
             rule = "is not a share between 0 and 1"
-            raise ConfigError("held_out", self.held_out, rule, "use one such as 0.2")
+            raise ConfigError("held_out", self.held_out, rule, "use a share such as 0.2")
 
 
 class DynamicParams(NamedTuple):
@@ -324,7 +326,7 @@ class RunConfig:
     """Fresh sequences for the final accuracy and loss; no run trains on them."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a seed above 31 bits, or options that exclude each other."""
+        """Raise ConfigError unless all seeds fit into 31 bits and the options can be combined."""
         check_values(self)
         _check_whole("seed", self.seed, LARGEST - self.seeds + 1)
         if self.training.bptt_batches > 1 and not self.network.stateful:
@@ -332,10 +334,10 @@ class RunConfig:
             fix = "use {stateful=True}, or {bptt_batches=1}"
             raise ConfigError("bptt_batches", self.training.bptt_batches, rule, fix)
         if self.task.framing == "values" and self.network.encoding == "embedding":
-            rule = "embeds tokens, and {framing=values} has none"
+            rule = "embeds tokens, but {framing=values} feeds numbers"
             raise ConfigError("encoding", "embedding", rule, "use {encoding=one-hot}")
         if self.task.framing == "values" and self.data.file is not None:
-            rule = f"is for integers, and the values of {self.data.file} may be any text"
+            rule = f"is for integers, but the values of {self.data.file} may be any text"
             raise ConfigError("framing", "values", rule, "use {framing=classes}")
 
     @property
@@ -352,7 +354,7 @@ class RunConfig:
 
     @property
     def carries_state(self) -> bool:
-        """True where a cell with a state goes on from the state that the batch before left."""
+        """True if a cell with a state starts each batch from the state that the last batch left."""
         return self.network.stateful and not self.values_in_line
 
     @property
@@ -366,8 +368,8 @@ class RunConfig:
     def static_config(self) -> "RunConfig":
         """The configuration with its dynamic parameters and seeds set to fixed values.
 
-        Runs that agree in it share one compiled program. The lag is traced, but the number of rows
-        depends on it: it becomes the smallest lag with as many batches.
+        Runs with equal static configurations share one compiled program. The lag is traced, but the
+        number of rows depends on it: it becomes the smallest lag with an equal number of batches.
         """
         task = self.task
         neutral = dataclasses.replace(task, lag=0)
@@ -405,31 +407,31 @@ class TrainOptions:
     """How a run is computed and kept; it changes no number beyond rounding."""
 
     checkpoint_every: int | None = None
-    """Sequences between two checkpoints; by default as many as take about ten seconds. An
-    interrupt of the command and the end of training write one too."""
+    """Number of sequences between two checkpoints; by default a checkpoint is written about every
+    ten seconds. Interrupting the command and the end of training also write a checkpoint."""
     devices: int | None = None
-    """Use at most so many devices; by default all, on a CPU one a core. Never more than seeds,
-    and on a CPU with {seed_map=vmap} one."""
+    """The most devices to use; by default all of them, where each core of a CPU is a device. No
+    more devices are used than there are seeds, and only one by {seed_map=vmap} on a CPU."""
     seed_map: Literal["map", "vmap"] | None = None
-    """How a device runs its seeds: map, one after the other (the default on a CPU: each seed is
-    bit for bit what it is alone), or vmap, all at once (the default elsewhere)."""
+    """How a device runs its seeds: map, one after the other (the default on a CPU, where each seed
+    is bit-identical to a run of it alone), or vmap, all at once (the default on other devices)."""
     compute: Literal["literal", "fast"] = "fast"
     """The form of the network and of Adam: literal is the definition (one-hot vectors, a plain
-    scan, optax), fast is equal within rounding and faster."""
+    scan, optax); fast is faster and equal within rounding."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a value of another type or range than that of its field."""
+        """Raise ConfigError unless each value has the type and range of its field."""
         check_values(self)
 
 
 def changed(config: RunConfig, **fields: Any) -> RunConfig:
-    """Return the configuration with other values of some fields, whichever section they belong to.
+    """Return the configuration with other values of some fields, which may be in any section.
 
         changed(PARTS["context"], lag=3, hidden_size=20, seeds=8)
 
     Raises:
       ConfigError: a value breaks a rule.
-      KeyError: there is no such field.
+      KeyError: a field does not exist.
     """
     sections: dict[str | None, dict[str, Any]] = {}
     for name, value in fields.items():
@@ -477,7 +479,7 @@ def to_dict(config: RunConfig) -> dict[str, Any]:
 def from_dict(values: Mapping[str, Any]) -> RunConfig:
     """Return the configuration that `to_dict` wrote.
 
-    Raises ConfigError for a field that is unknown, missing or invalid.
+    Raises ConfigError if a field is unknown, missing or invalid.
     """
     return _build(RunConfig, "configuration", values)
 
@@ -485,7 +487,7 @@ def from_dict(values: Mapping[str, Any]) -> RunConfig:
 def _build(kind: Any, name: str, values: Any) -> Any:
     if not isinstance(values, Mapping):
         rule = "is not a table of fields"
-        raise ConfigError(None, f"{name} {shown(values)}", rule, "use one that to_dict wrote")
+        raise ConfigError(None, f"{name} {shown(values)}", rule, "use a table that to_dict wrote")
     if kind is RunConfig:
         sections = {name: _build(of, name, values.get(name)) for name, of in _SECTIONS.items()}
         values = {**values, **sections}
@@ -500,7 +502,7 @@ def _build(kind: Any, name: str, values: Any) -> Any:
 
 
 def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
-    """Raise ConfigError for a value that is not of the type of its field, or is out of its range.
+    """Raise ConfigError unless each value has the type of its field and is in its range.
 
     A path becomes its text, and a number of NumPy or JAX a number of Python.
     """
@@ -511,14 +513,14 @@ def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
 
 
 def check_call(call: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Raise ConfigError for an argument whose type is not the one in the signature of its call."""
+    """Raise ConfigError unless each argument has the type in the signature of the call."""
     for name, parameter in inspect.signature(call).parameters.items():
         if name in given and parameter.annotation is not Any:  # which may raise as it is looked at
             checked(name, parameter.annotation, given[name])
 
 
 def checked(name: str, annotation: Any, value: Any) -> Any:
-    """Return the value of a field or an argument; raise ConfigError for a value of another type."""
+    """Return the value of a field or an argument; raise ConfigError unless its type fits."""
     kinds = get_args(annotation)
     optional = type(None) in kinds
     kind: Any = kinds[0] if optional and len(kinds) == 2 else annotation  # no path: `path_of` is
@@ -543,9 +545,9 @@ def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | 
     """Return the rule that a value breaks, and the fix; None if it breaks none."""
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     if kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
-        return "is not a number", "use one such as 0.001"
+        return "is not a number", "use a number such as 0.001"
     if kind is bool and not isinstance(value, bool):
-        return "is neither True nor False", "use one of them"
+        return "is neither True nor False", "use True or False"
     if choices and not (isinstance(value, str) and value in choices):
         return "is unknown", f"use one of {', '.join(choices)}"
     if optional and kind is str:  # a name, where the user gives one
@@ -560,15 +562,15 @@ def _other_object(kind: Any, value: object) -> tuple[str, str] | None:
     """Return the rule and the fix, like `_broken_rule`, for lists and for classes of echo_jax."""
     ours = isinstance(kind, type) and kind.__module__.startswith("echo_jax.")
     if ours and not isinstance(value, kind):
-        return f"is no {kind.__name__}", f"use a {kind.__module__}.{kind.__name__}"
+        return f"is not of type {kind.__name__}", f"use a {kind.__module__}.{kind.__name__}"
     listed = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
-    return ("is no list", "use one") if get_origin(kind) is Sequence and not listed else None
+    return ("is not a list", "use a list") if get_origin(kind) is Sequence and not listed else None
 
 
 def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
     minimum = {"vocab_size": 2, "lag": -LARGEST, "seed": 0, "given": 0, "at": 0}.get(field, 1)
     if isinstance(value, bool) or not isinstance(value, int):
-        fix = f"use one such as {max(minimum, 1)}"
+        fix = f"use a number such as {max(minimum, 1)}"
         raise ConfigError(field, value, "is not a whole number", fix)
     if value < minimum:
         raise ConfigError(field, value, f"is below {minimum}", f"use {minimum} or more")
@@ -577,7 +579,7 @@ def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
 
 
 _TANH_RNN = {"rnn", "rnncell", "tanh", "tanhrnn", "elman", "elmanrnn", "vanilla", "vanillarnn"}
-"""Names of the cell `simple` elsewhere, in letters alone."""
+"""Names that others give to the cell `simple`, reduced to letters."""
 
 
 def _no_cell(cell: object) -> tuple[str, str]:
@@ -625,7 +627,7 @@ SECTION: Mapping[str, str | None] = {
     for field in dataclasses.fields(kind)
     if field.name not in _SECTIONS
 }
-"""The section of a configuration that a field is in; None for the fields of `RunConfig` itself."""
+"""The section of a configuration that has a field; None for the fields of `RunConfig` itself."""
 
 PARTS: Mapping[Part, RunConfig] = {
     "current": RunConfig(
@@ -655,14 +657,14 @@ _OTHER_NAMES = {
     "validation_split": "use {held_out} for the share that is kept for evaluation",
     "model layer rnn": "use {cell}",
     "verbose verbosity":
-        "leave it out, as progress of {sequences} is shown; a call takes progress=False",
+        "leave it out, as the progress of {sequences} is always shown; a call takes progress=False",
     "report compare export_tasks import cells":
-        "use echo-jax cards, whose --help lists what it does with cards",
+        "use echo-jax cards, whose --help lists its subcommands",
     "cluster": "use it with sweep, study or card, which train many runs",
-    "shuffle": "leave it out, as the state goes on from one batch of {sequences} to the next",
+    "shuffle": "leave it out, as the state is carried from one batch of {sequences} to the next",
 }  # fmt: skip
 OTHER_NAMES = {name: fix for names, fix in _OTHER_NAMES.items() for name in names.split()}
-"""The names of options in Keras and elsewhere, and what to use here."""
+"""The names of options in Keras and elsewhere, and what to use here instead."""
 
 
 def unknown(given: str, field: str, known: Collection[str], where: str) -> ConfigError:

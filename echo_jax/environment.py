@@ -19,16 +19,16 @@ from echo_jax.jax_settings import GENERATOR, SETTINGS, __version__
 
 
 def cores() -> int:
-    """Return how many cores this process may use; all of the machine if the system is silent."""
+    """Return how many cores this process may use; all of the machine if the system does not say."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def model() -> str:
-    """Name the processor, its family and its model; its architecture where the system has no name.
+    """Name the processor, its family and its model; its architecture if the system names none.
 
-    Processors of one name, such as "AMD EPYC", may be of several families with other last bits.
+    Processors of one name, such as "AMD EPYC", may belong to families with different last bits.
     """
     stated = dict(re.findall(r"^(.+?)\s*:\s*(.*)", processor(), re.M))
     name = stated.get("model name", platform.machine())
@@ -67,7 +67,7 @@ def device_kind(backend: str | None = None) -> str:
 
 
 def device(backend: str | None = None) -> str:
-    """The device of `device_kind`, with the cores of the `threads` of jax: "cpu, Xeon, 2 cores"."""
+    """Return the device of `device_kind` with the `threads` of jax: "cpu, Xeon, 2 cores"."""
     return f"{device_kind(backend)}, {threads()} cores"
 
 
@@ -110,13 +110,13 @@ def set_up_jax() -> None:
 
 
 def check_settings(names: Iterable[str] = SETTINGS) -> None:
-    """Raise ConfigError in a program that has given jax other settings than networks have."""
+    """Raise ConfigError if the program has set jax otherwise than results are computed with."""
     import jax
 
     for name in names:  # not every version has all of them
         if (value := jax.config.values.get(name, SETTINGS[name])) != SETTINGS[name]:
-            rule = f"is {value}, and networks have {SETTINGS[name]}"
-            raise ConfigError(None, name, rule, "set it to that")
+            rule = f"is {value}, but results are computed with {SETTINGS[name]}"
+            raise ConfigError(None, name, rule, f"set it to {SETTINGS[name]}")
 
 
 @functools.cache
@@ -189,7 +189,7 @@ def _program_folder() -> Path:
         status = folder.lstat()  # of a link itself
         others = hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o22)
         if others or not stat.S_ISDIR(status.st_mode):
-            raise OSError(f"{folder} is a link, another user's or open to others: remove it")
+            raise OSError(f"{folder} is a link, or belongs or is open to other users: remove it")
         # mkdir keeps the mode of a folder that is there already.
         folder.chmod(0o700)
     os.utime(folders[-1])  # fails where nothing can be written
@@ -209,14 +209,14 @@ def _machine_key() -> str:
 
 
 def memory() -> int:
-    """Return the memory of this machine in bytes; if the system is silent, more than any has."""
+    """Return the memory of this machine in bytes; a huge number if the system does not say."""
     if not hasattr(os, "sysconf"):
         return sys.maxsize
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def check_memory(size: int, fix: str = "use smaller sizes or fewer seeds") -> None:
-    """Raise ConfigError if the machine has less memory than a run needs, before it is taken."""
+    """Raise ConfigError, before memory is taken, if this machine has less than `size` bytes."""
     if size > memory():
         rule = f"is more than the {memory() / 2**30:,.1f} GiB that this machine has"
         raise ConfigError(None, f"{size / 2**30:,.1f} GiB", rule, fix)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Literal, Self
 
 Spelling = Literal["flag", "argument"]
-"""How fields are named: as flags of a command, or as arguments of a Python call."""
+"""How messages name fields: as flags of a command, or as arguments of a Python call."""
 
 
 class EchoError(ValueError):
-    """What a user can correct. The error is data; `spelled` makes the one sentence of it.
+    """An error that a user can correct. It is data, of which `spelled` makes one sentence.
 
         ConfigError("window", 30, "is longer than the sequence of 25",
                     "use {window=25}, or a {length} of at least 30")
@@ -23,11 +23,12 @@ class EchoError(ValueError):
     An error that is not about one value is a whole sentence: ConfigError("give {csv} a file").
 
     Args:
-      field: the field of a configuration or call that has the value; None where the value is a path
-        or another thing that is named as it is.
-      value: the value.
-      rule: the rule that it breaks, from the verb on.
-      fix: what to do. In rule and fix, {field} and {field=value} stand for other fields.
+      field: the name of the field or argument that has the value; None if the value is shown alone,
+        as a path is.
+      value: the value that breaks the rule.
+      rule: the rule that the value breaks, as the predicate of the sentence.
+      fix: what the user can do. In rule and fix, {field} and {field=value} stand for other fields,
+        which are spelled as flags or as arguments.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class EchoError(ValueError):
         self.fix = fix
 
     def spelled(self, spelling: Spelling) -> str:
-        """Return the sentence, with every field as a flag or as an argument; it is `printable`."""
+        """Return the field of a match as it is spelled, with its value if it has one."""
         if not self.rule:
             return printable(spell(str(self.field), spelling))
         text = f"{_subject(self.field, self.value, spelling)} {spell(self.rule, spelling)}"
@@ -54,7 +55,7 @@ class EchoError(ValueError):
         return type(self)(self.field, self.value, self.rule, f"{self.fix}; {more}")
 
     def __str__(self) -> str:
-        """The sentence of a Python call."""
+        """Return the sentence as a Python call spells it."""
         return self.spelled("argument")
 
 
@@ -79,7 +80,7 @@ class TasksFailedError(EchoError):
     def of(cls, failures: Sequence[str]) -> Self:
         """Return the error of these failures, which says each sentence once."""
         why = "; ".join(dict.fromkeys(failures))
-        error = cls(f"{len(failures)} tasks failed, all others have rows: {why}")
+        error = cls(f"{len(failures)} tasks failed, and all other tasks have rows: {why}")
         error.failures = failures
         return error
 

@@ -25,4 +25,4 @@ SETTINGS: Mapping[str, Any] = {
     "jax_scan3": False,
     "jax_disable_jit": False,
 }
-"""Settings of jax that determine numbers, and the values that all results are computed with."""
+"""The settings of jax that affect numbers, and the values with which all results are computed."""

@@ -252,17 +252,17 @@ def false_discovery(p_values: Sequence[float]) -> list[float]:
 
 
 LEAST_SCORED = 6
-"""Streams of each of the two later parts."""
+"""The least number of streams in each of the two later parts."""
 
 FITTED = 0.7
-"""Of the streams, where `scored` is not said: the share that heads are fitted to."""
+"""The share of the streams to which heads are fitted, if `scored` is not given."""
 
 LEAST_STREAMS = int((LEAST_SCORED - 0.5) / ((1 - FITTED) / 2)) + 1  # as the share is rounded
 
 PER_TOKEN = 50
-"""Examples that heads need for each different token, beside one for each weight of a head."""
+"""The examples that heads need for each different token, besides one for each weight of a head."""
 
 
 def least_examples(numbers: int, classes: int) -> int:
-    """Return how many examples heads on so many numbers need for so many different tokens."""
+    """Return how many examples heads on `numbers` numbers need for `classes` different tokens."""
     return max(numbers, PER_TOKEN) * classes

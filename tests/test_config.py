@@ -75,7 +75,7 @@ def test_numbers_of_numpy_and_paths_are_taken_as_those_of_python_and_text():
         ({"task": {"length": 25}}, "task field 'batch_size' is missing"),
         ({"task": c.to_dict(RunConfig())["task"] | {"tied": True}}, "task field 'tied' is unknown"),
         ({"data": {"column": None, "held_out": 0.2}}, "data field 'csv' is missing"),
-        ({"task": None}, "task None is not a table of fields: use one that to_dict wrote"),
+        ({"task": None}, "task None is not a table of fields: use a table that to_dict wrote"),
         (None, "configuration [] is not a table of fields"),
     ],
 )

@@ -109,6 +109,6 @@ def test_a_folder_with_a_name_that_no_card_has_is_refused(name, tmp_path):
     (tmp_path / name).mkdir()
     cards.write_whole(card(ROWS), ROWS, tmp_path / name)
     for read in (card_pages.write_report, echo_jax.cards):
-        with pytest.raises(ConfigError, match="is no name of a card: use up to 100"):
+        with pytest.raises(ConfigError, match="is not a valid name of a card: use up to 100"):
             read(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]

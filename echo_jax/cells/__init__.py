@@ -4,7 +4,7 @@ vector_state, matrix_state  the cells, one file a family; `known_memory` the anc
 interface, linear_layers    the base of a cell, the loop over time; what several cells share
 block                       layers around a cell, and how many numbers are trained
 registry ─► user_cell       a cell by its name and its options; a user's own, which has a file
-user_cell_check             what a user's cell must be, before it is trained and as it is scored
-cell_object, adapters       the cell of a run or of a call; those of Linen, NNX, Equinox, functions
-state_size                  the bytes of a state, and the options for a state of so many
+user_cell_check             the check of a user's cell, before training and as it is scored
+cell_object, adapters       the cell of a run or a call; cells of Linen, NNX, Equinox, functions
+state_size                  the bytes of a state, and the options for a given number of bytes
 """

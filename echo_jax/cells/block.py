@@ -30,7 +30,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.jax_settings import GENERATOR
 
 CONVOLVED = 4
-"""Inputs that the convolution of a layer sees."""
+"""The number of inputs that the convolution of a layer sees."""
 
 MOST_LAYERS = 1000
 
@@ -126,10 +126,10 @@ class Block(Cell):
         above = bisect.bisect_left(range(1, WIDEST), parameters, key=count) + 1
         width = min(range(max(1, above - 1), above + 1), key=lambda n: abs(count(n) - parameters))
         if abs((found := count(width)) - parameters) > 0.01 * parameters:
-            rule = f"is not within 1% at any width: width {width} has {found:,}"
+            rule = f"is not within 1% of any width: width {width} gives {found:,}"
             raise ConfigError(None, f"parameters {parameters}", rule, f"use {found}")
         if self.width not in (WIDTH, width):
-            rule = f"has width {width}, and {self.width} is given too"
+            rule = f"needs width {width}, but width {self.width} is given"
             raise ConfigError(None, f"parameters {parameters}", rule, "leave width out")
         return width
 
@@ -178,7 +178,7 @@ class Block(Cell):
     def initial_state(
         self, params: BlockParams, batch_size: int, input_size: int
     ) -> tuple[LayerState, ...]:
-        """Zeros before the first input of each convolution, and the initial state of each cell."""
+        """Return zeros before each convolution's first input, and the first state of each cell."""
         zeros = jnp.zeros((batch_size, CONVOLVED - 1, self.width))
         states = (self.cell.initial_state(x.cell, batch_size, self.width) for x in params.layers)
         return tuple(LayerState(zeros, state) for state in states)
@@ -254,7 +254,7 @@ def convolve_all(
 
 
 def own_state(cell: Cell, state: Carry) -> Carry:
-    """Return the state of a cell; of a block, the states of its layers without convolutions."""
+    """Return the state of `cell`; for a block, the states of its layers without convolutions."""
     return [layer.cell for layer in state] if isinstance(cell, Block) else state
 
 
@@ -267,12 +267,12 @@ def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
 
 
 def trained_numbers(cell: Cell, input_size: int, trained: Sequence[bool] = ()) -> int:
-    """Return the numbers of the arrays of a cell that training changes, for inputs of F features.
+    """Return how many numbers of a cell training changes, for inputs of F features.
 
     Args:
-      cell: any.
+      cell: the cell.
       input_size: F.
-      trained: those of `trained_arrays` if they are known, for a cell of any size.
+      trained: the result of `trained_arrays`, if it is known; it is the same for every size.
     """
     sizes = [leaf.size for leaf in jax.tree.leaves(jax.eval_shape(lambda: first(cell, input_size)))]
     trained = trained or trained_arrays(cell, input_size)
@@ -282,8 +282,8 @@ def trained_numbers(cell: Cell, input_size: int, trained: Sequence[bool] = ()) -
 def trained_arrays(cell: Cell, input_size: int) -> list[bool]:
     """Return for each array of a cell whether training changes it.
 
-    Arrays that `prepare` hands on by `stop_gradient` stay as they are. Of a layer of PyTorch all
-    count.
+    Arrays that `prepare` passes through `stop_gradient` stay as they are. For a PyTorch layer, all
+    arrays count.
     """
     if cell.framework:
         return [True] * len(jax.tree.leaves(jax.eval_shape(lambda: first(cell, input_size))))

@@ -1,4 +1,4 @@
-"""The cell of a run: what its configuration names, or what a Python call hands over as an object.
+"""Build the cell of a run, which its configuration names or a Python call hands over as an object.
 
 class Mine, args features 64      package.module:Mine, features 64
 Mine(features=64)                 the same
@@ -27,12 +27,12 @@ from echo_jax.exceptions import ConfigError, shown
 
 
 class CellObject(NamedTuple):
-    """A cell that was handed over.
+    """A cell that a call was given.
 
-    name  that of its class or file, as after --cell
+    name  the name of its class or file, as after --cell
     args  its options
-    cell  the cell
-    size  the option that is the number of units, if there is one
+    cell  the cell itself
+    size  the option that sets the number of units, if there is one
     """
 
     name: str
@@ -42,31 +42,34 @@ class CellObject(NamedTuple):
 
 
 def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
-    """Return the cell that an object is, or makes with keyword arguments.
+    """Return the cell that an object is, or the cell that it makes with keyword arguments.
 
-    The object is a class, an instance, a Flax module, or functions.
-
-    Raises ConfigError if it is no cell or cannot be built.
+    The object is a class, an instance, a Flax module, or functions. Raises ConfigError if it is not
+    a cell or cannot be built.
     """
     check_args(args)
     if isinstance(found, type | BlockOf | ModuleType) or inspect.isfunction(found):
         return _of_class(found, dict(args or {}))
     if args is not None:
-        rule = f"is for a class, and this {type(found).__name__} is built already"
+        rule = f"applies only to a class, and this {type(found).__name__} is already built"
         raise ConfigError("args", dict(args), rule, "give its class, or leave {args} out")
     cell = adapt(found)
     return CellObject(_name_of(cell), _given(cell), cell, size_of(cell.source))
 
 
 def is_in_block(cell: Any) -> bool:
-    """True of a cell, as it is handed over, that is in a block."""
+    """Return True if `cell`, as it was handed over, is in a block."""
     return isinstance(cell, Block | BlockOf) or str(cell).startswith(BLOCK_PREFIX)
 
 
 def in_block(cell: Any) -> Any:
-    """A cell, as it is handed over, in the common block; ConfigError for one that is in a block."""
+    """Return `cell`, as it was handed over, in the common block.
+
+    Raises ConfigError if it is already in a block.
+    """
     if is_in_block(cell):
-        raise ConfigError("block", True, "is for a cell that is in no block", "leave {block} out")
+        rule = "applies only to a cell that is not yet in a block"
+        raise ConfigError("block", True, rule, "leave {block} out")
     if isinstance(cell, str):
         return f"{BLOCK_PREFIX}{cell}"
     by_class = isinstance(cell, type | ModuleType) or inspect.isfunction(cell)
@@ -76,10 +79,10 @@ def in_block(cell: Any) -> Any:
 def in_config(
     found: Any, args: Mapping[str, Any] | None = None, hidden_size: int | None = None
 ) -> tuple[dict[str, Any], Cell | None]:
-    """Return the fields of a `NetworkConfig` for a cell that a call hands over, with its options.
+    """Return the fields of a `NetworkConfig` for the cell `found` of a call, and the cell or None.
 
-    Where no later process can import the cell by its name, as one of a notebook or with options of
-    its own, the cell itself stands beside them, and its name is one that nothing is found by.
+    The cell is returned if no later process can import it by its name, such as a cell of a
+    notebook; its name in the fields then cannot be imported. Otherwise the fields alone define it.
     """
     check_args(args)
     if isinstance(found, str):
@@ -120,17 +123,17 @@ def cell_of(config: RunConfig, given: Cell | None = None) -> Cell:
 
 
 def with_cell_stated(config: RunConfig) -> RunConfig:
-    """Return the configuration with all options of its cell, none of them still to be found."""
+    """Return the configuration with all options of its cell stated, none still to be found."""
     if config.network.cell_args is None and config.network.state_bytes is None:
         return config
     return dataclasses.replace(config, network=stated(config.network, config.input_size))
 
 
 def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
-    """Return the configuration with the options of its cell in the place of `state_bytes`.
+    """Return the configuration with the options of its cell in place of `state_bytes`.
 
-    Its units are the hidden size, also where `cell_args` has them. Raises ConfigError if both state
-    them, or no state is within 10% of the bytes.
+    The units of the cell are the hidden size, even if `cell_args` states them. Raises ConfigError
+    if the two differ, or if no state is within 10% of the bytes.
     """
     found = registry.cell_class(config.cell)
     args = options_in(config.cell_args or "")
@@ -138,7 +141,7 @@ def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
     units = config.hidden_size
     target = config.state_bytes
     if size and units not in registry.USUAL_SIZES and args.get(size, units) != units:
-        rule = f"is given beside {size}={args[size]} of the cell"
+        rule = f"contradicts the option {size}={args[size]} of the cell"
         raise ConfigError("hidden_size", units, rule, "leave one of the two out")
     if size and (target is None or units not in registry.USUAL_SIZES):
         args = {size: units} | args
@@ -147,7 +150,7 @@ def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
     if target is not None:
         args, found_bytes, fits = sized(config.cell, args, target, input_size)
         if not fits:
-            rule = f"is the state of no {config.cell} within 10%"
+            rule = f"is not within 10% of any size of the state of cell {config.cell}"
             raise ConfigError("state_bytes", target, rule, f"use {found_bytes}")
     named = CellObject(config.cell, args, registry.build(config.cell, args, found), size)
     return dataclasses.replace(config, state_bytes=None, **_fields_of(named))
@@ -167,11 +170,11 @@ def _fields_of(named: CellObject) -> dict[str, Any]:
 
 
 def check_args(args: object) -> None:
-    """Raise ConfigError for what cannot be keyword arguments."""
+    """Raise ConfigError unless `args` can be keyword arguments: a mapping from names, or None."""
     if args is not None and not (
         isinstance(args, Mapping) and all(isinstance(x, str) for x in args)
     ):
-        raise ConfigError("args", args, "is no mapping of names", "use dict(features=64)")
+        raise ConfigError("args", args, "does not map names", "use dict(features=64)")
 
 
 def _of_class(found: Any, args: dict[str, Any]) -> CellObject:
@@ -216,7 +219,7 @@ def _given(cell: Cell) -> dict[str, Any]:
 
 
 def _changed(options: Any, names: Container[str]) -> dict[str, Any]:
-    """Return those of the named fields of a dataclass that differ from their default."""
+    """Return the named fields of a dataclass that differ from their defaults."""
     named = [field for field in dataclasses.fields(options) if field.name in names]
     values = {field.name: getattr(options, field.name) for field in named}
     return {x.name: values[x.name] for x in named if repr(values[x.name]) != repr(x.default)}

@@ -160,7 +160,7 @@ class ProjectedCell(Cell):
         raise NotImplementedError
 
     def recur(self, params: CellParams, state: Carry, terms: Terms) -> tuple[Carry, Any]:
-        """One step of the recurrence: the next state, and what `read_out` needs of it."""
+        """Make one step of the recurrence: the next state, and what `read_out` needs of it."""
         raise NotImplementedError
 
     def read_out(self, params: CellParams, read: Any, terms: Terms) -> chex.Array:
@@ -244,7 +244,7 @@ def is_tokens(inputs: chex.Array) -> bool:
 
 
 def at_least(least: int, cell: Any, *names: str) -> None:
-    """Raise ConfigError where one of these options is below the least value; None passes."""
+    """Raise ConfigError if one of these options is below `least`; None passes."""
     for name in names:
         value = getattr(cell, name)
         if value is not None and value < least:
@@ -252,15 +252,15 @@ def at_least(least: int, cell: Any, *names: str) -> None:
 
 
 def above_zero(cell: Any, *names: str) -> None:
-    """Raise ConfigError where one of these options is not above 0."""
+    """Raise ConfigError unless these options are above 0."""
     for name in names:
         if not getattr(cell, name) > 0:
             raise ConfigError(None, f"{name} {getattr(cell, name):g}", "is not above 0", "use more")
 
 
 def divides(cell: Any, name: str, whole: int, parts: str) -> None:
-    """Raise ConfigError unless this option is a count that divides so many parts."""
+    """Raise ConfigError unless the option `name` divides the number `whole` of `parts`."""
     count = getattr(cell, name)
     if count < 1 or whole % count:
-        rule = f"is no divisor of the {whole} {parts}"
-        raise ConfigError(None, f"{name} {count}", rule, "use one, such as 1")
+        rule = f"does not divide the {whole} {parts}"
+        raise ConfigError(None, f"{name} {count}", rule, "use a divisor, such as 1")

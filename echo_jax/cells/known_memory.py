@@ -99,7 +99,7 @@ class ProjectedRegister(Cell):
         if self.dtype != "float32" and (self.dtype, self.numbers) not in (("int8", 1), ("int8", 2)):
             given = f"dtype {self.dtype} with numbers {self.numbers}"
             fix = "use float32, or int8 with 1 or 2 numbers"
-            raise ConfigError(None, given, "is no register", fix)
+            raise ConfigError(None, given, "does not exist as a register", fix)
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         if self.dtype == "int8":
@@ -142,7 +142,7 @@ class OrthogonalReservoir(Cell):
     def __post_init__(self) -> None:
         if self.dtype not in ("float32", "bfloat16"):
             fix = "use float32 or bfloat16"
-            raise ConfigError("dtype", self.dtype, "is no type of this state", fix)
+            raise ConfigError("dtype", self.dtype, "is not a type of this state", fix)
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
         recurrent, inputs = jax.random.split(key)
@@ -196,7 +196,7 @@ class PresentInput(ProjectedCell):
 
 @dataclasses.dataclass(frozen=True)
 class ValueList(Cell):
-    """How often each value was shown by key, and not with which key.
+    """A count of how often each value was shown by key, without the keys.
 
     Inputs are the one-hot tokens by key: keys, as many values, and the filler; in a block, whose
     cells see no tokens, it is of no use. The output is one-hot: the most frequent value, of equal

@@ -14,7 +14,7 @@ from echo_jax.cells.interface import Carry
 def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> chex.Array:
     """Draw weights or biases of a linear layer, uniform within 1 / sqrt(inputs).
 
-    So PyTorch starts `torch.nn.Linear`.
+    This is how PyTorch initialises `torch.nn.Linear`.
     """
     return jax.random.uniform(key, shape, minval=-(inputs**-0.5), maxval=inputs**-0.5)
 
@@ -22,7 +22,8 @@ def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> ch
 def linen_key(key: chex.PRNGKey, n: int) -> chex.PRNGKey:
     """Return the key that Flax Linen gives the n-th parameter of a module, from 1 on.
 
-    minGRU, LRU and the identity RNN were Linen modules once: their published rows keep their bits.
+    minGRU, LRU and the identity RNN were Linen modules once, and their published rows must not
+    change.
     """
     return LazyRng.create(key, n).as_jax_rng()
 
@@ -48,11 +49,11 @@ def scan_in_place(
     inputs: Any,
     reverse: bool = False,
 ) -> tuple[Carry, chex.Array, Any]:
-    """Run `lax.scan` of a step that replaces its row of `rows` `[W, ...]` by one of its shape.
+    """Run `lax.scan` of a step that replaces its row of `rows` `[W, ...]` by a row of equal shape.
 
-    A second array of rows would cost a long loop time, as it is bound by memory. `step` takes the
-    carry, its row and its part of `inputs`, a tree of arrays `[W, ...]`; it gives the next carry,
-    the new row and an output. Returned are the last carry, the new rows and the stacked outputs.
+    A second array of rows would slow a long loop down, as memory bounds it. `step` takes the carry,
+    its row and its part of `inputs`, a tree of arrays `[W, ...]`, and returns the next carry, the
+    new row and an output. The result is the last carry, the new rows and the stacked outputs.
     """
 
     def step_at(state: tuple, inputs: tuple) -> tuple[tuple, Any]:

@@ -1,4 +1,4 @@
-"""Cells by name: the built-in classes, and a user's own; their options as a text.
+"""Find cells by name, the built-in classes and a user's own, and read their options as a text.
 
 `user_cell` is imported in functions: a built-in cell has no file to find and no line to name.
 """
@@ -21,10 +21,10 @@ from echo_jax.config import (
 from echo_jax.exceptions import ConfigError, EchoError, reason
 
 USUAL_SIZES = {part.network.hidden_size for part in PARTS.values()}
-"""Hidden units that need not have been asked for."""
+"""The hidden sizes that a part of the tutorial may have set, and not the user."""
 
 FEATURES = NetworkConfig.hidden_size
-"""The units of a cell that requires their number, where no argument gives it."""
+"""The units of a cell that requires their number, if no argument gives it."""
 
 
 def cell_class(name: str) -> Any:
@@ -34,8 +34,8 @@ def cell_class(name: str) -> Any:
     """
     NetworkConfig(cell=name)  # checks the form of the name
     if is_handed_over(name):
-        rule = "is the cell of a call, which its configuration does not have"
-        raise ConfigError("cell", name, rule, "hand it over again as {cell}")
+        rule = "is an object of an earlier call, which a configuration does not contain"
+        raise ConfigError("cell", name, rule, "pass the object again as {cell}")
     if name.startswith(BLOCK_PREFIX):
         return BlockOf(cell_class(name.removeprefix(BLOCK_PREFIX)))
     if name in CELLS:
@@ -63,10 +63,10 @@ def source_digest(name: str, cell: Cell) -> str | None:
 
 
 def check_source(name: str, cell: Cell, expected: str | None) -> None:
-    """Raise ConfigError where a user's cell has another text in this process than expected."""
+    """Raise ConfigError unless a user's cell has the `expected` source text in this process."""
     if expected is not None and source_digest(name, cell) != expected:
-        rule = "has another text on this worker than where the command was started"
-        raise ConfigError("cell", name, rule, "install the same there, or start the worker anew")
+        rule = "has another source text on this worker than where the command was started"
+        raise ConfigError("cell", name, rule, "update the file there, or restart the worker")
 
 
 def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
@@ -87,7 +87,7 @@ def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
         raise
     except BaseException as error:  # user code may raise anything
         rule = f"cannot be built ({line_of(name, found, '__init__', error)}{reason(error)})"
-        raise ConfigError("cell", name, rule, "give it other options, or mend it") from error
+        raise ConfigError("cell", name, rule, "change its options, or fix its code") from error
 
 
 def build_cell(config: NetworkConfig, window: int) -> Cell:
@@ -102,7 +102,7 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
     size = size_of(found)
     args: dict[str, Any] = {size: config.hidden_size} if size else {}
     if not args and config.hidden_size not in USUAL_SIZES:
-        rule = f"has no effect on cell {config.cell!r}, which has a size of its own"
+        rule = f"has no effect on cell {config.cell!r}, which has no option for its size"
         raise ConfigError("hidden_size", config.hidden_size, rule, "leave it out")
     if config.cell == "mlp":
         args["delay_line"] = config.delay_line or window
@@ -124,17 +124,17 @@ def _check_args(
     name: str, args: Mapping[str, Any], options: Mapping[str, bool], size: str | None
 ) -> None:
     for unknown in (x for x in args if x not in options):
-        fix = f"use one of {', '.join(options)}" if options else "leave it out, as it has none"
-        more = "" if is_built_in(name) else ", or define it"
+        fix = f"use one of {', '.join(options)}" if options else "leave it out, as it has no fields"
+        more = "" if is_built_in(name) else ", or define this field"
         raise ConfigError("cell", name, f"has no field {unknown}", fix + more)
     if missing := [x for x, required in options.items() if required and x not in args]:
         example = ", ".join(f"{x}=1" for x in missing)
         rule = f"has no value for {', '.join(missing)}"
-        fix = f"give it a default, or a value among its options, as {example}"
+        fix = f"define a default, or give a value among the options of the cell, as in {example}"
         raise ConfigError("cell", name, rule, fix)
     units = args.get(size or "", FEATURES)  # a tuple of sizes is the cell's own affair
     if isinstance(units, str | float | bool) or (isinstance(units, int) and units < 1):
-        fix = f"use a whole number from 1 on, such as {FEATURES}"
+        fix = f"use a whole number of at least 1, such as {FEATURES}"
         raise ConfigError("cell", name, f"cannot have {size}={units!r}", fix)
 
 
@@ -142,7 +142,7 @@ NOT_PARSED = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)  
 
 
 def options_in(text: str) -> dict[str, Any]:
-    """Return the options in a text; raise ConfigError for any other text.
+    """Return the options in a text; raise ConfigError if the text has another form.
 
         features=64,rate=0.9,gated=True,shape=(2, 3),kind=full
         {"features": 64, "rate": 0.9, "gated": True, "shape": (2, 3), "kind": "full"}
@@ -177,6 +177,6 @@ def _value(keyword: ast.keyword) -> Any:
         value = keyword.value
         return value.id if isinstance(value, ast.Name) else ast.literal_eval(value)
     except NOT_PARSED as error:
-        rule = "is neither a number, a word, True, False nor None"
-        fix = "put anything else between quotes"
+        rule = "is not a number, a word, True, False or None"
+        fix = "put any other value in quotes"
         raise ConfigError("cell_args", ast.unparse(keyword), rule, fix) from error

@@ -1,7 +1,7 @@
-"""Cells of equal state: the bytes of a cell's state, and the options that give it so many.
+"""Equalise states: count the bytes of a cell's state, and find options for a given number of bytes.
 
-A search changes one option, `features` for most cells. Keys of a matrix state get as many numbers
-as its values, also where the defaults of the cell have twice as many of one as of the other.
+The search changes one option, which is `features` for most cells. The keys of a matrix state then
+have as many numbers as its values, even where the defaults of the cell differ.
 """
 
 import bisect
@@ -22,18 +22,18 @@ from echo_jax.exceptions import ConfigError, reason
 from echo_jax.jax_settings import GENERATOR
 
 TOLERANCE = 0.1
-"""The largest difference from the target that fits, as a fraction of it."""
+"""The largest accepted difference from the target, as a fraction of it."""
 
 LARGEST_GAP = 128
-"""Values of an option that are tried for the next one that a cell takes, as a multiple of heads."""
+"""How many values of an option are tried until a cell takes one, such as a multiple of heads."""
 
 
 class Sized(NamedTuple):
-    """A cell with a state of about as many bytes as were asked for.
+    """A cell whose state has about the bytes that were asked for.
 
-    args   all arguments to build the cell with
-    bytes  `state_bytes` of the cell built
-    fits   True if they are within `TOLERANCE` of the target
+    args   all arguments with which the cell is built
+    bytes  `state_bytes` of that cell
+    fits   True if `bytes` is within `TOLERANCE` of the target
     """
 
     args: dict[str, Any]
@@ -44,8 +44,8 @@ class Sized(NamedTuple):
 def state_numbers(cell: Cell, input_size: int) -> dict[str, int]:
     """Return how many numbers of each type a state has, for batch size 1 and inputs of F features.
 
-    A complex number is two. Of a block they are those of the cells of all layers, whose inputs have
-    its width.
+    A complex number counts as two. For a block, the numbers are those of the cells of all layers,
+    whose inputs have the width of the block.
     """
     if isinstance(cell, Block):
         of_layer = state_numbers(cell.cell, cell.width)
@@ -100,11 +100,11 @@ def sized(
         built, if its state does not grow with the option, or if all states are too large.
     """
     if isinstance(target, bool) or not (isinstance(target, int) and target >= 1):
-        raise ConfigError("state_bytes", target, "is not a count", "use 1 or more, such as 400")
+        raise ConfigError("state_bytes", target, "is not a positive whole number", "use 400 or so")
     found = registry.cell_class(name)
     written = found.inner if isinstance(found, BlockOf) else found
     if library_of(written) == "torch" and target > largest:
-        rule = f"is more than the {largest} of the largest state of a layer that is measured"
+        rule = f"is above {largest}, the largest state of a PyTorch layer that a card measures"
         raise ConfigError("state_bytes", target, rule, f"use {largest} or fewer")
     option = _option_to_search(written, name, given)
     equal = (option, *getattr(written, "sized_with", ()))
@@ -127,7 +127,7 @@ def sized(
     fits = abs(nearest.bytes - target) <= TOLERANCE * target
     best = nearest if fits else near[0]
     if not fits and best.bytes > target:
-        rule = f"is too few for cell {name!r}, whose smallest state has {best.bytes}"
+        rule = f"is too few for cell {name!r}, whose smallest state has {best.bytes} bytes"
         raise ConfigError("state_bytes", target, rule, f"use {best.bytes} or more")
     return Sized(arguments(best.value), best.bytes, fits)
 
@@ -136,7 +136,7 @@ def _option_to_search(written: Any, name: str, given: Mapping[str, Any]) -> str:
     """Return the first option that sizes the state of a class of cells and is not given."""
     sizing = getattr(written, "sized_by", ()) or tuple(filter(None, [size_of(written)]))
     if not sizing:
-        rule = "has no option for its size, which {state_bytes} could find"
+        rule = "has no option for its size, which {state_bytes} could choose"
         fix = "make it a class with a field `features`, or leave {state_bytes} out"
         raise ConfigError("cell", name, rule, fix)
     if free := [option for option in sizing if option not in given]:
@@ -168,21 +168,22 @@ def _first_from(
                 break  # the next values need as much
     if isinstance(refused[0], ConfigError):
         raise refused[0]
-    rule = f"has no state with {option} {n} ({reason(refused[0])})"
-    raise ConfigError("cell", name, rule, "give it other options, or mend it") from refused[0]
+    rule = f"cannot be built with {option} {n} ({reason(refused[0])})"
+    raise ConfigError("cell", name, rule, "change its options, or fix its code") from refused[0]
 
 
 def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Measured]:
     """Return the largest state up to the target and the smallest above it, if they exist.
 
-    Of values with equal states the smallest is taken; nothing for a state that does not grow.
+    The smallest of several values with equal states is taken. The list is empty if the state does
+    not grow.
     """
 
     def bytes_from(n: int) -> int:
         return first_from(n).bytes
 
     def first_with(least: int, last: int) -> int:
-        """Return the first n, up to `last`, whose state has at least so many bytes."""
+        """Return the first n, up to `last`, whose state has at least `least` bytes."""
         return bisect.bisect_left(range(last), least, lo=1, key=bytes_from)
 
     n = 1

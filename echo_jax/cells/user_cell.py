@@ -43,15 +43,16 @@ def import_cell(name: str) -> Any:
 def import_named(name: str, field: str = "cell") -> Any:
     """Import what `package.module:NAME`, `file.py:NAME` or `file.py` names.
 
-    The folder of the file, or else the current one, is searched first. ConfigError about the field
-    if the import fails; the message names the line of the user's own file, if there is one.
+    The folder of the file, or the current folder for a module, is searched first. Raises
+    ConfigError about `field` if the import fails; the message names the line of the user's own
+    file, if any.
     """
     place, _, attribute = name.partition(":")
     module_name, folder = module_of(name)
     file = Path(place) if place.endswith(".py") else None
     sent = getattr(sys.modules.get(module_name), "__file__", None)  # to a worker, as a module
     if file and not file.is_file() and not (sent and is_the_users(sent)):
-        raise ConfigError(field, name, "is not there", "name a file that is")
+        raise ConfigError(field, name, "does not exist", "name an existing file")
     # what a module of this package imports in turn must not come from a stranger's folder
     searched = [] if module_name.startswith("echo_jax.") else [str(folder)]
     sys.path[:0] = searched
@@ -69,8 +70,8 @@ def import_named(name: str, field: str = "cell") -> Any:
     digest = source_digest(module)  # of the text as it is now
     if file and file.is_file() and digest != hashlib.sha256(file.read_bytes()).hexdigest():
         # Python loads a module once: new text would not be seen.
-        rule = f"has the name or the old text of a module {module_name} that is loaded already"
-        raise ConfigError(field, name, rule, "rename the file, or start Python anew")
+        rule = f"is not the file of module {module_name} as it was loaded earlier"
+        raise ConfigError(field, name, rule, "rename the file, or restart Python")
     return found
 
 
@@ -79,7 +80,7 @@ def _import_error(field: str, name: str, error: BaseException) -> ConfigError:
     if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
         line = f"{shown_file(error.filename)}:{error.lineno}"
     where = f"{line}: " if line else ""
-    fix = "mend it, or name a module that Python finds, and a class in it"
+    fix = "fix its code, or name a module that Python finds and a class in it"
     return ConfigError(field, name, f"cannot be imported ({where}{reason(error)})", fix)
 
 
@@ -95,15 +96,15 @@ def keeping_settings(name: str, field: str = "cell") -> Iterator[None]:
             if before.get(option) == setting != (value := jax.config.values.get(option)):
                 # Put back before the error: the next call of this process computes with them.
                 jax.config.update(option, setting)
-                rule = f"sets {option} to {value}, and all results are computed with {setting}"
-                raise ConfigError(field, name, rule, "leave that out")
+                rule = f"sets {option} to {value}, but all results are computed with {setting}"
+                raise ConfigError(field, name, rule, "leave the setting as it is")
 
 
 def source_digest(written: Any) -> str | None:
     """Return the SHA-256 of the file of a class or a module, or of the cell of a notebook.
 
-    It is that of the text that was loaded, also where the file is changed later. None where there
-    is no text, as of what was typed at a prompt.
+    It is the digest of the text that was loaded, even if the file is changed later. None if there
+    is no text, as for what was typed at a prompt.
     """
     file = _file_of(written)
     module = inspect.getmodule(written)
@@ -138,13 +139,13 @@ def digest_on_disk(name: str) -> str | None:
 
 
 def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
-    """Return the rule that something which is no cell breaks, and the fix."""
+    """Return the rule that `found`, which is not a cell, breaks, and the fix."""
     if isinstance(found, ModuleType):
         *lacking, last = [each for each in REQUIRED if not callable(getattr(found, each, None))]
         rule = f"lacks the functions {', '.join(lacking)} and {last}"
         fix = f"define {', '.join(REQUIRED)} in it, or name a class in it, as {{cell={name}:NAME}}"
         return rule if lacking else f"lacks the function {last}", fix
-    return "is no cell", f"use {KINDS}"
+    return "is not a cell", f"use {KINDS}"
 
 
 def module_of(name: str) -> tuple[str, Path]:

@@ -1,12 +1,12 @@
-"""The check of a user's cell, by tracing alone: nothing is compiled or run.
+"""Check a user's cell by tracing: nothing is compiled or run.
 
     check_shapes    before a run and a card: shapes and types of parameters, carry, output
     check_program   before a score: the program that is measured
 
     broken.py:12: cell 'broken:Drifts' turns its carry float32[2, 4] into float16[2, 4]: return ...
 
-A score comes from the `step` of one stream, in a program that is checked as it runs. What a cell
-does in other batches or in its `scan` need not be asked.
+A score comes from the `step` of one stream, in a program that is checked as it runs. So a cell need
+not be checked in other batches or in its `scan`.
 """
 
 import functools
@@ -29,35 +29,36 @@ BATCH = 2  # rows that shapes are traced for
 STEPS = 3  # steps of a `scan` that shapes are traced for
 
 BEYOND = (
-    "does more than compute its results ({}): leave out what calls Python or foreign code, draws, "
-    "or holds a reference, and keep all memory in the carry"
+    "does more than compute its results ({}): remove what calls Python or foreign code, draws "
+    "random numbers or holds a reference, and keep all memory in the carry"
 )
-"""The sentence, without its subject, for what may remember outside the carry, or is chance."""
+"""The sentence, without its subject, about what may remember outside the carry or be random."""
 
 STEP_ERRORS: dict[type[Exception] | tuple[type[Exception], ...], str] = {
     jax.errors.UnexpectedTracerError: (
         "keeps an array of an earlier step outside its carry: return it in its carry"
     ),
     (jax.errors.JAXTypeError, jax.errors.JAXIndexError): (
-        "cannot be compiled, as it asks for the value of an array (by if, float, int, a function "
-        "of numpy ...): use jnp.where, jax.lax.cond and functions of jax.numpy"
+        "cannot be compiled, because it needs the value of an array (in if, float, int or a NumPy "
+        "function): use jnp.where, jax.lax.cond and functions of jax.numpy"
     ),
     errors.InvalidRngError: "draws random numbers in a step (make_rng): make it deterministic",
     errors.SetAttributeFrozenModuleError: (
         "sets an attribute of itself in a step: return what it remembers in the carry"
     ),
 }
-"""Sentences, without their subject, for errors of jax and Flax in a step; the first type counts."""
+"""Sentences, without their subject, for errors of jax and Flax in a step; the first match counts.
+"""
 
 WIDE = ("float64", "complex128", "int64", "uint64")
-"""Types of 64-bit numbers, which no result is computed with."""
+"""The types of 64-bit numbers, with which no result is computed."""
 
 OUTSIDE = r"ffi_call|infeed|outfeed|rng_uniform|\w*callback\w*"
-"""Operations whose results are no function of their operands; jax may know of no effect of them."""
+"""Operations that are not functions of their operands, though jax may record no effect for them."""
 
 
 class Checked(NamedTuple):
-    """A program that measures a cell, and the bytes of the arrays that stand in it as numbers."""
+    """A lowered program that measures a cell, and the bytes of the constant arrays in it."""
 
     lowered: jax.stages.Lowered
     constant_bytes: int
@@ -75,7 +76,7 @@ class Candidate(NamedTuple):
         function: str = "step",
         error: BaseException | None = None,
     ) -> NoReturn:
-        """Raise ConfigError: a sentence about the cell, after the line of the user's file."""
+        """Raise ConfigError with a sentence about the cell, after the line of the user's file."""
         where = registry.line_of(self.name, self.cell.source, self.called(function), error)
         raise ConfigError(f"{where}cell {self.name!r} {sentence}") from error
 
@@ -98,12 +99,12 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
     """Raise ConfigError unless a step of the cell can be scanned, and a user's own `scan` fits.
 
     A scanned cell keeps its weights in its parameters and its memory in the carry, whose shapes and
-    types never change; its output is `[B, features]`. The name stands in the sentence.
+    types never change; its output is `[B, features]`. The message contains `name`.
     """
     candidate = Candidate(cell, name)
     if cell.framework:
         candidate.refuse(
-            f"is of {cell.framework}, of which there are cards alone: use echo-jax card"
+            f"is a layer of {cell.framework}, for which there are only cards: use echo-jax card"
         )
     x = jax.ShapeDtypeStruct((BATCH, input_size), jnp.float32)
     with user_cell.keeping_settings(name):
@@ -119,9 +120,10 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
 def check_program(cell: Cell, name: str, function: Callable[..., Any], *arguments: Any) -> Checked:
     """Trace and lower the program that measures a cell, once; raise ConfigError if it may remember.
 
-    That is an effect, a reference, or an operation of `OUTSIDE`. What Python reads while it is
-    traced (a key, a clock, a file) is a constant of it. The function is `step` scanned over one
-    stream, mapped over streams by `lax.map`; its arguments are arrays or `jax.ShapeDtypeStruct`.
+    It may remember by an effect, a reference, or an operation of `OUTSIDE`. What Python reads while
+    it is traced (a key, a clock, a file) becomes a constant. The function is `step` scanned over
+    one stream, mapped over streams by `lax.map`; its arguments are arrays or
+    `jax.ShapeDtypeStruct`.
     """
     candidate = Candidate(cell, name)
     with user_cell.keeping_settings(name):
@@ -143,14 +145,14 @@ def _params(candidate: Candidate, input_size: int) -> Any:
         if not (jnp.issubdtype(leaf.dtype, jnp.floating) and jnp.finfo(leaf.dtype).bits >= 32):
             name = jax.tree_util.keystr(path, simple=True, separator="/") or "the parameters"
             candidate.refuse(
-                f"has the parameter {name} of type {leaf.dtype}: make it float32, real and "
-                "imaginary part apart, or keep a constant in the code",
+                f"has the parameter {name} of type {leaf.dtype}: make it float32, with separate "
+                "real and imaginary parts, or keep it as a constant in the code",
                 "init",
             )
     candidate.attempt(
         lambda: jax.eval_shape(cell.prepare, params),
         "prepare",
-        "fails in prepare ({}): let it return arrays, no functions, strings or references",
+        "fails in prepare ({}): let it return only arrays, not functions, strings or references",
     )
     return params
 
@@ -168,8 +170,8 @@ def _start(candidate: Candidate, params: Any, input_size: int) -> Carry:
         numbers = jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool
         if not numbers or str(leaf.dtype) in WIDE or leaf.shape[:1] != (BATCH,):
             candidate.refuse(
-                f"starts from a carry with {listed(leaf)} for a batch of {BATCH}: keep numbers of "
-                "at most 32 bits in it, and give every array of it the batch axis first",
+                f"starts from a carry with {listed(leaf)} for a batch of {BATCH}: use numbers of "
+                "at most 32 bits, and make the batch axis the first axis of every array",
                 "initial_state",
             )
     return carry
@@ -188,7 +190,7 @@ def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeSt
             before = jax.tree.leaves(prepared)
             step = cell.step(prepared, *of)
             if [*map(id, jax.tree.leaves(prepared))] != [*map(id, before)]:
-                raise CellError("changes its parameters in a step: return that in its carry")
+                raise CellError("changes its parameters in a step: keep what changes in its carry")
             return step
 
         return jax.jit(one_step).trace(params, carry, x)
@@ -200,7 +202,7 @@ def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeSt
         candidate.refuse(BEYOND.format("a reference, or an array of another program"))
     step = program.out_info
     if not (isinstance(step, tuple) and len(step) == 2):
-        candidate.refuse(f"returns {listed(step)} from a step: return two, carry and output")
+        candidate.refuse(f"returns {listed(step)} from a step: return a pair, carry and output")
     if candidate.attempt(lambda: _form(step[0]) != _form(carry)):
         candidate.refuse(
             f"turns its carry {listed(carry)} into {listed(step[0])}: return a carry of the same "
@@ -228,8 +230,8 @@ def _check_scan(candidate: Candidate, params: Any, carry: Carry, step: tuple[Any
         scanned = candidate.attempt(
             functools.partial(jax.eval_shape, scan, params, carry, xs, mask),
             "scan",
-            "fails in scan ({}): let it take what echo_jax.cells.interface.Cell says, or give it "
-            "another name",
+            "fails in scan ({}): let it take the arguments of echo_jax.cells.interface.Cell.scan, "
+            "or rename it",
         )
         if _form(scanned) != _form((carry, outputs)):
             candidate.refuse(
@@ -240,7 +242,7 @@ def _check_scan(candidate: Candidate, params: Any, carry: Carry, step: tuple[Any
 
 
 def _check_effects(candidate: Candidate, program: Any, arguments: int) -> None:
-    """Raise ConfigError for a traced program that does more than compute with its arguments."""
+    """Raise ConfigError if a traced program does more than compute with its arguments."""
     for equation in (x for one in _programs(program) for x in one.eqns):
         name = equation.primitive.name
         effect = program.effects and equation.effects and not [*_nested(equation)]
@@ -275,7 +277,7 @@ def step_error(error: BaseException) -> str:
     if isinstance(error, CellError):
         return str(error)
     sentences = (sentence for kind, sentence in STEP_ERRORS.items() if isinstance(error, kind))
-    return next(sentences, f"fails in a step ({reason(error)}): mend it, or try another cell")
+    return next(sentences, f"fails in a step ({reason(error)}): fix its code, or use another cell")
 
 
 def _form(tree: Any) -> tuple[Any, list[Any]]:

@@ -1,9 +1,9 @@
-"""The memory card of a recurrent cell: how many bits it holds by lag and by key.
+"""Make the memory card of a recurrent cell: how many bits it holds by lag and by key.
 
 --task asks a task instead.
 
 echo-jax card                                              # the LSTM, about two minutes
-echo-jax card --cell block:mamba2 --state-bytes 400        # in the block, with so much state
+echo-jax card --cell block:mamba2 --state-bytes 400        # in the block, 400 bytes of state
 echo-jax card --cell mypackage.cells:MyCell --cell lstm    # side by side
 """
 
@@ -29,64 +29,66 @@ from echo_jax.report import styles
 class CardCommand:
     """Make the memory card of one recurrent cell, or of several side by side.
 
-    Everything but the cell is fixed, and described in docs/protocol.md, so that cards can be
-    compared; --protocol changes it. A card that was stopped goes on by the same command, to the
-    same bits.
+    Everything except the cell is fixed by the protocol (docs/protocol.md), so cards can be
+    compared; --protocol changes it. The same command continues a card that was stopped, and its
+    result is bit-identical to that of an uninterrupted one.
     """
 
     cell: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """The cell: a built-in one, which echo-jax cards list names, or a cell of your own,
-    module:NAME or FILE.py: a class of Flax Linen, NNX or Equinox, plain functions, or a function
-    that makes a layer of PyTorch; see docs/your-own-cell.md. block:CELL is a small network around
-    any of them. Repeat --cell to compare several. Default: lstm."""
+    """The cell: a built-in one (echo-jax cards list names them) or your own, as module:NAME or
+    FILE.py. Your own may be a class of Flax Linen, NNX or Equinox, plain functions, or a function
+    that makes a PyTorch layer; see docs/your-own-cell.md. block:CELL is a small network around any
+    of these. Repeat --cell to compare several cells. Default: lstm."""
     cell_args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Keyword arguments of the cell, such as features=64,longest=100. For several cells give
-    --cell-args for each one, in their order, "" for none. A cell whose field `features` has no
-    default gets 50."""
+    """Keyword arguments of the cell, such as features=64,longest=100. For several cells, give
+    --cell-args once for each, in the same order, with "" for none. A cell whose field `features`
+    has no default gets 50."""
     name: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Name of the card, of its folder, and of the cell in figures and tables. For several cells
-    give --name for each one, "" for the default: the cell and its arguments."""
+    """Name of the card, of its folder, and of the cell in figures and tables. For several cells,
+    give --name once for each, with "" for the default: the cell and its arguments."""
     state_bytes: int | None = None
-    """Find the options that give the cell a state of about so many bytes, summed over the layers of
-    a block; 400 in the published table."""
+    """Find the options that give the cell a state of about this many bytes, summed over the layers
+    of a block. The published table has 400."""
     full: bool = False
-    """Train 8 seeds, by lag with 1,000, 3,000 and 10,000 updates, and by key after a pilot of all
-    learning rates; cite this one. Default: 4 seeds with 3,000 updates, by key at the rate that is
-    published for the cell, or else the middle one."""
+    """Train 8 seeds: by lag with 1,000, 3,000 and 10,000 updates, and by key after a pilot of all
+    learning rates. This is the card to cite. Default: 4 seeds with 3,000 updates, and by key the
+    rate published for the cell; a cell without a published rate gets the middle rate."""
     seeds: int | None = None
-    """Number of seeds, from 0. Default: 4, and 8 with --full. A card to which seeds or --full are
-    added keeps what it has."""
+    """Number of seeds, counted from seed 0. Default: 4, or 8 with --full. A card that gets more
+    seeds or --full later keeps the runs that it has."""
     task: str | None = None
-    """Ask a task instead, at the best of three learning rates: a built-in one, such as parity, or
-    one of your own, FILE.py or module:NAME; see docs/your-own-cell.md. The card is NAME-TASK."""
+    """Measure the cell on a task instead, at the best of three learning rates: a built-in task,
+    such as parity, or your own, as FILE.py or module:NAME; see docs/your-own-cell.md. The card is
+    called NAME-TASK."""
     beside: bool = True
-    """On a task make the cards of the present input, an untrained reservoir and the LSTM too,
-    unless they are there."""
+    """With --task, also make the cards of three cells to compare with, unless they exist: the
+    present input, an untrained reservoir and the LSTM."""
     only: CardPart | None = None
-    """Only one question."""
+    """Ask only this question."""
     updates: int | None = None
-    """Train for so many updates instead of 3,000; the card has the results beside those of 3,000.
-    With --only by-key it shows whether more training helps."""
+    """Train for this many updates instead of 3,000; the card shows the results for both. With
+    --only by-key this shows whether more training helps."""
     protocol: Path | None = None
-    """A TOML file of numbers of the measure that differ from the published ones, such as
-    updates = 1000; see docs/memory-card.md. The card states them and is compared with no others."""
+    """A TOML file with the numbers of the protocol to change, such as updates = 1000; see
+    docs/memory-card.md. The card states them, and is compared only with cards of this protocol."""
     cluster: str | None = None
-    """Train the runs on a Dask cluster: local:N (N workers here; alone the command uses two cores),
-    or tcp://HOST:PORT or tls://HOST:PORT (a scheduler); see docs/cluster.md."""
+    """Train the runs on a Dask cluster: local:N (N workers on this machine; without a cluster the
+    command uses two cores), or tcp://HOST:PORT or tls://HOST:PORT (a scheduler); see
+    docs/cluster.md."""
     out: Path = Path("cards")
-    """Folder for the files of each card, NAME/card.md and others."""
+    """Folder for the cards; each card is a folder NAME in it, with card.md and other files."""
     keep: bool = False
-    """Write the weights of each run too, NAME/weights/RUN.safetensors; see docs/formats.md."""
+    """Also write the weights of each run, as NAME/weights/RUN.safetensors; see docs/formats.md."""
     format: styles.Format = "svg"
-    """A format of figures for a paper: pdf or png are written beside each SVG."""
+    """Format of the figures for a paper: pdf or png is written in addition to each SVG."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for options that are not one for each cell."""
+        """Raise ConfigError unless these options are given once for each cell, or not at all."""
         for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
             if len(given) not in (0, len(self.cell_names)):
                 raise ConfigError(
-                    f"{len(given)} --{flag} for {len(self.cell_names)} cells: give one for each "
-                    'cell, in their order, "" where there is none'
+                    f"--{flag} is given {len(given)} times for {len(self.cell_names)} cells: give "
+                    'it once for each cell, in the same order, with "" for none'
                 )
 
     @property
@@ -128,7 +130,7 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
 def conclude(
     folder: Path, card: Card, rows: list[Row], kind: styles.Format, again: str, stop: Interrupts
 ) -> None:
-    """Print a card and the places of its files, and draw it last. StoppedError after a signal."""
+    """Print a card and where its files are, and draw it last; raise StoppedError after a signal."""
     print(f"\n{table.shown([card])}\n", flush=True)
     for remark in card.remarks:
         print(printable(remark))

@@ -1,9 +1,9 @@
-"""Memory cards that are there: a page over them, a comparison, two runs made again.
+"""Report on, compare and verify the memory cards of a folder.
 
-echo-jax cards report cards                       # one page over all cards there
+echo-jax cards report cards                       # one page over all cards of the folder
 echo-jax cards compare cards/gru lru              # two cards, as a sentence with p
 echo-jax cards verify cards/gru                   # two of its runs, made again
-echo-jax cards list                               # the cells that are built in
+echo-jax cards list                               # the built-in cells
 """
 
 import dataclasses
@@ -29,10 +29,10 @@ class Report:
     folder: Positional[Path]
     """Folder of the cards, NAME/card.json."""
     beside: str = ""
-    """Built-in cells, such as gru,lru, that are shown beside the cards of the folder: in the block,
-    and some of them also bare."""
+    """Built-in cells, such as gru,lru, to show beside the cards of the folder: each in the block,
+    and some also without it."""
     protocol: Path | None = None
-    """A TOML file: only the cards of this protocol; see docs/memory-card.md."""
+    """Show only the cards of the protocol in this TOML file; see docs/memory-card.md."""
     paper: Annotated[Paper, command_line.FLAT] = dataclasses.field(default_factory=Paper)
 
     def run(self) -> None:
@@ -49,7 +49,7 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class Compare:
-    """Say the difference of two cards as a sentence for a paper, with its interval and p."""
+    """Print the difference between two cards as a sentence for a paper, with its interval and p."""
 
     cards: Positional[tuple[str, str]]
     """Folders such as cards/mine, or names of built-in cells."""
@@ -63,17 +63,18 @@ class Compare:
 
 @dataclasses.dataclass(frozen=True)
 class Verify:
-    """Make two runs of a card again, drawn by its digest, and say if they have the same numbers."""
+    """Train two runs of a card again, chosen by its digest, and say if the numbers are equal."""
 
     folder: Positional[Path]
     """Folder of the card, NAME/card.json; of an own cell beside its file, as the card names it."""
     cell: str | None = None
-    """The cell of the card, module:NAME or FILE.py, if it is one of your own."""
+    """The cell of the card, as module:NAME or FILE.py, if it is your own."""
 
     def run(self) -> None:
         """Print what was found.
 
-        Exit status 1 for other numbers on the same kind of processor with the same versions.
+        The exit status is 1 if the numbers differ on the same kind of processor with the same
+        versions.
         """
         # Imports jax, which reports and comparisons do without.
         from echo_jax.memory.card import verify_card
@@ -107,10 +108,10 @@ class List:
 
 @dataclasses.dataclass(frozen=True)
 class CardsCommand:
-    """Show and verify memory cards that are there."""
+    """Report on, compare and verify existing memory cards."""
 
     what: Report | Compare | Verify | List
-    """What is done."""
+    """What to do with the cards."""
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, prin
 # Without these the flags of a field that is a dataclass are --run.task.lag and the like.
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
 REGISTRY = ConstructorRegistry()
-"""The rules below, for `tyro.cli`."""
+"""The rules below, as `tyro.cli` takes them."""
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
 INSTALLED = "echo-jax"  # as pages and cards name the installed program
@@ -50,21 +50,21 @@ _FAILURES = {
     "RESOURCE_EXHAUSTED|Out of memory":
         "the run needs more memory than there is: use smaller sizes or fewer seeds",
     "JAX flag|for environment|jax.default_device|Unable to initialize backend":
-        "jax cannot start ({}): correct or unset the JAX_ variable that says so",
+        "jax cannot start ({}): correct or unset the JAX_ variable that it names",
     rf"^\[Errno {errno.ENOSPC}\]":
         "the standard output cannot be written (No space left on device): send it elsewhere",
     rf"^\[Errno {errno.ENOENT}\][^:]*$":  # as os.getcwd raises it, without a name
-        "the current folder is not there any more: change to another one",
+        "the current folder no longer exists: change to another one",
 }  # fmt: skip
-"""Errors by their messages, and the sentences that they become."""
+"""Patterns in the messages of errors, and the sentences that replace them."""
 
 
 def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     """Parse a command line, by default that of the process, into a command dataclass.
 
-    Its module has the name of the command, and its `SPELLINGS` are the words that others stand for.
-    ConfigError for an unknown flag or a broken rule; what else tyro cannot parse ends the process
-    with its own message and status 2.
+    The module of the command has the name of the command, and its `SPELLINGS` map other spellings
+    to words. Raises ConfigError for an unknown flag or a broken rule; other words that tyro cannot
+    parse end the process with tyro's own message and status 2.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a character
@@ -90,7 +90,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
 
 
 def invocation(command: str) -> str:
-    """The words that start a command as this process was started: script, module or program."""
+    """Return the words that start a command the way this process was started."""
     script = Path(sys.argv[0])
     # As it was typed: sys.executable is a whole path.
     python = sys.orig_argv[0]
@@ -102,7 +102,7 @@ def invocation(command: str) -> str:
 
 
 def quoted(*words: object) -> str:
-    """Words as a shell reads them, none of which a terminal obeys."""
+    """Return words as a shell reads them, without characters that a terminal obeys."""
     return printable(shlex.join(map(str, words)))
 
 
@@ -119,7 +119,7 @@ def fail(sentence: str) -> NoReturn:
 
 @contextlib.contextmanager
 def drawing_last(again: str) -> Iterator[None]:
-    """Within it a figure is made of what is stored already; if that fails, `again` makes it."""
+    """Add to an error of this context, in which a figure is made, that `again` makes it."""
     try:
         yield
     except EchoError as error:
@@ -159,8 +159,8 @@ def this_command(name: str) -> str:
 
 @contextlib.contextmanager
 def stoppable(again: str) -> Iterator[Interrupts]:
-    """Within it, a signal ends the program where nothing is lost; it is said how to go on."""
-    notice = "Stopping where nothing is lost; a second Ctrl-C stops at once."
+    """End the program after a signal when nothing is lost, and print how it continues."""
+    notice = "Stopping as soon as nothing is lost; a second Ctrl-C stops at once."
     with Interrupts(notice=notice) as interrupts:
         try:
             yield interrupts
@@ -172,7 +172,7 @@ def stoppable(again: str) -> Iterator[Interrupts]:
 
 
 def _defaults(command: Any, given: Sequence[str]) -> dict[str, Any]:
-    """Return the defaults of a command with a part: those of the part that its arguments name."""
+    """Return the defaults of a command, from the part that its arguments name if it has parts."""
     if not {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
         return {}
     # tyro takes the defaults before it parses the words, so the part is looked up in them here.
@@ -197,12 +197,12 @@ def field_of(flag: str) -> str:
 
 
 def aliases(field: str) -> list[str] | None:
-    """Other flags of a field, as tyro takes them."""
+    """Return the other flags of a field, as tyro takes them."""
     return [f"--{SHORT_NAMES[field]}"] if field in SHORT_NAMES else None
 
 
 def fields_of(command: Any) -> Iterator[str]:
-    """Return the fields that a command has flags for, those of its sections too."""
+    """Yield the fields that a command has flags for, including the fields of its sections."""
     for field in dataclasses.fields(command):
         annotation: Any = field.type
         base = get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
@@ -219,7 +219,7 @@ def subcommands(command: Any) -> Sequence[Any]:
 
 
 def refuse_unknown(words: Sequence[str], command: Any, start: str) -> None:
-    """Raise ConfigError for the first flag that a command, begun by `start`, does not have."""
+    """Raise ConfigError if one of the words is a flag that the command, begun by `start`, lacks."""
     where = f"{start} --help"
     for kind in subcommands(command):
         if words and words[0] == kind.__name__.lower():
@@ -259,7 +259,7 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
 
     @functools.wraps(kind, updated=())
     def instantiate(**values: Any) -> Any:
-        """The dataclass of values; tyro passes a BrokenRuleError on, and not a ConfigError."""
+        """Return the dataclass of the values; raise BrokenRuleError, which tyro passes on."""
         # tyro 1.0.17 prints a ValueError, which a ConfigError is, in a box and exits.
         try:
             return kind(**values)
@@ -292,7 +292,7 @@ def _hint(default: Any) -> str | Callable[[str], str]:
 
 @REGISTRY.primitive_rule
 def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """A value that may be None: None is what a flag that is left out stands for, and no word."""
+    """Return the rule for a value that may be None, which stands for a flag that is left out."""
     # tyro 1.0.17 takes the word None and shows {None}|INT; this rule can go when it does not.
     kinds = set(get_args(info.type)) - {types.NoneType}
     if get_origin(info.type) not in (types.UnionType, Union) or len(kinds) != 1:

@@ -33,49 +33,51 @@ WINDOWS = 1000  # random sequences in which an input is changed
 
 @dataclasses.dataclass(frozen=True)
 class PredictCommand:
-    """Use a trained network: what does it say after each of these values?
+    """Print what a trained network answers after each of these values.
 
-    One answer for each value, `-` where there is none (yet).
+    There is one answer for each value, and `-` where there is no answer yet.
     """
 
     folder: Positional[Path]
     """Folder of the run."""
     values: Positional[tuple[str, ...]] = ()
-    """The values, in order, after -- where one begins with -; of a run on a text single characters,
-    or a text between quotes. The answers are on one line."""
+    """The values in order, after -- if one of them begins with -. For a run on a text, give single
+    characters or a text in quotes. The answers are printed on one line."""
     csv: Path | None = None
-    """Read the values from this CSV file, whose first line names the columns; one answer a line."""
+    """Read the values from this CSV file, whose first line names the columns, and print one answer
+    per line."""
     column: str | None = None
-    """Column of the CSV file; needed only where there are several."""
+    """Column of the CSV file; needed only if there are several."""
     text: Path | None = None
-    """Read the characters of this text file as values; one answer a line."""
+    """Read the characters of this text file as values, and print one answer per line."""
     stream: bool = False
-    """Read the values from the standard input as they come, without end; one answer a line."""
+    """Read values from the standard input as they come, and print one answer per line."""
     generate: int | None = None
-    """Feed the last answer back as the next value, so many times, and print these values alone;
-    only for a network that foretells the next value (--lag -1)."""
+    """After the given values, feed each answer back as the next value, this many times, and print
+    only these answers; only for a network that predicts the next value (--lag -1)."""
     explain: bool = False
-    """Show which input the answer follows: change each one in turn, in random sequences."""
+    """Show which input the answer follows: change each input in turn, in random sequences."""
     seed: int | None = None
-    """The seed of the network, of a run of many seeds; by default the first."""
+    """Seed of the network that answers, for a run with several seeds; by default the first."""
     unknown: Literal["error", "skip"] = "error"
-    """For a value that the network was not trained on: end with an error, or skip it."""
+    """What to do with a value that the network was not trained on: end with an error, or skip
+    it."""
     cell: str | None = None
-    """The cell of the run, package.module:Class, if it is one of your own."""
+    """The cell of the run, as module:NAME or FILE.py, if it is your own."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless there is exactly one thing to do, which can be done."""
+        """Raise ConfigError unless exactly one source of values is given, and can be used."""
         check_values(self)
         given = [self.csv is not None, self.text is not None, self.stream, self.explain]
         asked = sum(given) + bool(self.values)
         if asked != 1:
-            rule = "of values, {csv=FILE}, {text=FILE}, {stream} and {explain} given"
+            rule = "of values, {csv=FILE}, {text=FILE}, {stream} and {explain} were given"
             raise ConfigError(None, "several" if asked else "none", rule, "use exactly one")
         if self.generate and (self.stream or self.explain):
             fix = "give values, {csv=FILE} or {text=FILE}"
             raise ConfigError("generate", self.generate, "needs values that end", fix)
         if self.column is not None and self.csv is None:
-            raise ConfigError("column", self.column, "has no file", "name it with {csv=FILE}")
+            raise ConfigError("column", self.column, "needs a file", "name it with {csv=FILE}")
 
 
 def main() -> None:
@@ -104,7 +106,7 @@ def main() -> None:
 
 
 def load(command: PredictCommand) -> "TrainedNetwork":
-    """The network that is asked for; a line says if it is still trained, or one of several."""
+    """Return the network of the command; print whether it is half trained, or one of several."""
     from echo_jax.echo.run import predictor
 
     environment.use_cpu_devices(1)
@@ -115,26 +117,26 @@ def load(command: PredictCommand) -> "TrainedNetwork":
     done = network.sequences
     wanted = config.training.sequences
     if done < wanted:
-        say(f"trained on {done:,} of {wanted:,} sequences so far")
+        say(f"the network is trained on {done:,} of {wanted:,} sequences so far")
     if command.seed is None and config.seeds > 1:
-        say(f"one of {config.seeds} networks, of seed {config.seed}: --seed names another")
+        say(f"seed {config.seed} answers, one of {config.seeds} seeds: --seed chooses another")
     return network
 
 
 def follows_report(network: "TrainedNetwork") -> str:
-    """The share of answers that follow each input, by its steps back: a bar for each position."""
+    """Return the share of answers that follow each input, as a bar for each step back."""
     task = network.config.task
     positions = range(min(task.length, max(task.window, task.lag + 1) + 3))
     lines = [
         f"Which input does the answer follow? In {WINDOWS:,} random sequences, each input is "
-        "changed in turn;\nhow often the answer then becomes the new value (by chance "
-        f"{1 / task.vocab_size:.1%}):"
+        "changed in turn.\nThe bars show how often the answer then becomes the new value (by "
+        f"chance {1 / task.vocab_size:.1%}):"
     ]
     for steps, share in enumerate(network.follows(positions, WINDOWS).tolist()):
         mark = f"  <- lag {task.lag}, what it was trained for" if steps == task.lag else ""
         lines.append(f"  {steps:3} back  {share:6.1%}  {'█' * round(40 * share)}{mark}".rstrip())
     if task.lag < 0:
-        lines.append(f"  The lag it was trained for, {task.lag}, lies ahead: no input is right.")
+        lines.append(f"  It was trained for lag {task.lag}, a later value, so no input is right.")
     return "\n".join(lines)
 
 
@@ -179,9 +181,9 @@ def why_no_answer(network: "TrainedNetwork", state: "EchoState") -> str:
 
 
 def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray"]:
-    """Return the tokens of the standard input as they come, int32 `[N]`, until it ends.
+    """Yield the tokens of the standard input as they come, int32 `[N]`, until it ends.
 
-    Raises ConfigError for a value without a token, once those before it were handed out.
+    Raises ConfigError for a value without a token, after the tokens before it were yielded.
     """
     import numpy as np
 

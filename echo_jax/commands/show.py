@@ -1,7 +1,7 @@
 """Show what the network is given: integers, one-hot vectors, rows, batches, and their state.
 
-echo-jax show --part no-context             # the tutorial's mistake can be seen
-echo-jax show --csv my.csv --column n       # the same of your own numbers
+echo-jax show --part no-context             # shows the tutorial's mistake
+echo-jax show --csv my.csv --column n       # the same for your own numbers
 echo-jax show --curve runs/part4            # make curve.png of a run again
 echo-jax show --play runs/part4             # make a page in which its LSTM runs
 echo-jax show --memory runs/part4           # what its state tells about earlier values
@@ -24,7 +24,7 @@ from echo_jax.storage import atomic_files
 
 @dataclasses.dataclass(frozen=True)
 class ShowCommand:
-    """Show a sequence and the rows a network is trained on: the tutorial's sanity checks."""
+    """Show a sequence and the rows that a network is trained on: the tutorial's sanity checks."""
 
     part: Part = "context"
     """Base configuration that the other options change: current (part 2 of the tutorial),
@@ -33,28 +33,28 @@ class ShowCommand:
     """Rows to print, rounded up to whole batches."""
     curve: Path | None = None
     """Only make the figure and the tables of the run in this folder again: curve.png, metrics.csv,
-    result.json and, of several seeds, seeds.csv."""
+    result.json and, for several seeds, seeds.csv."""
     format: Format = "png"
-    """The format of that figure: curve.png, curve.svg or curve.pdf; only with --curve."""
+    """Format of the figure of --curve: curve.png, curve.svg or curve.pdf."""
     play: Path | None = None
-    """Only make play.html in this run folder: a page in which the trained LSTM runs, on one-hot
-    values with classes, below 400 kB (about 60,000 parameters)."""
+    """Only make play.html in this run folder, a page that runs the trained LSTM. It needs one-hot
+    inputs and classes, and at most about 60,000 parameters, as a page has at most 400 kB."""
     memory: Path | None = None
-    """Only say how many bits the state of the network in this run folder tells about earlier
-    values, and draw them, memory.png."""
+    """Only measure how many bits about earlier values the state of the network in this run folder
+    holds; print them, and draw them as memory.png."""
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a number of rows that is out of range, or a figure of no run."""
+        """Raise ConfigError unless the rows are in range and at most one figure is asked for."""
         check_values(self)
         asked = [name for name in ("curve", "play", "memory") if getattr(self, name) is not None]
         if len(asked) > 1:
             first, second, *_ = asked
-            rule = f"is not made with {{{first}}}"
-            raise ConfigError(second, getattr(self, second), rule, "make one at a time")
+            rule = f"cannot be combined with {{{first}}}"
+            raise ConfigError(second, getattr(self, second), rule, "use one at a time")
         if self.curve is None and self.format != "png":
-            rule = "is of the figure of a run"
-            raise ConfigError("format", self.format, rule, "name it with {curve}")
+            rule = "applies only to the figure of a run"
+            raise ConfigError("format", self.format, rule, "name the run with {curve}")
 
 
 def main() -> None:
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def show_memory(folder: Path, cell: str | None) -> None:
-    """Print the bits by lag of the first network of a run, of the cell that is named; draw them."""
+    """Print and draw the bits by lag of the first network of a run, of the given own `cell`."""
     environment.use_cpu_devices(1)
     from echo_jax.echo.run import predictor
 

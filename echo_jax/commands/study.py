@@ -30,29 +30,30 @@ class GridOptions:
     """The options of a command that runs grid points."""
 
     cluster: str | None = None
-    """Run on a Dask cluster: local:N (N workers here), or tcp://HOST:PORT or tls://HOST:PORT (a
-    scheduler); see docs/cluster.md."""
+    """Run on a Dask cluster: local:N (N workers on this machine), or tcp://HOST:PORT or
+    tls://HOST:PORT (a scheduler); see docs/cluster.md."""
     paper: Annotated[Paper, command_line.FLAT] = dataclasses.field(default_factory=Paper)
 
 
 @dataclasses.dataclass(frozen=True)
 class StudyCommand(GridOptions):
-    """Answer the questions of the tutorial by measurement; without a name, list them.
+    """Answer the questions of the tutorial by measurement.
 
-    The published answer to a question that is named is printed first, then its networks are trained
-    again here. Grid points whose results are in the folder already are not run again.
+    Without a name, the command lists all studies. With names, it prints the published answers, and
+    then trains the networks again here. Grid points whose results are already in the folder are not
+    run again.
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Studies to run; none lists them all."""
+    """Studies to run; without a name, the command lists all studies."""
     all: bool = False
     """Run every study."""
     out: Path | None = None
-    """Folder of the rows, the figures and the page, by default runs/studies; a study that was
-    stopped goes on there."""
+    """Folder for the rows, the figures and the page, by default runs/studies. A study that was
+    stopped continues there."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a name that no study has, or one beside --all."""
+        """Raise ConfigError unless each name is that of a study, and --all has no names."""
         if self.all and self.names:
             raise ConfigError("--all runs every study: use it without a name")
         for name in self.names:
@@ -69,7 +70,7 @@ def main() -> None:
     with command_line.stoppable(command_line.this_command("study")) as interrupts:
         for name in command.names:
             if answer := study_folder.answer(name):
-                python = f'in Python echo_jax.study("{name}") has its tables and figure'
+                python = f'in Python, echo_jax.study("{name}") returns its tables and figure'
                 print(f"{STUDIES[name].question}\n{answer}")
                 print(f"This is the published answer; {python}.\n")
         run_and_print(folder, command.names or tuple(STUDIES), command, interrupts)
@@ -83,8 +84,8 @@ def listing() -> str:
         lines.append([name, str(len(study.points)), time, study.question])
     return (
         f"{text_tables.table(lines, left=(0, 3))}\n\n"
-        f"{command_line.invocation('study')} NAME runs one, --all all of them. "
-        "The published answer to one that is named is printed first; Ctrl-C stops the training."
+        f"{command_line.invocation('study')} NAME runs one study, and --all runs all of them. "
+        "The published answer of a named study is printed first; Ctrl-C stops the training."
     )
 
 

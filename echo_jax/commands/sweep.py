@@ -51,7 +51,7 @@ def axes() -> Iterator[tuple[str, Any, Any]]:
                 shown = "{yes,no} ..."
             elif get_origin(value) is not Literal and get_args(value):
                 value = get_args(value)[0]  # None is what is left out
-            hint = "(default: that of the part)"
+            hint = "(default: as in the part)"
             help_text = command_line.help_of(kind)[field.name]
             argument = tyro.conf.arg(
                 help=help_text, help_behavior_hint=hint, metavar=shown,
@@ -74,10 +74,10 @@ else:
 class SweepCommand(GridOptions):
     """Train every combination of some options, evaluate, and show what was learned.
 
-    Each option takes several values (--lag 1 2, or --lag 1 --lag 2), switches yes and no. Each
-    value of the last option in the table is compared with the first of them, the other options
-    being equal: in pairs of seeds, p adjusted for all comparisons (Holm). Grid points whose results
-    are in the folder already are not run again.
+    Each option takes several values (--lag 1 2, or --lag 1 --lag 2); a switch takes yes and no.
+    Each value of the last option in the table is compared with its first value, with equal other
+    options, in pairs of seeds; p is adjusted for all comparisons (Holm). Grid points whose results
+    are already in the folder are not run again.
     """
 
     SPELLINGS = NO
@@ -88,25 +88,25 @@ class SweepCommand(GridOptions):
     axes: Annotated[Axes, command_line.FLAT] = dataclasses.field(default_factory=Axes)
     data: Annotated[DataConfig, command_line.FLAT] = dataclasses.field(default_factory=DataConfig)
     seeds: int = 8
-    """Seeds of every combination."""
+    """Number of seeds of every combination."""
     seed: int = 0
-    """The first of these seeds."""
+    """The first seed."""
     evaluation_sequences: int = RunConfig.evaluation_sequences
     """Fresh sequences for the accuracy and loss of each seed."""
     until_learned: bool = False
     """Stop training a combination when all its seeds have reached 99%."""
     out: Path | None = None
-    """Folder of the rows, the figure and the page, by default a new one under runs/; a sweep
-    that was stopped goes on there."""
+    """Folder for the rows, the figure and the page, by default a new one under runs/. A sweep
+    that was stopped continues there."""
 
     @property
     def study(self) -> Study:
-        """The grid as a study; ConfigError for an invalid combination."""
+        """The grid as a study; raises ConfigError for an invalid combination."""
         values = {}
         for field, groups in vars(self.axes).items():
             if () in groups:
                 flag = command_line.flag_of(field)
-                raise ConfigError(None, flag, "has no value", "give one or several after it")
+                raise ConfigError(None, flag, "has no value", "give one or several values after it")
             given = [SWITCH.get(word, word) for word in itertools.chain(*groups)]
             if given:
                 values[field] = list(dict.fromkeys(given))

@@ -24,7 +24,7 @@ from echo_jax.report.styles import Format
 
 @dataclasses.dataclass(frozen=True)
 class TrainCommand:
-    """Train a network to say the integer it saw some steps ago, and see whether it learned to.
+    """Train a network to output the integer that it saw some steps ago, and say if it learned to.
 
     `--lag 1 --window 5` is part 4 of the tutorial, and the default.
     """
@@ -33,19 +33,19 @@ class TrainCommand:
     """Base configuration that the other options change: current (part 2 of the tutorial),
     no-context (part 3) or context (part 4)."""
     out: Path | None = None
-    """Folder of the run, which must be new or empty; by default one under runs/."""
+    """Folder of the run, which must be new or empty; by default a new one under runs/."""
     resume: Path | None = None
-    """Go on with the run in this folder from its last checkpoint; with a larger --sequences N, up
-    to N. The result has the bits of a run that was never stopped."""
+    """Continue the run in this folder from its last checkpoint; with a larger --sequences N, up to
+    N. The result is bit-identical to that of an uninterrupted run."""
     format: Format = "png"
-    """The format of the figure of the run: curve.png, curve.svg or curve.pdf."""
+    """Format of the figure of the run: curve.png, curve.svg or curve.pdf."""
     options: Annotated[TrainOptions, command_line.FLAT] = dataclasses.field(
         default_factory=TrainOptions
     )
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a value of another type or range than that of its field."""
+        """Raise ConfigError unless each value has the type and range of its field."""
         check_values(self)
 
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
-    """Train a new run, or one that goes on, and print and draw what came of it."""
+    """Train a new run, or continue one, and print and draw its outcome."""
     # Some of these import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.echo.run import advice, play_page, result_report, run_folder
     from echo_jax.echo.run.train_run import Running, new_inputs, new_run, resumed_run, train_run
@@ -92,13 +92,13 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
         with command_line.drawing_last(f"{show} --curve {quoted}{kind}"):
             result_report.conclude(finished, prepared.folder, say, again, command.format)
         if play_page.has_page(config, prepared.inputs.values):
-            say(f"To see it run, in a page: {show} --play {quoted}")
+            say(f"To see the network run in a page: {show} --play {quoted}")
 
 
 def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
-    """Return the number of sequences and the cell, where given, for a run that is resumed.
+    """Return the number of sequences and the cell of a resumed run, each None if not given.
 
-    Raises ConfigError for another field of its configuration, which is that of the folder.
+    Raises ConfigError if another field of its configuration is given, which the folder fixes.
     """
     # By the words: a parsed command does not tell a default from the same value that was given.
     given = [command_line.field_of(word) for word in sys.argv[1:] if word.startswith("--")]
@@ -114,7 +114,7 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
 
 @contextlib.contextmanager
 def going_on(folder: str, smaller: Callable[[], str]) -> Iterator[None]:
-    """Within it an end before the last sequence says how to go on, or names a smaller step."""
+    """Add to an error or a stop of this context how the run continues, or a smaller step."""
     resume = f"{command_line.invocation('train')} --resume {command_line.quoted(folder)}"
     try:
         yield
@@ -126,4 +126,4 @@ def going_on(folder: str, smaller: Callable[[], str]) -> Iterator[None]:
             raise error.then(f"to try again: {smaller()}") from error
         raise
     except StorageError as error:
-        raise error.then(f"then {resume} goes on from the last checkpoint") from error
+        raise error.then(f"then {resume} continues from the last checkpoint") from error

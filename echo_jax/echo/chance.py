@@ -1,4 +1,4 @@
-"""Baselines: the best score possible with some limited knowledge of the sequence. Pure."""
+"""Compute baselines: the best scores possible with limited knowledge of the sequence. Pure."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,13 +8,13 @@ import numpy as np
 from echo_jax.config import RunConfig, TaskConfig
 
 EXACT_STEPS = 32
-"""Longest window whose order-blind baseline is computed exactly; it is simulated beyond."""
+"""The longest window whose order-blind baseline is exact; for longer ones it is simulated."""
 
 WINDOWS_SEEN = 5000
-"""Windows of a user's own tokens that a baseline averages over, about."""
+"""About how many windows of a user's own tokens a baseline averages over."""
 
 MOST_GRAM = 5
-"""Values of the longest context of a k-gram."""
+"""The number of values in the longest context of a k-gram."""
 
 
 class Baseline(NamedTuple):
@@ -55,10 +55,10 @@ def majority_baseline(tokens: np.ndarray, untrained: np.ndarray | None = None) -
 def order_blind_baseline(config: RunConfig) -> Baseline:
     """Return the best score possible from the values that a window feeds, without their order.
 
-    Each of m values is the target with its share of them. So the best guess is right with
+    Each of m values is the target with its share of them, so the best guess is right with
     probability E[largest count] / m, and its loss is the entropy of the shares (in framing `values`
-    their variance, 1 - 1/m of that of one value). A target that is not among them leaves chance.
-    The baseline is the mean over all targets.
+    their variance, 1 - 1/m times the variance of one value). A target that is not among them leaves
+    chance. The baseline is the mean over all targets.
     """
     task = config.task
     sizes, targets = _values_fed(config)
@@ -99,8 +99,8 @@ def order_blind_baseline_of(
 def _values_fed(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of values that windows feed before a target, and the targets with each.
 
-    At the start of prefixes and streams those so far, in streams without a carried state those of
-    the chunk; the cell mlp sees no more than its delay line.
+    At the start of prefixes and streams, the window feeds all values so far; in streams without a
+    carried state, it feeds the values of the chunk. The cell mlp sees at most its delay line.
     """
     task = config.task
     times = np.asarray(task.scored_times)
@@ -138,10 +138,9 @@ def steps_to_target(task: TaskConfig) -> int:
 
 
 def asked_times(length: int, task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Return the times in a held-out part at which a network is asked for a target.
+    """Return the times in a held-out part at which a network is asked, and how often each is.
 
-    Beside them how often an evaluation asks at each; of many, about 5,000. Left out are those that
-    are too early for a k-gram.
+    There are at most about 5,000 times. Times that are too early for a k-gram are left out.
     """
     # Every k is scored at the same times, which the longest context must reach.
     early = min(task.window, MOST_GRAM, length - steps_to_target(task)) - 1
@@ -179,7 +178,7 @@ def k_gram_baseline(
 
 
 def frequencies(tokens: np.ndarray, classes: int) -> np.ndarray:
-    """Return the share of each token, `[V]`, none of which is 0."""
+    """Return the share of each token, `[V]`; no share is 0."""
     return (np.bincount(tokens.ravel(), minlength=classes) + 1.0) / (tokens.size + classes)
 
 
@@ -188,8 +187,8 @@ def interpolated(counts: np.ndarray, shorter: np.ndarray) -> np.ndarray:
 
         p_n(v) = (c_n(v) + d_n p_{n-1}(v)) / (c_n + d_n)
 
-    c_n(v) counts the targets v after the context, c_n all of them, d_n the different ones. After a
-    context that never occurred they are those after the `shorter` one.
+    c_n(v) counts the targets v after the context, c_n all targets, and d_n the different ones.
+    After a context that never occurred, the shares are those after the `shorter` context.
     """
     different = np.maximum(np.count_nonzero(counts, axis=-1, keepdims=True), 1)
     whole = counts.sum(axis=-1, keepdims=True) + different

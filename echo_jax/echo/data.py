@@ -145,7 +145,7 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
 
 
 def rows_where(there: chex.Array, inputs: chex.Array, task: TaskConfig) -> Rows:
-    """Return the inputs of rows: those that are `there` exist, the others as the task has them."""
+    """Return the inputs of rows in which the steps `there` exist and other steps are missing."""
     if task.missing == "token":
         return Rows(jnp.where(there, inputs, task.vocab_size), None)
     return Rows(inputs, None if task.layout == "windows" else there)

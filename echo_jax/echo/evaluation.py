@@ -13,7 +13,8 @@ from echo_jax.echo.loss import token_loss
 from echo_jax.echo.network import Network, Params, feed, start, target_logits
 
 SEQUENCES_AT_ONCE = 100
-"""Sequences evaluated side by side: bounds the memory, changes results by rounding alone."""
+"""How many sequences are evaluated side by side, which bounds the memory; results vary by rounding.
+"""
 
 
 class Answers(NamedTuple):

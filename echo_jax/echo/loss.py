@@ -28,9 +28,9 @@ def token_loss(logits: chex.Array, targets: chex.Array, framing: Framing) -> che
 def correct(logits: chex.Array, targets: chex.Array) -> chex.Array:
     """Return True if the target has the largest logit: `[..., V]` and `[...]` to bool `[...]`.
 
-    Targets are 0 .. V-1. Of equal logits the one of the smallest index counts as the largest, as in
-    `argmax`, which names the answers. False where any logit is NaN, which `argmax` would name. A
-    comparison with the target's logit is faster than `argmax` on a CPU.
+    Targets are 0 .. V-1. If several logits are equal, the one with the smallest index counts as the
+    largest, as in `argmax`, which gives the answers. The result is False if any logit is NaN, which
+    `argmax` would choose. A comparison with the target's logit is faster than `argmax` on a CPU.
     """
     chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)
     before = jnp.arange(logits.shape[-1]) < targets[..., None]

@@ -64,8 +64,8 @@ def over_runs(
 ) -> Callable[..., Any]:
     """Return the function of one run, mapped over a leading axis S of its arguments and its result.
 
-    The number of devices divides S. The last `shared` arguments have no such axis: all runs get the
-    same.
+    The number of devices divides S. The last `shared` arguments do not have this axis: all runs
+    share them.
     """
     # Auto, since Explicit, the default of jax 0.10, does not have the bits of a run alone.
     mesh = jax.make_mesh((len(devices),), ("runs",), (AxisType.Auto,), devices=devices)

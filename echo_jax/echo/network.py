@@ -142,9 +142,9 @@ def unroll(
 def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
     """Return the inputs of the cell for int32 tokens `[...]`: one-hot vectors, float32 `[..., V]`.
 
-    With embeddings their product with the embedding matrix, `[..., D]`; in framing `values` the
-    numbers `[..., 1]`. Fast: a row gather of the embeddings, and for a cell that `has_scan`, which
-    gathers rows of its kernel, the tokens themselves.
+    With embeddings, they are the product with the embedding matrix, `[..., D]`; in framing `values`
+    they are numbers `[..., 1]`. The fast form gathers rows of the embeddings; for a cell that
+    `has_scan`, which gathers rows of its kernel, it returns the tokens themselves.
     """
     fast = network.compute == "fast"
     if network.framing == "values":
@@ -204,11 +204,11 @@ def start(config: RunConfig, network: Network, params: Params) -> Carry:
 def feed(
     network: Network, stateful: chex.Numeric, params: Params, carry: Carry, rows: Rows
 ) -> tuple[Carry, Fed]:
-    """Return the carry after the next batch of rows, given the one that the batch before it left.
+    """Return the carry after the next batch of rows, given the carry that the batch before it left.
 
-    Stateful (the Keras rule): row b continues row b of the batch before, so with batch size B row
-    r of a sequence continues row r - B, *not* row r - 1. Otherwise every batch starts from zero, or
-    from what else is the initial state of the cell.
+    In a stateful network (the Keras rule), row b continues row b of the batch before, so with batch
+    size B row r of a sequence continues row r - B, *not* row r - 1. Otherwise every batch starts
+    from zero, or from another initial state of the cell.
     """
     before = carried(network, stateful, params, carry, len(rows.inputs))
     after, outputs = unroll(network, params, before, *rows)
@@ -218,7 +218,7 @@ def feed(
 def carried(
     network: Network, stateful: chex.Numeric, params: Params, carry: Carry, batch_size: int
 ) -> Carry:
-    """Return the carry handed in where a run is stateful, else the initial one."""
+    """Return the given carry if a run is stateful, and otherwise the initial carry."""
     zero = network.initial_state(params, batch_size)
     # `stateful` may be traced: one program serves stateful and stateless runs.
     return jax.tree.map(lambda old, new: jnp.where(stateful, old, new), carry, zero)

@@ -193,7 +193,7 @@ WIDE = {"lstm", "lstm-chrono", "gru", "simple"}  # cells whose training gains fr
 
 
 def options_of_training(config: RunConfig) -> dict[str, str | bool]:
-    """The options with which XLA compiles training: vectors of 512 bits where they pay.
+    """Return the options with which XLA compiles training: 512-bit vectors where they pay.
 
     By default XLA uses 256. With 512 an update of part 4 takes 0.9 of the time, and its bits are
     the same; jax 0.10 to 0.12 accept the option. Mamba-2 takes longer, and has other bits.

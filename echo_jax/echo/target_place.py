@@ -77,9 +77,9 @@ def knowable_share(config: RunConfig) -> float:
 def accuracy_ceiling(config: RunConfig, baseline: float, untrained: float = 0.0) -> float | None:
     """Return the highest accuracy possible: targets that were fed are right, others are guesses.
 
-    A guess is right with the probability `baseline`. None where values of the user's own are not
-    all fed: order in them may tell more than a guess. Of those a share is `untrained`: it was never
-    trained on, and no answer is one of them.
+    A guess is right with the probability `baseline`. The result is None if the user's own values
+    are not all fed, as their order may tell more than a guess. A share `untrained` of those values
+    was never trained on, and no answer is one of them.
 
     --window 1 --batch-size 1, V 100:  the first of 24 rows is a guess:  (23 + 1/100) / 24
     """

@@ -30,10 +30,10 @@ from echo_jax.echo.network import Network, Params, read_out
 from echo_jax.echo.network import feed as feed_rows
 
 PIECE = 4096
-"""Tokens of a piece: enough that the cost of starting one is negligible."""
+"""The number of tokens in a piece, enough that the cost of starting one is negligible."""
 
 PIECE_BYTES = 2**26
-"""Largest size of an array of a piece, 64 MiB."""
+"""The largest size of an array of a piece, 64 MiB."""
 
 
 class EchoState(NamedTuple):
@@ -80,7 +80,7 @@ def start(config: RunConfig, network: Network, params: Params) -> EchoState:
 def step(
     config: RunConfig, network: Network, params: Params, state: EchoState, token: chex.Array
 ) -> tuple[EchoState, Answer]:
-    """Call `feed` with one token, int32 `[]`; the `Answer` has no leading axis."""
+    """Feed one token, int32 `[]`, as `feed` does; the `Answer` has no leading axis."""
     state, answers = feed(config, network, params, state, jnp.reshape(token, 1))
     return state, jax.tree.map(lambda leaf: leaf[0], answers)
 
@@ -139,7 +139,7 @@ def steps(
 ) -> tuple[Rows, Carry]:
     """Return the steps of the row that a token ends: the inputs `[T]` and the carry after each.
 
-    They are fed one by one: after the first one each goes on from the carry.
+    The inputs are fed one by one, each from the carry that the one before it left.
     """
     rows, goes_on = next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
     inputs = rows.inputs[0]
@@ -269,14 +269,14 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
 ) -> chex.Array:
     """Return the share of sequences whose last answer follows a change of one input, by position.
 
-    The key draws the sequences, `windows` of them, and the changes; those of a position do not
-    depend on the others. A position is a number of steps back from the last of L tokens, int32
-    `[P]` in 0 .. L-1. Tokens are as frequent as in the pool, int32 `[M]`, or without one all
-    equally. Logits of `[windows, V]` are held at a time.
+    The key draws `windows` sequences and the changes; the changes at a position do not depend on
+    other positions. A position is a number of steps back from the last of L tokens, int32 `[P]` in
+    0 .. L-1. Tokens are as frequent as in the pool, int32 `[M]`, or equally frequent without a
+    pool. Logits of `[windows, V]` are held at a time.
 
-    Returns float32 `[P]`: of the sequences that were changed, the share whose last answer becomes
-    the new token, and was another one before. A network that has learned lag n has 1 at n and 0
-    elsewhere; an untrained one at most about 1/V. 0 for a position outside the sequence.
+    Returns float32 `[P]`: the share of changed sequences whose last answer becomes the new token,
+    and was another token before. A network that has learned lag n has 1 at n and 0 elsewhere; an
+    untrained network has at most about 1/V. A position outside the sequence has 0.
     """
     length = config.task.length
     vocab_size = config.task.vocab_size

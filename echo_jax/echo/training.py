@@ -1,4 +1,4 @@
-"""Training as pure functions, from a chunk of sequences down to one update.
+"""Train by pure functions, from a chunk of sequences down to one update.
 
 run_chunk       draws the sequences of a chunk and scans `train_sequence` over them
 train_sequence  scans `train_batch` over the batches of a sequence, the carry from batch to batch
@@ -40,8 +40,8 @@ ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
 class Optimizer(NamedTuple):
     """An update rule: p <- p - rate * direction.
 
-    rule      from the gradient to the direction
-    has_rate  True for a transformation of optax, which has a rate of its own: its updates are added
+    rule      the function from the gradient to the direction
+    has_rate  True for a transformation of optax with its own rate, whose updates are added
     """
 
     rule: optax.GradientTransformation
@@ -195,9 +195,10 @@ def train_batch(
 ) -> tuple[TrainState, Carry, Metrics]:
     """Make one update on a truncated-BPTT batch.
 
-    The carry handed in is the one before the first of the earlier batches, the one handed out the
-    one before the first of the next call's: without earlier batches, the carry after the batch.
-    All batches are run with the weights before the step, and only the last one's loss counts.
+    The given carry is the one before the first of the earlier batches; the returned carry is the
+    one before the first batch of the next call: without earlier batches, the carry after the batch.
+    All batches are run with the weights before the step, and only the loss of the last batch
+    counts.
     """
     network, optimizer = learner
 
@@ -233,8 +234,8 @@ def update(
     """Make one optimizer step, the only one in the package: p <- p - learning_rate * direction.
 
     `loss_fn` maps parameters to the loss and whatever else the caller wants back. The rule turns
-    the gradient into a direction; the learning rate is no part of it, so that it can be traced.
-    Returns the new state, the loss before the step, and what else `loss_fn` returned.
+    the gradient into a direction; the learning rate is not part of it, so that it can be traced.
+    Returns the new state, the loss before the step, and the rest of what `loss_fn` returned.
     """
     (loss, also), gradient = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
     direction, opt_state = rule.update(gradient, state.opt_state, state.params)
@@ -290,8 +291,8 @@ def build_optimizer(
         return Optimizer(given, has_rate=True)
     name = config.training.optimizer
     if config.training.of_optax:
-        rule = "is the transformation of a call, which its configuration does not have"
-        raise ConfigError("optimizer", name, rule, "hand it over again as {optimizer}")
+        rule = "is an object of an earlier call, which a configuration does not contain"
+        raise ConfigError("optimizer", name, rule, "pass the object again as {optimizer}")
     keras_epsilon = name == "keras-adam"
     if compute == "literal" and not keras_epsilon:
         # The epsilon of Keras has no form in optax, so keras-adam is fused in both computations.

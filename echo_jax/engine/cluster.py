@@ -1,10 +1,11 @@
-"""The executor that is a Dask cluster: the workers of `--cluster`.
+"""Run tasks on a Dask cluster, the executor with the workers of `--cluster`.
 
     local:N        N worker processes on this machine
-    tcp:// tls://  the workers of a Dask scheduler that stands somewhere
+    tcp:// tls://  the workers of an existing Dask scheduler
 
-A task is a pure function of its arguments, so its result has the same bits on processors of one
-kind with as many threads of XLA. A worker holds one task; if it dies, another tries the task again.
+A task is a pure function of its arguments, so its result is bit-identical on processors of one kind
+with equal numbers of XLA's threads. A worker holds one task; if it dies, another worker tries the
+task again.
 """
 
 import contextlib
@@ -39,7 +40,7 @@ SETTINGS = {
 }
 
 ENDED = "a worker ended while it started"
-AGAIN = "give the same command again"
+AGAIN = "run the same command again"
 
 
 class Workers:
@@ -61,7 +62,7 @@ class Workers:
             raise SchedulerLostError(f"{ENDED} ({reason(error)}): {AGAIN}") from error
         except Exception as error:  # whatever a worker without echo_jax raises
             raise ConfigError(
-                f"a worker cannot start echo_jax ({reason(error)}): install the same there"
+                f"a worker cannot start echo_jax ({reason(error)}): install it there as it is here"
             ) from error
         for address, theirs in software.items():
             check_software(address, theirs, self._needed)
@@ -154,8 +155,8 @@ def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str,
     """Raise ConfigError if the worker at `address` has another version or another setting."""
     for name in sorted(needed.keys() | theirs.keys()):
         if theirs.get(name) != needed.get(name):
-            rule = f"is a worker with {name} {theirs.get(name)}, and needs {needed.get(name)}"
-            fix = "install and set the same there, and start it anew with --nthreads 1"
+            rule = f"is a worker with {name} {theirs.get(name)}, but needs {needed.get(name)}"
+            fix = "make its versions and settings equal, and restart it with --nthreads 1"
             raise ConfigError(None, address, rule, fix)
 
 
@@ -167,12 +168,12 @@ def executor_of(
     cells: Collection[str] = (),
     cores: int | None = None,
 ) -> Iterator[Executor]:
-    """The workers of `--cluster`; `here`, without a cluster or where there is no task.
+    """Return the workers of `--cluster`; return `here` without a cluster or without a task.
 
-    Tells how many workers there are, and the address of the dashboard. The files of those cells
-    that are the user's are sent to them. `cores` are what jax has on a worker; None: its share of
-    this machine, and one elsewhere. ConfigError: no such scheduler; workers with other versions; a
-    cell that they cannot import.
+    It prints how many workers there are, and the address of the dashboard. The user's files among
+    the files of `cells` are sent to the workers. `cores` is the number of threads of jax on a
+    worker; None means its share of this machine, and one elsewhere. Raises ConfigError if there is
+    no such scheduler, if workers have other versions, or if they cannot import a cell.
     """
     if running.cluster is None or not tasks:
         yield here
@@ -208,10 +209,10 @@ def executor_of(
 
 @contextlib.contextmanager
 def _script_not_run_again() -> Iterator[None]:
-    """Within it, processes that are started do not run the user's script up to here once more.
+    """Keep processes that are started in this context from running the user's script again.
 
-    Python does so for what a script defines, of which workers need nothing, and so asks it for a
-    main guard.
+    Python runs it for what a script defines, of which workers need nothing, and so asks for a main
+    guard in it.
     """
     names: dict[str, Any] = vars(sys.modules["__main__"])
     hidden: list[str] = [name for name in ("__file__", "__spec__") if name in names]
@@ -255,7 +256,7 @@ def _send(client: Any, files: Collection[Path]) -> None:
             client.register_plugin(UploadFile(str(path)), name=f"upload {path.name}")
         except Exception as error:  # whatever the user's module raises there
             rule = f"cannot be imported on a worker ({reason(error)})"
-            raise ConfigError(None, path, rule, "install what it needs there") from error
+            raise ConfigError(None, path, rule, "install its requirements there") from error
 
 
 def _cluster(spec: str) -> Any:
@@ -289,7 +290,7 @@ def _wait_for_worker(client: Any, spec: str, interrupts: Interrupts) -> None:
 def files_of(cells: Collection[str]) -> set[Path]:
     """Return the files of the modules that define the user's own cells.
 
-    Raises ConfigError for a cell that no worker can import, and for a module inside a package.
+    Raises ConfigError if a worker cannot import a cell, or its module is inside a package.
     """
     from echo_jax.cells.user_cell import is_the_users, module_of
 
@@ -297,8 +298,8 @@ def files_of(cells: Collection[str]) -> set[Path]:
     for cell in (cell for cell in cells if not is_built_in(cell)):
         if not _is_importable(cell):
             raise ConfigError(
-                "cell", cell, "is nothing that a worker can import",
-                "write it into a file as a class or functions and name that, or leave {cluster} "
+                "cell", cell, "cannot be imported by a worker",
+                "write it as a class or functions in a file and name the file, or leave {cluster} "
                 "out",
             )  # fmt: skip
         name = module_of(cell)[0].partition(".")[0]
@@ -308,7 +309,7 @@ def files_of(cells: Collection[str]) -> set[Path]:
         if not places[0] or not is_the_users(places[0]):
             continue  # installed: it must be on the workers too
         if folders:
-            rule = "is a folder, and {cluster} sends single files"
+            rule = "is a folder, but {cluster} sends only single files"
             fix = "put the cell into one file, or install the package on every worker"
             raise ConfigError(None, f"cell module {name}", rule, fix)
         paths.add(Path(places[0]))

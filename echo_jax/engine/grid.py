@@ -1,4 +1,4 @@
-"""Run a grid of tasks: an executor makes each one into a row, whatever the task computes.
+"""Run a grid of tasks: an executor makes each task into a row, whatever the task computes.
 
 `Here` is the executor of this process. It compiles programs in threads: those of the next task
 while one task trains. `engine.cluster` has the executor that is a Dask cluster.
@@ -20,16 +20,16 @@ from echo_jax.exceptions import ConfigError, EchoError, TasksFailedError, printa
 from echo_jax.storage.row_file import KeyedRow
 
 Report = Callable[[float], None]
-"""Told the share of a task that is done; what it raises ends the task."""
+"""A function that gets the share of a task that is done; an error that it raises ends the task."""
 
 
 class Task(Protocol):
     """A run that is to be made.
 
-    key      digest of what is run; the row of the task has the same
-    name     as progress and failures tell it
-    program  tasks of a job that agree in it share compiled programs
-    work     expected, in a unit that all tasks of a grid share
+    key      the digest of what is run, which its row has too
+    name     the name that progress and failures show
+    program  what its compiled programs depend on; tasks of a job with equal ones share them
+    work     the expected work, in a unit that all tasks of a grid share
     """
 
     @property
@@ -106,7 +106,7 @@ class Here(NamedTuple):
         stopped = threading.Event()
 
         def outcome(place: int) -> Outcome:
-            """The outcome of one task; what else than an EchoError it raises stops the others."""
+            """Return the outcome of one task; an error but EchoError stops the other tasks."""
             task = tasks[place]
 
             def unless_stopped(share: float) -> None:
@@ -155,7 +155,7 @@ def run_task(job: Job, task: Task, report: Report) -> Any:
 
 
 def compile_ahead(job: Job, tasks: Sequence[Task]) -> None:
-    """Compile the programs of the first task, and of the next one with others."""
+    """Compile the programs of the first task, and of the next task that needs other programs."""
     first = tasks[0]
     following = (task for task in tasks if task.program != first.program)
     for task in (first, next(following, first), first):  # the one asked for last is kept
@@ -163,7 +163,7 @@ def compile_ahead(job: Job, tasks: Sequence[Task]) -> None:
 
 
 def compiled(job: Job, task: Task) -> Future[Any]:
-    """The programs of a task, which a thread compiles."""
+    """Return the programs of a task, which a thread compiles."""
     key = job.compile, task.program
     with _LOCK:
         future = _programs.pop(key, None) or _COMPILERS.submit(job.compile, task)
@@ -209,10 +209,10 @@ def complete(
 class Execution:
     """How a grid is run, by a command or a Python call.
 
-    cluster        the workers, as after --cluster; None: this process
-    progress       show lines of it, or a bar
-    interrupts     stop the grid where nothing is lost; by default nothing does
-    keep_programs  in the user's cache folder; otherwise as jax is set
+    cluster        the workers, as after --cluster; None for this process
+    progress       whether progress is shown, as lines or as a bar
+    interrupts     what can stop the grid where nothing is lost; by default nothing does
+    keep_programs  whether programs are kept in the user's cache folder; otherwise as jax is set
     """
 
     cluster: str | None = None
@@ -227,13 +227,13 @@ class Execution:
             return
         if not re.fullmatch(r"local:0*[1-9]\d{0,3}|(tcp|tls)://\S+:\d+", str(spec)):
             raise ConfigError(
-                "cluster", spec, "is no cluster",
+                "cluster", spec, "is not a cluster",
                 "use local:N with N workers, or tcp://HOST:PORT or tls://HOST:PORT of a Dask "
                 "scheduler",
             )  # fmt: skip
         # Looked up and not imported, which takes 0.4 s and is not needed for this sentence.
         if importlib.util.find_spec("distributed") is None:
-            fix = "pip install -e '.[cluster]' brings it"
+            fix = "install it by pip install -e '.[cluster]'"
             raise ConfigError("cluster", spec, "needs Dask distributed", fix)
 
     def tell(self, line: str) -> None:
@@ -248,6 +248,6 @@ class Execution:
             environment.use_compilation_cache()
 
     def bar(self, tasks: Sequence[Task], name: str = "", unit: str = "") -> GridProgress:
-        """The progress of tasks while it is open, with the arguments of `GridProgress`."""
+        """Return the progress of tasks while it is open, with the arguments of `GridProgress`."""
         say = self.interrupts.say if self.progress and tasks else None
         return GridProgress({task.name: task.work for task in tasks}, say, name, unit)

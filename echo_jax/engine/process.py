@@ -18,10 +18,10 @@ class StoppedError(Exception):
 
 
 class Interrupts:
-    """Notes the first signal, for the loop to ask about; a second signal ends the process at once.
+    """Note the first signal, which the loop asks for; end the process at once after a second one.
 
-    The notice is printed to standard error when the first signal comes, whose number is then in
-    `signal`.
+    The notice is printed to standard error when the first signal comes; `signal` is then its
+    number.
     """
 
     def __init__(self, notice: str | None = None) -> None:
@@ -91,7 +91,7 @@ def put_in_order() -> None:
 
 
 def give_back_memory() -> None:
-    """Give freed memory, of which a compiler leaves 0.2 GB, back to the system; glibc alone can.
+    """Give freed memory back to the system, as a compiler leaves 0.2 GB; only glibc can.
 
     Call it after a program was compiled, and before what needs most memory.
     """

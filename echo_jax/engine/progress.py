@@ -88,7 +88,7 @@ class GridProgress(_Bar):
     def __enter__(self) -> Self:
         """Show that the programs are being compiled."""
         super().__enter__()
-        self._show(0, f"{self._name}compiling; the time left follows from the first updates")
+        self._show(0, f"{self._name}compiling; the time left is shown after the first updates")
         return self
 
     def at_work(self, task: str, share: float) -> None:
@@ -126,7 +126,7 @@ class GridProgress(_Bar):
 
 
 class TrainingProgress(_Bar):
-    """The progress of a run: sequences done, sequences a second, loss, accuracy and time left."""
+    """The progress of a run: sequences done and per second, loss, accuracy and time left."""
 
     def __init__(self, sequences: int, done: int, say: Callable[[str], None] | None) -> None:
         """Take the sequences of the run, and how many an earlier process has trained on."""

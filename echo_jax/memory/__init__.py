@@ -16,5 +16,5 @@ probe  echo_jax.probe: the same of any network that is already trained
 tasks  the built-in tasks; task_measurement says what a task is
 pages  what is shown of cards: text, figures, pages, tables
 
-Of `echo` it uses data, network, loss, training, chance, and the loop over chunks of programs.
+From `echo` it uses data, network, loss, training, chance, and the loop over chunks of programs.
 """

@@ -1,10 +1,10 @@
 """The card of a cell: its rows, and what follows from them. No jax.
 
-    NAME/card.json     one number a field; written anew with every row
+    NAME/card.json     one number a field; rewritten with every row
     NAME/rows.jsonl    a line for each run, added as it came
     NAME/card.md, .svg pages of these, and picture.svg
 
-A card is a function of its cell and rows, so a measurement that was stopped goes on.
+A card is a function of its cell and rows, so a measurement that was stopped can continue.
 """
 
 import datetime
@@ -61,7 +61,7 @@ class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def in_block(self) -> bool:
-        """True of a cell in the common block or in another one."""
+        """True if the cell is in a block, the common block or another one."""
         return self.name.startswith(BLOCK_PREFIX)
 
     @property
@@ -101,7 +101,7 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     configuration  those of the rows that count, one of a question and a number of updates
     pilot          what the pilot saw; of each question the configuration of the most bits counts
     budgets        bits after other numbers of updates
-    devices        on which rows were made
+    devices        the devices on which rows were made
     remarks        sentences on what a reader should know
     task           that was measured, with its bits_an_answer; absent from a card of the memory
     file_digest    of all other fields, in a file; absent elsewhere
@@ -172,22 +172,22 @@ def protocol_of(cards: Iterable[Card]) -> Protocol:
     of = {card.numbers: card.name for card in cards} or {STANDARD: ""}
     if len(of) > 1:
         first, second, *_ = (f"{name} (protocol {key.name})" for key, name in of.items())
-        rule = "cannot stand together: take cards of one {protocol}"
+        rule = "cannot be shown together: use cards of one {protocol}"
         raise ConfigError(f"{first} and {second} {rule}")
     return next(iter(of))
 
 
 def check_name(name: str, folder: Path | None = None) -> None:
-    """Raise ConfigError for a name that no card has, of a folder that is there or to be made."""
+    """Raise ConfigError unless `name`, of a `folder` if given, is a valid card name."""
     valid = isinstance(name, str) and re.fullmatch(NAME, name)
     if not valid or re.fullmatch(DEVICE, name, re.I):
         field = None if folder else "name"
-        fix = "use up to 100 letters, digits, ., _ and -, but no device of Windows, such as CON"
-        raise ConfigError(field, folder or name, "is no name of a card", fix)
+        fix = "use up to 100 letters, digits, ., _ and -, but not a device of Windows such as CON"
+        raise ConfigError(field, folder or name, "is not a valid name of a card", fix)
 
 
 def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotChoice]:
-    """The mean bits of the pilot with each configuration; a run that is not finite has none."""
+    """Return the mean bits of the pilot with each configuration; non-finite runs have 0 bits."""
     found: dict[Configuration, list[float]] = {}
     for row in rows:
         if row.seed >= PILOT_SEED:
@@ -200,9 +200,9 @@ def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotChoice]:
 def chosen_by(
     pilot: Iterable[PilotChoice], choices: Collection[Configuration]
 ) -> Configuration | None:
-    """The one of some configurations with the most bits in the pilot, of equal ones the first.
+    """Return the configuration with the most bits in the pilot, the first of equal ones.
 
-    None where the pilot has none of them.
+    None if the pilot has none of the `choices`.
     """
     # max keeps the first of equal ones, which is the smaller rate, as `pilot_of` sorts them.
     known = [x for x in pilot if x.configuration in choices]
@@ -210,9 +210,9 @@ def chosen_by(
 
 
 def rows_that_count(rows: Sequence[Row], card: Card) -> dict[tuple[QuestionName, int], list[Row]]:
-    """The rows of the configurations of a card by question and updates, without the pilot, by seed.
+    """Return the rows of a card's configurations by question and updates, sorted by seed.
 
-    Rows of other configurations may be there: those before a pilot was made.
+    The rows of the pilot are left out, and rows of other configurations, which may precede a pilot.
     """
     kinds: dict[tuple[QuestionName, int], list[Row]] = {}
     for row in sorted(rows, key=lambda row: row.seed):
@@ -242,7 +242,7 @@ def with_rows(card: Card, rows: Sequence[Row]) -> Card:
 
 
 def remarks_of(rows: Sequence[Row]) -> list[str]:
-    """Sentences on a mixture of devices, and where forms of the cell disagree."""
+    """Return sentences on a mixture of devices, and on forms of the cell that disagree."""
     mixed = len({row.device for row in rows if row.device}) > 1
     differ = [
         f"seed {row.seed} {row.configuration.question}: the accuracy by the cell's "
@@ -282,14 +282,15 @@ def check_row(row: Row, protocol: Protocol) -> None:
 
 
 def read(folder: Path) -> tuple[Card, list[Row]]:
-    """The card in a folder and its rows; ConfigError where they, or its name, are not valid.
+    """Return the card in a folder and its rows; raise StorageError unless they are valid.
 
-    What follows from the rows is computed anew, so a card cannot claim other bits. Its name is that
-    of the folder, which may have been copied or renamed.
+    The card is computed from the rows, so it cannot claim other bits. Its name is that of the
+    folder, which may have been copied or renamed. Raises ConfigError unless that is a valid card
+    name.
     """
     check_name(folder.name, folder)
     path = folder / CARD_FILE
-    fix = "use a card of protocol 5, or of one of your own, as it was written"
+    fix = "use an unchanged card of protocol 5 or of your own protocol"
     values = atomic_files.read_json(path, fix)
     try:
         msgspec.json.encode(values)  # ValueError for half a pair of surrogates: it is no text
@@ -303,15 +304,15 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
 
 
 def check_together(rows: Sequence[Row], path: Path, task: MeasuredTask | UnsetType) -> None:
-    """Raise StorageError for rows that do not fit: a run twice, other pairs by key or task."""
-    fix = "keep those of one card, each once"
+    """Raise StorageError unless the rows fit: each run once, equal pairs by key, and this task."""
+    fix = "keep only the rows of one card, each once"
     twice = [key for key, count in Counter(row.key for row in rows).items() if count > 1]
     if twice:
         raise StorageError(None, path, f"has {twice[0]} twice", fix)
     if len({tuple(row.pairs) for row in rows if isinstance(row, KeyRow)}) > 1:
-        raise StorageError(None, path, "has rows by key of several numbers of pairs", fix)
+        raise StorageError(None, path, "has rows by key with different numbers of pairs", fix)
     if any(getattr(row, "task", UNSET) != task for row in rows):
-        raise StorageError(None, path, "has rows of another task than its card, or of none", fix)
+        raise StorageError(None, path, "has rows that do not belong to the task of its card", fix)
 
 
 def write(card: Card, rows: Sequence[Row], folder: Path) -> Card:
@@ -322,6 +323,6 @@ def write(card: Card, rows: Sequence[Row], folder: Path) -> Card:
 
 
 def write_whole(card: Card, rows: Sequence[Row], folder: Path) -> Card:
-    """Write a card and all its rows, in the place of those that are there."""
+    """Write a card and all its rows, replacing existing ones."""
     row_kind(card.numbers).write(folder / ROWS_FILE, rows)
     return write(card, rows, folder)

@@ -33,7 +33,7 @@ ASSOCIATED = 3
 
 
 def fixed_pairs(protocol: Protocol, fillers: int) -> TaskRows:
-    """The rows of `reading.PAIRS` pairs that a picture is made of, the same for all cells."""
+    """Return the rows of `reading.PAIRS` pairs of which a picture is made, equal for all cells."""
     key = jax.random.key(53, impl=GENERATOR)
     return Recall(protocol, PAIRS, fillers).draw(key, len(STREAMS), "final", PAIRS)
 
@@ -87,10 +87,10 @@ class KeyMeasurement(ReadoutMeasurement):
         return Scores(validation, final, accuracy, carried)
 
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """The answers about `fixed_pairs`; the validation rows of as many pairs recalibrate them.
+        """Return the answers about `fixed_pairs`, recalibrated on validation rows of equal size.
 
-        One factor of all logits makes the mean probability of the most likely value there the share
-        that is right: for bits of accuracy it counts how often that value is right, and no other.
+        One factor of all logits makes the mean probability of the most likely value in those rows
+        equal to the share that is right, which is all that bits of accuracy count.
         """
         fixed = fixed_pairs(self.protocol, self.fillers)
         place = self.protocol.pairs_up_to(self.most).index(PAIRS)
@@ -126,7 +126,7 @@ class KeyMeasurement(ReadoutMeasurement):
         return accuracy_bits(np.array(PAIRS), right, VALUES), certainty
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+        """Return the accuracy on the validation data by the cell's scan, as in training."""
         right = jax.lax.map(lambda rows: self.right(params, rows), sets.validation)
         return jnp.sum(right) / jnp.sum(sets.validation.scored)
 

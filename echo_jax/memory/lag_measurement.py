@@ -40,7 +40,7 @@ from echo_jax.memory.rows import LagRow, with_known
 
 
 def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array:
-    """Streams by lag, int32 `[B, T]`."""
+    """Draw streams by lag, int32 `[B, T]`."""
     return uniform_tokens(key, (rows, protocol.asked[-1] + 1), protocol.symbols)
 
 
@@ -67,7 +67,7 @@ class LagMeasurement(Measurement):
         """D, the real numbers of the state."""
 
     def init_params(self, key: chex.PRNGKey) -> Params:
-        """Return the cell's, and the kernel `[D, N V]` and bias of all heads."""
+        """Return the parameters of the cell, and the kernel `[D, N V]` and bias of all heads."""
         cell_key, heads_key = jax.random.split(key)
         # A state may have no numbers, for which LeCun's variance is not defined.
         kernel = nn.initializers.lecun_normal() if self.numbers else nn.initializers.zeros
@@ -81,11 +81,11 @@ class LagMeasurement(Measurement):
         }
 
     def draw(self, key: chex.PRNGKey) -> chex.Array:
-        """Streams `[B, T]`."""
+        """Draw streams, int32 `[B, T]`."""
         return draw_streams(self.protocol, key, self.protocol.rows)
 
     def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
-        """Return the mean over all lags; the states are standardised over the batch."""
+        """Return the mean loss over all lags; the states are standardised over the batch."""
         del done
         streams = self.draw(key)
         states = self.states(params, streams)
@@ -94,7 +94,7 @@ class LagMeasurement(Measurement):
         return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, streams)))
 
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
-        """The flat states after the asked steps of `[B, T]`, `[B, A, D]`, by the cell's scan."""
+        """Return the flat states after the asked steps, `[B, A, D]`, by the cell's scan."""
         net = self.network
         rows = len(streams)
         first = self.protocol.asked[0] + 1
@@ -120,12 +120,12 @@ class LagMeasurement(Measurement):
         return read.reshape(*read.shape[:-1], self.protocol.lags, self.protocol.symbols)
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
-        """The streams of a seed and the digest of its trained weights, int32 `[streams, T]`."""
+        """Draw the streams of a seed and the digest of its weights, int32 `[streams, T]`."""
         count = self.protocol.streams
         return Sets(*(draw_streams(self.protocol, x, count) for x in set_keys(seed, weights)))
 
     def score(self, params: Params, sets: Sets) -> Scores:
-        """Nats of each lag after recalibration, and the mean accuracy over all lags."""
+        """Return the nats of each lag after recalibration, and the mean accuracy over all lags."""
         states, carried = self.states_by_steps(params, sets)
         answers = self.answers(params, states, sets)
         validation, final = self.nats(answers)
@@ -133,7 +133,7 @@ class LagMeasurement(Measurement):
         return Scores(validation, final, accuracy=accuracy, bytes=carried)
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+        """Return the accuracy on the validation data by the cell's scan, as in training."""
         states, reference = (self.states(params, x) for x in (sets.validation, sets.calibration))
         targets = earlier_tokens(self.protocol, sets.validation)
         return jnp.mean(correct(self.logits(params, states, reference), targets))
@@ -141,7 +141,7 @@ class LagMeasurement(Measurement):
     def states_by_steps(
         self, params: Params, sets: Sequence[chex.Array]
     ) -> tuple[list[chex.Array], chex.Array]:
-        """The flat states after the asked steps of each set, `[B, A, D]`, and a state's bytes."""
+        """Return the flat states after the asked steps of each set, `[B, A, D]`; their bytes."""
         net = self.network
         usual = self.protocol.asked
         states, carried = by_steps(
@@ -156,7 +156,7 @@ class LagMeasurement(Measurement):
     def answers(
         self, params: Params, states: Sequence[chex.Array], sets: Sequence[chex.Array]
     ) -> list[HeadLogits]:
-        """The answers on sets of streams with their states; the first set is for calibration."""
+        """Return the answers on sets of streams with their states; the first set calibrates."""
         found = []
         for states_of_set, streams in zip(states, sets, strict=True):
             logits = self.logits(params, states_of_set, states[0])
@@ -180,7 +180,7 @@ class LagMeasurement(Measurement):
         return factors, 1 / len(calibration.logits)
 
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """The answers about `reading.STREAMS` after the first asked step, and the nats there."""
+        """Return the answers about `reading.STREAMS` after the first asked step, and their nats."""
         fixed = fixed_streams()
         # Padded to the length of the others: later tokens change no state that is read here.
         padded = jnp.pad(fixed, ((0, 0), (0, sets.final.shape[1] - fixed.shape[1])))
@@ -196,7 +196,7 @@ class LagMeasurement(Measurement):
         return lag_bits(found.nats, self.protocol).sum(), found.certainty
 
     def after(self, step: chex.Numeric, logits: chex.Array, streams: chex.Array) -> AnswersAtOnce:
-        """The answers after a step and the nats of each, `[B - C, N]`, from logits `[B, N, V]`.
+        """Return the answers after a step and the nats of each, `[B - C, N]`, from the logits.
 
         The first C streams are for calibration, at this step too: the heads of a matrix
         state are surer than they should be at one step and less sure at another.
@@ -217,10 +217,10 @@ class LagMeasurement(Measurement):
 
 
 def standardised(states: chex.Array, reference: chex.Array, least: float) -> chex.Array:
-    """States `[..., D]` less the mean of the reference, over its deviation, number by number.
+    """Return states `[..., D]` less the mean of the reference, divided by its deviation.
 
-    So it does not matter in which unit a cell stores a number. A number that is constant is 0, as
-    `least` is added to its variance.
+    Each number is standardised by itself, so the unit in which a cell stores it does not matter. A
+    constant number becomes 0, as `least` is added to its variance.
     """
     over = tuple(range(reference.ndim - 1))
     variance = jnp.var(reference, axis=over)

@@ -1,4 +1,4 @@
-"""The network of one run, whichever its question: how it learns, and how it is scored. Pure.
+"""Train and score the network of one run, for any question. Pure.
 
 init ─► train_updates ─► ... ─► train_updates         `updates_at_once` each, `updates` in all
 by_steps                                              trained weights ─► answers
@@ -33,10 +33,10 @@ from echo_jax.memory.rows import Row
 
 
 class Sets(NamedTuple):
-    """The data sets of a run, or their keys; by key there is no calibration.
+    """The data sets of a run, or their keys; by key there is no calibration set.
 
-    calibration, validation   of the seed
-    final                     of the seed and the trained weights: not known before training
+    calibration, validation   the sets drawn from the seed
+    final                     the set drawn from the seed and the weights, unknown before training
     """
 
     calibration: Any
@@ -98,7 +98,7 @@ def by_steps(
     read: Any,
     asked: slice = slice(None),
 ) -> tuple[chex.Array, chex.Array]:
-    """`read(state, output)` after the asked steps of each stream, `[B, A, ...]`; bytes of state."""
+    """Return `read(state, output)` after the asked steps, `[B, A, ...]`, and a state's bytes."""
     # Once, and not in each step: it depends on the parameters alone.
     prepared = net.cell.prepare(params["cell"])
 
@@ -121,11 +121,11 @@ def by_steps(
 
 
 class RunInputs(NamedTuple):
-    """The arguments of one run; one compiled program serves all.
+    """The arguments of one run, all of which one compiled program serves.
 
-    seed     int32, of the weights and of all data but the final ones
+    seed     int32, the seed of the weights and of all data except the final data
     rate     float32, the first learning rate; it falls to 0 by a cosine
-    updates  int32, in all
+    updates  int32, the number of updates in all
     """
 
     seed: chex.Numeric
@@ -170,7 +170,7 @@ class Measurement(Interface):
         """Return the answers by the steps of the cell."""
 
     def scan_accuracy(self, params: Params, sets: Any) -> chex.Array:
-        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+        """Return the accuracy on the validation data by the cell's scan, as in training."""
 
     def row(self, fields: dict[str, Any]) -> Row:
         """Return the row of a run, with its scores among the fields."""
@@ -178,8 +178,9 @@ class Measurement(Interface):
     def lowered(self, name: str) -> tuple[dict[str, Lowered], int]:
         """Programs of `MeasurementPrograms` about the cell of a name, and the bytes of constants.
 
-        ConfigError, which names the user's line, where the score is no function of the state alone,
-        see `cells.user_cell_check`, or the cell cannot be trained.
+        `name` is the name of the cell. Raises ConfigError, which names the user's line, if the
+        score is not a function of the state alone (see `cells.user_cell_check`) or if the cell
+        cannot be trained.
         """
         run = RunInputs(np.int32(0), np.float32(0), np.int32(0))
         weights = np.zeros(8, np.uint32)
@@ -201,7 +202,7 @@ class Measurement(Interface):
         return programs, score.constant_bytes
 
     def check(self, name: str) -> None:
-        """Raise ConfigError, as `lowered` does, for a cell that cannot be measured."""
+        """Raise ConfigError, as `lowered` does, unless the cell can be measured."""
         self.lowered(name)
 
     def programs(self, name: str) -> "MeasurementPrograms":

@@ -20,19 +20,19 @@ CardPart = Literal["by-lag", "by-key"]
 MOST_SEEDS = 1000
 
 PILOT_SEED = MOST_SEEDS
-"""The first seed of the pilot, whose seeds no card has."""
+"""The first seed of the pilot; the seeds of a card are below it."""
 
 CEILING = 0.95
-"""Share of the most bits that can be measured from which a value reads "at least"."""
+"""The share of the most measurable bits from which a value reads "at least"."""
 
 ASSOCIATES = 0.5
-"""Share of right answers from which a network associates, see `updates_until_associated`."""
+"""The share of right answers from which a network associates, see `updates_until_associated`."""
 
 TASK_RATES = 3
-"""Rates that the pilot tries on a task, the first ones by lag."""
+"""How many rates the pilot tries on a task: the first of those by lag."""
 
 SCANS_AGREE = 0.01
-"""Largest difference of the accuracies by scan and by steps that a card does not mention."""
+"""The largest difference between the accuracies by scan and by steps without a remark on a card."""
 
 Rate = Annotated[float, Meta(gt=0, le=1e6)]
 Whole = Annotated[int, Meta(ge=1, le=10**9)]
@@ -51,7 +51,7 @@ class Configuration(msgspec.Struct, frozen=True, order=True, forbid_unknown_fiel
     rate: Rate
 
     def __str__(self) -> str:
-        """Words such as: by key, rate 0.01, 3000 updates."""
+        """Return words such as: by key, rate 0.01, 3000 updates."""
         return f"{self.question}, rate {self.rate}, {self.updates} updates"
 
     def run(self, seed: int) -> str:
@@ -64,7 +64,7 @@ Rates = Annotated[tuple[Rate, ...], Meta(min_length=1, max_length=20)]
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All numbers on which the rows of a card depend, checked as it is made.
+    """All numbers on which the rows of a card depend, checked when the protocol is made.
 
     symbols                   V, different tokens of a stream by lag
     lags                      N: the lags of the heads are 1 .. N, in steps
@@ -77,20 +77,20 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     largest_state             bytes of the largest state that is measured
     updates, updates_at_once  of the run that a card's numbers are of, and of one compiled call
     budgets                   other numbers of updates by lag, on a full card
-    rates, rates_by_key       the pilot chooses one of them; of a task, of the first three by lag
-    pilot_seeds               of the pilot, for each rate
-    pilot_updates             of its runs by lag; those by key and of tasks have `updates`
-    rows                      B, sequences of an update
-    largest_norm              that gradients are clipped to
-    smallest_variance         added to that of a number of the state, to standardise it
-    largest_factor, halvings  recalibration: of logits, and how often the range from 0 is halved
-    ramp                      share of the updates over which the ramp rises
-    streams, recalls          of each data set: streams by lag, and rows by key of each K
-    associated                pairs K of which half are right as soon as a network associates
-    default_seeds, full_seeds number of seeds
+    rates, rates_by_key       the rates of the pilot by lag and by key; a task uses three by lag
+    pilot_seeds               the number of seeds of the pilot, for each rate
+    pilot_updates             the updates of the pilot by lag; by key and on tasks it has `updates`
+    rows                      B, the sequences of an update
+    largest_norm              the norm to which gradients are clipped
+    smallest_variance         the number added to the variance of a state's number to standardise it
+    largest_factor, halvings  the largest factor of recalibration, and how often its range is halved
+    ramp                      the share of the updates over which the ramp rises
+    streams, recalls          the streams by lag, and the rows by key for each K, of each data set
+    associated                the pairs K of which half are right once a network associates
+    default_seeds, full_seeds the numbers of seeds of a default and of a full card
 
     Raises:
-      ConfigError: a number is of a wrong type or out of range, or does not go with the others.
+      ConfigError: a number has a wrong type, is out of range, or does not go with the others.
     """
 
     symbols: Annotated[int, Meta(ge=2, le=256)] = 16
@@ -132,10 +132,10 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 # A Struct checks types where it is decoded and not where it is constructed.
                 plain = msgspec.convert(msgspec.to_builtins(value), field.type)
             except (msgspec.ValidationError, TypeError) as error:
-                fix = "use one that docs/card.schema.json allows"
+                fix = "use a value that docs/card.schema.json allows"
                 raise ConfigError(field.name, value, f"is refused ({error})", fix) from error
             if isinstance(plain, tuple) and len(set(plain)) < len(plain):
-                raise ConfigError(field.name, value, "has one twice", "give each once")
+                raise ConfigError(field.name, value, "has a value twice", "give each value once")
             # The struct is frozen.
             msgspec.structs.force_setattr(self, field.name, plain)
         self._check_together()
@@ -146,7 +146,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for updates in self.budgets:
             self.check_updates(updates, "budgets")
         if list(self.pairs) != sorted(set(self.pairs)):
-            raise ConfigError("pairs", list(self.pairs), "do not rise", "use their order")
+            raise ConfigError("pairs", list(self.pairs), "are not in rising order", "sort them")
         if self.associated > self.keys:
             rule = f"is more than the {self.keys} keys"
             raise ConfigError("associated", self.associated, rule, "change {keys} too")
@@ -159,11 +159,11 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ConfigError(name, most, rule, "add it to {pairs}, or use one of them")
 
     def check_updates(self, updates: int, name: str = "updates") -> None:
-        """Raise ConfigError for a number of updates that no run makes."""
+        """Raise ConfigError unless a run can make this number of updates."""
         checked(name, int, updates)
         at_once = self.updates_at_once
         if updates % at_once:
-            rule = f"is no multiple of the {at_once} that are compiled as one call"
+            rule = f"is not a multiple of the {at_once} updates that are compiled as one call"
             next_one = -(-updates // at_once) * at_once
             fix = f"use {next_one}, or another updates_at_once of the protocol"
             raise ConfigError(name, updates, rule, fix)
@@ -185,17 +185,17 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def name(self) -> str:
-        """5, or of one's own the digest."""
+        """The name: 5, or the digest of a user's own protocol."""
         return self.digest if self.own else "5"
 
     @property
     def own(self) -> dict[str, Any]:
-        """The numbers that differ from those of protocol 5."""
+        """The numbers that differ from protocol 5."""
         standard = msgspec.to_builtins(STANDARD)
         return {key: x for key, x in msgspec.to_builtins(self).items() if x != standard[key]}
 
     def card_name(self, name: str) -> str:
-        """The name of a card by default: of a protocol of one's own it ends in the digest."""
+        """Return the default name of a card, which ends in the digest of a user's own protocol."""
         return f"{name}-{self.digest}" if self.own else name
 
     def pairs_up_to(self, most: int) -> tuple[int, ...]:
@@ -203,19 +203,19 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return tuple(pairs for pairs in self.pairs if pairs <= most)
 
     def most_pairs(self, state_bytes: int) -> int:
-        """Kmax of a cell, from the bytes of its state."""
+        """Return Kmax of a cell, from the bytes of its state."""
         return self.pairs_of_small if state_bytes <= self.small_state else self.pairs_of_large
 
 
 STANDARD = Protocol()
-"""Protocol 5, of the published cards."""
+"""Protocol 5, with which the published cards were made."""
 
 
 def read_protocol(path: Path | None) -> Protocol:
-    """The protocol of a TOML file, which names the numbers that differ; STANDARD without a file."""
+    """Return the protocol of a TOML file, which names the numbers that differ; else STANDARD."""
     if path is None:
         return STANDARD
-    fix = "name numbers of docs/card.schema.json, such as updates = 1000"
+    fix = "set numbers of docs/card.schema.json, as in updates = 1000"
     data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix=fix)
     data = data.removeprefix("\ufeff".encode())  # as editors of Windows write it
     try:
@@ -223,10 +223,10 @@ def read_protocol(path: Path | None) -> Protocol:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     except (ValueError, TypeError, RecursionError) as error:
-        raise ConfigError(None, path, f"is no protocol ({error})", fix) from error
+        raise ConfigError(None, path, f"is not a protocol ({error})", fix) from error
 
 
 def check_seeds(count: int | None) -> None:
-    """Raise ConfigError for a number of seeds that is out of range; None is that of the card."""
+    """Raise ConfigError unless the number of seeds is in range; None stands for the card's."""
     if (checked("seeds", int | None, count) or 1) > MOST_SEEDS:
         raise ConfigError("seeds", count, "is out of range", f"use 1 to {MOST_SEEDS:,}")

@@ -72,16 +72,16 @@ class Question(Interface):
     reading: ClassVar[str] = ""
 
     def pilot(self, protocol: Protocol, updates: int | None = None, /) -> list[Configuration]:
-        """Return the configurations among which the pilot chooses, for runs of so many updates."""
+        """Return the configurations among which the pilot chooses, for runs of these updates."""
 
     def least_bytes(self, protocol: Protocol) -> int:
-        """Return the bytes of its data sets and of its logits, at least."""
+        """Return a lower bound of the bytes of its data sets and of its logits."""
 
     def measure(self, rows: Sequence[Any], protocol: Protocol, /) -> Bits:
         """Return the bits of rows of one configuration, one for each seed, in order."""
 
     def tokens(self, _: Protocol, /) -> int:
-        """Return the different tokens that a cell is fed; 0 of a task, which states its own."""
+        """Return how many different tokens a cell is fed; 0 for a task, which states its own."""
         return 0
 
     def has_picture(self, _: Protocol, _seed: int = 0, /) -> bool:
@@ -220,7 +220,7 @@ NAMED: dict[QuestionName, Question] = {each.name: each for each in EVERY}
 
 
 def order(question: QuestionName, updates: int) -> tuple[int, int]:
-    """Return the place of runs of a question with so many updates among those of a card."""
+    """Return a key that sorts the runs of a card by question and number of updates."""
     return list(NAMED).index(question), updates
 
 

@@ -1,4 +1,4 @@
-"""The answers of a run about ten fixed streams, drawn as a picture of 8 x 8 pixels. No jax.
+"""Draw the answers of a run about ten fixed streams as a picture of 8 x 8 pixels. No jax.
 
 step     0   1   2 ...  63  64  65 ...   the stream T
 pixel    0   1   2 ...  63               pixel 0 is at the top left
@@ -47,7 +47,7 @@ class Reading(msgspec.Struct, forbid_unknown_fields=True):
     weights    SHA-256 of the trained weights
     at_once    bits by lag on the final streams where each is told after step 64 alone
     answers    the most likely values, 4 bits each, the first of two in the high half of a byte
-    certainty  a byte each, 255 for 4 bits: 4 less the entropy of the recalibrated answer
+    certainty  one byte each, 255 for 4 bits: 4 less the entropy of the recalibrated answer
     """
 
     weights: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -60,9 +60,9 @@ class Reading(msgspec.Struct, forbid_unknown_fields=True):
 class KeyReading(Reading):
     """The same about `by_key.fixed_pairs`, by stream, in the order of the queries.
 
-    at_once    bits by key with eight pairs, on the final data
-    answers    a byte each
-    certainty  255 for 6 bits: the accuracy bits of the recalibrated probability of the answer
+    at_once    the bits by key with eight pairs, on the final data
+    answers    one byte for each answer
+    certainty  one byte each, 255 for 6 bits: the accuracy bits of its recalibrated probability
     """
 
     # 80 bytes in base64.
@@ -75,9 +75,9 @@ class Fading(msgspec.Struct, forbid_unknown_fields=True):
 
     By step 64 + s, then lag s + 1 .. 64: those of pixels within reach.
 
-    answers    as those of a `Reading`
-    certainty  as those of a `Reading`
-    surprise   a byte each, in 16ths of a bit: -log2 of the recalibrated probability of the token
+    answers    the values, encoded as in `Reading`
+    certainty  the certainties, encoded as in `Reading`
+    surprise   one byte each, in 16ths of a bit: -log2 of the recalibrated probability of the token
     """
 
     answers: str
@@ -88,10 +88,10 @@ class Fading(msgspec.Struct, forbid_unknown_fields=True):
 class ReadCard(Reading):
     """The reading of a published card: by lag of seed 0, by key of the seed with the median bits.
 
-    card      its name
-    bits      of that very run
-    fading    by lag, of the cards that a page shows first
-    surprise  by key, of the same cards: as in `Fading`, of the colours of the first eight pairs
+    card      the name of the card
+    bits      the bits of the run that is read
+    fading    the fading by lag, for the cards that a page shows first
+    surprise  the surprise by key for these cards, as in `Fading`, about the first colours
     """
 
     card: str
@@ -115,7 +115,7 @@ class Readings(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def fixed_streams() -> np.ndarray:
-    """`STREAMS`, int32 `[10, 65]`."""
+    """Return `STREAMS`, int32 `[10, 65]`."""
     return np.array([[int(digit, 16) for digit in stream] for stream in STREAMS], np.int32)
 
 
@@ -125,20 +125,20 @@ def fading_stream() -> np.ndarray:
 
 
 def packed(weights: bytes, at_once: float, answers: np.ndarray, certainty: np.ndarray) -> Reading:
-    """The reading of the digest of weights, and of values and certainties (0 .. 1), `[10, N]`."""
+    """Return the reading of the digest of weights, and of values and certainties, `[10, N]`."""
     values = np.asarray(answers, np.uint8)
     kind, pack = {PIXELS: (Reading, halves), PAIRS: (KeyReading, encoded)}[values.shape[1]]
     return kind(weights.hex(), at_once, pack(values), encoded(255 * np.asarray(certainty)))
 
 
 def halves(values: np.ndarray) -> str:
-    """Values of 4 bits in base64, the first of two in the high half of a byte."""
+    """Return values of 4 bits in base64, the first of two in the high half of a byte."""
     pairs = values.reshape(-1, 2)
     return encoded(np.bitwise_or(pairs[:, 0] << 4, pairs[:, 1]))
 
 
 def encoded(numbers: np.ndarray) -> str:
-    """Numbers 0 .. 255 as bytes in base64."""
+    """Return numbers 0 .. 255 as bytes in base64."""
     return base64.b64encode(np.round(numbers).astype(np.uint8).tobytes()).decode()
 
 

@@ -18,9 +18,9 @@ def fitted_factors(
     """Return the factor b of each head, `[N]`, from calibration logits `[E, N, V]` and targets.
 
     The factor, 0 to `largest`, minimises the mean cross-entropy of softmax(b z) (temperature
-    scaling, Guo et al. 2017). That is convex in b, so its slope, E[sum_v p_v z_v - z_target], is
-    brought to zero by bisection, with so many `halvings`. As b is not below 0, the largest b z is
-    that of the largest z, which is taken once.
+    scaling, Guo et al. 2017). The loss is convex in b, so bisection brings its slope, E[sum_v p_v
+    z_v - z_target], to zero in `halvings` steps. As b is not below 0, the largest b z belongs to
+    the largest z, which is found once.
     """
     below = logits - jnp.max(logits, axis=-1, keepdims=True)
     right = jnp.take_along_axis(below, targets[..., None], axis=-1)[..., 0]
@@ -39,7 +39,7 @@ def fitted_factors(
 def crossing(
     rising: Callable[[chex.Array], chex.Array], low: chex.Array, high: chex.Array, halvings: int
 ) -> chex.Array:
-    """Where a rising function crosses zero between two ends, number by number, by bisection."""
+    """Return where a rising function crosses zero between two ends, by number, by bisection."""
 
     def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
         """Return the half of each range in which the sign changes."""
@@ -57,8 +57,8 @@ def recalibrated_nats(
 ) -> chex.Array:
     """Return the cross-entropy of each answer, `[E, N]`, of logits `[E, N, V]` after recalibration.
 
-    The scored probabilities are (1 - doubt) softmax(b z) + doubt / V. With 1 / E for the doubt: no
-    error in E calibration answers does not show that the next one is right.
+    The scored probabilities are (1 - doubt) softmax(b z) + doubt / V. The doubt is 1 / E, as no
+    error in E calibration answers does not show that the next answer is right.
     """
     right = jnp.exp(-cross_entropy(factors[:, None] * logits, targets))
     # The doubt bounds an answer at log(V / doubt) nats, however sure of another one the network is.
@@ -68,7 +68,7 @@ def recalibrated_nats(
 def recalibrated_certainty(
     factors: chex.Array, doubt: chex.Numeric, logits: chex.Array
 ) -> chex.Array:
-    """1 less the entropy of each answer `[E, N]` over log V, of logits `[E, N, V]`, alike."""
+    """Return 1 less the entropy of each recalibrated answer over log V, `[E, N]`."""
     symbols = logits.shape[-1]
     softmax = jax.nn.softmax(factors[:, None] * logits)
     probabilities = (1 - doubt) * softmax + doubt / symbols

@@ -33,10 +33,10 @@ Accuracy = Annotated[float, Meta(ge=0, le=1)]
 Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
 # The largest float32 is 3.4e38, so each finite loss is below the bound.
 Losses = list[Annotated[float, Meta(ge=0, le=1e39)]] | UnsetType
-"""Mean training loss in nats of each `updates_at_once` of a run, up to one that is not finite."""
+"""The mean training loss in nats of each `updates_at_once` of a run, until it is not finite."""
 
 Version = str | UnsetType
-"""Release or commit of echo_jax that made a row."""
+"""The release or commit of echo_jax that made a row."""
 
 
 class _OfRun(msgspec.Struct):
@@ -77,12 +77,12 @@ class _Measured(_OfRun, kw_only=True):
 
 
 class LagRow(_Measured, tag_field="question", tag="by lag", forbid_unknown_fields=True):
-    """A run by lag. The scores are null where a loss was not finite.
+    """A run by lag. The scores are null if a loss was not finite.
 
-    validation  mean cross-entropy of each lag from 1 after recalibration, in nats, on streams of
-                the seed
-    final       the same on streams of the seed and the trained weights
-    reading     of seed 0 after the usual updates, what is left of a picture; absent from others
+    validation  mean cross-entropy of each lag from 1 after recalibration, in nats, on streams drawn
+                from the seed
+    final       the cross-entropy on streams drawn from the seed and the trained weights
+    reading     what seed 0 holds of a picture after the usual updates; absent from other rows
     """
 
     validation: Nats | None
@@ -108,7 +108,7 @@ class LagRow(_Measured, tag_field="question", tag="by lag", forbid_unknown_field
 
 
 class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_fields=True):
-    """A run by key. The right answers are null where a loss was not finite.
+    """A run by key. The right answers are null if a loss was not finite.
 
     pairs              K of each entry of the lists
     queries            of each K and data set; `asked` in files
@@ -176,9 +176,9 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
 class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The task that was measured.
 
-    name    of its file or class
-    source  SHA-256 of its file; null for a task of this package
-    drawn   SHA-256 of a draw of each of its parts, so that other data are another task
+    name    the name of its file or class
+    source  the SHA-256 of its file; null for a task of this package
+    drawn   the SHA-256 of a draw of each part, so that other data count as another task
     """
 
     name: TaskName
@@ -190,8 +190,8 @@ class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
     """The answers of a run on a data set.
 
     accuracy  the share of right answers
-    nats      mean cross-entropy of an answer after recalibration
-    entropy   of the answers of the data set, in nats
+    nats      the mean cross-entropy of an answer after recalibration
+    entropy   the entropy of the answers of the data set, in nats
     """
 
     accuracy: Accuracy
@@ -205,10 +205,10 @@ class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TaskRow(_Measured, tag_field="question", tag="task", forbid_unknown_fields=True):
-    """A run of a task; the scores are null where a loss was not finite.
+    """A run of a task; the scores are null if a loss was not finite.
 
-    baseline  of the task, on the final rows of this run; absent where the task has none
-    majority  share of the most frequent answer of the final rows; absent from older rows
+    baseline  the score of the task's baseline on the final rows of this run; absent without one
+    majority  the share of the most frequent answer of the final rows; absent from older rows
     """
 
     task: MeasuredTask
@@ -238,5 +238,5 @@ Row = LagRow | KeyRow | TaskRow
 
 
 def with_known(kind: Any, fields: dict[str, Any]) -> Any:
-    """Return the row of a run with those of the fields that rows of its kind have."""
+    """Return the row of a run with the given fields that its kind of rows has."""
     return kind(**{name: fields[name] for name in kind.__struct_fields__ if name in fields})

@@ -1,4 +1,4 @@
-"""A task: what draws its sequences is checked, and a network learns its targets.
+"""Check a task, which draws sequences, and train a network to learn its targets.
 
 A task is a module, or any object, that draws sequences and says where an answer is due.
 
@@ -6,10 +6,11 @@ tokens, answers          the numbers of different inputs and of different answer
 draw(key, rows, part)    inputs int `[B, T]` below `tokens`, targets int `[B, T]` below `answers`,
                          and counts, bool `[B, T]`: where a target counts
 
-The part is training, validation or final, for a task with data; one that draws anew ignores it. A
-task may have `levels` too, a range such as range(1, 9), that get harder: `draw` then takes a fourth
-argument, which rises in training; the last one is scored. And it may have a `baseline(inputs)` of
-NumPy, the share of each answer, `[B, T, answers]`, which is scored on the final rows of each run.
+The part is training, validation or final, for a task with fixed data; a task that draws random data
+ignores it. A task may also have `levels` of rising difficulty, a range such as range(1, 9): `draw`
+then takes a fourth argument, which rises in training; the last level is scored. A task may also
+have a `baseline(inputs)` of NumPy, the share of each answer, `[B, T, answers]`, which is scored on
+the final rows of each run.
 
 tokens   1 0 1 1      parity
 targets  . 1 0 1      a network reads its cell's output at each step, and learns these
@@ -61,7 +62,7 @@ MEMBERS = ("tokens", "answers", "draw")
 class TaskObject:
     """A task that was checked: as a card states it, and the object that draws.
 
-    `levels` is one level where the task has none.
+    `levels` has one level if the task has none.
     """
 
     measured: MeasuredTask
@@ -71,7 +72,7 @@ class TaskObject:
     levels: range
 
     def draw(self, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> TaskRows:
-        """Rows of a part at a level; a target that does not count is 0."""
+        """Draw rows of a part at a level; a target that does not count is 0."""
         tokens, targets, scored = map(jnp.asarray, _draw(self.written, key, rows, part, level))
         # Such a target may be any integer. Beyond the answers jax gathers NaN for it, and NaN times
         # a weight of 0 is still NaN.
@@ -79,14 +80,14 @@ class TaskObject:
         return TaskRows(tokens.astype(jnp.int32), targets.astype(jnp.int32), scored)
 
     def majority(self, rows: TaskRows) -> float:
-        """Return the share of the most frequent answer of rows."""
+        """Return the share of the most frequent answer in rows."""
         targets = np.asarray(rows.targets)[np.asarray(rows.scored)]
         return float(np.bincount(targets).max() / len(targets))
 
     def baseline(self, rows: TaskRows) -> TaskScore | UnsetType:
-        """Return the score of the task's own baseline on rows; UNSET where it has none.
+        """Return the score of the task's own baseline on rows; UNSET if it has none.
 
-        The right answer has a share of a millionth at least.
+        The right answer has a share of at least a millionth.
         """
         if not hasattr(self.written, "baseline"):
             return UNSET
@@ -121,12 +122,12 @@ def task_of(task: Any, protocol: Protocol) -> TaskObject:
         count = getattr(written, member)
         whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
         if not whole or not 2 <= count <= 10_000:
-            rule = f"has {member} {count!r}, which is no whole number from 2 to 10,000"
-            raise ConfigError("task", name, rule, "state how many different ones there are")
+            rule = f"has {member} {count!r}, which is not a whole number from 2 to 10,000"
+            raise ConfigError("task", name, rule, f"state the number of different {member}")
     levels = getattr(written, "levels", range(1, 2))
     if not isinstance(levels, range) or not levels:
-        rule = f"has levels {levels!r}, which are {'empty' if levels == range(0) else 'no range'}"
-        raise ConfigError("task", name, rule, "state them as range(1, 9), for 1 to 8")
+        rule = f"has levels {levels!r}, which are empty or not a range"
+        raise ConfigError("task", name, rule, "state a range, such as range(1, 9) for 1 to 8")
     drawn = _Check(name, written).digest(protocol, levels)
     defined = written if isinstance(written, ModuleType) else written.draw
     packaged = getattr(inspect.getmodule(defined), "__name__", "").startswith("echo_jax.")
@@ -152,7 +153,7 @@ class _Check(NamedTuple):
     written: Any
 
     def digest(self, protocol: Protocol, levels: range) -> str:
-        """The SHA-256 of a draw of each part; ConfigError for a draw that breaks a rule."""
+        """Return the SHA-256 of a draw of each part; raise ConfigError if a draw breaks a rule."""
         key, other, third = (purpose_key(seed, Purpose.DATA) for seed in range(3))
         cases = [(part, levels[-1]) for part in PARTS]
         # Training rises from the first level; all else is drawn at the last one.
@@ -164,8 +165,8 @@ class _Check(NamedTuple):
             self.check(few, protocol.rows, part)
             if not _equal(few, again):
                 self.refuse(
-                    f"draws other rows of {part} when the same key comes twice: draw from the key "
-                    "alone, by jax.random"
+                    f"draws other rows of {part} when the same key is used twice: draw only from "
+                    "the key, by jax.random"
                 )
             # A task with data may validate on the same rows for every key, but not train on them.
             if part == "training" and _equal(few, self.drawn(other, protocol.rows, part, level)):
@@ -174,11 +175,11 @@ class _Check(NamedTuple):
             self.check(many, protocol.streams, part)
             lengths[part] = many.tokens.shape[-1]
             if few.tokens.shape[-1] != lengths[part]:
-                self.refuse(f"draws sequences of two lengths for {part}: draw one length")
+                self.refuse(f"draws sequences of two lengths for {part}: draw only one length")
             for array in few:
                 digest.update(np.ascontiguousarray(array).tobytes())
         if lengths["validation"] != lengths["final"]:
-            self.refuse("draws sequences of two lengths for validation and final: draw one length")
+            self.refuse("draws other lengths for validation than for final: draw only one length")
         if hasattr(self.written, "baseline"):
             self.check_baseline(self.drawn(key, protocol.rows, "final", levels[-1]).tokens)
         return digest.hexdigest()
@@ -189,7 +190,7 @@ class _Check(NamedTuple):
             self.check(self.drawn(key, rows, "training", level), rows, "training")
 
     def drawn(self, key: chex.PRNGKey, rows: int, part: str, level: int) -> TaskRows:
-        """Rows as NumPy arrays, drawn as they are and traced as in training."""
+        """Return rows as NumPy arrays, drawn as they are and traced as in training."""
         draw = partial(_draw, self.written, rows=rows, part=part)
 
         def drawn_and_traced() -> Any:
@@ -198,8 +199,8 @@ class _Check(NamedTuple):
 
         level_too = ", level" if hasattr(self.written, "levels") else ""
         how = (
-            f"takes key, rows, part{level_too} and is compiled: no Python if on drawn values, use "
-            "jnp.where, jax.numpy and jax.random"
+            f"takes key, rows, part{level_too} and is compiled, so use jnp.where, jax.numpy and "
+            "jax.random, and no Python if on drawn values"
         )
         found = self.attempt(drawn_and_traced, "draw", how)
         if not (isinstance(found, tuple | list) and len(found) == 3):
@@ -218,7 +219,7 @@ class _Check(NamedTuple):
             self.refuse(f"fails in {member} ({what}): {member} {how}", error)
 
     def check(self, drawn: TaskRows, rows: int, part: str) -> None:
-        """Raise ConfigError for arrays of another shape, type or range, or no target."""
+        """Raise ConfigError unless the arrays have the right shape, type and range, and targets."""
         shapes = " ".join(f"{x.dtype}{list(x.shape)}" for x in drawn)
         whole = all(np.issubdtype(x.dtype, np.integer) for x in drawn[:2])
         length = drawn.tokens.shape[1:]
@@ -241,7 +242,7 @@ class _Check(NamedTuple):
                 )
 
     def check_baseline(self, inputs: np.ndarray) -> None:
-        """Raise ConfigError for a baseline that gives no shares."""
+        """Raise ConfigError unless the baseline gives each answer a share."""
         shape = [*inputs.shape, int(self.written.answers)]
         call = lambda: np.asarray(self.written.baseline(inputs))  # noqa: E731
         shares = self.attempt(call, "baseline", "must take inputs [rows, T] of NumPy")
@@ -257,7 +258,7 @@ class _Check(NamedTuple):
             self.refuse(f"has a baseline that sums to {worst:.4g}, not 1: give each answer a share")
 
     def refuse(self, sentence: str, error: BaseException | None = None) -> NoReturn:
-        """Raise ConfigError: a sentence about the task, after the line of the user's file."""
+        """Raise ConfigError with a sentence about the task, after the line of the user's file."""
         where = user_cell.location(self.written.draw, error=error)
         raise ConfigError(f"{where}: task {self.name!r} {sentence}") from error
 
@@ -281,7 +282,7 @@ class ReadoutMeasurement(Measurement):
         self.network = Network(cell, readout, task.tokens, task.tokens, task.answers)
 
     def init_params(self, key: chex.PRNGKey) -> Params:
-        """Return the cell's, and those of the readout."""
+        """Return the parameters of the cell and of the readout."""
         return network.init_params(self.network, key)
 
     def draw(self, key: chex.PRNGKey, level: chex.Array) -> TaskRows:
@@ -289,7 +290,7 @@ class ReadoutMeasurement(Measurement):
         return self.task.draw(key, self.protocol.rows, "training", level)
 
     def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
-        """Return the mean over all targets that are scored."""
+        """Return the mean loss over all targets that are scored."""
         drawn = self.draw(key, self.ramp(done))
         logits = self.logits(params, drawn.tokens)
         return mean_where(cross_entropy(logits, drawn.targets), drawn.scored)
@@ -301,7 +302,7 @@ class ReadoutMeasurement(Measurement):
         return levels.start + levels.step * jnp.floor((len(levels) - 1) * risen).astype(jnp.int32)
 
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
-        """The logits at each step: tokens `[B, T]` to `[B, T, answers]`, by the cell's scan."""
+        """Return the logits at each step, `[B, T, answers]`, by the cell's scan over tokens."""
         state = self.network.initial_state(params, len(tokens))
         _, outputs = network.unroll(self.network, params, state, tokens, None)
         return network.read_out(self.network, params, outputs).swapaxes(0, 1)
@@ -313,7 +314,7 @@ class ReadoutMeasurement(Measurement):
     def by_steps(
         self, params: Params, streams: chex.Array, read: Callable[[chex.Array], chex.Array]
     ) -> tuple[chex.Array, chex.Array]:
-        """Readings of the logits at each step of streams, `[B, T, ...]`; bytes of state."""
+        """Return readings of the logits at each step, `[B, T, ...]`, and the bytes of a state."""
         net = self.network
 
         def answer(_: Any, output: chex.Array) -> chex.Array:
@@ -329,7 +330,7 @@ class TaskMeasurement(ReadoutMeasurement):
     task: TaskObject
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
-        """The rows of a seed and the digest of its trained weights; of validation there are two."""
+        """Draw the rows of a seed and the digest of its weights; validation gets two sets."""
         # The first recalibrates: a factor that is fitted to the scored rows would add bits.
         parts = "validation", "validation", "final"
         rows, level = self.protocol.streams, self.task.levels[-1]
@@ -337,7 +338,7 @@ class TaskMeasurement(ReadoutMeasurement):
         return Sets(*(self.task.draw(key, rows, part, level) for key, part in keys))
 
     def score(self, params: Params, sets: Sets) -> Scores:
-        """Accuracy, nats an answer after recalibration, and entropy of the answers, `[3]`."""
+        """Return accuracy, nats per recalibrated answer, and entropy of the answers, `[3]`."""
         streams = jnp.concatenate([drawn.tokens for drawn in sets])
         found, carried = self.by_steps(params, streams, lambda logits: logits)
         validation, final = self.scores_of(found, sets)
@@ -352,7 +353,7 @@ class TaskMeasurement(ReadoutMeasurement):
         return [accuracy_nats_entropy(factors, doubt, *of) for of in of_sets]
 
     def factors(self, logits: chex.Array, drawn: TaskRows) -> chex.Array:
-        """Return the factor of recalibration, `[1]`; logits that are equal have no slope."""
+        """Return the factor of recalibration, `[1]`; equal logits have no slope."""
         scored = jnp.where(drawn.scored[..., None], logits, 0.0)
         examples = scored.reshape(-1, 1, logits.shape[-1])
         protocol = self.protocol
@@ -360,11 +361,11 @@ class TaskMeasurement(ReadoutMeasurement):
         return fitted_factors(examples, targets, protocol.largest_factor, protocol.halvings)
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """The accuracy on the validation data by the cell's scan, in which it was trained."""
+        """Return the accuracy on the validation data by the cell's scan, as in training."""
         return self.right(params, sets.validation) / jnp.sum(sets.validation.scored)
 
     def row(self, fields: dict[str, Any]) -> TaskRow:
-        """Return the row of a run; the scores are those of `score`."""
+        """Return the row of a run, with the scores that `score` returned."""
         sets = [name for name in ("validation", "final") if fields[name] is not None]
         scores = {name: TaskScore(*fields[name]) for name in sets}
         return with_known(TaskRow, {"task": self.task.measured, **fields, **scores})
@@ -373,7 +374,7 @@ class TaskMeasurement(ReadoutMeasurement):
 def accuracy_nats_entropy(
     factors: chex.Array, doubt: chex.Array, logits: chex.Array, drawn: TaskRows
 ) -> chex.Array:
-    """Those of logits `[B, T, answers]`, float32 `[3]`."""
+    """Return accuracy, nats and entropy from logits `[B, T, answers]`, float32 `[3]`."""
     answers = logits.shape[-1]
     right = mean_where(correct(logits, drawn.targets), drawn.scored)
     examples = logits.reshape(-1, 1, answers), drawn.targets.reshape(-1, 1)

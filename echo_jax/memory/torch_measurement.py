@@ -4,8 +4,8 @@ learning.init, train_updates    TorchMeasurement.init, train_updates    the same
 LagMeasurement                  TorchLagMeasurement    states from PyTorch; heads by JAX
 KeyMeasurement                  TorchKeyMeasurement    logits from PyTorch; levels and counts by JAX
 
-Parameters are arrays between calls: the state dict of the layer, which JAX sorts by name, and the
-layer that reads it. On the CPU, within `InTorch.settings`.
+Between calls, parameters are arrays: the state dict of the layer, which JAX sorts by name, and of
+the layer that reads it. They run on the CPU, within `InTorch.settings`.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ class TorchNetwork(torch.nn.Module):
         return jax.tree.map(array, parts)
 
     def forward(self, tokens: torch.Tensor, state: Any = None) -> Any:
-        """Tokens int64 `[B, T]` to outputs `[B, T, H]` and the next state."""
+        """Return the outputs `[B, T, H]` for tokens int64 `[B, T]`, and the next state."""
         return self.cell(torch.nn.functional.one_hot(tokens, self.tokens).float(), state)
 
     def read(self, x: torch.Tensor) -> torch.Tensor:
@@ -71,13 +71,13 @@ class TorchNetwork(torch.nn.Module):
         return x @ of["kernel"] + of["bias"]
 
     def own(self, state: Any) -> list[torch.Tensor]:
-        """Return the tensors that count, `[B, ...]`: views of those of the state."""
+        """Return the tensors that count, `[B, ...]`, as views of the tensors of the state."""
         each = zip(own_tensors(self.cell, state), self.axes, strict=True)
         return [x.movedim(axis, 0) for x, axis in each]
 
 
 def flat(own: list[torch.Tensor]) -> torch.Tensor:
-    """As `block.flat_state`: the numbers of tensors `[B, ...]` side by side, float32 `[B, D]`."""
+    """Return the numbers of tensors `[B, ...]` side by side, float32 `[B, D]`, as `flat_state`."""
     reals = [x for z in own for x in ((z.real, z.imag) if z.is_complex() else (z,))]
     return torch.cat([x.flatten(1).float() for x in reals], 1)
 
@@ -92,7 +92,7 @@ def calls(
 ) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
     """Return the outputs of each call, `[B, n, H]`, and the tensors that count after it.
 
-    A call takes n of the steps of the streams `[B, T]`, and sees what is changed in the tensors.
+    A call takes n of the steps of the streams `[B, T]`, and sees changes made to these tensors.
     """
     state = None
     for tokens in tensor(streams).long().split(steps, 1):
@@ -111,7 +111,7 @@ class TorchMeasurement(Measurement):
         """As `loss` of the measurement by JAX."""
 
     def check(self, name: str) -> None:
-        """Raise ConfigError for a layer that cannot be trained."""
+        """Raise ConfigError unless the layer can be trained."""
         Candidate(self.network.cell, name).attempt(self.try_update)
 
     def programs(self, name: str) -> MeasurementPrograms:
@@ -169,7 +169,7 @@ class TorchMeasurement(Measurement):
 
 
 def clip(network: TorchNetwork, largest_norm: float) -> None:
-    """Scale the gradient down where its norm is larger, as `optax.clip_by_global_norm`."""
+    """Scale the gradient down if its norm is larger, as `optax.clip_by_global_norm` does."""
     gradients = [x.grad for x in network.parameters() if x.grad is not None]
     # Not clip_grad_norm_, which adds 1e-6 to the norm and so scales by another factor than optax.
     norm = torch.nn.utils.get_total_norm(gradients)
@@ -277,12 +277,12 @@ class InTorch:
 
     @contextlib.contextmanager
     def settings(self, cluster: str | None) -> Iterator[None]:
-        """Within it PyTorch has one thread an operation, which fixes the order of sums.
+        """Give PyTorch one thread for each operation, which fixes the order of sums.
 
         Raises ConfigError for a cluster, to which no layer is sent.
         """
         if cluster:
-            raise ConfigError("cluster", cluster, "trains no layers of PyTorch", "leave it out")
+            raise ConfigError("cluster", cluster, "cannot train layers of PyTorch", "leave it out")
         before = torch.get_num_threads()
         torch.set_num_threads(1)
         try:

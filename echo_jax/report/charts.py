@@ -35,9 +35,9 @@ APART = 0.13  # inches between the dots of a row
 
 
 class NotebookFigure(Figure):
-    """A figure of matplotlib; in a notebook it shows itself, whatever backend there is.
+    """A figure of matplotlib that a notebook shows as output, whatever backend is set.
 
-    The display of IPython starts with pyplot, which is not used here.
+    The display of IPython would start pyplot, which is not used here.
     """
 
     def _repr_png_(self) -> bytes:
@@ -52,9 +52,10 @@ def dots_figure(
     percent: bool,
     width: float = WIDTH,
 ) -> NotebookFigure:
-    """A row for each name, the first on top: a dot for each of its summaries, with its interval.
+    """Return a figure with a row for each name, the first on top: a dot and interval per summary.
 
-    The summaries of a row lie below each other, one alone may be called "". A baseline has its row.
+    The summaries of a row lie below each other; a single summary may have the name "". A baseline
+    has its own row.
     """
     names = [wrapped(name, int(0.43 * LETTERS * width)) for name, _ in rows]
     series = list(dict.fromkeys(name for _, marks in rows for name in marks))
@@ -146,7 +147,7 @@ def _line(axes: Axes, points: Sequence[tuple[float, Summary]], place: int) -> Li
 
 
 def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool, width: float) -> None:
-    """Ticks at each x that has room for its number after the one before."""
+    """Set a tick at each x that has room for its number after the tick before."""
     numbers = list(map(_number_format(percent=False), at))
     places = np.log(at) if log_x else np.asarray(at, float)
     letters = 0.8 * LETTERS * width * places / (np.ptp(places) or 1)
@@ -169,7 +170,7 @@ def draw_lines(
 def add_panel(
     figure: Figure, left: float, top: float, size: tuple[float, float], labels: float
 ) -> Axes:
-    """A panel at a place in inches from the upper left corner, with labels of so many points."""
+    """Return a panel at a place in inches from the upper left corner, with labels of given size."""
     width, height = figure.get_size_inches()
     across, down = size
     box = left / width, 1 - (top + down) / height, across / width, down / height
@@ -198,7 +199,7 @@ def _legend(figure: Figure, marks: Mapping[str, Any]) -> None:
 
 
 def _array(summaries: Iterable[Summary]) -> np.ndarray:
-    """Medians and the bounds of their intervals `[N, 3]`; NaN without an interval."""
+    """Return medians and the bounds of their intervals `[N, 3]`; NaN without an interval."""
     return np.array([(x.median, *(x.interval or (np.nan, np.nan))[:2]) for x in summaries])
 
 
@@ -216,7 +217,7 @@ def _number_format(percent: bool) -> Formatter:
 
 
 Line = tuple[Sequence[float], Sequence[float]]
-"""x and y of the points of a line, in the units of the axes."""
+"""The x and y of the points of a line, in the units of the axes."""
 
 SIZE = 8.5  # points, of a name
 FAR = np.array([[-1e6, -1e6]])  # a point that is near nothing
@@ -230,9 +231,9 @@ def shortened(words: str, width: int) -> str:
 
 
 def name_lines(axes: Axes, named: Mapping[str, Line], others: Sequence[Line], own: str) -> None:
-    """Write each name on its line, where it is furthest from all others; limits are set before.
+    """Write each name on its line, where it is furthest from all others; set limits before.
 
-    A name that has no room is left out, but `own`, which is bold and blue.
+    A name without room is left out, except `own`, which is bold and blue.
     """
     low, high = axes.bbox.get_points() * 72 / axes.figure.dpi
     lines = {name: _dense(_points(axes, line)) for name, line in named.items()}
@@ -261,7 +262,7 @@ def _points(axes: Axes, line: Line) -> np.ndarray:
 
 
 def _dense(points: np.ndarray) -> np.ndarray:
-    """Points along a line, about 3 apart."""
+    """Return points along a line, about 3 apart."""
     steps = np.maximum(np.hypot(*np.diff(points, axis=0).T) / 3, 1).astype(int)
     pieces = [
         np.linspace(a, b, n, endpoint=False)

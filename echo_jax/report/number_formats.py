@@ -36,7 +36,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def three_digits(value: float) -> str:
-    """A number rounded to three digits, with at most two decimals and all digits before them.
+    """Return a number with three digits, at most two decimals and all digits before them.
 
     14.2      5      0.05      10,902      0 for -0.0003
     """
@@ -48,7 +48,7 @@ def three_digits(value: float) -> str:
 
 
 def plain(values: Any, number_format: str = ".6g") -> Any:
-    """A tree of values for JSON: arrays as lists, floats in a format, non-finite ones as None."""
+    """Return a tree for JSON: arrays as lists, floats in a format, non-finite ones as None."""
     if isinstance(values, Mapping):
         return {name: plain(value, number_format) for name, value in values.items()}
     if isinstance(values, list | tuple):

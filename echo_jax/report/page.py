@@ -16,16 +16,16 @@ from echo_jax.storage import atomic_files
 
 @dataclasses.dataclass(frozen=True)
 class Paper:
-    """The files for a paper that are written beside a page."""
+    """The files for a paper that are written in addition to a page."""
 
     format: Format = "svg"
-    """A format of figures for a paper: pdf or png are written beside figures/NAME.svg."""
+    """Format of the figures for a paper: pdf or png is written in addition to figures/NAME.svg."""
     tables: tuple[Kind, ...] = ()
-    """Write tables for a paper into the folder tables: csv, latex or both."""
+    """Also write the tables for a paper into the folder tables: as csv, latex or both."""
 
 
 PLAIN = Paper()
-"""No more files than the page has."""
+"""The choice of no files besides those of the page."""
 
 
 def markdown_page(
@@ -52,9 +52,9 @@ def markdown_page(
 
 
 def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]:
-    """Write a page, and before it the figures of its sections, over those generated before; files.
+    """Write a page and, before it, the figures of its sections; return the files written.
 
-    StorageError for a file that was edited since, before anything is drawn if it is the page.
+    Raises StorageError if a file was edited since; for the page, before anything is drawn.
     """
     page = text.encode()
     atomic_files.check_generated(path, page)
@@ -65,9 +65,9 @@ def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]
 
 
 def write_for_paper(folder: Path, sections: Sequence[Section], paper: Paper) -> list[Path]:
-    """Write figures of sections in another format than a page has, and tables/NAME; files.
+    """Write the figures in another format than the page's, and tables/NAME; return the files.
 
-    Raises StorageError for a file in their place that is not as it was written.
+    Raises StorageError if a file in their place was edited since it was written.
     """
     written = [] if paper.format == "svg" else _write_figures(folder, sections, paper.format)
     files = dict[str, str]()
@@ -84,7 +84,7 @@ def _write_figures(folder: Path, sections: Sequence[Section], kind: Format) -> l
 
 
 HTML = Path(__file__).with_name("html_page.html")
-"""What stands around the body of each page."""
+"""The frame around the body of each page."""
 
 
 def assembled(page: Path, data: Mapping[str, Any]) -> str:

@@ -37,17 +37,18 @@ TidyRow = Mapping[str, Any]  # a row with one number a column
 class Section:
     """A question, its answer, and the figure and tables that show it.
 
-    name     of its files, and the target of links: letters, digits, `-` and `_`, unique on a page
-    heading  a question where the section answers one
-    answer   sentences, the first of which says it all
-    draw     makes the figure anew, because a second drawing of one may move its layout
-    alt      stands for the figure where it is not seen
-    caption  below the figure
-    tidy     makes tidy rows, by what is added to the name of their CSV file
-    notes    paragraphs that explain how to read the section
-    columns  explains the columns, in a terminal; a page has it in its introduction
-    command  reproduces the section
-    results  that all this was made from
+    name     the name of its files and the target of links: letters, digits, `-` and `_`
+    heading  the heading, a question if the section answers one
+    answer   the sentences of the answer, of which the first gives it in full
+    draw     the function that makes a new figure, as drawing a figure twice may move its layout
+    alt      the text that replaces the figure where it cannot be seen
+    caption  the text below the figure
+    tables   the tables
+    tidy     functions that make tidy rows, by the suffix of the name of their CSV file
+    notes    the paragraphs that explain how to read the section
+    columns  the text that explains the columns in a terminal; a page has it in its introduction
+    command  the command that reproduces the section
+    results  the results from which the section was made
     """
 
     name: str
@@ -89,7 +90,7 @@ class Section:
             return self.draw() if self.draw else None
 
     def figure_file(self, kind: Format) -> bytes:
-        """The content of the file of the figure, empty without one; a page is written often."""
+        """Return the content of the file of the figure; nothing without a figure."""
         if kind not in self._files:
             with drawing():
                 self._files[kind] = image(figure, kind) if (figure := self.figure) else b""
@@ -113,11 +114,11 @@ class Section:
         return "\n\n".join(filter(None, parts)) + "\n"
 
     def folded(self) -> list[str]:
-        """In Markdown the heading, the figure and one sentence, and all else folds out."""
+        """Return, in Markdown, the heading, the figure and one sentence; all else folds out."""
         more = [*map(escaped, self.answer[1:]), *self._numbers()]
         parts = [f'<a id="{html.escape(self.name)}"></a>', self.title()]
         parts += [*self.pictured(), quoted(self.answer[:1])]
-        words = "All of it in numbers, and how to read them"
+        words = "All numbers, and how to read them"
         return [*parts, details(words, "\n\n".join(more)) if more else ""]
 
     def title(self, mark: str = "##") -> str:
@@ -130,7 +131,7 @@ class Section:
         return [figure, escaped(self.caption)] if self.draw else []
 
     def _numbers(self) -> list[str]:
-        """In Markdown the tables, how to read them, and the command that makes them."""
+        """Return, in Markdown, the tables, how to read them, and the command that makes them."""
         parts = list[str]()
         for table in self.tables:
             if len(table.rows) > LONG:
@@ -144,7 +145,7 @@ class Section:
         return [*parts, "### Try it", fenced(self.command)] if self.command else parts
 
     def table_files(self, kinds: Sequence[Kind]) -> dict[str, str]:
-        """The content of files for a paper: NAME.csv, tidy, and a LaTeX table NAME.tex each."""
+        """Return the files for a paper: tidy rows as NAME.csv, and LaTeX tables as NAME.tex."""
         files = dict[str, str]()
         if "csv" in kinds:
             tidy = {more: rows() for more, rows in self.tidy.items()}
@@ -157,7 +158,7 @@ class Section:
 
 
 def quoted(sentences: Sequence[str]) -> str:
-    """Sentences as a quotation in Markdown; empty without any."""
+    """Return sentences as a quotation in Markdown; nothing without sentences."""
     return f"> {escaped(' '.join(sentences))}" if sentences else ""
 
 

@@ -46,16 +46,16 @@ DARK = {
     "#cc79a7": "#e39ac2",
     "#a57200": "#d9a233",
 }
-"""The colour of an SVG on a dark page by that on a light one."""
+"""The colour of an SVG on a dark page for each colour on a light page."""
 
 WIDTH = 7.2  # inches of a figure of a page
 
 
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
-    """Figures are made and written within it, with the settings of matplotlib, never the user's.
+    """Make and write figures in this context with the settings of matplotlib, not the user's.
 
-    Whatever fails, be it the import of matplotlib, is a ConfigError.
+    Any failure, even of the import of matplotlib, raises ConfigError.
     """
     try:
         import matplotlib
@@ -68,7 +68,7 @@ def drawing() -> Iterator[None]:
         raise
     except Exception as error:
         rule = f"cannot be drawn ({reason(error)})"
-        fix = "mend the installation of matplotlib, or its settings"
+        fix = "repair the installation of matplotlib, or its settings"
         raise ConfigError(None, "the figure", rule, fix) from error
 
 
@@ -81,12 +81,12 @@ def style_axes(axes: "Axes") -> None:
 
 
 def literal(words: str) -> str:
-    """Words on one line, with dollar signs that start no formula."""
+    """Return words on one line, with dollar signs that start no formula."""
     return one_line(words).replace("$", r"\$")
 
 
 def wrapped(words: str, width: int) -> str:
-    """Return the same in lines of at most `width` characters."""
+    """Return words, as `literal` does, in lines of at most `width` characters."""
     return textwrap.fill(one_line(words), width).replace("$", r"\$")
 
 
@@ -109,7 +109,7 @@ UNDATED: Mapping[Format, Sequence[str]] = {
     "svg": ("Creator", "Date", "Format", "Type"),
     "pdf": ("CreationDate", "Producer", "Creator"),
 }
-"""The metadata that are left out."""
+"""The metadata that are left out of a file, so that it has no date."""
 
 
 def image(figure: "Figure", kind: Format) -> bytes:
@@ -134,7 +134,7 @@ def image(figure: "Figure", kind: Format) -> bytes:
 
 
 def _rules() -> str:
-    """Rules of CSS: the colours on a dark page, where black text has none of its own.
+    """Return rules of CSS: the colours on a dark page, where black text has no colour of its own.
 
     Matplotlib writes each other colour into an attribute.
     """

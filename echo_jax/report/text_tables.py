@@ -26,10 +26,10 @@ LATEX = str.maketrans({
     "\u2265": r"$\geq$", "\u2264": r"$\leq$", "\u00b5": r"\textmu{}", "\u2212": r"$-$",
     "\u00b2": r"\textsuperscript{2}", "\u2013": "--",
 })  # fmt: skip
-"""The LaTeX of characters that mean something there or are not in its fonts."""
+"""The LaTeX for characters that have a meaning in LaTeX or are missing in its fonts."""
 
 FORMULA = re.compile(r"(?![-+]?[\d.]+$)[-=+@]")
-"""The start of a text, but for a number, that a spreadsheet takes for a formula."""
+"""The start of a text, other than a number, that a spreadsheet takes for a formula."""
 
 NUMERIC_WORD = re.compile(r"[-+(<>.~\u2212\u2013\u00b1\u2264\u2265\u2248]*(\d.*)?|to|of|inf")
 """A word that may stand in a column of numbers: digits after any signs (the last are minus, en
@@ -71,7 +71,7 @@ class Table(NamedTuple):
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
-    """Rows as aligned columns: those in `left` to the left, the others to the right."""
+    """Return rows as aligned columns: those in `left` to the left, the others to the right."""
     rows = [[printable(entry) for entry in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
@@ -90,7 +90,7 @@ def captioned(of: Table) -> str:
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A line of all names and one for each row; empty where a row has None or not the name."""
+    """Return a line of all names and a line for each row, empty where a row lacks a value."""
     text = io.StringIO()
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines: list[list[Any]] = [names, *([row.get(name) for name in names] for row in rows)]
@@ -99,14 +99,14 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _csv_cell(value: Any) -> Any:
-    """A number as it is, a text `printable`, one that begins a formula after an apostrophe."""
+    """Return a number unchanged and a text `printable`, with an apostrophe before a formula."""
     if not isinstance(value, str):
         return value
     return ("'" if FORMULA.match(value) else "") + printable(value)
 
 
 def latex_text(table: Table) -> str:
-    """Return a tabular above its note, the caption as a comment; needs booktabs."""
+    """Return a LaTeX tabular with its note below and its caption as a comment; needs booktabs."""
     rows = [[one_line(text).translate(LATEX) for text in row] for row in table.texts]
     head, *body = (f"{' & '.join(row)} \\\\" for row in rows)
     columns = "".join("r" if numeric else "l" for numeric in table.numeric)
@@ -131,7 +131,7 @@ NAMED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "~
 
 
 def escaped(text: str) -> str:
-    """Text on one line with every character of Markdown escaped, also at the start of a list.
+    """Return text on one line with every character of Markdown escaped, even before a list.
 
     Python-Markdown shows the backslash before some of them, which are written as HTML names them.
     """
@@ -141,7 +141,7 @@ def escaped(text: str) -> str:
 
 
 def details(summary: str, text: str) -> str:
-    """Markdown that folds out, also where Markdown in HTML has to be asked for."""
+    """Return Markdown that folds out, even where Markdown in HTML has to be asked for."""
     return f"<details markdown><summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 

@@ -29,7 +29,7 @@ FORMAT = 3  # of run folders and states
 JSON_LIMIT = 64 * 2**20  # bytes, of a JSON or generated file
 LEDGER = ".generated"  # the digests of the generated files beside it, by their names
 BY_HAND = re.compile(rb"(?<=<!-- findings -->).*?(?=<!-- end of findings -->)", re.S)
-"""The part of a generated page that is written by hand, and stays."""
+"""The part of a generated page that is written by hand and kept."""
 
 LOCK = ".lock"  # a file in a folder, which is locked where the folder itself cannot be
 
@@ -41,14 +41,14 @@ def path_of(field: str, value: Any) -> Path:
             return Path(value)
     except (TypeError, UnicodeEncodeError):  # no path; a surrogate that no file system has
         pass
-    raise ConfigError(field, value, "is no path", "use a string")
+    raise ConfigError(field, value, "is not a path", "use a string")
 
 
 def check_not_current(out: Path) -> None:
-    """Raise StorageError if `folder` is the current one, which an empty path names too."""
+    """Raise StorageError if `out` is the current folder, which an empty path names too."""
     if os.path.abspath(out) == os.getcwd():
-        fix = "name a folder of its own with {out}"
-        raise StorageError(None, "the current folder", "is no place for results", fix)
+        fix = "name another folder with {out}"
+        raise StorageError(None, "the current folder", "cannot be used for results", fix)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -93,8 +93,8 @@ def read_bytes(
 ) -> bytes:
     """Return the first `limit` bytes of a regular file, or with `whole` all of a smaller file.
 
-    Raises StorageError, whose sentence ends in `fix`, for a link, a folder or a pipe, and with
-    `whole` for a longer file.
+    Raises StorageError, whose sentence ends in `fix`, if it is a link, a folder or a pipe, or if
+    `whole` is asked for a longer file.
     """
     try:
         # Before it is opened: opening a pipe waits for a writer, perhaps for ever.
@@ -102,7 +102,7 @@ def read_bytes(
         if not stat.S_ISREG(info.st_mode):
             raise StorageError(None, path, "is not a regular file", fix)
         if whole and info.st_size > limit:
-            raise StorageError(None, path, f"is larger than the {limit:,} bytes it may have", fix)
+            raise StorageError(None, path, f"is larger than the allowed {limit:,} bytes", fix)
         with path.open("rb") as file:
             # read(n) takes n bytes of memory at once, and the limit may be all there is. The size
             # is that of the file that was opened, which may be another one by now.
@@ -112,9 +112,9 @@ def read_bytes(
 
 
 def check_no_link(path: Path) -> None:
-    """Raise StorageError if a link stands where a folder or file is to be written."""
+    """Raise StorageError if `path`, where a folder or file is to be written, is a link."""
     if os.path.islink(path):
-        rule = "is a link, and nothing behind a link is changed"
+        rule = "is a link, and the target of a link is never changed"
         raise StorageError(None, path, rule, "remove it")
 
 
@@ -125,7 +125,7 @@ def make_folder(folder: Path) -> None:
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        rule = f"cannot be a folder ({error.strerror})"
+        rule = f"cannot be created as a folder ({error.strerror})"
         raise StorageError(None, folder, rule, "use another {out}, or move it") from error
 
 
@@ -140,7 +140,7 @@ def read_json(
 ) -> dict[str, Any]:
     """Return the values that `write_json` wrote, without the digest.
 
-    Raises StorageError, whose sentence ends in `fix`, for any other file.
+    Raises StorageError, whose sentence ends in `fix`, if the file is not as it was written.
     """
     data = read_bytes(path, limit, fix=fix)
     try:
@@ -150,7 +150,7 @@ def read_json(
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         # Raised, in this order, for no JSON, a list, a number, no digest, too many open brackets.
         pass
-    raise StorageError(None, path, "is damaged, its digest is not that of its content", fix)
+    raise StorageError(None, path, "is damaged, as its digest does not match its content", fix)
 
 
 def parse_json(data: bytes | str) -> Any:
@@ -161,7 +161,7 @@ def parse_json(data: bytes | str) -> Any:
         # Python keeps the last of two equal names and another reader may keep the first.
         values = dict(pairs)
         if len(values) < len(pairs):
-            raise ValueError("a name stands twice in an object")
+            raise ValueError("a name occurs twice in an object")
         return values
 
     return json.loads(data, object_pairs_hook=unique)
@@ -194,8 +194,8 @@ def check_generated(path: Path, new: bytes = b"") -> bytes:
     known = _ledger(path.parent).get(path.name)
     found = _generated_digest(old)
     if found != _generated_digest(new) and not (isinstance(known, list) and found in known):
-        rule = "is not as it was generated, and would be overwritten"
-        raise StorageError(None, path, rule, "move it to another name")
+        rule = "has been edited since it was generated, and would be overwritten"
+        raise StorageError(None, path, rule, "rename it")
     return old
 
 
@@ -235,8 +235,8 @@ def digest_of(values: Any) -> str:
 def other_version(path: Path, version: object) -> StorageError:
     """Return the error for a file or folder that another version of echo_jax wrote."""
     by = f"echo_jax {printable(version)[:20]}" if isinstance(version, str) else "another echo_jax"
-    rule = f"was written by {by}, in another format than {__version__} has here"
-    return StorageError(None, path, rule, "use that version, or make it again with this one")
+    rule = f"was written by {by} in a format that {__version__} does not read"
+    return StorageError(None, path, rule, "use that version, or make it again with this version")
 
 
 @contextlib.contextmanager
@@ -280,7 +280,7 @@ def locked(folder: Path) -> Iterator[None]:
             raise StorageError(None, folder, "is in use by another process", fix) from error
         except OSError as error:
             rule = f"cannot be locked ({error.strerror})"
-            raise StorageError(None, folder, rule, "use one on another file system") from error
+            raise StorageError(None, folder, rule, "use a folder on another file system") from error
         yield
 
 

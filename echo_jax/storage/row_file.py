@@ -13,11 +13,11 @@ from echo_jax.exceptions import StorageError
 from echo_jax.storage import atomic_files
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
-"""A whole number that every reader of JSON has exactly."""
+"""A whole number that every reader of JSON reads exactly."""
 
 
 class KeyedRow(Protocol):
-    """The row of a task."""
+    """The row of a task, with the key of the task."""
 
     @property
     def key(self) -> str:
@@ -28,7 +28,7 @@ R = TypeVar("R", bound=KeyedRow)
 
 
 class RowKind(NamedTuple, Generic[R]):
-    """A kind of rows."""
+    """A kind of rows: its name, and how a row becomes a line and a line a row."""
 
     name: str  # of it, in refusals: "a row of results"
     decode: Callable[[dict[str, Any]], R]  # plain values to a row; ValueError where they are none
@@ -47,7 +47,7 @@ class RowKind(NamedTuple, Generic[R]):
         return json.dumps(signed, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
     def read(self, path: Path) -> list[R]:
-        """Return the rows of a file, if there is one; raise StorageError for a damaged line."""
+        """Return the rows of a file, if it exists; raise StorageError for a damaged line."""
         rows = list[R]()
         if not os.path.lexists(path):
             return rows
@@ -59,17 +59,17 @@ class RowKind(NamedTuple, Generic[R]):
             except (ValueError, RecursionError, msgspec.ValidationError) as error:
                 why = ascii(str(error))[1:-1][:200]  # it may quote the file
                 rule = f"is not {self.name} ({why})"
-                fix = "remove that line, and its run is made again"
+                fix = "remove that line, and its run will be made again"
                 raise StorageError(None, f"line {number} of {path}", rule, fix) from error
         return rows
 
     def _values(self, line: bytes) -> dict[str, Any]:
-        """Return the values of a line; raise ValueError if they have another digest."""
+        """Return the values of a line; raise ValueError unless their digest matches."""
         values = atomic_files.parse_json(line)
         if not isinstance(values, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
         if values.pop("digest", None) != self.digest(values):
-            raise ValueError("its digest is not that of its content")
+            raise ValueError("its digest does not match its content")
         return values
 
     def append(self, path: Path, rows: Iterable[R]) -> None:
@@ -81,5 +81,5 @@ class RowKind(NamedTuple, Generic[R]):
         atomic_files.write_bytes(path, before + b"".join(map(self.line, rows)))
 
     def write(self, path: Path, rows: Iterable[R]) -> None:
-        """Write a file of rows, in the place of an existing one."""
+        """Write a file of rows, replacing an existing file."""
         atomic_files.write_bytes(path, b"".join(map(self.line, rows)))

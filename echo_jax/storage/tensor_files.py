@@ -24,10 +24,10 @@ DTYPES = frozenset(
     f"bool complex64 float16 float32 float64 {' '.join(f'int{n} uint{n}' for n in (8, 16, 32, 64))}"
     .split()
 )  # fmt: skip
-"""Types of array that NumPy reads back from safetensors; it has no bfloat16 and no int4."""
+"""The types of arrays that NumPy reads back from safetensors; bfloat16 and int4 are missing."""
 
 OVERHEAD = 2**20
-"""Bytes of a file beyond those of its arrays, at most."""
+"""The most bytes of a file besides those of its arrays."""
 
 METADATA = "__metadata__"  # of safetensors: texts by their names, of which there is one
 ABOUT = "echo_jax"
@@ -38,18 +38,17 @@ ZEROS = b"0" * 64  # in the place of the digest, as it is computed
 def named(tree: Any) -> dict[str, Any]:
     """Return the leaves of a tree by their names.
 
-    Raises ConfigError if two leaves share a name, if a leaf can have none, or if its type is not in
-    `DTYPES`.
+    Raises ConfigError unless every leaf has a printable name of its own and a type in `DTYPES`.
     """
     leaves: dict[str, Any] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         name = jax.tree_util.keystr(path, simple=True, separator=".")
         # The header of safetensors lists its metadata among the arrays, under this name.
         if name in leaves or name == METADATA or not name.isprintable():
-            rule = "has no name of its own"
+            rule = "does not have a unique, printable name"
             raise ConfigError(None, f"array {shown(name)}", rule, "use other keys, without dots")
         if str(leaf.dtype) not in DTYPES:
-            rule = f"is {leaf.dtype}, which no file holds"
+            rule = f"is {leaf.dtype}, which a file cannot hold"
             raise ConfigError(None, f"array {name}", rule, "use float32")
         leaves[name] = leaf
     return leaves
@@ -61,7 +60,7 @@ def size_of(shapes: Any) -> int:
 
 
 def write(path: Path, kind: str, tree: Any, about: dict[str, Any]) -> None:
-    """Write a tree of arrays, and plain values about it, in the place of an existing file."""
+    """Write a tree of arrays, and plain values about it, replacing an existing file."""
     # contiguous, in the order of C: safetensors takes the bytes of a slice or transpose as they lie
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in named(tree).items()}
     stated = {"kind": kind, "format": atomic_files.FORMAT, "version": __version__}
@@ -80,8 +79,8 @@ def read_about(path: Path, fix: str) -> dict[str, Any]:
 def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, dict[str, Any]]:
     """Return the numpy arrays that `write` stored, in a tree of these shapes, and the values.
 
-    `shapes` may be a function of the values. Any other file raises StorageError, whose sentence
-    ends in `fix`; a file larger than the shapes allow is refused before it is read. With `others`
+    `shapes` may be a function of the values. Raises StorageError, whose sentence ends in `fix`, for
+    any other file; a file larger than the shapes allow is refused before it is read. With `others`
     the file may hold more arrays, up to the memory of the machine.
     """
     # The metadata is read by itself first: it gives the shapes, and they bound how much is read.
@@ -130,7 +129,7 @@ def _about(path: Path, data: bytes, fix: str) -> dict[str, Any]:
 
 
 def _damaged(path: Path, fix: str) -> StorageError:
-    return StorageError(None, path, "is damaged, its digest is not that of its content", fix)
+    return StorageError(None, path, "is damaged, as its digest does not match its content", fix)
 
 
 def _differs(leaf: Any, array: Any) -> bool:

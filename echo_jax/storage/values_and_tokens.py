@@ -67,7 +67,7 @@ def read_column(path: Path, column: str | None = None) -> Column:
             None, f"{path} line {line}", rule, "correct its quotes, or shorten the value"
         ) from None
     if not result.words:
-        raise ConfigError(None, path, "has no values", "add a line for each")
+        raise ConfigError(None, path, "has no values", "add a line for each value")
     return result
 
 
@@ -106,7 +106,7 @@ def _some(path: Path) -> str:
     """Return the text of the file; raise ConfigError if it holds no value."""
     text = content(path)
     if not text.strip():
-        raise ConfigError(None, path, "is empty", "use one with values")
+        raise ConfigError(None, path, "is empty", "use a file with values")
     return text
 
 
@@ -141,10 +141,10 @@ def _check_record(where: str, cells: list[str], names: list[str], place: int) ->
 Unknown = Literal["error", "skip"]
 
 UNSEEN = -1
-"""Stands among tokens for a value that was skipped."""
+"""The number among tokens that stands for a skipped value."""
 
 LONGEST = 100
-"""Characters that a value may have."""
+"""The most characters of a value."""
 
 _WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 
@@ -167,9 +167,9 @@ class Vocabulary:
     """Tokens that no network was trained on, so that their values are unknown words."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for too few values, or one that is too long or not printable."""
+        """Raise ConfigError unless there are two values, each printable and not too long."""
         if len(self.values) < 2:
-            one = f"of the one value {shown(self.values[0])}" if self.values else "of no value"
+            one = f"of one value, {shown(self.values[0])}," if self.values else "without values"
             raise ConfigError(None, f"vocabulary {one}", "is too small", "use 2 different values")
         for value in self.values:
             _check(value)
@@ -241,7 +241,7 @@ def encode(
     unknown: Unknown = "error",
     place: Callable[[int], str] = "at position {}".format,
 ) -> np.ndarray:
-    """Return the tokens of N words, int32 `[N]`; a word without a token is UNSEEN or a ConfigError.
+    """Return the tokens of N words, int32 `[N]`; an unknown word is UNSEEN or a ConfigError.
 
     The error names the `place` of the word, counted from 1.
     """
@@ -275,7 +275,7 @@ def _shortest(word: str) -> str:
 def _check(value: str) -> None:
     if len(value) > LONGEST:
         rule = f"is longer than {LONGEST} characters"
-        raise ConfigError(None, f"value {shown(value)}", rule, "use a shorter one")
+        raise ConfigError(None, f"value {shown(value)}", rule, "use a shorter value")
     if not value or value != _bare(value) or re.search(f"{CONTROL}|[\ud800-\udfff]", value):
-        rule = "is blank, has blanks around it, or a character that UTF-8 has not or that controls"
+        rule = "is blank, has blanks around it, or has a control character or one outside UTF-8"
         raise ConfigError(None, f"value {shown(value)}", rule, "leave it out")

@@ -53,7 +53,7 @@ def test_a_block_has_as_many_trained_numbers_as_one_asks_for_without_those_of_it
 
 
 def test_a_number_that_no_width_has_is_refused_with_one_that_it_has():
-    with pytest.raises(ConfigError, match="parameters 100 is not within 1% at any") as refused:
+    with pytest.raises(ConfigError, match="parameters 100 is not within 1% of any") as refused:
         Block(FROZEN.cell, parameters=100)
     fitting = int(str(refused.value).rpartition(" ")[2])
     assert Block(FROZEN.cell, parameters=fitting).width == 3

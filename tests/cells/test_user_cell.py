@@ -90,5 +90,5 @@ def test_the_digest_of_a_file_is_that_of_the_text_that_was_loaded(written, tmp_p
     assert user_cell.source_digest(again) == user_cell.source_digest(again.Mine) == of_text()
     assert registry.source_digest("block:lstm", block) is None
     registry.check_source("counted:Mine", block, of_text())
-    with pytest.raises(ConfigError, match="has another text on this worker"):
+    with pytest.raises(ConfigError, match="has another source text on this worker"):
         registry.check_source("counted:Mine", block, before)

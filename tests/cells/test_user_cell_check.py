@@ -170,7 +170,7 @@ def exits(params, state, x):
 
 
 REFUSED = {
-    "returns float32[2, 4] from a step: return two": {"step": lambda params, state, x: state},
+    "returns float32[2, 4] from a step: return a pair": {"step": lambda params, state, x: state},
     "turns its carry float32[2, 4] into bfloat16[2, 4]: return a carry of the same tree": {
         "step": lambda params, state, x: (state.astype(jnp.bfloat16), x)
     },
@@ -180,21 +180,19 @@ REFUSED = {
     "returns an output complex64[2, 4] for a batch of 2: return one array": {
         "step": lambda params, state, x: (state, x + 1j)
     },
-    "starts from a carry with float32[4] for a batch of 2: keep numbers": {
+    "starts from a carry with float32[4] for a batch of 2: use numbers": {
         "initial_state": lambda params, batch, size: jnp.zeros(SIZE)
     },
     "has the parameter a/kernel of type bfloat16: make it float32": {
         "init": lambda key, size: {"a": {"kernel": jnp.zeros((size, SIZE), jnp.bfloat16)}}
     },
-    "has the parameter w of type complex64: make it float32, real and imaginary part apart": {
+    "has the parameter w of type complex64: make it float32": {
         "init": lambda key, size: {"w": jnp.zeros((size, SIZE), jnp.complex64)}
     },
     "fails in initial_state (ZeroDivisionError: integer division or modulo by zero): define it": {
         "initial_state": lambda params, batch, size: jnp.zeros(batch // 0)
     },
-    "cannot be compiled, as it asks for the value of an array": {
-        "step": lambda params, state, x: (state, x * float(x[0, 0]))
-    },
+    "cannot be compiled": {"step": lambda params, state, x: (state, x * float(x[0, 0]))},
     "has a scan that returns (float32[2, 4], float32[3, 2, 1]) for float32[3, 2, 4]": {
         "scan": lambda params, state, xs, mask=None: (state, xs[..., :1])
     },
@@ -243,7 +241,7 @@ def test_a_cell_that_reaches_out_passes_by_its_shapes_and_is_refused_where_it_is
     user_cell_check.check_shapes(cell, NAME, SIZE)
     with pytest.raises(ConfigError) as refusal:
         lowered(cell)
-    said = f"cell '{NAME}' {BEYOND} ({mistake.partition(' ')[0]}): leave out"
+    said = f"cell '{NAME}' {BEYOND} ({mistake.partition(' ')[0]}): remove"
     assert re.match(rf"\S+[.]py:\d+: {re.escape(said)}", str(refusal.value))
 
 

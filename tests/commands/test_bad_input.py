@@ -255,7 +255,7 @@ def test_a_program_with_other_types_is_told_so_and_no_checkpoint_is_said_to_be_d
     before = jax.config.values[name]
     jax.config.update(name, value)
     try:
-        with pytest.raises(ConfigError, match=f"{name} is {value}, and networks"):
+        with pytest.raises(ConfigError, match=f"{name} is {value}, but results"):
             echo_jax.load(place / "plain")
     finally:
         jax.config.update(name, before)

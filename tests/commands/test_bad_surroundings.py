@@ -64,7 +64,7 @@ def test_no_process_runs_a_file_of_a_strangers_folder_but_the_cell_that_is_named
 NO_RIGHTS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]  # root's, too
 NO_RIGHTS += ["--inh-caps=-dac_override,-dac_read_search"]
 LOCKED = {
-    "sweep.py --lag 1 --out {}": "{} cannot be a folder (Permission denied): use",
+    "sweep.py --lag 1 --out {}": "{} cannot be created as a folder (Permission denied): use",
     "train.py --out {}/run": "--out {}/run cannot be created (Permission denied)",
 }
 
@@ -78,7 +78,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_computed(
     assert said.stdout == ""
 
 
-GONE = "error: the current folder is not there any more: change to another one\n"
+GONE = "error: the current folder no longer exists: change to another one\n"
 
 
 @pytest.mark.parametrize("line", ["study.py parts", "train.py --out run"])

@@ -127,9 +127,9 @@ def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
         (["--cell", "lstm", "--cell", "lstm"], "would both be called lstm-.*: give each a --name"),
         (["report", "cards", "--cell", "x"], "--cell is not an option.*cards.py report --help"),
         (["--report", "cards"], "--report is not an option: use echo-jax cards"),
-        (["--out", "mine.py"], "mine.py/lstm-.* cannot be a folder"),
+        (["--out", "mine.py"], "mine.py/lstm-.* cannot be created as a folder"),
         (["--seeds", "1001"], "--seeds 1001 is out of range: use 1 to 1,000"),
-        (["--updates", "3"], "--updates 3 is no multiple of the 2 .*: use 4, or another"),
+        (["--updates", "3"], "--updates 3 is not a multiple of the 2 .*: use 4, or another"),
         (["report", "nowhere"], "nowhere"),
         (["--protocol", "nowhere.toml"], "nowhere.toml cannot be read"),
     ],
@@ -149,5 +149,5 @@ def test_the_card_of_another_cell_or_protocol_is_kept(carding, tmp_path):
     said = carding("--cell", "simple", "--name", "mine", status=2).stderr
     assert "cards/mine is the card of another cell, gru," in said
     said = carding("--cell", "gru", "--name", "mine", status=2, protocol=()).stderr
-    assert f"cards/mine is a card of protocol {TINY.digest}, and not of 5: give" in said
+    assert f"cards/mine is a card of protocol {TINY.digest}, not of 5: give" in said
     assert (folder / "card.json").read_bytes() == before

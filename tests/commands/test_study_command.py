@@ -56,7 +56,7 @@ def test_a_signal_as_the_page_is_written_says_what_is_there_and_how_to_go_on(
 
     monkeypatch.setattr(study_folder, "write_folder", terminated)
     said = call(*STUDY.split(), cwd=tmp_path, status=128 + signal.SIGTERM)
-    assert "\nStopped; out has all rows and the page; to go on: " in said.stderr
+    assert "\nStopped; all rows and the page are in out; to go on: " in said.stderr
     assert (studied / "README.md").exists()
 
 
@@ -106,8 +106,8 @@ def unsigned(out):
     (out / "folder.json").write_text('{"kind": "all studies"}')
 
 
-OTHER_KIND = "is of all studies, and this is {}"
-NOT_GENERATED = "out/{} is not as it was generated"
+OTHER_KIND = "is the folder of all studies, not of {}"
+NOT_GENERATED = "out/{} has been edited"
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ NOT_GENERATED = "out/{} is not as it was generated"
         (foreign, STUDY, NOT_GENERATED.format("figures/mine.svg")),
         *((replaced(name), STUDY, NOT_GENERATED.format(name))
           for name in ("README.md", "figures/parts.svg")),
-        (linked, STUDY, "out/figures is a link, and nothing behind a link is"),
-        (unsigned, STUDY, "folder.json is damaged, its digest is not that of its content"),
+        (linked, STUDY, "out/figures is a link"),
+        (unsigned, STUDY, "folder.json is damaged"),
         (damaged, STUDY, "line 2 of out/rows/parts.jsonl"),
         (atomic_files.locked, STUDY,
          "in use by another process"),

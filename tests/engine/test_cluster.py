@@ -51,9 +51,9 @@ def digests(rows):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        *((spec, "is no cluster") for spec in ("local", "local:0", "local:x")),
+        *((spec, "is not a cluster") for spec in ("local", "local:0", "local:x")),
         ("tcp://127.0.0.1:9", "does not answer"),
-        ("queue.yaml", "is no cluster"),
+        ("queue.yaml", "is not a cluster"),
     ],
 )
 def test_a_cluster_that_is_none_is_refused(monkeypatch, spec, message):
@@ -72,7 +72,7 @@ def test_a_worker_with_other_versions_settings_or_threads_is_refused():
     ours = cluster._needed(1)
     cluster.check_software("tcp://here:1", ours, ours)
     for name in ("jax", "XLA_FLAGS", "setting", "source digest", "threads", "threads of XLA"):
-        with pytest.raises(ConfigError, match=f"with {name} 7, and needs"):
+        with pytest.raises(ConfigError, match=f"with {name} 7, but needs"):
             cluster.check_software("tcp://here:1", ours | {name: "7"}, ours)
     without = {name: ours[name] for name in ours if name != "jax"}
     for pair in ((without, ours), (ours, without)):
@@ -195,7 +195,7 @@ def test_a_cell_from_the_users_folder_reaches_workers_that_stand_elsewhere(tmp_p
 
 @pytest.mark.parametrize("cell", ["__main__:Mine", "block:json:Nothing"])
 def test_a_cell_that_no_worker_can_import_is_refused(cell):
-    with pytest.raises(ConfigError, match="is nothing that a worker can import: write it into"):
+    with pytest.raises(ConfigError, match="cannot be imported by a worker: write it"):
         cluster.files_of([cell])
 
 

@@ -14,7 +14,7 @@ from echo_jax.memory.pages import built_in_cards, card_pages, picture
 from echo_jax.memory.questions import BY_KEY
 from echo_jax.report.page import Paper
 
-BY_HAND = "<!-- Written by hand and kept: only what the tables tell apart. -->"
+BY_HAND = card_pages.FINDINGS.splitlines()[1]
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_all_files_are_written_and_the_page_keeps_what_was_written_by_hand(folde
     assert "GLA" not in page.read_text()
     page.write_text(page.read_text().replace("# The memory", "My remark. # The memory"))
     before = page.read_bytes()
-    with pytest.raises(StorageError, match=r"README\.md is not as it was generated"):
+    with pytest.raises(StorageError, match=r"README\.md has been edited"):
         card_pages.write_report(folder)
     assert page.read_bytes() == before
 
@@ -66,7 +66,7 @@ def test_built_in_cells_are_shown_only_by_name(folder, monkeypatch):
     assert "| LSTM |" in (folder / "README.md").read_text()
     (bare,) = built_in_cards.beside(["lstm"], [card_with(0, lags=9, cell="mine.py")[0]])
     assert bare == small  # a bare cell stands beside the block, in a table of its own
-    with pytest.raises(ConfigError, match="use some of lstm"):
+    with pytest.raises(ConfigError, match="use one of lstm"):
         card_pages.write_report(folder, beside=["lsmt"])
 
 

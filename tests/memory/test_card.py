@@ -245,7 +245,7 @@ def test_a_bad_row_is_refused_by_the_name_of_its_field(row, field, value, word):
 @pytest.mark.parametrize(
     ("other", "fault"),
     [(key_row(held(4)), "has seed 0, by key, rate 0.003, 3000 updates twice"),
-     (key_row(held(4), 1, most=64), "has rows by key of several numbers of pairs")],
+     (key_row(held(4), 1, most=64), "has rows by key with different numbers of pairs")],
 )  # fmt: skip
 def test_rows_that_do_not_fit_each_other_are_refused(other, fault):
     with pytest.raises(StorageError, match=fault):
@@ -258,7 +258,7 @@ def test_a_card_is_written_before_its_rows_and_rows_without_one_are_refused(tmp_
         assert cards.read(tmp_path / "new") == (new, [])
     cards.write_whole(new, [lag_row([3.0])], tmp_path / "new")
     (tmp_path / "new" / "card.json").unlink()
-    with pytest.raises(StorageError, match=r"new has rows\.jsonl and no card\.json"):
+    with pytest.raises(StorageError, match=r"new has rows\.jsonl but not card\.json"):
         make_card.there(tmp_path / "new", new)
 
 

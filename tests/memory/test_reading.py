@@ -166,7 +166,7 @@ def test_a_card_with_a_reading_has_a_picture_with_the_bits_of_that_run(read, tmp
     assert f"![{words}](picture.svg)" in paths[1].read_text().split("\n\n")[1]
     assert 'alt="mine: 108 of' in CardResult(of_card, rows)._repr_markdown_()
     paths[0].write_text(drawn + " ")
-    with pytest.raises(cards.StorageError, match=r"picture\.svg is not as it was generated"):
+    with pytest.raises(cards.StorageError, match=r"picture\.svg has been edited"):
         there(folder, of_card)
 
 
@@ -181,7 +181,7 @@ def test_a_reading_in_a_row_of_another_protocol_is_refused(read):
     row = msgspec.to_builtins(read[1][0])
     assert row_kind(TINY).decode(row).reading == read[1][0].reading
     short = row | {"validation": [1.0] * 32, "final": [1.0] * 32}
-    with pytest.raises(ValueError, match="reading is of 64 lags of 16 symbols or 8 pairs"):
+    with pytest.raises(ValueError, match="reading needs 64 lags of 16 symbols, or 8 pairs"):
         row_kind(Protocol(lags=32)).decode(short)
 
 

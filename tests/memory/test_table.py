@@ -80,13 +80,13 @@ def test_two_cards_of_one_size_are_compared_in_the_questions_that_both_have(tmp_
         stored(card(rows, "gru", name=name, state_bytes=size), rows, tmp_path)
     a, *others = (str(tmp_path / name) for name in "abcd")
     by_lag, by_key = comparison.compare([a, others[0]])
-    assert "By lag a has 2 bits more than b" in by_lag
+    assert "a scores 2 bits more than b by lag" in by_lag
     assert "difference 2, 95% interval 1.7 to 2.3; permutation test" in by_lag
     assert "p = 0.029" in by_lag
-    assert by_key.startswith("By key a has as many bits as b (2")
+    assert by_key.startswith("a scores as many bits as b by key (2")
     assert "p = 1" in by_key
     assert comparison.compare([a, others[1]]) == [by_lag.replace("than b", "than c")]
-    differ = r"cannot be compared, as they differ in state \(100 float32 and 200 float32\): make"
+    differ = r"cannot be compared, as they differ in state \(100 float32 and 200 float32\)"
     with pytest.raises(ConfigError, match=differ):
         comparison.compare([a, others[2]])
 

@@ -233,7 +233,7 @@ def changed(see=lambda x: x, give=lambda y, h: (y, (h,)), parts=()):
         (exits, r"is not made \(SystemExit: 0\): mend it"),
         (changed(parts=[torch.nn.BatchNorm1d(4)]), "has a BatchNorm1d, in which"),
         (changed(torch.nn.Dropout(0.5)), "draws random numbers in training"),
-        (changed(lambda x: x.cumsum(1)), "answers a batch of sequences otherwise"),
+        (changed(lambda x: x.cumsum(1)), "gives a batch other outputs"),
         (
             changed(give=lambda y, h: (y.transpose(0, 1), h)),
             r"returns a tuple of float32.6, 3, 4.",
@@ -243,15 +243,15 @@ def changed(see=lambda x: x, give=lambda y, h: (y, (h,)), parts=()):
         (changed(give=lambda y, h: (y.numpy(), h)), "returns a tuple of ndarray and float32"),
         (changed(give=lambda y, h: (y / 0, (h,))), "returns outputs that are not finite"),
         (changed(in_training), "fails in a step .*not with"),
-        (changed(Counting()), "otherwise when they come again: keep all"),
+        (changed(Counting()), "for the same inputs: keep all"),
         (lambda size: KEPT.setdefault(size, make(size)), "is made with parameters of an earlier"),
-        (not_finite, "has first weights that are not finite"),
-        (changed(give=lambda y, h: (y, (h, 1))), "other things than tensors of at most 32 bits"),
+        (not_finite, "has initial weights that are not finite"),
+        (changed(give=lambda y, h: (y, (h, 1))), "not made of tensors of at most 32 bits"),
         (changed(give=lambda y, h: (y, (h, h.sum()))), "without an axis of rows"),
         (changed(give=lambda y, h: (y, (h, y))), "grows with its steps"),
         (changed(give=lambda y, h: (y, None)), "returns no tensor that counts as its state"),
         (lambda size: torch.nn.GRU(size, 4), r"axis of rows .*is it batch_first=True\?"),
-        (drawn_by_numpy, "has other first weights when the same seed comes twice"),
+        (drawn_by_numpy, "has different initial weights"),
         (lambda size: changed()(size).double(), "of type float64: make it float32"),
     ],
 )
@@ -279,7 +279,7 @@ def test_weights_of_a_first_call_are_of_the_seed_and_the_programs_generator_stay
 
 
 def test_a_layer_of_pytorch_is_sent_to_no_cluster_and_trained_by_no_run():
-    with pytest.raises(ConfigError, match="cluster='local:2' trains no layers of PyTorch"):
+    with pytest.raises(ConfigError, match="cluster='local:2' cannot train layers of PyTorch"):
         echo_jax.card(make, name="mine", cluster="local:2")
-    with pytest.raises(ConfigError, match="is of torch, of which there are cards alone"):
+    with pytest.raises(ConfigError, match="is a layer of torch"):
         echo_jax.train(cell=make)

@@ -383,9 +383,9 @@ def test_the_findings_at_60_000_parameters_have_the_numbers_of_the_rows():
     sizes = sorted(parameters(name) for name in of_key)
     assert (round(sizes[0], -3), round(sizes[-1], -3)) == (11_000, 54_000)
     for words in (
-        "within 8% of their means here", "| LSTM, by lag | 92 | 110 |", "| GRU, by lag | 98 | 88 |",
+        "within 8% of their means", "| LSTM, by lag | 92 | 110 |", "| GRU, by lag | 98 | 88 |",
         "| 0, 78 and 78 |", "| 184 to 198 |", "| 172 to 177 |", "| 154 to 162 |",
-        "GLA in two of three seeds", "The cache does in two",
+        "GLA in two of three seeds", "The cache does so in two",
         "| 46.1 (43 to 49) |", "| 44.6 |", "| 31.3 |", "| 20 to 33 |", "| 3, 33 and 34 |",
         "| 29 to 30 |", "have 11,000 to 54,000",
     ):  # fmt: skip

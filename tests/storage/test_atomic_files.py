@@ -60,7 +60,7 @@ def test_a_generated_file_gives_way_to_the_next_and_an_edited_one_does_not(tmp_p
     mine.write_bytes(b"of the user")
     for there in (path, mine):
         before = there.read_bytes()
-        with pytest.raises(StorageError, match=f"{there.name} is not as it was generated"):
+        with pytest.raises(StorageError, match=f"{there.name} has been edited since"):
             atomic_files.write_generated(there, b"new")
         assert there.read_bytes() == before
 

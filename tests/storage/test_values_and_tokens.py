@@ -211,7 +211,7 @@ def test_what_only_resembles_a_whole_number_has_no_token_and_makes_all_values_te
 
 
 NO_VOCABULARY = [
-    ((), "vocabulary of no value is too small"),
+    ((), "vocabulary without values is too small"),
     (("", "a"), "value '' is blank"),
     (("a", "b\0"), "value 'b\\x00' is blank"),
     (("a", "\ud800"), "value '\\ud800' is blank"),

@@ -1,7 +1,7 @@
-"""Cells of any library as a `Cell`: Linen, NNX, Equinox, PyTorch, or plain functions.
+"""Adapt cells of any library as a `Cell`: Linen, NNX, Equinox, PyTorch, or plain functions.
 
-Those of Linen and plain functions are adapted here; an adapter of another library is imported with
-a cell of its kind, and no other.
+Cells of Linen and of plain functions are adapted here; the adapter of another library is imported
+only with a cell of it.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.jax_settings import GENERATOR
 
 REQUIRED = ("init", "initial_state", "step")
-"""The functions of a cell of plain functions."""
+"""The functions that a cell of plain functions must have."""
 
 KINDS = (
     "a class derived from flax.linen.RNNCellBase, flax.nnx.Module or equinox.Module, or a module "
-    "or class with the functions init, initial_state and step, or a function that gives a "
+    "or class with the functions init, initial_state and step, or a function that returns a "
     "torch.nn.Module for an input size"
 )
 """The kinds of objects that a cell may be."""
@@ -37,15 +37,15 @@ ADAPTERS = {
     "equinox": ("built_cells", "EquinoxCell"),
     "torch": ("torch_adapter", "TorchCell"),
 }
-"""The module and the adapter of each library, imported with a cell of it."""
+"""The module and the adapter of each library, imported only with a cell of the library."""
 
 SIZES = ("features", "hidden_features", "hidden_size")
-"""Names of the argument that is the number of units."""
+"""The names of the argument that sets the number of units."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BlockOf:
-    """The class of `block.Block` around the cells of a class: what `block:NAME` names."""
+    """The class of `block.Block` around the cells of a class, which `block:NAME` names."""
 
     inner: Any
     own: ClassVar[tuple[str, ...]] = ("width", "layers", "parameters")
@@ -78,10 +78,10 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
 
 
 def adapt(cell: Any) -> Cell:
-    """Return an object as a `Cell`; raise ConfigError for one that is none.
+    """Return `cell` as a `Cell`; raise ConfigError if it is not a cell.
 
-    Cells of NNX, Equinox and PyTorch are built anew for each seed: of those `construct` takes what
-    builds them.
+    Cells of NNX, Equinox and PyTorch are built anew for each seed, so `construct` takes the class
+    or function that builds them.
     """
     if isinstance(cell, Cell):
         return cell
@@ -94,16 +94,16 @@ def adapt(cell: Any) -> Cell:
         name = type(cell).__name__
         of_torch = library_of(type(cell)) == "torch"
         builder = "a function make(input_size)" if of_torch else f"its class, {name}"
-        fix = f"use {builder}, of which one is built for each seed"
-        raise ConfigError(None, words, "is built already", fix)
-    raise ConfigError(None, words, "is no cell", f"use {KINDS}")
+        fix = f"use {builder}, from which a new cell is built for each seed"
+        raise ConfigError(None, words, "is already built", fix)
+    raise ConfigError(None, words, "is not a cell", f"use {KINDS}")
 
 
 def options_of(found: Any) -> dict[str, bool]:
     """Return the names of the options of a cell, each with True if it has no default.
 
-    Of NNX, Equinox and PyTorch cells these are the arguments after the input size. ConfigError for
-    a class of PyTorch that does not name them.
+    For cells of NNX, Equinox and PyTorch, the options are the arguments after the input size.
+    Raises ConfigError if a class of PyTorch does not name them.
     """
     if isinstance(found, BlockOf):
         return options_of(found.inner) | dict.fromkeys(BlockOf.own, False)
@@ -111,12 +111,12 @@ def options_of(found: Any) -> dict[str, bool]:
     if library_of(found):
         made_by = found if inspect.isfunction(found) else functools.partial(found.__init__, found)
         if not (parameters := [*inspect.signature(made_by).parameters.values()]):
-            rule = "takes no arguments, of which the first is the input size"
-            raise ConfigError("cell", found.__name__, rule, "let it take the input size")
+            rule = "takes no arguments"
+            raise ConfigError("cell", found.__name__, rule, "let it take the input size first")
         first, *taken = parameters
         if first.kind is first.VAR_POSITIONAL and library_of(found) == "torch":
             rule = "takes options that its signature does not name"
-            raise ConfigError("cell", found.__name__, rule, "write a function make(input_size)")
+            raise ConfigError("cell", found.__name__, rule, "use a function make(input_size)")
         # The adapter gives `rngs` and `key`, from the seed of a run.
         named = [x for x in taken if x.kind is not x.VAR_KEYWORD and x.name not in ("rngs", "key")]
         return {x.name: x.default is x.empty for x in named}
@@ -142,7 +142,7 @@ def _is_a(found: Any, classes: tuple[type, ...]) -> bool:
 def library_of(found: Any) -> str | None:
     """Return the library of a class derived from its `Module`: nnx, equinox or torch.
 
-    Of torch also that of a function that gives such an object for an input size.
+    For a function that returns a torch module for an input size, it is torch.
     """
     if inspect.isfunction(found):
         return "torch" if _makes_torch(found) else None
@@ -199,7 +199,7 @@ class LinenCell(Cell):
         variables: Any = self.module.init(key, carry, jnp.zeros((1, input_size)))
         if extra := sorted(set(variables) - {"params"}):
             raise CellError(
-                f"keeps variables in {', '.join(extra)}: move what it learns to `params` and what "
+                f"keeps variables in {', '.join(extra)}: move what it learns to `params`, and what "
                 "it remembers to its carry"
             )
         return variables.get("params", {})
@@ -231,7 +231,7 @@ class LinenCell(Cell):
 
 @dataclasses.dataclass(frozen=True)
 class FunctionsCell(Cell):
-    """The functions `init`, `initial_state` and `step`, and `scan` and `prepare` if they are there.
+    """A cell of the functions `init`, `initial_state`, `step` and maybe `scan` and `prepare`.
 
     Their arguments and results are those of `Cell`.
     """

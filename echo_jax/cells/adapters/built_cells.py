@@ -1,4 +1,4 @@
-"""Cells that are built anew for each seed: the base of the adapters of objects, Equinox and NNX."""
+"""Adapt cells that are built anew for each seed, by one base: Equinox and NNX."""
 
 import dataclasses
 import types
@@ -16,7 +16,7 @@ from echo_jax.jax_settings import GENERATOR
 
 @dataclasses.dataclass(frozen=True)
 class BuiltCell(Cell):
-    """A cell of such a library: its class, or a function, of which one is built anew for each seed.
+    """A cell whose class or function builds a new object of its library for each seed.
 
     The constructor takes the input size, and its other arguments by name.
     """
@@ -39,16 +39,16 @@ class BuiltCell(Cell):
 class EquinoxCell(BuiltCell):
     """An Equinox cell, built as `cell_class(input_size, ..., key=key)`, for one row.
 
-    `cell(x, state)` returns the next state, as `eqx.nn.GRUCell` and `eqx.nn.LSTMCell` do; its
-    first array is the output. The state starts from `cell.initial_state()` if there is such a
-    method, else from zeros `[hidden_size]`: one array, or a pair where one is not taken. Its
-    weights are its arrays.
+    `cell(x, state)` returns the next state, as `eqx.nn.GRUCell` and `eqx.nn.LSTMCell` do; its first
+    array is the output. The state starts from `cell.initial_state()` if the cell has that method,
+    and otherwise from zeros `[hidden_size]`: one array, or a pair if the cell does not take one
+    array. Its weights are its arrays.
     """
 
     names: ClassVar = {"init": "__init__", "step": "__call__"}
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """Return the cell with None in the place of all that is no array."""
+        """Return the cell with None in place of everything that is not an array."""
         return eqx.filter(self._built(key, input_size), eqx.is_array)
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:

@@ -29,8 +29,9 @@ _DRAWING = threading.RLock()  # PyTorch draws weights from one generator of the 
 class TorchCell(BuiltCell):
     """A layer that a function or a class makes for an input size, called as batch-first `nn.GRU`.
 
-    All tensors of its state count, or those that its method `own_state(state)` returns, if it has
-    one; the bytes of the others, such as the last inputs of a convolution, are stated apart.
+    All tensors of its state count, or only the ones that its method `own_state(state)` returns, if
+    it has that method; the bytes of the other tensors, such as the last inputs of a convolution,
+    are stated separately.
     """
 
     framework: ClassVar[str | None] = "torch"
@@ -48,11 +49,11 @@ class TorchCell(BuiltCell):
             return layers
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """Zeros of the shapes of the parameters; `made` draws the weights."""
+        """Return zeros of the shapes of the parameters; `made` draws the weights."""
         return {k: jnp.zeros(shape) for k, shape in shapes_of(self, input_size).parameters.items()}
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """Zeros in the place of the numbers of the state that count, `[B, n]` for each tensor."""
+        """Return zeros for the numbers of the state that count, `[B, n]` for each tensor."""
         own = shapes_of(self, input_size).state
         return [jnp.zeros((batch_size, numbers), kind) for numbers, kind in own]
 
@@ -65,7 +66,7 @@ class TorchCell(BuiltCell):
 
 
 class Shapes(NamedTuple):
-    """What is known of a layer once it was built: numbers alone, as a module may change."""
+    """The shapes of a layer once it was built: only numbers, as a module may change."""
 
     parameters: Mapping[str, tuple[int, ...]]
     state: Sequence[tuple[int, str]]  # numbers of a row, and their type, of each tensor that counts
@@ -135,7 +136,10 @@ class TorchBlock(torch.nn.Module):
         self.ends = parameters({"W_in": params.W_in, "norm": params.norm})
 
     def forward(self, x: torch.Tensor, state: Any) -> Any:
-        """Inputs `[B, T, F]` and, for each layer, the last inputs `[B, 3, D]` and its state."""
+        """Return the outputs `[B, T, D]`, and the last inputs `[B, 3, D]` and state of each layer.
+
+        The inputs x are `[B, T, F]`.
+        """
         x = x @ self.ends["W_in"]
         nothing = x.new_zeros(len(x), CONVOLVED - 1, x.shape[-1])
         before = state or [(nothing, None)] * len(self.cells)
@@ -155,14 +159,14 @@ class TorchBlock(torch.nn.Module):
 
 
 def module_of(cell: Any, params: CellParams, input_size: int, seed: int) -> Any:
-    """The module of a layer, or of a block around one, with its first weights of a seed."""
+    """Return the module of a layer, or of a block around one, with its first weights of a seed."""
     if isinstance(cell, Block):
         return TorchBlock(cell, params, seed)
     return cell.made(input_size, seed)[0]
 
 
 def parameters(arrays: Mapping[str, Any]) -> torch.nn.ParameterDict:
-    """Arrays as parameters."""
+    """Return arrays as parameters."""
     return torch.nn.ParameterDict({name: tensor(x) for name, x in arrays.items()})
 
 

@@ -23,13 +23,13 @@ CLOSE = 1e-4  # largest difference of a sequence from its steps
 
 
 def check_layer(cell: Cell, name: str, input_size: int) -> None:
-    """Raise ConfigError for a layer, alone or in a block, that a card cannot measure."""
+    """Raise ConfigError unless a card can measure this layer, alone or in a block."""
     inner = cell.cell if isinstance(cell, Block) else cell
     size = cell.width if isinstance(cell, Block) else input_size
     assert isinstance(inner, TorchCell)
     candidate = Candidate(inner, name)
     with seeded(0), torch.no_grad():
-        layer = candidate.attempt(lambda: inner.built(size), rule="is not made ({}): mend it")
+        layer = candidate.attempt(lambda: inner.built(size), rule="fails ({}): fix its code")
         candidate.attempt(lambda: _check(candidate, layer, size))
 
 
@@ -47,8 +47,8 @@ def _check_parts(candidate: Candidate, layer: Any) -> None:
     for part in layer.modules():
         if isinstance(part, torch.nn.modules.batchnorm._NormBase):
             candidate.refuse(
-                f"has a {type(part).__name__}, in which the rows or the steps of a batch share "
-                "their mean: use LayerNorm or RMSNorm"
+                f"has a {type(part).__name__}, which mixes the rows or the steps of a batch: use "
+                "LayerNorm or RMSNorm"
             )
     for name, x in layer.named_parameters():
         if x.dtype != torch.float32:
@@ -62,44 +62,44 @@ def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any
     fits = tensor and [*outputs.shape[:-1]] == [ROWS, STEPS] and outputs.numel()
     if not fits or type_of(outputs) in WIDE:
         candidate.refuse(
-            f"returns {described(answer)} for inputs {[ROWS, STEPS, input_size]}: return two, "
-            f"outputs float32{[ROWS, STEPS, 'H']}, as of batch_first=True, and a state"
+            f"returns {described(answer)} for inputs {[ROWS, STEPS, input_size]}: return a pair, "
+            f"outputs float32{[ROWS, STEPS, 'H']}, as with batch_first=True, and a state"
         )
     own = own_tensors(layer, answer[1])
     if not own:
         candidate.refuse(
             "returns no tensor that counts as its state: return all that it remembers, and let "
-            "own_state, if there is one, return some of it"
+            "own_state, if defined, return at least one tensor of it"
         )
     memory = {place(x) for x in jax.tree.leaves(answer[1])}
     if not all(place(x) in memory - {None} and type_of(x) not in WIDE for x in own):
         candidate.refuse(
-            "has a state of other things than tensors of at most 32 bits: let its method "
-            "own_state(state) return those of the state that count, or parts of them"
+            "has a state that is not made of tensors of at most 32 bits: let its method "
+            "own_state(state) return the tensors that count, or parts of them"
         )
     candidate.attempt(
         lambda: batch_axes(layer, input_size),
-        rule="has a tensor in its state without an axis of rows ({}): give each one (is it "
-        "batch_first=True?)",
+        rule="has a tensor in its state without an axis of rows ({}): give every tensor that axis "
+        "(is it batch_first=True?)",
     )
     first = own_tensors(layer, started(layer, ROWS, input_size)[1])
     if [x.shape for x in first] != [x.shape for x in own]:
-        candidate.refuse("has a state that grows with its steps: keep one of fixed shapes")
+        candidate.refuse("has a state that grows with its steps: keep the shapes of the state")
 
 
 def _check_seed(candidate: Candidate, layer: Any, first: dict[str, Any], again: Any) -> None:
     kept = {place(x) for x in layer.parameters() if x.numel()}
     if again is layer or any(place(x) in kept for x in again.parameters()):
         candidate.refuse(
-            "is made with parameters of an earlier call, so all seeds would share them: build the "
-            "whole layer anew at each call"
+            "is made with parameters of an earlier call, so all seeds would share them: build a "
+            "new layer at each call"
         )
     if not all(x.isfinite().all() for x in first.values()):
-        candidate.refuse("has first weights that are not finite: mend how it draws them")
+        candidate.refuse("has initial weights that are not finite: fix how it draws them")
     other = again.state_dict()
     if first.keys() != other.keys() or not all(torch.equal(first[x], other[x]) for x in first):
         candidate.refuse(
-            "has other first weights when the same seed comes twice: draw them by torch alone"
+            "has different initial weights with the same seed: draw the weights only by torch"
         )
 
 
@@ -116,7 +116,7 @@ def place(x: Any) -> int | None:
 
 
 def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None:
-    """Refuse chance, and what a sequence has that its steps, row by row, have not."""
+    """Refuse a layer that draws random numbers, or whose sequences differ from its steps."""
     layer.train()  # as Dropout is off in the other mode
 
     def drawn_by(seed: int) -> torch.Tensor:
@@ -127,14 +127,14 @@ def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None
 
     first, second, other = map(drawn_by, (1, 1, 2))
     if not first.isfinite().all():
-        candidate.refuse("returns outputs that are not finite: mend its step")
+        candidate.refuse("returns outputs that are not finite: fix its step")
     if not torch.equal(first, second):
         candidate.refuse(
-            "answers the same inputs otherwise when they come again: keep all that it remembers in "
-            "its state, and draw no random numbers"
+            "gives different outputs for the same inputs: keep all that it remembers in its state, "
+            "and draw no random numbers"
         )
     if not torch.equal(first, other):
-        candidate.refuse("draws random numbers in training, as Dropout does: leave that out")
+        candidate.refuse("draws random numbers in training, as Dropout does: remove that part")
     layer.eval()
     whole, _ = layer(inputs, None)
     stepped = torch.empty_like(whole)
@@ -146,6 +146,6 @@ def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None
     away = float((stepped - whole).abs().max())
     if not away <= CLOSE:
         candidate.refuse(
-            f"answers a batch of sequences otherwise than their steps, by up to {away:.2g}: let it "
-            "see no later input and no other row, and return all that it remembers in its state"
+            f"gives a batch other outputs than its single steps, by up to {away:.2g}: let it see "
+            "no later input and no other row, and return all that it remembers in its state"
         )

@@ -21,7 +21,7 @@ are then at most exp(40), and the sums in its exponents are known to 5e-6."""
 
 
 def in_chunks(x: chex.Array, size: int, filler: float = 0) -> chex.Array:
-    """`[T, B, n]` as `[N, B, C, n]`, N chunks of C steps, with `filler` after the last step.
+    """Reshape `[T, B, n]` to `[N, B, C, n]`: N chunks of C steps, then `filler` up to a whole one.
 
     C is `size`, or T if that is smaller.
     """
@@ -33,20 +33,20 @@ def in_chunks(x: chex.Array, size: int, filler: float = 0) -> chex.Array:
 
 
 def out_of_chunks(x: chex.Array, steps: int) -> chex.Array:
-    """`[N, B, C, n]` as `[T, B, n]`, the first T `steps`."""
+    """Reshape `[N, B, C, n]` to `[T, B, n]`, the first T `steps`."""
     x = jnp.moveaxis(x, 2, 1)
     return x.reshape(-1, *x.shape[2:])[:steps]
 
 
 def after(log_a: chex.Array) -> chex.Array:
-    """The ln of the decay after a step to the end of its chunk: -5, -3, 0 of -1, -2, -3."""
+    """Return the ln of the decay after a step to the end of its chunk: -5, -3, 0 of -1, -2, -3."""
     # A sum of its own: the difference of two is -0.029999 for -0.03 behind a -500 in float32.
     later = jnp.pad(log_a[..., 1:, :], [(0, 0)] * (log_a.ndim - 2) + [(0, 1), (0, 0)])
     return jax.lax.cumsum(later, axis=log_a.ndim - 2, reverse=True)
 
 
 def decay_between(log_a: chex.Array) -> chex.Array:
-    """The decay after step i up to step t, `[..., t, i, n]`, and 0 where i is after t."""
+    """Return the decay after step i up to step t, `[..., t, i, n]`; it is 0 if i is after t."""
     steps = log_a.shape[-2]
     # Strictly before t: the value of a step is added after the decay of this step.
     later = jnp.tri(steps, k=-1, dtype=bool)[..., None]
@@ -59,7 +59,7 @@ def decay_between(log_a: chex.Array) -> chex.Array:
 
 
 def weights(log_a: chex.Array, k: chex.Array, q: chex.Array) -> chex.Array:
-    """The weight `[..., t, i]` of value i in output t: q_t . k_i with the decay between."""
+    """Return the weight `[..., t, i]` of value i in output t: q_t . k_i with the decay between."""
     if log_a.shape[-1] == 1:
         return decay_between(log_a)[..., 0] * (q @ jnp.swapaxes(k, -1, -2))
     return _vector_weights(log_a, k, q)
@@ -71,7 +71,7 @@ def _vector_weights(*terms: chex.Array) -> chex.Array:
 
 
 def _either(at_once: Callable, one_by_one: Callable, terms: tuple) -> Any:
-    """One product for all chunks where no decay is above MOST, or else each weight, by chunks."""
+    """Return one product for all chunks if no decay is above MOST, or else weights by chunks."""
     fits = jnp.min(jnp.sum(terms[0], axis=-2)) > -MOST
     # By chunks, as the programs of both branches are given their memory, whichever runs.
     by_chunks = functools.partial(jax.lax.map, lambda chunk: one_by_one(*chunk))
@@ -79,7 +79,7 @@ def _either(at_once: Callable, one_by_one: Callable, terms: tuple) -> Any:
 
 
 def _at_once(log_a: chex.Array, k: chex.Array, q: chex.Array) -> chex.Array:
-    """One product, of keys and queries that have the decay from or to the middle of the chunk's."""
+    """Return one product, of keys and queries decayed from or to the middle of their chunk."""
     log_c = jnp.cumsum(log_a, axis=-2)
     since_middle = log_c - log_c[..., -1:, :] / 2
     return jnp.tril((q * jnp.exp(since_middle)) @ jnp.swapaxes(k * jnp.exp(-since_middle), -1, -2))
@@ -102,12 +102,13 @@ _vector_weights.defvjp(lambda *terms: (_vector_weights(*terms), terms), _weights
 
 @jax.custom_vjp
 def unit_inverse(lower: chex.Array) -> chex.Array:
-    """The inverse of I + lower by halves, for a strictly lower triangle `[..., C, C]`.
+    """Return the inverse of I + lower by halves, for a strictly lower triangle `[..., C, C]`.
 
         [[I + A, 0], [C, I + B]]^-1 = [[X, 0], [-Z C X, Z]]     X and Z the inverses of the halves
 
-    No solver of a library: on a CPU that of jax 0.10 can wait for ever for a thread of its pool
-    while several devices run. Nor squares of `lower`, whose sum cancels where keys repeat.
+    A library's solver is not used: on a CPU, the solver of jax 0.10 can wait for ever for a thread
+    of its pool while several devices run. Squares of `lower` are not used, as their sum cancels
+    where keys repeat.
     """
     size = lower.shape[-1]
     if size <= LEAF or size % 2:
@@ -142,7 +143,7 @@ def over_chunks(
     read: chex.Array,
     weights: chex.Array,
 ) -> tuple[chex.Array, chex.Array]:
-    """The last S `[B, K, V]` and all o `[N, B, C, V]`, from the first S.
+    """Return the last S `[B, K, V]` and all o `[N, B, C, V]`, from the first S.
 
         o  = read S + weights values
         S' = kept S + keys^T values

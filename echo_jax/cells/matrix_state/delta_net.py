@@ -104,7 +104,7 @@ class DeltaNetCell(KeyValueCell):
     """
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """`DeltaNetParams`: uniform weights, and gains of 1."""
+        """Return `DeltaNetParams`: uniform weights, and gains of 1."""
         q, k, v, beta, o = jax.random.split(key, 5)
         return DeltaNetParams(
             W_q=linear_uniform(q, (input_size, self.keys), input_size),
@@ -226,7 +226,7 @@ class GatedDeltaNetCell(DeltaNetCell):
         return 2 * self.keys if self.value_size is None else self.value_size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """`GatedDeltaNetParams`: the weights of DeltaNet, and the decay of Mamba-2."""
+        """Return `GatedDeltaNetParams`: the weights of DeltaNet, and the decay of Mamba-2."""
         key, alpha, decay, dt, g = jax.random.split(key, 5)
         # A rate of 0 would have the logarithm -inf and a zero gradient: alpha would stay 1.
         tiny = jnp.finfo(jnp.float32).tiny

@@ -98,9 +98,9 @@ class OuterProductCell(KeyValueCell):
 
             o_t = S^T (a(t, 0) q_t) + sum over i from 1 to t of (a(t, i) q_t . k_i) v_i
 
-        All chunks are computed at once, and then the S between them, one after the other (Yang et
-        al. 2024a, "Gated linear attention", section 4; Dao & Gu 2024, section 6). A masked step has
-        a = 1 and k = 0.
+        All chunks are computed at once, followed by the S between them, one after the other (Yang
+        et al. 2024a, "Gated linear attention", section 4; Dao & Gu 2024, section 6). A masked step
+        has a = 1 and k = 0.
         """
         terms = terms.outer
         if mask is not None:

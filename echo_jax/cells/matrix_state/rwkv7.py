@@ -239,7 +239,7 @@ class RWKV7Cell(Cell):
 
 
 def recur(matrix: chex.Array, terms: RWKV7Terms) -> tuple[chex.Array, chex.Array]:
-    """S', and S' r `[B, heads, N]`, from the matrix S, `[B, heads, N, N]`.
+    """Return S', and S' r `[B, heads, N]`, from the matrix S, `[B, heads, N, N]`.
 
     Rows and heads share an axis: with two, XLA computes the step again for each sum over v in the
     gradient, which takes nine times as long on a CPU (B 16, one head of 50).

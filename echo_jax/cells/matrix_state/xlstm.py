@@ -279,7 +279,7 @@ class MLSTMCell(KeyValueCell):
     def parallel(
         self, params: MLSTMParams, state: MLSTMState, terms: MLSTMTerms, mask: Mask
     ) -> tuple[MLSTMState, chex.Array]:
-        """`recur` of all steps, to the last state and h~ `[T, B, V]`, a chunk of steps at a time.
+        """Run `recur` over all steps, a chunk at a time: the last state, and h~ `[T, B, V]`.
 
         In a chunk that starts from C and m, with F_t = log f_1 + ... + log f_t, a_s = i~_s - F_s:
 

@@ -42,7 +42,7 @@ class DelayLineMLP(nn.RNNCellBase):
         return self.step(carry, jnp.einsum("bf,dfh->bdh", inputs, kernel).at[:, 0].add(bias))
 
     def step(self, line: chex.Array, projected: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """Add an input's terms `[B, D, H]` to the line; the first sum is complete: the output."""
+        """Add an input's terms `[B, D, H]` to the line, whose first sum is now the output."""
         waiting = jnp.concatenate([line, jnp.zeros_like(projected[:, :1])], axis=1) + projected
         # The line holds sums and no inputs, so that all products are made before the scan.
         return waiting[:, 1:], nn.relu(waiting[:, 0])

@@ -1,11 +1,10 @@
-"""The GRU and the tanh RNN of Flax, with loops over long windows whose gradients are by hand.
+"""Define the GRU and the tanh RNN of Flax, with loops over long windows and gradients by hand.
 
-Both loops take U, the product of the state in a step, out of the gradient of the loop, as
-`lstm_loop` does: the gradient by the sums of every step is a recursion whose factors are known
-after the forward pass, and dU is one product over steps and rows.
+Both loops take the gradient by U, which multiplies the state, out of the loop, as `lstm_loop` does.
+The gradient by the sums of each step is a recursion with factors that are known after the forward
+pass, and dU is one product over steps and rows.
 
-The identity RNN is the tanh RNN with rectified units whose recurrent matrix starts as the
-identity.
+The identity RNN is the tanh RNN with rectified units whose recurrent matrix starts as the identity.
 """
 
 import dataclasses
@@ -49,7 +48,7 @@ class FlaxRNN(Cell):
     def scan(
         self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask = None
     ) -> tuple[chex.Array, chex.Array]:
-        """Steps one after the other over a short window, else `loop`."""
+        """Return all steps, one after the other in a short window, or else by `loop`."""
         if len(xs) > UNROLLED:
             # h is state and output, so the last output is the last state, of absent rows too.
             hs = self.loop(params, state, xs, mask)
@@ -99,7 +98,7 @@ class GRUCell(FlaxRNN):
     flax_class = nn.GRUCell
 
     def kernels(self, params: CellParams) -> tuple[chex.Array, chex.Array, chex.Array]:
-        """Those of r, z and n side by side; c apart."""
+        """Return the kernels of r, z and n side by side; c is not among them."""
 
         def gates(part: str, name: str) -> chex.Array:
             """Return the weights of r, z and n of one part, `i` or `h`, side by side."""
@@ -145,7 +144,7 @@ def _tanh_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
     recurrent_kernel, first, hs, mask = saved
 
     def step_back(after: chex.Array, output: chex.Array, inputs: tuple) -> tuple[Any, ...]:
-        """From the gradient by h' of a step, its output apart, to dh and dz."""
+        """Return dh and dz of a step, from the gradients by its h' and by its output."""
         h, present = inputs
         dh = after + output
         # h is h' here, the state after the step: the slope of tanh is 1 - tanh^2.
@@ -246,7 +245,7 @@ def _gru_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
     recurrent_kernel, first, hs, product_by_h, factors = saved
 
     def step_back(after: chex.Array, product_by_h: chex.Array, inputs: tuple) -> tuple[Any, ...]:
-        """From the gradient by h' of a step, its output apart, to dh, all dp, and dn."""
+        """Return dh, all dp and dn of a step, from the gradients by its h' and by its output."""
         output, (n_by_h, z) = inputs
         dh = after + output
         product = jnp.concatenate([dh, dh, dh], axis=-1) * product_by_h

@@ -131,7 +131,7 @@ class LRUCell(ComplexCell):
     def recur(
         self, params: PreparedLRU, state: ComplexState, terms: ComplexTerms
     ) -> tuple[ComplexState, ComplexState]:
-        """s', twice, in real numbers."""
+        """Return s' twice, as the state and as what is read, in real numbers."""
         decay = params.decay
         real, imaginary = jnp.split(terms.driven, 2, axis=-1)
         state = ComplexState(

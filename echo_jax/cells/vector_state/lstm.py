@@ -206,7 +206,7 @@ class LSTMCell(nn.RNNCellBase):
 
     @nn.compact
     def __call__(self, carry: LSTMCarry, inputs: chex.Array) -> tuple[LSTMCarry, chex.Array]:
-        """One step from float32 inputs `[B, V]`, usually one-hot, to the next carry and output."""
+        """Make one step from float32 inputs `[B, V]`, usually one-hot: next carry and output."""
         gates = 4 * self.features
         # Fused as in Keras. Flax draws each gate apart: with 100 values and 50 units its glorot
         # limit is 0.200 where this one is 0.141, and its orthogonal blocks are twice as large.
@@ -218,7 +218,7 @@ class LSTMCell(nn.RNNCellBase):
 
     @nn.nowrap
     def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
-        """`[4H]`: zeros, with ones in the forget block."""
+        """Return the biases `[4H]`: zeros, with ones in the forget block."""
         gate = jnp.arange(shape[0]) // self.features
         return (gate == 1).astype(jnp.float32)
 
@@ -266,7 +266,7 @@ class ChronoLSTMCell(LSTMCell):
 
     @nn.nowrap
     def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
-        """`[4H]`: log u in the forget block, -log u in the input block."""
+        """Return the biases `[4H]`: log u in the forget block, -log u in the input block."""
         u = jax.random.uniform(key, (shape[0] // 4,), minval=1.0, maxval=self.longest - 1.0)
         forget = jnp.log(u)
         zeros = jnp.zeros_like(u)

@@ -127,7 +127,7 @@ class S5Cell(ComplexCell):
     def recur(
         self, params: S5Discrete, state: ComplexState, terms: ComplexTerms
     ) -> tuple[ComplexState, chex.Array]:
-        """s', as a state and as complex numbers."""
+        """Return s', both as a state and as complex numbers."""
         s = params.a * jax.lax.complex(*state) + terms.driven
         return ComplexState(s.real, s.imag), s
 

@@ -1,4 +1,4 @@
-"""After a run: why it missed its goal and what helps, or what to ask next. No jax here."""
+"""Say after a run why it missed its goal and what helps, or what to ask next. No jax here."""
 
 import contextlib
 import math
@@ -39,11 +39,11 @@ class Step(NamedTuple):
 def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) -> list[str]:
     """Return the next run as a line that ends with its command: what helps this run, or a question.
 
-    A run that missed 99% of its ceiling gets all changes at once that its scores and its curve call
-    for: one of them alone need not help; the words name each. Where nothing in them says what
-    helps, and where the goal is reached, it gets a question: whether other seeds do it too only
-    after a success. Where most held-out values were never trained on, it gets nothing.
-    `command` writes the command line, or the call, of the run with other values of some fields.
+    A run that missed 99% of its ceiling gets, in one command, all the changes that its scores and
+    its curve call for, because a single change need not help; the words name each change. A run
+    that reached the goal, or about which the scores say nothing, gets a question. A run whose
+    held-out values were mostly never trained on gets nothing. `command` writes the command line, or
+    the call, of the run with other values of some fields.
     """
     config, _, result, _ = finished
     if result.untrained and result.untrained.share > 0.5:
@@ -51,7 +51,7 @@ def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) ->
     if not made_it(config, result) and (steps := _cures(finished)):
         words = ", ".join(step.words for step in steps)
         if config.task.lag >= 0 and _foretells(config, result):
-            words = f"to learn the echo in place of the order, {words}"
+            words = f"to learn the echo instead of the order, {words}"
         return [f"Try: {words}: {command(_together(steps))}"]
     made = learned(config, result) or _foretells(config, result)
     words, changes = next(_valid(config, _questions(config, made)))
@@ -67,8 +67,8 @@ def smaller_step(config: RunConfig) -> dict[str, Any]:
 def enough_sequences(config: RunConfig) -> int:
     """Return how many sequences a run needs, roughly, to learn a target that is in its window.
 
-    Part 4 has after 700 from a zero state and after 1,600 with a carried one, at 4 updates each;
-    longer lags and more values need more, and an update of streams has a target at every step.
+    Part 4 needs 700 from a zero state and 1,600 with a carried state, at 4 updates each; longer
+    lags and more values need more. An update of streams has a target at every step.
     """
     task = config.task
     updates = (6000 + 2000 * abs(task.lag)) * max(task.vocab_size / 100, 1)
@@ -89,7 +89,7 @@ def loss_falls(finished: "Finished") -> bool:
 
 
 def _cures(finished: "Finished") -> list[Step]:
-    """Return the changes that help together; none where this run does not say what helps."""
+    """Return the changes that help together; none if this run does not show what helps."""
     config, _, result, _ = finished
     place = target_place(config)
     steps = []
@@ -110,9 +110,9 @@ def _cures(finished: "Finished") -> list[Step]:
 
 
 def _is_learned_by_heart(config: RunConfig, result: "Result") -> bool:
-    """Return True if so few values train that each comes fewer than five times in the mean.
+    """Return True if each training value occurs fewer than five times on average.
 
-    More training hardly helped such columns; it did others, whose values drift or have no order.
+    More training hardly helps such columns. It helps others, whose values drift or have no order.
     """
     task = config.task
     held_out = result.held_out_targets
@@ -138,17 +138,17 @@ def _valid(config: RunConfig, steps: Iterator[Step]) -> Iterator[Step]:
 
 
 def _from_zero(config: RunConfig) -> Step:
-    """Return the change to a zero state for each batch; nothing if no cell carries a state."""
+    """Return the change to a zero state for each batch; no change if no cell carries a state."""
     if not config.carries_state:
         return Step("", {})
-    return Step(f"from a zero state{_cut(config)}", {"stateful": False, "bptt_batches": 1})
+    words = f"start each batch from a zero state{_cut(config)}"
+    return Step(words, {"stateful": False, "bptt_batches": 1})
 
 
 def _each_from_zero(config: RunConfig) -> Iterator[Step]:
-    """Return the change to no carried state, which can harm; streams keep it for first steps."""
+    """Yield the change to a zero state if a carried one can harm; streams need a carried one."""
     if target_place(config) == "window" and hands_on(config) and not config.task.in_streams:
-        start, zero = _from_zero(config)
-        yield Step(f"start each batch {start}", zero)
+        yield _from_zero(config)
 
 
 def _cut(config: RunConfig) -> str:
@@ -156,7 +156,7 @@ def _cut(config: RunConfig) -> str:
 
 
 def _reaching(config: RunConfig) -> Iterator[Step]:
-    """Return the changes without which no training, or not this one, can find the target."""
+    """Yield the changes without which training, or this training, cannot find the target."""
     if target_place(config) == "future":
         yield Step("ask for the value 1 step back", {"lag": 1})
         config = changed(config, lag=1)
@@ -183,14 +183,14 @@ def _in_view(config: RunConfig) -> Iterator[Step]:
 
 
 def _longer(finished: "Finished") -> list[Step]:
-    """Return the change to more sequences, where they were few or the loss still falls."""
+    """Return the change to more sequences, if they were few or the loss still falls."""
     config = finished.config
     now = config.training.sequences
     falls = loss_falls(finished)
     enough = enough_sequences(config)
     if now >= MOST_SEQUENCES or (now >= enough and not falls):
         return []
-    why = "the loss still falls" if falls else f"{now:,} sequences are few"
+    why = "the loss still falls" if falls else f"{now:,} sequences may be too few"
     most = max(enough, min(3 * now, MOST_SEQUENCES))
     return [_train_longer(most, _usual(config) if now < enough else {}, f", as {why}")]
 
@@ -202,7 +202,7 @@ def _train_longer(sequences: int, rate: dict[str, Any], why: str = "") -> Step:
 
 
 def _usual(config: RunConfig) -> dict[str, Any]:
-    """Return the learning rate that `enough_sequences` assumes, in the place of a larger one."""
+    """Return the learning rate that `enough_sequences` assumes, to replace a larger one."""
     return {"learning_rate": 0.001} if config.training.learning_rate > USUAL_RATES[1] else {}
 
 
@@ -227,7 +227,7 @@ def _questions(config: RunConfig, made: bool) -> Iterator[Step]:
     if config.seeds == 1 and made:
         yield Step("does it hold for other seeds?", {"seeds": 8})
     if task.lag < 0 and made:
-        yield Step("can it foretell a value one step further ahead?", {"lag": task.lag - 1})
+        yield Step("can it predict a value one step further ahead?", {"lag": task.lag - 1})
     elif made:
         wide = {} if task.in_streams or task.window > task.lag + 1 else {"window": task.lag + 2}
         inside = f", in a window of {task.lag + 2}" if wide else ""

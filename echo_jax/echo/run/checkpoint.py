@@ -1,12 +1,12 @@
-"""A run in its one file, `checkpoint.safetensors`, which is written whole.
+"""Read and write a run in its one file, `checkpoint.safetensors`, which is written whole.
 
 metadata                     configuration, digests of own values, versions, sequences so far
 step, params.*, opt_state.*  the state of every seed, `[S, ...]`
 curves.loss, .accuracy       of every training sequence so far, float32 `[S, N]`
 result                       JSON, uint8 `[bytes]`, once the run has ended
 
-A new run has the metadata alone. The other files of its folder are made from this one, but for the
-user's own values. docs/formats.md lists them.
+The file of a new run has only the metadata. The other files of its folder, except the user's own
+values, are made from this file. docs/formats.md lists them.
 """
 
 import contextlib
@@ -89,7 +89,7 @@ class History:
 
 
 class Saved(NamedTuple):
-    """The state of every seed, numpy leaves `[S, ...]`, and the log of the training up to it."""
+    """The state of every seed, as numpy leaves `[S, ...]`, and the log of the training up to it."""
 
     state: Any
     history: History
@@ -113,7 +113,7 @@ class Finished(NamedTuple):
 def write(
     folder: Path, inputs: RunSpec, saved: Saved | None = None, result: Result | None = None
 ) -> None:
-    """Write the file of a run, after its first sequence with the state, at its end the result."""
+    """Write the file of a run: the state after the first sequence, and the result at its end."""
     tree: dict[str, Any] = {}
     content = b""
     if saved:
@@ -163,7 +163,8 @@ def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
 def read(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Saved | None, Result | None]:
     """Return the state and the log of a run so far, None before a checkpoint; and its result.
 
-    `shapes` are those of the state. Raises StorageError if the file is damaged, or has not these.
+    `shapes` are the shapes of the state. Raises StorageError if the file is damaged, or its shapes
+    differ.
     """
     tree, history, result = _read(folder, inputs.config, shapes._asdict())
     if not history.sequences:
@@ -173,10 +174,10 @@ def read(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Saved | None, Resu
 
 
 def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
-    """Return the state and the log of a run; StorageError also where it has no checkpoint yet."""
+    """Return the state and the log of a run; raise StorageError if it has no checkpoint yet."""
     saved, _ = read(folder, inputs, shapes)
     if not saved:
-        fix = f"train on with --resume {folder}, or start a new run"
+        fix = f"continue training with --resume {folder}, or start a new run"
         raise StorageError(None, folder, "has no checkpoint yet", fix)
     return saved
 
@@ -187,7 +188,7 @@ def read_finished(folder: Path) -> Finished:
     # Without shapes of a state no cell is built, so none of the user's is imported for a figure.
     _, history, result = _read(folder, config, {}, others=True)
     if not result:
-        fix = f"train on with --resume {shlex.quote(str(folder))}"
+        fix = f"continue training with --resume {shlex.quote(str(folder))}"
         raise StorageError(None, folder, "has no result yet", fix)
     return Finished(config, history, result)
 
@@ -200,7 +201,7 @@ def other_bits(begun: Begun) -> str | None:
         return {"device": of.device, "cores": str(of.cores), **versions}
 
     differ = environment.apart(decisive(begun), decisive(run_folder.begun_here()))
-    return f"bits may differ from those of one run: {'; '.join(differ)}" if differ else None
+    return f"results may differ in their last bits: {'; '.join(differ)}" if differ else None
 
 
 def write_config(folder: Path, inputs: RunSpec) -> None:
@@ -210,7 +211,7 @@ def write_config(folder: Path, inputs: RunSpec) -> None:
 
 
 def write_finished(folder: Path, finished: Finished) -> None:
-    """Write `metrics.csv`, `result.json` and, of several seeds, `seeds.csv`."""
+    """Write `metrics.csv`, `result.json` and, for several seeds, `seeds.csv`."""
     atomic_files.write_bytes(folder / METRICS, finished.history.text())
     fields = msgspec.to_builtins(finished.result)
     if finished.config.seeds > 1:
@@ -235,7 +236,7 @@ def _of_a_run(folder: Path) -> Iterator[None]:
     try:
         yield
     except (ConfigError, msgspec.MsgspecError) as error:
-        rule = f"describes no run of this version ({error})"
+        rule = f"does not describe a run of this version ({error})"
         fix = f"restore it, or train again with the configuration in {CONFIG}"
         raise StorageError(None, folder / CHECKPOINT, rule, fix) from None
 
@@ -245,7 +246,7 @@ def _read(
 ) -> tuple[dict[str, Any], History, Result | None]:
     """Return the arrays of a state of these shapes, the log and the result; check the digest."""
     cell = config.network.cell
-    own = "" if is_built_in(cell) else f", use the text of cell {cell} with which it was trained"
+    own = "" if is_built_in(cell) else f", use the file of cell {cell} with which it was trained"
 
     def shapes(stated: dict[str, Any]) -> dict[str, Any]:
         """Return the shapes of the arrays: after the first sequence a state and the curves."""

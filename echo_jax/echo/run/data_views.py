@@ -1,4 +1,4 @@
-"""Views of what a network is given: a column, a sequence in every encoding, rows and batches."""
+"""Show what a network is given: a column, a sequence in every encoding, rows and batches."""
 
 from collections.abc import Callable
 
@@ -53,16 +53,16 @@ def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
     more = f"\n... and {vocab_size - COMMON:,} more values" if vocab_size > COMMON else ""
     baseline = majority_baseline(tokens)
     return (
-        f"Values of {printable(str(data))}: {length:,}, {vocab_size:,} different; the last "
-        f"{data.held_out:.0%} are held out.\n"
+        f"Values of {printable(str(data))}: {length:,}, of which {vocab_size:,} are different; the "
+        f"last {data.held_out:.0%} are held out.\n"
         f"The most common:\n{table(rows)}{more}\n"
         f"Majority baseline: accuracy {baseline.accuracy:.2%}; loss {baseline.loss:.4f} nats, "
-        "the entropy.\n"
+        "which is the entropy.\n"
     )
 
 
 def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
-    """Show a sequence as values, as inputs of a cell (some of the one-hot vectors), and decoded."""
+    """Return a sequence as values, as inputs of a cell (a few one-hot vectors), and decoded."""
     config = inputs.config
     word = speller(inputs)
     tokens = tokens.reshape(-1, config.task.length)[0]
@@ -70,7 +70,7 @@ def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
     size = highest + 2 if config.task.missing == "token" else highest + 1
     source = f"integers, drawn from 0 .. {highest}"
     if config.data.file is not None:
-        source = "values in a row, from the part that is trained on"
+        source = "consecutive values from the training part"
     lines = [f"{len(tokens)} {source}:", f"  [{', '.join(map(word, tokens.tolist()))}]\n"]
     if config.task.framing == "values":
         values = tokens / highest
@@ -87,7 +87,7 @@ def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
         vectors = (tokens[:, None] == np.arange(size)).astype(int)
         decoded = "the value at the position" if inputs.values else "the position"
         cut = f" ... {size - ENTRIES} more" if size > ENTRIES else ""
-        lines.append(f"One-hot, {len(vectors)} vectors of {size}, a vector a line:")
+        lines.append(f"One-hot: {len(vectors)} vectors of {size} numbers, one vector per line:")
         for row in vectors[:VECTORS]:
             lines.append(f"  [{' '.join(map(str, row[:ENTRIES]))}{cut}]")
         if len(vectors) > VECTORS:
@@ -100,9 +100,9 @@ def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
 
 
 def rows_view(tokens: np.ndarray, inputs: RunSpec, rows: int) -> str:
-    """Show the rows of a sequence as `window => target`, and the row that each continues.
+    """Return the rows of a sequence as `window => target`, and the row that each continues.
 
-    Whole batches are shown until so many rows are out. Dashes stand where there is no value.
+    Whole batches are shown until there are `rows` rows. Dashes mark places without a value.
     """
     task = inputs.config.task
     word = speller(inputs)
@@ -132,7 +132,7 @@ def rows_view(tokens: np.ndarray, inputs: RunSpec, rows: int) -> str:
             source = f"   row {row} <- row {row - size}" if continues else ""
             lines.append(f"  row {row:3}   {window} => {target}{source}")
     if task.missing == "token":
-        lines.append(f"? is the token {task.vocab_size}: a value that is missing")
+        lines.append(f"? is the token {task.vocab_size}, which stands for a missing value")
     if shown < batches:
         lines.append(f"... {batches * size} rows in all; --rows shows more")
     return "\n".join([*lines, ""])

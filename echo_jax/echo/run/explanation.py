@@ -1,4 +1,4 @@
-"""Why a configuration can, or cannot, learn its task, and what a result shows beside its baselines.
+"""Explain why a configuration can, or cannot, learn its task, and what a result shows.
 
 No jax here, so `show` starts at once.
 """
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 MARGIN = 0.05
-"""Two accuracies of own values within it may be equal, as few values are held out."""
+"""Two accuracies on own values within this margin may be equal, as few values are held out."""
 
 ECHOES = 0.9
-"""The share of changes of its target that the answer of a learned echo follows, or more."""
+"""A learned echo follows at least this share of the changes of its target."""
 
 THERE = "The target, {value}, is in the window of {window}"
 NOWHERE = "{value} is neither in the window of {window} nor in the state"
 CHANCE = "{best} is the best possible: {why}. No amount of training helps; use {fix}.{also}"
-CARRIED = " The state, carried over from {earlier}, is not needed for it and can harm."
+CARRIED = " The state carried over from {earlier} is not needed for this and can do harm."
 SENTENCES = {
     "window": f"{THERE}: the gradient reaches it.{{carried}}",
-    "chunk": f"{THERE}, for the later steps of each chunk: the gradient reaches it there.",
+    "chunk": f"{THERE} for the later steps of each chunk, where the gradient reaches it.",
     "replayed": "The target, {value}, is not in the window of {window} but in {batch}. Each "
     "update goes back through {again} batches, so the gradient reaches it{partly}.",
     "state": "The target, {value}, is not in the window of {window}, only in the state left by "
@@ -45,7 +45,7 @@ SENTENCES = {
     "future value": "The target lies {ahead} ahead. If the values are independent of each other, "
     "no model can do better than the majority baseline; a better score comes from order in them.",
 }
-"""Where the target is, and what follows."""
+"""Where the target is, and what follows from that."""
 
 WHY_CHANCE = {
     "skipped": f"{NOWHERE}. With batches of {{rows}}, a row continues the state of {{earlier}}, "
@@ -55,30 +55,29 @@ WHY_CHANCE = {
     "zeroed": "{value} is not in the window of {window}, and every batch starts from a zero state",
     "delayed": "the cell mlp sees only {fed}, not {value}",
 }
-"""Why a target can be found nowhere."""
+"""Why the network cannot find a target anywhere."""
 
-LEARNED = "The echo was learned: {accuracy:.2%} are right, of {ceiling:.2%} expected{average}."
-KEPT = " The value is kept, though no training rewards that: many cells lose it if trained longer."
+RIGHT = "{accuracy:.2%} of the answers are right"
+GUESSED = f"{RIGHT}; {{guessed}} reaches {{guess:.2%}}."
+LEARNED = f"The echo was learned: {RIGHT}; the expected ceiling is {{ceiling:.2%}}{{average}}."
+KEPT = " The state keeps the value, though no training rewards that: many cells lose it later."
 IN_PART = LEARNED.replace("learned", "learned in part")
-NOT_LEARNED = "The echo was not learned: {accuracy:.2%} are right; {guessed} reaches {guess:.2%}."
-UNTOLD = (
-    "These {count:,} answers do not tell whether any of the echo was learned: {accuracy:.2%} are "
-    "right; {guessed} reaches {guess:.2%}."
-)
+NOT_LEARNED = f"The echo was not learned: {GUESSED}"
+UNTOLD = f"These {{count:,}} answers do not show whether any of the echo was learned: {GUESSED}"
 UNTRAINED = "No answer can be right: the network was trained on none of the values asked for."
 ORDER_LEARNED = (
     "The order of the values was learned, not the echo: {accuracy:.2%} of the held-out answers are "
-    "right, but where the values come in random order, the answer follows a change of {value} in "
-    "{follows:.1%}."
+    "right, but where the values come in random order, only {follows:.1%} of the answers follow a "
+    "change of {value}."
 )
 GUESSES = "a guess", "a guess from the values of the window without their order"
-"""What has the baseline, and what the order-blind baseline."""
-BEST = " at best", " at best on average"
-"""What follows a ceiling, and one that an accuracy is above."""
-DRIFT = " Where numbers drift, the differences of consecutive ones may be learned instead."
+"""What reaches the baseline, and what reaches the order-blind baseline."""
+BEST = "", " on average"
+"""What follows the ceiling, and what follows it if the accuracy is above it."""
+DRIFT = " If the numbers drift, the differences of consecutive numbers may be easier to learn."
 FOLLOWS = (
-    " Where the values come in random order, the answer follows a change of {value} in "
-    "{follows:.1%}: this share is the echo."
+    " Where the values come in random order, {follows:.1%} of the answers follow a change of "
+    "{value}: this share is the echo."
 )
 ORDER = " The order of the file adds {order:.1f} points, and guesses add {lucky:.1f}."
 
@@ -230,10 +229,10 @@ def predictability(config: RunConfig, result: "Result") -> str:
     error = standard_error((count * best + 1) / (count + 2), count)  # of 100% it is not 0
     named = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
     return (
-        f"The values are predictable: in the same held-out part, {named}. If the values were "
-        f"independent, {independent_ceiling(config, result):.2%} would be expected at best. The "
-        f"best share has a standard error of {100 * error:.1f} points at least, as {count:,} "
-        "values are asked for; an interval over seeds leaves it out."
+        f"The values are predictable. Right in the same held-out part: {named}. The ceiling for "
+        f"independent values is {independent_ceiling(config, result):.2%}. The best share has a "
+        f"standard error of at least {100 * error:.1f} points, as it counts {count:,} answers; an "
+        "interval over seeds does not include this error."
     )
 
 
@@ -242,9 +241,9 @@ def gap(config: RunConfig, result: "Result") -> str:
     if not fits_training_only(config, result):
         return ""
     return (
-        f"The end of the training part is answered better than the held-out part, "
-        f"{result.training_accuracy:.2%} against {result.accuracy:.2%}: the network fits the "
-        "values that it was trained on, or the values change towards their end."
+        "The network answers the end of the training part better than the held-out part, with "
+        f"{result.training_accuracy:.2%} against {result.accuracy:.2%} right: it fits the values "
+        "that it was trained on, or the values change towards the end."
     )
 
 
@@ -256,9 +255,9 @@ def untrained(result: "Result") -> str:
     examples = ", ".join(map(shown, found.examples))
     more = " and others" if found.values > len(found.examples) else ""
     return (
-        f"Values that only the held-out part has: {found.values} ({examples}{more}), "
-        f"{found.share:.2%} of its targets. No network was trained on them, and the ceiling "
-        f"leaves them out.{DRIFT if _are_numbers(found.examples) else ''}"
+        f"Only the held-out part has {found.values} of the different values ({examples}{more}), "
+        f"which make up {found.share:.2%} of its targets. No network was trained on them, and the "
+        f"ceiling leaves them out.{DRIFT if _are_numbers(found.examples) else ''}"
     )
 
 
@@ -269,7 +268,7 @@ def _are_numbers(words: list[str]) -> bool:
 
 
 def independent_ceiling(config: RunConfig, result: "Result") -> float:
-    """Return the highest accuracy for independent values: those that were fed, and guesses."""
+    """Return the highest expected accuracy for independent values: known values, and guesses."""
     fed = knowable_share(config)
     return fed + (1 - fed) * result.baseline_accuracy
 
@@ -300,14 +299,14 @@ def answers(config: RunConfig, result: "Result") -> int:
 
 
 def standard_error(share: float, count: int) -> float:
-    """Return the standard error of a share of so many independent answers."""
+    """Return the standard error of a share of `count` independent answers."""
     return math.sqrt(share * (1 - share) / count)
 
 
 def noise(share: float, config: RunConfig, result: "Result") -> float:
     """Return how far an accuracy may lie from a share by chance: five standard errors.
 
-    Of own values, which are few, three, and 5% at least.
+    For own values, which are few, it is three standard errors, and at least 5%.
     """
     error = standard_error(min(share, 1.0), answers(config, result))
     return 5 * error if config.data.file is None else max(3 * error, MARGIN)
@@ -328,7 +327,7 @@ def ceiling(config: RunConfig, result: "Result") -> float:
 
 
 def made_it(config: RunConfig, result: "Result") -> bool:
-    """Return True for an accuracy of at least 99% of the ceiling, where anything can be known."""
+    """Return True if the accuracy is at least 99% of the ceiling, and anything can be known."""
     most = ceiling(config, result)
     return bool(most and knowable_share(config)) and result.accuracy >= 0.99 * most
 
@@ -342,8 +341,8 @@ def learned(config: RunConfig, result: "Result") -> bool:
 def into_view(config: RunConfig) -> dict[str, Any]:
     """Return the changes that bring the target into the window, and into the mlp's delay line.
 
-    In streams into the whole sequence as one chunk: the first steps of a chunk find their target
-    in the chunk before, which a zero state hides and a cut gradient does not reach.
+    For streams, they make the whole sequence one chunk: the first steps of a chunk find their
+    target in the chunk before, which a zero state hides and a cut gradient does not reach.
     """
     task = config.task
     line = config.network.delay_line

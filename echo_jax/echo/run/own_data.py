@@ -1,4 +1,4 @@
-"""A run on the user's own values: its inputs, and what is measured beside its scores."""
+"""Run on the user's own values: read the inputs, and measure more beside the scores."""
 
 import contextlib
 import functools
@@ -47,9 +47,9 @@ def column_inputs(config: RunConfig, values: list[str], tokens: np.ndarray) -> R
 def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
     """Return the inputs of another run on the same values.
 
-    Its configuration gets the number and the column of the values.
+    Its configuration gets the number of the values and their column.
 
-    Raises ConfigError if they are too short for it, or it has another number of values.
+    Raises ConfigError if the values are too few for it, or it states another number of them.
     """
     data = own.config.data
     size = len(own.values or ())
@@ -66,7 +66,7 @@ def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
 
 @contextlib.contextmanager
 def _naming(data: DataConfig) -> Iterator[None]:
-    """Let an error name the place of the values."""
+    """Add the place of the values to an error of this context."""
     try:
         yield
     except ConfigError as error:
@@ -95,7 +95,8 @@ def follows_its_target(
 ) -> np.ndarray:
     """Return the share of last answers that follow a change of the value asked for, by seed.
 
-    In up to 200 sequences of training tokens without an order, few at a time where they are long.
+    It is measured in up to 200 sequences of training tokens in random order, few at a time where
+    they are long.
     """
     some = max(1, min(200, token_by_token.piece_size(config) // config.task.length))
     keys = jax.random.split(purpose_key(config.seed, Purpose.EVALUATION), 200 // some)

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 PAGE = "play.html"
 
 IN_A_PAGE = {"cell": "lstm", "encoding": "one-hot", "framing": "classes"}
-"""The fields of a network that `show --play` can show."""
+"""The fields that a network must have for `show --play` to show it."""
 
 PAGE_BYTES = 400_000
-"""Of a page that `show --play` makes, at most; all in it but weights and values take 70,000."""
+"""The most bytes of a page of `show --play`; everything but weights and values takes 70,000."""
 
 
 def check_cell(config: RunConfig) -> None:
@@ -35,7 +35,7 @@ def check_cell(config: RunConfig) -> None:
     for field, right in IN_A_PAGE.items():
         if given[field] != right:
             rule = "does not run in a page"
-            raise ConfigError(field, given[field], rule, f"train one with {{{field}={right}}}")
+            raise ConfigError(field, given[field], rule, f"train it with {{{field}={right}}}")
 
 
 def has_page(config: RunConfig, values: Sequence[str] | None) -> bool:
@@ -49,9 +49,9 @@ def has_page(config: RunConfig, values: Sequence[str] | None) -> bool:
 
 
 def write_for_run(folder: Path) -> Path:
-    """Write the page of a run into its folder; returns the path of the page.
+    """Write the page of a run into its folder, and return its path.
 
-    Raises ConfigError for a network that no page can run, and if the page was edited by hand.
+    Raises ConfigError if no page can run the network, and StorageError if the page was edited.
     """
     from echo_jax.echo.run import checkpoint, predictor
 

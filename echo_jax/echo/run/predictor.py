@@ -1,9 +1,9 @@
-"""A trained network in use: loaded from its run folder, fed values, answers out.
+"""Use a trained network: load it from its run folder, feed it values, and get answers.
 
     network = load("runs/part4")
     network.predict([1, 36, 0, 36, 21, 2])    # -> [None, None, None, None, 36, 21]
 
-or one integer at a time, with the state in the caller's hands:
+One integer at a time, the caller holds the state:
 
     state = network.start()
     state, answer = network.step(state, 1)    # answer.exists, answer.token, answer.logits
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from echo_jax.report.charts import NotebookFigure
 
 GROUP = 16
-"""Tokens that are fed at once where they are too few for a whole piece."""
+"""How many tokens are fed at once if they are too few for a whole piece."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _compiled(function: Callable[..., Any], config: RunConfig, keyed: _Keyed) ->
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class TrainedNetwork:
-    """One network of a run: its configuration, its weights, and the values it knows."""
+    """One network of a run: its configuration, its weights, and the values of its training."""
 
     config: RunConfig
     network: Network
@@ -94,7 +94,7 @@ class TrainedNetwork:
         """Feed one token, int `0 .. V-1`; return the next state and the `Answer`. It is pure.
 
         Raises:
-          ConfigError: the token is none of these.
+          ConfigError: the token is not one of these.
         """
         self._check(token, axes=0)
         return self.compiled(token_by_token.step)(self.params, state, token)
@@ -102,10 +102,10 @@ class TrainedNetwork:
     def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
         """Return the state after the next tokens, int32 `[N]`, and the N values that answer them.
 
-        None where there is no answer yet, and for an UNSEEN token, which is left out.
+        A value is None where there is no answer yet, and for an UNSEEN token, which is left out.
 
         Raises:
-          ConfigError: a token is none of the network.
+          ConfigError: a token is not one of the network's.
         """
         tokens = np.asarray(tokens).ravel()
         values: list[Any] = [None] * len(tokens)
@@ -128,7 +128,7 @@ class TrainedNetwork:
           ConfigError: an answer is not the next value, or the tokens are too few for one.
         """
         if (lag := self.config.task.lag) != -1:
-            rule = f"needs answers that are the next value, and these have lag {lag}"
+            rule = f"needs a network that predicts the next value, and this one has lag {lag}"
             raise ConfigError("generate", count, rule, "train a network with {lag=-1}")
         fed = tokens[tokens != UNSEEN]
         values = list[Any]()
@@ -178,23 +178,25 @@ class TrainedNetwork:
         """Return the answer of the network after each value.
 
         Args:
-          inputs: one sequence of values, a list or an array `[T]`, or many of them, of any lengths.
-            A value is an integer, or of a run on words a string. Each starts from a zero state.
-          probabilities: return them instead of the answers; framing `values` has none.
+          inputs: one sequence of values, a list or an array `[T]`, or several of any lengths. A
+            value is an integer, or a string for a run on words. Each sequence starts from a zero
+            state.
+          probabilities: return probabilities instead of answers; not for framing `values`.
           unknown: for a value that is not in the vocabulary, raise ConfigError, or skip it, as if
-            it were not there.
+            it did not occur.
 
         Returns:
-          For each sequence a list of its T answers, None where there is none yet; or its
-          probabilities float32 `[T, V]`, NaN where there is none yet. Many sequences give a list.
+          For each sequence a list of its T answers, None where there is no answer yet; or its
+          probabilities float32 `[T, V]`, NaN where there is no answer yet. Several sequences give a
+          list.
 
         Raises:
           ConfigError: a value is not in the vocabulary, or an argument breaks a rule.
         """
         check_call(TrainedNetwork.predict, locals())
         if probabilities and self.config.task.framing == "values":
-            rule = "is not for a network of framing values, which says one number"
-            fix = "ask for answers, or train one with {framing=classes}"
+            rule = "is not available for framing values, where an answer is one number"
+            fix = "ask for answers, or train a network with {framing=classes}"
             raise ConfigError("probabilities", probabilities, rule, fix)
         many, sequences = _sequences(inputs)
         every = [self._tokens(sequence, unknown) for sequence in sequences]
@@ -210,13 +212,13 @@ class TrainedNetwork:
     def states(
         self, values: Sequence[Any] | None = None, *, unknown: Unknown = "error"
     ) -> "NotebookFigure":
-        """Return a figure of the states over a sequence of values: a column a step, a row a unit.
+        """Return a figure of the states over some values: a column for a step, a row for a unit.
 
-        Each block is the window of one answer, and of an LSTM the panels are c and h. By default
-        the values are drawn at random, always the same.
+        Each block is the window of one answer; for an LSTM the panels are c and h. By default the
+        values are drawn at random, always the same.
 
         Raises:
-          ConfigError: there is no answer to the values, or they are more than 400 steps.
+          ConfigError: the values have no answer, or take more than 400 steps.
         """
         from echo_jax.echo.run import predictor_states
 
@@ -224,7 +226,7 @@ class TrainedNetwork:
         given = predictor_states.any_values(self) if values is None else values
         many, sequences = _sequences(given)
         if many:
-            raise ConfigError("values", shown(values), "are several sequences", "give one")
+            raise ConfigError("values", shown(values), "are several sequences", "give only one")
         tokens = self._tokens(sequences[0], unknown)
         return predictor_states.figure_of(self, tokens[tokens != UNSEEN])
 
@@ -260,8 +262,8 @@ class TrainedNetwork:
         if array.ndim != axes or (
             array.size and not (array.dtype.kind in "iu" and 0 <= array.min() <= array.max() < size)
         ):
-            rule = f"is no token, a whole number of 0 to {size - 1}"
-            raise ConfigError(None, shown(tokens), rule, "let predict turn values into tokens")
+            rule = f"is not a token, a whole number from 0 to {size - 1}"
+            raise ConfigError(None, shown(tokens), rule, "use predict, which takes values")
 
 
 _warn = functools.partial(warnings.warn, stacklevel=2)  # at the line that calls `load`
@@ -276,16 +278,17 @@ def load(
     """Return the network in the last checkpoint of a run folder.
 
     Args:
-      folder: of a run, finished or not.
-      seed: the seed of the network, where a run has many; None for the first.
-      cell: the run's own cell, `package.module:Class`, where it has one; nothing is imported
+      folder: the folder of a run, finished or not.
+      seed: the seed of the network, if the run has several; None for the first.
+      cell: the run's own cell, as module:NAME or FILE.py, if it has one; nothing is imported only
         because a folder names it.
-      say: told that the text of the run's own cell has changed since; a warning by default.
+      say: is called with a sentence if the text of the run's own cell has changed since; by default
+        it warns.
 
     Raises:
-      ConfigError: an argument breaks a rule, the seed failed or is not there, or the run has a cell
-        of its own that is not named.
-      StorageError: there is no such run or no checkpoint, or a file of it is damaged.
+      ConfigError: an argument breaks a rule, the seed failed or does not exist, or the run has a
+        cell of its own that is not named.
+      StorageError: there is no such run or no checkpoint, or one of its files is damaged.
     """
     path = atomic_files.path_of("folder", folder)
     check_call(load, locals())
@@ -303,8 +306,8 @@ def load(
     environment.check_memory(4 * (tensor_files.size_of(start) + piece))
     source = registry.source_digest(config.network.cell, network.cell)
     if changed := run_folder.changed_cell(path, inputs, source):
-        answers = "so the answers may not be those of the network that was trained"
-        say(printable(f"{changed}, {answers}: bring that text back, or train again"))
+        answers = "so the answers may differ from those of the network that was trained"
+        say(printable(f"{changed}, {answers}: restore that text, or train again"))
     return network_of(inputs, network, params, saved.history.sequences, seed, str(folder))
 
 
@@ -313,7 +316,8 @@ def network_of(
 ) -> TrainedNetwork:
     """Return the network of a seed, None for the first, from weights `[S or more, ...]` of a run.
 
-    Raises ConfigError if `run`, as a person calls it, has no such seed, or a weight is non-finite.
+    Raises ConfigError if the run, which messages call `run`, has no such seed, or a weight is
+    non-finite.
     """
     check_call(network_of, {"seed": seed})
     first = inputs.config.seed
@@ -337,14 +341,14 @@ def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:
     """Return True for several sequences, and the inputs as a list of sequences."""
     items = inputs.tolist() if hasattr(inputs, "tolist") else inputs
     if isinstance(items, str | bytes | Mapping | Set) or not isinstance(items, Iterable):
-        raise ConfigError("inputs", inputs, "is no sequence of values", "use a list or an array")
+        raise ConfigError("inputs", inputs, "is not a sequence", "use a list or an array")
     items = [item.tolist() if hasattr(item, "tolist") else item for item in items]
     nested = [isinstance(item, list | tuple) for item in items]
     if not any(nested):
         return False, [items]
     if not all(nested):
-        fix = "use a list or an array [T], or for many a list of lists or an array [N, T]"
-        raise ConfigError("inputs", inputs, "is neither values nor sequences of values", fix)
+        fix = "use a list or an array [T], or for several sequences a list of lists or [N, T]"
+        raise ConfigError("inputs", inputs, "mixes values and sequences of values", fix)
     return True, [list(item) for item in items]
 
 
@@ -356,9 +360,9 @@ def _word(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError("value", value, "is neither a whole number nor a string", "use one")
+        raise ConfigError("value", value, "is not a whole number or a string", "use one of these")
     # Looked at before it is written: beyond 4,300 digits Python raises ValueError.
     if abs(value) >= 10**values_and_tokens.LONGEST:
         rule = f"has more than {values_and_tokens.LONGEST} digits"
-        raise ConfigError(None, "a value", rule, "use a smaller one")
+        raise ConfigError(None, "a value", rule, "use a smaller number")
     return str(value)

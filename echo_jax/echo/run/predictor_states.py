@@ -19,17 +19,17 @@ from echo_jax.report.styles import INK, drawing, literal, wrapped
 from echo_jax.statistics import FITTED, LEAST_STREAMS, least_examples
 
 MOST_STEPS = 400
-"""Steps that are drawn."""
+"""The most steps that a figure draws."""
 
 ASKED = 32
-"""Steps of a stream that are asked."""
+"""The number of steps of a stream that are asked."""
 
 STREAMS = 512, 2048
-"""Fewest and most streams. Between them 1.5 examples are fitted for each weight of a head."""
+"""The fewest and the most streams. Between them, 1.5 examples are fitted per weight of a head."""
 
 
 class FedRow(NamedTuple):
-    """The steps of the network for one answer: T steps, one in streams, else W or fewer."""
+    """The steps of the network for one answer: one step in streams, otherwise up to W steps."""
 
     tokens: np.ndarray  # int32 [T], what the steps were fed
     states: dict[str, np.ndarray]  # name to float32 [T, units], after each step
@@ -37,7 +37,7 @@ class FedRow(NamedTuple):
 
 
 def any_values(trained: Any) -> list[Any]:
-    """Return a random sequence of values, always the same, with 8 answers or fewer."""
+    """Return a random sequence of values, always the same, with at most 8 answers."""
     task = trained.config.task
     vocabulary = trained.vocabulary
     count = task.target_times.start + max(1, min(8, MOST_STEPS // task.window))
@@ -64,13 +64,13 @@ def rows_of(trained: Any, tokens: np.ndarray) -> list[FedRow]:
 
 
 def figure_of(trained: Any, tokens: np.ndarray) -> NotebookFigure:
-    """Draw the strip of all states; raise ConfigError for too many steps or without an answer."""
+    """Draw the strip of all states; raise ConfigError if it has too many steps or no answer."""
     task = trained.config.task
     each = 1 if task.in_streams else task.window
     steps = max(len(tokens) - task.target_times.start, 0) * each
     if steps > MOST_STEPS:
-        rule = f"are {steps:,} steps, more than {MOST_STEPS}"
-        raise ConfigError(None, f"{len(tokens):,} values", rule, "use fewer")
+        rule = f"take {steps:,} steps, more than {MOST_STEPS}"
+        raise ConfigError(None, f"{len(tokens):,} values", rule, "use fewer values")
     rows = rows_of(trained, tokens)
     if all(row.answer is None for row in rows):
         fix = f"use {task.target_times.start + 1} or more"
@@ -128,11 +128,11 @@ def _named(states: Carry) -> dict[str, np.ndarray]:
 
 
 def memory_of(trained: Any, lags: int | None) -> Any:
-    """Return the bits by lag that the state of a `TrainedNetwork` tells at the end of each row.
+    """Return the bits by lag that the state of a `TrainedNetwork` holds at the end of each row.
 
-    Values at random, or streams of the user's own, in order: the last 15% are scored, the 15%
-    before choose a penalty. By default the lags are twice as many as reach back to the first value
-    of the window and to the target.
+    The network is fed random values, or streams of the user's own in order: the last 15% are
+    scored, and the 15% before them choose a penalty. By default `lags` is twice what reaches back
+    to the first value of the window and to the target.
     """
     task = trained.config.task
     lags = lags or 2 * max(task.window, task.lag + 1)
@@ -151,22 +151,22 @@ def memory_of(trained: Any, lags: int | None) -> Any:
 
 
 def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
-    """Return streams of some length, int32 `[S, length]`; own data in order, evenly apart.
+    """Return streams of some length, int32 `[S, length]`; the user's data in order, evenly spaced.
 
-    Raises ConfigError if they are too few for heads on so many numbers.
+    Raises ConfigError if there are too few streams for heads on `numbers` numbers.
     """
     classes = trained.config.task.vocab_size
     fewest, most = STREAMS
     wanted = int(np.clip(1.5 * classes * numbers / FITTED / ASKED, fewest, most))
     own = trained.config.data.file is not None
     if own and trained.tokens is None:
-        raise ConfigError(None, "the values of this run", "were not read", "train it again")
+        raise ConfigError(None, "the values of this run", "cannot be read", "train it again")
     count = min(wanted, len(trained.tokens) // length) if own else wanted
     needed = max(least_examples(numbers, classes) / FITTED / ASKED, LEAST_STREAMS)
     if count < needed:
         rule = (
-            f"would be asked in {count:,} streams of {length}, and heads on {numbers:,} numbers of "
-            f"a state and {classes:,} values need {needed:,.0f}"
+            f"would be asked in {count:,} streams of {length} values, but heads on {numbers:,} "
+            f"numbers of a state and {classes:,} different values need {needed:,.0f} streams"
         )
         fix = "use fewer lags, more values, or a smaller {hidden_size} or {vocab_size}"
         raise ConfigError(None, "the network", rule, fix)

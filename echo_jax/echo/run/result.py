@@ -20,7 +20,7 @@ class StoredInterval(msgspec.Struct):
 
 
 class Reached(msgspec.Struct):
-    """Seeds that reached 99%, of all seeds; the Wilson interval of the share, None of one."""
+    """How many seeds reached 99%, of how many; and the Wilson interval, None for one seed."""
 
     seeds: int
     of: int
@@ -28,7 +28,7 @@ class Reached(msgspec.Struct):
 
 
 class SeedScores(msgspec.Struct, kw_only=True):
-    """The scores of every seed, each a list `[S]`; None is an infinite loss or distance, or never.
+    """The scores of every seed, each a list `[S]`; None means an infinite value, or never.
 
     A seed that failed has accuracy 0, an infinite loss and no recalled bits.
     """
@@ -42,18 +42,18 @@ class SeedScores(msgspec.Struct, kw_only=True):
 
 
 class FailedSeeds(msgspec.Struct):
-    """The seeds whose loss became non-finite, and at which sequence; None: in the evaluation."""
+    """The seeds whose loss became non-finite, and at which sequence, None in the evaluation."""
 
     seed: list[Count] = []
     sequence: list[Count | None] = []
 
 
 class Scores(msgspec.Struct, kw_only=True):
-    """The scores of every seed beside the baselines: what a run and a grid point are found to have.
+    """The scores of every seed beside the baselines, of a run or a grid point.
 
-    The baseline is chance, or for the user's own values the majority: always the most common
-    value, and the entropy. For own values there is no distance. If the network is not fed its
-    target, the scores of persistence and a k-gram (`echo.chance`) stand beside their baseline.
+    The baseline is chance. For the user's own values it is the majority: always the most common
+    value, and the entropy; there is no distance. If the network is not fed its target, the scores
+    of persistence and a k-gram (`echo.chance`) are added to the baseline.
     """
 
     baseline_accuracy: Share
@@ -83,21 +83,21 @@ class Untrained(msgspec.Struct):
 class Result(Scores, kw_only=True):
     """The scores of a run beside its baselines, each the median of its seeds.
 
-    An interval is None where there is one seed; a loss is None where it is infinite, and
-    `sequences_to_99` where 99% was never reached. The ceiling is the highest accuracy possible with
-    what the network was fed, and `sequences_to_99_of_ceiling` says how soon 99% of that was
+    An interval is None if there is one seed; a loss is None if it is infinite, and
+    `sequences_to_99` is None if 99% was never reached. The ceiling is the highest accuracy possible
+    with what the network was fed; `sequences_to_99_of_ceiling` says how soon 99% of that was
     reached, `..._by_seed` for every seed.
 
-    Of own values alone: the training scores, on the end of the training part, as long as the
-    held-out part; `follows`, the share of answers that follow a change of the value asked for where
-    values come in random order; the number of `held_out_targets`, which all seeds share; and the
-    values that are `untrained`, if there are any.
+    Only own values have the training scores, measured on the end of the training part, as long as
+    the held-out part; `follows`, the share of answers that follow a change of the value asked for
+    if the values come in random order; the number of `held_out_targets`, which all seeds share; and
+    the values that are `untrained`, if there are any.
 
-    `cores` are those that XLA has a thread for, which decide last bits of large networks.
+    `cores` is the number of XLA's threads, which decides last bits of large networks.
 
     Fields that may be UNSET are not in every file: distances are for integers, recalled bits for
-    classes, the ceiling is not known of values that may depend on each other, and nothing is to be
-    reached where no target can be known.
+    classes, the ceiling is unknown if values may depend on each other, and sequences to it are left
+    out if no target can be known.
     """
 
     accuracy: Share

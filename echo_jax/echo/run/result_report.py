@@ -1,4 +1,4 @@
-"""What a run prints and draws: its configuration, its scores, how it ended, its curves."""
+"""Print and draw a run: its configuration, its scores, how it ended, its curves."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,18 +22,17 @@ from echo_jax.storage import atomic_files
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from echo_jax.echo.run.checkpoint import Finished
     from echo_jax.echo.run.result import FailedSeeds, Result
     from echo_jax.report.charts import NotebookFigure
 
 POSITIONS_SHOWN = 60
-"""Positions whose accuracy is printed; `result.json` has them all."""
+"""The number of positions whose accuracy is printed; `result.json` has all positions."""
 
 RARE = {
     "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
     "frozen", "cell_args",
 }  # fmt: skip
-"""Fields that `describe` names where they are not their default."""
+"""The fields that `describe` names only if they differ from their default."""
 
 
 def describe(config: RunConfig) -> str:
@@ -76,13 +75,13 @@ def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag"
 
 
 def conclude(
-    finished: "Finished",
+    finished: Finished,
     folder: Path,
     say: Callable[[str], None],
     write: Callable[[dict[str, Any]], str],
     kind: Format,
 ) -> None:
-    """Say what to run next, as `advice.after_run`, and make the figure of a run."""
+    """Say what to run next, as `advice.after_run` returns it, and make the figure of a run."""
     for line in advice.after_run(finished, write):
         say(printable(line))
     path = draw(folder, finished, kind)
@@ -94,11 +93,10 @@ def failures(failed: "FailedSeeds") -> str:
     if not failed.seed:
         return ""
     pairs = zip(failed.seed, failed.sequence, strict=True)
-    where = ", ".join(f"{s} ({f'sequence {n}' if n else 'evaluation'})" for s, n in pairs)
-    seeds = "seeds" if len(failed.seed) > 1 else "seed"
+    where = ", ".join(f"seed {s} ({f'sequence {n}' if n else 'evaluation'})" for s, n in pairs)
     return (
-        f"Failed with a non-finite loss: {seeds} {where}. "
-        "Each counts as accuracy 0 and an infinite loss."
+        f"The loss became non-finite: {where}. "
+        "Each such seed counts as accuracy 0 and an infinite loss."
     )
 
 
@@ -142,7 +140,7 @@ def _beside(own: bool, result: "Result") -> dict[str, tuple[str, str]]:
     gram = "a k-gram predicts from the k values nearest to the target, as counted in training"
     columns = {
         "training": ("training part", "the training part is scored at its end"),
-        "ceiling": ("ceiling", "the ceiling knows all that was fed"),
+        "ceiling": ("ceiling", "the ceiling knows everything that was fed"),
         "order_blind": ("order-blind baseline", blind + best if own else blind),
         "baseline": ("chance baseline", "chance guesses"),
         "persistence": ("persistence", nearest),
@@ -189,14 +187,16 @@ def _until_goal(result: "Result") -> list[str]:
         share = statistics.wilson_interval(good, seeds)
         lines.append(
             f"{good} of {seeds} seeds reached {goal} in training: a share of "
-            f"{share.low:.0%} to {share.high:.0%} (Wilson, {share.coverage:.0%})."
+            f"{share.low:.0%} to {share.high:.0%} ({share.coverage:.0%} Wilson interval)."
         )
     most = result.config["training"]["sequences"]
-    when = f"not in {most:,} sequences" if median is None else f"after {median:,.0f} sequences"
+    when = f"did not reach {goal} in {most:,} sequences"
+    if median is not None:
+        when = f"reached {goal} after {median:,.0f} sequences"
     if interval and interval.low is not None:
         high = f">{most:,}" if interval.high is None else f"{interval.high:,.0f}"
         when += f" (median; {interval.low:,.0f} to {high}, {interval.coverage:.1%} interval)"
-    return [*lines, f"A running mean of 20 training sequences reached {goal}: {when}."]
+    return [*lines, f"The running mean over 20 training sequences {when}."]
 
 
 def _goal(result: "Result") -> tuple[str, Any, Any, Any]:
@@ -216,7 +216,7 @@ def _number(value: float | None, pattern: str) -> str:
 
 
 def draw(folder: Path, finished: Finished, kind: Format = "png") -> Path:
-    """Make the figure of a run folder; returns its path. ConfigError where it was edited."""
+    """Make the figure of a run folder, and return its path; raise StorageError if it was edited."""
     path = (folder / FIGURE).with_suffix(f".{kind}")
     with drawing():
         content = image(figure_of(finished), kind)
@@ -225,7 +225,7 @@ def draw(folder: Path, finished: Finished, kind: Format = "png") -> Path:
 
 
 def figure_of(finished: Finished) -> "NotebookFigure":
-    """Draw loss and accuracy over training, with the baselines; 800 pixels wide."""
+    """Return the figure of loss and accuracy over training with the baselines; 800 pixels wide."""
     from echo_jax.report.charts import NotebookFigure
 
     config, _, scores, _ = finished

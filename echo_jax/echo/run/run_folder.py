@@ -1,4 +1,4 @@
-"""Run folders: what was run, how far it came, what it found. One folder a run, one writer.
+"""Handle run folders, one for each run with one writer: their files, rules and own values.
 
 `checkpoint` has the file that is the run; here are the names of the files, the rules of a folder
 and the user's own values. Nothing in a folder is executed, and no name in it is used as a path.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # jax and numpy are imported after the command line was found
     from echo_jax.storage.values_and_tokens import Vocabulary
 
 RUNS = Path("runs")
-"""Parent of the run folders that are not named."""
+"""The parent of run folders for which no name is given."""
 
 CONFIG = "config.json"
 VOCABULARY = "vocabulary.json"
@@ -51,7 +51,7 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 class StoredVocabulary(msgspec.Struct):
-    """The content of `vocabulary.json`: the values, and the length of the column."""
+    """The content of `vocabulary.json`: the different values, and the length of the column."""
 
     values: list[str]
     length: Annotated[int, msgspec.Meta(gt=0)]
@@ -85,7 +85,7 @@ class RunSpec(NamedTuple):
         return Vocabulary.of_integers(size)
 
     def corpus(self) -> "Corpus | None":
-        """Return the data as the part to train on and the last share, held out; None without data.
+        """Return the data as the part to train on and the held-out part; None without data.
 
         Raises ConfigError if one of the parts is shorter than a sequence.
         """
@@ -101,8 +101,8 @@ class RunSpec(NamedTuple):
         if min(held, trained) >= length:
             return Corpus(self.tokens[:trained], self.tokens[trained:])
         rule = (
-            f"gives {trained} of {total} values to train on and {held} held out, which must "
-            f"both be at least {{length={length}}}"
+            f"leaves {trained} of {total} values for training and {held} for evaluation, and each "
+            f"part must have at least {{length={length}}} values"
         )
         fix = "use a shorter {length}, more values, or {held_out=0.5}"
         raise ConfigError("held_out", share, rule, fix)
@@ -123,10 +123,10 @@ def named_after_time(kind: str = "") -> Path:
 
 
 def check_unused(out: Path) -> None:
-    """Raise ConfigError unless there is nothing yet, or an empty folder, in the place of a run.
+    """Raise ConfigError unless a run can be made in `out`: a new or an empty folder.
 
-    A process that is killed may leave staged files and its lock, which do not count. Raises
-    StorageError for the current folder.
+    A process that was killed may leave staged files and its lock, which do not count. Raises
+    StorageError if `out` is the current folder.
     """
     atomic_files.check_not_current(out)
     if not os.path.lexists(out):
@@ -134,7 +134,7 @@ def check_unused(out: Path) -> None:
     kind = "folder" if os.path.isdir(out) else "file"
     names = os.listdir(out) if kind == "folder" and os.access(out, os.R_OK) else ["unknown"]
     if not all(re.fullmatch(r"\..*\.part|\.lock", name) for name in names):
-        rule = f"is a {kind} that exists already, and nothing is overwritten"
+        rule = f"is an existing {kind}, and nothing is overwritten"
         raise ConfigError("out", str(out), rule, "use the name of a new folder")
 
 
@@ -166,10 +166,10 @@ def with_values(folder: Path, inputs: RunSpec, to_train: bool) -> RunSpec:
 
 
 def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | None:
-    """Return a sentence if the user's cell has another text than in the run, of digest `source`."""
+    """Return a sentence if `source`, the digest of the user's cell, is not that of the run."""
     if inputs.cell_source == source:
         return None
-    return f"the text of cell {inputs.config.network.cell} has changed since {folder} was begun"
+    return f"the text of cell {inputs.config.network.cell} has changed since {folder} was started"
 
 
 def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
@@ -183,13 +183,13 @@ def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
     # The file's own digest fits any vocabulary; that in the checkpoint says which is the run's.
     signed = [contents.get(name) for name in StoredVocabulary.__struct_fields__]
     if atomic_files.digest_of(signed) != inputs.digests.get(VOCABULARY):
-        raise StorageError(None, path, "is not that of the run", "restore it")
+        raise StorageError(None, path, "is not the vocabulary of the run", "restore it")
     try:
         stored = msgspec.convert(contents, StoredVocabulary)
         if len(Vocabulary(tuple(stored.values))) != size:
             raise ConfigError(f"{len(stored.values)} values for a network of {size}")
     except (ConfigError, msgspec.ValidationError) as error:
-        rule = f"is no vocabulary of the run ({error})"
+        rule = f"is not a valid vocabulary of the run ({error})"
         raise StorageError(None, path, rule, "restore it") from None
     return stored
 
@@ -200,11 +200,11 @@ def _read_tokens(folder: Path, inputs: RunSpec, length: int) -> "np.ndarray":
     from echo_jax.storage import tensor_files
 
     path = folder / TOKENS
-    fix = "restore it; to predict, it is not needed"
+    fix = "restore it; predicting does not need it"
     shapes = {"tokens": jax.ShapeDtypeStruct((length,), "int32")}
     tokens = tensor_files.read(path, shapes, fix)[0]["tokens"]
     if atomic_files.digest(tokens.tobytes()) != inputs.digests.get(TOKENS):
-        raise StorageError(None, path, "is not of the run", fix)
+        raise StorageError(None, path, "does not belong to the run", fix)
     if tokens.min() < 0 or tokens.max() >= inputs.config.task.vocab_size:
         raise StorageError(None, path, "has tokens without a value", fix)
     return tokens

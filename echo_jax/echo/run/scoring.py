@@ -32,7 +32,7 @@ def summarise(
 ) -> Result:
     """Return the result of a run, without times and devices.
 
-    The answers are those of the first seed that did not fail. `scored` has a leading axis S; the
+    Its answers come from the first seed that did not fail. `scored` has a leading axis S; the
     curves are loss and accuracy, each `[S, N]`.
     """
     corpus = own and own.corpus
@@ -66,7 +66,7 @@ def scores_of_seeds(
     curves: tuple[np.ndarray, np.ndarray],
     corpus: Corpus | None,
 ) -> dict[str, Any]:
-    """Return the fields of `Scores`, but for the seconds, of a run or a grid point.
+    """Return the fields of `Scores`, except the seconds, of a run or a grid point.
 
     Infinite and NaN stand for None. The curves are loss and accuracy of the training, `[S, N]`.
     """
@@ -104,7 +104,7 @@ def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = Non
 
 
 def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
-    """Return the baselines of `Scores`; those of a corpus are of its held-out part."""
+    """Return the baselines of `Scores`; with a corpus, those of its held-out part."""
     task = config.task
     more = {}
     if corpus is None:
@@ -126,7 +126,7 @@ def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
 
 
 def ceiling_of(config: RunConfig, baseline: float, corpus: Corpus | None) -> float | None:
-    """Return the `accuracy_ceiling` of a run, on a corpus on values of the user's own."""
+    """Return the `accuracy_ceiling` of a run; `corpus` has the user's own values, if any."""
     untrained = corpus.untrained_share(config.task) if corpus else 0.0
     return accuracy_ceiling(config, baseline, untrained)
 

@@ -62,8 +62,8 @@ class Fields(TypedDict, total=False):
     missing: Literal["masked", "token"]
     framing: Framing
     cell: Any
-    """A built-in cell, module:NAME or FILE.py; or as in echo_jax.card a class, an instance, a
-    module or an object with the functions of a cell. With {out}, one that a name can import."""
+    """A built-in cell, module:NAME or FILE.py; or, as in echo_jax.card, a class, an instance, a
+    module or an object with the functions of a cell. With {out}, it must be importable by name."""
     hidden_size: int
     stateful: bool
     encoding: Literal["one-hot", "embedding"]
@@ -75,9 +75,9 @@ class Fields(TypedDict, total=False):
     sequences: int
     learning_rate: float
     optimizer: Literal["adam", "keras-adam"] | optax.GradientTransformation
-    """adam: as in optax, epsilon 1e-7; keras-adam: epsilon added before the bias correction; or a
-    transformation of optax, as optax.sgd(0.1), whose updates are added to the weights as they are:
-    it has a rate of its own, and goes with no {learning_rate}, {frozen} or {out}."""
+    """adam: as in optax, with epsilon 1e-7; keras-adam: as in Keras, which adds epsilon before the
+    bias correction; or a transformation of optax, such as optax.sgd(0.1), whose updates are added
+    to the weights: it has its own rate, and excludes {learning_rate}, {frozen} and {out}."""
     bptt_batches: int
     frozen: bool
     csv: PathLike | None
@@ -97,10 +97,10 @@ class Fields(TypedDict, total=False):
 class Run:
     """A finished training run: its scores, its curve, why it ended so, and its networks.
 
-    config   what was run
+    config   the configuration that was run
     result   the scores beside their baselines, as in `result.json`
-    history  loss and accuracy of every training sequence, `history.curves()`
-    folder   where the run is stored; None for one that wrote nothing
+    history  the log, of which `history.curves()` returns loss and accuracy of every sequence
+    folder   the folder in which the run is stored; None if nothing was written
     """
 
     config: RunConfig
@@ -120,7 +120,7 @@ class Run:
         return Finished(self.config, self.history, self.result)
 
     def explain(self) -> str:
-        """Say where the target is, if it can be learned, and what helps, or what to ask next."""
+        """Say where the target is, if it can be learned, and what helps or what to ask next."""
         why = explanation.explain(self.config, self.result, "argument")
         return "\n".join([why, *self._next_runs()])
 
@@ -146,37 +146,37 @@ class Run:
         """Return the network of a seed, None for the first.
 
         Raises:
-          ConfigError: the seed is not there, or it failed in training.
+          ConfigError: the seed does not exist, or it failed in training.
         """
         network = self._network._replace(compute="fast")
         trained = self.history.sequences
         return network_of(self._inputs, network, self._params, trained, seed, "this run")
 
     def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
-        """Return the answers of the network of a seed, as `predictor.TrainedNetwork.predict`.
+        """Return the answers of the network of a seed, as `predictor.TrainedNetwork.predict` does.
 
         Raises:
-          ConfigError: as of `network` and of that.
+          ConfigError: for the reasons of `network` and of `TrainedNetwork.predict`.
         """
         return self.network(seed).predict(values, **options)
 
     def states(self, values: Any = None, *, seed: int | None = None) -> NotebookFigure:
-        """Return the states over a sequence, by default always the same one at random, as a figure.
+        """Return a figure of the states over a sequence, by default a random one, always the same.
 
         Raises:
-          ConfigError: as of `network` and of `TrainedNetwork.states`.
+          ConfigError: for the reasons of `network` and of `TrainedNetwork.states`.
         """
         return self.network(seed).states(values)
 
     def memory(self, lags: int | None = None, *, seed: int | None = None) -> "ProbeResult":
-        """Return the bits that the state of a network tells about earlier values, see `probe`.
+        """Return the bits that the state of a network holds about earlier values, see `probe`.
 
-        It is fed values at random as in training, or the user's own, of which the last 15% are
-        scored; the network before training stands beside. Asks for `lags` steps back, by default
-        twice as far as the window and the target.
+        The network is fed random values as in training, or the user's own, of which the last 15%
+        are scored; the result also has the bits before training. `lags` is the number of steps
+        back, by default twice as far as the window and the target.
 
         Raises:
-          ConfigError: as of `network` and of `TrainedNetwork.memory`.
+          ConfigError: for the reasons of `network` and of `TrainedNetwork.memory`.
         """
         return self.network(seed).memory(lags)
 
@@ -232,7 +232,7 @@ def train(
     environment.check_settings()
     check_call(train, locals() | fields)
     if not (on_chunk is None or callable(on_chunk)):
-        raise ConfigError("on_chunk", on_chunk, "is no function", "use one of three arguments")
+        raise ConfigError("on_chunk", on_chunk, "is not a function", "use one of three arguments")
     for name in fields.keys() - KINDS.keys():
         known = [*KINDS, "out", "args", "progress"]
         raise unknown(name, name, known, "help(echo_jax.train)")
@@ -257,9 +257,10 @@ def train(
 def configured(
     config: RunConfig | None = None, args: Mapping[str, Any] | None = None, **fields: Any
 ) -> RunSpec:
-    """Return the configuration of a call of `train`, and the objects that it only names.
+    """Return the configuration of a call of `train`, with the objects that it only names.
 
-    Raises ConfigError for a value that breaks a rule. The file that it names is not read yet.
+    Raises ConfigError if a value breaks a rule. The file that the configuration names is not read
+    yet.
     """
     base = _base(config, fields)
     fields.pop("part", None)
@@ -272,10 +273,10 @@ def configured(
     wanted = fields.get("cell", base.network.cell)
     for field in ("cell_args", "state_bytes"):
         if fields.get(field) is not None and not isinstance(wanted, str):
-            rule = "needs the name of a cell, and this is an object"
+            rule = "needs the name of a cell, but this is an object"
             raise ConfigError(field, fields[field], rule, "give its options with {args}")
     if args is not None and fields.get("cell_args") is not None:
-        raise ConfigError("cell_args", fields["cell_args"], "is given beside {args}", "use one")
+        raise ConfigError("args", args, "cannot be used with {cell_args}", "leave one out")
     named, cell = in_config(wanted, args, fields.get("hidden_size"))
     return RunSpec(changed(base, **fields | named), cell=cell, optimizer=optimizer)
 
@@ -285,15 +286,15 @@ def _base(config: RunConfig | None, fields: Mapping[str, Any]) -> RunConfig:
     if config is None:
         return PARTS[part]
     if "part" in fields:
-        raise ConfigError("part", part, "is given beside {config}", "use one of them")
+        raise ConfigError("part", part, "cannot be used with {config}", "leave one out")
     return config
 
 
 def _folder(out: PathLike, config: RunConfig, cell: object) -> Path:
-    """Return the folder of a run; raise ConfigError for objects that nobody can import later."""
-    rule = "is nothing that a later process can import"
+    """Return the folder of a run; raise ConfigError for an object that cannot be imported later."""
+    rule = "cannot be imported by a later process"
     if is_handed_over(config.network.cell):
-        fix = "write it in a file as a class or functions and name that, or give no {out}"
+        fix = "write it as a class or functions in a file and name the file, or give no {out}"
         raise ConfigError("cell", cell or config.network.cell, rule, fix)
     if config.training.of_optax:
         fix = "use {optimizer=adam} or {optimizer=keras-adam}, or give no {out}"
@@ -302,7 +303,7 @@ def _folder(out: PathLike, config: RunConfig, cell: object) -> Path:
 
 
 KINDS = get_type_hints(Fields)
-"""The type of each of the fields."""
+"""The type of each field."""
 
 
 def _show_fields() -> None:

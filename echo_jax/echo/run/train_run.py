@@ -34,8 +34,8 @@ from echo_jax.report.number_formats import counted
 from echo_jax.storage import atomic_files, tensor_files
 
 OnChunk = Callable[[int, np.ndarray, np.ndarray], object]
-"""Told after each chunk: the sequences trained on so far, and the loss and the accuracy of each
-sequence of the chunk, both float32 `[S, count]`."""
+"""A function that is called after each chunk with the number of sequences trained on so far and
+the loss and the accuracy of each sequence of the chunk, both float32 `[S, count]`."""
 
 
 class PreparedRun(NamedTuple):
@@ -61,10 +61,10 @@ class PreparedRun(NamedTuple):
 class Running:
     """How a run is shown and stopped, by a command or a Python call.
 
-    say         gets the devices, and progress where there is no bar; None: nothing is shown
-    on_chunk    called after each chunk
-    interrupts  stop the run after a chunk; by default nothing does
-    watch       the seconds of `result.json`
+    say         a function that gets the devices, and progress without a bar; None for silence
+    on_chunk    a function that is called after each chunk
+    interrupts  what can stop the run after a chunk; by default nothing does
+    watch       the clock of the seconds in `result.json`
     """
 
     say: Callable[[str], None] | None = None
@@ -191,10 +191,10 @@ def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Save
 
 
 def train_run(run: PreparedRun, running: Running) -> Finished:
-    """Compile, train and evaluate a run, and fill its folder, but for the figure.
+    """Compile, train and evaluate a run, and fill its folder, except for the figure.
 
-    Raises StoppedError if a signal ended it; DivergedError where the loss of every seed became not
-    finite.
+    Raises StoppedError if a signal ended it, and DivergedError if the loss of every seed became
+    non-finite.
     """
     log = run.saved.history if run.saved else History(run.config)
     writer = CheckpointWriter(run, log)
@@ -282,7 +282,7 @@ class CheckpointWriter:
         return time.perf_counter() - self._clock > 10.0  # seconds
 
     def save(self, state: Any, finished: Result | None = None) -> None:
-        """Write the states `[S or more, ...]`, unless all are non-finite, and a result if any."""
+        """Write the states `[S or more, ...]`, unless all are non-finite, and any result."""
         if self._run.folder is None:
             return
         seeds = self._run.config.seeds
@@ -301,7 +301,7 @@ class CheckpointWriter:
             atomic_files.write_bytes(self._run.folder / run_folder.METRICS, self.log.text())
 
     def refuse_divergence(self, final: np.ndarray | None = None) -> None:
-        """Raise DivergedError where every seed has had a non-finite loss, in its evaluation too."""
+        """Raise DivergedError if every seed has had a non-finite loss, including its evaluation."""
         bad = self.log.bad if final is None else self.log.bad | ~np.isfinite(final)
         if not bad.all():
             return
@@ -314,7 +314,7 @@ class CheckpointWriter:
         if config.training.of_optax:
             fix = "use an {optimizer} that takes smaller steps"
         if first == 1 and not is_built_in(config.network.cell):
-            fix = "guard the division, root or logarithm of the cell that gives it untrained"
+            fix = "guard the division, root or logarithm in the cell that is non-finite untrained"
         if folder := self._run.folder:
             self.write_metrics()
             kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"

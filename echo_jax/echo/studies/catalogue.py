@@ -15,7 +15,7 @@ from echo_jax.echo.studies.grid_point import Axes, GridPoint, Label, axis, grid
 from echo_jax.exceptions import ConfigError
 
 SCORES = ("accuracy", "chance", "recalled bits", "reached 99%", "sequences to 99%")
-"""Columns that suit nearly every study."""
+"""The columns that suit nearly every study."""
 
 TUTORIAL_SEQUENCES = {2: 500, 4: 2000}  # in training, of the parts 2 and 4 of the tutorial
 LONGER = 5  # times as many sequences as in the tutorial
@@ -29,7 +29,7 @@ TIMED_SEQUENCES = 800  # where only the time is measured: two chunks, the second
 class Chart:
     """The kind of the figure of a study, and its axes.
 
-    dots    y of every grid point, median and interval; those that differ in `series` in one row
+    dots    y of every grid point, median and interval; points that differ in `series` share a row
     lines   y over the label x, a line for each combination of the labels `series`
     curves  over places, the accuracy by position or what a measure finds, a line per grid point
             and score
@@ -243,7 +243,7 @@ MISSED: Mapping[str, tuple[dict[str, Any], tuple[dict[str, Any], ...]]] = {
     "a learning rate of 0.0001": ({"learning_rate": 0.0001}, ({"learning_rate": 0.001},)),
     "a learning rate of 0.03": ({"learning_rate": 0.03}, ({"learning_rate": 0.001},)),
 }  # fmt: skip
-"""Runs that miss their goal, by what they change of part 4, and the changes that may help each."""
+"""Runs that miss their goal, by how they change part 4, and the changes that may help each run."""
 
 
 def _advice() -> Iterable[GridPoint]:
@@ -451,7 +451,7 @@ STUDIES: dict[str, Study] = {
 
 
 def check_name(name: str) -> None:
-    """Raise ConfigError for a name that no study has."""
+    """Raise ConfigError unless `name` is the name of a study."""
     if not (isinstance(name, str) and name in STUDIES):
         close = difflib.get_close_matches(str(name), STUDIES, n=1)
         names = close[0] if close else f"one of {', '.join(STUDIES)}"

@@ -57,12 +57,12 @@ class GridPoint:
 
     @property
     def source(self) -> dict[str, str]:
-        """The fields of a row that only those of a user's cell or of own values have."""
+        """The fields that only a row on a user's cell or on own values has."""
         digests = {"cell_source": self.cell_source, "data_digest": self.data_digest}
         return {name: digest for name, digest in digests.items() if digest}
 
     def on(self, inputs: RunSpec) -> "GridPoint":
-        """Return the same on the user's own values, the inputs of a run of its configuration."""
+        """Return this grid point on the user's own values, given as the inputs of a run."""
         digest = atomic_files.digest_of(dict(inputs.digests))
         return dataclasses.replace(
             self, config=inputs.config, tokens=inputs.tokens, data_digest=digest
@@ -88,8 +88,8 @@ class GridPoint:
 def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:
     """Return all combinations of the values of some labels, the last label varying fastest.
 
-    `options` are the other fields of every `GridPoint`. ConfigError names the grid point whose
-    configuration breaks a rule.
+    `options` are the other fields of every `GridPoint`. Raises ConfigError, which names the grid
+    point, if its configuration breaks a rule.
     """
     points = []
     for values in itertools.product(*axes.values()):
@@ -103,7 +103,7 @@ def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:
 
 
 def axis(field: str, *values: Label) -> Mapping[Label, Mapping[str, Any]]:
-    """Return the axis of a label whose values are those of one field."""
+    """Return the axis of a label whose values are the values of one field."""
     return {value: {field: value} for value in values}
 
 
@@ -119,7 +119,7 @@ def expected_seconds(config: RunConfig, measures: tuple[str, ...]) -> float:
 
 
 def update_microseconds(config: RunConfig) -> float:
-    """Return an update of one seed on one core: Adam for each weight, the products of each step."""
+    """Return the time of an update of one seed on one core, by its weights and products."""
     task = config.task
     network = config.network
     outputs = task.vocab_size if task.framing == "classes" else 1
@@ -147,5 +147,5 @@ def seconds_of(points: Sequence[Task]) -> float:
 
 
 def minutes(seconds: float) -> str:
-    """Return seconds as minutes, at least a half."""
+    """Return seconds as minutes, at least half a minute."""
     return f"{seconds / 60:.0f}" if seconds > 90 else f"{max(seconds / 60, 0.5):.1f}"

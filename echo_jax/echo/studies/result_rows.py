@@ -63,7 +63,7 @@ class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=
         seeds = self.config.seeds
         task = self.config.task
         if self.by_seed.seed != list(range(self.config.seed, self.config.seed + seeds)):
-            raise ValueError("the seeds are not those of the configuration, each once")
+            raise ValueError("the seeds differ from the seeds of the configuration")
         if "train" not in self.seconds:
             raise ValueError("the seconds of the training are missing")
         lists = list(msgspec.structs.asdict(self.by_seed).items())
@@ -74,19 +74,19 @@ class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=
                 raise ValueError(f"{name} has {len(values)} values for {seeds} seeds")
         positions = task.length if task.in_streams else len(task.row_times)
         if self.accuracy_by_position and len(self.accuracy_by_position) != positions:
-            raise ValueError(f"accuracy_by_position is not of {positions} positions")
+            raise ValueError(f"accuracy_by_position does not have {positions} positions")
         self._check_shapes()
 
     def _check_shapes(self) -> None:
-        """Raise ValueError unless all that was measured has the shape of its measure."""
+        """Raise ValueError unless every finding has the shape that its measure gives."""
         shapes = shapes_of(self.config.task)
         for measure, found in self.measured.items():
             expected = shapes.get(measure, {})
             if found.keys() != expected.keys():
-                raise ValueError(f"{measure} is no measure that finds {', '.join(found)}")
+                raise ValueError(f"{measure} does not measure {', '.join(found)}")
             for what, values in found.items():
                 if any(np.array(value).shape != expected[what] for value in values):
-                    rule = f"is not of shape {expected[what]} for each seed"
+                    rule = f"does not have shape {expected[what]} for each seed"
                     raise ValueError(f"{measure} {what} {rule}")
 
     @property
@@ -109,7 +109,7 @@ class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=
 
     @property
     def cut_short(self) -> bool:
-        """True where training until 99% ended at its limit, before every seed was there."""
+        """True if training until 99% ended at its limit, before every seed had reached 99%."""
         return self.until_learned and None in self.by_seed.sequences_to_99
 
 
@@ -125,7 +125,7 @@ RESULT_ROWS = RowKind("a row of results", _decoded, msgspec.to_builtins, TIMING)
 def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
     """Return the rows of some grid points, in their order and under their labels.
 
-    Of two rows of one grid point the later, of those with the same key one with its name.
+    If a grid point has two rows, the later one counts; of rows with equal keys, one with its name.
     """
     by_key = {row.key: row for row in rows}
     by_name = {(row.key, row.point): row for row in rows}
@@ -140,10 +140,10 @@ def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[Res
 
 
 def scores(row: ResultRow, name: str) -> list:
-    """Return a score of every seed, None for never; an empty list where it was not measured.
+    """Return a score of every seed, None for never; the list is empty if it was not measured.
 
-    Its name is a field of `by_seed`, updates_to_99 or rows_to_99, or a measure and what it finds,
-    "rows_apart missing", at one of its places "probe before 1".
+    `name` is a field of `by_seed`, updates_to_99 or rows_to_99; or it is a measure and one of its
+    findings, such as "rows_apart missing", perhaps at one place, as in "probe before 1".
     """
     if name.endswith("_to_99"):
         times = _in_a_sequence(row, name)
@@ -162,7 +162,7 @@ def _in_a_sequence(row: ResultRow, name: str) -> int:
 
 
 def limit(row: ResultRow, name: str) -> float:
-    """Return the score above which nothing is known, as training ended there; else infinity."""
+    """Return the score above which nothing is known, as training ended there, or infinity."""
     trained = row.sequences * _in_a_sequence(row, name)
     return trained if name.endswith("_to_99") else math.inf
 
@@ -175,7 +175,7 @@ def summary(row: ResultRow, name: str) -> Summary:
 def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
     """Return a median and its interval as text, "99.73% (99.70 to 99.77)"; "-" if not measured.
 
-    What was not reached is above what training had: >2,000, or 1,489 (1,450 to >2,000).
+    A score that was not reached is above the limit of training: >2,000, or 1,489 (1,450 to >2,000).
     """
     if not scores(row, name):
         return "-"

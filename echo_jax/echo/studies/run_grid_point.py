@@ -99,7 +99,7 @@ def chunk_size(config: RunConfig) -> int:
 
 
 def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: Report) -> Learned:
-    """Train the seeds of a grid point chunk by chunk; if `until_learned`, until all have 99%."""
+    """Train the seeds of a grid point by chunks; with `until_learned`, until all reach 99%."""
     config = point.config
     size = chunk_size(config)
     work = range(config.training.sequences)

@@ -1,8 +1,8 @@
-"""`echo_jax.study`, and what it shares with `sweep` and the commands: what is missing is run.
+"""Run or show a study: `echo_jax.study`, and what it shares with `sweep` and the commands.
 
     folder ─► grid points without a row ─► rows, one by one ─► section ─► page
 
-Without `run` a study is the answer from its rows, published or one's own. No jax yet.
+Without `run`, a study is the answer from its rows, either published or the user's. No jax yet.
 """
 
 import dataclasses
@@ -50,9 +50,9 @@ def study(
         echo_jax.study("state", "studies", run=True)    # trained here, which takes its time
 
     Args:
-      name: one of those that `echo-jax study` lists, such as "state".
-      folder: of the command `echo-jax study`; None for the answer and the rows that were published
-        with this version.
+      name: the name of a study, such as "state"; `echo-jax study` lists them.
+      folder: the folder of the command `echo-jax study`; None for the answer and the rows that were
+        published with this version.
       run: train what the study lacks in this folder, as the command does, and write its page.
       cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.
       progress: show what is done and the time left, in a terminal or a notebook.
@@ -61,7 +61,7 @@ def study(
       ConfigError: an argument breaks a rule, or the folder has no rows of the study.
       StorageError: a file of the folder is damaged or in use, or cannot be written.
       TasksFailedError: some grid points failed; the others have rows.
-      SchedulerLostError: the scheduler of the cluster is gone; the folder has the rows made so far.
+      SchedulerLostError: the cluster's scheduler is gone; the folder has the rows made so far.
     """
     check_call(study, locals())
     check_name(name)
@@ -99,10 +99,11 @@ def run_studies(
     paper: Paper | None,
     show: Callable[[Section], None] = lambda _: None,
 ) -> dict[str, Section]:
-    """Run what studies of these names lack; the sections of all studies that have rows.
+    """Run what the studies of these names lack, and return the sections of all studies with rows.
 
-    Each is shown when its rows are there, and the page written, with the files of a paper at the
-    end; without a paper, no page. TasksFailedError at the end where grid points failed.
+    Each study is shown when its rows are complete, and the page is written, with the files of a
+    paper at the end; without a paper, no page is written. Raises TasksFailedError at the end if
+    grid points failed.
     """
     failures = list[str]()
     # The cluster first: one that does not answer leaves no folder behind.
@@ -132,14 +133,14 @@ def run_studies(
             for path in write_for_paper(folder.path, asked, paper):
                 running.tell(f"For a paper: {path}")
             running.tell(f"Page: {folder.path / study_folder.PAGE}")
-            running.interrupts.check(f"Stopped; {folder.path} has all rows and the page")
+            running.interrupts.check(f"Stopped; all rows and the page are in {folder.path}")
     if failures:
         raise TasksFailedError.of(failures)
     return sections
 
 
 def _waiting(folder: StudyFolder, names: Sequence[str]) -> dict[str, list[GridPoint]]:
-    """Return the grid points without a row of studies of these names."""
+    """Return the grid points of the studies of these names that have no row yet."""
     rows = study_folder.rows_of(folder.path, {name: folder.studies[name] for name in names})
     return {name: missing(folder.studies[name].points, rows[name]) for name in names}
 
@@ -164,7 +165,7 @@ def run_points(
 ) -> Sequence[str]:
     """Run grid points, and append the row of each to a file as it comes.
 
-    Returns a sentence for each that failed, as other studies go on.
+    Returns a sentence for each point that failed, as other studies continue.
     """
     from echo_jax.echo.studies import run_grid_point  # loads jax, which a page does not need
 

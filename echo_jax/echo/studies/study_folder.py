@@ -48,8 +48,8 @@ class StudyFolder(NamedTuple):
     def claimed(self, tables: bool = False) -> Iterator[None]:
         """Make and lock the folder, before anything is run.
 
-        Raises StorageError if it cannot be made, is or has something of another kind, or has a file
-        in the way that was edited since it was generated or is somebody else's.
+        Raises StorageError if it cannot be made, is of another kind, or has a file in the way that
+        was edited since it was generated or that was not generated.
         """
         out = self.path
         atomic_files.check_not_current(out)
@@ -62,18 +62,18 @@ class StudyFolder(NamedTuple):
                 atomic_files.write_json(path, {"kind": self.kind})
             kind = atomic_files.read_json(path, fix=f"use another folder than {out}").get("kind")
             if kind != self.kind:
-                rule = f"is of {kind}, and this is {self.kind}"
-                raise StorageError(None, out, rule, "use another folder for it")
+                rule = f"is the folder of {kind}, not of {self.kind}"
+                raise StorageError(None, out, rule, f"use another folder for {self.kind}")
             yield
 
 
 def _check_content(out: Path) -> None:
-    """Raise StorageError for a folder with files that are not of studies, and no `folder.json`."""
+    """Raise StorageError unless the folder has `folder.json` or only files of studies."""
     if not out.is_dir() or os.path.lexists(out / KIND) or not os.access(out, os.R_OK):
         return
     for name in sorted(set(os.listdir(out)) - {"rows", "figures", "tables", PAGE}):
         if not name.startswith("."):  # one that is half written
-            rule = f"has {shown(name)} in it and is no folder of studies"
+            rule = f"contains {shown(name)} and is not a folder of studies"
             raise StorageError(None, out, rule, "use a new folder")
 
 
@@ -98,12 +98,12 @@ def folder() -> Path:
 
 
 def answer(name: str) -> str:
-    """Return the answer to a study: the paragraph under its heading; empty for a sweep."""
+    """Return the answer to a study, the paragraph under its heading; nothing for a sweep."""
     return next(iter(paragraphs(name)), "")
 
 
 def paragraphs(name: str) -> list[str]:
-    """Return the answer to a study, and its notes; none of a sweep."""
+    """Return the paragraphs of the answer to a study, and its notes; none for a sweep."""
     text = (folder() / "answers.md").read_text("utf-8")
     _, _, part = text.partition(f"\n### {name}: ")
     paragraphs = re.split(r"\n##", part)[0].strip().split("\n\n")[1:]
@@ -111,28 +111,28 @@ def paragraphs(name: str) -> list[str]:
 
 
 INTRODUCTION = [
-    "A network sees random integers and must name the one it saw n steps ago: n is the lag. In "
-    "part 2 of the tutorial that is the current value (lag 0), in part 3 the one before it (lag "
-    "1), fed one value at a time, and in part 4 the same in windows of 5.",
-    "Each grid point is trained from several seeds: other random weights and other random "
-    "integers. A number is the median over the seeds. The interval in brackets is that of the "
-    "median; the caption of a table gives its coverage. It is not the range of the seeds.",
+    "A network sees random integers and must name the integer that it saw n steps ago: n is the "
+    "lag. Part 2 of the tutorial asks for the current value (lag 0). Part 3 asks for the value "
+    "before it (lag 1) and feeds one value at a time. Part 4 asks for it in windows of 5.",
+    "Each grid point is trained with several seeds, each with its own random weights and "
+    "integers. A number is the median over the seeds. The interval in brackets is not their "
+    "range but an interval of the median; the caption of a table gives its coverage.",
 ]
 
 SCORE_MEANINGS = (
-    "Accuracy is the share of right answers on fresh sequences. Chance, beside it, is that of a "
-    "guess: 1/V for V values. Recalled bits are log2 V - loss/ln 2: of log2 V bits, 0 is a guess."
+    "Accuracy is the share of right answers on fresh sequences. Chance is the accuracy of a guess: "
+    "1/V for V values. Recalled bits are log2 V - loss/ln 2: 0 for a guess, and log2 V at most."
 )
-"""Explains the columns that nearly every table has."""
+"""The text that explains the columns of nearly every table."""
 
 OWN = (
-    "The values are the user's own, and a network must name the one n steps back: n is the lag. "
+    "The values are the user's own, and a network must name the value n steps back: n is the lag. "
     "Accuracy is the share of right answers on held-out values, and majority is the share of the "
     "most common one. Recalled bits are their entropy - loss/ln 2: 0 is that guess. Persistence "
     "repeats the value in the window nearest to the target, and a k-gram predicts from the k "
     "nearest ones."
 )
-"""Explains the columns of a sweep on own values, in the place of `SCORE_MEANINGS`."""
+"""The text that explains the columns of a sweep on own values, instead of `SCORE_MEANINGS`."""
 
 FAILED = "The loss became non-finite in: {}. Each such seed counts as accuracy 0 and 0 bits."
 
@@ -140,7 +140,7 @@ CUT_SHORT = "Open marks: training ended at its limit before every seed had reach
 
 
 def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) -> Section:
-    """Return the section of a study, from the rows of those of its grid points that were run.
+    """Return the section of a study, from the rows of its grid points that were run.
 
     `command` reproduces it. There is at least one row, and they have the order of the grid points.
     """
@@ -172,7 +172,7 @@ def _notes(rows: Sequence[ResultRow], own: bool) -> list[str]:
 
 
 def command_of(name: str) -> str:
-    """Return the command of a study, as pages have it."""
+    """Return the command of a study, as pages show it."""
     return f"echo-jax study {name}"
 
 

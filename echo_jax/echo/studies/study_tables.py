@@ -215,9 +215,9 @@ PAIR_SCORES = {
 PAIR_HEADINGS = ["with", "difference", "of", "median", "pairs above 0", "p", "p (Holm)"]
 
 PAIR_CAPTION = (
-    "The same seeds in pairs: median difference with its interval. p: sign-flip test, the "
-    "probability of differences at least as large if each sign were random. p (Holm): adjusted for "
-    "all lines of the table. No line where a seed never reached 99%."
+    "Each line is the median difference of pairs of equal seeds, with its interval. p is from a "
+    "sign-flip test: the probability of differences at least as large if each sign were random. p "
+    "(Holm) is adjusted for all lines. No line is shown if a seed never reached 99%."
 )
 
 
@@ -234,7 +234,7 @@ class ComparedPair(NamedTuple):
 def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
     """Return the pairs of a study that were run, compared in its scores; adjusted together (Holm).
 
-    Without those where a seed failed or never reached the score, or there is only one.
+    Pairs are left out if a seed failed or never reached the score, or if there is only one seed.
     """
     by_name = {row.point: row for row in rows}
     pairs = [pair for pair in study.pairs if by_name.keys() >= set(pair)]
@@ -250,7 +250,7 @@ def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
 
 
 def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
-    """Return the table of the comparisons of a study, in a list, which without any is empty."""
+    """Return a list with the table of the comparisons of a study, or an empty list."""
     lines = []
     for first, second, score, test, p in compared(study, rows):
         before = first.labels
@@ -280,7 +280,7 @@ def _difference(value: float, score: str) -> str:
 
 
 def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
-    """Return a figure of curves in numbers, one table in a list; of other figures an empty list."""
+    """Return a list with the table of a figure of curves; an empty list for other figures."""
     if chart.kind != "curves":
         return []
     columns = curves(chart, rows)
@@ -303,7 +303,7 @@ OF_SEEDS = tuple(name for name in SeedScores.__struct_fields__ if name != "seed"
 def tidy_rows(
     study: Study, rows: Sequence[ResultRow]
 ) -> dict[str, Callable[[], list[dict[str, Any]]]]:
-    """Functions that make plain rows, one number a column, by what the name of their file adds.
+    """Return functions that make plain rows, one number a column, by the suffix of their file.
 
     Columns have the names of the rows of results. Fractions are fractions, and unknown is None.
     """
@@ -318,9 +318,9 @@ def tidy_rows(
 def summaries(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
     """Return a row for each grid point and score: the median over n seeds, and its interval.
 
-    at_least  training ended before 99%, so that the median is a lower bound; high is None where
-              it has no bound
-    chance, order_blind, knowable  the baselines and the ceiling of the score, where it has them
+    at_least  True if training ended before 99%, so that the median is a lower bound; high is then
+              None unless it is bounded
+    chance, order_blind, knowable  the baselines and the ceiling of scores that have them
     """
     measured = [f"{m} {what}" for row in rows for m, of in row.measured.items() for what in of]
     names = [*OF_SEEDS, "updates_to_99", "rows_to_99", *dict.fromkeys(measured)]
@@ -333,7 +333,7 @@ def summaries(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
 
 
 def _of_point(row: ResultRow, rows: Sequence[ResultRow]) -> dict[str, Any]:
-    """Return the columns of a grid point; labels of other rows alone are None."""
+    """Return the columns of a grid point; a label that only other rows have is None."""
     return {
         "point": row.point,
         "cell": row.config.network.cell,

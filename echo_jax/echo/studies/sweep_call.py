@@ -39,7 +39,7 @@ OWN_SCORES = (
     "accuracy", "majority", "persistence", "k-gram", "recalled bits", "reached 99%",
     "sequences to 99%",
 )  # fmt: skip
-"""Columns of a sweep on own values."""
+"""The columns of a sweep on own values."""
 
 
 def sweep(
@@ -95,7 +95,7 @@ def sweep(
 
 
 def sweep_folder(path: Path, study: Study, command: str) -> StudyFolder:
-    """Return the folder of a sweep; raise ConfigError for networks that cannot be trained."""
+    """Return the folder of a sweep; raise ConfigError if a network cannot be trained."""
     studies = {NAME: checked(study)}
     return StudyFolder(path, "a sweep", "A sweep", studies, lambda _: command, command)
 
@@ -109,7 +109,7 @@ def _divided(
         if name not in whole:
             near = difflib.get_close_matches(name, whole, 1, 0.7)
             fix = f"use {near[0]}" if near else "see help(echo_jax.train) for all of them"
-            raise ConfigError(None, name, "is no field of a configuration", fix)
+            raise ConfigError(None, name, "is not a field of a configuration", fix)
     alone = {"seed", "evaluation_sequences"}
     own = {field.name for field in dataclasses.fields(DataConfig)}
     data = DataConfig(**{name: value for name, value in values.items() if name in own})
@@ -119,7 +119,7 @@ def _divided(
 
 
 def _several(name: str, given: Any) -> list[Any]:
-    """Return the values of a field as Python has them; raise ConfigError for any other object."""
+    """Return the values of a field as a list; raise ConfigError unless each can be swept."""
     if hasattr(given, "tolist"):  # of numpy
         given = given.tolist()
     several = given if isinstance(given, list | tuple | range) else [given]
@@ -127,7 +127,7 @@ def _several(name: str, given: Any) -> list[Any]:
     for value in found:
         if not (isinstance(value, bool | int | float | str) or found == [None]):
             fix = "use numbers, names, True or False, alone or in a list"
-            raise ConfigError(name, value, "is no value of a sweep", fix)
+            raise ConfigError(name, value, "is not a value of a sweep", fix)
     return found
 
 
@@ -140,12 +140,12 @@ def sweep_study(
 ) -> Study:
     """Return the study of every combination of the values of some fields; `fixed` has others.
 
-    Each value of the last field with several is compared with the first of them, the other fields
-    being equal. ConfigError: a field has no value, or a combination is invalid.
+    Each value of the last field with several values is compared with the first of them, with equal
+    other fields. Raises ConfigError if a field has no value, or a combination is invalid.
     """
     for field, given in values.items():
         if not given:
-            raise ConfigError(field, (), "has no value", "give one or several")
+            raise ConfigError(field, (), "has no value", "give one or several values")
     alone = {field: given[0] for field, given in values.items() if len(given) == 1}
     varied = {field: given for field, given in values.items() if len(given) > 1}
     if not varied:
@@ -173,7 +173,7 @@ def command_of_sweep(
     fixed: Mapping[str, Any],
     until_learned: bool,
 ) -> str:
-    """Return the command line of a sweep, as its page has it."""
+    """Return the command line of a sweep, as its page shows it."""
     words = ["--part", part, *(["--until-learned"] if until_learned else [])]
     for field, given in [*values.items(), *((name, [value]) for name, value in fixed.items())]:
         if given != [None]:
@@ -182,7 +182,7 @@ def command_of_sweep(
 
 
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
-    """Draw up to 6 lines over the first field of numbers that leaves so few, or dots."""
+    """Return a chart of up to 6 lines over the first field of numbers that allows it, or dots."""
     for field, values in varied.items():
         others = [other for other in varied if other != field]
         # Not isinstance, by which True and False are numbers.

@@ -88,14 +88,14 @@ class CardResult:
         return data_frame(table.tidy_runs(self._rows))
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Write the files of `echo-jax card` into FOLDER/NAME, which is made; their paths.
+        """Write the files of `echo-jax card` into the folder FOLDER/NAME, and return the paths.
 
         Raises:
-          ConfigError: this card has no rows, as one of `beside`, or lacks some that are there.
-          StorageError: a card of another cell is there, or the folder cannot be written.
+          ConfigError: this card has no rows, as one of `beside`, or lacks rows of the folder.
+          StorageError: the folder has a card of another cell, or cannot be written.
         """
         if not self._rows:
-            raise ConfigError(None, self.card.name, "has no rows", "write a card of a {folder}")
+            raise ConfigError(None, self.card.name, "has no rows", "write a card that has its rows")
         place = atomic_files.path_of("folder", folder) / self.card.name
         with make_card.claimed(place, self.card) as (_, there):
             if any(row not in self._rows for row in there):
@@ -106,7 +106,7 @@ class CardResult:
 
 
 def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
-    """Write the page and the figure of a card that has rows into its folder; their paths."""
+    """Write the page and the figure of a card with rows into its folder; return their paths."""
     with styles.drawing():
         from echo_jax.memory.pages import card_pages
 
@@ -132,25 +132,26 @@ def card(  # noqa: PLR0913 - the flags of the command
     cluster: str | None = None,
     progress: bool = True,
 ) -> CardResult:
-    """Measure how many bits a recurrent cell remembers by lag and by key, or has of a task.
+    """Measure how many bits a recurrent cell remembers by lag and by key, or answers of a task.
 
         echo_jax.card("gru")
         echo_jax.card(Mine, args={"features": 64})    # a class, also of this notebook
         echo_jax.card(plain, full=True, out="cards")
 
-    It is the command `echo-jax card`: the cell is checked alike, and the rows are the same to the
-    bit, but in a program that has used jax before on other than two threads. An interrupt raises
-    KeyboardInterrupt; with a folder, the rows stay there and the same call goes on.
+    The call is the command `echo-jax card`: the cell gets the same checks, and the rows are
+    bit-identical, unless the program has used jax before with another number of threads than two.
+    An interrupt raises KeyboardInterrupt; with a folder, the rows stay there and the same call
+    continues.
 
     Args:
       cell: a name as after `--cell`; a class of Flax Linen, Flax NNX or Equinox or of `Cell` of
         `echo_jax.cells.interface`; an instance of Linen or `Cell`; a module, a class or any object
-        with the functions `init`, `initial_state` and `step`; or a function that gives a layer of
+        with the functions `init`, `initial_state` and `step`; or a function that returns a layer of
         PyTorch for an input size.
       args: options of the cell; a required number of units that is not among them is 50.
-      state_bytes: find the options that give the cell, given by its name, a state of about so many
-        bytes.
-      block: put it into the common small block, as block:CELL does.
+      state_bytes: find the options that give the cell, given by its name, a state of about
+        this many bytes.
+      block: put the cell into the common small block, as block:CELL does.
       full: 8 seeds, by lag with 1,000, 3,000 and 10,000 updates, and by key after a pilot of all
         rates; otherwise 4 with 3,000 updates, by key at the rate that is published for the cell, or
         else the middle one.
@@ -163,17 +164,17 @@ def card(  # noqa: PLR0913 - the flags of the command
       only: "by-lag" or "by-key", for one question alone.
       updates: make runs of so many updates instead, which the card has beside the usual ones.
       protocol: all numbers of the measure, such as `echo_jax.Protocol(updates=1000)`; the card
-        states them, and is compared with no cards of others.
-      name: of the card and of its folder; by default the cell and its arguments, and the digest of
-        another protocol than 5.
+        states them, and is compared only with cards of the same protocol.
+      name: the name of the card and of its folder; by default the cell and its arguments, and the
+        digest of a protocol other than 5.
       out: folder for the folder of the card; without one, nothing is kept.
-      keep: write the weights of each run there too, as files of safetensors; see docs/formats.md.
+      keep: also write the weights of each run there, as files of safetensors; see docs/formats.md.
       cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.
       progress: show the updates done and the time left, in a terminal or a notebook.
 
     Raises:
-      ConfigError: an argument breaks a rule, or the cell does, which the sentence names with the
-        line of its file.
+      ConfigError: an argument or the cell breaks a rule; for the cell, the sentence names the line
+        of its file.
       StorageError: a card of another cell or protocol is in the way, or `out` is damaged or in use,
         or cannot be written.
       TasksFailedError: some runs failed; the others have rows.
@@ -184,7 +185,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     running = Execution(cluster, progress)
     folder = None if out is None else atomic_files.path_of("out", out)
     if keep and not folder:
-        raise ConfigError("keep", keep, "has no folder for its files", "give {out} too")
+        raise ConfigError("keep", keep, "needs a folder for the weights", "also give {out}")
     if folder and name is None:
         check_findable(cell)
     cell = in_block(cell) if block else cell
@@ -198,14 +199,14 @@ def card(  # noqa: PLR0913 - the flags of the command
 
 
 def check_findable(cell: Any) -> None:
-    """Raise ConfigError for a function that shares its name with others of its file."""
+    """Raise ConfigError if `cell` is a function that shares its name with others of its file."""
     if inspect.isfunction(cell) and "<" in cell.__qualname__:
-        rule = "is made within a function or without a name, and others would have the same card"
+        rule = "is defined within a function or has no name, so others could have the same card"
         raise ConfigError("cell", cell.__qualname__, rule, "give the card a {name}")
 
 
 class Cards(dict[str, CardResult]):
-    """Cards by name."""
+    """The cards of a folder by their names, as a mapping."""
 
     @property
     def rows(self) -> Sequence[TidyRow]:
@@ -231,12 +232,13 @@ def cards(
         echo_jax.cards("cards", beside=["gru", "lru"]).to_pandas()
 
     Args:
-      folder: where the cards are.
+      folder: the folder of the cards.
       beside: names of built-in cells, whose cards come after those of the folder, without runs.
-      protocol: of the cards that are read; by default all in the folder, which must be of one.
+      protocol: the protocol of the cards that are read; by default all in the folder, which must
+        share one.
 
     Raises:
-      ConfigError: there is no card, they are of several protocols, or a name is that of no
+      ConfigError: there is no card, the cards have several protocols, or a name is not that of a
         built-in card.
       StorageError: a card or its rows are damaged, or cannot be read.
     """

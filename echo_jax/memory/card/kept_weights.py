@@ -1,9 +1,9 @@
-"""The trained weights of the runs of a card, a file for each: `echo-jax card --keep`.
+"""Keep the trained weights of the runs of a card, a file for each: `echo-jax card --keep`.
 
 NAME/weights/seed-0-by-lag-rate-0.03-3000-updates.safetensors
 
-A file is written before the row of its run. Its arrays are named by their paths: `cell.kernel`, by
-lag `heads.kernel`, else `readout.kernel`; of a layer of PyTorch as in its state dict.
+A file is written before the row of its run. Its arrays are named by their paths: `cell.kernel`, and
+`heads.kernel` by lag or `readout.kernel` otherwise; for a layer of PyTorch as in its state dict.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ def path_of(folder: Path, run: str) -> Path:
 
 
 def write(folder: Path, card: Card, trained: TrainedCell) -> None:
-    """Write the weights of a run of a card, in the place of a file that is there."""
+    """Write the weights of a run of a card, replacing an existing file."""
     path = path_of(folder, trained.row.key)
     atomic_files.check_no_link(path.parent)
     atomic_files.make_folder(path.parent)
@@ -53,8 +53,8 @@ def write(folder: Path, card: Card, trained: TrainedCell) -> None:
 class Stated(msgspec.Struct, frozen=True):
     """What a file of weights states.
 
-    run     its key, which names seed, question, rate and updates
-    tokens  the different tokens that the cell was fed, one-hot
+    run     the key of the run, which names seed, question, rate and updates
+    tokens  the number of different tokens that the cell was fed, as one-hot vectors
     """
 
     cell: MeasuredCell
@@ -68,11 +68,11 @@ class Stated(msgspec.Struct, frozen=True):
 
 @dataclasses.dataclass(frozen=True)
 class KeptCell:
-    """A trained cell.
+    """A trained cell that `read` returns.
 
-    about   what its file states
+    about   what the file of its weights states
     cell    the cell itself
-    params  `{"cell": its parameters}`; of a layer of PyTorch those of all its network
+    params  `{"cell": its parameters}`; for a layer of PyTorch, the parameters of its whole network
     """
 
     about: Stated
@@ -80,36 +80,36 @@ class KeptCell:
     params: Params
 
     def states(self, tokens: Any) -> np.ndarray:
-        """Return the state after each token, float32 `[S, T, D]`, as heads by lag read it.
+        """Return the state after each token, float32 `[S, T, D]`, as the heads by lag read it.
 
-        The tokens are integers `[S, T]`, each stream from its start, each below `about.tokens`.
+        The tokens are integers `[S, T]` below `about.tokens`; each stream begins at its start.
         """
         streams = np.empty(0)
         with contextlib.suppress(Exception):  # an object of another package may raise anything
             streams = np.asarray(tokens)
         whole = streams.ndim == 2 and streams.dtype.kind in "iu" and streams.size
         if not whole or streams.min() < 0 or streams.max() >= self.about.tokens:
-            rule = f"are no integers [streams, T] from 0 to {self.about.tokens - 1}"
-            raise ConfigError(None, "tokens", rule, "use those that the cell was trained on")
+            rule = f"are not integers [streams, T] from 0 to {self.about.tokens - 1}"
+            raise ConfigError(None, "tokens", rule, "use tokens like those of its training")
         return np.asarray(made_by(self.cell).states(self.cell, self.about, self.params, streams))
 
 
 def read(path: str | os.PathLike[str], cell: str | None = None) -> KeptCell:
-    """Return the trained cell of a run; raise StorageError for another file.
+    """Return the trained cell of a run; raise StorageError if `path` is another file.
 
-    A cell of the user's must be named by `cell`, as a stranger may have written the file.
-    Raises ConfigError if it is not, or the cell is not here or has another text.
+    `cell` must name a user's own cell, as a stranger may have written the file. Raises ConfigError
+    if it does not, or if the cell is missing or has another text.
     """
     place = atomic_files.path_of("path", path)
     try:
         about = msgspec.convert(tensor_files.read_about(place, FIX), Stated)
     except msgspec.ValidationError as error:
-        raise StorageError(None, place, "has no weights of a card", FIX) from error
+        raise StorageError(None, place, "does not hold the weights of a card", FIX) from error
     named = cell_of_file(place, about.cell, cell)
     try:
         shapes = made_by(named.cell).arrays(named.cell, about)
     except Exception as error:  # anyone can write a file: sizes in it may break a cell in any way
-        rule = f"states sizes that no cell has ({reason(error)})"
+        rule = f"states sizes that no cell can have ({reason(error)})"
         raise StorageError(None, place, rule, FIX) from error
     # The file has the heads or the readout as well, which the cell does not need.
     params, _ = tensor_files.read(place, shapes, FIX, others=True)

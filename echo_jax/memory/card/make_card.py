@@ -65,7 +65,7 @@ BESIDE = (
     "echo_jax.cells.known_memory:OrthogonalReservoir",
     "lstm",
 )
-"""Cells that stand beside one on a task: no memory, none that is trained, and the usual one."""
+"""The cells to compare with on a task: no memory, an untrained memory, and the usual cell."""
 
 MIXED = "its rows were made with more than one version of the software"
 
@@ -99,8 +99,8 @@ class Plan(NamedTuple):
     def choices(self, named: NamedCell, question: Question, updates: int) -> list[Configuration]:
         """Return the configurations among which the pilot chooses.
 
-        By key, unless the card is full, it is one, without a pilot: that which is published for the
-        cell, or else that of the middle rate.
+        By key, unless the card is full, there is one, without a pilot: the one published for the
+        cell, or else the one with the middle rate.
         """
         every = question.pilot(self.protocol, updates)
         if self.full or not question.long_pilot:
@@ -109,7 +109,7 @@ class Plan(NamedTuple):
         return [self.published(named) or every[len(every) // 2]]
 
     def published(self, named: NamedCell) -> Configuration | None:
-        """The configuration by key that is published for a cell; none of another protocol."""
+        """Return the configuration by key published for a cell; None for another protocol."""
         rate = None if self.protocol.own else RATES_BY_KEY.get(named.measured.bare)
         return next((x for x in BY_KEY.pilot(self.protocol) if x.rate == rate), None)
 
@@ -121,7 +121,7 @@ class Plan(NamedTuple):
         return self.runs_of(named, itertools.product(seeds, configurations))
 
     def configurations(self, named: NamedCell, rows: Sequence[Row]) -> list[Configuration]:
-        """Return the configurations of a card with these rows; without a pilot the first choice."""
+        """Return the configurations of a card with these rows, as its pilot chose them if any."""
         pilot = cards.pilot_of(rows, self.protocol)
         found = []
         for question, updates in self.lengths:
@@ -131,14 +131,14 @@ class Plan(NamedTuple):
         return found
 
     def is_untried(self, named: NamedCell, rows: Sequence[Row]) -> bool:
-        """True for a rate by key that is neither published for the cell nor chosen by a pilot."""
+        """Return True if the rate by key is neither published for the cell nor from a pilot."""
         several = len(self.protocol.rates_by_key) > 1
         pilot = cards.pilot_of(rows, self.protocol)
         tried = cards.chosen_by(pilot, BY_KEY.pilot(self.protocol))
         return several and not (tried or self.published(named))
 
     def runs(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
-        """The runs of a cell but for the pilot: those of the usual updates, then the others."""
+        """Return the runs of a cell but the pilot: first those of the usual number of updates."""
         each = itertools.product(self.seeds, self.configurations(named, rows))
         usual = self.protocol.updates
         return self.runs_of(named, sorted(each, key=lambda run: run[1].updates != usual))
@@ -152,7 +152,7 @@ class Plan(NamedTuple):
         return [*pilot, *later, *missing([run for run in runs if run not in later], rows)]
 
     def runs_of(self, named: NamedCell, runs: Iterable[tuple[int, Configuration]]) -> list[CardRun]:
-        """Runs of a cell, from seeds and configurations."""
+        """Return runs of a cell, from seeds and configurations."""
         cell = named.measured
         return [CardRun(cell, self.protocol, of, seed, named.cell, self.task) for seed, of in runs]
 
@@ -165,12 +165,12 @@ def plan_of(
     updates: int | None = None,
     task: Any = None,
 ) -> Plan:
-    """The plan of a card or a part of one, with the usual number of seeds where none is given.
+    """Return the plan of a card or a part of one; `seeds` is by default the usual number.
 
-    With a number of updates the runs of that length alone: a further budget of the card.
+    With `updates`, the plan has only runs of that length: a further budget of the card.
     """
     if task is not None and only is not None:
-        raise ConfigError("only", only, "is no part of a task", "leave it or {task} out")
+        raise ConfigError("only", only, "does not apply to a task", "leave it or {task} out")
     if updates is not None:
         protocol.check_updates(updates)
     check_seeds(seeds)
@@ -227,30 +227,30 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
 
 
 def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
-    """Return the card of a folder with its rows; the new one, without any, where no card is.
+    """Return the card of a folder with its rows; or the new one without any, if there is no card.
 
-    StorageError where the card there is of another cell or protocol, there are rows without a card,
-    or a page was edited, which would be overwritten.
+    Raises StorageError if the card is of another cell or protocol, if there are rows without a
+    card, or if a page was edited, which would be overwritten.
     """
     atomic_files.check_no_link(folder)
     for page in ("picture.svg", "card.md", "card.svg"):
         atomic_files.check_generated(folder / page)
     if not os.path.exists(folder / "card.json"):  # no error for a name that is too long
         if os.path.lexists(folder / cards.ROWS_FILE):
-            rule = "has rows.jsonl and no card.json, which says of what cell the rows are"
-            raise StorageError(None, folder, rule, "restore it, or move rows.jsonl away")
+            rule = "has rows.jsonl but not card.json, which says which cell the rows are of"
+            raise StorageError(None, folder, rule, "restore card.json, or move rows.jsonl away")
         return new, []
     old, done = cards.read(folder)
     other = None
     if old.numbers != new.numbers:
-        other = f"a card of protocol {old.numbers.name}, and not of {new.numbers.name}"
+        other = f"a card of protocol {old.numbers.name}, not of {new.numbers.name}"
     elif old.task != new.task:
-        other = "a card of another task, or of another text or other data of it"
+        other = "a card of another task, or of this task with other text or data"
     elif (old.cell, old.parameters) != (new.cell, new.parameters):
         cell = f"{old.cell.name} {old.cell.args or ''}".strip()
-        other = f"the card of another cell, {cell}, or of another text of its file"
+        other = f"the card of another cell, {cell}, or of another version of its file"
     if other:
-        fix = "give this card another {name}, or move that one"
+        fix = "give the new card another {name}, or move the existing card"
         raise StorageError(None, folder, f"is {other}", fix)
     old.seeds = sorted({*new.seeds, *(row.seed for row in done if row.seed < PILOT_SEED)})
     return old, done
@@ -292,9 +292,9 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
 
 
 class CardRequest(NamedTuple):
-    """A cell whose card is to be made: a name or an object; the rest as for `echo_jax.card`.
+    """A cell whose card is to be made, a name or an object, with arguments as of `echo_jax.card`.
 
-    One that stands `beside` others is left out where it is among them.
+    A cell that is added to compare with, by `beside`, is left out if it is among the cells already.
     """
 
     cell: Any
@@ -335,15 +335,15 @@ def make_cards(
     conclude: Conclude,
     others: bool = False,
 ) -> list[Made]:
-    """Build and check every cell, then make one card after the other on the same executor.
+    """Build and check the cells, then make a card of each on one executor; return the cards made.
 
-    On a task `others` may stand beside. `conclude` gets the folder of each card and what is there,
-    also where a signal or runs that failed end it.
+    With a task, `others` adds cells to compare with. `conclude` gets the folder of each card and
+    its contents, even if a signal or failed runs end it.
     """
     running.start_jax(1, THREADS)  # each thread trains a run, on the same device
     if plan.task is not None:
         if running.cluster is not None:
-            rule = "trains on no task"
+            rule = "cannot train on a task"
             raise ConfigError("cluster", running.cluster, rule, "leave {cluster} or {task} out")
         plan = plan._replace(task=task_of(plan.task, plan.protocol))
         wanted = [*wanted, *(beside(wanted) if others else ())]
@@ -379,15 +379,15 @@ def requests_of(wanted: Sequence[CardRequest], plan: Plan, out: Path) -> list[Re
 
 
 def completed(request: Request, executor: Executor, running: Execution, conclude: Conclude) -> Made:
-    """Make the runs that a card lacks, and conclude it; also where it is stopped."""
+    """Make the runs that a card lacks, and conclude it, even if it is stopped."""
     folder = request.folder
     left = counted(len(request.missing), "run")
     running.tell(f"{request.new.name}: {request.named.name}, {left} to make")
     with claimed(folder, request.new) as (card, rows):
         lost = sum(not kept_weights.path_of(folder, row.key).exists() for row in rows)
         if request.plan.keep and lost:
-            fix = "a run whose line of rows.jsonl is removed is made again"
-            without = f"{counted(lost, 'run')} with a row and without weights"
+            fix = "to make a run again, remove its line from rows.jsonl"
+            without = f"{counted(lost, 'run')} with a row but without weights"
             running.tell(f"{request.new.name}: {without}; {fix}")
         try:
             make(request, card, rows, executor, running)
@@ -402,9 +402,9 @@ def completed(request: Request, executor: Executor, running: Execution, conclude
 def make(
     request: Request, card: Card, rows: list[Row], executor: Executor, running: Execution
 ) -> None:
-    """Make the runs that a card lacks; what is known of them is added to the card and its rows.
+    """Make the runs that a card lacks, and add what they show to the card and its rows.
 
-    Each row is stored as it comes. TasksFailedError at the end where runs failed.
+    Each row is stored as it comes. Raises TasksFailedError at the end if runs failed.
     """
     folder, named, new, plan, _ = request
     protocol = plan.protocol

@@ -91,17 +91,17 @@ def named_cell(
     target: int | None = None,
     protocol: Protocol = STANDARD,
 ) -> NamedCell:
-    """Return the cell of a name, or of an object that a call hands over, with its arguments.
+    """Return the cell of a name, or of an object that a call was given, with its arguments.
 
-    With a target, for a name, its options are found that give it a state of so many bytes, by key,
-    and a remark says where none is within 10%. Raises ConfigError if it cannot be built.
+    With a target, for a name, it finds the options that give it a state of that many bytes, by key;
+    a remark says if none is within 10%. Raises ConfigError if the cell cannot be built.
     """
     check_args(args)
     if not isinstance(cell, str):
         if target is None:
             return stated(*of_object(cell, args))
         raise ConfigError(
-            f"state_bytes {target} needs the name of a cell, and this is an object: give "
+            f"state_bytes {target} needs the name of a cell, but this is an object: give "
             "its options with args, or leave state_bytes out"
         )
     given = dict(args or {})
@@ -110,30 +110,30 @@ def named_cell(
         return stated(cell, given, registry.build(cell, given, found), size_of(found))
     of_size = sized(cell, given, target, protocol.tokens, protocol.largest_state)
     named = stated(cell, of_size.args, registry.build(cell, of_size.args, found), size_of(found))
-    remark = f"no size gives {target:,} bytes within 10%, the largest below has {of_size.bytes:,}"
+    remark = f"no size is within 10% of {target:,} bytes; the largest below has {of_size.bytes:,}"
     by = {**given, "state-bytes": target}
     return named._replace(named_by=by, remarks=() if of_size.fits else (remark,))
 
 
 def cell_of_file(place: Path, of_file: MeasuredCell, cell: str | None) -> NamedCell:
-    """Return the cell that a file states, of a card or of weights, which may be a stranger's.
+    """Return the cell that a file of a card or of weights states, which may be a stranger's.
 
-    ConfigError, before anything of it is executed, unless `cell` names a cell of the user's and it
-    has the text that was measured.
+    Raises ConfigError, before anything of it is executed, unless `cell` names a user's cell and the
+    cell has the text that was measured.
     """
     check_named(place, of_file.name, cell)
     changed = cell and user_cell.digest_on_disk(cell) not in (None, of_file.source)
     named = None if changed else named_cell(of_file.name, of_file.args)
     if named is None or named.measured != of_file:
-        rule = f"is of another text than {of_file.name} here"
-        raise ConfigError(None, place, rule, "bring the file back that it was made with")
+        rule = f"was made with another version of {of_file.name}"
+        raise ConfigError(None, place, rule, "restore the version that it was made with")
     return named
 
 
 def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> NamedCell:
-    """A cell with the arguments given and its `size`, the option that is the number of units.
+    """Return a cell with the arguments given; `size` is the option that sets its units.
 
-    ConfigError for arguments that a card cannot state.
+    Raises ConfigError if a card cannot state the arguments.
     """
     units = getattr(cell.options, size, None) if size else None
     args = given | ({} if units is None else {size: units})
@@ -174,7 +174,7 @@ class CardRun:
 
     @property
     def name(self) -> str:
-        """The run as progress tells it, without what the pilot chooses."""
+        """The name of the run in progress lines, without what the pilot chooses."""
         of = self.configuration
         if self.seed >= PILOT_SEED:
             return self.key
@@ -189,7 +189,7 @@ class CardRun:
 
     @property
     def work(self) -> float:
-        """Updates."""
+        """The number of updates."""
         return self.configuration.updates
 
 
@@ -206,12 +206,12 @@ class InJax:
     settings = contextlib.nullcontext  # with any cluster there are none beside those of jax
 
     def arrays(self, cell: Cell, about: Any) -> Params:
-        """The shapes of the arrays of a cell in a file of its weights, which is about a run."""
+        """Return the shapes of a cell's arrays in a file of its weights, which is about a run."""
         key = jax.random.key(0, impl=GENERATOR)
         return {"cell": jax.eval_shape(lambda: cell.init(key, about.tokens))}
 
     def states(self, cell: Cell, about: Any, params: Params, streams: np.ndarray) -> Any:
-        """The flat states of a trained cell after each token of streams `[S, T]`, `[S, T, D]`."""
+        """Return the flat states of a trained cell after each token of streams, `[S, T, D]`."""
         net = network.around(cell, about.tokens, 1)
 
         def states(params: Params) -> chex.Array:
@@ -249,7 +249,7 @@ def measurable(
 ) -> dict[QuestionName, int]:
     """Return the bytes of the state of a cell in each question.
 
-    Raises ConfigError for a step that cannot be scanned, or a state that is too large.
+    Raises ConfigError if its step cannot be scanned, or its state is too large.
     """
     inputs = input_sizes(protocol, task)
     maker = made_by(cell)
@@ -264,7 +264,7 @@ def measurable(
     )
     if (size := sizes.get(BY_LAG.name, 0)) > protocol.largest_state:
         raise ConfigError(
-            None, f"cell {name!r}", f"has a state of {size:,} bytes, and a head for each lag reads "
+            None, f"cell {name!r}", f"has a state of {size:,} bytes, but the head of a lag reads "
             f"at most {protocol.largest_state:,}", "give it fewer units, or {state_bytes=4000}",
         )  # fmt: skip
     return sizes
@@ -273,7 +273,7 @@ def measurable(
 def compile_run(run: CardRun) -> MeasurementPrograms:
     """Return the programs of the question of a run.
 
-    ConfigError where the user's cell has another text here than the run states, or breaks a rule.
+    Raises ConfigError if the user's cell has another text than the run states, or breaks a rule.
     """
     cell = run.built
     if cell is None:  # on a worker
@@ -363,7 +363,7 @@ def score(run: CardRun, programs: MeasurementPrograms, params: Any) -> dict[str,
 
 
 def has_reading(run: CardRun) -> bool:
-    """True of a run with the usual updates from which a picture is drawn."""
+    """Return True if a picture is drawn from a run, which has the usual updates."""
     of = run.configuration
     usual = run.seed < PILOT_SEED and of.updates == run.protocol.updates
     return usual and NAMED[of.question].has_picture(run.protocol, run.seed)
@@ -374,7 +374,7 @@ KEEPING = Job(compile_run, make_row_and_keep)  # and to keep its weights
 
 
 def runs_at_once() -> int:
-    """One a core of a CPU; no more than XLA has threads, in which all of a program is computed."""
+    """Return how many runs are trained at once: on a CPU, the smaller of cores and XLA threads."""
     return min(environment.cores(), environment.threads()) if jax.default_backend() == "cpu" else 1
 
 

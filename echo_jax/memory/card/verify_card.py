@@ -23,9 +23,9 @@ from echo_jax.storage import atomic_files
 MADE_AGAIN = 2
 
 BETWEEN_KINDS = (
-    "Last bits differ between kinds of processors and versions of the software, and training may "
-    "take another turn: by lag most cells were 1.3 bits apart at most, an LSTM 7 and a GRU 63; by "
-    "key a single run was 5 bits apart. No bound is known."
+    "Other processors and versions of the software round differently, so training may take a "
+    "different course. By lag, most cells differed by at most 1.3 bits, an LSTM by 7 and a GRU by "
+    "63; by key, a single run differed by 5 bits. No bound on the difference is known."
 )
 
 
@@ -38,7 +38,7 @@ class Verified(NamedTuple):
 
     @property
     def same(self) -> bool:
-        """True where what was trained and scored is equal, in the fields that the first row has."""
+        """True if training and score are equal, in the fields that the first row has."""
         before, now = map(msgspec.to_builtins, (self.row, self.again))
         not_of_the_run = ("device", "version", "losses")
         return all(now.get(name) == before[name] for name in before if name not in not_of_the_run)
@@ -67,26 +67,26 @@ class Verified(NamedTuple):
 
 
 def drawn(rows: Sequence[Row]) -> list[Row]:
-    """The rows that are made again, none of the pilot: a digest of all draws them, nobody else."""
+    """Return the rows to make again, none of the pilot, chosen by a digest of all rows."""
     made = [row for row in rows if row.seed < PILOT_SEED]
     whole = msgspec.json.encode(made)
     return sorted(made, key=lambda row: atomic_files.digest(whole + row.key.encode()))[:MADE_AGAIN]
 
 
 def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Verified]:
-    """Two rows of the card in a folder beside those of the same runs, made here.
+    """Return two rows of the card in a folder, each with the row of the same run made here.
 
-    A cell of the user's must be named by `cell`, as a stranger may have written the card.
-    Raises ConfigError if it is not, there are no rows, or its cell has another text here.
+    `cell` must name a user's own cell, as a stranger may have written the card. Raises ConfigError
+    if it does not, if there are no rows, or if the cell has another text here.
     """
     running.start_jax(1, THREADS)
     card, rows = cards.read(folder)
     if card.task and (card.task.source or card.task.name not in BUILT_IN):
-        rule = "is of a task of one's own, whose file a card does not name"
+        rule = "is a card of your own task, whose file a card does not name"
         raise ConfigError(None, folder, rule, "make the card again with {task}")
     chosen = drawn(rows)
     if not chosen:
-        raise ConfigError(None, folder, "has no rows but those of a pilot", "make the card first")
+        raise ConfigError(None, folder, "has at most rows of a pilot", "make the card first")
     named = cell_of_file(folder, card.cell, cell)
     task = task_of(card.task.name, card.numbers) if card.task else None
     if task and task.measured != card.task:

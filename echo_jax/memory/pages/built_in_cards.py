@@ -37,7 +37,7 @@ def built_in_cards() -> Sequence[Card]:
 def nearest(card: Card, question: Question) -> dict[str, Card]:
     """Return the other built-in cards of a card's track, of each cell that of the nearest size.
 
-    None of another protocol.
+    There are none of another protocol.
     """
     plain = [x for x in built_in_cards() if not VARIANTS & x.cell.args.keys() and x.bits(question)]
     same = [x for x in plain if kind(x) == kind(card) and x.cell != card.cell]
@@ -56,32 +56,32 @@ def anchors(card: Card) -> dict[str, Card]:
 
 
 def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Card, list[Row]]]:
-    """Return the cards in the folders of a folder with their rows; those without a row left out.
+    """Return the cards in the folders of a folder with their rows; cards without rows are left out.
 
-    With a protocol only its cards; ConfigError, one sentence, for a folder without any.
+    With a protocol only its cards are read. Raises ConfigError if the folder has none.
     """
     whole = [cards.read(path.parent) for path in sorted(folder.glob("*/card.json"))]
     measured = [x for x in whole if x[1] and protocol in (None, x[0].numbers)]
     if not measured:
-        rule = "has no cards, which are NAME/card.json with a row beside it"
-        raise ConfigError(None, folder, rule, "make one with card")
+        rule = "has no card, a folder NAME with card.json and rows.jsonl"
+        raise ConfigError(None, folder, rule, "make a card with echo-jax card")
     return measured
 
 
 def named_cards(name: str) -> list[Card]:
-    """Return the built-in cards that have a name, or whose cell has it; ConfigError without any."""
+    """Return the built-in cards whose name or cell is `name`; raise ConfigError if none is."""
     named = [x for x in built_in_cards() if name in (x.name, cell_of(x))]
     if not named:
         known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
-        raise ConfigError(None, f"card {name!r}", "is not built in", f"use some of {known}")
+        raise ConfigError(None, f"card {name!r}", "is not built in", f"use one of {known}")
     return named
 
 
 def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
-    """Return the built-in cards of some names, of cards or cells, that are not among some cards.
+    """Return the built-in cards with the given names, of cards or cells, that are not in `own`.
 
-    Of a name those that can be compared with one of these cards, else all. ConfigError for a name
-    that no card has, and for cards of several protocols, also without a name.
+    If some cards of a name can be compared with a card of `own`, only these are returned. Raises
+    ConfigError if a name has no card, or if the cards have several protocols, even without a name.
     """
     found = dict[int, Card]()
     for name in names:

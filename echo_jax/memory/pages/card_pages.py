@@ -34,15 +34,15 @@ from echo_jax.report.text_tables import Table, details, escaped, markdown_table
 from echo_jax.storage import atomic_files
 
 PARTS_SHOWN = (1, 3, 10, 30)
-"""Parts of training, of `updates_at_once`, whose losses are shown beside the last one."""
+"""The parts of training, each of `updates_at_once`, whose losses are shown before the last one."""
 
 
 def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
-    """Write card.md, card.svg and with another kind card.KIND into the folder of a card.
+    """Write card.md, card.svg and, for another kind, card.KIND into the folder of a card.
 
-    Before them picture.svg, where there is a reading. The card of a task has no figure. Returns
-    their paths. ConfigError if the figure cannot be drawn, StorageError if a file was edited since
-    it was generated.
+    It writes picture.svg first, if there is a reading. The card of a task has no figure. Returns
+    the paths. Raises ConfigError if the figure cannot be drawn, and StorageError if a file was
+    edited since it was generated.
     """
     of = section_of(card, rows)
     left = picture.of_card(rows, card)
@@ -80,8 +80,8 @@ def page(card: Card, rows: Sequence[Row]) -> str:
         *(f"- {escaped(remark)}" for remark in of.notes),
         markdown_table(numbers),
         *(table.folded() for table in others),
-        "Every number follows from [rows.jsonl](rows.jsonl), and is in [card.json](card.json). All "
-        "cards of the folder are [one page](../README.md) with `echo-jax cards report`.",
+        "Every number is computed from [rows.jsonl](rows.jsonl) and is in [card.json](card.json). "
+        "`echo-jax cards report` shows all cards of the folder on [one page](../README.md).",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -97,7 +97,7 @@ def sentence(card: Card) -> str:
 
 
 def standing(card: Card) -> str:
-    """The place of a trained cell among the built-in ones that it is compared with, or empty."""
+    """Return the rank of a trained cell among comparable built-in ones, in words; or nothing."""
     known = [
         x for x in built_in_cards.built_in_cards() if comparable([x, card]) and not is_control(x)
     ]
@@ -105,7 +105,7 @@ def standing(card: Card) -> str:
     places = [place_among(card, others, question) for question in OF_MEMORY if card.bits(question)]
     if is_control(card) or not places or not all(places):
         return ""
-    return f"Of {len(others) + 1} trained cells of its size its mean is {'; '.join(places)}."
+    return f"Its mean among {len(others) + 1} trained cells of its size ranks {'; '.join(places)}."
 
 
 def beside_anchors(card: Card) -> str:
@@ -117,7 +117,7 @@ def beside_anchors(card: Card) -> str:
     above = three_digits(mean - found.get("present input", 0.0))
     share = f"{mean / found['register']:.0%} of those of a register of the same size"
     each = three_digits(mean / size_of(card))
-    return f"By lag these are {above} more than the present input has, {share}, {each} a number."
+    return f"Its mean by lag is {above}, {share}, and {each} bits per number of the state."
 
 
 def place_among(card: Card, others: Sequence[Card], question: Question) -> str:
@@ -179,9 +179,9 @@ def provenance(card: Card, rows: Sequence[Row]) -> Table:
 
 
 FINDINGS = """<!-- findings -->
-<!-- Written by hand and kept: only what the tables tell apart. -->
+<!-- Written by hand and kept: state only differences that the tables support. -->
 <!-- end of findings -->"""
-"""Where a reader writes what was found, see `atomic_files.BY_HAND`."""
+"""The place where a reader writes findings, see `atomic_files.BY_HAND`."""
 
 EXPLORE = "[Choose cells, and compare their curves](explore.html)."
 
@@ -196,12 +196,12 @@ def write_report(
 ) -> list[Path]:
     """Write the page of the cards NAME/card.json of a folder, its figures and tables.
 
-    Built-in cells are shown `beside` them; with a protocol only its cards. Returns the files
+    Built-in cells are shown `beside` them; with a protocol, only its cards. Returns the files
     written.
 
     Raises:
       ConfigError: there are no cards, or cards of several protocols and none was given, or a name
-        is that of no built-in card.
+        is not that of a built-in card.
       StorageError: a card is not valid, or a file was edited since it was generated.
     """
     whole = built_in_cards.read_folder(folder, protocol)
@@ -225,7 +225,7 @@ def write_report(
 
 
 def figures_of(cards: Sequence[Card]) -> list[Section]:
-    """The sections with figures, whose panels have the same axes; none with nothing to draw."""
+    """Return the sections with figures, whose panels share their axes; none if nothing is drawn."""
     found = list[Section]()
     for question, of_track in itertools.product(OF_MEMORY, WHERE):
         measured = [x for x in cards if track(x) == of_track and x.bits(question)]
@@ -251,9 +251,9 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
 def page_of_all(
     cards: Sequence[Card], own: Sequence[Card], figures: Sequence[Section], left: str = ""
 ) -> str:
-    """The page in Markdown: a figure, the findings, other figures, tables, and links to cards.
+    """Return the page in Markdown: a figure, the findings, other figures, tables, links to cards.
 
-    `left` are the words of the picture, which is then the first figure.
+    `left` is the text of the picture, which is then the first figure.
     """
     first = 0 if left else 1
     links = "\n".join(f"- [{escaped(card.name)}](<{card.name}/card.md>)" for card in own)

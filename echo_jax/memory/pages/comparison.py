@@ -18,18 +18,18 @@ from echo_jax.report.number_formats import number, three_digits
 
 
 def compare(names: Sequence[str]) -> list[str]:
-    """Sentences that compare two cards: folders with a card, or names of built-in cards or cells.
+    """Return sentences that compare two cards, named by folders, built-in cards or cells.
 
-    Raises ConfigError for nothing to compare.
+    Raises ConfigError if the two have nothing to compare.
     """
     pair = max(itertools.product(*map(cards_of, names)), key=likeness)
     if not comparable(pair):
         rule = f"cannot be compared, as they differ in {differences(pair)}"
-        raise ConfigError(f"{names[0]} and {names[1]} {rule}: make both alike in that")
+        raise ConfigError(f"{names[0]} and {names[1]} {rule}: use two cards that agree in it")
     shared = shared_questions(pair)
     if not shared:
-        fix = "complete both by echo-jax card"
-        raise ConfigError(f"{names[0]} and {names[1]} share no question to compare: {fix}")
+        fix = "complete both cards by echo-jax card"
+        raise ConfigError(f"{names[0]} and {names[1]} have no question in common: {fix}")
     return [sentence(pair, x) for x in shared]
 
 
@@ -42,7 +42,7 @@ def cards_of(name: str) -> list[Card]:
 
 
 def likeness(pair: Sequence[Card]) -> tuple[bool, int, int]:
-    """The largest is the pair that is meant: of one kind, with most in common, of most seeds."""
+    """Return a key by which the intended pair is the largest: of one kind, with most in common."""
     seeds = sum(len(card.seeds) for card in pair)
     return comparable(pair), len(shared_questions(pair)), seeds
 

@@ -38,7 +38,7 @@ The digit is number 3 of scikit-learn's, in four shades.
 
 
 def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
-    """The page of some cards and their rows; the readings in their folder are its picture."""
+    """Return the page of some cards and their rows, with the readings in their folder."""
     data = data_of(whole)
     if (file := folder / READINGS).exists():
         readings = msgspec.json.decode(file.read_bytes(), type=Readings)
@@ -94,9 +94,9 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
 
 
 def names_of(cards: Sequence[Card]) -> list[str]:
-    """A name for each card of a kind; of several with one name that with the fewest options has it.
+    """Return a name for each card of a kind; of several equal names, the fewest options keep it.
 
-    So a cell has the same name in all kinds; the others are named by their options.
+    So a cell has the same name in all kinds; the other cards are named by their options.
     """
     names, labels = [label_of(card) for card in cards], labels_of(cards)
     most_first = sorted(range(len(cards)), key=lambda i: -len(cards[i].cell.args))

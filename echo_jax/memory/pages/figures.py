@@ -1,9 +1,9 @@
-"""The figures of cards. No jax.
+"""Draw the figures of cards. No jax.
 
-card_figure     of one: the forgetting curve, and the recall curve. Behind them stand, in grey,
-                those of the built-in cells of its size; by key also what the convolution of a
+card_figure     the forgetting curve and the recall curve of a card. Behind them, in grey, are the
+                curves of the built-in cells of its size; by key also what the convolution of a
                 block alone holds, and a list of the values
-panels_figure   of several by a question: a panel for each cell
+panels_figure   several cards by one question, with a panel for each cell
 """
 
 import math
@@ -43,7 +43,7 @@ OWN: dict[str, Any] = {"color": BLUE, "linewidth": 2.2, "zorder": 4}
 SEED: dict[str, Any] = {"color": BLUE, "linewidth": 0.8, "alpha": 0.4, "zorder": 3}
 REFERENCE: dict[str, Any] = {"color": GREY, "linewidth": 1.2}
 DASHES = [(0, pattern) for pattern in ((4, 2), (1, 1.5), (6, 2, 1, 2), (2, 3))]
-"""The dashes of lines that a card is compared with, in their order."""
+"""The dashes, in order, of the lines that a card is compared with."""
 
 NAMED = 4  # grey lines that have a name, from the one with most bits to that with fewest
 
@@ -93,7 +93,7 @@ def peers(card: Card, question: Question) -> list[Card]:
 
 
 def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
-    """Return the bits of each lag."""
+    """Draw the bits of each lag."""
     protocol = card.numbers
     lags = protocol.lags
     most = math.log2(protocol.symbols)
@@ -228,7 +228,7 @@ def list_line(pairs: Sequence[int], protocol: Protocol) -> Line:
 
 
 def key_axis(axes: Axes, pairs: Sequence[int]) -> None:
-    """A logarithmic axis of numbers of pairs with a tick at each power of 2, and at the last."""
+    """Set a logarithmic axis of numbers of pairs with a tick at each power of 2 and at the last."""
     ticks = [k for k in pairs if k & (k - 1) == 0 and 1.6 * k < pairs[-1]] + [pairs[-1]]
     axes.set_xscale("log")
     axes.set_xlim(0.92 * pairs[0], 1.08 * pairs[-1])

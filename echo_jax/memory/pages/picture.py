@@ -28,7 +28,7 @@ from echo_jax.report.styles import DARK, INK
 FILE = "picture.svg"
 READINGS = "readings.json"
 BUILT_IN = "built_in_readings.json"
-"""Those that come with the package; `.ci/built_in_cards.py` writes it."""
+"""The readings that come with the package; `.ci/built_in_cards.py` writes the file."""
 
 PALETTE = (
     "#a6be8f", "#6b257c", "#e2007b", "#d7b31b", "#929500", "#539bff", "#4b00f0", "#9a04b2",
@@ -39,7 +39,7 @@ least 0.095 apart in OKLab, as normal, protan, deutan and tritan eyes see them (
 has a contrast of 2 to 1 at least with both grounds."""
 
 GROUND = "#ffffff", "#0b0d10"
-"""Behind the squares, on a light page and on a dark one."""
+"""The colours behind the squares, on a light page and on a dark page."""
 
 FACE = np.array([int(value) for value in (
     "00333300"
@@ -110,7 +110,7 @@ def tile_of(name: str, reading: Reading, bits: float, size: int) -> Tile:
 
 @functools.cache
 def built_in_readings() -> dict[bool, ReadCard]:
-    """The readings of the LSTM of 100 numbers to stand beside, in the block (True) and without."""
+    """Return the readings of the LSTM of 100 numbers to compare with: in the block (True), bare."""
     text = resources.files("echo_jax.memory.pages").joinpath(BUILT_IN).read_bytes()
     return {x.card.startswith("block-"): x for x in msgspec.json.decode(text, type=list[ReadCard])}
 
@@ -128,7 +128,7 @@ def in_markdown(words: str, drawn: str) -> str:
 
 
 def of_folder(folder: Path) -> tuple[str, str] | None:
-    """The words of the still of published cards, and its SVG; None without their readings."""
+    """Return the text of the still of published cards, and its SVG; None without readings."""
     if not (folder / READINGS).exists():
         return None
     cells = msgspec.json.decode((folder / READINGS).read_bytes(), type=Readings).cells
@@ -143,7 +143,7 @@ def of_folder(folder: Path) -> tuple[str, str] | None:
 
 
 def still(tiles: Sequence[Tile], pixel: int, below: str, words: str, columns: int) -> str:
-    """The SVG of tiles in rows, each pixel so wide, with a text below; `words` stand for it."""
+    """Return the SVG of tiles in rows, with a text `below`; `words` is the text for its title."""
     side = 8 * pixel
     across, down = side + GAP, side + LINE * max(len(tile.lines) for tile in tiles) + GAP
     drawn = list[str]()
@@ -180,7 +180,7 @@ def squares_of(tile: Tile, pixel: int) -> list[str]:
 
 
 def texts(lines: Sequence[str], x: int, y: int) -> list[str]:
-    """Lines of text, the first one below y."""
+    """Return lines of text, the first one below y."""
     return [
         f'<text x="{x}" y="{y + LINE * i - 4}">{html.escape(line)}</text>'
         for i, line in enumerate(lines, 1)

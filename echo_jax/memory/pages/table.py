@@ -29,7 +29,7 @@ from echo_jax.report.section import Section
 from echo_jax.report.text_tables import Table
 
 SIZES = ("state_bytes", "conv_bytes", "constant_bytes", "parameters")
-"""The fields of a card that say how large a cell is."""
+"""The fields of a card that state how large a cell is."""
 
 GAIN = 1.05  # the ratio of bits from which more updates help
 
@@ -40,29 +40,29 @@ TUNED = ("lmu", "lstm-chrono")
 """Cells with an option whose default is the number of lags of the heads."""
 
 MEANINGS = {
-    "bits": "the mean over the seeds, with the lowest and the highest seed, which are no interval "
-    "for the mean; 3 of 4 where seeds are not there yet; \u2265 where the "
-    "mean is within 5% of the most that can be measured, or a seed is best at the most pairs",
-    "letters": "cells that share one are not told apart (exact permutation test of the difference "
-    "of means, Benjamini-Hochberg at 5%: about one in twenty of the pairs told apart may not "
-    "differ); within this table and column only",
+    "bits": "the mean over the seeds, with the lowest and the highest seed in brackets, which are "
+    "not a confidence interval; 3 of 4 where a seed is missing; \u2265 where the mean is within 5% "
+    "of the most that can be measured, or a seed is best at the most pairs",
+    "letters": "cells that share a letter do not differ significantly (exact permutation test of "
+    "the difference of means, Benjamini-Hochberg at 5%: about one in twenty of the significant "
+    "differences may be false); letters hold within one column of one table",
     "lags 4 on": "the bits of lags 4 to 64: a block's convolution sees lags 1 to 3",
-    "after 10,000": "the mean after as many updates, at the rate that the pilot chose; level: no "
+    "after 10,000": "the mean after this many updates, at the rate that the pilot chose; level: no "
     "seed gains 5% from 3,000 updates on",
-    "rate": "the learning rate by lag, which short runs chose; edge: the least or largest tried",
+    "rate": "the learning rate by lag, which short runs chose; edge: the lowest or highest tried",
     "rate by key": "chosen by runs of the usual length",
     "half of 4 pairs after": "the median of the updates after which half of the answers about 4 "
-    "pairs are right; never: half of the seeds or more do not get there",
-    "state, convolutions": "the numbers of the cell's state and their type, and of the last inputs "
-    "of a block's convolutions: what a stream carries",
-    "parameters": "trained numbers by key, with block and readout",
+    "pairs are right; never: at least half of the seeds do not reach this",
+    "state, convolutions": "how many numbers, and of which type, the state of the cell has, and "
+    "how many numbers the convolutions of a block keep of the last inputs: what a stream carries",
+    "parameters": "the trained numbers of the network by key, with block and readout",
     "*": "an option of the cell is set to the 64 lags: theta of the LMU, longest of chrono",
 }
 """The meaning of the columns of `cards_table`."""
 
 
 def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
-    """For a paper: a LaTeX table of each group, and tidy rows of all cards, pairs and seeds."""
+    """Return sections for a paper: a LaTeX table of each group, and tidy rows of all cards."""
     cards = [card for group in groups for card in group]
     tidy = {
         "": functools.partial(tidy_rows, cards),
@@ -96,7 +96,7 @@ def name_of(card: Card) -> str:
 
 
 def label_of(card: Card) -> str:
-    """The name that a card was given, by `--name` or its folder; by default that of its cell."""
+    """Return the name that a card was given, by `--name` or its folder; by default its cell's."""
     block = "block-" if track(card).startswith("block") else ""
     args = [f"-{name}-{x}" for name, x in card.cell.args.items()]
     parts = [re.escape(re.sub(r"[^\w.-]+", "-", x)) for x in (f"{block}{cell_of(card)}", *args)]
@@ -107,12 +107,12 @@ def label_of(card: Card) -> str:
 
 
 def is_control(card: Card) -> bool:
-    """Return True for a cell whose memory is known or not trained: it has no panel and no rank."""
+    """Return True for a cell with a known memory or without training, which gets no rank."""
     return "known_memory:" in card.cell.name
 
 
 def labels_of(cards: Sequence[Card]) -> list[str]:
-    """A label for each card; where they are equal with arguments, or the name of the card."""
+    """Return a label for each card; equal ones get arguments, or become the name of the card."""
     given = [" ".join(f"{key} {x}" for key, x in card.cell.args.items()) for card in cards]
     labels = [label_of(card) for card in cards]
     whole = [f"{a} {b}".strip() for a, b in zip(labels, given, strict=True)]
@@ -265,7 +265,7 @@ def budget_text(card: Card, question: Question, budget: Budget) -> str:
 
 
 def shown(cards: Sequence[Card]) -> str:
-    """Cards in a terminal: of a task a line for each, of the memory a column for each."""
+    """Return cards as text for a terminal: a line for each on a task, otherwise a column."""
     if cards[0].task:
         return text_tables.captioned(cards_table(cards))
     _, *measures = zip(*cards_table(cards).without({"seeds"}).texts, strict=True)
@@ -284,7 +284,7 @@ def seeds_there(card: Card) -> str:
 
 
 def caption_of(cards: Sequence[Card]) -> str:
-    """The tracks of a group, its sizes of state, a protocol of one's own, and too few seeds."""
+    """Return the tracks of a group, its sizes of state, its own protocol, and too few seeds."""
     own = protocol_text(cards)
     tracks = dict.fromkeys(map(track, cards))
     each = [x if x == "bare" else f"in the {x}" for x in tracks]
@@ -297,7 +297,7 @@ def caption_of(cards: Sequence[Card]) -> str:
 
 
 def protocol_text(cards: Sequence[Card]) -> str:
-    """What a protocol of one's own has other than the standard; of the standard nothing."""
+    """Return how the protocol of some cards differs from the standard; nothing if it does not."""
     protocol = protocol_of(cards)
     changes = ", ".join(f"{name} {x}" for name, x in protocol.own.items())
     return f"Protocol {protocol.name}, not the standard: {changes}." if changes else ""

@@ -16,19 +16,20 @@ from echo_jax.memory.rows import MeasuredTask
 from echo_jax.report.number_formats import number
 
 TRACKS = ("block", "bare")
-"""The tracks; of a block with other layers or width they are followed by one of its own."""
+"""The tracks in their order; a block with other layers or width has a track of its own after them.
+"""
 
 SAME_SIZE = 1.1 / 0.9
-"""States are of one size if the largest has at most so many times the numbers of the smallest."""
+"""States are of one size if the largest has at most this many times the numbers of the smallest."""
 
 BLOCK_OPTIONS = {"width": 32, "layers": 1, "parameters": None}
-"""Options of the block, with which it is the common one."""
+"""The options with which a block is the common one."""
 
 LEVEL = 0.05  # the share of false ones expected among the pairs that a table tells apart
 
 
 def track(card: Card) -> str:
-    """Of a cell in the common block, of a bare one; or another block, in words.
+    """Return the track of a card: `block`, `bare`, or another block in words.
 
     Cards of different tracks are not compared.
     """
@@ -41,7 +42,7 @@ def track(card: Card) -> str:
 
 
 def place(of_track: str) -> tuple[int, str]:
-    """Return the place of a track in an order."""
+    """Return a key that sorts cards by their track."""
     return (TRACKS.index(of_track) if of_track in TRACKS else len(TRACKS)), of_track
 
 
@@ -51,12 +52,12 @@ def kind(card: Card) -> tuple[str, Protocol, MeasuredTask | UnsetType]:
 
 
 def comparable(cards: Sequence[Card]) -> bool:
-    """True for cards of one protocol and track with states of one type and about one size."""
+    """Return True for cards of one protocol and track with states of one type and similar size."""
     return len(set(map(kind, cards))) == 1 and of_one_size(cards)
 
 
 def of_one_size(cards: Sequence[Card]) -> bool:
-    """Return True for cards with about as many numbers of state, of the same types.
+    """Return True if the cards have states of one type and of about one size.
 
     On a task cells are compared at any size, which the table states.
     """
@@ -84,7 +85,7 @@ def size_text(card: Card) -> str:
 
 
 def differences(pair: Sequence[Card]) -> str:
-    """The properties in which two cards differ in kind: track (bare and block); or nothing."""
+    """Return the properties in which two cards differ in kind, such as track (bare and block)."""
     sizes = [""] if of_one_size(pair) else [size_text(card) for card in pair]
     of_each = {
         "track": [track(card) for card in pair],
@@ -96,20 +97,21 @@ def differences(pair: Sequence[Card]) -> str:
 
 
 def task_words(card: Card) -> str:
-    """Return the task of a card, with what tells it from others; or that it is of the memory.
+    """Return the task of a card with what distinguishes it from other tasks; "none" without one.
 
-    These are digests of what it draws and, of a task of one's own, of its text.
+    That is the digest of what it draws and, for a user's task, of its text.
     """
     if not card.task:
-        return "none, but the memory"
+        return "none"
     digests = card.task.drawn, card.task.source or ""
     return " ".join([card.task.name, *(x[:6] for x in digests if x)])
 
 
 def groups(cards: Iterable[Card]) -> list[list[Card]]:
-    """Comparable cards, those with most bits first.
+    """Return groups of comparable cards, the most bits first.
 
-    Blocks come before bare cells. Cards alone in their size are one group of several sizes.
+    Blocks come before bare cells. Cards without a peer of their size form one group of several
+    sizes.
     """
 
     def order(card: Card) -> tuple[Any, ...]:
@@ -132,7 +134,8 @@ def groups(cards: Iterable[Card]) -> list[list[Card]]:
 class Pair(NamedTuple):
     """Two of some groups of seeds, with the difference of their means.
 
-    p is that of the permutation test, adjusted that of Benjamini and Hochberg over all pairs.
+    p is the p-value of the permutation test; adjusted is that of Benjamini and Hochberg over all
+    pairs.
     """
 
     first: int
@@ -143,7 +146,7 @@ class Pair(NamedTuple):
 
     @property
     def apart(self) -> bool:
-        """True for a pair that is told apart at a false discovery rate of 5%."""
+        """True if the two differ at a false discovery rate of 5%."""
         return self.adjusted <= LEVEL
 
 
@@ -160,9 +163,9 @@ def pairs_of(seeds: Sequence[Sequence[float]]) -> list[Pair]:
 
 
 def letters(apart: Iterable[tuple[int, int]], count: int) -> list[str]:
-    """A letter for each largest set of `count` groups none of which are told apart, in each group.
+    """Return, for each group, a letter for each largest set that it is in of groups not told apart.
 
-    So two groups are told apart just where they share no letter (Piepho 2004).
+    So two groups are told apart exactly if they share no letter (Piepho 2004).
 
         0 of 3 groups apart from 2:      a, ab, b
     """
@@ -177,11 +180,11 @@ def letters(apart: Iterable[tuple[int, int]], count: int) -> list[str]:
 
 
 def few_seeds(cards: Sequence[Card]) -> str:
-    """A sentence where the numbers of seeds alone keep any two cards from being told apart."""
+    """Return a sentence if the numbers of seeds alone keep any two cards from being told apart."""
     sizes = {*itertools.combinations([len(card.seeds) for card in cards], 2)}
     least = min((statistics.permutation_test([0] * n, [1] * m) for n, m in sizes), default=0)
     few = least > LEVEL and comparable(cards)
-    return f" So few seeds tell no two cells apart: p is at least {least:.2g}." if few else ""
+    return f" So few seeds show no difference: p is at least {least:.2g}." if few else ""
 
 
 def letters_of(cards: Sequence[Card], question: Question) -> list[str]:

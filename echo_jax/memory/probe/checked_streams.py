@@ -3,12 +3,12 @@
 `told_around` says what least squares read of the tokens around the last one.
 
 The state after token x(t) was never fed x(t+1), and nearly always tells something about x(t). So
-three tokens y are read from it: x(t+1), x(t) and x(t-1). What is told of y is the share of the
-squared error that a fit takes off the answer from the token before y, so it leaves out what
-neighbours tell about one another.
+three tokens y are read from it: x(t+1), x(t) and x(t-1). A fit takes a share of the squared error
+off the answer from the token before y. This share is what the state tells about y, and leaves out
+what neighbours tell about one another.
 
-    tokens late by one      x(t+1) is told, as it is the token that was fed in truth
-    tokens early by one     x(t), the target, is not told, and x(t-1), the token fed, is
+    tokens late by one      the state tells about x(t+1), which was in truth the token fed
+    tokens early by one     it does not tell about x(t), the target, but about x(t-1), the token fed
 
 Both prove it where tokens tell nothing about one another. Where they do, a network may predict the
 next token and forget the last one, so what is told of them is compared, with a warning. Before
@@ -30,11 +30,11 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory.probe.heads import whitening
 
 NATURAL = 0.01
-"""Bits of a token about an earlier one, from which tokens predict one another."""
+"""The bits that a token must tell about an earlier one for tokens to predict one another."""
 
 
 class Parts(NamedTuple):
-    """Streams that heads are fitted to, that choose their penalty, and that are scored."""
+    """The streams that heads are fitted to, that choose their penalty, and that are scored."""
 
     fitted: slice
     chosen: slice
@@ -59,7 +59,7 @@ class ProbedStreams:
         return self.tokens[streams][:, times].reshape(-1, self.lags)
 
     def contexts(self, given: int, streams: slice) -> np.ndarray:
-        """The last tokens of each example as one number, int64 `[E]`: x(t) + V x(t-1) + ..."""
+        """Return the last tokens of each example as a number, int64 `[E]`: x(t) + V x(t-1) + ..."""
         times = self.steps[:, None] - np.arange(given)
         powers = self.classes ** np.arange(given, dtype=np.int64)
         return (self.tokens[streams][:, times] @ powers).ravel()
@@ -67,8 +67,8 @@ class ProbedStreams:
     def log_shares(self, given: int, streams: slice) -> np.ndarray:
         """Return the log-shares of an n-gram for each context, lag and answer, float32 `[G, N, V]`.
 
-        Of n = `given` tokens, so G is V^n. The shares after n tokens are `interpolated` with those
-        after fewer.
+        n is `given`, so G is V^n. The shares after n tokens are interpolated with those after
+        fewer.
         """
         targets = self.targets(streams)
         every = [frequencies(x, self.classes) for x in targets.T]
@@ -95,7 +95,7 @@ class ProbedStreams:
 
 
 def shares_after(known: np.ndarray, answers: np.ndarray, alone: np.ndarray) -> np.ndarray:
-    """The shares of answers after each known token, `[V, V]`, interpolated with those `alone`."""
+    """Return the shares of answers after each token, `[V, V]`, interpolated with those `alone`."""
     classes = len(alone)
     pairs = known.astype(np.int64) * classes + answers
     counts = np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
@@ -133,9 +133,9 @@ def check_shifts(states: np.ndarray, probed: ProbedStreams, parts: Parts, depend
     early = _clear(before - 2 * last) if dependent else _clear(before) and not _clear(last, 0, 3)
     if not (late or early):
         return
-    shares = "tell {:.0%} of the next token, {:.0%} of the last one, {:.0%} of the one before"
-    where = "late by one step" if late else "early by one step, as targets are"
-    fix = f"pass the tokens that were fed and the whole state; these tokens seem {where}"
+    shares = "tell {:.0%} of the next token, {:.0%} of the last and {:.0%} of the last but one"
+    where = "one step late" if late else "one step early, like targets"
+    fix = f"pass the tokens that were fed and the whole state; these tokens seem to be {where}"
     error = ConfigError(None, "the states", shares.format(*told.mean(axis=1).clip(0)), fix)
     if not dependent:
         raise error
@@ -144,7 +144,7 @@ def check_shifts(states: np.ndarray, probed: ProbedStreams, parts: Parts, depend
 
 
 def _clear(told: np.ndarray, least: float = TOLD, errors: int = 5) -> bool:
-    """True for a mean over streams above the least and by so many standard errors above 0."""
+    """Return True if a mean over streams is above `least` and `errors` standard errors above 0."""
     return bool(told.mean() > max(least, errors * told.std(ddof=1) / math.sqrt(len(told))))
 
 
@@ -161,7 +161,7 @@ def told_around(states: np.ndarray, probed: ProbedStreams, parts: Parts) -> np.n
     around = steps + np.array([[1], [0], [-1]])
 
     def read(streams: slice) -> tuple[np.ndarray, np.ndarray]:
-        """States `[E, D]` of some streams, and what is left of three answers, `[3, S, A, V]`."""
+        """Return states `[E, D]` of streams, and what is left of three answers, `[3, S, A, V]`."""
         every = np.arange(streams.start, streams.stop)
         some = every[:: max(1, len(every) * len(steps) // examples)]
         before, y = (probed.tokens[some][:, around - n].swapaxes(0, 1) for n in (1, 0))
@@ -183,11 +183,11 @@ OVERLAPPING = 0.5  # share of streams that overlap another at one place
 
 
 def check_streams(tokens: np.ndarray, classes: int) -> None:
-    """Raise ConfigError for streams of `[S, T]` that are equal or overlap, and not by chance.
+    """Raise ConfigError unless the streams `[S, T]` differ and do not overlap, except by chance.
 
     The probability p of a piece is that of its pairs of neighbours. A stream is drawn c times or
-    more with less than S binom(S-1, c-1) p^(c-1). Where streams are copies of few, p is too large,
-    as it is counted in these copies; so many copies are no chance all the same.
+    more with a probability below S binom(S-1, c-1) p^(c-1). If all streams are copies of a few, p
+    is too large, as it is counted in these copies; but so many copies cannot be chance.
     """
     pairs = shares_after(tokens[:, :-1], tokens[:, 1:], frequencies(tokens, classes))
     logs = np.log(pairs)[tokens[:, :-1], tokens[:, 1:]]
@@ -206,15 +206,15 @@ def _check_copies(tokens: np.ndarray, logs: np.ndarray) -> None:
     if chance.min() < np.log(BY_CHANCE):
         worst = chance.argmin()
         one, other = np.flatnonzero(copy_of.ravel() == worst)[:2]
-        rule = f"have the same {length} tokens, which is no chance"
+        rule = f"have the same {length} tokens, which cannot be chance"
         raise ConfigError(None, f"streams {one} and {other}", rule, "give each stream once")
 
 
 def _check_overlaps(tokens: np.ndarray, logs: np.ndarray) -> None:
-    """Refuse it where streams from step k on are how others begin, for many streams and one k.
+    """Raise ConfigError if streams from a step k on begin others, for many streams and one k.
 
     Tokens that follow a rule agree by chance: about as often from step k - 1 on, and more often
-    than pairs tell, so the chance has the square root of p.
+    than pairs tell, so the chance uses the square root of p.
     """
     streams, length = tokens.shape
     # B is odd, so that no power of it is 0 modulo 2^64.
@@ -228,6 +228,6 @@ def _check_overlaps(tokens: np.ndarray, logs: np.ndarray) -> None:
         shares.append(np.isin(begun[:, -1] - begun[:, k - 1], beginnings).mean())
         chance = np.minimum(1, streams * np.exp(logs[:, k:].sum(axis=1) / 2)).mean()
         if shares[k] > shares[k - 1] + chance + OVERLAPPING:
-            rule = f"begin with the last {length - k} tokens of others, which is no chance"
+            rule = f"begin with the last {length - k} tokens of others, which cannot be chance"
             who = f"{shares[k]:.0%} of the streams"
-            raise ConfigError(None, who, rule, "cut streams that share no token")
+            raise ConfigError(None, who, rule, "cut streams that do not overlap")

@@ -15,10 +15,11 @@ PENALTIES = {1e-1: 4, 1e-2: 6, 1e-3: 10, 1e-4: 16, 1e-5: 24}
 one before. A lag takes the one with the least loss on the second part."""
 
 LEAST_VARIANCE = 1e-10
-"""Of a direction of standardised states, as a share of the largest; less is rounding."""
+"""The least variance of a direction of standardised states that is not rounding, over the largest.
+"""
 
 LEAST_DEVIATION = 1e-30
-"""Of a number of states; one that deviates less counts as constant, as its inverse overflows."""
+"""The least deviation of a number of the state that is not constant, so that 1 / it is finite."""
 
 LARGEST_FACTOR, HALVINGS = 100.0, 30  # of recalibration, as in the protocol of a card
 
@@ -41,8 +42,8 @@ class Examples(NamedTuple):
 def nats_of(fitted: Examples, chosen: Examples, scored: Examples, logs: np.ndarray) -> np.ndarray:
     """Return the cross-entropy of the scored answers, `[E, N]`, of heads fitted to the first part.
 
-    Penalty and recalibration are those of the second one. A head adds to the log-shares of an
-    n-gram, `logs` of `[G, N, V]`. Of states without numbers this is the answer of the n-gram.
+    The second part chooses penalty and recalibration. A head adds to the log-shares of an n-gram,
+    `logs` of `[G, N, V]`. For states without numbers, this is the answer of the n-gram.
     """
     centre, matrix = whitening(fitted.states)
     fitted, chosen, scored = (
@@ -55,9 +56,9 @@ def nats_of(fitted: Examples, chosen: Examples, scored: Examples, logs: np.ndarr
 
 
 def whitening(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The centre `[D]` of states `[E, D]`, and the matrix `[D, R]` to uncorrelated unit variances.
+    """Return the centre `[D]` of states `[E, D]`, and the matrix `[D, R]` that whitens them.
 
-    Directions that do not vary are left out. Computed in float64.
+    Directions that do not vary are left out. It is computed in float64.
     """
     centre = states.mean(axis=0, dtype=np.float64)
     # Piece by piece, as the differences are float64: of all states they take twice the memory.
@@ -73,7 +74,7 @@ def whitening(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fit(fitted: Examples, chosen: Examples, logs: chex.Array) -> chex.Array:
-    """The weights `[R + 1, N, V]` that lose least on the second part, lag by lag; last the bias."""
+    """Return the weights `[R + 1, N, V]`, bias last, that lose least on the second part by lag."""
     # Takes 0.5 s to import, and only heads need it.
     from scipy.optimize import minimize
 
@@ -131,11 +132,11 @@ def _losses(weights: chex.Array, examples: Examples, logs: chex.Array) -> chex.A
 def _recalibrated(
     weights: chex.Array, logs: chex.Array, chosen: Examples, scored: Examples
 ) -> chex.Array:
-    """The cross-entropy of scored answers, `[E, N]`, recalibrated on chosen ones; lag by lag."""
+    """Return the cross-entropy of scored answers, `[E, N]`, recalibrated on chosen ones, by lag."""
 
     # One lag after the other: the logits of all of them are N times as many.
     def of_lag(lag: tuple[chex.Array, ...]) -> chex.Array:
-        """The nats `[E]` of one lag, of its head `[R + 1, V]`, log-shares `[G, V]` and targets."""
+        """Return the nats `[E]` of one lag, of its head `[R + 1, V]`, log-shares and targets."""
         head, shares, known, targets = lag
         calibration, answers = (
             (x.states @ head[:-1] + head[-1] + shares[x.context])[:, None] for x in (chosen, scored)

@@ -22,7 +22,7 @@ from echo_jax.memory.probe.probe_result import ProbeResult, result_of
 from echo_jax.statistics import FITTED, LEAST_SCORED, LEAST_STREAMS, least_examples
 
 USUAL = 40_000
-"""Examples, about, where no steps are named: more cost time, and those of one stream are alike."""
+"""About how many examples there are if no steps are given: more cost time, and resemble others."""
 
 
 def probe(  # noqa: PLR0913 - all but two have a default
@@ -42,11 +42,12 @@ def probe(  # noqa: PLR0913 - all but two have a default
         echo_jax.probe(states, tokens, untrained=others)     # beside the network before training
 
     A softmax regression for each lag n reads the state after token x(t) and answers x(t-n). It is
-    fitted to the first streams; the next ones choose its L2 penalty and recalibrate it; on the last
-    ones its cross-entropy is scored. The bits are what it takes off the entropy of the token:
-    V-information with linear heads (Xu et al. 2020), a lower bound of the mutual information. Where
-    tokens predict one another, as in a text, the bits are conditional (Hewitt et al. 2021): the
-    heads start from the answer of an n-gram of the last tokens, and the bits are what they add.
+    fitted to the first streams; the next streams choose its L2 penalty and recalibrate it; on the
+    last streams its cross-entropy is scored. The bits are the entropy of the token less this
+    cross-entropy: V-information with linear heads (Xu et al. 2020), a lower bound of the mutual
+    information. If tokens predict one another, as in a text, the bits are conditional (Hewitt et
+    al. 2021): the heads start from the answer of an n-gram of the last tokens, and the bits are
+    what they add.
 
     Args:
       states: numbers `[S, T, D]` of S streams; entry t is the state after token t. An array of
@@ -64,11 +65,11 @@ def probe(  # noqa: PLR0913 - all but two have a default
       scored: streams of the last part, and of the one before; by default 15% each.
 
     Raises:
-      ConfigError: other shapes, a state that is not finite or masked, a negative token, one token
-        alone, streams that repeat or overlap, too few examples, or tokens that are not those fed:
-        the states tell something about the next one, or nothing about the last one and something
-        about the one before. Where tokens predict one another this is a warning, as a network may
-        do so on purpose; then `untrained` decides, if it is there.
+      ConfigError: shapes do not fit, a state is not finite or masked, a token is negative, all
+        tokens are equal, streams repeat or overlap, examples are too few, or tokens are not those
+        fed: the states tell something about the next one, or nothing about the last one and
+        something about the one before. If tokens predict one another this is a warning, as a
+        network may do so on purpose; then `untrained` decides, if it is given.
     """
     check_call(probe, locals())
     numbered, classes = _tokens(tokens)
@@ -104,7 +105,7 @@ def probe(  # noqa: PLR0913 - all but two have a default
 def _bits(
     states: np.ndarray, fits: Sequence[ProbedStreams], given: int, logs: np.ndarray, parts: Parts
 ) -> np.ndarray:
-    """The cross-entropy of heads by stream and lag, `[S, N]`, in bits: the mean over all fits."""
+    """Return the cross-entropy of heads by stream and lag, `[S, N]`, in bits, over all fits."""
 
     def examples(probed: ProbedStreams, streams: slice) -> Examples:
         """Return the examples of one part, in the order of streams, then of steps."""
@@ -129,8 +130,8 @@ def _array(name: str, given: Any) -> np.ndarray:
             given = given.float() if str(given.dtype) == "torch.bfloat16" else given
         array = np.asarray(given)
     except Exception as error:  # an object of another package may raise anything
-        rule = f"are no array of numbers: {reason(error)}"
-        fix = "give one of NumPy, JAX or PyTorch"
+        rule = f"are not an array of numbers ({reason(error)})"
+        fix = "give an array of NumPy, JAX or PyTorch"
         raise ConfigError(None, name, rule, fix) from error
     if masked:
         raise ConfigError(None, name, "are masked", "leave out streams with a masked number")
@@ -138,7 +139,7 @@ def _array(name: str, given: Any) -> np.ndarray:
 
 
 def _tokens(given: Any) -> tuple[np.ndarray, int]:
-    """Tokens as the index of each among the different ones, int32 `[S, T]`, and how many differ."""
+    """Return each token as an index among the different ones, int32 `[S, T]`, and their number."""
     tokens = _array("tokens", given)
     if tokens.dtype.kind not in "iu" or tokens.ndim != 2 or not tokens.size:
         rule = f"are an array of {tokens.dtype} {list(tokens.shape)}"
@@ -146,34 +147,34 @@ def _tokens(given: Any) -> tuple[np.ndarray, int]:
     if tokens.min() < 0:
         stream, step = np.argwhere(tokens < 0)[0].tolist()
         rule = f"is negative, in stream {stream} at step {step}"
-        fix = "leave padding out, all streams are of one length"
+        fix = "leave out padding, as all streams have one length"
         raise ConfigError("tokens", int(tokens[stream, step]), rule, fix)
     different, index = np.unique(tokens, return_inverse=True)
     if len(different) == 1:
-        rule = "is the only token, so there is nothing to tell"
-        raise ConfigError("tokens", int(different[0]), rule, "use streams of two or more tokens")
+        rule = "is the only token, so there is nothing to predict"
+        raise ConfigError("tokens", int(different[0]), rule, "use at least two different tokens")
     return index.reshape(tokens.shape).astype(np.int32), len(different)
 
 
 def _states(
     name: str, given: Any, shape: tuple[int, ...], numbers: int | None = None
 ) -> np.ndarray:
-    """States float32 `[S, T, D]` of streams with tokens `[S, T]`; complex ones as two numbers."""
+    """Return states float32 `[S, T, D]` for tokens `[S, T]`; a complex number becomes two."""
     if isinstance(given, tuple):
         raise ConfigError(None, name, "are a tuple", "give the array alone, such as lstm(x)[0]")
     states = _array(name, given)
     if states.dtype.kind not in "bcfiu" or states.shape[:-1] != shape or not states.size:
         rule = f"are an array of {states.dtype} {list(states.shape)}, for tokens {list(shape)}"
         if states.ndim == 3 and states.shape[0] == shape[0] and states.shape[1] != shape[1]:
-            rule = f"have {states.shape[1]} steps, tokens {shape[1]}"
+            rule = f"have {states.shape[1]} steps, but the tokens have {shape[1]}"
         raise ConfigError(None, name, rule, "give numbers [streams, T, D]")
     # At least a byte for each number is taken below, where it is looked at whether it is finite.
     environment.check_memory(states.size, "use fewer streams, or fewer numbers of a state")
     if np.iscomplexobj(states):
         states = np.concatenate([states.real, states.imag], axis=-1)
     if numbers not in (None, states.shape[-1]):
-        rule = f"have {states.shape[-1]} numbers each, and the trained ones {numbers}"
-        raise ConfigError(None, name, rule, "give those of the same network")
+        rule = f"have {states.shape[-1]} numbers each, but the trained states have {numbers}"
+        raise ConfigError(None, name, rule, "give the states of the same network")
     # A mean that is not finite stays out: it would make all states so, and the refusal below names
     # the first one.
     if states.dtype == np.float64:  # float32 may not resolve what lies around a large mean
@@ -185,7 +186,7 @@ def _states(
     if not finite.all():
         stream, step = np.argwhere(~finite)[0].tolist()
         rule = f"have a number that is not finite, first in stream {stream} after step {step}"
-        raise ConfigError(None, name, rule, "leave out such streams")
+        raise ConfigError(None, name, rule, "leave out streams with such numbers")
     return states
 
 
@@ -200,7 +201,7 @@ def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np
         return np.arange(length - 1, lags - 1, -apart)[::-1]
     steps = np.unique([checked("at", int, step) for step in at])
     if not len(steps) or steps[0] < lags or steps[-1] >= length:
-        rule = f"is no step from {{lags={lags}}} to {length - 1}"
+        rule = f"is not a step from {{lags={lags}}} to {length - 1}"
         outside = [step for step in steps.tolist() if not lags <= step < length]
         raise ConfigError(
             "at", outside[0] if outside else [], rule, "use steps that have a token at every lag"
@@ -214,11 +215,11 @@ def _parts(streams: int, length: int, scored: int | None) -> Parts:
     least, rule = LEAST_STREAMS, "are too few"
     if scored is not None:
         if scored < LEAST_SCORED:
-            raise ConfigError("scored", scored, f"is below {LEAST_SCORED}", "use more")
+            raise ConfigError("scored", scored, f"is below {LEAST_SCORED}", "use more streams")
         later = scored
         least, rule = 2 * later + LEAST_SCORED, f"are too few for {{scored={later}}}"
     if streams < least:
-        fix = f"give {least} or more, cut long ones into shorter ones"
+        fix = f"give {least} or more, for example by cutting long streams"
         fix += " (are they [streams, T]?)" if length >= least else ""
         raise ConfigError(None, f"{streams} streams", rule, fix)
     first = streams - 2 * later

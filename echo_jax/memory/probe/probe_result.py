@@ -13,7 +13,7 @@ from echo_jax.report.text_tables import Table
 from echo_jax.statistics import Interval, Summary
 
 TOLD = 0.05
-"""Bits from which a sentence says that the states tell something about a token."""
+"""The bits from which a sentence says that the states tell something about a token."""
 
 ENOUGH = 4
 """Examples for each weight of a head, from which twice as many find less than 3% more bits: so
@@ -50,9 +50,9 @@ def result_of(
     independent: bool,
     per_weight: float,
 ) -> ProbeResult:
-    """Return the result of bits `[S, N]` by stream, of the states and, perhaps, of untrained ones.
+    """Return the result of bits `[S, N]` by stream, of the states and perhaps of untrained ones.
 
-    The heads were fitted to so many examples `per_weight` of a head.
+    `per_weight` is the number of examples to which each weight of a head was fitted.
     """
     # 0 is the least after the mean over streams; before it noise would become bits.
     bits, *others = (np.maximum(of.mean(axis=0), 0) for of in found)
@@ -98,10 +98,10 @@ def _whole(by_lag: dict[str, np.ndarray], total: Interval) -> str:
     sums = (by_lag["bits"].sum(), total.low, total.high, by_lag["left"].sum())
     bits, low, high, left = (f"{round(x, 1) + 0.0:.1f}" for x in sums)
     told = (
-        f"The states tell {bits} bits ({low} to {high}) about the {len(by_lag['bits'])} tokens "
-        f"before the last one, of {left}"
+        f"The states tell {bits} of {left} bits ({low} to {high}) about the {len(by_lag['bits'])} "
+        "tokens before the last one"
     )
-    before = f"; before training {by_lag['untrained'].sum():.1f}" if "untrained" in by_lag else ""
+    before = f", {by_lag['untrained'].sum():.1f} before training" if "untrained" in by_lag else ""
     return f"{told}{before}."
 
 
@@ -116,19 +116,19 @@ def _by_lag(by_lag: dict[str, np.ndarray], given: int) -> str:
     shown = [lag for lag in (1, 2, 4, 8, 16, 32) if lag <= told[-1] + 1] or [told[-1] + 1]
     each = ", ".join(f"{decimals(bits[lag - 1])} at lag {lag}" for lag in shown)
     return (
-        f"Beyond what {known}, the states tell these bits about earlier tokens: {each}; and {TOLD} "
-        f"or more up to lag {told[-1] + 1}."
+        f"Beyond what {known}, the states tell these bits about earlier tokens: {each}; they tell "
+        f"{TOLD} or more up to lag {told[-1] + 1}."
     )
 
 
 def _compared(by_lag: dict[str, np.ndarray]) -> str:
-    """At how many lags the states tell more than before training, and less, in a sentence."""
+    """Return a sentence on how many lags the states tell more about than untrained, and less."""
     untrained = by_lag["untrained"]
     more = np.sum(by_lag["low"] > untrained)
     less = np.sum(by_lag["high"].clip(0) < untrained)
     return (
-        f"They tell more than before training at {more} of {len(untrained)} lags (low above "
-        f"untrained), less at {less} (high below it)."
+        f"Training makes them tell more at {more} of {len(untrained)} lags (low is above "
+        f"untrained), and less at {less} (high is below untrained)."
     )
 
 
@@ -139,16 +139,16 @@ def _table(by_lag: dict[str, np.ndarray]) -> Table:
 
 
 def _lines(by_lag: dict[str, np.ndarray]) -> list[tuple[float, ...]]:
-    """Each lag with its values."""
+    """Return each lag with its values."""
     columns = [values.tolist() for values in by_lag.values()]
     return [*zip(range(1, len(columns[0]) + 1), *columns, strict=True)]
 
 
 def _notes(streams: int, independent: bool, per_weight: float) -> list[str]:
     notes = [
-        "A lower bound, as the heads are linear. The interval covers 95% for the mean over streams "
-        f"like the {number(streams)} that are scored; it leaves out the fit of the heads and the "
-        "training of the network."
+        "The bits are a lower bound, as the heads are linear. The 95% interval is for the mean "
+        f"over streams like the {number(streams)} that are scored; it does not include variation "
+        "by the fit of the heads or by the training of the network."
     ]
     if per_weight < ENOUGH:
         notes.append(
@@ -156,7 +156,7 @@ def _notes(streams: int, independent: bool, per_weight: float) -> list[str]:
             f"{ENOUGH} they leave more than 3% of the bits in the state."
         )
     if not independent:
-        notes.append("These tokens predict one another: do not add the bits of different lags.")
+        notes.append("These tokens predict one another, so do not add the bits of different lags.")
     return notes
 
 

@@ -6,7 +6,8 @@ in_context                      predict a random automaton that each row has ane
 adding, parity                  compute with what was seen
 digits, text                    handwritten digits pixel by pixel; characters of program text
 
-Of those that draw anew, the present input alone tells nothing about an answer that counts.
+In the tasks that draw random data, the present input alone tells nothing about an answer that
+counts.
 """
 
 from typing import NamedTuple

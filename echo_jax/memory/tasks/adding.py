@@ -15,7 +15,7 @@ tokens, answers = 2 * NUMBERS, NUMBERS
 
 
 def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
-    """Rows `[B, T]`."""
+    """Draw rows `[B, T]`."""
     values, places = jax.random.split(key)
     numbers = jax.random.randint(values, (rows, STEPS), 0, NUMBERS)
     order = jnp.argsort(jnp.argsort(jax.random.uniform(places, (rows, STEPS))))

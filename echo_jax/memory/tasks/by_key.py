@@ -1,4 +1,4 @@
-"""K pairs of a key and a value, fillers, then each key once; the target is its value.
+"""Show K pairs of a key and a value, fillers, then each key once; the target is its value.
 
 Multi-query associative recall (MQAR, Arora et al. 2023) with one gap, which the question by key
 measures at each K. The queries come in random order. Values are drawn independently, so one may
@@ -35,7 +35,7 @@ class Pairs(NamedTuple):
 
 
 def draw_pairs(protocol: Protocol, key: jax.Array, rows: int, most: int) -> Pairs:
-    """Pairs of B rows, up to `most` = Kmax of them."""
+    """Draw the pairs of B rows, up to `most` = Kmax of them."""
     keys, values, order, place = (jax.random.fold_in(key, i) for i in range(4))
     shuffled = jnp.argsort(jax.random.uniform(keys, (rows, protocol.keys)))
     return Pairs(
@@ -49,7 +49,7 @@ def draw_pairs(protocol: Protocol, key: jax.Array, rows: int, most: int) -> Pair
 def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array, fillers: int) -> TaskRows:
     """The sequences of K pairs, int32 `[B]`: 2 K tokens, fillers, K queries; then any keys.
 
-    Gathers only: XLA:CPU miscompiles some shifts of an array onto itself.
+    It uses only gathers, as XLA:CPU miscompiles some shifts of an array onto itself.
     """
     most = pairs.keys.shape[1]
     shown = shown[:, None]
@@ -71,7 +71,7 @@ class Recall:
     """The task of a protocol with up to `most` = Kmax pairs, and fillers before the queries."""
 
     def __init__(self, protocol: Protocol, most: int, fillers: int) -> None:
-        """K rises from 2 to Kmax."""
+        """Set the levels, the numbers of pairs K from 2 to Kmax."""
         self.protocol = protocol
         self.most = most
         self.fillers = fillers
@@ -79,9 +79,9 @@ class Recall:
         self.levels = range(2, most + 1)
 
     def draw(self, key: jax.Array, rows: int, part: str, level: chex.Numeric) -> TaskRows:
-        """Rows `[B, 3 Kmax + fillers]` of K = `level` pairs, of all or of each row.
+        """Draw rows `[B, 3 Kmax + fillers]` of K = `level` pairs, for all rows or for each.
 
-        In training half of the rows have K pairs, the others fewer, uniform from 1.
+        In training, half of the rows have K pairs; the other rows have fewer, uniform from 1.
         """
         pairs = draw_pairs(self.protocol, key, rows, self.most)
         if part == "training":

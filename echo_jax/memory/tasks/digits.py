@@ -18,8 +18,8 @@ try:
     from sklearn.datasets import load_digits
     from sklearn.linear_model import LogisticRegression
 except ImportError as error:
-    fix = "run pip install 'echo_jax[tasks]', or take another task"
-    raise ConfigError(None, "scikit-learn", "is not installed, and has the digits", fix) from error
+    fix = "run pip install 'echo_jax[tasks]', or use another task"
+    raise ConfigError(None, "scikit-learn", "is needed for the digits", fix) from error
 
 tokens, answers = 17, 10
 
@@ -29,7 +29,7 @@ PARTS = dict(zip(("training", "validation", "final"), np.split(ORDER, [1400, 159
 
 
 def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
-    """Rows `[B, T]`."""
+    """Draw rows `[B, T]`."""
     chosen = jax.random.choice(key, jnp.asarray(PARTS[part]), (rows,))
     inputs = jnp.asarray(PIXELS, jnp.int32)[chosen]
     targets = jnp.broadcast_to(jnp.asarray(DIGITS, jnp.int32)[chosen, None], inputs.shape)
@@ -44,6 +44,6 @@ def linear_model() -> LogisticRegression:
 
 
 def baseline(inputs: np.ndarray) -> np.ndarray:
-    """Return the shares of the linear model, `[B, T, answers]`, alike at all steps."""
+    """Return the shares of the linear model, `[B, T, answers]`, equal at all steps."""
     shares = linear_model().predict_proba(inputs / 16)
     return np.broadcast_to(shares[:, None], (*inputs.shape, answers))

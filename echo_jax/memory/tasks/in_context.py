@@ -18,7 +18,7 @@ tokens, answers = STATES, STATES
 
 
 def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
-    """Rows `[B, T]`."""
+    """Draw rows `[B, T]`."""
     table, noise, noisy = jax.random.split(key, 3)
     successors = jnp.argsort(jax.random.uniform(table, (rows, STATES)))
     others = jax.random.randint(noise, (STEPS + 1, rows), 0, STATES)

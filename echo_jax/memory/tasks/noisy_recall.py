@@ -16,7 +16,7 @@ tokens, answers = KEYS + VALUES + NOISE, VALUES
 
 
 def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
-    """Rows `[B, T]`."""
+    """Draw rows `[B, T]`."""
     table, keys, noise, noisy = jax.random.split(key, 4)
     values = jax.random.randint(table, (rows, KEYS), 0, VALUES)
     shown = jax.random.randint(keys, (rows, PAIRS), 0, KEYS)

@@ -15,7 +15,7 @@ tokens, answers = 2, 2
 
 
 def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
-    """Rows `[B, T]`."""
+    """Draw rows `[B, T]`."""
     inputs = jax.random.randint(key, (rows, STEPS), 0, 2)
     later = jnp.broadcast_to(jnp.arange(STEPS) > 0, inputs.shape)
     return TaskRows(inputs, jnp.cumsum(inputs, axis=1) % 2, later)

@@ -16,7 +16,7 @@ tokens, answers = SYMBOLS + 2, SYMBOLS
 
 
 def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
-    """Rows `[B, T]`."""
+    """Draw rows `[B, T]`."""
     places, symbols = jax.random.split(key)
     chosen = jnp.argsort(jax.random.uniform(places, (rows, STEPS)))[:, :COPIED]
     copied = jax.random.randint(symbols, (rows, COPIED), 0, SYMBOLS)

@@ -23,18 +23,18 @@ from echo_jax.storage.values_and_tokens import content
 STEPS = 128
 
 CONTEXT = 5
-"""Characters on which those of the n-gram model depend."""
+"""The number of characters on which the n-gram model depends."""
 
 
 class Characters:
     """The task of a file, or of all files *.py of a folder; characters beyond 99 are one."""
 
     def __init__(self, place: str, most: int = 1_000_000) -> None:
-        """Read at most so many characters; raise ConfigError if it cannot, or there are too few."""
+        """Read at most `most` characters; raise ConfigError if they are unreadable or too few."""
         files = sorted(Path(place).glob("*.py")) if Path(place).is_dir() else [Path(place)]
         text = "".join(map(content, files))[:most]
         if len(text) < 20 * STEPS:
-            rule = f"has {len(text):,} characters, and sequences have {STEPS + 1}"
+            rule = f"has only {len(text):,} characters, but a sequence has {STEPS + 1}"
             raise ConfigError(None, place, rule, f"use a text of {20 * STEPS:,} or more")
         known = {letter: i for i, (letter, _) in enumerate(Counter(text).most_common(99))}
         self.tokens = self.answers = len(known) + 1
@@ -44,16 +44,16 @@ class Characters:
         self.parts = dict(zip(parts, np.split(codes, ends), strict=True))
 
     def draw(self, key: jax.Array, rows: int, part: str) -> TaskRows:
-        """Rows `[B, T]`."""
+        """Draw rows `[B, T]`."""
         codes = jnp.asarray(self.parts[part])
         starts = jax.random.randint(key, (rows, 1), 0, len(codes) - STEPS)
         drawn = codes[starts + jnp.arange(STEPS + 1)].astype(jnp.int32)
         return TaskRows(drawn[:, :-1], drawn[:, 1:], jnp.ones((rows, STEPS), bool))
 
     def baseline(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the shares of an n-gram model of the part training, `[B, T, tokens]`.
+        """Return the shares of an n-gram model of the training part, `[B, T, tokens]`.
 
-        Interpolated with shorter contexts, as that of a run.
+        They are interpolated with those after shorter contexts, as in a run.
         """
         shares = np.full((*inputs.shape, self.tokens), 1 / self.tokens)
         for length in range(1, CONTEXT + 1):
@@ -68,7 +68,7 @@ class Characters:
         return shares
 
     def joined(self, codes: np.ndarray, length: int) -> np.ndarray:
-        """Each run of so many codes as one number, int64 `[..., T - length + 1]`."""
+        """Return each run of `length` codes as one number, int64 `[..., T - length + 1]`."""
         windows = np.lib.stride_tricks.sliding_window_view(codes, length, axis=-1)
         return windows @ self.tokens ** np.arange(length)[::-1]
 

@@ -161,7 +161,7 @@ def test_a_score_that_the_order_gives_or_chance_is_no_success():
     for fields, found in (({"csv": "my.csv"}, {"share": 1, "follows": 0.5}), (OWN, chance)):
         assert "does another seed" in advised(changed(RunConfig(), **fields), **found)[0]
     skipped = changed(RunConfig(), csv="my.csv", window=1)
-    assert "in place of the order" in advised(skipped, **chance | {"accuracy": 0.5})[0]
+    assert "instead of the order" in advised(skipped, **chance | {"accuracy": 0.5})[0]
 
 
 def test_where_hardly_a_held_out_value_was_trained_on_nothing_is_advised():

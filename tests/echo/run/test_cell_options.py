@@ -43,7 +43,7 @@ def test_options_of_a_call_are_kept_in_a_folder_where_a_name_finds_the_cell(tmp_
     [
         ({"cell": GRUCell, "state_bytes": 400}, "^state_bytes=400 needs the name of a cell"),
         ({"cell": GRUCell, "cell_args": "features=4"}, "^cell_args=.* needs the name of a cell"),
-        ({"cell_args": "features=4", "args": {}}, "^cell_args=.* is given beside args"),
+        ({"cell_args": "features=4", "args": {}}, "^args=.* cannot be used with cell_args"),
     ],
 )
 def test_options_that_go_with_no_object_are_refused(fields, sentence):

@@ -278,12 +278,12 @@ def test_a_folder_that_holds_staged_files_and_a_lock_alone_is_unused(tmp_path):
 @pytest.mark.parametrize("out", ["", ".", "../{}"])
 def test_the_current_folder_is_not_used_for_a_run_though_it_is_empty(tmp_path, monkeypatch, out):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(StorageError, match=r"^the current folder is no place for results: name a"):
+    with pytest.raises(StorageError, match=r"^the current folder cannot be used for results"):
         run_folder.check_unused(Path(out.format(tmp_path.name)))
 
 
 @pytest.mark.parametrize("name", ["mine.part", "vocabulary.json", ".mine"])
 def test_a_folder_with_a_file_of_the_user_is_no_folder_for_a_run(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(EchoError, match="is a folder that exists already, and nothing is"):
+    with pytest.raises(EchoError, match="is an existing folder"):
         run_folder.check_unused(tmp_path)

@@ -33,8 +33,8 @@ def test_of_predictable_values_all_shares_stand_side_by_side():
         persistence_accuracy=0.1, k_gram_accuracy=0.3, held_out_targets=300,
     )  # fmt: skip
     explained = explain(AHEAD, result)
-    assert "network 40.00%, persistence 10.00%, a 2-gram 30.00%. If the" in explained
-    assert "2.8 points at least, as 300 values are asked for" in explained
+    assert "network 40.00%, persistence 10.00%, a 2-gram 30.00%." in explained
+    assert "at least 2.8 points, as it counts 300 answers" in explained
 
 
 def test_a_gap_that_values_never_trained_on_do_not_explain_is_told():
@@ -42,12 +42,12 @@ def test_a_gap_that_values_never_trained_on_do_not_explain_is_told():
     assert findings(AHEAD, of(accuracy=0.7, training_accuracy=0.74)) == []
     assert "80.00% against 70.00%" in findings(AHEAD, of(accuracy=0.7, training_accuracy=0.8))[0]
     (only,) = findings(AHEAD, of(accuracy=0.7, training_accuracy=0.94, **late))
-    assert "9 ('a', 'b', 'c' and others), 20.00%" in only
+    assert "('a', 'b', 'c' and others), which make up 20.00%" in only
     assert len(findings(AHEAD, of(accuracy=0.7, training_accuracy=0.96, **late))) == 2
     assert findings(AHEAD, of(accuracy=0.7, training_accuracy=0.8, held_out_targets=40)) == []
     assert "differences" not in only
     (drifts,) = findings(AHEAD, of(accuracy=0.0, untrained=Untrained(2, ["7", "-1.5"], 0.996)))
-    assert "differences of consecutive ones may be learned" in drifts
+    assert "differences" in drifts
 
 
 def test_an_echo_is_learned_as_far_as_answers_follow_a_change_of_their_target():
@@ -65,7 +65,9 @@ def test_an_echo_is_learned_as_far_as_answers_follow_a_change_of_their_target():
     assert "The order" not in said(0.89, accuracy=0.93)  # 3 points may be chance
     for follows in (0.26, 0.293, 0.69, 0.89):
         _, _, shares = said(follows).partition("learned in part")
-        told = re.search(r"in ([\d.]+)%: .* adds ([\d.]+) points.* add ([\d.]+)\.", shares)
+        told = re.search(
+            r"([\d.]+)% of the answers follow .* adds ([\d.]+) points.* add ([\d.]+)\.", shares
+        )
         right = 100 * follows, 87.5 * (1 - follows), 12.5 * (1 - follows)
         assert [*map(float, told.groups())] == pytest.approx(right, abs=0.06)
 
@@ -95,7 +97,7 @@ def test_next_values_learned_by_heart_are_told_without_a_goal_of_99_percent(tmp_
     assert run.result.training_accuracy > run.result.accuracy + 0.3
     assert run.result.k_gram_accuracy < 0.3
     assert run.result.held_out_targets == 20 - 3  # the last 8 rows of 8 starts and one step
-    assert "is answered better than the held-out part" in run.report()
+    assert "better than the held-out part" in run.report()
     assert "99%" not in run.report()
     assert run.report().splitlines()[-1].startswith("Next: does another seed differ?")
 

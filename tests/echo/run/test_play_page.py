@@ -149,7 +149,7 @@ def test_networks_learn_in_the_page_which_asks_for_nothing_and_logs_nothing(tab)
         zero, part3 = scores(tab)
         assert float(zero.split("%")[0]) > 99
         assert part3 == "about 1% right, by chance"
-        assert text(tab, "#outcomes .why").endswith("of 100.00% expected at best.")
+        assert text(tab, "#outcomes .why").endswith("ceiling is 100.00%.")
         assert text(tab, "#run") == "Train"
         press(tab, ".use")
         assert tab.run("echo.stream.network.stateful") == 0
@@ -244,7 +244,7 @@ def test_words_of_a_column_are_shown_and_never_run(tab, tmp_path):
 def test_a_network_that_the_page_cannot_run_is_refused(field, value, right):
     with pytest.raises(ConfigError) as refused:
         play_page.check_cell(drawn(**{field: value}).config)
-    sentence = f"--{field} {value} does not run in a page: train one with --{field} {right}"
+    sentence = f"--{field} {value} does not run in a page: train it with --{field} {right}"
     assert refused.value.spelled("flag") == sentence
 
 
@@ -272,5 +272,5 @@ def test_show_writes_the_page_of_a_run(tmp_path, call, generator):
     assert data["explanation"].startswith("The target, the value 2 steps back, is in the window")
     (folder / "play.html").write_text("mine")
     refused = call("show.py", "--play", folder, cwd=tmp_path, status=2).stderr
-    assert "play.html is not as it was generated" in refused
+    assert "play.html has been edited" in refused
     assert (folder / "play.html").read_text() == "mine"

@@ -125,7 +125,7 @@ def test_each_seed_is_a_network_of_its_own(runs, predict):
     ]
     assert answers[0] != answers[1] != answers[2]
     unnamed = predict("stateful", 1, cwd=runs)
-    assert unnamed.stderr.startswith("one of 3 networks, of seed 4: --seed names another\n")
+    assert unnamed.stderr.startswith("seed 4 answers, one of 3 seeds: --seed chooses another\n")
 
 
 def test_a_column_of_a_csv_file_is_answered_line_by_line(runs, tmp_path, predict):
@@ -168,7 +168,7 @@ def test_a_text_is_foretold_and_answers_are_fed_back(foretelling, predict):
 
 def test_answers_are_fed_back_only_where_they_are_the_next_value(foretelling, runs, predict):
     refused = predict("windows", 1, 2, 3, "--generate", 5, cwd=runs, status=2)
-    assert "--generate 5 needs answers that are the next value" in refused.stderr
+    assert "--generate 5 needs a network that predicts the next" in refused.stderr
     refused = predict("run", "a", "--generate", 5, cwd=foretelling, status=2)
     assert "--generate 5 has too few values for a first answer: give 2 more" in refused.stderr
 
@@ -198,7 +198,7 @@ def test_of_a_run_one_of_whose_seeds_failed_the_others_answer(runs, predict, tmp
 @pytest.mark.parametrize("token", [10, -1, 1.7, "1", True, None, [1, 2]])
 def test_what_is_no_token_is_refused(runs, token):
     network = loaded(runs / "windows")
-    with pytest.raises(ConfigError, match="is no token, a whole number of 0 to 9"):
+    with pytest.raises(ConfigError, match="is not a token, a whole number from 0 to 9"):
         network.step(network.start(), token)
 
 

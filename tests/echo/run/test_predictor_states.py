@@ -41,7 +41,7 @@ def test_the_states_of_any_values_are_drawn(fields):
 def test_too_few_or_too_many_values_are_refused():
     with pytest.raises(ConfigError, match="2 values are too few for an answer: use 3 or more"):
         drawn_network(PLAIN).states([1, 2])
-    with pytest.raises(ConfigError, match="1,000 values are 2,994 steps, more than 400: use fewer"):
+    with pytest.raises(ConfigError, match="1,000 values take 2,994 steps, more than 400"):
         drawn_network(PLAIN).states([1] * 1000)
     with pytest.raises(ConfigError, match="not in the vocabulary"):
         drawn_network(PLAIN).states([1, 2, 3, 17])

@@ -16,7 +16,7 @@ from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.storage import atomic_files
 
 CONFIG = changed(PLAIN, cell="average_of_all.py", hidden_size=50)
-SINCE = "the text of cell average_of_all.py has changed since run was begun"
+SINCE = "the text of cell average_of_all.py has changed since run was started"
 
 
 @pytest.fixture
@@ -55,12 +55,8 @@ def test_a_run_goes_on_with_the_text_that_it_was_begun_with_alone(run, write):
     assert source == atomic_files.digest(AVERAGE.encode())
     assert prepared(run, cell=CONFIG.network.cell).saved.history.sequences == 4
     write(f"{AVERAGE}# a remark\n")
-    with pytest.raises(ConfigError) as refusal:
+    with pytest.raises(ConfigError, match=f"^{SINCE}, .* start a new run$"):
         prepared(run, cell=CONFIG.network.cell)
-    assert str(refusal.value) == (
-        f"{SINCE}, and a run that goes on has the bits of one that was never stopped: bring that "
-        "text back, or start a new run"
-    )
     write(AVERAGE)
     assert prepared(run, cell=CONFIG.network.cell).saved
     assert (run / "config.json").read_bytes() == before
@@ -71,7 +67,7 @@ def test_bits_may_differ_on_another_number_of_cores(tmp_path):
     assert prepared(tmp_path).note is None
     sign_arrays(tmp_path / checkpoint.CHECKPOINT, begun__cores=77)
     here = f"cores {environment.threads()} here, '77' before"
-    assert prepared(tmp_path).note == f"bits may differ from those of one run: {here}"
+    assert prepared(tmp_path).note == f"results may differ in their last bits: {here}"
 
 
 def test_a_run_of_an_earlier_version_is_refused_with_what_to_do(tmp_path):
@@ -79,13 +75,13 @@ def test_a_run_of_an_earlier_version_is_refused_with_what_to_do(tmp_path):
     earlier = {"csv": None, "column": None, "held_out": 0.2}  # before there was a text
     sign_arrays(tmp_path / checkpoint.CHECKPOINT, config__data=earlier)
     fix = "'text' is missing.*: restore it, or train again with the configuration in config.json"
-    with pytest.raises(StorageError, match=f"describes no run of this version .*{fix}"):
+    with pytest.raises(StorageError, match=f"does not describe a run of this version .*{fix}"):
         checkpoint.read_inputs(tmp_path)
 
 
 def test_what_could_not_be_saved_is_refused_before_anything_is_written(tmp_path, write):
     write(AVERAGE.replace("{", '{"a.b": jnp.ones(1), "a": {"b": jnp.ones(1)}, '))
-    with pytest.raises(ConfigError, match=r"array 'params\.cell\.a\.b' has no name of its own"):
+    with pytest.raises(ConfigError, match=r"array 'params\.cell\.a\.b' does not have a unique"):
         prepared(tmp_path / "run", RunSpec(CONFIG))
     assert not (tmp_path / "run").exists()
 
@@ -102,13 +98,9 @@ def test_the_longest_values_are_read_back(tmp_path):
 def test_a_network_of_another_text_is_loaded_with_a_warning(run, write, call):
     assert load(run).sequences == 4
     write(AVERAGE.replace("0.5", "0.9"))
-    sentence = (
-        f"{SINCE}, so the answers may not be those of the network that was trained: bring that "
-        "text back, or train again"
-    )
-    with pytest.warns(UserWarning, match=f"^{sentence}$") as warned:
+    with pytest.warns(UserWarning, match=f"^{SINCE}, .* train again$") as warned:
         load(run)
     assert (len(warned), warned[0].filename) == (1, __file__)
     said = call("predict.py", "run", "1", "2", "3", "--cell", "average_of_all.py", cwd=".")
-    assert said.stderr.splitlines()[:2] == [sentence, "trained on 4 of 9 sequences so far"]
+    assert "4 of 9 sequences" in said.stderr.partition(SINCE)[2]
     assert len(said.stdout.split()) == 3

@@ -165,5 +165,5 @@ def test_lags_and_states_that_share_a_program_are_run_after_each_other():
 
 def test_a_grid_point_of_another_text_than_that_of_this_process_is_not_run():
     point = dataclasses.replace(POINTS[0], cell_source=64 * "a")
-    with pytest.raises(ConfigError, match="has another text on this worker"):
+    with pytest.raises(ConfigError, match="has another source text"):
         compile_point(point)

@@ -48,13 +48,13 @@ def test_a_sweep_from_python_goes_on_in_its_folder(tmp_path, capfd):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"lags": [1]}, "^lags is no field of a configuration: use lag"),
+        ({"lags": [1]}, "^lags is not a field of a configuration: use lag"),
         ({"lag": []}, r"lag=\(\) has no value"),
         ({"lag": [0, 30], "window": 2}, "lag"),
         ({"cell": ["lstm", "gruu"]}, "gruu"),
-        ({"cell": dict}, "is no value of a sweep: use numbers, names, True or False"),
-        ({"delay_line": [None, 2]}, "delay_line=None is no value of a sweep"),
-        ({"lag": [[0, 1]]}, r"lag=\[0, 1\] is no value of a sweep"),
+        ({"cell": dict}, "is not a value of a sweep: use numbers, names, True or False"),
+        ({"delay_line": [None, 2]}, "delay_line=None is not a value of a sweep"),
+        ({"lag": [[0, 1]]}, r"lag=\[0, 1\] is not a value of a sweep"),
         ({"part": "x"}, "part='x' is unknown: use one of current"),
     ],
 )

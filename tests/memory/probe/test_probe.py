@@ -152,7 +152,7 @@ class Odd:
 
 
 CASES = {
-    "states": (lambda s, t: (s[:, :-1], t), r"states have 11 steps, tokens 12: give numbers"),
+    "states": (lambda s, t: (s[:, :-1], t), r"states have 11 steps, but the tokens have 12"),
     "not finite": (
         lambda s, t: (np.where(np.arange(12)[:, None] == 3, np.nan, s), t),
         "first in stream 0 after step 3",
@@ -169,13 +169,13 @@ CASES = {
     "tuple": (lambda s, t: ((s, s[:, -1]), t), r"states are a tuple: give the array alone"),
     "padding": (
         lambda s, t: (s, np.where(np.arange(12) >= 10, -100, t)),
-        "tokens=-100 is negative, in stream 0 at step 10: leave padding out",
+        "tokens=-100 is negative, in stream 0 at step 10: leave out padding",
     ),
     "one token": (lambda s, t: (s, t * 0), "tokens=0 is the only token"),
     "few streams": (lambda s, t: (s[:15], t[:15]), "15 streams are .* give 37 or more, [^(]+$"),
     "few examples": (lambda s, t: (np.repeat(s, 40, axis=-1), t), "420 examples .* 160 numbers"),
-    "no array": (lambda s, t: ([[[1], [1, 2]]], t), "states are no array"),
-    "odd object": (lambda s, t: (Odd(), t), "states are no array of numbers: KeyError"),
+    "no array": (lambda s, t: ([[[1], [1, 2]]], t), "states are not an array"),
+    "odd object": (lambda s, t: (Odd(), t), "states are not an array of numbers .KeyError"),
     "no number": (lambda s, t: (s[..., :0], t), r"states are an array of float32 \[60, 12, 0\]"),
     "too many": (lambda s, t: (np.broadcast_to(s[..., :1], (60, 12, 10**14)), t), "GiB is more"),
 }
@@ -194,8 +194,8 @@ def test_bad_arrays_are_one_sentence(name):
     [
         ({"lags": 12}, "lags=12"),
         ({"at": [1]}, "at=1"),
-        ({"at": []}, r"at=\[\] is no step from lags=2 to 11"),
-        ({"at": -1}, "at=-1 is no list"),
+        ({"at": []}, r"at=\[\] is not a step from lags=2 to 11"),
+        ({"at": -1}, "at=-1 is not a list"),
         ({"at": [5.7]}, "at=5.7 is not a whole number"),
         ({"scored": 30}, "60 streams are too few for scored=30: give 66"),
         ({"given": 9}, "given=9 is more than the 3 tokens"),
@@ -219,10 +219,10 @@ def windows(apart, streams=80, length=24, classes=4):
     [
         (np.concatenate([uniform(80, 24), uniform(80, 24)[:1]]), "streams 0 and 80 have the same"),
         (np.tile(uniform(1, 20), (60, 1)), "streams 0 and 1 have the same 20 tokens"),
-        (np.tile(uniform(3, 20, 2), (20, 1)), "have the same 20 tokens, which is no chance"),
+        (np.tile(uniform(3, 20, 2), (20, 1)), "have the same 20 tokens, which cannot be chance"),
         (windows(1), "of the streams begin with the last 23 tokens of others"),
         (windows(1, classes=2), "of the streams begin with the last 23 tokens of others"),
-        (windows(7), "begin with the last 17 tokens of others, which is no chance: cut streams"),
+        (windows(7), "begin with the last 17 tokens of others, which cannot be chance"),
     ],
 )
 def test_streams_that_repeat_or_overlap_are_refused(tokens, sentence):
