@@ -90,21 +90,21 @@ class PilotChoice(msgspec.Struct, forbid_unknown_fields=True):
 class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A memory card.
 
-    protocol       5, or all numbers of a protocol of one's own
-    state_bytes    of the cells' state, in the question in which it is larger
-    state_numbers  numbers of that state by their type; a complex one is two
-    conv_bytes     of the state of a block's convolutions
-    constant_bytes of the arrays that the program by key holds beside its parameters
-    keys, values   of a matrix state: d_k and d_v
-    parameters     trained numbers by key, with those of the block and the readout; no frozen ones
+    protocol       5, or all numbers of a protocol of the user's own
+    state_bytes    bytes of the cells' state, in the question with the larger one
+    state_numbers  how many numbers of each type that state has; a complex number is two
+    conv_bytes     bytes of the state of a block's convolutions
+    constant_bytes bytes of the arrays that the program by key holds beside its parameters
+    keys, values   d_k and d_v of a matrix state
+    parameters     how many numbers are trained by key, with the block and the readout
     seeds          wanted last, or with a row; `bits_by_lag.seeds` are those that count
-    configuration  those of the rows that count, one of a question and a number of updates
-    pilot          what the pilot saw; of each question the configuration of the most bits counts
+    configuration  configurations of the rows that count, one for a question and number of updates
+    pilot          what the pilot measured; the configuration with the most bits counts
     budgets        bits after other numbers of updates
     devices        the devices on which rows were made
     remarks        sentences on what a reader should know
     task           that was measured, with its bits_an_answer; absent from a card of the memory
-    file_digest    of all other fields, in a file; absent elsewhere
+    file_digest    the digest of all other fields, in a file; absent elsewhere
     """
 
     protocol: Literal[5] | Protocol = 5
@@ -277,7 +277,7 @@ def check_row(row: Row, protocol: Protocol) -> None:
     if row.updates % protocol.updates_at_once:
         raise ValueError(f"updates are no multiple of {protocol.updates_at_once}")
     if getattr(row, "reading", None) and not question.has_picture(protocol):
-        raise ValueError("reading is of 64 lags of 16 symbols or 8 pairs of 64 keys and 64 values")
+        raise ValueError("reading needs 64 lags of 16 symbols, or 8 pairs of 64 keys and 64 values")
     row.check(protocol)
 
 

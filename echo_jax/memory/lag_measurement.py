@@ -166,7 +166,7 @@ class LagMeasurement(Measurement):
         return found
 
     def nats(self, answers: Sequence[HeadLogits]) -> list[chex.Array]:
-        """Nats of each lag, `[N]`, of all answers after the first, which recalibrate them."""
+        """Return the nats of each lag, `[N]`, of all answers but the first, which calibrate."""
         calibration, *scored = answers
         recalibration = self.recalibration(calibration)
         return [jnp.mean(recalibrated_nats(*recalibration, *of), axis=0) for of in scored]

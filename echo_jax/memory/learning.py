@@ -142,7 +142,7 @@ class Measurement(Interface):
     question  by which it measures
     at_once, told_at_once
               parameters and data sets to `AnswersAtOnce`, and these to bits; None of a task
-    platform  the kind of device that trains it; None for that of JAX
+    platform  the kind of device that trains it; None for the default device of JAX
     """
 
     question: Question
@@ -206,7 +206,7 @@ class Measurement(Interface):
         self.lowered(name)
 
     def programs(self, name: str) -> "MeasurementPrograms":
-        """Return the programs about the cell of a name; ConfigError as of `lowered`."""
+        """Return the programs about the cell of a name; raise ConfigError as `lowered` does."""
         checked, constants = self.lowered(name)
         compiled = {name: program.compile() for name, program in checked.items()}
         process.give_back_memory()
@@ -219,12 +219,12 @@ class MeasurementPrograms:
     """The compiled functions of a measurement.
 
     measurement    the one that they are of
-    constants      bytes of the arrays that stand as numbers in `score`
-    init           a `RunInputs` to the first `TrainState`
-    block          a `RunInputs` and a `TrainState` to the next one, and `Losses`
-    draw           a seed and the digest of weights to data sets
-    score          parameters and data sets to `Scores`
-    scan_accuracy  parameters and data sets to an accuracy; None for a cell without a scan
+    constants      the bytes of the arrays that `score` holds as constants
+    init           maps a `RunInputs` to the first `TrainState`
+    block          maps a `RunInputs` and a `TrainState` to the next one, and `Losses`
+    draw           maps a seed and the digest of weights to data sets
+    score          maps parameters and data sets to `Scores`
+    scan_accuracy  maps parameters and data sets to an accuracy; None for a cell without a scan
     at_once        as of `Measurement`
     """
 

@@ -66,16 +66,16 @@ Rates = Annotated[tuple[Rate, ...], Meta(min_length=1, max_length=20)]
 class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All numbers on which the rows of a card depend, checked when the protocol is made.
 
-    symbols                   V, different tokens of a stream by lag
+    symbols                   V, the number of different tokens of a stream by lag
     lags                      N: the lags of the heads are 1 .. N, in steps
     asked_steps, asked_every  steps after which the state is read, the first of which is step N, so
                               each has a token at every lag; and the steps between two
-    keys, values              different ones by key; M is the number of values
+    keys, values              the numbers of different keys and values; M is the number of values
     fillers                   by key, before the first query, for each layer of a block
     pairs                     numbers of pairs K that are scored, up to Kmax
-    small_state               bytes up to which Kmax is `pairs_of_small`, else `pairs_of_large`
-    largest_state             bytes of the largest state that is measured
-    updates, updates_at_once  of the run that a card's numbers are of, and of one compiled call
+    small_state               the bytes up to which Kmax is `pairs_of_small`, not `pairs_of_large`
+    largest_state             the bytes of the largest state that is measured
+    updates, updates_at_once  the updates of the run of a card's numbers, and of one compiled call
     budgets                   other numbers of updates by lag, on a full card
     rates, rates_by_key       the rates of the pilot by lag and by key; a task uses three by lag
     pilot_seeds               the number of seeds of the pilot, for each rate

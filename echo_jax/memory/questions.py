@@ -38,11 +38,11 @@ class Question(Interface):
 
     How a cell is measured by it, with jax, is a `learning.Measurement`.
 
-    name         as in configurations and rows; in the flag `--only` with a hyphen
-    field        of a card that has its bits
-    absent       the value of that field where nothing was measured
-    has_budgets  a full card has runs with other numbers of updates too
-    long_pilot   only a full card has a pilot, whose runs have the usual number of updates
+    name         its name in configurations and rows; in the flag `--only` with a hyphen
+    field        the field of a card that has its bits
+    absent       the value of that field if nothing was measured
+    has_budgets  whether a full card also has runs with other numbers of updates
+    long_pilot   whether only a full card has a pilot, whose runs have the usual number of updates
     words        for its bits on pages
     suffix       of the headings of its rates and of other numbers of updates in a table
 

@@ -6,9 +6,9 @@ lag     64  63  62 ...   1               read after step 64
 lag      -  64  63 ...   2               read after step 65: pixel 0 is beyond
 
 A picture is drawn as pixel XOR (answer XOR T): a right answer shows the pixel, whatever it is. So
-the tokens are independent, as in training. A run by key is told eight of the pixels, as pairs of a
-key, the place, and a value, of which the colour is the 4 high bits, and is queried for each by its
-place: colour XOR (answer XOR value) / 4.
+the tokens are independent, as in training. A run by key is given eight of the pixels as pairs: the
+key is the place, and the 4 high bits of the value are the colour. It is queried for each value by
+its place, and the picture shows colour XOR (answer XOR value) / 4.
 """
 
 import base64
@@ -44,7 +44,7 @@ LATER = "15cefec20572f63a5de8226317dd"
 class Reading(msgspec.Struct, forbid_unknown_fields=True):
     """The answers of a run about `STREAMS`, in base64, by stream, then lag 1 .. 64.
 
-    weights    SHA-256 of the trained weights
+    weights    the SHA-256 of the trained weights
     at_once    bits by lag on the final streams where each is told after step 64 alone
     answers    the most likely values, 4 bits each, the first of two in the high half of a byte
     certainty  one byte each, 255 for 4 bits: 4 less the entropy of the recalibrated answer

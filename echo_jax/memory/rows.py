@@ -104,7 +104,7 @@ class LagRow(_Measured, tag_field="question", tag="by lag", forbid_unknown_field
     def check(self, protocol: Protocol) -> None:
         """Refuse nats of other lags than those of the protocol."""
         if any(len(x) != protocol.lags for x in (self.validation, self.final) if x):
-            raise ValueError(f"nats are not {protocol.lags}, one for each lag")
+            raise ValueError(f"nats does not have {protocol.lags} numbers, one for each lag")
 
 
 class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_fields=True):
@@ -112,11 +112,11 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
 
     pairs              K of each entry of the lists
     queries            of each K and data set; `asked` in files
-    validation, final  right answers
+    validation, final  the numbers of right answers
     associated         right answers about `Protocol.associated` pairs in as many rows, after each
-                       `updates_at_once`; null where that is not known
-    constant_bytes     of the arrays that stand as numbers in the program of the score
-    reading            after the usual updates, see `LagRow`
+                       `updates_at_once`; null if unknown
+    constant_bytes     the bytes of the arrays that the program of the score holds as constants
+    reading            the reading after the usual updates, see `LagRow`
     """
 
     pairs: Counts
@@ -159,14 +159,14 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
     def check(self, protocol: Protocol) -> None:
         """Refuse pairs, queries or right answers that the protocol cannot give."""
         if tuple(self.pairs) != protocol.pairs[: len(self.pairs)]:
-            raise ValueError(f"pairs do not begin {', '.join(map(str, protocol.pairs))}")
+            raise ValueError(f"pairs does not begin with {', '.join(map(str, protocol.pairs))}")
         if self.queries != [protocol.recalls * pairs for pairs in self.pairs]:
-            raise ValueError(f"asked are not {protocol.recalls} times the pairs")
+            raise ValueError(f"asked is not {protocol.recalls} times the pairs")
         for name in ("validation", "final"):
             right = getattr(self, name)
             whole = right is None or len(right) == len(self.queries)
             if not whole or any(map(int.__gt__, right or (), self.queries)):
-                raise ValueError(f"{name} are not as many right answers as pairs, or above asked")
+                raise ValueError(f"{name} has too many or too few numbers, or one above asked")
         checks = self.updates // protocol.updates_at_once
         if self.associated is not None and len(self.associated) != checks:
             rule = f"one after each {protocol.updates_at_once}"

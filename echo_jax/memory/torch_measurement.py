@@ -46,7 +46,7 @@ class TorchNetwork(torch.nn.Module):
     """A layer, fed one-hot tokens, and the linear layer that reads its state or its outputs."""
 
     def __init__(self, measurement: Any, seed: int) -> None:
-        """The network before training: the layer as PyTorch starts it, all around it as JAX."""
+        """Start the network: the layer as PyTorch starts it, all around it as JAX does."""
         super().__init__()
         params = measurement.init_params(purpose_key(seed, Purpose.WEIGHTS))
         cell, self.tokens = measurement.network.cell, measurement.network.input_size
@@ -115,7 +115,7 @@ class TorchMeasurement(Measurement):
         Candidate(self.network.cell, name).attempt(self.try_update)
 
     def programs(self, name: str) -> MeasurementPrograms:
-        """Functions as they are written; ConfigError where the layer of a name raises anything."""
+        """Return functions as they are written; raise ConfigError if the layer of a name fails."""
         attempt = Candidate(self.network.cell, name).attempt
 
         def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -156,7 +156,7 @@ class TorchMeasurement(Measurement):
         return state, Losses(np.array(losses), associated)
 
     def try_update(self) -> None:
-        """The loss and the gradient of a first update, in which a layer may raise anything."""
+        """Return the loss and gradient of a first update, in which a layer may raise anything."""
         network = TorchNetwork(self, 0).train()
         self.torch_loss(network, purpose_key(0, Purpose.DATA), np.float32(1)).backward()
 
@@ -179,7 +179,7 @@ def clip(network: TorchNetwork, largest_norm: float) -> None:
 
 
 class TorchLagMeasurement(TorchMeasurement, LagMeasurement):
-    """By lag, of a layer in PyTorch."""
+    """The question by lag about a layer in PyTorch."""
 
     # All but the layer is computed by JAX, compiled once for a measurement, which is its own key.
     draw = jax.jit(LagMeasurement.draw, static_argnums=0)
@@ -225,7 +225,7 @@ class TorchLagMeasurement(TorchMeasurement, LagMeasurement):
 
 
 class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
-    """By key, of a layer in PyTorch."""
+    """The question by key about a layer in PyTorch."""
 
     init_params = jax.jit(KeyMeasurement.init_params, static_argnums=0)
     draw = jax.jit(KeyMeasurement.draw, static_argnums=0)
@@ -296,6 +296,6 @@ class InTorch:
 
     @torch.no_grad()
     def states(self, cell: Cell, about: Any, params: Params, streams: np.ndarray) -> Any:
-        """The flat states of a trained layer after each token of streams, float32 `[S, T, D]`."""
+        """Return the flat states of a trained layer after each token, float32 `[S, T, D]`."""
         network = self.measurements[about.question](cell, about.protocol).trained(params)
         return np.stack([array(flat(own)) for _, own in calls(network, streams, 1)], axis=1)

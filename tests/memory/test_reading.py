@@ -259,7 +259,7 @@ def test_a_run_by_key_has_a_reading_in_its_row_which_other_protocols_refuse():
     fewer = Protocol(**NUMBERS | {"pairs_of_small": 4, "recalls": 4})
     whole = msgspec.to_builtins(row)
     cut = {name: whole[name][:3] for name in ("pairs", "asked", "validation", "final")}
-    with pytest.raises(ValueError, match=r"reading is of .* or 8 pairs of 64 keys and 64 values"):
+    with pytest.raises(ValueError, match=r"reading needs .* or 8 pairs of 64 keys and 64 values"):
         row_kind(fewer).decode(whole | cut)
 
 

@@ -227,10 +227,10 @@ def changed(see=lambda x: x, give=lambda y, h: (y, (h,)), parts=()):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (torch.nn.GRU(16, 4), r"GRU\(16, 4\) is built already: use a function make\(input_size\)"),
-        (torch.nn.GRU, r"GRU' takes options that .*: write a function make\(input_size\)"),
+        (torch.nn.GRU(16, 4), r"GRU\(16, 4\) is already built: use a function make\(input_size\)"),
+        (torch.nn.GRU, r"GRU' takes options that .*: use a function make\(input_size\)"),
         (fails, r"test_torch_measurement.py:\d+: cell '.*:fails' is not made \(.*has no 16"),
-        (exits, r"is not made \(SystemExit: 0\): mend it"),
+        (exits, r"fails \(SystemExit: 0\): fix its code"),
         (changed(parts=[torch.nn.BatchNorm1d(4)]), "has a BatchNorm1d, in which"),
         (changed(torch.nn.Dropout(0.5)), "draws random numbers in training"),
         (changed(lambda x: x.cumsum(1)), "gives a batch other outputs"),

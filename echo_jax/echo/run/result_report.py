@@ -135,7 +135,7 @@ def scores(config: RunConfig, result: "Result") -> str:
 def _beside(own: bool, result: "Result") -> dict[str, tuple[str, str]]:
     """Return the headings of the other scores in a result, and what each of them knows."""
     blind = "order-blind knows which values the window holds, but not their order"
-    best = ", which is the best without order only of independent values"
+    best = ", and is the best such guess only if the values are independent"
     nearest = "persistence repeats the value in the window nearest to the target"
     gram = "a k-gram predicts from the k values nearest to the target, as counted in training"
     columns = {

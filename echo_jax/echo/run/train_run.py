@@ -74,7 +74,7 @@ class Running:
 
 
 def new_inputs(config: RunConfig) -> RunSpec:
-    """Return the inputs of a new run; the file that the configuration names, if any, is read."""
+    """Return the inputs of a new run, for which the file that the configuration names is read."""
     if config.data.file is None:
         return RunSpec(config)
     from echo_jax.echo.run import own_data  # not loaded for random integers
@@ -84,9 +84,9 @@ def new_inputs(config: RunConfig) -> RunSpec:
 
 @contextlib.contextmanager
 def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterator[PreparedRun]:
-    """Return a run in a new folder, locked against every other process; None writes nothing.
+    """Return a run in a new folder, locked against other processes; without `out`, in none.
 
-    Raises ConfigError, before anything is compiled or made, if it cannot be trained.
+    Raises ConfigError, before anything is compiled or written, if the run cannot be trained.
     """
     inputs = inputs._replace(seed_map=options.seed_map, compute=options.compute)
     if out is None:
@@ -118,8 +118,8 @@ def resumed_run(
 ) -> Iterator[PreparedRun]:
     """Return the run in a folder, which is locked against every other process.
 
-    Its seed map and form are those of the folder, its number of sequences may be larger.
-    Raises ConfigError, before anything is compiled, if it cannot go on or its cell is not named.
+    The seed map and the form are those of the folder; the number of sequences may be larger. Raises
+    ConfigError, before anything is compiled, if the run cannot continue or its cell is not named.
     """
     # Before anything is read: another process may be training the run.
     with atomic_files.locked(folder):
@@ -134,8 +134,8 @@ def resumed_run(
         run = _checked(inputs._replace(config=wanted), options)
         if other_text := run_folder.changed_cell(folder, inputs, run.inputs.cell_source):
             raise ConfigError(
-                f"{other_text}, and a run that goes on has the bits of one that was never "
-                "stopped: bring that text back, or start a new run"
+                f"{other_text}, but a continued run must be bit-identical to an uninterrupted "
+                "one: restore that text, or start a new run"
             )
         saved = _saved(stored_in, inputs, wanted.training.sequences, run.learner)
         # Before training: after a kill the next --resume knows the new number of sequences.
@@ -174,19 +174,19 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
 
 
 def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Saved | None:
-    """Return the last checkpoint of an unfinished run; raise ConfigError without one."""
+    """Return the last checkpoint of a run, if there is one; raise ConfigError if it is done."""
     saved, result = checkpoint.read(folder, inputs, training.state_shapes(inputs.config, learner))
     done = saved.history.sequences if saved else 0
     shown = run_folder.as_shown(folder)
     if done > wanted:
-        rule = f"is below the {done} that {shown} has done"
+        rule = f"is below the {done} sequences that {shown} was trained on"
         raise ConfigError("sequences", wanted, rule, "use more, or start a new run")
     if done == wanted and result:
         fix = (
-            "use a larger {sequences} to go on, predict with it, or write its files again by "
+            "use a larger {sequences} to continue, predict with it, or write its files again by "
             f"echo-jax show --curve {shown}"
         )
-        raise ConfigError(None, shown, f"is finished, all {done} sequences", fix)
+        raise ConfigError(None, shown, f"is finished, with all {done} sequences", fix)
     return saved
 
 

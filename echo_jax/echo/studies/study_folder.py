@@ -128,7 +128,7 @@ SCORE_MEANINGS = (
 OWN = (
     "The values are the user's own, and a network must name the value n steps back: n is the lag. "
     "Accuracy is the share of right answers on held-out values, and majority is the share of the "
-    "most common one. Recalled bits are their entropy - loss/ln 2: 0 is that guess. Persistence "
+    "most common value. Recalled bits are the entropy - loss/ln 2: 0 for a guess by frequency. "
     "repeats the value in the window nearest to the target, and a k-gram predicts from the k "
     "nearest ones."
 )

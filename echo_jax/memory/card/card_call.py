@@ -153,16 +153,16 @@ def card(  # noqa: PLR0913 - the flags of the command
         this many bytes.
       block: put the cell into the common small block, as block:CELL does.
       full: 8 seeds, by lag with 1,000, 3,000 and 10,000 updates, and by key after a pilot of all
-        rates; otherwise 4 with 3,000 updates, by key at the rate that is published for the cell, or
+        rates; otherwise 4 seeds with 3,000 updates, and by key the rate published for the cell, or
         else the middle one.
-      seeds: the number of seeds, from 0.
+      seeds: the number of seeds, counted from seed 0.
       task: measure this alone, by 3,000 updates at the best of three rates: the name of a built-in
         task, a file "my_task.py", a module, or any object with `tokens`, `answers` and `draw`; see
         docs/your-own-cell.md. The card is called NAME-TASK.
       beside: on a task, make the cards of the present input, an untrained reservoir and the LSTM
         too, unless they are there.
-      only: "by-lag" or "by-key", for one question alone.
-      updates: make runs of so many updates instead, which the card has beside the usual ones.
+      only: "by-lag" or "by-key", to ask only one question.
+      updates: make runs of this many updates, which the card shows beside the usual ones.
       protocol: all numbers of the measure, such as `echo_jax.Protocol(updates=1000)`; the card
         states them, and is compared only with cards of the same protocol.
       name: the name of the card and of its folder; by default the cell and its arguments, and the

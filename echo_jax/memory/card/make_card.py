@@ -83,10 +83,10 @@ class Plan(NamedTuple):
     """The protocol of a card, and the runs of its cell.
 
     lengths  of runs: questions with numbers of updates, those of the default card first
-    seeds    of all runs but those of the pilot
-    full     by key the pilot tries all configurations, see `choices`
+    seeds    the seeds of all runs except those of the pilot
+    full     whether the pilot by key tries all configurations, see `choices`
     task     the only question, checked by `make_cards`; None: the memory
-    keep     write the weights of each run too
+    keep     whether the weights of each run are written
     """
 
     protocol: Protocol
@@ -114,7 +114,7 @@ class Plan(NamedTuple):
         return next((x for x in BY_KEY.pilot(self.protocol) if x.rate == rate), None)
 
     def pilot(self, named: NamedCell) -> list[CardRun]:
-        """Return the runs that choose; none of a question where there is nothing to choose."""
+        """Return the runs of the pilot; none for a question without a choice."""
         each = dict.fromkeys(tuple(self.choices(named, *length)) for length in self.lengths)
         configurations = [x for choices in each if len(choices) > 1 for x in choices]
         seeds = range(PILOT_SEED, PILOT_SEED + self.protocol.pilot_seeds)
@@ -189,7 +189,7 @@ def plan_of(
 
 
 def check_sizes(protocol: Protocol, questions: Iterable[Question]) -> None:
-    """Raise ConfigError for a protocol whose questions need more memory than this machine has."""
+    """Raise ConfigError if the questions of a protocol need more memory than this machine has."""
     size = max(question.least_bytes(protocol) for question in questions)
     environment.check_memory(size, "use a protocol with fewer rows, streams, recalls or lags")
 
@@ -314,7 +314,7 @@ class CardRequest(NamedTuple):
 
 
 def beside(wanted: Sequence[CardRequest]) -> list[CardRequest]:
-    """The cells that stand beside others on a task: where any is in the block, in that block too.
+    """Return the cells to compare with on a task; in the block if any of the cells is in one.
 
     They get the bytes of state that are wanted, and of a block its width and layers.
     """
@@ -362,7 +362,7 @@ def make_cards(
 
 
 def requests_of(wanted: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
-    """Return the cards to be made, by different names. ConfigError before anything is."""
+    """Return the cards to be made, by different names; raise ConfigError before any is made."""
     requests = dict[str, Request]()
     for each in wanted:
         named = each.built(plan.protocol)

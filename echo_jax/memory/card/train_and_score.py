@@ -169,7 +169,7 @@ class CardRun:
 
     @property
     def key(self) -> str:
-        """The run among those of its card."""
+        """The key of the run, unique in its card."""
         return self.configuration.run(self.seed)
 
     @property
@@ -297,7 +297,7 @@ def make_row(run: CardRun, programs: MeasurementPrograms, report: Report) -> Row
 
 
 def make_row_and_keep(run: CardRun, programs: MeasurementPrograms, report: Report) -> TrainedCell:
-    """As `make_row`; the weights are those that were scored."""
+    """Train and score as `make_row` does, and return also the weights that were scored."""
     row, params = train(run, programs, report)
     weights = jax.device_get(tensor_files.named(params))
     return TrainedCell(row, weights, programs.measurement.network.input_size)
@@ -340,7 +340,7 @@ def train(run: CardRun, programs: MeasurementPrograms, report: Report) -> tuple[
 
 
 def score(run: CardRun, programs: MeasurementPrograms, params: Any) -> dict[str, Any]:
-    """The scores of trained weights as fields of a row; those that are not finite count as none."""
+    """Return the scores of trained weights as fields of a row; None if they are not finite."""
     digest = weights_digest(params)
     sets = programs.draw(np.int32(run.seed), digest)
     scores = jax.device_get(programs.score(params, sets))

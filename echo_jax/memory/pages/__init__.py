@@ -1,6 +1,6 @@
 """Show cards. No jax.
 
-told_apart      which cards are compared, and which of them the seeds tell apart
+told_apart      which cards are compared, and which of them differ by their seeds
 table           cards ─► their table, as text too, and tidy rows
 built_in_cards  the cards that come with the package
 comparison      two cards as a sentence with p

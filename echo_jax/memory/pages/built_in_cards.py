@@ -35,7 +35,7 @@ def built_in_cards() -> Sequence[Card]:
 
 
 def nearest(card: Card, question: Question) -> dict[str, Card]:
-    """Return the other built-in cards of a card's track, of each cell that of the nearest size.
+    """Return the other built-in cards of a card's track: for each cell the one nearest in size.
 
     There are none of another protocol.
     """

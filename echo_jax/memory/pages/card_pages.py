@@ -87,7 +87,7 @@ def page(card: Card, rows: Sequence[Row]) -> str:
 
 
 def sentence(card: Card) -> str:
-    """Return the bits of a card with those of the lowest and the highest seed."""
+    """Return the bits of a card with the bits of its lowest and its highest seed."""
     known = [
         bits.text(len(card.seeds), question.words)
         for question in EVERY

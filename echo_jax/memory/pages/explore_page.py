@@ -105,7 +105,7 @@ def names_of(cards: Sequence[Card]) -> list[str]:
 
 
 def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
-    """A card: its size, and for each question and number of updates the bits of its seeds."""
+    """Return a card's size, and for each question and number of updates the bits of its seeds."""
     found: dict[str, dict[str, Any]] = {question.name: {} for question in OF_MEMORY}
     for (question, updates), of in cards.rows_that_count(rows, card).items():
         found[question][str(updates)] = measured(of, card.numbers)
@@ -118,7 +118,7 @@ def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
-    """The bits and the curve of each seed, from the rows of a question and number of updates."""
+    """Return the bits and the curve of each seed, from the rows of one question and length."""
     bits = bits_of(rows, protocol)
     digits = NAMED[rows[0].configuration.question].digits
     return {

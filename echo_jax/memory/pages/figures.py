@@ -86,7 +86,7 @@ def subtitle(card: Card) -> str:
 
 
 def peers(card: Card, question: Question) -> list[Card]:
-    """The built-in cells that a card is drawn before: those within 10% of its size, else all."""
+    """Return the built-in cells behind a card's curve: those within 10% of its size, else all."""
     known = [x for x in nearest(card, question).values() if is_built_in(x.cell.name)]
     near = [x for x in known if abs(size_of(x) - size_of(card)) <= 0.1 * size_of(card)]
     return near or known
@@ -109,7 +109,7 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
 
 
 def draw_by_key(axes: Axes, card: Card, _: Sequence[Row]) -> None:
-    """Return the accuracy at each number of pairs."""
+    """Draw the accuracy at each number of pairs."""
     bits = card.bits_by_key
     assert bits is not None
     axes.set(ylim=(-0.02, 1.05), yticks=[0, 0.25, 0.5, 0.75, 1])
@@ -155,7 +155,7 @@ def _draw(
 
 
 def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
-    """A panel for each card with a question, those with most bits first; the others in grey."""
+    """Return a figure with a panel for each card, the most bits first; other cards are grey."""
     protocol_of(cards)  # or they are refused
     shown = sorted(cards, key=lambda card: -card.mean(question))
     across = min(len(shown), int(WIDTH / NARROWEST))

@@ -88,7 +88,7 @@ class Tile(NamedTuple):
 
 
 def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
-    """The sentence below the picture of a card and its SVG; None where no run has a reading."""
+    """Return the sentence below the picture of a card, and its SVG; None without a reading."""
     row = next((row for row in rows if isinstance(row, LagRow) and row.reading), None)
     if not (row and row.reading):
         return None

@@ -219,7 +219,7 @@ def bits_text(card: Card, question: Question) -> str:
 
 
 def rate_text(card: Card, question: Question) -> str:
-    """Return the rate of a question, and whether the pilot tried none beyond: 0.3 (edge)."""
+    """Return the rate of a question, marked if it is at an edge of those tried: 0.3 (edge)."""
     name = question.name
     found = [x for x in card.configuration if x.question == name]
     if not found:

@@ -188,7 +188,7 @@ def few_seeds(cards: Sequence[Card]) -> str:
 
 
 def letters_of(cards: Sequence[Card], question: Question) -> list[str]:
-    """The letters of cards; none without the question, for one card, and for several sizes."""
+    """Return the letters of cards; none for one card, several sizes, or a missing question."""
     seeds = [bits.by_seed for card in cards if (bits := card.bits(question))]
     if len(seeds) < 2 or not comparable(cards):
         return [""] * len(cards)

@@ -125,7 +125,7 @@ TOLD = 0.01  # least share that counts
 
 
 def check_shifts(states: np.ndarray, probed: ProbedStreams, parts: Parts, dependent: bool) -> None:
-    """Raise ConfigError for states `[S, T, D]` that show shifted tokens; warn where they may be."""
+    """Raise ConfigError if the states `[S, T, D]` show shifted tokens; warn if they may."""
     following, last, before = told = told_around(states, probed, parts)
     late = _clear(following - last if dependent else following)
     # Where tokens are independent, early needs a clear sign of the token before (5 errors) and not
@@ -149,7 +149,7 @@ def _clear(told: np.ndarray, least: float = TOLD, errors: int = 5) -> bool:
 
 
 def told_around(states: np.ndarray, probed: ProbedStreams, parts: Parts) -> np.ndarray:
-    """What is told of x(t+1), x(t) and x(t-1), by scored stream, `[3, S]`; 0 without a step."""
+    """Return what is told of x(t+1), x(t), x(t-1), by scored stream, `[3, S]`; 0 without a step."""
     # x(t+1) has to be there, and x(t-2), as x(t-1) is told beyond its neighbour.
     steps = probed.steps[(probed.steps > 1) & (probed.steps < probed.tokens.shape[1] - 1)]
     if not len(steps):

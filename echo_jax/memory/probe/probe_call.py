@@ -61,8 +61,8 @@ def probe(  # noqa: PLR0913 - all but two have a default
         anything about another within reach, otherwise 1.
       by_step: fit heads for each step anew, which see a code that depends on the step. They need
         as many streams as there are examples otherwise.
-      untrained: states of the same network before training, to stand beside.
-      scored: streams of the last part, and of the one before; by default 15% each.
+      untrained: states of the same network before training, to compare with.
+      scored: how many streams the last part has, and the one before; by default 15% each.
 
     Raises:
       ConfigError: shapes do not fit, a state is not finite or masked, a token is negative, all
@@ -229,7 +229,7 @@ def _parts(streams: int, length: int, scored: int | None) -> Parts:
 def _check_sizes(
     numbers: int, probed: ProbedStreams, streams: int, given: int, by_step: bool
 ) -> None:
-    """Raise ConfigError for too few examples, or for more than the memory holds."""
+    """Raise ConfigError unless there are enough examples, and the memory holds them."""
     examples = streams * len(probed.steps)
     least = least_examples(numbers, probed.classes)
     if examples < least:
