@@ -172,7 +172,6 @@ def test_where_hardly_a_held_out_value_was_trained_on_nothing_is_advised():
 def test_of_70_runs_68_got_advice_and_all_of_it_helped_as_a_page_says(root):
     lines = (root / "benchmarks" / "followed_advice.jsonl").read_text().splitlines()
     advised_rows = [row for row in map(json.loads, lines) if "then" in row]
-    helped = sum(map(followed.helped, advised_rows))
     page = (root / "docs" / "training-runs.md").read_text()
-    assert f"test of {len(lines)} such runs, {len(advised_rows)} got a command" in page
-    assert f"all {helped} commands helped" in page
+    assert f"{len(advised_rows)} of {len(lines)} such runs" in page
+    assert all(map(followed.helped, advised_rows))
