@@ -66,7 +66,9 @@ def at_best_rates(arm: str) -> dict[tuple[str, str], list[WorthRow]]:
         rate = 0.0 if row.task == UNTRAINED else rates.get((row.task, row.cell))
         if (row.arm, row.rate) == (arm, rate) and row.seed in SEEDS:
             found[row.task, short_name(row.cell)].append(row)
-    return {key: rows for key, rows in found.items() if len(rows) == len(SEEDS)}
+    # Rows stand in the order in which runs ended, and ranks are taken seed by seed.
+    whole = {key: rows for key, rows in found.items() if len(rows) == len(SEEDS)}
+    return {key: sorted(rows, key=lambda row: row.seed) for key, rows in whole.items()}
 
 
 @functools.cache
