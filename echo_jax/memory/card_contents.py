@@ -275,7 +275,7 @@ def check_row(row: Row, protocol: Protocol) -> None:
     if row.seed >= PILOT_SEED and row.configuration not in pilot:
         raise ValueError(f"seed is not below {PILOT_SEED}, and the run is none of the pilot")
     if row.updates % protocol.updates_at_once:
-        raise ValueError(f"updates are no multiple of {protocol.updates_at_once}")
+        raise ValueError(f"updates is not a multiple of {protocol.updates_at_once}")
     if getattr(row, "reading", None) and not question.has_picture(protocol):
         raise ValueError("reading needs 64 lags of 16 symbols, or 8 pairs of 64 keys and 64 values")
     row.check(protocol)

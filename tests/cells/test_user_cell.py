@@ -49,17 +49,17 @@ def test_a_module_of_ours_is_imported_without_the_current_folder(written, tmp_pa
 @pytest.mark.parametrize(
     ("name", "source", "rule"),
     [
-        ("unread:Mine", "import jax\n\nclass Mine(:\n", r"cannot .* \(unread.py:3: Syntax.*mend"),
-        ("lacks:Mine", f"import no_such\n{CELL}", r"cannot .*lacks.py:1: ModuleNot.*mend"),
-        ("other:Mine", "x = 1\n\nclass Mine:\n    pass\n", "is no cell: use"),
-        ("lost:Mine", "x = 1\n", r"cannot be imported \(AttributeError: .*\): mend"),
+        ("unread:Mine", "import jax\n\nclass Mine(:\n", r"cannot .* \(unread.py:3: Syntax.*fix"),
+        ("lacks:Mine", f"import no_such\n{CELL}", r"cannot .*lacks.py:1: ModuleNot.*fix"),
+        ("other:Mine", "x = 1\n\nclass Mine:\n    pass\n", "is not a cell: use"),
+        ("lost:Mine", "x = 1\n", r"cannot be imported \(AttributeError: .*\): fix"),
         ("doubles:Mine", f"import jax\njax.config.update('jax_enable_x64', True)\n{CELL}",
          "sets jax"),
         ("holds.py", CELL, 'lacks .*name a class in it, as cell="holds.py:NAME"'),
         ("two.py", "def init():\n    pass\n\n\ndef step():\n    pass\n",
          "lacks the function initial_state"),
         ("none.py", "", "lacks the functions init, initial_state and step"),
-        ("json.py", None, "is not there"),  # and not Python's
+        ("json.py", None, "does not exist"),  # and not Python's
         ("folder", None, "is a folder"),
         ("my cell.py", CELL, "has a name that Python cannot import"),
         ("nowhere:Cell", None, "cannot be imported"),

@@ -352,9 +352,9 @@ def test_cards_of_tasks_are_tables_and_those_of_two_are_not_compared(tmp_path):
     assert found.bits_an_answer.mean == pytest.approx((0.6931 - 0.2) / np.log(2), abs=1e-4)
     with pytest.raises(ConfigError, match="has no curve"):
         assert CardResult(found, []).figure
-    assert table.shown([found]).splitlines()[2].split()[:3] == ["gru", "0.71", "(0.71"]
+    assert table.shown([found]).splitlines()[2].split()[:3] == ["GRU", "0.71", "(0.71"]
     (said,) = comparison.compare([str(tmp_path / "gru-a"), str(tmp_path / "mine")])
-    assert said.startswith("gru scores as many bits as mine on the task a (0.71 and 0.71 bits")
+    assert said.startswith("GRU scores as many bits as mine on the task a (0.71 and 0.71 bits")
     with pytest.raises(ConfigError, match=r"in task \(a 111111 000000 and b 111111 000000\)"):
         comparison.compare([str(tmp_path / "gru-a"), str(tmp_path / "gru-b")])
     found, other = (made_up("gru", "a", source=x, state_bytes=400 * (1 + int(x)))[0] for x in "02")

@@ -114,7 +114,7 @@ def beside_anchors(card: Card) -> str:
     mean = card.mean(BY_LAG)
     if mean < 0 or is_control(card) or "register" not in found:
         return ""
-    above = three_digits(mean - found.get("present input", 0.0))
+    above = f"{three_digits(mean - found.get('present input', 0.0))} bits above the present input"
     share = f"{mean / found['register']:.0%} of those of a register of the same size"
     each = three_digits(mean / size_of(card))
     return f"Its mean by lag is {above}, {share}, and {each} bits per number of the state."

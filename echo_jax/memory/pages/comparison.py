@@ -64,7 +64,7 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
     between = f"95% interval {ends}" if known else "too few seeds for an interval"
     protocol = pair[0].numbers
     task = pair[0].task
-    by_what = f"On the task {task.name}" if task else question.name.capitalize()
+    asked = f"on the task {task.name}" if task else question.name
     unit = "bits an answer" if task else "bits"
     updates = number(protocol.updates)
     sizes = " and ".join(dict.fromkeys(map(size_text, pair)))
@@ -72,8 +72,8 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
     if three_digits(difference) == "0":
         more = "as many bits as"
     return (
-        f"{by_what} {names[0]} has {more} "
-        f"{names[1]} ({first.mean_text} and {second.mean_text} {unit}; "
+        f"{names[0]} scores {more} {names[1]} {asked} "
+        f"({first.mean_text} and {second.mean_text} {unit}; "
         f"difference {three_digits(difference)}, {between}; permutation test of "
         f"{len(first.seeds)} and {len(second.seeds)} seeds, p = {p:.2g}). "
         f"Track {track(pair[0])}, state of {sizes}, {updates} updates, echo_jax protocol "
