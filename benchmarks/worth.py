@@ -34,7 +34,6 @@ from echo_jax.cells.block import trained_numbers
 from echo_jax.echo.data import Purpose, purpose_key
 from echo_jax.echo.programs import train_chunks
 from echo_jax.engine import grid
-from echo_jax.engine.grid import Execution, Here, Job, Report, complete
 from echo_jax.memory.card import train_and_score
 from echo_jax.memory.card.train_and_score import CardRun, InJax, NamedCell, named_cell
 from echo_jax.memory.card_contents import CARD_FILE, Card, bits_of
@@ -47,7 +46,6 @@ from echo_jax.memory.tasks.text import STEPS, Characters
 from echo_jax.report.number_formats import plain
 
 HERE = Path(__file__).resolve().parent
-TEXT = HERE / "war_and_peace.txt.bz2"
 CARDS = HERE.parent / "docs" / "cards"
 ROWS = HERE.parent / "docs" / "worth" / "rows.jsonl"
 
@@ -131,7 +129,7 @@ class WorthRow(msgspec.Struct, omit_defaults=True):
 def text() -> Characters:
     """War and Peace, as Louise and Aylmer Maude translated it, in one task."""
     with tempfile.NamedTemporaryFile(suffix=".txt") as file:
-        file.write(bz2.decompress(TEXT.read_bytes()))
+        file.write(bz2.decompress((HERE / "war_and_peace.txt.bz2").read_bytes()))
         file.flush()
         return Characters(file.name, 10**7)
 
@@ -166,12 +164,11 @@ class Run:
     @property
     def of_card(self) -> CardRun:
         """The run of a card that trains the same network on the same question."""
-        question = QUESTIONS.get(self.row.task, "task")
-        of_task = task(self.row.task) if question == "task" else None
-        asked = Configuration(question, STANDARD.updates, self.row.rate)
-        return CardRun(
-            self.named.measured, STANDARD, asked, self.row.seed, self.named.cell, of_task
-        )
+        row, named = self.row, self.named
+        question = QUESTIONS.get(row.task, "task")
+        of_task = task(row.task) if question == "task" else None
+        asked = Configuration(question, STANDARD.updates, row.rate)
+        return CardRun(named.measured, STANDARD, asked, row.seed, named.cell, of_task)
 
 
 def compile_run(run: Run) -> Any:
@@ -182,7 +179,7 @@ def compile_run(run: Run) -> Any:
     return of_lags, jax.jit(of_lags.init_params), jax.jit(of_lags.states)
 
 
-def make_row(run: Run, programs: Any, report: Report) -> WorthRow:
+def make_row(run: Run, programs: Any, report: grid.Report) -> WorthRow:
     """The row of a run: answers of a card, of a probe before training, or scores on a task."""
     row = msgspec.structs.replace(run.row)
     if row.task in QUESTIONS:
@@ -196,7 +193,7 @@ def make_row(run: Run, programs: Any, report: Report) -> WorthRow:
     return row
 
 
-def train(row: WorthRow, programs: MeasurementPrograms, report: Report) -> None:
+def train(row: WorthRow, programs: MeasurementPrograms, report: grid.Report) -> None:
     """Train, and keep the scores of the check whose validation loss is least."""
     inputs = RunInputs(np.int32(row.seed), np.float32(row.rate), np.int32(STANDARD.updates))
     sets = programs.draw(np.int32(row.seed), np.zeros(8, np.uint32))
@@ -244,9 +241,6 @@ def bits_found(*asked: Any, **options: Any) -> list[float]:
     return plain(np.asarray(echo_jax.probe(*asked, **options).by_lag["bits"]), ".3f")
 
 
-JOB = Job(compile_run, make_row)
-
-
 @functools.cache
 def published() -> list[Card]:
     """The published cards in the block of 100 numbers."""
@@ -290,8 +284,7 @@ def parameters_of(name: str) -> int:
 
 def read() -> list[WorthRow]:
     """The rows that there are."""
-    lines = ROWS.read_bytes().splitlines() if ROWS.exists() else []
-    return [msgspec.json.decode(line, type=WorthRow) for line in lines]
+    return msgspec.json.Decoder(WorthRow).decode_lines(ROWS.read_bytes())
 
 
 def best_rates(rows: Sequence[WorthRow]) -> dict[tuple[str, str], float]:
@@ -329,8 +322,9 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=", ".join(names))
     parser.add_argument("--cells", choices=GROUPS, default=ARMS[0])
     args = parser.parse_args()
-    running = Execution()
+    running = grid.Execution()
     running.start_jax(1, 2)
+    job = grid.Job(compile_run, make_row)
 
     def store(row: WorthRow) -> str:
         """Append a row."""
@@ -342,7 +336,7 @@ def main() -> None:
         for _ in range(2):
             runs = missing(name, args.cells, read())
             with running.bar(runs, name, "updates") as bar:
-                complete(JOB, runs, Here(2), store, bar, running.interrupts)
+                grid.complete(job, runs, grid.Here(2), store, bar, running.interrupts)
 
 
 if __name__ == "__main__":

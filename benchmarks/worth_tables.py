@@ -356,8 +356,8 @@ def draw(of: Hypothesis) -> None:
         axes = figure.add_subplot()
         order = sorted(points, key=lambda name: points[name][1])
         for name, height in zip(order, np.linspace(0, 1, len(order)), strict=True):
-            kind = (styles.BLUE, styles.ORANGE)[name in MATRIX]
-            colour = kind if name[0].islower() else styles.GREY
+            colour = styles.ORANGE if name in MATRIX else styles.BLUE
+            colour = colour if name[0].islower() else styles.GREY
             axes.plot(*points[name], "o", color=colour, markersize=5)
             axes.annotate(words_of(name), points[name], (1.06, height), fontsize=9,
                           textcoords="axes fraction", color=colour, va="center",
