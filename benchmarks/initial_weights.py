@@ -74,18 +74,18 @@ def with_options(cell: str, **options: float) -> NamedCell:
     return named_cell(f"block:{cell}", options, BYTES)
 
 
-def manipulated() -> dict[str, list[NamedCell]]:
+def manipulated() -> list[NamedCell]:
     """The five families of the second hypothesis, each without the cell as it is published.
 
     The LSTM with the chrono start belongs to the first.
     """
-    return {
-        "lstm": [*map(with_forget_bias, (0, 3, 5))],
-        "lru": [with_options("lru", r_min=x, r_max=y) for x, y in ((0.5, 0.9), (0.99, 0.9999))],
-        "s5": [with_steps(10), with_steps(0.1)],
-        "rg-lru": [with_decays(0.5, 0.9), with_decays(0.99, 0.9999)],
-        "simple": [with_gain(0.7), with_gain(0.9)],
-    }
+    return [
+        *map(with_forget_bias, (0, 3, 5)),
+        *(with_options("lru", r_min=x, r_max=y) for x, y in ((0.5, 0.9), (0.99, 0.9999))),
+        *map(with_steps, (10, 0.1)),
+        *(with_decays(0.5, 0.9), with_decays(0.99, 0.9999)),
+        *map(with_gain, (0.7, 0.9)),
+    ]
 
 
 def controls() -> list[NamedCell]:

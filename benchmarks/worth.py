@@ -1,7 +1,7 @@
 """Is a bit of a card worth anything elsewhere? Train every cell on tasks that no card asks.
 
     python benchmarks/worth.py                     # all that is missing, hours on two cores
-    python benchmarks/worth.py digits --arm parameters
+    python benchmarks/worth.py digits --cells parameters
     python benchmarks/worth.py untrained delay_16 --cells vector    # of the second study
 
 cards (docs/cards)  ─►  runs: seed 0 at three rates, seeds 1 and 2 at the best on validation data
@@ -16,15 +16,13 @@ import argparse
 import bz2
 import dataclasses
 import functools
-import itertools
 import tempfile
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import msgspec
 import numpy as np
 from initial_weights import controls, manipulated
@@ -32,25 +30,22 @@ from msgspec import UNSET, UnsetType
 from outcomes import OUTCOMES
 
 import echo_jax
-from echo_jax.cells.block import flat_state, trained_numbers
+from echo_jax.cells.block import trained_numbers
 from echo_jax.echo.data import Purpose, purpose_key
 from echo_jax.echo.programs import train_chunks
 from echo_jax.engine import grid
-from echo_jax.engine.grid import Execution, Here, Job, Report, complete
-from echo_jax.memory import learning
 from echo_jax.memory.card import train_and_score
-from echo_jax.memory.card.train_and_score import CardRun, NamedCell, named_cell
+from echo_jax.memory.card.train_and_score import CardRun, InJax, NamedCell, named_cell
 from echo_jax.memory.card_contents import CARD_FILE, Card, bits_of
 from echo_jax.memory.lag_measurement import LagMeasurement, draw_streams
-from echo_jax.memory.learning import RunInputs
+from echo_jax.memory.learning import MeasurementPrograms, RunInputs
 from echo_jax.memory.protocol import STANDARD, Configuration, QuestionName
 from echo_jax.memory.rows import KeyRow, LagRow, TaskScore
-from echo_jax.memory.task_measurement import TaskMeasurement, TaskObject, task_of
+from echo_jax.memory.task_measurement import TaskObject, task_of
 from echo_jax.memory.tasks.text import STEPS, Characters
 from echo_jax.report.number_formats import plain
 
 HERE = Path(__file__).resolve().parent
-TEXT = HERE / "war_and_peace.txt.bz2"
 CARDS = HERE.parent / "docs" / "cards"
 ROWS = HERE.parent / "docs" / "worth" / "rows.jsonl"
 
@@ -81,11 +76,8 @@ FAMILIES = (
 MATRIX = {*FAMILIES[-2], *FAMILIES[-1]}
 """The cells with a matrix state."""
 
-GROUPS = "vector", "changed", "small", "matrix", "anchors"
-"""Of the second study, see `groups`."""
-
-ANCHORS = "ProjectedRegister", "RingReservoir", "OrthogonalReservoir", "PresentInput"
-"""Cells of the second study that do not learn to remember."""
+GROUPS = *ARMS, "vector", "changed", "small"
+"""Cells that runs are made of, see `cells_of`; the last three are of the second study."""
 
 CHECKS = 10
 """Scores of a run, evenly apart; those with the least validation loss are kept."""
@@ -137,7 +129,7 @@ class WorthRow(msgspec.Struct, omit_defaults=True):
 def text() -> Characters:
     """War and Peace, as Louise and Aylmer Maude translated it, in one task."""
     with tempfile.NamedTemporaryFile(suffix=".txt") as file:
-        file.write(bz2.decompress(TEXT.read_bytes()))
+        file.write(bz2.decompress((HERE / "war_and_peace.txt.bz2").read_bytes()))
         file.flush()
         return Characters(file.name, 10**7)
 
@@ -151,10 +143,11 @@ def task(name: str) -> TaskObject:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run of the study, by its row without scores."""
+    """A run of the study, by its row without scores; `work` are its updates."""
 
     row: WorthRow
     named: NamedCell
+    work: float = STANDARD.updates
 
     @property
     def key(self) -> str:
@@ -169,56 +162,30 @@ class Run:
         return self.row.task, self.row.arm, self.row.cell
 
     @property
-    def work(self) -> float:
-        """Updates."""
-        return STANDARD.updates
-
-    @property
     def of_card(self) -> CardRun:
-        """The run of a card, where a question of the cards is asked."""
-        asked = Configuration(QUESTIONS[self.row.task], STANDARD.updates, self.row.rate)
-        return CardRun(self.named.measured, STANDARD, asked, self.row.seed, self.named.cell)
-
-
-class Programs(NamedTuple):
-    """Compiled functions of a task and a cell."""
-
-    question: TaskMeasurement
-    init: Any
-    block: Any
-    check: Any
-    states: Any
+        """The run of a card that trains the same network on the same question."""
+        row, named = self.row, self.named
+        question = QUESTIONS.get(row.task, "task")
+        of_task = task(row.task) if question == "task" else None
+        asked = Configuration(question, STANDARD.updates, row.rate)
+        return CardRun(named.measured, STANDARD, asked, row.seed, named.cell, of_task)
 
 
 def compile_run(run: Run) -> Any:
-    """The programs of a run, `Programs` or those of a card."""
-    if run.row.task in QUESTIONS:
+    """The programs of a run: those of a card, or a measurement and its two functions."""
+    if run.row.task != UNTRAINED:
         return train_and_score.compile_run(run.of_card)
-    if run.row.task == UNTRAINED:
-        of_lags = LagMeasurement(run.named.cell, STANDARD)
-        return of_lags, jax.jit(of_lags.init_params), jax.jit(of_lags.states)
-    question = TaskMeasurement(run.named.cell, STANDARD, task(run.row.task))
-
-    def check(params: Any, sets: learning.Sets) -> Any:
-        """Scores of validation and final rows."""
-        rows = jnp.concatenate([drawn.tokens for drawn in sets])
-        return question.scores_of(question.logits(params, rows), sets)
-
-    def states(params: Any, tokens: Any) -> Any:
-        """The numbers of the state after each token."""
-        net = question.network
-        return learning.by_steps(net, params, tokens, lambda x, _: flat_state(net.cell, x, 1)[0])[0]
-
-    of_card, _ = question.lowered(run.named.name)
-    init, block = (of_card[name].compile() for name in ("init", "block"))
-    return Programs(question, init, block, jax.jit(check), jax.jit(states))
+    of_lags = LagMeasurement(run.named.cell, STANDARD)
+    return of_lags, jax.jit(of_lags.init_params), jax.jit(of_lags.states)
 
 
-def make_row(run: Run, programs: Any, report: Report) -> WorthRow:
+def make_row(run: Run, programs: Any, report: grid.Report) -> WorthRow:
     """The row of a run: answers of a card, of a probe before training, or scores on a task."""
     row = msgspec.structs.replace(run.row)
     if row.task in QUESTIONS:
-        row.stopped, row.asked = STANDARD.updates, answers_of(run, programs, report)
+        asked: Any = train_and_score.make_row(run.of_card, programs, report)
+        asked.losses = asked.reading = UNSET
+        row.stopped, row.asked = STANDARD.updates, asked
     elif row.task == UNTRAINED:
         row.held = before_training(programs, row.seed)
     else:
@@ -226,11 +193,11 @@ def make_row(run: Run, programs: Any, report: Report) -> WorthRow:
     return row
 
 
-def train(row: WorthRow, programs: Programs, report: Report) -> None:
+def train(row: WorthRow, programs: MeasurementPrograms, report: grid.Report) -> None:
     """Train, and keep the scores of the check whose validation loss is least."""
     inputs = RunInputs(np.int32(row.seed), np.float32(row.rate), np.int32(STANDARD.updates))
-    sets = programs.question.draw_sets(np.int32(row.seed), np.zeros(8, np.uint32))
-    best: Any = None
+    sets = programs.draw(np.int32(row.seed), np.zeros(8, np.uint32))
+    least, best = np.inf, None
     for chunk in train_chunks(
         lambda progress, _: programs.block(inputs, progress),
         programs.init(inputs),
@@ -240,48 +207,38 @@ def train(row: WorthRow, programs: Programs, report: Report) -> None:
         report(chunk.done / STANDARD.updates)
         if chunk.done % (STANDARD.updates // CHECKS):
             continue
-        scores = jax.device_get(programs.check(chunk.state.params, sets))
-        if not np.isfinite(scores).all():
+        scores = jax.device_get(programs.score(chunk.state.params, sets))
+        if not np.isfinite([*scores.validation, *scores.final]).all():
             break
-        if best is None or scores[0][1] < best[1][0][1]:
-            best = chunk.done, scores, jax.device_get(chunk.state.params)
-    if best is None:
-        return
-    row.stopped, (validation, final), params = best
-    row.validation, row.final = (TaskScore(*plain(x, ".4f")) for x in (validation, final))
-    if row.task == "text" and row.seed == PROBED:
-        row.held = held_of(programs, params)
-
-
-def answers_of(run: Run, programs: Any, report: Report) -> LagRow | KeyRow:
-    """Train, and answer a question of the cards."""
-    row: Any = train_and_score.make_row(run.of_card, programs, report)
-    row.losses = row.reading = UNSET
-    return row
+        if scores.validation[1] < least:
+            least, best = scores.validation[1], jax.device_get(chunk.state.params)
+            row.stopped = chunk.done
+            row.validation, row.final = (TaskScore(*plain(x, ".4f")) for x in scores[:2])
+    if best is not None and (row.task, row.seed) == ("text", PROBED):
+        row.held = held_of(programs.measurement, best)
 
 
 def before_training(programs: Any, seed: int) -> list[float]:
     """The bits of a probe at each lag; all networks are asked about the same streams."""
     question, init, states_of = programs
     params, asked = init(purpose_key(seed, Purpose.WEIGHTS)), list(STANDARD.asked)
-    streams = np.asarray(
-        draw_streams(STANDARD, purpose_key(0, Purpose.EVALUATION), 8 * STANDARD.streams)
-    )
+    key = purpose_key(0, Purpose.EVALUATION)
+    streams = np.asarray(draw_streams(STANDARD, key, 8 * STANDARD.streams))
     states = np.zeros((*streams.shape, question.numbers), np.float32)
-    parts = np.split(streams, 8)
-    states[:, asked] = np.concatenate([states_of(params, some) for some in parts])
-    found = echo_jax.probe(states, streams, STANDARD.lags, at=asked, scored=STANDARD.streams)
-    return plain(np.asarray(found.by_lag["bits"]), ".3f")
+    states[:, asked] = np.concatenate([states_of(params, x) for x in np.split(streams, 8)])
+    return bits_found(states, streams, STANDARD.lags, at=asked, scored=STANDARD.streams)
 
 
-def held_of(programs: Programs, params: Any) -> list[float]:
+def held_of(question: Any, params: Any) -> list[float]:
     """The bits of a probe on windows of the validation part."""
     codes = text().parts["validation"][: HELD_STREAMS * STEPS].reshape(HELD_STREAMS, STEPS)
-    found = echo_jax.probe(programs.states(params, codes), codes, HELD_LAGS)
-    return plain(np.asarray(found.by_lag["bits"]), ".3f")
+    states = InJax().states(question.network.cell, question.task, params, codes)
+    return bits_found(states, codes, HELD_LAGS)
 
 
-JOB = Job(compile_run, make_row)
+def bits_found(*asked: Any, **options: Any) -> list[float]:
+    """The bits of a probe at each lag, of the arguments of `echo_jax.probe`."""
+    return plain(np.asarray(echo_jax.probe(*asked, **options).by_lag["bits"]), ".3f")
 
 
 @functools.cache
@@ -296,51 +253,38 @@ def short_name(card: str) -> str:
     return card.removeprefix("block-").removesuffix("-state-bytes-400")
 
 
-def cells_of(arm: str) -> dict[str, NamedCell]:
-    """The cells of the published cards, by the names of the cards."""
-    more = {"parameters": 60_000} if arm == "parameters" else {}
-    return {x.name: named_cell(x.cell.name, x.cell.args | more) for x in published()}
-
-
-def small(card: str) -> str:
-    """The name of the card of a cell with 25 numbers, by that with 100."""
-    return card.replace("-400", "-100")
+def is_vector(name: str) -> bool:
+    """True for the short name of a trained cell with a vector state; anchors are classes."""
+    return name.islower() and name not in MATRIX
 
 
 @functools.cache
-def groups() -> dict[str, dict[str, NamedCell]]:
-    """The cells of the second study, by the names of their groups and of their rows.
+def cells_of(group: str) -> dict[str, NamedCell]:
+    """The cells of a group, by the names in their rows.
 
-    vector, matrix, anchors  those of the first study, with 100 numbers of state
-    changed                  vector states that start from other weights
-    small                    vector states with 25 numbers
+    numbers, parameters  those of the published cards, with 100 numbers of state or 60,000 trained
+    vector, small        those with a vector state that are trained, of 100 numbers or of 25
+    changed              vector states that start from other weights
     """
-    cards = cells_of(ARMS[0])
-    trained = [card for card in cards if short_name(card).islower()]
-    vector = [card for card in trained if short_name(card) not in MATRIX]
-    changed = [*itertools.chain(*manipulated().values()), *controls()]
-    return {
-        "vector": {card: cards[card] for card in vector},
-        "changed": {named.card_name: named for named in changed},
-        "small": {small(card): named_cell(cards[card].name, {}, 100) for card in vector},
-        "matrix": {card: cards[card] for card in cards if short_name(card) in MATRIX},
-        "anchors": {
-            f"block-{x}-state-bytes-400": cards[f"block-{x}-state-bytes-400"] for x in ANCHORS
-        },
-    }
+    if group == "changed":
+        return {named.card_name: named for named in (*manipulated(), *controls())}
+    more = {"parameters": 60_000} if group == "parameters" else {}
+    cards = [x for x in published() if group in ARMS or is_vector(short_name(x.name))]
+    if group == "small":
+        return {x.name.replace("-400", "-100"): named_cell(x.cell.name, {}, 100) for x in cards}
+    return {x.name: named_cell(x.cell.name, x.cell.args | more) for x in cards}
 
 
 @functools.cache
 def parameters_of(name: str) -> int:
     """The trained numbers of a network of the second study, by its short name."""
-    named = {short_name(card): x for of in groups().values() for card, x in of.items()}
-    return trained_numbers(named[name].cell, 1)
+    cards = {short_name(card): x for group in GROUPS[2:] for card, x in cells_of(group).items()}
+    return trained_numbers(cards[name].cell, 1)
 
 
 def read() -> list[WorthRow]:
     """The rows that there are."""
-    lines = ROWS.read_bytes().splitlines() if ROWS.exists() else []
-    return [msgspec.json.decode(line, type=WorthRow) for line in lines]
+    return msgspec.json.Decoder(WorthRow).decode_lines(ROWS.read_bytes())
 
 
 def best_rates(rows: Sequence[WorthRow]) -> dict[tuple[str, str], float]:
@@ -348,31 +292,25 @@ def best_rates(rows: Sequence[WorthRow]) -> dict[tuple[str, str], float]:
 
     The losses are of seed 0, and of cells that have them at all rates.
     """
-    asked = {question: name for name, question in QUESTIONS.items()}
-    known = [
-        (asked[of.question], name, of.rate)
-        for x in published()
-        for of in x.configuration
-        for name in (x.name, small(x.name))
-    ]
-    found: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
+    found = defaultdict[tuple[str, str], dict[float, float]](dict)
     for row in rows:
         if row.seed == 0 and row.arm == ARMS[0]:
             found[row.task, row.cell][row.rate] = row.validation.nats if row.validation else np.inf
-    whole = {key: of for key, of in found.items() if len(of) == len(RATES)}
-    of_tasks = {key: min(of, key=of.__getitem__) for key, of in whole.items()}
-    return of_tasks | {(name, cell): rate for name, cell, rate in known}
+    best = {at: min(of, key=of.__getitem__) for at, of in found.items() if len(of) == len(RATES)}
+    questions = [(card.name, of) for card in published() for of in card.configuration]
+    return best | {(of.question.replace(" ", "_"), card): of.rate for card, of in questions}
 
 
-def missing(name: str, arm: str, rows: Sequence[WorthRow], group: str | None = None) -> list[Run]:
+def missing(name: str, group: str, rows: Sequence[WorthRow]) -> list[Run]:
     """Runs that have no row: in the first arm those of seed 0 while one of a cell is missing."""
+    arm = group if group in ARMS else ARMS[0]
     rates, runs = best_rates(rows), list[Run]()
-    for card, named in (groups()[group] if group else cells_of(arm)).items():
+    for card, named in cells_of(group).items():
         rate = 0.0 if name == UNTRAINED else rates.get((name, card))
-        more = AGAIN[1] if (name, arm) == (AGAIN[0], ARMS[0]) and short_name(card) in MATRIX else ()
-        tried = [(seed, rate) for seed in (*SEEDS, *more) if rate is not None]
-        if rate is None and arm == ARMS[0]:
-            tried = [(0, x) for x in RATES]
+        again = (name, arm) == (AGAIN[0], ARMS[0]) and short_name(card) in MATRIX
+        tried = [(0, x) for x in RATES if arm == ARMS[0]]
+        if rate is not None:
+            tried = [(seed, rate) for seed in (*SEEDS, *(AGAIN[1] if again else ()))]
         runs += [Run(WorthRow(name, arm, card, seed, x), named) for seed, x in tried]
     return grid.missing(runs, rows)
 
@@ -382,11 +320,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     names = [*TASKS, *QUESTIONS, UNTRAINED, *OUTCOMES]
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=", ".join(names))
-    parser.add_argument("--arm", choices=ARMS, default=ARMS[0])
-    parser.add_argument("--cells", choices=GROUPS, help="those of the second study")
+    parser.add_argument("--cells", choices=GROUPS, default=ARMS[0])
     args = parser.parse_args()
-    running = Execution()
+    running = grid.Execution()
     running.start_jax(1, 2)
+    job = grid.Job(compile_run, make_row)
 
     def store(row: WorthRow) -> str:
         """Append a row."""
@@ -394,11 +332,11 @@ def main() -> None:
             file.write(msgspec.json.encode(row) + b"\n")
         return f"{row.bits:.3g} bits"
 
-    for name in args.tasks or (TASKS if args.arm == ARMS[0] else [*TASKS, *QUESTIONS]):
+    for name in args.tasks or (TASKS if args.cells == ARMS[0] else [*TASKS, *QUESTIONS]):
         for _ in range(2):
-            runs = missing(name, args.arm, read(), args.cells)
+            runs = missing(name, args.cells, read())
             with running.bar(runs, name, "updates") as bar:
-                complete(JOB, runs, Here(2), store, bar, running.interrupts)
+                grid.complete(job, runs, grid.Here(2), store, bar, running.interrupts)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ CARD = "block-{}-state-bytes-400".format
 
 def start_of(name, seed=0):
     """The cell of a network, and its first parameters in the block."""
-    named = next(of[CARD(name)] for of in worth.groups().values() if CARD(name) in of)
+    named = next(of[CARD(name)] for of in map(worth.cells_of, worth.GROUPS) if CARD(name) in of)
     cell = named.cell.cell
     return cell, cell.init(jax.random.key(seed), 32)
 
@@ -110,7 +110,7 @@ def made(names, tasks, bits, untrained):
 @pytest.fixture
 def second(monkeypatch):
     """Rows of all networks of the two hypotheses, with some that carry and learn nothing."""
-    random, groups = np.random.default_rng(5), worth.groups()
+    random, groups = np.random.default_rng(5), {x: worth.cells_of(x) for x in worth.GROUPS[2:]}
     names = [*groups["vector"], *groups["changed"], *groups["small"]]
     untrained = {name: random.exponential(0.1, (3, 64)) for name in names}
     for name in names[::4]:
@@ -289,7 +289,7 @@ def test_the_page_says_what_the_rows_of_the_second_study_say():
     def learned(name):
         return [round(float(np.mean(bits[CARD(name)][x])), 2) for x in LAGS]
 
-    sizes = [[[*worth.groups()[group]]] for group in ("vector", "small")]
+    sizes = [[[*worth.cells_of(group)]] for group in ("vector", "small")]
     assert estimate(sizes) == 0.58
     assert [estimate(sizes, [task]) for task in LAGS] == [0.64, 0.69, -0.3]
     assert estimate([[[*map(CARD, names)] for names in worth_tables.MANIPULATED]]) == 0.66
