@@ -186,8 +186,8 @@ class NetworkConfig:
     """Hidden units of the cell (H)."""
     stateful: bool = True
     """Row b of a batch starts from the state that row b of the previous batch left, as with
-    stateful=True in Keras, where the default is False; otherwise every batch starts from a zero
-    state. A sequence always starts from a zero state."""
+    stateful=True in Keras, where the default is False. Without this, every batch starts from a
+    zero state. A sequence always starts from a zero state."""
     encoding: Literal["one-hot", "embedding"] = "one-hot"
     """Input of the cell: the one-hot vector of the token, or a learned embedding."""
     embedding_dim: int = 64

@@ -111,7 +111,7 @@ class Cell:
 
     @property
     def key_value_sizes(self) -> tuple[int, int] | None:
-        """The numbers of a key and of a value of a matrix state; None for a state of vectors."""
+        """The sizes of a key and of a value in a matrix state; None for a state of vectors."""
         return None
 
     def bytes_apart(self, input_size: int) -> int:
@@ -244,7 +244,7 @@ def is_tokens(inputs: chex.Array) -> bool:
 
 
 def at_least(least: int, cell: Any, *names: str) -> None:
-    """Raise ConfigError if one of these options is below `least`; None passes."""
+    """Raise ConfigError if one of the options `names` is below `least`; None is allowed."""
     for name in names:
         value = getattr(cell, name)
         if value is not None and value < least:

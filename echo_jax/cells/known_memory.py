@@ -326,7 +326,7 @@ class AttentionCache(ProjectedCell):
 
 @dataclasses.dataclass(frozen=True)
 class FrozenDeltaNet(DeltaNetCell):
-    """DeltaNet, of which only what comes after the memory is trained: the gain and W_o.
+    """DeltaNet in which only the parameters after the memory are trained: the gain and W_o.
 
     Keys, values, queries and beta stay random functions of the input: an untrained matrix state.
     """

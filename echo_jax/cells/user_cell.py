@@ -70,7 +70,7 @@ def import_named(name: str, field: str = "cell") -> Any:
     digest = source_digest(module)  # of the text as it is now
     if file and file.is_file() and digest != hashlib.sha256(file.read_bytes()).hexdigest():
         # Python loads a module once: new text would not be seen.
-        rule = f"is not the file of module {module_name} as it was loaded earlier"
+        rule = f"differs from module {module_name} as it was loaded earlier"
         raise ConfigError(field, name, rule, "rename the file, or restart Python")
     return found
 

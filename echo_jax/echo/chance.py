@@ -55,10 +55,10 @@ def majority_baseline(tokens: np.ndarray, untrained: np.ndarray | None = None) -
 def order_blind_baseline(config: RunConfig) -> Baseline:
     """Return the best score possible from the values that a window feeds, without their order.
 
-    Each of m values is the target with its share of them, so the best guess is right with
-    probability E[largest count] / m, and its loss is the entropy of the shares (in framing `values`
-    their variance, 1 - 1/m times the variance of one value). A target that is not among them leaves
-    chance. The baseline is the mean over all targets.
+    Each of the m values fed is the target with probability count / m, so the best guess is right
+    with probability E[largest count] / m. Its loss is the expected entropy of these shares. In
+    framing `values` the loss is the expected variance of the m values: 1 - 1/m times the variance
+    of one value. If the target is not fed, chance remains. The baseline is the mean over targets.
     """
     task = config.task
     sizes, targets = _values_fed(config)

@@ -243,10 +243,10 @@ def _feed_lanes(
 def piece_size(config: RunConfig) -> int:
     """Return how many tokens to feed at once: a multiple of B near PIECE, fewer if arrays are wide.
 
-    The logits of a piece are `[N, V]`. Stateless rows are all run at once, so they also have an
-    input of `[W, N, V]` or `[W, N, embedding]`, or `[W, N, 4H]` once projected (`[W, N, D, H]` for
-    the cell mlp); a stateful stream has that of one step. Each array takes at most PIECE_BYTES,
-    but a piece has at least B tokens.
+    The logits of a piece of N tokens are `[N, V]`. Stateless rows are all run at once, so their
+    input is held too: `[W, N, V]` or `[W, N, embedding]`, and projected `[W, N, 4H]` (for the cell
+    mlp `[W, N, D, H]`). A stateful stream holds the input of one step only. Each array takes at
+    most PIECE_BYTES, but a piece has at least B tokens.
     """
     task = config.task
     network = config.network

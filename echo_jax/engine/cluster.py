@@ -156,7 +156,7 @@ def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str,
     for name in sorted(needed.keys() | theirs.keys()):
         if theirs.get(name) != needed.get(name):
             rule = f"is a worker with {name} {theirs.get(name)}, but needs {needed.get(name)}"
-            fix = "make its versions and settings equal, and restart it with --nthreads 1"
+            fix = "give it the versions and settings used here, and restart it with --nthreads 1"
             raise ConfigError(None, address, rule, fix)
 
 

@@ -163,7 +163,7 @@ def compile_ahead(job: Job, tasks: Sequence[Task]) -> None:
 
 
 def compiled(job: Job, task: Task) -> Future[Any]:
-    """Return the programs of a task, which a thread compiles."""
+    """Return the future of a task's programs, which a thread compiles."""
     key = job.compile, task.program
     with _LOCK:
         future = _programs.pop(key, None) or _COMPILERS.submit(job.compile, task)

@@ -178,7 +178,7 @@ def protocol_of(cards: Iterable[Card]) -> Protocol:
 
 
 def check_name(name: str, folder: Path | None = None) -> None:
-    """Raise ConfigError unless `name`, of a `folder` if given, is a valid card name."""
+    """Raise ConfigError, about `folder` if given, unless `name` is a valid card name."""
     valid = isinstance(name, str) and re.fullmatch(NAME, name)
     if not valid or re.fullmatch(DEVICE, name, re.I):
         field = None if folder else "name"
@@ -254,7 +254,7 @@ def remarks_of(rows: Sequence[Row]) -> list[str]:
 
 
 def row_kind(protocol: Protocol) -> RowKind[Row]:
-    """Return the rows of cards of a protocol, which are refused if it cannot give them."""
+    """Return the kind of row in cards of a protocol; it refuses rows the protocol cannot give."""
 
     def decode(values: dict[str, Any]) -> Row:
         """A row of the values of a line; ValueError for one that the protocol cannot give."""
@@ -269,7 +269,7 @@ def row_kind(protocol: Protocol) -> RowKind[Row]:
 def check_row(row: Row, protocol: Protocol) -> None:
     """Raise ValueError for a row that the protocol cannot give."""
     if (row.validation is None) != (row.final is None):
-        raise ValueError("final is null on one data set alone")
+        raise ValueError("only one of validation and final is null")
     question = NAMED[row.configuration.question]
     pilot = question.pilot(protocol, row.updates)
     if row.seed >= PILOT_SEED and row.configuration not in pilot:

@@ -136,13 +136,13 @@ class RunInputs(NamedTuple):
 class Measurement(Interface):
     """How a cell is measured by a question: its network, data, loss and score.
 
-    `LagMeasurement`, `KeyMeasurement` or `TaskMeasurement`, or one of `torch_measurement` for a
-    layer of PyTorch. What a card states of it, and in which words, is the `questions.Question`.
+    Its subclasses are `LagMeasurement`, `KeyMeasurement` and `TaskMeasurement`; for layers of
+    PyTorch, `torch_measurement` has others. `questions.Question` defines what a card states of it.
 
-    question  by which it measures
-    at_once, told_at_once
-              parameters and data sets to `AnswersAtOnce`, and these to bits; None of a task
-    platform  the kind of device that trains it; None for the default device of JAX
+    question      the question by which it measures
+    at_once       maps parameters and data sets to `AnswersAtOnce`; None for a task
+    told_at_once  maps `AnswersAtOnce` and final scores to bits and certainty; None for a task
+    platform      the kind of device that trains it; None for the default device of JAX
     """
 
     question: Question

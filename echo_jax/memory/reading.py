@@ -45,9 +45,9 @@ class Reading(msgspec.Struct, forbid_unknown_fields=True):
     """The answers of a run about `STREAMS`, in base64, by stream, then lag 1 .. 64.
 
     weights    the SHA-256 of the trained weights
-    at_once    bits by lag on the final streams where each is told after step 64 alone
+    at_once    the bits by lag on the final streams, asked after step 64 only
     answers    the most likely values, 4 bits each, the first of two in the high half of a byte
-    certainty  one byte each, 255 for 4 bits: 4 less the entropy of the recalibrated answer
+    certainty  4 bits less the entropy of each recalibrated answer; a byte each, 255 for 4 bits
     """
 
     weights: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]

@@ -166,7 +166,8 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
             right = getattr(self, name)
             whole = right is None or len(right) == len(self.queries)
             if not whole or any(map(int.__gt__, right or (), self.queries)):
-                raise ValueError(f"{name} has too many or too few numbers, or one above asked")
+                rule = "too many or too few numbers, or a number above the one in asked"
+                raise ValueError(f"{name} has {rule}")
         checks = self.updates // protocol.updates_at_once
         if self.associated is not None and len(self.associated) != checks:
             rule = f"one after each {protocol.updates_at_once}"

@@ -28,9 +28,10 @@ class Reached(msgspec.Struct):
 
 
 class SeedScores(msgspec.Struct, kw_only=True):
-    """The scores of every seed, each a list `[S]`; None means an infinite value, or never.
+    """The scores of every seed, each a list `[S]`.
 
-    A seed that failed has accuracy 0, an infinite loss and no recalled bits.
+    None means an infinite loss or distance, or that the seed never reached 99%. A seed that failed
+    has accuracy 0, an infinite loss and no recalled bits.
     """
 
     seed: list[Count]

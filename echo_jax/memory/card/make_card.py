@@ -109,7 +109,7 @@ class Plan(NamedTuple):
         return [self.published(named) or every[len(every) // 2]]
 
     def published(self, named: NamedCell) -> Configuration | None:
-        """Return the configuration by key published for a cell; None for another protocol."""
+        """Return the configuration by key published for a cell under this protocol, or None."""
         rate = None if self.protocol.own else RATES_BY_KEY.get(named.measured.bare)
         return next((x for x in BY_KEY.pilot(self.protocol) if x.rate == rate), None)
 

@@ -254,7 +254,8 @@ def measurable(
     inputs = input_sizes(protocol, task)
     maker = made_by(cell)
     if not inputs.keys() <= maker.measurements.keys():
-        rule = f"is of {cell.framework}, which is measured {' and '.join(maker.measurements)}"
+        possible = " and ".join(maker.measurements)
+        rule = f"is of {cell.framework}, whose layers are measured only {possible}"
         raise ConfigError(None, f"cell {name!r}", rule, "leave out {task}")
     if not is_built_in(name):  # the steps of the built-in cells can be, by test
         for features in inputs.values():

@@ -122,7 +122,10 @@ def sentence(name: str, bits: float, reading: Reading) -> str:
 
 
 def in_markdown(words: str, drawn: str) -> str:
-    """Return a picture within the Markdown of a notebook, whose readers allow it as HTML alone."""
+    """Return the SVG `drawn` as an HTML image with alternative text `words`.
+
+    Notebook viewers show a picture within Markdown only as HTML.
+    """
     data = base64.b64encode(drawn.encode()).decode()
     return f'<img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{data}">'
 

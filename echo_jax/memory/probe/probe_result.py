@@ -50,9 +50,11 @@ def result_of(
     independent: bool,
     per_weight: float,
 ) -> ProbeResult:
-    """Return the result of bits `[S, N]` by stream, of the states and perhaps of untrained ones.
+    """Return the result of a probe.
 
-    `per_weight` is the number of examples to which each weight of a head was fitted.
+    `found` has the bits of each stream and lag, `[S, N]`: of the states, and perhaps also of the
+    untrained states. `per_weight` is the number of examples to which each weight of a head was
+    fitted.
     """
     # 0 is the least after the mean over streams; before it noise would become bits.
     bits, *others = (np.maximum(of.mean(axis=0), 0) for of in found)
