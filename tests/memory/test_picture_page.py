@@ -142,7 +142,7 @@ def test_colours_areas_and_bits_are_those_of_the_file_at_each_time(tab, page, ti
         usual = cards.rows_that_count(rows, of_card)["by lag", STANDARD.updates]
         curve = np.mean([row.curve(STANDARD) for row in usual], axis=0)
         bits = np.sum(4 - IN_TIME[name][2][time, time:] / math.log(2))
-        own, mean = (float(text.split()[-2]) for text in said(tab, NAMES[name]))
+        own, mean = (float(re.findall(r"-?[\d.]+", x)[0]) for x in said(tab, NAMES[name]))
         assert own == pytest.approx(bits, rel=0.005, abs=0.006)
         assert mean == pytest.approx(curve[time:].sum(), rel=0.005, abs=0.3)
     if time == 0:

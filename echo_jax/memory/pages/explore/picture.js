@@ -67,13 +67,14 @@ function verdictOf(cards) {
   if (count < 2) return "";
   if (choice.asked === "order") {
     return `Of these ${count} trained networks, ${trained.at(-1).cell} forgets first, `
-      + `and ${first.cell} keeps most. Networks with grey names are there to compare with.`;
+      + `and ${first.cell} keeps most. Grey names are not ranked: `
+      + "they are not trained, or their memory is known.";
   }
   const bits = ({ lag }) => mean(lag?.[data.updates]?.bits ?? [0]);
   const inOrder = [...trained].sort((a, b) => bits(b) - bits(a)), [leader] = inOrder;
   const all = `number 1 of these ${count} trained networks`;
   if (leader === first) return `By name and in order, ${first.cell} is ${all}.`;
-  return `By name, ${first.cell} is ${all}, and ${leader.cell} is number `
+  return `By name the order is another: ${first.cell} is ${all}, and ${leader.cell} is number `
     + `${trained.indexOf(leader) + 1}. In order, ${leader.cell} is number 1, and ${first.cell} is `
     + `number ${inOrder.indexOf(first) + 1}.`;
 }
@@ -112,7 +113,7 @@ function figureOf({ cell, mean, answers, colour }) {
   }
   const right = `${answers.filter(({ error }) => error === 0).length} of ${answers.length} right`;
   const bits = answers.map((answer) => answer.bits), isTold = !bits.includes(null);
-  const said = isTold ? `${digits(sum(bits))} bits` : right;
+  const said = isTold ? `${digits(sum(bits))} of ${4 * bits.length} bits` : right;
   const unit = choice.asked === "order" ? "bits" : `of ${PAIRS} right`;
   caption.append(make("b", { style: `color: ${colour}` }, cell),
     make("span", { class: "told" }, answers.length ? said : "asked at the start alone"),
