@@ -141,7 +141,7 @@ def _tables_of(schema: Path) -> str:
 
 
 def _kind(of: dict[str, Any]) -> str:
-    """What a value of a JSON Schema may be, in words."""
+    """Return in words what a value of a JSON Schema may be."""
     if "$ref" in of:
         return f"`{of['$ref'].rpartition('/')[2]}`"
     if "anyOf" in of:

@@ -166,15 +166,13 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
     evaluate = jax.jit(over(score, shared=1))
     state = jax.eval_shape(init, dynamic)
 
-    def last() -> Any:
-        """Return the program of the evaluation, traced in the background too."""
-        return evaluate.lower(dynamic, state.params, corpus).compile()
-
     # Traced here and compiled there: two traces at once take longer than one after the other.
     chunk_program = run_chunk.lower(dynamic, state, chunk, corpus)
     longest = background.submit(chunk_program.compile, options_of_training(config))
     traced = init.lower(dynamic) if with_init else None
-    compiled_meanwhile = background.submit(timed, last)
+    compiled_meanwhile = background.submit(  # traced there too: nothing waits for it here
+        timed, lambda: evaluate.lower(dynamic, state.params, corpus).compile()
+    )
     initial = traced.compile() if traced else None  # before the chunk is waited for
     compiled = longest.result()
     return Programs(

@@ -110,6 +110,7 @@ class _ByLag(Question):
         return 4 * (sets + answers * max(protocol.rows, protocol.streams))
 
     def measure(self, rows: Sequence[LagRow], protocol: Protocol, /) -> BitsByLag:
+        """Sum the curve of each seed over all lags; from lag 4 on, take the mean of seeds."""
         curves = np.array([row.curve(protocol) for row in rows])
         most = protocol.lags * math.log2(protocol.symbols)
         return BitsByLag(
