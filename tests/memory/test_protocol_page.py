@@ -31,16 +31,15 @@ SENTENCES = (
     f"for every n from 1 to {STANDARD.lags}?",
     f"A stream has {STANDARD.asked[-1] + 1} independent tokens, uniform over "
     f"V = {STANDARD.symbols}",
-    f"After the steps {', '.join(map(str, STANDARD.asked[:3]))}, ..., {STANDARD.asked[-1]} "
-    f"({len(STANDARD.asked)} of them)",
+    f"After {len(STANDARD.asked)} of its steps",
+    f"asked after steps {', '.join(map(str, STANDARD.asked[:3]))}, ..., {STANDARD.asked[-1]} ",
     f"E = {STANDARD.streams} x {len(STANDARD.asked)} = {STANDARD.streams * len(STANDARD.asked):,}",
     f"There are M = {STANDARD.keys} keys",
     f"**Kmax** is {STANDARD.pairs_of_small} for a state of up to {STANDARD.small_state} bytes and "
     f"{STANDARD.pairs_of_large} above",
     f"uses {STANDARD.rows} rows an update",
     f"min(i / ({STANDARD.ramp} U), 1)",
-    f"K = {spaced(STANDARD.pairs_up_to(24))} and, up to a Kmax of 64, "
-    f"{spaced(STANDARD.pairs[10:])} are asked",
+    *(f"Kmax = {most} {spaced(STANDARD.pairs_up_to(most))}" for most in (24, 64)),
     f"after every {STANDARD.updates_at_once} updates, {STANDARD.recalls} rows with "
     f"{STANDARD.associated} pairs",
     f"with seeds {protocol.PILOT_SEED} to {protocol.PILOT_SEED + STANDARD.pilot_seeds - 1}",
@@ -82,4 +81,4 @@ def test_a_list_of_the_values_has_many_bits_of_cross_entropy(page):
     values = np.random.default_rng(0).integers(STANDARD.values, size=(20_000, 16))
     share = (values[:, :, None] == values[:, None]).mean(axis=2)
     known = (np.log2(STANDARD.values) + np.log2(share)).sum(axis=1).mean()
-    assert f"has {known:.1f} of them at K = 16" in page
+    assert f"{known:.1f} bits of cross-entropy at K = 16" in page
