@@ -20,6 +20,7 @@ from echo_jax.engine.process import Interrupts
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.memory.card_contents import CARD_FILE, ROWS_FILE, Card
 from echo_jax.memory.pages import table
+from echo_jax.memory.pages.comparison import standing
 from echo_jax.memory.protocol import CardPart, read_protocol
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
@@ -132,7 +133,7 @@ def conclude(
 ) -> None:
     """Print a card and where its files are, and draw it last; raise StoppedError after a signal."""
     print(f"\n{table.shown([card])}\n", flush=True)
-    for remark in card.remarks:
+    for remark in [*standing(card), *card.remarks]:
         print(printable(remark))
     if not rows:
         return  # stopped before the first row

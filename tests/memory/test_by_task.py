@@ -358,7 +358,7 @@ def test_cards_of_tasks_are_tables_and_those_of_two_are_not_compared(tmp_path):
     with pytest.raises(ConfigError, match=r"in task \(a 111111 000000 and b 111111 000000\)"):
         comparison.compare([str(tmp_path / "gru-a"), str(tmp_path / "gru-b")])
     found, other = (made_up("gru", "a", source=x, state_bytes=400 * (1 + int(x)))[0] for x in "02")
-    assert told_apart.differences([found, other]) == "task (a 111111 000000 and a 111111 222222)"
+    assert told_apart.differences([found, other]) == ["task (a 111111 000000 and a 111111 222222)"]
     assert table.file_name([found]) != table.file_name([other])
     assert {row["task"] for row in table.tidy_rows([found])} == {"a 111111 000000"}
     card_pages.write_report(tmp_path)

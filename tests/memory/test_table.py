@@ -89,6 +89,9 @@ def test_two_cards_of_one_size_are_compared_in_the_questions_that_both_have(tmp_
     differ = r"cannot be compared, as they differ in state \(100 float32 and 200 float32\)"
     with pytest.raises(ConfigError, match=differ):
         comparison.compare([a, others[2]])
+    # Both built-in cards of the LRU differ from this one in the state; the bare one in no more.
+    with pytest.raises(ConfigError, match=r"differ in state \([^)]*\): use two"):
+        comparison.compare([others[2], "lru"])
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (2, 2), (3, 3), (4, 4), (1, 19), (2, 4)])

@@ -20,11 +20,12 @@ from echo_jax.memory.bits import UNKNOWN
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.pages import built_in_cards, explore_page, picture
 from echo_jax.memory.pages.built_in_cards import anchors
+from echo_jax.memory.pages.comparison import standing
 from echo_jax.memory.pages.figures import card_figure, panels_figure
-from echo_jax.memory.pages.table import MEANINGS, cards_table, is_control, name_of, sections_of
-from echo_jax.memory.pages.told_apart import comparable, groups, size_of, track
+from echo_jax.memory.pages.table import MEANINGS, cards_table, is_control, sections_of
+from echo_jax.memory.pages.told_apart import groups, track
 from echo_jax.memory.protocol import PILOT_SEED, Protocol
-from echo_jax.memory.questions import BY_LAG, EVERY, OF_MEMORY, Question
+from echo_jax.memory.questions import BY_LAG, EVERY, OF_MEMORY
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
 from echo_jax.report.number_formats import counted, decimals, number, three_digits
@@ -59,7 +60,7 @@ def section_of(card: Card, rows: Sequence[Row]) -> Section:
     return Section(
         name="card",
         heading=card.name,
-        answer=list(filter(None, [words, standing(card), beside_anchors(card)])),
+        answer=[words, *standing(card)],
         draw=None if card.task else functools.partial(card_figure, card, rows),
         alt=words,
         tables=[cards_table([card]), *losses(card, rows), provenance(card, rows)],
@@ -94,39 +95,6 @@ def sentence(card: Card) -> str:
         if (bits := card.bits(question))
     ]
     return f"{card.name}: {'; '.join(known) or f'0 of {len(card.seeds)} seeds'}."
-
-
-def standing(card: Card) -> str:
-    """Return the rank of a trained cell among comparable built-in ones, in words; or nothing."""
-    known = [
-        x for x in built_in_cards.built_in_cards() if comparable([x, card]) and not is_control(x)
-    ]
-    others = [x for x in known if x.cell != card.cell]
-    places = [place_among(card, others, question) for question in OF_MEMORY if card.bits(question)]
-    if is_control(card) or not places or not all(places):
-        return ""
-    return f"Its mean among {len(others) + 1} trained cells of its size ranks {'; '.join(places)}."
-
-
-def beside_anchors(card: Card) -> str:
-    """Compare the bits by lag with the present input, a register, and the size of the state."""
-    found = {name: x.mean(BY_LAG) for name, x in anchors(card).items()}
-    mean = card.mean(BY_LAG)
-    if mean < 0 or is_control(card) or "register" not in found:
-        return ""
-    above = f"{three_digits(mean - found.get('present input', 0.0))} bits above the present input"
-    share = f"{mean / found['register']:.0%} of those of a register of the same size"
-    each = three_digits(mean / size_of(card))
-    return f"Its mean by lag is {above}, {share}, and {each} bits per number of the state."
-
-
-def place_among(card: Card, others: Sequence[Card], question: Question) -> str:
-    """Return the place of a card by a question, and the cells before and after it."""
-    measured = sorted((x for x in others if x.bits(question)), key=lambda x: -x.mean(question))
-    before = [x for x in measured if x.mean(question) > card.mean(question)]
-    beside = [*before[-1:], *measured[len(before) : len(before) + 1]]
-    names = " and ".join(f"{name_of(x)} ({x.known(question).mean_text})" for x in beside)
-    return f"number {len(before) + 1} {question.name}, beside {names}" if beside else ""
 
 
 def losses(card: Card, rows: Sequence[Row]) -> list[Table]:

@@ -1,4 +1,4 @@
-"""Two cards compared: the difference, its interval and p, and a sentence for a paper. No jax."""
+"""Two cards compared in a sentence for a paper, and one beside the built-in cards. No jax."""
 
 import itertools
 import math
@@ -11,9 +11,17 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card_contents import CARD_FILE, Card
 from echo_jax.memory.pages import built_in_cards
-from echo_jax.memory.pages.table import labels_of
-from echo_jax.memory.pages.told_apart import comparable, differences, size_text, track
-from echo_jax.memory.questions import EVERY, Question
+from echo_jax.memory.pages.built_in_cards import anchors
+from echo_jax.memory.pages.table import is_control, labels_of, name_of
+from echo_jax.memory.pages.told_apart import (
+    comparable,
+    differences,
+    few_seeds,
+    size_of,
+    size_text,
+    track,
+)
+from echo_jax.memory.questions import BY_LAG, EVERY, OF_MEMORY, Question
 from echo_jax.report.number_formats import number, three_digits
 
 
@@ -24,7 +32,7 @@ def compare(names: Sequence[str]) -> list[str]:
     """
     pair = max(itertools.product(*map(cards_of, names)), key=likeness)
     if not comparable(pair):
-        rule = f"cannot be compared, as they differ in {differences(pair)}"
+        rule = f"cannot be compared, as they differ in {', '.join(differences(pair))}"
         raise ConfigError(f"{names[0]} and {names[1]} {rule}: use two cards that agree in it")
     shared = shared_questions(pair)
     if not shared:
@@ -41,10 +49,13 @@ def cards_of(name: str) -> list[Card]:
     return built_in_cards.named_cards(name)
 
 
-def likeness(pair: Sequence[Card]) -> tuple[bool, int, int]:
-    """Return a key by which the intended pair is the largest: of one kind, with most in common."""
+def likeness(pair: Sequence[Card]) -> tuple[int, int, int]:
+    """Return a key that is largest for the pair that the user means, the one with most in common.
+
+    A cell may have several built-in cards, bare and in the block. Fewest differences come first.
+    """
     seeds = sum(len(card.seeds) for card in pair)
-    return comparable(pair), len(shared_questions(pair)), seeds
+    return -len(differences(pair)), len(shared_questions(pair)), seeds
 
 
 def shared_questions(pair: Sequence[Card]) -> list[Question]:
@@ -77,5 +88,47 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
         f"difference {three_digits(difference)}, {between}; permutation test of "
         f"{len(first.seeds)} and {len(second.seeds)} seeds, p = {p:.2g}). "
         f"Track {track(pair[0])}, state of {sizes}, {updates} updates, echo_jax protocol "
-        f"{protocol.name}."
+        f"{protocol.name}.{few_seeds(pair)}"
     )
+
+
+def standing(card: Card) -> list[str]:
+    """Return sentences on the rank of a trained cell among built-in ones, and on the anchors."""
+    if is_control(card):
+        return []
+    return list(filter(None, [rank(card), beside_anchors(card)]))
+
+
+def rank(card: Card) -> str:
+    """Return the rank of a card among comparable built-in ones; "" without any."""
+    known = [
+        x for x in built_in_cards.built_in_cards() if comparable([x, card]) and not is_control(x)
+    ]
+    others = [x for x in known if x.cell != card.cell]
+    places = [place_among(card, others, question) for question in OF_MEMORY if card.bits(question)]
+    if not places or not all(places):
+        return ""
+    return f"Its mean among {len(others) + 1} trained cells of its size ranks {'; '.join(places)}."
+
+
+def beside_anchors(card: Card) -> str:
+    """Return the most bits by lag that are possible, and those of the anchors; "" without any."""
+    bits = card.bits(BY_LAG)
+    found = [f"{three_digits(x.mean(BY_LAG))} ({name})" for name, x in anchors(card).items()]
+    if not bits or not found:
+        return ""
+    most = card.numbers.lags * math.log2(card.numbers.symbols)
+    return (
+        f"At most {three_digits(most)} bits by lag are possible; the anchors reach "
+        f"{', '.join(found)}. The cell holds {three_digits(bits.mean / size_of(card))} bits per "
+        "number of its state."
+    )
+
+
+def place_among(card: Card, others: Sequence[Card], question: Question) -> str:
+    """Return the place of a card by a question, and the cells before and after it."""
+    measured = sorted((x for x in others if x.bits(question)), key=lambda x: -x.mean(question))
+    before = [x for x in measured if x.mean(question) > card.mean(question)]
+    beside = [*before[-1:], *measured[len(before) : len(before) + 1]]
+    names = " and ".join(f"{name_of(x)} ({x.known(question).mean_text})" for x in beside)
+    return f"number {len(before) + 1} {question.name}, beside {names}" if beside else ""

@@ -84,7 +84,7 @@ def size_text(card: Card) -> str:
     return " and ".join(f"{number(n)} {name}" for name, n in numbers_of(card).items())
 
 
-def differences(pair: Sequence[Card]) -> str:
+def differences(pair: Sequence[Card]) -> list[str]:
     """Return the properties in which two cards differ in kind, such as track (bare and block)."""
     sizes = [""] if of_one_size(pair) else [size_text(card) for card in pair]
     of_each = {
@@ -93,7 +93,7 @@ def differences(pair: Sequence[Card]) -> str:
         "task": [task_words(card) for card in pair],
         "state": sizes,
     }
-    return ", ".join(f"{x} ({' and '.join(of)})" for x, of in of_each.items() if len(set(of)) > 1)
+    return [f"{x} ({' and '.join(of)})" for x, of in of_each.items() if len(set(of)) > 1]
 
 
 def task_words(card: Card) -> str:
