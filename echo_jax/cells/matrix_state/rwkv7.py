@@ -199,9 +199,9 @@ class RWKV7Cell(Cell):
         _, shifted = token_shift(state.x @ kernels[1], before, mask)
         terms = self._terms(params, now + shifted)
         # No associative scan: a step multiplies S by diag(w) - kappa (a kappa)^T, and products of
-        # such matrices are full, and cost N^3 each. Chunks as of DeltaNet, with a decay for each
-        # number and other keys for what is removed, took 0.8 to 1.0 of the time (T 512, N 32), and
-        # 1.3 times as long (T 93, N 10), on a CPU: too little for a second form.
+        # such matrices are full, and cost N^3 each. Chunks of 16 steps as of DeltaNet, with one
+        # product from the middle of a chunk for all pairs, took 0.74 of the time of an update (T
+        # 512, N 32), and 1.6 times as long (T 93, N 10), on a CPU: too little for a second form.
         matrix, read = scan_over_time(recur, state.S, terms, mask, unroll=1)
         vectors = (
             jax.nn.one_hot(xs, state.x.shape[-1], dtype=state.x.dtype) if is_tokens(xs) else xs
