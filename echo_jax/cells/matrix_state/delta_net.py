@@ -156,11 +156,13 @@ class DeltaNetCell(KeyValueCell):
         whole = (*terms[:4], log_alpha)
         q, k, v, beta, log_alpha = (chunks.in_chunks(x, CHUNK) for x in whole)
         since_start = jnp.exp(jnp.cumsum(log_alpha, axis=-2))
-        inverse = chunks.unit_inverse(jnp.tril(beta * chunks.weights(log_alpha, k, k), -1))
+        decays = chunks.decay_between(log_alpha)[..., 0]
+        keys_before = jnp.swapaxes(k, -1, -2)
+        inverse = chunks.unit_inverse(jnp.tril(beta * decays * (k @ keys_before), -1))
         values = inverse @ (beta * v)  # U
         asked = inverse @ (beta * since_start * k)  # W
         keys = jnp.exp(chunks.after(log_alpha)) * k
-        weights = chunks.weights(log_alpha, k, q)
+        weights = decays * (q @ keys_before)
         # u is linear in S, so that one product is left for the loop over chunks.
         kept = since_start[..., -1:, :] * jnp.eye(self.keys) - jnp.swapaxes(keys, -1, -2) @ asked
         read = since_start * q - weights @ asked
