@@ -53,8 +53,8 @@ class GLACell(OuterProductCell):
 
     Differences: one head; q is divided by sqrt(K), as in the authors' later code
     (fla-org/flash-linear-attention, `fla/layers/gla.py`), the first code multiplies k by another
-    constant, and the paper has neither. The later code has an RMSNorm with gains for the LayerNorm,
-    and no b_r.
+    constant, and the paper has neither. The later code has an RMSNorm with gains in place of the
+    LayerNorm, and no b_r.
 
     Attributes:
       features: H, the outputs.
@@ -74,7 +74,7 @@ class GLACell(OuterProductCell):
 
     @property
     def keys(self) -> int:
-        """K; half of H unless it is set."""
+        """K, the numbers of a key: `key_size`, or H / 2 rounded down."""
         return max(1, self.features // 2) if self.key_size is None else self.key_size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> GLAParams:
