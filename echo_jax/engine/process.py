@@ -18,10 +18,10 @@ class StoppedError(Exception):
 
 
 class Interrupts:
-    """Note the first signal, which the loop asks for; end the process at once after a second one.
+    """Note a first signal, for which the loop asks, and let a second signal end the process.
 
-    The notice is printed to standard error when the first signal comes; `signal` is then its
-    number.
+    This is a context. When the first signal comes, the notice is printed to standard error, and
+    `signal` becomes its number.
     """
 
     def __init__(self, notice: str | None = None) -> None:
@@ -36,7 +36,7 @@ class Interrupts:
         return 128 + self.signal if self.signal else 0
 
     def check(self, sentence: str = "Stopped") -> None:
-        """Raise StoppedError with the given sentence if a signal has come."""
+        """Raise StoppedError with this sentence if a signal has come."""
         if self.signal:
             raise StoppedError(sentence)
 
@@ -50,7 +50,7 @@ class Interrupts:
             self.signal = self.signal or NO_READER
 
     def __enter__(self) -> Self:
-        """Install the handlers."""
+        """Install the handlers of `SIGNALS`, which note a signal."""
         self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
@@ -91,7 +91,7 @@ def put_in_order() -> None:
 
 
 def give_back_memory() -> None:
-    """Give freed memory back to the system, as a compiler leaves 0.2 GB; only glibc can.
+    """Give freed memory back to the system if the C library is glibc; a compiler leaves 0.2 GB.
 
     Call it after a program was compiled, and before what needs most memory.
     """
@@ -100,7 +100,7 @@ def give_back_memory() -> None:
 
 
 def leave(status: int = 0) -> NoReturn:
-    """End the process at once, after flushing the standard streams.
+    """End the process at once with this exit status, after flushing the standard streams.
 
     It does not wait for threads or free compiled programs, which would take 0.4 s.
     """
