@@ -20,7 +20,7 @@ class BuiltInCell(NamedTuple):
     paper: str
 
     def load(self) -> Any:
-        """Return the class of the cell, whose module is imported."""
+        """Return the class of the cell, after importing its module."""
         module, _, name = self.home.partition(":")
         home = module if module.startswith("flax.") else f"echo_jax.cells.{module}"
         return getattr(importlib.import_module(home), name)

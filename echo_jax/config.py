@@ -150,7 +150,7 @@ class TaskConfig:
     def row_times(self) -> range:
         """The times at which the rows of a sequence end: the target times, cut to whole batches.
 
-        The earliest target times are the ones dropped.
+        The earliest target times are dropped.
 
         L 25, W 1, n 0, B 1:  0 .. 24    25 rows
         L 25, W 1, n 1, B 6:  1 .. 24    24 rows
@@ -354,7 +354,7 @@ class RunConfig:
 
     @property
     def input_size(self) -> int:
-        """The number of features of an input: its tokens, the size of an embedding, or 1."""
+        """The number of features of an input: tokens, the embedding's size, or 1 for numbers."""
         if self.network.encoding == "embedding":
             return self.network.embedding_dim
         return 1 if self.task.framing == "values" else self.task.input_tokens
@@ -456,7 +456,7 @@ def changed(config: RunConfig, **fields: Any) -> RunConfig:
 
 
 def flags_of(fields: Mapping[str, Any]) -> list[str]:
-    """Return the words of a command line that set `fields`, values by the names of fields.
+    """Return the words of a command line that set `fields`, which maps names to values.
 
     {"lag": 3, "stateful": False}  ->  --lag 3 --no-stateful
     """
@@ -543,7 +543,7 @@ def check_call(call: Callable[..., Any], given: Mapping[str, Any]) -> None:
 
 
 def checked(name: str, annotation: Any, value: Any) -> Any:
-    """Return `value`, made plain; raise ConfigError unless it fits the type `annotation`.
+    """Return `value` in plain form; raise ConfigError unless it fits the type `annotation`.
 
     `name` is the field or argument that has the value. A path becomes its text, and a number of
     NumPy or JAX becomes a number of Python.

@@ -19,14 +19,14 @@ from echo_jax.jax_settings import GENERATOR, SETTINGS, __version__
 
 
 def cores() -> int:
-    """Return how many cores this process may use, or all of the machine if that is unknown."""
+    """Return how many cores this process may use, or all cores if the system does not say."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def model() -> str:
-    """Return the name, family and model of the processor; an unknown name is the architecture.
+    """Return the name, family and model of the processor, or its architecture without a name.
 
     Processors of one name, such as "AMD EPYC", may belong to families that compute different last
     bits.
@@ -129,8 +129,9 @@ def use_cpu_devices(count: int | None, pool: int | None = None) -> None:
     """Start jax with the CPU split into `count` devices, and `pool` threads.
 
     By default the variable JAX_NUM_CPU_DEVICES gives the count, or else there is one device per
-    core; the number of threads is then that of `threads`. If the program has used jax already,
-    nothing changes. Raises ConfigError if jax does not start with the settings in the environment.
+    core. By default the number of threads is that of `threads`. If the program has used jax
+    already, nothing changes. Raises ConfigError if jax does not start with the settings in the
+    environment.
     """
     import jax
 
@@ -158,8 +159,8 @@ def use_compilation_cache() -> None:
         ~/.cache/echo_jax/compiled/KEY/    one folder for each kind of machine
 
     XDG_CACHE_HOME, if it is an absolute path, replaces ~/.cache. Nothing is kept if the user turned
-    jax's cache off (JAX_ENABLE_COMPILATION_CACHE=0) or, after one warning, if the folder
-    cannot be used. A folder that the user gave to jax (JAX_COMPILATION_CACHE_DIR) is used as it is.
+    jax's cache off (JAX_ENABLE_COMPILATION_CACHE=0) or, after one warning, if the folder cannot be
+    used. A folder that the user gave to jax (JAX_COMPILATION_CACHE_DIR) is used as it is.
     """
     import jax
 

@@ -78,7 +78,7 @@ class TasksFailedError(EchoError):
 
     @classmethod
     def of(cls, failures: Sequence[str]) -> Self:
-        """Return the error for `failures`, one sentence per failed task, each shown only once."""
+        """Return the error for `failures`, one sentence per failed task; equal ones show once."""
         why = "; ".join(dict.fromkeys(failures))
         error = cls(f"{len(failures)} tasks failed, and all other tasks have rows: {why}")
         error.failures = failures
@@ -139,7 +139,7 @@ def shown(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Return `text` with unprintable characters escaped, such as those that move the cursor."""
+    """Return `text` with unprintable characters escaped: they move the cursor or turn the text."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 

@@ -50,7 +50,7 @@ class Interval(NamedTuple):
 def median_interval(values: np.ndarray) -> Interval:
     """Return the exact order-statistic interval for the population median of `values`.
 
-    The bounds are the k-th smallest and the k-th largest of the S values. Its coverage is 1 - 2
+    The bounds are the k-th smallest and the k-th largest of the S values. The coverage is 1 - 2
     P(Binomial(S, 1/2) < k) for any continuous distribution, and at least that with ties. k is
     chosen so that the coverage is nearest to 95%.
 
@@ -190,8 +190,8 @@ def permutation_test(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     The values of both groups, `first` and `second`, are divided anew in all ways. p is the share of
     ways whose means differ by at least as much as the given ones (Fisher 1935, section 21). With 8
     and 8 values there are 12,870 ways, so p is at least 1.6e-4. If there are more than 50,000 ways,
-    20,000 are drawn with a fixed seed. `scipy.stats.permutation_test` is not
-    used, as it takes 0.8 s for 8 and 8.
+    20,000 are drawn with a fixed seed. `scipy.stats.permutation_test` is not used, as it takes
+    0.8 s for 8 and 8.
 
         1 2 and 3 4     the six sums of two: 3 4 5 5 6 7; as far from 5 as 3: 2 of 6, p 1/3
     """
@@ -216,7 +216,7 @@ def shift_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
     widest = 4 * float(sum(np.ptp(group) for group in groups)) + 1e-9
 
     def end(sign: int) -> float:
-        """Return the shift, towards `sign`, at which the test first rejects equality."""
+        """Return the end of the interval towards `sign`: the first shift that the test rejects."""
 
         def told(step: int) -> bool:
             moved = groups[1] + middle + sign * widest * step / SHIFTS
@@ -235,8 +235,8 @@ def splits(first: int, second: int) -> np.ndarray:
     """Return P ways to divide values into groups of the sizes `first` and `second`.
 
     A way is a row of float64 `[P, first + second]`, with 1 for the first group and 0 for the
-    second. Row 0 divides the values as given. There are all ways, or 20,000 more drawn with a fixed
-    seed.
+    second. Row 0 divides the values as given. The other rows are all other ways or, if there are
+    more than 50,000 ways, 20,000 that are drawn with a fixed seed.
     """
     whole = first + second
     if math.comb(whole, first) <= MOST_SPLITS:

@@ -42,7 +42,7 @@ class LayerParams(NamedTuple):
     """The parameters of a layer of width D around a cell with H outputs, whose inputs are `[B, D]`.
 
     norm and mlp_norm `[D]`, the scales of the RMSNorms before convolution and MLP; conv `[4, D]`,
-    one filter a channel, the newest input first; conv_bias and b `[D]`; W `[H, D]`, W1 `[D, 2D]`,
+    one filter per channel, the newest input first; conv_bias and b `[D]`; W `[H, D]`, W1 `[D, 2D]`,
     W2 `[2D, D]`.
     """
 
@@ -79,7 +79,8 @@ class Block(Cell):
     The convolution is causal and depthwise, of four inputs, as in Mamba (Gu & Dao 2023) and gated
     DeltaNet (Yang et al. 2025); RMSNorm is that of Zhang & Sennrich 2019. Kernels start
     LeCun-normal, filters uniform between -1/2 and 1/2 (as `torch.nn.Conv1d`), biases at zero, gains
-    at 1. RMSNorm has an epsilon of 1e-6, and gelu is its approximation by tanh.
+    at 1. RMSNorm has an epsilon of 1e-6, and gelu is the tanh approximation.
+
     The state holds the last inputs of every convolution and the state of every cell, so streaming
     equals training.
 
@@ -235,15 +236,15 @@ def normed(x: chex.Array, gains: chex.Array) -> chex.Array:
 
 
 def residual(layer: LayerParams, x: chex.Array, y: chex.Array) -> chex.Array:
-    """Return the residual stream `[..., D]` after the cell's output y, `[..., H]`, and the MLP."""
+    """Return the stream x, `[..., D]`, with the cell's output y, `[..., H]`, and the MLP added."""
     x = x + y @ layer.W + layer.b
     return x + jax.nn.gelu(normed(x, layer.mlp_norm) @ layer.W1) @ layer.W2
 
 
 def convolve(layer: LayerParams, past: chex.Array, x: chex.Array) -> tuple[chex.Array, chex.Array]:
-    """Return the next three last inputs `[B, 3, D]`, and the convolution at this step `[B, D]`.
+    """Return the last three inputs after a step, `[B, 3, D]`, and its convolution `[B, D]`.
 
-    `past` is the last three inputs, newest first; `x` is the input of this step, `[B, D]`.
+    `past` is the last three inputs before the step, newest first; `x` is its input, `[B, D]`.
     """
     seen = jnp.concatenate([x[:, None], past], axis=1)
     return seen[:, :-1], jnp.sum(seen * layer.conv, axis=1) + layer.conv_bias

@@ -141,9 +141,9 @@ def with_cell_stated(config: RunConfig) -> RunConfig:
 def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
     """Return `config` with the options of its cell in place of `state_bytes`.
 
-    The number of units becomes the hidden size, even if `cell_args` states it. `input_size` is the
-    number of features of an input. Raises ConfigError if the hidden size contradicts `cell_args`,
-    or if no state is within 10% of the bytes.
+    The hidden size is set to the number of units, even if `cell_args` states it. `input_size` is
+    the number of features of an input. Raises ConfigError if the hidden size contradicts
+    `cell_args`, or if no state is within 10% of the bytes.
     """
     found = registry.cell_class(config.cell)
     args = options_in(config.cell_args or "")

@@ -84,7 +84,7 @@ class ProjectedRegister(Cell):
 
     Parameters: W `[F, numbers]`. For float32 it starts standard normal. For int8 it is
     `evenly_placed` and never trained: in jax no gradient passes an array of integers, and a
-    straight-through one would need the numbers before rounding in the state.
+    straight-through gradient would need the numbers before rounding in the state.
 
     Attributes:
       slots: the number of inputs held, including the present one.
@@ -278,9 +278,10 @@ class AttentionCache(ProjectedCell):
 
     The state is c of the last inputs, newest first, float32 `[B, slots, d]`, and nothing else. It
     is zero at the start, and a place whose d numbers are all zero counts as empty and gets no
-    attention; the present input always has some. An output has an exactly zero gradient by inputs
-    more than `slots` steps back. For a given number of bytes, d stays 4 and slots are searched: 25
-    slots have 400 bytes. With d = 8 or 16 the slots would be too few for the tokens of many keys.
+    attention; the present input always gets some attention. An output has an exactly zero gradient
+    by inputs more than `slots` steps back. For a given number of bytes, d stays 4 and slots are
+    searched: 25 slots have 400 bytes. With d = 8 or 16 the slots would be too few for the tokens of
+    many keys.
 
     Parameters: W_c, W_q and W_v are glorot-uniform, b is zero.
 

@@ -91,8 +91,8 @@ def _import_error(field: str, name: str, error: BaseException) -> ConfigError:
 def keeping_settings(name: str, field: str = "cell") -> Iterator[None]:
     """Raise ConfigError if the user's code in this context changes a setting in `SETTINGS`.
 
-    Results depend on these settings, so they are put back. `name` is the name of the code, given as
-    `field`.
+    Results depend on these settings, so they are put back. The message blames `name`, the value of
+    the option `field`.
     """
     before = dict(jax.config.values)
     try:

@@ -83,7 +83,7 @@ class CardCommand:
     """Format of the figures for a paper: pdf or png is written in addition to each SVG."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless these options are given once for each cell, or not at all."""
+        """Raise ConfigError unless options of cells are given once for each cell, or not at all."""
         for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
             if len(given) not in (0, len(self.cell_names)):
                 raise ConfigError(
@@ -108,7 +108,7 @@ def main() -> None:
 def make(command: CardCommand, again: str, stop: Interrupts) -> None:
     """Make a card of each cell of `command`, and print the card with the places of its files.
 
-    `again` is the command line that goes on after `stop`, the interrupts, has ended the command.
+    `again` is the command line that goes on after a signal, which `stop` notes.
     """
     # These import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.cells.registry import options_in

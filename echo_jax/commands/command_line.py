@@ -195,7 +195,7 @@ def _defaults(command: Any, given: Sequence[str]) -> dict[str, Any]:
 
 
 class BrokenRuleError(Exception):
-    """Carries a ConfigError past tyro, which would put a ValueError into a box."""
+    """An exception that carries a ConfigError past tyro, which puts a ValueError into a box."""
 
 
 def field_of(flag: str) -> str:

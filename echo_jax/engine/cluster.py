@@ -46,7 +46,7 @@ AGAIN = "run the same command again"
 class Workers:
     """The executor with the workers of a Dask client, which checks for interrupts as it waits.
 
-    On each worker jax has one device, and XLA one thread for each of the `cores`.
+    On each worker, jax splits the CPU into as many devices as `cores`, and XLA has as many threads.
     """
 
     def __init__(self, client: Any, interrupts: Interrupts, cores: int = 1) -> None:

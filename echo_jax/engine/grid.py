@@ -55,14 +55,14 @@ def missing(tasks: Iterable[T], rows: Iterable[KeyedRow]) -> list[T]:
 
 
 class Job(NamedTuple):
-    """The two functions of a kind of task; workers import them by name."""
+    """The two functions of a kind of task, which workers import by name."""
 
     compile: Callable[[Any], Any]  # a task to its programs; ConfigError if they cannot be made
     run: Callable[[Any, Any, Report], Any]  # a task, its programs and a report to its row; pure
 
 
 class Outcome(NamedTuple):
-    """The row of a task, or the sentence that says why it failed."""
+    """The outcome of a task: its row, or the sentence that says why the task failed."""
 
     task: Any
     row: Any
@@ -79,7 +79,7 @@ _programs: dict[Hashable, Future[Any]] = {}
 
 
 class Executor(Protocol):
-    """Runs tasks; outcomes come as tasks are done, in any order."""
+    """An executor runs tasks, and yields their outcomes as they are done, in any order."""
 
     def map(
         self, job: Job, tasks: Sequence[Any], report: Callable[[Any, float], None]
@@ -187,7 +187,7 @@ def complete(
 ) -> None:
     """Run tasks by `executor`, and store the row of each task as it comes.
 
-    So an interruption loses only the tasks at work. Tasks begin in their order. `store` keeps a row
+    An interruption loses only the tasks at work. Tasks begin in their order. `store` keeps a row
     and returns its result in a few words, which `progress` shows. Interrupts are checked whenever a
     task reports, and StoppedError ends the loop. If tasks failed, TasksFailedError is raised at the
     end, when the rows of all other tasks are stored.

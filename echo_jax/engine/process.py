@@ -18,10 +18,10 @@ class StoppedError(Exception):
 
 
 class Interrupts:
-    """Note a first signal, for which the loop asks, and let a second signal end the process.
+    """A context that notes a first signal, and lets a second signal end the process at once.
 
-    This is a context. When the first signal comes, the notice is printed to standard error, and
-    `signal` becomes its number.
+    A loop asks for the signal by `check`. When the first signal comes, the notice is printed to
+    standard error, and `signal` becomes its number.
     """
 
     def __init__(self, notice: str | None = None) -> None:
@@ -32,7 +32,7 @@ class Interrupts:
 
     @property
     def exit_status(self) -> int:
-        """The exit status of a process that the signal ended; 0 if no signal came."""
+        """The exit status of a process that the signal ended, or 0 if no signal came."""
         return 128 + self.signal if self.signal else 0
 
     def check(self, sentence: str = "Stopped") -> None:
@@ -72,7 +72,7 @@ STARTED = time.perf_counter()
 
 
 def put_in_order() -> None:
-    """Let Ctrl-C end the process at once, and remove settings that would disturb it.
+    """Let Ctrl-C end the process at once, and remove settings that would disturb its work.
 
     A command with work to save installs its own handler later. Figures have settings of their own,
     and a broken matplotlib configuration of the user would end the import.
@@ -93,7 +93,7 @@ def put_in_order() -> None:
 def give_back_memory() -> None:
     """Give freed memory back to the system if the C library is glibc; a compiler leaves 0.2 GB.
 
-    Call it after a program was compiled, and before what needs most memory.
+    Call this after a program was compiled, and before the part that needs most memory.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
@@ -102,7 +102,7 @@ def give_back_memory() -> None:
 def leave(status: int = 0) -> NoReturn:
     """End the process at once with this exit status, after flushing the standard streams.
 
-    It does not wait for threads or free compiled programs, which would take 0.4 s.
+    The process does not wait for threads or free compiled programs, which would take 0.4 s.
     """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it any more

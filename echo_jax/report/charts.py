@@ -55,7 +55,7 @@ def dots_figure(
     """Return a figure with a row for each name, the first on top: a dot and interval per summary.
 
     Args:
-      rows: the name of each row, and its summaries by their names, which lie below each other. If
+      rows: the name of each row, and its summaries by name, which are drawn below each other. If
         there is only one summary per row, its name may be "".
       baselines: the baseline of each row.
       label: the label of the axis.
@@ -114,7 +114,7 @@ def lines_figure(
       labels: the labels of x and y.
       baseline: the baseline of all series.
       percent: True if the numbers of y are fractions.
-      log_x: True for a logarithmic axis, if every x is above 0.
+      log_x: True for a logarithmic x axis, where every x must be above 0.
       width: the width of the figure in inches.
     """
     figure, axes = _panel((width, 3 + 6.5 / width), labels[0])  # a narrow legend has more rows

@@ -67,7 +67,7 @@ class Section:
 
     @property
     def rows(self) -> Sequence[TidyRow]:
-        """The tidy rows, one number a column."""
+        """The tidy rows, with one number per column."""
         return self.tidy[""]()
 
     @property
@@ -97,7 +97,7 @@ class Section:
         return self._files[kind]
 
     def __repr__(self) -> str:
-        """Return the heading and the answer; without an answer the whole report."""
+        """Return the heading and the answer, or without an answer the whole report."""
         if not self.answer:
             return self.report()
         return "\n".join(map(one_line, [self.heading, *self.answer]))

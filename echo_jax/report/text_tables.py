@@ -87,7 +87,7 @@ def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
 
 
 def captioned(of: Table) -> str:
-    """Return a table as text below its caption, with columns of numbers aligned to the right."""
+    """Return the table `of` as text below its caption, with columns of numbers to the right."""
     left = [column for column, numeric in enumerate(of.numeric) if not numeric]
     return f"{one_line(of.caption)}\n{table(of.texts, left)}"
 
@@ -102,7 +102,7 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _csv_cell(value: Any) -> Any:
-    """Return `value`, or a text made `printable`, with an apostrophe before a formula."""
+    """Return `value` for CSV: a text is made `printable`, with an apostrophe before a formula."""
     if not isinstance(value, str):
         return value
     return ("'" if FORMULA.match(value) else "") + printable(value)
@@ -136,8 +136,8 @@ NAMED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "~
 def escaped(text: str) -> str:
     """Return `text` on one line, with every character that has a meaning in Markdown escaped.
 
-    Python-Markdown shows the backslash before some characters, so they are written as HTML names
-    them.
+    Python-Markdown shows the backslash before some characters, which are therefore written as HTML
+    entities.
     """
     text = one_line(text).translate(NAMED)
     text = re.sub(r"[\\`*_\[\]]", r"\\\g<0>", text)

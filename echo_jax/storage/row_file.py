@@ -21,7 +21,7 @@ class KeyedRow(Protocol):
 
     @property
     def key(self) -> str:
-        """The key of its task."""
+        """The key of the row's task."""
 
 
 R = TypeVar("R", bound=KeyedRow)

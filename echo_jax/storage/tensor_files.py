@@ -38,7 +38,7 @@ ZEROS = b"0" * 64  # in the place of the digest, as it is computed
 def named(tree: Any) -> dict[str, Any]:
     """Return the leaves of a tree by their names.
 
-    Raises ConfigError unless every leaf has a printable name of its own and a type in `DTYPES`.
+    Raises ConfigError unless every leaf has a unique, printable name and a type in `DTYPES`.
     """
     leaves: dict[str, Any] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
@@ -87,7 +87,7 @@ def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, 
 
     `shapes` is a tree, or a function from the values to a tree. With `others` the file may hold
     more arrays, up to the memory of the machine. Raises StorageError, whose sentence ends in `fix`,
-    if the file does not fit; if it is larger than the shapes allow, before it is read.
+    for any other file. A file that is larger than the shapes allow is refused before it is read.
     """
     # The metadata is read by itself first: it gives the shapes, and they bound how much is read.
     size = size_of(shapes(read_about(path, fix)) if callable(shapes) else shapes)

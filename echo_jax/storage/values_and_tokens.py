@@ -196,7 +196,7 @@ class Vocabulary:
 
     @functools.cached_property
     def is_whole(self) -> bool:
-        """True if every value is a whole number, spelled without a point as `of_words` does it."""
+        """True if every value is a whole number, spelled without a point, as by `of_words`."""
         return all(re.fullmatch(r"[+-]?[0-9]+", value) for value in self.values)
 
     @functools.cached_property

@@ -45,7 +45,7 @@ SIZES = ("features", "hidden_features", "hidden_size")
 
 @dataclasses.dataclass(frozen=True)
 class BlockOf:
-    """Stands for `block.Block` around cells of the class `inner`, as `block:NAME` does."""
+    """A stand-in for `block.Block` around cells of the class `inner`, which `block:NAME` names."""
 
     inner: Any
     own: ClassVar[tuple[str, ...]] = ("width", "layers", "parameters")

@@ -37,7 +37,7 @@ class TorchCell(BuiltCell):
     framework: ClassVar[str | None] = "torch"
 
     def built(self, input_size: int) -> Any:
-        """Return a new module for inputs of `input_size` features, drawn as PyTorch draws now."""
+        """Return a new module for inputs of this size, with PyTorch's generator as it is."""
         return self.cell_class(input_size, **dict(self.given))
 
     def made(self, input_size: int, seed: int = 0, count: int = 1) -> list[Any]:

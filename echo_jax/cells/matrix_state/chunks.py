@@ -161,8 +161,9 @@ def over_chunks(
         o  = read S + weights values
         S' = kept S + keys^T values
 
-    kept is a matrix `[N, B, K, K]`, or the factors of one that is diagonal, `[N, B, K or 1, 1]`;
-    keys and read are `[N, B, C, K]`, values `[N, B, C, V]`, and weights `[N, B, C, C]`.
+    `state` is the first S. kept is a matrix `[N, B, K, K]`, or the factors of a diagonal matrix,
+    `[N, B, K or 1, 1]`; keys and read are `[N, B, C, K]`, values `[N, B, C, V]`, and weights `[N,
+    B, C, C]`.
     """
 
     def advance(start: chex.Array, chunk: tuple) -> tuple[chex.Array, chex.Array]:

@@ -142,10 +142,10 @@ class DeltaNetCell(KeyValueCell):
             u_t = beta_t (v_t - c_t S k_t - sum over i < t of (c_t / c_i) (k_i . k_t) u_i)
             o_t = c_t S q_t + sum over i <= t of (c_t / c_i) (k_i . q_t) u_i
 
-        The u solve a triangular system whose right side is linear in S, so it is solved for all
-        chunks at once, before S is known: u = U - W S^T (the WY representation of Yang et al.
-        2024b, section 3.2; with decay Yang et al. 2025, section 3.3). A masked step, and one that
-        fills up the last chunk, has beta = 0 and alpha = 1.
+        The u solve a triangular system whose right side is linear in S. So the system is solved for
+        all chunks at once, before S is known: u = U - W S^T (the WY representation of Yang et al.
+        2024b, section 3.2; with decay Yang et al. 2025, section 3.3). A masked step, and a step
+        that completes the last chunk, has beta = 0 and alpha = 1.
         """
         steps = len(terms.beta)
         log_alpha = terms.log_alpha

@@ -50,7 +50,7 @@ class KeyValueCell(ProjectedCell):
 
     @property
     def parallel_on_cpu(self) -> bool:
-        """True for a state of at least `WIDE` numbers."""
+        """True if the state has at least `WIDE` numbers."""
         return self.keys * self.values >= WIDE
 
     @property
@@ -100,9 +100,9 @@ class OuterProductCell(KeyValueCell):
 
             o_t = S^T (a(t, 0) q_t) + sum over i from 1 to t of (a(t, i) q_t . k_i) v_i
 
-        All chunks are computed at once. Then S at the start of each chunk follows, one after the
-        other (Yang et al. 2024a, "Gated linear attention", section 4; Dao & Gu 2024, section
-        6). A masked step has a = 1 and k = 0.
+        All products within chunks are computed at once, and S at the start of each chunk in a loop
+        (Yang et al. 2024a, "Gated linear attention", section 4; Dao & Gu 2024, section 6). A masked
+        step has a = 1 and k = 0.
         """
         terms = terms.outer
         if mask is not None:

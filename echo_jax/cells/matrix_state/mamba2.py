@@ -56,16 +56,17 @@ class Mamba2Cell(OuterProductCell):
     (state-spaces/mamba, `mamba_ssm/modules/mamba2.py`). The state is S, float32 `[B, N, P]`, zero
     at the start.
 
-    Initial parameters as there: W uniform within 1 / sqrt(rows), exp(A_log) uniform in [1, 16],
-    softplus(dt_bias) log-uniform in [0.001, 0.1], D and gain 1. One head draws one of each: the
-    state of one seed fades to 1/e in less than a step, and that of another in 1,000.
+    Initial parameters are as in that code: W uniform within 1 / sqrt(rows), exp(A_log) uniform in
+    [1, 16], softplus(dt_bias) log-uniform in [0.001, 0.1], D and gain 1. One head draws one of
+    each, so the state fades to 1/e in less than a step with one seed, and in 1,000 with another.
 
     Differences from that code: no convolution before the silu of x, B and C; one head; N and P are
-    H. A layer there has N = 128 and heads of 64, which together are twice as wide as its input.
+    H. A layer of that code has N = 128 and heads of 64, which together are twice as wide as its
+    input.
 
-    The weights fit inputs of mean square 1, which a norm before the layer gives there. Here inputs
-    are smaller: in `Block` the silu of a convolution has a mean square of 0.06 to 0.11 at the
-    start, and one-hot vectors have 1 / F. Without a block, the cell learns slowly from one-hot
+    The weights fit inputs of mean square 1, as a norm before the layer gives in that code. Here
+    inputs are smaller: in `Block` the silu of a convolution has a mean square of 0.06 to 0.11 at
+    the start, and one-hot vectors have 1 / F. Without a block, the cell learns slowly from one-hot
     vectors.
 
     Attributes:

@@ -62,8 +62,8 @@ class SLSTMCell(ProjectedCell):
 
     Parameters as the authors' code (github.com/NX-AI/xlstm) starts them: W normal of variance
     2 / 5F; R zeros; b zeros but for b_f, which falls from 5 to -7 over the D units of a head, unit
-    j = 0 .. D - 1 having 5 - 12 (j / (D - 1))^0.3, as in the first of their blocks; the exponent
-    of the last one is 1.6.
+    j = 0 .. D - 1 having 5 - 12 (j / (D - 1))^0.3, as in the first of their blocks; in
+    the last block the exponent is 1.6.
 
     Differences: the forget gate is always a sigmoid, where the paper allows an exponential too; the
     convolution, which i~ and f~ alone see in their block, and the norm after h are left out.
@@ -289,9 +289,9 @@ class MLSTMCell(KeyValueCell):
             m_t = F_t + M_t
             C_t = exp(m - M_t) C + sum over s <= t of exp(a_s - M_t) v_s k_s^T
 
-        and n_t is one more row of C_t, for a value of 1. A masked step, and one that fills up the
-        last chunk, has log f = 0 and i~ = SHUT. Within a chunk, this is the parallel form of the
-        paper (appendix A.3), as in `chunkwise_simple` of the authors' code.
+        and n_t is one more row of C_t, for a value of 1. A masked step, and a step that
+        completes the last chunk, has log f = 0 and i~ = SHUT. Within a chunk, this is the parallel
+        form of the paper (appendix A.3), as in `chunkwise_simple` of the authors' code.
         """
         i = terms.i
         log_f = terms.log_f

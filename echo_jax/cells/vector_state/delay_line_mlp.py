@@ -42,7 +42,7 @@ class DelayLineMLP(nn.RNNCellBase):
         return self.step(carry, jnp.einsum("bf,dfh->bdh", inputs, kernel).at[:, 0].add(bias))
 
     def step(self, line: chex.Array, projected: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """Return the next `line`, and the output `[B, H]`, which is its first sum.
+        """Return the next `line`, and the output `[B, H]`: relu of the sum that is now complete.
 
         `projected` is the terms of an input, `[B, D, H]`, which are added to the line.
         """

@@ -74,8 +74,8 @@ class ExpRNNCell(ProjectedCell):
         h' = modrelu(h exp(A) + x T, b)                 A = -A^T
         modrelu(z, b) = sign(z) relu(|z| + b)
 
-    exp(A) is orthogonal, so it keeps the norm of h, and of the gradient. It is computed once a
-    sequence, in `prepare`. State and output are h, float32 `[B, H]`, zeros at the start.
+    exp(A) is orthogonal, so it keeps the norm of h, and of the gradient. `prepare` computes it
+    once per sequence. State and output are h, float32 `[B, H]`, zeros at the start.
 
     Parameters as the authors' code (github.com/lezcano/expRNN) starts them: A is zero but for one
     angle s for each pair of units, uniform in [-pi, pi] (Henaff et al. 2016), by which exp(A)

@@ -214,8 +214,8 @@ def gru_loop(
 ) -> chex.Array:
     """Return all h' of the GRU, `[W, B, H]`, from U `[H, 3H]`, c `[H]` and the projected x W + b.
 
-    With dh' the gradient by the state after a step, through all that follows, and p the sums of
-    the products by U, c included,
+    `recurrent_kernel` is U, `bias` is c, and `h` is the first state. With dh' the gradient by the
+    state after a step, through all that follows, and p the sums of the products by U, c included,
 
         dn   = dh' (1 - z) (1 - n^2)            before the tanh
         dp_r = dn p_n r (1 - r)
