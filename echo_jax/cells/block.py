@@ -274,7 +274,10 @@ def own_state(cell: Cell, state: Carry) -> Carry:
 
 
 def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
-    """Return the numbers of `own_state`, float32 `[rows, D]`; a complex number counts as two."""
+    """Return the numbers of `own_state(cell, state)` side by side, float32 `[rows, D]`.
+
+    A complex number counts as two.
+    """
     leaves = jax.tree.leaves(own_state(cell, state))
     reals = [part for x in leaves for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
     flat = [jnp.reshape(x, (rows, -1)).astype(jnp.float32) for x in reals]

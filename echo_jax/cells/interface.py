@@ -51,7 +51,8 @@ class Cell:
 
     `step` is the definition. A cell with a faster form over time sets `has_scan` and overrides
     `scan`. This method must give the numbers of `step` up to rounding, and must accept integer
-    tokens in place of one-hot vectors. The gradient goes through `prepare`.
+    tokens in place of one-hot vectors. The gradient goes through `prepare`. In all methods,
+    `input_size` is F, the number of features of an input, and `batch_size` is B, the rows.
     """
 
     features: int
@@ -176,7 +177,8 @@ class ProjectedCell(Cell):
     ) -> tuple[Carry, Any]:
         """Return the last state and all `read`, computed at once from the terms `[T, B, n]`.
 
-        Unless this method is overridden, steps are made one by one.
+        `state` is the state before the first step; it is held where `mask` is False. Unless this
+        method is overridden, steps are made one by one.
         """
         return self.sequential(params, state, terms, mask)
 
@@ -185,7 +187,7 @@ class ProjectedCell(Cell):
     ) -> tuple[Carry, Any]:
         """Return the last state and all `read`, made step by step from the terms `[T, B, n]`.
 
-        This is the definition of the recurrence.
+        The arguments are those of `parallel`. This is the definition of the recurrence.
         """
         # Not unrolled in short windows either: the products are done, a step is mostly elementwise.
         return scan_over_time(functools.partial(self.recur, params), state, terms, mask, unroll=1)
@@ -221,7 +223,7 @@ def scan_over_time(
     mask: Mask,
     unroll: int = UNROLLED,
 ) -> tuple[Carry, Any]:
-    """Run `step` over W steps by `lax.scan`, and hold the carry at masked steps.
+    """Run `step` over W steps by `lax.scan`, and hold the carry of a row where `mask` is False.
 
     `step` maps a carry and an input `[B, ...]` to the next carry and an output; `inputs` are
     `[W, B, ...]`. At absent steps the carry is held bit for bit, and the output is meaningless.
@@ -260,7 +262,7 @@ def is_tokens(inputs: chex.Array) -> bool:
 
 
 def at_least(least: int, cell: Any, *names: str) -> None:
-    """Raise ConfigError if one of the options `names` is below `least`; None is allowed."""
+    """Raise ConfigError if an option of `cell` in `names` is below `least`; None is allowed."""
     for name in names:
         value = getattr(cell, name)
         if value is not None and value < least:

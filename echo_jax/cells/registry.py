@@ -67,7 +67,7 @@ def source_digest(name: str, cell: Cell) -> str | None:
 
 
 def check_source(name: str, cell: Cell, expected: str | None) -> None:
-    """Raise ConfigError if `expected` is given and is not the `source_digest` of the cell here."""
+    """Raise ConfigError if `expected` is given and is not `source_digest(name, cell)` here."""
     if expected is not None and source_digest(name, cell) != expected:
         rule = "has another source text on this worker than where the command was started"
         raise ConfigError("cell", name, rule, "update the file there, or restart the worker")

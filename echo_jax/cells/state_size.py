@@ -61,13 +61,13 @@ def state_numbers(cell: Cell, input_size: int) -> dict[str, int]:
 
 
 def state_bytes(cell: Cell, input_size: int) -> int:
-    """Return the bytes of the state of one row, for inputs of `input_size` features."""
+    """Return the bytes of the state of `cell` for one row and inputs of `input_size` features."""
     numbers = state_numbers(cell, input_size)
     return sum(jnp.dtype(name).itemsize * count for name, count in numbers.items())
 
 
 def first_state(cell: Cell, input_size: int) -> Carry:
-    """Return the initial state of one row, whose shapes are needed, at some initial weights."""
+    """Return the initial state of `cell` for one row, with some initial weights, for its shapes."""
     params = cell.init(jax.random.key(0, impl=GENERATOR), input_size)
     return cell.initial_state(params, 1, input_size)
 

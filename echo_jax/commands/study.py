@@ -94,7 +94,8 @@ def run_and_print(
 ) -> None:
     """Run the missing grid points of the studies `names`, and print each study when it is done.
 
-    `folder` keeps the rows, and `interrupts` end the loop after a signal.
+    `folder` keeps the rows, `options` name the cluster and the files for a paper, and `interrupts`
+    end the loop after a signal.
     """
     running = Execution(options.cluster, interrupts=interrupts, keep_programs=True)
 

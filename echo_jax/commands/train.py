@@ -59,7 +59,10 @@ def main() -> None:
 
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
-    """Train a new run, or continue a run, as `command` says, and print and draw its outcome."""
+    """Train a new run, or continue a run, as `command` says, and print and draw its outcome.
+
+    Raises StoppedError after a signal, which `interrupts` note.
+    """
     # Some of these import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.echo.run import advice, play_page, result_report, run_folder
     from echo_jax.echo.run.train_run import Running, new_inputs, new_run, resumed_run, train_run

@@ -154,12 +154,15 @@ def outcomes_of(futures: Sequence[Future[Outcome]]) -> Generator[Outcome]:
 
 
 def run_task(job: Job, task: Task, report: Report) -> Any:
-    """Return the row of `task`, whose programs are compiled unless an earlier task had them."""
+    """Return the row of `task`, whose programs are compiled first unless they are there already.
+
+    `report` receives the share of the task that is done.
+    """
     return job.run(task, compiled(job, task).result(), report)
 
 
 def compile_ahead(job: Job, tasks: Sequence[Task]) -> None:
-    """Start to compile programs: of the first task, and of the next task that needs others."""
+    """Start to compile the programs of the first task, and of the next task that needs others."""
     first = tasks[0]
     following = (task for task in tasks if task.program != first.program)
     for task in (first, next(following, first), first):  # the one asked for last is kept
@@ -185,7 +188,7 @@ def complete(
     progress: GridProgress,
     interrupts: Interrupts,
 ) -> None:
-    """Run tasks by `executor`, and store the row of each task as it comes.
+    """Run the tasks of `job` by `executor`, and store the row of each task as it comes.
 
     An interruption loses only the tasks at work. Tasks begin in their order. `store` keeps a row
     and returns its result in a few words, which `progress` shows. Interrupts are checked whenever a
@@ -248,7 +251,7 @@ class Execution:
             self.interrupts.say(printable(line))
 
     def start_jax(self, devices: int | None, threads: int | None = None) -> None:
-        """Start jax by `environment.use_cpu_devices`, and its cache if `keep_programs` is True."""
+        """Start jax with this number of devices and threads, and its cache if `keep_programs`."""
         environment.use_cpu_devices(devices, threads)
         if self.keep_programs:
             environment.use_compilation_cache()

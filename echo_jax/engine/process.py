@@ -25,7 +25,7 @@ class Interrupts:
     """
 
     def __init__(self, notice: str | None = None) -> None:
-        """Set up the object; `__enter__` begins to note signals."""
+        """Keep `notice`, the line to print; `__enter__` begins to note signals."""
         self.signal = 0
         self._notice = notice
         self._before: dict[int, Any] = {}

@@ -137,7 +137,10 @@ class TrainingProgress(_Bar):
     """The progress of a run: sequences done and per second, loss, accuracy and time left."""
 
     def __init__(self, sequences: int, done: int, say: Callable[[str], None] | None) -> None:
-        """Begin with `done` of the run's `sequences`, on which an earlier process has trained."""
+        """Begin with `done` of the run's `sequences`, on which an earlier process has trained.
+
+        `say` prints a line; None if nothing is to be shown.
+        """
         super().__init__(sequences, done, say)
         self._before = done
 

@@ -223,7 +223,8 @@ def _array(summaries: Iterable[Summary]) -> np.ndarray:
 def _end(values: np.ndarray, baselines: Sequence[float | None], percent: bool) -> float:
     """Return the end of an axis that starts at 0, just above the largest finite number.
 
-    With `percent` the end is just above 1, unless all numbers are at most 0.2.
+    The numbers are `values` and `baselines`. With `percent` the end is just above 1, unless all
+    numbers are at most 0.2.
     """
     numbers = [*values.flat, *(baseline for baseline in baselines if baseline is not None)]
     largest = max(filter(math.isfinite, numbers), default=1.0) or 1.0

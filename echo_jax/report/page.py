@@ -59,7 +59,7 @@ def markdown_page(
 
 
 def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]:
-    """Write the page `text` and, before it, the figures of its sections; return all paths.
+    """Write the page `text` to `path` and, before it, its sections' figures; return all paths.
 
     Raises StorageError if a file was edited since it was generated. If the page was edited, the
     error is raised before anything is drawn.

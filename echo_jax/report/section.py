@@ -148,7 +148,7 @@ class Section:
         return [*parts, "### Try it", fenced(self.command)] if self.command else parts
 
     def table_files(self, kinds: Sequence[Kind]) -> dict[str, str]:
-        """Return the files for a paper: tidy rows as NAME.csv, and LaTeX tables as NAME.tex."""
+        """Return files of these kinds by name: tidy rows as NAME.csv, LaTeX tables as NAME.tex."""
         files = dict[str, str]()
         if "csv" in kinds:
             tidy = {more: rows() for more, rows in self.tidy.items()}

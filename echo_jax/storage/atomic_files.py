@@ -52,7 +52,7 @@ def check_not_current(out: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` as a whole file or not at all, safe from a power cut.
+    """Write `data` to `path` as a whole file or not at all, safe from a power cut.
 
     Raises StorageError if that fails.
     """
@@ -133,7 +133,7 @@ def make_folder(folder: Path) -> None:
 
 
 def write_json(path: Path, values: dict[str, Any], indent: int = 2) -> None:
-    """Write `values` as a JSON file, with their digest as the last field, `file_digest`."""
+    """Write `values` to `path` as JSON, with their digest as the last field, `file_digest`."""
     signed = values | {"file_digest": digest_of(values)}
     write_bytes(path, (json.dumps(signed, indent=indent, allow_nan=False) + "\n").encode())
 
@@ -172,9 +172,9 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def write_generated(path: Path, data: bytes) -> None:
-    """Write a page, figure or table over its earlier generated version, and over no other file.
+    """Write `data`, a page, figure or table, over its earlier generated version at `path`.
 
-    Raises StorageError if the file was edited, or if somebody else made it. The part `BY_HAND` of
+    Raises StorageError if that file was edited, or if somebody else made it. The part `BY_HAND` of
     the earlier version is kept. The ledger gets the new digest beside the old one before the file
     is replaced. So whatever fails, the old or new file counts as generated.
     """

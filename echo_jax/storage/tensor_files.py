@@ -60,7 +60,7 @@ def size_of(shapes: Any) -> int:
 
 
 def write(path: Path, kind: str, tree: Any, about: dict[str, Any]) -> None:
-    """Write the arrays of `tree` and the plain values `about` it, replacing an existing file.
+    """Write the arrays of `tree` and the plain values `about` it to `path`, over an existing file.
 
     `kind` is the kind of the file, which is stored too.
     """
@@ -110,7 +110,10 @@ def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, 
 
 
 def _arrays(data: bytes, digest: str) -> dict[str, np.ndarray]:
-    """Return the arrays of the file content `data` by name; any error means a damaged file."""
+    """Return the arrays of the file content `data` by name; any error means a damaged file.
+
+    `digest` is the SHA-256 that the file states.
+    """
     if atomic_files.digest(data.replace(digest.encode(), ZEROS, 1)) != digest:
         raise ValueError("another digest")
     return safetensors.load(data)

@@ -85,7 +85,10 @@ class Shapes(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def shapes_of(cell: TorchCell, input_size: int) -> Shapes:
-    """Return the shapes of a layer, which is built once per input size, as this may take long."""
+    """Return the shapes of the layer `cell` for inputs of `input_size` features.
+
+    The layer is built only once per input size, as this may take long.
+    """
     (layer,) = cell.made(input_size)
     outputs, state = started(layer, 1, input_size)
     own = own_tensors(layer, state)
@@ -118,7 +121,10 @@ def type_of(x: torch.Tensor) -> str:
 
 @torch.no_grad()
 def started(layer: Any, rows: int, input_size: int) -> Any:
-    """Return the outputs `[rows, 1, H]` and the state of a layer after one step from zeros."""
+    """Return the outputs `[rows, 1, H]` and the state of a layer after one step.
+
+    The inputs of the step are zeros, `[rows, 1, input_size]`.
+    """
     return layer(torch.zeros(rows, 1, input_size), None)
 
 
@@ -176,7 +182,8 @@ class TorchBlock(torch.nn.Module):
 def module_of(cell: Any, params: CellParams, input_size: int, seed: int) -> Any:
     """Return the module of `cell`, a PyTorch layer or a block around one.
 
-    `seed` draws the weights of the layer, and `params` are the weights of the block.
+    `input_size` is the number of features of an input. `seed` draws the weights of the layer, and
+    `params` are the weights of the block.
     """
     if isinstance(cell, Block):
         return TorchBlock(cell, params, seed)
@@ -205,7 +212,7 @@ def normed(x: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
 
 
 def convolved(p: torch.nn.ParameterDict, seen: torch.Tensor) -> torch.Tensor:
-    """Return the convolution at the last T steps of the inputs `seen`, `[B, 3 + T, D]`."""
+    """Return the convolution, with parameters p, at the last T steps of `seen`, `[B, 3 + T, D]`."""
     steps = seen.shape[1] - (CONVOLVED - 1)
     # `seen` is oldest first, and the rows of the filter newest first, as in `Block`.
     newest_last = zip(p["conv"].flip(0), range(CONVOLVED), strict=True)

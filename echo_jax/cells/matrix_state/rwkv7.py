@@ -306,7 +306,7 @@ def layer_norm(x: chex.Array) -> chex.Array:
 
 
 def _suggested_rank(factor: float, channels: int) -> int:
-    """Return the rank that the authors suggest: `factor` sqrt(C) in steps of 32, at least 32."""
+    """Return the rank that the authors suggest: a multiple of 32 near `factor` sqrt(channels)."""
     return max(32, 32 * round(factor * math.sqrt(channels) / 32))
 
 

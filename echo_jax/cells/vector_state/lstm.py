@@ -43,7 +43,13 @@ def lstm_step(
 def lstm_scan(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[tuple[LSTMCarry, chex.Array], chex.Array]:
-    """Run `lstm_step` over time.
+    """Run `lstm_step` over time, and hold the carry of a row where `mask` is False.
+
+    Args:
+      recurrent_kernel: U, `[H, 4H]`.
+      carry: the carry before the first step.
+      projected: the sums x W + b of all steps, `[W, B, 4H]`.
+      mask: bool `[W, B]`, or None if no step is masked.
 
     Returns:
       The last carry and the outputs `[W, B, H]` as a pair, and h before each step `[W, B, H]`.
@@ -63,8 +69,9 @@ def lstm_unroll(
 ) -> tuple[LSTMCarry, chex.Array]:
     """Return the last carry and the outputs of `lstm_scan`, with the gradient by U as one product.
 
-    U enters step t through z_t = p_t + h_(t-1) U alone, where p_t = x_t W + b is projected. Let
-    dz_t be the gradient of the loss by z_t, through this step and all later ones. Then
+    The arguments are those of `lstm_scan`. U, the recurrent kernel, enters step t through z_t = p_t
+    + h_(t-1) U alone, where p_t = x_t W + b is projected. Let dz_t be the gradient of the loss by
+    z_t, through this step and all later ones. Then
 
         dU   = sum over t of h_(t-1)^T dz_t         product rule, in every use of U
         dp_t = dz_t                                 p_t is a summand of z_t
@@ -141,9 +148,10 @@ def lstm_loop(
 ) -> tuple[LSTMCarry, chex.Array]:
     """Return the last carry and the outputs of a long window, with the gradient by hand.
 
-    With the gates as they are after sigmoid and tanh, c' = f c + i g and h' = o tanh(c'). Let dc'
-    and dh' be the gradients of the loss by the state after a step, through all that follows, the
-    output of the step included. Going back one step, with the products elementwise,
+    The arguments are those of `lstm_scan`. With the gates as they are after sigmoid and tanh, c' =
+    f c + i g and h' = o tanh(c'). Let dc' and dh' be the gradients of the loss by the state after a
+    step, through all that follows, the output of the step included. Going back one step, with the
+    products elementwise,
 
         dc'  += dh' o (1 - tanh(c')^2)
         dz    = (dc' g i (1 - i),  dc' c f (1 - f),  dc' i (1 - g^2),  dh' tanh(c') o (1 - o))
