@@ -128,10 +128,10 @@ def check_settings(names: Iterable[str] = SETTINGS) -> None:
 def use_cpu_devices(count: int | None, pool: int | None = None) -> None:
     """Start jax with the CPU split into `count` devices, and `pool` threads.
 
-    By default the variable JAX_NUM_CPU_DEVICES gives the count, or else there is one device per
-    core. By default the number of threads is that of `threads`. If the program has used jax
-    already, nothing changes. Raises ConfigError if jax does not start with the settings in the
-    environment.
+    If `count` is None, the variable JAX_NUM_CPU_DEVICES gives the count, or else there is one
+    device per core. If `pool` is None, the number of threads is that of `threads`. If the program
+    has used jax already, nothing changes. Raises ConfigError if jax does not start with the
+    settings in the environment.
     """
     import jax
 
