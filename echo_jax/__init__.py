@@ -2,19 +2,19 @@
 
     echo      the tutorial: data, network, training, evaluation
               echo.run, one run; echo.studies, its questions answered by grids of runs
-    memory    the measure: how many bits the state of a cell tells
-              memory.card, of a cell; memory.probe, of a network that is already trained
+    memory    the measure: how many bits a state holds
+              memory.card measures a cell; memory.probe, a network that is already trained
     cells     recurrent cells
     engine    grids of tasks here and on clusters, the process, progress
     storage   files that are written whole: arrays, rows, the user's values
     report    sections, tables and figures
     commands  the command line
 
-The public calls are train, sweep, study, card, cards, probe and load; Protocol has the numbers of a
-card. Each loads on first use, so `import echo_jax` itself loads no jax. An error that a caller can
-correct is an EchoError, which is a ValueError: ConfigError (a value), StorageError (a file or
-folder), DivergedError, TasksFailedError, SchedulerLostError. Each docstring names the errors that
-it raises.
+The public calls are train, sweep, study, card, cards, probe and load; Protocol holds the numbers
+with which cards are measured. Each name is imported on first use, so `import echo_jax` itself loads
+no jax. An error that a caller can correct is an EchoError, which is a ValueError: ConfigError (a
+value), StorageError (a file or folder), DivergedError, TasksFailedError, SchedulerLostError. The
+docstring of each call names the errors that the call raises.
 """
 
 import importlib
@@ -53,12 +53,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the module of a public name on first use."""
+    """Return the public object `name`; its module is imported on first use."""
     if name in _HOMES:
         return getattr(importlib.import_module(f"echo_jax.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'echo_jax' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """Return the public names, loaded or not."""
+    """Return the names in this module, with the public names that are not yet imported."""
     return sorted([*globals(), *_HOMES])

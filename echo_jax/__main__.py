@@ -20,7 +20,7 @@ COMMANDS = {
 
 
 def main(command: str | None = None) -> None:
-    """Import and run one command; without an argument, the one that the command line names."""
+    """Run `command`, by default the command that the command line names."""
     process.put_in_order()
     with refusals():
         try:
@@ -37,7 +37,10 @@ def _run(command: str) -> None:
 
 
 def _named_command() -> str:
-    """Return the command that the command line names, and remove it there; end without one."""
+    """Return the command that the command line names, and remove it from `sys.argv`.
+
+    The process ends with the list of commands if none is named, or with an error if it is unknown.
+    """
     command = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if command in ("-h", "--help"):
         print("usage: echo-jax COMMAND [OPTIONS]\n")

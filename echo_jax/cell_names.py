@@ -1,6 +1,6 @@
-"""List the built-in cells: where each is written, its name, paper and published rate by key.
+"""List the built-in cells: the module, title, paper and published learning rate of each.
 
-Nothing here imports a cell or jax: `load` imports the one that is used.
+This module imports neither cells nor jax; `BuiltInCell.load` imports a cell when it is used.
 """
 
 import importlib
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 class BuiltInCell(NamedTuple):
     """A built-in cell.
 
-    home      its class, as module:NAME; modules of `echo_jax.cells` without that prefix
-    title     its name, and more about it after a comma
-    paper     where it was published
+    home   its class, as module:NAME, where the prefix `echo_jax.cells.` of a module is left out
+    title  the name that people read; after a comma, more about the cell
+    paper  the authors and year of its paper, or "-"
     """
 
     home: str
@@ -20,7 +20,7 @@ class BuiltInCell(NamedTuple):
     paper: str
 
     def load(self) -> Any:
-        """Import the cell and return its class."""
+        """Return the class of the cell, after importing its module."""
         module, _, name = self.home.partition(":")
         home = module if module.startswith("flax.") else f"echo_jax.cells.{module}"
         return getattr(importlib.import_module(home), name)
@@ -80,11 +80,11 @@ ANCHORS = {
     "RecallTable": "table of pairs",
     "ValueList": "list of values",
 }
-"""The names of the classes of `echo_jax.cells.known_memory`."""
+"""The names that people read of anchors, by their classes in `echo_jax.cells.known_memory`."""
 
 
 def name_shown(cell: str) -> str:
-    """Return the name that people read of a built-in cell or an anchor; of others, the same."""
+    """Return the name that people read of a built-in cell or an anchor, or else `cell` itself."""
     return CELLS[cell].title.partition(",")[0] if cell in CELLS else ANCHORS.get(cell, cell)
 
 
@@ -106,4 +106,4 @@ RATES_BY_KEY = {name: rate for rate, names in _RATES.items() for name in names.s
     for rate, names in _RATES_OF_KNOWN_MEMORY.items()
     for name in names.split()
 }
-"""The learning rate by key of each cell, chosen by the pilot of its published card in the block."""
+"""The learning rate by key of each cell, chosen by the pilot of its published card in a block."""

@@ -1,8 +1,8 @@
 """The configuration of a run: frozen dataclasses, checked on construction.
 
-Command-line flags, their help and their defaults are generated from these fields; `sweep` alone has
-another default, of its seeds. Nothing here imports jax, so a wrong value is refused before jax is
-loaded.
+Command-line flags, their help and their defaults are generated from these fields; only `sweep`
+changes a default, the number of seeds. This module does not import jax, so a wrong value is refused
+before jax is loaded.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ BLOCK_PREFIX = "block:"
 """The prefix of a cell's name that puts a small network around it, `cells.block.Block`."""
 
 OBJECT_PREFIX = "object:"
-"""The prefix of the name of a cell that a call was given as an object and that cannot be imported.
+"""The prefix of the name of a cell that was handed to a call as an object and that no import finds.
 """
 
 OWN_CELL = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[\w./-]*[A-Za-z_]\w*\.py(:[A-Za-z_]\w*)?"
@@ -40,15 +40,21 @@ PACKAGED_CELL = r"echo_jax\.cells\.[a-z][\w.]*:[A-Z]\w*"
 
 
 def is_built_in(cell: str) -> bool:
-    """Return True for the name of a built-in cell, or of a block around one."""
+    """Return True if `cell` is the name of a built-in cell, or of a block around one."""
     return cell.removeprefix(BLOCK_PREFIX) in CELLS
 
 
 def check_named(place: Path, needed: str, cell: str | None) -> None:
-    """Raise ConfigError unless the caller names the user's cell that the file at `place` needs.
+    """Raise ConfigError unless the caller allows the cell that a file names to be imported.
 
-    A stranger may have written the file, and importing a cell runs its code. Every reader of a file
-    that names a cell calls this first. Cells of this package need not be named.
+    A stranger may have written the file, and importing a cell runs its code. So every reader of a
+    file that names a cell calls this function first.
+
+    Args:
+      place: the path of the file.
+      needed: the name of the cell in the file.
+      cell: the name that the caller gave, which must equal `needed`. None is enough for a cell of
+        this package, or for one that was handed to a call as an object.
     """
     NetworkConfig(cell=needed)  # checks the form of the name
     ours = is_built_in(needed) or is_handed_over(needed)
@@ -61,7 +67,7 @@ def check_named(place: Path, needed: str, cell: str | None) -> None:
 
 
 def is_handed_over(cell: str) -> bool:
-    """Return True for a cell that was handed to a call as an object, which no import finds."""
+    """Return True if `cell` names a cell that was handed to a call as an object."""
     return cell.removeprefix(BLOCK_PREFIX).startswith(OBJECT_PREFIX)
 
 
@@ -99,7 +105,7 @@ class TaskConfig:
     token / (V-1) in [0, 1], with squared error, and answer with the nearest token."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless a sequence gives at least one batch."""
+        """Raise ConfigError unless the fields agree and a sequence gives at least one batch."""
         check_values(self)
         length = self.length
         lag = self.lag
@@ -118,22 +124,25 @@ class TaskConfig:
 
     @property
     def in_streams(self) -> bool:
-        """True where whole sequences run side by side, with a row for each."""
+        """True if the layout is streams: whole sequences side by side, with one row for each."""
         return self.layout == "streams"
 
     @property
     def input_tokens(self) -> int:
-        """The number of different tokens that are fed."""
+        """The number of different tokens among the inputs: V, or V + 1 with a token for missing."""
         return self.vocab_size + (self.missing == "token")
 
     @property
     def targets_per_row(self) -> int:
-        """T: the last step of a window has a target, and in streams each of the W steps."""
+        """The number of targets of a row (T): W in streams, otherwise 1, at the last step."""
         return self.window if self.in_streams else 1
 
     @property
     def target_times(self) -> range:
-        """The times t with a full window and a target x(t-n); prefixes are full from 0 on."""
+        """The times t at which the window is full and the target x(t-n) exists.
+
+        In prefixes and streams, every window counts as full.
+        """
         full = self.window - 1 if self.layout == "windows" else 0
         return range(max(full, self.lag), self.length + min(self.lag, 0))
 
@@ -141,7 +150,7 @@ class TaskConfig:
     def row_times(self) -> range:
         """The times at which the rows of a sequence end: the target times, cut to whole batches.
 
-        The first ones are dropped.
+        The earliest target times are dropped.
 
         L 25, W 1, n 0, B 1:  0 .. 24    25 rows
         L 25, W 1, n 1, B 6:  1 .. 24    24 rows
@@ -152,24 +161,24 @@ class TaskConfig:
 
     @property
     def scored_times(self) -> range:
-        """The times of the targets that are scored: of the rows, or in streams all of them."""
+        """The times whose targets are scored: `target_times` in streams, otherwise `row_times`."""
         return self.target_times if self.in_streams else self.row_times
 
     @property
     def batches_apart(self) -> int:
-        """Time steps from a row to the row that continues it: B, or in streams W."""
+        """The number of time steps from a row to the row that continues it: B, or in streams W."""
         return self.window if self.in_streams else self.batch_size
 
     @property
     def updates_per_sequence(self) -> int:
-        """Batches per sequence (K): rows / B, or in streams the chunks of W steps."""
+        """The number of batches per sequence (K): rows / B, or in streams the chunks of W steps."""
         if self.in_streams:
             return -(-self.length // self.window)
         return len(self.row_times) // self.batch_size
 
     @property
     def updates_with_targets(self) -> list[int]:
-        """The updates of a sequence that have a target; a chunk of streams may have none."""
+        """The indices of the updates with a target; in streams, a chunk may have no target."""
         if self.in_streams:
             return sorted({time // self.window for time in self.target_times})
         return list(range(self.updates_per_sequence))
@@ -205,7 +214,7 @@ class NetworkConfig:
     does; the run records the {hidden_size} and {cell_args} that were found."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless the cell is known and each option has an effect."""
+        """Raise ConfigError unless the cell has a valid name and each option has an effect."""
         check_values(self)
         pattern = f"({BLOCK_PREFIX})?({'|'.join(CELLS)}|(?!{BLOCK_PREFIX})({OWN_CELL}))"
         name = self.cell if isinstance(self.cell, str) else ""
@@ -249,7 +258,7 @@ class TrainingConfig:
 
     @property
     def of_optax(self) -> bool:
-        """True for a transformation of optax that a call was given; no flag or row states it."""
+        """True if a call was given a transformation of optax, which no flag or row can state."""
         return isinstance(self.optimizer, str) and self.optimizer == OPTAX
 
     def __post_init__(self) -> None:
@@ -282,15 +291,18 @@ class DataConfig:
 
     @property
     def file(self) -> str | None:
-        """The file of the user's own values; None for random integers."""
+        """The CSV or text file of the user's own values, or None for random integers."""
         return self.text if self.csv is None else self.csv
 
     def __str__(self) -> str:
-        """Where the values are: column n of my.csv, or text my.txt."""
+        """Return where the values are: "column n of my.csv" or "text my.txt"."""
         return f"column {self.column} of {self.csv}" if self.text is None else f"text {self.text}"
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless both parts get a share, and a column has its CSV file."""
+        """Raise ConfigError unless at most one file is named and both parts get a share.
+
+        A column needs a CSV file.
+        """
         check_values(self)
         if self.csv is not None and self.text is not None:
             raise ConfigError("text", self.text, "cannot be used with {csv}", "leave one out")
@@ -302,7 +314,7 @@ class DataConfig:
 
 
 class DynamicParams(NamedTuple):
-    """The parameters of a run that may be traced: changing one does not recompile."""
+    """The parameters of a run that jax may trace, so that changing one does not recompile."""
 
     seed: Any
     lag: Any
@@ -342,24 +354,24 @@ class RunConfig:
 
     @property
     def input_size(self) -> int:
-        """The features that the cell is fed: V, the size of an embedding, or 1 for numbers."""
+        """The number of features of an input: tokens, the embedding's size, or 1 for numbers."""
         if self.network.encoding == "embedding":
             return self.network.embedding_dim
         return 1 if self.task.framing == "values" else self.task.input_tokens
 
     @property
     def values_in_line(self) -> int | None:
-        """The values that the cell mlp sees at a time; None for a cell with a state."""
+        """The number of values that the cell mlp sees at a time, or None for any other cell."""
         return (self.network.delay_line or self.task.window) if self.network.cell == "mlp" else None
 
     @property
     def carries_state(self) -> bool:
-        """True if a cell with a state starts each batch from the state that the last batch left."""
+        """True if each batch starts from the state that the last batch left; False for mlp."""
         return self.network.stateful and not self.values_in_line
 
     @property
     def dynamic(self) -> DynamicParams:
-        """The dynamic parameters of the first seed."""
+        """The dynamic parameters of the run with the first seed."""
         return DynamicParams(
             self.seed, self.task.lag, self.training.learning_rate, self.network.stateful
         )
@@ -369,7 +381,8 @@ class RunConfig:
         """The configuration with its dynamic parameters and seeds set to fixed values.
 
         Runs with equal static configurations share one compiled program. The lag is traced, but the
-        number of rows depends on it: it becomes the smallest lag with an equal number of batches.
+        number of rows depends on it. So the lag is replaced by 0, or by the smallest lag with an
+        equal number of batches.
         """
         task = self.task
         neutral = dataclasses.replace(task, lag=0)
@@ -387,7 +400,7 @@ class RunConfig:
 
     @property
     def least_bytes(self) -> int:
-        """A lower bound of the memory of a run, without its training state.
+        """A lower bound of the memory of a run in bytes, without its training state.
 
         It counts one sequence as batches, the logits of one batch, and the evaluation sequences
         with the answers to them.
@@ -425,13 +438,13 @@ class TrainOptions:
 
 
 def changed(config: RunConfig, **fields: Any) -> RunConfig:
-    """Return the configuration with other values of some fields, which may be in any section.
+    """Return `config` with other values of some fields, which may be in any section.
 
         changed(PARTS["context"], lag=3, hidden_size=20, seeds=8)
 
     Raises:
-      ConfigError: a value breaks a rule.
-      KeyError: a field does not exist.
+      ConfigError: if a value breaks a rule.
+      KeyError: if a field does not exist.
     """
     sections: dict[str | None, dict[str, Any]] = {}
     for name, value in fields.items():
@@ -443,7 +456,10 @@ def changed(config: RunConfig, **fields: Any) -> RunConfig:
 
 
 def flags_of(fields: Mapping[str, Any]) -> list[str]:
-    """Return the flags, and their values, that set some fields: {"lag": 3, "stateful": False}."""
+    """Return the words of a command line that set `fields`, which maps names to values.
+
+    {"lag": 3, "stateful": False}  ->  --lag 3 --no-stateful
+    """
     words: list[str] = []
     for name, value in fields.items():
         flag = name.replace("_", "-")
@@ -455,7 +471,7 @@ def flags_of(fields: Mapping[str, Any]) -> list[str]:
 
 
 def flat(config: RunConfig) -> dict[str, Any]:
-    """Return every field of a configuration by its name, without sections."""
+    """Return the value of every field of `config` by its name, without sections."""
     return {
         name: getattr(getattr(config, section) if section else config, name)
         for name, section in SECTION.items()
@@ -463,7 +479,10 @@ def flat(config: RunConfig) -> dict[str, Any]:
 
 
 def chosen(config: RunConfig) -> dict[str, Any]:
-    """Return the fields, by name, in which a configuration differs from the default, part 4."""
+    """Return the fields of `config`, by name, whose values differ from the default, part 4.
+
+    The vocabulary size is left out if the values come from a file, which determines it.
+    """
     default = flat(PARTS["context"])
     fields = {name: value for name, value in flat(config).items() if value != default[name]}
     if config.data.file:
@@ -472,12 +491,12 @@ def chosen(config: RunConfig) -> dict[str, Any]:
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
-    """Return the configuration as nested plain values, ready for JSON."""
+    """Return `config` as nested plain values, ready for JSON."""
     return dataclasses.asdict(config)
 
 
 def from_dict(values: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration that `to_dict` wrote.
+    """Return the configuration with these `values`, which are of the form that `to_dict` returns.
 
     Raises ConfigError if a field is unknown, missing or invalid.
     """
@@ -502,9 +521,10 @@ def _build(kind: Any, name: str, values: Any) -> Any:
 
 
 def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
-    """Raise ConfigError unless each value has the type of its field and is in its range.
+    """Raise ConfigError unless each value of the dataclass `config` has a valid type and range.
 
-    A path becomes its text, and a number of NumPy or JAX a number of Python.
+    Fields named in `unchecked` are skipped. In `config` itself, a path becomes its text, and a
+    number of NumPy or JAX becomes a number of Python.
     """
     for field in dataclasses.fields(config):
         if field.name not in unchecked:
@@ -513,14 +533,21 @@ def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
 
 
 def check_call(call: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Raise ConfigError unless each argument has the type in the signature of the call."""
+    """Raise ConfigError unless each argument has the type in the signature of `call`.
+
+    `given` holds the values of the arguments by name.
+    """
     for name, parameter in inspect.signature(call).parameters.items():
         if name in given and parameter.annotation is not Any:  # which may raise as it is looked at
             checked(name, parameter.annotation, given[name])
 
 
 def checked(name: str, annotation: Any, value: Any) -> Any:
-    """Return the value of a field or an argument; raise ConfigError unless its type fits."""
+    """Return `value` in plain form; raise ConfigError unless it fits the type `annotation`.
+
+    `name` is the field or argument that has the value. A path becomes its text, and a number of
+    NumPy or JAX becomes a number of Python.
+    """
     kinds = get_args(annotation)
     optional = type(None) in kinds
     kind: Any = kinds[0] if optional and len(kinds) == 2 else annotation  # no path: `path_of` is
@@ -535,14 +562,17 @@ def checked(name: str, annotation: Any, value: Any) -> Any:
 
 
 def _plain(kind: Any, value: Any) -> Any:
-    """Return a path as text if the field is a text, and a scalar array as a number of Python."""
+    """Return a path as text if `kind` is str, a scalar array as a number, or else `value`."""
     if kind is str and isinstance(value, os.PathLike):
         return os.fspath(value)
     return value.item() if getattr(value, "shape", None) == () else value
 
 
 def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | None:
-    """Return the rule that a value breaks, and the fix; None if it breaks none."""
+    """Return the rule that `value` breaks and the fix, or None if it breaks no rule.
+
+    `kind` is the type of the field; `optional` is True if the field may also be None.
+    """
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     if kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
         return "is not a number", "use a number such as 0.001"
@@ -559,7 +589,10 @@ def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | 
 
 
 def _other_object(kind: Any, value: object) -> tuple[str, str] | None:
-    """Return the rule and the fix, like `_broken_rule`, for lists and for classes of echo_jax."""
+    """Return a broken rule and the fix, as `_broken_rule` does, or None.
+
+    Only two types are checked here: sequences and classes of echo_jax.
+    """
     ours = isinstance(kind, type) and kind.__module__.startswith("echo_jax.")
     if ours and not isinstance(value, kind):
         return f"is not of type {kind.__name__}", f"use a {kind.__module__}.{kind.__name__}"
@@ -579,11 +612,11 @@ def _check_whole(field: str, value: object, maximum: int = LARGEST) -> None:
 
 
 _TANH_RNN = {"rnn", "rnncell", "tanh", "tanhrnn", "elman", "elmanrnn", "vanilla", "vanillarnn"}
-"""Names that others give to the cell `simple`, reduced to letters."""
+"""Names that other libraries give to the cell `simple`, reduced to letters."""
 
 
 def _no_cell(cell: object) -> tuple[str, str]:
-    """Return the rule that a name without a cell breaks, and the fix."""
+    """Return the rule that `cell`, which is not a name of a cell, breaks, and the fix."""
     name = cell if isinstance(cell, str) else ""
     if len(name) > LONGEST:
         return f"is longer than {LONGEST:,} characters", "use a shorter name"
@@ -627,7 +660,7 @@ SECTION: Mapping[str, str | None] = {
     for field in dataclasses.fields(kind)
     if field.name not in _SECTIONS
 }
-"""The section of a configuration that has a field; None for the fields of `RunConfig` itself."""
+"""The section of a configuration for each field, or None for the fields of `RunConfig` itself."""
 
 PARTS: Mapping[Part, RunConfig] = {
     "current": RunConfig(
@@ -638,7 +671,7 @@ PARTS: Mapping[Part, RunConfig] = {
     "no-context": RunConfig(TaskConfig(window=1, lag=1, batch_size=6)),
     "context": RunConfig(),
 }
-"""The networks of the tutorial: part 2 (echo the current value), part 3 (lag 1, one step at a
+"""The configurations of the tutorial: part 2 (echo the current value), part 3 (lag 1, one step at a
 time) and part 4 (lag 1, windows of 5)."""
 
 
@@ -668,10 +701,15 @@ OTHER_NAMES = {name: fix for names, fix in _OTHER_NAMES.items() for name in name
 
 
 def unknown(given: str, field: str, known: Collection[str], where: str) -> ConfigError:
-    """Return the error for a flag or an argument that does not exist, which names the one to use.
+    """Return the error for `given`, a flag or an argument that does not exist.
 
-    `field` is what the option would set, `known` lists what can be set, and `where` prints them
-    all.
+    The message names an option to use instead, if one is similar.
+
+    Args:
+      given: the flag or argument as it was given, such as --epochs.
+      field: the name of the field that it would set.
+      known: the names of all fields that can be set.
+      where: the command or call that lists the options.
     """
     fix = OTHER_NAMES.get(field)
     if fix is None or not {*re.findall(r"\{(\w+)", fix)} <= {*known}:
@@ -684,9 +722,9 @@ def unknown(given: str, field: str, known: Collection[str], where: str) -> Confi
 
 @functools.cache
 def help_of(kind: type, spelling: Spelling = "flag") -> dict[str, str]:
-    """Return the docstrings below the fields of a class, each on one line, with options spelled.
+    """Return the docstrings below the fields of a class `kind`, by field, each on one line.
 
-    A dataclass has the fields of its bases too.
+    The fields of base dataclasses are included. Options in braces are spelled as `spelling` says.
     """
     import docstring_parser
 

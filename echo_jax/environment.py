@@ -19,16 +19,17 @@ from echo_jax.jax_settings import GENERATOR, SETTINGS, __version__
 
 
 def cores() -> int:
-    """Return how many cores this process may use; all of the machine if the system does not say."""
+    """Return how many cores this process may use, or all cores if the system does not say."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def model() -> str:
-    """Name the processor, its family and its model; its architecture if the system names none.
+    """Return the name, family and model of the processor, or its architecture without a name.
 
-    Processors of one name, such as "AMD EPYC", may belong to families with different last bits.
+    Processors of one name, such as "AMD EPYC", may belong to families that compute different last
+    bits.
     """
     stated = dict(re.findall(r"^(.+?)\s*:\s*(.*)", processor(), re.M))
     name = stated.get("model name", platform.machine())
@@ -38,7 +39,10 @@ def model() -> str:
 
 
 def processor() -> str:
-    """Name model and features of the processors; if the system lists none, the machine too."""
+    """Return lines that state the architecture, and the models and features of the processors.
+
+    The name of the machine is added if the system lists no features.
+    """
     names = "vendor_id|cpu family|model|model name|stepping|flags|features|isa|cpu|cpu [iavpr]\\w+"
     lines: set[str] = set()
     with contextlib.suppress(OSError):
@@ -51,9 +55,10 @@ def processor() -> str:
 
 
 def device_kind(backend: str | None = None) -> str:
-    """Name the kind of device that jax, or the backend, computes on, such as "cpu, Intel Xeon".
+    """Return the kind of device that `backend` computes on, such as "cpu, Intel Xeon".
 
-    A limit on the instructions that XLA uses makes another kind of the same processor.
+    By default, the backend is that of jax. If the instructions that XLA uses are limited, the limit
+    is named too, as it makes another kind of the same processor.
     """
     # Imported here and below only where it is asked: `--help` and refusals answer without jax.
     import jax
@@ -67,15 +72,15 @@ def device_kind(backend: str | None = None) -> str:
 
 
 def device(backend: str | None = None) -> str:
-    """Return the device of `device_kind` with the `threads` of jax: "cpu, Xeon, 2 cores"."""
+    """Return the `device_kind` of `backend` and the number of `threads`: "cpu, Xeon, 2 cores"."""
     return f"{device_kind(backend)}, {threads()} cores"
 
 
 @functools.cache
 def threads() -> int:
-    """Return the number of XLA's threads, fixed as jax starts: NPROC or one a core.
+    """Return the number of XLA's threads, which is fixed when jax starts: NPROC or one per core.
 
-    The number decides the last bits of results.
+    There is at least one thread per device. The number decides the last bits of results.
     """
     import jax
 
@@ -110,7 +115,7 @@ def set_up_jax() -> None:
 
 
 def check_settings(names: Iterable[str] = SETTINGS) -> None:
-    """Raise ConfigError if the program has set jax otherwise than results are computed with."""
+    """Raise ConfigError if a setting of jax in `names` differs from its value in `SETTINGS`."""
     import jax
 
     for name in names:  # not every version has all of them
@@ -121,11 +126,12 @@ def check_settings(names: Iterable[str] = SETTINGS) -> None:
 
 @functools.cache
 def use_cpu_devices(count: int | None, pool: int | None = None) -> None:
-    """Start jax with the CPU split into `count` devices, at its first use, and a `pool` of threads.
+    """Start jax with the CPU split into `count` devices, and `pool` threads.
 
-    None stands for the variable JAX_NUM_CPU_DEVICES, or one device a core; without a pool there are
-    `threads`. In a program that has used jax already, jax stays as it is. Raises ConfigError if jax
-    does not start with the settings in the environment.
+    If `count` is None, the variable JAX_NUM_CPU_DEVICES gives the count, or else there is one
+    device per core. If `pool` is None, the number of threads is that of `threads`. If the program
+    has used jax already, nothing changes. Raises ConfigError if jax does not start with the
+    settings in the environment.
     """
     import jax
 
@@ -148,13 +154,13 @@ PROGRAM_BYTES = 2**28  # of programs of a kind of machine, at most; those used l
 
 
 def use_compilation_cache() -> None:
-    """Let jax keep its compiled programs in a folder that only this user can read; jax has started.
+    """Let jax, which has started, keep its compiled programs in a folder of this user alone.
 
         ~/.cache/echo_jax/compiled/KEY/    one folder for each kind of machine
 
-    XDG_CACHE_HOME, an absolute path, names another place than ~/.cache. Nothing is kept if the user
-    turned jax's cache off (JAX_ENABLE_COMPILATION_CACHE=0) or, after one warning, if the folder
-    cannot be used. A folder that the user gave to jax (JAX_COMPILATION_CACHE_DIR) is used as it is.
+    XDG_CACHE_HOME, if it is an absolute path, replaces ~/.cache. Nothing is kept if the user turned
+    jax's cache off (JAX_ENABLE_COMPILATION_CACHE=0) or, after one warning, if the folder cannot be
+    used. A folder that the user gave to jax (JAX_COMPILATION_CACHE_DIR) is used as it is.
     """
     import jax
 
@@ -175,9 +181,10 @@ def use_compilation_cache() -> None:
 
 
 def _program_folder() -> Path:
-    """Return the folder of this machine's programs; raise OSError if it cannot be used.
+    """Return the folder of the programs of this kind of machine, and make it if it is missing.
 
-    A program from another user could do anything, so the folders above it are checked too.
+    Raises OSError if the folder cannot be used. A program from another user could do anything, so
+    the two folders above it are checked too.
     """
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # the XDG specification ignores a relative path: it would be below whatever folder is current
@@ -197,7 +204,7 @@ def _program_folder() -> Path:
 
 
 def _machine_key() -> str:
-    """Return a digest of what a program depends on that jax does not hash into its file name.
+    """Return a digest of what a program depends on besides what jax hashes into its file name.
 
     A program that is compiled for one processor can end the process on another, and home folders
     are shared. The number of threads decides how some programs are split.
@@ -209,21 +216,28 @@ def _machine_key() -> str:
 
 
 def memory() -> int:
-    """Return the memory of this machine in bytes; a huge number if the system does not say."""
+    """Return the memory of this machine in bytes, or `sys.maxsize` if the system does not say."""
     if not hasattr(os, "sysconf"):
         return sys.maxsize
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def check_memory(size: int, fix: str = "use smaller sizes or fewer seeds") -> None:
-    """Raise ConfigError, before memory is taken, if this machine has less than `size` bytes."""
+    """Raise ConfigError if this machine has less than `size` bytes of memory.
+
+    Call this before memory is taken. `fix` ends the sentence of the error: what the user can do.
+    """
     if size > memory():
         rule = f"is more than the {memory() / 2**30:,.1f} GiB that this machine has"
         raise ConfigError(None, f"{size / 2**30:,.1f} GiB", rule, fix)
 
 
 def versions(framework: str | None = None) -> dict[str, str]:
-    """Return versions, generator and flags of XLA, which decide bits beside inputs and machine."""
+    """Return, by name, the versions and settings that decide the bits of results.
+
+    These are the versions of Python and packages (of `framework` too, if it is given), the random
+    generator, and the flags of XLA. Inputs and machine decide the bits too.
+    """
     found = {"python": platform.python_version(), "echo_jax": own_version(), **_installed()}
     if framework:
         found[framework] = importlib.metadata.version(framework)
@@ -241,10 +255,9 @@ def _installed() -> dict[str, str]:
 
 @functools.cache
 def own_version() -> str:
-    """Name the release of echo_jax and, between releases, the commit: "0.2.0.dev0+g1b16d22c".
+    """Return the release of echo_jax and, between releases, the commit: "0.2.0.dev0+g1b16d22c".
 
-    Where the source is in no checkout of git, or was changed there, a digest of it stands for the
-    commit.
+    If the source is not in a git checkout, or was changed there, its digest replaces the commit.
     """
     if ".dev" not in __version__:
         return __version__
@@ -254,7 +267,7 @@ def own_version() -> str:
 
 
 def _git(*command: str) -> str:
-    """Return git's answer about the package's folder; nothing if the folder is in no checkout."""
+    """Return what git prints for `command` in the package's folder, or "" outside a checkout."""
     line = ["git", *command, "--", "."]
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         folder = Path(__file__).parent
@@ -265,7 +278,7 @@ def _git(*command: str) -> str:
 
 @functools.cache
 def source_digest() -> str:
-    """Return the first digits of the SHA-256 of the Python files of echo_jax."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of the Python files of echo_jax."""
     source = hashlib.sha256()
     # Sorted, because a file system lists its files in any order.
     for path in sorted(Path(__file__).parent.rglob("*.py")):
@@ -274,7 +287,7 @@ def source_digest() -> str:
 
 
 def software() -> dict[str, str]:
-    """Return versions and a digest of echo_jax's source, which decide bits beside the machine.
+    """Return, by name, the `versions` and the digest of echo_jax's source, which decide bits.
 
     The version of echo_jax is given without its commit, which a machine without git cannot name.
     """
@@ -282,7 +295,12 @@ def software() -> dict[str, str]:
 
 
 def apart(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Name what differs between two environments: "jax 0.11.0 here, 0.10.2 before"."""
+    """Return a phrase for each difference between two environments.
+
+        jax 0.11.0 here, 0.10.2 before
+
+    `before` and `now` hold versions by name, as `software` returns them.
+    """
     return [
         f"{name} {now.get(name, 'none')} here, {shown(before.get(name, 'none'))} before"
         for name in {**before, **now}

@@ -10,7 +10,7 @@ Spelling = Literal["flag", "argument"]
 
 
 class EchoError(ValueError):
-    """An error that a user can correct. It is data, of which `spelled` makes one sentence.
+    """An error that a user can correct: data, from which `spelled` makes one sentence.
 
         ConfigError("window", 30, "is longer than the sequence of 25",
                     "use {window=25}, or a {length} of at least 30")
@@ -34,7 +34,7 @@ class EchoError(ValueError):
     def __init__(
         self, field: str | None, value: object = None, rule: str = "", fix: str = ""
     ) -> None:
-        """Keep the parts, which pickle with the error."""
+        """Keep the parts of the sentence, so that they are pickled with the error."""
         super().__init__(field, value, rule, fix)
         self.field = field
         self.value = value
@@ -42,14 +42,14 @@ class EchoError(ValueError):
         self.fix = fix
 
     def spelled(self, spelling: Spelling) -> str:
-        """Return the field of a match as it is spelled, with its value if it has one."""
+        """Return the error as one sentence, with fields as flags or as arguments."""
         if not self.rule:
             return printable(spell(str(self.field), spelling))
         text = f"{_subject(self.field, self.value, spelling)} {spell(self.rule, spelling)}"
         return printable(f"{text}: {spell(self.fix, spelling)}")
 
     def then(self, more: str) -> Self:
-        """Return the same error with one more clause in its fix."""
+        """Return this error with the clause `more` added to its fix."""
         if not self.rule:
             return type(self)(f"{self.field}; {more}")
         return type(self)(self.field, self.value, self.rule, f"{self.fix}; {more}")
@@ -72,13 +72,13 @@ class SchedulerLostError(EchoError):
 
 
 class TasksFailedError(EchoError):
-    """Some tasks failed; the others have rows. `failures` has a sentence for each."""
+    """Some tasks failed; all other tasks have rows. `failures` has a sentence for each failure."""
 
     failures: Sequence[str] = ()
 
     @classmethod
     def of(cls, failures: Sequence[str]) -> Self:
-        """Return the error of these failures, which says each sentence once."""
+        """Return the error for `failures`, one sentence per failed task; equal ones show once."""
         why = "; ".join(dict.fromkeys(failures))
         error = cls(f"{len(failures)} tasks failed, and all other tasks have rows: {why}")
         error.failures = failures
@@ -90,14 +90,14 @@ class DivergedError(EchoError):
 
 
 def spell(text: str, spelling: Spelling) -> str:
-    """Return the text with its {field} and {field=value} as flags or as arguments.
+    """Return `text` with each {field} and {field=value} spelled as a flag or as an argument.
 
     use {lag=3} or {stateful=False}  ->  use --lag 3 or --no-stateful
                                      ->  use lag=3 or stateful=False
     """
 
     def spelled(match: re.Match[str]) -> str:
-        """The field of a match, with its value where it has one."""
+        """Return the field of a match as it is spelled, with its value if it has one."""
         field, value = match.groups()
         if value is None:
             return field if spelling == "argument" else f"--{field.replace('_', '-')}"
@@ -113,7 +113,7 @@ def _subject(field: str | None, value: object, spelling: Spelling) -> str:
 
 
 def _with_value(field: str, value: object, spelling: Spelling) -> str:
-    """Spell a field with its value: --hidden-size 0, hidden_size=0, --no-stateful and the like."""
+    """Return `field` with `value`, such as --hidden-size 0, hidden_size=0 or --no-stateful."""
     if spelling == "argument":
         return f"{field}={value}"
     flag = field.replace("_", "-")
@@ -124,13 +124,13 @@ def _with_value(field: str, value: object, spelling: Spelling) -> str:
 
 
 def _literal(word: str) -> str:
-    """Quote a word as Python does; numbers, True, None and placeholders such as N stay bare."""
+    """Return `word` in quotes, unless it is a number, a constant or a placeholder such as N."""
     bare = re.fullmatch(r"-?[\d.]+(?:e-?\d+)?|True|False|None|[A-Z]+", word)
     return word if bare else f'"{word}"'
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it: on one line, cut after 60 characters."""
+    """Return the `repr` of a value, cut after 60 characters, for use in a message."""
     try:
         text = repr(value)
     except ValueError:  # Python writes no integer of more than 4,300 digits
@@ -139,17 +139,17 @@ def shown(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Escape each character that moves the cursor or turns the direction of writing."""
+    """Return `text` with unprintable characters escaped: they move the cursor or turn the text."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def one_line(text: str) -> str:
-    """Return a text as one `printable` line, which pages, tables and figures then escape."""
+    """Return `text` as one `printable` line; pages, tables and figures escape it further."""
     return printable(" ".join(text.split()))
 
 
 def reason(error: BaseException) -> str:
-    """Return the type and message of an error on one line, cut after 200 characters."""
+    """Return the type of `error` and its message on one line, cut after 200 characters."""
     name = type(error).__name__
     message = one_line(str(error))
     if len(message) > 200:

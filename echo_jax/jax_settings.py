@@ -1,4 +1,4 @@
-"""The version of echo_jax, and the settings of jax for all results. No jax here."""
+"""Define the version of echo_jax, and the settings of jax for all results, without jax."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,7 @@
-"""Compute intervals and tests over seeds, sequences until learned, recalled bits. No jax.
+"""Compute intervals and tests over seeds, sequences until learned, and recalled bits.
 
-SciPy is imported inside the functions that need it: `scipy.stats` takes 0.6 s to import, and
-nothing that `train` calls needs it.
+No jax is needed. SciPy is imported inside the functions that need it: `scipy.stats` takes 0.6 s to
+import, and nothing that `train` calls needs it.
 """
 
 import bisect
@@ -19,17 +19,17 @@ import numpy.typing as npt
 def recalled_bits(loss: float, baseline: float) -> float:
     """Return the bits that the network knows beyond a baseline: (baseline - loss) / ln 2.
 
-    Both are in nats. For uniform random integers the baseline is ln V, so the bits are log2 V -
-    loss / ln 2.
+    `loss` and `baseline` are in nats. For uniform random integers the baseline is ln V, so the bits
+    are log2 V - loss / ln 2.
     """
     return (baseline - loss) / math.log(2)
 
 
 def sequences_until(accuracy: np.ndarray, threshold: float = 0.99, width: int = 20) -> int | None:
-    """Return the training sequences seen when the running mean of the accuracy reaches `threshold`.
+    """Return how many sequences were trained on when the mean accuracy reached `threshold`.
 
-    The count includes the sequences of the mean; it is None if the mean never reaches the
-    threshold. `accuracy` is that of every training sequence, float `[N]`.
+    The mean is taken over `width` sequences in a row, and the count includes them. The result is
+    None if the mean never reaches the threshold. `accuracy` is float `[N]`, one per sequence.
     """
     if len(accuracy) < width:
         return None
@@ -48,15 +48,15 @@ class Interval(NamedTuple):
 
 
 def median_interval(values: np.ndarray) -> Interval:
-    """Return the exact order-statistic interval for the population median.
+    """Return the exact order-statistic interval for the population median of `values`.
 
-    Its bounds are the k-th smallest and the k-th largest of the S values. Its coverage is 1 - 2
+    The bounds are the k-th smallest and the k-th largest of the S values. The coverage is 1 - 2
     P(Binomial(S, 1/2) < k) for any continuous distribution, and at least that with ties. k is
     chosen so that the coverage is nearest to 95%.
 
         S 8:  k 2, the 2nd to the 7th, 93.0%        S 16:  k 5, the 5th to the 12th, 92.3%
 
-    The values are float `[S]`, one per seed; infinity stands for never.
+    `values` is float `[S]`, one per seed; infinity stands for never.
     """
     # Ranks need no mean and no deviation, which seeds that never learned, infinity, do not have.
     ordered = np.sort(np.asarray(values, np.float64))
@@ -69,7 +69,7 @@ def median_interval(values: np.ndarray) -> Interval:
 
 
 def wilson_interval(successes: int, trials: int) -> Interval:
-    """Return the score interval for a proportion (Wilson 1927), of nominal coverage 95%."""
+    """Return the 95% score interval (Wilson 1927) for the proportion `successes` / `trials`."""
     z = NormalDist().inv_cdf(0.975)
     # Wald's interval would have no width where all seeds, or none, reached the goal.
     share = successes / trials
@@ -81,9 +81,11 @@ def wilson_interval(successes: int, trials: int) -> Interval:
 
 
 class Summary(NamedTuple):
-    """The median of some values, infinity for never, and its interval (None for one value).
+    """The median of some values, and its interval.
 
-    cut_short: training ended at its limit, and more of it would have followed.
+    median     infinity if it is not reached
+    interval   None if there is only one value
+    cut_short  True if training ended at its limit before every seed had learned
     """
 
     median: float
@@ -92,7 +94,7 @@ class Summary(NamedTuple):
 
 
 def summary_of(values: Sequence[float | None] | np.ndarray) -> Summary:
-    """Return the median and its order-statistic interval; None among the values stands for never.
+    """Return the median of `values` and its interval; None among them stands for never.
 
     300, 400, None          median 400, interval 300 to never
     300, None, None         median never
@@ -103,7 +105,7 @@ def summary_of(values: Sequence[float | None] | np.ndarray) -> Summary:
 
 
 def sign_flip_test(differences: npt.ArrayLike) -> float:
-    """Return the two-sided p-value of paired differences under random signs.
+    """Return the two-sided p-value of paired `differences`, float `[S]`, under random signs.
 
     Fisher's randomisation test (Fisher 1935, section 21): under the hypothesis that each difference
     is distributed symmetrically about 0, all 2^S assignments of signs to the S magnitudes are
@@ -130,11 +132,12 @@ def _sign_flip_test(differences: tuple[float, ...]) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's step-down adjusted p-values (Holm 1979), in the given order; SciPy has none.
+    """Return `p_values` adjusted by Holm's step-down method (Holm 1979), in the given order.
 
     The i-th smallest of m values, i from 1, is multiplied by m - i + 1; no result is less than that
     of a smaller p-value or more than 1. Results of at most alpha may be called significant
     together: the chance of any false one is at most alpha, however the tests depend on each other.
+    SciPy has no such function.
     """
     order = np.argsort(p_values, kind="stable")
     tests = len(order)
@@ -147,9 +150,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 class Comparison(NamedTuple):
     """A second result compared with a first one, pair by pair, one pair per seed.
 
-    The median is that of the differences, second - first; the p-value that of the two-sided
-    sign-flip test. Superiority is the share of pairs in which the second is larger, ties counted
-    half: the probability of superiority, for pairs (Grissom and Kim 2012).
+    median       the median of the differences, second - first
+    interval     the interval of that median
+    p_value      the two-sided p-value of `sign_flip_test`
+    superiority  the share of pairs in which the second result is larger, ties counted half: the
+                 probability of superiority, for pairs (Grissom and Kim 2012)
     """
 
     median: float
@@ -159,9 +164,10 @@ class Comparison(NamedTuple):
 
 
 def paired_comparison(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison:
-    """Compare two results, float `[S]`, of the same seeds in the same order, pair by pair.
+    """Return the comparison of the results `first` and `second`, pair by pair.
 
-    All are finite: seeds that never learned have no difference.
+    Both are float `[S]`, of equal seeds in equal order. All values are finite, because a seed that
+    never learned has no difference.
     """
     differences = np.asarray(second, np.float64) - np.asarray(first, np.float64)
     return Comparison(
@@ -181,10 +187,11 @@ DRAWN_SPLITS = 20_000  # where there are more
 def permutation_test(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """Return the two-sided p-value of the difference of two means under exchanged labels.
 
-    p is the share of all ways to divide the values of both groups anew (Fisher 1935, section 21)
-    whose means differ by at least as much: with 8 and 8 there are 12,870, so p is at least 1.6e-4.
-    Above 50,000 ways, 20,000 are drawn with a fixed seed. `scipy.stats.permutation_test` is not
-    used, as it takes 0.8 s for 8 and 8.
+    The values of both groups, `first` and `second`, are divided anew in all ways. p is the share of
+    ways whose means differ by at least as much as the given ones (Fisher 1935, section 21). With 8
+    and 8 values there are 12,870 ways, so p is at least 1.6e-4. If there are more than 50,000 ways,
+    20,000 are drawn with a fixed seed. `scipy.stats.permutation_test` is not used, as it takes
+    0.8 s for 8 and 8.
 
         1 2 and 3 4     the six sums of two: 3 4 5 5 6 7; as far from 5 as 3: 2 of 6, p 1/3
     """
@@ -198,18 +205,18 @@ def permutation_test(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
 
 
 def shift_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
-    """Return the shifts of the second group at which the permutation test does not reject equality.
+    """Return the shifts of `second` at which the permutation test does not reject equality.
 
-    This is an interval of 95% for the difference of two distributions of one shape, by inverting
-    the test (Efron & Tibshirani 1993, section 15.4). It is infinite if so few values cannot give a
-    p-value of 5%.
+    They are a 95% interval for the difference `first` - `second` of two distributions of one shape,
+    by inverting the test (Efron & Tibshirani 1993, section 15.4). The interval is infinite if there
+    are too few values for a p-value of 5%.
     """
     groups = np.asarray(first, np.float64), np.asarray(second, np.float64)
     middle = float(groups[0].mean() - groups[1].mean())
     widest = 4 * float(sum(np.ptp(group) for group in groups)) + 1e-9
 
     def end(sign: int) -> float:
-        """Return the shift on one side at which the test first rejects equality."""
+        """Return the end of the interval towards `sign`: the first shift that the test rejects."""
 
         def told(step: int) -> bool:
             moved = groups[1] + middle + sign * widest * step / SHIFTS
@@ -225,9 +232,11 @@ def shift_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
 
 @functools.cache
 def splits(first: int, second: int) -> np.ndarray:
-    """Return the ways to choose a first group, 0 and 1 in float64 `[P, first + second]`.
+    """Return P ways to divide values into groups of the sizes `first` and `second`.
 
-    There are all of them, or 20,000 drawn with a fixed seed; row 0 is the groups as they are.
+    A way is a row of float64 `[P, first + second]`, with 1 for the first group and 0 for the
+    second. Row 0 divides the values as given. The other rows are all other ways or, if there are
+    more than 50,000 ways, 20,000 that are drawn with a fixed seed.
     """
     whole = first + second
     if math.comb(whole, first) <= MOST_SPLITS:
@@ -242,7 +251,7 @@ def splits(first: int, second: int) -> np.ndarray:
 
 
 def false_discovery(p_values: Sequence[float]) -> list[float]:
-    """Return the adjusted p-values of Benjamini and Hochberg (1995), in the given order.
+    """Return `p_values` adjusted by Benjamini and Hochberg (1995), in the given order.
 
     Among results of at most alpha, at most a share alpha is expected to be false.
     """
@@ -252,17 +261,17 @@ def false_discovery(p_values: Sequence[float]) -> list[float]:
 
 
 LEAST_SCORED = 6
-"""The least number of streams in each of the two later parts."""
+"""The least number of streams in each of the last two of a probe's three parts."""
 
 FITTED = 0.7
-"""The share of the streams to which heads are fitted, if `scored` is not given."""
+"""The share of a probe's streams to which heads are fitted, if `scored` is not given."""
 
 LEAST_STREAMS = int((LEAST_SCORED - 0.5) / ((1 - FITTED) / 2)) + 1  # as the share is rounded
 
 PER_TOKEN = 50
-"""The examples that heads need for each different token, besides one for each weight of a head."""
+"""The least number of examples per different token that heads need, even with few weights."""
 
 
 def least_examples(numbers: int, classes: int) -> int:
-    """Return how many examples heads on `numbers` numbers need for `classes` different tokens."""
+    """Return how many examples heads on `numbers` numbers need to tell `classes` tokens apart."""
     return max(numbers, PER_TOKEN) * classes

@@ -42,7 +42,7 @@ class LayerParams(NamedTuple):
     """The parameters of a layer of width D around a cell with H outputs, whose inputs are `[B, D]`.
 
     norm and mlp_norm `[D]`, the scales of the RMSNorms before convolution and MLP; conv `[4, D]`,
-    one filter a channel, the newest input first; conv_bias and b `[D]`; W `[H, D]`, W1 `[D, 2D]`,
+    one filter per channel, the newest input first; conv_bias and b `[D]`; W `[H, D]`, W1 `[D, 2D]`,
     W2 `[2D, D]`.
     """
 
@@ -79,20 +79,23 @@ class Block(Cell):
     The convolution is causal and depthwise, of four inputs, as in Mamba (Gu & Dao 2023) and gated
     DeltaNet (Yang et al. 2025); RMSNorm is that of Zhang & Sennrich 2019. Kernels start
     LeCun-normal, filters uniform between -1/2 and 1/2 (as `torch.nn.Conv1d`), biases at zero, gains
-    at 1. RMSNorm has an epsilon of 1e-6, and gelu is its approximation by tanh.
-    The state is that of every convolution and every cell: streaming equals training.
+    at 1. RMSNorm has an epsilon of 1e-6, and gelu is the tanh approximation.
 
-    It is the same for all cells and nobody's own: docs/cells.md says what authors do otherwise. The
-    cells of all layers start as the first one of their authors. There RWKV-7's mu and w0 and the
-    forget biases of the sLSTM depend on the layer, and W_down of the mLSTM is divided by their
-    number; and RWKV-7 adds the values of its first layer to those of later ones.
+    The state holds the last inputs of every convolution and the state of every cell, so streaming
+    equals training.
+
+    The block is the same for all cells; docs/cells.md says what their authors do instead. The cells
+    of all layers start like the first layer of their authors. In the authors' code, mu and w0 of
+    RWKV-7 and the forget biases of the sLSTM depend on the layer, W_down of the mLSTM is divided by
+    the number of layers, and RWKV-7 adds the values of its first layer to the values of later
+    layers.
 
     Attributes:
-      cell: the cell of every layer; each layer has weights of its own.
+      cell: the cell of every layer; each layer has separate weights.
       width: D, the features of the residual stream and the outputs.
       layers: the number of layers.
-      parameters: trained numbers of cells and block, without W_in; the width that comes nearest is
-        taken, and must be within 1%.
+      parameters: how many numbers of the cells and the block are trained, without W_in. The width
+        that comes nearest is taken, and must come within 1%.
     """
 
     cell: Cell
@@ -114,7 +117,10 @@ class Block(Cell):
             object.__setattr__(self, "width", self._width_for(self.parameters))
 
     def _width_for(self, parameters: int) -> int:
-        """Return the width with the nearest parameter count; raise ConfigError if none is near."""
+        """Return the width whose parameter count is nearest to `parameters`.
+
+        Raises ConfigError if the count is not within 1%, or if another width is given.
+        """
         # Asked once, at the default width: which arrays are trained does not depend on sizes.
         trained = trained_arrays(Block(self.cell, layers=self.layers), 1)
 
@@ -146,7 +152,7 @@ class Block(Cell):
         return self.cell.key_value_sizes
 
     def bytes_apart(self, input_size: int) -> int:
-        """Return the bytes of the convolutions' last inputs, and the bytes that the cell states."""
+        """Return the bytes of the convolutions' last inputs and of the cells' `bytes_apart`."""
         last_inputs = 4 * (CONVOLVED - 1) * self.width
         return self.layers * (last_inputs + self.cell.bytes_apart(self.width))
 
@@ -178,7 +184,7 @@ class Block(Cell):
     def initial_state(
         self, params: BlockParams, batch_size: int, input_size: int
     ) -> tuple[LayerState, ...]:
-        """Return zeros before each convolution's first input, and the first state of each cell."""
+        """Return, for each layer, zeros as last inputs and the initial state of the cell."""
         zeros = jnp.zeros((batch_size, CONVOLVED - 1, self.width))
         states = (self.cell.initial_state(x.cell, batch_size, self.width) for x in params.layers)
         return tuple(LayerState(zeros, state) for state in states)
@@ -193,7 +199,7 @@ class Block(Cell):
     def step(
         self, params: BlockParams, state: tuple[LayerState, ...], x: chex.Array
     ) -> tuple[tuple[LayerState, ...], chex.Array]:
-        """Make one step through all layers: inputs `[B, F]` to outputs `[B, D]`."""
+        """Return the next state and the outputs `[B, D]` of one step from inputs x, `[B, F]`."""
         x = x @ params.W_in
         states = []
         for layer, before in zip(params.layers, state, strict=True):
@@ -210,7 +216,10 @@ class Block(Cell):
         xs: chex.Array,
         mask: Mask = None,
     ) -> tuple[tuple[LayerState, ...], chex.Array]:
-        """Run all steps of a layer, then of the next: inputs `[T, B, F]` to outputs `[T, B, D]`."""
+        """Return the last state and all outputs `[T, B, D]`, from inputs xs, `[T, B, F]`.
+
+        All steps of a layer are made before those of the next layer.
+        """
         x = params.W_in[xs] if is_tokens(xs) else xs @ params.W_in
         states = []
         for layer, before in zip(params.layers, state, strict=True):
@@ -222,18 +231,21 @@ class Block(Cell):
 
 
 def normed(x: chex.Array, gains: chex.Array) -> chex.Array:
-    """Return the RMSNorm of the vectors x, `[..., D]`, with gains `[D]`."""
+    """Return the RMSNorm of the vectors x, `[..., D]`, times the gains `[D]`."""
     return rms_norm(x, 1e-6) * gains
 
 
 def residual(layer: LayerParams, x: chex.Array, y: chex.Array) -> chex.Array:
-    """Return the residual stream `[..., D]` after the cell's output y, `[..., H]`, and the MLP."""
+    """Return the stream x, `[..., D]`, with the cell's output y, `[..., H]`, and the MLP added."""
     x = x + y @ layer.W + layer.b
     return x + jax.nn.gelu(normed(x, layer.mlp_norm) @ layer.W1) @ layer.W2
 
 
 def convolve(layer: LayerParams, past: chex.Array, x: chex.Array) -> tuple[chex.Array, chex.Array]:
-    """Make one step of the convolution: the last three inputs `[B, 3, D]`, and the sum `[B, D]`."""
+    """Return the last three inputs after a step, `[B, 3, D]`, and its convolution `[B, D]`.
+
+    `past` is the last three inputs before the step, newest first; `x` is its input, `[B, D]`.
+    """
     seen = jnp.concatenate([x[:, None], past], axis=1)
     return seen[:, :-1], jnp.sum(seen * layer.conv, axis=1) + layer.conv_bias
 
@@ -241,7 +253,10 @@ def convolve(layer: LayerParams, past: chex.Array, x: chex.Array) -> tuple[chex.
 def convolve_all(
     layer: LayerParams, past: chex.Array, xs: chex.Array, mask: Mask
 ) -> tuple[chex.Array, chex.Array]:
-    """Return all steps of the convolution of `[T, B, D]`; step by step where steps are masked."""
+    """Return the last three inputs `[B, 3, D]`, and the convolution at all steps `[T, B, D]`.
+
+    `past` is the three inputs before `xs`, `[T, B, D]`. With a mask, steps are made one by one.
+    """
     if mask is not None:
         # An absent step does not shift the past of its row, so no one shift fits all rows.
         return scan_over_time(lambda past, x: convolve(layer, past, x), past, xs, mask)
@@ -259,7 +274,10 @@ def own_state(cell: Cell, state: Carry) -> Carry:
 
 
 def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
-    """Return the numbers of `own_state` side by side, float32 `[B, D]`; a complex number is two."""
+    """Return the numbers of `own_state(cell, state)` side by side, float32 `[rows, D]`.
+
+    A complex number counts as two.
+    """
     leaves = jax.tree.leaves(own_state(cell, state))
     reals = [part for x in leaves for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
     flat = [jnp.reshape(x, (rows, -1)).astype(jnp.float32) for x in reals]
@@ -267,12 +285,12 @@ def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
 
 
 def trained_numbers(cell: Cell, input_size: int, trained: Sequence[bool] = ()) -> int:
-    """Return how many numbers of a cell training changes, for inputs of F features.
+    """Return how many of a cell's numbers training changes.
 
     Args:
       cell: the cell.
-      input_size: F.
-      trained: the result of `trained_arrays`, if it is known; it is the same for every size.
+      input_size: F, the features of an input.
+      trained: the result of `trained_arrays`, which does not depend on sizes; () to compute it.
     """
     sizes = [leaf.size for leaf in jax.tree.leaves(jax.eval_shape(lambda: first(cell, input_size)))]
     trained = trained or trained_arrays(cell, input_size)
@@ -280,10 +298,10 @@ def trained_numbers(cell: Cell, input_size: int, trained: Sequence[bool] = ()) -
 
 
 def trained_arrays(cell: Cell, input_size: int) -> list[bool]:
-    """Return for each array of a cell whether training changes it.
+    """Return, for each array of the cell's parameters, whether training changes the array.
 
-    Arrays that `prepare` passes through `stop_gradient` stay as they are. For a PyTorch layer, all
-    arrays count.
+    Arrays that `prepare` passes through `stop_gradient` are not trained. For a PyTorch layer, all
+    arrays count as trained. `input_size` is the number of features of an input.
     """
     if cell.framework:
         return [True] * len(jax.tree.leaves(jax.eval_shape(lambda: first(cell, input_size))))
@@ -295,6 +313,6 @@ def trained_arrays(cell: Cell, input_size: int) -> list[bool]:
 
 
 def first(cell: Cell, input_size: int) -> CellParams:
-    """Return initial parameters."""
+    """Return initial parameters of a cell for inputs of `input_size` features, by a fixed key."""
     key: chex.PRNGKey = jax.random.key(0, impl=GENERATOR)
     return cell.init(key, input_size)

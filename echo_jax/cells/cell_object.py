@@ -30,9 +30,9 @@ class CellObject(NamedTuple):
     """A cell that a call was given.
 
     name  the name of its class or file, as after --cell
-    args  its options
+    args  the options that it was given
     cell  the cell itself
-    size  the option that sets the number of units, if there is one
+    size  the name of the option that sets the number of units, or None
     """
 
     name: str
@@ -42,10 +42,10 @@ class CellObject(NamedTuple):
 
 
 def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
-    """Return the cell that an object is, or the cell that it makes with keyword arguments.
+    """Return the cell that `found` is, or the cell that it makes with keyword arguments `args`.
 
-    The object is a class, an instance, a Flax module, or functions. Raises ConfigError if it is not
-    a cell or cannot be built.
+    `found` is a class, an instance, a Flax module, or functions. Raises ConfigError if `found` is
+    not a cell or cannot be built, or if an instance is given arguments.
     """
     check_args(args)
     if isinstance(found, type | BlockOf | ModuleType) or inspect.isfunction(found):
@@ -58,14 +58,15 @@ def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
 
 
 def is_in_block(cell: Any) -> bool:
-    """Return True if `cell`, as it was handed over, is in a block."""
+    """Return True if `cell`, a name or an object that a call was given, is in a block."""
     return isinstance(cell, Block | BlockOf) or str(cell).startswith(BLOCK_PREFIX)
 
 
 def in_block(cell: Any) -> Any:
-    """Return `cell`, as it was handed over, in the common block.
+    """Return `cell`, a name or an object that a call was given, in the common block.
 
-    Raises ConfigError if it is already in a block.
+    The result is a name, a `BlockOf` or a `Block`. Raises ConfigError if `cell` is already in a
+    block.
     """
     if is_in_block(cell):
         rule = "applies only to a cell that is not yet in a block"
@@ -79,10 +80,18 @@ def in_block(cell: Any) -> Any:
 def in_config(
     found: Any, args: Mapping[str, Any] | None = None, hidden_size: int | None = None
 ) -> tuple[dict[str, Any], Cell | None]:
-    """Return the fields of a `NetworkConfig` for the cell `found` of a call, and the cell or None.
+    """Return `NetworkConfig` fields for a cell that a call was given, and the cell or None.
 
-    The cell is returned if no later process can import it by its name, such as a cell of a
-    notebook; its name in the fields then cannot be imported. Otherwise the fields alone define it.
+    The cell is returned if no later process can import it by name, such as a cell of a notebook.
+    Otherwise the fields alone define the cell, and None is returned.
+
+    Args:
+      found: a name, a class, an instance or functions.
+      args: keyword arguments of a class or of functions; None if no arguments were given.
+      hidden_size: the number of units; None if it was not given.
+
+    Raises:
+      ConfigError: if `found` is not a cell, or if an argument does not fit it.
     """
     check_args(args)
     if isinstance(found, str):
@@ -111,9 +120,9 @@ def in_config(
 
 
 def cell_of(config: RunConfig, given: Cell | None = None) -> Cell:
-    """Return the cell of a run: the one that a call was given, or the one its configuration names.
+    """Return the cell of a run: `given`, the object of a call, or the cell that `config` names.
 
-    Raises ConfigError if it cannot be used.
+    Raises ConfigError if the cell cannot be used.
     """
     network = with_cell_stated(config).network
     cell = given or registry.build_cell(network, config.task.window)
@@ -123,17 +132,18 @@ def cell_of(config: RunConfig, given: Cell | None = None) -> Cell:
 
 
 def with_cell_stated(config: RunConfig) -> RunConfig:
-    """Return the configuration with all options of its cell stated, none still to be found."""
+    """Return `config` with all options of its cell stated, in place of the bytes of a state."""
     if config.network.cell_args is None and config.network.state_bytes is None:
         return config
     return dataclasses.replace(config, network=stated(config.network, config.input_size))
 
 
 def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
-    """Return the configuration with the options of its cell in place of `state_bytes`.
+    """Return `config` with the options of its cell in place of `state_bytes`.
 
-    The units of the cell are the hidden size, even if `cell_args` states them. Raises ConfigError
-    if the two differ, or if no state is within 10% of the bytes.
+    The hidden size is set to the number of units, even if `cell_args` states it. `input_size` is
+    the number of features of an input. Raises ConfigError if the hidden size contradicts
+    `cell_args`, or if no state is within 10% of the bytes.
     """
     found = registry.cell_class(config.cell)
     args = options_in(config.cell_args or "")
@@ -157,7 +167,7 @@ def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
 
 
 def _fields_of(named: CellObject) -> dict[str, Any]:
-    """Return the fields of a `NetworkConfig` that state a cell: name, units and other options."""
+    """Return the fields of a `NetworkConfig` that state a cell: its name, units and options."""
     args = dict(named.args)
     fields: dict[str, Any] = {"cell": named.name}
     units = getattr(named.cell.options, named.size or "", None)
@@ -178,7 +188,10 @@ def check_args(args: object) -> None:
 
 
 def _of_class(found: Any, args: dict[str, Any]) -> CellObject:
-    """Return the cell of a class or a module; a built-in class has its short name."""
+    """Return the cell that the class or module `found` makes with `args`.
+
+    Raises ConfigError if `found` is not a cell, or if `args` do not fit it.
+    """
     inner, block = (found.inner, BLOCK_PREFIX) if isinstance(found, BlockOf) else (found, "")
     if not is_cell(inner):
         raise ConfigError("cell", shown(inner), *user_cell.what_it_lacks(_name(inner), inner))
@@ -191,9 +204,10 @@ def _name_of(cell: Cell) -> str:
 
 
 def _name(written: Any) -> str:
-    """Return the name of a class or a function, or the file of a module, as after --cell.
+    """Return the name of `written` as after --cell: of a class or a function, or a module's file.
 
-    A class has the shortest package that has it: flax.nnx:GRUCell, not flax.nnx.nn.recurrent.
+    A built-in class has its short name. Any other class is named with the shortest package from
+    which it can be imported: flax.nnx:GRUCell, not flax.nnx.nn.recurrent:GRUCell.
     """
     if name := registry.built_in_name(written):
         return name
@@ -209,7 +223,10 @@ def _name(written: Any) -> str:
 
 
 def _given(cell: Cell) -> dict[str, Any]:
-    """Return the options of an instance that differ from their defaults."""
+    """Return the options of a cell that differ from their defaults.
+
+    For a cell of NNX, Equinox or PyTorch, these are the options that were given.
+    """
     if isinstance(cell, Block):
         return _given(cell.cell) | _changed(cell, BlockOf.own)
     if hasattr(cell, "given"):  # of NNX, Equinox and PyTorch
@@ -219,7 +236,7 @@ def _given(cell: Cell) -> dict[str, Any]:
 
 
 def _changed(options: Any, names: Container[str]) -> dict[str, Any]:
-    """Return the named fields of a dataclass that differ from their defaults."""
+    """Return the fields in `names` of the dataclass `options` that differ from their defaults."""
     named = [field for field in dataclasses.fields(options) if field.name in names]
     values = {field.name: getattr(options, field.name) for field in named}
     return {x.name: values[x.name] for x in named if repr(values[x.name]) != repr(x.default)}

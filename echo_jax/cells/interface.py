@@ -1,8 +1,8 @@
 """A recurrent cell as the rest of the package uses it: pure functions of parameters and state.
 
 `ProjectedCell` is the base of cells whose products with the input and the output do not wait for
-the state. `scan_over_time` loops over the steps of any cell. At the end are the rules that options
-of several cells share.
+the state. `scan_over_time` loops over the steps of any cell. The last functions check rules that
+the options of several cells share.
 """
 
 import functools
@@ -20,7 +20,7 @@ Carry = Any
 
 
 Mask: TypeAlias = chex.Array | None
-"""Bool `[W, B]`, False where a step is absent; None where none is."""
+"""Bool `[W, B]`, False where a step is absent; None if no step is absent."""
 
 # Windows of up to 8 keep the form, and so the bits, that they had before longer ones became loops
 # of single steps.
@@ -39,9 +39,9 @@ class CellError(Exception):
 
 
 class Cell:
-    """A recurrent cell. Subclasses are frozen dataclasses, whose fields are its options.
+    """A recurrent cell. Subclasses are frozen dataclasses, whose fields are the options of a cell.
 
-    `features`, which most have, is H: the units, and the numbers of an output.
+    Most cells have the option `features`, which is H: the number of units and of outputs.
 
         params = cell.init(key, input_size)
         state = cell.initial_state(params, batch_size, input_size)
@@ -50,58 +50,60 @@ class Cell:
         state, ys = cell.scan(params, state, xs, mask)
 
     `step` is the definition. A cell with a faster form over time sets `has_scan` and overrides
-    `scan`, which must give the same numbers up to rounding, and take integer tokens for one-hot
-    vectors. The gradient goes through `prepare`.
+    `scan`. This method must give the numbers of `step` up to rounding, and must accept integer
+    tokens in place of one-hot vectors. The gradient goes through `prepare`. In all methods,
+    `input_size` is F, the number of features of an input, and `batch_size` is B, the rows.
     """
 
     features: int
     has_scan: ClassVar[bool] = False
     prepared_once: ClassVar[bool] = False
-    """True where `prepare` is costly: a card prepares once an update, not for each part of its
-    streams. That changes last bits, so other cells keep the parts."""
+    """True if `prepare` is costly: a card then prepares once per update, not for each part of its
+    streams. This changes last bits, so the parameters of other cells are prepared for each part."""
     starts_from_params: ClassVar[bool] = True
-    """False if `initial_state` takes any `params`, such as None."""
+    """False if `initial_state` does not use `params`, which may then be None."""
     sized_by: ClassVar[tuple[str, ...]] = ()
-    """Options that size the state: `state_size.sized` searches the first that is not given. () for
-    the number of units."""
+    """Options that size the state: `state_size.sized` searches the first option that is not given.
+    () stands for the number of units."""
     sized_with: ClassVar[tuple[str, ...]] = ()
-    """Options that such a search sets to the same value, unless they are given."""
+    """Options that `state_size.sized` sets to the value of the searched option, unless given."""
     framework: ClassVar[str | None] = None
-    """The package that makes the steps of a cell, of which JAX sees shapes alone; None for JAX."""
+    """The package that computes the steps, such as torch; JAX sees only shapes. None for JAX."""
     names: ClassVar[Mapping[str, str]] = {}
-    """The names that the author of the cell gave these functions, where they differ."""
+    """The names that the cell's author gave to the functions of `Cell`, where they differ."""
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """Return the initial parameters, for inputs of F features; here none."""
+        """Return initial parameters, drawn with `key`, for inputs of `input_size` features."""
         return {}
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """Return the state before the first step: arrays `[B, ...]` in a tree; here zeros."""
+        """Return the state before the first step, a tree of arrays `[batch_size, ...]`."""
         return jnp.zeros((batch_size, self.features))
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        """Make one step from `x`, float32 `[B, F]`: the next state, and the output `[B, features]`.
+        """Return the next state and the output `[B, features]` of a step from x, float32 `[B, F]`.
 
-        `params` has been through `prepare`.
+        `params` is the result of `prepare`; `state` is the state before the step.
         """
         raise NotImplementedError
 
     def scan(
         self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
     ) -> tuple[Carry, chex.Array]:
-        """Return all steps: the last state, and the outputs `[T, B, features]`.
+        """Return the last state and the outputs `[T, B, features]` of T steps from `state`.
 
-        `xs` is float32 `[T, B, F]`, or int32 `[T, B]` for one-hot vectors if the cell `has_scan`;
-        where `mask`, bool `[T, B]`, is False the state is held, and the output is meaningless.
+        `params` is the result of `prepare`. `xs` is float32 `[T, B, F]`; if the cell `has_scan`, it
+        may be int32 tokens `[T, B]` instead of one-hot vectors. Where `mask`, bool `[T, B]`, is
+        False, the state is held and the output is meaningless.
         """
         return scan_over_time(functools.partial(self.step, params), state, xs, mask)
 
     def prepare(self, params: CellParams) -> CellParams:
-        """Return the parameters that `step` takes, computed once a sequence."""
+        """Return the form of `params` that `step` takes, computed once per sequence."""
         return params
 
     def output_size(self, params: CellParams, input_size: int) -> int:
-        """Return the features of the output, by the shapes of a step."""
+        """Return the number of features of the output, which follows from the shapes of a step."""
 
         def output() -> chex.Array:
             state = self.initial_state(params, 2, input_size)
@@ -115,12 +117,12 @@ class Cell:
         return None
 
     def bytes_apart(self, input_size: int) -> int:
-        """Return the bytes of a state of one row that do not count as the cell's own."""
+        """Return the bytes of a row's state that do not count, such as those of a convolution."""
         return 0
 
     @property
     def source(self) -> Any:
-        """The class, or the module of functions, that its author wrote."""
+        """The class, or the module of functions, that the author of the cell wrote."""
         return type(self)
 
     @property
@@ -137,46 +139,56 @@ class ProjectedCell(Cell):
         y           = read_out(params, read, terms)
 
     `scan` projects all inputs at once, runs the recurrence, and reads all outputs at once. A cell
-    with a form of the recurrence that is parallel over time overrides `parallel`; it is used where
-    `in_parallel`, and equals the sequential one up to rounding. The first array of the prepared
-    parameters is a kernel `[F, n]` of the inputs.
+    whose recurrence has a form parallel over time overrides `parallel`. `scan` uses the parallel
+    form if `in_parallel` is True, and it equals the sequential form up to rounding. The first array
+    of the prepared parameters is a kernel `[F, n]` of the inputs.
     """
 
     has_scan: ClassVar[bool] = True
 
     @property
     def parallel_on_cpu(self) -> bool:
-        """True where the parallel form is the faster one on a CPU too; docs/cells.md has times."""
+        """True if the parallel form is faster on a CPU too; docs/cells.md lists the times."""
         return False
 
     @property
     def in_parallel(self) -> bool:
-        """True where `scan` takes the parallel form."""
+        """True if `scan` uses the parallel form on the devices of this process."""
         # On other devices the parallel form is taken unmeasured: all times in docs/ are of CPUs.
         return self.parallel_on_cpu or jax.default_backend() != "cpu"
 
     def project(self, params: CellParams, x: chex.Array) -> Terms:
-        """Return the terms of inputs `[..., F]`: a tree of arrays `[..., n]`."""
+        """Return the terms of the inputs x, `[..., F]`: a tree of arrays `[..., n]`."""
         raise NotImplementedError
 
     def recur(self, params: CellParams, state: Carry, terms: Terms) -> tuple[Carry, Any]:
-        """Make one step of the recurrence: the next state, and what `read_out` needs of it."""
+        """Return the next state after a step with `terms`, and what `read_out` reads from it."""
         raise NotImplementedError
 
     def read_out(self, params: CellParams, read: Any, terms: Terms) -> chex.Array:
-        """Return the outputs `[..., B, features]`; `read` itself unless overridden."""
+        """Return the outputs `[..., B, features]`; `read` itself unless overridden.
+
+        `read` is the second result of `recur`, and `terms` are the result of `project`.
+        """
         return read
 
     def parallel(
         self, params: CellParams, state: Carry, terms: Terms, mask: Mask
     ) -> tuple[Carry, Any]:
-        """Run all steps of the recurrence at once; one by one unless overridden."""
+        """Return the last state and all `read`, computed at once from the terms `[T, B, n]`.
+
+        `state` is the state before the first step; it is held where `mask` is False. Unless this
+        method is overridden, steps are made one by one.
+        """
         return self.sequential(params, state, terms, mask)
 
     def sequential(
         self, params: CellParams, state: Carry, terms: Terms, mask: Mask
     ) -> tuple[Carry, Any]:
-        """Return all steps of the recurrence one by one, from terms `[T, B, n]`: its definition."""
+        """Return the last state and all `read`, made step by step from the terms `[T, B, n]`.
+
+        The arguments are those of `parallel`. This is the definition of the recurrence.
+        """
         # Not unrolled in short windows either: the products are done, a step is mostly elementwise.
         return scan_over_time(functools.partial(self.recur, params), state, terms, mask, unroll=1)
 
@@ -188,7 +200,10 @@ class ProjectedCell(Cell):
     def scan(
         self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
     ) -> tuple[Carry, chex.Array]:
-        """Return all steps; for tokens the terms are rows of a table of V."""
+        """Return the last state and the outputs, as `Cell.scan` does.
+
+        If `xs` are tokens, their terms are rows of a table with the terms of all V tokens.
+        """
         if is_tokens(xs):
             values = len(jax.tree.leaves(params)[0])  # the rows of the kernel of the inputs
             # V projections serve all T B tokens. On a CPU a one-hot product is a row, bit for bit.
@@ -208,18 +223,21 @@ def scan_over_time(
     mask: Mask,
     unroll: int = UNROLLED,
 ) -> tuple[Carry, Any]:
-    """Run `lax.scan` of a step over the inputs `[W, B, ...]`, with masked steps.
+    """Run `step` over W steps by `lax.scan`, and hold the carry of a row where `mask` is False.
 
-    At absent steps the carry is held bit for bit, and the output is meaningless. A window of at
-    most `unroll` steps has no loop left. A longer one is a loop of single steps: with several steps
-    an iteration XLA computes the earlier ones again for each later one.
+    `step` maps a carry and an input `[B, ...]` to the next carry and an output; `inputs` are
+    `[W, B, ...]`. At absent steps the carry is held bit for bit, and the output is meaningless.
+
+    A window of at most `unroll` steps is compiled without a loop. A longer window is a loop of
+    single steps: with several steps per iteration, XLA would compute the earlier steps again for
+    each later step.
 
     Returns:
-      The last carry, and the stacked outputs of the step, `[W, B, ...]`.
+      The last carry, and the stacked outputs of `step`, `[W, B, ...]`.
     """
 
     def masked_step(carry: Carry, step_input: tuple) -> tuple[Carry, Any]:
-        """Run a step on inputs `[B, ...]` and presence `[B]`; an absent row keeps its carry."""
+        """Return the carry and the output after a step; an absent row keeps its carry."""
         x, present = step_input
         new_carry, output = step(carry, x)
         return (new_carry if mask is None else hold(present, carry, new_carry)), output
@@ -239,12 +257,12 @@ def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:
 
 
 def is_tokens(inputs: chex.Array) -> bool:
-    """Return True for integers that stand for their one-hot vectors, False for vectors."""
+    """Return True if `inputs` are integers, which stand for one-hot vectors; False for vectors."""
     return jnp.issubdtype(inputs.dtype, jnp.integer)
 
 
 def at_least(least: int, cell: Any, *names: str) -> None:
-    """Raise ConfigError if one of the options `names` is below `least`; None is allowed."""
+    """Raise ConfigError if an option of `cell` in `names` is below `least`; None is allowed."""
     for name in names:
         value = getattr(cell, name)
         if value is not None and value < least:
@@ -252,14 +270,14 @@ def at_least(least: int, cell: Any, *names: str) -> None:
 
 
 def above_zero(cell: Any, *names: str) -> None:
-    """Raise ConfigError unless these options are above 0."""
+    """Raise ConfigError unless the options `names` of the cell are above 0."""
     for name in names:
         if not getattr(cell, name) > 0:
             raise ConfigError(None, f"{name} {getattr(cell, name):g}", "is not above 0", "use more")
 
 
 def divides(cell: Any, name: str, whole: int, parts: str) -> None:
-    """Raise ConfigError unless the option `name` divides the number `whole` of `parts`."""
+    """Raise ConfigError unless the cell's option `name` divides `whole`, the number of `parts`."""
     count = getattr(cell, name)
     if count < 1 or whole % count:
         rule = f"does not divide the {whole} {parts}"

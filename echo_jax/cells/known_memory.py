@@ -1,14 +1,14 @@
-"""Cells that a measured one is compared with: their memory is known, or they are not trained.
+"""Cells to compare a measured cell with: their memory is known, or they are not trained.
 
 cell                    state               known answer
 ShiftRegister           `[B, slots, F]`     recalls lags 0 .. slots-1 exactly, and nothing older
-PresentInput            `[B, H]`            recalls lag 0 alone; all else is at its baseline
+PresentInput            `[B, H]`            recalls lag 0 only; all other lags are at their baseline
 AttentionCache          `[B, slots, d]`     no recurrence; can learn lags up to slots, no older
 FrozenDeltaNet          `[B, V, K]`         an untrained matrix state, with a trained readout
-FrozenLinearAttention   `[B, K, V]`         another
-FirstWeights            of the LSTM         training changes how it is read, and never what it holds
+FrozenLinearAttention   `[B, K, V]`         another untrained matrix state
+FirstWeights            of the LSTM         training changes how it is read, not what it holds
 
-Others are simple, or written for the task. Heads, readout and block are trained with each.
+The other cells are simple, or written for the task. Heads, readout and block are always trained.
 """
 
 import dataclasses
@@ -27,19 +27,19 @@ from echo_jax.exceptions import ConfigError
 
 
 def pushed(register: chex.Array, newest: chex.Array) -> chex.Array:
-    """Return a register `[B, slots, n]` with a new first slot `[B, n]`, less its oldest one."""
+    """Return `register`, `[B, slots, n]`, with `newest`, `[B, n]`, added and its oldest dropped."""
     return jnp.concatenate([newest[:, None], register[:, :-1]], axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
 class ShiftRegister(Cell):
-    """The last inputs, newest first; no parameters.
+    """A register of the last inputs, newest first, without parameters.
 
         x            a     b     c     d
         slots 3     a00   ba0   cba   dcb
 
-    Slot n holds the input of lag n, so a register of d + 1 slots tells the lags up to d and no
-    others, and the gradient of its output by any older input is exactly zero.
+    Slot n holds the input of lag n, so a register of d + 1 slots recalls the lags up to d and no
+    others. The gradient of its output by any older input is exactly zero.
 
     The state is the register, float32 `[B, slots, F]`. The output is the register after the step,
     flattened: `[B, slots F]`.
@@ -62,7 +62,10 @@ class ShiftRegister(Cell):
 
 
 def evenly_placed(count: int, numbers: int) -> chex.Array:
-    """Return points `[count, numbers]` that linear heads can separate: on a line, or a circle."""
+    """Return points, `[count, numbers]`, that linear heads can separate.
+
+    With 1 number the points lie on a line, and with 2 numbers on a circle.
+    """
     if numbers == 1:
         return jnp.linspace(-1.0, 1.0, count)[:, None]
     angles = 2 * jnp.pi * jnp.arange(count) / count
@@ -71,7 +74,7 @@ def evenly_placed(count: int, numbers: int) -> chex.Array:
 
 @dataclasses.dataclass(frozen=True)
 class ProjectedRegister(Cell):
-    """A few numbers of each of the last inputs, newest first, and nothing older.
+    """A register of the last inputs that holds only a few numbers per input, newest first.
 
         float32   p_t = x_t W
         int8      p_t = round(64 x_t W), within -128 .. 127
@@ -81,11 +84,11 @@ class ProjectedRegister(Cell):
 
     Parameters: W `[F, numbers]`. For float32 it starts standard normal. For int8 it is
     `evenly_placed` and never trained: in jax no gradient passes an array of integers, and a
-    straight-through one would need the numbers before rounding in the state.
+    straight-through gradient would need the numbers before rounding in the state.
 
     Attributes:
       slots: the number of inputs held, including the present one.
-      numbers: the numbers held of each; 1 or 2 of int8.
+      numbers: the numbers held per input; for int8, 1 or 2.
       dtype: float32 or int8.
     """
 
@@ -131,8 +134,8 @@ class OrthogonalReservoir(Cell):
 
     Attributes:
       features: H.
-      scale: of U, all of whose singular values are 1.
-      dtype: of the state, float32 or bfloat16; a step is computed in float32.
+      scale: the factor of U, whose singular values are all 1.
+      dtype: the type of the state, float32 or bfloat16; a step is computed in float32.
     """
 
     features: int
@@ -162,10 +165,10 @@ class OrthogonalReservoir(Cell):
 
 @dataclasses.dataclass(frozen=True)
 class RingReservoir(OrthogonalReservoir):
-    """A ring of linear units, each of which hands its number on; the first one has the input.
+    """A ring of linear units: each hands its number to the next, and the first gets the input.
 
-    The simple cycle reservoir of Rodan & Tino 2011 without tanh, and with `evenly_placed` input
-    weights. For H steps it is a register of one number a token.
+    This is the simple cycle reservoir of Rodan & Tino 2011 without tanh, and with `evenly_placed`
+    input weights. For H steps the ring acts as a register of one number per token.
     """
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
@@ -176,10 +179,10 @@ class RingReservoir(OrthogonalReservoir):
 
 @dataclasses.dataclass(frozen=True)
 class PresentInput(ProjectedCell):
-    """The present input, s_t = x_t W: what a network has without recurrence.
+    """The present input, s_t = x_t W: all that a network without recurrence knows.
 
-    By lag it has 0 bits; in a block 12, the three earlier tokens of the convolution. The output is
-    the state. Parameters: W `[F, H]`, LeCun-normal.
+    By lag this cell recalls 0 bits, and in a block 12 bits, as the convolution sees three earlier
+    tokens. The output is the state. Parameters: W `[F, H]`, LeCun-normal.
     """
 
     features: int
@@ -198,9 +201,10 @@ class PresentInput(ProjectedCell):
 class ValueList(Cell):
     """A count of how often each value was shown by key, without the keys.
 
-    Inputs are the one-hot tokens by key: keys, as many values, and the filler; in a block, whose
-    cells see no tokens, it is of no use. The output is one-hot: the most frequent value, of equal
-    ones the first. Its accuracy is `memory.bits.accuracy_of_list`. No parameters.
+    Inputs are the one-hot tokens by key: keys, equally many values, and the filler. The cell is of
+    no use in a block, whose cells see no tokens. The output is one-hot: the most frequent value, or
+    the first of equally frequent values. Its accuracy is `memory.bits.accuracy_of_list`. There are
+    no parameters.
     """
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
@@ -220,8 +224,9 @@ class RecallTable(Cell):
         token     k3  v1  k0  v7  k3  k0
         output    -   1   -   7   1   7
 
-    All answers are right, in 65 bytes for 64 keys. Inputs are those of `ValueList`. The state has
-    the value of each key, -1 for none, and the last key. The output is one-hot. No parameters.
+    All answers are right, with 65 bytes of state for 64 keys. Inputs are those of `ValueList`. The
+    state holds the value of each key, or -1 for no value, and the last key. The output is one-hot,
+    or zero for no value. There are no parameters.
     """
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
@@ -253,7 +258,7 @@ class CacheParams(NamedTuple):
 
 
 class CacheTerms(NamedTuple):
-    """The numbers c that the cache holds of an input, and its query q; both `[..., d]`."""
+    """The numbers c of an input that the cache holds, and the query q; both `[..., d]`."""
 
     c: chex.Array
     q: chex.Array
@@ -267,22 +272,23 @@ class AttentionCache(ProjectedCell):
         s_n = (x_t W_q) . c_(t-n) / sqrt(d) + b_n                  n = 0 .. slots
         y_t = (sum over n of softmax(s)_n c_(t-n)) W_v
 
-    The cache holds d numbers of an input, its key and its value in one. Attention with a window is
-    that of Beltagy et al. 2020 ("Longformer", section 3.1), the bias for each n that of Raffel et
-    al. 2020 ("T5", section 2.1), who share one among distances.
+    The cache holds d numbers per input, which are both its key and its value. Attention with a
+    window is from Beltagy et al. 2020 ("Longformer", section 3.1). The bias for each n is from
+    Raffel et al. 2020 ("T5", section 2.1), who share a bias among several distances.
 
     The state is c of the last inputs, newest first, float32 `[B, slots, d]`, and nothing else. It
     is zero at the start, and a place whose d numbers are all zero counts as empty and gets no
-    attention; the present input always has some. An output has an exactly zero gradient by inputs
-    more than `slots` steps back. At a size in bytes d stays 4 and slots are searched: 25 slots have
-    400 bytes. With d = 8 or 16 the slots are too few for the tokens of many keys.
+    attention; the present input always gets some attention. An output has an exactly zero gradient
+    by inputs more than `slots` steps back. For a given number of bytes, d stays 4 and slots are
+    searched: 25 slots have 400 bytes. With d = 8 or 16 the slots would be too few for the tokens of
+    many keys.
 
     Parameters: W_c, W_q and W_v are glorot-uniform, b is zero.
 
     Attributes:
       features: H, the outputs.
       slots: the number of inputs held, beside the present one.
-      size: d, the numbers held of each.
+      size: d, the numbers held per input.
     """
 
     features: int
@@ -312,7 +318,7 @@ class AttentionCache(ProjectedCell):
     def recur(
         self, params: CacheParams, state: chex.Array, terms: CacheTerms
     ) -> tuple[chex.Array, chex.Array]:
-        """Return the next state, and the mean of c by attention, `[B, d]`."""
+        """Return the next state, and the mean of c weighted by attention, `[B, d]`."""
         seen = jnp.concatenate([terms.c[:, None], state], axis=1)
         # One place must be open: a softmax over -inf alone is NaN.
         filled = jnp.any(seen != 0, axis=-1).at[:, 0].set(True)
@@ -337,7 +343,7 @@ class FrozenDeltaNet(DeltaNetCell):
 
 @dataclasses.dataclass(frozen=True)
 class FrozenLinearAttention(GLACell):
-    """GLA, of which only what comes after the memory is trained: W_r, b_r and W_O."""
+    """GLA in which only the parameters after the memory are trained: W_r, b_r and W_O."""
 
     def prepare(self, params: CellParams) -> CellParams:
         fixed = jax.lax.stop_gradient(params)
@@ -346,7 +352,7 @@ class FrozenLinearAttention(GLACell):
 
 @dataclasses.dataclass(frozen=True)
 class FirstWeights(Cell):
-    """The LSTM with a carry that is always made with its first weights.
+    """The LSTM, with a carry that is always computed with its initial weights.
 
     carry' = step(first, carry, x)[0]       output = step(trained, carry, x)[1]
     """

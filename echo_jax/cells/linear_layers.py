@@ -1,4 +1,4 @@
-"""Initial weights of linear layers, random keys, norms and parts of gradients that cells share."""
+"""Functions that cells share: initial weights of linear layers, keys, norms, parts of gradients."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,32 +12,36 @@ from echo_jax.cells.interface import Carry
 
 
 def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> chex.Array:
-    """Draw weights or biases of a linear layer, uniform within 1 / sqrt(inputs).
+    """Return random weights or biases of a linear layer, uniform within 1 / sqrt(inputs).
 
-    This is how PyTorch initialises `torch.nn.Linear`.
+    `shape` is the shape of the result, and `inputs` the number of inputs of the layer. PyTorch
+    initialises `torch.nn.Linear` in this way.
     """
     return jax.random.uniform(key, shape, minval=-(inputs**-0.5), maxval=inputs**-0.5)
 
 
 def linen_key(key: chex.PRNGKey, n: int) -> chex.PRNGKey:
-    """Return the key that Flax Linen gives the n-th parameter of a module, from 1 on.
+    """Return the key that Flax Linen gives to parameter `n` of a module, counted from 1.
 
-    minGRU, LRU and the identity RNN were Linen modules once, and their published rows must not
-    change.
+    `key` is the key of the module. minGRU, LRU and the identity RNN were Linen modules once, and
+    their published rows must not change.
     """
     return LazyRng.create(key, n).as_jax_rng()
 
 
 def unit(x: chex.Array, epsilon: float) -> chex.Array:
-    """Scale the vectors of the last axis to length 1, unless they are nearly zero."""
+    """Return the vectors x of the last axis, scaled to length 1 unless they are nearly zero.
+
+    `epsilon` is added to the squared length.
+    """
     # Epsilon is inside the root: at x = 0 the slope is 1 / sqrt(epsilon), and not NaN.
     return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + epsilon)
 
 
 def rms_norm(x: chex.Array, epsilon: float) -> chex.Array:
-    """Return the vectors of the last axis, of mean square 1 unless that is near epsilon.
+    """Return the vectors x of the last axis, scaled to mean square 1 unless they are nearly zero.
 
-    RMSNorm without its gains (Zhang & Sennrich 2019).
+    `epsilon` is added to the mean square. This is RMSNorm without gains (Zhang & Sennrich 2019).
     """
     return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + epsilon)
 
@@ -51,13 +55,14 @@ def scan_in_place(
 ) -> tuple[Carry, chex.Array, Any]:
     """Run `lax.scan` of a step that replaces its row of `rows` `[W, ...]` by a row of equal shape.
 
-    A second array of rows would slow a long loop down, as memory bounds it. `step` takes the carry,
+    A second array of rows would slow a long loop down, which memory bounds. `step` takes the carry,
     its row and its part of `inputs`, a tree of arrays `[W, ...]`, and returns the next carry, the
-    new row and an output. The result is the last carry, the new rows and the stacked outputs.
+    new row and an output. With `reverse` the last step is made first. The result is the last carry,
+    the new rows and the stacked outputs.
     """
 
     def step_at(state: tuple, inputs: tuple) -> tuple[tuple, Any]:
-        """Return the step of time t, whose row is replaced in the array that is carried."""
+        """Return the carry with row t replaced, and the output of step t."""
         carry, rows = state
         t, step_inputs = inputs
         carry, row, output = step(carry, rows[t], step_inputs)
@@ -70,10 +75,10 @@ def scan_in_place(
 
 
 def gradient_by_state(recurrent_kernel: chex.Array, dz: chex.Array) -> chex.Array:
-    """Return the product dz U^T, `[B, H]`, for the gradients dz `[B, G]` of a step.
+    """Return the product dz U^T, `[B, H]`, of the gradients dz `[B, G]` of a step.
 
-    It is computed as (U dz^T)^T, which takes a quarter to a half less time on a CPU. The barrier
-    keeps XLA from turning it back.
+    `recurrent_kernel` is U, `[H, G]`. The product is computed as (U dz^T)^T, which takes a quarter
+    to a half less time on a CPU. The barrier keeps XLA from turning it back.
     """
     return jax.lax.optimization_barrier(recurrent_kernel @ dz.T).T
 

@@ -1,4 +1,4 @@
-"""Find cells by name, the built-in classes and a user's own, and read their options as a text.
+"""Find built-in cells and a user's cells by name, and read the text of their options.
 
 `user_cell` is imported in functions: a built-in cell has no file to find and no line to name.
 """
@@ -21,16 +21,17 @@ from echo_jax.config import (
 from echo_jax.exceptions import ConfigError, EchoError, reason
 
 USUAL_SIZES = {part.network.hidden_size for part in PARTS.values()}
-"""The hidden sizes that a part of the tutorial may have set, and not the user."""
+"""The hidden sizes that may come from a part of the tutorial instead of the user."""
 
 FEATURES = NetworkConfig.hidden_size
 """The units of a cell that requires their number, if no argument gives it."""
 
 
 def cell_class(name: str) -> Any:
-    """Return the class of a built-in name, or what a user's name stands for.
+    """Return the class of the built-in cell `name`, or what the name of a user's cell stands for.
 
-    Raises ConfigError if the name stands for nothing.
+    This may be a class, a module or a function, a cell object, or for a block a `BlockOf`. Raises
+    ConfigError if the name stands for nothing.
     """
     NetworkConfig(cell=name)  # checks the form of the name
     if is_handed_over(name):
@@ -46,7 +47,7 @@ def cell_class(name: str) -> Any:
 
 
 def built_in_name(written: Any) -> str | None:
-    """Return the name of a built-in class; None for any other thing."""
+    """Return the name of the built-in cell with class `written`, or None if there is none."""
     homes = {cell.home.partition(":")[2]: name for name, cell in CELLS.items()}
     # By the name of the class first, so that at most one module of cells is imported.
     name = homes.get(getattr(written, "__name__", ""))
@@ -54,7 +55,10 @@ def built_in_name(written: Any) -> str | None:
 
 
 def source_digest(name: str, cell: Cell) -> str | None:
-    """Return the SHA-256 of the file of a user's cell, also in a block; None for a built-in one."""
+    """Return the SHA-256 of the file of `cell`, whose name is `name`, alone or in a block.
+
+    The result is None for a built-in cell, and for a cell without a source text.
+    """
     if is_built_in(name):
         return None
     from echo_jax.cells import user_cell
@@ -63,17 +67,18 @@ def source_digest(name: str, cell: Cell) -> str | None:
 
 
 def check_source(name: str, cell: Cell, expected: str | None) -> None:
-    """Raise ConfigError unless a user's cell has the `expected` source text in this process."""
+    """Raise ConfigError if `expected` is given and is not `source_digest(name, cell)` here."""
     if expected is not None and source_digest(name, cell) != expected:
         rule = "has another source text on this worker than where the command was started"
         raise ConfigError("cell", name, rule, "update the file there, or restart the worker")
 
 
 def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
-    """Return the cell of a name, made with keyword arguments; `found` is its class, if known.
+    """Return the cell `name`, made with keyword arguments `args`.
 
-    A required number of units that is not among them is set to `FEATURES`. Raises ConfigError
-    if the cell cannot be found or built; for a user's cell the message names the line.
+    If the number of units is required and not among `args`, it is `FEATURES`. `found` is the result
+    of `cell_class`, if that is known. Raises ConfigError if the cell cannot be found or built; for
+    a user's cell the message names the line.
     """
     found = cell_class(name) if found is None else found
     options = options_of(found)
@@ -91,10 +96,10 @@ def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
 
 
 def build_cell(config: NetworkConfig, window: int) -> Cell:
-    """Return the cell of a configuration, with H units; raise ConfigError if it cannot be built.
+    """Return the cell of `config`, with H units; raise ConfigError if it cannot be built.
 
-    The delay line of the cell mlp is as long as the window, unless the configuration sets it. Bytes
-    of state have become options before: `cell_object.stated`.
+    The delay line of the cell mlp is as long as `window`, unless the configuration sets it. Before
+    this call, `cell_object.stated` must have replaced the bytes of a state by options.
     """
     found = cell_class(config.cell)
     if isinstance(found, Cell):
@@ -112,7 +117,10 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
 
 
 def line_of(name: str, written: Any, function: str, error: BaseException | None) -> str:
-    """Return `FILE:LINE: ` in the file of a user's cell; for a cell of ours, nothing."""
+    """Return `FILE:LINE: ` in the file of the user's cell `name`, or "" for a built-in cell.
+
+    The other arguments are those of `user_cell.location`.
+    """
     if is_built_in(name):
         return ""
     from echo_jax.cells import user_cell
@@ -142,7 +150,7 @@ NOT_PARSED = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)  
 
 
 def options_in(text: str) -> dict[str, Any]:
-    """Return the options in a text; raise ConfigError if the text has another form.
+    """Return the options in `text` by name; raise ConfigError if the text has another form.
 
         features=64,rate=0.9,gated=True,shape=(2, 3),kind=full
         {"features": 64, "rate": 0.9, "gated": True, "shape": (2, 3), "kind": "full"}
@@ -164,7 +172,7 @@ def options_in(text: str) -> dict[str, Any]:
 
 
 def text_of(args: Mapping[str, Any]) -> str | None:
-    """Return the text from which `options_in` reads these options; None if no text states them."""
+    """Return the text from which `options_in` reads `args`, or None if no text states them."""
     text = ",".join(f"{name}={value!r}" for name, value in args.items())
     with contextlib.suppress(ConfigError, ValueError):  # arrays have no truth
         if options_in(text) == args:

@@ -25,11 +25,11 @@ TOLERANCE = 0.1
 """The largest accepted difference from the target, as a fraction of it."""
 
 LARGEST_GAP = 128
-"""How many values of an option are tried until a cell takes one, such as a multiple of heads."""
+"""How many values of an option are tried until a cell accepts one, such as a multiple of heads."""
 
 
 class Sized(NamedTuple):
-    """A cell whose state has about the bytes that were asked for.
+    """The arguments that give a cell a state of about the bytes that were asked for.
 
     args   all arguments with which the cell is built
     bytes  `state_bytes` of that cell
@@ -42,10 +42,11 @@ class Sized(NamedTuple):
 
 
 def state_numbers(cell: Cell, input_size: int) -> dict[str, int]:
-    """Return how many numbers of each type a state has, for batch size 1 and inputs of F features.
+    """Return how many numbers of each type the state of one row has, by the name of the type.
 
-    A complex number counts as two. For a block, the numbers are those of the cells of all layers,
-    whose inputs have the width of the block.
+    `input_size` is the number of features of an input. A complex number counts as two. For a
+    block, the numbers are those of the cells of all layers, whose inputs have the width of the
+    block.
     """
     if isinstance(cell, Block):
         of_layer = state_numbers(cell.cell, cell.width)
@@ -60,13 +61,13 @@ def state_numbers(cell: Cell, input_size: int) -> dict[str, int]:
 
 
 def state_bytes(cell: Cell, input_size: int) -> int:
-    """Return the bytes of a state of batch size 1 for inputs of F features, from shapes alone."""
+    """Return the bytes of the state of `cell` for one row and inputs of `input_size` features."""
     numbers = state_numbers(cell, input_size)
     return sum(jnp.dtype(name).itemsize * count for name, count in numbers.items())
 
 
 def first_state(cell: Cell, input_size: int) -> Carry:
-    """Return the state of one stream at some initial weights, for its shapes."""
+    """Return the initial state of `cell` for one row, with some initial weights, for its shapes."""
     params = cell.init(jax.random.key(0, impl=GENERATOR), input_size)
     return cell.initial_state(params, 1, input_size)
 
@@ -82,14 +83,14 @@ def sized(
             {"layers": 2, "features": 6, "key_size": 6, "value_size": 6}: 2 (6 x 6 + 6 + 1) float32
             are 344 bytes, and 7 gives 456
 
-    One option that is not given is searched, those of `Cell.sized_with` get its value, and the
-    given ones are kept. Values that the cell refuses are left out, and its state must not shrink as
-    the option grows. If no state is within 10% of the target, the largest one below it is taken,
-    and `fits` is False. In a block the bytes are those of the cells of all layers; the last inputs
-    of its convolutions are not counted.
+    One option that is not given is searched. The options in `Cell.sized_with` get its value, and
+    given options are kept. Values that the cell refuses are left out, and its state must not shrink
+    as the option grows. If no state is within 10% of the target, the largest state below the target
+    is taken, and `fits` is False. In a block the bytes are those of the cells of all layers; the
+    last inputs of its convolutions are not counted.
 
     Args:
-      name: a built-in cell, a user's, or a block around one.
+      name: the name of a built-in cell, of a user's cell, or of a block around either.
       given: the arguments that the user gave.
       target: bytes, 1 or more.
       input_size: F, the features of an input of the cell; has no effect on a cell in a block.
@@ -133,7 +134,10 @@ def sized(
 
 
 def _option_to_search(written: Any, name: str, given: Mapping[str, Any]) -> str:
-    """Return the first option that sizes the state of a class of cells and is not given."""
+    """Return the first option that sizes the state of cell `name` and is not in `given`.
+
+    `written` is the class of the cell. Raises ConfigError if there is no such option.
+    """
     sizing = getattr(written, "sized_by", ()) or tuple(filter(None, [size_of(written)]))
     if not sizing:
         rule = "has no option for its size, which {state_bytes} could choose"
@@ -155,7 +159,11 @@ class Measured(NamedTuple):
 def _first_from(
     n: int, name: str, option: str, build: Callable[[int], Cell], input_size: int
 ) -> Measured:
-    """Return the first value of an option, from n on, that a cell takes; else raise ConfigError."""
+    """Return the first value of `option`, from `n` on, that the cell accepts, and its bytes.
+
+    `build` makes the cell `name` with a value, and `input_size` is the number of features of an
+    input. Raises ConfigError if the cell accepts no value.
+    """
     refused: list[BaseException] = []
     for value in range(n, n + LARGEST_GAP):
         try:
@@ -173,10 +181,10 @@ def _first_from(
 
 
 def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Measured]:
-    """Return the largest state up to the target and the smallest above it, if they exist.
+    """Return the largest state up to `target` and the smallest above it, if they exist.
 
-    The smallest of several values with equal states is taken. The list is empty if the state does
-    not grow.
+    `first_from(n)` measures the first value from n on that the cell accepts. The smallest of
+    several values with equal states is taken. The list is empty if the state does not grow.
     """
 
     def bytes_from(n: int) -> int:

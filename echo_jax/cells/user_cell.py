@@ -1,4 +1,4 @@
-"""A user's cell: what `package.module:NAME` or `file.py` names, and lines of its source file."""
+"""Import a user's cell, named `package.module:NAME` or `file.py`, and find its source lines."""
 
 import contextlib
 import hashlib
@@ -33,7 +33,10 @@ NOT_THE_USERS = [
 
 
 def import_cell(name: str) -> Any:
-    """Import the cell of a name; raise ConfigError if that fails or `adapt` takes no such thing."""
+    """Return the class, module, function or object that is the user's cell `name`.
+
+    Raises ConfigError if it cannot be imported or is not a cell.
+    """
     found = import_named(name)
     if not is_cell(found):
         raise ConfigError("cell", name, *what_it_lacks(name, found))
@@ -41,11 +44,11 @@ def import_cell(name: str) -> Any:
 
 
 def import_named(name: str, field: str = "cell") -> Any:
-    """Import what `package.module:NAME`, `file.py:NAME` or `file.py` names.
+    """Return what `name` stands for: `package.module:NAME`, `file.py:NAME` or `file.py`.
 
     The folder of the file, or the current folder for a module, is searched first. Raises
-    ConfigError about `field` if the import fails; the message names the line of the user's own
-    file, if any.
+    ConfigError about `field` if the import fails; the message names the line in the user's file, if
+    there is one.
     """
     place, _, attribute = name.partition(":")
     module_name, folder = module_of(name)
@@ -86,7 +89,11 @@ def _import_error(field: str, name: str, error: BaseException) -> ConfigError:
 
 @contextlib.contextmanager
 def keeping_settings(name: str, field: str = "cell") -> Iterator[None]:
-    """Refuse a user's code that changes a setting on which results depend."""
+    """Raise ConfigError if the user's code in this context changes a setting in `SETTINGS`.
+
+    Results depend on these settings, so they are put back. The message blames `name`, the value of
+    the option `field`.
+    """
     before = dict(jax.config.values)
     try:
         yield
@@ -101,10 +108,10 @@ def keeping_settings(name: str, field: str = "cell") -> Iterator[None]:
 
 
 def source_digest(written: Any) -> str | None:
-    """Return the SHA-256 of the file of a class or a module, or of the cell of a notebook.
+    """Return the SHA-256 of the file that defines `written`, or of its cell in a notebook.
 
-    It is the digest of the text that was loaded, even if the file is changed later. None if there
-    is no text, as for what was typed at a prompt.
+    The digest is that of the text that was loaded, even if the file is changed later. It is None if
+    there is no text, as for code typed at a prompt. `written` is a class, a function or a module.
     """
     file = _file_of(written)
     module = inspect.getmodule(written)
@@ -121,9 +128,9 @@ def source_digest(written: Any) -> str | None:
 
 
 def digest_on_disk(name: str) -> str | None:
-    """Return the SHA-256 of the file that defines the cell of a name; nothing of it is executed.
+    """Return the SHA-256 of the file that defines the cell `name`, without executing the file.
 
-    None where no file is found, or one that takes the cell from another module.
+    The result is None if no file is found, or if the file imports the cell from another module.
     """
     place, _, attribute = name.removeprefix(BLOCK_PREFIX).partition(":")
     module_name, folder = module_of(name)
@@ -139,7 +146,7 @@ def digest_on_disk(name: str) -> str | None:
 
 
 def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
-    """Return the rule that `found`, which is not a cell, breaks, and the fix."""
+    """Return the rule that `found`, which is called `name` and is no cell, breaks, and the fix."""
     if isinstance(found, ModuleType):
         *lacking, last = [each for each in REQUIRED if not callable(getattr(found, each, None))]
         rule = f"lacks the functions {', '.join(lacking)} and {last}"
@@ -149,7 +156,7 @@ def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
 
 
 def module_of(name: str) -> tuple[str, Path]:
-    """Return the module in the name of a user's cell, and the folder to search first."""
+    """Return the module in `name`, that of a user's cell, and the folder to search first."""
     place = name.removeprefix(BLOCK_PREFIX).partition(":")[0]
     if place.endswith(".py"):
         return Path(place).stem, Path(place).resolve().parent
@@ -157,10 +164,15 @@ def module_of(name: str) -> tuple[str, Path]:
 
 
 def location(written: Any, function: str | None = None, error: BaseException | None = None) -> str:
-    """Return FILE:LINE in the file of a class or a module of functions, for an error message.
+    """Return FILE:LINE of the line that an error message blames; FILE alone if no line is found.
 
-    It is the deepest line of user code in the traceback of the error; else the definition of the
-    function, if it is in the same file; else the definition of the class.
+    It is the deepest line of user code in the traceback of the error, or else the definition of the
+    function, or else the definition of the class.
+
+    Args:
+      written: the class, or the module of functions, that the user wrote.
+      function: the name of a function of `written`, used if it is defined in the same file.
+      error: the error, if one was raised.
     """
     home = _file_of(written)
     trace = traceback.extract_tb(error.__traceback__ if error else None)
@@ -178,7 +190,7 @@ def location(written: Any, function: str | None = None, error: BaseException | N
 
 
 def is_the_users(file: str) -> bool:
-    """Return True for a file outside `NOT_THE_USERS` that is not the running script."""
+    """Return True if `file` is outside `NOT_THE_USERS` and is not the running script."""
     script = getattr(sys.modules["__main__"], "__file__", None)
     if file == script or file.startswith("<"):  # <string>, <frozen importlib._bootstrap>
         return False
@@ -187,7 +199,7 @@ def is_the_users(file: str) -> bool:
 
 
 def shown_file(file: str) -> str:
-    """Return a path relative to the current folder if it is below it; Cell In[3] of a notebook."""
+    """Return `file` as messages show it: relative to the current folder, or Cell In[3]."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if shell and (of_notebook := shell.compile.format_code_name(file)):
@@ -197,14 +209,14 @@ def shown_file(file: str) -> str:
 
 
 def _users_lines(frames: traceback.StackSummary, home: str = "") -> Iterator[str]:
-    """Return FILE:LINE of the user's frames, and of frames in `home`, deepest first."""
+    """Yield FILE:LINE of the user's frames, and of frames in the file `home`, deepest first."""
     for frame in reversed(frames):
         if is_the_users(frame.filename) or frame.filename == home:
             yield f"{shown_file(frame.filename)}:{frame.lineno}"
 
 
 def _file_of(code: object) -> str:
-    """Return the name of the file that defines something; it need not be on the disk."""
+    """Return the name of the file that defines `code`, which may not exist, or "<unknown>"."""
     try:
         return inspect.getsourcefile(code) or "<unknown>"  # type: ignore[arg-type]
     except (TypeError, OSError):  # a class defined without a file, as in a notebook

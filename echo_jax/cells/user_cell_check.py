@@ -76,12 +76,19 @@ class Candidate(NamedTuple):
         function: str = "step",
         error: BaseException | None = None,
     ) -> NoReturn:
-        """Raise ConfigError with a sentence about the cell, after the line of the user's file."""
+        """Raise ConfigError: the line in the user's file, and `sentence` about the cell.
+
+        The line is that of `error`, or else that of `function`, a function of `Cell`.
+        """
         where = registry.line_of(self.name, self.cell.source, self.called(function), error)
         raise ConfigError(f"{where}cell {self.name!r} {sentence}") from error
 
     def attempt(self, compute: Callable[[], Any], function: str = "step", rule: str = "") -> Any:
-        """Return the result of user code; turn an error into a ConfigError around its reason."""
+        """Return the result of `compute`, which runs user code; turn its errors into ConfigError.
+
+        The sentence is `rule` with the reason in the place of {}, or by default that of
+        `step_error`. `function` is the function of `Cell` whose code is run.
+        """
         try:
             return compute()
         except (EchoError, KeyboardInterrupt):
@@ -91,7 +98,7 @@ class Candidate(NamedTuple):
             self.refuse(broken, function, error)
 
     def called(self, function: str) -> str:
-        """Return the name that the author of the cell gave to a function of `Cell`."""
+        """Return the name that the author of the cell gave to `function`, a function of `Cell`."""
         return self.cell.names.get(function, function)
 
 
@@ -99,7 +106,8 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
     """Raise ConfigError unless a step of the cell can be scanned, and a user's own `scan` fits.
 
     A scanned cell keeps its weights in its parameters and its memory in the carry, whose shapes and
-    types never change; its output is `[B, features]`. The message contains `name`.
+    types never change; its output is `[B, features]`. The message contains `name`, the name of the
+    cell. `input_size` is the number of features of an input.
     """
     candidate = Candidate(cell, name)
     if cell.framework:
@@ -118,12 +126,17 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
 
 
 def check_program(cell: Cell, name: str, function: Callable[..., Any], *arguments: Any) -> Checked:
-    """Trace and lower the program that measures a cell, once; raise ConfigError if it may remember.
+    """Return the program that measures a cell, traced and lowered once.
 
-    It may remember by an effect, a reference, or an operation of `OUTSIDE`. What Python reads while
-    it is traced (a key, a clock, a file) becomes a constant. The function is `step` scanned over
-    one stream, mapped over streams by `lax.map`; its arguments are arrays or
-    `jax.ShapeDtypeStruct`.
+    Raises ConfigError if the program may remember more than its carry: by an effect, a reference,
+    or an operation of `OUTSIDE`. What Python reads while the program is traced (a key, a clock, a
+    file) becomes a constant.
+
+    Args:
+      cell: the cell that is measured.
+      name: the name of the cell in messages.
+      function: `step` scanned over one stream, mapped over streams by `lax.map`.
+      *arguments: the arguments of the function, arrays or `jax.ShapeDtypeStruct`.
     """
     candidate = Candidate(cell, name)
     with user_cell.keeping_settings(name):
@@ -185,7 +198,7 @@ def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeSt
         """Return the trace of a step, whose outputs have the shapes."""
 
         def one_step(params: Any, *of: Any) -> Any:  # a new one, which jax has not traced before
-            """Make a step; raise CellError if it changes the parameters that it is given."""
+            """Return the result of a step; raise CellError if the step changes its parameters."""
             prepared = cell.prepare(params)
             before = jax.tree.leaves(prepared)
             step = cell.step(prepared, *of)
@@ -219,7 +232,10 @@ def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeSt
 
 
 def _check_scan(candidate: Candidate, params: Any, carry: Carry, step: tuple[Any, Any]) -> None:
-    """Raise ConfigError unless `scan` fits the shapes of the input and output of a `step`."""
+    """Raise ConfigError unless the shapes that `scan` returns fit those of a step.
+
+    `step` holds the shapes of the input and of the output of a step.
+    """
     cell = candidate.cell
     vectors, outputs = (each.update(shape=(STEPS, *each.shape)) for each in step)
     # An input of one feature is a number, as in framing `values`, and never a token.
@@ -242,7 +258,10 @@ def _check_scan(candidate: Candidate, params: Any, carry: Carry, step: tuple[Any
 
 
 def _check_effects(candidate: Candidate, program: Any, arguments: int) -> None:
-    """Raise ConfigError if a traced program does more than compute with its arguments."""
+    """Raise ConfigError if a traced program does more than compute with its arguments.
+
+    `arguments` is the number of arrays among the arguments.
+    """
     for equation in (x for one in _programs(program) for x in one.eqns):
         name = equation.primitive.name
         effect = program.effects and equation.effects and not [*_nested(equation)]
@@ -273,7 +292,7 @@ def _raised_at(equation: Any) -> Exception:
 
 
 def step_error(error: BaseException) -> str:
-    """Return the sentence, without its subject, about an error in a step."""
+    """Return the sentence, without its subject, about `error`, which a step raised."""
     if isinstance(error, CellError):
         return str(error)
     sentences = (sentence for kind, sentence in STEP_ERRORS.items() if isinstance(error, kind))
@@ -286,7 +305,7 @@ def _form(tree: Any) -> tuple[Any, list[Any]]:
 
 
 def listed(tree: Any) -> str:
-    """Return a tree with `type[shape]` in the place of each array: `float32[2, 4]`."""
+    """Return `tree` as text, in which each array is written as `float32[2, 4]`."""
     leaves, structure = jax.tree.flatten(tree)
     words = iter([f"{leaf.dtype}{list(leaf.shape)}" for leaf in leaves])
     text = str(structure).removeprefix("PyTreeDef(").removesuffix(")")

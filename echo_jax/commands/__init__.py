@@ -1,1 +1,1 @@
-"""The commands: flags, one call, and what is printed."""
+"""Define the commands: the flags of each, the call that it makes, and what it prints."""

@@ -1,6 +1,6 @@
 """Make the memory card of a recurrent cell: how many bits it holds by lag and by key.
 
---task asks a task instead.
+With --task, the cell is measured on a task instead.
 
 echo-jax card                                              # the LSTM, about two minutes
 echo-jax card --cell block:mamba2 --state-bytes 400        # in the block, 400 bytes of state
@@ -84,7 +84,7 @@ class CardCommand:
     """Format of the figures for a paper: pdf or png is written in addition to each SVG."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless these options are given once for each cell, or not at all."""
+        """Raise ConfigError unless options of cells are given once for each cell, or not at all."""
         for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
             if len(given) not in (0, len(self.cell_names)):
                 raise ConfigError(
@@ -94,12 +94,12 @@ class CardCommand:
 
     @property
     def cell_names(self) -> tuple[str, ...]:
-        """The names of the cells."""
+        """The names of the cells, by default the LSTM."""
         return self.cell or ("lstm",)
 
 
 def main() -> None:
-    """Run the command of the command line."""
+    """Parse the command line, make the cards, and print them."""
     command = command_line.parse(CardCommand)
     again = command_line.this_command("card")
     with command_line.stoppable(again) as stop:
@@ -107,7 +107,10 @@ def main() -> None:
 
 
 def make(command: CardCommand, again: str, stop: Interrupts) -> None:
-    """Make a card of each cell, and print it with the places of its files."""
+    """Make a card of each cell of `command`, and print the card with the places of its files.
+
+    `again` is the command line that goes on after a signal, which `stop` notes.
+    """
     # These import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.cells.registry import options_in
     from echo_jax.memory.card import make_card
@@ -131,7 +134,16 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
 def conclude(
     folder: Path, card: Card, rows: list[Row], kind: styles.Format, again: str, stop: Interrupts
 ) -> None:
-    """Print a card and where its files are, and draw it last; raise StoppedError after a signal."""
+    """Print a card and where its files are, and draw it last; raise StoppedError after a signal.
+
+    Args:
+      folder: the folder of the card.
+      card: the card.
+      rows: its rows; without a row nothing is drawn.
+      kind: the format of its figures.
+      again: the command line that draws the figures again.
+      stop: the interrupts, which note a signal.
+    """
     print(f"\n{table.shown([card])}\n", flush=True)
     for remark in [*standing(card), *card.remarks]:
         print(printable(remark))

@@ -36,7 +36,7 @@ class Report:
     paper: Annotated[Paper, command_line.FLAT] = dataclasses.field(default_factory=Paper)
 
     def run(self) -> None:
-        """Write the page of all cards in a folder, and what was asked for beside it."""
+        """Write the page of all cards in the folder and files for a paper, and print the paths."""
         with styles.drawing():
             from echo_jax.memory.pages import card_pages
 
@@ -55,7 +55,7 @@ class Compare:
     """Folders such as cards/mine, or names of built-in cells."""
 
     def run(self) -> None:
-        """Print a sentence for each question."""
+        """Print the sentence that compares the cards, for each question."""
         from echo_jax.memory.pages.comparison import compare
 
         print("\n\n".join(map(printable, compare(self.cards))))
@@ -66,12 +66,13 @@ class Verify:
     """Train two runs of a card again, chosen by its digest, and say if the numbers are equal."""
 
     folder: Positional[Path]
-    """Folder of the card, NAME/card.json; of an own cell beside its file, as the card names it."""
+    """Folder of the card, which holds card.json. For a cell of your own, run this command where
+    Python finds the module or the file that the card names."""
     cell: str | None = None
     """The cell of the card, as module:NAME or FILE.py, if it is your own."""
 
     def run(self) -> None:
-        """Print what was found.
+        """Train the two runs again, and print for each whether its numbers are equal.
 
         The exit status is 1 if the numbers differ on the same kind of processor with the same
         versions.
@@ -96,7 +97,7 @@ class List:
     """List the built-in cells, with their papers."""
 
     def run(self) -> None:
-        """Print a line for each, and for the forms of a name of any cell."""
+        """Print a line for each built-in cell, and for each form of the name of another cell."""
         known = [(name, cell.title, cell.paper) for name, cell in CELLS.items()]
         others = [
             (f"{BLOCK_PREFIX}CELL", "a small network around any cell", "-"),
@@ -115,5 +116,5 @@ class CardsCommand:
 
 
 def main() -> None:
-    """Run the command of the command line."""
+    """Parse the command line, and run the subcommand that it names."""
     command_line.parse(CardsCommand).what.run()

@@ -1,4 +1,4 @@
-"""The command line: dataclasses to flags, parts as base configurations, errors to one sentence."""
+"""Turn dataclasses into flags, parts into base configurations, and errors into one sentence."""
 
 import contextlib
 import dataclasses
@@ -60,11 +60,12 @@ _FAILURES = {
 
 
 def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
-    """Parse a command line, by default that of the process, into a command dataclass.
+    """Return the instance of the dataclass `command` that a command line describes.
 
-    The module of the command has the name of the command, and its `SPELLINGS` map other spellings
-    to words. Raises ConfigError for an unknown flag or a broken rule; other words that tyro cannot
-    parse end the process with tyro's own message and status 2.
+    `arguments` are the words of the command line, by default those of the process. The module of
+    the dataclass has the name of the command. Its `SPELLINGS`, if any, map other spellings to
+    words. Raises ConfigError for an unknown flag or a broken rule. Other words that tyro cannot
+    parse end the process with a message of tyro and status 2.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a character
@@ -90,7 +91,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
 
 
 def invocation(command: str) -> str:
-    """Return the words that start a command the way this process was started."""
+    """Return the words that start `command` in the way in which this process was started."""
     script = Path(sys.argv[0])
     # As it was typed: sys.executable is a whole path.
     python = sys.orig_argv[0]
@@ -102,12 +103,12 @@ def invocation(command: str) -> str:
 
 
 def quoted(*words: object) -> str:
-    """Return words as a shell reads them, without characters that a terminal obeys."""
+    """Return `words` quoted for a shell, without characters that a terminal obeys."""
     return printable(shlex.join(map(str, words)))
 
 
 def flag_of(field: str) -> str:
-    """Return the flag of a field."""
+    """Return the flag of a field: --batch-size for batch_size."""
     return spell(f"{{{field}}}", "flag")
 
 
@@ -119,7 +120,7 @@ def fail(sentence: str) -> NoReturn:
 
 @contextlib.contextmanager
 def drawing_last(again: str) -> Iterator[None]:
-    """Add to an error of this context, in which a figure is made, that `again` makes it."""
+    """Add to an error of this context, which draws a figure, that the command `again` draws it."""
     try:
         yield
     except EchoError as error:
@@ -128,7 +129,7 @@ def drawing_last(again: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
-    """Turn the errors that a user can correct into one sentence and exit status 2."""
+    """Turn errors of this context that a user can correct into one sentence and exit status 2."""
     try:
         yield
     except EchoError as error:
@@ -147,19 +148,23 @@ def refusals() -> Iterator[None]:
 
 
 def training(config: RunConfig, changes: dict[str, Any]) -> str:
-    """Return the command line that trains a configuration with other values of some fields."""
+    """Return the command line that trains `config` with other values of the fields `changes`."""
     fields = chosen(changed(config, **changes)) | changes
     return f"{invocation('train')} {quoted(*flags_of(fields))}"
 
 
 def this_command(name: str) -> str:
-    """Return the command line of this process, to be pasted into a shell."""
+    """Return the command line of this process, whose command is `name`, to paste into a shell."""
     return f"{invocation(name)} {quoted(*sys.argv[1:])}"
 
 
 @contextlib.contextmanager
 def stoppable(again: str) -> Iterator[Interrupts]:
-    """End the program after a signal when nothing is lost, and print how it continues."""
+    """Make a context whose `Interrupts` end the program after a signal, when nothing is lost.
+
+    The program then prints the command line `again`, which continues it; the error for a lost
+    scheduler states this command line too.
+    """
     notice = "Stopping as soon as nothing is lost; a second Ctrl-C stops at once."
     with Interrupts(notice=notice) as interrupts:
         try:
@@ -172,7 +177,10 @@ def stoppable(again: str) -> Iterator[Interrupts]:
 
 
 def _defaults(command: Any, given: Sequence[str]) -> dict[str, Any]:
-    """Return the defaults of a command, from the part that its arguments name if it has parts."""
+    """Return the default of a command, as an argument of tyro, if the command has parts.
+
+    The part is the one that the words `given` name, or else the default part.
+    """
     if not {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
         return {}
     # tyro takes the defaults before it parses the words, so the part is looked up in them here.
@@ -187,7 +195,7 @@ def _defaults(command: Any, given: Sequence[str]) -> dict[str, Any]:
 
 
 class BrokenRuleError(Exception):
-    """Carries a ConfigError past tyro, which would put a ValueError into a box."""
+    """An exception that carries a ConfigError past tyro, which puts a ValueError into a box."""
 
 
 def field_of(flag: str) -> str:
@@ -197,12 +205,12 @@ def field_of(flag: str) -> str:
 
 
 def aliases(field: str) -> list[str] | None:
-    """Return the other flags of a field, as tyro takes them."""
+    """Return the other flags of a field, as tyro takes them, or None if there are none."""
     return [f"--{SHORT_NAMES[field]}"] if field in SHORT_NAMES else None
 
 
 def fields_of(command: Any) -> Iterator[str]:
-    """Yield the fields that a command has flags for, including the fields of its sections."""
+    """Yield the names of the fields for which a command has flags, with those of its sections."""
     for field in dataclasses.fields(command):
         annotation: Any = field.type
         base = get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
@@ -213,13 +221,16 @@ def fields_of(command: Any) -> Iterator[str]:
 
 
 def subcommands(command: Any) -> Sequence[Any]:
-    """Return the dataclasses of which a command takes one, each named as the word for it."""
+    """Return the dataclasses of the subcommands of a command, or () if it has none."""
     kinds = get_args(dataclasses.fields(command)[0].type)
     return kinds if all(map(dataclasses.is_dataclass, kinds)) else ()
 
 
 def refuse_unknown(words: Sequence[str], command: Any, start: str) -> None:
-    """Raise ConfigError if one of the words is a flag that the command, begun by `start`, lacks."""
+    """Raise ConfigError if one of the words is a flag that the command lacks.
+
+    `start` is the words that start the command, whose help the error names.
+    """
     where = f"{start} --help"
     for kind in subcommands(command):
         if words and words[0] == kind.__name__.lower():
@@ -236,7 +247,10 @@ def refuse_unknown(words: Sequence[str], command: Any, start: str) -> None:
 
 @REGISTRY.struct_rule
 def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """Return a dataclass: tyro's own rule breaks the lines of a docstring as the source does."""
+    """Return the rule for a dataclass, or None for another type.
+
+    Tyro's own rule breaks the lines of a field's docstring where the source breaks them.
+    """
     kind: Any = info.type
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         return None
@@ -259,7 +273,7 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
 
     @functools.wraps(kind, updated=())
     def instantiate(**values: Any) -> Any:
-        """Return the dataclass of the values; raise BrokenRuleError, which tyro passes on."""
+        """Return an instance with these values, or raise BrokenRuleError, which tyro passes on."""
         # tyro 1.0.17 prints a ValueError, which a ConfigError is, in a box and exits.
         try:
             return kind(**values)
@@ -282,7 +296,7 @@ def _default_of(field: Any, info: StructTypeInfo) -> Any:
 
 
 def _hint(default: Any) -> str | Callable[[str], str]:
-    """Return the default as help shows it; empty for a flag that may be left out."""
+    """Return the default as --help shows it, or "" for a flag that may be left out."""
     if default is None or default in ((), ""):
         return ""
     if isinstance(default, bool):
@@ -292,7 +306,10 @@ def _hint(default: Any) -> str | Callable[[str], str]:
 
 @REGISTRY.primitive_rule
 def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Return the rule for a value that may be None, which stands for a flag that is left out."""
+    """Return the rule for a value that may be None, or None for another type.
+
+    The value None stands for a flag that is left out.
+    """
     # tyro 1.0.17 takes the word None and shows {None}|INT; this rule can go when it does not.
     kinds = set(get_args(info.type)) - {types.NoneType}
     if get_origin(info.type) not in (types.UnionType, Union) or len(kinds) != 1:

@@ -81,7 +81,7 @@ class PredictCommand:
 
 
 def main() -> None:
-    """Print what the network says; bad values are refused before it is loaded."""
+    """Parse the command line and print the answers; bad values are refused before loading."""
     command = command_line.parse(PredictCommand)
     from echo_jax.echo.run import checkpoint
     from echo_jax.storage import values_and_tokens
@@ -106,7 +106,10 @@ def main() -> None:
 
 
 def load(command: PredictCommand) -> "TrainedNetwork":
-    """Return the network of the command; print whether it is half trained, or one of several."""
+    """Return the network of `command`.
+
+    A note is printed if the network is not yet fully trained, or if it is one of several seeds.
+    """
     from echo_jax.echo.run import predictor
 
     environment.use_cpu_devices(1)
@@ -143,9 +146,10 @@ def follows_report(network: "TrainedNetwork") -> str:
 def answer(
     command: PredictCommand, network: "TrainedNetwork", blocks: Iterable["np.ndarray"]
 ) -> None:
-    """Print the answers to blocks of tokens, one a line; those to the command line on one line.
+    """Print the answers of a network to blocks of tokens, int32 `[N]`, one answer per line.
 
-    Ctrl-C ends a stream.
+    Answers to values of the command line, and generated answers, are printed on one line. Ctrl-C
+    ends a stream.
     """
     state = network.start()
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -165,14 +169,14 @@ def answer(
 
 
 def spelled(value: int | str | None, separator: str) -> int | str:
-    """Return a value as it is printed: in quotes where it is a space or has the separator in it."""
+    """Return a value as it is printed: in quotes if it is or has a separator; "-" for None."""
     if value is None:
         return "-"
     return repr(value) if value == " " or separator in str(value) else value
 
 
 def why_no_answer(network: "TrainedNetwork", state: "EchoState") -> str:
-    """Return the reason of the first dashes, and how many values are still to come."""
+    """Return why the first answers are dashes, and how many more values `state` needs."""
     task = network.config.task
     more = network.lacking(state)
     needed = task.target_times.start + 1
@@ -183,7 +187,8 @@ def why_no_answer(network: "TrainedNetwork", state: "EchoState") -> str:
 def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray"]:
     """Yield the tokens of the standard input as they come, int32 `[N]`, until it ends.
 
-    Raises ConfigError for a value without a token, after the tokens before it were yielded.
+    `encode` turns words into tokens. Raises ConfigError for a value without a token, after the
+    tokens before this value were yielded.
     """
     import numpy as np
 

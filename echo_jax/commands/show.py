@@ -58,7 +58,7 @@ class ShowCommand:
 
 
 def main() -> None:
-    """Run the command of the command line."""
+    """Parse the command line, and print or draw what it asks for."""
     command = command_line.parse(ShowCommand)
     if command.curve:
         from echo_jax.echo.run import checkpoint, result_report
@@ -81,7 +81,10 @@ def main() -> None:
 
 
 def show_memory(folder: Path, cell: str | None) -> None:
-    """Print and draw the bits by lag of the first network of a run, of the given own `cell`."""
+    """Print and draw the bits by lag of the first network of the run in `folder`.
+
+    `cell` is the name of the user's cell of the run, or None for a built-in cell.
+    """
     environment.use_cpu_devices(1)
     from echo_jax.echo.run import predictor
 
@@ -94,7 +97,7 @@ def show_memory(folder: Path, cell: str | None) -> None:
 
 
 def show_data(command: ShowCommand) -> None:
-    """Print the column, if there is one, a sequence, its rows, and whether it can be learned."""
+    """Print the column, if there is one, a sequence, its rows, and whether they can be learned."""
     from echo_jax.echo.run import data_views
     from echo_jax.echo.run.train_run import new_inputs
 

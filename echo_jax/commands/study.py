@@ -61,7 +61,7 @@ class StudyCommand(GridOptions):
 
 
 def main() -> None:
-    """Run the command of the command line."""
+    """Parse the command line, and run the studies that it names or list all of them."""
     command = command_line.parse(StudyCommand)
     if not (command.names or command.all):
         print(listing())
@@ -92,7 +92,11 @@ def listing() -> str:
 def run_and_print(
     folder: StudyFolder, names: Sequence[str], options: GridOptions, interrupts: Interrupts
 ) -> None:
-    """Run what studies of these names lack, and print each as soon as its rows are there."""
+    """Run the missing grid points of the studies `names`, and print each study when it is done.
+
+    `folder` keeps the rows, `options` name the cluster and the files for a paper, and `interrupts`
+    end the loop after a signal.
+    """
     running = Execution(options.cluster, interrupts=interrupts, keep_programs=True)
 
     def show(section: Section) -> None:

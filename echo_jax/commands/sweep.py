@@ -1,4 +1,4 @@
-"""A grid of your own: every option takes several values, and all combinations are run.
+"""Run a grid of your own: every option takes several values, and all combinations are run.
 
 echo-jax sweep --lag 0 1 2 5 10 --hidden 20 50 100 --seeds 8
 echo-jax sweep --layout streams --window 25 --lag 1 5 --bptt-batches 1 --out mine
@@ -37,11 +37,14 @@ NO = {
     for name, value in flat(RunConfig()).items()
     if isinstance(value, bool)
 }
-"""Another spelling of a switch that is off: --no-stateful is --stateful no."""
+"""Other spellings of switches that are off: --no-stateful means --stateful no."""
 
 
 def axes() -> Iterator[tuple[str, Any, Any]]:
-    """Return a field of a command for each field of a configuration: the values after each flag."""
+    """Yield a field of the command for each field of a configuration: name, type and default.
+
+    The value of the field is a tuple of the values after each use of the flag.
+    """
     for kind in (TaskConfig, NetworkConfig, TrainingConfig):
         for field in dataclasses.fields(kind):
             value: Any = field.type
@@ -101,7 +104,7 @@ class SweepCommand(GridOptions):
 
     @property
     def study(self) -> Study:
-        """The grid as a study; raises ConfigError for an invalid combination."""
+        """The grid as a study; ConfigError is raised if a combination is invalid."""
         values = {}
         for field, groups in vars(self.axes).items():
             if () in groups:
@@ -115,7 +118,7 @@ class SweepCommand(GridOptions):
 
 
 def main() -> None:
-    """Run the command of the command line."""
+    """Parse the command line, and run and print the grid."""
     command = command_line.parse(SweepCommand)
     out = command.out or run_folder.named_after_time("-sweep")
     go_on = command_line.this_command("sweep")

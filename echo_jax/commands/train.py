@@ -59,7 +59,10 @@ def main() -> None:
 
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
-    """Train a new run, or continue one, and print and draw its outcome."""
+    """Train a new run, or continue a run, as `command` says, and print and draw its outcome.
+
+    Raises StoppedError after a signal, which `interrupts` note.
+    """
     # Some of these import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.echo.run import advice, play_page, result_report, run_folder
     from echo_jax.echo.run.train_run import Running, new_inputs, new_run, resumed_run, train_run
@@ -98,7 +101,7 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
 def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
     """Return the number of sequences and the cell of a resumed run, each None if not given.
 
-    Raises ConfigError if another field of its configuration is given, which the folder fixes.
+    Raises ConfigError if another field of the configuration is given, which the run's folder fixes.
     """
     # By the words: a parsed command does not tell a default from the same value that was given.
     given = [command_line.field_of(word) for word in sys.argv[1:] if word.startswith("--")]
@@ -114,7 +117,10 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
 
 @contextlib.contextmanager
 def going_on(folder: str, smaller: Callable[[], str]) -> Iterator[None]:
-    """Add to an error or a stop of this context how the run continues, or a smaller step."""
+    """Add to an error or a stop of this context the command that continues the run in `folder`.
+
+    If the loss diverged and a smaller learning rate may help, the command `smaller()` is added.
+    """
     resume = f"{command_line.invocation('train')} --resume {command_line.quoted(folder)}"
     try:
         yield

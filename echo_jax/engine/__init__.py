@@ -1,6 +1,6 @@
-"""Run grids of tasks, show progress and end a process. Nothing here knows a network or a card.
+"""Run grids of tasks, show progress and end a process, for any kind of task.
 
-tasks ─► those whose key no row has ─► executor ─► one row for each, stored as it comes
+tasks ─► tasks whose key no row has ─► executor ─► one row per task, stored as it comes
 
 grid      tasks, the executor of this process, the one loop over tasks
 cluster   the executor that is a Dask cluster

@@ -1,11 +1,11 @@
-"""Run tasks on a Dask cluster, the executor with the workers of `--cluster`.
+"""Run tasks on a Dask cluster: the executor whose workers `--cluster` names.
 
     local:N        N worker processes on this machine
     tcp:// tls://  the workers of an existing Dask scheduler
 
 A task is a pure function of its arguments, so its result is bit-identical on processors of one kind
-with equal numbers of XLA's threads. A worker holds one task; if it dies, another worker tries the
-task again.
+with equal numbers of XLA's threads. A worker holds one task; if the worker dies,
+another worker tries the task again.
 """
 
 import contextlib
@@ -44,13 +44,17 @@ AGAIN = "run the same command again"
 
 
 class Workers:
-    """The executor whose workers belong to a Dask client. It checks for interrupts while it waits.
+    """The executor with the workers of a Dask client, which checks for interrupts as it waits.
 
-    On each worker jax has one device, and XLA one thread for each of the `cores`.
+    On each worker, jax splits the CPU into as many devices as `cores`, and XLA has as many threads.
     """
 
     def __init__(self, client: Any, interrupts: Interrupts, cores: int = 1) -> None:
-        """Start jax on the workers; raise ConfigError if a worker would compute other bits."""
+        """Start jax on the workers of `client`.
+
+        Raises ConfigError if a worker would compute other bits, and SchedulerLostError if a worker
+        ends.
+        """
         self._client = client
         self._interrupts = interrupts
         self._needed = _needed(cores)
@@ -73,7 +77,10 @@ class Workers:
         tasks: Sequence[Any],
         report: Callable[[Any, float], None] = lambda *_: None,
     ) -> Generator[Outcome]:
-        """Yield outcomes as tasks finish. An error that `report` raises ends all tasks."""
+        """Yield the outcome of each task as it finishes.
+
+        `report` receives a task and the share that is done; an error that it raises ends all tasks.
+        """
         from distributed import as_completed
 
         # Dask calls its handlers in a thread of its own. `report` is called in this one, as it may
@@ -109,7 +116,10 @@ class Workers:
 
 
 def _outcome(task: Any, future: Any) -> Outcome:
-    """Return the outcome of the finished task; raise SchedulerLostError if it was cancelled."""
+    """Return the outcome of `task`, whose `future` is finished.
+
+    Raises SchedulerLostError if the task was cancelled.
+    """
     if future.status == "cancelled":
         raise SchedulerLostError("the scheduler is gone, and with it the tasks that it held")
     if future.status == "finished":
@@ -119,7 +129,10 @@ def _outcome(task: Any, future: Any) -> Outcome:
 
 
 def _work(job: Job, needed: Mapping[str, str], task: Any) -> Any:
-    """Run the task on a worker. A worker that joined late with other software leaves instead."""
+    """Return the row of `task`, which is run on this worker.
+
+    A worker that joined late and lacks the software `needed` leaves the cluster instead.
+    """
     from distributed import Reschedule, get_worker
 
     worker = get_worker()
@@ -134,7 +147,7 @@ def _work(job: Job, needed: Mapping[str, str], task: Any) -> Any:
 
 @functools.cache
 def _leave(worker: Any, why: str) -> None:
-    """Close this worker once, and print the reason where the command runs."""
+    """Close this worker once, and print the reason `why` where the command runs."""
     import distributed
 
     distributed.print(why, file=sys.stderr, flush=True)
@@ -142,7 +155,7 @@ def _leave(worker: Any, why: str) -> None:
 
 
 def _needed(cores: int) -> dict[str, str]:
-    """Return the software that every worker needs: that of this process, and its threads."""
+    """Return the software that every worker needs: that of this process, and `cores` threads."""
     return {**environment.software(), "threads": "1", "threads of XLA": str(cores)}
 
 
@@ -152,7 +165,7 @@ def _software(dask_worker: Any) -> dict[str, str]:
 
 
 def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str, str]) -> None:
-    """Raise ConfigError if the worker at `address` has another version or another setting."""
+    """Raise ConfigError unless `theirs`, the software of the worker at `address`, is `needed`."""
     for name in sorted(needed.keys() | theirs.keys()):
         if theirs.get(name) != needed.get(name):
             rule = f"is a worker with {name} {theirs.get(name)}, but needs {needed.get(name)}"
@@ -168,12 +181,21 @@ def executor_of(
     cells: Collection[str] = (),
     cores: int | None = None,
 ) -> Iterator[Executor]:
-    """Return the workers of `--cluster`; return `here` without a cluster or without a task.
+    """Make a context with the executor of tasks: the workers of a cluster, or `here`.
 
-    It prints how many workers there are, and the address of the dashboard. The user's files among
-    the files of `cells` are sent to the workers. `cores` is the number of threads of jax on a
-    worker; None means its share of this machine, and one elsewhere. Raises ConfigError if there is
-    no such scheduler, if workers have other versions, or if they cannot import a cell.
+    The number of workers and the address of the dashboard are printed.
+
+    Args:
+      running: how tasks are run; its cluster may be None.
+      here: the executor without a cluster, or if there are no tasks.
+      tasks: the tasks to run.
+      cells: the names of their cells; the user's files among their files are sent to the workers.
+      cores: the number of jax's threads on a worker. None means an equal share of this machine for
+        each local worker, and one thread elsewhere.
+
+    Raises:
+      ConfigError: if there is no such scheduler, if workers have other versions, or if they cannot
+        import a cell.
     """
     if running.cluster is None or not tasks:
         yield here
@@ -211,8 +233,8 @@ def executor_of(
 def _script_not_run_again() -> Iterator[None]:
     """Keep processes that are started in this context from running the user's script again.
 
-    Python runs it for what a script defines, of which workers need nothing, and so asks for a main
-    guard in it.
+    Python would run the script again for what it defines, of which workers need nothing. The script
+    would then need a main guard.
     """
     names: dict[str, Any] = vars(sys.modules["__main__"])
     hidden: list[str] = [name for name in ("__file__", "__spec__") if name in names]
@@ -228,7 +250,8 @@ def _script_not_run_again() -> Iterator[None]:
 def _start(client: Any, cores: int) -> None:
     """Start jax and its compilation cache on each worker, and on workers that join later.
 
-    Where an earlier command started jax, it stays as it is; `check_software` then compares it.
+    `cores` is the number of threads. If an earlier command started jax on a worker, jax stays as it
+    is; `check_software` then compares its threads.
     """
     import jax
     from distributed import WorkerPlugin
@@ -260,7 +283,7 @@ def _send(client: Any, files: Collection[Path]) -> None:
 
 
 def _cluster(spec: str) -> Any:
-    """Return the address of a scheduler, or the new Dask cluster that the spec describes."""
+    """Return the address of a scheduler, or a new Dask cluster if the spec is local:N."""
     if not spec.startswith("local:"):
         return spec
     from distributed import LocalCluster
@@ -288,9 +311,10 @@ def _wait_for_worker(client: Any, spec: str, interrupts: Interrupts) -> None:
 
 
 def files_of(cells: Collection[str]) -> set[Path]:
-    """Return the files of the modules that define the user's own cells.
+    """Return the files of the modules that define the user's cells among the names `cells`.
 
-    Raises ConfigError if a worker cannot import a cell, or its module is inside a package.
+    Modules that are installed are left out. Raises ConfigError if a worker cannot import a cell, or
+    if the module of a cell is inside a package.
     """
     from echo_jax.cells.user_cell import is_the_users, module_of
 
@@ -317,7 +341,10 @@ def files_of(cells: Collection[str]) -> set[Path]:
 
 
 def _is_importable(cell: str) -> bool:
-    """Return False for a user's cell of a notebook, of the running script, or inside a function."""
+    """Return True if a worker can import the user's cell with the name `cell`.
+
+    No worker can import a cell of a notebook, of the running script, or inside a function.
+    """
     from echo_jax.cells.registry import cell_class
 
     with contextlib.suppress(ConfigError):

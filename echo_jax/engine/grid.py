@@ -1,7 +1,7 @@
 """Run a grid of tasks: an executor makes each task into a row, whatever the task computes.
 
-`Here` is the executor of this process. It compiles programs in threads: those of the next task
-while one task trains. `engine.cluster` has the executor that is a Dask cluster.
+`Here` is the executor of this process. While one task trains, it compiles the programs of the next
+task in a thread. `engine.cluster` has the executor that is a Dask cluster.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ Report = Callable[[float], None]
 class Task(Protocol):
     """A run that is to be made.
 
-    key      the digest of what is run, which its row has too
+    key      the digest of what is run, which the row of the task has too
     name     the name that progress and failures show
-    program  what its compiled programs depend on; tasks of a job with equal ones share them
+    program  what the compiled programs depend on; tasks of a job with equal values share programs
     work     the expected work, in a unit that all tasks of a grid share
     """
 
@@ -46,7 +46,7 @@ T = TypeVar("T", bound=Task)
 
 
 def missing(tasks: Iterable[T], rows: Iterable[KeyedRow]) -> list[T]:
-    """Return the tasks that have no row yet, the first of each key."""
+    """Return the tasks whose key no row has; of tasks with equal keys, only the first."""
     there = {row.key for row in rows}
     first = dict[str, T]()
     for task in tasks:
@@ -55,14 +55,14 @@ def missing(tasks: Iterable[T], rows: Iterable[KeyedRow]) -> list[T]:
 
 
 class Job(NamedTuple):
-    """The two functions of a kind of task; workers import them by name."""
+    """The two functions of a kind of task, which workers import by name."""
 
     compile: Callable[[Any], Any]  # a task to its programs; ConfigError if they cannot be made
     run: Callable[[Any, Any, Report], Any]  # a task, its programs and a report to its row; pure
 
 
 class Outcome(NamedTuple):
-    """The row of a task, or the sentence that says why it failed."""
+    """The outcome of a task: its row, or the sentence that says why the task failed."""
 
     task: Any
     row: Any
@@ -79,18 +79,18 @@ _programs: dict[Hashable, Future[Any]] = {}
 
 
 class Executor(Protocol):
-    """Runs tasks; outcomes come as tasks are done, in any order."""
+    """An executor runs tasks, and yields their outcomes as they are done, in any order."""
 
     def map(
         self, job: Job, tasks: Sequence[Any], report: Callable[[Any, float], None]
     ) -> Generator[Outcome]:
-        """Yield the outcome of each task. `report` receives a task and the share that is done."""
+        """Yield the outcome of each task; `report` receives a task and the share that is done."""
 
 
 class Here(NamedTuple):
     """The executor of this process, which runs a given number of tasks at once, in threads.
 
-    While a task runs, it compiles the programs of the next task that needs other programs.
+    While a task runs, this executor compiles the programs of the next task that needs others.
     """
 
     at_once: int = 1
@@ -101,16 +101,20 @@ class Here(NamedTuple):
         tasks: Sequence[Task],
         report: Callable[[Any, float], None] = lambda *_: None,
     ) -> Generator[Outcome]:
-        """Yield the outcomes. Any error of `report` or a task, but ConfigError, ends all tasks."""
+        """Yield the outcome of each task as it finishes.
+
+        An EchoError of a task or of `report` is the outcome of that task; any other error ends all
+        tasks.
+        """
         # A thread cannot be ended from outside, so each task ends by itself at its next report.
         stopped = threading.Event()
 
         def outcome(place: int) -> Outcome:
-            """Return the outcome of one task; an error but EchoError stops the other tasks."""
+            """Return the outcome of the task at `place`; an error except EchoError stops all."""
             task = tasks[place]
 
             def unless_stopped(share: float) -> None:
-                """Report a share, or end the task with CancelledError."""
+                """Report the share that is done, or raise CancelledError if all tasks end."""
                 if stopped.is_set():
                     raise CancelledError
                 report(task, share)
@@ -136,7 +140,7 @@ class Here(NamedTuple):
 
 
 def outcomes_of(futures: Sequence[Future[Outcome]]) -> Generator[Outcome]:
-    """Yield outcomes as they come; raise the error of a task after the outcomes beside it."""
+    """Yield outcomes as they come; raise a task's error after the outcomes that came with it."""
     left = list(futures)
     while left:
         done = wait(left, return_when=FIRST_COMPLETED).done
@@ -150,12 +154,15 @@ def outcomes_of(futures: Sequence[Future[Outcome]]) -> Generator[Outcome]:
 
 
 def run_task(job: Job, task: Task, report: Report) -> Any:
-    """Run the task and return its row; compile its programs unless an earlier task did."""
+    """Return the row of `task`, whose programs are compiled first unless they are there already.
+
+    `report` receives the share of the task that is done.
+    """
     return job.run(task, compiled(job, task).result(), report)
 
 
 def compile_ahead(job: Job, tasks: Sequence[Task]) -> None:
-    """Compile the programs of the first task, and of the next task that needs other programs."""
+    """Start to compile the programs of the first task, and of the next task that needs others."""
     first = tasks[0]
     following = (task for task in tasks if task.program != first.program)
     for task in (first, next(following, first), first):  # the one asked for last is kept
@@ -181,11 +188,12 @@ def complete(
     progress: GridProgress,
     interrupts: Interrupts,
 ) -> None:
-    """Store the row of each task as it comes, so an interruption loses only the tasks at work.
+    """Run the tasks of `job` by `executor`, and store the row of each task as it comes.
 
-    Tasks begin in their order. `store` keeps a row and returns its result in a few words.
-    Interrupts are checked whenever a task reports, and StoppedError ends the loop. If tasks failed,
-    TasksFailedError is raised at the end, when the rows of all the others are stored.
+    An interruption loses only the tasks at work. Tasks begin in their order. `store` keeps a row
+    and returns its result in a few words, which `progress` shows. Interrupts are checked whenever a
+    task reports, and StoppedError ends the loop. If tasks failed, TasksFailedError is raised at the
+    end, when the rows of all other tasks are stored.
     """
     failures = []
 
@@ -212,7 +220,8 @@ class Execution:
     cluster        the workers, as after --cluster; None for this process
     progress       whether progress is shown, as lines or as a bar
     interrupts     what can stop the grid where nothing is lost; by default nothing does
-    keep_programs  whether programs are kept in the user's cache folder; otherwise as jax is set
+    keep_programs  whether compiled programs are kept in the user's cache folder; if not, jax's own
+                   settings decide
     """
 
     cluster: str | None = None
@@ -237,17 +246,20 @@ class Execution:
             raise ConfigError("cluster", spec, "needs Dask distributed", fix)
 
     def tell(self, line: str) -> None:
-        """Print a line of progress."""
+        """Print a line of progress, unless progress is hidden."""
         if self.progress:
             self.interrupts.say(printable(line))
 
     def start_jax(self, devices: int | None, threads: int | None = None) -> None:
-        """Start jax as `environment.use_cpu_devices` does, and the cache of its programs."""
+        """Start jax with this number of devices and threads, and its cache if `keep_programs`."""
         environment.use_cpu_devices(devices, threads)
         if self.keep_programs:
             environment.use_compilation_cache()
 
     def bar(self, tasks: Sequence[Task], name: str = "", unit: str = "") -> GridProgress:
-        """Return the progress of tasks while it is open, with the arguments of `GridProgress`."""
+        """Return the progress of `tasks`, which is shown while it is open as a context.
+
+        `name` and `unit` are arguments of `GridProgress`.
+        """
         say = self.interrupts.say if self.progress and tasks else None
         return GridProgress({task.name: task.work for task in tasks}, say, name, unit)

@@ -18,25 +18,25 @@ class StoppedError(Exception):
 
 
 class Interrupts:
-    """Note the first signal, which the loop asks for; end the process at once after a second one.
+    """A context that notes a first signal, and lets a second signal end the process at once.
 
-    The notice is printed to standard error when the first signal comes; `signal` is then its
-    number.
+    A loop asks for the signal by `check`. When the first signal comes, the notice is printed to
+    standard error, and `signal` becomes its number.
     """
 
     def __init__(self, notice: str | None = None) -> None:
-        """Set up the object; `__enter__` begins to note signals."""
+        """Keep `notice`, the line to print; `__enter__` begins to note signals."""
         self.signal = 0
         self._notice = notice
         self._before: dict[int, Any] = {}
 
     @property
     def exit_status(self) -> int:
-        """The exit status of a process that the signal ended; 0 if no signal came."""
+        """The exit status of a process that the signal ended, or 0 if no signal came."""
         return 128 + self.signal if self.signal else 0
 
     def check(self, sentence: str = "Stopped") -> None:
-        """Raise StoppedError with the given sentence if a signal has come."""
+        """Raise StoppedError with this sentence if a signal has come."""
         if self.signal:
             raise StoppedError(sentence)
 
@@ -50,7 +50,7 @@ class Interrupts:
             self.signal = self.signal or NO_READER
 
     def __enter__(self) -> Self:
-        """Install the handlers."""
+        """Install the handlers of `SIGNALS`, which note a signal."""
         self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
@@ -72,7 +72,7 @@ STARTED = time.perf_counter()
 
 
 def put_in_order() -> None:
-    """Let Ctrl-C end the process at once, and remove settings that would disturb it.
+    """Let Ctrl-C end the process at once, and remove settings that would disturb its work.
 
     A command with work to save installs its own handler later. Figures have settings of their own,
     and a broken matplotlib configuration of the user would end the import.
@@ -91,18 +91,18 @@ def put_in_order() -> None:
 
 
 def give_back_memory() -> None:
-    """Give freed memory back to the system, as a compiler leaves 0.2 GB; only glibc can.
+    """Give freed memory back to the system if the C library is glibc; a compiler leaves 0.2 GB.
 
-    Call it after a program was compiled, and before what needs most memory.
+    Call this after a program was compiled, and before the part that needs most memory.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def leave(status: int = 0) -> NoReturn:
-    """End the process at once, after flushing the standard streams.
+    """End the process at once with this exit status, after flushing the standard streams.
 
-    It does not wait for threads or free compiled programs, which would take 0.4 s.
+    The process does not wait for threads or free compiled programs, which would take 0.4 s.
     """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it any more

@@ -15,9 +15,10 @@ PLAIN_LINES = 10  # of a run where there is no terminal, about; at its start the
 
 
 class _Bar:
-    """A bar with a text, while it is open; without a terminal and a notebook some lines of text.
+    """A bar with a text in a terminal or a notebook; elsewhere, some lines of text.
 
-    With nothing to `say` them, nothing is shown.
+    The bar is shown while the context is open. `say` prints a line; if it is None, nothing is
+    shown.
     """
 
     def __init__(self, total: float, done: int, say: Callable[[str], None] | None) -> None:
@@ -61,10 +62,10 @@ class _Bar:
 
 
 class GridProgress(_Bar):
-    """The progress of a grid: finished tasks, the work done in all, and the time left at this rate.
+    """The progress of a grid: finished tasks, all work done so far, and the time left.
 
-    The clock of the rate starts with the first work, after the first program was compiled. Tasks
-    may report from several threads, late or more than once.
+    The time left follows from the rate of work since the first work was done, after the first
+    program was compiled. Tasks may report from several threads, late or more than once.
     """
 
     def __init__(
@@ -74,7 +75,14 @@ class GridProgress(_Bar):
         name: str = "",
         unit: str = "",
     ) -> None:
-        """Take the work of each task, shown if it has a unit, and a name that begins each line."""
+        """Begin with no work done.
+
+        Args:
+          work: the work of each task, by the task's name.
+          say: prints a line; None if nothing is to be shown.
+          name: a text at the beginning of each line.
+          unit: the unit of the work; "" if the amount of work is not shown.
+        """
         super().__init__(sum(work.values()), 0, say)
         self._work = dict(work)
         self._done = dict.fromkeys(work, 0.0)
@@ -92,7 +100,7 @@ class GridProgress(_Bar):
         return self
 
     def at_work(self, task: str, share: float) -> None:
-        """Show the share of a task that is done."""
+        """Show that `share` of the task with the name `task` is done."""
         with self._lock:
             if share * self._work[task] <= self._done[task]:
                 return
@@ -106,7 +114,7 @@ class GridProgress(_Bar):
             self._show(done, f"{self._name}{self._count()}  {what}{self._left(done)}")
 
     def finished(self, task: str, result: str) -> None:
-        """Print that a task is done, and its result."""
+        """Print that the task with the name `task` is done, and its result in a few words."""
         self.at_work(task, 1.0)
         self._finished += 1
         line = f"{self._name}{self._count()}  {task}: {result}"
@@ -129,7 +137,10 @@ class TrainingProgress(_Bar):
     """The progress of a run: sequences done and per second, loss, accuracy and time left."""
 
     def __init__(self, sequences: int, done: int, say: Callable[[str], None] | None) -> None:
-        """Take the sequences of the run, and how many an earlier process has trained on."""
+        """Begin with `done` of the run's `sequences`, on which an earlier process has trained.
+
+        `say` prints a line; None if nothing is to be shown.
+        """
         super().__init__(sequences, done, say)
         self._before = done
 

@@ -3,6 +3,7 @@
 text_tables    a table, and its text, CSV, LaTeX and Markdown
 section        heading, answer, figure, tables and notes, in every form
 page           sections ─► a folder with README.md, figures/ and tables/; an interactive page
-styles         colours, sizes, files of figures; charts draws
+styles         colours, sizes, files of figures
+charts         the figures themselves
 number_formats percentages, decimals and rounding
 """

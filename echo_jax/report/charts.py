@@ -1,7 +1,7 @@
-"""The charts of studies, dots and lines of plain numbers, and names written on lines.
+"""Draw the charts of studies, dots and lines of plain numbers, and names on lines.
 
-A mark is open where training was cut short. NaN is unknown and not drawn. With `percent`, numbers
-are fractions and are written in percent. A `baseline` is the value by chance, or None.
+A mark is open if training was cut short. NaN means unknown and is not drawn. With `percent`,
+numbers are fractions and are written in percent. A `baseline` is the value by chance, or None.
 """
 
 import math
@@ -54,8 +54,13 @@ def dots_figure(
 ) -> NotebookFigure:
     """Return a figure with a row for each name, the first on top: a dot and interval per summary.
 
-    The summaries of a row lie below each other; a single summary may have the name "". A baseline
-    has its own row.
+    Args:
+      rows: the name of each row, and its summaries by name, which are drawn below each other. If
+        there is only one summary per row, its name may be "".
+      baselines: the baseline of each row.
+      label: the label of the axis.
+      percent: True if numbers are fractions.
+      width: the width of the figure in inches.
     """
     names = [wrapped(name, int(0.43 * LETTERS * width)) for name, _ in rows]
     series = list(dict.fromkeys(name for _, marks in rows for name in marks))
@@ -85,7 +90,7 @@ def dots_figure(
 
 
 def _dot(axes: Axes, row: float, mark: Summary, style: Any) -> Line2D:
-    """Return a median and its interval; the mark for the key."""
+    """Draw the median and the interval of `mark` in a row, and return its mark for the key."""
     colour, marker, _ = style
     ((value, low, high),) = _array([mark])
     axes.plot([low, high], [row, row], color=colour, linewidth=5.5, alpha=0.35, zorder=3)
@@ -102,9 +107,15 @@ def lines_figure(
     log_x: bool = False,
     width: float = WIDTH,
 ) -> NotebookFigure:
-    """Return a line with intervals for each of up to 6 series of points (x, summary), x ascending.
+    """Return a figure with a line and intervals for each of up to 6 series.
 
-    The labels are of x and y. With `log_x` every x is above 0.
+    Args:
+      series: the points (x, summary) of each series, by its name, x ascending.
+      labels: the labels of x and y.
+      baseline: the baseline of all series.
+      percent: True if the numbers of y are fractions.
+      log_x: True for a logarithmic x axis, where every x must be above 0.
+      width: the width of the figure in inches.
     """
     figure, axes = _panel((width, 3 + 6.5 / width), labels[0])  # a narrow legend has more rows
     every = [summary for points in series.values() for _, summary in points]
@@ -125,13 +136,16 @@ def lines_figure(
 
 
 def _open_key(summaries: Iterable[Summary]) -> dict[str, Line2D]:
-    """Return the key of open marks, where there is one."""
+    """Return the entry of the key for open marks, by its text; none if no mark is open."""
     mark = Line2D([], [], color=GREY, marker="o", linewidth=0, markersize=7, mfc="white")
     return {"open: training cut short": mark} if any(x.cut_short for x in summaries) else {}
 
 
 def _line(axes: Axes, points: Sequence[tuple[float, Summary]], place: int) -> Line2D:
-    """Return the line of a series, with gaps at unknown values, thinner than the one before it."""
+    """Draw a series of points (x, summary), with gaps at unknown values, and return its line.
+
+    `place` is the index of the series; each series is drawn thinner than the one before it.
+    """
     colour, marker, dashes = SERIES[place]
     size = 8 - 0.7 * place
     at = np.array([x for x, _ in points])
@@ -147,7 +161,7 @@ def _line(axes: Axes, points: Sequence[tuple[float, Summary]], place: int) -> Li
 
 
 def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool, width: float) -> None:
-    """Set a tick at each x that has room for its number after the tick before."""
+    """Set a tick at each x in `at` whose number has room after the number of the tick before."""
     numbers = list(map(_number_format(percent=False), at))
     places = np.log(at) if log_x else np.asarray(at, float)
     letters = 0.8 * LETTERS * width * places / (np.ptp(places) or 1)
@@ -162,7 +176,7 @@ def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool, width: float) -> No
 def draw_lines(
     axes: Axes, lines: Iterable[tuple[Sequence[float], Sequence[float]]], style: Mapping[str, Any]
 ) -> None:
-    """Draw lines of one style as one path, which is shorter in an SVG."""
+    """Draw lines, pairs of x and y, in one style, as one path, which is shorter in an SVG."""
     apart = [(*of, math.nan) for line in lines for of in line]
     axes.plot(np.concatenate([[], *apart[::2]]), np.concatenate([[], *apart[1::2]]), **style)
 
@@ -170,7 +184,10 @@ def draw_lines(
 def add_panel(
     figure: Figure, left: float, top: float, size: tuple[float, float], labels: float
 ) -> Axes:
-    """Return a panel at a place in inches from the upper left corner, with labels of given size."""
+    """Return a new panel whose upper left corner is `left` and `top` inches from the figure's.
+
+    `size` is its width and height in inches, and `labels` the size of the ticks' labels in points.
+    """
     width, height = figure.get_size_inches()
     across, down = size
     box = left / width, 1 - (top + down) / height, across / width, down / height
@@ -189,7 +206,7 @@ def _panel(size: tuple[float, float], x_label: str) -> tuple[NotebookFigure, Axe
 
 
 def _legend(figure: Figure, marks: Mapping[str, Any]) -> None:
-    """Return a legend of marks by their names, above the panel."""
+    """Draw a legend of `marks`, by their names, above the panel."""
     letters = int(LETTERS * figure.get_figwidth())
     columns = min(max(letters // 28, 1), 3)
     names = [wrapped(name, letters // columns - 6) for name in marks]
@@ -199,12 +216,16 @@ def _legend(figure: Figure, marks: Mapping[str, Any]) -> None:
 
 
 def _array(summaries: Iterable[Summary]) -> np.ndarray:
-    """Return medians and the bounds of their intervals `[N, 3]`; NaN without an interval."""
+    """Return the median and interval bounds of each summary, `[N, 3]`; NaN for no interval."""
     return np.array([(x.median, *(x.interval or (np.nan, np.nan))[:2]) for x in summaries])
 
 
 def _end(values: np.ndarray, baselines: Sequence[float | None], percent: bool) -> float:
-    """Return the end of an axis from zero; of fractions 1, unless that would flatten small ones."""
+    """Return the end of an axis that starts at 0, just above the largest finite number.
+
+    The numbers are `values` and `baselines`. With `percent` the end is just above 1, unless all
+    numbers are at most 0.2.
+    """
     numbers = [*values.flat, *(baseline for baseline in baselines if baseline is not None)]
     largest = max(filter(math.isfinite, numbers), default=1.0) or 1.0
     if percent and largest > 0.2:
@@ -225,15 +246,16 @@ LETTER = 0.54  # width of a letter over its size
 
 
 def shortened(words: str, width: int) -> str:
-    """Words, `literal`, that end in an ellipsis if they are longer than `width` characters."""
+    """Return `words` as `literal` does, cut with an ellipsis after `width` characters."""
     words = one_line(words)
     return literal(words if len(words) <= width else words[: width - 1].rstrip() + "\u2026")
 
 
 def name_lines(axes: Axes, named: Mapping[str, Line], others: Sequence[Line], own: str) -> None:
-    """Write each name on its line, where it is furthest from all others; set limits before.
+    """Write each name on its line, at the place that is furthest from other lines and names.
 
-    A name without room is left out, except `own`, which is bold and blue.
+    Set the limits of the axes before. `named` holds the lines that get names, and `others` lines
+    without a name. A name without room is left out, except `own`, which is bold and blue.
     """
     low, high = axes.bbox.get_points() * 72 / axes.figure.dpi
     lines = {name: _dense(_points(axes, line)) for name, line in named.items()}
@@ -262,7 +284,7 @@ def _points(axes: Axes, line: Line) -> np.ndarray:
 
 
 def _dense(points: np.ndarray) -> np.ndarray:
-    """Return points along a line, about 3 apart."""
+    """Return points along the line through `points`, about 3 apart, `[P, 2]`."""
     steps = np.maximum(np.hypot(*np.diff(points, axis=0).T) / 3, 1).astype(int)
     pieces = [
         np.linspace(a, b, n, endpoint=False)

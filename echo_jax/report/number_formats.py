@@ -1,4 +1,4 @@
-"""Numbers as text and as JSON values: the one place for percentages, decimals and rounding."""
+"""Write numbers as text and as JSON: the one place for percentages, decimals and rounding."""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def percent(fraction: float) -> str:
-    """Return a fraction in percent with two decimals; 0, 1 and what would round to them stay apart.
+    """Return a fraction in percent with two decimals; only 0 and 1 are written as 0% and 100%.
 
     97.25%      0%      100%      <0.01%      >99.99%      unknown for NaN
     """
@@ -20,23 +20,23 @@ def percent(fraction: float) -> str:
 
 
 def decimals(value: float) -> str:
-    """Return a number with two decimals; without a minus sign if it rounds to 0."""
+    """Return `value` with two decimals, and without a minus sign if it rounds to 0."""
     # -0.0 + 0.0 is 0.0.
     return f"{round(value, 2) + 0.0:.2f}"
 
 
 def number(value: float) -> str:
-    """Return a count with thousands separators."""
+    """Return `value` as a whole number with thousands separators."""
     return f"{value:,.0f}"
 
 
 def counted(count: int, noun: str) -> str:
-    """Return a number of things: 1 seed, 8 seeds."""
+    """Return `count` with the noun, in the plural unless the count is 1: 1 seed, 8 seeds."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def three_digits(value: float) -> str:
-    """Return a number with three digits, at most two decimals and all digits before them.
+    """Return `value` with three digits, at most two decimals and all digits before them.
 
     14.2      5      0.05      10,902      0 for -0.0003
     """
@@ -48,7 +48,10 @@ def three_digits(value: float) -> str:
 
 
 def plain(values: Any, number_format: str = ".6g") -> Any:
-    """Return a tree for JSON: arrays as lists, floats in a format, non-finite ones as None."""
+    """Return a tree of values for JSON.
+
+    Arrays become lists, floats are rounded by `number_format`, and non-finite floats become None.
+    """
     if isinstance(values, Mapping):
         return {name: plain(value, number_format) for name, value in values.items()}
     if isinstance(values, list | tuple):

@@ -25,16 +25,23 @@ class Paper:
 
 
 PLAIN = Paper()
-"""The choice of no files besides those of the page."""
+"""The choice of no files in addition to those of the page."""
 
 
 def markdown_page(
     title: str, introduction: Sequence[str], sections: Sequence[Section], made: str, command: str
 ) -> str:
-    """Return a page that begins with the questions and their answers, a sentence each.
+    """Return a page in Markdown.
 
-    Each section begins with its figure and this sentence. `made` is the sentence of
-    `section.computed` on the results; the command reproduces the page.
+    If there are several sections, the page begins with their questions and the first sentence of
+    each answer. Each section begins with its figure and this sentence.
+
+    Args:
+      title: the heading of the page.
+      introduction: the paragraphs that explain what is measured, which fold out at the end.
+      sections: the sections of the page.
+      made: the sentence of `section.computed` about the results.
+      command: the command that makes the page again.
     """
     parts = [f"# {escaped(title)}"]
     if len(sections) > 1:
@@ -52,9 +59,10 @@ def markdown_page(
 
 
 def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]:
-    """Write a page and, before it, the figures of its sections; return the files written.
+    """Write the page `text` to `path` and, before it, its sections' figures; return all paths.
 
-    Raises StorageError if a file was edited since; for the page, before anything is drawn.
+    Raises StorageError if a file was edited since it was generated. If the page was edited, the
+    error is raised before anything is drawn.
     """
     page = text.encode()
     atomic_files.check_generated(path, page)
@@ -65,9 +73,10 @@ def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]
 
 
 def write_for_paper(folder: Path, sections: Sequence[Section], paper: Paper) -> list[Path]:
-    """Write the figures in another format than the page's, and tables/NAME; return the files.
+    """Write the figures and tables that `paper` asks for below `folder`; return their paths.
 
-    Raises StorageError if a file in their place was edited since it was written.
+    Figures in the format of the page are not written again. Raises StorageError if a file in the
+    place of one of them was edited since it was generated.
     """
     written = [] if paper.format == "svg" else _write_figures(folder, sections, paper.format)
     files = dict[str, str]()
@@ -84,15 +93,14 @@ def _write_figures(folder: Path, sections: Sequence[Section], kind: Format) -> l
 
 
 HTML = Path(__file__).with_name("html_page.html")
-"""The frame around the body of each page."""
+"""The file of the frame around the body of each interactive page."""
 
 
 def assembled(page: Path, data: Mapping[str, Any]) -> str:
-    """Return an interactive page, without a library, a request or a server.
+    """Return an interactive page as HTML, which needs no library, no request and no server.
 
-    It has the body `page`, its style beside it, and data, of which `title` is the title.
-
-    `<!-- FILE -->` is replaced by the text of a file beside `page` or beside this module.
+    `page` is the file of its body, which has its style beside it. `data` is what the page shows;
+    its `title` is the title of the page. `with_files` inserts the files that the page names.
     """
     in_script = json.dumps(data, separators=(",", ":"), allow_nan=False)
     for letter in "<>&":  # which might close a script element, or start another
@@ -103,10 +111,13 @@ def assembled(page: Path, data: Mapping[str, Any]) -> str:
 
 
 def with_files(text: str, page: Path) -> str:
-    """Return a text with the files that it names, and those that they name."""
+    """Return `text` with each `<!-- FILE -->` replaced by the text of that file.
+
+    The file lies beside `page` or beside this module. Its text may name further files.
+    """
 
     def content(named: re.Match[str]) -> str:
-        """Return the text of the file that a mark names, beside the page or shared by all pages."""
+        """Return the text of the file that a match names, with the files that it names."""
         own = page.with_name(named[1])
         path = own if own.is_file() else HTML.with_name(named[1])
         return with_files(path.read_text("utf-8").rstrip("\n"), page)

@@ -1,4 +1,4 @@
-"""A section of results, of a study, a sweep or memory cards, in every form it is shown in.
+"""Define a section of results, of studies, sweeps or memory cards, in each form it is shown in.
 
 All texts are plain, without markup; each form makes them safe in its own way.
 """
@@ -46,7 +46,7 @@ class Section:
     tables   the tables
     tidy     functions that make tidy rows, by the suffix of the name of their CSV file
     notes    the paragraphs that explain how to read the section
-    columns  the text that explains the columns in a terminal; a page has it in its introduction
+    columns  the text that explains the columns in a terminal; the introduction of a page has it too
     command  the command that reproduces the section
     results  the results from which the section was made
     """
@@ -67,7 +67,7 @@ class Section:
 
     @property
     def rows(self) -> Sequence[TidyRow]:
-        """The tidy rows, one number a column."""
+        """The tidy rows, with one number per column."""
         return self.tidy[""]()
 
     @property
@@ -76,34 +76,34 @@ class Section:
         return self.tidy["-seeds"]()
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """Return the data frame of `rows`.
+        """Return `rows` as a data frame.
 
         Raises:
-          ConfigError: pandas is not installed.
+          ConfigError: if pandas is not installed.
         """
         return data_frame(self.rows)
 
     @property
     def figure(self) -> "NotebookFigure | None":
-        """The figure of matplotlib, which a notebook shows."""
+        """A new figure of matplotlib, which a notebook shows, or None without a figure."""
         with drawing():
             return self.draw() if self.draw else None
 
     def figure_file(self, kind: Format) -> bytes:
-        """Return the content of the file of the figure; nothing without a figure."""
+        """Return the content of a file of the figure in format `kind`, or b"" without a figure."""
         if kind not in self._files:
             with drawing():
                 self._files[kind] = image(figure, kind) if (figure := self.figure) else b""
         return self._files[kind]
 
     def __repr__(self) -> str:
-        """Return the heading and the answer; without an answer the whole report."""
+        """Return the heading and the answer, or without an answer the whole report."""
         if not self.answer:
             return self.report()
         return "\n".join(map(one_line, [self.heading, *self.answer]))
 
     def report(self) -> str:
-        """Return all of it as text: heading, answer, tables, notes."""
+        """Return the whole section as text: heading, answer, tables, notes."""
         answer = "\n".join(map(one_line, self.answer))
         below = map(one_line, [*self.notes, self.columns])
         parts = [one_line(self.heading), answer, *map(captioned, self.tables), *below]
@@ -114,7 +114,7 @@ class Section:
         return "\n\n".join(filter(None, parts)) + "\n"
 
     def folded(self) -> list[str]:
-        """Return, in Markdown, the heading, the figure and one sentence; all else folds out."""
+        """Return parts in Markdown: heading, figure and one sentence; all other parts fold out."""
         more = [*map(escaped, self.answer[1:]), *self._numbers()]
         parts = [f'<a id="{html.escape(self.name)}"></a>', self.title()]
         parts += [*self.pictured(), quoted(self.answer[:1])]
@@ -122,11 +122,14 @@ class Section:
         return [*parts, details(words, "\n\n".join(more)) if more else ""]
 
     def title(self, mark: str = "##") -> str:
-        """Return the heading in Markdown, after the mark of its level."""
+        """Return the heading in Markdown, after `mark`, which sets its level."""
         return f"{mark} {escaped(self.heading)}"
 
     def pictured(self, file: str = "") -> list[str]:
-        """Return the figure in Markdown, by default of the folder of figures, and its caption."""
+        """Return the figure and its caption in Markdown, or nothing without a figure.
+
+        `file` is the place of the figure, by default figures/NAME.svg.
+        """
         figure = f"![{escaped(self.alt)}]({file or f'<figures/{self.name}.svg>'})"
         return [figure, escaped(self.caption)] if self.draw else []
 
@@ -145,7 +148,7 @@ class Section:
         return [*parts, "### Try it", fenced(self.command)] if self.command else parts
 
     def table_files(self, kinds: Sequence[Kind]) -> dict[str, str]:
-        """Return the files for a paper: tidy rows as NAME.csv, and LaTeX tables as NAME.tex."""
+        """Return files of these kinds by name: tidy rows as NAME.csv, LaTeX tables as NAME.tex."""
         files = dict[str, str]()
         if "csv" in kinds:
             tidy = {more: rows() for more, rows in self.tidy.items()}
@@ -158,12 +161,15 @@ class Section:
 
 
 def quoted(sentences: Sequence[str]) -> str:
-    """Return sentences as a quotation in Markdown; nothing without sentences."""
+    """Return sentences as a quotation in Markdown, or "" without sentences."""
     return f"> {escaped(' '.join(sentences))}" if sentences else ""
 
 
 def computed(results: Iterable[tuple[str, Mapping[str, str]]]) -> str:
-    """Return a sentence with the dates and the versions of programs, from those of each result."""
+    """Return the sentence that states when and with which versions results were computed.
+
+    `results` has the date of each result, and the versions of programs by name.
+    """
     dates, programs = zip(*results, strict=True)
     versions = {", ".join(f"{name} {v}" for name, v in of.items()) for of in programs if of}
     when = " to ".join(dict.fromkeys([min(dates), max(dates)]))

@@ -1,4 +1,4 @@
-"""Styles of all figures: colours, marks, sizes, axes and labels; and writing as PNG or SVG."""
+"""Set the style of all figures: colours, marks, axes and labels; write PNG, SVG or PDF."""
 
 import contextlib
 import io
@@ -27,7 +27,7 @@ SERIES = (
     ("#CC79A7", "v", (0, (2.5, 1.5))),
     ("#A57200", "P", (0, (5, 1.5, 1.5, 1.5, 1.5, 1.5))),
 )
-"""Colour, marker and dashes of each series; any one of the three tells series apart.
+"""Colour, marker and dashes of each series, each of which is enough to tell series apart.
 
 The colours are from the palette of Okabe and Ito, for readers with any colour vision, its orange
 darkened to a contrast of 3 to 1.
@@ -53,9 +53,9 @@ WIDTH = 7.2  # inches of a figure of a page
 
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
-    """Make and write figures in this context with the settings of matplotlib, not the user's.
+    """Make and write figures in this context with matplotlib's own settings, not the user's.
 
-    Any failure, even of the import of matplotlib, raises ConfigError.
+    Any failure in the context, even of the import of matplotlib, raises ConfigError.
     """
     try:
         import matplotlib
@@ -73,7 +73,7 @@ def drawing() -> Iterator[None]:
 
 
 def style_axes(axes: "Axes") -> None:
-    """Draw the left and the bottom edge of a panel only, and all lines behind the data."""
+    """Show only the left and bottom edges of a panel, with grid lines behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
     axes.tick_params(labelsize=10, color=GREY, labelcolor=INK)
@@ -81,12 +81,12 @@ def style_axes(axes: "Axes") -> None:
 
 
 def literal(words: str) -> str:
-    """Return words on one line, with dollar signs that start no formula."""
+    """Return `words` on one line, with dollar signs escaped so that they start no formula."""
     return one_line(words).replace("$", r"\$")
 
 
 def wrapped(words: str, width: int) -> str:
-    """Return words, as `literal` does, in lines of at most `width` characters."""
+    """Return `words` as `literal` does, but in lines of at most `width` characters."""
     return textwrap.fill(one_line(words), width).replace("$", r"\$")
 
 
@@ -99,9 +99,9 @@ WRITTEN: Any = {
     "svg.hashsalt": "echo_jax",
     "pdf.fonttype": 42,
 }
-"""Settings of matplotlib: text is text, in the font that comes with matplotlib where there is one.
+"""Settings of matplotlib for files: an SVG stores text as text, not as curves.
 
-The fonts of a PDF are TrueType, as publishers ask.
+The first font comes with matplotlib. The fonts of a PDF are TrueType, as publishers ask.
 """
 
 UNDATED: Mapping[Format, Sequence[str]] = {
@@ -109,15 +109,14 @@ UNDATED: Mapping[Format, Sequence[str]] = {
     "svg": ("Creator", "Date", "Format", "Type"),
     "pdf": ("CreationDate", "Producer", "Creator"),
 }
-"""The metadata that are left out of a file, so that it has no date."""
+"""The metadata that are left out of a file of each format, so that it has no date."""
 
 
 def image(figure: "Figure", kind: Format) -> bytes:
-    """Return the content of a file of a figure; the same each time. An SVG is dark on a dark page.
+    """Return the content of a file of `figure` in format `kind`, which is equal each time.
 
-    The coordinates of an SVG have two decimals, which takes a quarter off its size.
-
-    The figure was not drawn before, because a second drawing may move its layout.
+    An SVG is dark on a dark page. Its coordinates have two decimals, which takes a quarter off its
+    size. The figure must not have been drawn before, because a second drawing may move its layout.
     """
     import matplotlib
 
@@ -134,9 +133,9 @@ def image(figure: "Figure", kind: Format) -> bytes:
 
 
 def _rules() -> str:
-    """Return rules of CSS: the colours on a dark page, where black text has no colour of its own.
+    """Return rules of CSS for the colours of an SVG on a dark page.
 
-    Matplotlib writes each other colour into an attribute.
+    Matplotlib writes each colour into an attribute, except that of black text.
     """
     rules = [
         f'[style*="{kind}: {day.lower()}"] {{{kind}: {night} !important}}'

@@ -1,4 +1,4 @@
-"""Tables as text for a terminal, CSV, LaTeX with booktabs, GitHub's Markdown, or a data frame.
+"""Write tables for a terminal, as CSV, LaTeX with booktabs, GitHub's Markdown or a data frame.
 
 In a terminal `rich.table` is not used: it wraps or cuts entries at the width of the terminal, 80
 columns where output goes to a file, and a result must come through whole. In Markdown every text
@@ -37,7 +37,7 @@ dash, plus-minus and comparisons), signs alone, or a word of `8 to 20` and `3 of
 
 
 class Table(NamedTuple):
-    """A table with as many entries a row as headings; the note explains it in a paper."""
+    """A table whose rows have one entry per heading; the note explains the table in a paper."""
 
     caption: str
     headings: Sequence[str]
@@ -50,18 +50,18 @@ class Table(NamedTuple):
         return [self.headings, *self.rows]
 
     def without(self, headings: Collection[str]) -> "Table":
-        """Return the table without some columns."""
+        """Return the table without the columns of these `headings`."""
         kept = [i for i, heading in enumerate(self.headings) if heading not in headings]
         rows = [[row[i] for i in kept] for row in self.rows]
         return self._replace(headings=[self.headings[i] for i in kept], rows=rows)
 
     def folded(self, more: str = "") -> str:
-        """Return the table in Markdown, which folds out below its caption and more words."""
+        """Return the table in Markdown, which folds out below its caption and the words `more`."""
         return details(html.escape(one_line(self.caption + more)), markdown_table(self))
 
     @property
     def numeric(self) -> list[bool]:
-        """True for each column of numbers alone, which is right-aligned."""
+        """For each column, True if it has only numbers and is therefore aligned to the right."""
         columns = [" ".join(entries) for _, *entries in zip(*self.texts, strict=True)]
         return [
             bool(re.search(r"\d", column))
@@ -71,7 +71,10 @@ class Table(NamedTuple):
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
-    """Return rows as aligned columns: those in `left` to the left, the others to the right."""
+    """Return rows as text in aligned columns.
+
+    Columns whose index is in `left` are aligned to the left, all others to the right.
+    """
     rows = [[printable(entry) for entry in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
@@ -84,13 +87,13 @@ def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
 
 
 def captioned(of: Table) -> str:
-    """Return a table below its caption, columns of numbers to the right."""
+    """Return the table `of` as text below its caption, with columns of numbers to the right."""
     left = [column for column, numeric in enumerate(of.numeric) if not numeric]
     return f"{one_line(of.caption)}\n{table(of.texts, left)}"
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a line of all names and a line for each row, empty where a row lacks a value."""
+    """Return rows as CSV: a line of all names, and a line per row; a missing value is empty."""
     text = io.StringIO()
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines: list[list[Any]] = [names, *([row.get(name) for name in names] for row in rows)]
@@ -99,7 +102,7 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _csv_cell(value: Any) -> Any:
-    """Return a number unchanged and a text `printable`, with an apostrophe before a formula."""
+    """Return `value` for CSV: a text is made `printable`, with an apostrophe before a formula."""
     if not isinstance(value, str):
         return value
     return ("'" if FORMULA.match(value) else "") + printable(value)
@@ -118,7 +121,7 @@ def latex_text(table: Table) -> str:
 
 
 def data_frame(rows: Sequence[Mapping[str, Any]]) -> "pandas.DataFrame":
-    """Return a line for each row; raise ConfigError if pandas is not installed."""
+    """Return a data frame of `rows`; raise ConfigError if pandas is not installed."""
     try:
         import pandas
     except ImportError as error:
@@ -131,9 +134,10 @@ NAMED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "~
 
 
 def escaped(text: str) -> str:
-    """Return text on one line with every character of Markdown escaped, even before a list.
+    """Return `text` on one line, with every character that has a meaning in Markdown escaped.
 
-    Python-Markdown shows the backslash before some of them, which are written as HTML names them.
+    Python-Markdown shows the backslash before some characters, which are therefore written as HTML
+    entities.
     """
     text = one_line(text).translate(NAMED)
     text = re.sub(r"[\\`*_\[\]]", r"\\\g<0>", text)
@@ -141,19 +145,22 @@ def escaped(text: str) -> str:
 
 
 def details(summary: str, text: str) -> str:
-    """Return Markdown that folds out, even where Markdown in HTML has to be asked for."""
+    """Return `text`, in Markdown, so that it folds out below `summary`, in HTML.
+
+    The attribute `markdown` asks for Markdown within HTML, which some readers need.
+    """
     return f"<details markdown><summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 
 def markdown_table(table: Table) -> str:
-    """Return the headings and rows of a table, without its caption."""
+    """Return the headings and rows of a table in Markdown, without its caption."""
     rules = ["---:" if numeric else "---" for numeric in table.numeric]
     head, *rows = [[escaped(text) for text in row] for row in table.texts]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rules, *rows))
 
 
 def fenced(code: str, language: str = "bash") -> str:
-    """Return a code block, whose fence is longer than any run of backticks in it."""
+    """Return `code` as a block in Markdown, with a fence longer than its runs of backticks."""
     longest = max(map(len, re.findall("`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{code}\n{fence}"

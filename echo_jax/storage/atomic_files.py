@@ -35,7 +35,7 @@ LOCK = ".lock"  # a file in a folder, which is locked where the folder itself ca
 
 
 def path_of(field: str, value: Any) -> Path:
-    """Return the path that an argument of a call names; raise ConfigError if it names none."""
+    """Return the path that `value`, the argument `field` of a call, names, or raise ConfigError."""
     try:
         if "\0" not in os.fsdecode(os.fsencode(value)):
             return Path(value)
@@ -52,7 +52,10 @@ def check_not_current(out: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file or none, safe from a power cut; raise StorageError if that fails."""
+    """Write `data` to `path` as a whole file or not at all, safe from a power cut.
+
+    Raises StorageError if that fails.
+    """
     staged = path.with_name(f".{path.name}.part")
     try:
         # A killed process may have left its staged file. O_EXCL makes a new one and follows no link
@@ -78,7 +81,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync the names in a folder against a power cut, on systems that can open a folder."""
+    """Make the names in a folder safe from a power cut, on systems that can open a folder."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -91,10 +94,10 @@ def sync_folder(folder: Path) -> None:
 def read_bytes(
     path: Path, limit: int, whole: bool = True, fix: str = "use the folder of a run"
 ) -> bytes:
-    """Return the first `limit` bytes of a regular file, or with `whole` all of a smaller file.
+    """Return the bytes of a regular file, but no more than the first `limit` bytes.
 
-    Raises StorageError, whose sentence ends in `fix`, if it is a link, a folder or a pipe, or if
-    `whole` is asked for a longer file.
+    Raises StorageError, whose sentence ends in `fix`, if the path is a link, a folder or a pipe, or
+    cannot be read. With `whole`, a file of more than `limit` bytes is refused too.
     """
     try:
         # Before it is opened: opening a pipe waits for a writer, perhaps for ever.
@@ -130,7 +133,7 @@ def make_folder(folder: Path) -> None:
 
 
 def write_json(path: Path, values: dict[str, Any], indent: int = 2) -> None:
-    """Write a JSON file whose last field, `file_digest`, is the digest of the others."""
+    """Write `values` to `path` as JSON, with their digest as the last field, `file_digest`."""
     signed = values | {"file_digest": digest_of(values)}
     write_bytes(path, (json.dumps(signed, indent=indent, allow_nan=False) + "\n").encode())
 
@@ -140,7 +143,8 @@ def read_json(
 ) -> dict[str, Any]:
     """Return the values that `write_json` wrote, without the digest.
 
-    Raises StorageError, whose sentence ends in `fix`, if the file is not as it was written.
+    Raises StorageError, whose sentence ends in `fix`, if the file is not as it was written, or has
+    more than `limit` bytes.
     """
     data = read_bytes(path, limit, fix=fix)
     try:
@@ -168,10 +172,11 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def write_generated(path: Path, data: bytes) -> None:
-    """Write a page, figure or table over its earlier generated version, and over no other file.
+    """Write `data`, a page, figure or table, over its earlier generated version at `path`.
 
-    The part `BY_HAND` of the earlier version is kept. The ledger gets the new digest beside the old
-    one before the file is replaced, so whatever fails, the file that is there counts as generated.
+    Raises StorageError if that file was edited, or if somebody else made it. The part `BY_HAND` of
+    the earlier version is kept. The ledger gets the new digest beside the old one before the file
+    is replaced. So whatever fails, the old or new file counts as generated.
     """
     old = check_generated(path, data)
     if kept := BY_HAND.search(old):
@@ -183,10 +188,10 @@ def write_generated(path: Path, data: bytes) -> None:
 
 
 def check_generated(path: Path, new: bytes = b"") -> bytes:
-    """Return the content of a generated file; nothing if there is no file.
+    """Return the content of the generated file at `path`, or b"" if there is no file.
 
-    Raises StorageError if the file was edited since it was generated or somebody else made it,
-    unless its content equals the new content.
+    Raises StorageError if the file was edited since it was generated, or if somebody else made it,
+    unless its content equals the content `new`.
     """
     if not os.path.lexists(path):
         return b""
@@ -205,7 +210,10 @@ def _generated_digest(data: bytes) -> str:
 
 
 def write_generated_folder(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
-    """Write generated files into a folder, and return their paths; write none if one was edited."""
+    """Write generated files, `contents` by name, into a folder, and return their paths.
+
+    Raises StorageError, before any file is written, if one of the files was edited.
+    """
     check_no_link(folder)
     make_folder(folder)
     for name in contents:
@@ -223,7 +231,7 @@ def _ledger(folder: Path) -> dict[str, Any]:
 
 
 def digest(data: bytes) -> str:
-    """Return the SHA-256 of the content as hexadecimal digits."""
+    """Return the SHA-256 of `data` as hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -233,7 +241,7 @@ def digest_of(values: Any) -> str:
 
 
 def other_version(path: Path, version: object) -> StorageError:
-    """Return the error for a file or folder that another version of echo_jax wrote."""
+    """Return the error for a file or folder at `path` that another `version` wrote."""
     by = f"echo_jax {printable(version)[:20]}" if isinstance(version, str) else "another echo_jax"
     rule = f"was written by {by} in a format that {__version__} does not read"
     return StorageError(None, path, rule, "use that version, or make it again with this version")
@@ -243,10 +251,11 @@ def other_version(path: Path, version: object) -> StorageError:
 def claimed(
     folder: Path, inside: Iterable[str] = (), generated: Iterable[Path] = ()
 ) -> Iterator[None]:
-    """Make a folder, with the given folders inside it, and lock it against every other process.
+    """Make a folder with the folders `inside` it, and lock it against other processes.
 
-    Raises StorageError if another process holds the lock. It also raises, before anything is made,
-    if a link stands in the place of a folder, or if a generated file was edited or is not ours.
+    The lock lasts until the context ends. Raises StorageError if another process holds the lock.
+    The error is also raised, before anything is made, if a link is in the place of a folder, or if
+    one of the files `generated` was edited or is not ours.
     """
     folders = [folder, *(folder / name for name in inside)]
     for each in folders:
@@ -263,7 +272,7 @@ def claimed(
 def locked(folder: Path) -> Iterator[None]:
     """Keep every other process out of a folder until the context or this process ends.
 
-    Raises StorageError if another process is in it, or if it cannot be locked.
+    Raises StorageError if another process holds the folder, or if the folder cannot be locked.
     """
     # What is no folder is told apart from a folder that cannot be locked: both raise OSError.
     try:
@@ -286,7 +295,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _lock_of(folder: Path) -> Iterator[None]:
-    """Lock the folder itself: no file is left in it, and none is opened through a link."""
+    """Lock the folder itself, so that no file is left in it, or opened through a link."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         # The kernel unlocks it when the process ends, also by a kill, so no stale lock is left.
@@ -297,7 +306,10 @@ def _lock_of(folder: Path) -> Iterator[None]:
 
 
 def _lock_in(folder: Path) -> AbstractContextManager[Any]:
-    """Lock a file in the folder, which must be no link, on systems that cannot lock a folder."""
+    """Return the lock of a file in `folder`, for systems that cannot lock a folder.
+
+    Raises StorageError if the file is a link.
+    """
     # Only Windows gets here: elsewhere the folder itself is locked.
     import filelock
 

@@ -21,14 +21,14 @@ class KeyedRow(Protocol):
 
     @property
     def key(self) -> str:
-        """The key of its task."""
+        """The key of the row's task."""
 
 
 R = TypeVar("R", bound=KeyedRow)
 
 
 class RowKind(NamedTuple, Generic[R]):
-    """A kind of rows: its name, and how a row becomes a line and a line a row."""
+    """A kind of rows: its name, and how a row becomes a line, and a line becomes a row."""
 
     name: str  # of it, in refusals: "a row of results"
     decode: Callable[[dict[str, Any]], R]  # plain values to a row; ValueError where they are none
@@ -36,7 +36,7 @@ class RowKind(NamedTuple, Generic[R]):
     timing: Sequence[str] = ()  # left out by the digest: they differ when a row is made again
 
     def digest(self, values: Mapping[str, Any]) -> str:
-        """Return the digest of all fields of a row except the timing."""
+        """Return the digest of the `values` of a row, without the timing."""
         kept = {name: values[name] for name in values if name not in self.timing}
         return atomic_files.digest_of(kept)
 
@@ -47,7 +47,10 @@ class RowKind(NamedTuple, Generic[R]):
         return json.dumps(signed, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
     def read(self, path: Path) -> list[R]:
-        """Return the rows of a file, if it exists; raise StorageError for a damaged line."""
+        """Return the rows of the file at `path`, or no rows if there is no file.
+
+        Raises StorageError if a line is damaged.
+        """
         rows = list[R]()
         if not os.path.lexists(path):
             return rows
@@ -73,7 +76,7 @@ class RowKind(NamedTuple, Generic[R]):
         return values
 
     def append(self, path: Path, rows: Iterable[R]) -> None:
-        """Append rows to a file; if that fails at any moment, the file is as it was before."""
+        """Append rows to the file at `path`, which stays as it was if this fails at any moment."""
         # An append in place that is killed leaves half a line, which the next command refuses.
         before = path.read_bytes() if path.exists() else b""
         if before and not before.endswith(b"\n"):  # an editor may have removed the last one

@@ -38,7 +38,7 @@ ZEROS = b"0" * 64  # in the place of the digest, as it is computed
 def named(tree: Any) -> dict[str, Any]:
     """Return the leaves of a tree by their names.
 
-    Raises ConfigError unless every leaf has a printable name of its own and a type in `DTYPES`.
+    Raises ConfigError unless every leaf has a unique, printable name and a type in `DTYPES`.
     """
     leaves: dict[str, Any] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
@@ -55,12 +55,15 @@ def named(tree: Any) -> dict[str, Any]:
 
 
 def size_of(shapes: Any) -> int:
-    """Return the bytes of the arrays of a tree of shapes."""
+    """Return the size in bytes of the arrays of a tree, whose leaves have shapes and types."""
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
 
 
 def write(path: Path, kind: str, tree: Any, about: dict[str, Any]) -> None:
-    """Write a tree of arrays, and plain values about it, replacing an existing file."""
+    """Write the arrays of `tree` and the plain values `about` it to `path`, over an existing file.
+
+    `kind` is the kind of the file, which is stored too.
+    """
     # contiguous, in the order of C: safetensors takes the bytes of a slice or transpose as they lie
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in named(tree).items()}
     stated = {"kind": kind, "format": atomic_files.FORMAT, "version": __version__}
@@ -72,16 +75,19 @@ def write(path: Path, kind: str, tree: Any, about: dict[str, Any]) -> None:
 
 
 def read_about(path: Path, fix: str) -> dict[str, Any]:
-    """Return the plain values of a file without reading its arrays or checking its digest."""
+    """Return the plain values of a file without reading its arrays or checking its digest.
+
+    Raises StorageError, whose sentence ends in `fix`, if the values cannot be read.
+    """
     return _about(path, atomic_files.read_bytes(path, OVERHEAD, whole=False, fix=fix), fix)
 
 
 def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, dict[str, Any]]:
     """Return the numpy arrays that `write` stored, in a tree of these shapes, and the values.
 
-    `shapes` may be a function of the values. Raises StorageError, whose sentence ends in `fix`, for
-    any other file; a file larger than the shapes allow is refused before it is read. With `others`
-    the file may hold more arrays, up to the memory of the machine.
+    `shapes` is a tree, or a function from the values to a tree. With `others` the file may hold
+    more arrays, up to the memory of the machine. Raises StorageError, whose sentence ends in `fix`,
+    for any other file. A file that is larger than the shapes allow is refused before it is read.
     """
     # The metadata is read by itself first: it gives the shapes, and they bound how much is read.
     size = size_of(shapes(read_about(path, fix)) if callable(shapes) else shapes)
@@ -104,14 +110,20 @@ def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, 
 
 
 def _arrays(data: bytes, digest: str) -> dict[str, np.ndarray]:
-    """Return the arrays of the file content; any error means a damaged file."""
+    """Return the arrays of the file content `data` by name; any error means a damaged file.
+
+    `digest` is the SHA-256 that the file states.
+    """
     if atomic_files.digest(data.replace(digest.encode(), ZEROS, 1)) != digest:
         raise ValueError("another digest")
     return safetensors.load(data)
 
 
 def _about(path: Path, data: bytes, fix: str) -> dict[str, Any]:
-    """Return the plain values that stand in the first bytes of a file of this format."""
+    """Return the plain values in `data`, which holds at least the first bytes of a file.
+
+    Raises StorageError if they cannot be read.
+    """
     # safetensors begins with the length of its header in 8 bytes. Its own reader wants the whole
     # file, and here are the first bytes.
     end = 8 + int.from_bytes(data[:8], "little")

@@ -25,7 +25,7 @@ COPIES = 6  # as bytes, as text, as text to be split (4 bytes a character)
 
 
 class Column(NamedTuple):
-    """A column of a CSV file: its name, its cells, and the line of the file that each is in."""
+    """A column of a CSV file: its name, its words, and the line of the file of each word."""
 
     name: str
     words: list[str]
@@ -43,9 +43,10 @@ def single_spaced(text: str) -> str:
 
 
 def read_column(path: Path, column: str | None = None) -> Column:
-    """Read a column of a CSV file in UTF-8, separated by commas, semicolons or tabs.
+    """Return a column of a CSV file in UTF-8, separated by commas, semicolons or tabs.
 
-    The first line of the file names its columns; `column` may be None if there is only one.
+    The first line of the file names the columns. `column` is the name of the column, or None if the
+    file has only one column.
     """
     text = _some(path).rstrip(" \r\n")
     separator = max(",;\t", key=text.partition("\n")[0].count)
@@ -72,7 +73,7 @@ def read_column(path: Path, column: str | None = None) -> Column:
 
 
 def words_of(blocks: Iterable[bytes]) -> Iterator[list[str]]:
-    """Yield the words of a stream of blocks, each list once white space has ended its words.
+    """Yield lists of words from a stream of blocks, each as soon as white space ends its words.
 
         b"3 14", b"15 9"  ->  ["3"], ["1415"], ["9"]
 
@@ -103,7 +104,7 @@ def content(path: Path) -> str:
 
 
 def _some(path: Path) -> str:
-    """Return the text of the file; raise ConfigError if it holds no value."""
+    """Return the text of a UTF-8 file; raise ConfigError if it holds no value."""
     text = content(path)
     if not text.strip():
         raise ConfigError(None, path, "is empty", "use a file with values")
@@ -157,12 +158,12 @@ class Vocabulary:
     values  -12 0 3 7
     tokens    0 1 2 3
 
-    Whole numbers are sorted as numbers, and 007, +7, 7.0 and 7 are one value; as soon as one value
-    is no whole number, all are text, sorted as text.
+    Whole numbers are sorted as numbers, and 007, +7, 7.0 and 7 are one value. If one value is not a
+    whole number, all values are text, sorted as text.
     """
 
     values: tuple[str, ...]
-    """Two at least, each in its shortest spelling and once."""
+    """At least two values, each once and in its shortest spelling."""
     untrained: frozenset[int] = frozenset()
     """Tokens that no network was trained on, so that their values are unknown words."""
 
@@ -195,7 +196,7 @@ class Vocabulary:
 
     @functools.cached_property
     def is_whole(self) -> bool:
-        """True if every value is a whole number, spelled without a point as `of_words` does it."""
+        """True if every value is a whole number, spelled without a point, as by `of_words`."""
         return all(re.fullmatch(r"[+-]?[0-9]+", value) for value in self.values)
 
     @functools.cached_property
@@ -204,14 +205,17 @@ class Vocabulary:
         return {self.values[token]: token for token in sorted(known)}
 
     def token(self, word: str) -> int | None:
-        """Return the token of a word, without the spaces around it; None for an unknown value."""
+        """Return the token of `word`, spaces around it ignored, or None for an unknown value."""
         word = _bare(word)
         if len(word) > LONGEST:
             return None
         return self._tokens.get(_shortest(word) if self.is_whole else word)
 
     def unknown(self, word: str, place: str) -> ConfigError:
-        """Return the error for a word without a token; it names the nearest spelling."""
+        """Return the error for `word`, at `place`, which has no token.
+
+        If the values are text, the error suggests the nearest spelling.
+        """
         rule = "occurs only in the held-out values, so no network was trained on it"
         if dataclasses.replace(self, untrained=frozenset()).token(word) is None:
             rule = f"is not in the vocabulary ({self})"
@@ -227,7 +231,7 @@ class Vocabulary:
         return int(self.values[token]) if self.is_whole else self.values[token]
 
     def __str__(self) -> str:
-        """Describe the values: the range of whole numbers without gaps, or a few examples."""
+        """Return the range of the values if they are whole without gaps, or else a few examples."""
         first = self.value(0)
         last = self.value(-1)
         if isinstance(first, int) and isinstance(last, int) and last - first == len(self) - 1:
@@ -241,9 +245,10 @@ def encode(
     unknown: Unknown = "error",
     place: Callable[[int], str] = "at position {}".format,
 ) -> np.ndarray:
-    """Return the tokens of N words, int32 `[N]`; an unknown word is UNSEEN or a ConfigError.
+    """Return the tokens of N words, int32 `[N]`.
 
-    The error names the `place` of the word, counted from 1.
+    If a word has no token, `unknown` decides: skip gives the number UNSEEN, and error raises
+    ConfigError. The error contains `place(i)` for the i-th word, counted from 1.
     """
     tokens = {word: vocabulary.token(word) for word in set(words)}
     if unknown == "error" and None in tokens.values():
@@ -254,18 +259,18 @@ def encode(
 
 
 def listed(words: Sequence[str], limit: int = 10) -> str:
-    """Return the first few words in quotes, and how many more there are."""
+    """Return the first `limit` words in quotes, and how many more there are."""
     rest = f" and {len(words) - limit} more" if len(words) > limit else ""
     return ", ".join(map(shown, words[:limit])) + rest
 
 
 def _bare(word: str) -> str:
-    """Strip the white space around a word; white space alone, a value of a text, is one space."""
+    """Return `word` without white space around it; white space alone becomes one space."""
     return word.strip() or (" " if word else "")
 
 
 def _shortest(word: str) -> str:
-    """Return the shortest ASCII spelling of a whole number, and any other word unchanged."""
+    """Return `word` in its shortest ASCII spelling if it is a whole number, or else unchanged."""
     if not _WHOLE.fullmatch(word):
         return word
     digits = word.partition(".")[0].lstrip("+-").lstrip("0") or "0"

@@ -1,7 +1,7 @@
 """Adapt cells of any library as a `Cell`: Linen, NNX, Equinox, PyTorch, or plain functions.
 
 Cells of Linen and of plain functions are adapted here; the adapter of another library is imported
-only with a cell of it.
+only for a cell of that library.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ ADAPTERS = {
     "equinox": ("built_cells", "EquinoxCell"),
     "torch": ("torch_adapter", "TorchCell"),
 }
-"""The module and the adapter of each library, imported only with a cell of the library."""
+"""The module and the class of the adapter of each library."""
 
 SIZES = ("features", "hidden_features", "hidden_size")
 """The names of the argument that sets the number of units."""
@@ -45,7 +45,7 @@ SIZES = ("features", "hidden_features", "hidden_size")
 
 @dataclasses.dataclass(frozen=True)
 class BlockOf:
-    """The class of `block.Block` around the cells of a class, which `block:NAME` names."""
+    """A stand-in for `block.Block` around cells of the class `inner`, which `block:NAME` names."""
 
     inner: Any
     own: ClassVar[tuple[str, ...]] = ("width", "layers", "parameters")
@@ -53,12 +53,12 @@ class BlockOf:
 
 
 def is_cell(found: Any) -> bool:
-    """Return True for what `construct` takes."""
+    """Return True if `construct` can make a cell from `found`."""
     return _is_a(found, (Cell, nn.RNNCellBase)) or bool(library_of(found)) or _has_functions(found)
 
 
 def construct(found: Any, args: Mapping[str, Any]) -> Cell:
-    """Return the cell of a class or of functions, with keyword arguments."""
+    """Return the cell that a class or functions, `found`, make with keyword arguments `args`."""
     if isinstance(found, BlockOf):
         from echo_jax.cells.block import Block
 
@@ -100,10 +100,11 @@ def adapt(cell: Any) -> Cell:
 
 
 def options_of(found: Any) -> dict[str, bool]:
-    """Return the names of the options of a cell, each with True if it has no default.
+    """Return the options of a cell by name, each with True if the option has no default.
 
-    For cells of NNX, Equinox and PyTorch, the options are the arguments after the input size.
-    Raises ConfigError if a class of PyTorch does not name them.
+    `found` is the class or the functions of the cell. For cells of NNX, Equinox and PyTorch, the
+    options are the arguments after the input size. Raises ConfigError if the arguments cannot be
+    read from the signature.
     """
     if isinstance(found, BlockOf):
         return options_of(found.inner) | dict.fromkeys(BlockOf.own, False)
@@ -127,7 +128,7 @@ def options_of(found: Any) -> dict[str, bool]:
 
 
 def size_of(found: Any) -> str | None:
-    """Return the option that is the number of units, by the name that the cell gives it."""
+    """Return the name of the option of `found` that sets the number of units, or None."""
     return next((name for name in SIZES if name in options_of(found)), None)
 
 
@@ -140,9 +141,10 @@ def _is_a(found: Any, classes: tuple[type, ...]) -> bool:
 
 
 def library_of(found: Any) -> str | None:
-    """Return the library of a class derived from its `Module`: nnx, equinox or torch.
+    """Return the library of the class or function `found`: nnx, equinox, torch or None.
 
-    For a function that returns a torch module for an input size, it is torch.
+    A class belongs to the library from whose `Module` it is derived. A function belongs to torch if
+    it returns a torch module for an input size.
     """
     if inspect.isfunction(found):
         return "torch" if _makes_torch(found) else None
@@ -157,7 +159,10 @@ def library_of(found: Any) -> str | None:
 
 @functools.lru_cache(maxsize=64)
 def _makes_torch(found: Any) -> bool:
-    """Return True for a function that makes a torch module, by its file if it fails."""
+    """Return True if the function `found` makes a torch module.
+
+    If the function fails, the result is True if its file imports torch.
+    """
     torch = sys.modules.get("torch")
     try:
         # The function draws weights. The fork leaves the generator of the program as it was.
@@ -175,7 +180,7 @@ def _has_functions(found: Any) -> bool:
 
 
 def _has_self(found: type) -> bool:
-    """Return True for a class whose functions are methods of its instances."""
+    """Return True if the function `step` of the class `found` is a method of its instances."""
     return [*inspect.signature(found.step).parameters][:1] == ["self"]  # type: ignore[attr-defined]
 
 
@@ -183,7 +188,7 @@ def _has_self(found: type) -> bool:
 class LinenCell(Cell):
     """A Linen cell. Its weights are its collection `params`, its state is its carry.
 
-    Where the module has a method `scan(carry, xs, mask)`, that is its form over time.
+    If the module has a method `scan(carry, xs, mask)`, that is its form over time.
     """
 
     module: nn.RNNCellBase
@@ -205,7 +210,7 @@ class LinenCell(Cell):
         return variables.get("params", {})
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """Return the carry of `initialize_carry`, which no parameter enters."""
+        """Return the carry of `initialize_carry`, which does not depend on `params`."""
         # Linen allows a random carry; with this key it is the same for all seeds.
         key = jax.random.key(0, impl=GENERATOR)
         return self.module.initialize_carry(key, (batch_size, input_size))
@@ -231,9 +236,9 @@ class LinenCell(Cell):
 
 @dataclasses.dataclass(frozen=True)
 class FunctionsCell(Cell):
-    """A cell of the functions `init`, `initial_state`, `step` and maybe `scan` and `prepare`.
+    """A cell made of the functions `init`, `initial_state`, `step` and maybe `scan` and `prepare`.
 
-    Their arguments and results are those of `Cell`.
+    The functions have the arguments and results of the methods of `Cell`.
     """
 
     functions: Any
@@ -263,14 +268,14 @@ class FunctionsCell(Cell):
         return prepare(params) if prepare else params
 
     def _own(self, name: str) -> Any:
-        """Return a function that the author wrote in the module, not one that it imported."""
+        """Return the function `name`, or None if it is missing or the module imported it."""
         found = getattr(self.functions, name, None)
         module = getattr(self.functions, "__file__", None) and self.functions.__name__
         return None if module and getattr(found, "__module__", None) != module else found
 
     @property
     def source(self) -> Any:
-        """The module, or the class; of an object that collects loose functions, its `step`."""
+        """The module or class of the functions, or `step` if an object collects loose functions."""
         functions = self.functions
         if isinstance(functions, type) or hasattr(functions, "__file__"):
             return functions

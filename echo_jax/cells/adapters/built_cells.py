@@ -1,4 +1,4 @@
-"""Adapt cells that are built anew for each seed, by one base: Equinox and NNX."""
+"""Adapt cells of Equinox and NNX, which are built anew for each seed."""
 
 import dataclasses
 import types
@@ -31,7 +31,7 @@ class BuiltCell(Cell):
 
     @property
     def options(self) -> Any:
-        """The arguments given, as attributes."""
+        """An object whose attributes are the arguments given."""
         return types.SimpleNamespace(**dict(self.given))
 
 
@@ -39,10 +39,10 @@ class BuiltCell(Cell):
 class EquinoxCell(BuiltCell):
     """An Equinox cell, built as `cell_class(input_size, ..., key=key)`, for one row.
 
-    `cell(x, state)` returns the next state, as `eqx.nn.GRUCell` and `eqx.nn.LSTMCell` do; its first
-    array is the output. The state starts from `cell.initial_state()` if the cell has that method,
-    and otherwise from zeros `[hidden_size]`: one array, or a pair if the cell does not take one
-    array. Its weights are its arrays.
+    `cell(x, state)` returns the next state, as `eqx.nn.GRUCell` and `eqx.nn.LSTMCell` do; the first
+    array of that state is the output. The state starts from `cell.initial_state()` if the cell has
+    this method, and otherwise from zeros `[hidden_size]`: one array, or a pair if the cell does not
+    take one array. The weights are the arrays of the cell.
     """
 
     names: ClassVar = {"init": "__init__", "step": "__call__"}
@@ -68,7 +68,7 @@ class EquinoxCell(BuiltCell):
         return eqx.combine(params, self._without_arrays(input_size))
 
     def _without_arrays(self, input_size: int) -> Any:
-        """Return the cell with None in the place of its arrays."""
+        """Return the cell with None in place of each array."""
         key = jax.random.key(0, impl=GENERATOR)
         # Shapes alone: every step asks for this, and must not draw weights again.
         shapes = eqx.filter_eval_shape(self._built, key, input_size)
@@ -91,8 +91,8 @@ def _first_state(cell: Any, input_size: int) -> Any:
 class NNXCell(BuiltCell):
     """An NNX cell, built as `cell_class(input_size, ..., rngs=rngs)`.
 
-    Its weights are its `nnx.Param`s, its state is its carry: `initialize_carry(input_shape, rngs)`
-    and `cell(carry, x) -> carry, y`, as of `nnx.RNNCellBase`.
+    Its weights are its `nnx.Param`s, and its state is its carry. The cell has the methods of
+    `nnx.RNNCellBase`: `initialize_carry(input_shape, rngs)` and `cell(carry, x) -> carry, y`.
     """
 
     names: ClassVar = {"init": "__init__", "step": "__call__", "initial_state": "initialize_carry"}

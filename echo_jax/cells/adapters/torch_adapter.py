@@ -1,8 +1,8 @@
-"""A PyTorch layer as a `Cell`: to JAX it has shapes; its weights and its steps are PyTorch's.
+"""Adapt a PyTorch layer as a `Cell`: JAX sees only shapes; weights and steps are PyTorch's.
 
     y, state = layer(x, state)    x float32 [B, T, F], state None at first, y [B, T, H]
 
-`torch_check` says what is refused.
+`torch_check` refuses layers of any other form.
 """
 
 import contextlib
@@ -37,11 +37,14 @@ class TorchCell(BuiltCell):
     framework: ClassVar[str | None] = "torch"
 
     def built(self, input_size: int) -> Any:
-        """Make the module by its function or class, with PyTorch's generator as it is."""
+        """Return a new module for inputs of this size, with PyTorch's generator as it is."""
         return self.cell_class(input_size, **dict(self.given))
 
     def made(self, input_size: int, seed: int = 0, count: int = 1) -> list[Any]:
-        """Make layers with PyTorch's first weights of a seed, also those drawn at a first call."""
+        """Return `count` new layers, whose initial weights PyTorch draws with `seed`.
+
+        Each layer is called once, because a layer may draw weights at its first call.
+        """
         with seeded(seed):
             layers = [self.built(input_size) for _ in range(count)]
             for layer in layers:
@@ -61,12 +64,18 @@ class TorchCell(BuiltCell):
         return shapes_of(self, input_size).outputs
 
     def bytes_apart(self, input_size: int) -> int:
-        """Return the bytes of a row's state that `own_state` leaves out: a convolution's past."""
+        """Return the bytes of a row's state that `own_state` leaves out."""
         return shapes_of(self, input_size).bytes_apart
 
 
 class Shapes(NamedTuple):
-    """The shapes of a layer once it was built: only numbers, as a module may change."""
+    """The shapes of a layer that was built, and no module, because a module may change.
+
+    parameters   the shape of each trained parameter, by name
+    state        of each tensor that counts, the numbers of a row and their type
+    outputs      the number of features of an output
+    bytes_apart  the bytes of the tensors of a row's state that do not count
+    """
 
     parameters: Mapping[str, tuple[int, ...]]
     state: Sequence[tuple[int, str]]  # numbers of a row, and their type, of each tensor that counts
@@ -76,7 +85,10 @@ class Shapes(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def shapes_of(cell: TorchCell, input_size: int) -> Shapes:
-    """Return the shapes of a layer; it is built once for each input size, as this may take long."""
+    """Return the shapes of the layer `cell` for inputs of `input_size` features.
+
+    The layer is built only once per input size, as this may take long.
+    """
     (layer,) = cell.made(input_size)
     outputs, state = started(layer, 1, input_size)
     own = own_tensors(layer, state)
@@ -91,7 +103,10 @@ def shapes_of(cell: TorchCell, input_size: int) -> Shapes:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Let PyTorch draw by a seed, one thread at a time; the program's draws go on after it."""
+    """Let PyTorch draw with `seed` in this context, which threads enter one at a time.
+
+    After the context, PyTorch's generator continues as if nothing had been drawn.
+    """
     # No devices: by default the generators of all GPUs are stored and put back too.
     with _DRAWING, torch.random.fork_rng(devices=[]):
         # Not `torch.manual_seed`, which seeds the GPUs as well: the fork would not put those back.
@@ -100,23 +115,26 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def type_of(x: torch.Tensor) -> str:
-    """Return the type of the numbers of a tensor as JAX calls it."""
+    """Return the name that JAX gives to the type of the tensor's numbers, such as float32."""
     return str(x.dtype).removeprefix("torch.")
 
 
 @torch.no_grad()
 def started(layer: Any, rows: int, input_size: int) -> Any:
-    """Return the outputs `[B, 1, H]` and the state of a layer after one step of B rows of zeros."""
+    """Return the outputs `[rows, 1, H]` and the state of a layer after one step.
+
+    The inputs of the step are zeros, `[rows, 1, input_size]`.
+    """
     return layer(torch.zeros(rows, 1, input_size), None)
 
 
 def own_tensors(layer: Any, state: Any) -> list[torch.Tensor]:
-    """Return the tensors of a state that count."""
+    """Return the tensors of `state` that count: those of the layer's `own_state`, or else all."""
     return jax.tree.leaves(layer.own_state(state) if hasattr(layer, "own_state") else state)
 
 
 def batch_axes(layer: Any, input_size: int) -> list[int]:
-    """Return the axis of each tensor that grows with the batch; raise ValueError if none does."""
+    """Return the batch axis of each tensor of the state; raise ValueError if a tensor has none."""
     two, three = (own_tensors(layer, started(layer, n, input_size)[1]) for n in (2, 3))
     sizes = [[*zip(a.shape, b.shape, strict=True)] for a, b in zip(two, three, strict=True)]
     # Batches of 2 and of 3 differ in one axis alone, that of the rows.
@@ -124,10 +142,13 @@ def batch_axes(layer: Any, input_size: int) -> list[int]:
 
 
 class TorchBlock(torch.nn.Module):
-    """`cells.block.Block` in PyTorch: the same equations, and its first weights, those given."""
+    """`cells.block.Block` in PyTorch, with the same equations and given initial weights."""
 
     def __init__(self, block: Block, params: CellParams, seed: int) -> None:
-        """Return the block, with a layer of a `TorchCell` in each of its layers."""
+        """Make the block with the weights `params`, around cells of its `TorchCell`.
+
+        `seed` draws the weights of the cells.
+        """
         super().__init__()
         made = block.cell.made(block.width, seed, block.layers)  # type: ignore[attr-defined]
         self.cells = torch.nn.ModuleList(made)
@@ -138,7 +159,7 @@ class TorchBlock(torch.nn.Module):
     def forward(self, x: torch.Tensor, state: Any) -> Any:
         """Return the outputs `[B, T, D]`, and the last inputs `[B, 3, D]` and state of each layer.
 
-        The inputs x are `[B, T, F]`.
+        The inputs x are `[B, T, F]`. `state` is the second result of an earlier call, or None.
         """
         x = x @ self.ends["W_in"]
         nothing = x.new_zeros(len(x), CONVOLVED - 1, x.shape[-1])
@@ -154,40 +175,44 @@ class TorchBlock(torch.nn.Module):
         return normed(x, self.ends["norm"]), after
 
     def own_state(self, state: Any) -> list[list[torch.Tensor]]:
-        """Return the tensors that count of the cells of all layers."""
+        """Return, for each layer, the tensors of its cell's state that count."""
         return [own_tensors(cell, own) for cell, (_, own) in zip(self.cells, state, strict=True)]
 
 
 def module_of(cell: Any, params: CellParams, input_size: int, seed: int) -> Any:
-    """Return the module of a layer, or of a block around one, with its first weights of a seed."""
+    """Return the module of `cell`, a PyTorch layer or a block around one.
+
+    `input_size` is the number of features of an input. `seed` draws the weights of the layer, and
+    `params` are the weights of the block.
+    """
     if isinstance(cell, Block):
         return TorchBlock(cell, params, seed)
     return cell.made(input_size, seed)[0]
 
 
 def parameters(arrays: Mapping[str, Any]) -> torch.nn.ParameterDict:
-    """Return arrays as parameters."""
+    """Return `arrays`, by name, as parameters of a PyTorch module."""
     return torch.nn.ParameterDict({name: tensor(x) for name, x in arrays.items()})
 
 
 def tensor(array: Any) -> torch.Tensor:
-    """Return a copy of an array."""
+    """Return a copy of an array as a tensor."""
     return torch.from_numpy(np.array(array))
 
 
 def array(x: torch.Tensor) -> np.ndarray:
-    """Return a copy of a tensor as a NumPy array; numbers of 16 bits become float32."""
+    """Return a copy of a tensor as a NumPy array; bfloat16 becomes float32."""
     found: np.ndarray = (x.float() if x.dtype == torch.bfloat16 else x).detach().numpy().copy()
     return found
 
 
 def normed(x: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
-    """Return the RMSNorm of the vectors x, `[..., D]`, with gains `[D]`."""
+    """Return the RMSNorm of the vectors x, `[..., D]`, times the gains `[D]`."""
     return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6) * gains
 
 
 def convolved(p: torch.nn.ParameterDict, seen: torch.Tensor) -> torch.Tensor:
-    """Return the convolution at each of the last T steps of the inputs `[B, 3 + T, D]`."""
+    """Return the convolution, with parameters p, at the last T steps of `seen`, `[B, 3 + T, D]`."""
     steps = seen.shape[1] - (CONVOLVED - 1)
     # `seen` is oldest first, and the rows of the filter newest first, as in `Block`.
     newest_last = zip(p["conv"].flip(0), range(CONVOLVED), strict=True)

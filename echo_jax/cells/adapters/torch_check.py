@@ -1,4 +1,4 @@
-"""The check of a PyTorch layer, by running a few steps; a sentence names the line of its file."""
+"""Check a PyTorch layer by running a few steps; a refusal names the line of its file."""
 
 from typing import Any
 
@@ -23,7 +23,10 @@ CLOSE = 1e-4  # largest difference of a sequence from its steps
 
 
 def check_layer(cell: Cell, name: str, input_size: int) -> None:
-    """Raise ConfigError unless a card can measure this layer, alone or in a block."""
+    """Raise ConfigError unless a card can measure `cell`, a PyTorch layer alone or in a block.
+
+    `name` is the name of the cell in messages, and `input_size` the number of features of an input.
+    """
     inner = cell.cell if isinstance(cell, Block) else cell
     size = cell.width if isinstance(cell, Block) else input_size
     assert isinstance(inner, TorchCell)
@@ -104,23 +107,23 @@ def _check_seed(candidate: Candidate, layer: Any, first: dict[str, Any], again: 
 
 
 def described(x: Any) -> str:
-    """Return the types and shapes of an answer: a tuple of float32[3, 6, 4] and NoneType."""
+    """Return the types and shapes in x, such as "a tuple of float32[3, 6, 4] and NoneType"."""
     if isinstance(x, tuple) and x:
         return f"a tuple of {' and '.join(map(described, x))}"
     return f"{type_of(x)}{[*x.shape]}" if isinstance(x, torch.Tensor) else type(x).__name__
 
 
 def place(x: Any) -> int | None:
-    """Return the memory in which a tensor or a view of it is."""
+    """Return the address of the memory of a tensor, which its views share; None for others."""
     return x.untyped_storage().data_ptr() if isinstance(x, torch.Tensor) else None
 
 
 def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None:
-    """Refuse a layer that draws random numbers, or whose sequences differ from its steps."""
+    """Raise ConfigError if a layer draws random numbers, or its sequences differ from its steps."""
     layer.train()  # as Dropout is off in the other mode
 
     def drawn_by(seed: int) -> torch.Tensor:
-        """Return the outputs of the layer after PyTorch's generators got this seed."""
+        """Return the outputs of the layer, with PyTorch's generator seeded by `seed`."""
         with seeded(seed):
             outputs: torch.Tensor = layer(inputs, None)[0]
             return outputs.clone()

@@ -1,7 +1,7 @@
-"""A sequence as chunks of steps, and what a chunk does with a matrix state.
+"""Divide a sequence into chunks of steps, and compute what a chunk does with a matrix state.
 
-Arrays of all chunks are `[N, B, C, n]`: N chunks of C steps. The products within them are batched
-over N and B, and a loop over the chunks is left.
+Arrays of all chunks are `[N, B, C, n]`: N chunks of C steps. The products within chunks are batched
+over N and B, so only a loop over the chunks is left.
 """
 
 import functools
@@ -16,14 +16,14 @@ LEAF = 8
 """The largest triangle that is inverted row by row; a product of smaller blocks takes longer."""
 
 MOST = 80.0
-"""The largest decay of a chunk, as a logarithm, at which `weights` takes one product. Its factors
-are then at most exp(40), and the sums in its exponents are known to 5e-6."""
+"""The largest decay of a chunk, as a logarithm, at which `weights` computes one product. Factors of
+the product are then at most exp(40), and the sums in the exponents are known to 5e-6."""
 
 
 def in_chunks(x: chex.Array, size: int, filler: float = 0) -> chex.Array:
-    """Reshape `[T, B, n]` to `[N, B, C, n]`: N chunks of C steps, then `filler` up to a whole one.
+    """Return x, `[T, B, n]`, in N chunks of C steps, `[N, B, C, n]`.
 
-    C is `size`, or T if that is smaller.
+    C is `size`, or T if that is smaller. `filler` completes the last chunk.
     """
     # A short sequence is one short chunk: filled up it would cost as much as C steps.
     size = min(size, len(x))
@@ -33,20 +33,26 @@ def in_chunks(x: chex.Array, size: int, filler: float = 0) -> chex.Array:
 
 
 def out_of_chunks(x: chex.Array, steps: int) -> chex.Array:
-    """Reshape `[N, B, C, n]` to `[T, B, n]`, the first T `steps`."""
+    """Return the first T `steps` of x, chunks `[N, B, C, n]`, as `[T, B, n]`."""
     x = jnp.moveaxis(x, 2, 1)
     return x.reshape(-1, *x.shape[2:])[:steps]
 
 
 def after(log_a: chex.Array) -> chex.Array:
-    """Return the ln of the decay after a step to the end of its chunk: -5, -3, 0 of -1, -2, -3."""
+    """Return ln of the decay from after each step to the end of its chunk, `[..., C, n]`.
+
+    `log_a` is ln of the decay of each step; -1, -2, -3 gives -5, -3, 0.
+    """
     # A sum of its own: the difference of two is -0.029999 for -0.03 behind a -500 in float32.
     later = jnp.pad(log_a[..., 1:, :], [(0, 0)] * (log_a.ndim - 2) + [(0, 1), (0, 0)])
     return jax.lax.cumsum(later, axis=log_a.ndim - 2, reverse=True)
 
 
 def decay_between(log_a: chex.Array) -> chex.Array:
-    """Return the decay after step i up to step t, `[..., t, i, n]`; it is 0 if i is after t."""
+    """Return the decay after step i up to step t, `[..., t, i, n]`, or 0 if i is after t.
+
+    `log_a` is ln of the decay of each step, `[..., C, n]`.
+    """
     steps = log_a.shape[-2]
     # Strictly before t: the value of a step is added after the decay of this step.
     later = jnp.tri(steps, k=-1, dtype=bool)[..., None]
@@ -59,7 +65,11 @@ def decay_between(log_a: chex.Array) -> chex.Array:
 
 
 def weights(log_a: chex.Array, k: chex.Array, q: chex.Array) -> chex.Array:
-    """Return the weight `[..., t, i]` of value i in output t: q_t . k_i with the decay between."""
+    """Return the weight of value i in output t, `[..., t, i]`: q_t . k_i with the decay between.
+
+    `log_a` is ln of the decay of each step, `[..., C, n]` or `[..., C, 1]`; the keys `k` and the
+    queries `q` are `[..., C, n]`.
+    """
     if log_a.shape[-1] == 1:
         return decay_between(log_a)[..., 0] * (q @ jnp.swapaxes(k, -1, -2))
     return _vector_weights(log_a, k, q)
@@ -71,7 +81,10 @@ def _vector_weights(*terms: chex.Array) -> chex.Array:
 
 
 def _either(at_once: Callable, one_by_one: Callable, terms: tuple) -> Any:
-    """Return one product for all chunks if no decay is above MOST, or else weights by chunks."""
+    """Return `at_once(*terms)` if no chunk decays by more than MOST.
+
+    Otherwise, return the stacked results of `one_by_one` for each chunk. `terms[0]` is ln a.
+    """
     fits = jnp.min(jnp.sum(terms[0], axis=-2)) > -MOST
     # By chunks, as the programs of both branches are given their memory, whichever runs.
     by_chunks = functools.partial(jax.lax.map, lambda chunk: one_by_one(*chunk))
@@ -79,7 +92,7 @@ def _either(at_once: Callable, one_by_one: Callable, terms: tuple) -> Any:
 
 
 def _at_once(log_a: chex.Array, k: chex.Array, q: chex.Array) -> chex.Array:
-    """Return one product, of keys and queries decayed from or to the middle of their chunk."""
+    """Return `weights` as one product, with decays from and to the middle of each chunk."""
     log_c = jnp.cumsum(log_a, axis=-2)
     since_middle = log_c - log_c[..., -1:, :] / 2
     return jnp.tril((q * jnp.exp(since_middle)) @ jnp.swapaxes(k * jnp.exp(-since_middle), -1, -2))
@@ -148,12 +161,13 @@ def over_chunks(
         o  = read S + weights values
         S' = kept S + keys^T values
 
-    kept is a matrix `[N, B, K, K]`, or the factors of one that is diagonal, `[N, B, K or 1, 1]`;
-    keys and read are `[N, B, C, K]`, values `[N, B, C, V]`, and weights `[N, B, C, C]`.
+    `state` is the first S. kept is a matrix `[N, B, K, K]`, or the factors of a diagonal matrix,
+    `[N, B, K or 1, 1]`; keys and read are `[N, B, C, K]`, values `[N, B, C, V]`, and weights `[N,
+    B, C, C]`.
     """
 
     def advance(start: chex.Array, chunk: tuple) -> tuple[chex.Array, chex.Array]:
-        """S after a chunk, and before it."""
+        """Return S after a chunk, and S before it."""
         kept, added = chunk
         return (kept * start if kept.shape[-1] == 1 else kept @ start) + added, start
 

@@ -1,10 +1,10 @@
 """Layers whose state is a matrix that the delta rule corrects: DeltaNet and gated DeltaNet.
 
-The state S maps keys to values. A step reads the value that S has for the key, and moves it by a
-share beta towards the new value; the gated form first multiplies S by a factor alpha.
+The state S maps keys to values. A step reads the value that S holds for the key, and moves this
+value by a share beta towards the new value. The gated form first multiplies S by a factor alpha.
 
-Both are one head, and without the short convolutions on q, k and v that the authors' code has by
-default: a cell is one recurrence, and everything before an input is in its state.
+Both cells have one head. They leave out the short convolutions on q, k and v, which the authors'
+code has by default: a cell is one recurrence, and all its memory is in the state S.
 """
 
 import dataclasses
@@ -33,8 +33,8 @@ class DeltaTerms(NamedTuple):
     """The terms that an input adds to a step of the delta rule.
 
     q, k: unit vectors `[..., K]`. v: `[..., V]`. beta: `[..., 1]`, between 0 and 1. log_alpha:
-    ln alpha `[..., 1]`, at most 0; None for alpha = 1. gate: the factors of the output `[..., V]`;
-    None for 1.
+    ln alpha `[..., 1]`, at most 0; None if alpha is 1. gate: the factors of the output `[..., V]`;
+    None if they are 1.
     """
 
     q: chex.Array
@@ -48,13 +48,14 @@ class DeltaTerms(NamedTuple):
 # prevent_cse=False: in a scan XLA cannot merge the two computations of a step anyway.
 @functools.partial(jax.checkpoint, prevent_cse=False)
 def delta_rule_step(memory: chex.Array, terms: DeltaTerms) -> tuple[chex.Array, chex.Array]:
-    """Return the next S, `[B, V, K]`, and its value for the query, `[B, V]`, from the memory S.
+    """Return the next S, `[B, V, K]`, and o, the value that it gives for the query, `[B, V]`.
 
     S' = alpha S + beta (v - alpha S k) k^T
     o  = S' q
 
-    The gradient computes a step again, so that a scan keeps S alone of each: 22% to 43% less memory
-    and no more time on two CPU cores (B 16, K V 100 and 2,500, T 96 to 3,000).
+    `memory` is S. The gradient computes a step again, so that a scan stores only S of each step:
+    22% to 43% less memory and no more time on two CPU cores (B 16, K V 100 and 2,500, T 96 to
+    3,000).
     """
     if terms.log_alpha is not None:
         memory = jnp.exp(terms.log_alpha)[..., None] * memory
@@ -141,10 +142,10 @@ class DeltaNetCell(KeyValueCell):
             u_t = beta_t (v_t - c_t S k_t - sum over i < t of (c_t / c_i) (k_i . k_t) u_i)
             o_t = c_t S q_t + sum over i <= t of (c_t / c_i) (k_i . q_t) u_i
 
-        The u solve a triangular system whose right side is linear in S, so it is solved for all
-        chunks at once, before S is known: u = U - W S^T (the WY representation of Yang et al.
-        2024b, section 3.2; with decay Yang et al. 2025, section 3.3). A masked step, and one that
-        fills up the last chunk, has beta = 0 and alpha = 1.
+        The u solve a triangular system whose right side is linear in S. So the system is solved for
+        all chunks at once, before S is known: u = U - W S^T (the WY representation of Yang et al.
+        2024b, section 3.2; with decay Yang et al. 2025, section 3.3). A masked step, and a step
+        that completes the last chunk, has beta = 0 and alpha = 1.
         """
         steps = len(terms.beta)
         log_alpha = terms.log_alpha
@@ -208,8 +209,8 @@ class GatedDeltaNetCell(DeltaNetCell):
 
     The state is S, float32 `[B, V, K]`, zero at the start. Weights W are uniform within
     1 / sqrt(rows), the gain is 1. As in Mamba-2, exp(A_log) is uniform between 0 and 16, and
-    softplus(dt_bias) is log-uniform between 0.001 and 0.1. One head draws one of each: alpha is
-    between 0.2 and 1 at the start, another one for each seed.
+    softplus(dt_bias) is log-uniform between 0.001 and 0.1. One head draws one of each, so alpha at
+    the start is a number between 0.2 and 1 that depends on the seed.
 
     Attributes:
       features: H, the outputs.
@@ -219,16 +220,16 @@ class GatedDeltaNetCell(DeltaNetCell):
 
     @property
     def keys(self) -> int:
-        """K, the numbers of a key."""
+        """K, the numbers of a key: `key_size`, or 3 H / 4 rounded down."""
         return max(1, 3 * self.features // 4) if self.key_size is None else self.key_size
 
     @property
     def values(self) -> int:
-        """V, the numbers of a value."""
+        """V, the numbers of a value: `value_size`, or 2 K."""
         return 2 * self.keys if self.value_size is None else self.value_size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """Return `GatedDeltaNetParams`: the weights of DeltaNet, and the decay of Mamba-2."""
+        """Return `GatedDeltaNetParams`: the weights of DeltaNet, a gate, and Mamba-2's decay."""
         key, alpha, decay, dt, g = jax.random.split(key, 5)
         # A rate of 0 would have the logarithm -inf and a zero gradient: alpha would stay 1.
         tiny = jnp.finfo(jnp.float32).tiny

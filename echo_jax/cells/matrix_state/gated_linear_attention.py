@@ -47,14 +47,14 @@ class GLACell(OuterProductCell):
 
     The state is S, float32 `[B, K, V]`, zero at the start. LayerNorm has no parameters and adds
     1e-5 to the variance, as in the first code of the authors (berlino/gated_linear_attention,
-    `gla.py`). Initial parameters as there: W_Q, W_K and W_alpha glorot-uniform times 2^-2.5; the
-    others uniform within 1 / sqrt(rows), and so are the biases, by the rows of their weights: alpha
-    is about 0.5^(1/16) = 0.96.
+    `gla.py`). Initial parameters are as in that code: W_Q, W_K and W_alpha are glorot-uniform times
+    2^-2.5; the others are uniform within 1 / sqrt(rows), and so are the biases, by the rows of
+    their weights. So alpha is about 0.5^(1/16) = 0.96.
 
     Differences: one head; q is divided by sqrt(K), as in the authors' later code
-    (fla-org/flash-linear-attention, `fla/layers/gla.py`), the first code multiplies k by another
-    constant, and the paper has neither. The later code has an RMSNorm with gains for the LayerNorm,
-    and no b_r.
+    (fla-org/flash-linear-attention, `fla/layers/gla.py`). The first code multiplies k by another
+    constant instead, and the paper has neither factor. The later code has an RMSNorm with gains in
+    place of the LayerNorm, and no b_r.
 
     Attributes:
       features: H, the outputs.
@@ -74,7 +74,7 @@ class GLACell(OuterProductCell):
 
     @property
     def keys(self) -> int:
-        """K; half of H unless it is set."""
+        """K, the numbers of a key: `key_size`, or H / 2 rounded down."""
         return max(1, self.features // 2) if self.key_size is None else self.key_size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> GLAParams:

@@ -1,6 +1,6 @@
-"""The bases of cells whose state maps keys to values.
+"""Define the bases of cells whose state maps keys to values.
 
-`OuterProductCell` is the base of those whose state decays and gains an outer product:
+`OuterProductCell` is the base of the cells whose state decays and gains an outer product:
 
     S' = diag(a) S + k v^T
     o  = S'^T q
@@ -19,10 +19,11 @@ from echo_jax.cells.interface import CellParams, Mask, ProjectedCell, at_least
 from echo_jax.cells.matrix_state import chunks
 
 WIDE = 500
-"""Numbers of a matrix state from which on a CPU takes chunks too: for the gradient, chunks keep the
-matrix once a chunk and steps keep each one. Chunks take 1.0 to 1.8 times as long as steps with 100
-numbers, and with 400 numbers and 16 rows 0.5 to 0.8 of it (docs/performance.md). 400 stay with
-steps, so that the published cards, which have at most as many, keep their bits."""
+"""The size of a matrix state, in numbers, from which a CPU computes in chunks too. For a gradient,
+chunks store the matrix once per chunk, and steps store it at every step. Chunks take 1.0 to 1.8
+times as long as steps with 100 numbers, and 0.5 to 0.8 times as long with 400 numbers and 16 rows
+(docs/performance.md). States of 400 numbers are computed in steps, so that the published cards,
+which have at most 400, keep their bits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,17 +40,17 @@ class KeyValueCell(ProjectedCell):
 
     @property
     def keys(self) -> int:
-        """K; H unless it is set."""
+        """K, the numbers of a key: `key_size`, or H."""
         return self.features if self.key_size is None else self.key_size
 
     @property
     def values(self) -> int:
-        """V; H unless it is set."""
+        """V, the numbers of a value: `value_size`, or H."""
         return self.features if self.value_size is None else self.value_size
 
     @property
     def parallel_on_cpu(self) -> bool:
-        """True for a state of at least `WIDE` numbers."""
+        """True if the state has at least `WIDE` numbers."""
         return self.keys * self.values >= WIDE
 
     @property
@@ -70,13 +71,14 @@ class OuterProductTerms(NamedTuple):
 
 
 class OuterProductCell(KeyValueCell):
-    """A cell whose state is S, float32 `[B, K, V]`, and whose `read_out` has S'^T q `[..., V]`.
+    """A cell whose state is S, float32 `[B, K, V]`, and whose `read_out` gets S'^T q, `[..., V]`.
 
-    Its `project` gives `OuterProductTerms` as `outer`, beside others that the output needs.
+    Its `project` returns terms whose field `outer` is `OuterProductTerms`; other fields are for the
+    output.
     """
 
     chunk: ClassVar[int]
-    """Steps that the parallel form computes at once."""
+    """The number of steps that the parallel form computes at once."""
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
         return jnp.zeros((batch_size, *self.key_value_sizes))
@@ -98,9 +100,9 @@ class OuterProductCell(KeyValueCell):
 
             o_t = S^T (a(t, 0) q_t) + sum over i from 1 to t of (a(t, i) q_t . k_i) v_i
 
-        All chunks are computed at once, followed by the S between them, one after the other (Yang
-        et al. 2024a, "Gated linear attention", section 4; Dao & Gu 2024, section 6). A masked step
-        has a = 1 and k = 0.
+        All products within chunks are computed at once, and S at the start of each chunk in a loop
+        (Yang et al. 2024a, "Gated linear attention", section 4; Dao & Gu 2024, section 6). A masked
+        step has a = 1 and k = 0.
         """
         terms = terms.outer
         if mask is not None:

@@ -33,7 +33,7 @@ class Mamba2Params(NamedTuple):
 class Mamba2Terms(NamedTuple):
     """The terms of the recurrence, with key B, query C and value dt x, and two of the output.
 
-    D x and silu(z) are `[..., P]`.
+    The output needs `skipped`, which is D x, and `gate`, which is silu(z), both `[..., P]`.
     """
 
     outer: OuterProductTerms
@@ -56,17 +56,18 @@ class Mamba2Cell(OuterProductCell):
     (state-spaces/mamba, `mamba_ssm/modules/mamba2.py`). The state is S, float32 `[B, N, P]`, zero
     at the start.
 
-    Initial parameters as there: W uniform within 1 / sqrt(rows), exp(A_log) uniform in [1, 16],
-    softplus(dt_bias) log-uniform in [0.001, 0.1], D and gain 1. One head draws one of each: the
-    state of one seed fades to 1/e in less than a step, and that of another in 1,000.
+    Initial parameters are as in that code: W uniform within 1 / sqrt(rows), exp(A_log) uniform in
+    [1, 16], softplus(dt_bias) log-uniform in [0.001, 0.1], D and gain 1. One head draws one of
+    each, so the state fades to 1/e in less than a step with one seed, and in 1,000 with another.
 
-    Differences from that code: no convolution before the silu of x, B and C; one head; N and P
-    are H, where a layer there has heads of 64 that are twice as wide as its input together, and N
-    128.
+    Differences from that code: no convolution before the silu of x, B and C; one head; N and P are
+    H. A layer of that code has N = 128 and heads of 64, which together are twice as wide as its
+    input.
 
-    The weights fit inputs of mean square 1, which a norm before the layer gives there. Here inputs
-    are smaller: in `Block` the silu of a convolution has a mean square of 0.06 to 0.11 at the
-    start, and one-hot vectors have 1 / F. Bare, the cell learns from those slowly.
+    The weights fit inputs of mean square 1, as a norm before the layer gives in that code. Here
+    inputs are smaller: in `Block` the silu of a convolution has a mean square of 0.06 to 0.11 at
+    the start, and one-hot vectors have 1 / F. Without a block, the cell learns slowly from one-hot
+    vectors.
 
     Attributes:
       features: H, the outputs.
@@ -100,7 +101,7 @@ class Mamba2Cell(OuterProductCell):
         )
 
     def project(self, params: Mamba2Params, x: chex.Array) -> Mamba2Terms:
-        """Return all that depends on the input alone; x is u of the equations."""
+        """Return the terms of the inputs x, `[..., F]`, which the equations call u."""
         silu = jax.nn.silu
         u = x
         x = silu(u @ params.W_x)
@@ -110,7 +111,7 @@ class Mamba2Cell(OuterProductCell):
         return Mamba2Terms(outer, skipped=params.D * x, gate=silu(u @ params.W_z))
 
     def read_out(self, params: Mamba2Params, read: chex.Array, terms: Mamba2Terms) -> chex.Array:
-        """Return the outputs `[..., H]`: what was read and skipped, gated, then normed."""
+        """Return the outputs `[..., H]` from `read`, S'^T C: D x is added, then gate and norm."""
         # The gate comes before the norm; in gated DeltaNet it comes after, as in its authors' code.
         o = (read + terms.skipped) * terms.gate
         return (params.gain * rms_norm(o, 1e-5)) @ params.W_o

@@ -1,7 +1,7 @@
 """The time mixing of RWKV-7: a matrix that decays number by number and is corrected by key.
 
-Nothing but the recurrence waits for the state: the products with an input and with the one before
-it are done for all steps at once, also the token shift, and so are the outputs.
+Only the recurrence waits for the state. The products with an input and with the input before it,
+the token shift and the outputs are computed for all steps at once.
 """
 
 import dataclasses
@@ -100,15 +100,16 @@ class RWKV7Cell(Cell):
 
     The state is `RWKV7State`, float32, zero at the start: the token shift is in it. mu_i is
     1 - (n / F)^e for feature n, with e 0.2 for r and g, 0.7 for k and v, 0.9 for w and a. W_r and
-    W_v are orthogonal, W_k is one tenth of it, W_o is zero: so is the first output. w1, a1 and g1
-    are zero, w2, a2 and g2 orthogonal times 0.1, or times 0.1 sqrt(R / C) where their rank R is
-    above C: 0.2 for R = 32 and C = 8. w0 rises from -5.5 to 0.5 and a0 from -0.39 to 0.01 over the
-    channels, plus 2.5 and 0.3 times z |z| with z from -1 to 1 in each head; xi falls from 0.76 to
-    0.66, alpha is 1.02, rho -0.04, the gain 1, the bias 0.
+    W_v are orthogonal, W_k is orthogonal times 0.1, and W_o is zero, so the first output is zero.
+    w1, a1 and g1 are zero, w2, a2 and g2 orthogonal times 0.1, or times 0.1 sqrt(R / C) where their
+    rank R is above C: 0.2 for R = 32 and C = 8. w0 rises from -5.5 to 0.5 and a0 from -0.39 to 0.01
+    over the channels, plus 2.5 and 0.3 times z |z| with z from -1 to 1 in each head; xi falls from
+    0.76 to 0.66, alpha is 1.02, rho -0.04, the gain 1, the bias 0.
 
-    norm adds 64e-5 to the variance, as there, where heads have 64 numbers. In a small `Block` this
-    is the larger term at the start: with heads of 8, S' r has a variance of 2e-5 to 7e-5, so that
-    the mean square after the norm is 0.03 to 0.09 instead of 1, until r, k and v grow.
+    norm adds 64e-5 to the variance, as in that code, where heads have 64 numbers. In a small
+    `Block` this is the larger term at the start: with heads of 8, S' r has a variance of 2e-5 to
+    7e-5, so that the mean square after the norm is 0.03 to 0.09 instead of 1, until r, k and v
+    grow.
 
     Attributes:
       features: H, the outputs.
@@ -132,7 +133,7 @@ class RWKV7Cell(Cell):
 
     @property
     def channels(self) -> int:
-        """C, the numbers of all heads."""
+        """C, the numbers of all heads together."""
         return self.heads * (self.head_size or self.features // self.heads)
 
     @property
@@ -192,7 +193,7 @@ class RWKV7Cell(Cell):
     def scan(
         self, params: RWKV7Params, state: RWKV7State, xs: chex.Array, mask: Mask = None
     ) -> tuple[RWKV7State, chex.Array]:
-        """Return all steps; for tokens the products are rows of two tables."""
+        """Return the last state and the outputs; for tokens, products are rows of two tables."""
         kernels = _kernels(params)
         now, before = (kernel[xs] if is_tokens(xs) else xs @ kernel for kernel in kernels)
         # The products are shifted and not the inputs, so that tokens need no vectors here.
@@ -211,7 +212,7 @@ class RWKV7Cell(Cell):
         return RWKV7State(last, matrix), self._read_out(params, read, terms)
 
     def _terms(self, params: RWKV7Params, products: chex.Array) -> RWKV7Terms:
-        """Return the terms of inputs, from their products `[..., n]`, shifted and summed."""
+        """Return the terms of inputs, from `products`, `[..., n]`, with the token shift applied."""
         r, p, v, w, a, g = _split(params, products)
         decay = jax.nn.sigmoid(params.w0 + jnp.tanh(w) @ params.w2)
         a = jax.nn.sigmoid(params.a0 + a @ params.a2)
@@ -229,7 +230,7 @@ class RWKV7Cell(Cell):
         )
 
     def _read_out(self, params: RWKV7Params, read: chex.Array, terms: RWKV7Terms) -> chex.Array:
-        """Return the outputs `[..., H]`, from S' r `[..., heads, N]`."""
+        """Return the outputs `[..., H]`, from `read`, which is S' r, `[..., heads, N]`."""
         gain, bias, rho = (
             _by_head(self.heads, leaf) for leaf in (params.gain, params.bias, params.rho)
         )
@@ -239,7 +240,7 @@ class RWKV7Cell(Cell):
 
 
 def recur(matrix: chex.Array, terms: RWKV7Terms) -> tuple[chex.Array, chex.Array]:
-    """Return S', and S' r `[B, heads, N]`, from the matrix S, `[B, heads, N, N]`.
+    """Return S', and S' r `[B, heads, N]`, after a step from `matrix`, S `[B, heads, N, N]`.
 
     Rows and heads share an axis: with two, XLA computes the step again for each sum over v in the
     gradient, which takes nine times as long on a CPU (B 16, one head of 50).
@@ -258,13 +259,13 @@ def recur(matrix: chex.Array, terms: RWKV7Terms) -> tuple[chex.Array, chex.Array
 
 
 def token_shift(start: chex.Array, xs: chex.Array, mask: Mask) -> tuple[chex.Array, chex.Array]:
-    """Return the last present x, and for each step that of the last present step before it.
+    """Return the last present x, and for each step the last present x before the step.
 
         xs        a  b  c  d
         mask      1  0  1  1
         shifted   s  a  a  c        from the start s
 
-    The start is `[B, n]`, xs and the shifted ones are `[T, B, n]`.
+    `start` is `[B, n]`; `xs` and the shifted xs are `[T, B, n]`.
     """
     if mask is None:
         return xs[-1], jnp.concatenate([start[None], xs[:-1]])
@@ -272,9 +273,10 @@ def token_shift(start: chex.Array, xs: chex.Array, mask: Mask) -> tuple[chex.Arr
 
 
 def _kernels(params: RWKV7Params) -> tuple[chex.Array, chex.Array]:
-    """Return the kernels of x (1 - mu) W + x_before mu W, which is x + mu (x_before - x), times W.
+    """Return two kernels, (1 - mu) W for x, and mu W for x_before, each `[F, n]`.
 
-    Each has the six products side by side, `[F, n]`.
+    The sum of the two products is (x + mu (x_before - x)) W. Each kernel has the six W side by
+    side.
     """
     pairs = [(mu[:, None], weight) for mu, weight in zip(params[:6], _inner(params), strict=True)]
     now = jnp.concatenate([(1 - mu) * weight for mu, weight in pairs], axis=1)
@@ -282,32 +284,32 @@ def _kernels(params: RWKV7Params) -> tuple[chex.Array, chex.Array]:
 
 
 def _inner(params: RWKV7Params) -> tuple[chex.Array, ...]:
-    """Return the weights that see an input, in the order of mu."""
+    """Return the six weights that multiply an input, in the order of mu."""
     return params.W_r, params.W_k, params.W_v, params.w1, params.a1, params.g1
 
 
 def _split(params: RWKV7Params, products: chex.Array) -> list[chex.Array]:
-    """Return the six products, from all side by side."""
+    """Return the six products, which stand side by side in `products`, as a list."""
     sizes = (weight.shape[1] for weight in _inner(params)[:-1])
     return jnp.split(products, list(itertools.accumulate(sizes)), axis=-1)
 
 
 def _by_head(heads: int, x: chex.Array) -> chex.Array:
-    """Reshape `[..., C]` to `[..., heads, N]`."""
+    """Return x, `[..., C]`, as `[..., heads, N]`."""
     return x.reshape(*x.shape[:-1], heads, -1)
 
 
 def layer_norm(x: chex.Array) -> chex.Array:
-    """Return the vectors of the last axis, of mean 0, and of variance 1 unless it is small."""
+    """Return the vectors x of the last axis, with mean 0 and, unless it is small, variance 1."""
     x = x - jnp.mean(x, axis=-1, keepdims=True)
     return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + EPSILON_NORM)
 
 
 def _suggested_rank(factor: float, channels: int) -> int:
-    """Return the rank that the authors suggest for C channels: a multiple of 32."""
+    """Return the rank that the authors suggest: a multiple of 32 near `factor` sqrt(channels)."""
     return max(32, 32 * round(factor * math.sqrt(channels) / 32))
 
 
 def _low_rank(key: chex.PRNGKey, rank: int, channels: int) -> chex.Array:
-    """Return the second factor of a low-rank term, `[rank, C]`."""
+    """Return initial weights for the second factor of a low-rank term, `[rank, C]`."""
     return orthogonal(0.1 * math.sqrt(max(1, rank / channels)))(key, (rank, channels))

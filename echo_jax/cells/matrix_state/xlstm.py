@@ -62,8 +62,8 @@ class SLSTMCell(ProjectedCell):
 
     Parameters as the authors' code (github.com/NX-AI/xlstm) starts them: W normal of variance
     2 / 5F; R zeros; b zeros but for b_f, which falls from 5 to -7 over the D units of a head, unit
-    j = 0 .. D - 1 having 5 - 12 (j / (D - 1))^0.3, as in the first of their blocks; the exponent
-    of the last one is 1.6.
+    j = 0 .. D - 1 having 5 - 12 (j / (D - 1))^0.3, as in the first of their blocks; in
+    the last block the exponent is 1.6.
 
     Differences: the forget gate is always a sigmoid, where the paper allows an exponential too; the
     convolution, which i~ and f~ alone see in their block, and the norm after h are left out.
@@ -121,7 +121,7 @@ class SLSTMCell(ProjectedCell):
 class MLSTMParams(NamedTuple):
     """Weights W_q and W_k `[F, K]`, W_v and W_o `[F, V]`, w_i and w_f `[F, 1]`, and their biases.
 
-    W_down `[V, H]` has none.
+    W_down `[V, H]` has no bias.
     """
 
     W_q: chex.Array
@@ -159,10 +159,11 @@ class MLSTMState(NamedTuple):
 
 
 def normalised(found: chex.Array, weight: chex.Array, m: chex.Array) -> chex.Array:
-    """C q / max(|n q|, exp(-m)), `[..., V]`, from C q, n q and m `[..., 1]`.
+    """Return C q / max(|n q|, exp(-m)), `[..., V]`.
 
-    m is held within -40 and 40 here. Beyond them the quotient is almost zero or n q is, and the
-    gradient, which divides by the square of the denominator, would be NaN in float32.
+    `found` is C q, `[..., V]`; `weight` is n q, and `m` the stabiliser, both `[..., 1]`. In this
+    function m is held within -40 and 40. Beyond these bounds the quotient or n q is almost zero,
+    and the gradient, which divides by the square of the denominator, would be NaN in float32.
     """
     return found / jnp.maximum(jnp.abs(weight), jnp.exp(-jnp.clip(m, -40, 40)))
 
@@ -170,16 +171,17 @@ def normalised(found: chex.Array, weight: chex.Array, m: chex.Array) -> chex.Arr
 def _chunk_states(
     state: MLSTMState, v: chex.Array, k: chex.Array, a: chex.Array, end: chex.Array
 ) -> tuple[MLSTMState, chex.Array, chex.Array]:
-    """Return the last state; and before each chunk C, with n below it, `[N, B, V + 1, K]`, and m.
+    """Return the last state, and C and m before each chunk.
 
-    v, k and a are `[N, B, C, n]`; `end`, F of the last step of each chunk, and m `[N, B, 1, 1]`.
+    C `[N, B, V + 1, K]` has n as its last row. v, k and a are `[N, B, C, n]`; `end`, which is F of
+    the last step of each chunk, and m are `[N, B, 1, 1]`.
     """
     # Weights relative to the largest of the chunk are at most 1, whatever i~ is.
     highest = jnp.max(a, axis=2, keepdims=True)
     added = jnp.swapaxes(jnp.exp(a - highest) * v, 2, 3) @ k
 
     def advance(before: tuple, chunk: tuple) -> tuple[tuple, tuple]:
-        """C over n and m after a chunk, scaled by their new maximum, and those before it."""
+        """Return C with n, scaled by the new maximum, and m after a chunk; then both before it."""
         memory, m = before
         added, highest, end = chunk
         most = jnp.maximum(m, highest)
@@ -207,9 +209,9 @@ class MLSTMCell(KeyValueCell):
         h~ = C' q / max(|n' q|, exp(-m'))
         y  = (sigmoid(x W_o + b_o) h~) W_down
 
-    C q is the sum of the past values v, and n q of as many ones, with the weights exp(i~) (k q),
-    which fade by sigmoid(f~) a step; m keeps the exponentials at most 1. The state is `MLSTMState`,
-    zeros at the start. Gates see the input alone, so there is a `parallel` form.
+    C q is the weighted sum of the past values v, and n q is the sum of the weights exp(i~) (k q).
+    The weights fade by sigmoid(f~) a step; m keeps the exponentials at most 1. The state is
+    `MLSTMState`, zeros at the start. Gates see the input alone, so there is a `parallel` form.
 
     Parameters as the authors' code (github.com/NX-AI/xlstm) starts them: W_q, W_k, W_v and W_o
     normal of variance 2 / 5F; W_down normal of variance 4 / H; w_i and w_f zeros; b_i normal of
@@ -279,7 +281,7 @@ class MLSTMCell(KeyValueCell):
     def parallel(
         self, params: MLSTMParams, state: MLSTMState, terms: MLSTMTerms, mask: Mask
     ) -> tuple[MLSTMState, chex.Array]:
-        """Run `recur` over all steps, a chunk at a time: the last state, and h~ `[T, B, V]`.
+        """Return the last state, and h~ of all steps `[T, B, V]`, computed a chunk at a time.
 
         In a chunk that starts from C and m, with F_t = log f_1 + ... + log f_t, a_s = i~_s - F_s:
 
@@ -287,9 +289,9 @@ class MLSTMCell(KeyValueCell):
             m_t = F_t + M_t
             C_t = exp(m - M_t) C + sum over s <= t of exp(a_s - M_t) v_s k_s^T
 
-        and n_t is one more row of C_t, for a value of 1. A masked step, and one that fills up the
-        last chunk, has log f = 0 and i~ = SHUT. It is the parallel form of the paper (appendix A.3)
-        within a chunk, as `chunkwise_simple` in the authors' code.
+        and n_t is one more row of C_t, for a value of 1. A masked step, and a step that
+        completes the last chunk, has log f = 0 and i~ = SHUT. Within a chunk, this is the parallel
+        form of the paper (appendix A.3), as in `chunkwise_simple` of the authors' code.
         """
         i = terms.i
         log_f = terms.log_f

@@ -30,7 +30,7 @@ class DelayLineMLP(nn.RNNCellBase):
 
     @nn.compact
     def __call__(self, carry: chex.Array, inputs: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """Make one step from inputs `[B, F]`, usually one-hot: the next carry and output."""
+        """Return the next carry and the output `[B, H]` after a step from inputs `[B, F]`."""
         shape = (self.delay_line, inputs.shape[-1], self.features)
 
         def glorot(key: chex.PRNGKey) -> chex.Array:
@@ -42,13 +42,16 @@ class DelayLineMLP(nn.RNNCellBase):
         return self.step(carry, jnp.einsum("bf,dfh->bdh", inputs, kernel).at[:, 0].add(bias))
 
     def step(self, line: chex.Array, projected: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """Add an input's terms `[B, D, H]` to the line, whose first sum is now the output."""
+        """Return the next `line`, and the output `[B, H]`: relu of the sum that is now complete.
+
+        `projected` is the terms of an input, `[B, D, H]`, which are added to the line.
+        """
         waiting = jnp.concatenate([line, jnp.zeros_like(projected[:, :1])], axis=1) + projected
         # The line holds sums and no inputs, so that all products are made before the scan.
         return waiting[:, 1:], nn.relu(waiting[:, 0])
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """Return an input's terms in its own output and the next D-1, `[..., D, H]`, with bias."""
+        """Return what an input adds to its own and the next D-1 outputs, `[..., D, H]`."""
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")
         if is_tokens(inputs):

@@ -15,7 +15,8 @@ from echo_jax.cells.interface import ProjectedCell, above_zero
 class ExpRNNParams(NamedTuple):
     """The skew-symmetric matrix A, input weights T `[F, H]` and biases b `[H]` of the modReLU.
 
-    `A` `[H (H - 1) / 2]` are the entries above the diagonal, row by row, over `recurrent_rate`.
+    `A` holds the entries above the diagonal, row by row, divided by `recurrent_rate`,
+    `[H (H - 1) / 2]`.
     """
 
     A: chex.Array
@@ -73,8 +74,8 @@ class ExpRNNCell(ProjectedCell):
         h' = modrelu(h exp(A) + x T, b)                 A = -A^T
         modrelu(z, b) = sign(z) relu(|z| + b)
 
-    exp(A) is orthogonal, so it keeps the norm of h, and of the gradient. It is computed once a
-    sequence, in `prepare`. State and output are h, float32 `[B, H]`, zeros at the start.
+    exp(A) is orthogonal, so it keeps the norm of h, and of the gradient. `prepare` computes it
+    once per sequence. State and output are h, float32 `[B, H]`, zeros at the start.
 
     Parameters as the authors' code (github.com/lezcano/expRNN) starts them: A is zero but for one
     angle s for each pair of units, uniform in [-pi, pi] (Henaff et al. 2016), by which exp(A)
@@ -123,7 +124,7 @@ class ExpRNNCell(ProjectedCell):
         return h, h
 
     def _initial_upper_triangle(self, key: chex.PRNGKey) -> chex.Array:
-        """Return angles at the entries (0, 1), (2, 3) ... of A, and zeros elsewhere."""
+        """Return A above its diagonal: angles at (0, 1), (2, 3) ..., and zeros elsewhere."""
         pairs = self.features // 2
         angles = jax.random.uniform(key, (pairs,), minval=-math.pi, maxval=math.pi)
         row, column = np.triu_indices(self.features, 1)

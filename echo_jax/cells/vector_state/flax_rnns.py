@@ -28,7 +28,7 @@ from echo_jax.cells.linear_layers import (
 
 @dataclasses.dataclass(frozen=True)
 class FlaxRNN(Cell):
-    """A cell of Flax of one state h, `[B, H]`, which is its output; over time its own `loop`."""
+    """A cell of Flax whose state h, `[B, H]`, is its output; long windows are run by `loop`."""
 
     features: int
     has_scan: ClassVar[bool] = True
@@ -36,7 +36,7 @@ class FlaxRNN(Cell):
 
     @property
     def flax_cell(self) -> LinenCell:
-        """The cell of Flax, adapted."""
+        """The cell of Flax as a `Cell`."""
         return LinenCell(self.flax_class(self.features))
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
@@ -48,7 +48,7 @@ class FlaxRNN(Cell):
     def scan(
         self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask = None
     ) -> tuple[chex.Array, chex.Array]:
-        """Return all steps, one after the other in a short window, or else by `loop`."""
+        """Return the last state and the outputs, step by step in a short window, else by `loop`."""
         if len(xs) > UNROLLED:
             # h is state and output, so the last output is the last state, of absent rows too.
             hs = self.loop(params, state, xs, mask)
@@ -62,7 +62,7 @@ class FlaxRNN(Cell):
         raise NotImplementedError
 
     def project(self, params: CellParams, xs: chex.Array) -> chex.Array:
-        """Return the sums x W + b of all steps, `[W, B, n H]`; for tokens a gather of rows of W."""
+        """Return the sums x W + b of all steps, `[W, B, n H]`; tokens select rows of W."""
         kernel, _, bias = self.kernels(params)
         return (kernel[xs] if is_tokens(xs) else xs @ kernel) + bias
 
@@ -98,7 +98,7 @@ class GRUCell(FlaxRNN):
     flax_class = nn.GRUCell
 
     def kernels(self, params: CellParams) -> tuple[chex.Array, chex.Array, chex.Array]:
-        """Return the kernels of r, z and n side by side; c is not among them."""
+        """Return W, U and b, with the parts of r, z and n side by side; c is not among them."""
 
         def gates(part: str, name: str) -> chex.Array:
             """Return the weights of r, z and n of one part, `i` or `h`, side by side."""
@@ -117,9 +117,10 @@ class GRUCell(FlaxRNN):
 def tanh_loop(
     recurrent_kernel: chex.Array, h: chex.Array, projected: chex.Array, mask: Mask
 ) -> chex.Array:
-    """Return all h' = tanh(x W + b + h U), `[W, B, H]`, from the projected x W + b.
+    """Return all h' = tanh(x W + b + h U), `[W, B, H]`, from the first h and the projected x W + b.
 
-    With dh' the gradient by the state after a step, through all that follows,
+    U is `recurrent_kernel`. With dh' the gradient by the state after a step, through all that
+    follows,
 
         dz = dh' (1 - h'^2)         dh = dz U^T
     """
@@ -172,9 +173,10 @@ def gru_loop_step(
     projected: chex.Array,
     present: Mask,
 ) -> tuple[chex.Array, chex.Array, tuple[chex.Array, chex.Array, chex.Array]]:
-    """Return a step of `gru_loop`, with what the step back needs.
+    """Return the state after a step of `gru_loop`, with what the step back needs.
 
-    In a row that is not `present` (bool `[B]`) h is held, with the factors 0, 0 and 1.
+    The arguments are those of `gru_loop`, for one step. In a row that is not `present` (bool `[B]`)
+    h is held, with the factors 0, 0 and 1.
 
     Returns:
       h'; the factors of dh' in dp_r, dp_z and dp_n `[B, 3H]`; h', and its factors in dn and in dh,
@@ -212,8 +214,8 @@ def gru_loop(
 ) -> chex.Array:
     """Return all h' of the GRU, `[W, B, H]`, from U `[H, 3H]`, c `[H]` and the projected x W + b.
 
-    With dh' the gradient by the state after a step, through all that follows, and p the sums of
-    the products by U, c included,
+    `recurrent_kernel` is U, `bias` is c, and `h` is the first state. With dh' the gradient by the
+    state after a step, through all that follows, and p the sums of the products by U, c included,
 
         dn   = dh' (1 - z) (1 - n^2)            before the tanh
         dp_r = dn p_n r (1 - r)

@@ -12,7 +12,7 @@ from echo_jax.cells.interface import CellParams, Mask, ProjectedCell
 def diagonal_parallel(h: chex.Array, a: chex.Array, b: chex.Array, mask: Mask) -> chex.Array:
     """Return all h, `[T, B, N]`, from the first h `[B, N]`, and a and b `[T, B, N]`.
 
-    Two steps are one of the same kind: (a2, b2) after (a1, b1) is (a2 a1, a2 b1 + b2), so
+    Two steps in a row equal one step: (a2, b2) after (a1, b1) is (a2 a1, a2 b1 + b2). So
     `jax.lax.associative_scan` needs about 2 log2(T) rounds. A masked step has a = 1, b = 0.
     """
     if mask is not None:
@@ -21,7 +21,7 @@ def diagonal_parallel(h: chex.Array, a: chex.Array, b: chex.Array, mask: Mask) -
         b = jnp.where(mask[..., None], b, 0)
 
     def then(first: tuple, second: tuple) -> tuple:
-        """Return the two maps h -> a h + b, one after the other, as one."""
+        """Return one map h -> a h + b that equals the map `first` followed by the map `second`."""
         a1, b1 = first
         a2, b2 = second
         return a2 * a1, a2 * b1 + b2
@@ -40,7 +40,7 @@ class DiagonalTerms(NamedTuple):
 
 
 class DiagonalCell(ProjectedCell):
-    """A cell whose `project` gives `DiagonalTerms`: h, float32 `[B, H]`, is state and output."""
+    """A cell whose `project` returns `DiagonalTerms`; h, float32 `[B, H]`, is state and output."""
 
     def recur(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms
@@ -51,7 +51,7 @@ class DiagonalCell(ProjectedCell):
     def parallel(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """Return the last state `[B, H]` and all of them, `[T, B, H]`, by an associative scan."""
+        """Return the last state `[B, H]` and all states `[T, B, H]`, by an associative scan."""
         h = diagonal_parallel(state, *terms, mask)
         return h[-1], h
 
@@ -64,7 +64,12 @@ class ComplexState(NamedTuple):
 
 
 class ComplexTerms(NamedTuple):
-    """The terms of an input: in the state, `[..., N]` or its parts `[..., 2N]`; D x, `[..., H]`."""
+    """The terms of an input.
+
+    driven   the addition to the state, complex `[..., N]`, or the real and imaginary parts side by
+             side `[..., 2N]`
+    skipped  D x, `[..., H]`
+    """
 
     driven: chex.Array
     skipped: chex.Array
@@ -77,7 +82,7 @@ class ComplexCell(ProjectedCell):
 
     @property
     def states(self) -> int:
-        """N; H unless it is set."""
+        """N, the number of complex states: `state_size`, or H."""
         return self.features if self.state_size is None else self.state_size
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> ComplexState:

@@ -42,14 +42,15 @@ class LMUState(NamedTuple):
 
 @functools.lru_cache
 def legendre_memory(order: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return A float64 `[Q, Q]` and B `[Q]` of m' = A m + B u, for inputs held for a step.
+    """Return A float64 `[Q, Q]` and B `[Q]` of m' = A m + B u, for Q = `order`.
 
         theta dm/dt = A m + B u         a_ij = (2 i + 1) (-1 if i < j else (-1)^(i - j + 1))
                                         b_i  = (2 i + 1) (-1)^i
 
     m holds the last theta steps of u: u(t - s) is about the sum of P_i(2 s / theta - 1) m_i, with
-    the Legendre polynomials P_i. A zero-order hold makes steps of it: the exponential of
-    `[[A, B], [0, 0]] / theta` has the two matrices above a row of zeros and a one.
+    the Legendre polynomials P_i. Steps follow from a zero-order hold, where u is held for a step:
+    the exponential of `[[A, B], [0, 0]] / theta` has the two matrices of a step above a row of
+    zeros and a one.
     """
     # Imported here: jax and flax import no SciPy, and it takes 0.2 s.
     from scipy.linalg import expm
@@ -146,5 +147,5 @@ class LMUCell(ProjectedCell):
 
 
 def _flat(m: chex.Array) -> chex.Array:
-    """Reshape memories `[B, D, Q]` to `[B, D Q]`."""
+    """Return the memories m, `[B, D, Q]`, as `[B, D Q]`."""
     return m.reshape(len(m), -1)

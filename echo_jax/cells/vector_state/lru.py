@@ -24,8 +24,8 @@ from echo_jax.exceptions import ConfigError
 class LRUParams(NamedTuple):
     """The parameters, all real, of N complex states.
 
-    nu and theta `[N]` are over `recurrent_rate`; gamma `[N]`. B `[F, 2N]` is Re B beside Im B,
-    C `[2N, H]` is Re C above -Im C; D `[F, H]`.
+    nu and theta `[N]` are divided by `recurrent_rate`; gamma `[N]`. B `[F, 2N]` is Re B beside
+    Im B, C `[2N, H]` is Re C above -Im C; D `[F, H]`.
     """
 
     nu: chex.Array
@@ -114,7 +114,7 @@ class LRUCell(ComplexCell):
         return jnp.log(phase) / self.recurrent_rate
 
     def prepare(self, params: LRUParams) -> PreparedLRU:
-        """Return lambda, and one kernel for both products with the input."""
+        """Return lambda, one kernel for both products with the input, and C."""
         radius = jnp.exp(-jnp.exp(self.recurrent_rate * params.nu))
         phase = jnp.exp(self.recurrent_rate * params.theta)
         # Twice, for Re B beside Im B.
@@ -131,7 +131,7 @@ class LRUCell(ComplexCell):
     def recur(
         self, params: PreparedLRU, state: ComplexState, terms: ComplexTerms
     ) -> tuple[ComplexState, ComplexState]:
-        """Return s' twice, as the state and as what is read, in real numbers."""
+        """Return s' twice: as the state, and as what `read_out` reads."""
         decay = params.decay
         real, imaginary = jnp.split(terms.driven, 2, axis=-1)
         state = ComplexState(
@@ -143,7 +143,7 @@ class LRUCell(ComplexCell):
     def parallel(
         self, params: PreparedLRU, state: ComplexState, terms: ComplexTerms, mask: Mask
     ) -> tuple[ComplexState, ComplexState]:
-        """Return the last s, and all, in complex numbers."""
+        """Return the last s and all s, `[T, B, N]`, by an associative scan of complex numbers."""
         start = jax.lax.complex(*state)
         factor = jax.lax.complex(*params.decay)
         added = jax.lax.complex(*jnp.split(terms.driven, 2, axis=-1))
@@ -152,7 +152,7 @@ class LRUCell(ComplexCell):
         return jax.tree.map(lambda leaf: leaf[-1], all_states), all_states
 
     def read_out(self, params: PreparedLRU, read: ComplexState, terms: ComplexTerms) -> chex.Array:
-        """Return the outputs `[..., H]`: gelu(Re(C s) + D x)."""
+        """Return the outputs gelu(Re(C s) + D x), `[..., H]`, from `read`, which is s."""
         real, imaginary = jnp.split(params.C, 2)
         # Re(C s) is a sum here, as C holds -Im C.
         return jax.nn.gelu(read.real @ real + read.imaginary @ imaginary + terms.skipped)
@@ -188,7 +188,7 @@ class RGLRUCell(DiagonalCell):
       - u is the linear layer of the recurrent block (`linear_x`) without the convolution after it;
         the block's other branch and its output layer are left out.
       - W_a and W_x are full matrices; there they have diagonal blocks, one for each head.
-      - the initial decay follows the paper; in the code it is a without c whose square is uniform.
+      - the initial decay follows the paper; in the code, exp(-2 softplus(Lambda)) is uniform.
       - the first input is scaled like any other; in the code it is not scaled.
     """
 

@@ -24,14 +24,14 @@ class LSTMCarry(NamedTuple):
 def lstm_step(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array
 ) -> tuple[LSTMCarry, chex.Array]:
-    """Make one step of the LSTM (Hochreiter & Schmidhuber 1997, forget gate of Gers 2000).
+    """Return the next carry and the output of an LSTM step (Hochreiter & Schmidhuber 1997).
 
         i, f, g, o = split(x W + b + h U)
         c' = sigmoid(f) c + sigmoid(i) tanh(g)
         h' = sigmoid(o) tanh(c')
 
-    U is `[H, 4H]`, the gates i f g o side by side as in Keras, and x W + b `[B, 4H]`; h' is the
-    output, `[B, H]`, too.
+    `recurrent_kernel` is U, `[H, 4H]`, with the gates i f g o side by side as in Keras; `projected`
+    is x W + b, `[B, 4H]`. The output is h', `[B, H]`. The forget gate f is from Gers 2000.
     """
     c, h = carry
     i, f, g, o = jnp.split(projected + h @ recurrent_kernel, 4, axis=-1)
@@ -43,7 +43,17 @@ def lstm_step(
 def lstm_scan(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[tuple[LSTMCarry, chex.Array], chex.Array]:
-    """Run `lstm_step` over time: the last carry, the outputs, and h before each step."""
+    """Run `lstm_step` over time, and hold the carry of a row where `mask` is False.
+
+    Args:
+      recurrent_kernel: U, `[H, 4H]`.
+      carry: the carry before the first step.
+      projected: the sums x W + b of all steps, `[W, B, 4H]`.
+      mask: bool `[W, B]`, or None if no step is masked.
+
+    Returns:
+      The last carry and the outputs `[W, B, H]` as a pair, and h before each step `[W, B, H]`.
+    """
 
     def step(carry: LSTMCarry, x: chex.Array) -> tuple[LSTMCarry, tuple[chex.Array, chex.Array]]:
         new_carry, output = lstm_step(recurrent_kernel, carry, x)
@@ -57,15 +67,16 @@ def lstm_scan(
 def lstm_unroll(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[LSTMCarry, chex.Array]:
-    """Run `lstm_scan` with the gradient of its weights as one product.
+    """Return the last carry and the outputs of `lstm_scan`, with the gradient by U as one product.
 
-    U enters step t through z_t = p_t + h_(t-1) U alone, where p_t = x_t W + b is projected. Let
-    dz_t be the gradient of the loss by z_t, through this step and all later ones. Then
+    The arguments are those of `lstm_scan`. U, the recurrent kernel, enters step t through z_t = p_t
+    + h_(t-1) U alone, where p_t = x_t W + b is projected. Let dz_t be the gradient of the loss by
+    z_t, through this step and all later ones. Then
 
         dU   = sum over t of h_(t-1)^T dz_t         product rule, in every use of U
         dp_t = dz_t                                 p_t is a summand of z_t
 
-    So the gradient of the scan by p, with U held constant, is all dz at once, and the sum over
+    So the gradient of the scan by p, with U held constant, is all dz at once. The sum over
     steps and rows is one product of `[H, T B]` and `[T B, 4H]`; `lax.scan` would add up a matrix
     `[H, 4H]` at every step back. Where a step is masked its z_t has no effect, so dz_t is zero.
     That saves 12% of an update of part 4.
@@ -107,9 +118,10 @@ def lstm_gates(z: chex.Array) -> chex.Array:
 def lstm_loop_step(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, present: Mask
 ) -> tuple[LSTMCarry, chex.Array, tuple[chex.Array, chex.Array, chex.Array]]:
-    """Return a step of `lstm_loop`, with what the step back needs.
+    """Return the carry after a step of `lstm_loop`, with what the step back needs.
 
-    In a row that is not `present` (bool `[B]`) the carry is held, and dz has the factor zero.
+    The arguments are those of `lstm_loop`, for one step. In a row that is not `present` (bool
+    `[B]`) the carry is held, and dz has the factor zero.
 
     Returns:
       The next carry; the factors of dz `[B, 4H]`; h', the factor of dh' in dc', and f, `[B, H]`.
@@ -134,22 +146,23 @@ def lstm_loop_step(
 def lstm_loop(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[LSTMCarry, chex.Array]:
-    """Run `lstm_step` over a long window, with its gradient by hand.
+    """Return the last carry and the outputs of a long window, with the gradient by hand.
 
-    With the gates as they are after sigmoid and tanh, c' = f c + i g and h' = o tanh(c'). Let dc'
-    and dh' be the gradients of the loss by the state after a step, through all that follows, the
-    output of the step included. Going back one step, with the products elementwise,
+    The arguments are those of `lstm_scan`. With the gates as they are after sigmoid and tanh, c' =
+    f c + i g and h' = o tanh(c'). Let dc' and dh' be the gradients of the loss by the state after a
+    step, through all that follows, the output of the step included. Going back one step, with the
+    products elementwise,
 
         dc'  += dh' o (1 - tanh(c')^2)
         dz    = (dc' g i (1 - i),  dc' c f (1 - f),  dc' i (1 - g^2),  dh' tanh(c') o (1 - o))
         dc    = dc' f
         dh    = dz U^T
 
-    The step forward computes the factors of dc' and dh', and stores them instead of the gates.
-    Those of dz take the place of the projected inputs, and dz takes theirs: one array `[W, B, 4H]`
-    in all. What is left of a step back is two sums, products by the factors, and one by U^T. As in
-    `lstm_unroll`, dU is one product over steps and rows. An absent step has dz = 0 and hands dc'
-    and dh' on.
+    The step forward computes the factors of dc' and dh', and stores them instead of the gates. The
+    factors of dz replace the projected inputs in their array, and later dz replaces the factors, so
+    one array `[W, B, 4H]` is enough. What is left of a step back is two sums, products by the
+    factors, and one by U^T. As in `lstm_unroll`, dU is one product over steps and rows. An absent
+    step has dz = 0 and hands dc' and dh' on.
     """
 
     def step(carry: LSTMCarry, inputs: tuple) -> tuple[LSTMCarry, chex.Array]:
@@ -173,7 +186,7 @@ def _lstm_loop_backward(saved: Any, gradient: Any) -> tuple[Any, ...]:
     last, outputs = gradient
 
     def step_back(after: LSTMCarry, z_by_state: chex.Array, inputs: tuple) -> tuple[Any, ...]:
-        """Turn gradients by the state after a step into those by the state before it, and dz."""
+        """Return the gradients by the state before a step, and dz, from those after the step."""
         output, (c_by_h, f), present = inputs
         dh = after.hidden + output
         dc = after.cell + dh * c_by_h
@@ -206,7 +219,7 @@ class LSTMCell(nn.RNNCellBase):
 
     @nn.compact
     def __call__(self, carry: LSTMCarry, inputs: chex.Array) -> tuple[LSTMCarry, chex.Array]:
-        """Make one step from float32 inputs `[B, V]`, usually one-hot: next carry and output."""
+        """Return the next carry and the output after a step from float32 inputs `[B, V]`."""
         gates = 4 * self.features
         # Fused as in Keras. Flax draws each gate apart: with 100 values and 50 units its glorot
         # limit is 0.200 where this one is 0.141, and its orthogonal blocks are twice as large.
@@ -223,7 +236,7 @@ class LSTMCell(nn.RNNCellBase):
         return (gate == 1).astype(jnp.float32)
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """Return the sums x W + b of all steps, `[..., 4H]`; for tokens a gather of rows of W."""
+        """Return the sums x W + b of all steps, `[..., 4H]`; tokens select rows of W."""
         # Linen allows one compact method a class: other methods read what `__call__` has declared.
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")
@@ -232,7 +245,10 @@ class LSTMCell(nn.RNNCellBase):
     def scan(
         self, carry: LSTMCarry, inputs: chex.Array, mask: Mask
     ) -> tuple[LSTMCarry, chex.Array]:
-        """Run all steps of projected inputs: `lstm_unroll` for a short window, else `lstm_loop`."""
+        """Return the last carry and all outputs.
+
+        A short window is run by `lstm_unroll`, and a long window by `lstm_loop`.
+        """
         kernel: chex.Array = self.get_variable("params", "recurrent_kernel")
         run = lstm_unroll if len(inputs) <= UNROLLED else lstm_loop
         return run(kernel, carry, self.project(inputs), mask)

@@ -60,13 +60,13 @@ class S5Cell(ComplexCell):
     of the authors' code (lindermanlab/S5, `half_glu1` in `s5/layers.py`), and its gelu is the tanh
     approximation. The state is `ComplexState`, zeros at the start. `prepare` discretises.
 
-    Initial parameters as there: Lambda, N eigenvalues of HiPPO-N of size 2N, or of `blocks` of it
-    of size 2N / blocks: the real parts are -1/2, the imaginary parts negative. step is log-uniform
-    in [0.001, 0.1], D standard normal. Parts of B are normal of variance 1 / 4N, those of C
-    1 / 2N: there they are real, and C complex, normal matrices of size 2N, truncated, in the basis
-    of the eigenvectors of HiPPO-N. This basis is unitary, and half of it without its conjugates
-    turns normal numbers into such. W_e and W are normal, truncated, of variance 1 / rows (LeCun),
-    and biases zero.
+    Initial parameters are as in that code. Lambda has N eigenvalues of HiPPO-N of size 2N, or of
+    `blocks` such matrices of size 2N / blocks: real parts are -1/2, imaginary parts negative. step
+    is log-uniform in [0.001, 0.1], D standard normal. The parts of B are normal of variance 1 / 4N,
+    and the parts of C of variance 1 / 2N. In the code, real B and complex C are normal matrices of
+    size 2N, truncated, in the basis of the eigenvectors of HiPPO-N. This basis is unitary, so half
+    of it, without the conjugates, turns normal numbers into normal numbers. W_e and W are normal,
+    truncated, of variance 1 / rows (LeCun), and biases zero.
 
     Differences: one layer, without its residual sum and its norm; by default one block, not 8; the
     real parts of Lambda are kept below -1e-4, which the authors recommend for sequences without end
@@ -127,7 +127,7 @@ class S5Cell(ComplexCell):
     def recur(
         self, params: S5Discrete, state: ComplexState, terms: ComplexTerms
     ) -> tuple[ComplexState, chex.Array]:
-        """Return s', both as a state and as complex numbers."""
+        """Return s' twice: as the next state, and as complex numbers for `read_out`."""
         s = params.a * jax.lax.complex(*state) + terms.driven
         return ComplexState(s.real, s.imag), s
 
@@ -140,7 +140,7 @@ class S5Cell(ComplexCell):
         return ComplexState(s[-1].real, s[-1].imag), s
 
     def read_out(self, params: S5Discrete, read: chex.Array, terms: ComplexTerms) -> chex.Array:
-        """Return the output `[..., H]`: the GELU of 2 Re(C s) + D u, gated by itself."""
+        """Return the outputs `[..., H]`: g = gelu(2 Re(s C) + D u) times sigmoid(g W + b)."""
         p = params.params
         # The imaginary part of s C is never read: two of its four real products are enough.
         g = jax.nn.gelu(2 * (read.real @ p.C_re - read.imag @ p.C_im) + terms.skipped)
