@@ -99,7 +99,8 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     conv_bytes      the bytes of the state of a block's convolutions
     constant_bytes  the bytes of the arrays that the program of the score holds as constants
     keys, values    d_k and d_v of a matrix state; null for other states
-    parameters      how many numbers are trained by key, with the block and the readout
+    parameters      how many numbers are trained, by key or on the task, with the block and the
+                    readout
     seeds           the seeds that were wanted last, and all seeds with a row; `bits_by_lag.seeds`
                     are those that count
     configuration   the configurations of the rows that count, one for a question and number of

@@ -1,4 +1,4 @@
-"""Prepare the streams of a probe, and refuse copies, overlaps and shifted tokens. Imports no jax.
+"""Prepare the streams of a probe, and refuse copies, overlaps and shifted tokens.
 
 The state after token x(t) was never fed x(t+1), and nearly always tells something about x(t). So
 `told_around` reads three tokens y from the state by least squares: x(t+1), x(t) and x(t-1). A fit

@@ -67,10 +67,10 @@ def probe(  # noqa: PLR0913 - all but two have a default
 
     Raises:
       ConfigError: shapes do not fit, a state is not finite or masked, a token is negative, all
-        tokens are equal, streams repeat or overlap, or examples are too few. Also if the tokens are
-        not those fed: the states tell something about the next one, or nothing about the last one
-        and something about the one before. If tokens predict one another, this is a warning, as a
-        network may do so on purpose; then `untrained` decides, if it is given.
+        tokens are equal, streams repeat or overlap, or examples are too few. It is also raised if
+        the tokens are not those fed: the states tell something about the next one, or nothing about
+        the last one and something about the one before. If tokens predict one another, this is a
+        warning, as a network may do so on purpose; then `untrained` decides, if it is given.
     """
     check_call(probe, locals())
     numbered, classes = _tokens(tokens)
