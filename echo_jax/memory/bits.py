@@ -158,7 +158,10 @@ Bits = BitsByLag | BitsByKey | BitsAnAnswer
 
 
 def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
-    """Return the bits of each lag, at least 0, `[N]`, from its `nats`; zeros if `nats` is None."""
+    """Return the bits of each lag, at least 0, `[N]`; zeros if there are no `nats`.
+
+    `nats` is the cross-entropy of each lag, or None; `protocol` states how many symbols there are.
+    """
     if nats is None:
         return np.zeros(protocol.lags)
     bits = math.log2(protocol.symbols) - np.asarray(nats, np.float64) / math.log(2)

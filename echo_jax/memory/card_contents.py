@@ -199,7 +199,7 @@ def check_name(name: str, folder: Path | None = None) -> None:
 def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotChoice]:
     """Return the mean validation bits of the pilot's runs in `rows`, for each configuration.
 
-    Runs that were not finite, and bits below 0, count as 0.
+    `protocol` decides the bits of a row. Runs that were not finite, and bits below 0, count as 0.
     """
     found: dict[Configuration, list[float]] = {}
     for row in rows:
@@ -224,7 +224,7 @@ def chosen_by(
 
 
 def rows_that_count(rows: Sequence[Row], card: Card) -> dict[tuple[QuestionName, int], list[Row]]:
-    """Return the rows with the configurations of `card`, by question and updates, sorted by seed.
+    """Return those of `rows` whose bits `card` states, by question and updates, sorted by seed.
 
     Rows of the pilot are left out, and rows of other configurations, which may have been made
     before a pilot chose.

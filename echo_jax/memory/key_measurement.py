@@ -36,7 +36,8 @@ ASSOCIATED = 3
 def fixed_pairs(protocol: Protocol, fillers: int) -> TaskRows:
     """Return ten rows of `reading.PAIRS` pairs, equal for all cells, from which pictures are made.
 
-    `fillers` is the number of fillers before the queries.
+    `protocol` states the keys and values, and `fillers` is the number of fillers before the
+    queries.
     """
     key = jax.random.key(53, impl=GENERATOR)
     return Recall(protocol, PAIRS, fillers).draw(key, len(STREAMS), "final", PAIRS)
@@ -53,8 +54,9 @@ class KeyMeasurement(ReadoutMeasurement):
     def __init__(self, cell: Cell, protocol: Protocol, most: int | None = None) -> None:
         """Build the network around `cell` for up to `most` = Kmax pairs; nothing is compiled.
 
-        By default, Kmax follows from the bytes of the cell's state. The number of fillers makes the
-        convolutions of a block, of four inputs a layer, see only fillers before a query.
+        `protocol` has the numbers of the measure. By default, Kmax follows from the bytes of the
+        cell's state. There are so many fillers that the convolutions of a block, of four inputs a
+        layer, see only fillers before a query.
         """
         layers = cell.layers if isinstance(cell, Block) else 1
         self.fillers = protocol.fillers * layers
@@ -62,7 +64,10 @@ class KeyMeasurement(ReadoutMeasurement):
         super().__init__(cell, protocol, Recall(protocol, self.most, self.fillers))
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
-        """Return the number of right answers about a few pairs, in rows that depend on `seed`."""
+        """Return the number of right answers of `params` about a few pairs.
+
+        The pairs are in rows that depend only on `seed`, so the rows stay the same in training.
+        """
         # By the scan, which is fast, as it is counted after every 100 updates and gives no bits.
         key = jax.random.fold_in(purpose_key(seed, Purpose.EVALUATION), ASSOCIATED)
         pairs = self.protocol.associated
@@ -86,7 +91,10 @@ class KeyMeasurement(ReadoutMeasurement):
         return Sets(None, drawn(keys.validation), drawn(keys.final))
 
     def score(self, params: Params, sets: Sets) -> Scores:
-        """Return the right answers at each K on `sets`, and the mean accuracy over all queries."""
+        """Return the right answers of `params` at each K on `sets`, and the mean accuracy.
+
+        The accuracy is the mean over all queries of the validation data.
+        """
         both: TaskRows = jax.tree.map(lambda *of: jnp.stack(of), *sets[1:])
         streams = both.tokens.reshape(-1, both.tokens.shape[-1])
         # Only the answer is kept of each step: up to 64 pairs all logits would take 358 MB.
@@ -97,10 +105,11 @@ class KeyMeasurement(ReadoutMeasurement):
         return Scores(validation, final, accuracy, carried)
 
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """Return the answers about `fixed_pairs`, recalibrated on validation rows of equal size.
+        """Return the answers of `params` about `fixed_pairs`, recalibrated on validation rows.
 
-        One factor multiplies all logits. It makes the mean probability of the most likely value in
-        those rows equal to the share of right answers, which is all that accuracy bits count.
+        These rows, of `sets`, have equal numbers of pairs. One factor multiplies all logits. It
+        makes the mean probability of the most likely value in these rows equal to the share of
+        right answers, which is all that accuracy bits count.
         """
         fixed = fixed_pairs(self.protocol, self.fillers)
         place = self.protocol.pairs_up_to(self.most).index(PAIRS)
@@ -140,7 +149,10 @@ class KeyMeasurement(ReadoutMeasurement):
         return accuracy_bits(np.array(PAIRS), right, VALUES), certainty
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """Return the accuracy on the validation data by the cell's scan, as in training."""
+        """Return the accuracy of `params` on the validation data of `sets`, by the cell's scan.
+
+        Training uses the scan, and the score uses single steps.
+        """
         right = jax.lax.map(lambda rows: self.right(params, rows), sets.validation)
         return jnp.sum(right) / jnp.sum(sets.validation.scored)
 

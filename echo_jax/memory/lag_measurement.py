@@ -40,14 +40,17 @@ from echo_jax.memory.rows import LagRow, with_known
 
 
 def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array:
-    """Return B = `rows` random streams up to the last asked step, int32 `[B, T]`, from `key`."""
+    """Return B = `rows` random streams of `protocol`, int32 `[B, T]`, drawn from `key`.
+
+    The streams end at the last asked step.
+    """
     return uniform_tokens(key, (rows, protocol.asked[-1] + 1), protocol.symbols)
 
 
 def earlier_tokens(protocol: Protocol, streams: chex.Array) -> chex.Array:
     """Return the tokens n = 1 .. N steps before each of the A asked steps, int32 `[B, A, N]`.
 
-    The `streams` are int32 `[B, T]`.
+    The `streams` are int32 `[B, T]`; `protocol` states the steps and N.
     """
     return streams[:, np.array(protocol.asked)[:, None] - 1 - np.arange(protocol.lags)]
 
@@ -67,10 +70,13 @@ class LagMeasurement(Measurement):
         self.network = network.around(cell, symbols, symbols)
         shape = jax.eval_shape(lambda: flat_state(cell, first_state(cell, symbols), 1)).shape
         self.numbers = shape[-1]
-        """D, the real numbers of the state."""
+        """D, how many real numbers the state has."""
 
     def init_params(self, key: chex.PRNGKey) -> Params:
-        """Return initial parameters: the cell's, and kernel `[D, N V]` and bias of the heads."""
+        """Return the cell's initial parameters and the heads', drawn from `key`.
+
+        The heads have a kernel `[D, N V]` and a bias `[N V]`.
+        """
         cell_key, heads_key = jax.random.split(key)
         # A state may have no numbers, for which LeCun's variance is not defined.
         kernel = nn.initializers.lecun_normal() if self.numbers else nn.initializers.zeros
@@ -90,7 +96,8 @@ class LagMeasurement(Measurement):
     def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
         """Return the mean cross-entropy, in nats, of all heads on the batch of `key`.
 
-        The states are standardised over the batch. `done`, the share of updates made, is ignored.
+        `params` are the parameters of cell and heads. The states are standardised over the batch.
+        `done`, the share of updates made, is ignored.
         """
         del done
         streams = self.draw(key)
@@ -102,7 +109,7 @@ class LagMeasurement(Measurement):
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
         """Return the flat states after the asked steps, `[B, A, D]`, by the cell's scan.
 
-        The `streams` are int32 `[B, T]`.
+        The cell with `params` is fed the `streams`, int32 `[B, T]`.
         """
         net = self.network
         rows = len(streams)
@@ -122,7 +129,7 @@ class LagMeasurement(Measurement):
         return jnp.concatenate([flat_state(net.cell, state, rows)[None], states]).swapaxes(0, 1)
 
     def logits(self, params: Params, states: chex.Array, reference: chex.Array) -> chex.Array:
-        """Return the heads' logits, `[..., N, V]`, for `states` `[..., D]`.
+        """Return the logits of the heads in `params` for `states` `[..., D]`: `[..., N, V]`.
 
         The states are `standardised` by the states `reference`.
         """
@@ -140,7 +147,10 @@ class LagMeasurement(Measurement):
         return Sets(*(draw_streams(self.protocol, x, count) for x in set_keys(seed, weights)))
 
     def score(self, params: Params, sets: Sets) -> Scores:
-        """Return the recalibrated nats of each lag, and the mean accuracy over all lags."""
+        """Return the scores of `params` on `sets`: the recalibrated nats of each lag.
+
+        The accuracy is the mean over all lags of the validation data.
+        """
         states, carried = self.states_by_steps(params, sets)
         answers = self.answers(params, states, sets)
         validation, final = self.nats(answers)
@@ -148,7 +158,10 @@ class LagMeasurement(Measurement):
         return Scores(validation, final, accuracy=accuracy, bytes=carried)
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """Return the accuracy on the validation data by the cell's scan, as in training."""
+        """Return the accuracy of `params` on the validation data of `sets`, by the cell's scan.
+
+        Training uses the scan, and the score uses single steps.
+        """
         states, reference = (self.states(params, x) for x in (sets.validation, sets.calibration))
         targets = earlier_tokens(self.protocol, sets.validation)
         return jnp.mean(correct(self.logits(params, states, reference), targets))
@@ -158,8 +171,8 @@ class LagMeasurement(Measurement):
     ) -> tuple[list[chex.Array], chex.Array]:
         """Return the flat states of each of `sets`, `[B, A, D]`, and the bytes of one state.
 
-        The cell runs by single steps. A set has streams, int32 `[B, T]`; the states are those after
-        the asked steps.
+        The cell with `params` runs by single steps. A set has streams, int32 `[B, T]`; the states
+        are those after the asked steps.
         """
         net = self.network
         usual = self.protocol.asked
@@ -177,8 +190,8 @@ class LagMeasurement(Measurement):
     ) -> list[HeadLogits]:
         """Return the logits and targets of each of `sets`, streams `[B, T]` with E = B A examples.
 
-        `states` has the states of each set, `[B, A, D]`. The states of the first set standardise
-        all others.
+        The heads in `params` read the `states` of each set, `[B, A, D]`. The states of the first
+        set standardise the states of every set.
         """
         found = []
         for states_of_set, streams in zip(states, sets, strict=True):
@@ -206,9 +219,9 @@ class LagMeasurement(Measurement):
         return factors, 1 / len(calibration.logits)
 
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """Return the answers about `reading.STREAMS` after the first asked step.
+        """Return the answers of `params` about `reading.STREAMS` after the first asked step.
 
-        Their nats are of the final streams of `sets` after this step. The calibration streams
+        The nats are of the final streams of `sets` after this step. The calibration streams
         recalibrate the answers.
         """
         fixed = fixed_streams()

@@ -108,8 +108,8 @@ def by_steps(
 ) -> tuple[chex.Array, chex.Array]:
     """Return `read(state, output)` after the asked steps, `[B, A, ...]`, and a state's bytes.
 
-    The cell of `net` runs by single steps, on one of the `streams` `[B, T]` at a time. `asked` is
-    the slice of the steps whose readings are kept; by default all are.
+    The cell of `net` with `params` runs by single steps, on one of the `streams` `[B, T]` at a
+    time. `asked` is the slice of the steps whose readings are kept; by default all are.
     """
     # Once, and not in each step: it depends on the parameters alone.
     prepared = net.cell.prepare(params["cell"])
@@ -171,15 +171,15 @@ class Measurement(Interface):
         """Return the initial parameters of the network, drawn from `key`."""
 
     def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
-        """Return the mean loss, in nats, on the batch of `key`.
+        """Return the mean loss, in nats, of `params` on the batch of `key`.
 
         `done` is the share of updates made.
         """
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
-        """Return the number of right answers about a few pairs by key; 0 for other questions.
+        """Return the number of right answers of `params` about a few pairs, drawn from `seed`.
 
-        The pairs are drawn from `seed`.
+        It is 0 for other questions than by key.
         """
         del params, seed
         return jnp.zeros((), jnp.int32)
@@ -191,7 +191,10 @@ class Measurement(Interface):
         """Return the scores of the trained `params` on `sets`, by single steps of the cell."""
 
     def scan_accuracy(self, params: Params, sets: Any) -> chex.Array:
-        """Return the accuracy on the validation data by the cell's scan, as in training."""
+        """Return the accuracy of `params` on the validation data of `sets`, by the cell's scan.
+
+        Training uses the scan, and the score uses single steps.
+        """
 
     def row(self, fields: dict[str, Any]) -> Row:
         """Return the row of a run from its `fields`, among them the scores."""
@@ -260,7 +263,7 @@ class MeasurementPrograms:
 
 
 def init(measurement: Measurement, run: RunInputs) -> TrainState:
-    """Return the training state of `run` before the first update.
+    """Return the training state of `run` by `measurement`, before the first update.
 
     Its random numbers depend only on the seed.
     """
@@ -281,7 +284,8 @@ def train_updates(
 ) -> tuple[TrainState, Losses]:
     """Make the next `updates_at_once` updates of `run`; return the new `state` and the losses.
 
-    The update with number i trains on data of its own, drawn from the seed and i.
+    `measurement` defines the loss. The update with number i trains on data of its own, drawn from
+    the seed and i.
     """
     key = purpose_key(run.seed, Purpose.DATA)
     optimizer = clipped_adam(measurement.protocol.largest_norm)

@@ -16,7 +16,7 @@ from echo_jax.storage import atomic_files
 
 QuestionName = Literal["by lag", "by key", "task"]
 CardPart = Literal["by-lag", "by-key"]
-"""A question to which a card can be limited."""
+"""A question to which a card can be limited by `only`."""
 
 MOST_SEEDS = 1000
 

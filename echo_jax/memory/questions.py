@@ -73,17 +73,20 @@ class Question(Interface):
     reading: ClassVar[str] = ""
 
     def pilot(self, protocol: Protocol, updates: int | None = None, /) -> list[Configuration]:
-        """Return the configurations among which the pilot chooses.
+        """Return the configurations among which the pilot chooses, by the rates of `protocol`.
 
         On a task, their number of updates is `updates`, or the usual one; other questions ignore
-        it.
+        `updates`.
         """
 
     def least_bytes(self, protocol: Protocol) -> int:
         """Return a lower bound of the bytes that data sets and logits take under `protocol`."""
 
     def measure(self, rows: Sequence[Any], protocol: Protocol, /) -> Bits:
-        """Return the bits of `rows` of one configuration: one row for each seed, in order."""
+        """Return the bits of `rows` of one configuration: one row for each seed, in order.
+
+        `protocol` decides the bits of a row.
+        """
 
     def tokens(self, _: Protocol, /) -> int:
         """Return how many different tokens a cell is fed; 0 for a task, which states the number."""
@@ -115,7 +118,7 @@ class _ByLag(Question):
         return 4 * (sets + answers * max(protocol.rows, protocol.streams))
 
     def measure(self, rows: Sequence[LagRow], protocol: Protocol, /) -> BitsByLag:
-        """Return bits that sum the curve of each seed over all lags."""
+        """Return the bits of each seed: the sum of its curve over all lags."""
         curves = np.array([row.curve(protocol) for row in rows])
         most = protocol.lags * math.log2(protocol.symbols)
         return BitsByLag(
@@ -152,7 +155,7 @@ class _ByKey(Question):
         return 12 * most * (sets + protocol.rows * (1 + protocol.values))
 
     def measure(self, rows: Sequence[KeyRow], protocol: Protocol, /) -> BitsByKey:
-        """Return each seed's accuracy bits at the K that is best on its validation data."""
+        """Return the bits of each seed: accuracy bits at the K that is best on validation data."""
         pairs = np.array(rows[0].pairs)
         validation = np.array([row.accuracy(row.validation) for row in rows])
         final = np.array([row.curve(protocol) for row in rows])
@@ -202,7 +205,7 @@ class _ByTask(Question):
         return 4 * (protocol.rows + 3 * protocol.streams)
 
     def measure(self, rows: Sequence[TaskRow], protocol: Protocol, /) -> BitsAnAnswer:
-        """Return each seed's bits per answer, at least 0; a row without a score counts as 0."""
+        """Return the bits per answer of each seed, at least 0; 0 for a row without a score."""
         finals = [row.final or TaskScore(0, 0, 0) for row in rows]
         by_seed = np.array([max(final.bits, 0.0) for final in finals])
         entropies = [final.entropy for final in finals if final.entropy]
@@ -234,6 +237,9 @@ def order(question: QuestionName, updates: int) -> tuple[int, int]:
 
 
 def bits_of(rows: Sequence[Row], protocol: Protocol) -> Bits:
-    """Return the bits of `rows` of one configuration; a run that is not finite counts as 0 bits."""
+    """Return the bits of `rows` of one configuration, by the numbers of `protocol`.
+
+    A seed whose run was not finite has 0 bits.
+    """
     by_seed = sorted(rows, key=lambda row: row.seed)
     return NAMED[by_seed[0].configuration.question].measure(by_seed, protocol)

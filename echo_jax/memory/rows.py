@@ -51,7 +51,7 @@ class _OfRun(msgspec.Struct):
 
     @property
     def configuration(self) -> Configuration:
-        """The configuration of the run; its question is the tag of the row."""
+        """The configuration of the run; the tag of the row's class states its question."""
         question: Any = self.__struct_config__.tag
         return Configuration(question, self.updates, self.rate)
 
@@ -92,7 +92,7 @@ class LagRow(_Measured, tag_field="question", tag="by lag", forbid_unknown_field
     reading: Reading | UnsetType = UNSET
 
     def validation_bits(self, protocol: Protocol) -> float:
-        """Return the sum of the validation bits over all lags; 0 without a score."""
+        """Return the bits on the validation data, summed over all lags; 0 without a score."""
         return float(lag_bits(self.validation, protocol).sum())
 
     def curve(self, protocol: Protocol) -> np.ndarray:

@@ -7,10 +7,13 @@ draw(key, rows, part)    inputs int `[B, T]` below `tokens`, targets int `[B, T]
                          and counts, bool `[B, T]`: where a target counts
 
 The part is training, validation or final, for a task with fixed data; a task that draws random data
-ignores it. A task may also have `levels` of rising difficulty, a range such as range(1, 9): `draw`
-then takes a fourth argument, which rises in training; the last level is scored. A task may also
-have a `baseline(inputs)` of NumPy, the share of each answer, `[B, T, answers]`, which is scored on
-the final rows of each run.
+ignores the part.
+
+A task may also have `levels` of rising difficulty, a range such as range(1, 9). Then `draw` takes a
+fourth argument, the level, which rises in training; the last level is scored.
+
+A task may also have a function `baseline(inputs)` of NumPy, which returns the share of each answer,
+`[B, T, answers]`. The baseline is scored on the final rows of each run.
 
 tokens   1 0 1 1      parity
 targets  . 1 0 1      a network reads its cell's output at each step, and learns these
@@ -202,9 +205,9 @@ class _Check(NamedTuple):
         return digest.hexdigest()
 
     def check_between(self, key: chex.PRNGKey, rows: int, levels: range) -> None:
-        """Raise ConfigError if rows of a level between the first and the last break a rule.
+        """Raise ConfigError if `rows` rows of a level between first and last break a rule.
 
-        If there are many `levels`, some ten of them are checked.
+        They are drawn from `key`. If there are many `levels`, some ten of them are checked.
         """
         for level in levels[1 : -1 : -(-len(levels) // 10)]:
             self.check(self.drawn(key, rows, "training", level), rows, "training")
@@ -307,7 +310,10 @@ class ReadoutMeasurement(Measurement):
     """
 
     def __init__(self, cell: Cell, protocol: Protocol, task: TaskObject | Recall) -> None:
-        """Build the network around `cell`, fed one-hot tokens of `task`; nothing is compiled."""
+        """Build the network around `cell`, fed one-hot tokens of `task`; nothing is compiled.
+
+        `protocol` has the numbers of the measure.
+        """
         self.protocol = protocol
         self.task = task
         readout = nn.Dense(task.answers, kernel_init=nn.initializers.lecun_normal())
@@ -322,9 +328,9 @@ class ReadoutMeasurement(Measurement):
         return self.task.draw(key, self.protocol.rows, "training", level)
 
     def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
-        """Return the mean cross-entropy, in nats, of all scored targets in the batch of `key`.
+        """Return the mean cross-entropy, in nats, of `params` on the scored targets of a batch.
 
-        `done`, the share of updates made, decides the level of the batch.
+        The batch is drawn from `key`, at the level after the share `done` of the updates.
         """
         drawn = self.draw(key, self.ramp(done))
         logits = self.logits(params, drawn.tokens)
@@ -337,7 +343,7 @@ class ReadoutMeasurement(Measurement):
         return levels.start + levels.step * jnp.floor((len(levels) - 1) * risen).astype(jnp.int32)
 
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
-        """Return the logits at each step, `[B, T, answers]`, by the cell's scan.
+        """Return the logits of `params` at each step, `[B, T, answers]`, by the cell's scan.
 
         The `tokens` are int32 `[B, T]`.
         """
@@ -346,7 +352,7 @@ class ReadoutMeasurement(Measurement):
         return network.read_out(self.network, params, outputs).swapaxes(0, 1)
 
     def right(self, params: Params, rows: TaskRows) -> chex.Array:
-        """Return the number of right answers on `rows`, by the cell's scan."""
+        """Return the number of right answers of `params` on `rows`, by the cell's scan."""
         return jnp.sum(correct(self.logits(params, rows.tokens), rows.targets) & rows.scored)
 
     def by_steps(
@@ -354,7 +360,7 @@ class ReadoutMeasurement(Measurement):
     ) -> tuple[chex.Array, chex.Array]:
         """Return `read(logits)` at each step, `[B, T, ...]`, and the bytes of a state.
 
-        The cell runs by single steps over `streams`, int32 `[B, T]`.
+        The cell with `params` runs by single steps over `streams`, int32 `[B, T]`.
         """
         net = self.network
 
@@ -382,9 +388,9 @@ class TaskMeasurement(ReadoutMeasurement):
         return Sets(*(self.task.draw(key, rows, part, level) for key, part in keys))
 
     def score(self, params: Params, sets: Sets) -> Scores:
-        """Return accuracy, nats per recalibrated answer, and entropy of the answers, `[3]`.
+        """Return the scores `[3]` of `params` on the validation and on the final rows of `sets`.
 
-        The validation and the final rows of `sets` are scored each.
+        They are the accuracy, the nats per recalibrated answer, and the entropy of the answers.
         """
         streams = jnp.concatenate([drawn.tokens for drawn in sets])
         found, carried = self.by_steps(params, streams, lambda logits: logits)
@@ -414,7 +420,10 @@ class TaskMeasurement(ReadoutMeasurement):
         return fitted_factors(examples, targets, protocol.largest_factor, protocol.halvings)
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """Return the accuracy on the validation data by the cell's scan, as in training."""
+        """Return the accuracy of `params` on the validation data of `sets`, by the cell's scan.
+
+        Training uses the scan, and the score uses single steps.
+        """
         return self.right(params, sets.validation) / jnp.sum(sets.validation.scored)
 
     def row(self, fields: dict[str, Any]) -> TaskRow:

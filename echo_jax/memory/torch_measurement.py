@@ -60,7 +60,7 @@ class TorchNetwork(torch.nn.Module):
         self.axes = batch_axes(self.cell, self.tokens)
 
     def arrays(self) -> Params:
-        """Return the parameters and buffers as arrays, in plain dictionaries, which JAX sorts."""
+        """Return the parameters and buffers as arrays, in plain dictionaries, sorted by JAX."""
         parts = {part: dict(x.state_dict()) for part, x in self.named_children()}
         return jax.tree.map(array, parts)
 
@@ -213,7 +213,10 @@ class TorchLagMeasurement(TorchMeasurement, LagMeasurement):
     def torch_loss(
         self, network: TorchNetwork, key: chex.PRNGKey, done: chex.Numeric
     ) -> torch.Tensor:
-        """Return the loss of `network` on the batch of `key`, as `LagMeasurement.loss` does."""
+        """Return the loss of `network` on the batch of `key`, as `LagMeasurement.loss` does.
+
+        `done`, the share of updates made, is ignored.
+        """
         del done
         streams = np.asarray(self.draw(key))
         states = self.states_in_chunks(network, streams)
@@ -233,14 +236,17 @@ class TorchLagMeasurement(TorchMeasurement, LagMeasurement):
 
     @torch.no_grad()
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
-        """Return the flat states after the asked steps, as `LagMeasurement.states` does."""
+        """Return the flat states of `params` after the asked steps of `streams`, `[B, A, D]`."""
         return jnp.asarray(array(self.states_in_chunks(self.trained(params), streams)))
 
     @torch.no_grad()
     def states_by_steps(
         self, params: Params, sets: Sequence[chex.Array]
     ) -> tuple[list[chex.Array], chex.Array]:
-        """Return the flat states of each of `sets`, and a state's bytes, as in `LagMeasurement`."""
+        """Return the flat states of each of `sets`, `[B, A, D]`, and the bytes of one state.
+
+        The layer with `params` is called for single steps, as in `LagMeasurement`.
+        """
         kept = []
         for step, (_, own) in enumerate(calls(self.trained(params), jnp.concatenate(sets), 1)):
             if step in self.protocol.asked:
@@ -259,7 +265,10 @@ class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
     def torch_loss(
         self, network: TorchNetwork, key: chex.PRNGKey, done: chex.Numeric
     ) -> torch.Tensor:
-        """Return the loss of `network` on the batch of `key`, as `KeyMeasurement.loss` does."""
+        """Return the loss of `network` on the batch of `key`, as `KeyMeasurement.loss` does.
+
+        `done` is the share of updates made.
+        """
         rows = self.draw(key, self.ramp(done))
         logits = network.read(network(tensor(rows.tokens).long())[0])
         scored = tensor(rows.scored)
@@ -267,7 +276,7 @@ class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
 
     @torch.no_grad()
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
-        """Return the logits at each step of `tokens`, as `KeyMeasurement.logits` does."""
+        """Return the logits of `params` at each step of `tokens` `[B, T]`: `[B, T, answers]`."""
         network = self.trained(params)
         return jnp.asarray(array(network.read(network(tensor(tokens).long())[0])))
 
@@ -275,7 +284,10 @@ class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
     def by_steps(
         self, params: Params, streams: chex.Array, read: Callable[[chex.Array], chex.Array]
     ) -> tuple[chex.Array, chex.Array]:
-        """Return readings of the logits and a state's bytes, as `KeyMeasurement.by_steps` does."""
+        """Return `read(logits)` at each step of `streams` `[B, T]`, and the bytes of a state.
+
+        The layer with `params` is called for single steps, as in `KeyMeasurement`.
+        """
         network = self.trained(params)
         found, carried = [], jnp.int32(0)
         for outputs, own in calls(network, streams, 1):
@@ -285,9 +297,9 @@ class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
         return jnp.stack(found, axis=1), carried
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """Return the accuracy on the validation data, as `KeyMeasurement.scan_accuracy` does.
+        """Return the accuracy of `params` on the validation data of `sets`, by calls on whole rows.
 
-        The layer gets whole rows, as in training.
+        The layer is trained by such calls.
         """
         rows = sets.validation
         each = [self.logits(params, x) for x in rows.tokens]

@@ -1,4 +1,4 @@
-"""Two cards compared: the difference, its interval and p, and a sentence for a paper. No jax."""
+"""Compare two cards: difference, interval and p, in a sentence for a paper. Imports no jax."""
 
 import itertools
 import math
@@ -18,9 +18,10 @@ from echo_jax.report.number_formats import number, three_digits
 
 
 def compare(names: Sequence[str]) -> list[str]:
-    """Return sentences that compare two cards, named by folders, built-in cards or cells.
+    """Return sentences that compare the two cards of `names`: folders, built-in cards or cells.
 
-    Raises ConfigError if the two have nothing to compare.
+    Raises:
+      ConfigError: there is no such card, or the two cards have nothing to compare.
     """
     pair = max(itertools.product(*map(cards_of, names)), key=likeness)
     if not comparable(pair):
@@ -34,7 +35,7 @@ def compare(names: Sequence[str]) -> list[str]:
 
 
 def cards_of(name: str) -> list[Card]:
-    """Return the card in a folder, or the built-in ones of a name."""
+    """Return the card in the folder `name`, or the built-in cards whose name or cell is `name`."""
     folder = Path(name)
     if os.path.lexists(folder / CARD_FILE):
         return [cards.read(folder)[0]]
@@ -42,18 +43,21 @@ def cards_of(name: str) -> list[Card]:
 
 
 def likeness(pair: Sequence[Card]) -> tuple[bool, int, int]:
-    """Return a key by which the intended pair is the largest: of one kind, with most in common."""
+    """Return a key that is largest for the `pair` of cards to compare.
+
+    It puts comparable cards first, then the most questions in common, then the most seeds.
+    """
     seeds = sum(len(card.seeds) for card in pair)
     return comparable(pair), len(shared_questions(pair)), seeds
 
 
 def shared_questions(pair: Sequence[Card]) -> list[Question]:
-    """Return the questions that both cards have."""
+    """Return the questions by which both cards of `pair` have bits."""
     return [question for question in EVERY if all(card.bits(question) for card in pair)]
 
 
 def sentence(pair: Sequence[Card], question: Question) -> str:
-    """Return the sentence for a paper on the difference of two cards."""
+    """Return a sentence for a paper on the difference of the cards of `pair` by `question`."""
     first, second = (card.known(question) for card in pair)
     names = labels_of(pair)
     difference = first.mean - second.mean

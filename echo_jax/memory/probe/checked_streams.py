@@ -138,7 +138,8 @@ TOLD = 0.01  # least share that counts
 def check_shifts(states: np.ndarray, probed: ProbedStreams, parts: Parts, dependent: bool) -> None:
     """Raise ConfigError if the `states` `[S, T, D]` show shifted tokens; warn if they may.
 
-    The tokens of `probed` may be shifted if they are `dependent`, that is, predict one another.
+    They only may if the tokens of `probed` are `dependent`, that is, predict one another.
+    `told_around` uses the `parts`.
     """
     following, last, before = told = told_around(states, probed, parts)
     late = _clear(following - last if dependent else following)
@@ -165,8 +166,8 @@ def _clear(told: np.ndarray, least: float = TOLD, errors: int = 5) -> bool:
 def told_around(states: np.ndarray, probed: ProbedStreams, parts: Parts) -> np.ndarray:
     """Return the share that `states` tell about x(t+1), x(t), x(t-1), by scored stream, `[3, S]`.
 
-    Heads are fitted on the first of `parts`. Without a step that has these neighbours, the shares
-    are zeros `[3, 2]`.
+    Least squares are fitted on the first of `parts`, at the steps of `probed` with all these
+    neighbours. Without such a step, the shares are zeros `[3, 2]`.
     """
     # x(t+1) has to be there, and x(t-2), as x(t-1) is told beyond its neighbour.
     steps = probed.steps[(probed.steps > 1) & (probed.steps < probed.tokens.shape[1] - 1)]

@@ -122,7 +122,10 @@ def _objective(
 
 @jax.jit
 def _losses(weights: chex.Array, examples: Examples, logs: chex.Array) -> chex.Array:
-    """Return the mean cross-entropy of heads with `weights` on `examples` for each lag, `[N]`."""
+    """Return the mean cross-entropy of heads with `weights` on `examples` for each lag, `[N]`.
+
+    `logs` are the log-shares as in `nats_of`.
+    """
     flat = weights.reshape(len(weights), -1)
 
     # Else the gradient keeps N V logits of every example, more than the states themselves.
@@ -141,7 +144,10 @@ def _losses(weights: chex.Array, examples: Examples, logs: chex.Array) -> chex.A
 def _recalibrated(
     weights: chex.Array, logs: chex.Array, chosen: Examples, scored: Examples
 ) -> chex.Array:
-    """Return the cross-entropy of `scored` answers, `[E, N]`, recalibrated by lag on `chosen`."""
+    """Return the cross-entropy of `scored` answers, `[E, N]`, recalibrated by lag on `chosen`.
+
+    `weights` are the weights of the heads, and `logs` are the log-shares as in `nats_of`.
+    """
 
     # One lag after the other: the logits of all of them are N times as many.
     def of_lag(lag: tuple[chex.Array, ...]) -> chex.Array:

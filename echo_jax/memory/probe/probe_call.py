@@ -108,12 +108,13 @@ def _bits(
 ) -> np.ndarray:
     """Return the cross-entropy of heads on the scored streams by lag, `[S, N]`, in bits.
 
-    Heads are fitted for the steps of each of `fits`, and their cross-entropy is averaged. `logs`
-    are the log-shares of an n-gram after `given` tokens, see `heads.nats_of`.
+    Heads read the `states` at the steps of each of `fits`, and their cross-entropy is averaged.
+    `parts` divides the streams. `logs` are the log-shares of an n-gram after `given` tokens, see
+    `heads.nats_of`.
     """
 
     def examples(probed: ProbedStreams, streams: slice) -> Examples:
-        """Return the examples of `streams`, ordered by stream, then by step."""
+        """Return the examples of `probed` in `streams`, ordered by stream, then by step."""
         targets = probed.targets(streams)
         read = states[streams][:, probed.steps].reshape(len(targets), states.shape[-1])
         return Examples(read, targets, probed.contexts(given, streams))
@@ -256,7 +257,8 @@ def _check_sizes(
 ) -> None:
     """Raise ConfigError unless the fitted `streams` give enough examples, and memory holds them.
 
-    `numbers` is D, `given` is the number of given tokens, and `by_step` only changes the advice.
+    `numbers` is D, `probed` has the steps, and `given` is the number of given tokens; `by_step`
+    only changes the advice.
     """
     examples = streams * len(probed.steps)
     least = least_examples(numbers, probed.classes)

@@ -103,7 +103,7 @@ def interval_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _whole(by_lag: dict[str, np.ndarray], total: Interval) -> str:
-    """Return a sentence with the sum of the bits over all lags, and its interval `total`."""
+    """Return a sentence with the sum of the bits in `by_lag`, and its interval `total`."""
     sums = (by_lag["bits"].sum(), total.low, total.high, by_lag["left"].sum())
     bits, low, high, left = (f"{round(x, 1) + 0.0:.1f}" for x in sums)
     told = (
@@ -115,7 +115,7 @@ def _whole(by_lag: dict[str, np.ndarray], total: Interval) -> str:
 
 
 def _by_lag(by_lag: dict[str, np.ndarray], given: int) -> str:
-    """Return a sentence with the bits at some lags, beyond what the `given` last tokens tell."""
+    """Return a sentence with some bits in `by_lag`, beyond what the `given` last tokens tell."""
     bits = by_lag["bits"]
     last = "token tells" if given == 1 else f"{given} tokens tell"
     known = f"the last {last}" if given else "their frequencies tell"
@@ -131,7 +131,10 @@ def _by_lag(by_lag: dict[str, np.ndarray], given: int) -> str:
 
 
 def _compared(by_lag: dict[str, np.ndarray]) -> str:
-    """Return a sentence that counts the lags at which training adds bits, and takes bits away."""
+    """Return a sentence that counts the lags at which training adds bits, and takes bits away.
+
+    `by_lag` has the bits before and after training.
+    """
     untrained = by_lag["untrained"]
     more = np.sum(by_lag["low"] > untrained)
     less = np.sum(by_lag["high"].clip(0) < untrained)

@@ -36,7 +36,10 @@ class Pairs(NamedTuple):
 
 
 def draw_pairs(protocol: Protocol, key: jax.Array, rows: int, most: int) -> Pairs:
-    """Return the pairs of B = `rows` rows, `most` = Kmax in each, drawn from `key`."""
+    """Return the pairs of B = `rows` rows, `most` = Kmax in each, drawn from `key`.
+
+    `protocol` states how many different keys and values there are.
+    """
     keys, values, order, place = (jax.random.fold_in(key, i) for i in range(4))
     shuffled = jnp.argsort(jax.random.uniform(keys, (rows, protocol.keys)))
     return Pairs(
@@ -50,8 +53,9 @@ def draw_pairs(protocol: Protocol, key: jax.Array, rows: int, most: int) -> Pair
 def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array, fillers: int) -> TaskRows:
     """Return rows that show the first K of `pairs`: 2 K tokens, fillers, K queries, then any keys.
 
-    `shown` are the K of the rows, int32 `[B]`, and `fillers` is the number of fillers. The function
-    uses only gathers, as XLA:CPU miscompiles some shifts of an array onto itself.
+    `protocol` states the tokens, `shown` are the K of the rows, int32 `[B]`, and `fillers` is the
+    number of fillers. The function uses only gathers, as XLA:CPU miscompiles some shifts of an
+    array onto itself.
     """
     most = pairs.keys.shape[1]
     shown = shown[:, None]

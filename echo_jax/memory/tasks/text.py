@@ -24,7 +24,7 @@ from echo_jax.storage.values_and_tokens import content
 STEPS = 128
 
 CONTEXT = 5
-"""The number of characters on which the n-gram model depends."""
+"""The number of characters before the next one that the n-gram model uses."""
 
 
 class Characters:
