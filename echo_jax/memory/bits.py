@@ -49,7 +49,7 @@ class Seeded(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def mean_text(self) -> str:
-        """The mean bits as text, with a mark if they are a bound: \u2265157."""
+        """The mean bits as text, with a mark if the mean is a bound: \u2265157."""
         return f"{AT_LEAST if self.at_least else ''}{three_digits(self.mean)}"
 
     def text(self, seeds: int, words: str = "") -> str:
@@ -90,7 +90,7 @@ class BitsByKey(Seeded):
     pairs       the numbers of pairs K of the curves
     curves      the accuracy of each seed at each K
     associated  the median over the seeds of the first update at which a network associates, see
-                `updates_until_associated`; null if half of the seeds never do, or it is unknown
+                `updates_until_associated`; null if unknown, or if half of the seeds never associate
     never       how many seeds never associate
     """
 
@@ -120,11 +120,11 @@ class BitsByKey(Seeded):
 class BitsAnAnswer(Seeded):
     """The bits per answer of a task: the answers' entropy less the recalibrated cross-entropy.
 
-    It has no curve, and `at_least` is never true.
+    A task has no curve, and `at_least` is never true.
 
     accuracy  the mean accuracy over the seeds
     entropy   the entropy of the answers, in bits
-    baseline  the bits per answer and the accuracy of the task's baseline on the same rows; null
+    baseline  the bits per answer and the accuracy of the task's baseline on the scored rows; null
               without a baseline
     majority  the mean share of the most frequent answer; null in older rows
     """

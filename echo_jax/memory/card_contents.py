@@ -91,9 +91,9 @@ class PilotChoice(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A memory card: a cell, its bits by each question, and how they were measured.
+    """A memory card: a cell, its bits by each question, and how the bits were measured.
 
-    protocol        5, or all numbers of a protocol of the user's own
+    protocol        5, or all numbers of a user's own protocol
     state_bytes     the bytes of the cell's state, in the question with the larger state
     state_numbers   how many numbers of each type that state has; a complex number is two
     conv_bytes      the bytes of the state of a block's convolutions
@@ -102,12 +102,13 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     parameters      how many numbers are trained, by key or on the task, with the block and the
                     readout
     seeds           the seeds that were wanted last, and all seeds with a row; `bits_by_lag.seeds`
-                    are those that count
+                    are the seeds that count
     configuration   the configurations of the rows that count, one for a question and number of
                     updates
     pilot           what the pilot measured; the configuration with the most bits counts
     budgets         the bits after other numbers of updates
-    date, versions  the day on which the card was begun, and the versions of the software then
+    date, versions  the day on which the card was begun, and the versions of the software on this
+                    day
     devices         the devices on which rows were made
     remarks         sentences on what a reader should know
     task            the task that was measured, with its bits_an_answer; absent without a task
@@ -139,7 +140,7 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     file_digest: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        """Replace a protocol whose numbers are the standard ones by its name, 5."""
+        """Replace a protocol whose numbers are all standard by its name, 5."""
         if self.protocol == STANDARD:
             self.protocol = 5
 
@@ -269,10 +270,10 @@ def remarks_of(rows: Sequence[Row]) -> list[str]:
 
 
 def row_kind(protocol: Protocol) -> RowKind[Row]:
-    """Return the `RowKind` of cards of `protocol`; it refuses rows the protocol cannot give."""
+    """Return the `RowKind` of cards of `protocol`, which refuses rows impossible under it."""
 
     def decode(values: dict[str, Any]) -> Row:
-        """Return the row of a line's `values`; raise ValueError if the protocol cannot give it."""
+        """Return the row of a line's `values`; raise ValueError if the row breaks a rule."""
         msgspec.json.encode(values)  # ValueError for half a pair of surrogates: it is no text
         row = msgspec.convert(values, Row)
         check_row(row, protocol)
@@ -299,8 +300,8 @@ def check_row(row: Row, protocol: Protocol) -> None:
 def read(folder: Path) -> tuple[Card, list[Row]]:
     """Return the card in `folder` and its rows.
 
-    The bits of the card are computed from the rows, so it cannot claim others. Its name is the name
-    of the folder, which may have been copied or renamed.
+    The bits of the card are computed from the rows, so a card cannot claim other bits. The card
+    gets the name of the folder, which may have been copied or renamed.
 
     Raises:
       StorageError: the card or a row is not valid, or the rows do not fit the card.
@@ -338,7 +339,7 @@ def check_together(rows: Sequence[Row], path: Path, task: MeasuredTask | UnsetTy
 
 
 def write(card: Card, rows: Sequence[Row], folder: Path) -> Card:
-    """Update `card` from its `rows`, write it as card.json into `folder`, and return it."""
+    """Update `card` from its `rows`, write the result as card.json into `folder`, and return it."""
     shown = with_rows(card, rows)
     atomic_files.write_json(folder / CARD_FILE, msgspec.to_builtins(shown), indent=1)
     return shown

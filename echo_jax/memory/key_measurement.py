@@ -55,8 +55,8 @@ class KeyMeasurement(ReadoutMeasurement):
         """Build the network around `cell` for up to `most` = Kmax pairs; nothing is compiled.
 
         `protocol` has the numbers of the measure. By default, Kmax follows from the bytes of the
-        cell's state. There are so many fillers that the convolutions of a block, of four inputs a
-        layer, see only fillers before a query.
+        cell's state. With as many fillers as are set here, the convolutions of a block, of four
+        inputs a layer, see only fillers before a query.
         """
         layers = cell.layers if isinstance(cell, Block) else 1
         self.fillers = protocol.fillers * layers
@@ -66,7 +66,8 @@ class KeyMeasurement(ReadoutMeasurement):
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
         """Return the number of right answers of `params` about a few pairs.
 
-        The pairs are in rows that depend only on `seed`, so the rows stay the same in training.
+        The pairs are in rows that depend only on `seed`, so every check in training uses these
+        rows.
         """
         # By the scan, which is fast, as it is counted after every 100 updates and gives no bits.
         key = jax.random.fold_in(purpose_key(seed, Purpose.EVALUATION), ASSOCIATED)

@@ -171,8 +171,8 @@ class LagMeasurement(Measurement):
     ) -> tuple[list[chex.Array], chex.Array]:
         """Return the flat states of each of `sets`, `[B, A, D]`, and the bytes of one state.
 
-        The cell with `params` runs by single steps. A set has streams, int32 `[B, T]`; the states
-        are those after the asked steps.
+        The cell with `params` runs by single steps on the streams of a set, int32 `[B, T]`, and is
+        read after the asked steps.
         """
         net = self.network
         usual = self.protocol.asked

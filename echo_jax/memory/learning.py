@@ -3,7 +3,7 @@
 init ─► train_updates ─► ... ─► train_updates         `updates_at_once` each, `updates` in all
 by_steps                                              trained weights ─► answers
 
-One network learns its whole question, so the same weights answer for every lag and every K. The
+One network learns its whole question, so one set of weights answers for every lag and every K. The
 score counts answers by `step` on one stream.
 
 A cell's step is traced once, scanned over the steps of one stream, and mapped over streams by
@@ -136,7 +136,7 @@ class RunInputs(NamedTuple):
     """The inputs of a run; one compiled program serves all runs, whatever their inputs.
 
     seed     int32, the seed of the weights and of all data except the final data
-    rate     float32, the first learning rate; it falls to 0 by a cosine
+    rate     float32, the first learning rate, which falls to 0 by a cosine
     updates  int32, the number of updates in all
     """
 
@@ -203,7 +203,7 @@ class Measurement(Interface):
         """Return the lowered programs of `MeasurementPrograms` by name, and the constants' bytes.
 
         `name` is the name of the cell. Raises ConfigError, which names the user's line, if the
-        score is not a function of the state alone (see `cells.user_cell_check`) or if the cell
+        score is not a function of only the state (see `cells.user_cell_check`), or if the cell
         cannot be trained.
         """
         run = RunInputs(np.int32(0), np.float32(0), np.int32(0))

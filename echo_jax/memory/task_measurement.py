@@ -215,7 +215,7 @@ class _Check(NamedTuple):
     def drawn(self, key: chex.PRNGKey, rows: int, part: str, level: int) -> TaskRows:
         """Return `rows` rows of `part` at `level` from `key`, as NumPy arrays.
 
-        The draw is also traced, as training traces it; raises ConfigError if one of the two fails.
+        The draw is also traced, as in training. Raises ConfigError if the draw or the trace fails.
         """
         draw = partial(_draw, self.written, rows=rows, part=part)
 
@@ -234,9 +234,9 @@ class _Check(NamedTuple):
         return TaskRows(*map(np.asarray, found))
 
     def attempt(self, call: Callable[[], Any], member: str, how: str) -> Any:
-        """Return what the user's code `call` returns; raise ConfigError if it raises anything.
+        """Return what the user's code `call` returns; raise ConfigError if the code fails.
 
-        The error says that `member` failed, and `how` to write it.
+        The error says that `member` failed, and `how` to write this member.
         """
         try:
             return call()

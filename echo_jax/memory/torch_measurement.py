@@ -1,6 +1,6 @@
-"""Measure layers of PyTorch: PyTorch trains and runs them, and JAX computes everything else.
+"""Measure layers of PyTorch: PyTorch trains and runs the layers, and JAX computes the rest.
 
-learning.init, train_updates    TorchMeasurement.init, train_updates    the same data and numbers
+learning.init, train_updates    TorchMeasurement.init, train_updates    equal data and numbers
 LagMeasurement                  TorchLagMeasurement    states from PyTorch; heads by JAX
 KeyMeasurement                  TorchKeyMeasurement    logits from PyTorch; levels and counts by JAX
 
@@ -65,9 +65,9 @@ class TorchNetwork(torch.nn.Module):
         return jax.tree.map(array, parts)
 
     def forward(self, tokens: torch.Tensor, state: Any = None) -> Any:
-        """Return the outputs `[B, T, H]` for `tokens` int64 `[B, T]`, and the state after them.
+        """Return the outputs `[B, T, H]` for `tokens` int64 `[B, T]`, and the next state.
 
-        `state` is the state before them; None starts a sequence.
+        `state` is the state before the tokens; None starts a sequence.
         """
         return self.cell(torch.nn.functional.one_hot(tokens, self.tokens).float(), state)
 
@@ -99,7 +99,7 @@ def bytes_of(own: list[torch.Tensor]) -> chex.Array:
 def calls(
     network: TorchNetwork, streams: Any, steps: int | list[int]
 ) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
-    """Yield the outputs of each call of `network`, `[B, n, H]`, and the state's tensors after it.
+    """Yield the outputs of each call of `network`, `[B, n, H]`, and the tensors of the next state.
 
     The `streams` `[B, T]` are cut into calls of n = `steps` steps, or of a list of numbers of
     steps. The next call sees changes made to the yielded tensors.
@@ -124,7 +124,7 @@ class TorchMeasurement(Measurement):
         """
 
     def check(self, name: str) -> None:
-        """Raise ConfigError unless the layer can be trained; the error calls it `name`."""
+        """Raise ConfigError, about the layer called `name`, unless the layer can be trained."""
         Candidate(self.network.cell, name).attempt(self.try_update)
 
     def programs(self, name: str) -> MeasurementPrograms:
@@ -152,7 +152,8 @@ class TorchMeasurement(Measurement):
     def train_updates(self, run: RunInputs, progress: TrainState) -> tuple[TrainState, Losses]:
         """Make the next `updates_at_once` updates of `run`; return the new state and the losses.
 
-        `progress` is the state before them. `learning.train_updates` makes such updates in JAX.
+        `progress` is the state before the updates. `learning.train_updates` makes such updates in
+        JAX.
         """
         step, _, (network, adam) = progress
         network.train()
@@ -190,7 +191,7 @@ class TorchMeasurement(Measurement):
 def clip(network: TorchNetwork, largest_norm: float) -> None:
     """Scale the gradient of `network` down to `largest_norm` if its norm is larger.
 
-    `optax.clip_by_global_norm` does the same.
+    `optax.clip_by_global_norm` scales a gradient in this way.
     """
     gradients = [x.grad for x in network.parameters() if x.grad is not None]
     # Not clip_grad_norm_, which adds 1e-6 to the norm and so scales by another factor than optax.

@@ -1,4 +1,4 @@
-"""Define the calls `echo_jax.card` and `echo_jax.cards`, and what they return."""
+"""Define the calls `echo_jax.card` and `echo_jax.cards`, and the results of both."""
 
 import contextlib
 import dataclasses
@@ -203,9 +203,9 @@ def card(  # noqa: PLR0913 - the flags of the command
 
 
 def check_findable(cell: Any) -> None:
-    """Raise ConfigError if `cell` is a function without a name of its own in its file.
+    """Raise ConfigError if `cell` is a function whose name others of its file may share.
 
-    Functions within functions and lambdas may share their names with others.
+    Such a function is a lambda, or is defined within another function.
     """
     if inspect.isfunction(cell) and "<" in cell.__qualname__:
         rule = "is defined within a function or has no name, so others could have the same card"

@@ -36,7 +36,7 @@ def path_of(folder: Path, run: str) -> Path:
 
 
 def write(folder: Path, card: Card, trained: TrainedCell) -> None:
-    """Write the weights of a `trained` run of `card` into its `folder`, replacing older ones."""
+    """Write the weights of a `trained` run of `card` into its `folder`, replacing older weights."""
     path = path_of(folder, trained.row.key)
     atomic_files.check_no_link(path.parent)
     atomic_files.make_folder(path.parent)
@@ -107,7 +107,7 @@ def read(path: str | os.PathLike[str], cell: str | None = None) -> KeptCell:
     `cell` must name a user's own cell, as a stranger may have written the file.
 
     Raises:
-      ConfigError: `cell` does not name it, or the cell is missing or has another text.
+      ConfigError: `cell` does not name the user's cell, or the cell is missing or has another text.
       StorageError: the file is not a file of weights, or does not fit the cell.
     """
     place = atomic_files.path_of("path", path)

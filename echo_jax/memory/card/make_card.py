@@ -85,7 +85,7 @@ class Plan(NamedTuple):
     """The protocol of a card, and the runs of its cell.
 
     lengths  pairs of a question and a number of updates, for which runs are made
-    seeds    the seeds of all runs except those of the pilot
+    seeds    the seeds of all runs except the pilot's
     full     whether the pilot by key tries all configurations, see `choices`
     task     the only task that is measured, checked by `make_cards`; None for the memory
     keep     whether the weights of each run are written
@@ -101,8 +101,8 @@ class Plan(NamedTuple):
     def choices(self, named: NamedCell, question: Question, updates: int) -> list[Configuration]:
         """Return the configurations that a pilot compares for runs by `question` of `updates`.
 
-        By key, unless the card is full, there is only one configuration, and no pilot. Its rate is
-        published for the cell `named`, or else is the middle rate.
+        By key, unless the card is full, there is only one configuration, and no pilot. It has the
+        rate published for the cell `named`, or the middle rate for other cells.
         """
         every = question.pilot(self.protocol, updates)
         if self.full or not question.long_pilot:
@@ -128,7 +128,8 @@ class Plan(NamedTuple):
     def configurations(self, named: NamedCell, rows: Sequence[Row]) -> list[Configuration]:
         """Return the configuration of the cell `named` for each of `lengths`.
 
-        The pilot in `rows` chooses it; without rows of a pilot, the first of `choices` is taken.
+        The pilot in `rows` chooses the configuration. Without rows of a pilot, the first of
+        `choices` is taken.
         """
         pilot = cards.pilot_of(rows, self.protocol)
         found = []
@@ -341,7 +342,8 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
 class CardRequest(NamedTuple):
     """A cell whose card is to be made: a name or an object, with arguments of `echo_jax.card`.
 
-    beside  whether the cell was added to compare with; it is left out if its card is made already
+    beside  whether the cell was added to compare with; such a cell is left out if it is wanted
+    anyway
     """
 
     cell: Any
@@ -366,8 +368,8 @@ class CardRequest(NamedTuple):
 def beside(wanted: Sequence[CardRequest]) -> list[CardRequest]:
     """Return the requests for the cells to compare with on a task.
 
-    They get the bytes of state of the cells `wanted`. For a cell in a block, they are in a block of
-    its width and layers.
+    For each cell in `wanted`, these cells get its `state_bytes`. If the wanted cell is in a block,
+    they are in a block of equal width and layers.
     """
     found = dict[str, CardRequest]()
     for each in wanted:
@@ -394,8 +396,8 @@ def make_cards(
       out: the folder of the cards' folders.
       running: where runs are made, and how progress is shown.
       conclude: gets the folder of each card and its contents, even if a signal or failed runs end
-        it.
-      others: whether cells to compare with are added, with a task.
+        the making.
+      others: with a task, whether cells to compare with are added.
 
     Raises:
       ConfigError: a card cannot be made; then none is begun.

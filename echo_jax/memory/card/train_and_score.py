@@ -61,8 +61,8 @@ class NamedCell(NamedTuple):
     name      the name of the cell, as after --cell
     args      the arguments of the cell, as JSON values
     cell      the cell itself
-    named_by  the arguments in the name of its card: the wanted bytes, in place of the option that
-              was found for them
+    named_by  the arguments in the name of its card; wanted bytes stand in place of the option that
+              gives them
     remarks   sentences on the size of its state
     """
 
@@ -127,7 +127,7 @@ def named_cell(
 
 
 def cell_of_file(place: Path, of_file: MeasuredCell, cell: str | None) -> NamedCell:
-    """Return the cell `of_file`, as the file `place` of a card or of weights states it.
+    """Return the cell `of_file` that the file `place`, of a card or of weights, states.
 
     A stranger may have written the file. Raises ConfigError, before any text of a user's cell is
     executed, unless `cell` names this cell and the cell has the text that was measured.

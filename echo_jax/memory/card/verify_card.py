@@ -1,4 +1,4 @@
-"""Verify a card: make two of its runs again on this machine, and compare them with its rows."""
+"""Verify a card: make two of its runs again on this machine, and compare the rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,11 +30,11 @@ BETWEEN_KINDS = (
 
 
 class Verified(NamedTuple):
-    """A row of a card, and the row of the same run made again.
+    """A row of a card, and the row of a repetition of its run.
 
     card   the card
     row    the row of the card
-    again  the row of this machine
+    again  the row that was made on this machine
     """
 
     card: Card
@@ -60,7 +60,7 @@ class Verified(NamedTuple):
         return environment.apart(before, now)
 
     def told(self) -> str:
-        """Return a sentence that says whether the two rows agree, or why they need not."""
+        """Return a sentence that says whether the two rows agree, or why the rows may differ."""
         if self.same:
             return f"{self.row.key}: the same numbers"
         rows = self.row, self.again
@@ -79,14 +79,14 @@ def drawn(rows: Sequence[Row]) -> list[Row]:
 
 
 def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Verified]:
-    """Return two rows of the card in `folder`, each with the row of the same run made here.
+    """Return two rows of the card in `folder`, each with the row of a repetition on this machine.
 
     `running` says how progress is shown. `cell` must name a user's own cell, as a stranger may have
     written the card.
 
     Raises:
-      ConfigError: `cell` does not name it or has another text here, the card has no rows, or its
-        task is a user's own or draws other data here.
+      ConfigError: `cell` does not name the user's cell, or the cell has another text now. Also if
+        the card has no rows, or its task is a user's own or draws other data now.
       StorageError: the card is damaged, or cannot be read.
     """
     running.start_jax(1, THREADS)

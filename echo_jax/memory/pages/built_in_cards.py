@@ -37,7 +37,7 @@ def built_in_cards() -> Sequence[Card]:
 def nearest(card: Card, question: Question) -> dict[str, Card]:
     """Return, for each other built-in cell, its card nearest in size to `card`, by the cell's name.
 
-    Only cards with bits by `question` and of the same track, protocol and task are returned.
+    Only cards with bits by `question` are returned, with the track, protocol and task of `card`.
     """
     plain = [x for x in built_in_cards() if not VARIANTS & x.cell.args.keys() and x.bits(question)]
     same = [x for x in plain if kind(x) == kind(card) and x.cell != card.cell]
@@ -82,7 +82,7 @@ def named_cards(name: str) -> list[Card]:
 
 
 def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
-    """Return the built-in cards called `names`, by card or cell, without those in `own`.
+    """Return the built-in cards called `names`, by card or cell, except cards of a name in `own`.
 
     If some cards of a name can be compared with a card of `own`, only these are returned. Raises
     ConfigError if a name has no card, or if the cards, with `own`, have several protocols.

@@ -42,12 +42,12 @@ PARTS_SHOWN = (1, 3, 10, 30)
 def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
     """Write card.md and the figure of `card` with `rows` into its `folder`, and return the paths.
 
-    The figure is card.svg, and also card.KIND for another `kind`; the card of a task has none. If a
-    row has a reading, picture.svg is written first.
+    The figure is card.svg, and also card.KIND for another `kind`; the card of a task has no figure.
+    If a row has a reading, picture.svg is written first.
 
     Raises:
       ConfigError: the figure cannot be drawn.
-      StorageError: a file was edited since it was generated.
+      StorageError: a file was edited after it was generated.
     """
     of = section_of(card, rows)
     left = picture.of_card(rows, card)
@@ -281,8 +281,8 @@ def page_of_all(
 ) -> str:
     """Return the page in Markdown: a figure, the findings, other figures, tables, links to cards.
 
-    `cards` are shown in the tables, and those in `own` have links. `figures` are the sections with
-    figures, and `left` is the text of the picture, which is then the first figure.
+    `cards` are shown in the tables, and each card in `own` has a link. `figures` are the sections
+    with figures. `left` is the text of the picture, which is then the first figure.
     """
     first = 0 if left else 1
     links = "\n".join(f"- [{escaped(card.name)}](<{card.name}/card.md>)" for card in own)

@@ -61,7 +61,7 @@ def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
 def of_first(cell: ReadCard) -> dict[str, str]:
     """Return the answers of `cell` about the first stream, encoded as in `Reading`.
 
-    These are its `fading` if it has one, or else only the answers after the last pixel.
+    If the cell has a `fading`, this is returned; otherwise the answers after the last pixel are.
     """
     if cell.fading:
         return msgspec.to_builtins(cell.fading)

@@ -227,7 +227,7 @@ def bits_text(card: Card, question: Question) -> str:
 def rate_text(card: Card, question: Question) -> str:
     """Return the learning rate of `card` by `question` as text: 0.3 (edge); "-" if unknown.
 
-    The rate is marked if it is the lowest or the highest that the pilot tried.
+    "(edge)" marks the lowest and the highest rate that the pilot tried.
     """
     name = question.name
     found = [x for x in card.configuration if x.question == name]
@@ -309,7 +309,7 @@ def caption_of(cards: Sequence[Card]) -> str:
 
 
 def protocol_text(cards: Sequence[Card]) -> str:
-    """Return how the protocol of `cards` differs from the standard; empty if it does not."""
+    """Return a sentence on how the protocol of `cards` differs from the standard, or no text."""
     protocol = protocol_of(cards)
     changes = ", ".join(f"{name} {x}" for name, x in protocol.own.items())
     return f"Protocol {protocol.name}, not the standard: {changes}." if changes else ""

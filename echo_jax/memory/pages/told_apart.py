@@ -41,7 +41,7 @@ def track(card: Card) -> str:
 
 
 def place(of_track: str) -> tuple[int, str]:
-    """Return a key that sorts cards by their track, `of_track`; those in `TRACKS` come first."""
+    """Return a key that sorts cards by their track, `of_track`; the `TRACKS` come first."""
     return (TRACKS.index(of_track) if of_track in TRACKS else len(TRACKS)), of_track
 
 
@@ -165,7 +165,7 @@ def pairs_of(seeds: Sequence[Sequence[float]]) -> list[Pair]:
 
 
 def letters(apart: Iterable[tuple[int, int]], count: int) -> list[str]:
-    """Return the letters of each of `count` groups; those told apart share no letter, others do.
+    """Return the letters of each of `count` groups; two groups share a letter unless told apart.
 
     `apart` are the pairs of groups that are told apart. A letter stands for a largest set of groups
     of which no two are told apart (Piepho 2004).
@@ -183,7 +183,7 @@ def letters(apart: Iterable[tuple[int, int]], count: int) -> list[str]:
 
 
 def few_seeds(cards: Sequence[Card]) -> str:
-    """Return a sentence if `cards` have too few seeds for any two of them to be told apart.
+    """Return a sentence if `cards` have too few seeds to tell any two cards apart.
 
     It is empty if the seeds suffice, or if the cards are not comparable.
     """

@@ -113,10 +113,10 @@ def shares_after(known: np.ndarray, answers: np.ndarray, alone: np.ndarray) -> n
 
 
 def predict_one_another(tokens: np.ndarray, classes: int, lags: int, parts: Parts) -> bool:
-    """Return True if a token tells more than noise about a token 1 .. `lags` steps before it.
+    """Return True if a token tells more than noise about a token 1 .. `lags` steps earlier.
 
     Pairs of `tokens` `[S, T]`, which are below `classes`, are counted in the first of `parts`. What
-    they tell is measured in the second part.
+    the pairs tell is measured in the second part.
     """
     alone = frequencies(tokens[parts.fitted], classes)
     for lag in range(1, lags + 1):

@@ -148,7 +148,7 @@ def _array(name: str, given: Any) -> np.ndarray:
 
 
 def _tokens(given: Any) -> tuple[np.ndarray, int]:
-    """Return the tokens as indices among the different ones, int32 `[S, T]`, and how many differ.
+    """Return the tokens as indices of the different tokens, int32 `[S, T]`, and how many differ.
 
     Raises ConfigError unless `given` are integers `[S, T]` from 0 on, at least two of them
     different.
@@ -174,8 +174,8 @@ def _states(
 ) -> np.ndarray:
     """Return the states `given` as float32 `[S, T, D]`; a complex number becomes two.
 
-    Raises ConfigError, which calls the states `name`, unless they are finite and fit the `shape` of
-    the tokens, `[S, T]`, and D = `numbers` if that is given.
+    Raises ConfigError, which calls the states `name`, unless all numbers are finite, and fit the
+    `shape` of the tokens, `[S, T]`, and D = `numbers` if that is given.
     """
     if isinstance(given, tuple):
         raise ConfigError(None, name, "are a tuple", "give the array alone, such as lstm(x)[0]")
@@ -210,9 +210,9 @@ def _states(
 def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np.ndarray:
     """Return the steps after which states are read, int `[A]`, each with a token at all lags.
 
-    They are the different steps of `at`, or by default evenly spaced ones that make about `USUAL`
-    examples. Raises ConfigError if a step of the `streams`, which have `length` tokens, lacks one
-    of the `lags`.
+    The steps are the different steps in `at`. By default, they are spaced evenly and make about
+    `USUAL` examples. Raises ConfigError if a step of the `streams`, which have `length` tokens,
+    lacks one of the `lags`.
     """
     if lags >= length:
         rule = f"is not below the {length} tokens of a stream"

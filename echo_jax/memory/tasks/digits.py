@@ -1,4 +1,4 @@
-"""Name a handwritten digit of 8 x 8 pixels, shown one by one; it is the target at the last pixel.
+"""Name a handwritten digit of 8 x 8 pixels, shown one by one; the last pixel's target is the digit.
 
 The data are scikit-learn's 1,797 digits of Alpaydin & Kaynak 1998, with pixels from 0 to 16.
 Reading images as sequences is from Le, Jaitly & Hinton 2015. In random order, 1,400 digits are for
