@@ -270,7 +270,10 @@ def remarks_of(rows: Sequence[Row]) -> list[str]:
 
 
 def row_kind(protocol: Protocol) -> RowKind[Row]:
-    """Return the `RowKind` of cards of `protocol`, which refuses rows impossible under it."""
+    """Return the `RowKind` of cards of `protocol`, with which rows are read and written.
+
+    Reading refuses a row that the protocol cannot give.
+    """
 
     def decode(values: dict[str, Any]) -> Row:
         """Return the row of a line's `values`; raise ValueError if the row breaks a rule."""

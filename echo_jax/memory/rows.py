@@ -40,7 +40,7 @@ Version = str | UnsetType
 
 
 class _OfRun(msgspec.Struct):
-    """The fields of a row that identify its run; fields of its scores follow, as in its line.
+    """The fields that identify the run of a row; fields of scores follow, in the order of a line.
 
     Rows of echo_jax 0.2.0.dev0 and older may lack `losses` and `version`.
     """

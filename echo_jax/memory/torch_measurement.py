@@ -101,8 +101,8 @@ def calls(
 ) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
     """Yield the outputs of each call of `network`, `[B, n, H]`, and the tensors of the next state.
 
-    The `streams` `[B, T]` are cut into calls of n = `steps` steps, or of a list of numbers of
-    steps. The next call sees changes made to the yielded tensors.
+    The `streams` `[B, T]` are cut into calls of n steps: `steps` is n, or a list with the n of each
+    call. The next call sees changes made to the yielded tensors.
     """
     state = None
     for tokens in tensor(streams).long().split(steps, 1):

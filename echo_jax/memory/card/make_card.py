@@ -343,7 +343,7 @@ class CardRequest(NamedTuple):
     """A cell whose card is to be made: a name or an object, with arguments of `echo_jax.card`.
 
     beside  whether the cell was added to compare with; such a cell is left out if it is wanted
-    anyway
+            anyway
     """
 
     cell: Any
@@ -353,9 +353,9 @@ class CardRequest(NamedTuple):
     beside: bool = False
 
     def built(self, protocol: Protocol) -> NamedCell:
-        """Return the cell, of about `state_bytes` by key under `protocol` if that is given.
+        """Return the cell; if `state_bytes` is set, its state has about so many bytes by key.
 
-        Raises ConfigError if the cell cannot be built.
+        `protocol` states the tokens by key. Raises ConfigError if the cell cannot be built.
         """
         try:
             return named_cell(self.cell, self.args, self.state_bytes, protocol)
@@ -425,7 +425,7 @@ def make_cards(
 
 
 def requests_of(wanted: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
-    """Return the requests for the cards of `wanted` in the folder `out`, by different names.
+    """Return the requests for the cards of `wanted` in the folder `out`, each with another name.
 
     Raises ConfigError, before any card is made, if a cell or a name breaks a rule of the `plan`.
     """

@@ -61,7 +61,8 @@ def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
 def of_first(cell: ReadCard) -> dict[str, str]:
     """Return the answers of `cell` about the first stream, encoded as in `Reading`.
 
-    If the cell has a `fading`, this is returned; otherwise the answers after the last pixel are.
+    A cell with a `fading` gives the answers after each step; others give those after the last
+    pixel.
     """
     if cell.fading:
         return msgspec.to_builtins(cell.fading)

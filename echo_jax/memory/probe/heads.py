@@ -20,7 +20,10 @@ LEAST_VARIANCE = 1e-10
 """The share of the largest variance below which a direction of standardised states is rounding."""
 
 LEAST_DEVIATION = 1e-30
-"""The least deviation of a number of the state that is not constant, so its scale is finite."""
+"""The deviation up to which a number of the state counts as constant.
+
+The scale of a number with a larger deviation, 1 / deviation, is finite.
+"""
 
 LARGEST_FACTOR, HALVINGS = 100.0, 30  # of recalibration, as in the protocol of a card
 
