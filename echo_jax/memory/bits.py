@@ -188,7 +188,7 @@ def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray | float, values: int) 
 
 @functools.cache
 def accuracy_of_list(pairs: int, values: int) -> float:
-    """Return the accuracy of a list, which knows the values that occurred but not their keys.
+    """Return the accuracy of a list of the values, a memory that knows the values but not the keys.
 
     The list answers each query with the most frequent value, so its accuracy is E[max count] / K
     for K = `pairs` independent values of M = `values`. P(max <= m) = K! / M^K times the coefficient

@@ -202,7 +202,10 @@ class LagMeasurement(Measurement):
         return found
 
     def nats(self, answers: Sequence[HeadLogits]) -> list[chex.Array]:
-        """Return the nats of each lag, `[N]`, for all `answers` but the first, which calibrate."""
+        """Return the nats of each lag, `[N]`, for each of `answers` after the first.
+
+        The first answers calibrate.
+        """
         calibration, *scored = answers
         recalibration = self.recalibration(calibration)
         return [jnp.mean(recalibrated_nats(*recalibration, *of), axis=0) for of in scored]

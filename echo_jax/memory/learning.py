@@ -197,7 +197,7 @@ class Measurement(Interface):
         """
 
     def row(self, fields: dict[str, Any]) -> Row:
-        """Return the row of a run from its `fields`, among them the scores."""
+        """Return the row of a run from its `fields`, which include the scores."""
 
     def lowered(self, name: str) -> tuple[dict[str, Lowered], int]:
         """Return the lowered programs of `MeasurementPrograms` by name, and the constants' bytes.

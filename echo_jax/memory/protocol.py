@@ -30,7 +30,7 @@ ASSOCIATES = 0.5
 """The share of right answers from which a network associates, see `updates_until_associated`."""
 
 TASK_RATES = 3
-"""How many rates the pilot tries on a task: the first of `Protocol.rates`."""
+"""How many rates the pilot tries on a task; these are the first rates of `Protocol.rates`."""
 
 SCANS_AGREE = 0.01
 """The largest difference between the accuracies by scan and by steps that needs no remark."""
@@ -134,7 +134,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     full_seeds: Seeds = 8
 
     def __post_init__(self) -> None:
-        """Check all numbers; a list, as a file has it, becomes a tuple."""
+        """Raise ConfigError unless all numbers are valid; lists, as in files, become tuples."""
         for field in msgspec.structs.fields(self):
             value = getattr(self, field.name)
             try:
@@ -246,6 +246,6 @@ def read_protocol(path: Path | None) -> Protocol:
 
 
 def check_seeds(count: int | None) -> None:
-    """Raise ConfigError unless the number of seeds, `count`, is in range; None passes."""
+    """Raise ConfigError unless `count`, a number of seeds, is None or in range."""
     if (checked("seeds", int | None, count) or 1) > MOST_SEEDS:
         raise ConfigError("seeds", count, "is out of range", f"use 1 to {MOST_SEEDS:,}")

@@ -33,7 +33,10 @@ Accuracy = Annotated[float, Meta(ge=0, le=1)]
 Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
 # The largest float32 is 3.4e38, so each finite loss is below the bound.
 Losses = list[Annotated[float, Meta(ge=0, le=1e39)]] | UnsetType
-"""The mean training loss, in nats, of each `updates_at_once` of a run, until one is not finite."""
+"""The mean training loss of each `updates_at_once` updates of a run, in nats.
+
+The list ends before a loss that is not finite.
+"""
 
 Version = str | UnsetType
 """The release or commit of echo_jax that made a row."""
@@ -148,11 +151,11 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
         return [{"pairs": k, "right": right, "asked": queries} for k, right, queries in each]
 
     def updates_until_associated(self, protocol: Protocol) -> float:
-        """Return the first update after which half of the answers about 4 pairs are right, twice.
+        """Return the first update after which half of the answers about 4 pairs are right.
 
-        Twice means at this check and at the next one; `protocol` states the pairs and when checks
-        are made. The result is infinite if that never happens. A list of the values answers 27%
-        right.
+        Half must be right at the next check too. `protocol` states the number of pairs and when
+        checks are made. The result is infinite if that never happens. A list of the values answers
+        27% right.
         """
         half = protocol.recalls * protocol.associated * ASSOCIATES
         checks = [right >= half for right in self.associated or []]

@@ -120,7 +120,7 @@ def _draw(written: Any, key: chex.PRNGKey, rows: int, part: str, level: chex.Num
 def task_of(task: Any, protocol: Protocol) -> TaskObject:
     """Return the task of `task`, a name or an object; raise ConfigError if the task breaks a rule.
 
-    The check draws rows in the numbers of `protocol`.
+    The check draws as many rows as a run under `protocol`.
     """
     written = named(task) if isinstance(task, str) else task
     if isinstance(written, type):
@@ -171,8 +171,8 @@ class _Check(NamedTuple):
     def digest(self, protocol: Protocol, levels: range) -> str:
         """Return the SHA-256 of a draw of each part; raise ConfigError if a draw breaks a rule.
 
-        Rows are drawn in the numbers of `protocol`, at the last of `levels`; for training, also at
-        the first.
+        As many rows are drawn as in a run under `protocol`, at the last of `levels`; for training,
+        also at the first.
         """
         key, other, third = (purpose_key(seed, Purpose.DATA) for seed in range(3))
         cases = [(part, levels[-1]) for part in PARTS]
@@ -207,7 +207,7 @@ class _Check(NamedTuple):
     def check_between(self, key: chex.PRNGKey, rows: int, levels: range) -> None:
         """Raise ConfigError if `rows` rows of a level between first and last break a rule.
 
-        They are drawn from `key`. If there are many `levels`, some ten of them are checked.
+        The rows are drawn from `key`. If there are many `levels`, some ten of these are checked.
         """
         for level in levels[1 : -1 : -(-len(levels) // 10)]:
             self.check(self.drawn(key, rows, "training", level), rows, "training")
@@ -306,7 +306,7 @@ class ReadoutMeasurement(Measurement):
     """A measurement in which a linear readout of the cell's output at each step learns a task.
 
     The loss is the mean cross-entropy over all targets of a batch that are scored. The level of the
-    task rises from its first to its last, as the ramp of the protocol says.
+    task rises from its first to its last over the share `Protocol.ramp` of the updates.
     """
 
     def __init__(self, cell: Cell, protocol: Protocol, task: TaskObject | Recall) -> None:

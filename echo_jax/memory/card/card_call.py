@@ -79,8 +79,9 @@ class CardResult:
     def to_pandas(self) -> "pandas.DataFrame":
         """Return a data frame with a row for each run, data set, and lag or number of pairs.
 
-        The columns of numbers are by lag `lag` and `nats`; by key `pairs`, `right`, `asked`; of a
-        task `accuracy`, `nats`, `entropy`. Runs with seeds from 1,000 on are runs of the pilot.
+        The numbers are in the columns `lag` and `nats` by lag; in `pairs`, `right` and `asked` by
+        key; and in `accuracy`, `nats` and `entropy` on a task. Runs with seeds from 1,000 on are
+        runs of the pilot.
 
         Raises:
           ConfigError: pandas is not installed.
@@ -217,7 +218,7 @@ class Cards(dict[str, CardResult]):
 
     @property
     def rows(self) -> Sequence[TidyRow]:
-        """A dictionary for each card, question and number of updates, as in `cards.csv`."""
+        """The rows of `cards.csv`: a dictionary for each card, question and number of updates."""
         return table.tidy_rows([made.card for made in self.values()])
 
     def to_pandas(self) -> "pandas.DataFrame":

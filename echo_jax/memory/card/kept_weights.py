@@ -83,10 +83,10 @@ class KeptCell:
     params: Params
 
     def states(self, tokens: Any) -> np.ndarray:
-        """Return the state after each token, float32 `[S, T, D]`, as the heads by lag read it.
+        """Return the state after each token, float32 `[S, T, D]`, as heads by lag read a state.
 
-        The `tokens` are integers `[S, T]` below `about.tokens`; each of the S streams begins at its
-        start.
+        The `tokens` are integers `[S, T]` below `about.tokens`. Each of the S streams starts from
+        the initial state.
 
         Raises:
           ConfigError: the tokens are not such integers.

@@ -353,7 +353,7 @@ class CardRequest(NamedTuple):
     beside: bool = False
 
     def built(self, protocol: Protocol) -> NamedCell:
-        """Return the cell; if `state_bytes` is set, its state has about so many bytes by key.
+        """Return the cell; if `state_bytes` is set, the cell's state by key has about this size.
 
         `protocol` states the tokens by key. Raises ConfigError if the cell cannot be built.
         """

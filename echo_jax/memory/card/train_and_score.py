@@ -413,9 +413,10 @@ def score(run: CardRun, programs: MeasurementPrograms, params: Any) -> dict[str,
 
 
 def has_reading(run: CardRun) -> bool:
-    """Return True if a picture is drawn from `run`, as its question allows for protocol and seed.
+    """Return True if a picture is drawn from `run`.
 
-    No picture is drawn from a run of the pilot or with an unusual number of updates.
+    The question of the run must have a picture for its protocol and seed. No picture is drawn from
+    a run of the pilot, or from one with an unusual number of updates.
     """
     of = run.configuration
     usual = run.seed < PILOT_SEED and of.updates == run.protocol.updates

@@ -85,8 +85,8 @@ def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Ve
     written the card.
 
     Raises:
-      ConfigError: `cell` does not name the user's cell, or the cell has another text now. Also if
-        the card has no rows, or its task is a user's own or draws other data now.
+      ConfigError: `cell` does not name the user's cell, the cell has another text now, the card has
+        no rows, or its task is a user's own or draws other data now.
       StorageError: the card is damaged, or cannot be read.
     """
     running.start_jax(1, THREADS)

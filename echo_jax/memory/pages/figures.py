@@ -88,7 +88,8 @@ def subtitle(card: Card) -> str:
 def peers(card: Card, question: Question) -> list[Card]:
     """Return the built-in cards behind the curve of `card` by `question`.
 
-    These are within 10% of its size, or all if none is.
+    Their sizes are within 10% of the size of `card`. If no card is as near, cards of all sizes are
+    returned.
     """
     known = [x for x in nearest(card, question).values() if is_built_in(x.cell.name)]
     near = [x for x in known if abs(size_of(x) - size_of(card)) <= 0.1 * size_of(card)]

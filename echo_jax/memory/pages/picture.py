@@ -127,7 +127,7 @@ def tile_of(name: str, reading: Reading, bits: float, size: int) -> Tile:
 def built_in_readings() -> dict[bool, ReadCard]:
     """Return the readings of the LSTM with 100 numbers of state to compare with.
 
-    Its key is True for the LSTM in the block, and False for the bare one.
+    They are in a dictionary: True is the LSTM in the block, and False is the bare LSTM.
     """
     text = resources.files("echo_jax.memory.pages").joinpath(BUILT_IN).read_bytes()
     return {x.card.startswith("block-"): x for x in msgspec.json.decode(text, type=list[ReadCard])}

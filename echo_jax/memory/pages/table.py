@@ -90,7 +90,7 @@ def cell_of(card: Card) -> str:
 
 
 def name_of(card: Card) -> str:
-    """Return the name of the cell of `card` that people read."""
+    """Return the name of the cell of `card` as people read it: of a built-in cell, its title."""
     is_ours = is_built_in(card.cell.name) or is_control(card)
     return name_shown(cell_of(card)) if is_ours else cell_of(card)
 

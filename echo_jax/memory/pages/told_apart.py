@@ -58,7 +58,7 @@ def comparable(cards: Sequence[Card]) -> bool:
 def of_one_size(cards: Sequence[Card]) -> bool:
     """Return True if the states of `cards` are of one type and of about one size.
 
-    On a task, cells are compared at any size, which the table states.
+    On a task, cells are compared at any size, so the result is True; the table states the sizes.
     """
     if all(card.task for card in cards):
         return True
@@ -71,7 +71,8 @@ def of_one_size(cards: Sequence[Card]) -> bool:
 def numbers_of(card: Card) -> dict[str, int]:
     """Return how many numbers of each type the state of `card` has.
 
-    A card without these numbers gives its bytes, 0 for a cell without a state.
+    For a card without these numbers, such as the card of a cell without a state, the result is its
+    bytes.
     """
     return card.state_numbers or {"bytes": card.state_bytes}
 

@@ -28,7 +28,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory.probe.heads import whitening
 
 NATURAL = 0.01
-"""Tokens predict one another if one tells at least this many bits about an earlier one."""
+"""The bits that a token must tell about an earlier token for tokens to predict one another."""
 
 
 class Parts(NamedTuple):
@@ -138,8 +138,8 @@ TOLD = 0.01  # least share that counts
 def check_shifts(states: np.ndarray, probed: ProbedStreams, parts: Parts, dependent: bool) -> None:
     """Raise ConfigError if the `states` `[S, T, D]` show shifted tokens; warn if they may.
 
-    They only may if the tokens of `probed` are `dependent`, that is, predict one another.
-    `told_around` uses the `parts`.
+    If the tokens of `probed` are `dependent`, that is, predict one another, a shift is not certain.
+    `parts` divides the streams.
     """
     following, last, before = told = told_around(states, probed, parts)
     late = _clear(following - last if dependent else following)

@@ -106,7 +106,7 @@ def probe(  # noqa: PLR0913 - all but two have a default
 def _bits(
     states: np.ndarray, fits: Sequence[ProbedStreams], given: int, logs: np.ndarray, parts: Parts
 ) -> np.ndarray:
-    """Return the cross-entropy of heads on the scored streams by lag, `[S, N]`, in bits.
+    """Return the cross-entropy of heads by scored stream and lag, `[S, N]`, in bits.
 
     Heads read the `states` at the steps of each of `fits`, and their cross-entropy is averaged.
     `parts` divides the streams. `logs` are the log-shares of an n-gram after `given` tokens, see
