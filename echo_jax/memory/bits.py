@@ -1,4 +1,4 @@
-"""The bits of answers: of one run, and over the seeds of a card. No jax."""
+"""Compute the bits of answers: of one run, and over the seeds of a card. Imports no jax."""
 
 import functools
 import math
@@ -26,16 +26,17 @@ Curve = tuple[Sequence[float], Sequence[float]]
 
 
 class Seeded(msgspec.Struct, forbid_unknown_fields=True):
-    """A measure over seeds.
+    """The bits by one question, measured with several seeds.
 
-    mean       bits
-    low, high  of the lowest and the highest seed, of 8 an interval of 99% for the median; null for
-               a single seed
-    seeds      in order
-    by_seed    bits of each
-    at_least   the mean is within 5% of the most that can be measured; by key also where a seed is
+    mean       the mean bits over the seeds
+    low, high  the bits of the lowest and the highest seed, for 8 seeds an interval of 99% for the
+               median; null for a single seed
+    seeds      the seeds, in order
+    by_seed    the bits of each seed
+    at_least   whether the mean is within 5% of the most that can be measured, or by key a seed is
                best at Kmax
-    curve      by lag the mean bits of each lag; by key the mean accuracy at each K
+    curve      by lag, the mean bits of each lag; by key, the mean accuracy at each K; empty for a
+               task
     """
 
     mean: Number
@@ -48,13 +49,13 @@ class Seeded(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def mean_text(self) -> str:
-        """The mean bits, as a bound where they are one: \u2265157."""
+        """The mean bits as text, with a mark if the mean is a bound: \u2265157."""
         return f"{AT_LEAST if self.at_least else ''}{three_digits(self.mean)}"
 
     def text(self, seeds: int, words: str = "") -> str:
-        """Return the mean, words, and the lowest and the highest seed: 157 bits (150 to 164).
+        """Return the mean, `words`, and the lowest and the highest seed: 157 bits (150 to 164).
 
-        Fewer seeds than the number given are stated: \u2265157 (3 of 4).
+        If fewer than `seeds` seeds were measured, their number is stated: \u2265157 (3 of 4).
         """
         more = []
         if self.low is not None and self.high is not None:
@@ -66,30 +67,31 @@ class Seeded(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class BitsByLag(Seeded):
-    """Bits of the state about the tokens 1 .. 64 steps back.
+    """The bits of the state about the tokens 1 .. 64 steps back.
 
-    from_lag_4 the bits of lags 4 .. 64: the convolution of a block sees lags 1 to 3
+    from_lag_4  the mean bits of lags 4 .. 64, as the convolution of a block sees lags 1 to 3
     """
 
     from_lag_4: Number
 
     def columns(self, _: Protocol) -> dict[str, str]:
-        """Return the texts beside the bits in a table, by their headings."""
+        """Return the texts of the columns beside the bits in a table, by their headings."""
         return {"lags 4 on": three_digits(self.from_lag_4)}
 
     @property
     def line(self) -> Curve:
-        """The lags, and the mean bits of each."""
+        """The curve: the lags, and the mean bits of each lag."""
         return range(1, len(self.curve) + 1), self.curve
 
 
 class BitsByKey(Seeded):
-    """Bits about the values of K pairs, at the best K; `pairs` are those of the curve.
+    """The bits about the values of K pairs, at the best K.
 
-    curves      the accuracy at each K of each seed
+    pairs       the numbers of pairs K of the curves
+    curves      the accuracy of each seed at each K
     associated  the median over the seeds of the first update at which a network associates, see
-                `updates_until_associated`; null where half of the seeds never do, or it is unknown
-    never       seeds that never do
+                `updates_until_associated`; null if unknown, or if half of the seeds never associate
+    never       how many seeds never associate
     """
 
     pairs: list[Count]
@@ -98,7 +100,10 @@ class BitsByKey(Seeded):
     never: Count
 
     def columns(self, protocol: Protocol) -> dict[str, str]:
-        """Return the updates until associated: 600, 600 (2 never), or never."""
+        """Return the updates until a network associates, by heading: 600, 600 (2 never), or never.
+
+        `protocol` states the number of pairs for the heading.
+        """
         never, seeds = self.never, len(self.seeds)
         few = f" ({never} of {seeds})" if never < seeds else ""
         text = f"never{few}" if never else UNKNOWN
@@ -108,19 +113,20 @@ class BitsByKey(Seeded):
 
     @property
     def line(self) -> Curve:
-        """The numbers of pairs, and the mean accuracy at each."""
+        """The curve: the numbers of pairs, and the mean accuracy at each number."""
         return self.pairs, self.curve
 
 
 class BitsAnAnswer(Seeded):
-    """Bits an answer of a task: the entropy of the answers less the recalibrated cross-entropy.
+    """The bits per answer of a task: the answers' entropy less the recalibrated cross-entropy.
 
-    There is no curve, and nothing is `at_least`.
+    A task has no curve, and `at_least` is never true.
 
-    accuracy  the mean over the seeds
-    entropy   of the answers, bits
-    baseline  of the task, on the same rows: bits an answer and accuracy; null without one
-    majority  the mean share of the most frequent answer; null of older rows
+    accuracy  the mean accuracy over the seeds
+    entropy   the entropy of the answers, in bits
+    baseline  the bits per answer and the accuracy of the task's baseline on the scored rows; null
+              without a baseline
+    majority  the mean share of the most frequent answer; null in older rows
     """
 
     accuracy: Number
@@ -129,7 +135,10 @@ class BitsAnAnswer(Seeded):
     majority: Number | None = None
 
     def columns(self, _: Protocol) -> dict[str, str]:
-        """Return accuracies and entropy, and bits and accuracy of the baseline: 3.02 (97.7%)."""
+        """Return the texts of the columns beside the bits in a table, by their headings.
+
+        The baseline is stated as its bits and its accuracy: 3.02 (97.7%).
+        """
         bits, accuracy = self.baseline or (0.0, 0.0)
         baseline = f"{three_digits(bits)} ({accuracy:.1%})"
         return {
@@ -141,7 +150,7 @@ class BitsAnAnswer(Seeded):
 
     @property
     def line(self) -> Curve:
-        """No points."""
+        """The curve, which has no points."""
         return (), ()
 
 
@@ -149,7 +158,10 @@ Bits = BitsByLag | BitsByKey | BitsAnAnswer
 
 
 def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
-    """Return the bits of each lag, at least 0, `[N]`; zeros for a run without a score."""
+    """Return the bits of each lag, at least 0, `[N]`; zeros if there are no `nats`.
+
+    `nats` is the cross-entropy of each lag, or None; `protocol` states how many symbols there are.
+    """
     if nats is None:
         return np.zeros(protocol.lags)
     bits = math.log2(protocol.symbols) - np.asarray(nats, np.float64) / math.log(2)
@@ -159,11 +171,12 @@ def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
 
 
 def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray | float, values: int) -> np.ndarray:
-    """The bits about the values of K pairs, each one of M, by answers of this accuracy, by Fano.
+    """Return the bits about the values of K pairs that answers of this `accuracy` tell, by Fano.
 
         K (log2 M - h(e) - e log2(M - 1))       e = 1 - accuracy, at most 1 - 1/M
 
-    h is the binary entropy in bits (Cover & Thomas 2006, section 2.10).
+    `pairs` are the numbers K, and each value is one of M = `values`. h is the binary entropy in
+    bits (Cover & Thomas 2006, section 2.10).
     """
     # Not by cross-entropy, in which a list of the values, without a key, has 35.6 bits at K = 16.
     wrong = np.clip(1 - np.asarray(accuracy, np.float64), 0.0, 1 - 1 / values)
@@ -175,11 +188,11 @@ def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray | float, values: int) 
 
 @functools.cache
 def accuracy_of_list(pairs: int, values: int) -> float:
-    """Return the accuracy of one that knows which values occurred, and not with which keys.
+    """Return the accuracy of a list of the values, a memory that knows the values but not the keys.
 
-    It answers each query with the most frequent value, so it is E[max count] / K for K
-    independent values of M. P(max <= m) = K! / M^K times the coefficient of x^K in
-    (sum_(j <= m) x^j / j!)^M.
+    The list answers each query with the most frequent value, so its accuracy is E[max count] / K
+    for K = `pairs` independent values of M = `values`. P(max <= m) = K! / M^K times the coefficient
+    of x^K in (sum_(j <= m) x^j / j!)^M.
     """
     at_most = []
     for most in range(pairs):
@@ -196,7 +209,14 @@ def accuracy_of_list(pairs: int, values: int) -> float:
 def over_seeds(
     rows: Sequence[Any], values: np.ndarray, most: float, curve: np.ndarray
 ) -> dict[str, Any]:
-    """Return the fields of `Seeded` of rows, one for each seed, with their bits and mean curve."""
+    """Return the fields of `Seeded`.
+
+    Args:
+      rows: one row for each seed, in the order of seeds.
+      values: the bits of each row.
+      most: the most bits that can be measured.
+      curve: the mean curve over the seeds.
+    """
     several = len(values) > 1
     fields = {
         "mean": values.mean(),

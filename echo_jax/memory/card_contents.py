@@ -1,8 +1,8 @@
-"""The card of a cell: its rows, and what follows from them. No jax.
+"""Compute the card of a cell from its rows, and read and write the card's folder. Imports no jax.
 
-    NAME/card.json     one number a field; rewritten with every row
-    NAME/rows.jsonl    a line for each run, added as it came
-    NAME/card.md, .svg pages of these, and picture.svg
+    NAME/card.json          the card; rewritten with every row
+    NAME/rows.jsonl         a line for each run, added when the run ends
+    NAME/card.md, card.svg  the page and the figure; picture.svg beside them
 
 A card is a function of its cell and rows, so a measurement that was stopped can continue.
 """
@@ -48,10 +48,10 @@ CardName = Annotated[str, Meta(pattern=NAME)]
 class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The cell that was measured.
 
-    name    as after --cell
-    args    its keyword arguments
-    source  SHA-256 of the file of a user's cell; null for a cell of the package
-    framework  the package that trained and ran it, as among the versions; absent for JAX
+    name       the name of the cell, as after --cell
+    args       the keyword arguments of the cell
+    source     the SHA-256 of the file of a user's cell; null for a cell of the package
+    framework  the package that trained and ran the cell, named as in `versions`; absent for JAX
     """
 
     name: Text
@@ -71,7 +71,10 @@ class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Budget(msgspec.Struct, forbid_unknown_fields=True):
-    """The bits after another number of updates; `by_seed` of the `seeds`, in order."""
+    """The bits after a number of updates other than the usual one.
+
+    `by_seed` has the bits of each of the `seeds`, in order; `mean` is their mean.
+    """
 
     question: QuestionName
     updates: Count
@@ -81,30 +84,35 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PilotChoice(msgspec.Struct, forbid_unknown_fields=True):
-    """The mean validation bits of the pilot with a configuration."""
+    """The mean validation bits of the pilot's runs with one configuration."""
 
     configuration: Configuration
     mean: Number
 
 
 class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A memory card.
+    """A memory card: a cell, its bits by each question, and how the bits were measured.
 
-    protocol       5, or all numbers of a protocol of the user's own
-    state_bytes    bytes of the cells' state, in the question with the larger one
-    state_numbers  how many numbers of each type that state has; a complex number is two
-    conv_bytes     bytes of the state of a block's convolutions
-    constant_bytes bytes of the arrays that the program by key holds beside its parameters
-    keys, values   d_k and d_v of a matrix state
-    parameters     how many numbers are trained by key, with the block and the readout
-    seeds          wanted last, or with a row; `bits_by_lag.seeds` are those that count
-    configuration  configurations of the rows that count, one for a question and number of updates
-    pilot          what the pilot measured; the configuration with the most bits counts
-    budgets        bits after other numbers of updates
-    devices        the devices on which rows were made
-    remarks        sentences on what a reader should know
-    task           that was measured, with its bits_an_answer; absent from a card of the memory
-    file_digest    the digest of all other fields, in a file; absent elsewhere
+    protocol        5, or all numbers of a user's own protocol
+    state_bytes     the bytes of the cell's state, in the question with the larger state
+    state_numbers   how many numbers of each type that state has; a complex number is two
+    conv_bytes      the bytes of the state of a block's convolutions
+    constant_bytes  the bytes of the arrays that the program of the score holds as constants
+    keys, values    d_k and d_v of a matrix state; null for other states
+    parameters      how many numbers are trained, by key or on the task, with the block and the
+                    readout
+    seeds           the seeds that were wanted last, and all seeds with a row; `bits_by_lag.seeds`
+                    are the seeds that count
+    configuration   the configurations of the rows that count, one for a question and number of
+                    updates
+    pilot           what the pilot measured; the configuration with the most bits counts
+    budgets         the bits after other numbers of updates
+    date, versions  the day on which the card was begun, and the versions of the software on this
+                    day
+    devices         the devices on which rows were made
+    remarks         sentences on what a reader should know
+    task            the task that was measured, with its bits_an_answer; absent without a task
+    file_digest     the digest of all other fields, in a file; absent elsewhere
     """
 
     protocol: Literal[5] | Protocol = 5
@@ -132,43 +140,46 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     file_digest: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        """Name the standard protocol, also where its numbers are given."""
+        """Replace a protocol whose numbers are all standard by its name, 5."""
         if self.protocol == STANDARD:
             self.protocol = 5
 
     @property
     def numbers(self) -> Protocol:
-        """The numbers of its protocol."""
+        """The protocol of the card, with all its numbers."""
         return self.protocol if isinstance(self.protocol, Protocol) else STANDARD
 
     def bits(self, question: Question) -> Bits | None:
-        """Return the bits of a question; None where they were not measured."""
+        """Return the bits by `question`, or None if they were not measured."""
         return getattr(self, question.field) or None
 
     def known(self, question: Question) -> Bits:
-        """Return the bits of a question that was measured."""
+        """Return the bits by `question`, which must have been measured."""
         bits = self.bits(question)
         assert bits is not None
         return bits
 
     def mean(self, question: Question) -> float:
-        """Return the mean bits of a question; -1 where they were not measured."""
+        """Return the mean bits by `question`, or -1 if they were not measured."""
         bits = self.bits(question)
         return -1.0 if bits is None else bits.mean
 
     def budgets_of(self, question: Question) -> list[Budget]:
-        """Return the bits of a question after other numbers of updates."""
+        """Return the bits by `question` after numbers of updates other than the usual one."""
         return [x for x in self.budgets if x.question == question.name]
 
     def measured(self, question: Question) -> list[tuple[int, Bits | Budget]]:
-        """Return the bits of a question after each number of updates, those of the card first."""
+        """Return pairs of a number of updates and the bits by `question` then, the usual first."""
         bits = self.bits(question)
         usual = [(self.numbers.updates, bits)] if bits else []
         return [*usual, *((x.updates, x) for x in self.budgets_of(question))]
 
 
 def protocol_of(cards: Iterable[Card]) -> Protocol:
-    """Return the protocol of cards; raise ConfigError if they have several."""
+    """Return the protocol that all `cards` share, or `STANDARD` if there are none.
+
+    Raises ConfigError if the cards have several protocols.
+    """
     of = {card.numbers: card.name for card in cards} or {STANDARD: ""}
     if len(of) > 1:
         first, second, *_ = (f"{name} (protocol {key.name})" for key, name in of.items())
@@ -187,7 +198,10 @@ def check_name(name: str, folder: Path | None = None) -> None:
 
 
 def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotChoice]:
-    """Return the mean bits of the pilot with each configuration; non-finite runs have 0 bits."""
+    """Return the mean validation bits of the pilot's runs in `rows`, for each configuration.
+
+    `protocol` decides the bits of a row. Runs that were not finite, and bits below 0, count as 0.
+    """
     found: dict[Configuration, list[float]] = {}
     for row in rows:
         if row.seed >= PILOT_SEED:
@@ -200,9 +214,10 @@ def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotChoice]:
 def chosen_by(
     pilot: Iterable[PilotChoice], choices: Collection[Configuration]
 ) -> Configuration | None:
-    """Return the configuration with the most bits in the pilot, the first of equal ones.
+    """Return the configuration among `choices` with the most bits in the `pilot`.
 
-    None if the pilot has none of the `choices`.
+    If several have equally many bits, the first is returned; None if the pilot has none of the
+    `choices`.
     """
     # max keeps the first of equal ones, which is the smaller rate, as `pilot_of` sorts them.
     known = [x for x in pilot if x.configuration in choices]
@@ -210,9 +225,10 @@ def chosen_by(
 
 
 def rows_that_count(rows: Sequence[Row], card: Card) -> dict[tuple[QuestionName, int], list[Row]]:
-    """Return the rows of a card's configurations by question and updates, sorted by seed.
+    """Return those of `rows` whose bits `card` states, by question and updates, sorted by seed.
 
-    The rows of the pilot are left out, and rows of other configurations, which may precede a pilot.
+    Rows of the pilot are left out, and rows of other configurations, which may have been made
+    before a pilot chose.
     """
     kinds: dict[tuple[QuestionName, int], list[Row]] = {}
     for row in sorted(rows, key=lambda row: row.seed):
@@ -222,7 +238,7 @@ def rows_that_count(rows: Sequence[Row], card: Card) -> dict[tuple[QuestionName,
 
 
 def with_rows(card: Card, rows: Sequence[Row]) -> Card:
-    """Return the card that its rows show."""
+    """Return a copy of `card` with the bits, sizes, devices and remarks that `rows` show."""
     protocol = card.numbers
     counted = rows_that_count(rows, card)
     measured = {kind: bits_of(of, protocol) for kind, of in counted.items()}
@@ -242,7 +258,7 @@ def with_rows(card: Card, rows: Sequence[Row]) -> Card:
 
 
 def remarks_of(rows: Sequence[Row]) -> list[str]:
-    """Return sentences on a mixture of devices, and on forms of the cell that disagree."""
+    """Return sentences on `rows` of several devices, and on rows whose scan and steps disagree."""
     mixed = len({row.device for row in rows if row.device}) > 1
     differ = [
         f"seed {row.seed} {row.configuration.question}: the accuracy by the cell's "
@@ -254,10 +270,13 @@ def remarks_of(rows: Sequence[Row]) -> list[str]:
 
 
 def row_kind(protocol: Protocol) -> RowKind[Row]:
-    """Return the kind of row in cards of a protocol; it refuses rows the protocol cannot give."""
+    """Return the `RowKind` of cards of `protocol`, with which rows are read and written.
+
+    Reading refuses a row that the protocol cannot give.
+    """
 
     def decode(values: dict[str, Any]) -> Row:
-        """A row of the values of a line; ValueError for one that the protocol cannot give."""
+        """Return the row of a line's `values`; raise ValueError if the row breaks a rule."""
         msgspec.json.encode(values)  # ValueError for half a pair of surrogates: it is no text
         row = msgspec.convert(values, Row)
         check_row(row, protocol)
@@ -267,7 +286,7 @@ def row_kind(protocol: Protocol) -> RowKind[Row]:
 
 
 def check_row(row: Row, protocol: Protocol) -> None:
-    """Raise ValueError for a row that the protocol cannot give."""
+    """Raise ValueError unless `protocol` can give this `row`."""
     if (row.validation is None) != (row.final is None):
         raise ValueError("only one of validation and final is null")
     question = NAMED[row.configuration.question]
@@ -282,11 +301,14 @@ def check_row(row: Row, protocol: Protocol) -> None:
 
 
 def read(folder: Path) -> tuple[Card, list[Row]]:
-    """Return the card in a folder and its rows; raise StorageError unless they are valid.
+    """Return the card in `folder` and its rows.
 
-    The card is computed from the rows, so it cannot claim other bits. Its name is that of the
-    folder, which may have been copied or renamed. Raises ConfigError unless that is a valid card
-    name.
+    The bits of the card are computed from the rows, so a card cannot claim other bits. The card
+    gets the name of the folder, which may have been copied or renamed.
+
+    Raises:
+      StorageError: the card or a row is not valid, or the rows do not fit the card.
+      ConfigError: the folder's name is not a valid card name.
     """
     check_name(folder.name, folder)
     path = folder / CARD_FILE
@@ -304,7 +326,11 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
 
 
 def check_together(rows: Sequence[Row], path: Path, task: MeasuredTask | UnsetType) -> None:
-    """Raise StorageError unless the rows fit: each run once, equal pairs by key, and this task."""
+    """Raise StorageError, about the file `path`, unless `rows` fit one card.
+
+    Each run must occur once, all rows by key must have equal pairs, and all rows must be of `task`,
+    which is UNSET for a card without a task.
+    """
     fix = "keep only the rows of one card, each once"
     twice = [key for key, count in Counter(row.key for row in rows).items() if count > 1]
     if twice:
@@ -316,13 +342,13 @@ def check_together(rows: Sequence[Row], path: Path, task: MeasuredTask | UnsetTy
 
 
 def write(card: Card, rows: Sequence[Row], folder: Path) -> Card:
-    """Update the card from its rows, write it into the folder, and return it."""
+    """Update `card` from its `rows`, write the result as card.json into `folder`, and return it."""
     shown = with_rows(card, rows)
     atomic_files.write_json(folder / CARD_FILE, msgspec.to_builtins(shown), indent=1)
     return shown
 
 
 def write_whole(card: Card, rows: Sequence[Row], folder: Path) -> Card:
-    """Write a card and all its rows, replacing existing ones."""
+    """Write `card` and all its `rows` into `folder`, replacing existing files; return the card."""
     row_kind(card.numbers).write(folder / ROWS_FILE, rows)
     return write(card, rows, folder)

@@ -1,6 +1,7 @@
-"""The measurement by key: pairs of a key and a value, fillers, each key once, at each K. Pure.
+"""Measure by key: the value of each key is recalled from K pairs, after fillers, at each K.
 
-The rows are those of `tasks.by_key`; the question is `questions.BY_KEY`.
+`tasks.by_key` draws the rows, and `questions.BY_KEY` describes the question for cards. All
+functions are pure.
 """
 
 from typing import Any
@@ -29,25 +30,33 @@ from echo_jax.memory.tasks import TaskRows
 from echo_jax.memory.tasks.by_key import Recall
 
 ASSOCIATED = 3
-"""The number of the data set of `associated`; 0 to 2 are those of `learning.set_keys`."""
+"""The number that `associated` folds into the key of its data; `set_keys` folds in 0 to 2."""
 
 
 def fixed_pairs(protocol: Protocol, fillers: int) -> TaskRows:
-    """Return the rows of `reading.PAIRS` pairs of which a picture is made, equal for all cells."""
+    """Return ten rows of `reading.PAIRS` pairs, equal for all cells, from which pictures are made.
+
+    `protocol` states the keys and values, and `fillers` is the number of fillers before the
+    queries.
+    """
     key = jax.random.key(53, impl=GENERATOR)
     return Recall(protocol, PAIRS, fillers).draw(key, len(STREAMS), "final", PAIRS)
 
 
 class KeyMeasurement(ReadoutMeasurement):
-    """The network learns all K up to Kmax, to which K rises from 2 over 60% of the updates."""
+    """The measurement by key: one network learns all K up to Kmax.
+
+    In training, K rises from 2 to Kmax over 60% of the updates, or `Protocol.ramp`.
+    """
 
     question = BY_KEY
 
     def __init__(self, cell: Cell, protocol: Protocol, most: int | None = None) -> None:
-        """Return a network around a cell, for up to `most` = Kmax pairs; nothing is compiled.
+        """Build the network around `cell` for up to `most` = Kmax pairs; nothing is compiled.
 
-        Kmax is by default that of the bytes of its state. The convolution of a block, of four
-        inputs a layer, sees fillers alone before a query.
+        `protocol` has the numbers of the measure. By default, Kmax follows from the bytes of the
+        cell's state. With as many fillers as are set here, the convolutions of a block, of four
+        inputs a layer, see only fillers before a query.
         """
         layers = cell.layers if isinstance(cell, Block) else 1
         self.fillers = protocol.fillers * layers
@@ -55,7 +64,11 @@ class KeyMeasurement(ReadoutMeasurement):
         super().__init__(cell, protocol, Recall(protocol, self.most, self.fillers))
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
-        """Return the right answers about a few pairs, in rows of the seed that stay the same."""
+        """Return the number of right answers of `params` about a few pairs.
+
+        The pairs are in rows that depend only on `seed`, so every check in training uses these
+        rows.
+        """
         # By the scan, which is fast, as it is counted after every 100 updates and gives no bits.
         key = jax.random.fold_in(purpose_key(seed, Purpose.EVALUATION), ASSOCIATED)
         pairs = self.protocol.associated
@@ -63,7 +76,10 @@ class KeyMeasurement(ReadoutMeasurement):
         return self.right(params, few.draw(key, self.protocol.recalls, "validation", pairs))
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
-        """Return the rows of a seed and the digest of its trained weights: `[K, recalls, T]`."""
+        """Return the data sets of `seed` and `weights`, without calibration: `[K, recalls, T]`.
+
+        `weights` is the digest of the trained weights, see `set_keys`.
+        """
         every = self.protocol.pairs_up_to(self.most)
         recalls = self.protocol.recalls
         pairs = jnp.repeat(jnp.array(every), recalls)
@@ -76,7 +92,10 @@ class KeyMeasurement(ReadoutMeasurement):
         return Sets(None, drawn(keys.validation), drawn(keys.final))
 
     def score(self, params: Params, sets: Sets) -> Scores:
-        """Right answers of each K, and the mean accuracy over all queries."""
+        """Return the right answers of `params` at each K on `sets`, and the mean accuracy.
+
+        The accuracy is the mean over all queries of the validation data.
+        """
         both: TaskRows = jax.tree.map(lambda *of: jnp.stack(of), *sets[1:])
         streams = both.tokens.reshape(-1, both.tokens.shape[-1])
         # Only the answer is kept of each step: up to 64 pairs all logits would take 358 MB.
@@ -87,10 +106,11 @@ class KeyMeasurement(ReadoutMeasurement):
         return Scores(validation, final, accuracy, carried)
 
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """Return the answers about `fixed_pairs`, recalibrated on validation rows of equal size.
+        """Return the answers of `params` about `fixed_pairs`, recalibrated on validation rows.
 
-        One factor of all logits makes the mean probability of the most likely value in those rows
-        equal to the share that is right, which is all that bits of accuracy count.
+        These rows, of `sets`, have equal numbers of pairs. One factor multiplies all logits. It
+        makes the mean probability of the most likely value in these rows equal to the share of
+        right answers, which is all that accuracy bits count.
         """
         fixed = fixed_pairs(self.protocol, self.fillers)
         place = self.protocol.pairs_up_to(self.most).index(PAIRS)
@@ -120,18 +140,25 @@ class KeyMeasurement(ReadoutMeasurement):
         return AnswersAtOnce(jnp.argmax(about, axis=-1), certainty(factor, about), nats)
 
     def told_at_once(self, found: AnswersAtOnce, final: list[int]) -> tuple[Any, Any]:
-        """Return the bits of the right answers of each K on final data, and the certainty."""
+        """Return the bits by key with 8 pairs, and the certainty `[10, 8]` of the answers `found`.
+
+        `final` has the right answers at each K on the final data. A certainty is the accuracy bits
+        of the recalibrated probability, as a share of 6 bits.
+        """
         right = final[self.protocol.pairs.index(PAIRS)] / (PAIRS * self.protocol.recalls)
         certainty = accuracy_bits(np.ones(1), found.certainty, VALUES) / np.log2(VALUES)
         return accuracy_bits(np.array(PAIRS), right, VALUES), certainty
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """Return the accuracy on the validation data by the cell's scan, as in training."""
+        """Return the accuracy of `params` on the validation data of `sets`, by the cell's scan.
+
+        Training uses the scan, and the score uses single steps.
+        """
         right = jax.lax.map(lambda rows: self.right(params, rows), sets.validation)
         return jnp.sum(right) / jnp.sum(sets.validation.scored)
 
     def row(self, fields: dict[str, Any]) -> KeyRow:
-        """Return the row of a run; the scores are right answers at each K."""
+        """Return the row of a run from its `fields`; the scores are right answers at each K."""
         pairs = list(self.protocol.pairs_up_to(self.most))
         queries = [self.protocol.recalls * k for k in pairs]
         return with_known(KeyRow, {"pairs": pairs, "queries": queries, **fields})

@@ -1,6 +1,6 @@
-"""The measurement by lag: a stream of independent tokens, and heads that read each earlier one.
+"""Measure by lag: heads read each earlier token of a random stream from the state.
 
-Pure. The question is `questions.BY_LAG`.
+All functions are pure. `questions.BY_LAG` describes the question for cards.
 
 tokens   7 0 12 3 3 ...
 targets            lag 1: 3, lag 2: 12, lag 3: 0 ...
@@ -40,17 +40,23 @@ from echo_jax.memory.rows import LagRow, with_known
 
 
 def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array:
-    """Draw streams by lag, int32 `[B, T]`."""
+    """Return B = `rows` random streams of `protocol`, int32 `[B, T]`, drawn from `key`.
+
+    The streams end at the last asked step.
+    """
     return uniform_tokens(key, (rows, protocol.asked[-1] + 1), protocol.symbols)
 
 
 def earlier_tokens(protocol: Protocol, streams: chex.Array) -> chex.Array:
-    """Return the token n steps before each asked step, int32 `[B, A, N]`: entry n - 1 of lag n."""
+    """Return the tokens n = 1 .. N steps before each of the A asked steps, int32 `[B, A, N]`.
+
+    The `streams` are int32 `[B, T]`; `protocol` states the steps and N.
+    """
     return streams[:, np.array(protocol.asked)[:, None] - 1 - np.arange(protocol.lags)]
 
 
 class LagMeasurement(Measurement):
-    """A linear head for each lag 1 .. N reads the standardised state of the cell.
+    """The measurement by lag: a linear head for each lag 1 .. N reads the standardised state.
 
     The loss is the mean cross-entropy over all lags, rows and asked steps.
     """
@@ -58,16 +64,19 @@ class LagMeasurement(Measurement):
     question = BY_LAG
 
     def __init__(self, cell: Cell, protocol: Protocol) -> None:
-        """Return a network around a cell; nothing is compiled."""
+        """Build the network around `cell` for the tokens of `protocol`; nothing is compiled."""
         symbols = protocol.symbols
         self.protocol = protocol
         self.network = network.around(cell, symbols, symbols)
         shape = jax.eval_shape(lambda: flat_state(cell, first_state(cell, symbols), 1)).shape
         self.numbers = shape[-1]
-        """D, the real numbers of the state."""
+        """D, how many real numbers the state has."""
 
     def init_params(self, key: chex.PRNGKey) -> Params:
-        """Return the parameters of the cell, and the kernel `[D, N V]` and bias of all heads."""
+        """Return the cell's initial parameters and the heads', drawn from `key`.
+
+        The heads have a kernel `[D, N V]` and a bias `[N V]`.
+        """
         cell_key, heads_key = jax.random.split(key)
         # A state may have no numbers, for which LeCun's variance is not defined.
         kernel = nn.initializers.lecun_normal() if self.numbers else nn.initializers.zeros
@@ -81,11 +90,15 @@ class LagMeasurement(Measurement):
         }
 
     def draw(self, key: chex.PRNGKey) -> chex.Array:
-        """Draw streams, int32 `[B, T]`."""
+        """Return a batch of B streams, int32 `[B, T]`, drawn from `key`."""
         return draw_streams(self.protocol, key, self.protocol.rows)
 
     def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
-        """Return the mean loss over all lags; the states are standardised over the batch."""
+        """Return the mean cross-entropy, in nats, of all heads on the batch of `key`.
+
+        `params` are the parameters of cell and heads. The states are standardised over the batch.
+        `done`, the share of updates made, is ignored.
+        """
         del done
         streams = self.draw(key)
         states = self.states(params, streams)
@@ -94,7 +107,10 @@ class LagMeasurement(Measurement):
         return jnp.mean(cross_entropy(logits, earlier_tokens(self.protocol, streams)))
 
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
-        """Return the flat states after the asked steps, `[B, A, D]`, by the cell's scan."""
+        """Return the flat states after the asked steps, `[B, A, D]`, by the cell's scan.
+
+        The cell with `params` is fed the `streams`, int32 `[B, T]`.
+        """
         net = self.network
         rows = len(streams)
         first = self.protocol.asked[0] + 1
@@ -113,19 +129,28 @@ class LagMeasurement(Measurement):
         return jnp.concatenate([flat_state(net.cell, state, rows)[None], states]).swapaxes(0, 1)
 
     def logits(self, params: Params, states: chex.Array, reference: chex.Array) -> chex.Array:
-        """Return the logits of the heads on states, `standardised`: `[..., D]` to `[..., N, V]`."""
+        """Return the logits of the heads in `params` for `states` `[..., D]`: `[..., N, V]`.
+
+        The states are `standardised` by the states `reference`.
+        """
         heads = params["heads"]
         read = standardised(states, reference, self.protocol.smallest_variance) @ heads["kernel"]
         read += heads["bias"]
         return read.reshape(*read.shape[:-1], self.protocol.lags, self.protocol.symbols)
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
-        """Draw the streams of a seed and the digest of its weights, int32 `[streams, T]`."""
+        """Return the data sets of `seed` and `weights`, each int32 `[streams, T]`.
+
+        `weights` is the digest of the trained weights, see `set_keys`.
+        """
         count = self.protocol.streams
         return Sets(*(draw_streams(self.protocol, x, count) for x in set_keys(seed, weights)))
 
     def score(self, params: Params, sets: Sets) -> Scores:
-        """Return the nats of each lag after recalibration, and the mean accuracy over all lags."""
+        """Return the scores of `params` on `sets`: the recalibrated nats of each lag.
+
+        The accuracy is the mean over all lags of the validation data.
+        """
         states, carried = self.states_by_steps(params, sets)
         answers = self.answers(params, states, sets)
         validation, final = self.nats(answers)
@@ -133,7 +158,10 @@ class LagMeasurement(Measurement):
         return Scores(validation, final, accuracy=accuracy, bytes=carried)
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """Return the accuracy on the validation data by the cell's scan, as in training."""
+        """Return the accuracy of `params` on the validation data of `sets`, by the cell's scan.
+
+        Training uses the scan, and the score uses single steps.
+        """
         states, reference = (self.states(params, x) for x in (sets.validation, sets.calibration))
         targets = earlier_tokens(self.protocol, sets.validation)
         return jnp.mean(correct(self.logits(params, states, reference), targets))
@@ -141,7 +169,11 @@ class LagMeasurement(Measurement):
     def states_by_steps(
         self, params: Params, sets: Sequence[chex.Array]
     ) -> tuple[list[chex.Array], chex.Array]:
-        """Return the flat states after the asked steps of each set, `[B, A, D]`; their bytes."""
+        """Return the flat states of each of `sets`, `[B, A, D]`, and the bytes of one state.
+
+        The cell with `params` runs by single steps on the streams of a set, int32 `[B, T]`, and is
+        read after the asked steps.
+        """
         net = self.network
         usual = self.protocol.asked
         states, carried = by_steps(
@@ -156,7 +188,11 @@ class LagMeasurement(Measurement):
     def answers(
         self, params: Params, states: Sequence[chex.Array], sets: Sequence[chex.Array]
     ) -> list[HeadLogits]:
-        """Return the answers on sets of streams with their states; the first set calibrates."""
+        """Return the logits and targets of each of `sets`, streams `[B, T]` with E = B A examples.
+
+        The heads in `params` read the `states` of each set, `[B, A, D]`. The states of the first
+        set standardise the states of every set.
+        """
         found = []
         for states_of_set, streams in zip(states, sets, strict=True):
             logits = self.logits(params, states_of_set, states[0])
@@ -166,13 +202,19 @@ class LagMeasurement(Measurement):
         return found
 
     def nats(self, answers: Sequence[HeadLogits]) -> list[chex.Array]:
-        """Return the nats of each lag, `[N]`, of all answers but the first, which calibrate."""
+        """Return the nats of each lag, `[N]`, for each of `answers` after the first.
+
+        The first answers calibrate.
+        """
         calibration, *scored = answers
         recalibration = self.recalibration(calibration)
         return [jnp.mean(recalibrated_nats(*recalibration, *of), axis=0) for of in scored]
 
     def recalibration(self, calibration: HeadLogits) -> tuple[chex.Array, float]:
-        """Return the factor of each lag, `[N]`, and the doubt."""
+        """Return the factor of each lag, `[N]`, fitted to `calibration`, and the doubt.
+
+        `recalibrated_nats` explains both.
+        """
         protocol = self.protocol
         # Fitted on streams that are not scored, or the factor would add bits. The doubt, 1/E,
         # bounds what one confident error costs.
@@ -180,7 +222,11 @@ class LagMeasurement(Measurement):
         return factors, 1 / len(calibration.logits)
 
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """Return the answers about `reading.STREAMS` after the first asked step, and their nats."""
+        """Return the answers of `params` about `reading.STREAMS` after the first asked step.
+
+        The nats are of the final streams of `sets` after this step. The calibration streams
+        recalibrate the answers.
+        """
         fixed = fixed_streams()
         # Padded to the length of the others: later tokens change no state that is read here.
         padded = jnp.pad(fixed, ((0, 0), (0, sets.final.shape[1] - fixed.shape[1])))
@@ -192,14 +238,15 @@ class LagMeasurement(Measurement):
         return AnswersAtOnce(values[0], certainty[0], jnp.mean(nats[1], axis=0))
 
     def told_at_once(self, found: AnswersAtOnce, _: list[float]) -> tuple[Any, Any]:
-        """Return the bits of answers at once, and their certainty."""
+        """Return the bits by lag, and the certainty `[10, N]`, of `found`, see `at_once`."""
         return lag_bits(found.nats, self.protocol).sum(), found.certainty
 
     def after(self, step: chex.Numeric, logits: chex.Array, streams: chex.Array) -> AnswersAtOnce:
-        """Return the answers after a step and the nats of each, `[B - C, N]`, from the logits.
+        """Return the answers after `step`, and the nats of each, `[B - C, N]`.
 
-        The first C streams are for calibration, at this step too: the heads of a matrix
-        state are surer than they should be at one step and less sure at another.
+        `logits` `[B, N, V]` are the heads' after this step of `streams` `[B, T]`. The first C
+        streams recalibrate the others, at this step too: the heads of a matrix state are surer than
+        they should be at one step and less sure at another.
         """
         known = self.protocol.streams
         targets = streams[:, step - 1 - jnp.arange(self.protocol.lags)]
@@ -212,15 +259,15 @@ class LagMeasurement(Measurement):
         )
 
     def row(self, fields: dict[str, Any]) -> LagRow:
-        """Return the row of a run; the scores are nats of each lag."""
+        """Return the row of a run from its `fields`; the scores are the nats of each lag."""
         return with_known(LagRow, fields)
 
 
 def standardised(states: chex.Array, reference: chex.Array, least: float) -> chex.Array:
-    """Return states `[..., D]` less the mean of the reference, divided by its deviation.
+    """Return `states` `[..., D]` less the mean of `reference`, divided by its deviation.
 
-    Each number is standardised by itself, so the unit in which a cell stores it does not matter. A
-    constant number becomes 0, as `least` is added to its variance.
+    Each number is standardised by itself, so the unit in which a cell stores the number does not
+    matter. A constant number becomes 0, as `least` is added to the variance.
     """
     over = tuple(range(reference.ndim - 1))
     variance = jnp.var(reference, axis=over)

@@ -1,12 +1,14 @@
-"""Train and score the network of one run, for any question. Pure.
+"""Train and score the network of one run, for any question. All functions are pure.
 
 init ─► train_updates ─► ... ─► train_updates         `updates_at_once` each, `updates` in all
 by_steps                                              trained weights ─► answers
 
-One network learns its whole question, so that every lag and every K is of the same weights.
-The score is of answers by `step` on one stream. A cell's step is traced once, scanned over the
-steps of one stream, and mapped over streams by `lax.map`: it sees no later input, rows cannot mix,
-and no rule of the user's for batches is run.
+One network learns its whole question, so one set of weights answers for every lag and every K. The
+score counts answers by `step` on one stream.
+
+A cell's step is traced once, scanned over the steps of one stream, and mapped over streams by
+`lax.map`. So the cell sees no later input, rows cannot mix, and no batching rule of the user's
+runs.
 """
 
 import dataclasses
@@ -33,10 +35,10 @@ from echo_jax.memory.rows import Row
 
 
 class Sets(NamedTuple):
-    """The data sets of a run, or their keys; by key there is no calibration set.
+    """The data sets of a run, or the keys from which they are drawn; by key, calibration is None.
 
-    calibration, validation   the sets drawn from the seed
-    final                     the set drawn from the seed and the weights, unknown before training
+    calibration, validation  the sets drawn from the seed
+    final                    the set drawn from the seed and the weights, unknown before training
     """
 
     calibration: Any
@@ -45,12 +47,14 @@ class Sets(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """The score of trained weights, by the steps of one stream.
+    """The scores of trained weights, by single steps of one stream.
 
-    validation, final  by lag mean nats of each lag, `[N]`; by key right answers of each K, int32
-                       `[K]`; of a task accuracy, nats an answer and entropy of the answers, `[3]`
-    accuracy           the mean on the validation data
-    bytes              int32, of the state that was carried from step to step, less convolutions
+    validation, final  by lag, the mean nats of each lag, `[N]`; by key, the right answers at each
+                       K, int32 `[K]`; of a task, accuracy, nats per answer and entropy of the
+                       answers, `[3]`
+    accuracy           the mean accuracy on the validation data
+    bytes              the bytes of the state that is carried from step to step, without
+                       convolutions, int32
     """
 
     validation: chex.Array
@@ -60,7 +64,7 @@ class Scores(NamedTuple):
 
 
 class HeadLogits(NamedTuple):
-    """The logits of N heads on a data set, `[E, N, V]`, head n that of lag n; targets `[E, N]`."""
+    """The logits of N heads for E examples, `[E, N, V]`, and targets `[E, N]`, by lag n."""
 
     logits: chex.Array
     targets: chex.Array
@@ -69,11 +73,12 @@ class HeadLogits(NamedTuple):
 class AnswersAtOnce(NamedTuple):
     """The answers of a network about fixed streams, as `reading` packs them.
 
-    values     the most likely ones, by lag of N = 64, by key of 8 pairs, int32 `[10, N]`
-    certainty  of these, 0 .. 1: by lag `recalibrated_certainty`, by key the recalibrated
-               probability of the value, `[10, N]`
-    nats       by lag, of each lag on the final streams after the first asked step, `[N]`; by key of
-               the colours of the right values, `[10, N]`; in `fading` by lag of the right tokens
+    values     the most likely values, int32 `[10, N]`; N is 64 lags, or 8 pairs by key
+    certainty  the certainty of each value, 0 .. 1, `[10, N]`: by lag `recalibrated_certainty`, by
+               key the recalibrated probability of the value
+    nats       by lag, the nats of each lag on the final streams after the first asked step, `[N]`;
+               by key, the nats of the colours of the right values, `[10, N]`; from
+               `LagMeasurement.after`, the nats of each right token
     """
 
     values: chex.Array
@@ -82,7 +87,10 @@ class AnswersAtOnce(NamedTuple):
 
 
 def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:
-    """Return the keys of a seed; `weights` is the SHA-256 of the trained ones, uint32 `[8]`."""
+    """Return the keys of the data sets of a run with this `seed`.
+
+    The final key also depends on `weights`, the SHA-256 of the trained weights, uint32 `[8]`.
+    """
     key = purpose_key(seed, Purpose.EVALUATION)
     final = jax.random.fold_in(key, 2)
     # fold_in takes 32 bits, so the digest is folded in word by word.
@@ -98,12 +106,16 @@ def by_steps(
     read: Any,
     asked: slice = slice(None),
 ) -> tuple[chex.Array, chex.Array]:
-    """Return `read(state, output)` after the asked steps, `[B, A, ...]`, and a state's bytes."""
+    """Return `read(state, output)` after the asked steps, `[B, A, ...]`, and a state's bytes.
+
+    The cell of `net` with `params` runs by single steps, on one of the `streams` `[B, T]` at a
+    time. `asked` is the slice of the steps whose readings are kept; by default all are.
+    """
     # Once, and not in each step: it depends on the parameters alone.
     prepared = net.cell.prepare(params["cell"])
 
     def of_stream(tokens: chex.Array) -> tuple[chex.Array, chex.Array]:
-        """Readings of one stream `[T]` after its asked steps, and the bytes of its state."""
+        """Return the readings of one stream, `tokens` `[T]`, and the bytes of its state."""
 
         def step(state: Carry, token: chex.Array) -> tuple[Carry, chex.Array]:
             x = jax.nn.one_hot(token, net.input_size)[None]
@@ -121,10 +133,10 @@ def by_steps(
 
 
 class RunInputs(NamedTuple):
-    """The arguments of one run, all of which one compiled program serves.
+    """The inputs of a run; one compiled program serves all runs, whatever their inputs.
 
     seed     int32, the seed of the weights and of all data except the final data
-    rate     float32, the first learning rate; it falls to 0 by a cosine
+    rate     float32, the first learning rate, which falls to 0 by a cosine
     updates  int32, the number of updates in all
     """
 
@@ -136,13 +148,16 @@ class RunInputs(NamedTuple):
 class Measurement(Interface):
     """How a cell is measured by a question: its network, data, loss and score.
 
-    Its subclasses are `LagMeasurement`, `KeyMeasurement` and `TaskMeasurement`; for layers of
-    PyTorch, `torch_measurement` has others. `questions.Question` defines what a card states of it.
+    The subclasses are `LagMeasurement`, `KeyMeasurement` and `TaskMeasurement`; for layers of
+    PyTorch, `torch_measurement` has others. `questions.Question` defines what a card states of the
+    question.
 
-    question      the question by which it measures
-    at_once       maps parameters and data sets to `AnswersAtOnce`; None for a task
-    told_at_once  maps `AnswersAtOnce` and final scores to bits and certainty; None for a task
-    platform      the kind of device that trains it; None for the default device of JAX
+    question           the question by which the cell is measured
+    protocol, network  the numbers of the measure, and the network around the cell
+    at_once            maps parameters and data sets to `AnswersAtOnce`; None for a task
+    told_at_once       maps `AnswersAtOnce` and final scores to bits and certainty; None for a task
+    platform           the kind of device that trains the network; None for the default device of
+                       JAX
     """
 
     question: Question
@@ -153,33 +168,42 @@ class Measurement(Interface):
     platform: str | None = None
 
     def init_params(self, key: chex.PRNGKey) -> Params:
-        """Return the first parameters."""
+        """Return the initial parameters of the network, drawn from `key`."""
 
     def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
-        """Return the loss of the batch of a key after a share of the updates."""
+        """Return the mean loss, in nats, of `params` on the batch of `key`.
+
+        `done` is the share of updates made.
+        """
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
-        """Return the right answers about a few pairs; 0 where there are none."""
+        """Return the number of right answers of `params` about a few pairs, drawn from `seed`.
+
+        It is 0 for other questions than by key.
+        """
         del params, seed
         return jnp.zeros((), jnp.int32)
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Any:
-        """Return the data sets of a seed and the digest of its trained weights."""
+        """Return the data sets of `seed` and `weights`, the digest of the trained weights."""
 
     def score(self, params: Params, sets: Any) -> Scores:
-        """Return the answers by the steps of the cell."""
+        """Return the scores of the trained `params` on `sets`, by single steps of the cell."""
 
     def scan_accuracy(self, params: Params, sets: Any) -> chex.Array:
-        """Return the accuracy on the validation data by the cell's scan, as in training."""
+        """Return the accuracy of `params` on the validation data of `sets`, by the cell's scan.
+
+        Training uses the scan, and the score uses single steps.
+        """
 
     def row(self, fields: dict[str, Any]) -> Row:
-        """Return the row of a run, with its scores among the fields."""
+        """Return the row of a run from its `fields`, which include the scores."""
 
     def lowered(self, name: str) -> tuple[dict[str, Lowered], int]:
-        """Programs of `MeasurementPrograms` about the cell of a name, and the bytes of constants.
+        """Return the lowered programs of `MeasurementPrograms` by name, and the constants' bytes.
 
         `name` is the name of the cell. Raises ConfigError, which names the user's line, if the
-        score is not a function of the state alone (see `cells.user_cell_check`) or if the cell
+        score is not a function of only the state (see `cells.user_cell_check`), or if the cell
         cannot be trained.
         """
         run = RunInputs(np.int32(0), np.float32(0), np.int32(0))
@@ -202,11 +226,11 @@ class Measurement(Interface):
         return programs, score.constant_bytes
 
     def check(self, name: str) -> None:
-        """Raise ConfigError, as `lowered` does, unless the cell can be measured."""
+        """Raise ConfigError unless the cell called `name` can be measured, see `lowered`."""
         self.lowered(name)
 
     def programs(self, name: str) -> "MeasurementPrograms":
-        """Return the programs about the cell of a name; raise ConfigError as `lowered` does."""
+        """Return the compiled programs for the cell called `name`, see `lowered` for errors."""
         checked, constants = self.lowered(name)
         compiled = {name: program.compile() for name, program in checked.items()}
         process.give_back_memory()
@@ -218,14 +242,14 @@ class Measurement(Interface):
 class MeasurementPrograms:
     """The compiled functions of a measurement.
 
-    measurement    the one that they are of
+    measurement    the measurement to which the functions belong
     constants      the bytes of the arrays that `score` holds as constants
     init           maps a `RunInputs` to the first `TrainState`
     block          maps a `RunInputs` and a `TrainState` to the next one, and `Losses`
     draw           maps a seed and the digest of weights to data sets
     score          maps parameters and data sets to `Scores`
     scan_accuracy  maps parameters and data sets to an accuracy; None for a cell without a scan
-    at_once        as of `Measurement`
+    at_once        the function of `Measurement.at_once`, compiled; None for a task
     """
 
     measurement: Measurement
@@ -239,14 +263,17 @@ class MeasurementPrograms:
 
 
 def init(measurement: Measurement, run: RunInputs) -> TrainState:
-    """Return the state before the first update; its random numbers depend on the seed alone."""
+    """Return the training state of `run` by `measurement`, before the first update.
+
+    Its random numbers depend only on the seed.
+    """
     params = measurement.init_params(purpose_key(run.seed, Purpose.WEIGHTS))
     moments = clipped_adam(measurement.protocol.largest_norm).init(params)
     return TrainState(jnp.zeros((), jnp.int32), params, moments)
 
 
 class Losses(NamedTuple):
-    """The losses of some updates, and what `associated` counts after the last one."""
+    """The losses of some updates, in nats, and what `associated` counts after the last update."""
 
     losses: chex.Array
     associated: chex.Array
@@ -255,7 +282,11 @@ class Losses(NamedTuple):
 def train_updates(
     measurement: Measurement, run: RunInputs, state: TrainState
 ) -> tuple[TrainState, Losses]:
-    """Return the next `updates_at_once`, number i on data of its own."""
+    """Make the next `updates_at_once` updates of `run`; return the new `state` and the losses.
+
+    `measurement` defines the loss. The update with number i trains on data of its own, drawn from
+    the seed and i.
+    """
     key = purpose_key(run.seed, Purpose.DATA)
     optimizer = clipped_adam(measurement.protocol.largest_norm)
 

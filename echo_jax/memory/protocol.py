@@ -1,6 +1,7 @@
-"""The numbers of the measure, so that only the cell differs; see docs/protocol.md.
+"""Define the numbers of the measure, which are equal for all cells, so that only the cell differs.
 
-Adam's are in `echo.training.ADAM`. No jax: cards are read without it.
+docs/protocol.md explains the numbers. The numbers of Adam are in `echo.training.ADAM`. Without an
+import of jax, cards can be read where jax is missing.
 """
 
 from pathlib import Path
@@ -15,24 +16,24 @@ from echo_jax.storage import atomic_files
 
 QuestionName = Literal["by lag", "by key", "task"]
 CardPart = Literal["by-lag", "by-key"]
-"""A question to which a card can be limited."""
+"""A question to which a card can be limited by `only`."""
 
 MOST_SEEDS = 1000
 
 PILOT_SEED = MOST_SEEDS
-"""The first seed of the pilot; the seeds of a card are below it."""
+"""The first seed of the pilot; all other runs of a card have smaller seeds."""
 
 CEILING = 0.95
-"""The share of the most measurable bits from which a value reads "at least"."""
+"""The share of the most measurable bits from which a mean is marked "at least"."""
 
 ASSOCIATES = 0.5
 """The share of right answers from which a network associates, see `updates_until_associated`."""
 
 TASK_RATES = 3
-"""How many rates the pilot tries on a task: the first of those by lag."""
+"""How many rates the pilot tries on a task; these are the first rates of `Protocol.rates`."""
 
 SCANS_AGREE = 0.01
-"""The largest difference between the accuracies by scan and by steps without a remark on a card."""
+"""The largest difference between the accuracies by scan and by steps that needs no remark."""
 
 Rate = Annotated[float, Meta(gt=0, le=1e6)]
 Whole = Annotated[int, Meta(ge=1, le=10**9)]
@@ -44,18 +45,18 @@ Seeds = Annotated[int, Meta(ge=1, le=MOST_SEEDS)]
 
 
 class Configuration(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
-    """The question, the updates and the first rate of a run."""
+    """The question, the number of updates and the first learning rate of a run."""
 
     question: QuestionName
     updates: Whole
     rate: Rate
 
     def __str__(self) -> str:
-        """Return words such as: by key, rate 0.01, 3000 updates."""
+        """Return the configuration in words, such as: by key, rate 0.01, 3000 updates."""
         return f"{self.question}, rate {self.rate}, {self.updates} updates"
 
     def run(self, seed: int) -> str:
-        """Return the key of its run with a seed: seed 0, by key, rate 0.01, 3000 updates."""
+        """Return the key of the run with this `seed`: seed 0, by key, rate 0.01, 3000 updates."""
         return f"seed {seed}, {self}"
 
 
@@ -66,31 +67,39 @@ Rates = Annotated[tuple[Rate, ...], Meta(min_length=1, max_length=20)]
 class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All numbers on which the rows of a card depend, checked when the protocol is made.
 
-    symbols                   V, the number of different tokens of a stream by lag
-    lags                      N: the lags of the heads are 1 .. N, in steps
-    asked_steps, asked_every  steps after which the state is read, the first of which is step N, so
-                              each has a token at every lag; and the steps between two
-    keys, values              the numbers of different keys and values; M is the number of values
-    fillers                   by key, before the first query, for each layer of a block
-    pairs                     numbers of pairs K that are scored, up to Kmax
-    small_state               the bytes up to which Kmax is `pairs_of_small`, not `pairs_of_large`
-    largest_state             the bytes of the largest state that is measured
-    updates, updates_at_once  the updates of the run of a card's numbers, and of one compiled call
-    budgets                   other numbers of updates by lag, on a full card
-    rates, rates_by_key       the rates of the pilot by lag and by key; a task uses three by lag
-    pilot_seeds               the number of seeds of the pilot, for each rate
-    pilot_updates             the updates of the pilot by lag; by key and on tasks it has `updates`
-    rows                      B, the sequences of an update
-    largest_norm              the norm to which gradients are clipped
-    smallest_variance         the number added to the variance of a state's number to standardise it
-    largest_factor, halvings  the largest factor of recalibration, and how often its range is halved
-    ramp                      the share of the updates over which the ramp rises
-    streams, recalls          the streams by lag, and the rows by key for each K, of each data set
-    associated                the pairs K of which half are right once a network associates
-    default_seeds, full_seeds the numbers of seeds of a default and of a full card
+    symbols                    V, the number of different tokens of a stream by lag
+    lags                       N; there is a head for each lag of 1 .. N steps
+    asked_steps, asked_every   the number of steps after which the state is read, and the steps from
+                               one to the next; the first is step N, so each has a token at every
+                               lag
+    keys, values               the numbers of different keys and values; M is the number of values
+    fillers                    the fillers by key before the first query, for each layer of a block
+    pairs                      the numbers of pairs K that are scored, up to Kmax
+    small_state                the bytes up to which Kmax is `pairs_of_small`, not `pairs_of_large`
+    largest_state              the bytes of the largest state that is measured
+    updates, updates_at_once   the updates of the runs whose bits a card states, and of one compiled
+                               call
+    budgets                    other numbers of updates by lag, on a full card
+    rates, rates_by_key        the learning rates that the pilot tries by lag and by key; a task
+                               uses the first three by lag
+    pilot_seeds                the number of seeds of the pilot, for each rate
+    pilot_updates              the updates of the pilot by lag; by key and on tasks, the pilot makes
+                               `updates`
+    rows                       B, the sequences of an update
+    largest_norm               the norm to which gradients are clipped
+    smallest_variance          the number added to the variance when a number of the state is
+                               standardised
+    largest_factor, halvings   the largest factor of recalibration, and how often its range is
+                               halved
+    ramp                       the share of the updates over which the pairs, or the level of a
+                               task, rise
+    streams, recalls           the streams by lag or rows of a task, and the rows by key for each K,
+                               in each data set
+    associated                 the pairs K of which half are right once a network associates
+    default_seeds, full_seeds  the numbers of seeds of a default and of a full card
 
     Raises:
-      ConfigError: a number has a wrong type, is out of range, or does not go with the others.
+      ConfigError: a number has a wrong type, is out of range, or does not fit the other numbers.
     """
 
     symbols: Annotated[int, Meta(ge=2, le=256)] = 16
@@ -125,7 +134,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     full_seeds: Seeds = 8
 
     def __post_init__(self) -> None:
-        """Check all numbers. Lists and mappings, as of a file, become tuples and configurations."""
+        """Raise ConfigError unless all numbers are valid; lists, as in files, become tuples."""
         for field in msgspec.structs.fields(self):
             value = getattr(self, field.name)
             try:
@@ -159,7 +168,10 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ConfigError(name, most, rule, "add it to {pairs}, or use one of them")
 
     def check_updates(self, updates: int, name: str = "updates") -> None:
-        """Raise ConfigError unless a run can make this number of updates."""
+        """Raise ConfigError, about the field `name`, unless a run can make this many `updates`.
+
+        The number must be a multiple of `updates_at_once`.
+        """
         checked(name, int, updates)
         at_once = self.updates_at_once
         if updates % at_once:
@@ -170,40 +182,40 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def asked(self) -> range:
-        """The asked steps, from 0: those after which the state is read by lag."""
+        """The steps, counted from 0, after which the state is read by lag."""
         return range(self.lags, self.lags + self.asked_steps * self.asked_every, self.asked_every)
 
     @property
     def tokens(self) -> int:
-        """The different tokens by key: the keys, then the values, then the filler."""
+        """The number of different tokens by key: the keys, then the values, then the filler."""
         return self.keys + self.values + 1
 
     @property
     def digest(self) -> str:
-        """The first 12 digits of the SHA-256 of all numbers."""
+        """The first 12 hexadecimal digits of the SHA-256 of all numbers."""
         return atomic_files.digest_of(msgspec.to_builtins(self))[:12]
 
     @property
     def name(self) -> str:
-        """The name: 5, or the digest of a user's own protocol."""
+        """The name of the protocol: 5, or for a user's own protocol its digest."""
         return self.digest if self.own else "5"
 
     @property
     def own(self) -> dict[str, Any]:
-        """The numbers that differ from protocol 5."""
+        """The numbers that differ from protocol 5, by name."""
         standard = msgspec.to_builtins(STANDARD)
         return {key: x for key, x in msgspec.to_builtins(self).items() if x != standard[key]}
 
     def card_name(self, name: str) -> str:
-        """Return the default name of a card, which ends in the digest of a user's own protocol."""
+        """Return the default name of a card: `name`, and the digest of a user's own protocol."""
         return f"{name}-{self.digest}" if self.own else name
 
     def pairs_up_to(self, most: int) -> tuple[int, ...]:
-        """Return the numbers of pairs up to Kmax."""
+        """Return the numbers of pairs that are scored up to `most` = Kmax."""
         return tuple(pairs for pairs in self.pairs if pairs <= most)
 
     def most_pairs(self, state_bytes: int) -> int:
-        """Return Kmax of a cell, from the bytes of its state."""
+        """Return Kmax for a cell whose state has `state_bytes` bytes."""
         return self.pairs_of_small if state_bytes <= self.small_state else self.pairs_of_large
 
 
@@ -212,7 +224,14 @@ STANDARD = Protocol()
 
 
 def read_protocol(path: Path | None) -> Protocol:
-    """Return the protocol of a TOML file, which names the numbers that differ; else STANDARD."""
+    """Return the protocol in the TOML file `path`, or `STANDARD` if `path` is None.
+
+    The file sets only the numbers that differ from the standard protocol.
+
+    Raises:
+      ConfigError: the file is not TOML, or a number in it is refused.
+      StorageError: the file cannot be read.
+    """
     if path is None:
         return STANDARD
     fix = "set numbers of docs/card.schema.json, as in updates = 1000"
@@ -227,6 +246,6 @@ def read_protocol(path: Path | None) -> Protocol:
 
 
 def check_seeds(count: int | None) -> None:
-    """Raise ConfigError unless the number of seeds is in range; None stands for the card's."""
+    """Raise ConfigError unless `count`, a number of seeds, is None or in range."""
     if (checked("seeds", int | None, count) or 1) > MOST_SEEDS:
         raise ConfigError("seeds", count, "is out of range", f"use 1 to {MOST_SEEDS:,}")

@@ -1,6 +1,6 @@
-"""The questions of a card: by lag, by key, and of a task. No jax.
+"""Define the questions of a card: by lag, by key, and of a task. Imports no jax.
 
-A further question is also named in:
+A new question also needs code in these modules:
 
 bits, rows, card_contents             its bits, its row, and the field of a card
 lag_measurement, key_measurement,
@@ -34,26 +34,27 @@ from echo_jax.report.number_formats import plain
 
 
 class Question(Interface):
-    """What a card has bits of, such as `BY_LAG`: one object, without its network or data.
+    """A question that a card answers in bits, such as `BY_LAG`.
 
-    How a cell is measured by it, with jax, is a `learning.Measurement`.
+    Its network, data and loss, which need jax, are in a `learning.Measurement`.
 
-    name         its name in configurations and rows; in the flag `--only` with a hyphen
-    field        the field of a card that has its bits
+    name         the name in configurations and rows; in the flag `--only` with a hyphen
+    field        the field of a card that holds the bits
     absent       the value of that field if nothing was measured
     has_budgets  whether a full card also has runs with other numbers of updates
-    long_pilot   whether only a full card has a pilot, whose runs have the usual number of updates
-    words        for its bits on pages
-    suffix       of the headings of its rates and of other numbers of updates in a table
+    long_pilot   whether the pilot's runs have the usual length, so that only a full card has a
+                 pilot
+    words        the words for the bits on pages
+    suffix       the end of the table headings for its rates and for other numbers of updates
 
-    Of its curves, if it has any:
+    A question with curves also sets:
 
-    digits       of their values on the page on which cards are explored, as far as a pixel shows
-    short        its name in the address of that page
-    title        of the curves there
-    curves       the name of the curves, and of the files of their figures
-    x_label, y_label
-    reading      how to read its figures, with a place for the `most` bits of a token
+    digits            the format of the values of a curve on the page on which cards are explored
+    short             the name in the address of that page
+    title             the title of the curves on that page
+    curves            the name of the curves, and of the files of their figures
+    x_label, y_label  the labels of the axes
+    reading           how to read the figures, with a place for the `most` bits of a token
     """
 
     name: ClassVar[QuestionName]
@@ -72,20 +73,27 @@ class Question(Interface):
     reading: ClassVar[str] = ""
 
     def pilot(self, protocol: Protocol, updates: int | None = None, /) -> list[Configuration]:
-        """Return the configurations among which the pilot chooses, for runs of these updates."""
+        """Return the configurations among which the pilot chooses, by the rates of `protocol`.
+
+        On a task, their number of updates is `updates`, or the usual one; other questions ignore
+        `updates`.
+        """
 
     def least_bytes(self, protocol: Protocol) -> int:
-        """Return a lower bound of the bytes of its data sets and of its logits."""
+        """Return a lower bound of the bytes that data sets and logits take under `protocol`."""
 
     def measure(self, rows: Sequence[Any], protocol: Protocol, /) -> Bits:
-        """Return the bits of rows of one configuration, one for each seed, in order."""
+        """Return the bits of `rows` of one configuration: one row for each seed, in order.
+
+        `protocol` decides the bits of a row.
+        """
 
     def tokens(self, _: Protocol, /) -> int:
-        """Return how many different tokens a cell is fed; 0 for a task, which states its own."""
+        """Return how many different tokens a cell is fed; 0 for a task, which states the number."""
         return 0
 
     def has_picture(self, _: Protocol, _seed: int = 0, /) -> bool:
-        """Return True if a run of a seed answers what a picture is drawn from, see `reading`."""
+        """Return True if a picture is drawn from the answers of a run with this seed."""
         return False
 
 
@@ -104,13 +112,13 @@ class _ByLag(Question):
         return [Configuration(self.name, protocol.pilot_updates, x) for x in protocol.rates]
 
     def least_bytes(self, protocol: Protocol) -> int:
-        """Count the tokens of all streams, and the logits of all lags of one set."""
+        """Return the bytes of the tokens of all streams, and of all logits of one data set."""
         sets = (protocol.asked[-1] + 1) * (protocol.rows + 3 * protocol.streams)
         answers = protocol.asked_steps * protocol.lags * protocol.symbols
         return 4 * (sets + answers * max(protocol.rows, protocol.streams))
 
     def measure(self, rows: Sequence[LagRow], protocol: Protocol, /) -> BitsByLag:
-        """Sum the curve of each seed over all lags; from lag 4 on, take the mean of seeds."""
+        """Return the bits of each seed: the sum of its curve over all lags."""
         curves = np.array([row.curve(protocol) for row in rows])
         most = protocol.lags * math.log2(protocol.symbols)
         return BitsByLag(
@@ -141,13 +149,13 @@ class _ByKey(Question):
         return [Configuration(self.name, protocol.updates, x) for x in protocol.rates_by_key]
 
     def least_bytes(self, protocol: Protocol) -> int:
-        """Count the tokens of all rows, and the logits of their values, at the most pairs."""
+        """Return the bytes of all rows' tokens and of one batch's logits, at `pairs_of_small`."""
         most = protocol.pairs_of_small
         sets = 2 * len(protocol.pairs_up_to(most)) * protocol.recalls
         return 12 * most * (sets + protocol.rows * (1 + protocol.values))
 
     def measure(self, rows: Sequence[KeyRow], protocol: Protocol, /) -> BitsByKey:
-        """Take the K of each seed with the most accuracy bits on validation data."""
+        """Return the bits of each seed: accuracy bits at the K that is best on validation data."""
         pairs = np.array(rows[0].pairs)
         validation = np.array([row.accuracy(row.validation) for row in rows])
         final = np.array([row.curve(protocol) for row in rows])
@@ -175,7 +183,10 @@ class _ByKey(Question):
         return protocol.tokens
 
     def has_picture(self, protocol: Protocol, _: int = 0, /) -> bool:
-        """Return True for every seed, as some seeds associate and some do not."""
+        """Return True for every seed if the numbers of `protocol` fit the picture.
+
+        Every seed is read, as some seeds associate and some do not.
+        """
         fewest = protocol.pairs_up_to(min(protocol.pairs_of_small, protocol.pairs_of_large))
         return (protocol.keys, protocol.values) == (PIXELS, VALUES) and PAIRS in fewest
 
@@ -194,7 +205,7 @@ class _ByTask(Question):
         return 4 * (protocol.rows + 3 * protocol.streams)
 
     def measure(self, rows: Sequence[TaskRow], protocol: Protocol, /) -> BitsAnAnswer:
-        """Count 0 bits for a row without a score."""
+        """Return the bits per answer of each seed, at least 0; 0 for a row without a score."""
         finals = [row.final or TaskScore(0, 0, 0) for row in rows]
         by_seed = np.array([max(final.bits, 0.0) for final in finals])
         entropies = [final.entropy for final in finals if final.entropy]
@@ -212,20 +223,23 @@ class _ByTask(Question):
 BY_LAG, BY_KEY, BY_TASK = _ByLag(), _ByKey(), _ByTask()
 
 OF_MEMORY: tuple[Question, ...] = (BY_LAG, BY_KEY)
-"""The questions of a card that is of no task; they have curves."""
+"""The questions of a card without a task; both have curves."""
 
 EVERY: tuple[Question, ...] = (*OF_MEMORY, BY_TASK)
-"""All questions, in the order in which a card has them."""
+"""All questions, in the order in which a card lists them."""
 
 NAMED: dict[QuestionName, Question] = {each.name: each for each in EVERY}
 
 
 def order(question: QuestionName, updates: int) -> tuple[int, int]:
-    """Return a key that sorts the runs of a card by question and number of updates."""
+    """Return a key that sorts the runs of a card by `question`, then by number of `updates`."""
     return list(NAMED).index(question), updates
 
 
 def bits_of(rows: Sequence[Row], protocol: Protocol) -> Bits:
-    """Return the bits of rows of one configuration. A seed without a finite run has 0 bits."""
+    """Return the bits of `rows` of one configuration, by the numbers of `protocol`.
+
+    A seed whose run was not finite has 0 bits.
+    """
     by_seed = sorted(rows, key=lambda row: row.seed)
     return NAMED[by_seed[0].configuration.question].measure(by_seed, protocol)

@@ -1,14 +1,16 @@
-"""Draw the answers of a run about ten fixed streams as a picture of 8 x 8 pixels. No jax.
+"""Read a picture of 8 x 8 pixels from the answers of a run about ten fixed streams. Imports no jax.
 
 step     0   1   2 ...  63  64  65 ...   the stream T
 pixel    0   1   2 ...  63               pixel 0 is at the top left
 lag     64  63  62 ...   1               read after step 64
 lag      -  64  63 ...   2               read after step 65: pixel 0 is beyond
 
-A picture is drawn as pixel XOR (answer XOR T): a right answer shows the pixel, whatever it is. So
-the tokens are independent, as in training. A run by key is given eight of the pixels as pairs: the
-key is the place, and the 4 high bits of the value are the colour. It is queried for each value by
-its place, and the picture shows colour XOR (answer XOR value) / 4.
+A picture is drawn as pixel XOR (answer XOR T), so a right answer shows the pixel of any picture.
+The tokens can therefore be independent, as in training.
+
+A run by key is given eight of the pixels as pairs: the key is the place, and the 4 high bits of the
+value are the colour. The run is queried for each value by its place, and the picture shows colour
+XOR (answer XOR value) / 4.
 """
 
 import base64
@@ -42,7 +44,7 @@ LATER = "15cefec20572f63a5de8226317dd"
 
 
 class Reading(msgspec.Struct, forbid_unknown_fields=True):
-    """The answers of a run about `STREAMS`, in base64, by stream, then lag 1 .. 64.
+    """The answers of a run about `STREAMS`, in base64, ordered by stream, then by lag 1 .. 64.
 
     weights    the SHA-256 of the trained weights
     at_once    the bits by lag on the final streams, asked after step 64 only
@@ -58,11 +60,12 @@ class Reading(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class KeyReading(Reading):
-    """The same about `by_key.fixed_pairs`, by stream, in the order of the queries.
+    """The answers of a run about `key_measurement.fixed_pairs`, ordered by stream, then by query.
 
     at_once    the bits by key with eight pairs, on the final data
     answers    one byte for each answer
-    certainty  one byte each, 255 for 6 bits: the accuracy bits of its recalibrated probability
+    certainty  one byte for each answer, 255 for 6 bits: the accuracy bits of its recalibrated
+               probability
     """
 
     # 80 bytes in base64.
@@ -73,11 +76,12 @@ class KeyReading(Reading):
 class Fading(msgspec.Struct, forbid_unknown_fields=True):
     """The answers about the pixels of `fading_stream` after steps 64 .. 92, in base64.
 
-    By step 64 + s, then lag s + 1 .. 64: those of pixels within reach.
+    They are ordered by step 64 + s, then by lag s + 1 .. 64, the lags of pixels within reach.
 
     answers    the values, encoded as in `Reading`
     certainty  the certainties, encoded as in `Reading`
-    surprise   one byte each, in 16ths of a bit: -log2 of the recalibrated probability of the token
+    surprise   one byte for each answer, in 16ths of a bit: -log2 of the token's recalibrated
+               probability
     """
 
     answers: str
@@ -86,12 +90,13 @@ class Fading(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ReadCard(Reading):
-    """The reading of a published card: by lag of seed 0, by key of the seed with the median bits.
+    """The reading of a published card: of seed 0 by lag, of the seed with the median bits by key.
 
     card      the name of the card
     bits      the bits of the run that is read
-    fading    the fading by lag, for the cards that a page shows first
-    surprise  the surprise by key for these cards, as in `Fading`, about the first colours
+    fading    the answers by lag while the picture fades, for the cards that a page shows first
+    surprise  the surprise by key for these cards, as in `Fading`, about the colours of the first
+              stream
     """
 
     card: str
@@ -105,7 +110,9 @@ class ReadCard(Reading):
 class Readings(msgspec.Struct, forbid_unknown_fields=True):
     """The content of readings.json, from which pictures of published cards are drawn.
 
-    places, values  of the streams by key, `[10, 8]`, in the order of the queries
+    cells, by_key   the readings by lag, and by key
+    places, values  the keys and the values of the streams by key, `[10, 8]`, in the order of the
+                    queries
     """
 
     cells: list[ReadCard] = []
@@ -115,35 +122,42 @@ class Readings(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def fixed_streams() -> np.ndarray:
-    """Return `STREAMS`, int32 `[10, 65]`."""
+    """Return `STREAMS` as tokens, int32 `[10, 65]`."""
     return np.array([[int(digit, 16) for digit in stream] for stream in STREAMS], np.int32)
 
 
 def fading_stream() -> np.ndarray:
-    """Return the first of `STREAMS` and `LATER`, int32 `[93]`."""
+    """Return the tokens of the first of `STREAMS`, followed by `LATER`, int32 `[93]`."""
     return np.array([int(digit, 16) for digit in STREAMS[0] + LATER], np.int32)
 
 
 def packed(weights: bytes, at_once: float, answers: np.ndarray, certainty: np.ndarray) -> Reading:
-    """Return the reading of the digest of weights, and of values and certainties, `[10, N]`."""
+    """Return the reading of a run by lag or, with eight answers for each stream, by key.
+
+    Args:
+      weights: the bytes of the SHA-256 of the trained weights.
+      at_once: the bits of the run on its final data, as in `Reading` and `KeyReading`.
+      answers: the most likely values, `[10, N]`; N is 64 by lag and 8 by key.
+      certainty: the certainty of each answer, 0 .. 1, `[10, N]`.
+    """
     values = np.asarray(answers, np.uint8)
     kind, pack = {PIXELS: (Reading, halves), PAIRS: (KeyReading, encoded)}[values.shape[1]]
     return kind(weights.hex(), at_once, pack(values), encoded(255 * np.asarray(certainty)))
 
 
 def halves(values: np.ndarray) -> str:
-    """Return values of 4 bits in base64, the first of two in the high half of a byte."""
+    """Return `values` of 4 bits in base64, the first of two in the high half of a byte."""
     pairs = values.reshape(-1, 2)
     return encoded(np.bitwise_or(pairs[:, 0] << 4, pairs[:, 1]))
 
 
 def encoded(numbers: np.ndarray) -> str:
-    """Return numbers 0 .. 255 as bytes in base64."""
+    """Return `numbers` from 0 to 255, rounded to bytes, in base64."""
     return base64.b64encode(np.round(numbers).astype(np.uint8).tobytes()).decode()
 
 
 def unpacked(reading: Reading) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values `[10, 64]` and certainties, 0 .. 1, of a reading."""
+    """Return the values and the certainties, 0 .. 1, of a `reading` by lag, each `[10, 64]`."""
     values, certainty = (
         np.frombuffer(base64.b64decode(x), np.uint8) for x in (reading.answers, reading.certainty)
     )
@@ -154,7 +168,10 @@ def unpacked(reading: Reading) -> tuple[np.ndarray, np.ndarray]:
 def left_of(
     picture: np.ndarray, reading: Reading, stream: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixels that are drawn of a picture, int `[64]`, and the area of each, 0 .. 1."""
+    """Return the pixels that `reading` leaves of `picture`, int `[64]`, and their areas, 0 .. 1.
+
+    The answers are about fixed stream number `stream`.
+    """
     # From lag 64 down, because the oldest token stands for the first pixel.
     values, certainty = (each[stream, ::-1] for each in unpacked(reading))
     return picture ^ values ^ fixed_streams()[stream, :PIXELS], certainty

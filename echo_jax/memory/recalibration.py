@@ -1,6 +1,7 @@
-"""Recalibration of answers by one factor a head, fitted on answers that are not scored. Pure.
+"""Recalibrate answers by one factor for each head, fitted on answers that are not scored.
 
-By lag there is a head for each lag, n = 1 .. N; elsewhere there is one.
+By lag there is a head for each lag, n = 1 .. N; by key and on tasks there is one. All functions are
+pure.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from echo_jax.echo.loss import cross_entropy
 def fitted_factors(
     logits: chex.Array, targets: chex.Array, largest: float, halvings: int
 ) -> chex.Array:
-    """Return the factor b of each head, `[N]`, from calibration logits `[E, N, V]` and targets.
+    """Return the factor b of each head, `[N]`, from `logits` z `[E, N, V]` and `targets` `[E, N]`.
 
     The factor, 0 to `largest`, minimises the mean cross-entropy of softmax(b z) (temperature
     scaling, Guo et al. 2017). The loss is convex in b, so bisection brings its slope, E[sum_v p_v
@@ -26,7 +27,7 @@ def fitted_factors(
     right = jnp.take_along_axis(below, targets[..., None], axis=-1)[..., 0]
 
     def slope(factor: chex.Array) -> chex.Array:
-        """Return the derivative of the mean cross-entropy of each head by its factor, `[N]`."""
+        """Return the derivative of each head's mean cross-entropy by its `factor`, `[N]`."""
         # The largest weight is exp(0) = 1: nothing overflows, and the sum is 1 or more.
         weights = jnp.exp(factor[:, None] * below)
         expected = jnp.sum(weights * below, axis=-1) / jnp.sum(weights, axis=-1)
@@ -39,10 +40,13 @@ def fitted_factors(
 def crossing(
     rising: Callable[[chex.Array], chex.Array], low: chex.Array, high: chex.Array, halvings: int
 ) -> chex.Array:
-    """Return where a rising function crosses zero between two ends, by number, by bisection."""
+    """Return where the function `rising` crosses zero between `low` and `high`, for each number.
+
+    The range is bisected `halvings` times.
+    """
 
     def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
-        """Return the half of each range in which the sign changes."""
+        """Return, for each range between two `ends`, the half in which the sign changes."""
         low, high = ends
         middle = (low + high) / 2
         above = rising(middle) > 0
@@ -55,10 +59,11 @@ def crossing(
 def recalibrated_nats(
     factors: chex.Array, doubt: chex.Numeric, logits: chex.Array, targets: chex.Array
 ) -> chex.Array:
-    """Return the cross-entropy of each answer, `[E, N]`, of logits `[E, N, V]` after recalibration.
+    """Return the cross-entropy of each answer after recalibration, `[E, N]`, in nats.
 
-    The scored probabilities are (1 - doubt) softmax(b z) + doubt / V. The doubt is 1 / E, as no
-    error in E calibration answers does not show that the next answer is right.
+    For the `factors` b `[N]` and the `logits` z `[E, N, V]`, the probability of the `targets`
+    `[E, N]` is (1 - doubt) softmax(b z) + doubt / V. The `doubt` is 1 / E, as no error in E
+    calibration answers does not show that the next answer is right.
     """
     right = jnp.exp(-cross_entropy(factors[:, None] * logits, targets))
     # The doubt bounds an answer at log(V / doubt) nats, however sure of another one the network is.
@@ -68,7 +73,10 @@ def recalibrated_nats(
 def recalibrated_certainty(
     factors: chex.Array, doubt: chex.Numeric, logits: chex.Array
 ) -> chex.Array:
-    """Return 1 less the entropy of each recalibrated answer over log V, `[E, N]`."""
+    """Return the certainty of each recalibrated answer, `[E, N]`: 1 - entropy / log V.
+
+    `factors`, `doubt` and `logits` are as in `recalibrated_nats`.
+    """
     symbols = logits.shape[-1]
     softmax = jax.nn.softmax(factors[:, None] * logits)
     probabilities = (1 - doubt) * softmax + doubt / symbols

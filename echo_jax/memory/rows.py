@@ -1,11 +1,11 @@
-"""The rows of a card: what each run answered. No jax.
+"""Define the rows of a card, which hold what each run answered. Imports no jax.
 
-A row of any question has
+A row of any question has these methods:
 
     validation_bits(protocol)   the bits by which a pilot chooses; 0 without a score
     curve(protocol)             its curve on final data, as in a card
     tidy(score)                 a dictionary for each number of the score of one data set
-    check(protocol)             ValueError for scores that the protocol cannot give
+    check(protocol)             raises ValueError for scores that the protocol cannot give
 """
 
 import itertools
@@ -33,14 +33,17 @@ Accuracy = Annotated[float, Meta(ge=0, le=1)]
 Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
 # The largest float32 is 3.4e38, so each finite loss is below the bound.
 Losses = list[Annotated[float, Meta(ge=0, le=1e39)]] | UnsetType
-"""The mean training loss in nats of each `updates_at_once` of a run, until it is not finite."""
+"""The mean training loss of each `updates_at_once` updates of a run, in nats.
+
+The list ends before a loss that is not finite.
+"""
 
 Version = str | UnsetType
 """The release or commit of echo_jax that made a row."""
 
 
 class _OfRun(msgspec.Struct):
-    """The run of a row; its scores follow, in the order of their line.
+    """The fields that identify the run of a row; fields of scores follow, in the order of a line.
 
     Rows of echo_jax 0.2.0.dev0 and older may lack `losses` and `version`.
     """
@@ -51,22 +54,23 @@ class _OfRun(msgspec.Struct):
 
     @property
     def configuration(self) -> Configuration:
-        """The configuration of the run; its question is the tag of the row."""
+        """The configuration of the run; the tag of the row's class states its question."""
         question: Any = self.__struct_config__.tag
         return Configuration(question, self.updates, self.rate)
 
     @property
     def key(self) -> str:
-        """The run among those of its card."""
+        """The key of the run, unique in its card: seed 0, by key, rate 0.01, 3000 updates."""
         return self.configuration.run(self.seed)
 
 
 class _Measured(_OfRun, kw_only=True):
-    """What every run tells beside its scores, at the end of its line.
+    """The fields of every row that are not scores, at the end of its line.
 
-    state_bytes  of the state as it was carried in the score; 0 where that is not known
-    difference   of the accuracies by scan and by steps, on the validation data
-    device       that made it; null where that is unknown
+    state_bytes      the bytes of the state as it was carried in the score; 0 if unknown
+    difference       the accuracy by scan less the accuracy by steps, on the validation data
+    device           the device that made the row; null if unknown
+    version, losses  see `Version` and `Losses`; absent from older rows
     """
 
     state_bytes: Count = 0
@@ -77,12 +81,13 @@ class _Measured(_OfRun, kw_only=True):
 
 
 class LagRow(_Measured, tag_field="question", tag="by lag", forbid_unknown_fields=True):
-    """A run by lag. The scores are null if a loss was not finite.
+    """The row of a run by lag. The scores are null if a loss or a score was not finite.
 
-    validation  mean cross-entropy of each lag from 1 after recalibration, in nats, on streams drawn
-                from the seed
-    final       the cross-entropy on streams drawn from the seed and the trained weights
-    reading     what seed 0 holds of a picture after the usual updates; absent from other rows
+    validation  the mean cross-entropy of each lag from 1, in nats, after recalibration, on streams
+                drawn from the seed
+    final       the mean cross-entropy on streams drawn from the seed and the trained weights
+    reading     the answers of seed 0 about fixed streams after the usual updates; absent from other
+                rows
     """
 
     validation: Nats | None
@@ -90,33 +95,33 @@ class LagRow(_Measured, tag_field="question", tag="by lag", forbid_unknown_field
     reading: Reading | UnsetType = UNSET
 
     def validation_bits(self, protocol: Protocol) -> float:
-        """Return the sum over all lags."""
+        """Return the bits on the validation data, summed over all lags; 0 without a score."""
         return float(lag_bits(self.validation, protocol).sum())
 
     def curve(self, protocol: Protocol) -> np.ndarray:
-        """Return the bits of each lag, `[N]`."""
+        """Return the bits of each lag on the final data, `[N]`; zeros without a score."""
         return lag_bits(self.final, protocol)
 
     def tidy(self, score: list[float]) -> list[dict[str, Any]]:
-        """Return the nats of each lag."""
+        """Return a dictionary for each lag, from `score`, the nats of one data set."""
         return [{"lag": lag, "nats": nats} for lag, nats in enumerate(score, 1)]
 
     def check(self, protocol: Protocol) -> None:
-        """Refuse nats of other lags than those of the protocol."""
+        """Raise ValueError unless the scores have one number for each lag of `protocol`."""
         if any(len(x) != protocol.lags for x in (self.validation, self.final) if x):
             raise ValueError(f"nats does not have {protocol.lags} numbers, one for each lag")
 
 
 class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_fields=True):
-    """A run by key. The right answers are null if a loss was not finite.
+    """The row of a run by key. The scores are null if a loss was not finite.
 
-    pairs              K of each entry of the lists
-    queries            of each K and data set; `asked` in files
-    validation, final  the numbers of right answers
-    associated         right answers about `Protocol.associated` pairs in as many rows, after each
-                       `updates_at_once`; null if unknown
+    pairs              the number of pairs K for each entry of the lists
+    queries            the number of queries at each K in each data set; `asked` in files
+    validation, final  the number of right answers at each K
+    associated         the numbers of right answers about `Protocol.associated` pairs in
+                       `Protocol.recalls` rows, after each `updates_at_once`; null if unknown
     constant_bytes     the bytes of the arrays that the program of the score holds as constants
-    reading            the reading after the usual updates, see `LagRow`
+    reading            the answers about fixed pairs after the usual updates; absent from other rows
     """
 
     pairs: Counts
@@ -128,28 +133,29 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
     reading: KeyReading | UnsetType = UNSET
 
     def validation_bits(self, protocol: Protocol) -> float:
-        """Return the bits at the best K."""
+        """Return the accuracy bits on the validation data at the best K; 0 without a score."""
         right = self.accuracy(self.validation)
         return float(accuracy_bits(np.array(self.pairs), right, protocol.values).max())
 
     def accuracy(self, right: Sequence[int] | None) -> np.ndarray:
-        """Return the share of right answers at each K; zeros for a run without a score."""
+        """Return the share of `right` answers at each K, `[K]`; zeros if `right` is None."""
         return np.array(right or [0] * len(self.queries)) / np.array(self.queries)
 
     def curve(self, _: Protocol) -> np.ndarray:
-        """Return the accuracy at each K."""
+        """Return the accuracy at each K on the final data, `[K]`; zeros without a score."""
         return self.accuracy(self.final)
 
     def tidy(self, score: list[int]) -> list[dict[str, Any]]:
-        """Return the right answers at each K, of so many."""
+        """Return a dictionary for each K, from `score`, the right answers on one data set."""
         each = zip(self.pairs, score, self.queries, strict=True)
         return [{"pairs": k, "right": right, "asked": queries} for k, right, queries in each]
 
     def updates_until_associated(self, protocol: Protocol) -> float:
-        """The first update after which half of the answers about 4 pairs are right, twice running.
+        """Return the first update after which half of the answers about 4 pairs are right.
 
-        Twice running is at the next check too. Infinite where that never is. A list of the values
-        has 27% of them.
+        Half must be right at the next check too. `protocol` states the number of pairs and when
+        checks are made. The result is infinite if that never happens. A list of the values answers
+        27% right.
         """
         half = protocol.recalls * protocol.associated * ASSOCIATES
         checks = [right >= half for right in self.associated or []]
@@ -157,7 +163,7 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
         return (twice.index(True) + 1) * protocol.updates_at_once if True in twice else math.inf
 
     def check(self, protocol: Protocol) -> None:
-        """Refuse pairs, queries or right answers that the protocol cannot give."""
+        """Raise ValueError unless `protocol` can give these pairs, queries and right answers."""
         if tuple(self.pairs) != protocol.pairs[: len(self.pairs)]:
             raise ValueError(f"pairs does not begin with {', '.join(map(str, protocol.pairs))}")
         if self.queries != [protocol.recalls * pairs for pairs in self.pairs]:
@@ -177,8 +183,8 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
 class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The task that was measured.
 
-    name    the name of its file or class
-    source  the SHA-256 of its file; null for a task of this package
+    name    the name of the task's file or class
+    source  the SHA-256 of that file; null for a task of this package
     drawn   the SHA-256 of a draw of each part, so that other data count as another task
     """
 
@@ -188,10 +194,10 @@ class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
-    """The answers of a run on a data set.
+    """The score of a run, or of a baseline, on one data set of a task.
 
     accuracy  the share of right answers
-    nats      the mean cross-entropy of an answer after recalibration
+    nats      the mean cross-entropy of an answer, in nats, which a run recalibrates
     entropy   the entropy of the answers of the data set, in nats
     """
 
@@ -201,15 +207,20 @@ class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def bits(self) -> float:
-        """Bits an answer: the entropy less the cross-entropy; below 0 for less than nothing."""
+        """The bits per answer: the entropy less the cross-entropy, which may be negative."""
         return (self.entropy - self.nats) / math.log(2)
 
 
 class TaskRow(_Measured, tag_field="question", tag="task", forbid_unknown_fields=True):
-    """A run of a task; the scores are null if a loss was not finite.
+    """The row of a run of a task. The scores are null if a loss or a score was not finite.
 
-    baseline  the score of the task's baseline on the final rows of this run; absent without one
-    majority  the share of the most frequent answer of the final rows; absent from older rows
+    task               the task, which is equal in all rows of a card
+    validation, final  the scores on the validation and the final rows
+    baseline           the score of the task's baseline on the final rows of this run; absent
+                       without a baseline
+    majority           the share of the most frequent answer of the final rows; absent from older
+                       rows
+    constant_bytes     the bytes of the arrays that the program of the score holds as constants
     """
 
     task: MeasuredTask
@@ -220,24 +231,24 @@ class TaskRow(_Measured, tag_field="question", tag="task", forbid_unknown_fields
     majority: Accuracy | UnsetType = UNSET
 
     def validation_bits(self, _: Protocol) -> float:
-        """Return the bits an answer, which may be below 0."""
+        """Return the bits per answer on the validation data, perhaps below 0; 0 without a score."""
         return self.validation.bits if self.validation else 0.0
 
     def curve(self, _: Protocol) -> np.ndarray:
-        """Return no number: a task has no curve."""
+        """Return an empty array, as a task has no curve."""
         return np.zeros(0)
 
     def tidy(self, score: TaskScore) -> list[dict[str, Any]]:
-        """Return the score alone."""
+        """Return a list of one dictionary, the fields of `score`."""
         return [msgspec.structs.asdict(score)]
 
     def check(self, _: Protocol) -> None:
-        """Refuse nothing: no number of a protocol bounds the scores of a task."""
+        """Accept every row, as no number of a protocol bounds the scores of a task."""
 
 
 Row = LagRow | KeyRow | TaskRow
 
 
 def with_known(kind: Any, fields: dict[str, Any]) -> Any:
-    """Return the row of a run with the given fields that its kind of rows has."""
+    """Return a row of class `kind` with the entries of `fields` that this class has."""
     return kind(**{name: fields[name] for name in kind.__struct_fields__ if name in fields})

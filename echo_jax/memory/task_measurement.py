@@ -7,10 +7,13 @@ draw(key, rows, part)    inputs int `[B, T]` below `tokens`, targets int `[B, T]
                          and counts, bool `[B, T]`: where a target counts
 
 The part is training, validation or final, for a task with fixed data; a task that draws random data
-ignores it. A task may also have `levels` of rising difficulty, a range such as range(1, 9): `draw`
-then takes a fourth argument, which rises in training; the last level is scored. A task may also
-have a `baseline(inputs)` of NumPy, the share of each answer, `[B, T, answers]`, which is scored on
-the final rows of each run.
+ignores the part.
+
+A task may also have `levels` of rising difficulty, a range such as range(1, 9). Then `draw` takes a
+fourth argument, the level, which rises in training; the last level is scored.
+
+A task may also have a function `baseline(inputs)` of NumPy, which returns the share of each answer,
+`[B, T, answers]`. The baseline is scored on the final rows of each run.
 
 tokens   1 0 1 1      parity
 targets  . 1 0 1      a network reads its cell's output at each step, and learns these
@@ -60,9 +63,12 @@ MEMBERS = ("tokens", "answers", "draw")
 
 @dataclasses.dataclass(eq=False)
 class TaskObject:
-    """A task that was checked: as a card states it, and the object that draws.
+    """A task that was checked.
 
-    `levels` has one level if the task has none.
+    measured         the task as a card states it
+    written          the user's object, which draws
+    tokens, answers  the numbers of different inputs and of different answers
+    levels           the levels of difficulty; a single level if the task has none
     """
 
     measured: MeasuredTask
@@ -72,7 +78,10 @@ class TaskObject:
     levels: range
 
     def draw(self, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric) -> TaskRows:
-        """Draw rows of a part at a level; a target that does not count is 0."""
+        """Return `rows` rows of `part` at `level`, drawn from `key`.
+
+        A target that does not count becomes 0.
+        """
         tokens, targets, scored = map(jnp.asarray, _draw(self.written, key, rows, part, level))
         # Such a target may be any integer. Beyond the answers jax gathers NaN for it, and NaN times
         # a weight of 0 is still NaN.
@@ -80,14 +89,14 @@ class TaskObject:
         return TaskRows(tokens.astype(jnp.int32), targets.astype(jnp.int32), scored)
 
     def majority(self, rows: TaskRows) -> float:
-        """Return the share of the most frequent answer in rows."""
+        """Return the share of the most frequent answer among the scored targets of `rows`."""
         targets = np.asarray(rows.targets)[np.asarray(rows.scored)]
         return float(np.bincount(targets).max() / len(targets))
 
     def baseline(self, rows: TaskRows) -> TaskScore | UnsetType:
-        """Return the score of the task's own baseline on rows; UNSET if it has none.
+        """Return the score of the task's baseline on `rows`, or UNSET if the task has no baseline.
 
-        The right answer has a share of at least a millionth.
+        The right answer's share counts as at least a millionth, so that its nats are finite.
         """
         if not hasattr(self.written, "baseline"):
             return UNSET
@@ -109,7 +118,10 @@ def _draw(written: Any, key: chex.PRNGKey, rows: int, part: str, level: chex.Num
 
 
 def task_of(task: Any, protocol: Protocol) -> TaskObject:
-    """Return the task of a name or an object; raise ConfigError if it breaks a rule."""
+    """Return the task of `task`, a name or an object; raise ConfigError if the task breaks a rule.
+
+    The check draws as many rows as a run under `protocol`.
+    """
     written = named(task) if isinstance(task, str) else task
     if isinstance(written, type):
         written = written()
@@ -137,7 +149,7 @@ def task_of(task: Any, protocol: Protocol) -> TaskObject:
 
 
 def named(name: str) -> Any:
-    """Return the object of a name: a built-in task, `file.py` or `package.module:NAME`."""
+    """Return the object called `name`: a built-in task, `file.py` or `package.module:NAME`."""
     if name in BUILT_IN:
         name = f"{tasks.__name__}.{name}"
     elif name.isidentifier():
@@ -147,13 +159,21 @@ def named(name: str) -> Any:
 
 
 class _Check(NamedTuple):
-    """The check of what a task draws, before anything is compiled or written."""
+    """The check of what a task draws, before anything is compiled or written.
+
+    name     the name of the task in errors
+    written  the object that draws
+    """
 
     name: str
     written: Any
 
     def digest(self, protocol: Protocol, levels: range) -> str:
-        """Return the SHA-256 of a draw of each part; raise ConfigError if a draw breaks a rule."""
+        """Return the SHA-256 of a draw of each part; raise ConfigError if a draw breaks a rule.
+
+        As many rows are drawn as in a run under `protocol`, at the last of `levels`; for training,
+        also at the first.
+        """
         key, other, third = (purpose_key(seed, Purpose.DATA) for seed in range(3))
         cases = [(part, levels[-1]) for part in PARTS]
         # Training rises from the first level; all else is drawn at the last one.
@@ -185,12 +205,18 @@ class _Check(NamedTuple):
         return digest.hexdigest()
 
     def check_between(self, key: chex.PRNGKey, rows: int, levels: range) -> None:
-        """Check rows of the levels between the first and the last, or of some ten of them."""
+        """Raise ConfigError if `rows` rows of a level between first and last break a rule.
+
+        The rows are drawn from `key`. If there are many `levels`, some ten of these are checked.
+        """
         for level in levels[1 : -1 : -(-len(levels) // 10)]:
             self.check(self.drawn(key, rows, "training", level), rows, "training")
 
     def drawn(self, key: chex.PRNGKey, rows: int, part: str, level: int) -> TaskRows:
-        """Return rows as NumPy arrays, drawn as they are and traced as in training."""
+        """Return `rows` rows of `part` at `level` from `key`, as NumPy arrays.
+
+        The draw is also traced, as in training. Raises ConfigError if the draw or the trace fails.
+        """
         draw = partial(_draw, self.written, rows=rows, part=part)
 
         def drawn_and_traced() -> Any:
@@ -208,7 +234,10 @@ class _Check(NamedTuple):
         return TaskRows(*map(np.asarray, found))
 
     def attempt(self, call: Callable[[], Any], member: str, how: str) -> Any:
-        """Return the return value of the user's code; raise ConfigError if it raises anything."""
+        """Return what the user's code `call` returns; raise ConfigError if the code fails.
+
+        The error says that `member` failed, and `how` to write this member.
+        """
         try:
             return call()
         except (EchoError, KeyboardInterrupt):
@@ -219,7 +248,10 @@ class _Check(NamedTuple):
             self.refuse(f"fails in {member} ({what}): {member} {how}", error)
 
     def check(self, drawn: TaskRows, rows: int, part: str) -> None:
-        """Raise ConfigError unless the arrays have the right shape, type and range, and targets."""
+        """Raise ConfigError unless `drawn`, `rows` rows of `part`, has valid arrays and a target.
+
+        Valid arrays have the right shapes, types and ranges.
+        """
         shapes = " ".join(f"{x.dtype}{list(x.shape)}" for x in drawn)
         whole = all(np.issubdtype(x.dtype, np.integer) for x in drawn[:2])
         length = drawn.tokens.shape[1:]
@@ -242,7 +274,7 @@ class _Check(NamedTuple):
                 )
 
     def check_baseline(self, inputs: np.ndarray) -> None:
-        """Raise ConfigError unless the baseline gives each answer a share."""
+        """Raise ConfigError unless the baseline gives a share of each answer to `inputs`."""
         shape = [*inputs.shape, int(self.written.answers)]
         call = lambda: np.asarray(self.written.baseline(inputs))  # noqa: E731
         shares = self.attempt(call, "baseline", "must take inputs [rows, T] of NumPy")
@@ -258,7 +290,10 @@ class _Check(NamedTuple):
             self.refuse(f"has a baseline that sums to {worst:.4g}, not 1: give each answer a share")
 
     def refuse(self, sentence: str, error: BaseException | None = None) -> NoReturn:
-        """Raise ConfigError with a sentence about the task, after the line of the user's file."""
+        """Raise ConfigError with `sentence` about the task, after the line of the user's file.
+
+        `error` is what the user's code raised, if anything.
+        """
         where = user_cell.location(self.written.draw, error=error)
         raise ConfigError(f"{where}: task {self.name!r} {sentence}") from error
 
@@ -268,53 +303,65 @@ def _equal(one: TaskRows, other: TaskRows) -> bool:
 
 
 class ReadoutMeasurement(Measurement):
-    """A linear readout of the cell's output at each step learns a task.
+    """A measurement in which a linear readout of the cell's output at each step learns a task.
 
     The loss is the mean cross-entropy over all targets of a batch that are scored. The level of the
-    task rises by the ramp, from its first to its last.
+    task rises from its first to its last over the share `Protocol.ramp` of the updates.
     """
 
     def __init__(self, cell: Cell, protocol: Protocol, task: TaskObject | Recall) -> None:
-        """Return a network around a cell, fed one-hot tokens; nothing is compiled."""
+        """Build the network around `cell`, fed one-hot tokens of `task`; nothing is compiled.
+
+        `protocol` has the numbers of the measure.
+        """
         self.protocol = protocol
         self.task = task
         readout = nn.Dense(task.answers, kernel_init=nn.initializers.lecun_normal())
         self.network = Network(cell, readout, task.tokens, task.tokens, task.answers)
 
     def init_params(self, key: chex.PRNGKey) -> Params:
-        """Return the parameters of the cell and of the readout."""
+        """Return the initial parameters of the cell and of the readout, drawn from `key`."""
         return network.init_params(self.network, key)
 
     def draw(self, key: chex.PRNGKey, level: chex.Array) -> TaskRows:
-        """Return a batch of B rows at a level."""
+        """Return a batch of B rows for training at `level`, drawn from `key`."""
         return self.task.draw(key, self.protocol.rows, "training", level)
 
     def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
-        """Return the mean loss over all targets that are scored."""
+        """Return the mean cross-entropy, in nats, of `params` on the scored targets of a batch.
+
+        The batch is drawn from `key`, at the level after the share `done` of the updates.
+        """
         drawn = self.draw(key, self.ramp(done))
         logits = self.logits(params, drawn.tokens)
         return mean_where(cross_entropy(logits, drawn.targets), drawn.scored)
 
     def ramp(self, done: chex.Numeric) -> chex.Array:
-        """Return the level of the ramp after a share of the updates."""
+        """Return the level of the task after the share `done` of the updates."""
         levels = self.task.levels
         risen = jnp.minimum(done / self.protocol.ramp, 1.0)
         return levels.start + levels.step * jnp.floor((len(levels) - 1) * risen).astype(jnp.int32)
 
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
-        """Return the logits at each step, `[B, T, answers]`, by the cell's scan over tokens."""
+        """Return the logits of `params` at each step, `[B, T, answers]`, by the cell's scan.
+
+        The `tokens` are int32 `[B, T]`.
+        """
         state = self.network.initial_state(params, len(tokens))
         _, outputs = network.unroll(self.network, params, state, tokens, None)
         return network.read_out(self.network, params, outputs).swapaxes(0, 1)
 
     def right(self, params: Params, rows: TaskRows) -> chex.Array:
-        """Return the number of right answers by the cell's scan."""
+        """Return the number of right answers of `params` on `rows`, by the cell's scan."""
         return jnp.sum(correct(self.logits(params, rows.tokens), rows.targets) & rows.scored)
 
     def by_steps(
         self, params: Params, streams: chex.Array, read: Callable[[chex.Array], chex.Array]
     ) -> tuple[chex.Array, chex.Array]:
-        """Return readings of the logits at each step, `[B, T, ...]`, and the bytes of a state."""
+        """Return `read(logits)` at each step, `[B, T, ...]`, and the bytes of a state.
+
+        The cell with `params` runs by single steps over `streams`, int32 `[B, T]`.
+        """
         net = self.network
 
         def answer(_: Any, output: chex.Array) -> chex.Array:
@@ -324,13 +371,16 @@ class ReadoutMeasurement(Measurement):
 
 
 class TaskMeasurement(ReadoutMeasurement):
-    """A task is measured alone, at its last level. The question is `questions.BY_TASK`."""
+    """The measurement of a task, scored at its last level. The question is `questions.BY_TASK`."""
 
     question = BY_TASK
     task: TaskObject
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
-        """Draw the rows of a seed and the digest of its weights; validation gets two sets."""
+        """Return the data sets of `seed` and `weights`, the digest of the trained weights.
+
+        The first two are of the part validation; the first recalibrates.
+        """
         # The first recalibrates: a factor that is fitted to the scored rows would add bits.
         parts = "validation", "validation", "final"
         rows, level = self.protocol.streams, self.task.levels[-1]
@@ -338,14 +388,20 @@ class TaskMeasurement(ReadoutMeasurement):
         return Sets(*(self.task.draw(key, rows, part, level) for key, part in keys))
 
     def score(self, params: Params, sets: Sets) -> Scores:
-        """Return accuracy, nats per recalibrated answer, and entropy of the answers, `[3]`."""
+        """Return the scores `[3]` of `params` on the validation and on the final rows of `sets`.
+
+        They are the accuracy, the nats per recalibrated answer, and the entropy of the answers.
+        """
         streams = jnp.concatenate([drawn.tokens for drawn in sets])
         found, carried = self.by_steps(params, streams, lambda logits: logits)
         validation, final = self.scores_of(found, sets)
         return Scores(validation, final, accuracy=validation[0], bytes=carried)
 
     def scores_of(self, found: chex.Array, sets: Sets) -> list[chex.Array]:
-        """Score validation and final rows as `score` does, from all logits `[B, T, answers]`."""
+        """Return the scores `[3]` of the validation and of the final rows, see `score`.
+
+        `found` has the logits on all rows of the three `sets`, `[B, T, answers]`.
+        """
         calibration, *scored = jnp.split(found, len(sets))
         factors = self.factors(calibration, sets.calibration)
         doubt = 1 / jnp.sum(sets.calibration.scored)
@@ -353,7 +409,10 @@ class TaskMeasurement(ReadoutMeasurement):
         return [accuracy_nats_entropy(factors, doubt, *of) for of in of_sets]
 
     def factors(self, logits: chex.Array, drawn: TaskRows) -> chex.Array:
-        """Return the factor of recalibration, `[1]`; equal logits have no slope."""
+        """Return the factor of recalibration, `[1]`, fitted to `logits` on the rows `drawn`.
+
+        The logits of steps that are not scored become 0; equal logits have no slope.
+        """
         scored = jnp.where(drawn.scored[..., None], logits, 0.0)
         examples = scored.reshape(-1, 1, logits.shape[-1])
         protocol = self.protocol
@@ -361,11 +420,14 @@ class TaskMeasurement(ReadoutMeasurement):
         return fitted_factors(examples, targets, protocol.largest_factor, protocol.halvings)
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """Return the accuracy on the validation data by the cell's scan, as in training."""
+        """Return the accuracy of `params` on the validation data of `sets`, by the cell's scan.
+
+        Training uses the scan, and the score uses single steps.
+        """
         return self.right(params, sets.validation) / jnp.sum(sets.validation.scored)
 
     def row(self, fields: dict[str, Any]) -> TaskRow:
-        """Return the row of a run, with the scores that `score` returned."""
+        """Return the row of a run from its `fields`, with the scores that `score` returned."""
         sets = [name for name in ("validation", "final") if fields[name] is not None]
         scores = {name: TaskScore(*fields[name]) for name in sets}
         return with_known(TaskRow, {"task": self.task.measured, **fields, **scores})
@@ -374,7 +436,11 @@ class TaskMeasurement(ReadoutMeasurement):
 def accuracy_nats_entropy(
     factors: chex.Array, doubt: chex.Array, logits: chex.Array, drawn: TaskRows
 ) -> chex.Array:
-    """Return accuracy, nats and entropy from logits `[B, T, answers]`, float32 `[3]`."""
+    """Return accuracy, nats per answer and entropy of the answers `drawn.targets`, float32 `[3]`.
+
+    The `logits` are `[B, T, answers]`; `factors` and `doubt` recalibrate them, see
+    `recalibrated_nats`.
+    """
     answers = logits.shape[-1]
     right = mean_where(correct(logits, drawn.targets), drawn.scored)
     examples = logits.reshape(-1, 1, answers), drawn.targets.reshape(-1, 1)

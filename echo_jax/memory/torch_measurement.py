@@ -1,11 +1,11 @@
-"""The measurements of layers in PyTorch, which trains and runs them; all else is that of JAX.
+"""Measure layers of PyTorch: PyTorch trains and runs the layers, and JAX computes the rest.
 
-learning.init, train_updates    TorchMeasurement.init, train_updates    the same data and numbers
+learning.init, train_updates    TorchMeasurement.init, train_updates    equal data and numbers
 LagMeasurement                  TorchLagMeasurement    states from PyTorch; heads by JAX
 KeyMeasurement                  TorchKeyMeasurement    logits from PyTorch; levels and counts by JAX
 
-Between calls, parameters are arrays: the state dict of the layer, which JAX sorts by name, and of
-the layer that reads it. They run on the CPU, within `InTorch.settings`.
+Between calls, parameters are arrays: the state dict of the layer, which JAX sorts by name, and the
+state dict of the linear layer that reads it. Networks run on the CPU, within `InTorch.settings`.
 """
 
 import contextlib
@@ -46,7 +46,10 @@ class TorchNetwork(torch.nn.Module):
     """A layer, fed one-hot tokens, and the linear layer that reads its state or its outputs."""
 
     def __init__(self, measurement: Any, seed: int) -> None:
-        """Start the network: the layer as PyTorch starts it, all around it as JAX does."""
+        """Build the network of `measurement` with the initial weights of `seed`.
+
+        PyTorch draws the weights of the layer, and JAX draws the weights of the linear layer.
+        """
         super().__init__()
         params = measurement.init_params(purpose_key(seed, Purpose.WEIGHTS))
         cell, self.tokens = measurement.network.cell, measurement.network.input_size
@@ -57,42 +60,49 @@ class TorchNetwork(torch.nn.Module):
         self.axes = batch_axes(self.cell, self.tokens)
 
     def arrays(self) -> Params:
-        """Return the parameters and buffers as arrays, in plain dictionaries, which JAX sorts."""
+        """Return the parameters and buffers as arrays, in plain dictionaries, sorted by JAX."""
         parts = {part: dict(x.state_dict()) for part, x in self.named_children()}
         return jax.tree.map(array, parts)
 
     def forward(self, tokens: torch.Tensor, state: Any = None) -> Any:
-        """Return the outputs `[B, T, H]` for tokens int64 `[B, T]`, and the next state."""
+        """Return the outputs `[B, T, H]` for `tokens` int64 `[B, T]`, and the next state.
+
+        `state` is the state before the tokens; None starts a sequence.
+        """
         return self.cell(torch.nn.functional.one_hot(tokens, self.tokens).float(), state)
 
     def read(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the answers of the linear layer on states or outputs `[..., D]`."""
+        """Return the logits of the linear layer for `x`, states or outputs `[..., D]`."""
         of = self.get_submodule(self.reader)
         return x @ of["kernel"] + of["bias"]
 
     def own(self, state: Any) -> list[torch.Tensor]:
-        """Return the tensors that count, `[B, ...]`, as views of the tensors of the state."""
+        """Return views of the tensors of `state` that the layer counts as state, `[B, ...]`."""
         each = zip(own_tensors(self.cell, state), self.axes, strict=True)
         return [x.movedim(axis, 0) for x, axis in each]
 
 
 def flat(own: list[torch.Tensor]) -> torch.Tensor:
-    """Return the numbers of tensors `[B, ...]` side by side, float32 `[B, D]`, as `flat_state`."""
+    """Return the numbers of the tensors `own`, `[B, ...]`, side by side, float32 `[B, D]`.
+
+    A complex number becomes two, as in `flat_state`.
+    """
     reals = [x for z in own for x in ((z.real, z.imag) if z.is_complex() else (z,))]
     return torch.cat([x.flatten(1).float() for x in reals], 1)
 
 
 def bytes_of(own: list[torch.Tensor]) -> chex.Array:
-    """Return the bytes of one row."""
+    """Return the bytes of one row of the tensors `own`, `[B, ...]`."""
     return jnp.int32(sum(x[0].nbytes for x in own))
 
 
 def calls(
     network: TorchNetwork, streams: Any, steps: int | list[int]
 ) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
-    """Return the outputs of each call, `[B, n, H]`, and the tensors that count after it.
+    """Yield the outputs of each call of `network`, `[B, n, H]`, and the tensors of the next state.
 
-    A call takes n of the steps of the streams `[B, T]`, and sees changes made to these tensors.
+    The `streams` `[B, T]` are cut into calls of n steps: `steps` is n, or a list with the n of each
+    call. The next call sees changes made to the yielded tensors.
     """
     state = None
     for tokens in tensor(streams).long().split(steps, 1):
@@ -101,21 +111,27 @@ def calls(
 
 
 class TorchMeasurement(Measurement):
-    """A measurement that PyTorch trains."""
+    """A measurement whose network PyTorch trains."""
 
     platform = "cpu"
 
     def torch_loss(
         self, network: TorchNetwork, key: chex.PRNGKey, done: chex.Numeric
     ) -> torch.Tensor:
-        """As `loss` of the measurement by JAX."""
+        """Return the loss of `network` on the batch of `key`, as `loss` does in JAX.
+
+        `done` is the share of updates made.
+        """
 
     def check(self, name: str) -> None:
-        """Raise ConfigError unless the layer can be trained."""
+        """Raise ConfigError, about the layer called `name`, unless the layer can be trained."""
         Candidate(self.network.cell, name).attempt(self.try_update)
 
     def programs(self, name: str) -> MeasurementPrograms:
-        """Return functions as they are written; raise ConfigError if the layer of a name fails."""
+        """Return the functions of the measurement; only the draw of data sets is compiled.
+
+        They raise ConfigError, which calls the layer `name`, if the layer fails.
+        """
         attempt = Candidate(self.network.cell, name).attempt
 
         def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,7 +142,7 @@ class TorchMeasurement(Measurement):
         return MeasurementPrograms(self, 0, init, block, jax.jit(self.draw_sets), *scores)
 
     def init(self, run: RunInputs) -> TrainState:
-        """Return the state before the first update."""
+        """Return the training state of `run` before the first update."""
         network = TorchNetwork(self, int(run.seed))
         adam = torch.optim.Adam(
             network.parameters(), betas=(ADAM["b1"], ADAM["b2"]), eps=ADAM["eps"], fused=True
@@ -134,7 +150,11 @@ class TorchMeasurement(Measurement):
         return TrainState(0, network.arrays(), (network, adam))
 
     def train_updates(self, run: RunInputs, progress: TrainState) -> tuple[TrainState, Losses]:
-        """Return the next `updates_at_once`, as `learning.train_updates`."""
+        """Make the next `updates_at_once` updates of `run`; return the new state and the losses.
+
+        `progress` is the state before the updates. `learning.train_updates` makes such updates in
+        JAX.
+        """
         step, _, (network, adam) = progress
         network.train()
         key = purpose_key(run.seed, Purpose.DATA)
@@ -156,12 +176,12 @@ class TorchMeasurement(Measurement):
         return state, Losses(np.array(losses), associated)
 
     def try_update(self) -> None:
-        """Return the loss and gradient of a first update, in which a layer may raise anything."""
+        """Compute the loss and gradient of a first update, in which a layer may raise anything."""
         network = TorchNetwork(self, 0).train()
         self.torch_loss(network, purpose_key(0, Purpose.DATA), np.float32(1)).backward()
 
     def trained(self, params: Params) -> TorchNetwork:
-        """Return the network of trained parameters, as it is scored."""
+        """Return the network with the trained `params`, in the mode in which it is scored."""
         network = TorchNetwork(self, 0)
         each = [(f"{part}.{name}", x) for part in params for name, x in params[part].items()]
         network.load_state_dict({name: tensor(x) for name, x in each})
@@ -169,7 +189,10 @@ class TorchMeasurement(Measurement):
 
 
 def clip(network: TorchNetwork, largest_norm: float) -> None:
-    """Scale the gradient down if its norm is larger, as `optax.clip_by_global_norm` does."""
+    """Scale the gradient of `network` down to `largest_norm` if its norm is larger.
+
+    `optax.clip_by_global_norm` scales a gradient in this way.
+    """
     gradients = [x.grad for x in network.parameters() if x.grad is not None]
     # Not clip_grad_norm_, which adds 1e-6 to the norm and so scales by another factor than optax.
     norm = torch.nn.utils.get_total_norm(gradients)
@@ -179,7 +202,7 @@ def clip(network: TorchNetwork, largest_norm: float) -> None:
 
 
 class TorchLagMeasurement(TorchMeasurement, LagMeasurement):
-    """The question by lag about a layer in PyTorch."""
+    """The measurement by lag of a layer in PyTorch."""
 
     # All but the layer is computed by JAX, compiled once for a measurement, which is its own key.
     draw = jax.jit(LagMeasurement.draw, static_argnums=0)
@@ -191,7 +214,10 @@ class TorchLagMeasurement(TorchMeasurement, LagMeasurement):
     def torch_loss(
         self, network: TorchNetwork, key: chex.PRNGKey, done: chex.Numeric
     ) -> torch.Tensor:
-        """As `LagMeasurement.loss`."""
+        """Return the loss of `network` on the batch of `key`, as `LagMeasurement.loss` does.
+
+        `done`, the share of updates made, is ignored.
+        """
         del done
         streams = np.asarray(self.draw(key))
         states = self.states_in_chunks(network, streams)
@@ -201,21 +227,27 @@ class TorchLagMeasurement(TorchMeasurement, LagMeasurement):
         return cross_entropy(logits.view(-1, self.protocol.symbols), targets.flatten())
 
     def states_in_chunks(self, network: TorchNetwork, streams: np.ndarray) -> torch.Tensor:
-        """As `LagMeasurement.states`, in which it is trained: the state is read after each call."""
+        """Return the flat states after the asked steps of `streams`, float32 `[B, A, D]`.
+
+        `network` is called once up to each asked step, as in training.
+        """
         first, between = self.protocol.asked[0] + 1, self.protocol.asked_every
         chunks = [first, *[between] * (self.protocol.asked_steps - 1)]
         return torch.stack([flat(own) for _, own in calls(network, streams, chunks)], 1)
 
     @torch.no_grad()
     def states(self, params: Params, streams: chex.Array) -> chex.Array:
-        """As `LagMeasurement.states`."""
+        """Return the flat states of `params` after the asked steps of `streams`, `[B, A, D]`."""
         return jnp.asarray(array(self.states_in_chunks(self.trained(params), streams)))
 
     @torch.no_grad()
     def states_by_steps(
         self, params: Params, sets: Sequence[chex.Array]
     ) -> tuple[list[chex.Array], chex.Array]:
-        """As `LagMeasurement.states_by_steps`."""
+        """Return the flat states of each of `sets`, `[B, A, D]`, and the bytes of one state.
+
+        The layer with `params` is called for single steps, as in `LagMeasurement`.
+        """
         kept = []
         for step, (_, own) in enumerate(calls(self.trained(params), jnp.concatenate(sets), 1)):
             if step in self.protocol.asked:
@@ -225,7 +257,7 @@ class TorchLagMeasurement(TorchMeasurement, LagMeasurement):
 
 
 class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
-    """The question by key about a layer in PyTorch."""
+    """The measurement by key of a layer in PyTorch."""
 
     init_params = jax.jit(KeyMeasurement.init_params, static_argnums=0)
     draw = jax.jit(KeyMeasurement.draw, static_argnums=0)
@@ -234,7 +266,10 @@ class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
     def torch_loss(
         self, network: TorchNetwork, key: chex.PRNGKey, done: chex.Numeric
     ) -> torch.Tensor:
-        """As `KeyMeasurement.loss`."""
+        """Return the loss of `network` on the batch of `key`, as `KeyMeasurement.loss` does.
+
+        `done` is the share of updates made.
+        """
         rows = self.draw(key, self.ramp(done))
         logits = network.read(network(tensor(rows.tokens).long())[0])
         scored = tensor(rows.scored)
@@ -242,7 +277,7 @@ class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
 
     @torch.no_grad()
     def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
-        """As `KeyMeasurement.logits`."""
+        """Return the logits of `params` at each step of `tokens` `[B, T]`: `[B, T, answers]`."""
         network = self.trained(params)
         return jnp.asarray(array(network.read(network(tensor(tokens).long())[0])))
 
@@ -250,7 +285,10 @@ class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
     def by_steps(
         self, params: Params, streams: chex.Array, read: Callable[[chex.Array], chex.Array]
     ) -> tuple[chex.Array, chex.Array]:
-        """As `KeyMeasurement.by_steps`."""
+        """Return `read(logits)` at each step of `streams` `[B, T]`, and the bytes of a state.
+
+        The layer with `params` is called for single steps, as in `KeyMeasurement`.
+        """
         network = self.trained(params)
         found, carried = [], jnp.int32(0)
         for outputs, own in calls(network, streams, 1):
@@ -260,7 +298,10 @@ class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
         return jnp.stack(found, axis=1), carried
 
     def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """As `KeyMeasurement.scan_accuracy`."""
+        """Return the accuracy of `params` on the validation data of `sets`, by calls on whole rows.
+
+        The layer is trained by such calls.
+        """
         rows = sets.validation
         each = [self.logits(params, x) for x in rows.tokens]
         is_right = correct(jnp.stack(each), rows.targets) & rows.scored
@@ -268,7 +309,7 @@ class TorchKeyMeasurement(TorchMeasurement, KeyMeasurement):
 
 
 class InTorch:
-    """How PyTorch makes the runs of its layers: the members of `train_and_score.InJax`."""
+    """How PyTorch makes the runs of its layers; `train_and_score.InJax` has the same members."""
 
     measurements: Mapping[QuestionName, Any] = {
         x.question.name: x for x in (TorchLagMeasurement, TorchKeyMeasurement)
@@ -277,9 +318,9 @@ class InTorch:
 
     @contextlib.contextmanager
     def settings(self, cluster: str | None) -> Iterator[None]:
-        """Give PyTorch one thread for each operation, which fixes the order of sums.
+        """Give PyTorch one thread for each operation, in a context; this fixes the order of sums.
 
-        Raises ConfigError for a cluster, to which no layer is sent.
+        Raises ConfigError if a `cluster` is given, as no layer is sent to workers.
         """
         if cluster:
             raise ConfigError("cluster", cluster, "cannot train layers of PyTorch", "leave it out")
@@ -291,11 +332,17 @@ class InTorch:
             torch.set_num_threads(before)
 
     def arrays(self, cell: Cell, about: Any) -> Params:
-        """Return the arrays of a network in a file of its weights, which is about a run."""
+        """Return arrays with the shapes of the weights in a file, about the network of `cell`.
+
+        `about` is what the file states of its run.
+        """
         return TorchNetwork(self.measurements[about.question](cell, about.protocol), 0).arrays()
 
     @torch.no_grad()
     def states(self, cell: Cell, about: Any, params: Params, streams: np.ndarray) -> Any:
-        """Return the flat states of a trained layer after each token, float32 `[S, T, D]`."""
+        """Return the flat states of `cell` after each token of `streams`, float32 `[S, T, D]`.
+
+        `params` are its trained parameters, and `about` is what their file states.
+        """
         network = self.measurements[about.question](cell, about.protocol).trained(params)
         return np.stack([array(flat(own)) for _, own in calls(network, streams, 1)], axis=1)

@@ -1,8 +1,8 @@
-"""The memory card of a cell: made, resumed, verified.
+"""Make, resume and verify the memory card of a cell.
 
 card_call        the calls echo_jax.card and cards, and what they return
-make_card        the runs that a card lacks are made
-verify_card      two runs of a card are made again
+make_card        makes the runs that a card lacks
+verify_card      makes two runs of a card again
 train_and_score  a run of a card: the cell of a name, a configuration and a seed ─► a row
-kept_weights     the trained weights of a run as a file, and read back
+kept_weights     writes the trained weights of a run to a file, and reads them
 """

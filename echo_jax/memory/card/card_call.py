@@ -1,4 +1,4 @@
-"""The memory card of a cell as a Python call, and what it returns."""
+"""Define the calls `echo_jax.card` and `echo_jax.cards`, and the results of both."""
 
 import contextlib
 import dataclasses
@@ -39,7 +39,7 @@ class CardResult:
 
     card    the content of `card.json`, with attributes such as `bits_by_lag.mean`
     rows    the lines of `rows.jsonl`
-    beside  on a task the cards of other cells
+    beside  the cards of other cells on the same task; empty without a task
     """
 
     card: Card
@@ -48,7 +48,7 @@ class CardResult:
 
     @functools.cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """A dictionary for each run."""
+        """A list with a dictionary for each run."""
         return list(map(msgspec.to_builtins, self._rows))
 
     @property
@@ -67,7 +67,7 @@ class CardResult:
             return card_figure(self.card, self._rows)
 
     def __repr__(self) -> str:
-        """Return a line for each measure; on a task a line for each cell."""
+        """Return the card as text: a line for each measure, or on a task a line for each cell."""
         return table.shown([self.card, *self.beside])
 
     def _repr_markdown_(self) -> str:
@@ -77,10 +77,11 @@ class CardResult:
         return "\n".join([*shown, fenced(repr(self), "text"), "", *remarks])
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """Return a row for each run, data set, and lag or number of pairs, one number a column.
+        """Return a data frame with a row for each run, data set, and lag or number of pairs.
 
-        By lag the numbers are `lag` and `nats`; by key `pairs`, `right`, `asked`; of a task
-        `accuracy`, `nats`, `entropy`. Runs with seeds from 1,000 on are those of the pilot.
+        The numbers are in the columns `lag` and `nats` by lag; in `pairs`, `right` and `asked` by
+        key; and in `accuracy`, `nats` and `entropy` on a task. Runs with seeds from 1,000 on are
+        runs of the pilot.
 
         Raises:
           ConfigError: pandas is not installed.
@@ -88,7 +89,7 @@ class CardResult:
         return data_frame(table.tidy_runs(self._rows))
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Write the files of `echo-jax card` into the folder FOLDER/NAME, and return the paths.
+        """Write the files of `echo-jax card` into `folder`/NAME, and return their paths.
 
         Raises:
           ConfigError: this card has no rows, as one of `beside`, or lacks rows of the folder.
@@ -106,7 +107,10 @@ class CardResult:
 
 
 def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
-    """Write the page and the figure of a card with rows into its folder; return their paths."""
+    """Write the page and the figure of `card` with `rows` into its `folder`; return their paths.
+
+    The figure is an SVG, and also a file of another `kind`. Without rows, nothing is written.
+    """
     with styles.drawing():
         from echo_jax.memory.pages import card_pages
 
@@ -138,10 +142,10 @@ def card(  # noqa: PLR0913 - the flags of the command
         echo_jax.card(Mine, args={"features": 64})    # a class, also of this notebook
         echo_jax.card(plain, full=True, out="cards")
 
-    The call is the command `echo-jax card`: the cell gets the same checks, and the rows are
-    bit-identical, unless the program has used jax before with another number of threads than two.
-    An interrupt raises KeyboardInterrupt; with a folder, the rows stay there and the same call
-    continues.
+    The call does what the command `echo-jax card` does, with equal checks of the cell. Its rows are
+    bit-identical to those of the command, unless the program has used jax before with another
+    number of threads than two. An interrupt raises KeyboardInterrupt; with a folder, the rows stay
+    there and the same call continues.
 
     Args:
       cell: a name as after `--cell`; a class of Flax Linen, Flax NNX or Equinox or of `Cell` of
@@ -149,26 +153,27 @@ def card(  # noqa: PLR0913 - the flags of the command
         with the functions `init`, `initial_state` and `step`; or a function that returns a layer of
         PyTorch for an input size.
       args: options of the cell; a required number of units that is not among them is 50.
-      state_bytes: find the options that give the cell, given by its name, a state of about
-        this many bytes.
+      state_bytes: find the options that give the cell, given by its name, a state of about this
+        many bytes.
       block: put the cell into the common small block, as block:CELL does.
       full: 8 seeds, by lag with 1,000, 3,000 and 10,000 updates, and by key after a pilot of all
         rates; otherwise 4 seeds with 3,000 updates, and by key the rate published for the cell, or
-        else the middle one.
+        the middle rate for other cells.
       seeds: the number of seeds, counted from seed 0.
-      task: measure this alone, by 3,000 updates at the best of three rates: the name of a built-in
-        task, a file "my_task.py", a module, or any object with `tokens`, `answers` and `draw`; see
-        docs/your-own-cell.md. The card is called NAME-TASK.
-      beside: on a task, make the cards of the present input, an untrained reservoir and the LSTM
-        too, unless they are there.
+      task: measure only this task, by 3,000 updates at the best of three rates: the name of a
+        built-in task, a file "my_task.py", a module, or any object with `tokens`, `answers` and
+        `draw`; see docs/your-own-cell.md. The card is called NAME-TASK.
+      beside: with a task, also make the cards of the present input, an untrained reservoir and the
+        LSTM, unless they exist.
       only: "by-lag" or "by-key", to ask only one question.
       updates: make runs of this many updates, which the card shows beside the usual ones.
       protocol: all numbers of the measure, such as `echo_jax.Protocol(updates=1000)`; the card
         states them, and is compared only with cards of the same protocol.
       name: the name of the card and of its folder; by default the cell and its arguments, and the
         digest of a protocol other than 5.
-      out: folder for the folder of the card; without one, nothing is kept.
-      keep: also write the weights of each run there, as files of safetensors; see docs/formats.md.
+      out: the folder for the folder of the card; without `out`, nothing is kept.
+      keep: also write the weights of each run into the folder of the card, as files of safetensors;
+        see docs/formats.md.
       cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.
       progress: show the updates done and the time left, in a terminal or a notebook.
 
@@ -199,22 +204,25 @@ def card(  # noqa: PLR0913 - the flags of the command
 
 
 def check_findable(cell: Any) -> None:
-    """Raise ConfigError if `cell` is a function that shares its name with others of its file."""
+    """Raise ConfigError if `cell` is a function whose name others of its file may share.
+
+    Such a function is a lambda, or is defined within another function.
+    """
     if inspect.isfunction(cell) and "<" in cell.__qualname__:
         rule = "is defined within a function or has no name, so others could have the same card"
         raise ConfigError("cell", cell.__qualname__, rule, "give the card a {name}")
 
 
 class Cards(dict[str, CardResult]):
-    """The cards of a folder by their names, as a mapping."""
+    """A mapping from the names of cards to the cards of a folder."""
 
     @property
     def rows(self) -> Sequence[TidyRow]:
-        """A dictionary for each card, question and number of updates, as in `cards.csv`."""
+        """The rows of `cards.csv`: a dictionary for each card, question and number of updates."""
         return table.tidy_rows([made.card for made in self.values()])
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """Return the data frame of `rows`.
+        """Return `rows` as a data frame.
 
         Raises:
           ConfigError: pandas is not installed.
@@ -234,11 +242,11 @@ def cards(
     Args:
       folder: the folder of the cards.
       beside: names of built-in cells, whose cards come after those of the folder, without runs.
-      protocol: the protocol of the cards that are read; by default all in the folder, which must
-        share one.
+      protocol: read only cards of this protocol; by default all in the folder, which must share one
+        protocol.
 
     Raises:
-      ConfigError: there is no card, the cards have several protocols, or a name is not that of a
+      ConfigError: there is no card, the cards have several protocols, or a name in `beside` has no
         built-in card.
       StorageError: a card or its rows are damaged, or cannot be read.
     """

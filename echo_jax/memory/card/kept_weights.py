@@ -1,9 +1,11 @@
-"""Keep the trained weights of the runs of a card, a file for each: `echo-jax card --keep`.
+"""Write and read the trained weights of the runs of a card: `echo-jax card --keep`.
+
+The file of a run is written before the row of the run:
 
 NAME/weights/seed-0-by-lag-rate-0.03-3000-updates.safetensors
 
-A file is written before the row of its run. Its arrays are named by their paths: `cell.kernel`, and
-`heads.kernel` by lag or `readout.kernel` otherwise; for a layer of PyTorch as in its state dict.
+The arrays of a file are named by their paths: `cell.kernel`, and `heads.kernel` by lag or
+`readout.kernel` otherwise. The arrays of a layer of PyTorch have the names of its state dict.
 """
 
 import contextlib
@@ -28,13 +30,13 @@ FIX = "use a file that card wrote with {keep}"
 
 
 def path_of(folder: Path, run: str) -> Path:
-    """Return the file of a run, by its key, in the folder of its card."""
+    """Return the file of the run with the key `run`, in the `folder` of its card."""
     name = re.sub(r"[^\w.]+", "-", run)
     return folder / "weights" / f"{name}.safetensors"
 
 
 def write(folder: Path, card: Card, trained: TrainedCell) -> None:
-    """Write the weights of a run of a card, replacing an existing file."""
+    """Write the weights of a `trained` run of `card` into its `folder`, replacing older weights."""
     path = path_of(folder, trained.row.key)
     atomic_files.check_no_link(path.parent)
     atomic_files.make_folder(path.parent)
@@ -51,8 +53,9 @@ def write(folder: Path, card: Card, trained: TrainedCell) -> None:
 
 
 class Stated(msgspec.Struct, frozen=True):
-    """What a file of weights states.
+    """What a file of weights states about its run.
 
+    task    the name of the task; None by lag and by key
     run     the key of the run, which names seed, question, rate and updates
     tokens  the number of different tokens that the cell was fed, as one-hot vectors
     """
@@ -80,9 +83,13 @@ class KeptCell:
     params: Params
 
     def states(self, tokens: Any) -> np.ndarray:
-        """Return the state after each token, float32 `[S, T, D]`, as the heads by lag read it.
+        """Return the state after each token, float32 `[S, T, D]`, as heads by lag read a state.
 
-        The tokens are integers `[S, T]` below `about.tokens`; each stream begins at its start.
+        The `tokens` are integers `[S, T]` below `about.tokens`. Each of the S streams starts from
+        the initial state.
+
+        Raises:
+          ConfigError: the tokens are not such integers.
         """
         streams = np.empty(0)
         with contextlib.suppress(Exception):  # an object of another package may raise anything
@@ -95,10 +102,13 @@ class KeptCell:
 
 
 def read(path: str | os.PathLike[str], cell: str | None = None) -> KeptCell:
-    """Return the trained cell of a run; raise StorageError if `path` is another file.
+    """Return the trained cell of a run from the file `path`.
 
-    `cell` must name a user's own cell, as a stranger may have written the file. Raises ConfigError
-    if it does not, or if the cell is missing or has another text.
+    `cell` must name a user's own cell, as a stranger may have written the file.
+
+    Raises:
+      ConfigError: `cell` does not name the user's cell, or the cell is missing or has another text.
+      StorageError: the file is not a file of weights, or does not fit the cell.
     """
     place = atomic_files.path_of("path", path)
     try:

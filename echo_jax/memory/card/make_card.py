@@ -1,4 +1,4 @@
-"""Cards in the making: what is there already stays, and the runs that lack are made.
+"""Make cards: rows that exist stay, and the runs without a row are made.
 
     plan ─► pilot ─► configurations ─► runs that lack a row ─► rows.jsonl, row by row ─► card.json
 
@@ -72,8 +72,10 @@ MIXED = "its rows were made with more than one version of the software"
 UNTRIED = "its rate by key was not chosen for this cell: --full tries all rates"
 
 THREADS = 2
-"""Threads of XLA in this process and in each worker, whatever cores there are: their number decides
-last bits, and the published cards were made with two."""
+"""The number of XLA's threads in this process and in each worker, on any number of cores.
+
+The number of threads decides last bits, and the published cards were made with two.
+"""
 
 Made = tuple[Card, list[Row]]
 Conclude = Callable[[Path, Card, list[Row]], object]
@@ -82,10 +84,10 @@ Conclude = Callable[[Path, Card, list[Row]], object]
 class Plan(NamedTuple):
     """The protocol of a card, and the runs of its cell.
 
-    lengths  of runs: questions with numbers of updates, those of the default card first
-    seeds    the seeds of all runs except those of the pilot
+    lengths  pairs of a question and a number of updates, for which runs are made
+    seeds    the seeds of all runs except the pilot's
     full     whether the pilot by key tries all configurations, see `choices`
-    task     the only question, checked by `make_cards`; None: the memory
+    task     the only task that is measured, checked by `make_cards`; None for the memory
     keep     whether the weights of each run are written
     """
 
@@ -97,10 +99,10 @@ class Plan(NamedTuple):
     keep: bool = False
 
     def choices(self, named: NamedCell, question: Question, updates: int) -> list[Configuration]:
-        """Return the configurations among which the pilot chooses.
+        """Return the configurations that a pilot compares for runs by `question` of `updates`.
 
-        By key, unless the card is full, there is one, without a pilot: the one published for the
-        cell, or else the one with the middle rate.
+        By key, unless the card is full, there is only one configuration, and no pilot. It has the
+        rate published for the cell `named`, or the middle rate for other cells.
         """
         every = question.pilot(self.protocol, updates)
         if self.full or not question.long_pilot:
@@ -109,19 +111,26 @@ class Plan(NamedTuple):
         return [self.published(named) or every[len(every) // 2]]
 
     def published(self, named: NamedCell) -> Configuration | None:
-        """Return the configuration by key published for a cell under this protocol, or None."""
+        """Return the configuration by key that is published for the cell `named`.
+
+        It is None if no rate is published for the cell, or under a user's own protocol.
+        """
         rate = None if self.protocol.own else RATES_BY_KEY.get(named.measured.bare)
         return next((x for x in BY_KEY.pilot(self.protocol) if x.rate == rate), None)
 
     def pilot(self, named: NamedCell) -> list[CardRun]:
-        """Return the runs of the pilot; none for a question without a choice."""
+        """Return the pilot's runs of the cell `named`; none for a question without a choice."""
         each = dict.fromkeys(tuple(self.choices(named, *length)) for length in self.lengths)
         configurations = [x for choices in each if len(choices) > 1 for x in choices]
         seeds = range(PILOT_SEED, PILOT_SEED + self.protocol.pilot_seeds)
         return self.runs_of(named, itertools.product(seeds, configurations))
 
     def configurations(self, named: NamedCell, rows: Sequence[Row]) -> list[Configuration]:
-        """Return the configurations of a card with these rows, as its pilot chose them if any."""
+        """Return the configuration of the cell `named` for each of `lengths`.
+
+        The pilot in `rows` chooses the configuration. Without rows of a pilot, the first of
+        `choices` is taken.
+        """
         pilot = cards.pilot_of(rows, self.protocol)
         found = []
         for question, updates in self.lengths:
@@ -131,20 +140,31 @@ class Plan(NamedTuple):
         return found
 
     def is_untried(self, named: NamedCell, rows: Sequence[Row]) -> bool:
-        """Return True if the rate by key is neither published for the cell nor from a pilot."""
+        """Return True if the rate by key was neither published for the cell nor chosen by a pilot.
+
+        `named` is the cell, and `rows` has the pilot's rows. A protocol with a single rate gives
+        False.
+        """
         several = len(self.protocol.rates_by_key) > 1
         pilot = cards.pilot_of(rows, self.protocol)
         tried = cards.chosen_by(pilot, BY_KEY.pilot(self.protocol))
         return several and not (tried or self.published(named))
 
     def runs(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
-        """Return the runs of a cell but the pilot: first those of the usual number of updates."""
+        """Return all runs of the cell `named` but the pilot's, the usual number of updates first.
+
+        The pilot in `rows` chooses their configurations.
+        """
         each = itertools.product(self.seeds, self.configurations(named, rows))
         usual = self.protocol.updates
         return self.runs_of(named, sorted(each, key=lambda run: run[1].updates != usual))
 
     def lacking(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
-        """Return the runs without a row; until its pilot is there, all of a question."""
+        """Return the runs of the cell `named` without a row in `rows`.
+
+        Until the pilot of a question is complete, all runs of the question are returned, as their
+        rate is not known.
+        """
         pilot = missing(self.pilot(named), rows)
         undecided = {run.configuration.question for run in pilot}
         runs = self.runs(named, rows)
@@ -152,7 +172,7 @@ class Plan(NamedTuple):
         return [*pilot, *later, *missing([run for run in runs if run not in later], rows)]
 
     def runs_of(self, named: NamedCell, runs: Iterable[tuple[int, Configuration]]) -> list[CardRun]:
-        """Return runs of a cell, from seeds and configurations."""
+        """Return the runs of the cell `named` for pairs of a seed and a configuration, `runs`."""
         cell = named.measured
         return [CardRun(cell, self.protocol, of, seed, named.cell, self.task) for seed, of in runs]
 
@@ -165,9 +185,20 @@ def plan_of(
     updates: int | None = None,
     task: Any = None,
 ) -> Plan:
-    """Return the plan of a card or a part of one; `seeds` is by default the usual number.
+    """Return the plan of a card, or of a part of a card.
 
-    With `updates`, the plan has only runs of that length: a further budget of the card.
+    Args:
+      protocol: the numbers of the measure.
+      full: whether the card has more seeds, other numbers of updates and a pilot by key.
+      seeds: the number of seeds; None for the usual number.
+      only: the only question that is asked; None for both.
+      updates: make only runs of this length, a further budget of the card; None for the usual
+        lengths.
+      task: the task that is measured instead of the memory; None for the memory.
+
+    Raises:
+      ConfigError: a number is out of range, the memory is too small, or `only` is given with
+        `task`.
     """
     if task is not None and only is not None:
         raise ConfigError("only", only, "does not apply to a task", "leave it or {task} out")
@@ -189,13 +220,17 @@ def plan_of(
 
 
 def check_sizes(protocol: Protocol, questions: Iterable[Question]) -> None:
-    """Raise ConfigError if the questions of a protocol need more memory than this machine has."""
+    """Raise ConfigError if `questions` under `protocol` need more memory than this machine has."""
     size = max(question.least_bytes(protocol) for question in questions)
     environment.check_memory(size, "use a protocol with fewer rows, streams, recalls or lags")
 
 
 def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
-    """Return the card of a cell before any row, and before a rate by lag is known."""
+    """Return the card of the cell `named` before it has any row or configuration.
+
+    `name` is the name of the card, `state_bytes` is the size of the cell's state, and `plan` states
+    protocol, seeds and task.
+    """
     cell = named.cell
     protocol = plan.protocol
     keys, values = cell.key_value_sizes or (None, None)
@@ -227,10 +262,10 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
 
 
 def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
-    """Return the card of a folder with its rows; or the new one without any, if there is no card.
+    """Return the card in `folder` with its rows, or the card `new` and no rows if there is none.
 
-    Raises StorageError if the card is of another cell or protocol, if there are rows without a
-    card, or if a page was edited, which would be overwritten.
+    Raises StorageError if the card is of another cell, protocol or task than `new`, if there are
+    rows without a card, or if a page was edited, which would be overwritten.
     """
     atomic_files.check_no_link(folder)
     for page in ("picture.svg", "card.md", "card.svg"):
@@ -258,7 +293,10 @@ def there(folder: Path, new: Card) -> tuple[Card, list[Row]]:
 
 @contextlib.contextmanager
 def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
-    """Return the card and rows that are `there`, locked; a card without rows is written."""
+    """Lock `folder` in a context, and yield the card and rows that `there` returns.
+
+    The card is `new` if the folder has none. A card without rows is written at once.
+    """
     with atomic_files.claimed(folder):
         card, rows = there(folder, new)
         # Before the first row: rows without a card are refused, as no file names their cell.
@@ -268,7 +306,14 @@ def claimed(folder: Path, new: Card) -> Iterator[tuple[Card, list[Row]]]:
 
 
 class Request(NamedTuple):
-    """A card to be made: its folder and cell, itself before any row, and the runs that it lacks."""
+    """A card to be made.
+
+    folder   the folder of the card
+    named    the cell of the card
+    new      the card before any row
+    plan     the protocol and the runs
+    missing  the runs that lack a row
+    """
 
     folder: Path
     named: NamedCell
@@ -278,7 +323,10 @@ class Request(NamedTuple):
 
 
 def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
-    """Return the request for a card in its folder; raise ConfigError if it cannot be made."""
+    """Return the request for the card `name` in the folder `out`, of the cell `named`.
+
+    Raises ConfigError if the card cannot be made by the `plan`.
+    """
     cards.check_name(name)
     sizes = measurable(named.name, named.cell, plan.protocol, plan.task)
     new = new_card(name, named, max(sizes.values()), plan)
@@ -292,9 +340,10 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
 
 
 class CardRequest(NamedTuple):
-    """A cell whose card is to be made, a name or an object, with arguments as of `echo_jax.card`.
+    """A cell whose card is to be made: a name or an object, with arguments of `echo_jax.card`.
 
-    A cell that is added to compare with, by `beside`, is left out if it is among the cells already.
+    beside  whether the cell was added to compare with; such a cell is left out if it is wanted
+            anyway
     """
 
     cell: Any
@@ -304,7 +353,10 @@ class CardRequest(NamedTuple):
     beside: bool = False
 
     def built(self, protocol: Protocol) -> NamedCell:
-        """Return the cell; raise ConfigError if it cannot be built."""
+        """Return the cell; if `state_bytes` is set, the cell's state by key has about this size.
+
+        `protocol` states the tokens by key. Raises ConfigError if the cell cannot be built.
+        """
         try:
             return named_cell(self.cell, self.args, self.state_bytes, protocol)
         except ConfigError as error:
@@ -314,9 +366,10 @@ class CardRequest(NamedTuple):
 
 
 def beside(wanted: Sequence[CardRequest]) -> list[CardRequest]:
-    """Return the cells to compare with on a task; in the block if any of the cells is in one.
+    """Return the requests for the cells to compare with on a task.
 
-    They get the bytes of state that are wanted, and of a block its width and layers.
+    For each cell in `wanted`, these cells get its `state_bytes`. If the wanted cell is in a block,
+    they are in a block of equal width and layers.
     """
     found = dict[str, CardRequest]()
     for each in wanted:
@@ -335,10 +388,20 @@ def make_cards(
     conclude: Conclude,
     others: bool = False,
 ) -> list[Made]:
-    """Build and check the cells, then make a card of each on one executor; return the cards made.
+    """Build and check the cells, make a card of each on one executor, and return the cards made.
 
-    With a task, `others` adds cells to compare with. `conclude` gets the folder of each card and
-    its contents, even if a signal or failed runs end it.
+    Args:
+      wanted: the cells, with the names of their cards.
+      plan: the protocol and the runs of each card.
+      out: the folder of the cards' folders.
+      running: where runs are made, and how progress is shown.
+      conclude: gets the folder of each card and its contents, even if a signal or failed runs end
+        the making.
+      others: with a task, whether cells to compare with are added.
+
+    Raises:
+      ConfigError: a card cannot be made; then none is begun.
+      TasksFailedError: some runs failed; the others have rows.
     """
     running.start_jax(1, THREADS)  # each thread trains a run, on the same device
     if plan.task is not None:
@@ -362,7 +425,10 @@ def make_cards(
 
 
 def requests_of(wanted: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
-    """Return the cards to be made, by different names; raise ConfigError before any is made."""
+    """Return the requests for the cards of `wanted` in the folder `out`, each with another name.
+
+    Raises ConfigError, before any card is made, if a cell or a name breaks a rule of the `plan`.
+    """
     requests = dict[str, Request]()
     for each in wanted:
         named = each.built(plan.protocol)
@@ -379,7 +445,11 @@ def requests_of(wanted: Sequence[CardRequest], plan: Plan, out: Path) -> list[Re
 
 
 def completed(request: Request, executor: Executor, running: Execution, conclude: Conclude) -> Made:
-    """Make the runs that a card lacks, and conclude it, even if it is stopped."""
+    """Make the runs that the card of `request` lacks, and return the card with its rows.
+
+    `executor` makes the runs, and `running` shows progress. `conclude` gets the folder, the card
+    and its rows, even if a signal or failed runs end the making.
+    """
     folder = request.folder
     left = counted(len(request.missing), "run")
     running.tell(f"{request.new.name}: {request.named.name}, {left} to make")
@@ -402,9 +472,10 @@ def completed(request: Request, executor: Executor, running: Execution, conclude
 def make(
     request: Request, card: Card, rows: list[Row], executor: Executor, running: Execution
 ) -> None:
-    """Make the runs that a card lacks, and add what they show to the card and its rows.
+    """Make the runs that the card of `request` lacks; add to `rows` and to `card` what they show.
 
-    Each row is stored as it comes. Raises TasksFailedError at the end if runs failed.
+    `executor` makes the runs, `running` shows progress, and each row is stored as it comes. Raises
+    TasksFailedError at the end if runs failed.
     """
     folder, named, new, plan, _ = request
     protocol = plan.protocol
@@ -412,7 +483,7 @@ def make(
         card.remarks.append(MIXED)
 
     def store(row: Row) -> str:
-        """Keep a row in the folder and in the card; its bits in words."""
+        """Store `row` in the folder and in the card; return its bits in words."""
         # The row first: a card is made anew from its rows when it is read, so a kill loses no run.
         row_kind(protocol).append(folder / cards.ROWS_FILE, [row])
         rows.append(row)
@@ -421,7 +492,7 @@ def make(
         return f"{three_digits(bits)} bits" if row.final else "not finite"
 
     def keep(trained: TrainedCell) -> str:
-        """Write the weights of a run, and then store its row."""
+        """Write the weights of a `trained` run, then store its row; return its bits in words."""
         kept_weights.write(folder, card, trained)  # first: a run with a row is not made again
         return store(trained.row)
 

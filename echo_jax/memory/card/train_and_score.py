@@ -1,8 +1,8 @@
-"""A run of a card: a network around the cell of a name is trained and scored, a row.
+"""Make a run of a card: train and score a network around a cell, and return its row.
 
 named_cell              a name, arguments and bytes of state ─► a cell
-InJax                   what makes the runs of a cell, where it is not `InTorch`
-measurable              the rules of a cell that is measured
+InJax                   makes the runs of a cell, unless `InTorch` does
+measurable              checks the rules of a cell that is measured
 compile_run, make_row   a run ─► its programs ─► its row
 """
 
@@ -56,10 +56,14 @@ from echo_jax.storage import tensor_files
 
 
 class NamedCell(NamedTuple):
-    """A cell, its name, and its arguments as JSON values.
+    """A cell with its name and arguments.
 
-    `named_by` are the arguments that its card is named by: the bytes wanted, in place of the
-    option that was found for them. `remarks` are on the size of its state.
+    name      the name of the cell, as after --cell
+    args      the arguments of the cell, as JSON values
+    cell      the cell itself
+    named_by  the arguments in the name of its card; wanted bytes stand in place of the option that
+              gives them
+    remarks   sentences on the size of its state
     """
 
     name: str
@@ -70,7 +74,7 @@ class NamedCell(NamedTuple):
 
     @property
     def card_name(self) -> str:
-        """A name for its card, such as MyCell-rate-0.9."""
+        """The default name of the cell's card, such as MyCell-rate-0.9."""
         own = ("block-" if self.measured.in_block else "") + Path(self.name.rpartition(":")[2]).stem
         words = [own, *(f"{name}-{x}" for name, x in self.named_by.items())]
         return re.sub(r"[^\w.-]+", "-", "-".join(words))
@@ -91,10 +95,17 @@ def named_cell(
     target: int | None = None,
     protocol: Protocol = STANDARD,
 ) -> NamedCell:
-    """Return the cell of a name, or of an object that a call was given, with its arguments.
+    """Return a cell, given by its name or as an object, with its arguments.
 
-    With a target, for a name, it finds the options that give it a state of that many bytes, by key;
-    a remark says if none is within 10%. Raises ConfigError if the cell cannot be built.
+    Args:
+      cell: a name, or an object as for `echo_jax.card`.
+      args: the options of the cell.
+      target: for a name, the bytes of the state by key for which options are found; a remark says
+        if none is within 10%.
+      protocol: the numbers of the measure, which limit the size.
+
+    Raises:
+      ConfigError: the cell cannot be built, or an object is given with a target.
     """
     check_args(args)
     if not isinstance(cell, str):
@@ -116,10 +127,10 @@ def named_cell(
 
 
 def cell_of_file(place: Path, of_file: MeasuredCell, cell: str | None) -> NamedCell:
-    """Return the cell that a file of a card or of weights states, which may be a stranger's.
+    """Return the cell `of_file` that the file `place`, of a card or of weights, states.
 
-    Raises ConfigError, before anything of it is executed, unless `cell` names a user's cell and the
-    cell has the text that was measured.
+    A stranger may have written the file. Raises ConfigError, before any text of a user's cell is
+    executed, unless `cell` names this cell and the cell has the text that was measured.
     """
     check_named(place, of_file.name, cell)
     changed = cell and user_cell.digest_on_disk(cell) not in (None, of_file.source)
@@ -131,9 +142,10 @@ def cell_of_file(place: Path, of_file: MeasuredCell, cell: str | None) -> NamedC
 
 
 def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> NamedCell:
-    """Return a cell with the arguments given; `size` is the option that sets its units.
+    """Return a built `cell` with its `name` and the arguments `given`.
 
-    Raises ConfigError if a card cannot state the arguments.
+    `size` is the option that sets the number of units, which becomes an argument too. Raises
+    ConfigError if a card cannot state the arguments.
     """
     units = getattr(cell.options, size, None) if size else None
     args = given | ({} if units is None else {size: units})
@@ -152,8 +164,8 @@ def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> Na
 class CardRun:
     """A run of a card: its row is a function of cell, protocol, configuration and seed.
 
-    built  the cell itself; None on a worker, which builds it
-    task   that of the question, where it is one
+    built  the cell itself; None on a worker, which builds the cell
+    task   the task that is measured; None by lag and by key
     """
 
     cell: MeasuredCell
@@ -164,7 +176,7 @@ class CardRun:
     task: TaskObject | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state that is sent to a worker, which builds the cell itself."""
+        """Return the state that is sent to a worker, without the cell, which the worker builds."""
         return vars(self) | {"built": None}
 
     @property
@@ -174,7 +186,7 @@ class CardRun:
 
     @property
     def name(self) -> str:
-        """The name of the run in progress lines, without what the pilot chooses."""
+        """The name of the run in progress lines; only a run of the pilot names its rate."""
         of = self.configuration
         if self.seed >= PILOT_SEED:
             return self.key
@@ -182,21 +194,26 @@ class CardRun:
 
     @property
     def program(self) -> Hashable:
-        """The cell, protocol, question and task; and the address, as cells may share a name."""
+        """What its programs depend on: cell, protocol, question, task, and the address of the cell.
+
+        The address tells apart cells that share a name.
+        """
         question = self.configuration.question
         of_task = self.task and self.task.measured
         return msgspec.json.encode(self.cell), self.protocol, question, of_task, id(self.built)
 
     @property
     def work(self) -> float:
-        """The number of updates."""
+        """The number of updates of the run."""
         return self.configuration.updates
 
 
 class InJax:
     """How JAX makes the runs of a cell; `torch_measurement.InTorch` has the same members.
 
-    measurements  those that it can make, by the names of their questions
+    measurements  the measurements that JAX can make, by the names of their questions
+    check         raises ConfigError unless a step of a cell can be scanned
+    settings      the context in which a cell is trained, which changes nothing for JAX
     """
 
     measurements: Mapping[QuestionName, Any] = {
@@ -206,12 +223,18 @@ class InJax:
     settings = contextlib.nullcontext  # with any cluster there are none beside those of jax
 
     def arrays(self, cell: Cell, about: Any) -> Params:
-        """Return the shapes of a cell's arrays in a file of its weights, which is about a run."""
+        """Return the shapes of the arrays of `cell` in a file of its weights.
+
+        `about` is what the file states of its run.
+        """
         key = jax.random.key(0, impl=GENERATOR)
         return {"cell": jax.eval_shape(lambda: cell.init(key, about.tokens))}
 
     def states(self, cell: Cell, about: Any, params: Params, streams: np.ndarray) -> Any:
-        """Return the flat states of a trained cell after each token of streams, `[S, T, D]`."""
+        """Return the flat states of `cell` after each token of `streams`, float32 `[S, T, D]`.
+
+        `params` are its trained parameters, and `about` is what their file states.
+        """
         net = network.around(cell, about.tokens, 1)
 
         def states(params: Params) -> chex.Array:
@@ -221,7 +244,7 @@ class InJax:
 
 
 def made_by(cell: Cell) -> Any:
-    """Return what makes the runs of a cell: `InJax`, or `InTorch` for a PyTorch layer."""
+    """Return what makes the runs of `cell`: `InJax`, or `InTorch` for a layer of PyTorch."""
     if cell.framework:
         # Imports PyTorch, which is optional.
         from echo_jax.memory.torch_measurement import InTorch
@@ -233,12 +256,18 @@ def made_by(cell: Cell) -> Any:
 def measurement_of(
     name: QuestionName, cell: Cell, protocol: Protocol, task: TaskObject | None = None
 ) -> Measurement:
-    """Return the measurement of a cell by a question; nothing is compiled."""
+    """Return the measurement of `cell` by the question called `name`; nothing is compiled.
+
+    `protocol` has the numbers of the measure, and `task` is the task that is measured, if any.
+    """
     return made_by(cell).measurements[name](cell, protocol, *([task] if task else []))
 
 
 def input_sizes(protocol: Protocol, task: TaskObject | None) -> dict[QuestionName, int]:
-    """Return the different tokens that a cell is fed in each question of its card."""
+    """Return how many different tokens a cell is fed under `protocol`, for each question of a card.
+
+    The questions are by lag and by key, or only the `task` if one is given.
+    """
     if task:
         return {BY_TASK.name: task.tokens}
     return {question.name: question.tokens(protocol) for question in OF_MEMORY}
@@ -247,9 +276,11 @@ def input_sizes(protocol: Protocol, task: TaskObject | None) -> dict[QuestionNam
 def measurable(
     name: str, cell: Cell, protocol: Protocol, task: TaskObject | None = None
 ) -> dict[QuestionName, int]:
-    """Return the bytes of the state of a cell in each question.
+    """Return the bytes of the state of `cell` under `protocol`, for each question of its card.
 
-    Raises ConfigError if its step cannot be scanned, or its state is too large.
+    The questions are by lag and by key, or only the `task` if one is given. Raises ConfigError,
+    which calls the cell `name`, if its step cannot be scanned, its state is too large, or its
+    framework cannot be measured by a question.
     """
     inputs = input_sizes(protocol, task)
     maker = made_by(cell)
@@ -272,7 +303,7 @@ def measurable(
 
 
 def compile_run(run: CardRun) -> MeasurementPrograms:
-    """Return the programs of the question of a run.
+    """Return the compiled programs for the cell and the question of `run`.
 
     Raises ConfigError if the user's cell has another text than the run states, or breaks a rule.
     """
@@ -285,7 +316,12 @@ def compile_run(run: CardRun) -> MeasurementPrograms:
 
 
 class TrainedCell(NamedTuple):
-    """The row of a run, its trained weights by their names, and how many tokens it was fed."""
+    """A trained run.
+
+    row      the row of the run
+    weights  the trained weights by their names
+    tokens   how many different tokens the cell was fed
+    """
 
     row: Row
     weights: dict[str, Any]
@@ -293,19 +329,28 @@ class TrainedCell(NamedTuple):
 
 
 def make_row(run: CardRun, programs: MeasurementPrograms, report: Report) -> Row:
-    """Train a network, and score it unless a loss was not finite."""
+    """Train the network of `run`, score it unless a loss was not finite, and return the row.
+
+    `programs` are from `compile_run`; `report` gets the share of the updates made.
+    """
     return train(run, programs, report)[0]
 
 
 def make_row_and_keep(run: CardRun, programs: MeasurementPrograms, report: Report) -> TrainedCell:
-    """Train and score as `make_row` does, and return also the weights that were scored."""
+    """Train and score `run` as `make_row` does; return the row and the weights that are scored.
+
+    `programs` are from `compile_run`; `report` gets the share of the updates made.
+    """
     row, params = train(run, programs, report)
     weights = jax.device_get(tensor_files.named(params))
     return TrainedCell(row, weights, programs.measurement.network.input_size)
 
 
 def train(run: CardRun, programs: MeasurementPrograms, report: Report) -> tuple[Row, Params]:
-    """Return the row of a run, and its trained parameters."""
+    """Train and score the network of `run`; return its row and its trained parameters.
+
+    `programs` are from `compile_run`; `report` gets the share of the updates made.
+    """
     of = run.configuration
     inputs = RunInputs(np.int32(run.seed), np.float32(of.rate), np.int32(of.updates))
     associated, losses = list[int](), list[float]()
@@ -341,7 +386,11 @@ def train(run: CardRun, programs: MeasurementPrograms, report: Report) -> tuple[
 
 
 def score(run: CardRun, programs: MeasurementPrograms, params: Any) -> dict[str, Any]:
-    """Return the scores of trained weights as fields of a row; None if they are not finite."""
+    """Return the scores of the trained `params` of `run` as fields of its row.
+
+    `programs` are from `compile_run`. The fields `validation` and `final` are left out if a score
+    is not finite.
+    """
     digest = weights_digest(params)
     sets = programs.draw(np.int32(run.seed), digest)
     scores = jax.device_get(programs.score(params, sets))
@@ -364,7 +413,11 @@ def score(run: CardRun, programs: MeasurementPrograms, params: Any) -> dict[str,
 
 
 def has_reading(run: CardRun) -> bool:
-    """Return True if a picture is drawn from a run, which has the usual updates."""
+    """Return True if a picture is drawn from `run`.
+
+    The question of the run must have a picture for its protocol and seed. No picture is drawn from
+    a run of the pilot, or from one with an unusual number of updates.
+    """
     of = run.configuration
     usual = run.seed < PILOT_SEED and of.updates == run.protocol.updates
     return usual and NAMED[of.question].has_picture(run.protocol, run.seed)
@@ -375,12 +428,15 @@ KEEPING = Job(compile_run, make_row_and_keep)  # and to keep its weights
 
 
 def runs_at_once() -> int:
-    """Return how many runs are trained at once: on a CPU, the smaller of cores and XLA threads."""
+    """Return how many runs are trained at once: on a CPU, the smaller of cores and XLA threads.
+
+    On other devices, only one run is trained.
+    """
     return min(environment.cores(), environment.threads()) if jax.default_backend() == "cpu" else 1
 
 
 def weights_digest(params: Any) -> np.ndarray:
-    """Return the SHA-256 of trained weights, in the order of their leaves, uint32 `[8]`."""
+    """Return the SHA-256 of the trained weights `params`, in the order of leaves, uint32 `[8]`."""
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(jax.device_get(params)):
         digest.update(np.ascontiguousarray(leaf).tobytes())

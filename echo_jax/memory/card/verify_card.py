@@ -1,4 +1,4 @@
-"""Two runs of a card are made again here, and compared with its rows."""
+"""Verify a card: make two of its runs again on this machine, and compare the rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,12 @@ BETWEEN_KINDS = (
 
 
 class Verified(NamedTuple):
-    """A row of a card, and that of the same run here."""
+    """A row of a card, and the row of a repetition of its run.
+
+    card   the card
+    row    the row of the card
+    again  the row that was made on this machine
+    """
 
     card: Card
     row: Row
@@ -38,7 +43,7 @@ class Verified(NamedTuple):
 
     @property
     def same(self) -> bool:
-        """True if training and score are equal, in the fields that the first row has."""
+        """True if the rows agree in all fields of the first one but device, version and losses."""
         before, now = map(msgspec.to_builtins, (self.row, self.again))
         not_of_the_run = ("device", "version", "losses")
         return all(now.get(name) == before[name] for name in before if name not in not_of_the_run)
@@ -55,7 +60,7 @@ class Verified(NamedTuple):
         return environment.apart(before, now)
 
     def told(self) -> str:
-        """Say in a sentence whether the two rows agree, or why they need not."""
+        """Return a sentence that says whether the two rows agree, or why the rows may differ."""
         if self.same:
             return f"{self.row.key}: the same numbers"
         rows = self.row, self.again
@@ -67,17 +72,22 @@ class Verified(NamedTuple):
 
 
 def drawn(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows to make again, none of the pilot, chosen by a digest of all rows."""
+    """Return up to two of `rows` to make again, by a digest of all rows; none is of the pilot."""
     made = [row for row in rows if row.seed < PILOT_SEED]
     whole = msgspec.json.encode(made)
     return sorted(made, key=lambda row: atomic_files.digest(whole + row.key.encode()))[:MADE_AGAIN]
 
 
 def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Verified]:
-    """Return two rows of the card in a folder, each with the row of the same run made here.
+    """Return two rows of the card in `folder`, each with the row of a repetition on this machine.
 
-    `cell` must name a user's own cell, as a stranger may have written the card. Raises ConfigError
-    if it does not, if there are no rows, or if the cell has another text here.
+    `running` says how progress is shown. `cell` must name a user's own cell, as a stranger may have
+    written the card.
+
+    Raises:
+      ConfigError: `cell` does not name the user's cell, the cell has another text now, the card has
+        no rows, or its task is a user's own or draws other data now.
+      StorageError: the card is damaged, or cannot be read.
     """
     running.start_jax(1, THREADS)
     card, rows = cards.read(folder)

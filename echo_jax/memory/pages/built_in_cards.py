@@ -1,6 +1,6 @@
-"""The cards of the built-in cells that come with the package. No jax.
+"""Read the cards of the built-in cells, which come with the package, and the cards in a folder.
 
-`built_in_cards.json` has every committed card; `.ci/built_in_cards.py` writes it.
+`built_in_cards.json` has every committed card; `.ci/built_in_cards.py` writes it. Imports no jax.
 """
 
 import functools
@@ -22,22 +22,22 @@ from echo_jax.memory.rows import Row
 FILE = "built_in_cards.json"
 
 ANCHORS = "ProjectedRegister", "OrthogonalReservoir", "PresentInput"
-"""Cells that a card is compared with by lag."""
+"""The cells that the bits by lag of a card are compared with."""
 
 VARIANTS = {"numbers", "dtype"}  # options of a register that is not the one of `ANCHORS`
 
 
 @functools.cache
 def built_in_cards() -> Sequence[Card]:
-    """Return the cards that come with the package, by name."""
+    """Return the cards that come with the package, sorted by name."""
     text = resources.files("echo_jax.memory.pages").joinpath(FILE).read_bytes()
     return msgspec.json.decode(text, type=list[Card])
 
 
 def nearest(card: Card, question: Question) -> dict[str, Card]:
-    """Return the other built-in cards of a card's track: for each cell the one nearest in size.
+    """Return, for each other built-in cell, its card nearest in size to `card`, by the cell's name.
 
-    There are none of another protocol.
+    Only cards with bits by `question` are returned, with the track, protocol and task of `card`.
     """
     plain = [x for x in built_in_cards() if not VARIANTS & x.cell.args.keys() and x.bits(question)]
     same = [x for x in plain if kind(x) == kind(card) and x.cell != card.cell]
@@ -47,7 +47,10 @@ def nearest(card: Card, question: Question) -> dict[str, Card]:
 
 
 def anchors(card: Card) -> dict[str, Card]:
-    """Return the cards that a card's bits by lag are compared with, by the names of their cells."""
+    """Return the cards that the bits by lag of `card` are compared with, by their cells' names.
+
+    The name of a card that is not comparable with `card` states its size.
+    """
     found = nearest(card, BY_LAG)
     known = [found[cell] for cell in ANCHORS if cell in found]
     return {
@@ -56,9 +59,10 @@ def anchors(card: Card) -> dict[str, Card]:
 
 
 def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Card, list[Row]]]:
-    """Return the cards in the folders of a folder with their rows; cards without rows are left out.
+    """Return the cards in the folders of `folder`, each with its rows.
 
-    With a protocol only its cards are read. Raises ConfigError if the folder has none.
+    Cards without rows are left out. If a `protocol` is given, only its cards are returned. Raises
+    ConfigError if there are none.
     """
     whole = [cards.read(path.parent) for path in sorted(folder.glob("*/card.json"))]
     measured = [x for x in whole if x[1] and protocol in (None, x[0].numbers)]
@@ -78,10 +82,10 @@ def named_cards(name: str) -> list[Card]:
 
 
 def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
-    """Return the built-in cards with the given names, of cards or cells, that are not in `own`.
+    """Return the built-in cards called `names`, by card or cell, except cards of a name in `own`.
 
     If some cards of a name can be compared with a card of `own`, only these are returned. Raises
-    ConfigError if a name has no card, or if the cards have several protocols, even without a name.
+    ConfigError if a name has no card, or if the cards, with `own`, have several protocols.
     """
     found = dict[int, Card]()
     for name in names:

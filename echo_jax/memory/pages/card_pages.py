@@ -1,13 +1,15 @@
-"""The pages of cards as files: of one beside its card.json, and of all cards of a folder. No jax.
+"""Write the pages of cards: one beside each card.json, and one of all cards of a folder.
 
-NAME/picture.svg     what is left of a picture, where a run by lag has a reading of it
-NAME/card.md         the pictures, one sentence of numbers, the table, and how it was made
-NAME/card.svg        the figure; and card.pdf or card.png where wanted
+NAME/picture.svg     what is left of a picture, if a run by lag has a reading of it
+NAME/card.md         the pictures, one sentence of numbers, the table, and how the card was made
+NAME/card.svg        the figure; and card.pdf or card.png if wanted
 
 README.md            the page of all; what is written by hand between its marks stays
 explore.html         the curves of the cards, to choose from
-figures/NAME.svg     its figures; picture.svg, where readings.json lies in the folder
+figures/NAME.svg     its figures; picture.svg, if readings.json lies in the folder
 tables/NAME.csv      tidy rows, and NAME.tex each table
+
+Imports no jax.
 """
 
 import functools
@@ -35,15 +37,18 @@ from echo_jax.report.text_tables import Table, details, escaped, markdown_table
 from echo_jax.storage import atomic_files
 
 PARTS_SHOWN = (1, 3, 10, 30)
-"""The parts of training, each of `updates_at_once`, whose losses are shown before the last one."""
+"""The parts of training, each of `updates_at_once`, whose losses are shown besides the last one."""
 
 
 def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
-    """Write card.md, card.svg and, for another kind, card.KIND into the folder of a card.
+    """Write card.md and the figure of `card` with `rows` into its `folder`, and return the paths.
 
-    It writes picture.svg first, if there is a reading. The card of a task has no figure. Returns
-    the paths. Raises ConfigError if the figure cannot be drawn, and StorageError if a file was
-    edited since it was generated.
+    The figure is card.svg, and also card.KIND for another `kind`; the card of a task has no figure.
+    If a row has a reading, picture.svg is written first.
+
+    Raises:
+      ConfigError: the figure cannot be drawn.
+      StorageError: a file was edited after it was generated.
     """
     of = section_of(card, rows)
     left = picture.of_card(rows, card)
@@ -55,7 +60,7 @@ def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "s
 
 
 def section_of(card: Card, rows: Sequence[Row]) -> Section:
-    """Return the section of one card: its curves, what they say, and its tables."""
+    """Return the section of `card` with `rows`: its curves, what they say, and its tables."""
     words = sentence(card)
     return Section(
         name="card",
@@ -69,7 +74,7 @@ def section_of(card: Card, rows: Sequence[Row]) -> Section:
 
 
 def page(card: Card, rows: Sequence[Row]) -> str:
-    """Return the page in Markdown."""
+    """Return the page of `card` with `rows`, in Markdown."""
     of = section_of(card, rows)
     left = picture.of_card(rows, card)
     numbers, *others = of.tables
@@ -88,7 +93,7 @@ def page(card: Card, rows: Sequence[Row]) -> str:
 
 
 def sentence(card: Card) -> str:
-    """Return the bits of a card with the bits of its lowest and its highest seed."""
+    """Return a sentence with the bits of `card`, and of its lowest and its highest seed."""
     known = [
         bits.text(len(card.seeds), question.words)
         for question in EVERY
@@ -98,7 +103,10 @@ def sentence(card: Card) -> str:
 
 
 def losses(card: Card, rows: Sequence[Row]) -> list[Table]:
-    """Return the training losses of the configurations; no table where no row has any."""
+    """Return a table with the training losses of each configuration of `card`, in a list.
+
+    The list is empty if none of the `rows` has losses.
+    """
     known = [row for row in rows if row.losses and row.seed < PILOT_SEED]
     size = card.numbers.updates_at_once
     last = {row.updates // size for row in known}
@@ -113,13 +121,16 @@ def losses(card: Card, rows: Sequence[Row]) -> list[Table]:
 
 
 def mean_of_part(seeds: Sequence[Sequence[float]], part: int) -> str:
-    """Return the mean loss of a part of training over the seeds that have it; - where none does."""
+    """Return the mean loss over `seeds` in part number `part` of training, or "-" without any.
+
+    Each of `seeds` has the losses of its parts, counted from 1.
+    """
     known = [of_seed[part - 1] for of_seed in seeds if len(of_seed) >= part]
     return decimals(sum(known) / len(known)) if known else UNKNOWN
 
 
 def provenance(card: Card, rows: Sequence[Row]) -> Table:
-    """Return the cell, the configurations and seeds, and where and with what they were run."""
+    """Return a table of the cell and configurations of `card`, and of where `rows` were made."""
     lines = [
         ["cell", card.cell.name],
         ["track", track(card)],
@@ -149,7 +160,7 @@ def provenance(card: Card, rows: Sequence[Row]) -> Table:
 FINDINGS = """<!-- findings -->
 <!-- Written by hand and kept: state only differences that the tables support. -->
 <!-- end of findings -->"""
-"""The place where a reader writes findings, see `atomic_files.BY_HAND`."""
+"""The place in a page for findings, written by hand and kept by `atomic_files.BY_HAND`."""
 
 EXPLORE = "[Choose cells, and compare their curves](explore.html)."
 
@@ -162,10 +173,13 @@ def write_report(
     paper: Paper = PLAIN,
     protocol: Protocol | None = None,
 ) -> list[Path]:
-    """Write the page of the cards NAME/card.json of a folder, its figures and tables.
+    """Write the page of all cards in a folder, its figures and tables, and return the paths.
 
-    Built-in cells are shown `beside` them; with a protocol, only its cards. Returns the files
-    written.
+    Args:
+      folder: the folder with the cards NAME/card.json.
+      beside: names of built-in cells, whose cards are shown too.
+      paper: the files for a paper that are also written.
+      protocol: show only cards of this protocol; by default all cards, which must share one.
 
     Raises:
       ConfigError: there are no cards, or cards of several protocols and none was given, or a name
@@ -193,7 +207,10 @@ def write_report(
 
 
 def figures_of(cards: Sequence[Card]) -> list[Section]:
-    """Return the sections with figures, whose panels share their axes; none if nothing is drawn."""
+    """Return the sections with the figures of `cards`, by question and track; none without curves.
+
+    All panels of a figure share their axes.
+    """
     found = list[Section]()
     for question, of_track in itertools.product(OF_MEMORY, WHERE):
         measured = [x for x in cards if track(x) == of_track and x.bits(question)]
@@ -221,7 +238,8 @@ def page_of_all(
 ) -> str:
     """Return the page in Markdown: a figure, the findings, other figures, tables, links to cards.
 
-    `left` is the text of the picture, which is then the first figure.
+    `cards` are shown in the tables, and each card in `own` has a link. `figures` are the sections
+    with figures. `left` is the text of the picture, which is then the first figure.
     """
     first = 0 if left else 1
     links = "\n".join(f"- [{escaped(card.name)}](<{card.name}/card.md>)" for card in own)

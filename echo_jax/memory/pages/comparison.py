@@ -1,4 +1,4 @@
-"""Two cards compared in a sentence for a paper, and one beside the built-in cards. No jax."""
+"""Compare two cards in a sentence for a paper, or one with the built-in cards. Imports no jax."""
 
 import itertools
 import math
@@ -26,9 +26,10 @@ from echo_jax.report.number_formats import number, three_digits
 
 
 def compare(names: Sequence[str]) -> list[str]:
-    """Return sentences that compare two cards, named by folders, built-in cards or cells.
+    """Return sentences that compare the two cards of `names`: folders, built-in cards or cells.
 
-    Raises ConfigError if the two have nothing to compare.
+    Raises:
+      ConfigError: there is no such card, or the two cards have nothing to compare.
     """
     pair = max(itertools.product(*map(cards_of, names)), key=likeness)
     if not comparable(pair):
@@ -42,7 +43,7 @@ def compare(names: Sequence[str]) -> list[str]:
 
 
 def cards_of(name: str) -> list[Card]:
-    """Return the card in a folder, or the built-in ones of a name."""
+    """Return the card in the folder `name`, or the built-in cards whose name or cell is `name`."""
     folder = Path(name)
     if os.path.lexists(folder / CARD_FILE):
         return [cards.read(folder)[0]]
@@ -50,21 +51,21 @@ def cards_of(name: str) -> list[Card]:
 
 
 def likeness(pair: Sequence[Card]) -> tuple[int, int, int]:
-    """Return a key that is largest for the pair that the user means, the one with most in common.
+    """Return a key that is largest for the `pair` of cards to compare.
 
-    A cell may have several built-in cards, bare and in the block. Fewest differences come first.
+    It puts the fewest differences first, then the most questions in common, then the most seeds.
     """
     seeds = sum(len(card.seeds) for card in pair)
     return -len(differences(pair)), len(shared_questions(pair)), seeds
 
 
 def shared_questions(pair: Sequence[Card]) -> list[Question]:
-    """Return the questions that both cards have."""
+    """Return the questions by which both cards of `pair` have bits."""
     return [question for question in EVERY if all(card.bits(question) for card in pair)]
 
 
 def sentence(pair: Sequence[Card], question: Question) -> str:
-    """Return the sentence for a paper on the difference of two cards."""
+    """Return a sentence for a paper on the difference of the cards of `pair` by `question`."""
     first, second = (card.known(question) for card in pair)
     names = labels_of(pair)
     difference = first.mean - second.mean
@@ -93,14 +94,17 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
 
 
 def standing(card: Card) -> list[str]:
-    """Return sentences on the rank of a trained cell among built-in ones, and on the anchors."""
+    """Return the sentences of `rank` and `beside_anchors`; none for a cell that is not trained."""
     if is_control(card):
         return []
     return list(filter(None, [rank(card), beside_anchors(card)]))
 
 
 def rank(card: Card) -> str:
-    """Return the rank of a card among comparable built-in ones; "" without any."""
+    """Return a sentence with the rank of `card` among comparable built-in cards of trained cells.
+
+    It is empty if the card has no bits by lag or by key, or there is no card to compare with.
+    """
     known = [
         x for x in built_in_cards.built_in_cards() if comparable([x, card]) and not is_control(x)
     ]
@@ -112,7 +116,10 @@ def rank(card: Card) -> str:
 
 
 def beside_anchors(card: Card) -> str:
-    """Return the most bits by lag that are possible, and those of the anchors; "" without any."""
+    """Return sentences with the most bits by lag that are possible, and those of the anchors.
+
+    They are empty if `card` has no bits by lag, or no anchor of its size is published.
+    """
     bits = card.bits(BY_LAG)
     found = [f"{three_digits(x.mean(BY_LAG))} ({name})" for name, x in anchors(card).items()]
     if not bits or not found:
@@ -126,7 +133,10 @@ def beside_anchors(card: Card) -> str:
 
 
 def place_among(card: Card, others: Sequence[Card], question: Question) -> str:
-    """Return the place of a card by a question, and the cells before and after it."""
+    """Return the rank of `card` among `others` by `question`, and the cells next to it, in words.
+
+    The words are empty if no other card has bits by the question.
+    """
     measured = sorted((x for x in others if x.bits(question)), key=lambda x: -x.mean(question))
     before = [x for x in measured if x.mean(question) > card.mean(question)]
     beside = [*before[-1:], *measured[len(before) : len(before) + 1]]

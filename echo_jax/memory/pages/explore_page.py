@@ -1,7 +1,7 @@
-"""The page on which cards are explored: one HTML file without a library, a request or a server.
+"""Make the page on which cards are explored: one HTML file without a library, request or server.
 
-It is made of the files of the folder `explore`; the curves of all seeds are JSON in the page. Where
-`readings.json` lies beside the cards, the page begins with a picture that fades.
+The page is made of the files of the folder `explore`; the curves of all seeds are JSON in the page.
+If `readings.json` lies beside the cards, the page begins with a picture that fades.
 """
 
 from collections.abc import Sequence
@@ -33,12 +33,12 @@ PICTURES = {
 }
 """The gallery: 64 values of each picture, row by row, as hexadecimal digits.
 
-The digit is number 3 of scikit-learn's, in four shades.
+The digit is number 3 of scikit-learn's digits, in four shades.
 """
 
 
 def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
-    """Return the page of some cards and their rows, with the readings in their folder."""
+    """Return the page of the cards and rows in `whole`, with any readings in `folder`, as HTML."""
     data = data_of(whole)
     if (file := folder / READINGS).exists():
         readings = msgspec.json.decode(file.read_bytes(), type=Readings)
@@ -59,7 +59,11 @@ def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
 
 
 def of_first(cell: ReadCard) -> dict[str, str]:
-    """Return the answers about the first stream: at all times, or those after the picture alone."""
+    """Return the answers of `cell` about the first stream, encoded as in `Reading`.
+
+    A cell with a `fading` gives the answers after each step; others give those after the last
+    pixel.
+    """
     if cell.fading:
         return msgspec.to_builtins(cell.fading)
     # 88 letters of base64 are 66 bytes, of which 64 at most are of the first stream.
@@ -68,7 +72,10 @@ def of_first(cell: ReadCard) -> dict[str, str]:
 
 
 def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
-    """Return the data of the page: cards by group, their curves and bits by seed."""
+    """Return the data of the page of the cards in `whole`, each with its rows.
+
+    The cards are in the order of their groups, with the curves and bits of their seeds.
+    """
     rows_of = {card.name: rows for card, rows in whole}
     found = list[dict[str, Any]]()
     for group in groups(card for card, _ in whole):
@@ -94,9 +101,9 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
 
 
 def names_of(cards: Sequence[Card]) -> list[str]:
-    """Return a name for each card of a kind; of several equal names, the fewest options keep it.
+    """Return a name for each of `cards`; the card with the fewest options keeps a shared name.
 
-    So a cell has the same name in all kinds; the other cards are named by their options.
+    The other cards are named by their options too. So a cell has one name in all groups.
     """
     names, labels = [label_of(card) for card in cards], labels_of(cards)
     most_first = sorted(range(len(cards)), key=lambda i: -len(cards[i].cell.args))
@@ -105,7 +112,7 @@ def names_of(cards: Sequence[Card]) -> list[str]:
 
 
 def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
-    """Return a card's size, and for each question and number of updates the bits of its seeds."""
+    """Return the data of `card` on the page: its size, and the bits and curves of its `rows`."""
     found: dict[str, dict[str, Any]] = {question.name: {} for question in OF_MEMORY}
     for (question, updates), of in cards.rows_that_count(rows, card).items():
         found[question][str(updates)] = measured(of, card.numbers)
@@ -118,7 +125,10 @@ def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
-    """Return the bits and the curve of each seed, from the rows of one question and length."""
+    """Return each seed's bits and curve, from `rows` of one question and number of updates.
+
+    `protocol` decides the bits of a row.
+    """
     bits = bits_of(rows, protocol)
     digits = NAMED[rows[0].configuration.question].digits
     return {

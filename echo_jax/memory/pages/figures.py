@@ -1,4 +1,4 @@
-"""Draw the figures of cards. No jax.
+"""Draw the figures of cards. Imports no jax.
 
 card_figure     the forgetting curve and the recall curve of a card. Behind them, in grey, are the
                 curves of the built-in cells of its size; by key also what the convolution of a
@@ -43,7 +43,7 @@ OWN: dict[str, Any] = {"color": BLUE, "linewidth": 2.2, "zorder": 4}
 SEED: dict[str, Any] = {"color": BLUE, "linewidth": 0.8, "alpha": 0.4, "zorder": 3}
 REFERENCE: dict[str, Any] = {"color": GREY, "linewidth": 1.2}
 DASHES = [(0, pattern) for pattern in ((4, 2), (1, 1.5), (6, 2, 1, 2), (2, 3))]
-"""The dashes, in order, of the lines that a card is compared with."""
+"""The dashes, in their order, of the lines that a card is compared with."""
 
 NAMED = 4  # grey lines that have a name, from the one with most bits to that with fewest
 
@@ -57,7 +57,7 @@ WIDEST = 4.2  # inches of one panel alone, or of two side by side
 
 
 def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
-    """Return the figure of a card. With its rows, the forgetting curve of each seed is drawn."""
+    """Return the figure of `card`. With its `rows`, the forgetting curve of each seed is drawn."""
     panels = [question for question in OF_MEMORY if card.bits(question)]
     width = WIDTH if len(panels) > 1 else 0.7 * WIDTH
     figure = NotebookFigure((width, HEIGHT))
@@ -74,7 +74,7 @@ def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
 
 
 def subtitle(card: Card) -> str:
-    """Return the size of the cell and its seeds."""
+    """Return the cell of `card`, its track, its sizes and its number of seeds, in words."""
     of_track = track(card)
     where = f"in the {of_track}" if of_track.startswith("block") else of_track
     parts = [f"{name_of(card)}, {where}", f"state of {size_text(card)}"]
@@ -86,14 +86,18 @@ def subtitle(card: Card) -> str:
 
 
 def peers(card: Card, question: Question) -> list[Card]:
-    """Return the built-in cells behind a card's curve: those within 10% of its size, else all."""
+    """Return the built-in cards behind the curve of `card` by `question`.
+
+    Their sizes are within 10% of the size of `card`. If no card is as near, cards of all sizes are
+    returned.
+    """
     known = [x for x in nearest(card, question).values() if is_built_in(x.cell.name)]
     near = [x for x in known if abs(size_of(x) - size_of(card)) <= 0.1 * size_of(card)]
     return near or known
 
 
 def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
-    """Draw the bits of each lag."""
+    """Draw the forgetting curve of `card` on `axes`, over a thin curve for each seed in `rows`."""
     protocol = card.numbers
     lags = protocol.lags
     most = math.log2(protocol.symbols)
@@ -109,7 +113,7 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
 
 
 def draw_by_key(axes: Axes, card: Card, _: Sequence[Row]) -> None:
-    """Draw the accuracy at each number of pairs."""
+    """Draw the recall curve of `card` on `axes`: the accuracy at each number of pairs."""
     bits = card.bits_by_key
     assert bits is not None
     axes.set(ylim=(-0.02, 1.05), yticks=[0, 0.25, 0.5, 0.75, 1])
@@ -133,7 +137,11 @@ def _draw(
     seeds: Sequence[Line],
     references: Mapping[str, Line],
 ) -> None:
-    """Draw lines, the cell's own last, and name it and a few others; a legend of the references."""
+    """Draw the curve of `card` on `axes` over the curves of its `seeds`, peers and `references`.
+
+    The peers have bits by `question`. The curves of the card and of a few peers are named, and a
+    legend names the references.
+    """
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     known = sorted(peers(card, question), key=lambda other: -other.mean(question))
     others = {name_of(other): thin(other.known(question).line) for other in known}
@@ -155,7 +163,10 @@ def _draw(
 
 
 def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
-    """Return a figure with a panel for each card, the most bits first; other cards are grey."""
+    """Return a figure of `cards` by `question`, a panel for each; the most bits come first.
+
+    In each panel, the other cards are grey.
+    """
     protocol_of(cards)  # or they are refused
     shown = sorted(cards, key=lambda card: -card.mean(question))
     across = min(len(shown), int(WIDTH / NARROWEST))
@@ -194,7 +205,7 @@ def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) ->
 
 
 def lag_panel(axes: Axes, card: Card) -> list[Line]:
-    """Set the axes of a panel by lag, and return the lines that the card is compared with."""
+    """Set up `axes` as a panel by lag, and return the lines that `card` is compared with."""
     lags = card.numbers.lags
     most = math.log2(card.numbers.symbols)
     axes.set(xlim=(0, lags + 1), xticks=[1, lags // 2, lags])
@@ -203,7 +214,7 @@ def lag_panel(axes: Axes, card: Card) -> list[Line]:
 
 
 def key_panel(axes: Axes, card: Card) -> list[Line]:
-    """Set the axes of a panel by key, and return the lines that the card is compared with."""
+    """Set up `axes` as a panel by key, and return the lines that `card` is compared with."""
     bits = card.bits_by_key
     assert bits is not None
     axes.set(ylim=(0, 1.04), yticks=[0, 1])
@@ -216,19 +227,22 @@ PANELS = {BY_LAG: lag_panel, BY_KEY: key_panel}
 
 
 def thin(line: Line) -> Line:
-    """Return a line with more than 40 points as some twenty of them: by lag every third of 64."""
+    """Return `line` as some twenty of its points if it has 40 or more: by lag every third of 64."""
     x, y = line
     every = max(len(x) // 20, 1)
     return x[::every], y[::every]
 
 
 def list_line(pairs: Sequence[int], protocol: Protocol) -> Line:
-    """Return the accuracy of a list of the values."""
+    """Return the recall curve of a list of the values: the `pairs`, and the accuracy at each.
+
+    `protocol` states how many different values there are.
+    """
     return pairs, [accuracy_of_list(k, protocol.values) for k in pairs]
 
 
 def key_axis(axes: Axes, pairs: Sequence[int]) -> None:
-    """Set a logarithmic axis of numbers of pairs with a tick at each power of 2 and at the last."""
+    """Give `axes` a logarithmic axis of `pairs`, with a tick at each power of 2 and at the last."""
     ticks = [k for k in pairs if k & (k - 1) == 0 and 1.6 * k < pairs[-1]] + [pairs[-1]]
     axes.set_xscale("log")
     axes.set_xlim(0.92 * pairs[0], 1.08 * pairs[-1])
@@ -237,6 +251,6 @@ def key_axis(axes: Axes, pairs: Sequence[int]) -> None:
 
 
 def _say(figure: Figure, x: float, y: float, words: str, **style: Any) -> None:
-    """Write words at a place, in inches from the upper left corner."""
+    """Write `words` at `x` and `y`, in inches from the upper left corner of `figure`."""
     place = x / figure.get_figwidth(), 1 - y / figure.get_figheight()
     figure.text(*place, words, **{"fontsize": 10, "color": INK, **style})

@@ -1,6 +1,7 @@
-"""What is left of a face: as it was read, and as it is answered. SVG by hand. No jax, matplotlib.
+"""Draw what is left of a face: as it was read, and as networks answer.
 
-A square's colour is the most likely value, its area the certainty; a wrong one is hollow.
+The SVG is made by hand, without jax or matplotlib. A square's colour is the most likely value, its
+area the certainty; a wrong square is hollow.
 """
 
 import base64
@@ -28,15 +29,18 @@ from echo_jax.report.styles import DARK, INK
 FILE = "picture.svg"
 READINGS = "readings.json"
 BUILT_IN = "built_in_readings.json"
-"""The readings that come with the package; `.ci/built_in_cards.py` writes the file."""
+"""The file of the readings that come with the package; `.ci/built_in_cards.py` writes it."""
 
 PALETTE = (
     "#a6be8f", "#6b257c", "#e2007b", "#d7b31b", "#929500", "#539bff", "#4b00f0", "#9a04b2",
     "#e371b5", "#b851b8", "#707200", "#027869", "#920003", "#11c4ff", "#154e3e", "#556cff",
 )  # fmt: skip
-"""The colours of values 0 .. 15, found by annealing: any two of them, or one and a `GROUND`, are at
-least 0.095 apart in OKLab, as normal, protan, deutan and tritan eyes see them (Machado 2009). Each
-has a contrast of 2 to 1 at least with both grounds."""
+"""The colours of the values 0 .. 15, which annealing chose.
+
+Any two colours, or a colour and a `GROUND`, are at least 0.095 apart in OKLab, as normal, protan,
+deutan and tritan eyes see them (Machado 2009). Each colour has a contrast of at least 2 to 1 with
+both grounds.
+"""
 
 GROUND = "#ffffff", "#0b0d10"
 """The colours behind the squares, on a light page and on a dark page."""
@@ -57,7 +61,7 @@ SHOWN = {
     f"block-{cell}-state-bytes-400": name_shown(cell)
     for cell in ("ProjectedRegister", "lru", "simple", "lstm", "gru", "delta-net", "mamba2")
 }
-"""The published cards in the still, and the names of their cells."""
+"""The published cards in the picture of several cards, and the names of their cells."""
 
 KEY = (
     "A square's colour is the answer, its area how sure the network is. Hollow squares are wrong."
@@ -80,7 +84,12 @@ LETTER = 8.5  # the width of one, on average
 
 
 class Tile(NamedTuple):
-    """A picture in a still: its values and the areas of squares, 0 .. 1, `[64]`; lines below."""
+    """A part of a picture: a face of squares, and lines of text below it.
+
+    values  the value of each square, int `[64]`
+    areas   the area of each square, 0 .. 1, `[64]`
+    lines   the lines of text
+    """
 
     values: np.ndarray
     areas: np.ndarray
@@ -88,7 +97,10 @@ class Tile(NamedTuple):
 
 
 def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
-    """Return the sentence below the picture of a card, and its SVG; None without a reading."""
+    """Return the sentence below the picture of `card` and its SVG, or None without a reading.
+
+    The reading is taken from the first of `rows` by lag that has one.
+    """
     row = next((row for row in rows if isinstance(row, LagRow) and row.reading), None)
     if not (row and row.reading):
         return None
@@ -103,20 +115,29 @@ def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
 
 
 def tile_of(name: str, reading: Reading, bits: float, size: int) -> Tile:
-    """Return what is left of the face, and below it the bits and how many numbers of state."""
+    """Return the tile called `name` of what `reading` leaves of the face.
+
+    The lines below it state the `bits`, and `size`, how many numbers of state.
+    """
     lines = [name, f"{three_digits(bits)} bits", f"{number(size)} numbers of state"]
     return Tile(*left_of(FACE, reading), lines)
 
 
 @functools.cache
 def built_in_readings() -> dict[bool, ReadCard]:
-    """Return the readings of the LSTM of 100 numbers to compare with: in the block (True), bare."""
+    """Return the readings of the LSTM with 100 numbers of state to compare with.
+
+    They are in a dictionary: True is the LSTM in the block, and False is the bare LSTM.
+    """
     text = resources.files("echo_jax.memory.pages").joinpath(BUILT_IN).read_bytes()
     return {x.card.startswith("block-"): x for x in msgspec.json.decode(text, type=list[ReadCard])}
 
 
 def sentence(name: str, bits: float, reading: Reading) -> str:
-    """NAME: 110 of 256 bits; 31 of 64 right."""
+    """Return words such as: NAME: 110 of 256 bits; 31 of 64 right.
+
+    `name` and `bits` are stated, and the right pixels are counted in `reading`.
+    """
     right = np.sum(left_of(FACE, reading)[0] == FACE)
     return f"{name}: {three_digits(bits)} of 256 bits; {right} of 64 right"
 
@@ -131,7 +152,10 @@ def in_markdown(words: str, drawn: str) -> str:
 
 
 def of_folder(folder: Path) -> tuple[str, str] | None:
-    """Return the text of the still of published cards, and its SVG; None without readings."""
+    """Return the text and the SVG of the picture of published cards, or None without readings.
+
+    The readings are a file in `folder`.
+    """
     if not (folder / READINGS).exists():
         return None
     cells = msgspec.json.decode((folder / READINGS).read_bytes(), type=Readings).cells
@@ -146,7 +170,10 @@ def of_folder(folder: Path) -> tuple[str, str] | None:
 
 
 def still(tiles: Sequence[Tile], pixel: int, below: str, words: str, columns: int) -> str:
-    """Return the SVG of tiles in rows, with a text `below`; `words` is the text for its title."""
+    """Return the SVG of `tiles`, `columns` in a row, with the text `below` and the title `words`.
+
+    `pixel` is the largest side of a square, in units of the SVG.
+    """
     side = 8 * pixel
     across, down = side + GAP, side + LINE * max(len(tile.lines) for tile in tiles) + GAP
     drawn = list[str]()
@@ -167,7 +194,10 @@ def still(tiles: Sequence[Tile], pixel: int, below: str, words: str, columns: in
 
 
 def squares_of(tile: Tile, pixel: int) -> list[str]:
-    """Return a path for each colour of a tile, so that no seam is seen within one, and of holes."""
+    """Return the SVG paths of the squares of `tile`: one for each colour, and one for the holes.
+
+    `pixel` is the largest side of a square. With one path, no seam is seen within a colour.
+    """
     kinds = [(f'fill="{PALETTE[x]}"', tile.values == x, 1) for x in np.unique(tile.values)]
     kinds.append(('class="ground"', tile.values != FACE, 4))
     found = list[str]()
@@ -183,7 +213,7 @@ def squares_of(tile: Tile, pixel: int) -> list[str]:
 
 
 def texts(lines: Sequence[str], x: int, y: int) -> list[str]:
-    """Return lines of text, the first one below y."""
+    """Return the SVG of `lines` of text, the first one below `y`, all beginning at `x`."""
     return [
         f'<text x="{x}" y="{y + LINE * i - 4}">{html.escape(line)}</text>'
         for i, line in enumerate(lines, 1)

@@ -1,4 +1,4 @@
-"""The table of cards, and their numbers as tidy rows. No jax."""
+"""Make the table of cards, and tidy rows of their numbers. Imports no jax."""
 
 import functools
 import itertools
@@ -37,7 +37,7 @@ GAIN = 1.05  # the ratio of bits from which more updates help
 WIDE = {"lags 4 on", "layers", "state", "convolutions"}
 
 TUNED = ("lmu", "lstm-chrono")
-"""Cells with an option whose default is the number of lags of the heads."""
+"""The cells with an option whose default is the number of lags of the heads."""
 
 MEANINGS = {
     "bits": "the mean over the seeds, with the lowest and the highest seed in brackets, which are "
@@ -62,7 +62,7 @@ MEANINGS = {
 
 
 def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
-    """Return sections for a paper: a LaTeX table of each group, and tidy rows of all cards."""
+    """Return sections for a paper: a LaTeX table for each of `groups`, and rows of all cards."""
     cards = [card for group in groups for card in group]
     tidy = {
         "": functools.partial(tidy_rows, cards),
@@ -77,7 +77,7 @@ def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
 
 
 def file_name(group: Sequence[Card]) -> str:
-    """Return the track of a group and its largest state: block-100-float32."""
+    """Return a file name for `group`, from its track and its largest state: block-100-float32."""
     largest = max(group, key=size_of)
     words = [track(largest), size_text(largest) if comparable(group) else "several"]
     words += [task_words(group[0])] if group[0].task else []
@@ -85,18 +85,21 @@ def file_name(group: Sequence[Card]) -> str:
 
 
 def cell_of(card: Card) -> str:
-    """Return the name that --cell takes, without that of the block, a module or a file."""
+    """Return the name of the cell of `card` as after --cell, without block, module and file."""
     return PurePath(card.cell.name.rpartition(":")[2]).stem
 
 
 def name_of(card: Card) -> str:
-    """Return the name of the cell that people read."""
+    """Return the name of the cell of `card` as people read it: of a built-in cell, its title."""
     is_ours = is_built_in(card.cell.name) or is_control(card)
     return name_shown(cell_of(card)) if is_ours else cell_of(card)
 
 
 def label_of(card: Card) -> str:
-    """Return the name that a card was given, by `--name` or its folder; by default its cell's."""
+    """Return the name that `card` was given, or its cell's name if the card has a default name.
+
+    A card is given a name by `--name`, or by renaming its folder.
+    """
     block = "block-" if track(card).startswith("block") else ""
     args = [f"-{name}-{x}" for name, x in card.cell.args.items()]
     parts = [re.escape(re.sub(r"[^\w.-]+", "-", x)) for x in (f"{block}{cell_of(card)}", *args)]
@@ -107,12 +110,12 @@ def label_of(card: Card) -> str:
 
 
 def is_control(card: Card) -> bool:
-    """Return True for a cell with a known memory or without training, which gets no rank."""
+    """Return True if the cell of `card` has a known memory or is not trained, so has no rank."""
     return "known_memory:" in card.cell.name
 
 
 def labels_of(cards: Sequence[Card]) -> list[str]:
-    """Return a label for each card; equal ones get arguments, or become the name of the card."""
+    """Return a label for each of `cards`; equal labels get arguments, or become the card's name."""
     given = [" ".join(f"{key} {x}" for key, x in card.cell.args.items()) for card in cards]
     labels = [label_of(card) for card in cards]
     whole = [f"{a} {b}".strip() for a, b in zip(labels, given, strict=True)]
@@ -124,10 +127,10 @@ def labels_of(cards: Sequence[Card]) -> list[str]:
 
 
 def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
-    """Return a row for each card, question and number of updates, named as in card.json.
+    """Return a row for each of `cards`, question and number of updates, named as in card.json.
 
-    n is the seeds that are there, asked those that are wanted; unknown is None. There is a task
-    where any card is of one.
+    `n` is the number of seeds with bits, `asked` the number of wanted seeds; what is unknown is
+    None. The rows state a task if any card is of a task.
     """
     protocol_of(cards)  # or they are refused
     tasks = any(card.task for card in cards)
@@ -153,7 +156,7 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
 
 
 def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
-    """Return a row for each card, question, number of updates and seed."""
+    """Return a row with the bits of each of `cards`, by question, number of updates and seed."""
     return [
         {"name": card.name, "question": question.field, "updates": updates,
          "seed": seed, "bits": value}
@@ -164,7 +167,7 @@ def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
 
 
 def tidy_pairs(groups: Iterable[Sequence[Card]]) -> list[dict[str, Any]]:
-    """Return a row for each question and each pair of cards of a group that is compared."""
+    """Return a row for each question and each pair of comparable cards in one of `groups`."""
     rows = list[dict[str, Any]]()
     for group, question in itertools.product(groups, EVERY):
         known = [card for card in group if card.bits(question)]
@@ -177,7 +180,7 @@ def tidy_pairs(groups: Iterable[Sequence[Card]]) -> list[dict[str, Any]]:
 
 
 def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Return a row for each run with a score, data set, and lag or number of pairs."""
+    """Return a row for each run of `rows` with a score, data set, and lag or number of pairs."""
     return [
         {"seed": row.seed, "rate": row.rate, "updates": row.updates, "data_set": data_set}
         | {"question": row.configuration.question, **number}
@@ -188,7 +191,7 @@ def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def cards_table(cards: Sequence[Card]) -> Table:
-    """Return a row for each card of a group; columns of which nothing is known are left out."""
+    """Return a table with a row for each of `cards`, without columns in which nothing is known."""
     marks = ["*" if cell_of(card) in TUNED else "" for card in cards]
     columns = {"cell": [f"{a}{b}" for a, b in zip(labels_of(cards), marks, strict=True)]}
     if len(set(seeds := [seeds_there(card) for card in cards])) > 1:
@@ -213,13 +216,19 @@ def cards_table(cards: Sequence[Card]) -> Table:
 
 
 def bits_text(card: Card, question: Question) -> str:
-    """Return the bits with those of the lowest and the highest seed: 157 (150 to 164)."""
+    """Return the mean bits of `card` by `question` as text: 157 (150 to 164); "-" if unknown.
+
+    In brackets are the lowest and the highest seed.
+    """
     bits = card.bits(question)
     return bits.text(len(card.seeds)) if bits else UNKNOWN
 
 
 def rate_text(card: Card, question: Question) -> str:
-    """Return the rate of a question, marked if it is at an edge of those tried: 0.3 (edge)."""
+    """Return the learning rate of `card` by `question` as text: 0.3 (edge); "-" if unknown.
+
+    "(edge)" marks the lowest and the highest rate that the pilot tried.
+    """
     name = question.name
     found = [x for x in card.configuration if x.question == name]
     if not found:
@@ -230,7 +239,7 @@ def rate_text(card: Card, question: Question) -> str:
 
 
 def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
-    """Return the columns beside the bits of a question, and that of its rates."""
+    """Return the columns of `cards` beside their bits by `question`, the last one of rates."""
     measured = [card.bits(question) for card in cards]
     found = [bits.columns(protocol_of(cards)) if bits else {} for bits in measured]
     names = dict.fromkeys(name for columns in found for name in columns)
@@ -239,12 +248,12 @@ def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[
 
 
 def text_of(value: float | None) -> str:
-    """Return a number, or - where it is unknown."""
+    """Return the number `value` as text, or "-" if it is None."""
     return UNKNOWN if value is None else three_digits(value)
 
 
 def budget_columns(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
-    """Return a column for each other number of updates of some cards: after 10,000."""
+    """Return a column for each other number of updates of `cards` by `question`: after 10,000."""
     texts = [
         {x.updates: budget_text(card, question, x) for x in card.budgets_of(question)}
         for card in cards
@@ -255,7 +264,10 @@ def budget_columns(cards: Sequence[Card], question: Question) -> dict[str, list[
 
 
 def budget_text(card: Card, question: Question, budget: Budget) -> str:
-    """Return the mean after another number of updates; level where more of them gain no seed 5%."""
+    """Return the mean bits of `budget`; marked (level) if no seed gains 5% by more updates.
+
+    The gains are over the usual bits of `card` by `question`.
+    """
     mean = three_digits(budget.mean)
     bits = card.bits(question)
     if not bits or bits.seeds != budget.seeds or budget.updates < card.numbers.updates:
@@ -265,7 +277,7 @@ def budget_text(card: Card, question: Question, budget: Budget) -> str:
 
 
 def shown(cards: Sequence[Card]) -> str:
-    """Return cards as text for a terminal: a line for each on a task, otherwise a column."""
+    """Return `cards` as text for a terminal: a line for each card on a task, otherwise a column."""
     if cards[0].task:
         return text_tables.captioned(cards_table(cards))
     _, *measures = zip(*cards_table(cards).without({"seeds"}).texts, strict=True)
@@ -275,7 +287,7 @@ def shown(cards: Sequence[Card]) -> str:
 
 
 def seeds_there(card: Card) -> str:
-    """Return the seeds of the measure that has fewer, of those wanted: 8, or 3 of 8."""
+    """Return how many of the wanted seeds of `card` have bits by every question: 8, or 3 of 8."""
     usual = {x.question for x in card.configuration if x.updates == card.numbers.updates}
     known = [card.bits(NAMED[question]) for question in usual]
     fewest = min([len(bits.seeds) if bits else 0 for bits in known], default=0)
@@ -284,7 +296,7 @@ def seeds_there(card: Card) -> str:
 
 
 def caption_of(cards: Sequence[Card]) -> str:
-    """Return the tracks of a group, its sizes of state, its own protocol, and too few seeds."""
+    """Return the caption of `cards`: tracks, sizes of state, a user's own protocol, few seeds."""
     own = protocol_text(cards)
     tracks = dict.fromkeys(map(track, cards))
     each = [x if x == "bare" else f"in the {x}" for x in tracks]
@@ -297,14 +309,14 @@ def caption_of(cards: Sequence[Card]) -> str:
 
 
 def protocol_text(cards: Sequence[Card]) -> str:
-    """Return how the protocol of some cards differs from the standard; nothing if it does not."""
+    """Return a sentence on how the protocol of `cards` differs from the standard, or no text."""
     protocol = protocol_of(cards)
     changes = ", ".join(f"{name} {x}" for name, x in protocol.own.items())
     return f"Protocol {protocol.name}, not the standard: {changes}." if changes else ""
 
 
 def sizes_text(cards: Sequence[Card]) -> str:
-    """Return the least and the most numbers of state of cards: 91 to 100 float32."""
+    """Return the smallest and the largest state of `cards` in words: 91 to 100 float32."""
     least, most = (size_text(f(cards, key=size_of)) for f in (min, max))
     if least == most:
         return most

@@ -1,4 +1,4 @@
-"""The cards that are compared, and which of them the seeds tell apart. No jax."""
+"""Find the cards that may be compared, and which of them the seeds tell apart. Imports no jax."""
 
 import itertools
 import string
@@ -16,20 +16,19 @@ from echo_jax.memory.rows import MeasuredTask
 from echo_jax.report.number_formats import number
 
 TRACKS = ("block", "bare")
-"""The tracks in their order; a block with other layers or width has a track of its own after them.
-"""
+"""The tracks in their order; a block with other layers or width has its own track after these."""
 
 SAME_SIZE = 1.1 / 0.9
-"""States are of one size if the largest has at most this many times the numbers of the smallest."""
+"""The largest ratio between the numbers of states that count as of one size."""
 
 BLOCK_OPTIONS = {"width": 32, "layers": 1, "parameters": None}
-"""The options with which a block is the common one."""
+"""The options of the common block."""
 
 LEVEL = 0.05  # the share of false ones expected among the pairs that a table tells apart
 
 
 def track(card: Card) -> str:
-    """Return the track of a card: `block`, `bare`, or another block in words.
+    """Return the track of `card`: `block`, `bare`, or another block in words.
 
     Cards of different tracks are not compared.
     """
@@ -42,24 +41,24 @@ def track(card: Card) -> str:
 
 
 def place(of_track: str) -> tuple[int, str]:
-    """Return a key that sorts cards by their track."""
+    """Return a key that sorts cards by their track, `of_track`; the `TRACKS` come first."""
     return (TRACKS.index(of_track) if of_track in TRACKS else len(TRACKS)), of_track
 
 
 def kind(card: Card) -> tuple[str, Protocol, MeasuredTask | UnsetType]:
-    """Return the track, the protocol and any task, of which only cards of one are compared."""
+    """Return the track, protocol and task of `card`; only cards with equal kinds are compared."""
     return track(card), card.numbers, card.task
 
 
 def comparable(cards: Sequence[Card]) -> bool:
-    """Return True for cards of one protocol and track with states of one type and similar size."""
+    """Return True if the `cards` are of one kind, with states of one type and of about one size."""
     return len(set(map(kind, cards))) == 1 and of_one_size(cards)
 
 
 def of_one_size(cards: Sequence[Card]) -> bool:
-    """Return True if the cards have states of one type and of about one size.
+    """Return True if the states of `cards` are of one type and of about one size.
 
-    On a task cells are compared at any size, which the table states.
+    On a task, cells are compared at any size, so the result is True; the table states the sizes.
     """
     if all(card.task for card in cards):
         return True
@@ -70,22 +69,26 @@ def of_one_size(cards: Sequence[Card]) -> bool:
 
 
 def numbers_of(card: Card) -> dict[str, int]:
-    """Return the numbers of the state by their type; of a cell without a state, 0 bytes."""
+    """Return how many numbers of each type the state of `card` has.
+
+    For a card without these numbers, such as the card of a cell without a state, the result is its
+    bytes.
+    """
     return card.state_numbers or {"bytes": card.state_bytes}
 
 
 def size_of(card: Card) -> int:
-    """Return the numbers of the state, of all types."""
+    """Return how many numbers the state of `card` has, of all types."""
     return sum(numbers_of(card).values())
 
 
 def size_text(card: Card) -> str:
-    """Return the numbers of the state and their type: 100 float32."""
+    """Return how many numbers the state of `card` has, and of which type: 100 float32."""
     return " and ".join(f"{number(n)} {name}" for name, n in numbers_of(card).items())
 
 
 def differences(pair: Sequence[Card]) -> list[str]:
-    """Return the properties in which two cards differ in kind, such as track (bare and block)."""
+    """Return the properties in which the cards of `pair` differ, such as track (bare and block)."""
     sizes = [""] if of_one_size(pair) else [size_text(card) for card in pair]
     of_each = {
         "track": [track(card) for card in pair],
@@ -97,9 +100,9 @@ def differences(pair: Sequence[Card]) -> list[str]:
 
 
 def task_words(card: Card) -> str:
-    """Return the task of a card with what distinguishes it from other tasks; "none" without one.
+    """Return the task of `card` with its digests, or "none" for a card without a task.
 
-    That is the digest of what it draws and, for a user's task, of its text.
+    The digests distinguish tasks of one name: of what the task draws, and of a user's text.
     """
     if not card.task:
         return "none"
@@ -108,10 +111,10 @@ def task_words(card: Card) -> str:
 
 
 def groups(cards: Iterable[Card]) -> list[list[Card]]:
-    """Return groups of comparable cards, the most bits first.
+    """Return groups of comparable cards, of `cards`; within a group, the most bits come first.
 
-    Blocks come before bare cells. Cards without a peer of their size form one group of several
-    sizes.
+    Groups in the block come before bare cells. Cards without a comparable card of their kind form
+    one group of several sizes.
     """
 
     def order(card: Card) -> tuple[Any, ...]:
@@ -132,10 +135,10 @@ def groups(cards: Iterable[Card]) -> list[list[Card]]:
 
 
 class Pair(NamedTuple):
-    """Two of some groups of seeds, with the difference of their means.
+    """Two groups of seeds, by their places, with the difference of their means.
 
-    p is the p-value of the permutation test; adjusted is that of Benjamini and Hochberg over all
-    pairs.
+    p is the p-value of the permutation test; adjusted is the p-value of Benjamini and Hochberg over
+    all pairs.
     """
 
     first: int
@@ -146,12 +149,12 @@ class Pair(NamedTuple):
 
     @property
     def apart(self) -> bool:
-        """True if the two differ at a false discovery rate of 5%."""
+        """True if the two groups differ at a false discovery rate of 5%."""
         return self.adjusted <= LEVEL
 
 
 def pairs_of(seeds: Sequence[Sequence[float]]) -> list[Pair]:
-    """Return all pairs of groups of seeds, compared."""
+    """Return a `Pair` for every two groups in `seeds`; a group has the bits of one card's seeds."""
     pairs = list(itertools.combinations(range(len(seeds)), 2))
     p_values = [statistics.permutation_test(seeds[i], seeds[j]) for i, j in pairs]
     adjusted = statistics.false_discovery(p_values)
@@ -163,9 +166,10 @@ def pairs_of(seeds: Sequence[Sequence[float]]) -> list[Pair]:
 
 
 def letters(apart: Iterable[tuple[int, int]], count: int) -> list[str]:
-    """Return, for each group, a letter for each largest set that it is in of groups not told apart.
+    """Return the letters of each of `count` groups; two groups share a letter unless told apart.
 
-    So two groups are told apart exactly if they share no letter (Piepho 2004).
+    `apart` are the pairs of groups that are told apart. A letter stands for a largest set of groups
+    of which no two are told apart (Piepho 2004).
 
         0 of 3 groups apart from 2:      a, ab, b
     """
@@ -180,7 +184,10 @@ def letters(apart: Iterable[tuple[int, int]], count: int) -> list[str]:
 
 
 def few_seeds(cards: Sequence[Card]) -> str:
-    """Return a sentence if the numbers of seeds alone keep any two cards from being told apart."""
+    """Return a sentence if `cards` have too few seeds to tell any two cards apart.
+
+    It is empty if the seeds suffice, or if the cards are not comparable.
+    """
     sizes = {*itertools.combinations([len(card.seeds) for card in cards], 2)}
     least = min((statistics.permutation_test([0] * n, [1] * m) for n, m in sizes), default=0)
     few = least > LEVEL and comparable(cards)
@@ -188,7 +195,11 @@ def few_seeds(cards: Sequence[Card]) -> str:
 
 
 def letters_of(cards: Sequence[Card], question: Question) -> list[str]:
-    """Return the letters of cards; none for one card, several sizes, or a missing question."""
+    """Return the letters of each of `cards` by `question`.
+
+    They are empty for a card without bits, and for all cards unless two or more comparable cards
+    have bits.
+    """
     seeds = [bits.by_seed for card in cards if (bits := card.bits(question))]
     if len(seeds) < 2 or not comparable(cards):
         return [""] * len(cards)

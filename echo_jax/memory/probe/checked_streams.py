@@ -1,20 +1,18 @@
-"""The streams of a probe: its targets, what the last tokens tell, if they are those fed.
-
-`told_around` says what least squares read of the tokens around the last one.
+"""Prepare the streams of a probe, and refuse copies, overlaps and shifted tokens.
 
 The state after token x(t) was never fed x(t+1), and nearly always tells something about x(t). So
-three tokens y are read from it: x(t+1), x(t) and x(t-1). A fit takes a share of the squared error
-off the answer from the token before y. This share is what the state tells about y, and leaves out
-what neighbours tell about one another.
+`told_around` reads three tokens y from the state by least squares: x(t+1), x(t) and x(t-1). A fit
+takes a share of the squared error off the answer from the token before y. This share is what the
+state tells about y; it leaves out what neighbours tell about one another.
 
     tokens late by one      the state tells about x(t+1), which was in truth the token fed
     tokens early by one     it does not tell about x(t), the target, but about x(t-1), the token fed
 
-Both prove it where tokens tell nothing about one another. Where they do, a network may predict the
-next token and forget the last one, so what is told of them is compared, with a warning. Before
-training it does neither on purpose: so these states are checked, if they are there.
+Either sign proves a shift if tokens tell nothing about one another. If they do, a network may
+predict the next token and forget the last one. Then the shares are compared, and a shift is only a
+warning. An untrained network does neither on purpose, so its states are checked if they are given.
 
-Streams that repeat or overlap are refused: their scored tokens were fitted too. No jax.
+Streams that repeat or overlap are refused, because the heads were then fitted to scored tokens.
 """
 
 import math
@@ -30,11 +28,11 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.memory.probe.heads import whitening
 
 NATURAL = 0.01
-"""The bits that a token must tell about an earlier one for tokens to predict one another."""
+"""The bits that a token must tell about an earlier token for tokens to predict one another."""
 
 
 class Parts(NamedTuple):
-    """The streams that heads are fitted to, that choose their penalty, and that are scored."""
+    """The streams that heads are fitted to, that choose the heads' penalty, and that are scored."""
 
     fitted: slice
     chosen: slice
@@ -43,9 +41,10 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class ProbedStreams:
-    """The tokens 1 .. `lags` steps before the one at each of A steps, in S streams.
+    """S streams of tokens, with the A steps after which their states are read.
 
-    Its E examples are in the order of streams, then of steps.
+    The targets of a step are the tokens 1 .. `lags` steps before the step. The E examples are
+    ordered by stream, then by step.
     """
 
     tokens: np.ndarray  # int32 `[S, T]`, 0 .. V-1
@@ -54,21 +53,25 @@ class ProbedStreams:
     lags: int  # N
 
     def targets(self, streams: slice) -> np.ndarray:
-        """Return the tokens to be told, int32 `[E, N]`."""
+        """Return the token at each lag for the examples in `streams`, int32 `[E, N]`."""
         times = self.steps[:, None] - 1 - np.arange(self.lags)
         return self.tokens[streams][:, times].reshape(-1, self.lags)
 
     def contexts(self, given: int, streams: slice) -> np.ndarray:
-        """Return the last tokens of each example as a number, int64 `[E]`: x(t) + V x(t-1) + ..."""
+        """Return the last `given` tokens of each example in `streams` as a number, int64 `[E]`.
+
+        The number is x(t) + V x(t-1) + ...
+        """
         times = self.steps[:, None] - np.arange(given)
         powers = self.classes ** np.arange(given, dtype=np.int64)
         return (self.tokens[streams][:, times] @ powers).ravel()
 
     def log_shares(self, given: int, streams: slice) -> np.ndarray:
-        """Return the log-shares of an n-gram for each context, lag and answer, float32 `[G, N, V]`.
+        """Return the logarithms of an n-gram's shares for each context, lag and answer.
 
-        n is `given`, so G is V^n. The shares after n tokens are interpolated with those after
-        fewer.
+        The n-gram is counted in `streams`. n is `given`, so there are G = V^n contexts, and the
+        result is float32 `[G, N, V]`. The shares after n tokens are interpolated with the shares
+        after fewer tokens.
         """
         targets = self.targets(streams)
         every = [frequencies(x, self.classes) for x in targets.T]
@@ -83,19 +86,26 @@ class ProbedStreams:
         return np.log(shares).astype(np.float32)
 
     def bits(self, given: int, logs: np.ndarray, streams: slice) -> np.ndarray:
-        """Return the cross-entropy of log-shares by stream and lag, `[S, N]`, in bits."""
+        """Return the cross-entropy of an n-gram on `streams` by stream and lag, `[S, N]`, in bits.
+
+        `logs` are its `log_shares` after `given` tokens.
+        """
         rows = logs[self.contexts(given, streams)]
         nats = -np.take_along_axis(rows, self.targets(streams)[..., None], axis=-1)[..., 0]
         return self.by_stream(nats)
 
     def by_stream(self, nats: np.ndarray) -> np.ndarray:
-        """Return the mean over steps of nats `[E, N]`, by stream, `[S, N]`, in bits."""
+        """Return the mean of `nats` `[E, N]` over the steps of each stream, `[S, N]`, in bits."""
         by_step = nats.reshape(-1, len(self.steps), self.lags)
         return by_step.mean(axis=1, dtype=np.float64) / math.log(2)
 
 
 def shares_after(known: np.ndarray, answers: np.ndarray, alone: np.ndarray) -> np.ndarray:
-    """Return the shares of answers after each token, `[V, V]`, interpolated with those `alone`."""
+    """Return the shares of `answers` after each token of `known`, `[V, V]`.
+
+    Both arrays have one shape. The shares are interpolated with `alone`, the shares of answers
+    after any token, `[V]`.
+    """
     classes = len(alone)
     pairs = known.astype(np.int64) * classes + answers
     counts = np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
@@ -103,9 +113,10 @@ def shares_after(known: np.ndarray, answers: np.ndarray, alone: np.ndarray) -> n
 
 
 def predict_one_another(tokens: np.ndarray, classes: int, lags: int, parts: Parts) -> bool:
-    """Return True if a token tells something about one up to N steps before, by more than noise.
+    """Return True if a token tells more than noise about a token 1 .. `lags` steps earlier.
 
-    Pairs of all steps are counted in the first part of streams `[S, T]`, and tell in the second.
+    Pairs of `tokens` `[S, T]`, which are below `classes`, are counted in the first of `parts`. What
+    the pairs tell is measured in the second part.
     """
     alone = frequencies(tokens[parts.fitted], classes)
     for lag in range(1, lags + 1):
@@ -125,7 +136,11 @@ TOLD = 0.01  # least share that counts
 
 
 def check_shifts(states: np.ndarray, probed: ProbedStreams, parts: Parts, dependent: bool) -> None:
-    """Raise ConfigError if the states `[S, T, D]` show shifted tokens; warn if they may."""
+    """Raise ConfigError if the `states` `[S, T, D]` show shifted tokens; warn if they may.
+
+    If the tokens of `probed` are `dependent`, that is, predict one another, a shift is not certain.
+    `parts` divides the streams.
+    """
     following, last, before = told = told_around(states, probed, parts)
     late = _clear(following - last if dependent else following)
     # Where tokens are independent, early needs a clear sign of the token before (5 errors) and not
@@ -144,12 +159,16 @@ def check_shifts(states: np.ndarray, probed: ProbedStreams, parts: Parts, depend
 
 
 def _clear(told: np.ndarray, least: float = TOLD, errors: int = 5) -> bool:
-    """Return True if a mean over streams is above `least` and `errors` standard errors above 0."""
+    """Return True if the mean of `told` is above `least` and `errors` standard errors above 0."""
     return bool(told.mean() > max(least, errors * told.std(ddof=1) / math.sqrt(len(told))))
 
 
 def told_around(states: np.ndarray, probed: ProbedStreams, parts: Parts) -> np.ndarray:
-    """Return what is told of x(t+1), x(t), x(t-1), by scored stream, `[3, S]`; 0 without a step."""
+    """Return the share that `states` tell about x(t+1), x(t), x(t-1), by scored stream, `[3, S]`.
+
+    Least squares are fitted on the first of `parts`, at the steps of `probed` with all these
+    neighbours. Without such a step, the shares are zeros `[3, 2]`.
+    """
     # x(t+1) has to be there, and x(t-2), as x(t-1) is told beyond its neighbour.
     steps = probed.steps[(probed.steps > 1) & (probed.steps < probed.tokens.shape[1] - 1)]
     if not len(steps):
@@ -161,7 +180,7 @@ def told_around(states: np.ndarray, probed: ProbedStreams, parts: Parts) -> np.n
     around = steps + np.array([[1], [0], [-1]])
 
     def read(streams: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Return states `[E, D]` of streams, and what is left of three answers, `[3, S, A, V]`."""
+        """Return states `[E, D]` of `streams`, and what is left of the answers, `[3, S, A, V]`."""
         every = np.arange(streams.start, streams.stop)
         some = every[:: max(1, len(every) * len(steps) // examples)]
         before, y = (probed.tokens[some][:, around - n].swapaxes(0, 1) for n in (1, 0))
@@ -183,11 +202,14 @@ OVERLAPPING = 0.5  # share of streams that overlap another at one place
 
 
 def check_streams(tokens: np.ndarray, classes: int) -> None:
-    """Raise ConfigError unless the streams `[S, T]` differ and do not overlap, except by chance.
+    """Raise ConfigError unless the streams differ and do not overlap, except by chance.
 
-    The probability p of a piece is that of its pairs of neighbours. A stream is drawn c times or
-    more with a probability below S binom(S-1, c-1) p^(c-1). If all streams are copies of a few, p
-    is too large, as it is counted in these copies; but so many copies cannot be chance.
+    `tokens` `[S, T]` are the streams, and `classes` is V, the number of different tokens.
+
+    The probability p of a piece of a stream is that of its pairs of neighbours. A stream is drawn c
+    times or more with a probability below S binom(S-1, c-1) p^(c-1). If all streams are copies of a
+    few, p is too large, because it is counted in these copies. Even so, that many copies cannot be
+    chance.
     """
     pairs = shares_after(tokens[:, :-1], tokens[:, 1:], frequencies(tokens, classes))
     logs = np.log(pairs)[tokens[:, :-1], tokens[:, 1:]]
@@ -213,6 +235,7 @@ def _check_copies(tokens: np.ndarray, logs: np.ndarray) -> None:
 def _check_overlaps(tokens: np.ndarray, logs: np.ndarray) -> None:
     """Raise ConfigError if streams from a step k on begin others, for many streams and one k.
 
+    `logs` `[S, T - 1]` are the log-probabilities of the `tokens` `[S, T]` after their neighbours.
     Tokens that follow a rule agree by chance: about as often from step k - 1 on, and more often
     than pairs tell, so the chance uses the square root of p.
     """

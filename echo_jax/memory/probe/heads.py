@@ -1,4 +1,4 @@
-"""Linear heads that are fitted to given states: a softmax regression for each lag."""
+"""Fit linear heads to given states: a softmax regression for each lag."""
 
 from typing import NamedTuple
 
@@ -11,15 +11,19 @@ from echo_jax.echo.loss import cross_entropy
 from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
 
 PENALTIES = {1e-1: 4, 1e-2: 6, 1e-3: 10, 1e-4: 16, 1e-5: 24}
-"""Iterations of L-BFGS by the L2 penalty of the weights, strongest first: each fit starts from the
-one before. A lag takes the one with the least loss on the second part."""
+"""The iterations of L-BFGS for each L2 penalty of the weights, strongest first.
 
-LEAST_VARIANCE = 1e-10
-"""The least variance of a direction of standardised states that is not rounding, over the largest.
+Each fit starts from the fit before. A lag takes the fit with the least loss on the second part.
 """
 
+LEAST_VARIANCE = 1e-10
+"""The share of the largest variance below which a direction of standardised states is rounding."""
+
 LEAST_DEVIATION = 1e-30
-"""The least deviation of a number of the state that is not constant, so that 1 / it is finite."""
+"""The deviation up to which a number of the state counts as constant.
+
+The scale of a number with a larger deviation, 1 / deviation, is finite.
+"""
 
 LARGEST_FACTOR, HALVINGS = 100.0, 30  # of recalibration, as in the protocol of a card
 
@@ -27,11 +31,11 @@ AT_ONCE = 2**19  # logits that are computed at once
 
 
 class Examples(NamedTuple):
-    """States with their targets, of one part.
+    """The states of one part of the streams, with their targets.
 
     states   float32 `[E, D]`
     targets  int32 `[E, N]`: the token at each lag
-    context  int32 `[E]`: the row of log-shares that heads add their logits to
+    context  int32 `[E]`: the row of log-shares to which heads add their logits
     """
 
     states: chex.Array
@@ -40,10 +44,11 @@ class Examples(NamedTuple):
 
 
 def nats_of(fitted: Examples, chosen: Examples, scored: Examples, logs: np.ndarray) -> np.ndarray:
-    """Return the cross-entropy of the scored answers, `[E, N]`, of heads fitted to the first part.
+    """Return the cross-entropy of heads for each answer of `scored`, `[E, N]`, in nats.
 
-    The second part chooses penalty and recalibration. A head adds to the log-shares of an n-gram,
-    `logs` of `[G, N, V]`. For states without numbers, this is the answer of the n-gram.
+    The heads are fitted to `fitted`, and `chosen` chooses their penalty and recalibration. A head
+    adds its logits to the log-shares of an n-gram, `logs` `[G, N, V]`. For states without numbers,
+    the answer is the n-gram's.
     """
     centre, matrix = whitening(fitted.states)
     fitted, chosen, scored = (
@@ -56,9 +61,9 @@ def nats_of(fitted: Examples, chosen: Examples, scored: Examples, logs: np.ndarr
 
 
 def whitening(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the centre `[D]` of states `[E, D]`, and the matrix `[D, R]` that whitens them.
+    """Return the centre `[D]` of `states` `[E, D]`, and the matrix `[D, R]` that whitens them.
 
-    Directions that do not vary are left out. It is computed in float64.
+    Directions that do not vary are left out. The matrix is computed in float64.
     """
     centre = states.mean(axis=0, dtype=np.float64)
     # Piece by piece, as the differences are float64: of all states they take twice the memory.
@@ -74,7 +79,10 @@ def whitening(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fit(fitted: Examples, chosen: Examples, logs: chex.Array) -> chex.Array:
-    """Return the weights `[R + 1, N, V]`, bias last, that lose least on the second part by lag."""
+    """Return the weights with each lag's least loss on `chosen`, `[R + 1, N, V]`, bias last.
+
+    The weights are fitted to `fitted` with each penalty; `logs` are as in `nats_of`.
+    """
     # Takes 0.5 s to import, and only heads need it.
     from scipy.optimize import minimize
 
@@ -106,20 +114,27 @@ def _fit(fitted: Examples, chosen: Examples, logs: chex.Array) -> chex.Array:
 def _objective(
     weights: chex.Array, examples: Examples, logs: chex.Array, penalty: chex.Numeric
 ) -> chex.Array:
-    """Return the sum over lags of the loss, and half the penalty times the squared weights."""
+    """Return the penalised loss of `weights` on `examples`, and its gradient.
+
+    The loss is the sum over lags, plus half the `penalty` times the squared weights; `logs` are as
+    in `nats_of`.
+    """
     squares = jnp.sum(weights[:-1] ** 2)  # the bias goes free
     return jnp.sum(_losses(weights, examples, logs)) + penalty / 2 * squares
 
 
 @jax.jit
 def _losses(weights: chex.Array, examples: Examples, logs: chex.Array) -> chex.Array:
-    """Return the mean cross-entropy of each lag, `[N]`."""
+    """Return the mean cross-entropy of heads with `weights` on `examples` for each lag, `[N]`.
+
+    `logs` are the log-shares as in `nats_of`.
+    """
     flat = weights.reshape(len(weights), -1)
 
     # Else the gradient keeps N V logits of every example, more than the states themselves.
     @jax.checkpoint
     def of_one(example: Examples) -> chex.Array:
-        """Return the cross-entropy of one example at each lag, `[N]`."""
+        """Return the cross-entropy of one `example` at each lag, `[N]`."""
         heads = example.states @ flat[:-1] + flat[-1]
         logits = heads.reshape(weights.shape[1:]) + logs[example.context]
         return cross_entropy(logits, example.targets)
@@ -132,11 +147,14 @@ def _losses(weights: chex.Array, examples: Examples, logs: chex.Array) -> chex.A
 def _recalibrated(
     weights: chex.Array, logs: chex.Array, chosen: Examples, scored: Examples
 ) -> chex.Array:
-    """Return the cross-entropy of scored answers, `[E, N]`, recalibrated on chosen ones, by lag."""
+    """Return the cross-entropy of `scored` answers, `[E, N]`, recalibrated by lag on `chosen`.
+
+    `weights` are the weights of the heads, and `logs` are the log-shares as in `nats_of`.
+    """
 
     # One lag after the other: the logits of all of them are N times as many.
     def of_lag(lag: tuple[chex.Array, ...]) -> chex.Array:
-        """Return the nats `[E]` of one lag, of its head `[R + 1, V]`, log-shares and targets."""
+        """Return the nats `[E]` of one `lag`: its head `[R + 1, V]`, log-shares and targets."""
         head, shares, known, targets = lag
         calibration, answers = (
             (x.states @ head[:-1] + head[-1] + shares[x.context])[:, None] for x in (chosen, scored)

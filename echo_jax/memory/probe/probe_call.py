@@ -1,4 +1,4 @@
-"""`echo_jax.probe`: what the states of any trained network tell about earlier tokens."""
+"""Define `echo_jax.probe`: what states of any trained network tell about earlier tokens."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from echo_jax.memory.probe.probe_result import ProbeResult, result_of
 from echo_jax.statistics import FITTED, LEAST_SCORED, LEAST_STREAMS, least_examples
 
 USUAL = 40_000
-"""About how many examples there are if no steps are given: more cost time, and resemble others."""
+"""About how many examples are used without `at`: more examples cost time, and resemble others."""
 
 
 def probe(  # noqa: PLR0913 - all but two have a default
@@ -41,35 +41,36 @@ def probe(  # noqa: PLR0913 - all but two have a default
         echo_jax.probe(states, tokens)                       # of any framework
         echo_jax.probe(states, tokens, untrained=others)     # beside the network before training
 
-    A softmax regression for each lag n reads the state after token x(t) and answers x(t-n). It is
-    fitted to the first streams; the next streams choose its L2 penalty and recalibrate it; on the
-    last streams its cross-entropy is scored. The bits are the entropy of the token less this
-    cross-entropy: V-information with linear heads (Xu et al. 2020), a lower bound of the mutual
-    information. If tokens predict one another, as in a text, the bits are conditional (Hewitt et
-    al. 2021): the heads start from the answer of an n-gram of the last tokens, and the bits are
-    what they add.
+    A softmax regression for each lag n reads the state after token x(t) and answers x(t-n). The
+    regression is fitted to the first streams. The next streams choose its L2 penalty and
+    recalibrate it, and its cross-entropy is scored on the last streams.
+
+    The bits are the entropy of the token less this cross-entropy: V-information with linear heads
+    (Xu et al. 2020), a lower bound of the mutual information. If tokens predict one another, as in
+    a text, the bits are conditional (Hewitt et al. 2021). The heads then start from the answer of
+    an n-gram of the last tokens, and the bits are what the heads add.
 
     Args:
-      states: numbers `[S, T, D]` of S streams; entry t is the state after token t. An array of
-        NumPy, JAX or PyTorch.
+      states: numbers `[S, T, D]` of S streams, as an array of NumPy, JAX or PyTorch; entry t is the
+        state after token t.
       tokens: integers `[S, T]` from 0 on that were fed, not next-token targets. Streams must not
         overlap or repeat.
-      lags: N; the tokens 1 .. N steps before the last one.
-      at: the asked steps t, after which the state is read, N or later; by default as many as make
-        40,000 examples, evenly apart.
-      given: number of the last tokens whose share is taken off; by default 0 where no token tells
-        anything about another within reach, otherwise 1.
-      by_step: fit heads for each step anew, which see a code that depends on the step. They need
-        as many streams as there are examples otherwise.
+      lags: N; the tokens 1 .. N steps before the last one are the targets.
+      at: the asked steps t, after which the state is read, N or later; by default evenly spaced
+        steps that make about 40,000 examples.
+      given: how many last tokens the heads are given, so that the bits leave out what these tell;
+        by default 1 if tokens tell something about one another within reach, otherwise 0.
+      by_step: fit separate heads for each step, which see a code that depends on the step. They
+        need as many streams as there are examples otherwise.
       untrained: states of the same network before training, to compare with.
-      scored: how many streams the last part has, and the one before; by default 15% each.
+      scored: how many streams the last part has, and the part before it; by default 15% each.
 
     Raises:
       ConfigError: shapes do not fit, a state is not finite or masked, a token is negative, all
-        tokens are equal, streams repeat or overlap, examples are too few, or tokens are not those
-        fed: the states tell something about the next one, or nothing about the last one and
-        something about the one before. If tokens predict one another this is a warning, as a
-        network may do so on purpose; then `untrained` decides, if it is given.
+        tokens are equal, streams repeat or overlap, or examples are too few. It is also raised if
+        the tokens are not those fed: the states tell something about the next one, or nothing about
+        the last one and something about the one before. If tokens predict one another, this is a
+        warning, as a network may do so on purpose; then `untrained` decides, if it is given.
     """
     check_call(probe, locals())
     numbered, classes = _tokens(tokens)
@@ -105,10 +106,15 @@ def probe(  # noqa: PLR0913 - all but two have a default
 def _bits(
     states: np.ndarray, fits: Sequence[ProbedStreams], given: int, logs: np.ndarray, parts: Parts
 ) -> np.ndarray:
-    """Return the cross-entropy of heads by stream and lag, `[S, N]`, in bits, over all fits."""
+    """Return the cross-entropy of heads by scored stream and lag, `[S, N]`, in bits.
+
+    Heads read the `states` at the steps of each of `fits`, and their cross-entropy is averaged.
+    `parts` divides the streams. `logs` are the log-shares of an n-gram after `given` tokens, see
+    `heads.nats_of`.
+    """
 
     def examples(probed: ProbedStreams, streams: slice) -> Examples:
-        """Return the examples of one part, in the order of streams, then of steps."""
+        """Return the examples of `probed` in `streams`, ordered by stream, then by step."""
         targets = probed.targets(streams)
         read = states[streams][:, probed.steps].reshape(len(targets), states.shape[-1])
         return Examples(read, targets, probed.contexts(given, streams))
@@ -121,7 +127,10 @@ def _bits(
 
 
 def _array(name: str, given: Any) -> np.ndarray:
-    """Return an array of any framework as one of NumPy; bfloat16 as float32."""
+    """Return `given`, an array of any framework, as a NumPy array; bfloat16 becomes float32.
+
+    Raises ConfigError, which calls the array `name`, if that fails or numbers are masked.
+    """
     try:
         masked = np.ma.is_masked(given)
         if hasattr(given, "detach"):  # PyTorch: off its graph and its device
@@ -139,7 +148,11 @@ def _array(name: str, given: Any) -> np.ndarray:
 
 
 def _tokens(given: Any) -> tuple[np.ndarray, int]:
-    """Return each token as an index among the different ones, int32 `[S, T]`, and their number."""
+    """Return the tokens as indices of the different tokens, int32 `[S, T]`, and how many differ.
+
+    Raises ConfigError unless `given` are integers `[S, T]` from 0 on, at least two of them
+    different.
+    """
     tokens = _array("tokens", given)
     if tokens.dtype.kind not in "iu" or tokens.ndim != 2 or not tokens.size:
         rule = f"are an array of {tokens.dtype} {list(tokens.shape)}"
@@ -159,7 +172,11 @@ def _tokens(given: Any) -> tuple[np.ndarray, int]:
 def _states(
     name: str, given: Any, shape: tuple[int, ...], numbers: int | None = None
 ) -> np.ndarray:
-    """Return states float32 `[S, T, D]` for tokens `[S, T]`; a complex number becomes two."""
+    """Return the states `given` as float32 `[S, T, D]`; a complex number becomes two.
+
+    Raises ConfigError, which calls the states `name`, unless all numbers are finite, and fit the
+    `shape` of the tokens, `[S, T]`, and D = `numbers` if that is given.
+    """
     if isinstance(given, tuple):
         raise ConfigError(None, name, "are a tuple", "give the array alone, such as lstm(x)[0]")
     states = _array(name, given)
@@ -191,7 +208,12 @@ def _states(
 
 
 def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np.ndarray:
-    """Return the asked steps, each with a token at all lags."""
+    """Return the steps after which states are read, int `[A]`, each with a token at all lags.
+
+    The steps are the different steps in `at`. By default, they are spaced evenly and make about
+    `USUAL` examples. Raises ConfigError if a step of the `streams`, which have `length` tokens,
+    lacks one of the `lags`.
+    """
     if lags >= length:
         rule = f"is not below the {length} tokens of a stream"
         raise ConfigError("lags", lags, rule, "use fewer lags or longer streams")
@@ -210,7 +232,11 @@ def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np
 
 
 def _parts(streams: int, length: int, scored: int | None) -> Parts:
-    """Return the streams of each part, the scored ones last."""
+    """Return the slice of each part of the `streams`; the last two have `scored` streams each.
+
+    By default, these are 15% each. Raises ConfigError if a part would have too few streams;
+    `length`, the number of steps, is used only for its advice.
+    """
     later = round((1 - FITTED) / 2 * streams)
     least, rule = LEAST_STREAMS, "are too few"
     if scored is not None:
@@ -229,7 +255,11 @@ def _parts(streams: int, length: int, scored: int | None) -> Parts:
 def _check_sizes(
     numbers: int, probed: ProbedStreams, streams: int, given: int, by_step: bool
 ) -> None:
-    """Raise ConfigError unless there are enough examples, and the memory holds them."""
+    """Raise ConfigError unless the fitted `streams` give enough examples, and memory holds them.
+
+    `numbers` is D, `probed` has the steps, and `given` is the number of given tokens; `by_step`
+    only changes the advice.
+    """
     examples = streams * len(probed.steps)
     least = least_examples(numbers, probed.classes)
     if examples < least:

@@ -1,4 +1,4 @@
-"""The result of a probe: bits by lag with their interval, as table, figure and text. No jax."""
+"""Define the result of a probe: bits by lag with their interval, as table, figure and text."""
 
 import math
 from collections.abc import Sequence
@@ -16,23 +16,25 @@ TOLD = 0.05
 """The bits from which a sentence says that the states tell something about a token."""
 
 ENOUGH = 4
-"""Examples for each weight of a head, from which twice as many find less than 3% more bits: so
-measured on 100 numbers of a state, with 16 and with 100 different tokens."""
+"""The examples for each weight of a head from which twice as many find less than 3% more bits.
+
+This was measured on 100 numbers of a state, with 16 and with 100 different tokens.
+"""
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
 class ProbeResult(Section):
-    """The bits that states tell about the token some steps before the last one, for lags 1 .. N.
+    """The bits that states tell about the token n steps before the last one, for lags n = 1 .. N.
 
-    by_lag  arrays float64 `[N]`:
-              bits       beyond what the `given` last tokens tell; never below 0
+    by_lag  arrays float64 `[N]`, in bits:
+              bits       what the states tell beyond the `given` last tokens; never below 0
               low, high  an interval of 95% for the mean over streams, which may be below 0
-              left       to be known: the entropy that the given tokens leave
-              entropy    of the token, from how frequent the tokens are
-              untrained  the bits of the network before training, where its states are there
+              left       what is left to be known: the entropy that the given tokens leave
+              entropy    the entropy of the token, from how frequent the tokens are
+              untrained  the bits of the network before training; absent without its states
     given   how many last tokens are given
-    total   the sum of the bits over all lags; None where tokens predict one another
-    total_interval  for the mean of that sum over streams
+    total   the sum of the bits over all lags; None if tokens predict one another
+    total_interval  an interval of 95% for the mean of that sum over streams; None without a total
     """
 
     by_lag: dict[str, np.ndarray]
@@ -50,11 +52,16 @@ def result_of(
     independent: bool,
     per_weight: float,
 ) -> ProbeResult:
-    """Return the result of a probe.
+    """Return the result of a probe, with its sentences, table and figure.
 
-    `found` has the bits of each stream and lag, `[S, N]`: of the states, and perhaps also of the
-    untrained states. `per_weight` is the number of examples to which each weight of a head was
-    fitted.
+    Args:
+      found: the bits of each stream and lag, `[S, N]`: of the states, and perhaps also of the
+        untrained states.
+      left: the bits that the given tokens leave to be known at each lag, `[N]`.
+      entropy: the entropy of the token at each lag, `[N]`, in bits.
+      given: how many last tokens are given.
+      independent: whether tokens tell nothing about one another.
+      per_weight: the number of examples to which each weight of a head was fitted.
     """
     # 0 is the least after the mean over streams; before it noise would become bits.
     bits, *others = (np.maximum(of.mean(axis=0), 0) for of in found)
@@ -85,7 +92,7 @@ def result_of(
 
 
 def interval_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bounds of Student's interval of 95% for the mean over streams, the first axis."""
+    """Return the bounds of Student's 95% interval for the mean of `values` over the first axis."""
     from scipy.stats import t
 
     streams = len(values)
@@ -96,7 +103,7 @@ def interval_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _whole(by_lag: dict[str, np.ndarray], total: Interval) -> str:
-    """Return the sum over all lags, in a sentence."""
+    """Return a sentence with the sum of the bits in `by_lag`, and its interval `total`."""
     sums = (by_lag["bits"].sum(), total.low, total.high, by_lag["left"].sum())
     bits, low, high, left = (f"{round(x, 1) + 0.0:.1f}" for x in sums)
     told = (
@@ -108,7 +115,7 @@ def _whole(by_lag: dict[str, np.ndarray], total: Interval) -> str:
 
 
 def _by_lag(by_lag: dict[str, np.ndarray], given: int) -> str:
-    """Return the bits at some lags, in a sentence."""
+    """Return a sentence with some bits in `by_lag`, beyond what the `given` last tokens tell."""
     bits = by_lag["bits"]
     last = "token tells" if given == 1 else f"{given} tokens tell"
     known = f"the last {last}" if given else "their frequencies tell"
@@ -124,7 +131,10 @@ def _by_lag(by_lag: dict[str, np.ndarray], given: int) -> str:
 
 
 def _compared(by_lag: dict[str, np.ndarray]) -> str:
-    """Return a sentence on how many lags the states tell more about than untrained, and less."""
+    """Return a sentence that counts the lags at which training adds bits, and takes bits away.
+
+    `by_lag` has the bits before and after training.
+    """
     untrained = by_lag["untrained"]
     more = np.sum(by_lag["low"] > untrained)
     less = np.sum(by_lag["high"].clip(0) < untrained)
@@ -141,7 +151,7 @@ def _table(by_lag: dict[str, np.ndarray]) -> Table:
 
 
 def _lines(by_lag: dict[str, np.ndarray]) -> list[tuple[float, ...]]:
-    """Return each lag with its values."""
+    """Return a tuple for each lag: the lag, then its value in each array of `by_lag`."""
     columns = [values.tolist() for values in by_lag.values()]
     return [*zip(range(1, len(columns[0]) + 1), *columns, strict=True)]
 

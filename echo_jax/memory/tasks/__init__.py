@@ -1,8 +1,8 @@
-"""The built-in tasks, by their files; `memory.task_measurement` says what a task is.
+"""Built-in tasks, by the names of their files; `memory.task_measurement` says what a task is.
 
 selective_copy, noisy_recall    recite marked symbols; recall values by their keys
-by_key                          the same at a level, the number of pairs; a card has each
-in_context                      predict a random automaton that each row has anew
+by_key                          recall at a level, the number of pairs; a card measures each level
+in_context                      predict a random automaton, a new one in each row
 adding, parity                  compute with what was seen
 digits, text                    handwritten digits pixel by pixel; characters of program text
 
@@ -16,7 +16,12 @@ import chex
 
 
 class TaskRows(NamedTuple):
-    """Rows of a task, each `[B, T]`: tokens and targets int, and where a target is scored, bool."""
+    """Rows of a task, each array `[B, T]`.
+
+    tokens   int, the inputs
+    targets  int, the right answers
+    scored   bool, True where a target is scored
+    """
 
     tokens: chex.Array
     targets: chex.Array

@@ -1,4 +1,4 @@
-"""The sum of two marked numbers, modulo 8 (the adding problem, Hochreiter & Schmidhuber 1997).
+"""Add two marked numbers, modulo 8 (the adding problem, Hochreiter & Schmidhuber 1997).
 
 inputs   3 5* 0 7* 2     a marked number is another token, 8 higher
 targets         4  4     5 + 7 = 12, from the second mark on
@@ -15,7 +15,7 @@ tokens, answers = 2 * NUMBERS, NUMBERS
 
 
 def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
-    """Draw rows `[B, T]`."""
+    """Return `rows` rows `[B, 16]`, drawn from `key`; `part` is ignored."""
     values, places = jax.random.split(key)
     numbers = jax.random.randint(values, (rows, STEPS), 0, NUMBERS)
     order = jnp.argsort(jnp.argsort(jax.random.uniform(places, (rows, STEPS))))

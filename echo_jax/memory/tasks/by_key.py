@@ -1,8 +1,9 @@
 """Show K pairs of a key and a value, fillers, then each key once; the target is its value.
 
-Multi-query associative recall (MQAR, Arora et al. 2023) with one gap, which the question by key
-measures at each K. The queries come in random order. Values are drawn independently, so one may
-occur twice; the tokens of values come after those of keys, and the filler, one token, is the last.
+This is multi-query associative recall (MQAR, Arora et al. 2023) with one gap, which the question by
+key measures at each K. The queries come in random order. Values are drawn independently, so one
+value may occur twice. The tokens of values come after the tokens of keys, and the filler, one
+token, is the last.
 
     tokens   k3 v1 k0 v1 f  f  f  k0 k3      K = 2, the level
     targets  .  .  .  .  .  .  .  1  1
@@ -20,12 +21,12 @@ from echo_jax.memory.tasks import TaskRows
 
 
 class Pairs(NamedTuple):
-    """Random pairs of B rows, of which the first K are shown.
+    """Random pairs for B rows; each row shows its first K pairs.
 
     keys    int32 `[B, Kmax]`, different within a row
     values  int32 `[B, Kmax]`
-    order   float32 `[B, Kmax]`: the pairs that are shown are queried by rising number
-    place   float32 `[B]`, in [0, 1): of a row that learns fewer pairs than the others
+    order   float32 `[B, Kmax]`: the shown pairs are queried in rising order of these numbers
+    place   float32 `[B]`, in [0, 1): decides K for a row that shows fewer pairs than the others
     """
 
     keys: jax.Array
@@ -35,7 +36,10 @@ class Pairs(NamedTuple):
 
 
 def draw_pairs(protocol: Protocol, key: jax.Array, rows: int, most: int) -> Pairs:
-    """Draw the pairs of B rows, up to `most` = Kmax of them."""
+    """Return the pairs of B = `rows` rows, `most` = Kmax in each, drawn from `key`.
+
+    `protocol` states how many different keys and values there are.
+    """
     keys, values, order, place = (jax.random.fold_in(key, i) for i in range(4))
     shuffled = jnp.argsort(jax.random.uniform(keys, (rows, protocol.keys)))
     return Pairs(
@@ -47,9 +51,11 @@ def draw_pairs(protocol: Protocol, key: jax.Array, rows: int, most: int) -> Pair
 
 
 def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array, fillers: int) -> TaskRows:
-    """The sequences of K pairs, int32 `[B]`: 2 K tokens, fillers, K queries; then any keys.
+    """Return rows that show the first K of `pairs`: 2 K tokens, fillers, K queries, then any keys.
 
-    It uses only gathers, as XLA:CPU miscompiles some shifts of an array onto itself.
+    `protocol` states the tokens, `shown` are the K of the rows, int32 `[B]`, and `fillers` is the
+    number of fillers. The function uses only gathers, as XLA:CPU miscompiles some shifts of an
+    array onto itself.
     """
     most = pairs.keys.shape[1]
     shown = shown[:, None]
@@ -68,10 +74,13 @@ def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array, fillers: int) -> 
 
 
 class Recall:
-    """The task of a protocol with up to `most` = Kmax pairs, and fillers before the queries."""
+    """The task of recalling the values of up to Kmax pairs, with fillers before the queries."""
 
     def __init__(self, protocol: Protocol, most: int, fillers: int) -> None:
-        """Set the levels, the numbers of pairs K from 2 to Kmax."""
+        """Set the levels, the numbers of pairs K from 2 to `most` = Kmax.
+
+        `protocol` states the keys and values, and `fillers` is the number of fillers.
+        """
         self.protocol = protocol
         self.most = most
         self.fillers = fillers
@@ -79,9 +88,10 @@ class Recall:
         self.levels = range(2, most + 1)
 
     def draw(self, key: jax.Array, rows: int, part: str, level: chex.Numeric) -> TaskRows:
-        """Draw rows `[B, 3 Kmax + fillers]` of K = `level` pairs, for all rows or for each.
+        """Return `rows` rows `[B, 3 Kmax + fillers]` of K = `level` pairs, drawn from `key`.
 
-        In training, half of the rows have K pairs; the other rows have fewer, uniform from 1.
+        `level` is one number, or one for each row. If `part` is training, half of the rows have K
+        pairs; the other rows have fewer, uniform from 1.
         """
         pairs = draw_pairs(self.protocol, key, rows, self.most)
         if part == "training":

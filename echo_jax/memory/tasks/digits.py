@@ -1,8 +1,8 @@
-"""Handwritten digits, 8 x 8 pixels one by one; the digit is the target at the last.
+"""Name a handwritten digit of 8 x 8 pixels, shown one by one; the last pixel's target is the digit.
 
-The data are scikit-learn's, 1,797 of Alpaydin & Kaynak 1998, in pixels of 0 to 16; sequential
-images are of Le, Jaitly & Hinton 2015. In random order 1,400 are for training, 197 for validation,
-200 final.
+The data are scikit-learn's 1,797 digits of Alpaydin & Kaynak 1998, with pixels from 0 to 16.
+Reading images as sequences is from Le, Jaitly & Hinton 2015. In random order, 1,400 digits are for
+training, 197 for validation and 200 final.
 """
 
 import functools
@@ -29,7 +29,7 @@ PARTS = dict(zip(("training", "validation", "final"), np.split(ORDER, [1400, 159
 
 
 def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
-    """Draw rows `[B, T]`."""
+    """Return `rows` rows `[B, 64]` of digits of `part`, drawn from `key`."""
     chosen = jax.random.choice(key, jnp.asarray(PARTS[part]), (rows,))
     inputs = jnp.asarray(PIXELS, jnp.int32)[chosen]
     targets = jnp.broadcast_to(jnp.asarray(DIGITS, jnp.int32)[chosen, None], inputs.shape)
@@ -38,12 +38,15 @@ def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
 
 @functools.cache
 def linear_model() -> LogisticRegression:
-    """Return a softmax regression on all pixels, fitted to the part training."""
+    """Return a softmax regression on all pixels, fitted to the digits for training."""
     known = PARTS["training"]
     return LogisticRegression(max_iter=1000).fit(PIXELS[known] / 16, DIGITS[known])
 
 
 def baseline(inputs: np.ndarray) -> np.ndarray:
-    """Return the shares of the linear model, `[B, T, answers]`, equal at all steps."""
+    """Return the linear model's shares for `inputs` `[B, 64]`: `[B, 64, answers]`.
+
+    The shares are equal at all steps, as the model sees all pixels.
+    """
     shares = linear_model().predict_proba(inputs / 16)
     return np.broadcast_to(shares[:, None], (*inputs.shape, answers))

@@ -1,4 +1,4 @@
-"""The next state of a random automaton that each row has anew (Akyürek et al. 2024).
+"""Predict the next state of a random automaton, a new one in each row (Akyürek et al. 2024).
 
 The successors of the states are a permutation; at a step with noise a random state comes instead.
 
@@ -18,7 +18,7 @@ tokens, answers = STATES, STATES
 
 
 def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
-    """Draw rows `[B, T]`."""
+    """Return `rows` rows `[B, 64]`, drawn from `key`; `part` is ignored."""
     table, noise, noisy = jax.random.split(key, 3)
     successors = jnp.argsort(jax.random.uniform(table, (rows, STATES)))
     others = jax.random.randint(noise, (STEPS + 1, rows), 0, STATES)

@@ -1,6 +1,6 @@
-"""Values by their keys, noise between the pairs (noisy in-context recall, MAD, Poli et al. 2024).
+"""Recall values by their keys amid noise (noisy in-context recall, MAD, Poli et al. 2024).
 
-inputs   k2 v5 n1 n7 k0 v3 k2 v5     each row has its own values of the keys
+inputs   k2 v5 n1 n7 k0 v3 k2 v5     each row assigns new values to the keys
 targets                    5         where a key was seen before
 """
 
@@ -16,7 +16,7 @@ tokens, answers = KEYS + VALUES + NOISE, VALUES
 
 
 def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
-    """Draw rows `[B, T]`."""
+    """Return `rows` rows `[B, 64]`, drawn from `key`; `part` is ignored."""
     table, keys, noise, noisy = jax.random.split(key, 4)
     values = jax.random.randint(table, (rows, KEYS), 0, VALUES)
     shown = jax.random.randint(keys, (rows, PAIRS), 0, KEYS)

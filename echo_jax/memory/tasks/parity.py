@@ -1,4 +1,4 @@
-"""The parity of all inputs so far, which no memory of a few inputs tells (Minsky & Papert 1969).
+"""Tell the parity of all inputs so far, which a few inputs do not tell (Minsky & Papert 1969).
 
 inputs   1 0 1 1
 targets  . 1 0 1     from the second step on
@@ -15,7 +15,7 @@ tokens, answers = 2, 2
 
 
 def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
-    """Draw rows `[B, T]`."""
+    """Return `rows` rows `[B, 40]`, drawn from `key`; `part` is ignored."""
     inputs = jax.random.randint(key, (rows, STEPS), 0, 2)
     later = jnp.broadcast_to(jnp.arange(STEPS) > 0, inputs.shape)
     return TaskRows(inputs, jnp.cumsum(inputs, axis=1) % 2, later)

@@ -1,4 +1,4 @@
-"""Symbols between blanks are recited in order (selective copying, MAD, Poli et al. 2024).
+"""Recite, in order, symbols shown between blanks (selective copying, MAD, Poli et al. 2024).
 
 inputs   . 3 . . 0 . 5 ! ! !     3 symbols among 7 steps
 targets                3 0 5
@@ -16,7 +16,7 @@ tokens, answers = SYMBOLS + 2, SYMBOLS
 
 
 def draw(key: jax.Array, rows: int, part: str) -> TaskRows:
-    """Draw rows `[B, T]`."""
+    """Return `rows` rows `[B, 32]`, drawn from `key`; `part` is ignored."""
     places, symbols = jax.random.split(key)
     chosen = jnp.argsort(jax.random.uniform(places, (rows, STEPS)))[:, :COPIED]
     copied = jax.random.randint(symbols, (rows, COPIED), 0, SYMBOLS)

@@ -1,7 +1,8 @@
-"""The next character of a text, by default of Python's standard library (Elman 1990).
+"""Predict the next character of a text, by default of Python's standard library (Elman 1990).
 
-Of the first million characters 80% are for training, then 10% for validation, and 10% final. A
-text of your own is a file of two lines, of which --task names the second name:
+The first 80% of the first million characters are for training, the next 10% for validation, and the
+last 10% final. A text of your own becomes a task by a file of two lines, such as my_text.py for
+`--task my_text.py:mine`:
 
     from echo_jax.memory.tasks.text import Characters
     mine = Characters("my.txt")
@@ -23,14 +24,20 @@ from echo_jax.storage.values_and_tokens import content
 STEPS = 128
 
 CONTEXT = 5
-"""The number of characters on which the n-gram model depends."""
+"""The number of characters before the next one that the n-gram model uses."""
 
 
 class Characters:
-    """The task of a file, or of all files *.py of a folder; characters beyond 99 are one."""
+    """The task of predicting the characters of a file, or of all files *.py of a folder.
+
+    The 99 most frequent characters are tokens; all other characters share one token.
+    """
 
     def __init__(self, place: str, most: int = 1_000_000) -> None:
-        """Read at most `most` characters; raise ConfigError if they are unreadable or too few."""
+        """Read at most `most` characters of `place`, a file or a folder.
+
+        Raises ConfigError if the characters are unreadable or too few.
+        """
         files = sorted(Path(place).glob("*.py")) if Path(place).is_dir() else [Path(place)]
         text = "".join(map(content, files))[:most]
         if len(text) < 20 * STEPS:
@@ -44,16 +51,17 @@ class Characters:
         self.parts = dict(zip(parts, np.split(codes, ends), strict=True))
 
     def draw(self, key: jax.Array, rows: int, part: str) -> TaskRows:
-        """Draw rows `[B, T]`."""
+        """Return `rows` rows `[B, 128]` of the text of `part`, drawn from `key`."""
         codes = jnp.asarray(self.parts[part])
         starts = jax.random.randint(key, (rows, 1), 0, len(codes) - STEPS)
         drawn = codes[starts + jnp.arange(STEPS + 1)].astype(jnp.int32)
         return TaskRows(drawn[:, :-1], drawn[:, 1:], jnp.ones((rows, STEPS), bool))
 
     def baseline(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the shares of an n-gram model of the training part, `[B, T, tokens]`.
+        """Return an n-gram model's shares for `inputs` `[B, T]`: float64 `[B, T, tokens]`.
 
-        They are interpolated with those after shorter contexts, as in a run.
+        The model is counted in the training part. Its shares are interpolated with the shares after
+        shorter contexts.
         """
         shares = np.full((*inputs.shape, self.tokens), 1 / self.tokens)
         for length in range(1, CONTEXT + 1):
@@ -68,7 +76,7 @@ class Characters:
         return shares
 
     def joined(self, codes: np.ndarray, length: int) -> np.ndarray:
-        """Return each run of `length` codes as one number, int64 `[..., T - length + 1]`."""
+        """Return each run of `length` `codes` as one number, int64 `[..., T - length + 1]`."""
         windows = np.lib.stride_tricks.sliding_window_view(codes, length, axis=-1)
         return windows @ self.tokens ** np.arange(length)[::-1]
 
