@@ -48,8 +48,8 @@ def chance_distance(vocab_size: int) -> float:
 def majority_baseline(tokens: np.ndarray, untrained: np.ndarray | None = None) -> Baseline:
     """Return the best scores possible from the frequencies of `tokens`, int32 `[M]`, alone.
 
-    The accuracy is the share of the most common token. `untrained` tokens are never answered, so
-    they are left out, and the accuracy is 0 if no other token occurs. The loss is the entropy of
+    The accuracy is the share of the most common token. No answer is an `untrained` token, so these
+    tokens are left out, and the accuracy is 0 if no other token occurs. The loss is the entropy of
     all tokens in nats.
     """
     values, counts = np.unique(tokens, return_counts=True)
@@ -87,8 +87,8 @@ def order_blind_baseline_of(
 ) -> Baseline:
     """Return the order-blind baseline on a user's own `tokens`, int32 `[M]`: a mean over windows.
 
-    For a target outside the window, the `majority_baseline` of all tokens counts. `untrained`
-    tokens are never answered.
+    For a target outside the window, the `majority_baseline` of all tokens counts. No answer is an
+    `untrained` token.
     """
     sizes, targets = _values_fed(config)
     baselines = []
@@ -106,11 +106,11 @@ def order_blind_baseline_of(
 
 
 def _values_fed(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many values a target's window feeds, and how many targets have each number.
+    """Return the numbers of values that windows feed, and how many targets have each number.
 
-    The first array has the different numbers, ascending. At the start of prefixes and streams, the
-    window feeds all values so far. In streams without a carried state, it feeds the values of the
-    chunk so far. The cell mlp sees at most the values in its delay line.
+    The first array has the different numbers in ascending order. At the start of prefixes and
+    streams, the window feeds all values so far. In streams without a carried state, it feeds the
+    values of the chunk so far. The cell mlp sees at most the values in its delay line.
     """
     task = config.task
     times = np.asarray(task.scored_times)
@@ -125,9 +125,10 @@ def ordered_baselines(
 ) -> dict[str, float]:
     """Return the scores of persistence and of a k-gram for a target outside the window.
 
-    Their names are fields of `result.Scores`. The k-gram is fitted to `training`, int32 `[M]`, and
-    both are scored on `held_out`, int32 `[M']`. Persistence repeats the value in the window nearest
-    to the target. A target counts as often as evaluations of `task` ask for it on average.
+    The scores have the names of fields of `result.Scores`. The k-gram is fitted to `training`,
+    int32 `[M]`, and both are scored on `held_out`, int32 `[M']`. Persistence repeats the value in
+    the window nearest to the target. A target counts as often as evaluations of `task` ask for it
+    on average.
     """
     times, weights = asked_times(len(held_out), task)
     nearest = times - (task.window - 1 if task.lag > 0 else 0)
@@ -149,9 +150,9 @@ def steps_to_target(task: TaskConfig) -> int:
 
 
 def asked_times(length: int, task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Return the times in a held-out part of `length` values at which a network is asked.
+    """Return the times at which a network is asked, and how many sequences ask at each time.
 
-    The second array has, for each time, the number of sequences of `task` that ask at this time.
+    The times are in a held-out part of `length` values, from which sequences of `task` are cut.
     Times that are too early for a k-gram are left out, and at most WINDOWS_SEEN times are kept.
     """
     # Every k is scored at the same times, which the longest context must reach.
@@ -292,8 +293,8 @@ def _expected_largest_count(size: int, vocab_size: int) -> float:
     """Return E[max_v m_v] for counts m of `size` draws from `vocab_size` equally likely values.
 
     E[max] = sum over k of P(max > k). Counts of a fixed number of draws are independent Poisson
-    counts given their sum, so P(max <= k) is the V-fold convolution of the Poisson distribution
-    cut off at k, taken at `size`, over P(sum = size).
+    counts given their sum. So P(max <= k) is a ratio: the V-fold convolution of the Poisson
+    distribution cut off at k, taken at `size`, over P(sum = size).
     """
     if size == 0:
         return 0.0
@@ -311,7 +312,7 @@ def _expected_largest_count(size: int, vocab_size: int) -> float:
 
 
 def _convolution_power(distribution: np.ndarray, power: int) -> np.ndarray:
-    """Return the `power`-fold convolution of a distribution over 0 .. m, cut to 0 .. m."""
+    """Return the `power`-fold convolution of the `distribution` over 0 .. m, cut to 0 .. m."""
     size = len(distribution)
     result = np.eye(1, size)[0]
     # By squaring: log2 V convolutions, 16 for V = 50,000.

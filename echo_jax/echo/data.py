@@ -77,7 +77,7 @@ class Corpus(NamedTuple):
         return np.setdiff1d(self.held_out, self.training)
 
     def untrained_share(self, task: TaskConfig) -> float:
-        """Return the expected share of `untrained` tokens among the targets of an evaluation."""
+        """Return the expected share of `untrained` tokens among the targets of `task`."""
         unknown = np.isin(self.held_out, self.untrained)
         starts = len(unknown) - task.length + 1
         offsets = [time - task.lag for time in task.scored_times]
@@ -109,8 +109,9 @@ def draw_sequences(
     """Return the sequences with the numbers `counters` `[N]`: int32 `[N, L]`, streams `[N, B, L]`.
 
     Sequence i depends on `seed`, `purpose` and i alone, not on how many sequences are drawn with
-    it. Without a `corpus`, the integers are uniform in 0 .. V-1. With a `corpus`, evaluation
-    sequences are cut from its held-out part, and all others from its training part.
+    it. `task` gives L, B and V. Without a `corpus`, integers are uniform in 0 .. V-1. With a
+    `corpus`, evaluation sequences are cut from its held-out part, and all others from its training
+    part.
     """
     chex.assert_rank(counters, 1)
     # The counter comes last: sequence i needs none before it, so a chunk is drawn at once.
@@ -174,7 +175,8 @@ def _stream_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> 
 def in_order(values: chex.Array, task: TaskConfig) -> chex.Array:
     """Return the `values` `[K, B, T]` of stacked batches in sequence order, `[streams, P]`.
 
-    The P positions are the K*B rows of one stream, or in streams the L time steps of B streams.
+    The P positions are the K*B rows of one stream, or if `task` is in streams, the L time steps of
+    B streams.
     """
     if not task.in_streams:
         return values.reshape(1, -1)

@@ -55,7 +55,10 @@ def answer_sequence(
     params: Params,
     tokens: chex.Array,
 ) -> Answers:
-    """Return the answers of `network` to the sequence `tokens`, int32 `[L]`; streams `[B, L]`."""
+    """Return the answers of `network` to the sequence `tokens`, int32 `[L]`; streams `[B, L]`.
+
+    The weights are `params`, and the lag and the statefulness are those of `dynamic`.
+    """
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, Answers]:
         carry, fed = feed(network, dynamic.stateful, params, carry, batch.rows)
@@ -91,7 +94,10 @@ def states_around(
     params: Params,
     tokens: chex.Array,
 ) -> States:
-    """Return the states before and after each row of the sequence `tokens`, int32 `[L]`."""
+    """Return the states before and after each row of the sequence `tokens`, int32 `[L]`.
+
+    The weights are `params`, and the lag and the statefulness are those of `dynamic`.
+    """
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
         after, fed = feed(network, dynamic.stateful, params, carry, batch.rows)

@@ -44,7 +44,10 @@ def correct(logits: chex.Array, targets: chex.Array) -> chex.Array:
 
 
 def mean_where(values: chex.Array, scored: chex.Array | None) -> chex.Array:
-    """Return the mean of `values` where `scored`, or of all if it is None; 0 if none is scored."""
+    """Return the mean of the `values` that are `scored`, or 0 if no value is scored.
+
+    If `scored` is None, all values are scored.
+    """
     values = values.astype(jnp.float32)
     if scored is None:
         return jnp.mean(values)

@@ -40,7 +40,7 @@ def devices_for(runs: int, seed_map: SeedMap, limit: int | None = None) -> list[
 
 
 def stack_dynamic(configs: Sequence[RunConfig]) -> DynamicParams:
-    """Return the dynamic parameters of S runs, whose `configs` are statically equal: each `[S]`.
+    """Return the dynamic parameters of S runs with equal static `configs`, each field `[S]`.
 
     The fields are NumPy arrays. For jax arrays, jax would compile a program for each operation on
     them, which takes half a second in all.

@@ -7,8 +7,8 @@
 literal  the definition: stored one-hot vectors, and a plain `lax.scan` over the cell's steps
 fast     a one-hot product is a row gather; the input projection of all steps is one product before
          the scan (`Cell.scan`). Up to 8 steps of the LSTM, the GRU, the tanh RNN, the cell mlp
-         and cells without a scan of their own are unrolled, and longer loops of the first three
-         have their gradient by hand. docs/performance.md has times
+         and cells that do not define a scan are unrolled. Longer loops of the LSTM, the GRU and
+         the tanh RNN have their gradient by hand. docs/performance.md has times
 
 `start` gives the carry of the cell before the first batch, and `feed` runs one batch. Between
 batches, the carry is handed on or reset to the initial state, usually zero. With batches of B = 2
@@ -72,7 +72,10 @@ class Network(NamedTuple):
 
 
 def build_network(config: RunConfig, cell: Cell, compute: Compute = "fast") -> Network:
-    """Return the network of `config` around `cell`, which `cells.cell_object.cell_of` builds."""
+    """Return the network of `config` around `cell`, which `cells.cell_object.cell_of` builds.
+
+    `compute` chooses the form of computation, literal or fast.
+    """
     task = config.task
     options = config.network
     outputs = 1 if task.framing == "values" else task.vocab_size
@@ -164,7 +167,10 @@ def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
 def target_logits(
     network: Network, params: Params, outputs: chex.Array, targets: chex.Array
 ) -> chex.Array:
-    """Return the logits `[B, T, V]` for `targets` `[B, T]`; `outputs` are `[W, B, features]`."""
+    """Return the logits `[B, T, V]` for `targets` `[B, T]`, from the last T of `outputs`.
+
+    The `outputs` of the cell are `[W, B, features]`.
+    """
     chex.assert_rank([outputs, targets], [3, 2])
     read = outputs[-targets.shape[-1] :]
     return jnp.swapaxes(read_out(network, params, read), 0, 1)
@@ -200,14 +206,14 @@ class Fed(NamedTuple):
 
 
 def start(config: RunConfig, network: Network, params: Params) -> Carry:
-    """Return the carry of `network` before the first batch of a sequence, for B rows."""
+    """Return the carry of `network` before a sequence, for the B rows of a batch of `config`."""
     return network.initial_state(params, config.task.batch_size)
 
 
 def feed(
     network: Network, stateful: chex.Numeric, params: Params, carry: Carry, rows: Rows
 ) -> tuple[Carry, Fed]:
-    """Feed `rows`, the next batch, to `network`; return the carry after it, and its outputs.
+    """Feed the next batch, `rows`, to `network`; return the next carry and the `Fed` of the batch.
 
     `carry` is the carry that the batch before left. In a `stateful` network (the Keras rule), row b
     continues row b of the batch before. So with batch size B, row r of a sequence continues row

@@ -42,10 +42,10 @@ def train_chunks(
     size: int,
     every: int | None = None,
 ) -> Iterator[TrainedChunk]:
-    """Train on the numbered `units`, such as sequences, and yield a `TrainedChunk` for each chunk.
+    """Train on a range of `units`, such as sequences, and yield a `TrainedChunk` for each chunk.
 
-    `run_chunk` maps a state and a number of units to the next state and metrics; `state` is the
-    first. A chunk has at most `size` units, and none goes past a multiple of `every`.
+    Training starts from `state`. `run_chunk` maps a state and a number of units to the next state
+    and the metrics. A chunk has at most `size` units, and none goes past a multiple of `every`.
     """
     done = units.start
     while done < units.stop:
@@ -103,7 +103,7 @@ class Programs(NamedTuple):
         corpus: Corpus | None = None,
         every: int | None = None,
     ) -> Iterator[Chunk]:
-        """Train on the numbered `sequences` of `task`, from `state`, and yield each `Chunk`.
+        """Train on a range of `sequences` of `task`, from `state`, and yield each `Chunk`.
 
         No chunk crosses a multiple of `every` sequences, where a checkpoint is due. `dynamic` has
         the padded parameters of every seed; a `corpus` has the user's own values.
@@ -139,7 +139,7 @@ class Timed(NamedTuple):
 def compile_programs(
     config: RunConfig, learner: Learner, chunk: int, plan: DevicePlan, corpus: Corpus | None = None
 ) -> Programs:
-    """Return the programs of a run of `config`, all compiled; nothing is run yet.
+    """Return the compiled programs of a run of `config` by `learner`; nothing is run yet.
 
     `chunk` is the largest number of sequences in a chunk, and `plan` says how the seeds are
     computed. A `corpus` has the user's own values, or their shapes.
@@ -201,7 +201,7 @@ WIDE = {"lstm", "lstm-chrono", "gru", "simple"}  # cells whose training gains fr
 
 
 def options_of_training(config: RunConfig) -> dict[str, str | bool]:
-    """Return the options with which XLA compiles training of `config`; none are its defaults.
+    """Return XLA's options for the training of `config`: 512-bit vectors where they pay, or none.
 
     By default XLA uses vectors of 256 bits. With 512 bits, an update of part 4 takes 0.9 of the
     time, and its results are bit-identical; jax 0.10 to 0.12 accept the option. Mamba-2 would take
@@ -219,7 +219,7 @@ def options_of_training(config: RunConfig) -> dict[str, str | bool]:
 
 
 def memory_of(program: Any) -> int:
-    """Return the bytes that the compiled `program` needs on one device for all its arrays."""
+    """Return the bytes of the compiled `program` on one device: arguments, results and scratch."""
     size = program.memory_analysis()
     taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
     # Donated memory is among the arguments and among the results, and is counted once.
@@ -227,7 +227,7 @@ def memory_of(program: Any) -> int:
 
 
 def dynamic_of_seeds(config: RunConfig, devices: int) -> DynamicParams:
-    """Return the dynamic parameters of the seeds of `config`, each `[S]`, padded for `devices`."""
+    """Return the dynamic parameters of the seeds of `config`, padded for `devices` devices."""
     seeds = range(config.seed, config.seed + config.seeds)
     runs = [dataclasses.replace(config, seed=seed, seeds=1) for seed in seeds]
     return many_seeds.pad(many_seeds.stack_dynamic(runs), devices)

@@ -17,7 +17,7 @@ def target_place(config: RunConfig) -> TargetPlace:
     state     only in the carried state, left by row r - B, r - 2B, ...: the information may be
               there, but the gradient is cut at the border of the batch
     skipped   nowhere: the rows that this row continues saw other values
-    early     nowhere: its time lies before the first row
+    early     nowhere: the time of the target lies before the first row
     zeroed    nowhere: every batch starts from a zero state
     delayed   nowhere, or further back than the delay line of the cell mlp reaches
     future    not drawn yet: the lag is negative
@@ -43,18 +43,19 @@ def target_place(config: RunConfig) -> TargetPlace:
 
 
 def batches_back(config: RunConfig) -> int:
-    """Return how many batches before its answer a target was fed; 0 if it is in the window.
+    """Return how many batches before its answer a target was fed; 0 for a target in the window.
 
-    The rows of s batches before end s * B steps earlier (in streams the chunks s * W), so they
-    hold x(t-n) if s * B <= n < s * B + W. The result is the smallest s with n < s * B + W. Whether
-    s * B <= n as well, and whether the sequence has such a row, is not checked here.
+    The rows of s batches before end s * B steps earlier, and in streams the chunks end s * W steps
+    earlier. So these rows hold x(t-n) if s * B <= n < s * B + W. The result is the smallest s with
+    n < s * B + W. Whether s * B <= n as well, and whether the sequence has such a row, is not
+    checked here.
     """
     task = config.task
     return max(-(-(task.lag - task.window + 1) // task.batches_apart), 0)
 
 
 def knowable_share(config: RunConfig) -> float:
-    """Return the share of targets that the network is fed, in its window or through its state.
+    """Return the share of targets that the network of `config` is fed, in its window or state.
 
     This share is the highest accuracy possible without guessing. A network may stay below it, as
     states forget.
@@ -76,12 +77,12 @@ def knowable_share(config: RunConfig) -> float:
 
 
 def accuracy_ceiling(config: RunConfig, baseline: float, untrained: float = 0.0) -> float | None:
-    """Return the highest accuracy possible, or None if it is unknown.
+    """Return the highest accuracy possible with `config`, or None if it is unknown.
 
     Targets that were fed are answered right, and other answers are guesses, which are right with
     probability `baseline`. `untrained` is the share of targets that no training sequence has; no
     answer to them is right. The result is None for the user's own values if some targets are not
-    fed, as the order of the values may tell more than a guess.
+    fed: the order of the values may tell more than a guess.
 
     --window 1 --batch-size 1, V 100:  the first of 24 rows is a guess:  (23 + 1/100) / 24
     """

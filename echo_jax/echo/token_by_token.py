@@ -115,10 +115,10 @@ def feed(
 
 
 def next_rows(config: RunConfig, state: EchoState, tokens: chex.Array) -> tuple[Rows, chex.Array]:
-    """Return the rows that end at the next `tokens`, int32 `[N]`, and which go on, bool `[N]`.
+    """Return the rows that end at the next `tokens`, int32 `[N]`, and whether each goes on.
 
     A row that goes on starts from a carry of `state`, and other rows start from zero. A row has W
-    steps, or in streams one step.
+    steps, or in streams one step. The second result is bool `[N]`.
     """
     task = config.task
     place = jnp.arange(len(tokens))
@@ -218,8 +218,8 @@ def _feed_lanes(
 
     The B `carries`, `[B, ...]`, are lanes: token i is in lane i mod B, as is the row B before it.
     As in training, B rows are run at once, one in each lane; the remainder is a shorter group.
-    Tokens that are too early to end a row, which are not `present`, only rotate the lanes, which
-    are all equal until there is a row. The last outputs are `[N, features]`.
+    Tokens that are not `present` are too early to end a row. They only rotate the lanes, which are
+    all equal until there is a row. The last outputs are `[N, features]`.
     """
     rest = len(present) % batch_size
     whole = len(present) - rest
@@ -292,7 +292,7 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:
-        """Return the share of changed sequences whose last answer follows, for one `position`."""
+        """Return the share of changed sequences whose answer follows a change at `position`."""
         place = length - 1 - position
         old = tokens[:, place]
         key = jax.random.fold_in(change_key, position)

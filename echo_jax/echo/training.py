@@ -102,7 +102,8 @@ def build_learner(
 ) -> Learner:
     """Return the network of `config` around `cell`, with its optimizer.
 
-    The optimizer is the transformation `given` to a call, or otherwise that of `config`.
+    The optimizer is the transformation `given` to a call, or otherwise the optimizer of `config`.
+    `compute` chooses the form of computation, literal or fast.
     """
     return Learner(build_network(config, cell, compute), build_optimizer(config, compute, given))
 
@@ -114,7 +115,7 @@ def init(learner: Learner, dynamic: DynamicParams) -> TrainState:
 
 
 def state_shapes(config: RunConfig, learner: Learner) -> TrainState:
-    """Return the shapes and types of the states of all seeds, `[S, ...]`; no array is made."""
+    """Return the shapes and types of the states of all seeds, `[S, ...]`, without making arrays."""
     one = jax.eval_shape(lambda: init(learner, config.dynamic))
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), one

@@ -37,13 +37,13 @@ class Step(NamedTuple):
 
 
 def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) -> list[str]:
-    """Return a list with one line, which names the next run and its command, or an empty list.
+    """Return a list with at most one line: the run to make after `finished`, and its command.
 
     A run that missed 99% of its ceiling gets all the changes that its scores and its curve call
-    for. They are in one command, because a single change need not help; the words name each change.
-    A run that reached the goal, or about which the scores say nothing, gets a question. A run whose
-    held-out values were mostly never trained on gets no line. `command` returns the command line,
-    or the call, of the run with other values of some fields.
+    for. The changes are in one command, as a single change need not help; the words name each
+    change. A run that reached the goal, or about which the scores say nothing, gets a question. A
+    run whose held-out values were mostly never trained on gets no line. `command` returns the
+    command line, or the call, of the run with other values of some fields.
     """
     config, _, result, _ = finished
     if result.untrained and result.untrained.share > 0.5:
@@ -59,7 +59,7 @@ def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) ->
 
 
 def smaller_step(config: RunConfig) -> dict[str, Any]:
-    """Return the smaller learning rate to use after a loss of `config` became non-finite."""
+    """Return a smaller learning rate as a field to set, after a non-finite loss of `config`."""
     rate = config.training.learning_rate
     return {"learning_rate": 0.001 if rate > 0.001 else rate / 10}
 
@@ -78,7 +78,7 @@ def enough_sequences(config: RunConfig) -> int:
 
 
 def loss_falls(finished: "Finished") -> bool:
-    """Return True if the last fifth of the loss is two standard errors below the fifth before.
+    """Return True if the last fifth of a run's loss is two standard errors below the fifth before.
 
     A curve of fewer than 10 sequences counts as falling.
     """
@@ -150,7 +150,7 @@ def _from_zero(config: RunConfig) -> Step:
 
 
 def _each_from_zero(config: RunConfig) -> Iterator[Step]:
-    """Yield the change to a zero state if a carried state can harm; streams need it."""
+    """Yield the change to a zero state if the carried state can harm; not for streams."""
     if target_place(config) == "window" and hands_on(config) and not config.task.in_streams:
         yield _from_zero(config)
 

@@ -132,7 +132,7 @@ def write(
 
 
 def stated(inputs: RunSpec) -> dict[str, Any]:
-    """Return the `inputs` of a run as plain values; digests stand for own values."""
+    """Return the `inputs` of a run as plain values; digests stand for the user's own values."""
     return {
         "config": to_dict(inputs.config),
         "files": dict(inputs.digests),

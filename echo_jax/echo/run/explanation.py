@@ -221,7 +221,7 @@ def _earlier_batches(config: RunConfig) -> dict[str, object]:
 
 
 def findings(config: RunConfig, result: "Result") -> list[str]:
-    """Return the sentences on own values that apply: on the training part, on values not in it."""
+    """Return the sentences that apply to the training part, and to values that it lacks."""
     return [printable(said) for said in (gap(config, result), untrained(result)) if said]
 
 
@@ -280,7 +280,7 @@ def independent_ceiling(config: RunConfig, result: "Result") -> float:
 def simple_predictors(result: "Result") -> dict[str, float]:
     """Return, by name, the accuracy of simple predictors: persistence and a k-gram.
 
-    The result is empty if they were not scored, as when the network is fed its target.
+    The result is empty if these were not scored, as for a network that is fed its target.
     """
     if result.persistence_accuracy is UNSET or result.k_gram_accuracy is UNSET:
         return {}
@@ -343,15 +343,18 @@ def made_it(config: RunConfig, result: "Result") -> bool:
 
 
 def learned(config: RunConfig, result: "Result") -> bool:
-    """Return True if `made_it` holds and, where it was measured, answers follow their targets."""
+    """Return True if `made_it` holds and the answers follow their targets.
+
+    Answers follow their targets if `follows` is at least ECHOES, or if it was not measured.
+    """
     follows = result.follows
     return made_it(config, result) and (follows is UNSET or follows >= ECHOES)
 
 
 def into_view(config: RunConfig) -> dict[str, Any]:
-    """Return the fields to set, if any, that bring the target into the window and the delay line.
+    """Return changed fields, if any, that bring the target into the window and delay line.
 
-    For streams, they make the whole sequence one chunk: the first steps of a chunk find their
+    In streams, these make the whole sequence one chunk: the first steps of a chunk find their
     target in the chunk before, which a zero state hides and a cut gradient does not reach.
     """
     task = config.task

@@ -45,7 +45,7 @@ def column_inputs(config: RunConfig, values: list[str], tokens: np.ndarray) -> R
 
 
 def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
-    """Return the inputs of a run of `config` on the values of `own`.
+    """Return the inputs of a run of `config` on the values of `own`, the inputs of another run.
 
     The configuration gets the number of different values, and the column. Raises ConfigError if
     there are too few values for the run, or if `config` states another number of different values.

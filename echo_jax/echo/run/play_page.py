@@ -1,6 +1,6 @@
 """A page in which a trained LSTM runs: one HTML file without a library, a request or a server.
 
-The page is made from the files of the folder `play`; weights, task and accuracies are JSON in it.
+The page is made from the files of the folder `play`, with weights, task and accuracies as JSON.
 """
 
 import base64
@@ -39,7 +39,7 @@ def check_cell(config: RunConfig) -> None:
 
 
 def has_page(config: RunConfig, values: Sequence[str] | None) -> bool:
-    """Return True if `show --play` can show a run on `values`, which is None for integers."""
+    """Return True if `show --play` can show a run of `config` on `values`, None for integers."""
     words = values or list(map(str, range(config.task.vocab_size)))
     units = config.network.hidden_size
     weights = (len(words) + units + 1) * 4 * units + (units + 1) * len(words)

@@ -71,7 +71,7 @@ class TrainedNetwork:
     """The number of sequences that the network was trained on."""
     seed: int
     tokens: np.ndarray | None = None
-    """All own data as tokens, int32 `[M]`; None without own data, or if they were not read."""
+    """The user's data as tokens, int32 `[M]`, or None if there are none or they were not read."""
 
     def __repr__(self) -> str:
         """Return one line: the cell, the task, the values, and how long the network was trained."""
@@ -97,7 +97,9 @@ class TrainedNetwork:
         return token_by_token.start(self.config, self.network, self.params)
 
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
-        """Return the state after one `token`, an integer in 0 .. V-1, and the `Answer`. Pure.
+        """Return the state after one `token`, an integer in 0 .. V-1, and the `Answer`.
+
+        The method is pure: `state` is not changed.
 
         Raises:
           ConfigError: the token is not an integer in 0 .. V-1.
@@ -122,15 +124,15 @@ class TrainedNetwork:
         return state, values
 
     def lacking(self, state: EchoState) -> int:
-        """Return how many values to feed after `state` for a first answer; 0 if there was one."""
+        """Return how many values to feed after `state` for a first answer; 0 after an answer."""
         return max(0, self.config.task.target_times.start + 1 - int(state.seen))
 
     def generate(
         self, state: EchoState, tokens: np.ndarray, count: int
     ) -> tuple[EchoState, list[Any]]:
-        """Return the last state and `count` answers: to `tokens`, and to each answer in turn.
+        """Return `count` answers to `tokens`, int32 `[N]`, and the state before the last answer.
 
-        The tokens are int32 `[N]`; the last answer is not fed.
+        Each answer is fed as the next token; the state comes first in the result.
 
         Raises:
           ConfigError: the lag is not -1, or there are too few tokens for a first answer.
@@ -241,8 +243,8 @@ class TrainedNetwork:
     def memory(self, lags: int | None = None) -> "ProbeResult":
         """Return the bits that the state tells about the value at each lag, up to `lags`.
 
-        By default `lags` is twice the number that reaches the first value of the window and the
-        target. `predictor_states.memory_of` says how the bits are measured.
+        By default `lags` is 2 max(W, n + 1), for the window W and the lag n of the task.
+        `predictor_states.memory_of` says how the bits are measured.
 
         Raises:
           ConfigError: `lags` breaks a rule, or there are too few own values to measure.

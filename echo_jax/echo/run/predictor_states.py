@@ -47,7 +47,10 @@ def any_values(trained: Any) -> list[Any]:
 
 
 def rows_of(trained: Any, tokens: np.ndarray) -> list[FedRow]:
-    """Return the rows that `tokens`, int32 `[N]`, end; a token before a full window ends no row."""
+    """Return the rows of the network `trained` that end with one of `tokens`, int32 `[N]`.
+
+    A token that comes before the window is full ends no row.
+    """
     state = trained.start()
     steps_of = trained.compiled(token_by_token.steps)
     rows = []
@@ -138,7 +141,7 @@ def memory_of(trained: Any, lags: int | None) -> Any:
 
     The network is fed streams of random values, or of the user's own values in order. The last 15%
     of the streams are scored, and the 15% before them choose a penalty. `lags` is the number of
-    lags, by default twice the number that reaches the first value of the window and the target.
+    lags, by default 2 max(W, n + 1), for the window W and the lag n of the task.
     """
     task = trained.config.task
     lags = lags or 2 * max(task.window, task.lag + 1)
@@ -157,10 +160,10 @@ def memory_of(trained: Any, lags: int | None) -> Any:
 
 
 def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
-    """Return random streams, int32 `[streams, length]`, or evenly spaced streams of own data.
+    """Return streams, int32 `[streams, length]`: random, or evenly spaced in the user's data.
 
     Raises ConfigError if there are too few streams to fit heads on a state of `numbers` numbers, or
-    if the own data cannot be read.
+    if the user's data cannot be read.
     """
     classes = trained.config.task.vocab_size
     fewest, most = STREAMS

@@ -101,8 +101,8 @@ class Result(Scores, kw_only=True):
     `cores` is the number of XLA's threads, which decides last bits of large networks.
 
     Fields that may be UNSET are not in every file. Distances are for integers, and recalled bits
-    are for classes. The ceiling is left out if values may depend on each other, and the sequences
-    to the ceiling are left out if no target can be known.
+    are for classes. The ceiling is left out if values may depend on each other. The sequences until
+    99% of the ceiling are left out if no target can be known.
     """
 
     accuracy: Share

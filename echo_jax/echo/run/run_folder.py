@@ -85,7 +85,7 @@ class RunSpec(NamedTuple):
         return Vocabulary.of_integers(size)
 
     def corpus(self) -> "Corpus | None":
-        """Return own data as a training part and a held-out part, or None without own data.
+        """Return the user's values as a training part and a held-out part, or None without values.
 
         Raises ConfigError if one of the parts is shorter than a sequence.
         """

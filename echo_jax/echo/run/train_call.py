@@ -112,7 +112,7 @@ class Run:
     _params: Params
 
     def curve(self) -> NotebookFigure:
-        """Return the figure of loss and accuracy over training and of baselines, as `curve.png`."""
+        """Return the figure of loss and accuracy over training, as in `curve.png`."""
         with drawing():
             return result_report.figure_of(self._finished())
 
@@ -153,7 +153,7 @@ class Run:
         return network_of(self._inputs, network, self._params, trained, seed, "this run")
 
     def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
-        """Return the answers of the network of `seed` to `values`.
+        """Return the answers to `values` of the network of `seed`, None for the first seed.
 
         `TrainedNetwork.predict` explains `values`, the `options` and the answers.
 
@@ -221,7 +221,7 @@ def train(
         object that an earlier call was given as cell or optimizer is not in the configuration:
         give the object again.
       out: the folder of the run, which must be new or empty; without it, nothing is written.
-      on_chunk: a function that is called after each chunk, at most about 400 updates, with the
+      on_chunk: a function that is called after each chunk of at most about 400 updates. It gets the
         number of sequences trained on so far, and the loss and accuracy of each sequence of the
         chunk, float32 `[S, count]`:
         on_chunk=lambda sequence, loss, accuracy: print(sequence, loss.mean())
@@ -268,8 +268,8 @@ def configured(
     """Return the inputs of a run from arguments of `train`: a configuration, a cell, an optimizer.
 
     `fields` and the `args` of the cell change `config`, or the configuration of the part. Cell and
-    optimizer are the objects that the configuration only names. Own data are not read yet. Raises
-    ConfigError if a value breaks a rule.
+    optimizer are the objects that the configuration only names. The user's data are not read yet.
+    Raises ConfigError if a value breaks a rule.
     """
     base = _base(config, fields)
     fields.pop("part", None)

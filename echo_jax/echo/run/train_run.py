@@ -74,7 +74,7 @@ class Running:
 
 
 def new_inputs(config: RunConfig) -> RunSpec:
-    """Return the inputs of a new run of `config`, whose file of own data is read, if any."""
+    """Return the inputs of a new run of `config`, whose file of values is read, if any."""
     if config.data.file is None:
         return RunSpec(config)
     from echo_jax.echo.run import own_data  # not loaded for random integers
@@ -86,8 +86,9 @@ def new_inputs(config: RunConfig) -> RunSpec:
 def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterator[PreparedRun]:
     """Yield a new run with `inputs` in the new folder `out`, locked against other processes.
 
-    Without `out`, the run has no folder. Raises ConfigError, before anything is compiled or
-    written, if the run cannot be trained, and StorageError if the folder cannot be created.
+    Without `out`, the run has no folder. `options` say how the run is computed. Raises ConfigError,
+    before anything is compiled or written, if the run cannot be trained, and StorageError if the
+    folder cannot be created.
     """
     inputs = inputs._replace(seed_map=options.seed_map, compute=options.compute)
     if out is None:

@@ -58,12 +58,12 @@ class GridPoint:
 
     @property
     def source(self) -> dict[str, str]:
-        """The digests of a user's cell and own values, by field; empty if there are neither."""
+        """The digests of the user's cell and of the user's values, by field, if there are any."""
         digests = {"cell_source": self.cell_source, "data_digest": self.data_digest}
         return {name: digest for name, digest in digests.items() if digest}
 
     def on(self, inputs: RunSpec) -> "GridPoint":
-        """Return this grid point with the configuration and the own values of `inputs`."""
+        """Return this grid point with the configuration and the user's values of `inputs`."""
         digest = atomic_files.digest_of(dict(inputs.digests))
         return dataclasses.replace(
             self, config=inputs.config, tokens=inputs.tokens, data_digest=digest
@@ -71,7 +71,7 @@ class GridPoint:
 
     @property
     def corpus(self) -> "Corpus | None":
-        """The user's own values in two parts, or None for random integers."""
+        """The user's own values, divided into two parts, or None for random integers."""
         return RunSpec(self.config, tokens=self.tokens).corpus()
 
     @property
@@ -113,7 +113,7 @@ COMPILE_SECONDS = 3.5  # of the programs of one shape
 
 
 def expected_seconds(config: RunConfig, measures: tuple[str, ...]) -> float:
-    """Return the estimated seconds of all seeds on this machine's cores, without compiling.
+    """Return the estimated seconds of all seeds of `config` on this machine, without compiling.
 
     `measures` are names of `measures.MEASURES` that are computed after training.
     """
@@ -124,7 +124,7 @@ def expected_seconds(config: RunConfig, measures: tuple[str, ...]) -> float:
 
 
 def update_microseconds(config: RunConfig) -> float:
-    """Return the estimated microseconds of an update of one seed on one core.
+    """Return the estimated microseconds of an update of one seed of `config` on one core.
 
     The estimate is linear in the number of weights, of steps and of products.
     """

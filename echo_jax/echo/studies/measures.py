@@ -31,7 +31,7 @@ Measured = dict[str, jax.Array]
 def other_state(
     config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
 ) -> Measured:
-    """Return the accuracy when the other kind of state is used than in training.
+    """Return the accuracy of `params` with the other kind of state than in training.
 
     A stateful network gets a zero state before every batch, and a stateless network gets the
     carried state.
@@ -43,7 +43,11 @@ def other_state(
 def rows_apart(
     config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
 ) -> Measured:
-    """Return the accuracy in layout prefixes on rows with missing values, and on full rows."""
+    """Return the accuracy of `params` in layout prefixes, on two kinds of rows.
+
+    missing  the accuracy on rows with missing values
+    full     the accuracy on rows whose window is full
+    """
     asked = changed(config, layout="prefixes")
     right = evaluate(asked, network, dynamic, params).accuracy_by_position
     # In NumPy, so that the numbers of rows of both kinds are known when it is compiled.
@@ -75,7 +79,7 @@ def probe(config: RunConfig, network: Network, dynamic: DynamicParams, params: P
     """Return the accuracy of linear probes for x(t-d), d = 0 .. 8, on states around row t.
 
     before   `[9]`, on the state from which the row starts
-    after    `[9]`, on the state at its end
+    after    `[9]`, on the state at the end of the row
     network  the accuracy of the network itself on the same rows
 
     A probe is fitted to some sequences and tested on others. Rows with t below 8 are left out.

@@ -26,7 +26,7 @@ MeasuredOfSeed = int | float | None | Annotated[list[int | float | None], Meta(m
 
 
 def shapes_of(task: TaskConfig) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Return, for each of `measures.MEASURES`, the names of its results and their shapes by seed.
+    """Return, for each of `measures.MEASURES`, the names of its results and shapes for one seed.
 
     The shapes depend on the length and the window of `task`.
     """
@@ -130,7 +130,7 @@ def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[Res
     """Return those of `rows` that belong to `points`, in the order and with the labels of `points`.
 
     A point without a row is left out. If several rows have the key of a point, the last row with
-    the name of the point counts, and without such a row the last row.
+    the name of the point counts. Without a row of this name, the last row counts.
     """
     by_key = {row.key: row for row in rows}
     by_name = {(row.key, row.point): row for row in rows}
@@ -168,16 +168,16 @@ def _in_a_sequence(row: ResultRow, name: str) -> int:
 
 
 def limit(row: ResultRow, name: str) -> float:
-    """Return the value of the score `name` at which the training of `row` ended, or infinity.
+    """Return the largest score `name` that the training of `row` could show, or infinity.
 
-    Only the scores that count until 99% end there; no larger value of them is known.
+    A score that counts until 99%, such as updates_to_99, is bounded by the end of training.
     """
     trained = row.sequences * _in_a_sequence(row, name)
     return trained if name.endswith("_to_99") else math.inf
 
 
 def summary(row: ResultRow, name: str) -> Summary:
-    """Return the median of the score `name` over the seeds, and its interval, None for one."""
+    """Return the median of the score `name` over the seeds; one seed gives no interval."""
     return statistics.summary_of(scores(row, name))._replace(cut_short=row.cut_short)
 
 
@@ -205,8 +205,8 @@ def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
 def places(row: ResultRow, name: str) -> tuple[int, list[float]]:
     """Return the first of P places, and the mean over the seeds of the score `name` at each place.
 
-    For accuracy_by_position, a place is a time in the sequence, and the first place is the time
-    at which the first row ends, or 0 in streams. For a measure, a place is an index from 0.
+    For accuracy_by_position, a place is a time in the sequence. The first place is the time at
+    which the first row ends, or 0 in streams. For a measure, a place is an index from 0.
     """
     if name == "accuracy_by_position":
         task = row.config.task

@@ -100,9 +100,9 @@ JOB = Job(compile_point, run_point)
 
 
 def chunk_size(config: RunConfig) -> int:
-    """Return the number of sequences in a chunk of training, about CHUNK_UPDATES updates.
+    """Return the number of sequences in a chunk of `config`, about CHUNK_UPDATES updates.
 
-    It does not depend on the numbers of sequences, seeds and devices.
+    This number does not depend on the numbers of sequences, seeds and devices.
     """
     return max(1, CHUNK_UPDATES // config.task.updates_per_sequence)
 
@@ -135,7 +135,7 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
 def _measure(
     name: str, config: RunConfig, programs: Programs, dynamic: DynamicParams, params: Params
 ) -> dict[str, np.ndarray]:
-    """Return the results of the measure `name` for every seed, each `[S, ...]`."""
+    """Return the results of the measure `name` for the weights `params`, each `[S, ...]`."""
     measure = functools.partial(MEASURES[name], config, programs.network)
     mapped = many_seeds.over_runs(measure, programs.devices, many_seeds.default_seed_map())
     measured = jax.device_get(jax.jit(mapped)(dynamic, params))

@@ -52,10 +52,10 @@ def study(
 
     Args:
       name: the name of a study, such as "state"; `echo-jax study` lists them.
-      folder: the folder of the command `echo-jax study`; None for the answer and the rows that were
-        published with this version.
+      folder: the folder of the command `echo-jax study`. None means the answer and the rows that
+        were published with this version.
       run: train what the study lacks in this folder, as the command does, and write its page.
-      cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.
+      cluster: train on the workers of a Dask cluster, such as "local:4" (docs/cluster.md).
       progress: show what is done and the time left, in a terminal or a notebook.
 
     Raises:
@@ -156,9 +156,9 @@ def _waiting(folder: StudyFolder, names: Sequence[str]) -> dict[str, list[GridPo
 def _executor(
     waiting: Mapping[str, Sequence[GridPoint]], running: Execution
 ) -> AbstractContextManager[Executor]:
-    """Return what runs the grid points `waiting`: the workers of a cluster, or this process.
+    """Return the context of an executor: the workers of a cluster, or this process.
 
-    If this process has points to run, jax is started here.
+    `waiting` has the grid points to run, by study. If this process runs them, jax is started here.
     """
     points = list(itertools.chain(*waiting.values()))
     if points and running.cluster is None:

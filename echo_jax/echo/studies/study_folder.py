@@ -49,8 +49,8 @@ class StudyFolder(NamedTuple):
         """Make the folder and lock it for the `with` block, before anything is run.
 
         With `tables`, a folder for the tables of a paper is made too. Raises StorageError if the
-        folder cannot be made or is of another kind, or if a file that would be written over was
-        edited or was not generated.
+        folder cannot be made or is of another kind. A file to be written over that was edited or
+        was not generated is an error too.
         """
         out = self.path
         atomic_files.check_not_current(out)
@@ -69,7 +69,7 @@ class StudyFolder(NamedTuple):
 
 
 def _check_content(out: Path) -> None:
-    """Raise StorageError if the folder `out` has files not of studies and no `folder.json`."""
+    """Raise StorageError if the folder `out` has no `folder.json` but files that no study makes."""
     if not out.is_dir() or os.path.lexists(out / KIND) or not os.access(out, os.R_OK):
         return
     for name in sorted(set(os.listdir(out)) - {"rows", "figures", "tables", PAGE}):

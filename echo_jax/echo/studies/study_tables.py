@@ -234,8 +234,8 @@ class ComparedPair(NamedTuple):
 def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
     """Return the pairs of `study` whose `rows` exist, compared in each of its scores.
 
-    The p values are adjusted together (Holm). A pair is left out if there is only one seed, or if
-    the score of a seed is None, as for a score that was never reached.
+    The p values are adjusted together (Holm). A pair is left out if there is only one seed, or if a
+    seed has no score, as when it never reached 99%.
     """
     by_name = {row.point: row for row in rows}
     pairs = [pair for pair in study.pairs if by_name.keys() >= set(pair)]

@@ -67,7 +67,7 @@ def sweep(
       until_learned: stop training a combination when all its seeds have reached 99%.
       out: the folder of the rows, the figure and the page; an equal call goes on there. Without a
         folder, nothing is kept.
-      cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.
+      cluster: train on the workers of a Dask cluster, such as "local:4" (docs/cluster.md).
       progress: show what is done and the time left, in a terminal or a notebook.
       **values: fields of a configuration, as in `echo_jax.train`.
 
