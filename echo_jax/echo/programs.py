@@ -234,7 +234,7 @@ def dynamic_of_seeds(config: RunConfig, devices: int) -> DynamicParams:
 
 
 class Stopwatch:
-    """Keeps wall-clock seconds under names, in the order in which they were timed."""
+    """The wall-clock seconds of timed blocks, by name, in the order of their timing."""
 
     def __init__(self) -> None:
         """Start without any times."""

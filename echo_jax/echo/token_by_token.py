@@ -2,7 +2,7 @@
 
 `network.start` and `network.feed` do this for batches of rows, and say where a row starts.
 
-With window W 3 and lag 1 the first answer comes with the first full window, then one a token:
+With W = 3 and lag 1, the first answer comes with the first full window, then one with each token:
 
     time     0  1  2  3  4  5  6
     token    4  0  7  1  9  3  5

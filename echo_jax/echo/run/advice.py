@@ -200,7 +200,7 @@ def _longer(finished: "Finished") -> list[Step]:
 
 
 def _train_longer(sequences: int, rate: dict[str, Any], why: str = "") -> Step:
-    """Return the change to `sequences` and to the learning rate in `rate`; `why` ends its words."""
+    """Return the change to `sequences` and to the learning rate in `rate`; `why` ends the words."""
     slower = " in smaller steps" if rate else ""
     return Step(f"train longer{slower}{why}", rate | {"sequences": sequences})
 

@@ -47,10 +47,10 @@ class About(msgspec.Struct, kw_only=True):
 class History:
     """The log of a training: loss and accuracy of every sequence so far.
 
-    The columns of `metrics.csv` are sequence, loss and accuracy, and before them the seed where
-    there are several; its lines are in the order of the sequences, and of the seeds within one.
+    The columns of `metrics.csv` are sequence, loss and accuracy; if there are several seeds, the
+    seed comes first. The lines are in the order of the sequences, and then of the seeds.
 
-    sequences  how many there are so far
+    sequences  the number of sequences so far
     bad        bool `[S]`, the seeds that have had a non-finite loss
     """
 
@@ -89,7 +89,7 @@ class History:
 
 
 class Saved(NamedTuple):
-    """The state of every seed, as numpy leaves `[S, ...]`, and the log of the training up to it."""
+    """The state of every seed, as NumPy leaves `[S, ...]`, and the log of the training so far."""
 
     state: Any
     history: History
@@ -233,7 +233,7 @@ def write_finished(folder: Path, finished: Finished) -> None:
 
 
 def _about(folder: Path) -> tuple[About, RunConfig]:
-    """Return the metadata of the file in `folder`, and the configuration that they contain."""
+    """Return the metadata of the file in `folder`, and the configuration in the metadata."""
     fix = "use the folder of a run, restore it, or start a new run"
     stated = tensor_files.read_about(folder / CHECKPOINT, fix)
     with _of_a_run(folder):

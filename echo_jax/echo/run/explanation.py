@@ -116,7 +116,7 @@ def sentences(config: RunConfig, result: "Result | None") -> list[str]:
 
 
 def outcome(config: RunConfig, result: "Result") -> str:
-    """Return a sentence on how much of the ceiling a network learned that is fed its target."""
+    """Return a sentence on how much of the ceiling was learned, for a network fed its target."""
     most = ceiling(config, result)
     if not most:
         return UNTRAINED
@@ -226,7 +226,7 @@ def findings(config: RunConfig, result: "Result") -> list[str]:
 
 
 def predictability(config: RunConfig, result: "Result") -> str:
-    """Return sentences that say that own values are predictable, with the scores that show it."""
+    """Return sentences on values that are predictable, with the scores that show this."""
     shares = {"the network": result.accuracy} | simple_predictors(result)
     count = answers(config, result)
     best = max(shares.values())
@@ -280,7 +280,7 @@ def independent_ceiling(config: RunConfig, result: "Result") -> float:
 def simple_predictors(result: "Result") -> dict[str, float]:
     """Return, by name, the accuracy of simple predictors: persistence and a k-gram.
 
-    The result is empty if these were not scored, as for a network that is fed its target.
+    The result is empty if neither was scored, as for a network that is fed its target.
     """
     if result.persistence_accuracy is UNSET or result.k_gram_accuracy is UNSET:
         return {}
@@ -354,7 +354,7 @@ def learned(config: RunConfig, result: "Result") -> bool:
 def into_view(config: RunConfig) -> dict[str, Any]:
     """Return changed fields, if any, that bring the target into the window and delay line.
 
-    In streams, these make the whole sequence one chunk: the first steps of a chunk find their
+    In streams, the changes make the whole sequence one chunk: the first steps of a chunk find their
     target in the chunk before, which a zero state hides and a cut gradient does not reach.
     """
     task = config.task

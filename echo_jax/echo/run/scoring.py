@@ -16,7 +16,7 @@ from echo_jax.report.number_formats import plain
 
 
 class OwnScores(NamedTuple):
-    """The user's own values, and what was measured on them."""
+    """The user's own values, and the scores that were measured on these values only."""
 
     corpus: Corpus
     values: list[str]  # what the tokens of the corpus stand for
@@ -159,7 +159,7 @@ def _of_own(config: RunConfig, own: OwnScores | None, good: np.ndarray) -> dict[
 def _beside_the_ceiling(
     config: RunConfig, ceiling: float | None, accuracy: np.ndarray, good: np.ndarray
 ) -> dict[str, Any]:
-    """Return the fields of `Result` on the ceiling, which are none if it is None.
+    """Return the fields of `Result` on the ceiling; no field if `ceiling` is None.
 
     `accuracy` has the training curves, `[S, N]`; `good`, bool `[S]`, is False for failed seeds.
     """

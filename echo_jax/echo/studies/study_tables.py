@@ -104,7 +104,7 @@ def _dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultR
 
 
 def series_name(chart: Chart, row: ResultRow) -> str:
-    """Return the name of the line or curve of `chart` that `row` belongs to; "" if it is alone."""
+    """Return the name of the line or curve of `chart` that `row` belongs to, "" if alone."""
     if chart.name:
         return chart.name(row.labels)
     if not chart.series:
