@@ -8,26 +8,29 @@ import numpy as np
 from echo_jax.config import RunConfig, TaskConfig
 
 EXACT_STEPS = 32
-"""The longest window whose order-blind baseline is exact; for longer ones it is simulated."""
+"""The longest window whose order-blind baseline is exact; longer windows are simulated."""
 
 WINDOWS_SEEN = 5000
-"""About how many windows of a user's own tokens a baseline averages over."""
+"""The approximate number of windows of a user's own tokens that a baseline averages over."""
 
 MOST_GRAM = 5
 """The number of values in the longest context of a k-gram."""
 
 
 class Baseline(NamedTuple):
-    """An accuracy in [0, 1], and a loss in nats; in framing `values` a squared error."""
+    """The scores of a guess: an accuracy in [0, 1], and a loss in nats.
+
+    In framing `values` the loss is a mean squared error.
+    """
 
     accuracy: float
     loss: float
 
 
 def chance_baseline(task: TaskConfig) -> Baseline:
-    """Return the score of a guess: accuracy 1/V and loss ln V nats.
+    """Return the scores of a guess among the V values of `task`: accuracy 1/V, loss ln V nats.
 
-    In framing `values` the loss is the variance of the values.
+    In framing `values` the loss is the variance of the values, which are scaled to [0, 1].
     """
     size = task.vocab_size
     variance = (size + 1) / (12 * (size - 1))  # of x / (V-1) for x uniform on 0 .. V-1
@@ -35,15 +38,19 @@ def chance_baseline(task: TaskConfig) -> Baseline:
 
 
 def chance_distance(vocab_size: int) -> float:
-    """Return E|x - m| for x uniform on 0 .. V-1 and its median m, the guess of least distance."""
+    """Return E|x - m| for x uniform on 0 .. V-1, V = `vocab_size`, and the median m of x.
+
+    The median is the guess with the least expected distance.
+    """
     return (vocab_size // 2) * (-(-vocab_size // 2)) / vocab_size
 
 
 def majority_baseline(tokens: np.ndarray, untrained: np.ndarray | None = None) -> Baseline:
-    """Return the best score possible from the frequencies of tokens int32 `[M]` alone.
+    """Return the best scores possible from the frequencies of `tokens`, int32 `[M]`, alone.
 
-    The most common token is right in its share of cases; the best loss is the entropy, in nats.
-    No answer is one of the `untrained` tokens.
+    The accuracy is the share of the most common token. No answer is an `untrained` token, so these
+    tokens are left out, and the accuracy is 0 if no other token occurs. The loss is the entropy of
+    all tokens in nats.
     """
     values, counts = np.unique(tokens, return_counts=True)
     shares = counts / len(tokens)
@@ -53,12 +60,13 @@ def majority_baseline(tokens: np.ndarray, untrained: np.ndarray | None = None) -
 
 
 def order_blind_baseline(config: RunConfig) -> Baseline:
-    """Return the best score possible from the values that a window feeds, without their order.
+    """Return the best scores possible from the values that a window feeds, without their order.
 
-    Each of the m values fed is the target with probability count / m, so the best guess is right
-    with probability E[largest count] / m. Its loss is the expected entropy of these shares. In
-    framing `values` the loss is the expected variance of the m values: 1 - 1/m times the variance
-    of one value. If the target is not fed, chance remains. The baseline is the mean over targets.
+    A value that occurs c times among the m values fed is the target with probability c / m. So the
+    best guess is right with probability E[largest c] / m, and its loss is the expected entropy of
+    the shares c / m. In framing `values` the loss is the expected variance of the m values: 1 - 1/m
+    times the variance of one value. For a target that is not fed, the chance baseline counts. The
+    result is the mean over the targets of `config`.
     """
     task = config.task
     sizes, targets = _values_fed(config)
@@ -77,9 +85,10 @@ def order_blind_baseline(config: RunConfig) -> Baseline:
 def order_blind_baseline_of(
     tokens: np.ndarray, config: RunConfig, untrained: np.ndarray | None = None
 ) -> Baseline:
-    """Return `order_blind_baseline` for a user's own tokens, int32 `[M]`: a mean over windows.
+    """Return the order-blind baseline on a user's own `tokens`, int32 `[M]`: a mean over windows.
 
-    A target outside the window leaves the `majority_baseline`.
+    For a target outside the window, the `majority_baseline` of all tokens counts. No answer is an
+    `untrained` token.
     """
     sizes, targets = _values_fed(config)
     baselines = []
@@ -97,10 +106,11 @@ def order_blind_baseline_of(
 
 
 def _values_fed(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of values that windows feed before a target, and the targets with each.
+    """Return the numbers of values that windows feed, and how many targets have each number.
 
-    At the start of prefixes and streams, the window feeds all values so far; in streams without a
-    carried state, it feeds the values of the chunk. The cell mlp sees at most its delay line.
+    The first array has the different numbers in ascending order. At the start of prefixes and
+    streams, the window feeds all values so far. In streams without a carried state, it feeds the
+    values of the chunk so far. The cell mlp sees at most the values in its delay line.
     """
     task = config.task
     times = np.asarray(task.scored_times)
@@ -113,10 +123,12 @@ def _values_fed(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
 def ordered_baselines(
     training: np.ndarray, held_out: np.ndarray, task: TaskConfig
 ) -> dict[str, float]:
-    """Return the scores of persistence and of a k-gram, by name, for a target outside the window.
+    """Return the scores of persistence and of a k-gram for a target outside the window.
 
-    Persistence repeats the value in the window nearest to the target. Both are scored at targets
-    of an evaluation, each as often as it has them on average.
+    The scores have the names of fields of `result.Scores`. The k-gram is fitted to `training`,
+    int32 `[M]`, and both are scored on `held_out`, int32 `[M']`. Persistence repeats the value in
+    the window nearest to the target. A target counts as often as evaluations of `task` ask for it
+    on average.
     """
     times, weights = asked_times(len(held_out), task)
     nearest = times - (task.window - 1 if task.lag > 0 else 0)
@@ -130,7 +142,7 @@ def ordered_baselines(
 
 
 def steps_to_target(task: TaskConfig) -> int:
-    """Return the steps from a target outside the window to the nearest value in the window.
+    """Return the number of steps between a target outside the window and the nearest value in it.
 
     lag -1:  x(t+1) from x(t), 1      W 5, lag 7:  x(t-7) from x(t-4), 3
     """
@@ -138,9 +150,10 @@ def steps_to_target(task: TaskConfig) -> int:
 
 
 def asked_times(length: int, task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Return the times in a held-out part at which a network is asked, and how often each is.
+    """Return the times at which a network is asked, and how many sequences ask at each time.
 
-    There are at most about 5,000 times. Times that are too early for a k-gram are left out.
+    The times are in a held-out part of `length` values, from which sequences of `task` are cut.
+    Times that are too early for a k-gram are left out, and at most WINDOWS_SEEN times are kept.
     """
     # Every k is scored at the same times, which the longest context must reach.
     early = min(task.window, MOST_GRAM, length - steps_to_target(task)) - 1
@@ -156,11 +169,11 @@ def asked_times(length: int, task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
 def k_gram_baseline(
     training: np.ndarray, held_out: np.ndarray, task: TaskConfig
 ) -> tuple[int, Baseline]:
-    """Fit a k-gram to the training part, int32 `[M]`; return k and its score on the held-out part.
+    """Return k and the scores on `held_out` of the best k-gram fitted to `training`, int32 `[M]`.
 
-    It predicts a target outside the window from the k values in the window that are nearest to it;
-    of k up to 5 it is the one with the least loss. The shares after a context of k values are
-    `interpolated` with those after a shorter one.
+    A k-gram predicts a target outside the window from the k values in the window that are nearest
+    to the target. The best k, up to 5, has the least loss on `held_out`. The shares after a context
+    of k values are `interpolated` with the shares after a shorter context.
     """
     scores = []
     for target, *counted in _targets_and_counts(training, held_out, task):
@@ -178,7 +191,10 @@ def k_gram_baseline(
 
 
 def frequencies(tokens: np.ndarray, classes: int) -> np.ndarray:
-    """Return the share of each token, `[V]`; no share is 0."""
+    """Return the share of each of V = `classes` tokens in `tokens`, `[V]`.
+
+    Each count is raised by 1, so that no share is 0.
+    """
     return (np.bincount(tokens.ravel(), minlength=classes) + 1.0) / (tokens.size + classes)
 
 
@@ -187,8 +203,9 @@ def interpolated(counts: np.ndarray, shorter: np.ndarray) -> np.ndarray:
 
         p_n(v) = (c_n(v) + d_n p_{n-1}(v)) / (c_n + d_n)
 
-    c_n(v) counts the targets v after the context, c_n all targets, and d_n the different ones.
-    After a context that never occurred, the shares are those after the `shorter` context.
+    `counts`, `[..., V]`, has c_n(v), the number of targets v after the context; c_n is their sum,
+    and d_n the number of different targets. `shorter` has the shares p_{n-1} after a context that
+    is one value shorter. If the context never occurred, the result equals `shorter`.
     """
     different = np.maximum(np.count_nonzero(counts, axis=-1, keepdims=True), 1)
     whole = counts.sum(axis=-1, keepdims=True) + different
@@ -196,9 +213,10 @@ def interpolated(counts: np.ndarray, shorter: np.ndarray) -> np.ndarray:
 
 
 def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskConfig) -> Any:
-    """Yield held-out targets, each with what training has after its contexts of 1, 2, ... values.
+    """Return an iterator over held-out targets, each with counts for contexts of 1, 2, ... values.
 
-    That is the different values, and how often each came. Memory is of the order of the tokens.
+    The counts for a context are a pair of arrays: the different values that follow the context in
+    `training`, and how often each value follows. Memory grows in proportion to the tokens.
     """
     steps = steps_to_target(task)
     size = task.vocab_size
@@ -224,7 +242,10 @@ def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskCo
 
 
 def _expected_entropy(size: int, vocab_size: int) -> float:
-    """Return E[entropy of the shares] of `size` uniform draws, nats: a sum over counts k."""
+    """Return the expected entropy, in nats, of the shares of the values in `size` uniform draws.
+
+    There are `vocab_size` values; the expectation is a sum over the counts k of a value.
+    """
     k = np.arange(size + 1)
     p = 1 / vocab_size
     log_factorial = _log_factorial(size)
@@ -238,8 +259,8 @@ def _expected_entropy(size: int, vocab_size: int) -> float:
 def _expected_largest_counts(size: int, vocab_size: int) -> np.ndarray:
     """Return E[largest count of a value] in m uniform draws, for m = 0 .. size: `[size + 1]`.
 
-    Exact up to EXACT_STEPS; beyond, the mean of simulated windows, whose share of the window is
-    accurate to about 0.001.
+    There are `vocab_size` values. The result is exact for m up to EXACT_STEPS. For larger m it is
+    a mean over simulated windows; as a share of m, it is accurate to about 0.001.
     """
     exact = [_expected_largest_count(m, vocab_size) for m in range(min(size, EXACT_STEPS) + 1)]
     if size <= EXACT_STEPS:
@@ -249,7 +270,10 @@ def _expected_largest_counts(size: int, vocab_size: int) -> np.ndarray:
 
 
 def _simulated_largest_counts(size: int, vocab_size: int) -> np.ndarray:
-    """Simulate the mean largest count after m = 0 .. size draws, over some hundred sequences."""
+    """Return the mean largest count of a value after m = 0 .. `size` draws, `[size + 1]`.
+
+    The mean is over 200 to 2,000 simulated sequences, fewer for a large `vocab_size`.
+    """
     # A fixed seed: a baseline is the same number each time.
     rng = np.random.default_rng(0)
     # The counts are `[sequences, V]` int32: 80 MB at V from 10,000 to 100,000, and more beyond.
@@ -269,8 +293,8 @@ def _expected_largest_count(size: int, vocab_size: int) -> float:
     """Return E[max_v m_v] for counts m of `size` draws from `vocab_size` equally likely values.
 
     E[max] = sum over k of P(max > k). Counts of a fixed number of draws are independent Poisson
-    counts given their sum, so P(max <= k) is the V-fold convolution of the Poisson distribution
-    cut off at k, taken at `size`, over P(sum = size).
+    counts given their sum. So P(max <= k) is a ratio: the V-fold convolution of the Poisson
+    distribution cut off at k, taken at `size`, over P(sum = size).
     """
     if size == 0:
         return 0.0
@@ -288,7 +312,7 @@ def _expected_largest_count(size: int, vocab_size: int) -> float:
 
 
 def _convolution_power(distribution: np.ndarray, power: int) -> np.ndarray:
-    """Return the `power`-fold convolution of a distribution over 0 .. m, cut to 0 .. m."""
+    """Return the `power`-fold convolution of the `distribution` over 0 .. m, cut to 0 .. m."""
     size = len(distribution)
     result = np.eye(1, size)[0]
     # By squaring: log2 V convolutions, 16 for V = 50,000.

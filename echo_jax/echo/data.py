@@ -1,7 +1,8 @@
-"""The echo task: random sequences, one-hot vectors, rows of lag windows, streams, batches. Pure.
+"""The echo task: random sequences, rows of lag windows, streams and batches. Pure.
 
-The rows of a sequence of L 7 with W 3, lag 1, B 2 (5 rows are viable and make two batches of 2, so
-the first viable row, which ends at t = 2, is dropped):
+The example below shows the rows of a sequence with L = 7, W = 3, lag 1 and B = 2. Five rows are
+viable, and two batches of 2 hold four of them. So the first viable row, which ends at t = 2, is
+dropped:
 
     time      0  1  2  3  4  5  6
     sequence  4  0  7  1  9  3  5
@@ -25,7 +26,7 @@ from echo_jax.jax_settings import GENERATOR
 
 
 class Purpose(enum.IntEnum):
-    """Purposes of randomness. The numbers of one seed for two purposes are independent."""
+    """A purpose of random numbers; one seed gives independent numbers for each purpose."""
 
     # Folded into keys: another number here gives every seed other random numbers.
     WEIGHTS = 0
@@ -34,19 +35,19 @@ class Purpose(enum.IntEnum):
 
 
 class Rows(NamedTuple):
-    """The steps of B rows: `inputs` and `mask` as in a `Batch`."""
+    """The inputs of B rows, without targets; `inputs` and `mask` are as in a `Batch`."""
 
     inputs: chex.Array
     mask: chex.Array | None
 
 
 class Batch(NamedTuple):
-    """One batch of rows; a leading axis K where all batches of a sequence are stacked.
+    """One batch of B rows; the K batches of a sequence are stacked along a leading axis K.
 
     inputs   int32 [B, W]  tokens; V for a missing value that the network sees as a token
-    mask     bool [B, W] or None  False where a missing value is masked (None: nowhere)
+    mask     bool [B, W]   False where a missing value is masked; None if no value is masked
     targets  int32 [B, T]  T = 1, the target of the last step; in streams T = W, one for each step
-    scored   bool [B, T] or None  False where there is no target (None: nowhere)
+    scored   bool [B, T]   False where a step has no target; None if every step has a target
     """
 
     inputs: chex.Array
@@ -56,15 +57,15 @@ class Batch(NamedTuple):
 
     @property
     def rows(self) -> Rows:
-        """The steps of the rows, without their targets."""
+        """The `inputs` and the `mask` of the batch, without the targets."""
         return Rows(self.inputs, self.mask)
 
 
 class Corpus(NamedTuple):
     """The user's own values as tokens, in order.
 
-    training  int32 [M], training sequences are cut from it
-    held_out  int32 [M'], the rest; evaluation sequences are cut from it
+    training  int32 [M], the part from which training sequences are cut
+    held_out  int32 [M'], the part after it, from which evaluation sequences are cut
     """
 
     training: chex.Array
@@ -72,11 +73,11 @@ class Corpus(NamedTuple):
 
     @property
     def untrained(self) -> np.ndarray:
-        """The tokens that occur in the held-out part alone, ascending."""
+        """The tokens that occur only in the held-out part, in ascending order."""
         return np.setdiff1d(self.held_out, self.training)
 
     def untrained_share(self, task: TaskConfig) -> float:
-        """Return the share of the targets of an evaluation that are untrained."""
+        """Return the expected share of `untrained` tokens among the targets of `task`."""
         unknown = np.isin(self.held_out, self.untrained)
         starts = len(unknown) - task.length + 1
         offsets = [time - task.lag for time in task.scored_times]
@@ -84,16 +85,16 @@ class Corpus(NamedTuple):
 
 
 def purpose_key(seed: chex.Numeric, purpose: Purpose) -> chex.PRNGKey:
-    """Return the key of a seed for one purpose; fold in a counter for each use."""
+    """Return the random key of `seed` for `purpose`; keys of different purposes are independent."""
     return jax.random.fold_in(jax.random.key(seed, impl=GENERATOR), purpose)
 
 
 def uniform_tokens(key: chex.PRNGKey, shape: tuple[int, ...], vocab_size: int) -> chex.Array:
-    """Draw integers uniformly from 0 .. V-1, int32 of a shape.
+    """Return integers drawn uniformly from 0 .. V-1 with `key`, int32 of `shape`.
 
-    The remainder of 32 random bits: no value is more likely than another by more than a share of
-    V / 2^32. `jax.random.randint` draws twice as many bits to avoid that, and takes half a second
-    longer to compile.
+    V is `vocab_size`. Each integer is a remainder of 32 random bits, so no value is more likely
+    than another by more than a share of V / 2^32. `jax.random.randint` draws twice as many bits to
+    avoid this bias, and takes half a second longer to compile.
     """
     return (jax.random.bits(key, shape) % vocab_size).astype(jnp.int32)
 
@@ -105,10 +106,12 @@ def draw_sequences(
     task: TaskConfig,
     corpus: Corpus | None = None,
 ) -> chex.Array:
-    """Return the sequences with these counters, int32 `[N, L]` (streams `[N, B, L]`).
+    """Return the sequences with the numbers `counters` `[N]`: int32 `[N, L]`, streams `[N, B, L]`.
 
-    Sequence i depends on seed, purpose and i alone, not on how many are drawn beside it. With a
-    corpus, evaluation sequences are cut from its held-out part, all others from its training part.
+    Sequence i depends on `seed`, `purpose` and i alone, not on how many sequences are drawn with
+    it. `task` gives L, B and V. Without a `corpus`, integers are uniform in 0 .. V-1. With a
+    `corpus`, evaluation sequences are cut from its held-out part, and all others from its training
+    part.
     """
     chex.assert_rank(counters, 1)
     # The counter comes last: sequence i needs none before it, so a chunk is drawn at once.
@@ -124,11 +127,10 @@ def draw_sequences(
 
 
 def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> Batch:
-    """Return all batches of a sequence int32 `[L]`, in streams `[B, L]`.
+    """Return the K batches of the sequence `tokens` as one `Batch` with a leading axis K.
 
-    They are one `Batch` with a leading axis K.
-
-    The lag may be traced; the number of rows is static, see `RunConfig.static_config`.
+    The tokens are int32 `[L]`, or in streams `[B, L]`. `lag` is used instead of the lag of `task`,
+    and may be traced; the number of rows is static (`RunConfig.static_config`).
     """
     if task.in_streams:
         return _stream_batches(tokens, task, lag)
@@ -145,7 +147,10 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
 
 
 def rows_where(there: chex.Array, inputs: chex.Array, task: TaskConfig) -> Rows:
-    """Return the inputs of rows in which the steps `there` exist and other steps are missing."""
+    """Return the `Rows` of `inputs` `[..., W]`, in which steps are missing where `there` is False.
+
+    A missing step is the token V or is masked, as `task` says; in windows no step is missing.
+    """
     if task.missing == "token":
         return Rows(jnp.where(there, inputs, task.vocab_size), None)
     return Rows(inputs, None if task.layout == "windows" else there)
@@ -168,9 +173,10 @@ def _stream_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> 
 
 
 def in_order(values: chex.Array, task: TaskConfig) -> chex.Array:
-    """Return the values of a stacked batch `[K, B, T]` in sequence order: `[streams, P]`.
+    """Return the `values` `[K, B, T]` of stacked batches in sequence order, `[streams, P]`.
 
-    The P positions are the K*B rows (one stream), in streams the L time steps of B streams.
+    The P positions are the K*B rows of one stream, or if `task` is in streams, the L time steps of
+    B streams.
     """
     if not task.in_streams:
         return values.reshape(1, -1)

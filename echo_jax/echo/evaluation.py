@@ -1,4 +1,4 @@
-"""Accuracy and loss on fresh sequences, overall and by position. Pure."""
+"""Accuracy and loss on fresh sequences, overall and by position, and states. Pure."""
 
 from typing import NamedTuple
 
@@ -13,8 +13,7 @@ from echo_jax.echo.loss import token_loss
 from echo_jax.echo.network import Network, Params, feed, start, target_logits
 
 SEQUENCES_AT_ONCE = 100
-"""How many sequences are evaluated side by side, which bounds the memory; results vary by rounding.
-"""
+"""The number of sequences evaluated side by side. It bounds memory, and changes only last bits."""
 
 
 class Answers(NamedTuple):
@@ -33,7 +32,7 @@ class Answers(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """The score on all fresh sequences, and the answers to the first of them.
+    """The scores on all fresh sequences, and the answers to the first sequence.
 
     accuracy              float32, share of correct answers
     loss                  float32, mean, nats; in framing `values` a mean squared error
@@ -56,7 +55,10 @@ def answer_sequence(
     params: Params,
     tokens: chex.Array,
 ) -> Answers:
-    """Return the network's answers to one sequence, int32 `[L]`, with its batches in order."""
+    """Return the answers of `network` to the sequence `tokens`, int32 `[L]`; streams `[B, L]`.
+
+    The weights are `params`, and the lag and the statefulness are those of `dynamic`.
+    """
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, Answers]:
         carry, fed = feed(network, dynamic.stateful, params, carry, batch.rows)
@@ -75,7 +77,7 @@ def answer_sequence(
 
 
 class States(NamedTuple):
-    """The carry before and after each of the K*B rows of a sequence, its arrays concatenated.
+    """The carries before and after the K*B rows of a sequence, each concatenated to F numbers.
 
     before  float32 `[K*B, F]`, zeros where the row starts from zero
     after   float32 `[K*B, F]`
@@ -92,7 +94,10 @@ def states_around(
     params: Params,
     tokens: chex.Array,
 ) -> States:
-    """Return the states before and after the rows of one sequence, int32 `[L]`."""
+    """Return the states before and after each row of the sequence `tokens`, int32 `[L]`.
+
+    The weights are `params`, and the lag and the statefulness are those of `dynamic`.
+    """
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
         after, fed = feed(network, dynamic.stateful, params, carry, batch.rows)
@@ -104,7 +109,7 @@ def states_around(
 
 
 def _side_by_side(carry: Carry) -> chex.Array:
-    """Return all arrays of a carry for B rows as one, `[B, F]`."""
+    """Return the arrays of `carry`, each `[B, ...]`, concatenated to one array `[B, F]`."""
     leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(carry)]
     return jnp.concatenate(leaves, axis=1)
 
@@ -116,9 +121,10 @@ def evaluate(
     params: Params,
     corpus: Corpus | None = None,
 ) -> Evaluation:
-    """Score the parameters on `config.evaluation_sequences` sequences that training never sees.
+    """Return the scores of `params` on `config.evaluation_sequences` fresh sequences.
 
-    They are random, or cut from the held-out part of a corpus.
+    The sequences are random, or cut from the held-out part of a `corpus`. Their seed, lag and
+    statefulness come from `dynamic`.
     """
     counters = jnp.arange(config.evaluation_sequences)
     tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, counters, config.task, corpus)

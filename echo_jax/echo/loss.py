@@ -8,7 +8,10 @@ from echo_jax.config import Framing
 
 
 def cross_entropy(logits: chex.Array, targets: chex.Array) -> chex.Array:
-    """Return -log p of each target, in nats: `[..., V]` and `[...]` to `[...]`."""
+    """Return -ln p of each of `targets`, int `[...]`, in nats, `[...]`.
+
+    p is the probability of the target, by the softmax of the `logits`, `[..., V]`.
+    """
     chex.assert_equal_shape_prefix([logits, targets], targets.ndim)
     # Not that of optax for integer labels: a third of its values have other last bits.
     log_probabilities = jax.nn.log_softmax(logits)
@@ -16,9 +19,11 @@ def cross_entropy(logits: chex.Array, targets: chex.Array) -> chex.Array:
 
 
 def token_loss(logits: chex.Array, targets: chex.Array, framing: Framing) -> chex.Array:
-    """Return the loss of each target: cross-entropy, or in framing `values` the squared error.
+    """Return the loss of each of `targets`, int `[...]`, from the `logits`, `[..., V]`.
 
-    There the logit of a value is minus the squared distance to it, see `network.read_out`.
+    In `framing` classes the loss is the cross-entropy in nats. In `framing` values it is the
+    squared error: there the logit of a value is minus the squared distance to this value
+    (`network.read_out`).
     """
     if framing == "classes":
         return cross_entropy(logits, targets)
@@ -26,11 +31,12 @@ def token_loss(logits: chex.Array, targets: chex.Array, framing: Framing) -> che
 
 
 def correct(logits: chex.Array, targets: chex.Array) -> chex.Array:
-    """Return True if the target has the largest logit: `[..., V]` and `[...]` to bool `[...]`.
+    """Return True where the target has the largest logit, bool `[...]`.
 
-    Targets are 0 .. V-1. If several logits are equal, the one with the smallest index counts as the
-    largest, as in `argmax`, which gives the answers. The result is False if any logit is NaN, which
-    `argmax` would choose. A comparison with the target's logit is faster than `argmax` on a CPU.
+    `logits` are `[..., V]`, and `targets` are `[...]`, each in 0 .. V-1. Of equal logits, the logit
+    with the smallest index counts as the largest, as in `argmax`, which gives the answers. The
+    result is False if any logit is NaN, which `argmax` would choose. A comparison with the target's
+    logit is faster than `argmax` on a CPU.
     """
     chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)
     before = jnp.arange(logits.shape[-1]) < targets[..., None]
@@ -38,7 +44,10 @@ def correct(logits: chex.Array, targets: chex.Array) -> chex.Array:
 
 
 def mean_where(values: chex.Array, scored: chex.Array | None) -> chex.Array:
-    """Return the mean of the scored values (None: all of them); 0 where none is scored."""
+    """Return the mean of the `values` that are `scored`, or 0 if no value is scored.
+
+    If `scored` is None, all values are scored.
+    """
     values = values.astype(jnp.float32)
     if scored is None:
         return jnp.mean(values)

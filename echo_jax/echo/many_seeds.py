@@ -1,13 +1,13 @@
-"""The same pure run for many seeds, mapped over the devices that it is given.
+"""One pure run, mapped over many seeds and the given devices.
 
     dynamic    a leading axis S: a seed, a lag, a learning rate ... for every run
     pad        S becomes a multiple of the devices, by repeating the last run
     over_runs  each device maps the run over its share: `lax.map` on a CPU, `vmap` elsewhere
     [:S]       the caller cuts the padding off again
 
-Row s of the result is what run s alone gives: bit for bit with `map` on a CPU, and with `vmap`,
-whose batched products add up in another order, within 1e-5 of the largest weight after 100 updates
-on a CPU; differences grow with further updates.
+With `map` on a CPU, row s of the result is bit-identical to run s alone. With `vmap`, batched
+products add up in another order: after 100 updates on a CPU, rows agree within 1e-5 of the largest
+weight, and differences grow with further updates.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,15 +23,15 @@ SeedMap = Literal["map", "vmap"]
 
 
 def default_seed_map() -> SeedMap:
-    """Return `map` for a CPU, where one seed after the other costs nothing; `vmap` elsewhere."""
+    """Return `map` on a CPU, where one seed after the other costs nothing, and `vmap` elsewhere."""
     return "map" if jax.default_backend() == "cpu" else "vmap"
 
 
 def devices_for(runs: int, seed_map: SeedMap, limit: int | None = None) -> list[jax.Device]:
-    """Return the devices that `runs` are spread over: at most one a run, and at most `limit`.
+    """Return the devices over which `runs` runs are spread: at most one a run, at most `limit`.
 
-    On a CPU `vmap` gets one device: `shard_map` of `vmap` over several runs a device can hang
-    there (with two devices on two cores it did in most tries).
+    On a CPU, the `seed_map` vmap gets one device. There `shard_map` of `vmap` over several runs a
+    device can hang: with two devices on two cores it did in most tries.
     """
     devices = jax.local_devices()
     if seed_map == "vmap" and devices[0].platform == "cpu":
@@ -40,9 +40,10 @@ def devices_for(runs: int, seed_map: SeedMap, limit: int | None = None) -> list[
 
 
 def stack_dynamic(configs: Sequence[RunConfig]) -> DynamicParams:
-    """Return the dynamic parameters of several runs of one static configuration, each field `[S]`.
+    """Return the dynamic parameters of S runs with equal static `configs`, each field `[S]`.
 
-    NumPy arrays: jax would compile a program for each operation on them, half a second in all.
+    The fields are NumPy arrays. For jax arrays, jax would compile a program for each operation on
+    them, which takes half a second in all.
     """
     fields = zip(*(config.dynamic for config in configs), strict=True)
     types = DynamicParams(np.int32, np.int32, np.float32, bool)
@@ -50,7 +51,7 @@ def stack_dynamic(configs: Sequence[RunConfig]) -> DynamicParams:
 
 
 def pad(of_runs: Any, devices: int) -> Any:
-    """Repeat the last run until the devices divide the runs: leaves `[S]` to `[S or more]`."""
+    """Return `of_runs`, leaves `[S, ...]`, with the last run repeated until `devices` divides S."""
     runs = len(jax.tree.leaves(of_runs)[0])
     rows = np.minimum(np.arange(-(-runs // devices) * devices), runs - 1)
     return jax.tree.map(lambda leaf: leaf[rows], of_runs)
@@ -62,10 +63,10 @@ def over_runs(
     seed_map: SeedMap,
     shared: int = 0,
 ) -> Callable[..., Any]:
-    """Return the function of one run, mapped over a leading axis S of its arguments and its result.
+    """Return `function`, which computes one run, mapped over a leading axis S of S runs.
 
-    The number of devices divides S. The last `shared` arguments do not have this axis: all runs
-    share them.
+    Arguments and results have this axis, except for the last `shared` arguments, which all runs
+    share. The number of `devices` divides S; `seed_map` says how a device maps its runs.
     """
     # Auto, since Explicit, the default of jax 0.10, does not have the bits of a run alone.
     mesh = jax.make_mesh((len(devices),), ("runs",), (AxisType.Auto,), devices=devices)

@@ -4,15 +4,15 @@
 
 `compute` chooses between two forms with equal results, up to rounding:
 
-literal  the definition: one-hot vectors that exist, a plain `lax.scan` over the steps of the cell
+literal  the definition: stored one-hot vectors, and a plain `lax.scan` over the cell's steps
 fast     a one-hot product is a row gather; the input projection of all steps is one product before
          the scan (`Cell.scan`). Up to 8 steps of the LSTM, the GRU, the tanh RNN, the cell mlp
-         and cells without a scan of their own are unrolled, and longer loops of the first three
-         have their gradient by hand. docs/performance.md has times
+         and cells that do not define a scan are unrolled. Longer loops of the LSTM, the GRU and
+         the tanh RNN have their gradient by hand. docs/performance.md has times
 
-A row starts from `start` before the first batch, and `feed` goes from batch to batch. The state
-between batches, the carry of the cell, is handed on or zeroed. With batches of B = 2 the rows of a
-sequence continue each other like this:
+`start` gives the carry of the cell before the first batch, and `feed` runs one batch. Between
+batches, the carry is handed on or reset to the initial state, usually zero. With batches of B = 2
+the rows of a sequence continue each other like this:
 
     batch 0    rows 0 1
                     | |
@@ -38,12 +38,12 @@ Compute = Literal["literal", "fast"]
 GLOROT = nn.initializers.glorot_uniform()
 
 Params = dict[str, Any]
-"""`{"cell": the cell's parameters, "readout": {"kernel": [H, V], "bias": [V]}}`; of a network with
-an embedding also `"embedding": [tokens, D]`, and where it is tied the readout has D outputs."""
+"""`{"cell": the cell's parameters, "readout": {"kernel": [H, V], "bias": [V]}}`. A network with an
+embedding also has `"embedding": [tokens, D]`; if it is tied, the readout has D outputs, not V."""
 
 
 class Network(NamedTuple):
-    """The modules of a network; its parameters and its carry are arguments of the functions below.
+    """The modules of a network; its parameters and carry are arguments of functions of this module.
 
     cell        the recurrent cell
     readout     dense layer with V outputs; D where the embedding is tied, 1 in framing `values`
@@ -51,7 +51,7 @@ class Network(NamedTuple):
     tokens      number of different input tokens: V, one more where a missing value is a token
     classes     number of different output tokens: V
     encoding    one-hot or embedding
-    tied        True where the readout's weights are the embeddings
+    tied        True if the logits are products of the readout with the embeddings
     framing     classes or values
     compute     literal or fast
     """
@@ -67,12 +67,15 @@ class Network(NamedTuple):
     compute: Compute = "fast"
 
     def initial_state(self, params: Params, batch_size: int) -> Carry:
-        """Return the state of the cell at the start of a sequence, for B rows; usually zero."""
+        """Return the cell's state before a sequence, for `batch_size` rows; usually zero."""
         return self.cell.initial_state(params["cell"], batch_size, self.input_size)
 
 
 def build_network(config: RunConfig, cell: Cell, compute: Compute = "fast") -> Network:
-    """Return the network of a configuration around its cell, see `cells.cell_object.cell_of`."""
+    """Return the network of `config` around `cell`, which `cells.cell_object.cell_of` builds.
+
+    `compute` chooses the form of computation, literal or fast.
+    """
     task = config.task
     options = config.network
     outputs = 1 if task.framing == "values" else task.vocab_size
@@ -90,15 +93,16 @@ def build_network(config: RunConfig, cell: Cell, compute: Compute = "fast") -> N
 
 
 def around(cell: Cell, tokens: int, classes: int) -> Network:
-    """Return a network around any cell, fed one-hot tokens, with a readout of `classes`."""
+    """Return a network around `cell`, with one-hot inputs of size `tokens` and `classes` logits."""
     readout = nn.Dense(classes, kernel_init=GLOROT)
     return Network(cell, readout, tokens, tokens, classes)
 
 
 def init_params(network: Network, key: chex.PRNGKey) -> Params:
-    """Return initial parameters, float32; the readout glorot-uniform with zero bias, as in Keras.
+    """Return the initial parameters of `network`, float32, drawn with `key`.
 
-    Embeddings have unit variance; tied ones 1/D, so that the logits have about unit variance.
+    The readout is Glorot-uniform with zero bias, as in Keras. Embeddings have unit variance. Tied
+    embeddings have variance 1/D, so that the logits have about unit variance.
     """
     cell_key, readout_key = jax.random.split(key)
     params = {"cell": network.cell.init(cell_key, network.input_size)}
@@ -120,10 +124,11 @@ def unroll(
     mask: chex.Array | None,
     prepared: CellParams | None = None,
 ) -> tuple[Carry, chex.Array]:
-    """Scan the cell over time: tokens int32 `[B, W]` to outputs `[W, B, features]`.
+    """Scan the cell over W steps; return the carry after them and the outputs `[W, B, features]`.
 
-    Where `mask` (bool `[B, W]`) is False the carry is held bit for bit, and the output of that
-    step is meaningless. `prepared` is what `cell.prepare` gave, if that was called before.
+    The cell starts from `carry` and is fed `tokens`, int32 `[B, W]`. Where `mask` (bool `[B, W]`)
+    is False, the carry is held bit for bit, and the output of the step is meaningless. `prepared`
+    is the result of `cell.prepare`, which is called here if it is None.
     """
     # Time comes first from here to the outputs, as `lax.scan` walks along the first axis.
     mask = None if mask is None else mask.T
@@ -140,11 +145,12 @@ def unroll(
 
 
 def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
-    """Return the inputs of the cell for int32 tokens `[...]`: one-hot vectors, float32 `[..., V]`.
+    """Return the inputs of the cell for `tokens`, int32 `[...]`.
 
-    With embeddings, they are the product with the embedding matrix, `[..., D]`; in framing `values`
-    they are numbers `[..., 1]`. The fast form gathers rows of the embeddings; for a cell that
-    `has_scan`, which gathers rows of its kernel, it returns the tokens themselves.
+    The inputs are one-hot vectors, float32 `[..., V]`. With embeddings, they are products of these
+    vectors with the embedding matrix, `[..., D]`, for which the fast form gathers rows. In framing
+    `values`, they are numbers in [0, 1], `[..., 1]`. For a cell that `has_scan`, the fast form
+    returns the tokens instead of one-hot vectors, as such a cell gathers rows of its kernel.
     """
     fast = network.compute == "fast"
     if network.framing == "values":
@@ -161,14 +167,17 @@ def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
 def target_logits(
     network: Network, params: Params, outputs: chex.Array, targets: chex.Array
 ) -> chex.Array:
-    """Return the logits `[B, T, V]` for targets `[B, T]`, from the last T outputs."""
+    """Return the logits `[B, T, V]` for `targets` `[B, T]`, from the last T of `outputs`.
+
+    The `outputs` of the cell are `[W, B, features]`.
+    """
     chex.assert_rank([outputs, targets], [3, 2])
     read = outputs[-targets.shape[-1] :]
     return jnp.swapaxes(read_out(network, params, read), 0, 1)
 
 
 def read_out(network: Network, params: Params, outputs: chex.Array) -> chex.Array:
-    """Return the logits of a cell's outputs: float32 `[..., features]` to `[..., V]`.
+    """Return the logits, float32 `[..., V]`, for the cell's `outputs`, float32 `[..., features]`.
 
     classes         readout
     ... tied        readout E^T, for the embeddings E of the V values (Press & Wolf 2017)
@@ -181,12 +190,12 @@ def read_out(network: Network, params: Params, outputs: chex.Array) -> chex.Arra
 
 
 def scaled(tokens: chex.Array, vocab_size: int) -> chex.Array:
-    """Return tokens 0 .. V-1 as numbers from 0 to 1, for framing `values`."""
+    """Return `tokens`, in 0 .. V-1, divided by V-1: float32 in [0, 1], for framing `values`."""
     return tokens.astype(jnp.float32) / (vocab_size - 1)
 
 
 class Fed(NamedTuple):
-    """One batch of rows that a network was fed.
+    """The start and the outputs of a network on one batch of B rows.
 
     before   the carry that each row started from, `[B, ...]`
     outputs  float32 `[W, B, features]`, of the cell after each step
@@ -197,18 +206,19 @@ class Fed(NamedTuple):
 
 
 def start(config: RunConfig, network: Network, params: Params) -> Carry:
-    """Return the carry before the first batch of a sequence, for B rows."""
+    """Return the carry of `network` before a sequence, for the B rows of a batch of `config`."""
     return network.initial_state(params, config.task.batch_size)
 
 
 def feed(
     network: Network, stateful: chex.Numeric, params: Params, carry: Carry, rows: Rows
 ) -> tuple[Carry, Fed]:
-    """Return the carry after the next batch of rows, given the carry that the batch before it left.
+    """Feed the next batch, `rows`, to `network`; return the next carry and the `Fed` of the batch.
 
-    In a stateful network (the Keras rule), row b continues row b of the batch before, so with batch
-    size B row r of a sequence continues row r - B, *not* row r - 1. Otherwise every batch starts
-    from zero, or from another initial state of the cell.
+    `carry` is the carry that the batch before left. In a `stateful` network (the Keras rule), row b
+    continues row b of the batch before. So with batch size B, row r of a sequence continues row
+    r - B, *not* row r - 1. In other networks every batch starts from the cell's initial state,
+    which is usually zero.
     """
     before = carried(network, stateful, params, carry, len(rows.inputs))
     after, outputs = unroll(network, params, before, *rows)
@@ -218,7 +228,7 @@ def feed(
 def carried(
     network: Network, stateful: chex.Numeric, params: Params, carry: Carry, batch_size: int
 ) -> Carry:
-    """Return the given carry if a run is stateful, and otherwise the initial carry."""
+    """Return `carry` if `stateful`, and otherwise the initial carry for `batch_size` rows."""
     zero = network.initial_state(params, batch_size)
     # `stateful` may be traced: one program serves stateful and stateless runs.
     return jax.tree.map(lambda old, new: jnp.where(stateful, old, new), carry, zero)

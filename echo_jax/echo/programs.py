@@ -1,6 +1,7 @@
-"""The three programs of a run, compiled ahead of time, and the one loop over chunks of training.
+"""The three compiled programs of a run, and the one loop over chunks of training.
 
-They are compiled before the clock of training starts.
+The programs that train are compiled before the clock of training starts; the evaluation may be
+compiled in the background while training goes on.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ from echo_jax.environment import has_wide_vectors
 
 
 class TrainedChunk(NamedTuple):
-    """The outcome of a chunk."""
+    """The outcome of one chunk in `train_chunks`."""
 
     done: int  # units of training made so far, such as sequences
     size: int  # those of this chunk
@@ -41,10 +42,10 @@ def train_chunks(
     size: int,
     every: int | None = None,
 ) -> Iterator[TrainedChunk]:
-    """Train on some units, at most `size` a chunk, and hand out every chunk.
+    """Train on a range of `units`, such as sequences, and yield a `TrainedChunk` for each chunk.
 
-    `run_chunk` maps a state and a count to the next state and metrics. No chunk goes past a
-    multiple of `every`.
+    Training starts from `state`. `run_chunk` maps a state and a number of units to the next state
+    and the metrics. A chunk has at most `size` units, and none goes past a multiple of `every`.
     """
     done = units.start
     while done < units.stop:
@@ -58,14 +59,14 @@ def train_chunks(
 
 
 class DevicePlan(NamedTuple):
-    """The way the seeds of a run are computed; it changes no result beyond rounding."""
+    """The way the seeds of a run are computed, which changes results by rounding only."""
 
     seed_map: SeedMap  # how a device does its seeds
     device_limit: int | None = None  # use at most so many devices; None for all
 
 
 class Chunk(NamedTuple):
-    """The outcome of a chunk of training; scores are means over the updates that have targets."""
+    """The outcome of a chunk of training; each score is a mean over the updates with targets."""
 
     done: int  # sequences trained on so far
     state: TrainState  # of every seed; valid until the next chunk starts, which reuses its memory
@@ -74,7 +75,7 @@ class Chunk(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """The compiled functions of a run of S seeds; leading axes are padded, see `many_seeds.pad`."""
+    """The compiled functions of a run of S seeds, whose leading axes `many_seeds.pad` pads."""
 
     init: Any  # dynamic parameters to states; None where it was not asked for
     run_chunk: Callable[..., tuple[TrainState, Metrics]]  # (dynamic, states, a count, corpus)
@@ -86,11 +87,11 @@ class Programs(NamedTuple):
     bytes: int  # memory of a chunk on all devices: arguments, results, scratch
 
     def dynamic(self, config: RunConfig) -> DynamicParams:
-        """Return the dynamic parameters of every seed of a run with these shapes, padded."""
+        """Return the dynamic parameters of every seed of `config`, padded for the devices."""
         return dynamic_of_seeds(config, len(self.devices))
 
     def placed(self, state: TrainState) -> TrainState:
-        """Return a state of numpy leaves `[S, ...]` as arrays of the devices, padded."""
+        """Return `state`, NumPy leaves `[S, ...]`, as jax arrays, padded for the devices."""
         return jax.tree.map(jnp.array, many_seeds.pad(state, len(self.devices)))
 
     def train(
@@ -102,7 +103,11 @@ class Programs(NamedTuple):
         corpus: Corpus | None = None,
         every: int | None = None,
     ) -> Iterator[Chunk]:
-        """Train on some sequences; no chunk crosses a multiple of `every`, a due checkpoint."""
+        """Train on a range of `sequences` of `task`, from `state`, and yield each `Chunk`.
+
+        No chunk crosses a multiple of `every` sequences, where a checkpoint is due. `dynamic` has
+        the padded parameters of every seed; a `corpus` has the user's own values.
+        """
         updates = task.updates_with_targets
 
         def run_chunk(state: TrainState, count: int) -> tuple[TrainState, Metrics]:
@@ -116,7 +121,10 @@ class Programs(NamedTuple):
     def score(
         self, dynamic: DynamicParams, params: Params, corpus: Corpus | None = None
     ) -> Evaluation:
-        """Return the `Evaluation` of every seed on its own sequences, numpy leaves `[S, ...]`."""
+        """Return the `Evaluation` of `params` for every seed, NumPy leaves `[S, ...]`.
+
+        Each seed has its own sequences. `dynamic` and `params` are padded, `[S or more, ...]`.
+        """
         scored = jax.device_get(self.evaluate.result().program(dynamic, params, corpus))
         return jax.tree.map(lambda leaf: leaf[: self.seeds], scored)
 
@@ -131,9 +139,10 @@ class Timed(NamedTuple):
 def compile_programs(
     config: RunConfig, learner: Learner, chunk: int, plan: DevicePlan, corpus: Corpus | None = None
 ) -> Programs:
-    """Compile the programs of a run, each once, and wait for them; nothing is run yet.
+    """Return the compiled programs of a run of `config` by `learner`; nothing is run yet.
 
-    A chunk is a number of sequences.
+    `chunk` is the largest number of sequences in a chunk, and `plan` says how the seeds are
+    computed. A `corpus` has the user's own values, or their shapes.
     """
     # The end of the block waits for the evaluation.
     with ThreadPoolExecutor(1) as background:
@@ -149,10 +158,11 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
     background: Executor,
     with_init: bool = True,
 ) -> Programs:
-    """Return the programs of `compile_programs`, without waiting for the evaluation.
+    """Return the programs as `compile_programs` does, without waiting for the evaluation.
 
-    A resumed run needs no initial state. The `background` compiles what takes longest, and then the
-    evaluation, while this thread traces and compiles the initial state.
+    The `background` compiles the chunk of training, which takes longest, and then the evaluation.
+    Meanwhile this thread compiles the initial state. A resumed run needs no initial state, and
+    passes `with_init` False.
     """
     devices = many_seeds.devices_for(config.seeds, *plan)
     dynamic = dynamic_of_seeds(config, len(devices))
@@ -191,10 +201,11 @@ WIDE = {"lstm", "lstm-chrono", "gru", "simple"}  # cells whose training gains fr
 
 
 def options_of_training(config: RunConfig) -> dict[str, str | bool]:
-    """Return the options with which XLA compiles training: 512-bit vectors where they pay.
+    """Return XLA's options for the training of `config`: 512-bit vectors where they pay, or none.
 
-    By default XLA uses 256. With 512 an update of part 4 takes 0.9 of the time, and its bits are
-    the same; jax 0.10 to 0.12 accept the option. Mamba-2 takes longer, and has other bits.
+    By default XLA uses vectors of 256 bits. With 512 bits, an update of part 4 takes 0.9 of the
+    time, and its results are bit-identical; jax 0.10 to 0.12 accept the option. Mamba-2 would take
+    longer, and its results would differ in last bits.
     """
     task, network = config.task, config.network
     # XLA sums a product of a matrix and a vector in as many parts as a vector has numbers. A size
@@ -208,7 +219,7 @@ def options_of_training(config: RunConfig) -> dict[str, str | bool]:
 
 
 def memory_of(program: Any) -> int:
-    """Return the bytes of a compiled program on one device: arguments, results, scratch."""
+    """Return the bytes of the compiled `program` on one device: arguments, results and scratch."""
     size = program.memory_analysis()
     taken = size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes
     # Donated memory is among the arguments and among the results, and is counted once.
@@ -216,14 +227,14 @@ def memory_of(program: Any) -> int:
 
 
 def dynamic_of_seeds(config: RunConfig, devices: int) -> DynamicParams:
-    """Return the dynamic parameters of the seeds of a run, each `[S]`, padded for the devices."""
+    """Return the dynamic parameters of the seeds of `config`, padded for `devices` devices."""
     seeds = range(config.seed, config.seed + config.seeds)
     runs = [dataclasses.replace(config, seed=seed, seeds=1) for seed in seeds]
     return many_seeds.pad(many_seeds.stack_dynamic(runs), devices)
 
 
 class Stopwatch:
-    """Keeps wall-clock seconds under names, in the order in which they were timed."""
+    """The wall-clock seconds of timed blocks, by name, in the order of their timing."""
 
     def __init__(self) -> None:
         """Start without any times."""
@@ -231,14 +242,14 @@ class Stopwatch:
 
     @contextlib.contextmanager
     def time(self, name: str) -> Iterator[None]:
-        """Time what is done within it."""
+        """Keep the seconds that the `with` block takes, under `name`."""
         start = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - start
 
 
 def timed(function: Callable[[], Any]) -> Timed:
-    """Call a function; returns what it returned, and the seconds it took."""
+    """Call `function`; return its result, a program, and the seconds that the call took."""
     start = time.perf_counter()
     returned = function()
     return Timed(returned, time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""The place where a network can find its target, and the share that it can know. Pure."""
+"""Where a network can find its target, and which share of the targets it can know. Pure."""
 
 from typing import Literal
 
@@ -10,14 +10,14 @@ TargetPlace = Literal[
 
 
 def target_place(config: RunConfig) -> TargetPlace:
-    """Return the place where the network can find the target, which decides what it can learn.
+    """Return where the network of `config` can find its target, which decides what it can learn.
 
     window    in the W steps of the row itself: the gradient reaches it
     replayed  in an earlier batch that the update runs again: the gradient reaches it there
     state     only in the carried state, left by row r - B, r - 2B, ...: the information may be
               there, but the gradient is cut at the border of the batch
     skipped   nowhere: the rows that this row continues saw other values
-    early     nowhere: its time lies before the first row
+    early     nowhere: the time of the target lies before the first row
     zeroed    nowhere: every batch starts from a zero state
     delayed   nowhere, or further back than the delay line of the cell mlp reaches
     future    not drawn yet: the lag is negative
@@ -43,20 +43,22 @@ def target_place(config: RunConfig) -> TargetPlace:
 
 
 def batches_back(config: RunConfig) -> int:
-    """Return the batches between a target's own and the one that was fed it; 0 for the window.
+    """Return how many batches before its answer a target was fed; 0 for a target in the window.
 
-    The rows of s batches before end s * B steps earlier (in streams the chunks s * W), so they
-    hold x(t-n) if s * B <= n < s * B + W. This is the smallest s with n < s * B + W; whether
-    s * B <= n as well, and whether the sequence has such a row, is not checked here.
+    The rows of s batches before end s * B steps earlier, and in streams the chunks end s * W steps
+    earlier. So these rows hold x(t-n) if s * B <= n < s * B + W. The result is the smallest s with
+    n < s * B + W. Whether s * B <= n as well, and whether the sequence has such a row, is not
+    checked here.
     """
     task = config.task
     return max(-(-(task.lag - task.window + 1) // task.batches_apart), 0)
 
 
 def knowable_share(config: RunConfig) -> float:
-    """Return the share of targets that the network is fed, in its window or through its state.
+    """Return the share of targets that the network of `config` is fed, in its window or state.
 
-    The highest accuracy possible without guessing. A network may stay below it: states forget.
+    This share is the highest accuracy possible without guessing. A network may stay below it, as
+    states forget.
     """
     task = config.task
     stateful = config.network.stateful
@@ -75,11 +77,12 @@ def knowable_share(config: RunConfig) -> float:
 
 
 def accuracy_ceiling(config: RunConfig, baseline: float, untrained: float = 0.0) -> float | None:
-    """Return the highest accuracy possible: targets that were fed are right, others are guesses.
+    """Return the highest accuracy possible with `config`, or None if it is unknown.
 
-    A guess is right with the probability `baseline`. The result is None if the user's own values
-    are not all fed, as their order may tell more than a guess. A share `untrained` of those values
-    was never trained on, and no answer is one of them.
+    Targets that were fed are answered right, and other answers are guesses, which are right with
+    probability `baseline`. `untrained` is the share of targets that no training sequence has; no
+    answer to them is right. The result is None for the user's own values if some targets are not
+    fed: the order of the values may tell more than a guess.
 
     --window 1 --batch-size 1, V 100:  the first of 24 rows is a guess:  (23 + 1/100) / 24
     """

@@ -1,15 +1,15 @@
 """A trained network fed one integer at a time: state in, answer out. Pure.
 
-This is the form for one token of `network.start` and `network.feed`, which say where a row starts.
+`network.start` and `network.feed` do this for batches of rows, and say where a row starts.
 
-With window W 3 and lag 1 the first answer comes with the first full window, then one a token:
+With W = 3 and lag 1, the first answer comes with the first full window, then one with each token:
 
     time     0  1  2  3  4  5  6
     token    4  0  7  1  9  3  5
     answer   .  .  0  7  1  9  3       of a network that has learnt its task
 
 Tokens come one by one (`step`) or in pieces (`feed`); the answers do not depend on how the pieces
-are cut. A caller jits a function once for each length of piece:
+are cut. A caller compiles a function once for each length of piece:
 
     answer_next = jit(partial(step, config, network))
     state, answer = answer_next(params, state, token)
@@ -30,10 +30,10 @@ from echo_jax.echo.network import Network, Params, read_out
 from echo_jax.echo.network import feed as feed_rows
 
 PIECE = 4096
-"""The number of tokens in a piece, enough that the cost of starting one is negligible."""
+"""The number of tokens in a piece, large enough that starting a piece costs next to nothing."""
 
 PIECE_BYTES = 2**26
-"""The largest size of an array of a piece, 64 MiB."""
+"""The most bytes of an array that is needed for a piece, 64 MiB."""
 
 
 class EchoState(NamedTuple):
@@ -53,9 +53,9 @@ class EchoState(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The answer of a network after a token; `feed` returns N of them, with a leading axis.
+    """The answer of a network after a token; from `feed`, every field has a leading axis N.
 
-    exists  bool, True once there is an answer; before, the other fields are meaningless
+    exists  bool, True once there is an answer; until then, the other fields are meaningless
     token   int32, the most likely token
     logits  float32 `[V]`; in framing `values` minus the squared distance to each value
     """
@@ -80,7 +80,7 @@ def start(config: RunConfig, network: Network, params: Params) -> EchoState:
 def step(
     config: RunConfig, network: Network, params: Params, state: EchoState, token: chex.Array
 ) -> tuple[EchoState, Answer]:
-    """Feed one token, int32 `[]`, as `feed` does; the `Answer` has no leading axis."""
+    """Return the state after one `token`, int32 `[]`, and the `Answer`, without a leading axis."""
     state, answers = feed(config, network, params, state, jnp.reshape(token, 1))
     return state, jax.tree.map(lambda leaf: leaf[0], answers)
 
@@ -88,16 +88,14 @@ def step(
 def feed(
     config: RunConfig, network: Network, params: Params, state: EchoState, tokens: chex.Array
 ) -> tuple[EchoState, Answer]:
-    """Run the network on the next N tokens.
+    """Return the state after the next `tokens`, int32 `[N]` in 0 .. V-1, and N answers.
 
-    There is a row for each token, as in training, once the window is full and x(t-n) exists. A row
-    starts from zero, or in a stateful network from the carry of row r - B; no row is dropped. A
-    stream continues from token to token; in a stateless network it starts from zero at every W-th
-    token, as its chunks do in training.
+    As in training, each token ends a row once the window is full and x(t-n) exists. A row starts
+    from zero, or in a stateful network from the carry of row r - B; no row is dropped. A stream
+    continues from token to token; in a stateless network it starts from zero at every W-th token,
+    as its chunks do in training.
 
-    The tokens are int32 `[N]`, each in 0 .. V-1.
-    Returns the state after them, and N answers, whose logits are `[N, V]`: for many tokens let
-    `piece_size` choose N.
+    The logits of the answers are `[N, V]`, so for many tokens let `piece_size` choose N.
     """
     tokens = jnp.asarray(tokens, jnp.int32)
     chex.assert_rank(tokens, 1)
@@ -117,9 +115,10 @@ def feed(
 
 
 def next_rows(config: RunConfig, state: EchoState, tokens: chex.Array) -> tuple[Rows, chex.Array]:
-    """Return the rows that end at the next tokens, int32 `[N]`; True, bool `[N]`, if they go on.
+    """Return the rows that end at the next `tokens`, int32 `[N]`, and whether each goes on.
 
-    Such a row starts from a carry of the state. A row has W steps, in streams one.
+    A row that goes on starts from a carry of `state`, and other rows start from zero. A row has W
+    steps, or in streams one step. The second result is bool `[N]`.
     """
     task = config.task
     place = jnp.arange(len(tokens))
@@ -137,9 +136,9 @@ def next_rows(config: RunConfig, state: EchoState, tokens: chex.Array) -> tuple[
 def steps(
     config: RunConfig, network: Network, params: Params, state: EchoState, token: chex.Array
 ) -> tuple[Rows, Carry]:
-    """Return the steps of the row that a token ends: the inputs `[T]` and the carry after each.
+    """Return the inputs `[T]` of the row that `token` ends, and the carry after each input.
 
-    The inputs are fed one by one, each from the carry that the one before it left.
+    The inputs are fed one by one, and each step starts from the carry that the step before left.
     """
     rows, goes_on = next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
     inputs = rows.inputs[0]
@@ -159,9 +158,9 @@ def steps(
 
 
 def states(config: RunConfig, network: Network, params: Params, tokens: chex.Array) -> chex.Array:
-    """Return the states at the end of each token's row, as numbers, float32 `[N, D]`.
+    """Return the states at the end of the rows that `tokens`, int32 `[N]`, end: float32 `[N, D]`.
 
-    It starts from no token; D are the numbers of `cells.block.flat_state`.
+    The network has seen no token before. The D numbers are those of `cells.block.flat_state`.
     """
 
     def one(state: EchoState, token: chex.Array) -> tuple[EchoState, chex.Array]:
@@ -182,7 +181,10 @@ def _outputs(
     tokens: chex.Array,
     present: chex.Array,
 ) -> tuple[Carry, chex.Array]:
-    """Return the carry after the next tokens, and the last output `[N, features]` of each row."""
+    """Return the carry after the next `tokens`, and the last output of each row, `[N, features]`.
+
+    `present`, bool `[N]`, is False for a token that is too early to end a row.
+    """
     task = config.task
     if task.in_streams and config.network.stateful:  # one row of N steps
         carry, fed = feed_rows(network, True, params, state.carry, Rows(tokens[None], None))
@@ -191,7 +193,7 @@ def _outputs(
     if task.in_streams:
 
         def one_step(carry: Carry, x: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
-            """Return the carry after one token, from zero where its chunk begins; the output."""
+            """Return the carry after one token, and its output; a chunk begins from zero."""
             row, goes_on = x
             carry, fed = feed_rows(network, goes_on, params, carry, Rows(row.inputs[None], None))
             return carry, fed.outputs[0, 0]
@@ -212,17 +214,18 @@ def _feed_lanes(
     present: chex.Array,
     batch_size: int,
 ) -> tuple[Carry, chex.Array]:
-    """Feed rows that each continue the row B before; return carries `[B, ...]` and outputs.
+    """Feed `rows` that each continue the row B before; return carries and last outputs.
 
-    Token i is in lane i mod B, the same lane as the row B before it. As in training B rows are run
-    at once, one of each lane; the remainder is a shorter group. Tokens too early for a row, which
-    are not `present`, rotate the lanes, which are all equal until there is a row.
+    The B `carries`, `[B, ...]`, are lanes: token i is in lane i mod B, as is the row B before it.
+    As in training, B rows are run at once, one in each lane; the remainder is a shorter group.
+    Tokens that are not `present` are too early to end a row. They only rotate the lanes, which are
+    all equal until there is a row. The last outputs are `[N, features]`.
     """
     rest = len(present) % batch_size
     whole = len(present) - rest
 
     def group(lanes: Carry, tokens: tuple[Rows, chex.Array]) -> tuple[Carry, chex.Array]:
-        """Return the last outputs of a batch of lanes; lanes without a window keep their carry."""
+        """Return the next carries of the lanes, and last outputs; a lane without a row is held."""
         rows, present = tokens
         after, fed = feed_rows(network, True, params, lanes, rows)
         return hold(present, lanes, after), fed.outputs[-1]
@@ -269,14 +272,16 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
 ) -> chex.Array:
     """Return the share of sequences whose last answer follows a change of one input, by position.
 
-    The key draws `windows` sequences and the changes; the changes at a position do not depend on
-    other positions. A position is a number of steps back from the last of L tokens, int32 `[P]` in
-    0 .. L-1. Tokens are as frequent as in the pool, int32 `[M]`, or equally frequent without a
-    pool. Logits of `[windows, V]` are held at a time.
+    key        draws the sequences and the changes; the changes at a position do not depend on
+               other positions
+    positions  steps back from the last of the L tokens, int32 `[P]` in 0 .. L-1
+    windows    the number of sequences; logits of `[windows, V]` are held at a time
+    pool       int32 `[M]`: tokens are drawn as frequently as they occur in it; without a pool, all
+               V tokens are equally frequent
 
     Returns float32 `[P]`: the share of changed sequences whose last answer becomes the new token,
-    and was another token before. A network that has learned lag n has 1 at n and 0 elsewhere; an
-    untrained network has at most about 1/V. A position outside the sequence has 0.
+    and was another token before. A network that has learned lag n scores 1 at n and 0 elsewhere; an
+    untrained network scores at most about 1/V. A position outside the sequence scores 0.
     """
     length = config.task.length
     vocab_size = config.task.vocab_size
@@ -287,7 +292,7 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
     before = last_answers(tokens)
 
     def share(position: chex.Array) -> chex.Array:
-        """Return the share of changed sequences whose last answer follows a change at a place."""
+        """Return the share of changed sequences whose answer follows a change at `position`."""
         place = length - 1 - position
         old = tokens[:, place]
         key = jax.random.fold_in(change_key, position)
@@ -308,7 +313,7 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
 def _last_answer(
     config: RunConfig, network: Network, params: Params, sequence: chex.Array
 ) -> chex.Array:
-    """Return the last answer to a sequence; the logits of others are not computed."""
+    """Return the last answer, a token, to `sequence`; earlier logits are not computed."""
     first = start(config, network, params)
     state, _ = feed(config, network, params, first, sequence[:-1])
     return step(config, network, params, state, sequence[-1])[1].token

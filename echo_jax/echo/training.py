@@ -81,8 +81,8 @@ class Metrics(NamedTuple):
 class BPTTBatch(NamedTuple):
     """A batch, and the k-1 batches before it that are run again so that the gradient reaches them.
 
-    Truncated backpropagation through time over k batches (`bptt_batches`): the gradient is cut
-    before the first of them. With a leading axis K where all batches of a sequence are stacked.
+    In truncated backpropagation through time over k batches (`bptt_batches`), the gradient is cut
+    before the first of the k batches. The K batches of a sequence are stacked along a leading axis.
 
     earlier  `Batch` with a leading axis k-1, or None where k is 1
     exists   bool `[k-1]`, False for an earlier batch that would lie before the sequence
@@ -100,18 +100,22 @@ def build_learner(
     compute: Compute = "fast",
     given: optax.GradientTransformation | None = None,
 ) -> Learner:
-    """Return the network around a cell, and the optimizer of the configuration or of the call."""
+    """Return the network of `config` around `cell`, with its optimizer.
+
+    The optimizer is the transformation `given` to a call, or otherwise the optimizer of `config`.
+    `compute` chooses the form of computation, literal or fast.
+    """
     return Learner(build_network(config, cell, compute), build_optimizer(config, compute, given))
 
 
 def init(learner: Learner, dynamic: DynamicParams) -> TrainState:
-    """Return the state before the first update; its random numbers depend on the seed alone."""
+    """Return the state of `learner` before the first update, drawn with the seed of `dynamic`."""
     params = init_params(learner.network, purpose_key(dynamic.seed, Purpose.WEIGHTS))
     return TrainState(jnp.zeros((), jnp.int32), params, learner.optimizer.rule.init(params))
 
 
 def state_shapes(config: RunConfig, learner: Learner) -> TrainState:
-    """Return the states of all seeds of a run as shapes and types, `[S, ...]`; takes no memory."""
+    """Return the shapes and types of the states of all seeds, `[S, ...]`, without making arrays."""
     one = jax.eval_shape(lambda: init(learner, config.dynamic))
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), one
@@ -127,11 +131,12 @@ def run_chunk(  # noqa: PLR0913, PLR0917 - three static ones, then arrays
     count: chex.Numeric,
     corpus: Corpus | None = None,
 ) -> tuple[TrainState, Metrics]:
-    """Train on the next `count` sequences of the run, from a state between two sequences.
+    """Train on the next `count` sequences of a run; return the next state and the `Metrics`.
 
-    `size` sequences are drawn, or cut from a corpus, and the first `count` trained on. The size is
-    static; the count may be traced, so that the last chunk of a run needs no program of its own.
-    The `Metrics` are `[size, K]`, meaningless from entry `count` on.
+    `state` is a state between two sequences. `size` sequences are drawn, or cut from a `corpus`,
+    and the first `count` are trained on. The size is static. The count may be traced, so that the
+    last chunk of a run needs no program of its own. The metrics are `[size, K]`, meaningless from
+    entry `count` on.
     """
     # Counted from the step: a resumed run draws what an uninterrupted one would have drawn.
     counters = state.step // config.task.updates_per_sequence + jnp.arange(size)
@@ -147,9 +152,10 @@ def train_on(
     tokens: chex.Array,
     wanted: chex.Array | None = None,
 ) -> tuple[TrainState, Metrics]:
-    """Train on given sequences, in order: int32 `[N, L]` (streams `[N, B, L]`).
+    """Train on the sequences `tokens`, in order; return the next state and `Metrics` `[N, K]`.
 
-    Where `wanted` (bool `[N]`) is False the sequence is skipped and the state kept.
+    The tokens are int32 `[N, L]`, or in streams `[N, B, L]`. Where `wanted` (bool `[N]`) is False,
+    the sequence is skipped: the state is kept, and the metrics are 0.
     """
     wanted = jnp.ones(len(tokens), bool) if wanted is None else wanted
     train = functools.partial(train_sequence, config, learner, dynamic)
@@ -172,7 +178,11 @@ def train_sequence(
     state: TrainState,
     tokens: chex.Array,
 ) -> tuple[TrainState, Metrics]:
-    """Make one update for each of the K batches of a sequence, from the cell's initial state."""
+    """Make one update for each of the K batches of the sequence `tokens`, int32 `[L]`.
+
+    The first batch starts from the cell's initial state. Returns the next state, and the `Metrics`
+    `[K]`. In streams the tokens are `[B, L]`.
+    """
     carry = start(config, learner.network, state.params)
     batches = with_earlier(config, sequence_batches(tokens, config.task, dynamic.lag))
 
@@ -193,17 +203,17 @@ def train_batch(
     carry: Carry,
     batch: BPTTBatch,
 ) -> tuple[TrainState, Carry, Metrics]:
-    """Make one update on a truncated-BPTT batch.
+    """Make one update on `batch`; return the next state, the next carry and the `Metrics`.
 
-    The given carry is the one before the first of the earlier batches; the returned carry is the
-    one before the first batch of the next call: without earlier batches, the carry after the batch.
-    All batches are run with the weights before the step, and only the loss of the last batch
-    counts.
+    `carry` is the carry before the first of the earlier batches. The returned carry is the `carry`
+    of the next call: the carry after the first of the earlier batches, or after the batch itself
+    without earlier batches. All batches are run with the weights before the step, and only the
+    loss of the last batch counts.
     """
     network, optimizer = learner
 
     def loss_fn(params: Params) -> tuple[chex.Array, tuple[Carry, chex.Array]]:
-        """Return the loss of the last batch; beside it the carry to hand out, and the accuracy."""
+        """Return the loss of the last batch, with the carry of the next call and the accuracy."""
         if config.training.frozen:
             params = {**params, "cell": jax.lax.stop_gradient(params["cell"])}
         # The gradient is cut here: `update` differentiates by the parameters alone, and the carry
@@ -233,9 +243,9 @@ def update(
 ) -> tuple[TrainState, chex.Array, Any]:
     """Make one optimizer step, the only one in the package: p <- p - learning_rate * direction.
 
-    `loss_fn` maps parameters to the loss and whatever else the caller wants back. The rule turns
-    the gradient into a direction; the learning rate is not part of it, so that it can be traced.
-    Returns the new state, the loss before the step, and the rest of what `loss_fn` returned.
+    `loss_fn` maps parameters to the loss and a further output. The `rule` turns the gradient into
+    a direction. The learning rate is not part of the rule, so that the rate can be traced. Returns
+    the new state, the loss before the step, and the further output of `loss_fn`.
     """
     (loss, also), gradient = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
     direction, opt_state = rule.update(gradient, state.opt_state, state.params)
@@ -244,7 +254,7 @@ def update(
 
 
 def with_earlier(config: RunConfig, batches: Batch) -> BPTTBatch:
-    """Return the K stacked batches of a sequence, each with those that truncated BPTT runs again.
+    """Return the K stacked `batches` of a sequence, each with the batches that are run again.
 
     With k = 3 the batches before batch 0, 1, 2, 3 are  - -   - 0   0 1   1 2
     """
@@ -261,9 +271,10 @@ def with_earlier(config: RunConfig, batches: Batch) -> BPTTBatch:
 def run_earlier(
     network: Network, stateful: chex.Numeric, params: Params, carry: Carry, batch: BPTTBatch
 ) -> tuple[Carry, Carry | None]:
-    """Return the carries after the last and after the first of the earlier batches, run again.
+    """Run the earlier batches of `batch` again; return the carries after the last and the first.
 
-    A batch that does not exist leaves the carry as it is, which is the initial one then.
+    The first earlier batch starts from `carry`. Without earlier batches, the results are `carry`
+    and None. A batch before the sequence leaves the carry, which is then initial, unchanged.
     """
     if batch.earlier is None:
         return carry, None
@@ -286,7 +297,10 @@ def build_optimizer(
     compute: Compute = "fast",
     given: optax.GradientTransformation | None = None,
 ) -> Optimizer:
-    """Return the transformation that a call was given, or Adam as the configuration asks for it."""
+    """Return the transformation `given` to a call, or Adam as `config` asks for it.
+
+    Raises ConfigError if `config` names a transformation of optax, but none is given.
+    """
     if given:
         return Optimizer(given, has_rate=True)
     name = config.training.optimizer
@@ -301,7 +315,7 @@ def build_optimizer(
 
 
 def clipped_adam(largest_norm: float) -> optax.GradientTransformation:
-    """Return Adam for a gradient that is scaled down if its norm is above `largest_norm`."""
+    """Return Adam; a gradient whose norm is above `largest_norm` is scaled down to this norm."""
     return optax.chain(optax.clip_by_global_norm(largest_norm), fused_adam())
 
 
@@ -312,8 +326,8 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
         direction = s / (1 - b1^t) * m / (sqrt(v) + e)
 
     With e = eps s this equals algorithm 1 of the paper and `optax.scale_by_adam`, whose bias
-    corrections cost two more divisions a weight: 6% of an update of part 4. Keras adds epsilon
-    before it corrects v, which is e = eps.
+    corrections cost two more divisions a weight: 6% of an update of part 4. With `keras_epsilon`,
+    e = eps, as Keras adds epsilon before it corrects v.
     """
     b1 = ADAM["b1"]
     b2 = ADAM["b2"]
@@ -322,7 +336,7 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
     def direction_of(
         grads: Params, state: optax.ScaleByAdamState, params: Params | None = None
     ) -> tuple[Params, optax.ScaleByAdamState]:
-        """Return the transformation's update function: Adam's direction, and the next moments."""
+        """Return Adam's direction for the gradients `grads`, and the next moments."""
         del params
         count = state.count + 1
         step = count.astype(jnp.result_type(float))

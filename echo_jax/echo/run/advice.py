@@ -30,20 +30,20 @@ USUAL_RATES = (0.0005, 0.02)  # of learning: one between them is not what a run 
 
 
 class Step(NamedTuple):
-    """A change of a run: what it does, and the fields that it sets."""
+    """A change of a run: words that say what it does, and the new values of fields."""
 
     words: str
     changes: dict[str, Any]
 
 
 def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) -> list[str]:
-    """Return the next run as a line that ends with its command: what helps this run, or a question.
+    """Return a list with at most one line: the run to make after `finished`, and its command.
 
-    A run that missed 99% of its ceiling gets, in one command, all the changes that its scores and
-    its curve call for, because a single change need not help; the words name each change. A run
-    that reached the goal, or about which the scores say nothing, gets a question. A run whose
-    held-out values were mostly never trained on gets nothing. `command` writes the command line, or
-    the call, of the run with other values of some fields.
+    A run that missed 99% of its ceiling gets all the changes that its scores and its curve call
+    for. The changes are in one command, as a single change need not help; the words name each
+    change. A run that reached the goal, or about which the scores say nothing, gets a question. A
+    run whose held-out values were mostly never trained on gets no line. `command` returns the
+    command line, or the call, of the run with other values of some fields.
     """
     config, _, result, _ = finished
     if result.untrained and result.untrained.share > 0.5:
@@ -59,13 +59,13 @@ def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) ->
 
 
 def smaller_step(config: RunConfig) -> dict[str, Any]:
-    """Return the change after a loss that became non-finite."""
+    """Return a smaller learning rate as a field to set, after a non-finite loss of `config`."""
     rate = config.training.learning_rate
     return {"learning_rate": 0.001 if rate > 0.001 else rate / 10}
 
 
 def enough_sequences(config: RunConfig) -> int:
-    """Return how many sequences a run needs, roughly, to learn a target that is in its window.
+    """Return about how many sequences a run of `config` needs to learn a target in its window.
 
     Part 4 needs 700 from a zero state and 1,600 with a carried state, at 4 updates each; longer
     lags and more values need more. An update of streams has a target at every step.
@@ -78,7 +78,10 @@ def enough_sequences(config: RunConfig) -> int:
 
 
 def loss_falls(finished: "Finished") -> bool:
-    """Return True if the last fifth of the loss is two standard errors below the fifth before."""
+    """Return True if the last fifth of a run's loss is two standard errors below the fifth before.
+
+    A curve of fewer than 10 sequences counts as falling.
+    """
     loss = finished.curves()[0].mean(axis=0)
     fifth = len(loss) // 5
     if fifth < 2:
@@ -89,7 +92,7 @@ def loss_falls(finished: "Finished") -> bool:
 
 
 def _cures(finished: "Finished") -> list[Step]:
-    """Return the changes that help together; none if this run does not show what helps."""
+    """Return the changes that help together, or an empty list if none is known to help."""
     config, _, result, _ = finished
     place = target_place(config)
     steps = []
@@ -110,9 +113,10 @@ def _cures(finished: "Finished") -> list[Step]:
 
 
 def _is_learned_by_heart(config: RunConfig, result: "Result") -> bool:
-    """Return True if each training value occurs fewer than five times on average.
+    """Return True for own values that occur fewer than five times each in training, on average.
 
-    More training hardly helps such columns. It helps others, whose values drift or have no order.
+    More training hardly helps such columns. More training helps other columns, whose values drift
+    or have no order.
     """
     task = config.task
     held_out = result.held_out_targets
@@ -127,7 +131,7 @@ def _together(steps: list[Step]) -> dict[str, Any]:
 
 
 def _valid(config: RunConfig, steps: Iterator[Step]) -> Iterator[Step]:
-    """Return the steps that change the configuration and break none of its rules."""
+    """Yield those of `steps` that change `config` and break none of its rules."""
     now = flat(config)
     for step in steps:
         changes = {name: value for name, value in step.changes.items() if value != now[name]}
@@ -138,7 +142,7 @@ def _valid(config: RunConfig, steps: Iterator[Step]) -> Iterator[Step]:
 
 
 def _from_zero(config: RunConfig) -> Step:
-    """Return the change to a zero state for each batch; no change if no cell carries a state."""
+    """Return the change to a zero state for each batch, which is empty if no state is carried."""
     if not config.carries_state:
         return Step("", {})
     words = f"start each batch from a zero state{_cut(config)}"
@@ -146,7 +150,7 @@ def _from_zero(config: RunConfig) -> Step:
 
 
 def _each_from_zero(config: RunConfig) -> Iterator[Step]:
-    """Yield the change to a zero state if a carried one can harm; streams need a carried one."""
+    """Yield the change to a zero state if the carried state can harm; not for streams."""
     if target_place(config) == "window" and hands_on(config) and not config.task.in_streams:
         yield _from_zero(config)
 
@@ -156,7 +160,7 @@ def _cut(config: RunConfig) -> str:
 
 
 def _reaching(config: RunConfig) -> Iterator[Step]:
-    """Yield the changes without which training, or this training, cannot find the target."""
+    """Yield the changes without which training with `config` cannot find the target."""
     if target_place(config) == "future":
         yield Step("ask for the value 1 step back", {"lag": 1})
         config = changed(config, lag=1)
@@ -170,7 +174,7 @@ def _reaching(config: RunConfig) -> Iterator[Step]:
 
 
 def _in_view(config: RunConfig) -> Iterator[Step]:
-    """Return the change that puts the target where the gradient reaches it, and drops the state."""
+    """Yield the change that puts the target where the gradient reaches it, and drops the state."""
     task = config.task
     start, zero = _from_zero(config)
     if view := into_view(config):
@@ -183,7 +187,7 @@ def _in_view(config: RunConfig) -> Iterator[Step]:
 
 
 def _longer(finished: "Finished") -> list[Step]:
-    """Return the change to more sequences, if they were few or the loss still falls."""
+    """Return a list with the change to more sequences, empty unless more training may help."""
     config = finished.config
     now = config.training.sequences
     falls = loss_falls(finished)
@@ -196,18 +200,21 @@ def _longer(finished: "Finished") -> list[Step]:
 
 
 def _train_longer(sequences: int, rate: dict[str, Any], why: str = "") -> Step:
-    """Return the change to more sequences, at another rate if one is given."""
+    """Return the change to `sequences` and to the learning rate in `rate`; `why` ends the words."""
     slower = " in smaller steps" if rate else ""
     return Step(f"train longer{slower}{why}", rate | {"sequences": sequences})
 
 
 def _usual(config: RunConfig) -> dict[str, Any]:
-    """Return the learning rate that `enough_sequences` assumes, to replace a larger one."""
+    """Return the learning rate that `enough_sequences` assumes, as a field to set.
+
+    The result is empty unless the rate of `config` is larger.
+    """
     return {"learning_rate": 0.001} if config.training.learning_rate > USUAL_RATES[1] else {}
 
 
 def _at_the_end(config: RunConfig) -> Iterator[Step]:
-    """Return a change that may help where more training does not."""
+    """Yield a change that may help when more training does not."""
     if config.training.learning_rate > USUAL_RATES[1]:
         yield Step("take smaller steps", {"learning_rate": 0.001})
     elif config.network.hidden_size < 50:
@@ -217,7 +224,7 @@ def _at_the_end(config: RunConfig) -> Iterator[Step]:
 
 
 def _foretells(config: RunConfig, result: "Result") -> bool:
-    """Return True if simple predictors and the network predict the next value beyond a guess."""
+    """Return True if the network beats a guess, and no simple predictor beats the network."""
     best = max(simple_predictors(result).values(), default=math.inf)
     return result.accuracy >= best and is_above(result.baseline_accuracy, config, result)
 

@@ -47,15 +47,15 @@ class About(msgspec.Struct, kw_only=True):
 class History:
     """The log of a training: loss and accuracy of every sequence so far.
 
-    The columns of `metrics.csv` are sequence, loss and accuracy, and before them the seed where
-    there are several; its lines are in the order of the sequences, and of the seeds within one.
+    The columns of `metrics.csv` are sequence, loss and accuracy; if there are several seeds, the
+    seed comes first. The lines are in the order of the sequences, and then of the seeds.
 
-    sequences  how many there are so far
+    sequences  the number of sequences so far
     bad        bool `[S]`, the seeds that have had a non-finite loss
     """
 
     def __init__(self, config: RunConfig) -> None:
-        """Start with no sequence."""
+        """Start the log of the seeds of `config`, with no sequence."""
         self.sequences = 0
         self.bad = np.zeros(config.seeds, bool)
         self._seeds = range(config.seed, config.seed + config.seeds)
@@ -89,14 +89,14 @@ class History:
 
 
 class Saved(NamedTuple):
-    """The state of every seed, as numpy leaves `[S, ...]`, and the log of the training up to it."""
+    """The state of every seed, as NumPy leaves `[S, ...]`, and the log of the training so far."""
 
     state: Any
     history: History
 
 
 class Finished(NamedTuple):
-    """A run that has ended; the weights, `[S or more, ...]`, are None where they were not read."""
+    """A run that has ended; `params`, `[S or more, ...]`, is None if the weights were not read."""
 
     config: RunConfig
     history: History
@@ -104,7 +104,7 @@ class Finished(NamedTuple):
     params: Any = None
 
     def curves(self) -> tuple[np.ndarray, np.ndarray]:
-        """Loss and accuracy of the seeds that did not fail, each float32 `[S, N]`."""
+        """Return loss and accuracy of the seeds that did not fail, each float32 `[seeds, N]`."""
         good = ~np.isin(self.result.by_seed.seed, self.result.failed.seed)
         loss, accuracy = self.history.curves()
         return loss[good], accuracy[good]
@@ -113,7 +113,10 @@ class Finished(NamedTuple):
 def write(
     folder: Path, inputs: RunSpec, saved: Saved | None = None, result: Result | None = None
 ) -> None:
-    """Write the file of a run: the state after the first sequence, and the result at its end."""
+    """Write the file of the run in `folder`, which holds its `inputs` and how far it has come.
+
+    `saved` is None before the first sequence, and `result` is None before the end.
+    """
     tree: dict[str, Any] = {}
     content = b""
     if saved:
@@ -129,7 +132,7 @@ def write(
 
 
 def stated(inputs: RunSpec) -> dict[str, Any]:
-    """Return the inputs of a run as plain values, its own data by their digests."""
+    """Return the `inputs` of a run as plain values; digests stand for the user's own values."""
     return {
         "config": to_dict(inputs.config),
         "files": dict(inputs.digests),
@@ -141,16 +144,20 @@ def stated(inputs: RunSpec) -> dict[str, Any]:
 
 
 def begin(folder: Path, inputs: RunSpec) -> None:
-    """Write the files of a new run; the one that makes the folder a run comes after the values."""
+    """Write the files of a new run into `folder`.
+
+    The user's own values come first, as the checkpoint makes the folder a run.
+    """
     run_folder.write_values(folder, inputs)
     write(folder, inputs)
     write_config(folder, inputs)
 
 
 def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
-    """Return the inputs of the run in a folder; raise StorageError if a file is missing or damaged.
+    """Return the inputs of the run in `folder`; raise StorageError if a file is missing or damaged.
 
-    To predict, the tokens are not needed; where they can be read, they tell the untrained values.
+    Prediction, with `to_train` False, does not need the tokens, so it ignores their damage. Tokens
+    that can be read tell which values are untrained.
     """
     about, config = _about(folder)
     names = ("seed_map", "compute", "cell_source", "begun")
@@ -161,10 +168,11 @@ def read_inputs(folder: Path, to_train: bool = True) -> RunSpec:
 
 
 def read(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Saved | None, Result | None]:
-    """Return the state and the log of a run so far, None before a checkpoint; and its result.
+    """Return the state and log of the run in `folder`, and its result.
 
-    `shapes` are the shapes of the state. Raises StorageError if the file is damaged, or its shapes
-    differ.
+    The state and log are None before the first checkpoint, and the result is None before the end.
+    `shapes` are the shapes of the state. Raises StorageError if the file is damaged, or if its
+    shapes differ.
     """
     tree, history, result = _read(folder, inputs.config, shapes._asdict())
     if not history.sequences:
@@ -174,7 +182,10 @@ def read(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Saved | None, Resu
 
 
 def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
-    """Return the state and the log of a run; raise StorageError if it has no checkpoint yet."""
+    """Return the state and the log of the run in `folder`; `shapes` are the shapes of the state.
+
+    Raises StorageError if the run has no checkpoint yet, or its file is damaged.
+    """
     saved, _ = read(folder, inputs, shapes)
     if not saved:
         fix = f"continue training with --resume {folder}, or start a new run"
@@ -183,7 +194,7 @@ def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
 
 
 def read_finished(folder: Path) -> Finished:
-    """Return a finished run without its weights; raise StorageError if it is not finished."""
+    """Return the run in `folder` without its weights; raise StorageError unless it is finished."""
     _, config = _about(folder)
     # Without shapes of a state no cell is built, so none of the user's is imported for a figure.
     _, history, result = _read(folder, config, {}, others=True)
@@ -194,7 +205,7 @@ def read_finished(folder: Path) -> Finished:
 
 
 def other_bits(begun: Begun) -> str | None:
-    """Say why a run that continues here may get other bits than where it began, if it may."""
+    """Return why a run that began as `begun` may get other last bits here, or None."""
 
     def decisive(of: Begun) -> dict[str, str]:
         versions = {name: x for name, x in of.versions.items() if name in ("jax", "XLA_FLAGS")}
@@ -205,13 +216,13 @@ def other_bits(begun: Begun) -> str | None:
 
 
 def write_config(folder: Path, inputs: RunSpec) -> None:
-    """Write `config.json`."""
+    """Write `config.json`, which states the `inputs` of a run, into `folder`."""
     fields = stated(inputs)
     atomic_files.write_json(folder / CONFIG, {**fields.pop("config"), **fields})
 
 
 def write_finished(folder: Path, finished: Finished) -> None:
-    """Write `metrics.csv`, `result.json` and, for several seeds, `seeds.csv`."""
+    """Write `metrics.csv`, `result.json` and, for several seeds, `seeds.csv` into `folder`."""
     atomic_files.write_bytes(folder / METRICS, finished.history.text())
     fields = msgspec.to_builtins(finished.result)
     if finished.config.seeds > 1:
@@ -222,7 +233,7 @@ def write_finished(folder: Path, finished: Finished) -> None:
 
 
 def _about(folder: Path) -> tuple[About, RunConfig]:
-    """Return the metadata, which bounds the rest of the file, and the configuration in it."""
+    """Return the metadata of the file in `folder`, and the configuration in the metadata."""
     fix = "use the folder of a run, restore it, or start a new run"
     stated = tensor_files.read_about(folder / CHECKPOINT, fix)
     with _of_a_run(folder):
@@ -232,7 +243,7 @@ def _about(folder: Path) -> tuple[About, RunConfig]:
 
 @contextlib.contextmanager
 def _of_a_run(folder: Path) -> Iterator[None]:
-    """Turn any error over the content of a run's file into a StorageError."""
+    """Turn an error about the content of a run's file, in the `with` block, into StorageError."""
     try:
         yield
     except (ConfigError, msgspec.MsgspecError) as error:
@@ -244,12 +255,16 @@ def _of_a_run(folder: Path) -> Iterator[None]:
 def _read(
     folder: Path, config: RunConfig, state: dict[str, Any], others: bool = False
 ) -> tuple[dict[str, Any], History, Result | None]:
-    """Return the arrays of a state of these shapes, the log and the result; check the digest."""
+    """Return the arrays of the file in `folder`, the log and the result, None before the end.
+
+    `state` has the shapes of the state. With `others`, the file may hold more arrays. Raises
+    StorageError if the file is damaged.
+    """
     cell = config.network.cell
     own = "" if is_built_in(cell) else f", use the file of cell {cell} with which it was trained"
 
     def shapes(stated: dict[str, Any]) -> dict[str, Any]:
-        """Return the shapes of the arrays: after the first sequence a state and the curves."""
+        """Return the shapes of the arrays that a file with the metadata `stated` contains."""
         with _of_a_run(folder):
             about = msgspec.convert(stated, About)
         found = dict(state) if about.sequences else {}

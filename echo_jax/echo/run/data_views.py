@@ -1,4 +1,4 @@
-"""Show what a network is given: a column, a sequence in every encoding, rows and batches."""
+"""Return as text what a network is fed: a column, an encoded sequence, rows and batches."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ ENTRIES = 30  # of each of them
 
 
 def first_sequence(inputs: RunSpec) -> np.ndarray:
-    """Return the first training sequence, `[L]`; in streams the first B, `[B, L]`."""
+    """Return the first training sequence, int32 `[L]`; in streams the first B, `[B, L]`."""
     config = inputs.config
     corpus = inputs.corpus()
     draw = jax.jit(
@@ -27,10 +27,10 @@ def first_sequence(inputs: RunSpec) -> np.ndarray:
 
 
 def speller(inputs: RunSpec) -> Callable[[int], str]:
-    """Return the printed form of a token: an integer, the user's value, or ? for a missing one."""
+    """Return a function that writes a token: an integer, the user's value, or ? if missing."""
 
     def word(token: int) -> str:
-        """Return a token as it is printed, in quotes if it has a space."""
+        """Return the value of `token` as text, in quotes if it contains a space."""
         if token == inputs.config.task.vocab_size:
             return "?"
         value = str(token) if inputs.values is None else inputs.values[token]
@@ -40,7 +40,10 @@ def speller(inputs: RunSpec) -> Callable[[int], str]:
 
 
 def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
-    """Return the most common values of a column, with their tokens, and its majority baseline."""
+    """Return text on the column of `inputs`: its most common values and its majority baseline.
+
+    `tokens`, int32 `[M]`, are the tokens of the column.
+    """
     data = inputs.config.data
     vocab_size = len(inputs.vocabulary)
     length = len(tokens)
@@ -62,7 +65,11 @@ def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
 
 
 def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
-    """Return a sequence as values, as inputs of a cell (a few one-hot vectors), and decoded."""
+    """Return text that shows a sequence as values, as inputs of the cell, and decoded.
+
+    `tokens` are int32 `[L]`, or in streams `[B, L]`, of which the first sequence is shown. Of
+    one-hot vectors only a few are shown.
+    """
     config = inputs.config
     word = speller(inputs)
     tokens = tokens.reshape(-1, config.task.length)[0]
@@ -100,9 +107,10 @@ def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
 
 
 def rows_view(tokens: np.ndarray, inputs: RunSpec, rows: int) -> str:
-    """Return the rows of a sequence as `window => target`, and the row that each continues.
+    """Return text that shows the rows of the sequence `tokens` as `window => target`.
 
-    Whole batches are shown until there are `rows` rows. Dashes mark places without a value.
+    In a stateful network, the text also names the row that each row continues. Whole batches are
+    shown until there are `rows` rows. Dashes mark places without a value.
     """
     task = inputs.config.task
     word = speller(inputs)

@@ -45,7 +45,7 @@ SENTENCES = {
     "future value": "The target lies {ahead} ahead. If the values are independent of each other, "
     "no model can do better than the majority baseline; a better score comes from order in them.",
 }
-"""Where the target is, and what follows from that."""
+"""Sentences on where the target is, and what follows, by the place of the target."""
 
 WHY_CHANCE = {
     "skipped": f"{NOWHERE}. With batches of {{rows}}, a row continues the state of {{earlier}}, "
@@ -55,7 +55,7 @@ WHY_CHANCE = {
     "zeroed": "{value} is not in the window of {window}, and every batch starts from a zero state",
     "delayed": "the cell mlp sees only {fed}, not {value}",
 }
-"""Why the network cannot find a target anywhere."""
+"""Reasons why the network cannot find its target anywhere, by the place of the target."""
 
 RIGHT = "{accuracy:.2%} of the answers are right"
 GUESSED = f"{RIGHT}; {{guessed}} reaches {{guess:.2%}}."
@@ -71,9 +71,9 @@ ORDER_LEARNED = (
     "change of {value}."
 )
 GUESSES = "a guess", "a guess from the values of the window without their order"
-"""What reaches the baseline, and what reaches the order-blind baseline."""
+"""The guess that reaches the baseline, and the guess that reaches the order-blind baseline."""
 BEST = "", " on average"
-"""What follows the ceiling, and what follows it if the accuracy is above it."""
+"""The words after the ceiling, and the words after a ceiling that the accuracy exceeds."""
 DRIFT = " If the numbers drift, the differences of consecutive numbers may be easier to learn."
 FOLLOWS = (
     " Where the values come in random order, {follows:.1%} of the answers follow a change of "
@@ -83,7 +83,10 @@ ORDER = " The order of the file adds {order:.1f} points, and guesses add {lucky:
 
 
 def explain(config: RunConfig, result: "Result | None" = None, spelling: Spelling = "flag") -> str:
-    """Say where the target is, whether the gradient reaches it, and what the result shows."""
+    """Return text on where the target is, whether the gradient reaches it, and what was learned.
+
+    `result` is None before a run. `spelling` says how options are written in the text.
+    """
     lines = [" ".join(spell(sentence, spelling) for sentence in sentences(config, result))]
     if result and config.data.file is not None:
         lines += findings(config, result)
@@ -91,7 +94,7 @@ def explain(config: RunConfig, result: "Result | None" = None, spelling: Spellin
 
 
 def sentences(config: RunConfig, result: "Result | None") -> list[str]:
-    """Say where the target is and, with a result, what was learned or is predictable."""
+    """Return sentences on where the target is and, with `result`, on what the network learned."""
     if result and is_predictable(config, result):
         return [predictability(config, result)]
     words = _words(config)
@@ -113,7 +116,7 @@ def sentences(config: RunConfig, result: "Result | None") -> list[str]:
 
 
 def outcome(config: RunConfig, result: "Result") -> str:
-    """Say how much of the ceiling was learned, of a network that is fed its target."""
+    """Return a sentence on how much of the ceiling was learned, for a network fed its target."""
     most = ceiling(config, result)
     if not most:
         return UNTRAINED
@@ -148,10 +151,11 @@ def outcome(config: RunConfig, result: "Result") -> str:
 
 
 def _shares(follows: float, config: RunConfig, result: "Result", words: dict[str, object]) -> str:
-    """Say what share of the right answers is the echo, and what is the order of the file.
+    """Return sentences on the share of answers that echo, and on what the file's order adds.
 
-    An echo in a share f is right in f, and a guess about the other answers in (1 - f) times the
-    majority share. What is right beyond both comes from the order.
+    If a share f = `follows` of the answers echoes, these answers are right. Guesses about the other
+    answers add (1 - f) times the majority share. Right answers beyond both come from the order.
+    `words` fill in the sentences.
     """
     echo = FOLLOWS.format(**words)
     lucky = (1 - follows) * result.baseline_accuracy
@@ -162,7 +166,7 @@ def _shares(follows: float, config: RunConfig, result: "Result", words: dict[str
 
 
 def is_above(share: float, config: RunConfig, result: "Result") -> bool:
-    """Return True if more than this share of the answers is right, beyond what chance explains."""
+    """Return True if the accuracy is above `share` by more than its `noise`."""
     return result.accuracy > share + noise(share, config, result)
 
 
@@ -196,7 +200,7 @@ def _words(config: RunConfig) -> dict[str, object]:
 
 
 def _earlier_batches(config: RunConfig) -> dict[str, object]:
-    """Return the sentence parts on a target that only an earlier batch was fed."""
+    """Return, by name, the parts of sentences on a target that only an earlier batch was fed."""
     task = config.task
     again = config.training.bptt_batches
     back = farthest = batches_back(config)
@@ -217,12 +221,12 @@ def _earlier_batches(config: RunConfig) -> dict[str, object]:
 
 
 def findings(config: RunConfig, result: "Result") -> list[str]:
-    """List the sentences that hold about the training part and about values that are not in it."""
+    """Return the sentences that apply to the training part, and to values that it lacks."""
     return [printable(said) for said in (gap(config, result), untrained(result)) if said]
 
 
 def predictability(config: RunConfig, result: "Result") -> str:
-    """Say that the values have an order: who is right how often, and how sure that is."""
+    """Return sentences on values that are predictable, with the scores that show this."""
     shares = {"the network": result.accuracy} | simple_predictors(result)
     count = answers(config, result)
     best = max(shares.values())
@@ -237,7 +241,7 @@ def predictability(config: RunConfig, result: "Result") -> str:
 
 
 def gap(config: RunConfig, result: "Result") -> str:
-    """Say that the training part is answered better than the held-out part, if it is."""
+    """Return a sentence if the training part is answered better than the held-out part, or ""."""
     if not fits_training_only(config, result):
         return ""
     return (
@@ -248,7 +252,7 @@ def gap(config: RunConfig, result: "Result") -> str:
 
 
 def untrained(result: "Result") -> str:
-    """Say that values occur only in the held-out part, if any do."""
+    """Return sentences on the values that occur only in the held-out part; "" if none do."""
     found = result.untrained
     if not found:
         return ""
@@ -268,13 +272,16 @@ def _are_numbers(words: list[str]) -> bool:
 
 
 def independent_ceiling(config: RunConfig, result: "Result") -> float:
-    """Return the highest expected accuracy for independent values: known values, and guesses."""
+    """Return the ceiling for independent values: values that are fed are right, others guesses."""
     fed = knowable_share(config)
     return fed + (1 - fed) * result.baseline_accuracy
 
 
 def simple_predictors(result: "Result") -> dict[str, float]:
-    """Return the accuracy of simple predictors of values in order; none if the target is fed."""
+    """Return, by name, the accuracy of simple predictors: persistence and a k-gram.
+
+    The result is empty if neither was scored, as for a network that is fed its target.
+    """
     if result.persistence_accuracy is UNSET or result.k_gram_accuracy is UNSET:
         return {}
     gram = f"a {result.k_gram}-gram"
@@ -282,7 +289,10 @@ def simple_predictors(result: "Result") -> dict[str, float]:
 
 
 def is_predictable(config: RunConfig, result: "Result") -> bool:
-    """Return True if the network or a simple predictor beats the ceiling of independent values."""
+    """Return True if the network or a simple predictor beats the ceiling of independent values.
+
+    The result is False for random integers.
+    """
     if config.data.file is None:
         return False
     best = max(result.accuracy, *simple_predictors(result).values(), 0.0)
@@ -291,7 +301,7 @@ def is_predictable(config: RunConfig, result: "Result") -> bool:
 
 
 def answers(config: RunConfig, result: "Result") -> int:
-    """Return how many answers a score averages; of own values at most those held out."""
+    """Return how many answers a score averages; for own values at most the held-out targets."""
     task = config.task
     streams = task.batch_size if task.in_streams else 1
     count = config.evaluation_sequences * len(task.scored_times) * streams
@@ -299,28 +309,28 @@ def answers(config: RunConfig, result: "Result") -> int:
 
 
 def standard_error(share: float, count: int) -> float:
-    """Return the standard error of a share of `count` independent answers."""
+    """Return the standard error of `share`, a share of `count` independent answers."""
     return math.sqrt(share * (1 - share) / count)
 
 
 def noise(share: float, config: RunConfig, result: "Result") -> float:
-    """Return how far an accuracy may lie from a share by chance: five standard errors.
+    """Return how far an accuracy may lie from `share` by chance: five standard errors.
 
-    For own values, which are few, it is three standard errors, and at least 5%.
+    For own values, which are few, the result is three standard errors, and at least MARGIN.
     """
     error = standard_error(min(share, 1.0), answers(config, result))
     return 5 * error if config.data.file is None else max(3 * error, MARGIN)
 
 
 def fits_training_only(config: RunConfig, result: "Result") -> bool:
-    """Return True if the training part is answered better than trained values held out."""
+    """Return True if training values are answered better than the trained values held out."""
     known = result.accuracy + (result.untrained.share if result.untrained else 0)
     training = result.training_accuracy
     return training is not UNSET and training > known + noise(known, config, result)
 
 
 def ceiling(config: RunConfig, result: "Result") -> float:
-    """Return the ceiling of a result; where own values have none, that of independent ones."""
+    """Return the ceiling of `result`, or the `independent_ceiling` if own values have none."""
     if result.ceiling_accuracy is UNSET:
         return independent_ceiling(config, result)
     return result.ceiling_accuracy
@@ -333,15 +343,18 @@ def made_it(config: RunConfig, result: "Result") -> bool:
 
 
 def learned(config: RunConfig, result: "Result") -> bool:
-    """Return True if `made_it` holds and, with a control, the answer follows its target too."""
+    """Return True if `made_it` holds and the answers follow their targets.
+
+    Answers follow their targets if `follows` is at least ECHOES, or if it was not measured.
+    """
     follows = result.follows
     return made_it(config, result) and (follows is UNSET or follows >= ECHOES)
 
 
 def into_view(config: RunConfig) -> dict[str, Any]:
-    """Return the changes that bring the target into the window, and into the mlp's delay line.
+    """Return changed fields, if any, that bring the target into the window and delay line.
 
-    For streams, they make the whole sequence one chunk: the first steps of a chunk find their
+    In streams, the changes make the whole sequence one chunk: the first steps of a chunk find their
     target in the chunk before, which a zero state hides and a cut gradient does not reach.
     """
     task = config.task
@@ -356,10 +369,10 @@ def into_view(config: RunConfig) -> dict[str, Any]:
 
 
 def in_delay_line(config: RunConfig) -> bool:
-    """Return True if a delay line that is longer than the window holds the target."""
+    """Return True if the target is not in the window, but the delay line of the mlp holds it."""
     return bool(config.values_in_line) and target_place(config) in ("state", "replayed")
 
 
 def hands_on(config: RunConfig) -> bool:
-    """Return True if a batch starts from the state of another one, so not for a single batch."""
+    """Return True if any batch of a sequence starts from the state of an earlier batch."""
     return config.network.stateful and config.task.updates_per_sequence > 1

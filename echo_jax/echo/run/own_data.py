@@ -1,4 +1,4 @@
-"""Run on the user's own values: read the inputs, and measure more beside the scores."""
+"""Read the user's own values for a run, and measure the scores that only such runs have."""
 
 import contextlib
 import functools
@@ -22,7 +22,7 @@ from echo_jax.storage.values_and_tokens import Vocabulary, encode, read_column, 
 
 
 def read_inputs(config: RunConfig) -> RunSpec:
-    """Read the file that the configuration names, and return the inputs of a new run."""
+    """Read the file that `config` names, and return the inputs of a new run on its values."""
     data = config.data
     if data.text is not None:
         words: Sequence[str] = read_text(Path(data.text))
@@ -36,7 +36,7 @@ def read_inputs(config: RunConfig) -> RunSpec:
 
 
 def column_inputs(config: RunConfig, values: list[str], tokens: np.ndarray) -> RunSpec:
-    """Return the inputs of a run on values and their tokens, int32 `[M]`."""
+    """Return the inputs of a run on `tokens`, int32 `[M]`, which stand for `values`."""
     digests = {
         VOCABULARY: atomic_files.digest_of([values, len(tokens)]),
         TOKENS: atomic_files.digest(tokens.tobytes()),
@@ -45,11 +45,10 @@ def column_inputs(config: RunConfig, values: list[str], tokens: np.ndarray) -> R
 
 
 def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
-    """Return the inputs of another run on the same values.
+    """Return the inputs of a run of `config` on the values of `own`, the inputs of another run.
 
-    Its configuration gets the number of the values and their column.
-
-    Raises ConfigError if the values are too few for it, or it states another number of them.
+    The configuration gets the number of different values, and the column. Raises ConfigError if
+    there are too few values for the run, or if `config` states another number of different values.
     """
     data = own.config.data
     size = len(own.values or ())
@@ -66,7 +65,7 @@ def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
 
 @contextlib.contextmanager
 def _naming(data: DataConfig) -> Iterator[None]:
-    """Add the place of the values to an error of this context."""
+    """Add the file of `data` to a ConfigError that the `with` block raises."""
     try:
         yield
     except ConfigError as error:
@@ -77,7 +76,10 @@ def _naming(data: DataConfig) -> Iterator[None]:
 def measure(
     config: RunConfig, corpus: Corpus, values: list[str], programs: Programs, params: Params
 ) -> OwnScores:
-    """Return the scores of the trained weights `[S or more, ...]` that `OwnScores` lists."""
+    """Return the scores on own values of the trained weights `params`, `[S or more, ...]`.
+
+    `values` are the different values, in the order of the tokens of `corpus`.
+    """
     training = corpus.training
     fitted = None
     if len(training) >= len(corpus.held_out):  # else the program that is compiled does not fit
@@ -93,10 +95,10 @@ def measure(
 def follows_its_target(
     config: RunConfig, network: Network, params: Params, training: np.ndarray
 ) -> np.ndarray:
-    """Return the share of last answers that follow a change of the value asked for, by seed.
+    """Return the share of last answers that follow a change of the value asked for, `[S]`.
 
-    It is measured in up to 200 sequences of training tokens in random order, few at a time where
-    they are long.
+    The share is measured in up to 200 sequences of `training` tokens in random order. Long
+    sequences are measured few at a time.
     """
     some = max(1, min(200, token_by_token.piece_size(config) // config.task.length))
     keys = jax.random.split(purpose_key(config.seed, Purpose.EVALUATION), 200 // some)

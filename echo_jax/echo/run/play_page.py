@@ -1,6 +1,6 @@
 """A page in which a trained LSTM runs: one HTML file without a library, a request or a server.
 
-It is made of the files of the folder `play`; weights, task and accuracies are JSON in the page.
+The page is made from the files of the folder `play`, with weights, task and accuracies as JSON.
 """
 
 import base64
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 PAGE = "play.html"
 
 IN_A_PAGE = {"cell": "lstm", "encoding": "one-hot", "framing": "classes"}
-"""The fields that a network must have for `show --play` to show it."""
+"""The values of fields that a network must have to run in a page of `show --play`."""
 
 PAGE_BYTES = 400_000
-"""The most bytes of a page of `show --play`; everything but weights and values takes 70,000."""
+"""The most bytes of a page of `show --play`, of which 70,000 are not weights or values."""
 
 
 def check_cell(config: RunConfig) -> None:
@@ -39,7 +39,7 @@ def check_cell(config: RunConfig) -> None:
 
 
 def has_page(config: RunConfig, values: Sequence[str] | None) -> bool:
-    """Return True if `show --play` makes a page of a run on these values, None for integers."""
+    """Return True if `show --play` can show a run of `config` on `values`, None for integers."""
     words = values or list(map(str, range(config.task.vocab_size)))
     units = config.network.hidden_size
     weights = (len(words) + units + 1) * 4 * units + (units + 1) * len(words)
@@ -49,7 +49,7 @@ def has_page(config: RunConfig, values: Sequence[str] | None) -> bool:
 
 
 def write_for_run(folder: Path) -> Path:
-    """Write the page of a run into its folder, and return its path.
+    """Write the page of the run in `folder` into the folder, and return the path of the page.
 
     Raises ConfigError if no page can run the network, and StorageError if the page was edited.
     """
@@ -65,7 +65,7 @@ def write_for_run(folder: Path) -> Path:
 
 
 def page_of_run(trained: "TrainedNetwork", name: str, scores: "Result") -> str:
-    """Return the page of the network of a run, with its scores: medians over seeds."""
+    """Return the page of a network of the run `name` as HTML, with `scores`, medians over seeds."""
     task = trained.config.task
     network = data_of(trained, name)
     data: dict[str, Any] = {
@@ -84,7 +84,7 @@ def page_of_run(trained: "TrainedNetwork", name: str, scores: "Result") -> str:
 
 
 def page(data: dict[str, Any]) -> str:
-    """Return the page with some data; raise ConfigError if it is above PAGE_BYTES."""
+    """Return the page with `data` as HTML; raise ConfigError if it is larger than PAGE_BYTES."""
     from echo_jax.report.page import assembled  # which `train` does not need
 
     text = assembled(Path(__file__).with_name("play") / PAGE, data)
@@ -95,7 +95,7 @@ def page(data: dict[str, Any]) -> str:
 
 
 def data_of(trained: "TrainedNetwork", name: str) -> dict[str, Any]:
-    """Return the data of the page: the task, its values, and the weights in base64."""
+    """Return the data of the page: the run's `name`, its task and values, weights in base64."""
     config = trained.config
     task = config.task
     cell = trained.params["cell"]

@@ -39,12 +39,15 @@ if TYPE_CHECKING:
     from echo_jax.report.charts import NotebookFigure
 
 GROUP = 16
-"""How many tokens are fed at once if they are too few for a whole piece."""
+"""The number of tokens that are fed at once if there are too few for a whole piece."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Keyed:
-    """A network that equals others with the same cell: a built-in one, or one object of a user."""
+    """A network that equals every network with an equal `cell`.
+
+    `cell` is None for a built-in cell, and the id of the object for a user's cell.
+    """
 
     cell: int | None
     network: Network = dataclasses.field(compare=False)
@@ -65,13 +68,13 @@ class TrainedNetwork:
     params: Params
     vocabulary: Vocabulary
     sequences: int
-    """Sequences that it was trained on so far."""
+    """The number of sequences that the network was trained on."""
     seed: int
     tokens: np.ndarray | None = None
-    """All own data, int32 `[M]`, where the run has some and they were read."""
+    """The user's data as tokens, int32 `[M]`, or None if there are none or they were not read."""
 
     def __repr__(self) -> str:
-        """Return one line: the cell, the task, the values, and how long it was trained."""
+        """Return one line: the cell, the task, the values, and how long the network was trained."""
         task = self.config.task
         network = self.config.network
         state = "stateful" if network.stateful else "stateless"
@@ -82,7 +85,10 @@ class TrainedNetwork:
         )
 
     def compiled(self, function: Callable[..., Any]) -> Any:
-        """Return a function of configuration, network and more, compiled for all such networks."""
+        """Return `function`, compiled for its first arguments: the configuration and the network.
+
+        Networks with one configuration and one cell share the compiled program.
+        """
         cell = None if is_built_in(self.config.network.cell) else id(self.network.cell)
         return _compiled(function, self.config, _Keyed(cell, self.network))
 
@@ -91,21 +97,23 @@ class TrainedNetwork:
         return token_by_token.start(self.config, self.network, self.params)
 
     def step(self, state: EchoState, token: Any) -> tuple[EchoState, Answer]:
-        """Feed one token, int `0 .. V-1`; return the next state and the `Answer`. It is pure.
+        """Return the state after one `token`, an integer in 0 .. V-1, and the `Answer`.
+
+        The method is pure: `state` is not changed.
 
         Raises:
-          ConfigError: the token is not one of these.
+          ConfigError: the token is not an integer in 0 .. V-1.
         """
         self._check(token, axes=0)
         return self.compiled(token_by_token.step)(self.params, state, token)
 
     def values(self, state: EchoState, tokens: np.ndarray) -> tuple[EchoState, list[Any]]:
-        """Return the state after the next tokens, int32 `[N]`, and the N values that answer them.
+        """Return the state after the next `tokens`, int32 `[N]`, and the N values that answer them.
 
-        A value is None where there is no answer yet, and for an UNSEEN token, which is left out.
+        A value is None before the first answer, and for an UNSEEN token, which is not fed.
 
         Raises:
-          ConfigError: a token is not one of the network's.
+          ConfigError: a token is neither UNSEEN nor in 0 .. V-1.
         """
         tokens = np.asarray(tokens).ravel()
         values: list[Any] = [None] * len(tokens)
@@ -116,16 +124,18 @@ class TrainedNetwork:
         return state, values
 
     def lacking(self, state: EchoState) -> int:
-        """Return the number of values to feed until one is answered; 0 where the last one was."""
+        """Return how many values to feed after `state` for a first answer; 0 after an answer."""
         return max(0, self.config.task.target_times.start + 1 - int(state.seen))
 
     def generate(
         self, state: EchoState, tokens: np.ndarray, count: int
     ) -> tuple[EchoState, list[Any]]:
-        """Return the state after the next tokens, and `count` answers, each fed in turn.
+        """Return `count` answers to `tokens`, int32 `[N]`, and the state before the last answer.
+
+        Each answer is fed as the next token; the state comes first in the result.
 
         Raises:
-          ConfigError: an answer is not the next value, or the tokens are too few for one.
+          ConfigError: the lag is not -1, or there are too few tokens for a first answer.
         """
         if (lag := self.config.task.lag) != -1:
             rule = f"needs a network that predicts the next value, and this one has lag {lag}"
@@ -153,9 +163,9 @@ class TrainedNetwork:
     def _fed(
         self, state: EchoState, tokens: np.ndarray
     ) -> Iterator[tuple[EchoState, list[int], Answer]]:
-        """Yield, for pieces of tokens, the state after it, the places that have answers, and these.
+        """Yield, for each piece of `tokens`, the next state, the places with answers, and answers.
 
-        Whole pieces are fed at once, then groups, the rest one by one.
+        Whole pieces are fed at once, then groups, and then the remaining tokens one by one.
         """
         fed = np.flatnonzero(tokens != UNSEEN)
         piece = token_by_token.piece_size(self.config)
@@ -178,17 +188,17 @@ class TrainedNetwork:
         """Return the answer of the network after each value.
 
         Args:
-          inputs: one sequence of values, a list or an array `[T]`, or several of any lengths. A
-            value is an integer, or a string for a run on words. Each sequence starts from a zero
-            state.
+          inputs: one sequence of values, a list or an array `[T]`, or several sequences of any
+            lengths. A value is an integer, or a string for a run on words. Each sequence starts
+            from a zero state.
           probabilities: return probabilities instead of answers; not for framing `values`.
-          unknown: for a value that is not in the vocabulary, raise ConfigError, or skip it, as if
-            it did not occur.
+          unknown: what is done with a value that is not in the vocabulary: `error` raises
+            ConfigError, and `skip` goes on as if the value did not occur.
 
         Returns:
-          For each sequence a list of its T answers, None where there is no answer yet; or its
-          probabilities float32 `[T, V]`, NaN where there is no answer yet. Several sequences give a
-          list.
+          For one sequence, the list of its T answers, None where there is no answer yet; or the
+          probabilities, float32 `[T, V]`, NaN where there is no answer yet. For several sequences,
+          a list of these.
 
         Raises:
           ConfigError: a value is not in the vocabulary, or an argument breaks a rule.
@@ -212,13 +222,13 @@ class TrainedNetwork:
     def states(
         self, values: Sequence[Any] | None = None, *, unknown: Unknown = "error"
     ) -> "NotebookFigure":
-        """Return a figure of the states over some values: a column for a step, a row for a unit.
+        """Return a figure of the states over `values`: a column for a step, a row for a unit.
 
-        Each block is the window of one answer; for an LSTM the panels are c and h. By default the
-        values are drawn at random, always the same.
+        Each block is the window of one answer; for an LSTM the panels are c and h. `values` are one
+        sequence; by default they are random, but equal in each call. `unknown` is as in `predict`.
 
         Raises:
-          ConfigError: the values have no answer, or take more than 400 steps.
+          ConfigError: the values are not one sequence, have no answer, or take over 400 steps.
         """
         from echo_jax.echo.run import predictor_states
 
@@ -231,10 +241,13 @@ class TrainedNetwork:
         return predictor_states.figure_of(self, tokens[tokens != UNSEEN])
 
     def memory(self, lags: int | None = None) -> "ProbeResult":
-        """Return the bits that the state tells about earlier values, see `predictor_states`.
+        """Return the bits that the state tells about the value at each lag, up to `lags`.
+
+        By default `lags` is 2 max(W, n + 1), for the window W and the lag n of the task.
+        `predictor_states.memory_of` says how the bits are measured.
 
         Raises:
-          ConfigError: the lags break a rule, or own values are too few for heads.
+          ConfigError: `lags` breaks a rule, or there are too few own values to measure.
         """
         from echo_jax.echo.run import predictor_states
 
@@ -247,7 +260,11 @@ class TrainedNetwork:
         )
 
     def follows(self, positions: Sequence[int], windows: int) -> np.ndarray:
-        """Return the share of answers that follow a change at each of P positions, `[P]`."""
+        """Return the share of last answers that follow a change at each of `positions`, `[P]`.
+
+        A position is a number of steps back, and `windows` is the number of random sequences, as in
+        `token_by_token.follows`.
+        """
         key = jax.random.key(0, impl=GENERATOR)
         follows = functools.partial(
             token_by_token.follows, self.config, self.network, windows=windows
@@ -279,15 +296,15 @@ def load(
 
     Args:
       folder: the folder of a run, finished or not.
-      seed: the seed of the network, if the run has several; None for the first.
-      cell: the run's own cell, as module:NAME or FILE.py, if it has one; nothing is imported only
-        because a folder names it.
-      say: is called with a sentence if the text of the run's own cell has changed since; by default
-        it warns.
+      seed: the seed of the network; None for the first seed of the run.
+      cell: the user's cell of the run, as module:NAME or FILE.py; a cell that only the folder names
+        is not imported.
+      say: a function that gets a sentence if the text of the user's cell has changed since the run;
+        by default the sentence is a warning.
 
     Raises:
       ConfigError: an argument breaks a rule, the seed failed or does not exist, or the run has a
-        cell of its own that is not named.
+        user's cell that `cell` does not name.
       StorageError: there is no such run or no checkpoint, or one of its files is damaged.
     """
     path = atomic_files.path_of("folder", folder)
@@ -314,9 +331,10 @@ def load(
 def network_of(
     inputs: RunSpec, network: Network, params: Params, sequences: int, seed: int | None, run: str
 ) -> TrainedNetwork:
-    """Return the network of a seed, None for the first, from weights `[S or more, ...]` of a run.
+    """Return the network of `seed`, None for the first, with its weights in `params`.
 
-    Raises ConfigError if the run, which messages call `run`, has no such seed, or a weight is
+    The weights `[S or more, ...]` are those of a run with `inputs` after `sequences` sequences;
+    errors call the run `run`. Raises ConfigError if the run has no such seed, or if a weight is
     non-finite.
     """
     check_call(network_of, {"seed": seed})
@@ -338,7 +356,10 @@ def network_of(
 
 
 def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:
-    """Return True for several sequences, and the inputs as a list of sequences."""
+    """Return whether `inputs` are several sequences, and `inputs` as a list of sequences.
+
+    Raises ConfigError unless the inputs are one sequence of values or several sequences.
+    """
     items = inputs.tolist() if hasattr(inputs, "tolist") else inputs
     if isinstance(items, str | bytes | Mapping | Set) or not isinstance(items, Iterable):
         raise ConfigError("inputs", inputs, "is not a sequence", "use a list or an array")
@@ -353,7 +374,10 @@ def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:
 
 
 def _word(value: Any) -> str:
-    """Return a value as a word: an integer, a float that is a whole number, or a string."""
+    """Return `value`, a string or a whole number, as a word.
+
+    Raises ConfigError for any other value, and for a number of too many digits.
+    """
     if isinstance(value, str):
         return value
     value = value.item() if hasattr(value, "item") else value

@@ -1,4 +1,4 @@
-"""What the states of a trained network show: a strip of them, and the bits that they tell."""
+"""What the states of a trained network show: a figure of the states, and the bits they tell."""
 
 import functools
 import importlib
@@ -22,10 +22,10 @@ MOST_STEPS = 400
 """The most steps that a figure draws."""
 
 ASKED = 32
-"""The number of steps of a stream that are asked."""
+"""The number of steps of a stream at which heads read the state."""
 
 STREAMS = 512, 2048
-"""The fewest and the most streams. Between them, 1.5 examples are fitted per weight of a head."""
+"""The fewest and the most streams; between these, 1.5 examples are fitted per weight of a head."""
 
 
 class FedRow(NamedTuple):
@@ -37,7 +37,7 @@ class FedRow(NamedTuple):
 
 
 def any_values(trained: Any) -> list[Any]:
-    """Return a random sequence of values, always the same, with at most 8 answers."""
+    """Return random values for the network `trained`, equal in each call, with up to 8 answers."""
     task = trained.config.task
     vocabulary = trained.vocabulary
     count = task.target_times.start + max(1, min(8, MOST_STEPS // task.window))
@@ -47,7 +47,10 @@ def any_values(trained: Any) -> list[Any]:
 
 
 def rows_of(trained: Any, tokens: np.ndarray) -> list[FedRow]:
-    """Return the rows for fed tokens, int32 `[N]`; none while a window is not full."""
+    """Return the rows of the network `trained` that end with one of `tokens`, int32 `[N]`.
+
+    A token that comes before the window is full ends no row.
+    """
     state = trained.start()
     steps_of = trained.compiled(token_by_token.steps)
     rows = []
@@ -64,7 +67,10 @@ def rows_of(trained: Any, tokens: np.ndarray) -> list[FedRow]:
 
 
 def figure_of(trained: Any, tokens: np.ndarray) -> NotebookFigure:
-    """Draw the strip of all states; raise ConfigError if it has too many steps or no answer."""
+    """Return the figure of all states of the network `trained` over `tokens`, int32 `[N]`.
+
+    Raises ConfigError if there are more than MOST_STEPS steps, or no answer.
+    """
     task = trained.config.task
     each = 1 if task.in_streams else task.window
     steps = max(len(tokens) - task.target_times.start, 0) * each
@@ -117,7 +123,10 @@ def _label(panels: Sequence[Any], rows: Sequence[FedRow], values: Sequence[str],
 
 
 def _named(states: Carry) -> dict[str, np.ndarray]:
-    """Return the arrays of a state by name, each `[T, units]`; of an LSTM c and h."""
+    """Return the arrays of `states` by name, each `[T, units]`; for an LSTM c and h.
+
+    Complex numbers are replaced by their magnitudes.
+    """
     if isinstance(states, LSTMCarry):
         states = {"c": states.cell, "h": states.hidden}
     named = {}
@@ -130,9 +139,9 @@ def _named(states: Carry) -> dict[str, np.ndarray]:
 def memory_of(trained: Any, lags: int | None) -> Any:
     """Return the bits by lag that the state of a `TrainedNetwork` holds at the end of each row.
 
-    The network is fed random values, or streams of the user's own in order: the last 15% are
-    scored, and the 15% before them choose a penalty. By default `lags` is twice what reaches back
-    to the first value of the window and to the target.
+    The network is fed streams of random values, or of the user's own values in order. The last 15%
+    of the streams are scored, and the 15% before them choose a penalty. `lags` is the number of
+    lags, by default 2 max(W, n + 1), for the window W and the lag n of the task.
     """
     task = trained.config.task
     lags = lags or 2 * max(task.window, task.lag + 1)
@@ -151,9 +160,10 @@ def memory_of(trained: Any, lags: int | None) -> Any:
 
 
 def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
-    """Return streams of some length, int32 `[S, length]`; the user's data in order, evenly spaced.
+    """Return streams, int32 `[streams, length]`: random, or evenly spaced in the user's data.
 
-    Raises ConfigError if there are too few streams for heads on `numbers` numbers.
+    Raises ConfigError if there are too few streams to fit heads on a state of `numbers` numbers, or
+    if the user's data cannot be read.
     """
     classes = trained.config.task.vocab_size
     fewest, most = STREAMS

@@ -12,7 +12,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class StoredInterval(msgspec.Struct):
-    """An interval of a median or a share; None stands for a bound that is infinite, or never."""
+    """An interval of a median or a share; a bound is None if it is infinite or was not reached."""
 
     low: float | None
     high: float | None
@@ -20,7 +20,10 @@ class StoredInterval(msgspec.Struct):
 
 
 class Reached(msgspec.Struct):
-    """How many seeds reached 99%, of how many; and the Wilson interval, None for one seed."""
+    """The number of seeds that reached 99%, of all seeds, and the interval of their share.
+
+    `interval` is a Wilson interval, or None for one seed.
+    """
 
     seeds: int
     of: int
@@ -31,7 +34,7 @@ class SeedScores(msgspec.Struct, kw_only=True):
     """The scores of every seed, each a list `[S]`.
 
     None means an infinite loss or distance, or that the seed never reached 99%. A seed that failed
-    has accuracy 0, an infinite loss and no recalled bits.
+    has accuracy 0, an infinite loss and 0 recalled bits.
     """
 
     seed: list[Count]
@@ -43,7 +46,7 @@ class SeedScores(msgspec.Struct, kw_only=True):
 
 
 class FailedSeeds(msgspec.Struct):
-    """The seeds whose loss became non-finite, and at which sequence, None in the evaluation."""
+    """The seeds whose loss became non-finite, and at which sequence; None means the evaluation."""
 
     seed: list[Count] = []
     sequence: list[Count | None] = []
@@ -52,9 +55,10 @@ class FailedSeeds(msgspec.Struct):
 class Scores(msgspec.Struct, kw_only=True):
     """The scores of every seed beside the baselines, of a run or a grid point.
 
-    The baseline is chance. For the user's own values it is the majority: always the most common
-    value, and the entropy; there is no distance. If the network is not fed its target, the scores
-    of persistence and a k-gram (`echo.chance`) are added to the baseline.
+    The baseline is chance for random integers. For the user's own values it is the majority
+    baseline, the share of the most common value and the entropy, and there is no distance. If the
+    network is not fed its target, own values also have the scores of persistence and a k-gram
+    (`echo.chance`).
     """
 
     baseline_accuracy: Share
@@ -74,7 +78,7 @@ class Scores(msgspec.Struct, kw_only=True):
 
 
 class Untrained(msgspec.Struct):
-    """Values that occur only in the held-out part: how many, a few, and their share of targets."""
+    """Values that occur only in the held-out part: number, up to 3 examples, share of targets."""
 
     values: int
     examples: list[str]
@@ -84,21 +88,21 @@ class Untrained(msgspec.Struct):
 class Result(Scores, kw_only=True):
     """The scores of a run beside its baselines, each the median of its seeds.
 
-    An interval is None if there is one seed; a loss is None if it is infinite, and
+    An interval is None if there is one seed. A loss is None if it is infinite, and
     `sequences_to_99` is None if 99% was never reached. The ceiling is the highest accuracy possible
-    with what the network was fed; `sequences_to_99_of_ceiling` says how soon 99% of that was
-    reached, `..._by_seed` for every seed.
+    with what the network was fed. `sequences_to_99_of_ceiling` is the number of sequences until 99%
+    of the ceiling, and `..._by_seed` has this number for every seed.
 
-    Only own values have the training scores, measured on the end of the training part, as long as
-    the held-out part; `follows`, the share of answers that follow a change of the value asked for
-    if the values come in random order; the number of `held_out_targets`, which all seeds share; and
-    the values that are `untrained`, if there are any.
+    Only own values have these fields: the training scores, measured on the end of the training
+    part, as long as the held-out part; `follows`, the share of answers that follow a change of the
+    value asked for if the values come in random order; `held_out_targets`, their number, which all
+    seeds share; and the `untrained` values, if there are any.
 
     `cores` is the number of XLA's threads, which decides last bits of large networks.
 
-    Fields that may be UNSET are not in every file: distances are for integers, recalled bits for
-    classes, the ceiling is unknown if values may depend on each other, and sequences to it are left
-    out if no target can be known.
+    Fields that may be UNSET are not in every file. Distances are for integers, and recalled bits
+    are for classes. The ceiling is left out if values may depend on each other. The sequences until
+    99% of the ceiling are left out if no target can be known.
     """
 
     accuracy: Share
@@ -136,7 +140,7 @@ NOT_OF_THE_RUN = ("seconds", "devices", "cores", "versions", "digest")
 
 
 def digest(result: Result) -> str:
-    """Return the digest of what a run found, without times, devices and versions."""
+    """Return the digest of the scores in `result`, without times, devices and versions."""
     fields = msgspec.to_builtins(result)
     for name in NOT_OF_THE_RUN:
         fields.pop(name, None)

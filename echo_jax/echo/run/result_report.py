@@ -36,7 +36,7 @@ RARE = {
 
 
 def describe(config: RunConfig) -> str:
-    """Return one line that says what is run."""
+    """Return one line that describes a run of `config`: task, network, training and seeds."""
     task = config.task
     network = config.network
     training = config.training
@@ -59,7 +59,10 @@ def describe(config: RunConfig) -> str:
 
 
 def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag") -> str:
-    """Return everything that is printed after training."""
+    """Return the text that is printed after training: answers, scores and explanation.
+
+    `spelling` says how options are written in the text.
+    """
     right = sum(a == b for a, b in zip(result.expected, result.predicted, strict=True))
     paragraphs = (
         f"Expected:  {result.expected}\nPredicted: {result.predicted}\n"
@@ -81,7 +84,11 @@ def conclude(
     write: Callable[[dict[str, Any]], str],
     kind: Format,
 ) -> None:
-    """Say what to run next, as `advice.after_run` returns it, and make the figure of a run."""
+    """Say what to run next, and make the figure of a finished run in `folder`.
+
+    `say` gets each line; `write` returns the command of the run with other values of some fields,
+    as for `advice.after_run`; and `kind` is the format of the figure.
+    """
     for line in advice.after_run(finished, write):
         say(printable(line))
     path = draw(folder, finished, kind)
@@ -89,7 +96,7 @@ def conclude(
 
 
 def failures(failed: "FailedSeeds") -> str:
-    """Return the seeds that failed, and where; nothing if none did."""
+    """Return text on the seeds that failed, and at which sequence; "" if none failed."""
     if not failed.seed:
         return ""
     pairs = zip(failed.seed, failed.sequence, strict=True)
@@ -101,7 +108,10 @@ def failures(failed: "FailedSeeds") -> str:
 
 
 def scores(config: RunConfig, result: "Result") -> str:
-    """Return a table of the scores beside their baselines, with intervals where there are seeds."""
+    """Return, as text, the table of the scores beside their baselines.
+
+    The table has intervals if there are several seeds.
+    """
     many = result.accuracy_interval
     of_values = config.task.framing == "values"
     beside = _beside(config.data.file is not None, result)
@@ -133,7 +143,10 @@ def scores(config: RunConfig, result: "Result") -> str:
 
 
 def _beside(own: bool, result: "Result") -> dict[str, tuple[str, str]]:
-    """Return the headings of the other scores in a result, and what each of them knows."""
+    """Return the heading of each other score in `result`, and what it knows, by kind of score.
+
+    `own` is True for the user's own values.
+    """
     blind = "order-blind knows which values the window holds, but not their order"
     best = ", and is the best such guess only if the values are independent"
     nearest = "persistence repeats the value in the window nearest to the target"
@@ -153,7 +166,10 @@ def _beside(own: bool, result: "Result") -> dict[str, tuple[str, str]]:
 
 
 def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) -> str:
-    """Return the accuracy in percent at each row of a sequence; in streams at each step."""
+    """Return, as text, the accuracy in percent at each row of a sequence; in streams, each step.
+
+    `accuracy` has None for a position without a target.
+    """
     task = config.task
     unit, width = ("step", task.window) if task.in_streams else ("row", task.batch_size)
     width = width if 4 <= width <= 20 else 10
@@ -170,7 +186,10 @@ def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) ->
 
 
 def learning_time(config: RunConfig, result: "Result") -> str:
-    """Return the sequences until 99%, where any target is fed, and the seconds that a run took."""
+    """Return text on the sequences until 99% and the seconds that the run took.
+
+    The sequences are left out if no target can be known.
+    """
     lines = _until_goal(result) if knowable_share(config) else []
     if result.seconds:
         waited = (x for name, x in result.seconds.items() if name != "compile_while_training")
@@ -200,7 +219,10 @@ def _until_goal(result: "Result") -> list[str]:
 
 
 def _goal(result: "Result") -> tuple[str, Any, Any, Any]:
-    """Return the goal, 99% or 99% of the ceiling, and the sequences until it, by seed too."""
+    """Return the goal, 99% or 99% of the ceiling, and the sequences until then.
+
+    The sequences are a list by seed, then their median and its interval.
+    """
     ceiling = result.ceiling_accuracy
     reached = result.sequences_to_99_of_ceiling_by_seed
     lowered = result.untrained is not UNSET  # by values that no training sequence has
@@ -216,7 +238,10 @@ def _number(value: float | None, pattern: str) -> str:
 
 
 def draw(folder: Path, finished: Finished, kind: Format = "png") -> Path:
-    """Make the figure of a run folder, and return its path; raise StorageError if it was edited."""
+    """Write the figure of a finished run, of format `kind`, into `folder`, and return its path.
+
+    Raises StorageError if the figure there was edited.
+    """
     path = (folder / FIGURE).with_suffix(f".{kind}")
     with drawing():
         content = image(figure_of(finished), kind)
@@ -225,7 +250,7 @@ def draw(folder: Path, finished: Finished, kind: Format = "png") -> Path:
 
 
 def figure_of(finished: Finished) -> "NotebookFigure":
-    """Return the figure of loss and accuracy over training with the baselines; 800 pixels wide."""
+    """Return the figure, 800 pixels wide, of loss and accuracy over training, with baselines."""
     from echo_jax.report.charts import NotebookFigure
 
     config, _, scores, _ = finished
@@ -259,7 +284,7 @@ def figure_of(finished: Finished) -> "NotebookFigure":
 
 
 def title_of(config: RunConfig) -> str:
-    """Return the title of the figure of a run."""
+    """Return the title of the figure of a run of `config`."""
     task = config.task
     kind = "stateful" if config.network.stateful else "stateless"
     title = (
@@ -272,7 +297,11 @@ def title_of(config: RunConfig) -> str:
 
 
 def _panel(axes: "Axes", values: np.ndarray, colour: str, label: str) -> None:
-    """Draw one panel: thin lines for running means of 20 of a seed, a thick one for the median."""
+    """Draw `values`, `[S, N]`, of every sequence: a thin line for each seed, a thick line for all.
+
+    The thick line is the median over the seeds of running means of 20 sequences. The thin lines are
+    these running means, or the values themselves for one seed.
+    """
     sequences = values.shape[1]
     width = min(20, sequences)
     kernel = np.full(width, 1 / width)

@@ -1,8 +1,8 @@
 """Handle run folders, one for each run with one writer: their files, rules and own values.
 
-`checkpoint` has the file that is the run; here are the names of the files, the rules of a folder
-and the user's own values. Nothing in a folder is executed, and no name in it is used as a path.
-docs/formats.md lists the files.
+`checkpoint` reads and writes the file that is the run. This module has the names of the files, the
+rules of a folder and the user's own values. Nothing in a folder is executed, and no name in it is
+used as a path. docs/formats.md lists the files.
 """
 
 import datetime
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # jax and numpy are imported after the command line was found
     from echo_jax.storage.values_and_tokens import Vocabulary
 
 RUNS = Path("runs")
-"""The parent of run folders for which no name is given."""
+"""The parent folder of runs for which no folder is given."""
 
 CONFIG = "config.json"
 VOCABULARY = "vocabulary.json"
@@ -43,7 +43,7 @@ FIGURE = "curve.png"
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """Where a run was begun, which can decide its last bits."""
+    """The versions, device and cores with which a run began; they can decide its last bits."""
 
     versions: dict[str, str]
     device: str
@@ -58,7 +58,7 @@ class StoredVocabulary(msgspec.Struct):
 
 
 class RunSpec(NamedTuple):
-    """The inputs of a run, which is a function of them."""
+    """The inputs of a run, whose results are a function of these inputs."""
 
     config: RunConfig
     values: list[str] | None = None  # the different ones of own data, in the order of their tokens
@@ -73,7 +73,7 @@ class RunSpec(NamedTuple):
 
     @property
     def vocabulary(self) -> "Vocabulary":
-        """The values that its tokens stand for, and which of them are not trained on."""
+        """The values that the tokens stand for, and which of these values are not trained on."""
         from echo_jax.storage.values_and_tokens import Vocabulary
 
         if self.values is not None:
@@ -85,7 +85,7 @@ class RunSpec(NamedTuple):
         return Vocabulary.of_integers(size)
 
     def corpus(self) -> "Corpus | None":
-        """Return the data as the part to train on and the held-out part; None without data.
+        """Return the user's values as a training part and a held-out part, or None without values.
 
         Raises ConfigError if one of the parts is shorter than a sequence.
         """
@@ -109,13 +109,13 @@ class RunSpec(NamedTuple):
 
 
 def as_shown(path: Path) -> str:
-    """Return a path for a person: from the current folder on, if it is below that."""
+    """Return `path` as text, relative to the current folder if it is below this folder."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def named_after_time(kind: str = "") -> Path:
-    """Return the folder of a run without a name: the time, with a number if it is taken."""
+    """Return an unused folder in RUNS, named after the time, `kind`, and if needed a number."""
     stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}{kind}"
     endings = itertools.chain([""], (f"-{i}" for i in itertools.count(2)))
     folders = (RUNS / (stem + ending) for ending in endings)
@@ -139,12 +139,12 @@ def check_unused(out: Path) -> None:
 
 
 def begun_here() -> Begun:
-    """Return the versions, the device and the cores of this process."""
+    """Return the versions, the device and the number of cores of this process."""
     return Begun(environment.versions(), environment.device_kind(), environment.threads())
 
 
 def write_values(folder: Path, inputs: RunSpec) -> None:
-    """Write the user's own values, if there are any."""
+    """Write the user's own values of `inputs` into `folder`, if there are any."""
     if inputs.values is not None and inputs.tokens is not None:
         contents = {"values": inputs.values, "length": len(inputs.tokens)}
         atomic_files.write_json(folder / VOCABULARY, contents)
@@ -154,7 +154,11 @@ def write_values(folder: Path, inputs: RunSpec) -> None:
 
 
 def with_values(folder: Path, inputs: RunSpec, to_train: bool) -> RunSpec:
-    """Return the inputs with the user's values; raise StorageError if a file is damaged."""
+    """Return `inputs` with the user's values and tokens, read from `folder`.
+
+    Raises StorageError if a file is damaged. Damaged tokens are an error only if `to_train`;
+    otherwise they are left out.
+    """
     vocabulary = _read_vocabulary(folder, inputs)
     inputs = inputs._replace(values=vocabulary.values)
     try:
@@ -166,7 +170,10 @@ def with_values(folder: Path, inputs: RunSpec, to_train: bool) -> RunSpec:
 
 
 def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | None:
-    """Return a sentence if `source`, the digest of the user's cell, is not that of the run."""
+    """Return a sentence if the user's cell has changed since the run in `folder`, or None.
+
+    `source` is the digest of the cell's text now; `inputs` state the digest at the start.
+    """
     if inputs.cell_source == source:
         return None
     return f"the text of cell {inputs.config.network.cell} has changed since {folder} was started"

@@ -1,4 +1,4 @@
-"""From an evaluation and the curves of a training to the scores that are stored."""
+"""Compute the scores that are stored, from an evaluation and the curves of a training."""
 
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from echo_jax.report.number_formats import plain
 
 
 class OwnScores(NamedTuple):
-    """The user's own values, and what was measured on them."""
+    """The user's own values, and the scores that were measured on these values only."""
 
     corpus: Corpus
     values: list[str]  # what the tokens of the corpus stand for
@@ -30,10 +30,11 @@ def summarise(
     curves: tuple[np.ndarray, np.ndarray],
     own: OwnScores | None = None,
 ) -> Result:
-    """Return the result of a run, without times and devices.
+    """Return the result of a run of `config`, without times and devices.
 
-    Its answers come from the first seed that did not fail. `scored` has a leading axis S; the
-    curves are loss and accuracy, each `[S, N]`.
+    The answers in the result come from the first seed that did not fail. `scored` has a leading
+    axis S. `curves` are loss and accuracy of every training sequence, each `[S, N]`. `own` has the
+    user's own values and their scores.
     """
     corpus = own and own.corpus
     fields = scores_of_seeds(config, scored, curves, corpus)
@@ -68,7 +69,8 @@ def scores_of_seeds(
 ) -> dict[str, Any]:
     """Return the fields of `Scores`, except the seconds, of a run or a grid point.
 
-    Infinite and NaN stand for None. The curves are loss and accuracy of the training, `[S, N]`.
+    Infinite and NaN stand for None. `scored` has a leading axis S, and `curves` are loss and
+    accuracy of every training sequence, each `[S, N]`. `corpus` has the user's own values, if any.
     """
     loss, accuracy = curves
     failed = failures(config, loss, scored.loss)
@@ -95,7 +97,10 @@ def scores_of_seeds(
 
 
 def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = None) -> dict:
-    """Return the fields of `FailedSeeds`, from losses of training `[S, N]` and evaluation `[S]`."""
+    """Return the fields of `FailedSeeds`: the seeds with a non-finite loss, and at which sequence.
+
+    `loss` is `[S, N]`, of every training sequence, and `final` is `[S]`, of the evaluation.
+    """
     bad = ~np.isfinite(loss)
     failed = bad.any(axis=1) | (False if final is None else ~np.isfinite(final))
     rows = np.flatnonzero(failed).tolist()
@@ -104,7 +109,7 @@ def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = Non
 
 
 def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
-    """Return the baselines of `Scores`; with a corpus, those of its held-out part."""
+    """Return the fields of `Scores` on baselines; with a `corpus`, of its held-out part."""
     task = config.task
     more = {}
     if corpus is None:
@@ -126,7 +131,10 @@ def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
 
 
 def ceiling_of(config: RunConfig, baseline: float, corpus: Corpus | None) -> float | None:
-    """Return the `accuracy_ceiling` of a run; `corpus` has the user's own values, if any."""
+    """Return the `accuracy_ceiling` of a run, None if it is unknown.
+
+    `baseline` is the accuracy of a guess, and `corpus` has the user's own values, if any.
+    """
     untrained = corpus.untrained_share(config.task) if corpus else 0.0
     return accuracy_ceiling(config, baseline, untrained)
 
@@ -151,7 +159,10 @@ def _of_own(config: RunConfig, own: OwnScores | None, good: np.ndarray) -> dict[
 def _beside_the_ceiling(
     config: RunConfig, ceiling: float | None, accuracy: np.ndarray, good: np.ndarray
 ) -> dict[str, Any]:
-    """Return the fields of the ceiling, from the curves `[S, N]` of the seeds that did not fail."""
+    """Return the fields of `Result` on the ceiling; no field if `ceiling` is None.
+
+    `accuracy` has the training curves, `[S, N]`; `good`, bool `[S]`, is False for failed seeds.
+    """
     if not ceiling or not knowable_share(config):
         return {} if ceiling is None else {"ceiling_accuracy": ceiling}
     # a ceiling of own values is below 1 for those that no training sequence has
@@ -162,7 +173,7 @@ def _beside_the_ceiling(
 
 
 def _sequences_until(goal: float, accuracy: np.ndarray, good: np.ndarray) -> list[int | None]:
-    """Return the sequences until a goal, by seed; None for never and for a failed seed."""
+    """Return, by seed, the sequences until the accuracy `goal`; None for never or a failed seed."""
     curves = zip(accuracy, good, strict=True)
     return [statistics.sequences_until(curve, goal) if kept else None for curve, kept in curves]
 
@@ -173,7 +184,7 @@ def _median(name: str, values: list) -> dict[str, Any]:
 
 
 def _of_seeds(scored: Evaluation, good: np.ndarray) -> dict[str, list]:
-    """Return the accuracy and loss of every seed; the worst for one that failed."""
+    """Return accuracy and loss of every seed as lists; a failed seed gets 0 and infinity."""
     accuracy = np.where(good, scored.accuracy, 0.0)
     return {"accuracy": accuracy.tolist(), "loss": np.where(good, scored.loss, np.inf).tolist()}
 

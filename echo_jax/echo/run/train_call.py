@@ -112,7 +112,7 @@ class Run:
     _params: Params
 
     def curve(self) -> NotebookFigure:
-        """Draw loss and accuracy over training beside their baselines, as in `curve.png`."""
+        """Return the figure of loss and accuracy over training, as in `curve.png`."""
         with drawing():
             return result_report.figure_of(self._finished())
 
@@ -120,18 +120,18 @@ class Run:
         return Finished(self.config, self.history, self.result)
 
     def explain(self) -> str:
-        """Say where the target is, if it can be learned, and what helps or what to ask next."""
+        """Return text on where the target is, what was learned, and what to run next."""
         why = explanation.explain(self.config, self.result, "argument")
         return "\n".join([why, *self._next_runs()])
 
     def report(self) -> str:
-        """Return the scores in full, as the command prints them, and what to run next."""
+        """Return the full scores as text, as the command prints them, and what to run next."""
         scores = result_report.full_report(self.config, self.result, "argument")
         return "\n".join([scores.lstrip(), *self._next_runs()])
 
     def _next_runs(self) -> list[str]:
         def call(changes: dict[str, Any]) -> str:
-            """Return the Python call of this run with some fields changed."""
+            """Return the Python call of this run with the fields in `changes`."""
             fields = chosen(changed(self.config, **changes))
             words = {name: repr(value) for name, value in fields.items()}
             if self.config.training.of_optax:
@@ -143,7 +143,7 @@ class Run:
         return advice.after_run(self._finished(), call)
 
     def network(self, seed: int | None = None) -> TrainedNetwork:
-        """Return the network of a seed, None for the first.
+        """Return the network of `seed`, or of the first seed if `seed` is None.
 
         Raises:
           ConfigError: the seed does not exist, or it failed in training.
@@ -153,7 +153,9 @@ class Run:
         return network_of(self._inputs, network, self._params, trained, seed, "this run")
 
     def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
-        """Return the answers of the network of a seed, as `predictor.TrainedNetwork.predict` does.
+        """Return the answers to `values` of the network of `seed`, None for the first seed.
+
+        `TrainedNetwork.predict` explains `values`, the `options` and the answers.
 
         Raises:
           ConfigError: for the reasons of `network` and of `TrainedNetwork.predict`.
@@ -161,7 +163,9 @@ class Run:
         return self.network(seed).predict(values, **options)
 
     def states(self, values: Any = None, *, seed: int | None = None) -> NotebookFigure:
-        """Return a figure of the states over a sequence, by default a random one, always the same.
+        """Return a figure of the states of the network of `seed` over `values`, one sequence.
+
+        By default the values are random, but equal in each call.
 
         Raises:
           ConfigError: for the reasons of `network` and of `TrainedNetwork.states`.
@@ -169,11 +173,12 @@ class Run:
         return self.network(seed).states(values)
 
     def memory(self, lags: int | None = None, *, seed: int | None = None) -> "ProbeResult":
-        """Return the bits that the state of a network holds about earlier values, see `probe`.
+        """Return the bits that the state of the network of `seed` holds about earlier values.
 
-        The network is fed random values as in training, or the user's own, of which the last 15%
-        are scored; the result also has the bits before training. `lags` is the number of steps
-        back, by default twice as far as the window and the target.
+        `echo_jax.probe` explains the result, which also has the bits before training. The network
+        is fed random values as in training, or the user's own values, of which the last 15% are
+        scored. `lags` is the number of steps back, by default twice as far as the window and the
+        target.
 
         Raises:
           ConfigError: for the reasons of `network` and of `TrainedNetwork.memory`.
@@ -181,7 +186,7 @@ class Run:
         return self.network(seed).memory(lags)
 
     def __repr__(self) -> str:
-        """Return the run, and its scores beside the baselines."""
+        """Return text: a description of the run, and its scores beside the baselines."""
         scores = result_report.scores(self.config, self.result)
         return f"{result_report.describe(self.config)}\n{scores}"
 
@@ -207,25 +212,28 @@ def train(
         echo_jax.train(part="no-context")                        # the beginner's mistake
         echo_jax.train(lag=3, stateful=False, out="runs/lag3")   # a run folder, for `load`
 
-    The other arguments are the flags of `echo-jax train`; they have the same defaults, and the run
-    has the same bits. An interrupt raises KeyboardInterrupt, and any thread may call.
+    The keyword arguments below are the flags of `echo-jax train`, with equal defaults; the run is
+    bit-identical to the run of the command. An interrupt raises KeyboardInterrupt. Any thread may
+    call `train`.
 
     Args:
-      config: the configuration that the other arguments change; by default that of the part. A
-        cell or an optimizer that an earlier call was given is not in it: give it again.
-      out: folder of the run, which must be new or empty; without one, nothing is written.
-      on_chunk: called after each chunk, at most about 400 updates, with the number of sequences
-        trained on so far, and the loss and accuracy of each of the chunk, float32 `[S, count]`:
+      config: the configuration that the other arguments change; by default that of the part. An
+        object that an earlier call was given as cell or optimizer is not in the configuration:
+        give the object again.
+      out: the folder of the run, which must be new or empty; without it, nothing is written.
+      on_chunk: a function that is called after each chunk of at most about 400 updates. It gets the
+        number of sequences trained on so far, and the loss and accuracy of each sequence of the
+        chunk, float32 `[S, count]`:
         on_chunk=lambda sequence, loss, accuracy: print(sequence, loss.mean())
-      args: options of the cell, which is then a class or its name: dict(features=64); of a name
-        also as `cell_args`, "features=64".
+      args: options of a cell that is a class or a name, such as dict(features=64); for a name,
+        `cell_args` of "features=64" does the same.
       progress: show a bar with the time left, in a terminal or a notebook.
 
     Returns:
       The finished run, which shows itself in a notebook.
 
     Raises:
-      ConfigError: an argument is unknown or breaks a rule; in one sentence, as the command says it.
+      ConfigError: an argument is unknown or breaks a rule, in the words of the command.
       StorageError: `out` cannot be written.
       DivergedError: the loss of every seed became non-finite.
     """
@@ -257,10 +265,11 @@ def train(
 def configured(
     config: RunConfig | None = None, args: Mapping[str, Any] | None = None, **fields: Any
 ) -> RunSpec:
-    """Return the configuration of a call of `train`, with the objects that it only names.
+    """Return the inputs of a run from arguments of `train`: a configuration, a cell, an optimizer.
 
-    Raises ConfigError if a value breaks a rule. The file that the configuration names is not read
-    yet.
+    `fields` and the `args` of the cell change `config`, or the configuration of the part. Cell and
+    optimizer are the objects that the configuration only names. The user's data are not read yet.
+    Raises ConfigError if a value breaks a rule.
     """
     base = _base(config, fields)
     fields.pop("part", None)
@@ -291,7 +300,10 @@ def _base(config: RunConfig | None, fields: Mapping[str, Any]) -> RunConfig:
 
 
 def _folder(out: PathLike, config: RunConfig, cell: object) -> Path:
-    """Return the folder of a run; raise ConfigError for an object that cannot be imported later."""
+    """Return `out` as a path.
+
+    Raises ConfigError if the cell or the optimizer is an object, which no later process can import.
+    """
     rule = "cannot be imported by a later process"
     if is_handed_over(config.network.cell):
         fix = "write it as a class or functions in a file and name the file, or give no {out}"
@@ -307,7 +319,7 @@ KINDS = get_type_hints(Fields)
 
 
 def _show_fields() -> None:
-    """Put the fields into the signature and the docstring of `train`, for help and completion."""
+    """Add the fields to the signature and the docstring of `train`, for help and completion."""
     defaults = {"part": "context", **flat(PARTS["context"]), **vars(TrainOptions())}
     signature = inspect.signature(train)
     *own, _ = signature.parameters.values()

@@ -74,7 +74,7 @@ class Running:
 
 
 def new_inputs(config: RunConfig) -> RunSpec:
-    """Return the inputs of a new run, for which the file that the configuration names is read."""
+    """Return the inputs of a new run of `config`, whose file of values is read, if any."""
     if config.data.file is None:
         return RunSpec(config)
     from echo_jax.echo.run import own_data  # not loaded for random integers
@@ -84,9 +84,11 @@ def new_inputs(config: RunConfig) -> RunSpec:
 
 @contextlib.contextmanager
 def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterator[PreparedRun]:
-    """Return a run in a new folder, locked against other processes; without `out`, in none.
+    """Yield a new run with `inputs` in the new folder `out`, locked against other processes.
 
-    Raises ConfigError, before anything is compiled or written, if the run cannot be trained.
+    Without `out`, the run has no folder. `options` say how the run is computed. Raises ConfigError,
+    before anything is compiled or written, if the run cannot be trained, and StorageError if the
+    folder cannot be created.
     """
     inputs = inputs._replace(seed_map=options.seed_map, compute=options.compute)
     if out is None:
@@ -116,10 +118,11 @@ def resumed_run(
     sequences: int | None = None,
     cell: str | None = None,
 ) -> Iterator[PreparedRun]:
-    """Return the run in a folder, which is locked against every other process.
+    """Yield the run in `folder`, which is locked against every other process.
 
-    The seed map and the form are those of the folder; the number of sequences may be larger. Raises
-    ConfigError, before anything is compiled, if the run cannot continue or its cell is not named.
+    The folder states the seed map and the form of computation; `sequences` may be larger than
+    before. `cell` names the user's cell of the run, if any. Raises ConfigError, before anything is
+    compiled, if the run cannot continue or its cell is not named.
     """
     # Before anything is read: another process may be training the run.
     with atomic_files.locked(folder):
@@ -147,7 +150,10 @@ def resumed_run(
 
 
 def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
-    """Return a run from its first sequence on, with the source of its cell; jax is started here."""
+    """Return the run of `inputs` before its first sequence, with the digest of its cell's text.
+
+    Here jax is started. Raises ConfigError if the run cannot be trained.
+    """
     limit = options.devices
     environment.use_cpu_devices(min(limit or environment.cores(), inputs.config.seeds))
     config = with_cell_stated(inputs.config)
@@ -174,7 +180,10 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
 
 
 def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Saved | None:
-    """Return the last checkpoint of a run, if there is one; raise ConfigError if it is done."""
+    """Return the last checkpoint of the run in `folder`, or None before the first.
+
+    Raises ConfigError if the run is finished after `wanted` sequences, or has had more of them.
+    """
     saved, result = checkpoint.read(folder, inputs, training.state_shapes(inputs.config, learner))
     done = saved.history.sequences if saved else 0
     shown = run_folder.as_shown(folder)
@@ -191,10 +200,10 @@ def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Save
 
 
 def train_run(run: PreparedRun, running: Running) -> Finished:
-    """Compile, train and evaluate a run, and fill its folder, except for the figure.
+    """Compile, train and evaluate `run`, write the files of its folder, and return its outcome.
 
-    Raises StoppedError if a signal ended it, and DivergedError if the loss of every seed became
-    non-finite.
+    The figure is not written. `running` says how the run is shown and stopped. Raises StoppedError
+    if a signal ended the run, and DivergedError if the loss of every seed became non-finite.
     """
     log = run.saved.history if run.saved else History(run.config)
     writer = CheckpointWriter(run, log)
@@ -234,7 +243,11 @@ def train_run(run: PreparedRun, running: Running) -> Finished:
 def train(
     run: PreparedRun, programs: Programs, writer: "CheckpointWriter", running: Running
 ) -> TrainState:
-    """Run the training loop, and return the state of every seed after the last sequence."""
+    """Run the training loop, and return the state of every seed after the last sequence.
+
+    `writer` writes the checkpoints, and its log gets the curves. Raises StoppedError and
+    DivergedError as `train_run` does.
+    """
     last = run.config.training.sequences
     dynamic = programs.dynamic(run.config)
     log = writer.log
@@ -265,10 +278,10 @@ def train(
 
 
 class CheckpointWriter:
-    """Writes the file of a run that trains, whose loop appends to `log`."""
+    """The writer of the checkpoints of a run, whose training loop appends to `log`."""
 
     def __init__(self, run: PreparedRun, log: History) -> None:
-        """Start the clock."""
+        """Start the clock that says when a checkpoint is due."""
         self._run = run
         self.log = log
         self._saved = log.sequences
@@ -282,7 +295,11 @@ class CheckpointWriter:
         return time.perf_counter() - self._clock > 10.0  # seconds
 
     def save(self, state: Any, finished: Result | None = None) -> None:
-        """Write the states `[S or more, ...]`, unless all are non-finite, and any result."""
+        """Write `state`, leaves `[S or more, ...]`, and the result `finished`, if there is one.
+
+        Without a result, nothing is written if the state of every seed is non-finite. Nothing is
+        written for a run without a folder.
+        """
         if self._run.folder is None:
             return
         seeds = self._run.config.seeds
@@ -296,12 +313,15 @@ class CheckpointWriter:
             self._clock = time.perf_counter()
 
     def write_metrics(self) -> None:
-        """Write `metrics.csv`."""
+        """Write `metrics.csv`, if the run has a folder."""
         if self._run.folder:
             atomic_files.write_bytes(self._run.folder / run_folder.METRICS, self.log.text())
 
     def refuse_divergence(self, final: np.ndarray | None = None) -> None:
-        """Raise DivergedError if every seed has had a non-finite loss, including its evaluation."""
+        """Raise DivergedError if every seed has had a non-finite loss.
+
+        `final`, `[S]`, are the losses of the evaluation, which count too.
+        """
         bad = self.log.bad if final is None else self.log.bad | ~np.isfinite(final)
         if not bad.all():
             return

@@ -27,12 +27,12 @@ TIMED_SEQUENCES = 800  # where only the time is measured: two chunks, the second
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """The kind of the figure of a study, and its axes.
+    """The kind of a study's figure, and its axes.
 
-    dots    y of every grid point, median and interval; points that differ in `series` share a row
-    lines   y over the label x, a line for each combination of the labels `series`
-    curves  over places, the accuracy by position or what a measure finds, a line per grid point
-            and score
+    dots    the score y of every grid point, with its interval; points that differ only in the
+            labels `series` share a row
+    lines   the score y over the label x, a line for each combination of the labels `series`
+    curves  the accuracy by position, or a measure by place, a line for each grid point and score
     """
 
     kind: Literal["dots", "lines", "curves"] = "dots"
@@ -115,7 +115,8 @@ KEEPING: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "LRU": ({"cell": "lru"}, (2000,)),
     "LSTM in a block": ({"cell": "block:lstm"}, (2000, 8000)),
 }
-"""Networks with batches of 1, whose gradient is cut after each value: fields, sequences."""
+"""The networks of `keeping`, by name: the fields that differ from part 3 with batches of 1, and
+the numbers of training sequences. The gradient is cut after each value."""
 
 
 def _keeping() -> Iterable[GridPoint]:
@@ -243,7 +244,7 @@ MISSED: Mapping[str, tuple[dict[str, Any], tuple[dict[str, Any], ...]]] = {
     "a learning rate of 0.0001": ({"learning_rate": 0.0001}, ({"learning_rate": 0.001},)),
     "a learning rate of 0.03": ({"learning_rate": 0.03}, ({"learning_rate": 0.001},)),
 }  # fmt: skip
-"""Runs that miss their goal, by how they change part 4, and the changes that may help each run."""
+"""Runs that miss their goal, by name: their changes of part 4, and the changes that may help."""
 
 
 def _advice() -> Iterable[GridPoint]:
@@ -261,7 +262,7 @@ COMPARED_CELLS = (
     "slstm", "delta-net", "gated-delta-net", "mlstm", "mamba2", "exprnn", "rwkv7", "lmu", "gla",
     "s5",
 )  # fmt: skip
-"""The cells of the published rows; a new cell joins them together with its rows."""
+"""The cells that have published rows; add a new cell together with its rows."""
 
 
 def _cells() -> Iterable[GridPoint]:
@@ -447,7 +448,7 @@ STUDIES: dict[str, Study] = {
         Chart(series="used", y="accuracy"),
     ),
 }
-"""All studies, in the order of the page."""
+"""All studies by name, in the order of the page."""
 
 
 def check_name(name: str) -> None:

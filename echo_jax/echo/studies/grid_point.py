@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 Label = str | int | float
 
 Program = tuple[RunConfig, int, str | None, tuple[int, ...]]
-"""Shapes, seeds, the text of a user's cell, lengths of the parts of own data: what compiled
-programs depend on."""
+"""What compiled programs depend on: the static configuration, the number of seeds, the digest of a
+user's cell, and the lengths of the two parts of own data."""
 
 Axes = Mapping[str, Mapping[Any, Any]]
-"""For each label its values in the grid, and the fields of the configuration that each one sets."""
+"""For each label of a grid, its values; for each value, the fields of the configuration it sets."""
 
 
 @dataclasses.dataclass(frozen=True)
 class GridPoint:
-    """One point of a grid: its labels and what is run there."""
+    """One point of a grid: its labels, and the configuration that is run there."""
 
     labels: Mapping[str, Label]  # the first columns of its line in a table: {"window": 5, "lag": 1}
     config: RunConfig  # of all its seeds
@@ -39,14 +39,15 @@ class GridPoint:
 
     @property
     def name(self) -> str:
-        """The labels as text, "window 5, lag 1"."""
+        """The labels as text, such as "window 5, lag 1"."""
         return ", ".join(f"{name} {value}" for name, value in self.labels.items())
 
     @property
     def key(self) -> str:
-        """A digest of what is run, which finds its row; on one kind of machine it decides the bits.
+        """A digest of what is run, by which the row of the grid point is found.
 
-        Labels and the study are not in it: a label may be reworded.
+        On one kind of machine, equal keys give bit-identical results. Labels and the study are left
+        out of the digest, as a label may be reworded.
         """
         run = {
             "config": to_dict(self.config),
@@ -57,12 +58,12 @@ class GridPoint:
 
     @property
     def source(self) -> dict[str, str]:
-        """The fields that only a row on a user's cell or on own values has."""
+        """The digests of the user's cell and of the user's values, by field, if there are any."""
         digests = {"cell_source": self.cell_source, "data_digest": self.data_digest}
         return {name: digest for name, digest in digests.items() if digest}
 
     def on(self, inputs: RunSpec) -> "GridPoint":
-        """Return this grid point on the user's own values, given as the inputs of a run."""
+        """Return this grid point with the configuration and the user's values of `inputs`."""
         digest = atomic_files.digest_of(dict(inputs.digests))
         return dataclasses.replace(
             self, config=inputs.config, tokens=inputs.tokens, data_digest=digest
@@ -70,26 +71,27 @@ class GridPoint:
 
     @property
     def corpus(self) -> "Corpus | None":
-        """The user's own values; None for random integers."""
+        """The user's own values, divided into two parts, or None for random integers."""
         return RunSpec(self.config, tokens=self.tokens).corpus()
 
     @property
     def program(self) -> Program:
-        """Grid points that agree in it share compiled programs."""
+        """What the compiled programs depend on; points with an equal `program` share them."""
         shapes = changed(self.config.static_config, sequences=1)
         return shapes, self.config.seeds, self.cell_source, tuple(map(len, self.corpus or ()))
 
     @property
     def work(self) -> float:
-        """The expected seconds."""
+        """The expected seconds of this grid point, without compiling."""
         return expected_seconds(self.config, self.measures)
 
 
 def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:
-    """Return all combinations of the values of some labels, the last label varying fastest.
+    """Return a grid point for each combination of values in `axes`, the last label varying fastest.
 
-    `options` are the other fields of every `GridPoint`. Raises ConfigError, which names the grid
-    point, if its configuration breaks a rule.
+    A point has the configuration `base` with the fields that its values set. `options` are the
+    other fields of every `GridPoint`. Raises ConfigError, which names the grid point, if a
+    configuration breaks a rule.
     """
     points = []
     for values in itertools.product(*axes.values()):
@@ -103,7 +105,7 @@ def grid(base: RunConfig, axes: Axes, **options: Any) -> tuple[GridPoint, ...]:
 
 
 def axis(field: str, *values: Label) -> Mapping[Label, Mapping[str, Any]]:
-    """Return the axis of a label whose values are the values of one field."""
+    """Return the axis of a label whose `values` are the values of the configuration's `field`."""
     return {value: {field: value} for value in values}
 
 
@@ -111,7 +113,10 @@ COMPILE_SECONDS = 3.5  # of the programs of one shape
 
 
 def expected_seconds(config: RunConfig, measures: tuple[str, ...]) -> float:
-    """Estimate the seconds of all seeds on the cores of this machine, without compiling."""
+    """Return the estimated seconds of all seeds of `config` on this machine, without compiling.
+
+    `measures` are names of `measures.MEASURES` that are computed after training.
+    """
     updates = config.training.sequences * config.task.updates_per_sequence
     rounds = -(-config.seeds // environment.cores())
     measure = sum(0.5 if name == "probe" else 0.1 for name in measures)  # seconds, of a seed
@@ -119,7 +124,10 @@ def expected_seconds(config: RunConfig, measures: tuple[str, ...]) -> float:
 
 
 def update_microseconds(config: RunConfig) -> float:
-    """Return the time of an update of one seed on one core, by its weights and products."""
+    """Return the estimated microseconds of an update of one seed of `config` on one core.
+
+    The estimate is linear in the number of weights, of steps and of products.
+    """
     task = config.task
     network = config.network
     outputs = task.vocab_size if task.framing == "classes" else 1
@@ -141,11 +149,11 @@ def update_microseconds(config: RunConfig) -> float:
 
 
 def seconds_of(points: Sequence[Task]) -> float:
-    """Estimate the seconds of some grid points on the cores of this machine."""
+    """Return the estimated seconds of `points` on this machine's cores, with compiling."""
     programs = {point.program for point in points}
     return COMPILE_SECONDS * len(programs) + sum(point.work for point in points)
 
 
 def minutes(seconds: float) -> str:
-    """Return seconds as minutes, at least half a minute."""
+    """Return `seconds` as text in minutes, at least 0.5."""
     return f"{seconds / 60:.0f}" if seconds > 90 else f"{max(seconds / 60, 0.5):.1f}"

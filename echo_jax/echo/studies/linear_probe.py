@@ -1,9 +1,9 @@
 """A linear probe of states: Fisher's linear discriminant, fitted in closed form. Pure.
 
-A probe measures what can be read out linearly. If it finds a value, the network need not use that
-value. If it does not, a nonlinear readout may still find it: `a xor b` in a state that holds `a`
-and `b` side by side. Score a probe on states that it was not fitted to, and compare its accuracy
-with the share of the most common value.
+A probe measures what can be read out linearly. If a probe finds a value, the network need not use
+this value. If a probe does not find a value, a nonlinear readout may still do so: `a xor b` in a
+state that holds `a` and `b` side by side. Score a probe on states to which it was not fitted, and
+compare its accuracy with the share of the most common value.
 """
 
 from typing import NamedTuple
@@ -13,13 +13,14 @@ import jax
 import jax.numpy as jnp
 
 SHRINKAGE = 1e-3
-"""Weight of the identity, the total variance of standardised units, in the within-class covariance.
-Large enough for float32 to invert it with constant units, copied units or more units than states;
-small enough to find a value that is encoded at a hundredth of the units' deviation."""
+"""The weight of the identity matrix, whose diagonal is the total variance of standardised units, in
+the within-class covariance. It is large enough for float32 to invert the covariance with constant
+units, copied units or more units than states. It is small enough to find a value that is encoded at
+a hundredth of the units' deviation."""
 
 CONSTANT = 1e-5
 """A unit whose deviation is below this share of its largest magnitude counts as constant and gets
-no weight: float32 resolves 6e-8 of the magnitude, too coarse for such a variation."""
+weight 0: float32 resolves 6e-8 of the magnitude, too coarse for such a deviation."""
 
 
 class Probe(NamedTuple):
@@ -30,14 +31,15 @@ class Probe(NamedTuple):
 
 
 def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
-    """Fit Fisher's linear discriminant with a shared covariance (Hastie et al. 2009, section 4.3).
+    """Return Fisher's linear discriminant of `states` (Hastie et al. 2009, section 4.3).
 
-    The Bayes rule for Gaussian classes with means m_c and one covariance S; x is standardised:
+    This is the Bayes rule for Gaussian classes with means m_c and one covariance S; x is
+    standardised:
 
         score_c = x^T S^-1 m_c - 1/2 m_c^T S^-1 m_c + log prior_c
 
-    S is the within-class covariance, shrunk: (1 - SHRINKAGE) S + SHRINKAGE I. Fitted to states
-    float32 `[N, F]` and their labels, int `[N]` in `[0, classes)`.
+    S is the within-class covariance, shrunk: (1 - SHRINKAGE) S + SHRINKAGE I. `states` are float32
+    `[N, F]`, and their `labels` int `[N]` in 0 .. `classes` - 1.
     """
     chex.assert_rank([states, labels], [2, 1])
     chex.assert_equal_shape_prefix([states, labels], 1)
@@ -65,12 +67,12 @@ def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
 
 
 def accuracy(probe: Probe, states: chex.Array, labels: chex.Array) -> chex.Array:
-    """Return the share of states `[N, F]` whose class `[N]` has the largest score, float32."""
+    """Return the share of `states` `[N, F]` whose label, in `labels` `[N]`, scores highest."""
     chex.assert_equal_shape_prefix([states, labels], 1)
     found = jnp.argmax(_product(states, probe.weights) + probe.bias, axis=-1)
     return jnp.mean((found == labels).astype(jnp.float32))
 
 
 def _product(a: chex.Array, b: chex.Array) -> chex.Array:
-    """Return a matrix product in full float32, also where the device would rather use less."""
+    """Return the matrix product of `a` and `b` in full float32, whatever the device's default."""
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)

@@ -1,4 +1,8 @@
-"""Measures of a trained network beside its score, each a pure function."""
+"""Measures of a trained network beside its score, each a pure function.
+
+A measure is a function of a configuration, its network, and one seed's dynamic parameters and
+trained weights. It returns arrays by name.
+"""
 
 from collections.abc import Callable
 
@@ -27,7 +31,11 @@ Measured = dict[str, jax.Array]
 def other_state(
     config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
 ) -> Measured:
-    """Return the accuracy with a zero state before every batch; if stateless, with a state."""
+    """Return the accuracy of `params` with the other kind of state than in training.
+
+    A stateful network gets a zero state before every batch, and a stateless network gets the
+    carried state.
+    """
     other = dynamic._replace(stateful=jnp.logical_not(dynamic.stateful))
     return {"accuracy": evaluate(config, network, other, params).accuracy}
 
@@ -35,7 +43,11 @@ def other_state(
 def rows_apart(
     config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
 ) -> Measured:
-    """Return the accuracy on rows of the layout prefixes with masked values, and on other rows."""
+    """Return the accuracy of `params` in layout prefixes, on two kinds of rows.
+
+    missing  the accuracy on rows with missing values
+    full     the accuracy on rows whose window is full
+    """
     asked = changed(config, layout="prefixes")
     right = evaluate(asked, network, dynamic, params).accuracy_by_position
     # In NumPy, so that the numbers of rows of both kinds are known when it is compiled.
@@ -46,9 +58,12 @@ def rows_apart(
 def follows(
     config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
 ) -> Measured:
-    """Return the share of answers that follow the input d steps back, `[D]`.
+    """Return the share of answers that follow a change of the input d steps back, by d.
 
-    D is twice the window, at most L. `untrained` is measured with the initial weights.
+    trained    `[D]`, with the weights `params`
+    untrained  `[D]`, with the initial weights
+
+    d is 0 .. D-1, where D is twice the window, at most L.
     """
     key = purpose_key(dynamic.seed, Purpose.EVALUATION)
     positions = jnp.arange(min(config.task.length, 2 * config.task.window))
@@ -61,13 +76,13 @@ def follows(
 
 
 def probe(config: RunConfig, network: Network, dynamic: DynamicParams, params: Params) -> Measured:
-    """Return the accuracy of a linear probe for x(t-d), d = 0 .. 8, on states around row t.
+    """Return the accuracy of linear probes for x(t-d), d = 0 .. 8, on states around row t.
 
     before   `[9]`, on the state from which the row starts
-    after    `[9]`, on the state at its end
+    after    `[9]`, on the state at the end of the row
     network  the accuracy of the network itself on the same rows
 
-    The probe is fitted to some sequences and tested on others. Rows with t below 8 are left out.
+    A probe is fitted to some sequences and tested on others. Rows with t below 8 are left out.
     """
     counters = jnp.arange(2 * PROBED)
     tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, counters, config.task)
@@ -76,7 +91,7 @@ def probe(config: RunConfig, network: Network, dynamic: DynamicParams, params: P
     late = np.flatnonzero(times >= PROBE_LAGS - 1)  # rows with all these values before them
 
     def at_lag(states: jax.Array, lag: jax.Array) -> jax.Array:
-        """Return the accuracy of a probe of the states for the value `lag` steps back."""
+        """Return the accuracy of a probe of `states` for the value `lag` steps back."""
         # fitted to the first half of the sequences, tested on the second
         (fit, trial), (fit_values, trial_values) = (
             x.reshape(2, PROBED * len(late), *x.shape[2:])
@@ -95,9 +110,10 @@ def probe(config: RunConfig, network: Network, dynamic: DynamicParams, params: P
 
 
 def newest(config: RunConfig, network: Network, dynamic: DynamicParams, params: Params) -> Measured:
-    """Return the variance of the states after rows, and the part that the value fed last explains.
+    """Return the variance of the states after rows, and the part that the newest value explains.
 
-    Both are sums over all numbers of the state; the part is the variance of the class means.
+    The newest value is the value fed last. Both results are sums over all numbers of the state. The
+    explained part is the variance of the mean state for each newest value.
     """
     tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, jnp.arange(PROBED), config.task)
     times = np.asarray(config.task.row_times)
@@ -114,11 +130,11 @@ def newest(config: RunConfig, network: Network, dynamic: DynamicParams, params: 
 def fed_back(
     config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
 ) -> Measured:
-    """Return the answers after L random integers when each answer is fed back as the next input.
+    """Return what happens after L random integers when each answer is the next input.
 
-    answers   int32 `[50]`, the first ones after the first start
-    distinct  `[8]`, different values among 25 answers in a row, the mean over 100 starts
-    repeats   share of the starts whose last 50 answers have a period of 25 or less
+    answers   int32 `[50]`, the first answers after the first of 100 starts
+    distinct  `[8]`, different values in each block of 25 answers, the mean over the starts
+    repeats   the share of the starts whose last 50 answers have a period of 25 or less
     """
     # Sequences of the evaluation fold in their numbers from 0 on, so this one is nobody else's.
     key = jax.random.fold_in(purpose_key(dynamic.seed, Purpose.EVALUATION), 2**31 - 1)

@@ -1,6 +1,7 @@
 """The row of a grid point: its configuration and the scores of every seed. No jax.
 
-A score is found by name, as values of the seeds, a median, an interval or text.
+Functions return a score by its name: as values of the seeds, as a median with its interval, or as
+text.
 """
 
 import datetime
@@ -25,7 +26,10 @@ MeasuredOfSeed = int | float | None | Annotated[list[int | float | None], Meta(m
 
 
 def shapes_of(task: TaskConfig) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Return the names and shapes, for one seed, of the findings of each of `measures.MEASURES`."""
+    """Return, for each of `measures.MEASURES`, the names of its results and shapes for one seed.
+
+    The shapes depend on the length and the window of `task`.
+    """
     steps = (min(task.length, 2 * task.window),)
     return {
         "other_state": {"accuracy": ()},
@@ -40,8 +44,8 @@ def shapes_of(task: TaskConfig) -> dict[str, dict[str, tuple[int, ...]]]:
 class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The scores of a grid point, its labels and its configuration.
 
-    `cell_source` is the SHA-256 of the file of a user's cell, and `data_digest` that of the user's
-    own values; other rows do not have these fields.
+    `cell_source` is the SHA-256 of the file of a user's cell, and `data_digest` is the digest of
+    the user's own values. Rows without a user's cell or own values lack these fields.
     """
 
     point: str  # the name of the grid point
@@ -59,7 +63,7 @@ class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=
     data_digest: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError unless the row agrees with its own configuration."""
+        """Raise ValueError unless the scores fit the seeds and the task of the configuration."""
         seeds = self.config.seeds
         task = self.config.task
         if self.by_seed.seed != list(range(self.config.seed, self.config.seed + seeds)):
@@ -78,7 +82,7 @@ class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=
         self._check_shapes()
 
     def _check_shapes(self) -> None:
-        """Raise ValueError unless every finding has the shape that its measure gives."""
+        """Raise ValueError unless every measure has results of its names and shapes."""
         shapes = shapes_of(self.config.task)
         for measure, found in self.measured.items():
             expected = shapes.get(measure, {})
@@ -91,12 +95,12 @@ class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=
 
     @property
     def key(self) -> str:
-        """The key of its grid point."""
+        """The key of the row's grid point."""
         return self.grid_point.key
 
     @property
     def grid_point(self) -> GridPoint:
-        """Its grid point."""
+        """The row's grid point, without the tokens of own values."""
         digests = self.cell_source, self.data_digest
         return GridPoint(
             self.labels, self.config, tuple(self.measured), self.until_learned, *digests
@@ -104,7 +108,7 @@ class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=
 
     @property
     def sequences(self) -> int:
-        """The sequences that each seed was trained on."""
+        """The number of sequences that each seed was trained on."""
         return self.updates // self.config.task.updates_per_sequence
 
     @property
@@ -123,9 +127,10 @@ RESULT_ROWS = RowKind("a row of results", _decoded, msgspec.to_builtins, TIMING)
 
 
 def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
-    """Return the rows of some grid points, in their order and under their labels.
+    """Return those of `rows` that belong to `points`, in the order and with the labels of `points`.
 
-    If a grid point has two rows, the later one counts; of rows with equal keys, one with its name.
+    A point without a row is left out. If several rows have the key of a point, the last row with
+    the name of the point counts. Without a row of this name, the last row counts.
     """
     by_key = {row.key: row for row in rows}
     by_name = {(row.key, row.point): row for row in rows}
@@ -140,10 +145,11 @@ def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[Res
 
 
 def scores(row: ResultRow, name: str) -> list:
-    """Return a score of every seed, None for never; the list is empty if it was not measured.
+    """Return the score `name` of every seed of `row`, or an empty list if it was not measured.
 
-    `name` is a field of `by_seed`, updates_to_99 or rows_to_99; or it is a measure and one of its
-    findings, such as "rows_apart missing", perhaps at one place, as in "probe before 1".
+    A seed that never reached the score has None. `name` is a field of `by_seed`, updates_to_99 or
+    rows_to_99; or a measure and one of its results, such as "rows_apart missing", perhaps at one
+    place, as in "probe before 1".
     """
     if name.endswith("_to_99"):
         times = _in_a_sequence(row, name)
@@ -162,20 +168,24 @@ def _in_a_sequence(row: ResultRow, name: str) -> int:
 
 
 def limit(row: ResultRow, name: str) -> float:
-    """Return the score above which nothing is known, as training ended there, or infinity."""
+    """Return the largest score `name` that the training of `row` could show, or infinity.
+
+    A score that counts until 99%, such as updates_to_99, is bounded by the end of training.
+    """
     trained = row.sequences * _in_a_sequence(row, name)
     return trained if name.endswith("_to_99") else math.inf
 
 
 def summary(row: ResultRow, name: str) -> Summary:
-    """Return the median of a score over the seeds and its interval; no interval for one seed."""
+    """Return the median of the score `name` over the seeds; one seed gives no interval."""
     return statistics.summary_of(scores(row, name))._replace(cut_short=row.cut_short)
 
 
 def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
-    """Return a median and its interval as text, "99.73% (99.70 to 99.77)"; "-" if not measured.
+    """Return the median of the score `name` and its interval as text; "-" if it was not measured.
 
-    A score that was not reached is above the limit of training: >2,000, or 1,489 (1,450 to >2,000).
+    `pattern` writes a number: "99.73% (99.70 to 99.77)". A score that was not reached is above the
+    limit of training: ">2,000", or "1,489 (1,450 to >2,000)".
     """
     if not scores(row, name):
         return "-"
@@ -193,10 +203,10 @@ def shown(row: ResultRow, name: str, pattern: Callable[[float], str]) -> str:
 
 
 def places(row: ResultRow, name: str) -> tuple[int, list[float]]:
-    """Return the first of P places, and a score at each, its mean over the seeds.
+    """Return the first of P places, and the mean over the seeds of the score `name` at each place.
 
-    A place is a position in the sequence for accuracy_by_position, which begins at the time of the
-    first row of a batch, and an index from 0 for what a measure finds.
+    For accuracy_by_position, a place is a time in the sequence. The first place is the time at
+    which the first row ends, or 0 in streams. For a measure, a place is an index from 0.
     """
     if name == "accuracy_by_position":
         task = row.config.task

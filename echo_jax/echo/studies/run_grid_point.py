@@ -1,6 +1,6 @@
-"""The task that is a grid point: its seeds trained side by side, evaluated and measured, a row.
+"""Run a grid point: train its seeds side by side, evaluate and measure them, and make its row.
 
-On one kind of machine a row depends on its grid point alone, but for its timing fields.
+On one kind of machine, a row depends on its grid point alone, except for its timing fields.
 """
 
 import datetime
@@ -34,7 +34,7 @@ CHUNK_UPDATES = 400  # of a chunk, about: how often a grid point checks whether 
 
 
 class Learned(NamedTuple):
-    """The result of training."""
+    """The result of training the seeds of a grid point."""
 
     state: TrainState  # after the last chunk, leaves `[S, ...]`
     history: History
@@ -42,7 +42,10 @@ class Learned(NamedTuple):
 
 
 def compile_point(point: GridPoint) -> Timed:
-    """Return the `Programs` of a grid point; raise ConfigError if a user's cell has changed."""
+    """Return the compiled `Programs` of `point`, with the seconds that compiling took.
+
+    Raises ConfigError if the text of a user's cell has changed.
+    """
     shapes, seeds, cell_source, lengths = point.program
     config = changed(shapes, seeds=seeds)
     cell = cell_of(config)
@@ -55,7 +58,10 @@ def compile_point(point: GridPoint) -> Timed:
 
 
 def run_point(point: GridPoint, compiled: Timed, report: Report) -> ResultRow:
-    """Train, evaluate and measure a grid point with programs compiled for its shapes."""
+    """Train, evaluate and measure `point`, and return its row.
+
+    `compiled` has programs for the shapes of the point. `report` gets the share of training done.
+    """
     programs: Programs = compiled.program
     config = point.config
     watch = Stopwatch()
@@ -94,12 +100,19 @@ JOB = Job(compile_point, run_point)
 
 
 def chunk_size(config: RunConfig) -> int:
-    """Return the sequences of a chunk, which depend on no number of sequences, seeds or devices."""
+    """Return the number of sequences in a chunk of `config`, about CHUNK_UPDATES updates.
+
+    This number does not depend on the numbers of sequences, seeds and devices.
+    """
     return max(1, CHUNK_UPDATES // config.task.updates_per_sequence)
 
 
 def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: Report) -> Learned:
-    """Train the seeds of a grid point by chunks; with `until_learned`, until all reach 99%."""
+    """Train the seeds of `point` by chunks, and return what was learned.
+
+    With `until_learned`, training ends when all seeds have reached 99%. `dynamic` has the padded
+    parameters of the seeds. `report` gets the share of training done.
+    """
     config = point.config
     size = chunk_size(config)
     work = range(config.training.sequences)
@@ -122,7 +135,7 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
 def _measure(
     name: str, config: RunConfig, programs: Programs, dynamic: DynamicParams, params: Params
 ) -> dict[str, np.ndarray]:
-    """Compute one of `measures.MEASURES` for every seed, leaves `[S, ...]`."""
+    """Return the results of the measure `name` for the weights `params`, each `[S, ...]`."""
     measure = functools.partial(MEASURES[name], config, programs.network)
     mapped = many_seeds.over_runs(measure, programs.devices, many_seeds.default_seed_map())
     measured = jax.device_get(jax.jit(mapped)(dynamic, params))

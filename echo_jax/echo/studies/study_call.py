@@ -2,7 +2,8 @@
 
     folder ─► grid points without a row ─► rows, one by one ─► section ─► page
 
-Without `run`, a study is the answer from its rows, either published or the user's. No jax yet.
+Without `run`, `study` shows the answer from rows that exist, either published or the user's, and
+jax is not loaded.
 """
 
 import dataclasses
@@ -51,10 +52,10 @@ def study(
 
     Args:
       name: the name of a study, such as "state"; `echo-jax study` lists them.
-      folder: the folder of the command `echo-jax study`; None for the answer and the rows that were
-        published with this version.
+      folder: the folder of the command `echo-jax study`. None means the answer and the rows that
+        were published with this version.
       run: train what the study lacks in this folder, as the command does, and write its page.
-      cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.
+      cluster: train on the workers of a Dask cluster, such as "local:4" (docs/cluster.md).
       progress: show what is done and the time left, in a terminal or a notebook.
 
     Raises:
@@ -83,7 +84,7 @@ def study(
 
 
 def all_studies(folder: Path) -> StudyFolder:
-    """Return a folder of studies, whose page names the command that makes it."""
+    """Return `folder` as the folder of all studies, whose page names the command that makes it."""
     again = shlex.join(["--all", *(["--out", str(folder)] if folder != DEFAULT_FOLDER else [])])
     command = study_folder.command_of
     return StudyFolder(folder, "all studies", TITLE, STUDIES, command, command(again))
@@ -99,11 +100,18 @@ def run_studies(
     paper: Paper | None,
     show: Callable[[Section], None] = lambda _: None,
 ) -> dict[str, Section]:
-    """Run what the studies of these names lack, and return the sections of all studies with rows.
+    """Run the grid points that studies lack, and return the sections of all studies with rows.
 
-    Each study is shown when its rows are complete, and the page is written, with the files of a
-    paper at the end; without a paper, no page is written. Raises TasksFailedError at the end if
-    grid points failed.
+    Args:
+      folder: the folder of the studies.
+      names: the names of the studies that are run and shown.
+      running: how grid points are run.
+      paper: the files for a paper, which are written at the end. The page is written after each
+        study; with None neither is written.
+      show: a function that gets the section of each study when its rows are complete.
+
+    Raises:
+      TasksFailedError: at the end, if grid points failed; the others have rows.
     """
     failures = list[str]()
     # The cluster first: one that does not answer leaves no folder behind.
@@ -140,7 +148,7 @@ def run_studies(
 
 
 def _waiting(folder: StudyFolder, names: Sequence[str]) -> dict[str, list[GridPoint]]:
-    """Return the grid points of the studies of these names that have no row yet."""
+    """Return, for each study in `names`, its grid points that have no row in `folder` yet."""
     rows = study_folder.rows_of(folder.path, {name: folder.studies[name] for name in names})
     return {name: missing(folder.studies[name].points, rows[name]) for name in names}
 
@@ -148,7 +156,10 @@ def _waiting(folder: StudyFolder, names: Sequence[str]) -> dict[str, list[GridPo
 def _executor(
     waiting: Mapping[str, Sequence[GridPoint]], running: Execution
 ) -> AbstractContextManager[Executor]:
-    """Return the workers of a cluster, or this process, where jax then starts."""
+    """Return the context of an executor: the workers of a cluster, or this process.
+
+    `waiting` has the grid points to run, by study. If this process runs them, jax is started here.
+    """
     points = list(itertools.chain(*waiting.values()))
     if points and running.cluster is None:
         running.start_jax(None)
@@ -163,9 +174,9 @@ def run_points(
     progress: GridProgress,
     interrupts: Interrupts,
 ) -> Sequence[str]:
-    """Run grid points, and append the row of each to a file as it comes.
+    """Run `points` with `executor`, and append the row of each to the file `path` when it comes.
 
-    Returns a sentence for each point that failed, as other studies continue.
+    Returns a sentence for each point that failed, so that other studies can go on.
     """
     from echo_jax.echo.studies import run_grid_point  # loads jax, which a page does not need
 
@@ -182,6 +193,6 @@ def run_points(
 
 
 def by_program(points: Sequence[GridPoint]) -> list[GridPoint]:
-    """Return grid points in an order that compiles each program once."""
+    """Return `points` in an order that compiles each program once: grouped by program."""
     programs = list(dict.fromkeys(point.program for point in points))
     return sorted(points, key=lambda point: programs.index(point.program))

@@ -1,7 +1,7 @@
-"""The folder of studies or of a sweep: its rows, its sections and its page; and the published one.
+"""Read and write a folder of studies or of a sweep: its rows, its sections and its page.
 
-docs/formats.md lists the files. The published folder has rows, and the answers of
-docs/results/answers.md. No jax here.
+docs/formats.md lists the files. The published folder, docs/results, also has the answers, in
+answers.md. No jax here.
 """
 
 import contextlib
@@ -46,10 +46,11 @@ class StudyFolder(NamedTuple):
 
     @contextlib.contextmanager
     def claimed(self, tables: bool = False) -> Iterator[None]:
-        """Make and lock the folder, before anything is run.
+        """Make the folder and lock it for the `with` block, before anything is run.
 
-        Raises StorageError if it cannot be made, is of another kind, or has a file in the way that
-        was edited since it was generated or that was not generated.
+        With `tables`, a folder for the tables of a paper is made too. Raises StorageError if the
+        folder cannot be made or is of another kind. A file to be written over that was edited or
+        was not generated is an error too.
         """
         out = self.path
         atomic_files.check_not_current(out)
@@ -68,7 +69,7 @@ class StudyFolder(NamedTuple):
 
 
 def _check_content(out: Path) -> None:
-    """Raise StorageError unless the folder has `folder.json` or only files of studies."""
+    """Raise StorageError if the folder `out` has no `folder.json` but files that no study makes."""
     if not out.is_dir() or os.path.lexists(out / KIND) or not os.access(out, os.R_OK):
         return
     for name in sorted(set(os.listdir(out)) - {"rows", "figures", "tables", PAGE}):
@@ -78,12 +79,15 @@ def _check_content(out: Path) -> None:
 
 
 def rows_path(out: Path, name: str) -> Path:
-    """Return the file of the rows of a study."""
+    """Return the path of the rows of the study `name` in the folder `out`."""
     return out / "rows" / f"{name}.jsonl"
 
 
 def rows_of(out: Path, studies: Mapping[str, Study]) -> dict[str, list[ResultRow]]:
-    """Return the rows of each study, in the order of its grid points, as far as they were run."""
+    """Return, by name, the rows in the folder `out` of each of `studies`.
+
+    The rows are in the order of the grid points; points that were not run have none.
+    """
     return {
         name: finished(study.points, RESULT_ROWS.read(rows_path(out, name)))
         for name, study in studies.items()
@@ -91,19 +95,19 @@ def rows_of(out: Path, studies: Mapping[str, Study]) -> dict[str, list[ResultRow
 
 
 def folder() -> Path:
-    """Return the folder of the rows and answers of this version: in a wheel, or in a checkout."""
+    """Return the folder of the published rows and answers, in a wheel or in a checkout."""
     installed = Path(__file__).parent / "published"
     documents = installed if installed.exists() else Path(__file__).parents[3] / "docs"
     return documents / "results"
 
 
 def answer(name: str) -> str:
-    """Return the answer to a study, the paragraph under its heading; nothing for a sweep."""
+    """Return the published answer to the study `name`, a paragraph; "" for a sweep."""
     return next(iter(paragraphs(name)), "")
 
 
 def paragraphs(name: str) -> list[str]:
-    """Return the paragraphs of the answer to a study, and its notes; none for a sweep."""
+    """Return the published answer to the study `name` and its notes; an empty list for a sweep."""
     text = (folder() / "answers.md").read_text("utf-8")
     _, _, part = text.partition(f"\n### {name}: ")
     paragraphs = re.split(r"\n##", part)[0].strip().split("\n\n")[1:]
@@ -140,9 +144,10 @@ CUT_SHORT = "Open marks: training ended at its limit before every seed had reach
 
 
 def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) -> Section:
-    """Return the section of a study, from the rows of its grid points that were run.
+    """Return the section of `study`, whose name is `name`, from the rows that were run.
 
-    `command` reproduces it. There is at least one row, and they have the order of the grid points.
+    There is at least one row, and `rows` have the order of the grid points. The section shows
+    `command`, the command line that reproduces it.
     """
     own = rows[0].config.data.file is not None
     chart = study.chart
@@ -172,12 +177,12 @@ def _notes(rows: Sequence[ResultRow], own: bool) -> list[str]:
 
 
 def command_of(name: str) -> str:
-    """Return the command of a study, as pages show it."""
+    """Return the command line that runs the study `name`, as pages show it."""
     return f"echo-jax study {name}"
 
 
 def sections(folder: StudyFolder, rows: Mapping[str, Sequence[ResultRow]]) -> dict[str, Section]:
-    """Return the sections of the studies that have rows, by their names."""
+    """Return, by name, the sections of the studies of `folder` that have `rows`."""
     return {
         name: section(name, folder.studies[name], some, folder.command(name))
         for name, some in rows.items()
@@ -190,7 +195,10 @@ def write_folder(
     rows: Mapping[str, Sequence[ResultRow]],
     sections: Mapping[str, Section],
 ) -> None:
-    """Write the page of all studies that have rows, over the one generated before."""
+    """Write the page of `sections` and its figures, over the page that was generated before.
+
+    `rows` has the rows of all studies, which say when and with which versions they were made.
+    """
     ordered = [sections[name] for name in folder.studies if name in sections]
     every = list(itertools.chain(*rows.values()))
     made = computed((row.date.isoformat(), row.versions) for row in every)
@@ -202,7 +210,7 @@ def write_folder(
 
 
 def _answered(section: Section, rows: Sequence[ResultRow], study: Study) -> Section:
-    """Return the section with the published answer, where the rows are the published ones."""
+    """Return `section`, with the published answer if `rows` include all its published rows."""
     committed = rows_of(folder(), {section.name: study})[section.name]
     if not committed or any(row not in rows for row in committed):
         return section

@@ -1,4 +1,4 @@
-"""The tables and the figure of a study: scores, paired tests, curves; and the same as plain rows.
+"""The tables and the figure of a study: scores, paired tests and curves, also as plain rows.
 
 No jax here.
 """
@@ -43,12 +43,12 @@ AXIS_NAMES = {
 
 
 def drawn(chart: Chart, rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """Return the rows that a figure shows."""
+    """Return the `rows` that the figure of `chart` shows."""
     return [row for row in rows if not chart.leave_out(row.labels)]
 
 
 def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float]]:
-    """Return the curves of a figure by name: at each place the mean over the seeds."""
+    """Return the curves of `chart` by name: for each place, the mean score over the seeds."""
     by_name = {}
     for row in drawn(chart, rows):
         for score in chart.y.split(","):
@@ -59,7 +59,7 @@ def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float
 
 
 def figure(chart: Chart, rows: Sequence[ResultRow], width: float = WIDTH) -> "NotebookFigure":
-    """Return the matplotlib figure of a chart."""
+    """Return the matplotlib figure of `chart` for `rows`, `width` inches wide."""
     from echo_jax.report import charts  # imports matplotlib, which few commands need
 
     rows = drawn(chart, rows)
@@ -82,7 +82,7 @@ def figure(chart: Chart, rows: Sequence[ResultRow], width: float = WIDTH) -> "No
 
 
 def _lines(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[tuple[float, Summary]]]:
-    """Return the points of each line; those of curves have no intervals."""
+    """Return the points of each line, by its name; the points of curves have no intervals."""
     lines: dict[str, list[tuple[float, Summary]]] = {}
     if chart.kind == "curves":
         for name, curve in curves(chart, rows).items():
@@ -104,7 +104,7 @@ def _dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultR
 
 
 def series_name(chart: Chart, row: ResultRow) -> str:
-    """Return the name of the line or curve that a row belongs to."""
+    """Return the name of the line or curve of `chart` that `row` belongs to, "" if alone."""
     if chart.name:
         return chart.name(row.labels)
     if not chart.series:
@@ -129,7 +129,7 @@ def _bits(row: ResultRow) -> str:
 
 
 def _reached(row: ResultRow) -> str:
-    """Return the number and share of the seeds that reached 99%, with the interval of the share."""
+    """Return as text how many seeds reached 99%, with the interval of their share."""
     reached = scores(row, "sequences_to_99")
     count = sum(n is not None for n in reached)
     seeds = len(reached)
@@ -179,11 +179,11 @@ COLUMNS: Mapping[str, ColumnText] = {
     "state swapped": _estimate("other_state accuracy", percent),
     "answers that repeat": _estimate("fed_back repeats", percent),
 }
-"""The columns of main tables, by their headings."""
+"""For each heading of a main table, the function that returns the entry of a row."""
 
 
 def main_table(study: Study, rows: Sequence[ResultRow]) -> Table:
-    """Return a line for each grid point: its labels, and the columns of the study."""
+    """Return the table with a line for each of `rows`: its labels, and the columns of `study`."""
     labels = list(dict.fromkeys(label for row in rows for label in row.labels))
     lines = [
         [
@@ -222,7 +222,7 @@ PAIR_CAPTION = (
 
 
 class ComparedPair(NamedTuple):
-    """A score of two rows, compared seed by seed; p is adjusted for all comparisons beside it."""
+    """A score of two rows, compared seed by seed; p is adjusted for all pairs of a study."""
 
     first: ResultRow
     second: ResultRow
@@ -232,9 +232,10 @@ class ComparedPair(NamedTuple):
 
 
 def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
-    """Return the pairs of a study that were run, compared in its scores; adjusted together (Holm).
+    """Return the pairs of `study` whose `rows` exist, compared in each of its scores.
 
-    Pairs are left out if a seed failed or never reached the score, or if there is only one seed.
+    The p values are adjusted together (Holm). A pair is left out if there is only one seed, or if a
+    seed has no score, as when it never reached 99%.
     """
     by_name = {row.point: row for row in rows}
     pairs = [pair for pair in study.pairs if by_name.keys() >= set(pair)]
@@ -250,7 +251,7 @@ def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
 
 
 def pair_tables(study: Study, rows: Sequence[ResultRow]) -> list[Table]:
-    """Return a list with the table of the comparisons of a study, or an empty list."""
+    """Return a list with the table of all comparisons of `study`; empty if it has none."""
     lines = []
     for first, second, score, test, p in compared(study, rows):
         before = first.labels
@@ -280,7 +281,7 @@ def _difference(value: float, score: str) -> str:
 
 
 def curve_tables(chart: Chart, rows: Sequence[ResultRow]) -> list[Table]:
-    """Return a list with the table of a figure of curves; an empty list for other figures."""
+    """Return a list with the table of the curves of `chart`; empty for other kinds of charts."""
     if chart.kind != "curves":
         return []
     columns = curves(chart, rows)
@@ -303,9 +304,10 @@ OF_SEEDS = tuple(name for name in SeedScores.__struct_fields__ if name != "seed"
 def tidy_rows(
     study: Study, rows: Sequence[ResultRow]
 ) -> dict[str, Callable[[], list[dict[str, Any]]]]:
-    """Return functions that make plain rows, one number a column, by the suffix of their file.
+    """Return functions that make plain rows of `study`, by the suffix of the file of the rows.
 
-    Columns have the names of the rows of results. Fractions are fractions, and unknown is None.
+    A plain row has one value per column, with the names of the rows of results. Shares are
+    fractions of 1, and an unknown value is None.
     """
     return {
         "": functools.partial(summaries, rows),
@@ -320,7 +322,8 @@ def summaries(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
 
     at_least  True if training ended before 99%, so that the median is a lower bound; high is then
               None unless it is bounded
-    chance, order_blind, knowable  the baselines and the ceiling of scores that have them
+    chance, order_blind  the baselines of the score, or None
+    knowable  the share of targets that can be known, for the accuracy
     """
     measured = [f"{m} {what}" for row in rows for m, of in row.measured.items() for what in of]
     names = [*OF_SEEDS, "updates_to_99", "rows_to_99", *dict.fromkeys(measured)]
@@ -333,7 +336,7 @@ def summaries(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
 
 
 def _of_point(row: ResultRow, rows: Sequence[ResultRow]) -> dict[str, Any]:
-    """Return the columns of a grid point; a label that only other rows have is None."""
+    """Return the columns on the grid point of `row`; a label of only other `rows` is None."""
     return {
         "point": row.point,
         "cell": row.config.network.cell,
@@ -394,7 +397,10 @@ def comparisons(study: Study, rows: Sequence[ResultRow]) -> list[dict[str, Any]]
 
 
 def curve_rows(chart: Chart, rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
-    """Return a row for each curve of the figure and place: the mean over the seeds."""
+    """Return a row for each place of each curve of `chart`, with the mean score over the seeds.
+
+    The mean is None if it is unknown. Charts of other kinds give no rows.
+    """
     by_name = curves(chart, rows) if chart.kind == "curves" else {}
     return [
         {"curve": name, chart.x: place, "mean": None if math.isnan(value) else value}

@@ -57,17 +57,17 @@ def sweep(
         echo_jax.sweep(lag=[0, 1, 2, 5], hidden_size=[20, 50])
         echo_jax.sweep(cell=["lstm", "gru"], stateful=False, seeds=4, out="cells")
 
-    It is the command `echo-jax sweep`: with the same values it has the same rows. A list, tuple,
-    range or array has several values of a field: numbers, names, True and False. Each value of the
-    last such field is compared with its first, in pairs of seeds.
+    The command `echo-jax sweep` makes equal rows from equal values. A list, tuple, range or array
+    gives several values of a field: numbers, names, True and False. In the last field with several
+    values, each value is compared with the first, in pairs of seeds.
 
     Args:
-      part: of the tutorial, whose configuration the values change.
-      seeds: of each combination.
+      part: the part of the tutorial whose configuration the values change.
+      seeds: the number of seeds of each combination.
       until_learned: stop training a combination when all its seeds have reached 99%.
-      out: folder of the rows, the figure and the page, in which the same call goes on; without one,
-        nothing is kept.
-      cluster: train on the workers of a Dask cluster, such as "local:4"; see docs/cluster.md.
+      out: the folder of the rows, the figure and the page; an equal call goes on there. Without a
+        folder, nothing is kept.
+      cluster: train on the workers of a Dask cluster, such as "local:4" (docs/cluster.md).
       progress: show what is done and the time left, in a terminal or a notebook.
       **values: fields of a configuration, as in `echo_jax.train`.
 
@@ -76,7 +76,7 @@ def sweep(
 
     Raises:
       ConfigError: an argument breaks a rule, or a combination of values does.
-      StorageError: `out` is not of a sweep, damaged or in use, or cannot be written.
+      StorageError: `out` is not the folder of a sweep, is damaged or in use, or cannot be written.
       TasksFailedError: some combinations failed; the others have rows in `out`.
       SchedulerLostError: the scheduler of the cluster is gone; `out` has the rows made so far.
     """
@@ -95,7 +95,10 @@ def sweep(
 
 
 def sweep_folder(path: Path, study: Study, command: str) -> StudyFolder:
-    """Return the folder of a sweep; raise ConfigError if a network cannot be trained."""
+    """Return `path` as the folder of the sweep `study`, which the command line `command` makes.
+
+    Raises ConfigError if a network of the sweep cannot be trained.
+    """
     studies = {NAME: checked(study)}
     return StudyFolder(path, "a sweep", "A sweep", studies, lambda _: command, command)
 
@@ -103,7 +106,10 @@ def sweep_folder(path: Path, study: Study, command: str) -> StudyFolder:
 def _divided(
     values: Mapping[str, Any],
 ) -> tuple[dict[str, list[Any]], dict[str, Any], DataConfig]:
-    """Return the values of each field, fields that no sweep varies, and the user's own values."""
+    """Return, from `values`, lists of values by field, fields that no sweep varies, and own data.
+
+    Raises ConfigError if a name is not a field of a configuration, or a value cannot be swept.
+    """
     whole = flat(RunConfig())
     for name in values:
         if name not in whole:
@@ -119,7 +125,10 @@ def _divided(
 
 
 def _several(name: str, given: Any) -> list[Any]:
-    """Return the values of a field as a list; raise ConfigError unless each can be swept."""
+    """Return `given`, one or several values of the field `name`, as a list.
+
+    Raises ConfigError unless each value is a number, a name, True or False, or None alone.
+    """
     if hasattr(given, "tolist"):  # of numpy
         given = given.tolist()
     several = given if isinstance(given, list | tuple | range) else [given]
@@ -138,10 +147,12 @@ def sweep_study(
     until_learned: bool,
     **fixed: Any,
 ) -> Study:
-    """Return the study of every combination of the values of some fields; `fixed` has others.
+    """Return the study of every combination of `values`, which has a list of values by field.
 
-    Each value of the last field with several values is compared with the first of them, with equal
-    other fields. Raises ConfigError if a field has no value, or a combination is invalid.
+    The combinations change the configuration of `part`, on the user's own `data`; `fixed` has
+    fields that all combinations share. Each value of the last field with several values is compared
+    with the first value, with equal other fields. With `until_learned`, training ends at 99%.
+    Raises ConfigError if a field has no value, or a combination is invalid.
     """
     for field, given in values.items():
         if not given:
@@ -173,7 +184,7 @@ def command_of_sweep(
     fixed: Mapping[str, Any],
     until_learned: bool,
 ) -> str:
-    """Return the command line of a sweep, as its page shows it."""
+    """Return the command line of a sweep of `values` and `fixed` fields, as its page shows it."""
     words = ["--part", part, *(["--until-learned"] if until_learned else [])]
     for field, given in [*values.items(), *((name, [value]) for name, value in fixed.items())]:
         if given != [None]:
@@ -182,7 +193,10 @@ def command_of_sweep(
 
 
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
-    """Return a chart of up to 6 lines over the first field of numbers that allows it, or dots."""
+    """Return a chart of lines over a field in `varied`, which has values by field, or of dots.
+
+    Lines need a field of numbers that leaves at most 6 lines; the first such field is taken.
+    """
     for field, values in varied.items():
         others = [other for other in varied if other != field]
         # Not isinstance, by which True and False are numbers.
@@ -193,19 +207,19 @@ def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
 
 
 def name_of(field: str) -> str:
-    """Return the name of a field in tables."""
+    """Return the name of `field` in tables."""
     return SHORT_NAMES.get(field, field.replace("_", " "))
 
 
 def label(value: Any) -> Any:
-    """Return a value in tables: switches as yes and no."""
+    """Return `value` as tables show it: True and False as yes and no."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value
 
 
 def checked(study: Study) -> Study:
-    """Return the study with the user's own values, and the digests of the user's cells.
+    """Return `study` with the user's own values and the digests of the user's cells filled in.
 
     Raises ConfigError if a file cannot be read, or a network is too large or cannot be built.
     """
