@@ -133,8 +133,8 @@ OWN = (
     "The values are the user's own, and a network must name the value n steps back: n is the lag. "
     "Accuracy is the share of right answers on held-out values, and majority is the share of the "
     "most common value. Recalled bits are the entropy - loss/ln 2: 0 for a guess by frequency. "
-    "repeats the value in the window nearest to the target, and a k-gram predicts from the k "
-    "nearest ones."
+    "Persistence repeats the value in the window nearest to the target, and a k-gram predicts from "
+    "the k nearest ones."
 )
 """The text that explains the columns of a sweep on own values, instead of `SCORE_MEANINGS`."""
 
