@@ -242,8 +242,8 @@ class TrainingConfig:
     """The training: one optimizer step for every batch of every sequence."""
 
     sequences: int = 2000
-    """Number of training sequences (N); in streams, of groups of B sequences. Random sequences are
-    used only once; sequences of a file are cut out at random places."""
+    """Number of training sequences (N); in streams, the number of groups of B sequences. Random
+    sequences are used only once; sequences of a file are cut out at random places."""
     learning_rate: float = 1e-3
     """Step size of Adam."""
     optimizer: Literal["adam", "keras-adam"] = "adam"
@@ -271,7 +271,7 @@ class TrainingConfig:
             rule = "cannot be guaranteed by a transformation of optax, which may change any weight"
             raise ConfigError("frozen", True, rule, "use {optimizer=adam}")
         if not 2.0**-126 <= rate <= 2.0**128 - 2.0**104:  # the normal numbers of float32
-            rule = "is not a positive, finite 32-bit number"
+            rule = "is not a positive, finite and normal 32-bit number"
             raise ConfigError("learning_rate", rate, rule, "use a rate such as 0.001")
 
 
@@ -424,7 +424,7 @@ class TrainOptions:
     ten seconds. Interrupting the command and the end of training also write a checkpoint."""
     devices: int | None = None
     """The most devices to use; by default all of them, where each core of a CPU is a device. No
-    more devices are used than there are seeds, and only one by {seed_map=vmap} on a CPU."""
+    more devices are used than there are seeds, and only one with {seed_map=vmap} on a CPU."""
     seed_map: Literal["map", "vmap"] | None = None
     """How a device runs its seeds: map, one after the other (the default on a CPU, where each seed
     is bit-identical to a run of it alone), or vmap, all at once (the default on other devices)."""
@@ -626,7 +626,10 @@ def _no_cell(cell: object) -> tuple[str, str]:
     if os.path.isdir(bare):
         return "is a folder", "name a file in it"
     if os.path.isfile(bare):
-        return "has a name that Python cannot import", "use letters, digits and _ before .py"
+        return (
+            "has a name that Python cannot import",
+            "rename it, with letters, digits and _ before .py",
+        )
     if re.fullmatch(OWN_CELL, file) and os.path.isfile(file):
         return "is unknown", f"use {block}{file}, which is a file here"
     own = "module:NAME or FILE.py for a cell of your own"
@@ -645,7 +648,8 @@ def _too_few_rows(task: TaskConfig) -> ConfigError:
         f"is more than the {rows} of a sequence (length {task.length}, "
         f"window {task.window}, lag {task.lag})"
     )
-    fix = "use a smaller {batch_size}, {window} or {lag}, or a longer {length}"
+    smaller = "{batch_size} or {window}" if count else "{window}"
+    fix = f"use a smaller {smaller}, a {{lag}} nearer to 0, or a longer {{length}}"
     return ConfigError("batch_size", task.batch_size, rule, fix)
 
 
@@ -680,7 +684,7 @@ _OTHER_NAMES = {
         "use {sequences=N}, as there is no set of sequences to repeat",
     "units neurons n_units n_neurons hidden_units num_units": "use {hidden_size}",
     "timesteps time_steps n_timesteps lookback look_back window_size":
-        "use {window} for the time steps of a row, and {length} for those of a sequence",
+        "use {window} for the steps of a row, and {length} for the steps of a sequence",
     "n_batch batchsize n_batch_size minibatch mini_batch": "use {batch_size}",
     "lr learn_rate step_size": "use {learning_rate}",
     "n_features features num_classes n_classes input_dim vocab vocabulary": "use {vocab_size}",
@@ -690,7 +694,7 @@ _OTHER_NAMES = {
     "validation_split": "use {held_out} for the share that is kept for evaluation",
     "model layer rnn": "use {cell}",
     "verbose verbosity":
-        "leave it out, as the progress of {sequences} is always shown; a call takes progress=False",
+        "leave it out, as the progress of {sequences} is shown; progress=False hides it in Python",
     "report compare export_tasks import cells":
         "use echo-jax cards, whose --help lists its subcommands",
     "cluster": "use it with sweep, study or card, which train many runs",
@@ -711,12 +715,12 @@ def unknown(given: str, field: str, known: Collection[str], where: str) -> Confi
       known: the names of all fields that can be set.
       where: the command or call that lists the options.
     """
+    kind = "option" if given.startswith("-") else "argument"
     fix = OTHER_NAMES.get(field)
     if fix is None or not {*re.findall(r"\{(\w+)", fix)} <= {*known}:
         near = difflib.get_close_matches(field, known, 1, 0.7)
         nearest = f"use {{{near[0]}}}, or " if near else ""
-        fix = f"{nearest}see {where} for all of them"
-    kind = "option" if given.startswith("-") else "argument"
+        fix = f"{nearest}see {where} for all {kind}s"
     return ConfigError(None, given, f"is not an {kind}", fix)
 
 

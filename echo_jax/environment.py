@@ -170,7 +170,7 @@ def use_compilation_cache() -> None:
     try:
         folder = _program_folder()
     except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
-        print(f"no compiled programs are kept: {printable(str(error))}", file=sys.stderr)
+        print(f"compiled programs are not kept: {printable(str(error))}", file=sys.stderr)
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", PROGRAM_BYTES)
@@ -196,7 +196,7 @@ def _program_folder() -> Path:
         status = folder.lstat()  # of a link itself
         others = hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o22)
         if others or not stat.S_ISDIR(status.st_mode):
-            raise OSError(f"{folder} is a link, or belongs or is open to other users: remove it")
+            raise OSError(f"{folder} is a link, or others own it or can write to it: remove it")
         # mkdir keeps the mode of a folder that is there already.
         folder.chmod(0o700)
     os.utime(folders[-1])  # fails where nothing can be written
@@ -228,8 +228,8 @@ def check_memory(size: int, fix: str = "use smaller sizes or fewer seeds") -> No
     Call this before memory is taken. `fix` ends the sentence of the error: what the user can do.
     """
     if size > memory():
-        rule = f"is more than the {memory() / 2**30:,.1f} GiB that this machine has"
-        raise ConfigError(None, f"{size / 2**30:,.1f} GiB", rule, fix)
+        rule = f"is needed, more than the {memory() / 2**30:,.1f} GiB that this machine has"
+        raise ConfigError(None, f"{size / 2**30:,.1f} GiB of memory", rule, fix)
 
 
 def versions(framework: str | None = None) -> dict[str, str]:

@@ -80,7 +80,8 @@ class TasksFailedError(EchoError):
     def of(cls, failures: Sequence[str]) -> Self:
         """Return the error for `failures`, one sentence per failed task; equal ones show once."""
         why = "; ".join(dict.fromkeys(failures))
-        error = cls(f"{len(failures)} tasks failed, and all other tasks have rows: {why}")
+        count = "1 task" if len(failures) == 1 else f"{len(failures)} tasks"
+        error = cls(f"{count} failed, and all other tasks have rows: {why}")
         error.failures = failures
         return error
 

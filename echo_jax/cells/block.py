@@ -111,7 +111,7 @@ class Block(Cell):
         at_least(1, self, "width", "layers")
         if self.layers > MOST_LAYERS:  # a stranger's run or card may state any number
             rule = f"is above {MOST_LAYERS:,}"
-            raise ConfigError(None, f"layers {self.layers}", rule, "use fewer")
+            raise ConfigError(None, f"layers {self.layers}", rule, f"use {MOST_LAYERS} or fewer")
         if self.parameters is not None:
             at_least(1, self, "parameters")
             object.__setattr__(self, "width", self._width_for(self.parameters))
@@ -132,7 +132,7 @@ class Block(Cell):
         above = bisect.bisect_left(range(1, WIDEST), parameters, key=count) + 1
         width = min(range(max(1, above - 1), above + 1), key=lambda n: abs(count(n) - parameters))
         if abs((found := count(width)) - parameters) > 0.01 * parameters:
-            rule = f"is not within 1% of any width: width {width} gives {found:,}"
+            rule = f"is not within 1% of any width's parameters: width {width} has {found:,}"
             raise ConfigError(None, f"parameters {parameters}", rule, f"use {found}")
         if self.width not in (WIDTH, width):
             rule = f"needs width {width}, but width {self.width} is given"

@@ -106,7 +106,7 @@ def in_config(
     units = getattr(named.cell.options, named.size, None) if named.size else None
     if hidden_size not in (None, units):
         rule = f"is not the size of cell {named.name!r}"
-        raise ConfigError("hidden_size", hidden_size, rule, "leave it out")
+        raise ConfigError("hidden_size", hidden_size, rule, "leave {hidden_size} out")
     if named.name == "mlp" and not isinstance(found, type):
         named.args.setdefault("delay_line", named.cell.options.delay_line)
     fields = _fields_of(named)
@@ -160,7 +160,7 @@ def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
     if target is not None:
         args, found_bytes, fits = sized(config.cell, args, target, input_size)
         if not fits:
-            rule = f"is not within 10% of any size of the state of cell {config.cell}"
+            rule = f"is not within 10% of any size that the state of cell {config.cell} can have"
             raise ConfigError("state_bytes", target, rule, f"use {found_bytes}")
     named = CellObject(config.cell, args, registry.build(config.cell, args, found), size)
     return dataclasses.replace(config, state_bytes=None, **_fields_of(named))
@@ -184,7 +184,7 @@ def check_args(args: object) -> None:
     if args is not None and not (
         isinstance(args, Mapping) and all(isinstance(x, str) for x in args)
     ):
-        raise ConfigError("args", args, "does not map names", "use dict(features=64)")
+        raise ConfigError("args", args, "does not map names to values", "use dict(features=64)")
 
 
 def _of_class(found: Any, args: dict[str, Any]) -> CellObject:

@@ -273,7 +273,8 @@ def above_zero(cell: Any, *names: str) -> None:
     """Raise ConfigError unless the options `names` of the cell are above 0."""
     for name in names:
         if not getattr(cell, name) > 0:
-            raise ConfigError(None, f"{name} {getattr(cell, name):g}", "is not above 0", "use more")
+            given = f"{name} {getattr(cell, name):g}"
+            raise ConfigError(None, given, "is not above 0", "use a number above 0")
 
 
 def divides(cell: Any, name: str, whole: int, parts: str) -> None:

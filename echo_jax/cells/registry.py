@@ -132,7 +132,9 @@ def _check_args(
     name: str, args: Mapping[str, Any], options: Mapping[str, bool], size: str | None
 ) -> None:
     for unknown in (x for x in args if x not in options):
-        fix = f"use one of {', '.join(options)}" if options else "leave it out, as it has no fields"
+        fix = (
+            f"use one of {', '.join(options)}" if options else "leave it out, as the cell has none"
+        )
         more = "" if is_built_in(name) else ", or define this field"
         raise ConfigError("cell", name, f"has no field {unknown}", fix + more)
     if missing := [x for x, required in options.items() if required and x not in args]:
@@ -185,6 +187,6 @@ def _value(keyword: ast.keyword) -> Any:
         value = keyword.value
         return value.id if isinstance(value, ast.Name) else ast.literal_eval(value)
     except NOT_PARSED as error:
-        rule = "is not a number, a word, True, False or None"
-        fix = "put any other value in quotes"
+        rule = "is not a Python literal, such as 0.9, True or (2, 3), nor a single word"
+        fix = "write a literal, or put text in quotes"
         raise ConfigError("cell_args", ast.unparse(keyword), rule, fix) from error

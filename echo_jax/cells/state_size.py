@@ -123,7 +123,8 @@ def sized(
         others = [each for each in given if each not in BlockOf.own]
         same = f"{first_from(1).bytes} bytes with any {option}"
         rule = f"has no effect on cell {name!r}, whose state has {same}"
-        raise ConfigError("state_bytes", target, rule, f"leave {' or '.join(['it', *others])} out")
+        fix = f"leave {' or '.join(['{state_bytes}', *others])} out"
+        raise ConfigError("state_bytes", target, rule, fix)
     nearest = min(near, key=lambda each: abs(each.bytes - target))
     fits = abs(nearest.bytes - target) <= TOLERANCE * target
     best = nearest if fits else near[0]
@@ -145,8 +146,8 @@ def _option_to_search(written: Any, name: str, given: Mapping[str, Any]) -> str:
         raise ConfigError("cell", name, rule, fix)
     if free := [option for option in sizing if option not in given]:
         return free[0]
-    rule = f"is given twice, as {' and '.join(sizing)} and {{state_bytes}}"
-    raise ConfigError(None, f"the size of cell {name!r}", rule, "leave one of the two out")
+    rule = f"is given by {' and '.join(sizing)} and again by {{state_bytes}}"
+    raise ConfigError(None, f"the size of cell {name!r}", rule, "leave {state_bytes} out")
 
 
 class Measured(NamedTuple):

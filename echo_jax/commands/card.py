@@ -24,6 +24,7 @@ from echo_jax.memory.pages.comparison import standing
 from echo_jax.memory.protocol import CardPart, read_protocol
 from echo_jax.memory.rows import Row
 from echo_jax.report import styles
+from echo_jax.report.number_formats import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ class CardCommand:
     """With --task, also make the cards of three cells to compare with, unless they exist: the
     present input, an untrained reservoir and the LSTM."""
     only: CardPart | None = None
-    """Ask only this question."""
+    """Measure only the bits by lag, or only the bits by key."""
     updates: int | None = None
     """Train for this many updates instead of 3,000; the card shows the results for both. With
     --only by-key this shows whether more training helps."""
@@ -85,11 +86,12 @@ class CardCommand:
 
     def __post_init__(self) -> None:
         """Raise ConfigError unless options of cells are given once for each cell, or not at all."""
+        cells = len(self.cell_names)
         for flag, given in (("cell-args", self.cell_args), ("name", self.name)):
-            if len(given) not in (0, len(self.cell_names)):
+            if len(given) not in (0, cells):
                 raise ConfigError(
-                    f"--{flag} is given {len(given)} times for {len(self.cell_names)} cells: give "
-                    'it once for each cell, in the same order, with "" for none'
+                    f"--{flag} is given {counted(len(given), 'time')} for {cells} cells: give it "
+                    'once for each cell, in the same order, with "" for the default'
                 )
 
     @property

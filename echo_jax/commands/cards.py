@@ -52,7 +52,7 @@ class Compare:
     """Print the difference between two cards as a sentence for a paper, with its interval and p."""
 
     cards: Positional[tuple[str, str]]
-    """Folders such as cards/mine, or names of built-in cells."""
+    """Two cards: each a folder such as cards/mine, or the name of a built-in cell or card."""
 
     def run(self) -> None:
         """Print the sentence that compares the cards, for each question."""

@@ -124,7 +124,7 @@ def drawing_last(again: str) -> Iterator[None]:
     try:
         yield
     except EchoError as error:
-        raise error.then(f"then {again} makes it") from error
+        raise error.then(f"then {again} makes the figure") from error
 
 
 @contextlib.contextmanager

@@ -74,8 +74,9 @@ class PredictCommand:
             rule = "of values, {csv=FILE}, {text=FILE}, {stream} and {explain} were given"
             raise ConfigError(None, "several" if asked else "none", rule, "use exactly one")
         if self.generate and (self.stream or self.explain):
-            fix = "give values, {csv=FILE} or {text=FILE}"
-            raise ConfigError("generate", self.generate, "needs values that end", fix)
+            rule = f"cannot be combined with {{{'stream' if self.stream else 'explain'}}}"
+            fix = "give values, {csv=FILE} or {text=FILE} instead"
+            raise ConfigError("generate", self.generate, rule, fix)
         if self.column is not None and self.csv is None:
             raise ConfigError("column", self.column, "needs a file", "name it with {csv=FILE}")
 
@@ -180,8 +181,9 @@ def why_no_answer(network: "TrainedNetwork", state: "EchoState") -> str:
     task = network.config.task
     more = network.lacking(state)
     needed = task.target_times.start + 1
-    rest = f": {more} more" if more else ""
-    return f"-: with window {task.window} and lag {task.lag} an answer needs {needed} values{rest}"
+    rest = f", {more} more than were given" if more else ""
+    first = f"the first answer needs {needed} values{rest}"
+    return f"- is no answer: with window {task.window} and lag {task.lag}, {first}"
 
 
 def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray"]:
@@ -195,7 +197,7 @@ def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray
     from echo_jax.storage.values_and_tokens import words_of
 
     if sys.stdin is None:
-        raise ConfigError(None, "the standard input", "is closed", "send numbers to it with a pipe")
+        raise ConfigError(None, "the standard input", "is closed", "send values to it by a pipe")
     # sys.stdin would wait for a full buffer, and each value is answered as it comes.
     read = functools.partial(os.read, sys.stdin.fileno(), 2**16)
     count = 0

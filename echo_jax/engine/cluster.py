@@ -168,7 +168,7 @@ def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str,
     """Raise ConfigError unless `theirs`, the software of the worker at `address`, is `needed`."""
     for name in sorted(needed.keys() | theirs.keys()):
         if theirs.get(name) != needed.get(name):
-            rule = f"is a worker with {name} {theirs.get(name)}, but needs {needed.get(name)}"
+            rule = f"is a worker with {name} {theirs.get(name)}, but must have {needed.get(name)}"
             fix = "give it the versions and settings used here, and restart it with --nthreads 1"
             raise ConfigError(None, address, rule, fix)
 

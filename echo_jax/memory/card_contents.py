@@ -193,7 +193,10 @@ def check_name(name: str, folder: Path | None = None) -> None:
     valid = isinstance(name, str) and re.fullmatch(NAME, name)
     if not valid or re.fullmatch(DEVICE, name, re.I):
         field = None if folder else "name"
-        fix = "use up to 100 letters, digits, ., _ and -, but not a device of Windows such as CON"
+        fix = (
+            "use up to 100 letters, digits, ., _ and -, with a letter or digit first, but not a "
+            "device of Windows such as CON"
+        )
         raise ConfigError(field, folder or name, "is not a valid name of a card", fix)
 
 

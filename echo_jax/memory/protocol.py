@@ -158,7 +158,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ConfigError("pairs", list(self.pairs), "are not in rising order", "sort them")
         if self.associated > self.keys:
             rule = f"is more than the {self.keys} keys"
-            raise ConfigError("associated", self.associated, rule, "change {keys} too")
+            raise ConfigError("associated", self.associated, rule, "use fewer, or more {keys}")
         for name in ("pairs_of_small", "pairs_of_large"):
             most = getattr(self, name)
             if most > self.keys:

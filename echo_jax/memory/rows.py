@@ -165,7 +165,7 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
     def check(self, protocol: Protocol) -> None:
         """Raise ValueError unless `protocol` can give these pairs, queries and right answers."""
         if tuple(self.pairs) != protocol.pairs[: len(self.pairs)]:
-            raise ValueError(f"pairs does not begin with {', '.join(map(str, protocol.pairs))}")
+            raise ValueError(f"pairs are not the first of {', '.join(map(str, protocol.pairs))}")
         if self.queries != [protocol.recalls * pairs for pairs in self.pairs]:
             raise ValueError(f"asked is not {protocol.recalls} times the pairs")
         for name in ("validation", "final"):
@@ -176,8 +176,8 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
                 raise ValueError(f"{name} has {rule}")
         checks = self.updates // protocol.updates_at_once
         if self.associated is not None and len(self.associated) != checks:
-            rule = f"one after each {protocol.updates_at_once}"
-            raise ValueError(f"associated are not {checks}, {rule}")
+            rule = f"one after each {protocol.updates_at_once} updates"
+            raise ValueError(f"associated does not have {checks} numbers, {rule}")
 
 
 class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

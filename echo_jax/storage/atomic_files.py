@@ -41,7 +41,7 @@ def path_of(field: str, value: Any) -> Path:
             return Path(value)
     except (TypeError, UnicodeEncodeError):  # no path; a surrogate that no file system has
         pass
-    raise ConfigError(field, value, "is not a path", "use a string")
+    raise ConfigError(field, value, "is not a path", "use the name of a file or folder")
 
 
 def check_not_current(out: Path) -> None:
@@ -118,7 +118,7 @@ def check_no_link(path: Path) -> None:
     """Raise StorageError if `path`, where a folder or file is to be written, is a link."""
     if os.path.islink(path):
         rule = "is a link, and the target of a link is never changed"
-        raise StorageError(None, path, rule, "remove it")
+        raise StorageError(None, path, rule, "remove the link")
 
 
 def make_folder(folder: Path) -> None:

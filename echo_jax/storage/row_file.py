@@ -54,7 +54,8 @@ class RowKind(NamedTuple, Generic[R]):
         rows = list[R]()
         if not os.path.lexists(path):
             return rows
-        data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix="use the file itself")
+        fix = "restore the file, or use another folder"
+        data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix=fix)
         for number, line in enumerate(data.splitlines(), 1):
             try:
                 if line:

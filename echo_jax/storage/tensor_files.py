@@ -91,7 +91,7 @@ def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, 
     """
     # The metadata is read by itself first: it gives the shapes, and they bound how much is read.
     size = size_of(shapes(read_about(path, fix)) if callable(shapes) else shapes)
-    environment.check_memory(size)
+    environment.check_memory(size, "read it on a machine with more memory")
     limit = environment.memory() if others else size + OVERHEAD
     data = atomic_files.read_bytes(path, limit, fix=fix)
     stated = _about(path, data, fix)

@@ -92,7 +92,7 @@ def content(path: Path) -> str:
         if not path.is_file():  # a pipe or a device may never end
             rule = "does not exist or is not a regular file"
             raise ConfigError(None, path if path.name else "''", rule, "use the name of a file")
-        environment.check_memory(COPIES * path.stat().st_size)
+        environment.check_memory(COPIES * path.stat().st_size, "use a smaller file")
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         rule = f"cannot be read ({error.strerror})"
@@ -131,12 +131,12 @@ def _place(path: Path, names: list[str], column: str | None) -> int:
 
 def _check_record(where: str, cells: list[str], names: list[str], place: int) -> None:
     if any(cells[len(names) :]):
-        rule = f"has {len(cells)} cells, but line 1 names {len(names)}"
+        rule = f"has {len(cells)} cells, but line 1 names {len(names)} columns"
         fix = "put a cell that contains the separator in double quotes"
         raise ConfigError(None, where, rule, fix)
     if len(cells) <= place or not cells[place].strip():
         rule = f"has no value in column {shown(names[place])}"
-        raise ConfigError(None, where, rule, "fill it or remove the line")
+        raise ConfigError(None, where, rule, "add the value, or remove the line")
 
 
 Unknown = Literal["error", "skip"]
@@ -171,7 +171,8 @@ class Vocabulary:
         """Raise ConfigError unless there are two values, each printable and not too long."""
         if len(self.values) < 2:
             one = f"of one value, {shown(self.values[0])}," if self.values else "without values"
-            raise ConfigError(None, f"vocabulary {one}", "is too small", "use 2 different values")
+            fix = "use at least 2 different values"
+            raise ConfigError(None, f"vocabulary {one}", "is too small", fix)
         for value in self.values:
             _check(value)
 
@@ -282,5 +283,8 @@ def _check(value: str) -> None:
         rule = f"is longer than {LONGEST} characters"
         raise ConfigError(None, f"value {shown(value)}", rule, "use a shorter value")
     if not value or value != _bare(value) or re.search(f"{CONTROL}|[\ud800-\udfff]", value):
-        rule = "is blank, has blanks around it, or has a control character or one outside UTF-8"
-        raise ConfigError(None, f"value {shown(value)}", rule, "leave it out")
+        rule = (
+            "is blank, begins or ends with white space, or contains a control character or half of "
+            "a surrogate pair"
+        )
+        raise ConfigError(None, f"value {shown(value)}", rule, "correct the value or remove it")

@@ -65,7 +65,7 @@ def test_rows_are_stored_as_they_come_and_a_task_that_fails_stops_no_other(at_on
         stored.append(row)
         return f"row {row.number}"
 
-    with pytest.raises(TasksFailedError, match=r"^1 tasks failed, .*: 4: its program is refused$"):
+    with pytest.raises(TasksFailedError, match=r"^1 task failed, .*: 4: its program is refused$"):
         complete(job, tasks, Here(at_once), store, bar, Interrupts())
     assert sorted(stored) == TASKS
     assert missing(tasks, stored) == tasks[4:]

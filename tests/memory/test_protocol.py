@@ -58,7 +58,7 @@ def test_a_file_of_impossible_numbers_is_one_sentence(tmp_path, text, rule):
     "sizes", [{"streams": 10**9}, {"rows": 10**6, "lags": 10_000}, {"recalls": 10**9}]
 )
 def test_data_sets_that_no_memory_holds_are_refused_before_a_folder_is_made(tmp_path, sizes):
-    with pytest.raises(ConfigError, match=r"GiB is more than the .* fewer rows"):
+    with pytest.raises(ConfigError, match=r"GiB of memory is needed, more than the .* fewer rows"):
         echo_jax.card("gru", protocol=Protocol(**sizes), out=tmp_path / "cards")
     assert not (tmp_path / "cards").exists()
 

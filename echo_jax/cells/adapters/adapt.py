@@ -27,8 +27,8 @@ REQUIRED = ("init", "initial_state", "step")
 
 KINDS = (
     "a class derived from flax.linen.RNNCellBase, flax.nnx.Module or equinox.Module, or a module "
-    "or class with the functions init, initial_state and step, or a function that returns a "
-    "torch.nn.Module for an input size"
+    "or class with the functions init, initial_state and step, or a function that takes the input "
+    "size and returns a torch.nn.Module"
 )
 """The kinds of objects that a cell may be."""
 
@@ -113,7 +113,7 @@ def options_of(found: Any) -> dict[str, bool]:
         made_by = found if inspect.isfunction(found) else functools.partial(found.__init__, found)
         if not (parameters := [*inspect.signature(made_by).parameters.values()]):
             rule = "takes no arguments"
-            raise ConfigError("cell", found.__name__, rule, "let it take the input size first")
+            raise ConfigError("cell", found.__name__, rule, "let it take the input size")
         first, *taken = parameters
         if first.kind is first.VAR_POSITIONAL and library_of(found) == "torch":
             rule = "takes options that its signature does not name"

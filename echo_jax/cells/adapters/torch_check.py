@@ -65,8 +65,8 @@ def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any
     fits = tensor and [*outputs.shape[:-1]] == [ROWS, STEPS] and outputs.numel()
     if not fits or type_of(outputs) in WIDE:
         candidate.refuse(
-            f"returns {described(answer)} for inputs {[ROWS, STEPS, input_size]}: return a pair, "
-            f"outputs float32{[ROWS, STEPS, 'H']}, as with batch_first=True, and a state"
+            f"returns {described(answer)} for inputs {[ROWS, STEPS, input_size]}: return a pair of "
+            f"outputs, float32{[ROWS, STEPS, 'H']} as with batch_first=True, and a state"
         )
     own = own_tensors(layer, answer[1])
     if not own:
@@ -87,7 +87,9 @@ def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any
     )
     first = own_tensors(layer, started(layer, ROWS, input_size)[1])
     if [x.shape for x in first] != [x.shape for x in own]:
-        candidate.refuse("has a state that grows with its steps: keep the shapes of the state")
+        candidate.refuse(
+            "has a state whose shapes change from step to step: keep the shapes of the state"
+        )
 
 
 def _check_seed(candidate: Candidate, layer: Any, first: dict[str, Any], again: Any) -> None:
@@ -149,6 +151,6 @@ def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None
     away = float((stepped - whole).abs().max())
     if not away <= CLOSE:
         candidate.refuse(
-            f"gives a batch other outputs than its single steps, by up to {away:.2g}: let it see "
+            f"gives a batch outputs that differ from single steps, by up to {away:.2g}: let it see "
             "no later input and no other row, and return all that it remembers in its state"
         )

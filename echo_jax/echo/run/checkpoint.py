@@ -188,7 +188,9 @@ def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
     """
     saved, _ = read(folder, inputs, shapes)
     if not saved:
-        fix = f"continue training with --resume {folder}, or start a new run"
+        fix = (
+            f"continue it by echo-jax train --resume {shlex.quote(str(folder))}, or start a new run"
+        )
         raise StorageError(None, folder, "has no checkpoint yet", fix)
     return saved
 
@@ -199,7 +201,7 @@ def read_finished(folder: Path) -> Finished:
     # Without shapes of a state no cell is built, so none of the user's is imported for a figure.
     _, history, result = _read(folder, config, {}, others=True)
     if not result:
-        fix = f"continue training with --resume {shlex.quote(str(folder))}"
+        fix = f"continue it by echo-jax train --resume {shlex.quote(str(folder))}"
         raise StorageError(None, folder, "has no result yet", fix)
     return Finished(config, history, result)
 
@@ -234,7 +236,7 @@ def write_finished(folder: Path, finished: Finished) -> None:
 
 def _about(folder: Path) -> tuple[About, RunConfig]:
     """Return the metadata of the file in `folder`, and the configuration in the metadata."""
-    fix = "use the folder of a run, restore it, or start a new run"
+    fix = "use the folder of a run, restore the file, or start a new run"
     stated = tensor_files.read_about(folder / CHECKPOINT, fix)
     with _of_a_run(folder):
         about = msgspec.convert(stated, About)

@@ -56,8 +56,8 @@ def on_values(own: RunSpec, config: RunConfig) -> RunSpec:
     with _naming(data):
         # The default cannot be told from an option that was left out, so it is taken as one.
         if asked not in (TaskConfig.vocab_size, size):
-            rule = f"is not the number of different values, {size}"
-            raise ConfigError("vocab_size", asked, rule, "leave it out")
+            rule = f"is not {size}, the number of different values"
+            raise ConfigError("vocab_size", asked, rule, "leave {vocab_size} out")
         inputs = own._replace(config=changed(config, vocab_size=size, column=data.column))
         inputs.corpus()  # refuses what is too short
         return inputs

@@ -35,7 +35,7 @@ def check_cell(config: RunConfig) -> None:
     for field, right in IN_A_PAGE.items():
         if given[field] != right:
             rule = "does not run in a page"
-            raise ConfigError(field, given[field], rule, f"train it with {{{field}={right}}}")
+            raise ConfigError(field, given[field], rule, f"train a run with {{{field}={right}}}")
 
 
 def has_page(config: RunConfig, values: Sequence[str] | None) -> bool:
@@ -90,7 +90,7 @@ def page(data: dict[str, Any]) -> str:
     text = assembled(Path(__file__).with_name("play") / PAGE, data)
     if len(text.encode()) > PAGE_BYTES:
         rule = f"has {len(text.encode()):,} bytes, more than {PAGE_BYTES:,}"
-        raise ConfigError(None, "the page of this run", rule, "use fewer values or units")
+        raise ConfigError(None, "the page of this run", rule, "train with fewer values or units")
     return text
 
 

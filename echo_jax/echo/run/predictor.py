@@ -236,7 +236,7 @@ class TrainedNetwork:
         given = predictor_states.any_values(self) if values is None else values
         many, sequences = _sequences(given)
         if many:
-            raise ConfigError("values", shown(values), "are several sequences", "give only one")
+            raise ConfigError("values", shown(values), "are several sequences", "give one sequence")
         tokens = self._tokens(sequences[0], unknown)
         return predictor_states.figure_of(self, tokens[tokens != UNSEEN])
 
@@ -279,7 +279,8 @@ class TrainedNetwork:
         if array.ndim != axes or (
             array.size and not (array.dtype.kind in "iu" and 0 <= array.min() <= array.max() < size)
         ):
-            rule = f"is not a token, a whole number from 0 to {size - 1}"
+            tokens_are = "an array of tokens, whole numbers" if axes else "a token, a whole number"
+            rule = f"is not {tokens_are} from 0 to {size - 1}"
             raise ConfigError(None, shown(tokens), rule, "use predict, which takes values")
 
 
@@ -320,7 +321,8 @@ def load(
     first = jax.tree.map(lambda leaf: leaf[0], params)
     start = jax.eval_shape(lambda: token_by_token.start(config, network, first))
     piece = token_by_token.piece_size(config) * (config.task.window + config.task.vocab_size)
-    environment.check_memory(4 * (tensor_files.size_of(start) + piece))
+    fix = "load it on a machine with more memory"
+    environment.check_memory(4 * (tensor_files.size_of(start) + piece), fix)
     source = registry.source_digest(config.network.cell, network.cell)
     if changed := run_folder.changed_cell(path, inputs, source):
         answers = "so the answers may differ from those of the network that was trained"
@@ -342,7 +344,8 @@ def network_of(
     last = first + inputs.config.seeds - 1
     number = first if seed is None else seed
     if number not in range(first, last + 1):
-        raise ConfigError("seed", number, f"is not in {run}", f"use one from {first} to {last}")
+        fix = f"use one from {first} to {last}" if last > first else f"use {first}"
+        raise ConfigError("seed", number, f"is not a seed of {run}", fix)
     # A copy: a view would keep the weights of all seeds in memory.
     weights = jax.tree.map(lambda leaf: np.array(leaf[int(number) - first]), params)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights)):
@@ -384,9 +387,10 @@ def _word(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError("value", value, "is not a whole number or a string", "use one of these")
+        rule = "is not a whole number or a string"
+        raise ConfigError("value", value, rule, "use whole numbers or strings")
     # Looked at before it is written: beyond 4,300 digits Python raises ValueError.
     if abs(value) >= 10**values_and_tokens.LONGEST:
         rule = f"has more than {values_and_tokens.LONGEST} digits"
-        raise ConfigError(None, "a value", rule, "use a smaller number")
+        raise ConfigError(None, "a value", rule, "use a shorter number")
     return str(value)

@@ -13,6 +13,7 @@ from echo_jax.cells.interface import Carry
 from echo_jax.cells.vector_state.lstm import LSTMCarry
 from echo_jax.echo import network, token_by_token
 from echo_jax.echo.data import Purpose, purpose_key
+from echo_jax.echo.run.run_folder import TOKENS
 from echo_jax.exceptions import ConfigError
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.styles import INK, drawing, literal, wrapped
@@ -170,17 +171,18 @@ def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
     wanted = int(np.clip(1.5 * classes * numbers / FITTED / ASKED, fewest, most))
     own = trained.config.data.file is not None
     if own and trained.tokens is None:
-        raise ConfigError(None, "the values of this run", "cannot be read", "train it again")
+        fix = f"restore {TOKENS}, or train the run again"
+        raise ConfigError(None, "the values of this run", "cannot be read", fix)
     count = min(wanted, len(trained.tokens) // length) if own else wanted
     needed = max(least_examples(numbers, classes) / FITTED / ASKED, LEAST_STREAMS)
     if count < needed:
         rule = (
-            f"would be asked in {count:,} streams of {length} values, but heads on {numbers:,} "
+            f"can be read in only {count:,} streams of {length} values, but heads on {numbers:,} "
             f"numbers of a state and {classes:,} different values need {needed:,.0f} streams"
         )
-        fix = "use fewer lags, more values, or a smaller {hidden_size} or {vocab_size}"
-        raise ConfigError(None, "the network", rule, fix)
-    environment.check_memory(2 * 4 * count * length * numbers)
+        fewer = "fewer lags, more values or" if own else "a smaller {vocab_size} or"
+        raise ConfigError(None, "the network", rule, f"use {fewer} a smaller {{hidden_size}}")
+    environment.check_memory(2 * 4 * count * length * numbers, "use fewer lags")
     if not own:
         return np.random.default_rng(0).integers(classes, size=(count, length), dtype=np.int32)
     whole = len(trained.tokens) // length

@@ -81,7 +81,7 @@ class RunSpec(NamedTuple):
             untrained = corpus.untrained.tolist() if corpus else []
             return Vocabulary(tuple(self.values), frozenset(untrained))
         size = self.config.task.vocab_size
-        environment.check_memory(100 * size)
+        environment.check_memory(100 * size, "use a smaller {vocab_size}")
         return Vocabulary.of_integers(size)
 
     def corpus(self) -> "Corpus | None":
@@ -102,9 +102,10 @@ class RunSpec(NamedTuple):
             return Corpus(self.tokens[:trained], self.tokens[trained:])
         rule = (
             f"leaves {trained} of {total} values for training and {held} for evaluation, and each "
-            f"part must have at least {{length={length}}} values"
+            f"part needs at least the {length} values of a sequence"
         )
-        fix = "use a shorter {length}, more values, or {held_out=0.5}"
+        halves = " or {held_out=0.5}" if total // 2 >= length else ""
+        fix = f"use more values, a shorter {{length}}{halves}"
         raise ConfigError("held_out", share, rule, fix)
 
 
@@ -185,7 +186,7 @@ def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
     path = folder / VOCABULARY
     size = inputs.config.task.vocab_size
     limit = 2**20 + 12 * LONGEST * size  # the bytes of a character, escaped as a pair, are 12
-    environment.check_memory(limit)
+    environment.check_memory(limit, "read it on a machine with more memory")
     contents = atomic_files.read_json(path, limit=limit)
     # The file's own digest fits any vocabulary; that in the checkpoint says which is the run's.
     signed = [contents.get(name) for name in StoredVocabulary.__struct_fields__]

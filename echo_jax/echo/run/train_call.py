@@ -63,7 +63,8 @@ class Fields(TypedDict, total=False):
     framing: Framing
     cell: Any
     """A built-in cell, module:NAME or FILE.py; or, as in echo_jax.card, a class, an instance, a
-    module or an object with the functions of a cell. With {out}, it must be importable by name."""
+    module or an object with the functions of a cell. With {out}, the cell must be importable by
+    name."""
     hidden_size: int
     stateful: bool
     encoding: Literal["one-hot", "embedding"]
@@ -77,7 +78,8 @@ class Fields(TypedDict, total=False):
     optimizer: Literal["adam", "keras-adam"] | optax.GradientTransformation
     """adam: as in optax, with epsilon 1e-7; keras-adam: as in Keras, which adds epsilon before the
     bias correction; or a transformation of optax, such as optax.sgd(0.1), whose updates are added
-    to the weights: it has its own rate, and excludes {learning_rate}, {frozen} and {out}."""
+    to the weights. A transformation has its own rate; it cannot be combined with {learning_rate},
+    {frozen} or {out}."""
     bptt_batches: int
     frozen: bool
     csv: PathLike | None
@@ -282,7 +284,7 @@ def configured(
     wanted = fields.get("cell", base.network.cell)
     for field in ("cell_args", "state_bytes"):
         if fields.get(field) is not None and not isinstance(wanted, str):
-            rule = "needs the name of a cell, but this is an object"
+            rule = "needs a {cell} given by its name, but this is an object"
             raise ConfigError(field, fields[field], rule, "give its options with {args}")
     if args is not None and fields.get("cell_args") is not None:
         raise ConfigError("args", args, "cannot be used with {cell_args}", "leave one out")
@@ -306,10 +308,10 @@ def _folder(out: PathLike, config: RunConfig, cell: object) -> Path:
     """
     rule = "cannot be imported by a later process"
     if is_handed_over(config.network.cell):
-        fix = "write it as a class or functions in a file and name the file, or give no {out}"
+        fix = "write it as a class or functions in a file and name the file, or leave {out} out"
         raise ConfigError("cell", cell or config.network.cell, rule, fix)
     if config.training.of_optax:
-        fix = "use {optimizer=adam} or {optimizer=keras-adam}, or give no {out}"
+        fix = "use {optimizer=adam} or {optimizer=keras-adam}, or leave {out} out"
         raise ConfigError(None, "an optimizer of optax", rule, fix)
     return atomic_files.path_of("out", out)
 

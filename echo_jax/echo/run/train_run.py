@@ -189,10 +189,10 @@ def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Save
     shown = run_folder.as_shown(folder)
     if done > wanted:
         rule = f"is below the {done} sequences that {shown} was trained on"
-        raise ConfigError("sequences", wanted, rule, "use more, or start a new run")
+        raise ConfigError("sequences", wanted, rule, f"use more than {done}, or start a new run")
     if done == wanted and result:
         fix = (
-            "use a larger {sequences} to continue, predict with it, or write its files again by "
+            "use a larger {sequences} to continue it, or make its figure and tables again by "
             f"echo-jax show --curve {shown}"
         )
         raise ConfigError(None, shown, f"is finished, with all {done} sequences", fix)
@@ -334,7 +334,7 @@ class CheckpointWriter:
         if config.training.of_optax:
             fix = "use an {optimizer} that takes smaller steps"
         if first == 1 and not is_built_in(config.network.cell):
-            fix = "guard the division, root or logarithm in the cell that is non-finite untrained"
+            fix = "guard every division, root and logarithm in the code of the cell"
         if folder := self._run.folder:
             self.write_metrics()
             kept = f"the checkpoint of sequence {self._saved}" if self._saved else "metrics.csv"

@@ -97,7 +97,8 @@ class KeptCell:
         whole = streams.ndim == 2 and streams.dtype.kind in "iu" and streams.size
         if not whole or streams.min() < 0 or streams.max() >= self.about.tokens:
             rule = f"are not integers [streams, T] from 0 to {self.about.tokens - 1}"
-            raise ConfigError(None, "tokens", rule, "use tokens like those of its training")
+            fix = "use an array of two axes with tokens in this range"
+            raise ConfigError(None, "tokens", rule, fix)
         return np.asarray(made_by(self.cell).states(self.cell, self.about, self.params, streams))
 
 

@@ -201,7 +201,7 @@ def plan_of(
         `task`.
     """
     if task is not None and only is not None:
-        raise ConfigError("only", only, "does not apply to a task", "leave it or {task} out")
+        raise ConfigError("only", only, "does not apply to a task", "leave {only} or {task} out")
     if updates is not None:
         protocol.check_updates(updates)
     check_seeds(seeds)
@@ -420,7 +420,7 @@ def make_cards(
             within.enter_context(made_by(request.named.cell).settings(running.cluster))
         executor = within.enter_context(executor_of(running, here, lacking, names, THREADS))
         if len(requests) > 1:
-            running.tell(f"{len(requests)} cards: {len(lacking)} runs to make")
+            running.tell(f"{len(requests)} cards: {counted(len(lacking), 'run')} to make")
         return [completed(request, executor, running, conclude) for request in requests]
 
 

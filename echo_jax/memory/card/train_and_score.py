@@ -112,7 +112,7 @@ def named_cell(
         if target is None:
             return stated(*of_object(cell, args))
         raise ConfigError(
-            f"state_bytes {target} needs the name of a cell, but this is an object: give "
+            f"state_bytes {target} needs a cell given by its name, but this is an object: give "
             "its options with args, or leave state_bytes out"
         )
     given = dict(args or {})

@@ -93,10 +93,12 @@ def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Ve
     card, rows = cards.read(folder)
     if card.task and (card.task.source or card.task.name not in BUILT_IN):
         rule = "is a card of your own task, whose file a card does not name"
-        raise ConfigError(None, folder, rule, "make the card again with {task}")
+        fix = "make the card again by echo-jax card, with its task"
+        raise ConfigError(None, folder, rule, fix)
     chosen = drawn(rows)
     if not chosen:
-        raise ConfigError(None, folder, "has at most rows of a pilot", "make the card first")
+        rule = "has no rows, or only rows of a pilot"
+        raise ConfigError(None, folder, rule, "complete the card by echo-jax card")
     named = cell_of_file(folder, card.cell, cell)
     task = task_of(card.task.name, card.numbers) if card.task else None
     if task and task.measured != card.task:

@@ -67,7 +67,8 @@ def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Ca
     whole = [cards.read(path.parent) for path in sorted(folder.glob("*/card.json"))]
     measured = [x for x in whole if x[1] and protocol in (None, x[0].numbers)]
     if not measured:
-        rule = "has no card, a folder NAME with card.json and rows.jsonl"
+        kind = " of this {protocol}" if protocol else ""
+        rule = f"has no card{kind} with rows, a folder NAME with card.json and rows.jsonl"
         raise ConfigError(None, folder, rule, "make a card with echo-jax card")
     return measured
 
@@ -77,7 +78,8 @@ def named_cards(name: str) -> list[Card]:
     named = [x for x in built_in_cards() if name in (x.name, cell_of(x))]
     if not named:
         known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
-        raise ConfigError(None, f"card {name!r}", "is not built in", f"use one of {known}")
+        fix = f"use one of {known}"
+        raise ConfigError(None, f"card {name!r}", "is not built in", fix)
     return named
 
 

@@ -34,7 +34,7 @@ def compare(names: Sequence[str]) -> list[str]:
     pair = max(itertools.product(*map(cards_of, names)), key=likeness)
     if not comparable(pair):
         rule = f"cannot be compared, as they differ in {', '.join(differences(pair))}"
-        raise ConfigError(f"{names[0]} and {names[1]} {rule}: use two cards that agree in it")
+        raise ConfigError(f"{names[0]} and {names[1]} {rule}: use two cards that agree in this")
     shared = shared_questions(pair)
     if not shared:
         fix = "complete both cards by echo-jax card"
@@ -47,7 +47,10 @@ def cards_of(name: str) -> list[Card]:
     folder = Path(name)
     if os.path.lexists(folder / CARD_FILE):
         return [cards.read(folder)[0]]
-    return built_in_cards.named_cards(name)
+    try:
+        return built_in_cards.named_cards(name)
+    except ConfigError as error:
+        raise error.then(f"or name a folder with {CARD_FILE}") from error
 
 
 def likeness(pair: Sequence[Card]) -> tuple[int, int, int]:

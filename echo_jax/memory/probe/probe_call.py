@@ -84,8 +84,8 @@ def probe(  # noqa: PLR0913 - all but two have a default
     dependent = predict_one_another(numbered, classes, lags, parts)
     known = int(dependent) if given is None else given
     if known > probed.steps[0] + 1:
-        rule = f"is more than the {probed.steps[0] + 1} tokens before the first asked step"
-        raise ConfigError("given", known, rule, "use fewer")
+        rule = f"is more than the {probed.steps[0] + 1} tokens up to the first asked step"
+        raise ConfigError("given", known, rule, f"use {probed.steps[0] + 1} or fewer")
     _check_sizes(held[0].shape[-1], fits[0], parts.fitted.stop, known, by_step)
     check_streams(numbered, classes)
     check_shifts(held[-1], fits[0], parts, dependent or known > 0)
@@ -241,7 +241,8 @@ def _parts(streams: int, length: int, scored: int | None) -> Parts:
     least, rule = LEAST_STREAMS, "are too few"
     if scored is not None:
         if scored < LEAST_SCORED:
-            raise ConfigError("scored", scored, f"is below {LEAST_SCORED}", "use more streams")
+            fix = f"use {LEAST_SCORED} or more"
+            raise ConfigError("scored", scored, f"is below {LEAST_SCORED}", fix)
         later = scored
         least, rule = 2 * later + LEAST_SCORED, f"are too few for {{scored={later}}}"
     if streams < least:
@@ -272,4 +273,5 @@ def _check_sizes(
     answers = probed.lags * probed.classes
     tables = 48 * probed.classes**given * answers  # while shares are counted
     fit = 250 * numbers * answers  # L-BFGS, in float64
-    environment.check_memory(tables + fit + 16 * examples * (numbers + probed.lags))
+    fix = "use fewer lags, streams or numbers of a state"
+    environment.check_memory(tables + fit + 16 * examples * (numbers + probed.lags), fix)

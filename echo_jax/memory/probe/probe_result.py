@@ -118,7 +118,7 @@ def _by_lag(by_lag: dict[str, np.ndarray], given: int) -> str:
     """Return a sentence with some bits in `by_lag`, beyond what the `given` last tokens tell."""
     bits = by_lag["bits"]
     last = "token tells" if given == 1 else f"{given} tokens tell"
-    known = f"the last {last}" if given else "their frequencies tell"
+    known = f"the last {last}" if given else "the frequencies of the tokens tell"
     told = np.flatnonzero(bits >= TOLD)
     if not len(told):
         return f"Beyond what {known}, the states tell less than {TOLD} bits about any token."
@@ -139,7 +139,7 @@ def _compared(by_lag: dict[str, np.ndarray]) -> str:
     more = np.sum(by_lag["low"] > untrained)
     less = np.sum(by_lag["high"].clip(0) < untrained)
     return (
-        f"Training makes them tell more at {more} of {len(untrained)} lags (low is above "
+        f"Training makes the states tell more at {more} of {len(untrained)} lags (low is above "
         f"untrained), and less at {less} (high is below untrained)."
     )
 

@@ -41,8 +41,9 @@ class Characters:
         files = sorted(Path(place).glob("*.py")) if Path(place).is_dir() else [Path(place)]
         text = "".join(map(content, files))[:most]
         if len(text) < 20 * STEPS:
-            rule = f"has only {len(text):,} characters, but a sequence has {STEPS + 1}"
-            raise ConfigError(None, place, rule, f"use a text of {20 * STEPS:,} or more")
+            rule = f"has only {len(text):,} characters, too few for sequences of {STEPS + 1}"
+            fix = f"use a text of at least {20 * STEPS:,} characters"
+            raise ConfigError(None, place, rule, fix)
         known = {letter: i for i, (letter, _) in enumerate(Counter(text).most_common(99))}
         self.tokens = self.answers = len(known) + 1
         codes = np.array([known.get(letter, len(known)) for letter in text], np.uint8)

@@ -73,9 +73,14 @@ def test_numbers_in_numbers_out(runs, predict):
     assert right > 0.9  # it has learned to echo
     done = predict("windows", *INPUT, cwd=runs)
     assert done.stdout == " ".join(printed(expected)) + "\n"
-    assert done.stderr == "-: with window 3 and lag 1 an answer needs 3 values\n"
+    assert done.stderr == (
+        "- is no answer: with window 3 and lag 1, the first answer needs 3 values\n"
+    )
     few = predict("windows", *INPUT[:2], cwd=runs)
-    assert (few.stdout, few.stderr) == ("- -\n", done.stderr.replace("\n", ": 1 more\n"))
+    assert (few.stdout, few.stderr) == (
+        "- -\n",
+        done.stderr.replace("\n", ", 1 more than were given\n"),
+    )
 
 
 @pytest.mark.parametrize(("of", "seed"), [("windows", 0), ("stateful", 2)])

@@ -306,7 +306,7 @@ class Training {
     showAnswers(this.part(".answers"), { ...stream, moments: stream.moments.slice(-SHOWN) });
     if (accuracy === undefined || this.over) return;
     const isAsked = this.title === data.training.titles[0];
-    const said = isAsked && guess ? `You said ${guess}. It has ` : "";
+    const said = isAsked && guess ? `You said ${guess}. Measured: ` : "";
     this.conclude(said + rightOf(chance[0], accuracy, setting), explain(setting, accuracy));
   }
 

@@ -66,7 +66,7 @@ function verdictOf(cards) {
   const trained = cards.filter(({ anchor }) => !anchor), [first] = trained, count = trained.length;
   if (count < 2) return "";
   if (choice.asked === "order") {
-    return `Of these ${count} trained networks, ${trained.at(-1).cell} forgets first, `
+    return `Among these ${count} trained networks, ${trained.at(-1).cell} forgets first, `
       + `and ${first.cell} keeps most. Grey names are not ranked: `
       + "they are not trained, or their memory is known.";
   }
@@ -74,7 +74,7 @@ function verdictOf(cards) {
   const inOrder = [...trained].sort((a, b) => bits(b) - bits(a)), [leader] = inOrder;
   const all = `number 1 of these ${count} trained networks`;
   if (leader === first) return `By name and in order, ${first.cell} is ${all}.`;
-  return `By name the order is another: ${first.cell} is ${all}, and ${leader.cell} is number `
+  return `By name, the ranking is another: ${first.cell} is ${all}, and ${leader.cell} is number `
     + `${trained.indexOf(leader) + 1}. In order, ${leader.cell} is number 1, and ${first.cell} is `
     + `number ${inOrder.indexOf(first) + 1}.`;
 }
@@ -116,7 +116,7 @@ function figureOf({ cell, mean, answers, colour }) {
   const said = isTold ? `${digits(sum(bits))} of ${4 * bits.length} bits` : right;
   const unit = choice.asked === "order" ? "bits" : `of ${PAIRS} right`;
   caption.append(make("b", { style: `color: ${colour}` }, cell),
-    make("span", { class: "told" }, answers.length ? said : "asked at the start alone"),
+    make("span", { class: "told" }, answers.length ? said : "asked only at the start"),
     make("span", {}, `mean ${digits(mean)} ${unit}`));
   figure.append(svg, caption);
   figure.style.viewTransitionName = `cell-${everyCell.indexOf(cell)}`; // moves when the order turns
