@@ -56,8 +56,8 @@ def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
     more = f"\n... and {vocab_size - COMMON:,} more values" if vocab_size > COMMON else ""
     baseline = majority_baseline(tokens)
     return (
-        f"{printable(str(data))}: {length:,} values, {vocab_size:,} of them different; the last "
-        f"{data.held_out:.0%} of the values are held out.\n"
+        f"Data: {printable(str(data))} has {length:,} values, {vocab_size:,} of them different; "
+        f"the last {data.held_out:.0%} of the values are held out.\n"
         f"The most common:\n{table(rows)}{more}\n"
         f"Majority baseline: accuracy {baseline.accuracy:.2%}; loss {baseline.loss:.4f} nats, "
         "which is the entropy.\n"

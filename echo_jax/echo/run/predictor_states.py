@@ -177,11 +177,14 @@ def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
     needed = max(least_examples(numbers, classes) / FITTED / ASKED, LEAST_STREAMS)
     if count < needed:
         rule = (
-            f"can be read in only {count:,} streams of {length} values, but heads on {numbers:,} "
-            f"numbers of a state and {classes:,} different values need {needed:,.0f} streams"
+            f"can be measured on only {count:,} streams of {length} values, but heads on "
+            f"{numbers:,} numbers of a state and {classes:,} different values need {needed:,.0f} "
+            "streams"
         )
-        fewer = "fewer lags, more values or" if own else "a smaller {vocab_size} or"
-        raise ConfigError(None, "the network", rule, f"use {fewer} a smaller {{hidden_size}}")
+        fix = "use more values, a smaller {hidden_size} or, in Python, fewer lags"
+        if not own:
+            fix = "use a smaller {hidden_size} or {vocab_size}"
+        raise ConfigError(None, "the network", rule, fix)
     environment.check_memory(2 * 4 * count * length * numbers, "use fewer lags")
     if not own:
         return np.random.default_rng(0).integers(classes, size=(count, length), dtype=np.int32)

@@ -104,8 +104,9 @@ class RunSpec(NamedTuple):
             f"leaves {trained} of {total} values for training and {held} for evaluation, and each "
             f"part needs at least the {length} values of a sequence"
         )
-        halves = " or {held_out=0.5}" if total // 2 >= length else ""
-        fix = f"use more values, a shorter {{length}}{halves}"
+        fix = "use more values or a shorter {length}"
+        if total // 2 >= length:
+            fix = "use more values, a shorter {length} or {held_out=0.5}"
         raise ConfigError("held_out", share, rule, fix)
 
 

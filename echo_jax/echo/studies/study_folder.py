@@ -117,7 +117,8 @@ def paragraphs(name: str) -> list[str]:
 INTRODUCTION = [
     "A network sees random integers and must name the integer that it saw n steps ago: n is the "
     "lag. Part 2 of the tutorial asks for the current value (lag 0). Part 3 asks for the value "
-    "before it (lag 1) and feeds one value at a time. Part 4 asks for it in windows of 5.",
+    "before it (lag 1) and feeds one value at a time. Part 4 also asks for the previous value, "
+    "but feeds windows of 5 values.",
     "Each grid point is trained with several seeds, each with its own random weights and "
     "integers. A number is the median over the seeds. The interval in brackets is not their "
     "range but an interval of the median; the caption of a table gives its coverage.",

@@ -217,7 +217,8 @@ PAIR_HEADINGS = ["with", "difference", "of", "median", "pairs above 0", "p", "p 
 PAIR_CAPTION = (
     "Each line is the median difference of pairs of equal seeds, with its interval. p is from a "
     "sign-flip test: the probability of differences at least as large if each sign were random. p "
-    "(Holm) is adjusted for all lines. No line is shown if a seed never reached 99%."
+    "(Holm) is adjusted for all lines. Sequences to 99% have no line where a seed never reached "
+    "99%."
 )
 
 

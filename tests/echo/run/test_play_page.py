@@ -255,7 +255,9 @@ def test_a_network_that_the_page_cannot_run_is_refused(field, value, right):
 def test_a_page_is_offered_just_where_it_can_be_made(values, units, made):
     trained = drawn(vocab_size=values, hidden_size=units)
     assert play_page.has_page(trained.config, trained.vocabulary.values) == made
-    large = pytest.raises(ConfigError, match=r"has [\d,]+ bytes, more than 400,000: train with fewer")
+    large = pytest.raises(
+        ConfigError, match=r"has [\d,]+ bytes, more than 400,000: train with fewer"
+    )
     with contextlib.nullcontext() if made else large:
         play_page.page_of_run(trained, "", SCORES)
 

@@ -177,7 +177,10 @@ CASES = {
     "no array": (lambda s, t: ([[[1], [1, 2]]], t), "states are not an array"),
     "odd object": (lambda s, t: (Odd(), t), "states are not an array of numbers .KeyError"),
     "no number": (lambda s, t: (s[..., :0], t), r"states are an array of float32 \[60, 12, 0\]"),
-    "too many": (lambda s, t: (np.broadcast_to(s[..., :1], (60, 12, 10**14)), t), "GiB of memory is needed"),
+    "too many": (
+        lambda s, t: (np.broadcast_to(s[..., :1], (60, 12, 10**14)), t),
+        "GiB of memory is needed",
+    ),
 }
 
 
