@@ -303,7 +303,7 @@ def _cluster(spec: str) -> Any:
 
 def _wait_for_worker(client: Any, spec: str, interrupts: Interrupts) -> None:
     if not client.scheduler_info()["workers"]:
-        print(f"Waiting for a worker of {spec}; Ctrl-C ends it.", file=sys.stderr, flush=True)
+        print(f"Waiting for a worker of {spec}; Ctrl-C ends the wait.", file=sys.stderr, flush=True)
     while not client.scheduler_info()["workers"]:
         interrupts.check()
         with contextlib.suppress(TimeoutError):

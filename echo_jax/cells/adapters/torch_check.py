@@ -83,7 +83,7 @@ def _check_answer(candidate: Candidate, layer: Any, input_size: int, answer: Any
     candidate.attempt(
         lambda: batch_axes(layer, input_size),
         rule="has a tensor in its state without an axis of rows ({}): give every tensor that axis "
-        "(is it batch_first=True?)",
+        "(was the layer made with batch_first=True?)",
     )
     first = own_tensors(layer, started(layer, ROWS, input_size)[1])
     if [x.shape for x in first] != [x.shape for x in own]:
@@ -104,7 +104,7 @@ def _check_seed(candidate: Candidate, layer: Any, first: dict[str, Any], again: 
     other = again.state_dict()
     if first.keys() != other.keys() or not all(torch.equal(first[x], other[x]) for x in first):
         candidate.refuse(
-            "has different initial weights with the same seed: draw the weights only by torch"
+            "has different initial weights with the same seed: draw them only by PyTorch"
         )
 
 

@@ -233,10 +233,10 @@ def predictability(config: RunConfig, result: "Result") -> str:
     error = standard_error((count * best + 1) / (count + 2), count)  # of 100% it is not 0
     named = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
     return (
-        f"The values are predictable. Right in the same held-out part: {named}. The ceiling for "
-        f"independent values is {independent_ceiling(config, result):.2%}. The best share has a "
-        f"standard error of at least {100 * error:.1f} points, as it counts {count:,} answers; an "
-        "interval over seeds does not include this error."
+        f"The values are predictable. These shares of the held-out part are right: {named}. The "
+        f"ceiling for independent values is {independent_ceiling(config, result):.2%}. The best "
+        f"share has a standard error of at least {100 * error:.1f} points, as it counts {count:,} "
+        "answers; an interval over seeds does not include this error."
     )
 
 

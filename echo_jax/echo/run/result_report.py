@@ -41,7 +41,9 @@ def describe(config: RunConfig) -> str:
     network = config.network
     training = config.training
     state = "stateful" if network.stateful else "stateless"
-    last = f" to {config.seed + config.seeds - 1}" if config.seeds > 1 else ""
+    seeds = f"seed {config.seed}"
+    if config.seeds > 1:
+        seeds = f"seeds {config.seed} to {config.seed + config.seeds - 1}"
     source = f"integers below {task.vocab_size}"
     if config.data.file is not None:
         source = f"values of {printable(config.data.file)}, {task.vocab_size} different"
@@ -54,7 +56,7 @@ def describe(config: RunConfig) -> str:
         f"batch size {task.batch_size}; {state} {network.cell}{units}; "
         f"{training.sequences:,} sequences, "
         f"{training.sequences * task.updates_per_sequence:,} updates, "
-        f"seed {config.seed}{last}{more}"
+        f"{seeds}{more}"
     )
 
 
@@ -63,10 +65,11 @@ def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag"
 
     `spelling` says how options are written in the text.
     """
+    kind = "fresh" if config.data.file is None else "held-out"
     right = sum(a == b for a, b in zip(result.expected, result.predicted, strict=True))
     paragraphs = (
         f"Expected:  {result.expected}\nPredicted: {result.predicted}\n"
-        f"           {right} of {len(result.expected)} right, on one fresh sequence, "
+        f"           {right} of {len(result.expected)} right, on one {kind} sequence, "
         f"seed {result.answers_of_seed}",
         failures(result.failed),
         scores(config, result),

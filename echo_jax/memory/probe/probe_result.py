@@ -164,8 +164,8 @@ def _notes(streams: int, independent: bool, per_weight: float) -> list[str]:
     ]
     if per_weight < ENOUGH:
         notes.append(
-            f"The heads were fitted to {per_weight:.1f} examples for each weight of a head; below "
-            f"{ENOUGH} they leave more than 3% of the bits in the state."
+            f"The heads were fitted to {per_weight:.1f} examples for each weight of a head; with "
+            f"fewer than {ENOUGH}, heads leave more than 3% of the bits in the state."
         )
     if not independent:
         notes.append("These tokens predict one another, so do not add the bits of different lags.")

@@ -293,7 +293,7 @@ class Training {
     const all = sequences < BLOCK ? expected : seconds / sequences * setting.sequences;
     this.part(".counts").textContent = `${updates.toLocaleString("en")} updates on `
       + `${sequences.toLocaleString("en")} sequences in ${seconds.toFixed(1)} s; `
-      + `all take about ${Math.max(1, Math.round(all))} s on this device`;
+      + `all sequences take about ${Math.max(1, Math.round(all))} s on this device`;
     this.panel.classList.toggle("learns", updates > 0);
     const draw = (kind, ...more) => drawCurve(this.part(`.${kind}`), kind,
       points.map((point) => point[kind]), setting.sequences / BLOCK, ...more);
