@@ -308,10 +308,10 @@ def _folder(out: PathLike, config: RunConfig, cell: object) -> Path:
     """
     rule = "cannot be imported by a later process"
     if is_handed_over(config.network.cell):
-        fix = "write it as a class or functions in a file and name the file, or leave {out} out"
+        fix = "write it as a class or functions in a file and name the file, or train without {out}"
         raise ConfigError("cell", cell or config.network.cell, rule, fix)
     if config.training.of_optax:
-        fix = "use {optimizer=adam} or {optimizer=keras-adam}, or leave {out} out"
+        fix = "use {optimizer=adam} or {optimizer=keras-adam}, or train without {out}"
         raise ConfigError(None, "an optimizer of optax", rule, fix)
     return atomic_files.path_of("out", out)
 

@@ -201,7 +201,7 @@ def plan_of(
         `task`.
     """
     if task is not None and only is not None:
-        raise ConfigError("only", only, "does not apply to a task", "leave {only} or {task} out")
+        raise ConfigError("only", only, "does not apply to a task", "leave it or {task} out")
     if updates is not None:
         protocol.check_updates(updates)
     check_seeds(seeds)

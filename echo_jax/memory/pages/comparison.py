@@ -115,7 +115,7 @@ def rank(card: Card) -> str:
     places = [place_among(card, others, question) for question in OF_MEMORY if card.bits(question)]
     if not places or not all(places):
         return ""
-    return f"Among {len(others) + 1} trained cells of this size, its mean is {'; '.join(places)}."
+    return f"Its mean among {len(others) + 1} trained cells of its size ranks {'; '.join(places)}."
 
 
 def beside_anchors(card: Card) -> str:

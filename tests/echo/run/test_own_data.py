@@ -63,7 +63,7 @@ def test_values_of_the_held_out_part_alone_are_unknown_words(new_file):
     ("values", "fields", "sentence"),
     [
         ([1] * 99, {}, "vocabulary of one value, '1', is too small"),
-        ([1, 2] * 50, {"vocab_size": 7}, "vocab_size=7 is not the number of different values, 2"),
+        ([1, 2] * 50, {"vocab_size": 7}, "vocab_size=7 is not 2, the number of different values"),
         ([1, 2] * 50, {"held_out": 0.1}, "held_out=0.1 leaves 90 of 100 values"),
         ([1, "b" * 101], {}, "value '" + "b" * 59 + "... is longer than 100 characters"),
     ],

@@ -59,7 +59,9 @@ def test_a_call_and_the_command_have_the_same_bits(run, tmp_path, monkeypatch):
 
 
 def test_a_seed_that_the_run_does_not_have_is_refused(run):
-    with pytest.raises(ConfigError, match=r"^seed=5 is not in this run: use one from 3 to 4$"):
+    with pytest.raises(
+        ConfigError, match=r"^seed=5 is not a seed of this run: use one from 3 to 4$"
+    ):
         run.predict([1, 2], seed=5)
 
 
