@@ -21,7 +21,7 @@ class Interrupts:
     """A context that notes a first signal, and lets a second signal end the process at once.
 
     A loop asks for the signal by `check`. When the first signal comes, the notice is printed to
-    standard error, and `signal` becomes its number.
+    standard error, and the attribute `signal`, at first 0, becomes the number of the signal.
     """
 
     def __init__(self, notice: str | None = None) -> None:
@@ -36,12 +36,15 @@ class Interrupts:
         return 128 + self.signal if self.signal else 0
 
     def check(self, sentence: str = "Stopped") -> None:
-        """Raise StoppedError with this sentence if a signal has come."""
+        """Raise StoppedError with the text `sentence` if a signal has come."""
         if self.signal:
             raise StoppedError(sentence)
 
     def say(self, line: str) -> None:
-        """Print a line. If nobody reads the output any more, as after `head`, note a signal."""
+        """Print `line`. If nobody reads the output any more, as after `head`, note a signal.
+
+        The signal is SIGPIPE, or SIGTERM on Windows, unless another signal came before.
+        """
         try:
             print(line, flush=True)
         except BrokenPipeError:

@@ -122,7 +122,10 @@ def check_no_link(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a writable folder, with its parents; raise StorageError if that is impossible."""
+    """Make `folder`, with its parents, unless it exists.
+
+    Raises StorageError if the folder cannot be made, or is not readable and writable.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
@@ -158,7 +161,10 @@ def read_json(
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Return the value of a JSON text; raise ValueError if an object repeats a name."""
+    """Return the value of the JSON text `data`.
+
+    Raises ValueError if the text is not JSON, or if an object repeats a name.
+    """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         """Return the pairs of an object; raise ValueError if a name occurs twice."""
@@ -210,9 +216,10 @@ def _generated_digest(data: bytes) -> str:
 
 
 def write_generated_folder(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
-    """Write generated files, `contents` by name, into a folder, and return their paths.
+    """Write generated files, `contents` by name, into `folder`, and return their paths.
 
-    Raises StorageError, before any file is written, if one of the files was edited.
+    The folder is made if needed. Raises StorageError, before any file is written, if one of the
+    files was edited or is not ours, or if the folder is a link or cannot be made.
     """
     check_no_link(folder)
     make_folder(folder)

@@ -168,7 +168,11 @@ class Vocabulary:
     """Tokens that no network was trained on, so that their values are unknown words."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless there are two values, each printable and not too long."""
+        """Raise ConfigError unless there are two or more values, and each of them is valid.
+
+        A valid value has 1 to LONGEST characters, none of them a control character or a surrogate.
+        It is one space, or neither begins nor ends with white space.
+        """
         if len(self.values) < 2:
             one = f"of one value, {shown(self.values[0])}," if self.values else "without values"
             raise ConfigError(None, f"vocabulary {one}", "is too small", "use 2 different values")
@@ -177,7 +181,10 @@ class Vocabulary:
 
     @classmethod
     def of_words(cls, words: Iterable[str]) -> "Vocabulary":
-        """Return the vocabulary of all different values among the words."""
+        """Return the vocabulary of all different values among `words`.
+
+        Raises ConfigError if a value is not valid, or if there are fewer than two different values.
+        """
         distinct = set(map(_bare, set(words)))
         for word in sorted(distinct):
             _check(word)
@@ -196,7 +203,7 @@ class Vocabulary:
 
     @functools.cached_property
     def is_whole(self) -> bool:
-        """True if every value is a whole number, spelled without a point, as by `of_words`."""
+        """True if every value is a whole number without a point, as `of_words` spells it."""
         return all(re.fullmatch(r"[+-]?[0-9]+", value) for value in self.values)
 
     @functools.cached_property
