@@ -23,7 +23,7 @@ SeedMap = Literal["map", "vmap"]
 
 
 def default_seed_map() -> SeedMap:
-    """Return `map` on a CPU, where seeds need not run at once to be fast, and `vmap` elsewhere."""
+    """Return `map` on a CPU, where seeds are as fast one after another, and `vmap` elsewhere."""
     return "map" if jax.default_backend() == "cpu" else "vmap"
 
 

@@ -1,8 +1,8 @@
 """The compiled programs of a run, and the loop over chunks of training.
 
 The three programs make the initial state, train on a chunk of sequences, and evaluate. The first
-two are compiled before the clock of training starts; the evaluation may be
-compiled in the background while training goes on.
+two are compiled before the clock of training starts; the evaluation may be compiled in the
+background while training goes on.
 """
 
 import contextlib
@@ -213,8 +213,8 @@ def options_of_training(config: RunConfig) -> dict[str, str | bool]:
     """Return XLA's options for compiling the training of `config`.
 
     The options ask for vectors of 512 bits where these save time, and are empty elsewhere. By
-    default XLA uses vectors of 256 bits. With 512 bits, an update of part 4 takes 0.9 of the
-    time, and its results are bit-identical; jax 0.10 to 0.12 accept the option. Mamba-2 would take
+    default XLA uses vectors of 256 bits. With 512 bits, an update of part 4 takes 0.9 of the time,
+    and its results are bit-identical; jax 0.10 to 0.12 accept the option. Mamba-2 would take
     longer, and its results would differ in last bits.
     """
     task, network = config.task, config.network

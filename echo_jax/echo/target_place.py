@@ -45,11 +45,11 @@ def target_place(config: RunConfig) -> TargetPlace:
 def batches_back(config: RunConfig) -> int:
     """Return how many batches before its answer a target was fed.
 
-    The result is 0 for a target in the window, and for a negative lag. The rows of s batches before
-    end s * B steps earlier, and in streams the chunks end s * W steps
-    earlier. So these rows hold x(t-n) if s * B <= n < s * B + W. The result is the smallest s with
-    n < s * B + W. Whether s * B <= n as well, and whether the sequence has such a row, is not
-    checked here.
+    The result is 0 for a target in the window, and for a negative lag. The rows of the batch that
+    is s batches back end s * B steps earlier, and in streams its chunks end s * W steps earlier. So
+    these rows hold x(t-n) if s * B <= n < s * B + W. The result is the smallest s with
+    n < s * B + W. This function checks neither that s * B <= n nor that the sequence has such a
+    row.
     """
     task = config.task
     return max(-(-(task.lag - task.window + 1) // task.batches_apart), 0)

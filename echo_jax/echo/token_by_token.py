@@ -164,7 +164,7 @@ def states(config: RunConfig, network: Network, params: Params, tokens: chex.Arr
     """Return the states at the end of the rows that `tokens`, int32 `[N]`, end: float32 `[N, D]`.
 
     The network has seen no token before. The D numbers are those of `cells.block.flat_state`; they
-    are meaningless for a token that comes too early to end a row.
+    are meaningless for a token that comes before the window is full.
     """
 
     def one(state: EchoState, token: chex.Array) -> tuple[EchoState, chex.Array]:

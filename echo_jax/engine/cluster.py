@@ -4,8 +4,8 @@
     tcp:// tls://  the workers of an existing Dask scheduler
 
 A task is a pure function of its arguments, so its result is bit-identical on processors of one kind
-with equal numbers of XLA's threads. A worker holds one task; if the worker dies,
-another worker tries the task again.
+with equal numbers of XLA's threads. A worker holds one task; if the worker dies, another worker
+tries the task again.
 """
 
 import contextlib
@@ -201,6 +201,7 @@ def executor_of(
     Raises:
       ConfigError: if there is no such scheduler, if workers have other versions, or if they cannot
         import a cell.
+      SchedulerLostError: if a worker ends while it starts.
     """
     if running.cluster is None or not tasks:
         yield here

@@ -100,7 +100,10 @@ class GridProgress(_Bar):
         return self
 
     def at_work(self, task: str, share: float) -> None:
-        """Show that `share` of the task with the name `task` is done."""
+        """Show that `share` of the task with the name `task` is done.
+
+        A share that is not larger than the last one is ignored.
+        """
         with self._lock:
             if share * self._work[task] <= self._done[task]:
                 return

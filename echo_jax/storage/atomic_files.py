@@ -35,7 +35,10 @@ LOCK = ".lock"  # a file in a folder, which is locked where the folder itself ca
 
 
 def path_of(field: str, value: Any) -> Path:
-    """Return the path that `value`, the argument `field` of a call, names, or raise ConfigError."""
+    """Return the path that `value` names.
+
+    Raises ConfigError, which blames the argument `field` of a call, if the value is not a path.
+    """
     try:
         if "\0" not in os.fsdecode(os.fsencode(value)):
             return Path(value)

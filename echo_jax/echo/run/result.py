@@ -20,9 +20,11 @@ class StoredInterval(msgspec.Struct):
 
 
 class Reached(msgspec.Struct):
-    """The number of seeds that reached 99%, of all seeds, and the interval of their share.
+    """The share of the seeds that reached 99%.
 
-    `interval` is a Wilson interval, or None for one seed.
+    seeds     the number of seeds that reached 99%
+    of        the number of all seeds
+    interval  the Wilson interval of the share, or None for one seed
     """
 
     seeds: int

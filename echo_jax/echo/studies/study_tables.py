@@ -311,10 +311,10 @@ OF_SEEDS = tuple(name for name in SeedScores.__struct_fields__ if name != "seed"
 def tidy_rows(
     study: Study, rows: Sequence[ResultRow]
 ) -> dict[str, Callable[[], list[dict[str, Any]]]]:
-    """Return functions that make plain rows of `study`, by the suffix of the file of the rows.
+    """Return functions that make plain rows of `study` from `rows`, by a suffix of file names.
 
-    A plain row has one value per column, with the names of the rows of results. Shares are
-    fractions of 1, and an unknown value is None.
+    A plain row has one value per column. The columns have the names of the fields of `ResultRow`
+    where the row has such a field. Shares are fractions of 1, and an unknown value is None.
     """
     return {
         "": functools.partial(summaries, rows),
