@@ -275,7 +275,8 @@ def run_earlier(
     """Run the earlier batches of `batch` again; return the carries after the last and the first.
 
     The first earlier batch starts from `carry`, or from the initial carry if `stateful` is False.
-    Without earlier batches, the results are `carry` and None. A batch before the sequence leaves the carry, which is then initial, unchanged.
+    Without earlier batches, the results are `carry` and None. A batch before the sequence leaves
+    the carry, which is then initial, unchanged.
     """
     if batch.earlier is None:
         return carry, None
@@ -330,8 +331,8 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
 
     g is the gradient of a weight at update t = 1, 2, ..., and m and v are its moments, at first 0.
     b1, b2 and eps are in `ADAM`. With e = eps s this equals algorithm 1 of the paper and
-    `optax.scale_by_adam`, whose bias corrections cost two more divisions per weight: 6% of an update
-    of part 4. With `keras_epsilon`, e = eps, as Keras adds epsilon before it corrects v.
+    `optax.scale_by_adam`, whose bias corrections cost two more divisions per weight: 6% of an
+    update of part 4. With `keras_epsilon`, e = eps, as Keras adds epsilon before it corrects v.
     """
     b1 = ADAM["b1"]
     b2 = ADAM["b2"]

@@ -232,7 +232,8 @@ class Execution:
 
     cluster        the workers, as after --cluster; None for this process
     progress       whether progress is shown, as lines or as a bar
-    interrupts     what can stop the grid where nothing is lost; by default nothing does
+    interrupts     what can stop the grid, which loses only the tasks at work; by default nothing
+                   does
     keep_programs  whether compiled programs are kept in the user's cache folder; if not, jax's own
                    settings decide
     """

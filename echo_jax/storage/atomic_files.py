@@ -246,7 +246,7 @@ def digest(data: bytes) -> str:
 
 
 def digest_of(values: Any) -> str:
-    """Return the digest of plain values, which does not depend on the order of keys."""
+    """Return the digest of the plain `values`; it does not depend on the order of keys."""
     return digest(json.dumps(values, sort_keys=True, allow_nan=False).encode())
 
 
@@ -282,7 +282,8 @@ def claimed(
 def locked(folder: Path) -> Iterator[None]:
     """Keep every other process out of a folder until the context or this process ends.
 
-    Raises StorageError if another process holds the folder, or if the folder cannot be locked.
+    Raises StorageError if another process holds the folder, or if `folder` is not a folder that can
+    be read and locked.
     """
     # What is no folder is told apart from a folder that cannot be locked: both raise OSError.
     try:

@@ -88,5 +88,5 @@ class RowKind(NamedTuple, Generic[R]):
         atomic_files.write_bytes(path, before + b"".join(map(self.line, rows)))
 
     def write(self, path: Path, rows: Iterable[R]) -> None:
-        """Write a file of rows, replacing an existing file."""
+        """Write `rows` to the file at `path`, in place of an existing file."""
         atomic_files.write_bytes(path, b"".join(map(self.line, rows)))

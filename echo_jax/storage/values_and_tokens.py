@@ -25,7 +25,12 @@ COPIES = 6  # as bytes, as text, as text to be split (4 bytes a character)
 
 
 class Column(NamedTuple):
-    """A column of a CSV file: its name, its words, and the line of the file of each word."""
+    """A column of a CSV file.
+
+    name   the name of the column
+    words  the words, in the order of the file
+    lines  for each word, the number of the line of the file, counted from 1
+    """
 
     name: str
     words: list[str]
@@ -33,7 +38,10 @@ class Column(NamedTuple):
 
 
 def read_text(path: Path) -> str:
-    """Return the characters of a UTF-8 file, with each run of white space as one space."""
+    """Return the text of a UTF-8 file, with each run of white space as one space.
+
+    White space at both ends is removed.
+    """
     return single_spaced(_some(path)).strip()
 
 
@@ -221,7 +229,7 @@ class Vocabulary:
     def unknown(self, word: str, place: str) -> ConfigError:
         """Return the error for `word`, at `place`, which has no token.
 
-        If the values are text, the error suggests the nearest spelling.
+        If the values are text, the error suggests the nearest spelling, unless none is near.
         """
         rule = "occurs only in the held-out values, so no network was trained on it"
         if dataclasses.replace(self, untrained=frozenset()).token(word) is None:

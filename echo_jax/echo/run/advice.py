@@ -68,8 +68,8 @@ def enough_sequences(config: RunConfig) -> int:
     """Return about how many sequences a run of `config` needs to learn a target in its window.
 
     The result is at most MOST_SEQUENCES. Part 4 needs 700 from a zero state and 1,600 with a
-    carried state, at 4 updates each; longer lags and more values need more. An update of streams
-    has a target at every step.
+    carried state, at 4 updates each; longer lags and more values need more. Streams need a quarter
+    of the updates, as they have a target at every step.
     """
     task = config.task
     updates = (6000 + 2000 * abs(task.lag)) * max(task.vocab_size / 100, 1)
@@ -162,7 +162,11 @@ def _cut(config: RunConfig) -> str:
 
 
 def _reaching(config: RunConfig) -> Iterator[Step]:
-    """Yield the changes without which training with `config` cannot find the target."""
+    """Yield the changes that a run of `config` needs before more training can help.
+
+    The changes bring the target to where the gradient reaches it, and undo settings that hinder
+    learning.
+    """
     if target_place(config) == "future":
         yield Step("ask for the value 1 step back", {"lag": 1})
         config = changed(config, lag=1)

@@ -85,7 +85,8 @@ ORDER = " The order of the file adds {order:.1f} points, and guesses add {lucky:
 def explain(config: RunConfig, result: "Result | None" = None, spelling: Spelling = "flag") -> str:
     """Return text on where the target is, whether the gradient reaches it, and what was learned.
 
-    `result` is None before a run. `spelling` says how options are written in the text.
+    `result` is None before a run. With a result on own values, the `findings` follow.
+    `spelling` says how options are written in the text.
     """
     lines = [" ".join(spell(sentence, spelling) for sentence in sentences(config, result))]
     if result and config.data.file is not None:
@@ -225,7 +226,7 @@ def _earlier_batches(config: RunConfig) -> dict[str, object]:
 
 
 def findings(config: RunConfig, result: "Result") -> list[str]:
-    """Return the sentences that apply to the training part, and to values that it lacks."""
+    """Return a list with the texts of `gap` and of `untrained`, without empty ones."""
     return [printable(said) for said in (gap(config, result), untrained(result)) if said]
 
 
@@ -276,7 +277,10 @@ def _are_numbers(words: list[str]) -> bool:
 
 
 def independent_ceiling(config: RunConfig, result: "Result") -> float:
-    """Return the ceiling for independent values: values that are fed are right, others guesses."""
+    """Return the ceiling for values that are independent of each other.
+
+    Targets that were fed are answered right, and other answers are guesses at the baseline.
+    """
     fed = knowable_share(config)
     return fed + (1 - fed) * result.baseline_accuracy
 
@@ -367,8 +371,10 @@ def learned(config: RunConfig, result: "Result") -> bool:
 def into_view(config: RunConfig) -> dict[str, Any]:
     """Return changed fields, if any, that bring the target into the window and delay line.
 
-    In streams, the changes make the whole sequence one chunk: the first steps of a chunk find their
-    target in the chunk before, which a zero state hides and a cut gradient does not reach.
+    In streams, the whole sequence becomes one chunk, as the first steps of a chunk find their
+    target in the chunk before: a zero state hides that target, and a cut gradient does not reach
+    it. The chunks are kept if the network is stateful and the lag is at most half the window, or
+    the cell is mlp.
     """
     task = config.task
     line = config.network.delay_line

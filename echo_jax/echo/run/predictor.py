@@ -139,8 +139,8 @@ class TrainedNetwork:
     ) -> tuple[EchoState, list[Any]]:
         """Feed `tokens`, int32 `[N]`, and then each answer; return the state and `count` answers.
 
-        The last answer is not fed, so the returned state is the state before it. UNSEEN tokens are
-        left out.
+        `state` is the state before the tokens. The last answer is not fed, so the returned state is
+        the state before it. UNSEEN tokens are left out.
 
         Raises:
           ConfigError: the lag is not -1, or there are too few tokens for a first answer.
@@ -207,7 +207,7 @@ class TrainedNetwork:
         Returns:
           For one sequence, the list of its T answers, None where there is no answer yet; or the
           probabilities, float32 `[T, V]`, NaN where there is no answer yet. For several sequences,
-          a list of these.
+          a list that has such a list or array for each sequence.
 
         Raises:
           ConfigError: a value is not in the vocabulary, or an argument breaks a rule.

@@ -328,7 +328,8 @@ class CheckpointWriter:
     def refuse_divergence(self, final: np.ndarray | None = None) -> None:
         """Raise DivergedError if every seed has had a non-finite loss.
 
-        `final`, `[S]`, are the losses of the evaluation, which count too.
+        `final`, `[S]`, are the losses of the evaluation, which count too. Before the error is
+        raised, `metrics.csv` is written.
         """
         bad = self.log.bad if final is None else self.log.bad | ~np.isfinite(final)
         if not bad.all():

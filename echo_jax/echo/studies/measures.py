@@ -63,7 +63,8 @@ def follows(
     trained    `[D]`, with the weights `params`
     untrained  `[D]`, with the initial weights
 
-    d is 0 .. D-1, where D is twice the window, at most L.
+    d is 0 .. D-1, where D is twice the window, but at most L. An answer is the last answer to one
+    of 500 sequences.
     """
     key = purpose_key(dynamic.seed, Purpose.EVALUATION)
     positions = jnp.arange(min(config.task.length, 2 * config.task.window))
@@ -76,7 +77,9 @@ def follows(
 
 
 def probe(config: RunConfig, network: Network, dynamic: DynamicParams, params: Params) -> Measured:
-    """Return the accuracy of linear probes for x(t-d), d = 0 .. 8, on states around row t.
+    """Return the accuracy of linear probes for x(t-d), d = 0 .. 8, on states around a row.
+
+    t is the time at which the row ends.
 
     before   `[9]`, on the state from which the row starts
     after    `[9]`, on the state at the end of the row

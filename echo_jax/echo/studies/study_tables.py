@@ -85,7 +85,10 @@ def figure(chart: Chart, rows: Sequence[ResultRow], width: float = WIDTH) -> "No
 
 
 def _lines(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[tuple[float, Summary]]]:
-    """Return the points of each line, by its name; the points of curves have no intervals."""
+    """Return the points of the lines of `chart`, by the name of the line.
+
+    A point is the value of x and the `Summary` of y. The points of curves have no intervals.
+    """
     lines: dict[str, list[tuple[float, Summary]]] = {}
     if chart.kind == "curves":
         for name, curve in curves(chart, rows).items():
@@ -228,7 +231,13 @@ PAIR_CAPTION = (
 
 
 class ComparedPair(NamedTuple):
-    """A score of two rows, compared seed by seed; p is adjusted for all pairs of a study."""
+    """A score of two rows, compared seed by seed.
+
+    first, second  the rows
+    score          the name of the score
+    comparison     the comparison of the second row with the first
+    p              the p-value of the comparison, adjusted for all comparisons of the study
+    """
 
     first: ResultRow
     second: ResultRow
