@@ -52,7 +52,7 @@ def study(
 
     Args:
       name: the name of a study, such as "state"; `echo-jax study` lists them.
-      folder: a folder that `echo-jax study` made, or with `run` a new one. None means the
+      folder: a folder that `echo-jax study` made, or with `run` may be new. None means the
         answer and the rows that were published with this version.
       run: train what the study lacks in this folder, as the command does, and write its page.
       cluster: train on the workers of a Dask cluster, such as "local:4" (docs/cluster.md).
