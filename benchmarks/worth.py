@@ -76,8 +76,8 @@ FAMILIES = (
 MATRIX = {*FAMILIES[-2], *FAMILIES[-1]}
 """The cells with a matrix state."""
 
-GROUPS = *ARMS, "vector", "changed", "small"
-"""Cells that runs are made of, see `cells_of`; the last three are of the second study."""
+GROUPS = *ARMS, "vector", "changed", "small", "matrix"
+"""Cells that runs are made of, see `cells_of`; the last four are of the second study."""
 
 CHECKS = 10
 """Scores of a run, evenly apart; those with the least validation loss are kept."""
@@ -264,12 +264,14 @@ def cells_of(group: str) -> dict[str, NamedCell]:
 
     numbers, parameters  those of the published cards, with 100 numbers of state or 60,000 trained
     vector, small        those with a vector state that are trained, of 100 numbers or of 25
+    matrix               those with a matrix state
     changed              vector states that start from other weights
     """
     if group == "changed":
         return {named.card_name: named for named in (*manipulated(), *controls())}
     more = {"parameters": 60_000} if group == "parameters" else {}
-    cards = [x for x in published() if group in ARMS or is_vector(short_name(x.name))]
+    among = MATRIX.__contains__ if group == "matrix" else is_vector
+    cards = [x for x in published() if group in ARMS or among(short_name(x.name))]
     if group == "small":
         return {x.name.replace("-400", "-100"): named_cell(x.cell.name, {}, 100) for x in cards}
     return {x.name: named_cell(x.cell.name, x.cell.args | more) for x in cards}
