@@ -8,8 +8,10 @@ import msgspec
 import numpy as np
 import outcomes
 import pytest
+import rank_correlations
 import worth
 import worth_tables
+from initial_weights import MANIPULATED
 from scipy import stats
 
 CARD = "block-{}-state-bytes-400".format
@@ -88,8 +90,7 @@ def test_the_pixels_of_a_delayed_digit_stand_at_the_lags_that_count(delay):
     assert (noise.min(), noise.max()) == (17, 32)
     curve = np.zeros(64)
     curve[delay - 1 : delay + 15] = 1
-    assert worth_tables.of_outcome(curve, f"delay_{delay}") == 16
-    assert worth_tables.of_outcome(1 - curve, f"delay_{delay}") == 0
+    assert curve[worth_tables.LAGS[f"delay_{delay}"]].tolist() == 16 * [1]
 
 
 def made(names, tasks, bits, untrained):
@@ -116,12 +117,10 @@ def second(monkeypatch):
     for name in names[::4]:
         untrained[name] *= 0.01  # below the least bits at the lags of a delay
     bits = {
-        name: {
-            task: untrained[name].mean() * 8 + random.normal(0, 0.4, 3) for task in worth_tables.NEW
-        }
+        name: {task: untrained[name].mean() * 8 + random.normal(0, 0.4, 3) for task in LAGS}
         for name in names
     }
-    rows = made(names, worth_tables.NEW, bits, untrained)
+    rows = made(names, LAGS, bits, untrained)
     random.shuffle(rows)  # runs end in any order
     monkeypatch.setattr(worth_tables, "read", lambda: rows)
     monkeypatch.setattr(worth_tables, "DRAWN", 50)
@@ -172,7 +171,7 @@ def test_the_first_hypothesis_has_a_cell_of_two_sizes_as_one_case(second):
 def test_the_second_hypothesis_permutes_within_the_families_of_a_cell(second):
     bits, untrained, _ = second
     x, y = [], []
-    for family in worth_tables.MANIPULATED:
+    for family in MANIPULATED:
         found = plain_ranks([CARD(name) for name in family], bits, untrained)
         for of, ranks in zip((x, y), found, strict=True):
             of.append((ranks - ranks.mean()).round(9))
@@ -192,8 +191,8 @@ def test_orders_within_families_mix_none():
     x = y = np.array([0.0, 1, 2, 10, 11, 12, 20, 21, 22])
     family = np.repeat(range(3), 3)
     # Of the 216 orders within three families one alone keeps all, and x differs between families.
-    assert worth_tables.p_value(np.array([x, y]), family) == pytest.approx(1 / 216, rel=0.2)
-    assert worth_tables.p_value(np.array([x, y])) < 1e-4
+    assert rank_correlations.p_value(np.array([x, y]), family) == pytest.approx(1 / 216, rel=0.2)
+    assert rank_correlations.p_value(np.array([x, y])) < 1e-4
 
 
 def test_what_lacks_a_row_is_left_out(second, monkeypatch):
@@ -210,7 +209,7 @@ def test_scores_that_differ_in_their_last_bits_are_tied():
     y = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
     expected = stats.spearmanr(x.round(9), y)[0]
     assert expected != pytest.approx(stats.spearmanr(x, y)[0])
-    assert worth_tables.correlation(x, y) == pytest.approx(expected)
+    assert rank_correlations.correlation(x, y) == pytest.approx(expected)
 
 
 def within(values, family):
@@ -292,7 +291,7 @@ def test_the_page_says_what_the_rows_of_the_second_study_say():
     sizes = [[[*worth.cells_of(group)]] for group in ("vector", "small")]
     assert estimate(sizes) == 0.58
     assert [estimate(sizes, [task]) for task in LAGS] == [0.64, 0.69, -0.3]
-    families = [[[*map(CARD, names)] for names in worth_tables.MANIPULATED]]
+    families = [[[*map(CARD, names)] for names in MANIPULATED]]
     assert estimate(families) == 0.66
     assert [estimate(families, [task]) for task in LAGS] == [0.72, 0.64, 0.08]
     assert learned("gru")[:2] == [2.28, 2.19]
@@ -312,7 +311,7 @@ def test_the_page_says_what_the_rows_of_the_second_study_say():
     assert over_32[1] > over_32[0] > over_32[2]
     assert over_16[2] < over_16[0]
     rates = [learned(x) for x in ("lru", "lru-recurrent_rate-1.0", "lru-recurrent_rate-0.01")]
-    radii = [learned(x) for x in worth_tables.MANIPULATED[1]]
+    radii = [learned(x) for x in MANIPULATED[1]]
     moved = [np.ptp(x, axis=0).round(2).tolist() for x in (rates, radii)]
     assert moved == [[0.12, 0.08, 0.39], [0.07, 1.0, 0.54]]
     text = " ".join((worth.HERE.parent / "docs" / "what-a-bit-is-worth.md").read_text().split())

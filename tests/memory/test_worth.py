@@ -393,7 +393,7 @@ def test_the_findings_at_60_000_parameters_have_the_numbers_of_the_rows():
 
 
 def row(seed, rate, nats):
-    score = worth.TaskScore(accuracy=0.5, nats=nats, entropy=2.0) if nats else worth.UNSET
+    score = worth.TaskScore(accuracy=0.5, nats=nats, entropy=2.0) if nats else None
     cell = "block-lstm-state-bytes-400"
     return worth.WorthRow("digits", "numbers", cell, seed, rate, 300, score, score)
 
@@ -410,14 +410,13 @@ def row(seed, rate, nats):
 )  # fmt: skip
 def test_seed_0_chooses_the_rate_of_the_others(rows, runs):
     missing = worth.missing("digits", "numbers", rows)
-    assert {(x.row.seed, x.row.rate) for x in missing if "-lstm-state" in x.row.cell} == runs
+    assert {(x.seed, x.rate) for x in missing if "-lstm-state" in x.cell} == runs
 
 
 @pytest.mark.slow
 def test_a_run_made_again_has_the_published_row(rows):
     name = "block-PresentInput-state-bytes-400"
-    row = worth.WorthRow("digits", "numbers", name, 0, 0.01)
-    run = worth.Run(row, worth.cells_of("numbers")[name])
+    run = worth.WorthRow("digits", "numbers", name, 0, 0.01)
     found = worth.make_row(run, worth.compile_run(run), lambda share: None)
     [published] = [x for x in rows if msgspec.convert(x, worth.WorthRow).key == run.key]
     assert found.stopped == pytest.approx(published["stopped"], abs=600)
