@@ -219,6 +219,11 @@ def test_the_rule_has_four_words(numbers, word):
     assert worth_tables.verdict(*numbers) == word
 
 
+def test_the_families_are_those_that_are_drawn():
+    families = "; ".join(", ".join(map(worth_tables.words_of, some)) for some in worth.FAMILIES)
+    assert families.replace(", not trained", " (not trained)") in " ".join(TABLES.split())
+
+
 def test_the_bits_of_each_cell_are_those_of_its_rows(rows):
     shown = table_of("cells")
     assert len(shown) == 26
