@@ -6,7 +6,6 @@ rows, cards  ─►  what is `Known` of each cell  ─►  correlations over som
 """
 
 import functools
-import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ from worth import ARMS, FAMILIES, MATRIX, SEEDS, TASKS, UNTRAINED, is_vector, re
 
 from echo_jax import statistics
 from echo_jax.cell_names import ANCHORS, CELLS, name_shown
-from echo_jax.memory.questions import BY_LAG
+from echo_jax.memory.questions import BY_KEY, BY_LAG
 from echo_jax.report import styles
 from echo_jax.report.number_formats import three_digits
 
@@ -94,7 +93,9 @@ LEAST = 0.1
 """Fewer bits count as none, before training and after: networks that have none are tied."""
 
 SECOND: dict[str, Callable[[], Any]] = {
+    "one size": lambda: [[named("vector")]],
     "two sizes": lambda: [[named("vector"), named("small")]],
+    "matrix states": lambda: [[named("matrix")]],
     "initial weights": lambda: [[family] for family in MANIPULATED],
 }
 """Lists of networks within which ranks are taken; of several lists a place in all is one case."""
@@ -115,6 +116,8 @@ def measured(measure: str, name: str, outcome: str) -> list[Any]:
     if measure == "untrained":
         return [np.mean([sum(row.held[LAGS[outcome]]) for row in rows[UNTRAINED, name]])]
     [card] = [card for card in worth.published() if short_name(card.name) == name]
+    if measure == "by_key":
+        return [card.known(BY_KEY).mean]
     lags = slice(32, 64) if measure == "late" else LAGS[outcome]
     return [sum(card.known(BY_LAG).curve[lags])]
 
@@ -205,7 +208,14 @@ WIDER = [of._replace(arm=ARMS[1], names=of.names[:2]) for of in HYPOTHESES[:3]]
 OTHER_SEEDS = HYPOTHESES[2]._replace(names=("by_key", MORE_SEEDS))
 
 BEFORE = Hypothesis("before training", ("untrained", "learned"), "two sizes")
-SECONDARY = BEFORE._replace(names=("untrained", "learned", "parameters"))
+SECONDARY = [
+    BEFORE._replace(names=(*BEFORE.names, "parameters")),
+    Hypothesis("before training, 100 numbers", BEFORE.names, "one size"),
+    Hypothesis("trained card, the same lags", ("trained", "learned"), "one size"),
+    Hypothesis("trained card, lags 33 to 64", ("late", "learned"), "one size"),
+    Hypothesis("matrix states, before training", BEFORE.names, "matrix states"),
+    Hypothesis("matrix states, by key", ("by_key", "learned"), "matrix states"),
+]
 WEIGHTS = Hypothesis("initial weights", BEFORE.names, "initial weights", families=MANIPULATED)
 
 
@@ -254,7 +264,7 @@ def networks() -> str:
     """The table of the second study: bits before training, and of what was learned."""
     rows = []
     found: Any = at_best_rates(ARMS[0])
-    for name in itertools.chain(*map(named, worth.GROUPS[2:5])):
+    for name in [name for group in worth.GROUPS[2:] for name in named(group)]:
         # In this order the appliances, where all lags count, come first.
         bits = [[sum(x.held[LAGS[y]]) for x in found[UNTRAINED, name]] for y in sorted(LAGS)]
         bits += [[row.bits for row in found[y, name]] for y in LAGS]
@@ -270,9 +280,8 @@ def errors() -> str:
         sampled = sample(Hypothesis("", ("by_key", task), among=str.islower))
         by_lag, by_key, size, y = means(sampled, ("by_lag", "by_key", "parameters", task))
         kind = np.array([float(cell in MATRIX) for cell in sampled])
-        size = np.log(size)
         bits = by_lag, by_key
-        columns = [(), (kind,), (size,), bits, (*bits, kind), (*bits, size)]
+        columns = [(), (kind,), (np.log(size),), bits, (*bits, kind), (*bits, np.log(size))]
         rows.append([f"`{task}`", *(f"{left_out_error(y, *some):.3f}" for some in columns)])
     known_by = ["mean alone", "vector or matrix", "parameters", "bits by lag and by key"]
     return markdown(["task", *known_by, "bits and kind", "bits and parameters"], rows)
@@ -292,7 +301,7 @@ def cells_table(arm: str) -> str:
     names = TASKS if arm == ARMS[0] else (*worth.QUESTIONS, *TASKS[:3])
     rows = []
     for cell, known in sorted(cells(arm).items(), key=lambda x: -np.mean(x[1].get("by_lag") or 0)):
-        bits = map(of_seeds, map(known.get, names))
+        bits = (of_seeds(known.get(name)) for name in names)
         rows.append([words_of(cell), str(blocks[cell].width), *bits])
     return markdown(["cell", "width", *(f"`{name}`" for name in names)], rows)
 
@@ -347,7 +356,7 @@ def main() -> None:
         "at 60,000 parameters": tested(WIDER),
         "ten more seeds": tested([OTHER_SEEDS]),
         "second": tested([BEFORE, WEIGHTS]),
-        "secondary": tested([SECONDARY]),
+        "secondary": tested(SECONDARY),
         "networks": networks(),
         "cells": cells_table(ARMS[0]),
         "errors": errors(),

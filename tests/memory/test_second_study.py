@@ -15,6 +15,8 @@ import worth_tables
 from initial_weights import MANIPULATED
 from scipy import stats
 
+from echo_jax import statistics
+
 CARD = "block-{}-state-bytes-400".format
 
 
@@ -273,6 +275,59 @@ def of_rows():
     return bits, {name: np.array([of[i] for i in worth.SEEDS]) for name, of in curves.items()}
 
 
+def on_file(name):
+    """The published card of a cell."""
+    return msgspec.json.decode((worth.CARDS / name / "card.json").read_bytes())
+
+
+def shown(mark):
+    """The rows of a table of hypotheses after a mark, by their titles."""
+    table = worth_tables.TABLES.read_text().partition(f"<!-- {mark} -->\n")[2]
+    rows = [row.strip("| ").split(" | ") for row in table.partition("\n<!-- end")[0].splitlines()]
+    return {title: numbers for title, *numbers in rows[2:]}
+
+
+def secondary(title, names):
+    """Mean ranks of the measure of a secondary hypothesis, and of what was learned."""
+    bits, curves = of_rows()
+    before, learned = plain_ranks(names, bits, curves)
+    if "before training" in title:
+        return before, learned
+    if "by key" in title:
+        return [on_file(name)["bits_by_key"]["mean"] for name in names], learned
+    trained = {name: np.array([on_file(name)["bits_by_lag"]["curve"]]) for name in names}
+    if "33 to 64" in title:
+        return [trained[name][0, 32:].sum() for name in names], learned
+    return plain_ranks(names, bits, trained)[0], learned
+
+
+@pytest.mark.parametrize("of", worth_tables.SECONDARY[1:], ids=lambda of: of.title)
+def test_a_secondary_hypothesis_has_the_numbers_of_rows_and_cards(of):
+    names = [*worth.cells_of("matrix" if "matrix" in of.title else "vector")]
+    ranks = stats.rankdata(secondary(of.title, names), axis=1)
+    measures = worth_tables.means(worth_tables.sample(of), of.names).round(9)
+    np.testing.assert_array_equal(stats.rankdata(measures, axis=1), ranks)
+    cells, estimate, *_, p, _, _, _ = shown("secondary")[of.title]
+    assert int(cells) == len(names)
+    x, y = ranks - (len(names) + 1) / 2
+    assert float(estimate) == pytest.approx(np.corrcoef(x, y)[0, 1], abs=0.0051)
+    if len(names) == 8:
+        orders = np.array([*itertools.permutations(range(8))])
+    else:
+        orders = np.random.default_rng(1).random((20_000, len(names))).argsort(axis=1)
+    share = np.mean(np.abs(y[orders] @ x) >= abs(x @ y) - 1e-9)
+    assert float(p) == pytest.approx(share, rel=0.06, abs=0.004)
+
+
+def test_the_secondary_hypotheses_are_adjusted_among_themselves():
+    before, _ = secondary("before training", [*worth.cells_of("matrix")])
+    assert before[0] == before[2]  # DeltaNet, not trained and trained
+    assert before[1] == before[4]  # GLA
+    table = shown("secondary").values()
+    adjusted = statistics.holm([float(numbers[4]) for numbers in table])
+    assert [float(numbers[5]) for numbers in table] == pytest.approx(adjusted, rel=0.06)
+
+
 def test_all_orders_within_the_families_were_counted():
     bits, curves = of_rows()
     of_families = [plain_ranks([*map(CARD, names)], bits, curves) for names in MANIPULATED]
@@ -336,6 +391,8 @@ def test_the_page_says_what_the_rows_of_the_second_study_say():
     radii = [learned(x) for x in MANIPULATED[1]]
     moved = [np.ptp(x, axis=0).round(2).tolist() for x in (rates, radii)]
     assert moved == [[0.12, 0.08, 0.39], [0.07, 1.0, 0.54]]
+    of_secondary = [*shown("secondary").values()]
+    assert of_secondary[0][1:4:2] == ["0.57", "-0.09 to 0.87"]
     text = " ".join((worth.HERE.parent / "docs" / "what-a-bit-is-worth.md").read_text().split())
     for words in (
         "13 cells | 0.58 (0.16 to 0.91) | 0.042 | 0.055 | undecided |",
@@ -345,6 +402,10 @@ def test_the_page_says_what_the_rows_of_the_second_study_say():
         "Hypothesis 2 has 0.72, 0.64 and 0.08", "by 0.12 bits, and the radii by 0.07",
         "0.08 bits against 1.00, on the appliances 0.39 against 0.54",
         "first one is 0.57 (-0.09 to 0.87)",
+        "bits have {}, the card's at the same lags {}, and the card's at lags 33 to 64 {}."
+        .format(*[x[1] for x in of_secondary[1:4]]),
+        "bits before training have {} (p = {}), and the card's bits by key {} (p = {})"
+        .format(*[x[i] for x in of_secondary[4:] for i in (1, 4)]),
     ):  # fmt: skip
         assert words in text
     table = worth_tables.TABLES.read_text()

@@ -349,6 +349,9 @@ def test_the_errors_for_a_cell_left_out_are_those_of_linear_fits(rows):
     found = left_out_errors({name: of for name, of in digits.items() if name.islower()})
     assert (found[1], found[3]) == pytest.approx((0.48, 0.47), abs=0.0051)
     assert min(errors_of["text"][:4]) == errors_of["text"][2] == "0.065"
+    for task in worth_tables.LAGS:
+        alone, *known_by = map(float, errors_of[task])
+        assert min(known_by) > 0.98 * alone
 
 
 def test_the_findings_at_60_000_parameters_have_the_numbers_of_the_rows():
