@@ -99,7 +99,7 @@ class Plan(NamedTuple):
     keep: bool = False
 
     def choices(self, named: NamedCell, question: Question, updates: int) -> list[Configuration]:
-        """Return the configurations that a pilot compares for runs by `question` of `updates`.
+        """Return the configurations from which one is chosen, for runs of `updates` by `question`.
 
         By key, unless the card is full, there is only one configuration, and no pilot. It has the
         rate published for the cell `named`, or the middle rate for other cells.
@@ -113,7 +113,7 @@ class Plan(NamedTuple):
     def published(self, named: NamedCell) -> Configuration | None:
         """Return the configuration by key that is published for the cell `named`.
 
-        It is None if no rate is published for the cell, or under a user's own protocol.
+        The result is None if no rate is published for the cell, or under a user's own protocol.
         """
         rate = None if self.protocol.own else RATES_BY_KEY.get(named.measured.bare)
         return next((x for x in BY_KEY.pilot(self.protocol) if x.rate == rate), None)
@@ -151,8 +151,9 @@ class Plan(NamedTuple):
         return several and not (tried or self.published(named))
 
     def runs(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
-        """Return all runs of the cell `named` but the pilot's, the usual number of updates first.
+        """Return all runs of the cell `named` except the pilot's.
 
+        Runs with the usual number of updates come first.
         The pilot in `rows` chooses their configurations.
         """
         each = itertools.product(self.seeds, self.configurations(named, rows))
@@ -172,7 +173,7 @@ class Plan(NamedTuple):
         return [*pilot, *later, *missing([run for run in runs if run not in later], rows)]
 
     def runs_of(self, named: NamedCell, runs: Iterable[tuple[int, Configuration]]) -> list[CardRun]:
-        """Return the runs of the cell `named` for pairs of a seed and a configuration, `runs`."""
+        """Return the runs of the cell `named` for `runs`, pairs of a seed and a configuration."""
         cell = named.measured
         return [CardRun(cell, self.protocol, of, seed, named.cell, self.task) for seed, of in runs]
 
@@ -325,7 +326,8 @@ class Request(NamedTuple):
 def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     """Return the request for the card `name` in the folder `out`, of the cell `named`.
 
-    Raises ConfigError if the card cannot be made by the `plan`.
+    Raises ConfigError if the card cannot be made by the `plan`, and StorageError if its folder has
+    another card.
     """
     cards.check_name(name)
     sizes = measurable(named.name, named.cell, plan.protocol, plan.task)
@@ -340,10 +342,14 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
 
 
 class CardRequest(NamedTuple):
-    """A cell whose card is to be made: a name or an object, with arguments of `echo_jax.card`.
+    """A cell whose card is to be made.
 
-    beside  whether the cell was added to compare with; such a cell is left out if it is wanted
-            anyway
+    cell         a name or an object, as in `echo_jax.card`
+    args         the options of the cell; None if no options were given
+    name         the name of the card; None for the default name
+    state_bytes  the bytes of state for which options are found; None to find no options
+    beside       whether the cell was added to compare with; such a cell is left out if it is wanted
+                 anyway
     """
 
     cell: Any
@@ -400,7 +406,8 @@ def make_cards(
       others: with a task, whether cells to compare with are added.
 
     Raises:
-      ConfigError: a card cannot be made; then none is begun.
+      ConfigError: a card cannot be made; then no card is begun.
+      StorageError: the folder of a card has another card, or cannot be written.
       TasksFailedError: some runs failed; the others have rows.
     """
     running.start_jax(1, THREADS)  # each thread trains a run, on the same device
@@ -425,7 +432,7 @@ def make_cards(
 
 
 def requests_of(wanted: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
-    """Return the requests for the cards of `wanted` in the folder `out`, each with another name.
+    """Return the requests for the cards of `wanted` in the folder `out`, with different names.
 
     Raises ConfigError, before any card is made, if a cell or a name breaks a rule of the `plan`.
     """

@@ -164,8 +164,12 @@ def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> Na
 class CardRun:
     """A run of a card: its row is a function of cell, protocol, configuration and seed.
 
-    built  the cell itself; None on a worker, which builds the cell
-    task   the task that is measured; None by lag and by key
+    cell           the cell, as its card states it
+    protocol       the numbers of the measure
+    configuration  the question, the number of updates and the first learning rate
+    seed           the seed; from `PILOT_SEED` on, the run is one of the pilot
+    built          the cell itself; None on a worker, which builds the cell
+    task           the task that is measured; None by lag and by key
     """
 
     cell: MeasuredCell
@@ -244,7 +248,7 @@ class InJax:
 
 
 def made_by(cell: Cell) -> Any:
-    """Return what makes the runs of `cell`: `InJax`, or `InTorch` for a layer of PyTorch."""
+    """Return the object that makes runs of `cell`: an `InJax`, or for PyTorch an `InTorch`."""
     if cell.framework:
         # Imports PyTorch, which is optional.
         from echo_jax.memory.torch_measurement import InTorch
@@ -347,8 +351,9 @@ def make_row_and_keep(run: CardRun, programs: MeasurementPrograms, report: Repor
 
 
 def train(run: CardRun, programs: MeasurementPrograms, report: Report) -> tuple[Row, Params]:
-    """Train and score the network of `run`; return its row and its trained parameters.
+    """Train the network of `run`, score it, and return its row and its trained parameters.
 
+    If a loss is not finite, training ends there and the network is not scored.
     `programs` are from `compile_run`; `report` gets the share of the updates made.
     """
     of = run.configuration

@@ -43,7 +43,7 @@ class Verified(NamedTuple):
 
     @property
     def same(self) -> bool:
-        """True if the rows agree in all fields of the first one but device, version and losses."""
+        """True if all fields of the card's row are equal, except device, version and losses."""
         before, now = map(msgspec.to_builtins, (self.row, self.again))
         not_of_the_run = ("device", "version", "losses")
         return all(now.get(name) == before[name] for name in before if name not in not_of_the_run)
