@@ -51,7 +51,7 @@ class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name       the name of the cell, as after --cell
     args       the keyword arguments of the cell
     source     the SHA-256 of the file of a user's cell; null for a cell of this package, and for
-               code that is in no file
+               code typed at a prompt
     framework  the package that trained and ran the cell, named as in `versions`; absent for JAX
     """
 

@@ -46,8 +46,8 @@ def fixed_pairs(protocol: Protocol, fillers: int) -> TaskRows:
 class KeyMeasurement(ReadoutMeasurement):
     """The measurement by key: one network learns all K up to Kmax.
 
-    In training, K rises from 2 to Kmax during the first 60% of the updates, or a share
-    `Protocol.ramp`.
+    In training, K rises from 2 to Kmax during the first updates, a share `Protocol.ramp` of all,
+    which is 60% in the standard protocol.
     """
 
     question = BY_KEY
@@ -109,9 +109,9 @@ class KeyMeasurement(ReadoutMeasurement):
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
         """Return the answers of `params` about `fixed_pairs`, recalibrated on validation rows.
 
-        The rows of `sets` with as many pairs are used. One factor multiplies all logits. It makes
-        the mean probability of the most likely value in these rows equal to the share of right
-        answers, on which alone the accuracy bits depend.
+        These rows are the validation rows in `sets` with 8 pairs. One factor multiplies all logits.
+        The factor makes the mean probability of the most likely value in these rows equal to the
+        share of right answers, on which alone the accuracy bits depend.
         """
         fixed = fixed_pairs(self.protocol, self.fillers)
         place = self.protocol.pairs_up_to(self.most).index(PAIRS)

@@ -51,12 +51,13 @@ class Sets(NamedTuple):
 class Scores(NamedTuple):
     """The scores of trained weights, by single steps of one stream.
 
-    validation, final  by lag, the mean nats of each lag, `[N]`; by key, the right answers at each
-                       K, int32 `[K]`; of a task, accuracy, nats per answer and entropy of the
-                       answers, `[3]`
-    accuracy           the mean accuracy on the validation data
-    bytes              the bytes of the state that is carried from step to step, without
-                       convolutions, int32
+    validation  the score on the validation data: by lag, the mean nats of each lag, `[N]`; by key,
+                the number of right answers at each K, int32; of a task, the accuracy, the nats per
+                answer and the entropy of the right answers, `[3]`
+    final       the same numbers on the final data
+    accuracy    the mean accuracy on the validation data
+    bytes       the bytes of the state that is carried from step to step, without convolutions,
+                int32
     """
 
     validation: chex.Array
@@ -83,8 +84,10 @@ class AnswersAtOnce(NamedTuple):
     certainty  the certainty of each value, 0 .. 1, `[10, N]`: by lag `recalibrated_certainty`, by
                key the recalibrated probability of the value
     nats       by lag, the nats of each lag on the final streams after the first asked step, `[N]`;
-               by key, the nats of the colours of the right values, `[10, N]`; from
-               `LagMeasurement.after`, the nats of each right token
+               by key, the nats of the colours of the right values, `[10, N]`
+
+    From `LagMeasurement.after`, all arrays have a row for each of its streams in place of 10, and
+    `nats` has the nats of each right token.
     """
 
     values: chex.Array

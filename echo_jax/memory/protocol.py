@@ -86,8 +86,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     budgets            other numbers of updates by lag, on a full card
     rates              the learning rates that the pilot tries by lag; on a task, the pilot tries
                        the first three
-    rates_by_key       the learning rates that the pilot tries by key, on a full card; the middle
-                       rate is the default without a pilot
+    rates_by_key       the learning rates that the pilot tries by key, on a full card; other cards
+                       take the rate that is published for the cell, or the middle rate
     pilot_seeds        the number of seeds of the pilot, for each rate
     pilot_updates      the number of updates of a run of the pilot by lag; by key, the pilot makes
                        `updates`, and on a task as many as the runs for which it chooses a rate

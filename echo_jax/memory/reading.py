@@ -95,7 +95,8 @@ class Fading(msgspec.Struct, forbid_unknown_fields=True):
 class ReadCard(Reading):
     """The reading of a run of a published card.
 
-    By lag, the run has seed 0. By key, it has the seed with the median bits, the lower of two.
+    By lag, the run has seed 0. By key, its bits are the median over the seeds, or the lower of the
+    two middle values.
 
     card      the name of the card
     bits      the bits of the run that is read

@@ -194,7 +194,7 @@ class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name    the name of the task's file, of its class, or of the object in the file
     source  the SHA-256 of the file that defines the task; null for a task of this package, and for
-            code that is in no file
+            code typed at a prompt
     drawn   the SHA-256 of a draw of each part, so that other data count as another task
     """
 

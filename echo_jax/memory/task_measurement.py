@@ -176,7 +176,7 @@ class _Check(NamedTuple):
         """Return the SHA-256 of a draw of each part; raise ConfigError if a draw breaks a rule.
 
         As many rows are drawn as in a run under `protocol`, at the last of `levels`; for training,
-        also at the first. Levels in between and the baseline are checked, but not in the digest.
+        also at the first. Levels in between and the baseline are only checked.
         """
         key, other, third = (purpose_key(seed, Purpose.DATA) for seed in range(3))
         cases = [(part, levels[-1]) for part in PARTS]

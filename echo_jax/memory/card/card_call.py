@@ -238,15 +238,15 @@ def cards(
     beside: Sequence[str] = (),
     protocol: Protocol | None = None,
 ) -> Cards:
-    """Return the cards in a folder by name, as `echo-jax card` and `card` wrote them.
+    """Read the cards that `echo-jax card` or `card` wrote into a folder; return them by name.
 
         echo_jax.cards("cards", beside=["gru", "lru"]).to_pandas()
 
     Args:
       folder: the folder of the cards.
       beside: names of built-in cells, whose cards come after those of the folder, without runs.
-      protocol: read only cards of this protocol; by default all in the folder, which must share one
-        protocol.
+      protocol: read only cards of this protocol; by default all cards of the folder, which must
+        share one protocol.
 
     Raises:
       ConfigError: there is no card, the cards have several protocols, or a name in `beside` has no

@@ -74,7 +74,7 @@ UNTRIED = "its rate by key was not chosen for this cell: --full tries all rates"
 THREADS = 2
 """The number of XLA's threads in this process and in each worker, on any number of cores.
 
-The number of threads decides last bits, and the published cards were made with two.
+The number of threads decides the last bits of results, and the published cards were made with two.
 """
 
 Made = tuple[Card, list[Row]]
@@ -153,8 +153,8 @@ class Plan(NamedTuple):
     def runs(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
         """Return all runs of the cell `named` except the pilot's.
 
-        Runs with the usual number of updates come first.
-        The pilot in `rows` chooses their configurations.
+        The pilot in `rows` chooses their configurations. Runs with the usual number of updates come
+        first.
         """
         each = itertools.product(self.seeds, self.configurations(named, rows))
         usual = self.protocol.updates
@@ -192,7 +192,7 @@ def plan_of(
       protocol: the numbers of the measure.
       full: whether the card has more seeds, other numbers of updates and a pilot by key.
       seeds: the number of seeds; None for the usual number.
-      only: the only question that is asked; None for both.
+      only: "by-lag" or "by-key", to ask only this question; None for both.
       updates: make only runs of this length, a further budget of the card; None for the usual
         lengths.
       task: the task that is measured instead of the memory; None for the memory.
@@ -229,8 +229,8 @@ def check_sizes(protocol: Protocol, questions: Iterable[Question]) -> None:
 def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
     """Return the card of the cell `named` before it has any row or configuration.
 
-    `name` is the name of the card, `state_bytes` is the size of the cell's state, and `plan` states
-    protocol, seeds and task.
+    `name` is the name of the card, `state_bytes` is the size of the cell's state in bytes, and
+    `plan` states the protocol, the seeds and the task.
     """
     cell = named.cell
     protocol = plan.protocol
@@ -401,8 +401,8 @@ def make_cards(
       plan: the protocol and the runs of each card.
       out: the folder of the cards' folders.
       running: where runs are made, and how progress is shown.
-      conclude: gets the folder of each card and its contents, even if a signal or failed runs end
-        the making.
+      conclude: is called with the folder, the card and its rows for each card, even if a signal or
+        failed runs end the making.
       others: with a task, whether cells to compare with are added.
 
     Raises:

@@ -162,7 +162,7 @@ def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> Na
 
 @dataclasses.dataclass(frozen=True)
 class CardRun:
-    """A run of a card: its row is a function of cell, protocol, configuration and seed.
+    """A run of a card: its row is a function of cell, protocol, configuration, seed and task.
 
     cell           the cell, as its card states it
     protocol       the numbers of the measure
@@ -198,9 +198,9 @@ class CardRun:
 
     @property
     def program(self) -> Hashable:
-        """What its programs depend on: cell, protocol, question, task, and the address of the cell.
+        """What the run's programs depend on: cell, protocol, question, task, the cell's address.
 
-        The address tells apart cells that share a name.
+        The address distinguishes cells that share a name.
         """
         question = self.configuration.question
         of_task = self.task and self.task.measured
@@ -283,8 +283,8 @@ def measurable(
     """Return the bytes of the state of `cell` under `protocol`, for each question of its card.
 
     The questions are by lag and by key, or only the `task` if one is given. Raises ConfigError,
-    which calls the cell `name`, if its step cannot be scanned, its state is too large, or its
-    framework cannot be measured by a question.
+    which calls the cell `name`, if its step cannot be scanned, its state is too large, or a
+    question cannot be measured in its framework.
     """
     inputs = input_sizes(protocol, task)
     maker = made_by(cell)
@@ -353,8 +353,8 @@ def make_row_and_keep(run: CardRun, programs: MeasurementPrograms, report: Repor
 def train(run: CardRun, programs: MeasurementPrograms, report: Report) -> tuple[Row, Params]:
     """Train the network of `run`, score it, and return its row and its trained parameters.
 
-    If a loss is not finite, training ends there and the network is not scored.
-    `programs` are from `compile_run`; `report` gets the share of the updates made.
+    If a loss is not finite, training ends there and the network is not scored. `programs` are from
+    `compile_run`; `report` gets the share of the updates made.
     """
     of = run.configuration
     inputs = RunInputs(np.int32(run.seed), np.float32(of.rate), np.int32(of.updates))

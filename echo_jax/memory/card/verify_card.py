@@ -60,7 +60,7 @@ class Verified(NamedTuple):
         return environment.apart(before, now)
 
     def told(self) -> str:
-        """Return a sentence that says whether the two rows agree, or why the rows may differ."""
+        """Return words on whether the rows agree; if not, also on their bits and on `apart`."""
         if self.same:
             return f"{self.row.key}: the same numbers"
         rows = self.row, self.again

@@ -35,7 +35,7 @@ def built_in_cards() -> Sequence[Card]:
 
 
 def nearest(card: Card, question: Question) -> dict[str, Card]:
-    """Return the card nearest in size to `card` of each other built-in cell, by the cells' names.
+    """Return a card of each other built-in cell, nearest in size to `card`, by the cells' names.
 
     Only cards with bits by `question` are returned, and with the track, protocol and task of
     `card`.

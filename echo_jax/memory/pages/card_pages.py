@@ -93,7 +93,7 @@ def page(card: Card, rows: Sequence[Row]) -> str:
 
 
 def sentence(card: Card) -> str:
-    """Return a sentence with the mean bits of `card`, and the bits of its extreme seeds."""
+    """Return a sentence with the bits of `card`: the mean, and the lowest and the highest seed."""
     known = [
         bits.text(len(card.seeds), question.words)
         for question in EVERY

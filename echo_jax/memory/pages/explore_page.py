@@ -72,7 +72,7 @@ def of_first(cell: ReadCard) -> dict[str, str]:
 
 
 def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
-    """Return the data of the page of the cards in `whole`, each with its rows.
+    """Return the data of the page; `whole` has its cards, each with its rows.
 
     The cards are in the order of their groups, with the curves and bits of their seeds.
     """

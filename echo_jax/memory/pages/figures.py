@@ -43,7 +43,7 @@ OWN: dict[str, Any] = {"color": BLUE, "linewidth": 2.2, "zorder": 4}
 SEED: dict[str, Any] = {"color": BLUE, "linewidth": 0.8, "alpha": 0.4, "zorder": 3}
 REFERENCE: dict[str, Any] = {"color": GREY, "linewidth": 1.2}
 DASHES = [(0, pattern) for pattern in ((4, 2), (1, 1.5), (6, 2, 1, 2), (2, 3))]
-"""The dashes, in their order, of the lines that a card is compared with."""
+"""The dashes of the lines that a card is compared with, in the order of these lines."""
 
 NAMED = 4  # grey lines that have a name, from the one with most bits to that with fewest
 

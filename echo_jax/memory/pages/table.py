@@ -113,7 +113,7 @@ def label_of(card: Card) -> str:
 
 
 def is_control(card: Card) -> bool:
-    """Return True if the cell of `card` has a known memory or is not trained, so has no rank."""
+    """Return True if the cell of `card` is a control: its memory is known, or it is untrained."""
     return "known_memory:" in card.cell.name
 
 
@@ -134,7 +134,7 @@ def labels_of(cards: Sequence[Card]) -> list[str]:
 
 
 def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
-    """Return a row for each of `cards`, question and number of updates, named as in card.json.
+    """Return a row for each card, question and number of updates, with columns as in card.json.
 
     `n` is the number of seeds with bits, and `asked` is the number of wanted seeds. A number that
     is unknown is None. The rows state a task if any card is of a task.
@@ -163,7 +163,7 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
 
 
 def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
-    """Return a row with the bits of each of `cards`, by question, number of updates and seed."""
+    """Return a row with the bits of each seed of `cards`, by question and number of updates."""
     return [
         {"name": card.name, "question": question.field, "updates": updates,
          "seed": seed, "bits": value}
@@ -272,7 +272,7 @@ def text_of(value: float | None) -> str:
 
 
 def budget_columns(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
-    """Return a column for each other number of updates of `cards` by `question`: after 10,000."""
+    """Return the columns of `cards` by `question` after other updates, such as: after 10,000."""
     texts = [
         {x.updates: budget_text(card, question, x) for x in card.budgets_of(question)}
         for card in cards
@@ -307,7 +307,7 @@ def shown(cards: Sequence[Card]) -> str:
 
 
 def seeds_there(card: Card) -> str:
-    """Return how many of the wanted seeds of `card` have bits by every question: 8, or 3 of 8."""
+    """Return how many wanted seeds of `card` have bits by all its questions: 8, or 3 of 8."""
     usual = {x.question for x in card.configuration if x.updates == card.numbers.updates}
     known = [card.bits(NAMED[question]) for question in usual]
     fewest = min([len(bits.seeds) if bits else 0 for bits in known], default=0)

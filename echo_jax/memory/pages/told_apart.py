@@ -19,7 +19,7 @@ TRACKS = ("block", "bare")
 """The tracks in their order; a block with other layers or width has its own track after these."""
 
 SAME_SIZE = 1.1 / 0.9
-"""The largest ratio between the numbers of states that count as of one size."""
+"""The largest ratio between the sizes of two states that count as of one size."""
 
 BLOCK_OPTIONS = {"width": 32, "layers": 1, "parameters": None}
 """The options of the common block."""

@@ -187,7 +187,7 @@ def told_around(states: np.ndarray, probed: ProbedStreams, parts: Parts) -> np.n
     around = steps + np.array([[1], [0], [-1]])
 
     def read(streams: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Return states `[E, D]` of `streams`, and what is left of the answers, `[3, S, A, V]`."""
+        """Return states `[E, D]` of `streams`, and one-hot tokens less shares, `[3, S, A, V]`."""
         every = np.arange(streams.start, streams.stop)
         some = every[:: max(1, len(every) * len(steps) // examples)]
         before, y = (probed.tokens[some][:, around - n].swapaxes(0, 1) for n in (1, 0))

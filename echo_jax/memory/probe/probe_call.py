@@ -53,8 +53,8 @@ def probe(  # noqa: PLR0913 - all but two have a default
     Args:
       states: numbers `[S, T, D]` of S streams, as an array of NumPy, JAX or PyTorch; entry t is the
         state after token t.
-      tokens: integers `[S, T]` from 0 on that were fed, not next-token targets. Streams must not
-        overlap or repeat.
+      tokens: the tokens that were fed, integers `[S, T]` from 0 on; not the next tokens, which are
+        targets of training. Streams must not overlap or repeat.
       lags: N; the tokens 1 .. N steps before the last one are the targets.
       at: the asked steps t, after which the state is read, N or later; by default evenly spaced
         steps that make about 40,000 examples.
@@ -151,11 +151,10 @@ def _array(name: str, given: Any) -> np.ndarray:
 
 
 def _tokens(given: Any) -> tuple[np.ndarray, int]:
-    """Return the tokens, renumbered from 0 without gaps, int32 `[S, T]`, and V, their number.
+    """Return the tokens, numbered from 0 without gaps, int32 `[S, T]`, and V.
 
-    V counts the different tokens.
-    Raises ConfigError unless `given` are integers `[S, T]` from 0 on, at least two of them
-    different.
+    V is the number of different tokens. Raises ConfigError unless `given` are integers `[S, T]`
+    from 0 on, at least two of them different.
     """
     tokens = _array("tokens", given)
     if tokens.dtype.kind not in "iu" or tokens.ndim != 2 or not tokens.size:
@@ -178,9 +177,9 @@ def _states(
 ) -> np.ndarray:
     """Return the states `given` as float32 `[S, T, D]`; a complex number becomes two.
 
-    The mean over streams and steps is subtracted from states in float64.
-    Raises ConfigError, which calls the states `name`, unless all numbers are finite, and fit the
-    `shape` of the tokens, `[S, T]`, and D = `numbers` if that is given.
+    The mean over streams and steps is subtracted from states in float64. Raises ConfigError, which
+    calls the states `name`, unless all numbers are finite, and fit `shape`, `[S, T]` of
+    the tokens, and D = `numbers` if that is given.
     """
     if isinstance(given, tuple):
         raise ConfigError(None, name, "are a tuple", "give the array alone, such as lstm(x)[0]")

@@ -76,7 +76,7 @@ class Characters:
         return shares
 
     def joined(self, codes: np.ndarray, length: int) -> np.ndarray:
-        """Return `length` `codes` in a row as one number, int64 `[..., T - length + 1]`."""
+        """Return each `length` consecutive `codes` as one number, int64 `[..., T - length + 1]`."""
         windows = np.lib.stride_tricks.sliding_window_view(codes, length, axis=-1)
         return windows @ self.tokens ** np.arange(length)[::-1]
 
