@@ -80,9 +80,9 @@ class CardResult:
         """Return a data frame with a row for each run, data set, and lag or number of pairs.
 
         On a task, each run and data set has one row. Runs without a score are left out. The numbers
-        are in the columns `lag` and `nats` by lag; in `pairs`, `right` and `asked` by
-        key; and in `accuracy`, `nats` and `entropy` on a task. Runs with seeds from 1,000 on are
-        runs of the pilot.
+        are in the columns `lag` and `nats` by lag; in `pairs`, `right` and `asked` by key; and in
+        `accuracy`, `nats` and `entropy` on a task. Runs with seeds from 1,000 on are runs of the
+        pilot.
 
         Raises:
           ConfigError: pandas is not installed.
