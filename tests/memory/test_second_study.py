@@ -396,13 +396,11 @@ def test_the_page_says_what_the_rows_of_the_second_study_say():
     over_16, over_32 = ([x[d - 1 : d + 15].sum() for x in carried] for d in (16, 32))
     assert over_32[1] > over_32[0] > over_32[2]
     assert over_16[2] < over_16[0]
-    rates = [learned(x) for x in ("lru", "lru-recurrent_rate-1.0", "lru-recurrent_rate-0.01")]
-    radii = [learned(x) for x in MANIPULATED[1]]
-    moved = [np.ptp(x, axis=0).round(2).tolist() for x in (rates, radii)]
-    assert moved == [[0.12, 0.08, 0.39], [0.07, 1.0, 0.54]]
-    for of in rates, radii:
-        seeds = [bits[CARD(x)]["delay_16"] for x in of]
-        assert stats.f_oneway(*seeds).pvalue > 0.5
+    rates = ("lru", "lru-recurrent_rate-1.0", "lru-recurrent_rate-0.01")
+    moved = [[0.12, 0.08, 0.39], [0.07, 1.0, 0.54]]
+    for names, ranges in zip((rates, MANIPULATED[1]), moved, strict=True):
+        assert np.ptp([*map(learned, names)], axis=0).round(2).tolist() == ranges
+        assert stats.f_oneway(*(bits[CARD(x)]["delay_16"] for x in names)).pvalue > 0.5
     of_secondary = [*shown("secondary").values()]
     assert of_secondary[0][1:4:2] == ["0.57", "-0.09 to 0.87"]
     text = " ".join((worth.HERE.parent / "docs" / "what-a-bit-is-worth.md").read_text().split())
