@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 class BuiltInCell(NamedTuple):
     """A built-in cell.
 
-    home   its class, as module:NAME, where the prefix `echo_jax.cells.` of a module is left out
-    title  the name that people read; after a comma, more about the cell
+    home   its class, as module:NAME, where the module is given without `echo_jax.cells.`
+    title  the name that people read, which ends at the first comma, and more about the cell
     paper  the authors and year of its paper, or "-"
     """
 
@@ -80,11 +80,14 @@ ANCHORS = {
     "RecallTable": "table of pairs",
     "ValueList": "list of values",
 }
-"""The names that people read of anchors, by their classes in `echo_jax.cells.known_memory`."""
+"""The names that people read of the cells that measured cells are compared with.
+
+The keys are the names of their classes in `echo_jax.cells.known_memory`.
+"""
 
 
 def name_shown(cell: str) -> str:
-    """Return the name that people read of a built-in cell or an anchor, or else `cell` itself."""
+    """Return the name that people read of a cell in `CELLS` or `ANCHORS`, or else `cell` itself."""
     return CELLS[cell].title.partition(",")[0] if cell in CELLS else ANCHORS.get(cell, cell)
 
 
