@@ -154,9 +154,9 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `text` as one line: runs of white space are one space, and unprintable characters escaped.
+    """Return `text` on one line, with each run of white space as one space.
 
-    Pages, tables and figures escape the result further.
+    Unprintable characters are escaped; pages, tables and figures escape the result further.
     """
     return printable(" ".join(text.split()))
 

@@ -23,7 +23,7 @@ class BuiltCell(Cell):
 
     cell_class: Any
     given: tuple[tuple[str, Any], ...]
-    """The other arguments of the constructor, by name."""
+    """The names and values of the other arguments of the constructor."""
 
     @property
     def source(self) -> Any:
@@ -31,7 +31,7 @@ class BuiltCell(Cell):
 
     @property
     def options(self) -> Any:
-        """An object whose attributes are the arguments given."""
+        """An object whose attributes are the arguments in `given`."""
         return types.SimpleNamespace(**dict(self.given))
 
 
@@ -40,9 +40,9 @@ class EquinoxCell(BuiltCell):
     """An Equinox cell, built as `cell_class(input_size, ..., key=key)`, for one row.
 
     `cell(x, state)` returns the next state, as `eqx.nn.GRUCell` and `eqx.nn.LSTMCell` do; the first
-    array of that state is the output. The state starts from `cell.initial_state()` if the cell has
-    this method, and otherwise from zeros `[hidden_size]`: one array, or a pair if the cell does not
-    take one array. The weights are the arrays of the cell.
+    array of the next state is the output. The state starts from `cell.initial_state()` if the cell
+    has this method. Otherwise the state starts from zeros `[hidden_size]`: one array, or a pair of
+    arrays if the cell does not take one array. The weights are the arrays of the cell.
     """
 
     names: ClassVar = {"init": "__init__", "step": "__call__"}
@@ -119,7 +119,7 @@ class NNXCell(BuiltCell):
         return nnx.merge(structure, values)
 
     def _shapes(self, input_size: int) -> tuple[Any, Any]:
-        """Return the structure of the cell, and the shapes of its parameters."""
+        """Return the structure of the cell and the shapes of its parameters, as of `nnx.split`."""
         key = jax.random.key(0, impl=GENERATOR)
         # Shapes alone: every step asks for them, and must not draw weights again.
         return nnx.split(nnx.eval_shape(lambda: self._built(key, input_size)), nnx.Param)

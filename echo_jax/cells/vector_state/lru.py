@@ -80,9 +80,9 @@ class LRUCell(ComplexCell):
 
     def __post_init__(self) -> None:
         if not 0 <= self.r_min <= self.r_max <= 1 or self.r_min == 1 or self.r_max == 0:
-            ring = f"the ring from r_min {self.r_min:g} to r_max {self.r_max:g}"
-            fix = "use 0 <= r_min <= r_max <= 1, r_min below 1 and r_max above 0"
-            raise ConfigError(None, ring, "is not inside the unit circle", fix)
+            ring = f"the range from r_min {self.r_min:g} to r_max {self.r_max:g}"
+            fix = "use 0 <= r_min <= r_max <= 1, with r_min below 1 and r_max above 0"
+            raise ConfigError(None, ring, "is not valid for |lambda|", fix)
         above_zero(self, "max_phase", "recurrent_rate")
 
     def init(self, key: chex.PRNGKey, input_size: int) -> LRUParams:
