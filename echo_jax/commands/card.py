@@ -107,9 +107,9 @@ def main() -> None:
 
 
 def make(command: CardCommand, again: str, stop: Interrupts) -> None:
-    """Make a card of each cell of `command`, and print the card with the places of its files.
+    """Make a card of each cell of `command`, and print each card with the paths of its files.
 
-    `again` is the command line that goes on after a signal, which `stop` notes.
+    `stop` notes a signal, and `again` is the command line that continues after a signal.
     """
     # These import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.cells.registry import options_in
@@ -134,13 +134,15 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
 def conclude(
     folder: Path, card: Card, rows: list[Row], kind: styles.Format, again: str, stop: Interrupts
 ) -> None:
-    """Print a card and where its files are, and draw it last; raise StoppedError after a signal.
+    """Print a card and the paths of its files, and draw its figures last.
+
+    Raises StoppedError after a signal.
 
     Args:
       folder: the folder of the card.
       card: the card.
-      rows: its rows; without a row nothing is drawn.
-      kind: the format of its figures.
+      rows: the rows of the card; without a row nothing is drawn, and no path is printed.
+      kind: the format of the figures.
       again: the command line that draws the figures again.
       stop: the interrupts, which note a signal.
     """

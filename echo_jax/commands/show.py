@@ -81,9 +81,10 @@ def main() -> None:
 
 
 def show_memory(folder: Path, cell: str | None) -> None:
-    """Print and draw the bits by lag of the first network of the run in `folder`.
+    """Print and draw how many bits about earlier values a state holds, by lag.
 
-    `cell` is the name of the user's cell of the run, or None for a built-in cell.
+    The state is that of the first network of the run in `folder`. `cell` is the name of the user's
+    cell of the run, or None for a built-in cell.
     """
     environment.use_cpu_devices(1)
     from echo_jax.echo.run import predictor
@@ -97,7 +98,10 @@ def show_memory(folder: Path, cell: str | None) -> None:
 
 
 def show_data(command: ShowCommand) -> None:
-    """Print the column, if there is one, a sequence, its rows, and whether they can be learned."""
+    """Print a sequence, its rows, and whether the task can be learned.
+
+    If the values come from a file, a view of these values is printed first.
+    """
     from echo_jax.echo.run import data_views
     from echo_jax.echo.run.train_run import new_inputs
 

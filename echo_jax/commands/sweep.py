@@ -41,9 +41,10 @@ NO = {
 
 
 def axes() -> Iterator[tuple[str, Any, Any]]:
-    """Yield a field of the command for each field of a configuration: name, type and default.
+    """Yield the name, type and default of a field of the command for each option with an axis.
 
-    The value of the field is a tuple of the values after each use of the flag.
+    These are the options of the task, the network and the training. The value of a field is a tuple
+    with a tuple of values for each use of the flag.
     """
     for kind in (TaskConfig, NetworkConfig, TrainingConfig):
         for field in dataclasses.fields(kind):
@@ -104,7 +105,10 @@ class SweepCommand(GridOptions):
 
     @property
     def study(self) -> Study:
-        """The grid as a study; ConfigError is raised if a combination is invalid."""
+        """The grid as a study.
+
+        ConfigError is raised if a flag has no value, or if a combination is invalid.
+        """
         values = {}
         for field, groups in vars(self.axes).items():
             if () in groups:

@@ -174,7 +174,7 @@ def _tanh_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
     recurrent_kernel, first, hs, mask = saved
 
     def step_back(after: chex.Array, output: chex.Array, inputs: tuple) -> tuple[Any, ...]:
-        """Return dh and dz of a step, from the gradients by the later steps and by its output."""
+        """Return dh and dz of a step, from its gradients through later steps and its output."""
         h, present = inputs
         dh = after + output
         # h is h' here, the state after the step: the slope of tanh is 1 - tanh^2.
@@ -283,7 +283,7 @@ def _gru_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
     recurrent_kernel, first, hs, product_by_h, factors = saved
 
     def step_back(after: chex.Array, product_by_h: chex.Array, inputs: tuple) -> tuple[Any, ...]:
-        """Return dh, dp and dn of a step, from the gradients by the later steps and its output."""
+        """Return dh, dp and dn of a step, from its gradients through later steps and its output."""
         output, (n_by_h, z) = inputs
         dh = after + output
         product = jnp.concatenate([dh, dh, dh], axis=-1) * product_by_h
