@@ -42,7 +42,7 @@ class EchoError(ValueError):
         self.fix = fix
 
     def spelled(self, spelling: Spelling) -> str:
-        """Return the error as one sentence, with fields as flags or as arguments."""
+        """Return the error as one sentence, with fields as flags or as arguments, by `spelling`."""
         if not self.rule:
             return printable(spell(str(self.field), spelling))
         text = f"{_subject(self.field, self.value, spelling)} {spell(self.rule, spelling)}"
@@ -97,7 +97,7 @@ class DivergedError(EchoError):
 
 
 def spell(text: str, spelling: Spelling) -> str:
-    """Return `text` with each {field} and {field=value} spelled as a flag or as an argument.
+    """Return `text` with each {field} and {field=value} spelled as `spelling` says.
 
     use {lag=3} or {stateful=False}  ->  use --lag 3 or --no-stateful
                                      ->  use lag=3 or stateful=False

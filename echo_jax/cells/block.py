@@ -213,7 +213,7 @@ class Block(Cell):
     def step(
         self, params: BlockParams, state: tuple[LayerState, ...], x: chex.Array
     ) -> tuple[tuple[LayerState, ...], chex.Array]:
-        """Return the next state and the outputs `[B, D]` of one step from inputs x, `[B, F]`."""
+        """Return the next state, and the outputs `[B, D]`, after a step from inputs x, `[B, F]`."""
         x = x @ params.W_in
         states = []
         for layer, before in zip(params.layers, state, strict=True):

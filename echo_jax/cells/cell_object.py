@@ -174,7 +174,10 @@ def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
 
 
 def _fields_of(named: CellObject) -> dict[str, Any]:
-    """Return the fields of a `NetworkConfig` that state a cell: its name, units and options."""
+    """Return, by name, the fields of a `NetworkConfig` that state the cell `named`.
+
+    They are the name, the number of units and the other options.
+    """
     args = dict(named.args)
     fields: dict[str, Any] = {"cell": named.name}
     units = getattr(named.cell.options, named.size or "", None)

@@ -81,7 +81,10 @@ class Cell:
         return {}
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """Return the state before the first step, a tree of arrays `[batch_size, ...]`."""
+        """Return the state before the first step, a tree of arrays `[batch_size, ...]`.
+
+        `params` is the result of `init`, or None if the state does not depend on the parameters.
+        """
         return jnp.zeros((batch_size, self.features))
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
@@ -107,7 +110,10 @@ class Cell:
         return params
 
     def output_size(self, params: CellParams, input_size: int) -> int:
-        """Return the number of features of the output, from the shapes of a step."""
+        """Return the number of features of the output, from the shapes of a step.
+
+        `params` is the result of `init`.
+        """
 
         def output() -> chex.Array:
             state = self.initial_state(params, 2, input_size)
@@ -147,8 +153,8 @@ class ProjectedCell(Cell):
 
     `scan` projects all inputs at once, runs the recurrence, and reads all outputs at once. A cell
     whose recurrence has a form parallel over time overrides `parallel`, which must equal the
-    sequential form up to rounding; `scan` calls it if `in_parallel` is True. The first array of the
-    prepared parameters must be a kernel `[F, n]` of the inputs.
+    sequential form up to rounding; `scan` calls it if `in_parallel` is True. In all these methods,
+    `params` is the result of `prepare`, whose first array must be a kernel `[F, n]` of the inputs.
     """
 
     has_scan: ClassVar[bool] = True

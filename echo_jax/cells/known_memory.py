@@ -335,7 +335,7 @@ class AttentionCache(ProjectedCell):
     def recur(
         self, params: CacheParams, state: chex.Array, terms: CacheTerms
     ) -> tuple[chex.Array, chex.Array]:
-        """Return the next state, and the mean of c weighted by attention, `[B, d]`."""
+        """Return the next state, and the mean of c with the attention as weights, `[B, d]`."""
         seen = jnp.concatenate([terms.c[:, None], state], axis=1)
         # One place must be open: a softmax over -inf alone is NaN.
         filled = jnp.any(seen != 0, axis=-1).at[:, 0].set(True)

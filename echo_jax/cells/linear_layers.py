@@ -12,10 +12,10 @@ from echo_jax.cells.interface import Carry
 
 
 def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> chex.Array:
-    """Return random weights or biases of a linear layer, uniform within 1 / sqrt(inputs).
+    """Return random weights or biases of a linear layer, uniform within 1 / sqrt(inputs) of 0.
 
-    `shape` is the shape of the result, and `inputs` is the number of inputs of the layer. PyTorch
-    initialises `torch.nn.Linear` in this way.
+    `key` draws them, `shape` is the shape of the result, and `inputs` is the number of inputs of the
+    layer. PyTorch initialises `torch.nn.Linear` in this way.
     """
     return jax.random.uniform(key, shape, minval=-(inputs**-0.5), maxval=inputs**-0.5)
 
@@ -70,7 +70,7 @@ def scan_in_place(
     """
 
     def step_at(state: tuple, inputs: tuple) -> tuple[tuple, Any]:
-        """Return the carry with row t replaced, and the output of step t."""
+        """Return the carry and the rows, with row t replaced, and the output of step t."""
         carry, rows = state
         t, step_inputs = inputs
         carry, row, output = step(carry, rows[t], step_inputs)

@@ -167,7 +167,7 @@ def check_program(cell: Cell, name: str, function: Callable[..., Any], *argument
 
 
 def _params(candidate: Candidate, input_size: int) -> Any:
-    """Return the shapes of the parameters for inputs of `input_size` features.
+    """Return the shapes of the candidate's parameters for inputs of `input_size` features.
 
     Raises ConfigError if `init` or `prepare` fails, or if a parameter is not float32 or wider, as
     Adam needs.
@@ -192,9 +192,10 @@ def _params(candidate: Candidate, input_size: int) -> Any:
 
 
 def _start(candidate: Candidate, params: Any, input_size: int) -> Carry:
-    """Return the shapes of the initial carry of `BATCH` rows.
+    """Return the shapes of the candidate's initial carry of `BATCH` rows.
 
-    `params` is the shapes of the parameters, or None. Raises ConfigError if `initial_state` fails,
+    `params` is the shapes of the parameters, or None, and `input_size` is the number of features of
+    an input. Raises ConfigError if `initial_state` fails,
     or if an array has no batch axis in front or has numbers of 64 bits.
     """
     start = lambda params: candidate.cell.initial_state(params, BATCH, input_size)  # noqa: E731
@@ -216,7 +217,7 @@ def _start(candidate: Candidate, params: Any, input_size: int) -> Carry:
 
 
 def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeStruct) -> Any:
-    """Return the shape of the output of a step; raise ConfigError if the step cannot be scanned.
+    """Return the shape of a step's output; raise ConfigError if the step cannot be scanned.
 
     `params`, `carry` and `x` are the shapes of the parameters, the carry and the input.
     """

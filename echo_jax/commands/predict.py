@@ -187,7 +187,10 @@ def spelled(value: int | str | None, separator: str) -> int | str:
 
 
 def why_no_answer(network: "TrainedNetwork", state: "EchoState") -> str:
-    """Return why the first answers are dashes, and how many more values `state` needs."""
+    """Return a text that says why the first answers are dashes.
+
+    It states how many values an answer needs, and how many are still missing after `state`.
+    """
     task = network.config.task
     more = network.lacking(state)
     needed = task.target_times.start + 1

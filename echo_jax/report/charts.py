@@ -140,7 +140,7 @@ def lines_figure(
 
 
 def _open_key(summaries: Iterable[Summary]) -> dict[str, Line2D]:
-    """Return the entry of the key for open marks, by its text, or {} if no mark is open."""
+    """Return the key's entry for open marks, by its text, or {} if no summary is cut short."""
     mark = Line2D([], [], color=GREY, marker="o", linewidth=0, markersize=7, mfc="white")
     return {"open: training cut short": mark} if any(x.cut_short for x in summaries) else {}
 

@@ -73,7 +73,9 @@ def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]
 
 
 def write_for_paper(folder: Path, sections: Sequence[Section], paper: Paper) -> list[Path]:
-    """Write the figures and tables that `paper` asks for below `folder`; return their paths.
+    """Write the figures and tables of `sections` that `paper` asks for, and return their paths.
+
+    They are written into folders below `folder`.
 
     SVG figures are not written, because `write_page` writes them. Raises StorageError if a file
     that would be replaced was edited since it was generated.

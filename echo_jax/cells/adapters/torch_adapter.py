@@ -121,7 +121,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def type_of(x: torch.Tensor) -> str:
-    """Return the name that JAX gives to the type of the tensor's numbers, such as float32."""
+    """Return the name that JAX gives to the type of the numbers in x, such as float32."""
     return str(x.dtype).removeprefix("torch.")
 
 
@@ -142,7 +142,7 @@ def own_tensors(layer: Any, state: Any) -> list[torch.Tensor]:
 def batch_axes(layer: Any, input_size: int) -> list[int]:
     """Return the index of the batch axis of each tensor of the state that counts.
 
-    Raises ValueError if a tensor has no batch axis.
+    `layer` gets inputs of `input_size` features. Raises ValueError if a tensor has no batch axis.
     """
     two, three = (own_tensors(layer, started(layer, n, input_size)[1]) for n in (2, 3))
     sizes = [[*zip(a.shape, b.shape, strict=True)] for a, b in zip(two, three, strict=True)]
@@ -207,12 +207,12 @@ def parameters(arrays: Mapping[str, Any]) -> torch.nn.ParameterDict:
 
 
 def tensor(array: Any) -> torch.Tensor:
-    """Return a copy of an array as a tensor."""
+    """Return a copy of `array`, of NumPy or JAX, as a tensor."""
     return torch.from_numpy(np.array(array))
 
 
 def array(x: torch.Tensor) -> np.ndarray:
-    """Return a copy of a tensor as a NumPy array; bfloat16 becomes float32."""
+    """Return a copy of the tensor x as a NumPy array; bfloat16 becomes float32."""
     found: np.ndarray = (x.float() if x.dtype == torch.bfloat16 else x).detach().numpy().copy()
     return found
 

@@ -114,7 +114,7 @@ class DeltaNetCell(KeyValueCell):
     """
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """Return `DeltaNetParams`: uniform weights, and gains of 1."""
+        """Return `DeltaNetParams`, drawn as the class says."""
         q, k, v, beta, o = jax.random.split(key, 5)
         return DeltaNetParams(
             W_q=linear_uniform(q, (input_size, self.keys), input_size),

@@ -74,7 +74,10 @@ class FlaxRNN(Cell):
         raise NotImplementedError
 
     def project(self, params: CellParams, xs: chex.Array) -> chex.Array:
-        """Return the sums x W + b of all steps, `[W, B, n H]`; tokens select rows of W."""
+        """Return the sums x W + b of all steps, `[W, B, n H]`.
+
+        The inputs `xs` are `[W, B, F]`, or tokens `[W, B]`, which select rows of W.
+        """
         kernel, _, bias = self.kernels(params)
         return (kernel[xs] if is_tokens(xs) else xs @ kernel) + bias
 
@@ -155,7 +158,7 @@ def tanh_loop(
     """
 
     def step(h: chex.Array, x: chex.Array, present: Mask) -> tuple[chex.Array, chex.Array, None]:
-        """Return the state h', which is the output too; an absent row keeps h."""
+        """Return h', as the next state and as the output; an absent row keeps h."""
         new_h = jnp.tanh(x + h @ recurrent_kernel)
         new_h = new_h if present is None else hold(present, h, new_h)
         return new_h, new_h, None

@@ -60,7 +60,10 @@ class DiagonalCell(ProjectedCell):
     def parallel(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """Return the last state `[B, H]` and all states `[T, B, H]`, by an associative scan."""
+        """Return the last state `[B, H]` and all states `[T, B, H]`, by an associative scan.
+
+        The arguments are the same as in `ProjectedCell.parallel`.
+        """
         h = diagonal_parallel(state, *terms, mask)
         return h[-1], h
 

@@ -152,7 +152,10 @@ class LRUCell(ComplexCell):
     def parallel(
         self, params: PreparedLRU, state: ComplexState, terms: ComplexTerms, mask: Mask
     ) -> tuple[ComplexState, ComplexState]:
-        """Return the last s `[B, N]` and all s `[T, B, N]`, by an associative scan."""
+        """Return the last s `[B, N]` and all s `[T, B, N]`, by an associative scan.
+
+        The arguments are the same as in `ProjectedCell.parallel`.
+        """
         start = jax.lax.complex(*state)
         factor = jax.lax.complex(*params.decay)
         added = jax.lax.complex(*jnp.split(terms.driven, 2, axis=-1))

@@ -250,7 +250,10 @@ class LSTMCell(nn.RNNCellBase):
         return (gate == 1).astype(jnp.float32)
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """Return the sums x W + b of all steps, `[..., 4H]`; tokens select rows of W."""
+        """Return the sums x W + b of all steps, `[..., 4H]`.
+
+        The inputs are `[..., F]`, or tokens `[...]`, which select rows of W.
+        """
         # Linen allows one compact method a class: other methods read what `__call__` has declared.
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")

@@ -148,7 +148,10 @@ class S5Cell(ComplexCell):
     def parallel(
         self, params: S5Discrete, state: ComplexState, terms: ComplexTerms, mask: Mask
     ) -> tuple[ComplexState, chex.Array]:
-        """Return the last state and all states s, complex64 `[T, B, N]`, by an associative scan."""
+        """Return the last state, and all s, complex64 `[T, B, N]`, by an associative scan.
+
+        The arguments are the same as in `ProjectedCell.parallel`.
+        """
         a = jnp.broadcast_to(params.a, terms.driven.shape)
         s = diagonal_parallel(jax.lax.complex(*state), a, terms.driven, mask)
         return ComplexState(s[-1].real, s[-1].imag), s
