@@ -109,4 +109,7 @@ RATES_BY_KEY = {name: rate for rate, names in _RATES.items() for name in names.s
     for rate, names in _RATES_OF_KNOWN_MEMORY.items()
     for name in names.split()
 }
-"""The learning rate by key of each cell, chosen by the pilot of its published card in a block."""
+"""The learning rate for the questions by key, for each cell that has a published card in a block.
+
+The pilot of the published card chose the rate. The keys are names as after --cell.
+"""

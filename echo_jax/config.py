@@ -335,7 +335,7 @@ class DynamicParams(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """Everything that determines a run."""
+    """The configuration of a run: its task, network, training, data and seeds."""
 
     task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
@@ -684,7 +684,7 @@ SECTION: Mapping[str, str | None] = {
     for field in dataclasses.fields(kind)
     if field.name not in _SECTIONS
 }
-"""The section of a configuration for each field, or None for the fields of `RunConfig` itself."""
+"""The name of the section that has each field, or None for the fields of `RunConfig` itself."""
 
 PARTS: Mapping[Part, RunConfig] = {
     "current": RunConfig(

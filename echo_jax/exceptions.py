@@ -1,4 +1,4 @@
-"""Errors that a command prints as one sentence, and how a value is shown in it."""
+"""Errors that a command prints as one sentence, and functions that show a value in a sentence."""
 
 import re
 import shlex
@@ -104,7 +104,7 @@ def spell(text: str, spelling: Spelling) -> str:
     """
 
     def spelled(match: re.Match[str]) -> str:
-        """Return the field of a match as it is spelled, with its value if it has one."""
+        """Return the field in `match` as a flag or as an argument, with its value if it has one."""
         field, value = match.groups()
         if value is None:
             return field if spelling == "argument" else f"--{field.replace('_', '-')}"

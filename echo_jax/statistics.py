@@ -1,5 +1,7 @@
 """Compute intervals and tests over seeds, sequences until learned, and recalled bits.
 
+The numbers at the end say how many examples a probe needs.
+
 No jax is needed. SciPy is imported inside the functions that need it: `scipy.stats` takes 0.6 s to
 import, and nothing that `train` calls needs it.
 """
@@ -277,7 +279,7 @@ LEAST_SCORED = 6
 """The least number of streams in each of the two parts of a probe's streams that are not fitted."""
 
 FITTED = 0.7
-"""The share of a probe's streams to which heads are fitted, if `scored` is not given."""
+"""The share of a probe's streams to which heads are fitted, if the probe is not given `scored`."""
 
 LEAST_STREAMS = int((LEAST_SCORED - 0.5) / ((1 - FITTED) / 2)) + 1  # as the share is rounded
 

@@ -14,8 +14,8 @@ from echo_jax.cells.interface import Carry
 def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> chex.Array:
     """Return random weights or biases of a linear layer, uniform within 1 / sqrt(inputs) of 0.
 
-    `key` draws them, `shape` is the shape of the result, and `inputs` is the number of inputs of the
-    layer. PyTorch initialises `torch.nn.Linear` in this way.
+    `key` draws the numbers, `shape` is the shape of the result, and `inputs` is the number of
+    inputs of the layer. PyTorch initialises `torch.nn.Linear` in this way.
     """
     return jax.random.uniform(key, shape, minval=-(inputs**-0.5), maxval=inputs**-0.5)
 
@@ -32,7 +32,7 @@ def linen_key(key: chex.PRNGKey, n: int) -> chex.PRNGKey:
 def unit(x: chex.Array, epsilon: float) -> chex.Array:
     """Return the vectors x of the last axis, scaled to length 1 unless they are nearly zero.
 
-    `epsilon` is added to the squared length.
+    `epsilon` is added to the squared length before the root.
     """
     # Epsilon is inside the root: at x = 0 the slope is 1 / sqrt(epsilon), and not NaN.
     return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + epsilon)

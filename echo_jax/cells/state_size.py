@@ -26,7 +26,10 @@ TOLERANCE = 0.1
 """The largest accepted difference from the target, as a fraction of it."""
 
 LARGEST_GAP = 128
-"""How many values of an option are tried until a cell accepts one, such as a multiple of heads."""
+"""The largest number of values of an option that are tried until a cell accepts a value.
+
+A cell may accept only multiples of its number of heads.
+"""
 
 
 class Sized(NamedTuple):

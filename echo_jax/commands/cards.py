@@ -63,7 +63,7 @@ class Compare:
 
 @dataclasses.dataclass(frozen=True)
 class Verify:
-    """Train two runs of a card again, chosen by its digest, and say if the numbers are equal."""
+    """Train two runs of a card again, chosen by the card's digest, and say if they are equal."""
 
     folder: Positional[Path]
     """Folder of the card, which holds card.json. For a cell of your own, run this command where

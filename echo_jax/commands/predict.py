@@ -66,7 +66,7 @@ class PredictCommand:
     """The cell of the run, as module:NAME or FILE.py, if it is your own."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless exactly one source of values is given, and can be used."""
+        """Raise ConfigError unless there is one source of values, and the options fit it."""
         check_values(self)
         given = [self.csv is not None, self.text is not None, self.stream, self.explain]
         asked = sum(given) + bool(self.values)

@@ -1,10 +1,10 @@
 """Show what the network is given: integers, one-hot vectors, rows, batches, and their state.
 
-echo-jax show --part no-context             # shows the tutorial's mistake
-echo-jax show --csv my.csv --column n       # the same for your own numbers
+echo-jax show --part no-context             # the rows of part 3, with the tutorial's mistake
+echo-jax show --csv my.csv --column n       # the rows of your own numbers
 echo-jax show --curve runs/part4            # make curve.png of a run again
-echo-jax show --play runs/part4             # make a page in which its LSTM runs
-echo-jax show --memory runs/part4           # what its state tells about earlier values
+echo-jax show --play runs/part4             # make a page that runs the LSTM of a run
+echo-jax show --memory runs/part4           # what the state of a run tells about earlier values
 """
 
 import dataclasses
@@ -45,7 +45,10 @@ class ShowCommand:
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless the rows are in range and at most one figure is asked for."""
+        """Raise ConfigError unless each value is valid and the options can be combined.
+
+        At most one of --curve, --play and --memory may be given, and --format only with --curve.
+        """
         check_values(self)
         asked = [name for name in ("curve", "play", "memory") if getattr(self, name) is not None]
         if len(asked) > 1:

@@ -1,7 +1,7 @@
 """Answer the questions of the tutorial and of its readers: tables and figures on one page.
 
 echo-jax study                                # the studies, and how long each takes here
-echo-jax study --all --out studies/           # all, resumable, and a page that shows them
+echo-jax study --all --out studies/           # run all studies, and write a page in studies/
 """
 
 import dataclasses

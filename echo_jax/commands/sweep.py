@@ -76,12 +76,12 @@ else:
 
 @dataclasses.dataclass(frozen=True)
 class SweepCommand(GridOptions):
-    """Train every combination of some options, evaluate, and show what was learned.
+    """Train every combination of the values of some options, and show what was learned.
 
     Each option takes several values (--lag 1 2, or --lag 1 --lag 2); a switch takes yes and no.
-    Each value of the last option in the table is compared with its first value, with equal other
-    options, in pairs of seeds; p is adjusted for all comparisons (Holm). Grid points whose results
-    are already in the folder are not run again.
+    Each value of the last option in the table is compared with the first value of this option, with
+    equal other options, in pairs of seeds; p is adjusted for all comparisons (Holm). Grid points
+    whose results are already in the folder are not run again.
     """
 
     SPELLINGS = NO

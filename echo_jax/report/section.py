@@ -108,7 +108,7 @@ class Section:
         return "\n".join(map(one_line, [self.heading, *self.answer]))
 
     def report(self) -> str:
-        """Return the whole section as text: heading, answer, tables, notes."""
+        """Return the whole section as text: heading, answer, tables, notes and `columns`."""
         answer = "\n".join(map(one_line, self.answer))
         below = map(one_line, [*self.notes, self.columns])
         parts = [one_line(self.heading), answer, *map(captioned, self.tables), *below]

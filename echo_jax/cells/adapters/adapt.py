@@ -40,7 +40,7 @@ ADAPTERS = {
 """The module and the class of the adapter of each library."""
 
 SIZES = ("features", "hidden_features", "hidden_size")
-"""The names of the argument that sets the number of units."""
+"""The names that the option for the number of units may have."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,6 +22,7 @@ class BuiltCell(Cell):
     """
 
     cell_class: Any
+    """The class or the function that builds the object."""
     given: tuple[tuple[str, Any], ...]
     """The names and values of the other arguments of the constructor."""
 

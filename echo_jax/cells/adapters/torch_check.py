@@ -1,4 +1,4 @@
-"""Check a PyTorch layer by running a few steps; a refusal names the line of its file."""
+"""Check a PyTorch layer by running a few steps; a refusal names a line of the layer's file."""
 
 from typing import Any
 

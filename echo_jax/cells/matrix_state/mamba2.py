@@ -1,4 +1,4 @@
-"""The layer of Mamba-2: a matrix state with one decay, whose step size depends on the input."""
+"""The layer of Mamba-2: a matrix state that decays as a whole, by a factor that the input sets."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""A recurrent network whose recurrent matrix is orthogonal, as an exponential."""
+"""An RNN whose recurrent matrix is orthogonal: it is the exponential of a skew-symmetric matrix."""
 
 import dataclasses
 import math
@@ -47,7 +47,7 @@ DEGREE = 12  # of its series
 # For GPUs, where products have 10 bits of mantissa by default, and squaring doubles an error.
 @jax.default_matmul_precision("highest")
 def exponential(matrix: chex.Array) -> chex.Array:
-    """Return the exponential of a square matrix, by its series and by scaling and squaring.
+    """Return the exponential of a square `matrix`, by its series and by scaling and squaring.
 
     The matrix is halved until its 1-norm is at most 1/2, at most 8 times; the first 13 terms of the
     series are then exact to 2e-14, also for a norm of 128. `jax.scipy.linalg.expm` solves a linear

@@ -127,7 +127,10 @@ class GRUCell(FlaxRNN):
         """Return W, U and b, with the parts of r, z and n side by side; c is not among them."""
 
         def gates(part: str, name: str) -> chex.Array:
-            """Return the weights of r, z and n of one part, `i` or `h`, side by side."""
+            """Return the arrays `name`, kernel or bias, of r, z and n, side by side.
+
+            `part` is i for the layers of the input, or h for the layers of the state.
+            """
             # Keras orders the gates z r h, with a recurrent bias for each. Flax has one for n
             # alone, as r multiplies it: c.
             return jnp.concatenate([params[part + gate][name] for gate in "rzn"], axis=-1)

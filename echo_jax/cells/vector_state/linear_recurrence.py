@@ -92,7 +92,11 @@ class ComplexTerms(NamedTuple):
 
 
 class ComplexCell(ProjectedCell):
-    """A cell whose state is `ComplexState`, zeros at the start."""
+    """A cell whose state is `ComplexState`, zeros at the start.
+
+    Attributes:
+      state_size: N, the number of complex states; None for H, the number of outputs.
+    """
 
     state_size: int | None
 
