@@ -179,7 +179,7 @@ class TaskConfig:
 
     @property
     def updates_with_targets(self) -> list[int]:
-        """The indices of the updates with a target; in streams, W steps may have no target."""
+        """The indices of the updates with a target; in streams, an update may have no target."""
         if self.in_streams:
             return sorted({time // self.window for time in self.target_times})
         return list(range(self.updates_per_sequence))
@@ -319,7 +319,7 @@ class DataConfig:
 class DynamicParams(NamedTuple):
     """The parameters of a run that jax traces, so that another value needs no new compilation.
 
-    Each is a number, or an array with a number for each seed.
+    Each is one value, or an array with a value for each seed.
 
     seed           the seed of the run
     lag            n, how many steps back the target lies
@@ -640,7 +640,7 @@ _TANH_RNN = {"rnn", "rnncell", "tanh", "tanhrnn", "elman", "elmanrnn", "vanilla"
 
 
 def _no_cell(cell: object) -> tuple[str, str]:
-    """Return the rule that `cell` breaks, which is no name of a cell, and the fix."""
+    """Return why `cell` is not the name of a cell, as the rule that it breaks, and the fix."""
     name = cell if isinstance(cell, str) else ""
     if len(name) > LONGEST:
         return f"is longer than {LONGEST:,} characters", "use a shorter name"

@@ -45,8 +45,8 @@ def sequences_until(accuracy: np.ndarray, threshold: float = 0.99, width: int = 
 class Interval(NamedTuple):
     """An interval for a number that is estimated.
 
-    low       the lower bound
-    high      the upper bound; infinity if it was not reached
+    low       the lower bound; infinite if the values give no finite bound
+    high      the upper bound; infinite if the values give no finite bound
     coverage  the probability that such an interval contains the number, between 0 and 1
     """
 

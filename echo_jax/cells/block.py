@@ -260,7 +260,7 @@ def residual(layer: LayerParams, x: chex.Array, y: chex.Array) -> chex.Array:
 
 
 def convolve(layer: LayerParams, past: chex.Array, x: chex.Array) -> tuple[chex.Array, chex.Array]:
-    """Return the last three inputs after a step, `[B, 3, D]`, and the convolution there, `[B, D]`.
+    """Return the last three inputs after a step, `[B, 3, D]`, and the step's convolution, `[B, D]`.
 
     `layer` has the filters and biases. `past` is the last three inputs before the step, newest
     first, `[B, 3, D]`, and `x` is the input of the step, `[B, D]`.
@@ -290,7 +290,7 @@ def convolve_all(
 
 
 def own_state(cell: Cell, state: Carry) -> Carry:
-    """Return `state`, that of `cell`; for a block, the state of the cell of each layer."""
+    """Return `state`, the state of `cell`, or for a block the state of the cell in each layer."""
     return [layer.cell for layer in state] if isinstance(cell, Block) else state
 
 
@@ -307,7 +307,7 @@ def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
 
 
 def trained_numbers(cell: Cell, input_size: int, trained: Sequence[bool] = ()) -> int:
-    """Return how many numbers among the parameters of a cell training changes.
+    """Return how many of the numbers in the parameters of a cell are trained.
 
     Args:
       cell: the cell.

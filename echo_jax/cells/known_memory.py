@@ -28,7 +28,7 @@ from echo_jax.exceptions import ConfigError
 
 
 def pushed(register: chex.Array, newest: chex.Array) -> chex.Array:
-    """Return `register`, `[B, slots, n]`, with `newest`, `[B, n]`, in front and without its end."""
+    """Return `register`, `[B, slots, n]`, with `newest`, `[B, n]`, added and its oldest dropped."""
     return jnp.concatenate([newest[:, None], register[:, :-1]], axis=1)
 
 
@@ -183,9 +183,9 @@ class RingReservoir(OrthogonalReservoir):
 class PresentInput(ProjectedCell):
     """The present input, s_t = x_t W: all that a network without recurrence knows.
 
-    A card by lag asks for the lags from 1 on. There this cell recalls 0 bits alone, and 12 bits in
-    a block, whose convolution sees three earlier tokens. The output is the state, `[B, H]`. The
-    only parameter is W `[F, H]`, LeCun-normal.
+    A card by lag asks for the lags from 1 on. Without a block, this cell recalls 0 bits of these
+    lags. In a block it recalls 12 bits, because the convolution sees three earlier tokens. The
+    output is the state, `[B, H]`. The only parameter is W `[F, H]`, LeCun-normal.
 
     Attributes:
       features: H, the number of outputs.
@@ -210,8 +210,8 @@ class ValueList(Cell):
     The state counts how often each value was shown, uint8 `[B, values]`. Inputs are the one-hot
     tokens of the questions: keys, equally many values, and the filler. The output is one-hot: the
     most frequent value, or the first of equally frequent values. `memory.bits.accuracy_of_list`
-    computes its accuracy. There are no parameters. In a block the cell is of no use, because the
-    cells of a block see no tokens.
+    computes the accuracy of these answers. There are no parameters. In a block the cell is of no
+    use, because the cells of a block see no tokens.
     """
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:

@@ -148,7 +148,7 @@ def digest_on_disk(name: str) -> str | None:
 
 
 def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
-    """Return the rule that `found` breaks, which is no cell, and the fix.
+    """Return why `found` is not a cell, as the rule that it breaks, and the fix.
 
     `name` is the name of `found` in messages.
     """

@@ -195,8 +195,8 @@ def _start(candidate: Candidate, params: Any, input_size: int) -> Carry:
     """Return the shapes of the candidate's initial carry of `BATCH` rows.
 
     `params` is the shapes of the parameters, or None, and `input_size` is the number of features of
-    an input. Raises ConfigError if `initial_state` fails,
-    or if an array has no batch axis in front or has numbers of 64 bits.
+    an input. Raises ConfigError if `initial_state` fails, or if an array has no batch axis in front
+    or has anything but numbers of at most 32 bits.
     """
     start = lambda params: candidate.cell.initial_state(params, BATCH, input_size)  # noqa: E731
     carry = candidate.attempt(

@@ -41,7 +41,7 @@ NO = {
 
 
 def axes() -> Iterator[tuple[str, Any, Any]]:
-    """Yield the name, type and default of a field of the command for each option with an axis.
+    """Yield the name, type and default of a field of the command for each option that can vary.
 
     These are the options of the task, the network and the training. The value of a field is a tuple
     with a tuple of values for each use of the flag.

@@ -121,7 +121,8 @@ def going_on(folder: str, smaller: Callable[[], str]) -> Iterator[None]:
     """Tell the user how to go on after a stop or an error of this context.
 
     After a stop or a StorageError, the message gets the command that continues the run in `folder`.
-    If the loss diverged and a smaller learning rate may help, it gets the command `smaller()`.
+    If the loss diverged and a smaller learning rate may help, the message gets the command
+    `smaller()`, which trains with that rate.
     """
     resume = f"{command_line.invocation('train')} --resume {command_line.quoted(folder)}"
     try:

@@ -120,7 +120,7 @@ class NNXCell(BuiltCell):
         return nnx.merge(structure, values)
 
     def _shapes(self, input_size: int) -> tuple[Any, Any]:
-        """Return the structure of the cell and the shapes of its parameters, as of `nnx.split`."""
+        """Return the structure of the cell, and the shapes of its parameters."""
         key = jax.random.key(0, impl=GENERATOR)
         # Shapes alone: every step asks for them, and must not draw weights again.
         return nnx.split(nnx.eval_shape(lambda: self._built(key, input_size)), nnx.Param)

@@ -26,7 +26,7 @@ EPSILON_UNIT = 1e-12  # added to the squared length of a removal key
 class RWKV7Params(NamedTuple):
     """The parameters of `RWKV7Cell`, with C = heads N channels and the low ranks R and G.
 
-    mu_r ... mu_g    `[F]`, the shares of the input before in r, k, v, w, a and the gate
+    mu_r ... mu_g    `[F]`, the shares of the previous input in r, k, v, w, a and the gate
     W_r, W_k, W_v    `[F, C]`, make r, p and v
     w0, w1, w2       `[C]`, `[F, R]` and `[R, C]`, make the decay w
     a0, a1, a2       `[C]`, `[F, R]` and `[R, C]`, make the learning rate a

@@ -61,10 +61,10 @@ class SLSTMCell(ProjectedCell):
         n' = f n + i
         h' = sigmoid(o~) c' / n'
 
-    c / n is a mean of the past tanh(z~). Their weights are exp(i~), and fade by sigmoid(f~) per
-    step. m keeps the exponentials i and f at most 1, and one of the two is 1, so that n is 1 or
-    more from the first step on. The state is `SLSTMState`, zeros at the start; the output is h. The
-    gates depend on h, so there is no form parallel over time.
+    c / n is a mean of the past tanh(z~). The weights in this mean are exp(i~), and fade by
+    sigmoid(f~) per step. m keeps the exponentials i and f at most 1, and one of the two is 1, so
+    that n is 1 or more from the first step on. The state is `SLSTMState`, zeros at the start; the
+    output is h. The gates depend on h, so there is no form parallel over time.
 
     Initial parameters are as in the authors' code (github.com/NX-AI/xlstm). W is normal of variance
     2 / 5F, and R is zero. b is zero except b_f, which falls from 5 to -7 over the D units of a
