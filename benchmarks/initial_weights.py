@@ -16,6 +16,15 @@ from echo_jax.memory.card.train_and_score import NamedCell, named_cell
 
 BYTES = 400
 
+MANIPULATED = (
+    ("lstm-forget-0", "lstm", "lstm-forget-3", "lstm-forget-5", "lstm-chrono"),
+    ("lru-r_min-0.5-r_max-0.9", "lru", "lru-r_min-0.99-r_max-0.9999"),
+    ("s5-steps-10", "s5", "s5-steps-0.1"),
+    ("rg-lru-decays-0.5-0.9", "rg-lru", "rg-lru-decays-0.99-0.9999"),
+    ("simple-gain-0.7", "simple-gain-0.9", "simple"),
+)
+"""The families of the second hypothesis: of each one cell, with the cell as it is published."""
+
 
 def changed(cell: str, words: dict[str, Any], change: Callable[[Any], Any]) -> NamedCell:
     """A built-in cell in the block that starts from `change` of its initial weights."""
@@ -75,10 +84,7 @@ def with_options(cell: str, **options: float) -> NamedCell:
 
 
 def manipulated() -> list[NamedCell]:
-    """The five families of the second hypothesis, each without the cell as it is published.
-
-    The LSTM with the chrono start belongs to the first.
-    """
+    """The networks of `MANIPULATED`, without the cells as they are published."""
     return [
         *map(with_forget_bias, (0, 3, 5)),
         *(with_options("lru", r_min=x, r_max=y) for x, y in ((0.5, 0.9), (0.99, 0.9999))),

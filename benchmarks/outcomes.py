@@ -1,12 +1,15 @@
-"""Outcomes of the second study in docs/what-a-bit-is-worth.md, as tasks of `echo_jax.memory`.
+"""Outcomes of docs/what-a-bit-is-worth.md that are no built-in task of `echo_jax.memory`.
 
-delay_16, delay_32          a digit of 4 x 4 pixels, then 16 or 32 random tokens; which digit?
-appliances                  the electric current of a household appliance; which appliance?
-columns, reverse, shuffled  a digit of 8 x 8 pixels in another order
+delay_16, delay_32  a digit of 4 x 4 pixels, then 16 or 32 random tokens; which digit?
+appliances          the electric current of a household appliance; which appliance?
+text                the next character of War and Peace, in the first study
 """
 
+import bz2
 import dataclasses
+import functools
 import importlib.util
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +21,7 @@ import numpy as np
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.task_measurement import PARTS
 from echo_jax.memory.tasks import TaskRows, digits
+from echo_jax.memory.tasks.text import Characters
 
 LEVELS = 17
 
@@ -54,11 +58,6 @@ class Labelled:
         return TaskRows(inputs, targets, jnp.broadcast_to(last, inputs.shape))
 
 
-def ordered(order: np.ndarray) -> Labelled:
-    """The digits, pixel by pixel in an order."""
-    return Labelled(digits.PIXELS[:, order].astype(int), digits.DIGITS, digits.PARTS)
-
-
 def delayed(delay: int) -> Labelled:
     """Digits of 4 x 4 pixels, of which each is the brightest of four, and a delay."""
     pixels = digits.PIXELS.reshape(-1, 4, 2, 4, 2).max(axis=(2, 4)).reshape(-1, 16).astype(int)
@@ -87,12 +86,18 @@ def appliances() -> Labelled:
     return Labelled(np.searchsorted(bounds, sizes), labels, parts)
 
 
-PLACES = np.arange(64)
+@functools.cache
+def text() -> Characters:
+    """War and Peace, as Louise and Aylmer Maude translated it, in one task."""
+    packed = Path(__file__).with_name("war_and_peace.txt.bz2").read_bytes()
+    with tempfile.NamedTemporaryFile(suffix=".txt") as file:
+        file.write(bz2.decompress(packed))
+        file.flush()
+        return Characters(file.name, 10**7)
+
+
 OUTCOMES: dict[str, Callable[[], Labelled]] = {
     "delay_16": lambda: delayed(16),
     "delay_32": lambda: delayed(32),
     "appliances": appliances,
-    "columns": lambda: ordered(PLACES.reshape(8, 8).T.ravel()),
-    "reverse": lambda: ordered(PLACES[::-1]),
-    "shuffled": lambda: ordered(np.random.default_rng(1).permutation(64)),
 }

@@ -13,21 +13,17 @@ cells of `outcomes.py` and, before they are trained, a probe.
 """
 
 import argparse
-import bz2
-import dataclasses
 import functools
-import tempfile
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import msgspec
 import numpy as np
 from initial_weights import controls, manipulated
-from msgspec import UNSET, UnsetType
-from outcomes import OUTCOMES
+from outcomes import OUTCOMES, text
 
 import echo_jax
 from echo_jax.cells.block import trained_numbers
@@ -42,7 +38,7 @@ from echo_jax.memory.learning import MeasurementPrograms, RunInputs
 from echo_jax.memory.protocol import STANDARD, Configuration, QuestionName
 from echo_jax.memory.rows import KeyRow, LagRow, TaskScore
 from echo_jax.memory.task_measurement import TaskObject, task_of
-from echo_jax.memory.tasks.text import STEPS, Characters
+from echo_jax.memory.tasks.text import STEPS
 from echo_jax.report.number_formats import plain
 
 HERE = Path(__file__).resolve().parent
@@ -76,13 +72,14 @@ FAMILIES = (
 MATRIX = {*FAMILIES[-2], *FAMILIES[-1]}
 """The cells with a matrix state."""
 
-GROUPS = *ARMS, "vector", "changed", "small"
-"""Cells that runs are made of, see `cells_of`; the last three are of the second study."""
+GROUPS = *ARMS, "vector", "changed", "small", "matrix"
+"""Cells that runs are made of, see `cells_of`; the last four are of the second study."""
 
 CHECKS = 10
 """Scores of a run, evenly apart; those with the least validation loss are kept."""
 
-HELD_LAGS, HELD_STREAMS = 16, 400
+HELD_LAGS = 16
+HELD_STREAMS = 400
 
 PROBED = 1
 """The seed whose network on the text is probed, and whose bits are not counted there."""
@@ -91,29 +88,39 @@ PROBED = 1
 class WorthRow(msgspec.Struct, omit_defaults=True):
     """A run, with the scores of the check at which its validation loss was least.
 
-    The scores are absent where the first check was not finite.
+    Before it is made it is a task of a grid. The scores are absent where the first check was not
+    finite.
 
     cell     the name of its card
+    work     its updates
     stopped  updates made at that check
     held     bits that a probe finds in the state about the token n steps before; on the text, of
              seed 1, beyond what the last character tells
     """
 
+    work: ClassVar[float] = STANDARD.updates
     task: str
     arm: str
     cell: str
     seed: int
     rate: float
     stopped: int = 0
-    validation: TaskScore | UnsetType = UNSET
-    final: TaskScore | UnsetType = UNSET
-    held: list[float] | UnsetType = UNSET
-    asked: LagRow | KeyRow | UnsetType = UNSET
+    validation: TaskScore | None = None
+    final: TaskScore | None = None
+    held: list[float] | None = None
+    asked: LagRow | KeyRow | None = None
 
     @property
     def key(self) -> str:
         """The run of a task, an arm, a cell, a rate and a seed."""
         return f"{self.task}, {self.arm}, {self.cell}, rate {self.rate}, seed {self.seed}"
+
+    name = key
+
+    @property
+    def program(self) -> Hashable:
+        """What its compiled programs depend on: task and cell."""
+        return self.task, self.arm, self.cell
 
     @property
     def bits(self) -> float:
@@ -126,66 +133,37 @@ class WorthRow(msgspec.Struct, omit_defaults=True):
 
 
 @functools.cache
-def text() -> Characters:
-    """War and Peace, as Louise and Aylmer Maude translated it, in one task."""
-    with tempfile.NamedTemporaryFile(suffix=".txt") as file:
-        file.write(bz2.decompress((HERE / "war_and_peace.txt.bz2").read_bytes()))
-        file.flush()
-        return Characters(file.name, 10**7)
-
-
-@functools.cache
 def task(name: str) -> TaskObject:
     """A task by its name."""
     written = OUTCOMES[name]() if name in OUTCOMES else name
     return task_of(text() if name == "text" else written, STANDARD)
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A run of the study, by its row without scores; `work` are its updates."""
-
-    row: WorthRow
-    named: NamedCell
-    work: float = STANDARD.updates
-
-    @property
-    def key(self) -> str:
-        """As its row has it."""
-        return self.row.key
-
-    name = key
-
-    @property
-    def program(self) -> Hashable:
-        """Task and cell."""
-        return self.row.task, self.row.arm, self.row.cell
-
-    @property
-    def of_card(self) -> CardRun:
-        """The run of a card that trains the same network on the same question."""
-        row, named = self.row, self.named
-        question = QUESTIONS.get(row.task, "task")
-        of_task = task(row.task) if question == "task" else None
-        asked = Configuration(question, STANDARD.updates, row.rate)
-        return CardRun(named.measured, STANDARD, asked, row.seed, named.cell, of_task)
+def card_run(row: WorthRow) -> CardRun:
+    """The run of a card that trains the same network on the same question."""
+    named = networks(row.arm)[short_name(row.cell)]
+    question = QUESTIONS.get(row.task, "task")
+    of_task = task(row.task) if question == "task" else None
+    asked = Configuration(question, STANDARD.updates, row.rate)
+    return CardRun(named.measured, STANDARD, asked, row.seed, named.cell, of_task)
 
 
-def compile_run(run: Run) -> Any:
+def compile_run(row: WorthRow) -> Any:
     """The programs of a run: those of a card, or a measurement and its two functions."""
-    if run.row.task != UNTRAINED:
-        return train_and_score.compile_run(run.of_card)
-    of_lags = LagMeasurement(run.named.cell, STANDARD)
+    if row.task != UNTRAINED:
+        return train_and_score.compile_run(card_run(row))
+    of_lags = LagMeasurement(networks(row.arm)[short_name(row.cell)].cell, STANDARD)
     return of_lags, jax.jit(of_lags.init_params), jax.jit(of_lags.states)
 
 
-def make_row(run: Run, programs: Any, report: grid.Report) -> WorthRow:
+def make_row(run: WorthRow, programs: Any, report: grid.Report) -> WorthRow:
     """The row of a run: answers of a card, of a probe before training, or scores on a task."""
-    row = msgspec.structs.replace(run.row)
+    row = msgspec.structs.replace(run)
     if row.task in QUESTIONS:
-        asked: Any = train_and_score.make_row(run.of_card, programs, report)
-        asked.losses = asked.reading = UNSET
-        row.stopped, row.asked = STANDARD.updates, asked
+        asked: Any = train_and_score.make_row(card_run(row), programs, report)
+        asked.losses = asked.reading = msgspec.UNSET
+        row.stopped = STANDARD.updates
+        row.asked = asked
     elif row.task == UNTRAINED:
         row.held = before_training(programs, row.seed)
     else:
@@ -197,7 +175,7 @@ def train(row: WorthRow, programs: MeasurementPrograms, report: grid.Report) -> 
     """Train, and keep the scores of the check whose validation loss is least."""
     inputs = RunInputs(np.int32(row.seed), np.float32(row.rate), np.int32(STANDARD.updates))
     sets = programs.draw(np.int32(row.seed), np.zeros(8, np.uint32))
-    least, best = np.inf, None
+    least = np.inf
     for chunk in train_chunks(
         lambda progress, _: programs.block(inputs, progress),
         programs.init(inputs),
@@ -211,17 +189,19 @@ def train(row: WorthRow, programs: MeasurementPrograms, report: grid.Report) -> 
         if not np.isfinite([*scores.validation, *scores.final]).all():
             break
         if scores.validation[1] < least:
-            least, best = scores.validation[1], jax.device_get(chunk.state.params)
+            least = scores.validation[1]
             row.stopped = chunk.done
-            row.validation, row.final = (TaskScore(*plain(x, ".4f")) for x in scores[:2])
-    if best is not None and (row.task, row.seed) == ("text", PROBED):
-        row.held = held_of(programs.measurement, best)
+            row.validation = TaskScore(*plain(scores.validation, ".4f"))
+            row.final = TaskScore(*plain(scores.final, ".4f"))
+            if (row.task, row.seed) == ("text", PROBED):
+                row.held = held_of(programs.measurement, chunk.state.params)
 
 
 def before_training(programs: Any, seed: int) -> list[float]:
     """The bits of a probe at each lag; all networks are asked about the same streams."""
     question, init, states_of = programs
-    params, asked = init(purpose_key(seed, Purpose.WEIGHTS)), list(STANDARD.asked)
+    params = init(purpose_key(seed, Purpose.WEIGHTS))
+    asked = list(STANDARD.asked)
     key = purpose_key(0, Purpose.EVALUATION)
     streams = np.asarray(draw_streams(STANDARD, key, 8 * STANDARD.streams))
     states = np.zeros((*streams.shape, question.numbers), np.float32)
@@ -264,22 +244,30 @@ def cells_of(group: str) -> dict[str, NamedCell]:
 
     numbers, parameters  those of the published cards, with 100 numbers of state or 60,000 trained
     vector, small        those with a vector state that are trained, of 100 numbers or of 25
+    matrix               those with a matrix state
     changed              vector states that start from other weights
     """
     if group == "changed":
         return {named.card_name: named for named in (*manipulated(), *controls())}
     more = {"parameters": 60_000} if group == "parameters" else {}
-    cards = [x for x in published() if group in ARMS or is_vector(short_name(x.name))]
+    among = MATRIX.__contains__ if group == "matrix" else is_vector
+    cards = [x for x in published() if group in ARMS or among(short_name(x.name))]
     if group == "small":
         return {x.name.replace("-400", "-100"): named_cell(x.cell.name, {}, 100) for x in cards}
     return {x.name: named_cell(x.cell.name, x.cell.args | more) for x in cards}
 
 
 @functools.cache
+def networks(arm: str) -> dict[str, NamedCell]:
+    """The networks of an arm by their short names; the first arm has the groups of both studies."""
+    groups = [arm] if arm == ARMS[1] else [x for x in GROUPS if x != ARMS[1]]
+    return {short_name(card): x for group in groups for card, x in cells_of(group).items()}
+
+
+@functools.cache
 def parameters_of(name: str) -> int:
-    """The trained numbers of a network of the second study, by its short name."""
-    cards = {short_name(card): x for group in GROUPS[2:] for card, x in cells_of(group).items()}
-    return trained_numbers(cards[name].cell, 1)
+    """The trained numbers of a network of the first arm, by its short name."""
+    return trained_numbers(networks(ARMS[0])[name].cell, 1)
 
 
 def read() -> list[WorthRow]:
@@ -301,17 +289,18 @@ def best_rates(rows: Sequence[WorthRow]) -> dict[tuple[str, str], float]:
     return best | {(of.question.replace(" ", "_"), card): of.rate for card, of in questions}
 
 
-def missing(name: str, group: str, rows: Sequence[WorthRow]) -> list[Run]:
+def missing(name: str, group: str, rows: Sequence[WorthRow]) -> list[WorthRow]:
     """Runs that have no row: in the first arm those of seed 0 while one of a cell is missing."""
     arm = group if group in ARMS else ARMS[0]
-    rates, runs = best_rates(rows), list[Run]()
-    for card, named in cells_of(group).items():
+    rates = best_rates(rows)
+    runs = []
+    for card in cells_of(group):
         rate = 0.0 if name == UNTRAINED else rates.get((name, card))
         again = (name, arm) == (AGAIN[0], ARMS[0]) and short_name(card) in MATRIX
         tried = [(0, x) for x in RATES if arm == ARMS[0]]
         if rate is not None:
             tried = [(seed, rate) for seed in (*SEEDS, *(AGAIN[1] if again else ()))]
-        runs += [Run(WorthRow(name, arm, card, seed, x), named) for seed, x in tried]
+        runs += [WorthRow(name, arm, card, seed, x) for seed, x in tried]
     return grid.missing(runs, rows)
 
 

@@ -6,7 +6,6 @@ rows, cards  ─►  what is `Known` of each cell  ─►  correlations over som
 """
 
 import functools
-import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,12 +13,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import worth
+from initial_weights import MANIPULATED
 from matplotlib.figure import Figure
+from rank_correlations import correlation, p_value
 from scipy.stats import f_oneway, rankdata
 from worth import ARMS, FAMILIES, MATRIX, SEEDS, TASKS, UNTRAINED, is_vector, read, short_name
 
 from echo_jax import statistics
 from echo_jax.cell_names import ANCHORS, CELLS, name_shown
+from echo_jax.memory.questions import BY_KEY, BY_LAG
 from echo_jax.report import styles
 from echo_jax.report.number_formats import three_digits
 
@@ -46,7 +48,8 @@ MORE_SEEDS = "ten more seeds"
 @functools.cache
 def at_best_rates(arm: str) -> dict[tuple[str, str], list[worth.WorthRow]]:
     """The rows of all seeds by task and network, at the rate that seed 0 chose."""
-    rates, found = worth.best_rates(read()), defaultdict(list)
+    rates = worth.best_rates(read())
+    found = defaultdict(list)
     # Rows stand in the order in which runs ended, and ranks are taken seed by seed. The ten more
     # seeds have no ranks, and keep that order, in which a bootstrap draws them.
     for row in sorted(read(), key=lambda row: min(row.seed, len(SEEDS))):
@@ -59,11 +62,10 @@ def at_best_rates(arm: str) -> dict[tuple[str, str], list[worth.WorthRow]]:
 
 
 @functools.cache
-def cells(arm: str = ARMS[0]) -> dict[str, Known]:
+def cells(arm: str) -> dict[str, Known]:
     """Measures of each cell of an arm, by its name; a task is there where all seeds have rows."""
-    if arm in SECOND:
-        return {name: known for lists in SECOND[arm]() for name, known in ranked(lists).items()}
-    rows, found = at_best_rates(arm), dict[str, Known]()
+    rows = at_best_rates(arm)
+    found = dict[str, Known]()
     for card in worth.published():
         name = short_name(card.name)
         known: dict[str, Sequence[float]] = {
@@ -81,101 +83,66 @@ def cells(arm: str = ARMS[0]) -> dict[str, Known]:
     return found
 
 
-NEW = "delay_16", "delay_32", "appliances"
-"""The outcomes that count in the second study."""
+LAGS = {"delay_16": slice(15, 31), "delay_32": slice(31, 47), "appliances": slice(64)}
+"""The outcomes of the second study, and where in a curve by lag the bits stand that count there.
 
-DELAYS = {"delay_16": 16, "delay_32": 32}
+After a delay D these are the lags D to D + 15, on the appliances all.
+"""
 
 LEAST = 0.1
 """Fewer bits count as none, before training and after: networks that have none are tied."""
 
-MANIPULATED = (
-    ("lstm-forget-0", "lstm", "lstm-forget-3", "lstm-forget-5", "lstm-chrono"),
-    ("lru-r_min-0.5-r_max-0.9", "lru", "lru-r_min-0.99-r_max-0.9999"),
-    ("s5-steps-10", "s5", "s5-steps-0.1"),
-    ("rg-lru-decays-0.5-0.9", "rg-lru", "rg-lru-decays-0.99-0.9999"),
-    ("simple-gain-0.7", "simple-gain-0.9", "simple"),
-)
-"""Families of one cell that starts from other weights."""
-
-
 SECOND: dict[str, Callable[[], Any]] = {
-    "two sizes": lambda: [[[*map(short_name, worth.cells_of(x))] for x in ("vector", "small")]],
+    "one size": lambda: [[named("vector")]],
+    "two sizes": lambda: [[named("vector"), named("small")]],
+    "matrix states": lambda: [[named("matrix")]],
     "initial weights": lambda: [[family] for family in MANIPULATED],
 }
 """Lists of networks within which ranks are taken; of several lists a place in all is one case."""
 
 
-def of_outcome(curve: Any, outcome: str) -> float:
-    """The bits of a curve by lag that count: after a delay D lags D to D + 15, else all."""
-    delay = DELAYS.get(outcome)
-    return float(sum(curve[delay - 1 : delay + 15] if delay else curve))
+def named(group: str) -> list[str]:
+    """The short names of the networks of a group."""
+    return [*map(short_name, worth.cells_of(group))]
 
 
-def ranked(lists: Sequence[Sequence[str]]) -> dict[str, Known]:
+def measured(measure: str, name: str, outcome: str) -> list[Any]:
+    """What a measure says of a network on an outcome: one number, or one of each seed."""
+    rows: Any = at_best_rates(ARMS[0])
+    if measure == "learned":
+        return [row.bits for row in rows[outcome, name]]
+    if measure == "parameters":
+        return [worth.parameters_of(name)]
+    if measure == "untrained":
+        return [np.mean([sum(row.held[LAGS[outcome]]) for row in rows[UNTRAINED, name]])]
+    [card] = [card for card in worth.published() if short_name(card.name) == name]
+    if measure == "by_key":
+        return [card.known(BY_KEY).mean]
+    lags = slice(32, 64) if measure == "late" else LAGS[outcome]
+    return [sum(card.known(BY_LAG).curve[lags])]
+
+
+def ranked(lists: Sequence[Sequence[str]], measures: Sequence[str]) -> dict[str, Known]:
     """The mean ranks of each place in lists of networks, over lists and outcomes, by first names.
 
     Ranks are taken within a list, an outcome and a seed, less the middle one. A place without all
     rows is left out.
     """
+    needed = [*LAGS, UNTRAINED]
     rows = at_best_rates(ARMS[0])
-
-    def untrained(name: str, task: str) -> list[float]:
-        """The mean bits that a probe reads from three draws of weights."""
-        return [float(np.mean([of_outcome(x.held, task) for x in rows[UNTRAINED, name]]))]
-
-    measures: dict[str, Callable[[str, str], list[float]]] = {
-        "untrained": untrained,
-        "learned": lambda name, task: [row.bits for row in rows[task, name]],
-        "parameters": lambda name, _: [worth.parameters_of(name)],
-    }
-    needed = *NEW, UNTRAINED
-    kept = [x for x in zip(*lists, strict=True) if all((t, n) in rows for t in needed for n in x)]
-    found: dict[str, dict[str, Sequence[float]]] = {names[0]: {} for names in kept}
-    for measure, of in measures.items():
+    kept = [x for x in zip(*lists, strict=True) if all((y, n) in rows for y in needed for n in x)]
+    found: list[Sequence[float]] = []
+    for measure in measures:
         # [outcomes, places, lists, seeds]
-        bits = np.array([[[of(name, task) for name in x] for x in kept] for task in NEW])
+        bits = np.array([[[measured(measure, n, y) for n in x] for x in kept] for y in LAGS])
         ranks = rankdata(np.where(bits < LEAST, 0, bits), axis=1) - (len(kept) + 1) / 2
-        for known, of_seeds in zip(found.values(), ranks.mean(axis=(0, 2)).tolist(), strict=True):
-            known[measure] = of_seeds
-    return {**found}
+        found.append(ranks.mean(axis=(0, 2)).tolist())
+    return {x[0]: dict(zip(measures, of, strict=True)) for x, *of in zip(kept, *found, strict=True)}
 
 
 def means(sampled: Mapping[str, Known], names: Sequence[str]) -> np.ndarray:
     """The means of the named measures of each cell, `[names, cells]`."""
     return np.array([[np.mean(known[name]) for known in sampled.values()] for name in names])
-
-
-def residuals(values: np.ndarray, given: Sequence[np.ndarray]) -> np.ndarray:
-    """The ranks of values `[..., cells]` less what the ranks of others tell of them linearly."""
-    # Mean ranks that are equal differ in their last bits, and would be ties no longer.
-    ranks = rankdata(np.round(values, 9), axis=-1)
-    known = np.stack([np.ones(ranks.shape[-1]), *map(rankdata, np.round(given, 9))], axis=1)
-    left = ranks - ranks @ known @ np.linalg.pinv(known)
-    return np.where(np.abs(left) < 1e-9, 0, left)  # no correlation of what rounding left
-
-
-def correlation(x: np.ndarray, y: np.ndarray, *given: np.ndarray) -> Any:
-    """Spearman's rank correlation of x with each y `[..., cells]`; partial where more is given."""
-    left, right = residuals(x, given), residuals(y, given)
-    return right @ left / np.linalg.norm(left) / np.linalg.norm(right, axis=-1)
-
-
-def p_value(known: np.ndarray, family: Any = 0) -> float:
-    """Two-sided: the share of the orders of y, within families, with as large a correlation.
-
-    All orders of up to 8 cells, else 100,000 drawn with a fixed seed and the one observed. Of a
-    partial correlation what is given is taken off anew after each: without that, p is too small.
-    """
-    x, y, *given = known
-    if len(y) <= 8:
-        orders = np.array([*itertools.permutations(range(len(y)))])
-    else:
-        # Cells stand by families, and whole numbers keep these apart in the order of the keys.
-        drawn = (np.random.default_rng(0).random((100_000, len(y))) + family).argsort(axis=1)
-        orders = np.concatenate([np.arange(len(y))[None], drawn])
-    found = np.abs(correlation(x, y[orders], *given))
-    return float(np.mean(found >= found[0] - 1e-9))
 
 
 def over_seeds(sampled: Mapping[str, Known], names: Sequence[str]) -> list[float]:
@@ -221,6 +188,9 @@ class Hypothesis(NamedTuple):
 
 def sample(of: Hypothesis) -> dict[str, Known]:
     """The cells of which all names are known; in the second arm those of one size."""
+    if of.arm in SECOND:
+        found = [ranked(lists, of.names) for lists in SECOND[of.arm]()]
+        return {cell: known for some in found for cell, known in some.items()}
     return {
         cell: known
         for cell, known in cells(of.arm).items()
@@ -238,7 +208,14 @@ WIDER = [of._replace(arm=ARMS[1], names=of.names[:2]) for of in HYPOTHESES[:3]]
 OTHER_SEEDS = HYPOTHESES[2]._replace(names=("by_key", MORE_SEEDS))
 
 BEFORE = Hypothesis("before training", ("untrained", "learned"), "two sizes")
-SECONDARY = BEFORE._replace(names=("untrained", "learned", "parameters"))
+SECONDARY = [
+    BEFORE._replace(names=(*BEFORE.names, "parameters")),
+    Hypothesis("before training, 100 numbers", BEFORE.names, "one size"),
+    Hypothesis("trained card, the same lags", ("trained", "learned"), "one size"),
+    Hypothesis("trained card, lags 33 to 64", ("late", "learned"), "one size"),
+    Hypothesis("matrix states, before training", BEFORE.names, "matrix states"),
+    Hypothesis("matrix states, by key", ("by_key", "learned"), "matrix states"),
+]
 WEIGHTS = Hypothesis("initial weights", BEFORE.names, "initial weights", families=MANIPULATED)
 
 
@@ -262,7 +239,8 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], ends: str =
 def tested(hypotheses: Sequence[Hypothesis]) -> str:
     """The table of hypotheses, adjusted among them."""
     samples = [(of, sample(of)) for of in hypotheses]
-    p_values, rows = [], []
+    p_values = []
+    rows = []
     for of, sampled in samples:
         within = MANIPULATED if of.families is MANIPULATED else [[*sampled]]
         family = [[cell in some for some in within].index(True) for cell in sampled]
@@ -284,24 +262,26 @@ def tested(hypotheses: Sequence[Hypothesis]) -> str:
 
 def networks() -> str:
     """The table of the second study: bits before training, and of what was learned."""
-    rows, found = [], at_best_rates(ARMS[0])
-    for name in map(short_name, itertools.chain(*map(worth.cells_of, worth.GROUPS[2:]))):
-        bits = [[of_outcome(x.held, y) for x in found[UNTRAINED, name]] for y in ("all", *DELAYS)]
-        bits += [[row.bits for row in found.get((task, name), [])] for task in worth.OUTCOMES]
+    rows = []
+    found: Any = at_best_rates(ARMS[0])
+    for name in [name for group in worth.GROUPS[2:] for name in named(group)]:
+        # In this order the appliances, where all lags count, come first.
+        bits = [[sum(x.held[LAGS[y]]) for x in found[UNTRAINED, name]] for y in sorted(LAGS)]
+        bits += [[row.bits for row in found[y, name]] for y in LAGS]
         rows.append([words_of(name), f"{worth.parameters_of(name):,}", *map(of_seeds, bits)])
     headings = ["network", "parameters", "before, all lags", "16 to 31", "32 to 47"]
-    return markdown([*headings, *(f"`{task}`" for task in worth.OUTCOMES)], rows)
+    return markdown([*headings, *(f"`{task}`" for task in LAGS)], rows)
 
 
 def errors() -> str:
     """The table of the error for a trained cell that was left out, by what is known of it."""
     rows = []
-    for task in (*TASKS, *NEW):
+    for task in (*TASKS, *LAGS):
         sampled = sample(Hypothesis("", ("by_key", task), among=str.islower))
         by_lag, by_key, size, y = means(sampled, ("by_lag", "by_key", "parameters", task))
-        kind, size = np.array([float(cell in MATRIX) for cell in sampled]), np.log(size)
+        kind = np.array([float(cell in MATRIX) for cell in sampled])
         bits = by_lag, by_key
-        columns = [(), (kind,), (size,), bits, (*bits, kind), (*bits, size)]
+        columns = [(), (kind,), (np.log(size),), bits, (*bits, kind), (*bits, np.log(size))]
         rows.append([f"`{task}`", *(f"{left_out_error(y, *some):.3f}" for some in columns)])
     known_by = ["mean alone", "vector or matrix", "parameters", "bits by lag and by key"]
     return markdown(["task", *known_by, "bits and kind", "bits and parameters"], rows)
@@ -321,7 +301,7 @@ def cells_table(arm: str) -> str:
     names = TASKS if arm == ARMS[0] else (*worth.QUESTIONS, *TASKS[:3])
     rows = []
     for cell, known in sorted(cells(arm).items(), key=lambda x: -np.mean(x[1].get("by_lag") or 0)):
-        bits = map(of_seeds, map(known.get, names))
+        bits = (of_seeds(known.get(name)) for name in names)
         rows.append([words_of(cell), str(blocks[cell].width), *bits])
     return markdown(["cell", "width", *(f"`{name}`" for name in names)], rows)
 
@@ -376,7 +356,7 @@ def main() -> None:
         "at 60,000 parameters": tested(WIDER),
         "ten more seeds": tested([OTHER_SEEDS]),
         "second": tested([BEFORE, WEIGHTS]),
-        "secondary": tested([SECONDARY]),
+        "secondary": tested(SECONDARY),
         "networks": networks(),
         "cells": cells_table(ARMS[0]),
         "errors": errors(),

@@ -12,9 +12,15 @@
 
 The public calls are train, sweep, study, card, cards, probe and load; Protocol holds the numbers
 with which cards are measured. Each name is imported on first use, so `import echo_jax` itself loads
-no jax. An error that a caller can correct is an EchoError, which is a ValueError: ConfigError (a
-value), StorageError (a file or folder), DivergedError, TasksFailedError, SchedulerLostError. The
-docstring of each call names the errors that the call raises.
+no jax. An error that a caller can correct is an EchoError, which is a ValueError:
+
+    ConfigError          a value breaks a rule
+    StorageError         a file or folder is missing, damaged or in use, or cannot be written
+    DivergedError        the loss of every seed became non-finite
+    TasksFailedError     some tasks failed; all other tasks have rows
+    SchedulerLostError   the scheduler of a cluster is gone
+
+The docstring of each call names the errors that the call raises.
 """
 
 import importlib

@@ -39,7 +39,8 @@ def _run(command: str) -> None:
 def _named_command() -> str:
     """Return the command that the command line names, and remove it from `sys.argv`.
 
-    The process ends with the list of commands if none is named, or with an error if it is unknown.
+    If no command is named, or with --help, the process prints the list of commands and ends. If the
+    command is unknown, the process ends with an error.
     """
     command = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if command in ("-h", "--help"):

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 class BuiltInCell(NamedTuple):
     """A built-in cell.
 
-    home   its class, as module:NAME, where the prefix `echo_jax.cells.` of a module is left out
-    title  the name that people read; after a comma, more about the cell
+    home   its class, as module:NAME, where the module is given without `echo_jax.cells.`
+    title  the name that people read, which ends at the first comma, and more about the cell
     paper  the authors and year of its paper, or "-"
     """
 
@@ -80,11 +80,14 @@ ANCHORS = {
     "RecallTable": "table of pairs",
     "ValueList": "list of values",
 }
-"""The names that people read of anchors, by their classes in `echo_jax.cells.known_memory`."""
+"""The names that people read of the cells that measured cells are compared with.
+
+The keys are the names of their classes in `echo_jax.cells.known_memory`.
+"""
 
 
 def name_shown(cell: str) -> str:
-    """Return the name that people read of a built-in cell or an anchor, or else `cell` itself."""
+    """Return the name that people read of a cell in `CELLS` or `ANCHORS`, or else `cell` itself."""
     return CELLS[cell].title.partition(",")[0] if cell in CELLS else ANCHORS.get(cell, cell)
 
 
@@ -106,4 +109,7 @@ RATES_BY_KEY = {name: rate for rate, names in _RATES.items() for name in names.s
     for rate, names in _RATES_OF_KNOWN_MEMORY.items()
     for name in names.split()
 }
-"""The learning rate by key of each cell, chosen by the pilot of its published card in a block."""
+"""The learning rate for the questions by key, for each cell that has a published card in a block.
+
+The pilot of the published card chose the rate. The keys are names as after --cell.
+"""

@@ -40,7 +40,7 @@ PACKAGED_CELL = r"echo_jax\.cells\.[a-z][\w.]*:[A-Z]\w*"
 
 
 def is_built_in(cell: str) -> bool:
-    """Return True if `cell` is the name of a built-in cell, or of a block around one."""
+    """Return True if `cell` is the name of a built-in cell or of a block around a built-in cell."""
     return cell.removeprefix(BLOCK_PREFIX) in CELLS
 
 
@@ -53,8 +53,8 @@ def check_named(place: Path, needed: str, cell: str | None) -> None:
     Args:
       place: the path of the file.
       needed: the name of the cell in the file.
-      cell: the name that the caller gave, which must equal `needed`. None is enough for a cell of
-        this package, or for one that was handed to a call as an object.
+      cell: the name that the caller gave, which must equal `needed`. It may be None for a cell of
+        this package, or for a cell that was handed to a call as an object.
     """
     NetworkConfig(cell=needed)  # checks the form of the name
     ours = is_built_in(needed) or is_handed_over(needed)
@@ -105,7 +105,7 @@ class TaskConfig:
     token / (V-1) in [0, 1], with squared error, and answer with the nearest token."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless the fields agree and a sequence gives at least one batch."""
+        """Raise ConfigError unless each value is valid, and a sequence has room for a batch."""
         check_values(self)
         length = self.length
         lag = self.lag
@@ -150,7 +150,8 @@ class TaskConfig:
     def row_times(self) -> range:
         """The times at which the rows of a sequence end: the target times, cut to whole batches.
 
-        The earliest target times are dropped.
+        The earliest target times are dropped. In streams, where a row is a whole sequence, this
+        property has no meaning.
 
         L 25, W 1, n 0, B 1:  0 .. 24    25 rows
         L 25, W 1, n 1, B 6:  1 .. 24    24 rows
@@ -171,14 +172,14 @@ class TaskConfig:
 
     @property
     def updates_per_sequence(self) -> int:
-        """The number of batches per sequence (K): rows / B, or in streams the chunks of W steps."""
+        """The number of batches per sequence (K): rows / B, or in streams L / W, rounded up."""
         if self.in_streams:
             return -(-self.length // self.window)
         return len(self.row_times) // self.batch_size
 
     @property
     def updates_with_targets(self) -> list[int]:
-        """The indices of the updates with a target; in streams, a chunk may have no target."""
+        """The indices of the updates with a target; in streams, an update may have no target."""
         if self.in_streams:
             return sorted({time // self.window for time in self.target_times})
         return list(range(self.updates_per_sequence))
@@ -254,7 +255,8 @@ class TrainingConfig:
     update runs the k-1 previous batches again, with the current weights, from the state before
     them. 1: the gradient stops at the border of the batch, as in Keras."""
     frozen: bool = False
-    """Train the readout alone: the cell keeps its initial weights, as in a reservoir."""
+    """Keep the initial weights of the cell, as in a reservoir: train only the readout, and the
+    embedding if there is one."""
 
     @property
     def of_optax(self) -> bool:
@@ -262,7 +264,7 @@ class TrainingConfig:
         return isinstance(self.optimizer, str) and self.optimizer == OPTAX
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless the optimizer can take every field and numbers are in range."""
+        """Raise ConfigError unless each value is valid and the optimizer can use every field."""
         check_values(self, ["optimizer"] if self.of_optax else [])
         rate = self.learning_rate
         if self.of_optax and rate != TrainingConfig.learning_rate:
@@ -295,13 +297,14 @@ class DataConfig:
         return self.text if self.csv is None else self.csv
 
     def __str__(self) -> str:
-        """Return where the values are: "column n of my.csv" or "text my.txt"."""
+        """Return the place of the user's values: "column n of my.csv" or "text my.txt"."""
         return f"column {self.column} of {self.csv}" if self.text is None else f"text {self.text}"
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless at most one file is named and both parts get a share.
+        """Raise ConfigError unless the values are valid together.
 
-        A column needs a CSV file.
+        At most one file is named, a column needs a CSV file, and the share that is kept for
+        evaluation is above 0 and below 1.
         """
         check_values(self)
         if self.csv is not None and self.text is not None:
@@ -314,7 +317,15 @@ class DataConfig:
 
 
 class DynamicParams(NamedTuple):
-    """The parameters of a run that jax may trace, so that changing one does not recompile."""
+    """The parameters of a run that jax traces, so that another value needs no new compilation.
+
+    Each is one value, or an array with a value for each seed.
+
+    seed           the seed of the run
+    lag            n, how many steps back the target lies
+    learning_rate  the step size of Adam
+    stateful       True if a batch starts from the state that the previous batch left
+    """
 
     seed: Any
     lag: Any
@@ -324,7 +335,7 @@ class DynamicParams(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """Everything that determines a run."""
+    """The configuration of a run: its task, network, training, data and seeds."""
 
     task: TaskConfig = dataclasses.field(default_factory=TaskConfig)
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
@@ -338,7 +349,10 @@ class RunConfig:
     """Fresh sequences for the final accuracy and loss; no run trains on them."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless all seeds fit into 31 bits and the options can be combined."""
+        """Raise ConfigError unless each value is valid and the sections can be combined.
+
+        The last seed must fit into 31 bits.
+        """
         check_values(self)
         _check_whole("seed", self.seed, LARGEST - self.seeds + 1)
         if self.training.bptt_batches > 1 and not self.network.stateful:
@@ -354,7 +368,11 @@ class RunConfig:
 
     @property
     def input_size(self) -> int:
-        """The number of features of an input: tokens, the embedding's size, or 1 for numbers."""
+        """The number of features of an input of the cell.
+
+        It is the number of tokens for one-hot vectors, the size of the embedding, or 1 if the
+        network reads numbers.
+        """
         if self.network.encoding == "embedding":
             return self.network.embedding_dim
         return 1 if self.task.framing == "values" else self.task.input_tokens
@@ -366,23 +384,23 @@ class RunConfig:
 
     @property
     def carries_state(self) -> bool:
-        """True if each batch starts from the state that the last batch left; False for mlp."""
+        """True if a batch starts from the state that the batch before it left; False for mlp."""
         return self.network.stateful and not self.values_in_line
 
     @property
     def dynamic(self) -> DynamicParams:
-        """The dynamic parameters of the run with the first seed."""
+        """The parameters of the run with the first seed that jax traces."""
         return DynamicParams(
             self.seed, self.task.lag, self.training.learning_rate, self.network.stateful
         )
 
     @property
     def static_config(self) -> "RunConfig":
-        """The configuration with its dynamic parameters and seeds set to fixed values.
+        """The configuration with its dynamic parameters, seeds and data set to fixed values.
 
-        Runs with equal static configurations share one compiled program. The lag is traced, but the
-        number of rows depends on it. So the lag is replaced by 0, or by the smallest lag with an
-        equal number of batches.
+        Runs with equal static configurations and equally many seeds share one compiled program. The
+        lag is traced, but the number of rows depends on the lag. So the lag is replaced by 0, or by
+        the smallest lag with an equal number of batches.
         """
         task = self.task
         neutral = dataclasses.replace(task, lag=0)
@@ -402,8 +420,8 @@ class RunConfig:
     def least_bytes(self) -> int:
         """A lower bound of the memory of a run in bytes, without its training state.
 
-        It counts one sequence as batches, the logits of one batch, and the evaluation sequences
-        with the answers to them.
+        The bound counts the rows of one sequence, the logits of one batch, and the evaluation
+        sequences with the answers to them, at 4 bytes per number.
         """
         task = self.task
         rows = task.updates_per_sequence * task.batch_size
@@ -438,7 +456,7 @@ class TrainOptions:
 
 
 def changed(config: RunConfig, **fields: Any) -> RunConfig:
-    """Return `config` with other values of some fields, which may be in any section.
+    """Return `config` with the values in `fields`, whose names may be of fields in any section.
 
         changed(PARTS["context"], lag=3, hidden_size=20, seeds=8)
 
@@ -479,9 +497,11 @@ def flat(config: RunConfig) -> dict[str, Any]:
 
 
 def chosen(config: RunConfig) -> dict[str, Any]:
-    """Return the fields of `config`, by name, whose values differ from the default, part 4.
+    """Return the fields of `config`, by name, whose values differ from the default values.
 
-    The vocabulary size is left out if the values come from a file, which determines it.
+    The default values are those of part 4 of the tutorial, `PARTS["context"]`.
+
+    The vocabulary size is left out if the values come from a file, which determines that size.
     """
     default = flat(PARTS["context"])
     fields = {name: value for name, value in flat(config).items() if value != default[name]}
@@ -521,10 +541,10 @@ def _build(kind: Any, name: str, values: Any) -> Any:
 
 
 def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
-    """Raise ConfigError unless each value of the dataclass `config` has a valid type and range.
+    """Raise ConfigError if a value of the dataclass `config` breaks a rule of its type or range.
 
-    Fields named in `unchecked` are skipped. In `config` itself, a path becomes its text, and a
-    number of NumPy or JAX becomes a number of Python.
+    Fields named in `unchecked` are skipped. `checked` says what is checked; its result replaces the
+    value in `config` itself.
     """
     for field in dataclasses.fields(config):
         if field.name not in unchecked:
@@ -533,9 +553,10 @@ def check_values(config: Any, unchecked: Collection[str] = ()) -> None:
 
 
 def check_call(call: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Raise ConfigError unless each argument has the type in the signature of `call`.
+    """Raise ConfigError if an argument breaks a rule of its type in the signature of `call`.
 
-    `given` holds the values of the arguments by name.
+    `given` holds the values of the arguments by name. `checked` says what is checked; arguments of
+    the type Any are skipped.
     """
     for name, parameter in inspect.signature(call).parameters.items():
         if name in given and parameter.annotation is not Any:  # which may raise as it is looked at
@@ -543,10 +564,12 @@ def check_call(call: Callable[..., Any], given: Mapping[str, Any]) -> None:
 
 
 def checked(name: str, annotation: Any, value: Any) -> Any:
-    """Return `value` in plain form; raise ConfigError unless it fits the type `annotation`.
+    """Return `value` in plain form; raise ConfigError if it breaks a rule of its type or range.
 
-    `name` is the field or argument that has the value. A path becomes its text, and a number of
-    NumPy or JAX becomes a number of Python.
+    `name` is the field or argument that has the value, and `annotation` is its type. Checked are
+    numbers (whole numbers also for their range), booleans, literals, optional names, sequences and
+    classes of echo_jax; a value of any other type is returned unchecked. A path becomes its text if
+    a string is wanted, and a scalar array becomes a number or a boolean of Python.
     """
     kinds = get_args(annotation)
     optional = type(None) in kinds
@@ -562,7 +585,7 @@ def checked(name: str, annotation: Any, value: Any) -> Any:
 
 
 def _plain(kind: Any, value: Any) -> Any:
-    """Return a path as text if `kind` is str, a scalar array as a number, or else `value`."""
+    """Return a path as text if `kind` is str, a scalar array as a plain number, or else `value`."""
     if kind is str and isinstance(value, os.PathLike):
         return os.fspath(value)
     return value.item() if getattr(value, "shape", None) == () else value
@@ -571,7 +594,8 @@ def _plain(kind: Any, value: Any) -> Any:
 def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | None:
     """Return the rule that `value` breaks and the fix, or None if it breaks no rule.
 
-    `kind` is the type of the field; `optional` is True if the field may also be None.
+    `kind` is the type of the field; `optional` is True if the field may also be None. Only floats,
+    booleans, literals and optional strings are checked here.
     """
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     if kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
@@ -589,9 +613,9 @@ def _broken_rule(kind: Any, optional: bool, value: object) -> tuple[str, str] | 
 
 
 def _other_object(kind: Any, value: object) -> tuple[str, str] | None:
-    """Return a broken rule and the fix, as `_broken_rule` does, or None.
+    """Return the rule that `value` breaks and the fix, or None if it breaks no rule.
 
-    Only two types are checked here: sequences and classes of echo_jax.
+    `kind` is the type of the field. Only sequences and classes of echo_jax are checked here.
     """
     ours = isinstance(kind, type) and kind.__module__.startswith("echo_jax.")
     if ours and not isinstance(value, kind):
@@ -616,7 +640,7 @@ _TANH_RNN = {"rnn", "rnncell", "tanh", "tanhrnn", "elman", "elmanrnn", "vanilla"
 
 
 def _no_cell(cell: object) -> tuple[str, str]:
-    """Return the rule that `cell`, which is not a name of a cell, breaks, and the fix."""
+    """Return why `cell` is not the name of a cell, as the rule that it breaks, and the fix."""
     name = cell if isinstance(cell, str) else ""
     if len(name) > LONGEST:
         return f"is longer than {LONGEST:,} characters", "use a shorter name"
@@ -664,7 +688,7 @@ SECTION: Mapping[str, str | None] = {
     for field in dataclasses.fields(kind)
     if field.name not in _SECTIONS
 }
-"""The section of a configuration for each field, or None for the fields of `RunConfig` itself."""
+"""The name of the section that has each field, or None for the fields of `RunConfig` itself."""
 
 PARTS: Mapping[Part, RunConfig] = {
     "current": RunConfig(
@@ -675,8 +699,12 @@ PARTS: Mapping[Part, RunConfig] = {
     "no-context": RunConfig(TaskConfig(window=1, lag=1, batch_size=6)),
     "context": RunConfig(),
 }
-"""The configurations of the tutorial: part 2 (echo the current value), part 3 (lag 1, one step at a
-time) and part 4 (lag 1, windows of 5)."""
+"""The configurations of parts of the tutorial, by name.
+
+current     part 2: echo the current value
+no-context  part 3: lag 1, with windows of one step
+context     part 4: lag 1, with windows of 5 steps
+"""
 
 
 _OTHER_NAMES = {
@@ -707,12 +735,13 @@ OTHER_NAMES = {name: fix for names, fix in _OTHER_NAMES.items() for name in name
 def unknown(given: str, field: str, known: Collection[str], where: str) -> ConfigError:
     """Return the error for `given`, a flag or an argument that does not exist.
 
-    The message names an option to use instead, if one is similar.
+    The message names an option to use instead if `OTHER_NAMES` has the field, or if an option has a
+    similar name.
 
     Args:
       given: the flag or argument as it was given, such as --epochs.
       field: the name of the field that it would set.
-      known: the names of all fields that can be set.
+      known: the names of all fields that can be set, and their shorter names.
       where: the command or call that lists the options.
     """
     kind = "option" if given.startswith("-") else "argument"
@@ -726,9 +755,10 @@ def unknown(given: str, field: str, known: Collection[str], where: str) -> Confi
 
 @functools.cache
 def help_of(kind: type, spelling: Spelling = "flag") -> dict[str, str]:
-    """Return the docstrings below the fields of a class `kind`, by field, each on one line.
+    """Return the docstrings below the fields of the class `kind`, by field, each on one line.
 
-    The fields of base dataclasses are included. Options in braces are spelled as `spelling` says.
+    The fields of base dataclasses are included. Fields in braces, such as {lag=3}, are spelled as
+    flags or as arguments, as `spelling` says.
     """
     import docstring_parser
 

@@ -26,10 +26,10 @@ def cores() -> int:
 
 
 def model() -> str:
-    """Return the name, family and model of the processor, or its architecture without a name.
+    """Return the name, family and model of the processor, as far as the system states them.
 
-    Processors of one name, such as "AMD EPYC", may belong to families that compute different last
-    bits.
+    The architecture replaces a name that is not stated. Processors of one name, such as "AMD EPYC",
+    may belong to families that compute different last bits.
     """
     stated = dict(re.findall(r"^(.+?)\s*:\s*(.*)", processor(), re.M))
     name = stated.get("model name", platform.machine())
@@ -57,8 +57,8 @@ def processor() -> str:
 def device_kind(backend: str | None = None) -> str:
     """Return the kind of device that `backend` computes on, such as "cpu, Intel Xeon".
 
-    By default, the backend is that of jax. If the instructions that XLA uses are limited, the limit
-    is named too, as it makes another kind of the same processor.
+    By default, the backend is that of jax. If a flag of XLA limits the instructions that it uses on
+    a CPU, the text names the limit too, because results then have other last bits.
     """
     # Imported here and below only where it is asked: `--help` and refusals answer without jax.
     import jax
@@ -72,15 +72,19 @@ def device_kind(backend: str | None = None) -> str:
 
 
 def device(backend: str | None = None) -> str:
-    """Return the `device_kind` of `backend` and the number of `threads`: "cpu, Xeon, 2 cores"."""
+    """Return the `device_kind` of `backend` and the number of XLA's threads.
+
+    The text calls the threads cores: "cpu, Xeon, 2 cores". By default, the backend is that of jax.
+    """
     return f"{device_kind(backend)}, {threads()} cores"
 
 
 @functools.cache
 def threads() -> int:
-    """Return the number of XLA's threads, which is fixed when jax starts: NPROC or one per core.
+    """Return the number of XLA's threads, which is fixed when jax starts.
 
-    There is at least one thread per device. The number decides the last bits of results.
+    It is the variable NPROC, or else the number of cores, but at least one per device. The number
+    decides the last bits of results.
     """
     import jax
 
@@ -115,7 +119,10 @@ def set_up_jax() -> None:
 
 
 def check_settings(names: Iterable[str] = SETTINGS) -> None:
-    """Raise ConfigError if a setting of jax in `names` differs from its value in `SETTINGS`."""
+    """Raise ConfigError if a setting of jax in `names` differs from its value in `SETTINGS`.
+
+    A setting that this version of jax does not have is skipped.
+    """
     import jax
 
     for name in names:  # not every version has all of them
@@ -129,9 +136,9 @@ def use_cpu_devices(count: int | None, pool: int | None = None) -> None:
     """Start jax with the CPU split into `count` devices, and `pool` threads.
 
     If `count` is None, the variable JAX_NUM_CPU_DEVICES gives the count, or else there is one
-    device per core. If `pool` is None, the number of threads is that of `threads`. If the program
-    has used jax already, nothing changes. Raises ConfigError if jax does not start with the
-    settings in the environment.
+    device per core. If `pool` is None, there are as many threads as `threads` returns. If the
+    program has used jax already, nothing changes. Raises ConfigError if jax cannot start, as with a
+    platform in JAX_PLATFORMS that this machine lacks.
     """
     import jax
 
@@ -158,9 +165,9 @@ def use_compilation_cache() -> None:
 
         ~/.cache/echo_jax/compiled/KEY/    one folder for each kind of machine
 
-    XDG_CACHE_HOME, if it is an absolute path, replaces ~/.cache. Nothing is kept if the user turned
-    jax's cache off (JAX_ENABLE_COMPILATION_CACHE=0) or, after one warning, if the folder cannot be
-    used. A folder that the user gave to jax (JAX_COMPILATION_CACHE_DIR) is used as it is.
+    XDG_CACHE_HOME, if it is an absolute path, replaces ~/.cache. A folder that the user gave to jax
+    (JAX_COMPILATION_CACHE_DIR) is used as it is. Nothing is kept if the user turned jax's cache off
+    (JAX_ENABLE_COMPILATION_CACHE=0), or if the folder cannot be used; then one warning is printed.
     """
     import jax
 
@@ -183,8 +190,8 @@ def use_compilation_cache() -> None:
 def _program_folder() -> Path:
     """Return the folder of the programs of this kind of machine, and make it if it is missing.
 
-    Raises OSError if the folder cannot be used. A program from another user could do anything, so
-    the two folders above it are checked too.
+    Raises OSError if the folder, or one of the two folders above it, is a link or is open to other
+    users: a compiled program that another user put there could do anything.
     """
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # the XDG specification ignores a relative path: it would be below whatever folder is current
@@ -204,7 +211,7 @@ def _program_folder() -> Path:
 
 
 def _machine_key() -> str:
-    """Return a digest of what a program depends on besides what jax hashes into its file name.
+    """Return a digest of what a compiled program depends on but jax leaves out of its file name.
 
     A program that is compiled for one processor can end the process on another, and home folders
     are shared. The number of threads decides how some programs are split.
@@ -225,7 +232,8 @@ def memory() -> int:
 def check_memory(size: int, fix: str = "use smaller sizes or fewer seeds") -> None:
     """Raise ConfigError if this machine has less than `size` bytes of memory.
 
-    Call this before memory is taken. `fix` ends the sentence of the error: what the user can do.
+    Call this function before memory is taken. `fix`, what the user can do, ends the sentence of the
+    error.
     """
     if size > memory():
         rule = f"is needed, more than the {memory() / 2**30:,.1f} GiB that this machine has"
@@ -235,8 +243,9 @@ def check_memory(size: int, fix: str = "use smaller sizes or fewer seeds") -> No
 def versions(framework: str | None = None) -> dict[str, str]:
     """Return, by name, the versions and settings that decide the bits of results.
 
-    These are the versions of Python and packages (of `framework` too, if it is given), the random
-    generator, and the flags of XLA. Inputs and machine decide the bits too.
+    These are the versions of Python and of packages, the random generator, and the flags of XLA if
+    there are any. `framework` is the name of one more package, such as torch. Besides these, the
+    inputs and the machine decide the bits.
     """
     found = {"python": platform.python_version(), "echo_jax": own_version(), **_installed()}
     if framework:
@@ -257,7 +266,8 @@ def _installed() -> dict[str, str]:
 def own_version() -> str:
     """Return the release of echo_jax and, between releases, the commit: "0.2.0.dev0+g1b16d22c".
 
-    If the source is not in a git checkout, or was changed there, its digest replaces the commit.
+    If the source is not in a git checkout, or was changed there, the digest of the source replaces
+    the commit: "0.2.0.dev0+source.DIGEST".
     """
     if ".dev" not in __version__:
         return __version__
@@ -267,7 +277,10 @@ def own_version() -> str:
 
 
 def _git(*command: str) -> str:
-    """Return what git prints for `command` in the package's folder, or "" outside a checkout."""
+    """Return what git prints for `command` in the package's folder, or "" if git fails.
+
+    Git fails outside a checkout, if it is not installed, or if it takes more than 5 seconds.
+    """
     line = ["git", *command, "--", "."]
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         folder = Path(__file__).parent
@@ -287,19 +300,20 @@ def source_digest() -> str:
 
 
 def software() -> dict[str, str]:
-    """Return, by name, the `versions` and the digest of echo_jax's source, which decide bits.
+    """Return, by name, the result of `versions` and the digest of the source of echo_jax.
 
-    The version of echo_jax is given without its commit, which a machine without git cannot name.
+    The version of echo_jax is given without the commit, which a machine without git cannot name.
     """
     return {**versions(), "echo_jax": __version__, "source digest": source_digest()}
 
 
 def apart(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Return a phrase for each difference between two environments.
+    """Return a phrase for each name whose version differs between two environments.
 
         jax 0.11.0 here, 0.10.2 before
 
-    `before` and `now` hold versions by name, as `software` returns them.
+    `before` and `now` hold versions by name, as `software` returns them. A name without a version
+    has the version "none".
     """
     return [
         f"{name} {now.get(name, 'none')} here, {shown(before.get(name, 'none'))} before"

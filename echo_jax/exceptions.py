@@ -1,4 +1,4 @@
-"""Errors that a command prints as one sentence, and how a value is shown in it."""
+"""Errors that a command prints as one sentence, and functions that show a value in a sentence."""
 
 import re
 import shlex
@@ -24,7 +24,7 @@ class EchoError(ValueError):
 
     Args:
       field: the name of the field or argument that has the value; None if the value is shown alone,
-        as a path is.
+        as a path is; or the whole sentence, if no rule is given.
       value: the value that breaks the rule.
       rule: the rule that the value breaks, as the predicate of the sentence.
       fix: what the user can do. In rule and fix, {field} and {field=value} stand for other fields,
@@ -42,14 +42,14 @@ class EchoError(ValueError):
         self.fix = fix
 
     def spelled(self, spelling: Spelling) -> str:
-        """Return the error as one sentence, with fields as flags or as arguments."""
+        """Return the error as one sentence, with fields as flags or as arguments, by `spelling`."""
         if not self.rule:
             return printable(spell(str(self.field), spelling))
         text = f"{_subject(self.field, self.value, spelling)} {spell(self.rule, spelling)}"
         return printable(f"{text}: {spell(self.fix, spelling)}")
 
     def then(self, more: str) -> Self:
-        """Return this error with the clause `more` added to its fix."""
+        """Return an error of the same class whose sentence ends with the clause `more`."""
         if not self.rule:
             return type(self)(f"{self.field}; {more}")
         return type(self)(self.field, self.value, self.rule, f"{self.fix}; {more}")
@@ -72,13 +72,20 @@ class SchedulerLostError(EchoError):
 
 
 class TasksFailedError(EchoError):
-    """Some tasks failed; all other tasks have rows. `failures` has a sentence for each failure."""
+    """Some tasks failed; all other tasks have rows.
+
+    Attributes:
+      failures: a sentence for each task that failed.
+    """
 
     failures: Sequence[str] = ()
 
     @classmethod
     def of(cls, failures: Sequence[str]) -> Self:
-        """Return the error for `failures`, one sentence per failed task; equal ones show once."""
+        """Return the error for `failures`, which has a sentence for each task that failed.
+
+        The message shows equal sentences once.
+        """
         why = "; ".join(dict.fromkeys(failures))
         count = "1 task" if len(failures) == 1 else f"{len(failures)} tasks"
         error = cls(f"{count} failed, and all other tasks have rows: {why}")
@@ -91,14 +98,14 @@ class DivergedError(EchoError):
 
 
 def spell(text: str, spelling: Spelling) -> str:
-    """Return `text` with each {field} and {field=value} spelled as a flag or as an argument.
+    """Return `text` with each {field} and {field=value} spelled as `spelling` says.
 
     use {lag=3} or {stateful=False}  ->  use --lag 3 or --no-stateful
                                      ->  use lag=3 or stateful=False
     """
 
     def spelled(match: re.Match[str]) -> str:
-        """Return the field of a match as it is spelled, with its value if it has one."""
+        """Return the field in `match` as a flag or as an argument, with its value if it has one."""
         field, value = match.groups()
         if value is None:
             return field if spelling == "argument" else f"--{field.replace('_', '-')}"
@@ -114,7 +121,10 @@ def _subject(field: str | None, value: object, spelling: Spelling) -> str:
 
 
 def _with_value(field: str, value: object, spelling: Spelling) -> str:
-    """Return `field` with `value`, such as --hidden-size 0, hidden_size=0 or --no-stateful."""
+    """Return `field` with `value`, such as --hidden-size 0, hidden_size=0 or --no-stateful.
+
+    After a flag, a value of more than 60 characters is cut.
+    """
     if spelling == "argument":
         return f"{field}={value}"
     flag = field.replace("_", "-")
@@ -131,7 +141,7 @@ def _literal(word: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Return the `repr` of a value, cut after 60 characters, for use in a message."""
+    """Return the `repr` of a value for use in a message, cut after 60 characters."""
     try:
         text = repr(value)
     except ValueError:  # Python writes no integer of more than 4,300 digits
@@ -140,12 +150,15 @@ def shown(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Return `text` with unprintable characters escaped: they move the cursor or turn the text."""
+    """Return `text` with unprintable characters escaped, which might control a terminal."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def one_line(text: str) -> str:
-    """Return `text` as one `printable` line; pages, tables and figures escape it further."""
+    """Return `text` on one line, with each run of white space as one space.
+
+    Unprintable characters are escaped; pages, tables and figures escape the result further.
+    """
     return printable(" ".join(text.split()))
 
 

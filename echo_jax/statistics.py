@@ -1,5 +1,7 @@
 """Compute intervals and tests over seeds, sequences until learned, and recalled bits.
 
+The numbers at the end say how many examples a probe needs.
+
 No jax is needed. SciPy is imported inside the functions that need it: `scipy.stats` takes 0.6 s to
 import, and nothing that `train` calls needs it.
 """
@@ -17,19 +19,20 @@ import numpy.typing as npt
 
 
 def recalled_bits(loss: float, baseline: float) -> float:
-    """Return the bits that the network knows beyond a baseline: (baseline - loss) / ln 2.
+    """Return how many bits the network knows beyond a baseline: (baseline - loss) / ln 2.
 
-    `loss` and `baseline` are in nats. For uniform random integers the baseline is ln V, so the bits
-    are log2 V - loss / ln 2.
+    `loss` and `baseline` are cross-entropies in nats. For V uniform random integers the baseline is
+    ln V, so the bits are log2 V - loss / ln 2.
     """
     return (baseline - loss) / math.log(2)
 
 
 def sequences_until(accuracy: np.ndarray, threshold: float = 0.99, width: int = 20) -> int | None:
-    """Return how many sequences were trained on when the mean accuracy reached `threshold`.
+    """Return how many sequences were trained on when the mean accuracy first reached `threshold`.
 
-    The mean is taken over `width` sequences in a row, and the count includes them. The result is
-    None if the mean never reaches the threshold. `accuracy` is float `[N]`, one per sequence.
+    `accuracy` is float `[N]`, the accuracy of each training sequence. The mean is taken over
+    `width` sequences in a row, which the count includes. The result is None if the mean never
+    reaches the threshold.
     """
     if len(accuracy) < width:
         return None
@@ -40,7 +43,12 @@ def sequences_until(accuracy: np.ndarray, threshold: float = 0.99, width: int = 
 
 
 class Interval(NamedTuple):
-    """The bounds of an interval, and its coverage probability."""
+    """An interval for a number that is estimated.
+
+    low       the lower bound; infinite if the values give no finite bound
+    high      the upper bound; infinite if the values give no finite bound
+    coverage  the probability that such an interval contains the number, between 0 and 1
+    """
 
     low: float
     high: float
@@ -51,8 +59,8 @@ def median_interval(values: np.ndarray) -> Interval:
     """Return the exact order-statistic interval for the population median of `values`.
 
     The bounds are the k-th smallest and the k-th largest of the S values. The coverage is 1 - 2
-    P(Binomial(S, 1/2) < k) for any continuous distribution, and at least that with ties. k is
-    chosen so that the coverage is nearest to 95%.
+    P(Binomial(S, 1/2) < k) for any continuous distribution, and no less if values are equal. The k
+    is chosen whose coverage is nearest to 95%.
 
         S 8:  k 2, the 2nd to the 7th, 93.0%        S 16:  k 5, the 5th to the 12th, 92.3%
 
@@ -83,8 +91,8 @@ def wilson_interval(successes: int, trials: int) -> Interval:
 class Summary(NamedTuple):
     """The median of some values, and its interval.
 
-    median     infinity if it is not reached
-    interval   None if there is only one value
+    median     the median; infinity if at least half of the values are infinite
+    interval   the result of `median_interval`; None if there is only one value
     cut_short  True if training ended at its limit before every seed had learned
     """
 
@@ -94,7 +102,7 @@ class Summary(NamedTuple):
 
 
 def summary_of(values: Sequence[float | None] | np.ndarray) -> Summary:
-    """Return the median of `values` and its interval; None among them stands for never.
+    """Return the median of `values` and its interval; a value of None stands for never.
 
     300, 400, None          median 400, interval 300 to never
     300, None, None         median never
@@ -107,12 +115,12 @@ def summary_of(values: Sequence[float | None] | np.ndarray) -> Summary:
 def sign_flip_test(differences: npt.ArrayLike) -> float:
     """Return the two-sided p-value of paired `differences`, float `[S]`, under random signs.
 
-    Fisher's randomisation test (Fisher 1935, section 21): under the hypothesis that each difference
-    is distributed symmetrically about 0, all 2^S assignments of signs to the S magnitudes are
-    equally likely. p is the share of assignments whose |sum| is at least the observed one, so it is
-    at least 2 / 2^S. With more than 16 differences, 100,000 assignments are drawn with a fixed
-    seed, and p is twice the smaller (count + 1) / (100,000 + 1) of both sides (Phipson and Smyth
-    2010).
+    This is Fisher's randomisation test (Fisher 1935, section 21). If each difference is distributed
+    symmetrically about 0, all 2^S assignments of signs to the S magnitudes are equally likely. p is
+    the share of assignments whose |sum| is at least the observed |sum|, so p is at least 2 / 2^S.
+    With more than 16 differences, 100,000 assignments are drawn with a fixed seed. For each side, c
+    of them have a sum at least as extreme as the observed one, and p is twice the smaller (c + 1) /
+    (100,000 + 1), but at most 1 (Phipson and Smyth 2010).
 
         +1 +1 +1      assignments with a sum of -3 or +3: 2 of 8, p 0.25
         +3 +1 -1      as far from 0 as +3: +-(3 + 1 + 1), +-(3 + 1 - 1) twice: 6 of 8, p 0.75
@@ -134,10 +142,10 @@ def _sign_flip_test(differences: tuple[float, ...]) -> float:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return `p_values` adjusted by Holm's step-down method (Holm 1979), in the given order.
 
-    The i-th smallest of m values, i from 1, is multiplied by m - i + 1; no result is less than that
-    of a smaller p-value or more than 1. Results of at most alpha may be called significant
-    together: the chance of any false one is at most alpha, however the tests depend on each other.
-    SciPy has no such function.
+    The i-th smallest of m values, i from 1, is multiplied by m - i + 1. No result is more than 1,
+    or less than the result for a smaller p-value. Results of at most alpha may be called
+    significant together: the chance that any of them is false is at most alpha, however the tests
+    depend on each other. SciPy has no such function.
     """
     order = np.argsort(p_values, kind="stable")
     tests = len(order)
@@ -148,10 +156,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 class Comparison(NamedTuple):
-    """A second result compared with a first one, pair by pair, one pair per seed.
+    """A second result compared with a first result, pair by pair, with one pair per seed.
 
     median       the median of the differences, second - first
-    interval     the interval of that median
+    interval     the interval of that median, from `median_interval`
     p_value      the two-sided p-value of `sign_flip_test`
     superiority  the share of pairs in which the second result is larger, ties counted half: the
                  probability of superiority, for pairs (Grissom and Kim 2012)
@@ -164,10 +172,10 @@ class Comparison(NamedTuple):
 
 
 def paired_comparison(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison:
-    """Return the comparison of the results `first` and `second`, pair by pair.
+    """Return the `Comparison` of the results `first` and `second`, pair by pair.
 
-    Both are float `[S]`, of equal seeds in equal order. All values are finite, because a seed that
-    never learned has no difference.
+    Both are float `[S]`, of equal seeds in equal order, with two or more seeds. All values must be
+    finite, because a seed that never learned has no difference.
     """
     differences = np.asarray(second, np.float64) - np.asarray(first, np.float64)
     return Comparison(
@@ -187,13 +195,15 @@ DRAWN_SPLITS = 20_000  # where there are more
 def permutation_test(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """Return the two-sided p-value of the difference of two means under exchanged labels.
 
-    The values of both groups, `first` and `second`, are divided anew in all ways. p is the share of
-    ways whose means differ by at least as much as the given ones (Fisher 1935, section 21). With 8
-    and 8 values there are 12,870 ways, so p is at least 1.6e-4. If there are more than 50,000 ways,
-    20,000 are drawn with a fixed seed. `scipy.stats.permutation_test` is not used, as it takes
-    0.8 s for 8 and 8.
+    The groups are `first`, float `[M]`, and `second`, float `[N]`. Their values are divided in all
+    ways into groups of M and N. p is the share of ways in which the means differ by at least as
+    much as the given means (Fisher 1935, section 21). With 8 and 8 values there are 12,870 ways, so
+    p is at least 1.6e-4. If there are more than 50,000 ways, 20,000 are drawn with a fixed seed,
+    and the given way is added. `scipy.stats.permutation_test` is not used, because it takes 0.8 s
+    for 8 and 8 values.
 
-        1 2 and 3 4     the six sums of two: 3 4 5 5 6 7; as far from 5 as 3: 2 of 6, p 1/3
+        1 2 and 3 4     the six sums of two values are 3 4 5 5 6 7, and the given sum is 3;
+                        3 and 7 are as far from the mean 5: 2 of 6, p 1/3
     """
     groups = np.asarray(first, np.float64), np.asarray(second, np.float64)
     values = np.concatenate(groups)
@@ -205,18 +215,21 @@ def permutation_test(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
 
 
 def shift_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
-    """Return the shifts of `second` at which the permutation test does not reject equality.
+    """Return a 95% interval for the shift between two distributions of equal shape.
 
-    They are a 95% interval for the difference `first` - `second` of two distributions of one shape,
-    by inverting the test (Efron & Tibshirani 1993, section 15.4). The interval is infinite if there
-    are too few values for a p-value of 5%.
+    The shift is what must be added to `second`, float `[N]`, to be distributed like `first`, float
+    `[M]`. The interval holds the shifts at which `permutation_test` has a p above 5% (Efron &
+    Tibshirani 1993, section 15.4). It is infinite if there are too few values for a p of 5%.
     """
     groups = np.asarray(first, np.float64), np.asarray(second, np.float64)
     middle = float(groups[0].mean() - groups[1].mean())
     widest = 4 * float(sum(np.ptp(group) for group in groups)) + 1e-9
 
     def end(sign: int) -> float:
-        """Return the end of the interval towards `sign`: the first shift that the test rejects."""
+        """Return the upper bound if `sign` is 1, or the lower bound if `sign` is -1.
+
+        The bound is the first shift in this direction that the test rejects.
+        """
 
         def told(step: int) -> bool:
             moved = groups[1] + middle + sign * widest * step / SHIFTS
@@ -234,9 +247,10 @@ def shift_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
 def splits(first: int, second: int) -> np.ndarray:
     """Return P ways to divide values into groups of the sizes `first` and `second`.
 
-    A way is a row of float64 `[P, first + second]`, with 1 for the first group and 0 for the
-    second. Row 0 divides the values as given. The other rows are all other ways or, if there are
-    more than 50,000 ways, 20,000 that are drawn with a fixed seed.
+    The result is float64 `[P, first + second]`. Each row is a way, with 1 for a value of the first
+    group and 0 for a value of the second. Row 0 divides the values as they are given. The other
+    rows are all other ways or, if there are more than 50,000 ways, 20,000 ways that are drawn with
+    a fixed seed.
     """
     whole = first + second
     if math.comb(whole, first) <= MOST_SPLITS:
@@ -253,7 +267,8 @@ def splits(first: int, second: int) -> np.ndarray:
 def false_discovery(p_values: Sequence[float]) -> list[float]:
     """Return `p_values` adjusted by Benjamini and Hochberg (1995), in the given order.
 
-    Among results of at most alpha, at most a share alpha is expected to be false.
+    If all results of at most alpha are called significant, a share of at most alpha of them is
+    expected to be false.
     """
     from scipy.stats import false_discovery_control
 
@@ -261,17 +276,21 @@ def false_discovery(p_values: Sequence[float]) -> list[float]:
 
 
 LEAST_SCORED = 6
-"""The least number of streams in each of the last two of a probe's three parts."""
+"""The least number of streams in each of the two parts of a probe's streams that are not fitted."""
 
 FITTED = 0.7
-"""The share of a probe's streams to which heads are fitted, if `scored` is not given."""
+"""The share of a probe's streams to which heads are fitted, if the probe is not given `scored`."""
 
 LEAST_STREAMS = int((LEAST_SCORED - 0.5) / ((1 - FITTED) / 2)) + 1  # as the share is rounded
 
 PER_TOKEN = 50
-"""The least number of examples per different token that heads need, even with few weights."""
+"""The least number of examples per different token that the heads of a probe need, even if the
+heads have few weights."""
 
 
 def least_examples(numbers: int, classes: int) -> int:
-    """Return how many examples heads on `numbers` numbers need to tell `classes` tokens apart."""
+    """Return how many examples the heads of a probe need.
+
+    The heads read `numbers` numbers of a state, and tell `classes` tokens apart.
+    """
     return max(numbers, PER_TOKEN) * classes

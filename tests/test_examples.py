@@ -7,13 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-
-@pytest.fixture(scope="module")
-def draw_batches():
-    return jax.jit(example.draw_batches)
+draw_batches = jax.jit(example.draw_batches)
 
 
-def test_a_sequence_is_cut_into_twenty_windows_each_with_the_integer_before_its_last(draw_batches):
+def test_a_sequence_is_cut_into_twenty_windows_each_with_the_integer_before_its_last():
     windows, answers = jax.tree.map(np.asarray, draw_batches(jax.random.key(7)))
     assert windows.shape == (4, 5, 5, 100)
     assert (windows.sum(-1) == 1).all()
@@ -23,7 +20,7 @@ def test_a_sequence_is_cut_into_twenty_windows_each_with_the_integer_before_its_
     assert len(np.unique(rows)) > 10
 
 
-def test_the_state_goes_on_from_batch_to_batch_and_is_zero_where_a_sequence_starts(draw_batches):
+def test_the_state_goes_on_from_batch_to_batch_and_is_zero_where_a_sequence_starts():
     params, moments = jax.jit(example.init)(jax.random.key(0))
     windows, answers = jax.tree.map(np.asarray, draw_batches(jax.random.key(1)))
     network, zero = jax.jit(example.network), example.zero_state()

@@ -1,17 +1,9 @@
-"""examples/exercises.md and its notebook, which .ci/wheel runs; the cell that installs."""
+"""examples/exercises.md and its notebook, which .ci/wheel runs."""
 
-import importlib.util
-
-import pytest
-from running import ROOT
+from running import ROOT, module_in
 
 
-@pytest.fixture(scope="module")
-def exercises():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / ".ci"))
-        return importlib.import_module("exercises")
-
-
-def test_the_notebook_is_that_of_the_page(exercises):
+def test_the_notebook_is_that_of_the_page(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / ".ci"))
+    exercises = module_in(ROOT / ".ci" / "exercises.py")
     assert exercises.made() == exercises.NOTEBOOK.read_text()

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 PAGE = "docs/from-keras-to-jax.md"
-OURS = "run by tests/test_from_keras.py"
 
 
 @pytest.fixture(scope="module")
 def code(root):
     """Our blocks, in order, as one program."""
-    blocks = rf"<!-- not run: {OURS} -->\n```python\n(.*?)```"
+    blocks = r"<!-- not run: run by tests/test_from_keras.py -->\n```python\n(.*?)```"
     return "".join(re.findall(blocks, (root / PAGE).read_text(), re.S))
 
 

@@ -76,18 +76,6 @@ def test_every_command_is_understood_and_has_an_example():
     assert named == set(COMMANDS)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """An empty folder with what the pages say that a reader has."""
-    for name in ("docs", "examples"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    column = [str(7 * i * i % 31) for i in range(2000)]
-    (tmp_path / "my.csv").write_text("\n".join(["n", *column, ""]))
-    (tmp_path / "my.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 10)
-    (tmp_path / "days.csv").write_text("\n".join(["day", *DAYS * 40]))
-    return tmp_path
-
-
 def shorter(command):
     """A command with less training, and a card of one seed."""
     if "--sequences" not in command:
@@ -97,12 +85,19 @@ def shorter(command):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUNS)
-def test_the_short_blocks_of_a_page_run(page, folder):
+def test_the_short_blocks_of_a_page_run(page, tmp_path):
+    """In an empty folder with what the pages say that a reader has."""
+    for name in ("docs", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    column = [str(7 * i * i % 31) for i in range(2000)]
+    (tmp_path / "my.csv").write_text("\n".join(["n", *column, ""]))
+    (tmp_path / "my.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 10)
+    (tmp_path / "days.csv").write_text("\n".join(["day", *DAYS * 40]))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "PYTHONWARNINGS": "error"}
     for language, text in RUNS[page]:
         if file := re.match(r"# (\w+\.py)\n", text):
-            (folder / file[1]).write_text(text)
+            (tmp_path / file[1]).write_text(text)
             continue
         python, bash = [sys.executable, "-c", text], ["bash", "-o", "pipefail", "-c", shorter(text)]
-        ended(python if language == "python" else bash, cwd=folder, env=environment)
+        ended(python if language == "python" else bash, cwd=tmp_path, env=environment)

@@ -16,24 +16,18 @@ LOADED = re.compile(
 )
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """A link or an anchor that leads nowhere is an error of the strict build."""
-    pytest.importorskip("mkdocs", reason="pip install -e '.[docs]'")
-    folder = tmp_path_factory.mktemp("site")
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder]
-    ended(build, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"})
-    return folder
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_site_is_whole_and_loads_nothing_from_elsewhere(site):
-    pages = [*site.rglob("*.html")]
+def test_the_site_is_whole_and_loads_nothing_from_elsewhere(tmp_path):
+    """A link or an anchor that leads nowhere is an error of the strict build."""
+    pytest.importorskip("mkdocs", reason="pip install -e '.[docs]'")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path]
+    ended(build, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"})
+    pages = [*tmp_path.rglob("*.html")]
     assert {"index", "README", "the-mistake", "CHANGELOG", "404"} <= {path.stem for path in pages}
-    for path in [*pages, *site.rglob("*.css")]:
+    for path in [*pages, *tmp_path.rglob("*.css")]:
         assert not LOADED.search(path.read_text()), path
-    core = (site / "reference" / "core.html").read_text()
+    core = (tmp_path / "reference" / "core.html").read_text()
     assert 'id="echo_jax.echo.data.sequence_batches"' in core  # the docstrings are there
 
 

@@ -1,7 +1,7 @@
 """A common small block around any cell, itself a cell.
 
-x    = x_in W_in
-u    = silu(conv(RMSNorm(x)))         each layer
+x    = x_in W_in                      the input of the block
+u    = silu(conv(RMSNorm(x)))         in each layer
 x    = x + cell(u) W + b
 x    = x + gelu(RMSNorm(x) W1) W2
 y    = RMSNorm(x)                     after the last layer
@@ -41,9 +41,13 @@ WIDEST = 4096  # that is tried
 class LayerParams(NamedTuple):
     """The parameters of a layer of width D around a cell with H outputs, whose inputs are `[B, D]`.
 
-    norm and mlp_norm `[D]`, the scales of the RMSNorms before convolution and MLP; conv `[4, D]`,
-    one filter per channel, the newest input first; conv_bias and b `[D]`; W `[H, D]`, W1 `[D, 2D]`,
-    W2 `[2D, D]`.
+    norm       `[D]`, the gains of the RMSNorm before the convolution
+    conv       `[4, D]`, a filter for each of the D channels, for the newest input first
+    conv_bias  `[D]`, the biases of the convolution
+    cell       the parameters of the cell
+    W, b       `[H, D]` and `[D]`, the linear layer from the outputs of the cell
+    mlp_norm   `[D]`, the gains of the RMSNorm before the MLP
+    W1, W2     `[D, 2D]` and `[2D, D]`, the two linear layers of the MLP
     """
 
     norm: chex.Array
@@ -58,7 +62,12 @@ class LayerParams(NamedTuple):
 
 
 class BlockParams(NamedTuple):
-    """The input weights `[F, D]`, the layers, and the scale `[D]` of the last RMSNorm."""
+    """The parameters of a block of width D for inputs of F features.
+
+    W_in    `[F, D]`, the input weights
+    layers  the parameters of each layer
+    norm    `[D]`, the gains of the last RMSNorm
+    """
 
     W_in: chex.Array
     layers: tuple[LayerParams, ...]
@@ -66,7 +75,11 @@ class BlockParams(NamedTuple):
 
 
 class LayerState(NamedTuple):
-    """The last three inputs of the convolution, newest first, `[B, 3, D]`, and the cell's state."""
+    """The state of a layer.
+
+    conv  the last three inputs of the convolution, newest first, `[B, 3, D]`
+    cell  the state of the cell
+    """
 
     conv: chex.Array
     cell: Carry
@@ -84,18 +97,18 @@ class Block(Cell):
     The state holds the last inputs of every convolution and the state of every cell, so streaming
     equals training.
 
-    The block is the same for all cells; docs/cells.md says what their authors do instead. The cells
-    of all layers start like the first layer of their authors. In the authors' code, mu and w0 of
-    RWKV-7 and the forget biases of the sLSTM depend on the layer, W_down of the mLSTM is divided by
-    the number of layers, and RWKV-7 adds the values of its first layer to the values of later
-    layers.
+    The block is the same for all cells; docs/cells.md says what the authors of each cell do
+    instead. The cells of all layers start like the first layer of their authors. In the authors'
+    code, mu and w0 of RWKV-7 and the forget biases of the sLSTM depend on the layer, W_down of the
+    mLSTM is divided by the number of layers, and RWKV-7 adds the values of its first layer to the
+    values of later layers.
 
     Attributes:
       cell: the cell of every layer; each layer has separate weights.
-      width: D, the features of the residual stream and the outputs.
+      width: D, the number of features of the residual stream and of the outputs.
       layers: the number of layers.
-      parameters: how many numbers of the cells and the block are trained, without W_in. The width
-        that comes nearest is taken, and must come within 1%.
+      parameters: the number of trained numbers in the cells and the block, without W_in; it decides
+        `width`, and the nearest width must come within 1%. None: `width` is as given.
     """
 
     cell: Cell
@@ -117,9 +130,10 @@ class Block(Cell):
             object.__setattr__(self, "width", self._width_for(self.parameters))
 
     def _width_for(self, parameters: int) -> int:
-        """Return the width whose parameter count is nearest to `parameters`.
+        """Return the width with which the number of trained numbers is nearest to `parameters`.
 
-        Raises ConfigError if the count is not within 1%, or if another width is given.
+        Raises ConfigError if this number is not within 1% of `parameters`, or if the user gave
+        another width.
         """
         # Asked once, at the default width: which arrays are trained does not depend on sizes.
         trained = trained_arrays(Block(self.cell, layers=self.layers), 1)
@@ -152,7 +166,7 @@ class Block(Cell):
         return self.cell.key_value_sizes
 
     def bytes_apart(self, input_size: int) -> int:
-        """Return the bytes of the convolutions' last inputs and of the cells' `bytes_apart`."""
+        """Return the bytes of the convolutions' last inputs, and the `bytes_apart` of all cells."""
         last_inputs = 4 * (CONVOLVED - 1) * self.width
         return self.layers * (last_inputs + self.cell.bytes_apart(self.width))
 
@@ -199,7 +213,7 @@ class Block(Cell):
     def step(
         self, params: BlockParams, state: tuple[LayerState, ...], x: chex.Array
     ) -> tuple[tuple[LayerState, ...], chex.Array]:
-        """Return the next state and the outputs `[B, D]` of one step from inputs x, `[B, F]`."""
+        """Return the next state, and the outputs `[B, D]`, after a step from inputs x, `[B, F]`."""
         x = x @ params.W_in
         states = []
         for layer, before in zip(params.layers, state, strict=True):
@@ -216,9 +230,10 @@ class Block(Cell):
         xs: chex.Array,
         mask: Mask = None,
     ) -> tuple[tuple[LayerState, ...], chex.Array]:
-        """Return the last state and all outputs `[T, B, D]`, from inputs xs, `[T, B, F]`.
+        """Return the last state and all outputs `[T, B, D]`, as `Cell.scan` does.
 
-        All steps of a layer are made before those of the next layer.
+        The inputs `xs` are `[T, B, F]`, or tokens `[T, B]`. All steps of a layer are made before
+        the steps of the next layer.
         """
         x = params.W_in[xs] if is_tokens(xs) else xs @ params.W_in
         states = []
@@ -236,15 +251,19 @@ def normed(x: chex.Array, gains: chex.Array) -> chex.Array:
 
 
 def residual(layer: LayerParams, x: chex.Array, y: chex.Array) -> chex.Array:
-    """Return the stream x, `[..., D]`, with the cell's output y, `[..., H]`, and the MLP added."""
+    """Return the stream x, `[..., D]`, after the cell and the MLP of `layer` are added to it.
+
+    `y` is the output of the cell, `[..., H]`.
+    """
     x = x + y @ layer.W + layer.b
     return x + jax.nn.gelu(normed(x, layer.mlp_norm) @ layer.W1) @ layer.W2
 
 
 def convolve(layer: LayerParams, past: chex.Array, x: chex.Array) -> tuple[chex.Array, chex.Array]:
-    """Return the last three inputs after a step, `[B, 3, D]`, and its convolution `[B, D]`.
+    """Return the last three inputs after a step, `[B, 3, D]`, and the step's convolution, `[B, D]`.
 
-    `past` is the last three inputs before the step, newest first; `x` is its input, `[B, D]`.
+    `layer` has the filters and biases. `past` is the last three inputs before the step, newest
+    first, `[B, 3, D]`, and `x` is the input of the step, `[B, D]`.
     """
     seen = jnp.concatenate([x[:, None], past], axis=1)
     return seen[:, :-1], jnp.sum(seen * layer.conv, axis=1) + layer.conv_bias
@@ -255,7 +274,9 @@ def convolve_all(
 ) -> tuple[chex.Array, chex.Array]:
     """Return the last three inputs `[B, 3, D]`, and the convolution at all steps `[T, B, D]`.
 
-    `past` is the three inputs before `xs`, `[T, B, D]`. With a mask, steps are made one by one.
+    `layer` has the filters and biases. `past` is the three inputs before `xs`, newest first, and
+    `xs` are the inputs, `[T, B, D]`. With a mask, steps are made one by one, and a step where
+    `mask` is False leaves the last inputs as they are.
     """
     if mask is not None:
         # An absent step does not shift the past of its row, so no one shift fits all rows.
@@ -269,14 +290,15 @@ def convolve_all(
 
 
 def own_state(cell: Cell, state: Carry) -> Carry:
-    """Return the state of `cell`; for a block, the states of its layers without convolutions."""
+    """Return `state`, the state of `cell`, or for a block the state of the cell in each layer."""
     return [layer.cell for layer in state] if isinstance(cell, Block) else state
 
 
 def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
-    """Return the numbers of `own_state(cell, state)` side by side, float32 `[rows, D]`.
+    """Return the numbers of `own_state(cell, state)` side by side, float32 `[rows, n]`.
 
-    A complex number counts as two.
+    `rows` is the number of rows of `state`, and n the number of numbers of a row, where a complex
+    number counts as two.
     """
     leaves = jax.tree.leaves(own_state(cell, state))
     reals = [part for x in leaves for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
@@ -285,7 +307,7 @@ def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
 
 
 def trained_numbers(cell: Cell, input_size: int, trained: Sequence[bool] = ()) -> int:
-    """Return how many of a cell's numbers training changes.
+    """Return how many of the numbers in the parameters of a cell are trained.
 
     Args:
       cell: the cell.
@@ -300,8 +322,8 @@ def trained_numbers(cell: Cell, input_size: int, trained: Sequence[bool] = ()) -
 def trained_arrays(cell: Cell, input_size: int) -> list[bool]:
     """Return, for each array of the cell's parameters, whether training changes the array.
 
-    Arrays that `prepare` passes through `stop_gradient` are not trained. For a PyTorch layer, all
-    arrays count as trained. `input_size` is the number of features of an input.
+    Arrays that `prepare` passes through `stop_gradient` are not trained. For a PyTorch layer, also
+    in a block, all arrays count as trained. `input_size` is the number of features of an input.
     """
     if cell.framework:
         return [True] * len(jax.tree.leaves(jax.eval_shape(lambda: first(cell, input_size))))
@@ -313,6 +335,9 @@ def trained_arrays(cell: Cell, input_size: int) -> list[bool]:
 
 
 def first(cell: Cell, input_size: int) -> CellParams:
-    """Return initial parameters of a cell for inputs of `input_size` features, by a fixed key."""
+    """Return initial parameters of a cell for inputs of `input_size` features.
+
+    They are drawn from a fixed key.
+    """
     key: chex.PRNGKey = jax.random.key(0, impl=GENERATOR)
     return cell.init(key, input_size)

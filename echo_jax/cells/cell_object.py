@@ -1,8 +1,9 @@
 """Build the cell of a run, which its configuration names or a Python call hands over as an object.
 
-class Mine, args features 64      package.module:Mine, features 64
-Mine(features=64)                 the same
-module plain of functions         plain.py
+object                              name and options in the configuration
+Mine, with args={"features": 64}    package.module:Mine, features=64
+Mine(features=64)                   package.module:Mine, features=64
+plain, a module of functions        plain.py
 """
 
 import contextlib
@@ -29,8 +30,8 @@ from echo_jax.exceptions import ConfigError, shown
 class CellObject(NamedTuple):
     """A cell that a call was given.
 
-    name  the name of its class or file, as after --cell
-    args  the options that it was given
+    name  the name of the class or file of the cell, as after --cell
+    args  the options that the caller gave, by name
     cell  the cell itself
     size  the name of the option that sets the number of units, or None
     """
@@ -42,10 +43,11 @@ class CellObject(NamedTuple):
 
 
 def of_object(found: Any, args: Mapping[str, Any] | None) -> CellObject:
-    """Return the cell that `found` is, or the cell that it makes with keyword arguments `args`.
+    """Return a `CellObject` of `found`, or of what `found` makes with keyword arguments `args`.
 
-    `found` is a class, an instance, a Flax module, or functions. Raises ConfigError if `found` is
-    not a cell or cannot be built, or if an instance is given arguments.
+    `found` is a class or functions, which make a cell, or an instance, which is a cell. Raises
+    ConfigError if `found` is not a cell or cannot be built, or if arguments are given for an
+    instance.
     """
     check_args(args)
     if isinstance(found, type | BlockOf | ModuleType) or inspect.isfunction(found):
@@ -80,10 +82,10 @@ def in_block(cell: Any) -> Any:
 def in_config(
     found: Any, args: Mapping[str, Any] | None = None, hidden_size: int | None = None
 ) -> tuple[dict[str, Any], Cell | None]:
-    """Return `NetworkConfig` fields for a cell that a call was given, and the cell or None.
+    """Return the fields of a `NetworkConfig`, by name, for a cell that a call was given.
 
-    The cell is returned if no later process can import it by name, such as a cell of a notebook.
-    Otherwise the fields alone define the cell, and None is returned.
+    The second result is the cell itself if no later process can import it by name, such as a cell
+    of a notebook. Otherwise it is None, because the fields alone define the cell.
 
     Args:
       found: a name, a class, an instance or functions.
@@ -91,7 +93,8 @@ def in_config(
       hidden_size: the number of units; None if it was not given.
 
     Raises:
-      ConfigError: if `found` is not a cell, or if an argument does not fit it.
+      ConfigError: if `found` is not a cell, if an argument does not fit the cell, or if
+        `hidden_size` is not the number of units of an instance.
     """
     check_args(args)
     if isinstance(found, str):
@@ -120,9 +123,10 @@ def in_config(
 
 
 def cell_of(config: RunConfig, given: Cell | None = None) -> Cell:
-    """Return the cell of a run: `given`, the object of a call, or the cell that `config` names.
+    """Return the cell of a run: `given`, or if it is None the cell that `config` names.
 
-    Raises ConfigError if the cell cannot be used.
+    Raises ConfigError if the cell cannot be built, or if a cell that is not built in fails
+    `check_shapes`.
     """
     network = with_cell_stated(config).network
     cell = given or registry.build_cell(network, config.task.window)
@@ -132,7 +136,10 @@ def cell_of(config: RunConfig, given: Cell | None = None) -> Cell:
 
 
 def with_cell_stated(config: RunConfig) -> RunConfig:
-    """Return `config` with all options of its cell stated, in place of the bytes of a state."""
+    """Return `config` with the options of its cell as `stated` states them.
+
+    A configuration with neither `cell_args` nor `state_bytes` is returned as it is.
+    """
     if config.network.cell_args is None and config.network.state_bytes is None:
         return config
     return dataclasses.replace(config, network=stated(config.network, config.input_size))
@@ -141,9 +148,9 @@ def with_cell_stated(config: RunConfig) -> RunConfig:
 def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
     """Return `config` with the options of its cell in place of `state_bytes`.
 
-    The hidden size is set to the number of units, even if `cell_args` states it. `input_size` is
-    the number of features of an input. Raises ConfigError if the hidden size contradicts
-    `cell_args`, or if no state is within 10% of the bytes.
+    The hidden size is set to the number of units, even if `cell_args` states that number.
+    `input_size` is the number of features of an input. Raises ConfigError if the hidden size
+    contradicts `cell_args`, or if no state is within 10% of `state_bytes`.
     """
     found = registry.cell_class(config.cell)
     args = options_in(config.cell_args or "")
@@ -167,7 +174,10 @@ def stated(config: NetworkConfig, input_size: int) -> NetworkConfig:
 
 
 def _fields_of(named: CellObject) -> dict[str, Any]:
-    """Return the fields of a `NetworkConfig` that state a cell: its name, units and options."""
+    """Return, by name, the fields of a `NetworkConfig` that state the cell `named`.
+
+    They are the name, the number of units and the other options.
+    """
     args = dict(named.args)
     fields: dict[str, Any] = {"cell": named.name}
     units = getattr(named.cell.options, named.size or "", None)
@@ -180,7 +190,7 @@ def _fields_of(named: CellObject) -> dict[str, Any]:
 
 
 def check_args(args: object) -> None:
-    """Raise ConfigError unless `args` can be keyword arguments: a mapping from names, or None."""
+    """Raise ConfigError unless `args` is None or a mapping whose keys are strings."""
     if args is not None and not (
         isinstance(args, Mapping) and all(isinstance(x, str) for x in args)
     ):
@@ -188,9 +198,9 @@ def check_args(args: object) -> None:
 
 
 def _of_class(found: Any, args: dict[str, Any]) -> CellObject:
-    """Return the cell that the class or module `found` makes with `args`.
+    """Return a `CellObject` of the cell that the class or the functions `found` make with `args`.
 
-    Raises ConfigError if `found` is not a cell, or if `args` do not fit it.
+    Raises ConfigError if `found` does not make a cell, or if `args` do not fit.
     """
     inner, block = (found.inner, BLOCK_PREFIX) if isinstance(found, BlockOf) else (found, "")
     if not is_cell(inner):
@@ -204,10 +214,11 @@ def _name_of(cell: Cell) -> str:
 
 
 def _name(written: Any) -> str:
-    """Return the name of `written` as after --cell: of a class or a function, or a module's file.
+    """Return the name of `written`, a class, a function or a module, as it stands after --cell.
 
-    A built-in class has its short name. Any other class is named with the shortest package from
-    which it can be imported: flax.nnx:GRUCell, not flax.nnx.nn.recurrent:GRUCell.
+    A built-in class has a short name, and a module has the name of its file. Any other class or
+    function is named with the shortest package from which it can be imported: flax.nnx:GRUCell, not
+    flax.nnx.nn.recurrent:GRUCell.
     """
     if name := registry.built_in_name(written):
         return name
@@ -223,9 +234,9 @@ def _name(written: Any) -> str:
 
 
 def _given(cell: Cell) -> dict[str, Any]:
-    """Return the options of a cell that differ from their defaults.
+    """Return the options of a cell, by name, that differ from their defaults.
 
-    For a cell of NNX, Equinox or PyTorch, these are the options that were given.
+    For a cell of NNX, Equinox or PyTorch, the result is the options that the caller gave.
     """
     if isinstance(cell, Block):
         return _given(cell.cell) | _changed(cell, BlockOf.own)

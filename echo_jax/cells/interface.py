@@ -35,7 +35,10 @@ Terms = Any
 
 
 class CellError(Exception):
-    """A rule that a user's cell breaks: a sentence without its subject, and with the fix."""
+    """An error about a rule that a user's cell breaks.
+
+    Its message is a sentence without the subject, the cell, and ends with the fix.
+    """
 
 
 class Cell:
@@ -52,7 +55,8 @@ class Cell:
     `step` is the definition. A cell with a faster form over time sets `has_scan` and overrides
     `scan`. This method must give the numbers of `step` up to rounding, and must accept integer
     tokens in place of one-hot vectors. The gradient goes through `prepare`. In all methods,
-    `input_size` is F, the number of features of an input, and `batch_size` is B, the rows.
+    `input_size` is F, the number of features of an input, and `batch_size` is B, the number of rows
+    of a batch.
     """
 
     features: int
@@ -77,7 +81,10 @@ class Cell:
         return {}
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """Return the state before the first step, a tree of arrays `[batch_size, ...]`."""
+        """Return the state before the first step, a tree of arrays `[batch_size, ...]`.
+
+        `params` is the result of `init`, or None if the state does not depend on the parameters.
+        """
         return jnp.zeros((batch_size, self.features))
 
     def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
@@ -99,11 +106,14 @@ class Cell:
         return scan_over_time(functools.partial(self.step, params), state, xs, mask)
 
     def prepare(self, params: CellParams) -> CellParams:
-        """Return the form of `params` that `step` takes, computed once per sequence."""
+        """Return the form of `params` that `step` takes, computed once for many steps."""
         return params
 
     def output_size(self, params: CellParams, input_size: int) -> int:
-        """Return the number of features of the output, which follows from the shapes of a step."""
+        """Return the number of features of the output, from the shapes of a step.
+
+        `params` is the result of `init`.
+        """
 
         def output() -> chex.Array:
             state = self.initial_state(params, 2, input_size)
@@ -117,12 +127,15 @@ class Cell:
         return None
 
     def bytes_apart(self, input_size: int) -> int:
-        """Return the bytes of a row's state that do not count, such as those of a convolution."""
+        """Return how many bytes of a row's state do not count as memory of the cell.
+
+        An example is the last inputs of a convolution.
+        """
         return 0
 
     @property
     def source(self) -> Any:
-        """The class, or the module of functions, that the author of the cell wrote."""
+        """The class, the function or the module of functions that the author of the cell wrote."""
         return type(self)
 
     @property
@@ -132,16 +145,16 @@ class Cell:
 
 
 class ProjectedCell(Cell):
-    """A cell whose step is three functions, of which only the second needs the state.
+    """A cell whose step consists of three functions; only the second function needs the state.
 
         terms       = project(params, x)                x `[..., F]`
         state, read = recur(params, state, terms)
         y           = read_out(params, read, terms)
 
     `scan` projects all inputs at once, runs the recurrence, and reads all outputs at once. A cell
-    whose recurrence has a form parallel over time overrides `parallel`. `scan` uses the parallel
-    form if `in_parallel` is True, and it equals the sequential form up to rounding. The first array
-    of the prepared parameters is a kernel `[F, n]` of the inputs.
+    whose recurrence has a form parallel over time overrides `parallel`, which must equal the
+    sequential form up to rounding; `scan` calls it if `in_parallel` is True. In all these methods,
+    `params` is the result of `prepare`, whose first array must be a kernel `[F, n]` of the inputs.
     """
 
     has_scan: ClassVar[bool] = True
@@ -162,32 +175,37 @@ class ProjectedCell(Cell):
         raise NotImplementedError
 
     def recur(self, params: CellParams, state: Carry, terms: Terms) -> tuple[Carry, Any]:
-        """Return the next state after a step with `terms`, and what `read_out` reads from it."""
+        """Return the next state, and what `read_out` reads, after a step from `state`.
+
+        `terms` are the result of `project` for the input of the step.
+        """
         raise NotImplementedError
 
     def read_out(self, params: CellParams, read: Any, terms: Terms) -> chex.Array:
-        """Return the outputs `[..., B, features]`; `read` itself unless overridden.
+        """Return the outputs `[..., B, features]`; unless overridden, `read` is the output.
 
-        `read` is the second result of `recur`, and `terms` are the result of `project`.
+        `read` is the second result of `recur`, and `terms` are the result of `project`, for one
+        step or for all steps.
         """
         return read
 
     def parallel(
         self, params: CellParams, state: Carry, terms: Terms, mask: Mask
     ) -> tuple[Carry, Any]:
-        """Return the last state and all `read`, computed at once from the terms `[T, B, n]`.
+        """Return the last state, and for all T steps what `read_out` reads, computed at once.
 
-        `state` is the state before the first step; it is held where `mask` is False. Unless this
-        method is overridden, steps are made one by one.
+        `state` is the state before the first step, and `terms` are arrays `[T, B, n]`. Where
+        `mask`, bool `[T, B]`, is False, the state is held. Unless this method is overridden, steps
+        are made one by one.
         """
         return self.sequential(params, state, terms, mask)
 
     def sequential(
         self, params: CellParams, state: Carry, terms: Terms, mask: Mask
     ) -> tuple[Carry, Any]:
-        """Return the last state and all `read`, made step by step from the terms `[T, B, n]`.
+        """Return the last state, and for all T steps what `read_out` reads, made step by step.
 
-        The arguments are those of `parallel`. This is the definition of the recurrence.
+        The arguments are the same as in `parallel`. This method defines the recurrence.
         """
         # Not unrolled in short windows either: the products are done, a step is mostly elementwise.
         return scan_over_time(functools.partial(self.recur, params), state, terms, mask, unroll=1)
@@ -225,12 +243,16 @@ def scan_over_time(
 ) -> tuple[Carry, Any]:
     """Run `step` over W steps by `lax.scan`, and hold the carry of a row where `mask` is False.
 
-    `step` maps a carry and an input `[B, ...]` to the next carry and an output; `inputs` are
-    `[W, B, ...]`. At absent steps the carry is held bit for bit, and the output is meaningless.
+    Where the carry is held, it keeps every bit, and the output is meaningless.
 
-    A window of at most `unroll` steps is compiled without a loop. A longer window is a loop of
-    single steps: with several steps per iteration, XLA would compute the earlier steps again for
-    each later step.
+    Args:
+      step: maps a carry and an input `[B, ...]` to the next carry and an output.
+      carry: the carry before the first step.
+      inputs: the inputs of all steps, `[W, B, ...]`.
+      mask: bool `[W, B]`, False where a step is absent; None if no step is absent.
+      unroll: the longest window that is compiled without a loop. A longer window is a loop of
+        single steps: with several steps per iteration, XLA would compute the earlier steps again
+        for each later step.
 
     Returns:
       The last carry, and the stacked outputs of `step`, `[W, B, ...]`.
@@ -247,7 +269,7 @@ def scan_over_time(
 
 
 def hold(present: chex.Array, carry: Carry, new_carry: Carry) -> Carry:
-    """Return the new carry for rows with `present` (bool `[B]`) True, and the old one elsewhere."""
+    """Return `new_carry` in rows where `present`, bool `[B]`, is True, and `carry` elsewhere."""
 
     def choose(old: chex.Array, new: chex.Array) -> chex.Array:
         # States have any rank: `[B]` as it is would broadcast along their last axis, not the first.
@@ -262,7 +284,10 @@ def is_tokens(inputs: chex.Array) -> bool:
 
 
 def at_least(least: int, cell: Any, *names: str) -> None:
-    """Raise ConfigError if an option of `cell` in `names` is below `least`; None is allowed."""
+    """Raise ConfigError if one of the options `names` of `cell` is below `least`.
+
+    The value None is allowed.
+    """
     for name in names:
         value = getattr(cell, name)
         if value is not None and value < least:
@@ -270,7 +295,7 @@ def at_least(least: int, cell: Any, *names: str) -> None:
 
 
 def above_zero(cell: Any, *names: str) -> None:
-    """Raise ConfigError unless the options `names` of the cell are above 0."""
+    """Raise ConfigError unless all the options `names` of `cell` are above 0."""
     for name in names:
         if not getattr(cell, name) > 0:
             given = f"{name} {getattr(cell, name):g}"
@@ -278,7 +303,10 @@ def above_zero(cell: Any, *names: str) -> None:
 
 
 def divides(cell: Any, name: str, whole: int, parts: str) -> None:
-    """Raise ConfigError unless the cell's option `name` divides `whole`, the number of `parts`."""
+    """Raise ConfigError unless the option `name` of `cell` is 1 or more and divides `whole`.
+
+    `parts` is what `whole` counts, such as "features", for the message.
+    """
     count = getattr(cell, name)
     if count < 1 or whole % count:
         rule = f"does not divide the {whole} {parts}"

@@ -3,12 +3,13 @@
 cell                    state               known answer
 ShiftRegister           `[B, slots, F]`     recalls lags 0 .. slots-1 exactly, and nothing older
 PresentInput            `[B, H]`            recalls lag 0 only; all other lags are at their baseline
-AttentionCache          `[B, slots, d]`     no recurrence; can learn lags up to slots, no older
-FrozenDeltaNet          `[B, V, K]`         an untrained matrix state, with a trained readout
-FrozenLinearAttention   `[B, K, V]`         another untrained matrix state
-FirstWeights            of the LSTM         training changes how it is read, not what it holds
+AttentionCache          `[B, slots, d]`     can learn the lags 0 .. slots, and nothing older
+FrozenDeltaNet          `[B, V, K]`         a matrix state that is written by untrained weights
+FrozenLinearAttention   `[B, K, V]`         another such matrix state
+FirstWeights            that of the LSTM    training changes how it is read, not what it holds
 
-The other cells are simple, or written for the task. Heads, readout and block are always trained.
+The other cells are registers, reservoirs, and tables for the questions by key. The heads, the
+readout and the block around any of these cells are always trained.
 """
 
 import dataclasses
@@ -39,7 +40,7 @@ class ShiftRegister(Cell):
         slots 3     a00   ba0   cba   dcb
 
     Slot n holds the input of lag n, so a register of d + 1 slots recalls the lags up to d and no
-    others. The gradient of its output by any older input is exactly zero.
+    others. The gradient of the output with respect to any older input is exactly zero.
 
     The state is the register, float32 `[B, slots, F]`. The output is the register after the step,
     flattened: `[B, slots F]`.
@@ -62,9 +63,9 @@ class ShiftRegister(Cell):
 
 
 def evenly_placed(count: int, numbers: int) -> chex.Array:
-    """Return points, `[count, numbers]`, that linear heads can separate.
+    """Return `count` points, `[count, numbers]`, each of which linear heads can tell from the rest.
 
-    With 1 number the points lie on a line, and with 2 numbers on a circle.
+    `numbers` is 1, for points on a line from -1 to 1, or 2, for points on the unit circle.
     """
     if numbers == 1:
         return jnp.linspace(-1.0, 1.0, count)[:, None]
@@ -77,7 +78,7 @@ class ProjectedRegister(Cell):
     """A register of the last inputs that holds only a few numbers per input, newest first.
 
         float32   p_t = x_t W
-        int8      p_t = round(64 x_t W), within -128 .. 127
+        int8      p_t = round(64 x_t W), cut to -128 .. 127
 
     The state is p_t, p_(t-1) ... p_(t - slots + 1), `[B, slots, numbers]`. The output is the state
     as float32, flattened.
@@ -88,7 +89,7 @@ class ProjectedRegister(Cell):
 
     Attributes:
       slots: the number of inputs held, including the present one.
-      numbers: the numbers held per input; for int8, 1 or 2.
+      numbers: how many numbers are held per input; for int8, 1 or 2.
       dtype: float32 or int8.
     """
 
@@ -129,11 +130,11 @@ class OrthogonalReservoir(Cell):
 
         s_t = scale s_(t-1) U + x_t W
 
-    The output is the state. Parameters, without a gradient: U `[H, H]`, and W `[F, H]`, standard
-    normal.
+    The output is the state s, `[B, H]`. Neither parameter is trained: U `[H, H]` is orthogonal, and
+    W `[F, H]` is standard normal.
 
     Attributes:
-      features: H.
+      features: H, the number of units, which is also the number of outputs.
       scale: the factor of U, whose singular values are all 1.
       dtype: the type of the state, float32 or bfloat16; a step is computed in float32.
     """
@@ -165,10 +166,11 @@ class OrthogonalReservoir(Cell):
 
 @dataclasses.dataclass(frozen=True)
 class RingReservoir(OrthogonalReservoir):
-    """A ring of linear units: each hands its number to the next, and the first gets the input.
+    """A ring of H linear units: each unit hands its number, times `scale`, to the next unit.
 
-    This is the simple cycle reservoir of Rodan & Tino 2011 without tanh, and with `evenly_placed`
-    input weights. For H steps the ring acts as a register of one number per token.
+    The input is added to the first unit. This is the simple cycle reservoir of Rodan & Tino 2011
+    without tanh, and with `evenly_placed` input weights. For H steps the ring acts as a register of
+    one number per token. The attributes are the same as in `OrthogonalReservoir`.
     """
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
@@ -181,8 +183,12 @@ class RingReservoir(OrthogonalReservoir):
 class PresentInput(ProjectedCell):
     """The present input, s_t = x_t W: all that a network without recurrence knows.
 
-    By lag this cell recalls 0 bits, and in a block 12 bits, as the convolution sees three earlier
-    tokens. The output is the state. Parameters: W `[F, H]`, LeCun-normal.
+    A card by lag asks for the lags from 1 on. Without a block, this cell recalls 0 bits of these
+    lags. In a block it recalls 12 bits, because the convolution sees three earlier tokens. The
+    output is the state, `[B, H]`. The only parameter is W `[F, H]`, LeCun-normal.
+
+    Attributes:
+      features: H, the number of outputs.
     """
 
     features: int
@@ -199,12 +205,13 @@ class PresentInput(ProjectedCell):
 
 @dataclasses.dataclass(frozen=True)
 class ValueList(Cell):
-    """A count of how often each value was shown by key, without the keys.
+    """A list of the values that were shown in the questions by key, without the keys.
 
-    Inputs are the one-hot tokens by key: keys, equally many values, and the filler. The cell is of
-    no use in a block, whose cells see no tokens. The output is one-hot: the most frequent value, or
-    the first of equally frequent values. Its accuracy is `memory.bits.accuracy_of_list`. There are
-    no parameters.
+    The state counts how often each value was shown, uint8 `[B, values]`. Inputs are the one-hot
+    tokens of the questions: keys, equally many values, and the filler. The output is one-hot: the
+    most frequent value, or the first of equally frequent values. `memory.bits.accuracy_of_list`
+    computes the accuracy of these answers. There are no parameters. In a block the cell is of no
+    use, because the cells of a block see no tokens.
     """
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
@@ -219,14 +226,14 @@ class ValueList(Cell):
 
 @dataclasses.dataclass(frozen=True)
 class RecallTable(Cell):
-    """A table of the value of each key, written by hand for the questions by key.
+    """A table with the value of each key, written by hand for the questions by key.
 
         token     k3  v1  k0  v7  k3  k0
         output    -   1   -   7   1   7
 
-    All answers are right, with 65 bytes of state for 64 keys. Inputs are those of `ValueList`. The
-    state holds the value of each key, or -1 for no value, and the last key. The output is one-hot,
-    or zero for no value. There are no parameters.
+    All answers are right. Inputs are the same as in `ValueList`. The state holds the value of each
+    key, or -1 if the key has no value, and the last key: 65 bytes for 64 keys. The output is the
+    one-hot value of the last key, or zeros if the key has no value. There are no parameters.
     """
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
@@ -249,7 +256,13 @@ class RecallTable(Cell):
 
 
 class CacheParams(NamedTuple):
-    """W_c and W_q `[F, d]`, W_v `[d, H]`; b `[slots + 1]`, the bias of the input n steps back."""
+    """The parameters of `AttentionCache`.
+
+    W_c  `[F, d]`, makes the d numbers of an input that the cache holds
+    W_q  `[F, d]`, makes the query
+    W_v  `[d, H]`, makes the output from the mean of the held numbers
+    b    `[slots + 1]`, the bias of the input that is n = 0 .. slots steps back
+    """
 
     W_c: chex.Array
     W_q: chex.Array
@@ -258,7 +271,11 @@ class CacheParams(NamedTuple):
 
 
 class CacheTerms(NamedTuple):
-    """The numbers c of an input that the cache holds, and the query q; both `[..., d]`."""
+    """The terms of an input, both `[..., d]`.
+
+    c  the numbers that the cache holds
+    q  the query, divided by sqrt(d)
+    """
 
     c: chex.Array
     q: chex.Array
@@ -266,7 +283,7 @@ class CacheTerms(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class AttentionCache(ProjectedCell):
-    """One head of softmax attention over a cache of the last inputs: a reference by key.
+    """One head of softmax attention over a cache of the last inputs.
 
         c_t = x_t W_c
         s_n = (x_t W_q) . c_(t-n) / sqrt(d) + b_n                  n = 0 .. slots
@@ -276,19 +293,19 @@ class AttentionCache(ProjectedCell):
     window is from Beltagy et al. 2020 ("Longformer", section 3.1). The bias for each n is from
     Raffel et al. 2020 ("T5", section 2.1), who share a bias among several distances.
 
-    The state is c of the last inputs, newest first, float32 `[B, slots, d]`, and nothing else. It
-    is zero at the start, and a place whose d numbers are all zero counts as empty and gets no
-    attention; the present input always gets some attention. An output has an exactly zero gradient
-    by inputs more than `slots` steps back. For a given number of bytes, d stays 4 and slots are
-    searched: 25 slots have 400 bytes. With d = 8 or 16 the slots would be too few for the tokens of
-    many keys.
+    The state is c of the last inputs, newest first, float32 `[B, slots, d]`, and nothing else. The
+    state is zero at the start, and a place whose d numbers are all zero counts as empty and gets no
+    attention; the present input always gets some attention. The gradient of an output with respect
+    to inputs more than `slots` steps back is exactly zero. For a given number of bytes, `slots` is
+    searched and d is as given, by default 4: 25 slots have 400 bytes. With d = 8 or 16 the slots
+    would be too few for the tokens of many keys.
 
-    Parameters: W_c, W_q and W_v are glorot-uniform, b is zero.
+    Initially W_c, W_q and W_v are glorot-uniform, and b is zero.
 
     Attributes:
-      features: H, the outputs.
-      slots: the number of inputs held, beside the present one.
-      size: d, the numbers held per input.
+      features: H, the number of outputs.
+      slots: how many inputs are held besides the present input.
+      size: d, how many numbers are held per input.
     """
 
     features: int
@@ -318,7 +335,7 @@ class AttentionCache(ProjectedCell):
     def recur(
         self, params: CacheParams, state: chex.Array, terms: CacheTerms
     ) -> tuple[chex.Array, chex.Array]:
-        """Return the next state, and the mean of c weighted by attention, `[B, d]`."""
+        """Return the next state, and the mean of c with the attention as weights, `[B, d]`."""
         seen = jnp.concatenate([terms.c[:, None], state], axis=1)
         # One place must be open: a softmax over -inf alone is NaN.
         filled = jnp.any(seen != 0, axis=-1).at[:, 0].set(True)
@@ -334,7 +351,8 @@ class AttentionCache(ProjectedCell):
 class FrozenDeltaNet(DeltaNetCell):
     """DeltaNet in which only the parameters after the memory are trained: the gain and W_o.
 
-    Keys, values, queries and beta stay random functions of the input: an untrained matrix state.
+    Keys, values, queries and beta stay random functions of the input, so the matrix state is
+    untrained. The attributes are the same as in `DeltaNetCell`.
     """
 
     def prepare(self, params: CellParams) -> CellParams:
@@ -343,7 +361,10 @@ class FrozenDeltaNet(DeltaNetCell):
 
 @dataclasses.dataclass(frozen=True)
 class FrozenLinearAttention(GLACell):
-    """GLA in which only the parameters after the memory are trained: W_r, b_r and W_O."""
+    """GLA in which only the parameters after the memory are trained: W_r, b_r and W_O.
+
+    The attributes are the same as in `GLACell`.
+    """
 
     def prepare(self, params: CellParams) -> CellParams:
         fixed = jax.lax.stop_gradient(params)
@@ -352,9 +373,15 @@ class FrozenLinearAttention(GLACell):
 
 @dataclasses.dataclass(frozen=True)
 class FirstWeights(Cell):
-    """The LSTM, with a carry that is always computed with its initial weights.
+    """The LSTM, with a carry that is always computed with the initial weights of the LSTM.
 
     carry' = step(first, carry, x)[0]       output = step(trained, carry, x)[1]
+
+    The parameters are `first`, the initial weights, and `trained`, the weights that training
+    changes. The gradient goes through the carry.
+
+    Attributes:
+      features: H, the number of units.
     """
 
     features: int

@@ -12,10 +12,10 @@ from echo_jax.cells.interface import Carry
 
 
 def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> chex.Array:
-    """Return random weights or biases of a linear layer, uniform within 1 / sqrt(inputs).
+    """Return random weights or biases of a linear layer, uniform within 1 / sqrt(inputs) of 0.
 
-    `shape` is the shape of the result, and `inputs` the number of inputs of the layer. PyTorch
-    initialises `torch.nn.Linear` in this way.
+    `key` draws the numbers, `shape` is the shape of the result, and `inputs` is the number of
+    inputs of the layer. PyTorch initialises `torch.nn.Linear` in this way.
     """
     return jax.random.uniform(key, shape, minval=-(inputs**-0.5), maxval=inputs**-0.5)
 
@@ -23,8 +23,8 @@ def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> ch
 def linen_key(key: chex.PRNGKey, n: int) -> chex.PRNGKey:
     """Return the key that Flax Linen gives to parameter `n` of a module, counted from 1.
 
-    `key` is the key of the module. minGRU, LRU and the identity RNN were Linen modules once, and
-    their published rows must not change.
+    `key` is the key of the module. minGRU, LRU and the identity RNN once were Linen modules. They
+    still draw their weights with these keys, because their published rows must not change.
     """
     return LazyRng.create(key, n).as_jax_rng()
 
@@ -32,7 +32,7 @@ def linen_key(key: chex.PRNGKey, n: int) -> chex.PRNGKey:
 def unit(x: chex.Array, epsilon: float) -> chex.Array:
     """Return the vectors x of the last axis, scaled to length 1 unless they are nearly zero.
 
-    `epsilon` is added to the squared length.
+    `epsilon` is added to the squared length before the root.
     """
     # Epsilon is inside the root: at x = 0 the slope is 1 / sqrt(epsilon), and not NaN.
     return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + epsilon)
@@ -53,16 +53,24 @@ def scan_in_place(
     inputs: Any,
     reverse: bool = False,
 ) -> tuple[Carry, chex.Array, Any]:
-    """Run `lax.scan` of a step that replaces its row of `rows` `[W, ...]` by a row of equal shape.
+    """Run `lax.scan` of a step that replaces a row of `rows` by a new row of equal shape.
 
-    A second array of rows would slow a long loop down, which memory bounds. `step` takes the carry,
-    its row and its part of `inputs`, a tree of arrays `[W, ...]`, and returns the next carry, the
-    new row and an output. With `reverse` the last step is made first. The result is the last carry,
-    the new rows and the stacked outputs.
+    A second array of rows would slow down a long loop, whose speed memory bounds.
+
+    Args:
+      step: takes the carry, the row of the step and the inputs of the step; returns the next carry,
+        the new row and an output.
+      carry: the carry before the first step.
+      rows: one row for each of the W steps, `[W, ...]`.
+      inputs: a tree of arrays `[W, ...]`, with the inputs of each step.
+      reverse: True to make the last step first.
+
+    Returns:
+      The last carry, the new rows `[W, ...]`, and the stacked outputs.
     """
 
     def step_at(state: tuple, inputs: tuple) -> tuple[tuple, Any]:
-        """Return the carry with row t replaced, and the output of step t."""
+        """Return the carry and the rows, with row t replaced, and the output of step t."""
         carry, rows = state
         t, step_inputs = inputs
         carry, row, output = step(carry, rows[t], step_inputs)
@@ -75,21 +83,24 @@ def scan_in_place(
 
 
 def gradient_by_state(recurrent_kernel: chex.Array, dz: chex.Array) -> chex.Array:
-    """Return the product dz U^T, `[B, H]`, of the gradients dz `[B, G]` of a step.
+    """Return dz U^T, `[B, H]`: the gradient with respect to h of a step with sums z that add h U.
 
-    `recurrent_kernel` is U, `[H, G]`. The product is computed as (U dz^T)^T, which takes a quarter
-    to a half less time on a CPU. The barrier keeps XLA from turning it back.
+    `recurrent_kernel` is U, `[H, G]`, and `dz` is the gradient with respect to z, `[B, G]`. The
+    product is computed as (U dz^T)^T, which takes a quarter to a half less time on a CPU. The
+    barrier keeps XLA from turning this form back.
     """
     return jax.lax.optimization_barrier(recurrent_kernel @ dz.T).T
 
 
 def gradient_by_kernel(first: chex.Array, hs: chex.Array, dz: chex.Array) -> chex.Array:
-    """Return the sum over steps and rows of h^T dz, `[H, G]`, for the state h before each step.
+    """Return the gradient with respect to U, `[H, G]`, of W steps with sums z that add h U.
+
+    It is the sum over steps and rows of h^T dz, for the state h before each step.
 
     Args:
       first: the state before the first step, `[B, H]`.
-      hs: the states after all steps, `[W, B, H]`.
-      dz: the gradients by the sums z of all steps, `[W, B, G]`.
+      hs: the states after each of the W steps, `[W, B, H]`.
+      dz: the gradients with respect to z of all steps, `[W, B, G]`.
     """
     before = jnp.concatenate([first[None], hs[:-1]])
     # Flattened: an einsum over two axes copies both factors, transposed.

@@ -30,8 +30,8 @@ FEATURES = NetworkConfig.hidden_size
 def cell_class(name: str) -> Any:
     """Return the class of the built-in cell `name`, or what the name of a user's cell stands for.
 
-    This may be a class, a module or a function, a cell object, or for a block a `BlockOf`. Raises
-    ConfigError if the name stands for nothing.
+    A user's cell may be a class, a module, a function or a cell object. The name of a block stands
+    for a `BlockOf`. Raises ConfigError if the name stands for nothing.
     """
     NetworkConfig(cell=name)  # checks the form of the name
     if is_handed_over(name):
@@ -47,7 +47,7 @@ def cell_class(name: str) -> Any:
 
 
 def built_in_name(written: Any) -> str | None:
-    """Return the name of the built-in cell with class `written`, or None if there is none."""
+    """Return the name of the built-in cell whose class is `written`, or None for anything else."""
     homes = {cell.home.partition(":")[2]: name for name, cell in CELLS.items()}
     # By the name of the class first, so that at most one module of cells is imported.
     name = homes.get(getattr(written, "__name__", ""))
@@ -55,9 +55,10 @@ def built_in_name(written: Any) -> str | None:
 
 
 def source_digest(name: str, cell: Cell) -> str | None:
-    """Return the SHA-256 of the file of `cell`, whose name is `name`, alone or in a block.
+    """Return the SHA-256 of the file that defines `cell`, whose name is `name`.
 
-    The result is None for a built-in cell, and for a cell without a source text.
+    For a block, it is the file of the cell in the block. The result is None for a built-in cell,
+    and for a cell without a source text.
     """
     if is_built_in(name):
         return None
@@ -67,7 +68,11 @@ def source_digest(name: str, cell: Cell) -> str | None:
 
 
 def check_source(name: str, cell: Cell, expected: str | None) -> None:
-    """Raise ConfigError if `expected` is given and is not `source_digest(name, cell)` here."""
+    """Raise ConfigError if `expected` is neither None nor the `source_digest` in this process.
+
+    `expected` is the digest where the command was started; `name` and `cell` are those of
+    `source_digest`.
+    """
     if expected is not None and source_digest(name, cell) != expected:
         rule = "has another source text on this worker than where the command was started"
         raise ConfigError("cell", name, rule, "update the file there, or restart the worker")
@@ -77,8 +82,8 @@ def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
     """Return the cell `name`, made with keyword arguments `args`.
 
     If the number of units is required and not among `args`, it is `FEATURES`. `found` is the result
-    of `cell_class`, if that is known. Raises ConfigError if the cell cannot be found or built; for
-    a user's cell the message names the line.
+    of `cell_class(name)`; None to call it here. Raises ConfigError if the cell cannot be found or
+    built; for a user's cell, the message names the line.
     """
     found = cell_class(name) if found is None else found
     options = options_of(found)
@@ -96,10 +101,10 @@ def build(name: str, args: Mapping[str, Any], found: Any = None) -> Cell:
 
 
 def build_cell(config: NetworkConfig, window: int) -> Cell:
-    """Return the cell of `config`, with H units; raise ConfigError if it cannot be built.
+    """Return the cell of `config`, with `hidden_size` units; raise ConfigError if that fails.
 
-    The delay line of the cell mlp is as long as `window`, unless the configuration sets it. Before
-    this call, `cell_object.stated` must have replaced the bytes of a state by options.
+    The delay line of the cell mlp is as long as `window`, unless the configuration sets its length.
+    Before this call, `cell_object.stated` must have replaced `state_bytes` by options.
     """
     found = cell_class(config.cell)
     if isinstance(found, Cell):
@@ -119,7 +124,7 @@ def build_cell(config: NetworkConfig, window: int) -> Cell:
 def line_of(name: str, written: Any, function: str, error: BaseException | None) -> str:
     """Return `FILE:LINE: ` in the file of the user's cell `name`, or "" for a built-in cell.
 
-    The other arguments are those of `user_cell.location`.
+    `written`, `function` and `error` are the arguments of `user_cell.location`.
     """
     if is_built_in(name):
         return ""
@@ -152,12 +157,13 @@ NOT_PARSED = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)  
 
 
 def options_in(text: str) -> dict[str, Any]:
-    """Return the options in `text` by name; raise ConfigError if the text has another form.
+    """Return the options that `text` states, by name.
 
         features=64,rate=0.9,gated=True,shape=(2, 3),kind=full
         {"features": 64, "rate": 0.9, "gated": True, "shape": (2, 3), "kind": "full"}
 
-    A value is a Python literal; a bare word is a string.
+    A value is a Python literal; a bare word is a string. Raises ConfigError if the text has another
+    form.
     """
     try:
         # As arguments of a call: Python's grammar knows which commas are in brackets or quotes.
@@ -174,7 +180,7 @@ def options_in(text: str) -> dict[str, Any]:
 
 
 def text_of(args: Mapping[str, Any]) -> str | None:
-    """Return the text from which `options_in` reads `args`, or None if no text states them."""
+    """Return a text from which `options_in` reads `args`, or None if there is no such text."""
     text = ",".join(f"{name}={value!r}" for name, value in args.items())
     with contextlib.suppress(ConfigError, ValueError):  # arrays have no truth
         if options_in(text) == args:

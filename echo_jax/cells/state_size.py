@@ -1,7 +1,8 @@
 """Equalise states: count the bytes of a cell's state, and find options for a given number of bytes.
 
-The search changes one option, which is `features` for most cells. The keys of a matrix state then
-have as many numbers as its values, even where the defaults of the cell differ.
+The search changes one option, which is `features` for most cells. Unless the user gives the sizes
+of a matrix state, its keys then have as many numbers as its values, even where the defaults of the
+cell differ.
 """
 
 import bisect
@@ -25,14 +26,17 @@ TOLERANCE = 0.1
 """The largest accepted difference from the target, as a fraction of it."""
 
 LARGEST_GAP = 128
-"""How many values of an option are tried until a cell accepts one, such as a multiple of heads."""
+"""The largest number of values of an option that are tried until a cell accepts a value.
+
+A cell may accept only multiples of its number of heads.
+"""
 
 
 class Sized(NamedTuple):
-    """The arguments that give a cell a state of about the bytes that were asked for.
+    """The arguments that give a cell a state of nearly a target number of bytes.
 
-    args   all arguments with which the cell is built
-    bytes  `state_bytes` of that cell
+    args   all arguments with which the cell is built, by name
+    bytes  the bytes of the state of that cell, from `state_bytes`
     fits   True if `bytes` is within `TOLERANCE` of the target
     """
 
@@ -44,9 +48,9 @@ class Sized(NamedTuple):
 def state_numbers(cell: Cell, input_size: int) -> dict[str, int]:
     """Return how many numbers of each type the state of one row has, by the name of the type.
 
-    `input_size` is the number of features of an input. A complex number counts as two. For a
-    block, the numbers are those of the cells of all layers, whose inputs have the width of the
-    block.
+    `input_size` is the number of features of an input. A complex number counts as two numbers of
+    the type of its parts. For a block, the states of the cells of all layers count, whose inputs
+    have the width of the block; the last inputs of its convolutions do not count.
     """
     if isinstance(cell, Block):
         of_layer = state_numbers(cell.cell, cell.width)
@@ -61,13 +65,19 @@ def state_numbers(cell: Cell, input_size: int) -> dict[str, int]:
 
 
 def state_bytes(cell: Cell, input_size: int) -> int:
-    """Return the bytes of the state of `cell` for one row and inputs of `input_size` features."""
+    """Return the bytes of the state of one row of `cell`, for inputs of `input_size` features.
+
+    `state_numbers` says which numbers count.
+    """
     numbers = state_numbers(cell, input_size)
     return sum(jnp.dtype(name).itemsize * count for name, count in numbers.items())
 
 
 def first_state(cell: Cell, input_size: int) -> Carry:
-    """Return the initial state of `cell` for one row, with some initial weights, for its shapes."""
+    """Return the initial state of `cell` for one row and inputs of `input_size` features.
+
+    The weights are drawn from a fixed key, because the callers need only shapes and types.
+    """
     params = cell.init(jax.random.key(0, impl=GENERATOR), input_size)
     return cell.initial_state(params, 1, input_size)
 
@@ -75,7 +85,7 @@ def first_state(cell: Cell, input_size: int) -> Carry:
 def sized(
     name: str, given: Mapping[str, Any], target: int, input_size: int, largest: int = 2**16
 ) -> Sized:
-    """Return the arguments of a cell that give its state the bytes nearest to a target.
+    """Return the arguments that give the state of a cell the bytes nearest to a target.
 
         sized("mamba2", {}, 400, 2)
             {"features": 10}: 10 x 10 float32 are 400 bytes
@@ -83,22 +93,23 @@ def sized(
             {"layers": 2, "features": 6, "key_size": 6, "value_size": 6}: 2 (6 x 6 + 6 + 1) float32
             are 344 bytes, and 7 gives 456
 
-    One option that is not given is searched. The options in `Cell.sized_with` get its value, and
-    given options are kept. Values that the cell refuses are left out, and its state must not shrink
+    One option that is not given is searched. The options in `Cell.sized_with` get the same value,
+    unless they are given. Values that the cell refuses are left out, and the state must not shrink
     as the option grows. If no state is within 10% of the target, the largest state below the target
-    is taken, and `fits` is False. In a block the bytes are those of the cells of all layers; the
-    last inputs of its convolutions are not counted.
+    is taken, and `fits` is False. `state_numbers` says which numbers of a block count.
 
     Args:
       name: the name of a built-in cell, of a user's cell, or of a block around either.
-      given: the arguments that the user gave.
-      target: bytes, 1 or more.
+      given: the arguments that the user gave, by name.
+      target: the number of bytes to come near to, 1 or more.
       input_size: F, the features of an input of the cell; has no effect on a cell in a block.
-      largest: bytes up to which a layer of PyTorch is sized, as its weights are drawn for each try.
+      largest: the largest target for a layer of PyTorch, whose weights are drawn for each value
+        that is tried.
 
     Raises:
-      ConfigError: if the option to search is given, if the cell has no such option or cannot be
-        built, if its state does not grow with the option, or if all states are too large.
+      ConfigError: if every option that sizes the state is given, if the cell has no such option or
+        cannot be built, if its state does not grow with the option, if all states are too large, or
+        if the target is not a positive whole number or is above `largest`.
     """
     if isinstance(target, bool) or not (isinstance(target, int) and target >= 1):
         raise ConfigError("state_bytes", target, "is not a positive whole number", "use 400 or so")
@@ -163,7 +174,7 @@ def _first_from(
     """Return the first value of `option`, from `n` on, that the cell accepts, and its bytes.
 
     `build` makes the cell `name` with a value, and `input_size` is the number of features of an
-    input. Raises ConfigError if the cell accepts no value.
+    input. Raises ConfigError if the cell accepts none of `LARGEST_GAP` values.
     """
     refused: list[BaseException] = []
     for value in range(n, n + LARGEST_GAP):
@@ -182,7 +193,7 @@ def _first_from(
 
 
 def _nearest_two(first_from: Callable[[int], Measured], target: int) -> list[Measured]:
-    """Return the largest state up to `target` and the smallest above it, if they exist.
+    """Return the largest state of at most `target` bytes, and the smallest state above, if any.
 
     `first_from(n)` measures the first value from n on that the cell accepts. The smallest of
     several values with equal states is taken. The list is empty if the state does not grow.

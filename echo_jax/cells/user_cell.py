@@ -22,20 +22,20 @@ from echo_jax.exceptions import ConfigError, EchoError, reason
 from echo_jax.jax_settings import SETTINGS
 
 LOADED = "__echo_jax_digests__"
-"""The attribute in which a module keeps the digests of the files that it was loaded from."""
+"""The attribute of a module that holds the digests of the files that the module was loaded from."""
 
 _INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
 NOT_THE_USERS = [
     *_INSTALLED,
     *(path.resolve() for path in (*_INSTALLED, Path(__file__).parents[1])),
 ]
-"""Folders of the standard library, of installed packages and of echo_jax."""
+"""The folders of the standard library, of installed packages and of echo_jax."""
 
 
 def import_cell(name: str) -> Any:
     """Return the class, module, function or object that is the user's cell `name`.
 
-    Raises ConfigError if it cannot be imported or is not a cell.
+    Raises ConfigError if the name cannot be imported or does not name a cell.
     """
     found = import_named(name)
     if not is_cell(found):
@@ -46,9 +46,10 @@ def import_cell(name: str) -> Any:
 def import_named(name: str, field: str = "cell") -> Any:
     """Return what `name` stands for: `package.module:NAME`, `file.py:NAME` or `file.py`.
 
-    The folder of the file, or the current folder for a module, is searched first. Raises
-    ConfigError about `field` if the import fails; the message names the line in the user's file, if
-    there is one.
+    The folder of the file, or the current folder for a module, is searched first. `field` is the
+    option that has the name as its value. Raises ConfigError if the file does not exist, if the
+    import fails, or if the file was changed after it was loaded; the message names the line in the
+    user's file, if there is one.
     """
     place, _, attribute = name.partition(":")
     module_name, folder = module_of(name)
@@ -91,8 +92,8 @@ def _import_error(field: str, name: str, error: BaseException) -> ConfigError:
 def keeping_settings(name: str, field: str = "cell") -> Iterator[None]:
     """Raise ConfigError if the user's code in this context changes a setting in `SETTINGS`.
 
-    Results depend on these settings, so they are put back. The message blames `name`, the value of
-    the option `field`.
+    Results depend on these settings, so they are set back to their values. `name`, the name of the
+    cell, and `field`, the option that has it as its value, are for the message.
     """
     before = dict(jax.config.values)
     try:
@@ -108,10 +109,11 @@ def keeping_settings(name: str, field: str = "cell") -> Iterator[None]:
 
 
 def source_digest(written: Any) -> str | None:
-    """Return the SHA-256 of the file that defines `written`, or of its cell in a notebook.
+    """Return the SHA-256 of the file, or the notebook cell, that defines `written`.
 
-    The digest is that of the text that was loaded, even if the file is changed later. It is None if
-    there is no text, as for code typed at a prompt. `written` is a class, a function or a module.
+    `written` is a class, a function or a module. The digest is that of the text at the first call
+    after the module was loaded, even if the file is changed later. The result is None if there is
+    no text, as for code typed at a prompt.
     """
     file = _file_of(written)
     module = inspect.getmodule(written)
@@ -146,7 +148,10 @@ def digest_on_disk(name: str) -> str | None:
 
 
 def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
-    """Return the rule that `found`, which is called `name` and is no cell, breaks, and the fix."""
+    """Return why `found` is not a cell, as the rule that it breaks, and the fix.
+
+    `name` is the name of `found` in messages.
+    """
     if isinstance(found, ModuleType):
         *lacking, last = [each for each in REQUIRED if not callable(getattr(found, each, None))]
         rule = f"lacks the functions {', '.join(lacking)} and {last}"
@@ -156,7 +161,7 @@ def what_it_lacks(name: str, found: Any) -> tuple[str, str]:
 
 
 def module_of(name: str) -> tuple[str, Path]:
-    """Return the module in `name`, that of a user's cell, and the folder to search first."""
+    """Return the name of the module of the user's cell `name`, and the folder to search first."""
     place = name.removeprefix(BLOCK_PREFIX).partition(":")[0]
     if place.endswith(".py"):
         return Path(place).stem, Path(place).resolve().parent
@@ -164,10 +169,10 @@ def module_of(name: str) -> tuple[str, Path]:
 
 
 def location(written: Any, function: str | None = None, error: BaseException | None = None) -> str:
-    """Return FILE:LINE of the line that an error message blames; FILE alone if no line is found.
+    """Return FILE:LINE for the line that an error message blames, or FILE if no line is found.
 
-    It is the deepest line of user code in the traceback of the error, or else the definition of the
-    function, or else the definition of the class.
+    The line is the deepest line of user code in the traceback of the error, or else the definition
+    of the function, or else the definition of the class.
 
     Args:
       written: the class, or the module of functions, that the user wrote.
@@ -190,7 +195,10 @@ def location(written: Any, function: str | None = None, error: BaseException | N
 
 
 def is_the_users(file: str) -> bool:
-    """Return True if `file` is outside `NOT_THE_USERS` and is not the running script."""
+    """Return True if `file` is outside `NOT_THE_USERS` and is not the running script.
+
+    A name such as <string>, which is no file, gives False.
+    """
     script = getattr(sys.modules["__main__"], "__file__", None)
     if file == script or file.startswith("<"):  # <string>, <frozen importlib._bootstrap>
         return False
@@ -199,7 +207,11 @@ def is_the_users(file: str) -> bool:
 
 
 def shown_file(file: str) -> str:
-    """Return `file` as messages show it: relative to the current folder, or Cell In[3]."""
+    """Return `file` as messages show it.
+
+    A file below the current folder has a relative path, any other file the path as given, and a
+    notebook cell has the name Cell In[3].
+    """
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if shell and (of_notebook := shell.compile.format_code_name(file)):

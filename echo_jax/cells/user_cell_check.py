@@ -5,8 +5,8 @@
 
     broken.py:12: cell 'broken:Drifts' turns its carry float32[2, 4] into float16[2, 4]: return ...
 
-A score comes from the `step` of one stream, in a program that is checked as it runs. So a cell need
-not be checked in other batches or in its `scan`.
+A score comes from the `step` of one stream, and the program that is checked is the program that
+runs. So it is not checked whether batches of other sizes, or the user's `scan`, give equal numbers.
 """
 
 import functools
@@ -32,7 +32,10 @@ BEYOND = (
     "does more than compute its results ({}): remove what calls Python or foreign code, draws "
     "random numbers or holds a reference, and keep all memory in the carry"
 )
-"""The sentence, without its subject, about what may remember outside the carry or be random."""
+"""The sentence, without its subject, about a cell that may remember outside its carry or be random.
+
+The operation that does so stands in the place of {}.
+"""
 
 STEP_ERRORS: dict[type[Exception] | tuple[type[Exception], ...], str] = {
     jax.errors.UnexpectedTracerError: (
@@ -47,25 +50,38 @@ STEP_ERRORS: dict[type[Exception] | tuple[type[Exception], ...], str] = {
         "sets an attribute of itself in a step: return what it remembers in the carry"
     ),
 }
-"""Sentences, without their subject, for errors of jax and Flax in a step; the first match counts.
+"""The sentences, without their subject, for classes of errors of jax and Flax in a step.
+
+The first class that the error belongs to counts.
 """
 
 WIDE = ("float64", "complex128", "int64", "uint64")
 """The types of 64-bit numbers, with which no result is computed."""
 
 OUTSIDE = r"ffi_call|infeed|outfeed|rng_uniform|\w*callback\w*"
-"""Operations that are not functions of their operands, though jax may record no effect for them."""
+"""A pattern of operations that are not functions of their operands.
+
+jax may record no effect for them.
+"""
 
 
 class Checked(NamedTuple):
-    """A lowered program that measures a cell, and the bytes of the constant arrays in it."""
+    """The result of `check_program`.
+
+    lowered         the lowered program that measures a cell
+    constant_bytes  the bytes of the constant arrays in the program
+    """
 
     lowered: jax.stages.Lowered
     constant_bytes: int
 
 
 class Candidate(NamedTuple):
-    """A cell under check, and its name in messages."""
+    """A cell that is being checked.
+
+    cell  the cell
+    name  the name of the cell in messages
+    """
 
     cell: Cell
     name: str
@@ -76,9 +92,10 @@ class Candidate(NamedTuple):
         function: str = "step",
         error: BaseException | None = None,
     ) -> NoReturn:
-        """Raise ConfigError: the line in the user's file, and `sentence` about the cell.
+        """Raise ConfigError with the line in the user's file, and with `sentence` about the cell.
 
-        The line is that of `error`, or else that of `function`, a function of `Cell`.
+        `sentence` lacks its subject. The line is where `error` was raised, or else where
+        `function`, a function of `Cell`, is defined.
         """
         where = registry.line_of(self.name, self.cell.source, self.called(function), error)
         raise ConfigError(f"{where}cell {self.name!r} {sentence}") from error
@@ -86,8 +103,8 @@ class Candidate(NamedTuple):
     def attempt(self, compute: Callable[[], Any], function: str = "step", rule: str = "") -> Any:
         """Return the result of `compute`, which runs user code; turn its errors into ConfigError.
 
-        The sentence is `rule` with the reason in the place of {}, or by default that of
-        `step_error`. `function` is the function of `Cell` whose code is run.
+        The sentence of the error is `rule` with the reason in the place of {}, or by default the
+        result of `step_error`. `function` is the function of `Cell` whose code is run.
         """
         try:
             return compute()
@@ -126,16 +143,16 @@ def check_shapes(cell: Cell, name: str, input_size: int) -> None:
 
 
 def check_program(cell: Cell, name: str, function: Callable[..., Any], *arguments: Any) -> Checked:
-    """Return the program that measures a cell, traced and lowered once.
+    """Return the program that measures a cell, traced and lowered once, as `Checked`.
 
-    Raises ConfigError if the program may remember more than its carry: by an effect, a reference,
-    or an operation of `OUTSIDE`. What Python reads while the program is traced (a key, a clock, a
-    file) becomes a constant.
+    Raises ConfigError if the program cannot be traced, or if it may remember more than its carry:
+    by an effect, a reference, or an operation of `OUTSIDE`. What Python reads while the program is
+    traced (a key, a clock, a file) becomes a constant.
 
     Args:
       cell: the cell that is measured.
       name: the name of the cell in messages.
-      function: `step` scanned over one stream, mapped over streams by `lax.map`.
+      function: the function to trace, in which `lax.map` runs a scan of `step` for each stream.
       *arguments: the arguments of the function, arrays or `jax.ShapeDtypeStruct`.
     """
     candidate = Candidate(cell, name)
@@ -150,7 +167,11 @@ def check_program(cell: Cell, name: str, function: Callable[..., Any], *argument
 
 
 def _params(candidate: Candidate, input_size: int) -> Any:
-    """Return the shapes of the parameters; raise ConfigError if Adam or `step` cannot take them."""
+    """Return the shapes of the candidate's parameters for inputs of `input_size` features.
+
+    Raises ConfigError if `init` or `prepare` fails, or if a parameter is not float32 or wider, as
+    Adam needs.
+    """
     cell = candidate.cell
     key = jax.eval_shape(lambda: jax.random.key(0, impl=GENERATOR))
     params = candidate.attempt(lambda: jax.eval_shape(lambda key: cell.init(key, input_size), key))
@@ -171,7 +192,12 @@ def _params(candidate: Candidate, input_size: int) -> Any:
 
 
 def _start(candidate: Candidate, params: Any, input_size: int) -> Carry:
-    """Return the shapes of the initial carry; raise ConfigError if no batch can have it."""
+    """Return the shapes of the candidate's initial carry of `BATCH` rows.
+
+    `params` is the shapes of the parameters, or None, and `input_size` is the number of features of
+    an input. Raises ConfigError if `initial_state` fails, or if an array has no batch axis in front
+    or has anything but numbers of at most 32 bits.
+    """
     start = lambda params: candidate.cell.initial_state(params, BATCH, input_size)  # noqa: E731
     carry = candidate.attempt(
         lambda: jax.eval_shape(start, params),
@@ -191,11 +217,14 @@ def _start(candidate: Candidate, params: Any, input_size: int) -> Carry:
 
 
 def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeStruct) -> Any:
-    """Return the shape of the output of a step; raise ConfigError if it cannot be scanned."""
+    """Return the shape of a step's output; raise ConfigError if the step cannot be scanned.
+
+    `params`, `carry` and `x` are the shapes of the parameters, the carry and the input.
+    """
     cell = candidate.cell
 
     def traced() -> Any:
-        """Return the trace of a step, whose outputs have the shapes."""
+        """Return the traced program of a step, which has the shapes of its results."""
 
         def one_step(params: Any, *of: Any) -> Any:  # a new one, which jax has not traced before
             """Return the result of a step; raise CellError if the step changes its parameters."""
@@ -232,9 +261,10 @@ def _output(candidate: Candidate, params: Any, carry: Carry, x: jax.ShapeDtypeSt
 
 
 def _check_scan(candidate: Candidate, params: Any, carry: Carry, step: tuple[Any, Any]) -> None:
-    """Raise ConfigError unless the shapes that `scan` returns fit those of a step.
+    """Raise ConfigError unless the shapes that `scan` returns fit the shapes of a step.
 
-    `step` holds the shapes of the input and of the output of a step.
+    `params` and `carry` are the shapes of the parameters and of the carry. `step` holds the shapes
+    of the input and of the output of a step.
     """
     cell = candidate.cell
     vectors, outputs = (each.update(shape=(STEPS, *each.shape)) for each in step)
@@ -260,7 +290,7 @@ def _check_scan(candidate: Candidate, params: Any, carry: Carry, step: tuple[Any
 def _check_effects(candidate: Candidate, program: Any, arguments: int) -> None:
     """Raise ConfigError if a traced program does more than compute with its arguments.
 
-    `arguments` is the number of arrays among the arguments.
+    `arguments` is the number of arrays that the program was traced for.
     """
     for equation in (x for one in _programs(program) for x in one.eqns):
         name = equation.primitive.name
@@ -286,7 +316,7 @@ def _nested(equation: Any) -> Iterator[Any]:
 
 
 def _raised_at(equation: Any) -> Exception:
-    """Return an error with the traceback of the user's code that made an equation."""
+    """Return an error whose traceback is that of the user's code that made `equation`."""
     traceback = equation.source_info.traceback
     return Exception().with_traceback(traceback.as_python_traceback() if traceback else None)
 
@@ -305,7 +335,7 @@ def _form(tree: Any) -> tuple[Any, list[Any]]:
 
 
 def listed(tree: Any) -> str:
-    """Return `tree` as text, in which each array is written as `float32[2, 4]`."""
+    """Return `tree`, whose leaves are arrays or shapes, as text; a leaf is `float32[2, 4]`."""
     leaves, structure = jax.tree.flatten(tree)
     words = iter([f"{leaf.dtype}{list(leaf.shape)}" for leaf in leaves])
     text = str(structure).removeprefix("PyTreeDef(").removesuffix(")")

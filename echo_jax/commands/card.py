@@ -32,8 +32,8 @@ class CardCommand:
     """Make the memory card of one recurrent cell, or of several side by side.
 
     Everything except the cell is fixed by the protocol (docs/protocol.md), so cards can be
-    compared; --protocol changes it. The same command continues a card that was stopped, and its
-    result is bit-identical to that of an uninterrupted one.
+    compared; --protocol changes the protocol. The same command continues a card that was stopped,
+    and the card is then bit-identical to an uninterrupted card.
     """
 
     cell: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -68,11 +68,12 @@ class CardCommand:
     only: CardPart | None = None
     """Measure only the bits by lag, or only the bits by key."""
     updates: int | None = None
-    """Train for this many updates instead of 3,000; the card shows the results for both. With
-    --only by-key this shows whether more training helps."""
+    """Train for this many updates instead of 3,000; the card shows the results for both numbers of
+    updates. With --only by-key this shows whether more training helps."""
     protocol: Path | None = None
     """A TOML file with the numbers of the protocol to change, such as updates = 1000; see
-    docs/memory-card.md. The card states them, and is compared only with cards of this protocol."""
+    docs/memory-card.md. The card states these numbers, and is compared only with cards of this
+    protocol."""
     cluster: str | None = None
     """Train the runs on a Dask cluster: local:N (N workers on this machine; without a cluster the
     command uses two cores), or tcp://HOST:PORT or tls://HOST:PORT (a scheduler); see
@@ -109,9 +110,9 @@ def main() -> None:
 
 
 def make(command: CardCommand, again: str, stop: Interrupts) -> None:
-    """Make a card of each cell of `command`, and print the card with the places of its files.
+    """Make a card of each cell of `command`, and print each card with the paths of its files.
 
-    `again` is the command line that goes on after a signal, which `stop` notes.
+    `stop` notes a signal, and `again` is the command line that continues after a signal.
     """
     # These import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.cells.registry import options_in
@@ -136,13 +137,15 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
 def conclude(
     folder: Path, card: Card, rows: list[Row], kind: styles.Format, again: str, stop: Interrupts
 ) -> None:
-    """Print a card and where its files are, and draw it last; raise StoppedError after a signal.
+    """Print a card and the paths of its files, and draw its figures last.
+
+    Raises StoppedError after a signal.
 
     Args:
       folder: the folder of the card.
       card: the card.
-      rows: its rows; without a row nothing is drawn.
-      kind: the format of its figures.
+      rows: the rows of the card; without a row nothing is drawn, and no path is printed.
+      kind: the format of the figures.
       again: the command line that draws the figures again.
       stop: the interrupts, which note a signal.
     """

@@ -36,7 +36,7 @@ class Report:
     paper: Annotated[Paper, command_line.FLAT] = dataclasses.field(default_factory=Paper)
 
     def run(self) -> None:
-        """Write the page of all cards in the folder and files for a paper, and print the paths."""
+        """Write the page of the cards in the folder and the files for a paper; print the paths."""
         with styles.drawing():
             from echo_jax.memory.pages import card_pages
 
@@ -55,7 +55,7 @@ class Compare:
     """Two cards: each a folder such as cards/mine, or the name of a built-in cell or card."""
 
     def run(self) -> None:
-        """Print the sentence that compares the cards, for each question."""
+        """Print, for each question, the sentence that compares the two cards."""
         from echo_jax.memory.pages.comparison import compare
 
         print("\n\n".join(map(printable, compare(self.cards))))
@@ -63,7 +63,7 @@ class Compare:
 
 @dataclasses.dataclass(frozen=True)
 class Verify:
-    """Train two runs of a card again, chosen by its digest, and say if the numbers are equal."""
+    """Train two runs of a card again, chosen by the card's digest, and say if they are equal."""
 
     folder: Positional[Path]
     """Folder of the card, which holds card.json. For a cell of your own, run this command where
@@ -74,8 +74,8 @@ class Verify:
     def run(self) -> None:
         """Train the two runs again, and print for each whether its numbers are equal.
 
-        The exit status is 1 if the numbers differ on the same kind of processor with the same
-        versions.
+        The exit status is 1 if the numbers of a run differ although the processor is of the same
+        kind and the versions are the same.
         """
         # Imports jax, which reports and comparisons do without.
         from echo_jax.memory.card import verify_card
@@ -97,7 +97,7 @@ class List:
     """List the built-in cells, with their papers."""
 
     def run(self) -> None:
-        """Print a line for each built-in cell, and for each form of the name of another cell."""
+        """Print a line for each built-in cell, and for each form that another cell's name has."""
         known = [(name, cell.title, cell.paper) for name, cell in CELLS.items()]
         others = [
             (f"{BLOCK_PREFIX}CELL", "a small network around any cell", "-"),

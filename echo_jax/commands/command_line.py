@@ -1,4 +1,7 @@
-"""Turn dataclasses into flags, parts into base configurations, and errors into one sentence."""
+"""Turn dataclasses into flags, parts into base configurations, and errors into one sentence.
+
+The commands use these functions; `parse` reads a command line.
+"""
 
 import contextlib
 import dataclasses
@@ -41,7 +44,7 @@ from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, prin
 # Without these the flags of a field that is a dataclass are --run.task.lag and the like.
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
 REGISTRY = ConstructorRegistry()
-"""The rules below, as `tyro.cli` takes them."""
+"""The rules for types at the end of this module, as `tyro.cli` takes them."""
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
 INSTALLED = "echo-jax"  # as pages and cards name the installed program
@@ -56,16 +59,20 @@ _FAILURES = {
     rf"^\[Errno {errno.ENOENT}\][^:]*$":  # as os.getcwd raises it, without a name
         "the current folder no longer exists: change to another one",
 }  # fmt: skip
-"""Patterns in the messages of errors, and the sentences that replace them."""
+"""The sentences that replace the messages of errors, by a pattern in the message.
+
+{} stands for the first line of the message.
+"""
 
 
 def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     """Return the instance of the dataclass `command` that a command line describes.
 
-    `arguments` are the words of the command line, by default those of the process. The module of
-    the dataclass has the name of the command. Its `SPELLINGS`, if any, map other spellings to
-    words. Raises ConfigError for an unknown flag or a broken rule. Other words that tyro cannot
-    parse end the process with a message of tyro and status 2.
+    `arguments` are the words of the command line, by default the words after the command of this
+    process. The module of the dataclass has the name of the command. The attribute `SPELLINGS` of
+    the dataclass, if any, maps other spellings of a word to words. Raises ConfigError for an
+    unknown flag or a broken rule. Other words that tyro cannot parse end the process with a message
+    of tyro and status 2.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a character
@@ -91,7 +98,10 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
 
 
 def invocation(command: str) -> str:
-    """Return the words that start `command` in the way in which this process was started."""
+    """Return the words that start `command` in the way in which this process was started.
+
+    An example is "python -m echo_jax train" or "echo-jax train".
+    """
     script = Path(sys.argv[0])
     # As it was typed: sys.executable is a whole path.
     python = sys.orig_argv[0]
@@ -120,7 +130,7 @@ def fail(sentence: str) -> NoReturn:
 
 @contextlib.contextmanager
 def drawing_last(again: str) -> Iterator[None]:
-    """Add to an error of this context, which draws a figure, that the command `again` draws it."""
+    """Add the command `again`, which draws the figure, to an error of this context."""
     try:
         yield
     except EchoError as error:
@@ -129,7 +139,11 @@ def drawing_last(again: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
-    """Turn errors of this context that a user can correct into one sentence and exit status 2."""
+    """Turn errors of this context that a user can correct into one sentence and exit status 2.
+
+    If the reader of the output has ended, the process ends with status 1 and without a sentence.
+    Any other error is raised.
+    """
     try:
         yield
     except EchoError as error:
@@ -148,21 +162,21 @@ def refusals() -> Iterator[None]:
 
 
 def training(config: RunConfig, changes: dict[str, Any]) -> str:
-    """Return the command line that trains `config` with other values of the fields `changes`."""
+    """Return the command line that trains `config` with the fields in `changes` changed."""
     fields = chosen(changed(config, **changes)) | changes
     return f"{invocation('train')} {quoted(*flags_of(fields))}"
 
 
 def this_command(name: str) -> str:
-    """Return the command line of this process, whose command is `name`, to paste into a shell."""
+    """Return the command line of this process, to paste into a shell; `name` is its command."""
     return f"{invocation(name)} {quoted(*sys.argv[1:])}"
 
 
 @contextlib.contextmanager
 def stoppable(again: str) -> Iterator[Interrupts]:
-    """Make a context whose `Interrupts` end the program after a signal, when nothing is lost.
+    """Yield `Interrupts`, which end the program after a signal as soon as nothing is lost.
 
-    The program then prints the command line `again`, which continues it; the error for a lost
+    The program then prints the command line `again`, which continues its work. The error for a lost
     scheduler states this command line too.
     """
     notice = "Stopping as soon as nothing is lost; a second Ctrl-C stops at once."
@@ -177,9 +191,10 @@ def stoppable(again: str) -> Iterator[Interrupts]:
 
 
 def _defaults(command: Any, given: Sequence[str]) -> dict[str, Any]:
-    """Return the default of a command, as an argument of tyro, if the command has parts.
+    """Return the argument `default` of `tyro.cli` for a command with parts, or else {}.
 
-    The part is the one that the words `given` name, or else the default part.
+    The default is the command with the part that the words `given` name, or else with part
+    `context`.
     """
     if not {"part", "run"} <= {field.name for field in dataclasses.fields(command)}:
         return {}
@@ -199,18 +214,21 @@ class BrokenRuleError(Exception):
 
 
 def field_of(flag: str) -> str:
-    """Return the field that a flag sets: --no-stateful sets stateful, --batch=5 batch_size."""
+    """Return the field that `flag` sets: stateful for --no-stateful, batch_size for --batch=5."""
     name = re.sub("^--(no-)?", "", flag.partition("=")[0].replace("_", "-")).replace("-", "_")
     return next((field for field, alias in SHORT_NAMES.items() if alias == name), name)
 
 
 def aliases(field: str) -> list[str] | None:
-    """Return the other flags of a field, as tyro takes them, or None if there are none."""
+    """Return the shorter flags of a field in a list, as tyro takes them, or None."""
     return [f"--{SHORT_NAMES[field]}"] if field in SHORT_NAMES else None
 
 
 def fields_of(command: Any) -> Iterator[str]:
-    """Yield the names of the fields for which a command has flags, with those of its sections."""
+    """Yield the names of the fields for which a command has flags.
+
+    The fields of a field that is itself a dataclass are included.
+    """
     for field in dataclasses.fields(command):
         annotation: Any = field.type
         base = get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
@@ -229,7 +247,7 @@ def subcommands(command: Any) -> Sequence[Any]:
 def refuse_unknown(words: Sequence[str], command: Any, start: str) -> None:
     """Raise ConfigError if one of the words is a flag that the command lacks.
 
-    `start` is the words that start the command, whose help the error names.
+    `start` is the words that start the command; the error names `start --help`.
     """
     where = f"{start} --help"
     for kind in subcommands(command):
@@ -249,7 +267,7 @@ def refuse_unknown(words: Sequence[str], command: Any, start: str) -> None:
 def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
     """Return the rule for a dataclass, or None for another type.
 
-    Tyro's own rule breaks the lines of a field's docstring where the source breaks them.
+    The rule of tyro would break lines of help where the docstring of a field has its line ends.
     """
     kind: Any = info.type
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
@@ -296,7 +314,7 @@ def _default_of(field: Any, info: StructTypeInfo) -> Any:
 
 
 def _hint(default: Any) -> str | Callable[[str], str]:
-    """Return the default as --help shows it, or "" for a flag that may be left out."""
+    """Return the default as --help shows it, or "" for None and for an empty value."""
     if default is None or default in ((), ""):
         return ""
     if isinstance(default, bool):

@@ -66,7 +66,7 @@ class PredictCommand:
     """The cell of the run, as module:NAME or FILE.py, if it is your own."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless exactly one source of values is given, and can be used."""
+        """Raise ConfigError unless there is one source of values, and the options fit it."""
         check_values(self)
         given = [self.csv is not None, self.text is not None, self.stream, self.explain]
         asked = sum(given) + bool(self.values)
@@ -82,7 +82,11 @@ class PredictCommand:
 
 
 def main() -> None:
-    """Parse the command line and print the answers; bad values are refused before loading."""
+    """Parse the command line, and print the answers of the network.
+
+    Values that the network cannot read are refused before the network is loaded, except values of
+    a stream.
+    """
     command = command_line.parse(PredictCommand)
     from echo_jax.echo.run import checkpoint
     from echo_jax.storage import values_and_tokens
@@ -109,7 +113,8 @@ def main() -> None:
 def load(command: PredictCommand) -> "TrainedNetwork":
     """Return the network of `command`.
 
-    A note is printed if the network is not yet fully trained, or if it is one of several seeds.
+    A note is printed if the network is not yet fully trained, or if the run has several seeds and
+    the command names none.
     """
     from echo_jax.echo.run import predictor
 
@@ -128,7 +133,10 @@ def load(command: PredictCommand) -> "TrainedNetwork":
 
 
 def follows_report(network: "TrainedNetwork") -> str:
-    """Return the share of answers that follow each input, as a bar for each step back."""
+    """Return a text with a bar for each step back: the share of answers that follow that input.
+
+    An answer follows an input if the answer becomes the new value when the input is changed.
+    """
     task = network.config.task
     positions = range(min(task.length, max(task.window, task.lag + 1) + 3))
     lines = [
@@ -147,10 +155,10 @@ def follows_report(network: "TrainedNetwork") -> str:
 def answer(
     command: PredictCommand, network: "TrainedNetwork", blocks: Iterable["np.ndarray"]
 ) -> None:
-    """Print the answers of a network to blocks of tokens, int32 `[N]`, one answer per line.
+    """Print the answers of a network to blocks of tokens, each int32 `[N]`, one answer per line.
 
-    Answers to values of the command line, and generated answers, are printed on one line. Ctrl-C
-    ends a stream.
+    Answers to values of the command line, and generated answers, are printed on one line. If there
+    is no answer yet, the reason is printed to standard error. Ctrl-C ends the process.
     """
     state = network.start()
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -170,14 +178,20 @@ def answer(
 
 
 def spelled(value: int | str | None, separator: str) -> int | str:
-    """Return a value as it is printed: in quotes if it is or has a separator; "-" for None."""
+    """Return a value as it is printed: "-" for None, in quotes if it contains `separator`.
+
+    `separator` is what stands between two values. A single space is always in quotes.
+    """
     if value is None:
         return "-"
     return repr(value) if value == " " or separator in str(value) else value
 
 
 def why_no_answer(network: "TrainedNetwork", state: "EchoState") -> str:
-    """Return why the first answers are dashes, and how many more values `state` needs."""
+    """Return a text that says why the first answers are dashes.
+
+    It states how many values an answer needs, and how many are still missing after `state`.
+    """
     task = network.config.task
     more = network.lacking(state)
     needed = task.target_times.start + 1
@@ -189,8 +203,8 @@ def why_no_answer(network: "TrainedNetwork", state: "EchoState") -> str:
 def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray"]:
     """Yield the tokens of the standard input as they come, int32 `[N]`, until it ends.
 
-    `encode` turns words into tokens. Raises ConfigError for a value without a token, after the
-    tokens before this value were yielded.
+    `encode` turns words into tokens. Raises ConfigError if the standard input is closed, or for a
+    value without a token, after the tokens before this value were yielded.
     """
     import numpy as np
 

@@ -1,10 +1,10 @@
 """Show what the network is given: integers, one-hot vectors, rows, batches, and their state.
 
-echo-jax show --part no-context             # shows the tutorial's mistake
-echo-jax show --csv my.csv --column n       # the same for your own numbers
+echo-jax show --part no-context             # the rows of part 3, with the tutorial's mistake
+echo-jax show --csv my.csv --column n       # the rows of your own numbers
 echo-jax show --curve runs/part4            # make curve.png of a run again
-echo-jax show --play runs/part4             # make a page in which its LSTM runs
-echo-jax show --memory runs/part4           # what its state tells about earlier values
+echo-jax show --play runs/part4             # make a page that runs the LSTM of a run
+echo-jax show --memory runs/part4           # what the state of a run tells about earlier values
 """
 
 import dataclasses
@@ -45,7 +45,10 @@ class ShowCommand:
     run: Annotated[RunConfig, command_line.FLAT] = PARTS["context"]
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless the rows are in range and at most one figure is asked for."""
+        """Raise ConfigError unless each value is valid and the options can be combined.
+
+        At most one of --curve, --play and --memory may be given, and --format only with --curve.
+        """
         check_values(self)
         asked = [name for name in ("curve", "play", "memory") if getattr(self, name) is not None]
         if len(asked) > 1:
@@ -81,9 +84,10 @@ def main() -> None:
 
 
 def show_memory(folder: Path, cell: str | None) -> None:
-    """Print and draw the bits by lag of the first network of the run in `folder`.
+    """Print and draw how many bits about earlier values a state holds, by lag.
 
-    `cell` is the name of the user's cell of the run, or None for a built-in cell.
+    The state is that of the first network of the run in `folder`. `cell` is the name of the user's
+    cell of the run, or None for a built-in cell.
     """
     environment.use_cpu_devices(1)
     from echo_jax.echo.run import predictor
@@ -97,7 +101,10 @@ def show_memory(folder: Path, cell: str | None) -> None:
 
 
 def show_data(command: ShowCommand) -> None:
-    """Print the column, if there is one, a sequence, its rows, and whether they can be learned."""
+    """Print a sequence, its rows, and whether the task can be learned.
+
+    If the values come from a file, a view of these values is printed first.
+    """
     from echo_jax.echo.run import data_views
     from echo_jax.echo.run.train_run import new_inputs
 

@@ -1,7 +1,7 @@
 """Answer the questions of the tutorial and of its readers: tables and figures on one page.
 
 echo-jax study                                # the studies, and how long each takes here
-echo-jax study --all --out studies/           # all, resumable, and a page that shows them
+echo-jax study --all --out studies/           # run all studies, and write a page in studies/
 """
 
 import dataclasses
@@ -53,7 +53,7 @@ class StudyCommand(GridOptions):
     stopped continues there."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless each name is that of a study, and --all has no names."""
+        """Raise ConfigError if a name is no study's, or if names are given together with --all."""
         if self.all and self.names:
             raise ConfigError("--all runs every study: use it without a name")
         for name in self.names:
@@ -61,7 +61,7 @@ class StudyCommand(GridOptions):
 
 
 def main() -> None:
-    """Parse the command line, and run the studies that it names or list all of them."""
+    """Parse the command line, and run the studies that it names, or list all studies."""
     command = command_line.parse(StudyCommand)
     if not (command.names or command.all):
         print(listing())
@@ -94,8 +94,8 @@ def run_and_print(
 ) -> None:
     """Run the missing grid points of the studies `names`, and print each study when it is done.
 
-    `folder` keeps the rows, `options` name the cluster and the files for a paper, and `interrupts`
-    end the loop after a signal.
+    `folder` keeps the rows, `options` states the cluster and the files for a paper, and
+    `interrupts` ends the loop after a signal.
     """
     running = Execution(options.cluster, interrupts=interrupts, keep_programs=True)
 

@@ -41,9 +41,10 @@ NO = {
 
 
 def axes() -> Iterator[tuple[str, Any, Any]]:
-    """Yield a field of the command for each field of a configuration: name, type and default.
+    """Yield the name, type and default of a field of the command for each option that can vary.
 
-    The value of the field is a tuple of the values after each use of the flag.
+    These are the options of the task, the network and the training. The value of a field is a tuple
+    with a tuple of values for each use of the flag.
     """
     for kind in (TaskConfig, NetworkConfig, TrainingConfig):
         for field in dataclasses.fields(kind):
@@ -75,12 +76,12 @@ else:
 
 @dataclasses.dataclass(frozen=True)
 class SweepCommand(GridOptions):
-    """Train every combination of some options, evaluate, and show what was learned.
+    """Train every combination of the values of some options, and show what was learned.
 
     Each option takes several values (--lag 1 2, or --lag 1 --lag 2); a switch takes yes and no.
-    Each value of the last option in the table is compared with its first value, with equal other
-    options, in pairs of seeds; p is adjusted for all comparisons (Holm). Grid points whose results
-    are already in the folder are not run again.
+    Each value of the last option in the table is compared with the first value of this option, with
+    equal other options, in pairs of seeds; p is adjusted for all comparisons (Holm). Grid points
+    whose results are already in the folder are not run again.
     """
 
     SPELLINGS = NO
@@ -104,7 +105,10 @@ class SweepCommand(GridOptions):
 
     @property
     def study(self) -> Study:
-        """The grid as a study; ConfigError is raised if a combination is invalid."""
+        """The grid as a study.
+
+        ConfigError is raised if a flag has no value, or if a combination is invalid.
+        """
         values = {}
         for field, groups in vars(self.axes).items():
             if () in groups:

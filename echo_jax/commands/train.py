@@ -1,8 +1,8 @@
 """Train on the echo task, one seed or many, evaluate on fresh sequences, explain the outcome.
 
-echo-jax train --lag 1 --window 5 --seeds 16     # the same, with an interval
-echo-jax train --part no-context                 # part 3: stays at chance, and why
-echo-jax train --resume runs/part4               # go on where a run was stopped
+echo-jax train --seeds 16                # part 4 of the tutorial, with an interval over 16 seeds
+echo-jax train --part no-context         # part 3: stays at chance, and why
+echo-jax train --resume runs/part4       # continue a run that was stopped
 """
 
 import contextlib
@@ -59,9 +59,9 @@ def main() -> None:
 
 
 def run(command: TrainCommand, interrupts: Interrupts) -> None:
-    """Train a new run, or continue a run, as `command` says, and print and draw its outcome.
+    """Train a new run, or continue a run, as `command` says; print and draw its outcome.
 
-    Raises StoppedError after a signal, which `interrupts` note.
+    `interrupts` notes signals; after a signal, StoppedError is raised.
     """
     # Some of these import jax: flags were parsed before, and --help answers in 0.1 s.
     from echo_jax.echo.run import advice, play_page, result_report, run_folder
@@ -101,7 +101,8 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
 def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
     """Return the number of sequences and the cell of a resumed run, each None if not given.
 
-    Raises ConfigError if another field of the configuration is given, which the run's folder fixes.
+    Raises ConfigError if the command line gives another field of the configuration, because the
+    folder of the run fixes the other fields.
     """
     # By the words: a parsed command does not tell a default from the same value that was given.
     given = [command_line.field_of(word) for word in sys.argv[1:] if word.startswith("--")]
@@ -117,9 +118,11 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
 
 @contextlib.contextmanager
 def going_on(folder: str, smaller: Callable[[], str]) -> Iterator[None]:
-    """Add to an error or a stop of this context the command that continues the run in `folder`.
+    """Tell the user how to go on after a stop or an error of this context.
 
-    If the loss diverged and a smaller learning rate may help, the command `smaller()` is added.
+    After a stop or a StorageError, the message gets the command that continues the run in `folder`.
+    If the loss diverged and a smaller learning rate may help, the message gets the command
+    `smaller()`, which trains with that rate.
     """
     resume = f"{command_line.invocation('train')} --resume {command_line.quoted(folder)}"
     try:

@@ -1,4 +1,4 @@
-"""Compute baselines: the best scores possible with limited knowledge of the sequence. Pure."""
+"""Compute baselines: the scores of guesses with limited knowledge of the sequence. Pure."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,13 +8,16 @@ import numpy as np
 from echo_jax.config import RunConfig, TaskConfig
 
 EXACT_STEPS = 32
-"""The longest window whose order-blind baseline is exact; longer windows are simulated."""
+"""The most values fed for which the order-blind accuracy is exact; with more it is simulated."""
 
 WINDOWS_SEEN = 5000
-"""The approximate number of windows of a user's own tokens that a baseline averages over."""
+"""How many windows or targets of a user's own tokens a baseline averages over.
+
+An order-blind baseline averages over about this many windows, the scores of persistence and of a
+k-gram over at most this many targets."""
 
 MOST_GRAM = 5
-"""The number of values in the longest context of a k-gram."""
+"""The largest k of a k-gram, which is the number of values in its context."""
 
 
 class Baseline(NamedTuple):
@@ -48,9 +51,9 @@ def chance_distance(vocab_size: int) -> float:
 def majority_baseline(tokens: np.ndarray, untrained: np.ndarray | None = None) -> Baseline:
     """Return the best scores possible from the frequencies of `tokens`, int32 `[M]`, alone.
 
-    The accuracy is the share of the most common token. No answer is an `untrained` token, so these
-    tokens are left out, and the accuracy is 0 if no other token occurs. The loss is the entropy of
-    all tokens in nats.
+    The accuracy is the share of the most common token among all tokens. A network never answers
+    with a token in `untrained`, so the most common of the other tokens counts; without other
+    tokens, the accuracy is 0. The loss is the entropy of all tokens in nats.
     """
     values, counts = np.unique(tokens, return_counts=True)
     shares = counts / len(tokens)
@@ -65,8 +68,8 @@ def order_blind_baseline(config: RunConfig) -> Baseline:
     A value that occurs c times among the m values fed is the target with probability c / m. So the
     best guess is right with probability E[largest c] / m, and its loss is the expected entropy of
     the shares c / m. In framing `values` the loss is the expected variance of the m values: 1 - 1/m
-    times the variance of one value. For a target that is not fed, the chance baseline counts. The
-    result is the mean over the targets of `config`.
+    times the variance of one value. For a target outside the window, the chance baseline counts.
+    The result is the mean over the targets of `config`.
     """
     task = config.task
     sizes, targets = _values_fed(config)
@@ -85,10 +88,11 @@ def order_blind_baseline(config: RunConfig) -> Baseline:
 def order_blind_baseline_of(
     tokens: np.ndarray, config: RunConfig, untrained: np.ndarray | None = None
 ) -> Baseline:
-    """Return the order-blind baseline on a user's own `tokens`, int32 `[M]`: a mean over windows.
+    """Return the order-blind baseline of `config` on a user's own `tokens`, int32 `[M]`.
 
-    For a target outside the window, the `majority_baseline` of all tokens counts. No answer is an
-    `untrained` token.
+    The result is the mean over evenly spaced windows, each scored by the `majority_baseline` of its
+    tokens. For a target outside the window, the majority baseline of all tokens counts. A network
+    never answers with a token in `untrained`.
     """
     sizes, targets = _values_fed(config)
     baselines = []
@@ -108,9 +112,10 @@ def order_blind_baseline_of(
 def _values_fed(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of values that windows feed, and how many targets have each number.
 
-    The first array has the different numbers in ascending order. At the start of prefixes and
-    streams, the window feeds all values so far. In streams without a carried state, it feeds the
-    values of the chunk so far. The cell mlp sees at most the values in its delay line.
+    The first array has the different numbers in ascending order, and the second has the targets of
+    `config` in a sequence, counted for each number. At the start of prefixes and streams, the
+    window feeds all values so far. In streams without a carried state, the window feeds the values
+    of the chunk so far. The cell mlp sees at most the values in its delay line.
     """
     task = config.task
     times = np.asarray(task.scored_times)
@@ -123,12 +128,12 @@ def _values_fed(config: RunConfig) -> tuple[np.ndarray, np.ndarray]:
 def ordered_baselines(
     training: np.ndarray, held_out: np.ndarray, task: TaskConfig
 ) -> dict[str, float]:
-    """Return the scores of persistence and of a k-gram for a target outside the window.
+    """Return k and the scores of persistence and of a k-gram, for a target outside the window.
 
-    The scores have the names of fields of `result.Scores`. The k-gram is fitted to `training`,
-    int32 `[M]`, and both are scored on `held_out`, int32 `[M']`. Persistence repeats the value in
-    the window nearest to the target. A target counts as often as evaluations of `task` ask for it
-    on average.
+    The names in the result are fields of `result.Scores`. The k-gram is fitted to `training`,
+    int32 `[M]`, and both predictors are scored on `held_out`, int32 `[M']`. Persistence repeats the
+    value in the window that is nearest to the target. A target counts as often as evaluations of
+    `task` ask for it on average.
     """
     times, weights = asked_times(len(held_out), task)
     nearest = times - (task.window - 1 if task.lag > 0 else 0)
@@ -152,8 +157,9 @@ def steps_to_target(task: TaskConfig) -> int:
 def asked_times(length: int, task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
     """Return the times at which a network is asked, and how many sequences ask at each time.
 
-    The times are in a held-out part of `length` values, from which sequences of `task` are cut.
-    Times that are too early for a k-gram are left out, and at most WINDOWS_SEEN times are kept.
+    The times are in a held-out part of `length` values, from which sequences of `task` are cut at
+    every place. Times that are too early for the longest context of a k-gram are left out. At most
+    WINDOWS_SEEN evenly spaced times are kept.
     """
     # Every k is scored at the same times, which the longest context must reach.
     early = min(task.window, MOST_GRAM, length - steps_to_target(task)) - 1
@@ -169,11 +175,12 @@ def asked_times(length: int, task: TaskConfig) -> tuple[np.ndarray, np.ndarray]:
 def k_gram_baseline(
     training: np.ndarray, held_out: np.ndarray, task: TaskConfig
 ) -> tuple[int, Baseline]:
-    """Return k and the scores on `held_out` of the best k-gram fitted to `training`, int32 `[M]`.
+    """Return k and the scores of the k-gram that has the least loss on `held_out`, int32 `[M']`.
 
-    A k-gram predicts a target outside the window from the k values in the window that are nearest
-    to the target. The best k, up to 5, has the least loss on `held_out`. The shares after a context
-    of k values are `interpolated` with the shares after a shorter context.
+    A k-gram predicts a target outside the window of `task` from the k values in the window that are
+    nearest to the target. k is at most 5 and at most the window. The k-grams are fitted to
+    `training`, int32 `[M]`: the shares after a context of k values are `interpolated` with the
+    shares after a shorter context.
     """
     scores = []
     for target, *counted in _targets_and_counts(training, held_out, task):
@@ -191,21 +198,22 @@ def k_gram_baseline(
 
 
 def frequencies(tokens: np.ndarray, classes: int) -> np.ndarray:
-    """Return the share of each of V = `classes` tokens in `tokens`, `[V]`.
+    """Return the share of each of V = `classes` tokens in `tokens`, float `[V]`.
 
-    Each count is raised by 1, so that no share is 0.
+    The count of each token is raised by 1, so that no share is 0.
     """
     return (np.bincount(tokens.ravel(), minlength=classes) + 1.0) / (tokens.size + classes)
 
 
 def interpolated(counts: np.ndarray, shorter: np.ndarray) -> np.ndarray:
-    """Return the shares of an n-gram after a context, `[..., V]` (Witten and Bell 1991).
+    """Return the shares p_n of targets after a context of n values, `[..., V]`.
 
         p_n(v) = (c_n(v) + d_n p_{n-1}(v)) / (c_n + d_n)
 
-    `counts`, `[..., V]`, has c_n(v), the number of targets v after the context; c_n is their sum,
-    and d_n the number of different targets. `shorter` has the shares p_{n-1} after a context that
-    is one value shorter. If the context never occurred, the result equals `shorter`.
+    `counts`, `[..., V]`, has c_n(v), the number of targets v after the context; c_n is the number
+    of all targets after it, and d_n is the number of different targets. `shorter` has the shares
+    p_{n-1} after a context that is one value shorter. If the context never occurred, the result
+    equals `shorter`. The formula is that of Witten and Bell (1991).
     """
     different = np.maximum(np.count_nonzero(counts, axis=-1, keepdims=True), 1)
     whole = counts.sum(axis=-1, keepdims=True) + different
@@ -213,10 +221,11 @@ def interpolated(counts: np.ndarray, shorter: np.ndarray) -> np.ndarray:
 
 
 def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskConfig) -> Any:
-    """Return an iterator over held-out targets, each with counts for contexts of 1, 2, ... values.
+    """Return an iterator over the held-out targets at `asked_times`, each with counts.
 
-    The counts for a context are a pair of arrays: the different values that follow the context in
-    `training`, and how often each value follows. Memory grows in proportion to the tokens.
+    An item is a tuple (target, counts_1, counts_2, ...). counts_k belongs to the context of the k
+    values nearest to the target. It is a pair of arrays: the different targets that this context
+    has in `training`, and how often it has each of them. Memory grows in proportion to the tokens.
     """
     steps = steps_to_target(task)
     size = task.vocab_size
@@ -244,7 +253,7 @@ def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskCo
 def _expected_entropy(size: int, vocab_size: int) -> float:
     """Return the expected entropy, in nats, of the shares of the values in `size` uniform draws.
 
-    There are `vocab_size` values; the expectation is a sum over the counts k of a value.
+    There are `vocab_size` values. The expectation is a sum over k, the count of one value.
     """
     k = np.arange(size + 1)
     p = 1 / vocab_size
@@ -292,9 +301,10 @@ def _simulated_largest_counts(size: int, vocab_size: int) -> np.ndarray:
 def _expected_largest_count(size: int, vocab_size: int) -> float:
     """Return E[max_v m_v] for counts m of `size` draws from `vocab_size` equally likely values.
 
-    E[max] = sum over k of P(max > k). Counts of a fixed number of draws are independent Poisson
-    counts given their sum. So P(max <= k) is a ratio: the V-fold convolution of the Poisson
-    distribution cut off at k, taken at `size`, over P(sum = size).
+    E[max] = sum over k of P(max > k). Counts of a fixed number of draws are distributed as
+    independent Poisson counts, given the sum of these counts. So P(max <= k) is a ratio. Its
+    numerator is the V-fold convolution of the Poisson distribution cut off at k, taken at `size`,
+    for V = `vocab_size`. Its denominator is P(sum = size).
     """
     if size == 0:
         return 0.0

@@ -77,7 +77,10 @@ class Corpus(NamedTuple):
         return np.setdiff1d(self.held_out, self.training)
 
     def untrained_share(self, task: TaskConfig) -> float:
-        """Return the expected share of `untrained` tokens among the targets of `task`."""
+        """Return the expected share of `untrained` tokens among the targets of an evaluation.
+
+        The sequences of the evaluation of `task` are cut from the held-out part.
+        """
         unknown = np.isin(self.held_out, self.untrained)
         starts = len(unknown) - task.length + 1
         offsets = [time - task.lag for time in task.scored_times]
@@ -106,12 +109,12 @@ def draw_sequences(
     task: TaskConfig,
     corpus: Corpus | None = None,
 ) -> chex.Array:
-    """Return the sequences with the numbers `counters` `[N]`: int32 `[N, L]`, streams `[N, B, L]`.
+    """Return the sequences whose numbers are `counters`, int `[N]`: tokens, int32 `[N, L]`.
 
-    Sequence i depends on `seed`, `purpose` and i alone, not on how many sequences are drawn with
-    it. `task` gives L, B and V. Without a `corpus`, integers are uniform in 0 .. V-1. With a
-    `corpus`, evaluation sequences are cut from its held-out part, and all others from its training
-    part.
+    In streams the tokens are `[N, B, L]`. Sequence i depends on `seed`, `purpose` and i alone, not
+    on how many sequences are drawn with it. `task` gives L, B and V. Without a `corpus`, integers
+    are uniform in 0 .. V-1. With a `corpus`, evaluation sequences are cut from its held-out part,
+    and all others from its training part.
     """
     chex.assert_rank(counters, 1)
     # The counter comes last: sequence i needs none before it, so a chunk is drawn at once.
@@ -147,9 +150,10 @@ def sequence_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) ->
 
 
 def rows_where(there: chex.Array, inputs: chex.Array, task: TaskConfig) -> Rows:
-    """Return the `Rows` of `inputs` `[..., W]`, in which steps are missing where `there` is False.
+    """Return the `Rows` of `inputs`, int32 `[..., W]`, without the steps at which `there` is False.
 
-    A missing step is the token V or is masked, as `task` says; in windows no step is missing.
+    `there` is bool `[..., W]`. A missing step becomes the token V or is masked, as `task` says. In
+    layout windows `there` is ignored, as no step is missing.
     """
     if task.missing == "token":
         return Rows(jnp.where(there, inputs, task.vocab_size), None)

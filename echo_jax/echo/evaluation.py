@@ -1,4 +1,4 @@
-"""Accuracy and loss on fresh sequences, overall and by position, and states. Pure."""
+"""Compute the answers, scores and states of a network on fresh sequences. Pure."""
 
 from typing import NamedTuple
 
@@ -13,11 +13,13 @@ from echo_jax.echo.loss import token_loss
 from echo_jax.echo.network import Network, Params, feed, start, target_logits
 
 SEQUENCES_AT_ONCE = 100
-"""The number of sequences evaluated side by side. It bounds memory, and changes only last bits."""
+"""The most sequences evaluated side by side. This bounds memory, and changes only last bits."""
 
 
 class Answers(NamedTuple):
-    """The answers of a network at the P positions of a sequence, each `[streams, P]`.
+    """The answers of a network at the P positions of a sequence; each field is `[streams, P]`.
+
+    There is one stream, or B of them in layout streams.
 
     expected   int32, the targets
     predicted  int32, the most likely tokens
@@ -34,10 +36,11 @@ class Answers(NamedTuple):
 class Evaluation(NamedTuple):
     """The scores on all fresh sequences, and the answers to the first sequence.
 
-    accuracy              float32, share of correct answers
-    loss                  float32, mean, nats; in framing `values` a mean squared error
-    distance              float32, mean of |expected - predicted|
-    accuracy_by_position  float32 `[P]`, NaN where a position has no target
+    accuracy              float32, the share of correct answers
+    loss                  float32, the mean loss in nats; in framing `values` the mean squared error
+    distance              float32, the mean of |expected - predicted|
+    accuracy_by_position  float32 `[P]`, the share of correct answers at each position, NaN where a
+                          position has no target
     first                 the `Answers` to the first sequence
     """
 
@@ -55,7 +58,7 @@ def answer_sequence(
     params: Params,
     tokens: chex.Array,
 ) -> Answers:
-    """Return the answers of `network` to the sequence `tokens`, int32 `[L]`; streams `[B, L]`.
+    """Return the answers of `network` to the sequence `tokens`, int32 `[L]`, in streams `[B, L]`.
 
     The weights are `params`, and the lag and the statefulness are those of `dynamic`.
     """
@@ -77,10 +80,10 @@ def answer_sequence(
 
 
 class States(NamedTuple):
-    """The carries before and after the K*B rows of a sequence, each concatenated to F numbers.
+    """The carries around the K*B rows of a sequence; the F numbers of a carry stand side by side.
 
-    before  float32 `[K*B, F]`, zeros where the row starts from zero
-    after   float32 `[K*B, F]`
+    before  float32 `[K*B, F]`, the carry from which the row starts
+    after   float32 `[K*B, F]`, the carry at the end of the row
     """
 
     before: chex.Array
@@ -96,7 +99,8 @@ def states_around(
 ) -> States:
     """Return the states before and after each row of the sequence `tokens`, int32 `[L]`.
 
-    The weights are `params`, and the lag and the statefulness are those of `dynamic`.
+    In streams the tokens are `[B, L]`. The weights are `params`, and the lag and the statefulness
+    are those of `dynamic`.
     """
 
     def step(carry: Carry, batch: Batch) -> tuple[Carry, States]:
@@ -121,10 +125,10 @@ def evaluate(
     params: Params,
     corpus: Corpus | None = None,
 ) -> Evaluation:
-    """Return the scores of `params` on `config.evaluation_sequences` fresh sequences.
+    """Return the scores of `network` on `config.evaluation_sequences` fresh sequences.
 
-    The sequences are random, or cut from the held-out part of a `corpus`. Their seed, lag and
-    statefulness come from `dynamic`.
+    The weights are `params`. The sequences are random, or cut from the held-out part of a `corpus`.
+    `dynamic` states their seed, the lag of the targets, and whether the network is stateful.
     """
     counters = jnp.arange(config.evaluation_sequences)
     tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, counters, config.task, corpus)

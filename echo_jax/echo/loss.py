@@ -8,9 +8,10 @@ from echo_jax.config import Framing
 
 
 def cross_entropy(logits: chex.Array, targets: chex.Array) -> chex.Array:
-    """Return -ln p of each of `targets`, int `[...]`, in nats, `[...]`.
+    """Return the loss -ln p of each target in nats, float32 `[...]`.
 
-    p is the probability of the target, by the softmax of the `logits`, `[..., V]`.
+    `targets` are int `[...]`, each in 0 .. V-1. p is the probability of the target by the softmax
+    of the `logits`, float32 `[..., V]`.
     """
     chex.assert_equal_shape_prefix([logits, targets], targets.ndim)
     # Not that of optax for integer labels: a third of its values have other last bits.
@@ -33,10 +34,10 @@ def token_loss(logits: chex.Array, targets: chex.Array, framing: Framing) -> che
 def correct(logits: chex.Array, targets: chex.Array) -> chex.Array:
     """Return True where the target has the largest logit, bool `[...]`.
 
-    `logits` are `[..., V]`, and `targets` are `[...]`, each in 0 .. V-1. Of equal logits, the logit
-    with the smallest index counts as the largest, as in `argmax`, which gives the answers. The
-    result is False if any logit is NaN, which `argmax` would choose. A comparison with the target's
-    logit is faster than `argmax` on a CPU.
+    `logits` are `[..., V]`, and `targets` are int `[...]`, each in 0 .. V-1. If several logits are
+    equally large, the one with the smallest index counts as the largest. `argmax`, which chooses
+    the answers, has the same rule. The result is False if any logit is NaN, which `argmax` would
+    choose. A comparison with the target's logit is faster than `argmax` on a CPU.
     """
     chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)
     before = jnp.arange(logits.shape[-1]) < targets[..., None]
@@ -44,9 +45,9 @@ def correct(logits: chex.Array, targets: chex.Array) -> chex.Array:
 
 
 def mean_where(values: chex.Array, scored: chex.Array | None) -> chex.Array:
-    """Return the mean of the `values` that are `scored`, or 0 if no value is scored.
+    """Return the mean of the `values` at which `scored` is True, or 0 if it is True nowhere.
 
-    If `scored` is None, all values are scored.
+    `scored` is bool and has the shape of `values`; if it is None, all values count.
     """
     values = values.astype(jnp.float32)
     if scored is None:

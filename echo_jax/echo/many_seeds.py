@@ -23,15 +23,16 @@ SeedMap = Literal["map", "vmap"]
 
 
 def default_seed_map() -> SeedMap:
-    """Return `map` on a CPU, where one seed after the other costs nothing, and `vmap` elsewhere."""
+    """Return `map` on a CPU, where seeds are as fast one after another, and `vmap` elsewhere."""
     return "map" if jax.default_backend() == "cpu" else "vmap"
 
 
 def devices_for(runs: int, seed_map: SeedMap, limit: int | None = None) -> list[jax.Device]:
-    """Return the devices over which `runs` runs are spread: at most one a run, at most `limit`.
+    """Return the devices over which `runs` runs are spread: at most one per run.
 
-    On a CPU, the `seed_map` vmap gets one device. There `shard_map` of `vmap` over several runs a
-    device can hang: with two devices on two cores it did in most tries.
+    There are at most `limit` devices, or as many as jax has if `limit` is None. On a CPU, the
+    `seed_map` vmap gets one device, because `shard_map` of `vmap` can hang there if a device has
+    several runs. With two devices on two cores, it hung in most tries.
     """
     devices = jax.local_devices()
     if seed_map == "vmap" and devices[0].platform == "cpu":
@@ -40,10 +41,10 @@ def devices_for(runs: int, seed_map: SeedMap, limit: int | None = None) -> list[
 
 
 def stack_dynamic(configs: Sequence[RunConfig]) -> DynamicParams:
-    """Return the dynamic parameters of S runs with equal static `configs`, each field `[S]`.
+    """Return the dynamic parameters of the S runs `configs`, each field `[S]`.
 
-    The fields are NumPy arrays. For jax arrays, jax would compile a program for each operation on
-    them, which takes half a second in all.
+    The runs have equal static configurations. The fields are NumPy arrays. For jax arrays, jax
+    would compile a program for each operation on them, which takes half a second in all.
     """
     fields = zip(*(config.dynamic for config in configs), strict=True)
     types = DynamicParams(np.int32, np.int32, np.float32, bool)

@@ -38,17 +38,19 @@ Compute = Literal["literal", "fast"]
 GLOROT = nn.initializers.glorot_uniform()
 
 Params = dict[str, Any]
-"""`{"cell": the cell's parameters, "readout": {"kernel": [H, V], "bias": [V]}}`. A network with an
-embedding also has `"embedding": [tokens, D]`; if it is tied, the readout has D outputs, not V."""
+"""`{"cell": the cell's parameters, "readout": {"kernel": [features, V], "bias": [V]}}`, for a cell
+with `features` outputs. In framing `values` the readout has 1 output, not V. A network with an
+embedding also has `"embedding": [tokens, D]`; if it is tied, the readout has D outputs."""
 
 
 class Network(NamedTuple):
-    """The modules of a network; its parameters and carry are arguments of functions of this module.
+    """The modules of a network. Functions of this module take parameters and carry as arguments.
 
     cell        the recurrent cell
     readout     dense layer with V outputs; D where the embedding is tied, 1 in framing `values`
-    input_size  features that the cell is fed: V, or D, or 1
-    tokens      number of different input tokens: V, one more where a missing value is a token
+    input_size  number of features that a step of the cell is fed: `tokens` for one-hot vectors, D
+                for an embedding, 1 in framing `values`
+    tokens      number of different input tokens: V, or V + 1 if a missing value is a token
     classes     number of different output tokens: V
     encoding    one-hot or embedding
     tied        True if the logits are products of the readout with the embeddings
@@ -101,8 +103,9 @@ def around(cell: Cell, tokens: int, classes: int) -> Network:
 def init_params(network: Network, key: chex.PRNGKey) -> Params:
     """Return the initial parameters of `network`, float32, drawn with `key`.
 
-    The readout is Glorot-uniform with zero bias, as in Keras. Embeddings have unit variance. Tied
-    embeddings have variance 1/D, so that the logits have about unit variance.
+    The kernel of the readout is Glorot-uniform, and its bias is 0, as in Keras. Embeddings are
+    normal with variance 1. Tied embeddings have variance 1/D, so that the variance of the logits is
+    about 1.
     """
     cell_key, readout_key = jax.random.split(key)
     params = {"cell": network.cell.init(cell_key, network.input_size)}
@@ -147,10 +150,11 @@ def unroll(
 def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
     """Return the inputs of the cell for `tokens`, int32 `[...]`.
 
-    The inputs are one-hot vectors, float32 `[..., V]`. With embeddings, they are products of these
-    vectors with the embedding matrix, `[..., D]`, for which the fast form gathers rows. In framing
-    `values`, they are numbers in [0, 1], `[..., 1]`. For a cell that `has_scan`, the fast form
-    returns the tokens instead of one-hot vectors, as such a cell gathers rows of its kernel.
+    one-hot    vectors, float32 `[..., network.tokens]`. For a cell that `has_scan`, the fast form
+               returns the tokens instead, as such a cell gathers rows of its kernel
+    embedding  the products of the one-hot vectors with the embedding matrix, float32 `[..., D]`,
+               for which the fast form gathers rows of the matrix
+    values     the tokens, `scaled` to [0, 1], float32 `[..., 1]`, in framing `values`
     """
     fast = network.compute == "fast"
     if network.framing == "values":
@@ -179,9 +183,12 @@ def target_logits(
 def read_out(network: Network, params: Params, outputs: chex.Array) -> chex.Array:
     """Return the logits, float32 `[..., V]`, for the cell's `outputs`, float32 `[..., features]`.
 
-    classes         readout
-    ... tied        readout E^T, for the embeddings E of the V values (Press & Wolf 2017)
-    values          -(readout - v / (V-1))^2 for each v: the nearest value has the largest logit
+    In the table, readout is the output of the dense layer.
+
+    classes, not tied  readout
+    classes, tied      readout E^T, for the embeddings E of the V values (Press & Wolf 2017)
+    values             -(readout - v / (V-1))^2 for each value v, so that the value nearest to the
+                       readout has the largest logit
     """
     read = jnp.asarray(network.readout.apply({"params": params["readout"]}, outputs))
     if network.framing == "values":

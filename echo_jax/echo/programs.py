@@ -1,7 +1,8 @@
-"""The three compiled programs of a run, and the one loop over chunks of training.
+"""The compiled programs of a run, and the loop over chunks of training.
 
-The programs that train are compiled before the clock of training starts; the evaluation may be
-compiled in the background while training goes on.
+The three programs make the initial state, train on a chunk of sequences, and evaluate. The first
+two are compiled before the clock of training starts; the evaluation may be compiled in the
+background while training goes on.
 """
 
 import contextlib
@@ -45,7 +46,8 @@ def train_chunks(
     """Train on a range of `units`, such as sequences, and yield a `TrainedChunk` for each chunk.
 
     Training starts from `state`. `run_chunk` maps a state and a number of units to the next state
-    and the metrics. A chunk has at most `size` units, and none goes past a multiple of `every`.
+    and the metrics. A chunk has at most `size` units, and no chunk goes past a multiple of `every`
+    units; None sets no such limit.
     """
     done = units.start
     while done < units.stop:
@@ -66,7 +68,10 @@ class DevicePlan(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """The outcome of a chunk of training; each score is a mean over the updates with targets."""
+    """The outcome of a chunk of training.
+
+    The score of a sequence is the mean over those of its updates that have a target.
+    """
 
     done: int  # sequences trained on so far
     state: TrainState  # of every seed; valid until the next chunk starts, which reuses its memory
@@ -75,7 +80,10 @@ class Chunk(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """The compiled functions of a run of S seeds, whose leading axes `many_seeds.pad` pads."""
+    """The compiled functions of a run of S seeds.
+
+    Dynamic parameters, states and results have a leading axis of seeds, padded by `many_seeds.pad`.
+    """
 
     init: Any  # dynamic parameters to states; None where it was not asked for
     run_chunk: Callable[..., tuple[TrainState, Metrics]]  # (dynamic, states, a count, corpus)
@@ -105,8 +113,9 @@ class Programs(NamedTuple):
     ) -> Iterator[Chunk]:
         """Train on a range of `sequences` of `task`, from `state`, and yield each `Chunk`.
 
-        No chunk crosses a multiple of `every` sequences, where a checkpoint is due. `dynamic` has
-        the padded parameters of every seed; a `corpus` has the user's own values.
+        No chunk crosses a multiple of `every` sequences, where a checkpoint is due; None sets no
+        such limit. `dynamic` and `state` have the padded parameters and states of the seeds. A
+        `corpus` has the user's own values.
         """
         updates = task.updates_with_targets
 
@@ -160,9 +169,9 @@ def start_compiling(  # noqa: PLR0913, PLR0917 - the last three say how, not wha
 ) -> Programs:
     """Return the programs as `compile_programs` does, without waiting for the evaluation.
 
-    The `background` compiles the chunk of training, which takes longest, and then the evaluation.
-    Meanwhile this thread compiles the initial state. A resumed run needs no initial state, and
-    passes `with_init` False.
+    Threads of `background` compile the chunk of training, which takes longest, and the evaluation.
+    Meanwhile this thread compiles the initial state, and then waits for the chunk. A resumed run
+    needs no initial state, and passes `with_init` False.
     """
     devices = many_seeds.devices_for(config.seeds, *plan)
     dynamic = dynamic_of_seeds(config, len(devices))
@@ -201,10 +210,11 @@ WIDE = {"lstm", "lstm-chrono", "gru", "simple"}  # cells whose training gains fr
 
 
 def options_of_training(config: RunConfig) -> dict[str, str | bool]:
-    """Return XLA's options for the training of `config`: 512-bit vectors where they pay, or none.
+    """Return XLA's options for compiling the training of `config`.
 
-    By default XLA uses vectors of 256 bits. With 512 bits, an update of part 4 takes 0.9 of the
-    time, and its results are bit-identical; jax 0.10 to 0.12 accept the option. Mamba-2 would take
+    The options ask for vectors of 512 bits where these save time, and are empty elsewhere. By
+    default XLA uses vectors of 256 bits. With 512 bits, an update of part 4 takes 0.9 of the time,
+    and its results are bit-identical; jax 0.10 to 0.12 accept the option. Mamba-2 would take
     longer, and its results would differ in last bits.
     """
     task, network = config.task, config.network
@@ -249,7 +259,7 @@ class Stopwatch:
 
 
 def timed(function: Callable[[], Any]) -> Timed:
-    """Call `function`; return its result, a program, and the seconds that the call took."""
+    """Call `function`, which returns a program; return the program and the seconds of the call."""
     start = time.perf_counter()
     returned = function()
     return Timed(returned, time.perf_counter() - start)

@@ -43,12 +43,13 @@ def target_place(config: RunConfig) -> TargetPlace:
 
 
 def batches_back(config: RunConfig) -> int:
-    """Return how many batches before its answer a target was fed; 0 for a target in the window.
+    """Return how many batches before its answer a target was fed.
 
-    The rows of s batches before end s * B steps earlier, and in streams the chunks end s * W steps
-    earlier. So these rows hold x(t-n) if s * B <= n < s * B + W. The result is the smallest s with
-    n < s * B + W. Whether s * B <= n as well, and whether the sequence has such a row, is not
-    checked here.
+    The result is 0 for a target in the window, and for a negative lag. The rows of the batch that
+    is s batches back end s * B steps earlier, and in streams its chunks end s * W steps earlier. So
+    these rows hold x(t-n) if s * B <= n < s * B + W. The result is the smallest s with
+    n < s * B + W. This function checks neither that s * B <= n nor that the sequence has such a
+    row.
     """
     task = config.task
     return max(-(-(task.lag - task.window + 1) // task.batches_apart), 0)
@@ -80,9 +81,9 @@ def accuracy_ceiling(config: RunConfig, baseline: float, untrained: float = 0.0)
     """Return the highest accuracy possible with `config`, or None if it is unknown.
 
     Targets that were fed are answered right, and other answers are guesses, which are right with
-    probability `baseline`. `untrained` is the share of targets that no training sequence has; no
-    answer to them is right. The result is None for the user's own values if some targets are not
-    fed: the order of the values may tell more than a guess.
+    probability `baseline`. `untrained` is the share of targets whose value no training sequence
+    has, so that no answer to them is right. The result is None for the user's own values if some
+    targets are not fed: the order of the values may tell more than a guess.
 
     --window 1 --batch-size 1, V 100:  the first of 24 rows is a guess:  (23 + 1/100) / 24
     """

@@ -30,10 +30,10 @@ from echo_jax.echo.network import Network, Params, read_out
 from echo_jax.echo.network import feed as feed_rows
 
 PIECE = 4096
-"""The number of tokens in a piece, large enough that starting a piece costs next to nothing."""
+"""The most tokens in a piece if B is not larger; starting such a piece costs almost nothing."""
 
 PIECE_BYTES = 2**26
-"""The most bytes of an array that is needed for a piece, 64 MiB."""
+"""The most bytes of an array that a piece needs, 64 MiB, unless B tokens need more."""
 
 
 class EchoState(NamedTuple):
@@ -66,7 +66,7 @@ class Answer(NamedTuple):
 
 
 def start(config: RunConfig, network: Network, params: Params) -> EchoState:
-    """Return the state before the first token."""
+    """Return the state of `network`, with the weights `params`, before the first token."""
     task = config.task
     zero = jnp.zeros((), jnp.int32)
     if task.in_streams:
@@ -115,10 +115,11 @@ def feed(
 
 
 def next_rows(config: RunConfig, state: EchoState, tokens: chex.Array) -> tuple[Rows, chex.Array]:
-    """Return the rows that end at the next `tokens`, int32 `[N]`, and whether each goes on.
+    """Return the rows that end at the next `tokens`, int32 `[N]`, and whether each continues.
 
-    A row that goes on starts from a carry of `state`, and other rows start from zero. A row has W
-    steps, or in streams one step. The second result is bool `[N]`.
+    The second result is bool `[N]`, True for a row that continues another. Such a row starts from
+    the carry that the row before it in its lane left, at first from a carry in `state`. Any other
+    row starts from the initial state. A row has W steps, or one step in streams.
     """
     task = config.task
     place = jnp.arange(len(tokens))
@@ -136,9 +137,11 @@ def next_rows(config: RunConfig, state: EchoState, tokens: chex.Array) -> tuple[
 def steps(
     config: RunConfig, network: Network, params: Params, state: EchoState, token: chex.Array
 ) -> tuple[Rows, Carry]:
-    """Return the inputs `[T]` of the row that `token` ends, and the carry after each input.
+    """Return the T steps of the row that `token`, int32 `[]`, ends, and the carry after each step.
 
-    The inputs are fed one by one, and each step starts from the carry that the step before left.
+    The steps are `Rows` with `inputs` and `mask` `[T]`, and the carries have leaves `[T, 1, ...]`.
+    T is W, or 1 in streams. The first step starts from the carry that the row continues, or from
+    the initial state; every other step starts from the carry that the step before it left.
     """
     rows, goes_on = next_rows(config, state, jnp.asarray(token, jnp.int32)[None])
     inputs = rows.inputs[0]
@@ -160,7 +163,8 @@ def steps(
 def states(config: RunConfig, network: Network, params: Params, tokens: chex.Array) -> chex.Array:
     """Return the states at the end of the rows that `tokens`, int32 `[N]`, end: float32 `[N, D]`.
 
-    The network has seen no token before. The D numbers are those of `cells.block.flat_state`.
+    The network has seen no token before. The D numbers are those of `cells.block.flat_state`; they
+    are meaningless for a token that comes before the window is full.
     """
 
     def one(state: EchoState, token: chex.Array) -> tuple[EchoState, chex.Array]:
@@ -214,12 +218,12 @@ def _feed_lanes(
     present: chex.Array,
     batch_size: int,
 ) -> tuple[Carry, chex.Array]:
-    """Feed `rows` that each continue the row B before; return carries and last outputs.
+    """Feed N `rows`, each of which continues the row B before it; return carries and last outputs.
 
-    The B `carries`, `[B, ...]`, are lanes: token i is in lane i mod B, as is the row B before it.
-    As in training, B rows are run at once, one in each lane; the remainder is a shorter group.
-    Tokens that are not `present` are too early to end a row. They only rotate the lanes, which are
-    all equal until there is a row. The last outputs are `[N, features]`.
+    The B = `batch_size` `carries`, `[B, ...]`, are lanes: row i is in lane i mod B, as is the row
+    that it continues. As in training, B rows are run at once, one in each lane; the remainder is a
+    shorter group. Tokens that are not `present` are too early to end a row. They only rotate the
+    lanes, which are all equal until there is a row. The last outputs are `[N, features]`.
     """
     rest = len(present) % batch_size
     whole = len(present) - rest
@@ -246,10 +250,11 @@ def _feed_lanes(
 def piece_size(config: RunConfig) -> int:
     """Return how many tokens to feed at once: a multiple of B near PIECE, fewer if arrays are wide.
 
-    The logits of a piece of N tokens are `[N, V]`. Stateless rows are all run at once, so their
-    input is held too: `[W, N, V]` or `[W, N, embedding]`, and projected `[W, N, 4H]` (for the cell
-    mlp `[W, N, D, H]`). A stateful stream holds the input of one step only. Each array takes at
-    most PIECE_BYTES, but a piece has at least B tokens.
+    The logits of a piece of N tokens are `[N, V]`. Some networks also hold the inputs of a whole
+    piece, with S steps for each token: `[S, N, V]` or `[S, N, embedding]`, and projected
+    `[S, N, 4H]`, or `[S, N, D, H]` for the cell mlp with D values in its line. S is W for stateless
+    rows and 1 for a stateful stream. Each array takes at most PIECE_BYTES, but a piece has at least
+    B tokens.
     """
     task = config.task
     network = config.network
@@ -313,7 +318,10 @@ def follows(  # noqa: PLR0913, PLR0917 - three static ones and the window count,
 def _last_answer(
     config: RunConfig, network: Network, params: Params, sequence: chex.Array
 ) -> chex.Array:
-    """Return the last answer, a token, to `sequence`; earlier logits are not computed."""
+    """Return the answer, a token, after the last of the tokens `sequence`, int32 `[L]`.
+
+    Logits of earlier answers are not needed, so a compiled program leaves them out.
+    """
     first = start(config, network, params)
     state, _ = feed(config, network, params, first, sequence[:-1])
     return step(config, network, params, state, sequence[-1])[1].token

@@ -38,10 +38,11 @@ ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
 
 
 class Optimizer(NamedTuple):
-    """An update rule: p <- p - rate * direction.
+    """An update rule for the parameters p: p <- p - rate * direction.
 
-    rule      the function from the gradient to the direction
-    has_rate  True for a transformation of optax with its own rate, whose updates are added
+    rule      the transformation of the gradient into the direction
+    has_rate  True for a user's transformation of optax, which has its own rate: its direction is
+              added, p <- p + direction
     """
 
     rule: optax.GradientTransformation
@@ -60,7 +61,7 @@ class TrainState(NamedTuple):
 
     step       int32, updates made so far
     params     the network's parameters
-    opt_state  the optimizer's moments
+    opt_state  the state of the optimizer: for Adam, its moments
     """
 
     step: chex.Array
@@ -135,8 +136,8 @@ def run_chunk(  # noqa: PLR0913, PLR0917 - three static ones, then arrays
 
     `state` is a state between two sequences. `size` sequences are drawn, or cut from a `corpus`,
     and the first `count` are trained on. The size is static. The count may be traced, so that the
-    last chunk of a run needs no program of its own. The metrics are `[size, K]`, meaningless from
-    entry `count` on.
+    last chunk of a run needs no program of its own. The metrics are `[size, K]`, and 0 from entry
+    `count` on.
     """
     # Counted from the step: a resumed run draws what an uninterrupted one would have drawn.
     counters = state.step // config.task.updates_per_sequence + jnp.arange(size)
@@ -205,10 +206,10 @@ def train_batch(
 ) -> tuple[TrainState, Carry, Metrics]:
     """Make one update on `batch`; return the next state, the next carry and the `Metrics`.
 
-    `carry` is the carry before the first of the earlier batches. The returned carry is the `carry`
-    of the next call: the carry after the first of the earlier batches, or after the batch itself
-    without earlier batches. All batches are run with the weights before the step, and only the
-    loss of the last batch counts.
+    `carry` is the carry before the first of the earlier batches, or without earlier batches the
+    carry before the batch itself. The returned carry is the `carry` of the next call: the carry
+    after the first of the earlier batches, or otherwise after the batch itself. All batches are run
+    with the weights before the step, and only the loss of the last batch counts.
     """
     network, optimizer = learner
 
@@ -241,7 +242,7 @@ def update(
     learning_rate: chex.Numeric,
     state: TrainState,
 ) -> tuple[TrainState, chex.Array, Any]:
-    """Make one optimizer step, the only one in the package: p <- p - learning_rate * direction.
+    """Make one optimizer step: p <- p - learning_rate * direction, for the parameters p.
 
     `loss_fn` maps parameters to the loss and a further output. The `rule` turns the gradient into
     a direction. The learning rate is not part of the rule, so that the rate can be traced. Returns
@@ -273,8 +274,9 @@ def run_earlier(
 ) -> tuple[Carry, Carry | None]:
     """Run the earlier batches of `batch` again; return the carries after the last and the first.
 
-    The first earlier batch starts from `carry`. Without earlier batches, the results are `carry`
-    and None. A batch before the sequence leaves the carry, which is then initial, unchanged.
+    The first earlier batch starts from `carry`, or from the initial carry if `stateful` is False.
+    Without earlier batches, the results are `carry` and None. A batch before the sequence leaves
+    the carry, which is then initial, unchanged.
     """
     if batch.earlier is None:
         return carry, None
@@ -297,9 +299,11 @@ def build_optimizer(
     compute: Compute = "fast",
     given: optax.GradientTransformation | None = None,
 ) -> Optimizer:
-    """Return the transformation `given` to a call, or Adam as `config` asks for it.
+    """Return the transformation `given` to a call, or otherwise the Adam that `config` names.
 
-    Raises ConfigError if `config` names a transformation of optax, but none is given.
+    In the form `compute` literal, Adam is that of optax, except for keras-adam. In the form fast,
+    it is `fused_adam`. Raises ConfigError if `config` names a transformation of optax, but none is
+    given.
     """
     if given:
         return Optimizer(given, has_rate=True)
@@ -320,14 +324,15 @@ def clipped_adam(largest_norm: float) -> optax.GradientTransformation:
 
 
 def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
-    """Return Adam (Kingma & Ba 2015) with one root and one division a weight.
+    """Return Adam (Kingma & Ba 2015) with one root and one division per weight.
 
         m = b1 m + (1 - b1) g      v = b2 v + (1 - b2) g^2      s = sqrt(1 - b2^t)
         direction = s / (1 - b1^t) * m / (sqrt(v) + e)
 
-    With e = eps s this equals algorithm 1 of the paper and `optax.scale_by_adam`, whose bias
-    corrections cost two more divisions a weight: 6% of an update of part 4. With `keras_epsilon`,
-    e = eps, as Keras adds epsilon before it corrects v.
+    g is the gradient of a weight at update t = 1, 2, ..., and m and v are its moments, at first 0.
+    b1, b2 and eps are in `ADAM`. With e = eps s this equals algorithm 1 of the paper and
+    `optax.scale_by_adam`, whose bias corrections cost two more divisions per weight: 6% of an
+    update of part 4. With `keras_epsilon`, e = eps, as Keras adds epsilon before it corrects v.
     """
     b1 = ADAM["b1"]
     b2 = ADAM["b2"]

@@ -4,8 +4,8 @@
     tcp:// tls://  the workers of an existing Dask scheduler
 
 A task is a pure function of its arguments, so its result is bit-identical on processors of one kind
-with equal numbers of XLA's threads. A worker holds one task; if the worker dies,
-another worker tries the task again.
+with equal numbers of XLA's threads. A worker holds one task; if the worker dies, another worker
+tries the task again.
 """
 
 import contextlib
@@ -50,10 +50,10 @@ class Workers:
     """
 
     def __init__(self, client: Any, interrupts: Interrupts, cores: int = 1) -> None:
-        """Start jax on the workers of `client`.
+        """Start jax on the workers of the Dask `client`, with `cores` threads on each.
 
-        Raises ConfigError if a worker would compute other bits, and SchedulerLostError if a worker
-        ends.
+        `interrupts` are checked while tasks run. Raises ConfigError if a worker cannot start
+        echo_jax or would compute other bits, and SchedulerLostError if a worker ends.
         """
         self._client = client
         self._interrupts = interrupts
@@ -77,9 +77,10 @@ class Workers:
         tasks: Sequence[Any],
         report: Callable[[Any, float], None] = lambda *_: None,
     ) -> Generator[Outcome]:
-        """Yield the outcome of each task as it finishes.
+        """Yield the outcome of each of `tasks`, which `job` makes into rows, as the task finishes.
 
         `report` receives a task and the share that is done; an error that it raises ends all tasks.
+        Raises StoppedError if a signal has come, and SchedulerLostError if the scheduler is gone.
         """
         from distributed import as_completed
 
@@ -160,7 +161,10 @@ def _needed(cores: int) -> dict[str, str]:
 
 
 def _software(dask_worker: Any) -> dict[str, str]:
-    """Return the software and threads of this worker; Dask compares neither settings nor source."""
+    """Return the software and the threads of this worker, which Dask passes as `dask_worker`.
+
+    The software includes settings and the digest of the source, which Dask does not compare.
+    """
     return _needed(environment.threads()) | {"threads": str(dask_worker.state.nthreads)}
 
 
@@ -189,13 +193,15 @@ def executor_of(
       running: how tasks are run; its cluster may be None.
       here: the executor without a cluster, or if there are no tasks.
       tasks: the tasks to run.
-      cells: the names of their cells; the user's files among their files are sent to the workers.
+      cells: the names of the cells of the tasks; the files of a user's cells are sent to the
+        workers.
       cores: the number of jax's threads on a worker. None means an equal share of this machine for
         each local worker, and one thread elsewhere.
 
     Raises:
       ConfigError: if there is no such scheduler, if workers have other versions, or if they cannot
         import a cell.
+      SchedulerLostError: if a worker ends while it starts.
     """
     if running.cluster is None or not tasks:
         yield here
@@ -233,8 +239,8 @@ def executor_of(
 def _script_not_run_again() -> Iterator[None]:
     """Keep processes that are started in this context from running the user's script again.
 
-    Python would run the script again for what it defines, of which workers need nothing. The script
-    would then need a main guard.
+    Otherwise Python would run the script in each process, to define what the script defines. No
+    worker needs these definitions, and the script would need a main guard.
     """
     names: dict[str, Any] = vars(sys.modules["__main__"])
     hidden: list[str] = [name for name in ("__file__", "__spec__") if name in names]
@@ -283,7 +289,10 @@ def _send(client: Any, files: Collection[Path]) -> None:
 
 
 def _cluster(spec: str) -> Any:
-    """Return the address of a scheduler, or a new Dask cluster if the spec is local:N."""
+    """Return the cluster that `spec` names: a new Dask cluster for local:N, or else the address.
+
+    Raises SchedulerLostError if a worker of a new cluster ends while it starts.
+    """
     if not spec.startswith("local:"):
         return spec
     from distributed import LocalCluster
@@ -314,7 +323,7 @@ def files_of(cells: Collection[str]) -> set[Path]:
     """Return the files of the modules that define the user's cells among the names `cells`.
 
     Modules that are installed are left out. Raises ConfigError if a worker cannot import a cell, or
-    if the module of a cell is inside a package.
+    if the module of a cell is a package that is not installed.
     """
     from echo_jax.cells.user_cell import is_the_users, module_of
 

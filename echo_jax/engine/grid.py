@@ -46,7 +46,7 @@ T = TypeVar("T", bound=Task)
 
 
 def missing(tasks: Iterable[T], rows: Iterable[KeyedRow]) -> list[T]:
-    """Return the tasks whose key no row has; of tasks with equal keys, only the first."""
+    """Return the tasks whose key no row has; if several have an equal key, only the first."""
     there = {row.key for row in rows}
     first = dict[str, T]()
     for task in tasks:
@@ -84,7 +84,10 @@ class Executor(Protocol):
     def map(
         self, job: Job, tasks: Sequence[Any], report: Callable[[Any, float], None]
     ) -> Generator[Outcome]:
-        """Yield the outcome of each task; `report` receives a task and the share that is done."""
+        """Yield the outcome of each of `tasks`, which `job` makes into rows.
+
+        `report` receives a task and the share of the task that is done.
+        """
 
 
 class Here(NamedTuple):
@@ -101,10 +104,10 @@ class Here(NamedTuple):
         tasks: Sequence[Task],
         report: Callable[[Any, float], None] = lambda *_: None,
     ) -> Generator[Outcome]:
-        """Yield the outcome of each task as it finishes.
+        """Yield the outcome of each of `tasks`, which `job` makes into rows, as the task finishes.
 
-        An EchoError of a task or of `report` is the outcome of that task; any other error ends all
-        tasks.
+        `report` receives a task and the share of the task that is done. An EchoError of a task or
+        of `report` is the outcome of that task; any other error ends all tasks.
         """
         # A thread cannot be ended from outside, so each task ends by itself at its next report.
         stopped = threading.Event()
@@ -140,7 +143,11 @@ class Here(NamedTuple):
 
 
 def outcomes_of(futures: Sequence[Future[Outcome]]) -> Generator[Outcome]:
-    """Yield outcomes as they come; raise a task's error after the outcomes that came with it."""
+    """Yield the outcomes of `futures` as they come.
+
+    An error of a future is raised after the outcomes that came with it; a CancelledError is not
+    raised.
+    """
     left = list(futures)
     while left:
         done = wait(left, return_when=FIRST_COMPLETED).done
@@ -162,7 +169,10 @@ def run_task(job: Job, task: Task, report: Report) -> Any:
 
 
 def compile_ahead(job: Job, tasks: Sequence[Task]) -> None:
-    """Start to compile the programs of the first task, and of the next task that needs others."""
+    """Start to compile the programs of the first of `tasks`, and of the next that needs others.
+
+    `job` has the function that compiles.
+    """
     first = tasks[0]
     following = (task for task in tasks if task.program != first.program)
     for task in (first, next(following, first), first):  # the one asked for last is kept
@@ -170,7 +180,10 @@ def compile_ahead(job: Job, tasks: Sequence[Task]) -> None:
 
 
 def compiled(job: Job, task: Task) -> Future[Any]:
-    """Return the future of a task's programs, which a thread compiles."""
+    """Return the future of the programs of `task`, which a thread compiles by `job.compile`.
+
+    The last KEPT futures that were asked for are kept, so that their programs are compiled once.
+    """
     key = job.compile, task.program
     with _LOCK:
         future = _programs.pop(key, None) or _COMPILERS.submit(job.compile, task)
@@ -219,7 +232,8 @@ class Execution:
 
     cluster        the workers, as after --cluster; None for this process
     progress       whether progress is shown, as lines or as a bar
-    interrupts     what can stop the grid where nothing is lost; by default nothing does
+    interrupts     what can stop the grid, which loses only the tasks at work; by default nothing
+                   does
     keep_programs  whether compiled programs are kept in the user's cache folder; if not, jax's own
                    settings decide
     """
@@ -251,7 +265,10 @@ class Execution:
             self.interrupts.say(printable(line))
 
     def start_jax(self, devices: int | None, threads: int | None = None) -> None:
-        """Start jax with this number of devices and threads, and its cache if `keep_programs`."""
+        """Start jax with `devices` and `threads`, as `environment.use_cpu_devices` does.
+
+        If `keep_programs` is True, compiled programs are kept in the user's cache folder.
+        """
         environment.use_cpu_devices(devices, threads)
         if self.keep_programs:
             environment.use_compilation_cache()

@@ -21,7 +21,7 @@ class Interrupts:
     """A context that notes a first signal, and lets a second signal end the process at once.
 
     A loop asks for the signal by `check`. When the first signal comes, the notice is printed to
-    standard error, and `signal` becomes its number.
+    standard error, and the attribute `signal`, at first 0, becomes the number of the signal.
     """
 
     def __init__(self, notice: str | None = None) -> None:
@@ -36,12 +36,15 @@ class Interrupts:
         return 128 + self.signal if self.signal else 0
 
     def check(self, sentence: str = "Stopped") -> None:
-        """Raise StoppedError with this sentence if a signal has come."""
+        """Raise StoppedError with the text `sentence` if a signal has come."""
         if self.signal:
             raise StoppedError(sentence)
 
     def say(self, line: str) -> None:
-        """Print a line. If nobody reads the output any more, as after `head`, note a signal."""
+        """Print `line`. If nobody reads the output any more, as after `head`, note a signal.
+
+        The signal is SIGPIPE, or SIGTERM on Windows, unless another signal came before.
+        """
         try:
             print(line, flush=True)
         except BrokenPipeError:
@@ -72,10 +75,12 @@ STARTED = time.perf_counter()
 
 
 def put_in_order() -> None:
-    """Let Ctrl-C end the process at once, and remove settings that would disturb its work.
+    """Set up the process of a command before other modules are imported.
 
-    A command with work to save installs its own handler later. Figures have settings of their own,
-    and a broken matplotlib configuration of the user would end the import.
+    Ctrl-C ends the process at once; a command with work to save installs its own handler later. The
+    user's settings of matplotlib are left out, as figures have their own settings and a broken one
+    would end the import. Garbage collection and threads of OpenBLAS are set to take less time. A
+    child process does not import from the current folder, and a closed standard stream is opened.
     """
     for name in ("MPLBACKEND", "MATPLOTLIBRC"):
         os.environ.pop(name, None)

@@ -17,8 +17,8 @@ PLAIN_LINES = 10  # of a run where there is no terminal, about; at its start the
 class _Bar:
     """A bar with a text in a terminal or a notebook; elsewhere, some lines of text.
 
-    The bar is shown while the context is open. `say` prints a line; if it is None, nothing is
-    shown.
+    The bar is shown while the context is open, and ends at `total`; `done` is the part that is done
+    at the start. `say` prints a line; if it is None, nothing is shown.
     """
 
     def __init__(self, total: float, done: int, say: Callable[[str], None] | None) -> None:
@@ -100,7 +100,10 @@ class GridProgress(_Bar):
         return self
 
     def at_work(self, task: str, share: float) -> None:
-        """Show that `share` of the task with the name `task` is done."""
+        """Show that `share` of the task with the name `task` is done.
+
+        A share that is not larger than the last one is ignored.
+        """
         with self._lock:
             if share * self._work[task] <= self._done[task]:
                 return

@@ -8,10 +8,10 @@ key_measurement,
 task_measurement   the questions that read the outputs: pairs of a key and a value; a task
 
 torch_measurement  the same questions for layers in PyTorch
-learning           trains the network of any question, and scores it by steps of one stream
+learning           trains the network of any question, and scores it by single steps
 recalibration      fits one factor for each head, on answers that are not scored
-rows, reading      the answers of a run; its answers about a picture
-bits               the bits of the answers of a run, and over the seeds of a card
+rows, reading      the answers of a run; the answers from which a picture is drawn
+bits               the bits of a run's answers, and the bits of several seeds
 card_contents      rows ─► bits ─► the card of a cell, and the files in its folder
 
 card   makes, resumes and verifies cards; the calls echo_jax.card and cards
@@ -19,5 +19,6 @@ probe  echo_jax.probe: the bits in the states of a network that is already train
 tasks  the built-in tasks; task_measurement says what a task is
 pages  the text, figures, pages and tables of cards
 
-`echo_jax.echo` provides the data, network, loss, training, chance and the loop over chunks.
+`echo_jax.echo` provides the random tokens, the network, the loss, the updates, the n-grams and the
+loop over chunks of updates.
 """

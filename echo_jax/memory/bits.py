@@ -1,4 +1,4 @@
-"""Compute the bits of answers: of one run, and over the seeds of a card. Imports no jax."""
+"""Compute the bits of a run's answers, and the bits of several seeds. Imports no jax."""
 
 import functools
 import math
@@ -29,8 +29,9 @@ class Seeded(msgspec.Struct, forbid_unknown_fields=True):
     """The bits by one question, measured with several seeds.
 
     mean       the mean bits over the seeds
-    low, high  the bits of the lowest and the highest seed, for 8 seeds an interval of 99% for the
-               median; null for a single seed
+    low        the bits of the lowest seed; null for a single seed
+    high       the bits of the highest seed; null for a single seed. For 8 seeds, low to high is a
+               99% interval for the median
     seeds      the seeds, in order
     by_seed    the bits of each seed
     at_least   whether the mean is within 5% of the most that can be measured, or by key a seed is
@@ -67,9 +68,10 @@ class Seeded(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class BitsByLag(Seeded):
-    """The bits of the state about the tokens 1 .. 64 steps back.
+    """The bits of the state about the tokens 1 .. N steps back; N is 64 in the standard protocol.
 
-    from_lag_4  the mean bits of lags 4 .. 64, as the convolution of a block sees lags 1 to 3
+    from_lag_4  the sum of the bits of lags 4 .. N, as the mean over the seeds; the convolution of a
+                block sees only lags 1 to 3
     """
 
     from_lag_4: Number
@@ -85,13 +87,13 @@ class BitsByLag(Seeded):
 
 
 class BitsByKey(Seeded):
-    """The bits about the values of K pairs, at the best K.
+    """The bits about the values of K pairs, for each seed at the K that is best on validation data.
 
     pairs       the numbers of pairs K of the curves
-    curves      the accuracy of each seed at each K
-    associated  the median over the seeds of the first update at which a network associates, see
+    curves      the accuracy of each seed at each K on the final data
+    associated  the median over the seeds of the updates until a network associates, see
                 `updates_until_associated`; null if unknown, or if half of the seeds never associate
-    never       how many seeds never associate
+    never       how many seeds never associate; 0 if unknown
     """
 
     pairs: list[Count]
@@ -100,9 +102,11 @@ class BitsByKey(Seeded):
     never: Count
 
     def columns(self, protocol: Protocol) -> dict[str, str]:
-        """Return the updates until a network associates, by heading: 600, 600 (2 never), or never.
+        """Return the text of the updates until a network associates, by the heading of its column.
 
-        `protocol` states the number of pairs for the heading.
+        The text is the median, such as 600 or 600 (1 never); without a median it is never (2 of 4),
+        never for all seeds, or "-" if unknown. `protocol` states the number of pairs for the
+        heading.
         """
         never, seeds = self.never, len(self.seeds)
         few = f" ({never} of {seeds})" if never < seeds else ""
@@ -120,13 +124,13 @@ class BitsByKey(Seeded):
 class BitsAnAnswer(Seeded):
     """The bits per answer of a task: the answers' entropy less the recalibrated cross-entropy.
 
-    A task has no curve, and `at_least` is never true.
+    Negative bits of a seed count as 0. A task has no curve, and `at_least` is never true. The other
+    fields are means over the seeds, on the final data:
 
-    accuracy  the mean accuracy over the seeds
-    entropy   the entropy of the answers, in bits
-    baseline  the bits per answer and the accuracy of the task's baseline on the scored rows; null
-              without a baseline
-    majority  the mean share of the most frequent answer; null in older rows
+    accuracy  the accuracy
+    entropy   the entropy of the right answers, in bits
+    baseline  the bits per answer and the accuracy of the task's baseline; null without a baseline
+    majority  the share of the most frequent answer; null if no row states it
     """
 
     accuracy: Number
@@ -171,12 +175,13 @@ def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
 
 
 def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray | float, values: int) -> np.ndarray:
-    """Return the bits about the values of K pairs that answers of this `accuracy` tell, by Fano.
+    """Return the bits that answers must tell about the values of K pairs, by Fano's inequality.
 
         K (log2 M - h(e) - e log2(M - 1))       e = 1 - accuracy, at most 1 - 1/M
 
-    `pairs` are the numbers K, and each value is one of M = `values`. h is the binary entropy in
-    bits (Cover & Thomas 2006, section 2.10).
+    `pairs` are the numbers K, and `accuracy` is the share of right answers at each K, or one
+    number for all. Each value is one of M = `values`. h is the binary entropy in bits (Cover &
+    Thomas 2006, section 2.10).
     """
     # Not by cross-entropy, in which a list of the values, without a key, has 35.6 bits at K = 16.
     wrong = np.clip(1 - np.asarray(accuracy, np.float64), 0.0, 1 - 1 / values)
@@ -209,13 +214,13 @@ def accuracy_of_list(pairs: int, values: int) -> float:
 def over_seeds(
     rows: Sequence[Any], values: np.ndarray, most: float, curve: np.ndarray
 ) -> dict[str, Any]:
-    """Return the fields of `Seeded`.
+    """Return the fields of `Seeded` as plain numbers and lists, rounded to four decimals.
 
     Args:
       rows: one row for each seed, in the order of seeds.
       values: the bits of each row.
-      most: the most bits that can be measured.
-      curve: the mean curve over the seeds.
+      most: the most bits that can be measured; infinite if there is no such limit.
+      curve: the mean over the seeds of their curves.
     """
     several = len(values) > 1
     fields = {

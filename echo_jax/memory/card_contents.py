@@ -2,7 +2,7 @@
 
     NAME/card.json          the card; rewritten with every row
     NAME/rows.jsonl         a line for each run, added when the run ends
-    NAME/card.md, card.svg  the page and the figure; picture.svg beside them
+    NAME/card.md, card.svg  the page and the figure, and picture.svg if there is a reading
 
 A card is a function of its cell and rows, so a measurement that was stopped can continue.
 """
@@ -50,7 +50,8 @@ class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name       the name of the cell, as after --cell
     args       the keyword arguments of the cell
-    source     the SHA-256 of the file of a user's cell; null for a cell of the package
+    source     the SHA-256 of the file of a user's cell; null for a cell of this package, and for
+               code typed at a prompt
     framework  the package that trained and ran the cell, named as in `versions`; absent for JAX
     """
 
@@ -73,7 +74,11 @@ class MeasuredCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Budget(msgspec.Struct, forbid_unknown_fields=True):
     """The bits after a number of updates other than the usual one.
 
-    `by_seed` has the bits of each of the `seeds`, in order; `mean` is their mean.
+    question  the question by which the bits were measured
+    updates   the number of updates
+    mean      the mean bits over the seeds
+    seeds     the seeds, in order
+    by_seed   the bits of each seed
     """
 
     question: QuestionName
@@ -84,7 +89,11 @@ class Budget(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PilotChoice(msgspec.Struct, forbid_unknown_fields=True):
-    """The mean validation bits of the pilot's runs with one configuration."""
+    """What the pilot measured with one configuration.
+
+    configuration  the question, the number of updates and the rate
+    mean           the mean validation bits of the pilot's runs with this configuration
+    """
 
     configuration: Configuration
     mean: Number
@@ -94,24 +103,29 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A memory card: a cell, its bits by each question, and how the bits were measured.
 
     protocol        5, or all numbers of a user's own protocol
+    name            the name of the card, and of its folder
+    cell            the cell that was measured
     state_bytes     the bytes of the cell's state, in the question with the larger state
     state_numbers   how many numbers of each type that state has; a complex number is two
     conv_bytes      the bytes of the state of a block's convolutions
     constant_bytes  the bytes of the arrays that the program of the score holds as constants
-    keys, values    d_k and d_v of a matrix state; null for other states
+    keys            the size of a key of a matrix state; null for other states
+    values          the size of a value of a matrix state; null for other states
     parameters      how many numbers are trained, by key or on the task, with the block and the
                     readout
-    seeds           the seeds that were wanted last, and all seeds with a row; `bits_by_lag.seeds`
-                    are the seeds that count
-    configuration   the configurations of the rows that count, one for a question and number of
+    seeds           the seeds that were wanted last, and all seeds with a row, except the pilot's
+    configuration   the configurations of the rows that count, one for each question and number of
                     updates
+    bits_by_lag     the bits by lag; null if not measured
+    bits_by_key     the bits by key; null if not measured
     pilot           what the pilot measured; the configuration with the most bits counts
     budgets         the bits after other numbers of updates
-    date, versions  the day on which the card was begun, and the versions of the software on this
-                    day
+    date            the day on which the card was begun
     devices         the devices on which rows were made
+    versions        the versions of the software on the day on which the card was begun
     remarks         sentences on what a reader should know
-    task            the task that was measured, with its bits_an_answer; absent without a task
+    task            the task that was measured; absent without a task
+    bits_an_answer  the bits per answer of the task; absent if not measured
     file_digest     the digest of all other fields, in a file; absent elsewhere
     """
 
@@ -169,7 +183,10 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return [x for x in self.budgets if x.question == question.name]
 
     def measured(self, question: Question) -> list[tuple[int, Bits | Budget]]:
-        """Return pairs of a number of updates and the bits by `question` then, the usual first."""
+        """Return pairs of a number of updates and the bits by `question` after these updates.
+
+        The usual number of updates comes first.
+        """
         bits = self.bits(question)
         usual = [(self.numbers.updates, bits)] if bits else []
         return [*usual, *((x.updates, x) for x in self.budgets_of(question))]
@@ -203,7 +220,8 @@ def check_name(name: str, folder: Path | None = None) -> None:
 def pilot_of(rows: Iterable[Row], protocol: Protocol) -> list[PilotChoice]:
     """Return the mean validation bits of the pilot's runs in `rows`, for each configuration.
 
-    `protocol` decides the bits of a row. Runs that were not finite, and bits below 0, count as 0.
+    The bits of a row depend on the numbers of `protocol`. Runs that were not finite, and bits below
+    0, count as 0.
     """
     found: dict[Configuration, list[float]] = {}
     for row in rows:
@@ -219,8 +237,8 @@ def chosen_by(
 ) -> Configuration | None:
     """Return the configuration among `choices` with the most bits in the `pilot`.
 
-    If several have equally many bits, the first is returned; None if the pilot has none of the
-    `choices`.
+    If several have equally many bits, the first of them in the `pilot` is returned. The result is
+    None if the pilot has none of the `choices`.
     """
     # max keeps the first of equal ones, which is the smaller rate, as `pilot_of` sorts them.
     known = [x for x in pilot if x.configuration in choices]
@@ -228,10 +246,10 @@ def chosen_by(
 
 
 def rows_that_count(rows: Sequence[Row], card: Card) -> dict[tuple[QuestionName, int], list[Row]]:
-    """Return those of `rows` whose bits `card` states, by question and updates, sorted by seed.
+    """Return the rows in `rows` whose bits `card` states, by question and updates.
 
-    Rows of the pilot are left out, and rows of other configurations, which may have been made
-    before a pilot chose.
+    The rows of each question and number of updates are sorted by seed. Rows of the pilot are left
+    out, and so are rows of other configurations, which may have been made before a pilot chose.
     """
     kinds: dict[tuple[QuestionName, int], list[Row]] = {}
     for row in sorted(rows, key=lambda row: row.seed):
@@ -331,8 +349,8 @@ def read(folder: Path) -> tuple[Card, list[Row]]:
 def check_together(rows: Sequence[Row], path: Path, task: MeasuredTask | UnsetType) -> None:
     """Raise StorageError, about the file `path`, unless `rows` fit one card.
 
-    Each run must occur once, all rows by key must have equal pairs, and all rows must be of `task`,
-    which is UNSET for a card without a task.
+    Each run must occur at most once, all rows by key must have equal pairs, and all rows must be of
+    `task`, which is UNSET for a card without a task.
     """
     fix = "keep only the rows of one card, each once"
     twice = [key for key, count in Counter(row.key for row in rows).items() if count > 1]

@@ -1,4 +1,4 @@
-"""Measure by key: the value of each key is recalled from K pairs, after fillers, at each K.
+"""Measure by key: after K pairs and fillers, each key is queried for its value, for several K.
 
 `tasks.by_key` draws the rows, and `questions.BY_KEY` describes the question for cards. All
 functions are pure.
@@ -46,7 +46,8 @@ def fixed_pairs(protocol: Protocol, fillers: int) -> TaskRows:
 class KeyMeasurement(ReadoutMeasurement):
     """The measurement by key: one network learns all K up to Kmax.
 
-    In training, K rises from 2 to Kmax over 60% of the updates, or `Protocol.ramp`.
+    In training, K rises from 2 to Kmax during the first updates, a share `Protocol.ramp` of all,
+    which is 60% in the standard protocol.
     """
 
     question = BY_KEY
@@ -55,8 +56,8 @@ class KeyMeasurement(ReadoutMeasurement):
         """Build the network around `cell` for up to `most` = Kmax pairs; nothing is compiled.
 
         `protocol` has the numbers of the measure. By default, Kmax follows from the bytes of the
-        cell's state. With as many fillers as are set here, the convolutions of a block, of four
-        inputs a layer, see only fillers before a query.
+        cell's state. The number of fillers is `Protocol.fillers` for each layer of a block, so that
+        at the first query a block's convolutions, of four inputs each, see no pair.
         """
         layers = cell.layers if isinstance(cell, Block) else 1
         self.fillers = protocol.fillers * layers
@@ -64,10 +65,9 @@ class KeyMeasurement(ReadoutMeasurement):
         super().__init__(cell, protocol, Recall(protocol, self.most, self.fillers))
 
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
-        """Return the number of right answers of `params` about a few pairs.
+        """Return the number of right answers of `params` about a few pairs, by the cell's scan.
 
-        The pairs are in rows that depend only on `seed`, so every check in training uses these
-        rows.
+        The rows that show the pairs depend only on `seed`, so all checks of a run use equal rows.
         """
         # By the scan, which is fast, as it is counted after every 100 updates and gives no bits.
         key = jax.random.fold_in(purpose_key(seed, Purpose.EVALUATION), ASSOCIATED)
@@ -76,9 +76,10 @@ class KeyMeasurement(ReadoutMeasurement):
         return self.right(params, few.draw(key, self.protocol.recalls, "validation", pairs))
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
-        """Return the data sets of `seed` and `weights`, without calibration: `[K, recalls, T]`.
+        """Return the data sets of `seed` and `weights`; the calibration set is None.
 
-        `weights` is the digest of the trained weights, see `set_keys`.
+        The arrays of a set are `[J, recalls, T]`, for J numbers of pairs up to Kmax. `weights` is
+        the digest of the trained weights, see `set_keys`.
         """
         every = self.protocol.pairs_up_to(self.most)
         recalls = self.protocol.recalls
@@ -108,9 +109,9 @@ class KeyMeasurement(ReadoutMeasurement):
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
         """Return the answers of `params` about `fixed_pairs`, recalibrated on validation rows.
 
-        These rows, of `sets`, have equal numbers of pairs. One factor multiplies all logits. It
-        makes the mean probability of the most likely value in these rows equal to the share of
-        right answers, which is all that accuracy bits count.
+        These rows are the validation rows in `sets` with 8 pairs. One factor multiplies all logits.
+        The factor makes the mean probability of the most likely value in these rows equal to the
+        share of right answers, on which alone the accuracy bits depend.
         """
         fixed = fixed_pairs(self.protocol, self.fillers)
         place = self.protocol.pairs_up_to(self.most).index(PAIRS)
@@ -142,8 +143,8 @@ class KeyMeasurement(ReadoutMeasurement):
     def told_at_once(self, found: AnswersAtOnce, final: list[int]) -> tuple[Any, Any]:
         """Return the bits by key with 8 pairs, and the certainty `[10, 8]` of the answers `found`.
 
-        `final` has the right answers at each K on the final data. A certainty is the accuracy bits
-        of the recalibrated probability, as a share of 6 bits.
+        `final` has the number of right answers at each K on the final data. A certainty is the
+        accuracy bits of the recalibrated probability, as a share of 6 bits.
         """
         right = final[self.protocol.pairs.index(PAIRS)] / (PAIRS * self.protocol.recalls)
         certainty = accuracy_bits(np.ones(1), found.certainty, VALUES) / np.log2(VALUES)

@@ -2,8 +2,8 @@
 
 All functions are pure. `questions.BY_LAG` describes the question for cards.
 
-tokens   7 0 12 3 3 ...
-targets            lag 1: 3, lag 2: 12, lag 3: 0 ...
+step     0 1  2 3 4
+tokens   7 0 12 3 3      targets after step 4: 3 at lag 1, 12 at lag 2, 0 at lag 3, 7 at lag 4
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ from echo_jax.memory.rows import LagRow, with_known
 def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array:
     """Return B = `rows` random streams of `protocol`, int32 `[B, T]`, drawn from `key`.
 
-    The streams end at the last asked step.
+    The last of the T steps is the last asked step.
     """
     return uniform_tokens(key, (rows, protocol.asked[-1] + 1), protocol.symbols)
 
@@ -149,7 +149,7 @@ class LagMeasurement(Measurement):
     def score(self, params: Params, sets: Sets) -> Scores:
         """Return the scores of `params` on `sets`: the recalibrated nats of each lag.
 
-        The accuracy is the mean over all lags of the validation data.
+        The accuracy is the mean over all lags, streams and asked steps of the validation data.
         """
         states, carried = self.states_by_steps(params, sets)
         answers = self.answers(params, states, sets)
@@ -238,15 +238,16 @@ class LagMeasurement(Measurement):
         return AnswersAtOnce(values[0], certainty[0], jnp.mean(nats[1], axis=0))
 
     def told_at_once(self, found: AnswersAtOnce, _: list[float]) -> tuple[Any, Any]:
-        """Return the bits by lag, and the certainty `[10, N]`, of `found`, see `at_once`."""
+        """Return the bits by lag, one number, and the certainty `[10, N]` that `found` has."""
         return lag_bits(found.nats, self.protocol).sum(), found.certainty
 
     def after(self, step: chex.Numeric, logits: chex.Array, streams: chex.Array) -> AnswersAtOnce:
-        """Return the answers after `step`, and the nats of each, `[B - C, N]`.
+        """Return the answers after `step`, with the nats of each right token, `[B - C, N]`.
 
-        `logits` `[B, N, V]` are the heads' after this step of `streams` `[B, T]`. The first C
-        streams recalibrate the others, at this step too: the heads of a matrix state are surer than
-        they should be at one step and less sure at another.
+        `logits` `[B, N, V]` are the logits of the heads after this step of `streams` `[B, T]`. The
+        first C = `Protocol.streams` streams recalibrate the other streams. They are read after the
+        same step, as the heads of a matrix state are too sure at some steps and too unsure at
+        others.
         """
         known = self.protocol.streams
         targets = streams[:, step - 1 - jnp.arange(self.protocol.lags)]
@@ -264,10 +265,10 @@ class LagMeasurement(Measurement):
 
 
 def standardised(states: chex.Array, reference: chex.Array, least: float) -> chex.Array:
-    """Return `states` `[..., D]` less the mean of `reference`, divided by its deviation.
+    """Return `states` `[..., D]` less the mean of `reference` `[..., D]`, over its deviation.
 
-    Each number is standardised by itself, so the unit in which a cell stores the number does not
-    matter. A constant number becomes 0, as `least` is added to the variance.
+    Each of the D numbers is standardised by itself, so the unit in which a cell stores the number
+    does not matter. A constant number becomes 0, as `least` is added to the variance.
     """
     over = tuple(range(reference.ndim - 1))
     variance = jnp.var(reference, axis=over)

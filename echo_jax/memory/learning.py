@@ -4,11 +4,11 @@ init ─► train_updates ─► ... ─► train_updates         `updates_at_on
 by_steps                                              trained weights ─► answers
 
 One network learns its whole question, so one set of weights answers for every lag and every K. The
-score counts answers by `step` on one stream.
+score counts only answers that the cell's `step` gives, on one stream at a time.
 
 A cell's step is traced once, scanned over the steps of one stream, and mapped over streams by
-`lax.map`. So the cell sees no later input, rows cannot mix, and no batching rule of the user's
-runs.
+`lax.map`. So the cell sees no later input, rows cannot mix, and no batching rule that a user wrote
+is called.
 """
 
 import dataclasses
@@ -35,10 +35,12 @@ from echo_jax.memory.rows import Row
 
 
 class Sets(NamedTuple):
-    """The data sets of a run, or the keys from which they are drawn; by key, calibration is None.
+    """The data sets of a run, or the random keys from which they are drawn.
 
-    calibration, validation  the sets drawn from the seed
-    final                    the set drawn from the seed and the weights, unknown before training
+    calibration  the set to which recalibration is fitted, drawn from the seed; None by key
+    validation   the set whose score chooses a rate or a K, drawn from the seed
+    final        the set whose score counts, drawn from the seed and the trained weights, and so
+                 unknown before training ends
     """
 
     calibration: Any
@@ -49,12 +51,13 @@ class Sets(NamedTuple):
 class Scores(NamedTuple):
     """The scores of trained weights, by single steps of one stream.
 
-    validation, final  by lag, the mean nats of each lag, `[N]`; by key, the right answers at each
-                       K, int32 `[K]`; of a task, accuracy, nats per answer and entropy of the
-                       answers, `[3]`
-    accuracy           the mean accuracy on the validation data
-    bytes              the bytes of the state that is carried from step to step, without
-                       convolutions, int32
+    validation  the score on the validation data: by lag, the mean nats of each lag, `[N]`; by key,
+                the number of right answers at each K, int32; of a task, the accuracy, the nats per
+                answer and the entropy of the right answers, `[3]`
+    final       the same numbers on the final data
+    accuracy    the mean accuracy on the validation data
+    bytes       the bytes of the state that is carried from step to step, without convolutions,
+                int32
     """
 
     validation: chex.Array
@@ -64,7 +67,11 @@ class Scores(NamedTuple):
 
 
 class HeadLogits(NamedTuple):
-    """The logits of N heads for E examples, `[E, N, V]`, and targets `[E, N]`, by lag n."""
+    """The answers of N heads, one for each lag, to E examples.
+
+    logits   the logits of each head, `[E, N, V]`
+    targets  the token at each lag, int32 `[E, N]`
+    """
 
     logits: chex.Array
     targets: chex.Array
@@ -77,8 +84,10 @@ class AnswersAtOnce(NamedTuple):
     certainty  the certainty of each value, 0 .. 1, `[10, N]`: by lag `recalibrated_certainty`, by
                key the recalibrated probability of the value
     nats       by lag, the nats of each lag on the final streams after the first asked step, `[N]`;
-               by key, the nats of the colours of the right values, `[10, N]`; from
-               `LagMeasurement.after`, the nats of each right token
+               by key, the nats of the colours of the right values, `[10, N]`
+
+    From `LagMeasurement.after`, all arrays have a row for each of its streams in place of 10, and
+    `nats` has the nats of each right token.
     """
 
     values: chex.Array
@@ -87,7 +96,7 @@ class AnswersAtOnce(NamedTuple):
 
 
 def set_keys(seed: chex.Numeric, weights: chex.Array) -> Sets:
-    """Return the keys of the data sets of a run with this `seed`.
+    """Return the random keys of the data sets of a run with this `seed`.
 
     The final key also depends on `weights`, the SHA-256 of the trained weights, uint32 `[8]`.
     """
@@ -109,7 +118,8 @@ def by_steps(
     """Return `read(state, output)` after the asked steps, `[B, A, ...]`, and a state's bytes.
 
     The cell of `net` with `params` runs by single steps, on one of the `streams` `[B, T]` at a
-    time. `asked` is the slice of the steps whose readings are kept; by default all are.
+    time. `read` gets the state of one stream and the output, `[1, H]`. `asked` is the slice of the
+    steps whose readings are kept; by default all are.
     """
     # Once, and not in each step: it depends on the parameters alone.
     prepared = net.cell.prepare(params["cell"])
@@ -135,7 +145,8 @@ def by_steps(
 class RunInputs(NamedTuple):
     """The inputs of a run; one compiled program serves all runs, whatever their inputs.
 
-    seed     int32, the seed of the weights and of all data except the final data
+    seed     int32, the seed of the weights and of all data; the final data also depend on the
+             trained weights
     rate     float32, the first learning rate, which falls to 0 by a cosine
     updates  int32, the number of updates in all
     """
@@ -155,7 +166,8 @@ class Measurement(Interface):
     question           the question by which the cell is measured
     protocol, network  the numbers of the measure, and the network around the cell
     at_once            maps parameters and data sets to `AnswersAtOnce`; None for a task
-    told_at_once       maps `AnswersAtOnce` and final scores to bits and certainty; None for a task
+    told_at_once       maps `AnswersAtOnce` and the final score to the `at_once` and the certainty
+                       of a `Reading`; None for a task
     platform           the kind of device that trains the network; None for the default device of
                        JAX
     """
@@ -179,13 +191,13 @@ class Measurement(Interface):
     def associated(self, params: Params, seed: chex.Numeric) -> chex.Array:
         """Return the number of right answers of `params` about a few pairs, drawn from `seed`.
 
-        It is 0 for other questions than by key.
+        The number is 0 by lag and on a task, where no such check is made.
         """
         del params, seed
         return jnp.zeros((), jnp.int32)
 
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Any:
-        """Return the data sets of `seed` and `weights`, the digest of the trained weights."""
+        """Return the `Sets` of `seed` and `weights`, the digest of the trained weights."""
 
     def score(self, params: Params, sets: Any) -> Scores:
         """Return the scores of the trained `params` on `sets`, by single steps of the cell."""
@@ -202,9 +214,9 @@ class Measurement(Interface):
     def lowered(self, name: str) -> tuple[dict[str, Lowered], int]:
         """Return the lowered programs of `MeasurementPrograms` by name, and the constants' bytes.
 
-        `name` is the name of the cell. Raises ConfigError, which names the user's line, if the
-        score is not a function of only the state (see `cells.user_cell_check`), or if the cell
-        cannot be trained.
+        `name` is the name of the cell, and the constants are arrays in the program of the score.
+        Raises ConfigError, which names the user's line, if the cell may remember more than its
+        state (see `cells.user_cell_check`), or if it cannot be trained.
         """
         run = RunInputs(np.int32(0), np.float32(0), np.int32(0))
         weights = np.zeros(8, np.uint32)
@@ -230,7 +242,7 @@ class Measurement(Interface):
         self.lowered(name)
 
     def programs(self, name: str) -> "MeasurementPrograms":
-        """Return the compiled programs for the cell called `name`, see `lowered` for errors."""
+        """Return the compiled programs for the cell called `name`; errors are as in `lowered`."""
         checked, constants = self.lowered(name)
         compiled = {name: program.compile() for name, program in checked.items()}
         process.give_back_memory()
@@ -240,16 +252,17 @@ class Measurement(Interface):
 
 @dataclasses.dataclass(frozen=True)
 class MeasurementPrograms:
-    """The compiled functions of a measurement.
+    """The functions of a measurement, compiled if JAX trains the network.
 
     measurement    the measurement to which the functions belong
-    constants      the bytes of the arrays that `score` holds as constants
+    constants      the bytes of the arrays that `score` holds as constants; 0 for PyTorch
     init           maps a `RunInputs` to the first `TrainState`
     block          maps a `RunInputs` and a `TrainState` to the next one, and `Losses`
     draw           maps a seed and the digest of weights to data sets
     score          maps parameters and data sets to `Scores`
     scan_accuracy  maps parameters and data sets to an accuracy; None for a cell without a scan
-    at_once        the function of `Measurement.at_once`, compiled; None for a task
+    at_once        the function of `Measurement.at_once`, compiled when it is first called; None for
+                   a task
     """
 
     measurement: Measurement
@@ -273,7 +286,11 @@ def init(measurement: Measurement, run: RunInputs) -> TrainState:
 
 
 class Losses(NamedTuple):
-    """The losses of some updates, in nats, and what `associated` counts after the last update."""
+    """What a call of `train_updates` reports.
+
+    losses      the loss of each update before it is made, in nats, `[updates_at_once]`
+    associated  the right answers that `Measurement.associated` counts after the last update, int32
+    """
 
     losses: chex.Array
     associated: chex.Array
@@ -284,8 +301,8 @@ def train_updates(
 ) -> tuple[TrainState, Losses]:
     """Make the next `updates_at_once` updates of `run`; return the new `state` and the losses.
 
-    `measurement` defines the loss. The update with number i trains on data of its own, drawn from
-    the seed and i.
+    `measurement` defines the loss. Update i trains on its own batch, which is drawn from the seed
+    and i.
     """
     key = purpose_key(run.seed, Purpose.DATA)
     optimizer = clipped_adam(measurement.protocol.largest_norm)

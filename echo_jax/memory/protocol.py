@@ -1,7 +1,7 @@
 """Define the numbers of the measure, which are equal for all cells, so that only the cell differs.
 
-docs/protocol.md explains the numbers. The numbers of Adam are in `echo.training.ADAM`. Without an
-import of jax, cards can be read where jax is missing.
+docs/protocol.md explains the numbers. The numbers of Adam are in `echo.training.ADAM`. This module
+does not import jax, so cards can be read where jax is missing.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ CEILING = 0.95
 """The share of the most measurable bits from which a mean is marked "at least"."""
 
 ASSOCIATES = 0.5
-"""The share of right answers from which a network associates, see `updates_until_associated`."""
+"""The least share of right answers of a network that associates, see `updates_until_associated`."""
 
 TASK_RATES = 3
 """How many rates the pilot tries on a task; these are the first rates of `Protocol.rates`."""
@@ -67,36 +67,43 @@ Rates = Annotated[tuple[Rate, ...], Meta(min_length=1, max_length=20)]
 class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All numbers on which the rows of a card depend, checked when the protocol is made.
 
-    symbols                    V, the number of different tokens of a stream by lag
-    lags                       N; there is a head for each lag of 1 .. N steps
-    asked_steps, asked_every   the number of steps after which the state is read, and the steps from
-                               one to the next; the first is step N, so each has a token at every
-                               lag
-    keys, values               the numbers of different keys and values; M is the number of values
-    fillers                    the fillers by key before the first query, for each layer of a block
-    pairs                      the numbers of pairs K that are scored, up to Kmax
-    small_state                the bytes up to which Kmax is `pairs_of_small`, not `pairs_of_large`
-    largest_state              the bytes of the largest state that is measured
-    updates, updates_at_once   the updates of the runs whose bits a card states, and of one compiled
-                               call
-    budgets                    other numbers of updates by lag, on a full card
-    rates, rates_by_key        the learning rates that the pilot tries by lag and by key; a task
-                               uses the first three by lag
-    pilot_seeds                the number of seeds of the pilot, for each rate
-    pilot_updates              the updates of the pilot by lag; by key and on tasks, the pilot makes
-                               `updates`
-    rows                       B, the sequences of an update
-    largest_norm               the norm to which gradients are clipped
-    smallest_variance          the number added to the variance when a number of the state is
-                               standardised
-    largest_factor, halvings   the largest factor of recalibration, and how often its range is
-                               halved
-    ramp                       the share of the updates over which the pairs, or the level of a
-                               task, rise
-    streams, recalls           the streams by lag or rows of a task, and the rows by key for each K,
-                               in each data set
-    associated                 the pairs K of which half are right once a network associates
-    default_seeds, full_seeds  the numbers of seeds of a default and of a full card
+    symbols            V, the number of different tokens of a stream by lag
+    lags               N; there is a head for each lag of 1 .. N steps
+    asked_steps        the number of steps after which the state is read by lag; the first is step
+                       N, counted from 0, so a token at every lag lies before it
+    asked_every        the number of steps from one asked step to the next
+    keys               the number of different keys
+    values             M, the number of different values
+    fillers            the number of fillers by key before the first query: for each layer of a
+                       block, or for a bare cell
+    pairs              the numbers of pairs K that are scored, up to Kmax
+    small_state        the bytes of the largest state for which Kmax is `pairs_of_small`
+    pairs_of_small     Kmax for a state of up to `small_state` bytes
+    pairs_of_large     Kmax for a larger state
+    largest_state      the bytes of the largest state that is measured by lag
+    updates            the number of updates of the runs whose bits a card states
+    updates_at_once    the number of updates of one compiled call
+    budgets            other numbers of updates by lag, on a full card
+    rates              the learning rates that the pilot tries by lag; on a task, the pilot tries
+                       the first three
+    rates_by_key       the learning rates that the pilot tries by key, on a full card; other cards
+                       take the rate that is published for the cell, or the middle rate
+    pilot_seeds        the number of seeds of the pilot, for each rate
+    pilot_updates      the number of updates of a run of the pilot by lag; by key, the pilot makes
+                       `updates`, and on a task as many as the runs for which it chooses a rate
+    rows               B, the number of sequences in a batch, which is used for one update
+    largest_norm       the norm to which gradients are clipped
+    smallest_variance  the number that is added to the variance when a number of the state is
+                       standardised
+    largest_factor     the largest factor of recalibration
+    halvings           how often the range of this factor is halved
+    ramp               the share of the updates during which K by key, or the level of a task, rises
+    streams            the number of streams by lag, or of rows of a task, in each data set
+    recalls            the number of rows by key for each K, in each data set
+    associated         the number of pairs K that the checks ask about; a network associates when
+                       half of these answers are right
+    default_seeds      the number of seeds of a default card
+    full_seeds         the number of seeds of a full card
 
     Raises:
       ConfigError: a number has a wrong type, is out of range, or does not fit the other numbers.
@@ -207,7 +214,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return {key: x for key, x in msgspec.to_builtins(self).items() if x != standard[key]}
 
     def card_name(self, name: str) -> str:
-        """Return the default name of a card: `name`, and the digest of a user's own protocol."""
+        """Return the default name of a card: `name`, with the digest of a user's own protocol."""
         return f"{name}-{self.digest}" if self.own else name
 
     def pairs_up_to(self, most: int) -> tuple[int, ...]:
@@ -246,6 +253,6 @@ def read_protocol(path: Path | None) -> Protocol:
 
 
 def check_seeds(count: int | None) -> None:
-    """Raise ConfigError unless `count`, a number of seeds, is None or in range."""
+    """Raise ConfigError unless `count`, a number of seeds, is None or from 1 to `MOST_SEEDS`."""
     if (checked("seeds", int | None, count) or 1) > MOST_SEEDS:
         raise ConfigError("seeds", count, "is out of range", f"use 1 to {MOST_SEEDS:,}")

@@ -42,10 +42,10 @@ class Question(Interface):
     field        the field of a card that holds the bits
     absent       the value of that field if nothing was measured
     has_budgets  whether a full card also has runs with other numbers of updates
-    long_pilot   whether the pilot's runs have the usual length, so that only a full card has a
-                 pilot
+    long_pilot   whether only a full card has a pilot, because the pilot takes longer than the other
+                 runs of a default card
     words        the words for the bits on pages
-    suffix       the end of the table headings for its rates and for other numbers of updates
+    suffix       the end of the table headings for the question's rates and numbers of updates
 
     A question with curves also sets:
 
@@ -54,7 +54,7 @@ class Question(Interface):
     title             the title of the curves on that page
     curves            the name of the curves, and of the files of their figures
     x_label, y_label  the labels of the axes
-    reading           how to read the figures, with a place for the `most` bits of a token
+    reading           how to read the figures; {most} in the text becomes the most bits of a token
     """
 
     name: ClassVar[QuestionName]
@@ -85,15 +85,15 @@ class Question(Interface):
     def measure(self, rows: Sequence[Any], protocol: Protocol, /) -> Bits:
         """Return the bits of `rows` of one configuration: one row for each seed, in order.
 
-        `protocol` decides the bits of a row.
+        The bits of a row depend on the numbers of `protocol`.
         """
 
     def tokens(self, _: Protocol, /) -> int:
-        """Return how many different tokens a cell is fed; 0 for a task, which states the number."""
+        """Return how many different tokens a cell is fed; 0 on a task, which has its own number."""
         return 0
 
     def has_picture(self, _: Protocol, _seed: int = 0, /) -> bool:
-        """Return True if a picture is drawn from the answers of a run with this seed."""
+        """Return True if a picture is drawn from the answers of a run, by its protocol and seed."""
         return False
 
 
@@ -155,7 +155,7 @@ class _ByKey(Question):
         return 12 * most * (sets + protocol.rows * (1 + protocol.values))
 
     def measure(self, rows: Sequence[KeyRow], protocol: Protocol, /) -> BitsByKey:
-        """Return the bits of each seed: accuracy bits at the K that is best on validation data."""
+        """Return the accuracy bits of each seed at the K that is best on its validation data."""
         pairs = np.array(rows[0].pairs)
         validation = np.array([row.accuracy(row.validation) for row in rows])
         final = np.array([row.curve(protocol) for row in rows])

@@ -8,9 +8,9 @@ lag      -  64  63 ...   2               read after step 65: pixel 0 is beyond
 A picture is drawn as pixel XOR (answer XOR T), so a right answer shows the pixel of any picture.
 The tokens can therefore be independent, as in training.
 
-A run by key is given eight of the pixels as pairs: the key is the place, and the 4 high bits of the
-value are the colour. The run is queried for each value by its place, and the picture shows colour
-XOR (answer XOR value) / 4.
+By key, a stream shows eight random pairs: a key is the place of a pixel, and the 4 high bits of its
+value stand for the colour. The run is queried for the value of each key, and the picture shows the
+colour XOR the 4 high bits of (answer XOR value).
 """
 
 import base64
@@ -44,12 +44,14 @@ LATER = "15cefec20572f63a5de8226317dd"
 
 
 class Reading(msgspec.Struct, forbid_unknown_fields=True):
-    """The answers of a run about `STREAMS`, in base64, ordered by stream, then by lag 1 .. 64.
+    """The answers of a run about `STREAMS`, ordered by stream, then by lag 1 .. 64.
 
-    weights    the SHA-256 of the trained weights
+    weights    the SHA-256 of the trained weights, as hexadecimal digits
     at_once    the bits by lag on the final streams, asked after step 64 only
-    answers    the most likely values, 4 bits each, the first of two in the high half of a byte
-    certainty  4 bits less the entropy of each recalibrated answer; a byte each, 255 for 4 bits
+    answers    the most likely values 0 .. 15, in base64; a byte holds two, the first in its high
+               half
+    certainty  4 bits less the entropy of each recalibrated answer, in base64; a byte for each
+               answer, 255 for 4 bits
     """
 
     weights: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -63,9 +65,9 @@ class KeyReading(Reading):
     """The answers of a run about `key_measurement.fixed_pairs`, ordered by stream, then by query.
 
     at_once    the bits by key with eight pairs, on the final data
-    answers    one byte for each answer
-    certainty  one byte for each answer, 255 for 6 bits: the accuracy bits of its recalibrated
-               probability
+    answers    the most likely values 0 .. 63, in base64; a byte for each answer
+    certainty  the accuracy bits of each answer's recalibrated probability, in base64; a byte for
+               each answer, 255 for 6 bits
     """
 
     # 80 bytes in base64.
@@ -76,12 +78,13 @@ class KeyReading(Reading):
 class Fading(msgspec.Struct, forbid_unknown_fields=True):
     """The answers about the pixels of `fading_stream` after steps 64 .. 92, in base64.
 
-    They are ordered by step 64 + s, then by lag s + 1 .. 64, the lags of pixels within reach.
+    The answers are ordered by step 64 + s, then by lag s + 1 .. 64, the lags of pixels within
+    reach.
 
     answers    the values, encoded as in `Reading`
     certainty  the certainties, encoded as in `Reading`
-    surprise   one byte for each answer, in 16ths of a bit: -log2 of the token's recalibrated
-               probability
+    surprise   -log2 of the right token's recalibrated probability; a byte for each answer, in 16ths
+               of a bit
     """
 
     answers: str
@@ -90,7 +93,10 @@ class Fading(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ReadCard(Reading):
-    """The reading of a published card: of seed 0 by lag, of the seed with the median bits by key.
+    """The reading of a run of a published card.
+
+    By lag, the run has seed 0. By key, its bits are the median over the seeds, or the lower of the
+    two middle values.
 
     card      the name of the card
     bits      the bits of the run that is read
@@ -110,9 +116,10 @@ class ReadCard(Reading):
 class Readings(msgspec.Struct, forbid_unknown_fields=True):
     """The content of readings.json, from which pictures of published cards are drawn.
 
-    cells, by_key   the readings by lag, and by key
-    places, values  the keys and the values of the streams by key, `[10, 8]`, in the order of the
-                    queries
+    cells   the readings by lag
+    places  the keys of the streams by key, `[10, 8]`, in the order of the queries
+    values  the values of these keys, `[10, 8]`
+    by_key  the readings by key
     """
 
     cells: list[ReadCard] = []
@@ -146,18 +153,18 @@ def packed(weights: bytes, at_once: float, answers: np.ndarray, certainty: np.nd
 
 
 def halves(values: np.ndarray) -> str:
-    """Return `values` of 4 bits in base64, the first of two in the high half of a byte."""
+    """Return `values` 0 .. 15 in base64; a byte holds two, the first in its high half."""
     pairs = values.reshape(-1, 2)
     return encoded(np.bitwise_or(pairs[:, 0] << 4, pairs[:, 1]))
 
 
 def encoded(numbers: np.ndarray) -> str:
-    """Return `numbers` from 0 to 255, rounded to bytes, in base64."""
+    """Return `numbers` from 0 to 255 in base64; each is rounded to a byte."""
     return base64.b64encode(np.round(numbers).astype(np.uint8).tobytes()).decode()
 
 
 def unpacked(reading: Reading) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values and the certainties, 0 .. 1, of a `reading` by lag, each `[10, 64]`."""
+    """Return the values 0 .. 15 and certainties 0 .. 1 of a `reading` by lag, each `[10, 64]`."""
     values, certainty = (
         np.frombuffer(base64.b64decode(x), np.uint8) for x in (reading.answers, reading.certainty)
     )
@@ -170,7 +177,8 @@ def left_of(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the pixels that `reading` leaves of `picture`, int `[64]`, and their areas, 0 .. 1.
 
-    The answers are about fixed stream number `stream`.
+    `picture` has 64 values 0 .. 15. The `reading`, by lag, gives the answers about the fixed stream
+    number `stream`. The area of a pixel is the certainty of its answer.
     """
     # From lag 64 down, because the oldest token stands for the first pixel.
     values, certainty = (each[stream, ::-1] for each in unpacked(reading))

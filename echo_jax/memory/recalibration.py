@@ -1,7 +1,7 @@
 """Recalibrate answers by one factor for each head, fitted on answers that are not scored.
 
-By lag there is a head for each lag, n = 1 .. N; by key and on tasks there is one. All functions are
-pure.
+By lag there is a head for each lag, n = 1 .. N; on a task there is one. By key, only `crossing` is
+used. All functions are pure.
 """
 
 from collections.abc import Callable
@@ -21,13 +21,13 @@ def fitted_factors(
     The factor, 0 to `largest`, minimises the mean cross-entropy of softmax(b z) (temperature
     scaling, Guo et al. 2017). The loss is convex in b, so bisection brings its slope, E[sum_v p_v
     z_v - z_target], to zero in `halvings` steps. As b is not below 0, the largest b z belongs to
-    the largest z, which is found once.
+    the largest z, which is subtracted once, before the steps.
     """
     below = logits - jnp.max(logits, axis=-1, keepdims=True)
     right = jnp.take_along_axis(below, targets[..., None], axis=-1)[..., 0]
 
     def slope(factor: chex.Array) -> chex.Array:
-        """Return the derivative of each head's mean cross-entropy by its `factor`, `[N]`."""
+        """Return the slope of each head's mean cross-entropy at its `factor`, `[N]`."""
         # The largest weight is exp(0) = 1: nothing overflows, and the sum is 1 or more.
         weights = jnp.exp(factor[:, None] * below)
         expected = jnp.sum(weights * below, axis=-1) / jnp.sum(weights, axis=-1)
@@ -40,9 +40,11 @@ def fitted_factors(
 def crossing(
     rising: Callable[[chex.Array], chex.Array], low: chex.Array, high: chex.Array, halvings: int
 ) -> chex.Array:
-    """Return where the function `rising` crosses zero between `low` and `high`, for each number.
+    """Return where the function `rising` crosses zero between the bounds `low` and `high`.
 
-    The range is bisected `halvings` times.
+    `low` and `high` are arrays of one shape, which the result has too. `rising` maps such an array
+    to another, in which each number rises with its argument. Each range is bisected `halvings`
+    times; without a crossing, the result is next to a bound.
     """
 
     def halve(_: int, ends: tuple[chex.Array, chex.Array]) -> tuple[chex.Array, chex.Array]:
@@ -62,8 +64,8 @@ def recalibrated_nats(
     """Return the cross-entropy of each answer after recalibration, `[E, N]`, in nats.
 
     For the `factors` b `[N]` and the `logits` z `[E, N, V]`, the probability of the `targets`
-    `[E, N]` is (1 - doubt) softmax(b z) + doubt / V. The `doubt` is 1 / E, as no error in E
-    calibration answers does not show that the next answer is right.
+    `[E, N]` is (1 - doubt) softmax(b z) + doubt / V. The `doubt` is 1 / C for C calibration answers
+    of a head: even if all C were right, the next answer may be wrong.
     """
     right = jnp.exp(-cross_entropy(factors[:, None] * logits, targets))
     # The doubt bounds an answer at log(V / doubt) nats, however sure of another one the network is.

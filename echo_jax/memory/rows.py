@@ -3,8 +3,9 @@
 A row of any question has these methods:
 
     validation_bits(protocol)   the bits by which a pilot chooses; 0 without a score
-    curve(protocol)             its curve on final data, as in a card
-    tidy(score)                 a dictionary for each number of the score of one data set
+    curve(protocol)             the curve on final data, of which a card states the mean over seeds
+    tidy(score)                 the score of one data set as dictionaries: one for each lag or each
+                                number of pairs, or a single one for a task
     check(protocol)             raises ValueError for scores that the protocol cannot give
 """
 
@@ -35,7 +36,7 @@ Counts = Annotated[list[Count], Meta(min_length=1, max_length=100)]
 Losses = list[Annotated[float, Meta(ge=0, le=1e39)]] | UnsetType
 """The mean training loss of each `updates_at_once` updates of a run, in nats.
 
-The list ends before a loss that is not finite.
+The list ends before the updates in which a loss is not finite.
 """
 
 Version = str | UnsetType
@@ -43,9 +44,11 @@ Version = str | UnsetType
 
 
 class _OfRun(msgspec.Struct):
-    """The fields that identify the run of a row; fields of scores follow, in the order of a line.
+    """The fields that identify the run of a row, at the beginning of its line.
 
-    Rows of echo_jax 0.2.0.dev0 and older may lack `losses` and `version`.
+    seed     the seed; from `PILOT_SEED` on, the run is one of the pilot
+    rate     the first learning rate
+    updates  the number of updates
     """
 
     seed: Count
@@ -60,17 +63,19 @@ class _OfRun(msgspec.Struct):
 
     @property
     def key(self) -> str:
-        """The key of the run, unique in its card: seed 0, by key, rate 0.01, 3000 updates."""
+        """The key of the run in its card, such as: seed 0, by key, rate 0.01, 3000 updates."""
         return self.configuration.run(self.seed)
 
 
 class _Measured(_OfRun, kw_only=True):
     """The fields of every row that are not scores, at the end of its line.
 
-    state_bytes      the bytes of the state as it was carried in the score; 0 if unknown
-    difference       the accuracy by scan less the accuracy by steps, on the validation data
-    device           the device that made the row; null if unknown
-    version, losses  see `Version` and `Losses`; absent from older rows
+    state_bytes  the bytes of the state as it was carried in the score; 0 without a score
+    difference   the accuracy by scan less the accuracy by steps, on the validation data; 0 without
+                 a score or a scan
+    device       the device that made the row; null if unknown
+    version      see `Version`; absent from rows of echo_jax 0.2.0.dev0 and older
+    losses       see `Losses`; absent from rows of echo_jax 0.2.0.dev0 and older
     """
 
     state_bytes: Count = 0
@@ -87,7 +92,7 @@ class LagRow(_Measured, tag_field="question", tag="by lag", forbid_unknown_field
                 drawn from the seed
     final       the mean cross-entropy on streams drawn from the seed and the trained weights
     reading     the answers of seed 0 about fixed streams after the usual updates; absent from other
-                rows
+                rows, and unless the protocol has 64 lags and 16 symbols
     """
 
     validation: Nats | None
@@ -115,13 +120,17 @@ class LagRow(_Measured, tag_field="question", tag="by lag", forbid_unknown_field
 class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_fields=True):
     """The row of a run by key. The scores are null if a loss was not finite.
 
-    pairs              the number of pairs K for each entry of the lists
-    queries            the number of queries at each K in each data set; `asked` in files
-    validation, final  the number of right answers at each K
-    associated         the numbers of right answers about `Protocol.associated` pairs in
-                       `Protocol.recalls` rows, after each `updates_at_once`; null if unknown
-    constant_bytes     the bytes of the arrays that the program of the score holds as constants
-    reading            the answers about fixed pairs after the usual updates; absent from other rows
+    pairs           the numbers of pairs K that are scored
+    queries         the number of queries at each K in each data set; `asked` in files
+    validation      the number of right answers at each K on the validation data
+    final           the number of right answers at each K on the final data
+    associated      the number of right answers at each check: after each `updates_at_once`, about
+                    `Protocol.associated` pairs in `Protocol.recalls` rows; null if unknown, or if a
+                    loss was not finite
+    constant_bytes  the bytes of the arrays that the program of the score holds as constants
+    reading         the answers about fixed pairs after the usual updates; absent from rows of the
+                    pilot and of other numbers of updates, and unless the protocol has 64 keys, 64
+                    values and K = 8
     """
 
     pairs: Counts
@@ -138,24 +147,24 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
         return float(accuracy_bits(np.array(self.pairs), right, protocol.values).max())
 
     def accuracy(self, right: Sequence[int] | None) -> np.ndarray:
-        """Return the share of `right` answers at each K, `[K]`; zeros if `right` is None."""
+        """Return the share of right answers at each K, from the counts `right`; zeros for None."""
         return np.array(right or [0] * len(self.queries)) / np.array(self.queries)
 
     def curve(self, _: Protocol) -> np.ndarray:
-        """Return the accuracy at each K on the final data, `[K]`; zeros without a score."""
+        """Return the accuracy at each K on the final data; zeros without a score."""
         return self.accuracy(self.final)
 
     def tidy(self, score: list[int]) -> list[dict[str, Any]]:
-        """Return a dictionary for each K, from `score`, the right answers on one data set."""
+        """Return a dictionary for each K, from `score`, the right answers in one data set."""
         each = zip(self.pairs, score, self.queries, strict=True)
         return [{"pairs": k, "right": right, "asked": queries} for k, right, queries in each]
 
     def updates_until_associated(self, protocol: Protocol) -> float:
-        """Return the first update after which half of the answers about 4 pairs are right.
+        """Return the updates at the first of two consecutive checks with half of the answers right.
 
-        Half must be right at the next check too. `protocol` states the number of pairs and when
-        checks are made. The result is infinite if that never happens. A list of the values answers
-        27% right.
+        The checks ask about few pairs, 4 in the standard protocol. `protocol` states how many, and
+        how many updates lie between checks. The result is infinite if no two consecutive checks
+        find at least half right. With 4 pairs, a list of the values answers 27% right.
         """
         half = protocol.recalls * protocol.associated * ASSOCIATES
         checks = [right >= half for right in self.associated or []]
@@ -163,7 +172,7 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
         return (twice.index(True) + 1) * protocol.updates_at_once if True in twice else math.inf
 
     def check(self, protocol: Protocol) -> None:
-        """Raise ValueError unless `protocol` can give these pairs, queries and right answers."""
+        """Raise ValueError unless `protocol` can give the pairs, queries, answers and checks."""
         if tuple(self.pairs) != protocol.pairs[: len(self.pairs)]:
             raise ValueError(f"pairs are not the first of {', '.join(map(str, protocol.pairs))}")
         if self.queries != [protocol.recalls * pairs for pairs in self.pairs]:
@@ -183,8 +192,9 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
 class MeasuredTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The task that was measured.
 
-    name    the name of the task's file or class
-    source  the SHA-256 of that file; null for a task of this package
+    name    the name of the task's file, of its class, or of the object in the file
+    source  the SHA-256 of the file that defines the task; null for a task of this package, and for
+            code typed at a prompt
     drawn   the SHA-256 of a draw of each part, so that other data count as another task
     """
 
@@ -197,8 +207,8 @@ class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
     """The score of a run, or of a baseline, on one data set of a task.
 
     accuracy  the share of right answers
-    nats      the mean cross-entropy of an answer, in nats, which a run recalibrates
-    entropy   the entropy of the answers of the data set, in nats
+    nats      the mean cross-entropy of an answer, in nats; for a run, after recalibration
+    entropy   the entropy of the right answers of the data set, in nats
     """
 
     accuracy: Accuracy
@@ -214,13 +224,14 @@ class TaskScore(msgspec.Struct, forbid_unknown_fields=True):
 class TaskRow(_Measured, tag_field="question", tag="task", forbid_unknown_fields=True):
     """The row of a run of a task. The scores are null if a loss or a score was not finite.
 
-    task               the task, which is equal in all rows of a card
-    validation, final  the scores on the validation and the final rows
-    baseline           the score of the task's baseline on the final rows of this run; absent
-                       without a baseline
-    majority           the share of the most frequent answer of the final rows; absent from older
-                       rows
-    constant_bytes     the bytes of the arrays that the program of the score holds as constants
+    task            the task, which is equal in all rows of a card
+    validation      the score on the validation rows
+    final           the score on the final rows
+    constant_bytes  the bytes of the arrays that the program of the score holds as constants
+    baseline        the score of the task's baseline on the final rows of this run; absent if the
+                    task has no baseline, or if a loss was not finite
+    majority        the share of the most frequent answer in the final rows; absent from older rows,
+                    or if a loss was not finite
     """
 
     task: MeasuredTask

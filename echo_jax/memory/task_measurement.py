@@ -16,7 +16,7 @@ A task may also have a function `baseline(inputs)` of NumPy, which returns the s
 `[B, T, answers]`. The baseline is scored on the final rows of each run.
 
 tokens   1 0 1 1      parity
-targets  . 1 0 1      a network reads its cell's output at each step, and learns these
+targets  . 1 0 1      a linear layer reads the cell's output at each step, and learns the targets
 """
 
 import dataclasses
@@ -118,9 +118,10 @@ def _draw(written: Any, key: chex.PRNGKey, rows: int, part: str, level: chex.Num
 
 
 def task_of(task: Any, protocol: Protocol) -> TaskObject:
-    """Return the task of `task`, a name or an object; raise ConfigError if the task breaks a rule.
+    """Return the checked task that `task` is: a name, a class, a module or another object.
 
-    The check draws as many rows as a run under `protocol`.
+    The check draws as many rows as a run under `protocol`. Raises ConfigError if the task breaks a
+    rule.
     """
     written = named(task) if isinstance(task, str) else task
     if isinstance(written, type):
@@ -149,7 +150,10 @@ def task_of(task: Any, protocol: Protocol) -> TaskObject:
 
 
 def named(name: str) -> Any:
-    """Return the object called `name`: a built-in task, `file.py` or `package.module:NAME`."""
+    """Return the object called `name`; raise ConfigError if there is none.
+
+    The name is that of a built-in task, `file.py`, `file.py:NAME` or `package.module:NAME`.
+    """
     if name in BUILT_IN:
         name = f"{tasks.__name__}.{name}"
     elif name.isidentifier():
@@ -162,7 +166,7 @@ class _Check(NamedTuple):
     """The check of what a task draws, before anything is compiled or written.
 
     name     the name of the task in errors
-    written  the object that draws
+    written  the user's object, which draws
     """
 
     name: str
@@ -172,7 +176,7 @@ class _Check(NamedTuple):
         """Return the SHA-256 of a draw of each part; raise ConfigError if a draw breaks a rule.
 
         As many rows are drawn as in a run under `protocol`, at the last of `levels`; for training,
-        also at the first.
+        also at the first. Levels in between and the baseline are only checked.
         """
         key, other, third = (purpose_key(seed, Purpose.DATA) for seed in range(3))
         cases = [(part, levels[-1]) for part in PARTS]
@@ -207,7 +211,7 @@ class _Check(NamedTuple):
     def check_between(self, key: chex.PRNGKey, rows: int, levels: range) -> None:
         """Raise ConfigError if `rows` rows of a level between first and last break a rule.
 
-        The rows are drawn from `key`. If there are many `levels`, some ten of these are checked.
+        The rows are drawn from `key`. If there are many `levels`, about ten of them are checked.
         """
         for level in levels[1 : -1 : -(-len(levels) // 10)]:
             self.check(self.drawn(key, rows, "training", level), rows, "training")
@@ -248,9 +252,9 @@ class _Check(NamedTuple):
             self.refuse(f"fails in {member} ({what}): {member} {how}", error)
 
     def check(self, drawn: TaskRows, rows: int, part: str) -> None:
-        """Raise ConfigError unless `drawn`, `rows` rows of `part`, has valid arrays and a target.
+        """Raise ConfigError unless the arrays of `drawn` are valid and a target counts.
 
-        Valid arrays have the right shapes, types and ranges.
+        Valid arrays have the shapes, types and ranges of `rows` rows of `part`.
         """
         shapes = " ".join(f"{x.dtype}{list(x.shape)}" for x in drawn)
         whole = all(np.issubdtype(x.dtype, np.integer) for x in drawn[:2])
@@ -274,7 +278,10 @@ class _Check(NamedTuple):
                 )
 
     def check_baseline(self, inputs: np.ndarray) -> None:
-        """Raise ConfigError unless the baseline gives a share of each answer to `inputs`."""
+        """Raise ConfigError unless the baseline returns valid shares for `inputs` `[B, T]`.
+
+        The shares are `[B, T, answers]`, from 0 to 1, and sum to 1 at each step.
+        """
         shape = [*inputs.shape, int(self.written.answers)]
         call = lambda: np.asarray(self.written.baseline(inputs))  # noqa: E731
         shares = self.attempt(call, "baseline", "must take inputs [rows, T] of NumPy")
@@ -305,8 +312,8 @@ def _equal(one: TaskRows, other: TaskRows) -> bool:
 class ReadoutMeasurement(Measurement):
     """A measurement in which a linear readout of the cell's output at each step learns a task.
 
-    The loss is the mean cross-entropy over all targets of a batch that are scored. The level of the
-    task rises from its first to its last over the share `Protocol.ramp` of the updates.
+    The loss is the mean cross-entropy over all scored targets of a batch. The level of the task
+    rises from the first to the last during the first updates, a share `Protocol.ramp` of all.
     """
 
     def __init__(self, cell: Cell, protocol: Protocol, task: TaskObject | Recall) -> None:
@@ -360,7 +367,8 @@ class ReadoutMeasurement(Measurement):
     ) -> tuple[chex.Array, chex.Array]:
         """Return `read(logits)` at each step, `[B, T, ...]`, and the bytes of a state.
 
-        The cell with `params` runs by single steps over `streams`, int32 `[B, T]`.
+        The cell with `params` runs by single steps over `streams`, int32 `[B, T]`. `read` gets the
+        logits of one step, `[answers]`.
         """
         net = self.network
 
@@ -379,7 +387,8 @@ class TaskMeasurement(ReadoutMeasurement):
     def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
         """Return the data sets of `seed` and `weights`, the digest of the trained weights.
 
-        The first two are of the part validation; the first recalibrates.
+        The calibration and the validation set are drawn from the part validation of the task, and
+        the final set from the part final.
         """
         # The first recalibrates: a factor that is fitted to the scored rows would add bits.
         parts = "validation", "validation", "final"
@@ -390,7 +399,8 @@ class TaskMeasurement(ReadoutMeasurement):
     def score(self, params: Params, sets: Sets) -> Scores:
         """Return the scores `[3]` of `params` on the validation and on the final rows of `sets`.
 
-        They are the accuracy, the nats per recalibrated answer, and the entropy of the answers.
+        The scores are the accuracy, the nats per recalibrated answer, and the entropy of the right
+        answers.
         """
         streams = jnp.concatenate([drawn.tokens for drawn in sets])
         found, carried = self.by_steps(params, streams, lambda logits: logits)
@@ -411,7 +421,8 @@ class TaskMeasurement(ReadoutMeasurement):
     def factors(self, logits: chex.Array, drawn: TaskRows) -> chex.Array:
         """Return the factor of recalibration, `[1]`, fitted to `logits` on the rows `drawn`.
 
-        The logits of steps that are not scored become 0; equal logits have no slope.
+        The logits of steps that are not scored become 0, so that these steps do not change the
+        factor.
         """
         scored = jnp.where(drawn.scored[..., None], logits, 0.0)
         examples = scored.reshape(-1, 1, logits.shape[-1])
@@ -436,10 +447,10 @@ class TaskMeasurement(ReadoutMeasurement):
 def accuracy_nats_entropy(
     factors: chex.Array, doubt: chex.Array, logits: chex.Array, drawn: TaskRows
 ) -> chex.Array:
-    """Return accuracy, nats per answer and entropy of the answers `drawn.targets`, float32 `[3]`.
+    """Return the accuracy, the nats per answer and the entropy of the targets, float32 `[3]`.
 
-    The `logits` are `[B, T, answers]`; `factors` and `doubt` recalibrate them, see
-    `recalibrated_nats`.
+    The targets are the scored targets of `drawn`, and the `logits` `[B, T, answers]` answer them.
+    `factors` and `doubt` recalibrate the logits, see `recalibrated_nats`.
     """
     answers = logits.shape[-1]
     right = mean_where(correct(logits, drawn.targets), drawn.scored)

@@ -60,7 +60,7 @@ class TorchNetwork(torch.nn.Module):
         self.axes = batch_axes(self.cell, self.tokens)
 
     def arrays(self) -> Params:
-        """Return the parameters and buffers as arrays, in plain dictionaries, sorted by JAX."""
+        """Return the parameters and buffers as arrays, in a dictionary for each of the layers."""
         parts = {part: dict(x.state_dict()) for part, x in self.named_children()}
         return jax.tree.map(array, parts)
 
@@ -130,7 +130,7 @@ class TorchMeasurement(Measurement):
     def programs(self, name: str) -> MeasurementPrograms:
         """Return the functions of the measurement; only the draw of data sets is compiled.
 
-        They raise ConfigError, which calls the layer `name`, if the layer fails.
+        The other functions raise ConfigError, which calls the layer `name`, if the layer fails.
         """
         attempt = Candidate(self.network.cell, name).attempt
 
@@ -176,7 +176,7 @@ class TorchMeasurement(Measurement):
         return state, Losses(np.array(losses), associated)
 
     def try_update(self) -> None:
-        """Compute the loss and gradient of a first update, in which a layer may raise anything."""
+        """Compute the loss and gradient of one batch; a user's layer may raise any exception."""
         network = TorchNetwork(self, 0).train()
         self.torch_loss(network, purpose_key(0, Purpose.DATA), np.float32(1)).backward()
 
@@ -189,9 +189,9 @@ class TorchMeasurement(Measurement):
 
 
 def clip(network: TorchNetwork, largest_norm: float) -> None:
-    """Scale the gradient of `network` down to `largest_norm` if its norm is larger.
+    """Scale the gradient of `network` to the norm `largest_norm` if its norm is larger.
 
-    `optax.clip_by_global_norm` scales a gradient in this way.
+    `optax.clip_by_global_norm` scales a gradient in this way too.
     """
     gradients = [x.grad for x in network.parameters() if x.grad is not None]
     # Not clip_grad_norm_, which adds 1e-6 to the norm and so scales by another factor than optax.
@@ -332,9 +332,10 @@ class InTorch:
             torch.set_num_threads(before)
 
     def arrays(self, cell: Cell, about: Any) -> Params:
-        """Return arrays with the shapes of the weights in a file, about the network of `cell`.
+        """Return arrays of the shapes that a file of weights must have, with any numbers.
 
-        `about` is what the file states of its run.
+        The file has the weights of the network around the layer `cell`, and `about` is what the
+        file states of its run.
         """
         return TorchNetwork(self.measurements[about.question](cell, about.protocol), 0).arrays()
 

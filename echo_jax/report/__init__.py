@@ -5,5 +5,5 @@ section        heading, answer, figure, tables and notes, in every form
 page           sections ─► a folder with README.md, figures/ and tables/; an interactive page
 styles         colours, sizes, files of figures
 charts         the figures themselves
-number_formats percentages, decimals and rounding
+number_formats percentages, decimals and rounding, as text and for JSON
 """

@@ -1,7 +1,8 @@
-"""Draw the charts of studies, dots and lines of plain numbers, and names on lines.
+"""Draw the charts of studies, in which dots or lines stand for numbers, and write names on lines.
 
-A mark is open if training was cut short. NaN means unknown and is not drawn. With `percent`,
-numbers are fractions and are written in percent. A `baseline` is the value by chance, or None.
+In all functions, a mark is open if training was cut short, and NaN means unknown and is not drawn.
+If `percent` is True, numbers are fractions and are written in percent. A `baseline` is the value
+that is reached by chance, or None if there is no such value.
 """
 
 import math
@@ -35,7 +36,7 @@ APART = 0.13  # inches between the dots of a row
 
 
 class NotebookFigure(Figure):
-    """A figure of matplotlib that a notebook shows as output, whatever backend is set.
+    """A figure of matplotlib that a notebook shows as output with any backend of matplotlib.
 
     The display of IPython would start pyplot, which is not used here.
     """
@@ -52,11 +53,11 @@ def dots_figure(
     percent: bool,
     width: float = WIDTH,
 ) -> NotebookFigure:
-    """Return a figure with a row for each name, the first on top: a dot and interval per summary.
+    """Return a figure with a row for each name, in which a summary is a dot and its interval.
 
     Args:
-      rows: the name of each row, and its summaries by name, which are drawn below each other. If
-        there is only one summary per row, its name may be "".
+      rows: the name of each row, and up to 6 summaries by name, which are drawn below each other;
+        the first row is on top. If there is only one summary per row, its name may be "".
       baselines: the baseline of each row.
       label: the label of the axis.
       percent: True if numbers are fractions.
@@ -90,7 +91,10 @@ def dots_figure(
 
 
 def _dot(axes: Axes, row: float, mark: Summary, style: Any) -> Line2D:
-    """Draw the median and the interval of `mark` in a row, and return its mark for the key."""
+    """Draw the median and the interval of `mark`, and return the entry of the key.
+
+    `row` is the height of the mark on the axis, and `style` is an item of `SERIES`.
+    """
     colour, marker, _ = style
     ((value, low, high),) = _array([mark])
     axes.plot([low, high], [row, row], color=colour, linewidth=5.5, alpha=0.35, zorder=3)
@@ -110,7 +114,7 @@ def lines_figure(
     """Return a figure with a line and intervals for each of up to 6 series.
 
     Args:
-      series: the points (x, summary) of each series, by its name, x ascending.
+      series: the points (x, summary) of each series, by the name of the series, with x ascending.
       labels: the labels of x and y.
       baseline: the baseline of all series.
       percent: True if the numbers of y are fractions.
@@ -136,13 +140,13 @@ def lines_figure(
 
 
 def _open_key(summaries: Iterable[Summary]) -> dict[str, Line2D]:
-    """Return the entry of the key for open marks, by its text; none if no mark is open."""
+    """Return the key's entry for open marks, by its text, or {} if no summary is cut short."""
     mark = Line2D([], [], color=GREY, marker="o", linewidth=0, markersize=7, mfc="white")
     return {"open: training cut short": mark} if any(x.cut_short for x in summaries) else {}
 
 
 def _line(axes: Axes, points: Sequence[tuple[float, Summary]], place: int) -> Line2D:
-    """Draw a series of points (x, summary), with gaps at unknown values, and return its line.
+    """Draw a line through points (x, summary), with gaps at unknown values, and return the line.
 
     `place` is the index of the series; each series is drawn thinner than the one before it.
     """
@@ -161,7 +165,10 @@ def _line(axes: Axes, points: Sequence[tuple[float, Summary]], place: int) -> Li
 
 
 def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool, width: float) -> None:
-    """Set a tick at each x in `at` whose number has room after the number of the tick before."""
+    """Set a tick at each x in `at` whose number has room after the number of the tick before.
+
+    `log_x` is True for a logarithmic axis, and `width` is the width of the figure in inches.
+    """
     numbers = list(map(_number_format(percent=False), at))
     places = np.log(at) if log_x else np.asarray(at, float)
     letters = 0.8 * LETTERS * width * places / (np.ptp(places) or 1)
@@ -176,7 +183,10 @@ def _set_ticks(axes: Axes, at: Sequence[float], log_x: bool, width: float) -> No
 def draw_lines(
     axes: Axes, lines: Iterable[tuple[Sequence[float], Sequence[float]]], style: Mapping[str, Any]
 ) -> None:
-    """Draw lines, pairs of x and y, in one style, as one path, which is shorter in an SVG."""
+    """Draw `lines`, each a pair of the x and the y of its points, in one style.
+
+    `style` holds arguments of `Axes.plot`. The lines are one path, which is shorter in an SVG.
+    """
     apart = [(*of, math.nan) for line in lines for of in line]
     axes.plot(np.concatenate([[], *apart[::2]]), np.concatenate([[], *apart[1::2]]), **style)
 
@@ -184,9 +194,11 @@ def draw_lines(
 def add_panel(
     figure: Figure, left: float, top: float, size: tuple[float, float], labels: float
 ) -> Axes:
-    """Return a new panel whose upper left corner is `left` and `top` inches from the figure's.
+    """Return a new panel of `figure`.
 
-    `size` is its width and height in inches, and `labels` the size of the ticks' labels in points.
+    The upper left corner of the panel is `left` inches from the left edge and `top` inches from the
+    upper edge of the figure. `size` is the width and the height of the panel in inches, and
+    `labels` is the size of the labels of its ticks in points.
     """
     width, height = figure.get_size_inches()
     across, down = size
@@ -216,15 +228,18 @@ def _legend(figure: Figure, marks: Mapping[str, Any]) -> None:
 
 
 def _array(summaries: Iterable[Summary]) -> np.ndarray:
-    """Return the median and interval bounds of each summary, `[N, 3]`; NaN for no interval."""
+    """Return the median and the two bounds of the interval of each summary, `[N, 3]`.
+
+    The bounds are NaN if there is no interval.
+    """
     return np.array([(x.median, *(x.interval or (np.nan, np.nan))[:2]) for x in summaries])
 
 
 def _end(values: np.ndarray, baselines: Sequence[float | None], percent: bool) -> float:
     """Return the end of an axis that starts at 0, just above the largest finite number.
 
-    The numbers are `values` and `baselines`. With `percent` the end is just above 1, unless all
-    numbers are at most 0.2.
+    The numbers are `values` and `baselines`. If `percent` is True, the end is just above 1, unless
+    all finite numbers are at most 0.2.
     """
     numbers = [*values.flat, *(baseline for baseline in baselines if baseline is not None)]
     largest = max(filter(math.isfinite, numbers), default=1.0) or 1.0
@@ -246,7 +261,7 @@ LETTER = 0.54  # width of a letter over its size
 
 
 def shortened(words: str, width: int) -> str:
-    """Return `words` as `literal` does, cut with an ellipsis after `width` characters."""
+    """Return `words` as `literal` does, but cut to `width` characters, which end in an ellipsis."""
     words = one_line(words)
     return literal(words if len(words) <= width else words[: width - 1].rstrip() + "\u2026")
 
@@ -254,8 +269,9 @@ def shortened(words: str, width: int) -> str:
 def name_lines(axes: Axes, named: Mapping[str, Line], others: Sequence[Line], own: str) -> None:
     """Write each name on its line, at the place that is furthest from other lines and names.
 
-    Set the limits of the axes before. `named` holds the lines that get names, and `others` lines
-    without a name. A name without room is left out, except `own`, which is bold and blue.
+    The limits of `axes` must be set before. `named` holds the lines that get names, by name, and
+    `others` the lines without a name. A name without room is left out, except the name `own`, which
+    is bold and blue.
     """
     low, high = axes.bbox.get_points() * 72 / axes.figure.dpi
     lines = {name: _dense(_points(axes, line)) for name, line in named.items()}
@@ -279,12 +295,12 @@ def name_lines(axes: Axes, named: Mapping[str, Line], others: Sequence[Line], ow
 
 
 def _points(axes: Axes, line: Line) -> np.ndarray:
-    """Return the points of a line on the page, in points of 1/72 inch, `[P, 2]`."""
+    """Return the places of the points of `line` in the figure, in units of 1/72 inch, `[P, 2]`."""
     return axes.transData.transform(np.array(line, float).T) * 72 / axes.figure.dpi
 
 
 def _dense(points: np.ndarray) -> np.ndarray:
-    """Return points along the line through `points`, about 3 apart, `[P, 2]`."""
+    """Return places along the line through `points`, about 3 units apart, `[P, 2]`."""
     steps = np.maximum(np.hypot(*np.diff(points, axis=0).T) / 3, 1).astype(int)
     pieces = [
         np.linspace(a, b, n, endpoint=False)

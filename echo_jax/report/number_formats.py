@@ -6,7 +6,7 @@ from typing import Any
 
 
 def percent(fraction: float) -> str:
-    """Return a fraction in percent with two decimals; only 0 and 1 are written as 0% and 100%.
+    """Return a fraction as text in percent, with two decimals; only 0 is 0%, and only 1 is 100%.
 
     97.25%      0%      100%      <0.01%      >99.99%      unknown for NaN
     """
@@ -26,17 +26,19 @@ def decimals(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """Return `value` as a whole number with thousands separators."""
+    """Return `value` rounded to a whole number, with thousands separators."""
     return f"{value:,.0f}"
 
 
 def counted(count: int, noun: str) -> str:
-    """Return `count` with the noun, in the plural unless the count is 1: 1 seed, 8 seeds."""
+    """Return `count` with `noun`, which gets an s unless the count is 1: 1 seed, 8 seeds."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def three_digits(value: float) -> str:
-    """Return `value` with three digits, at most two decimals and all digits before them.
+    """Return `value` rounded to three digits, but with all digits before the decimal point.
+
+    There are at most two decimals, and no zeros at their end.
 
     14.2      5      0.05      10,902      0 for -0.0003
     """
@@ -48,9 +50,9 @@ def three_digits(value: float) -> str:
 
 
 def plain(values: Any, number_format: str = ".6g") -> Any:
-    """Return a tree of values for JSON.
+    """Return `values`, a tree of mappings, lists and arrays, as plain values for JSON.
 
-    Arrays become lists, floats are rounded by `number_format`, and non-finite floats become None.
+    Arrays become lists, floats are rounded to `number_format`, and non-finite floats become None.
     """
     if isinstance(values, Mapping):
         return {name: plain(value, number_format) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""Pages: a folder of sections, figures and tables, or one interactive file of HTML."""
+"""Write pages: sections in a folder with their figures and tables, or one interactive HTML file."""
 
 import dataclasses
 import html
@@ -25,7 +25,7 @@ class Paper:
 
 
 PLAIN = Paper()
-"""The choice of no files in addition to those of the page."""
+"""The files of a page without any additional files for a paper."""
 
 
 def markdown_page(
@@ -33,8 +33,8 @@ def markdown_page(
 ) -> str:
     """Return a page in Markdown.
 
-    If there are several sections, the page begins with their questions and the first sentence of
-    each answer. Each section begins with its figure and this sentence.
+    If there are several sections, the page begins with their headings and the first sentence of
+    each answer. Each section begins with its heading, its figure and that sentence.
 
     Args:
       title: the heading of the page.
@@ -61,8 +61,8 @@ def markdown_page(
 def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]:
     """Write the page `text` to `path` and, before it, its sections' figures; return all paths.
 
-    Raises StorageError if a file was edited since it was generated. If the page was edited, the
-    error is raised before anything is drawn.
+    Raises StorageError if the page or a figure was edited since it was generated. If the page was
+    edited, the error is raised before anything is drawn.
     """
     page = text.encode()
     atomic_files.check_generated(path, page)
@@ -73,10 +73,12 @@ def write_page(path: Path, text: str, sections: Sequence[Section]) -> list[Path]
 
 
 def write_for_paper(folder: Path, sections: Sequence[Section], paper: Paper) -> list[Path]:
-    """Write the figures and tables that `paper` asks for below `folder`; return their paths.
+    """Write the figures and tables of `sections` that `paper` asks for, and return their paths.
 
-    Figures in the format of the page are not written again. Raises StorageError if a file in the
-    place of one of them was edited since it was generated.
+    They are written into folders below `folder`.
+
+    SVG figures are not written, because `write_page` writes them. Raises StorageError if a file
+    that would be replaced was edited since it was generated.
     """
     written = [] if paper.format == "svg" else _write_figures(folder, sections, paper.format)
     files = dict[str, str]()
@@ -99,8 +101,9 @@ HTML = Path(__file__).with_name("html_page.html")
 def assembled(page: Path, data: Mapping[str, Any]) -> str:
     """Return an interactive page as HTML, which needs no library, no request and no server.
 
-    `page` is the file of its body, which has its style beside it. `data` is what the page shows;
-    its `title` is the title of the page. `with_files` inserts the files that the page names.
+    `page` is the HTML file of the body; a CSS file of equal name lies beside it. `data` is what the
+    page shows, and `data["title"]` is the title of the page. `with_files` inserts the files that
+    the body names.
     """
     in_script = json.dumps(data, separators=(",", ":"), allow_nan=False)
     for letter in "<>&":  # which might close a script element, or start another
@@ -111,9 +114,10 @@ def assembled(page: Path, data: Mapping[str, Any]) -> str:
 
 
 def with_files(text: str, page: Path) -> str:
-    """Return `text` with each `<!-- FILE -->` replaced by the text of that file.
+    """Return `text` with each `<!-- FILE -->` replaced by the text of the named file.
 
-    The file lies beside `page` or beside this module. Its text may name further files.
+    The named file lies beside the file `page` or beside this module. Its text may name further
+    files.
     """
 
     def content(named: re.Match[str]) -> str:

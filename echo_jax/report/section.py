@@ -1,6 +1,7 @@
-"""Define a section of results, of studies, sweeps or memory cards, in each form it is shown in.
+"""Define a section of results, and how it is shown: as text, Markdown, figures and tables.
 
-All texts are plain, without markup; each form makes them safe in its own way.
+Studies, sweeps and memory cards are shown as sections. All texts in a section are plain, without
+markup; the function for each form escapes what has a meaning there.
 """
 
 import html
@@ -46,7 +47,8 @@ class Section:
     tables   the tables
     tidy     functions that make tidy rows, by the suffix of the name of their CSV file
     notes    the paragraphs that explain how to read the section
-    columns  the text that explains the columns in a terminal; the introduction of a page has it too
+    columns  the text below the tables in a terminal, which explains their columns; a page has this
+             text in its introduction
     command  the command that reproduces the section
     results  the results from which the section was made
     """
@@ -67,12 +69,12 @@ class Section:
 
     @property
     def rows(self) -> Sequence[TidyRow]:
-        """The tidy rows, with one number per column."""
+        """The tidy rows of the section, each a mapping of names to numbers or words."""
         return self.tidy[""]()
 
     @property
     def seeds(self) -> Sequence[TidyRow]:
-        """The tidy rows of single seeds."""
+        """The tidy rows with the results of single seeds."""
         return self.tidy["-seeds"]()
 
     def to_pandas(self) -> "pandas.DataFrame":
@@ -85,12 +87,15 @@ class Section:
 
     @property
     def figure(self) -> "NotebookFigure | None":
-        """A new figure of matplotlib, which a notebook shows, or None without a figure."""
+        """A new figure of matplotlib, which a notebook shows, or None if there is no figure.
+
+        ConfigError is raised if the figure cannot be drawn.
+        """
         with drawing():
             return self.draw() if self.draw else None
 
     def figure_file(self, kind: Format) -> bytes:
-        """Return the content of a file of the figure in format `kind`, or b"" without a figure."""
+        """Return the bytes of a file of the figure in format `kind`, or b"" if there is none."""
         if kind not in self._files:
             with drawing():
                 self._files[kind] = image(figure, kind) if (figure := self.figure) else b""
@@ -103,7 +108,7 @@ class Section:
         return "\n".join(map(one_line, [self.heading, *self.answer]))
 
     def report(self) -> str:
-        """Return the whole section as text: heading, answer, tables, notes."""
+        """Return the whole section as text: heading, answer, tables, notes and `columns`."""
         answer = "\n".join(map(one_line, self.answer))
         below = map(one_line, [*self.notes, self.columns])
         parts = [one_line(self.heading), answer, *map(captioned, self.tables), *below]
@@ -114,7 +119,11 @@ class Section:
         return "\n\n".join(filter(None, parts)) + "\n"
 
     def folded(self) -> list[str]:
-        """Return parts in Markdown: heading, figure and one sentence; all other parts fold out."""
+        """Return the parts of the section in Markdown.
+
+        The heading, the figure and the first sentence of the answer are shown; everything else
+        folds out.
+        """
         more = [*map(escaped, self.answer[1:]), *self._numbers()]
         parts = [f'<a id="{html.escape(self.name)}"></a>', self.title()]
         parts += [*self.pictured(), quoted(self.answer[:1])]
@@ -126,9 +135,9 @@ class Section:
         return f"{mark} {escaped(self.heading)}"
 
     def pictured(self, file: str = "") -> list[str]:
-        """Return the figure and its caption in Markdown, or nothing without a figure.
+        """Return the figure and its caption in Markdown, or [] if there is no figure.
 
-        `file` is the place of the figure, by default figures/NAME.svg.
+        `file` is the path of the figure, by default figures/NAME.svg.
         """
         figure = f"![{escaped(self.alt)}]({file or f'<figures/{self.name}.svg>'})"
         return [figure, escaped(self.caption)] if self.draw else []
@@ -148,7 +157,11 @@ class Section:
         return [*parts, "### Try it", fenced(self.command)] if self.command else parts
 
     def table_files(self, kinds: Sequence[Kind]) -> dict[str, str]:
-        """Return files of these kinds by name: tidy rows as NAME.csv, LaTeX tables as NAME.tex."""
+        """Return the texts of files of these `kinds`, by the names of the files.
+
+        csv gives the tidy rows, as NAME.csv, and latex the tables, as NAME.tex. Further files have
+        a suffix: NAME-seeds.csv, NAME-2.tex.
+        """
         files = dict[str, str]()
         if "csv" in kinds:
             tidy = {more: rows() for more, rows in self.tidy.items()}
@@ -161,14 +174,14 @@ class Section:
 
 
 def quoted(sentences: Sequence[str]) -> str:
-    """Return sentences as a quotation in Markdown, or "" without sentences."""
+    """Return `sentences` as a quotation in Markdown, or "" if there are none."""
     return f"> {escaped(' '.join(sentences))}" if sentences else ""
 
 
 def computed(results: Iterable[tuple[str, Mapping[str, str]]]) -> str:
     """Return the sentence that states when and with which versions results were computed.
 
-    `results` has the date of each result, and the versions of programs by name.
+    `results` has a pair for each result: its date, and the versions of programs by name.
     """
     dates, programs = zip(*results, strict=True)
     versions = {", ".join(f"{name} {v}" for name, v in of.items()) for of in programs if of}

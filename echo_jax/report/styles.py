@@ -27,9 +27,9 @@ SERIES = (
     ("#CC79A7", "v", (0, (2.5, 1.5))),
     ("#A57200", "P", (0, (5, 1.5, 1.5, 1.5, 1.5, 1.5))),
 )
-"""Colour, marker and dashes of each series, each of which is enough to tell series apart.
+"""The colour, the marker and the dashes of each series; any one of the three identifies a series.
 
-The colours are from the palette of Okabe and Ito, for readers with any colour vision, its orange
+The colours are from the palette of Okabe and Ito, for readers with any colour vision. Orange is
 darkened to a contrast of 3 to 1.
 """
 
@@ -53,9 +53,10 @@ WIDTH = 7.2  # inches of a figure of a page
 
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
-    """Make and write figures in this context with matplotlib's own settings, not the user's.
+    """Let this context draw and write figures with matplotlib's default settings, not the user's.
 
-    Any failure in the context, even of the import of matplotlib, raises ConfigError.
+    An `EchoError` in the context passes. Any other exception, such as a failed import of
+    matplotlib, becomes a ConfigError.
     """
     try:
         import matplotlib
@@ -81,7 +82,7 @@ def style_axes(axes: "Axes") -> None:
 
 
 def literal(words: str) -> str:
-    """Return `words` on one line, with dollar signs escaped so that they start no formula."""
+    """Return `words` on one line, with dollar signs escaped so that no formula starts there."""
     return one_line(words).replace("$", r"\$")
 
 
@@ -99,9 +100,10 @@ WRITTEN: Any = {
     "svg.hashsalt": "echo_jax",
     "pdf.fonttype": 42,
 }
-"""Settings of matplotlib for files: an SVG stores text as text, not as curves.
+"""The settings of matplotlib for files.
 
-The first font comes with matplotlib. The fonts of a PDF are TrueType, as publishers ask.
+An SVG stores text as text, and not as curves; the first font comes with matplotlib. The fonts of a
+PDF are TrueType, as publishers ask.
 """
 
 UNDATED: Mapping[Format, Sequence[str]] = {
@@ -113,10 +115,11 @@ UNDATED: Mapping[Format, Sequence[str]] = {
 
 
 def image(figure: "Figure", kind: Format) -> bytes:
-    """Return the content of a file of `figure` in format `kind`, which is equal each time.
+    """Return the bytes of a file of `figure` in format `kind`; equal figures give equal bytes.
 
-    An SVG is dark on a dark page. Its coordinates have two decimals, which takes a quarter off its
-    size. The figure must not have been drawn before, because a second drawing may move its layout.
+    An SVG is dark on a dark page. The coordinates in an SVG have two decimals, which makes the file
+    a quarter smaller. The figure must not have been drawn before, because a second drawing may move
+    its layout.
     """
     import matplotlib
 
@@ -135,7 +138,8 @@ def image(figure: "Figure", kind: Format) -> bytes:
 def _rules() -> str:
     """Return rules of CSS for the colours of an SVG on a dark page.
 
-    Matplotlib writes each colour into an attribute, except that of black text.
+    Matplotlib writes each colour into an attribute, except the colour of black text, which needs a
+    rule of its own.
     """
     rules = [
         f'[style*="{kind}: {day.lower()}"] {{{kind}: {night} !important}}'

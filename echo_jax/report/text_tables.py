@@ -1,8 +1,8 @@
 """Write tables for a terminal, as CSV, LaTeX with booktabs, GitHub's Markdown or a data frame.
 
-In a terminal `rich.table` is not used: it wraps or cuts entries at the width of the terminal, 80
-columns where output goes to a file, and a result must come through whole. In Markdown every text
-is `escaped`; there is no template.
+`rich.table` is not used in a terminal, because it wraps or cuts entries at the width of the
+terminal, or at 80 columns if the output goes to a file. A result must be printed whole. In
+Markdown, `escaped` escapes every text.
 """
 
 import csv
@@ -32,12 +32,21 @@ FORMULA = re.compile(r"(?![-+]?[\d.]+$)[-=+@]")
 """The start of a text, other than a number, that a spreadsheet takes for a formula."""
 
 NUMERIC_WORD = re.compile(r"[-+(<>.~\u2212\u2013\u00b1\u2264\u2265\u2248]*(\d.*)?|to|of|inf")
-"""A word that may stand in a column of numbers: digits after any signs (the last are minus, en
-dash, plus-minus and comparisons), signs alone, or a word of `8 to 20` and `3 of 4`."""
+"""A pattern of the words that may stand in a column of numbers.
+
+They are digits after any signs, signs alone, the words of `8 to 20` and `3 of 4`, and inf. The
+last signs are minus, en dash, plus-minus and comparisons.
+"""
 
 
 class Table(NamedTuple):
-    """A table whose rows have one entry per heading; the note explains the table in a paper."""
+    """A table of texts.
+
+    caption   the text above the table
+    headings  the headings of the columns
+    rows      the rows, with an entry for each heading
+    note      the text that explains the table in a paper, or ""
+    """
 
     caption: str
     headings: Sequence[str]
@@ -46,22 +55,25 @@ class Table(NamedTuple):
 
     @property
     def texts(self) -> list[Sequence[str]]:
-        """The headings and the rows."""
+        """The headings, followed by the rows."""
         return [self.headings, *self.rows]
 
     def without(self, headings: Collection[str]) -> "Table":
-        """Return the table without the columns of these `headings`."""
+        """Return the table without the columns whose heading is in `headings`."""
         kept = [i for i, heading in enumerate(self.headings) if heading not in headings]
         rows = [[row[i] for i in kept] for row in self.rows]
         return self._replace(headings=[self.headings[i] for i in kept], rows=rows)
 
     def folded(self, more: str = "") -> str:
-        """Return the table in Markdown, which folds out below its caption and the words `more`."""
+        """Return the table in Markdown, which folds out below the caption followed by `more`."""
         return details(html.escape(one_line(self.caption + more)), markdown_table(self))
 
     @property
     def numeric(self) -> list[bool]:
-        """For each column, True if it has only numbers and is therefore aligned to the right."""
+        """For each column, True if its entries are numbers, which are aligned to the right.
+
+        A column without a digit gives False.
+        """
         columns = [" ".join(entries) for _, *entries in zip(*self.texts, strict=True)]
         return [
             bool(re.search(r"\d", column))
@@ -71,7 +83,7 @@ class Table(NamedTuple):
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
-    """Return rows as text in aligned columns.
+    """Return `rows` as text in aligned columns.
 
     Columns whose index is in `left` are aligned to the left, all others to the right.
     """
@@ -87,13 +99,16 @@ def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
 
 
 def captioned(of: Table) -> str:
-    """Return the table `of` as text below its caption, with columns of numbers to the right."""
+    """Return the table `of` as text below its caption; numbers are aligned to the right."""
     left = [column for column, numeric in enumerate(of.numeric) if not numeric]
     return f"{one_line(of.caption)}\n{table(of.texts, left)}"
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as CSV: a line of all names, and a line per row; a missing value is empty."""
+    """Return `rows` as CSV: a line with all names in the rows, and a line for each row.
+
+    A value that a row lacks is empty.
+    """
     text = io.StringIO()
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines: list[list[Any]] = [names, *([row.get(name) for name in names] for row in rows)]
@@ -102,14 +117,21 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _csv_cell(value: Any) -> Any:
-    """Return `value` for CSV: a text is made `printable`, with an apostrophe before a formula."""
+    """Return `value` as it is written into CSV.
+
+    In a text, unprintable characters are escaped; a text that a spreadsheet would take for a
+    formula gets an apostrophe in front. Other values stay as they are.
+    """
     if not isinstance(value, str):
         return value
     return ("'" if FORMULA.match(value) else "") + printable(value)
 
 
 def latex_text(table: Table) -> str:
-    """Return a LaTeX tabular with its note below and its caption as a comment; needs booktabs."""
+    """Return `table` as a LaTeX tabular, which needs the package booktabs.
+
+    The caption is a comment above, and the note is a paragraph below.
+    """
     rows = [[one_line(text).translate(LATEX) for text in row] for row in table.texts]
     head, *body = (f"{' & '.join(row)} \\\\" for row in rows)
     columns = "".join("r" if numeric else "l" for numeric in table.numeric)
@@ -121,7 +143,10 @@ def latex_text(table: Table) -> str:
 
 
 def data_frame(rows: Sequence[Mapping[str, Any]]) -> "pandas.DataFrame":
-    """Return a data frame of `rows`; raise ConfigError if pandas is not installed."""
+    """Return a data frame with a row for each of `rows`.
+
+    Raises ConfigError if pandas is not installed.
+    """
     try:
         import pandas
     except ImportError as error:
@@ -136,8 +161,7 @@ NAMED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "~
 def escaped(text: str) -> str:
     """Return `text` on one line, with every character that has a meaning in Markdown escaped.
 
-    Python-Markdown shows the backslash before some characters, which are therefore written as HTML
-    entities.
+    Characters before which Python-Markdown would show the backslash are written as HTML entities.
     """
     text = one_line(text).translate(NAMED)
     text = re.sub(r"[\\`*_\[\]]", r"\\\g<0>", text)
@@ -145,9 +169,9 @@ def escaped(text: str) -> str:
 
 
 def details(summary: str, text: str) -> str:
-    """Return `text`, in Markdown, so that it folds out below `summary`, in HTML.
+    """Return an HTML element in which `text`, in Markdown, folds out below `summary`, in HTML.
 
-    The attribute `markdown` asks for Markdown within HTML, which some readers need.
+    Some readers of Markdown need the attribute `markdown` to read Markdown within HTML.
     """
     return f"<details markdown><summary>{summary}</summary>\n\n{text}\n\n</details>"
 
@@ -160,7 +184,10 @@ def markdown_table(table: Table) -> str:
 
 
 def fenced(code: str, language: str = "bash") -> str:
-    """Return `code` as a block in Markdown, with a fence longer than its runs of backticks."""
+    """Return `code`, in `language`, as a block in Markdown.
+
+    The fence is longer than any run of backticks in the code.
+    """
     longest = max(map(len, re.findall("`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{code}\n{fence}"

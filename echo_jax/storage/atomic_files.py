@@ -35,7 +35,10 @@ LOCK = ".lock"  # a file in a folder, which is locked where the folder itself ca
 
 
 def path_of(field: str, value: Any) -> Path:
-    """Return the path that `value`, the argument `field` of a call, names, or raise ConfigError."""
+    """Return the path that `value` names.
+
+    Raises ConfigError, which blames the argument `field` of a call, if the value is not a path.
+    """
     try:
         if "\0" not in os.fsdecode(os.fsencode(value)):
             return Path(value)
@@ -122,7 +125,10 @@ def check_no_link(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a writable folder, with its parents; raise StorageError if that is impossible."""
+    """Make `folder`, with its parents, unless it exists.
+
+    Raises StorageError if the folder cannot be made, or is not readable and writable.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
@@ -158,7 +164,10 @@ def read_json(
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Return the value of a JSON text; raise ValueError if an object repeats a name."""
+    """Return the value of the JSON text `data`.
+
+    Raises ValueError if the text is not JSON, or if an object repeats a name.
+    """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         """Return the pairs of an object; raise ValueError if a name occurs twice."""
@@ -210,9 +219,10 @@ def _generated_digest(data: bytes) -> str:
 
 
 def write_generated_folder(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
-    """Write generated files, `contents` by name, into a folder, and return their paths.
+    """Write generated files, `contents` by name, into `folder`, and return their paths.
 
-    Raises StorageError, before any file is written, if one of the files was edited.
+    The folder is made if needed. Raises StorageError, before any file is written, if one of the
+    files was edited or is not ours, or if the folder is a link or cannot be made.
     """
     check_no_link(folder)
     make_folder(folder)
@@ -236,7 +246,7 @@ def digest(data: bytes) -> str:
 
 
 def digest_of(values: Any) -> str:
-    """Return the digest of plain values, which does not depend on the order of keys."""
+    """Return the digest of the plain `values`; it does not depend on the order of keys."""
     return digest(json.dumps(values, sort_keys=True, allow_nan=False).encode())
 
 
@@ -272,7 +282,8 @@ def claimed(
 def locked(folder: Path) -> Iterator[None]:
     """Keep every other process out of a folder until the context or this process ends.
 
-    Raises StorageError if another process holds the folder, or if the folder cannot be locked.
+    Raises StorageError if another process holds the folder, or if `folder` is not a folder that can
+    be read and locked.
     """
     # What is no folder is told apart from a folder that cannot be locked: both raise OSError.
     try:

@@ -28,7 +28,7 @@ R = TypeVar("R", bound=KeyedRow)
 
 
 class RowKind(NamedTuple, Generic[R]):
-    """A kind of rows: its name, and how a row becomes a line, and a line becomes a row."""
+    """A kind of rows: its name, and the functions between a row and the plain values of a line."""
 
     name: str  # of it, in refusals: "a row of results"
     decode: Callable[[dict[str, Any]], R]  # plain values to a row; ValueError where they are none
@@ -36,7 +36,7 @@ class RowKind(NamedTuple, Generic[R]):
     timing: Sequence[str] = ()  # left out by the digest: they differ when a row is made again
 
     def digest(self, values: Mapping[str, Any]) -> str:
-        """Return the digest of the `values` of a row, without the timing."""
+        """Return the digest of the `values` of a row, without the fields named in `timing`."""
         kept = {name: values[name] for name in values if name not in self.timing}
         return atomic_files.digest_of(kept)
 
@@ -77,7 +77,11 @@ class RowKind(NamedTuple, Generic[R]):
         return values
 
     def append(self, path: Path, rows: Iterable[R]) -> None:
-        """Append rows to the file at `path`, which stays as it was if this fails at any moment."""
+        """Append `rows` to the file at `path`, which is made if it does not exist.
+
+        If this fails at any moment, the file stays as it was. Raises StorageError if the file
+        cannot be written.
+        """
         # An append in place that is killed leaves half a line, which the next command refuses.
         before = path.read_bytes() if path.exists() else b""
         if before and not before.endswith(b"\n"):  # an editor may have removed the last one
@@ -85,5 +89,5 @@ class RowKind(NamedTuple, Generic[R]):
         atomic_files.write_bytes(path, before + b"".join(map(self.line, rows)))
 
     def write(self, path: Path, rows: Iterable[R]) -> None:
-        """Write a file of rows, replacing an existing file."""
+        """Write `rows` to the file at `path`, in place of an existing file."""
         atomic_files.write_bytes(path, b"".join(map(self.line, rows)))

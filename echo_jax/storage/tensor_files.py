@@ -36,7 +36,7 @@ ZEROS = b"0" * 64  # in the place of the digest, as it is computed
 
 
 def named(tree: Any) -> dict[str, Any]:
-    """Return the leaves of a tree by their names.
+    """Return the leaves of `tree` by their names, such as `params.cell.kernel`.
 
     Raises ConfigError unless every leaf has a unique, printable name and a type in `DTYPES`.
     """
@@ -83,11 +83,13 @@ def read_about(path: Path, fix: str) -> dict[str, Any]:
 
 
 def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, dict[str, Any]]:
-    """Return the numpy arrays that `write` stored, in a tree of these shapes, and the values.
+    """Return what `write` stored at `path`: a tree of NumPy arrays, and the plain values.
 
-    `shapes` is a tree, or a function from the values to a tree. With `others` the file may hold
-    more arrays, up to the memory of the machine. Raises StorageError, whose sentence ends in `fix`,
-    for any other file. A file that is larger than the shapes allow is refused before it is read.
+    `shapes` is the expected tree, whose leaves have shapes and types, or a function from the plain
+    values to this tree. With `others`, the file may hold more arrays, up to the memory of the
+    machine; they are not returned. Raises StorageError, whose sentence ends in `fix`, if the file
+    is damaged or has other arrays. A file that is larger than the shapes allow is refused before it
+    is read.
     """
     # The metadata is read by itself first: it gives the shapes, and they bound how much is read.
     size = size_of(shapes(read_about(path, fix)) if callable(shapes) else shapes)

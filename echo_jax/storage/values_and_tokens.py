@@ -25,7 +25,12 @@ COPIES = 6  # as bytes, as text, as text to be split (4 bytes a character)
 
 
 class Column(NamedTuple):
-    """A column of a CSV file: its name, its words, and the line of the file of each word."""
+    """A column of a CSV file.
+
+    name   the name of the column
+    words  the words, in the order of the file
+    lines  for each word, the number of the line of the file, counted from 1
+    """
 
     name: str
     words: list[str]
@@ -33,7 +38,10 @@ class Column(NamedTuple):
 
 
 def read_text(path: Path) -> str:
-    """Return the characters of a UTF-8 file, with each run of white space as one space."""
+    """Return the text of a UTF-8 file, with each run of white space as one space.
+
+    White space at both ends is removed.
+    """
     return single_spaced(_some(path)).strip()
 
 
@@ -168,7 +176,11 @@ class Vocabulary:
     """Tokens that no network was trained on, so that their values are unknown words."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError unless there are two values, each printable and not too long."""
+        """Raise ConfigError unless there are two or more values, and each of them is valid.
+
+        A valid value has 1 to LONGEST characters, none of them a control character or a surrogate.
+        It is one space, or neither begins nor ends with white space.
+        """
         if len(self.values) < 2:
             one = f"of one value, {shown(self.values[0])}," if self.values else "without values"
             fix = "use at least 2 different values"
@@ -178,7 +190,10 @@ class Vocabulary:
 
     @classmethod
     def of_words(cls, words: Iterable[str]) -> "Vocabulary":
-        """Return the vocabulary of all different values among the words."""
+        """Return the vocabulary of all different values among `words`.
+
+        Raises ConfigError if a value is not valid, or if there are fewer than two different values.
+        """
         distinct = set(map(_bare, set(words)))
         for word in sorted(distinct):
             _check(word)
@@ -197,7 +212,7 @@ class Vocabulary:
 
     @functools.cached_property
     def is_whole(self) -> bool:
-        """True if every value is a whole number, spelled without a point, as by `of_words`."""
+        """True if every value is a whole number without a point, as `of_words` spells it."""
         return all(re.fullmatch(r"[+-]?[0-9]+", value) for value in self.values)
 
     @functools.cached_property
@@ -215,7 +230,7 @@ class Vocabulary:
     def unknown(self, word: str, place: str) -> ConfigError:
         """Return the error for `word`, at `place`, which has no token.
 
-        If the values are text, the error suggests the nearest spelling.
+        If the values are text, the error suggests the nearest spelling, unless none is near.
         """
         rule = "occurs only in the held-out values, so no network was trained on it"
         if dataclasses.replace(self, untrained=frozenset()).token(word) is None:

@@ -101,9 +101,3 @@ def test_an_object_that_is_no_cell_or_has_another_size_is_refused(given, field):
     with pytest.raises(ConfigError) as refusal:
         cell_object.in_config(*given)
     assert refusal.value.field == field
-
-
-def test_a_new_text_of_the_package_makes_no_other_cell_of_its_own():
-    name = "echo_jax.cells.known_memory:ShiftRegister"
-    for form in ("", "block:"):
-        assert named_cell(form + name, {"slots": 9}).measured.source is None

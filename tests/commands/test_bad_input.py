@@ -180,10 +180,6 @@ def test_a_good_command_line_is_not_refused_and_compiles(call, place):
     assert len(COMPILED) > compiled
 
 
-ENDLESS = 10**5000
-"""A number that Python does not spell."""
-
-
 MANY = np.zeros(3)
 
 
@@ -208,7 +204,7 @@ API = {
     "no value": (predict(np.array([1, "x", None], object)), "None"),
     "a surrogate": (predict(["\ud800"]), "ud800"),
     "unseen": (predict([0, 5]), "5"),
-    "endless": (predict([ENDLESS]), "digits"),
+    "endless": (predict([10**5000]), "digits"),  # Python does not spell it
     "probabilities of values": (predict([1], "values", probabilities=True), "framing"),
     "an array in the place of a word": (predict([1], unknown=MANY), "unknown"),
     "a state that is none": (of_network(lambda net: net.generate(3, [1], 1)), "generate"),

@@ -106,14 +106,13 @@ def unsigned(out):
     (out / "folder.json").write_text('{"kind": "all studies"}')
 
 
-OTHER_KIND = "is the folder of all studies, not of {}"
 NOT_GENERATED = "out/{} has been edited"
 
 
 @pytest.mark.parametrize(
     ("change", "line", "sentence"),
     [
-        (lambda out: None, SWEEP, OTHER_KIND.format("a sweep")),
+        (lambda out: None, SWEEP, "is the folder of all studies, not of a sweep"),
         (foreign, STUDY, NOT_GENERATED.format("figures/mine.svg")),
         *((replaced(name), STUDY, NOT_GENERATED.format(name))
           for name in ("README.md", "figures/parts.svg")),

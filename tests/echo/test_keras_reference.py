@@ -36,32 +36,22 @@ def configuration(meta):
     return changed(RunConfig(), layout=layout, optimizer="keras-adam", **fields)
 
 
-def params_of(case, when):
-    params = {"cell": {}, "readout": {}}
-    for name, (module, leaf) in PLACES.items():
-        params[module][leaf] = case[f"{when}/{name}"]
-    return params
-
-
-def replay(file):
-    """Returns Keras's case, and our losses (one an update) and final parameters."""
-    case = np.load(file)
+@pytest.mark.parametrize("of", CASES)
+def test_every_loss_and_every_weight_is_that_of_keras(of):
+    case = np.load(FOLDER / f"{of}.npz")
     config = configuration(json.loads(str(case["meta"])))
     tokens = case["tokens"]
     if config.task.layout == "streams":
         tokens = tokens.reshape(-1, config.task.batch_size, config.task.length)
-    params = params_of(case, "initial")
+    params = {"cell": {}, "readout": {}}
+    for name, (module, leaf) in PLACES.items():
+        params[module][leaf] = case[f"initial/{name}"]
     learner = learner_of(config)
     moments = jax.jit(learner.optimizer.rule.init)(params)
     state = training.TrainState(np.int32(0), params, moments)
     train = jax.jit(functools.partial(training.train_on, config, learner))
     state, metrics = train(config.dynamic, state, tokens)
-    return case, np.asarray(metrics.loss).ravel(), jax.tree.map(np.asarray, state.params)
-
-
-@pytest.mark.parametrize("of", CASES)
-def test_every_loss_and_every_weight_is_that_of_keras(of):
-    case, losses, params = replay(FOLDER / f"{of}.npz")
+    losses, params = np.asarray(metrics.loss).ravel(), jax.tree.map(np.asarray, state.params)
     assert losses.shape == case["losses"].shape
     np.testing.assert_allclose(losses, case["losses"], rtol=1e-5, atol=1e-6)
     for name, (module, leaf) in PLACES.items():

@@ -16,17 +16,15 @@ pytestmark = pytest.mark.slow
 SEEDS = 8
 
 
-@functools.cache
-def program(shapes):
-    return jax.jit(functools.partial(train_and_evaluate, shapes))
+train = jax.jit(train_and_evaluate, static_argnums=0)
 
 
 @functools.cache
 def learn(config):
     """Held-out accuracy and loss of each seed, `[S]`, and its sequences to 99%."""
     runs = [changed(config, seed=seed) for seed in range(SEEDS)]
-    train = program(config.static_config)
-    _, metrics, scored = jax.device_get(train(many_seeds.stack_dynamic(runs)))
+    results = train(config.static_config, many_seeds.stack_dynamic(runs))
+    _, metrics, scored = jax.device_get(results)
     reached = [sequences_until(curve) for curve in metrics.accuracy.mean(axis=2)]
     return scored.accuracy, scored.loss, reached
 

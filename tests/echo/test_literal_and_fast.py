@@ -45,19 +45,16 @@ def loss_and_gradients(config, compute, dtype):
     return jax.jit(jax.value_and_grad(loss_of, argnums=(0, 1)))(params, carry)
 
 
-def assert_near(found, expected, tolerance):
-    """Within a tolerance that is a share of the largest number of each array."""
-    leaves = (map(np.asarray, jax.tree.leaves(tree)) for tree in (found, expected))
-    for a, b in zip(*leaves, strict=True):
-        assert np.max(np.abs(a - b), initial=0) <= tolerance * np.max(np.abs(b), initial=0)
-
-
 @pytest.mark.parametrize(("task", "options", "dtype"), CASES)
 def test_loss_and_gradients_agree(task, options, dtype):
+    """Within a tolerance that is a share of the largest number of each array."""
     config = RunConfig(TASKS[task], NETWORKS[options])
     with jax.enable_x64(dtype == jnp.float64):
         fast, literal = (
             loss_and_gradients(config, compute, dtype) for compute in ("fast", "literal")
         )
     assert jax.tree.leaves(fast)[0].dtype == dtype
-    assert_near(fast, literal, {jnp.float32: 1e-6, jnp.float64: 1e-12}[dtype])
+    tolerance = {jnp.float32: 1e-6, jnp.float64: 1e-12}[dtype]
+    leaves = (map(np.asarray, jax.tree.leaves(tree)) for tree in (fast, literal))
+    for a, b in zip(*leaves, strict=True):
+        assert np.max(np.abs(a - b), initial=0) <= tolerance * np.max(np.abs(b), initial=0)

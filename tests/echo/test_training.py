@@ -156,22 +156,17 @@ def test_truncated_backpropagation_is_that_of_a_loop_that_runs_the_last_batches_
         chex.assert_trees_all_close(after.params, other, atol=1e-3)
 
 
-def with_readout(bias):
-    """Parameters whose answer is the same whatever the input."""
-    params = programs(SMALL, 12)[0](SMALL.dynamic).params
-    kernel = np.zeros(params["readout"]["kernel"].shape, np.float32)
-    return {**params, "readout": {"kernel": kernel, "bias": np.float32(bias)}}
-
-
 @pytest.mark.parametrize(
     "layout", ["windows", pytest.param("prefixes", marks=pytest.mark.slow), "streams"]
 )
 def test_a_constant_answer_scores_what_its_targets_say(layout):
     config = changed(SMALL, layout=layout, lag=2)
-    bias = np.log([0.1, 0.1, 0.1, 0.5, 0.1, 0.1])
+    params = programs(SMALL, 12)[0](SMALL.dynamic).params
+    bias = np.log(np.float32([0.1, 0.1, 0.1, 0.5, 0.1, 0.1]))
+    params["readout"] = {"kernel": np.zeros_like(params["readout"]["kernel"]), "bias": bias}
     net = network_of(config)
     evaluate = jax.jit(functools.partial(evaluation.evaluate, config, net))
-    found = evaluate(config.dynamic, with_readout(bias))
+    found = evaluate(config.dynamic, params)
     counters = np.arange(config.evaluation_sequences)
     sequences = draw_sequences(0, data.Purpose.EVALUATION, counters, config.task)
     times = config.task.target_times if layout == "streams" else config.task.row_times

@@ -23,11 +23,6 @@ ONE = [*SMALL, "--lag", "0", "--seeds", "2"]
 SWEEP = [*ONE, "--window", "3", "4"]
 
 
-def free_port_number():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
 @pytest.fixture
 def on_workers(monkeypatch):
     """Opens `cluster.workers_of`; the tests' own modules are importable there."""
@@ -116,7 +111,8 @@ def test_a_worker_that_joins_later_and_differs_is_sent_away(on_workers, capfd):
 def scheduler(folder):
     """A scheduler and a worker as a user starts them, in folders that have no code of ours."""
     folder.mkdir(exist_ok=True)
-    port = free_port_number()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     dask, quiet = [sys.executable, "-m", "dask"], {"cwd": folder, "env": environment}

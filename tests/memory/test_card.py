@@ -87,7 +87,10 @@ def test_a_card_that_is_stopped_or_extended_keeps_its_rows_and_pilot(tmp_path, m
     def run(of, _, report):
         report(0.0)
         ran.append(of.key)
-        return made_up_row(of)
+        if of.configuration.question == "by key":
+            return key_row(held(4), of.seed, of.configuration.rate)
+        bits = 3.0 if of.configuration.rate == 0.1 else 2.0
+        return lag_row([bits], of.seed, of.configuration.rate, updates=of.configuration.updates)
 
     def check():
         if len(before) + len(ran) == count < 25:
@@ -115,13 +118,6 @@ def test_a_card_that_is_stopped_or_extended_keeps_its_rows_and_pilot(tmp_path, m
     assert {row.updates for row in rows[:15]} == {300}
     assert {row.rate for row in rows[15:] if isinstance(row, LagRow)} == {0.1}
     assert [x.updates for x in made.budgets] == [1000, 10_000]
-
-
-def made_up_row(run):
-    of = run.configuration
-    if of.question == "by key":
-        return key_row(held(4), run.seed, of.rate)
-    return lag_row([3.0 if of.rate == 0.1 else 2.0], run.seed, of.rate, updates=of.updates)
 
 
 def test_another_number_of_updates_is_a_budget_and_changes_no_number_of_the_card():

@@ -22,17 +22,11 @@ def folder(tmp_path_factory):
     return place
 
 
-def rows(tab):
-    """The first two columns of the table: cells, and their bits without the range."""
-    names = tab.texts("#cells td:first-child")
-    bits = [text.split()[0] for text in tab.texts("#cells td:nth-child(2)")]
-    return dict(zip(names, bits, strict=True))
-
-
 @pytest.mark.parametrize("question", ["lag", "key"])
 def test_the_table_has_the_bits_of_the_cards_of_one_track(tab, folder, question):
     tab.open(folder / "explore.html", fragment=f"#question={question}")
-    shown = rows(tab)
+    bits = [text.split()[0] for text in tab.texts("#cells td:nth-child(2)")]  # without the range
+    shown = dict(zip(tab.texts("#cells td:first-child"), bits, strict=True))
     assert list(shown) == sorted(shown, key=lambda cell: -float(shown[cell]))
     names = {"gla": "GLA", "gru": "GRU", "lru": "LRU"}
     for cell, name in names.items():

@@ -7,6 +7,7 @@ simple_rows.jsonl       the same cell here, `simple` with 100 units
 import functools
 import json
 import math
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -31,14 +32,7 @@ UPDATES, UNITS = 10, 8
 SHORT = Protocol(updates=UPDATES, updates_at_once=UPDATES)
 
 
-@pytest.fixture(scope="module")
-def independent(root):
-    return module_in(root / "tests" / "memory" / "independent.py")
-
-
-@pytest.fixture
-def few_updates(independent, monkeypatch):
-    monkeypatch.setattr(independent, "UPDATES", UPDATES)
+independent = module_in(Path(__file__).with_name("independent.py"))
 
 
 def same_names(params):
@@ -67,13 +61,15 @@ def drawn(draw):
     return jax.vmap(lambda i: draw(jax.random.fold_in(key, i)))(jnp.arange(UPDATES))
 
 
-def test_updates_by_lag_are_the_same(independent, few_updates, monkeypatch):
+def test_updates_by_lag_are_the_same(monkeypatch):
+    monkeypatch.setattr(independent, "UPDATES", UPDATES)
     monkeypatch.setattr(independent, "UNITS", UNITS)
     measurement = LagMeasurement(build("simple", {"features": UNITS}), SHORT)
     agree(measurement, independent.lag_loss, (drawn(measurement.draw),), independent.train)
 
 
-def test_updates_by_key_are_the_same(independent, few_updates):
+def test_updates_by_key_are_the_same(monkeypatch):
+    monkeypatch.setattr(independent, "UPDATES", UPDATES)
     measurement = KeyMeasurement(build("simple", {"features": UNITS}), SHORT, 5)
     pairs = drawn(lambda key: draw_pairs(SHORT, key, SHORT.rows, 5))
     ramp = [2 + math.floor(3 * min(i / (0.6 * UPDATES), 1)) for i in range(UPDATES)]
@@ -83,14 +79,10 @@ def test_updates_by_key_are_the_same(independent, few_updates):
     agree(measurement, independent.key_loss, tuple(batches), independent.train)
 
 
-@pytest.fixture(scope="module")
-def rows_of(root):
+def rows_of(name):
     """The committed rows of a name."""
-    folder, decode = root / "tests" / "memory", card_contents.row_kind(STANDARD).decode
-    return lambda name: [
-        decode(json.loads(line))
-        for line in (folder / f"{name}_rows.jsonl").read_text().splitlines()
-    ]
+    lines = Path(__file__).with_name(f"{name}_rows.jsonl").read_text().splitlines()
+    return [card_contents.row_kind(STANDARD).decode(json.loads(line)) for line in lines]
 
 
 MEASURES = {
@@ -106,7 +98,7 @@ def values(rows, kind):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_two_seeds_are_trained_again_and_agree(independent, rows_of):
+def test_two_seeds_are_trained_again_and_agree():
     """The tolerance by lag is that of a seed that is not among the others.
 
     By key, near chance, it is of both implementations; updates are compared above.

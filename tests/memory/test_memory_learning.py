@@ -81,20 +81,15 @@ def sets():
     return LagMeasurement(build("gru", {"features": 4}), SMALL).draw_sets(0, WEIGHTS)
 
 
-def register_with_exact_heads(sureness):
-    """A register, and heads: that of lag n reads slot n, those of older tokens read nothing."""
+@pytest.mark.parametrize("sureness", [0.1, 3.0])
+def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sureness):
+    """The head of lag n reads slot n, those of older tokens read nothing."""
     measurement = LagMeasurement(ShiftRegister(SLOTS), SMALL)
     kernel = np.zeros((SLOTS, SYMBOLS, LAGS, SYMBOLS), np.float32)
     for lag in range(1, SLOTS):
         kernel[lag, :, lag - 1] = sureness * np.eye(SYMBOLS)
     heads = {"kernel": kernel.reshape(SLOTS * SYMBOLS, -1), "bias": np.zeros(LAGS * SYMBOLS)}
-    return measurement, {"cell": {}, "heads": heads}
-
-
-@pytest.mark.parametrize("sureness", [0.1, 3.0])
-def test_a_register_answers_exactly_and_the_doubt_is_all_that_it_loses(sets, sureness):
-    measurement, params = register_with_exact_heads(sureness)
-    scores = jax.jit(lambda params: measurement.score(params, sets))(params)
+    scores = jax.jit(lambda params: measurement.score(params, sets))({"cell": {}, "heads": heads})
     doubt = 1 / (STREAMS * len(SMALL.asked))
     lost = -np.log2(1 - doubt + doubt / SYMBOLS)
     for of_set in (scores.validation, scores.final):

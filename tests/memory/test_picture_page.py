@@ -115,17 +115,13 @@ def said(tab, cell):
     return tab.texts(f'[data-cell="{cell}"] span')
 
 
-def point(tab, pixel):
-    """The middle of a pixel of the canvas, in the window."""
-    tab.run("document.getElementById('canvas').scrollIntoView({ block: 'center' })")
-    box = tab.run("(({ x, y, width }) => [x, y, width / 8])(canvas.getBoundingClientRect())")
-    return {"x": box[0] + box[2] * (pixel % 8 + 0.5), "y": box[1] + box[2] * (pixel // 8 + 0.5)}
-
-
 def mouse(tab, kind, pixel, is_down=True):
-    button = "left" if is_down or kind == "mouseReleased" else "none"
-    at = point(tab, pixel) | {"button": button, "buttons": int(is_down)}
-    tab.ask("Input.dispatchMouseEvent", type=kind, clickCount=1, **at)
+    """An event in the middle of a pixel of the canvas."""
+    tab.run("document.getElementById('canvas').scrollIntoView({ block: 'center' })")
+    x, y, size = tab.run("(({ x, y, width }) => [x, y, width / 8])(canvas.getBoundingClientRect())")
+    at = {"x": x + size * (pixel % 8 + 0.5), "y": y + size * (pixel // 8 + 0.5)}
+    at["button"] = "left" if is_down or kind == "mouseReleased" else "none"
+    tab.ask("Input.dispatchMouseEvent", type=kind, clickCount=1, buttons=int(is_down), **at)
 
 
 def fields_of(tab):

@@ -17,10 +17,6 @@ def page(root):
     return re.sub(r"\s+", " ", (root / "docs" / "protocol.md").read_text())
 
 
-def spaced(numbers):
-    return " ".join(map(str, numbers))
-
-
 def listed(numbers):
     *most, last = map(str, numbers)
     return f"{', '.join(most)} and {last}"
@@ -39,7 +35,7 @@ SENTENCES = (
     f"{STANDARD.pairs_of_large} above",
     f"uses {STANDARD.rows} rows an update",
     f"min(i / ({STANDARD.ramp} U), 1)",
-    *(f"Kmax = {most} {spaced(STANDARD.pairs_up_to(most))}" for most in (24, 64)),
+    *(f"Kmax = {most} {' '.join(map(str, STANDARD.pairs_up_to(most)))}" for most in (24, 64)),
     f"after every {STANDARD.updates_at_once} updates, {STANDARD.recalls} rows with "
     f"{STANDARD.associated} pairs",
     f"with seeds {protocol.PILOT_SEED} to {protocol.PILOT_SEED + STANDARD.pilot_seeds - 1}",

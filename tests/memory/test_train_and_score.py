@@ -41,8 +41,8 @@ def row_and_weights(configuration, protocol=PROTOCOL):
         return made(run_of("simple", OPTIONS, configuration, SEED, protocol)), kept[0]
 
 
-def in_plain_python(measurement):
-    """The weights after all updates, and the losses: a loop, and Adam of optax."""
+def assert_trained(row, trained, measurement):
+    """The weights after all updates and the losses are those of a loop, and Adam of optax."""
     adam = optax.chain(optax.clip_by_global_norm(SMALL_NORM), optax.scale_by_adam(eps=1e-7))
     params = measurement.init_params(purpose_key(SEED, Purpose.WEIGHTS))
     moments, losses = adam.init(params), []
@@ -61,7 +61,8 @@ def in_plain_python(measurement):
         params, moments, norm, value = update(params, moments, i)
         assert norm > SMALL_NORM
         losses.append(float(value))
-    return params, losses
+    chex.assert_trees_all_close(trained, params, atol=2e-5)
+    assert row.losses == pytest.approx([np.mean(losses[:3]), np.mean(losses[3:])], abs=1e-3)
 
 
 def keys_of(params):
@@ -74,12 +75,9 @@ def keys_of(params):
 
 
 def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by_calibration():
-    cell = build("simple", OPTIONS)
     row, params = row_and_weights(by_lag(RATE, UPDATES))
-    measurement = LagMeasurement(cell, PROTOCOL)
-    expected, losses = in_plain_python(measurement)
-    chex.assert_trees_all_close(params, expected, atol=2e-5)
-    assert row.losses == pytest.approx([np.mean(losses[:3]), np.mean(losses[3:])], abs=1e-3)
+    measurement = LagMeasurement(build("simple", OPTIONS), PROTOCOL)
+    assert_trained(row, params, measurement)
     sets = [draw_streams(PROTOCOL, key, STREAMS) for key in keys_of(params)]
     calibration, validation, final = (np.asarray(measurement.states(params, x)) for x in sets)
 
@@ -100,12 +98,9 @@ def test_a_run_by_lag_is_that_of_a_plain_loop_and_its_states_are_standardised_by
 
 def test_a_run_by_key_is_that_of_a_plain_loop():
     """Also of other updates than the usual: the rate falls and the ramp rises within its own."""
-    cell = build("simple", OPTIONS)
     row, params = row_and_weights(by_key(RATE, UPDATES), HALF)
-    measurement = KeyMeasurement(cell, PROTOCOL, KMAX)
-    expected, losses = in_plain_python(measurement)
-    chex.assert_trees_all_close(params, expected, atol=2e-5)
-    assert row.losses == pytest.approx([np.mean(losses[:3]), np.mean(losses[3:])], abs=1e-3)
+    measurement = KeyMeasurement(build("simple", OPTIONS), PROTOCOL, KMAX)
+    assert_trained(row, params, measurement)
     done = np.arange(UPDATES) / UPDATES
     assert measurement.ramp(done).tolist() == [2, 2, 3, 3, 4, 4]
     pairs = draw_pairs(PROTOCOL, keys_of(params)[2], 3 * RECALLS, KMAX)

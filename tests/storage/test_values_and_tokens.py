@@ -14,7 +14,6 @@ import pytest
 from echo_jax.exceptions import ConfigError
 from echo_jax.storage.values_and_tokens import Vocabulary, encode, read_column, words_of
 
-DIGITS = Vocabulary.of_integers(10)
 CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=100)
 PATHS = itertools.count()
 
@@ -173,7 +172,7 @@ def test_memory_does_not_grow_with_a_word_without_end():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2**20
-    assert encode(DIGITS, next(words), "skip").tolist() == [-1, 7]
+    assert encode(Vocabulary.of_integers(10), next(words), "skip").tolist() == [-1, 7]
 
 
 def test_a_file_larger_than_memory_is_refused_by_its_size(tmp_path):
@@ -223,7 +222,6 @@ NO_VOCABULARY = [
 
 @pytest.mark.parametrize(("values", "sentence"), NO_VOCABULARY)
 def test_values_that_make_no_vocabulary_are_refused_in_one_sentence(values, sentence):
-    make = Vocabulary.of_words if isinstance(values, list) else Vocabulary
     with pytest.raises(ConfigError, match=re.escape(sentence)) as refusal:
-        make(values)
+        Vocabulary(values)
     assert len(str(refusal.value)) < 200

@@ -40,16 +40,20 @@ ADAPTERS = {
 """The module and the class of the adapter of each library."""
 
 SIZES = ("features", "hidden_features", "hidden_size")
-"""The names of the argument that sets the number of units."""
+"""The names that the option for the number of units may have."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BlockOf:
-    """A stand-in for `block.Block` around cells of the class `inner`, which `block:NAME` names."""
+    """What the name block:NAME stands for, before `construct` makes a `block.Block` of it.
+
+    Attributes:
+      inner: the class or the functions of the cell in the block.
+    """
 
     inner: Any
     own: ClassVar[tuple[str, ...]] = ("width", "layers", "parameters")
-    """Options of the block; all others are the cell's."""
+    """The options of the block; all other options are for the cell in the block."""
 
 
 def is_cell(found: Any) -> bool:
@@ -58,7 +62,10 @@ def is_cell(found: Any) -> bool:
 
 
 def construct(found: Any, args: Mapping[str, Any]) -> Cell:
-    """Return the cell that a class or functions, `found`, make with keyword arguments `args`."""
+    """Return the cell that a class or functions, `found`, make with keyword arguments `args`.
+
+    Plain functions take no arguments. For a `BlockOf`, the result is a block around the cell.
+    """
     if isinstance(found, BlockOf):
         from echo_jax.cells.block import Block
 
@@ -103,8 +110,9 @@ def options_of(found: Any) -> dict[str, bool]:
     """Return the options of a cell by name, each with True if the option has no default.
 
     `found` is the class or the functions of the cell. For cells of NNX, Equinox and PyTorch, the
-    options are the arguments after the input size. Raises ConfigError if the arguments cannot be
-    read from the signature.
+    options are the arguments after the input size, except `rngs` and `key`, which the adapter
+    gives. Plain functions have no options. Raises ConfigError if the arguments cannot be read from
+    the signature.
     """
     if isinstance(found, BlockOf):
         return options_of(found.inner) | dict.fromkeys(BlockOf.own, False)
@@ -141,7 +149,7 @@ def _is_a(found: Any, classes: tuple[type, ...]) -> bool:
 
 
 def library_of(found: Any) -> str | None:
-    """Return the library of the class or function `found`: nnx, equinox, torch or None.
+    """Return the library of the class or function `found`: nnx, equinox, torch, or None for others.
 
     A class belongs to the library from whose `Module` it is derived. A function belongs to torch if
     it returns a torch module for an input size.
@@ -159,7 +167,7 @@ def library_of(found: Any) -> str | None:
 
 @functools.lru_cache(maxsize=64)
 def _makes_torch(found: Any) -> bool:
-    """Return True if the function `found` makes a torch module.
+    """Return True if the function `found` makes a torch module for an input size.
 
     If the function fails, the result is True if its file imports torch.
     """
@@ -186,9 +194,12 @@ def _has_self(found: type) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class LinenCell(Cell):
-    """A Linen cell. Its weights are its collection `params`, its state is its carry.
+    """A Linen cell, whose weights are its collection `params`, and whose state is its carry.
 
-    If the module has a method `scan(carry, xs, mask)`, that is its form over time.
+    If the module has a method `scan(carry, xs, mask)`, `scan` calls this method.
+
+    Attributes:
+      module: the Linen module.
     """
 
     module: nn.RNNCellBase
@@ -239,6 +250,9 @@ class FunctionsCell(Cell):
     """A cell made of the functions `init`, `initial_state`, `step` and maybe `scan` and `prepare`.
 
     The functions have the arguments and results of the methods of `Cell`.
+
+    Attributes:
+      functions: a module, a class or an object with the functions as attributes.
     """
 
     functions: Any
@@ -268,14 +282,20 @@ class FunctionsCell(Cell):
         return prepare(params) if prepare else params
 
     def _own(self, name: str) -> Any:
-        """Return the function `name`, or None if it is missing or the module imported it."""
+        """Return the function `name`, or None if it is missing.
+
+        A function that the module of `functions` imported counts as missing.
+        """
         found = getattr(self.functions, name, None)
         module = getattr(self.functions, "__file__", None) and self.functions.__name__
         return None if module and getattr(found, "__module__", None) != module else found
 
     @property
     def source(self) -> Any:
-        """The module or class of the functions, or `step` if an object collects loose functions."""
+        """The module or class that defines the functions.
+
+        For an object that merely collects functions, it is the function `step`.
+        """
         functions = self.functions
         if isinstance(functions, type) or hasattr(functions, "__file__"):
             return functions

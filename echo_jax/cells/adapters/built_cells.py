@@ -22,8 +22,9 @@ class BuiltCell(Cell):
     """
 
     cell_class: Any
+    """The class or the function that builds the object."""
     given: tuple[tuple[str, Any], ...]
-    """The other arguments of the constructor, by name."""
+    """The names and values of the other arguments of the constructor."""
 
     @property
     def source(self) -> Any:
@@ -31,7 +32,7 @@ class BuiltCell(Cell):
 
     @property
     def options(self) -> Any:
-        """An object whose attributes are the arguments given."""
+        """An object whose attributes are the arguments in `given`."""
         return types.SimpleNamespace(**dict(self.given))
 
 
@@ -40,9 +41,9 @@ class EquinoxCell(BuiltCell):
     """An Equinox cell, built as `cell_class(input_size, ..., key=key)`, for one row.
 
     `cell(x, state)` returns the next state, as `eqx.nn.GRUCell` and `eqx.nn.LSTMCell` do; the first
-    array of that state is the output. The state starts from `cell.initial_state()` if the cell has
-    this method, and otherwise from zeros `[hidden_size]`: one array, or a pair if the cell does not
-    take one array. The weights are the arrays of the cell.
+    array of the next state is the output. The state starts from `cell.initial_state()` if the cell
+    has this method. Otherwise the state starts from zeros `[hidden_size]`: one array, or a pair of
+    arrays if the cell does not take one array. The weights are the arrays of the cell.
     """
 
     names: ClassVar = {"init": "__init__", "step": "__call__"}

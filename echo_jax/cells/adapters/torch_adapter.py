@@ -27,21 +27,24 @@ _DRAWING = threading.RLock()  # PyTorch draws weights from one generator of the 
 
 @dataclasses.dataclass(frozen=True)
 class TorchCell(BuiltCell):
-    """A layer that a function or a class makes for an input size, called as batch-first `nn.GRU`.
+    """A layer that a function or a class makes for an input size, called like a batch-first GRU.
 
-    All tensors of its state count, or only the ones that its method `own_state(state)` returns, if
-    it has that method; the bytes of the other tensors, such as the last inputs of a convolution,
-    are stated separately.
+    If the layer has a method `own_state(state)`, only the tensors that the method returns count as
+    its state; otherwise all tensors of the state count. `bytes_apart` returns the bytes of the
+    other tensors, such as the last inputs of a convolution.
     """
 
     framework: ClassVar[str | None] = "torch"
 
     def built(self, input_size: int) -> Any:
-        """Return a new module for inputs of this size, with PyTorch's generator as it is."""
+        """Return a new module for inputs of `input_size` features.
+
+        The module draws from PyTorch's generator in its present state.
+        """
         return self.cell_class(input_size, **dict(self.given))
 
     def made(self, input_size: int, seed: int = 0, count: int = 1) -> list[Any]:
-        """Return `count` new layers, whose initial weights PyTorch draws with `seed`.
+        """Return `count` new layers for inputs of `input_size` features, drawn with `seed`.
 
         Each layer is called once, because a layer may draw weights at its first call.
         """
@@ -52,11 +55,14 @@ class TorchCell(BuiltCell):
             return layers
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """Return zeros of the shapes of the parameters; `made` draws the weights."""
+        """Return zeros with the names and shapes of the parameters; `made` draws the weights."""
         return {k: jnp.zeros(shape) for k, shape in shapes_of(self, input_size).parameters.items()}
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """Return zeros for the numbers of the state that count, `[B, n]` for each tensor."""
+        """Return an array of zeros, `[B, n]`, for each tensor of the state that counts.
+
+        n is how many numbers of a row the tensor has.
+        """
         own = shapes_of(self, input_size).state
         return [jnp.zeros((batch_size, numbers), kind) for numbers, kind in own]
 
@@ -64,15 +70,15 @@ class TorchCell(BuiltCell):
         return shapes_of(self, input_size).outputs
 
     def bytes_apart(self, input_size: int) -> int:
-        """Return the bytes of a row's state that `own_state` leaves out."""
+        """Return how many bytes of a row's state `own_state` leaves out."""
         return shapes_of(self, input_size).bytes_apart
 
 
 class Shapes(NamedTuple):
-    """The shapes of a layer that was built, and no module, because a module may change.
+    """The shapes of a layer that was built; the layer itself is not kept, as it may change.
 
     parameters   the shape of each trained parameter, by name
-    state        of each tensor that counts, the numbers of a row and their type
+    state        how many numbers of a row each tensor that counts has, and the type of the numbers
     outputs      the number of features of an output
     bytes_apart  the bytes of the tensors of a row's state that do not count
     """
@@ -87,7 +93,7 @@ class Shapes(NamedTuple):
 def shapes_of(cell: TorchCell, input_size: int) -> Shapes:
     """Return the shapes of the layer `cell` for inputs of `input_size` features.
 
-    The layer is built only once per input size, as this may take long.
+    The shapes are kept, because building the layer may take long.
     """
     (layer,) = cell.made(input_size)
     outputs, state = started(layer, 1, input_size)
@@ -103,7 +109,7 @@ def shapes_of(cell: TorchCell, input_size: int) -> Shapes:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Let PyTorch draw with `seed` in this context, which threads enter one at a time.
+    """Let PyTorch draw with `seed` in this context, which only one thread at a time can enter.
 
     After the context, PyTorch's generator continues as if nothing had been drawn.
     """
@@ -115,13 +121,13 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def type_of(x: torch.Tensor) -> str:
-    """Return the name that JAX gives to the type of the tensor's numbers, such as float32."""
+    """Return the name that JAX gives to the type of the numbers in x, such as float32."""
     return str(x.dtype).removeprefix("torch.")
 
 
 @torch.no_grad()
 def started(layer: Any, rows: int, input_size: int) -> Any:
-    """Return the outputs `[rows, 1, H]` and the state of a layer after one step.
+    """Return what `layer` returns for one step: the outputs `[rows, 1, H]` and the state.
 
     The inputs of the step are zeros, `[rows, 1, input_size]`.
     """
@@ -129,12 +135,15 @@ def started(layer: Any, rows: int, input_size: int) -> Any:
 
 
 def own_tensors(layer: Any, state: Any) -> list[torch.Tensor]:
-    """Return the tensors of `state` that count: those of the layer's `own_state`, or else all."""
+    """Return the tensors of `state` that count: the result of the layer's `own_state`, or all."""
     return jax.tree.leaves(layer.own_state(state) if hasattr(layer, "own_state") else state)
 
 
 def batch_axes(layer: Any, input_size: int) -> list[int]:
-    """Return the batch axis of each tensor of the state; raise ValueError if a tensor has none."""
+    """Return the index of the batch axis of each tensor of the state that counts.
+
+    `layer` gets inputs of `input_size` features. Raises ValueError if a tensor has no batch axis.
+    """
     two, three = (own_tensors(layer, started(layer, n, input_size)[1]) for n in (2, 3))
     sizes = [[*zip(a.shape, b.shape, strict=True)] for a, b in zip(two, three, strict=True)]
     # Batches of 2 and of 3 differ in one axis alone, that of the rows.
@@ -142,12 +151,12 @@ def batch_axes(layer: Any, input_size: int) -> list[int]:
 
 
 class TorchBlock(torch.nn.Module):
-    """`cells.block.Block` in PyTorch, with the same equations and given initial weights."""
+    """The equations of `cells.block.Block` in PyTorch, around PyTorch layers."""
 
     def __init__(self, block: Block, params: CellParams, seed: int) -> None:
-        """Make the block with the weights `params`, around cells of its `TorchCell`.
+        """Make the module of `block`, whose cell is a `TorchCell`.
 
-        `seed` draws the weights of the cells.
+        `params` are the initial weights of the block, and `seed` draws the weights of the cells.
         """
         super().__init__()
         made = block.cell.made(block.width, seed, block.layers)  # type: ignore[attr-defined]
@@ -157,9 +166,11 @@ class TorchBlock(torch.nn.Module):
         self.ends = parameters({"W_in": params.W_in, "norm": params.norm})
 
     def forward(self, x: torch.Tensor, state: Any) -> Any:
-        """Return the outputs `[B, T, D]`, and the last inputs `[B, 3, D]` and state of each layer.
+        """Return the outputs `[B, T, D]`, and the state of each layer.
 
-        The inputs x are `[B, T, F]`. `state` is the second result of an earlier call, or None.
+        The state of a layer is a pair: the last inputs of its convolution, `[B, 3, D]`, and the
+        state of its cell. The inputs x are `[B, T, F]`. `state` is the second result of an earlier
+        call, or None.
         """
         x = x @ self.ends["W_in"]
         nothing = x.new_zeros(len(x), CONVOLVED - 1, x.shape[-1])
@@ -175,7 +186,7 @@ class TorchBlock(torch.nn.Module):
         return normed(x, self.ends["norm"]), after
 
     def own_state(self, state: Any) -> list[list[torch.Tensor]]:
-        """Return, for each layer, the tensors of its cell's state that count."""
+        """Return, for each layer, the tensors of the cell's state that count."""
         return [own_tensors(cell, own) for cell, (_, own) in zip(self.cells, state, strict=True)]
 
 
@@ -183,7 +194,7 @@ def module_of(cell: Any, params: CellParams, input_size: int, seed: int) -> Any:
     """Return the module of `cell`, a PyTorch layer or a block around one.
 
     `input_size` is the number of features of an input. `seed` draws the weights of the layer, and
-    `params` are the weights of the block.
+    `params` are the parameters of the block, which a layer alone does not use.
     """
     if isinstance(cell, Block):
         return TorchBlock(cell, params, seed)
@@ -196,12 +207,12 @@ def parameters(arrays: Mapping[str, Any]) -> torch.nn.ParameterDict:
 
 
 def tensor(array: Any) -> torch.Tensor:
-    """Return a copy of an array as a tensor."""
+    """Return a copy of `array`, of NumPy or JAX, as a tensor."""
     return torch.from_numpy(np.array(array))
 
 
 def array(x: torch.Tensor) -> np.ndarray:
-    """Return a copy of a tensor as a NumPy array; bfloat16 becomes float32."""
+    """Return a copy of the tensor x as a NumPy array; bfloat16 becomes float32."""
     found: np.ndarray = (x.float() if x.dtype == torch.bfloat16 else x).detach().numpy().copy()
     return found
 
@@ -212,7 +223,10 @@ def normed(x: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
 
 
 def convolved(p: torch.nn.ParameterDict, seen: torch.Tensor) -> torch.Tensor:
-    """Return the convolution, with parameters p, at the last T steps of `seen`, `[B, 3 + T, D]`."""
+    """Return the convolution at the last T steps of `seen`, `[B, T, D]`.
+
+    `seen` is `[B, 3 + T, D]`, oldest first. `p` has the filters `conv` and the biases `conv_bias`.
+    """
     steps = seen.shape[1] - (CONVOLVED - 1)
     # `seen` is oldest first, and the rows of the filter newest first, as in `Block`.
     newest_last = zip(p["conv"].flip(0), range(CONVOLVED), strict=True)

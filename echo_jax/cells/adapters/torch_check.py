@@ -1,4 +1,4 @@
-"""Check a PyTorch layer by running a few steps; a refusal names the line of its file."""
+"""Check a PyTorch layer by running a few steps; a refusal names a line of the layer's file."""
 
 from typing import Any
 
@@ -109,19 +109,26 @@ def _check_seed(candidate: Candidate, layer: Any, first: dict[str, Any], again: 
 
 
 def described(x: Any) -> str:
-    """Return the types and shapes in x, such as "a tuple of float32[3, 6, 4] and NoneType"."""
+    """Return a text with the types and shapes in x: a tuple of float32[3, 6, 4] and NoneType."""
     if isinstance(x, tuple) and x:
         return f"a tuple of {' and '.join(map(described, x))}"
     return f"{type_of(x)}{[*x.shape]}" if isinstance(x, torch.Tensor) else type(x).__name__
 
 
 def place(x: Any) -> int | None:
-    """Return the address of the memory of a tensor, which its views share; None for others."""
+    """Return the address of the memory of the tensor x, which its views share.
+
+    The result is None if x is not a tensor.
+    """
     return x.untyped_storage().data_ptr() if isinstance(x, torch.Tensor) else None
 
 
 def _check_steps(candidate: Candidate, layer: Any, inputs: torch.Tensor) -> None:
-    """Raise ConfigError if a layer draws random numbers, or its sequences differ from its steps."""
+    """Raise ConfigError unless single steps of a layer give the outputs of the whole batch.
+
+    The layer is also refused if its outputs are not finite, or if they change with PyTorch's
+    generator or from call to call. `inputs` are `[ROWS, STEPS, features]`.
+    """
     layer.train()  # as Dropout is off in the other mode
 
     def drawn_by(seed: int) -> torch.Tensor:

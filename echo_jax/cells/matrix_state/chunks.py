@@ -13,17 +13,22 @@ import jax
 import jax.numpy as jnp
 
 LEAF = 8
-"""The largest triangle that is inverted row by row; a product of smaller blocks takes longer."""
+"""The largest size of a triangle that is inverted row by row.
+
+Products of smaller blocks take longer.
+"""
 
 MOST = 80.0
-"""The largest decay of a chunk, as a logarithm, at which `weights` computes one product. Factors of
-the product are then at most exp(40), and the sums in the exponents are known to 5e-6."""
+"""The largest decay of a chunk, as -ln a summed over its steps, at which `weights` computes one
+product. Factors of the product are then at most exp(40), and the sums in the exponents are known to
+5e-6."""
 
 
 def in_chunks(x: chex.Array, size: int, filler: float = 0) -> chex.Array:
     """Return x, `[T, B, n]`, in N chunks of C steps, `[N, B, C, n]`.
 
-    C is `size`, or T if that is smaller. `filler` completes the last chunk.
+    C is `size`, or T if T is smaller. `filler` is the value of the steps that complete the last
+    chunk.
     """
     # A short sequence is one short chunk: filled up it would cost as much as C steps.
     size = min(size, len(x))
@@ -33,15 +38,18 @@ def in_chunks(x: chex.Array, size: int, filler: float = 0) -> chex.Array:
 
 
 def out_of_chunks(x: chex.Array, steps: int) -> chex.Array:
-    """Return the first T `steps` of x, chunks `[N, B, C, n]`, as `[T, B, n]`."""
+    """Return x, in chunks `[N, B, C, n]`, as `[T, B, n]`, where T is `steps`.
+
+    The steps that completed the last chunk are cut off.
+    """
     x = jnp.moveaxis(x, 2, 1)
     return x.reshape(-1, *x.shape[2:])[:steps]
 
 
 def after(log_a: chex.Array) -> chex.Array:
-    """Return ln of the decay from after each step to the end of its chunk, `[..., C, n]`.
+    """Return ln of the decay after each step, up to the end of the chunk, `[..., C, n]`.
 
-    `log_a` is ln of the decay of each step; -1, -2, -3 gives -5, -3, 0.
+    `log_a` is ln of the decay of each step, `[..., C, n]`; -1, -2, -3 gives -5, -3, 0.
     """
     # A sum of its own: the difference of two is -0.029999 for -0.03 behind a -500 in float32.
     later = jnp.pad(log_a[..., 1:, :], [(0, 0)] * (log_a.ndim - 2) + [(0, 1), (0, 0)])
@@ -49,9 +57,10 @@ def after(log_a: chex.Array) -> chex.Array:
 
 
 def decay_between(log_a: chex.Array) -> chex.Array:
-    """Return the decay after step i up to step t, `[..., t, i, n]`, or 0 if i is after t.
+    """Return the decay after step i up to step t, `[..., C, C, n]`, at the indices t and i.
 
-    `log_a` is ln of the decay of each step, `[..., C, n]`.
+    The decay is 1 for i = t, and 0 if i is after t. `log_a` is ln of the decay of each step,
+    `[..., C, n]`.
     """
     steps = log_a.shape[-2]
     # Strictly before t: the value of a step is added after the decay of this step.
@@ -65,10 +74,11 @@ def decay_between(log_a: chex.Array) -> chex.Array:
 
 
 def weights(log_a: chex.Array, k: chex.Array, q: chex.Array) -> chex.Array:
-    """Return the weight of value i in output t, `[..., t, i]`: q_t . k_i with the decay between.
+    """Return the weight of value i in output t, `[..., C, C]`, at the indices t and i.
 
-    `log_a` is ln of the decay of each step, `[..., C, n]` or `[..., C, 1]`; the keys `k` and the
-    queries `q` are `[..., C, n]`.
+    The weight is the sum over n of q_t k_i, each product times the decay after i up to t; it is 0
+    if i is after t. `log_a` is ln of the decay of each step, `[..., C, n]` or `[..., C, 1]`; the
+    keys `k` and the queries `q` are `[..., C, n]`.
     """
     if log_a.shape[-1] == 1:
         return decay_between(log_a)[..., 0] * (q @ jnp.swapaxes(k, -1, -2))
@@ -81,9 +91,10 @@ def _vector_weights(*terms: chex.Array) -> chex.Array:
 
 
 def _either(at_once: Callable, one_by_one: Callable, terms: tuple) -> Any:
-    """Return `at_once(*terms)` if no chunk decays by more than MOST.
+    """Return `at_once(*terms)` if no chunk decays by more than `MOST`.
 
-    Otherwise, return the stacked results of `one_by_one` for each chunk. `terms[0]` is ln a.
+    Otherwise, return the stacked results of `one_by_one`, which is called for one chunk at a time.
+    `terms[0]` is ln of the decay of each step.
     """
     fits = jnp.min(jnp.sum(terms[0], axis=-2)) > -MOST
     # By chunks, as the programs of both branches are given their memory, whichever runs.
@@ -92,7 +103,7 @@ def _either(at_once: Callable, one_by_one: Callable, terms: tuple) -> Any:
 
 
 def _at_once(log_a: chex.Array, k: chex.Array, q: chex.Array) -> chex.Array:
-    """Return `weights` as one product, with decays from and to the middle of each chunk."""
+    """Return what `weights` returns, as one product, with decays from the middle of each chunk."""
     log_c = jnp.cumsum(log_a, axis=-2)
     since_middle = log_c - log_c[..., -1:, :] / 2
     return jnp.tril((q * jnp.exp(since_middle)) @ jnp.swapaxes(k * jnp.exp(-since_middle), -1, -2))
@@ -115,7 +126,9 @@ _vector_weights.defvjp(lambda *terms: (_vector_weights(*terms), terms), _weights
 
 @jax.custom_vjp
 def unit_inverse(lower: chex.Array) -> chex.Array:
-    """Return the inverse of I + lower by halves, for a strictly lower triangle `[..., C, C]`.
+    """Return the inverse of I + `lower`, for a strictly lower triangle `lower`, `[..., C, C]`.
+
+    The halves of the triangle are inverted first:
 
         [[I + A, 0], [C, I + B]]^-1 = [[X, 0], [-Z C X, Z]]     X and Z the inverses of the halves
 
@@ -156,14 +169,19 @@ def over_chunks(
     read: chex.Array,
     weights: chex.Array,
 ) -> tuple[chex.Array, chex.Array]:
-    """Return the last S `[B, K, V]` and all o `[N, B, C, V]`, from the first S.
+    """Return the last state S `[B, K, V]` and all outputs o `[N, B, C, V]`, from the first state.
 
-        o  = read S + weights values
-        S' = kept S + keys^T values
+        o  = read S + weights values            the outputs of a chunk that starts from S
+        S' = kept S + keys^T values             the state after the chunk
 
-    `state` is the first S. kept is a matrix `[N, B, K, K]`, or the factors of a diagonal matrix,
-    `[N, B, K or 1, 1]`; keys and read are `[N, B, C, K]`, values `[N, B, C, V]`, and weights `[N,
-    B, C, C]`.
+    Args:
+      state: the first S, `[B, K, V]`.
+      kept: a matrix for each chunk, `[N, B, K, K]`, or the factors of a diagonal matrix,
+        `[N, B, K, 1]` or `[N, B, 1, 1]`.
+      keys: `[N, B, C, K]`.
+      values: `[N, B, C, V]`.
+      read: the factors of S in the outputs, `[N, B, C, K]`.
+      weights: the factors of the values in the outputs, `[N, B, C, C]`.
     """
 
     def advance(start: chex.Array, chunk: tuple) -> tuple[chex.Array, chex.Array]:

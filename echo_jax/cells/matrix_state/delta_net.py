@@ -4,7 +4,7 @@ The state S maps keys to values. A step reads the value that S holds for the key
 value by a share beta towards the new value. The gated form first multiplies S by a factor alpha.
 
 Both cells have one head. They leave out the short convolutions on q, k and v, which the authors'
-code has by default: a cell is one recurrence, and all its memory is in the state S.
+code has by default: all memory of a cell is in its state S.
 """
 
 import dataclasses
@@ -22,19 +22,22 @@ from echo_jax.cells.matrix_state import chunks
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
 
 CHUNK = 32
-"""Steps that the chunkwise form computes at once. On a CPU an update with 16 takes 1.4 times as
-long, and with 64, as in the authors' kernels for GPUs, 1.1 times (B 16, K = V = 32, T 512)."""
+"""The number of steps that the chunkwise form computes at once. On a CPU, an update takes 1.4 times
+as long with 16 steps, and 1.1 times as long with 64 steps, as in the authors' kernels for GPUs (B
+16, K = V = 32, T 512)."""
 
 EPSILON_UNIT = 1e-6  # added to a sum of squares before its root, as in the authors' code
 EPSILON_NORM = 1e-5  # added to a mean of squares
 
 
 class DeltaTerms(NamedTuple):
-    """The terms that an input adds to a step of the delta rule.
+    """The terms of an input in the delta rule, S' = alpha S + beta (v - alpha S k) k^T.
 
-    q, k: unit vectors `[..., K]`. v: `[..., V]`. beta: `[..., 1]`, between 0 and 1. log_alpha:
-    ln alpha `[..., 1]`, at most 0; None if alpha is 1. gate: the factors of the output `[..., V]`;
-    None if they are 1.
+    q, k       the query and the key, unit vectors `[..., K]`
+    v          the value, `[..., V]`
+    beta       how far the value replaces the old value of the key, `[..., 1]`, between 0 and 1
+    log_alpha  ln of the decay alpha of S, `[..., 1]`, at most 0; None for no decay
+    gate       the factors of the output, `[..., V]`; None for no gate
     """
 
     q: chex.Array
@@ -48,14 +51,14 @@ class DeltaTerms(NamedTuple):
 # prevent_cse=False: in a scan XLA cannot merge the two computations of a step anyway.
 @functools.partial(jax.checkpoint, prevent_cse=False)
 def delta_rule_step(memory: chex.Array, terms: DeltaTerms) -> tuple[chex.Array, chex.Array]:
-    """Return the next S, `[B, V, K]`, and o, the value that it gives for the query, `[B, V]`.
+    """Return the next state S', `[B, V, K]`, and the value o that it gives for the query, `[B, V]`.
 
     S' = alpha S + beta (v - alpha S k) k^T
     o  = S' q
 
-    `memory` is S. The gradient computes a step again, so that a scan stores only S of each step:
-    22% to 43% less memory and no more time on two CPU cores (B 16, K V 100 and 2,500, T 96 to
-    3,000).
+    `memory` is the state S, and `terms` are arrays `[B, n]`. The gradient computes a step again, so
+    a scan stores only S of each step. On two CPU cores this takes 22% to 43% less memory and no
+    more time (B 16, K V 100 and 2,500, T 96 to 3,000).
     """
     if terms.log_alpha is not None:
         memory = jnp.exp(terms.log_alpha)[..., None] * memory
@@ -68,7 +71,13 @@ def delta_rule_step(memory: chex.Array, terms: DeltaTerms) -> tuple[chex.Array, 
 
 
 class DeltaNetParams(NamedTuple):
-    """W_q and W_k `[F, K]`, W_v `[F, V]`, W_beta `[F, 1]`, gain `[V]`, W_o `[V, H]`."""
+    """The parameters of `DeltaNetCell`.
+
+    W_q, W_k, W_v  `[F, K]`, `[F, K]` and `[F, V]`, make the query, the key and the value
+    W_beta         `[F, 1]`, makes beta
+    gain           `[V]`, the gains of the norm before the output
+    W_o            `[V, H]`, makes the output
+    """
 
     W_q: chex.Array
     W_k: chex.Array
@@ -88,24 +97,24 @@ class DeltaNetCell(KeyValueCell):
         S'   = S + beta (v - S k) k^T
         y    = (gain * rms_norm(S' q)) W_o
 
-    The recurrence is section 2.2 of the paper, and the rest its section 3.4 and the layer
-    `fla/layers/delta_net.py` of the repository fla-org/flash-linear-attention, with its defaults.
-    unit(x) = x / sqrt(sum x^2 + 1e-6), rms_norm(x) = x / sqrt(mean x^2 + 1e-5).
+    The recurrence is from section 2.2 of the paper. The other equations are from section 3.4, and
+    from the layer `fla/layers/delta_net.py` of the repository fla-org/flash-linear-attention, with
+    its defaults. unit(x) = x / sqrt(sum x^2 + 1e-6), rms_norm(x) = x / sqrt(mean x^2 + 1e-5).
 
     Differences from that layer: one head; no short convolution; q is not divided by sqrt(K), which
     rms_norm would undo.
 
-    The state is S, float32 `[B, V, K]`, zero at the start. Weights W are uniform within
-    1 / sqrt(rows), the gain is 1. `parallel` computes a chunk of steps at once.
+    The state is S, float32 `[B, V, K]`, zero at the start. Initially, weights W are uniform within
+    1 / sqrt(rows) of 0, and the gain is 1. `parallel` computes a chunk of steps at once.
 
     Attributes:
-      features: H, the outputs.
-      key_size: K; None for H.
-      value_size: V; None for H.
+      features: H, the number of outputs.
+      key_size: K, the numbers of a key; None for H.
+      value_size: V, the numbers of a value; None for H.
     """
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """Return `DeltaNetParams`: uniform weights, and gains of 1."""
+        """Return `DeltaNetParams`, drawn as the class says."""
         q, k, v, beta, o = jax.random.split(key, 5)
         return DeltaNetParams(
             W_q=linear_uniform(q, (input_size, self.keys), input_size),
@@ -137,15 +146,16 @@ class DeltaNetCell(KeyValueCell):
     ) -> tuple[chex.Array, chex.Array]:
         """Return the last S and all o `[T, B, V]`, from terms `[T, B, n]`, in chunks of steps.
 
-        In a chunk that starts from S, with c_t = alpha_1 ... alpha_t, step t adds u_t k_t^T:
+        `state` is the first S, `[B, V, K]`. In a chunk that starts from S, with c_t = alpha_1 ...
+        alpha_t, step t adds u_t k_t^T:
 
             u_t = beta_t (v_t - c_t S k_t - sum over i < t of (c_t / c_i) (k_i . k_t) u_i)
             o_t = c_t S q_t + sum over i <= t of (c_t / c_i) (k_i . q_t) u_i
 
-        The u solve a triangular system whose right side is linear in S. So the system is solved for
-        all chunks at once, before S is known: u = U - W S^T (the WY representation of Yang et al.
-        2024b, section 3.2; with decay Yang et al. 2025, section 3.3). A masked step, and a step
-        that completes the last chunk, has beta = 0 and alpha = 1.
+        All u_t solve a triangular system whose right side is linear in S. So the system is solved
+        for all chunks at once, before S is known: u = U - W S^T (the WY representation of Yang et
+        al. 2024b, section 3.2; with decay, Yang et al. 2025, section 3.3). A masked step, and a
+        step that completes the last chunk, has beta = 0 and alpha = 1.
         """
         steps = len(terms.beta)
         log_alpha = terms.log_alpha
@@ -177,7 +187,16 @@ class DeltaNetCell(KeyValueCell):
 
 
 class GatedDeltaNetParams(NamedTuple):
-    """The parameters of DeltaNet, and W_alpha `[F, 1]`, A_log and dt_bias `[1]`, W_g `[F, V]`."""
+    """The parameters of `GatedDeltaNetCell`.
+
+    W_q, W_k, W_v   `[F, K]`, `[F, K]` and `[F, V]`, make the query, the key and the value
+    W_beta          `[F, 1]`, makes beta
+    W_alpha         `[F, 1]`, makes alpha
+    A_log, dt_bias  `[1]`, ln of the rate and the bias of the step size in alpha
+    W_g             `[F, V]`, makes the gate of the output
+    gain            `[V]`, the gains of the norm before the output
+    W_o             `[V, H]`, makes the output
+    """
 
     W_q: chex.Array
     W_k: chex.Array
@@ -202,25 +221,25 @@ class GatedDeltaNetCell(DeltaNetCell):
         S'    = alpha S + beta (v - alpha S k) k^T
         y     = (silu(x W_g) * gain * rms_norm(S' q)) W_o
 
-    The recurrence is equation 10 of the paper, and the rest its section 3.4 and the layer
-    `fla/layers/gated_deltanet.py` of the repository fla-org/flash-linear-attention, with its
-    defaults; that of the repository NVlabs/GatedDeltaNet differs in a bias of beta. unit and
-    rms_norm are those of `DeltaNetCell`, and so are the differences from the layer.
+    The recurrence is equation 10 of the paper. The other equations are from section 3.4, and from
+    the layer `fla/layers/gated_deltanet.py` of the repository fla-org/flash-linear-attention, with
+    its defaults; the layer of the repository NVlabs/GatedDeltaNet differs in a bias of beta.
+    `DeltaNetCell` defines unit and rms_norm, and its differences from the layer hold here too.
 
-    The state is S, float32 `[B, V, K]`, zero at the start. Weights W are uniform within
-    1 / sqrt(rows), the gain is 1. As in Mamba-2, exp(A_log) is uniform between 0 and 16, and
-    softplus(dt_bias) is log-uniform between 0.001 and 0.1. One head draws one of each, so alpha at
-    the start is a number between 0.2 and 1 that depends on the seed.
+    The state is S, float32 `[B, V, K]`, zero at the start. Initially, weights W are uniform within
+    1 / sqrt(rows) of 0, the gain is 1, exp(A_log) is uniform between 0 and 16, and
+    softplus(dt_bias) is log-uniform between 0.001 and 0.1. The one head draws one number of each
+    kind. So for a zero input alpha is between 0.2 and 1 at the start, and depends on the seed.
 
     Attributes:
-      features: H, the outputs.
-      key_size: K; None for 3 H / 4, rounded down.
-      value_size: V; None for 2 K.
+      features: H, the number of outputs.
+      key_size: K, the numbers of a key; None for 3 H / 4, rounded down.
+      value_size: V, the numbers of a value; None for 2 K.
     """
 
     @property
     def keys(self) -> int:
-        """K, the numbers of a key: `key_size`, or 3 H / 4 rounded down."""
+        """K, the numbers of a key: `key_size`, or 3 H / 4 rounded down but at least 1."""
         return max(1, 3 * self.features // 4) if self.key_size is None else self.key_size
 
     @property
@@ -229,7 +248,7 @@ class GatedDeltaNetCell(DeltaNetCell):
         return 2 * self.keys if self.value_size is None else self.value_size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        """Return `GatedDeltaNetParams`: the weights of DeltaNet, a gate, and Mamba-2's decay."""
+        """Return `GatedDeltaNetParams`, drawn as the class says."""
         key, alpha, decay, dt, g = jax.random.split(key, 5)
         # A rate of 0 would have the logarithm -inf and a zero gradient: alpha would stay 1.
         tiny = jnp.finfo(jnp.float32).tiny

@@ -1,4 +1,4 @@
-"""Gated linear attention: a matrix state whose rows decay as the input says."""
+"""Gated linear attention: a matrix state whose rows decay by factors that depend on the input."""
 
 import dataclasses
 from typing import ClassVar, NamedTuple
@@ -12,9 +12,12 @@ from echo_jax.cells.matrix_state.key_value_cell import OuterProductCell, OuterPr
 
 
 class GLAParams(NamedTuple):
-    """W_Q and W_K `[F, K]`, W_V and W_r `[F, V]`, b_r `[V]`, W_O `[V, H]`.
+    """The parameters of `GLACell`.
 
-    The gate has W_alpha1 `[F, rank]`, W_alpha2 `[rank, K]` and b_alpha `[K]`.
+    W_Q, W_K, W_V                `[F, K]`, `[F, K]` and `[F, V]`, make query, key and value
+    W_alpha1, W_alpha2, b_alpha  `[F, rank]`, `[rank, K]` and `[K]`, make the decay alpha
+    W_r, b_r                     `[F, V]` and `[V]`, make the gate of the output
+    W_O                          `[V, H]`, makes the output
     """
 
     W_Q: chex.Array
@@ -29,7 +32,11 @@ class GLAParams(NamedTuple):
 
 
 class GLATerms(NamedTuple):
-    """The terms of the recurrence, and the output gate r `[..., V]`."""
+    """The terms of an input.
+
+    outer  the terms of the recurrence
+    r      the gate of the output, `[..., V]`
+    """
 
     outer: OuterProductTerms
     r: chex.Array
@@ -47,9 +54,9 @@ class GLACell(OuterProductCell):
 
     The state is S, float32 `[B, K, V]`, zero at the start. LayerNorm has no parameters and adds
     1e-5 to the variance, as in the first code of the authors (berlino/gated_linear_attention,
-    `gla.py`). Initial parameters are as in that code: W_Q, W_K and W_alpha are glorot-uniform times
-    2^-2.5; the others are uniform within 1 / sqrt(rows), and so are the biases, by the rows of
-    their weights. So alpha is about 0.5^(1/16) = 0.96.
+    `gla.py`). Initial parameters are as in that code. W_Q, W_K, W_alpha1 and W_alpha2 are
+    glorot-uniform times 2^-2.5. Other weights, and biases, are uniform within 1 / sqrt(rows) of 0;
+    for a bias, the rows are those of its weights. So alpha is about 0.5^(1/16) = 0.96.
 
     Differences: one head; q is divided by sqrt(K), as in the authors' later code
     (fla-org/flash-linear-attention, `fla/layers/gla.py`). The first code multiplies k by another
@@ -57,10 +64,10 @@ class GLACell(OuterProductCell):
     place of the LayerNorm, and no b_r.
 
     Attributes:
-      features: H, the outputs.
-      key_size: K; None for H / 2, rounded down.
-      value_size: V, at least 2; None for H.
-      rank: the rank of the weights of the gate.
+      features: H, the number of outputs.
+      key_size: K, the numbers of a key; None for H / 2, rounded down.
+      value_size: V, the numbers of a value, at least 2; None for H.
+      rank: the rank of the weights of the decay, W_alpha1 W_alpha2.
     """
 
     rank: int = 16
@@ -74,7 +81,7 @@ class GLACell(OuterProductCell):
 
     @property
     def keys(self) -> int:
-        """K, the numbers of a key: `key_size`, or H / 2 rounded down."""
+        """K, the numbers of a key: `key_size`, or H / 2 rounded down but at least 1."""
         return max(1, self.features // 2) if self.key_size is None else self.key_size
 
     def init(self, key: chex.PRNGKey, input_size: int) -> GLAParams:

@@ -5,8 +5,8 @@
     S' = diag(a) S + k v^T
     o  = S'^T q
 
-This is linear attention with a gate: o is the sum over the past of (q . k) v, where the decays
-since then weigh each product q_n k_n.
+This is linear attention with a gate: o is the sum over past steps of (q . k) v, where each product
+q_n k_n is multiplied by the decays since that step.
 """
 
 import dataclasses
@@ -28,7 +28,13 @@ which have at most 400, keep their bits."""
 
 @dataclasses.dataclass(frozen=True)
 class KeyValueCell(ProjectedCell):
-    """A cell of H outputs, whose state is a matrix for keys of K and values of V numbers."""
+    """A cell whose state is a matrix that maps keys to values.
+
+    Attributes:
+      features: H, the number of outputs.
+      key_size: K, the numbers of a key; None for the default of the cell.
+      value_size: V, the numbers of a value; None for the default of the cell.
+    """
 
     features: int
     key_size: int | None = None
@@ -59,9 +65,11 @@ class KeyValueCell(ProjectedCell):
 
 
 class OuterProductTerms(NamedTuple):
-    """The terms of an input: key k and query q `[..., K]`, value v `[..., V]`, and ln a.
+    """The terms of an input, which the recurrence needs.
 
-    The logarithm of the decay is `[..., K]`, or `[..., 1]` where all rows of S decay alike.
+    log_a  ln of the decay, at most 0, `[..., K]`, or `[..., 1]` if all rows of S decay alike
+    k, q   the key and the query, `[..., K]`
+    v      the value, `[..., V]`
     """
 
     log_a: chex.Array
@@ -71,10 +79,10 @@ class OuterProductTerms(NamedTuple):
 
 
 class OuterProductCell(KeyValueCell):
-    """A cell whose state is S, float32 `[B, K, V]`, and whose `read_out` gets S'^T q, `[..., V]`.
+    """A cell whose state S, float32 `[B, K, V]`, decays and gains an outer product.
 
-    Its `project` returns terms whose field `outer` is `OuterProductTerms`; other fields are for the
-    output.
+    `project` returns terms whose field `outer` is `OuterProductTerms`; other fields are for the
+    output. `read_out` gets S'^T q, `[..., V]`.
     """
 
     chunk: ClassVar[int]
@@ -95,8 +103,8 @@ class OuterProductCell(KeyValueCell):
     ) -> tuple[chex.Array, chex.Array]:
         """Return the last S `[B, K, V]` and all o `[T, B, V]`, from the first S and the terms.
 
-        In a chunk that starts from S, with a(t, i) the product of the decays after step i up to
-        step t, and i = 0 before the first:
+        In a chunk that starts from S, let a(t, i) be the product of the decays after step i up to
+        step t, where i = 0 stands for the start of the chunk:
 
             o_t = S^T (a(t, 0) q_t) + sum over i from 1 to t of (a(t, i) q_t . k_i) v_i
 

@@ -1,4 +1,4 @@
-"""The layer of Mamba-2: a matrix state with one decay, whose step size depends on the input."""
+"""The layer of Mamba-2: a matrix state that decays as a whole, by a factor that the input sets."""
 
 import dataclasses
 import math
@@ -13,9 +13,16 @@ from echo_jax.cells.matrix_state.key_value_cell import OuterProductCell, OuterPr
 
 
 class Mamba2Params(NamedTuple):
-    """W_z and W_x `[F, P]`, W_B and W_C `[F, N]`, W_dt `[F, 1]`, W_o `[P, H]`, gain `[P]`.
+    """The parameters of `Mamba2Cell`.
 
-    dt_bias, A_log and D are `[1]`, one for the head.
+    W_z            `[F, P]`, makes the gate of the output
+    W_x            `[F, P]`, makes the value x
+    W_B, W_C       `[F, N]`, make the key B and the query C
+    W_dt, dt_bias  `[F, 1]` and `[1]`, make the step size dt
+    A_log          `[1]`, ln of the rate of the decay
+    D              `[1]`, the factor of x in the output
+    gain           `[P]`, the gains of the norm before the output
+    W_o            `[P, H]`, makes the output
     """
 
     W_z: chex.Array
@@ -31,9 +38,11 @@ class Mamba2Params(NamedTuple):
 
 
 class Mamba2Terms(NamedTuple):
-    """The terms of the recurrence, with key B, query C and value dt x, and two of the output.
+    """The terms of an input.
 
-    The output needs `skipped`, which is D x, and `gate`, which is silu(z), both `[..., P]`.
+    outer    the terms of the recurrence, with key B, query C and value dt x
+    skipped  D x, which is added to the output of the recurrence, `[..., P]`
+    gate     silu(z), the factors of that sum, `[..., P]`
     """
 
     outer: OuterProductTerms
@@ -56,21 +65,22 @@ class Mamba2Cell(OuterProductCell):
     (state-spaces/mamba, `mamba_ssm/modules/mamba2.py`). The state is S, float32 `[B, N, P]`, zero
     at the start.
 
-    Initial parameters are as in that code: W uniform within 1 / sqrt(rows), exp(A_log) uniform in
-    [1, 16], softplus(dt_bias) log-uniform in [0.001, 0.1], D and gain 1. One head draws one of
-    each, so the state fades to 1/e in less than a step with one seed, and in 1,000 with another.
+    Initial parameters are as in that code: W uniform within 1 / sqrt(rows) of 0, exp(A_log) uniform
+    in [1, 16], softplus(dt_bias) log-uniform in [0.001, 0.1], D and gain 1. The one head draws one
+    number of each kind, so the state fades to 1/e in less than a step with one seed, and in up to
+    1,000 steps with another seed.
 
     Differences from that code: no convolution before the silu of x, B and C; one head; N and P are
-    H. A layer of that code has N = 128 and heads of 64, which together are twice as wide as its
-    input.
+    H by default. A layer of that code has N = 128 and heads of 64 numbers, and all its heads
+    together are twice as wide as its input.
 
-    The weights fit inputs of mean square 1, as a norm before the layer gives in that code. Here
-    inputs are smaller: in `Block` the silu of a convolution has a mean square of 0.06 to 0.11 at
-    the start, and one-hot vectors have 1 / F. Without a block, the cell learns slowly from one-hot
-    vectors.
+    The weights fit inputs of mean square 1, which in that code come from a norm before the layer.
+    Here inputs are smaller. In `Block`, the silu of a convolution has a mean square of 0.06 to 0.11
+    at the start, and one-hot vectors have a mean square of 1 / F. Without a block, the cell learns
+    slowly from one-hot vectors.
 
     Attributes:
-      features: H, the outputs.
+      features: H, the number of outputs.
       key_size: N, the numbers of B and C; None for H.
       value_size: P, the numbers that S maps to; None for H.
     """
@@ -111,7 +121,10 @@ class Mamba2Cell(OuterProductCell):
         return Mamba2Terms(outer, skipped=params.D * x, gate=silu(u @ params.W_z))
 
     def read_out(self, params: Mamba2Params, read: chex.Array, terms: Mamba2Terms) -> chex.Array:
-        """Return the outputs `[..., H]` from `read`, S'^T C: D x is added, then gate and norm."""
+        """Return the outputs `[..., H]` from `read`, which is S'^T C, `[..., P]`.
+
+        D x is added, the sum is multiplied by the gate, and the product is normed.
+        """
         # The gate comes before the norm; in gated DeltaNet it comes after, as in its authors' code.
         o = (read + terms.skipped) * terms.gate
         return (params.gain * rms_norm(o, 1e-5)) @ params.W_o

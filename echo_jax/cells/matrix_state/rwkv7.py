@@ -1,7 +1,7 @@
-"""The time mixing of RWKV-7: a matrix that decays number by number and is corrected by key.
+"""The time mixing of RWKV-7: a matrix state whose columns decay, and which is corrected by key.
 
-Only the recurrence waits for the state. The products with an input and with the input before it,
-the token shift and the outputs are computed for all steps at once.
+Only the recurrence waits for the state. All other parts are computed for all steps at once: the
+products with an input and with the input before it, the token shift and the outputs.
 """
 
 import dataclasses
@@ -24,10 +24,17 @@ EPSILON_UNIT = 1e-12  # added to the squared length of a removal key
 
 
 class RWKV7Params(NamedTuple):
-    """The parameters of `RWKV7Cell`, of C = heads N channels, and low ranks R and G.
+    """The parameters of `RWKV7Cell`, with C = heads N channels and the low ranks R and G.
 
-    mu `[F]`; W_r, W_k, W_v `[F, C]`; w0, a0, xi, alpha, rho, gain, bias `[C]`; w1, a1 `[F, R]`; w2,
-    a2 `[R, C]`; g1 `[F, G]`; g2 `[G, C]`; W_o `[C, H]`.
+    mu_r ... mu_g    `[F]`, the shares of the previous input in r, k, v, w, a and the gate
+    W_r, W_k, W_v    `[F, C]`, make r, p and v
+    w0, w1, w2       `[C]`, `[F, R]` and `[R, C]`, make the decay w
+    a0, a1, a2       `[C]`, `[F, R]` and `[R, C]`, make the learning rate a
+    g1, g2           `[F, G]` and `[G, C]`, make the gate
+    xi, alpha        `[C]`, make the removal key and the replacement key from p
+    rho              `[C]`, the weights of the inner product of r and k
+    gain, bias       `[C]`, the gains and biases of the norm
+    W_o              `[C, H]`, makes the output
     """
 
     mu_r: chex.Array
@@ -56,14 +63,28 @@ class RWKV7Params(NamedTuple):
 
 
 class RWKV7State(NamedTuple):
-    """The last input x, `[B, F]`, and the matrices S, `[B, heads, N, N]`, values by keys."""
+    """The state of `RWKV7Cell`.
+
+    x  the last input, `[B, F]`
+    S  a matrix for each head, `[B, heads, N, N]`, with the numbers of a value as rows and the
+       numbers of a key as columns
+    """
 
     x: chex.Array
     S: chex.Array
 
 
 class RWKV7Terms(NamedTuple):
-    """The terms that an input adds to a step, each `[..., heads, N]`; the gate is `[..., C]`."""
+    """The terms of an input, each `[..., heads, N]` except the gate.
+
+    r      the query, which the paper calls receptance
+    w      the decay, between 0.545 and 1
+    k      the replacement key
+    v      the value
+    kappa  the removal key, a unit vector in each head
+    a      the in-context learning rate, between 0 and 1
+    gate   the factors of the output, `[..., C]`
+    """
 
     r: chex.Array
     w: chex.Array
@@ -90,15 +111,15 @@ class RWKV7Cell(Cell):
         y     = (gate (norm(S' r) + (r . rho k) v)) W_o
 
     unit and the inner product act on each head, norm is a layer norm of each head with gain and
-    bias, and products of vectors are number by number. The names are those of the paper; w0 to g2
-    are its low-rank terms, named as in `RWKV-v7/train_temp/src/model.py` of the repository
-    BlinkDL/RWKV-LM, from which the initial values are too (those of its first layer, as of 2026).
+    bias, and products of vectors are elementwise. The names are from the paper, except the names w0
+    to g2 of its low-rank terms, which are from `RWKV-v7/train_temp/src/model.py` of the repository
+    BlinkDL/RWKV-LM. The initial values are those of the first layer in that file, as of 2026.
 
     Differences from that code: the input has F features, and the C = heads N channels may differ
     from F and H; no residual of the first layer's value; unit(p) is p / sqrt(sum p^2 + 1e-12), for
     a finite slope at zero; w0 has the learning rate of the rest, not twice that.
 
-    The state is `RWKV7State`, float32, zero at the start: the token shift is in it. mu_i is
+    The state is `RWKV7State`, float32, zero at the start; its x is for the token shift. mu_i is
     1 - (n / F)^e for feature n, with e 0.2 for r and g, 0.7 for k and v, 0.9 for w and a. W_r and
     W_v are orthogonal, W_k is orthogonal times 0.1, and W_o is zero, so the first output is zero.
     w1, a1 and g1 are zero, w2, a2 and g2 orthogonal times 0.1, or times 0.1 sqrt(R / C) where their
@@ -112,11 +133,13 @@ class RWKV7Cell(Cell):
     grow.
 
     Attributes:
-      features: H, the outputs.
+      features: H, the number of outputs.
       heads: the number of heads.
-      head_size: N; None for H / heads.
-      rank: R, of the decay and the learning rate; None for 2.5 sqrt(C) in steps of 32.
-      gate_rank: G; None for 5 sqrt(C) in steps of 32.
+      head_size: N, the numbers of a key and of a value in a head; None for H / heads.
+      rank: R, the rank of the terms w1 w2 and a1 a2; None for the multiple of 32, at least 32, that
+        is nearest to 2.5 sqrt(C).
+      gate_rank: G, the rank of the term g1 g2; None for the multiple of 32, at least 32, that is
+        nearest to 5 sqrt(C).
     """
 
     features: int
@@ -133,7 +156,7 @@ class RWKV7Cell(Cell):
 
     @property
     def channels(self) -> int:
-        """C, the numbers of all heads together."""
+        """C, the number of channels: the numbers of all heads together."""
         return self.heads * (self.head_size or self.features // self.heads)
 
     @property
@@ -193,7 +216,10 @@ class RWKV7Cell(Cell):
     def scan(
         self, params: RWKV7Params, state: RWKV7State, xs: chex.Array, mask: Mask = None
     ) -> tuple[RWKV7State, chex.Array]:
-        """Return the last state and the outputs; for tokens, products are rows of two tables."""
+        """Return the last state and the outputs `[T, B, H]`, as `Cell.scan` does.
+
+        If `xs` are tokens, their products are rows of the kernels.
+        """
         kernels = _kernels(params)
         now, before = (kernel[xs] if is_tokens(xs) else xs @ kernel for kernel in kernels)
         # The products are shifted and not the inputs, so that tokens need no vectors here.
@@ -212,7 +238,10 @@ class RWKV7Cell(Cell):
         return RWKV7State(last, matrix), self._read_out(params, read, terms)
 
     def _terms(self, params: RWKV7Params, products: chex.Array) -> RWKV7Terms:
-        """Return the terms of inputs, from `products`, `[..., n]`, with the token shift applied."""
+        """Return the terms of inputs, from their `products` with the kernels, `[..., n]`.
+
+        The token shift is already in the products.
+        """
         r, p, v, w, a, g = _split(params, products)
         decay = jax.nn.sigmoid(params.w0 + jnp.tanh(w) @ params.w2)
         a = jax.nn.sigmoid(params.a0 + a @ params.a2)
@@ -240,10 +269,10 @@ class RWKV7Cell(Cell):
 
 
 def recur(matrix: chex.Array, terms: RWKV7Terms) -> tuple[chex.Array, chex.Array]:
-    """Return S', and S' r `[B, heads, N]`, after a step from `matrix`, S `[B, heads, N, N]`.
+    """Return S' `[B, heads, N, N]`, and S' r `[B, heads, N]`, after a step from S, `matrix`.
 
-    Rows and heads share an axis: with two, XLA computes the step again for each sum over v in the
-    gradient, which takes nine times as long on a CPU (B 16, one head of 50).
+    Inside, rows and heads share an axis. With two axes, XLA computes the step again for each sum
+    over v in the gradient, which takes nine times as long on a CPU (B 16, one head of 50).
     """
     size = matrix.shape[-1]
     r, w, k, v, kappa, a = (term.reshape(-1, size) for term in terms[:6])
@@ -259,13 +288,14 @@ def recur(matrix: chex.Array, terms: RWKV7Terms) -> tuple[chex.Array, chex.Array
 
 
 def token_shift(start: chex.Array, xs: chex.Array, mask: Mask) -> tuple[chex.Array, chex.Array]:
-    """Return the last present x, and for each step the last present x before the step.
+    """Return the last x that is present, and for each step the last present x before the step.
 
         xs        a  b  c  d
         mask      1  0  1  1
         shifted   s  a  a  c        from the start s
 
-    `start` is `[B, n]`; `xs` and the shifted xs are `[T, B, n]`.
+    `start` is the x before the first step, `[B, n]`; `xs` and the shifted xs are `[T, B, n]`. An x
+    is absent where `mask` is False.
     """
     if mask is None:
         return xs[-1], jnp.concatenate([start[None], xs[:-1]])
@@ -276,7 +306,7 @@ def _kernels(params: RWKV7Params) -> tuple[chex.Array, chex.Array]:
     """Return two kernels, (1 - mu) W for x, and mu W for x_before, each `[F, n]`.
 
     The sum of the two products is (x + mu (x_before - x)) W. Each kernel has the six W side by
-    side.
+    side, in the order of `_inner`.
     """
     pairs = [(mu[:, None], weight) for mu, weight in zip(params[:6], _inner(params), strict=True)]
     now = jnp.concatenate([(1 - mu) * weight for mu, weight in pairs], axis=1)
@@ -284,7 +314,7 @@ def _kernels(params: RWKV7Params) -> tuple[chex.Array, chex.Array]:
 
 
 def _inner(params: RWKV7Params) -> tuple[chex.Array, ...]:
-    """Return the six weights that multiply an input, in the order of mu."""
+    """Return the six weights that multiply an input, in the order of the six mu."""
     return params.W_r, params.W_k, params.W_v, params.w1, params.a1, params.g1
 
 
@@ -300,16 +330,22 @@ def _by_head(heads: int, x: chex.Array) -> chex.Array:
 
 
 def layer_norm(x: chex.Array) -> chex.Array:
-    """Return the vectors x of the last axis, with mean 0 and, unless it is small, variance 1."""
+    """Return the vectors x of the last axis, scaled to mean 0 and variance 1.
+
+    `EPSILON_NORM` is added to the variance, so a vector of small variance stays small.
+    """
     x = x - jnp.mean(x, axis=-1, keepdims=True)
     return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + EPSILON_NORM)
 
 
 def _suggested_rank(factor: float, channels: int) -> int:
-    """Return the rank that the authors suggest: a multiple of 32 near `factor` sqrt(channels)."""
+    """Return the rank that the authors suggest for a number of `channels`.
+
+    It is the multiple of 32, at least 32, that is nearest to `factor` sqrt(channels).
+    """
     return max(32, 32 * round(factor * math.sqrt(channels) / 32))
 
 
 def _low_rank(key: chex.PRNGKey, rank: int, channels: int) -> chex.Array:
-    """Return initial weights for the second factor of a low-rank term, `[rank, C]`."""
+    """Return initial weights for the second factor of a low-rank term, `[rank, channels]`."""
     return orthogonal(0.1 * math.sqrt(max(1, rank / channels)))(key, (rank, channels))

@@ -13,18 +13,18 @@ from echo_jax.cells.matrix_state.chunks import in_chunks, out_of_chunks
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
 
 CHUNK = 64
-"""Steps that the chunkwise form of the mLSTM computes at once, as in the authors' code."""
+"""How many steps the chunkwise form of the mLSTM computes at once, as in the authors' code."""
 
 SHUT = -1e30
 """The logarithm of a gate that lets nothing in; finite, so that differences are numbers."""
 
 
 class SLSTMParams(NamedTuple):
-    """The weights of the gates i, f, z and o, side by side in this order.
+    """The parameters of `SLSTMCell`; the gates i, f, z and o stand side by side in this order.
 
-    W  input weights, `[F, 4H]`
-    R  recurrent weights, `[heads, H / heads, 4 H / heads]`
-    b  biases, `[4H]`
+    W  the input weights, `[F, 4H]`
+    R  the recurrent weights of each head, `[heads, H / heads, 4 H / heads]`
+    b  the biases, `[4H]`
     """
 
     W: chex.Array
@@ -33,7 +33,13 @@ class SLSTMParams(NamedTuple):
 
 
 class SLSTMState(NamedTuple):
-    """Cell state c, normaliser n, stabiliser m and output h, each float32 `[B, H]`."""
+    """The state of `SLSTMCell`, each part float32 `[B, H]`.
+
+    c  the cell state
+    n  the normaliser, the sum of the weights of the past in c
+    m  the stabiliser, the logarithm by which c and n are scaled
+    h  the output
+    """
 
     c: chex.Array
     n: chex.Array
@@ -55,22 +61,23 @@ class SLSTMCell(ProjectedCell):
         n' = f n + i
         h' = sigmoid(o~) c' / n'
 
-    c / n is a mean of the past tanh(z~) with the weights exp(i~), which fade by sigmoid(f~) a step;
-    m keeps the exponentials at most 1, and one of them is 1, so that n is 1 or more from the first
-    step on. The state is `SLSTMState`, zeros at the start; the output is h. Gates depend on h, so
-    there is no form parallel over time.
+    c / n is a mean of the past tanh(z~). The weights in this mean are exp(i~), and fade by
+    sigmoid(f~) per step. m keeps the exponentials i and f at most 1, and one of the two is 1, so
+    that n is 1 or more from the first step on. The state is `SLSTMState`, zeros at the start; the
+    output is h. The gates depend on h, so there is no form parallel over time.
 
-    Parameters as the authors' code (github.com/NX-AI/xlstm) starts them: W normal of variance
-    2 / 5F; R zeros; b zeros but for b_f, which falls from 5 to -7 over the D units of a head, unit
-    j = 0 .. D - 1 having 5 - 12 (j / (D - 1))^0.3, as in the first of their blocks; in
-    the last block the exponent is 1.6.
+    Initial parameters are as in the authors' code (github.com/NX-AI/xlstm). W is normal of variance
+    2 / 5F, and R is zero. b is zero except b_f, which falls from 5 to -7 over the D units of a
+    head: unit j = 0 .. D - 1 has 5 - 12 (j / (D - 1))^0.3, as in the first block of the authors; in
+    their last block, the exponent is 1.6.
 
-    Differences: the forget gate is always a sigmoid, where the paper allows an exponential too; the
-    convolution, which i~ and f~ alone see in their block, and the norm after h are left out.
+    Differences: the forget gate is always a sigmoid, where the paper allows an exponential too. The
+    convolution, whose output only i~ and f~ see in the authors' block, and the norm after h are
+    left out.
 
     Attributes:
-      features: H, the units.
-      heads: the blocks on the diagonal of each recurrent matrix; they divide H.
+      features: H, the number of units.
+      heads: the number of blocks on the diagonal of each recurrent matrix, which must divide H.
     """
 
     features: int
@@ -110,7 +117,7 @@ class SLSTMCell(ProjectedCell):
         return SLSTMState(c, n, m, h), h
 
     def _mix(self, params: SLSTMParams, h: chex.Array) -> chex.Array:
-        """Return the product h R of each head, gates side by side, `[B, 4H]`."""
+        """Return the product h R, `[B, 4H]`, with the gates of all heads side by side."""
         size = self.features // self.heads
         product = jnp.einsum("bnd,nde->bne", h.reshape(-1, self.heads, size), params.R)
         # R has the four gates side by side in each head, W in all heads together.
@@ -119,9 +126,13 @@ class SLSTMCell(ProjectedCell):
 
 
 class MLSTMParams(NamedTuple):
-    """Weights W_q and W_k `[F, K]`, W_v and W_o `[F, V]`, w_i and w_f `[F, 1]`, and their biases.
+    """The parameters of `MLSTMCell`.
 
-    W_down `[V, H]` has no bias.
+    W_q, W_k, W_v  `[F, K]`, `[F, K]` and `[F, V]`, make the query, the key and the value
+    W_o            `[F, V]`, makes the output gate
+    w_i, w_f       `[F, 1]`, make the input gate and the forget gate
+    b_q ... b_f    the biases of these weights, `[K]`, `[K]`, `[V]`, `[V]`, `[1]` and `[1]`
+    W_down         `[V, H]`, makes the output; it has no bias
     """
 
     W_q: chex.Array
@@ -140,7 +151,14 @@ class MLSTMParams(NamedTuple):
 
 
 class MLSTMTerms(NamedTuple):
-    """Query q and key k `[..., K]`, value v and output gate o `[..., V]`; i~, log f `[..., 1]`."""
+    """The terms of an input.
+
+    q, k   the query and the key, `[..., K]`
+    v      the value, `[..., V]`
+    o      the output gate, between 0 and 1, `[..., V]`
+    i      i~, the logarithm of the input gate before it is stabilised, `[..., 1]`
+    log_f  the logarithm of the forget gate, at most 0, `[..., 1]`
+    """
 
     q: chex.Array
     k: chex.Array
@@ -151,7 +169,12 @@ class MLSTMTerms(NamedTuple):
 
 
 class MLSTMState(NamedTuple):
-    """Memory C `[B, V, K]`, normaliser n `[B, K]` and stabiliser m `[B, 1]`, each float32."""
+    """The state of `MLSTMCell`, float32.
+
+    C  the memory, `[B, V, K]`
+    n  the normaliser, the weighted sum of the past keys, `[B, K]`
+    m  the stabiliser, the logarithm by which C and n are scaled, `[B, 1]`
+    """
 
     C: chex.Array
     n: chex.Array
@@ -161,9 +184,10 @@ class MLSTMState(NamedTuple):
 def normalised(found: chex.Array, weight: chex.Array, m: chex.Array) -> chex.Array:
     """Return C q / max(|n q|, exp(-m)), `[..., V]`.
 
-    `found` is C q, `[..., V]`; `weight` is n q, and `m` the stabiliser, both `[..., 1]`. In this
-    function m is held within -40 and 40. Beyond these bounds the quotient or n q is almost zero,
-    and the gradient, which divides by the square of the denominator, would be NaN in float32.
+    `found` is C q, `[..., V]`; `weight` is n q, and `m` is the stabiliser, both `[..., 1]`. In this
+    function, m is cut to the range from -40 to 40. Beyond these bounds, the quotient or n q is
+    almost zero, and the gradient, which divides by the square of the denominator, would be NaN in
+    float32.
     """
     return found / jnp.maximum(jnp.abs(weight), jnp.exp(-jnp.clip(m, -40, 40)))
 
@@ -171,17 +195,24 @@ def normalised(found: chex.Array, weight: chex.Array, m: chex.Array) -> chex.Arr
 def _chunk_states(
     state: MLSTMState, v: chex.Array, k: chex.Array, a: chex.Array, end: chex.Array
 ) -> tuple[MLSTMState, chex.Array, chex.Array]:
-    """Return the last state, and C and m before each chunk.
+    """Return the last state, and for each of N chunks the memory and m before the chunk.
 
-    C `[N, B, V + 1, K]` has n as its last row. v, k and a are `[N, B, C, n]`; `end`, which is F of
-    the last step of each chunk, and m are `[N, B, 1, 1]`.
+    The memory, `[N, B, V + 1, K]`, has the normaliser as its last row; m is `[N, B, 1, 1]`.
+    `MLSTMCell.parallel` defines a and F.
+
+    Args:
+      state: the state before the first chunk.
+      v: the values, followed by a 1, of the steps of each chunk, `[N, B, steps, V + 1]`.
+      k: the keys, `[N, B, steps, K]`.
+      a: `[N, B, steps, 1]`.
+      end: F of the last step of each chunk, `[N, B, 1, 1]`.
     """
     # Weights relative to the largest of the chunk are at most 1, whatever i~ is.
     highest = jnp.max(a, axis=2, keepdims=True)
     added = jnp.swapaxes(jnp.exp(a - highest) * v, 2, 3) @ k
 
     def advance(before: tuple, chunk: tuple) -> tuple[tuple, tuple]:
-        """Return C with n, scaled by the new maximum, and m after a chunk; then both before it."""
+        """Return the memory and m after a chunk, and then the memory and m before the chunk."""
         memory, m = before
         added, highest, end = chunk
         most = jnp.maximum(m, highest)
@@ -209,21 +240,23 @@ class MLSTMCell(KeyValueCell):
         h~ = C' q / max(|n' q|, exp(-m'))
         y  = (sigmoid(x W_o + b_o) h~) W_down
 
-    C q is the weighted sum of the past values v, and n q is the sum of the weights exp(i~) (k q).
-    The weights fade by sigmoid(f~) a step; m keeps the exponentials at most 1. The state is
-    `MLSTMState`, zeros at the start. Gates see the input alone, so there is a `parallel` form.
+    C q is the weighted sum of the past values v, and n q is the sum of their weights exp(i~) (k q).
+    The weights fade by sigmoid(f~) per step; m keeps the exponentials i and f at most 1. The state
+    is `MLSTMState`, zeros at the start. The gates see only the input, so there is a `parallel`
+    form.
 
-    Parameters as the authors' code (github.com/NX-AI/xlstm) starts them: W_q, W_k, W_v and W_o
-    normal of variance 2 / 5F; W_down normal of variance 4 / H; w_i and w_f zeros; b_i normal of
-    variance 0.01; b_f 3, so that f = 0.95; the other biases zeros.
+    Initial parameters are as in the authors' code (github.com/NX-AI/xlstm). W_q, W_k, W_v and W_o
+    are normal of variance 2 / 5F, W_down is normal of variance 4 / H, and w_i and w_f are zero. b_i
+    is normal of variance 0.01, b_f is 3, so that sigmoid(b_f) = 0.95, and the other biases are
+    zero.
 
     Differences: one head; the forget gate is always a sigmoid, where the paper allows an
-    exponential too. W_down is of the paper's block, and stands here so that V can differ from H;
-    the other parts of the block are left out: convolution, norm of h~, and skip connection. The
-    gates see x, as in the paper; in the code i~ and f~ see q, k and v, and o is a silu.
+    exponential too. W_down belongs to the paper's block, and stands here so that V can differ from
+    H; the convolution, the norm of h~ and the skip connection of the block are left out. The gates
+    see x, as in the paper; in the authors' code, i~ and f~ see q, k and v, and o is a silu.
 
     Attributes:
-      features: H, the outputs.
+      features: H, the number of outputs.
       key_size: K, the numbers of a query and of a key; None for H.
       value_size: V, the numbers of a value; None for H.
     """
@@ -283,13 +316,14 @@ class MLSTMCell(KeyValueCell):
     ) -> tuple[MLSTMState, chex.Array]:
         """Return the last state, and h~ of all steps `[T, B, V]`, computed a chunk at a time.
 
-        In a chunk that starts from C and m, with F_t = log f_1 + ... + log f_t, a_s = i~_s - F_s:
+        In a chunk that starts from C and m, let F_t = log f_1 + ... + log f_t, and let
+        a_s = i~_s - F_s:
 
             M_t = max(m, a_1, ..., a_t)
             m_t = F_t + M_t
             C_t = exp(m - M_t) C + sum over s <= t of exp(a_s - M_t) v_s k_s^T
 
-        and n_t is one more row of C_t, for a value of 1. A masked step, and a step that
+        n_t is computed as one more row of C_t, for a value of 1. A masked step, and a step that
         completes the last chunk, has log f = 0 and i~ = SHUT. Within a chunk, this is the parallel
         form of the paper (appendix A.3), as in `chunkwise_simple` of the authors' code.
         """

@@ -16,10 +16,11 @@ class DelayLineMLP(nn.RNNCellBase):
     the window. The carry is the transposed form of the delay line: what the inputs so far add to
     the next D-1 outputs, float32 `[B, D-1, H]`.
 
-    Parameters: `kernel` `[D, F, H]`, glorot-uniform over `[D F, H]`; `bias` `[H]`, zeros.
+    The parameters are `kernel`, `[D, F, H]`, which starts glorot-uniform over `[D F, H]`, and
+    `bias`, `[H]`, which starts at zero.
 
     Attributes:
-      features: H, the units.
+      features: H, the number of units.
       delay_line: D, the number of inputs that an output depends on.
     """
 
@@ -44,14 +45,18 @@ class DelayLineMLP(nn.RNNCellBase):
     def step(self, line: chex.Array, projected: chex.Array) -> tuple[chex.Array, chex.Array]:
         """Return the next `line`, and the output `[B, H]`: relu of the sum that is now complete.
 
-        `projected` is the terms of an input, `[B, D, H]`, which are added to the line.
+        `line` is the carry, `[B, D-1, H]`. `projected` is what the input adds to this output and to
+        the next D-1 outputs, `[B, D, H]`.
         """
         waiting = jnp.concatenate([line, jnp.zeros_like(projected[:, :1])], axis=1) + projected
         # The line holds sums and no inputs, so that all products are made before the scan.
         return waiting[:, 1:], nn.relu(waiting[:, 0])
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """Return what an input adds to its own and the next D-1 outputs, `[..., D, H]`."""
+        """Return what inputs add to their own output and to the next D-1 outputs, `[..., D, H]`.
+
+        The inputs are `[..., F]`, or tokens `[...]`.
+        """
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")
         if is_tokens(inputs):
@@ -69,5 +74,8 @@ class DelayLineMLP(nn.RNNCellBase):
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> chex.Array:
-        """Return an empty delay line for inputs of shape `[B, F]`."""
+        """Return an empty delay line for inputs of the shape `input_shape`, `[B, F]`.
+
+        `rng` is not used.
+        """
         return jnp.zeros((*input_shape[:-1], self.delay_line - 1, self.features))

@@ -1,4 +1,4 @@
-"""A recurrent network whose recurrent matrix is orthogonal, as an exponential."""
+"""An RNN whose recurrent matrix is orthogonal: it is the exponential of a skew-symmetric matrix."""
 
 import dataclasses
 import math
@@ -13,10 +13,12 @@ from echo_jax.cells.interface import ProjectedCell, above_zero
 
 
 class ExpRNNParams(NamedTuple):
-    """The skew-symmetric matrix A, input weights T `[F, H]` and biases b `[H]` of the modReLU.
+    """The parameters of `ExpRNNCell`.
 
-    `A` holds the entries above the diagonal, row by row, divided by `recurrent_rate`,
-    `[H (H - 1) / 2]`.
+    A  the entries of the skew-symmetric matrix above its diagonal, row by row, divided by
+       `recurrent_rate`, `[H (H - 1) / 2]`
+    T  the input weights, `[F, H]`
+    b  the biases of the modReLU, `[H]`
     """
 
     A: chex.Array
@@ -25,7 +27,12 @@ class ExpRNNParams(NamedTuple):
 
 
 class PreparedExpRNN(NamedTuple):
-    """T and b, with the orthogonal recurrent matrix B = exp(A), `[H, H]`."""
+    """The parameters of `ExpRNNCell` as `step` takes them.
+
+    T  the input weights, `[F, H]`
+    B  the orthogonal recurrent matrix exp(A), `[H, H]`
+    b  the biases of the modReLU, `[H]`
+    """
 
     T: chex.Array
     B: chex.Array
@@ -40,7 +47,7 @@ DEGREE = 12  # of its series
 # For GPUs, where products have 10 bits of mantissa by default, and squaring doubles an error.
 @jax.default_matmul_precision("highest")
 def exponential(matrix: chex.Array) -> chex.Array:
-    """Return the exponential of a square matrix, by its series and by scaling and squaring.
+    """Return the exponential of a square `matrix`, by its series and by scaling and squaring.
 
     The matrix is halved until its 1-norm is at most 1/2, at most 8 times; the first 13 terms of the
     series are then exact to 2e-14, also for a norm of 128. `jax.scipy.linalg.expm` solves a linear
@@ -63,7 +70,7 @@ def exponential(matrix: chex.Array) -> chex.Array:
 
 
 def modrelu(z: chex.Array, b: chex.Array) -> chex.Array:
-    """Return sign(z) relu(|z| + b), for real z (Arjovsky et al. 2016)."""
+    """Return sign(z) relu(|z| + b), for real z `[..., H]` and b `[H]` (Arjovsky et al. 2016)."""
     return jnp.sign(z) * jax.nn.relu(jnp.abs(z) + b)
 
 
@@ -74,19 +81,20 @@ class ExpRNNCell(ProjectedCell):
         h' = modrelu(h exp(A) + x T, b)                 A = -A^T
         modrelu(z, b) = sign(z) relu(|z| + b)
 
-    exp(A) is orthogonal, so it keeps the norm of h, and of the gradient. `prepare` computes it
-    once per sequence. State and output are h, float32 `[B, H]`, zeros at the start.
+    exp(A) is orthogonal, so multiplying by exp(A) keeps the norm of h and of the gradient.
+    `prepare` computes exp(A). State and output are h, float32 `[B, H]`, zeros at the start.
 
-    Parameters as the authors' code (github.com/lezcano/expRNN) starts them: A is zero but for one
-    angle s for each pair of units, uniform in [-pi, pi] (Henaff et al. 2016), by which exp(A)
-    rotates them, as for their copying task. T is normal of variance 2 / F, b uniform in
-    [-0.01, 0.01]; an odd last unit is not rotated.
+    Initial parameters are as in the authors' code (github.com/lezcano/expRNN) for their copying
+    task. For each pair of units, A has one angle, uniform in [-pi, pi] (Henaff et al. 2016), by
+    which exp(A) rotates the pair; the rest of A is zero, so an odd last unit is not rotated. T is
+    normal of variance 2 / F, and b is uniform in [-0.01, 0.01].
 
     Differences: A is stored as its upper triangle, which is all that the authors' square matrix
-    uses; their learning rate of A, a tenth of the other one, is a factor of A here.
+    uses. The authors train A with a tenth of the learning rate of the other parameters; here the
+    tenth is a factor of A.
 
     Attributes:
-      features: H, the units.
+      features: H, the number of units.
       recurrent_rate: the factor of the learning rate for A. Adam's steps do not depend on the scale
         of a gradient, so A is stored divided by this factor.
     """
@@ -124,7 +132,10 @@ class ExpRNNCell(ProjectedCell):
         return h, h
 
     def _initial_upper_triangle(self, key: chex.PRNGKey) -> chex.Array:
-        """Return A above its diagonal: angles at (0, 1), (2, 3) ..., and zeros elsewhere."""
+        """Return the initial parameter A: angles at (0, 1), (2, 3) ..., and zeros elsewhere.
+
+        All are entries above the diagonal, divided by `recurrent_rate`, `[H (H - 1) / 2]`.
+        """
         pairs = self.features // 2
         angles = jax.random.uniform(key, (pairs,), minval=-math.pi, maxval=math.pi)
         row, column = np.triu_indices(self.features, 1)

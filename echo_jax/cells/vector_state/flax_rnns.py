@@ -1,8 +1,8 @@
 """Define the GRU and the tanh RNN of Flax, with loops over long windows and gradients by hand.
 
-Both loops take the gradient by U, which multiplies the state, out of the loop, as `lstm_loop` does.
-The gradient by the sums of each step is a recursion with factors that are known after the forward
-pass, and dU is one product over steps and rows.
+Both loops compute the gradient with respect to U, which multiplies the state, after the loop, as
+`lstm_loop` does: dU is one product over steps and rows. In the loop, only the gradients with
+respect to the sums of each step are computed, with factors that are known after the forward pass.
 
 The identity RNN is the tanh RNN with rectified units whose recurrent matrix starts as the identity.
 """
@@ -28,7 +28,13 @@ from echo_jax.cells.linear_layers import (
 
 @dataclasses.dataclass(frozen=True)
 class FlaxRNN(Cell):
-    """A cell of Flax whose state h, `[B, H]`, is its output; long windows are run by `loop`."""
+    """A cell of Flax whose state h, `[B, H]`, is its output.
+
+    `loop` runs windows of more than `UNROLLED` steps.
+
+    Attributes:
+      features: H, the number of units.
+    """
 
     features: int
     has_scan: ClassVar[bool] = True
@@ -48,7 +54,10 @@ class FlaxRNN(Cell):
     def scan(
         self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask = None
     ) -> tuple[chex.Array, chex.Array]:
-        """Return the last state and the outputs, step by step in a short window, else by `loop`."""
+        """Return the last state and the outputs `[W, B, H]`, as `Cell.scan` does.
+
+        A window of at most `UNROLLED` steps is run step by step, a longer window by `loop`.
+        """
         if len(xs) > UNROLLED:
             # h is state and output, so the last output is the last state, of absent rows too.
             hs = self.loop(params, state, xs, mask)
@@ -58,21 +67,34 @@ class FlaxRNN(Cell):
         return super().scan(params, state, inputs, mask)
 
     def kernels(self, params: CellParams) -> tuple[chex.Array, chex.Array, chex.Array]:
-        """Return W `[F, n H]`, U `[H, n H]` and b `[n H]`, the parameters of a step's n sums."""
+        """Return W `[F, n H]`, U `[H, n H]` and b `[n H]`, the parameters of a step's n sums.
+
+        n is 1 for the tanh RNN, and 3 for the GRU.
+        """
         raise NotImplementedError
 
     def project(self, params: CellParams, xs: chex.Array) -> chex.Array:
-        """Return the sums x W + b of all steps, `[W, B, n H]`; tokens select rows of W."""
+        """Return the sums x W + b of all steps, `[W, B, n H]`.
+
+        The inputs `xs` are `[W, B, F]`, or tokens `[W, B]`, which select rows of W.
+        """
         kernel, _, bias = self.kernels(params)
         return (kernel[xs] if is_tokens(xs) else xs @ kernel) + bias
 
     def loop(self, params: CellParams, state: chex.Array, xs: chex.Array, mask: Mask) -> chex.Array:
-        """Return all h' of a long window, `[W, B, H]`."""
+        """Return the states h' after all steps of a long window, `[W, B, H]`.
+
+        The arguments are the same as in `scan`.
+        """
         raise NotImplementedError
 
 
 class SimpleCell(FlaxRNN):
-    """The tanh RNN (Elman 1990): h' = tanh(x W + b + h U)."""
+    """The tanh RNN (Elman 1990): h' = tanh(x W + b + h U).
+
+    Attributes:
+      features: H, the number of units.
+    """
 
     flax_class = nn.SimpleCell
 
@@ -92,7 +114,11 @@ class GRUCell(FlaxRNN):
         n = tanh(x W_n + b_n + r (h U_n + c))
         h' = (1 - z) n + z h
 
-    The reset gate r is applied after the product by U_n, as in cuDNN.
+    The reset gate r is applied after the product with U_n, as in cuDNN. State and output are h,
+    float32 `[B, H]`.
+
+    Attributes:
+      features: H, the number of units.
     """
 
     flax_class = nn.GRUCell
@@ -101,7 +127,10 @@ class GRUCell(FlaxRNN):
         """Return W, U and b, with the parts of r, z and n side by side; c is not among them."""
 
         def gates(part: str, name: str) -> chex.Array:
-            """Return the weights of r, z and n of one part, `i` or `h`, side by side."""
+            """Return the arrays `name`, kernel or bias, of r, z and n, side by side.
+
+            `part` is i for the layers of the input, or h for the layers of the state.
+            """
             # Keras orders the gates z r h, with a recurrent bias for each. Flax has one for n
             # alone, as r multiplies it: c.
             return jnp.concatenate([params[part + gate][name] for gate in "rzn"], axis=-1)
@@ -117,16 +146,22 @@ class GRUCell(FlaxRNN):
 def tanh_loop(
     recurrent_kernel: chex.Array, h: chex.Array, projected: chex.Array, mask: Mask
 ) -> chex.Array:
-    """Return all h' = tanh(x W + b + h U), `[W, B, H]`, from the first h and the projected x W + b.
+    """Return the states h' = tanh(z) after all steps, `[W, B, H]`, for z = x W + b + h U.
 
-    U is `recurrent_kernel`. With dh' the gradient by the state after a step, through all that
-    follows,
+    In the gradient, dh' and dz are the gradients of the loss with respect to the state after a step
+    and to z, through everything that follows:
 
         dz = dh' (1 - h'^2)         dh = dz U^T
+
+    Args:
+      recurrent_kernel: U, `[H, H]`.
+      h: the state before the first step, `[B, H]`.
+      projected: x W + b of all steps, `[W, B, H]`.
+      mask: bool `[W, B]`, False where h is held; None if no step is absent.
     """
 
     def step(h: chex.Array, x: chex.Array, present: Mask) -> tuple[chex.Array, chex.Array, None]:
-        """Return the state h', which is the output too; an absent row keeps h."""
+        """Return h', as the next state and as the output; an absent row keeps h."""
         new_h = jnp.tanh(x + h @ recurrent_kernel)
         new_h = new_h if present is None else hold(present, h, new_h)
         return new_h, new_h, None
@@ -145,7 +180,7 @@ def _tanh_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
     recurrent_kernel, first, hs, mask = saved
 
     def step_back(after: chex.Array, output: chex.Array, inputs: tuple) -> tuple[Any, ...]:
-        """Return dh and dz of a step, from the gradients by its h' and by its output."""
+        """Return dh and dz of a step, from its gradients through later steps and its output."""
         h, present = inputs
         dh = after + output
         # h is h' here, the state after the step: the slope of tanh is 1 - tanh^2.
@@ -175,12 +210,12 @@ def gru_loop_step(
 ) -> tuple[chex.Array, chex.Array, tuple[chex.Array, chex.Array, chex.Array]]:
     """Return the state after a step of `gru_loop`, with what the step back needs.
 
-    The arguments are those of `gru_loop`, for one step. In a row that is not `present` (bool `[B]`)
-    h is held, with the factors 0, 0 and 1.
+    The arguments are the same as in `gru_loop`, for one step; `present` is a row of its `mask`. In
+    a row that is not present, h is held, the factor of dh' in dh is 1, and the other factors are 0.
 
     Returns:
-      h'; the factors of dh' in dp_r, dp_z and dp_n `[B, 3H]`; h', and its factors in dn and in dh,
-      each `[B, H]`.
+      The state h', `[B, H]`; the factors of dh' in dp_r, dp_z and dp_n, side by side, `[B, 3H]`;
+      and a tuple of h', the factor of dh' in dn, and the factor of dh' in dh, each `[B, H]`.
     """
     size = h.shape[-1]
     product = h @ recurrent_kernel
@@ -212,16 +247,23 @@ def gru_loop(
     projected: chex.Array,
     mask: Mask,
 ) -> chex.Array:
-    """Return all h' of the GRU, `[W, B, H]`, from U `[H, 3H]`, c `[H]` and the projected x W + b.
+    """Return the states h' of the GRU after all steps, `[W, B, H]`.
 
-    `recurrent_kernel` is U, `bias` is c, and `h` is the first state. With dh' the gradient by the
-    state after a step, through all that follows, and p the sums of the products by U, c included,
+    In the gradient, dh' is the gradient of the loss with respect to the state after a step, through
+    everything that follows, and p = h U, with c added to p_n:
 
-        dn   = dh' (1 - z) (1 - n^2)            before the tanh
+        dn   = dh' (1 - z) (1 - n^2)            with respect to the sum before the tanh
         dp_r = dn p_n r (1 - r)
         dp_z = dh' (h - n) z (1 - z)
         dp_n = dn r
         dh   = dh' z + (dp_r, dp_z, dp_n) U^T
+
+    Args:
+      recurrent_kernel: U, `[H, 3H]`, with the parts of r, z and n side by side.
+      bias: c, `[H]`.
+      h: the state before the first step, `[B, H]`.
+      projected: x W + b of all steps, `[W, B, 3H]`.
+      mask: bool `[W, B]`, False where h is held; None if no step is absent.
     """
 
     def step(h: chex.Array, inputs: tuple) -> tuple[chex.Array, chex.Array]:
@@ -247,7 +289,7 @@ def _gru_loop_backward(saved: Any, outputs: chex.Array) -> tuple[Any, ...]:
     recurrent_kernel, first, hs, product_by_h, factors = saved
 
     def step_back(after: chex.Array, product_by_h: chex.Array, inputs: tuple) -> tuple[Any, ...]:
-        """Return dh, all dp and dn of a step, from the gradients by its h' and by its output."""
+        """Return dh, dp and dn of a step, from its gradients through later steps and its output."""
         output, (n_by_h, z) = inputs
         dh = after + output
         product = jnp.concatenate([dh, dh, dh], axis=-1) * product_by_h
@@ -267,7 +309,12 @@ gru_loop.defvjp(_gru_loop_forward, _gru_loop_backward)
 
 
 class IdentityRNNParams(NamedTuple):
-    """Input weights W `[F, H]`, recurrent weights U `[H, H]` and biases b `[H]`."""
+    """The parameters of `IdentityRNNCell`.
+
+    W  the input weights, `[F, H]`
+    U  the recurrent weights, `[H, H]`
+    b  the biases, `[H]`
+    """
 
     W: chex.Array
     U: chex.Array
@@ -280,9 +327,12 @@ class IdentityRNNCell(Cell):
 
         h' = relu(x W + h U + b)
 
-    At the start a non-negative state stays constant, except for what the input adds. State and
-    output are h, float32 `[B, H]`, zeros at the start. W is normal with standard deviation 0.001,
-    U the identity, b zero.
+    State and output are h, float32 `[B, H]`, zeros at the start. Initially, W is normal with
+    standard deviation 0.001, U is the identity, and b is zero. So before training, a non-negative
+    state stays constant except for what the input adds.
+
+    Attributes:
+      features: H, the number of units.
     """
 
     features: int

@@ -10,10 +10,12 @@ from echo_jax.cells.interface import CellParams, Mask, ProjectedCell
 
 
 def diagonal_parallel(h: chex.Array, a: chex.Array, b: chex.Array, mask: Mask) -> chex.Array:
-    """Return all h, `[T, B, N]`, from the first h `[B, N]`, and a and b `[T, B, N]`.
+    """Return the states h' = a h + b after all T steps, `[T, B, N]`, at once.
 
-    Two steps in a row equal one step: (a2, b2) after (a1, b1) is (a2 a1, a2 b1 + b2). So
-    `jax.lax.associative_scan` needs about 2 log2(T) rounds. A masked step has a = 1, b = 0.
+    `h` is the state before the first step, `[B, N]`; `a` and `b` are `[T, B, N]`. Where `mask`,
+    bool `[T, B]`, is False, h is held, because the step gets a = 1 and b = 0. Two steps in a row
+    equal one step: (a2, b2) after (a1, b1) is (a2 a1, a2 b1 + b2). So `jax.lax.associative_scan`
+    needs about 2 log2(T) rounds.
     """
     if mask is not None:
         # A masked step is the identity map here: an associative scan has no carry to hold.
@@ -33,14 +35,21 @@ def diagonal_parallel(h: chex.Array, a: chex.Array, b: chex.Array, mask: Mask) -
 
 
 class DiagonalTerms(NamedTuple):
-    """The kept share a and the addition b of h' = a h + b, `[..., H]`."""
+    """The terms of an input in h' = a h + b, both `[..., H]`.
+
+    a  the share of h that is kept
+    b  what is added
+    """
 
     a: chex.Array
     b: chex.Array
 
 
 class DiagonalCell(ProjectedCell):
-    """A cell whose `project` returns `DiagonalTerms`; h, float32 `[B, H]`, is state and output."""
+    """A cell with the recurrence h' = a h + b, where `project` returns a and b as `DiagonalTerms`.
+
+    State and output are h, float32 `[B, H]`, zeros at the start.
+    """
 
     def recur(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms
@@ -51,13 +60,20 @@ class DiagonalCell(ProjectedCell):
     def parallel(
         self, params: CellParams, state: chex.Array, terms: DiagonalTerms, mask: Mask
     ) -> tuple[chex.Array, chex.Array]:
-        """Return the last state `[B, H]` and all states `[T, B, H]`, by an associative scan."""
+        """Return the last state `[B, H]` and all states `[T, B, H]`, by an associative scan.
+
+        The arguments are the same as in `ProjectedCell.parallel`.
+        """
         h = diagonal_parallel(state, *terms, mask)
         return h[-1], h
 
 
 class ComplexState(NamedTuple):
-    """The real and imaginary parts of N complex numbers, each float32 `[B, N]`."""
+    """N complex numbers, in two parts.
+
+    real       the real parts, float32 `[B, N]`
+    imaginary  the imaginary parts, float32 `[B, N]`
+    """
 
     real: chex.Array
     imaginary: chex.Array
@@ -66,9 +82,9 @@ class ComplexState(NamedTuple):
 class ComplexTerms(NamedTuple):
     """The terms of an input.
 
-    driven   the addition to the state, complex `[..., N]`, or the real and imaginary parts side by
-             side `[..., 2N]`
-    skipped  D x, `[..., H]`
+    driven   what is added to the state, complex `[..., N]`, or its real and imaginary parts side by
+             side, `[..., 2N]`
+    skipped  what is added to the output without passing the state, `[..., H]`
     """
 
     driven: chex.Array
@@ -76,7 +92,11 @@ class ComplexTerms(NamedTuple):
 
 
 class ComplexCell(ProjectedCell):
-    """A cell whose state is `ComplexState`, zeros at the start."""
+    """A cell whose state is `ComplexState`, zeros at the start.
+
+    Attributes:
+      state_size: N, the number of complex states; None for H, the number of outputs.
+    """
 
     state_size: int | None
 

@@ -13,9 +13,10 @@ from echo_jax.cells.interface import ProjectedCell, at_least
 
 
 class LMUParams(NamedTuple):
-    """Encoders e of the memories' inputs, and kernels W of h.
+    """The parameters of `LMUCell`, with D memories of Q numbers.
 
-    e_x `[F, D]`, e_h `[H, D]`, e_m `[D Q, D]`; W_x `[F, H]`, W_h `[H, H]`, W_m `[D Q, H]`.
+    e_x, e_h, e_m  `[F, D]`, `[H, D]` and `[D Q, D]`, make the inputs u of the memories
+    W_x, W_h, W_m  `[F, H]`, `[H, H]` and `[D Q, H]`, make the hidden state
     """
 
     e_x: chex.Array
@@ -27,14 +28,22 @@ class LMUParams(NamedTuple):
 
 
 class LMUTerms(NamedTuple):
-    """The terms that x adds to u, `[..., D]`, and to h before its tanh, `[..., H]`."""
+    """The terms of an input x.
+
+    u  what x adds to the inputs of the memories, `[..., D]`
+    h  what x adds to the hidden state before the tanh, `[..., H]`
+    """
 
     u: chex.Array
     h: chex.Array
 
 
 class LMUState(NamedTuple):
-    """Hidden state h `[B, H]` and memories m `[B, D, Q]`, float32."""
+    """The state of `LMUCell`, float32.
+
+    h  the hidden state, `[B, H]`
+    m  the memories, `[B, D, Q]`
+    """
 
     h: chex.Array
     m: chex.Array
@@ -42,15 +51,17 @@ class LMUState(NamedTuple):
 
 @functools.lru_cache
 def legendre_memory(order: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return A float64 `[Q, Q]` and B `[Q]` of m' = A m + B u, for Q = `order`.
+    """Return the matrices of a discrete step, m' = A m + B u, for Q = `order`.
 
-        theta dm/dt = A m + B u         a_ij = (2 i + 1) (-1 if i < j else (-1)^(i - j + 1))
-                                        b_i  = (2 i + 1) (-1)^i
+    A is float64 `[Q, Q]`, and B is float64 `[Q]`. They discretise the continuous memory
+    theta dm/dt = a m + b u:
 
-    m holds the last theta steps of u: u(t - s) is about the sum of P_i(2 s / theta - 1) m_i, with
-    the Legendre polynomials P_i. Steps follow from a zero-order hold, where u is held for a step:
-    the exponential of `[[A, B], [0, 0]] / theta` has the two matrices of a step above a row of
-    zeros and a one.
+        a_ij = (2 i + 1) (-1 if i < j else (-1)^(i - j + 1))
+        b_i  = (2 i + 1) (-1)^i
+
+    m holds the last `theta` steps of u: u(t - s) is about the sum of P_i(2 s / theta - 1) m_i,
+    where P_i are the Legendre polynomials. The discretisation is a zero-order hold, which keeps u
+    constant during a step: the exponential of `[[a, b], [0, 0]] / theta` is `[[A, B], [0, 1]]`.
     """
     # Imported here: jax and flax import no SciPy, and it takes 0.2 s.
     from scipy.linalg import expm
@@ -74,23 +85,24 @@ class LMUCell(ProjectedCell):
         m' = A m + B u                          D memories of Q numbers
         h' = tanh(x W_x + h W_h + m' W_m)
 
-    A and B are frozen: numbers of `legendre_memory`, with which m holds the last theta steps of u
-    as Q Legendre coefficients. They are no parameters. The state is `LMUState`, zeros at the start;
-    the output is h. u depends on h, so there is no form parallel over time.
+    A and B are constants from `legendre_memory`, with which m holds the last theta steps of u as Q
+    Legendre coefficients. The state is `LMUState`, zeros at the start; the output is h. u depends
+    on h, so there is no form parallel over time.
 
-    Parameters as the authors' code starts them (github.com/nengo/keras-lmu, formerly abr/lmu, at
-    the release of the paper): e_x and e_h uniform of variance 1 / rows (LeCun), e_m zeros, each W
-    normal, truncated, of variance 2 / (rows + columns) (Glorot). There are no biases.
+    Initial parameters are as in the authors' code (github.com/nengo/keras-lmu, formerly abr/lmu, at
+    the release of the paper). e_x and e_h are uniform of variance 1 / rows (LeCun), and e_m is
+    zero. Each W is normal, truncated, of variance 2 / (rows + columns) (Glorot). There are no
+    biases.
 
-    Differences: `memories` above 1, with which tokens need not share one number u, is not in the
-    paper, but in later releases of the code.
+    Differences: the paper has one memory. More memories, with which tokens need not share one
+    number u, are in later releases of the authors' code.
 
     Attributes:
-      features: H, the units of the hidden state.
+      features: H, the number of units of the hidden state.
       order: Q, the numbers of a memory; None for H. Delays of theta steps need Q about theta for
-        inputs that change at every step, and fewer for smooth ones.
-      theta: the steps that a memory spans, 1 or more.
-      memories: D, the inputs that are remembered, each in a memory of its own.
+        inputs that change at every step, and a smaller Q for smooth inputs.
+      theta: the number of steps that a memory spans, 1 or more.
+      memories: D, the number of memories; each remembers one number u.
     """
 
     features: int
@@ -140,7 +152,8 @@ class LMUCell(ProjectedCell):
     def remember(self, m: chex.Array, u: chex.Array) -> chex.Array:
         """Return the next memories A m + B u, `[B, D, Q]`, from m of the same shape and u `[B, D]`.
 
-        A GPU would round A to 10 bits by default, and m would be that of another delay.
+        The product has full precision. By default, a GPU would round A to 10 bits, and m would then
+        hold the inputs of another delay.
         """
         a, b = (jnp.asarray(x, m.dtype) for x in legendre_memory(self.numbers, self.theta))
         return jnp.matmul(m, a.T, precision=jax.lax.Precision.HIGHEST) + u[..., None] * b

@@ -22,10 +22,13 @@ from echo_jax.exceptions import ConfigError
 
 
 class LRUParams(NamedTuple):
-    """The parameters, all real, of N complex states.
+    """The parameters of `LRUCell`, all real, for N complex states.
 
-    nu and theta `[N]` are divided by `recurrent_rate`; gamma `[N]`. B `[F, 2N]` is Re B beside
-    Im B, C `[2N, H]` is Re C above -Im C; D `[F, H]`.
+    nu, theta  `[N]`, make the modulus and the phase of lambda, and are divided by `recurrent_rate`
+    gamma      `[N]`, ln of the factors of the inputs
+    B          `[F, 2N]`, the input weights, Re B beside Im B
+    C          `[2N, H]`, the output weights, Re C above -Im C
+    D          `[F, H]`, the weights from the input to the output
     """
 
     nu: chex.Array
@@ -37,7 +40,12 @@ class LRUParams(NamedTuple):
 
 
 class PreparedLRU(NamedTuple):
-    """exp(gamma) B beside D, `[F, 2N + H]`, lambda in two parts `[N]`, and C."""
+    """The parameters of `LRUCell` as `step` takes them.
+
+    kernel  exp(gamma) B beside D, `[F, 2N + H]`
+    decay   lambda, in two parts `[N]`
+    C       the output weights, `[2N, H]`, Re C above -Im C
+    """
 
     kernel: chex.Array
     decay: ComplexState
@@ -52,23 +60,24 @@ class LRUCell(ComplexCell):
         s' = lambda s + exp(gamma) B x        N complex numbers
         y  = gelu(Re(C s') + D x)             H real numbers
 
-    At the start |lambda|^2 is uniform between r_min^2 and r_max^2, the phase of lambda is uniform
-    between 0 and max_phase, and exp(gamma) = sqrt(1 - |lambda|^2), so that white noise gives every
-    state the same variance (sections 3.3 and 3.4 of the paper). Two things differ from the paper,
-    where the nonlinearity is a separate layer, and D is diagonal, as x and y have the same size.
+    The state is `ComplexState`, zeros at the start. Initially, |lambda|^2 is uniform between
+    r_min^2 and r_max^2, and the phase of lambda is uniform between 0 and max_phase. exp(gamma) is
+    sqrt(1 - |lambda|^2), so that white noise gives every state the same variance (sections 3.3 and
+    3.4 of the paper). B is normal of variance 1 / 2F, C of variance 1 / N, D of variance 1 / F.
 
-    The state is `ComplexState`, zeros at the start. B is normal of variance 1 / 2F, C of variance
-    1 / N, D of variance 1 / F.
+    Differences: in the paper, the nonlinearity is a separate layer, and D is diagonal, because x
+    and y have equal sizes.
 
     Attributes:
-      features: H, the outputs.
-      state_size: N, the complex states; None for N = H.
-      r_min, r_max: bounds of the initial |lambda|, 0 <= r_min <= r_max <= 1, r_min below 1.
-      max_phase: upper bound of the initial phase, in radians.
-      recurrent_rate: the factor of the learning rate for nu and theta. Adam's steps do not depend
-        on the scale of a gradient, so the parameters are stored divided by this factor. A lower
-        rate is needed (the paper uses one too), because after n steps a phase change d has turned
-        the state by n d.
+      features: H, the number of outputs.
+      state_size: N, the number of complex states; None for N = H.
+      r_min, r_max: the bounds of the initial |lambda|: 0 <= r_min <= r_max <= 1, with r_min below 1
+        and r_max above 0.
+      max_phase: the upper bound of the initial phase, in radians, above 0.
+      recurrent_rate: the factor of the learning rate for nu and theta, above 0. Adam's steps do not
+        depend on the scale of a gradient, so the parameters are stored divided by this factor. A
+        lower rate is needed (the paper uses one too), because after n steps a change d of the phase
+        has turned the state by n d.
     """
 
     features: int
@@ -114,7 +123,7 @@ class LRUCell(ComplexCell):
         return jnp.log(phase) / self.recurrent_rate
 
     def prepare(self, params: LRUParams) -> PreparedLRU:
-        """Return lambda, one kernel for both products with the input, and C."""
+        """Return `PreparedLRU`, with one kernel for both products with the input."""
         radius = jnp.exp(-jnp.exp(self.recurrent_rate * params.nu))
         phase = jnp.exp(self.recurrent_rate * params.theta)
         # Twice, for Re B beside Im B.
@@ -143,7 +152,10 @@ class LRUCell(ComplexCell):
     def parallel(
         self, params: PreparedLRU, state: ComplexState, terms: ComplexTerms, mask: Mask
     ) -> tuple[ComplexState, ComplexState]:
-        """Return the last s and all s, `[T, B, N]`, by an associative scan of complex numbers."""
+        """Return the last s `[B, N]` and all s `[T, B, N]`, by an associative scan.
+
+        The arguments are the same as in `ProjectedCell.parallel`.
+        """
         start = jax.lax.complex(*state)
         factor = jax.lax.complex(*params.decay)
         added = jax.lax.complex(*jnp.split(terms.driven, 2, axis=-1))
@@ -159,7 +171,13 @@ class LRUCell(ComplexCell):
 
 
 class RGLRUParams(NamedTuple):
-    """W_u `[F, H]`, W_a and W_x `[H, H]`; the biases and Lambda `[H]`."""
+    """The parameters of `RGLRUCell`.
+
+    W_u, b_u  `[F, H]` and `[H]`, make u, which the gates and the state see
+    W_a, b_a  `[H, H]` and `[H]`, make the recurrence gate
+    W_x, b_x  `[H, H]` and `[H]`, make the input gate
+    Lambda    `[H]`, makes the decay of each unit
+    """
 
     W_u: chex.Array
     b_u: chex.Array
@@ -180,16 +198,19 @@ class RGLRUCell(DiagonalCell):
         a = exp(-c softplus(Lambda) r)              c = 8
         h' = a h + sqrt(1 - a^2) (i u)
 
-    State and output are h, float32 `[B, H]`, zero at the start. The weights are normal, truncated,
-    of variance 1 / rows (LeCun), the biases zero. Lambda is such that exp(-c softplus(Lambda)), the
-    decay where r = 1, is uniform in [0.9, 0.999].
+    State and output are h, float32 `[B, H]`, zero at the start. Initially, the weights are normal,
+    truncated, of variance 1 / rows (LeCun), and the biases are zero. Lambda is such that the decay
+    for r = 1, exp(-c softplus(Lambda)), is uniform in [0.9, 0.999].
 
     Differences from the paper and from google-deepmind/recurrentgemma (`layers.RGLRU`):
       - u is the linear layer of the recurrent block (`linear_x`) without the convolution after it;
         the block's other branch and its output layer are left out.
-      - W_a and W_x are full matrices; there they have diagonal blocks, one for each head.
-      - the initial decay follows the paper; in the code, exp(-2 softplus(Lambda)) is uniform.
-      - the first input is scaled like any other; in the code it is not scaled.
+      - W_a and W_x are full matrices; in the code, they have diagonal blocks, one for each head.
+      - The initial decay follows the paper; in the code, exp(-2 softplus(Lambda)) is uniform.
+      - The first input is scaled like any other input; in the code, it is not scaled.
+
+    Attributes:
+      features: H, the number of units.
     """
 
     features: int

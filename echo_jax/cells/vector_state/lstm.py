@@ -15,7 +15,11 @@ from echo_jax.exceptions import ConfigError
 
 
 class LSTMCarry(NamedTuple):
-    """The state of an LSTM: cell state c and output h, each float32 `[B, H]`."""
+    """The state of an LSTM, each part float32 `[B, H]`.
+
+    cell    the cell state c
+    hidden  the hidden state h, which is the output
+    """
 
     cell: chex.Array
     hidden: chex.Array
@@ -30,8 +34,9 @@ def lstm_step(
         c' = sigmoid(f) c + sigmoid(i) tanh(g)
         h' = sigmoid(o) tanh(c')
 
-    `recurrent_kernel` is U, `[H, 4H]`, with the gates i f g o side by side as in Keras; `projected`
-    is x W + b, `[B, 4H]`. The output is h', `[B, H]`. The forget gate f is from Gers 2000.
+    `recurrent_kernel` is U, `[H, 4H]`, with the gates i f g o side by side as in Keras. `carry` has
+    c and h, and `projected` is x W + b, `[B, 4H]`. The output is h', `[B, H]`. The forget gate f is
+    from Gers 2000.
     """
     c, h = carry
     i, f, g, o = jnp.split(projected + h @ recurrent_kernel, 4, axis=-1)
@@ -67,19 +72,19 @@ def lstm_scan(
 def lstm_unroll(
     recurrent_kernel: chex.Array, carry: LSTMCarry, projected: chex.Array, mask: Mask
 ) -> tuple[LSTMCarry, chex.Array]:
-    """Return the last carry and the outputs of `lstm_scan`, with the gradient by U as one product.
+    """Return the last carry and the outputs of `lstm_scan`, with the gradient of U as one product.
 
-    The arguments are those of `lstm_scan`. U, the recurrent kernel, enters step t through z_t = p_t
-    + h_(t-1) U alone, where p_t = x_t W + b is projected. Let dz_t be the gradient of the loss by
-    z_t, through this step and all later ones. Then
+    The arguments are the same as in `lstm_scan`. U, the recurrent kernel, enters step t only
+    through z_t = p_t + h_(t-1) U, where p_t = x_t W + b is `projected`. Let dz_t be the gradient of
+    the loss with respect to z_t, through this step and all later steps. Then
 
         dU   = sum over t of h_(t-1)^T dz_t         product rule, in every use of U
         dp_t = dz_t                                 p_t is a summand of z_t
 
-    So the gradient of the scan by p, with U held constant, is all dz at once. The sum over
-    steps and rows is one product of `[H, T B]` and `[T B, 4H]`; `lax.scan` would add up a matrix
-    `[H, 4H]` at every step back. Where a step is masked its z_t has no effect, so dz_t is zero.
-    That saves 12% of an update of part 4.
+    So the gradient of the scan with respect to p, with U held constant, gives all dz at once. The
+    sum over steps and rows is one product of `[H, T B]` and `[T B, 4H]`, which saves 12% of an
+    update of part 4; `lax.scan` would add up a matrix `[H, 4H]` at every step back. If a step is
+    masked, its z_t has no effect, so dz_t is zero.
     """
     return lstm_scan(recurrent_kernel, carry, projected, mask)[0]
 
@@ -109,7 +114,11 @@ lstm_unroll.defvjp(_lstm_unroll_forward, _lstm_unroll_backward)
 
 
 def lstm_gates(z: chex.Array) -> chex.Array:
-    """Return four gates from their sums `[B, 4H]` by one tanh: sigmoid(x) = (1 + tanh(x/2)) / 2."""
+    """Return sigmoid(i), sigmoid(f), tanh(g) and sigmoid(o), side by side, `[B, 4H]`.
+
+    `z` is the sums i, f, g and o, side by side. One tanh is enough for all four, because
+    sigmoid(x) = (1 + tanh(x/2)) / 2.
+    """
     # Rounding is absolute, 1.2e-7: on a CPU a gate is exactly 0 from z = -16 down (sigmoid: 1e-7).
     half = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), z.shape[-1] // 4)
     return half * jnp.tanh(half * z) + (1.0 - half)
@@ -120,11 +129,12 @@ def lstm_loop_step(
 ) -> tuple[LSTMCarry, chex.Array, tuple[chex.Array, chex.Array, chex.Array]]:
     """Return the carry after a step of `lstm_loop`, with what the step back needs.
 
-    The arguments are those of `lstm_loop`, for one step. In a row that is not `present` (bool
-    `[B]`) the carry is held, and dz has the factor zero.
+    The arguments are the same as in `lstm_loop`, for one step; `present` is a row of its `mask`. In
+    a row that is not present, the carry is held, and dz has the factor zero.
 
     Returns:
-      The next carry; the factors of dz `[B, 4H]`; h', the factor of dh' in dc', and f, `[B, H]`.
+      The next carry; the factors of dc' and dh' in dz, side by side, `[B, 4H]`; and a tuple of h',
+      the factor of dh' in dc', and the forget gate f, each `[B, H]`.
     """
     gates = lstm_gates(projected + carry.hidden @ recurrent_kernel)
     i, f, g, o = jnp.split(gates, 4, axis=-1)
@@ -148,21 +158,21 @@ def lstm_loop(
 ) -> tuple[LSTMCarry, chex.Array]:
     """Return the last carry and the outputs of a long window, with the gradient by hand.
 
-    The arguments are those of `lstm_scan`. With the gates as they are after sigmoid and tanh, c' =
-    f c + i g and h' = o tanh(c'). Let dc' and dh' be the gradients of the loss by the state after a
-    step, through all that follows, the output of the step included. Going back one step, with the
-    products elementwise,
+    The arguments are the same as in `lstm_scan`. Let i, f, g and o be the gates after sigmoid and
+    tanh, so that c' = f c + i g and h' = o tanh(c'). Let dc' and dh' be the gradients of the loss
+    with respect to the state after a step, through everything that follows, the output of the step
+    included. Going back one step, with elementwise products,
 
         dc'  += dh' o (1 - tanh(c')^2)
         dz    = (dc' g i (1 - i),  dc' c f (1 - f),  dc' i (1 - g^2),  dh' tanh(c') o (1 - o))
         dc    = dc' f
         dh    = dz U^T
 
-    The step forward computes the factors of dc' and dh', and stores them instead of the gates. The
-    factors of dz replace the projected inputs in their array, and later dz replaces the factors, so
-    one array `[W, B, 4H]` is enough. What is left of a step back is two sums, products by the
-    factors, and one by U^T. As in `lstm_unroll`, dU is one product over steps and rows. An absent
-    step has dz = 0 and hands dc' and dh' on.
+    The step forward computes the factors of dc' and dh', and stores the factors instead of the
+    gates. The factors in dz replace the projected inputs in their array, and later dz replaces the
+    factors, so one array `[W, B, 4H]` is enough. What is left of a step back is two sums, the
+    products with the factors, and the product with U^T. As in `lstm_unroll`, dU is one product over
+    steps and rows. An absent step has dz = 0, and hands dc' and dh' on.
     """
 
     def step(carry: LSTMCarry, inputs: tuple) -> tuple[LSTMCarry, chex.Array]:
@@ -186,7 +196,7 @@ def _lstm_loop_backward(saved: Any, gradient: Any) -> tuple[Any, ...]:
     last, outputs = gradient
 
     def step_back(after: LSTMCarry, z_by_state: chex.Array, inputs: tuple) -> tuple[Any, ...]:
-        """Return the gradients by the state before a step, and dz, from those after the step."""
+        """Return dc and dh before a step, and its dz, from dc' and dh' after the step."""
         output, (c_by_h, f), present = inputs
         dh = after.hidden + output
         dc = after.cell + dh * c_by_h
@@ -210,8 +220,12 @@ lstm_loop.defvjp(_lstm_loop_forward, _lstm_loop_backward)
 class LSTMCell(nn.RNNCellBase):
     """The LSTM in the Keras layout, initialised as Keras does.
 
-    Parameters: `kernel` `[V, 4H]` glorot-uniform, `recurrent_kernel` `[H, 4H]` orthogonal, both
-    over their fused shape, and `bias` `[4H]`, zeros with ones in the forget block.
+    The parameters are `kernel`, `[F, 4H]`, initially glorot-uniform; `recurrent_kernel`, `[H, 4H]`,
+    initially orthogonal; and `bias`, `[4H]`, initially 1 in the forget block and 0 elsewhere. Each
+    matrix is drawn as a whole, and not gate by gate.
+
+    Attributes:
+      features: H, the number of units.
     """
 
     features: int
@@ -219,7 +233,7 @@ class LSTMCell(nn.RNNCellBase):
 
     @nn.compact
     def __call__(self, carry: LSTMCarry, inputs: chex.Array) -> tuple[LSTMCarry, chex.Array]:
-        """Return the next carry and the output after a step from float32 inputs `[B, V]`."""
+        """Return the next carry and the output `[B, H]` after a step from inputs `[B, F]`."""
         gates = 4 * self.features
         # Fused as in Keras. Flax draws each gate apart: with 100 values and 50 units its glorot
         # limit is 0.200 where this one is 0.141, and its orthogonal blocks are twice as large.
@@ -236,7 +250,10 @@ class LSTMCell(nn.RNNCellBase):
         return (gate == 1).astype(jnp.float32)
 
     def project(self, inputs: chex.Array) -> chex.Array:
-        """Return the sums x W + b of all steps, `[..., 4H]`; tokens select rows of W."""
+        """Return the sums x W + b of all steps, `[..., 4H]`.
+
+        The inputs are `[..., F]`, or tokens `[...]`, which select rows of W.
+        """
         # Linen allows one compact method a class: other methods read what `__call__` has declared.
         kernel: chex.Array = self.get_variable("params", "kernel")
         bias: chex.Array = self.get_variable("params", "bias")
@@ -245,9 +262,10 @@ class LSTMCell(nn.RNNCellBase):
     def scan(
         self, carry: LSTMCarry, inputs: chex.Array, mask: Mask
     ) -> tuple[LSTMCarry, chex.Array]:
-        """Return the last carry and all outputs.
+        """Return the last carry and all outputs `[W, B, H]`.
 
-        A short window is run by `lstm_unroll`, and a long window by `lstm_loop`.
+        A window of at most `UNROLLED` steps is run by `lstm_unroll`, a longer window by
+        `lstm_loop`.
         """
         kernel: chex.Array = self.get_variable("params", "recurrent_kernel")
         run = lstm_unroll if len(inputs) <= UNROLLED else lstm_loop
@@ -255,7 +273,10 @@ class LSTMCell(nn.RNNCellBase):
 
     @nn.nowrap
     def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> LSTMCarry:
-        """Return the zero state for inputs of this shape, `[B, V]`."""
+        """Return the zero state for inputs of the shape `input_shape`, `[B, F]`.
+
+        `rng` is not used.
+        """
         zeros = jnp.zeros((*input_shape[:-1], self.features))
         return LSTMCarry(zeros, zeros)
 
@@ -265,12 +286,13 @@ class ChronoLSTMCell(LSTMCell):
 
         b_f = log u, u ~ U(1, T - 1)        b_i = -b_f        b_g = b_o = 0
 
-    With its biases alone a unit keeps u / (1 + u) of its state in a step and lets 1 / (1 + u) in,
-    so its time constant is about 1 + u steps: from 2 to T over the units. Everything else is as in
-    `LSTMCell`.
+    If the sums of the gates are only the biases, a unit keeps u / (1 + u) of its state in a step
+    and lets 1 / (1 + u) in. So its time constant is about 1 + u steps: from 2 to T over the units.
+    Everything else is as in `LSTMCell`.
 
     Attributes:
-      longest: T, the longest expected dependency, in steps, 3 or more.
+      features: H, the number of units.
+      longest: T, the longest expected dependency in steps, 3 or more.
     """
 
     longest: int = 64

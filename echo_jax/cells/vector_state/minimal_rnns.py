@@ -15,7 +15,11 @@ from echo_jax.cells.vector_state.linear_recurrence import DiagonalCell, Diagonal
 
 
 class MinGRUParams(NamedTuple):
-    """The weights W_z beside W_h, `[F, 2H]`, and the biases b_z beside b_h, `[2H]`."""
+    """The parameters of `MinGRUCell`.
+
+    W  the weights W_z beside W_h, `[F, 2H]`
+    b  the biases b_z beside b_h, `[2H]`
+    """
 
     W: chex.Array
     b: chex.Array
@@ -29,9 +33,12 @@ class MinGRUCell(DiagonalCell):
         h~ = x W_h + b_h
         h' = (1 - z) h + z h~
 
-    This is the paper's plain variant; its log-space variant applies a nonlinearity to h~ that keeps
-    it positive. State and output are h, float32 `[B, H]`. W is glorot-uniform over its whole shape,
-    b is zero.
+    This is the paper's plain variant; the log-space variant applies a nonlinearity that keeps h~
+    positive. State and output are h, float32 `[B, H]`, zeros at the start. Initially, W is
+    glorot-uniform over its whole shape, and b is zero.
+
+    Attributes:
+      features: H, the number of units.
     """
 
     features: int
@@ -48,7 +55,11 @@ class MinGRUCell(DiagonalCell):
 
 
 class MinLSTMParams(NamedTuple):
-    """The weights W of forget gate, input gate and candidate, `[F, H]`, and their biases `[H]`."""
+    """The parameters of `MinLSTMCell`.
+
+    W_f, W_i, W_h  the weights of the forget gate, the input gate and the candidate h~, `[F, H]`
+    b_f, b_i, b_h  their biases, `[H]`
+    """
 
     W_f: chex.Array
     W_i: chex.Array
@@ -67,8 +78,11 @@ class MinLSTMCell(DiagonalCell):
         h~ = x W_h + b_h
         h' = f / (f + i) h + i / (f + i) h~
 
-    This is the paper's plain variant. State and output are h, float32 `[B, H]`. W is
-    glorot-uniform, b is zero, as in minGRU.
+    This is the paper's plain variant. State and output are h, float32 `[B, H]`, zeros at the start.
+    Initially, each W is glorot-uniform, and the biases are zero.
+
+    Attributes:
+      features: H, the number of units.
     """
 
     features: int

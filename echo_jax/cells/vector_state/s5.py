@@ -19,9 +19,15 @@ from echo_jax.cells.vector_state.linear_recurrence import (
 
 
 class S5Params(NamedTuple):
-    """The encoder W_e `[F, H]`, b_e `[H]`, the state space model, and the gate W `[H, H]`, b `[H]`.
+    """The parameters of `S5Cell`, all real, for N complex states.
 
-    Real and imaginary parts of Lambda `[N]`, B `[H, N]` and C `[N, H]`; D `[H]`; log_step `[N]`.
+    W_e, b_e              `[F, H]` and `[H]`, the encoder, which makes u
+    Lambda_re, Lambda_im  `[N]`, the parts of the eigenvalues Lambda in continuous time
+    B_re, B_im            `[H, N]`, the parts of the input weights B
+    C_re, C_im            `[N, H]`, the parts of the output weights C
+    D                     `[H]`, the factors of u in the output
+    log_step              `[N]`, ln of the step sizes of the discretisation
+    W, b                  `[H, H]` and `[H]`, the gate of the output
     """
 
     W_e: chex.Array
@@ -39,7 +45,12 @@ class S5Params(NamedTuple):
 
 
 class S5Discrete(NamedTuple):
-    """The parameters, and the recurrence in discrete time: complex a `[N]` and B_bar `[H, N]`."""
+    """The parameters of `S5Cell` as `step` takes them.
+
+    params  the parameters
+    a       the decay in discrete time, complex64 `[N]`
+    B_bar   the input weights in discrete time, complex64 `[H, N]`
+    """
 
     params: S5Params
     a: chex.Array
@@ -56,26 +67,29 @@ class S5Cell(ComplexCell):
         g  = gelu(2 Re(s' C) + D u)
         y  = g * sigmoid(g W + b)
 
-    The N states stand for 2N in conjugate pairs, hence the 2 Re. The gated readout is the default
-    of the authors' code (lindermanlab/S5, `half_glu1` in `s5/layers.py`), and its gelu is the tanh
-    approximation. The state is `ComplexState`, zeros at the start. `prepare` discretises.
+    The N states stand for 2N states in conjugate pairs, hence the 2 Re. The gated readout is the
+    default of the authors' code (lindermanlab/S5, `half_glu1` in `s5/layers.py`), and its gelu is
+    the tanh approximation. The state is `ComplexState`, zeros at the start. `prepare` computes a
+    and B_bar.
 
     Initial parameters are as in that code. Lambda has N eigenvalues of HiPPO-N of size 2N, or of
-    `blocks` such matrices of size 2N / blocks: real parts are -1/2, imaginary parts negative. step
-    is log-uniform in [0.001, 0.1], D standard normal. The parts of B are normal of variance 1 / 4N,
-    and the parts of C of variance 1 / 2N. In the code, real B and complex C are normal matrices of
-    size 2N, truncated, in the basis of the eigenvectors of HiPPO-N. This basis is unitary, so half
-    of it, without the conjugates, turns normal numbers into normal numbers. W_e and W are normal,
-    truncated, of variance 1 / rows (LeCun), and biases zero.
+    `blocks` such matrices of size 2N / blocks: the real parts are -1/2, and the imaginary parts are
+    negative. step is log-uniform in [0.001, 0.1], and D is standard normal. The parts of B are
+    normal of variance 1 / 4N, and the parts of C are normal of variance 1 / 2N. In the code, real B
+    and complex C are normal matrices of size 2N, truncated, in the basis of the eigenvectors of
+    HiPPO-N. This basis is unitary, so half of the basis, without the conjugates, turns normal
+    numbers into normal numbers. W_e and W are normal, truncated, of variance 1 / rows (LeCun), and
+    the biases are zero.
 
-    Differences: one layer, without its residual sum and its norm; by default one block, not 8; the
-    real parts of Lambda are kept below -1e-4, which the authors recommend for sequences without end
-    but do not do by default; all parameters have one learning rate.
+    Differences: one layer, without its residual sum and its norm; by default one block, not 8. The
+    real parts of Lambda are kept at -1e-4 or below, which the authors recommend for sequences
+    without end but do not do by default. All parameters have one learning rate.
 
     Attributes:
-      features: H, the outputs.
-      state_size: N, the complex states; None for H.
-      blocks: the HiPPO-N matrices on the diagonal of the initial state matrix; they divide N.
+      features: H, the number of outputs.
+      state_size: N, the number of complex states; None for H.
+      blocks: the number of HiPPO-N matrices on the diagonal of the initial state matrix, which must
+        divide N.
     """
 
     features: int
@@ -134,13 +148,19 @@ class S5Cell(ComplexCell):
     def parallel(
         self, params: S5Discrete, state: ComplexState, terms: ComplexTerms, mask: Mask
     ) -> tuple[ComplexState, chex.Array]:
-        """Return the last state and all s, complex64 `[T, B, N]`, by an associative scan."""
+        """Return the last state, and all s, complex64 `[T, B, N]`, by an associative scan.
+
+        The arguments are the same as in `ProjectedCell.parallel`.
+        """
         a = jnp.broadcast_to(params.a, terms.driven.shape)
         s = diagonal_parallel(jax.lax.complex(*state), a, terms.driven, mask)
         return ComplexState(s[-1].real, s[-1].imag), s
 
     def read_out(self, params: S5Discrete, read: chex.Array, terms: ComplexTerms) -> chex.Array:
-        """Return the outputs `[..., H]`: g = gelu(2 Re(s C) + D u) times sigmoid(g W + b)."""
+        """Return the outputs g * sigmoid(g W + b), `[..., H]`, for g = gelu(2 Re(s C) + D u).
+
+        `read` is s, complex64 `[..., N]`.
+        """
         p = params.params
         # The imaginary part of s C is never read: two of its four real products are enough.
         g = jax.nn.gelu(2 * (read.real @ p.C_re - read.imag @ p.C_im) + terms.skipped)
@@ -148,10 +168,12 @@ class S5Cell(ComplexCell):
 
 
 def hippo_frequencies(size: int) -> np.ndarray:
-    """Return the negative imaginary parts of HiPPO-N's eigenvalues, ascending, for size 2 `size`.
+    """Return the negative imaginary parts of the eigenvalues of HiPPO-N, ascending.
 
-    HiPPO-N is the normal part of HiPPO-LegS (Gu et al. 2022; Smith et al. 2023, appendix B.1):
-    -1/2 on the diagonal, -sqrt((n + 1/2) (k + 1/2)) below, and its negative above.
+    The result is float64 `[size]`, for a HiPPO-N of 2 `size` rows. HiPPO-N is the normal part of
+    HiPPO-LegS (Gu et al. 2022; Smith et al. 2023, appendix B.1): -1/2 on the diagonal,
+    -sqrt((n + 1/2) (k + 1/2)) in row n and column k below the diagonal, and
+    sqrt((n + 1/2) (k + 1/2)) above.
     """
     root = np.sqrt(np.arange(2 * size) + 0.5)
     above = np.triu(np.outer(root, root), 1)

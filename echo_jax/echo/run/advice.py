@@ -67,8 +67,9 @@ def smaller_step(config: RunConfig) -> dict[str, Any]:
 def enough_sequences(config: RunConfig) -> int:
     """Return about how many sequences a run of `config` needs to learn a target in its window.
 
-    Part 4 needs 700 from a zero state and 1,600 with a carried state, at 4 updates each; longer
-    lags and more values need more. An update of streams has a target at every step.
+    The result is at most MOST_SEQUENCES. Part 4 needs 700 from a zero state and 1,600 with a
+    carried state, at 4 updates each; longer lags and more values need more. Streams need a quarter
+    of the updates, as they have a target at every step.
     """
     task = config.task
     updates = (6000 + 2000 * abs(task.lag)) * max(task.vocab_size / 100, 1)
@@ -78,9 +79,10 @@ def enough_sequences(config: RunConfig) -> int:
 
 
 def loss_falls(finished: "Finished") -> bool:
-    """Return True if the last fifth of a run's loss is two standard errors below the fifth before.
+    """Return True if a run's loss still falls at the end of training.
 
-    A curve of fewer than 10 sequences counts as falling.
+    The loss falls if its mean over the last fifth of the sequences is more than two standard errors
+    below its mean over the fifth before. A curve of fewer than 10 sequences counts as falling.
     """
     loss = finished.curves()[0].mean(axis=0)
     fifth = len(loss) // 5
@@ -160,7 +162,11 @@ def _cut(config: RunConfig) -> str:
 
 
 def _reaching(config: RunConfig) -> Iterator[Step]:
-    """Yield the changes without which training with `config` cannot find the target."""
+    """Yield the changes that a run of `config` needs before more training can help.
+
+    The changes bring the target to where the gradient reaches it, and undo settings that hinder
+    learning.
+    """
     if target_place(config) == "future":
         yield Step("ask for the value 1 step back", {"lag": 1})
         config = changed(config, lag=1)
@@ -174,7 +180,11 @@ def _reaching(config: RunConfig) -> Iterator[Step]:
 
 
 def _in_view(config: RunConfig) -> Iterator[Step]:
-    """Yield the change that puts the target where the gradient reaches it, and drops the state."""
+    """Yield the change, if any, that brings the target to where the gradient reaches it.
+
+    The change puts the target into the window or the delay line, and drops the carried state. For a
+    target that is in the window already, the change only drops the state.
+    """
     task = config.task
     start, zero = _from_zero(config)
     if view := into_view(config):
@@ -224,7 +234,10 @@ def _at_the_end(config: RunConfig) -> Iterator[Step]:
 
 
 def _foretells(config: RunConfig, result: "Result") -> bool:
-    """Return True if the network beats a guess, and no simple predictor beats the network."""
+    """Return True if the network beats a guess, and no simple predictor beats the network.
+
+    The result is False if no simple predictor was scored.
+    """
     best = max(simple_predictors(result).values(), default=math.inf)
     return result.accuracy >= best and is_above(result.baseline_accuracy, config, result)
 

@@ -32,7 +32,17 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class About(msgspec.Struct, kw_only=True):
-    """The metadata of the file: what a run is a function of, and how far it has come."""
+    """The metadata of the file: what a run is a function of, and how far it has come.
+
+    config        the configuration as plain values
+    files         the digests of the files of own data, by name
+    seed_map      how a device computes its seeds; None for the default of the device
+    compute       the form of computation; None for fast
+    cell_source   the SHA-256 of the file of a user's cell; None for a built-in cell
+    begun         the versions, device and cores with which the run began
+    sequences     the number of sequences trained on so far
+    result_bytes  the length of the result in the file; 0 before the end
+    """
 
     config: dict[str, Any]
     files: dict[str, str] = {}
@@ -62,7 +72,10 @@ class History:
         self._curves: list[np.ndarray] = []
 
     def append(self, loss: np.ndarray, accuracy: np.ndarray) -> None:
-        """Add the mean loss (nats) and accuracy of the next N sequences, each float32 `[S, N]`."""
+        """Add the loss and the accuracy of each of the next N sequences, both float32 `[S, N]`.
+
+        The loss is in nats; in framing `values` it is a mean squared error.
+        """
         self._curves.append(np.stack([loss, accuracy], axis=-1).astype(np.float32))
         self.sequences += loss.shape[1]
         self.bad |= ~np.isfinite(loss).all(axis=1)
@@ -171,8 +184,8 @@ def read(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Saved | None, Resu
     """Return the state and log of the run in `folder`, and its result.
 
     The state and log are None before the first checkpoint, and the result is None before the end.
-    `shapes` are the shapes of the state. Raises StorageError if the file is damaged, or if its
-    shapes differ.
+    `inputs` are the inputs of the run, and `shapes` are the shapes of its `TrainState`. Raises
+    StorageError if the file is damaged, or if its arrays have other shapes.
     """
     tree, history, result = _read(folder, inputs.config, shapes._asdict())
     if not history.sequences:
@@ -182,7 +195,7 @@ def read(folder: Path, inputs: RunSpec, shapes: Any) -> tuple[Saved | None, Resu
 
 
 def read_state(folder: Path, inputs: RunSpec, shapes: Any) -> Saved:
-    """Return the state and the log of the run in `folder`; `shapes` are the shapes of the state.
+    """Return the state and the log of the run in `folder`, as `read` does.
 
     Raises StorageError if the run has no checkpoint yet, or its file is damaged.
     """
@@ -259,7 +272,8 @@ def _read(
 ) -> tuple[dict[str, Any], History, Result | None]:
     """Return the arrays of the file in `folder`, the log and the result, None before the end.
 
-    `state` has the shapes of the state. With `others`, the file may hold more arrays. Raises
+    `config` is the configuration of the run. `state` has the shapes of the arrays to read of the
+    state, by name. With `others`, the file may hold more arrays, which are left out. Raises
     StorageError if the file is damaged.
     """
     cell = config.network.cell

@@ -17,7 +17,10 @@ ENTRIES = 30  # of each of them
 
 
 def first_sequence(inputs: RunSpec) -> np.ndarray:
-    """Return the first training sequence, int32 `[L]`; in streams the first B, `[B, L]`."""
+    """Return the first training sequence of a run with `inputs`, int32 `[L]`.
+
+    In streams these are the first B sequences, `[B, L]`.
+    """
     config = inputs.config
     corpus = inputs.corpus()
     draw = jax.jit(
@@ -27,7 +30,10 @@ def first_sequence(inputs: RunSpec) -> np.ndarray:
 
 
 def speller(inputs: RunSpec) -> Callable[[int], str]:
-    """Return a function that writes a token: an integer, the user's value, or ? if missing."""
+    """Return a function that writes a token as text: an integer, the user's value, or ?.
+
+    The text ? stands for a missing value. `inputs` has the user's values, if any.
+    """
 
     def word(token: int) -> str:
         """Return the value of `token` as text, in quotes if it contains a space."""
@@ -42,7 +48,7 @@ def speller(inputs: RunSpec) -> Callable[[int], str]:
 def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
     """Return text on the column of `inputs`: its most common values and its majority baseline.
 
-    `tokens`, int32 `[M]`, are the tokens of the column.
+    `inputs` are the inputs of a run, and `tokens`, int32 `[M]`, are the tokens of the column.
     """
     data = inputs.config.data
     vocab_size = len(inputs.vocabulary)
@@ -65,10 +71,11 @@ def column_view(inputs: RunSpec, tokens: np.ndarray) -> str:
 
 
 def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
-    """Return text that shows a sequence as values, as inputs of the cell, and decoded.
+    """Return text that shows a sequence as values, as inputs of the cell, and decoded again.
 
-    `tokens` are int32 `[L]`, or in streams `[B, L]`, of which the first sequence is shown. Of
-    one-hot vectors only a few are shown.
+    The sequence is `tokens`, int32 `[L]`, or the first of the streams `[B, L]`. `inputs` are the
+    inputs of the run, with its configuration and values. The text shows the first VECTORS one-hot
+    vectors. For an embedding, it states only the size of the table.
     """
     config = inputs.config
     word = speller(inputs)
@@ -109,8 +116,10 @@ def sequence_view(tokens: np.ndarray, inputs: RunSpec) -> str:
 def rows_view(tokens: np.ndarray, inputs: RunSpec, rows: int) -> str:
     """Return text that shows the rows of the sequence `tokens` as `window => target`.
 
-    In a stateful network, the text also names the row that each row continues. Whole batches are
-    shown until there are `rows` rows. Dashes mark places without a value.
+    `tokens` are int32 `[L]`, or in streams `[B, L]`. `inputs` are the inputs of the run, with its
+    configuration and values. `rows` is the least number of rows to show; it is rounded up to whole
+    batches. In a stateful network, the text also names the row that each row continues. Dashes mark
+    places without a value.
     """
     task = inputs.config.task
     word = speller(inputs)

@@ -85,7 +85,8 @@ ORDER = " The order of the file adds {order:.1f} points, and guesses add {lucky:
 def explain(config: RunConfig, result: "Result | None" = None, spelling: Spelling = "flag") -> str:
     """Return text on where the target is, whether the gradient reaches it, and what was learned.
 
-    `result` is None before a run. `spelling` says how options are written in the text.
+    `result` is None before a run. With a result on own values, the `findings` follow.
+    `spelling` says how options are written in the text.
     """
     lines = [" ".join(spell(sentence, spelling) for sentence in sentences(config, result))]
     if result and config.data.file is not None:
@@ -94,7 +95,11 @@ def explain(config: RunConfig, result: "Result | None" = None, spelling: Spellin
 
 
 def sentences(config: RunConfig, result: "Result | None") -> list[str]:
-    """Return sentences on where the target is and, with `result`, on what the network learned."""
+    """Return sentences on where the target is and, if it can be found, on what was learned.
+
+    What was learned follows from `result`, which is None before a run. If the result shows that own
+    values are predictable, there are only the sentences of `predictability`.
+    """
     if result and is_predictable(config, result):
         return [predictability(config, result)]
     words = _words(config)
@@ -116,7 +121,7 @@ def sentences(config: RunConfig, result: "Result | None") -> list[str]:
 
 
 def outcome(config: RunConfig, result: "Result") -> str:
-    """Return a sentence on how much of the ceiling was learned, for a network fed its target."""
+    """Return sentences on how much of the ceiling was learned, for a network fed its target."""
     most = ceiling(config, result)
     if not most:
         return UNTRAINED
@@ -221,7 +226,7 @@ def _earlier_batches(config: RunConfig) -> dict[str, object]:
 
 
 def findings(config: RunConfig, result: "Result") -> list[str]:
-    """Return the sentences that apply to the training part, and to values that it lacks."""
+    """Return a list with the texts of `gap` and of `untrained`, without empty ones."""
     return [printable(said) for said in (gap(config, result), untrained(result)) if said]
 
 
@@ -272,7 +277,10 @@ def _are_numbers(words: list[str]) -> bool:
 
 
 def independent_ceiling(config: RunConfig, result: "Result") -> float:
-    """Return the ceiling for independent values: values that are fed are right, others guesses."""
+    """Return the ceiling for values that are independent of each other.
+
+    Targets that were fed are answered right, and other answers are guesses at the baseline.
+    """
     fed = knowable_share(config)
     return fed + (1 - fed) * result.baseline_accuracy
 
@@ -291,7 +299,8 @@ def simple_predictors(result: "Result") -> dict[str, float]:
 def is_predictable(config: RunConfig, result: "Result") -> bool:
     """Return True if the network or a simple predictor beats the ceiling of independent values.
 
-    The result is False for random integers.
+    The best accuracy must be above the `independent_ceiling` by more than its `noise`. The result
+    is False for random integers.
     """
     if config.data.file is None:
         return False
@@ -301,7 +310,10 @@ def is_predictable(config: RunConfig, result: "Result") -> bool:
 
 
 def answers(config: RunConfig, result: "Result") -> int:
-    """Return how many answers a score averages; for own values at most the held-out targets."""
+    """Return how many answers the accuracy of one seed averages.
+
+    For own values, the count is at most the number of held-out targets, as sequences overlap.
+    """
     task = config.task
     streams = task.batch_size if task.in_streams else 1
     count = config.evaluation_sequences * len(task.scored_times) * streams
@@ -316,14 +328,19 @@ def standard_error(share: float, count: int) -> float:
 def noise(share: float, config: RunConfig, result: "Result") -> float:
     """Return how far an accuracy may lie from `share` by chance: five standard errors.
 
-    For own values, which are few, the result is three standard errors, and at least MARGIN.
+    For own values, of which few are held out, the result is three standard errors, but at least
+    MARGIN.
     """
     error = standard_error(min(share, 1.0), answers(config, result))
     return 5 * error if config.data.file is None else max(3 * error, MARGIN)
 
 
 def fits_training_only(config: RunConfig, result: "Result") -> bool:
-    """Return True if training values are answered better than the trained values held out."""
+    """Return True if the training part is answered better than the held-out part.
+
+    The difference must exceed the `noise`. Held-out targets whose value was never trained on count
+    as answered right.
+    """
     known = result.accuracy + (result.untrained.share if result.untrained else 0)
     training = result.training_accuracy
     return training is not UNSET and training > known + noise(known, config, result)
@@ -354,8 +371,10 @@ def learned(config: RunConfig, result: "Result") -> bool:
 def into_view(config: RunConfig) -> dict[str, Any]:
     """Return changed fields, if any, that bring the target into the window and delay line.
 
-    In streams, the changes make the whole sequence one chunk: the first steps of a chunk find their
-    target in the chunk before, which a zero state hides and a cut gradient does not reach.
+    In streams, the whole sequence becomes one chunk, as the first steps of a chunk find their
+    target in the chunk before: a zero state hides that target, and a cut gradient does not reach
+    it. The chunks are kept if the network is stateful and the lag is at most half the window, or
+    the cell is mlp.
     """
     task = config.task
     line = config.network.delay_line

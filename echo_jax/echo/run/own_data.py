@@ -22,7 +22,10 @@ from echo_jax.storage.values_and_tokens import Vocabulary, encode, read_column, 
 
 
 def read_inputs(config: RunConfig) -> RunSpec:
-    """Read the file that `config` names, and return the inputs of a new run on its values."""
+    """Read the file that `config` names, and return the inputs of a new run on its values.
+
+    Raises ConfigError if the file cannot be read, or if its values do not suit the run.
+    """
     data = config.data
     if data.text is not None:
         words: Sequence[str] = read_text(Path(data.text))
@@ -36,7 +39,10 @@ def read_inputs(config: RunConfig) -> RunSpec:
 
 
 def column_inputs(config: RunConfig, values: list[str], tokens: np.ndarray) -> RunSpec:
-    """Return the inputs of a run on `tokens`, int32 `[M]`, which stand for `values`."""
+    """Return the inputs of a run of `config` on `tokens`, int32 `[M]`, which stand for `values`.
+
+    `values` are the different values, in the order of their tokens.
+    """
     digests = {
         VOCABULARY: atomic_files.digest_of([values, len(tokens)]),
         TOKENS: atomic_files.digest(tokens.tobytes()),
@@ -76,9 +82,11 @@ def _naming(data: DataConfig) -> Iterator[None]:
 def measure(
     config: RunConfig, corpus: Corpus, values: list[str], programs: Programs, params: Params
 ) -> OwnScores:
-    """Return the scores on own values of the trained weights `params`, `[S or more, ...]`.
+    """Return the scores that only own values have, for the weights `params`, `[S or more, ...]`.
 
-    `values` are the different values, in the order of the tokens of `corpus`.
+    `programs` are compiled for `config`. `values` are the different values, in the order of the
+    tokens of `corpus`. The end of the training part is scored if this part is not shorter than the
+    held-out part. `follows` is measured if the network is fed the target of the last answer.
     """
     training = corpus.training
     fitted = None
@@ -97,8 +105,9 @@ def follows_its_target(
 ) -> np.ndarray:
     """Return the share of last answers that follow a change of the value asked for, `[S]`.
 
-    The share is measured in up to 200 sequences of `training` tokens in random order. Long
-    sequences are measured few at a time.
+    `params` are the weights of the seeds, `[S or more, ...]`. The share is measured in up to 200
+    sequences of tokens that are drawn from `training`, int32 `[M]`, in random order. Long sequences
+    are measured few at a time.
     """
     some = max(1, min(200, token_by_token.piece_size(config) // config.task.length))
     keys = jax.random.split(purpose_key(config.seed, Purpose.EVALUATION), 200 // some)

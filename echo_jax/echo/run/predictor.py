@@ -61,7 +61,14 @@ def _compiled(function: Callable[..., Any], config: RunConfig, keyed: _Keyed) ->
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class TrainedNetwork:
-    """One network of a run: its configuration, its weights, and the values of its training."""
+    """The trained network of one seed of a run, with what it needs to answer.
+
+    config      the configuration of the run
+    network     the modules of the network
+    params      the trained weights of the seed
+    vocabulary  the values that the tokens stand for
+    seed        the seed of the network
+    """
 
     config: RunConfig
     network: Network
@@ -130,9 +137,10 @@ class TrainedNetwork:
     def generate(
         self, state: EchoState, tokens: np.ndarray, count: int
     ) -> tuple[EchoState, list[Any]]:
-        """Return `count` answers to `tokens`, int32 `[N]`, and the state before the last answer.
+        """Feed `tokens`, int32 `[N]`, and then each answer; return the state and `count` answers.
 
-        Each answer is fed as the next token; the state comes first in the result.
+        `state` is the state before the tokens. The last answer is not fed, so the returned state is
+        the state before it. UNSEEN tokens are left out.
 
         Raises:
           ConfigError: the lag is not -1, or there are too few tokens for a first answer.
@@ -165,7 +173,8 @@ class TrainedNetwork:
     ) -> Iterator[tuple[EchoState, list[int], Answer]]:
         """Yield, for each piece of `tokens`, the next state, the places with answers, and answers.
 
-        Whole pieces are fed at once, then groups, and then the remaining tokens one by one.
+        A place is an index into `tokens`, int32 `[N]`; UNSEEN tokens are not fed. Whole pieces are
+        fed at once, then groups, and then the remaining tokens one by one.
         """
         fed = np.flatnonzero(tokens != UNSEEN)
         piece = token_by_token.piece_size(self.config)
@@ -198,7 +207,7 @@ class TrainedNetwork:
         Returns:
           For one sequence, the list of its T answers, None where there is no answer yet; or the
           probabilities, float32 `[T, V]`, NaN where there is no answer yet. For several sequences,
-          a list of these.
+          a list that has such a list or array for each sequence.
 
         Raises:
           ConfigError: a value is not in the vocabulary, or an argument breaks a rule.
@@ -243,8 +252,9 @@ class TrainedNetwork:
     def memory(self, lags: int | None = None) -> "ProbeResult":
         """Return the bits that the state tells about the value at each lag, up to `lags`.
 
-        By default `lags` is 2 max(W, n + 1), for the window W and the lag n of the task.
-        `predictor_states.memory_of` says how the bits are measured.
+        The result also has the bits before training. By default `lags` is 2 max(W, n + 1), for the
+        window W and the lag n of the task. `predictor_states.memory_of` says how the bits are
+        measured.
 
         Raises:
           ConfigError: `lags` breaks a rule, or there are too few own values to measure.
@@ -260,10 +270,10 @@ class TrainedNetwork:
         )
 
     def follows(self, positions: Sequence[int], windows: int) -> np.ndarray:
-        """Return the share of last answers that follow a change at each of `positions`, `[P]`.
+        """Return the share of last answers that follow a change at a position, float32 `[P]`.
 
-        A position is a number of steps back, and `windows` is the number of random sequences, as in
-        `token_by_token.follows`.
+        Each of the P `positions` is a number of steps back, and `windows` is the number of random
+        sequences, as in `token_by_token.follows`.
         """
         key = jax.random.key(0, impl=GENERATOR)
         follows = functools.partial(
@@ -335,9 +345,9 @@ def network_of(
 ) -> TrainedNetwork:
     """Return the network of `seed`, None for the first, with its weights in `params`.
 
-    The weights `[S or more, ...]` are those of a run with `inputs` after `sequences` sequences;
-    errors call the run `run`. Raises ConfigError if the run has no such seed, or if a weight is
-    non-finite.
+    `params` has the weights of all seeds, `[S or more, ...]`, of a run with `inputs` that was
+    trained on `sequences` sequences. `run` is the name of the run in errors. Raises ConfigError if
+    the run has no such seed, or if a weight is non-finite.
     """
     check_call(network_of, {"seed": seed})
     first = inputs.config.seed
@@ -377,7 +387,7 @@ def _sequences(inputs: Any) -> tuple[bool, list[list[Any]]]:
 
 
 def _word(value: Any) -> str:
-    """Return `value`, a string or a whole number, as a word.
+    """Return `value` as a word: a string, or a whole number of any type, such as 3 or 3.0.
 
     Raises ConfigError for any other value, and for a number of too many digits.
     """

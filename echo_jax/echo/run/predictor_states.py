@@ -23,10 +23,12 @@ MOST_STEPS = 400
 """The most steps that a figure draws."""
 
 ASKED = 32
-"""The number of steps of a stream at which heads read the state."""
+"""The number of rows of a stream at whose ends heads read the state."""
 
 STREAMS = 512, 2048
-"""The fewest and the most streams; between these, 1.5 examples are fitted per weight of a head."""
+"""The fewest and the most streams; between these, 1.5 examples are fitted per weight of a head.
+
+The user's own values may give fewer streams."""
 
 
 class FedRow(NamedTuple):
@@ -50,7 +52,8 @@ def any_values(trained: Any) -> list[Any]:
 def rows_of(trained: Any, tokens: np.ndarray) -> list[FedRow]:
     """Return the rows of the network `trained` that end with one of `tokens`, int32 `[N]`.
 
-    A token that comes before the window is full ends no row.
+    In streams every token ends a row. In other layouts, a token ends a row if the network answers
+    after it.
     """
     state = trained.start()
     steps_of = trained.compiled(token_by_token.steps)
@@ -138,11 +141,13 @@ def _named(states: Carry) -> dict[str, np.ndarray]:
 
 
 def memory_of(trained: Any, lags: int | None) -> Any:
-    """Return the bits by lag that the state of a `TrainedNetwork` holds at the end of each row.
+    """Return the `ProbeResult` of the `TrainedNetwork` `trained`.
 
-    The network is fed streams of random values, or of the user's own values in order. The last 15%
-    of the streams are scored, and the 15% before them choose a penalty. `lags` is the number of
-    lags, by default 2 max(W, n + 1), for the window W and the lag n of the task.
+    The result has the bits that the network's state holds about earlier values, by lag, before and
+    after training. The network is fed streams of random values, or of the user's own values in
+    order, and heads read its state at the end of ASKED rows of each stream. The last 15% of the
+    streams are scored; the 15% before them choose the penalty on the heads' weights. `lags` is the
+    number of lags, by default 2 max(W, n + 1), for the window W and the lag n of the task.
     """
     task = trained.config.task
     lags = lags or 2 * max(task.window, task.lag + 1)
@@ -161,10 +166,11 @@ def memory_of(trained: Any, lags: int | None) -> Any:
 
 
 def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
-    """Return streams, int32 `[streams, length]`: random, or evenly spaced in the user's data.
+    """Return the streams that `memory_of` feeds to `trained`, int32 `[streams, length]`.
 
-    Raises ConfigError if there are too few streams to fit heads on a state of `numbers` numbers, or
-    if the user's data cannot be read.
+    The streams are random, or evenly spaced parts of the user's data. Raises ConfigError if there
+    are too few streams to fit heads on a state of `numbers` numbers, or if the user's data could
+    not be read.
     """
     classes = trained.config.task.vocab_size
     fewest, most = STREAMS

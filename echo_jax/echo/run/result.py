@@ -20,9 +20,11 @@ class StoredInterval(msgspec.Struct):
 
 
 class Reached(msgspec.Struct):
-    """The number of seeds that reached 99%, of all seeds, and the interval of their share.
+    """The share of the seeds that reached 99%.
 
-    `interval` is a Wilson interval, or None for one seed.
+    seeds     the number of seeds that reached 99%
+    of        the number of all seeds
+    interval  the Wilson interval of the share, or None for one seed
     """
 
     seeds: int
@@ -78,7 +80,12 @@ class Scores(msgspec.Struct, kw_only=True):
 
 
 class Untrained(msgspec.Struct):
-    """Values that occur only in the held-out part: number, up to 3 examples, share of targets."""
+    """The values that occur only in the held-out part.
+
+    values    the number of different values
+    examples  up to 3 of these values
+    share     the share of the targets that have such a value
+    """
 
     values: int
     examples: list[str]
@@ -88,17 +95,30 @@ class Untrained(msgspec.Struct):
 class Result(Scores, kw_only=True):
     """The scores of a run beside its baselines, each the median of its seeds.
 
-    An interval is None if there is one seed. A loss is None if it is infinite, and
-    `sequences_to_99` is None if 99% was never reached. The ceiling is the highest accuracy possible
-    with what the network was fed. `sequences_to_99_of_ceiling` is the number of sequences until 99%
-    of the ceiling, and `..._by_seed` has this number for every seed.
+    An interval is None if there is one seed. A loss or a distance is None if it is infinite, and
+    `sequences_to_99` is None if 99% was never reached. The answers to one sequence are given for
+    one seed:
 
-    Only own values have these fields: the training scores, measured on the end of the training
-    part, as long as the held-out part; `follows`, the share of answers that follow a change of the
-    value asked for if the values come in random order; `held_out_targets`, their number, which all
-    seeds share; and the `untrained` values, if there are any.
+    answers_of_seed  the first seed that did not fail
+    expected         the targets of this seed's first sequence in the evaluation
+    predicted        the answers to them
 
-    `cores` is the number of XLA's threads, which decides last bits of large networks.
+    The ceiling is the highest accuracy possible with what the network was fed.
+    `sequences_to_99_of_ceiling` is the number of sequences until 99% of the ceiling, and
+    `..._by_seed` has this number for every seed.
+
+    Only own values have these fields:
+
+    training_*        the scores on the end of the training part, which is as long as the held-out
+                      part; left out if the training part is shorter
+    follows           the share of answers that follow a change of the value asked for if the
+                      values come in random order
+    held_out_targets  the number of held-out values that can be targets, equal for all seeds
+    untrained         the values that occur only in the held-out part, if there are any
+
+    `config` has the fields of the configuration. `digest` is the digest of all other fields except
+    seconds, devices, cores and versions. `devices` names the kind of each device. `cores` is the
+    number of XLA's threads, which decides last bits of large networks.
 
     Fields that may be UNSET are not in every file. Distances are for integers, and recalled bits
     are for classes. The ceiling is left out if values may depend on each other. The sequences until

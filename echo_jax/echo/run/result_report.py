@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from echo_jax.report.charts import NotebookFigure
 
 POSITIONS_SHOWN = 60
-"""The number of positions whose accuracy is printed; `result.json` has all positions."""
+"""The most positions whose accuracy is printed; `result.json` has all positions."""
 
 RARE = {
     "missing", "framing", "encoding", "embedding_dim", "tied", "delay_line", "bptt_batches",
@@ -61,9 +61,10 @@ def describe(config: RunConfig) -> str:
 
 
 def full_report(config: RunConfig, result: "Result", spelling: Spelling = "flag") -> str:
-    """Return the text that is printed after training: answers, scores and explanation.
+    """Return the text that is printed after training a run of `config`.
 
-    `spelling` says how options are written in the text.
+    The text has the answers to one sequence, the seeds that failed, the scores, the accuracy by
+    position, the explanation and the time. `spelling` says how options are written.
     """
     kind = "fresh" if config.data.file is None else "held-out"
     right = sum(a == b for a, b in zip(result.expected, result.predicted, strict=True))
@@ -146,9 +147,10 @@ def scores(config: RunConfig, result: "Result") -> str:
 
 
 def _beside(own: bool, result: "Result") -> dict[str, tuple[str, str]]:
-    """Return the heading of each other score in `result`, and what it knows, by kind of score.
+    """Return, by kind, the scores in `result` to compare with: a heading, and a clause.
 
-    `own` is True for the user's own values.
+    The clause says what the predictor with this score knows. `own` is True for the user's own
+    values.
     """
     blind = "order-blind knows which values the window holds, but not their order"
     best = ", and is the best such guess only if the values are independent"
@@ -189,9 +191,10 @@ def accuracy_by_position(config: RunConfig, accuracy: Sequence[float | None]) ->
 
 
 def learning_time(config: RunConfig, result: "Result") -> str:
-    """Return text on the sequences until 99% and the seconds that the run took.
+    """Return text on the training sequences until the goal, and the seconds that the run took.
 
-    The sequences are left out if no target can be known.
+    The goal is an accuracy of 99%, or 99% of a lower ceiling. The sequences are left out if no
+    target can be known.
     """
     lines = _until_goal(result) if knowable_share(config) else []
     if result.seconds:

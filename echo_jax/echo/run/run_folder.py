@@ -51,7 +51,11 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 class StoredVocabulary(msgspec.Struct):
-    """The content of `vocabulary.json`: the different values, and the length of the column."""
+    """The content of `vocabulary.json`.
+
+    values  the different values, in the order of their tokens
+    length  the number of values in the column or text
+    """
 
     values: list[str]
     length: Annotated[int, msgspec.Meta(gt=0)]
@@ -73,7 +77,7 @@ class RunSpec(NamedTuple):
 
     @property
     def vocabulary(self) -> "Vocabulary":
-        """The values that the tokens stand for, and which of these values are not trained on."""
+        """The values that the tokens stand for, and which of them no network is trained on."""
         from echo_jax.storage.values_and_tokens import Vocabulary
 
         if self.values is not None:
@@ -146,7 +150,10 @@ def begun_here() -> Begun:
 
 
 def write_values(folder: Path, inputs: RunSpec) -> None:
-    """Write the user's own values of `inputs` into `folder`, if there are any."""
+    """Write the own values of `inputs`, if any, as `vocabulary.json` and `tokens.safetensors`.
+
+    The files are written into `folder`.
+    """
     if inputs.values is not None and inputs.tokens is not None:
         contents = {"values": inputs.values, "length": len(inputs.tokens)}
         atomic_files.write_json(folder / VOCABULARY, contents)
@@ -158,8 +165,8 @@ def write_values(folder: Path, inputs: RunSpec) -> None:
 def with_values(folder: Path, inputs: RunSpec, to_train: bool) -> RunSpec:
     """Return `inputs` with the user's values and tokens, read from `folder`.
 
-    Raises StorageError if a file is damaged. Damaged tokens are an error only if `to_train`;
-    otherwise they are left out.
+    Raises StorageError if a file is missing or damaged. For the tokens, this is an error only if
+    `to_train` is True; otherwise they are left out.
     """
     vocabulary = _read_vocabulary(folder, inputs)
     inputs = inputs._replace(values=vocabulary.values)

@@ -67,10 +67,11 @@ def scores_of_seeds(
     curves: tuple[np.ndarray, np.ndarray],
     corpus: Corpus | None,
 ) -> dict[str, Any]:
-    """Return the fields of `Scores`, except the seconds, of a run or a grid point.
+    """Return the fields of `Scores` except the seconds, and `accuracy_by_position`.
 
-    Infinite and NaN stand for None. `scored` has a leading axis S, and `curves` are loss and
-    accuracy of every training sequence, each `[S, N]`. `corpus` has the user's own values, if any.
+    A score that is None in `Scores` is infinite or NaN here. `config` is the configuration of the
+    run or the grid point. `scored` has a leading axis S, and `curves` are loss and accuracy of
+    every training sequence, each `[S, N]`. `corpus` has the user's own values, if any.
     """
     loss, accuracy = curves
     failed = failures(config, loss, scored.loss)
@@ -109,7 +110,11 @@ def failures(config: RunConfig, loss: np.ndarray, final: np.ndarray | None = Non
 
 
 def baselines(config: RunConfig, corpus: Corpus | None) -> dict[str, float]:
-    """Return the fields of `Scores` on baselines; with a `corpus`, of its held-out part."""
+    """Return the fields of `Scores` on the baselines of `config`.
+
+    With a `corpus`, the baselines are those of its held-out part. Persistence and a k-gram are
+    scored for a corpus if the network is not fed its target.
+    """
     task = config.task
     more = {}
     if corpus is None:

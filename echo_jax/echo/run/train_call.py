@@ -155,7 +155,7 @@ class Run:
         return network_of(self._inputs, network, self._params, trained, seed, "this run")
 
     def predict(self, values: Any, *, seed: int | None = None, **options: Any) -> Any:
-        """Return the answers to `values` of the network of `seed`, None for the first seed.
+        """Return the answers of the network of `seed` to `values`; by default of the first seed.
 
         `TrainedNetwork.predict` explains `values`, the `options` and the answers.
 
@@ -165,9 +165,10 @@ class Run:
         return self.network(seed).predict(values, **options)
 
     def states(self, values: Any = None, *, seed: int | None = None) -> NotebookFigure:
-        """Return a figure of the states of the network of `seed` over `values`, one sequence.
+        """Return a figure of the states of the network of `seed`, which is fed `values`.
 
-        By default the values are random, but equal in each call.
+        The values are one sequence; by default they are random, but equal in each call. The default
+        seed is the first.
 
         Raises:
           ConfigError: for the reasons of `network` and of `TrainedNetwork.states`.
@@ -178,9 +179,9 @@ class Run:
         """Return the bits that the state of the network of `seed` holds about earlier values.
 
         `echo_jax.probe` explains the result, which also has the bits before training. The network
-        is fed random values as in training, or the user's own values, of which the last 15% are
-        scored. `lags` is the number of steps back, by default twice as far as the window and the
-        target.
+        is fed streams of random values, or of the user's own values; the last 15% of the streams
+        are scored. `lags` is the largest number of steps back, by default 2 max(W, n + 1) for the
+        window W and the lag n of the task. The default seed is the first.
 
         Raises:
           ConfigError: for the reasons of `network` and of `TrainedNetwork.memory`.

@@ -74,7 +74,10 @@ class Running:
 
 
 def new_inputs(config: RunConfig) -> RunSpec:
-    """Return the inputs of a new run of `config`, whose file of values is read, if any."""
+    """Return the inputs of a new run of `config`, with the user's values if it names a file.
+
+    Raises ConfigError if the file cannot be read, or if its values do not suit the run.
+    """
     if config.data.file is None:
         return RunSpec(config)
     from echo_jax.echo.run import own_data  # not loaded for random integers
@@ -120,9 +123,11 @@ def resumed_run(
 ) -> Iterator[PreparedRun]:
     """Yield the run in `folder`, which is locked against every other process.
 
-    The folder states the seed map and the form of computation; `sequences` may be larger than
-    before. `cell` names the user's cell of the run, if any. Raises ConfigError, before anything is
-    compiled, if the run cannot continue or its cell is not named.
+    The folder states the seed map and the form of computation, and `options` state the devices and
+    when checkpoints are due. `sequences` is the number of training sequences, which may be larger
+    than before; None keeps it. `cell` names the user's cell of the run, if any. Raises ConfigError,
+    before anything is compiled, if the run cannot continue or its cell is not named, and
+    StorageError if the folder is in use or damaged.
     """
     # Before anything is read: another process may be training the run.
     with atomic_files.locked(folder):
@@ -150,9 +155,11 @@ def resumed_run(
 
 
 def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
-    """Return the run of `inputs` before its first sequence, with the digest of its cell's text.
+    """Start jax, and return the run of `inputs` as the training loop needs it.
 
-    Here jax is started. Raises ConfigError if the run cannot be trained.
+    Folder and checkpoint are not filled in. `options` say how the run is computed. The inputs of
+    the result state all options of the cell and the digest of the cell's text. Raises ConfigError
+    if the run cannot be trained.
     """
     limit = options.devices
     environment.use_cpu_devices(min(limit or environment.cores(), inputs.config.seeds))
@@ -182,7 +189,8 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
 def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Saved | None:
     """Return the last checkpoint of the run in `folder`, or None before the first.
 
-    Raises ConfigError if the run is finished after `wanted` sequences, or has had more of them.
+    `wanted` is the number of sequences to train on in all. Raises ConfigError if the run was
+    trained on more sequences, or if it was trained on this number and is finished.
     """
     saved, result = checkpoint.read(folder, inputs, training.state_shapes(inputs.config, learner))
     done = saved.history.sequences if saved else 0
@@ -320,7 +328,8 @@ class CheckpointWriter:
     def refuse_divergence(self, final: np.ndarray | None = None) -> None:
         """Raise DivergedError if every seed has had a non-finite loss.
 
-        `final`, `[S]`, are the losses of the evaluation, which count too.
+        `final`, `[S]`, are the losses of the evaluation, which count too. Before the error is
+        raised, `metrics.csv` is written.
         """
         bad = self.log.bad if final is None else self.log.bad | ~np.isfinite(final)
         if not bad.all():

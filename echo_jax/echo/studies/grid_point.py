@@ -22,7 +22,8 @@ Program = tuple[RunConfig, int, str | None, tuple[int, ...]]
 user's cell, and the lengths of the two parts of own data."""
 
 Axes = Mapping[str, Mapping[Any, Any]]
-"""For each label of a grid, its values; for each value, the fields of the configuration it sets."""
+"""The labels of a grid, each with its values, and for each value the fields of the configuration
+that it sets."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,5 +156,5 @@ def seconds_of(points: Sequence[Task]) -> float:
 
 
 def minutes(seconds: float) -> str:
-    """Return `seconds` as text in minutes, at least 0.5."""
+    """Return `seconds` as text: the number of minutes, at least 0.5, without the unit."""
     return f"{seconds / 60:.0f}" if seconds > 90 else f"{max(seconds / 60, 0.5):.1f}"

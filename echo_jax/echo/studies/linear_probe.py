@@ -13,10 +13,12 @@ import jax
 import jax.numpy as jnp
 
 SHRINKAGE = 1e-3
-"""The weight of the identity matrix, whose diagonal is the total variance of standardised units, in
-the within-class covariance. It is large enough for float32 to invert the covariance with constant
-units, copied units or more units than states. It is small enough to find a value that is encoded at
-a hundredth of the units' deviation."""
+"""The weight of the identity matrix in the shrunk within-class covariance.
+
+The diagonal of the identity is the total variance of standardised units. The weight is large enough
+for float32 to invert the covariance if there are constant units, copied units or more units than
+states. It is small enough to find a value that is encoded at a hundredth of the units' deviation.
+"""
 
 CONSTANT = 1e-5
 """A unit whose deviation is below this share of its largest magnitude counts as constant and gets

@@ -63,7 +63,8 @@ def follows(
     trained    `[D]`, with the weights `params`
     untrained  `[D]`, with the initial weights
 
-    d is 0 .. D-1, where D is twice the window, at most L.
+    d is 0 .. D-1, where D is twice the window, but at most L. An answer is the last answer to one
+    of 500 sequences.
     """
     key = purpose_key(dynamic.seed, Purpose.EVALUATION)
     positions = jnp.arange(min(config.task.length, 2 * config.task.window))
@@ -76,13 +77,16 @@ def follows(
 
 
 def probe(config: RunConfig, network: Network, dynamic: DynamicParams, params: Params) -> Measured:
-    """Return the accuracy of linear probes for x(t-d), d = 0 .. 8, on states around row t.
+    """Return the accuracy of linear probes for x(t-d), d = 0 .. 8, on states around a row.
+
+    t is the time at which the row ends.
 
     before   `[9]`, on the state from which the row starts
     after    `[9]`, on the state at the end of the row
-    network  the accuracy of the network itself on the same rows
+    network  the accuracy of the network itself on rows of the evaluation that end at equal times
 
-    A probe is fitted to some sequences and tested on others. Rows with t below 8 are left out.
+    A probe is fitted to 1,000 sequences and tested on 1,000 others. Rows with t below 8 are left
+    out.
     """
     counters = jnp.arange(2 * PROBED)
     tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, counters, config.task)
@@ -112,8 +116,10 @@ def probe(config: RunConfig, network: Network, dynamic: DynamicParams, params: P
 def newest(config: RunConfig, network: Network, dynamic: DynamicParams, params: Params) -> Measured:
     """Return the variance of the states after rows, and the part that the newest value explains.
 
-    The newest value is the value fed last. Both results are sums over all numbers of the state. The
-    explained part is the variance of the mean state for each newest value.
+    variance   the variance of the states over the rows
+    explained  the variance over the rows of the mean state that belongs to a row's newest value
+
+    The newest value is the value fed last. Both results are sums over all numbers of the state.
     """
     tokens = draw_sequences(dynamic.seed, Purpose.EVALUATION, jnp.arange(PROBED), config.task)
     times = np.asarray(config.task.row_times)
@@ -130,11 +136,14 @@ def newest(config: RunConfig, network: Network, dynamic: DynamicParams, params: 
 def fed_back(
     config: RunConfig, network: Network, dynamic: DynamicParams, params: Params
 ) -> Measured:
-    """Return what happens after L random integers when each answer is the next input.
+    """Return measures of 200 answers that are fed back: each answer is the next input.
 
     answers   int32 `[50]`, the first answers after the first of 100 starts
-    distinct  `[8]`, different values in each block of 25 answers, the mean over the starts
+    distinct  `[8]`, the number of different values in each block of 25 answers, the mean over the
+              starts
     repeats   the share of the starts whose last 50 answers have a period of 25 or less
+
+    A start is a sequence of L random integers that is fed before the first answer.
     """
     # Sequences of the evaluation fold in their numbers from 0 on, so this one is nobody else's.
     key = jax.random.fold_in(purpose_key(dynamic.seed, Purpose.EVALUATION), 2**31 - 1)

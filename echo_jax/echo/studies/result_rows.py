@@ -63,7 +63,10 @@ class ResultRow(Scores, kw_only=True, forbid_unknown_fields=True, omit_defaults=
     data_digest: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError unless the scores fit the seeds and the task of the configuration."""
+        """Raise ValueError unless the scores fit the configuration, and the training time is there.
+
+        The lists of scores must have the seeds, the positions and the shapes of the configuration.
+        """
         seeds = self.config.seeds
         task = self.config.task
         if self.by_seed.seed != list(range(self.config.seed, self.config.seed + seeds)):
@@ -127,10 +130,10 @@ RESULT_ROWS = RowKind("a row of results", _decoded, msgspec.to_builtins, TIMING)
 
 
 def finished(points: Sequence[GridPoint], rows: Iterable[ResultRow]) -> list[ResultRow]:
-    """Return those of `rows` that belong to `points`, in the order and with the labels of `points`.
+    """Return the `rows` that belong to `points`, in the order and with the labels of `points`.
 
     A point without a row is left out. If several rows have the key of a point, the last row with
-    the name of the point counts. Without a row of this name, the last row counts.
+    the name of the point counts, or the last of these rows if none has this name.
     """
     by_key = {row.key: row for row in rows}
     by_name = {(row.key, row.point): row for row in rows}

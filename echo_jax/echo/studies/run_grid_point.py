@@ -60,7 +60,8 @@ def compile_point(point: GridPoint) -> Timed:
 def run_point(point: GridPoint, compiled: Timed, report: Report) -> ResultRow:
     """Train, evaluate and measure `point`, and return its row.
 
-    `compiled` has programs for the shapes of the point. `report` gets the share of training done.
+    `compiled` has programs for the shapes of the point. `report` gets the share of training that is
+    done.
     """
     programs: Programs = compiled.program
     config = point.config
@@ -108,10 +109,11 @@ def chunk_size(config: RunConfig) -> int:
 
 
 def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: Report) -> Learned:
-    """Train the seeds of `point` by chunks, and return what was learned.
+    """Train the seeds of `point` by chunks, and return their weights, their log and the time.
 
-    With `until_learned`, training ends when all seeds have reached 99%. `dynamic` has the padded
-    parameters of the seeds. `report` gets the share of training done.
+    If the point is `until_learned`, training ends when all seeds have reached 99%. `programs` are
+    compiled for the shapes of the point. `dynamic` has the padded dynamic parameters of the seeds.
+    `report` gets the share of training that is done.
     """
     config = point.config
     size = chunk_size(config)
@@ -135,7 +137,11 @@ def train(point: GridPoint, programs: Programs, dynamic: DynamicParams, report: 
 def _measure(
     name: str, config: RunConfig, programs: Programs, dynamic: DynamicParams, params: Params
 ) -> dict[str, np.ndarray]:
-    """Return the results of the measure `name` for the weights `params`, each `[S, ...]`."""
+    """Return the results of the measure `name` for the weights `params`, each `[S, ...]`.
+
+    `programs` are those of the grid point, whose configuration is `config`. `dynamic` and `params`
+    are padded for the devices.
+    """
     measure = functools.partial(MEASURES[name], config, programs.network)
     mapped = many_seeds.over_runs(measure, programs.devices, many_seeds.default_seed_map())
     measured = jax.device_get(jax.jit(mapped)(dynamic, params))

@@ -52,8 +52,8 @@ def study(
 
     Args:
       name: the name of a study, such as "state"; `echo-jax study` lists them.
-      folder: the folder of the command `echo-jax study`. None means the answer and the rows that
-        were published with this version.
+      folder: a folder that `echo-jax study` made, or with `run` may be new. None means the
+        answer and the rows that were published with this version.
       run: train what the study lacks in this folder, as the command does, and write its page.
       cluster: train on the workers of a Dask cluster, such as "local:4" (docs/cluster.md).
       progress: show what is done and the time left, in a terminal or a notebook.
@@ -107,7 +107,7 @@ def run_studies(
       names: the names of the studies that are run and shown.
       running: how grid points are run.
       paper: the files for a paper, which are written at the end. The page is written after each
-        study; with None neither is written.
+        study. With None, neither the files nor the page are written.
       show: a function that gets the section of each study when its rows are complete.
 
     Raises:

@@ -49,8 +49,8 @@ class StudyFolder(NamedTuple):
         """Make the folder and lock it for the `with` block, before anything is run.
 
         With `tables`, a folder for the tables of a paper is made too. Raises StorageError if the
-        folder cannot be made or is of another kind. A file to be written over that was edited or
-        was not generated is an error too.
+        folder cannot be made, is of another kind or is in use, or if it is the current folder. The
+        error is also raised if a page, figure or table in it was edited or was not generated.
         """
         out = self.path
         atomic_files.check_not_current(out)
@@ -84,9 +84,10 @@ def rows_path(out: Path, name: str) -> Path:
 
 
 def rows_of(out: Path, studies: Mapping[str, Study]) -> dict[str, list[ResultRow]]:
-    """Return, by name, the rows in the folder `out` of each of `studies`.
+    """Return, for each of `studies` by name, its rows in the folder `out`.
 
-    The rows are in the order of the grid points; points that were not run have none.
+    The rows are in the order of the grid points; points that were not run have none. Raises
+    StorageError if a row is damaged.
     """
     return {
         name: finished(study.points, RESULT_ROWS.read(rows_path(out, name)))
@@ -196,9 +197,9 @@ def write_folder(
     rows: Mapping[str, Sequence[ResultRow]],
     sections: Mapping[str, Section],
 ) -> None:
-    """Write the page of `sections` and its figures, over the page that was generated before.
+    """Write the page of `sections` and its figures into `folder`, over its generated page if any.
 
-    `rows` has the rows of all studies, which say when and with which versions they were made.
+    `rows` has the rows of all studies by name; the page states their dates and versions.
     """
     ordered = [sections[name] for name in folder.studies if name in sections]
     every = list(itertools.chain(*rows.values()))
@@ -211,7 +212,10 @@ def write_folder(
 
 
 def _answered(section: Section, rows: Sequence[ResultRow], study: Study) -> Section:
-    """Return `section`, with the published answer if `rows` include all its published rows."""
+    """Return `section`, with the published answer if `rows` include all its published rows.
+
+    `study` is the study of the section. Without published rows, no answer is added.
+    """
     committed = rows_of(folder(), {section.name: study})[section.name]
     if not committed or any(row not in rows for row in committed):
         return section

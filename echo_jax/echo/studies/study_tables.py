@@ -48,7 +48,10 @@ def drawn(chart: Chart, rows: Sequence[ResultRow]) -> list[ResultRow]:
 
 
 def curves(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, dict[int, float]]:
-    """Return the curves of `chart` by name: for each place, the mean score over the seeds."""
+    """Return the curves of `chart` by name, each with the mean score of the seeds by place.
+
+    A place is a time in the sequence or an index of a measure, as in `result_rows.places`.
+    """
     by_name = {}
     for row in drawn(chart, rows):
         for score in chart.y.split(","):
@@ -82,7 +85,10 @@ def figure(chart: Chart, rows: Sequence[ResultRow], width: float = WIDTH) -> "No
 
 
 def _lines(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[tuple[float, Summary]]]:
-    """Return the points of each line, by its name; the points of curves have no intervals."""
+    """Return the points of the lines of `chart`, by the name of the line.
+
+    A point is the value of x and the `Summary` of y. The points of curves have no intervals.
+    """
     lines: dict[str, list[tuple[float, Summary]]] = {}
     if chart.kind == "curves":
         for name, curve in curves(chart, rows).items():
@@ -104,7 +110,10 @@ def _dot_rows(chart: Chart, rows: Sequence[ResultRow]) -> dict[str, list[ResultR
 
 
 def series_name(chart: Chart, row: ResultRow) -> str:
-    """Return the name of the line or curve of `chart` that `row` belongs to, "" if alone."""
+    """Return the name of the line or curve of `chart` that `row` belongs to.
+
+    The name is "" if the chart has dots or lines without labels that name them.
+    """
     if chart.name:
         return chart.name(row.labels)
     if not chart.series:
@@ -223,7 +232,13 @@ PAIR_CAPTION = (
 
 
 class ComparedPair(NamedTuple):
-    """A score of two rows, compared seed by seed; p is adjusted for all pairs of a study."""
+    """A score of two rows, compared seed by seed.
+
+    first, second  the rows
+    score          the name of the score
+    comparison     the comparison of the second row with the first
+    p              the p-value of the comparison, adjusted for all comparisons of the study
+    """
 
     first: ResultRow
     second: ResultRow
@@ -233,10 +248,11 @@ class ComparedPair(NamedTuple):
 
 
 def compared(study: Study, rows: Sequence[ResultRow]) -> list[ComparedPair]:
-    """Return the pairs of `study` whose `rows` exist, compared in each of its scores.
+    """Return the pairs of `study` whose `rows` exist, compared in each of the study's scores.
 
-    The p values are adjusted together (Holm). A pair is left out if there is only one seed, or if a
-    seed has no score, as when it never reached 99%.
+    The p values of all comparisons are adjusted together (Holm). A comparison is left out if there
+    is only one seed, if the score was not measured, or if a seed lacks it: a seed that never
+    reached 99% has no sequences until 99%.
     """
     by_name = {row.point: row for row in rows}
     pairs = [pair for pair in study.pairs if by_name.keys() >= set(pair)]
@@ -305,10 +321,10 @@ OF_SEEDS = tuple(name for name in SeedScores.__struct_fields__ if name != "seed"
 def tidy_rows(
     study: Study, rows: Sequence[ResultRow]
 ) -> dict[str, Callable[[], list[dict[str, Any]]]]:
-    """Return functions that make plain rows of `study`, by the suffix of the file of the rows.
+    """Return functions that make plain rows of `study` from `rows`, by a suffix of file names.
 
-    A plain row has one value per column, with the names of the rows of results. Shares are
-    fractions of 1, and an unknown value is None.
+    A plain row has one value per column. The columns have the names of the fields of `ResultRow`
+    where the row has such a field. Shares are fractions of 1, and an unknown value is None.
     """
     return {
         "": functools.partial(summaries, rows),
@@ -319,12 +335,19 @@ def tidy_rows(
 
 
 def summaries(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
-    """Return a row for each grid point and score: the median over n seeds, and its interval.
+    """Return a row for each grid point and score that has one number per seed.
 
-    at_least  True if training ended before 99%, so that the median is a lower bound; high is then
-              None unless it is bounded
-    chance, order_blind  the baselines of the score, or None
-    knowable  the share of targets that can be known, for the accuracy
+    After the columns on the grid point, a row has these:
+
+    score        the name of the score
+    median       the median over the seeds
+    low, high    the bounds of its interval; None for one seed, and None for a high that is above
+                 the end of training
+    at_least     True if training ended before 99%, so that the median is a lower bound
+    n            the number of seeds
+    chance       the baseline of the score, or None; for own values the majority baseline
+    order_blind  the order-blind baseline of the score, or None
+    knowable     for the accuracy, the share of targets that can be known; otherwise None
     """
     measured = [f"{m} {what}" for row in rows for m, of in row.measured.items() for what in of]
     names = [*OF_SEEDS, "updates_to_99", "rows_to_99", *dict.fromkeys(measured)]
@@ -337,7 +360,10 @@ def summaries(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
 
 
 def _of_point(row: ResultRow, rows: Sequence[ResultRow]) -> dict[str, Any]:
-    """Return the columns on the grid point of `row`; a label of only other `rows` is None."""
+    """Return the columns on the grid point of `row`, one of `rows`.
+
+    There is a column for each label of any row; it is None if `row` lacks the label.
+    """
     return {
         "point": row.point,
         "cell": row.config.network.cell,
@@ -379,7 +405,16 @@ def seed_rows(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
 
 
 def comparisons(study: Study, rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
-    """Return a row for each pair and score: the median difference, p, and p adjusted by Holm."""
+    """Return a row for each comparison that `compared` returns.
+
+    first, second  the names of the two grid points
+    score          the name of the score
+    median         the median of the differences second - first, over pairs of equal seeds
+    low, high      the bounds of its interval
+    superiority    the share of pairs in which the second score is larger, ties counted half
+    p, p_holm      the p-value of the sign-flip test, and this p-value adjusted by Holm
+    n              the number of pairs
+    """
     return [
         {
             "first": pair.first.point,

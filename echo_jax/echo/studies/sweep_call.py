@@ -69,7 +69,8 @@ def sweep(
         folder, nothing is kept.
       cluster: train on the workers of a Dask cluster, such as "local:4" (docs/cluster.md).
       progress: show what is done and the time left, in a terminal or a notebook.
-      **values: fields of a configuration, as in `echo_jax.train`.
+      **values: fields of a configuration, as in `echo_jax.train`. The seed, the number of
+        evaluation sequences and the user's own data are equal in all combinations.
 
     Returns:
       The section of the sweep, which shows itself: tables, figure, rows of each seed.
@@ -97,7 +98,7 @@ def sweep(
 def sweep_folder(path: Path, study: Study, command: str) -> StudyFolder:
     """Return `path` as the folder of the sweep `study`, which the command line `command` makes.
 
-    Raises ConfigError if a network of the sweep cannot be trained.
+    Raises ConfigError for the reasons of `checked`.
     """
     studies = {NAME: checked(study)}
     return StudyFolder(path, "a sweep", "A sweep", studies, lambda _: command, command)
@@ -151,8 +152,9 @@ def sweep_study(
 
     The combinations change the configuration of `part`, on the user's own `data`; `fixed` has
     fields that all combinations share. Each value of the last field with several values is compared
-    with the first value, with equal other fields. With `until_learned`, training ends at 99%.
-    Raises ConfigError if a field has no value, or a combination is invalid.
+    with the first value, with equal other fields. With `until_learned`, the training of a
+    combination ends when all its seeds have reached 99%. Raises ConfigError if a field has no
+    value, or a combination is invalid.
     """
     for field, given in values.items():
         if not given:
@@ -193,9 +195,10 @@ def command_of_sweep(
 
 
 def chart_of(varied: Mapping[str, Sequence[Any]]) -> Chart:
-    """Return a chart of lines over a field in `varied`, which has values by field, or of dots.
+    """Return the chart of a sweep: lines over a field of `varied`, or otherwise dots.
 
-    Lines need a field of numbers that leaves at most 6 lines; the first such field is taken.
+    `varied` has a list of values by field. Lines need a field of numbers whose other fields have at
+    most 6 combinations, one for each line. The first such field is taken.
     """
     for field, values in varied.items():
         others = [other for other in varied if other != field]
@@ -219,9 +222,10 @@ def label(value: Any) -> Any:
 
 
 def checked(study: Study) -> Study:
-    """Return `study` with the user's own values and the digests of the user's cells filled in.
+    """Return `study` with the user's own values, and with the options and digests of its cells.
 
-    Raises ConfigError if a file cannot be read, or a network is too large or cannot be built.
+    Only a user's cell has a digest, that of its text. Raises ConfigError if a file cannot be read,
+    or a network is too large or cannot be built.
     """
     # These import jax and Flax; the values of the sweep were checked without them.
     from echo_jax.cells import registry

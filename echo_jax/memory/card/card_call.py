@@ -79,9 +79,10 @@ class CardResult:
     def to_pandas(self) -> "pandas.DataFrame":
         """Return a data frame with a row for each run, data set, and lag or number of pairs.
 
-        The numbers are in the columns `lag` and `nats` by lag; in `pairs`, `right` and `asked` by
-        key; and in `accuracy`, `nats` and `entropy` on a task. Runs with seeds from 1,000 on are
-        runs of the pilot.
+        On a task, each run and data set has one row. Runs without a score are left out. The numbers
+        are in the columns `lag` and `nats` by lag; in `pairs`, `right` and `asked` by key; and in
+        `accuracy`, `nats` and `entropy` on a task. Runs with seeds from 1,000 on are runs of the
+        pilot.
 
         Raises:
           ConfigError: pandas is not installed.
@@ -93,7 +94,8 @@ class CardResult:
 
         Raises:
           ConfigError: this card has no rows, as one of `beside`, or lacks rows of the folder.
-          StorageError: the folder has a card of another cell, or cannot be written.
+          StorageError: the folder has a card of another cell, protocol or task, a page in it was
+            edited, or it cannot be written.
         """
         if not self._rows:
             raise ConfigError(None, self.card.name, "has no rows", "write a card that has its rows")
@@ -136,7 +138,7 @@ def card(  # noqa: PLR0913 - the flags of the command
     cluster: str | None = None,
     progress: bool = True,
 ) -> CardResult:
-    """Measure how many bits a recurrent cell remembers by lag and by key, or answers of a task.
+    """Measure the bits that a recurrent cell remembers by lag and by key, or its bits on a task.
 
         echo_jax.card("gru")
         echo_jax.card(Mine, args={"features": 64})    # a class, also of this notebook
@@ -166,7 +168,8 @@ def card(  # noqa: PLR0913 - the flags of the command
       beside: with a task, also make the cards of the present input, an untrained reservoir and the
         LSTM, unless they exist.
       only: "by-lag" or "by-key", to ask only one question.
-      updates: make runs of this many updates, which the card shows beside the usual ones.
+      updates: make only runs of this many updates; the card shows their bits beside the bits after
+        3,000 updates.
       protocol: all numbers of the measure, such as `echo_jax.Protocol(updates=1000)`; the card
         states them, and is compared only with cards of the same protocol.
       name: the name of the card and of its folder; by default the cell and its arguments, and the
@@ -180,8 +183,8 @@ def card(  # noqa: PLR0913 - the flags of the command
     Raises:
       ConfigError: an argument or the cell breaks a rule; for the cell, the sentence names the line
         of its file.
-      StorageError: a card of another cell or protocol is in the way, or `out` is damaged or in use,
-        or cannot be written.
+      StorageError: a card of another cell, protocol or task is in the way, a page was edited, or
+        `out` is damaged, in use or cannot be written.
       TasksFailedError: some runs failed; the others have rows.
       SchedulerLostError: the scheduler of the cluster is gone; `out` has the rows made so far.
     """
@@ -204,7 +207,7 @@ def card(  # noqa: PLR0913 - the flags of the command
 
 
 def check_findable(cell: Any) -> None:
-    """Raise ConfigError if `cell` is a function whose name others of its file may share.
+    """Raise ConfigError if `cell` is a function whose name other functions of its file may share.
 
     Such a function is a lambda, or is defined within another function.
     """
@@ -214,7 +217,7 @@ def check_findable(cell: Any) -> None:
 
 
 class Cards(dict[str, CardResult]):
-    """A mapping from the names of cards to the cards of a folder."""
+    """A mapping from names to cards: the cards of a folder, then the built-in cards beside them."""
 
     @property
     def rows(self) -> Sequence[TidyRow]:
@@ -235,15 +238,15 @@ def cards(
     beside: Sequence[str] = (),
     protocol: Protocol | None = None,
 ) -> Cards:
-    """Return the cards in a folder by name, as `echo-jax card` and `card` wrote them.
+    """Read the cards that `echo-jax card` or `card` wrote into a folder; return them by name.
 
         echo_jax.cards("cards", beside=["gru", "lru"]).to_pandas()
 
     Args:
       folder: the folder of the cards.
       beside: names of built-in cells, whose cards come after those of the folder, without runs.
-      protocol: read only cards of this protocol; by default all in the folder, which must share one
-        protocol.
+      protocol: read only cards of this protocol; by default all cards of the folder, which must
+        share one protocol.
 
     Raises:
       ConfigError: there is no card, the cards have several protocols, or a name in `beside` has no

@@ -55,9 +55,13 @@ def write(folder: Path, card: Card, trained: TrainedCell) -> None:
 class Stated(msgspec.Struct, frozen=True):
     """What a file of weights states about its run.
 
-    task    the name of the task; None by lag and by key
-    run     the key of the run, which names seed, question, rate and updates
-    tokens  the number of different tokens that the cell was fed, as one-hot vectors
+    cell      the cell, as its card states it
+    protocol  the numbers of the measure
+    task      the name of the task; None by lag and by key
+    run       the key of the run, which names seed, question, rate and updates
+    question  the question of the run
+    seed      the seed of the run
+    tokens    the number of different tokens that the cell was fed, as one-hot vectors
     """
 
     cell: MeasuredCell

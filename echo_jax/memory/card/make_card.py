@@ -74,7 +74,7 @@ UNTRIED = "its rate by key was not chosen for this cell: --full tries all rates"
 THREADS = 2
 """The number of XLA's threads in this process and in each worker, on any number of cores.
 
-The number of threads decides last bits, and the published cards were made with two.
+The number of threads decides the last bits of results, and the published cards were made with two.
 """
 
 Made = tuple[Card, list[Row]]
@@ -99,7 +99,7 @@ class Plan(NamedTuple):
     keep: bool = False
 
     def choices(self, named: NamedCell, question: Question, updates: int) -> list[Configuration]:
-        """Return the configurations that a pilot compares for runs by `question` of `updates`.
+        """Return the configurations from which one is chosen, for runs of `updates` by `question`.
 
         By key, unless the card is full, there is only one configuration, and no pilot. It has the
         rate published for the cell `named`, or the middle rate for other cells.
@@ -113,7 +113,7 @@ class Plan(NamedTuple):
     def published(self, named: NamedCell) -> Configuration | None:
         """Return the configuration by key that is published for the cell `named`.
 
-        It is None if no rate is published for the cell, or under a user's own protocol.
+        The result is None if no rate is published for the cell, or under a user's own protocol.
         """
         rate = None if self.protocol.own else RATES_BY_KEY.get(named.measured.bare)
         return next((x for x in BY_KEY.pilot(self.protocol) if x.rate == rate), None)
@@ -151,9 +151,10 @@ class Plan(NamedTuple):
         return several and not (tried or self.published(named))
 
     def runs(self, named: NamedCell, rows: Sequence[Row]) -> list[CardRun]:
-        """Return all runs of the cell `named` but the pilot's, the usual number of updates first.
+        """Return all runs of the cell `named` except the pilot's.
 
-        The pilot in `rows` chooses their configurations.
+        The pilot in `rows` chooses their configurations. Runs with the usual number of updates come
+        first.
         """
         each = itertools.product(self.seeds, self.configurations(named, rows))
         usual = self.protocol.updates
@@ -172,7 +173,7 @@ class Plan(NamedTuple):
         return [*pilot, *later, *missing([run for run in runs if run not in later], rows)]
 
     def runs_of(self, named: NamedCell, runs: Iterable[tuple[int, Configuration]]) -> list[CardRun]:
-        """Return the runs of the cell `named` for pairs of a seed and a configuration, `runs`."""
+        """Return the runs of the cell `named` for `runs`, pairs of a seed and a configuration."""
         cell = named.measured
         return [CardRun(cell, self.protocol, of, seed, named.cell, self.task) for seed, of in runs]
 
@@ -191,7 +192,7 @@ def plan_of(
       protocol: the numbers of the measure.
       full: whether the card has more seeds, other numbers of updates and a pilot by key.
       seeds: the number of seeds; None for the usual number.
-      only: the only question that is asked; None for both.
+      only: "by-lag" or "by-key", to ask only this question; None for both.
       updates: make only runs of this length, a further budget of the card; None for the usual
         lengths.
       task: the task that is measured instead of the memory; None for the memory.
@@ -228,8 +229,8 @@ def check_sizes(protocol: Protocol, questions: Iterable[Question]) -> None:
 def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
     """Return the card of the cell `named` before it has any row or configuration.
 
-    `name` is the name of the card, `state_bytes` is the size of the cell's state, and `plan` states
-    protocol, seeds and task.
+    `name` is the name of the card, `state_bytes` is the size of the cell's state in bytes, and
+    `plan` states the protocol, the seeds and the task.
     """
     cell = named.cell
     protocol = plan.protocol
@@ -325,7 +326,8 @@ class Request(NamedTuple):
 def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
     """Return the request for the card `name` in the folder `out`, of the cell `named`.
 
-    Raises ConfigError if the card cannot be made by the `plan`.
+    Raises ConfigError if the card cannot be made by the `plan`, and StorageError if its folder has
+    another card.
     """
     cards.check_name(name)
     sizes = measurable(named.name, named.cell, plan.protocol, plan.task)
@@ -340,10 +342,14 @@ def requested(out: Path, name: str, named: NamedCell, plan: Plan) -> Request:
 
 
 class CardRequest(NamedTuple):
-    """A cell whose card is to be made: a name or an object, with arguments of `echo_jax.card`.
+    """A cell whose card is to be made.
 
-    beside  whether the cell was added to compare with; such a cell is left out if it is wanted
-            anyway
+    cell         a name or an object, as in `echo_jax.card`
+    args         the options of the cell; None if no options were given
+    name         the name of the card; None for the default name
+    state_bytes  the bytes of state for which options are found; None to find no options
+    beside       whether the cell was added to compare with; such a cell is left out if it is wanted
+                 anyway
     """
 
     cell: Any
@@ -395,12 +401,13 @@ def make_cards(
       plan: the protocol and the runs of each card.
       out: the folder of the cards' folders.
       running: where runs are made, and how progress is shown.
-      conclude: gets the folder of each card and its contents, even if a signal or failed runs end
-        the making.
+      conclude: is called with the folder, the card and its rows for each card, even if a signal or
+        failed runs end the making.
       others: with a task, whether cells to compare with are added.
 
     Raises:
-      ConfigError: a card cannot be made; then none is begun.
+      ConfigError: a card cannot be made; then no card is begun.
+      StorageError: the folder of a card has another card, or cannot be written.
       TasksFailedError: some runs failed; the others have rows.
     """
     running.start_jax(1, THREADS)  # each thread trains a run, on the same device
@@ -425,7 +432,7 @@ def make_cards(
 
 
 def requests_of(wanted: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
-    """Return the requests for the cards of `wanted` in the folder `out`, each with another name.
+    """Return the requests for the cards of `wanted` in the folder `out`, with different names.
 
     Raises ConfigError, before any card is made, if a cell or a name breaks a rule of the `plan`.
     """

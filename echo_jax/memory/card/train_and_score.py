@@ -162,10 +162,14 @@ def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> Na
 
 @dataclasses.dataclass(frozen=True)
 class CardRun:
-    """A run of a card: its row is a function of cell, protocol, configuration and seed.
+    """A run of a card: its row is a function of cell, protocol, configuration, seed and task.
 
-    built  the cell itself; None on a worker, which builds the cell
-    task   the task that is measured; None by lag and by key
+    cell           the cell, as its card states it
+    protocol       the numbers of the measure
+    configuration  the question, the number of updates and the first learning rate
+    seed           the seed; from `PILOT_SEED` on, the run is one of the pilot
+    built          the cell itself; None on a worker, which builds the cell
+    task           the task that is measured; None by lag and by key
     """
 
     cell: MeasuredCell
@@ -194,9 +198,9 @@ class CardRun:
 
     @property
     def program(self) -> Hashable:
-        """What its programs depend on: cell, protocol, question, task, and the address of the cell.
+        """What the run's programs depend on: cell, protocol, question, task, the cell's address.
 
-        The address tells apart cells that share a name.
+        The address distinguishes cells that share a name.
         """
         question = self.configuration.question
         of_task = self.task and self.task.measured
@@ -244,7 +248,7 @@ class InJax:
 
 
 def made_by(cell: Cell) -> Any:
-    """Return what makes the runs of `cell`: `InJax`, or `InTorch` for a layer of PyTorch."""
+    """Return the object that makes runs of `cell`: an `InJax`, or for PyTorch an `InTorch`."""
     if cell.framework:
         # Imports PyTorch, which is optional.
         from echo_jax.memory.torch_measurement import InTorch
@@ -279,8 +283,8 @@ def measurable(
     """Return the bytes of the state of `cell` under `protocol`, for each question of its card.
 
     The questions are by lag and by key, or only the `task` if one is given. Raises ConfigError,
-    which calls the cell `name`, if its step cannot be scanned, its state is too large, or its
-    framework cannot be measured by a question.
+    which calls the cell `name`, if its step cannot be scanned, its state is too large, or a
+    question cannot be measured in its framework.
     """
     inputs = input_sizes(protocol, task)
     maker = made_by(cell)
@@ -347,9 +351,10 @@ def make_row_and_keep(run: CardRun, programs: MeasurementPrograms, report: Repor
 
 
 def train(run: CardRun, programs: MeasurementPrograms, report: Report) -> tuple[Row, Params]:
-    """Train and score the network of `run`; return its row and its trained parameters.
+    """Train the network of `run`, score it, and return its row and its trained parameters.
 
-    `programs` are from `compile_run`; `report` gets the share of the updates made.
+    If a loss is not finite, training ends there and the network is not scored. `programs` are from
+    `compile_run`; `report` gets the share of the updates made.
     """
     of = run.configuration
     inputs = RunInputs(np.int32(run.seed), np.float32(of.rate), np.int32(of.updates))

@@ -43,7 +43,7 @@ class Verified(NamedTuple):
 
     @property
     def same(self) -> bool:
-        """True if the rows agree in all fields of the first one but device, version and losses."""
+        """True if all fields of the card's row are equal, except device, version and losses."""
         before, now = map(msgspec.to_builtins, (self.row, self.again))
         not_of_the_run = ("device", "version", "losses")
         return all(now.get(name) == before[name] for name in before if name not in not_of_the_run)
@@ -60,7 +60,7 @@ class Verified(NamedTuple):
         return environment.apart(before, now)
 
     def told(self) -> str:
-        """Return a sentence that says whether the two rows agree, or why the rows may differ."""
+        """Return words on whether the rows agree; if not, also on their bits and on `apart`."""
         if self.same:
             return f"{self.row.key}: the same numbers"
         rows = self.row, self.again

@@ -35,9 +35,10 @@ def built_in_cards() -> Sequence[Card]:
 
 
 def nearest(card: Card, question: Question) -> dict[str, Card]:
-    """Return, for each other built-in cell, its card nearest in size to `card`, by the cell's name.
+    """Return a card of each other built-in cell, nearest in size to `card`, by the cells' names.
 
-    Only cards with bits by `question` are returned, with the track, protocol and task of `card`.
+    Only cards with bits by `question` are returned, and with the track, protocol and task of
+    `card`.
     """
     plain = [x for x in built_in_cards() if not VARIANTS & x.cell.args.keys() and x.bits(question)]
     same = [x for x in plain if kind(x) == kind(card) and x.cell != card.cell]
@@ -47,9 +48,9 @@ def nearest(card: Card, question: Question) -> dict[str, Card]:
 
 
 def anchors(card: Card) -> dict[str, Card]:
-    """Return the cards that the bits by lag of `card` are compared with, by their cells' names.
+    """Return the cards of `ANCHORS` that are nearest in size to `card`, by their cells' names.
 
-    The name of a card that is not comparable with `card` states its size.
+    The name of a card that is not comparable with `card` states its size too.
     """
     found = nearest(card, BY_LAG)
     known = [found[cell] for cell in ANCHORS if cell in found]
@@ -62,7 +63,7 @@ def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Ca
     """Return the cards in the folders of `folder`, each with its rows.
 
     Cards without rows are left out. If a `protocol` is given, only its cards are returned. Raises
-    ConfigError if there are none.
+    ConfigError if no card is left.
     """
     whole = [cards.read(path.parent) for path in sorted(folder.glob("*/card.json"))]
     measured = [x for x in whole if x[1] and protocol in (None, x[0].numbers)]
@@ -74,7 +75,7 @@ def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Ca
 
 
 def named_cards(name: str) -> list[Card]:
-    """Return the built-in cards whose name or cell is `name`; raise ConfigError if none is."""
+    """Return the built-in cards whose name or cell is `name`; raise ConfigError without a card."""
     named = [x for x in built_in_cards() if name in (x.name, cell_of(x))]
     if not named:
         known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
@@ -84,10 +85,11 @@ def named_cards(name: str) -> list[Card]:
 
 
 def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
-    """Return the built-in cards called `names`, by card or cell, except cards of a name in `own`.
+    """Return the built-in cards whose name or cell is in `names`, except cards named as in `own`.
 
-    If some cards of a name can be compared with a card of `own`, only these are returned. Raises
-    ConfigError if a name has no card, or if the cards, with `own`, have several protocols.
+    If some cards of a cell can be compared with a card of `own`, only these cards of the cell are
+    returned. Raises ConfigError if a name has no card, or if the cards, together with `own`, have
+    several protocols.
     """
     found = dict[int, Card]()
     for name in names:

@@ -1,13 +1,13 @@
-"""Write the pages of cards: one beside each card.json, and one of all cards of a folder.
+"""Write the pages of cards: a page beside each card.json, and a page of all cards of a folder.
 
 NAME/picture.svg     what is left of a picture, if a run by lag has a reading of it
 NAME/card.md         the pictures, one sentence of numbers, the table, and how the card was made
 NAME/card.svg        the figure; and card.pdf or card.png if wanted
 
-README.md            the page of all; what is written by hand between its marks stays
-explore.html         the curves of the cards, to choose from
-figures/NAME.svg     its figures; picture.svg, if readings.json lies in the folder
-tables/NAME.csv      tidy rows, and NAME.tex each table
+README.md            the page of all cards; text that is written by hand between its marks stays
+explore.html         the page on which cards are explored, unless all cards are of tasks
+figures/NAME.svg     the figures of README.md; picture.svg, if readings.json lies in the folder
+tables/NAME.csv      tidy rows, if they are wanted for a paper; NAME.tex, a table in LaTeX, likewise
 
 Imports no jax.
 """
@@ -37,14 +37,14 @@ from echo_jax.report.text_tables import Table, details, escaped, markdown_table
 from echo_jax.storage import atomic_files
 
 PARTS_SHOWN = (1, 3, 10, 30)
-"""The parts of training, each of `updates_at_once`, whose losses are shown besides the last one."""
+"""The numbers of the parts of training whose losses are shown, besides the last; see `losses`."""
 
 
 def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
     """Write card.md and the figure of `card` with `rows` into its `folder`, and return the paths.
 
     The figure is card.svg, and also card.KIND for another `kind`; the card of a task has no figure.
-    If a row has a reading, picture.svg is written first.
+    If a row by lag has a reading, picture.svg is written too.
 
     Raises:
       ConfigError: the figure cannot be drawn.
@@ -93,7 +93,7 @@ def page(card: Card, rows: Sequence[Row]) -> str:
 
 
 def sentence(card: Card) -> str:
-    """Return a sentence with the bits of `card`, and of its lowest and its highest seed."""
+    """Return a sentence with the bits of `card`: the mean, and the lowest and the highest seed."""
     known = [
         bits.text(len(card.seeds), question.words)
         for question in EVERY
@@ -105,7 +105,8 @@ def sentence(card: Card) -> str:
 def losses(card: Card, rows: Sequence[Row]) -> list[Table]:
     """Return a table with the training losses of each configuration of `card`, in a list.
 
-    The list is empty if none of the `rows` has losses.
+    Training is divided into parts of `updates_at_once` updates, and the table has a column for each
+    part that is shown. The list is empty if no row in `rows`, except the pilot's, has losses.
     """
     known = [row for row in rows if row.losses and row.seed < PILOT_SEED]
     size = card.numbers.updates_at_once
@@ -121,9 +122,11 @@ def losses(card: Card, rows: Sequence[Row]) -> list[Table]:
 
 
 def mean_of_part(seeds: Sequence[Sequence[float]], part: int) -> str:
-    """Return the mean loss over `seeds` in part number `part` of training, or "-" without any.
+    """Return, as text, the mean loss of part `part` of training over `seeds`, or "-".
 
-    Each of `seeds` has the losses of its parts, counted from 1.
+    A part is `updates_at_once` updates, and parts are counted from 1. Each item of `seeds` lists
+    the losses of one seed's parts. A seed that lacks the part is left out; "-" means that no seed
+    has it.
     """
     known = [of_seed[part - 1] for of_seed in seeds if len(of_seed) >= part]
     return decimals(sum(known) / len(known)) if known else UNKNOWN
@@ -207,9 +210,10 @@ def write_report(
 
 
 def figures_of(cards: Sequence[Card]) -> list[Section]:
-    """Return the sections with the figures of `cards`, by question and track; none without curves.
+    """Return a section with a figure of `cards` for each question and track that has curves.
 
-    All panels of a figure share their axes.
+    By key, cards with other numbers of pairs are in another section, as all panels of a figure
+    share their axes.
     """
     found = list[Section]()
     for question, of_track in itertools.product(OF_MEMORY, WHERE):

@@ -1,4 +1,4 @@
-"""Compare two cards in a sentence for a paper, or one with the built-in cards. Imports no jax."""
+"""Compare two cards in a sentence for a paper, or a card with built-in cards. Imports no jax."""
 
 import itertools
 import math
@@ -26,7 +26,10 @@ from echo_jax.report.number_formats import number, three_digits
 
 
 def compare(names: Sequence[str]) -> list[str]:
-    """Return sentences that compare the two cards of `names`: folders, built-in cards or cells.
+    """Return a sentence that compares two cards by each question that both of them answer.
+
+    Each of the two `names` is a folder, a built-in card or a cell. If a cell has several cards, the
+    pair of cards is compared that `likeness` puts first.
 
     Raises:
       ConfigError: there is no such card, or the two cards have nothing to compare.
@@ -56,7 +59,8 @@ def cards_of(name: str) -> list[Card]:
 def likeness(pair: Sequence[Card]) -> tuple[int, int, int]:
     """Return a key that is largest for the `pair` of cards to compare.
 
-    It puts the fewest differences first, then the most questions in common, then the most seeds.
+    Pairs are ordered by the fewest differences, then the most questions in common, then the most
+    seeds.
     """
     seeds = sum(len(card.seeds) for card in pair)
     return -len(differences(pair)), len(shared_questions(pair)), seeds
@@ -97,7 +101,7 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
 
 
 def standing(card: Card) -> list[str]:
-    """Return the sentences of `rank` and `beside_anchors`; none for a cell that is not trained."""
+    """Return the sentences of `rank` and `beside_anchors` about `card`; none for a control."""
     if is_control(card):
         return []
     return list(filter(None, [rank(card), beside_anchors(card)]))
@@ -106,7 +110,8 @@ def standing(card: Card) -> list[str]:
 def rank(card: Card) -> str:
     """Return a sentence with the rank of `card` among comparable built-in cards of trained cells.
 
-    It is empty if the card has no bits by lag or by key, or there is no card to compare with.
+    The result is empty if the card has neither bits by lag nor bits by key. It is also empty if for
+    one of these questions no other card has bits.
     """
     known = [
         x for x in built_in_cards.built_in_cards() if comparable([x, card]) and not is_control(x)
@@ -119,9 +124,10 @@ def rank(card: Card) -> str:
 
 
 def beside_anchors(card: Card) -> str:
-    """Return sentences with the most bits by lag that are possible, and those of the anchors.
+    """Return sentences with the most bits by lag that are possible, and the bits of the anchors.
 
-    They are empty if `card` has no bits by lag, or no anchor of its size is published.
+    The result is empty if `card` has no bits by lag, or if no other anchor is published for its
+    track and protocol.
     """
     bits = card.bits(BY_LAG)
     found = [f"{three_digits(x.mean(BY_LAG))} ({name})" for name, x in anchors(card).items()]

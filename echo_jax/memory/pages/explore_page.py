@@ -61,8 +61,8 @@ def page(whole: Sequence[tuple[Card, list[Row]]], folder: Path) -> str:
 def of_first(cell: ReadCard) -> dict[str, str]:
     """Return the answers of `cell` about the first stream, encoded as in `Reading`.
 
-    A cell with a `fading` gives the answers after each step; others give those after the last
-    pixel.
+    A cell with a `fading` gives the answers after each step; another cell gives the answers after
+    the last pixel.
     """
     if cell.fading:
         return msgspec.to_builtins(cell.fading)
@@ -72,7 +72,7 @@ def of_first(cell: ReadCard) -> dict[str, str]:
 
 
 def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
-    """Return the data of the page of the cards in `whole`, each with its rows.
+    """Return the data of the page; `whole` has its cards, each with its rows.
 
     The cards are in the order of their groups, with the curves and bits of their seeds.
     """
@@ -101,9 +101,9 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
 
 
 def names_of(cards: Sequence[Card]) -> list[str]:
-    """Return a name for each of `cards`; the card with the fewest options keeps a shared name.
+    """Return a name for each of `cards`; a shared name goes to the card with the fewest options.
 
-    The other cards are named by their options too. So a cell has one name in all groups.
+    The names of the other cards state their options too. So a cell has one name in all groups.
     """
     names, labels = [label_of(card) for card in cards], labels_of(cards)
     most_first = sorted(range(len(cards)), key=lambda i: -len(cards[i].cell.args))
@@ -127,7 +127,8 @@ def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
 def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
     """Return each seed's bits and curve, from `rows` of one question and number of updates.
 
-    `protocol` decides the bits of a row.
+    The bits of a row depend on the numbers of `protocol`. The result also says whether the mean is
+    a bound, see `Seeded.at_least`.
     """
     bits = bits_of(rows, protocol)
     digits = NAMED[rows[0].configuration.question].digits

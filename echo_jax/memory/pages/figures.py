@@ -43,7 +43,7 @@ OWN: dict[str, Any] = {"color": BLUE, "linewidth": 2.2, "zorder": 4}
 SEED: dict[str, Any] = {"color": BLUE, "linewidth": 0.8, "alpha": 0.4, "zorder": 3}
 REFERENCE: dict[str, Any] = {"color": GREY, "linewidth": 1.2}
 DASHES = [(0, pattern) for pattern in ((4, 2), (1, 1.5), (6, 2, 1, 2), (2, 3))]
-"""The dashes, in their order, of the lines that a card is compared with."""
+"""The dashes of the lines that a card is compared with, in the order of these lines."""
 
 NAMED = 4  # grey lines that have a name, from the one with most bits to that with fewest
 
@@ -57,7 +57,7 @@ WIDEST = 4.2  # inches of one panel alone, or of two side by side
 
 
 def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
-    """Return the figure of `card`. With its `rows`, the forgetting curve of each seed is drawn."""
+    """Return the figure of `card`; the forgetting curve of each seed is drawn from its `rows`."""
     panels = [question for question in OF_MEMORY if card.bits(question)]
     width = WIDTH if len(panels) > 1 else 0.7 * WIDTH
     figure = NotebookFigure((width, HEIGHT))
@@ -86,10 +86,10 @@ def subtitle(card: Card) -> str:
 
 
 def peers(card: Card, question: Question) -> list[Card]:
-    """Return the built-in cards behind the curve of `card` by `question`.
+    """Return the cards of built-in cells that are drawn behind the curve of `card` by `question`.
 
-    Their sizes are within 10% of the size of `card`. If no card is as near, cards of all sizes are
-    returned.
+    The sizes of these cards are within 10% of the size of `card`. If there is no such card, cards
+    of all sizes are returned.
     """
     known = [x for x in nearest(card, question).values() if is_built_in(x.cell.name)]
     near = [x for x in known if abs(size_of(x) - size_of(card)) <= 0.1 * size_of(card)]
@@ -113,7 +113,7 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
 
 
 def draw_by_key(axes: Axes, card: Card, _: Sequence[Row]) -> None:
-    """Draw the recall curve of `card` on `axes`: the accuracy at each number of pairs."""
+    """Draw the recall curve of `card` on `axes`, over a thin curve for each of its seeds."""
     bits = card.bits_by_key
     assert bits is not None
     axes.set(ylim=(-0.02, 1.05), yticks=[0, 0.25, 0.5, 0.75, 1])
@@ -163,9 +163,9 @@ def _draw(
 
 
 def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
-    """Return a figure of `cards` by `question`, a panel for each; the most bits come first.
+    """Return a figure of `cards` by `question`, with a panel for each card.
 
-    In each panel, the other cards are grey.
+    The card with the most bits comes first. In each panel, the curves of the other cards are grey.
     """
     protocol_of(cards)  # or they are refused
     shown = sorted(cards, key=lambda card: -card.mean(question))
@@ -227,7 +227,7 @@ PANELS = {BY_LAG: lag_panel, BY_KEY: key_panel}
 
 
 def thin(line: Line) -> Line:
-    """Return `line` as some twenty of its points if it has 40 or more: by lag every third of 64."""
+    """Return `line` with 20 to 30 of its points if it has 40 or more: every third of 64 lags."""
     x, y = line
     every = max(len(x) // 20, 1)
     return x[::every], y[::every]
@@ -242,7 +242,7 @@ def list_line(pairs: Sequence[int], protocol: Protocol) -> Line:
 
 
 def key_axis(axes: Axes, pairs: Sequence[int]) -> None:
-    """Give `axes` a logarithmic axis of `pairs`, with a tick at each power of 2 and at the last."""
+    """Give `axes` a logarithmic axis of `pairs`, with ticks at powers of 2 and at the last."""
     ticks = [k for k in pairs if k & (k - 1) == 0 and 1.6 * k < pairs[-1]] + [pairs[-1]]
     axes.set_xscale("log")
     axes.set_xlim(0.92 * pairs[0], 1.08 * pairs[-1])

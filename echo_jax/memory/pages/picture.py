@@ -1,7 +1,7 @@
-"""Draw what is left of a face: as it was read, and as networks answer.
+"""Draw what is left of a face: the face as it was read, and the answers of networks.
 
-The SVG is made by hand, without jax or matplotlib. A square's colour is the most likely value, its
-area the certainty; a wrong square is hollow.
+The SVG is made without jax or matplotlib. The colour of a square is the most likely value, and its
+area is the certainty; a wrong square is hollow.
 """
 
 import base64
@@ -97,7 +97,7 @@ class Tile(NamedTuple):
 
 
 def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
-    """Return the sentence below the picture of `card` and its SVG, or None without a reading.
+    """Return a sentence about the picture of `card`, and its SVG; None without a reading.
 
     The reading is taken from the first of `rows` by lag that has one.
     """
@@ -117,7 +117,7 @@ def of_card(rows: Sequence[Row], card: Card) -> tuple[str, str] | None:
 def tile_of(name: str, reading: Reading, bits: float, size: int) -> Tile:
     """Return the tile called `name` of what `reading` leaves of the face.
 
-    The lines below it state the `bits`, and `size`, how many numbers of state.
+    The lines of text state the `bits`, and `size`, how many numbers the state has.
     """
     lines = [name, f"{three_digits(bits)} bits", f"{number(size)} numbers of state"]
     return Tile(*left_of(FACE, reading), lines)
@@ -125,9 +125,9 @@ def tile_of(name: str, reading: Reading, bits: float, size: int) -> Tile:
 
 @functools.cache
 def built_in_readings() -> dict[bool, ReadCard]:
-    """Return the readings of the LSTM with 100 numbers of state to compare with.
+    """Return the readings of two LSTMs with 100 numbers of state, to compare with.
 
-    They are in a dictionary: True is the LSTM in the block, and False is the bare LSTM.
+    The key True has the reading of the LSTM in the block, and False the reading of the bare LSTM.
     """
     text = resources.files("echo_jax.memory.pages").joinpath(BUILT_IN).read_bytes()
     return {x.card.startswith("block-"): x for x in msgspec.json.decode(text, type=list[ReadCard])}
@@ -136,7 +136,8 @@ def built_in_readings() -> dict[bool, ReadCard]:
 def sentence(name: str, bits: float, reading: Reading) -> str:
     """Return words such as: NAME: 110 of 256 bits; 31 of 64 right.
 
-    `name` and `bits` are stated, and the right pixels are counted in `reading`.
+    `name` and `bits` are stated as given, and the right pixels of the face are counted in
+    `reading`.
     """
     right = np.sum(left_of(FACE, reading)[0] == FACE)
     return f"{name}: {three_digits(bits)} of 256 bits; {right} of 64 right"
@@ -154,7 +155,7 @@ def in_markdown(words: str, drawn: str) -> str:
 def of_folder(folder: Path) -> tuple[str, str] | None:
     """Return the text and the SVG of the picture of published cards, or None without readings.
 
-    The readings are a file in `folder`.
+    The readings are the file readings.json in `folder`.
     """
     if not (folder / READINGS).exists():
         return None
@@ -196,7 +197,8 @@ def still(tiles: Sequence[Tile], pixel: int, below: str, words: str, columns: in
 def squares_of(tile: Tile, pixel: int) -> list[str]:
     """Return the SVG paths of the squares of `tile`: one for each colour, and one for the holes.
 
-    `pixel` is the largest side of a square. With one path, no seam is seen within a colour.
+    `pixel` is the largest side of a square. Squares of one colour are one path, so that no seam is
+    seen between them.
     """
     kinds = [(f'fill="{PALETTE[x]}"', tile.values == x, 1) for x in np.unique(tile.values)]
     kinds.append(('class="ground"', tile.values != FACE, 4))

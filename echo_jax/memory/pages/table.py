@@ -62,7 +62,7 @@ MEANINGS = {
 
 
 def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
-    """Return sections for a paper: a LaTeX table for each of `groups`, and rows of all cards."""
+    """Return sections for a paper: a table for each of `groups`, and tidy rows of all cards."""
     cards = [card for group in groups for card in group]
     tidy = {
         "": functools.partial(tidy_rows, cards),
@@ -77,7 +77,10 @@ def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
 
 
 def file_name(group: Sequence[Card]) -> str:
-    """Return a file name for `group`, from its track and its largest state: block-100-float32."""
+    """Return a file name for `group`, from its track, state and task, such as block-100-float32.
+
+    The state is the largest in the group, or "several" if the cards are not comparable.
+    """
     largest = max(group, key=size_of)
     words = [track(largest), size_text(largest) if comparable(group) else "several"]
     words += [task_words(group[0])] if group[0].task else []
@@ -90,7 +93,7 @@ def cell_of(card: Card) -> str:
 
 
 def name_of(card: Card) -> str:
-    """Return the name of the cell of `card` as people read it: of a built-in cell, its title."""
+    """Return the name of the cell of `card` for readers: its title, if the cell is of echo_jax."""
     is_ours = is_built_in(card.cell.name) or is_control(card)
     return name_shown(cell_of(card)) if is_ours else cell_of(card)
 
@@ -98,7 +101,7 @@ def name_of(card: Card) -> str:
 def label_of(card: Card) -> str:
     """Return the name that `card` was given, or its cell's name if the card has a default name.
 
-    A card is given a name by `--name`, or by renaming its folder.
+    A user gives a card a name by `--name`, or by renaming its folder.
     """
     block = "block-" if track(card).startswith("block") else ""
     args = [f"-{name}-{x}" for name, x in card.cell.args.items()]
@@ -110,12 +113,16 @@ def label_of(card: Card) -> str:
 
 
 def is_control(card: Card) -> bool:
-    """Return True if the cell of `card` has a known memory or is not trained, so has no rank."""
+    """Return True if the cell of `card` is a control: its memory is known, or it is untrained."""
     return "known_memory:" in card.cell.name
 
 
 def labels_of(cards: Sequence[Card]) -> list[str]:
-    """Return a label for each of `cards`; equal labels get arguments, or become the card's name."""
+    """Return a label for each of `cards`, see `label_of`.
+
+    Where labels are equal, they also state the arguments of the cell. Where this leaves labels
+    equal, they are the names of the cards.
+    """
     given = [" ".join(f"{key} {x}" for key, x in card.cell.args.items()) for card in cards]
     labels = [label_of(card) for card in cards]
     whole = [f"{a} {b}".strip() for a, b in zip(labels, given, strict=True)]
@@ -127,10 +134,10 @@ def labels_of(cards: Sequence[Card]) -> list[str]:
 
 
 def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
-    """Return a row for each of `cards`, question and number of updates, named as in card.json.
+    """Return a row for each card, question and number of updates, with columns as in card.json.
 
-    `n` is the number of seeds with bits, `asked` the number of wanted seeds; what is unknown is
-    None. The rows state a task if any card is of a task.
+    `n` is the number of seeds with bits, and `asked` is the number of wanted seeds. A number that
+    is unknown is None. The rows state a task if any card is of a task.
     """
     protocol_of(cards)  # or they are refused
     tasks = any(card.task for card in cards)
@@ -156,7 +163,7 @@ def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:
 
 
 def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
-    """Return a row with the bits of each of `cards`, by question, number of updates and seed."""
+    """Return a row with the bits of each seed of `cards`, by question and number of updates."""
     return [
         {"name": card.name, "question": question.field, "updates": updates,
          "seed": seed, "bits": value}
@@ -167,7 +174,12 @@ def tidy_seeds(cards: Iterable[Card]) -> list[dict[str, Any]]:
 
 
 def tidy_pairs(groups: Iterable[Sequence[Card]]) -> list[dict[str, Any]]:
-    """Return a row for each question and each pair of comparable cards in one of `groups`."""
+    """Return a row with the test of each pair of cards in a group, for each question.
+
+    A row has the `question`, the names of the `first` and the `second` card, the `difference` of
+    their means, the `p` of the permutation test, and `adjusted`, the p after Benjamini and Hochberg
+    over the pairs of the group. A group in `groups` whose cards are not all comparable has no rows.
+    """
     rows = list[dict[str, Any]]()
     for group, question in itertools.product(groups, EVERY):
         known = [card for card in group if card.bits(question)]
@@ -180,7 +192,10 @@ def tidy_pairs(groups: Iterable[Sequence[Card]]) -> list[dict[str, Any]]:
 
 
 def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Return a row for each run of `rows` with a score, data set, and lag or number of pairs."""
+    """Return a row for each run in `rows` with a score, data set, and lag or number of pairs.
+
+    On a task, each run and data set has one row.
+    """
     return [
         {"seed": row.seed, "rate": row.rate, "updates": row.updates, "data_set": data_set}
         | {"question": row.configuration.question, **number}
@@ -191,7 +206,11 @@ def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def cards_table(cards: Sequence[Card]) -> Table:
-    """Return a table with a row for each of `cards`, without columns in which nothing is known."""
+    """Return a table with a row for each of `cards`.
+
+    A column is left out if nothing in it is known. The column of seeds is left out if all cards
+    have equally many.
+    """
     marks = ["*" if cell_of(card) in TUNED else "" for card in cards]
     columns = {"cell": [f"{a}{b}" for a, b in zip(labels_of(cards), marks, strict=True)]}
     if len(set(seeds := [seeds_there(card) for card in cards])) > 1:
@@ -239,7 +258,7 @@ def rate_text(card: Card, question: Question) -> str:
 
 
 def columns_beside(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
-    """Return the columns of `cards` beside their bits by `question`, the last one of rates."""
+    """Return the columns of `cards` beside their bits by `question`; the last has the rates."""
     measured = [card.bits(question) for card in cards]
     found = [bits.columns(protocol_of(cards)) if bits else {} for bits in measured]
     names = dict.fromkeys(name for columns in found for name in columns)
@@ -253,7 +272,7 @@ def text_of(value: float | None) -> str:
 
 
 def budget_columns(cards: Sequence[Card], question: Question) -> dict[str, list[str]]:
-    """Return a column for each other number of updates of `cards` by `question`: after 10,000."""
+    """Return the columns of `cards` by `question` after other updates, such as: after 10,000."""
     texts = [
         {x.updates: budget_text(card, question, x) for x in card.budgets_of(question)}
         for card in cards
@@ -264,9 +283,10 @@ def budget_columns(cards: Sequence[Card], question: Question) -> dict[str, list[
 
 
 def budget_text(card: Card, question: Question, budget: Budget) -> str:
-    """Return the mean bits of `budget`; marked (level) if no seed gains 5% by more updates.
+    """Return the mean bits of `budget` as text, with (level) if no seed gains more than 5%.
 
-    The gains are over the usual bits of `card` by `question`.
+    The gains are over the bits of `card` by `question` after the usual updates. They are known only
+    if the budget has more updates, and bits of the same seeds.
     """
     mean = three_digits(budget.mean)
     bits = card.bits(question)
@@ -287,7 +307,7 @@ def shown(cards: Sequence[Card]) -> str:
 
 
 def seeds_there(card: Card) -> str:
-    """Return how many of the wanted seeds of `card` have bits by every question: 8, or 3 of 8."""
+    """Return how many wanted seeds of `card` have bits by all its questions: 8, or 3 of 8."""
     usual = {x.question for x in card.configuration if x.updates == card.numbers.updates}
     known = [card.bits(NAMED[question]) for question in usual]
     fewest = min([len(bits.seeds) if bits else 0 for bits in known], default=0)
@@ -296,7 +316,11 @@ def seeds_there(card: Card) -> str:
 
 
 def caption_of(cards: Sequence[Card]) -> str:
-    """Return the caption of `cards`: tracks, sizes of state, a user's own protocol, few seeds."""
+    """Return the caption of a table of `cards`: their task, tracks and state sizes.
+
+    Where needed, the caption adds that the cards must not be compared, how a user's protocol
+    differs from the standard, and that there are too few seeds to show a difference.
+    """
     own = protocol_text(cards)
     tracks = dict.fromkeys(map(track, cards))
     each = [x if x == "bare" else f"in the {x}" for x in tracks]

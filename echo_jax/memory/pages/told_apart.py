@@ -19,7 +19,7 @@ TRACKS = ("block", "bare")
 """The tracks in their order; a block with other layers or width has its own track after these."""
 
 SAME_SIZE = 1.1 / 0.9
-"""The largest ratio between the numbers of states that count as of one size."""
+"""The largest ratio between the sizes of two states that count as of one size."""
 
 BLOCK_OPTIONS = {"width": 32, "layers": 1, "parameters": None}
 """The options of the common block."""
@@ -51,7 +51,10 @@ def kind(card: Card) -> tuple[str, Protocol, MeasuredTask | UnsetType]:
 
 
 def comparable(cards: Sequence[Card]) -> bool:
-    """Return True if the `cards` are of one kind, with states of one type and of about one size."""
+    """Return True if the `cards` are of one kind, with states of one type and of about one size.
+
+    On a task, the states may differ.
+    """
     return len(set(map(kind, cards))) == 1 and of_one_size(cards)
 
 
@@ -111,10 +114,10 @@ def task_words(card: Card) -> str:
 
 
 def groups(cards: Iterable[Card]) -> list[list[Card]]:
-    """Return groups of comparable cards, of `cards`; within a group, the most bits come first.
+    """Return the `cards` in groups of comparable cards; in a group, the most bits come first.
 
-    Groups in the block come before bare cells. Cards without a comparable card of their kind form
-    one group of several sizes.
+    Groups in the block come before bare cells. Cards that are comparable with no other card form
+    one group for each kind, of several sizes.
     """
 
     def order(card: Card) -> tuple[Any, ...]:
@@ -135,10 +138,13 @@ def groups(cards: Iterable[Card]) -> list[list[Card]]:
 
 
 class Pair(NamedTuple):
-    """Two groups of seeds, by their places, with the difference of their means.
+    """Two groups of seeds, and a test of the difference of their means.
 
-    p is the p-value of the permutation test; adjusted is the p-value of Benjamini and Hochberg over
-    all pairs.
+    first       the place of the first group, from 0
+    second      the place of the second group
+    difference  the mean of the first group less the mean of the second
+    p           the p-value of the permutation test
+    adjusted    the p-value after Benjamini and Hochberg, over all pairs of groups
     """
 
     first: int
@@ -168,10 +174,10 @@ def pairs_of(seeds: Sequence[Sequence[float]]) -> list[Pair]:
 def letters(apart: Iterable[tuple[int, int]], count: int) -> list[str]:
     """Return the letters of each of `count` groups; two groups share a letter unless told apart.
 
-    `apart` are the pairs of groups that are told apart. A letter stands for a largest set of groups
-    of which no two are told apart (Piepho 2004).
+    `apart` are the pairs of groups that are told apart. A letter stands for a set of groups
+    in which no two are told apart, and to which no other group can be added (Piepho 2004).
 
-        0 of 3 groups apart from 2:      a, ab, b
+        groups 0, 1, 2; only 0 and 2 are told apart:      a, ab, b
     """
     sets: list[frozenset[int]] = [frozenset(range(count))]
     for i, j in apart:
@@ -186,7 +192,7 @@ def letters(apart: Iterable[tuple[int, int]], count: int) -> list[str]:
 def few_seeds(cards: Sequence[Card]) -> str:
     """Return a sentence if `cards` have too few seeds to tell any two cards apart.
 
-    It is empty if the seeds suffice, or if the cards are not comparable.
+    The result is empty if the seeds suffice, or if the cards are not comparable.
     """
     sizes = {*itertools.combinations([len(card.seeds) for card in cards], 2)}
     least = min((statistics.permutation_test([0] * n, [1] * m) for n, m in sizes), default=0)
@@ -197,8 +203,8 @@ def few_seeds(cards: Sequence[Card]) -> str:
 def letters_of(cards: Sequence[Card], question: Question) -> list[str]:
     """Return the letters of each of `cards` by `question`.
 
-    They are empty for a card without bits, and for all cards unless two or more comparable cards
-    have bits.
+    The letters are empty for a card without bits. They are empty for all cards if fewer than two
+    cards have bits, or if the cards are not comparable.
     """
     seeds = [bits.by_seed for card in cards if (bits := card.bits(question))]
     if len(seeds) < 2 or not comparable(cards):

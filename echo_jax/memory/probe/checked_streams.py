@@ -1,18 +1,20 @@
 """Prepare the streams of a probe, and refuse copies, overlaps and shifted tokens.
 
-The state after token x(t) was never fed x(t+1), and nearly always tells something about x(t). So
-`told_around` reads three tokens y from the state by least squares: x(t+1), x(t) and x(t-1). A fit
-takes a share of the squared error off the answer from the token before y. This share is what the
-state tells about y; it leaves out what neighbours tell about one another.
+A network that reads x(t) has not yet been fed x(t+1), and its state nearly always tells something
+about x(t). So `told_around` reads three tokens y from the state by least squares: x(t+1), x(t) and
+x(t-1). Without the state, y is answered from the token before it. The state removes a share of the
+squared error of this answer. The share is what the state tells about y, beyond what the token
+before y tells.
 
     tokens late by one      the state tells about x(t+1), which was in truth the token fed
-    tokens early by one     it does not tell about x(t), the target, but about x(t-1), the token fed
+    tokens early by one     the state tells nothing about x(t), a target, but something about
+                            x(t-1), which was in truth the token fed
 
 Either sign proves a shift if tokens tell nothing about one another. If they do, a network may
 predict the next token and forget the last one. Then the shares are compared, and a shift is only a
 warning. An untrained network does neither on purpose, so its states are checked if they are given.
 
-Streams that repeat or overlap are refused, because the heads were then fitted to scored tokens.
+Streams that repeat or overlap are refused, because heads would be fitted to scored tokens.
 """
 
 import math
@@ -32,7 +34,12 @@ NATURAL = 0.01
 
 
 class Parts(NamedTuple):
-    """The streams that heads are fitted to, that choose the heads' penalty, and that are scored."""
+    """The three parts of the streams, as slices.
+
+    fitted  the streams that heads are fitted to
+    chosen  the streams that choose the penalty of the heads and recalibrate them
+    scored  the streams that are scored
+    """
 
     fitted: slice
     chosen: slice
@@ -101,10 +108,10 @@ class ProbedStreams:
 
 
 def shares_after(known: np.ndarray, answers: np.ndarray, alone: np.ndarray) -> np.ndarray:
-    """Return the shares of `answers` after each token of `known`, `[V, V]`.
+    """Return the share of each of `answers` after each token of `known`, `[V, V]`.
 
-    Both arrays have one shape. The shares are interpolated with `alone`, the shares of answers
-    after any token, `[V]`.
+    Both arrays have one shape, and an answer belongs to the token at its place. The shares are
+    interpolated with `alone`, the shares of answers after any token, `[V]`.
     """
     classes = len(alone)
     pairs = known.astype(np.int64) * classes + answers
@@ -180,7 +187,7 @@ def told_around(states: np.ndarray, probed: ProbedStreams, parts: Parts) -> np.n
     around = steps + np.array([[1], [0], [-1]])
 
     def read(streams: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Return states `[E, D]` of `streams`, and what is left of the answers, `[3, S, A, V]`."""
+        """Return states `[E, D]` of `streams`, and one-hot tokens less shares, `[3, S, A, V]`."""
         every = np.arange(streams.start, streams.stop)
         some = every[:: max(1, len(every) * len(steps) // examples)]
         before, y = (probed.tokens[some][:, around - n].swapaxes(0, 1) for n in (1, 0))
@@ -206,10 +213,10 @@ def check_streams(tokens: np.ndarray, classes: int) -> None:
 
     `tokens` `[S, T]` are the streams, and `classes` is V, the number of different tokens.
 
-    The probability p of a piece of a stream is that of its pairs of neighbours. A stream is drawn c
+    The probability p of a piece of a stream follows from its pairs of neighbours. A stream occurs c
     times or more with a probability below S binom(S-1, c-1) p^(c-1). If all streams are copies of a
-    few, p is too large, because it is counted in these copies. Even so, that many copies cannot be
-    chance.
+    few, p is too large, because the pairs are counted in these copies. Even with this p, so many
+    copies cannot be chance.
     """
     pairs = shares_after(tokens[:, :-1], tokens[:, 1:], frequencies(tokens, classes))
     logs = np.log(pairs)[tokens[:, :-1], tokens[:, 1:]]
@@ -233,11 +240,12 @@ def _check_copies(tokens: np.ndarray, logs: np.ndarray) -> None:
 
 
 def _check_overlaps(tokens: np.ndarray, logs: np.ndarray) -> None:
-    """Raise ConfigError if streams from a step k on begin others, for many streams and one k.
+    """Raise ConfigError if many streams, from one step k on, equal the beginning of another stream.
 
     `logs` `[S, T - 1]` are the log-probabilities of the `tokens` `[S, T]` after their neighbours.
-    Tokens that follow a rule agree by chance: about as often from step k - 1 on, and more often
-    than pairs tell, so the chance uses the square root of p.
+    Tokens that follow a rule agree by chance from step k - 1 on too, so only the increase of the
+    share counts. They agree more often than pairs of neighbours predict, so the chance is computed
+    with the square root of p, see `check_streams`.
     """
     streams, length = tokens.shape
     # B is odd, so that no power of it is 0 modulo 2^64.

@@ -17,7 +17,7 @@ Each fit starts from the fit before. A lag takes the fit with the least loss on 
 """
 
 LEAST_VARIANCE = 1e-10
-"""The share of the largest variance below which a direction of standardised states is rounding."""
+"""The share of the largest variance below which a direction of the states is a rounding error."""
 
 LEAST_DEVIATION = 1e-30
 """The deviation up to which a number of the state counts as constant.
@@ -48,7 +48,7 @@ def nats_of(fitted: Examples, chosen: Examples, scored: Examples, logs: np.ndarr
 
     The heads are fitted to `fitted`, and `chosen` chooses their penalty and recalibration. A head
     adds its logits to the log-shares of an n-gram, `logs` `[G, N, V]`. For states without numbers,
-    the answer is the n-gram's.
+    a head adds only its bias.
     """
     centre, matrix = whitening(fitted.states)
     fitted, chosen, scored = (
@@ -63,7 +63,8 @@ def nats_of(fitted: Examples, chosen: Examples, scored: Examples, logs: np.ndarr
 def whitening(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the centre `[D]` of `states` `[E, D]`, and the matrix `[D, R]` that whitens them.
 
-    Directions that do not vary are left out. The matrix is computed in float64.
+    Directions that do not vary are left out, and R directions remain. The matrix is computed in
+    float64 and returned in float32.
     """
     centre = states.mean(axis=0, dtype=np.float64)
     # Piece by piece, as the differences are float64: of all states they take twice the memory.
@@ -116,8 +117,8 @@ def _objective(
 ) -> chex.Array:
     """Return the penalised loss of `weights` on `examples`, and its gradient.
 
-    The loss is the sum over lags, plus half the `penalty` times the squared weights; `logs` are as
-    in `nats_of`.
+    The loss is the sum over lags, plus half the `penalty` times the sum of the squared weights; the
+    bias is not penalised. `logs` are as in `nats_of`.
     """
     squares = jnp.sum(weights[:-1] ** 2)  # the bias goes free
     return jnp.sum(_losses(weights, examples, logs)) + penalty / 2 * squares

@@ -53,24 +53,27 @@ def probe(  # noqa: PLR0913 - all but two have a default
     Args:
       states: numbers `[S, T, D]` of S streams, as an array of NumPy, JAX or PyTorch; entry t is the
         state after token t.
-      tokens: integers `[S, T]` from 0 on that were fed, not next-token targets. Streams must not
-        overlap or repeat.
+      tokens: the tokens that were fed, integers `[S, T]` from 0 on; not the next tokens, which are
+        targets of training. Streams must not overlap or repeat.
       lags: N; the tokens 1 .. N steps before the last one are the targets.
       at: the asked steps t, after which the state is read, N or later; by default evenly spaced
         steps that make about 40,000 examples.
-      given: how many last tokens the heads are given, so that the bits leave out what these tell;
-        by default 1 if tokens tell something about one another within reach, otherwise 0.
-      by_step: fit separate heads for each step, which see a code that depends on the step. They
-        need as many streams as there are examples otherwise.
+      given: how many last tokens the heads are given, so that the bits leave out what these tokens
+        tell; by default 1 if a token tells something about a token up to N steps earlier, otherwise
+        0.
+      by_step: fit separate heads for each step, which can read a code that depends on the step. A
+        stream is then only one example for each of these heads, so more streams are needed.
       untrained: states of the same network before training, to compare with.
       scored: how many streams the last part has, and the part before it; by default 15% each.
 
     Raises:
-      ConfigError: shapes do not fit, a state is not finite or masked, a token is negative, all
-        tokens are equal, streams repeat or overlap, or examples are too few. It is also raised if
-        the tokens are not those fed: the states tell something about the next one, or nothing about
-        the last one and something about the one before. If tokens predict one another, this is a
-        warning, as a network may do so on purpose; then `untrained` decides, if it is given.
+      ConfigError: an argument is out of range, shapes do not fit, a state is not finite or masked,
+        a token is negative, all tokens are equal, streams repeat or overlap, examples are too few,
+        or the memory is too small. It is also raised if the tokens seem not to be the tokens fed:
+        the states tell something about the next token, or nothing about the last token and
+        something about the token before it. This is only a warning if tokens predict one another or
+        `given` is above 0, as a trained network may do so on purpose. If `untrained` is given, its
+        states are checked instead.
     """
     check_call(probe, locals())
     numbered, classes = _tokens(tokens)
@@ -148,10 +151,10 @@ def _array(name: str, given: Any) -> np.ndarray:
 
 
 def _tokens(given: Any) -> tuple[np.ndarray, int]:
-    """Return the tokens as indices of the different tokens, int32 `[S, T]`, and how many differ.
+    """Return the tokens, numbered from 0 without gaps, int32 `[S, T]`, and V.
 
-    Raises ConfigError unless `given` are integers `[S, T]` from 0 on, at least two of them
-    different.
+    V is the number of different tokens. Raises ConfigError unless `given` are integers `[S, T]`
+    from 0 on, at least two of them different.
     """
     tokens = _array("tokens", given)
     if tokens.dtype.kind not in "iu" or tokens.ndim != 2 or not tokens.size:
@@ -174,8 +177,9 @@ def _states(
 ) -> np.ndarray:
     """Return the states `given` as float32 `[S, T, D]`; a complex number becomes two.
 
-    Raises ConfigError, which calls the states `name`, unless all numbers are finite, and fit the
-    `shape` of the tokens, `[S, T]`, and D = `numbers` if that is given.
+    The mean over streams and steps is subtracted from states in float64. Raises ConfigError, which
+    calls the states `name`, unless all numbers are finite, and fit `shape`, `[S, T]` of
+    the tokens, and D = `numbers` if that is given.
     """
     if isinstance(given, tuple):
         raise ConfigError(None, name, "are a tuple", "give the array alone, such as lstm(x)[0]")
@@ -210,9 +214,9 @@ def _states(
 def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np.ndarray:
     """Return the steps after which states are read, int `[A]`, each with a token at all lags.
 
-    The steps are the different steps in `at`. By default, they are spaced evenly and make about
-    `USUAL` examples. Raises ConfigError if a step of the `streams`, which have `length` tokens,
-    lacks one of the `lags`.
+    The steps are the different steps in `at`. By default, the steps are spaced evenly and make
+    about `USUAL` examples, for this number of `streams` with `length` tokens each. Raises
+    ConfigError if a step is not in a stream, or has fewer than `lags` tokens before it.
     """
     if lags >= length:
         rule = f"is not below the {length} tokens of a stream"
@@ -232,10 +236,10 @@ def _steps(at: Sequence[int] | None, lags: int, streams: int, length: int) -> np
 
 
 def _parts(streams: int, length: int, scored: int | None) -> Parts:
-    """Return the slice of each part of the `streams`; the last two have `scored` streams each.
+    """Return the slices that divide this number of `streams` into parts.
 
-    By default, these are 15% each. Raises ConfigError if a part would have too few streams;
-    `length`, the number of steps, is used only for its advice.
+    The last two parts have `scored` streams each, by default 15%. Raises ConfigError if a part
+    would have too few streams; `length`, the number of steps, is used only for its advice.
     """
     later = round((1 - FITTED) / 2 * streams)
     least, rule = LEAST_STREAMS, "are too few"
@@ -256,10 +260,10 @@ def _parts(streams: int, length: int, scored: int | None) -> Parts:
 def _check_sizes(
     numbers: int, probed: ProbedStreams, streams: int, given: int, by_step: bool
 ) -> None:
-    """Raise ConfigError unless the fitted `streams` give enough examples, and memory holds them.
+    """Raise ConfigError unless there are enough fitted examples, and the memory holds them.
 
-    `numbers` is D, `probed` has the steps, and `given` is the number of given tokens; `by_step`
-    only changes the advice.
+    `numbers` is D, `probed` has the steps, `streams` is the number of fitted streams, and `given`
+    is the number of given tokens. `by_step` only changes the advice.
     """
     examples = streams * len(probed.steps)
     least = least_examples(numbers, probed.classes)

@@ -16,9 +16,10 @@ TOLD = 0.05
 """The bits from which a sentence says that the states tell something about a token."""
 
 ENOUGH = 4
-"""The examples for each weight of a head from which twice as many find less than 3% more bits.
+"""The number of examples for each weight of a head that is enough.
 
-This was measured on 100 numbers of a state, with 16 and with 100 different tokens.
+With twice as many examples, heads find less than 3% more bits. This was measured on 100 numbers of
+a state, with 16 and with 100 different tokens.
 """
 
 
@@ -29,12 +30,14 @@ class ProbeResult(Section):
     by_lag  arrays float64 `[N]`, in bits:
               bits       what the states tell beyond the `given` last tokens; never below 0
               low, high  an interval of 95% for the mean over streams, which may be below 0
-              left       what is left to be known: the entropy that the given tokens leave
+              left       what is left to be known: the cross-entropy of an answer by the given
+                         tokens alone
               entropy    the entropy of the token, from how frequent the tokens are
               untrained  the bits of the network before training; absent without its states
     given   how many last tokens are given
     total   the sum of the bits over all lags; None if tokens predict one another
-    total_interval  an interval of 95% for the mean of that sum over streams; None without a total
+    total_interval  an interval of 95% for the mean of the total over streams; None without a total.
+                    Lags with 0 bits are left out
     """
 
     by_lag: dict[str, np.ndarray]
@@ -55,8 +58,8 @@ def result_of(
     """Return the result of a probe, with its sentences, table and figure.
 
     Args:
-      found: the bits of each stream and lag, `[S, N]`: of the states, and perhaps also of the
-        untrained states.
+      found: arrays of the bits of each stream and lag, `[S, N]`: one for the states, and perhaps
+        one for the untrained states.
       left: the bits that the given tokens leave to be known at each lag, `[N]`.
       entropy: the entropy of the token at each lag, `[N]`, in bits.
       given: how many last tokens are given.

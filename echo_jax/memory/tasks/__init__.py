@@ -1,7 +1,7 @@
 """Built-in tasks, by the names of their files; `memory.task_measurement` says what a task is.
 
 selective_copy, noisy_recall    recite marked symbols; recall values by their keys
-by_key                          recall at a level, the number of pairs; a card measures each level
+by_key                          recall values by keys; the level is the number of pairs
 in_context                      predict a random automaton, a new one in each row
 adding, parity                  compute with what was seen
 digits, text                    handwritten digits pixel by pixel; characters of program text

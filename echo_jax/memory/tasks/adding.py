@@ -1,7 +1,7 @@
 """Add two marked numbers, modulo 8 (the adding problem, Hochreiter & Schmidhuber 1997).
 
 inputs   3 5* 0 7* 2     a marked number is another token, 8 higher
-targets         4  4     5 + 7 = 12, from the second mark on
+targets         4  4     5 + 7 = 12, and 4 modulo 8, from the second mark on
 """
 
 import jax

@@ -1,9 +1,9 @@
 """Show K pairs of a key and a value, fillers, then each key once; the target is its value.
 
-This is multi-query associative recall (MQAR, Arora et al. 2023) with one gap, which the question by
-key measures at each K. The queries come in random order. Values are drawn independently, so one
-value may occur twice. The tokens of values come after the tokens of keys, and the filler, one
-token, is the last.
+This is multi-query associative recall (MQAR, Arora et al. 2023) with one gap. As a task, only the
+largest K is scored; the question by key scores several K. The queries come in random order. Values
+are drawn independently, so one value may occur twice. The token of a value is the number of keys
+plus the value, and the largest token is the filler.
 
     tokens   k3 v1 k0 v1 f  f  f  k0 k3      K = 2, the level
     targets  .  .  .  .  .  .  .  1  1
@@ -26,7 +26,7 @@ class Pairs(NamedTuple):
     keys    int32 `[B, Kmax]`, different within a row
     values  int32 `[B, Kmax]`
     order   float32 `[B, Kmax]`: the shown pairs are queried in rising order of these numbers
-    place   float32 `[B]`, in [0, 1): decides K for a row that shows fewer pairs than the others
+    place   float32 `[B]`, in [0, 1): decides K for a row of `Recall.draw` with fewer pairs
     """
 
     keys: jax.Array
@@ -53,7 +53,7 @@ def draw_pairs(protocol: Protocol, key: jax.Array, rows: int, most: int) -> Pair
 def recall(protocol: Protocol, pairs: Pairs, shown: jax.Array, fillers: int) -> TaskRows:
     """Return rows that show the first K of `pairs`: 2 K tokens, fillers, K queries, then any keys.
 
-    `protocol` states the tokens, `shown` are the K of the rows, int32 `[B]`, and `fillers` is the
+    `protocol` states the tokens, `shown` has the K of each row, int32 `[B]`, and `fillers` is the
     number of fillers. The function uses only gathers, as XLA:CPU miscompiles some shifts of an
     array onto itself.
     """

@@ -1,8 +1,8 @@
-"""Name a handwritten digit of 8 x 8 pixels, shown one by one; the last pixel's target is the digit.
+"""Name a handwritten digit, shown pixel by pixel; the target of the last pixel is the digit.
 
-The data are scikit-learn's 1,797 digits of Alpaydin & Kaynak 1998, with pixels from 0 to 16.
+The data are scikit-learn's 1,797 digits of Alpaydin & Kaynak 1998: 8 x 8 pixels from 0 to 16.
 Reading images as sequences is from Le, Jaitly & Hinton 2015. In random order, 1,400 digits are for
-training, 197 for validation and 200 final.
+training, 197 for validation and 200 for the final score.
 """
 
 import functools
@@ -44,9 +44,9 @@ def linear_model() -> LogisticRegression:
 
 
 def baseline(inputs: np.ndarray) -> np.ndarray:
-    """Return the linear model's shares for `inputs` `[B, 64]`: `[B, 64, answers]`.
+    """Return the linear model's probability of each digit for `inputs` `[B, 64]`: `[B, 64, 10]`.
 
-    The shares are equal at all steps, as the model sees all pixels.
+    The probabilities are equal at all steps, as the model sees all pixels.
     """
     shares = linear_model().predict_proba(inputs / 16)
     return np.broadcast_to(shares[:, None], (*inputs.shape, answers))

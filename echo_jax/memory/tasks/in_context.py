@@ -1,8 +1,8 @@
 """Predict the next state of a random automaton, a new one in each row (Akyürek et al. 2024).
 
-The successors of the states are a permutation; at a step with noise a random state comes instead.
+The successors of the states are a permutation. At 20% of the steps, a random state comes instead.
 
-    inputs   2 0 3 2 0 1 2     2 -> 0, 0 -> 3 but once, 3 -> 2
+    inputs   2 0 3 2 0 1 2     2 -> 0, 3 -> 2, and 0 -> 3 except at the step with noise, 0 -> 1
     targets  0 3 2 0 1 2 0     at each step
 """
 

@@ -1,6 +1,6 @@
 """Recall values by their keys amid noise (noisy in-context recall, MAD, Poli et al. 2024).
 
-inputs   k2 v5 n1 n7 k0 v3 k2 v5     each row assigns new values to the keys
+inputs   k2 v5 n1 n7 k0 v3 k2 v5     each row assigns new values to the keys; 20% are noise
 targets                    5         where a key was seen before
 """
 

@@ -1,4 +1,4 @@
-"""Tell the parity of all inputs so far, which a few inputs do not tell (Minsky & Papert 1969).
+"""Tell the parity of all inputs so far, which depends on each of them (Minsky & Papert 1969).
 
 inputs   1 0 1 1
 targets  . 1 0 1     from the second step on

@@ -1,8 +1,8 @@
 """Predict the next character of a text, by default of Python's standard library (Elman 1990).
 
 The first 80% of the first million characters are for training, the next 10% for validation, and the
-last 10% final. A text of your own becomes a task by a file of two lines, such as my_text.py for
-`--task my_text.py:mine`:
+last 10% for the final score. A text of your own becomes a task by a file of two lines, such as
+my_text.py for `--task my_text.py:mine`:
 
     from echo_jax.memory.tasks.text import Characters
     mine = Characters("my.txt")
@@ -59,10 +59,10 @@ class Characters:
         return TaskRows(drawn[:, :-1], drawn[:, 1:], jnp.ones((rows, STEPS), bool))
 
     def baseline(self, inputs: np.ndarray) -> np.ndarray:
-        """Return an n-gram model's shares for `inputs` `[B, T]`: float64 `[B, T, tokens]`.
+        """Return an n-gram's shares of the next characters, float64 `[B, T, tokens]`.
 
-        The model is counted in the training part. Its shares are interpolated with the shares after
-        shorter contexts.
+        `inputs` `[B, T]` are the characters. The n-gram is counted in the training part, and its
+        shares are interpolated with the shares after shorter contexts.
         """
         shares = np.full((*inputs.shape, self.tokens), 1 / self.tokens)
         for length in range(1, CONTEXT + 1):
@@ -77,7 +77,7 @@ class Characters:
         return shares
 
     def joined(self, codes: np.ndarray, length: int) -> np.ndarray:
-        """Return each run of `length` `codes` as one number, int64 `[..., T - length + 1]`."""
+        """Return each `length` consecutive `codes` as one number, int64 `[..., T - length + 1]`."""
         windows = np.lib.stride_tricks.sliding_window_view(codes, length, axis=-1)
         return windows @ self.tokens ** np.arange(length)[::-1]
 

@@ -54,7 +54,6 @@ def write(folder, saved, **faults):
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
 def test_whatever_call_fails_the_old_or_the_new_checkpoint_is_whole(tmp_path, saved, error):
     calls, found = write(tmp_path / "count", saved), []
-    assert calls == 6 * (2 + 3)
     for k in range(calls):
         folder = tmp_path / str(k)
         with pytest.raises(StorageError, match=r"cannot be written \("):

@@ -8,16 +8,11 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.storage.values_and_tokens import encode
 
 
-@pytest.fixture
-def new_file(tmp_path):
-    """A function from text to the path of a CSV file that holds it."""
-
-    def write(content):
-        path = tmp_path / "my.csv"
-        path.write_text(content)
-        return path
-
-    return write
+def column_of(folder, values):
+    """The path of a CSV file with a column n of some values."""
+    path = folder / "my.csv"
+    path.write_text("\n".join(["n", *map(str, values)]))
+    return path
 
 
 def inputs_of(path, **fields):
@@ -25,10 +20,8 @@ def inputs_of(path, **fields):
     return read_inputs(changed(RunConfig(), **vars(data) | fields))
 
 
-def test_a_column_becomes_the_inputs_of_a_run(new_file):
-    values = [7, -3, 7, 12, 7] * 20
-    path = new_file("n\n" + "".join(f"{value}\n" for value in values))
-    inputs = inputs_of(path, length=10, held_out=0.3)
+def test_a_column_becomes_the_inputs_of_a_run(tmp_path):
+    inputs = inputs_of(column_of(tmp_path, [7, -3, 7, 12, 7] * 20), length=10, held_out=0.3)
     assert (inputs.config.task.vocab_size, inputs.config.data.column) == (3, "n")
     assert inputs.values == ["-3", "7", "12"]
     assert inputs.tokens.tolist() == [1, 0, 1, 2, 1] * 20
@@ -51,9 +44,9 @@ def test_a_text_is_its_characters_and_any_white_space_is_one_that_is_a_value(tmp
         inputs_of(text)
 
 
-def test_values_of_the_held_out_part_alone_are_unknown_words(new_file):
+def test_values_of_the_held_out_part_alone_are_unknown_words(tmp_path):
     values = ["low", "high"] * 40 + ["Peak", "low"] * 10
-    vocabulary = inputs_of(new_file("n\n" + "\n".join(values)), length=10).vocabulary
+    vocabulary = inputs_of(column_of(tmp_path, values), length=10).vocabulary
     with pytest.raises(ConfigError, match="'Peak' at position 2 occurs only in the held-out"):
         encode(vocabulary, ["low", "Peak"])
     assert encode(vocabulary, ["low", "Peak", "high"], "skip").tolist() == [2, -1, 1]
@@ -68,8 +61,8 @@ def test_values_of_the_held_out_part_alone_are_unknown_words(new_file):
         ([1, "b" * 101], {}, "value '" + "b" * 59 + "... is longer than 100 characters"),
     ],
 )
-def test_a_column_that_cannot_be_trained_on_is_refused_by_name(new_file, values, fields, sentence):
-    path = new_file("n\n" + "".join(f"{value}\n" for value in values))
+def test_a_column_that_cannot_be_trained_on_is_refused_by_name(tmp_path, values, fields, sentence):
+    path = column_of(tmp_path, values)
     with pytest.raises(ConfigError, match="^" + re.escape(sentence)) as refusal:
         inputs_of(path, **fields)
     assert f"(column n of {path})" in str(refusal.value)

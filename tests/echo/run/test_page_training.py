@@ -44,10 +44,6 @@ def config_of(setting):
     return changed(PARTS["context"], **fields | {"stateful": bool(fields["stateful"])})
 
 
-def setting_of(config):
-    return {name: int(flat(config)[field]) for name, field in NAMES.items()}
-
-
 @functools.partial(jax.jit, static_argnums=0)
 def learned(config, state, tokens):
     """The losses of all updates, and the gradient of the third one without the two before."""
@@ -86,7 +82,8 @@ def lists(params):
     ids=str,
 )
 def test_gradients_and_losses_are_those_of_the_library(tab, options):
-    setting = setting_of(PARTS["context"]) | options
+    fields = flat(PARTS["context"])
+    setting = {name: int(fields[field]) for name, field in NAMES.items()} | options
     config = config_of(setting)
     state = training.init(learner_of(config), config.dynamic)
     tokens = np.random.default_rng(0).integers(setting["values"], size=(25, 25))

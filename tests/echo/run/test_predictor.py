@@ -48,13 +48,6 @@ def runs(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(params=["windows", "stateful", pytest.param("streams", marks=pytest.mark.slow)])
-def kind(runs, request):
-    if not (runs / request.param).exists():
-        train_here(runs, vocab_size=10, out=request.param, **KINDS[request.param])
-    return request.param
-
-
 INPUT = np.random.default_rng(3).integers(0, 10, 40).tolist()
 
 
@@ -106,7 +99,12 @@ def test_any_number_of_sequences_of_any_kind_of_list_or_array(runs):
     assert all(type(x) is int for x in alone[2:])
 
 
+@pytest.mark.parametrize(
+    "kind", ["windows", "stateful", pytest.param("streams", marks=pytest.mark.slow)]
+)
 def test_single_steps_and_probabilities_are_those_of_the_answers(runs, kind):
+    if not (runs / kind).exists():
+        train_here(runs, vocab_size=10, out=kind, **KINDS[kind])
     network = loaded(runs / kind)
     answers, (chances, _) = network.predict(INPUT), network.predict([INPUT, []], probabilities=True)
     there = [answer is not None for answer in answers]

@@ -9,7 +9,6 @@ from echo_jax.config import RunConfig, TaskConfig, changed
 from echo_jax.echo.run import result_report, scoring
 from echo_jax.echo.run.result import FailedSeeds
 
-GOLDEN = Path(__file__).parent / "golden"
 UNUSUAL = {
     "encoding": "embedding", "embedding_dim": 8, "tied": True, "bptt_batches": 3,
     "layout": "prefixes", "missing": "token", "seeds": 4,
@@ -38,4 +37,4 @@ def test_the_report_of_a_run_and_its_variants():
         "cut short": by_position(RunConfig(TaskConfig(length=1000)), [0.5] * 995),
     }
     text = "\n\n".join(f"-- {name} --\n{part}" for name, part in parts.items())
-    assert_golden(f"{text}\n", GOLDEN / "reports.txt")
+    assert_golden(f"{text}\n", Path(__file__).parent / "golden" / "reports.txt")

@@ -32,17 +32,13 @@ def write(tmp_path, monkeypatch):
     sys.modules.pop("average_of_all", None)
 
 
-def make_run(text, write):
+@pytest.fixture
+def run(write):
     """The folder of a run of a text, which is to be trained for longer."""
-    write(text)
+    write(AVERAGE)
     prepared(Path("run"), RunSpec(changed(CONFIG, sequences=9)))
     checkpoint.write(Path("run"), checkpoint.read_inputs(Path("run")), saved_of(CONFIG))
     return Path("run")
-
-
-@pytest.fixture
-def run(write):
-    return make_run(AVERAGE, write)
 
 
 def load(folder):

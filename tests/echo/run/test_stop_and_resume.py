@@ -95,14 +95,11 @@ def test_a_run_that_is_terminated_saves_and_says_how_to_go_on(whole_run, tmp_pat
     printed, errors = process.communicate(timeout=60)
     assert process.returncode == 143
     (done,) = re.findall(
-        r"^Stopped after ([\d,]+) of 1,000 sequences; to go on: "
-        r"\S*python\S* \S*train\.py --resume run$",
-        errors, re.M,
-    )  # fmt: skip
-    assert trained(tmp_path / "run") == int(done.replace(",", ""))
-    assert (tmp_path / "run" / "metrics.csv").read_text().count("\n") == 1 + 2 * trained(
-        tmp_path / "run"
+        r"^Stopped after ([\d,]+) of 1,000 .*train\.py --resume run$", errors, re.M
     )
+    done = int(done.replace(",", ""))
+    assert trained(tmp_path / "run") == done
+    assert (tmp_path / "run" / "metrics.csv").read_text().count("\n") == 1 + 2 * done
     assert "Run folder" not in printed
     execute("train.py", "--resume", "run", cwd=tmp_path)
     assert_same_run(tmp_path / "run", whole_run[0])
@@ -165,10 +162,8 @@ def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(tmp_path,
     options = [*SMALL, "--cell", "fragile:Late", "--sequences", "400", "--checkpoint-every", "2"]
     done = execute("train.py", *options, "--out", "run", cwd=tmp_path, status=2)
     (sequence, kept) = re.fullmatch(
-        r"error: the loss of sequence (\d+) is non-finite with seed 0: use a "
-        r"--learning-rate below 0\.01; run keeps the checkpoint of sequence (\d+); "
-        r"to try again: .*train.* "
-        r"--cell fragile:Late .*--learning-rate 0\.001\n",
+        r"error: the loss of sequence (\d+) .* with seed 0: .* checkpoint of sequence (\d+); "
+        r".*train.* --cell fragile:Late .*--learning-rate 0\.001\n",
         done.stderr,
     ).groups()
     assert 2 <= int(kept) < int(sequence) <= int(kept) + 3
@@ -180,11 +175,6 @@ def test_a_loss_that_becomes_no_number_leaves_the_last_good_checkpoint(tmp_path,
     (tmp_path / "fragile.py").write_text(
         "import pathlib; pathlib.Path('executed').touch()\n" + FRAGILE
     )
-    refused = execute(
-        "train.py", "--resume", "run", cwd=tmp_path, status=2
-    )  # no folder's word will do
-    assert refused.stderr == (
-        "error: run needs the cell fragile:Late, which is imported only if you name it: "
-        "add --cell fragile:Late\n"
-    )
+    refused = execute("train.py", "--resume", "run", cwd=tmp_path, status=2)
+    assert "add --cell fragile:Late" in refused.stderr  # no folder's word will do
     assert not (tmp_path / "executed").exists()

@@ -46,16 +46,11 @@ def compared(*scores, pairs=PAIRS):
     return Study("?", tuple(map(point, "abc")), pairs=pairs, compared=scores)
 
 
-def three_to_compare():
-    rng = np.random.default_rng(3)
-    base = rng.uniform(0.4, 0.5, 8)
-    every = {"a": base, "b": base + rng.uniform(0.01, 0.1, 8), "c": rng.uniform(0.4, 0.6, 8)}
-    reached = [100, 200, 300, 400, 500, 600, 700, 800]
-    return [made(name, accuracy=list(values), reached=reached) for name, values in every.items()]
-
-
 def test_pairs_have_the_numbers_of_statistics_and_holm_over_all_of_them():
-    three = three_to_compare()
+    rng = np.random.default_rng(3)
+    base, reached = rng.uniform(0.4, 0.5, 8), list(range(100, 900, 100))
+    every = {"a": base, "b": base + rng.uniform(0.01, 0.1, 8), "c": rng.uniform(0.4, 0.6, 8)}
+    three = [made(name, accuracy=list(values), reached=reached) for name, values in every.items()]
     (table,) = study_tables.pair_tables(compared("accuracy", "sequences_to_99"), three)
     assert [line[:3] for line in table.rows] == [
         ["-", difference, score]
