@@ -67,7 +67,7 @@ def test_a_worker_with_other_versions_settings_or_threads_is_refused():
     ours = cluster._needed(1)
     cluster.check_software("tcp://here:1", ours, ours)
     for name in ("jax", "XLA_FLAGS", "setting", "source digest", "threads", "threads of XLA"):
-        with pytest.raises(ConfigError, match=f"with {name} 7, but needs"):
+        with pytest.raises(ConfigError, match=f"with {name} 7, but must have"):
             cluster.check_software("tcp://here:1", ours | {name: "7"}, ours)
     without = {name: ours[name] for name in ours if name != "jax"}
     for pair in ((without, ours), (ours, without)):

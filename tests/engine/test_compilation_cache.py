@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_used_is_one_warning(tmp_path, kept, monkeypatch
     use_compilation_cache()
     assert folder_of_jax() is None
     warning = capsys.readouterr().err
-    assert warning.startswith("no compiled programs are kept: ")
+    assert warning.startswith("compiled programs are not kept: ")
     assert warning.count("\n") == 1
     assert (f"{link} is a link" in warning) == (fault in LINKED)
     assert not list(elsewhere.iterdir())
