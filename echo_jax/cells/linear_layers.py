@@ -93,9 +93,10 @@ def gradient_by_state(recurrent_kernel: chex.Array, dz: chex.Array) -> chex.Arra
 
 
 def gradient_by_kernel(first: chex.Array, hs: chex.Array, dz: chex.Array) -> chex.Array:
-    """Return the gradient with respect to U, `[H, G]`, of W steps with sums z that add h U.
+    """Return the gradient of the loss with respect to the recurrent kernel U, `[H, G]`.
 
-    It is the sum over steps and rows of h^T dz, for the state h before each step.
+    Each of the W steps computes z = h U + ..., where h is the state before the step. The gradient
+    is the sum of h^T dz over all steps and rows.
 
     Args:
       first: the state before the first step, `[B, H]`.

@@ -177,10 +177,11 @@ def _stream_batches(tokens: chex.Array, task: TaskConfig, lag: chex.Numeric) -> 
 
 
 def in_order(values: chex.Array, task: TaskConfig) -> chex.Array:
-    """Return the `values` `[K, B, T]` of stacked batches in sequence order, `[streams, P]`.
+    """Return `values` of the K batches of a sequence in the order of time, `[streams, P]`.
 
-    The P positions are the K*B rows of one stream, or if `task` is in streams, the L time steps of
-    B streams.
+    `values` is `[K, B, T]`: K batches of B rows with T targets each. In windows and prefixes, T is
+    1, and the result is one stream of P = K B positions. If `task` is in streams, the result has B
+    streams of P = L steps; steps past the end of the sequence are dropped.
     """
     if not task.in_streams:
         return values.reshape(1, -1)

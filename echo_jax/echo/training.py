@@ -319,7 +319,7 @@ def build_optimizer(
 
 
 def clipped_adam(largest_norm: float) -> optax.GradientTransformation:
-    """Return Adam; a gradient whose norm is above `largest_norm` is scaled down to this norm."""
+    """Return `fused_adam`; a gradient with a global norm above `largest_norm` is scaled to it."""
     return optax.chain(optax.clip_by_global_norm(largest_norm), fused_adam())
 
 

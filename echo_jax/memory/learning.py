@@ -261,8 +261,8 @@ class MeasurementPrograms:
     draw           maps a seed and the digest of weights to data sets
     score          maps parameters and data sets to `Scores`
     scan_accuracy  maps parameters and data sets to an accuracy; None for a cell without a scan
-    at_once        the function of `Measurement.at_once`, compiled when it is first called; None for
-                   a task
+    at_once        maps parameters and data sets to all answers, see `Measurement.at_once`; compiled
+                   when it is first called; None for a task
     """
 
     measurement: Measurement

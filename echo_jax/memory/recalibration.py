@@ -77,7 +77,8 @@ def recalibrated_certainty(
 ) -> chex.Array:
     """Return the certainty of each recalibrated answer, `[E, N]`: 1 - entropy / log V.
 
-    `factors`, `doubt` and `logits` are as in `recalibrated_nats`.
+    The probabilities are (1 - doubt) softmax(b z) + doubt / V, with the `factors` b, `[N]`, and the
+    `logits` z, `[E, N, V]`, of E examples, N heads and V symbols.
     """
     symbols = logits.shape[-1]
     softmax = jax.nn.softmax(factors[:, None] * logits)

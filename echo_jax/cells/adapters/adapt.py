@@ -85,10 +85,12 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
 
 
 def adapt(cell: Any) -> Cell:
-    """Return `cell` as a `Cell`; raise ConfigError if it is not a cell.
+    """Return `cell` as a `Cell`.
 
-    Cells of NNX, Equinox and PyTorch are built anew for each seed, so `construct` takes the class
-    or function that builds them.
+    `cell` is a `Cell`, a cell of Flax Linen, or a module or an object with the functions of a cell.
+    Raises ConfigError for any other object, and for a cell of NNX, Equinox or PyTorch that is
+    already built: these are built anew for each seed, so `construct` takes the class or function
+    that builds them.
     """
     if isinstance(cell, Cell):
         return cell

@@ -59,9 +59,9 @@ class TorchCell(BuiltCell):
         return {k: jnp.zeros(shape) for k, shape in shapes_of(self, input_size).parameters.items()}
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """Return an array of zeros, `[B, n]`, for each tensor of the state that counts.
+        """Return an array of zeros, `[B, n]`, for each tensor that counts as state.
 
-        n is how many numbers of a row the tensor has.
+        n is the number of values that the tensor holds for one row.
         """
         own = shapes_of(self, input_size).state
         return [jnp.zeros((batch_size, numbers), kind) for numbers, kind in own]

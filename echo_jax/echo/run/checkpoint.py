@@ -214,7 +214,7 @@ def read_finished(folder: Path) -> Finished:
     # Without shapes of a state no cell is built, so none of the user's is imported for a figure.
     _, history, result = _read(folder, config, {}, others=True)
     if not result:
-        fix = f"continue it by echo-jax train --resume {shlex.quote(str(folder))}"
+        fix = f"continue the run with echo-jax train --resume {shlex.quote(str(folder))}"
         raise StorageError(None, folder, "has no result yet", fix)
     return Finished(config, history, result)
 

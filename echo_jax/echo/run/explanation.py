@@ -360,9 +360,10 @@ def made_it(config: RunConfig, result: "Result") -> bool:
 
 
 def learned(config: RunConfig, result: "Result") -> bool:
-    """Return True if `made_it` holds and the answers follow their targets.
+    """Return True if the run of `config` learned its target.
 
-    Answers follow their targets if `follows` is at least ECHOES, or if it was not measured.
+    The accuracy in `result` must be near the ceiling (`made_it`). At least the share ECHOES of the
+    answers must follow a change of their target (`result.follows`), where this was measured.
     """
     follows = result.follows
     return made_it(config, result) and (follows is UNSET or follows >= ECHOES)

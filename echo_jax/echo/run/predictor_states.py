@@ -50,10 +50,10 @@ def any_values(trained: Any) -> list[Any]:
 
 
 def rows_of(trained: Any, tokens: np.ndarray) -> list[FedRow]:
-    """Return the rows of the network `trained` that end with one of `tokens`, int32 `[N]`.
+    """Feed `tokens`, int32 `[N]`, to the network `trained`, and return the rows that they complete.
 
-    In streams every token ends a row. In other layouts, a token ends a row if the network answers
-    after it.
+    In streams every token completes a row. In other layouts, a token completes a row if the network
+    answers after it.
     """
     state = trained.start()
     steps_of = trained.compiled(token_by_token.steps)

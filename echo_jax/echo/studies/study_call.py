@@ -43,7 +43,9 @@ def study(
     cluster: str | None = None,
     progress: bool = True,
 ) -> Section:
-    """Return the section of a study, which shows itself; without `run` nothing is trained.
+    """Return the section of the study `name`: its answer, tables and figure.
+
+    A notebook displays the section. Nothing is trained unless `run` is True.
 
         echo_jax.study("state")           # the published answer, with its tables
         echo_jax.study("state").figure    # in a notebook an output of its own
@@ -52,9 +54,10 @@ def study(
 
     Args:
       name: the name of a study, such as "state"; `echo-jax study` lists them.
-      folder: a folder that `echo-jax study` made, or with `run` may be new. None means the
-        answer and the rows that were published with this version.
-      run: train what the study lacks in this folder, as the command does, and write its page.
+      folder: a folder that `echo-jax study` made; with `run`, it may also be a new folder. None
+        means the answer and the rows that were published with this version.
+      run: train the grid points that have no row in `folder`, as the command does, and write its
+        page.
       cluster: train on the workers of a Dask cluster, such as "local:4" (docs/cluster.md).
       progress: show what is done and the time left, in a terminal or a notebook.
 

@@ -102,8 +102,8 @@ def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Ve
     named = cell_of_file(folder, card.cell, cell)
     task = task_of(card.task.name, card.numbers) if card.task else None
     if task and task.measured != card.task:
-        rule = f"was made with other data of the task {card.task.name} than are drawn here"
-        raise ConfigError(None, folder, rule, "use the version of echo_jax that made it")
+        rule = f"has data of the task {card.task.name} that this version draws otherwise"
+        raise ConfigError(None, folder, rule, "use the version of echo_jax that made the card")
     check_sizes(card.numbers, [NAMED[row.configuration.question] for row in chosen])
     runs = [
         CardRun(card.cell, card.numbers, row.configuration, row.seed, named.cell, task)

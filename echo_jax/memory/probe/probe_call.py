@@ -190,12 +190,12 @@ def _states(
             rule = f"have {states.shape[1]} steps, but the tokens have {shape[1]}"
         raise ConfigError(None, name, rule, "give numbers [streams, T, D]")
     # At least a byte for each number is taken below, where it is looked at whether it is finite.
-    environment.check_memory(states.size, "use fewer streams, or fewer numbers of a state")
+    environment.check_memory(states.size, "use fewer streams or smaller states")
     if np.iscomplexobj(states):
         states = np.concatenate([states.real, states.imag], axis=-1)
     if numbers not in (None, states.shape[-1]):
         rule = f"have {states.shape[-1]} numbers each, but the trained states have {numbers}"
-        raise ConfigError(None, name, rule, "give the states of the same network")
+        raise ConfigError(None, name, rule, "give untrained states of the network that was trained")
     # A mean that is not finite stays out: it would make all states so, and the refusal below names
     # the first one.
     if states.dtype == np.float64:  # float32 may not resolve what lies around a large mean
