@@ -215,7 +215,7 @@ class TrainedNetwork:
         check_call(TrainedNetwork.predict, locals())
         if probabilities and self.config.task.framing == "values":
             rule = "is not available with {framing=values}, where an answer is one number"
-            fix = "ask for answers, or train a network with {framing=classes}"
+            fix = "leave it out, or train a network with {framing=classes}"
             raise ConfigError("probabilities", probabilities, rule, fix)
         many, sequences = _sequences(inputs)
         every = [self._tokens(sequence, unknown) for sequence in sequences]
