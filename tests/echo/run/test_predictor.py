@@ -218,5 +218,5 @@ def test_an_interrupt_ends_a_stream_after_its_answers(runs, tmp_path):
             answers.append(process.stdout.readline().strip())
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
-        assert [line[:2] for line in process.stderr.read().splitlines()] == ["-:", "-:"]
+        assert [line[:2] for line in process.stderr.read().splitlines()] == ["- ", "- "]
     assert answers == printed(loaded(runs / "windows").predict(INPUT[:5]))
