@@ -24,7 +24,7 @@ from echo_jax.report.page import Paper
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Write one page over all cards of a folder."""
+    """Write one page about all cards of a folder."""
 
     folder: Positional[Path]
     """Folder of the cards, NAME/card.json."""

@@ -165,7 +165,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ConfigError("pairs", list(self.pairs), "are not in rising order", "sort them")
         if self.associated > self.keys:
             rule = f"is more than the {self.keys} keys"
-            raise ConfigError("associated", self.associated, rule, "use fewer, or more {keys}")
+            raise ConfigError("associated", self.associated, rule, "use a smaller {associated}")
         for name in ("pairs_of_small", "pairs_of_large"):
             most = getattr(self, name)
             if most > self.keys:
@@ -241,7 +241,7 @@ def read_protocol(path: Path | None) -> Protocol:
     """
     if path is None:
         return STANDARD
-    fix = "set numbers of docs/card.schema.json, as in updates = 1000"
+    fix = "use lines such as updates = 1000, with names of Protocol in docs/card.schema.json"
     data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix=fix)
     data = data.removeprefix("\ufeff".encode())  # as editors of Windows write it
     try:

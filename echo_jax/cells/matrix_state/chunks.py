@@ -126,15 +126,15 @@ _vector_weights.defvjp(lambda *terms: (_vector_weights(*terms), terms), _weights
 
 @jax.custom_vjp
 def unit_inverse(lower: chex.Array) -> chex.Array:
-    """Return the inverse of I + `lower`, for a strictly lower triangle `lower`, `[..., C, C]`.
+    """Return the inverse of I + `lower`, for a strictly lower triangle `lower`, `[..., N, N]`.
 
-    The halves of the triangle are inverted first:
+    The halves of the triangle are inverted first, with X and Z as their inverses:
 
-        [[I + A, 0], [C, I + B]]^-1 = [[X, 0], [-Z C X, Z]]     X and Z the inverses of the halves
+        [[I + A, 0], [C, I + B]]^-1 = [[X, 0], [-Z C X, Z]]
 
     A library's solver is not used: on a CPU, the solver of jax 0.10 can wait for ever for a thread
-    of its pool while several devices run. Squares of `lower` are not used, as their sum cancels
-    where keys repeat.
+    of its pool while several devices run. The series of powers of `lower`, by repeated squaring, is
+    not used either: its terms cancel and lose precision where keys repeat.
     """
     size = lower.shape[-1]
     if size <= LEAF or size % 2:

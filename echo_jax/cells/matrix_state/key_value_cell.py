@@ -51,7 +51,7 @@ class KeyValueCell(ProjectedCell):
 
     @property
     def values(self) -> int:
-        """V, the numbers of a value: `value_size`, or H."""
+        """V, how many numbers a value has: `value_size`, or H if that is None."""
         return self.features if self.value_size is None else self.value_size
 
     @property

@@ -192,7 +192,7 @@ def tidy_pairs(groups: Iterable[Sequence[Card]]) -> list[dict[str, Any]]:
 
 
 def tidy_runs(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Return a row for each run in `rows` with a score, data set, and lag or number of pairs.
+    """Return a row for each run in `rows`, data set with a score, and lag or number of pairs.
 
     On a task, each run and data set has one row.
     """
