@@ -223,7 +223,7 @@ def normed(x: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
 
 
 def convolved(p: torch.nn.ParameterDict, seen: torch.Tensor) -> torch.Tensor:
-    """Return the convolution at the last T steps of `seen`, `[B, T, D]`.
+    """Return the convolution, `[B, T, D]`, at the last T steps of `seen`.
 
     `seen` is `[B, 3 + T, D]`, oldest first. `p` has the filters `conv` and the biases `conv_bias`.
     """
