@@ -119,7 +119,7 @@ class WorthRow(msgspec.Struct, omit_defaults=True):
 
     @property
     def program(self) -> Hashable:
-        """What its compiled programs depend on: task and cell."""
+        """The key of its compiled programs: task, arm and cell."""
         return self.task, self.arm, self.cell
 
     @property

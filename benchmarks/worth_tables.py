@@ -107,7 +107,7 @@ def named(group: str) -> list[str]:
 
 
 def measured(measure: str, name: str, outcome: str) -> list[Any]:
-    """What a measure says of a network on an outcome: one number, or one of each seed."""
+    """The value of a measure for a network on an outcome: one number, or one of each seed."""
     rows: Any = at_best_rates(ARMS[0])
     if measure == "learned":
         return [row.bits for row in rows[outcome, name]]

@@ -77,7 +77,7 @@ class GridPoint:
 
     @property
     def program(self) -> Program:
-        """What the compiled programs depend on; points with an equal `program` share them."""
+        """The key of the compiled programs, which points with an equal key share."""
         shapes = changed(self.config.static_config, sequences=1)
         return shapes, self.config.seeds, self.cell_source, tuple(map(len, self.corpus or ()))
 

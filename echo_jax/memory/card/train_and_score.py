@@ -198,7 +198,7 @@ class CardRun:
 
     @property
     def program(self) -> Hashable:
-        """What the run's programs depend on: cell, protocol, question, task, the cell's address.
+        """The key of the run's programs: cell, protocol, question, task, the cell's address.
 
         The address distinguishes cells that share a name.
         """
