@@ -9,6 +9,7 @@ import pytest
 from cell_equations import slstm_gates
 from cell_reference import sigmoid
 
+from echo_jax.cells.matrix_state import rwkv7
 from echo_jax.cells.matrix_state.delta_net import DeltaNetCell, DeltaTerms
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell, GLATerms
 from echo_jax.cells.matrix_state.key_value_cell import OuterProductCell, OuterProductTerms
@@ -138,3 +139,30 @@ def test_slstm_starts_with_forget_gates_from_open_to_shut_and_without_recurrence
     np.testing.assert_array_equal(b[1, 0], b[1, 1])
     np.testing.assert_allclose(b[1, 0, [0, 1, -1]], [5, 5 - 12 * (1 / 199) ** 0.3, -7], rtol=1e-5)
     assert float(np.std(params.W)) == pytest.approx((2 / 50) ** 0.5, rel=0.02)
+
+
+@pytest.mark.parametrize("decay", [-6.0, 0.0, 12.0])
+def test_chunks_of_rwkv7_are_its_steps_where_steps_are_absent(monkeypatch, decay):
+    cell = rwkv7.RWKV7Cell(6, heads=2, head_size=23)
+    shapes = jax.eval_shape(lambda: cell.init(jax.random.key(0), 5))
+    keys = jax.random.split(jax.random.key(1), len(shapes) + 2)
+    draw = (0.3 * jax.random.normal(key, x.shape) for key, x in zip(keys[2:], shapes, strict=True))
+    params = shapes._make(draw)
+    params = params._replace(w0=params.w0 + decay)  # 12: nearly 0.545 at every step
+    xs = jax.random.normal(keys[0], (37, 3, 5))  # two chunks, and one that is filled up
+    mask = jax.random.bernoulli(keys[1], 0.7, xs.shape[:2])
+    start = jax.tree.map(lambda x: x + 0.5, cell.initial_state(params, 3, 5))
+
+    def measured():  # a new function, as jit keeps what it has traced
+        def loss(params, xs, start):
+            last, ys = cell.scan(params, start, xs, mask)
+            ys = jnp.where(mask[..., None], ys, 0)
+            return (ys**2).sum() + (last.S**2).sum(), (last, ys)
+
+        return jax.jit(jax.value_and_grad(loss, (0, 1, 2), has_aux=True))(params, xs, start)
+
+    in_chunks = measured()
+    monkeypatch.setattr(rwkv7, "WIDE", 1000)
+    in_steps = measured()
+    assert_close(in_chunks, in_steps, 3e-5)
+    assert in_chunks[0][0] != in_steps[0][0]  # there are two forms
