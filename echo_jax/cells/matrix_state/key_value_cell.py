@@ -21,7 +21,7 @@ from echo_jax.cells.matrix_state import chunks
 WIDE = 500
 """The size of a matrix state, in numbers, from which a CPU computes in chunks too. For a gradient,
 chunks store the matrix once per chunk, and steps store it at every step. Chunks take 1.0 to 1.8
-times as long as steps with 100 numbers, and 0.5 to 0.8 times as long with 400 numbers and 16 rows
+times as long as steps with 100 numbers, and 0.5 to 1.0 times as long with 400 numbers and 16 rows
 (docs/performance.md). States of 400 numbers are computed in steps, so that the published cards,
 which have at most 400, keep their bits."""
 

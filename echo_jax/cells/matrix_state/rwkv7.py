@@ -264,6 +264,7 @@ class RWKV7Cell(Cell):
         # call takes 0.7 times as long as with all terms computed first (CPU, T 512, N 32).
         @functools.partial(jax.checkpoint, prevent_cse=False)
         def advance(matrix: chex.Array, chunk: tuple) -> tuple[chex.Array, chex.Array]:
+            """Return S after a chunk, and the outputs of the chunk."""
             products, present = chunk
             terms = self._terms(params, products)
             matrix, read = recur_chunk(matrix, terms, present)
@@ -328,8 +329,8 @@ def recur_chunk(
 ) -> tuple[chex.Array, chex.Array]:
     """Return S and S r of a chunk of C steps, `[B, C, heads, N]`, from S before it.
 
-    Step t adds v_t k_t^T and removes u_t (a kappa)_t^T, where u_t = S kappa_t is read before the
-    decay. With c_t = w_1 ... w_t and S the matrix before the chunk, elementwise products aside:
+    Step t adds v_t k_t^T and removes u_t (a_t kappa_t)^T, where u_t is the matrix before step t
+    times kappa_t. With c_t = w_1 ... w_t, and S the matrix before the chunk:
 
         u_t = S (c_{t-1} kappa_t) + sum over i < t of
               ((k_i c_{t-1} / c_i) . kappa_t) v_i - ((a_i kappa_i c_{t-1} / c_i) . kappa_t) u_i
