@@ -165,4 +165,5 @@ def test_chunks_of_rwkv7_are_its_steps_where_steps_are_absent(monkeypatch, decay
     monkeypatch.setattr(rwkv7, "WIDE", 1000)
     in_steps = measured()
     assert_close(in_chunks, in_steps, 3e-5)
-    assert in_chunks[0][0] != in_steps[0][0]  # there are two forms
+    pairs = zip(jax.tree.leaves(in_chunks), jax.tree.leaves(in_steps), strict=True)
+    assert any(np.any(a != b) for a, b in pairs)  # there are two forms, rounded differently
