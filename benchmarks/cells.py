@@ -6,6 +6,7 @@ lengths, with its recurrence step by step and, where it has that form, in parall
 """
 
 import functools
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from surroundings import markdown_table, measured_apart, seconds_of_calls
 
 from echo_jax.cell_names import CELLS
 from echo_jax.cells.interface import Cell, ProjectedCell
+from echo_jax.cells.matrix_state import chunks
 from echo_jax.cells.registry import build
 from echo_jax.jax_settings import GENERATOR
 
@@ -101,7 +103,10 @@ def _milliseconds(
     key = jax.random.key(1, impl=GENERATOR)
     tokens = [jax.random.randint(key, (length, ROWS), 0, VALUES) for length in lengths]
     for form in ("sequential", "parallel"):
-        with mock.patch.object(ProjectedCell, "in_parallel", form == "parallel"):
+        with (
+            mock.patch.object(ProjectedCell, "in_parallel", form == "parallel"),
+            mock.patch.object(chunks, "WIDE", 0 if form == "parallel" else math.inf),
+        ):
             gradient = jax.grad(total)  # another function: jit keeps what it has traced
             programs[form] = str(jax.make_jaxpr(gradient)(params, tokens[0]))
             if form == "sequential" or programs[form] != programs["sequential"]:

@@ -160,15 +160,10 @@ class ProjectedCell(Cell):
     has_scan: ClassVar[bool] = True
 
     @property
-    def parallel_on_cpu(self) -> bool:
-        """True if the parallel form is faster on a CPU too; docs/cells.md lists the times."""
-        return False
-
-    @property
     def in_parallel(self) -> bool:
         """True if `scan` uses the parallel form on the devices of this process."""
         # On other devices the parallel form is taken unmeasured: all times in docs/ are of CPUs.
-        return self.parallel_on_cpu or jax.default_backend() != "cpu"
+        return jax.default_backend() != "cpu"
 
     def project(self, params: CellParams, x: chex.Array) -> Terms:
         """Return the terms of the inputs x, `[..., F]`: a tree of arrays `[..., n]`."""
@@ -218,20 +213,23 @@ class ProjectedCell(Cell):
     def scan(
         self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
     ) -> tuple[Carry, chex.Array]:
-        """Return the last state and the outputs, as `Cell.scan` does.
-
-        If `xs` are tokens, their terms are rows of a table with the terms of all V tokens.
-        """
-        if is_tokens(xs):
-            values = len(jax.tree.leaves(params)[0])  # the rows of the kernel of the inputs
-            # V projections serve all T B tokens. On a CPU a one-hot product is a row, bit for bit.
-            table = self.project(params, jnp.eye(values))
-            terms = jax.tree.map(lambda rows: rows[xs], table)
-        else:
-            terms = self.project(params, xs)
+        """Return the last state and the outputs, as `Cell.scan` does."""
+        terms = self.projection(params, xs)(xs)
         run = self.parallel if self.in_parallel else self.sequential
         state, read = run(params, state, terms, mask)
         return state, self.read_out(params, read, terms)
+
+    def projection(self, params: CellParams, xs: chex.Array) -> Callable[[chex.Array], Terms]:
+        """Return a function that maps `xs`, or a part of them, to terms.
+
+        If `xs` are tokens, their terms are rows of a table with the terms of all V tokens.
+        """
+        if not is_tokens(xs):
+            return functools.partial(self.project, params)
+        values = len(jax.tree.leaves(params)[0])  # the rows of the kernel of the inputs
+        # V projections serve all T B tokens. On a CPU a one-hot product is a row, bit for bit.
+        table = self.project(params, jnp.eye(values))
+        return lambda tokens: jax.tree.map(lambda rows: rows[tokens], table)
 
 
 def scan_over_time(

@@ -55,11 +55,7 @@ NEAR = {
 
 
 @pytest.mark.parametrize("name", FAR | NEAR)
-def test_a_cell_is_its_equations_step_by_step_at_once_and_in_parallel(name, monkeypatch):
-    for module in (delta_net, xlstm):
-        monkeypatch.setattr(module, "CHUNK", 3)  # of 7 steps: two chunks, and one filled up
-    for form in (GLACell, mamba2.Mamba2Cell):
-        monkeypatch.setattr(form, "chunk", 3)
+def test_a_cell_is_its_equations_step_by_step_at_once_and_in_parallel(name):
     cell, equations = (FAR | NEAR)[name]
     scale, atol = 0.4 if name in FAR else 0.1, 1e-4 if name == "block" else 2e-5
     cell_reference.check_equations(adapt(cell), equations, scale, atol)

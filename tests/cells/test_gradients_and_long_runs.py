@@ -4,15 +4,14 @@ import cell_reference
 import pytest
 
 from echo_jax.cells.block import Block
-from echo_jax.cells.interface import ProjectedCell
-from echo_jax.cells.matrix_state import delta_net, mamba2, xlstm
 from echo_jax.cells.registry import build
 
 CACHE = "echo_jax.cells.known_memory:AttentionCache"
 BLOCK = "block:minlstm"
 FORMS = (
     CACHE, "mlp", "lru in parallel", "s5", "slstm", "lmu", "exprnn", "rwkv7", "gla in parallel",
-    "mlstm in parallel", "gated-delta-net in parallel", "mamba2 in parallel", BLOCK,
+    "mlstm in parallel", "gated-delta-net in parallel", "mamba2 in parallel",
+    "rwkv7 in parallel", BLOCK,
 )  # fmt: skip
 LONG = ("s5", "slstm", "lmu", "exprnn", "rwkv7", "mlstm", "gated-delta-net in parallel", BLOCK)
 SMALL = {
@@ -29,10 +28,7 @@ SMALL = {
 def cell(request, monkeypatch):
     """A cell of 4 units; its parallel form in chunks of 3 steps."""
     name, _, parallel = request.param.partition(" ")
-    for module in (delta_net, xlstm):
-        monkeypatch.setattr(module, "CHUNK", 3)
-    monkeypatch.setattr(mamba2.Mamba2Cell, "chunk", 3)
-    monkeypatch.setattr(ProjectedCell, "in_parallel", bool(parallel))
+    cell_reference.in_parallel(monkeypatch, bool(parallel))
     return build(name, {"features": 4} | SMALL.get(name, {}))
 
 

@@ -9,7 +9,7 @@ import pytest
 from cell_equations import slstm_gates
 from cell_reference import sigmoid
 
-from echo_jax.cells.matrix_state import rwkv7
+from echo_jax.cells.matrix_state import chunks, rwkv7
 from echo_jax.cells.matrix_state.delta_net import DeltaNetCell, DeltaTerms
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell, GLATerms
 from echo_jax.cells.matrix_state.key_value_cell import OuterProductCell, OuterProductTerms
@@ -26,6 +26,23 @@ def with_gradients(recurrence, terms, state):
     return jax.value_and_grad(loss, (0, 1), has_aux=True)(terms, state)
 
 
+def in_chunks(cell):
+    """The recurrence of a cell from terms `[T, B, n]`, in chunks; `read_out` has no part in it."""
+
+    def run(params, state, terms, mask):
+        steps = jnp.arange(len(jax.tree.leaves(terms)[0]))
+        rows = state.shape[0]
+
+        def advance(state, chosen, present):
+            chunk = jax.tree.map(lambda x: x[chosen, jnp.arange(rows)[:, None]], terms)
+            return cell.recur_chunk(params, state, chunk, present)
+
+        chosen = jnp.broadcast_to(steps[:, None], (len(steps), rows))
+        return chunks.scan_over_chunks(advance, state, chosen, mask)
+
+    return run
+
+
 def assert_close(found, expected, share):
     """Every array is near to the other one, relative to its largest number."""
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
@@ -36,7 +53,7 @@ def assert_close(found, expected, share):
 @pytest.mark.parametrize("same", [0, 0.98, 1])
 def test_chunks_of_the_delta_rule_are_its_steps_in_float64_also_for_one_key(same, log_alpha):
     rng = np.random.default_rng(0)
-    steps, rows = 45, 2  # a chunk whose triangle is halved twice, and one that is filled up
+    steps, rows = 45, 2  # chunks whose triangles are halved, and one that is filled up
     q, k, v = (rng.normal(size=(steps, rows, 6)) for _ in range(3))
     k = same * k[0] + (1 - same) * k
     k /= np.linalg.norm(k, axis=-1, keepdims=True)
@@ -44,7 +61,7 @@ def test_chunks_of_the_delta_rule_are_its_steps_in_float64_also_for_one_key(same
     terms = DeltaTerms(q, k, v, rng.uniform(0.9, 1, (steps, rows, 1)), decay)
     inputs = terms, rng.normal(size=(rows, 6, 6))
     cell = DeltaNetCell(6)
-    run = jax.jit(functools.partial(with_gradients, cell.parallel))
+    run = jax.jit(functools.partial(with_gradients, in_chunks(cell)))
     found = run(*jax.tree.map(jnp.float32, inputs))
     with jax.enable_x64(True):
         expected = jax.jit(functools.partial(with_gradients, cell.sequential))(*inputs)
@@ -55,7 +72,7 @@ def test_chunks_of_the_delta_rule_are_its_steps_in_float64_also_for_one_key(same
 def test_chunks_from_a_state_that_is_a_constant_in_the_program_are_the_steps(steps, rows):
     """XLA of jax 0.10.2 computes the sum of two products wrong there, on a CPU."""
     cell = GLACell(45)
-    assert cell.parallel_on_cpu
+    assert chunks.runs_in_chunks(cell.keys * cell.values)
     params = cell.init(jax.random.key(0), 16)
     tokens = jax.random.randint(jax.random.key(1), (steps, rows), 0, 16)
 
@@ -80,7 +97,7 @@ def test_chunks_are_the_steps_and_have_their_gradients_however_much_they_forget(
 ):
     """One product is finite up to a mean of -5 a step here; `vmap` computes both forms."""
     rng = np.random.default_rng(0)
-    cell = type("Chunks", (OuterProductCell,), {"chunk": 16})(3)
+    cell = OuterProductCell(3)
     k, v, q, state = (rng.normal(size=s) for s in ((40, 2, 3), (40, 2, 4), (40, 2, 3), (2, 3, 4)))
     k, v, q, state = map(jnp.float32, (k, v, q, state))
     log_a = jnp.float32(
@@ -94,7 +111,7 @@ def test_chunks_are_the_steps_and_have_their_gradients_however_much_they_forget(
 
         return jax.jit(lambda: over_strengths(run, log_a))()
 
-    forms = (jax.tree.leaves(of_strengths(form)) for form in (cell.parallel, cell.sequential))
+    forms = (jax.tree.leaves(of_strengths(form)) for form in (in_chunks(cell), cell.sequential))
     for found, expected in zip(*forms, strict=True):
         for one, other in zip(found, expected, strict=True):  # of each strength
             assert_close(one, other, 2e-5)
@@ -161,9 +178,9 @@ def test_chunks_of_rwkv7_are_its_steps_where_steps_are_absent(monkeypatch, decay
 
         return jax.jit(jax.value_and_grad(loss, (0, 1, 2), has_aux=True))(params, xs, start)
 
-    in_chunks = measured()
-    monkeypatch.setattr(rwkv7, "WIDE", 1000)
-    in_steps = measured()
-    assert_close(in_chunks, in_steps, 3e-5)
-    pairs = zip(jax.tree.leaves(in_chunks), jax.tree.leaves(in_steps), strict=True)
+    by_chunks = measured()
+    monkeypatch.setattr(chunks, "WIDE", 1000)
+    by_steps = measured()
+    assert_close(by_chunks, by_steps, 3e-5)
+    pairs = zip(jax.tree.leaves(by_chunks), jax.tree.leaves(by_steps), strict=True)
     assert any(np.any(a != b) for a, b in pairs)  # there are two forms, rounded differently

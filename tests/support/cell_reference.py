@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import jax.test_util
 import numpy as np
+import pytest
 
 from echo_jax.cells.interface import ProjectedCell
+from echo_jax.cells.matrix_state import chunks
 
 FEATURES, BATCH = 5, 3
 KEY = jax.random.key(0)
@@ -53,6 +55,13 @@ def started(cell, scale=0.1):
     return jax.tree.map(moved, jax.jit(start)(KEY))
 
 
+def in_parallel(patch, parallel=True):
+    """Cells run in parallel over time, and matrix states in chunks of 3 steps; or neither."""
+    patch.setattr(ProjectedCell, "in_parallel", parallel)
+    patch.setattr(chunks, "WIDE", 0 if parallel else 10**9)
+    patch.setattr(chunks, "CHUNK", 3)  # of 7 steps: two chunks, and one that is filled up
+
+
 def check_equations(cell, equations, scale=0.1, atol=2e-5):
     """Steps, `scan` and parallel form, masked or not, of vectors and of tokens, are the equations.
 
@@ -64,18 +73,14 @@ def check_equations(cell, equations, scale=0.1, atol=2e-5):
     @jax.jit
     def run(params, start):
         params = cell.prepare(params)
-        found = {
-            "steps": jax.lax.scan(lambda s, x: cell.step(params, s, x), start, vectors),
-            "scan": cell.scan(params, start, vectors),
-            "masked scan": cell.scan(params, start, vectors, MASK),
-        }
-        if cell.has_scan:
-            found["masked scan of tokens"] = cell.scan(params, start, tokens, MASK)
-        if isinstance(cell, ProjectedCell) and type(cell).parallel is not ProjectedCell.parallel:
-            terms = cell.project(params, vectors)
-            for form, mask in (("parallel", None), ("masked parallel", MASK)):
-                state, read = cell.parallel(params, start, terms, mask)
-                found[form] = state, cell.read_out(params, read, terms)
+        found = {"steps": jax.lax.scan(lambda s, x: cell.step(params, s, x), start, vectors)}
+        for form in ("", " in parallel") if cell.has_scan else ("",):
+            with pytest.MonkeyPatch.context() as patch:
+                in_parallel(patch, parallel=bool(form))
+                found["scan" + form] = cell.scan(params, start, vectors)
+                found["masked scan" + form] = cell.scan(params, start, vectors, MASK)
+                if cell.has_scan:
+                    found["masked scan of tokens" + form] = cell.scan(params, start, tokens, MASK)
         return found
 
     params64 = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)

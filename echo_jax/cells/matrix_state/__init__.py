@@ -4,5 +4,5 @@ mamba2, gated_linear_attention   the matrix decays and gains an outer product
 xlstm                            mLSTM, which also has a normaliser; sLSTM, four vectors, no matrix
 delta_net, rwkv7                 the value that a key reads is corrected: DeltaNets and RWKV-7
 key_value_cell                   the bases of these cells: keys and values, outer products
-chunks                           sequences in chunks of steps
+chunks                           the loop over chunks of steps, and the parts of a chunk
 """

@@ -1,7 +1,6 @@
-"""Divide a sequence into chunks of steps, and compute what a chunk does with a matrix state.
+"""Compute a sequence in chunks of steps, and what a chunk does with a matrix state.
 
-Arrays of all chunks are `[N, B, C, n]`: N chunks of C steps. The products within chunks are batched
-over N and B, so only a loop over the chunks is left.
+Arrays of a chunk are `[B, C, n]`: B rows of C steps. `scan_over_chunks` is the loop over chunks.
 """
 
 import functools
@@ -11,6 +10,20 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
+
+CHUNK = 16
+"""C, the number of steps of a chunk.
+
+With chunks of 32 steps an update takes 0.9 to 1.6 times as long (CPU, T 512, 32 x 32 numbers).
+"""
+
+WIDE = 500
+"""The size of a matrix state, in numbers, from which a CPU computes in chunks too.
+
+For a gradient, chunks store the matrix once per chunk, and steps store it at every step.
+docs/performance.md shows from which size chunks are faster. The published cards have states of at
+most 400 numbers, and keep their bits because such states are computed in steps.
+"""
 
 LEAF = 8
 """The largest size of a triangle that is inverted row by row.
@@ -24,26 +37,47 @@ product. Factors of the product are then at most exp(40), and the sums in the ex
 5e-6."""
 
 
-def in_chunks(x: chex.Array, size: int, filler: float = 0) -> chex.Array:
-    """Return x, `[T, B, n]`, in N chunks of C steps, `[N, B, C, n]`.
+def runs_in_chunks(numbers: int) -> bool:
+    """Return True if a matrix state of so many `numbers` is computed in chunks, not in steps."""
+    # On other devices chunks are taken unmeasured: all times in docs/ are of CPUs.
+    return numbers >= WIDE or jax.default_backend() != "cpu"
 
-    C is `size`, or T if T is smaller. `filler` is the value of the steps that complete the last
-    chunk.
+
+def scan_over_chunks(
+    advance: Callable[[Any, chex.Array, chex.Array], tuple[Any, chex.Array]],
+    state: Any,
+    inputs: chex.Array,
+    mask: chex.Array | None,
+) -> tuple[Any, chex.Array]:
+    """Return the last state and the outputs of all steps, `[T, B, H]`.
+
+    Args:
+      advance: maps a state, inputs `[B, C, ...]` and `present`, bool `[B, C, 1]`, to the state
+        after a chunk and its outputs, `[B, C, H]`. It must hold the state at a step where
+        `present` is False.
+      state: the state before the first step.
+      inputs: the inputs of all steps, `[T, B, ...]`.
+      mask: bool `[T, B]`, False where a step is absent; None if no step is absent.
     """
+    steps = len(inputs)
     # A short sequence is one short chunk: filled up it would cost as much as C steps.
-    size = min(size, len(x))
-    x = jnp.pad(x, ((0, -len(x) % size), (0, 0), (0, 0)), constant_values=filler)
-    # Rows before steps: the products within a chunk are batched over N and B.
-    return jnp.moveaxis(x.reshape(-1, size, *x.shape[1:]), 1, 2)
+    size = min(CHUNK, steps)
 
+    def in_chunks(x: chex.Array) -> chex.Array:
+        x = jnp.pad(x, ((0, -steps % size), *[(0, 0)] * (x.ndim - 1)))
+        # Rows before steps: the products within a chunk are batched over B.
+        return jnp.moveaxis(x.reshape(-1, size, *x.shape[1:]), 1, 2)
 
-def out_of_chunks(x: chex.Array, steps: int) -> chex.Array:
-    """Return x, in chunks `[N, B, C, n]`, as `[T, B, n]`, where T is `steps`.
+    # The gradient computes a chunk again, so only the state is stored, once per chunk. In a scan
+    # XLA cannot merge the two computations anyway, hence prevent_cse=False.
+    @functools.partial(jax.checkpoint, prevent_cse=False)
+    def body(state: Any, chunk: tuple) -> tuple[Any, chex.Array]:
+        return advance(state, *chunk)
 
-    The steps that completed the last chunk are cut off.
-    """
-    x = jnp.moveaxis(x, 2, 1)
-    return x.reshape(-1, *x.shape[2:])[:steps]
+    present = jnp.ones((steps, inputs.shape[1], 1), bool) if mask is None else mask[..., None]
+    state, outputs = jax.lax.scan(body, state, (in_chunks(inputs), in_chunks(present)))
+    outputs = jnp.moveaxis(outputs, 2, 1)
+    return state, outputs.reshape(-1, *outputs.shape[2:])[:steps]
 
 
 def after(log_a: chex.Array) -> chex.Array:
@@ -91,15 +125,12 @@ def _vector_weights(*terms: chex.Array) -> chex.Array:
 
 
 def _either(at_once: Callable, one_by_one: Callable, terms: tuple) -> Any:
-    """Return `at_once(*terms)` if no chunk decays by more than `MOST`.
+    """Return `at_once(*terms)` if the chunk decays by at most `MOST`, else `one_by_one(*terms)`.
 
-    Otherwise, return the stacked results of `one_by_one`, which is called for one chunk at a time.
     `terms[0]` is ln of the decay of each step.
     """
     fits = jnp.min(jnp.sum(terms[0], axis=-2)) > -MOST
-    # By chunks, as the programs of both branches are given their memory, whichever runs.
-    by_chunks = functools.partial(jax.lax.map, lambda chunk: one_by_one(*chunk))
-    return jax.lax.cond(fits, lambda terms: at_once(*terms), by_chunks, terms)
+    return jax.lax.cond(fits, at_once, one_by_one, *terms)
 
 
 def _at_once(log_a: chex.Array, k: chex.Array, q: chex.Array) -> chex.Array:
@@ -159,38 +190,3 @@ def _inverse_backward(inverse: chex.Array, slope: chex.Array) -> tuple[chex.Arra
 
 
 unit_inverse.defvjp(_inverse_forward, _inverse_backward)
-
-
-def over_chunks(
-    state: chex.Array,
-    kept: chex.Array,
-    keys: chex.Array,
-    values: chex.Array,
-    read: chex.Array,
-    weights: chex.Array,
-) -> tuple[chex.Array, chex.Array]:
-    """Return the last state S `[B, K, V]` and all outputs o `[N, B, C, V]`, from the first state.
-
-        o  = read S + weights values            the outputs of a chunk that starts from S
-        S' = kept S + keys^T values             the state after the chunk
-
-    Args:
-      state: the first S, `[B, K, V]`.
-      kept: a matrix for each chunk, `[N, B, K, K]`, or the factors of a diagonal matrix,
-        `[N, B, K, 1]` or `[N, B, 1, 1]`.
-      keys: `[N, B, C, K]`.
-      values: `[N, B, C, V]`.
-      read: the factors of S in the outputs, `[N, B, C, K]`.
-      weights: the factors of the values in the outputs, `[N, B, C, C]`.
-    """
-
-    def advance(start: chex.Array, chunk: tuple) -> tuple[chex.Array, chex.Array]:
-        """Return S after a chunk, and S before it."""
-        kept, added = chunk
-        return (kept * start if kept.shape[-1] == 1 else kept @ start) + added, start
-
-    last, starts = jax.lax.scan(advance, state, (kept, jnp.swapaxes(keys, -1, -2) @ values))
-    # One product of both terms: a sum of two is wrong where S is a constant zero (jax 0.10.2,
-    # CPU). The test of chunks from such a state shows when two may come back.
-    both = jnp.concatenate([starts, values], axis=-2)
-    return last, jnp.concatenate([read, weights], axis=-1) @ both

@@ -16,15 +16,10 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.interface import CellParams, Mask
+from echo_jax.cells.interface import CellParams
 from echo_jax.cells.linear_layers import linear_uniform, rms_norm, unit
 from echo_jax.cells.matrix_state import chunks
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
-
-CHUNK = 32
-"""The number of steps that the chunkwise form computes at once. On a CPU, an update takes 1.4 times
-as long with 16 steps, and 1.1 times as long with 64 steps, as in the authors' kernels for GPUs (B
-16, K = V = 32, T 512)."""
 
 EPSILON_UNIT = 1e-6  # added to a sum of squares before its root, as in the authors' code
 EPSILON_NORM = 1e-5  # added to a mean of squares
@@ -105,7 +100,7 @@ class DeltaNetCell(KeyValueCell):
     rms_norm would undo.
 
     The state is S, float32 `[B, V, K]`, zero at the start. Initially, weights W are uniform within
-    1 / sqrt(rows) of 0, and the gain is 1. `parallel` computes a chunk of steps at once.
+    1 / sqrt(rows) of 0, and the gain is 1.
 
     Attributes:
       features: H, the number of outputs.
@@ -141,45 +136,31 @@ class DeltaNetCell(KeyValueCell):
     ) -> tuple[chex.Array, chex.Array]:
         return delta_rule_step(state, terms)
 
-    def parallel(
-        self, params: CellParams, state: chex.Array, terms: DeltaTerms, mask: Mask
+    def recur_chunk(
+        self, params: CellParams, state: chex.Array, terms: DeltaTerms, present: chex.Array
     ) -> tuple[chex.Array, chex.Array]:
-        """Return the last S and all o `[T, B, V]`, from terms `[T, B, n]`, in chunks of steps.
+        """Return S after a chunk, `[B, V, K]`, and its o, `[B, C, V]`, from S before the chunk.
 
-        `state` is the first S, `[B, V, K]`. In a chunk that starts from S, with c_t = alpha_1 ...
-        alpha_t, step t adds u_t k_t^T:
+        With c_t = alpha_1 ... alpha_t, step t adds u_t k_t^T:
 
             u_t = beta_t (v_t - c_t S k_t - sum over i < t of (c_t / c_i) (k_i . k_t) u_i)
             o_t = c_t S q_t + sum over i <= t of (c_t / c_i) (k_i . q_t) u_i
 
-        All u_t solve a triangular system whose right side is linear in S. So the system is solved
-        for all chunks at once, before S is known: u = U - W S^T (the WY representation of Yang et
-        al. 2024b, section 3.2; with decay, Yang et al. 2025, section 3.3). A masked step, and a
-        step that completes the last chunk, has beta = 0 and alpha = 1.
+        All u_t solve a triangular system (Yang et al. 2024b, section 3.2; with decay, Yang et al.
+        2025, section 3.3). An absent step has beta = 0 and alpha = 1.
         """
-        steps = len(terms.beta)
-        log_alpha = terms.log_alpha
-        if log_alpha is None:
-            log_alpha = jnp.zeros_like(terms.beta)
-        if mask is not None:
-            terms = terms._replace(beta=jnp.where(mask[..., None], terms.beta, 0))
-            log_alpha = jnp.where(mask[..., None], log_alpha, 0)
-        whole = (*terms[:4], log_alpha)
-        q, k, v, beta, log_alpha = (chunks.in_chunks(x, CHUNK) for x in whole)
+        q, k, v, beta, log_alpha, _ = terms
+        beta = jnp.where(present, beta, 0)
+        log_alpha = 0 * beta if log_alpha is None else jnp.where(present, log_alpha, 0)
         since_start = jnp.exp(jnp.cumsum(log_alpha, axis=-2))
         decays = chunks.decay_between(log_alpha)[..., 0]
-        keys_before = jnp.swapaxes(k, -1, -2)
-        inverse = chunks.unit_inverse(jnp.tril(beta * decays * (k @ keys_before), -1))
-        values = inverse @ (beta * v)  # U
-        asked = inverse @ (beta * since_start * k)  # W
-        keys = jnp.exp(chunks.after(log_alpha)) * k
-        weights = decays * (q @ keys_before)
-        # u is linear in S, so that one product is left for the loop over chunks.
-        kept = since_start[..., -1:, :] * jnp.eye(self.keys) - jnp.swapaxes(keys, -1, -2) @ asked
-        read = since_start * q - weights @ asked
+        keys_before = jnp.swapaxes(k, 1, 2)
         start = jnp.swapaxes(state, 1, 2)
-        last, o = chunks.over_chunks(start, kept, keys, values, read, weights)
-        return jnp.swapaxes(last, 1, 2), chunks.out_of_chunks(o, steps)
+        inverse = chunks.unit_inverse(jnp.tril(beta * decays * (k @ keys_before), -1))
+        u = inverse @ (beta * (v - (since_start * k) @ start))
+        read = (since_start * q) @ start + (decays * (q @ keys_before)) @ u
+        added = jnp.swapaxes(u, 1, 2) @ (jnp.exp(chunks.after(log_alpha)) * k)
+        return since_start[:, -1:] * state + added, read
 
     def read_out(self, params: CellParams, read: chex.Array, terms: DeltaTerms) -> chex.Array:
         normalised = params.gain * rms_norm(read, EPSILON_NORM)

@@ -72,7 +72,6 @@ class GLACell(OuterProductCell):
 
     rank: int = 16
     tau: ClassVar[float] = 16.0
-    chunk: ClassVar[int] = 16  # as many as in the paper's smaller chunks
 
     def __post_init__(self) -> None:
         at_least(1, self, "key_size", "rank")

@@ -15,15 +15,8 @@ from typing import Any, ClassVar, NamedTuple
 import chex
 import jax.numpy as jnp
 
-from echo_jax.cells.interface import CellParams, Mask, ProjectedCell, at_least
+from echo_jax.cells.interface import Carry, CellParams, Mask, ProjectedCell, at_least
 from echo_jax.cells.matrix_state import chunks
-
-WIDE = 500
-"""The size of a matrix state, in numbers, from which a CPU computes in chunks too. For a gradient,
-chunks store the matrix once per chunk, and steps store it at every step. Chunks take 1.0 to 1.8
-times as long as steps with 100 numbers, and 0.5 to 1.0 times as long with 400 numbers and 16 rows
-(docs/performance.md). States of 400 numbers are computed in steps, so that the published cards,
-which have at most 400, keep their bits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +48,33 @@ class KeyValueCell(ProjectedCell):
         return self.features if self.value_size is None else self.value_size
 
     @property
-    def parallel_on_cpu(self) -> bool:
-        """True if the state has at least `WIDE` numbers."""
-        return self.keys * self.values >= WIDE
-
-    @property
     def key_value_sizes(self) -> tuple[int, int]:
         return self.keys, self.values
+
+    def recur_chunk(
+        self, params: CellParams, state: Carry, terms: Any, present: chex.Array
+    ) -> tuple[Carry, chex.Array]:
+        """Return the state after a chunk of C steps, and what `read_out` reads, `[B, C, n]`.
+
+        `state` is the state before the chunk, and `terms` are `[B, C, n]`. Where `present`, bool
+        `[B, C, 1]`, is False, the state is held. The results are those of `recur`, up to rounding.
+        """
+        raise NotImplementedError
+
+    def scan(
+        self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
+    ) -> tuple[Carry, chex.Array]:
+        """Return the last state and the outputs, as `Cell.scan` does."""
+        if not chunks.runs_in_chunks(self.keys * self.values):
+            return super().scan(params, state, xs, mask)
+        project = self.projection(params, xs)
+
+        def advance(state: Carry, xs: chex.Array, present: chex.Array) -> tuple[Carry, chex.Array]:
+            terms = project(xs)
+            state, read = self.recur_chunk(params, state, terms, present)
+            return state, self.read_out(params, read, terms)
+
+        return chunks.scan_over_chunks(advance, state, xs, mask)
 
 
 class OuterProductTerms(NamedTuple):
@@ -85,9 +98,6 @@ class OuterProductCell(KeyValueCell):
     output. `read_out` gets S'^T q, `[..., V]`.
     """
 
-    chunk: ClassVar[int]
-    """The number of steps that the parallel form computes at once."""
-
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:
         return jnp.zeros((batch_size, *self.key_value_sizes))
 
@@ -98,31 +108,23 @@ class OuterProductCell(KeyValueCell):
         state = jnp.exp(log_a)[..., None] * state + k[..., None] * v[..., None, :]
         return state, jnp.einsum("bkv,bk->bv", state, q)
 
-    def parallel(
-        self, params: CellParams, state: chex.Array, terms: Any, mask: Mask
+    def recur_chunk(
+        self, params: CellParams, state: chex.Array, terms: Any, present: chex.Array
     ) -> tuple[chex.Array, chex.Array]:
-        """Return the last S `[B, K, V]` and all o `[T, B, V]`, from the first S and the terms.
+        """Return S after a chunk, `[B, K, V]`, and its o, `[B, C, V]`, from S before the chunk.
 
-        In a chunk that starts from S, let a(t, i) be the product of the decays after step i up to
-        step t, where i = 0 stands for the start of the chunk:
+        Let a(t, i) be the product of the decays after step i up to step t, where i = 0 stands for
+        the start of the chunk:
 
             o_t = S^T (a(t, 0) q_t) + sum over i from 1 to t of (a(t, i) q_t . k_i) v_i
 
-        All products within chunks are computed at once, and S at the start of each chunk in a loop
-        (Yang et al. 2024a, "Gated linear attention", section 4; Dao & Gu 2024, section 6). A masked
-        step has a = 1 and k = 0.
+        This is the chunkwise form of Yang et al. 2024a, "Gated linear attention", section 4, and
+        Dao & Gu 2024, section 6. An absent step has a = 1 and k = 0.
         """
-        terms = terms.outer
-        if mask is not None:
-            seen = mask[..., None]
-            terms = terms._replace(
-                log_a=jnp.where(seen, terms.log_a, 0), k=jnp.where(seen, terms.k, 0)
-            )
-        # Zeros fill up the last chunk: like a masked step, ln a = 0 and k = 0 leave S as it is.
-        log_a, k, v, q = (chunks.in_chunks(x, self.chunk) for x in terms)
+        log_a, k, v, q = terms.outer
+        log_a = jnp.where(present, log_a, 0)
+        k = jnp.where(present, k, 0)
         since_start = jnp.exp(jnp.cumsum(log_a, axis=-2))
-        kept = jnp.swapaxes(since_start[..., -1:, :], -1, -2)
-        keys = jnp.exp(chunks.after(log_a)) * k
-        weights = chunks.weights(log_a, k, q)
-        last, o = chunks.over_chunks(state, kept, keys, v, since_start * q, weights)
-        return last, chunks.out_of_chunks(o, len(terms.k))
+        read = (since_start * q) @ state + chunks.weights(log_a, k, q) @ v
+        added = jnp.swapaxes(jnp.exp(chunks.after(log_a)) * k, -1, -2) @ v
+        return jnp.swapaxes(since_start[:, -1:], 1, 2) * state + added, read

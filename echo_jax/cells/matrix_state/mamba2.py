@@ -85,7 +85,6 @@ class Mamba2Cell(OuterProductCell):
       value_size: P, the numbers that S maps to; None for H.
     """
 
-    chunk: ClassVar[int] = 32
     # Both sizes are H unless they are set, so that `features` alone makes a square state.
     sized_with: ClassVar[tuple[str, ...]] = ()
 

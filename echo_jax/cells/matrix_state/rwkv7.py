@@ -18,11 +18,6 @@ from jax.nn.initializers import orthogonal
 from echo_jax.cells.interface import Cell, Mask, at_least, divides, is_tokens, scan_over_time
 from echo_jax.cells.linear_layers import unit
 from echo_jax.cells.matrix_state import chunks
-from echo_jax.cells.matrix_state.key_value_cell import WIDE
-
-CHUNK = 16
-"""The number of steps that the chunkwise form computes at once. On a CPU, an update takes 1.1 times
-as long with 32 steps (B 16, N 32, T 512)."""
 
 # As in the authors' code, whose heads have 64 numbers; `RWKV7Cell` says what it does to small ones.
 EPSILON_NORM = 64e-5  # added to the variance of a head's output
@@ -232,47 +227,26 @@ class RWKV7Cell(Cell):
         _, shifted = token_shift(state.x @ kernels[1], before, mask)
         # No associative scan: a step multiplies S by diag(w) - kappa (a kappa)^T, and products of
         # such matrices are full, and cost N^3 each.
-        wide = math.prod(self.key_value_sizes) >= WIDE
-        run = self._in_chunks if wide else self._in_steps
-        matrix, y = run(params, state.S, now + shifted, mask)
+        if chunks.runs_in_chunks(math.prod(self.key_value_sizes)):
+
+            def advance(
+                matrix: chex.Array, products: chex.Array, present: chex.Array
+            ) -> tuple[chex.Array, chex.Array]:
+                terms = self._terms(params, products)
+                matrix, read = recur_chunk(matrix, terms, present)
+                return matrix, self._read_out(params, read, terms)
+
+            matrix, y = chunks.scan_over_chunks(advance, state.S, now + shifted, mask)
+        else:
+            terms = self._terms(params, now + shifted)
+            matrix, read = scan_over_time(recur, state.S, terms, mask, unroll=1)
+            y = self._read_out(params, read, terms)
         vectors = (
             jax.nn.one_hot(xs, state.x.shape[-1], dtype=state.x.dtype) if is_tokens(xs) else xs
         )
         # The state is the last input and not its product: `step` and `scan` go on from one another.
         last, _ = token_shift(state.x, vectors, mask)
         return RWKV7State(last, matrix), y
-
-    def _in_steps(
-        self, params: RWKV7Params, matrix: chex.Array, products: chex.Array, mask: Mask
-    ) -> tuple[chex.Array, chex.Array]:
-        """Return the last S and all outputs `[T, B, H]`, from the first S, step by step.
-
-        `products` are `[T, B, n]`, as in `_terms`.
-        """
-        terms = self._terms(params, products)
-        matrix, read = scan_over_time(recur, matrix, terms, mask, unroll=1)
-        return matrix, self._read_out(params, read, terms)
-
-    def _in_chunks(
-        self, params: RWKV7Params, matrix: chex.Array, products: chex.Array, mask: Mask
-    ) -> tuple[chex.Array, chex.Array]:
-        """Return what `_in_steps` returns, a chunk of steps at a time."""
-        steps = len(products)
-        present = jnp.ones(products.shape[:2], bool) if mask is None else mask
-
-        # The gradient computes a chunk again, so S is stored once per chunk, and nothing else. A
-        # call takes 0.7 times as long as with all terms computed first (CPU, T 512, N 32).
-        @functools.partial(jax.checkpoint, prevent_cse=False)
-        def advance(matrix: chex.Array, chunk: tuple) -> tuple[chex.Array, chex.Array]:
-            """Return S after a chunk, and the outputs of the chunk."""
-            products, present = chunk
-            terms = self._terms(params, products)
-            matrix, read = recur_chunk(matrix, terms, present)
-            return matrix, self._read_out(params, read, terms)
-
-        parts = (chunks.in_chunks(x, CHUNK) for x in (products, present[..., None]))
-        matrix, y = jax.lax.scan(advance, matrix, tuple(parts))
-        return matrix, chunks.out_of_chunks(y, steps)
 
     def _terms(self, params: RWKV7Params, products: chex.Array) -> RWKV7Terms:
         """Return the terms of inputs, from their `products` with the kernels, `[..., n]`.
@@ -341,26 +315,23 @@ def recur_chunk(
     """
     present = present[:, None]  # heads before steps: the products are batched over B and heads
     r, w, k, v, kappa, a = (jnp.swapaxes(term, 1, 2) for term in terms[:6])
-    added = jnp.concatenate([-a * kappa, k], axis=-2)
-    added = jnp.where(jnp.concatenate([present, present], axis=-2), added, 0)
     log_w = jnp.where(present, jnp.log(w), 0)
     log_c = jnp.cumsum(log_w, axis=-2)
-    half = log_c[..., -1:, :] / 2
-    until = jnp.concatenate([log_c, log_c - log_w], axis=-2) - half
-    asked = jnp.exp(until) * jnp.concatenate([r, kappa], axis=-2)
-    added = jnp.exp(half - jnp.concatenate([log_c, log_c], axis=-2)) * added
-    steps = r.shape[-2]
-    # Row t of the first C is r of step t, which sees the step itself; of the last C it is kappa.
-    sees = jnp.tile(jnp.concatenate([jnp.tri(steps), jnp.tri(steps, k=-1)]), (1, 2)) > 0
-    weights = jnp.where(sees, asked @ jnp.swapaxes(added, -1, -2), 0)
-    half = jnp.exp(half)
-    found = asked @ jnp.swapaxes(matrix * half, -1, -2)
-    inverse = chunks.unit_inverse(-weights[..., steps:, :steps])
-    u = inverse @ (found[..., steps:, :] + weights[..., steps:, steps:] @ v)
-    values = jnp.concatenate([u, v], axis=-2)
-    read = found[..., :steps, :] + weights[..., :steps, :] @ values
-    matrix = half * (half * matrix + jnp.swapaxes(values, -1, -2) @ added)
-    return matrix, jnp.swapaxes(read, 1, 2)
+    # Results do not depend on the middle, so its gradient, which is zero, need not be computed.
+    middle = jax.lax.stop_gradient(log_c[..., -1:, :] / 2)
+    until = jnp.exp(log_c - middle)
+    since = jnp.exp(middle - log_c)
+    r = until * r
+    kappa_then = jnp.exp(log_c - log_w - middle) * kappa
+    k = jnp.swapaxes(jnp.where(present, since * k, 0), -1, -2)
+    removed = jnp.swapaxes(jnp.where(present, since * a * kappa, 0), -1, -2)
+    # S^T: the gradients of decays are then sums over the last axis, which are faster on a CPU.
+    start = jnp.swapaxes(jnp.exp(middle), -1, -2) * jnp.swapaxes(matrix, -1, -2)
+    inverse = chunks.unit_inverse(jnp.tril(kappa_then @ removed, -1))
+    u = inverse @ (kappa_then @ start + jnp.tril(kappa_then @ k, -1) @ v)
+    read = r @ start + jnp.tril(r @ k) @ v - jnp.tril(r @ removed) @ u
+    last = jnp.swapaxes(until[..., -1:, :], -1, -2) * (start + k @ v - removed @ u)
+    return jnp.swapaxes(last, -1, -2), jnp.swapaxes(read, 1, 2)
 
 
 def token_shift(start: chex.Array, xs: chex.Array, mask: Mask) -> tuple[chex.Array, chex.Array]:

@@ -8,12 +8,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.interface import Mask, ProjectedCell, divides
-from echo_jax.cells.matrix_state.chunks import in_chunks, out_of_chunks
+from echo_jax.cells.interface import ProjectedCell, divides
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
-
-CHUNK = 64
-"""How many steps the chunkwise form of the mLSTM computes at once, as in the authors' code."""
 
 SHUT = -1e30
 """The logarithm of a gate that lets nothing in; finite, so that differences are numbers."""
@@ -192,38 +188,6 @@ def normalised(found: chex.Array, weight: chex.Array, m: chex.Array) -> chex.Arr
     return found / jnp.maximum(jnp.abs(weight), jnp.exp(-jnp.clip(m, -40, 40)))
 
 
-def _chunk_states(
-    state: MLSTMState, v: chex.Array, k: chex.Array, a: chex.Array, end: chex.Array
-) -> tuple[MLSTMState, chex.Array, chex.Array]:
-    """Return the last state, and for each of N chunks the memory and m before the chunk.
-
-    The memory, `[N, B, V + 1, K]`, has the normaliser as its last row; m is `[N, B, 1, 1]`.
-    `MLSTMCell.parallel` defines a and F.
-
-    Args:
-      state: the state before the first chunk.
-      v: the values, followed by a 1, of the steps of each chunk, `[N, B, steps, V + 1]`.
-      k: the keys, `[N, B, steps, K]`.
-      a: `[N, B, steps, 1]`.
-      end: F of the last step of each chunk, `[N, B, 1, 1]`.
-    """
-    # Weights relative to the largest of the chunk are at most 1, whatever i~ is.
-    highest = jnp.max(a, axis=2, keepdims=True)
-    added = jnp.swapaxes(jnp.exp(a - highest) * v, 2, 3) @ k
-
-    def advance(before: tuple, chunk: tuple) -> tuple[tuple, tuple]:
-        """Return the memory and m after a chunk, and then the memory and m before the chunk."""
-        memory, m = before
-        added, highest, end = chunk
-        most = jnp.maximum(m, highest)
-        memory = jnp.exp(m - most) * memory + jnp.exp(highest - most) * added
-        return (memory, end + most), before
-
-    start = jnp.concatenate([state.C, state.n[:, None]], axis=1), state.m[:, None]
-    (memory, m), before = jax.lax.scan(advance, start, (added, highest, end))
-    return MLSTMState(memory[:, :-1], memory[:, -1], m[:, 0]), *before
-
-
 @dataclasses.dataclass(frozen=True)
 class MLSTMCell(KeyValueCell):
     """The mLSTM, whose memory is a matrix (Beck et al. 2024, section 2.3).
@@ -242,8 +206,8 @@ class MLSTMCell(KeyValueCell):
 
     C q is the weighted sum of the past values v, and n q is the sum of their weights exp(i~) (k q).
     The weights fade by sigmoid(f~) per step; m keeps the exponentials i and f at most 1. The state
-    is `MLSTMState`, zeros at the start. The gates see only the input, so there is a `parallel`
-    form.
+    is `MLSTMState`, zeros at the start. The gates see only the input, so steps can be computed in
+    chunks.
 
     Initial parameters are as in the authors' code (github.com/NX-AI/xlstm). W_q, W_k, W_v and W_o
     are normal of variance 2 / 5F, W_down is normal of variance 4 / H, and w_i and w_f are zero. b_i
@@ -311,41 +275,38 @@ class MLSTMCell(KeyValueCell):
         weight = jnp.sum(n * q, axis=-1, keepdims=True)
         return MLSTMState(memory, n, m), normalised(found, weight, m)
 
-    def parallel(
-        self, params: MLSTMParams, state: MLSTMState, terms: MLSTMTerms, mask: Mask
+    def recur_chunk(
+        self, params: MLSTMParams, state: MLSTMState, terms: MLSTMTerms, present: chex.Array
     ) -> tuple[MLSTMState, chex.Array]:
-        """Return the last state, and h~ of all steps `[T, B, V]`, computed a chunk at a time.
+        """Return the state after a chunk, and its h~, `[B, C, V]`, from the state before the chunk.
 
-        In a chunk that starts from C and m, let F_t = log f_1 + ... + log f_t, and let
-        a_s = i~_s - F_s:
+        With F_t = log f_1 + ... + log f_t, and a_s = i~_s - F_s, from C and m before the chunk:
 
             M_t = max(m, a_1, ..., a_t)
             m_t = F_t + M_t
             C_t = exp(m - M_t) C + sum over s <= t of exp(a_s - M_t) v_s k_s^T
 
-        n_t is computed as one more row of C_t, for a value of 1. A masked step, and a step that
-        completes the last chunk, has log f = 0 and i~ = SHUT. Within a chunk, this is the parallel
-        form of the paper (appendix A.3), as in `chunkwise_simple` of the authors' code.
+        n_t is computed as one more row of C_t, for a value of 1. An absent step has log f = 0 and
+        i~ = SHUT. This is the parallel form of the paper (appendix A.3), as in `chunkwise_simple`
+        of the authors' code.
         """
-        i = terms.i
-        log_f = terms.log_f
-        if mask is not None:
-            i = jnp.where(mask[..., None], i, SHUT)
-            log_f = jnp.where(mask[..., None], log_f, 0)
-        values = jnp.concatenate([terms.v, jnp.ones_like(i)], axis=-1)
-        q, k, v, log_f = (in_chunks(x, CHUNK) for x in (terms.q, terms.k, values, log_f))
-        faded = jnp.cumsum(log_f, axis=2)  # F
-        # Filled steps add nothing, as k = 0; but i~ = 0 would raise the maximum, and so m.
-        a = in_chunks(i, CHUNK, filler=SHUT) - faded
-        last, memory, m = _chunk_states(state, v, k, a, faded[:, :, -1:])
-        most = jnp.maximum(m, jax.lax.cummax(a, axis=2))  # M
-        past = jnp.tri(a.shape[2], dtype=bool)
+        q, k, v, _, i, log_f = terms
+        faded = jnp.cumsum(jnp.where(present, log_f, 0), axis=1)  # F
+        a = jnp.where(present, i, SHUT) - faded
+        m = state.m[:, None]
+        most = jnp.maximum(m, jax.lax.cummax(a, axis=1))  # M
+        past = jnp.tri(a.shape[1], dtype=bool)
         # Masked before exp: the a of a later step may be above M by more than 88, where exp is inf.
-        weights = jnp.exp(jnp.where(past, jnp.swapaxes(a, 2, 3) - most, -jnp.inf))
-        found = (weights * (q @ jnp.swapaxes(k, 2, 3))) @ v
-        found += jnp.exp(m - most) * (q @ jnp.swapaxes(memory, 2, 3))
+        weights = jnp.exp(jnp.where(past, jnp.swapaxes(a, 1, 2) - most, -jnp.inf))
+        values = jnp.concatenate([v, jnp.ones_like(i)], axis=-1)
+        memory = jnp.concatenate([state.C, state.n[:, None]], axis=1)
+        found = (weights * (q @ jnp.swapaxes(k, 1, 2))) @ values
+        found += jnp.exp(m - most) * (q @ jnp.swapaxes(memory, 1, 2))
         read = normalised(found[..., :-1], found[..., -1:], faded + most)
-        return last, out_of_chunks(read, len(i))
+        last = most[:, -1:]
+        added = jnp.swapaxes(jnp.exp(a - last) * values, 1, 2) @ k
+        memory = jnp.exp(m - last) * memory + added
+        return MLSTMState(memory[:, :-1], memory[:, -1], (faded + most)[:, -1]), read
 
     def read_out(self, params: MLSTMParams, read: chex.Array, terms: MLSTMTerms) -> chex.Array:
         return (terms.o * read) @ params.W_down
