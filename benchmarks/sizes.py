@@ -1,6 +1,7 @@
 """One recurrent layer at several sizes, beside Flax and PyTorch: python benchmarks/race.py --sizes.
 
 Layers whose state is a matrix, which PyTorch has not, stand beside two forms of `matrix_states`.
+A last table compares our own two forms of these layers, in chunks and by step.
 
 Measured is a forward pass from the state zero and the gradient of the sum of all squared outputs
 by all parameters: as one call, and as an update, one of four with steps of gradient descent between
@@ -12,10 +13,12 @@ every round.
 
 import functools
 import importlib.util
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +28,7 @@ from flax import linen as nn
 from surroundings import markdown_table, measured_apart, seconds_of_calls, torch_device
 
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.matrix_state import chunks
 from echo_jax.cells.registry import build, cell_class
 from echo_jax.jax_settings import GENERATOR
 
@@ -46,6 +50,7 @@ UPDATES = 4  # in one program
 
 LIBRARIES = ("echo_jax", "Flax", "PyTorch")
 FORMS = ("echo_jax", "PyTorch by step", "PyTorch in chunks")
+OUR_FORMS = ("in chunks", "by step")
 """The peers of a table; the first is compared with the others."""
 
 SIZES = (
@@ -63,12 +68,21 @@ SIZES = (
     Size("simple", 600, 16, 50, 16),
 )
 
+MATRIX_CELLS = ("delta-net", "gated-delta-net", "gla", "mamba2", "mlstm", "rwkv7")
+
 MATRIX_SIZES = tuple(
     Size(cell, steps, 16, units, 16)
-    for cell in ("delta-net", "gated-delta-net", "gla", "mamba2", "mlstm", "rwkv7")
+    for cell in MATRIX_CELLS
     for steps, units in ((93, 10), (512, 32))
 )
 """The sizes of a card, of 400 bytes, and about the largest state that a card measures."""
+
+CROSSING_SIZES = tuple(
+    Size(cell, steps, 16, units, 16)
+    for cell in MATRIX_CELLS
+    for steps, units in ((93, 10), (512, 10), (93, 20), (512, 20), (10, 32), (93, 32), (512, 32))
+)
+"""The sizes around `chunks.WIDE`."""
 
 
 class Layer(NamedTuple):
@@ -87,7 +101,8 @@ def compare_sizes(rounds: int, fast: bool, out: Path | None) -> None:
     with_torch = importlib.util.find_spec("torch") is not None
     with surroundings.measuring(out) as (measured, core):
         measured["sizes"] = []
-        for sizes, names in (SIZES, LIBRARIES), (MATRIX_SIZES, FORMS):
+        tables = (SIZES, LIBRARIES), (MATRIX_SIZES, FORMS), (CROSSING_SIZES, OUR_FORMS)
+        for sizes, names in tables:
             peers = tuple(name for name in names if with_torch or "PyTorch" not in name)
             small = sizes[0]._replace(steps=10, rows=2, units=4, values=4)
             tried, seconds = ((small,), 0.01) if fast else (sizes, 0.4)
@@ -154,6 +169,12 @@ def echo_jax_layer(size: Size, tokens: np.ndarray) -> Layer:
     return compiled(outputs, params, jnp.asarray(tokens, jnp.int32))
 
 
+def layer_of_form(size: Size, tokens: np.ndarray, wide: float) -> Layer:
+    """The built-in cell, in chunks where its matrix has at least `wide` numbers."""
+    with mock.patch.object(chunks, "WIDE", wide):
+        return echo_jax_layer(size, tokens)
+
+
 def flax_layer(size: Size, tokens: np.ndarray) -> Layer:
     """`nn.RNN` over the cell of Flax that is meant for speed, on one-hot vectors."""
     cells: dict[str, Any] = {
@@ -177,7 +198,7 @@ def compiled(outputs: Callable[..., Any], params: Any, inputs: jax.Array) -> Lay
         return jax.lax.fori_loop(0, UPDATES, lambda _, params: step(params, inputs), params)
 
     def waiting(function: Callable[..., Any]) -> Callable[[], Any]:
-        program = jax.jit(function)
+        program = jax.jit(function).lower(params, inputs).compile()
         return lambda: jax.block_until_ready(program(params, inputs))
 
     return Layer(waiting(gradient), waiting(updates))
@@ -217,6 +238,8 @@ def called(weights: Sequence[Any], outputs: Callable[[], Any], wait: Callable[[]
 
 LAYERS: dict[str, Callable[[Size, np.ndarray], Layer]] = {
     "echo_jax": echo_jax_layer,
+    "in chunks": functools.partial(layer_of_form, wide=0),
+    "by step": functools.partial(layer_of_form, wide=math.inf),
     "Flax": flax_layer,
     "PyTorch": pytorch_layer,
     "PyTorch by step": functools.partial(pytorch_layer, form="in_steps"),
