@@ -26,47 +26,43 @@ class BuiltInCell(NamedTuple):
         return getattr(importlib.import_module(home), name)
 
 
-CELLS = {
-    "lstm": BuiltInCell(
-        "vector_state.lstm:LSTMCell", "LSTM, as in Keras", "Hochreiter & Schmidhuber 1997"
+# By name: the home, the title and the paper.
+_CELLS = {
+    "lstm": ("vector_state.lstm:LSTMCell", "LSTM, as in Keras", "Hochreiter & Schmidhuber 1997"),
+    "gru": ("vector_state.flax_rnns:GRUCell", "GRU, of Flax", "Cho et al. 2014"),
+    "optimized-lstm": (
+        "flax.linen:OptimizedLSTMCell",
+        "optimized LSTM, of Flax",
+        "Hochreiter & Schmidhuber 1997",
     ),
-    "gru": BuiltInCell("vector_state.flax_rnns:GRUCell", "GRU, of Flax", "Cho et al. 2014"),
-    "optimized-lstm": BuiltInCell(
-        "flax.linen:OptimizedLSTMCell", "optimized LSTM, of Flax", "Hochreiter & Schmidhuber 1997"
+    "simple": ("vector_state.flax_rnns:SimpleCell", "tanh RNN, of Flax", "Elman 1990"),
+    "mlp": ("vector_state.delay_line_mlp:DelayLineMLP", "MLP on a delay line", "-"),
+    "lstm-chrono": ("vector_state.lstm:ChronoLSTMCell", "chrono LSTM", "Tallec & Ollivier 2018"),
+    "identity-rnn": ("vector_state.flax_rnns:IdentityRNNCell", "identity RNN", "Le et al. 2015"),
+    "mingru": ("vector_state.minimal_rnns:MinGRUCell", "minGRU", "Feng et al. 2024"),
+    "lru": ("vector_state.lru:LRUCell", "LRU", "Orvieto et al. 2023"),
+    "minlstm": ("vector_state.minimal_rnns:MinLSTMCell", "minLSTM", "Feng et al. 2024"),
+    "rg-lru": ("vector_state.lru:RGLRUCell", "RG-LRU", "De et al. 2024"),
+    "slstm": ("matrix_state.xlstm:SLSTMCell", "sLSTM", "Beck et al. 2024"),
+    "delta-net": ("matrix_state.delta_net:DeltaNetCell", "DeltaNet", "Yang et al. 2024b"),
+    "gated-delta-net": (
+        "matrix_state.delta_net:GatedDeltaNetCell",
+        "gated DeltaNet",
+        "Yang et al. 2025",
     ),
-    "simple": BuiltInCell("vector_state.flax_rnns:SimpleCell", "tanh RNN, of Flax", "Elman 1990"),
-    "mlp": BuiltInCell("vector_state.delay_line_mlp:DelayLineMLP", "MLP on a delay line", "-"),
-    "lstm-chrono": BuiltInCell(
-        "vector_state.lstm:ChronoLSTMCell", "chrono LSTM", "Tallec & Ollivier 2018"
-    ),
-    "identity-rnn": BuiltInCell(
-        "vector_state.flax_rnns:IdentityRNNCell", "identity RNN", "Le et al. 2015"
-    ),
-    "mingru": BuiltInCell("vector_state.minimal_rnns:MinGRUCell", "minGRU", "Feng et al. 2024"),
-    "lru": BuiltInCell("vector_state.lru:LRUCell", "LRU", "Orvieto et al. 2023"),
-    "minlstm": BuiltInCell("vector_state.minimal_rnns:MinLSTMCell", "minLSTM", "Feng et al. 2024"),
-    "rg-lru": BuiltInCell("vector_state.lru:RGLRUCell", "RG-LRU", "De et al. 2024"),
-    "slstm": BuiltInCell("matrix_state.xlstm:SLSTMCell", "sLSTM", "Beck et al. 2024"),
-    "delta-net": BuiltInCell(
-        "matrix_state.delta_net:DeltaNetCell", "DeltaNet", "Yang et al. 2024b"
-    ),
-    "gated-delta-net": BuiltInCell(
-        "matrix_state.delta_net:GatedDeltaNetCell", "gated DeltaNet", "Yang et al. 2025"
-    ),
-    "mlstm": BuiltInCell("matrix_state.xlstm:MLSTMCell", "mLSTM", "Beck et al. 2024"),
-    "mamba2": BuiltInCell("matrix_state.mamba2:Mamba2Cell", "Mamba-2", "Dao & Gu 2024"),
-    "exprnn": BuiltInCell(
-        "vector_state.exprnn:ExpRNNCell", "expRNN", "Lezcano-Casado & Martinez-Rubio 2019"
-    ),
-    "rwkv7": BuiltInCell("matrix_state.rwkv7:RWKV7Cell", "RWKV-7", "Peng et al. 2025"),
-    "lmu": BuiltInCell("vector_state.lmu:LMUCell", "LMU", "Voelker et al. 2019"),
-    "gla": BuiltInCell(
+    "mlstm": ("matrix_state.xlstm:MLSTMCell", "mLSTM", "Beck et al. 2024"),
+    "mamba2": ("matrix_state.mamba2:Mamba2Cell", "Mamba-2", "Dao & Gu 2024"),
+    "exprnn": ("vector_state.exprnn:ExpRNNCell", "expRNN", "Lezcano-Casado & Martinez-Rubio 2019"),
+    "rwkv7": ("matrix_state.rwkv7:RWKV7Cell", "RWKV-7", "Peng et al. 2025"),
+    "lmu": ("vector_state.lmu:LMUCell", "LMU", "Voelker et al. 2019"),
+    "gla": (
         "matrix_state.gated_linear_attention:GLACell",
         "GLA, gated linear attention",
         "Yang et al. 2024a",
     ),
-    "s5": BuiltInCell("vector_state.s5:S5Cell", "S5", "Smith et al. 2023"),
+    "s5": ("vector_state.s5:S5Cell", "S5", "Smith et al. 2023"),
 }
+CELLS = {name: BuiltInCell(*cell) for name, cell in _CELLS.items()}
 """The built-in cells by the names that --cell takes."""
 
 ANCHORS = {
@@ -94,19 +90,14 @@ def name_shown(cell: str) -> str:
 _RATES = {
     0.001: "minlstm simple",
     0.003: "delta-net gated-delta-net gla identity-rnn lmu lstm lstm-chrono mamba2 mlstm rg-lru"
-    " rwkv7",
-    0.01: "gru lru mingru s5 slstm",
-    0.03: "exprnn",
-}
-_RATES_OF_KNOWN_MEMORY = {
-    0.003: "FrozenLinearAttention ProjectedRegister",
-    0.01: "AttentionCache RingReservoir",
-    0.03: "FrozenDeltaNet OrthogonalReservoir",
+    " rwkv7 FrozenLinearAttention ProjectedRegister",
+    0.01: "gru lru mingru s5 slstm AttentionCache RingReservoir",
+    0.03: "exprnn FrozenDeltaNet OrthogonalReservoir",
     0.1: "PresentInput",
 }
-RATES_BY_KEY = {name: rate for rate, names in _RATES.items() for name in names.split()} | {
-    f"echo_jax.cells.known_memory:{name}": rate
-    for rate, names in _RATES_OF_KNOWN_MEMORY.items()
+RATES_BY_KEY = {
+    name if name in CELLS else f"echo_jax.cells.known_memory:{name}": rate
+    for rate, names in _RATES.items()
     for name in names.split()
 }
 """The learning rate for the questions by key, for each cell that has a published card in a block.

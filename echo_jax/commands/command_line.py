@@ -19,14 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, Union, get_args, get_origin
 
 import tyro
-from tyro.constructors import (
-    ConstructorRegistry,
-    PrimitiveConstructorSpec,
-    PrimitiveTypeInfo,
-    StructConstructorSpec,
-    StructFieldSpec,
-    StructTypeInfo,
-)
+from tyro import constructors
 
 from echo_jax.config import (
     PARTS,
@@ -43,7 +36,7 @@ from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, prin
 
 # Without these the flags of a field that is a dataclass are --run.task.lag and the like.
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
-REGISTRY = ConstructorRegistry()
+REGISTRY = constructors.ConstructorRegistry()
 """The rules for types at the end of this module, as `tyro.cli` takes them."""
 
 FLAT = tyro.conf.arg(name="")  # the flags of a configuration that is a field get no prefix
@@ -264,7 +257,7 @@ def refuse_unknown(words: Sequence[str], command: Any, start: str) -> None:
 
 
 @REGISTRY.struct_rule
-def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
+def _dataclass(info: constructors.StructTypeInfo) -> constructors.StructConstructorSpec | None:
     """Return the rule for a dataclass, or None for another type.
 
     The rule of tyro would break lines of help where the docstring of a field has its line ends.
@@ -287,7 +280,7 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
         # would ask for theirs at once.
         section = dataclasses.is_dataclass(base)
         text = None if section else functools.partial(_help_of_field, kind, field.name)
-        specs.append(StructFieldSpec(field.name, annotation, default, text))
+        specs.append(constructors.StructFieldSpec(field.name, annotation, default, text))
 
     @functools.wraps(kind, updated=())
     def instantiate(**values: Any) -> Any:
@@ -298,14 +291,14 @@ def _dataclass(info: StructTypeInfo) -> StructConstructorSpec | None:
         except ConfigError as error:
             raise BrokenRuleError(error) from None
 
-    return StructConstructorSpec(instantiate=instantiate, fields=tuple(specs))
+    return constructors.StructConstructorSpec(instantiate=instantiate, fields=tuple(specs))
 
 
 def _help_of_field(kind: type, field: str) -> str | None:
     return help_of(kind).get(field)
 
 
-def _default_of(field: Any, info: StructTypeInfo) -> Any:
+def _default_of(field: Any, info: constructors.StructTypeInfo) -> Any:
     if dataclasses.is_dataclass(info.default):
         return getattr(info.default, field.name)
     if field.default_factory is not dataclasses.MISSING:
@@ -323,7 +316,9 @@ def _hint(default: Any) -> str | Callable[[str], str]:
 
 
 @REGISTRY.primitive_rule
-def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+def _optional(
+    info: constructors.PrimitiveTypeInfo,
+) -> constructors.PrimitiveConstructorSpec[Any] | None:
     """Return the rule for a value that may be None, or None for another type.
 
     The value None stands for a flag that is left out.
@@ -332,9 +327,9 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     kinds = set(get_args(info.type)) - {types.NoneType}
     if get_origin(info.type) not in (types.UnionType, Union) or len(kinds) != 1:
         return None
-    of_kind = PrimitiveTypeInfo.make(kinds.pop(), info.markers)
-    spec = ConstructorRegistry.get_primitive_spec(of_kind)
-    assert isinstance(spec, PrimitiveConstructorSpec)
+    of_kind = constructors.PrimitiveTypeInfo.make(kinds.pop(), info.markers)
+    spec = constructors.ConstructorRegistry.get_primitive_spec(of_kind)
+    assert isinstance(spec, constructors.PrimitiveConstructorSpec)
     return dataclasses.replace(
         spec,
         is_instance=lambda value: value is None or spec.is_instance(value),

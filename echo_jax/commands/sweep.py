@@ -13,18 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
+from echo_jax import config
 from echo_jax.commands import command_line
 from echo_jax.commands.study import GridOptions, run_and_print
-from echo_jax.config import (
-    DataConfig,
-    NetworkConfig,
-    Part,
-    RunConfig,
-    TaskConfig,
-    TrainingConfig,
-    flags_of,
-    flat,
-)
 from echo_jax.echo.run import run_folder
 from echo_jax.echo.studies.catalogue import Study
 from echo_jax.echo.studies.sweep_call import NAME, sweep_folder, sweep_study
@@ -33,8 +24,8 @@ from echo_jax.exceptions import ConfigError
 SWITCH = {"yes": True, "no": False}
 
 NO = {
-    flags_of({name: False})[0]: (flags_of({name: True})[0], "no")
-    for name, value in flat(RunConfig()).items()
+    config.flags_of({name: False})[0]: (config.flags_of({name: True})[0], "no")
+    for name, value in config.flat(config.RunConfig()).items()
     if isinstance(value, bool)
 }
 """Other spellings of switches that are off: --no-stateful means --stateful no."""
@@ -46,7 +37,7 @@ def axes() -> Iterator[tuple[str, Any, Any]]:
     These are the options of the task, the network and the training. The value of a field is a tuple
     with a tuple of values for each use of the flag.
     """
-    for kind in (TaskConfig, NetworkConfig, TrainingConfig):
+    for kind in (config.TaskConfig, config.NetworkConfig, config.TrainingConfig):
         for field in dataclasses.fields(kind):
             value: Any = field.type
             shown = None
@@ -86,16 +77,18 @@ class SweepCommand(GridOptions):
 
     SPELLINGS = NO
 
-    part: Part = "context"
+    part: config.Part = "context"
     """Base configuration that the other options change: current (part 2 of the tutorial),
     no-context (part 3) or context (part 4)."""
     axes: Annotated[Axes, command_line.FLAT] = dataclasses.field(default_factory=Axes)
-    data: Annotated[DataConfig, command_line.FLAT] = dataclasses.field(default_factory=DataConfig)
+    data: Annotated[config.DataConfig, command_line.FLAT] = dataclasses.field(
+        default_factory=config.DataConfig
+    )
     seeds: int = 8
     """Number of seeds of every combination."""
     seed: int = 0
     """The first seed."""
-    evaluation_sequences: int = RunConfig.evaluation_sequences
+    evaluation_sequences: int = config.RunConfig.evaluation_sequences
     """Fresh sequences for the accuracy and loss of each seed."""
     until_learned: bool = False
     """Stop training a combination when all its seeds have reached 99%."""

@@ -17,16 +17,7 @@ from typing import Protocol as Interface
 import numpy as np
 from msgspec import UNSET, UnsetType
 
-from echo_jax.memory.bits import (
-    DECIMALS,
-    UNCONVOLVED,
-    Bits,
-    BitsAnAnswer,
-    BitsByKey,
-    BitsByLag,
-    accuracy_bits,
-    over_seeds,
-)
+from echo_jax.memory import bits
 from echo_jax.memory.protocol import TASK_RATES, Configuration, Protocol, QuestionName
 from echo_jax.memory.reading import PAIRS, PIXELS, SYMBOLS, VALUES
 from echo_jax.memory.rows import KeyRow, LagRow, Row, TaskRow, TaskScore
@@ -82,7 +73,7 @@ class Question(Interface):
     def least_bytes(self, protocol: Protocol) -> int:
         """Return a lower bound of the bytes that data sets and logits take under `protocol`."""
 
-    def measure(self, rows: Sequence[Any], protocol: Protocol, /) -> Bits:
+    def measure(self, rows: Sequence[Any], protocol: Protocol, /) -> bits.Bits:
         """Return the bits of `rows` of one configuration: one row for each seed, in order.
 
         The bits of a row depend on the numbers of `protocol`.
@@ -117,13 +108,13 @@ class _ByLag(Question):
         answers = protocol.asked_steps * protocol.lags * protocol.symbols
         return 4 * (sets + answers * max(protocol.rows, protocol.streams))
 
-    def measure(self, rows: Sequence[LagRow], protocol: Protocol, /) -> BitsByLag:
+    def measure(self, rows: Sequence[LagRow], protocol: Protocol, /) -> bits.BitsByLag:
         """Return the bits of each seed: the sum of its curve over all lags."""
         curves = np.array([row.curve(protocol) for row in rows])
         most = protocol.lags * math.log2(protocol.symbols)
-        return BitsByLag(
-            **over_seeds(rows, curves.sum(axis=1), most, curves.mean(axis=0)),
-            from_lag_4=plain(curves[:, UNCONVOLVED - 1 :].sum(axis=1).mean(), DECIMALS),
+        return bits.BitsByLag(
+            **bits.over_seeds(rows, curves.sum(axis=1), most, curves.mean(axis=0)),
+            from_lag_4=plain(curves[:, bits.UNCONVOLVED - 1 :].sum(axis=1).mean(), bits.DECIMALS),
         )
 
     def tokens(self, protocol: Protocol, /) -> int:
@@ -154,28 +145,28 @@ class _ByKey(Question):
         sets = 2 * len(protocol.pairs_up_to(most)) * protocol.recalls
         return 12 * most * (sets + protocol.rows * (1 + protocol.values))
 
-    def measure(self, rows: Sequence[KeyRow], protocol: Protocol, /) -> BitsByKey:
+    def measure(self, rows: Sequence[KeyRow], protocol: Protocol, /) -> bits.BitsByKey:
         """Return the accuracy bits of each seed at the K that is best on its validation data."""
         pairs = np.array(rows[0].pairs)
         validation = np.array([row.accuracy(row.validation) for row in rows])
         final = np.array([row.curve(protocol) for row in rows])
         # K is chosen on other rows than are scored: the best of up to 14 scores is too high by
         # chance.
-        best = np.argmax(accuracy_bits(pairs, validation, protocol.values), axis=1)
-        by_seed = accuracy_bits(pairs, final, protocol.values)[np.arange(len(rows)), best]
+        best = np.argmax(bits.accuracy_bits(pairs, validation, protocol.values), axis=1)
+        by_seed = bits.accuracy_bits(pairs, final, protocol.values)[np.arange(len(rows)), best]
         most = pairs[-1] * math.log2(protocol.values)
-        measured = over_seeds(rows, by_seed, most, final.mean(axis=0))
+        measured = bits.over_seeds(rows, by_seed, most, final.mean(axis=0))
         measured["at_least"] |= bool((best == len(pairs) - 1).any())
         known = [row for row in rows if row.associated and row.final is not None]
         failed = [row for row in rows if row.final is None]
         # A run that failed counts as never, but older rows do not know, and then nothing is said.
         until = [row.updates_until_associated(protocol) for row in [*known, *failed] if known]
         median = float(np.median(until)) if until else math.inf
-        return BitsByKey(
+        return bits.BitsByKey(
             **measured,
             pairs=pairs.tolist(),
-            curves=plain(final, DECIMALS),
-            associated=plain(median, DECIMALS),
+            curves=plain(final, bits.DECIMALS),
+            associated=plain(median, bits.DECIMALS),
             never=until.count(math.inf),
         )
 
@@ -204,19 +195,19 @@ class _ByTask(Question):
         # The steps of a task are not known here, and count as one.
         return 4 * (protocol.rows + 3 * protocol.streams)
 
-    def measure(self, rows: Sequence[TaskRow], protocol: Protocol, /) -> BitsAnAnswer:
+    def measure(self, rows: Sequence[TaskRow], protocol: Protocol, /) -> bits.BitsAnAnswer:
         """Return the bits per answer of each seed, at least 0; 0 for a row without a score."""
         finals = [row.final or TaskScore(0, 0, 0) for row in rows]
         by_seed = np.array([max(final.bits, 0.0) for final in finals])
         entropies = [final.entropy for final in finals if final.entropy]
         shares = [row.majority for row in rows if row.majority is not UNSET]
         baselines = [(row.baseline.bits, row.baseline.accuracy) for row in rows if row.baseline]
-        return BitsAnAnswer(
-            **over_seeds(rows, by_seed, math.inf, rows[0].curve(protocol)),
-            accuracy=plain(np.mean([final.accuracy for final in finals]), DECIMALS),
-            entropy=plain(np.mean(entropies or [0.0]) / math.log(2), DECIMALS),
-            baseline=plain(np.mean(baselines, axis=0), DECIMALS) if baselines else None,
-            majority=plain(np.mean(shares), DECIMALS) if shares else None,
+        return bits.BitsAnAnswer(
+            **bits.over_seeds(rows, by_seed, math.inf, rows[0].curve(protocol)),
+            accuracy=plain(np.mean([final.accuracy for final in finals]), bits.DECIMALS),
+            entropy=plain(np.mean(entropies or [0.0]) / math.log(2), bits.DECIMALS),
+            baseline=plain(np.mean(baselines, axis=0), bits.DECIMALS) if baselines else None,
+            majority=plain(np.mean(shares), bits.DECIMALS) if shares else None,
         )
 
 
@@ -236,7 +227,7 @@ def order(question: QuestionName, updates: int) -> tuple[int, int]:
     return list(NAMED).index(question), updates
 
 
-def bits_of(rows: Sequence[Row], protocol: Protocol) -> Bits:
+def bits_of(rows: Sequence[Row], protocol: Protocol) -> bits.Bits:
     """Return the bits of `rows` of one configuration, by the numbers of `protocol`.
 
     A seed whose run was not finite has 0 bits.

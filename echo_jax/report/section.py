@@ -10,19 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from echo_jax.exceptions import one_line
+from echo_jax.report import text_tables
 from echo_jax.report.styles import Format, drawing, image
-from echo_jax.report.text_tables import (
-    Kind,
-    Table,
-    captioned,
-    csv_text,
-    data_frame,
-    details,
-    escaped,
-    fenced,
-    latex_text,
-    markdown_table,
-)
 
 if TYPE_CHECKING:
     import pandas
@@ -59,7 +48,7 @@ class Section:
     draw: Callable[[], "NotebookFigure"] | None = None
     alt: str = ""
     caption: str = ""
-    tables: Sequence[Table] = ()
+    tables: Sequence[text_tables.Table] = ()
     tidy: Mapping[str, Callable[[], Sequence[TidyRow]]] = field(default_factory=dict)
     notes: Sequence[str] = ()
     columns: str = ""
@@ -83,7 +72,7 @@ class Section:
         Raises:
           ConfigError: if pandas is not installed.
         """
-        return data_frame(self.rows)
+        return text_tables.data_frame(self.rows)
 
     @property
     def figure(self) -> "NotebookFigure | None":
@@ -111,7 +100,7 @@ class Section:
         """Return the whole section as text: heading, answer, tables, notes and `columns`."""
         answer = "\n".join(map(one_line, self.answer))
         below = map(one_line, [*self.notes, self.columns])
-        parts = [one_line(self.heading), answer, *map(captioned, self.tables), *below]
+        parts = [one_line(self.heading), answer, *map(text_tables.captioned, self.tables), *below]
         return "\n\n".join(filter(None, parts))
 
     def _repr_markdown_(self) -> str:
@@ -124,23 +113,23 @@ class Section:
         The heading, the figure and the first sentence of the answer are shown; everything else
         folds out.
         """
-        more = [*map(escaped, self.answer[1:]), *self._numbers()]
+        more = [*map(text_tables.escaped, self.answer[1:]), *self._numbers()]
         parts = [f'<a id="{html.escape(self.name)}"></a>', self.title()]
         parts += [*self.pictured(), quoted(self.answer[:1])]
         words = "All numbers, and how to read them"
-        return [*parts, details(words, "\n\n".join(more)) if more else ""]
+        return [*parts, text_tables.details(words, "\n\n".join(more)) if more else ""]
 
     def title(self, mark: str = "##") -> str:
         """Return the heading in Markdown, after `mark`, which sets its level."""
-        return f"{mark} {escaped(self.heading)}"
+        return f"{mark} {text_tables.escaped(self.heading)}"
 
     def pictured(self, file: str = "") -> list[str]:
         """Return the figure and its caption in Markdown, or [] if there is no figure.
 
         `file` is the path of the figure, by default figures/NAME.svg.
         """
-        figure = f"![{escaped(self.alt)}]({file or f'<figures/{self.name}.svg>'})"
-        return [figure, escaped(self.caption)] if self.draw else []
+        figure = f"![{text_tables.escaped(self.alt)}]({file or f'<figures/{self.name}.svg>'})"
+        return [figure, text_tables.escaped(self.caption)] if self.draw else []
 
     def _numbers(self) -> list[str]:
         """Return, in Markdown, the tables, how to read them, and the command that makes them."""
@@ -150,13 +139,13 @@ class Section:
                 short = table._replace(caption=table.caption.rstrip("."))
                 parts.append(short.folded(f": {len(table.rows)} rows"))
             else:
-                parts += [escaped(table.caption), markdown_table(table)]
+                parts += [text_tables.escaped(table.caption), text_tables.markdown_table(table)]
         if self.notes and self.tables:
             parts.append("### How to read it")
-        parts += map(escaped, self.notes)
-        return [*parts, "### Try it", fenced(self.command)] if self.command else parts
+        parts += map(text_tables.escaped, self.notes)
+        return [*parts, "### Try it", text_tables.fenced(self.command)] if self.command else parts
 
-    def table_files(self, kinds: Sequence[Kind]) -> dict[str, str]:
+    def table_files(self, kinds: Sequence[text_tables.Kind]) -> dict[str, str]:
         """Return the texts of files of these `kinds`, by the names of the files.
 
         csv gives the tidy rows, as NAME.csv, and latex the tables, as NAME.tex. Further files have
@@ -164,18 +153,18 @@ class Section:
         """
         files = dict[str, str]()
         if "csv" in kinds:
-            tidy = {more: rows() for more, rows in self.tidy.items()}
-            files |= {f"{self.name}{x}.csv": csv_text(rows) for x, rows in tidy.items() if rows}
+            tidy = {f"{self.name}{more}.csv": rows() for more, rows in self.tidy.items()}
+            files |= {name: text_tables.csv_text(rows) for name, rows in tidy.items() if rows}
         if "latex" in kinds:
             numbers = ["", *(f"-{i}" for i in range(2, len(self.tables) + 1))]
             tables = zip(numbers, self.tables, strict=False)
-            files |= {f"{self.name}{n}.tex": latex_text(table) for n, table in tables}
+            files |= {f"{self.name}{n}.tex": text_tables.latex_text(table) for n, table in tables}
         return files
 
 
 def quoted(sentences: Sequence[str]) -> str:
     """Return `sentences` as a quotation in Markdown, or "" if there are none."""
-    return f"> {escaped(' '.join(sentences))}" if sentences else ""
+    return f"> {text_tables.escaped(' '.join(sentences))}" if sentences else ""
 
 
 def computed(results: Iterable[tuple[str, Mapping[str, str]]]) -> str:

@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec import UNSET
 
 from echo_jax.config import RunConfig, changed, flat
-from echo_jax.echo.run.explanation import (
-    fits_training_only,
-    hands_on,
-    into_view,
-    is_above,
-    learned,
-    made_it,
-    simple_predictors,
-)
+from echo_jax.echo.run import explanation
 from echo_jax.echo.target_place import target_place
 from echo_jax.exceptions import ConfigError
 
@@ -48,12 +40,12 @@ def after_run(finished: "Finished", command: Callable[[dict[str, Any]], str]) ->
     config, _, result, _ = finished
     if result.untrained and result.untrained.share > 0.5:
         return []
-    if not made_it(config, result) and (steps := _cures(finished)):
+    if not explanation.made_it(config, result) and (steps := _cures(finished)):
         words = ", ".join(step.words for step in steps)
         if config.task.lag >= 0 and _foretells(config, result):
             words = f"to learn the echo instead of the order, {words}"
         return [f"Try: {words}: {command(_together(steps))}"]
-    made = learned(config, result) or _foretells(config, result)
+    made = explanation.learned(config, result) or _foretells(config, result)
     words, changes = next(_valid(config, _questions(config, made)))
     return [f"Next: {words} {command(changes)}"]
 
@@ -109,7 +101,7 @@ def _cures(finished: "Finished") -> list[Step]:
         if config.training.sequences < enough:
             steps.append(_train_longer(enough, _usual(within)))
         return steps
-    fits = fits_training_only(config, result)
+    fits = explanation.fits_training_only(config, result)
     longer = [] if fits and _is_learned_by_heart(config, result) else _longer(finished)
     return longer if longer or fits else list(_valid(config, _at_the_end(config)))[:1]
 
@@ -153,7 +145,8 @@ def _from_zero(config: RunConfig) -> Step:
 
 def _each_from_zero(config: RunConfig) -> Iterator[Step]:
     """Yield the change to a zero state if the carried state can harm; not for streams."""
-    if target_place(config) == "window" and hands_on(config) and not config.task.in_streams:
+    carried = target_place(config) == "window" and explanation.hands_on(config)
+    if carried and not config.task.in_streams:
         yield _from_zero(config)
 
 
@@ -187,7 +180,7 @@ def _in_view(config: RunConfig) -> Iterator[Step]:
     """
     task = config.task
     start, zero = _from_zero(config)
-    if view := into_view(config):
+    if view := explanation.into_view(config):
         if view.get("window") == task.length and task.in_streams:
             start, zero = f"take whole sequences as one chunk{_cut(config)}", {"bptt_batches": 1}
         places = " and ".join(f"the {name.replace('_', ' ')}" for name in view)
@@ -238,8 +231,9 @@ def _foretells(config: RunConfig, result: "Result") -> bool:
 
     The result is False if no simple predictor was scored.
     """
-    best = max(simple_predictors(result).values(), default=math.inf)
-    return result.accuracy >= best and is_above(result.baseline_accuracy, config, result)
+    best = max(explanation.simple_predictors(result).values(), default=math.inf)
+    beats_guess = explanation.is_above(result.baseline_accuracy, config, result)
+    return beats_guess and result.accuracy >= best
 
 
 def _questions(config: RunConfig, made: bool) -> Iterator[Step]:

@@ -14,17 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from echo_jax.echo.studies import study_tables
 from echo_jax.echo.studies.catalogue import Study
 from echo_jax.echo.studies.result_rows import RESULT_ROWS, ResultRow, finished
-from echo_jax.echo.studies.study_tables import (
-    AXIS_NAMES,
-    curve_tables,
-    drawn,
-    figure,
-    main_table,
-    pair_tables,
-    tidy_rows,
-)
 from echo_jax.exceptions import StorageError, shown
 from echo_jax.report import page
 from echo_jax.report.section import Section, computed
@@ -153,18 +145,19 @@ def section(name: str, study: Study, rows: Sequence[ResultRow], command: str) ->
     """
     own = rows[0].config.data.file is not None
     chart = study.chart
-    shown = drawn(chart, rows)
-    over = f" over {AXIS_NAMES.get(chart.x, chart.x)}" if chart.x else ""
-    score = AXIS_NAMES.get(chart.y, chart.y).capitalize()
-    main = main_table(study, rows)
+    shown = study_tables.drawn(chart, rows)
+    over = f" over {study_tables.AXIS_NAMES.get(chart.x, chart.x)}" if chart.x else ""
+    score = study_tables.AXIS_NAMES.get(chart.y, chart.y).capitalize()
+    main = study_tables.main_table(study, rows)
+    pairs = study_tables.pair_tables(study, rows)
     return Section(
         name=name,
         heading=study.question,
-        draw=functools.partial(figure, chart, rows) if shown else None,
+        draw=functools.partial(study_tables.figure, chart, rows) if shown else None,
         alt=f"{score}{over}; the tables have the numbers.",
         caption=CUT_SHORT if any(row.cut_short for row in shown) else "",
-        tables=[main, *pair_tables(study, rows), *curve_tables(chart, rows)],
-        tidy=tidy_rows(study, rows),
+        tables=[main, *pairs, *study_tables.curve_tables(chart, rows)],
+        tidy=study_tables.tidy_rows(study, rows),
         notes=[*paragraphs(name)[1:], *_notes(rows, own)],
         columns="" if own else SCORE_MEANINGS,
         command=command,

@@ -24,15 +24,7 @@ from echo_jax.memory.pages.told_apart import size_of, size_text, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.questions import BY_KEY, BY_LAG, OF_MEMORY, Question
 from echo_jax.memory.rows import Row
-from echo_jax.report.charts import (
-    SIZE,
-    Line,
-    NotebookFigure,
-    add_panel,
-    draw_lines,
-    name_lines,
-    shortened,
-)
+from echo_jax.report import charts
 from echo_jax.report.number_formats import counted, number
 from echo_jax.report.styles import BLUE, GREY, INK, PALE, RULE
 
@@ -56,17 +48,18 @@ TITLE = 0.3  # of it what the title of a panel takes
 WIDEST = 4.2  # inches of one panel alone, or of two side by side
 
 
-def card_figure(card: Card, rows: Sequence[Row]) -> NotebookFigure:
+def card_figure(card: Card, rows: Sequence[Row]) -> charts.NotebookFigure:
     """Return the figure of `card`; the forgetting curve of each seed is drawn from its `rows`."""
     panels = [question for question in OF_MEMORY if card.bits(question)]
     width = WIDTH if len(panels) > 1 else 0.7 * WIDTH
-    figure = NotebookFigure((width, HEIGHT))
-    _say(figure, 0.15, 0.36, shortened(card.name, 46), fontsize=16, fontweight="bold")
-    _say(figure, 0.15, 0.62, shortened(subtitle(card), int(14 * width)), fontsize=9.5, color=GREY)
+    figure = charts.NotebookFigure((width, HEIGHT))
+    _say(figure, 0.15, 0.36, charts.shortened(card.name, 46), fontsize=16, fontweight="bold")
+    below = charts.shortened(subtitle(card), int(14 * width))
+    _say(figure, 0.15, 0.62, below, fontsize=9.5, color=GREY)
     room = width / max(len(panels), 1)
     for place, question in enumerate(panels):
         x = place * room + 0.68
-        axes = add_panel(figure, x, 1.2, (room - 0.78, HEIGHT - 1.2 - 0.9), labels=9)
+        axes = charts.add_panel(figure, x, 1.2, (room - 0.78, HEIGHT - 1.2 - 0.9), labels=9)
         DRAWN[question](axes, card, rows)
         words = card.known(question).text(len(card.seeds), question.words)
         _say(figure, x - 0.53, 1.04, words, fontweight="bold")
@@ -134,8 +127,8 @@ def _draw(
     axes: Axes,
     card: Card,
     question: Question,
-    seeds: Sequence[Line],
-    references: Mapping[str, Line],
+    seeds: Sequence[charts.Line],
+    references: Mapping[str, charts.Line],
 ) -> None:
     """Draw the curve of `card` on `axes` over the curves of its `seeds`, peers and `references`.
 
@@ -145,13 +138,13 @@ def _draw(
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     known = sorted(peers(card, question), key=lambda other: -other.mean(question))
     others = {name_of(other): thin(other.known(question).line) for other in known}
-    draw_lines(axes, others.values(), BACKGROUND)
+    charts.draw_lines(axes, others.values(), BACKGROUND)
     for (name, line), dashes in zip(references.items(), DASHES, strict=False):
         axes.plot(*line, label=name, linestyle=dashes, **REFERENCE)
     if axes.get_legend_handles_labels()[1]:
         below: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.1, -0.18), "ncols": 2}
-        axes.legend(**below, frameon=False, fontsize=SIZE, labelcolor=GREY, columnspacing=1.0)
-    draw_lines(axes, seeds, SEED)
+        axes.legend(**below, frameon=False, fontsize=charts.SIZE, labelcolor=GREY, columnspacing=1)
+    charts.draw_lines(axes, seeds, SEED)
     axes.plot(*card.known(question).line, **OWN)
     own = label_of(card)
     names = list(others)
@@ -159,10 +152,10 @@ def _draw(
     shown = [names[i] for i in places if names[i] != own]
     unnamed = [line for name, line in others.items() if name not in shown]
     named = {own: card.known(question).line} | {name: others[name] for name in shown}
-    name_lines(axes, named, [*unnamed, *references.values()], own)
+    charts.name_lines(axes, named, [*unnamed, *references.values()], own)
 
 
-def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
+def panels_figure(cards: Sequence[Card], question: Question) -> charts.NotebookFigure:
     """Return a figure of `cards` by `question`, with a panel for each card.
 
     The card with the most bits comes first. In each panel, the curves of the other cards are grey.
@@ -173,16 +166,16 @@ def panels_figure(cards: Sequence[Card], question: Question) -> NotebookFigure:
     height = -(-len(shown) // across) * ROOM + BELOW
     room = min((WIDTH - LEFT - 0.1) / across, WIDEST / min(across, 2))
     width = LEFT + 0.1 + across * room
-    figure = NotebookFigure((width, height))
+    figure = charts.NotebookFigure((width, height))
     for place, (card, name) in enumerate(zip(shown, labels_of(shown), strict=True)):
         row, column = divmod(place, across)
         x = LEFT + column * room
         size = (room - 0.22, ROOM - TITLE - 0.06)
-        axes = add_panel(figure, x, row * ROOM + TITLE, size, labels=8.5)
+        axes = charts.add_panel(figure, x, row * ROOM + TITLE, size, labels=8.5)
         axes.tick_params(length=2.5)
         _panel(axes, card, question, shown)
         title: dict[str, Any] = {"transform": axes.transAxes, "va": "bottom", "fontsize": 9}
-        axes.text(-0.02, 1.04, shortened(name, 19), color=INK, **title)
+        axes.text(-0.02, 1.04, charts.shortened(name, 19), color=INK, **title)
         bold: dict[str, Any] = {"color": BLUE, "ha": "right", "fontweight": "bold"}
         axes.text(1.02, 1.04, card.known(question).mean_text, **bold, **title)
         axes.tick_params(labelleft=column == 0, labelbottom=place + across >= len(shown))
@@ -198,13 +191,13 @@ def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) ->
     for line, dashes in zip(references, DASHES, strict=False):
         axes.plot(*line, linestyle=dashes, **REFERENCE | {"linewidth": 0.9})
     others = [thin(other.known(question).line) for other in cards if other is not card]
-    draw_lines(axes, others, BACKGROUND | {"linewidth": 0.5})
+    charts.draw_lines(axes, others, BACKGROUND | {"linewidth": 0.5})
     x, y = card.known(question).line
     axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)
     axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
 
 
-def lag_panel(axes: Axes, card: Card) -> list[Line]:
+def lag_panel(axes: Axes, card: Card) -> list[charts.Line]:
     """Set up `axes` as a panel by lag, and return the lines that `card` is compared with."""
     lags = card.numbers.lags
     most = math.log2(card.numbers.symbols)
@@ -213,7 +206,7 @@ def lag_panel(axes: Axes, card: Card) -> list[Line]:
     return [anchor.known(BY_LAG).line for anchor in anchors(card).values()]
 
 
-def key_panel(axes: Axes, card: Card) -> list[Line]:
+def key_panel(axes: Axes, card: Card) -> list[charts.Line]:
     """Set up `axes` as a panel by key, and return the lines that `card` is compared with."""
     bits = card.bits_by_key
     assert bits is not None
@@ -226,14 +219,14 @@ def key_panel(axes: Axes, card: Card) -> list[Line]:
 PANELS = {BY_LAG: lag_panel, BY_KEY: key_panel}
 
 
-def thin(line: Line) -> Line:
+def thin(line: charts.Line) -> charts.Line:
     """Return `line` with 20 to 30 of its points if it has 40 or more: every third of 64 lags."""
     x, y = line
     every = max(len(x) // 20, 1)
     return x[::every], y[::every]
 
 
-def list_line(pairs: Sequence[int], protocol: Protocol) -> Line:
+def list_line(pairs: Sequence[int], protocol: Protocol) -> charts.Line:
     """Return the recall curve of a list of the values: the `pairs`, and the accuracy at each.
 
     `protocol` states how many different values there are.

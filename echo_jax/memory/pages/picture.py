@@ -45,17 +45,18 @@ both grounds.
 GROUND = "#ffffff", "#0b0d10"
 """The colours behind the squares, on a light page and on a dark page."""
 
-FACE = np.array([int(value) for value in (
-    "00333300"
-    "03333330"
-    "33133133"
-    "33333333"
-    "31333313"
-    "33111133"
-    "03333330"
-    "00333300"
-)])  # fmt: skip
-"""The pixels of the picture, row by row."""
+FACE = np.array([*map(int, "0033330003333330331331333333333331333313331111330333333000333300")])
+"""The pixels of the picture, row by row:
+
+    00333300
+    03333330
+    33133133
+    33333333
+    31333313
+    33111133
+    03333330
+    00333300
+"""
 
 SHOWN = {
     f"block-{cell}-state-bytes-400": name_shown(cell)
